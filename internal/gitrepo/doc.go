@@ -1,0 +1,28 @@
+// Package gitrepo reads and changes a branch of a remote Git repository without a work tree, over HTTPS and SSH. It is the only
+// importer of go-git.
+//
+//	snapshot, err := gitrepo.Fetch(ctx, remote, "main")                  // one shallow transfer into memory
+//	same, err := snapshot.Holds("clusters/dev/eksa-system/eksa-cluster.yaml", content)
+//	commit, err := snapshot.Commit([]gitrepo.Edit{{Path: path, Content: content}}, options) // ErrNoChange
+//	err = snapshot.Push(ctx, commit)                                     // *ConflictError: fetch again and repeat
+//
+// A run is one fetch and one push. Its cost is in proportion to the files that it touches and the number of directories, not to the
+// files in the repository or the length of the history: the fetch is shallow and leaves out the contents of files where the server
+// allows it, a commit is made by editing directory objects, and the push sends the new objects only, directories as differences.
+//
+// # Promises
+//
+// A push is a compare-and-swap on the branch's tip: what somebody else pushed meanwhile is never lost. After a lost reply the branch
+// is looked at before anything is said about the push.
+//
+// Repositories and servers are hostile input. Transfers, objects, references and texts are bounded; objects are named by their
+// content; paths that leave the repository, lead through symbolic links or submodules, or mean .git to some file system are refused;
+// what a server says is stripped of control characters and credentials before it is put into an error. Credentials go to the host of
+// the URL only, never over a redirect to another, and are in no error.
+//
+// Every call ends within a second after its context, also when a server hangs, and every wait for a server is bounded.
+//
+// # What it refuses
+//
+// Plain http, SHA-256 repositories, unknown host keys, and editing through anything but directories and ordinary files.
+package gitrepo

@@ -1,0 +1,255 @@
+package gitrepo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+)
+
+// ErrTransient matches, with errors.Is, every error after which the same call may succeed if it is made again a little later.
+var ErrTransient = errors.New("transient")
+
+// ErrNoChange says that the edits would leave the tree as it is. Nothing has to be pushed.
+var ErrNoChange = errors.New("nothing to change")
+
+// HostKeyError says that an SSH server could not prove who it is.
+type HostKeyError = sshkeys.HostKeyError
+
+// AuthError says that the server does not accept the credentials at all: a bad or expired token, an unknown key.
+type AuthError struct {
+	Remote string
+	// Tried describes the SSH identities that were offered, in their order; empty over HTTPS.
+	Tried []string
+	// Skipped describes identities that were not offered, and why.
+	Skipped []string
+	// Server is what the server said, in lines; it may be empty.
+	Server string
+	// Anonymous says that no credentials were sent.
+	Anonymous bool
+}
+
+func (e *AuthError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: authentication failed", e.Remote)
+	switch {
+	case strings.HasPrefix(e.Remote, "https:") && e.Anonymous:
+		b.WriteString(": the server asks for credentials and there are none")
+	case strings.HasPrefix(e.Remote, "https:"):
+		b.WriteString(": the server does not accept the token")
+	case len(e.Tried) == 0:
+		b.WriteString(": there is no identity to offer")
+	default:
+		b.WriteString(": the server accepts none of the identities tried: " + strings.Join(e.Tried, ", "))
+	}
+	if len(e.Skipped) > 0 {
+		b.WriteString("; not offered: " + strings.Join(e.Skipped, ", "))
+	}
+	return b.String() + said(e.Server)
+}
+
+// Hint is the next action.
+func (e *AuthError) Hint() string {
+	if strings.HasPrefix(e.Remote, "https:") {
+		return "check that the token is complete, not expired or revoked, and authorized for the organization (single sign-on)"
+	}
+	return "register the public key of one of these identities with the server, or give the key that is registered"
+}
+
+// PermissionError says that the server knows who asks and does not allow it: a read-only key, a missing right.
+type PermissionError struct {
+	Remote string
+	Write  bool   // it was a push
+	Server string // what the server said, in lines
+}
+
+func (e *PermissionError) Error() string {
+	return fmt.Sprintf("%s: permission denied to %s%s", e.Remote, readOrWrite(e.Write), said(e.Server))
+}
+
+// Hint is the next action.
+func (e *PermissionError) Hint() string {
+	if e.Write {
+		return "use credentials that may write to the repository; a read-only deploy key cannot push"
+	}
+	return "use credentials that may read the repository"
+}
+
+func readOrWrite(write bool) string {
+	if write {
+		return "push"
+	}
+	return "read"
+}
+
+// NotFoundError says that there is no such repository, or that the credentials may not know of it.
+type NotFoundError struct {
+	Remote string
+	Server string // what the server said, in lines
+}
+
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("%s: repository not found%s", e.Remote, said(e.Server))
+}
+
+// Hint is the next action.
+func (e *NotFoundError) Hint() string {
+	return "check the URL; servers also say this when the credentials have no access to the repository"
+}
+
+// ConflictError says that the branch moved since it was fetched. Nothing was written: fetch again, build the commit anew, push.
+type ConflictError struct {
+	Remote string
+	Branch string
+	// Expected is the commit that the new one was built on, empty when the branch did not exist.
+	Expected string
+	// Actual is the branch's tip as far as it is known; empty when it is not, or when the branch is gone.
+	Actual string
+	Server string // what the server said, in lines; it may be empty
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s", e.Remote, e.Branch, said(e.Server))
+}
+
+// Hint is the next action.
+func (e *ConflictError) Hint() string {
+	return "fetch again and repeat; somebody else pushed at the same time"
+}
+
+// RejectedError says that the server has a rule against the push: a hook, a protected branch. It never goes away by trying again.
+type RejectedError struct {
+	Remote string
+	Branch string // empty when a whole session was refused
+	Reason string // the server's reason for the branch, in one line
+	Server string // what else the server said, in lines
+}
+
+func (e *RejectedError) Error() string {
+	if e.Branch == "" {
+		return fmt.Sprintf("%s: the server refused: %s%s", e.Remote, e.Reason, said(e.Server))
+	}
+	return fmt.Sprintf("%s: the server refused the push to %s: %s%s", e.Remote, e.Branch, e.Reason, said(e.Server))
+}
+
+// Hint is the next action.
+func (e *RejectedError) Hint() string {
+	text := strings.ToLower(e.Reason + "\n" + e.Server)
+	for _, protected := range []string{"gh006", "gh013", "protected branch", "repository rule"} {
+		if strings.Contains(text, protected) {
+			return "the branch is protected: push to another branch and open a pull request, or have the rules changed"
+		}
+	}
+	return "the server's own rule decides: read its words above, or ask who runs the server"
+}
+
+// UnreachableError says that the server could not be talked to: no connection, a broken one, silence, or a failure of its own.
+type UnreachableError struct {
+	Remote string
+	Reason string
+	// RetryAfter is what the server asked for; zero when it did not.
+	RetryAfter time.Duration
+	// Permanent says that trying again does not help, as with a host name that does not exist or a certificate that is not trusted.
+	Permanent bool
+	// OutcomeUnknown says that a push was sent and neither its result nor the branch could be read. Pushing the same commit again, or
+	// fetching and repeating, is safe.
+	OutcomeUnknown bool
+	next           string
+}
+
+func (e *UnreachableError) Error() string {
+	unknown := ""
+	if e.OutcomeUnknown {
+		unknown = "; whether the push arrived is not known"
+	}
+	return fmt.Sprintf("%s: %s%s", e.Remote, e.Reason, unknown)
+}
+
+// Hint is the next action.
+func (e *UnreachableError) Hint() string {
+	switch {
+	case e.next != "":
+		return e.next
+	case e.OutcomeUnknown:
+		return "run the same command again: it looks at the branch first"
+	}
+	return "check the network, the proxy settings and the server, and try again"
+}
+
+// Temporary says whether trying again may help.
+func (e *UnreachableError) Temporary() bool { return !e.Permanent }
+
+// Is makes errors.Is(err, ErrTransient) true for what may go away.
+func (e *UnreachableError) Is(target error) bool { return target == ErrTransient && !e.Permanent }
+
+// ProtocolError says that what answered does not speak Git, or speaks it in a way that is not understood: a captive portal, a
+// damaged repository, a format that is not supported.
+type ProtocolError struct {
+	Remote string
+	Reason string
+}
+
+func (e *ProtocolError) Error() string { return fmt.Sprintf("%s: %s", e.Remote, e.Reason) }
+
+// Hint is the next action.
+func (e *ProtocolError) Hint() string {
+	return "check that the URL is that of a Git repository, and that no proxy or log-in page answers in its place"
+}
+
+// RedirectError says that the server sends clients to another host. It is not followed: the credentials are for the first one.
+type RedirectError struct {
+	Remote string
+	Target string // the other address, without its query
+}
+
+func (e *RedirectError) Error() string {
+	return fmt.Sprintf("%s: the server redirects to another host, %s, where the credentials are not sent", e.Remote, e.Target)
+}
+
+// Hint is the next action.
+func (e *RedirectError) Hint() string { return "if that is right, give the new address" }
+
+// LimitError says that a server sent more than the limits allow.
+type LimitError struct {
+	Remote string
+	What   string
+	Limit  int64 // bytes
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s: %s is larger than the limit of %d bytes", e.Remote, e.What, e.Limit)
+}
+
+// PathError says that a path cannot be used in this repository.
+type PathError struct {
+	Path string // the path that was asked for
+	// Entry is the part of the path that is in the way, empty when the path itself is not allowed.
+	Entry  string
+	Mode   Mode // what Entry is
+	Reason string
+}
+
+func (e *PathError) Error() string {
+	if e.Entry == "" {
+		return fmt.Sprintf("path %q: %s", e.Path, e.Reason)
+	}
+	return fmt.Sprintf("path %q: %q in the repository is %s", e.Path, e.Entry, e.Mode.phrase())
+}
+
+// Hint is the next action.
+func (e *PathError) Hint() string {
+	if e.Entry == "" {
+		return ""
+	}
+	return fmt.Sprintf("move %s away in the repository, or choose another path", e.Entry)
+}
+
+// said puts the server's words behind an error, in one line.
+func said(server string) string {
+	if server == "" {
+		return ""
+	}
+	return ": the server says: " + strings.ReplaceAll(server, "\n", "; ")
+}

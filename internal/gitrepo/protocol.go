@@ -1,0 +1,348 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+)
+
+// advertisement is what a service says first: what it can do, and the repository's references (gitprotocol-pack(5), "Reference
+// Discovery"). Version 0 of the protocol is used, because a session then has one request and one response, and because it is what
+// every server speaks, also through an sshd that passes no environment on.
+type advertisement struct {
+	can        map[string]string // capability to value
+	head       plumbing.Hash     // what HEAD is; zero when HEAD names no commit
+	headTarget string            // the branch that HEAD names, when the server says so
+	branches   map[string]plumbing.Hash
+}
+
+// maxAdvertisement bounds the list of references in bytes: about a million of them.
+const maxAdvertisement = 64 << 20
+
+const branchPrefix = "refs/heads/"
+
+// discover opens a session and reads the list of references.
+func (e *endpoint) discover(ctx context.Context, svc service) (session, *advertisement, error) {
+	s, err := e.transport.open(ctx, svc)
+	if err != nil {
+		if gone := e.interrupted(ctx); gone != nil {
+			return nil, nil, gone
+		}
+		if errors.Is(err, errSilent) {
+			err = &UnreachableError{Remote: e.name, Reason: "the server did not answer in time"}
+		}
+		return nil, nil, e.networkError("connecting", err)
+	}
+	adv, err := e.readAdvertisement(s)
+	if err != nil {
+		if gone := e.interrupted(ctx); gone != nil {
+			err = gone
+		}
+		s.close()
+		return nil, nil, err
+	}
+	return s, adv, nil
+}
+
+func (e *endpoint) readAdvertisement(s session) (*advertisement, error) {
+	adv := &advertisement{can: map[string]string{}, branches: map[string]plumbing.Hash{}}
+	limited := &io.LimitedReader{R: s.refs(), N: maxAdvertisement}
+	lines := pktline.NewScanner(limited)
+	first, service := true, false
+	for lines.Scan() {
+		line := bytes.TrimSuffix(lines.Bytes(), []byte("\n"))
+		switch {
+		case len(line) == 0 && service:
+			service = false // HTTP has a flush packet after the service line
+			continue
+		case len(line) == 0:
+			// Without any line before, it is a repository without anything, as servers before git 2.14 say it.
+			return adv, nil
+		case bytes.HasPrefix(line, []byte("# service=")):
+			service = true
+			continue
+		case string(line) == "version 1":
+			continue
+		}
+		if err := e.readReference(adv, line, first); err != nil {
+			return nil, err
+		}
+		first = false
+	}
+	var refused *pktline.ErrorLine
+	switch err := lines.Err(); {
+	case errors.As(err, &refused):
+		return nil, e.refusal(sessionService(s), refused.Text)
+	case errors.Is(err, pktline.ErrInvalidPktLen):
+		return nil, &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
+	case limited.N <= 0:
+		return nil, &LimitError{Remote: e.name, What: "the list of references", Limit: maxAdvertisement}
+	default:
+		return nil, s.explain(err)
+	}
+}
+
+func sessionService(s session) service {
+	switch s := s.(type) {
+	case *sshSession:
+		return s.svc
+	case *httpsSession:
+		return s.svc
+	}
+	return uploadPack
+}
+
+// readReference takes "HASH NAME", in the first line followed by NUL and the capabilities.
+func (e *endpoint) readReference(adv *advertisement, line []byte, first bool) error {
+	const hashLength = 2 * len(plumbing.Hash{})
+	text, capabilities, _ := strings.Cut(string(line), "\x00")
+	if first {
+		for c := range strings.FieldsSeq(capabilities) {
+			name, value, _ := strings.Cut(c, "=")
+			if target, ok := strings.CutPrefix(value, "HEAD:"+branchPrefix); name == "symref" && ok {
+				adv.headTarget = target
+			}
+			adv.can[name] = value
+		}
+		if format := adv.can["object-format"]; format != "" && format != "sha1" {
+			return &ProtocolError{Remote: e.name, Reason: "the repository's objects are named with " + cleanLine(format) + "; only sha1 is supported"}
+		}
+	}
+	if shallow := strings.HasPrefix(text, "shallow "); shallow {
+		return nil
+	}
+	hash, name, ok := strings.Cut(text, " ")
+	if !ok || len(hash) != hashLength {
+		return &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
+	}
+	var h plumbing.Hash
+	if _, err := hex.Decode(h[:], []byte(hash)); err != nil {
+		return &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
+	}
+	if branch, ok := strings.CutPrefix(name, branchPrefix); ok {
+		adv.branches[branch] = h
+	} else if name == "HEAD" {
+		adv.head = h
+	}
+	return nil
+}
+
+func (a *advertisement) supports(c capability.Capability) bool {
+	_, ok := a.can[string(c)]
+	return ok
+}
+
+// defaultBranch is the branch that HEAD names. Servers before git 1.8.4.3 do not say; then it is the one branch with HEAD's commit.
+func (a *advertisement) defaultBranch() string {
+	if a.headTarget != "" || a.head.IsZero() {
+		return a.headTarget
+	}
+	found := ""
+	for name, h := range a.branches {
+		if h == a.head && (found == "" || name == "main" || name == "master" && found != "main") {
+			found = name
+		}
+	}
+	return found
+}
+
+// wants is what a fetch asks for.
+type wants struct {
+	objects []plumbing.Hash
+	depth   int
+	filter  packp.Filter
+}
+
+// request is the body of an upload-pack request (gitprotocol-pack(5), "Packfile Negotiation").
+func (w wants) request(adv *advertisement, agent string) ([]byte, error) {
+	capabilities := []string{}
+	for _, c := range []capability.Capability{capability.Sideband64k, capability.OFSDelta, capability.NoProgress} {
+		if adv.supports(c) {
+			capabilities = append(capabilities, string(c))
+		}
+	}
+	if w.filter != "" {
+		capabilities = append(capabilities, string(capability.Filter))
+	}
+	if adv.supports(capability.Agent) {
+		capabilities = append(capabilities, "agent="+agent)
+	}
+	var b bytes.Buffer
+	enc := pktline.NewEncoder(&b)
+	var err error
+	for i, h := range w.objects {
+		if i == 0 {
+			err = errors.Join(err, enc.Encodef("want %s %s\n", h, strings.Join(capabilities, " ")))
+		} else {
+			err = errors.Join(err, enc.Encodef("want %s\n", h))
+		}
+	}
+	if w.depth > 0 {
+		err = errors.Join(err, enc.Encodef("deepen %d\n", w.depth))
+	}
+	if w.filter != "" {
+		err = errors.Join(err, enc.Encodef("filter %s\n", w.filter))
+	}
+	err = errors.Join(err, enc.Flush(), enc.EncodeString("done\n"))
+	return b.Bytes(), err
+}
+
+// errNotOurs says that the server does not give an object out: the branch has moved, or it gives out tips only.
+var errNotOurs = errors.New("not our ref")
+
+// download sends the request and reads the pack. Its errors are ours, or errNotOurs, or the caller's cancellation.
+func (e *endpoint) download(ctx context.Context, s session, adv *advertisement, w wants) ([]byte, error) {
+	pack, err := e.exchangePack(ctx, s, adv, w)
+	if err != nil {
+		if gone := e.interrupted(ctx); gone != nil {
+			return nil, gone
+		}
+		return nil, err
+	}
+	e.stats.fetches.Add(1)
+	return pack, nil
+}
+
+func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertisement, w wants) ([]byte, error) {
+	request, err := w.request(adv, e.agent)
+	if err != nil {
+		return nil, fmt.Errorf("%s: asking for objects: %w", e.name, err)
+	}
+	response, err := s.exchange(ctx, request)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	lines := pktline.NewScanner(response)
+	if err := e.readNegotiation(s, lines); err != nil {
+		return nil, err
+	}
+	var pack limitedBuffer
+	pack.limit = e.limits.Pack
+	if adv.supports(capability.Sideband64k) {
+		err = e.demultiplex(s, lines, &pack, nil)
+	} else if _, err = io.Copy(&pack, response); err != nil && !errors.Is(err, errTooLarge) {
+		err = s.explain(err)
+	}
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, &LimitError{Remote: e.name, What: "the transfer", Limit: e.limits.Pack}
+	case err != nil:
+		return nil, err
+	case len(pack.data) == 0:
+		return nil, s.explain(io.ErrUnexpectedEOF)
+	}
+	return pack.data, nil
+}
+
+// readNegotiation reads the shallow lines and the acknowledgement before a pack.
+func (e *endpoint) readNegotiation(s session, lines *pktline.Scanner) error {
+	for lines.Scan() {
+		line := string(bytes.TrimSuffix(lines.Bytes(), []byte("\n")))
+		switch {
+		case line == "", strings.HasPrefix(line, "shallow "), strings.HasPrefix(line, "unshallow "):
+		case line == "NAK", strings.HasPrefix(line, "ACK "):
+			return nil
+		default:
+			return &ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
+		}
+	}
+	var refused *pktline.ErrorLine
+	switch err := lines.Err(); {
+	case errors.As(err, &refused) && strings.Contains(refused.Text, "not our ref"):
+		return errNotOurs
+	case errors.As(err, &refused):
+		return e.refusal(uploadPack, refused.Text)
+	case errors.Is(err, pktline.ErrInvalidPktLen):
+		return &ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
+	default:
+		return e.streamEnd(s, err)
+	}
+}
+
+// streamEnd explains why a response ended. A server that does not give an object out may say so beside the stream only.
+func (e *endpoint) streamEnd(s session, err error) error {
+	err = s.explain(err)
+	if rejected, ok := errors.AsType[*RejectedError](err); ok && strings.Contains(rejected.Reason, "not our ref") {
+		return errNotOurs
+	}
+	return err
+}
+
+// Bands of the side-band capability (gitprotocol-pack(5), "Packfile Data").
+const (
+	bandData     = 1
+	bandProgress = 2
+	bandError    = 3
+)
+
+// demultiplex splits a response into data and words for the user. It returns at the flush packet that ends it.
+func (e *endpoint) demultiplex(s session, lines *pktline.Scanner, data, words io.Writer) error {
+	for lines.Scan() {
+		packet := lines.Bytes()
+		if len(packet) == 0 {
+			return nil
+		}
+		switch packet[0] {
+		case bandData:
+			if _, err := data.Write(packet[1:]); err != nil {
+				return err
+			}
+		case bandProgress:
+			if words != nil {
+				words.Write(packet[1:]) //nolint:errcheck // it is a buffer
+			}
+		case bandError:
+			return e.fatal(s, string(packet[1:]))
+		default:
+			return &ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
+		}
+	}
+	var refused *pktline.ErrorLine
+	switch err := lines.Err(); {
+	case errors.As(err, &refused):
+		return e.fatal(s, refused.Text)
+	case errors.Is(err, pktline.ErrInvalidPktLen):
+		return &ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
+	default:
+		return s.explain(err)
+	}
+}
+
+// fatal is what a server says when it gives up in the middle of an answer: its own failure, which may go away, unless it names a
+// reason that we know.
+func (e *endpoint) fatal(s session, text string) error {
+	err := e.refusal(sessionService(s), text)
+	if is[*RejectedError](err) {
+		return &UnreachableError{Remote: e.name, Reason: "the server gave up" + said(e.clean(text))}
+	}
+	return err
+}
+
+// limitedBuffer collects bytes up to a limit.
+type limitedBuffer struct {
+	data  []byte
+	limit int64
+}
+
+var errTooLarge = errors.New("too large")
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if int64(len(b.data)+len(p)) > b.limit {
+		return 0, errTooLarge
+	}
+	if need := len(b.data) + len(p); need > cap(b.data) {
+		// Doubling: append would copy a large transfer five times over.
+		b.data = append(make([]byte, 0, max(2*cap(b.data), need, 64<<10)), b.data...)
+	}
+	b.data = append(b.data, p...)
+	return len(p), nil
+}

@@ -1,0 +1,206 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+)
+
+// Push makes the commit the branch's tip, if the branch is still where the snapshot found it: on its commit, or not there at all. It
+// may be repeated with the same commit: a commit that has arrived is success. When the answer is lost, the branch is looked at.
+//
+// The error is a *ConflictError when somebody else was faster, a *RejectedError when a rule of the server is against it, a
+// *PermissionError when the credentials may only read, and else as that of [Fetch]. When ctx is done its cause is returned within a
+// second, and whether the push arrived is not known.
+func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
+	e := s.endpoint
+	session, adv, err := e.discover(ctx, receivePack)
+	if err != nil {
+		return err
+	}
+	defer session.close()
+	switch tip := adv.branches[s.branch]; tip {
+	case c.hash:
+		return nil
+	case s.expected():
+	default:
+		return s.conflict(tip, "")
+	}
+	pack, err := writePack(c.objects, !adv.supports(noThin))
+	if err != nil {
+		return err
+	}
+	request, err := s.pushRequest(adv, c, pack)
+	if err != nil {
+		return err
+	}
+	e.stats.pushes.Add(1)
+	err = s.exchangePush(ctx, session, adv, request)
+	if gone := e.interrupted(ctx); gone != nil {
+		return gone
+	}
+	if unreachable, ok := errors.AsType[*UnreachableError](err); ok {
+		return s.afterLostReply(ctx, c, unreachable)
+	}
+	if is[*ProtocolError](err) {
+		return s.afterLostReply(ctx, c, err)
+	}
+	return err
+}
+
+// expected is what the branch has to be for the push: zero when it must not exist.
+func (s *Snapshot) expected() plumbing.Hash {
+	if s.state == BranchExists {
+		return s.head
+	}
+	return plumbing.ZeroHash
+}
+
+func (s *Snapshot) conflict(tip plumbing.Hash, server string) *ConflictError {
+	c := &ConflictError{Remote: s.endpoint.name, Branch: s.branch, Server: server}
+	if expected := s.expected(); !expected.IsZero() {
+		c.Expected = expected.String()
+	}
+	if !tip.IsZero() {
+		c.Actual = tip.String()
+	}
+	return c
+}
+
+// pushRequest is the body of a receive-pack request (gitprotocol-pack(5), "Pushing Data To a Server").
+func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, pack []byte) ([]byte, error) {
+	capabilities := []string{}
+	for _, name := range []capability.Capability{capability.ReportStatus, capability.Sideband64k, capability.Quiet} {
+		if adv.supports(name) {
+			capabilities = append(capabilities, string(name))
+		}
+	}
+	if adv.supports(capability.Agent) {
+		capabilities = append(capabilities, "agent="+s.endpoint.agent)
+	}
+	var b bytes.Buffer
+	enc := pktline.NewEncoder(&b)
+	err := errors.Join(
+		enc.Encodef("%s %s %s\x00 %s", s.expected(), c.hash, branchPrefix+s.branch, strings.Join(capabilities, " ")),
+		enc.Flush(),
+	)
+	b.Write(pack)
+	return b.Bytes(), err
+}
+
+// exchangePush sends the request and reads the report.
+func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *advertisement, request []byte) error {
+	e := s.endpoint
+	response, err := session.exchange(ctx, request)
+	if err != nil {
+		return session.explain(err)
+	}
+	if !adv.supports(capability.ReportStatus) {
+		// Servers this old say nothing; whether it worked is seen by looking.
+		io.Copy(io.Discard, response) //nolint:errcheck // the branch tells
+		return &UnreachableError{Remote: e.name, Reason: "the server does not report on pushes"}
+	}
+	var data, words limitedBuffer
+	data.limit, words.limit = maxReport, maxReport
+	if adv.supports(capability.Sideband64k) {
+		err = e.demultiplex(session, pktline.NewScanner(response), &data, &words)
+	} else if _, err = io.Copy(&data, response); err != nil && !errors.Is(err, errTooLarge) {
+		err = session.explain(err)
+	}
+	if errors.Is(err, errTooLarge) {
+		return &LimitError{Remote: e.name, What: "the report on the push", Limit: maxReport}
+	}
+	report := packp.NewReportStatus()
+	if failed := report.Decode(bytes.NewReader(data.data)); failed != nil {
+		switch {
+		case err != nil:
+			return err
+		case len(data.data) == 0:
+			return session.explain(io.ErrUnexpectedEOF)
+		}
+		return &ProtocolError{Remote: e.name, Reason: "the server's report on the push is damaged"}
+	}
+	// A report that is whole counts, however the connection ended after it.
+	return s.verdict(report, string(words.data))
+}
+
+// maxReport bounds the report and the words beside it.
+const maxReport = 1 << 20
+
+// verdict reads the report.
+func (s *Snapshot) verdict(report *packp.ReportStatus, words string) error {
+	e := s.endpoint
+	text := e.clean(words)
+	if report.UnpackStatus != "ok" {
+		if denied := e.refusal(receivePack, words+"\n"+report.UnpackStatus); is[*PermissionError](denied) {
+			return denied
+		}
+		return &RejectedError{Remote: e.name, Branch: s.branch, Reason: "unpacking failed: " + e.oneLine(report.UnpackStatus), Server: text}
+	}
+	for _, status := range report.CommandStatuses {
+		if status.ReferenceName != plumbing.ReferenceName(branchPrefix+s.branch) {
+			continue
+		}
+		if status.Status == "ok" {
+			return nil
+		}
+		return s.declined(status.Status, words)
+	}
+	return &ProtocolError{Remote: e.name, Reason: "the server's report does not name the branch"}
+}
+
+// Reasons that mean that the branch was not where it was expected to be, or is being moved by somebody else at this moment. They are
+// git's own (builtin/receive-pack.c, refs/files-backend.c), JGit's and GitHub's.
+var lostRaces = []string{
+	"non-fast-forward", "fetch first", "stale info", "stale old", "already exists", "cannot lock ref", "failed to lock", "lock_failure",
+	"lock failure", "lock error", "but expected", "unable to create", "unable to resolve reference", "reference changed", "remote ref", "bad ref",
+	"failed to update ref", "incorrect old value",
+}
+
+func (s *Snapshot) declined(reason, words string) error {
+	e := s.endpoint
+	lower := strings.ToLower(reason)
+	if !strings.Contains(lower, "hook") && !strings.Contains(lower, "protected") {
+		both := lower + "\n" + strings.ToLower(words)
+		for _, sign := range lostRaces {
+			if strings.Contains(both, sign) {
+				return s.conflict(plumbing.ZeroHash, e.clean(reason+"\n"+words))
+			}
+		}
+	}
+	return &RejectedError{Remote: e.name, Branch: s.branch, Reason: e.oneLine(reason), Server: e.clean(words)}
+}
+
+// afterLostReply looks at the branch when it is not known whether a push arrived.
+func (s *Snapshot) afterLostReply(ctx context.Context, c *Commit, lost error) error {
+	e := s.endpoint
+	e.transport.close()
+	session, adv, err := e.discover(ctx, uploadPack)
+	if gone := e.interrupted(ctx); gone != nil {
+		return gone
+	}
+	if err != nil {
+		if u, ok := errors.AsType[*UnreachableError](lost); ok {
+			unknown := *u
+			unknown.OutcomeUnknown = true
+			return &unknown
+		}
+		return lost
+	}
+	session.close()
+	switch tip := adv.branches[s.branch]; tip {
+	case c.hash:
+		return nil
+	case s.expected():
+		return lost
+	default:
+		return s.conflict(tip, "")
+	}
+}

@@ -1,0 +1,106 @@
+package gitrepo
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// session is one conversation with a git service: the server's list of references, and at most one request with its response.
+// Errors of its readers are raw; explain turns them into the package's errors.
+type session interface {
+	// refs is the stream that begins with the list of references.
+	refs() io.Reader
+	// exchange sends a whole request and returns the response. The request may not have been read by the server when it returns.
+	exchange(ctx context.Context, request []byte) (io.Reader, error)
+	// explain finds out why a stream ended or failed, from what the server said beside it.
+	explain(err error) error
+	// close ends the session, politely when nothing was exchanged.
+	close()
+}
+
+// metered counts what is read.
+type metered struct {
+	r     io.Reader
+	stats *Stats
+}
+
+func (m metered) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.stats.received.Add(int64(n))
+	return n, err
+}
+
+// interrupted says whether the caller gave up, in which case no other error matters.
+func (e *endpoint) interrupted(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", e.name, context.Cause(ctx))
+}
+
+// networkError turns an error of a connection into ours. What it does not know is taken as something that may go away.
+func (e *endpoint) networkError(doing string, err error) error {
+	u := &UnreachableError{Remote: e.name}
+	var dns *net.DNSError
+	var timeout net.Error
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case isOurs(err):
+		return err
+	case errors.As(err, &dns) && dns.IsNotFound:
+		u.Reason, u.Permanent = fmt.Sprintf("the host name %s is not known", cleanLine(dns.Name)), true
+		u.next = "check the URL and the name server"
+	case errors.As(err, &verify):
+		u.Reason, u.Permanent = "the server's certificate is not trusted: "+certificateReason(verify.Err), true
+		u.next = "if the server's certificate comes from an authority of your own, give that authority's certificate"
+	case errors.As(err, &record):
+		u.Reason, u.Permanent = "the server does not speak TLS on this port", true
+		u.next = "check the URL's scheme and port"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		u.Reason = doing + ": connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		u.Reason = doing + ": the connection was reset"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		u.Reason = doing + ": the server did not answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		u.Reason = doing + ": the server closed the connection"
+	default:
+		u.Reason = doing + ": " + e.oneLine(err.Error())
+	}
+	return u
+}
+
+// certificateReason is what crypto/x509 says, with the names of authorities made fit to be shown.
+func certificateReason(err error) string {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return "it has expired, or the clock is wrong"
+	}
+	return cleanLine(err.Error())
+}
+
+// isOurs says whether an error has been classified already.
+func isOurs(err error) bool {
+	for _, check := range []func(error) bool{
+		is[*AuthError], is[*PermissionError], is[*NotFoundError], is[*ConflictError], is[*RejectedError], is[*HostKeyError],
+		is[*UnreachableError], is[*ProtocolError], is[*RedirectError], is[*LimitError], is[*PathError],
+	} {
+		if check(err) {
+			return true
+		}
+	}
+	return false
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}

@@ -1,0 +1,112 @@
+package gitrepo
+
+import (
+	"bytes"
+	"fmt"
+	"sort"
+	"strconv"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+)
+
+// treeEntry is one entry of a directory object: "MODE NAME\0HASH". The name and raw are parts of the object.
+type treeEntry struct {
+	mode filemode.FileMode
+	name []byte
+	hash plumbing.Hash
+	raw  []byte
+}
+
+// nextEntry splits the first entry off a directory object.
+func nextEntry(tree []byte) (treeEntry, []byte, error) {
+	const hashSize = len(plumbing.Hash{})
+	space := bytes.IndexByte(tree, ' ')
+	if space < 1 || space > 6 {
+		return treeEntry{}, nil, badPack("a malformed directory")
+	}
+	mode, err := strconv.ParseUint(string(tree[:space]), 8, 32)
+	if err != nil {
+		return treeEntry{}, nil, badPack("a malformed directory")
+	}
+	end := bytes.IndexByte(tree[space+1:], 0)
+	if end < 1 || len(tree)-space-2-end < hashSize {
+		return treeEntry{}, nil, badPack("a malformed directory")
+	}
+	end += space + 1
+	e := treeEntry{mode: filemode.FileMode(mode), name: tree[space+1 : end], raw: tree[:end+1+hashSize]}
+	copy(e.hash[:], tree[end+1:])
+	return e, tree[len(e.raw):], nil
+}
+
+// findEntry looks a name up in a directory object.
+func findEntry(tree []byte, name string) (treeEntry, bool, error) {
+	for len(tree) > 0 {
+		e, rest, err := nextEntry(tree)
+		if err != nil {
+			return treeEntry{}, false, err
+		}
+		if string(e.name) == name {
+			return e, true, nil
+		}
+		tree = rest
+	}
+	return treeEntry{}, false, nil
+}
+
+// treeChange puts an entry into a directory, or takes it out when the mode is zero.
+type treeChange struct {
+	name string
+	mode filemode.FileMode
+	hash plumbing.Hash
+}
+
+// sortKey is the order of entries in a directory object: directories as if their names ended in a slash.
+func sortKey(name string, mode filemode.FileMode) string {
+	if mode == filemode.Dir {
+		return name + "/"
+	}
+	return name
+}
+
+// rewriteTree applies changes to a directory object. Everything else stays as it is, byte by byte.
+func rewriteTree(tree []byte, changes []treeChange) ([]byte, error) {
+	gone := make(map[string]bool, len(changes))
+	var added []treeChange
+	size := len(tree)
+	for _, c := range changes {
+		gone[c.name] = true
+		if c.mode != 0 {
+			added = append(added, c)
+			size += len(c.name) + 28
+		}
+	}
+	sort.Slice(added, func(i, j int) bool {
+		return sortKey(added[i].name, added[i].mode) < sortKey(added[j].name, added[j].mode)
+	})
+	out := make([]byte, 0, size)
+	for len(tree) > 0 {
+		e, rest, err := nextEntry(tree)
+		if err != nil {
+			return nil, err
+		}
+		tree = rest
+		if gone[string(e.name)] {
+			continue
+		}
+		for len(added) > 0 && sortKey(added[0].name, added[0].mode) < sortKey(string(e.name), e.mode) {
+			out = appendEntry(out, added[0])
+			added = added[1:]
+		}
+		out = append(out, e.raw...)
+	}
+	for _, c := range added {
+		out = appendEntry(out, c)
+	}
+	return out, nil
+}
+
+func appendEntry(out []byte, c treeChange) []byte {
+	out = fmt.Appendf(out, "%o %s\x00", uint32(c.mode), c.name)
+	return append(out, c.hash[:]...)
+}

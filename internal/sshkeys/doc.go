@@ -1,0 +1,2 @@
+// Package sshkeys makes SSH keys and knows what a known_hosts file says. It opens no connection.
+package sshkeys

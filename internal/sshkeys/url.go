@@ -1,0 +1,131 @@
+package sshkeys
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// URL is the address of a repository over SSH.
+type URL struct {
+	User string // who to log in as; git when the text names nobody
+	Host string // name or address, without brackets
+	Port int    // 22 when the text names none
+	// Path is what the server is asked for: "/owner/repo.git", or "~user/repo.git" for a path in a home directory.
+	Path string
+	// Notice says how the text was read when it was not in the ssh:// form; empty otherwise.
+	Notice string
+}
+
+// ErrNotSSH says that an address is of another scheme.
+var ErrNotSSH = errors.New("not an SSH URL")
+
+const (
+	sshPort     = 22
+	defaultUser = "git"
+)
+
+// ParseURL reads ssh://[user@]host[:port]/path and the scp form [user@]host:path, which is taken as ssh://user@host/path with a
+// [URL.Notice]. The error is [ErrNotSSH] when there is another scheme. A password in the URL is refused; no error shows it.
+func ParseURL(text string) (*URL, error) {
+	if strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) >= 0 {
+		return nil, errors.New("the repository URL has a space or a control character in it")
+	}
+	scheme, _, hasScheme := strings.Cut(text, "://")
+	switch {
+	case !hasScheme:
+		return parseSCP(text)
+	case strings.EqualFold(scheme, "ssh"), strings.EqualFold(scheme, "git+ssh"), strings.EqualFold(scheme, "ssh+git"):
+		return parseSSH(text)
+	}
+	return nil, fmt.Errorf("the repository URL has the scheme %s: %w", scheme, ErrNotSSH)
+}
+
+func parseSSH(text string) (*URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		// What url.Parse says quotes the URL, which may hold a password.
+		return nil, errors.New("the repository URL is malformed: write ssh://git@host/owner/repo.git")
+	}
+	if _, set := u.User.Password(); set {
+		return nil, errors.New("the repository URL has a password in it, which SSH does not use: remove it")
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the repository URL has a query or a fragment, which SSH does not use: remove it")
+	}
+	r := &URL{User: u.User.Username(), Host: u.Hostname(), Port: sshPort, Path: u.Path}
+	if p := u.Port(); p != "" {
+		if r.Port, err = strconv.Atoi(p); err != nil || r.Port < 1 || r.Port > 65535 {
+			return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
+		}
+	}
+	return r.check()
+}
+
+func parseSCP(text string) (*URL, error) {
+	user, rest := "", text
+	// The user ends at the last @ before the colon; a path may have one of its own.
+	if at := strings.IndexByte(text, '@'); at >= 0 && !strings.ContainsAny(text[:at], ":/[") {
+		user, rest = text[:at], text[at+1:]
+	}
+	var host, path string
+	if strings.HasPrefix(rest, "[") {
+		inner, after, ok := strings.Cut(rest[1:], "]")
+		if !ok || !strings.HasPrefix(after, ":") {
+			return nil, errors.New("the repository URL is malformed: write ssh://git@host/owner/repo.git")
+		}
+		host, path = inner, after[1:]
+	} else {
+		var ok bool
+		host, path, ok = strings.Cut(rest, ":")
+		if !ok || strings.Contains(host, "/") {
+			return nil, errors.New("the repository URL has no scheme: write ssh://git@host/owner/repo.git")
+		}
+	}
+	r := &URL{User: user, Host: host, Port: sshPort, Path: "/" + strings.TrimPrefix(path, "/")}
+	r, err := r.check()
+	if err != nil {
+		return nil, err
+	}
+	r.Notice = fmt.Sprintf("the repository URL %s is taken as %s", text, r)
+	return r, nil
+}
+
+func (r *URL) check() (*URL, error) {
+	if r.User == "" {
+		r.User = defaultUser
+	}
+	switch {
+	case r.Host == "" || strings.HasPrefix(r.Host, "-"):
+		return nil, errors.New("the repository URL has no host: write ssh://git@host/owner/repo.git")
+	case strings.HasPrefix(r.User, "-"):
+		return nil, errors.New("the repository URL has a user that begins with a dash")
+	case strings.Trim(r.Path, "/") == "":
+		return nil, errors.New("the repository URL has no path: write ssh://git@host/owner/repo.git")
+	case strings.ContainsAny(r.Path, "\x00\n\r"):
+		return nil, errors.New("the repository URL has a control character in its path")
+	}
+	// git asks for ~user/x, not /~user/x, so that the server looks in the home directory.
+	if strings.HasPrefix(r.Path, "/~") {
+		r.Path = r.Path[1:]
+	}
+	return r, nil
+}
+
+// Address is host:port.
+func (r *URL) Address() string { return net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) }
+
+// String is the normal form: ssh://user@host[:port]/path.
+func (r *URL) String() string {
+	u := url.URL{Scheme: "ssh", User: url.User(r.User), Host: r.Host, Path: "/" + strings.TrimPrefix(r.Path, "/")}
+	if strings.Contains(r.Host, ":") {
+		u.Host = "[" + r.Host + "]"
+	}
+	if r.Port != sshPort {
+		u.Host = r.Address()
+	}
+	return u.String()
+}
