@@ -1,0 +1,359 @@
+package clusterspec
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// report collects what is wrong with one object. A rule adds nothing about a field that is known to be wrong already, nor about
+// its parents and children, so that one mistake is told once.
+type report struct {
+	object   *Object
+	problems Problems
+}
+
+// add records a problem with a field. The node is where it shows; nil is the object as a whole.
+func (r *report) add(severity Severity, rule string, node *yaml.Node, path, message string) *Problem {
+	p := r.object.document.problem(rule, node, message)
+	if node == nil {
+		p.Line, p.Column = r.object.Line, 1
+	}
+	p.Severity, p.Object, p.Field = severity, r.object.Label(), path
+	if r.object.Name == "" {
+		p.Object = r.object.Kind
+	}
+	r.problems = append(r.problems, p)
+	return &r.problems[len(r.problems)-1]
+}
+
+// wrong records an error found by a rule, unless the field is known to be wrong; then it returns a problem that nobody sees.
+func (r *report) wrong(rule, path, message string) *Problem {
+	if r.known(path) {
+		return &Problem{}
+	}
+	return r.add(SeverityError, rule, r.object.find(path), path, message)
+}
+
+// warn records something that works and is probably not meant.
+func (r *report) warn(rule, path, message string) *Problem {
+	if r.known(path) {
+		return &Problem{}
+	}
+	return r.add(SeverityWarning, rule, r.object.find(path), path, message)
+}
+
+func (r *report) known(path string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return p.Severity == SeverityError && (within(p.Field, path) || within(path, p.Field))
+	})
+}
+
+// within says whether a path is another one or lies below it.
+func within(path, parent string) bool {
+	rest, ok := strings.CutPrefix(path, parent)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+var pathForm = regexp.MustCompile(`\[([^\]]*)\]|[^.\[\]]+`)
+
+// find gives the node at a path, or of its nearest parent that is there. For a value that is an object or a list it is the key.
+func (o *Object) find(path string) *yaml.Node {
+	node := o.root()
+	shown := node
+	for _, part := range pathForm.FindAllStringSubmatch(path, -1) {
+		name := part[0]
+		if strings.HasPrefix(name, "[") {
+			name = part[1]
+		}
+		if node.Kind == yaml.SequenceNode {
+			index, err := strconv.Atoi(name)
+			if err != nil || index < 0 || index >= len(node.Content) {
+				return shown
+			}
+			shown = node.Content[index]
+			node = resolve(shown)
+			continue
+		}
+		key, value := lookup(node, name)
+		if key == nil {
+			return shown
+		}
+		shown = key
+		if value == nil {
+			return shown
+		}
+		if value.Kind == yaml.ScalarNode {
+			shown = value
+		}
+		node = value
+	}
+	return shown
+}
+
+// checkFields holds an object against the field table.
+func (r *report) checkFields() {
+	table, ok := fields().kinds[r.object.Kind]
+	if !ok {
+		return
+	}
+	r.checkObject(r.object.root(), r.object.root(), table, "")
+}
+
+// checkObject checks the keys of a mapping. at is where a missing key is reported.
+func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
+	present := map[string]bool{}
+	meant := map[string]bool{} // what misspelled keys were meant to be
+	for _, e := range entries(mapping) {
+		name := e.key.Value
+		childPath := joinField(path, name)
+		child, known := f.children[name]
+		if !known {
+			suggestion := r.unknownField(e.key, f, childPath)
+			meant[suggestion] = true
+			continue
+		}
+		if kindOf(e.value) == kindNull {
+			continue // the same as not there, for every reader
+		}
+		present[name] = true
+		r.checkValue(e.key, e.value, child, childPath)
+	}
+	for _, child := range f.order {
+		if child.Required && !present[child.name()] && !meant[child.name()] {
+			r.add(SeverityError, "required", at, joinField(path, child.name()), "the field is required").Expected = child.expectation()
+		}
+	}
+}
+
+func (r *report) unknownField(key *yaml.Node, f *field, path string) string {
+	names := make([]string, 0, len(f.order))
+	for _, child := range f.order {
+		names = append(names, child.name())
+	}
+	p := r.add(SeverityError, "unknown-field", key, path, "there is no such field")
+	p.Suggestion = nearest(key.Value, names)
+	if p.Suggestion != "" {
+		return p.Suggestion
+	}
+	// A field in the wrong place is nearly always a matter of indentation.
+	root := f
+	for root.parent != nil {
+		root = root.parent
+	}
+	var places []string
+	root.each(func(other *field) {
+		if other.path != "" && other.name() == key.Value {
+			places = append(places, other.path)
+		}
+	})
+	if len(places) > 0 && len(places) <= 3 {
+		p.Expected = key.Value + " at " + strings.Join(places, " or ")
+	} else if len(names) > 0 && len(names) <= 12 {
+		p.Expected = "one of " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+func (f *field) expectation() string {
+	switch {
+	case f.Expect != "":
+		return f.Expect
+	case len(f.Enum) == 1:
+		return f.Enum[0]
+	case len(f.Enum) > 1:
+		return "one of " + strings.Join(f.Enum, ", ")
+	}
+	switch f.Type {
+	case "object":
+		if len(f.order) > 0 {
+			names := make([]string, 0, len(f.order))
+			for _, child := range f.order {
+				if child.Required || len(f.order) <= 4 {
+					names = append(names, child.name())
+				}
+			}
+			if len(names) > 0 {
+				return "an object with " + strings.Join(names, ", ")
+			}
+		}
+		return "an object"
+	case "list":
+		return "a list"
+	case "strings":
+		return "a list of strings"
+	case "map":
+		return "a map of strings"
+	case "integer":
+		return "a whole number"
+	case "boolean":
+		return "true or false"
+	case "quantity":
+		return "a quantity such as 4Gi or 500m"
+	case "duration":
+		return "a duration such as 10m or 1h30m"
+	case "integer-or-percent":
+		return "a whole number or a percentage such as 40%"
+	case "any":
+		return ""
+	}
+	return "a string"
+}
+
+var (
+	quantityForm = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`)
+	percentForm  = regexp.MustCompile(`^[0-9]+%$`)
+)
+
+func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
+	kind := kindOf(value)
+	ok := true
+	switch f.Type {
+	case "object":
+		ok = kind == kindObject
+	case "list", "strings":
+		ok = kind == kindList
+	case "map":
+		ok = kind == kindObject
+	case "string":
+		if (kind == kindNumber || kind == kindInteger) && f.name() == "kubernetesVersion" && f.pattern.MatchString(value.Value) {
+			p := r.add(SeverityWarning, "unquoted-version", value, path, "YAML reads a version without quotes as a number; it is written with quotes")
+			p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
+			return
+		}
+		ok = kind == kindString
+	case "integer":
+		ok = kind == kindInteger
+	case "boolean":
+		ok = kind == kindBoolean
+	case "quantity", "integer-or-percent":
+		ok = kind == kindInteger || kind == kindNumber && f.Type == "quantity" || kind == kindString
+	case "duration":
+		ok = kind == kindString
+	}
+	if !ok {
+		p := r.add(SeverityError, "wrong-type", value, path, "the value has the wrong type")
+		p.Found, p.Expected = describe(value), f.expectation()
+		if f.Type == "string" && value.Kind == yaml.ScalarNode && (f.pattern == nil || f.pattern.MatchString(value.Value)) {
+			p.Expected = "a string, in quotes: " + strconv.Quote(value.Value)
+		}
+		if bare := strings.TrimSpace(value.Value); (f.Type == "integer" || f.Type == "boolean") && kind == kindString && value.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+			if unquoted, _ := scalar(&yaml.Node{Kind: yaml.ScalarNode, Value: bare}); string(unquoted) == f.Type {
+				p.Expected = bare + ", without quotes"
+			}
+		}
+		return
+	}
+	switch kind {
+	case kindObject:
+		if f.Type == "map" {
+			r.checkMap(value, path)
+		} else if f.Type != "any" {
+			r.checkObject(key, value, f, path)
+		}
+	case kindList:
+		r.checkList(key, value, f, path)
+	default:
+		r.checkScalar(key, value, f, path)
+	}
+}
+
+func (r *report) checkMap(value *yaml.Node, path string) {
+	for _, e := range entries(value) {
+		if kind := kindOf(e.value); kind != kindString && kind != kindNull {
+			p := r.add(SeverityError, "wrong-type", e.value, joinField(path, e.key.Value), "the value has the wrong type")
+			p.Found, p.Expected = describe(e.value), "a string"
+			if e.value.Kind == yaml.ScalarNode {
+				p.Expected = "a string, in quotes: " + strconv.Quote(e.value.Value)
+			}
+		}
+	}
+}
+
+func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
+	count := len(value.Content)
+	least := f.MinItems
+	if f.Required {
+		least = max(least, 1)
+	}
+	switch {
+	case count < least:
+		p := r.add(SeverityError, "required", key, path, "the list is too short")
+		p.Found, p.Expected = plural(count, "item"), "at least "+strconv.Itoa(least)
+	case f.MaxItems > 0 && count > f.MaxItems:
+		p := r.add(SeverityError, "invalid-value", key, path, "the list is too long")
+		p.Found, p.Expected = plural(count, "item"), "at most "+strconv.Itoa(f.MaxItems)
+	}
+	for i, item := range value.Content {
+		itemPath := fmt.Sprintf("%s[%d]", path, i)
+		item := resolve(item)
+		switch {
+		case f.Type == "strings":
+			if kind := kindOf(item); kind != kindString {
+				p := r.add(SeverityError, "wrong-type", item, itemPath, "the value has the wrong type")
+				p.Found, p.Expected = describe(item), "a string"
+				if item.Kind == yaml.ScalarNode && kind != kindNull {
+					p.Expected = "a string, in quotes: " + strconv.Quote(item.Value)
+				}
+			}
+		case f.item != nil:
+			r.checkValue(item, item, f.item, itemPath)
+		}
+	}
+}
+
+func plural(count int, word string) string {
+	if count == 1 {
+		return "1 " + word
+	}
+	return strconv.Itoa(count) + " " + word + "s"
+}
+
+func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
+	content := value.Value
+	if f.Type == "string" && content == "" {
+		if f.Required {
+			p := r.add(SeverityError, "required", value, path, "the field is required")
+			p.Found, p.Expected = "an empty string", f.expectation()
+		}
+		return
+	}
+	_, v := scalar(value)
+	number, isNumber := v.(int64)
+	ok := true
+	expected := f.expectation()
+	switch {
+	case len(f.Enum) > 0 && !slices.Contains(f.Enum, content):
+		p := r.add(SeverityError, "invalid-value", value, path, "the value is not one that EKS Anywhere knows")
+		p.Found, p.Expected, p.Suggestion = quote(content), expected, nearest(content, f.Enum)
+		if len(f.Enum) == 1 {
+			p.Suggestion = ""
+		}
+		return
+	case f.pattern != nil:
+		ok = f.pattern.MatchString(content)
+	case f.Type == "quantity":
+		ok = quantityForm.MatchString(content)
+	case f.Type == "duration":
+		_, err := time.ParseDuration(content)
+		ok = err == nil
+	case f.Type == "integer-or-percent":
+		ok = isNumber && number >= 0 || percentForm.MatchString(content)
+	case f.Type == "integer" && f.Min != nil && number < *f.Min:
+		ok, expected = false, "at least "+strconv.FormatInt(*f.Min, 10)
+	case f.Type == "integer" && f.Max != nil && number > *f.Max:
+		ok, expected = false, "at most "+strconv.FormatInt(*f.Max, 10)
+	}
+	if !ok {
+		p := r.add(SeverityError, "invalid-value", value, path, "the value is not allowed")
+		p.Found, p.Expected = quote(content), expected
+		if f.Type == "integer" {
+			p.Found = content
+		}
+	}
+}

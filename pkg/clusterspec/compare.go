@@ -1,0 +1,530 @@
+package clusterspec
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Verdict is what happens when Flux applies a change.
+type Verdict string
+
+// The verdicts on a change.
+const (
+	VerdictApplied  Verdict = "applied"
+	VerdictIgnored  Verdict = "ignored"
+	VerdictRejected Verdict = "rejected"
+)
+
+// Change is one difference between two states of an object, and what EKS Anywhere makes of it.
+type Change struct {
+	// Cluster is the cluster the object belongs to, and Role that cluster's role. Both are empty for an object of no cluster.
+	Cluster string `json:"cluster,omitempty"`
+	Role    Role   `json:"role,omitempty"`
+	// Object is kind and name. Field is empty when the whole object was added or removed. Items of a list are shown by their
+	// name where they have one: "spec.workerNodeGroupConfigurations[md-0].count".
+	Object string `json:"object"`
+	Field  string `json:"field,omitempty"`
+	// Old and New are the values as text, JSON for objects and lists; empty is absent.
+	Old string `json:"old,omitempty"`
+	New string `json:"new,omitempty"`
+	// Verdict is what the webhooks and the controller do. Message is what they answer to a rejected change, or a remark.
+	Verdict Verdict `json:"verdict"`
+	Message string  `json:"message,omitempty"`
+	// Documented is whether the user documentation lists the field as changed through Git for the role.
+	Documented bool `json:"documented"`
+	// File, Line and Column are where the change shows: in the new state, or for what is gone in the old one.
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+const (
+	immutable       = "field is immutable"
+	configImmutable = "config is immutable"
+)
+
+// CompareSets says what changed from one set to the other, object by object and field by field, and what EKS Anywhere does with each
+// change. Values are compared, not texts; comments and the order of keys make no difference. The result is sorted by cluster, object
+// and field. The sets may hold errors.
+func CompareSets(before, after *Set) []Change {
+	old, current := index(before), index(after)
+	var changes []Change
+	for key, o := range old {
+		if _, there := current[key]; !there {
+			changes = append(changes, o.wholeChange(true))
+		}
+	}
+	for key, n := range current {
+		o, there := old[key]
+		if !there {
+			changes = append(changes, n.wholeChange(false))
+			continue
+		}
+		changes = append(changes, comparison{old: o, new: n}.run()...)
+	}
+	slices.SortFunc(changes, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field))
+	})
+	return changes
+}
+
+// owned is an object with the cluster it belongs to.
+type owned struct {
+	object  *Object
+	cluster *Cluster
+}
+
+func index(set *Set) map[string]owned {
+	out := map[string]owned{}
+	if set == nil {
+		return out
+	}
+	key := func(o *Object) string { return o.Kind + "/" + o.Namespace + "/" + o.Name }
+	for _, o := range set.Unused {
+		out[key(o)] = owned{object: o}
+	}
+	for _, c := range set.Clusters {
+		for _, o := range c.Objects {
+			out[key(o)] = owned{object: o, cluster: c}
+		}
+	}
+	return out
+}
+
+func (o owned) role() Role {
+	if o.cluster == nil {
+		return ""
+	}
+	return o.cluster.Role()
+}
+
+func (o owned) change(field string) Change {
+	line, column := o.object.Position(field)
+	c := Change{Object: o.object.Label(), Field: field, Role: o.role(), File: o.object.File, Line: line, Column: column, Verdict: VerdictApplied}
+	if o.cluster != nil {
+		c.Cluster = o.cluster.Name
+	}
+	return c
+}
+
+// wholeChange is an object that came or went.
+func (o owned) wholeChange(removed bool) Change {
+	c := o.change("")
+	what := "created"
+	if removed {
+		what = "deleted"
+	}
+	c.Message = "the object is " + what
+	switch {
+	case o.cluster == nil:
+		c.Verdict, c.Message = VerdictIgnored, "no Cluster refers to the object"
+	case o.object.Kind != "Cluster":
+	case o.role() == RoleManagement && removed:
+		c.Verdict, c.Message = VerdictRejected, "deleting a management cluster's own Cluster is refused"
+	case o.role() == RoleManagement:
+		c.Verdict, c.Message = VerdictRejected, "creating a self-managed cluster on existing management cluster is not supported"
+	default:
+		c.Message = "the cluster is " + what + " with all its machines"
+		c.Documented = true
+	}
+	return c
+}
+
+// comparison compares two states of one object.
+type comparison struct {
+	old, new owned
+	changes  []Change
+}
+
+func (c comparison) run() []Change {
+	before, after := c.old.object.Decoded(), c.new.object.Decoded()
+	table := fields().kinds[c.new.object.Kind]
+	for _, object := range []map[string]any{before, after} {
+		delete(object, "status")
+		if metadata, ok := object["metadata"].(map[string]any); ok && (metadata["namespace"] == nil || metadata["namespace"] == "") {
+			metadata["namespace"] = "default"
+		}
+	}
+	c.diff("", "", table, before, after)
+	return c.changes
+}
+
+// diff compares two values. path is for the table and for positions, shown for people.
+func (c *comparison) diff(path, shown string, f *field, before, after any) {
+	if reflect.DeepEqual(before, after) {
+		return
+	}
+	oldMap, oldIsMap := before.(map[string]any)
+	newMap, newIsMap := after.(map[string]any)
+	oldList, oldIsList := before.([]any)
+	newList, newIsList := after.([]any)
+	switch {
+	case path == "spec.identityProviderRefs":
+	case oldIsMap && newIsMap:
+		for _, key := range slices.Sorted(maps.Keys(merged(oldMap, newMap))) {
+			var child *field
+			if f != nil {
+				child = f.children[key]
+			}
+			c.diff(joinField(path, key), joinField(shown, key), child, oldMap[key], newMap[key])
+		}
+		return
+	case oldIsList && newIsList && named(oldList) && named(newList):
+		var item *field
+		if f != nil {
+			item = f.item
+		}
+		oldItems, newItems := byName(oldList), byName(newList)
+		for _, name := range slices.Sorted(maps.Keys(merged(oldItems, newItems))) {
+			position := slices.IndexFunc(newList, func(v any) bool { return nameOf(v) == name })
+			if position < 0 {
+				position = slices.IndexFunc(oldList, func(v any) bool { return nameOf(v) == name })
+			}
+			c.diff(fmt.Sprintf("%s[%d]", path, position), fmt.Sprintf("%s[%s]", shown, name), item, oldItems[name], newItems[name])
+		}
+		return
+	}
+	c.record(path, shown, f, before, after)
+}
+
+func merged(a, b map[string]any) map[string]any {
+	out := maps.Clone(a)
+	if out == nil {
+		out = map[string]any{}
+	}
+	maps.Copy(out, b)
+	return out
+}
+
+func nameOf(item any) string {
+	object, _ := item.(map[string]any)
+	name, _ := object["name"].(string)
+	return name
+}
+
+// named says whether the items of a list can be told apart by their names.
+func named(list []any) bool {
+	seen := map[string]bool{}
+	for _, item := range list {
+		name := nameOf(item)
+		if name == "" || seen[name] {
+			return false
+		}
+		seen[name] = true
+	}
+	return true
+}
+
+func byName(list []any) map[string]any {
+	out := make(map[string]any, len(list))
+	for _, item := range list {
+		out[nameOf(item)] = item
+	}
+	return out
+}
+
+func (c *comparison) record(path, shown string, f *field, before, after any) {
+	at := c.new
+	if after == nil {
+		at = c.old
+	}
+	change := at.change(path)
+	change.Role, change.Field = c.new.role(), shown
+	change.Old, change.New = show(before), show(after)
+	if f == nil && path != "" && !strings.HasPrefix(path, "metadata.") {
+		f = c.nearestField(path)
+	}
+	change.Verdict, change.Message = tableVerdict(f, c.new.role())
+	change.Documented = documented(f, c.new.role())
+	if c.cleaned(path) {
+		change.Verdict, change.Message = VerdictIgnored, "set by the server or a command line tool"
+	}
+	c.special(&change, path, before, after)
+	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
+		change.Verdict, change.Message = VerdictApplied, "accepted because the object is paused; otherwise: "+change.Message
+	}
+	if change.Verdict == VerdictApplied && change.Message == "" && !change.Documented && strings.HasPrefix(path, "spec") && c.new.cluster != nil {
+		change.Message = fmt.Sprintf("not among the fields that EKS Anywhere documents for GitOps on a %s cluster", c.new.role())
+	}
+	c.changes = append(c.changes, change)
+}
+
+func show(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return value
+	case map[string]any, []any:
+		// Values that came from YAML text always encode.
+		encoded, _ := json.Marshal(value)
+		return string(encoded)
+	default:
+		return fmt.Sprint(value)
+	}
+}
+
+// nearestField finds the row of the deepest known parent of a path.
+func (c *comparison) nearestField(path string) *field {
+	f := fields().kinds[c.new.object.Kind]
+	for _, part := range pathForm.FindAllStringSubmatch(path, -1) {
+		next := f.children[part[0]]
+		if strings.HasPrefix(part[0], "[") {
+			next = f.item
+		}
+		if next == nil {
+			break
+		}
+		f = next
+	}
+	return f
+}
+
+// tableVerdict looks the change of a field up; fields inherit from the field above.
+func tableVerdict(f *field, role Role) (Verdict, string) {
+	said, says := "", ""
+	for ; f != nil && said == ""; f = f.parent {
+		said = f.Change.Workload
+		if role == RoleManagement {
+			said = f.Change.Management
+		}
+		if says = f.Says; says == "" {
+			says = immutable
+		}
+	}
+	switch said {
+	case "rejects":
+		return VerdictRejected, says
+	case "ignores":
+		return VerdictIgnored, "set by the server"
+	}
+	return VerdictApplied, ""
+}
+
+func documented(f *field, role Role) bool {
+	for ; f != nil; f = f.parent {
+		if slices.Contains(f.GitOps, role) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *comparison) cleaned(path string) bool {
+	return slices.ContainsFunc(cliAnnotations, func(name string) bool { return path == "metadata.annotations["+name+"]" })
+}
+
+// paused says whether the webhook skips the immutability of the object: when the stored one is paused, for the kinds that know that.
+func (c *comparison) paused() bool {
+	switch c.new.object.Kind {
+	case "Cluster", "VSphereDatacenterConfig", "VSphereMachineConfig", "CloudStackDatacenterConfig", "CloudStackMachineConfig",
+		"NutanixDatacenterConfig", "NutanixMachineConfig":
+		return text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/paused") == "true"
+	}
+	return false
+}
+
+// scaleMessage is the webhook's answer to a change of size and version in one request.
+const scaleMessage = "cannot perform scale up or down during rolling upgrades"
+
+// versionRule says whether a rejection is one that holds for paused clusters, too: those about versions do.
+func versionRule(path, message string) bool {
+	return strings.HasSuffix(path, "kubernetesVersion") || path == "spec.eksaVersion" || path == "spec.bundlesRef" || message == scaleMessage
+}
+
+// special holds the verdicts that depend on values.
+func (c *comparison) special(change *Change, path string, before, after any) {
+	reject := func(message string) { change.Verdict, change.Message = VerdictRejected, message }
+	apply := func(message string) { change.Verdict, change.Message = VerdictApplied, message }
+	switch kind := c.new.object.Kind; kind {
+	case "Cluster":
+		c.specialCluster(change, path, before, after)
+	case "VSphereMachineConfig":
+		if path == "spec.users" && after == nil {
+			reject("users is not set, please provide a user")
+		}
+	case "CloudStackDatacenterConfig":
+		if strings.HasPrefix(path, "spec.availabilityZones[") && strings.HasSuffix(path, "]") && (before == nil || after == nil) {
+			apply("")
+			if !sharesZone(c.old.object, c.new.object) {
+				reject("at least one availabilityZone must stay")
+			}
+		}
+	case "NutanixDatacenterConfig":
+		if path == "spec.credentialRef" && after == nil {
+			reject("credentialRef cannot be removed")
+		}
+	case "NutanixMachineConfig":
+		frozen := []string{"spec.vcpuSockets", "spec.vcpusPerSocket", "spec.memorySize", "spec.systemDiskSize", "spec.users"}
+		if c.controlPlaneOrEtcd() && slices.ContainsFunc(frozen, func(f string) bool { return within(path, f) }) {
+			reject(immutable)
+		}
+	case "TinkerbellMachineConfig":
+		if within(path, "spec.users") && !sameFirstUser(c.old.object, c.new.object) {
+			reject(immutable)
+		}
+	case "OIDCConfig":
+		if strings.HasPrefix(path, "spec") && change.Role == RoleWorkload && text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/managed-by") == "" {
+			reject(configImmutable + " (the object has no anywhere.eks.amazonaws.com/managed-by annotation, so it counts as a management cluster's)")
+		}
+	}
+}
+
+func sharesZone(a, b *Object) bool {
+	names := map[string]bool{}
+	for _, zone := range items(a.root(), "spec", "availabilityZones") {
+		names[text(zone, "name")] = true
+	}
+	for _, zone := range items(b.root(), "spec", "availabilityZones") {
+		if names[text(zone, "name")] {
+			return true
+		}
+	}
+	return false
+}
+
+// controlPlaneOrEtcd says whether a machine config is used by the control plane or by etcd.
+func (c *comparison) controlPlaneOrEtcd() bool {
+	root := c.old.object.root()
+	for _, name := range []string{"control-plane", "etcd"} {
+		if text(root, "metadata", "annotations", "anywhere.eks.amazonaws.com/"+name) == "true" {
+			return true
+		}
+	}
+	if c.new.cluster == nil {
+		return false
+	}
+	for _, path := range []string{"spec.controlPlaneConfiguration.machineGroupRef", "spec.externalEtcdConfiguration.machineGroupRef"} {
+		if ref, ok := referenceAt(c.new.cluster.Objects[0], path); ok && ref.kind == c.new.object.Kind && ref.name == c.new.object.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// sameFirstUser compares what Tinkerbell's webhook freezes.
+func sameFirstUser(a, b *Object) bool {
+	old, current := items(a.root(), "spec", "users"), items(b.root(), "spec", "users")
+	if len(old) != len(current) {
+		return false
+	}
+	if len(old) == 0 {
+		return true
+	}
+	oldKeys, newKeys := items(old[0], "sshAuthorizedKeys"), items(current[0], "sshAuthorizedKeys")
+	if text(old[0], "name") != text(current[0], "name") || len(oldKeys) != len(newKeys) {
+		return false
+	}
+	return len(oldKeys) == 0 || oldKeys[0].Value == newKeys[0].Value
+}
+
+func (c *comparison) specialCluster(change *Change, path string, before, after any) {
+	reject := func(message string) { change.Verdict, change.Message = VerdictRejected, message }
+	tinkerbell := c.new.cluster != nil && c.new.cluster.Provider == "tinkerbell"
+	switch {
+	case within(path, "spec.managementCluster"):
+		if c.old.role() == RoleManagement && c.new.role() == RoleManagement {
+			change.Verdict, change.Message = VerdictApplied, "the cluster manages itself as before"
+		}
+	case path == "spec.kubernetesVersion":
+		if message := skew(before, after); message != "" {
+			reject(message)
+		}
+	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, ".kubernetesVersion"):
+		if message := skew(before, after); message != "" {
+			reject(message)
+		}
+	case path == "spec.externalEtcdConfiguration" && before == nil:
+		reject("cannot switch from stacked to external etcd topology")
+	case path == "spec.externalEtcdConfiguration" && after == nil:
+		reject("cannot switch from external to stacked etcd topology")
+	case path == "spec.controlPlaneConfiguration.endpoint.host" && c.new.cluster != nil && c.new.cluster.Provider == "cloudstack":
+		if strings.TrimSuffix(show(before), ":6443") == strings.TrimSuffix(show(after), ":6443") {
+			change.Verdict, change.Message = VerdictApplied, "6443 is the port without one, too"
+		}
+	case path == "spec.identityProviderRefs":
+		old, current := iamName(before), iamName(after)
+		if old != "" && current != "" && old != current {
+			reject(immutable)
+		}
+	case path == "spec.eksaVersion" || path == "spec.bundlesRef":
+		c.specialEksaVersion(change, path, before, after)
+	case within(path, "spec.gitOpsRef") && change.Role == RoleManagement && before != nil:
+		change.Message = "the webhook accepts it, but eksctl anywhere upgrade refuses to change a gitOpsRef"
+	}
+	if !tinkerbell {
+		return
+	}
+	for _, name := range []string{".labels", ".taints"} {
+		if strings.HasPrefix(path, "spec.controlPlaneConfiguration"+name) || strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.Contains(path, "]"+name) {
+			reject(immutable)
+		}
+	}
+	scales := path == "spec.controlPlaneConfiguration.count" || strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && (strings.HasSuffix(path, "].count") || strings.HasSuffix(path, "]"))
+	if scales && c.old.cluster != nil && c.old.cluster.KubernetesVersion != c.new.cluster.KubernetesVersion {
+		reject(scaleMessage)
+	}
+}
+
+func (c *comparison) specialEksaVersion(change *Change, path string, before, after any) {
+	switch {
+	case after == nil && before != nil && (path == "spec.eksaVersion" || text(c.new.object.root(), "spec", "eksaVersion") == ""):
+		change.Verdict, change.Message = VerdictRejected, "field cannot be removed after setting"
+	case path == "spec.eksaVersion" && before != nil && after != nil:
+		old, oldOK := releaseMinor(show(before))
+		current, newOK := releaseMinor(show(after))
+		skip := text(c.new.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/skip-eksa-version-skew-check") == "true"
+		if oldOK && newOK && !skip && (current < old || current > old+1) {
+			change.Verdict, change.Message = VerdictRejected, "EKS Anywhere is upgraded by one minor version at a time, and not back"
+			return
+		}
+		fallthrough
+	case path == "spec.eksaVersion" && change.Role == RoleManagement:
+		if change.Role == RoleManagement {
+			change.Message = "EKS Anywhere documents that a management cluster's version is changed with eksctl anywhere upgrade, not through Git"
+		}
+	}
+}
+
+// releaseMinor gives 26 for v0.26.1, and counts a major version as a thousand.
+func releaseMinor(version string) (int, bool) {
+	parts := strings.Split(strings.TrimPrefix(version, "v"), ".")
+	if len(parts) < 3 {
+		return 0, false
+	}
+	major, errMajor := strconv.Atoi(parts[0])
+	minor, errMinor := strconv.Atoi(parts[1])
+	return major*1000 + minor, errMajor == nil && errMinor == nil
+}
+
+func iamName(refs any) string {
+	list, _ := refs.([]any)
+	for _, ref := range list {
+		if object, ok := ref.(map[string]any); ok && object["kind"] == "AWSIamConfig" {
+			name, _ := object["name"].(string)
+			return name
+		}
+	}
+	return ""
+}
+
+// skew says why Kubernetes cannot go from one version to the other.
+func skew(before, after any) string {
+	old, oldErr := strconv.Atoi(strings.TrimPrefix(show(before), "1."))
+	current, newErr := strconv.Atoi(strings.TrimPrefix(show(after), "1."))
+	switch {
+	case oldErr != nil || newErr != nil:
+		return ""
+	case current < old:
+		return fmt.Sprintf("Kubernetes cannot be downgraded from 1.%d to 1.%d", old, current)
+	case current > old+1:
+		return fmt.Sprintf("only +1 minor version skew is supported; from 1.%d that is 1.%d", old, old+1)
+	}
+	return ""
+}

@@ -1,0 +1,373 @@
+package clusterspec
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds on one document. The API server stores no object above 1.5 MiB; nesting and the number of values are far beyond what any
+// EKS Anywhere object has, and keep hostile input from taking memory and time.
+const (
+	maxDocumentSize   = 3 << 19
+	maxDepth          = 100
+	maxDocumentValues = 200_000
+	maxTotalValues    = 2_000_000
+)
+
+// document is one YAML document of a source.
+type document struct {
+	file      string
+	number    int    // counts the documents that hold something, from 1
+	lead      string // comments that stood in documents of their own before this one, or on its marker line
+	tail      string // comments that stood in documents of their own after the last one
+	body      string // the text without its marker lines
+	firstLine int    // line of the file on which body begins
+	inline    bool   // content began on the line of the marker, so that body cannot be edited by lines
+	root      *yaml.Node
+}
+
+// position gives line and column in the file.
+func (d *document) position(node *yaml.Node) (line, column int) {
+	if node == nil {
+		return d.firstLine, 1
+	}
+	return d.firstLine + node.Line - 1, node.Column
+}
+
+func (d *document) problem(rule string, node *yaml.Node, message string) Problem {
+	line, column := d.position(node)
+	return Problem{Severity: SeverityError, Rule: rule, File: d.file, Document: d.number, Line: line, Column: column, Message: message}
+}
+
+// chunk is the text between two document markers.
+type chunk struct {
+	text      string
+	comment   string // on the line of the marker
+	firstLine int
+	inline    bool
+}
+
+// marker says whether a line is a document marker: three characters in the first column with nothing but blanks directly after.
+func marker(line, mark string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(line, mark)
+	if !ok || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+		return "", false
+	}
+	return rest, true
+}
+
+// split cuts a file into documents. The markers cannot occur at the start of a line inside any kind of YAML scalar, so lines are
+// enough to go by.
+func split(content string) []chunk {
+	var chunks []chunk
+	var b strings.Builder
+	current := chunk{firstLine: 1}
+	flush := func(nextLine int) {
+		current.text = b.String()
+		b.Reset()
+		chunks = append(chunks, current)
+		current = chunk{firstLine: nextLine}
+	}
+	explicit := false
+	number := 0
+	for line := range strings.SplitAfterSeq(content, "\n") {
+		number++
+		bare := strings.TrimSuffix(line, "\n")
+		if rest, ok := marker(bare, "---"); ok {
+			flush(number)
+			explicit = true
+			switch trimmed := strings.TrimLeft(rest, " \t"); {
+			case trimmed == "":
+				current.firstLine = number + 1
+			case trimmed[0] == '#':
+				current.comment = trimmed + "\n"
+				current.firstLine = number + 1
+			default:
+				current.inline = true
+				b.WriteString("   " + rest + "\n")
+			}
+			continue
+		}
+		if _, ok := marker(bare, "..."); ok {
+			flush(number + 1)
+			explicit = false
+			continue
+		}
+		if !explicit && strings.HasPrefix(bare, "%") && strings.TrimSpace(b.String()) == "" {
+			b.WriteString("\n") // a directive; YAML versions and tag shorthands make no difference to what EKS Anywhere reads
+			continue
+		}
+		b.WriteString(line)
+	}
+	flush(number)
+	return chunks
+}
+
+// onlyComments says whether a chunk holds no content.
+func onlyComments(text string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if trimmed := strings.TrimLeft(line, " \t"); trimmed != "" && trimmed[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// readDocuments parses the documents of a source. Those that cannot be parsed are left out, each with a problem.
+func readDocuments(source Source, valuesLeft *int) ([]*document, Problems) {
+	content, bad := normalize(source)
+	if bad != nil {
+		return nil, Problems{*bad}
+	}
+	if strings.TrimSpace(content) == "" {
+		return nil, Problems{emptyFile(source.Name)}
+	}
+	var (
+		documents []*document
+		problems  Problems
+		lead      strings.Builder
+		number    int
+	)
+	for _, c := range split(content) {
+		lead.WriteString(c.comment)
+		if onlyComments(c.text) {
+			if comment := trimBlankLines(c.text); comment != "" {
+				lead.WriteString(comment)
+			}
+			continue
+		}
+		number++
+		d := &document{file: source.Name, number: number, lead: lead.String(), body: c.text, firstLine: c.firstLine, inline: c.inline}
+		lead.Reset()
+		if problem := d.parse(valuesLeft); problem != nil {
+			problems = append(problems, *problem)
+			continue
+		}
+		if d.root == nil {
+			continue
+		}
+		problems = append(problems, d.duplicateKeys()...)
+		documents = append(documents, d)
+	}
+	if rest := lead.String(); rest != "" && len(documents) > 0 {
+		documents[len(documents)-1].tail = rest
+	}
+	if number == 0 {
+		problem := emptyFile(source.Name)
+		problem.Message = "the file holds only comments"
+		return nil, Problems{problem}
+	}
+	return documents, problems
+}
+
+// trimBlankLines takes blank lines away at both ends; the result is empty or ends with a line end.
+func trimBlankLines(text string) string {
+	for {
+		line, rest, more := strings.Cut(text, "\n")
+		if !more || strings.TrimSpace(line) != "" {
+			break
+		}
+		text = rest
+	}
+	text = strings.TrimSuffix(text, "\n")
+	for {
+		cut := strings.LastIndexByte(text, '\n')
+		if strings.TrimSpace(text[cut+1:]) != "" {
+			return text + "\n"
+		}
+		if cut < 0 {
+			return ""
+		}
+		text = text[:cut]
+	}
+}
+
+func (d *document) parse(valuesLeft *int) *Problem {
+	if len(d.body) > maxDocumentSize {
+		p := d.problem("too-large", nil, "the document is too large")
+		p.Expected = "at most 1.5 MiB, the most that Kubernetes stores as one object"
+		return &p
+	}
+	// Every value needs at least one of these, so this bounds what the parser will allocate, before it does.
+	values := 0
+	for _, indicator := range []string{"\n", ":", ",", "[", "{", "- ", "?", "*"} {
+		values += strings.Count(d.body, indicator)
+	}
+	*valuesLeft -= values
+	if values > maxDocumentValues || *valuesLeft < 0 {
+		p := d.problem("too-large", nil, "too many values")
+		p.Expected = fmt.Sprintf("at most %d in a document and %d in a run", maxDocumentValues, maxTotalValues)
+		return &p
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(d.body), &root); err != nil {
+		p := d.syntaxProblem(err)
+		return &p
+	}
+	if root.Kind != yaml.DocumentNode || len(root.Content) == 0 {
+		return nil
+	}
+	top := resolve(root.Content[0])
+	budget := maxDocumentValues
+	if bad, message := d.bounded(root.Content[0], 0, map[*yaml.Node]bool{}, &budget); bad != nil {
+		rule := "not-yaml"
+		if budget < 0 || strings.HasPrefix(message, "values are nested") {
+			rule = "too-large"
+		}
+		p := d.problem(rule, bad, message)
+		return &p
+	}
+	if kind := kindOf(top); kind == kindNull {
+		return nil
+	} else if kind != kindObject {
+		p := d.problem("not-yaml", top, "the document is not a Kubernetes object")
+		p.Found, p.Expected = describe(top), "a mapping with apiVersion, kind, metadata and spec"
+		return &p
+	}
+	d.root = top
+	return nil
+}
+
+// bounded walks a document with its aliases followed, as every reader will, and names the node at which it goes too far.
+func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool, budget *int) (*yaml.Node, string) {
+	*budget--
+	switch {
+	case *budget < 0:
+		return node, "the aliases of the document expand to too many values"
+	case depth > maxDepth:
+		return node, fmt.Sprintf("values are nested more than %d deep", maxDepth)
+	case node.Kind == yaml.AliasNode:
+		if open[node.Alias] {
+			return node, "an alias refers to a value that holds the alias"
+		}
+		return d.bounded(node.Alias, depth+1, open, budget)
+	}
+	if len(node.Content) == 0 {
+		return nil, ""
+	}
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key := resolve(node.Content[i])
+			if key.Kind != yaml.ScalarNode {
+				return node.Content[i], "a key is not a plain text"
+			}
+			if isMerge(node.Content[i]) {
+				if value := resolve(node.Content[i+1]); value.Kind != yaml.MappingNode && value.Kind != yaml.SequenceNode {
+					return node.Content[i+1], "a merge key (<<) needs a mapping"
+				}
+			}
+		}
+	}
+	if node.Anchor != "" {
+		open[node] = true
+		defer delete(open, node)
+	}
+	for _, child := range node.Content {
+		if bad, message := d.bounded(child, depth+1, open, budget); bad != nil {
+			return bad, message
+		}
+	}
+	return nil, ""
+}
+
+var yamlErrorForm = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// syntaxProblem turns the parser's error into a position and an explanation of the usual causes.
+func (d *document) syntaxProblem(err error) Problem {
+	p := d.problem("not-yaml", nil, "not valid YAML: "+err.Error())
+	match := yamlErrorForm.FindStringSubmatch(err.Error())
+	if match == nil {
+		return p
+	}
+	p.Message = "not valid YAML: " + match[2]
+	lines := strings.Split(d.body, "\n")
+	line, _ := strconv.Atoi(match[1])
+	// The parser may name a line behind the last one, or none at all for an error on the first.
+	line = min(max(line, 1), len(lines))
+	for line > 1 && strings.TrimSpace(lines[line-1]) == "" {
+		line--
+	}
+	// A tab is the most frequent cause, and the parser notices it late: look at the line and the one before.
+	for _, candidate := range []int{line, line - 1, line + 1} {
+		if candidate < 1 || candidate > len(lines) {
+			continue
+		}
+		text := lines[candidate-1]
+		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+		if tab := strings.IndexByte(indent, '\t'); tab >= 0 && strings.TrimSpace(text) != "" {
+			p.Line, p.Column = d.firstLine+candidate-1, tab+1
+			p.Message, p.Found, p.Expected = "not valid YAML: a tab in the indentation", "a tab", "spaces"
+			return p
+		}
+	}
+	text := lines[line-1]
+	p.Line = d.firstLine + line - 1
+	p.Column = len(text) - len(strings.TrimLeft(text, " ")) + 1
+	return p
+}
+
+// duplicateKeys finds keys that a mapping has twice. EKS Anywhere's strict reader refuses them, its lenient one takes the last.
+func (d *document) duplicateKeys() Problems {
+	var problems Problems
+	var walk func(node *yaml.Node, field string)
+	walk = func(node *yaml.Node, field string) {
+		switch node.Kind {
+		case yaml.MappingNode:
+			seen := make(map[string]*yaml.Node, len(node.Content)/2)
+			for i := 0; i+1 < len(node.Content); i += 2 {
+				key := resolve(node.Content[i])
+				child := joinField(field, key.Value)
+				if first, twice := seen[key.Value]; twice {
+					p := d.problem("duplicate-key", node.Content[i], fmt.Sprintf("the key is already on line %d", d.firstLine+first.Line-1))
+					p.Object, p.Field = objectName(d.root), child
+					p.Found, p.Expected = quote(key.Value)+" twice", "each key once"
+					problems = append(problems, p)
+					continue
+				}
+				seen[key.Value] = node.Content[i]
+				walk(node.Content[i+1], child)
+			}
+		case yaml.SequenceNode:
+			for i, item := range node.Content {
+				walk(item, fmt.Sprintf("%s[%d]", field, i))
+			}
+		}
+	}
+	walk(d.root, "")
+	return problems
+}
+
+// objectName is how messages name the object of a document, with what it has.
+func objectName(root *yaml.Node) string {
+	return strings.TrimSpace(text(root, "kind") + " " + text(root, "metadata", "name"))
+}
+
+func joinField(parent, name string) string {
+	if strings.ContainsAny(name, "./[]") || name == "" {
+		return parent + "[" + name + "]"
+	}
+	if parent == "" {
+		return name
+	}
+	return parent + "." + name
+}
+
+// describe says in a few words what a node holds.
+func describe(node *yaml.Node) string {
+	switch kind, value := kindOf(node), node.Value; kind {
+	case kindObject:
+		return "an object"
+	case kindList:
+		return "a list"
+	case kindNull:
+		return "nothing"
+	case kindString:
+		return "the string " + quote(value)
+	default:
+		return "the " + string(kind) + " " + value
+	}
+}

@@ -1,0 +1,253 @@
+package clusterspec
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// sample gives a right and a wrong value for a field as YAML in flow style; wrong is empty when everything is right.
+func sample(f *field) (right, wrong string) {
+	wrong = "[[]]"
+	switch f.Type {
+	case "string":
+		right = `"text"`
+		switch {
+		case len(f.Enum) > 0:
+			right = strconv.Quote(f.Enum[0])
+		case strings.HasSuffix(f.path, "ersion") && f.pattern != nil && strings.Contains(f.Pattern, "1\\."):
+			right = `"1.33"`
+		case f.name() == "eksaVersion":
+			right = `"v0.26.0"`
+		case f.path == "spec.datacenterRef.kind":
+			right = `"VSphereDatacenterConfig"`
+		case f.name() == "tinkerbellIP" || f.name() == "ipStart" || f.name() == "ipEnd" || f.name() == "gateway":
+			right = `"10.0.0.1"`
+		case f.name() == "subnet":
+			right = `"10.0.0.0/24"`
+		case strings.HasPrefix(f.Pattern, "^https"):
+			right = `"https://example.com"`
+		case strings.HasPrefix(f.Pattern, "^/"):
+			right = `"/text"`
+		}
+	case "integer":
+		right = "1"
+		if f.Min != nil {
+			right = strconv.FormatInt(*f.Min, 10)
+		}
+	case "boolean":
+		right = "true"
+	case "object":
+		right = "{}"
+	case "list":
+		right = "[]"
+	case "strings":
+		right = `["text"]`
+	case "map":
+		right = `{key: "text"}`
+	case "quantity":
+		right = "64Gi"
+	case "duration":
+		right = "10m"
+	case "integer-or-percent":
+		right = "40%"
+	case "any":
+		right, wrong = "{}", ""
+	}
+	return right, wrong
+}
+
+// specWith gives an object of a kind that holds one field and what leads to it.
+func specWith(kind, path, value string) string {
+	for _, part := range slices.Backward(strings.Split(path, ".")) {
+		name, list := strings.CutSuffix(part, "[]")
+		if list {
+			value = "[" + value + "]"
+		}
+		value = "{" + name + ": " + value + "}"
+	}
+	head := "apiVersion: " + APIVersion + "\nkind: " + kind + "\nmetadata: {name: dev}\n"
+	if strings.HasPrefix(path, "metadata") {
+		head = "apiVersion: " + APIVersion + "\nkind: " + kind + "\n"
+	}
+	if path == "apiVersion" || path == "kind" {
+		return "metadata: {name: dev}\n" + value[1:len(value)-1] + "\n"
+	}
+	return head + value[1:len(value)-1] + "\n"
+}
+
+func problemsAt(t *testing.T, source, path string) []Problem {
+	t.Helper()
+	set, err := Parse([]Source{{Name: "f.yaml", Data: []byte(source)}})
+	problems, _ := err.(Problems)
+	var out []Problem
+	for _, p := range append(slices.Clone(problems), set.Warnings...) {
+		if p.Rule == "not-yaml" {
+			t.Fatalf("%s\n%s", p, source)
+		}
+		if p.Field == path {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// TestFieldTable_everyRow puts each field of each kind alone into an object: with a right value, of a wrong type, misspelled.
+func TestFieldTable_everyRow(t *testing.T) {
+	t.Parallel()
+	rules := []string{"wrong-type", "required", "invalid-value", "unknown-field"}
+	for _, kind := range fields().order {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			count := 0
+			fields().kinds[kind].each(func(f *field) {
+				if f.path == "" || f.Type == "" || f.path == "kind" || f.path == "apiVersion" {
+					return
+				}
+				count++
+				right, wrong := sample(f)
+				if right == "" {
+					t.Fatalf("%s has the unknown type %q", f.path, f.Type)
+				}
+				concrete := strings.ReplaceAll(f.path, "[]", "[0]")
+				for _, p := range problemsAt(t, specWith(kind, f.path, right), concrete) {
+					if (p.Rule == "wrong-type" || p.Rule == "unknown-field" || p.Rule == "invalid-value") && right != "{}" && right != "[]" {
+						t.Errorf("%s: %s refuses %s", kind, p, right)
+					}
+				}
+				if wrong != "" {
+					source := specWith(kind, f.path, wrong)
+					if f.Type == "list" || f.Type == "strings" {
+						source = specWith(kind, f.path, "5")
+					}
+					found := problemsAt(t, source, concrete)
+					if len(found) != 1 || found[0].Rule != "wrong-type" || found[0].Line == 0 || found[0].Column == 0 {
+						t.Errorf("%s: a wrong type at %s gives %v", kind, concrete, found)
+					}
+				}
+				if !strings.HasSuffix(f.path, "[]") {
+					found := problemsAt(t, specWith(kind, f.path+"zq", right), concrete+"zq")
+					if len(found) != 1 || !slices.Contains(rules, found[0].Rule) || found[0].Rule != "unknown-field" {
+						t.Errorf("%s: %szq gives %v", kind, concrete, found)
+					}
+					if len(f.name()) > 5 && len(found) == 1 && found[0].Suggestion != f.name() {
+						t.Errorf("%s: %szq is taken for %q", kind, concrete, found[0].Suggestion)
+					}
+				}
+				if f.Required && !strings.HasSuffix(f.path, "[]") {
+					parent := strings.TrimSuffix(strings.TrimSuffix(f.path, f.name()), ".")
+					source := "apiVersion: " + APIVersion + "\nkind: " + kind + "\nmetadata: {name: dev}\n"
+					if f.path == "metadata" || f.path == "metadata.name" {
+						source = "apiVersion: " + APIVersion + "\nkind: " + kind + "\nmetadata: {}\n"
+						if f.path == "metadata" {
+							source = "apiVersion: " + APIVersion + "\nkind: " + kind + "\n"
+						}
+					} else if parent != "" {
+						source = specWith(kind, parent, "{}")
+					}
+					found := problemsAt(t, source, concrete)
+					if len(found) != 1 || found[0].Rule != "required" {
+						t.Errorf("%s: %s is required, and missing gives %v", kind, concrete, found)
+					}
+				}
+				if len(f.Enum) > 0 {
+					found := problemsAt(t, specWith(kind, f.path, `"no such value"`), concrete)
+					if len(found) != 1 || found[0].Rule != "invalid-value" || !strings.Contains(found[0].Expected, f.Enum[0]) {
+						t.Errorf("%s: a wrong value of %s gives %v", kind, concrete, found)
+					}
+				}
+				for _, bound := range []struct {
+					limit *int64
+					by    int64
+				}{{f.Min, -1}, {f.Max, 1}} {
+					if bound.limit == nil {
+						continue
+					}
+					found := problemsAt(t, specWith(kind, f.path, fmt.Sprint(*bound.limit+bound.by)), concrete)
+					if len(found) != 1 || found[0].Rule != "invalid-value" {
+						t.Errorf("%s: %d at %s gives %v", kind, *bound.limit+bound.by, concrete, found)
+					}
+				}
+			})
+			if count < 3 {
+				t.Errorf("%s has only %d fields", kind, count)
+			}
+		})
+	}
+}
+
+// TestFieldTable_everyChange changes each scalar field and compares the verdict with the table.
+func TestFieldTable_everyChange(t *testing.T) {
+	t.Parallel()
+	for _, kind := range fields().order {
+		fields().kinds[kind].each(func(f *field) {
+			if f.Type != "string" || strings.Contains(f.path, "[]") || !strings.HasPrefix(f.path, "spec.") {
+				return
+			}
+			before, _ := Parse([]Source{{Name: "a", Data: []byte(specWith(kind, f.path, `"one"`))}})
+			after, _ := Parse([]Source{{Name: "b", Data: []byte(specWith(kind, f.path, `"two"`))}})
+			if kind == "Cluster" && strings.HasPrefix(f.path, "spec.managementCluster") {
+				return // changes the role; TestCompareSets has it
+			}
+			changes := CompareSets(before, after)
+			if len(changes) != 1 || changes[0].Field != f.path || changes[0].Old != "one" || changes[0].New != "two" {
+				t.Errorf("%s %s: %+v", kind, f.path, changes)
+				return
+			}
+			if want, says := tableVerdict(f, changes[0].Role); changes[0].Verdict != want && kind != "OIDCConfig" || want == VerdictRejected && changes[0].Message != says {
+				t.Errorf("%s %s: %s (%s), the table says %s (%s)", kind, f.path, changes[0].Verdict, changes[0].Message, want, says)
+			}
+		})
+	}
+}
+
+func TestParseFieldTable_errors(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]string{
+		"kinds: [":                                 "did not find",
+		"kinds: {A: {spec: {type: [a]}}}":          "A: spec",
+		"kinds: {A: {spec: {shape: b}}}":           "there is no shape b",
+		"kinds: {A: {spec: {pattern: '('}}}":       "missing closing )",
+		"kinds: {A: {spec: {change: [rejects]}}}":  "A: spec",
+		"shapes: {object: {kind: {type: string}}}": "",
+	} {
+		_, err := parseFieldTable([]byte(data))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+}
+
+func TestFieldReference(t *testing.T) {
+	t.Parallel()
+	page := string(FieldReference())
+	if page != string(FieldReference()) {
+		t.Error("two calls differ")
+	}
+	for _, want := range []string{
+		"## Cluster\n", "## AWSIamConfig\n",
+		"| `spec.kubernetesVersion` | string | yes | a Kubernetes minor version in quotes, such as \"1.33\" |  | w | applied |  |\n",
+		"| `spec.workerNodeGroupConfigurations[].count` | integer |  | at least 0 | 1 or the minimum of the autoscaling | m, w | applied |  |\n",
+		"| `spec.gitOpsRef.name` | string | yes |  |  |  | m: applied, w: rejected |  |\n",
+		"| `spec.branch` | string |  |",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	names := []string{"gitOpsRef", "datacenterRef", "clusterNetwork", "workerNodeGroupConfigurations"}
+	for word, want := range map[string]string{
+		"gitopsref": "gitOpsRef", "gitOpsReff": "gitOpsRef", "gitOspRef": "gitOpsRef", "workerNodeGroups": "workerNodeGroupConfigurations",
+		"x": "", "": "", "completelyDifferent": "", strings.Repeat("gitOpsRef", 50): "",
+	} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("%.40q is taken for %q, want %q", word, got, want)
+		}
+	}
+}

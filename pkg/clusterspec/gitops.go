@@ -1,0 +1,227 @@
+package clusterspec
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Defaults of a FluxConfig (EKS Anywhere's own, which its object then holds for good).
+const (
+	defaultSystemNamespace = "flux-system"
+	defaultBranch          = "main"
+)
+
+// gitOpsFields says where the two kinds keep their settings.
+type gitOpsFields struct{ parent, systemNamespace, clusterConfigPath, branch, owner, repository, personal string }
+
+func fieldsOfGitOps(kind string) gitOpsFields {
+	if kind == "GitOpsConfig" {
+		const parent = "spec.flux.github"
+		return gitOpsFields{
+			parent: parent, systemNamespace: parent + ".fluxSystemNamespace", clusterConfigPath: parent + ".clusterConfigPath",
+			branch: parent + ".branch", owner: parent + ".owner", repository: parent + ".repository", personal: parent + ".personal",
+		}
+	}
+	return gitOpsFields{
+		parent: "spec", systemNamespace: "spec.systemNamespace", clusterConfigPath: "spec.clusterConfigPath", branch: "spec.branch",
+		owner: "spec.github.owner", repository: "spec.github.repository", personal: "spec.github.personal",
+	}
+}
+
+func keys(path string) []string { return strings.Split(path, ".") }
+
+// readGitOps gives the settings of a FluxConfig or GitOpsConfig with the defaults for clusters of a management cluster.
+func readGitOps(o *Object, managementCluster string) *GitOps {
+	at := fieldsOfGitOps(o.Kind)
+	root := o.root()
+	g := &GitOps{
+		Kind: o.Kind, Name: o.Name,
+		SystemNamespace:   orDefault(text(root, keys(at.systemNamespace)...), defaultSystemNamespace),
+		ClusterConfigPath: orDefault(text(root, keys(at.clusterConfigPath)...), path.Join("clusters", managementCluster)),
+		Branch:            orDefault(text(root, keys(at.branch)...), defaultBranch),
+	}
+	if _, github := lookup(root, "spec", "github"); github != nil || o.Kind == "GitOpsConfig" {
+		g.GitHub = &GitHubConfig{
+			Owner: text(root, keys(at.owner)...), Repository: text(root, keys(at.repository)...), Personal: flag(root, keys(at.personal)...),
+		}
+	} else {
+		g.Git = &GitConfig{
+			RepositoryURL: text(root, "spec", "git", "repositoryUrl"), SSHKeyAlgorithm: text(root, "spec", "git", "sshKeyAlgorithm"),
+		}
+	}
+	return g
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// checkGitOps holds a FluxConfig or GitOpsConfig against what a table cannot say.
+func (r *report) checkGitOps() {
+	o := r.object
+	at := fieldsOfGitOps(o.Kind)
+	if o.Kind == "GitOpsConfig" {
+		r.add(SeverityWarning, "deprecated", o.find("kind"), "kind", "GitOpsConfig is deprecated").Expected = "a FluxConfig; eksa-gitops convert writes it"
+	} else {
+		r.checkProviderChoice()
+	}
+	if value := text(o.root(), keys(at.branch)...); value != "" {
+		r.checkBranch(at.branch, value)
+	}
+	if value := text(o.root(), keys(at.systemNamespace)...); value != "" && !isDNSLabel(value) {
+		p := r.wrong("invalid-value", at.systemNamespace, "the namespace of Flux is not a valid name")
+		p.Found, p.Expected = quote(value), dnsLabelExpected
+	}
+	if value := text(o.root(), keys(at.clusterConfigPath)...); value != "" {
+		if message := badPath(value); message != "" {
+			p := r.wrong("path", at.clusterConfigPath, message)
+			p.Found, p.Expected = quote(value), "a path below the root of the repository, such as clusters/dev"
+		}
+	}
+	if value := text(o.root(), keys(at.repository)...); value == "." || value == ".." || strings.HasSuffix(strings.ToLower(value), ".git") {
+		p := r.wrong("invalid-value", at.repository, "GitHub allows no such repository name")
+		p.Found, p.Expected = quote(value), "the name without .git"
+	}
+	if value := text(o.root(), "spec", "git", "repositoryUrl"); o.Kind == "FluxConfig" && value != "" {
+		r.checkRepositoryURL("spec.git.repositoryUrl", value)
+	}
+}
+
+func (r *report) checkProviderChoice() {
+	root := r.object.root()
+	if _, spec := lookup(root, "spec"); spec == nil || kindOf(spec) != kindObject {
+		return
+	}
+	_, github := lookup(root, "spec", "github")
+	_, git := lookup(root, "spec", "git")
+	switch {
+	case github != nil && git != nil:
+		p := r.wrong("git-provider", "spec.git", "two Git providers")
+		p.Found, p.Expected = "spec.github and spec.git", "one of them"
+	case github == nil && git == nil && !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Suggestion == "git" || p.Suggestion == "github" }):
+		key, _ := lookup(root, "spec")
+		p := r.add(SeverityError, "git-provider", key, "spec", "no Git provider")
+		p.Expected = "spec.github or spec.git"
+	}
+}
+
+// checkBranch refuses what the table's pattern, which is EKS Anywhere's, lets through and Git does not.
+func (r *report) checkBranch(field, branch string) {
+	if branch == "HEAD" || slices.ContainsFunc(strings.Split(branch, "/"), func(part string) bool { return strings.HasSuffix(part, ".lock") }) {
+		p := r.wrong("branch", field, "Git allows no such branch name")
+		p.Found = quote(branch)
+	}
+}
+
+var (
+	scpForm = regexp.MustCompile(`^([A-Za-z0-9_.-]+@)?([A-Za-z0-9_.-]+):([^/].*)$`)
+	// The form of AWS CodeCommit's URLs, whose user is the ID of the SSH key (EKS Anywhere's own check).
+	codeCommitForm = regexp.MustCompile(`^ssh://[a-zA-Z0-9]+@git-codecommit\.[a-z0-9-]+\.amazonaws\.com/v1/repos/[a-zA-Z0-9\\\-_.]+$`)
+)
+
+func (r *report) checkRepositoryURL(field, value string) {
+	wrong := func(message, expected, suggestion string) {
+		p := r.wrong("repository-url", field, message)
+		p.Found, p.Expected, p.Suggestion = quote(value), expected, suggestion
+	}
+	const form = "ssh://git@host/owner/repository.git"
+	parsed, err := url.Parse(value)
+	if err == nil && parsed.User != nil {
+		// The user of an HTTPS URL may be a token, too.
+		if _, has := parsed.User.Password(); has || parsed.Scheme != "ssh" {
+			p := r.wrong("repository-url", field, "the URL holds a credential, which would stand in Git")
+			p.Expected = form
+			return
+		}
+	}
+	if match := scpForm.FindStringSubmatch(value); match != nil && !strings.Contains(value, "://") {
+		wrong("EKS Anywhere does not read this form of an SSH URL", form, "ssh://"+orDefault(match[1], "git@")+match[2]+"/"+match[3])
+		return
+	}
+	switch {
+	case err != nil && strings.Contains(value, "@"):
+		r.wrong("repository-url", field, "not a URL").Expected = form // what stands before the @ may be a credential
+	case err != nil:
+		wrong("not a URL", form, "")
+	case parsed.Scheme == "https" || parsed.Scheme == "http":
+		suggestion := ""
+		if parsed.Hostname() != "" && len(parsed.Path) > 1 {
+			suggestion = "ssh://git@" + parsed.Hostname() + parsed.Path
+		}
+		wrong("EKS Anywhere syncs a generic Git repository over SSH only", form, suggestion)
+	case parsed.Scheme != "ssh":
+		wrong("not an SSH URL", form, "")
+	case parsed.Hostname() == "":
+		wrong("the URL has no host", form, "")
+	case strings.Trim(parsed.Path, "/") == "":
+		wrong("the URL has no repository", form, "")
+	case strings.HasSuffix(parsed.Path, "/"):
+		wrong("the URL ends with a slash, in which EKS Anywhere finds no repository name", form, strings.TrimRight(value, "/"))
+	case parsed.RawQuery != "" || parsed.Fragment != "":
+		wrong("the URL has a query or fragment", form, "")
+	case strings.ContainsFunc(value, func(c rune) bool { return !unicode.IsPrint(c) || c == ' ' || c == '\\' }):
+		wrong("the URL holds a character that no URL has", form, "")
+	case strings.Contains(parsed.Host, "git-codecommit") && strings.Contains(parsed.Host, "amazonaws.com"):
+		if !codeCommitForm.MatchString(value) || parsed.User.Username() == "git" {
+			wrong("not an AWS CodeCommit URL as EKS Anywhere takes it", "ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
+		}
+	}
+}
+
+// windowsNames cannot be the name of a file on Windows, with or without an extension; a repository that has one cannot be checked
+// out there.
+var windowsNames = regexp.MustCompile(`(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$`)
+
+// badPath says why a path of the repository is refused, or "". EKS Anywhere checks nothing here, and joins the path onto a local
+// directory.
+func badPath(value string) string {
+	switch {
+	case strings.ContainsRune(value, '\\'):
+		return "the path holds a backslash"
+	case strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "the path holds a control or invisible character"
+	case strings.HasPrefix(value, "/") || len(value) > 1 && value[1] == ':':
+		return "the path is absolute"
+	case len(value) > 1024:
+		return "the path is too long"
+	}
+	for i, segment := range strings.Split(value, "/") {
+		lower := strings.ToLower(strings.TrimRight(segment, ". "))
+		switch {
+		case segment == "":
+			return "the path has an empty part"
+		case segment == ".." || segment == "." && i > 0:
+			return "the path leaves the repository or goes in circles"
+		case segment == ".":
+		case lower == ".git" || strings.HasPrefix(strings.ToLower(segment), "git~"):
+			return "the path goes into Git's own directory"
+		case strings.TrimRight(segment, ". ") != segment:
+			return "a part of the path ends with a dot or a blank, which cannot be checked out on Windows"
+		case windowsNames.MatchString(segment) || strings.ContainsAny(segment, `<>:"|?*`):
+			return "a part of the path cannot be checked out on Windows"
+		case len(segment) > 255:
+			return "a part of the path is too long"
+		}
+	}
+	return ""
+}
+
+var dnsLabelForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
+const dnsLabelExpected = `at most 63 lower-case letters, digits and "-", with a letter or digit at both ends`
+
+func isDNSLabel(name string) bool { return len(name) <= 63 && dnsLabelForm.MatchString(name) }
+
+var dnsNameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+func isDNSName(name string) bool { return len(name) <= 253 && dnsNameForm.MatchString(name) }
+
+// clusterNameForm is EKS Anywhere's rule for a cluster's name without the capital letters, which the API server then refuses.
+var clusterNameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,33}[a-z0-9]$`)

@@ -1,0 +1,110 @@
+package clusterspec
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Severity says whether a problem stops the work.
+type Severity string
+
+// The severities of a problem.
+const (
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+)
+
+// Problem is one thing that is wrong with a file.
+type Problem struct {
+	Severity Severity `json:"severity"`
+	// Rule is a short, stable name for the kind of problem, such as "unknown-field".
+	Rule string `json:"rule"`
+	// File is the name of the source. It is empty only for a problem of the whole run.
+	File string `json:"file,omitempty"`
+	// Document counts the YAML documents of the file that hold something, from 1; 0 is the whole file.
+	Document int `json:"document,omitempty"`
+	// Line and Column count from 1, columns in characters; 0 is unknown.
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
+	// Object is kind and name, "Cluster dev"; Field is a path such as "spec.workerNodeGroupConfigurations[0].count".
+	Object string `json:"object,omitempty"`
+	Field  string `json:"field,omitempty"`
+	// Message says what is wrong. Found and Expected are what is there and what would be right, where that can be said shortly.
+	Message  string `json:"message"`
+	Found    string `json:"found,omitempty"`
+	Expected string `json:"expected,omitempty"`
+	// Suggestion is the text that was probably meant, to put in the place of what was found.
+	Suggestion string `json:"suggestion,omitempty"`
+}
+
+// String gives the problem in one line: position, object, field, message, what was found and what would be right.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File)
+		if p.Line > 0 {
+			b.WriteString(":" + strconv.Itoa(p.Line))
+			if p.Column > 0 {
+				b.WriteString(":" + strconv.Itoa(p.Column))
+			}
+		}
+		b.WriteString(": ")
+	}
+	for _, part := range []string{p.Object, p.Field} {
+		if part != "" {
+			b.WriteString(part + ": ")
+		}
+	}
+	b.WriteString(p.Text())
+	return b.String()
+}
+
+// Text is the message with what was found, what would be right and the suggestion, without the position.
+func (p Problem) Text() string {
+	text := p.Message
+	if p.Found != "" {
+		text += "; found " + p.Found
+	}
+	if p.Expected != "" {
+		text += "; expected " + p.Expected
+	}
+	if p.Suggestion != "" {
+		text += fmt.Sprintf("; did you mean %q?", p.Suggestion)
+	}
+	return text
+}
+
+// Problems are all that is wrong with the files of a run, sorted by file, line and column. It is the error of [Parse].
+type Problems []Problem
+
+// Error gives all problems, one a line.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sorted orders problems by position and drops exact repetitions.
+func (p Problems) sorted() Problems {
+	slices.SortStableFunc(p, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message),
+		)
+	})
+	return slices.Compact(p)
+}
+
+// quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without control characters.
+func quote(value string) string {
+	const most = 60
+	if runes := []rune(value); len(runes) > most {
+		value = string(runes[:most]) + "…"
+	}
+	return strconv.Quote(value)
+}

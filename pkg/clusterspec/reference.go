@@ -1,0 +1,95 @@
+package clusterspec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// FieldReference gives the field table as a Markdown page. It is the same to the byte every time.
+func FieldReference() []byte {
+	var b strings.Builder
+	b.WriteString(`# Fields of EKS Anywhere cluster files
+
+Generated from the program's field table, which its checks and ` + "`lint`" + ` use too. All kinds have apiVersion ` + "`" + APIVersion + "`" + `.
+
+- **Required**: EKS Anywhere refuses the spec without it. Below an optional object it counts when the object is there.
+- **GitOps**: the clusters for which the user documentation lists the field as changed through Git: *m*anagement, *w*orkload.
+- **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*. Where the roles differ
+  both are given. Some changes depend on their values; remarks say so.
+
+`)
+	table := fields()
+	for _, kind := range table.order {
+		fmt.Fprintf(&b, "- [%s](#%s)\n", kind, strings.ToLower(kind))
+	}
+	for _, kind := range table.order {
+		fmt.Fprintf(&b, "\n## %s\n\n| Field | Type | Required | Values | Default | GitOps | Change | Remarks |\n|---|---|---|---|---|---|---|---|\n", kind)
+		table.kinds[kind].each(func(f *field) {
+			if f.Type == "" || f.path == "" || f.path == "apiVersion" || f.path == "kind" {
+				return
+			}
+			required := ""
+			if f.Required {
+				required = "yes"
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", f.path, typeWord(f.Type), required,
+				cell(f.values()), cell(f.Default), f.gitOpsWord(), f.changeWord(), cell(f.About))
+		})
+	}
+	return []byte(b.String())
+}
+
+func typeWord(t string) string {
+	return strings.NewReplacer("strings", "list of strings", "map", "map of strings", "-", " ").Replace(t)
+}
+
+func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
+
+func (f *field) values() string {
+	var parts []string
+	if len(f.Enum) > 0 {
+		parts = append(parts, strings.Join(f.Enum, ", "))
+	}
+	if f.Expect != "" {
+		parts = append(parts, f.Expect)
+	}
+	switch {
+	case f.Min != nil && f.Max != nil:
+		parts = append(parts, fmt.Sprintf("%d to %d", *f.Min, *f.Max))
+	case f.Min != nil:
+		parts = append(parts, fmt.Sprintf("at least %d", *f.Min))
+	case f.Max != nil:
+		parts = append(parts, fmt.Sprintf("at most %d", *f.Max))
+	}
+	switch {
+	case f.MinItems > 0 && f.MinItems == f.MaxItems:
+		parts = append(parts, fmt.Sprintf("exactly %s", plural(f.MinItems, "item")))
+	case f.MinItems > 0 && f.MaxItems > 0:
+		parts = append(parts, fmt.Sprintf("%d to %d items", f.MinItems, f.MaxItems))
+	case f.MinItems > 0:
+		parts = append(parts, "at least "+plural(f.MinItems, "item"))
+	case f.MaxItems > 0:
+		parts = append(parts, "at most "+plural(f.MaxItems, "item"))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (f *field) gitOpsWord() string {
+	var words []string
+	for _, role := range []Role{RoleManagement, RoleWorkload} {
+		if slices.Contains(f.GitOps, role) || documented(f, role) {
+			words = append(words, string(role[0]))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (f *field) changeWord() string {
+	management, _ := tableVerdict(f, RoleManagement)
+	workload, _ := tableVerdict(f, RoleWorkload)
+	if management == workload {
+		return string(management)
+	}
+	return fmt.Sprintf("m: %s, w: %s", management, workload)
+}

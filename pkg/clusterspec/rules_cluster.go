@@ -1,0 +1,389 @@
+package clusterspec
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// checkRules runs the rules that the field table cannot hold and that need nothing but the object, kind by kind.
+func (r *report) checkRules() {
+	r.checkAnnotations()
+	switch r.object.Kind {
+	case "Cluster":
+		r.checkControlPlane()
+		r.checkEtcd()
+		r.checkWorkers()
+		r.checkNetwork()
+		r.checkVersions()
+		r.checkIdentityProviders()
+		r.checkPackages()
+		r.checkSecretsInGit()
+	case "VSphereDatacenterConfig":
+		r.checkVSphereDatacenter()
+	case "VSphereMachineConfig":
+		r.checkVSphereMachine()
+	case "CloudStackDatacenterConfig":
+		r.checkCloudStackDatacenter()
+	case "CloudStackMachineConfig":
+		r.checkCloudStackMachine()
+	case "NutanixDatacenterConfig":
+		r.checkNutanixDatacenter()
+	case "NutanixMachineConfig":
+		r.checkNutanixMachine()
+	case "SnowMachineConfig":
+		r.checkSnowMachine()
+	case "SnowIPPool":
+		r.checkSnowPools()
+	case "TinkerbellDatacenterConfig":
+		r.checkTinkerbellDatacenter()
+	case "TinkerbellMachineConfig":
+		r.checkTinkerbellMachine()
+	case "AWSIamConfig":
+		r.checkAWSIam()
+	}
+}
+
+// provider is the provider of a Cluster object.
+func (r *report) provider() string {
+	return providerOf(text(r.object.root(), "spec", "datacenterRef", "kind"))
+}
+
+func (r *report) managed() bool {
+	management := text(r.object.root(), "spec", "managementCluster", "name")
+	return management != "" && management != r.object.Name
+}
+
+// required reports a field that is missing for a reason the table does not know.
+func (r *report) required(path, why, expected string) {
+	r.wrong("required", path, strings.TrimSpace("the field is required "+why)).Expected = expected
+}
+
+func (r *report) present(path ...string) bool {
+	_, value := lookup(r.object.root(), path...)
+	return value != nil
+}
+
+// checkAnnotations warns of annotations that take an object out of GitOps.
+func (r *report) checkAnnotations() {
+	if text(r.object.root(), "metadata", "annotations", "kustomize.toolkit.fluxcd.io/reconcile") == "disabled" {
+		r.warn("paused", "metadata.annotations[kustomize.toolkit.fluxcd.io/reconcile]", "Flux leaves the object alone as long as the annotation is there")
+	}
+	if text(r.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/paused") == "true" {
+		r.warn("paused", "metadata.annotations[anywhere.eks.amazonaws.com/paused]", "EKS Anywhere does nothing with the object as long as the annotation is there")
+	}
+}
+
+// checkControlPlane: endpoint and machines are needed except with Docker, whose provider refuses an endpoint.
+func (r *report) checkControlPlane() {
+	const at = "spec.controlPlaneConfiguration"
+	root := r.object.root()
+	provider := r.provider()
+	if provider == "" || !r.present("spec", "controlPlaneConfiguration") {
+		return
+	}
+	host := text(root, "spec", "controlPlaneConfiguration", "endpoint", "host")
+	switch {
+	case provider == "docker":
+		if host != "" {
+			e := r.wrong("docker", at+".endpoint", "the Docker provider chooses the endpoint itself")
+			e.Found, e.Expected = quote(host), "no endpoint"
+		}
+	case !r.present("spec", "controlPlaneConfiguration", "endpoint"):
+		r.required(at+".endpoint", "except with Docker", "an object with host")
+	case strings.Contains(host, "/") || strings.ContainsAny(host, " \t"):
+		e := r.wrong("invalid-value", at+".endpoint.host", "not an IP address or host name")
+		e.Found = quote(host)
+	case provider == "snow" && host != "":
+		if _, err := netip.ParseAddr(host); err != nil {
+			e := r.wrong("invalid-value", at+".endpoint.host", "Snow needs an IP address")
+			e.Found, e.Expected = quote(host), "an IP address"
+		}
+	}
+	if provider != "docker" && !r.present("spec", "controlPlaneConfiguration", "machineGroupRef") {
+		r.required(at+".machineGroupRef", "except with Docker", "a reference to a "+machineKindOf(provider))
+	}
+	if r.present("spec", "controlPlaneConfiguration", "apiServerExtraArgs") {
+		r.warn("feature-gate", at+".apiServerExtraArgs", "EKS Anywhere accepts this only where it runs with API_SERVER_EXTRA_ARGS_ENABLED=true")
+	}
+}
+
+// checkEtcd: members of etcd, on the control plane or outside, must be an odd number; Tinkerbell has no external etcd.
+func (r *report) checkEtcd() {
+	root := r.object.root()
+	provider := r.provider()
+	if !r.present("spec", "externalEtcdConfiguration") {
+		if count, ok := integer(root, "spec", "controlPlaneConfiguration", "count"); ok && count > 0 && count%2 == 0 {
+			e := r.wrong("even-count", "spec.controlPlaneConfiguration.count", "etcd runs on the control plane and needs an odd number of members")
+			e.Found, e.Expected = strconv.FormatInt(count, 10), fmt.Sprintf("%d or %d", count-1, count+1)
+		}
+		return
+	}
+	if provider == "tinkerbell" {
+		r.wrong("tinkerbell", "spec.externalEtcdConfiguration", "Tinkerbell has no external etcd").Expected = "etcd on the control plane"
+		return
+	}
+	if count, ok := integer(root, "spec", "externalEtcdConfiguration", "count"); ok && count > 0 && count%2 == 0 {
+		e := r.wrong("even-count", "spec.externalEtcdConfiguration.count", "etcd needs an odd number of members")
+		e.Found, e.Expected = strconv.FormatInt(count, 10), fmt.Sprintf("%d or %d", count-1, count+1)
+	}
+	if provider != "docker" && provider != "" && !r.present("spec", "externalEtcdConfiguration", "machineGroupRef") {
+		r.required("spec.externalEtcdConfiguration.machineGroupRef", "except with Docker", "a reference to a "+machineKindOf(provider))
+	}
+}
+
+// checkWorkers: groups, their names, sizes and taints.
+func (r *report) checkWorkers() {
+	const at = "spec.workerNodeGroupConfigurations"
+	root := r.object.root()
+	provider := r.provider()
+	groups := items(root, "spec", "workerNodeGroupConfigurations")
+	if len(groups) == 0 && provider != "" {
+		r.checkNoWorkers(provider)
+		return
+	}
+	names := map[string]int{}
+	schedulable := false
+	for i, group := range groups {
+		path := fmt.Sprintf("%s[%d]", at, i)
+		name := text(group, "name")
+		switch first, twice := names[name]; {
+		case name == "" && i > 0 && kindOf(group) == kindObject:
+			r.required(path+".name", "from the second group on", "a name of its own")
+		case twice:
+			e := r.wrong("duplicate-name", path+".name", fmt.Sprintf("the group has the name of group %d", first+1))
+			e.Found, e.Expected = quote(name), "a name of its own"
+		}
+		if name == "" && i == 0 {
+			name = "md-0"
+		}
+		if name != "" {
+			names[name] = i
+		}
+		if provider != "docker" && provider != "" && kindOf(group) == kindObject {
+			if _, ref := lookup(group, "machineGroupRef"); ref == nil {
+				r.required(path+".machineGroupRef", "except with Docker", "a reference to a "+machineKindOf(provider))
+			}
+		}
+		r.checkAutoscaling(group, path)
+		schedulable = schedulable || !keepsPodsOut(group)
+	}
+	if !r.managed() && !schedulable && len(groups) > 0 {
+		r.wrong("taints", at, "every group has a NoSchedule or NoExecute taint, so EKS Anywhere's own pods have nowhere to run").Expected =
+			"one group without such a taint in a management cluster"
+	}
+}
+
+// checkNoWorkers: only Tinkerbell can do without workers, from Kubernetes 1.22 on and when the control plane takes pods.
+func (r *report) checkNoWorkers(provider string) {
+	const at = "spec.workerNodeGroupConfigurations"
+	root := r.object.root()
+	if provider != "tinkerbell" {
+		r.required(at, "except with Tinkerbell", "a list of worker groups")
+		return
+	}
+	if minor, ok := minorVersion(root, "spec", "kubernetesVersion"); ok && minor <= 21 {
+		r.required(at, "up to Kubernetes 1.21", "a list of worker groups")
+	}
+	if len(items(root, "spec", "controlPlaneConfiguration", "taints")) > 0 {
+		r.wrong("taints", "spec.controlPlaneConfiguration.taints", "a cluster without workers runs its pods on the control plane, which a taint keeps out").Expected =
+			"no taints, or a worker group"
+	}
+}
+
+func keepsPodsOut(group *yaml.Node) bool {
+	return slices.ContainsFunc(items(group, "taints"), func(taint *yaml.Node) bool {
+		effect := text(taint, "effect")
+		return effect == "NoSchedule" || effect == "NoExecute"
+	})
+}
+
+// checkAutoscaling: 0 ≤ minCount ≤ count ≤ maxCount.
+func (r *report) checkAutoscaling(group *yaml.Node, path string) {
+	_, scaling := lookup(group, "autoscalingConfiguration")
+	if scaling == nil {
+		return
+	}
+	least, _ := integer(scaling, "minCount")
+	most, _ := integer(scaling, "maxCount")
+	if least > most {
+		e := r.wrong("autoscaling", path+".autoscalingConfiguration.minCount", "the minimum is above the maximum")
+		e.Found, e.Expected = strconv.FormatInt(least, 10), fmt.Sprintf("at most %d", most)
+		return
+	}
+	if count, ok := integer(group, "count"); ok && (count < least || count > most) {
+		e := r.wrong("autoscaling", path+".count", "the count is outside the bounds of the autoscaling")
+		e.Found, e.Expected = strconv.FormatInt(count, 10), fmt.Sprintf("%d to %d", least, most)
+	}
+}
+
+// checkNetwork: CIDR blocks, their sizes, and one CNI plugin, of which kindnetd is Docker's alone.
+func (r *report) checkNetwork() {
+	const at = "spec.clusterNetwork"
+	root := r.object.root()
+	pods, podsOK := r.checkCIDR(at+".pods.cidrBlocks", "pods")
+	services, servicesOK := r.checkCIDR(at+".services.cidrBlocks", "services")
+	if podsOK && servicesOK && pods.Overlaps(services) {
+		e := r.wrong("network", at+".services.cidrBlocks[0]", "services and pods share addresses")
+		e.Found, e.Expected = services.String(), "a block that does not overlap with "+pods.String()
+	}
+	if podsOK {
+		nodeMask := int64(24)
+		field := at + ".pods.cidrBlocks[0]"
+		if mask, ok := integer(root, "spec", "clusterNetwork", "nodes", "cidrMaskSize"); ok {
+			nodeMask, field = mask, at+".nodes.cidrMaskSize"
+		}
+		switch bits := int64(pods.Bits()); {
+		case bits >= nodeMask:
+			e := r.wrong("network", field, "the pods' block is too small for the blocks of the nodes")
+			e.Found, e.Expected = fmt.Sprintf("/%d for pods, /%d for each node", bits, nodeMask), "a block for pods that is larger than a node's"
+		case nodeMask-bits > 16:
+			e := r.wrong("network", field, "the pods' block is too large for the blocks of the nodes")
+			e.Found, e.Expected = fmt.Sprintf("/%d for pods, /%d for each node", bits, nodeMask), "masks that differ by at most 16"
+		}
+	}
+	cni := text(root, "spec", "clusterNetwork", "cni")
+	_, config := lookup(root, "spec", "clusterNetwork", "cniConfig")
+	kindnetd := cni == "kindnetd"
+	switch {
+	case cni != "" && config != nil:
+		r.wrong("network", at+".cni", "cni and cniConfig exclude each other").Expected = "cniConfig"
+	case cni != "":
+		r.warn("deprecated", at+".cni", "cni is deprecated").Expected = "cniConfig"
+	case config != nil && kindOf(config) == kindObject:
+		count := 0
+		for _, e := range entries(config) {
+			if kindOf(e.value) != kindNull {
+				count++
+				kindnetd = kindnetd || e.key.Value == "kindnetd"
+			}
+		}
+		if count != 1 {
+			r.wrong("network", at+".cniConfig", "there must be exactly one CNI plugin").Expected = "cilium, or kindnetd with Docker"
+			return
+		}
+	}
+	if provider := r.provider(); kindnetd && provider != "" && provider != "docker" {
+		r.wrong("network", at, "kindnetd works with Docker only").Expected = "cilium"
+	}
+}
+
+func (r *report) checkCIDR(path, what string) (netip.Prefix, bool) {
+	blocks := items(r.object.root(), keys(path)...)
+	if len(blocks) != 1 || kindOf(blocks[0]) != kindString {
+		return netip.Prefix{}, false
+	}
+	prefix, err := netip.ParsePrefix(blocks[0].Value)
+	if err != nil {
+		e := r.wrong("network", path+"[0]", "not a block of addresses for "+what)
+		e.Found, e.Expected = quote(blocks[0].Value), "CIDR notation such as 192.168.0.0/16"
+		return netip.Prefix{}, false
+	}
+	return prefix, true
+}
+
+// minorVersion gives 33 for "1.33".
+func minorVersion(node *yaml.Node, path ...string) (int, bool) {
+	_, value := lookup(node, path...)
+	if value == nil {
+		return 0, false
+	}
+	minor, ok := strings.CutPrefix(value.Value, "1.")
+	if !ok {
+		return 0, false
+	}
+	number, err := strconv.Atoi(minor)
+	return number, err == nil
+}
+
+// checkVersions: bundlesRef and eksaVersion exclude each other; workers are neither newer than the control plane nor more than two
+// minor versions older (the webhook's rule).
+func (r *report) checkVersions() {
+	root := r.object.root()
+	if r.present("spec", "bundlesRef") {
+		if r.present("spec", "eksaVersion") {
+			r.wrong("versions", "spec.bundlesRef", "bundlesRef and eksaVersion exclude each other").Expected = "eksaVersion"
+		} else {
+			r.warn("deprecated", "spec.bundlesRef", "bundlesRef is deprecated").Expected = "eksaVersion"
+		}
+	}
+	control, ok := minorVersion(root, "spec", "kubernetesVersion")
+	if !ok {
+		return
+	}
+	for i, group := range items(root, "spec", "workerNodeGroupConfigurations") {
+		worker, ok := minorVersion(group, "kubernetesVersion")
+		if !ok {
+			continue
+		}
+		path := fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].kubernetesVersion", i)
+		switch {
+		case worker > control:
+			e := r.wrong("versions", path, "workers cannot be newer than the control plane")
+			e.Found, e.Expected = fmt.Sprintf("1.%d", worker), fmt.Sprintf("at most 1.%d", control)
+		case control-worker > 2:
+			e := r.wrong("versions", path, "workers are more than two minor versions older than the control plane")
+			e.Found, e.Expected = fmt.Sprintf("1.%d", worker), fmt.Sprintf("1.%d to 1.%d", control-2, control)
+		}
+	}
+}
+
+// checkIdentityProviders: EKS Anywhere takes several references of one kind and then uses one of them.
+func (r *report) checkIdentityProviders() {
+	first := map[string]int{}
+	for i, ref := range items(r.object.root(), "spec", "identityProviderRefs") {
+		kind := text(ref, "kind")
+		if kind == "" {
+			continue
+		}
+		if before, twice := first[kind]; twice {
+			path := fmt.Sprintf("spec.identityProviderRefs[%d]", i)
+			e := r.wrong("duplicate-name", path, fmt.Sprintf("reference %d is to the same kind already, and EKS Anywhere uses only one", before+1))
+			e.Found, e.Expected = kind+" twice", "one "+kind
+			continue
+		}
+		first[kind] = i
+	}
+}
+
+// checkPackages: the package controller runs on the management cluster; encryption of etcd depends on the provider.
+func (r *report) checkPackages() {
+	for _, name := range []string{"controller", "cronjob"} {
+		if r.managed() && r.present("spec", "packages", name) {
+			r.wrong("packages", "spec.packages."+name, "packages."+name+" belongs to the management cluster").Expected = "nothing of it in a workload cluster"
+		}
+	}
+	provider := r.provider()
+	if !r.present("spec", "etcdEncryption") || provider == "" {
+		return
+	}
+	if !slices.Contains([]string{"cloudstack", "vsphere", "nutanix"}, provider) {
+		r.wrong("etcd-encryption", "spec.etcdEncryption", "the provider has no encryption of etcd").Expected = "CloudStack, vSphere or Nutanix"
+		return
+	}
+	r.warn("etcd-encryption", "spec.etcdEncryption", "EKS Anywhere accepts this for an existing cluster and refuses it when one is created")
+}
+
+// checkSecretsInGit warns of what everybody who can read the repository will be able to read.
+func (r *report) checkSecretsInGit() {
+	root := r.object.root()
+	if text(root, "spec", "licenseToken") != "" {
+		r.warn("secret", "spec.licenseToken", "the license token will stand in Git in plain text")
+	}
+	for _, name := range []string{"httpProxy", "httpsProxy"} {
+		value := text(root, "spec", "proxyConfiguration", name)
+		if !strings.Contains(value, "://") {
+			value = "http://" + value
+		}
+		if proxy, err := url.Parse(value); err == nil && proxy.User != nil {
+			if _, has := proxy.User.Password(); has {
+				r.warn("secret", "spec.proxyConfiguration."+name, "the password of the proxy will stand in Git in plain text")
+			}
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package clusterspec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// MaxTotalSize bounds the bytes of all sources of one run. A cluster with everything in it takes 10 KB, so this is room for
+// thousands of them.
+const MaxTotalSize = 32 << 20
+
+// Source is one file to read.
+type Source struct {
+	Name string // as shown in messages
+	Data []byte
+}
+
+// ReadPaths reads files, directories and, for "-", stdin, in the order given. A directory stands for the *.yaml, *.yml and *.json
+// files directly in it, sorted by name; a file that was named twice is read once. Its error is always Problems: a path that is
+// missing, cannot be read, is empty, or is too large. It never reads more than MaxTotalSize bytes.
+func ReadPaths(paths []string, stdin io.Reader) ([]Source, error) {
+	r := &pathReader{left: MaxTotalSize, seen: map[string]bool{}}
+	for _, path := range paths {
+		switch info, err := os.Stat(path); {
+		case path == "-":
+			if !r.seen["-"] {
+				r.seen["-"] = true
+				r.read("stdin", stdin)
+			}
+		case err != nil:
+			r.fail(path, "missing-file", err)
+		case info.IsDir():
+			r.directory(path)
+		default:
+			r.file(path)
+		}
+	}
+	if len(r.problems) > 0 {
+		return nil, r.problems.sorted()
+	}
+	return r.sources, nil
+}
+
+type pathReader struct {
+	sources  []Source
+	problems Problems
+	seen     map[string]bool
+	left     int64
+}
+
+func (r *pathReader) fail(name, rule string, err error) {
+	message := err.Error()
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		message = pathError.Err.Error()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		message = "there is no such file or directory"
+	}
+	r.problems = append(r.problems, Problem{Severity: SeverityError, Rule: rule, File: name, Message: message})
+}
+
+func (r *pathReader) directory(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		r.fail(dir, "missing-file", err)
+		return
+	}
+	found := false
+	for _, entry := range entries {
+		if isSpecName(entry.Name()) && !entry.IsDir() {
+			found = true
+			r.file(filepath.Join(dir, entry.Name()))
+		}
+	}
+	if !found {
+		r.problems = append(r.problems, Problem{
+			Severity: SeverityError, Rule: "empty-file", File: dir,
+			Message: "the directory holds no cluster files", Expected: "files named *.yaml, *.yml or *.json",
+		})
+	}
+}
+
+func isSpecName(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
+}
+
+func (r *pathReader) file(path string) {
+	if clean := filepath.Clean(path); r.seen[clean] {
+		return
+	} else {
+		r.seen[clean] = true
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		r.fail(path, "missing-file", err)
+		return
+	}
+	defer file.Close()
+	r.read(path, file)
+}
+
+func (r *pathReader) read(name string, from io.Reader) {
+	if from == nil {
+		from = strings.NewReader("")
+	}
+	data, err := io.ReadAll(io.LimitReader(from, r.left+1))
+	switch {
+	case err != nil:
+		r.fail(name, "missing-file", err)
+	case int64(len(data)) > r.left:
+		r.problems = append(r.problems, tooLarge(name))
+	case len(bytes.TrimSpace(data)) == 0:
+		r.problems = append(r.problems, emptyFile(name))
+	default:
+		r.left -= int64(len(data))
+		r.sources = append(r.sources, Source{Name: name, Data: data})
+	}
+}
+
+func tooLarge(name string) Problem {
+	return Problem{
+		Severity: SeverityError, Rule: "too-large", File: name, Message: "too much input",
+		Expected: fmt.Sprintf("at most %d MiB in all files of a run", MaxTotalSize>>20),
+	}
+}
+
+func emptyFile(name string) Problem {
+	return Problem{Severity: SeverityError, Rule: "empty-file", File: name, Message: "the file is empty", Expected: "a YAML document of kind Cluster"}
+}
+
+// normalize gives the text of a source as UTF-8 with LF line ends and without a byte order mark. UTF-16 is understood when a mark
+// announces it, which is what PowerShell writes. The problem is nil when the text can be used.
+func normalize(source Source) (string, *Problem) {
+	data := source.Data
+	switch {
+	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
+		data = fromUTF16(data[2:], 0, 1)
+	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
+		data = fromUTF16(data[2:], 1, 0)
+	}
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
+	}
+	for offset, line := 0, 1; offset < len(data); {
+		r, size := utf8.DecodeRune(data[offset:])
+		if r == utf8.RuneError && size == 1 {
+			column := utf8.RuneCount(data[bytes.LastIndexByte(data[:offset], '\n')+1:offset]) + 1
+			return "", &Problem{
+				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Line: line, Column: column,
+				Message: "not text in UTF-8", Found: fmt.Sprintf("byte 0x%02X", data[offset]),
+			}
+		}
+		if r == '\n' {
+			line++
+		}
+		offset += size
+	}
+	return string(data), nil
+}
+
+func fromUTF16(data []byte, low, high int) []byte {
+	units := make([]uint16, 0, len(data)/2)
+	for ; len(data) >= 2; data = data[2:] {
+		units = append(units, uint16(data[low])|uint16(data[high])<<8)
+	}
+	return []byte(string(utf16.Decode(units)))
+}
