@@ -1,0 +1,203 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	gh "github.com/google/go-github/v53/github"
+	"golang.org/x/crypto/ssh"
+)
+
+// DeployKey is an SSH key that opens one repository.
+type DeployKey struct {
+	ID        int64 // GitHub's; 0 for one that is to be registered
+	Title     string
+	PublicKey string // in authorized_keys form, with or without a comment
+	ReadOnly  bool
+	// Replace makes [Client.EnsureDeployKey] remove, once this key is registered, other keys of the same title. Only who chose a title
+	// that nobody else uses may set it.
+	Replace bool
+}
+
+// SameMaterial says whether a public key in authorized_keys form is this key, whatever its comment.
+func (k DeployKey) SameMaterial(publicKey string) bool {
+	return material(k.PublicKey) != "" && material(k.PublicKey) == material(publicKey)
+}
+
+// material is the algorithm and the key, without a comment; empty for what is no key.
+func material(publicKey string) string {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(publicKey))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
+
+// keysNeed is what deploy keys demand. Reading them asks for less of a fine-grained token, but nobody reads them for their own sake.
+func keysNeed(ref RepoRef) need {
+	return need{permission: "Administration: write", scope: "repo", role: "the Admin role on " + ref.String()}
+}
+
+// DeployKeys lists the deploy keys of a repository. A token that may not administer the repository is ErrPermission, also where GitHub
+// answers 404; a repository that it cannot see is ErrNotFound.
+func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error) {
+	if err := ref.check(); err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		keys, err := c.listKeys(ctx, ref)
+		var e *Error
+		if !errors.As(err, &e) || e.Status != http.StatusNotFound {
+			return keys, err
+		}
+		// The 404 has one of three meanings.
+		repository, readErr := c.Repository(ctx, ref)
+		switch {
+		case errors.Is(readErr, ErrNotFound):
+			e.class, e.NeededPermission = ErrNotFound, ""
+			return nil, e
+		case readErr != nil:
+			return nil, readErr
+		case !repository.Permissions.Admin, strings.HasPrefix(e.NeededPermission, "the scope"):
+			e.Message = "GitHub hides what the token may not administer"
+			return nil, e
+		}
+		// An administrator: the keys of a repository that is new are not everywhere yet.
+		if err := c.pause(ctx, e.Op, e, try); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error) {
+	op := operation{name: "reading the deploy keys of " + ref.String(), needs: keysNeed(ref)}
+	var keys []DeployKey
+	for page := 1; page != 0 && page <= maxPages; {
+		var found []*gh.Key
+		next := 0
+		err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
+			list, response, err := api.Repositories.ListKeys(ctx, ref.Owner, ref.Name, &gh.ListOptions{PerPage: perPage, Page: page})
+			found = list
+			if response != nil {
+				next = response.NextPage
+			}
+			return response, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range found {
+			keys = append(keys, DeployKey{ID: k.GetID(), Title: clean(k.GetTitle()), PublicKey: clean(k.GetKey()), ReadOnly: k.GetReadOnly()})
+		}
+		page = next
+	}
+	return keys, nil
+}
+
+// EnsureDeployKey registers a deploy key and says whether anything was written. Keys are compared by their material. One that is
+// registered with other rights than wanted is replaced, since GitHub cannot change it. Other keys are left alone, whatever their
+// titles, unless wanted.Replace says otherwise.
+func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted DeployKey) (changed bool, err error) {
+	key := material(wanted.PublicKey)
+	if key == "" {
+		return false, fmt.Errorf("registering a deploy key on %s: what is to be registered is no public key", ref)
+	}
+	op := "registering a deploy key on " + ref.String()
+	looked := false
+	for try := 1; ; try++ {
+		keys, err := c.DeployKeys(ctx, ref)
+		if err != nil {
+			return changed, err
+		}
+		present := false
+		for _, k := range keys {
+			switch {
+			case !k.SameMaterial(key):
+			case k.ReadOnly == wanted.ReadOnly:
+				present = true
+			default:
+				if err := c.DeleteDeployKey(ctx, ref, k.ID); err != nil {
+					return changed, err
+				}
+				changed = true
+			}
+		}
+		if present {
+			return c.replaceTitle(ctx, ref, wanted, keys, changed)
+		}
+		err = c.createKey(ctx, ref, op, wanted, key)
+		switch {
+		case err == nil:
+			return c.replaceTitle(ctx, ref, wanted, keys, true)
+		case errors.Is(err, ErrUnavailable):
+			// Its effect is looked for before it is sent again.
+			changed = true
+		case errors.Is(err, ErrConflict) && (changed || !looked):
+			// An earlier try had its effect after all, another run registered the same key at this moment, or a deleted key is not
+			// gone everywhere yet. Otherwise the key is in use elsewhere.
+			looked = true
+		default:
+			return changed, err
+		}
+		if err := c.pause(ctx, op, err, try); err != nil {
+			return changed, err
+		}
+	}
+}
+
+func (c *Client) createKey(ctx context.Context, ref RepoRef, name string, wanted DeployKey, key string) error {
+	op := operation{name: name, once: true, needs: keysNeed(ref)}
+	return c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
+		// read_only is always sent: GitHub takes a key without it for one that may write, and go-github leaves out what is nil.
+		_, response, err := api.Repositories.CreateKey(ctx, ref.Owner, ref.Name, &gh.Key{
+			Title: gh.String(wanted.Title), Key: gh.String(key), ReadOnly: gh.Bool(wanted.ReadOnly),
+		})
+		return response, err
+	})
+}
+
+// replaceTitle removes other keys of the wanted title, if that is wanted.
+func (c *Client) replaceTitle(ctx context.Context, ref RepoRef, wanted DeployKey, keys []DeployKey, changed bool) (bool, error) {
+	if !wanted.Replace || wanted.Title == "" {
+		return changed, nil
+	}
+	for _, k := range keys {
+		if k.Title != wanted.Title || k.SameMaterial(wanted.PublicKey) {
+			continue
+		}
+		if err := c.DeleteDeployKey(ctx, ref, k.ID); err != nil {
+			return changed, err
+		}
+		changed = true
+	}
+	return changed, nil
+}
+
+// DeleteDeployKey removes a deploy key. One that is gone already is no error.
+func (c *Client) DeleteDeployKey(ctx context.Context, ref RepoRef, id int64) error {
+	if err := ref.check(); err != nil {
+		return err
+	}
+	op := operation{name: "removing a deploy key of " + ref.String(), needs: keysNeed(ref)}
+	err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
+		return api.Repositories.DeleteKey(ctx, ref.Owner, ref.Name, id)
+	})
+	var e *Error
+	if !errors.As(err, &e) || e.Status != http.StatusNotFound {
+		return err
+	}
+	// The same answer stands for a key that is gone and for a token that may not know. The list tells.
+	keys, listErr := c.DeployKeys(ctx, ref)
+	if listErr != nil {
+		return listErr
+	}
+	for _, k := range keys {
+		if k.ID == id {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package github
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	mediaType    = "application/vnd.github+json"
+	apiVersion   = "2022-11-28"
+	maxBody      = 10 << 20 // bytes of one answer, after decompression
+	maxRedirects = 5
+)
+
+// newTransport trusts the system's certificate authorities and those in caPEM.
+func newTransport(caPEM []byte) (*http.Transport, error) {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
+		transport = standard.Clone()
+	}
+	transport.MaxIdleConnsPerHost = 8
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(caPEM) > 0 {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(caPEM) {
+			return nil, errors.New("the file of certificate authorities (--ca-file) holds no PEM certificate")
+		}
+		transport.TLSClientConfig.RootCAs = pool
+	}
+	return transport, nil
+}
+
+// apiTransport adds to every request what GitHub wants to see, and takes in the whole answer, so that a cut or endless one is a
+// failure of the request and not of whoever reads it.
+type apiTransport struct {
+	next      http.RoundTripper
+	base      *url.URL // the only host that the token goes to
+	reveal    func() string
+	userAgent string
+	timeout   time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *apiTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if !sameHost(t.base, request.URL) {
+		return nil, &redirectError{to: request.URL.Host}
+	}
+	ctx, cancel := context.WithTimeout(request.Context(), t.timeout)
+	defer cancel()
+	sent := request.Clone(ctx)
+	sent.Header.Set("Authorization", "Bearer "+t.reveal())
+	sent.Header.Set("Accept", mediaType)
+	sent.Header.Set("X-GitHub-Api-Version", apiVersion)
+	sent.Header.Set("User-Agent", t.userAgent)
+	response, err := t.next.RoundTrip(sent)
+	if err != nil {
+		return nil, t.explain(request, err)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	// All that is wanted has been read; an error of Close has nothing to add.
+	_ = response.Body.Close()
+	switch {
+	case err != nil:
+		return nil, &cutOffError{status: response.StatusCode, cause: t.explain(request, err)}
+	case len(body) > maxBody:
+		return nil, &oversizeError{}
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	// The caller's request, not the copy with the token, is what go-github puts into its errors.
+	response.Request = request
+	return response, nil
+}
+
+// explain tells the end of this try from the end of the caller's patience, which have the same error.
+func (t *apiTransport) explain(request *http.Request, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && request.Context().Err() == nil {
+		return &slowError{after: t.timeout}
+	}
+	return err
+}
+
+// followOnHost follows redirects within the API, as after a repository was renamed, and refuses all others. A redirect that would
+// turn a write into a read is refused as well.
+func followOnHost(base *url.URL) func(*http.Request, []*http.Request) error {
+	return func(request *http.Request, via []*http.Request) error {
+		switch {
+		case !sameHost(base, request.URL):
+			return &redirectError{to: request.URL.Host}
+		case request.Method != via[0].Method:
+			return &redirectError{changed: via[0].Method + " to " + request.Method}
+		case len(via) >= maxRedirects:
+			return &redirectError{loop: true}
+		}
+		return nil
+	}
+}
+
+func sameHost(base, u *url.URL) bool {
+	return u.Scheme == base.Scheme && u.Host == base.Host && u.User == nil
+}
+
+// redirectError is a redirect that is not followed.
+type redirectError struct {
+	to      string
+	changed string
+	loop    bool
+}
+
+func (e *redirectError) Error() string {
+	switch {
+	case e.loop:
+		return "the API redirects in a circle"
+	case e.changed != "":
+		return "the API redirects and changes the request from " + e.changed
+	}
+	return fmt.Sprintf("the API redirects to another host, %s, which is not followed; the token was not sent there", clean(e.to))
+}
+
+// cutOffError is an answer that ended before its end.
+type cutOffError struct {
+	status int
+	cause  error
+}
+
+func (e *cutOffError) Error() string { return "the answer was cut off: " + e.cause.Error() }
+func (e *cutOffError) Unwrap() error { return e.cause }
+
+// oversizeError is an answer that no endpoint used here gives.
+type oversizeError struct{}
+
+func (e *oversizeError) Error() string {
+	return fmt.Sprintf("the answer is longer than %d MiB", maxBody>>20)
+}
+
+// slowError is a try that took too long. It is not the end of the caller's context, and does not look like it.
+type slowError struct{ after time.Duration }
+
+func (e *slowError) Error() string { return fmt.Sprintf("no answer within %s", e.after) }
