@@ -1,0 +1,104 @@
+package architecture_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/eksa-gitops/eksa-gitops/"
+
+// mayImport lists, for every package of the program, which of our own packages it may import. A package that is missing here fails
+// the test: whoever adds a room decides where its doors are.
+var mayImport = map[string][]string{
+	"cmd/eksa-gitops":  {"internal/cli"},
+	"internal/cli":     {"internal/buildinfo", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/ui":      {"pkg/gitops"},
+	"pkg/gitops":       {"internal/gitrepo", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
+	"pkg/layout":       {"pkg/clusterspec"},
+	"pkg/clusterspec":  {},
+	"pkg/github":       {"pkg/secret"},
+	"pkg/fluxinstall":  {"internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
+	"pkg/secret":       {},
+	"internal/gitrepo": {"internal/sshkeys", "pkg/secret"},
+	"internal/sshkeys": {"pkg/secret"},
+
+	"internal/buildinfo":    {},
+	"internal/architecture": {},
+	"internal/gittest":      {},
+	"internal/githubtest":   {"internal/gittest"},
+	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
+
+	"pkg/fluxinstall/internal/genmanifests": {"pkg/fluxinstall/internal/release"},
+	"pkg/fluxinstall/internal/release":      {},
+}
+
+// onlyImporter names, for libraries that are one room's business, the packages that may import them.
+var onlyImporter = map[string][]string{
+	"github.com/go-git/go-git/":      {"internal/gitrepo"},
+	"github.com/google/go-github":    {"pkg/github"},
+	"k8s.io/client-go":               {"pkg/fluxinstall"},
+	"sigs.k8s.io/controller-runtime": {"pkg/fluxinstall"},
+	"github.com/fluxcd/":             {"pkg/fluxinstall", "pkg/fluxinstall/internal/genmanifests"},
+	"github.com/spf13/cobra":         {"internal/cli", "internal/docgen"},
+	"github.com/spf13/viper":         {"internal/cli"},
+	"golang.org/x/term":              {"internal/ui", "internal/cli"},
+}
+
+type listedPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestDependencyDirection(t *testing.T) {
+	t.Parallel()
+	for _, pkg := range listPackages(t) {
+		name := strings.TrimPrefix(pkg.ImportPath, module)
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("package %s is not in the table of this test: decide which packages it may import", name)
+			continue
+		}
+		for _, imported := range pkg.Imports {
+			if ours, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s; it may import %v", name, ours, allowed)
+			}
+			for library, importers := range onlyImporter {
+				if strings.HasPrefix(imported, library) && !slices.Contains(importers, name) {
+					t.Errorf("%s imports %s; only %v may", name, imported, importers)
+				}
+			}
+		}
+	}
+}
+
+// listPackages asks the go command for the packages of the module; test files are not looked at, they may import the test servers.
+func listPackages(t *testing.T) []listedPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []listedPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var pkg listedPackage
+		err := decoder.Decode(&pkg)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, pkg)
+	}
+	if len(packages) == 0 {
+		t.Fatal("go list found no packages")
+	}
+	return packages
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// What to do when the GitOps part of a creation fails.
+const (
+	onFailureContinue = "continue"
+	onFailureFail     = "fail"
+)
+
+// defaultTimeout bounds a whole run: EKS Anywhere allows an hour for a cluster to become ready.
+const defaultTimeout = time.Hour
+
+// createOptions are the flags of create cluster.
+type createOptions struct {
+	files           []string
+	output          string
+	dryRun          bool
+	overwrite       bool
+	onGitOpsFailure string
+	timeout         time.Duration
+	fluxTimeout     time.Duration
+	cluster         clusterOptions
+	git             gitOptions
+}
+
+func newCreateCmd(d *deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "create",
+		Short:   "Create something",
+		Example: "  eksa-gitops create cluster -f mgmt.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    needsSubcommand,
+	}
+	cmd.AddCommand(newCreateClusterCmd(d, runCreateCluster))
+	return cmd
+}
+
+func newCreateClusterCmd(d *deps, run func(context.Context, *deps, *createOptions) error) *cobra.Command {
+	o := &createOptions{}
+	cmd := &cobra.Command{
+		Use:   "cluster -f FILE",
+		Short: "Put clusters into Git and have Flux manage them",
+		Long: strings.TrimSpace(`
+Reads EKS Anywhere cluster files, checks them and everything they need, creates the GitHub repository or reuses it, commits the
+clusters' files and Flux's own, pushes, installs Flux on the management cluster and waits until Flux has applied that very commit.
+
+A management cluster has to be up already; it is reached through its kubeconfig (--kubeconfig, KUBECONFIG, or
+NAME/NAME-eks-a-cluster.kubeconfig). A workload cluster is created by the commit: Flux applies it, EKS Anywhere builds it, and the
+command follows its conditions until it is Ready.
+
+When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
+command resumes. --on-gitops-failure=fail makes that exit code 5 instead of 0.
+
+The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
+		Example: `  export EKSA_GITHUB_TOKEN=...
+  eksa-gitops create cluster -f mgmt.yaml
+  eksa-gitops create cluster -f dev.yaml --dry-run
+  eksa-gitops create cluster -f clusters/ -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.files) == 0 {
+				return usagef("a cluster file is needed: -f FILE")
+			}
+			return run(cmd.Context(), d, o)
+		},
+	}
+	flags := cmd.Flags()
+	addFilesFlag(cmd, &o.files)
+	addOutputFlag(cmd, &o.output)
+	flags.BoolVar(&o.dryRun, "dry-run", false, "show what would be done and the difference of every file; write nothing anywhere")
+	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
+	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
+	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
+	completeEnum(cmd, "on-gitops-failure", failure)
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	flags.DurationVar(&o.fluxTimeout, "flux-timeout", gitops.DefaultFluxTimeout, "time limit for Flux to apply the commit")
+	o.cluster.addFlags(cmd)
+	o.git.addFlags(cmd)
+	return cmd
+}
+
+func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
+	clusters, err := loadClusters(d, o.files)
+	if err != nil {
+		return failed(d, o.output, "create cluster", err)
+	}
+	steps := d.steps()
+	defer steps.Close()
+	ports, options, err := wire(d, o, clusters, steps)
+	if err != nil {
+		return failed(d, o.output, "create cluster", err)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
+	defer cancel()
+	result, err := gitops.Create(limited, ports, options)
+	steps.Close()
+	return finishCreate(ctx, d, o, result, err)
+}
+
+// finishCreate decides the exit code, completes the result and prints it.
+func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops.Result, err error) error {
+	resume := resumeCommand(o)
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		err = &interruptedError{err: err, resume: resume}
+	}
+	code := exitCodeOf(err)
+	if err == nil && result.Status == gitops.StatusGitOpsFailed && o.onGitOpsFailure == onFailureFail {
+		code = exitPartly
+	}
+	result.ExitCode = int(code)
+	if code != exitDone || result.Status == gitops.StatusGitOpsFailed {
+		result.Resume = resume
+	}
+	if o.output == outputJSON {
+		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+			return encodeErr
+		}
+	} else {
+		printCreateResult(d, result)
+	}
+	if err == nil && code != exitDone {
+		return &reportedError{code: code}
+	}
+	return err
+}
+
+// resumeCommand is the command line that continues this run, as the user can paste it.
+func resumeCommand(o *createOptions) string {
+	words := []string{"eksa-gitops", "create", "cluster"}
+	for _, file := range o.files {
+		words = append(words, "-f", shellQuote(file))
+	}
+	if o.cluster.kubeconfig != "" {
+		words = append(words, "--kubeconfig", shellQuote(o.cluster.kubeconfig))
+	}
+	if o.overwrite {
+		words = append(words, "--overwrite")
+	}
+	return strings.Join(append(words, o.git.resumeFlags()...), " ")
+}
+
+// timeoutError is the cause of a run that took longer than --timeout.
+type timeoutError struct{ limit time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("the time limit of %s is over", e.limit) }
+func (e *timeoutError) Is(target error) bool {
+	return target == context.DeadlineExceeded
+}
+func (e *timeoutError) Hint() string {
+	return "run the same command again to continue, with a longer --timeout if need be"
+}
+
+// loadClusters reads and checks the files of a run. Its error holds everything that is wrong with them.
+func loadClusters(d *deps, files []string) ([]*clusterspec.Cluster, error) {
+	sources, err := clusterspec.ReadPaths(files, d.streams.In)
+	if err != nil {
+		return nil, err
+	}
+	set, err := clusterspec.Parse(sources)
+	if set != nil && d.global.progress != "json" {
+		for _, warning := range set.Warnings {
+			printLines(d.streams.Err, "warning", warning.String())
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set.Clusters, checkOneFleet(set.Clusters)
+}
+
+// checkOneFleet makes sure that one run has one management cluster and one repository to work with.
+func checkOneFleet(clusters []*clusterspec.Cluster) error {
+	var problems clusterspec.Problems
+	for _, c := range clusters[1:] {
+		if first := clusters[0]; c.ManagementCluster != first.ManagementCluster {
+			problems = append(problems, clusterspec.Problem{
+				Severity: clusterspec.SeverityError, File: c.Objects[0].File, Line: c.Objects[0].Line, Object: "Cluster " + c.Name,
+				Field:   "spec.managementCluster.name",
+				Message: fmt.Sprintf("%s is managed by %s, and %s by %s; one run works on the clusters of one management cluster", c.Name, c.ManagementCluster, first.Name, first.ManagementCluster),
+			})
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// exitCode is what the process returns. The codes are an interface: only ever added to (docs/exit-codes.md).
+type exitCode int
+
+const (
+	exitDone        exitCode = 0
+	exitUnexpected  exitCode = 1
+	exitUsage       exitCode = 2
+	exitSpec        exitCode = 3
+	exitPermission  exitCode = 4
+	exitPartly      exitCode = 5
+	exitInterrupted exitCode = 130
+)
+
+// usageError is a command line or configuration that cannot be understood.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
+
+// interruptedError wraps what a command returned after a signal had ended its context.
+type interruptedError struct {
+	err    error
+	resume string
+}
+
+func (e *interruptedError) Error() string { return "interrupted" }
+func (e *interruptedError) Unwrap() error { return e.err }
+func (e *interruptedError) Hint() string {
+	if e.resume == "" {
+		return ""
+	}
+	return "what is done is kept; continue with: " + e.resume
+}
+
+// reportedError carries an exit code for a failure whose story the command has told already.
+type reportedError struct{ code exitCode }
+
+func (e *reportedError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// exitCodeOf is the one table from errors to exit codes.
+func exitCodeOf(err error) exitCode {
+	var reported *reportedError
+	var preflight *gitops.PreflightError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &reported):
+		return reported.code
+	case errors.As(err, new(*interruptedError)):
+		return exitInterrupted
+	case errors.As(err, new(*usageError)):
+		return exitUsage
+	case errors.As(err, new(clusterspec.Problems)):
+		return exitSpec
+	case errors.As(err, &preflight):
+		if preflight.AboutAccess() {
+			return exitPermission
+		}
+		return exitSpec
+	case errors.As(err, new(*gitops.IncompleteError)), errors.Is(err, context.DeadlineExceeded):
+		return exitPartly
+	case gitops.IsAccessError(err):
+		return exitPermission
+	default:
+		return exitUnexpected
+	}
+}
+
+// printError writes an error and its hints, one line each, the way every command of the program does.
+func printError(w io.Writer, err error) {
+	var reported *reportedError
+	if errors.As(err, &reported) {
+		return
+	}
+	var problems clusterspec.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			printLines(w, "error", p.String())
+		}
+		fmt.Fprintf(w, "eksa-gitops: error: %s; nothing has been changed\n", count(len(problems), "problem"))
+		return
+	}
+	var preflight *gitops.PreflightError
+	if errors.As(err, &preflight) {
+		for _, f := range preflight.Findings {
+			printLines(w, "error", f.Message)
+			if f.Hint != "" {
+				printLines(w, "hint", f.Hint)
+			}
+		}
+		fmt.Fprintln(w, "eksa-gitops: error: nothing has been changed")
+		return
+	}
+	printLines(w, "error", err.Error())
+	for _, hint := range hintsOf(err) {
+		printLines(w, "hint", hint)
+	}
+}
+
+func printLines(w io.Writer, kind, text string) {
+	for line := range strings.SplitSeq(strings.TrimRight(ui.Clean(text), "\n"), "\n") {
+		fmt.Fprintf(w, "eksa-gitops: %s: %s\n", kind, line)
+	}
+}
+
+// hintsOf collects the hints of an error and of everything it wraps, outermost first, each once.
+func hintsOf(err error) []string {
+	var hints []string
+	seen := map[string]bool{}
+	var walk func(error)
+	walk = func(err error) {
+		if err == nil {
+			return
+		}
+		if h, ok := err.(interface{ Hint() string }); ok {
+			if hint := h.Hint(); hint != "" && !seen[hint] {
+				seen[hint] = true
+				hints = append(hints, hint)
+			}
+		}
+		switch u := err.(type) {
+		case interface{ Unwrap() error }:
+			walk(u.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, e := range u.Unwrap() {
+				walk(e)
+			}
+		}
+	}
+	walk(err)
+	return hints
+}
+
+// count renders a number with its noun: "1 problem", "3 problems".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

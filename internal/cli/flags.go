@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The output formats.
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+func addOutputFlag(cmd *cobra.Command, target *string) {
+	output := newEnum(target, outputText, outputText, outputJSON)
+	cmd.Flags().VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
+	completeEnum(cmd, "output", output)
+}
+
+func addFilesFlag(cmd *cobra.Command, target *[]string) {
+	cmd.Flags().StringArrayVarP(target, "filename", "f", nil, "EKS Anywhere cluster `file`; may be repeated, may be a directory, - is standard input")
+}
+
+// needsSubcommand is the action of a command that only groups others.
+func needsSubcommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))
+}
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+// shellQuote quotes a word for a POSIX shell when it needs that.
+func shellQuote(word string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=@%+,~", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !safe(r) }) < 0 && word[0] != '~' {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// failed gives -o json its one object for a run that ended before it began; the error itself is printed by Run.
+func failed(d *deps, output, command string, err error) error {
+	if output != outputJSON {
+		return err
+	}
+	result := &gitops.Result{
+		Version: gitops.ResultVersion, Command: command, Status: gitops.StatusRefused,
+		Clusters: []gitops.ClusterResult{}, Steps: []gitops.StepResult{},
+		Failure: &gitops.Failure{Message: err.Error()}, ExitCode: int(exitCodeOf(err)),
+	}
+	if hints := hintsOf(err); len(hints) > 0 {
+		result.Failure.Hint = hints[0]
+	}
+	if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		return encodeErr
+	}
+	return err
+}
+
+// printCreateResult writes the last lines of create cluster: what is there now, where, and what to type next. They go to standard
+// output, but for the story of a failure, which belongs to standard error.
+func printCreateResult(d *deps, result *gitops.Result) {
+	out := &lines{w: d.streams.Out}
+	switch result.Status {
+	case gitops.StatusNotConfigured:
+		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef. Nothing was changed in Git or Flux.")
+	case gitops.StatusPlanned:
+		printPlan(d, out, result)
+	case gitops.StatusDone:
+		printDone(d, out, result)
+	case gitops.StatusGitOpsFailed, gitops.StatusIncomplete:
+		printPartly(d, out, result)
+	}
+}
+
+// lines writes cleaned lines to a stream. Standard output that is gone is noticed by the next command in the pipe, not here.
+type lines struct{ w io.Writer }
+
+func (l *lines) printf(format string, args ...any) {
+	fmt.Fprintln(l.w, ui.Clean(fmt.Sprintf(format, args...)))
+}
+
+func printPlan(d *deps, out *lines, result *gitops.Result) {
+	if result.Failure != nil {
+		printLines(d.streams.Err, "error", "GitOps could not be enabled: "+result.Failure.Message)
+		if result.Failure.Hint != "" {
+			printLines(d.streams.Err, "hint", result.Failure.Hint)
+		}
+		return
+	}
+	for _, file := range result.Repository.Files {
+		fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+	}
+	if len(result.Repository.Files) == 0 {
+		out.printf("Nothing in Git would change.")
+	}
+	out.printf("This was a dry run: nothing has been changed.")
+}
+
+func printDone(d *deps, out *lines, result *gitops.Result) {
+	if !result.Changed {
+		out.printf("Nothing to do: %s.", describe(result))
+	} else {
+		out.printf("%s.", capital(describe(result)))
+	}
+	printWhere(out, result)
+	printNext(out, result)
+}
+
+// describe says what is true now: "cluster mgmt is managed through Git".
+func describe(result *gitops.Result) string {
+	names := managedNames(result)
+	if len(names) == 1 {
+		return "cluster " + names[0] + " is managed through Git"
+	}
+	return "clusters " + strings.Join(names, ", ") + " are managed through Git"
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func managedNames(result *gitops.Result) []string {
+	var names []string
+	for _, c := range result.Clusters {
+		if c.SpecPath != "" {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+func printWhere(out *lines, result *gitops.Result) {
+	if repo := result.Repository; repo != nil {
+		note := ""
+		if repo.Created {
+			note = " (private, created by this run)"
+		}
+		out.printf("  repository  %s%s", repo.URL, note)
+		if repo.Commit != "" {
+			out.printf("  branch      %s at %s", repo.Branch, repo.Commit[:min(7, len(repo.Commit))])
+		}
+	}
+	for _, c := range result.Clusters {
+		if c.SpecPath != "" {
+			out.printf("  spec        %s", c.SpecPath)
+		}
+	}
+	if flux := result.Flux; flux != nil && flux.Ready {
+		out.printf("  Flux        %s in namespace %s, has applied %s", flux.Version, flux.Namespace, shortRevision(flux.Revision))
+	}
+	for _, c := range result.Clusters {
+		if c.LocalSpec != "" {
+			out.printf("  local copy  %s", c.LocalSpec)
+		}
+	}
+}
+
+// shortRevision shortens the commit in branch@sha1:commit.
+func shortRevision(revision string) string {
+	branch, commit, ok := strings.Cut(revision, "@sha1:")
+	if !ok {
+		return revision
+	}
+	return branch + "@" + commit[:min(7, len(commit))]
+}
+
+func printNext(out *lines, result *gitops.Result) {
+	out.printf("")
+	out.printf("Next:")
+	management := false
+	for _, c := range result.Clusters {
+		if c.SpecPath == "" {
+			continue
+		}
+		if c.Role == string(clusterspec.RoleManagement) {
+			management = true
+			continue
+		}
+		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", c.Name, c.Name)
+	}
+	if repo := result.Repository; repo != nil {
+		out.printf("  git clone %s    # edit %s, commit, push: Flux applies it", repo.CloneURL, path.Dir(firstSpec(result)))
+	}
+	if management {
+		out.printf("  eksa-gitops create cluster -f WORKLOAD.yaml    # a workload cluster beside it")
+	}
+}
+
+func firstSpec(result *gitops.Result) string {
+	for _, c := range result.Clusters {
+		if c.SpecPath != "" {
+			return c.SpecPath
+		}
+	}
+	return ""
+}
+
+// printPartly tells what is there without GitOps, why, and how to go on.
+func printPartly(d *deps, out *lines, result *gitops.Result) {
+	var up []string
+	for _, c := range result.Clusters {
+		if c.Ready {
+			up = append(up, c.Name)
+		}
+	}
+	for _, c := range result.Clusters {
+		if c.LocalSpec != "" {
+			out.printf("Wrote %s.", c.LocalSpec)
+		}
+	}
+	if result.Status == gitops.StatusGitOpsFailed || result.Failure != nil && result.Failure.Step != "" {
+		if len(up) > 0 {
+			printLines(d.streams.Err, "warning", fmt.Sprintf("%s up, but GitOps is NOT enabled", isAre("cluster", up)))
+		} else {
+			printLines(d.streams.Err, "warning", "GitOps is NOT enabled")
+		}
+	}
+	if result.Status == gitops.StatusGitOpsFailed {
+		printLines(d.streams.Err, "warning", "cause: "+result.Failure.Message)
+		if result.Failure.Hint != "" {
+			printLines(d.streams.Err, "hint", result.Failure.Hint)
+		}
+	}
+	printLines(d.streams.Err, "hint", "what is done is kept; continue with: "+result.Resume)
+}
+
+func isAre(noun string, names []string) string {
+	if len(names) == 1 {
+		return noun + " " + names[0] + " is"
+	}
+	return noun + "s " + strings.Join(names, ", ") + " are"
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+)
+
+// deps is what the commands share. Nothing in it is opened before a command asks, so that help and version need no credentials.
+type deps struct {
+	streams   ui.Streams
+	lookupEnv func(string) (string, bool)
+	global    globalOptions
+}
+
+// globalOptions are the flags of every command.
+type globalOptions struct {
+	config   string
+	progress string
+	quiet    bool
+	verbose  bool
+}
+
+func (d *deps) getenv(name string) string {
+	value, _ := d.lookupEnv(name)
+	return value
+}
+
+// steps is the reporter of a command. The caller closes it.
+func (d *deps) steps() *ui.Steps {
+	mode := ui.ProgressMode(d.global.progress)
+	if d.global.quiet {
+		mode = ui.ProgressNone
+	}
+	return ui.NewSteps(d.streams, mode, d.global.verbose)
+}
+
+func newRootCmd(d *deps) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "eksa-gitops",
+		Short: "Turn an EKS Anywhere cluster file into a cluster managed through Git",
+		Long: strings.TrimSpace(`
+eksa-gitops reads an EKS Anywhere cluster file, puts it into a Git repository (which it creates on GitHub if need be), installs
+Flux on the management cluster and waits until Flux has applied exactly the commit it pushed.
+
+Every command can be run again at any time: it looks at what is there and does what is missing. A run that finds nothing to do
+writes nothing.
+
+Settings come from flags, then from environment variables (--flux-timeout is EKSA_GITOPS_FLUX_TIMEOUT), then from the
+configuration file, then from defaults. Credentials come from the environment only:
+
+  EKSA_GITHUB_TOKEN           token for GitHub's API and for pushing (FluxConfig with github)
+  EKSA_GIT_PRIVATE_KEY        path of the SSH private key (FluxConfig with git)
+  EKSA_GIT_SSH_KEY_PASSPHRASE its passphrase, if it has one
+  EKSA_GIT_KNOWN_HOSTS        path of the SSH known-hosts file
+  SSH_AUTH_SOCK               a running SSH agent, instead of or beside the key file
+
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4 authentication or permission,
+5 partly done (rerun to continue), 130 interrupted.`),
+		Example: `  eksa-gitops create cluster -f mgmt.yaml
+  eksa-gitops get kubeconfig dev > dev.kubeconfig`,
+		Args:              cobra.NoArgs,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		DisableAutoGenTag: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return applySettings(cmd, d)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&d.global.config, "config", "", "configuration `file` (default: eksa-gitops/config.yaml in the user's configuration directory)")
+	progress := newEnum(&d.global.progress, string(ui.ProgressAuto), ui.ProgressModes()...)
+	flags.Var(progress, "progress", "how steps are shown on standard error: "+progress.choices())
+	flags.BoolVarP(&d.global.quiet, "quiet", "q", false, "show warnings and errors only")
+	flags.BoolVarP(&d.global.verbose, "verbose", "v", false, "show more detail of every step")
+	completeEnum(root, "progress", progress)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
+
+	root.AddCommand(newCreateCmd(d), newGetCmd(d), newVersionCmd(d))
+	root.InitDefaultCompletionCmd()
+	usageErrors(root)
+	return root
+}
+
+// usageErrors makes wrong arguments of every command below root usage errors, whatever validator found them.
+func usageErrors(root *cobra.Command) {
+	for _, c := range allCommands(root) {
+		if validate := c.Args; validate != nil {
+			c.Args = func(cmd *cobra.Command, args []string) error {
+				if err := validate(cmd, args); err != nil {
+					return &usageError{err: err}
+				}
+				return nil
+			}
+		}
+	}
+}
+
+// enumFlag is a flag with a fixed set of values; it implements [pflag.Value].
+type enumFlag struct {
+	target *string
+	values []string
+}
+
+func newEnum(target *string, value string, values ...string) *enumFlag {
+	*target = value
+	return &enumFlag{target: target, values: values}
+}
+
+func (e *enumFlag) String() string { return *e.target }
+func (e *enumFlag) Type() string   { return "string" }
+
+func (e *enumFlag) Set(value string) error {
+	for _, v := range e.values {
+		if v == value {
+			*e.target = value
+			return nil
+		}
+	}
+	return fmt.Errorf("must be one of %s", e.choices())
+}
+
+func (e *enumFlag) choices() string { return strings.Join(e.values, "|") }
+
+func completeEnum(cmd *cobra.Command, name string, e *enumFlag) {
+	// It fails only for a flag that was never registered, which the command-tree test would show.
+	_ = cmd.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return e.values, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+var _ pflag.Value = (*enumFlag)(nil)
+
+// Command returns the command tree for generators of documentation and completions. It is not meant to be run.
+func Command() *cobra.Command {
+	return newRootCmd(&deps{lookupEnv: func(string) (string, bool) { return "", false }})
+}

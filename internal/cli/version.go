@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
+
+func newVersionCmd(d *deps) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Show which build of the program this is",
+		Example: "  eksa-gitops version -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(_ *cobra.Command, _ []string) error {
+			info := buildinfo.Read(fluxinstall.Version)
+			if output == outputJSON {
+				encoder := json.NewEncoder(d.streams.Out)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(info)
+			}
+			_, err := fmt.Fprintf(d.streams.Out, "eksa-gitops %s\n", info.Version)
+			if d.global.verbose && err == nil {
+				_, err = fmt.Fprintf(d.streams.Out, "commit %s\nbuilt with %s for %s\nFlux %s\n", info.Commit, info.GoVersion, info.Platform, info.Flux)
+			}
+			return err
+		},
+	}
+	addOutputFlag(cmd, &output)
+	return cmd
+}

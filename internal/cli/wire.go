@@ -1,0 +1,242 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+)
+
+// tokenVariable holds the GitHub token; the name is EKS Anywhere's.
+const tokenVariable = "EKSA_GITHUB_TOKEN"
+
+// userAgent is how the program introduces itself to every server.
+func userAgent() string { return "eksa-gitops/" + buildinfo.Read(fluxinstall.Version).Version }
+
+// clusterOptions say how the management cluster is reached.
+type clusterOptions struct {
+	kubeconfig string
+	context    string
+}
+
+func (o *clusterOptions) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the management cluster (default: KUBECONFIG, then NAME/NAME-eks-a-cluster.kubeconfig)")
+	cmd.Flags().StringVar(&o.context, "context", "", "kubeconfig context to use (default: the current one)")
+}
+
+// open connects to the management cluster. The kubeconfig is looked for as EKS Anywhere does (cmd/eksctl-anywhere/cmd/options.go):
+// the flag, KUBECONFIG, then the file that eksctl anywhere leaves for the cluster of that name, if it is known.
+func (o *clusterOptions) open(ctx context.Context, d *deps, managementCluster string) (*fluxinstall.Cluster, error) {
+	options := fluxinstall.KubeconfigOptions{Context: o.context, UserAgent: userAgent()}
+	switch fromEnv := d.getenv("KUBECONFIG"); {
+	case o.kubeconfig != "":
+		options.Paths, options.Origin = []string{o.kubeconfig}, "--kubeconfig "+o.kubeconfig
+	case fromEnv != "":
+		options.Paths, options.Origin = filepath.SplitList(fromEnv), "KUBECONFIG="+fromEnv
+	default:
+		tried := []string{"--kubeconfig (not given)", "KUBECONFIG (not set)"}
+		if managementCluster != "" {
+			path := filepath.Join(managementCluster, managementCluster+"-eks-a-cluster.kubeconfig")
+			if _, err := os.Stat(path); err == nil {
+				options.Paths, options.Origin = []string{path}, path
+				break
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+			}
+			tried = append(tried, path+" (does not exist)")
+		}
+		return nil, &kubeconfigMissingError{tried: tried}
+	}
+	return fluxinstall.Connect(ctx, options)
+}
+
+// kubeconfigMissingError says that no way to the management cluster was given.
+type kubeconfigMissingError struct{ tried []string }
+
+func (e *kubeconfigMissingError) Error() string {
+	return "there is no kubeconfig for the management cluster; tried: " + strings.Join(e.tried, ", ")
+}
+func (e *kubeconfigMissingError) Hint() string {
+	return "name it with --kubeconfig FILE or KUBECONFIG"
+}
+
+// gitOptions say how Git and its host are reached, and who commits.
+type gitOptions struct {
+	githubHost   string
+	githubAPIURL string
+	githubGitURL string
+	githubSSHURL string
+	caFile       string
+	authorName   string
+	authorEmail  string
+}
+
+func (o *gitOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.githubHost, "github-host", "github.com", "`host` of a GitHub Enterprise server")
+	flags.StringVar(&o.githubAPIURL, "github-api-url", "", "base `URL` of GitHub's API (default: as --github-host says)")
+	flags.StringVar(&o.githubGitURL, "github-git-url", "", "base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
+	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "", "base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
+	flags.StringVar(&o.caFile, "ca-file", "", "PEM `file` with certificate authorities to trust besides the system's, for GitHub and Git over HTTPS")
+	flags.StringVar(&o.authorName, "author-name", "", "name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
+	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
+}
+
+// resumeFlags repeats what a rerun needs and what was given on the command line or is cheap to repeat.
+func (o *gitOptions) resumeFlags() []string {
+	var words []string
+	if o.githubHost != "github.com" {
+		words = append(words, "--github-host", shellQuote(o.githubHost))
+	}
+	for _, f := range []struct{ name, value string }{
+		{"--github-api-url", o.githubAPIURL}, {"--github-git-url", o.githubGitURL}, {"--github-ssh-url", o.githubSSHURL}, {"--ca-file", o.caFile},
+	} {
+		if f.value != "" {
+			words = append(words, f.name, shellQuote(f.value))
+		}
+	}
+	return words
+}
+
+// endpoints are GitHub's base URLs as the settings say.
+func (o *gitOptions) endpoints() (gitops.GitHubEndpoints, error) {
+	endpoints := gitops.GitHubHost(o.githubHost)
+	for _, override := range []struct {
+		value  string
+		target *string
+	}{{o.githubAPIURL, &endpoints.API}, {o.githubGitURL, &endpoints.Git}, {o.githubSSHURL, &endpoints.SSH}} {
+		if override.value != "" {
+			*override.target = override.value
+		}
+	}
+	if err := endpoints.Validate(); err != nil {
+		return endpoints, &usageError{err: err}
+	}
+	return endpoints, nil
+}
+
+func (o *gitOptions) caPEM() ([]byte, error) {
+	if o.caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(o.caFile)
+	if err != nil {
+		return nil, usagef("--ca-file: %w", err)
+	}
+	return pem, nil
+}
+
+// author is who signs the commit: flags, then Git's own configuration, then the program.
+func (o *gitOptions) author() gitrepo.Identity {
+	identity := gitrepo.ConfiguredIdentity()
+	if o.authorName != "" {
+		identity.Name = o.authorName
+	}
+	if o.authorEmail != "" {
+		identity.Email = o.authorEmail
+	}
+	if identity.Name == "" {
+		identity.Name = "eksa-gitops"
+	}
+	if identity.Email == "" {
+		identity.Email = "eksa-gitops@localhost"
+	}
+	return identity
+}
+
+// wire makes the ports and options of a creation from the settings. It opens nothing.
+func wire(d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.Steps) (gitops.Ports, gitops.CreateOptions, error) {
+	author := o.git.author()
+	options := gitops.CreateOptions{
+		Clusters: clusters, Overwrite: o.overwrite, DryRun: o.dryRun, FluxTimeout: o.fluxTimeout,
+		Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+	}
+	ports := gitops.Ports{
+		Report:    steps,
+		SaveLocal: saveLocalSpec,
+		OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
+			cluster, err := o.cluster.open(ctx, d, clusters[0].ManagementCluster)
+			if err != nil {
+				return nil, err
+			}
+			return cluster, nil
+		},
+	}
+	var config *clusterspec.GitOps
+	for _, c := range clusters {
+		if c.GitOps != nil {
+			config = c.GitOps
+			break
+		}
+	}
+	if config == nil {
+		return ports, options, nil
+	}
+	ca, err := o.git.caPEM()
+	if err != nil {
+		return ports, options, err
+	}
+	if config.GitHub == nil {
+		return ports, options, usagef("spec.git is not supported yet: this version works with spec.github")
+	}
+	return ports, options, o.wireGitHub(d, config, ca, steps, &ports, &options)
+}
+
+// wireGitHub fills in what the github provider needs: one token for the API and for pushing.
+func (o *createOptions) wireGitHub(d *deps, config *clusterspec.GitOps, ca []byte, steps *ui.Steps, ports *gitops.Ports, options *gitops.CreateOptions) error {
+	endpoints, err := o.git.endpoints()
+	if err != nil {
+		return err
+	}
+	options.Remote = endpoints.Repository(github.RepoRef{Owner: config.GitHub.Owner, Name: config.GitHub.Repository})
+	token := secret.New(d.getenv(tokenVariable))
+	ports.OpenHost = func(context.Context) (gitops.Host, error) {
+		client, err := github.New(github.Options{
+			APIURL: endpoints.API, Token: token, CAPEM: ca, UserAgent: userAgent(),
+			OnRetry: func(e github.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		return client, nil
+	}
+	ports.OpenRepository = func(context.Context) (gitops.Repository, error) {
+		return remoteRepository{remote: gitrepo.Remote{
+			URL: options.Remote.Push, CAPEM: ca, UserAgent: userAgent(),
+			Auth: gitrepo.TokenAuth{Username: config.GitHub.Owner, Token: token},
+		}}, nil
+	}
+	return nil
+}
+
+// remoteRepository is the gitops.Repository over Git.
+type remoteRepository struct{ remote gitrepo.Remote }
+
+// Fetch implements [gitops.Repository].
+func (r remoteRepository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, error) {
+	snapshot, err := gitrepo.Fetch(ctx, r.remote, branch)
+	if err != nil {
+		return nil, err
+	}
+	return snapshot, nil
+}
+
+var (
+	_ gitops.Host     = (*github.Client)(nil)
+	_ gitops.Cluster  = (*fluxinstall.Cluster)(nil)
+	_ gitops.Snapshot = (*gitrepo.Snapshot)(nil)
+)

@@ -1,0 +1,293 @@
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// ProgressMode is how the steps of a run are shown.
+type ProgressMode string
+
+// The progress modes. Auto is Spinner on a capable terminal and Plain elsewhere.
+const (
+	ProgressAuto    ProgressMode = "auto"
+	ProgressSpinner ProgressMode = "spinner"
+	ProgressPlain   ProgressMode = "plain"
+	ProgressJSON    ProgressMode = "json"
+	ProgressNone    ProgressMode = "none"
+)
+
+// ProgressModes lists the modes a user may choose.
+func ProgressModes() []string {
+	return []string{string(ProgressAuto), string(ProgressSpinner), string(ProgressPlain), string(ProgressJSON), string(ProgressNone)}
+}
+
+// repeatAfter is how long a plain log stays silent about a wait before the same progress line is worth printing again: short enough
+// that a watched log is seen to live, long enough that an hour of waiting does not fill it.
+const repeatAfter = 30 * time.Second
+
+// spinnerPeriod is the time between two frames of the spinner.
+const spinnerPeriod = 100 * time.Millisecond
+
+// Steps shows the steps of a run on standard error. It implements [gitops.Reporter] and is safe for use by several goroutines.
+type Steps struct {
+	out     io.Writer
+	mode    ProgressMode
+	verbose bool
+	glyphs  glyphs
+	paint   palette
+	width   func() int
+	now     func() time.Time
+
+	mu       sync.Mutex
+	active   []activeStep
+	drawn    bool
+	frame    int
+	stop     chan struct{}
+	finished sync.WaitGroup
+}
+
+type activeStep struct {
+	step    gitops.Step
+	detail  string
+	shown   string
+	shownAt time.Time
+	began   time.Time
+}
+
+type glyphs struct {
+	done, failed, note, planned, skipped string
+	frames                               []string
+	ellipsis                             string
+}
+
+type palette struct{ green, red, yellow, dim, reset string }
+
+// NewSteps shows steps on s.Err in the given mode. verbose also shows every progress message in plain mode. Call Close when the
+// run is over: it stops the spinner and leaves the cursor on an empty line.
+func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
+	if mode == ProgressAuto || mode == "" {
+		mode = ProgressPlain
+		if s.ErrTTY {
+			mode = ProgressSpinner
+		}
+	}
+	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, now: time.Now, stop: make(chan struct{})}
+	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", []string{"|", "/", "-", `\`}, "..."}
+	if s.UTF8 {
+		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
+	}
+	if s.Color {
+		steps.paint = palette{"\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"}
+	}
+	if steps.width == nil {
+		steps.width = func() int { return 80 }
+	}
+	if mode == ProgressSpinner {
+		steps.finished.Add(1)
+		go steps.spin()
+	}
+	return steps
+}
+
+// Begin implements [gitops.Reporter].
+func (s *Steps) Begin(step gitops.Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active = append(s.active, activeStep{step: step, began: s.now()})
+	switch s.mode {
+	case ProgressJSON:
+		s.event(map[string]any{"event": "begin", "step": step})
+	case ProgressSpinner:
+		s.draw()
+	}
+}
+
+// Progress implements [gitops.Reporter].
+func (s *Steps) Progress(step gitops.Step, detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.active {
+		if a := &s.active[i]; a.step == step {
+			a.detail = CleanLine(detail)
+			s.showProgress(a)
+			return
+		}
+	}
+}
+
+func (s *Steps) showProgress(a *activeStep) {
+	switch s.mode {
+	case ProgressJSON:
+		s.event(map[string]any{"event": "progress", "step": a.step, "detail": a.detail})
+	case ProgressSpinner:
+		s.draw()
+	case ProgressPlain:
+		// A step that takes a moment needs no running commentary in a log; one that takes long does.
+		now := s.now()
+		if !s.verbose && now.Sub(a.began) < 2*time.Second {
+			return
+		}
+		if a.detail == a.shown && now.Sub(a.shownAt) < repeatAfter {
+			return
+		}
+		a.shown, a.shownAt = a.detail, now
+		fmt.Fprintf(s.out, "  %s%s: %s%s\n", s.glyphs.ellipsis, " "+CleanLine(string(a.step)), a.detail, "")
+	}
+}
+
+// End implements [gitops.Reporter].
+func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.active {
+		if s.active[i].step == step {
+			s.active = append(s.active[:i], s.active[i+1:]...)
+			break
+		}
+	}
+	switch s.mode {
+	case ProgressJSON:
+		s.event(map[string]any{"event": "end", "step": step, "outcome": outcome, "detail": CleanLine(detail)})
+	case ProgressSpinner, ProgressPlain:
+		s.clear()
+		fmt.Fprintln(s.out, s.line(step, outcome, detail))
+		s.draw()
+	}
+}
+
+func (s *Steps) line(step gitops.Step, outcome gitops.Outcome, detail string) string {
+	glyph, paint := s.glyphs.done, s.paint.green
+	switch outcome {
+	case gitops.OutcomeFailed:
+		glyph, paint = s.glyphs.failed, s.paint.red
+	case gitops.OutcomeSkipped:
+		glyph, paint = s.glyphs.skipped, s.paint.dim
+	case gitops.OutcomePlanned:
+		glyph, paint = s.glyphs.planned, s.paint.yellow
+	}
+	reset := ""
+	if paint != "" {
+		reset = s.paint.reset
+	}
+	notes := make([]string, 0, 2)
+	if detail != "" {
+		notes = append(notes, CleanLine(detail))
+	}
+	if outcome == gitops.OutcomeUnchanged || outcome == gitops.OutcomeSkipped || outcome == gitops.OutcomePlanned {
+		notes = append(notes, string(outcome))
+	}
+	line := paint + glyph + reset + " " + CleanLine(string(step))
+	if len(notes) > 0 {
+		line += " (" + strings.Join(notes, ", ") + ")"
+	}
+	return line
+}
+
+// Note implements [gitops.Reporter].
+func (s *Steps) Note(level gitops.Level, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.mode {
+	case ProgressJSON:
+		s.event(map[string]any{"event": "note", "level": level, "text": Clean(text)})
+	case ProgressNone:
+		if level == gitops.LevelWarning {
+			fmt.Fprintf(s.out, "eksa-gitops: warning: %s\n", Clean(text))
+		}
+	default:
+		s.clear()
+		if level == gitops.LevelWarning {
+			reset := ""
+			if s.paint.yellow != "" {
+				reset = s.paint.reset
+			}
+			fmt.Fprintf(s.out, "%s%s%s warning: %s\n", s.paint.yellow, s.glyphs.note, reset, Clean(text))
+		} else {
+			fmt.Fprintf(s.out, "  %s\n", Clean(text))
+		}
+		s.draw()
+	}
+}
+
+// Close stops the spinner. It may be called more than once, not from several goroutines.
+func (s *Steps) Close() {
+	select {
+	case <-s.stop:
+		return
+	default:
+	}
+	close(s.stop)
+	s.finished.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	s.active = nil
+}
+
+func (s *Steps) spin() {
+	defer s.finished.Done()
+	ticker := time.NewTicker(spinnerPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			s.mu.Lock()
+			s.frame++
+			s.draw()
+			s.mu.Unlock()
+		}
+	}
+}
+
+// draw shows the steps under way on the line of the cursor, which stays there. The caller holds the lock.
+func (s *Steps) draw() {
+	if s.mode != ProgressSpinner || len(s.active) == 0 {
+		return
+	}
+	a := s.active[len(s.active)-1]
+	text := CleanLine(string(a.step))
+	if len(s.active) > 1 {
+		text += fmt.Sprintf(" (+%d more)", len(s.active)-1)
+	}
+	if a.detail != "" {
+		text += ": " + a.detail
+	}
+	if waited := s.now().Sub(a.began).Round(time.Second); waited >= 3*time.Second {
+		text += " (" + waited.String() + ")"
+	}
+	limit := max(s.width()-4, 20)
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit-len([]rune(s.glyphs.ellipsis))]) + s.glyphs.ellipsis
+	}
+	fmt.Fprintf(s.out, "\r\x1b[K%s %s", s.glyphs.frames[s.frame%len(s.glyphs.frames)], text)
+	s.drawn = true
+}
+
+// clear takes the drawn line away, so that whole lines can be printed. The caller holds the lock.
+func (s *Steps) clear() {
+	if s.drawn {
+		fmt.Fprint(s.out, "\r\x1b[K")
+		s.drawn = false
+	}
+}
+
+func (s *Steps) event(fields map[string]any) {
+	fields["time"] = s.now().UTC().Format(time.RFC3339Nano)
+	line, err := json.Marshal(fields)
+	if err != nil {
+		// Only strings and times go in; a failure here is a fault of this file.
+		line = []byte(`{"event":"error"}`)
+	}
+	fmt.Fprintf(s.out, "%s\n", line)
+}
+
+var _ gitops.Reporter = (*Steps)(nil)

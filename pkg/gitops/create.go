@@ -1,0 +1,254 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [CreateOptions] names no other time. It is what
+// `flux bootstrap` allows for the same wait.
+const DefaultFluxTimeout = 5 * time.Minute
+
+// CreateOptions are what [Create] works on.
+type CreateOptions struct {
+	// Clusters come from one [clusterspec.Set] and share one management cluster. Those without GitOps are left alone.
+	Clusters []*clusterspec.Cluster
+	// Remote says where the repository is.
+	Remote Remote
+	// Source is the cluster's own way to a generic Git server. With GitHub it is made during the run instead.
+	Source *fluxinstall.SourceSecret
+	// Components choose what of Flux is installed; zero is the pinned version with Flux's default components.
+	Components fluxinstall.ComponentsOptions
+	// Images replaces controllers' images, by Deployment name, as EKS Anywhere's bundles do.
+	Images map[string]string
+	// Author and Committer sign the commit.
+	Author, Committer gitrepo.Identity
+	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
+	Overwrite bool
+	// DryRun plans and writes nothing.
+	DryRun bool
+	// FluxTimeout bounds the wait for Flux; zero is DefaultFluxTimeout.
+	FluxTimeout time.Duration
+	// ToolVersion goes into the commit's trailer.
+	ToolVersion string
+}
+
+// Create puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
+// the commit and the clusters are Ready.
+//
+// The Result is never nil and says what is there even when err is not nil. The errors are *PreflightError (nothing was written),
+// *IncompleteError (a cluster is not Ready or was not created), and the context's. A failure of the GitOps part after
+// preflight is no error: it is Result.Failure with StatusGitOpsFailed. Create may be repeated.
+func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, error) {
+	run := &createRun{ports: ports, options: options, steps: newRecorder(ports.Report)}
+	if run.options.FluxTimeout <= 0 {
+		run.options.FluxTimeout = DefaultFluxTimeout
+	}
+	run.start()
+	err := run.do(ctx)
+	run.result.Steps, run.result.Changed = run.steps.results()
+	if err != nil && run.result.Failure == nil {
+		run.result.Failure = &Failure{Message: err.Error(), Hint: hintOf(err)}
+		var preflight *PreflightError
+		if errors.As(err, &preflight) {
+			run.result.Status = StatusRefused
+			run.result.Failure.Findings = preflight.Findings
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		run.result.Status = StatusInterrupted
+	}
+	return &run.result, err
+}
+
+// createRun is the state of one Create.
+type createRun struct {
+	ports   Ports
+	options CreateOptions
+	steps   *recorder
+	result  Result
+
+	managed    []*clusterspec.Cluster // the clusters with GitOps
+	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are created
+	config     *clusterspec.GitOps    // all of managed have the same but for names
+
+	seen        observation
+	rendered    rendering
+	gitOpsError error  // why the GitOps part was given up
+	failedStep  Step   // where
+	commit      string // what Flux has to apply
+	pushed      bool
+}
+
+// rendering is what the run would have in the repository if nobody else had written to it.
+type rendering struct {
+	files  []layout.File // of the clusters
+	system []layout.File // of Flux
+}
+
+func (r *createRun) start() {
+	r.result = Result{Version: ResultVersion, Command: "create cluster", DryRun: r.options.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}}
+	for _, c := range r.options.Clusters {
+		r.result.Clusters = append(r.result.Clusters, ClusterResult{
+			Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
+			KubernetesVersion: c.KubernetesVersion,
+		})
+		if c.GitOps == nil {
+			continue
+		}
+		r.managed = append(r.managed, c)
+		r.config = c.GitOps
+		if c.Role() == clusterspec.RoleManagement {
+			r.management = c
+		}
+	}
+	if r.management != nil {
+		r.config = r.management.GitOps
+	}
+}
+
+func (r *createRun) clusterResult(name string) *ClusterResult {
+	i := slices.IndexFunc(r.result.Clusters, func(c ClusterResult) bool { return c.Name == name })
+	return &r.result.Clusters[i]
+}
+
+func (r *createRun) do(ctx context.Context) error {
+	if len(r.managed) == 0 {
+		r.result.Status = StatusNotConfigured
+		return nil
+	}
+	if err := r.render(ctx); err != nil {
+		return err
+	}
+	if err := r.observe(ctx); err != nil {
+		return err
+	}
+	if r.options.DryRun {
+		r.result.Status = StatusPlanned
+		return r.plan(ctx)
+	}
+	if r.gitOpsError == nil {
+		r.gitOpsError = r.apply(ctx)
+	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// render makes the files. It reads nothing but the specs.
+func (r *createRun) render(ctx context.Context) error {
+	for _, c := range r.managed {
+		files, err := layout.ClusterFiles(c)
+		if err != nil {
+			return fmt.Errorf("rendering the files of cluster %s: %w", c.Name, err)
+		}
+		r.rendered.files = append(r.rendered.files, files...)
+		r.clusterResult(c.Name).SpecPath = layout.PathsOf(c).Spec
+	}
+	if r.management == nil {
+		return nil
+	}
+	components := r.options.Components
+	components.Namespace = r.config.SystemNamespace
+	manifests, err := fluxinstall.Components(ctx, components)
+	if err != nil {
+		return fmt.Errorf("rendering Flux's components: %w", err)
+	}
+	sync, err := fluxinstall.Sync(r.syncOptions())
+	if err != nil {
+		return fmt.Errorf("rendering Flux's sync objects: %w", err)
+	}
+	r.rendered.system, err = layout.SystemFiles(r.config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.Images})
+	if err != nil {
+		return fmt.Errorf("rendering Flux's files: %w", err)
+	}
+	return nil
+}
+
+func (r *createRun) syncOptions() fluxinstall.SyncOptions {
+	return fluxinstall.SyncOptions{
+		Namespace: r.config.SystemNamespace,
+		URL:       r.options.Remote.Cluster,
+		Branch:    r.config.Branch,
+		Path:      layout.SyncPath(r.config),
+	}
+}
+
+func (r *createRun) repoRef() github.RepoRef {
+	if r.config.GitHub == nil {
+		return github.RepoRef{}
+	}
+	return github.RepoRef{Owner: r.config.GitHub.Owner, Name: r.config.GitHub.Repository}
+}
+
+// finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up
+// the result.
+func (r *createRun) finish(ctx context.Context) error {
+	var notReady []error
+	for _, c := range r.managed {
+		if err := r.waitCluster(ctx, c); err != nil {
+			notReady = append(notReady, err)
+		}
+	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err := r.saveLocal(); err != nil {
+		return err
+	}
+	r.result.Status = StatusDone
+	if r.gitOpsError != nil {
+		r.result.Status = StatusGitOpsFailed
+		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
+	}
+	if err := errors.Join(notReady...); err != nil {
+		r.result.Status = StatusIncomplete
+		return &IncompleteError{What: "not every cluster is Ready", Cause: err}
+	}
+	return nil
+}
+
+// waitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
+// is nothing to wait for.
+func (r *createRun) waitCluster(ctx context.Context, c *clusterspec.Cluster) error {
+	record := r.clusterResult(c.Name)
+	if c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
+		record.Message = "not created: Flux creates it from the commit, which could not be applied"
+		return fmt.Errorf("cluster %s was not created, because Flux creates it from the commit: %w", c.Name, r.gitOpsError)
+	}
+	step := Step(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
+	return r.steps.run(step, func() (Outcome, string, error) {
+		err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
+		if err != nil {
+			record.Message = err.Error()
+			return "", "", fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
+		}
+		record.Ready = true
+		return OutcomeChecked, "", nil
+	})
+}
+
+func (r *createRun) saveLocal() error {
+	if r.ports.SaveLocal == nil {
+		return nil
+	}
+	for _, c := range r.managed {
+		content := layout.LocalSpec(c)
+		path, _, err := r.ports.SaveLocal(c.Name, content)
+		if err != nil {
+			return fmt.Errorf("writing the local copy of cluster %s: %w", c.Name, err)
+		}
+		r.clusterResult(c.Name).LocalSpec = path
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package gitops
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+)
+
+// Area is what a preflight finding is about; it decides the exit code.
+type Area string
+
+// The areas of findings.
+const (
+	AreaSpec    Area = "spec"    // the file, or what it asks for here
+	AreaCluster Area = "cluster" // the kubeconfig, the cluster behind it, or what is installed there
+	AreaAccess  Area = "access"  // a credential or a permission
+)
+
+// Finding is one thing that a preflight check found wrong.
+type Finding struct {
+	Area    Area   `json:"area"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// PreflightError says everything that has to be put right first. Nothing was written anywhere.
+type PreflightError struct{ Findings []Finding }
+
+// Error joins the findings.
+func (e *PreflightError) Error() string {
+	messages := make([]string, 0, len(e.Findings))
+	for _, f := range e.Findings {
+		messages = append(messages, f.Message)
+	}
+	return strings.Join(messages, "; ")
+}
+
+// AboutAccess says whether all that is wrong are credentials or permissions. With a fault in the spec or the cluster beside it, the
+// run would not succeed with better credentials alone.
+func (e *PreflightError) AboutAccess() bool {
+	for _, f := range e.Findings {
+		if f.Area != AreaAccess {
+			return false
+		}
+	}
+	return len(e.Findings) > 0
+}
+
+// IncompleteError says that a run did part of its job and can be continued by running it again.
+type IncompleteError struct {
+	Cause error
+	What  string
+}
+
+// Error says what is missing and why.
+func (e *IncompleteError) Error() string { return fmt.Sprintf("%s: %v", e.What, e.Cause) }
+
+// Unwrap returns the cause.
+func (e *IncompleteError) Unwrap() error { return e.Cause }
+
+// IsAccessError says whether err is, at its root, a credential that was refused or a permission that is missing.
+func IsAccessError(err error) bool {
+	return errors.Is(err, github.ErrAuthentication) || errors.Is(err, github.ErrPermission) || errors.Is(err, github.ErrSSO) ||
+		errors.As(err, new(*gitrepo.AuthError)) || errors.As(err, new(*gitrepo.PermissionError)) ||
+		errors.As(err, new(*fluxinstall.ForbiddenError))
+}
+
+// hintOf is the first hint an error or what it wraps offers.
+func hintOf(err error) string {
+	for err != nil {
+		if h, ok := err.(interface{ Hint() string }); ok {
+			if hint := h.Hint(); hint != "" {
+				return hint
+			}
+		}
+		err = errors.Unwrap(err)
+	}
+	return ""
+}

@@ -1,0 +1,211 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// filePlan is what a run changes in one snapshot of the repository.
+type filePlan struct {
+	changes []FileChange
+	notes   []string          // about files that stay as they are although ours would differ
+	system  map[string][]byte // Flux's files as they are after the commit, by base name
+}
+
+func (p *filePlan) edits() []gitrepo.Edit {
+	edits := make([]gitrepo.Edit, 0, len(p.changes))
+	for _, c := range p.changes {
+		edits = append(edits, gitrepo.Edit{Path: c.Path, Content: c.After})
+	}
+	return edits
+}
+
+// conflictError says that files in Git differ from what the run would write and that nobody said to overwrite them.
+type conflictError struct{ changes []FileChange }
+
+func (e *conflictError) Error() string {
+	paths := make([]string, 0, len(e.changes))
+	for _, c := range e.changes {
+		paths = append(paths, c.Path)
+	}
+	return "the repository holds other content than the spec for " + strings.Join(paths, ", ")
+}
+
+func (e *conflictError) Hint() string {
+	return "see the difference with --dry-run --overwrite; bring the file up to date with what is in Git, or replace that with --overwrite"
+}
+
+// planFiles compares the rendering with the snapshot at hand and keeps the plan. A spec that differs is a finding.
+func (r *createRun) planFiles(ctx context.Context, found *findings) error {
+	plan, err := r.compare(ctx, r.seen.snapshot)
+	if conflict, ok := err.(*conflictError); ok {
+		found.add(AreaSpec, conflict)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.seen.files = plan
+	return nil
+}
+
+// compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
+func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	plan := &filePlan{system: map[string][]byte{}}
+	wanted := slices.Concat(r.rendered.files, r.rendered.system)
+	existing, err := differing(ctx, snapshot, wanted)
+	if err != nil {
+		return nil, err
+	}
+	var conflicts []FileChange
+	for _, file := range r.rendered.files {
+		before, differs := existing[file.Path]
+		switch {
+		case !differs:
+			plan.add(snapshot, file)
+		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
+			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
+		case r.options.Overwrite || len(bytes.TrimSpace(before)) == 0:
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		default:
+			conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		}
+	}
+	for _, file := range r.rendered.system {
+		base := path.Base(file.Path)
+		plan.system[base] = file.Content
+		before, differs := existing[file.Path]
+		switch {
+		case !differs:
+			plan.add(snapshot, file)
+		case len(bytes.TrimSpace(before)) == 0:
+			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		case base == layout.SyncFile && !sameObjects(before, file.Content):
+			if !r.options.Overwrite {
+				conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				continue
+			}
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		case base == layout.KustomizationFile && !listsResources(before, layout.ComponentsFile, layout.SyncFile):
+			if !r.options.Overwrite {
+				conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				continue
+			}
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		default:
+			plan.system[base] = before
+			plan.notes = append(plan.notes, keptNote(file.Path, before, file.Content))
+		}
+	}
+	if len(conflicts) > 0 {
+		return nil, &conflictError{changes: conflicts}
+	}
+	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	return plan, nil
+}
+
+// add plans a file that is absent; one that is there, and does not differ, needs nothing.
+func (p *filePlan) add(snapshot Snapshot, file layout.File) {
+	if snapshot != nil {
+		if _, there, err := snapshot.Lookup(file.Path); err == nil && there {
+			return
+		}
+	}
+	p.changes = append(p.changes, FileChange{Path: file.Path, Change: "add", After: file.Content})
+}
+
+// differing reads those of the wanted files that are in the snapshot with other content. Files that are the same are recognised by
+// their blob IDs and not transferred.
+func differing(ctx context.Context, snapshot Snapshot, wanted []layout.File) (map[string][]byte, error) {
+	if snapshot == nil {
+		return nil, nil
+	}
+	var paths []string
+	for _, file := range wanted {
+		_, there, err := snapshot.Lookup(file.Path)
+		if err != nil {
+			return nil, fmt.Errorf("looking for %s in the repository: %w", file.Path, err)
+		}
+		if !there {
+			continue
+		}
+		same, err := snapshot.Holds(file.Path, file.Content)
+		if err != nil {
+			return nil, fmt.Errorf("comparing %s with the repository: %w", file.Path, err)
+		}
+		if !same {
+			paths = append(paths, file.Path)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	return snapshot.ReadAll(ctx, paths)
+}
+
+// keptNote says why one of Flux's files stays as it is.
+func keptNote(file string, before, ours []byte) string {
+	if path.Base(file) != layout.ComponentsFile {
+		return file + " is kept as it is in Git"
+	}
+	there, _, errThere := fluxinstall.ComponentVersion(before)
+	wanted, _, errWanted := fluxinstall.ComponentVersion(ours)
+	if errThere != nil || errWanted != nil || there == wanted {
+		return file + " is kept as it is in Git, where it has been edited"
+	}
+	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, wanted)
+}
+
+// listsResources says whether a kustomization lists all of the given files.
+func listsResources(content []byte, files ...string) bool {
+	var kustomization struct {
+		Resources []string `json:"resources"`
+	}
+	if err := yaml.Unmarshal(content, &kustomization); err != nil {
+		return false
+	}
+	for _, file := range files {
+		if !slices.ContainsFunc(kustomization.Resources, func(r string) bool { return path.Clean(r) == file }) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameObjects says whether two multi-document files hold the same objects apart from comments and formatting.
+func sameObjects(a, b []byte) bool {
+	left, errLeft := canonical(a)
+	right, errRight := canonical(b)
+	return errLeft == nil && errRight == nil && bytes.Equal(left, right)
+}
+
+func canonical(content []byte) ([]byte, error) {
+	var documents []string
+	for document := range strings.SplitSeq("\n"+string(content), "\n---") {
+		var object any
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			return nil, err
+		}
+		if object == nil {
+			continue
+		}
+		encoded, err := yaml.Marshal(object)
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, string(encoded))
+	}
+	slices.Sort(documents)
+	return []byte(strings.Join(documents, "---\n")), nil
+}

@@ -1,0 +1,323 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// The steps that only look.
+const (
+	stepAccess  Step = "Check access to the repository"
+	stepCluster Step = "Check the management cluster"
+	stepFetch   Step = "Read the repository"
+)
+
+// observation is what preflight found.
+type observation struct {
+	ports struct {
+		host    Host
+		repo    Repository
+		cluster Cluster
+	}
+	access   *github.Access
+	hostKeys []string
+	snapshot Snapshot // nil when there is no repository yet
+	cluster  *fluxinstall.State
+	files    *filePlan
+}
+
+// findings collects what is wrong from several goroutines.
+type findings struct {
+	mu   sync.Mutex
+	list []Finding
+	soft []error // reasons for which GitOps cannot be set up now, but creation may go on
+}
+
+func (f *findings) add(area Area, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
+}
+
+func (f *findings) addFinding(finding Finding) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, finding)
+}
+
+func (f *findings) addSoft(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.soft = append(f.soft, err)
+}
+
+// observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An
+// unreachable host or a protected branch does not stop a creation: it becomes r.gitOpsError.
+func (r *createRun) observe(ctx context.Context) error {
+	var found findings
+	var both sync.WaitGroup
+	both.Go(func() { r.observeRepository(ctx, &found) })
+	both.Go(func() { r.observeCluster(ctx, &found) })
+	both.Wait()
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	r.checkTogether(&found)
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		if err := r.planFiles(ctx, &found); err != nil {
+			found.addSoft(err)
+		}
+	}
+	if len(found.list) > 0 {
+		return &PreflightError{Findings: found.list}
+	}
+	if len(found.soft) > 0 {
+		r.gitOpsError, r.failedStep = errors.Join(found.soft...), stepAccess
+	}
+	return nil
+}
+
+func (r *createRun) observeRepository(ctx context.Context, found *findings) {
+	r.steps.Begin(stepAccess)
+	outcome, detail := OutcomeFailed, ""
+	defer func() { r.steps.End(stepAccess, outcome, detail) }()
+
+	repo, err := r.ports.OpenRepository(ctx)
+	if err != nil {
+		found.add(AreaAccess, err)
+		return
+	}
+	r.seen.ports.repo = repo
+	exists := true
+	if r.ports.OpenHost != nil {
+		host, err := r.ports.OpenHost(ctx)
+		if err != nil {
+			found.add(AreaAccess, err)
+			return
+		}
+		r.seen.ports.host = host
+		exists, detail = r.observeHost(ctx, host, found)
+		if detail == "" {
+			return
+		}
+	}
+	if !exists {
+		outcome = OutcomeChecked
+		return
+	}
+	snapshot, err := repo.Fetch(ctx, r.config.Branch)
+	if err != nil {
+		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
+		return
+	}
+	r.seen.snapshot = snapshot
+	outcome = OutcomeChecked
+}
+
+// observeHost asks the host's API. It returns whether the repository exists and a few words about what was found, none when
+// something is wrong.
+func (r *createRun) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
+	var keys []string
+	var keysErr error
+	var aside sync.WaitGroup
+	if r.management != nil {
+		aside.Go(func() { keys, keysErr = host.HostKeys(ctx) })
+	}
+	access, err := host.CheckAccess(ctx, github.AccessRequest{
+		Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Branch: r.config.Branch, NeedDeployKey: r.management != nil,
+	})
+	aside.Wait()
+	if err != nil {
+		classifyHost(err, found)
+		return false, ""
+	}
+	r.seen.access = access
+	good := true
+	for _, f := range access.Findings {
+		switch {
+		case f.Severity == github.SeverityWarning:
+			r.steps.Note(LevelWarning, joined(f.Message, f.Hint))
+		case f.Kind == github.KindAuth, f.Kind == github.KindPermission:
+			found.addFinding(Finding{Area: AreaAccess, Message: f.Message, Hint: f.Hint})
+			good = false
+		case f.Kind == github.KindConfig:
+			found.addFinding(Finding{Area: AreaSpec, Message: f.Message, Hint: f.Hint})
+			good = false
+		default:
+			found.addSoft(&hintedError{message: f.Message, hint: f.Hint})
+			good = false
+		}
+	}
+	if keysErr != nil {
+		classifyHost(keysErr, found)
+		good = false
+	}
+	if !good {
+		return false, ""
+	}
+	r.seen.hostKeys = keys
+	ref := r.repoRef().String()
+	if access.Repository == nil {
+		return false, ref + " does not exist yet"
+	}
+	return true, ref
+}
+
+func classifyHost(err error, found *findings) {
+	switch {
+	case IsAccessError(err):
+		found.add(AreaAccess, err)
+	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), errors.Is(err, github.ErrPolicy):
+		found.addSoft(err)
+	default:
+		found.add(AreaSpec, err)
+	}
+}
+
+func classifyFetch(err error, found *findings) {
+	switch {
+	case IsAccessError(err), errors.As(err, new(*gitrepo.HostKeyError)):
+		found.add(AreaAccess, err)
+	case errors.As(err, new(*gitrepo.NotFoundError)):
+		found.add(AreaSpec, err)
+	default:
+		found.addSoft(err)
+	}
+}
+
+func (r *createRun) observeCluster(ctx context.Context, found *findings) {
+	r.steps.Begin(stepCluster)
+	outcome, detail := OutcomeFailed, ""
+	defer func() { r.steps.End(stepCluster, outcome, detail) }()
+
+	cluster, err := r.ports.OpenCluster(ctx)
+	if err != nil {
+		found.add(AreaCluster, err)
+		return
+	}
+	r.seen.ports.cluster = cluster
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace})
+	if err != nil {
+		area := AreaCluster
+		if IsAccessError(err) {
+			area = AreaAccess
+		}
+		found.add(area, fmt.Errorf("looking at the management cluster: %w", err))
+		return
+	}
+	r.seen.cluster = state
+	wrong := r.checkCluster(state)
+	for _, f := range wrong {
+		found.addFinding(f)
+	}
+	if len(wrong) == 0 {
+		outcome, detail = OutcomeChecked, fmt.Sprintf("%s at %s", r.managed[0].ManagementCluster, state.Server)
+	}
+}
+
+// checkCluster holds what is in the cluster against what the spec expects to find there.
+func (r *createRun) checkCluster(state *fluxinstall.State) []Finding {
+	want := r.managed[0].ManagementCluster
+	if !state.EKSAInstalled {
+		return []Finding{{AreaCluster,
+			fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
+			"create the management cluster with eksctl anywhere, or choose another kubeconfig with --kubeconfig; tried: " + state.Origin}}
+	}
+	var names []string
+	for _, c := range state.ManagementClusters() {
+		if c.Name == want {
+			return r.checkFlux(state, c)
+		}
+		names = append(names, c.Name)
+	}
+	if len(names) == 0 {
+		return []Finding{{AreaCluster,
+			fmt.Sprintf("the cluster at %s holds no management Cluster object; the spec names %s", state.Server, want),
+			"choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin}}
+	}
+	return []Finding{{AreaCluster,
+		fmt.Sprintf("the cluster at %s is the management cluster %s, not %s", state.Server, strings.Join(names, ", "), want),
+		"choose the kubeconfig of " + want + " with --kubeconfig; tried: " + state.Origin}}
+}
+
+// checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch and path.
+func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.ClusterInfo) []Finding {
+	var wrong []Finding
+	for _, other := range state.Flux.Others {
+		wrong = append(wrong, Finding{AreaCluster, "Flux is already installed by somebody else: " + other.Description,
+			"remove it first, or keep using it; eksa-gitops does not take over another installation"})
+	}
+	namespace := r.config.SystemNamespace
+	if git := state.Flux.GitRepository; git != nil {
+		if git.URL != r.options.Remote.Cluster || git.Branch != r.config.Branch {
+			wrong = append(wrong, Finding{AreaCluster,
+				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.options.Remote.Cluster),
+				"put the repository and branch that are in use into the spec, or remove the GitRepository first"})
+		}
+	}
+	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
+		wrong = append(wrong, Finding{AreaCluster,
+			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
+			"put the path that is in use into spec.clusterConfigPath, or remove the Kustomization first"})
+	}
+	if r.management == nil && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
+		wrong = append(wrong, Finding{AreaCluster,
+			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", management.Name, namespace),
+			fmt.Sprintf("first run: eksa-gitops create cluster -f with the file of %s", management.Name)})
+	}
+	return wrong
+}
+
+func samePath(a, b string) bool {
+	clean := func(p string) string { return strings.Trim(strings.TrimPrefix(p, "./"), "/") }
+	return clean(a) == clean(b)
+}
+
+// checkTogether compares the spec of workload clusters with the GitOps configuration of their management cluster. EKS Anywhere
+// demands equal specs and different names (eksctl anywhere's create validations).
+func (r *createRun) checkTogether(found *findings) {
+	if r.seen.cluster == nil || r.management != nil {
+		return
+	}
+	for _, c := range r.managed {
+		if c.Role() != clusterspec.RoleWorkload {
+			continue
+		}
+		live := r.seen.cluster.GitOpsConfigOf(c.ManagementCluster)
+		if live == nil {
+			continue
+		}
+		if live.Kind == c.GitOps.Kind && live.Name == c.GitOps.Name && live.Namespace == c.Namespace {
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("cluster %s: %s %s is the management cluster's own; a workload cluster needs one of another name", c.Name, live.Kind, live.Name),
+				fmt.Sprintf("rename it, for example to %s, in the %s and in spec.gitOpsRef.name of the Cluster", c.Name, live.Kind)})
+		}
+		for _, difference := range gitOpsDifferences(live.Spec, c.GitOps) {
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference),
+				"a workload cluster's GitOps configuration has to be the same as its management cluster's"})
+		}
+	}
+}
+
+// hintedError is a message with the next action.
+type hintedError struct{ message, hint string }
+
+func (e *hintedError) Error() string { return e.message }
+func (e *hintedError) Hint() string  { return e.hint }
+
+func joined(message, hint string) string {
+	if hint == "" {
+		return message
+	}
+	return message + "; " + hint
+}

@@ -1,0 +1,86 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// plan reports what apply would do. It only reads: every port it calls is a reading one.
+func (r *createRun) plan(ctx context.Context) error {
+	r.result.Repository = &RepoResult{URL: r.options.Remote.Web, CloneURL: r.options.Remote.Push, Branch: r.config.Branch, Files: []FileChange{}}
+	if r.gitOpsError != nil {
+		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
+		return nil
+	}
+	exists := r.seen.snapshot != nil
+	if r.seen.ports.host != nil {
+		r.planned(Step(fmt.Sprintf("Create repository %s", r.repoRef())), exists, "private")
+	}
+	r.result.Repository.Files = r.seen.files.changes
+	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
+	r.planned(Step("Push cluster files to branch "+r.config.Branch), inPlace, files(len(r.seen.files.changes)))
+	r.noteKept(r.seen.files)
+	if exists {
+		r.commit = r.seen.snapshot.Head()
+		r.result.Repository.Commit = r.commit
+	}
+	applied := inPlace && r.seen.cluster.Applied(r.config.Branch, r.commit)
+	if r.management != nil {
+		if err := r.planFlux(ctx, applied); err != nil {
+			return err
+		}
+	}
+	r.planned("Wait for Flux to apply the commit", applied, "")
+	return nil
+}
+
+func (r *createRun) planFlux(ctx context.Context, applied bool) error {
+	flux := r.seen.cluster.Flux
+	namespace := r.config.SystemNamespace
+	r.planned(Step("Prepare namespace "+namespace+" and its Git credentials"), flux.SourcePublicKey != "", "")
+	if r.seen.ports.host != nil {
+		registered, err := r.keyRegistered(ctx, flux.SourcePublicKey)
+		if err != nil {
+			return fmt.Errorf("reading the deploy keys of %s: %w", r.repoRef(), err)
+		}
+		r.planned("Register the read-only deploy key", registered, r.deployKeyTitle())
+	}
+	version, _, err := fluxinstall.ComponentVersion(r.seen.files.system[layout.ComponentsFile])
+	if err != nil {
+		version = fluxinstall.Version
+	}
+	r.planned(Step("Install Flux "+version), applied, "")
+	r.planned("Point Flux at the repository", flux.GitRepository != nil && flux.Kustomization != nil, "")
+	return nil
+}
+
+// keyRegistered says whether the Secret's public key is a read-only deploy key of the repository.
+func (r *createRun) keyRegistered(ctx context.Context, public string) (bool, error) {
+	if public == "" || r.seen.access.Repository == nil {
+		return false, nil
+	}
+	keys, err := r.seen.ports.host.DeployKeys(ctx, r.repoRef())
+	if err != nil {
+		return false, err
+	}
+	for _, key := range keys {
+		if key.ReadOnly && key.SameMaterial(public) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// planned records one step of a dry run.
+func (r *createRun) planned(step Step, inPlace bool, detail string) {
+	r.steps.Begin(step)
+	if inPlace {
+		r.steps.End(step, OutcomeUnchanged, "")
+		return
+	}
+	r.steps.End(step, OutcomePlanned, detail)
+}

@@ -1,0 +1,72 @@
+package gitops
+
+import (
+	"context"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+)
+
+// Host is the service that holds the repository and has an API for it. A generic Git server has none.
+// Every method may be repeated; the Ensure methods write only a difference and say whether they wrote.
+type Host interface {
+	CheckAccess(ctx context.Context, request github.AccessRequest) (*github.Access, error)
+	EnsureRepository(ctx context.Context, repository github.NewRepository) (*github.Repository, bool, error)
+	EnsureDeployKey(ctx context.Context, repository github.RepoRef, key github.DeployKey) (bool, error)
+	DeployKeys(ctx context.Context, repository github.RepoRef) ([]github.DeployKey, error)
+	HostKeys(ctx context.Context) ([]string, error)
+}
+
+// Repository is the Git repository as it is reached for fetching and pushing.
+type Repository interface {
+	// Fetch reads the tip of a branch; see [gitrepo.Fetch].
+	Fetch(ctx context.Context, branch string) (Snapshot, error)
+}
+
+// Snapshot is one fetched state of a branch; see [gitrepo.Snapshot].
+type Snapshot interface {
+	State() gitrepo.BranchState
+	DefaultBranch() string
+	Head() string
+	Lookup(path string) (gitrepo.Entry, bool, error)
+	Holds(path string, content []byte) (bool, error)
+	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
+	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
+	Push(ctx context.Context, commit *gitrepo.Commit) error
+}
+
+// Cluster is the management cluster. Every method may be repeated; the Ensure methods write only a difference.
+type Cluster interface {
+	ClusterReader
+	ClusterWriter
+}
+
+// ClusterReader looks and waits, and writes nothing.
+type ClusterReader interface {
+	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
+	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
+	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
+	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
+}
+
+// ClusterWriter installs Flux and its objects.
+type ClusterWriter interface {
+	EnsureNamespace(ctx context.Context, name string) (bool, error)
+	EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (publicKey string, changed bool, err error)
+	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
+	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
+	RequestReconcile(ctx context.Context, namespace, name string) error
+}
+
+// Ports opens the outside world. The functions are called during preflight, so that a missing credential and a missing kubeconfig
+// are reported together. OpenHost is nil for a generic Git server.
+type Ports struct {
+	OpenHost       func(ctx context.Context) (Host, error)
+	OpenRepository func(ctx context.Context) (Repository, error)
+	OpenCluster    func(ctx context.Context) (Cluster, error)
+	Report         Reporter
+	// SaveLocal writes <name>/<name>-eks-a-cluster.yaml and says whether that changed anything. Nil writes none.
+	SaveLocal func(clusterName string, content []byte) (path string, changed bool, err error)
+}

@@ -1,0 +1,69 @@
+package gitops
+
+import (
+	"sync"
+	"time"
+)
+
+// recorder passes steps on to a Reporter and keeps their results in the order in which they began.
+type recorder struct {
+	Reporter
+
+	mu    sync.Mutex
+	order []Step
+	began map[Step]time.Time
+	ended map[Step]StepResult
+}
+
+func newRecorder(to Reporter) *recorder {
+	if to == nil {
+		to = silent{}
+	}
+	return &recorder{Reporter: to, began: map[Step]time.Time{}, ended: map[Step]StepResult{}}
+}
+
+// Begin implements [Reporter].
+func (r *recorder) Begin(step Step) {
+	r.mu.Lock()
+	if _, again := r.began[step]; !again {
+		r.order = append(r.order, step)
+	}
+	r.began[step] = time.Now()
+	r.mu.Unlock()
+	r.Reporter.Begin(step)
+}
+
+// End implements [Reporter].
+func (r *recorder) End(step Step, outcome Outcome, detail string) {
+	r.mu.Lock()
+	took := time.Since(r.began[step])
+	r.ended[step] = StepResult{Step: step, Outcome: outcome, Detail: detail, Duration: took, Millis: took.Milliseconds()}
+	r.mu.Unlock()
+	r.Reporter.End(step, outcome, detail)
+}
+
+// results returns the steps that ended, in the order in which they began, and whether any of them wrote something.
+func (r *recorder) results() (steps []StepResult, changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	steps = []StepResult{}
+	for _, step := range r.order {
+		if result, ok := r.ended[step]; ok {
+			steps = append(steps, result)
+			changed = changed || result.Outcome == OutcomeChanged
+		}
+	}
+	return steps, changed
+}
+
+// run does one step: it reports its begin and its end around do.
+func (r *recorder) run(step Step, do func() (Outcome, string, error)) error {
+	r.Begin(step)
+	outcome, detail, err := do()
+	if err != nil {
+		r.End(step, OutcomeFailed, "")
+		return err
+	}
+	r.End(step, outcome, detail)
+	return nil
+}

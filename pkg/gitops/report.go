@@ -1,0 +1,58 @@
+package gitops
+
+import "time"
+
+// Step names one part of a run, in the imperative and for people: "Push cluster files to main".
+type Step string
+
+// Outcome is how a step ended.
+type Outcome string
+
+// The outcomes of a step. A run all of whose steps are unchanged or skipped has written nothing anywhere.
+const (
+	OutcomeUnchanged Outcome = "unchanged" // everything was there already
+	OutcomeChanged   Outcome = "changed"   // something was written
+	OutcomeChecked   Outcome = "checked"   // a step that only reads, and found what it should
+	OutcomePlanned   Outcome = "planned"   // a dry run: this is what would be written
+	OutcomeSkipped   Outcome = "skipped"   // not done, because an earlier step failed or it does not apply
+	OutcomeFailed    Outcome = "failed"
+)
+
+// Level says how much a note matters.
+type Level string
+
+// The levels of a note.
+const (
+	LevelInfo    Level = "info"
+	LevelWarning Level = "warning"
+)
+
+// Reporter is told what a run does while it does it. Its methods are called from several goroutines at once and must return
+// quickly. Nothing passed to it holds a secret; text that came from another system may hold control characters.
+type Reporter interface {
+	// Begin says that a step starts. Several steps may be under way at once.
+	Begin(step Step)
+	// Progress says what a step that is under way is doing or waiting for.
+	Progress(step Step, detail string)
+	// End says how a step that was begun ended; detail is a few words such as "5 files, 3f2a1bc", and may be empty.
+	End(step Step, outcome Outcome, detail string)
+	// Note passes on something to know that belongs to no step.
+	Note(level Level, text string)
+}
+
+// StepResult is the record of one step in a [Result].
+type StepResult struct {
+	Step     Step          `json:"step"`
+	Outcome  Outcome       `json:"outcome"`
+	Detail   string        `json:"detail,omitempty"`
+	Duration time.Duration `json:"-"`
+	Millis   int64         `json:"durationMilliseconds"`
+}
+
+// silent is the Reporter of callers that gave none.
+type silent struct{}
+
+func (silent) Begin(Step)                {}
+func (silent) Progress(Step, string)     {}
+func (silent) End(Step, Outcome, string) {}
+func (silent) Note(Level, string)        {}

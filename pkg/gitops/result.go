@@ -1,0 +1,85 @@
+package gitops
+
+// ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
+const ResultVersion = "eksa-gitops/v1"
+
+// Status is how a run ended as a whole.
+type Status string
+
+// The statuses of a run.
+const (
+	StatusDone          Status = "done"           // all of it is in place
+	StatusNotConfigured Status = "not-configured" // the spec has no gitOpsRef: nothing to do for Git or Flux
+	StatusPlanned       Status = "planned"        // a dry run
+	StatusGitOpsFailed  Status = "gitops-failed"  // the clusters are there, GitOps is not (or not wholly) enabled
+	StatusIncomplete    Status = "incomplete"     // a cluster is not Ready, or was not created
+	StatusRefused       Status = "refused"        // the spec or a preflight check did not pass; nothing was written
+	StatusInterrupted   Status = "interrupted"
+)
+
+// Result is what a run did and what is there now. Its JSON form is documented in docs/output.md.
+type Result struct {
+	Version    string          `json:"version"`
+	Command    string          `json:"command"`
+	Status     Status          `json:"status"`
+	Changed    bool            `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
+	DryRun     bool            `json:"dryRun"`
+	Clusters   []ClusterResult `json:"clusters"`
+	Repository *RepoResult     `json:"repository,omitempty"`
+	Flux       *FluxResult     `json:"flux,omitempty"`
+	Steps      []StepResult    `json:"steps"`
+	Failure    *Failure        `json:"failure,omitempty"`
+	Resume     string          `json:"resume,omitempty"` // the command that continues, when there is something to continue
+	ExitCode   int             `json:"exitCode"`
+}
+
+// ClusterResult is one cluster of the run.
+type ClusterResult struct {
+	Name              string `json:"name"`
+	Namespace         string `json:"namespace"`
+	Role              string `json:"role"` // management or workload
+	ManagementCluster string `json:"managementCluster"`
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	SpecPath          string `json:"specPath,omitempty"` // inside the repository
+	LocalSpec         string `json:"localSpec,omitempty"`
+	Ready             bool   `json:"ready"`
+	Message           string `json:"message,omitempty"` // why it is not Ready
+}
+
+// RepoResult is the Git repository of the run.
+type RepoResult struct {
+	URL      string       `json:"url"` // where a person looks at it, or its Git URL
+	Branch   string       `json:"branch"`
+	Commit   string       `json:"commit,omitempty"`
+	Created  bool         `json:"created"`
+	Pushed   bool         `json:"pushed"`
+	Files    []FileChange `json:"files"` // what the run changed or, in a dry run, would change
+	CloneURL string       `json:"cloneURL,omitempty"`
+}
+
+// FileChange is one file that a run writes into the repository.
+type FileChange struct {
+	Path   string `json:"path"`
+	Change string `json:"change"` // add or modify
+	Before []byte `json:"-"`
+	After  []byte `json:"-"`
+	Diff   string `json:"diff,omitempty"` // unified; in a dry run
+}
+
+// FluxResult is Flux on the management cluster.
+type FluxResult struct {
+	Version   string `json:"version,omitempty"`
+	Namespace string `json:"namespace"`
+	URL       string `json:"url"`
+	Path      string `json:"path"`
+	Revision  string `json:"revision,omitempty"` // what Flux has applied: branch@sha1:commit
+	Ready     bool   `json:"ready"`
+}
+
+// Failure is why the GitOps part, or the run, did not succeed.
+type Failure struct {
+	Step     Step      `json:"step,omitempty"`
+	Message  string    `json:"message"`
+	Hint     string    `json:"hint,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
+}
