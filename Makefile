@@ -1,0 +1,67 @@
+# eksa-gitops: every target needs only Go and Git; openssh-server is installed with apt-get where it is missing and the user is root.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+export GOTOOLCHAIN ?= local
+
+# Release builds set VERSION; others are described by what Git knows.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || true)
+BUILDINFO := github.com/eksa-gitops/eksa-gitops/internal/buildinfo
+LDFLAGS := -s -w -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(COMMIT)
+
+MANIFESTS := pkg/fluxinstall/manifests/.complete
+MODULES := . test test/stack/build/controlplane test/stack/build/flux internal/tools
+STATICCHECK := go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: $(MANIFESTS) ## build bin/eksa-gitops
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/eksa-gitops ./cmd/eksa-gitops
+
+.PHONY: generate
+generate: ## make Flux's manifests (embedded, not committed) and the generated documentation
+	go generate ./pkg/fluxinstall
+	go run ./internal/docgen docs
+
+$(MANIFESTS): pkg/fluxinstall/version.go $(wildcard pkg/fluxinstall/internal/genmanifests/*.go)
+	go generate ./pkg/fluxinstall
+
+.PHONY: demo
+demo: build ## run the main job for real: control plane, Flux, Git and a GitHub of our own (KEEP=1 leaves it up)
+	cd test && go run ./demo -program ../bin/eksa-gitops $(if $(KEEP),-keep)
+
+.PHONY: test
+test: build ## run all tests, the end-to-end ones included
+	go test ./...
+	cd test && go run ./cmd/stack build && go test ./...
+
+.PHONY: bench
+bench: build ## run the benchmarks (docs/performance.md)
+	go test -run '^$$' -bench . -benchtime 3x ./...
+	cd test && go test -run '^$$' -bench . -benchtime 3x ./...
+
+.PHONY: verify
+verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, generated documentation, data races
+	@failed=; \
+	check() { local name=$$1; shift; echo "verify: $$name"; "$$@" || failed="$$failed $$name"; }; \
+	check gofmt test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"; \
+	check vet go vet ./...; \
+	check vet-test go -C test vet ./...; \
+	check staticcheck $(STATICCHECK) ./...; \
+	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'; \
+	for module in . test internal/tools; do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
+	check docs go run ./internal/docgen -check docs; \
+	check race go test -race ./...; \
+	if [ -n "$$failed" ]; then echo "verify: failed:$$failed" >&2; exit 1; fi; \
+	echo "verify: all checks passed"
+
+.PHONY: clean
+clean: ## remove what was built, the cached stack included
+	-cd test && go run ./cmd/stack clean
+	rm -rf bin dist coverage.out
+	git clean -fdxq pkg/fluxinstall/manifests

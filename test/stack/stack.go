@@ -1,0 +1,556 @@
+//go:build unix
+
+package stack
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sys/unix"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
+)
+
+//go:embed manifests
+var manifests embed.FS
+
+// startTimeout bounds every single wait of a start, on a machine that is busy
+// with other things.
+const startTimeout = 90 * time.Second
+
+// FluxMode says who starts the Flux controllers.
+type FluxMode int
+
+const (
+	// FluxManual leaves it to [Stack.StartFlux].
+	FluxManual FluxMode = iota
+	// FluxWhenInstalled runs the controllers for as long as their pods exist,
+	// as a cluster does.
+	FluxWhenInstalled
+)
+
+// Options of a stack. The zero value is good.
+type Options struct {
+	Bins     *Bins         // the programs; nil: those of Binaries(ctx, Progress)
+	Progress io.Writer     // where the progress of a build is told; nil: nowhere
+	Flux     FluxMode      // who starts the Flux controllers
+	FluxEnv  []string      // environment ("NAME=value") of the Flux controllers, beside PATH, HOME and TMPDIR
+	EKSAStep time.Duration // time between two conditions of an EKS-A cluster; 0: 50ms
+}
+
+// Stack is a running cluster. Its methods may be called from several
+// goroutines, but those that stop or reset something disturb whoever uses it.
+type Stack struct {
+	options Options
+	bins    Bins
+	dir     string
+	unlock  func()
+
+	authority *authority
+	ports     struct{ etcd, api *reservation }
+	processes *processes
+	config    *rest.Config
+	client    client.WithWatch
+
+	lifetime context.Context //nolint:containedctx // ends with the stack; the parent of its background work
+	end      context.CancelFunc
+
+	mu        sync.Mutex // guards what follows: start, stop and reset exclude each other
+	etcd, api *process
+	eksa      *eksacontroller.Controller
+	webhook   *eksacontroller.Webhook
+	flux      *fluxRunner
+	stopped   bool
+}
+
+// Start builds the programs when needed and starts a cluster, with the EKS-A
+// custom resource definitions, webhook and controller in it. The context
+// bounds the start only. When an error is returned nothing is left running and
+// nothing is left on disk.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	s := &Stack{options: o}
+	if o.Bins != nil {
+		s.bins = *o.Bins
+	} else {
+		bins, err := Binaries(ctx, o.Progress)
+		if err != nil {
+			return nil, err
+		}
+		s.bins = bins
+	}
+	// controller-runtime complains, with a stack trace, when nobody has said
+	// where its log goes.
+	ctrllog.SetLogger(logr.Discard())
+	s.lifetime, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	s.mu.Lock()
+	err := s.boot(ctx)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the stack: %w", err), s.Stop())
+	}
+	return s, nil
+}
+
+// prepare makes all that outlives a Reset: directory, certificates, ports,
+// kubeconfigs, clients and the webhook's server.
+func (s *Stack) prepare(ctx context.Context) error {
+	dir, unlock, err := newDirectory(ctx)
+	if err != nil {
+		return err
+	}
+	s.dir, s.unlock = dir, unlock
+	for _, sub := range []string{"log", "kubeconfig", "audit", "flux", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	s.processes = newProcesses(filepath.Join(dir, "log"))
+	if s.ports.etcd, err = reservePort(); err != nil {
+		return err
+	}
+	if s.ports.api, err = reservePort(); err != nil {
+		return err
+	}
+	if s.authority, err = newAuthority(); err != nil {
+		return fmt.Errorf("making the stack's certificates: %w", err)
+	}
+	if err := s.authority.writeServerFiles(dir); err != nil {
+		return fmt.Errorf("making the stack's certificates: %w", err)
+	}
+	for _, name := range []string{"audit-policy.yaml", "kwok.yaml"} {
+		content, err := manifests.ReadFile("manifests/" + name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	for user, groups := range map[string][]string{
+		"operator":                       nil, // bound to cluster-admin by the baseline
+		"stack-admin":                    {"system:masters"},
+		"kwok":                           {"system:masters"},
+		"eks-a-controller":               {"system:masters"},
+		"system:kube-controller-manager": {"system:masters"},
+		"system:kube-scheduler":          nil,
+	} {
+		if _, err := s.KubeconfigFor(user, groups...); err != nil {
+			return err
+		}
+	}
+	if s.config, err = s.restConfig("stack-admin"); err != nil {
+		return err
+	}
+	s.webhook, err = eksacontroller.Serve()
+	return err
+}
+
+// boot brings a prepared stack up for the first time.
+func (s *Stack) boot(ctx context.Context) error {
+	if err := s.startControlPlane(ctx); err != nil {
+		return err
+	}
+	var err error
+	if s.client, err = client.NewWithWatch(s.config, client.Options{}); err != nil {
+		return err
+	}
+	if err := s.installBaseline(ctx); err != nil {
+		return err
+	}
+	if err := s.snapshot(); err != nil {
+		return fmt.Errorf("keeping a copy of the fresh cluster: %w", err)
+	}
+	return s.startControllers(ctx)
+}
+
+// Reset brings the cluster back to what Start returned: the database is
+// replaced by the copy taken then, and every program is started anew. Ports,
+// kubeconfigs and certificates stay; watches and caches of the caller do not
+// survive. Faults end. A frozen or stopped API server comes back.
+func (s *Stack) Reset(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopControllers()
+	s.processes.killAll()
+	if err := s.restore(); err != nil {
+		return fmt.Errorf("putting back the fresh cluster: %w", err)
+	}
+	if err := s.startControlPlane(ctx); err != nil {
+		return fmt.Errorf("restarting the stack: %w", err)
+	}
+	// The new client knows nothing of the kinds that were served before.
+	var err error
+	if s.client, err = client.NewWithWatch(s.config, client.Options{}); err != nil {
+		return err
+	}
+	// Ready, to the API server, does not mean that it serves what CRDs define.
+	if err := s.webhook.WaitActive(ctx, s.client); err != nil {
+		return err
+	}
+	return s.startControllers(ctx)
+}
+
+// Stop ends the stack: no process and no file of it is left. Calling it again
+// does nothing.
+func (s *Stack) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	s.stopped = true
+	s.stopControllers()
+	s.end()
+	if s.webhook != nil {
+		s.webhook.Close()
+	}
+	if s.processes != nil {
+		s.processes.close()
+	}
+	for _, port := range []*reservation{s.ports.etcd, s.ports.api} {
+		if port != nil {
+			port.release()
+		}
+	}
+	if s.dir == "" {
+		return nil
+	}
+	err := os.RemoveAll(s.dir)
+	s.unlock()
+	if err != nil {
+		return fmt.Errorf("removing the stack's directory: %w", err)
+	}
+	return nil
+}
+
+// startControlPlane starts etcd and what runs on it, and returns when the API
+// server is ready.
+func (s *Stack) startControlPlane(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.startEtcd(); err != nil {
+		return err
+	}
+	if err := s.startAPIServer(); err != nil {
+		return err
+	}
+	if err := s.waitReady(ctx); err != nil {
+		return err
+	}
+	return s.startFollowers()
+}
+
+func (s *Stack) startEtcd() (err error) {
+	address := "http://127.0.0.1:" + strconv.Itoa(s.ports.etcd.port)
+	s.etcd, err = s.processes.start("etcd", s.bins.Etcd, s.env(),
+		"--data-dir", s.etcdDir(),
+		"--listen-client-urls", address,
+		"--advertise-client-urls", address,
+		"--listen-peer-urls", "http://127.0.0.1:0", // nobody comes
+		"--socket-reuse-port",
+		"--unsafe-no-fsync",
+		"--log-level", "warn",
+	)
+	return err
+}
+
+func (s *Stack) etcdDir() string { return filepath.Join(s.dir, "etcd") }
+
+func (s *Stack) startAPIServer() (err error) {
+	file := func(name string) string { return filepath.Join(s.dir, name) }
+	s.api, err = s.processes.start("kube-apiserver", s.bins.APIServer, s.env(),
+		"--etcd-servers", "http://127.0.0.1:"+strconv.Itoa(s.ports.etcd.port),
+		"--bind-address", "127.0.0.1",
+		"--advertise-address", "127.0.0.1",
+		"--secure-port", strconv.Itoa(s.ports.api.port),
+		"--permit-port-sharing",
+		"--endpoint-reconciler-type", "none",
+		"--cert-dir", s.dir,
+		"--tls-cert-file", file("apiserver.crt"),
+		"--tls-private-key-file", file("apiserver.key"),
+		"--client-ca-file", file("ca.crt"),
+		"--service-account-issuer", "https://kubernetes.default",
+		"--service-account-key-file", file("service-accounts.key"),
+		"--service-account-signing-key-file", file("service-accounts.key"),
+		"--authorization-mode", "RBAC",
+		"--service-cluster-ip-range", "10.96.0.0/16",
+		// Pods would have to wait for their namespace's service account.
+		"--disable-admission-plugins", "ServiceAccount",
+		"--allow-privileged",
+		"--enable-priority-and-fairness=false",
+		"--profiling=false",
+		"--audit-policy-file", file("audit-policy.yaml"),
+		"--audit-log-path", s.auditLog(),
+		"--audit-log-mode", "blocking",
+		"--audit-log-maxsize", "10000", // one file, so that a Marker is an offset
+	)
+	return err
+}
+
+// waitReady waits until the API server says it is ready, or has died.
+func (s *Stack) waitReady(ctx context.Context) error {
+	config := rest.CopyConfig(s.config)
+	config.Timeout = 5 * time.Second
+	http, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return err
+	}
+	defer http.CloseIdleConnections()
+	ready := func() bool {
+		response, err := http.Get(config.Host + "/readyz") //nolint:noctx // bounded by the client's timeout
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == 200
+	}
+	for !ready() {
+		for _, part := range []*process{s.etcd, s.api} {
+			if !part.alive() {
+				return part.ended()
+			}
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("waiting for the API server: %w; the end of its log:\n%s", err, tail(s.api.log, 15))
+		}
+	}
+	return nil
+}
+
+// startFollowers starts the programs that work against the API server.
+func (s *Stack) startFollowers() error {
+	start := func(name string, command Command, args ...string) error {
+		_, err := s.processes.start(name, command, s.env(), args...)
+		return err
+	}
+	return errors.Join(
+		start("kube-controller-manager", s.bins.ControllerManager,
+			"--kubeconfig", s.kubeconfigPath("system:kube-controller-manager"),
+			"--service-account-private-key-file", filepath.Join(s.dir, "service-accounts.key"),
+			"--secure-port", "0",
+			"--leader-elect=false",
+			// Only what can matter here; the others cost time and memory.
+			"--controllers", "namespace-controller,garbage-collector-controller,deployment-controller,replicaset-controller,"+
+				"statefulset-controller,job-controller,serviceaccount-controller,clusterrole-aggregation-controller,"+
+				"resourcequota-controller,node-lifecycle-controller,pod-garbage-collector-controller",
+			"--kube-api-qps", "500", "--kube-api-burst", "1000",
+			"--concurrent-namespace-syncs", "10",
+			// No heartbeat comes; a node is never lost here.
+			"--node-monitor-grace-period", "24h",
+		),
+		start("kube-scheduler", s.bins.Scheduler,
+			"--kubeconfig", s.kubeconfigPath("system:kube-scheduler"),
+			"--secure-port", "0",
+			"--leader-elect=false",
+		),
+		start("kwok", s.bins.Kwok,
+			"--kubeconfig", s.kubeconfigPath("kwok"),
+			"--config", filepath.Join(s.dir, "kwok.yaml"),
+			"--manage-all-nodes=true",
+			// No leases: a reset brings back that of the kwok before, which a new
+			// one would let run out first.
+			"--node-lease-duration-seconds=0",
+			"--node-port", "0", // no kubelet API
+		),
+	)
+}
+
+// installBaseline puts into a new cluster what every stack holds.
+func (s *Stack) installBaseline(ctx context.Context) error {
+	baseline, err := manifests.ReadFile("manifests/baseline.yaml")
+	if err != nil {
+		return err
+	}
+	definitions, err := eksacontroller.CRDs()
+	if err != nil {
+		return err
+	}
+	if err := s.Apply(ctx, bytes.Join([][]byte{baseline, definitions}, []byte("\n---\n"))); err != nil {
+		return fmt.Errorf("installing the baseline: %w", err)
+	}
+	if err := eksacontroller.WaitEstablished(ctx, s.client); err != nil {
+		return err
+	}
+	if err := s.webhook.Register(ctx, s.client); err != nil {
+		return err
+	}
+	return s.waitNode(ctx)
+}
+
+// startControllers starts what this process itself does in the cluster.
+func (s *Stack) startControllers(ctx context.Context) error {
+	config, err := s.restConfig("eks-a-controller")
+	if err != nil {
+		return err
+	}
+	s.eksa, err = eksacontroller.Start(s.lifetime, eksacontroller.Options{Config: config, Step: s.options.EKSAStep})
+	if err != nil {
+		return fmt.Errorf("starting the EKS-A test controller: %w", err)
+	}
+	if err := s.eksa.WaitSynced(ctx); err != nil {
+		return fmt.Errorf("starting the EKS-A test controller: %w", err)
+	}
+	s.flux = newFluxRunner(s)
+	if s.options.Flux == FluxWhenInstalled {
+		s.flux.follow()
+	}
+	return nil
+}
+
+func (s *Stack) stopControllers() {
+	if s.flux != nil {
+		s.flux.stop()
+		s.flux = nil
+	}
+	if s.eksa != nil {
+		s.eksa.Stop()
+		s.eksa = nil
+	}
+}
+
+// Dir is the directory below which everything of the stack lies.
+func (s *Stack) Dir() string { return s.dir }
+
+// Kubeconfig is the path of the kubeconfig for the program under test: user
+// "operator", who may do everything.
+func (s *Stack) Kubeconfig() string { return s.kubeconfigPath("operator") }
+
+// AdminKubeconfig is the path of the kubeconfig for a test's own looks and
+// changes: user "stack-admin".
+func (s *Stack) AdminKubeconfig() string { return s.kubeconfigPath("stack-admin") }
+
+// KubeconfigFor makes a kubeconfig for any user. What that user may do is
+// decided by RBAC objects and by nothing else, except that the group
+// system:masters may do everything.
+func (s *Stack) KubeconfigFor(user string, groups ...string) (path string, err error) {
+	certificate, key, err := s.authority.user(user, groups)
+	if err != nil {
+		return "", fmt.Errorf("making a certificate for %s: %w", user, err)
+	}
+	path = s.kubeconfigPath(user)
+	return path, s.authority.writeKubeconfig(path, s.server(), &clientcmdapi.AuthInfo{
+		ClientCertificateData: certificate,
+		ClientKeyData:         key,
+	})
+}
+
+func (s *Stack) kubeconfigPath(user string) string {
+	return filepath.Join(s.dir, "kubeconfig", fileName(user)+".yaml")
+}
+
+func (s *Stack) server() string { return "https://127.0.0.1:" + strconv.Itoa(s.ports.api.port) }
+
+// RESTConfig is the client configuration of "stack-admin", without a limit to
+// its rate.
+func (s *Stack) RESTConfig() *rest.Config { return rest.CopyConfig(s.config) }
+
+// Client is a client of "stack-admin". It knows the built-in kinds; use
+// unstructured objects for others. Reset replaces it.
+func (s *Stack) Client() client.WithWatch { return s.client }
+
+// EKSA is the EKS-A test controller, to provoke faults. Reset replaces it.
+func (s *Stack) EKSA() *eksacontroller.Controller { return s.eksa }
+
+// Logs returns the last lines of what a part wrote: "etcd", "kube-apiserver",
+// "kube-controller-manager", "kube-scheduler", "kwok", "source-controller",
+// "kustomize-controller". "" when it wrote nothing.
+func (s *Stack) Logs(part string) string {
+	return tail(filepath.Join(s.dir, "log", part+".log"), 100)
+}
+
+// StopAPIServer ends the API server: connections are refused, and those that
+// are open break, until StartAPIServer.
+func (s *Stack) StopAPIServer() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.api.alive() {
+		return errors.New("stopping the API server: it does not run")
+	}
+	s.api.kill()
+	return nil
+}
+
+// StartAPIServer starts the API server again, on the same port and with the
+// same data, and returns when it is ready. It does nothing when the API server
+// runs.
+func (s *Stack) StartAPIServer(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.api.alive() {
+		if err := s.startAPIServer(); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return s.waitReady(ctx)
+}
+
+// FreezeAPIServer stops the API server in its tracks: connections are still
+// accepted by the kernel but nothing is answered, until ThawAPIServer.
+func (s *Stack) FreezeAPIServer() error { return s.signalAPIServer(unix.SIGSTOP) }
+
+// ThawAPIServer ends FreezeAPIServer.
+func (s *Stack) ThawAPIServer() error { return s.signalAPIServer(unix.SIGCONT) }
+
+func (s *Stack) signalAPIServer(signal unix.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.api.alive() {
+		return s.api.ended()
+	}
+	s.api.signal(signal)
+	return nil
+}
+
+// restConfig reads back the kubeconfig of a user.
+func (s *Stack) restConfig(user string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", s.kubeconfigPath(user))
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig of %s: %w", user, err)
+	}
+	config.QPS = -1
+	config.UserAgent = user
+	return config, nil
+}
+
+// env is the environment of every program: of ours only what they need, so
+// that proxies, agents and kubeconfigs of whoever runs the tests stay out.
+func (s *Stack) env() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + s.dir,
+		"TMPDIR=" + filepath.Join(s.dir, "tmp"),
+	}
+}
+
+// pause waits, or returns the context's error when that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
