@@ -111,7 +111,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 
 // finishCreate decides the exit code, completes the result and prints it.
 func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops.Result, err error) error {
-	resume := resumeCommand(o)
+	resume := d.commandLine()
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		err = &interruptedError{err: err, resume: resume}
 	}
@@ -136,19 +136,13 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	return err
 }
 
-// resumeCommand is the command line that continues this run, as the user can paste it.
-func resumeCommand(o *createOptions) string {
-	words := []string{"eksa-gitops", "create", "cluster"}
-	for _, file := range o.files {
-		words = append(words, "-f", shellQuote(file))
+// commandLine is the command line of this run, as the user can paste it to continue. It holds no secret: there is no flag for one.
+func (d *deps) commandLine() string {
+	words := []string{"eksa-gitops"}
+	for _, arg := range d.args {
+		words = append(words, shellQuote(arg))
 	}
-	if o.cluster.kubeconfig != "" {
-		words = append(words, "--kubeconfig", shellQuote(o.cluster.kubeconfig))
-	}
-	if o.overwrite {
-		words = append(words, "--overwrite")
-	}
-	return strings.Join(append(words, o.git.resumeFlags()...), " ")
+	return strings.Join(words, " ")
 }
 
 // timeoutError is the cause of a run that took longer than --timeout.

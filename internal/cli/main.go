@@ -45,7 +45,7 @@ func interruptible(parent context.Context) (context.Context, func()) {
 
 // Run runs one command line and returns its exit code. It is Main without the process.
 func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) int {
-	d := &deps{streams: streams, lookupEnv: lookupEnv}
+	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
 	root := newRootCmd(d)
 	root.SetArgs(args)
 	root.SetIn(streams.In)

@@ -12,6 +12,7 @@ import (
 
 // deps is what the commands share. Nothing in it is opened before a command asks, so that help and version need no credentials.
 type deps struct {
+	args      []string // the command line, without the program's name
 	streams   ui.Streams
 	lookupEnv func(string) (string, bool)
 	global    globalOptions

@@ -96,22 +96,6 @@ func (o *gitOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
 }
 
-// resumeFlags repeats what a rerun needs and what was given on the command line or is cheap to repeat.
-func (o *gitOptions) resumeFlags() []string {
-	var words []string
-	if o.githubHost != "github.com" {
-		words = append(words, "--github-host", shellQuote(o.githubHost))
-	}
-	for _, f := range []struct{ name, value string }{
-		{"--github-api-url", o.githubAPIURL}, {"--github-git-url", o.githubGitURL}, {"--github-ssh-url", o.githubSSHURL}, {"--ca-file", o.caFile},
-	} {
-		if f.value != "" {
-			words = append(words, f.name, shellQuote(f.value))
-		}
-	}
-	return words
-}
-
 // endpoints are GitHub's base URLs as the settings say.
 func (o *gitOptions) endpoints() (gitops.GitHubEndpoints, error) {
 	endpoints := gitops.GitHubHost(o.githubHost)
@@ -191,7 +175,7 @@ func wire(d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.
 		return ports, options, err
 	}
 	if config.GitHub == nil {
-		return ports, options, usagef("spec.git is not supported yet: this version works with spec.github")
+		return ports, options, usagef("%s %s uses the generic git provider, which this version does not support yet; it works with spec.github", config.Kind, config.Name)
 	}
 	return ports, options, o.wireGitHub(d, config, ca, steps, &ports, &options)
 }

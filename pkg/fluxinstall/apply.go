@@ -10,6 +10,8 @@ import (
 
 	"github.com/fluxcd/pkg/ssa"
 	ssautils "github.com/fluxcd/pkg/ssa/utils"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -91,16 +93,62 @@ func (c *Cluster) apply(ctx context.Context, objects []*unstructured.Unstructure
 	if len(objects) == 0 {
 		return nil
 	}
+	present, err := c.create(ctx, objects, changes)
+	if err != nil || len(present) == 0 {
+		return err
+	}
 	manager := ssa.NewResourceManager(c.client, nil, ssa.Owner{Field: fieldManager, Group: fieldManagerGroup})
 	manager.SetConcurrency(applyConcurrency)
 	return c.retry(ctx, func() error {
-		done, err := manager.ApplyAll(ctx, clone(objects), ssa.DefaultApplyOptions())
+		done, err := manager.ApplyAll(ctx, clone(present), ssa.DefaultApplyOptions())
 		if err != nil {
 			return err
 		}
 		changes.add(done)
 		return nil
 	})
+}
+
+// create applies the objects that are not there and returns the others. A new object needs no dry run to find out whether it differs,
+// which saves most of the requests of a fresh installation. Deployments come last: their pods need the rest.
+func (c *Cluster) create(ctx context.Context, objects []*unstructured.Unstructured, changes *ChangeSet) (present []*unstructured.Unstructured, err error) {
+	var first, last []*unstructured.Unstructured
+	for _, object := range objects {
+		if object.GetKind() == "Deployment" {
+			last = append(last, object)
+		} else {
+			first = append(first, object)
+		}
+	}
+	for _, wave := range [][]*unstructured.Unstructured{first, last} {
+		there := make([]bool, len(wave))
+		var group errgroup.Group
+		group.SetLimit(applyConcurrency)
+		for i, object := range wave {
+			group.Go(func() error {
+				return c.retry(ctx, func() error {
+					existing := &unstructured.Unstructured{}
+					existing.SetGroupVersionKind(object.GroupVersionKind())
+					err := c.client.Get(ctx, client.ObjectKeyFromObject(object), existing)
+					if there[i] = err == nil; err == nil || !apierrors.IsNotFound(err) {
+						return err
+					}
+					return c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner(fieldManager), client.ForceOwnership)
+				})
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+		for i, object := range wave {
+			if there[i] {
+				present = append(present, object)
+			} else {
+				changes.Created = append(changes.Created, ssautils.FmtUnstructured(object))
+			}
+		}
+	}
+	return present, nil
 }
 
 // clone copies objects, because applying changes them.

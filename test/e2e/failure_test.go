@@ -23,7 +23,6 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 	}{
 		{
 			name: "API down",
-			args: []string{"--timeout", "20s"},
 			break_: func(_ *testing.T, w *world) func() {
 				return w.gh.Break("* /**", githubtest.Respond(503, "<html>unavailable</html>"))
 			},
@@ -43,7 +42,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 				return func() { repo.Unprotect("main") }
 			},
-			cause: "protected",
+			cause: "takes no direct push: changes have to be made through a pull request",
 		},
 		{
 			name: "Flux never Ready",
@@ -75,8 +74,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(w.dir, "mgmt", "mgmt-eks-a-cluster.yaml")); err != nil {
 				t.Error(err)
 			}
-			w.run(append(args, "--on-gitops-failure=fail")...).exits(5)
-			object := w.run(append(args, "-o", "json")...).exits(0).json()
+			object := w.run(append(args, "-o", "json", "--on-gitops-failure=fail")...).exits(5).json()
 			if object["status"] != "gitops-failed" || at(t, object, "failure", "message") == "" || object["resume"] == "" {
 				t.Errorf("result: %v", object)
 			}

@@ -52,7 +52,7 @@ func reference(group, version, kind, namespace, name string) *unstructured.Unstr
 }
 
 // remove deletes an object and waits until it is gone.
-func remove(t *testing.T, group, version, kind, namespace, name string) {
+func remove(t testing.TB, group, version, kind, namespace, name string) {
 	t.Helper()
 	u := reference(group, version, kind, namespace, name)
 	if err := suite.stack.Client().Delete(t.Context(), u); err != nil {
@@ -71,7 +71,7 @@ func remove(t *testing.T, group, version, kind, namespace, name string) {
 	}
 }
 
-func patch(t *testing.T, u *unstructured.Unstructured, content string) {
+func patch(t testing.TB, u *unstructured.Unstructured, content string) {
 	t.Helper()
 	if err := suite.stack.Client().Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(content))); err != nil {
 		t.Fatalf("patching %s %s/%s: %v", u.GetKind(), u.GetNamespace(), u.GetName(), err)
@@ -79,21 +79,21 @@ func patch(t *testing.T, u *unstructured.Unstructured, content string) {
 }
 
 // removeNow deletes an object without what its finalizers would do.
-func removeNow(t *testing.T, group, version, kind, namespace, name string) {
+func removeNow(t testing.TB, group, version, kind, namespace, name string) {
 	t.Helper()
 	patch(t, reference(group, version, kind, namespace, name), `{"metadata":{"finalizers":null}}`)
 	remove(t, group, version, kind, namespace, name)
 }
 
 // requestReconcile tells Flux to look now, as a webhook receiver would.
-func requestReconcile(t *testing.T) {
+func requestReconcile(t testing.TB) {
 	t.Helper()
 	patch(t, reference("source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system"),
 		fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`, time.Now().Format(time.RFC3339Nano)))
 }
 
 // waitUntilDeployment waits until a Deployment exists.
-func waitUntilDeployment(t *testing.T, namespace, name string) {
+func waitUntilDeployment(t testing.TB, namespace, name string) {
 	t.Helper()
 	u := reference("apps", "v1", "Deployment", namespace, name)
 	waitFor(t, u, "the Deployment exists", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })

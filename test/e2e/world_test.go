@@ -27,7 +27,7 @@ const userAgent = "eksa-gitops/"
 // world is one test's surroundings: the fresh stack with the management cluster up, a GitHub of its own, a working directory, and the
 // environment the program runs in.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	gh      *githubtest.Server
 	token   string
 	dir     string
@@ -36,7 +36,7 @@ type world struct {
 }
 
 // newWorld brings the stack back to fresh and puts the management cluster of mgmt.yaml there, as eksctl anywhere leaves it.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	if err := suite.stack.Reset(t.Context()); err != nil {
 		t.Fatalf("resetting the stack: %v", err)
@@ -67,7 +67,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // spec returns a file of testdata with replacements made: old, new, old, new.
-func spec(t *testing.T, name string, replacements ...string) string {
+func spec(t testing.TB, name string, replacements ...string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -85,7 +85,7 @@ func (w *world) write(name, content string) {
 
 // outcome is one finished run of the program.
 type outcome struct {
-	t              *testing.T
+	t              testing.TB
 	args           []string
 	stdout, stderr string
 	code           int
@@ -223,7 +223,7 @@ func (m mark) clusterWrites() []stack.Request {
 }
 
 // object reads one object of the cluster.
-func object(t *testing.T, group, version, kind, namespace, name string) *unstructured.Unstructured {
+func object(t testing.TB, group, version, kind, namespace, name string) *unstructured.Unstructured {
 	t.Helper()
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: version, Kind: kind})
@@ -233,13 +233,13 @@ func object(t *testing.T, group, version, kind, namespace, name string) *unstruc
 	return u
 }
 
-func clusterObject(t *testing.T, name string) *unstructured.Unstructured {
+func clusterObject(t testing.TB, name string) *unstructured.Unstructured {
 	t.Helper()
 	return object(t, "anywhere.eks.amazonaws.com", "v1alpha1", "Cluster", "default", name)
 }
 
 // at reads a field of an object by its path; numbers in the path are list positions.
-func at(t *testing.T, object any, path ...any) any {
+func at(t testing.TB, object any, path ...any) any {
 	t.Helper()
 	if u, ok := object.(*unstructured.Unstructured); ok {
 		object = u.Object
@@ -264,7 +264,7 @@ func at(t *testing.T, object any, path ...any) any {
 }
 
 // waitFor waits until a cluster object passes the test.
-func waitFor(t *testing.T, u *unstructured.Unstructured, what string, ok func(*unstructured.Unstructured) bool) {
+func waitFor(t testing.TB, u *unstructured.Unstructured, what string, ok func(*unstructured.Unstructured) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
