@@ -15,7 +15,7 @@ BUILDINFO := github.com/eksa-gitops/eksa-gitops/internal/buildinfo
 LDFLAGS := -s -w -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(COMMIT)
 
 MANIFESTS := pkg/fluxinstall/manifests/.complete
-MODULES := . test test/stack/build/controlplane test/stack/build/flux internal/tools
+MODULES := . test internal/tools
 STATICCHECK := go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck
 
 .PHONY: help
@@ -57,7 +57,7 @@ verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, ge
 	check vet-test go -C test vet ./...; \
 	check staticcheck $(STATICCHECK) ./...; \
 	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'; \
-	for module in . test internal/tools; do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
+	for module in $(MODULES); do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
 	check docs go run ./internal/docgen -check docs; \
 	check race env CGO_ENABLED=1 go test -race ./...; \
 	if [ -n "$$failed" ]; then echo "verify: failed:$$failed" >&2; exit 1; fi; \

@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -57,6 +58,7 @@ func (e *reportedError) Error() string { return fmt.Sprintf("exit code %d", e.co
 func exitCodeOf(err error) exitCode {
 	var reported *reportedError
 	var preflight *gitops.PreflightError
+	var noKubeconfig *fluxinstall.KubeconfigNotFoundError
 	switch {
 	case err == nil:
 		return exitDone
@@ -77,6 +79,13 @@ func exitCodeOf(err error) exitCode {
 		return exitPartly
 	case gitops.IsAccessError(err):
 		return exitPermission
+	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
+		return exitSpec
+	case errors.As(err, &noKubeconfig):
+		if noKubeconfig.Expected() {
+			return exitPartly
+		}
+		return exitSpec
 	default:
 		return exitUnexpected
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -206,12 +207,13 @@ func (e *KubeconfigNotFoundError) Error() string {
 	return fmt.Sprintf("the cluster at %s holds no kubeconfig of %s: there is no Secret eksa-system/%s-kubeconfig", e.Server, e.Name, e.Name)
 }
 
+// Expected says whether there is a cluster of that name, so that its kubeconfig is still to come.
+func (e *KubeconfigNotFoundError) Expected() bool { return slices.Contains(e.Known, e.Name) }
+
 // Hint tells a cluster that is not up yet from a wrong name.
 func (e *KubeconfigNotFoundError) Hint() string {
-	for _, known := range e.Known {
-		if known == e.Name {
-			return "EKS Anywhere writes it while it creates the cluster; look at: kubectl get clusters " + e.Name
-		}
+	if e.Expected() {
+		return "EKS Anywhere writes it while it creates the cluster; look at: kubectl get clusters " + e.Name
 	}
 	if len(e.Known) == 0 {
 		return "there are no EKS Anywhere clusters at all; is it the management cluster's kubeconfig?"

@@ -330,7 +330,11 @@ func (s *Stack) waitReady(ctx context.Context) error {
 			}
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return fmt.Errorf("waiting for the API server: %w; the end of its log:\n%s", err, tail(s.api.log, 15))
+			err = fmt.Errorf("waiting for the API server: %w", err)
+			if errors.Is(err, context.DeadlineExceeded) { // not when the caller has had enough
+				err = fmt.Errorf("%w; the end of its log:\n%s", err, tail(s.api.log, 15))
+			}
+			return err
 		}
 	}
 	return nil

@@ -1,0 +1,112 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/cli"
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"eksa-gitops": func() { os.Exit(cli.Main()) },
+	})
+}
+
+// serverKey finds the GitHub of a script among the values of its environment.
+type serverKey struct{}
+
+// TestScripts runs the program as a user would, one script a promise, against a GitHub of the script's own and without a cluster.
+// After each script the GitHub has seen no write, and nothing that the program printed holds the token.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		Setup: func(env *testscript.Env) error {
+			gh := githubtest.Start(t)
+			gh.AddUser("alice")
+			token := gh.AddClassicToken("alice", "repo")
+			env.Values[serverKey{}] = gh
+			env.Setenv("HOME", "/no-home")
+			env.Setenv("LANG", "C.UTF-8")
+			env.Setenv("TERM", "dumb")
+			env.Setenv("EKSA_GITHUB_TOKEN", token)
+			env.Setenv("SENTINEL", token)
+			env.Setenv("EKSA_GITOPS_GITHUB_API_URL", gh.APIURL())
+			env.Setenv("EKSA_GITOPS_GITHUB_GIT_URL", gh.GitURL())
+			env.Setenv("EKSA_GITOPS_GITHUB_SSH_URL", gh.SSHURL())
+			env.Setenv("EKSA_GITOPS_CA_FILE", gh.CAFile())
+			return copySpecs(env.WorkDir)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"replace": replace,
+			"nothing-written": func(ts *testscript.TestScript, _ bool, _ []string) {
+				gh, _ := ts.Value(serverKey{}).(*githubtest.Server)
+				if writes := gh.Mutations(); len(writes) > 0 {
+					ts.Fatalf("GitHub saw writes: %v", writes)
+				}
+			},
+		},
+	})
+}
+
+// copySpecs puts the cluster files of the end-to-end tests where scripts find them.
+func copySpecs(dir string) error {
+	for _, name := range []string{"mgmt.yaml", "dev.yaml"} {
+		content, err := os.ReadFile(filepath.Join("../../test/e2e/testdata", name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exits runs a command and asserts its exit code: exits 3 eksa-gitops create cluster -f x.yaml. What it printed is in stdout and
+// stderr afterwards, and holds no token.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if err != nil {
+		// The error of os/exec reads "exit status N".
+		if _, scanErr := fmt.Sscanf(err.Error(), "exit status %d", &code); scanErr != nil {
+			ts.Fatalf("%v", err)
+		}
+	}
+	printed := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+	if want := args[0]; fmt.Sprint(code) != want {
+		ts.Fatalf("exit code %d, want %s\n%s", code, want, printed)
+	}
+	if token := ts.Getenv("SENTINEL"); strings.Contains(printed, token) {
+		ts.Fatalf("the token was printed")
+	}
+}
+
+// replace changes a file: replace FILE OLD NEW.
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace FILE OLD NEW")
+	}
+	unescape := strings.NewReplacer(`\n`, "\n", `\t`, "\t")
+	content := ts.ReadFile(args[0])
+	changed := strings.Replace(content, unescape.Replace(args[1]), unescape.Replace(args[2]), 1)
+	if changed == content {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(changed), 0o600))
+}
