@@ -59,6 +59,7 @@ verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, ge
 	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'; \
 	for module in $(MODULES); do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
 	check docs go run ./internal/docgen -check docs; \
+	check goreleaser go -C internal/tools/release tool goreleaser check ../../../.goreleaser.yaml; \
 	check race env CGO_ENABLED=1 go test -race ./...; \
 	if [ -n "$$failed" ]; then echo "verify: failed:$$failed" >&2; exit 1; fi; \
 	echo "verify: all checks passed"
