@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
@@ -82,8 +83,8 @@ func exitCodeOf(err error) exitCode {
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec
 	case errors.As(err, &noKubeconfig):
-		if noKubeconfig.Expected() {
-			return exitPartly
+		if slices.Contains(noKubeconfig.Known, noKubeconfig.Name) {
+			return exitPartly // the cluster is there, its kubeconfig still to come
 		}
 		return exitSpec
 	default:

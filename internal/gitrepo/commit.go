@@ -56,14 +56,13 @@ type Commit struct {
 	objects []newObject
 }
 
-// newObject is an object that the server does not have. When base is known, it is an older object that the server has and that is
-// nearly the same.
+// newObject is an object that the server does not have. With a delta, it is also known as a difference to base, which the server has.
 type newObject struct {
 	kind    byte
 	hash    plumbing.Hash
 	content []byte
 	base    plumbing.Hash
-	older   []byte
+	delta   []byte
 }
 
 // Hash is the commit's name in hexadecimal.
@@ -174,7 +173,7 @@ func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode, prefix string) 
 	for _, name := range names {
 		found, exists, err := findEntry(old, name)
 		if err != nil {
-			return dir, false, b.snapshot.damage(err, nil)
+			return dir, false, b.snapshot.damage(err)
 		}
 		change, changed, err := b.rewriteEntry(found, exists, node.children[name], prefix+name)
 		if err != nil {
@@ -188,14 +187,17 @@ func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode, prefix string) 
 	if len(changes) == 0 {
 		return dir, false, nil
 	}
-	content, err := rewriteTree(old, changes)
+	content, delta, err := rewriteTree(old, changes)
 	if err != nil {
-		return dir, false, b.snapshot.damage(err, nil)
+		return dir, false, b.snapshot.damage(err)
 	}
 	if len(content) == 0 {
 		return plumbing.ZeroHash, true, nil
 	}
-	return b.add(newObject{kind: kindTree, content: content, base: dir, older: old}), true, nil
+	if len(old) == 0 {
+		delta = nil
+	}
+	return b.add(newObject{kind: kindTree, content: content, base: dir, delta: delta}), true, nil
 }
 
 func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode, path string) (treeChange, bool, error) {

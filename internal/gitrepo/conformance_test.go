@@ -3,6 +3,7 @@ package gitrepo_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -134,6 +135,8 @@ func TestConformance(t *testing.T) {
 			f := tr.start(t)
 			for _, c := range cases {
 				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					want := maps.Clone(c.files)
 					repo := f.srv.AddRepo("acme/"+sanitize(c.name), c.opts...)
 					remote := f.remote("acme/" + sanitize(c.name))
 					remote.Stats = &gitrepo.Stats{}
@@ -148,9 +151,9 @@ func TestConformance(t *testing.T) {
 					if got := repo.Head("main"); got != commit.Hash() {
 						t.Fatalf("main is at %s, want %s", got, commit.Hash())
 					}
-					c.files["clusters/dev/eksa-system/eksa-cluster.yaml"] = "kind: Cluster\n"
-					c.files["clusters/dev/eksa-system/kustomization.yaml"] = "resources: []\n"
-					equalFiles(t, repo.Files("main"), c.files)
+					want["clusters/dev/eksa-system/eksa-cluster.yaml"] = "kind: Cluster\n"
+					want["clusters/dev/eksa-system/kustomization.yaml"] = "resources: []\n"
+					equalFiles(t, repo.Files("main"), want)
 					repo.Git("fsck", "--strict")
 					log := repo.Log("main")[0]
 					if len(log.Parents) != c.parents || log.Subject() != "Change the fleet" || log.Author != "Ann" || log.CommitterEmail != "ann@example.com" || !log.When.Equal(when) {

@@ -124,7 +124,7 @@ func (t *httpsTransport) open(ctx context.Context, svc service) (session, error)
 		t.mu.Lock()
 		t.base = target
 		t.mu.Unlock()
-		s.list = metered{resp.Body, t.endpoint.stats}
+		s.list = &metered{r: resp.Body, stats: t.endpoint.stats}
 		return s, nil
 	}
 	s.close()
@@ -291,7 +291,7 @@ func (s *httpsSession) exchange(ctx context.Context, request []byte) (io.Reader,
 	if err := s.check(resp, "result"); err != nil {
 		return nil, err
 	}
-	return metered{resp.Body, s.t.endpoint.stats}, nil
+	return &metered{r: resp.Body, stats: s.t.endpoint.stats}, nil
 }
 
 func (s *httpsSession) explain(err error) error {

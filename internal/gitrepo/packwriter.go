@@ -22,10 +22,8 @@ func writePack(objects []newObject, thin bool) ([]byte, error) {
 	z := zlib.NewWriter(&b)
 	for _, o := range objects {
 		kind, body := o.kind, o.content
-		if thin && len(o.older) > 0 {
-			if delta := makeDelta(o.older, o.content); len(delta) < len(o.content)/2 {
-				kind, body = kindRefDelta, delta
-			}
+		if thin && o.delta != nil && len(o.delta) < len(o.content) {
+			kind, body = kindRefDelta, o.delta
 		}
 		b.Write(entryHeader(kind, len(body)))
 		if kind == kindRefDelta {
@@ -56,27 +54,43 @@ func entryHeader(kind byte, size int) []byte {
 	return append(header, c)
 }
 
-// makeDelta writes what changed as: copy the entries before the first change, insert, copy the entries behind the last change.
-// Edits of one run are mostly next to each other, or few, so that the middle is small.
-func makeDelta(older, newer []byte) []byte {
-	prefix := 0
-	for prefix < len(older) && prefix < len(newer) && older[prefix] == newer[prefix] {
-		prefix++
+// deltaWriter makes an object out of pieces of an older one and new ones, and the delta that says so (gitformat-pack(5),
+// "Deltified representation").
+type deltaWriter struct {
+	content []byte
+	steps   []byte
+	from    int // where the piece of the older object that is being copied begins
+	length  int // of that piece
+}
+
+func (w *deltaWriter) copy(at int, piece []byte) {
+	if w.from+w.length != at {
+		w.flush()
+		w.from = at
 	}
-	suffix := 0
-	for suffix < len(older)-prefix && suffix < len(newer)-prefix && older[len(older)-1-suffix] == newer[len(newer)-1-suffix] {
-		suffix++
+	w.length += len(piece)
+	w.content = append(w.content, piece...)
+}
+
+func (w *deltaWriter) insert(piece []byte) {
+	w.flush()
+	w.content = append(w.content, piece...)
+	for len(piece) > 0 {
+		n := min(len(piece), 0x7f)
+		w.steps = append(append(w.steps, byte(n)), piece[:n]...)
+		piece = piece[n:]
 	}
-	delta := appendDeltaSize(nil, len(older))
-	delta = appendDeltaSize(delta, len(newer))
-	delta = appendCopy(delta, 0, prefix)
-	for middle := newer[prefix : len(newer)-suffix]; len(middle) > 0; {
-		n := min(len(middle), 0x7f)
-		delta = append(delta, byte(n))
-		delta = append(delta, middle[:n]...)
-		middle = middle[n:]
-	}
-	return appendCopy(delta, len(older)-suffix, suffix)
+}
+
+func (w *deltaWriter) flush() {
+	w.steps = appendCopy(w.steps, w.from, w.length)
+	w.from, w.length = w.from+w.length, 0
+}
+
+func (w *deltaWriter) finish(olderSize int) []byte {
+	w.flush()
+	delta := appendDeltaSize(make([]byte, 0, len(w.steps)+16), olderSize)
+	return append(appendDeltaSize(delta, len(w.content)), w.steps...)
 }
 
 func appendDeltaSize(delta []byte, size int) []byte {

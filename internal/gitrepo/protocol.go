@@ -82,13 +82,21 @@ func (e *endpoint) readAdvertisement(s session) (*advertisement, error) {
 	switch err := lines.Err(); {
 	case errors.As(err, &refused):
 		return nil, e.refusal(sessionService(s), refused.Text)
-	case errors.Is(err, pktline.ErrInvalidPktLen):
+	case malformed(err, s.refs()):
 		return nil, &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
 	case limited.N <= 0:
 		return nil, &LimitError{Remote: e.name, What: "the list of references", Limit: maxAdvertisement}
 	default:
-		return nil, s.explain(err)
+		return nil, s.explain(cutOff(err))
 	}
+}
+
+// cutOff is the raw error of a stream that ended too early: a length that is cut off is no more than that.
+func cutOff(err error) error {
+	if err == nil || errors.Is(err, pktline.ErrInvalidPktLen) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 func sessionService(s session) service {
@@ -160,12 +168,14 @@ type wants struct {
 	objects []plumbing.Hash
 	depth   int
 	filter  packp.Filter
+	limit   int64 // of the transfer in bytes; zero is that of the endpoint
 }
 
 // request is the body of an upload-pack request (gitprotocol-pack(5), "Packfile Negotiation").
 func (w wants) request(adv *advertisement, agent string) ([]byte, error) {
 	capabilities := []string{}
-	for _, c := range []capability.Capability{capability.Sideband64k, capability.OFSDelta, capability.NoProgress} {
+	// Azure DevOps answers only clients that say multi_ack_detailed; without anything in common it changes nothing in the answer.
+	for _, c := range []capability.Capability{capability.MultiACKDetailed, capability.Sideband64k, capability.OFSDelta, capability.NoProgress} {
 		if adv.supports(c) {
 			capabilities = append(capabilities, string(c))
 		}
@@ -222,19 +232,21 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 		return nil, s.explain(err)
 	}
 	lines := pktline.NewScanner(response)
-	if err := e.readNegotiation(s, lines); err != nil {
+	if err := e.readNegotiation(s, response, lines); err != nil {
 		return nil, err
 	}
-	var pack limitedBuffer
-	pack.limit = e.limits.Pack
+	pack := limitedBuffer{limit: e.limits.Pack}
+	if w.limit > 0 {
+		pack.limit = min(pack.limit, w.limit)
+	}
 	if adv.supports(capability.Sideband64k) {
-		err = e.demultiplex(s, lines, &pack, nil)
+		err = e.demultiplex(s, response, lines, &pack, nil)
 	} else if _, err = io.Copy(&pack, response); err != nil && !errors.Is(err, errTooLarge) {
 		err = s.explain(err)
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, &LimitError{Remote: e.name, What: "the transfer", Limit: e.limits.Pack}
+		return nil, &LimitError{Remote: e.name, What: "the transfer", Limit: pack.limit}
 	case err != nil:
 		return nil, err
 	case len(pack.data) == 0:
@@ -244,7 +256,7 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 }
 
 // readNegotiation reads the shallow lines and the acknowledgement before a pack.
-func (e *endpoint) readNegotiation(s session, lines *pktline.Scanner) error {
+func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline.Scanner) error {
 	for lines.Scan() {
 		line := string(bytes.TrimSuffix(lines.Bytes(), []byte("\n")))
 		switch {
@@ -261,10 +273,10 @@ func (e *endpoint) readNegotiation(s session, lines *pktline.Scanner) error {
 		return errNotOurs
 	case errors.As(err, &refused):
 		return e.refusal(uploadPack, refused.Text)
-	case errors.Is(err, pktline.ErrInvalidPktLen):
+	case malformed(err, response):
 		return &ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
 	default:
-		return e.streamEnd(s, err)
+		return e.streamEnd(s, cutOff(err))
 	}
 }
 
@@ -285,7 +297,7 @@ const (
 )
 
 // demultiplex splits a response into data and words for the user. It returns at the flush packet that ends it.
-func (e *endpoint) demultiplex(s session, lines *pktline.Scanner, data, words io.Writer) error {
+func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Scanner, data, words io.Writer) error {
 	for lines.Scan() {
 		packet := lines.Bytes()
 		if len(packet) == 0 {
@@ -310,10 +322,10 @@ func (e *endpoint) demultiplex(s session, lines *pktline.Scanner, data, words io
 	switch err := lines.Err(); {
 	case errors.As(err, &refused):
 		return e.fatal(s, refused.Text)
-	case errors.Is(err, pktline.ErrInvalidPktLen):
+	case malformed(err, response):
 		return &ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
 	default:
-		return s.explain(err)
+		return s.explain(cutOff(err))
 	}
 }
 

@@ -110,7 +110,7 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 	var data, words limitedBuffer
 	data.limit, words.limit = maxReport, maxReport
 	if adv.supports(capability.Sideband64k) {
-		err = e.demultiplex(session, pktline.NewScanner(response), &data, &words)
+		err = e.demultiplex(session, response, pktline.NewScanner(response), &data, &words)
 	} else if _, err = io.Copy(&data, response); err != nil && !errors.Is(err, errTooLarge) {
 		err = session.explain(err)
 	}
@@ -160,15 +160,17 @@ func (s *Snapshot) verdict(report *packp.ReportStatus, words string) error {
 // git's own (builtin/receive-pack.c, refs/files-backend.c), JGit's and GitHub's.
 var lostRaces = []string{
 	"non-fast-forward", "fetch first", "stale info", "stale old", "already exists", "cannot lock ref", "failed to lock", "lock_failure",
-	"lock failure", "lock error", "but expected", "unable to create", "unable to resolve reference", "reference changed", "remote ref", "bad ref",
+	"lock failure", "lock error", "but expected", "unable to create", "unable to resolve reference", "reference changed",
 	"failed to update ref", "incorrect old value",
 }
 
 func (s *Snapshot) declined(reason, words string) error {
 	e := s.endpoint
 	lower := strings.ToLower(reason)
-	if !strings.Contains(lower, "hook") && !strings.Contains(lower, "protected") {
-		both := lower + "\n" + strings.ToLower(words)
+	both := lower + "\n" + strings.ToLower(words)
+	// A branch cannot be made below another branch's name, however often it is tried.
+	permanent := strings.Contains(lower, "hook") || strings.Contains(lower, "protected") || strings.Contains(both, "exists; cannot create")
+	if !permanent {
 		for _, sign := range lostRaces {
 			if strings.Contains(both, sign) {
 				return s.conflict(plumbing.ZeroHash, e.clean(reason+"\n"+words))

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 )
 
 // session is one conversation with a git service: the server's list of references, and at most one request with its response.
@@ -25,16 +27,27 @@ type session interface {
 	close()
 }
 
-// metered counts what is read.
+// metered counts what is read, and remembers how it ended.
 type metered struct {
 	r     io.Reader
 	stats *Stats
+	err   error
 }
 
-func (m metered) Read(p []byte) (int, error) {
+func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	m.stats.received.Add(int64(n))
+	if err != nil {
+		m.err = err
+	}
 	return n, err
+}
+
+// malformed says whether a stream of pkt-lines is damaged, and not just cut off: pktline takes a length that is cut off for a wrong
+// one.
+func malformed(err error, r io.Reader) bool {
+	m, ok := r.(*metered)
+	return errors.Is(err, pktline.ErrInvalidPktLen) && (!ok || m.err == nil)
 }
 
 // interrupted says whether the caller gave up, in which case no other error matters.

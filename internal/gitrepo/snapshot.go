@@ -162,17 +162,22 @@ func (s *Snapshot) look(adv *advertisement) {
 }
 
 func (s *Snapshot) unpack(ctx context.Context, pack []byte) error {
-	return s.damage(s.objects.add(ctx, pack), ctx)
+	return s.damageUnlessInterrupted(ctx, s.objects.add(ctx, pack))
+}
+
+func (s *Snapshot) damageUnlessInterrupted(ctx context.Context, err error) error {
+	if gone := s.endpoint.interrupted(ctx); err != nil && gone != nil {
+		return gone
+	}
+	return s.damage(err)
 }
 
 // damage turns what is wrong with a pack into an error that names the remote.
-func (s *Snapshot) damage(err error, ctx context.Context) error { //nolint:revive // the error is the subject
+func (s *Snapshot) damage(err error) error {
 	e := s.endpoint
 	switch {
 	case err == nil:
 		return nil
-	case ctx != nil && ctx.Err() != nil:
-		return e.interrupted(ctx)
 	case errors.Is(err, errObjectTooLarge):
 		return &LimitError{Remote: e.name, What: "a directory", Limit: e.limits.Object}
 	case errors.Is(err, errPackTooLarge):
@@ -255,7 +260,7 @@ func (s *Snapshot) Lookup(path string) (Entry, bool, error) {
 		}
 		found, ok, err := findEntry(tree, name)
 		if err != nil || !ok {
-			return Entry{}, false, s.damage(err, nil)
+			return Entry{}, false, s.damage(err)
 		}
 		if i == len(names)-1 {
 			entry, ok := s.entry(found, path)
@@ -274,7 +279,8 @@ func (s *Snapshot) entry(e treeEntry, path string) (Entry, bool) {
 	return Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String()}, ok
 }
 
-// List returns the entries of a directory in git's order; "" is the root. A directory that does not exist has none. A path to
+// List returns the entries of a directory in git's order; "" is the root. Names are as they are in the repository, which may be hostile:
+// ".." is possible, and every method of the snapshot refuses it. A directory that does not exist has none. A path to
 // something that is no directory is a *PathError.
 func (s *Snapshot) List(dir string) ([]Entry, error) {
 	at, prefix := s.root, ""
@@ -296,7 +302,7 @@ func (s *Snapshot) List(dir string) ([]Entry, error) {
 	for len(tree) > 0 {
 		var e treeEntry
 		if e, tree, err = nextEntry(tree); err != nil {
-			return nil, s.damage(err, nil)
+			return nil, s.damage(err)
 		}
 		if entry, ok := s.entry(e, prefix+string(e.name)); ok {
 			entries = append(entries, entry)
@@ -363,6 +369,9 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 	return contents, nil
 }
 
+// packOverhead is more than a pack of a few files has beside their contents.
+const packOverhead = 1 << 20
+
 // load takes a file out of what was transferred already.
 func (s *Snapshot) load(ctx context.Context, h plumbing.Hash) error {
 	if _, ok := s.files[h]; ok {
@@ -370,7 +379,7 @@ func (s *Snapshot) load(ctx context.Context, h plumbing.Hash) error {
 	}
 	content, err := s.objects.file(ctx, h)
 	if err != nil {
-		return s.damage(err, ctx)
+		return s.damageUnlessInterrupted(ctx, err)
 	}
 	if content != nil {
 		s.files[h] = content
@@ -397,7 +406,7 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 	var pack []byte
 	err = errNotOurs
 	if adv.supports(capability.AllowReachableSHA1InWant) || adv.supports("allow-any-sha1-in-want") {
-		pack, err = s.endpoint.download(ctx, session, adv, wants{objects: hashes})
+		pack, err = s.endpoint.download(ctx, session, adv, wants{objects: hashes, limit: int64(len(hashes))*s.endpoint.limits.File + packOverhead})
 		if errors.Is(err, errNotOurs) {
 			session.close()
 			if session, adv, err = s.endpoint.discover(ctx, uploadPack); err != nil {

@@ -297,7 +297,7 @@ func (t *sshTransport) start(ctx context.Context, conn *sshConn, svc service) (*
 	if err != nil {
 		return fail(err)
 	}
-	s.stdout = metered{out, t.endpoint.stats}
+	s.stdout = &metered{r: out, stats: t.endpoint.stats}
 	if err := s.ssh.Start(string(svc) + " " + shellQuote(t.url.Path)); err != nil {
 		return fail(err)
 	}

@@ -69,8 +69,9 @@ func sortKey(name string, mode filemode.FileMode) string {
 	return name
 }
 
-// rewriteTree applies changes to a directory object. Everything else stays as it is, byte by byte.
-func rewriteTree(tree []byte, changes []treeChange) ([]byte, error) {
+// rewriteTree applies changes to a directory object, and says how the new one comes out of the old. Everything else stays as it is,
+// byte by byte.
+func rewriteTree(tree []byte, changes []treeChange) (content, delta []byte, err error) {
 	gone := make(map[string]bool, len(changes))
 	var added []treeChange
 	size := len(tree)
@@ -84,29 +85,29 @@ func rewriteTree(tree []byte, changes []treeChange) ([]byte, error) {
 	sort.Slice(added, func(i, j int) bool {
 		return sortKey(added[i].name, added[i].mode) < sortKey(added[j].name, added[j].mode)
 	})
-	out := make([]byte, 0, size)
-	for len(tree) > 0 {
-		e, rest, err := nextEntry(tree)
+	out := deltaWriter{content: make([]byte, 0, size)}
+	at := 0
+	for at < len(tree) {
+		e, _, err := nextEntry(tree[at:])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		tree = rest
-		if gone[string(e.name)] {
-			continue
-		}
-		for len(added) > 0 && sortKey(added[0].name, added[0].mode) < sortKey(string(e.name), e.mode) {
-			out = appendEntry(out, added[0])
+		begin := at
+		at += len(e.raw)
+		for len(added) > 0 && sortKey(added[0].name, added[0].mode) <= sortKey(string(e.name), e.mode) {
+			out.insert(entryBytes(added[0]))
 			added = added[1:]
 		}
-		out = append(out, e.raw...)
+		if !gone[string(e.name)] {
+			out.copy(begin, e.raw)
+		}
 	}
 	for _, c := range added {
-		out = appendEntry(out, c)
+		out.insert(entryBytes(c))
 	}
-	return out, nil
+	return out.content, out.finish(len(tree)), nil
 }
 
-func appendEntry(out []byte, c treeChange) []byte {
-	out = fmt.Appendf(out, "%o %s\x00", uint32(c.mode), c.name)
-	return append(out, c.hash[:]...)
+func entryBytes(c treeChange) []byte {
+	return append(fmt.Appendf(nil, "%o %s\x00", uint32(c.mode), c.name), c.hash[:]...)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -51,11 +52,32 @@ func Select(ctx context.Context, source Source) (*Identities, error) {
 		// The file's key is the named one. The agent stands by for servers that know the user by another.
 		return &Identities{key: key, socket: source.AgentSocket}, nil
 	}
-	var locked *PassphraseError
-	if errors.As(err, &locked) && !locked.Wrong && locked.Public != nil && source.AgentSocket != "" && agentHolds(ctx, source.AgentSocket, locked.Public) {
-		return &Identities{socket: source.AgentSocket, only: locked.Public, from: source.KeyFile}, nil
+	locked, ok := errors.AsType[*PassphraseError](err)
+	if !ok || locked.Wrong || source.AgentSocket == "" {
+		return nil, err
 	}
-	return nil, err
+	public := locked.Public
+	if public == nil {
+		public = publicBeside(source.KeyFile)
+	}
+	if public == nil || !agentHolds(ctx, source.AgentSocket, public) {
+		return nil, err
+	}
+	return &Identities{socket: source.AgentSocket, only: public, from: source.KeyFile}, nil
+}
+
+// publicBeside reads the public key that ssh-keygen writes beside a private one; nil when there is none. It only chooses among the
+// agent's keys, so that nothing has to be believed.
+func publicBeside(path string) ssh.PublicKey {
+	content, err := os.ReadFile(path + ".pub")
+	if err != nil || len(content) > maxKeyFile {
+		return nil
+	}
+	public, _, _, _, err := ssh.ParseAuthorizedKey(content)
+	if err != nil {
+		return nil
+	}
+	return public
 }
 
 func selectAgent(ctx context.Context, socket string) (*Identities, error) {
@@ -183,18 +205,31 @@ func (i *Identities) addAgentKey(o *Opened, s ssh.Signer, comment string) {
 	if i.from != "" {
 		name = i.from + ", by the agent"
 	}
-	if c, ok := public.(ssh.CryptoPublicKey); ok {
-		if reason := refusal(c.CryptoPublicKey()); reason != "" {
-			o.Skipped = append(o.Skipped, fmt.Sprintf("%s (%s): %s", ssh.FingerprintSHA256(public), name, reason))
-			return
-		}
-	}
-	restricted, err := restrict(s)
+	restricted, err := acceptAgentKey(s)
 	if err != nil {
 		o.Skipped = append(o.Skipped, fmt.Sprintf("%s (%s): %v", ssh.FingerprintSHA256(public), name, err))
 		return
 	}
 	o.add(restricted, name)
+}
+
+// acceptAgentKey refuses what a file would be refused for. Keys that a certificate or a hardware token comes with are left to the
+// server.
+func acceptAgentKey(s ssh.Signer) (ssh.Signer, error) {
+	// An agent's key shows its wire format only.
+	parsed, err := ssh.ParsePublicKey(s.PublicKey().Marshal())
+	if err != nil {
+		return nil, errors.New("a kind of key that is not supported")
+	}
+	if parsed.Type() == typeDSA {
+		return nil, errors.New(refuseDSA)
+	}
+	if c, ok := parsed.(ssh.CryptoPublicKey); ok {
+		if reason := refusal(c.CryptoPublicKey()); reason != "" {
+			return nil, errors.New(reason)
+		}
+	}
+	return restrict(s)
 }
 
 func dialReason(err error) string {

@@ -3,7 +3,6 @@ package sshkeys
 import (
 	"bytes"
 	"crypto"
-	"crypto/dsa" //nolint:staticcheck // only to name the keys that are refused
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -37,11 +36,10 @@ const minRSABits = 2048
 // maxKeyFile bounds what is read as a private key. The longest real ones, RSA with 16384 bits, have 13 KB.
 const maxKeyFile = 64 << 10
 
-// Key is an unlocked private key. It is made by [ParseKey], [LoadKey] and [Generate] and does not change.
+// Key is an unlocked private key. It is made by [ParseKey] and [LoadKey] and does not change.
 type Key struct {
 	signer  ssh.Signer
 	private crypto.Signer
-	comment string
 	origin  string
 	warning string
 }
@@ -100,7 +98,7 @@ func modeWarning(path string, mode os.FileMode) string {
 
 func newKey(raw any, origin string) (*Key, error) {
 	if reason := refusal(raw); reason != "" {
-		return nil, &KeyError{Origin: origin, Reason: reason, Next: "make a new one with: ssh-keygen -t ecdsa"}
+		return nil, &KeyError{Origin: origin, Reason: reason, Next: nextKey}
 	}
 	if p, ok := raw.(*ed25519.PrivateKey); ok {
 		raw = *p
@@ -120,11 +118,22 @@ func newKey(raw any, origin string) (*Key, error) {
 	return &Key{signer: signer, private: private, origin: origin}, nil
 }
 
+// typeDSA is the name of DSA keys in SSH.
+const typeDSA = "ssh-dss"
+
+const refuseDSA = "DSA keys are not secure; servers and Flux refuse them"
+
+// isDSA says whether a PEM block holds a DSA key; OpenSSH's own format begins with the public key, and with that the key's type.
+func isDSA(block *pem.Block) bool {
+	return block.Type == "DSA PRIVATE KEY" || block.Type == "OPENSSH PRIVATE KEY" && bytes.Contains(block.Bytes, []byte(typeDSA))
+}
+
+// nextKey is the advice for keys that are refused.
+const nextKey = "make a new one with: ssh-keygen -t ecdsa"
+
 // refusal says why a private or public key is not accepted, and nothing when it is.
 func refusal(raw any) string {
 	switch k := raw.(type) {
-	case *dsa.PrivateKey, *dsa.PublicKey:
-		return "DSA keys are not secure; servers and Flux refuse them"
 	case *rsa.PrivateKey:
 		return refuseRSA(&k.PublicKey)
 	case *rsa.PublicKey:
@@ -214,7 +223,7 @@ func (k *Key) Warning() string { return k.warning }
 // PrivatePEM is the private key in OpenSSH's format without a passphrase: the form that every Flux can read, whatever form and
 // passphrase the key came in.
 func (k *Key) PrivatePEM() (secret.Value, error) {
-	block, err := ssh.MarshalPrivateKey(k.private, k.comment)
+	block, err := ssh.MarshalPrivateKey(k.private, "")
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("encoding the private key: %w", err)
 	}
@@ -226,6 +235,9 @@ func parsePrivateKey(content []byte, passphrase secret.Value, origin string) (an
 	block, err := privateBlock(content, origin)
 	if err != nil {
 		return nil, err
+	}
+	if isDSA(block) {
+		return nil, &KeyError{Origin: origin, Reason: refuseDSA, Next: nextKey}
 	}
 	if block.Type == "ENCRYPTED PRIVATE KEY" {
 		return parseEncryptedPKCS8(block.Bytes, passphrase, origin)

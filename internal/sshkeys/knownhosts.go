@@ -76,24 +76,6 @@ func ParseKnownHosts(content []byte, origin string) (*KnownHosts, error) {
 	}
 }
 
-// KnownHostsFromKeys vouches for one host with keys that were learned over a trusted channel, such as the ssh_keys of GitHub's
-// GET /meta over TLS: each is "ALGORITHM BASE64". The host is "host" or "host:port".
-func KnownHostsFromKeys(host string, keys []string, origin string) (*KnownHosts, error) {
-	k := &KnownHosts{file: origin}
-	for n, text := range keys {
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
-		if err != nil {
-			k.bad = append(k.bad, fmt.Sprintf("%s:%d: %v", origin, n+1, err))
-			continue
-		}
-		k.lines = append(k.lines, hostLine{number: n + 1, patterns: []hostPattern{{glob: knownhosts.Normalize(host)}}, key: key})
-	}
-	if len(k.lines) == 0 {
-		return nil, fmt.Errorf("%s names no host key for %s", origin, host)
-	}
-	return k, nil
-}
-
 func parseHostLine(line []byte) (hostLine, error) {
 	marker, hosts, key, _, rest, err := ssh.ParseKnownHosts(line)
 	if err != nil {
@@ -154,6 +136,9 @@ func (p hostPattern) matches(host string) bool {
 }
 
 func (l hostLine) matches(host string) bool {
+	if host == "" {
+		return false
+	}
 	found := false
 	for _, p := range l.patterns {
 		if p.matches(host) {
@@ -189,8 +174,16 @@ func globMatch(pattern, s string) bool {
 }
 
 // HostName is the form in which a known_hosts file names a host: "host" for port 22, "[host]:port" for any other. The address is
-// "host:port" or "host".
-func HostName(address string) string { return strings.ToLower(knownhosts.Normalize(address)) }
+// "host:port" or "host". It is empty for what cannot be a host: such a name could be a pattern, or break out of its line.
+func HostName(address string) string {
+	host := strings.ToLower(knownhosts.Normalize(address))
+	if strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]%", r)
+	}) {
+		return ""
+	}
+	return host
+}
 
 // Problems are the lines that could not be read, as "file:line: reason".
 func (k *KnownHosts) Problems() []string { return append([]string(nil), k.bad...) }

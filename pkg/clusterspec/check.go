@@ -16,6 +16,7 @@ import (
 type report struct {
 	object   *Object
 	problems Problems
+	meant    []string // paths of fields that are there under a misspelled name
 }
 
 // add records a problem with a field. The node is where it shows; nil is the object as a whole.
@@ -51,7 +52,7 @@ func (r *report) warn(rule, path, message string) *Problem {
 func (r *report) known(path string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {
 		return p.Severity == SeverityError && (within(p.Field, path) || within(path, p.Field))
-	})
+	}) || slices.ContainsFunc(r.meant, func(meant string) bool { return within(path, meant) })
 }
 
 // within says whether a path is another one or lies below it.
@@ -96,6 +97,9 @@ func (o *Object) find(path string) *yaml.Node {
 	return shown
 }
 
+// maxObjectProblems bounds what is told about one object. Whoever has that many fields wrong needs no list of them.
+const maxObjectProblems = 100
+
 // checkFields holds an object against the field table.
 func (r *report) checkFields() {
 	table, ok := fields().kinds[r.object.Kind]
@@ -103,6 +107,9 @@ func (r *report) checkFields() {
 		return
 	}
 	r.checkObject(r.object.root(), r.object.root(), table, "")
+	if len(r.problems) >= maxObjectProblems {
+		r.add(SeverityError, "too-many-problems", nil, "", fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems)))
+	}
 }
 
 // checkObject checks the keys of a mapping. at is where a missing key is reported.
@@ -110,12 +117,17 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 	present := map[string]bool{}
 	meant := map[string]bool{} // what misspelled keys were meant to be
 	for _, e := range entries(mapping) {
+		if len(r.problems) >= maxObjectProblems {
+			return
+		}
 		name := e.key.Value
 		childPath := joinField(path, name)
 		child, known := f.children[name]
 		if !known {
-			suggestion := r.unknownField(e.key, f, childPath)
-			meant[suggestion] = true
+			if suggestion := r.unknownField(e.key, f, childPath); suggestion != "" {
+				meant[suggestion] = true
+				r.meant = append(r.meant, joinField(path, suggestion))
+			}
 			continue
 		}
 		if kindOf(e.value) == kindNull {
@@ -154,7 +166,7 @@ func (r *report) unknownField(key *yaml.Node, f *field, path string) string {
 	})
 	if len(places) > 0 && len(places) <= 3 {
 		p.Expected = key.Value + " at " + strings.Join(places, " or ")
-	} else if len(names) > 0 && len(names) <= 12 {
+	} else if len(names) > 0 && len(names) <= 16 {
 		p.Expected = "one of " + strings.Join(names, ", ")
 	}
 	return ""

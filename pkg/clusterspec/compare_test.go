@@ -84,6 +84,10 @@ func TestCompareSets(t *testing.T) {
 		{"IAM roles", "oidc-and-iam", []string{"username: ops", "username: admin"}, "one applied"},
 		{"IAM region", "oidc-and-iam", []string{"eu-west-1", "eu-west-2"}, "rejected spec.awsRegion eu-west-1 -> eu-west-2 (config is immutable)"},
 		{"IAM reference", "oidc-and-iam", []string{"kind: AWSIamConfig\n    name: dev", "kind: AWSIamConfig\n    name: other"}, "one rejected"},
+		{"label", "taints-and-labels", []string{"tier: control", "tier: plane"}, "applied spec.controlPlaneConfiguration.labels.tier control -> plane (not among the fields that EKS Anywhere documents for GitOps on a management cluster)"},
+		{"eksaVersion removed", "eksa-version-workload", []string{"  eksaVersion: v0.25.1\n", ""}, "rejected spec.eksaVersion v0.25.1 ->  (field cannot be removed after setting)"},
+		{"eksaVersion raised", "eksa-version-workload", []string{"v0.25.1", "v0.26.0"}, "applied spec.eksaVersion v0.25.1 -> v0.26.0 (not among the fields that EKS Anywhere documents for GitOps on a workload cluster)"},
+		{"eksaVersion raised by two", "eksa-version-workload", []string{"v0.25.1", "v0.27.0"}, "rejected spec.eksaVersion v0.25.1 -> v0.27.0 (EKS Anywhere is upgraded by one minor version at a time, and not back)"},
 		{"object removed", "management-and-workloads", []string{"kind: Cluster\nmetadata:\n  name: w01", "kind: ConfigMap\nmetadata:\n  name: w01"}, "cluster removed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

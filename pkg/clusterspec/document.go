@@ -16,6 +16,7 @@ const (
 	maxDepth          = 100
 	maxDocumentValues = 200_000
 	maxTotalValues    = 2_000_000
+	maxDocuments      = 20_000 // in one file
 )
 
 // document is one YAML document of a source.
@@ -140,7 +141,12 @@ func readDocuments(source Source, valuesLeft *int) ([]*document, Problems) {
 			}
 			continue
 		}
-		number++
+		if number++; number > maxDocuments {
+			return nil, Problems{{
+				Severity: SeverityError, Rule: "too-large", File: source.Name, Line: c.firstLine, Message: "too many documents",
+				Expected: fmt.Sprintf("at most %d in a file", maxDocuments),
+			}}
+		}
 		d := &document{file: source.Name, number: number, lead: lead.String(), body: c.text, firstLine: c.firstLine, inline: c.inline}
 		lead.Reset()
 		if problem := d.parse(valuesLeft); problem != nil {
@@ -150,7 +156,7 @@ func readDocuments(source Source, valuesLeft *int) ([]*document, Problems) {
 		if d.root == nil {
 			continue
 		}
-		problems = append(problems, d.duplicateKeys()...)
+		problems = append(problems, d.valueProblems()...)
 		documents = append(documents, d)
 	}
 	if rest := lead.String(); rest != "" && len(documents) > 0 {
@@ -310,15 +316,37 @@ func (d *document) syntaxProblem(err error) Problem {
 	return p
 }
 
-// duplicateKeys finds keys that a mapping has twice. EKS Anywhere's strict reader refuses them, its lenient one takes the last.
-func (d *document) duplicateKeys() Problems {
+// valueProblem refuses what YAML's readers do not all understand alike: tags, but for those that say what is plain to see, and
+// numbers without a form in JSON.
+func (d *document) valueProblem(node *yaml.Node) *Problem {
+	plain := map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.MappingNode: "!!map", yaml.SequenceNode: "!!seq"}[node.Kind]
+	switch {
+	case node.Style&yaml.TaggedStyle != 0 && node.ShortTag() != plain:
+		p := d.problem("wrong-type", node, "EKS Anywhere's readers do not all understand the tag alike")
+		p.Object, p.Found, p.Expected = objectName(d.root), quote(node.Tag), "no tag; quotes make a string"
+		return &p
+	case node.Kind == yaml.ScalarNode && node.Style == 0 && notFiniteForm.MatchString(node.Value):
+		p := d.problem("wrong-type", node, "Kubernetes has no such number")
+		p.Object, p.Found, p.Expected = objectName(d.root), node.Value, "a number, or a string in quotes"
+		return &p
+	}
+	return nil
+}
+
+// valueProblems finds, besides, keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient
+// one takes the last, and keys that YAML does not read as they are written: "on" is the boolean true.
+func (d *document) valueProblems() Problems {
 	var problems Problems
 	var walk func(node *yaml.Node, field string)
 	walk = func(node *yaml.Node, field string) {
+		if p := d.valueProblem(node); p != nil {
+			p.Field = field
+			problems = append(problems, *p)
+		}
 		switch node.Kind {
 		case yaml.MappingNode:
 			seen := make(map[string]*yaml.Node, len(node.Content)/2)
-			for i := 0; i+1 < len(node.Content); i += 2 {
+			for i := 0; i+1 < len(node.Content) && len(problems) < maxObjectProblems; i += 2 {
 				key := resolve(node.Content[i])
 				child := joinField(field, key.Value)
 				if first, twice := seen[key.Value]; twice {
@@ -329,6 +357,16 @@ func (d *document) duplicateKeys() Problems {
 					continue
 				}
 				seen[key.Value] = node.Content[i]
+				if p := d.valueProblem(node.Content[i]); p != nil {
+					p.Field = child
+					problems = append(problems, *p)
+				}
+				if _, read := scalar(key); !isMerge(node.Content[i]) && fmt.Sprint(read) != key.Value {
+					p := d.problem("wrong-type", node.Content[i], "the key is not read as it is written")
+					p.Object, p.Field = objectName(d.root), child
+					p.Found, p.Expected = describe(key), "a string, in quotes: "+strconv.Quote(key.Value)
+					problems = append(problems, p)
+				}
 				walk(node.Content[i+1], child)
 			}
 		case yaml.SequenceNode:
@@ -347,6 +385,10 @@ func objectName(root *yaml.Node) string {
 }
 
 func joinField(parent, name string) string {
+	const longest = 320 // a label's key with its prefix is no longer; what is, is no field's name, and would make paths without end
+	if len(name) > longest {
+		name = strings.ToValidUTF8(name[:longest], "") + "…"
+	}
 	if strings.ContainsAny(name, "./[]") || name == "" {
 		return parent + "[" + name + "]"
 	}

@@ -42,7 +42,7 @@ func (d *document) rewrite(changes []change) string {
 func holds(content string, want any) bool {
 	check := &document{body: content, firstLine: 1}
 	budget := maxTotalValues
-	if len(split(content)) != 1 || check.parse(&budget) != nil || check.root == nil || len(check.duplicateKeys()) > 0 || overridesMerge(check.root) {
+	if len(split(content)) != 1 || check.parse(&budget) != nil || check.root == nil || len(check.valueProblems()) > 0 || overridesMerge(check.root) {
 		return false
 	}
 	return reflect.DeepEqual(decode(check.root), want)

@@ -75,9 +75,14 @@ func (r *report) checkGitOps() {
 	if value := text(o.root(), keys(at.branch)...); value != "" {
 		r.checkBranch(at.branch, value)
 	}
-	if value := text(o.root(), keys(at.systemNamespace)...); value != "" && !isDNSLabel(value) {
+	switch value := text(o.root(), keys(at.systemNamespace)...); {
+	case value == "":
+	case !isDNSLabel(value):
 		p := r.wrong("invalid-value", at.systemNamespace, "the namespace of Flux is not a valid name")
 		p.Found, p.Expected = quote(value), dnsLabelExpected
+	case windowsNames.MatchString(value):
+		p := r.wrong("path", at.systemNamespace, "Flux's directory, which has the name of the namespace, cannot be checked out on Windows")
+		p.Found = quote(value)
 	}
 	if value := text(o.root(), keys(at.clusterConfigPath)...); value != "" {
 		if message := badPath(value); message != "" {

@@ -54,7 +54,7 @@ func (p *parser) read(sources []Source) {
 	for _, source := range sources {
 		documents, problems := readDocuments(source, &values)
 		for _, problem := range problems {
-			if problem.Rule != "duplicate-key" {
+			if problem.Rule != "duplicate-key" && problem.Rule != "wrong-type" {
 				p.uncertain = true
 			}
 		}
@@ -153,20 +153,32 @@ func (r *report) checkName() {
 	o := r.object
 	if o.Name != "" {
 		switch {
-		case o.Kind == "Cluster" && !clusterNameForm.MatchString(o.Name):
-			e := r.wrong("name", "metadata.name", "not a name that EKS Anywhere and Kubernetes accept for a cluster")
-			e.Found, e.Expected = quote(o.Name), `2 to 35 lower-case letters, digits and "-", a letter first and no "-" last`
+		case o.Kind == "Cluster":
+			r.checkClusterName("metadata.name", o.Name)
+			// The name of the management cluster becomes a part of the default clusterConfigPath.
+			if management := text(o.root(), "spec", "managementCluster", "name"); management != "" && management != o.Name {
+				r.checkClusterName("spec.managementCluster.name", management)
+			}
 		case !isDNSName(o.Name):
 			e := r.wrong("name", "metadata.name", "not a name that Kubernetes accepts")
 			e.Found, e.Expected = quote(o.Name), `lower-case letters, digits, "-" and "."`
-		case windowsNames.MatchString(o.Name) && o.Kind == "Cluster":
-			e := r.wrong("name", "metadata.name", "the cluster's directory cannot be checked out on Windows")
-			e.Found = quote(o.Name)
 		}
 	}
 	if !isDNSLabel(o.Namespace) {
 		e := r.wrong("name", "metadata.namespace", "not a name that Kubernetes accepts for a namespace")
 		e.Found, e.Expected = quote(o.Namespace), dnsLabelExpected
+	}
+}
+
+// checkClusterName refuses what EKS Anywhere, Kubernetes or a file system would not take for the name of a cluster.
+func (r *report) checkClusterName(path, name string) {
+	switch {
+	case !clusterNameForm.MatchString(name):
+		e := r.wrong("name", path, "not a name that EKS Anywhere and Kubernetes accept for a cluster")
+		e.Found, e.Expected = quote(name), `2 to 35 lower-case letters, digits and "-", a letter first and no "-" last`
+	case windowsNames.MatchString(name):
+		e := r.wrong("name", path, "the cluster's directory cannot be checked out on Windows")
+		e.Found = quote(name)
 	}
 }
 
@@ -268,14 +280,15 @@ func (p *parser) finish() (*Set, error) {
 			p.problems = append(p.problems, *w)
 		}
 	}
-	var failures Problems
+	var failures, warnings Problems
 	for _, problem := range p.problems.sorted() {
 		if problem.Severity == SeverityError {
 			failures = append(failures, problem)
 		} else {
-			p.set.Warnings = append(p.set.Warnings, problem)
+			warnings = append(warnings, problem)
 		}
 	}
+	failures, p.set.Warnings = failures.bounded(), warnings.bounded()
 	if len(failures) > 0 {
 		return p.set, failures
 	}
@@ -295,8 +308,11 @@ func (p *parser) noCluster() Problem {
 			found[other.Object] = true
 		}
 	}
-	if len(found) > 0 {
-		e.Found = strings.Join(slices.Sorted(maps.Keys(found)), ", ")
+	const most = 8
+	if names := slices.Sorted(maps.Keys(found)); len(names) > most {
+		e.Found = fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
+	} else {
+		e.Found = strings.Join(names, ", ")
 	}
 	return e
 }

@@ -100,6 +100,21 @@ func (p Problems) sorted() Problems {
 	return slices.Compact(p)
 }
 
+// maxProblems bounds what is told about one run.
+const maxProblems = 1000
+
+// bounded cuts a list that is too long for anybody to read, and says so in its last problem.
+func (p Problems) bounded() Problems {
+	if len(p) <= maxProblems {
+		return p
+	}
+	last := p[maxProblems]
+	return append(p[:maxProblems:maxProblems], Problem{
+		Severity: last.Severity, Rule: "too-many-problems", File: last.File, Line: last.Line, Column: last.Column,
+		Message: fmt.Sprintf("the first %d problems are shown; from here on there are %d more", maxProblems, len(p)-maxProblems),
+	})
+}
+
 // quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without control characters.
 func quote(value string) string {
 	const most = 60

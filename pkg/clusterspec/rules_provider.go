@@ -323,8 +323,10 @@ func (p *parser) checkInCluster(c *Cluster) {
 				e.Found, e.Expected = quote(ip), "an address of its own"
 			}
 		case "TinkerbellMachineConfig":
-			datacenter := p.objects[objectKey{"TinkerbellDatacenterConfig", text(cluster.object.root(), "spec", "datacenterRef", "name")}]
-			if len(datacenter) > 0 && text(datacenter[0].object.root(), "spec", "osImageURL") != "" && text(o.root(), "spec", "osImageURL") != "" {
+			inDatacenter := slices.ContainsFunc(c.Objects, func(other *Object) bool {
+				return other.Kind == "TinkerbellDatacenterConfig" && text(other.root(), "spec", "osImageURL") != ""
+			})
+			if inDatacenter && text(o.root(), "spec", "osImageURL") != "" {
 				r.wrong("tinkerbell", "spec.osImageURL", "osImageURL stands in the datacenter config too").Expected = "one of both"
 			}
 		}

@@ -2,6 +2,7 @@ package clusterspec
 
 import (
 	"fmt"
+	"slices"
 )
 
 // checkSet holds the clusters of a run against each other.
@@ -22,8 +23,20 @@ func (p *parser) checkSet() {
 		}
 		management = c
 	}
+	var first *Cluster
 	for _, c := range p.set.Clusters {
 		if c.Role() != RoleWorkload {
+			continue
+		}
+		if management == nil && first == nil {
+			first = c
+		}
+		if first != nil && c.ManagementCluster != first.ManagementCluster {
+			o := p.names[first.Name].object
+			e := p.names[c.Name].wrong("management-cluster", "spec.managementCluster.name",
+				fmt.Sprintf("the cluster has another management cluster than Cluster %s in %s:%d", first.Name, o.File, o.Line))
+			e.Found, e.Expected = quote(c.ManagementCluster), quote(first.ManagementCluster)+", or a run for each management cluster"
+			e.Suggestion = nearest(c.ManagementCluster, []string{first.ManagementCluster})
 			continue
 		}
 		if management != nil && c.ManagementCluster != management.Name {
@@ -65,14 +78,19 @@ func (p *parser) checkSameGitOps(management, c *Cluster) {
 		e.Found, e.Expected = quote(ours.Kind), theirs.Kind
 		return
 	}
-	config := p.objects[objectKey{ours.Kind, ours.Name}]
-	if len(config) == 0 {
+	var config *report
+	for _, candidate := range p.objects[objectKey{ours.Kind, ours.Name}] {
+		if slices.Contains(c.Objects, candidate.object) {
+			config = candidate
+		}
+	}
+	if config == nil {
 		return
 	}
 	at := fieldsOfGitOps(ours.Kind)
 	differ := func(path, theirs, ours string) {
 		if theirs != ours {
-			e := config[0].wrong("gitops-differs", path, fmt.Sprintf("the setting differs from that of Cluster %s, and EKS Anywhere wants both the same", reference.Name))
+			e := config.wrong("gitops-differs", path, fmt.Sprintf("the setting differs from that of Cluster %s, and EKS Anywhere wants both the same", reference.Name))
 			e.Found, e.Expected = quote(ours), quote(theirs)
 		}
 	}
@@ -88,7 +106,7 @@ func (p *parser) checkSameGitOps(management, c *Cluster) {
 		differ("spec.git.repositoryUrl", theirs.Git.RepositoryURL, ours.Git.RepositoryURL)
 		differ("spec.git.sshKeyAlgorithm", theirs.Git.SSHKeyAlgorithm, ours.Git.SSHKeyAlgorithm)
 	default:
-		e := config[0].wrong("gitops-differs", "spec", fmt.Sprintf("the Git provider is not that of Cluster %s", reference.Name))
+		e := config.wrong("gitops-differs", "spec", fmt.Sprintf("the Git provider is not that of Cluster %s", reference.Name))
 		e.Expected = "github or git on both"
 	}
 }

@@ -27,7 +27,9 @@ var (
 	trueWords  = []string{"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
 	falseWords = []string{"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}
 	nullWords  = []string{"", "~", "null", "Null", "NULL"}
-	floatForm  = regexp.MustCompile(`^[-+]?[0-9]*\.?[0-9]+([eE][-+][0-9]+)?$`)
+	floatForm  = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+	// Numbers of YAML that JSON, and so Kubernetes, does not have.
+	notFiniteForm = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
 )
 
 // kindOf gives the type of a node that is not an alias.
@@ -84,8 +86,7 @@ func resolve(node *yaml.Node) *yaml.Node {
 
 // entry is one key and value of a mapping.
 type entry struct {
-	key, value *yaml.Node // value with aliases followed
-	merged     bool       // it came in through a merge key
+	key, value *yaml.Node // with aliases followed
 }
 
 // entries gives the entries of a mapping in order, with merge keys ("<<") spread out: what the mapping itself says wins.
@@ -95,6 +96,7 @@ func entries(mapping *yaml.Node) []entry {
 	}
 	out := make([]entry, 0, len(mapping.Content)/2)
 	var merges []*yaml.Node
+	var have map[string]bool
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		key, value := mapping.Content[i], mapping.Content[i+1]
 		if isMerge(key) {
@@ -103,6 +105,12 @@ func entries(mapping *yaml.Node) []entry {
 		}
 		out = append(out, entry{key: resolve(key), value: resolve(value)})
 	}
+	if len(merges) > 0 {
+		have = make(map[string]bool, len(out))
+		for _, e := range out {
+			have[e.key.Value] = true
+		}
+	}
 	for _, merge := range merges {
 		from := []*yaml.Node{merge}
 		if merge.Kind == yaml.SequenceNode {
@@ -110,8 +118,8 @@ func entries(mapping *yaml.Node) []entry {
 		}
 		for _, m := range from {
 			for _, e := range entries(resolve(m)) {
-				if !slices.ContainsFunc(out, func(have entry) bool { return have.key.Value == e.key.Value }) {
-					e.merged = true
+				if !have[e.key.Value] {
+					have[e.key.Value] = true
 					out = append(out, e)
 				}
 			}
@@ -128,14 +136,7 @@ func isMerge(key *yaml.Node) bool {
 func lookup(mapping *yaml.Node, path ...string) (key, value *yaml.Node) {
 	value = resolve(mapping)
 	for _, name := range path {
-		found := false
-		for _, e := range entries(value) {
-			if e.key.Value == name {
-				key, value, found = e.key, e.value, true
-				break
-			}
-		}
-		if !found {
+		if key, value = lookupKey(value, name); key == nil {
 			return nil, nil
 		}
 	}
@@ -143,6 +144,29 @@ func lookup(mapping *yaml.Node, path ...string) (key, value *yaml.Node) {
 		return key, nil
 	}
 	return key, value
+}
+
+// lookupKey finds one key of a mapping, as entries would, without listing the others where there are no merge keys.
+func lookupKey(mapping *yaml.Node, name string) (key, value *yaml.Node) {
+	if mapping == nil || mapping.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	merges := false
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if k := resolve(mapping.Content[i]); isMerge(mapping.Content[i]) {
+			merges = true
+		} else if k.Value == name {
+			return k, resolve(mapping.Content[i+1])
+		}
+	}
+	if merges {
+		for _, e := range entries(mapping) {
+			if e.key.Value == name {
+				return e.key, e.value
+			}
+		}
+	}
+	return nil, nil
 }
 
 // text gives the string at a path; "" where there is none or it is no string.

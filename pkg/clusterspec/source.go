@@ -154,16 +154,27 @@ func normalize(source Source) (string, *Problem) {
 		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 	}
 	for offset, line := 0, 1; offset < len(data); {
-		r, size := utf8.DecodeRune(data[offset:])
-		if r == utf8.RuneError && size == 1 {
-			column := utf8.RuneCount(data[bytes.LastIndexByte(data[:offset], '\n')+1:offset]) + 1
-			return "", &Problem{
-				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Line: line, Column: column,
-				Message: "not text in UTF-8", Found: fmt.Sprintf("byte 0x%02X", data[offset]),
+		if c := data[offset]; c >= ' ' && c < 0x7F || c == '\t' || c == '\n' {
+			if c == '\n' {
+				line++
 			}
+			offset++
+			continue
 		}
-		if r == '\n' {
-			line++
+		r, size := utf8.DecodeRune(data[offset:])
+		message, found := "", ""
+		switch {
+		case r == utf8.RuneError && size == 1:
+			message, found = "not text in UTF-8", fmt.Sprintf("byte 0x%02X", data[offset])
+		case r < ' ' || r == 0x7F:
+			// The YAML parser takes a NUL for the end of the input, and so would drop what follows.
+			message, found = "a control character, which YAML does not allow", fmt.Sprintf("%U", r)
+		}
+		if message != "" {
+			return "", &Problem{
+				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Message: message, Found: found,
+				Line: line, Column: utf8.RuneCount(data[bytes.LastIndexByte(data[:offset], '\n')+1:offset]) + 1,
+			}
 		}
 		offset += size
 	}

@@ -2,15 +2,15 @@ package fluxinstall
 
 import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-// condition is one entry of status.conditions.
-type condition struct {
+// Condition is one entry of an object's status.conditions.
+type Condition struct {
 	Type, Status, Reason, Message string
 	ObservedGeneration            int64 // 0 when the condition does not say
 }
 
-func conditions(u *unstructured.Unstructured) []condition {
+func conditions(u *unstructured.Unstructured) []Condition {
 	entries, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	list := make([]condition, 0, len(entries))
+	list := make([]Condition, 0, len(entries))
 	for _, entry := range entries {
 		fields, ok := entry.(map[string]any)
 		if !ok {
@@ -18,18 +18,24 @@ func conditions(u *unstructured.Unstructured) []condition {
 		}
 		text := func(name string) string { s, _ := fields[name].(string); return s }
 		generation, _ := fields["observedGeneration"].(int64)
-		list = append(list, condition{text("type"), text("status"), text("reason"), text("message"), generation})
+		list = append(list, Condition{text("type"), text("status"), text("reason"), text("message"), generation})
 	}
 	return list
 }
 
-func conditionOf(u *unstructured.Unstructured, kind string) (condition, bool) {
+// conditionOf returns the condition of a type; the zero Condition when there is none.
+func conditionOf(u *unstructured.Unstructured, kind string) Condition {
 	for _, c := range conditions(u) {
 		if c.Type == kind {
-			return c, true
+			return c
 		}
 	}
-	return condition{}, false
+	return Condition{}
+}
+
+// current says whether a condition speaks of the object as it is now.
+func (c Condition) current(u *unstructured.Unstructured) bool {
+	return c.ObservedGeneration == 0 || c.ObservedGeneration == u.GetGeneration()
 }
 
 // observed says whether the status speaks of the object as it is now: an older one may still say Ready.
@@ -40,6 +46,5 @@ func observed(u *unstructured.Unstructured) bool {
 
 // readyNow says whether Ready is True for the current generation.
 func readyNow(u *unstructured.Unstructured) bool {
-	ready, ok := conditionOf(u, "Ready")
-	return ok && ready.Status == "True" && observed(u)
+	return conditionOf(u, "Ready").Status == "True" && observed(u)
 }

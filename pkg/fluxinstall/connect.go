@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,11 +26,11 @@ const requestTimeout = 30 * time.Second
 
 // KubeconfigOptions say how the management cluster is reached.
 type KubeconfigOptions struct {
-	// Paths are kubeconfig files, merged as kubectl merges them: the first to set a value wins.
+	// Paths are kubeconfig files, merged as kubectl merges them: the first to set a value wins, files that do not exist are left out.
 	Paths []string
 	// Context is the context to use; the current one when empty.
 	Context string
-	// Origin says in a few words where Paths came from, for messages.
+	// Origin says in a few words where Paths came from, for messages; the paths themselves when empty.
 	Origin string
 	// UserAgent is how the program introduces itself.
 	UserAgent string
@@ -35,35 +38,59 @@ type KubeconfigOptions struct {
 
 // Cluster is the management cluster. Its methods may be used by several goroutines at once.
 type Cluster struct {
-	client client.WithWatch
-	server string
-	origin string
+	client   client.WithWatch
+	server   string
+	origin   string
+	backoff  backoff
+	answered *atomic.Bool // whether the API server has ever answered
 }
 
 // Connect reads the kubeconfig and prepares the client; it does not talk to the cluster yet. A kubeconfig that cannot be used is a
 // *KubeconfigError.
 func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, context.Cause(ctx)
 	}
-	config, err := loadKubeconfig(options)
+	if options.Origin == "" {
+		options.Origin = strings.Join(options.Paths, ", ")
+	}
+	c, err := connect(options)
 	if err != nil {
 		return nil, &KubeconfigError{Origin: options.Origin, Err: err}
 	}
+	return c, nil
+}
+
+func connect(options KubeconfigOptions) (*Cluster, error) {
+	config, err := loadKubeconfig(options)
+	if err != nil {
+		return nil, err
+	}
 	config.UserAgent = options.UserAgent
+	c, err := newCluster(config, requestTimeout)
+	if err != nil {
+		return nil, err
+	}
+	c.origin = options.Origin
+	return c, nil
+}
+
+func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
 	// The server protects itself (priority and fairness); throttling here would only make the program slow.
 	config.QPS = -1
+	// The transport bounds each request, and leaves watches alone.
 	config.Timeout = 0
 	// The server's warnings would be printed to standard error by the library.
 	config.WarningHandler = rest.NoWarnings{}
-	httpClient, err := rest.HTTPClientFor(config)
+	transport, err := rest.TransportFor(config)
 	if err != nil {
-		return nil, &KubeconfigError{Origin: options.Origin, Err: err}
+		return nil, err
 	}
-	httpClient.Transport = &boundedTransport{next: httpClient.Transport, timeout: requestTimeout}
+	bounded := &boundedTransport{next: transport, timeout: timeout}
+	httpClient := &http.Client{Transport: bounded}
 	dynamic, err := apiutil.NewDynamicRESTMapper(config, httpClient)
 	if err != nil {
-		return nil, &KubeconfigError{Origin: options.Origin, Err: err}
+		return nil, err
 	}
 	c, err := client.NewWithWatch(config, client.Options{
 		HTTPClient: httpClient,
@@ -71,67 +98,57 @@ func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 		Mapper:     meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{knownKinds(), dynamic}},
 	})
 	if err != nil {
-		return nil, &KubeconfigError{Origin: options.Origin, Err: err}
+		return nil, err
 	}
-	return &Cluster{client: c, server: config.Host, origin: options.Origin}, nil
+	return &Cluster{client: c, server: config.Host, backoff: defaultBackoff(), answered: &bounded.answered}, nil
 }
 
+// loadKubeconfig merges the files and resolves the context. Its errors name files and contexts, never what a user entry holds.
 func loadKubeconfig(options KubeconfigOptions) (*rest.Config, error) {
-	found := false
+	if len(options.Paths) == 0 {
+		return nil, errors.New("no file is named")
+	}
+	content := false
+	var missing []string
 	for _, path := range options.Paths {
 		info, err := os.Stat(path)
 		switch {
-		case err == nil && info.Size() == 0:
-			return nil, fmt.Errorf("%s is empty", path)
-		case err == nil:
-			found = true
-		case !errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist):
+			missing = append(missing, path+" does not exist")
+		case err != nil:
 			return nil, err
+		case info.IsDir():
+			return nil, fmt.Errorf("%s is a directory", path)
+		case info.Size() == 0:
+			missing = append(missing, path+" is empty")
+		default:
+			content = true
 		}
 	}
-	if !found {
-		return nil, fmt.Errorf("%s does not exist", strings.Join(options.Paths, ", "))
+	if !content {
+		return nil, errors.New(strings.Join(missing, ", "))
 	}
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: options.Paths}
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: options.Context}).ClientConfig()
-}
-
-// The groups that hold what the package works with.
-const (
-	eksaGroup      = "anywhere.eks.amazonaws.com"
-	sourceGroup    = "source.toolkit.fluxcd.io"
-	kustomizeGroup = "kustomize.toolkit.fluxcd.io"
-)
-
-// knownKinds maps the kinds of Flux's installation and of EKS Anywhere without asking the server: discovery would cost more round
-// trips than all else of a run that finds nothing to do. Kinds beyond these (somebody's own patches) are discovered.
-func knownKinds() meta.RESTMapper {
-	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, k := range []struct {
-		group, version, kind string
-		scope                meta.RESTScope
-	}{
-		{"", "v1", "Namespace", meta.RESTScopeRoot},
-		{"", "v1", "Secret", meta.RESTScopeNamespace},
-		{"", "v1", "Service", meta.RESTScopeNamespace},
-		{"", "v1", "ServiceAccount", meta.RESTScopeNamespace},
-		{"", "v1", "ResourceQuota", meta.RESTScopeNamespace},
-		{"", "v1", "Pod", meta.RESTScopeNamespace},
-		{"apps", "v1", "Deployment", meta.RESTScopeNamespace},
-		{"apiextensions.k8s.io", "v1", "CustomResourceDefinition", meta.RESTScopeRoot},
-		{"rbac.authorization.k8s.io", "v1", "ClusterRole", meta.RESTScopeRoot},
-		{"rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", meta.RESTScopeRoot},
-		{sourceGroup, "v1", "GitRepository", meta.RESTScopeNamespace},
-		{kustomizeGroup, "v1", "Kustomization", meta.RESTScopeNamespace},
-		{eksaGroup, "v1alpha1", "Cluster", meta.RESTScopeNamespace},
-		{eksaGroup, "v1alpha1", "FluxConfig", meta.RESTScopeNamespace},
-		{eksaGroup, "v1alpha1", "GitOpsConfig", meta.RESTScopeNamespace},
-		{"fluxcd.controlplane.io", "v1", "FluxInstance", meta.RESTScopeNamespace},
-	} {
-		mapper.Add(schema.GroupVersionKind{Group: k.group, Version: k.version, Kind: k.kind}, k.scope)
+	merged, err := rules.Load()
+	if err != nil {
+		return nil, err
 	}
-	// The plural of NetworkPolicy is irregular.
-	policies := schema.GroupVersion{Group: "networking.k8s.io", Version: "v1"}
-	mapper.AddSpecific(policies.WithKind("NetworkPolicy"), policies.WithResource("networkpolicies"), policies.WithResource("networkpolicy"), meta.RESTScopeNamespace)
-	return mapper
+	name := options.Context
+	if name == "" {
+		name = merged.CurrentContext
+	}
+	contexts := strings.Join(slices.Sorted(maps.Keys(merged.Contexts)), ", ")
+	switch chosen, there := merged.Contexts[name]; {
+	case len(merged.Contexts) == 0:
+		return nil, errors.New("it holds no contexts; is it a kubeconfig?")
+	case name == "":
+		return nil, fmt.Errorf("it has no current context; its contexts are: %s", contexts)
+	case !there:
+		return nil, fmt.Errorf("it has no context %q; its contexts are: %s", name, contexts)
+	case merged.Clusters[chosen.Cluster] == nil:
+		return nil, fmt.Errorf("its context %q names cluster %q, which it does not have", name, chosen.Cluster)
+	case chosen.AuthInfo != "" && merged.AuthInfos[chosen.AuthInfo] == nil:
+		return nil, fmt.Errorf("its context %q names user %q, which it does not have", name, chosen.AuthInfo)
+	}
+	return clientcmd.NewNonInteractiveClientConfig(*merged, name, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
 }

@@ -2,6 +2,7 @@ package fluxinstall
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
@@ -31,7 +33,7 @@ func (e *KubeconfigError) Hint() string {
 	return "name the management cluster's kubeconfig with --kubeconfig FILE or KUBECONFIG, and a context in it with --context"
 }
 
-// UnreachableError says that the API server does not answer.
+// UnreachableError says that the API server does not answer, or that it is not the one the kubeconfig speaks of.
 type UnreachableError struct {
 	Server, Origin string
 	Err            error
@@ -45,19 +47,29 @@ func (e *UnreachableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Hint says how to look for oneself.
+// Hint says what to look at.
 func (e *UnreachableError) Hint() string {
-	return "check that the cluster is up and this machine can reach it: kubectl get --raw /readyz, with the same kubeconfig"
+	switch dns := new(net.DNSError); {
+	case errors.As(e.Err, new(*tls.CertificateVerificationError)):
+		return "the certificate is not the one the kubeconfig trusts: the cluster was made anew, or something in between answers; fetch a fresh kubeconfig"
+	case errors.As(e.Err, &dns):
+		return "the name " + dns.Name + " cannot be resolved from this machine: look at the kubeconfig's server address and at DNS"
+	default:
+		return "check that the cluster is up and this machine can reach it: kubectl get --raw /readyz, with the same kubeconfig"
+	}
 }
 
 // ForbiddenError says that the kubeconfig's user was refused: not known at all, or without a right.
 type ForbiddenError struct {
 	Server, Origin string
-	// Verb, Resource and Group are the missing right, when the server named it.
-	Verb, Resource, Group string
+	// Verb, Resource and Group are the missing right, when the server named it. Namespace is where it is missing; empty for the
+	// whole cluster.
+	Verb, Resource, Group, Namespace string
 	// Unknown says that the server does not know the user (HTTP 401).
 	Unknown bool
-	Err     error
+	// Escalation says that the user has the right to write a role, but not to give away all that the role contains.
+	Escalation bool
+	Err        error
 }
 
 // Error says who refused what.
@@ -71,33 +83,85 @@ func (e *ForbiddenError) Error() string {
 // Unwrap returns the cause.
 func (e *ForbiddenError) Unwrap() error { return e.Err }
 
-// Hint names the missing right as a rule of a ClusterRole.
+// Hint names the missing right as a rule of a role.
 func (e *ForbiddenError) Hint() string {
-	if e.Unknown || e.Verb == "" {
+	switch {
+	case e.Escalation:
+		return "Flux is given cluster-admin, which only a user who has it can give: use a kubeconfig whose user is bound to ClusterRole cluster-admin"
+	case e.Unknown || e.Verb == "":
 		return "use a kubeconfig whose user administers the cluster"
+	case e.Namespace != "":
+		return fmt.Sprintf("the user needs a Role in namespace %s with the rule: apiGroups [%q], resources [%q], verbs [%q]", e.Namespace, e.Group, e.Resource, e.Verb)
+	default:
+		return fmt.Sprintf("the user needs a ClusterRole with the rule: apiGroups [%q], resources [%q], verbs [%q]", e.Group, e.Resource, e.Verb)
 	}
-	return fmt.Sprintf("the user needs a ClusterRole with the rule: apiGroups [%q], resources [%q], verbs [%q]", e.Group, e.Resource, e.Verb)
 }
 
-// forbidden reads the missing right out of the API server's sentence.
-var forbidden = regexp.MustCompile(`cannot (\w+) resource "([^"]*)" in API group "([^"]*)"`)
+// RefusedError says that the API server does not take an object: it is invalid, or a webhook or policy of the cluster is against it.
+// Sending it again does not help.
+type RefusedError struct {
+	Server string
+	Err    error
+}
+
+// Error gives the server's own words, which name the object.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the API server %s does not take the object: %v", e.Server, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Hint says what the refusal means, when that is known.
+func (e *RefusedError) Hint() string { return meaningOf(e.Err.Error()) }
+
+// ConflictError says that an object kept changing under every try to write it.
+type ConflictError struct{ Err error }
+
+// Error gives the server's own words, which name the object.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("somebody else writes the same object: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ConflictError) Unwrap() error { return e.Err }
+
+// Hint says that nothing is lost.
+func (e *ConflictError) Hint() string {
+	return "run the same command again; if this stays, look for another tool or run that manages the object (kubectl get ... --show-managed-fields -o yaml)"
+}
+
+// The API server's sentences about rights (its RBAC authorizer and its guard against privilege escalation).
+var (
+	forbidden  = regexp.MustCompile(`cannot (\S+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`)
+	escalation = regexp.MustCompile(`is attempting to grant RBAC permissions not currently held`)
+)
+
+// policy finds refusals that come as "forbidden" and yet are not about the user's rights.
+var policy = regexp.MustCompile(`admission webhook "|ValidatingAdmissionPolicy '|exceeded quota|violates PodSecurity|violates "`)
 
 // classify turns an error of the client library into one of the package's types. A context that ended keeps its own error, so that a
-// time limit is told from a server that does not answer.
+// time limit is told from a server that does not answer. What is classified already stays as it is.
 func (c *Cluster) classify(ctx context.Context, err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || isTyped(err):
+		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case apierrors.IsUnauthorized(err):
 		return &ForbiddenError{Server: c.server, Origin: c.origin, Unknown: true, Err: err}
-	case apierrors.IsForbidden(err):
-		refused := &ForbiddenError{Server: c.server, Origin: c.origin, Err: err}
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return terminating("of the object", err)
+	case apierrors.IsForbidden(err) && !policy.MatchString(err.Error()):
+		refused := &ForbiddenError{Server: c.server, Origin: c.origin, Escalation: escalation.MatchString(err.Error()), Err: err}
 		if right := forbidden.FindStringSubmatch(err.Error()); right != nil {
-			refused.Verb, refused.Resource, refused.Group = right[1], right[2], right[3]
+			refused.Verb, refused.Resource, refused.Group, refused.Namespace = right[1], right[2], right[3], right[4]
 		}
 		return refused
+	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err):
+		return &RefusedError{Server: c.server, Err: err}
+	case apierrors.IsConflict(err):
+		return &ConflictError{Err: err}
 	case isNetwork(err):
 		return &UnreachableError{Server: c.server, Origin: c.origin, Err: innermost(err)}
 	default:
@@ -105,14 +169,10 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 	}
 }
 
-// isNetwork says whether a request did not get an answer at all.
-func isNetwork(err error) bool {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		return false
-	}
-	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) || errors.Is(err, context.DeadlineExceeded) ||
-		strings.Contains(err.Error(), "connection refused")
+// isTyped says whether err is one of the package's types.
+func isTyped(err error) bool {
+	return errors.As(err, new(*UnreachableError)) || errors.As(err, new(*ForbiddenError)) || errors.As(err, new(*RefusedError)) ||
+		errors.As(err, new(*ConflictError)) || errors.As(err, new(*NotReadyError))
 }
 
 // innermost leaves out the URL that the HTTP library puts around a network error; the server is named already.
@@ -124,12 +184,6 @@ func innermost(err error) error {
 	return err
 }
 
-// transient says whether the same request may succeed a moment later.
-func transient(err error) bool {
-	return errors.As(err, new(*UnreachableError)) || isNetwork(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err)
-}
-
 // NotReadyError says that something did not become ready, and why, in words for a person.
 type NotReadyError struct {
 	Object  string // kind namespace/name
@@ -137,7 +191,7 @@ type NotReadyError struct {
 	Message string // the object's own words
 	Cause   string // what that means, when it is known
 	Next    string // the command that shows more or helps
-	Err     error  // why the wait ended
+	Err     error  // why the wait ended; nil when waiting longer would not have helped
 }
 
 // Error puts the object and its own words first, the cause after.
@@ -146,13 +200,30 @@ func (e *NotReadyError) Error() string {
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"
 	}
-	if e.Message != "" {
-		text += ": " + e.Message
+	if message := strings.TrimSpace(e.Message); message != "" {
+		text += ": " + message
 	}
 	if e.Cause != "" {
 		text += "; " + e.Cause
 	}
 	return text
+}
+
+// errTerminating is why a wait for a namespace to go has ended.
+var errTerminating = errors.New("it was not gone in time")
+
+// terminating says that a namespace is in the way because it is being deleted.
+func terminating(name string, err error) *NotReadyError {
+	return &NotReadyError{
+		Object: "Namespace " + name, Reason: "Terminating", Message: "it is being deleted",
+		Cause: "what is in it has to go first; an object with a finalizer whose controller is gone holds it up", Next: "kubectl get namespaces -o wide", Err: err,
+	}
+}
+
+// isForbidden says whether the user, known to the server, lacks a right.
+func isForbidden(err error) bool {
+	refused := new(ForbiddenError)
+	return errors.As(err, &refused) && !refused.Unknown
 }
 
 // Unwrap returns why the wait ended.

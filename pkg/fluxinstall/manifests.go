@@ -3,6 +3,7 @@ package fluxinstall
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -36,88 +37,164 @@ const (
 	downloadTimeout     = time.Minute
 )
 
-// SourceSecretName is the Secret that Flux reads Git with: the default of `flux bootstrap --secret-name`, whatever the namespace.
-const SourceSecretName = "flux-system"
-
 // ComponentsOptions choose what of Flux is installed. The zero value is what `flux bootstrap` installs.
 type ComponentsOptions struct {
+	// Version is a Flux release (v2.9.4); the pinned [Version] when empty. Any other is downloaded.
+	Version string
 	// Namespace is where the controllers run; flux-system when empty.
 	Namespace string
-	// Components are the controllers; Flux's four default ones when empty.
+	// Components are the controllers, source-controller and kustomize-controller among them; Flux's four default ones when empty.
 	Components []string
 	// Registry holds the images; ghcr.io/fluxcd when empty.
 	Registry string
 	// ImagePullSecret is the name of a Secret in Namespace that the images are pulled with.
 	ImagePullSecret string
+	// ClusterDomain is the cluster's own DNS domain; cluster.local when empty.
+	ClusterDomain string
+	// TolerationKeys are taints that the controllers' pods tolerate.
+	TolerationKeys []string
 }
 
-// Components returns gotk-components.yaml: the Namespace, CRDs, roles and controllers of the pinned Flux version, as `flux bootstrap`
-// of that version writes it. The same options give the same bytes.
+// Components returns gotk-components.yaml: the Namespace, CRDs, roles and controllers of a Flux version, as `flux bootstrap` of that
+// version writes it. The same options give the same bytes. A *ReleaseError says that the release had to be downloaded and could not.
 func Components(ctx context.Context, options ComponentsOptions) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	generate, err := options.generate()
+	if err != nil {
 		return nil, err
 	}
+	have := complete() && generate.Version == Version
+	if have && reflect.DeepEqual(generate, defaultGenerate()) {
+		return embedded.ReadFile("manifests/" + release.Default)
+	}
+	if have && !slices.ContainsFunc(generate.Components, notEmbedded) {
+		return render(generate)
+	}
+	return download(ctx, generate)
+}
+
+// defaultGenerate are the generator's options for the zero ComponentsOptions.
+func defaultGenerate() install.Options {
 	generate := install.MakeDefaultOptions()
 	generate.Version = Version
 	generate.Timeout = downloadTimeout
-	if options.Namespace != "" {
-		generate.Namespace = options.Namespace
+	return generate
+}
+
+// generate puts the options into the generator's terms.
+func (o *ComponentsOptions) generate() (install.Options, error) {
+	generate := defaultGenerate()
+	generate.Version = cmp.Or(o.Version, generate.Version)
+	generate.Namespace = cmp.Or(o.Namespace, generate.Namespace)
+	generate.Registry = cmp.Or(strings.TrimSuffix(o.Registry, "/"), generate.Registry)
+	generate.ClusterDomain = cmp.Or(o.ClusterDomain, generate.ClusterDomain)
+	generate.ImagePullSecret = o.ImagePullSecret
+	generate.TolerationKeys = slices.Clone(o.TolerationKeys)
+	if len(o.Components) > 0 {
+		generate.Components = slices.Clone(o.Components)
 	}
-	if len(options.Components) > 0 {
-		generate.Components = slices.Clone(options.Components)
-	}
-	if options.Registry != "" {
-		generate.Registry = options.Registry
-	}
-	generate.ImagePullSecret = options.ImagePullSecret
-	if reflect.DeepEqual(options.normalised(), ComponentsOptions{}) {
-		if content, err := embedded.ReadFile("manifests/" + release.Default); err == nil && complete() {
-			return content, nil
+	known := slices.Concat(generate.ComponentsExtra, install.MakeDefaultOptions().Components)
+	for _, component := range generate.Components {
+		if !slices.Contains(known, component) {
+			slices.Sort(known)
+			return generate, fmt.Errorf("flux has no component %q; it has: %s", component, strings.Join(known, ", "))
 		}
 	}
+	for _, required := range []string{sourceController, kustomizeController} {
+		if !slices.Contains(generate.Components, required) {
+			return generate, fmt.Errorf("the components of flux must include %s", required)
+		}
+	}
+	if !strings.HasPrefix(generate.Version, "v") {
+		return generate, fmt.Errorf("%q is no Flux release; they are named like %s", generate.Version, Version)
+	}
+	return generate, nil
+}
+
+// notEmbedded says whether the program carries no manifests of a component: of Flux's extra ones, which few use.
+func notEmbedded(component string) bool {
+	_, err := fs.Stat(embedded, "manifests/"+component+".yaml")
+	return err != nil
+}
+
+// render runs Flux's own generator over the embedded files.
+func render(generate install.Options) ([]byte, error) {
 	dir, err := unpack()
 	if err != nil {
 		return nil, fmt.Errorf("unpacking Flux's manifests: %w", err)
 	}
-	if dir != "" {
-		defer os.RemoveAll(dir)
-	}
+	defer os.RemoveAll(dir)
 	manifest, err := install.Generate(generate, dir)
-	if err != nil && dir == "" {
-		return nil, fmt.Errorf("this program was built without Flux's manifests, and downloading release %s did not work: %w", Version, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("generating Flux %s: %w", Version, err)
+		return nil, fmt.Errorf("generating Flux %s: %w", generate.Version, err)
 	}
 	return []byte(manifest.Content), nil
 }
 
-// normalised takes out what says no more than the default.
-func (o ComponentsOptions) normalised() ComponentsOptions {
-	defaults := install.MakeDefaultOptions()
-	if o.Namespace == defaults.Namespace {
-		o.Namespace = ""
+// download renders a release from its published manifests. The generator knows no context: one that ends leaves it behind until its own
+// time limit.
+func download(ctx context.Context, generate install.Options) ([]byte, error) {
+	if deadline, limited := ctx.Deadline(); limited {
+		generate.Timeout = min(generate.Timeout, time.Until(deadline))
 	}
-	if slices.Equal(o.Components, defaults.Components) || len(o.Components) == 0 {
-		o.Components = nil
+	type result struct {
+		content []byte
+		err     error
 	}
-	if o.Registry == defaults.Registry {
-		o.Registry = ""
+	done := make(chan result, 1)
+	go func() {
+		manifest, err := install.Generate(generate, "")
+		if err != nil {
+			done <- result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version, Err: err}}
+			return
+		}
+		done <- result{content: []byte(manifest.Content)}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case r := <-done:
+		return r.content, r.err
 	}
-	return o
+}
+
+// ReleaseError says that the manifests of a Flux release are not in the program and could not be downloaded.
+type ReleaseError struct {
+	Version string
+	Pinned  bool // it is the version that the program is made for, and a complete build would carry it
+	Err     error
+}
+
+// Error says why a download was needed.
+func (e *ReleaseError) Error() string {
+	if e.Pinned {
+		return fmt.Sprintf("this program was built without Flux's manifests, and downloading release %s did not work: %v", e.Version, e.Err)
+	}
+	return fmt.Sprintf("downloading Flux %s did not work: %v", e.Version, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ReleaseError) Unwrap() error { return e.Err }
+
+// Hint names the way without a download.
+func (e *ReleaseError) Hint() string {
+	if e.Pinned {
+		return "use a released program, or build one with the manifests inside: make build"
+	}
+	return "without access to the download, install the version that the program carries: " + Version
 }
 
 // complete says whether the program was built with the manifests of its Flux version.
 func complete() bool {
-	version, err := embedded.ReadFile("manifests/" + release.Marker)
-	return err == nil && string(version) == Version
+	marker, err := embedded.ReadFile("manifests/" + release.Marker)
+	version, _, _ := strings.Cut(string(marker), "\n")
+	return err == nil && version == Version
 }
 
-// unpack writes the embedded files into a new directory, which the caller removes. It returns "" when the program has none.
+// unpack writes the embedded files into a new directory, which the caller removes.
 func unpack() (string, error) {
-	if !complete() {
-		return "", nil
-	}
 	files, err := fs.Sub(embedded, "manifests")
 	if err != nil {
 		return "", err
@@ -135,21 +212,27 @@ func unpack() (string, error) {
 
 // SyncOptions say what Flux follows and applies.
 type SyncOptions struct {
-	Namespace string // also the name of the objects; flux-system when empty
-	URL       string // as Flux reaches the repository
-	Branch    string
-	Path      string // of the Kustomization, as ./clusters/mgmt
+	Namespace  string        // flux-system when empty
+	Name       string        // of the GitRepository and the Kustomization; the namespace's when empty
+	URL        string        // as Flux reaches the repository
+	Branch     string        // main when empty
+	SecretName string        // of the source Secret; [SourceSecretName] when empty
+	Path       string        // of the Kustomization, as ./clusters/mgmt
+	Interval   time.Duration // at which Flux looks at the repository; a minute when zero
 }
 
 // Sync returns gotk-sync.yaml: the GitRepository and the Kustomization, as `flux bootstrap` writes them.
 func Sync(options SyncOptions) ([]byte, error) {
-	generate := sync.MakeDefaultOptions()
-	generate.Interval = defaultSyncInterval
-	if options.Namespace != "" {
-		generate.Namespace, generate.Name = options.Namespace, options.Namespace
+	if options.URL == "" {
+		return nil, errors.New("generating the sync manifests: the repository's URL is missing")
 	}
-	generate.Secret = SourceSecretName
-	generate.URL, generate.Branch, generate.TargetPath = options.URL, options.Branch, options.Path
+	generate := sync.MakeDefaultOptions()
+	generate.Interval = cmp.Or(options.Interval, defaultSyncInterval)
+	generate.Namespace = cmp.Or(options.Namespace, generate.Namespace)
+	generate.Name = cmp.Or(options.Name, generate.Namespace)
+	generate.Secret = cmp.Or(options.SecretName, SourceSecretName)
+	generate.Branch = cmp.Or(options.Branch, generate.Branch)
+	generate.URL, generate.TargetPath = options.URL, options.Path
 	manifest, err := sync.Generate(generate)
 	if err != nil {
 		return nil, fmt.Errorf("generating the sync manifests: %w", err)
@@ -185,7 +268,7 @@ func ComponentVersion(components []byte) (version string, images map[string]stri
 			return nil
 		}
 		for _, container := range object.Spec.Template.Spec.Containers {
-			if container.Name == "manager" {
+			if container.Name == managerContainer {
 				images[object.Metadata.Name] = container.Image
 			}
 		}
@@ -199,12 +282,6 @@ func ComponentVersion(components []byte) (version string, images map[string]stri
 	}
 	return version, images, nil
 }
-
-// The labels that Flux's own installer sets.
-const (
-	versionLabel = "app.kubernetes.io/version"
-	partOfLabel  = "app.kubernetes.io/part-of"
-)
 
 // BuildSystem builds the files of Flux's folder (by base name: kustomization.yaml and what it lists) as Flux itself will, patches
 // included, and returns the installation and the sync objects apart.
@@ -228,7 +305,7 @@ func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
 			return nil, nil, err
 		}
 		switch resource.GetGvk().Group {
-		case "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io":
+		case sourceGroup, kustomizeGroup:
 			objects = append(objects, content)
 		default:
 			installation = append(installation, content)

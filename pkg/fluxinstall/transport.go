@@ -4,14 +4,16 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
 // boundedTransport gives every request but a watch a time limit of its own, the reading of the body included, so that a server that
-// accepts connections and says nothing is noticed long before the run's time is over.
+// accepts connections and says nothing is noticed long before the run's time is over. It also notes when the server has answered.
 type boundedTransport struct {
-	next    http.RoundTripper
-	timeout time.Duration
+	next     http.RoundTripper
+	timeout  time.Duration
+	answered atomic.Bool
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -25,6 +27,7 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		cancel()
 		return nil, err
 	}
+	t.answered.Store(true)
 	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel}
 	return response, nil
 }

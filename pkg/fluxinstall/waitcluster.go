@@ -1,8 +1,8 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -10,60 +10,64 @@ import (
 )
 
 // WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not there yet is waited for:
-// Flux has not applied it. A *NotReadyError tells the cluster's own words when the context ends first.
+// Flux has not applied it. Progress, which may be nil, is told when it changes. A time limit gives a *NotReadyError with the cluster's
+// own words; an API server that does not answer by then is an *UnreachableError.
 func (c *Cluster) WaitCluster(ctx context.Context, namespace, name string, progress func(Progress)) error {
-	var last *NotReadyError
-	shown := ""
-	err := c.until(ctx, []watched{{group: eksaGroup, version: "v1alpha1", kind: "Cluster", namespace: namespace, name: name}}, func() (bool, error) {
-		object, err := c.get(ctx, eksaGroup, "v1alpha1", "Cluster", namespace, name)
+	s := &story{progress: progress}
+	err := c.until(ctx, []watched{{clusterKind(), namespace, name}}, func() (bool, error) {
+		object, err := c.fetch(ctx, clusterKind(), namespace, name)
 		if err != nil {
 			return false, err
 		}
-		last = clusterProblem(object, namespace, name)
-		if last == nil {
+		problem := clusterProblem(object, namespace, name)
+		if problem == nil {
 			return true, nil
 		}
-		if text := last.Error(); text != shown {
-			shown = text
-			progress(Progress{Message: text})
-		}
+		s.notYet(problem)
 		return false, nil
 	})
-	if err == nil || errors.Is(err, context.Canceled) || last == nil || errors.As(err, new(*ForbiddenError)) {
-		return err
-	}
-	last.Err = err
-	return last
+	return s.explain(ctx, err)
 }
 
-// clusterProblem is what keeps a Cluster from being Ready, or nil. Conditions count only when they speak of the current generation
-// (EKS Anywhere's own wait judges the same way, pkg/cluster/wait.go).
+// clusterProblem is what keeps a Cluster from being Ready, or nil. Conditions count only when they speak of the current generation, and
+// only without a failure message (EKS Anywhere's own wait judges the same way, pkg/cluster/wait.go).
 func clusterProblem(object *unstructured.Unstructured, namespace, name string) *NotReadyError {
 	problem := &NotReadyError{
 		Object: fmt.Sprintf("Cluster %s/%s", namespace, name),
-		Next:   fmt.Sprintf("kubectl -n %s get cluster %s -o jsonpath='{.status}'", namespace, name),
+		Next:   fmt.Sprintf("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
 	}
 	if object == nil {
 		problem.Message = "Flux has not created it yet"
-		problem.Next = "kubectl get kustomizations -A"
+		problem.Next = "kubectl get kustomizations." + kustomizeGroup + " -A"
 		return problem
 	}
-	if message, _, _ := unstructured.NestedString(object.Object, "status", "failureMessage"); message != "" {
-		problem.Message = message
-		problem.Reason, _, _ = unstructured.NestedString(object.Object, "status", "failureReason")
-		return problem
-	}
-	if !observed(object) {
-		problem.Message = "EKS Anywhere has not looked at its current state yet"
-		return problem
-	}
-	ready, ok := conditionOf(object, "Ready")
-	if ok && ready.Status == "True" {
+	failure, ready := text(object, "status", "failureMessage"), conditionOf(object, "Ready")
+	switch {
+	case object.GetDeletionTimestamp() != nil:
+		problem.Message = "it is being deleted"
+	case failure != "":
+		problem.Reason, problem.Message, problem.Cause = text(object, "status", "failureReason"), failure, meaningOf(failure)
+	case observed(object) && ready.Status == "True":
 		return nil
+	case isPaused(object):
+		problem.Reason, problem.Message = "Paused", "it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it"
+		problem.Next = fmt.Sprintf("kubectl -n %s annotate clusters.%s %s anywhere.eks.amazonaws.com/paused-", namespace, eksaGroup, name)
+	case !observed(object):
+		problem.Message = "EKS Anywhere has not looked at its current state yet"
+		problem.Next = fmt.Sprintf("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
+	default:
+		problem.Reason = ready.Reason
+		problem.Message = cmp.Or(openConditions(object), ready.Message, "it has no conditions yet")
 	}
+	return problem
+}
+
+// openConditions describes the conditions that are not met, apart from the one that sums them up.
+func openConditions(object *unstructured.Unstructured) string {
 	var open []string
 	for _, c := range conditions(object) {
-		if c.Type == "Ready" || c.Status == "True" {
+		// That reason says that the user's own CNI stays; EKS Anywhere leaves the condition out of Ready then.
+		if c.Type == "Ready" || c.Status == "True" || c.Reason == "SkipUpgradesForDefaultCNIConfigured" {
 			continue
 		}
 		text := c.Type
@@ -75,12 +79,5 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 		}
 		open = append(open, text)
 	}
-	problem.Reason, problem.Message = ready.Reason, ready.Message
-	if len(open) > 0 {
-		problem.Message = strings.Join(open, "; ")
-	}
-	if problem.Message == "" {
-		problem.Message = "it has no conditions yet"
-	}
-	return problem
+	return strings.Join(open, "; ")
 }

@@ -2,79 +2,117 @@ package fluxinstall
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// rereadAfter is how long until relies on watches alone. A watch can end or miss its kind (a CRD that is not there yet); looking
-// again now and then makes that a delay instead of a hang.
-const rereadAfter = time.Second
+// Waiting relies on watches. A watch can miss its kind (a CRD that is not there yet) or die unnoticed in a middlebox; looking again now
+// and then makes that a delay instead of a hang.
+const (
+	rereadWithout = time.Second      // while not all watches run
+	rereadWith    = 15 * time.Second // while they do
+)
 
 // watched is what to watch: a kind, in one namespace, perhaps one object.
 type watched struct {
-	group, version, kind string
-	namespace, name      string
+	kind            kind
+	namespace, name string
 }
 
-// until calls done at the start and after every change of what is watched, until it says true or fails for good. A passing failure of
-// the API server is waited out. The error of a context that ends is its cause.
-func (c *Cluster) until(ctx context.Context, kinds []watched, done func() (bool, error)) error {
+// until calls look at the start and after every change of what is watched, until it says true or fails for good. A passing failure of
+// the API server is waited out. A context that ends gives its cause; when the server did not answer by then, a time limit gives an
+// *UnreachableError that wraps the cause.
+func (c *Cluster) until(ctx context.Context, objects []watched, look func() (bool, error)) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	changed := make(chan struct{}, 1)
+	var running atomic.Int32
 	started := false
-	for {
-		ok, err := done()
-		if err != nil && (ctx.Err() != nil || !transient(err)) {
+	var last error
+	for delay := c.backoff.first; ; {
+		done, err := look()
+		if err != nil && ctx.Err() == nil && !c.passing(err) {
 			return c.classify(ctx, err)
 		}
-		if ok {
+		if err == nil && done {
 			return nil
 		}
-		if !started {
-			// Watches cost a connection each; what is done at the first look needs none.
-			started = true
-			for _, kind := range kinds {
-				go c.watch(watching, kind, changed)
+		next := rereadWithout
+		switch {
+		case err != nil:
+			// The library tries reads again by itself; one that was under way when the time was up says what came before.
+			if ctx.Err() == nil || strings.Contains(err.Error(), "error from a previous attempt") {
+				last = err
+			}
+			next, delay = delay, min(2*delay, c.backoff.max)
+		case !started:
+			// Watches cost a stream each; what is done at the first look needs none.
+			started, last = true, nil
+			for _, object := range objects {
+				go c.watch(watching, object, changed, &running)
+			}
+		default:
+			last, delay = nil, c.backoff.first
+			if int(running.Load()) == len(objects) {
+				next = rereadWith
 			}
 		}
-		reread := time.NewTimer(rereadAfter)
-		select {
-		case <-ctx.Done():
-			reread.Stop()
-			return context.Cause(ctx)
-		case <-changed:
-		case <-reread.C:
+		if !wait(ctx, changed, next) {
+			return c.ended(ctx, last)
 		}
-		reread.Stop()
 	}
 }
 
-// watch signals changes until ctx ends, starting over when the server ends the watch.
-func (c *Cluster) watch(ctx context.Context, kind watched, changed chan<- struct{}) {
+// ended is the error of a wait whose context is over; last is why the API server could not be read, or nil.
+func (c *Cluster) ended(ctx context.Context, last error) error {
+	cause := context.Cause(ctx)
+	if last != nil && isNetwork(last) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &UnreachableError{Server: c.server, Origin: c.origin, Err: fmt.Errorf("%w (%w)", innermost(last), cause)}
+	}
+	return cause
+}
+
+// wait returns true when something changed or the time is over, and false when the context is.
+func wait(ctx context.Context, changed <-chan struct{}, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+		return true
+	case <-timer.C:
+		return true
+	}
+}
+
+// watch signals changes until ctx ends, starting over when the server ends the watch. The server begins every watch with the objects
+// that are there, so nothing is missed in between.
+func (c *Cluster) watch(ctx context.Context, object watched, changed chan<- struct{}, running *atomic.Int32) {
+	options := []client.ListOption{client.InNamespace(object.namespace)}
+	if object.name != "" {
+		options = append(options, client.MatchingFields{"metadata.name": object.name})
+	}
 	for ctx.Err() == nil {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(schema.GroupVersionKind{Group: kind.group, Version: kind.version, Kind: kind.kind + "List"})
-		options := []client.ListOption{client.InNamespace(kind.namespace)}
-		if kind.name != "" {
-			options = append(options, client.MatchingFields{"metadata.name": kind.name})
-		}
-		events, err := c.client.Watch(ctx, list, options...)
+		events, err := c.client.Watch(ctx, object.kind.objectList(), options...)
 		if err == nil {
+			running.Add(1)
 			for range events.ResultChan() {
 				select {
 				case changed <- struct{}{}:
 				default: // a look is due already
 				}
 			}
+			running.Add(-1)
 			events.Stop()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(rereadAfter):
+		if pause(ctx, rereadWithout) != nil {
+			return
 		}
 	}
 }

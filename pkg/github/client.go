@@ -39,6 +39,9 @@ func (e *NameError) Error() string {
 
 // Hint says what names look like.
 func (e *NameError) Hint() string {
+	if e.What == "a branch" {
+		return "correct spec.branch"
+	}
 	return "letters, digits, hyphens, underscores and dots make a name of an owner or a repository"
 }
 

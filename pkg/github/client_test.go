@@ -98,13 +98,15 @@ func TestNames_areConfined(t *testing.T) {
 		collect(err)
 		for _, err := range errs {
 			var e *github.NameError
-			if !errors.As(err, &e) || e.Hint() == "" {
+			if !errors.As(err, &e) || !matches("* cannot be the name of * on GitHub", err.Error()) ||
+				e.Hint() != "letters, digits, hyphens, underscores and dots make a name of an owner or a repository" {
 				t.Errorf("%q: got %v", name, err)
 			}
 		}
 	}
 	for _, branch := range []string{"", ".", ".."} {
-		if _, err := s.Protection(ctx, fleet(), branch); !errors.As(err, new(*github.NameError)) {
+		var e *github.NameError
+		if _, err := s.Protection(ctx, fleet(), branch); !errors.As(err, &e) || e.Hint() != "correct spec.branch" {
 			t.Errorf("branch %q: got %v", branch, err)
 		}
 	}

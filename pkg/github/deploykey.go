@@ -47,7 +47,8 @@ func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, erro
 	if err := ref.check(); err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
+	var spent patience
+	for {
 		keys, err := c.listKeys(ctx, ref)
 		var e *Error
 		if !errors.As(err, &e) || e.Status != http.StatusNotFound {
@@ -61,12 +62,17 @@ func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, erro
 			return nil, e
 		case readErr != nil:
 			return nil, readErr
+		case repository.Permissions == Permissions{}:
+			// An App, of which GitHub reports no rights: the 404 may be of either of the other two.
 		case !repository.Permissions.Admin, strings.HasPrefix(e.NeededPermission, "the scope"):
 			e.Message = "GitHub hides what the token may not administer"
 			return nil, e
+		case strings.HasPrefix(e.NeededPermission, keysNeed(ref).role):
+			// The role is there, and the scope.
+			e.class, e.NeededPermission, e.Message = ErrUnavailable, "", "GitHub does not show them yet"
 		}
-		// An administrator: the keys of a repository that is new are not everywhere yet.
-		if err := c.pause(ctx, e.Op, e, try); err != nil {
+		// The keys of a repository that is new are not everywhere yet.
+		if err := c.pause(ctx, e.Op, e, &spent); err != nil {
 			return nil, err
 		}
 	}
@@ -75,15 +81,13 @@ func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, erro
 func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error) {
 	op := operation{name: "reading the deploy keys of " + ref.String(), needs: keysNeed(ref)}
 	var keys []DeployKey
-	for page := 1; page != 0 && page <= maxPages; {
+	for page := 1; page != 0; {
 		var found []*gh.Key
 		next := 0
 		err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 			list, response, err := api.Repositories.ListKeys(ctx, ref.Owner, ref.Name, &gh.ListOptions{PerPage: perPage, Page: page})
 			found = list
-			if response != nil {
-				next = response.NextPage
-			}
+			next = pageAfter(page, response)
 			return response, err
 		})
 		if err != nil {
@@ -107,7 +111,8 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 	}
 	op := "registering a deploy key on " + ref.String()
 	looked := false
-	for try := 1; ; try++ {
+	var spent patience
+	for {
 		keys, err := c.DeployKeys(ctx, ref)
 		if err != nil {
 			return changed, err
@@ -142,7 +147,7 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 		default:
 			return changed, err
 		}
-		if err := c.pause(ctx, op, err, try); err != nil {
+		if err := c.pause(ctx, op, err, &spent); err != nil {
 			return changed, err
 		}
 	}

@@ -128,8 +128,7 @@ func (c *Client) classify(op operation, response *gh.Response, err error) *Error
 	} else {
 		c.classifyAnswer(e, op, response.Response, err)
 	}
-	e.Message = c.redact(e.Message)
-	e.Path = c.redact(e.Path)
+	e.Message, e.Path, e.NeededPermission, e.SSOURL = c.text(e.Message), c.text(e.Path), c.text(e.NeededPermission), c.text(e.SSOURL)
 	return e
 }
 
@@ -137,14 +136,14 @@ func (c *Client) classifyAnswer(e *Error, op operation, response *http.Response,
 	header := response.Header
 	e.Status = response.StatusCode
 	if response.Request != nil {
-		e.Method, e.Path = response.Request.Method, clean(response.Request.URL.Path)
+		e.Method, e.Path = response.Request.Method, response.Request.URL.Path
 	}
-	e.RequestID = clean(header.Get("X-GitHub-Request-Id"))
-	e.AcceptedPermissions = clean(header.Get("X-Accepted-GitHub-Permissions"))
-	e.AcceptedScopes = clean(header.Get("X-Accepted-OAuth-Scopes"))
+	e.RequestID = c.text(header.Get("X-GitHub-Request-Id"))
+	e.AcceptedPermissions = c.text(header.Get("X-Accepted-GitHub-Permissions"))
+	e.AcceptedScopes = c.text(header.Get("X-Accepted-OAuth-Scopes"))
 	e.Message, e.Errors = wordsOf(err)
-	for i := range e.Errors {
-		e.Errors[i].Message = c.redact(e.Errors[i].Message)
+	for i, d := range e.Errors {
+		e.Errors[i] = Detail{Resource: c.text(d.Resource), Field: c.text(d.Field), Code: c.text(d.Code), Message: c.text(d.Message)}
 	}
 	e.RetryAfter = c.advised(header)
 	lower := strings.ToLower(e.Message)
@@ -201,11 +200,18 @@ func (c *Client) classifyForbidden(e *Error, op operation, header http.Header, m
 	case strings.HasPrefix(sso, "required"), strings.Contains(message, "saml enforcement"):
 		e.class = ErrSSO
 		if _, link, ok := strings.Cut(sso, "url="); ok {
-			e.SSOURL = c.redact(clean(link))
+			e.SSOURL = link
 		}
 	case strings.Contains(message, "archived"):
 		e.class = ErrPolicy
 		e.hint = "an administrator can take the repository out of the archive in its settings"
+	case strings.Contains(message, "login attempts exceeded"):
+		// Even a good token is refused for a while after several bad ones.
+		e.class = ErrAuthentication
+		e.hint = "GitHub saw too many bad credentials and refuses good ones too for some minutes: wait, then run the same command again"
+	case strings.Contains(message, "forbids access via") && strings.Contains(message, "lifetime"):
+		e.class = ErrPolicy
+		e.hint = "the organization limits how long a token may live: make one that expires sooner"
 	case strings.Contains(message, "forbids access via"):
 		e.class = ErrPolicy
 		e.hint = "the organization does not take this kind of token: use another kind, or ask an owner of the organization (Personal access tokens, in its settings)"
@@ -242,25 +248,28 @@ func (c *Client) classifyUnanswered(e *Error, err error) {
 	if errors.As(err, &outer) {
 		e.Method = strings.ToUpper(outer.Op)
 		if u, parseErr := url.Parse(outer.URL); parseErr == nil {
-			e.Path = clean(u.Path)
+			e.Path = u.Path
 		}
 		// The URL stays out of the text: the operation says what was meant.
 		err = outer.Err
 	}
 	e.cause = err
-	e.Message = clean(err.Error())
+	e.Message = err.Error()
 	var redirect *redirectError
+	var proxy *proxyError
 	var cut *cutOffError
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &redirect), errors.As(err, new(*oversizeError)):
 		e.class = ErrUnexpected
 		e.hint = "check that the API's URL is right, and that it is GitHub that answers there"
+	case errors.As(err, &proxy):
+		e.transient, e.noEffect, e.hint = proxy.status >= 500, true, proxy.hint()
 	case classifyTLS(e, c.base.Host, err):
 	case errors.As(err, &dns) && dns.IsNotFound:
 		// A name that does not exist is not going to exist in a moment.
 		e.noEffect = true
-		e.Message = clean(fmt.Sprintf("there is no host %s: %v", dns.Name, err))
+		e.Message = fmt.Sprintf("there is no host %s: %v", dns.Name, err)
 	case errors.As(err, &cut):
 		e.Status, e.transient = cut.status, true
 	default:
@@ -285,18 +294,18 @@ func wordsOf(err error) (string, []Detail) {
 	var otp *gh.TwoFactorAuthError
 	switch {
 	case errors.As(err, &rate):
-		return clean(rate.Message), nil
+		return rate.Message, nil
 	case errors.As(err, &abuse):
-		return clean(abuse.Message), nil
+		return abuse.Message, nil
 	case errors.As(err, &otp):
 		answer = (*gh.ErrorResponse)(otp)
 	case !errors.As(err, &answer):
 		return "", nil
 	}
-	words := []string{clean(answer.Message)}
+	words := []string{answer.Message}
 	var details []Detail
 	for _, one := range answer.Errors {
-		detail := Detail{Resource: clean(one.Resource), Field: clean(one.Field), Code: clean(one.Code), Message: clean(one.Message)}
+		detail := Detail{Resource: one.Resource, Field: one.Field, Code: one.Code, Message: one.Message}
 		details = append(details, detail)
 		text := detail.Message
 		if text == "" && detail.Field != "" {
@@ -306,7 +315,7 @@ func wordsOf(err error) (string, []Detail) {
 			words = append(words, text)
 		}
 	}
-	return clean(strings.TrimPrefix(strings.Join(words, ": "), ": ")), details
+	return strings.TrimPrefix(strings.Join(words, ": "), ": "), details
 }
 
 // decodingError keeps of an error of the JSON decoder what may be shown.
@@ -323,7 +332,7 @@ func decodingError(err error) error {
 // tokens, and lists the scopes of a classic one.
 func neededOf(n need, header http.Header) string {
 	if accepted := permissionWords(header.Get("X-Accepted-GitHub-Permissions")); accepted != "" {
-		if strings.Contains(accepted, `: read"`) && strings.HasSuffix(n.permission, ": write") {
+		if wanted, writes := strings.CutSuffix(n.permission, ": write"); writes && accepted == quoted(wanted+": read") {
 			// The endpoint only reads, but what it is read for is to write.
 			return quoted(n.permission)
 		}
@@ -371,8 +380,10 @@ func permissionWords(header string) string {
 const longestText = 500
 
 // clean takes control characters and invisible ones out of a text that came from outside, and bounds it.
-func clean(text string) string {
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+func clean(text string) string { return bound(printable(text)) }
+
+func printable(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', r == '\t':
 			return ' '
@@ -381,13 +392,16 @@ func clean(text string) string {
 		}
 		return r
 	}, text))
+}
+
+func bound(text string) string {
 	if runes := []rune(text); len(runes) > longestText {
-		text = string(runes[:longestText]) + "…"
+		return string(runes[:longestText]) + "…"
 	}
 	return text
 }
 
-// redact takes the token out of a text, should a server or proxy have repeated it.
-func (c *Client) redact(text string) string {
-	return strings.ReplaceAll(text, c.reveal(), secret.Value{}.String())
+// text is clean for an error: should a server or proxy have repeated the token, it is taken out, before a cut could leave half of it.
+func (c *Client) text(s string) string {
+	return bound(strings.ReplaceAll(printable(s), c.reveal(), secret.Value{}.String()))
 }

@@ -175,16 +175,14 @@ func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string
 func (c *Client) rules(ctx context.Context, ref RepoRef, branch string) ([]rule, error) {
 	var all []rule
 	op := operation{name: fmt.Sprintf("reading the rules of branch %s of %s", clean(branch), ref)}
-	for page := 1; page != 0 && page <= maxPages; {
+	for page := 1; page != 0; {
 		var rules []rule
 		next := 0
 		err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 			rules = nil
 			path := fmt.Sprintf("repos/%s/rules/branches/%s?per_page=%d&page=%d", ref, url.PathEscape(branch), perPage, page)
 			response, err := get(ctx, api, path, &rules)
-			if response != nil {
-				next = response.NextPage
-			}
+			next = pageAfter(page, response)
 			return response, err
 		})
 		if errors.Is(err, ErrNotFound) {
@@ -197,12 +195,6 @@ func (c *Client) rules(ctx context.Context, ref RepoRef, branch string) ([]rule,
 	}
 	return all, nil
 }
-
-// Pages of lists: the most that GitHub puts into one, and a bound for lists that never end.
-const (
-	perPage  = 100
-	maxPages = 50
-)
 
 // isHarmless knows the rules that a commit on top of the branch's tip, pushed without force, always meets.
 func isHarmless(rule string, branchExists bool) bool {

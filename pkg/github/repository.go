@@ -70,10 +70,16 @@ type NewRepository struct {
 func (c *Client) EnsureRepository(ctx context.Context, wanted NewRepository) (repository *Repository, created bool, err error) {
 	op := "creating repository " + wanted.Ref.String()
 	// After a lost answer the effect is looked for, and the request repeated when there is none.
-	for try := 1; ; try++ {
+	var spent patience
+	for {
 		repository, err = c.Repository(ctx, wanted.Ref)
 		if err == nil || !errors.Is(err, ErrNotFound) {
 			return repository, created && err == nil, err
+		}
+		if wanted.Personal && !created {
+			if err := c.checkMayOwn(ctx, wanted.Ref, op); err != nil {
+				return nil, false, err
+			}
 		}
 		_, err = c.create(ctx, wanted, op)
 		switch {
@@ -97,7 +103,7 @@ func (c *Client) EnsureRepository(ctx context.Context, wanted NewRepository) (re
 		}
 		// From here on a repository that shows up is taken for the one asked for.
 		created = true
-		if err := c.pause(ctx, op, err, try); err != nil {
+		if err := c.pause(ctx, op, err, &spent); err != nil {
 			return nil, false, err
 		}
 	}
@@ -110,14 +116,6 @@ func (c *Client) create(ctx context.Context, wanted NewRepository, name string) 
 	}}
 	organization := wanted.Ref.Owner
 	if wanted.Personal {
-		// GitHub creates it for whoever the token belongs to, which has to be the one that is meant.
-		viewer, err := c.Viewer(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := mayOwn(viewer, wanted.Ref, name); err != nil {
-			return nil, err
-		}
 		organization = ""
 	}
 	var made *Repository
@@ -132,6 +130,15 @@ func (c *Client) create(ctx context.Context, wanted NewRepository, name string) 
 		return nil, err
 	}
 	return made, checkAnswer(name, made)
+}
+
+// checkMayOwn asks whose the token is: GitHub creates a personal repository for them, whoever is meant.
+func (c *Client) checkMayOwn(ctx context.Context, ref RepoRef, op string) error {
+	viewer, err := c.Viewer(ctx)
+	if err != nil {
+		return err
+	}
+	return mayOwn(viewer, ref, op)
 }
 
 // mayOwn says whether a token can create a personal repository.
@@ -159,16 +166,17 @@ func hiddenError(op string, ref RepoRef) error {
 // waitVisible waits until reads see a repository that exists. GitHub's copies need a moment at times and answer 404 until then.
 func (c *Client) waitVisible(ctx context.Context, ref RepoRef, tries int) (*Repository, error) {
 	op := "waiting for repository " + ref.String()
-	for try := 1; ; try++ {
+	var spent patience
+	for {
 		repository, err := c.Repository(ctx, ref)
 		if err == nil || !errors.Is(err, ErrNotFound) {
 			return repository, err
 		}
 		invisible := &Error{Op: op, class: ErrUnavailable, Status: http.StatusNotFound, Message: "it exists, and GitHub does not show it yet"}
-		if try >= tries {
+		if spent.tries+1 >= tries {
 			return nil, invisible
 		}
-		if err := c.pause(ctx, op, invisible, try); err != nil {
+		if err := c.pause(ctx, op, invisible, &spent); err != nil {
 			return nil, err
 		}
 	}

@@ -17,7 +17,8 @@ type RetryPolicy struct {
 	Attempts int // tries in all; default 6, which is about 15 seconds of waiting
 	// FirstWait is the bound of the first wait; it doubles with every try up to MaxWait, and half of it is random. Defaults: 500 ms, 10 s.
 	FirstWait, MaxWait time.Duration
-	// RateLimitWait is the longest wait for a rate limit under a context without a deadline; default 15 min. With a deadline, that counts.
+	// RateLimitWait is the longest that one request waits, in all, under a context without a deadline; default 15 min, which only rate
+	// limits reach. With a deadline, that counts.
 	RateLimitWait time.Duration
 	// RequestTimeout bounds one try; default 30 s.
 	RequestTimeout time.Duration
@@ -105,7 +106,8 @@ func (n need) isZero() bool { return n == need{} }
 
 // do sends a request until it succeeds, fails for good or has failed too often.
 func (c *Client) do(ctx context.Context, op operation, send func(context.Context, *gh.Client) (*gh.Response, error)) error {
-	for try := 1; ; try++ {
+	var spent patience
+	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: %w", op.name, context.Cause(ctx))
 		}
@@ -120,31 +122,39 @@ func (c *Client) do(ctx context.Context, op operation, send func(context.Context
 		if !failure.transient || (op.once && !failure.noEffect) {
 			return failure
 		}
-		if err := c.pause(ctx, op.name, failure, try); err != nil {
+		if err := c.pause(ctx, op.name, failure, &spent); err != nil {
 			return err
 		}
 	}
 }
 
+// patience is what has gone into one thing so far.
+type patience struct {
+	tries  int
+	waited time.Duration
+}
+
 // pause waits before the next try. It returns failure when there is none.
-func (c *Client) pause(ctx context.Context, op string, failure error, try int) error {
-	if try >= c.retry.Attempts {
+func (c *Client) pause(ctx context.Context, op string, failure error, spent *patience) error {
+	spent.tries++
+	if spent.tries >= c.retry.Attempts {
 		return failure
 	}
-	wait := c.retry.backOff(try)
+	wait := c.retry.backOff(spent.tries)
 	var e *Error
 	if errors.As(failure, &e) && e.RetryAfter > 0 {
 		// A little more than asked for, so that many waiting programs do not come back at one moment.
 		wait = e.RetryAfter + wait/4
 	}
-	limit := c.retry.RateLimitWait
+	limit := c.retry.RateLimitWait - spent.waited
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = deadline.Sub(c.clock.Now())
 	}
 	if wait > limit {
 		return failure
 	}
-	c.tell(RetryEvent{Op: op, Err: failure, Attempt: try + 1, Attempts: c.retry.Attempts, Wait: wait})
+	spent.waited += wait
+	c.tell(RetryEvent{Op: op, Err: failure, Attempt: spent.tries + 1, Attempts: c.retry.Attempts, Wait: wait})
 	if err := c.clock.Sleep(ctx, wait); err != nil {
 		return fmt.Errorf("%w; the wait for GitHub ended: %w", failure, err)
 	}

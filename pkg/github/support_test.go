@@ -82,6 +82,7 @@ func connect(t *testing.T, gh *githubtest.Server, token string, change ...func(*
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.events = append(s.events, e.String())
+			s.clean(allText(e.Err))
 		},
 	}
 	for _, f := range change {

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 )
 
@@ -13,20 +15,21 @@ import (
 func classifyTLS(e *Error, host string, err error) bool {
 	var verification *tls.CertificateVerificationError
 	var header tls.RecordHeaderError
-	var alert tls.AlertError
+	var connection *net.OpError
 	switch {
 	case errors.As(err, &verification):
 		e.class = ErrUntrusted
-		e.Message = clean(fmt.Sprintf("%s: %v (%s)", host, verification.Err, chain(verification.UnverifiedCertificates)))
+		e.Message = fmt.Sprintf("%s: %v (%s)", host, verification.Err, chain(verification.UnverifiedCertificates))
 	case errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)):
 		e.class = ErrUntrusted
-		e.Message = clean(fmt.Sprintf("%s: %v", host, err))
-	case errors.As(err, &header):
+		e.Message = fmt.Sprintf("%s: %v", host, err)
+	case errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
 		e.class = ErrUnavailable
-		e.Message = clean(host + " does not speak TLS on this port")
-	case errors.As(err, &alert), strings.Contains(err.Error(), "tls: server selected unsupported protocol version"):
+		e.Message = host + " does not speak TLS on this port"
+	case errors.As(err, &connection) && strings.HasSuffix(connection.Op, " error"):
+		// A TLS alert, of either side: crypto/tls gives them the operations "local error" and "remote error".
 		e.class = ErrUnavailable
-		e.Message = clean(fmt.Sprintf("%s and this program agree on no TLS connection (TLS 1.2 or later is needed): %v", host, err))
+		e.Message = fmt.Sprintf("%s and this program agree on no TLS connection (TLS 1.2 or later is needed): %v", host, err)
 	default:
 		return false
 	}

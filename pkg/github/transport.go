@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -22,10 +23,12 @@ const (
 
 // newTransport trusts the system's certificate authorities and those in caPEM.
 func newTransport(caPEM []byte) (*http.Transport, error) {
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	transport := &http.Transport{}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
 		transport = standard.Clone()
 	}
+	transport.Proxy = discreet(http.ProxyFromEnvironment)
+	transport.OnProxyConnectResponse = proxyAnswer
 	transport.MaxIdleConnsPerHost = 8
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(caPEM) > 0 {
@@ -147,3 +150,47 @@ func (e *oversizeError) Error() string {
 type slowError struct{ after time.Duration }
 
 func (e *slowError) Error() string { return fmt.Sprintf("no answer within %s", e.after) }
+
+// discreet keeps the text of a proxy's address, which may hold a password, out of the error that says that it is none.
+func discreet(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(request *http.Request) (*url.URL, error) {
+		proxy, err := find(request)
+		if err != nil {
+			return nil, &proxyError{}
+		}
+		return proxy, nil
+	}
+}
+
+// proxyAnswer tells a refusal by the proxy from one by GitHub; net/http leaves only the words of its status.
+func proxyAnswer(_ context.Context, proxy *url.URL, request *http.Request, response *http.Response) error {
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &proxyError{proxy: proxy.Host, target: request.Host, status: response.StatusCode}
+}
+
+// proxyError is a proxy that does not connect. Nothing was sent to GitHub.
+type proxyError struct {
+	proxy, target string
+	status        int // 0 when the proxy's address is no URL
+}
+
+func (e *proxyError) Error() string {
+	if e.status == 0 {
+		return "the address of the proxy (HTTPS_PROXY, HTTP_PROXY) is not a URL"
+	}
+	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s", clean(e.proxy), clean(e.target), e.status, http.StatusText(e.status)))
+}
+
+func (e *proxyError) hint() string {
+	switch e.status {
+	case 0:
+		return "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+	case http.StatusProxyAuthRequired:
+		return "the proxy wants a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
+	case http.StatusForbidden:
+		return "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached without the proxy"
+	}
+	return ""
+}

@@ -78,9 +78,11 @@ func (r *createRun) ensureRepository(ctx context.Context) error {
 	})
 }
 
+func (r *createRun) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
+
 // push brings the files to the branch in one commit. A push that loses a race is rebuilt on what the winner pushed.
 func (r *createRun) push(ctx context.Context) error {
-	step := Step("Push cluster files to branch " + r.config.Branch)
+	step := r.stepPush()
 	return r.step(step, func() (Outcome, string, error) {
 		snapshot, plan := r.seen.snapshot, r.seen.files
 		for attempt := 1; ; attempt++ {
@@ -102,7 +104,7 @@ func (r *createRun) push(ctx context.Context) error {
 			if err != nil {
 				return "", "", fmt.Errorf("making the commit: %w", err)
 			}
-			err = snapshot.Push(ctx, commit)
+			err = r.persist(ctx, step, func() error { return snapshot.Push(ctx, commit) })
 			if err == nil {
 				r.noteKept(plan)
 				r.commit, r.pushed = commit.Hash(), true
@@ -124,12 +126,54 @@ func (r *createRun) push(ctx context.Context) error {
 
 // refetch reads the branch again and plans on what is there now.
 func (r *createRun) refetch(ctx context.Context) (Snapshot, *filePlan, error) {
-	snapshot, err := r.seen.ports.repo.Fetch(ctx, r.config.Branch)
+	snapshot, err := r.fetch(ctx, r.stepPush())
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
 	}
 	plan, err := r.compare(ctx, snapshot)
 	return snapshot, plan, err
+}
+
+// Passing faults of a Git server are tried again after about 0.5, 1, 2 and 4 s, or when the server says.
+const (
+	gitTries        = 5
+	gitFirstBackOff = 500 * time.Millisecond
+	gitMaxBackOff   = 30 * time.Second
+)
+
+// persist repeats do while the Git server fails for a passing reason. do has to be safe to repeat.
+func (r *createRun) persist(ctx context.Context, step Step, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || !errors.Is(err, gitrepo.ErrTransient) || try == gitTries {
+			return err
+		}
+		limit := gitFirstBackOff << (try - 1)
+		wait := limit/2 + rand.N(limit) //nolint:gosec // spreading out needs no secrecy
+		var unreachable *gitrepo.UnreachableError
+		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
+			wait = min(unreachable.RetryAfter, gitMaxBackOff)
+		}
+		r.steps.Progress(step, fmt.Sprintf("%v; trying again in %s", err, wait.Round(100*time.Millisecond)))
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+}
+
+// fetch reads the branch, trying again where that may help.
+func (r *createRun) fetch(ctx context.Context, step Step) (Snapshot, error) {
+	var snapshot Snapshot
+	err := r.persist(ctx, step, func() error {
+		var err error
+		snapshot, err = r.seen.ports.repo.Fetch(ctx, r.config.Branch)
+		return err
+	})
+	return snapshot, err
 }
 
 // pause waits between two pushes, longer and more at random with every lost race, so that many writers spread out.

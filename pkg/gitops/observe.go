@@ -18,7 +18,6 @@ import (
 const (
 	stepAccess  Step = "Check access to the repository"
 	stepCluster Step = "Check the management cluster"
-	stepFetch   Step = "Read the repository"
 )
 
 // observation is what preflight found.
@@ -114,7 +113,7 @@ func (r *createRun) observeRepository(ctx context.Context, found *findings) {
 		outcome = OutcomeChecked
 		return
 	}
-	snapshot, err := repo.Fetch(ctx, r.config.Branch)
+	snapshot, err := r.fetch(ctx, stepAccess)
 	if err != nil {
 		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
 		return

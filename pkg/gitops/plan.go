@@ -22,7 +22,7 @@ func (r *createRun) plan(ctx context.Context) error {
 	}
 	r.result.Repository.Files = r.seen.files.changes
 	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
-	r.planned(Step("Push cluster files to branch "+r.config.Branch), inPlace, files(len(r.seen.files.changes)))
+	r.planned(r.stepPush(), inPlace, files(len(r.seen.files.changes)))
 	r.noteKept(r.seen.files)
 	if exists {
 		r.commit = r.seen.snapshot.Head()

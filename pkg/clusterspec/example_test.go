@@ -1,0 +1,46 @@
+package clusterspec_test
+
+import (
+	"fmt"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+)
+
+// Everything that is wrong is told at once, with its place and what would be right.
+func ExampleParse() {
+	_, err := clusterspec.Parse([]clusterspec.Source{{Name: "flux.yaml", Data: []byte(`
+apiVersion: anywhere.eks.amazonaws.com/v1alpha1
+kind: FluxConfig
+metadata:
+  name: dev
+spec:
+  clusterConfigPath: ../clusters
+  github:
+    prsonal: true
+    owner: octo
+    repository: fleet
+`)}})
+	fmt.Println(err)
+	// Output:
+	// flux.yaml: no cluster in the files; found FluxConfig; expected a document of kind Cluster and apiVersion anywhere.eks.amazonaws.com/v1alpha1
+	// flux.yaml:7:22: FluxConfig dev: spec.clusterConfigPath: the path leaves the repository or goes in circles; found "../clusters"; expected a path below the root of the repository, such as clusters/dev
+	// flux.yaml:9:5: FluxConfig dev: spec.github.prsonal: there is no such field; did you mean "personal"?
+}
+
+// CompareSets says what Flux and EKS Anywhere make of a change.
+func ExampleCompareSets() {
+	spec := func(branch string) *clusterspec.Set {
+		set, _ := clusterspec.Parse([]clusterspec.Source{{Name: "flux.yaml", Data: []byte(`
+apiVersion: anywhere.eks.amazonaws.com/v1alpha1
+kind: FluxConfig
+metadata: {name: dev}
+spec: {branch: ` + branch + `, github: {owner: octo, repository: fleet}}
+`)}})
+		return set
+	}
+	for _, c := range clusterspec.CompareSets(spec("main"), spec("develop")) {
+		fmt.Printf("%s: %s: %s to %s: %s, %s\n", c.Object, c.Field, c.Old, c.New, c.Verdict, c.Message)
+	}
+	// Output:
+	// FluxConfig dev: spec.branch: main to develop: rejected, config is immutable
+}

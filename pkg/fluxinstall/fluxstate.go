@@ -1,0 +1,195 @@
+package fluxinstall
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// FluxState is Flux as it is installed in the system namespace.
+type FluxState struct {
+	Namespace   bool   // whether the namespace exists
+	Terminating bool   // whether it is being deleted
+	Version     string // of the controllers' labels; empty when there are none
+	// Controllers are Flux's Deployments in the namespace, by name.
+	Controllers   []ControllerState
+	GitRepository *GitRepositoryState
+	Kustomization *KustomizationState
+	// SourceSecret is the Secret that Flux reads Git with.
+	SourceSecret *SourceSecretState
+	// SourcePublicKey is SourceSecret's public key; empty without one.
+	SourcePublicKey string
+	// Others are installations that are not ours to touch.
+	Others []Other
+}
+
+// ControllerState is a Deployment of Flux.
+type ControllerState struct {
+	Name, Image string
+	Available   bool // the current version runs in full
+}
+
+// GitRepositoryState is Flux's source.
+type GitRepositoryState struct {
+	Name, URL, Branch, Secret string
+	Suspended                 bool
+	Revision                  string // of the artifact: branch@sha1:commit
+	Ready                     bool   // Ready is True for the current generation
+	Conditions                []Condition
+}
+
+// KustomizationState is what Flux applies from the source.
+type KustomizationState struct {
+	Name, Path        string
+	Suspended         bool
+	AppliedRevision   string // the last that was applied without error
+	AttemptedRevision string // the last that was tried
+	Ready             bool   // Ready is True for the current generation
+	Conditions        []Condition
+}
+
+// SourceSecretState is what may be seen of the source Secret: nothing private.
+type SourceSecretState struct {
+	PublicKey   string // in authorized_keys form, derived from the private key; empty when there is none that can be read
+	Fingerprint string // of PublicKey, as SHA256:...
+	KnownHosts  []byte
+	Username    string // of HTTPS; empty for SSH
+}
+
+// Other describes an installation of Flux by somebody else.
+type Other struct{ Description string }
+
+// Applied says whether Flux reports that it has fetched and applied exactly that commit, is well, and is not suspended. Flux applies
+// its own components too, so they are as Git says then.
+func (s *State) Applied(branch, commit string) bool {
+	revision := Revision(branch, commit)
+	git, ks := s.Flux.GitRepository, s.Flux.Kustomization
+	return git != nil && ks != nil && commit != "" && !git.Suspended && !ks.Suspended &&
+		git.Revision == revision && git.Ready && ks.AppliedRevision == revision && ks.Ready &&
+		s.Flux.runs(sourceController) && s.Flux.runs(kustomizeController)
+}
+
+func (f *FluxState) runs(controller string) bool {
+	return slices.ContainsFunc(f.Controllers, func(c ControllerState) bool { return c.Name == controller && c.Available })
+}
+
+// Revision is how Flux writes a commit of a branch.
+func Revision(branch, commit string) string { return branch + "@sha1:" + commit }
+
+// fluxObjects are the objects that tell how Flux is installed.
+type fluxObjects struct {
+	namespace, kustomization, secret     *unstructured.Unstructured
+	repositories, deployments, instances []unstructured.Unstructured
+}
+
+// state tells our installation, which is in namespace, from others'.
+func (o *fluxObjects) state(namespace string) FluxState {
+	state := FluxState{Namespace: o.namespace != nil, Terminating: o.namespace != nil && o.namespace.GetDeletionTimestamp() != nil}
+	if o.kustomization != nil {
+		state.Kustomization = kustomizationState(o.kustomization)
+	}
+	if o.secret != nil {
+		state.SourceSecret = sourceSecretState(o.secret)
+		state.SourcePublicKey = state.SourceSecret.PublicKey
+	}
+	for _, item := range o.repositories {
+		if item.GetNamespace() == namespace && item.GetName() == namespace {
+			state.GitRepository = gitRepositoryState(&item)
+		}
+	}
+	for _, item := range o.instances {
+		state.Others = append(state.Others, Other{fmt.Sprintf("FluxInstance %s/%s of flux-operator", item.GetNamespace(), item.GetName())})
+	}
+	for _, item := range o.deployments {
+		if item.GetNamespace() == namespace && !byHelm(&item) {
+			state.Version = cmp.Or(state.Version, item.GetLabels()[versionLabel])
+			state.Controllers = append(state.Controllers, controllerState(&item))
+		}
+	}
+	slices.SortFunc(state.Controllers, func(a, b ControllerState) int { return strings.Compare(a.Name, b.Name) })
+	state.Others = append(state.Others, o.otherControllers(namespace)...)
+	return state
+}
+
+// otherControllers describes each installation whose Deployments are not ours once.
+func (o *fluxObjects) otherControllers(namespace string) []Other {
+	var others []Other
+	for _, item := range o.deployments {
+		var other Other
+		switch {
+		case byHelm(&item):
+			release := item.GetAnnotations()["meta.helm.sh/release-name"]
+			if release == "" {
+				release = item.GetLabels()["app.kubernetes.io/instance"]
+			}
+			other.Description = fmt.Sprintf("its controllers in namespace %s belong to Helm release %s", item.GetNamespace(), release)
+		case item.GetNamespace() != namespace:
+			// Flux's CRDs and cluster roles exist once: two installations would fight over every object.
+			other.Description = fmt.Sprintf("its controllers run in namespace %s, the spec says %s", item.GetNamespace(), namespace)
+		default:
+			continue
+		}
+		if !slices.Contains(others, other) {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+// byHelm says whether Helm manages the object (the label every Helm chart sets).
+func byHelm(u *unstructured.Unstructured) bool {
+	return u.GetLabels()["app.kubernetes.io/managed-by"] == "Helm"
+}
+
+func controllerState(deployment *unstructured.Unstructured) ControllerState {
+	state := ControllerState{Name: deployment.GetName(), Available: rolledOut(deployment)}
+	containers, _, _ := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	for _, container := range containers {
+		fields, _ := container.(map[string]any)
+		if fields["name"] == managerContainer {
+			state.Image, _ = fields["image"].(string)
+		}
+	}
+	return state
+}
+
+func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
+	s := &GitRepositoryState{
+		Name:       u.GetName(),
+		URL:        text(u, "spec", "url"),
+		Branch:     text(u, "spec", "ref", "branch"),
+		Secret:     text(u, "spec", "secretRef", "name"),
+		Revision:   text(u, "status", "artifact", "revision"),
+		Ready:      readyNow(u),
+		Conditions: conditions(u),
+	}
+	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	return s
+}
+
+func kustomizationState(u *unstructured.Unstructured) *KustomizationState {
+	s := &KustomizationState{
+		Name:              u.GetName(),
+		Path:              text(u, "spec", "path"),
+		AppliedRevision:   text(u, "status", "lastAppliedRevision"),
+		AttemptedRevision: text(u, "status", "lastAttemptedRevision"),
+		Ready:             readyNow(u),
+		Conditions:        conditions(u),
+	}
+	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	return s
+}
+
+func sourceSecretState(u *unstructured.Unstructured) *SourceSecretState {
+	data := secretData(u)
+	state := &SourceSecretState{KnownHosts: data[keyKnownHosts], Username: string(data[keyUsername])}
+	if key, err := publicKeyFrom(data); err == nil {
+		state.PublicKey = authorizedKey(key)
+		state.Fingerprint = ssh.FingerprintSHA256(key)
+	}
+	return state
+}

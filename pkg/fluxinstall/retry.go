@@ -1,0 +1,75 @@
+package fluxinstall
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+)
+
+// backoff says how often a request that failed for a passing reason is tried again.
+type backoff struct {
+	first, max time.Duration // the waits grow from first to max, each shortened by up to a half at random
+	total      time.Duration // after which a passing failure is no longer one
+}
+
+// defaultBackoff outlasts the restart of an API server on a machine (some 10 s) and of a webhook's pod.
+func defaultBackoff() backoff {
+	return backoff{first: 100 * time.Millisecond, max: 2 * time.Second, total: 30 * time.Second}
+}
+
+// retry repeats do while it fails for a passing reason: a server that restarts, throttling, a conflict, a CRD or a webhook that is not
+// served yet. Its error is classified.
+func (c *Cluster) retry(ctx context.Context, do func() error) error {
+	start := time.Now()
+	for delay := c.backoff.first; ; delay = min(2*delay, c.backoff.max) {
+		err := do()
+		if err == nil || ctx.Err() != nil || !c.passing(err) || time.Since(start) >= c.backoff.total {
+			return c.classify(ctx, err)
+		}
+		if pause(ctx, delay/2+rand.N(delay/2+1)) != nil {
+			return c.classify(ctx, err)
+		}
+	}
+}
+
+// pause waits; its error is that of a context that ended before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// passing says whether the same request may succeed a moment later. That there is no answer counts only for a server that has
+// answered before and so is restarting: an address that never answered is most likely wrong, and the user waits for that news.
+func (c *Cluster) passing(err error) bool {
+	if isNetwork(err) {
+		return c.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError))
+	}
+	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) ||
+		meta.IsNoMatchError(err) || errors.Is(err, errTerminating) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// isNetwork says whether a request did not get an answer at all.
+func isNetwork(err error) bool {
+	if err == nil || errors.As(err, new(apierrors.APIStatus)) {
+		return false
+	}
+	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) || errors.Is(err, context.DeadlineExceeded) ||
+		// The HTTP/2 client reports a lost connection without a type.
+		strings.Contains(err.Error(), "http2: client connection lost")
+}

@@ -1,0 +1,320 @@
+package github_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+)
+
+func fluxKey(t *testing.T) github.DeployKey {
+	t.Helper()
+	return github.DeployKey{Title: "eksa-gitops mgmt/flux-system", PublicKey: publicKey(t, "flux") + " flux@mgmt", ReadOnly: true}
+}
+
+// keys are title, material's name and rights of what is registered.
+func keys(t *testing.T, repo *githubtest.Repo, names ...string) []string {
+	t.Helper()
+	var list []string
+	for _, k := range repo.DeployKeys() {
+		name := "?"
+		for _, n := range names {
+			if k.Key == publicKey(t, n) {
+				name = n
+			}
+		}
+		list = append(list, fmt.Sprintf("%s %s %v", k.Title, name, k.ReadOnly))
+	}
+	return list
+}
+
+func TestDeployKeys_allPages(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	repo := gh.AddRepo("acme/fleet")
+	for i := range 230 {
+		repo.AddDeployKey(fmt.Sprint("key ", i), publicKey(t, fmt.Sprint(i)), i%2 == 0)
+	}
+	s := owner(t, gh)
+	list, err := s.DeployKeys(t.Context(), fleet())
+	ok(t, err)
+	equal(t, "keys, requests", []int{len(list), len(gh.Requests())}, []int{230, 3})
+	last := list[229]
+	equal(t, "last", []any{last.Title, last.PublicKey, last.ReadOnly, last.ID != 0}, []any{"key 229", publicKey(t, "229"), false, true})
+	// A key on the last page is found.
+	changed, err := s.EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "x", PublicKey: publicKey(t, "228"), ReadOnly: true})
+	ok(t, err)
+	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
+}
+
+// A list whose next page is one that was read already, or that has no end, is read for a bounded time.
+func TestDeployKeys_endlessList(t *testing.T) {
+	t.Parallel()
+	for next, requests := range map[string]int{"1": 1, "2": 2, "-1": 1, "51": 1, "9223372036854775807": 1} {
+		gh := world(t)
+		gh.AddRepo("acme/fleet", files())
+		link := http.Header{"Link": {`<https://api.example.com/keys?page=` + next + `>; rel="next"`}}
+		gh.Break("GET /repos/acme/fleet/keys", githubtest.RespondWith(200, link, "[]"))
+		gh.Break("GET /repos/acme/fleet/rules/branches/main", githubtest.RespondWith(200, link, "[]"))
+		s := owner(t, gh)
+		_, err := s.DeployKeys(t.Context(), fleet())
+		ok(t, err)
+		equal(t, "requests with next "+next, len(gh.Requests()), requests)
+		_, err = s.Protection(t.Context(), fleet(), "main")
+		ok(t, err)
+		equal(t, "requests with next "+next, len(gh.Requests()), 2*requests+1)
+	}
+}
+
+func TestDeployKey_sameMaterial(t *testing.T) {
+	t.Parallel()
+	key := github.DeployKey{PublicKey: publicKey(t, "a")}
+	for other, want := range map[string]bool{
+		publicKey(t, "a"): true, publicKey(t, "a") + " comment with words\n": true, publicKey(t, "b"): false, "": false, "ssh-ed25519": false,
+	} {
+		if key.SameMaterial(other) != want {
+			t.Errorf("%q: got %v", other, !want)
+		}
+	}
+	if (github.DeployKey{}).SameMaterial("") {
+		t.Error("no key is the same as no key")
+	}
+}
+
+func TestEnsureDeployKey(t *testing.T) {
+	t.Parallel()
+	const title = "eksa-gitops mgmt/flux-system"
+	for name, tc := range map[string]struct {
+		setUp   func(*testing.T, *githubtest.Repo)
+		replace bool
+		write   bool
+		changed bool
+		keys    []string
+		writes  int
+	}{
+		"new":               {nil, false, false, true, []string{title + " flux true"}, 1},
+		"new and writable":  {nil, false, true, true, []string{title + " flux false"}, 1},
+		"there":             {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, false, false, []string{title + " flux true"}, 0},
+		"other title":       {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), true) }, false, false, false, []string{"theirs flux true"}, 0},
+		"writable":          {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), false) }, false, false, true, []string{title + " flux true"}, 2},
+		"read-only":         {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, true, true, []string{title + " flux false"}, 2},
+		"same title, other": {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "old"), true) }, false, false, true, []string{title + " old true", title + " flux true"}, 1},
+		"replaced": {func(t *testing.T, r *githubtest.Repo) {
+			r.AddDeployKey(title, publicKey(t, "old"), true)
+			r.AddDeployKey("theirs", publicKey(t, "other"), true)
+		}, true, false, true, []string{"theirs other true", title + " flux true"}, 2},
+		"half replaced": {func(t *testing.T, r *githubtest.Repo) {
+			r.AddDeployKey(title, publicKey(t, "old"), true)
+			r.AddDeployKey(title, publicKey(t, "flux"), true)
+		}, true, false, true, []string{title + " flux true"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gh := world(t)
+			repo := gh.AddRepo("acme/fleet")
+			if tc.setUp != nil {
+				tc.setUp(t, repo)
+			}
+			s := owner(t, gh)
+			wanted := fluxKey(t)
+			wanted.ReadOnly, wanted.Replace = !tc.write, tc.replace
+			changed, err := s.EnsureDeployKey(t.Context(), fleet(), wanted)
+			ok(t, err)
+			equal(t, "changed", changed, tc.changed)
+			equal(t, "keys", keys(t, repo, "flux", "old", "other"), tc.keys)
+			equal(t, "writes", len(gh.Mutations()), tc.writes)
+
+			mark := gh.Mark()
+			changed, err = s.EnsureDeployKey(t.Context(), fleet(), wanted)
+			ok(t, err)
+			equal(t, "again", []any{changed, len(gh.Since(mark).Mutations), len(gh.Since(mark).Requests)}, []any{false, 0, 1})
+		})
+	}
+}
+
+// GitHub takes a key without read_only for a writable one.
+func TestEnsureDeployKey_saysReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, readOnly := range []bool{true, false} {
+		gh := world(t)
+		gh.AddRepo("acme/fleet")
+		_, err := owner(t, gh).EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "t", PublicKey: publicKey(t, "flux") + " comment", ReadOnly: readOnly})
+		ok(t, err)
+		equal(t, "body", strings.TrimSpace(gh.Mutations()[0].Body), fmt.Sprintf(`{"key":%q,"title":"t","read_only":%v}`, publicKey(t, "flux"), readOnly))
+	}
+}
+
+func TestEnsureDeployKey_heals(t *testing.T) {
+	t.Parallel()
+	const post = "POST /repos/acme/fleet/keys"
+	for name, tc := range map[string]struct {
+		setUp  func(*testing.T, *githubtest.Server)
+		writes []string
+	}{
+		"reply lost":      {func(_ *testing.T, gh *githubtest.Server) { gh.Break(post, githubtest.LoseReply(), githubtest.Times(1)) }, []string{post + " 0"}},
+		"reply truncated": {func(_ *testing.T, gh *githubtest.Server) { gh.Break(post, githubtest.Truncate(), githubtest.Times(1)) }, []string{post + " 201"}},
+		"closed": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break(post, githubtest.CloseConnection(), githubtest.Times(1))
+		}, []string{post + " 0", post + " 201"}},
+		"server error": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break(post, githubtest.Respond(500, ""), githubtest.Times(1))
+		}, []string{post + " 500", post + " 201"}},
+		"list cut off": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.Truncate(), githubtest.Times(2))
+		}, []string{post + " 201"}},
+		"reply lost, seen late": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break(post, githubtest.LoseReply(), githubtest.Times(1))
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, "[]"), githubtest.Skip(1), githubtest.Times(1))
+		}, []string{post + " 0", post + " 422"}},
+		"another run is faster": {func(t *testing.T, gh *githubtest.Server) {
+			gh.Repo("acme/fleet").AddDeployKey("eksa-gitops mgmt/flux-system", publicKey(t, "flux"), true)
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, "[]"), githubtest.Times(1))
+		}, []string{post + " 422"}},
+		"new repository, not everywhere yet": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(404, `{"message":"Not Found"}`), githubtest.Times(2))
+		}, []string{post + " 201"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gh := world(t)
+			repo := gh.AddRepo("acme/fleet")
+			tc.setUp(t, gh)
+			s := owner(t, gh)
+			mark := gh.Mark()
+			_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+			ok(t, err)
+			equal(t, "keys", keys(t, repo, "flux"), []string{"eksa-gitops mgmt/flux-system flux true"})
+			equal(t, "writes", s.mutations(mark), tc.writes)
+		})
+	}
+}
+
+func TestEnsureDeployKey_refusals(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		token func(*testing.T, *githubtest.Server) string
+		class error
+		text  string
+		hint  string
+	}{
+		"in use elsewhere": {func(t *testing.T, gh *githubtest.Server) string {
+			gh.AddRepo("acme/other").AddDeployKey("x", publicKey(t, "flux"), true)
+			return gh.AddClassicToken("alice", "repo")
+		}, github.ErrConflict, "registering a deploy key on acme/fleet: conflict (HTTP 422): Validation Failed: key is already in use",
+			"GitHub takes each SSH key once only, and this one belongs to another repository or to a user: make a new key for the cluster"},
+		"deploy keys disabled": {func(_ *testing.T, gh *githubtest.Server) string {
+			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
+			return gh.AddClassicToken("alice", "repo")
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Deploy keys are disabled for this repository",
+			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); without them, --token-auth lets the cluster read over HTTPS with a token or a GitHub App of its own"},
+		"deploy keys disabled, older form": {func(_ *testing.T, gh *githubtest.Server) string {
+			gh.Break("POST /repos/acme/fleet/keys", githubtest.Respond(422, `{"message":"Validation Failed","errors":[{"resource":"PublicKey","code":"custom","message":"Deploy keys are disabled for this repository"}],"status":"422"}`))
+			return gh.AddClassicToken("alice", "repo")
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Validation Failed: Deploy keys are disabled for this repository", "an owner of the organization can allow deploy keys *"},
+		"fine-grained, none": {func(_ *testing.T, gh *githubtest.Server) string {
+			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"contents": "write"}})
+		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 403): Resource not accessible by personal access token",
+			`the token in EKSA_GITHUB_TOKEN needs "Administration: write"`},
+		"fine-grained, read": {func(_ *testing.T, gh *githubtest.Server) string {
+			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"administration": "read"}})
+		}, github.ErrPermission, "registering a deploy key on acme/fleet: permission denied (HTTP 403): Resource not accessible by personal access token",
+			`the token in EKSA_GITHUB_TOKEN needs "Administration: write"`},
+		"App": {func(_ *testing.T, gh *githubtest.Server) string {
+			return gh.AddInstallationToken("acme", githubtest.Installation{Permissions: githubtest.Permissions{"administration": "read"}})
+		}, github.ErrPermission, "registering a deploy key on acme/fleet: permission denied (HTTP 403): Resource not accessible by integration",
+			`the token in EKSA_GITHUB_TOKEN needs "Administration: write"`},
+		"classic, no administrator": {func(_ *testing.T, gh *githubtest.Server) string {
+			gh.Repo("acme/fleet").Grant("bob", githubtest.Push)
+			return gh.AddClassicToken("bob", "repo")
+		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
+			"the token in EKSA_GITHUB_TOKEN needs the Admin role on acme/fleet for its user"},
+		"classic, no scope, public": {func(_ *testing.T, gh *githubtest.Server) string {
+			gh.Repo("acme/fleet").SetPrivate(false)
+			return gh.AddClassicToken("alice")
+		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
+			`the token in EKSA_GITHUB_TOKEN needs the scope "repo"`},
+		"invisible": {func(_ *testing.T, gh *githubtest.Server) string { return gh.AddClassicToken("dave", "repo") },
+			github.ErrNotFound, "reading the deploy keys of acme/fleet: not found (HTTP 404): Not Found", "check the name; *"},
+		"SSO": {func(_ *testing.T, gh *githubtest.Server) string {
+			gh.AddOrg("acme", githubtest.EnforceSSO())
+			return gh.AddClassicToken("alice", "repo")
+		}, github.ErrSSO, "reading the deploy keys of acme/fleet: single sign-on authorization missing (HTTP 403): *", "authorize the token *https://*/orgs/acme/sso?*"},
+		"archived": {func(_ *testing.T, gh *githubtest.Server) string {
+			gh.Repo("acme/fleet").Archive()
+			return gh.AddClassicToken("alice", "repo")
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 403): Repository was archived so is read-only.",
+			"an administrator can take the repository out of the archive in its settings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gh := world(t)
+			repo := gh.AddRepo("acme/fleet")
+			s := connect(t, gh, tc.token(t, gh))
+			changed, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+			s.fails(err, tc.class, tc.text, tc.hint)
+			equal(t, "changed, keys", []any{changed, len(repo.DeployKeys())}, []any{false, 0})
+		})
+	}
+}
+
+func TestDeleteDeployKey(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	repo := gh.AddRepo("acme/fleet", githubtest.Grant("bob", githubtest.Push))
+	id := repo.AddDeployKey("flux", publicKey(t, "flux"), true)
+	repo.AddDeployKey("other", publicKey(t, "other"), true)
+	bob := connect(t, gh, gh.AddClassicToken("bob", "repo"))
+	// The same 404 as for a key that is gone, and no success.
+	bob.fails(bob.DeleteDeployKey(t.Context(), fleet(), id), github.ErrPermission,
+		"reading the deploy keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
+		"the token in EKSA_GITHUB_TOKEN needs the Admin role on acme/fleet for its user")
+	s := owner(t, gh)
+	gh.Break("DELETE /repos/acme/fleet/keys/*", githubtest.LoseReply(), githubtest.Times(1))
+	ok(t, s.DeleteDeployKey(t.Context(), fleet(), id))
+	ok(t, s.DeleteDeployKey(t.Context(), fleet(), id))
+	equal(t, "keys", keys(t, repo, "flux", "other"), []string{"other other true"})
+}
+
+// After a rename, reads and writes reach the repository under its new name.
+func TestEnsureDeployKey_renamedRepository(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	repo := gh.AddRepo("acme/fleet")
+	repo.Rename("estate")
+	s := owner(t, gh)
+	changed, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+	ok(t, err)
+	equal(t, "changed, keys", []any{changed, keys(t, repo, "flux")}, []any{true, []string{"eksa-gitops mgmt/flux-system flux true"}})
+}
+
+func TestHostKeys(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	s := owner(t, gh)
+	published, err := s.HostKeys(t.Context())
+	ok(t, err)
+	if len(published) == 0 {
+		t.Fatal("no keys")
+	}
+	for _, key := range published {
+		if !strings.Contains(gh.KnownHosts(), " "+key+"\n") {
+			t.Errorf("%q is not among\n%s", key, gh.KnownHosts())
+		}
+	}
+	for body, want := range map[string]struct {
+		class      error
+		text, hint string
+	}{
+		`{"verifiable_password_authentication":true}`: {github.ErrNotFound, "reading GitHub's SSH host keys: not found: the server publishes none (GET /meta)",
+			"older GitHub Enterprise servers do not publish them: upgrade the server, or use spec.git with EKSA_GIT_KNOWN_HOSTS"},
+		`{"ssh_keys":["evil.example.com ssh-ed25519 AAAA\u001b[31m"]}`: {github.ErrUnexpected, `reading GitHub's SSH host keys: unexpected answer: "evil.example.com ssh-ed25519 AAAA[31m" is no SSH key`, ""},
+	} {
+		off := gh.Break("GET /meta", githubtest.Respond(200, body))
+		_, err := s.HostKeys(t.Context())
+		s.fails(err, want.class, want.text, want.hint)
+		off()
+	}
+}

@@ -1,0 +1,595 @@
+package gitops_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+)
+
+// errFault is what a call fails with when a test says so.
+var errFault = errors.New("the connection broke")
+
+// world is everything outside the program, in memory: a Git host with one repository, a management cluster, and a Flux that applies
+// what is in the repository. Its zero value is of no use; see newWorld.
+type world struct {
+	mu sync.Mutex
+
+	// The host. Without one the repository is on a generic Git server.
+	noHost         bool
+	exists         bool
+	keys           []github.DeployKey
+	hostKey        string
+	accessFindings []github.Finding
+	accessErr      error
+	hostKeysErr    error
+	openHostErr    error
+
+	// The repository.
+	branches    map[string]*tip
+	seed        map[string]string // what a new repository holds
+	openRepoErr error
+	fetchErr    error
+	races       []func(files map[string]string) // each is pushed by somebody else just before our next push
+	raceForever bool
+
+	// The cluster.
+	state          fluxinstall.State
+	namespace      bool
+	private        bool // the source Secret is there
+	publicKey      string
+	components     string
+	sync           string
+	openClusterErr error
+	inspectErr     error
+	notReady       map[string]error
+	syncErr        error
+	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
+
+	local map[string]string
+
+	// What was written.
+	calls   []string // every call of a writing method, in order
+	effects []string // those that changed something
+	waits   []string
+	fetches int
+
+	failBefore, failAfter int                                   // the number of the writing call that fails, from 1
+	faulty                bool                                  // whether it did
+	onCall                func(ctx context.Context, call string) // told before every writing and every waiting call
+}
+
+// tip is a branch.
+type tip struct {
+	head  string
+	files map[string]string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	pair, err := sshkeys.Generate("ed25519")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{
+		hostKey:  pair.AuthorizedKey,
+		branches: map[string]*tip{},
+		local:    map[string]string{},
+		notReady: map[string]error{},
+		state: fluxinstall.State{
+			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
+			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev", Ready: true}},
+		},
+	}
+}
+
+// smallComponents stands for Flux's installation, of which the real one is large. A later version than ours is kept as it is in Git.
+const smallComponents = `apiVersion: v1
+kind: Namespace
+metadata:
+  name: flux-system
+  labels:
+    app.kubernetes.io/part-of: flux
+    app.kubernetes.io/version: v99.1.0
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: source-controller
+  namespace: flux-system
+  labels:
+    app.kubernetes.io/part-of: flux
+    app.kubernetes.io/version: v99.1.0
+spec:
+  template:
+    spec:
+      containers:
+      - name: manager
+        image: ghcr.io/fluxcd/source-controller:v99.1.0
+`
+
+const componentsPath = "clusters/dev/flux-system/gotk-components.yaml"
+
+// newSmallWorld is a world with a repository, once it is created, that holds a small Flux already. Tests that are not about Flux's
+// files are quicker with it.
+func newSmallWorld(t *testing.T, provider string) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.noHost = provider == onGit
+	w.seed = map[string]string{componentsPath: smallComponents, "README.md": "somebody's"}
+	if w.noHost {
+		w.commitSeed()
+	}
+	return w
+}
+
+// ports are the ways into the world.
+func (w *world) ports(report gitops.Reporter) gitops.Ports {
+	ports := gitops.Ports{
+		OpenRepository: func(context.Context) (gitops.Repository, error) { return repository{w}, w.openRepoErr },
+		OpenCluster:    func(context.Context) (gitops.Cluster, error) { return cluster{w}, w.openClusterErr },
+		Report:         report,
+		SaveLocal:      w.saveLocal,
+	}
+	if !w.noHost {
+		ports.OpenHost = func(context.Context) (gitops.Host, error) { return host{w}, w.openHostErr }
+	}
+	return ports
+}
+
+// write is one call of a writing method. The effect says whether it changed anything.
+func (w *world) write(ctx context.Context, call string, effect func() (bool, error)) (bool, error) {
+	if w.onCall != nil {
+		w.onCall(ctx, call)
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+	if len(w.calls) == w.failBefore {
+		w.faulty = true
+		return false, errFault
+	}
+	changed, err := effect()
+	if err != nil {
+		return false, err
+	}
+	if changed {
+		w.effects = append(w.effects, call)
+	}
+	if len(w.calls) == w.failAfter {
+		w.faulty = true
+		return false, errFault
+	}
+	return changed, nil
+}
+
+// forget starts a new count of calls, without faults.
+func (w *world) forget() {
+	w.calls, w.effects, w.waits, w.fetches = nil, nil, nil, 0
+	w.failBefore, w.failAfter, w.faulty = 0, 0, false
+}
+
+func (w *world) saveLocal(name string, content []byte) (string, bool, error) {
+	file := name + "/" + name + "-eks-a-cluster.yaml"
+	changed, err := w.write(context.Background(), "SaveLocal "+name, func() (bool, error) {
+		if w.local[file] == string(content) {
+			return false, nil
+		}
+		w.local[file] = string(content)
+		return true, nil
+	})
+	return file, changed, err
+}
+
+// describe is all that lasts, without what differs from run to run: hashes and generated keys.
+func (w *world) describe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "repository %v\n", w.exists)
+	for _, key := range w.keys {
+		fmt.Fprintf(&b, "deploy key %q read-only %v, of the Secret %v\n", key.Title, key.ReadOnly, key.SameMaterial(w.publicKey))
+	}
+	for _, branch := range slices.Sorted(maps.Keys(w.branches)) {
+		files := w.branches[branch].files
+		for _, file := range slices.Sorted(maps.Keys(files)) {
+			fmt.Fprintf(&b, "%s:%s\n%s\n", branch, file, files[file])
+		}
+		fmt.Fprintf(&b, "%s applied %v\n", branch, w.state.Applied(branch, w.branches[branch].head))
+	}
+	for _, file := range slices.Sorted(maps.Keys(w.local)) {
+		fmt.Fprintf(&b, "local %s\n%s\n", file, w.local[file])
+	}
+	fmt.Fprintf(&b, "namespace %v, Secret %v\ncomponents\n%s\nsync\n%s\nclusters %v\n", w.namespace, w.private, w.components, w.sync, w.state.Clusters)
+	return b.String()
+}
+
+// tip is the branch's, made when it is not there.
+func (w *world) tip(branch string) *tip {
+	if w.branches[branch] == nil {
+		w.branches[branch] = &tip{files: map[string]string{}}
+	}
+	return w.branches[branch]
+}
+
+// commitOther is a commit by somebody else.
+func (w *world) commitOther(branch string, edit func(files map[string]string)) {
+	at := w.tip(branch)
+	edit(at.files)
+	at.head = hash(at.head + fmt.Sprint(at.files))
+}
+
+// commitSeed fills a new repository.
+func (w *world) commitSeed() {
+	if len(w.seed) > 0 {
+		w.commitOther("main", func(files map[string]string) { maps.Copy(files, w.seed) })
+	}
+}
+
+// hash makes the name of a commit out of a text.
+func hash(text string) string {
+	commit, err := new(gitrepo.Snapshot).Commit([]gitrepo.Edit{{Path: "text", Content: []byte(text)}}, gitrepo.CommitOptions{})
+	if err != nil {
+		panic(err)
+	}
+	return commit.Hash()
+}
+
+// flux does what the controllers do in one round: fetch, apply, and create the clusters.
+func (w *world) flux() {
+	source, apply := w.state.Flux.GitRepository, w.state.Flux.Kustomization
+	if source == nil || apply == nil || w.components == "" || !w.private || source.Suspended {
+		return
+	}
+	if !w.noHost && !slices.ContainsFunc(w.keys, func(k github.DeployKey) bool { return k.SameMaterial(w.publicKey) }) {
+		return
+	}
+	at := w.branches[source.Branch]
+	if at == nil {
+		return
+	}
+	revision := fluxinstall.Revision(source.Branch, at.head)
+	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready = revision, true, revision, true
+	root := strings.TrimPrefix(apply.Path, "./")
+	for _, file := range slices.Sorted(maps.Keys(at.files)) {
+		if strings.HasPrefix(file, root+"/") && path.Base(file) == "eksa-cluster.yaml" {
+			w.createCluster(at.files[file])
+		}
+	}
+}
+
+func (w *world) createCluster(spec string) {
+	for document := range strings.SplitSeq(spec, "\n---\n") {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name, Namespace string }
+			Spec     struct {
+				ManagementCluster struct{ Name string }
+			}
+		}
+		if yaml.Unmarshal([]byte(document), &object) != nil || object.Kind != "Cluster" {
+			continue
+		}
+		management := object.Spec.ManagementCluster.Name
+		if management == "" {
+			management = object.Metadata.Name
+		}
+		if !w.state.HasCluster(object.Metadata.Namespace, object.Metadata.Name) {
+			w.state.Clusters = append(w.state.Clusters, fluxinstall.ClusterInfo{
+				Namespace: object.Metadata.Namespace, Name: object.Metadata.Name, ManagementCluster: management, Ready: true,
+			})
+		}
+	}
+}
+
+// host is the world's Git host.
+type host struct{ *world }
+
+func (h host) CheckAccess(ctx context.Context, request github.AccessRequest) (*github.Access, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.accessErr != nil {
+		return nil, h.accessErr
+	}
+	access := &github.Access{Findings: h.accessFindings}
+	if h.exists {
+		access.Repository = &github.Repository{Ref: request.Ref, Private: true}
+	}
+	return access, ctx.Err()
+}
+
+func (h host) EnsureRepository(ctx context.Context, wanted github.NewRepository) (*github.Repository, bool, error) {
+	created, err := h.write(ctx, "EnsureRepository "+wanted.Ref.String(), func() (bool, error) {
+		if h.exists {
+			return false, nil
+		}
+		h.exists = true
+		h.commitSeed()
+		return true, nil
+	})
+	return &github.Repository{Ref: wanted.Ref, Private: wanted.Private}, created, err
+}
+
+func (h host) EnsureDeployKey(ctx context.Context, _ github.RepoRef, key github.DeployKey) (bool, error) {
+	return h.write(ctx, "EnsureDeployKey "+key.Title, func() (bool, error) {
+		for _, have := range h.keys {
+			if have.SameMaterial(key.PublicKey) && have.ReadOnly == key.ReadOnly {
+				return false, nil
+			}
+		}
+		h.keys = append(h.keys, key)
+		return true, nil
+	})
+}
+
+func (h host) DeployKeys(context.Context, github.RepoRef) ([]github.DeployKey, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.keys), nil
+}
+
+func (h host) HostKeys(context.Context) ([]string, error) { return []string{h.hostKey}, h.hostKeysErr }
+
+// repository is the world's repository.
+type repository struct{ *world }
+
+func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fetches++
+	if err := errors.Join(ctx.Err(), r.fetchErr); err != nil {
+		return nil, err
+	}
+	if !r.noHost && !r.exists {
+		return nil, &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
+	}
+	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}}
+	if len(r.branches) > 0 {
+		s.state = gitrepo.BranchMissing
+	}
+	if at := r.branches[branch]; at != nil {
+		s.state, s.head, s.files = gitrepo.BranchExists, at.head, maps.Clone(at.files)
+	}
+	return s, nil
+}
+
+// snapshot is a branch as it was when it was fetched.
+type snapshot struct {
+	world  *world
+	branch string
+	state  gitrepo.BranchState
+	head   string
+	files  map[string]string
+	made   map[*gitrepo.Commit][]gitrepo.Edit
+}
+
+func (s *snapshot) State() gitrepo.BranchState { return s.state }
+func (s *snapshot) DefaultBranch() string      { return "main" }
+func (s *snapshot) Head() string               { return s.head }
+
+func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
+	_, there := s.files[file]
+	return gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}, there, nil
+}
+
+func (s *snapshot) Holds(file string, content []byte) (bool, error) {
+	have, there := s.files[file]
+	return there && have == string(content), nil
+}
+
+func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	for _, file := range paths {
+		all[file] = []byte(s.files[file])
+	}
+	return all, nil
+}
+
+// Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
+func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
+	options.Message += "on " + s.head
+	commit, err := new(gitrepo.Snapshot).Commit(edits, options)
+	if err != nil {
+		return nil, err
+	}
+	s.made[commit] = edits
+	return commit, nil
+}
+
+func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
+	w := s.world
+	_, err := w.write(ctx, "Push "+s.branch, func() (bool, error) {
+		if len(w.races) > 0 || w.raceForever {
+			w.commitOther(s.branch, func(files map[string]string) {
+				if w.raceForever {
+					files["other.txt"] += "x"
+					return
+				}
+				w.races[0](files)
+				w.races = w.races[1:]
+			})
+		}
+		at := w.tip(s.branch)
+		if at.head != s.head {
+			return false, &gitrepo.ConflictError{Branch: s.branch, Expected: s.head, Actual: at.head}
+		}
+		for _, edit := range s.made[commit] {
+			at.files[edit.Path] = string(edit.Content)
+		}
+		at.head = commit.Hash()
+		if w.afterPush != nil {
+			w.afterPush(w)
+		}
+		return true, nil
+	})
+	return err
+}
+
+// cluster is the world's management cluster.
+type cluster struct{ *world }
+
+func (c cluster) Inspect(ctx context.Context, _ fluxinstall.InspectOptions) (*fluxinstall.State, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := errors.Join(ctx.Err(), c.inspectErr); err != nil {
+		return nil, err
+	}
+	state := c.state
+	state.Clusters = slices.Clone(c.state.Clusters)
+	state.Flux.Namespace, state.Flux.SourcePublicKey = c.namespace, c.publicKey
+	if git := c.state.Flux.GitRepository; git != nil {
+		is := *git
+		state.Flux.GitRepository = &is
+	}
+	if ks := c.state.Flux.Kustomization; ks != nil {
+		is := *ks
+		state.Flux.Kustomization = &is
+	}
+	return &state, nil
+}
+
+func (c cluster) EnsureNamespace(ctx context.Context, name string) (bool, error) {
+	return c.write(ctx, "EnsureNamespace "+name, func() (bool, error) {
+		created := !c.namespace
+		c.namespace = true
+		return created, nil
+	})
+}
+
+func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (string, bool, error) {
+	changed, err := c.write(ctx, "EnsureSourceSecret "+source.Namespace+"/"+source.Name, func() (bool, error) {
+		if c.private {
+			return false, nil
+		}
+		pair, err := sshkeys.Generate("ed25519")
+		if err != nil {
+			return false, err
+		}
+		c.private, c.publicKey = true, pair.AuthorizedKey
+		return true, nil
+	})
+	if err != nil {
+		return "", false, err
+	}
+	return c.publicKey, changed, nil
+}
+
+func (c cluster) EnsureComponents(ctx context.Context, manifests []byte, _ func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error) {
+	changed, err := c.write(ctx, "EnsureComponents", func() (bool, error) {
+		changed := c.components != string(manifests)
+		c.components = string(manifests)
+		c.state.Flux.Controllers = []fluxinstall.ControllerState{{Name: "source-controller", Available: true}, {Name: "kustomize-controller", Available: true}}
+		return changed, nil
+	})
+	return changeSet(changed), err
+}
+
+func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error) {
+	changed, err := c.write(ctx, "EnsureSync", func() (bool, error) {
+		if c.sync == string(manifests) {
+			return false, nil
+		}
+		c.sync = string(manifests)
+		for document := range bytes.SplitSeq(manifests, []byte("\n---\n")) {
+			var object struct {
+				Kind     string
+				Metadata struct{ Name string }
+				Spec     struct {
+					URL, Path string
+					Ref       struct{ Branch string }
+				}
+			}
+			if err := yaml.Unmarshal(document, &object); err != nil {
+				return false, err
+			}
+			switch object.Kind {
+			case "GitRepository":
+				c.state.Flux.GitRepository = &fluxinstall.GitRepositoryState{Name: object.Metadata.Name, URL: object.Spec.URL, Branch: object.Spec.Ref.Branch}
+			case "Kustomization":
+				c.state.Flux.Kustomization = &fluxinstall.KustomizationState{Name: object.Metadata.Name, Path: object.Spec.Path}
+			}
+		}
+		return true, nil
+	})
+	return changeSet(changed), err
+}
+
+func (c cluster) RequestReconcile(ctx context.Context, namespace, name string) error {
+	_, err := c.write(ctx, "RequestReconcile "+namespace+"/"+name, func() (bool, error) { return true, nil })
+	return err
+}
+
+func (c cluster) WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error {
+	if err := c.wait(ctx, "WaitSynced"); err != nil {
+		return err
+	}
+	progress(fluxinstall.Progress{Message: "waiting for " + wait.Commit})
+	c.mu.Lock()
+	if c.syncErr != nil {
+		defer c.mu.Unlock()
+		return c.syncErr
+	}
+	c.flux()
+	applied := ""
+	if ks := c.state.Flux.Kustomization; ks != nil {
+		applied = ks.AppliedRevision
+	}
+	c.mu.Unlock()
+	if applied == fluxinstall.Revision(wait.Branch, wait.Commit) || wait.Accept != nil && applied != "" && wait.Accept(applied) {
+		return nil
+	}
+	return &fluxinstall.NotReadyError{Object: "Kustomization " + wait.Namespace + "/" + wait.Name, Message: "applied revision is " + applied, Next: "flux get all", Err: context.DeadlineExceeded}
+}
+
+func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error {
+	if err := c.wait(ctx, "WaitCluster "+name); err != nil {
+		return err
+	}
+	progress(fluxinstall.Progress{Message: "looking"})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.notReady[name]; err != nil {
+		return err
+	}
+	if !c.state.HasCluster(namespace, name) {
+		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name, Message: "there is no such object", Err: context.DeadlineExceeded}
+	}
+	return nil
+}
+
+func (w *world) wait(ctx context.Context, call string) error {
+	if w.onCall != nil {
+		w.onCall(ctx, call)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waits = append(w.waits, call)
+	return ctx.Err()
+}
+
+func (c cluster) Kubeconfig(context.Context, string) (secret.Value, error) {
+	return secret.Value{}, errors.New("nobody should ask")
+}
+
+func changeSet(changed bool) fluxinstall.ChangeSet {
+	if changed {
+		return fluxinstall.ChangeSet{Created: []string{"one"}}
+	}
+	return fluxinstall.ChangeSet{Unchanged: []string{"one"}}
+}
