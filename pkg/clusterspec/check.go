@@ -223,6 +223,9 @@ var (
 )
 
 func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
+	if r.object.document.unclear[path] {
+		return
+	}
 	kind := kindOf(value)
 	ok := true
 	switch f.Type {

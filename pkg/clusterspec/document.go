@@ -29,6 +29,7 @@ type document struct {
 	firstLine int    // line of the file on which body begins
 	inline    bool   // content began on the line of the marker, so that body cannot be edited by lines
 	root      *yaml.Node
+	unclear   map[string]bool // fields whose values valueProblem refuses, so that there is no more to say about them
 }
 
 // position gives line and column in the file.
@@ -319,9 +320,8 @@ func (d *document) syntaxProblem(err error) Problem {
 // valueProblem refuses what YAML's readers do not all understand alike: tags, but for those that say what is plain to see, and
 // numbers without a form in JSON.
 func (d *document) valueProblem(node *yaml.Node) *Problem {
-	plain := map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.MappingNode: "!!map", yaml.SequenceNode: "!!seq"}[node.Kind]
 	switch {
-	case node.Style&yaml.TaggedStyle != 0 && node.ShortTag() != plain:
+	case node.Style&yaml.TaggedStyle != 0 && !plainTag(node):
 		p := d.problem("wrong-type", node, "EKS Anywhere's readers do not all understand the tag alike")
 		p.Object, p.Found, p.Expected = objectName(d.root), quote(node.Tag), "no tag; quotes make a string"
 		return &p
@@ -333,6 +333,16 @@ func (d *document) valueProblem(node *yaml.Node) *Problem {
 	return nil
 }
 
+func plainTag(node *yaml.Node) bool {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return node.ShortTag() == "!!map"
+	case yaml.SequenceNode:
+		return node.ShortTag() == "!!seq"
+	}
+	return node.ShortTag() == "!!str"
+}
+
 // valueProblems finds, besides, keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient
 // one takes the last, and keys that YAML does not read as they are written: "on" is the boolean true.
 func (d *document) valueProblems() Problems {
@@ -342,6 +352,10 @@ func (d *document) valueProblems() Problems {
 		if p := d.valueProblem(node); p != nil {
 			p.Field = field
 			problems = append(problems, *p)
+			if d.unclear == nil {
+				d.unclear = map[string]bool{}
+			}
+			d.unclear[field] = true
 		}
 		switch node.Kind {
 		case yaml.MappingNode:

@@ -44,3 +44,10 @@ spec: {branch: ` + branch + `, github: {owner: octo, repository: fleet}}
 	// Output:
 	// FluxConfig dev: spec.branch: main to develop: rejected, config is immutable
 }
+
+func ExampleKinds() {
+	kinds := clusterspec.Kinds()
+	fmt.Println(len(kinds), kinds[0], kinds[1])
+	// Output:
+	// 18 Cluster FluxConfig
+}

@@ -68,7 +68,7 @@ func (r *report) checkGitOps() {
 	o := r.object
 	at := fieldsOfGitOps(o.Kind)
 	if o.Kind == "GitOpsConfig" {
-		r.add(SeverityWarning, "deprecated", o.find("kind"), "kind", "GitOpsConfig is deprecated").Expected = "a FluxConfig; eksa-gitops convert writes it"
+		r.add(SeverityWarning, "deprecated", o.find("kind"), "kind", "GitOpsConfig is deprecated").Expected = "a FluxConfig"
 	} else {
 		r.checkProviderChoice()
 	}

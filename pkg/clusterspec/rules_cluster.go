@@ -111,6 +111,10 @@ func (r *report) checkControlPlane() {
 	if r.present("spec", "controlPlaneConfiguration", "apiServerExtraArgs") {
 		r.warn("feature-gate", at+".apiServerExtraArgs", "EKS Anywhere accepts this only where it runs with API_SERVER_EXTRA_ARGS_ENABLED=true")
 	}
+	// The user documentation's limit; it needs kubeadm's v1beta4 configuration.
+	if minor, ok := minorVersion(root, "spec", "kubernetesVersion"); ok && minor < 31 && flag(root, "spec", "controlPlaneConfiguration", "skipAdmissionForSystemResources") {
+		r.warn("versions", at+".skipAdmissionForSystemResources", "this works from Kubernetes 1.31 on").Found = fmt.Sprintf("kubernetesVersion 1.%d", minor)
+	}
 }
 
 // checkEtcd: members of etcd, on the control plane or outside, must be an odd number; Tinkerbell has no external etcd.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +67,7 @@ func (r *createRun) ensureRepository(ctx context.Context) error {
 			Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Private: true, Description: repositoryDescription,
 		})
 		if err != nil {
-			return "", "", fmt.Errorf("creating repository %s: %w", r.repoRef(), err)
+			return "", "", err
 		}
 		r.result.Repository.Created = created
 		if !created {
@@ -295,7 +294,7 @@ func (r *createRun) ensureSource(ctx context.Context) error {
 	return r.step("Register the read-only deploy key", func() (Outcome, string, error) {
 		changed, err := r.seen.ports.host.EnsureDeployKey(ctx, r.repoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: public, ReadOnly: true})
 		if err != nil {
-			return "", "", fmt.Errorf("registering the deploy key on %s: %w", r.repoRef(), err)
+			return "", "", err
 		}
 		if !changed {
 			return OutcomeUnchanged, "", nil
@@ -370,8 +369,8 @@ func (r *createRun) includesCommit(ctx context.Context, revision string) bool {
 	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
 		return false
 	}
-	for _, file := range slices.Concat(r.rendered.files, r.rendered.system) {
-		if same, err := snapshot.Holds(file.Path, file.Content); err != nil || !same {
+	for path, content := range r.seen.files.after {
+		if same, err := snapshot.Holds(path, content); err != nil || !same {
 			return false
 		}
 	}

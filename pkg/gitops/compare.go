@@ -36,7 +36,8 @@ func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []string {
 		differ("github.personal", orDefault(provider["personal"], false), file.GitHub.Personal)
 	case file.Git != nil && git != nil:
 		differ("git.repositoryUrl", git["repositoryUrl"], file.Git.RepositoryURL)
-		differ("git.sshKeyAlgorithm", orDefault(git["sshKeyAlgorithm"], ""), file.Git.SSHKeyAlgorithm)
+		// Unset, EKS Anywhere takes ecdsa.
+		differ("git.sshKeyAlgorithm", orDefault(git["sshKeyAlgorithm"], "ecdsa"), orDefault(file.Git.SSHKeyAlgorithm, "ecdsa"))
 	default:
 		differences = append(differences, "the Git provider (github or git) is not the management cluster's")
 	}

@@ -203,13 +203,14 @@ func (r *createRun) finish(ctx context.Context) error {
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
-	if err := r.saveLocal(); err != nil {
-		return err
-	}
 	r.result.Status = StatusDone
 	if r.gitOpsError != nil {
 		r.result.Status = StatusGitOpsFailed
 		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
+	}
+	if err := r.saveLocal(); err != nil {
+		r.result.Status = StatusIncomplete
+		return &IncompleteError{What: "the clusters' local copies are missing", Cause: err}
 	}
 	if err := errors.Join(notReady...); err != nil {
 		r.result.Status = StatusIncomplete

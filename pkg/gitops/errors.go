@@ -69,15 +69,25 @@ func IsAccessError(err error) bool {
 		errors.As(err, new(*fluxinstall.ForbiddenError))
 }
 
-// hintOf is the first hint an error or what it wraps offers.
+// hintOf is the first hint that an error or what it wraps offers.
 func hintOf(err error) string {
-	for err != nil {
-		if h, ok := err.(interface{ Hint() string }); ok {
-			if hint := h.Hint(); hint != "" {
+	if err == nil {
+		return ""
+	}
+	if h, ok := err.(interface{ Hint() string }); ok {
+		if hint := h.Hint(); hint != "" {
+			return hint
+		}
+	}
+	switch wrapper := err.(type) {
+	case interface{ Unwrap() error }:
+		return hintOf(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range wrapper.Unwrap() {
+			if hint := hintOf(inner); hint != "" {
 				return hint
 			}
 		}
-		err = errors.Unwrap(err)
 	}
 	return ""
 }

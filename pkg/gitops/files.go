@@ -20,6 +20,7 @@ type filePlan struct {
 	changes []FileChange
 	notes   []string          // about files that stay as they are although ours would differ
 	system  map[string][]byte // Flux's files as they are after the commit, by base name
+	after   map[string][]byte // all the run's files as they are after the commit, by path
 }
 
 func (p *filePlan) edits() []gitrepo.Edit {
@@ -61,8 +62,11 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	plan := &filePlan{system: map[string][]byte{}}
+	plan := &filePlan{system: map[string][]byte{}, after: map[string][]byte{}}
 	wanted := slices.Concat(r.rendered.files, r.rendered.system)
+	for _, file := range wanted {
+		plan.after[file.Path] = file.Content
+	}
 	existing, err := differing(ctx, snapshot, wanted)
 	if err != nil {
 		return nil, err
@@ -74,6 +78,7 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 		case !differs:
 			plan.add(snapshot, file)
 		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
+			plan.after[file.Path] = before
 			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
 		case r.options.Overwrite || len(bytes.TrimSpace(before)) == 0:
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
@@ -104,7 +109,7 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 			}
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		default:
-			plan.system[base] = before
+			plan.system[base], plan.after[file.Path] = before, before
 			plan.notes = append(plan.notes, keptNote(file.Path, before, file.Content))
 		}
 	}

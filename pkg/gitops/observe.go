@@ -71,6 +71,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	r.checkTogether(&found)
+	r.checkBranch(&found)
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		if err := r.planFiles(ctx, &found); err != nil {
 			found.addSoft(err)
@@ -306,6 +307,21 @@ func (r *createRun) checkTogether(found *findings) {
 				"a workload cluster's GitOps configuration has to be the same as its management cluster's"})
 		}
 	}
+}
+
+// checkBranch makes sure that the branch which Flux follows is there when only workload clusters are created. On a new branch their
+// files would be alone, and Flux would remove from the cluster everything else that it has applied.
+func (r *createRun) checkBranch(found *findings) {
+	if r.management != nil || len(found.list) > 0 || len(found.soft) > 0 {
+		return
+	}
+	if r.seen.snapshot != nil && r.seen.snapshot.State() == gitrepo.BranchExists {
+		return
+	}
+	management := r.managed[0].ManagementCluster
+	found.addFinding(Finding{AreaSpec,
+		fmt.Sprintf("branch %s of %s, which Flux on %s follows, does not exist; with the workload cluster's files alone on it, Flux would remove everything else it has applied", r.config.Branch, r.options.Remote.Web, management),
+		"restore the branch, or put the management cluster back first: eksa-gitops create cluster -f with the file of " + management})
 }
 
 // hintedError is a message with the next action.

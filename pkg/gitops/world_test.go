@@ -45,6 +45,7 @@ type world struct {
 	seed        map[string]string // what a new repository holds
 	openRepoErr error
 	fetchErr    error
+	onPush      func() error                    // decides on a push instead of the server
 	races       []func(files map[string]string) // each is pushed by somebody else just before our next push
 	raceForever bool
 
@@ -69,8 +70,8 @@ type world struct {
 	waits   []string
 	fetches int
 
-	failBefore, failAfter int                                   // the number of the writing call that fails, from 1
-	faulty                bool                                  // whether it did
+	failBefore, failAfter int                                    // the number of the writing call that fails, from 1
+	faulty                bool                                   // whether it did
 	onCall                func(ctx context.Context, call string) // told before every writing and every waiting call
 }
 
@@ -353,8 +354,11 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fetches++
-	if err := errors.Join(ctx.Err(), r.fetchErr); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if r.fetchErr != nil {
+		return nil, r.fetchErr
 	}
 	if !r.noHost && !r.exists {
 		return nil, &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
@@ -415,6 +419,9 @@ func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (
 func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 	w := s.world
 	_, err := w.write(ctx, "Push "+s.branch, func() (bool, error) {
+		if w.onPush != nil {
+			return false, w.onPush()
+		}
 		if len(w.races) > 0 || w.raceForever {
 			w.commitOther(s.branch, func(files map[string]string) {
 				if w.raceForever {
@@ -447,8 +454,11 @@ type cluster struct{ *world }
 func (c cluster) Inspect(ctx context.Context, _ fluxinstall.InspectOptions) (*fluxinstall.State, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := errors.Join(ctx.Err(), c.inspectErr); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if c.inspectErr != nil {
+		return nil, c.inspectErr
 	}
 	state := c.state
 	state.Clusters = slices.Clone(c.state.Clusters)

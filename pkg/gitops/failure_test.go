@@ -1,0 +1,174 @@
+package gitops_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// TestCreate_gitOpsFailed breaks each step that writes for GitOps. The management cluster stays created: it is waited for, its copy
+// is written, and there is no error.
+func TestCreate_gitOpsFailed(t *testing.T) {
+	t.Parallel()
+	for n, step := range []gitops.Step{
+		"Create repository octo/fleet",
+		"Push cluster files to branch main",
+		"Prepare namespace flux-system and its Git credentials",
+		"Prepare namespace flux-system and its Git credentials",
+		"Register the read-only deploy key",
+		"Install Flux v99.1.0",
+		"Point Flux at the repository",
+	} {
+		t.Run(fmt.Sprintf("%d %s", n+1, step), func(t *testing.T) {
+			t.Parallel()
+			w := newSmallWorld(t, onGitHub)
+			w.failBefore = n + 1
+			report := &reporter{}
+			result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Status != gitops.StatusGitOpsFailed || result.Failure == nil || result.Failure.Step != step || !strings.Contains(result.Failure.Message, errFault.Error()) {
+				t.Errorf("%s, %+v", result.Status, result.Failure)
+			}
+			equal(t, "waits", w.waits, []string{"WaitCluster dev"})
+			if len(w.local) != 1 || result.Clusters[0].LocalSpec == "" || !result.Clusters[0].Ready {
+				t.Errorf("local copies %v, cluster %+v", w.local, result.Clusters[0])
+			}
+			// What was written before the failure counts.
+			if result.Changed != (n > 0) {
+				t.Errorf("changed is %v", result.Changed)
+			}
+			report.check(t, result)
+			for _, s := range result.Steps {
+				if (s.Outcome == gitops.OutcomeFailed) != (s.Step == step) {
+					t.Errorf("step %s is %s", s.Step, s.Outcome)
+				}
+			}
+		})
+	}
+}
+
+// TestCreate_fluxNeverApplies has a Flux that does not get ready, in its own words.
+func TestCreate_fluxNeverApplies(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGitHub)
+	w.syncErr = &fluxinstall.NotReadyError{Object: "GitRepository flux-system/flux-system", Message: "authentication required", Next: "flux get sources git"}
+	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub)))
+	if err != nil || result.Status != gitops.StatusGitOpsFailed {
+		t.Fatalf("%v, %s", err, result.Status)
+	}
+	if f := result.Failure; !strings.HasPrefix(string(f.Step), "Wait for Flux to apply ") || !strings.Contains(f.Message, "authentication required") || f.Hint != "flux get sources git" {
+		t.Errorf("%+v", f)
+	}
+	if result.Flux == nil || result.Flux.Ready || result.Repository.Commit == "" {
+		t.Errorf("%+v, %+v", result.Flux, result.Repository)
+	}
+}
+
+// TestCreate_workloadNotCreated fails before Flux could create a workload cluster: that is not done, and the error tells the cause.
+func TestCreate_workloadNotCreated(t *testing.T) {
+	t.Parallel()
+	w := managed(t, onGitHub)
+	w.failBefore = 1
+	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("w01", onGitHub)))
+	var incomplete *gitops.IncompleteError
+	if !errors.As(err, &incomplete) || !errors.Is(err, errFault) || !strings.Contains(err.Error(), "w01") {
+		t.Fatalf("%v", err)
+	}
+	if result.Status != gitops.StatusIncomplete || result.Failure == nil || result.Failure.Step != "Push cluster files to branch main" {
+		t.Errorf("%s, %+v", result.Status, result.Failure)
+	}
+	if c := result.Clusters[0]; c.Ready || c.Message == "" || c.LocalSpec == "" {
+		t.Errorf("%+v", c)
+	}
+	if len(w.waits) > 0 {
+		t.Errorf("waited for %v", w.waits)
+	}
+}
+
+// TestCreate_workloadThere has a workload cluster that exists already: a failure of GitOps does not undo that.
+func TestCreate_workloadThere(t *testing.T) {
+	t.Parallel()
+	w := managed(t, onGitHub)
+	create(t, w, on(t, spec("w01", onGitHub)))
+	w.forget()
+	w.fetchErr = errors.New("no route to host")
+	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("w01", onGitHub)))
+	if err != nil || result.Status != gitops.StatusGitOpsFailed || !result.Clusters[0].Ready {
+		t.Errorf("%v, %+v", err, result)
+	}
+	equal(t, "calls", w.calls, []string{"SaveLocal w01"})
+}
+
+// TestCreate_clusterNotReady names each cluster that is not Ready, with its own words and hint.
+func TestCreate_clusterNotReady(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGitHub)
+	w.notReady["w01"] = &fluxinstall.NotReadyError{Object: "Cluster default/w01", Message: "no capacity", Next: "kubectl describe cluster w01"}
+	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub), spec("w01", onGitHub), spec("w02", onGitHub)))
+	if !errors.As(err, new(*gitops.IncompleteError)) || !strings.Contains(err.Error(), "no capacity") || result.Status != gitops.StatusIncomplete {
+		t.Fatalf("%v, %s", err, result.Status)
+	}
+	for _, c := range result.Clusters {
+		if want := c.Name != "w01"; c.Ready != want || (c.Message == "") != want || c.LocalSpec == "" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if result.Failure.Hint != "kubectl describe cluster w01" {
+		t.Errorf("%+v", result.Failure)
+	}
+	if !result.Flux.Ready {
+		t.Errorf("%+v", result.Flux)
+	}
+}
+
+// TestCreate_localCopyFails has no room for the local copy. The run did all else, and says how it ended.
+func TestCreate_localCopyFails(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGitHub)
+	ports := w.ports(nil)
+	ports.SaveLocal = func(string, []byte) (string, bool, error) { return "", false, errFault }
+	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGitHub)))
+	if !errors.Is(err, errFault) || !errors.As(err, new(*gitops.IncompleteError)) {
+		t.Errorf("error %v", err)
+	}
+	if result.Status != gitops.StatusIncomplete || result.Failure == nil || !result.Clusters[0].Ready || !result.Flux.Ready {
+		t.Errorf("status %q, %+v", result.Status, result.Failure)
+	}
+}
+
+// TestCreate_withoutLocalCopy writes none when nobody wants one.
+func TestCreate_withoutLocalCopy(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGit)
+	ports := w.ports(nil)
+	ports.SaveLocal = nil
+	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGit)))
+	if err != nil || result.Status != gitops.StatusDone || result.Clusters[0].LocalSpec != "" {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
+// TestCreate_pushRefused tells the server's reason and what to do about it.
+func TestCreate_pushRefused(t *testing.T) {
+	t.Parallel()
+	w := managed(t, onGitHub)
+	w.state.Flux.GitRepository.Revision = "" // so that the run goes on to Flux if the push is thought to have worked
+	rejected := &gitrepo.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
+	w.onPush = func() error { return rejected }
+	w.commitOther("main", func(files map[string]string) { delete(files, specPath) })
+	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub)))
+	if err != nil || result.Status != gitops.StatusGitOpsFailed {
+		t.Fatalf("%v, %s", err, result.Status)
+	}
+	if f := result.Failure; !strings.Contains(f.Message, "protected branch hook declined") || f.Hint != rejected.Hint() || f.Hint == "" {
+		t.Errorf("%+v", f)
+	}
+	equal(t, "calls", w.calls, []string{"Push main", "SaveLocal dev"})
+}
