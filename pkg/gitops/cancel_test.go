@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -151,7 +152,11 @@ func TestCreate_deadline(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	expired := &deadline{Context: ctx}
-	w.onCall = func(_ context.Context, call string) { expired.over = expired.over || call == "WaitCluster dev" }
+	w.onCall = func(_ context.Context, call string) {
+		if call == "WaitCluster dev" {
+			expired.over.Store(true)
+		}
+	}
 	report := &reporter{}
 	result, err := gitops.Create(expired, w.ports(report), options)
 	if !errors.Is(err, context.DeadlineExceeded) || result.Status == gitops.StatusDone || !result.Changed || !result.Flux.Ready || result.Clusters[0].Ready {
@@ -163,11 +168,11 @@ func TestCreate_deadline(t *testing.T) {
 // deadline is a context that is over when the test says so.
 type deadline struct {
 	context.Context
-	over bool
+	over atomic.Bool
 }
 
 func (d *deadline) Err() error {
-	if d.over {
+	if d.over.Load() {
 		return context.DeadlineExceeded
 	}
 	return d.Context.Err()

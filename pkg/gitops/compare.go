@@ -36,8 +36,8 @@ func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []string {
 		differ("github.personal", orDefault(provider["personal"], false), file.GitHub.Personal)
 	case file.Git != nil && git != nil:
 		differ("git.repositoryUrl", git["repositoryUrl"], file.Git.RepositoryURL)
-		// Unset, EKS Anywhere takes ecdsa.
-		differ("git.sshKeyAlgorithm", orDefault(git["sshKeyAlgorithm"], "ecdsa"), orDefault(file.Git.SSHKeyAlgorithm, "ecdsa"))
+		// EKS Anywhere takes ecdsa when it is unset, but does not fill it in before it compares.
+		differ("git.sshKeyAlgorithm", orDefault(git["sshKeyAlgorithm"], ""), file.Git.SSHKeyAlgorithm)
 	default:
 		differences = append(differences, "the Git provider (github or git) is not the management cluster's")
 	}

@@ -143,6 +143,37 @@ func TestCreate_localCopyFails(t *testing.T) {
 	}
 }
 
+// TestCreate_localCopyFailsToo loses the local copy after GitOps failed: the failure that is told is still that of GitOps.
+func TestCreate_localCopyFailsToo(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGitHub)
+	w.failBefore = 2
+	ports := w.ports(nil)
+	ports.SaveLocal = func(string, []byte) (string, bool, error) { return "", false, errors.New("disk full") }
+	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGitHub)))
+	if err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("error %v", err)
+	}
+	if result.Failure == nil || result.Failure.Step != "Push cluster files to branch main" {
+		t.Errorf("status %q, %+v", result.Status, result.Failure)
+	}
+}
+
+// TestCreate_cannotRender fails before it has looked at anything, and says that nothing was written.
+func TestCreate_cannotRender(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGitHub)
+	options := on(t, spec("dev", onGitHub))
+	options.Images = map[string]string{"other-controller": "registry.example.com/other:v1"}
+	result, err := gitops.Create(t.Context(), w.ports(nil), options)
+	if err == nil || !strings.Contains(err.Error(), "other-controller") || result.Status != gitops.StatusRefused || result.Failure == nil {
+		t.Errorf("%v, status %q, %+v", err, result.Status, result.Failure)
+	}
+	if len(w.calls) > 0 || w.fetches > 0 {
+		t.Errorf("calls %v, %d fetches", w.calls, w.fetches)
+	}
+}
+
 // TestCreate_withoutLocalCopy writes none when nobody wants one.
 func TestCreate_withoutLocalCopy(t *testing.T) {
 	t.Parallel()

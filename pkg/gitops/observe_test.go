@@ -211,23 +211,25 @@ func TestCreate_warning(t *testing.T) {
 	}
 }
 
-// TestCreate_workloadNeedsTheBranch has a branch that Flux follows and that is not there any more. A push of the workload's files alone
-// would make Flux remove everything else that it has applied.
-func TestCreate_workloadNeedsTheBranch(t *testing.T) {
+// TestCreate_lostBranch has a branch that Flux has applied and that is not there any more. A push of this run's files alone would make
+// Flux delete everything else that it has applied, other clusters among it.
+func TestCreate_lostBranch(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(w *world){
-		"repository": func(w *world) { w.exists, w.branches = false, map[string]*tip{} },
+		"repository": func(w *world) { w.exists, w.keys, w.branches = false, nil, map[string]*tip{} },
 		"all":        func(w *world) { w.branches = map[string]*tip{} },
 		"branch":     func(w *world) { w.branches = map[string]*tip{"other": w.branches["main"]} },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := managed(t, onGitHub)
-			lose(w)
-			findings := refused(t, w, on(t, spec("w01", onGitHub)))
-			if len(findings) != 1 || findings[0].Area == gitops.AreaAccess {
-				t.Errorf("%+v", findings)
-			}
-		})
+		for _, file := range []string{"dev", "w01"} {
+			t.Run(name+" for "+file, func(t *testing.T) {
+				t.Parallel()
+				w := managed(t, onGitHub)
+				lose(w)
+				findings := refused(t, w, on(t, spec(file, onGitHub)))
+				if len(findings) != 1 || findings[0].Area != gitops.AreaCluster || !strings.Contains(findings[0].Message, "main") || findings[0].Hint == "" {
+					t.Errorf("%+v", findings)
+				}
+			})
+		}
 	}
 }
