@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fluxcd/pkg/ssa"
 	ssautils "github.com/fluxcd/pkg/ssa/utils"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // applyConcurrency is how many objects are compared with the server at a time: enough to hide the round trips, few enough not to be
@@ -35,8 +39,8 @@ type ChangeSet struct {
 // Changed is the number of objects that were written.
 func (s ChangeSet) Changed() int { return len(s.Created) + len(s.Configured) }
 
-// EnsureComponents applies Flux's installation in stages: namespaces; CRDs and cluster roles; when the CRDs are established, the rest,
-// Deployments last. Only objects that differ from the server's dry run are written. It may be repeated. progress may be nil.
+// EnsureComponents applies Flux's installation in stages: namespaces; CRDs and cluster roles; the rest; and, when the CRDs are
+// established, Deployments. Only objects that differ from the server's dry run are written. It may be repeated. progress may be nil.
 func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte, progress func(Progress)) (ChangeSet, error) {
 	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
@@ -51,16 +55,16 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte, progre
 	if err := a.apply(ctx, stages.definitions); err != nil {
 		return a.changes(), err
 	}
-	if len(stages.crds) > 0 {
-		report(progress, "waiting for %d CRDs to be established", len(stages.crds))
-		if err := c.waitEstablished(ctx, stages.crds); err != nil {
-			return a.changes(), err
-		}
-	}
-	report(progress, "applying %d objects", len(stages.objects)+len(stages.workloads))
-	if err := a.apply(ctx, stages.objects); err != nil {
+	report(progress, "applying %d objects, while %d CRDs are being established", len(stages.objects), len(stages.crds))
+	err = together(
+		func() error { return a.apply(ctx, stages.objects) },
+		func() error { return c.waitEstablished(ctx, stages.crds) },
+	)
+	if err != nil {
 		return a.changes(), err
 	}
+	report(progress, "applying %d controllers", len(stages.workloads))
+	// The controllers end when their CRDs are not served, and are started again only after some time.
 	err = a.apply(ctx, stages.workloads)
 	return a.changes(), err
 }
@@ -142,12 +146,29 @@ func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 	ssautils.RemoveCABundleFromCRD(object)
 	return a.cluster.retry(ctx, func() error {
 		// A copy, because applying changes the object.
-		entry, err := a.manager.Apply(ctx, object.DeepCopy(), ssa.DefaultApplyOptions())
+		entry, err := a.write(ctx, object.DeepCopy())
 		if err == nil {
 			a.record(entry)
 		}
 		return err
 	})
+}
+
+// write creates the object, or brings it to what it should be when the server's dry run differs from what is there.
+func (a *applier) write(ctx context.Context, object *unstructured.Unstructured) (*ssa.ChangeSetEntry, error) {
+	there := &metav1.PartialObjectMetadata{}
+	there.SetGroupVersionKind(object.GroupVersionKind())
+	err := a.cluster.client.Get(ctx, client.ObjectKeyFromObject(object), there)
+	if !apierrors.IsNotFound(err) {
+		return a.manager.Apply(ctx, object, ssa.DefaultApplyOptions())
+	}
+	// What is not there differs; a dry run would only double the server's work.
+	entry := &ssa.ChangeSetEntry{Subject: ssautils.FmtUnstructured(object), Action: ssa.CreatedAction}
+	err = a.cluster.client.Patch(ctx, object, client.Apply, client.ForceOwnership, client.FieldOwner(fieldManager))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", entry.Subject, err)
+	}
+	return entry, nil
 }
 
 func (a *applier) record(entry *ssa.ChangeSetEntry) {
@@ -172,24 +193,37 @@ func (a *applier) changes() ChangeSet {
 	return a.done
 }
 
-// waitEstablished waits until the API server serves the CRDs.
+// waitEstablished waits until the API server serves the CRDs, which takes it a moment.
 func (c *Cluster) waitEstablished(ctx context.Context, names []string) error {
-	pending := slices.Clone(names)
-	return c.until(ctx, []watched{{kind: crdKind()}}, func() (bool, error) {
-		var missing []string
-		for _, name := range pending {
-			crd, err := c.fetch(ctx, crdKind(), "", name)
-			if err != nil {
-				return false, err
-			}
-			if crd == nil {
-				return false, &NotReadyError{Object: "CustomResourceDefinition " + name, Message: "somebody deletes it again", Next: "kubectl get crd " + name}
-			}
-			if conditionOf(crd, "Established").Status != "True" {
-				missing = append(missing, name)
-			}
+	waits := make([]func() error, len(names))
+	for i, name := range names {
+		waits[i] = func() error {
+			// It takes some 100 ms, and a watch would begin with all CRDs of the cluster in full.
+			return c.retryEvery(ctx, backoff{first: establishedFirst, max: establishedMax, total: c.backoff.total}, func() error {
+				crd, err := c.fetch(ctx, crdKind(), "", name)
+				if err == nil && (crd == nil || conditionOf(crd, "Established").Status != "True") {
+					err = notEstablished(name, crd)
+				}
+				return err
+			})
 		}
-		pending = missing
-		return len(pending) == 0, nil
-	})
+	}
+	return together(waits...)
+}
+
+// How long after a look a CRD is looked at again.
+const (
+	establishedFirst = 25 * time.Millisecond
+	establishedMax   = 100 * time.Millisecond
+)
+
+// notEstablished says what keeps a CRD from being served.
+func notEstablished(name string, crd *unstructured.Unstructured) *NotReadyError {
+	problem := &NotReadyError{Object: "CustomResourceDefinition " + name, Message: "it is not established", Next: "kubectl describe crd " + name, Err: errNotEstablished}
+	if crd == nil {
+		problem.Message = "somebody deletes it again"
+	} else if accepted := conditionOf(crd, "NamesAccepted"); accepted.Status == "False" {
+		problem.Reason, problem.Message = accepted.Reason, accepted.Message
+	}
+	return problem
 }

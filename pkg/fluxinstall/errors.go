@@ -209,8 +209,11 @@ func (e *NotReadyError) Error() string {
 	return text
 }
 
-// errTerminating is why a wait for a namespace to go has ended.
-var errTerminating = errors.New("it was not gone in time")
+// Why waits have ended that go on only for some time.
+var (
+	errTerminating    = errors.New("it was not gone in time")
+	errNotEstablished = errors.New("it was not established in time")
+)
 
 // terminating says that a namespace is in the way because it is being deleted.
 func terminating(name string, err error) *NotReadyError {

@@ -29,10 +29,14 @@ func defaultBackoff() backoff {
 // retry repeats do while it fails for a passing reason: a server that restarts, throttling, a conflict, a CRD or a webhook that is not
 // served yet. Its error is classified.
 func (c *Cluster) retry(ctx context.Context, do func() error) error {
+	return c.retryEvery(ctx, c.backoff, do)
+}
+
+func (c *Cluster) retryEvery(ctx context.Context, every backoff, do func() error) error {
 	start := time.Now()
-	for delay := c.backoff.first; ; delay = min(2*delay, c.backoff.max) {
+	for delay := every.first; ; delay = min(2*delay, every.max) {
 		err := do()
-		if err == nil || ctx.Err() != nil || !c.passing(err) || time.Since(start) >= c.backoff.total {
+		if err == nil || ctx.Err() != nil || !c.passing(err) || time.Since(start) >= every.total {
 			return c.classify(ctx, err)
 		}
 		if pause(ctx, delay/2+rand.N(delay/2+1)) != nil {
@@ -61,7 +65,7 @@ func (c *Cluster) passing(err error) bool {
 	}
 	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) ||
-		meta.IsNoMatchError(err) || errors.Is(err, errTerminating) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+		meta.IsNoMatchError(err) || errors.Is(err, errTerminating) || errors.Is(err, errNotEstablished) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // isNetwork says whether a request did not get an answer at all.

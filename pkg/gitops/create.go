@@ -64,8 +64,12 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 			run.result.Failure.Findings = preflight.Findings
 		}
 	}
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		run.result.Status = StatusInterrupted
+	case err != nil && run.result.Status == "":
+		// It ended before the first write.
+		run.result.Status = StatusRefused
 	}
 	return &run.result, err
 }

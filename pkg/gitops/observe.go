@@ -309,19 +309,19 @@ func (r *createRun) checkTogether(found *findings) {
 	}
 }
 
-// checkBranch makes sure that the branch which Flux follows is there when only workload clusters are created. On a new branch their
-// files would be alone, and Flux would remove from the cluster everything else that it has applied.
+// checkBranch makes sure that a branch which Flux has applied is still there. On a new branch this run's files would be alone, and Flux
+// would delete from the cluster everything else that it has applied, other clusters among it.
 func (r *createRun) checkBranch(found *findings) {
-	if r.management != nil || len(found.list) > 0 || len(found.soft) > 0 {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.snapshot != nil && r.seen.snapshot.State() == gitrepo.BranchExists {
 		return
 	}
-	if r.seen.snapshot != nil && r.seen.snapshot.State() == gitrepo.BranchExists {
+	live := r.seen.cluster.Flux.Kustomization
+	if r.management != nil && (live == nil || live.AppliedRevision == "") {
 		return
 	}
-	management := r.managed[0].ManagementCluster
-	found.addFinding(Finding{AreaSpec,
-		fmt.Sprintf("branch %s of %s, which Flux on %s follows, does not exist; with the workload cluster's files alone on it, Flux would remove everything else it has applied", r.config.Branch, r.options.Remote.Web, management),
-		"restore the branch, or put the management cluster back first: eksa-gitops create cluster -f with the file of " + management})
+	found.addFinding(Finding{AreaCluster,
+		fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more; with this run's files alone on a new one, Flux would delete everything else it has applied, other clusters included", r.config.Branch, r.options.Remote.Web),
+		"restore the branch from a clone; until then Flux keeps what it has applied"})
 }
 
 // hintedError is a message with the next action.

@@ -45,6 +45,7 @@ type world struct {
 	seed        map[string]string // what a new repository holds
 	openRepoErr error
 	fetchErr    error
+	onFetch     func() error                    // decides on a fetch before fetchErr does
 	onPush      func() error                    // decides on a push instead of the server
 	races       []func(files map[string]string) // each is pushed by somebody else just before our next push
 	raceForever bool
@@ -357,6 +358,11 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if r.onFetch != nil {
+		if err := r.onFetch(); err != nil {
+			return nil, err
+		}
+	}
 	if r.fetchErr != nil {
 		return nil, r.fetchErr
 	}
@@ -420,7 +426,9 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 	w := s.world
 	_, err := w.write(ctx, "Push "+s.branch, func() (bool, error) {
 		if w.onPush != nil {
-			return false, w.onPush()
+			if err := w.onPush(); err != nil {
+				return false, err
+			}
 		}
 		if len(w.races) > 0 || w.raceForever {
 			w.commitOther(s.branch, func(files map[string]string) {
@@ -433,6 +441,9 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 			})
 		}
 		at := w.tip(s.branch)
+		if at.head == commit.Hash() {
+			return false, nil // it arrived before
+		}
 		if at.head != s.head {
 			return false, &gitrepo.ConflictError{Branch: s.branch, Expected: s.head, Actual: at.head}
 		}
