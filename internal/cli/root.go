@@ -54,11 +54,7 @@ writes nothing.
 Settings come from flags, then from environment variables (--flux-timeout is EKSA_GITOPS_FLUX_TIMEOUT), then from the
 configuration file, then from defaults. Credentials come from the environment only:
 
-  EKSA_GITHUB_TOKEN           token for GitHub's API and for pushing (FluxConfig with github)
-  EKSA_GIT_PRIVATE_KEY        path of the SSH private key (FluxConfig with git)
-  EKSA_GIT_SSH_KEY_PASSPHRASE its passphrase, if it has one
-  EKSA_GIT_KNOWN_HOSTS        path of the SSH known-hosts file
-  SSH_AUTH_SOCK               a running SSH agent, instead of or beside the key file
+  EKSA_GITHUB_TOKEN   token for GitHub's API and for pushing
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4 authentication or permission,
 5 partly done (rerun to continue), 130 interrupted.`),
