@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -124,6 +125,11 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 		result.Resume = resume
 	}
 	if o.output == outputJSON {
+		if o.dryRun && result.Repository != nil {
+			for i, file := range result.Repository.Files {
+				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+			}
+		}
 		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}

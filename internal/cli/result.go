@@ -151,10 +151,12 @@ func printNext(out *lines, result *gitops.Result) {
 		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", c.Name, c.Name)
 	}
 	if repo := result.Repository; repo != nil {
-		out.printf("  git clone %s    # edit %s, commit, push: Flux applies it", repo.CloneURL, path.Dir(firstSpec(result)))
+		out.printf("  git clone %s", repo.CloneURL)
+		out.printf("      and edit %s, commit, push: Flux applies it", path.Dir(firstSpec(result)))
 	}
 	if management {
-		out.printf("  eksa-gitops create cluster -f WORKLOAD.yaml    # a workload cluster beside it")
+		out.printf("  eksa-gitops create cluster -f WORKLOAD.yaml")
+		out.printf("      for a workload cluster beside it")
 	}
 }
 

@@ -194,6 +194,9 @@ func TestCreate_dryRunWritesNothing(t *testing.T) {
 	if object["status"] != "planned" || object["changed"] != false || object["dryRun"] != true {
 		t.Errorf("result of a dry run: %v", object)
 	}
+	if diff, _ := at(t, object, "repository", "files", 3, "diff").(string); !strings.HasPrefix(diff, "--- /dev/null\n+++ b/clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml\n") {
+		t.Errorf("diff of the fourth file: %.200s", diff)
+	}
 	before.writesNothing()
 }
 
