@@ -2,10 +2,12 @@ package fluxinstall
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxcd/pkg/ssa"
@@ -120,26 +122,26 @@ func (c *Cluster) applier() *applier {
 }
 
 // apply brings objects that do not need each other to the server, several at a time. What fails for a passing reason is tried again.
-// The error is that of the first object that failed; those not begun by then are left out.
+// After a failure no further object is begun; the error is that of the first one in order.
 func (a *applier) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	errs := make([]error, len(objects))
+	var failed atomic.Bool
 	var group sync.WaitGroup
 	places := make(chan struct{}, applyConcurrency)
-	for _, object := range objects {
+	for i, object := range objects {
 		places <- struct{}{}
-		if ctx.Err() != nil {
+		if errs[i] = context.Cause(ctx); failed.Load() || errs[i] != nil {
 			break
 		}
 		group.Go(func() {
 			defer func() { <-places }()
-			if err := a.applyOne(ctx, object); err != nil {
-				cancel(err)
+			if errs[i] = a.applyOne(ctx, object); errs[i] != nil {
+				failed.Store(true)
 			}
 		})
 	}
 	group.Wait()
-	return context.Cause(ctx)
+	return cmp.Or(errs...)
 }
 
 func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructured) error {
@@ -164,7 +166,7 @@ func (a *applier) write(ctx context.Context, object *unstructured.Unstructured) 
 	}
 	// What is not there differs; a dry run would only double the server's work.
 	entry := &ssa.ChangeSetEntry{Subject: ssautils.FmtUnstructured(object), Action: ssa.CreatedAction}
-	err = a.cluster.client.Patch(ctx, object, client.Apply, client.ForceOwnership, client.FieldOwner(fieldManager))
+	err = a.cluster.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership, client.FieldOwner(fieldManager))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", entry.Subject, err)
 	}

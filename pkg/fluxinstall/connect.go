@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,11 +37,11 @@ type KubeconfigOptions struct {
 
 // Cluster is the management cluster. Its methods may be used by several goroutines at once.
 type Cluster struct {
-	client   client.WithWatch
-	server   string
-	origin   string
-	backoff  backoff
-	answered *atomic.Bool // whether the API server has ever answered
+	client  client.WithWatch
+	server  string
+	origin  string
+	backoff backoff
+	contact *contact
 }
 
 // Connect reads the kubeconfig and prepares the client; it does not talk to the cluster yet. A kubeconfig that cannot be used is a
@@ -100,7 +99,7 @@ func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{client: c, server: config.Host, backoff: defaultBackoff(), answered: &bounded.answered}, nil
+	return &Cluster{client: quietClient{c}, server: config.Host, backoff: defaultBackoff(), contact: &bounded.contact}, nil
 }
 
 // loadKubeconfig merges the files and resolves the context. Its errors name files and contexts, never what a user entry holds.

@@ -1,35 +1,55 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// unavailableController says what keeps Flux's Deployments from being available, down to the pods behind them; nil when all are.
+// unavailableController says what keeps Flux's Deployments from being available, down to the pods behind them; nil when all are. Of
+// several problems it is the one that says most: a pod that cannot start rather than one that is starting, and a controller that the
+// rest depends on rather than another.
 func (c *Cluster) unavailableController(ctx context.Context, namespace string) (*NotReadyError, error) {
 	deployments, err := c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
 	if err != nil {
 		return nil, err
 	}
-	there := map[string]bool{}
-	for _, deployment := range deployments {
-		there[deployment.GetName()] = true
-		if !rolledOut(&deployment) {
-			return c.deploymentProblem(ctx, &deployment)
-		}
-	}
-	for _, required := range []string{sourceController, kustomizeController} {
-		if !there[required] {
+	required := []string{sourceController, kustomizeController}
+	for _, name := range required {
+		if !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return d.GetName() == name }) {
 			return &NotReadyError{
-				Object: fmt.Sprintf("Deployment %s/%s", namespace, required), Message: "it does not exist",
+				Object: fmt.Sprintf("Deployment %s/%s", namespace, name), Message: "it does not exist",
 				Cause: "nothing fetches or applies without it", Next: fmt.Sprintf("kubectl -n %s get deployments", namespace),
 			}, nil
 		}
 	}
-	return nil, nil
+	deployments = slices.DeleteFunc(deployments, func(d unstructured.Unstructured) bool { return rolledOut(&d) })
+	if len(deployments) == 0 {
+		return nil, nil
+	}
+	pods, err := c.fetchAll(ctx, podKind(), namespace)
+	if err != nil && !isForbidden(c.classify(ctx, err)) {
+		return nil, err
+	}
+	slices.SortStableFunc(deployments, func(a, b unstructured.Unstructured) int {
+		// Those that are not required are at -1, which is behind.
+		return cmp.Compare(uint(slices.Index(required, a.GetName())), uint(slices.Index(required, b.GetName())))
+	})
+	var first *NotReadyError
+	for _, deployment := range deployments {
+		problem := deploymentProblem(&deployment, pods)
+		if problem.Reason != "" {
+			return problem, nil
+		}
+		if first == nil {
+			first = problem
+		}
+	}
+	return first, nil
 }
 
 // rolledOut says whether a Deployment runs its current version and no other, as `kubectl rollout status` judges it.
@@ -46,36 +66,42 @@ func rolledOut(deployment *unstructured.Unstructured) bool {
 	return observed(deployment) && updated >= wanted && number("status", "replicas") <= updated && number("status", "availableReplicas") >= updated
 }
 
-// deploymentProblem says why a Deployment is not available: what its pods wait for, else its own condition.
-func (c *Cluster) deploymentProblem(ctx context.Context, deployment *unstructured.Unstructured) (*NotReadyError, error) {
+// deploymentProblem says why a Deployment is not available: what its pods wait for, else its own condition. Without a reason it is
+// merely on its way.
+func deploymentProblem(deployment *unstructured.Unstructured, pods []unstructured.Unstructured) *NotReadyError {
 	namespace := deployment.GetNamespace()
 	problem := &NotReadyError{
 		Object:  objectName(deployment),
 		Message: "its pods are starting",
 		Next:    fmt.Sprintf("kubectl -n %s describe pods -l app=%s", namespace, deployment.GetName()),
 	}
-	labels, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
-	pods, err := c.fetchAll(ctx, podKind(), namespace, client.MatchingLabels(labels))
-	if err != nil && !isForbidden(c.classify(ctx, err)) {
-		return nil, err
-	}
+	selector, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
 	for _, pod := range pods {
+		if !selects(selector, pod.GetLabels()) {
+			continue
+		}
 		if reason, message := podProblem(&pod); reason != "" {
 			problem.Reason, problem.Message = reason, message
 			problem.Cause = meaningOf(reason + " " + message)
-			return problem, nil
+			return problem
 		}
 	}
 	if failure := conditionOf(deployment, "ReplicaFailure"); failure.Status == "True" {
 		problem.Reason, problem.Message = failure.Reason, failure.Message
 		problem.Cause = meaningOf(failure.Message)
 		problem.Next = fmt.Sprintf("kubectl -n %s describe replicasets -l app=%s", namespace, deployment.GetName())
-		return problem, nil
 	}
-	if available := conditionOf(deployment, "Available"); len(pods) == 0 && available.Status == "False" {
-		problem.Reason, problem.Message = available.Reason, available.Message
+	return problem
+}
+
+// selects says whether labels have all that a selector asks for.
+func selects(selector, labels map[string]string) bool {
+	for name, value := range selector {
+		if labels[name] != value {
+			return false
+		}
 	}
-	return problem, nil
+	return len(selector) > 0
 }
 
 // podProblem is what a pod cannot get past: a container that does not start or keeps ending, or a node that is not found. A pod that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -58,14 +59,20 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // passing says whether the same request may succeed a moment later. That there is no answer counts only for a server that has
-// answered before and so is restarting: an address that never answered is most likely wrong, and the user waits for that news.
+// answered before and so is restarting: an address that never answered is most likely wrong, and the user waits for that news. A server
+// that restarts refuses everybody at first.
 func (c *Cluster) passing(err error) bool {
-	if isNetwork(err) {
-		return c.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError))
+	switch {
+	case isNetwork(err):
+		return c.contact.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError))
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return true
+	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
+		return c.contact.restarted()
 	}
 	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) ||
-		meta.IsNoMatchError(err) || errors.Is(err, errTerminating) || errors.Is(err, errNotEstablished) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+		meta.IsNoMatchError(err) || errors.Is(err, errTerminating) || errors.Is(err, errNotEstablished)
 }
 
 // isNetwork says whether a request did not get an answer at all.
@@ -73,7 +80,7 @@ func isNetwork(err error) bool {
 	if err == nil || errors.As(err, new(apierrors.APIStatus)) {
 		return false
 	}
-	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) || errors.Is(err, context.DeadlineExceeded) ||
+	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		// The HTTP/2 client reports a lost connection without a type.
 		strings.Contains(err.Error(), "http2: client connection lost")
 }

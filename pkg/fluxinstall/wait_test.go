@@ -341,3 +341,92 @@ func TestClusterProblem(t *testing.T) {
 		}
 	}
 }
+
+// Of all that is not well with the controllers, the most telling is told.
+func TestUnavailableController(t *testing.T) {
+	t.Parallel()
+	deployment := func(name, status string) string {
+		return `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"a","name":"` + name + `","generation":1},"spec":{"selector":{"matchLabels":{"app":"` + name + `"}}},"status":` + status + `}`
+	}
+	pod := func(app, status string) string {
+		return `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","labels":{"app":"` + app + `"}},"status":` + status + `}`
+	}
+	const (
+		up       = `{"observedGeneration":1,"replicas":1,"updatedReplicas":1,"availableReplicas":1}`
+		starting = `{"observedGeneration":1,"replicas":1,"updatedReplicas":1}`
+		quota    = `{"observedGeneration":1,"conditions":[{"type":"ReplicaFailure","status":"True","reason":"FailedCreate","message":"exceeded quota: q"}]}`
+		image    = `{"containerStatuses":[{"state":{"waiting":{"reason":"ImagePullBackOff","message":"no"}}}]}`
+	)
+	for name, test := range map[string]struct {
+		deployments, pods []string
+		want              string
+	}{
+		"all up":   {[]string{deployment("kustomize-controller", up), deployment("source-controller", up)}, nil, ""},
+		"none":     {nil, nil, "Deployment a/source-controller is not ready: it does not exist; nothing fetches or applies without it"},
+		"one gone": {[]string{deployment("source-controller", up)}, nil, "Deployment a/kustomize-controller is not ready: it does not exist; nothing fetches or applies without it"},
+		"starting": {
+			[]string{deployment("helm-controller", starting), deployment("kustomize-controller", starting), deployment("source-controller", up)}, nil,
+			"Deployment a/kustomize-controller is not ready: its pods are starting",
+		},
+		"one cannot start": {
+			[]string{deployment("helm-controller", starting), deployment("kustomize-controller", starting), deployment("source-controller", starting)},
+			[]string{pod("other", image), pod("helm-controller", image)},
+			"Deployment a/helm-controller is not ready (ImagePullBackOff): no; the image cannot be pulled: look at the registry, its credentials and the network",
+		},
+		"two cannot start": {
+			[]string{deployment("helm-controller", quota), deployment("kustomize-controller", up), deployment("source-controller", starting)}, []string{pod("source-controller", image)},
+			"Deployment a/source-controller is not ready (ImagePullBackOff): no; the image cannot be pulled: look at the registry, its credentials and the network",
+		},
+		"no pods at all": {
+			[]string{deployment("kustomize-controller", quota), deployment("source-controller", up)}, nil,
+			"Deployment a/kustomize-controller is not ready (FailedCreate): exceeded quota: q; a resource quota of the namespace is used up",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/pods") {
+					body(w, `{"apiVersion":"v1","kind":"PodList","items":[`+strings.Join(test.pods, ",")+`]}`)
+					return
+				}
+				body(w, `{"apiVersion":"apps/v1","kind":"DeploymentList","items":[`+strings.Join(test.deployments, ",")+`]}`)
+			})
+			got := ""
+			problem, err := c.unavailableController(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if problem != nil {
+				got = problem.Error()
+			}
+			if got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// A server that has just come back refuses everybody for a moment: that is waited out, and only then.
+func TestRetry_serverWarmsUp(t *testing.T) {
+	t.Parallel()
+	var requests counter
+	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch requests.next() {
+		case 1, 5:
+			body(w, someNamespace)
+		case 2, 3:
+			panic(http.ErrAbortHandler) // the library tries once more by itself
+		default:
+			status(w, 403, "Forbidden", "not yet")
+		}
+	})
+	for range 2 {
+		if _, err := c.get(t.Context(), namespaceKind(), "", "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.contact.lost.Store(time.Now().Add(-time.Minute).UnixNano())
+	if _, err := c.get(t.Context(), namespaceKind(), "", "a"); !errors.As(err, new(*ForbiddenError)) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -110,6 +110,10 @@ func (c *Cluster) watch(ctx context.Context, object watched, changed chan<- stru
 			}
 			running.Add(-1)
 			events.Stop()
+			if ctx.Err() == nil {
+				// Perhaps the server went away; perhaps it only ended the watch, which it does now and then.
+				c.contact.lost.Store(time.Now().UnixNano())
+			}
 		}
 		if pause(ctx, rereadWithout) != nil {
 			return

@@ -23,7 +23,11 @@ var managementFiles = []string{
 func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	w := newWorld(t)
 
+	start := w.gh.Mark()
 	first := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	if activity := w.gh.Since(start); activity.Pushes != 1 || len(activity.Mutations) != 2 {
+		t.Errorf("%d pushes and the writes %v, want 1 push, the repository and the deploy key", activity.Pushes, activity.Mutations)
+	}
 	first.prints("Cluster mgmt is managed through Git.", w.gh.GitURL()+"alice/fleet (private, created by this run)", "Next:")
 	repo := w.gh.Repo("alice/fleet")
 	if repo == nil || !repo.Private() {
@@ -63,7 +67,11 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt is managed through Git.")
 	before.writesNothing()
 
+	start = w.gh.Mark()
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.", "eksa-gitops get kubeconfig dev")
+	if activity := w.gh.Since(start); activity.Pushes != 1 || len(activity.Mutations) != 0 {
+		t.Errorf("%d pushes and the writes %v, want 1 push and no write", activity.Pushes, activity.Mutations)
+	}
 	want := slices.Sorted(slices.Values(append(slices.Clone(managementFiles),
 		"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "clusters/mgmt/dev/eksa-system/kustomization.yaml")))
 	if got := keys(repo.Git().Files("main")); !slices.Equal(got, want) {
