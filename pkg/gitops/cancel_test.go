@@ -68,6 +68,9 @@ func TestCreate_cancelled(t *testing.T) {
 				if len(w.calls) > n || len(w.local) > 0 {
 					t.Errorf("went on to write %v, local %v", w.calls, w.local)
 				}
+				if len(w.waits) == 0 && seen != n+1 {
+					t.Errorf("%d calls after the context ended", seen-n-1)
+				}
 				if result.Changed != (len(w.effects) > 0) {
 					t.Errorf("changed is %v, written was %v", result.Changed, w.effects)
 				}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -157,5 +158,19 @@ func TestCreate_overtakenWithOtherFlux(t *testing.T) {
 	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub)))
 	if err != nil || result.Status != gitops.StatusDone {
 		t.Errorf("%s, %v, %+v", result.Status, err, result.Failure)
+	}
+}
+
+// TestCreate_slowFlux does not read the repository again for a revision that Flux had applied before the push.
+func TestCreate_slowFlux(t *testing.T) {
+	t.Parallel()
+	w := managed(t, onGitHub)
+	w.slowFlux = true
+	result := create(t, w, on(t, spec("w01", onGitHub)))
+	if want := fluxinstall.Revision("main", w.branches["main"].head); result.Flux.Revision != want || !result.Clusters[0].Ready {
+		t.Errorf("%+v, want %s", result.Flux, want)
+	}
+	if w.fetches != 1 {
+		t.Errorf("read the repository %d times", w.fetches)
 	}
 }

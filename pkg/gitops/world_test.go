@@ -61,6 +61,7 @@ type world struct {
 	inspectErr     error
 	notReady       map[string]error
 	syncErr        error
+	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
 	local map[string]string
@@ -565,6 +566,14 @@ func (c cluster) WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, prog
 	if c.syncErr != nil {
 		defer c.mu.Unlock()
 		return c.syncErr
+	}
+	if ks := c.state.Flux.Kustomization; c.slowFlux && ks != nil && ks.AppliedRevision != "" {
+		old := ks.AppliedRevision
+		c.mu.Unlock()
+		if wait.Accept(old) {
+			return nil
+		}
+		c.mu.Lock()
 	}
 	c.flux()
 	applied := ""
