@@ -365,7 +365,7 @@ func (r *createRun) includesCommit(ctx context.Context, revision string) bool {
 	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
 		return false // Flux has not looked since the push
 	}
-	snapshot, err := r.seen.ports.repo.Fetch(ctx, r.config.Branch)
+	snapshot, err := r.fetch(ctx, r.stepPush())
 	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
 		return false
 	}

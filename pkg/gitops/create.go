@@ -65,7 +65,7 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 		}
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		run.result.Status = StatusInterrupted
 	case err != nil && run.result.Status == "":
 		// It ended before the first write.
@@ -200,6 +200,9 @@ func (r *createRun) repoRef() github.RepoRef {
 func (r *createRun) finish(ctx context.Context) error {
 	var notReady []error
 	for _, c := range r.managed {
+		if err := ctx.Err(); errors.Is(err, context.Canceled) {
+			return err
+		}
 		if err := r.waitCluster(ctx, c); err != nil {
 			notReady = append(notReady, err)
 		}
@@ -214,7 +217,7 @@ func (r *createRun) finish(ctx context.Context) error {
 	}
 	if err := r.saveLocal(); err != nil {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "the clusters' local copies are missing", Cause: err}
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(append(notReady, err)...)}
 	}
 	if err := errors.Join(notReady...); err != nil {
 		r.result.Status = StatusIncomplete

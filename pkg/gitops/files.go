@@ -110,7 +110,7 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		default:
 			plan.system[base], plan.after[file.Path] = before, before
-			plan.notes = append(plan.notes, keptNote(file.Path, before, file.Content))
+			plan.notes = append(plan.notes, keptNote(file.Path, before))
 		}
 	}
 	if len(conflicts) > 0 {
@@ -160,16 +160,15 @@ func differing(ctx context.Context, snapshot Snapshot, wanted []layout.File) (ma
 }
 
 // keptNote says why one of Flux's files stays as it is.
-func keptNote(file string, before, ours []byte) string {
+func keptNote(file string, before []byte) string {
 	if path.Base(file) != layout.ComponentsFile {
 		return file + " is kept as it is in Git"
 	}
-	there, _, errThere := fluxinstall.ComponentVersion(before)
-	wanted, _, errWanted := fluxinstall.ComponentVersion(ours)
-	if errThere != nil || errWanted != nil || there == wanted {
+	there, _, err := fluxinstall.ComponentVersion(before)
+	if err != nil || there == fluxinstall.Version {
 		return file + " is kept as it is in Git, where it has been edited"
 	}
-	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, wanted)
+	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, fluxinstall.Version)
 }
 
 // listsResources says whether a kustomization lists all of the given files.

@@ -267,7 +267,7 @@ func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.C
 	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
-			"put the path that is in use into spec.clusterConfigPath, or remove the Kustomization first"})
+			fmt.Sprintf("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace)})
 	}
 	if r.management == nil && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
 		wrong = append(wrong, Finding{AreaCluster,
