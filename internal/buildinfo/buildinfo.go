@@ -17,7 +17,7 @@ var (
 
 // Info describes the running binary.
 type Info struct {
-	Version   string `json:"version"`          // a semantic version with a leading v, or "dev"
+	Version   string `json:"version"`          // a semantic version with a leading v, a short commit ID, or "dev"
 	Commit    string `json:"commit,omitempty"` // full Git commit ID; "-dirty" is added when the tree was changed
 	Date      string `json:"date,omitempty"`   // of the commit, RFC 3339
 	GoVersion string `json:"goVersion"`
@@ -49,7 +49,8 @@ func Read(flux string) Info {
 	if info.Version == "" {
 		info.Version = "dev"
 	}
-	if info.Version != "dev" && !strings.HasPrefix(info.Version, "v") {
+	// A checkout without a tag is named by its commit, which stays as it is.
+	if strings.Contains(info.Version, ".") && !strings.HasPrefix(info.Version, "v") {
 		info.Version = "v" + info.Version
 	}
 	return info
