@@ -31,7 +31,7 @@ generate: ## make Flux's manifests (embedded, not committed) and the generated d
 	go generate ./pkg/fluxinstall
 	go run ./internal/docgen docs
 
-$(MANIFESTS): pkg/fluxinstall/version.go $(wildcard pkg/fluxinstall/internal/genmanifests/*.go)
+$(MANIFESTS): pkg/fluxinstall/internal/release/release.go $(wildcard pkg/fluxinstall/internal/genmanifests/*.go)
 	go generate ./pkg/fluxinstall
 
 .PHONY: demo

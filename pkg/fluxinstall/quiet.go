@@ -3,6 +3,7 @@ package fluxinstall
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -33,6 +34,11 @@ func (q quietClient) Create(ctx context.Context, object client.Object, options .
 // Patch implements client.Writer.
 func (q quietClient) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 	return q.WithWatch.Patch(quiet(ctx), object, patch, options...)
+}
+
+// Apply implements client.Writer.
+func (q quietClient) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+	return q.WithWatch.Apply(quiet(ctx), object, options...)
 }
 
 // Watch implements client.WithWatch.
