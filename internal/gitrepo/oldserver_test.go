@@ -134,7 +134,7 @@ func TestServersWithFewCapabilities(t *testing.T) {
 			if got := repo.Head("main"); got != commit.Hash() {
 				t.Errorf("main is at %s, want %s", got, commit.Hash())
 			}
-			if got := repo.File("main", clusterPath(7)); got != clusterSpec(7, 3) {
+			if got, _ := repo.File("main", clusterPath(7)); got != clusterSpec(7, 3) {
 				t.Errorf("the file holds %q", got)
 			}
 			repo.Git("fsck", "--strict")
