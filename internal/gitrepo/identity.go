@@ -1,22 +1,89 @@
 package gitrepo
 
-import "github.com/go-git/go-git/v5/config"
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
-// ConfiguredIdentity is the user.name and user.email of Git's own configuration of this system and user; empty where it has none.
-// The user's wins, as in git. A configuration that cannot be read counts as none: git itself will complain about it.
+	"github.com/go-git/go-git/v5/plumbing/format/config"
+)
+
+// ConfiguredIdentity is the user.name and user.email of Git's own configuration of this system and user; empty where it has none. The
+// files and their order are those of git-config(1), with GIT_CONFIG_GLOBAL, GIT_CONFIG_SYSTEM and GIT_CONFIG_NOSYSTEM, and with what
+// include.path names. Conditional includes depend on a work tree, which there is none of here. What cannot be read counts as empty:
+// git itself will complain about it.
 func ConfiguredIdentity() Identity {
-	var identity Identity
-	for _, scope := range []config.Scope{config.SystemScope, config.GlobalScope} {
-		settings, err := config.LoadConfig(scope)
-		if err != nil {
-			continue
+	var found Identity
+	for _, file := range configFiles() {
+		found.read(file, 0)
+	}
+	return found
+}
+
+// configFiles are the files that git reads, each going before the one in front of it.
+func configFiles() []string {
+	var files []string
+	if skip, err := strconv.ParseBool(os.Getenv("GIT_CONFIG_NOSYSTEM")); err != nil || !skip {
+		system, set := os.LookupEnv("GIT_CONFIG_SYSTEM")
+		if !set {
+			system = "/etc/gitconfig"
 		}
-		if settings.User.Name != "" {
-			identity.Name = settings.User.Name
-		}
-		if settings.User.Email != "" {
-			identity.Email = settings.User.Email
+		files = append(files, system)
+	}
+	if global, set := os.LookupEnv("GIT_CONFIG_GLOBAL"); set {
+		return append(files, global)
+	}
+	home, err := os.UserHomeDir()
+	if xdg := os.Getenv("XDG_CONFIG_HOME"); xdg != "" {
+		files = append(files, filepath.Join(xdg, "git", "config"))
+	} else if err == nil {
+		files = append(files, filepath.Join(home, ".config", "git", "config"))
+	}
+	if err == nil {
+		files = append(files, filepath.Join(home, ".gitconfig"))
+	}
+	return files
+}
+
+// maxIncludes is how deep git follows files that include others.
+const maxIncludes = 10
+
+// read takes over what a file sets, as far as the file can be read.
+func (i *Identity) read(file string, depth int) {
+	content, err := os.Open(file)
+	if err != nil || depth > maxIncludes {
+		return
+	}
+	defer content.Close() //nolint:errcheck // it is only read
+	parsed := config.New()
+	config.NewDecoder(content).Decode(parsed) //nolint:errcheck // what stands before a mistake counts
+	for _, section := range parsed.Sections {
+		switch {
+		case section.IsName("user"):
+			if name := section.Options.Get("name"); name != "" {
+				i.Name = name
+			}
+			if email := section.Options.Get("email"); email != "" {
+				i.Email = email
+			}
+		case section.IsName("include"):
+			for _, path := range section.Options.GetAll("path") {
+				i.read(includedPath(path, file), depth+1)
+			}
 		}
 	}
-	return identity
+}
+
+// includedPath resolves ~ and paths that are relative to the including file.
+func includedPath(path, from string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(from), path)
 }
