@@ -99,7 +99,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	}
 	steps := d.steps()
 	defer steps.Close()
-	ports, options, err := wire(d, o, clusters, steps)
+	ports, options, err := wire(ctx, d, o, clusters, steps)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}

@@ -83,6 +83,8 @@ type gitOptions struct {
 	caFile       string
 	authorName   string
 	authorEmail  string
+
+	clusterPrivateKey string
 }
 
 func (o *gitOptions) addFlags(cmd *cobra.Command) {
@@ -92,6 +94,7 @@ func (o *gitOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.githubGitURL, "github-git-url", "", "base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
 	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "", "base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
 	flags.StringVar(&o.caFile, "ca-file", "", "PEM `file` with certificate authorities to trust besides the system's, for GitHub and Git over HTTPS")
+	flags.StringVar(&o.clusterPrivateKey, "cluster-private-key", "", "private key `file` for Flux to read a generic Git server's repository with (default: your own, EKSA_GIT_PRIVATE_KEY)")
 	flags.StringVar(&o.authorName, "author-name", "", "name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
 	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
 }
@@ -142,8 +145,8 @@ func (o *gitOptions) author() gitrepo.Identity {
 	return identity
 }
 
-// wire makes the ports and options of a creation from the settings. It opens nothing.
-func wire(d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.Steps) (gitops.Ports, gitops.CreateOptions, error) {
+// wire makes the ports and options of a creation from the settings. It opens no connection; it may ask for a passphrase.
+func wire(ctx context.Context, d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.Steps) (gitops.Ports, gitops.CreateOptions, error) {
 	author := o.git.author()
 	options := gitops.CreateOptions{
 		Clusters: clusters, Overwrite: o.overwrite, DryRun: o.dryRun, FluxTimeout: o.fluxTimeout,
@@ -161,10 +164,11 @@ func wire(d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.
 		},
 	}
 	var config *clusterspec.GitOps
+	management := false
 	for _, c := range clusters {
 		if c.GitOps != nil {
 			config = c.GitOps
-			break
+			management = management || c.Role() == clusterspec.RoleManagement
 		}
 	}
 	if config == nil {
@@ -175,7 +179,10 @@ func wire(d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.
 		return ports, options, err
 	}
 	if config.GitHub == nil {
-		return ports, options, usagef("%s %s uses the generic git provider, which this version does not support yet; it works with spec.github", config.Kind, config.Name)
+		return ports, options, o.wireSSH(ctx, d, config, management, &ports, &options)
+	}
+	if o.git.clusterPrivateKey != "" {
+		printLines(d.streams.Err, "warning", "--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
 	}
 	return ports, options, o.wireGitHub(d, config, ca, steps, &ports, &options)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
-	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -115,6 +114,7 @@ func (r *createRun) push(ctx context.Context) error {
 				return "", "", fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
 			}
 			r.steps.Progress(step, "somebody else pushed at the same moment; building on top of that")
+			snapshot.Close()
 			snapshot = nil
 			if err := pause(ctx, attempt); err != nil {
 				return "", "", err
@@ -172,6 +172,9 @@ func (r *createRun) fetch(ctx context.Context, step Step) (Snapshot, error) {
 		snapshot, err = r.seen.ports.repo.Fetch(ctx, r.config.Branch)
 		return err
 	})
+	if err == nil {
+		r.snapshots = append(r.snapshots, snapshot)
+	}
 	return snapshot, err
 }
 
@@ -305,19 +308,6 @@ func (r *createRun) ensureSource(ctx context.Context) error {
 
 func (r *createRun) deployKeyTitle() string {
 	return fmt.Sprintf("eksa-gitops %s/%s", r.management.Name, r.config.SystemNamespace)
-}
-
-func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
-	if r.seen.ports.host == nil {
-		source := *r.options.Source
-		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
-		return source, nil
-	}
-	known, err := sshkeys.KnownHostsForKeys(r.options.Remote.Cluster, r.seen.hostKeys)
-	if err != nil {
-		return fluxinstall.SourceSecret{}, fmt.Errorf("reading the host keys that GitHub publishes: %w", err)
-	}
-	return fluxinstall.SourceSecret{Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, KnownHosts: known}, nil
 }
 
 // waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to

@@ -24,8 +24,12 @@ type CreateOptions struct {
 	Clusters []*clusterspec.Cluster
 	// Remote says where the repository is.
 	Remote Remote
-	// Source is the cluster's own way to a generic Git server. With GitHub it is made during the run instead.
+	// Source is the cluster's own way to a generic Git server. Without a private key in it, the one that is in the cluster is kept.
+	// With GitHub it is made during the run instead.
 	Source *fluxinstall.SourceSecret
+	// SourceIsOperators says that the private key of Source is the one that the operator pushes with, for want of another. Another
+	// key that is in the cluster already, and with which Flux reads the repository, is then left there.
+	SourceIsOperators bool
 	// Components choose what of Flux is installed; zero is the pinned version with Flux's default components.
 	Components fluxinstall.ComponentsOptions
 	// Images replaces controllers' images, by Deployment name, as EKS Anywhere's bundles do.
@@ -55,6 +59,7 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 	}
 	run.start()
 	err := run.do(ctx)
+	run.close()
 	run.result.Steps, run.result.Changed = run.steps.results()
 	if err != nil && run.result.Failure == nil {
 		run.result.Failure = &Failure{Message: err.Error(), Hint: hintOf(err)}
@@ -91,6 +96,14 @@ type createRun struct {
 	failedStep  Step   // where
 	commit      string // what Flux has to apply
 	pushed      bool
+	snapshots   []Snapshot // all that were fetched
+}
+
+// close gives up the connections of the run.
+func (r *createRun) close() {
+	for _, s := range r.snapshots {
+		s.Close()
+	}
 }
 
 // rendering is what the run would have in the repository if nobody else had written to it.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -71,11 +72,13 @@ func (r *createRun) observe(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	r.checkTogether(&found)
+	r.checkSource(&found)
 	r.checkBranch(&found)
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		if err := r.planFiles(ctx, &found); err != nil {
 			found.addSoft(err)
 		}
+		r.observePush(ctx, &found)
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
@@ -93,7 +96,7 @@ func (r *createRun) observeRepository(ctx context.Context, found *findings) {
 
 	repo, err := r.ports.OpenRepository(ctx)
 	if err != nil {
-		found.add(AreaAccess, err)
+		found.addOpening(err)
 		return
 	}
 	r.seen.ports.repo = repo
@@ -114,7 +117,11 @@ func (r *createRun) observeRepository(ctx context.Context, found *findings) {
 		outcome = OutcomeChecked
 		return
 	}
-	snapshot, err := r.fetch(ctx, stepAccess)
+	var snapshot Snapshot
+	aside(
+		func() { snapshot, err = r.fetch(ctx, stepAccess) },
+		func() { r.observeClusterKey(ctx, found) },
+	)
 	if err != nil {
 		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
 		return
@@ -258,7 +265,7 @@ func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.C
 	}
 	namespace := r.config.SystemNamespace
 	if git := state.Flux.GitRepository; git != nil {
-		if git.URL != r.options.Remote.Cluster || git.Branch != r.config.Branch {
+		if !sameRepository(git.URL, r.options.Remote.Cluster) || git.Branch != r.config.Branch {
 			wrong = append(wrong, Finding{AreaCluster,
 				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.options.Remote.Cluster),
 				"put the repository and branch that are in use into the spec, or remove the GitRepository first"})
@@ -275,6 +282,16 @@ func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.C
 			fmt.Sprintf("first run: eksa-gitops create cluster -f with the file of %s", management.Name)})
 	}
 	return wrong
+}
+
+// sameRepository compares two URLs of Git over SSH, whatever way they are written: with port 22 or without, with the user git or none.
+func sameRepository(a, b string) bool {
+	if a == b {
+		return true
+	}
+	left, errLeft := sshkeys.ParseURL(a)
+	right, errRight := sshkeys.ParseURL(b)
+	return errLeft == nil && errRight == nil && strings.EqualFold(left.Address(), right.Address()) && left.User == right.User && left.Path == right.Path
 }
 
 func samePath(a, b string) bool {

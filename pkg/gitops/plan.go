@@ -41,7 +41,7 @@ func (r *createRun) plan(ctx context.Context) error {
 func (r *createRun) planFlux(ctx context.Context, applied bool) error {
 	flux := r.seen.cluster.Flux
 	namespace := r.config.SystemNamespace
-	r.planned(Step("Prepare namespace "+namespace+" and its Git credentials"), flux.SourcePublicKey != "", "")
+	r.planned(Step("Prepare namespace "+namespace+" and its Git credentials"), r.sourceInPlace(), "")
 	if r.seen.ports.host != nil {
 		registered, err := r.keyRegistered(ctx, flux.SourcePublicKey)
 		if err != nil {
