@@ -44,34 +44,35 @@ type sshAccess struct {
 	warnings   []string
 }
 
-// wireSSH fills in what the git provider needs. What is wrong with keys and known hosts becomes a finding of the preflight, together
+// overSSH fills in what the git provider needs. What is wrong with keys and known hosts becomes a finding of the preflight, together
 // with everything else that is wrong. A passphrase is asked for here, before the steps begin to draw.
-func (o *createOptions) wireSSH(ctx context.Context, d *deps, config *clusterspec.GitOps, forCluster bool, ports *gitops.Ports, options *gitops.CreateOptions) error {
-	access, problems := openSSHAccess(ctx, d, config.Git, o.git.clusterPrivateKey, forCluster)
+func (w *wiring) overSSH(ctx context.Context, d *deps, o *gitOptions, f fleet) error {
+	access, problems := openSSHAccess(ctx, d, f.config.Git, o.clusterPrivateKey, f.keepsFlux)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
+	var push string
 	if access.url != nil {
-		options.Remote = gitops.Remote{Web: access.url.String(), Push: access.url.String(), Cluster: config.Git.RepositoryURL}
+		push = access.url.String()
+		w.settings.Remote = gitops.Remote{Web: push, Push: push, Cluster: f.config.Git.RepositoryURL}
 	}
 	for _, warning := range access.warnings {
 		printLines(d.streams.Err, "warning", warning)
 	}
-	options.Source, options.SourceIsOperators = &access.source, access.operators
+	w.source, w.sourceIsOperators = &access.source, access.operators
 	open := func(identities *sshkeys.Identities) func(context.Context) (gitops.Repository, error) {
 		return func(context.Context) (gitops.Repository, error) {
 			if err := errors.Join(problems...); err != nil {
 				return nil, err
 			}
 			return remoteRepository{remote: gitrepo.Remote{
-				URL: options.Remote.Push, UserAgent: userAgent(),
-				Auth: gitrepo.SSHAuth{Identities: identities, KnownHosts: access.knownHosts},
+				URL: push, UserAgent: userAgent(), Auth: gitrepo.SSHAuth{Identities: identities, KnownHosts: access.knownHosts},
 			}}, nil
 		}
 	}
-	ports.OpenRepository = open(access.identities)
+	w.ports.OpenRepository = open(access.identities)
 	if access.clusterKey != nil {
-		ports.OpenClusterRepository = open(sshkeys.FromKey(access.clusterKey))
+		w.ports.OpenClusterRepository = open(sshkeys.FromKey(access.clusterKey))
 	}
 	return nil
 }

@@ -86,11 +86,13 @@ func parse(t *testing.T, specs ...string) []*clusterspec.Cluster {
 func on(t *testing.T, specs ...string) gitops.CreateOptions {
 	t.Helper()
 	options := gitops.CreateOptions{
-		Clusters:    parse(t, specs...),
-		Author:      gitrepo.Identity{Name: "Ann", Email: "ann@example.com"},
-		ToolVersion: "v1.2.3",
-		Remote: gitops.Remote{
-			Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",
+		Clusters: parse(t, specs...),
+		Settings: gitops.Settings{
+			Author:      gitrepo.Identity{Name: "Ann", Email: "ann@example.com"},
+			ToolVersion: "v1.2.3",
+			Remote: gitops.Remote{
+				Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",
+			},
 		},
 	}
 	if options.Clusters[0].GitOps != nil && options.Clusters[0].GitOps.Git != nil {

@@ -25,7 +25,7 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 		}
 		return source, nil
 	}
-	known, err := sshkeys.KnownHostsForKeys(r.options.Remote.Cluster, r.seen.hostKeys)
+	known, err := sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, r.seen.hostKeys)
 	if err != nil {
 		return fluxinstall.SourceSecret{}, fmt.Errorf("reading the host keys that GitHub publishes: %w", err)
 	}
@@ -87,8 +87,8 @@ func (r *createRun) checkSource(found *findings) {
 }
 
 // observeClusterKey tries the key that the cluster gets: it has to read the repository, and better not write it.
-func (r *createRun) observeClusterKey(ctx context.Context, found *findings) {
-	if r.management == nil || r.ports.OpenClusterRepository == nil {
+func (r *run) observeClusterKey(ctx context.Context, found *findings) {
+	if !r.keepsFlux || r.ports.OpenClusterRepository == nil {
 		return
 	}
 	repo, err := r.ports.OpenClusterRepository(ctx)
@@ -113,7 +113,7 @@ func (r *createRun) observeClusterKey(ctx context.Context, found *findings) {
 }
 
 // observePush finds out before the first write whether the operator's key may push. A host with an API has been asked already.
-func (r *createRun) observePush(ctx context.Context, found *findings) {
+func (r *run) observePush(ctx context.Context, found *findings) {
 	if r.seen.ports.host != nil || r.seen.files == nil || len(r.seen.files.changes) == 0 {
 		return
 	}
