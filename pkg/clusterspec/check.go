@@ -237,8 +237,7 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 		ok = kind == kindObject
 	case "string":
 		if (kind == kindNumber || kind == kindInteger) && f.name() == "kubernetesVersion" && f.pattern.MatchString(value.Value) {
-			p := r.add(SeverityWarning, "unquoted-version", value, path, "YAML reads a version without quotes as a number; it is written with quotes")
-			p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
+			r.unquotedVersion(value, path)
 			return
 		}
 		ok = kind == kindString
@@ -276,6 +275,19 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 	default:
 		r.checkScalar(key, value, f, path)
 	}
+}
+
+// unquotedVersion tells of a version that YAML takes for a number. 1.30 is then 1.3, another version: EKS Anywhere's command repairs
+// that text before it reads the file, but nothing else that reads it does. Other numbers keep their digits, and are written with quotes.
+func (r *report) unquotedVersion(value *yaml.Node, path string) {
+	_, number := scalar(value)
+	if read := show(number); read != value.Value {
+		p := r.add(SeverityError, "unquoted-version", value, path, "without quotes YAML reads the version as the number "+read)
+		p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
+		return
+	}
+	p := r.add(SeverityWarning, "unquoted-version", value, path, "YAML reads a version without quotes as a number; it is written with quotes")
+	p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
 }
 
 func (r *report) checkMap(value *yaml.Node, path string) {

@@ -56,10 +56,10 @@ metadata:
 
    # nothing below
 spec:
-  kubernetesVersion:    1.30
+  kubernetesVersion:    1.33
   controlPlaneConfiguration: {count: 1}
   workerNodeGroupConfigurations:
-  - kubernetesVersion: 1.29 # one behind
+  - kubernetesVersion: 1.32 # one behind
     count: 1
   clusterNetwork:` + rest + "\n\n" + datacenter + "\n\n"
 	want := `# top
@@ -76,10 +76,10 @@ metadata:
 
    # nothing below
 spec:
-  kubernetesVersion:    "1.30"
+  kubernetesVersion:    "1.33"
   controlPlaneConfiguration: {count: 1}
   workerNodeGroupConfigurations:
-  - kubernetesVersion: "1.29" # one behind
+  - kubernetesVersion: "1.32" # one behind
     count: 1
   clusterNetwork:` + rest + datacenter + "  namespace: default\n"
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml", Data: []byte(input)}})
