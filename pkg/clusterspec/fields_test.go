@@ -1,10 +1,16 @@
 package clusterspec
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -29,6 +35,16 @@ func sample(f *field) (right, wrong string) {
 			right = `"10.0.0.0/24"`
 		case strings.HasPrefix(f.Pattern, "^https"):
 			right = `"https://example.com"`
+		case f.name() == "httpProxy" || f.name() == "httpsProxy":
+			right = `"proxy.example.com:3128"`
+		case f.name() == "port":
+			right = `"443"`
+		case strings.HasSuffix(f.name(), "URL") || f.name() == "hookImagesURLPath":
+			right = `"https://example.com/image"`
+		case f.name() == "additionalTrustBundle" || f.name() == "data":
+			right = strconv.Quote(certificate())
+		case strings.HasPrefix(f.Pattern, "^sbe"):
+			right = `"sbe-c.large"`
 		case strings.HasPrefix(f.Pattern, "^/"):
 			right = `"/text"`
 		}
@@ -58,6 +74,20 @@ func sample(f *field) (right, wrong string) {
 	}
 	return right, wrong
 }
+
+// certificate makes a certificate in PEM form.
+var certificate = sync.OnceValue(func() string {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+})
 
 // specWith gives an object of a kind that holds one field and what leads to it.
 func specWith(kind, path, value string) string {

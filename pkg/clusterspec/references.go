@@ -170,15 +170,23 @@ func (p *parser) dangling(from *report, ref reference) {
 		e.Expected = "a reference to " + strings.Join(others, " or ")
 	case len(names) == 0:
 		e.Expected = fmt.Sprintf("a document of kind %s and name %s", ref.kind, ref.name)
-	case len(names) == 1:
-		e.Expected = quote(names[0])
 	default:
-		e.Expected = "one of " + strings.Join(names, ", ")
+		e.Expected = oneOf(names)
 		if len(names) > 8 {
 			e.Expected = fmt.Sprintf("one of the %d objects of kind %s", len(names), ref.kind)
 		}
-		e.Suggestion = nearest(ref.name, names)
+		if len(names) > 1 {
+			e.Suggestion = nearest(ref.name, names)
+		}
 	}
+}
+
+// oneOf says that a value should be one of some names.
+func oneOf(names []string) string {
+	if len(names) == 1 {
+		return quote(names[0])
+	}
+	return "one of " + strings.Join(names, ", ")
 }
 
 // family groups the kinds that are taken for each other.

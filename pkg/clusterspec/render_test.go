@@ -15,6 +15,7 @@ func TestRender_keepsText(t *testing.T) {
     services:
         cidrBlocks: # deeper
         - "10.96.0.0/12"
+    cniConfig: {cilium: {}}
   datacenterRef: {kind: 'DockerDatacenterConfig', "name": dev}
   licenseToken: >-
     folded
