@@ -260,8 +260,8 @@ func TestFieldReference(t *testing.T) {
 		"## Cluster\n", "## AWSIamConfig\n",
 		"| `spec.kubernetesVersion` | string | yes | a Kubernetes minor version in quotes, such as \"1.33\" |  | w | applied |  |\n",
 		"| `spec.workerNodeGroupConfigurations[].count` | integer |  | at least 0 | 1 or the minimum of the autoscaling | m, w | applied |  |\n",
-		"| `spec.gitOpsRef.name` | string | yes |  |  |  | m: applied, w: rejected |  |\n",
-		"| `spec.branch` | string |  |",
+		"| `spec.gitOpsRef.name` | string | yes |  |  |  | m: applied; w: rejected |  |\n",
+		"| `spec.branch` | string |  |", "| m: rejected: config is immutable; w: applied |", "\n## All kinds\n", "| `metadata.uid` | any |  |  |  |  | ignored |",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
