@@ -115,7 +115,9 @@ func (r *report) checkFields() {
 // checkObject checks the keys of a mapping. at is where a missing key is reported.
 func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 	present := map[string]bool{}
-	meant := map[string]bool{} // what misspelled keys were meant to be
+	meant := map[string]bool{}       // what misspelled keys were meant to be
+	empty := map[string]*yaml.Node{} // keys without a value
+	var raised []*yaml.Node          // keys that belong below an object that is missing here
 	for _, e := range entries(mapping) {
 		if len(r.problems) >= maxObjectProblems {
 			return
@@ -123,6 +125,10 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 		name := e.key.Value
 		childPath := joinField(path, name)
 		child, known := f.children[name]
+		if !known && f.parentOf(name, mapping) != nil {
+			raised = append(raised, e.key)
+			continue
+		}
 		if !known {
 			if suggestion := r.unknownField(e.key, f, childPath); suggestion != "" {
 				meant[suggestion] = true
@@ -131,23 +137,77 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 			continue
 		}
 		if kindOf(e.value) == kindNull {
+			empty[name] = e.key
 			continue // the same as not there, for every reader
 		}
 		present[name] = true
 		r.checkValue(e.key, e.value, child, childPath)
 	}
+	r.raisedFields(raised, mapping, f, path, meant)
 	for _, child := range f.order {
 		if child.Required && !present[child.name()] && !meant[child.name()] {
+			at := at
+			if key := empty[child.name()]; key != nil {
+				at = key
+			}
 			r.add(SeverityError, "required", at, joinField(path, child.name()), "the field is required").Expected = child.expectation()
 		}
 	}
 }
 
-func (r *report) unknownField(key *yaml.Node, f *field, path string) string {
+// parentOf gives the child object that has a field of the given name and is missing in a mapping, when there is exactly one. A line
+// such as "github:" that was left out is one mistake, however many fields it leaves a level too high.
+func (f *field) parentOf(name string, mapping *yaml.Node) *field {
+	var parent *field
+	for _, child := range f.order {
+		if _, has := child.children[name]; !has || child.Type != "object" {
+			continue
+		}
+		if _, value := lookup(mapping, child.name()); value != nil || parent != nil {
+			return nil
+		}
+		parent = child
+	}
+	if parent != nil && nearest(name, f.childNames()) != "" {
+		return nil
+	}
+	return parent
+}
+
+func (f *field) childNames() []string {
 	names := make([]string, 0, len(f.order))
 	for _, child := range f.order {
 		names = append(names, child.name())
 	}
+	return names
+}
+
+// raisedFields reports the fields that stand beside the place of a missing object instead of below it, once for each such object.
+func (r *report) raisedFields(found []*yaml.Node, mapping *yaml.Node, f *field, path string, meant map[string]bool) {
+	for i, key := range found {
+		parent := f.parentOf(key.Value, mapping)
+		if meant[parent.name()] {
+			continue
+		}
+		meant[parent.name()] = true
+		r.meant = append(r.meant, joinField(path, parent.name()))
+		var names []string
+		for _, other := range found[i:] {
+			if f.parentOf(other.Value, mapping) == parent {
+				names = append(names, other.Value)
+			}
+		}
+		message := "the field belongs below " + parent.name() + ", which is missing"
+		if len(names) > 1 {
+			message = "the fields belong below " + parent.name() + ", which is missing"
+		}
+		p := r.add(SeverityError, "unknown-field", key, joinField(path, key.Value), message)
+		p.Found, p.Expected = strings.Join(names, ", "), joinField(path, parent.name())+" with "+strings.Join(names, ", ")+" below it"
+	}
+}
+
+func (r *report) unknownField(key *yaml.Node, f *field, path string) string {
+	names := f.childNames()
 	p := r.add(SeverityError, "unknown-field", key, path, "there is no such field")
 	p.Suggestion = nearest(key.Value, names)
 	if p.Suggestion != "" {
@@ -219,6 +279,7 @@ func (f *field) expectation() string {
 
 var (
 	quantityForm = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`)
+	noBlankForm  = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*):([^\s/].*)$`)
 	percentForm  = regexp.MustCompile(`^[0-9]+%$`)
 )
 
@@ -253,6 +314,14 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 	if !ok {
 		p := r.add(SeverityError, "wrong-type", value, path, "the value has the wrong type")
 		p.Found, p.Expected = describe(value), f.expectation()
+		switch {
+		case f.Type == "strings" && value.Kind == yaml.ScalarNode:
+			p.Expected = "a list of strings, such as [" + quote(value.Value) + "]"
+		case (f.Type == "list" || f.Type == "strings") && kind == kindObject:
+			p.Expected = `a list, whose items begin with "- "`
+		case (f.Type == "object" || f.Type == "map") && kind == kindString && noBlankForm.MatchString(value.Value):
+			p.Expected = "a blank after the colon: " + noBlankForm.ReplaceAllString(value.Value, "$1: $2")
+		}
 		if f.Type == "string" && value.Kind == yaml.ScalarNode && (f.pattern == nil || f.pattern.MatchString(value.Value)) {
 			p.Expected = "a string, in quotes: " + strconv.Quote(value.Value)
 		}
@@ -327,11 +396,25 @@ func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
 				if item.Kind == yaml.ScalarNode && kind != kindNull {
 					p.Expected = "a string, in quotes: " + strconv.Quote(item.Value)
 				}
+			} else {
+				r.placeholder(item, itemPath)
 			}
 		case f.item != nil:
 			r.checkValue(item, item, f.item, itemPath)
 		}
 	}
+}
+
+// placeholderForm is what "eksctl anywhere generate clusterconfig" writes where people are to put something.
+var placeholderForm = regexp.MustCompile(`(?i)^(<\s*enter .*>|ssh-\S+ AAAA\.\.\.)$`)
+
+func (r *report) placeholder(value *yaml.Node, path string) bool {
+	if !placeholderForm.MatchString(value.Value) {
+		return false
+	}
+	p := r.add(SeverityError, "placeholder", value, path, "the placeholder of the generated file was not replaced")
+	p.Found, p.Expected = quote(value.Value), "a value of your own"
+	return true
 }
 
 func plural(count int, word string) string {
@@ -348,6 +431,9 @@ func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
 			p := r.add(SeverityError, "required", value, path, "the field is required")
 			p.Found, p.Expected = "an empty string", f.expectation()
 		}
+		return
+	}
+	if f.Type == "string" && r.placeholder(value, path) {
 		return
 	}
 	_, v := scalar(value)

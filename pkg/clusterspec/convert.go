@@ -16,8 +16,7 @@ func Convert(source Source) ([]byte, error) {
 	if bad != nil {
 		return nil, Problems{*bad}
 	}
-	values := maxTotalValues
-	documents, problems := readDocuments(source, &values)
+	documents, problems := readDocuments(source, newLimits())
 	converted := map[string]bool{}
 	for _, d := range documents {
 		if isOurs(d, "GitOpsConfig") {

@@ -163,6 +163,9 @@ func (p *parser) dangling(from *report, ref reference) {
 			others = append(others, o.Label())
 		}
 	}
+	if p.repeated[ref.kind] {
+		return // most likely one of the objects that are there twice was to have this name
+	}
 	e := from.wrong("dangling-reference", ref.path+".name", fmt.Sprintf("there is no such %s in the files", ref.kind))
 	e.Found = quote(ref.name)
 	switch {

@@ -105,7 +105,10 @@ func (r *report) checkControlPlane() {
 		r.required(at+".endpoint", "except with Docker", "an object with host")
 	case strings.Contains(host, "/") || strings.ContainsAny(host, " \t"):
 		e := r.wrong("invalid-value", at+".endpoint.host", "not an IP address or host name")
-		e.Found = quote(host)
+		e.Found, e.Expected = quote(host), "an IP address or host name alone"
+		if parsed, err := url.Parse(host); err == nil {
+			e.Suggestion = parsed.Hostname()
+		}
 	case provider == "snow" && host != "":
 		if _, err := netip.ParseAddr(host); err != nil {
 			e := r.wrong("invalid-value", at+".endpoint.host", "Snow needs an IP address")
