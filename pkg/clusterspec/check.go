@@ -1,6 +1,7 @@
 package clusterspec
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,7 +17,9 @@ import (
 type report struct {
 	object   *Object
 	problems Problems
-	meant    []string // paths of fields that are there under a misspelled name
+	strays   []stray
+	missing  []missing
+	meant    []string // paths of fields that are there under a misspelled name or in another place
 }
 
 // add records a problem with a field. The node is where it shows; nil is the object as a whole.
@@ -52,7 +55,7 @@ func (r *report) warn(rule, path, message string) *Problem {
 func (r *report) known(path string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {
 		return p.Severity == SeverityError && (within(p.Field, path) || within(path, p.Field))
-	}) || slices.ContainsFunc(r.meant, func(meant string) bool { return within(path, meant) })
+	}) || slices.ContainsFunc(r.meant, func(meant string) bool { return within(path, meant) || within(meant, path) })
 }
 
 // within says whether a path is another one or lies below it.
@@ -107,6 +110,7 @@ func (r *report) checkFields() {
 		return
 	}
 	r.checkObject(r.object.root(), r.object.root(), table, "")
+	r.checkPlaces(table)
 	if len(r.problems) >= maxObjectProblems {
 		r.add(SeverityError, "too-many-problems", nil, "", fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems)))
 	}
@@ -115,9 +119,8 @@ func (r *report) checkFields() {
 // checkObject checks the keys of a mapping. at is where a missing key is reported.
 func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 	present := map[string]bool{}
-	meant := map[string]bool{}       // what misspelled keys were meant to be
 	empty := map[string]*yaml.Node{} // keys without a value
-	var raised []*yaml.Node          // keys that belong below an object that is missing here
+	seen := map[string]bool{}
 	for _, e := range entries(mapping) {
 		if len(r.problems) >= maxObjectProblems {
 			return
@@ -125,53 +128,26 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 		name := e.key.Value
 		childPath := joinField(path, name)
 		child, known := f.children[name]
-		if !known && f.parentOf(name, mapping) != nil {
-			raised = append(raised, e.key)
-			continue
-		}
-		if !known {
-			if suggestion := r.unknownField(e.key, f, childPath); suggestion != "" {
-				meant[suggestion] = true
-				r.meant = append(r.meant, joinField(path, suggestion))
+		again := seen[name]
+		seen[name] = true
+		switch {
+		case again: // told as a duplicate
+		case !known:
+			if len(r.strays) < maxObjectProblems {
+				r.strays = append(r.strays, stray{mapping: path, key: e.key, value: e.value})
 			}
-			continue
+		case kindOf(e.value) == kindNull:
+			empty[name] = e.key // the same as not there, for every reader
+		default:
+			present[name] = true
+			r.checkValue(e.key, e.value, child, childPath)
 		}
-		if kindOf(e.value) == kindNull {
-			empty[name] = e.key
-			continue // the same as not there, for every reader
-		}
-		present[name] = true
-		r.checkValue(e.key, e.value, child, childPath)
 	}
-	r.raisedFields(raised, mapping, f, path, meant)
 	for _, child := range f.order {
-		if child.Required && !present[child.name()] && !meant[child.name()] {
-			at := at
-			if key := empty[child.name()]; key != nil {
-				at = key
-			}
-			r.add(SeverityError, "required", at, joinField(path, child.name()), "the field is required").Expected = child.expectation()
+		if child.Required && !present[child.name()] && len(r.missing) < maxObjectProblems {
+			r.missing = append(r.missing, missing{field: child, at: cmp.Or(empty[child.name()], at), path: joinField(path, child.name())})
 		}
 	}
-}
-
-// parentOf gives the child object that has a field of the given name and is missing in a mapping, when there is exactly one. A line
-// such as "github:" that was left out is one mistake, however many fields it leaves a level too high.
-func (f *field) parentOf(name string, mapping *yaml.Node) *field {
-	var parent *field
-	for _, child := range f.order {
-		if _, has := child.children[name]; !has || child.Type != "object" {
-			continue
-		}
-		if _, value := lookup(mapping, child.name()); value != nil || parent != nil {
-			return nil
-		}
-		parent = child
-	}
-	if parent != nil && nearest(name, f.childNames()) != "" {
-		return nil
-	}
-	return parent
 }
 
 func (f *field) childNames() []string {
@@ -180,56 +156,6 @@ func (f *field) childNames() []string {
 		names = append(names, child.name())
 	}
 	return names
-}
-
-// raisedFields reports the fields that stand beside the place of a missing object instead of below it, once for each such object.
-func (r *report) raisedFields(found []*yaml.Node, mapping *yaml.Node, f *field, path string, meant map[string]bool) {
-	for i, key := range found {
-		parent := f.parentOf(key.Value, mapping)
-		if meant[parent.name()] {
-			continue
-		}
-		meant[parent.name()] = true
-		r.meant = append(r.meant, joinField(path, parent.name()))
-		var names []string
-		for _, other := range found[i:] {
-			if f.parentOf(other.Value, mapping) == parent {
-				names = append(names, other.Value)
-			}
-		}
-		message := "the field belongs below " + parent.name() + ", which is missing"
-		if len(names) > 1 {
-			message = "the fields belong below " + parent.name() + ", which is missing"
-		}
-		p := r.add(SeverityError, "unknown-field", key, joinField(path, key.Value), message)
-		p.Found, p.Expected = strings.Join(names, ", "), joinField(path, parent.name())+" with "+strings.Join(names, ", ")+" below it"
-	}
-}
-
-func (r *report) unknownField(key *yaml.Node, f *field, path string) string {
-	names := f.childNames()
-	p := r.add(SeverityError, "unknown-field", key, path, "there is no such field")
-	p.Suggestion = nearest(key.Value, names)
-	if p.Suggestion != "" {
-		return p.Suggestion
-	}
-	// A field in the wrong place is nearly always a matter of indentation.
-	root := f
-	for root.parent != nil {
-		root = root.parent
-	}
-	var places []string
-	root.each(func(other *field) {
-		if other.path != "" && other.name() == key.Value {
-			places = append(places, other.path)
-		}
-	})
-	if len(places) > 0 && len(places) <= 3 {
-		p.Expected = key.Value + " at " + strings.Join(places, " or ")
-	} else if len(names) > 0 && len(names) <= 16 {
-		p.Expected = "one of " + strings.Join(names, ", ")
-	}
-	return ""
 }
 
 func (f *field) expectation() string {
@@ -372,7 +298,8 @@ func (r *report) checkMap(value *yaml.Node, path string) {
 }
 
 func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
-	count := len(value.Content)
+	slips := r.slips(value, f, path)
+	count := len(value.Content) - len(slips)
 	least := f.MinItems
 	if f.Required {
 		least = max(least, 1)
@@ -387,6 +314,9 @@ func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
 	}
 	for i, item := range value.Content {
 		itemPath := fmt.Sprintf("%s[%d]", path, i)
+		if slips[i] {
+			continue
+		}
 		item := resolve(item)
 		switch {
 		case f.Type == "strings":
@@ -403,6 +333,41 @@ func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
 			r.checkValue(item, item, f.item, itemPath)
 		}
 	}
+}
+
+// slips reports the items of a list that come from one line too many or too far to the left: an item that is the first line of the
+// next one alone, and a text among objects that belongs to the empty list just before it.
+func (r *report) slips(list *yaml.Node, f *field, path string) map[int]bool {
+	if f.item == nil || f.item.Type != "object" {
+		return nil
+	}
+	slips := map[int]bool{}
+	for i := range len(list.Content) - 1 {
+		item, next := resolve(list.Content[i]), resolve(list.Content[i+1])
+		if item.Kind != yaml.MappingNode || len(item.Content) < 2 {
+			continue
+		}
+		at := fmt.Sprintf("%s[%d]", path, i)
+		key, value := resolve(item.Content[0]), resolve(item.Content[1])
+		if next.Kind == yaml.MappingNode && len(item.Content) == 2 && len(next.Content) > 2 && value.Kind == yaml.ScalarNode &&
+			resolve(next.Content[0]).Value == key.Value && resolve(next.Content[1]).Kind == yaml.ScalarNode && resolve(next.Content[1]).Value == value.Value {
+			p := r.add(SeverityError, "duplicate-key", key, at, "the item is the first line of the next one alone")
+			p.Found, p.Expected = quote(key.Value+": "+value.Value)+" twice", "the line once"
+			r.meant = append(r.meant, at, joinField(fmt.Sprintf("%s[%d]", path, i+1), key.Value))
+			slips[i] = true
+		}
+		if next.Kind != yaml.ScalarNode {
+			continue
+		}
+		last, empty := resolve(item.Content[len(item.Content)-2]), resolve(item.Content[len(item.Content)-1])
+		if row := f.item.children[last.Value]; row != nil && row.Type == "strings" && kindOf(empty) == kindNull {
+			p := r.add(SeverityError, "wrong-type", next, fmt.Sprintf("%s[%d]", path, i+1), "the item does not fit the others; it is in the wrong place")
+			p.Found, p.Expected = describe(next), "it further right, below "+joinField(at, last.Value)
+			r.meant = append(r.meant, joinField(at, last.Value))
+			slips[i+1] = true
+		}
+	}
+	return slips
 }
 
 // placeholderForm is what "eksctl anywhere generate clusterconfig" writes where people are to put something.

@@ -19,6 +19,7 @@ func Convert(source Source) ([]byte, error) {
 	documents, problems := readDocuments(source, newLimits())
 	converted := map[string]bool{}
 	for _, d := range documents {
+		problems = append(problems, d.duplicateProblems()...)
 		if isOurs(d, "GitOpsConfig") {
 			converted[text(d.root, "metadata", "name")] = true
 		}

@@ -38,7 +38,9 @@ type document struct {
 	inline    bool   // content began on the line of the marker, so that body cannot be edited by lines
 	ended     int    // the line with a "..." that ended what stands before, or 0
 	root      *yaml.Node
-	unclear   map[string]bool // fields whose values valueProblem refuses, so that there is no more to say about them
+	// duplicates are keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient one takes the last.
+	duplicates []stray
+	unclear    map[string]bool // fields whose values valueProblem refuses, so that there is no more to say about them
 }
 
 // position gives line and column in the file.
@@ -333,8 +335,8 @@ func plainTag(node *yaml.Node) bool {
 	return node.ShortTag() == "!!str"
 }
 
-// valueProblems finds, besides, keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient
-// one takes the last, and keys that YAML does not read as they are written: "on" is the boolean true.
+// valueProblems finds, besides, keys that YAML does not read as they are written: "on" is the boolean true. It notes keys that a
+// mapping has twice.
 func (d *document) valueProblems() Problems {
 	var problems Problems
 	var walk func(node *yaml.Node, field string)
@@ -354,10 +356,9 @@ func (d *document) valueProblems() Problems {
 				key := resolve(node.Content[i])
 				child := joinField(field, key.Value)
 				if first, twice := seen[key.Value]; twice {
-					p := d.problem("duplicate-key", node.Content[i], fmt.Sprintf("the key is already on line %d", d.firstLine+first.Line-1))
-					p.Object, p.Field = objectName(d.root), child
-					p.Found, p.Expected = quote(key.Value)+" twice", "each key once"
-					problems = append(problems, p)
+					if len(d.duplicates) < maxObjectProblems {
+						d.duplicates = append(d.duplicates, stray{mapping: field, key: node.Content[i], value: resolve(node.Content[i+1]), first: d.firstLine + first.Line - 1})
+					}
 					continue
 				}
 				seen[key.Value] = node.Content[i]
@@ -380,6 +381,18 @@ func (d *document) valueProblems() Problems {
 		}
 	}
 	walk(d.root, "")
+	return problems
+}
+
+// duplicateProblems tells of the keys that are there twice, for a document that is no object of EKS Anywhere's.
+func (d *document) duplicateProblems() Problems {
+	var problems Problems
+	for _, s := range d.duplicates {
+		p := d.problem("duplicate-key", s.key, fmt.Sprintf("the key is already on line %d", s.first))
+		p.Object, p.Field = objectName(d.root), s.path()
+		p.Found, p.Expected = quote(s.key.Value)+" twice", "each key once"
+		problems = append(problems, p)
+	}
 	return problems
 }
 

@@ -127,7 +127,7 @@ func (r *report) checkProviderChoice() {
 		})
 		p := r.wrong("git-provider", "spec.git", "two Git providers")
 		p.Found, p.Expected = "spec.github and spec.git", "one of them"
-	case github == nil && git == nil && !slices.Contains(r.meant, "spec.git") && !slices.Contains(r.meant, "spec.github"):
+	case github == nil && git == nil && !r.strayIn("spec") && !slices.Contains(r.meant, "spec.git") && !slices.Contains(r.meant, "spec.github"):
 		key, _ := lookup(root, "spec")
 		p := r.add(SeverityError, "git-provider", key, "spec", "no Git provider")
 		p.Expected = "spec.github or spec.git"

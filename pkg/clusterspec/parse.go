@@ -63,6 +63,8 @@ func (p *parser) read(sources []Source) {
 		for _, d := range documents {
 			if r := p.classify(d); r != nil {
 				p.add(r)
+			} else {
+				p.problems = append(p.problems, d.duplicateProblems()...)
 			}
 		}
 	}

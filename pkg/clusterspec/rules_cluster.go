@@ -68,7 +68,18 @@ func (r *report) managed() bool {
 
 // required reports a field that is missing for a reason the table does not know.
 func (r *report) required(path, why, expected string) {
+	parent := path[:max(strings.LastIndexByte(path, '.'), 0)]
+	if r.strayIn(parent) {
+		return // most likely the field itself, misspelled beyond recognition
+	}
 	r.wrong("required", path, strings.TrimSpace("the field is required "+why)).Expected = expected
+}
+
+// strayIn says whether a mapping has a field that does not exist and that nobody knows the meaning of.
+func (r *report) strayIn(mapping string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return p.Rule == "unknown-field" && p.Suggestion == "" && p.Field[:max(strings.LastIndexAny(p.Field, ".["), 0)] == mapping
+	})
 }
 
 func (r *report) present(path ...string) bool {
@@ -231,6 +242,9 @@ func keepsPodsOut(group *yaml.Node) bool {
 func (r *report) checkAutoscaling(group *yaml.Node, path string) {
 	_, scaling := lookup(group, "autoscalingConfiguration")
 	if scaling == nil {
+		return
+	}
+	if at := path + ".autoscalingConfiguration"; r.known(at+".minCount") || r.known(at+".maxCount") {
 		return
 	}
 	least, _ := integer(scaling, "minCount")

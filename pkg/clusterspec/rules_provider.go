@@ -44,8 +44,10 @@ func (r *report) uniqueNames(path string) {
 func (r *report) checkVSphereMachine() {
 	root := r.object.root()
 	family := orDefault(text(root, "spec", "osFamily"), "bottlerocket")
-	r.checkBottlerocketUser(family)
-	r.checkHostOS(family)
+	if !r.known("spec.osFamily") {
+		r.checkBottlerocketUser(family)
+		r.checkHostOS(family)
+	}
 	if memory, ok := integer(root, "spec", "memoryMiB"); ok && memory > 0 && memory < 2048 {
 		w := r.warn("vsphere", "spec.memoryMiB", "EKS Anywhere raises less than 2048 MiB to 2048")
 		w.Found, w.Expected = strconv.FormatInt(memory, 10), "at least 2048; 8192 is recommended"
@@ -70,6 +72,9 @@ func (r *report) checkBottlerocketUser(family string) {
 func (r *report) checkCloudStackDatacenter() {
 	root := r.object.root()
 	if r.present("spec") && !r.present("spec", "availabilityZones") {
+		if r.known("spec.zones") && !r.present("spec", "zones") {
+			return
+		}
 		if r.present("spec", "zones") {
 			r.warn("deprecated", "spec.zones", "the form with spec.zones is deprecated").Expected = "spec.availabilityZones"
 		} else {
@@ -110,8 +115,8 @@ func (r *report) checkCloudStackResource(path string, parent *yaml.Node, at ...s
 	switch {
 	case id != "" && name != "":
 		r.wrong("cloudstack", path+".id", "id and name exclude each other").Expected = "one of them"
-	case id == "" && name == "" && !r.known(path+".id") && !r.known(path+".name"):
-		e := r.add(SeverityError, "required", r.object.find(path), path, "the resource has neither id nor name")
+	case id == "" && name == "" && !r.strayIn(path):
+		e := r.wrong("required", path, "the resource has neither id nor name")
 		e.Expected = "one of them"
 	}
 }
@@ -259,7 +264,9 @@ func quantity(value string) (float64, bool) {
 func (r *report) checkSnowMachine() {
 	root := r.object.root()
 	family := text(root, "spec", "osFamily")
-	r.checkHostOS(family)
+	if !r.known("spec.osFamily") {
+		r.checkHostOS(family)
+	}
 	for i, device := range items(root, "spec", "devices") {
 		r.checkAddress(fmt.Sprintf("spec.devices[%d]", i), device.Value)
 	}
@@ -369,8 +376,10 @@ func (r *report) checkTinkerbellMachine() {
 		r.checkSelector(fmt.Sprintf("spec.hardwareAffinity.preferred[%d].hardwareAffinityTerm.labelSelector", i), term, "hardwareAffinityTerm", "labelSelector")
 	}
 	family := text(root, "spec", "osFamily")
-	r.checkBottlerocketUser(family)
-	r.checkHostOS(family)
+	if !r.known("spec.osFamily") {
+		r.checkBottlerocketUser(family)
+		r.checkHostOS(family)
+	}
 	r.checkURL("spec.osImageURL")
 }
 
