@@ -101,13 +101,15 @@ func (p *parser) classify(d *document) *report {
 		p.problems = append(p.problems, r.problems...)
 		return nil
 	case !ours && strings.HasPrefix(apiVersion, apiGroup):
-		suggestion := nearest(kind, fields().order)
-		if suggestion == "" || slices.Contains(otherKinds, kind) {
+		if slices.Contains(otherKinds, kind) {
 			return foreign()
 		}
 		p.uncertain = true
 		e := r.add(SeverityError, "unknown-kind", o.find("kind"), "kind", "EKS Anywhere has no such kind")
-		e.Found, e.Suggestion = quote(kind), suggestion
+		e.Found, e.Suggestion = quote(kind), nearest(kind, fields().order)
+		if e.Suggestion == "" {
+			e.Expected = "one of " + strings.Join(fields().order, ", ")
+		}
 		p.problems = append(p.problems, r.problems...)
 		return nil
 	case !ours:
