@@ -112,7 +112,7 @@ func split(content string) []chunk {
 			explicit = false
 			continue
 		}
-		if !explicit && strings.HasPrefix(bare, "%") && strings.TrimSpace(b.String()) == "" {
+		if !explicit && strings.HasPrefix(bare, "%") && onlyComments(b.String()) {
 			b.WriteString("\n") // a directive; YAML versions and tag shorthands make no difference to what EKS Anywhere reads
 			continue
 		}

@@ -13,6 +13,8 @@ import (
 
 var yamlErrorForm = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+const cannotStart = "found character that cannot start any token"
+
 // yamlCauses say what the YAML parser's errors mostly come from.
 var yamlCauses = map[string]struct{ message, expected string }{
 	"did not find expected key": {
@@ -24,9 +26,9 @@ var yamlCauses = map[string]struct{ message, expected string }{
 	"mapping values are not allowed in this context": {
 		`a second "key: value" on the line, or one that does not fit the indentation of those above`, `a line for each; quotes around a value with ": " in it`,
 	},
-	"could not find expected ':'":                 {"the line has no colon", "key: value"},
-	"found unexpected end of stream":              {"a quote is not closed", "a closing quote"},
-	"found character that cannot start any token": {"the value begins with a character that YAML keeps for itself", "quotes around the value"},
+	"could not find expected ':'":    {"the line has no colon", "key: value"},
+	"found unexpected end of stream": {"a quote is not closed", "a closing quote"},
+	cannotStart:                      {"the value begins with a character that YAML keeps for itself", "quotes around the value"},
 }
 
 // syntaxProblem turns the parser's error into a position and an explanation of the usual causes.
@@ -51,6 +53,11 @@ func (d *document) syntaxProblem(err error, limits *limits) Problem {
 		if exact := firstBadLine(d.body); exact > 0 {
 			line = exact
 		}
+	}
+	if tab := strings.IndexByte(lines[line-1], '\t'); tab >= 0 && strings.TrimSpace(lines[line-1]) == "" && match[2] == cannotStart {
+		p.Line, p.Column = d.firstLine+line-1, tab+1
+		p.Message, p.Found, p.Expected = "not valid YAML for EKS Anywhere: a tab in an empty line", "a tab", "nothing"
+		return p
 	}
 	for line > 1 && strings.TrimSpace(lines[line-1]) == "" {
 		line--
