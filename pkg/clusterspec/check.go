@@ -22,7 +22,8 @@ type report struct {
 	meant    []string // paths of fields that are there under a misspelled name or in another place
 }
 
-// add records a problem with a field. The node is where it shows; nil is the object as a whole.
+// add records a problem with a field. The node is where it shows; nil is the object as a whole. Beyond the bound nothing is recorded,
+// and the last problem says so.
 func (r *report) add(severity Severity, rule string, node *yaml.Node, path, message string) *Problem {
 	p := r.object.document.problem(rule, node, message)
 	if node == nil {
@@ -32,13 +33,23 @@ func (r *report) add(severity Severity, rule string, node *yaml.Node, path, mess
 	if r.object.Name == "" {
 		p.Object = r.object.Kind
 	}
+	switch {
+	case len(r.problems) > maxObjectProblems:
+		return &p
+	case len(r.problems) == maxObjectProblems:
+		last := p
+		last.Rule, last.Field, last.Line, last.Column = "too-many-problems", "", r.object.Line, 1
+		last.Message = fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems))
+		r.problems = append(r.problems, last)
+		return &p
+	}
 	r.problems = append(r.problems, p)
 	return &r.problems[len(r.problems)-1]
 }
 
 // wrong records an error found by a rule, unless the field is known to be wrong; then it returns a problem that nobody sees.
 func (r *report) wrong(rule, path, message string) *Problem {
-	if r.known(path) {
+	if len(r.problems) > maxObjectProblems || r.known(path) {
 		return &Problem{}
 	}
 	return r.add(SeverityError, rule, r.object.find(path), path, message)
@@ -46,7 +57,7 @@ func (r *report) wrong(rule, path, message string) *Problem {
 
 // warn records something that works and is probably not meant.
 func (r *report) warn(rule, path, message string) *Problem {
-	if r.known(path) {
+	if len(r.problems) > maxObjectProblems || r.known(path) {
 		return &Problem{}
 	}
 	return r.add(SeverityWarning, rule, r.object.find(path), path, message)
@@ -111,9 +122,6 @@ func (r *report) checkFields() {
 	}
 	r.checkObject(r.object.root(), r.object.root(), table, "")
 	r.checkPlaces(table)
-	if len(r.problems) >= maxObjectProblems {
-		r.add(SeverityError, "too-many-problems", nil, "", fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems)))
-	}
 }
 
 // checkObject checks the keys of a mapping. at is where a missing key is reported.
@@ -344,7 +352,7 @@ func (r *report) slips(list *yaml.Node, f *field, path string) map[int]bool {
 	slips := map[int]bool{}
 	for i := range len(list.Content) - 1 {
 		item, next := resolve(list.Content[i]), resolve(list.Content[i+1])
-		if item.Kind != yaml.MappingNode || len(item.Content) < 2 {
+		if item.Kind != yaml.MappingNode || len(item.Content) < 2 || len(r.problems) >= maxObjectProblems {
 			continue
 		}
 		at := fmt.Sprintf("%s[%d]", path, i)

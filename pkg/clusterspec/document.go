@@ -25,7 +25,7 @@ type limits struct {
 	splits   int // of documents that lack a separator
 }
 
-func newLimits() *limits { return &limits{values: maxTotalValues, searches: 50, splits: 200} }
+func newLimits() *limits { return &limits{values: maxTotalValues, searches: 20, splits: 16} }
 
 // document is one YAML document of a source.
 type document struct {

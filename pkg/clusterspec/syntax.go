@@ -100,7 +100,7 @@ func (d *document) syntaxProblem(err error, limits *limits) Problem {
 }
 
 // maxSearch bounds the bytes that are read again to find the line of an error.
-const maxSearch = 4 << 20
+const maxSearch = 2 << 20
 
 // firstBadLine gives the line, from 1, with which a text stops to be YAML: all that stands before it is. 0 when that would take long.
 func firstBadLine(body string) int {
