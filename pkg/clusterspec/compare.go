@@ -38,7 +38,7 @@ type Change struct {
 	// Verdict is what the webhooks and the controller do. Message is what they answer to a rejected change, or a remark.
 	Verdict Verdict `json:"verdict"`
 	Message string  `json:"message,omitempty"`
-	// Documented is whether the user documentation lists the field as changed through Git for the role.
+	// Documented is whether the user documentation lists the field, for the role, as changed through Git or in an upgrade.
 	Documented bool `json:"documented"`
 	// File, Line and Column are where the change shows: in the new state, or for what is gone in the old one.
 	File   string `json:"file,omitempty"`
@@ -304,7 +304,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	// The webhooks go by the role the stored object has.
 	role := cmp.Or(c.old.role(), c.new.role())
 	change.Verdict, change.Message = tableVerdict(f, role)
-	change.Documented = documented(f, role) && c.documentedHere(path, before, after)
+	change.Documented = (documented(f, role) || c.newWorkers(path, before)) && c.documentedHere(path, before, after)
 	if c.cleaned(path) {
 		change.Verdict, change.Message = VerdictIgnored, "set by the server or a command line tool"
 	}
@@ -319,6 +319,11 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 		change.Message = fmt.Sprintf("not among the fields that EKS Anywhere documents for GitOps on a %s cluster", c.new.role())
 	}
 	c.changes = append(c.changes, change)
+}
+
+// newWorkers says whether a change adds a worker group to a workload cluster, which the user documentation lists as a whole.
+func (c *comparison) newWorkers(path string, before any) bool {
+	return before == nil && c.old.role() == RoleWorkload && strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, "]")
 }
 
 // documentedHere narrows what the user documentation lists by what a table cannot say: on a management cluster the machine configs

@@ -14,7 +14,7 @@ func FieldReference() []byte {
 Generated from the program's field table, which its checks and ` + "`lint`" + ` use too. All kinds have apiVersion ` + "`" + APIVersion + "`" + `.
 
 - **Required**: EKS Anywhere refuses the spec without it. Below an optional object it counts when the object is there.
-- **GitOps**: the clusters for which the user documentation lists the field as changed through Git: *m*anagement, *w*orkload.
+- **GitOps**: the clusters for which the user documentation lists the field as changed through Git or in an upgrade: *m*anagement, *w*orkload.
 - **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*. The webhook says
   "` + immutable + `" when nothing else is given. Where the roles differ both are given. Some changes depend on their values; remarks say so.
 
