@@ -160,6 +160,9 @@ func (r *report) spilled(table *field, group []stray) bool {
 			fitting = required
 		}
 		if len(fitting) == 1 {
+			if len(group) == len(r.object.valueAt(mapping).Content)/2 && around != mapping {
+				r.meant = append(r.meant, mapping) // nothing of it belongs there, so nothing is missing there
+			}
 			r.tellSpilled(group, joinField(around, fitting[0].name()), false)
 			return true
 		}
@@ -218,6 +221,11 @@ func (r *report) reportStray(table, f *field, s stray) {
 	if suggestion == "" && place == "" {
 		suggestion = r.misspelled(s)
 	}
+	if suggestion == "" && place == "" && s.path() == "spec.flux" && r.object.Kind == "FluxConfig" {
+		p.Expected = "github directly below spec; flux is a GitOpsConfig's"
+		r.meant = append(r.meant, "spec.github")
+		return
+	}
 	switch {
 	case place != "":
 		p.Message, p.Expected = "the field is in the wrong place", "it at "+place
@@ -230,19 +238,48 @@ func (r *report) reportStray(table, f *field, s stray) {
 	}
 }
 
-// misspelled finds the one required field that a mapping lacks and that a stray is nearer to than to nothing.
+// misspelled finds the required field that a mapping lacks and that a stray looks like; when it is the only one that is missing and the
+// stray the only one, and their types fit, it need not look like it.
 func (r *report) misspelled(s stray) string {
 	best, most := "", 0
+	var lacking []missing
 	for _, m := range r.missing {
 		name := m.field.name()
 		if joinField(s.mapping, name) != m.path {
 			continue
 		}
+		lacking = append(lacking, m)
 		if distance := editDistance(strings.ToLower(s.key.Value[:min(len(s.key.Value), 64)]), strings.ToLower(name)); distance*2 <= len(name) && (best == "" || distance < most) {
 			best, most = name, distance
 		}
 	}
+	strays := 0
+	for _, other := range r.strays {
+		if other.mapping == s.mapping {
+			strays++
+		}
+	}
+	if best == "" && strays == 1 && len(lacking) == 1 && lacking[0].field.fits(kindOf(s.value)) {
+		return lacking[0].field.name()
+	}
 	return best
+}
+
+// fits says whether a value may be one of the field.
+func (f *field) fits(kind valueKind) bool {
+	switch f.Type {
+	case "object", "map":
+		return kind == kindObject
+	case "list", "strings":
+		return kind == kindList
+	case "integer":
+		return kind == kindInteger
+	case "boolean":
+		return kind == kindBoolean
+	case "string", "quantity", "duration":
+		return kind == kindString
+	}
+	return false
 }
 
 // places gives the paths of all fields with a name.
