@@ -45,12 +45,8 @@ func (r *report) checkLabels(path string, labels *yaml.Node, annotations bool) {
 			continue
 		}
 		switch kind := kindOf(e.value); {
-		case !isQualifiedName(e.key.Value):
-			what := "label"
-			if annotations {
-				what = "annotation"
-			}
-			p := r.add(SeverityError, "labels", e.key, at, "Kubernetes takes no such key for a "+what)
+		case !isQualifiedName(e.key.Value) && !(annotations && isQualifiedName(strings.ToLower(e.key.Value))): // as the API server does
+			p := r.add(SeverityError, "labels", e.key, at, "Kubernetes takes no such key for a label")
 			if annotations {
 				p.Message = "Kubernetes takes no such key for an annotation"
 			}
