@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -40,6 +42,9 @@ func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspe
 		}
 	}
 	verdicts, err := cluster.DryRunApply(ctx, objects)
+	if errors.As(err, new(*timeoutError)) {
+		err = &noVerdictError{server: cluster.Server(), limit: o.timeout}
+	}
 	if err != nil && len(verdicts) == 0 {
 		return nil, nil, err
 	}
@@ -53,6 +58,20 @@ func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspe
 		problems = append(problems, verdictProblems(v, originals[v.Kind+"/"+v.Namespace+"/"+v.Name])...)
 	}
 	return summary, oneForAll(problems), err
+}
+
+// noVerdictError is an API server that takes too long. It is not said to be a time limit of the run, which would be exit code 5:
+// nothing has been begun that could be continued.
+type noVerdictError struct {
+	server string
+	limit  time.Duration
+}
+
+func (e *noVerdictError) Error() string {
+	return fmt.Sprintf("the API server %s gave no verdict within %s", e.server, e.limit)
+}
+func (e *noVerdictError) Hint() string {
+	return "check that the cluster is well (kubectl get --raw /readyz), or give it more time with --timeout"
 }
 
 // verdictProblems shows an objection of the server at its places in the user's file.

@@ -151,6 +151,17 @@ error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind
 	})
 	before.leavesClusterAlone()
 
+	t.Run("server hangs", func(t *testing.T) {
+		if err := suite.stack.FreezeAPIServer(); err != nil {
+			t.Fatal(err)
+		}
+		out := w.run("validate", "-f", "dev.yaml", "--server", "--timeout", "1s")
+		if err := suite.stack.ThawAPIServer(); err != nil {
+			t.Fatal(err)
+		}
+		out.exits(3).tells(" gave no verdict within 1s\n", "hint: check that the cluster is well")
+	})
+
 	t.Run("server does not answer", func(t *testing.T) {
 		if err := suite.stack.StopAPIServer(); err != nil {
 			t.Fatal(err)
