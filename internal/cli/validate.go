@@ -66,14 +66,24 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 
 // clusterSummary is what is told of a cluster that was found in the files.
 type clusterSummary struct {
-	Name              string `json:"name"`
-	Namespace         string `json:"namespace"`
-	Role              string `json:"role"`
-	ManagementCluster string `json:"managementCluster"`
-	Provider          string `json:"provider"`
-	KubernetesVersion string `json:"kubernetesVersion"`
-	File              string `json:"file"`
-	GitOps            string `json:"gitOps,omitempty"`
+	Name              string         `json:"name"`
+	Namespace         string         `json:"namespace"`
+	Role              string         `json:"role"`
+	ManagementCluster string         `json:"managementCluster"`
+	Provider          string         `json:"provider"`
+	KubernetesVersion string         `json:"kubernetesVersion"`
+	File              string         `json:"file"`
+	GitOps            *gitOpsSummary `json:"gitOps,omitempty"`
+}
+
+// gitOpsSummary is where a cluster is kept.
+type gitOpsSummary struct {
+	Provider string `json:"provider"` // github or git
+	// Repository is OWNER/NAME on GitHub, else the URL.
+	Repository string `json:"repository"`
+	Branch     string `json:"branch"`
+	Path       string `json:"path"`
+	Namespace  string `json:"namespace"`
 }
 
 // serverSummary is what the API server said.
@@ -191,7 +201,7 @@ func printValidation(d *deps, o *validateOptions, report diagnostics.Report, res
 func summarize(c *clusterspec.Cluster) clusterSummary {
 	s := clusterSummary{
 		Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
-		Provider: c.Provider, KubernetesVersion: c.KubernetesVersion, GitOps: describeGitOps(c.GitOps),
+		Provider: c.Provider, KubernetesVersion: c.KubernetesVersion, GitOps: summarizeGitOps(c.GitOps),
 	}
 	if len(c.Objects) > 0 {
 		s.File = c.Objects[0].File
@@ -199,19 +209,18 @@ func summarize(c *clusterspec.Cluster) clusterSummary {
 	return s
 }
 
-// describeGitOps says in a few words where a cluster is kept.
-func describeGitOps(g *clusterspec.GitOps) string {
+func summarizeGitOps(g *clusterspec.GitOps) *gitOpsSummary {
 	if g == nil {
-		return ""
+		return nil
 	}
-	where := ""
+	s := &gitOpsSummary{Branch: g.Branch, Path: g.ClusterConfigPath, Namespace: g.SystemNamespace}
 	switch {
 	case g.GitHub != nil:
-		where = "github " + g.GitHub.Owner + "/" + g.GitHub.Repository
+		s.Provider, s.Repository = "github", g.GitHub.Owner+"/"+g.GitHub.Repository
 	case g.Git != nil:
-		where = "git " + g.Git.RepositoryURL
+		s.Provider, s.Repository = "git", g.Git.RepositoryURL
 	}
-	return fmt.Sprintf("%s branch %s path %s", where, g.Branch, g.ClusterConfigPath)
+	return s
 }
 
 // String is the line that people get: "mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps: ...".
@@ -221,8 +230,8 @@ func (s clusterSummary) String() string {
 		role += " of " + s.ManagementCluster
 	}
 	gitOps := "no GitOps"
-	if s.GitOps != "" {
-		gitOps = "GitOps: " + s.GitOps
+	if g := s.GitOps; g != nil {
+		gitOps = fmt.Sprintf("GitOps: %s %s branch %s path %s", g.Provider, g.Repository, g.Branch, g.Path)
 	}
 	return fmt.Sprintf("%s: %s (%s, Kubernetes %s), %s", s.File, role, s.Provider, s.KubernetesVersion, gitOps)
 }
