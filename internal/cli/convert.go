@@ -69,7 +69,7 @@ func runConvert(_ context.Context, d *deps, o *convertOptions) error {
 		was, is := before.parts(before.data), before.parts(after)
 		for i, name := range names {
 			if !bytes.Equal(was[i], is[i]) {
-				fmt.Fprint(d.streams.Err, paintErrDiff(d.streams, ui.Diff(name, was[i], is[i])))
+				fmt.Fprint(d.streams.Err, paintErrDiff(d.streams, diagnostics.Redact(ui.Diff(name, was[i], is[i]))))
 			}
 		}
 	}
