@@ -52,12 +52,14 @@ func (r Report) Write(w io.Writer, format string, colour bool) error {
 	return fmt.Errorf("there is no format %q; formats are %s", format, strings.Join(Formats(), ", "))
 }
 
-// Counts says how many errors and warnings the report holds, repetitions not counted.
+// Counts says how many errors and warnings the report holds, repetitions not counted. Notices are neither.
 func (r Report) Counts() (errors, warnings int) {
 	for _, p := range r.sorted() {
-		if p.Severity == clusterspec.SeverityWarning {
+		switch p.Severity {
+		case clusterspec.SeverityNotice:
+		case clusterspec.SeverityWarning:
 			warnings++
-		} else {
+		default:
 			errors++
 		}
 	}
@@ -78,9 +80,12 @@ func (r Report) summary(problems []clusterspec.Problem) string {
 		files[name] = true
 	}
 	for _, p := range problems {
-		if p.Severity == clusterspec.SeverityWarning {
+		switch p.Severity {
+		case clusterspec.SeverityNotice:
+			continue
+		case clusterspec.SeverityWarning:
 			warnings++
-		} else {
+		default:
 			errors++
 		}
 		if p.File != "" {

@@ -41,8 +41,11 @@ func (r Report) writeSARIF(w io.Writer) error {
 	}
 	for _, p := range problems {
 		level := "error"
-		if p.Severity == clusterspec.SeverityWarning {
+		switch p.Severity {
+		case clusterspec.SeverityWarning:
 			level = "warning"
+		case clusterspec.SeverityNotice:
+			level = "note"
 		}
 		message := p
 		message.File = ""

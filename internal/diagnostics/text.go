@@ -52,8 +52,11 @@ func (r Report) writeText(w io.Writer, colour bool) error {
 
 func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
 	colour := t.paint.err
-	if p.Severity == clusterspec.SeverityWarning {
+	switch p.Severity {
+	case clusterspec.SeverityWarning:
 		colour = t.paint.warning
+	case clusterspec.SeverityNotice:
+		colour = t.paint.gutter
 	}
 	head := p
 	head.Found, head.Expected, head.Suggestion = "", "", ""
