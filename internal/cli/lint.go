@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,11 +69,13 @@ The exit code is 3 when there are errors, a rejected change among them, and 0 wi
 type lintRun struct {
 	root   string // absolute
 	within string // slash path below root
-	tree   layout.Tree
-	base   layout.Tree       // nil without --base
-	from   *gitrepo.Revision // what the base is
-	named  string            // as it was given
-	parted bool              // from is not what was named but where the histories parted
+	// rootless says that root is in no Git work tree.
+	rootless bool
+	tree     layout.Tree
+	base     layout.Tree       // nil without --base
+	from     *gitrepo.Revision // what the base is
+	named    string            // as it was given
+	parted   bool              // from is not what was named but where the histories parted
 }
 
 func runLint(ctx context.Context, d *deps, o *lintOptions) error {
@@ -98,6 +101,9 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
+	if run.rootless && slices.ContainsFunc(found.Problems, func(p clusterspec.Problem) bool { return p.Rule == "config-path" || p.Rule == "flux-path" }) {
+		printLines(d.streams.Err, "hint", run.root+" is in no Git work tree and was taken for the root of the repository; if it is a part of one, give its root")
+	}
 	if failures, _ := report.Counts(); failures > 0 {
 		return &reportedError{code: exitSpec}
 	}
@@ -116,7 +122,7 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &lintRun{root: dir, within: ".", tree: treeOf(files)}, nil
+		return &lintRun{root: dir, within: ".", rootless: true, tree: treeOf(files)}, nil
 	}
 	if err != nil {
 		return nil, &usageError{err: err}
@@ -144,6 +150,9 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 // realDirectory is the absolute path of a directory, links followed, so that it can be compared with the repository's root.
 func realDirectory(path string) (string, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no directory %s", path)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -201,8 +210,8 @@ type lintDocument struct {
 	diagnostics.Document
 	Fleets []layout.Fleet `json:"fleets"`
 	Base   *lintBase      `json:"base,omitempty"`
-	// Changes are there with --base only.
-	Changes []layout.Change `json:"changes,omitempty"`
+	// Changes are those from the base; none without one.
+	Changes []layout.Change `json:"changes"`
 }
 
 // lintBase is what the repository was compared with.
@@ -214,10 +223,9 @@ type lintBase struct {
 }
 
 func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryReport) any {
-	document := lintDocument{Document: report.Document(), Fleets: found.Fleets}
+	document := lintDocument{Document: report.Document(), Fleets: found.Fleets, Changes: found.Changes}
 	if r.from != nil {
 		document.Base = &lintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
-		document.Changes = found.Changes
 	}
 	return document
 }
@@ -232,34 +240,26 @@ func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *layout.Re
 	if err := report.Write(d.streams.Out, diagnostics.FormatText, colour); err != nil {
 		return err
 	}
-	out := &lintText{lines: lines{w: d.streams.Out}, run: r, arrow: "->"}
+	out := &lintText{lines: lines{w: d.streams.Out}, run: r, arrow: "->", nameOf: r.shownName()}
 	if d.streams.UTF8 {
 		out.arrow = "→"
 	}
 	if colour {
 		out.bold, out.red, out.yellow, out.green, out.reset = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[0m"
 	}
-	if len(report.Problems) == 0 {
-		fmt.Fprintln(d.streams.Out, "No problems in "+inventory(found.Fleets)+".")
-	}
+	clean := len(report.Problems) == 0
 	if r.from != nil {
-		out.changes(found)
+		clean = out.changes(found, clean) && clean
+	}
+	if clean {
+		out.printf("No problems in %s.", inventory(found.Fleets))
 	}
 	return nil
 }
 
 // nameFiles makes the names of files relative to the working directory, as an editor or a terminal wants them.
 func (r *lintRun) nameFiles(report *diagnostics.Report) {
-	working, err := realDirectory(".")
-	if err != nil || working == r.root {
-		return
-	}
-	rename := func(name string) string {
-		if relative, err := filepath.Rel(working, filepath.Join(r.root, filepath.FromSlash(name))); err == nil && name != "" {
-			return relative
-		}
-		return name
-	}
+	rename := r.shownName()
 	sources := make(map[string][]byte, len(report.Sources))
 	for name, content := range report.Sources {
 		sources[rename(name)] = content
@@ -272,6 +272,20 @@ func (r *lintRun) nameFiles(report *diagnostics.Report) {
 		report.Problems[i].File = rename(report.Problems[i].File)
 	}
 	report.Sources, report.Files = sources, files
+}
+
+// shownName gives the function that names a file of the repository for somebody in the working directory.
+func (r *lintRun) shownName() func(string) string {
+	working, err := realDirectory(".")
+	if err != nil || working == r.root {
+		return func(name string) string { return name }
+	}
+	return func(name string) string {
+		if relative, err := filepath.Rel(working, filepath.Join(r.root, filepath.FromSlash(name))); err == nil && name != "" {
+			return relative
+		}
+		return name
+	}
 }
 
 // inventory says what was checked: "3 clusters in clusters/mgmt".
@@ -293,25 +307,37 @@ type lintText struct {
 	lines
 	run                             *lintRun
 	arrow                           string
+	nameOf                          func(string) string
 	bold, red, yellow, green, reset string
 }
 
-func (t *lintText) changes(found *layout.RepositoryReport) {
+// changes writes what the changes do, and says whether none is rejected. first is whether nothing is printed yet.
+func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
 	from := t.run.named + " (" + t.run.from.Short() + ")"
 	if t.run.parted {
 		from = fmt.Sprintf("%s, where HEAD and %s parted", t.run.from.Short(), t.run.named)
 	}
-	if len(found.Changes) == 0 {
-		t.printf("No changes of clusters or Flux from %s.", from)
-		return
+	if !first {
+		t.printf("")
 	}
-	fmt.Fprintf(t.w, "\n%s\n", t.bold+ui.CleanLine("Changes from "+from+":")+t.reset)
+	isBroken := func(f layout.Fleet) bool { return f.Broken }
+	if len(found.Changes) == 0 && slices.ContainsFunc(found.Fleets, isBroken) {
+		t.printf("What changed from %s cannot be told until the errors above are put right.", from)
+		return true
+	}
+	if len(found.Changes) == 0 {
+		t.printf("No changes of clusters or of Flux from %s.", from)
+		return true
+	}
+	fmt.Fprintf(t.w, "%s\n", t.bold+ui.CleanLine("Changes from "+from)+t.reset)
 	counts := map[clusterspec.Verdict]int{}
+	rejected := map[string]bool{}
 	for _, c := range found.Changes {
 		counts[c.Verdict]++
+		rejected[c.Fleet] = rejected[c.Fleet] || c.Verdict == clusterspec.VerdictRejected
 	}
 	for _, group := range groupChanges(found.Changes) {
-		t.group(group)
+		t.group(group, len(found.Fleets) > 1)
 	}
 	var parts []string
 	for _, verdict := range []clusterspec.Verdict{clusterspec.VerdictApplied, clusterspec.VerdictIgnored, clusterspec.VerdictRejected} {
@@ -320,6 +346,15 @@ func (t *lintText) changes(found *layout.RepositoryReport) {
 		}
 	}
 	t.printf("\n%s: %s", count(len(found.Changes), "change"), strings.Join(parts, ", "))
+	for _, f := range found.Fleets {
+		switch {
+		case f.Broken:
+			t.printf("Flux applies nothing of %s until the errors above are put right.", f.Path)
+		case rejected[f.Path]:
+			t.printf("One rejected object is enough: Flux applies nothing of %s until that is put right.", f.Path)
+		}
+	}
+	return counts[clusterspec.VerdictRejected] == 0
 }
 
 // groupChanges puts together what belongs to one cluster.
@@ -335,13 +370,26 @@ func groupChanges(changes []layout.Change) [][]layout.Change {
 	return groups
 }
 
-func (t *lintText) group(group []layout.Change) {
+func (t *lintText) group(group []layout.Change, several bool) {
 	first := group[0]
 	head := "Flux in " + first.Fleet
-	if first.Cluster != "" {
+	switch {
+	case first.Cluster != "":
 		head = string(first.Role) + " cluster " + first.Cluster
+		if several {
+			head += " in " + first.Fleet
+		}
+	case !strings.HasPrefix(first.File, first.Fleet) || first.Verdict == clusterspec.VerdictIgnored:
+		head = "objects of no cluster in " + first.Fleet
 	}
 	fmt.Fprintf(t.w, "\n%s\n", t.bold+ui.CleanLine(head)+t.reset)
+	// Of a cluster that comes or goes as a whole the Cluster says all; it is first.
+	if whole := first.Field == "" && first.Object == "Cluster "+first.Cluster && !slices.ContainsFunc(group, func(c layout.Change) bool { return c.Field != "" }); whole {
+		if n := len(group) - 1; n > 0 {
+			first.Message += " (and " + count(n, "object") + " with it)"
+		}
+		group = []layout.Change{first}
+	}
 	for _, c := range group {
 		t.change(c)
 	}
@@ -364,7 +412,7 @@ func (t *lintText) change(c layout.Change) {
 		fmt.Fprintf(t.w, "            %s\n", ui.CleanLine(message))
 	}
 	if c.Verdict == clusterspec.VerdictRejected {
-		fmt.Fprintf(t.w, "            %s:%d\n", ui.CleanLine(c.File), c.Line)
+		fmt.Fprintf(t.w, "            %s:%d\n", ui.CleanLine(t.nameOf(c.File)), c.Line)
 	}
 }
 

@@ -171,6 +171,11 @@ type NoRepositoryError struct{ Dir string }
 
 func (e *NoRepositoryError) Error() string { return e.Dir + " is not in a Git work tree" }
 
+// Hint is the next action.
+func (e *NoRepositoryError) Hint() string {
+	return "go into a clone of the repository, or leave out the comparison with another revision"
+}
+
 // FormatError says that a repository on this machine is of a form that cannot be read.
 type FormatError struct {
 	Root string

@@ -26,9 +26,11 @@ type LocalFile struct {
 	// Ignored is set for what lies in the work tree and git leaves out: a file, or a whole directory, which is then one entry.
 	Ignored bool
 
-	disk  string // the path on disk, for the work tree
-	local *Local
-	hash  plumbing.Hash
+	disk     string // the path on disk, for the work tree
+	local    *Local
+	path     string // in the repository
+	revision string // the commit that it is of, for errors
+	hash     plumbing.Hash
 }
 
 // Read returns the file's content.
@@ -38,7 +40,7 @@ func (f *LocalFile) Read() ([]byte, error) {
 	}
 	content, err := f.local.object(plumbing.BlobObject, f.hash)
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return nil, f.local.missing(f.hash.String(), "file "+f.hash.String())
+		return nil, f.local.missing(f.revision, "file "+f.path)
 	}
 	return content, err
 }
@@ -102,7 +104,7 @@ func (l *Local) list(ctx context.Context, revision Revision, dir plumbing.Hash, 
 				return err
 			}
 		default:
-			out[name] = &LocalFile{Mode: mode, local: l, hash: entry.hash}
+			out[name] = &LocalFile{Mode: mode, local: l, path: name, revision: revision.Name, hash: entry.hash}
 		}
 	}
 	return nil
@@ -136,7 +138,7 @@ func (l *Local) WorkTree(ctx context.Context) (LocalTree, error) {
 	}
 	for name, entry := range w.tracked {
 		if mode, known := modeOf(entry.Mode); known && entry.SkipWorktree && w.out[name] == nil {
-			w.out[name] = &LocalFile{Mode: mode, local: l, hash: entry.Hash}
+			w.out[name] = &LocalFile{Mode: mode, local: l, path: name, revision: "HEAD", hash: entry.Hash}
 		}
 	}
 	return w.out, nil

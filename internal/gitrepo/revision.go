@@ -65,7 +65,7 @@ func (l *Local) Resolve(name string) (Revision, error) {
 	return Revision{Name: name, hash: hash}, nil
 }
 
-var revisionStep = regexp.MustCompile(`^(?:~(\d*)|\^(\d*)|\^\{(?:commit|)\})`)
+var revisionStep = regexp.MustCompile(`^(?:~(\d*)|\^\{(?:commit)?\}|\^(\d*))`)
 
 // splitRevision takes HEAD~2^2 apart: a name and the parents to go to, from 1.
 func splitRevision(name string) (base string, parents []int, err error) {

@@ -31,6 +31,26 @@ func (p *pair) compare() {
 	p.compareFlux()
 }
 
+// unclear says whether nothing can be said about what became of a file's objects: it is not understood, or a kustomization on the way
+// to it is not, or lists it although it is gone.
+func (p *pair) unclear(name string) bool {
+	f := p.after
+	if f.unclear[name] || f.told[name] {
+		return true
+	}
+	for dir := path.Dir(name); inside(dir, p.root); dir = path.Dir(dir) {
+		for _, file := range kustomizationNames {
+			if _, reached := f.applied.files[name]; !reached && f.failing[path.Join(dir, file)] {
+				return true
+			}
+		}
+		if dir == "." {
+			break
+		}
+	}
+	return false
+}
+
 // changedFiles are the files with objects of EKS Anywhere that are not the same in both states, or that Flux applies in only one.
 func (p *pair) changedFiles() map[string]bool {
 	changed := map[string]bool{}
@@ -38,7 +58,7 @@ func (p *pair) changedFiles() map[string]bool {
 		_, was := p.before.applied.files[name]
 		_, is := p.after.applied.files[name]
 		old, current := p.before.contents[name], p.after.contents[name]
-		if was != is || string(old) != string(current) || slices.Contains(p.before.specs, name) != slices.Contains(p.after.specs, name) {
+		if (was != is || string(old) != string(current) || p.before.isSpec(name) != p.after.isSpec(name)) && !p.unclear(name) {
 			changed[name] = true
 		}
 	}
@@ -56,7 +76,7 @@ func (p *pair) changedSets(changed map[string]bool) (before, after *clusterspec.
 	}
 	var sources []clusterspec.Source
 	for _, name := range sortedKeys(needed) {
-		if _, was := p.before.applied.files[name]; was && slices.Contains(p.before.specs, name) {
+		if _, was := p.before.applied.files[name]; was && p.before.isSpec(name) {
 			sources = append(sources, clusterspec.Source{Name: name, Data: p.before.contents[name]})
 		}
 	}
@@ -114,7 +134,11 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 	for _, c := range p.after.set.Clusters {
 		adopted = adopted && (!isManagement(c) || c == p.after.management())
 	}
+	refused := p.refused()
 	for _, change := range clusterspec.CompareSets(before, after) {
+		if !p.changedHere(change) {
+			continue
+		}
 		removed := change.File != "" && !p.after.tree.isFile(change.File)
 		isCluster := change.Field == "" && change.Object == "Cluster "+change.Cluster
 		switch {
@@ -122,6 +146,10 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 			change.Verdict, change.Message, change.Documented = clusterspec.VerdictApplied, "the cluster comes under GitOps", true
 		case isCluster && current[change.Cluster] == nil && change.Role == clusterspec.RoleManagement:
 			change.Message = p.managementDeleted()
+		case change.Field != "" && !removed:
+			if problem, ok := refused[position{change.File, change.Line, change.Column}]; ok && (change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
+				change.Verdict, change.Message = clusterspec.VerdictRejected, problem.Message
+			}
 		}
 		p.changes = append(p.changes, Change{Fleet: p.root, Change: change, Removed: removed || current[change.Cluster] == nil && old[change.Cluster] != nil})
 	}
@@ -129,21 +157,42 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 	for _, name := range sortedKeys(old) {
 		if current[name] == nil {
 			whole[name] = true
-			p.clusterDeleted(old[name], current)
+			p.clusterDeleted(old[name], old, current)
 		}
 	}
 	for _, name := range sortedKeys(current) {
 		if old[name] == nil {
 			whole[name] = true
-			p.clusterCreated(current[name], old, adopted)
+			p.clusterCreated(current[name], old, current, adopted)
 		}
 	}
 	for _, change := range p.changes {
-		if !whole[change.Cluster] {
+		_, told := refused[position{change.File, change.Line, change.Column}]
+		if !whole[change.Cluster] && (!told || change.Verdict != clusterspec.VerdictRejected) {
 			p.tell(change)
 		}
 	}
 }
+
+// position is where a problem or a change is.
+type position struct {
+	file         string
+	line, column int
+}
+
+// refused are the errors that values have already, by their position.
+func (p *pair) refused() map[position]clusterspec.Problem {
+	out := map[position]clusterspec.Problem{}
+	for _, problem := range p.after.problems {
+		if problem.Severity == clusterspec.SeverityError && problem.Line > 0 && problem.Field != "" {
+			out[position{problem.File, problem.Line, problem.Column}] = problem
+		}
+	}
+	return out
+}
+
+// changedHere leaves out what only seems to have changed because a file is not understood.
+func (p *pair) changedHere(change clusterspec.Change) bool { return !p.unclear(change.File) }
 
 // tell makes a problem of a change.
 func (p *pair) tell(change Change) {
@@ -204,13 +253,13 @@ func short(value string) string {
 }
 
 // clusterDeleted tells that a cluster is no longer among what Flux applies.
-func (p *pair) clusterDeleted(c *clusterspec.Cluster, current map[string]*clusterspec.Cluster) {
+func (p *pair) clusterDeleted(c *clusterspec.Cluster, old, current map[string]*clusterspec.Cluster) {
 	o := c.Objects[0]
-	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-deleted", File: o.File, Line: 1, Column: 1, Object: o.Label()}
+	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-deleted", File: o.File, Object: o.Label()}
 	for _, other := range sortedKeys(current) {
-		if current[other].Objects[0].File == o.File {
+		if old[other] == nil && sameCluster(c, current[other]) {
 			problem.Severity, problem.Rule = clusterspec.SeverityWarning, "cluster-renamed"
-			problem.File, problem.Object = o.File, current[other].Objects[0].Label()
+			problem.File, problem.Object = current[other].Objects[0].File, current[other].Objects[0].Label()
 			problem.Line, problem.Column = current[other].Objects[0].Position("metadata.name")
 			problem.Message = fmt.Sprintf("a cluster cannot be renamed: this deletes cluster %s with all its machines, and creates %s", c.Name, other)
 			if c.Role() == clusterspec.RoleManagement {
@@ -227,8 +276,33 @@ func (p *pair) clusterDeleted(c *clusterspec.Cluster, current map[string]*cluste
 	}
 	if c.Role() == clusterspec.RoleManagement {
 		problem.Severity, problem.Rule, problem.Message = clusterspec.SeverityError, "management-deleted", p.managementDeleted()
+		p.after.problems = slices.DeleteFunc(p.after.problems, func(other clusterspec.Problem) bool { return other.Rule == "no-management-cluster" })
 	}
 	p.after.report(problem)
+}
+
+// tellMoves finds clusters that went from one fleet to another.
+func tellMoves(pairs []*pair) {
+	created := map[string]*pair{}
+	for _, p := range pairs {
+		for _, problem := range p.after.problems {
+			if problem.Rule == "cluster-created" {
+				created[problem.Object] = p
+			}
+		}
+	}
+	for _, p := range pairs {
+		for i, problem := range p.after.problems {
+			to := created[problem.Object]
+			if problem.Rule != "cluster-deleted" || to == nil || to == p {
+				continue
+			}
+			name := strings.TrimPrefix(problem.Object, "Cluster ")
+			problem.Severity, problem.Rule = clusterspec.SeverityWarning, "cluster-moved"
+			problem.Message = fmt.Sprintf("moving cluster %s from %s to %s deletes it with all its machines and creates it anew", name, p.root, to.root)
+			p.after.problems[i] = problem
+		}
+	}
 }
 
 // managementDeleted says what happens when the management cluster goes.
@@ -254,10 +328,23 @@ func someOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (p *pair) clusterCreated(c *clusterspec.Cluster, old map[string]*clusterspec.Cluster, adopted bool) {
+// sameCluster says whether two clusters of different names are probably meant to be one: they are in the same file, or have the same
+// address.
+func sameCluster(a, b *clusterspec.Cluster) bool {
+	host := func(c *clusterspec.Cluster) string {
+		spec, _ := c.Objects[0].Decoded()["spec"].(map[string]any)
+		controlPlane, _ := spec["controlPlaneConfiguration"].(map[string]any)
+		endpoint, _ := controlPlane["endpoint"].(map[string]any)
+		host, _ := endpoint["host"].(string)
+		return host
+	}
+	return a.Objects[0].File == b.Objects[0].File || host(a) != "" && host(a) == host(b)
+}
+
+func (p *pair) clusterCreated(c *clusterspec.Cluster, old, current map[string]*clusterspec.Cluster, adopted bool) {
 	o := c.Objects[0]
 	for _, other := range old {
-		if other.Objects[0].File == o.File {
+		if current[other.Name] == nil && sameCluster(other, c) {
 			return // told as renamed
 		}
 	}
@@ -293,7 +380,7 @@ func (p *pair) fleetRemoved() {
 		file = before.specs[0]
 	}
 	p.after.report(clusterspec.Problem{
-		Severity: clusterspec.SeverityWarning, Rule: "fleet-removed", File: file, Line: 1, Column: 1,
+		Severity: clusterspec.SeverityWarning, Rule: "fleet-removed", File: file,
 		Message:  p.root + " is gone as a whole: a Flux that still follows it fails from then on and deletes nothing, and the clusters stay as they are",
 		Expected: "eksa-gitops delete cluster, when the clusters shall go",
 	})
@@ -313,7 +400,7 @@ func (p *pair) compareFlux() {
 			return
 		}
 		p.after.report(clusterspec.Problem{
-			Severity: clusterspec.SeverityError, Rule: "flux-removed", File: path.Join(dir, firstOf(p.before.tree, dir)), Line: 1, Column: 1,
+			Severity: clusterspec.SeverityError, Rule: "flux-removed", File: path.Join(dir, firstOf(p.before.tree, dir)),
 			Message: "Flux's own files are taken away, so that Flux removes itself and the cluster is not managed through Git any more",
 		})
 		return

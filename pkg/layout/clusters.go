@@ -20,9 +20,9 @@ func (f *fleet) management() *clusterspec.Cluster {
 
 // hasErrors says whether a file has errors already, so that nothing should be said about what is not in it.
 func (f *fleet) hasErrors(file string) bool {
-	return slices.ContainsFunc(f.problems, func(p clusterspec.Problem) bool {
-		return p.File == file && p.Severity == clusterspec.SeverityError
-	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failing[file]
 }
 
 // checkClusters checks each cluster's directory, and each cluster against its place.
@@ -69,14 +69,14 @@ func (f *fleet) checkClusterDir(dir string) {
 			Expected: path.Join(dir, KustomizationFile) + " with " + SpecFile + " in its resources",
 		})
 	case f.applied.mentioned[spec]:
+	case f.hasErrors(listing):
+		reached = true // why it is not read is told already
 	case f.applied.kustomizations[dir] != nil:
 		k := f.applied.kustomizations[dir]
 		f.at(clusterspec.SeverityError, "spec-not-listed", listing, valueAt(k.root, "resources"), clusterspec.Problem{
 			Field: "resources", Message: fmt.Sprintf("%s is not listed, so that Flux deletes the cluster or never creates it", SpecFile), Expected: "- " + SpecFile,
 		})
 		reached = true
-	case f.hasErrors(listing):
-		reached = true // why it is not read is told already
 	}
 	if !reached && !f.hasErrorsIn(f.root) {
 		f.at(clusterspec.SeverityWarning, "not-applied", spec, nil, clusterspec.Problem{
@@ -192,7 +192,7 @@ func (f *fleet) checkGitOps(c *clusterspec.Cluster) {
 	differs := func(rule, field, message, found, expected string) {
 		f.on(clusterspec.SeverityError, rule, config, field, clusterspec.Problem{Message: message, Found: quote(found), Expected: quote(expected)})
 	}
-	if RootDir(c.GitOps) != f.root {
+	if RootDir(c.GitOps) != f.root && (c.Role() == clusterspec.RoleWorkload || c == f.management()) {
 		differs("config-path", prefix+"clusterConfigPath", "the clusters are not where the path says; EKS Anywhere would write them a second time", c.GitOps.ClusterConfigPath, f.root)
 	}
 	if len(f.systems) == 1 && path.Base(f.systems[0]) != c.GitOps.SystemNamespace {
@@ -315,20 +315,28 @@ func (f *fleet) checkNames() {
 		}
 	}
 	for name, node := range f.tree.tree {
-		if node.Kind == NodeFile || node.Ignored || !inside(name, f.root) || f.told[name] || slices.Contains(f.clusters, path.Dir(name)) && path.Base(name) == SpecFile {
+		if node.Kind == NodeFile && !node.Ignored || !inside(name, f.root) || f.told[name] {
+			continue
+		}
+		if node.Ignored {
+			if path.Base(path.Dir(name)) == ClusterSubdir && isYAML(name) {
+				f.report(clusterspec.Problem{
+					Severity: clusterspec.SeverityWarning, Rule: "ignored-file", File: name,
+					Message: path.Base(name) + " is " + node.phrase(), Expected: "another rule in .gitignore, or git add --force",
+				})
+			}
 			continue
 		}
 		rule := map[NodeKind]string{NodeSymlink: "symlink", NodeSubmodule: "submodule"}[node.Kind]
 		f.report(clusterspec.Problem{
 			Severity: clusterspec.SeverityWarning, Rule: rule, File: name,
-			Message: path.Base(name) + " is " + node.phrase(), Expected: map[NodeKind]string{NodeSymlink: "the file itself", NodeSubmodule: "the files themselves"}[node.Kind],
+			Message: path.Base(name) + " is " + node.phrase(), Expected: "a copy of what it stands for",
 		})
 	}
 	for _, name := range f.applied.loose {
-		if slices.Contains(f.specs, name) {
-			continue
+		if !f.isSpec(name) {
+			f.checkKubernetes(name)
 		}
-		f.checkKubernetes(name)
 	}
 }
 

@@ -187,9 +187,9 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 		p.Message = "there is no such file or directory"
 		p.Expected = a.expected(target, k)
 	case node.Kind == NodeSymlink:
-		rule, p.Message, p.Expected = "symlink", blocking+" is a symbolic link, which Flux leaves out of what it fetches", "the file itself"
+		rule, p.Message, p.Expected = "symlink", blocking+" is a symbolic link, which Flux leaves out of what it fetches", "a copy of what it stands for"
 	case node.Kind == NodeSubmodule:
-		rule, p.Message, p.Expected = "submodule", blocking+" is a submodule, whose files Flux does not fetch", "the files themselves"
+		rule, p.Message, p.Expected = "submodule", blocking+" is a submodule, whose files Flux does not fetch", "a copy of what it stands for"
 	default:
 		rule, p.Message, p.Expected = "ignored-file", "git ignores "+blocking+", so that it will not be in the commit", "git add --force "+blocking+", or another rule in .gitignore"
 	}
@@ -200,7 +200,10 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 
 // expected says what would put a missing resource right.
 func (a *applied) expected(target string, k *kustomization) string {
-	if path.Base(target) == SpecFile && path.Base(path.Dir(target)) == ClusterSubdir {
+	switch base := path.Base(target); {
+	case (base == SyncFile || base == ComponentsFile) && path.Dir(path.Dir(target)) == a.fleet.root:
+		return target + " as it was; without the entry Flux would remove itself"
+	case base == SpecFile && path.Base(path.Dir(target)) == ClusterSubdir:
 		return "the cluster's spec, or to delete the cluster the whole directory " + path.Dir(path.Dir(target)) + " removed"
 	}
 	return target + ", or the entry removed"
@@ -246,6 +249,10 @@ func (f *fleet) readKustomization(file string) *kustomization {
 		f.fail("kustomization", file, root, "the kustomization is not an object; "+f.breaks(), "", "")
 		return nil
 	}
+	if isEmptyKustomization(root) {
+		f.fail("kustomization", file, valueAt(root, "resources"), "the kustomization lists nothing, which kustomize refuses; "+f.breaks(), "", "a list of resources, or no directory")
+		return nil
+	}
 	k := &kustomization{file: file, root: root, namespace: scalarAt(root, "namespace")}
 	f.checkKustomizationFields(k)
 	for _, field := range []string{"resources", "bases", "components"} {
@@ -264,6 +271,18 @@ func (f *fleet) readKustomization(file string) *kustomization {
 		k.others = append(k.others, pathsIn(root, field, "files", "envs", "env")...)
 	}
 	return k
+}
+
+// isEmptyKustomization says whether nothing is in a kustomization but what it is.
+func isEmptyKustomization(root *yaml.Node) bool {
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		value := follow(root.Content[i+1])
+		empty := isNull(value) || value.Kind != yaml.ScalarNode && len(value.Content) == 0 || value.Kind == yaml.ScalarNode && value.Value == ""
+		if !empty && !slices.Contains([]string{"apiVersion", "kind", "metadata"}, root.Content[i].Value) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkKustomizationFields reports what kustomize would refuse the whole file for.

@@ -36,6 +36,8 @@ type Fleet struct {
 	// ManagementCluster is empty when its directory is not in the repository.
 	ManagementCluster string         `json:"managementCluster,omitempty"`
 	Clusters          []FleetCluster `json:"clusters"`
+	// Broken says that Flux cannot build the fleet, so that it applies nothing of it.
+	Broken bool `json:"broken"`
 }
 
 // FleetCluster is one cluster of a fleet.
@@ -165,7 +167,7 @@ type fleet struct {
 	applied  *applied
 	systems  []string // Flux's directories
 	clusters []string // the eksa-system directories
-	specs    []string // the files that hold objects of EKS Anywhere
+	specs    []string // the files that hold objects of EKS Anywhere, sorted
 	set      *clusterspec.Set
 	// byFile are the clusters by the file that their Cluster is in.
 	byFile             map[string][]*clusterspec.Cluster
@@ -174,14 +176,17 @@ type fleet struct {
 
 	mu       sync.Mutex
 	problems []clusterspec.Problem
+	failing  map[string]bool // files with errors
+	unclear  map[string]bool // files that are not understood, so that nothing can be said about what is not in them
 	told     map[string]bool // paths that a problem says enough about
+	broken   bool
 	err      error
 }
 
 func newFleet(shared *repositoryCheck, tree *folders, root string) *fleet {
 	return &fleet{
 		shared: shared, tree: tree, root: root, contents: map[string][]byte{}, told: map[string]bool{},
-		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{},
+		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{},
 	}
 }
 
@@ -251,15 +256,17 @@ func (f *fleet) read(other *fleet) {
 			f.err = failure
 		}
 	})
+	systems, clusters := map[string]bool{}, map[string]bool{}
 	for _, name := range names {
 		dir := path.Dir(name)
 		switch base := path.Base(name); {
-		case (base == SyncFile || base == ComponentsFile) && path.Dir(dir) == f.root && !slices.Contains(f.systems, dir):
-			f.systems = append(f.systems, dir)
-		case path.Base(dir) == ClusterSubdir && isClusterDir(f.tree, dir) && !slices.Contains(f.clusters, dir):
-			f.clusters = append(f.clusters, dir)
+		case (base == SyncFile || base == ComponentsFile) && path.Dir(dir) == f.root:
+			systems[dir] = true
+		case path.Base(dir) == ClusterSubdir && isClusterDir(f.tree, dir):
+			clusters[dir] = true
 		}
 	}
+	f.systems, f.clusters = sortedKeys(systems), sortedKeys(clusters)
 	f.applied = newApplied(f)
 	f.findSpecs()
 }
@@ -287,20 +294,27 @@ func (f *fleet) content(name string) ([]byte, bool) {
 
 // findSpecs lists the files that hold objects of EKS Anywhere and that Flux applies, and the clusters' own whether it does or not.
 func (f *fleet) findSpecs() {
+	specs := map[string]bool{}
 	for _, dir := range f.clusters {
 		if spec := path.Join(dir, SpecFile); f.tree.isFile(spec) {
-			f.specs = append(f.specs, spec)
+			specs[spec] = true
 		}
 	}
 	for name := range f.applied.files {
-		if slices.Contains(f.systems, path.Dir(name)) || slices.Contains(f.specs, name) {
+		if specs[name] || slices.Contains(f.systems, path.Dir(name)) {
 			continue
 		}
 		if content, ok := f.content(name); ok && bytes.Contains(content, []byte(clusterspec.APIVersion)) {
-			f.specs = append(f.specs, name)
+			specs[name] = true
 		}
 	}
-	slices.Sort(f.specs)
+	f.specs = sortedKeys(specs)
+}
+
+// isSpec says whether a file holds objects of EKS Anywhere.
+func (f *fleet) isSpec(name string) bool {
+	_, found := slices.BinarySearch(f.specs, name)
+	return found
 }
 
 // parse reads all specs of the fleet together.
@@ -324,13 +338,26 @@ func (f *fleet) parse() {
 		}
 		sources = append(sources, clusterspec.Source{Name: name, Data: content})
 	}
+	// Of two files with the same cluster the one in the cluster's own directory is the original.
+	slices.SortStableFunc(sources, func(a, b clusterspec.Source) int { return cmp.Compare(foreignName(a), foreignName(b)) })
 	set, err := clusterspec.Parse(sources)
 	f.set = set
 	var problems clusterspec.Problems
 	errors.As(err, &problems)
+	copies := map[string]bool{} // files with a cluster that is in another file already
+	for _, p := range problems {
+		copies[p.File] = copies[p.File] || p.Rule == "duplicate-object" && strings.HasPrefix(p.Object, "Cluster ")
+	}
 	for _, p := range slices.Concat(problems, set.Warnings) {
-		if conflicts[p.File] && p.Rule == "not-yaml" {
+		switch {
+		case conflicts[p.File] && p.Rule == "not-yaml":
 			continue
+		case copies[p.File] && p.Rule == "duplicate-object":
+			if !strings.HasPrefix(p.Object, "Cluster ") {
+				continue
+			}
+			p.Message = strings.Replace(p.Message, "the object is already", "the cluster is already", 1)
+			p.Found, p.Expected = "", "another name here and for all objects of the file, or the file removed"
 		}
 		if p, keep := inRepository(p); keep {
 			f.report(p)
@@ -339,6 +366,14 @@ func (f *fleet) parse() {
 	for _, c := range set.Clusters {
 		f.byFile[c.Objects[0].File] = append(f.byFile[c.Objects[0].File], c)
 	}
+}
+
+// foreignName is 1 for a file that does not name the cluster whose directory it is in, else 0.
+func foreignName(s clusterspec.Source) int {
+	if bytes.Contains(s.Data, []byte("name: "+path.Base(path.Dir(path.Dir(s.Name)))+"\n")) {
+		return 0
+	}
+	return 1
 }
 
 // inRepository puts a problem of a spec into the words of a repository, where files are applied as they are.
@@ -368,11 +403,21 @@ func (f *fleet) report(p clusterspec.Problem) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.problems = append(f.problems, p)
+	if p.Severity != clusterspec.SeverityError {
+		return
+	}
+	f.failing[p.File] = true
+	switch p.Rule {
+	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository", "symlink", "submodule", "ignored-file":
+		f.broken = true
+	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file", "required", "unknown-kind":
+		f.broken, f.unclear[p.File] = true, true
+	}
 }
 
 // at adds a problem at a node of a YAML file.
 func (f *fleet) at(severity clusterspec.Severity, rule, file string, node *yaml.Node, p clusterspec.Problem) {
-	p.Severity, p.Rule, p.File, p.Line, p.Column = severity, rule, file, 1, 1
+	p.Severity, p.Rule, p.File = severity, rule, file
 	if node != nil {
 		p.Line, p.Column = node.Line, node.Column
 	}
@@ -396,6 +441,7 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 	out := &RepositoryReport{Fleets: []Fleet{}, Changes: []Change{}, Sources: map[string][]byte{}}
 	files := map[string]bool{}
 	found := false
+	tellMoves(pairs)
 	for _, p := range pairs {
 		for _, f := range []*fleet{p.after, p.before} {
 			if f != nil && f.err != nil {
@@ -403,7 +449,7 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 			}
 		}
 		f := p.after
-		found = found || f.there()
+		found = found || f.there() || p.before != nil && p.before.there()
 		for _, problem := range f.problems {
 			if inside(problem.File, within) {
 				out.Problems = append(out.Problems, problem)
@@ -443,7 +489,7 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 }
 
 func (f *fleet) summary(within string) Fleet {
-	out := Fleet{Path: f.root, Clusters: []FleetCluster{}}
+	out := Fleet{Path: f.root, Clusters: []FleetCluster{}, Broken: f.broken}
 	for _, c := range f.set.Clusters {
 		if c.Role() == clusterspec.RoleManagement && out.ManagementCluster == "" {
 			out.ManagementCluster = c.Name
