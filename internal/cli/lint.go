@@ -17,6 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -25,6 +26,7 @@ type lintOptions struct {
 	path   string
 	base   string
 	output string
+	strict bool
 }
 
 func newLintCmd(d *deps) *cobra.Command {
@@ -44,7 +46,8 @@ With --base every change from another revision is classified as EKS Anywhere wil
 immutable, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
 parted, so that it shows what this branch changes and nothing else.
 
-The exit code is 3 when there are errors, a rejected change among them, and 0 with warnings only.`),
+What is found goes to standard output. The exit code is 3 when there are errors, a rejected change among them, with --strict also when
+there are only warnings.`),
 		Example: `  eksa-gitops lint
   eksa-gitops lint --base origin/main
   eksa-gitops lint clusters/mgmt/dev --base HEAD~1
@@ -62,6 +65,7 @@ The exit code is 3 when there are errors, a rejected change among them, and 0 wi
 	output := newEnum(&o.output, diagnostics.FormatText, diagnostics.Formats()...)
 	cmd.Flags().VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)
+	cmd.Flags().BoolVar(&o.strict, "strict", false, "exit with 3 for warnings too")
 	return cmd
 }
 
@@ -83,16 +87,20 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	found, err := layout.CheckRepository(run.tree, run.base, layout.Options{Within: run.within})
+	found, err := layout.CheckRepository(run.tree, run.base, layout.Options{Within: run.within, Redact: diagnostics.Redact})
 	if err != nil {
 		return err
 	}
 	report := diagnostics.Report{
-		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, ToolVersion: buildinfo.Read("").Version,
+		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+	}
+	code := exitDone
+	if failures, warnings := report.Counts(); failures > 0 || o.strict && warnings > 0 {
+		code = exitSpec
 	}
 	switch o.output {
 	case diagnostics.FormatJSON:
-		err = diagnostics.WriteJSON(d.streams.Out, run.document(report, found))
+		err = diagnostics.WriteJSON(d.streams.Out, run.document(report, found, code))
 	case diagnostics.FormatText:
 		err = run.writeText(d, report, found)
 	default:
@@ -104,8 +112,8 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 	if run.rootless && slices.ContainsFunc(found.Problems, func(p clusterspec.Problem) bool { return p.Rule == "config-path" || p.Rule == "flux-path" }) {
 		printLines(d.streams.Err, "hint", run.root+" is in no Git work tree and was taken for the root of the repository; if it is a part of one, give its root")
 	}
-	if failures, _ := report.Counts(); failures > 0 {
-		return &reportedError{code: exitSpec}
+	if code != exitDone {
+		return &reportedError{code: code}
 	}
 	return nil
 }
@@ -208,8 +216,9 @@ func treeOf(files gitrepo.LocalTree) layout.Tree {
 // lintDocument is the JSON form.
 type lintDocument struct {
 	diagnostics.Document
-	Fleets []layout.Fleet `json:"fleets"`
-	Base   *lintBase      `json:"base,omitempty"`
+	ExitCode int            `json:"exitCode"`
+	Fleets   []layout.Fleet `json:"fleets"`
+	Base     *lintBase      `json:"base,omitempty"`
 	// Changes are those from the base; none without one.
 	Changes []layout.Change `json:"changes"`
 }
@@ -222,8 +231,8 @@ type lintBase struct {
 	MergeBase bool `json:"mergeBase"`
 }
 
-func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryReport) any {
-	document := lintDocument{Document: report.Document(), Fleets: found.Fleets, Changes: found.Changes}
+func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryReport, code exitCode) any {
+	document := lintDocument{Document: report.Document(), ExitCode: int(code), Fleets: found.Fleets, Changes: found.Changes}
 	if r.from != nil {
 		document.Base = &lintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
 	}
@@ -251,7 +260,7 @@ func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *layout.Re
 	if r.from != nil {
 		clean = out.changes(found, clean) && clean
 	}
-	if clean {
+	if clean && !d.global.quiet {
 		out.printf("No problems in %s.", inventory(found.Fleets))
 	}
 	return nil

@@ -18,6 +18,9 @@ const maxExcerpt = 100
 // lead is how much of a cut line is kept before the mark.
 const lead = 30
 
+// scanned is how many characters around a mark are looked at, so that a file of one huge line with many problems takes no time.
+const scanned = 2000
+
 const (
 	tabShown = "    "
 	ellipsis = "..."
@@ -38,23 +41,38 @@ type cell struct {
 	width int
 }
 
-// excerptOf prepares a source line for a terminal and marks the token at a column, which counts characters from 1; 0 is no mark.
-func excerptOf(line string, column int) excerpt {
+// excerptOf prepares a source line for a terminal and marks the token at a column, which counts characters from 1; 0 is no mark. secret
+// says that the token is one; other secrets that can be recognized are never shown.
+func excerptOf(line string, column int, secret bool) excerpt {
 	runes := []rune(line)
+	var cutLeft, cutRight bool
+	if skip := column - 1 - scanned; skip > 0 && skip < len(runes) {
+		runes, column, cutLeft = runes[skip:], scanned+1, true
+	}
+	if most := max(column, 0) + scanned; len(runes) > most {
+		runes, cutRight = runes[:most], true
+	}
 	cells := make([]cell, len(runes))
 	for i, r := range runes {
 		cells[i] = cellOf(r)
+	}
+	hidden := secretRanges(string(runes))
+	for _, secret := range hidden {
+		hide(cells, secret[0], secret[1])
 	}
 	from, to := 0, 0
 	var e excerpt
 	if column > 0 {
 		from = min(column-1, len(runes))
-		to = max(tokenEnd(runes, from), from)
+		to = max(tokenEnd(runes, from, cutLeft || flowDepth(runes[:from]) > 0), from)
 		e.token = string(runes[from:to])
+		if secret && !slices.ContainsFunc(hidden, func(h [2]int) bool { return h[0] >= from && h[1] <= to }) {
+			hide(cells, from, to)
+		}
 	}
 	first, last := window(cells, from, to)
 	var b strings.Builder
-	if first > 0 {
+	if first > 0 || cutLeft {
 		b.WriteString(ellipsis)
 		e.start = len(ellipsis)
 	}
@@ -67,7 +85,7 @@ func excerptOf(line string, column int) excerpt {
 			e.width += cells[i].width
 		}
 	}
-	if last < len(cells) {
+	if last < len(cells) || cutRight {
 		b.WriteString(ellipsis)
 	}
 	e.text = strings.TrimRight(b.String(), " ")
@@ -79,26 +97,11 @@ func excerptOf(line string, column int) excerpt {
 
 // window chooses which cells of a line are shown: all, or those around the mark.
 func window(cells []cell, from, to int) (first, last int) {
-	total := 0
-	for _, c := range cells {
-		total += c.width
-	}
-	if total <= maxExcerpt {
+	if widthOf(cells) <= maxExcerpt {
 		return 0, len(cells)
 	}
-	before := 0
-	for _, c := range cells[:from] {
-		before += c.width
-	}
-	marked := 0
-	for _, c := range cells[from:to] {
-		marked += c.width
-	}
-	if before+min(marked, lead) > maxExcerpt-lead {
-		for first = from; first > 0 && before > 0; first-- {
-			if w := widthOf(cells[first-1 : from]); w > lead {
-				break
-			}
+	if widthOf(cells[:from])+min(widthOf(cells[from:to]), lead) > maxExcerpt-lead {
+		for first = from; first > 0 && widthOf(cells[first-1:from]) <= lead; first-- {
 		}
 	}
 	room := maxExcerpt
@@ -110,6 +113,16 @@ func window(cells []cell, from, to int) (first, last int) {
 		last++
 	}
 	return first, last
+}
+
+// hide replaces some cells by the mark of a secret. The number of cells stays.
+func hide(cells []cell, from, to int) {
+	for i := from; i < to; i++ {
+		cells[i] = cell{}
+		if i == from {
+			cells[i] = cell{secretMark, len(secretMark)}
+		}
+	}
 }
 
 func widthOf(cells []cell) int {
@@ -145,12 +158,18 @@ func cellOf(r rune) cell {
 }
 
 // tokenEnd finds the end of the YAML token that begins at an index, by looking at the line only: a quoted or plain scalar, a key, or
-// the indicator of something longer.
-func tokenEnd(runes []rune, at int) int {
+// the indicator of something longer. inFlow says that it is within brackets.
+func tokenEnd(runes []rune, at int, inFlow bool) int {
 	if at >= len(runes) {
 		return at
 	}
 	switch first := runes[at]; first {
+	case ' ', '\t':
+		end := at
+		for end < len(runes) && runes[end] == first {
+			end++
+		}
+		return end
 	case '"', '\'':
 		return quotedEnd(runes, at)
 	case '[', '{', ']', '}', ',':
@@ -166,7 +185,6 @@ func tokenEnd(runes []rune, at int) int {
 		}
 		return end
 	}
-	inFlow := flowDepth(runes[:at]) > 0
 	end := at
 	for ; end < len(runes); end++ {
 		next := ' '

@@ -165,6 +165,26 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n1 | a: 1\n  = found x\n",
 		},
 		{
+			"a tab where it must not be", "\t\ta: 1\n", clusterspec.Problem{Line: 1, Column: 1, Found: "a tab"},
+			"  |\n1 |         a: 1\n  | ^^^^^^^^ found a tab\n",
+		},
+		{
+			"a secret", "a: s3cret # x\n", clusterspec.Problem{Rule: "secret", Line: 1, Column: 4},
+			"  |\n1 | a: *** # x\n  |    ^^^\n",
+		},
+		{
+			"a password in a URL", "url: ssh://git:s3cret@example.com/x.git\n", clusterspec.Problem{Line: 1, Column: 6},
+			"  |\n1 | url: ssh://git:***@example.com/x.git\n  |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n",
+		},
+		{
+			"a password beside the mistake", "{password: 's3 cret', x: 1}\n", clusterspec.Problem{Line: 1, Column: 23},
+			"  |\n1 | {password: ***, x: 1}\n  |                 ^\n",
+		},
+		{
+			"in a huge line", "[" + strings.Repeat("x, ", 100_000) + "here, " + strings.Repeat("y, ", 100_000) + "]", clusterspec.Problem{Line: 1, Column: 300_002},
+			"  |\n1 | ..." + strings.Repeat("x, ", 10) + "here, " + strings.Repeat("y, ", 21) + "y...\n  |    " + strings.Repeat(" ", 30) + "^^^^\n",
+		},
+		{
 			"an empty line", "\n", clusterspec.Problem{Line: 1, Column: 1},
 			"  |\n1 |\n  | ^\n",
 		},
@@ -259,6 +279,23 @@ func TestWrite_nothingWrong(t *testing.T) {
 	}
 	if err := r.Write(&bytes.Buffer{}, "xml", false); err == nil || err.Error() != `there is no format "xml"; formats are text, json, github, sarif` {
 		t.Errorf("an unknown format gives %v", err)
+	}
+}
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"nothing to hide": "nothing to hide",
+		`{"httpProxy":"http://u:p:q@proxy:3128","noProxy":["a"]}`: `{"httpProxy":"http://u:***@proxy:3128","noProxy":["a"]}`,
+		`{"licenseToken":"abc","x":1}`:                            `{"licenseToken":***,"x":1}`,
+		"licenseToken: abc":                                       "licenseToken: ***",
+		"https://example.com:443/a@b":                             "https://example.com:443/a@b",
+		"ssh://git@example.com:22/a":                              "ssh://git@example.com:22/a",
+		"the token: is needed":                                    "the token: ***",
+	} {
+		if got := diagnostics.Redact(text); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", text, got, want)
+		}
 	}
 }
 

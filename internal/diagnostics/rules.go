@@ -62,6 +62,11 @@ func ruleSummaries() map[string]string {
 		"snow":            "The Snow settings cannot work.",
 		"tinkerbell":      "The Tinkerbell settings cannot work.",
 		"vsphere":         "The vSphere settings cannot work.",
+		// The management cluster's own verdict.
+		"server-refused":   "The management cluster would refuse the object.",
+		"server-namespace": "The object's namespace does not exist in the management cluster.",
+		"server-kind":      "The management cluster has no such kind.",
+		"server-no-answer": "The management cluster cannot come to a verdict.",
 	}
 }
 
@@ -72,6 +77,8 @@ func hintFor(p clusterspec.Problem) string {
 		return "eksa-gitops convert -f FILE prints the file with a FluxConfig in its place"
 	case p.Rule == "dangling-reference" && p.Suggestion == "":
 		return "all files of a run are read together; when the object is in another file, name that with a further -f"
+	case p.Rule == "server-refused" && strings.Contains(p.Message, "not declared in schema"):
+		return "the EKS Anywhere in the management cluster does not know the field: is it older than what the file is written for?"
 	}
 	return ""
 }

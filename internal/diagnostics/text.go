@@ -70,7 +70,7 @@ func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
 		meant = "did you mean " + strconv.Quote(p.Suggestion) + "?"
 	}
 	if line, ok := t.line(p); ok {
-		e := excerptOf(line, p.Column)
+		e := excerptOf(line, p.Column, p.Rule == "secret")
 		if showsFound(e.token, p.Found) {
 			found = ""
 		}

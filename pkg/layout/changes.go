@@ -139,6 +139,7 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 		if !p.changedHere(change) {
 			continue
 		}
+		p.shared.hideSecrets(&change)
 		removed := change.File != "" && !p.after.tree.isFile(change.File)
 		isCluster := change.Field == "" && change.Object == "Cluster "+change.Cluster
 		switch {
@@ -170,6 +171,19 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 		_, told := refused[position{change.File, change.Line, change.Column}]
 		if !whole[change.Cluster] && (!told || change.Verdict != clusterspec.VerdictRejected) {
 			p.tell(change)
+		}
+	}
+}
+
+// hideSecrets takes secrets out of the values of a change.
+func (r *repositoryCheck) hideSecrets(change *clusterspec.Change) {
+	if r.redact == nil {
+		return
+	}
+	key := change.Field[strings.LastIndexByte(change.Field, '.')+1:] + ": "
+	for _, value := range []*string{&change.Old, &change.New} {
+		if *value != "" {
+			*value = strings.TrimPrefix(r.redact(key+*value), key)
 		}
 	}
 }
@@ -442,6 +456,7 @@ func (p *pair) compareFlux() {
 
 func (p *pair) fluxChange(change clusterspec.Change) {
 	change.Verdict = clusterspec.VerdictApplied
+	p.shared.hideSecrets(&change)
 	p.changes = append(p.changes, Change{Fleet: p.root, Change: change})
 	p.tell(Change{Fleet: p.root, Change: change})
 }
