@@ -92,7 +92,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return err
 	}
 	report := diagnostics.Report{
-		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, Rules: lintRules(), ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
 	}
 	code := exitDone
 	if failures, warnings := report.Counts(); failures > 0 || o.strict && warnings > 0 {
@@ -116,6 +116,14 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return &reportedError{code: code}
 	}
 	return nil
+}
+
+func lintRules() map[string]string {
+	summaries := map[string]string{}
+	for _, rule := range layout.Rules() {
+		summaries[rule.Name] = rule.Summary
+	}
+	return summaries
 }
 
 // readRepository reads the work tree and the base. What cannot be opened or resolved is a mistake of the command line.

@@ -31,6 +31,8 @@ type Report struct {
 	Files []string
 	// Sources are the files' contents by name, for excerpts. A file that is missing here is shown without one.
 	Sources map[string][]byte
+	// Rules says in a sentence each what the command's own rules are about, by name; those of clusterspec are known.
+	Rules map[string]string
 	// ToolVersion is the program's version, which SARIF names. It may be empty.
 	ToolVersion string
 }

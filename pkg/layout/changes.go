@@ -40,7 +40,7 @@ func (p *pair) unclear(name string) bool {
 	}
 	for dir := path.Dir(name); inside(dir, p.root); dir = path.Dir(dir) {
 		for _, file := range kustomizationNames {
-			if _, reached := f.applied.files[name]; !reached && f.failing[path.Join(dir, file)] {
+			if _, reached := f.applied.files[name]; !reached && f.unbuilt[path.Join(dir, file)] {
 				return true
 			}
 		}
@@ -84,7 +84,24 @@ func (p *pair) changedSets(changed map[string]bool) (before, after *clusterspec.
 		return &clusterspec.Set{}, after
 	}
 	set, _ := clusterspec.Parse(sources) //nolint:errcheck // what was wrong in the base is not the concern of a change
-	return restrict(set, changed), after
+	before = restrict(set, changed)
+	// Of a cluster that has a part in the changed files in one state only, both states count.
+	names := map[string]bool{}
+	for _, c := range slices.Concat(before.Clusters, after.Clusters) {
+		names[c.Name] = true
+	}
+	before.Clusters, after.Clusters = named(set.Clusters, names), named(p.after.appliedSet().Clusters, names)
+	return before, after
+}
+
+func named(clusters []*clusterspec.Cluster, names map[string]bool) []*clusterspec.Cluster {
+	var out []*clusterspec.Cluster
+	for _, c := range clusters {
+		if names[c.Name] {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // appliedSet is the set without what Flux does not apply.
@@ -134,7 +151,7 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 	for _, c := range p.after.set.Clusters {
 		adopted = adopted && (!isManagement(c) || c == p.after.management())
 	}
-	refused := p.refused()
+	refused, refusedFields := p.refused()
 	for _, change := range clusterspec.CompareSets(before, after) {
 		if !p.changedHere(change) {
 			continue
@@ -148,7 +165,11 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 		case isCluster && current[change.Cluster] == nil && change.Role == clusterspec.RoleManagement:
 			change.Message = p.managementDeleted()
 		case change.Field != "" && !removed:
-			if problem, ok := refused[position{change.File, change.Line, change.Column}]; ok && (change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
+			problem, ok := refused[position{change.File, change.Line, change.Column}]
+			if !ok {
+				problem, ok = refusedFields[change.File+" "+change.Object+" "+change.Field]
+			}
+			if ok && (change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
 				change.Verdict, change.Message = clusterspec.VerdictRejected, problem.Message
 			}
 		}
@@ -169,6 +190,8 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 	}
 	for _, change := range p.changes {
 		_, told := refused[position{change.File, change.Line, change.Column}]
+		_, toldOfField := refusedFields[change.File+" "+change.Object+" "+change.Field]
+		told = told || toldOfField
 		if !whole[change.Cluster] && (!told || change.Verdict != clusterspec.VerdictRejected) {
 			p.tell(change)
 		}
@@ -194,15 +217,16 @@ type position struct {
 	line, column int
 }
 
-// refused are the errors that values have already, by their position.
-func (p *pair) refused() map[position]clusterspec.Problem {
-	out := map[position]clusterspec.Problem{}
+// refused are the errors that values have already, by their position and by file, object and field.
+func (p *pair) refused() (map[position]clusterspec.Problem, map[string]clusterspec.Problem) {
+	at, of := map[position]clusterspec.Problem{}, map[string]clusterspec.Problem{}
 	for _, problem := range p.after.problems {
 		if problem.Severity == clusterspec.SeverityError && problem.Line > 0 && problem.Field != "" {
-			out[position{problem.File, problem.Line, problem.Column}] = problem
+			at[position{problem.File, problem.Line, problem.Column}] = problem
+			of[problem.File+" "+problem.Object+" "+problem.Field] = problem
 		}
 	}
-	return out
+	return at, of
 }
 
 // changedHere leaves out what only seems to have changed because a file is not understood.
@@ -284,8 +308,8 @@ func (p *pair) clusterDeleted(c *clusterspec.Cluster, old, current map[string]*c
 			return
 		}
 	}
-	problem.Message = "deletes cluster " + c.Name + " with all its machines"
-	if p.after.tree.isFile(o.File) {
+	problem.Message = "the cluster is deleted with all its machines"
+	if _, applied := p.after.applied.files[o.File]; !applied && p.after.tree.isFile(o.File) {
 		problem.Message += ": its file is still there, but Flux does not apply it any more"
 	}
 	if c.Role() == clusterspec.RoleManagement {
@@ -311,9 +335,8 @@ func tellMoves(pairs []*pair) {
 			if problem.Rule != "cluster-deleted" || to == nil || to == p {
 				continue
 			}
-			name := strings.TrimPrefix(problem.Object, "Cluster ")
 			problem.Severity, problem.Rule = clusterspec.SeverityWarning, "cluster-moved"
-			problem.Message = fmt.Sprintf("moving cluster %s from %s to %s deletes it with all its machines and creates it anew", name, p.root, to.root)
+			problem.Message = fmt.Sprintf("to move the cluster from %s to %s deletes it with all its machines and creates it anew", p.root, to.root)
 			p.after.problems[i] = problem
 		}
 	}
@@ -362,11 +385,16 @@ func (p *pair) clusterCreated(c *clusterspec.Cluster, old, current map[string]*c
 			return // told as renamed
 		}
 	}
-	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-created", File: o.File, Object: o.Label(), Message: "creates cluster " + c.Name}
+	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-created", File: o.File, Object: o.Label(), Message: "the cluster is created with all its machines"}
 	problem.Line, problem.Column = o.Position("metadata.name")
 	if c.Role() == clusterspec.RoleManagement {
-		problem.Message = "management cluster " + c.Name + " comes under GitOps"
+		problem.Message = "the management cluster comes under GitOps"
 		if !adopted {
+			if slices.ContainsFunc(p.after.problems, func(other clusterspec.Problem) bool {
+				return other.Rule == "two-management-clusters" && other.Object == problem.Object
+			}) {
+				return
+			}
 			problem.Severity, problem.Rule = clusterspec.SeverityError, "change-rejected"
 			problem.Message = "creating a self-managed cluster on existing management cluster is not supported"
 			problem.Expected = "spec.managementCluster.name, or a path of its own for a second management cluster"

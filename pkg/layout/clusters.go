@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -33,24 +34,36 @@ func (f *fleet) checkClusters() {
 	for _, c := range f.set.Clusters {
 		f.checkPlace(c)
 		f.checkGitOps(c)
-		for _, o := range c.Objects {
-			f.checkNamespace(o)
-		}
 	}
-	for _, o := range f.set.Unused {
-		f.checkNamespace(o)
-	}
+	f.checkNamespaces()
 }
 
-// checkNamespace wants every object's namespace written down: Flux gives objects none of its own accord.
-func (f *fleet) checkNamespace(o *clusterspec.Object) {
-	if o.NamespaceGiven || f.applied.files[o.File] || f.flux != nil && f.flux.targetNamespace != "" {
+// checkNamespaces wants every object's namespace written down: Flux gives objects none of its own accord.
+func (f *fleet) checkNamespaces() {
+	if f.flux != nil && f.flux.targetNamespace != "" {
 		return
 	}
-	f.on(clusterspec.SeverityError, "namespace-missing", o, "metadata", clusterspec.Problem{
-		Message:  "the object has no namespace, and Flux cannot apply it without",
-		Expected: "namespace: " + o.Namespace,
-	})
+	without := map[string][]*clusterspec.Object{} // by file
+	look := func(objects []*clusterspec.Object) {
+		for _, o := range objects {
+			if !o.NamespaceGiven && !f.applied.files[o.File] && !slices.Contains(without[o.File], o) {
+				without[o.File] = append(without[o.File], o)
+			}
+		}
+	}
+	for _, c := range f.set.Clusters {
+		look(c.Objects)
+	}
+	look(f.set.Unused)
+	for _, objects := range without {
+		first := slices.MinFunc(objects, func(a, b *clusterspec.Object) int { return cmp.Compare(a.Line, b.Line) })
+		p := clusterspec.Problem{Message: "the object has no namespace, without which Flux cannot apply it", Expected: "namespace: " + first.Namespace}
+		if n := len(objects) - 1; n > 0 {
+			others := map[bool]string{true: "another object of the file has", false: fmt.Sprintf("%d other objects of the file have", n)}[n == 1]
+			p.Message = "this and " + others + " no namespace, without which Flux cannot apply them"
+		}
+		f.on(clusterspec.SeverityError, "namespace-missing", first, "metadata", p)
+	}
 }
 
 // checkClusterDir checks the files of one eksa-system directory.
@@ -192,11 +205,11 @@ func (f *fleet) checkGitOps(c *clusterspec.Cluster) {
 	differs := func(rule, field, message, found, expected string) {
 		f.on(clusterspec.SeverityError, rule, config, field, clusterspec.Problem{Message: message, Found: quote(found), Expected: quote(expected)})
 	}
-	if RootDir(c.GitOps) != f.root && (c.Role() == clusterspec.RoleWorkload || c == f.management()) {
+	if RootDir(c.GitOps) != f.root && !f.derivedPath(c, config) {
 		differs("config-path", prefix+"clusterConfigPath", "the clusters are not where the path says; EKS Anywhere would write them a second time", c.GitOps.ClusterConfigPath, f.root)
 	}
-	if len(f.systems) == 1 && path.Base(f.systems[0]) != c.GitOps.SystemNamespace {
-		differs("system-namespace", system, "Flux's directory is that of another namespace", c.GitOps.SystemNamespace, path.Base(f.systems[0]))
+	if f.flux != nil && f.flux.namespace != c.GitOps.SystemNamespace {
+		differs("system-namespace", system, "Flux is in another namespace", c.GitOps.SystemNamespace, f.flux.namespace)
 	}
 	if f.flux == nil || c.Role() != clusterspec.RoleManagement {
 		return
@@ -213,6 +226,23 @@ func (f *fleet) checkGitOps(c *clusterspec.Cluster) {
 			Found: quote(f.flux.url), Expected: quote(want),
 		})
 	}
+}
+
+// derivedPath says whether the path is EKS Anywhere's default, made of the name of a management cluster that is told to be wrong.
+func (f *fleet) derivedPath(c *clusterspec.Cluster, config *clusterspec.Object) bool {
+	spec, _ := config.Decoded()["spec"].(map[string]any)
+	if config.Kind == "GitOpsConfig" {
+		inner, _ := spec["flux"].(map[string]any)
+		spec, _ = inner["github"].(map[string]any)
+	}
+	if spec["clusterConfigPath"] != nil {
+		return false
+	}
+	management := f.management()
+	if c.Role() == clusterspec.RoleManagement {
+		return c != management || path.Base(path.Dir(path.Dir(c.Objects[0].File))) != c.Name
+	}
+	return management != nil && c.ManagementCluster != management.Name
 }
 
 func repositoryOf(g *clusterspec.GitOps) string {
@@ -362,8 +392,8 @@ func (f *fleet) checkKubernetes(name string) {
 	}
 	for _, document := range documents {
 		if scalarAt(document, "kind") == "" || scalarAt(document, "apiVersion") == "" {
-			f.at(clusterspec.SeverityWarning, "not-kubernetes", name, document, clusterspec.Problem{
-				Message:  "not a Kubernetes object (it has no apiVersion and kind), but Flux reads every YAML file below " + f.shown() + "; " + f.breaks(),
+			f.at(clusterspec.SeverityError, "not-kubernetes", name, document, clusterspec.Problem{
+				Message:  "Flux reads every YAML file below " + f.shown() + " as Kubernetes objects, and this is none (no apiVersion or kind); " + f.breaks(),
 				Expected: "the file elsewhere, or in a directory whose kustomization.yaml does not list it",
 			})
 			return

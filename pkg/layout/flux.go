@@ -15,6 +15,7 @@ import (
 // fluxState is what the sync manifests of a fleet say.
 type fluxState struct {
 	file            string // gotk-sync.yaml
+	namespace       string
 	source          string // the GitRepository
 	branch, url     string
 	branchNode      *yaml.Node
@@ -50,7 +51,7 @@ func (f *fleet) fluxFiles() []string {
 
 // checkFlux makes sure that nothing happens to Flux through its own files: it applies them, too, and deletes what is not in them.
 func (f *fleet) checkFlux() {
-	for i, dir := range f.systems {
+	for _, dir := range f.primarySystem() {
 		listing := f.applied.kustomizationIn(dir)
 		if listing == "" {
 			f.fail("flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil, "Flux's directory has no "+KustomizationFile, "", "resources "+ComponentsFile+" and "+SyncFile)
@@ -61,16 +62,53 @@ func (f *fleet) checkFlux() {
 				Message: "no kustomization leads here from " + f.shown() + ", so that Flux removes itself", Expected: dir + " among the resources",
 			})
 		}
+		namespace := f.fluxNamespace(dir)
 		if file := path.Join(dir, ComponentsFile); f.tree.isFile(file) {
-			f.checkComponents(dir, file)
+			f.checkComponents(namespace, file)
 		}
 		if file := path.Join(dir, SyncFile); f.tree.isFile(file) {
-			state := f.checkSync(dir, file)
-			if i == 0 {
-				f.flux = state
-			}
+			f.flux = f.checkSync(namespace, file)
 		}
 	}
+}
+
+// primarySystem is Flux's directory: of several, which are told as such, the one that holds its namespace's objects.
+func (f *fleet) primarySystem() []string {
+	if len(f.systems) < 2 {
+		return f.systems
+	}
+	for _, dir := range f.systems {
+		if content, ok := f.contents[path.Join(dir, SyncFile)]; ok && bytes.Contains(content, []byte("namespace: "+path.Base(dir)+"\n")) {
+			return []string{dir}
+		}
+	}
+	return f.systems[:1]
+}
+
+// fluxNamespace is the namespace of Flux's objects, which its directory has to be named after.
+func (f *fleet) fluxNamespace(dir string) string {
+	named := path.Base(dir)
+	content, ok := f.contents[path.Join(dir, ComponentsFile)]
+	if !ok {
+		return named
+	}
+	components := f.shared.componentsOf(content)
+	isNamespace := func(name string) bool {
+		return slices.ContainsFunc(components.objects, func(m manifest) bool { return m.kind == "Namespace" && (name == "" || m.name == name) })
+	}
+	if !isNamespace("") || isNamespace(named) {
+		return named
+	}
+	sync, _ := manifestsIn("", f.contents[path.Join(dir, SyncFile)])
+	for _, m := range sync {
+		if m.namespace != named && isNamespace(m.namespace) {
+			f.at(clusterspec.SeverityError, "flux-namespace", path.Join(dir, SyncFile), nil, clusterspec.Problem{
+				Message: "Flux's directory is not named after its namespace", Found: quote(named), Expected: path.Join(f.root, m.namespace),
+			})
+			return m.namespace
+		}
+	}
+	return named
 }
 
 func firstOf(f *folders, dir string) string {
@@ -110,7 +148,7 @@ func (f *fleet) checkFluxKustomization(dir string, k *kustomization) {
 }
 
 // checkComponents wants what Flux cannot do without: its namespace, the two controllers that fetch and apply, and their kinds.
-func (f *fleet) checkComponents(dir, file string) {
+func (f *fleet) checkComponents(namespace, file string) {
 	content, ok := f.content(file)
 	if !ok {
 		return
@@ -126,7 +164,6 @@ func (f *fleet) checkComponents(dir, file string) {
 		f.fail("flux-incomplete", file, nil, "the file holds no objects, so that Flux removes itself", "", "the manifests that flux install --export prints")
 		return
 	}
-	namespace := path.Base(dir)
 	for _, want := range []manifest{
 		{kind: "Namespace", name: namespace},
 		{kind: "CustomResourceDefinition", name: "gitrepositories.source.toolkit.fluxcd.io"},
@@ -176,7 +213,7 @@ func manifestsIn(file string, content []byte) ([]manifest, *clusterspec.Problem)
 }
 
 // checkSync reads what Flux fetches and applies. The result is nil when that cannot be found out.
-func (f *fleet) checkSync(dir, file string) *fluxState {
+func (f *fleet) checkSync(namespace, file string) *fluxState {
 	content, ok := f.content(file)
 	if !ok {
 		return nil
@@ -191,10 +228,9 @@ func (f *fleet) checkSync(dir, file string) *fluxState {
 		f.report(*problem)
 		return nil
 	}
-	namespace := path.Base(dir)
 	source := f.syncObject(file, namespace, "GitRepository", objects)
 	sync := f.syncObject(file, namespace, "Kustomization", objects)
-	state := &fluxState{file: file}
+	state := &fluxState{file: file, namespace: namespace}
 	if sync != nil {
 		f.checkSyncKustomization(file, sync, source)
 		state.targetNamespace = scalarAt(sync.node, "spec", "targetNamespace")

@@ -273,12 +273,11 @@ func (f *fleet) readKustomization(file string) *kustomization {
 	return k
 }
 
-// isEmptyKustomization says whether nothing is in a kustomization but what it is.
+// isEmptyKustomization says whether nothing is in a kustomization but what it is. An empty list is something to kustomize.
 func isEmptyKustomization(root *yaml.Node) bool {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		value := follow(root.Content[i+1])
-		empty := isNull(value) || value.Kind != yaml.ScalarNode && len(value.Content) == 0 || value.Kind == yaml.ScalarNode && value.Value == ""
-		if !empty && !slices.Contains([]string{"apiVersion", "kind", "metadata"}, root.Content[i].Value) {
+		if empty := isNull(value) || value.Kind == yaml.ScalarNode && value.Value == ""; !empty && !slices.Contains([]string{"apiVersion", "kind"}, root.Content[i].Value) {
 			return false
 		}
 	}
@@ -319,7 +318,7 @@ func (f *fleet) references(file string, root *yaml.Node, field string, inline bo
 	var out []reference
 	for i, item := range list.Content {
 		item = follow(item)
-		if item.Kind != yaml.ScalarNode || inline && strings.ContainsAny(item.Value, "\n{") {
+		if item.Kind != yaml.ScalarNode || inline && (strings.ContainsAny(item.Value, "\n{") || strings.Contains(item.Value, ": ")) {
 			continue
 		}
 		out = append(out, reference{path: item.Value, field: fmt.Sprintf("%s[%d]", field, i), node: item})

@@ -36,7 +36,7 @@ type Fleet struct {
 	// ManagementCluster is empty when its directory is not in the repository.
 	ManagementCluster string         `json:"managementCluster,omitempty"`
 	Clusters          []FleetCluster `json:"clusters"`
-	// Broken says that Flux cannot build the fleet, so that it applies nothing of it.
+	// Broken says that Flux cannot build or apply the fleet as a whole, so that it applies nothing of it.
 	Broken bool `json:"broken"`
 }
 
@@ -180,6 +180,7 @@ type fleet struct {
 	mu       sync.Mutex
 	problems []clusterspec.Problem
 	failing  map[string]bool // files with errors
+	unbuilt  map[string]bool // files that keep Flux from building the fleet
 	unclear  map[string]bool // files that are not understood, so that nothing can be said about what is not in them
 	told     map[string]bool // paths that a problem says enough about
 	broken   bool
@@ -189,7 +190,7 @@ type fleet struct {
 func newFleet(shared *repositoryCheck, tree *folders, root string) *fleet {
 	return &fleet{
 		shared: shared, tree: tree, root: root, contents: map[string][]byte{}, told: map[string]bool{},
-		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{},
+		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{}, unbuilt: map[string]bool{},
 	}
 }
 
@@ -411,10 +412,11 @@ func (f *fleet) report(p clusterspec.Problem) {
 	}
 	f.failing[p.File] = true
 	switch p.Rule {
-	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository", "symlink", "submodule", "ignored-file":
-		f.broken = true
+	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository", "symlink", "submodule", "ignored-file",
+		"not-kubernetes", "namespace-missing", "nested-fleet", "two-flux":
+		f.broken, f.unbuilt[p.File] = true, true
 	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file", "required", "unknown-kind":
-		f.broken, f.unclear[p.File] = true, true
+		f.broken, f.unbuilt[p.File], f.unclear[p.File] = true, true, true
 	}
 }
 
