@@ -109,7 +109,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	if run.rootless && slices.ContainsFunc(found.Problems, func(p clusterspec.Problem) bool { return p.Rule == "config-path" || p.Rule == "flux-path" }) {
+	if run.rootless && run.isPart(found) {
 		printLines(d.streams.Err, "hint", run.root+" is in no Git work tree and was taken for the root of the repository; if it is a part of one, give its root")
 	}
 	if code != exitDone {
@@ -161,6 +161,19 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 		return nil, &usageError{err: err}
 	}
 	return run, nil
+}
+
+// isPart says whether what was taken for the root is a directory of a repository: its files name the path that leads to it.
+func (r *lintRun) isPart(found *layout.RepositoryReport) bool {
+	return slices.ContainsFunc(found.Problems, func(p clusterspec.Problem) bool {
+		if p.Rule != "config-path" && p.Rule != "flux-path" {
+			return false
+		}
+		path := "/" + strings.TrimPrefix(strings.Trim(p.Found, `"`), "./")
+		return slices.ContainsFunc(found.Fleets, func(f layout.Fleet) bool {
+			return strings.HasSuffix(filepath.ToSlash(filepath.Join(r.root, f.Path)), path)
+		})
+	})
 }
 
 // realDirectory is the absolute path of a directory, links followed, so that it can be compared with the repository's root.

@@ -436,7 +436,7 @@ func (p *pair) compareFlux() {
 	dir := p.before.systems[0]
 	if !slices.Contains(p.after.systems, dir) {
 		p.after.problems = slices.DeleteFunc(p.after.problems, func(problem clusterspec.Problem) bool { return problem.Rule == "flux-missing" })
-		if slices.ContainsFunc(p.after.problems, func(problem clusterspec.Problem) bool {
+		if len(p.after.systems) > 0 || slices.ContainsFunc(p.after.problems, func(problem clusterspec.Problem) bool {
 			return inside(problem.File, dir) && problem.Severity == clusterspec.SeverityError
 		}) {
 			return

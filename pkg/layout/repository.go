@@ -460,12 +460,16 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 				out.Problems = append(out.Problems, problem)
 			}
 		}
+		// The management cluster comes first, as everywhere.
+		slices.SortStableFunc(p.changes, func(a, b Change) int {
+			return cmp.Compare(roleOrder(a.Role), roleOrder(b.Role))
+		})
 		for _, change := range p.changes {
 			if inside(change.File, within) {
 				out.Changes = append(out.Changes, change)
 			}
 		}
-		for _, name := range slices.Concat(f.specs, f.kustomizationFiles, f.fluxFiles()) {
+		for _, name := range slices.Concat(f.specs, f.kustomizationFiles, f.fluxFiles(), f.applied.loose) {
 			if inside(name, within) {
 				files[name] = true
 				out.Sources[name] = f.contents[name]
@@ -491,6 +495,10 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 	})
 	out.Problems = slices.Compact(out.Problems)
 	return out, nil
+}
+
+func roleOrder(role clusterspec.Role) int {
+	return slices.Index([]clusterspec.Role{clusterspec.RoleManagement, clusterspec.RoleWorkload, ""}, role)
 }
 
 func (f *fleet) summary(within string) Fleet {
