@@ -54,6 +54,24 @@ func writeFile(name string, content []byte) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, content, 0o600))
 }
 
+// TestLint_documentation makes sure that every rule is explained.
+func TestLint_documentation(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../docs/lint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := layout.Rules()
+	for _, rule := range rules {
+		if !strings.Contains(string(content), "\n| `"+rule.Name+"` | ") {
+			t.Errorf("docs/lint.md does not explain %s", rule.Name)
+		}
+	}
+	if rows := strings.Count(string(content), "\n| `"); rows != len(rules) {
+		t.Errorf("%d rules in docs/lint.md, %d in the program", rows, len(rules))
+	}
+}
+
 // BenchmarkLint lints 1,000 clusters in a Git repository as it is checked out, alone and against a commit in which one is different.
 func BenchmarkLint(b *testing.B) {
 	dir := b.TempDir()

@@ -77,7 +77,7 @@ func (a *applied) scan(dir string) {
 		node, isNode := a.fleet.tree.tree[child]
 		switch {
 		case isNode && node.Kind == NodeFile && isYAML(child):
-			a.files[child] = a.files[child]
+			a.files[child] = false
 			a.loose = append(a.loose, child)
 		case isNode:
 		default:
