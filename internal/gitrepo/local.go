@@ -158,6 +158,9 @@ func (l *Local) object(t plumbing.ObjectType, hash plumbing.Hash) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	if encoded.Size() > maxLocalFile {
+		return nil, &LimitError{Remote: l.root, What: "object " + hash.String(), Limit: maxLocalFile}
+	}
 	reader, err := encoded.Reader()
 	if err != nil {
 		return nil, err

@@ -33,9 +33,15 @@ type LocalFile struct {
 	hash     plumbing.Hash
 }
 
-// Read returns the file's content.
+// maxLocalFile is more than any file that is read for what is in it has.
+const maxLocalFile = 64 << 20
+
+// Read returns the file's content; a *LimitError for one of more than 64 MB.
 func (f *LocalFile) Read() ([]byte, error) {
 	if f.disk != "" {
+		if info, err := os.Stat(f.disk); err == nil && info.Size() > maxLocalFile {
+			return nil, &LimitError{Remote: f.disk, What: "the file", Limit: maxLocalFile}
+		}
 		return os.ReadFile(f.disk)
 	}
 	content, err := f.local.object(plumbing.BlobObject, f.hash)

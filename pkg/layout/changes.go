@@ -522,8 +522,9 @@ func flatten(node *yaml.Node) map[string]leaf {
 	out := map[string]leaf{}
 	var walk func(*yaml.Node, string)
 	walk = func(node *yaml.Node, at string) {
-		node = follow(node)
 		switch node.Kind {
+		case yaml.AliasNode: // not followed: it may lead to itself
+			out[at] = leaf{text: "*" + node.Value, node: node}
 		case yaml.MappingNode:
 			for i := 0; i+1 < len(node.Content); i += 2 {
 				walk(node.Content[i+1], strings.TrimPrefix(at+"."+node.Content[i].Value, "."))

@@ -437,17 +437,28 @@ func TestCheckRepository(t *testing.T) {
 	}
 }
 
+// describeReport is what the golden file holds of a report. What clusterspec says of the specs is tested there, and is here only as far
+// as it is put into other words.
 func describeReport(report *layout.RepositoryReport) string {
+	shown := map[string]bool{"duplicate-object": true, "two-management-clusters": true, "foreign-object": true}
+	for _, rule := range layout.Rules() {
+		shown[rule.Name] = true
+	}
 	var lines []string
 	for _, p := range report.Problems {
-		lines = append(lines, fmt.Sprintf("%s %s: %s", p.Severity, p.Rule, p))
+		switch {
+		case shown[p.Rule]:
+			lines = append(lines, fmt.Sprintf("%s %s: %s", p.Severity, p.Rule, p))
+		case p.Rule == "unquoted-version" || p.Rule == "not-yaml":
+			lines = append(lines, fmt.Sprintf("%s %s: %s:%d:%d", p.Severity, p.Rule, p.File, p.Line, p.Column))
+		}
 	}
 	for _, c := range report.Changes {
 		line := fmt.Sprintf("%s: %s %s of %s in %s", c.Verdict, c.Object, c.Field, c.Cluster, c.Fleet)
 		if c.Field != "" {
 			line += fmt.Sprintf(": %q to %q", c.Old, c.New)
 		}
-		if c.Message != "" {
+		if c.Message != "" && c.Field == "" {
 			line += ": " + c.Message
 		}
 		lines = append(lines, line)
@@ -578,6 +589,25 @@ func syncFor(golden *archive) string {
 		url = found[1]
 	}
 	return strings.NewReplacer("branch: main", "branch: "+branch, "ssh://git@github.com/octo/fleet", url).Replace(sync)
+}
+
+// FuzzCheckRepository reads files of Flux's and kustomize's that anybody may have written in a pull request: it ends, whatever is in them.
+func FuzzCheckRepository(f *testing.F) {
+	f.Add(listing, sync)
+	f.Add("a: &a [*a]\nresources: *a\n", "a: &a {b: *a}\nkind: Kustomization\nmetadata: {name: flux-system}\n")
+	f.Add("resources: {}\npatches: [[]]\nbases: [..]\n", "kind: GitRepository\n---\n- 1\n")
+	f.Add("<<<<<<< a\n>>>>>>> b\n", "%YAML 9\n")
+	f.Fuzz(func(t *testing.T, listing, sync string) {
+		r := repository{}
+		r.put(w01+"/kustomization.yaml", listing)
+		r.put(w01+"/eksa-cluster.yaml", "")
+		r.put(flux+"/kustomization.yaml", listing)
+		r.put(flux+"/gotk-sync.yaml", sync)
+		r.put(flux+"/gotk-components.yaml", sync)
+		base := maps.Clone(r)
+		base.put(flux+"/gotk-sync.yaml", sync+"\n# changed\n")
+		check(t, layout.Tree(r), layout.Tree(base))
+	})
 }
 
 // BenchmarkCheckRepository checks 1,000 clusters, alone and against a base in which one is different.
