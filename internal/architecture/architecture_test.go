@@ -17,7 +17,7 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
 	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
-	"internal/ui":      {"pkg/gitops"},
+	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"pkg/gitops":       {"internal/gitrepo", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
 	"pkg/layout":       {"pkg/clusterspec"},
 	"pkg/clusterspec":  {},

@@ -27,13 +27,10 @@ const defaultTimeout = time.Hour
 type createOptions struct {
 	files           []string
 	output          string
-	dryRun          bool
 	overwrite       bool
 	onGitOpsFailure string
 	timeout         time.Duration
-	fluxTimeout     time.Duration
-	cluster         clusterOptions
-	git             gitOptions
+	connection      connection
 }
 
 func newCreateCmd(d *deps) *cobra.Command {
@@ -80,15 +77,12 @@ The command may be run again at any time; it does what is missing and writes not
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	flags.BoolVar(&o.dryRun, "dry-run", false, "show what would be done and the difference of every file; write nothing anywhere")
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
 	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
 	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
 	completeEnum(cmd, "on-gitops-failure", failure)
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
-	flags.DurationVar(&o.fluxTimeout, "flux-timeout", gitops.DefaultFluxTimeout, "time limit for Flux to apply the commit")
-	o.cluster.addFlags(cmd)
-	o.git.addFlags(cmd)
+	o.connection.addFlags(cmd)
 	return cmd
 }
 
@@ -99,13 +93,15 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	}
 	steps := d.steps()
 	defer steps.Close()
-	ports, options, err := wire(d, o, clusters, steps)
+	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
-	result, err := gitops.Create(limited, ports, options)
+	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
+		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)
 }
@@ -125,7 +121,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 		result.Resume = resume
 	}
 	if o.output == outputJSON {
-		if o.dryRun && result.Repository != nil {
+		if o.connection.dryRun && result.Repository != nil {
 			for i, file := range result.Repository.Files {
 				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
 			}

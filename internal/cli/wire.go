@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,8 @@ type gitOptions struct {
 	caFile       string
 	authorName   string
 	authorEmail  string
+
+	clusterPrivateKey string
 }
 
 func (o *gitOptions) addFlags(cmd *cobra.Command) {
@@ -92,6 +95,7 @@ func (o *gitOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.githubGitURL, "github-git-url", "", "base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
 	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "", "base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
 	flags.StringVar(&o.caFile, "ca-file", "", "PEM `file` with certificate authorities to trust besides the system's, for GitHub and Git over HTTPS")
+	flags.StringVar(&o.clusterPrivateKey, "cluster-private-key", "", "private key `file` for Flux to read a generic Git server's repository with (default: your own, EKSA_GIT_PRIVATE_KEY)")
 	flags.StringVar(&o.authorName, "author-name", "", "name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
 	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
 }
@@ -142,53 +146,97 @@ func (o *gitOptions) author() gitrepo.Identity {
 	return identity
 }
 
-// wire makes the ports and options of a creation from the settings. It opens nothing.
-func wire(d *deps, o *createOptions, clusters []*clusterspec.Cluster, steps *ui.Steps) (gitops.Ports, gitops.CreateOptions, error) {
-	author := o.git.author()
-	options := gitops.CreateOptions{
-		Clusters: clusters, Overwrite: o.overwrite, DryRun: o.dryRun, FluxTimeout: o.fluxTimeout,
-		Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
-	}
-	ports := gitops.Ports{
-		Report:    steps,
-		SaveLocal: saveLocalSpec,
-		OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
-			cluster, err := o.cluster.open(ctx, d, clusters[0].ManagementCluster)
-			if err != nil {
-				return nil, err
-			}
-			return cluster, nil
-		},
-	}
-	var config *clusterspec.GitOps
-	for _, c := range clusters {
-		if c.GitOps != nil {
-			config = c.GitOps
-			break
-		}
-	}
-	if config == nil {
-		return ports, options, nil
-	}
-	ca, err := o.git.caPEM()
-	if err != nil {
-		return ports, options, err
-	}
-	if config.GitHub == nil {
-		return ports, options, usagef("%s %s uses the generic git provider, which this version does not support yet; it works with spec.github", config.Kind, config.Name)
-	}
-	return ports, options, o.wireGitHub(d, config, ca, steps, &ports, &options)
+// connection is what every command that works on a repository and its management cluster is told by flags.
+type connection struct {
+	cluster     clusterOptions
+	git         gitOptions
+	fluxTimeout time.Duration
+	dryRun      bool
 }
 
-// wireGitHub fills in what the github provider needs: one token for the API and for pushing.
-func (o *createOptions) wireGitHub(d *deps, config *clusterspec.GitOps, ca []byte, steps *ui.Steps, ports *gitops.Ports, options *gitops.CreateOptions) error {
-	endpoints, err := o.git.endpoints()
+func (c *connection) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&c.dryRun, "dry-run", false, "show what would be done and the difference of every file; write nothing anywhere")
+	flags.DurationVar(&c.fluxTimeout, "flux-timeout", gitops.DefaultFluxTimeout, "time limit for Flux to apply the commit")
+	c.cluster.addFlags(cmd)
+	c.git.addFlags(cmd)
+}
+
+// fleet is what a run works on: one repository and one management cluster.
+type fleet struct {
+	config            *clusterspec.GitOps // nil when the specs have none
+	managementCluster string
+	keepsFlux         bool // the run looks after Flux itself, its credentials included
+}
+
+// fleetOf is the fleet that clusters of one run belong to.
+func fleetOf(clusters []*clusterspec.Cluster) fleet {
+	var f fleet
+	for _, c := range clusters {
+		f.managementCluster = c.ManagementCluster
+		if c.GitOps != nil {
+			f.config = c.GitOps
+			f.keepsFlux = f.keepsFlux || c.Role() == clusterspec.RoleManagement
+		}
+	}
+	return f
+}
+
+// wiring is what a run of pkg/gitops needs.
+type wiring struct {
+	ports             gitops.Ports
+	settings          gitops.Settings
+	source            *fluxinstall.SourceSecret // with a generic Git server
+	sourceIsOperators bool
+}
+
+// wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase.
+func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps) (*wiring, error) {
+	author := c.git.author()
+	w := &wiring{
+		settings: gitops.Settings{
+			DryRun: c.dryRun, FluxTimeout: c.fluxTimeout,
+			Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+		},
+		ports: gitops.Ports{
+			Report:    steps,
+			SaveLocal: saveLocalSpec,
+			OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
+				cluster, err := c.cluster.open(ctx, d, f.managementCluster)
+				if err != nil {
+					return nil, err
+				}
+				return cluster, nil
+			},
+		},
+	}
+	switch {
+	case f.config == nil:
+		return w, nil
+	case f.config.GitHub == nil:
+		return w, w.overSSH(ctx, d, &c.git, f)
+	default:
+		return w, w.onGitHub(d, &c.git, f.config.GitHub, steps)
+	}
+}
+
+// onGitHub fills in what the github provider needs: one token for the API and for pushing.
+func (w *wiring) onGitHub(d *deps, o *gitOptions, config *clusterspec.GitHubConfig, steps *ui.Steps) error {
+	if o.clusterPrivateKey != "" {
+		printLines(d.streams.Err, "warning", "--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
+	}
+	ca, err := o.caPEM()
 	if err != nil {
 		return err
 	}
-	options.Remote = endpoints.Repository(github.RepoRef{Owner: config.GitHub.Owner, Name: config.GitHub.Repository})
+	endpoints, err := o.endpoints()
+	if err != nil {
+		return err
+	}
+	w.settings.Remote = endpoints.Repository(github.RepoRef{Owner: config.Owner, Name: config.Repository})
+	push := w.settings.Remote.Push
 	token := secret.New(d.getenv(tokenVariable))
-	ports.OpenHost = func(context.Context) (gitops.Host, error) {
+	w.ports.OpenHost = func(context.Context) (gitops.Host, error) {
 		client, err := github.New(github.Options{
 			APIURL: endpoints.API, Token: token, CAPEM: ca, UserAgent: userAgent(),
 			OnRetry: func(e github.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) },
@@ -198,10 +246,9 @@ func (o *createOptions) wireGitHub(d *deps, config *clusterspec.GitOps, ca []byt
 		}
 		return client, nil
 	}
-	ports.OpenRepository = func(context.Context) (gitops.Repository, error) {
+	w.ports.OpenRepository = func(context.Context) (gitops.Repository, error) {
 		return remoteRepository{remote: gitrepo.Remote{
-			URL: options.Remote.Push, CAPEM: ca, UserAgent: userAgent(),
-			Auth: gitrepo.TokenAuth{Username: config.GitHub.Owner, Token: token},
+			URL: push, CAPEM: ca, UserAgent: userAgent(), Auth: gitrepo.TokenAuth{Username: config.Owner, Token: token},
 		}}, nil
 	}
 	return nil

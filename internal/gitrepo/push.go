@@ -55,6 +55,19 @@ func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 	return err
 }
 
+// CheckPush asks the server whether these credentials may push, as far as it says so before a push: hosts that tell reading keys from
+// writing ones do, a server that leaves it to file permissions or hooks does not. Nothing is sent to the repository.
+//
+// The error is a *PermissionError when they may not, and else as that of [Fetch].
+func (s *Snapshot) CheckPush(ctx context.Context) error {
+	session, _, err := s.endpoint.discover(ctx, receivePack)
+	if err != nil {
+		return err
+	}
+	session.close()
+	return nil
+}
+
 // expected is what the branch has to be for the push: zero when it must not exist.
 func (s *Snapshot) expected() plumbing.Hash {
 	if s.state == BranchExists {

@@ -2,6 +2,7 @@ package gittest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +27,12 @@ var ErrNoOpenSSH = errors.New("no sshd on this machine; install it with: apt-get
 type OpenSSHOptions struct {
 	// AuthorizedKeys are lines of an authorized_keys file. All of them may read and write all repositories, as with a plain sshd.
 	AuthorizedKeys []string
+	// ReadOnlyKeys are such lines of keys that may only read, as a Git host's deploy keys: the forced command refuses them to push.
+	ReadOnlyKeys []string
 	// HostKeys are the algorithms of the host keys; the default is ED25519 and ECDSA256.
 	HostKeys []Algorithm
+	// HostAuthority signs a certificate for each host key, which the server then shows to clients that ask for certificates.
+	HostAuthority ssh.Signer
 	// ExtraConfig is put before the server's own sshd_config; sshd takes the first value of each keyword.
 	ExtraConfig string
 }
@@ -106,6 +112,7 @@ case $repo in
 '' | *..* | *[!A-Za-z0-9._/-]*) echo "ERROR: Repository not found." >&2; exit 128 ;;
 esac
 if [ ! -d "%[1]s/repos/$repo.git" ]; then echo "ERROR: Repository not found." >&2; exit 128; fi
+if [ "$service-$GITTEST_ACCESS" = git-receive-pack-read ]; then echo "ERROR: %[4]s" >&2; exit 128; fi
 export PATH='%[2]s' HOME="%[1]s/home" GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
 export GIT_TRACE2_EVENT="%[3]s/traces/$$"
 printf '%%s %%s\n' "$service" "$repo" >"%[3]s/sessions/$$"
@@ -186,6 +193,12 @@ func (o *OpenSSH) configure(opts OpenSSHOptions) error {
 		}
 		o.keys = append(o.keys, signer.PublicKey())
 		fmt.Fprintf(&config, "HostKey %q\n", path)
+		if opts.HostAuthority != nil {
+			if err := certify(signer.PublicKey(), opts.HostAuthority, path+"-cert.pub"); err != nil {
+				return err
+			}
+			fmt.Fprintf(&config, "HostCertificate %q\n", path+"-cert.pub")
+		}
 	}
 	command := o.file("git-only")
 	fmt.Fprintf(&config, `AuthorizedKeysFile %q
@@ -204,15 +217,36 @@ PermitTTY no
 AllowTcpForwarding no
 X11Forwarding no
 AcceptEnv GIT_PROTOCOL
+PermitUserEnvironment GITTEST_ACCESS
 LoginGraceTime 30
 LogLevel VERBOSE
 ForceCommand /bin/sh %q
 `, o.file("authorized_keys"), o.user, command)
 	return errors.Join(
 		os.WriteFile(o.file("sshd_config"), []byte(config.String()), 0o600),
-		os.WriteFile(o.file("authorized_keys"), []byte(strings.Join(opts.AuthorizedKeys, "\n")+"\n"), 0o600),
-		writeScript(command, fmt.Sprintf(forcedCommand, o.server.dir, os.Getenv("PATH"), o.dir)),
+		os.WriteFile(o.file("authorized_keys"), []byte(strings.Join(slices.Concat(opts.AuthorizedKeys, readOnly(opts.ReadOnlyKeys)), "\n")+"\n"), 0o600),
+		writeScript(command, fmt.Sprintf(forcedCommand, o.server.dir, os.Getenv("PATH"), o.dir, ReadOnlyKey)),
 	)
+}
+
+// certify writes a certificate that a host key belongs to the loopback address.
+func certify(key ssh.PublicKey, authority ssh.Signer, path string) error {
+	certificate := &ssh.Certificate{
+		Key: key, CertType: ssh.HostCert, KeyId: "gittest", ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity,
+	}
+	if err := certificate.SignCert(rand.Reader, authority); err != nil {
+		return err
+	}
+	return os.WriteFile(path, ssh.MarshalAuthorizedKey(certificate), 0o600)
+}
+
+// readOnly marks lines of authorized_keys so that the forced command knows them.
+func readOnly(lines []string) []string {
+	var marked []string
+	for _, line := range lines {
+		marked = append(marked, `environment="GITTEST_ACCESS=read" `+line)
+	}
+	return marked
 }
 
 // SetAuthorizedKeys replaces the keys that may log in.

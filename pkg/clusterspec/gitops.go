@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -50,7 +51,7 @@ func readGitOps(o *Object, managementCluster string) *GitOps {
 		}
 	} else {
 		g.Git = &GitConfig{
-			RepositoryURL: text(root, "spec", "git", "repositoryUrl"), SSHKeyAlgorithm: text(root, "spec", "git", "sshKeyAlgorithm"),
+			RepositoryURL: normalRepositoryURL(text(root, "spec", "git", "repositoryUrl")), SSHKeyAlgorithm: text(root, "spec", "git", "sshKeyAlgorithm"),
 		}
 	}
 	return g
@@ -126,10 +127,21 @@ func (r *report) checkBranch(field, branch string) {
 }
 
 var (
-	scpForm = regexp.MustCompile(`^([A-Za-z0-9_.-]+@)?([A-Za-z0-9_.-]+):([^/].*)$`)
+	// The form that scp takes and that Git hosts show: user, host (an IPv6 address in brackets), path.
+	scpForm = regexp.MustCompile(`^([A-Za-z0-9_.-]+@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):/?([^/].*)$`)
 	// The form of AWS CodeCommit's URLs, whose user is the ID of the SSH key (EKS Anywhere's own check).
 	codeCommitForm = regexp.MustCompile(`^ssh://[a-zA-Z0-9]+@git-codecommit\.[a-z0-9-]+\.amazonaws\.com/v1/repos/[a-zA-Z0-9\\\-_.]+$`)
 )
+
+// normalRepositoryURL writes the scp form as the ssh:// URL that EKS Anywhere and Flux take, and leaves everything else as it is.
+func normalRepositoryURL(value string) string {
+	match := scpForm.FindStringSubmatch(value)
+	// What stands between a colon and an @ may be a password.
+	if match == nil || strings.Contains(value, "://") || match[1] == "" && strings.Contains(match[3], "@") {
+		return value
+	}
+	return "ssh://" + orDefault(match[1], "git@") + match[2] + "/" + match[3]
+}
 
 func (r *report) checkRepositoryURL(field, value string) {
 	wrong := func(message, expected, suggestion string) {
@@ -137,7 +149,17 @@ func (r *report) checkRepositoryURL(field, value string) {
 		p.Found, p.Expected, p.Suggestion = quote(value), expected, suggestion
 	}
 	const form = "ssh://git@host/owner/repository.git"
+	if normal := normalRepositoryURL(value); normal != value {
+		_, at := lookup(r.object.root(), keys(field)...)
+		p := r.add(SeverityWarning, "repository-url", at, field, "EKS Anywhere does not read this form of an SSH URL; it is taken as, and written to Git as, the expected one")
+		p.Found, p.Expected = quote(value), quote(normal)
+		value = normal
+	}
 	parsed, err := url.Parse(value)
+	if !strings.Contains(value, "://") && strings.Contains(value, "@") {
+		r.wrong("repository-url", field, "not a URL").Expected = form // what stands before the @ may be a credential
+		return
+	}
 	if err == nil && parsed.User != nil {
 		// The user of an HTTPS URL may be a token, too.
 		if _, has := parsed.User.Password(); has || parsed.Scheme != "ssh" {
@@ -145,10 +167,6 @@ func (r *report) checkRepositoryURL(field, value string) {
 			p.Expected = form
 			return
 		}
-	}
-	if match := scpForm.FindStringSubmatch(value); match != nil && !strings.Contains(value, "://") {
-		wrong("EKS Anywhere does not read this form of an SSH URL", form, "ssh://"+orDefault(match[1], "git@")+match[2]+"/"+match[3])
-		return
 	}
 	switch {
 	case err != nil && strings.Contains(value, "@"):
@@ -165,6 +183,8 @@ func (r *report) checkRepositoryURL(field, value string) {
 		wrong("not an SSH URL", form, "")
 	case parsed.Hostname() == "":
 		wrong("the URL has no host", form, "")
+	case !validPort(parsed.Port()):
+		wrong("the URL has a port that cannot be", "a port from 1 to 65535", "")
 	case strings.Trim(parsed.Path, "/") == "":
 		wrong("the URL has no repository", form, "")
 	case strings.HasSuffix(parsed.Path, "/"):
@@ -178,6 +198,11 @@ func (r *report) checkRepositoryURL(field, value string) {
 			wrong("not an AWS CodeCommit URL as EKS Anywhere takes it", "ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
 		}
 	}
+}
+
+func validPort(port string) bool {
+	number, err := strconv.Atoi(port)
+	return port == "" || err == nil && number > 0 && number < 1<<16
 }
 
 // windowsNames cannot be the name of a file on Windows, with or without an extension; a repository that has one cannot be checked

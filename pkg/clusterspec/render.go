@@ -44,7 +44,7 @@ func render(c *Cluster, withoutGitOps bool) []byte {
 			changes = append(changes, change{path: []any{"spec", "gitOpsRef"}, remove: true})
 		}
 		if c.GitOps != nil && o.Kind == c.GitOps.Kind && o.Name == c.GitOps.Name {
-			changes = append(changes, gitOpsDefaults(o, c.GitOps)...)
+			changes = append(changes, gitOpsSettings(o, c.GitOps)...)
 		}
 		if b.Len() > 0 {
 			b.WriteString("---\n")
@@ -104,9 +104,9 @@ func versionChanges(root *yaml.Node) []change {
 	return changes
 }
 
-// gitOpsDefaults makes EKS Anywhere's defaults explicit. Its object is frozen once it exists, defaults included, so a file that
-// leaves one out could never be applied again.
-func gitOpsDefaults(o *Object, g *GitOps) []change {
+// gitOpsSettings makes EKS Anywhere's defaults explicit, and the repository's URL one that EKS Anywhere reads. Its object is frozen
+// once it exists, defaults included, so a file that leaves one out could never be applied again.
+func gitOpsSettings(o *Object, g *GitOps) []change {
 	at := fieldsOfGitOps(o.Kind)
 	var changes []change
 	for _, setting := range []struct{ path, value string }{
@@ -120,6 +120,9 @@ func gitOpsDefaults(o *Object, g *GitOps) []change {
 			path = append(path, key)
 		}
 		changes = append(changes, change{path: path, value: setting.value})
+	}
+	if g.Git != nil && text(o.root(), "spec", "git", "repositoryUrl") != g.Git.RepositoryURL {
+		changes = append(changes, change{path: []any{"spec", "git", "repositoryUrl"}, value: g.Git.RepositoryURL})
 	}
 	return changes
 }

@@ -104,6 +104,7 @@ type GitHubConfig struct {
 
 // GitConfig is a repository on any Git server, reached over SSH.
 type GitConfig struct {
+	// RepositoryURL is an ssh:// URL; a file that has the scp form, git@host:owner/repository, is taken as that.
 	RepositoryURL string
 	// SSHKeyAlgorithm is "rsa", "ecdsa" or "ed25519", or empty when the file does not say, which EKS Anywhere takes as ecdsa.
 	SSHKeyAlgorithm string

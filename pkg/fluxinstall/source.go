@@ -43,8 +43,8 @@ const (
 type SourceSecret struct {
 	// Namespace and Name say where it is; Name is [SourceSecretName] when empty.
 	Namespace, Name string
-	// PrivateKey is a given key in PEM form. Without one, the key that the Secret holds already is kept, and one is made with
-	// GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
+	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever form. Without a given
+	// key, the one in the Secret is kept, and one is made with GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
 	PrivateKey        secret.Value
 	Passphrase        secret.Value // of PrivateKey
 	GenerateAlgorithm string
@@ -59,6 +59,12 @@ type SourceSecret struct {
 }
 
 func (s *SourceSecret) overHTTPS() bool { return s.Username != "" || !s.Password.IsZero() }
+
+// holds says whether the given private key is the one of a public key.
+func (s *SourceSecret) holds(public ssh.PublicKey) bool {
+	given, err := publicKeyFrom(map[string][]byte{keyIdentity: []byte(s.PrivateKey.Reveal()), keyPassword: []byte(s.Passphrase.Reveal())})
+	return err == nil && bytes.Equal(given.Marshal(), public.Marshal())
+}
 
 // EnsureNamespace creates a namespace if it is not there and says whether it did. One that is being deleted is waited for, some time.
 func (c *Cluster) EnsureNamespace(ctx context.Context, name string) (created bool, err error) {
@@ -160,7 +166,8 @@ func wantedSource(have map[string][]byte, source *SourceSecret) (wanted map[stri
 	if len(source.KnownHosts) > 0 {
 		set(keyKnownHosts, source.KnownHosts)
 	}
-	switch _, err := publicKeyFrom(have); {
+	switch there, err := publicKeyFrom(have); {
+	case !source.PrivateKey.IsZero() && err == nil && source.holds(there):
 	case !source.PrivateKey.IsZero():
 		set(keyIdentity, []byte(source.PrivateKey.Reveal()))
 		set(keyPassword, []byte(source.Passphrase.Reveal()))

@@ -4,42 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [CreateOptions] names no other time. It is what
-// `flux bootstrap` allows for the same wait.
-const DefaultFluxTimeout = 5 * time.Minute
-
 // CreateOptions are what [Create] works on.
 type CreateOptions struct {
+	Settings
 	// Clusters come from one [clusterspec.Set] and share one management cluster. Those without GitOps are left alone.
 	Clusters []*clusterspec.Cluster
-	// Remote says where the repository is.
-	Remote Remote
-	// Source is the cluster's own way to a generic Git server. With GitHub it is made during the run instead.
+	// Source is the cluster's own way to a generic Git server. Without a private key in it, the one that is in the cluster is kept.
+	// With GitHub it is made during the run instead.
 	Source *fluxinstall.SourceSecret
+	// SourceIsOperators says that the private key of Source is the one that the operator pushes with, for want of another. Another
+	// key that is in the cluster already, and with which Flux reads the repository, is then left there.
+	SourceIsOperators bool
 	// Components choose what of Flux is installed; zero is the pinned version with Flux's default components.
 	Components fluxinstall.ComponentsOptions
 	// Images replaces controllers' images, by Deployment name, as EKS Anywhere's bundles do.
 	Images map[string]string
-	// Author and Committer sign the commit.
-	Author, Committer gitrepo.Identity
 	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
 	Overwrite bool
-	// DryRun plans and writes nothing.
-	DryRun bool
-	// FluxTimeout bounds the wait for Flux; zero is DefaultFluxTimeout.
-	FluxTimeout time.Duration
-	// ToolVersion goes into the commit's trailer.
-	ToolVersion string
 }
 
 // Create puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
@@ -49,48 +36,22 @@ type CreateOptions struct {
 // *IncompleteError (a cluster is not Ready or was not created), and the context's. A failure of the GitOps part after
 // preflight is no error: it is Result.Failure with StatusGitOpsFailed. Create may be repeated.
 func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, error) {
-	run := &createRun{ports: ports, options: options, steps: newRecorder(ports.Report)}
-	if run.options.FluxTimeout <= 0 {
-		run.options.FluxTimeout = DefaultFluxTimeout
-	}
-	run.start()
-	err := run.do(ctx)
-	run.result.Steps, run.result.Changed = run.steps.results()
-	if err != nil && run.result.Failure == nil {
-		run.result.Failure = &Failure{Message: err.Error(), Hint: hintOf(err)}
-		var preflight *PreflightError
-		if errors.As(err, &preflight) {
-			run.result.Status = StatusRefused
-			run.result.Failure.Findings = preflight.Findings
-		}
-	}
-	switch {
-	case err != nil && errors.Is(ctx.Err(), context.Canceled):
-		run.result.Status = StatusInterrupted
-	case err != nil && run.result.Status == "":
-		// It ended before the first write.
-		run.result.Status = StatusRefused
-	}
-	return &run.result, err
+	create := &createRun{run: newRun("create cluster", ports, options.Settings), options: options}
+	create.start()
+	err := create.do(ctx)
+	return create.end(ctx, err)
 }
 
 // createRun is the state of one Create.
 type createRun struct {
-	ports   Ports
+	*run
 	options CreateOptions
-	steps   *recorder
-	result  Result
 
-	managed    []*clusterspec.Cluster // the clusters with GitOps
+	managed    []*clusterspec.Cluster // the clusters with GitOps; all have the same configuration but for names
 	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are created
-	config     *clusterspec.GitOps    // all of managed have the same but for names
 
-	seen        observation
 	rendered    rendering
-	gitOpsError error  // why the GitOps part was given up
-	failedStep  Step   // where
-	commit      string // what Flux has to apply
-	pushed      bool
+	gitOpsError error // why the GitOps part was given up
 }
 
 // rendering is what the run would have in the repository if nobody else had written to it.
@@ -100,7 +61,6 @@ type rendering struct {
 }
 
 func (r *createRun) start() {
-	r.result = Result{Version: ResultVersion, Command: "create cluster", DryRun: r.options.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}}
 	for _, c := range r.options.Clusters {
 		r.result.Clusters = append(r.result.Clusters, ClusterResult{
 			Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
@@ -110,19 +70,14 @@ func (r *createRun) start() {
 			continue
 		}
 		r.managed = append(r.managed, c)
-		r.config = c.GitOps
+		r.config, r.managementCluster = c.GitOps, c.ManagementCluster
 		if c.Role() == clusterspec.RoleManagement {
 			r.management = c
 		}
 	}
 	if r.management != nil {
-		r.config = r.management.GitOps
+		r.config, r.keepsFlux = r.management.GitOps, true
 	}
-}
-
-func (r *createRun) clusterResult(name string) *ClusterResult {
-	i := slices.IndexFunc(r.result.Clusters, func(c ClusterResult) bool { return c.Name == name })
-	return &r.result.Clusters[i]
 }
 
 func (r *createRun) do(ctx context.Context) error {
@@ -136,7 +91,7 @@ func (r *createRun) do(ctx context.Context) error {
 	if err := r.observe(ctx); err != nil {
 		return err
 	}
-	if r.options.DryRun {
+	if r.settings.DryRun {
 		r.result.Status = StatusPlanned
 		return r.plan(ctx)
 	}
@@ -177,22 +132,6 @@ func (r *createRun) render(ctx context.Context) error {
 		return fmt.Errorf("rendering Flux's files: %w", err)
 	}
 	return nil
-}
-
-func (r *createRun) syncOptions() fluxinstall.SyncOptions {
-	return fluxinstall.SyncOptions{
-		Namespace: r.config.SystemNamespace,
-		URL:       r.options.Remote.Cluster,
-		Branch:    r.config.Branch,
-		Path:      layout.SyncPath(r.config),
-	}
-}
-
-func (r *createRun) repoRef() github.RepoRef {
-	if r.config.GitHub == nil {
-		return github.RepoRef{}
-	}
-	return github.RepoRef{Owner: r.config.GitHub.Owner, Name: r.config.GitHub.Repository}
 }
 
 // finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up

@@ -2,9 +2,13 @@ package gitops_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/pem"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -82,19 +86,31 @@ func parse(t *testing.T, specs ...string) []*clusterspec.Cluster {
 func on(t *testing.T, specs ...string) gitops.CreateOptions {
 	t.Helper()
 	options := gitops.CreateOptions{
-		Clusters:    parse(t, specs...),
-		Author:      gitrepo.Identity{Name: "Ann", Email: "ann@example.com"},
-		ToolVersion: "v1.2.3",
-		Remote: gitops.Remote{
-			Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",
+		Clusters: parse(t, specs...),
+		Settings: gitops.Settings{
+			Author:      gitrepo.Identity{Name: "Ann", Email: "ann@example.com"},
+			ToolVersion: "v1.2.3",
+			Remote: gitops.Remote{
+				Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",
+			},
 		},
 	}
 	if options.Clusters[0].GitOps != nil && options.Clusters[0].GitOps.Git != nil {
 		url := options.Clusters[0].GitOps.Git.RepositoryURL
 		options.Remote = gitops.Remote{Web: url, Push: url, Cluster: url}
-		options.Source = &fluxinstall.SourceSecret{PrivateKey: secret.New("key"), KnownHosts: []byte("git.example.com ssh-ed25519 AAAA\n")}
+		options.Source = &fluxinstall.SourceSecret{PrivateKey: operatorKey(t), KnownHosts: []byte("git.example.com ssh-ed25519 AAAA\n")}
 	}
 	return options
+}
+
+// operatorKey is a private key for a generic Git server, the same in every call.
+func operatorKey(t *testing.T) secret.Value {
+	t.Helper()
+	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret.New(string(pem.EncodeToMemory(block)))
 }
 
 // create runs Create, which must succeed.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -63,19 +64,17 @@ func (f *findings) addSoft(err error) {
 // unreachable host or a protected branch does not stop a creation: it becomes r.gitOpsError.
 func (r *createRun) observe(ctx context.Context) error {
 	var found findings
-	var both sync.WaitGroup
-	both.Go(func() { r.observeRepository(ctx, &found) })
-	both.Go(func() { r.observeCluster(ctx, &found) })
-	both.Wait()
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	if err := r.look(ctx, &found); err != nil {
+		return err
 	}
 	r.checkTogether(&found)
+	r.checkSource(&found)
 	r.checkBranch(&found)
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		if err := r.planFiles(ctx, &found); err != nil {
 			found.addSoft(err)
 		}
+		r.observePush(ctx, &found)
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
@@ -86,14 +85,23 @@ func (r *createRun) observe(ctx context.Context) error {
 	return nil
 }
 
-func (r *createRun) observeRepository(ctx context.Context, found *findings) {
+// look reads the repository and the management cluster at the same time. Its error is the context's.
+func (r *run) look(ctx context.Context, found *findings) error {
+	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, found) })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func (r *run) observeRepository(ctx context.Context, found *findings) {
 	r.steps.Begin(stepAccess)
 	outcome, detail := OutcomeFailed, ""
 	defer func() { r.steps.End(stepAccess, outcome, detail) }()
 
 	repo, err := r.ports.OpenRepository(ctx)
 	if err != nil {
-		found.add(AreaAccess, err)
+		found.addOpening(err)
 		return
 	}
 	r.seen.ports.repo = repo
@@ -114,7 +122,11 @@ func (r *createRun) observeRepository(ctx context.Context, found *findings) {
 		outcome = OutcomeChecked
 		return
 	}
-	snapshot, err := r.fetch(ctx, stepAccess)
+	var snapshot Snapshot
+	aside(
+		func() { snapshot, err = r.fetch(ctx, stepAccess) },
+		func() { r.observeClusterKey(ctx, found) },
+	)
 	if err != nil {
 		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
 		return
@@ -125,15 +137,15 @@ func (r *createRun) observeRepository(ctx context.Context, found *findings) {
 
 // observeHost asks the host's API. It returns whether the repository exists and a few words about what was found, none when
 // something is wrong.
-func (r *createRun) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
+func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
 	var keys []string
 	var keysErr error
 	var aside sync.WaitGroup
-	if r.management != nil {
+	if r.keepsFlux {
 		aside.Go(func() { keys, keysErr = host.HostKeys(ctx) })
 	}
 	access, err := host.CheckAccess(ctx, github.AccessRequest{
-		Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Branch: r.config.Branch, NeedDeployKey: r.management != nil,
+		Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Branch: r.config.Branch, NeedDeployKey: r.keepsFlux,
 	})
 	aside.Wait()
 	if err != nil {
@@ -194,7 +206,7 @@ func classifyFetch(err error, found *findings) {
 	}
 }
 
-func (r *createRun) observeCluster(ctx context.Context, found *findings) {
+func (r *run) observeCluster(ctx context.Context, found *findings) {
 	r.steps.Begin(stepCluster)
 	outcome, detail := OutcomeFailed, ""
 	defer func() { r.steps.End(stepCluster, outcome, detail) }()
@@ -220,13 +232,13 @@ func (r *createRun) observeCluster(ctx context.Context, found *findings) {
 		found.addFinding(f)
 	}
 	if len(wrong) == 0 {
-		outcome, detail = OutcomeChecked, fmt.Sprintf("%s at %s", r.managed[0].ManagementCluster, state.Server)
+		outcome, detail = OutcomeChecked, fmt.Sprintf("%s at %s", r.managementCluster, state.Server)
 	}
 }
 
 // checkCluster holds what is in the cluster against what the spec expects to find there.
-func (r *createRun) checkCluster(state *fluxinstall.State) []Finding {
-	want := r.managed[0].ManagementCluster
+func (r *run) checkCluster(state *fluxinstall.State) []Finding {
+	want := r.managementCluster
 	if !state.EKSAInstalled {
 		return []Finding{{AreaCluster,
 			fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
@@ -250,7 +262,7 @@ func (r *createRun) checkCluster(state *fluxinstall.State) []Finding {
 }
 
 // checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch and path.
-func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.ClusterInfo) []Finding {
+func (r *run) checkFlux(state *fluxinstall.State, management fluxinstall.ClusterInfo) []Finding {
 	var wrong []Finding
 	for _, other := range state.Flux.Others {
 		wrong = append(wrong, Finding{AreaCluster, "Flux is already installed by somebody else: " + other.Description,
@@ -258,9 +270,9 @@ func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.C
 	}
 	namespace := r.config.SystemNamespace
 	if git := state.Flux.GitRepository; git != nil {
-		if git.URL != r.options.Remote.Cluster || git.Branch != r.config.Branch {
+		if !sameRepository(git.URL, r.settings.Remote.Cluster) || git.Branch != r.config.Branch {
 			wrong = append(wrong, Finding{AreaCluster,
-				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.options.Remote.Cluster),
+				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.settings.Remote.Cluster),
 				"put the repository and branch that are in use into the spec, or remove the GitRepository first"})
 		}
 	}
@@ -269,12 +281,22 @@ func (r *createRun) checkFlux(state *fluxinstall.State, management fluxinstall.C
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
 			fmt.Sprintf("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace)})
 	}
-	if r.management == nil && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
+	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", management.Name, namespace),
 			fmt.Sprintf("first run: eksa-gitops create cluster -f with the file of %s", management.Name)})
 	}
 	return wrong
+}
+
+// sameRepository compares two URLs of Git over SSH, whatever way they are written: with port 22 or without, with the user git or none.
+func sameRepository(a, b string) bool {
+	if a == b {
+		return true
+	}
+	left, errLeft := sshkeys.ParseURL(a)
+	right, errRight := sshkeys.ParseURL(b)
+	return errLeft == nil && errRight == nil && strings.EqualFold(left.Address(), right.Address()) && left.User == right.User && left.Path == right.Path
 }
 
 func samePath(a, b string) bool {
@@ -320,7 +342,7 @@ func (r *createRun) checkBranch(found *findings) {
 		return
 	}
 	found.addFinding(Finding{AreaCluster,
-		fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more; with this run's files alone on a new one, Flux would delete everything else it has applied, other clusters included", r.config.Branch, r.options.Remote.Web),
+		fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more; with this run's files alone on a new one, Flux would delete everything else it has applied, other clusters included", r.config.Branch, r.settings.Remote.Web),
 		"restore the branch from a clone; until then Flux keeps what it has applied"})
 }
 

@@ -11,7 +11,7 @@ import (
 
 // plan reports what apply would do. It only reads: every port it calls is a reading one.
 func (r *createRun) plan(ctx context.Context) error {
-	r.result.Repository = &RepoResult{URL: r.options.Remote.Web, CloneURL: r.options.Remote.Push, Branch: r.config.Branch, Files: []FileChange{}}
+	r.startRepositoryResult()
 	if r.gitOpsError != nil {
 		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
 		return nil
@@ -22,7 +22,7 @@ func (r *createRun) plan(ctx context.Context) error {
 	}
 	r.result.Repository.Files = r.seen.files.changes
 	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
-	r.planned(r.stepPush(), inPlace, files(len(r.seen.files.changes)))
+	r.planned(r.stepPush(), inPlace, countFiles(len(r.seen.files.changes)))
 	r.noteKept(r.seen.files)
 	if exists {
 		r.commit = r.seen.snapshot.Head()
@@ -41,7 +41,7 @@ func (r *createRun) plan(ctx context.Context) error {
 func (r *createRun) planFlux(ctx context.Context, applied bool) error {
 	flux := r.seen.cluster.Flux
 	namespace := r.config.SystemNamespace
-	r.planned(Step("Prepare namespace "+namespace+" and its Git credentials"), flux.SourcePublicKey != "", "")
+	r.planned(Step("Prepare namespace "+namespace+" and its Git credentials"), r.sourceInPlace(), "")
 	if r.seen.ports.host != nil {
 		registered, err := r.keyRegistered(ctx, flux.SourcePublicKey)
 		if err != nil {

@@ -34,7 +34,9 @@ type Snapshot interface {
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
 	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
+	CheckPush(ctx context.Context) error
 	Push(ctx context.Context, commit *gitrepo.Commit) error
+	Close()
 }
 
 // Cluster is the management cluster. Every method may be repeated; the Ensure methods write only a difference.
@@ -61,12 +63,14 @@ type ClusterWriter interface {
 }
 
 // Ports opens the outside world. The functions are called during preflight, so that a missing credential and a missing kubeconfig
-// are reported together. OpenHost is nil for a generic Git server.
+// are reported together; an error that joins several is reported as several findings. OpenHost is nil for a generic Git server.
 type Ports struct {
 	OpenHost       func(ctx context.Context) (Host, error)
 	OpenRepository func(ctx context.Context) (Repository, error)
-	OpenCluster    func(ctx context.Context) (Cluster, error)
-	Report         Reporter
+	// OpenClusterRepository opens the repository with the key that the cluster gets, when that is a key of its own. Nil otherwise.
+	OpenClusterRepository func(ctx context.Context) (Repository, error)
+	OpenCluster           func(ctx context.Context) (Cluster, error)
+	Report                Reporter
 	// SaveLocal writes <name>/<name>-eks-a-cluster.yaml and says whether that changed anything. Nil writes none.
 	SaveLocal func(clusterName string, content []byte) (path string, changed bool, err error)
 }

@@ -45,6 +45,7 @@ type world struct {
 	seed        map[string]string // what a new repository holds
 	openRepoErr error
 	fetchErr    error
+	denyPush    error                           // what the server says to the question whether these credentials may push
 	onFetch     func() error                    // decides on a fetch before fetchErr does
 	onPush      func() error                    // decides on a push instead of the server
 	races       []func(files map[string]string) // each is pushed by somebody else just before our next push
@@ -55,6 +56,7 @@ type world struct {
 	namespace      bool
 	private        bool // the source Secret is there
 	publicKey      string
+	knownHosts     []byte
 	components     string
 	sync           string
 	openClusterErr error
@@ -393,6 +395,9 @@ type snapshot struct {
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
 func (s *snapshot) DefaultBranch() string      { return "main" }
 func (s *snapshot) Head() string               { return s.head }
+func (s *snapshot) Close()                     {}
+
+func (s *snapshot) CheckPush(context.Context) error { return s.world.denyPush }
 
 func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
 	_, there := s.files[file]
@@ -475,6 +480,9 @@ func (c cluster) Inspect(ctx context.Context, _ fluxinstall.InspectOptions) (*fl
 	state := c.state
 	state.Clusters = slices.Clone(c.state.Clusters)
 	state.Flux.Namespace, state.Flux.SourcePublicKey = c.namespace, c.publicKey
+	if c.private {
+		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey, KnownHosts: c.knownHosts}
+	}
 	if git := c.state.Flux.GitRepository; git != nil {
 		is := *git
 		state.Flux.GitRepository = &is
@@ -496,14 +504,25 @@ func (c cluster) EnsureNamespace(ctx context.Context, name string) (bool, error)
 
 func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (string, bool, error) {
 	changed, err := c.write(ctx, "EnsureSourceSecret "+source.Namespace+"/"+source.Name, func() (bool, error) {
-		if c.private {
+		public := c.publicKey
+		switch {
+		case !source.PrivateKey.IsZero():
+			key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "given")
+			if err != nil {
+				return false, err
+			}
+			public = key.AuthorizedKey()
+		case !c.private:
+			pair, err := sshkeys.Generate("ed25519")
+			if err != nil {
+				return false, err
+			}
+			public = pair.AuthorizedKey
+		}
+		if c.private && c.publicKey == public && bytes.Equal(c.knownHosts, source.KnownHosts) {
 			return false, nil
 		}
-		pair, err := sshkeys.Generate("ed25519")
-		if err != nil {
-			return false, err
-		}
-		c.private, c.publicKey = true, pair.AuthorizedKey
+		c.private, c.publicKey, c.knownHosts = true, public, source.KnownHosts
 		return true, nil
 	})
 	if err != nil {

@@ -1,0 +1,330 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [Settings] name no other time. It is what `flux bootstrap` allows
+// for the same wait.
+const DefaultFluxTimeout = 5 * time.Minute
+
+// Settings are what every run on a repository is told.
+type Settings struct {
+	// Remote says where the repository is.
+	Remote Remote
+	// Author and Committer sign the commit.
+	Author, Committer gitrepo.Identity
+	// ToolVersion goes into the commit's trailer.
+	ToolVersion string
+	// DryRun plans and writes nothing.
+	DryRun bool
+	// FluxTimeout bounds the wait for Flux; zero is DefaultFluxTimeout.
+	FluxTimeout time.Duration
+}
+
+// run is what the runs of all commands are made of: what they were told, what they have seen, and how they write to the repository.
+type run struct {
+	ports    Ports
+	settings Settings
+	steps    *recorder
+	result   Result
+
+	config            *clusterspec.GitOps // where the repository, its branch and Flux are
+	managementCluster string              // its name
+	keepsFlux         bool                // the run looks after Flux itself, its credentials included
+
+	seen       observation
+	failedStep Step       // of the step that failed
+	commit     string     // what Flux has to apply
+	pushed     bool       // whether this run has made it
+	snapshots  []Snapshot // all that were fetched
+}
+
+func newRun(command string, ports Ports, settings Settings) *run {
+	if settings.FluxTimeout <= 0 {
+		settings.FluxTimeout = DefaultFluxTimeout
+	}
+	return &run{
+		ports: ports, settings: settings, steps: newRecorder(ports.Report),
+		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}},
+	}
+}
+
+// end gives up the connections and completes the result of a run that returned err.
+func (r *run) end(ctx context.Context, err error) (*Result, error) {
+	for _, s := range r.snapshots {
+		s.Close()
+	}
+	r.result.Steps, r.result.Changed = r.steps.results()
+	if err != nil && r.result.Failure == nil {
+		r.result.Failure = &Failure{Message: err.Error(), Hint: hintOf(err)}
+		var preflight *PreflightError
+		if errors.As(err, &preflight) {
+			r.result.Status = StatusRefused
+			r.result.Failure.Findings = preflight.Findings
+		}
+	}
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		r.result.Status = StatusInterrupted
+	case err != nil && r.result.Status == "":
+		// It ended before the first write.
+		r.result.Status = StatusRefused
+	}
+	return &r.result, err
+}
+
+func (r *run) clusterResult(name string) *ClusterResult {
+	i := slices.IndexFunc(r.result.Clusters, func(c ClusterResult) bool { return c.Name == name })
+	return &r.result.Clusters[i]
+}
+
+func (r *run) repoRef() github.RepoRef {
+	if r.config.GitHub == nil {
+		return github.RepoRef{}
+	}
+	return github.RepoRef{Owner: r.config.GitHub.Owner, Name: r.config.GitHub.Repository}
+}
+
+func (r *run) syncOptions() fluxinstall.SyncOptions {
+	return fluxinstall.SyncOptions{
+		Namespace: r.config.SystemNamespace,
+		URL:       r.settings.Remote.Cluster,
+		Branch:    r.config.Branch,
+		Path:      layout.SyncPath(r.config),
+	}
+}
+
+// step runs one step and remembers which one failed.
+func (r *run) step(step Step, do func() (Outcome, string, error)) error {
+	err := r.steps.run(step, do)
+	if err != nil {
+		r.failedStep = step
+	}
+	return err
+}
+
+// startRepositoryResult begins the part of the result that is about the repository.
+func (r *run) startRepositoryResult() {
+	r.result.Repository = &RepoResult{URL: r.settings.Remote.Web, CloneURL: r.settings.Remote.Push, Branch: r.config.Branch, Files: []FileChange{}}
+}
+
+// Pushes that lose a race are rebuilt on the new tip. Each loser needs one more round for every winner before it, so the bound is far
+// above the number of writers that ever meet; the run's own time limit ends it first.
+const (
+	maxPushes    = 100
+	raceBackOff  = 50 * time.Millisecond
+	maxRaceDelay = 2 * time.Second
+)
+
+func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
+
+// planner works out what has to be written on top of a snapshot; nil is a repository that does not exist yet.
+type planner func(ctx context.Context, snapshot Snapshot) (*filePlan, error)
+
+// push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on what the winner pushed.
+func (r *run) push(ctx context.Context, plan planner, message string) error {
+	step := r.stepPush()
+	return r.step(step, func() (Outcome, string, error) {
+		snapshot, files := r.seen.snapshot, r.seen.files
+		for attempt := 1; ; attempt++ {
+			var err error
+			if snapshot == nil {
+				snapshot, files, err = r.refetch(ctx, plan)
+				if err != nil {
+					return "", "", err
+				}
+			}
+			r.seen.snapshot, r.seen.files = snapshot, files
+			r.commit = snapshot.Head()
+			if len(files.changes) == 0 && snapshot.State() == gitrepo.BranchExists {
+				r.noteKept(files)
+				r.result.Repository.Commit = r.commit
+				return OutcomeUnchanged, "at " + short(r.commit), nil
+			}
+			commit, err := snapshot.Commit(files.edits(), r.commitOptions(message))
+			if err != nil {
+				return "", "", fmt.Errorf("making the commit: %w", err)
+			}
+			err = r.persist(ctx, step, func() error { return snapshot.Push(ctx, commit) })
+			if err == nil {
+				r.noteKept(files)
+				r.commit, r.pushed = commit.Hash(), true
+				r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
+				r.result.Repository.Files = files.changes
+				return OutcomeChanged, fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash())), nil
+			}
+			if !errors.As(err, new(*gitrepo.ConflictError)) || attempt == maxPushes {
+				return "", "", fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
+			}
+			r.steps.Progress(step, "somebody else pushed at the same moment; building on top of that")
+			snapshot.Close()
+			snapshot = nil
+			if err := pause(ctx, attempt); err != nil {
+				return "", "", err
+			}
+		}
+	})
+}
+
+// refetch reads the branch again and plans on what is there now.
+func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, error) {
+	snapshot, err := r.fetch(ctx, r.stepPush())
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the repository: %w", err)
+	}
+	files, err := plan(ctx, snapshot)
+	return snapshot, files, err
+}
+
+// Passing faults of a Git server are tried again after about 0.5, 1, 2 and 4 s, or when the server says.
+const (
+	gitTries        = 5
+	gitFirstBackOff = 500 * time.Millisecond
+	gitMaxBackOff   = 30 * time.Second
+)
+
+// persist repeats do while the Git server fails for a passing reason. do has to be safe to repeat.
+func (r *run) persist(ctx context.Context, step Step, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || !errors.Is(err, gitrepo.ErrTransient) || try == gitTries {
+			return err
+		}
+		limit := gitFirstBackOff << (try - 1)
+		wait := limit/2 + rand.N(limit) //nolint:gosec // spreading out needs no secrecy
+		var unreachable *gitrepo.UnreachableError
+		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
+			wait = min(unreachable.RetryAfter, gitMaxBackOff)
+		}
+		r.steps.Progress(step, fmt.Sprintf("%v; trying again in %s", err, wait.Round(100*time.Millisecond)))
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+}
+
+// fetch reads the branch, trying again where that may help.
+func (r *run) fetch(ctx context.Context, step Step) (Snapshot, error) {
+	var snapshot Snapshot
+	err := r.persist(ctx, step, func() error {
+		var err error
+		snapshot, err = r.seen.ports.repo.Fetch(ctx, r.config.Branch)
+		return err
+	})
+	if err == nil {
+		r.snapshots = append(r.snapshots, snapshot)
+	}
+	return snapshot, err
+}
+
+// pause waits between two pushes, longer and more at random with every lost race, so that many writers spread out.
+func pause(ctx context.Context, attempt int) error {
+	limit := min(raceBackOff<<min(attempt, 10), maxRaceDelay)
+	timer := time.NewTimer(rand.N(limit)) //nolint:gosec // spreading out needs no secrecy
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (r *run) noteKept(plan *filePlan) {
+	for _, note := range plan.notes {
+		r.steps.Note(LevelInfo, note)
+	}
+}
+
+// waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to
+// look now.
+func (r *run) waitApplied(ctx context.Context) error {
+	namespace := r.config.SystemNamespace
+	step := Step("Wait for Flux to apply " + short(r.commit))
+	return r.step(step, func() (Outcome, string, error) {
+		cluster := r.seen.ports.cluster
+		if r.seen.cluster.Flux.GitRepository != nil && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
+			if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
+				return "", "", fmt.Errorf("asking Flux to look at the repository now: %w", err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(ctx, r.settings.FluxTimeout)
+		defer cancel()
+		var applied string
+		err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
+			Namespace: namespace, Name: namespace, Branch: r.config.Branch, Commit: r.commit,
+			Accept: func(revision string) bool {
+				if !r.includesCommit(ctx, revision) {
+					return false
+				}
+				applied = revision
+				return true
+			},
+		}, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
+		if err != nil {
+			return "", "", fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
+		}
+		if applied == "" {
+			applied = r.config.Branch + "@sha1:" + r.commit
+		}
+		if r.result.Flux == nil {
+			r.result.Flux = &FluxResult{Version: r.seen.cluster.Flux.Version, Namespace: namespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+		}
+		r.result.Flux.Revision, r.result.Flux.Ready = applied, true
+		return OutcomeChecked, "", nil
+	})
+}
+
+// includesCommit says whether a revision that is not ours is a later one that still holds all our files: somebody pushed right after
+// us, and Flux has applied both.
+func (r *run) includesCommit(ctx context.Context, revision string) bool {
+	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
+		return false // Flux has not looked since the push
+	}
+	snapshot, err := r.fetch(ctx, r.stepPush())
+	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
+		return false
+	}
+	for path, content := range r.seen.files.after {
+		if same, err := snapshot.Holds(path, content); err != nil || !same {
+			return false
+		}
+	}
+	return true
+}
+
+// commitOptions says who commits and why.
+func (r *run) commitOptions(message string) gitrepo.CommitOptions {
+	return gitrepo.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
+}
+
+// commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
+func (r *run) commitMessage(subject string, clusters []string) string {
+	return fmt.Sprintf("%s\n\nEksa-Gitops-Version: %s\nEksa-Gitops-Clusters: %s\n", subject, r.settings.ToolVersion, strings.Join(clusters, " "))
+}
+
+func short(commit string) string { return commit[:min(7, len(commit))] }
+
+func countFiles(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
+}

@@ -1,0 +1,147 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+)
+
+// The way from the cluster to the repository: on GitHub a deploy key that is made during the run; on a generic Git server a key that the
+// operator gives.
+
+// sourceSecret is what the Secret of Flux's source has to hold.
+func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
+	if r.seen.ports.host == nil {
+		source := *r.options.Source
+		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
+		if r.keepsSourceKey() {
+			source.PrivateKey, source.Passphrase = secret.Value{}, secret.Value{}
+		}
+		return source, nil
+	}
+	known, err := sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, r.seen.hostKeys)
+	if err != nil {
+		return fluxinstall.SourceSecret{}, fmt.Errorf("reading the host keys that GitHub publishes: %w", err)
+	}
+	return fluxinstall.SourceSecret{Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, KnownHosts: known}, nil
+}
+
+// keepsSourceKey says whether the key that is in the cluster stays there: when no other is given, or only the operator's own while Flux
+// reads the repository with one that somebody chose for the cluster.
+func (r *createRun) keepsSourceKey() bool {
+	flux := r.seen.cluster.Flux
+	if flux.SourcePublicKey == "" {
+		return false
+	}
+	return r.options.Source.PrivateKey.IsZero() || r.options.SourceIsOperators && flux.GitRepository != nil && flux.GitRepository.Ready
+}
+
+// sourceInPlace says whether the source's Secret needs nothing.
+func (r *createRun) sourceInPlace() bool {
+	there := r.seen.cluster.Flux.SourceSecret
+	wanted, err := r.sourceSecret(r.config.SystemNamespace)
+	if there == nil || there.PublicKey == "" || err != nil || !bytes.Equal(there.KnownHosts, wanted.KnownHosts) {
+		return false
+	}
+	return wanted.PrivateKey.IsZero() || r.givenKeyIs(there.PublicKey)
+}
+
+// givenKeyIs says whether the given private key is the one of a public key in authorized_keys form.
+func (r *createRun) givenKeyIs(public string) bool {
+	source := r.options.Source
+	key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "the cluster's private key")
+	return err == nil && sameKeyMaterial(key.AuthorizedKey(), public)
+}
+
+// sameKeyMaterial compares two public keys in authorized_keys form without their comments.
+func sameKeyMaterial(a, b string) bool {
+	fields := func(line string) (algorithm, material string) {
+		fmt.Sscan(line, &algorithm, &material) //nolint:errcheck // what is missing is empty
+		return algorithm, material
+	}
+	algorithmA, materialA := fields(a)
+	algorithmB, materialB := fields(b)
+	return algorithmA == algorithmB && materialA == materialB && materialA != ""
+}
+
+// checkSource makes sure that there is a key for the cluster, and warns about one that can do more than it should.
+func (r *createRun) checkSource(found *findings) {
+	if r.management == nil || r.ports.OpenHost != nil || r.seen.cluster == nil || r.seen.ports.repo == nil {
+		return
+	}
+	given := !r.options.Source.PrivateKey.IsZero()
+	switch {
+	case !given && r.seen.cluster.Flux.SourcePublicKey == "":
+		found.addFinding(Finding{AreaAccess,
+			"Flux needs a private key to read the repository with, and there is none to give it: an SSH agent keeps its keys to itself",
+			"name a key that may only read the repository with --cluster-private-key FILE, or your own with EKSA_GIT_PRIVATE_KEY=FILE"})
+	case given && r.options.SourceIsOperators && !r.sourceInPlace():
+		r.steps.Note(LevelWarning, fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE", r.config.SystemNamespace))
+	}
+}
+
+// observeClusterKey tries the key that the cluster gets: it has to read the repository, and better not write it.
+func (r *run) observeClusterKey(ctx context.Context, found *findings) {
+	if !r.keepsFlux || r.ports.OpenClusterRepository == nil {
+		return
+	}
+	repo, err := r.ports.OpenClusterRepository(ctx)
+	if err != nil {
+		found.addOpening(err)
+		return
+	}
+	var snapshot Snapshot
+	err = r.persist(ctx, stepAccess, func() error {
+		var err error
+		snapshot, err = repo.Fetch(ctx, r.config.Branch)
+		return err
+	})
+	if err != nil {
+		classifyFetch(fmt.Errorf("reading the repository with the cluster's private key: %w", err), found)
+		return
+	}
+	defer snapshot.Close()
+	if snapshot.CheckPush(ctx) == nil {
+		r.steps.Note(LevelWarning, "the cluster's private key is not refused when it asks to push to the repository; one that may only read is safer")
+	}
+}
+
+// observePush finds out before the first write whether the operator's key may push. A host with an API has been asked already.
+func (r *run) observePush(ctx context.Context, found *findings) {
+	if r.seen.ports.host != nil || r.seen.files == nil || len(r.seen.files.changes) == 0 {
+		return
+	}
+	err := r.persist(ctx, stepAccess, func() error { return r.seen.snapshot.CheckPush(ctx) })
+	if err != nil {
+		classifyFetch(fmt.Errorf("asking to push to the repository: %w", err), found)
+	}
+}
+
+// aside runs two observations at the same time.
+func aside(first, second func()) {
+	var both sync.WaitGroup
+	both.Go(second)
+	first()
+	both.Wait()
+}
+
+// addOpening adds why a port could not be opened, each reason by itself.
+func (f *findings) addOpening(err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range several.Unwrap() {
+			f.addOpening(one)
+		}
+		return
+	}
+	area := AreaAccess
+	if errors.As(err, new(*sshkeys.AlgorithmError)) {
+		area = AreaSpec
+	}
+	f.add(area, err)
+}

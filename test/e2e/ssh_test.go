@@ -1,0 +1,236 @@
+package e2e_test
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+)
+
+// sshWorld is a world whose repository is on an OpenSSH server. The operator has a key that may push, the cluster one that may not.
+type sshWorld struct {
+	*world
+	git               *gittest.Server
+	ssh               *gittest.OpenSSH
+	operator, cluster *gittest.Key
+	operatorFile      string
+	clusterFile       string
+	knownHosts        string // path
+}
+
+func newSSHWorld(t testing.TB) *sshWorld {
+	t.Helper()
+	w := &sshWorld{world: newWorld(t), git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256), cluster: gittest.NewKey(t, gittest.ECDSA384)}
+	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	w.ssh, err = w.git.StartOpenSSH(t.Context(), gittest.OpenSSHOptions{
+		AuthorizedKeys: []string{w.operator.AuthorizedKey()}, ReadOnlyKeys: []string{w.cluster.AuthorizedKey()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Keys lie outside the working directory, which is searched for secrets afterwards.
+	dir := t.TempDir()
+	if w.operatorFile, err = w.operator.File(dir); err != nil {
+		t.Fatal(err)
+	}
+	if w.clusterFile, err = w.cluster.File(dir); err != nil {
+		t.Fatal(err)
+	}
+	w.knownHosts = filepath.Join(dir, "known_hosts")
+	w.know(w.ssh.KnownHosts())
+	for name := range w.env {
+		if strings.Contains(name, "GITHUB") {
+			delete(w.env, name)
+		}
+	}
+	w.env["EKSA_GIT_PRIVATE_KEY"], w.env["EKSA_GIT_KNOWN_HOSTS"] = w.operatorFile, w.knownHosts
+	for _, file := range []string{"mgmt.yaml", "dev.yaml"} {
+		w.write(file, w.spec(file))
+	}
+	return w
+}
+
+// know sets the content of the known-hosts file.
+func (w *sshWorld) know(lines string) {
+	w.t.Helper()
+	if err := os.WriteFile(w.knownHosts, []byte(lines), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// spec is a file of testdata with the generic Git provider in the place of GitHub.
+func (w *sshWorld) spec(name string) string {
+	const github = "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n"
+	return spec(w.t, name, github, "  git:\n    repositoryUrl: "+w.ssh.URL("acme/fleet")+"\n    sshKeyAlgorithm: ecdsa\n")
+}
+
+// secretEntry is an entry of the Secret that Flux reads Git with.
+func secretEntry(t testing.TB, key string) string {
+	t.Helper()
+	encoded, _ := at(t, object(t, "", "v1", "Secret", "flux-system", "flux-system"), "data", key).(string)
+	decoded, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(decoded)
+}
+
+// sshMark remembers how much has happened at the Git server and in the cluster.
+type sshMark struct {
+	world  *sshWorld
+	pushes int
+	mark
+}
+
+func (w *sshWorld) mark() sshMark {
+	return sshMark{w, w.ssh.Counts("acme/fleet").Pushes, w.world.mark()}
+}
+
+func (m sshMark) writesNothing() {
+	m.world.t.Helper()
+	if pushes := m.world.ssh.Counts("acme/fleet").Pushes - m.pushes; pushes != 0 {
+		m.world.t.Errorf("the Git server saw %d pushes, want none", pushes)
+	}
+	m.mark.writesNothing()
+}
+
+// The user documentation's part about any Git source, from an empty repository to a change that is pushed with plain git.
+func TestCreate_openSSH(t *testing.T) {
+	w := newSSHWorld(t)
+	repo := w.git.AddRepo("acme/fleet")
+
+	first := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	first.prints("Cluster mgmt is managed through Git.", w.ssh.URL("acme/fleet"), "Next:")
+	first.tells("Flux gets your own private key, which may push", "--cluster-private-key FILE")
+	if got := repo.Paths("main"); !slices.Equal(got, managementFiles) {
+		t.Errorf("files in the repository: %v, want %v", got, managementFiles)
+	}
+	if log := repo.Log("main"); len(log) != 1 {
+		t.Errorf("log: %+v, want one commit", log)
+	}
+	if got := secretEntry(t, "known_hosts"); got != w.ssh.KnownHosts() {
+		t.Errorf("known_hosts of the Secret is %q, want %q", got, w.ssh.KnownHosts())
+	}
+	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != w.operator.AuthorizedKey() {
+		t.Errorf("identity.pub of the Secret is %q, want the operator's key %q", got, w.operator.AuthorizedKey())
+	}
+	source := object(t, "source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system")
+	if url := at(t, source, "spec", "url"); url != w.ssh.URL("acme/fleet") {
+		t.Errorf("Flux reads %v", url)
+	}
+	kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system", "flux-system")
+	if applied := at(t, kustomization, "status", "lastAppliedRevision"); applied != "main@sha1:"+repo.Head("main") {
+		t.Errorf("Flux has applied %v, want %s", applied, repo.Head("main"))
+	}
+
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt is managed through Git.")
+	before.writesNothing()
+
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
+	before = w.mark()
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Nothing to do")
+	before.writesNothing()
+
+	clone, err := w.ssh.Client(gittest.Credentials{Key: w.operator}).Clone(t.Context(), w.ssh.URL("acme/fleet"), filepath.Join(t.TempDir(), "fleet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"
+	clone.Write(path, strings.Replace(repo.Files("main")[path], "count: 1   # scaled", "count: 3   # scaled", 1))
+	if _, err := clone.Commit(t.Context(), "Scale dev to three workers"); err != nil {
+		t.Fatal(err)
+	}
+	if err := clone.Push(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	requestReconcile(t)
+	waitFor(t, clusterObject(t, "dev"), "three workers", func(u *unstructured.Unstructured) bool {
+		return at(t, u, "spec", "workerNodeGroupConfigurations", 0, "count") == int64(3)
+	})
+
+	// A key of the cluster's own takes the place of the operator's, and stays when the next run does not name it.
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
+	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != w.cluster.AuthorizedKey() {
+		t.Errorf("identity.pub of the Secret is %q, want the cluster's own key %q", got, w.cluster.AuthorizedKey())
+	}
+	before = w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	before.writesNothing()
+}
+
+// What is wrong with the way to the server is found before anything is written, and said with what to do.
+func TestCreate_openSSHRefusals(t *testing.T) {
+	w := newSSHWorld(t)
+	repo := w.git.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"README.md": "fleet\n"}))
+	head := repo.Head("main")
+	stranger := gittest.NewKey(t, gittest.ECDSA256)
+	strangerFile, err := stranger.File(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := gittest.NewKey(t, gittest.ED25519)
+	host := strings.Fields(w.ssh.KnownHosts())[0]
+	for _, tc := range []struct {
+		name  string
+		setUp func()
+		args  []string
+		code  int
+		tells []string
+	}{
+		{"a key that may only read", func() { w.env["EKSA_GIT_PRIVATE_KEY"] = w.clusterFile }, nil, 4, []string{"asking to push to the repository", gittest.ReadOnlyKey}},
+		{"a key that the server does not know", func() { w.env["EKSA_GIT_PRIVATE_KEY"] = strangerFile }, nil, 4, []string{"reading the repository", stranger.Fingerprint()}},
+		{"a cluster key that the server does not know", func() {}, []string{"--cluster-private-key", strangerFile}, 4, []string{"reading the repository with the cluster's private key", stranger.Fingerprint()}},
+		{"an unknown host", func() { w.know("git.example.com " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not known", "SHA256:", "ssh-keyscan -p "}},
+		{"another host key", func() { w.know(host + " " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not the one in", other.Fingerprint(), w.knownHosts + ":1", "ssh-keyscan -p "}},
+		{"no such repository", func() { w.write("mgmt.yaml", strings.ReplaceAll(w.spec("mgmt.yaml"), "acme/fleet", "acme/other")) }, nil, 3, []string{"Repository not found"}},
+		{"another algorithm", func() { w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1)) }, nil, 3, []string{"sshKeyAlgorithm is rsa", "is of algorithm ecdsa"}},
+		{"https", func() {
+			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), w.ssh.URL("acme/fleet"), "https://git.example.com/acme/fleet.git", 1))
+		}, nil, 3, []string{"over SSH only", "ssh://git@git.example.com/acme/fleet.git"}},
+		{"no known hosts and no key", func() { delete(w.env, "EKSA_GIT_PRIVATE_KEY"); delete(w.env, "EKSA_GIT_KNOWN_HOSTS") }, nil, 4,
+			[]string{"EKSA_GIT_KNOWN_HOSTS is not set", "neither EKSA_GIT_PRIVATE_KEY nor SSH_AUTH_SOCK is set"}},
+	} {
+		env := w.env
+		w.env = map[string]string{}
+		for name, value := range env {
+			w.env[name] = value
+		}
+		tc.setUp()
+		before := w.mark()
+		w.run(append([]string{"create", "cluster", "-f", "mgmt.yaml"}, tc.args...)...).exits(tc.code).tells(append(tc.tells, "nothing has been changed")...)
+		before.writesNothing()
+		if got := repo.Head("main"); got != head {
+			t.Errorf("%s: main is at %s", tc.name, got)
+		}
+		w.env = env
+		w.know(w.ssh.KnownHosts())
+		w.write("mgmt.yaml", w.spec("mgmt.yaml"))
+	}
+	if log := w.ssh.Log(); strings.Contains(log, "error:") {
+		t.Errorf("sshd complains:\n%s", log)
+	}
+}
+
+// A hook that refuses the push is a failure of GitOps: the server's own words, once, and creation goes on.
+func TestCreate_openSSHHookRefuses(t *testing.T) {
+	w := newSSHWorld(t)
+	repo := w.git.AddRepo("acme/fleet")
+	repo.SetHook("pre-receive", "#!/bin/sh\necho 'only the fleet team may push to main' >&2\nexit 1\n")
+	out := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	if n := strings.Count(out.stderr, "only the fleet team may push to main"); n != 1 {
+		t.Errorf("the hook's words are shown %d times:\n%s", n, out.stderr)
+	}
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail").exits(5)
+	repo.SetHook("pre-receive", "#!/bin/sh\nexit 0\n")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+}
