@@ -31,11 +31,17 @@ type FluxObject struct {
 // String is kind namespace/name.
 func (o FluxObject) String() string { return fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name) }
 
-// FluxObjects lists all objects of Flux's kinds, in all namespaces, sorted. They go with Flux.
-func (c *Cluster) FluxObjects(ctx context.Context) ([]FluxObject, error) {
+// FluxResources are what goes with Flux's resource types.
+type FluxResources struct {
+	Definitions int // the number of Flux's CRDs
+	Objects     []FluxObject
+}
+
+// FluxResources lists all objects of Flux's kinds, in all namespaces, sorted.
+func (c *Cluster) FluxResources(ctx context.Context) (FluxResources, error) {
 	definitions, err := c.fluxDefinitions(ctx)
 	if err != nil {
-		return nil, err
+		return FluxResources{}, err
 	}
 	lists := make([][]FluxObject, len(definitions))
 	reads := make([]func() error, len(definitions))
@@ -49,11 +55,11 @@ func (c *Cluster) FluxObjects(ctx context.Context) ([]FluxObject, error) {
 		}
 	}
 	if err := together(reads...); err != nil {
-		return nil, err
+		return FluxResources{}, err
 	}
 	objects := slices.Concat(lists...)
 	slices.SortFunc(objects, func(a, b FluxObject) int { return strings.Compare(a.String(), b.String()) })
-	return objects, nil
+	return FluxResources{Definitions: len(definitions), Objects: objects}, nil
 }
 
 // definition is one of Flux's resource types.
