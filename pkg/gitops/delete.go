@@ -118,6 +118,11 @@ const defaultSystemNamespace = "flux-system"
 // checkOptions finds what cannot be asked for.
 func (d *deleteRun) checkOptions() []Finding {
 	var found []Finding
+	for _, c := range d.options.Clusters {
+		if !clusterspec.IsClusterName(c.Name) {
+			found = append(found, Finding{AreaSpec, fmt.Sprintf("%q is no name of a cluster", c.Name), ""})
+		}
+	}
 	if d.detaches && len(d.options.Clusters) > 1 {
 		found = append(found, Finding{AreaSpec,
 			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.managementCluster),
