@@ -233,7 +233,9 @@ func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops
 	if o.output == outputJSON {
 		if o.connection.dryRun && result.Repository != nil {
 			for i, file := range result.Repository.Files {
-				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+				if file.After != nil {
+					result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+				}
 			}
 		}
 		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
@@ -267,6 +269,9 @@ func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Resul
 	printDoom(out, result, o.from)
 	if result.Repository != nil {
 		for _, file := range result.Repository.Files {
+			if file.After == nil {
+				continue // it is listed above; its content is no news
+			}
 			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
 		}
 	}
