@@ -487,7 +487,14 @@ func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte
 // Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
 func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
 	options.Message += "on " + s.head
-	commit, err := new(gitrepo.Snapshot).Commit(edits, options)
+	// The commit is made on nothing, from which nothing can be deleted.
+	named := slices.Clone(edits)
+	for i, edit := range named {
+		if edit.Delete {
+			named[i] = gitrepo.Edit{Path: edit.Path, Content: []byte("deleted")}
+		}
+	}
+	commit, err := new(gitrepo.Snapshot).Commit(named, options)
 	if err != nil {
 		return nil, err
 	}
