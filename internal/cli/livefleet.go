@@ -28,10 +28,23 @@ func liveFleet(ctx context.Context, d *deps, c *connection, name string) (fleet,
 	f := fleet{managementCluster: management}
 	live := state.GitOpsConfigOf(management)
 	if live == nil {
-		return f, cluster, nil
+		return f, cluster, danglingGitOps(state, management)
 	}
 	f.config, err = clusterspec.GitOpsOf(live.Kind, live.Name, live.Spec, management)
 	return f, cluster, err
+}
+
+// danglingGitOps is an error when the management cluster refers to a GitOps configuration that is not there.
+func danglingGitOps(state *fluxinstall.State, management string) error {
+	for _, c := range state.ManagementClusters() {
+		if c.Name == management && c.GitOpsName != "" {
+			return &fleetError{
+				message: fmt.Sprintf("management cluster %s refers to %s %s, which does not exist: it is not known which repository it is about", management, c.GitOpsKind, c.GitOpsName),
+				hint:    "name the cluster's file with -f",
+			}
+		}
+	}
+	return nil
 }
 
 // managementOf names the management cluster of a cluster, or the only one there is.

@@ -164,7 +164,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return &PreflightError{Findings: found.list}
 	}
 	if len(found.soft) > 0 {
-		return errors.Join(found.soft...)
+		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
 	}
 	plan, err := d.planFiles(ctx, d.seen.snapshot)
 	if entangled := new(entangledError); errors.As(err, &entangled) {
@@ -190,6 +190,28 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return &PreflightError{Findings: found.list}
 	}
 	return errors.Join(found.soft...)
+}
+
+// repositoryError says that the repository cannot be written now, though credentials and rights are as they should be.
+type repositoryError struct {
+	err      error
+	clusters []Doomed
+	detaches bool
+}
+
+func (e *repositoryError) Error() string { return e.err.Error() + "; nothing has been changed" }
+func (e *repositoryError) Unwrap() error { return e.err }
+
+// Hint offers the half that needs no repository. A management cluster is better detached from both.
+func (e *repositoryError) Hint() string {
+	if e.detaches {
+		return "run the same command again when that is put right"
+	}
+	names := make([]string, 0, len(e.clusters))
+	for _, c := range e.clusters {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", strings.Join(names, " "))
 }
 
 // planFiles works out what goes from a snapshot. It is the planner of the push, too.

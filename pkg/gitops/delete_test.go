@@ -510,3 +510,15 @@ func TestDelete_gitOpsRefStays(t *testing.T) {
 		t.Errorf("%v, %+v, %v", err, result, report.notes())
 	}
 }
+
+// TestDelete_repositoryUnreachable ends before anything is begun, and offers the half that needs no repository.
+func TestDelete_repositoryUnreachable(t *testing.T) {
+	t.Parallel()
+	w := fleetWorld(t, onGitHub, "w01")
+	w.accessErr = github.ErrUnavailable
+	result, err := gitops.Delete(t.Context(), w.ports(nil), doomed(t, onGitHub, "w01"))
+	if !errors.Is(err, github.ErrUnavailable) || len(w.calls) > 0 || result.Status != gitops.StatusRefused ||
+		!strings.Contains(result.Failure.Hint, "eksa-gitops delete cluster w01 --from cluster") || !strings.Contains(result.Failure.Message, "nothing has been changed") {
+		t.Errorf("%v, %+v", err, result.Failure)
+	}
+}
