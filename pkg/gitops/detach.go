@@ -219,6 +219,9 @@ func (d *deleteRun) applyDetach(ctx context.Context) error {
 			return err
 		}
 	}
+	if secret := d.seen.cluster.Flux.SourceSecret; !d.usesGit() && secret != nil && d.config.GitHub != nil {
+		d.steps.Note(LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
+	}
 	if err := d.uninstall(ctx); err != nil {
 		return err
 	}

@@ -449,6 +449,22 @@ func TestDelete_managementKilled(t *testing.T) {
 	before.writesNothing()
 }
 
+// Without its repository a management cluster can still get rid of Flux; the files go later, by the cluster's file.
+func TestDelete_managementWithoutRepository(t *testing.T) {
+	w := newFleet(t)
+	heal := w.gh.Break("* /**", githubtest.Respond(404, `{"message":"Not Found"}`))
+	w.run("delete", "cluster", "mgmt", "--yes", "--from", "cluster").exits(0).prints("Management cluster mgmt is detached from Git.").
+		tells(`deploy key "eksa-gitops mgmt/flux-system" (SHA256:`, "stay at alice/fleet")
+	heal()
+	if names := fluxCRDs(t); len(names) > 0 {
+		t.Errorf("CRDs: %v", names)
+	}
+	// The Secret, which tells whose the deploy key is, is gone.
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).tells(`deploy key "eksa-gitops mgmt/flux-system" of alice/fleet stays`)
+	removeDeployKeys(w, "alice/fleet")
+	w.detached()
+}
+
 // The same on any Git server; nobody can take a key away from there.
 func TestDelete_openSSH(t *testing.T) {
 	w := newSSHWorld(t)
