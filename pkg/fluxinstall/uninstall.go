@@ -18,6 +18,9 @@ import (
 // instanceLabel names, on everything of an installation of Flux, the namespace it was made for.
 const instanceLabel = "app.kubernetes.io/instance"
 
+// helmReleaseLabel is on what helm-controller makes for a HelmRelease, which may be in another namespace and so can own nothing.
+const helmReleaseLabel = "helm.toolkit.fluxcd.io/name"
+
 // fluxFinalizer is the one of all of Flux's controllers.
 const fluxFinalizer = "finalizers.fluxcd.io"
 
@@ -26,6 +29,8 @@ type FluxObject struct {
 	Kind, Namespace, Name string
 	// AppliedBy is namespace/name of the Kustomization that applied it; empty when somebody else did.
 	AppliedBy string
+	// Derived says that a controller made it for another object, such as the HelmChart of a HelmRelease.
+	Derived bool
 }
 
 // String is kind namespace/name.
@@ -49,7 +54,10 @@ func (c *Cluster) FluxResources(ctx context.Context) (FluxResources, error) {
 		reads[i] = func() error {
 			items, err := c.list(ctx, d.kind, "")
 			for _, item := range items {
-				lists[i] = append(lists[i], FluxObject{Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), AppliedBy: appliedBy(&item)})
+				lists[i] = append(lists[i], FluxObject{
+					Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), AppliedBy: appliedBy(&item),
+					Derived: len(item.GetOwnerReferences()) > 0 || item.GetLabels()[helmReleaseLabel] != "",
+				})
 			}
 			return err
 		}

@@ -423,6 +423,11 @@ func TestDelete_management(t *testing.T) {
 	w := fleetWorld(t, onGitHub)
 	w.commitOther("main", func(files map[string]string) { files["clusters/dev/flux-system/NOTES.md"] = "x" })
 	w.keys = append(w.keys, github.DeployKey{ID: 99, Title: "eksa-gitops dev/flux-system", PublicKey: w.hostKey, ReadOnly: true})
+	w.resources.Objects = []fluxinstall.FluxObject{
+		{Kind: "Kustomization", Namespace: "apps", Name: "apps", AppliedBy: "flux-system/flux-system"},
+		{Kind: "HelmRelease", Namespace: "apps", Name: "shop", AppliedBy: "apps/apps"},
+		{Kind: "HelmChart", Namespace: "flux-system", Name: "apps-shop", Derived: true},
+	}
 	result := deleteClusters(t, w, doomed(t, onGitHub, "dev"))
 	equal(t, "effects", w.effects, []string{"StopFlux", "Push main", "DeleteDeployKey", "Uninstall", "RemoveGitOps default/dev"})
 	equal(t, "steps", afterLooking(result), []string{

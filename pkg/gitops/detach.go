@@ -119,8 +119,7 @@ func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
 	var others []fluxinstall.FluxObject
 	for _, o := range d.detach.resources.Objects {
 		sync := o.Namespace+"/"+o.Name == root && (o.Kind == "Kustomization" || o.Kind == "GitRepository")
-		// helm-controller makes a HelmChart for each HelmRelease, in the namespace of its source.
-		if !sync && !ours[o.AppliedBy] && o.Kind != "HelmChart" {
+		if !sync && !ours[o.AppliedBy] && !o.Derived {
 			others = append(others, o)
 		}
 	}
