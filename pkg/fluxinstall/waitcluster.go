@@ -46,12 +46,13 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	case object.GetDeletionTimestamp() != nil:
 		problem.Message = "it is being deleted"
 	case failure != "":
-		problem.Reason, problem.Message, problem.Cause = text(object, "status", "failureReason"), failure, meaningOf(failure)
+		problem.Reason, problem.Message = text(object, "status", "failureReason"), failure
+		problem.explained(failure)
 	case observed(object) && ready.Status == "True":
 		return nil
 	case isPaused(object):
-		problem.Reason, problem.Message = "Paused", "it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it"
-		problem.Next = fmt.Sprintf("kubectl -n %s annotate clusters.%s %s anywhere.eks.amazonaws.com/paused-", namespace, eksaGroup, name)
+		problem.Reason, problem.Message = "Paused", "it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
+		problem.Next = unannotate(object, pausedAnnotation)
 	case !observed(object):
 		problem.Message = "EKS Anywhere has not looked at its current state yet"
 		problem.Next = fmt.Sprintf("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
