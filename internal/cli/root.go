@@ -78,7 +78,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 	completeEnum(root, "progress", progress)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 
-	root.AddCommand(newCreateCmd(d), newGetCmd(d), newVersionCmd(d))
+	root.AddCommand(newCreateCmd(d), newGetCmd(d), newStatusCmd(d, runStatus), newVersionCmd(d))
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root

@@ -30,7 +30,10 @@ type Snapshot interface {
 	State() gitrepo.BranchState
 	DefaultBranch() string
 	Head() string
+	Tip() *gitrepo.CommitInfo
+	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
 	Lookup(path string) (gitrepo.Entry, bool, error)
+	List(dir string) ([]gitrepo.Entry, error)
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
 	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
