@@ -321,12 +321,12 @@ func TestClusterProblem(t *testing.T) {
 	const name = "Cluster default/dev is not ready"
 	for want, content := range map[string]string{
 		"": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": EKS Anywhere has not looked at its current state yet":                                                  someCluster + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it has no conditions yet":                                                                              someCluster + `status: {observedGeneration: 2}`,
-		name + " (ScalingUp): ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized)": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
-		name + " (WorkersNotReady): nearly":                                                                              someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: WorkersNotReady, message: nearly}, {type: DefaultCNIConfigured, status: "False", reason: SkipUpgradesForDefaultCNIConfigured}]}`,
-		name + " (ClusterInvalid): no such version":                                                                      someCluster + `status: {observedGeneration: 2, failureReason: ClusterInvalid, failureMessage: no such version, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it is being deleted":                                                                                   strings.Replace(someCluster, "generation: 2", `generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
+		name + ": EKS Anywhere has not looked at its current state yet": someCluster + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
+		name + ": it has no conditions yet":                             someCluster + `status: {observedGeneration: 2}`,
+		name + " (ScalingUp): ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized); EKS Anywhere is at work on its machines, which takes minutes": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
+		name + " (WorkersNotReady): nearly":         someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: WorkersNotReady, message: nearly}, {type: DefaultCNIConfigured, status: "False", reason: SkipUpgradesForDefaultCNIConfigured}]}`,
+		name + " (ClusterInvalid): no such version": someCluster + `status: {observedGeneration: 2, failureReason: ClusterInvalid, failureMessage: no such version, conditions: [{type: Ready, status: "True"}]}`,
+		name + ": it is being deleted":              strings.Replace(someCluster, "generation: 2", `generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
 		name + " (Paused): it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it": strings.Replace(someCluster, "generation: 2", `generation: 2, annotations: {anywhere.eks.amazonaws.com/paused: "true"}`, 1),
 	} {
 		got := ""

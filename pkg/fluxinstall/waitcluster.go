@@ -59,6 +59,11 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	default:
 		problem.Reason = ready.Reason
 		problem.Message = cmp.Or(openConditions(object), ready.Message, "it has no conditions yet")
+		if strings.HasSuffix(ready.Reason, "InProgress") || strings.HasPrefix(ready.Reason, "Scaling") {
+			problem.Cause = "EKS Anywhere is at work on its machines, which takes minutes"
+		} else {
+			problem.explained(problem.Message)
+		}
 	}
 	return problem
 }
