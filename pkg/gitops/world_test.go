@@ -404,6 +404,38 @@ func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
 	return gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}, there, nil
 }
 
+func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
+	seen := map[string]gitrepo.Entry{}
+	for file := range s.files {
+		rest, below := strings.CutPrefix("/"+file, path.Join("/", dir)+"/")
+		if !below {
+			continue
+		}
+		name, _, isDir := strings.Cut(rest, "/")
+		entry := gitrepo.Entry{Name: name, Path: path.Join(dir, name), Mode: gitrepo.File}
+		if isDir {
+			entry.Mode = gitrepo.Dir
+		}
+		seen[name] = entry
+	}
+	var entries []gitrepo.Entry
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
+		entries = append(entries, seen[name])
+	}
+	return entries, nil
+}
+
+func (s *snapshot) Tip() *gitrepo.CommitInfo {
+	if s.head == "" {
+		return nil
+	}
+	return &gitrepo.CommitInfo{Hash: s.head, Author: gitrepo.Identity{Name: "Alice"}, Subject: "Change something"}
+}
+
+func (s *snapshot) Behind(_ context.Context, commit string, _ int) (int, bool, error) {
+	return 0, commit == s.head, nil
+}
+
 func (s *snapshot) Holds(file string, content []byte) (bool, error) {
 	have, there := s.files[file]
 	return there && have == string(content), nil
