@@ -3,6 +3,7 @@ package fluxinstall
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -283,13 +284,38 @@ func countMachines(wanted Machines, counted *Machines, condition Condition) Mach
 	}
 }
 
-// Objects lists the objects of kinds of EKS Anywhere, in all namespaces, with one request a kind. Kinds that the server does not have
-// have no objects. The errors are those of [Cluster.Survey].
-func (c *Cluster) Objects(ctx context.Context, kinds []string) ([]LiveObject, error) {
-	lists := make([][]unstructured.Unstructured, len(kinds))
-	reads := make([]func() error, len(kinds))
-	for i, name := range kinds {
-		reads[i] = func() (err error) { lists[i], err = c.list(ctx, eksaKind(name), ""); return err }
+// ObjectName names an object of EKS Anywhere.
+type ObjectName struct{ Kind, Namespace, Name string }
+
+// fewObjects is how many objects are read one by one: that of one cluster are fewer, and a list of a fleet's takes longer.
+const fewObjects = 15
+
+// Objects reads objects by name: a few one by one, many with one request a kind, in which case all objects of the kinds are in the
+// result. What does not exist is not in it. The errors are those of [Cluster.Survey].
+func (c *Cluster) Objects(ctx context.Context, names []ObjectName) ([]LiveObject, error) {
+	var reads []func() error
+	var lists [][]unstructured.Unstructured
+	if len(names) <= fewObjects {
+		lists = make([][]unstructured.Unstructured, len(names))
+		for i, name := range names {
+			reads = append(reads, func() error {
+				object, err := c.get(ctx, eksaKind(name.Kind), name.Namespace, name.Name)
+				if object != nil {
+					lists[i] = []unstructured.Unstructured{*object}
+				}
+				return err
+			})
+		}
+	} else {
+		kinds := map[string]bool{}
+		for _, name := range names {
+			kinds[name.Kind] = true
+		}
+		sorted := slices.Sorted(maps.Keys(kinds))
+		lists = make([][]unstructured.Unstructured, len(sorted))
+		for i, kind := range sorted {
+			reads = append(reads, func() (err error) { lists[i], err = c.list(ctx, eksaKind(kind), ""); return err })
+		}
 	}
 	if err := together(reads...); err != nil {
 		return nil, err

@@ -163,10 +163,22 @@ func TestSurvey_noEKSA(t *testing.T) {
 	}
 }
 
+// A few objects are read by name, many by kind.
 func TestObjects(t *testing.T) {
 	t.Parallel()
 	api := surveyAPI(t)
-	objects, err := apiServer(t, api.serve).Objects(t.Context(), []string{"VSphereMachineConfig", "SnowIPPool"})
+	c := apiServer(t, api.serve)
+	many := []ObjectName{{"SnowIPPool", "default", "a"}}
+	for i := range fewObjects {
+		many = append(many, ObjectName{"VSphereMachineConfig", "default", fmt.Sprint(i)})
+	}
+	objects, err := c.Objects(t.Context(), many)
+	if err != nil || len(objects) != 1 || objects[0].Name != "dev-cp" || len(api.asked) != 2 {
+		t.Errorf("%v, %+v, asked for %v", err, objects, api.asked)
+	}
+	api.asked = nil
+	api.objects[eksaPath+"namespaces/default/vspheremachineconfigs/dev-cp"] = strings.Trim(api.objects[eksaPath+"vspheremachineconfigs"], "[]")
+	objects, err = c.Objects(t.Context(), []ObjectName{{"VSphereMachineConfig", "default", "dev-cp"}, {"VSphereMachineConfig", "default", "gone"}})
 	if err != nil || len(objects) != 1 || objects[0].Name != "dev-cp" || len(api.asked) != 2 {
 		t.Errorf("%v, %+v, asked for %v", err, objects, api.asked)
 	}

@@ -38,7 +38,7 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	}
 	if object == nil {
 		problem.Message = "Flux has not created it yet"
-		problem.Next = "kubectl get kustomizations." + kustomizeGroup + " -A"
+		problem.Next = "eksa-gitops status"
 		return problem
 	}
 	failure, ready := text(object, "status", "failureMessage"), conditionOf(object, "Ready")

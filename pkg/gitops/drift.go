@@ -169,23 +169,24 @@ func (o *Observation) drift() []Difference {
 	if o.Git == nil || o.LiveErr != nil || o.Brief {
 		return nil
 	}
-	live := make(map[objectName]*fluxinstall.LiveObject, len(o.Live))
+	live := make(map[fluxinstall.ObjectName]*fluxinstall.LiveObject, len(o.Live))
 	for i, object := range o.Live {
-		live[objectName{object.Kind, object.Namespace, object.Name}] = &o.Live[i]
+		live[fluxinstall.ObjectName{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}] = &o.Live[i]
 	}
+	kinds := clusterspec.Kinds()
 	pending := !o.upToDate()
 	var found []Difference
 	for i := range o.Git.Clusters {
 		c := &o.Git.Clusters[i]
 		for _, object := range c.Objects {
-			if !slices.Contains(clusterspec.Kinds(), object.Kind) || appliedOnce(object) {
+			if !slices.Contains(kinds, object.Kind) || appliedOnce(object) {
 				continue
 			}
-			if object.Kind == "Cluster" && live[objectName{object.Kind, object.Namespace, object.Name}] == nil {
+			if object.Kind == "Cluster" && live[nameOf(object)] == nil {
 				// The state of the cluster says so, and all else of it is missing too.
 				break
 			}
-			for _, d := range differences(object, live[objectName{object.Kind, object.Namespace, object.Name}]) {
+			for _, d := range differences(object, live[nameOf(object)]) {
 				d.Cluster, d.Pending = c.Name, pending
 				found = append(found, d)
 			}
@@ -204,7 +205,9 @@ func (o *Observation) drift() []Difference {
 	return found
 }
 
-type objectName struct{ kind, namespace, name string }
+func nameOf(o GitObject) fluxinstall.ObjectName {
+	return fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
+}
 
 // appliedOnce says whether Git itself tells Flux not to correct an object (kustomize-controller's annotation ssa).
 func appliedOnce(object GitObject) bool {

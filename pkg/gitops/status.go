@@ -18,9 +18,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// ClusterObserver reads the live objects of the management cluster, with one request a kind.
+// ClusterObserver reads the live objects of the management cluster; see [fluxinstall.Cluster.Objects].
 type ClusterObserver interface {
-	Objects(ctx context.Context, kinds []string) ([]fluxinstall.LiveObject, error)
+	Objects(ctx context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error)
 }
 
 // StatusOptions say what [Observe] looks at.
@@ -54,7 +54,7 @@ type Observation struct {
 	Keys    []github.DeployKey
 	HasKeys bool
 	KeysErr error
-	// Live are the objects of the cluster of the kinds that are in Git.
+	// Live are the objects of the cluster that are in Git, and perhaps more of their kinds.
 	Live    []fluxinstall.LiveObject
 	LiveErr error
 }
@@ -111,8 +111,8 @@ func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if kinds := o.kindsInGit(); !options.Brief {
-		o.Live, o.LiveErr = observer.Objects(ctx, kinds)
+	if names := o.namesInGit(); len(names) > 0 {
+		o.Live, o.LiveErr = observer.Objects(ctx, names)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -181,6 +181,12 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, e
 	}
 	snapshot, err := repository.Fetch(ctx, o.Config.Branch)
 	if err != nil {
+		// A public repository can be read without a token; of any other, that it is missing says more than the server's refusal.
+		if ports.OpenHost != nil && IsAccessError(err) {
+			if _, missing := ports.OpenHost(ctx); missing != nil {
+				err = missing
+			}
+		}
 		return nil, err
 	}
 	defer snapshot.Close()
@@ -358,23 +364,21 @@ func (c *GitCluster) parse(content []byte) {
 	}
 }
 
-// kindsInGit are the kinds of EKS Anywhere that have to be read to compare, sorted.
-func (o *Observation) kindsInGit() []string {
-	kinds := map[string]bool{}
-	if o.Git != nil {
-		for _, c := range o.Git.Clusters {
-			for _, object := range c.Objects {
-				kinds[object.Kind] = true
+// namesInGit are the objects of EKS Anywhere that have to be read to compare.
+func (o *Observation) namesInGit() []fluxinstall.ObjectName {
+	if o.Git == nil || o.Brief {
+		return nil
+	}
+	kinds := clusterspec.Kinds()
+	var names []fluxinstall.ObjectName
+	for _, c := range o.Git.Clusters {
+		for _, object := range c.Objects {
+			if slices.Contains(kinds, object.Kind) {
+				names = append(names, nameOf(object))
 			}
 		}
 	}
-	var list []string
-	for _, kind := range clusterspec.Kinds() {
-		if kinds[kind] {
-			list = append(list, kind)
-		}
-	}
-	return list
+	return names
 }
 
 // UnknownClusterError says that a cluster is neither in Git nor in the management cluster.

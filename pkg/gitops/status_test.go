@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,7 +313,9 @@ func TestJudge_unseen(t *testing.T) {
 		want   []gitops.Unseen
 	}{
 		"no token": {
-			func(o *gitops.Observation) { o.Git, o.GitErr, o.Live, o.Keys, o.KeysErr = nil, noToken, nil, nil, noToken },
+			func(o *gitops.Observation) {
+				o.Git, o.GitErr, o.Live, o.Keys, o.KeysErr = nil, noToken, nil, nil, noToken
+			},
 			[]gitops.Unseen{{What: "the repository", Reason: noToken.Error()}},
 		},
 		"keys only": {
@@ -447,14 +450,14 @@ func TestJudge_drift(t *testing.T) {
 	})
 }
 
-// liveObjects answers with the objects of the wanted kinds.
+// liveObjects answers with the same objects always, and remembers what was wanted.
 type liveObjects struct {
 	objects []fluxinstall.LiveObject
-	kinds   *[]string
+	wanted  *[]fluxinstall.ObjectName
 }
 
-func (l liveObjects) Objects(_ context.Context, kinds []string) ([]fluxinstall.LiveObject, error) {
-	*l.kinds = kinds
+func (l liveObjects) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
+	*l.wanted = names
 	return l.objects, nil
 }
 
@@ -473,9 +476,9 @@ func TestObserve(t *testing.T) {
 	w.forget()
 	survey := well().Survey
 	survey.Flux.Kustomization.AppliedRevision = fluxinstall.Revision("main", w.branches["main"].head)
-	var kinds []string
+	var wanted []fluxinstall.ObjectName
 	options := gitops.StatusOptions{Config: on(t, spec("w01", onGitHub)).Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, MaxAge: time.Hour}
-	observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{kinds: &kinds}, options)
+	observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
 	if err != nil || observation.GitErr != nil || observation.KeysErr != nil {
 		t.Fatal(err, observation.GitErr, observation.KeysErr)
 	}
@@ -494,8 +497,8 @@ func TestObserve(t *testing.T) {
 	if len(observation.Git.Sync) != 2 || observation.Git.Behind != 0 || !observation.HasKeys || len(observation.Keys) != 1 {
 		t.Errorf("%+v", observation)
 	}
-	if len(kinds) == 0 || kinds[0] != "Cluster" {
-		t.Errorf("kinds %v", kinds)
+	if !slices.Contains(wanted, fluxinstall.ObjectName{Kind: "Cluster", Namespace: "default", Name: "w01"}) {
+		t.Errorf("wanted %v", wanted)
 	}
 	if len(w.calls) > 0 {
 		t.Errorf("it wrote: %v", w.calls)
@@ -504,14 +507,14 @@ func TestObserve(t *testing.T) {
 	// A watch does not ask the Git server each time.
 	fetches := w.fetches
 	options.Before = observation
-	again, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{kinds: &kinds}, options)
+	again, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
 	if err != nil || w.fetches != fetches || again.Git == nil {
 		t.Errorf("%v: %d fetches, want %d", err, w.fetches, fetches)
 	}
 	moved := *survey
 	moved.Flux.GitRepository = &fluxinstall.GitRepositoryState{Revision: fluxinstall.Revision("main", commitTwo)}
 	options.Survey, options.Before = &moved, again
-	if _, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{kinds: &kinds}, options); err != nil || w.fetches != fetches+1 {
+	if _, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options); err != nil || w.fetches != fetches+1 {
 		t.Errorf("%v: %d fetches, want one more than %d, since Flux has fetched another commit", err, w.fetches, fetches)
 	}
 }
