@@ -59,6 +59,7 @@ configuration file, then from defaults. Credentials come from the environment on
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4 authentication or permission,
 5 partly done (rerun to continue), 130 interrupted.`),
 		Example: `  eksa-gitops create cluster -f mgmt.yaml
+  eksa-gitops status
   eksa-gitops get kubeconfig dev > dev.kubeconfig`,
 		Args:              cobra.NoArgs,
 		SilenceUsage:      true,
