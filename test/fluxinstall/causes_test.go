@@ -152,17 +152,8 @@ func TestRequestReconcile_failed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: default}}"})
-	// The policy takes a moment to work: wait until the server refuses.
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		err := shared.Apply(t.Context(), []byte("{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: kube-system}}"))
-		if err != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the policy does not work")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	// The policy takes a moment to work.
+	untilRefused(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: kube-system}}")
 	w.install(true)
 	wait := w.begin(90 * time.Second)
 	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed)", "maintenance")
@@ -242,6 +233,8 @@ func TestWaitSynced_controller(t *testing.T) {
 	if err := shared.Apply(t.Context(), []byte("{apiVersion: v1, kind: ResourceQuota, metadata: {name: full, namespace: gitops}, spec: {hard: {pods: 0}}}")); err != nil {
 		t.Fatal(err)
 	}
+	// The quota takes a moment to work.
+	untilRefused(t, "{apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: gitops}, spec: {containers: [{name: a, image: a}]}}")
 	w.install(true)
 	wait := w.begin(90 * time.Second)
 	wait.hears("is not ready (FailedCreate)", "exceeded quota: full", "a resource quota of the namespace is used up")

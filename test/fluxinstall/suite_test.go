@@ -248,6 +248,21 @@ func patch(t *testing.T, u *unstructured.Unstructured, content string) {
 	}
 }
 
+// untilRefused asks the API server to create an object, without doing it, until it refuses.
+func untilRefused(t *testing.T, object string) {
+	t.Helper()
+	objects, err := eksacontroller.Decode([]byte(object))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); shared.Client().Create(t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
+		if time.Now().After(deadline) {
+			t.Fatalf("not refused: %s", object)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func gitRepository() *unstructured.Unstructured {
 	return eksacontroller.Object("source.toolkit.fluxcd.io/v1", "GitRepository", namespace, namespace)
 }
