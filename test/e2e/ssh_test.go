@@ -193,7 +193,9 @@ func TestCreate_openSSHRefusals(t *testing.T) {
 		{"an unknown host", func() { w.know("git.example.com " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not known", "SHA256:", "ssh-keyscan -p "}},
 		{"another host key", func() { w.know(host + " " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not the one in", other.Fingerprint(), w.knownHosts + ":1", "ssh-keyscan -p "}},
 		{"no such repository", func() { w.write("mgmt.yaml", strings.ReplaceAll(w.spec("mgmt.yaml"), "acme/fleet", "acme/other")) }, nil, 3, []string{"Repository not found"}},
-		{"another algorithm", func() { w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1)) }, nil, 3, []string{"sshKeyAlgorithm is rsa", "is of algorithm ecdsa"}},
+		{"another algorithm", func() {
+			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1))
+		}, nil, 3, []string{"sshKeyAlgorithm is rsa", "is of algorithm ecdsa"}},
 		{"https", func() {
 			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), w.ssh.URL("acme/fleet"), "https://git.example.com/acme/fleet.git", 1))
 		}, nil, 3, []string{"over SSH only", "ssh://git@git.example.com/acme/fleet.git"}},

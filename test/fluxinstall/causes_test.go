@@ -148,17 +148,17 @@ func TestRequestReconcile_failed(t *testing.T) {
   spec: {matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]},
   matchConditions: [{name: ours, expression: "object.metadata.name == 'note'"}], validations: [{expression: "false", message: maintenance}]}}`
 	binding := `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: frozen}, spec: {policyName: frozen, validationActions: [Deny]}}`
-	if err := shared.Apply(t.Context(), []byte(policy+"\n---\n"+binding)); err != nil {
+	if err := w.stack.Apply(t.Context(), []byte(policy+"\n---\n"+binding)); err != nil {
 		t.Fatal(err)
 	}
 	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: default}}"})
 	// The policy takes a moment to work.
-	untilRefused(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: kube-system}}")
+	w.untilRefused("{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: kube-system}}")
 	w.install(true)
 	wait := w.begin(90 * time.Second)
 	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed)", "maintenance")
 	for _, kind := range []string{"ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"} {
-		if err := shared.Client().Delete(t.Context(), eksacontroller.Object("admissionregistration.k8s.io/v1", kind, "", "frozen")); err != nil {
+		if err := w.stack.Client().Delete(t.Context(), eksacontroller.Object("admissionregistration.k8s.io/v1", kind, "", "frozen")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +190,7 @@ func TestWaitSynced_stopped(t *testing.T) {
 	w.install(true)
 	w.synced()
 	w.push(map[string]string{"README.md": "two\n"})
-	patch(t, kustomization(), `{"spec":{"suspend":true}}`)
+	w.patch(kustomization(), `{"spec":{"suspend":true}}`)
 	err := w.begin(time.Minute).ends()
 	var notReady *fluxinstall.NotReadyError
 	if !errors.As(err, &notReady) || notReady.Reason != "Suspended" || notReady.Object != "Kustomization gitops/gitops" || errors.Is(err, context.DeadlineExceeded) {
@@ -204,14 +204,14 @@ func TestWaitSynced_stopped(t *testing.T) {
 	if changes, err := w.cluster.EnsureSync(t.Context(), sync); err != nil || changes.Changed() != 0 {
 		t.Errorf("%+v, %v", changes, err)
 	}
-	patch(t, kustomization(), `{"spec":{"suspend":null}}`)
+	w.patch(kustomization(), `{"spec":{"suspend":null}}`)
 	w.reconcile()
 	w.synced()
 
 	// Somebody deletes an object: waiting goes on and says so.
-	patch(t, gitRepository(), `{"metadata":{"finalizers":null}}`)
-	patch(t, kustomization(), `{"metadata":{"finalizers":null}}`)
-	if err := shared.Client().Delete(t.Context(), kustomization()); err != nil {
+	w.patch(gitRepository(), `{"metadata":{"finalizers":null}}`)
+	w.patch(kustomization(), `{"metadata":{"finalizers":null}}`)
+	if err := w.stack.Client().Delete(t.Context(), kustomization()); err != nil {
 		t.Fatal(err)
 	}
 	wait := w.begin(time.Minute)
@@ -230,15 +230,15 @@ func TestWaitSynced_controller(t *testing.T) {
 	if _, err := w.cluster.EnsureNamespace(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
-	if err := shared.Apply(t.Context(), []byte("{apiVersion: v1, kind: ResourceQuota, metadata: {name: full, namespace: gitops}, spec: {hard: {pods: 0}}}")); err != nil {
+	if err := w.stack.Apply(t.Context(), []byte("{apiVersion: v1, kind: ResourceQuota, metadata: {name: full, namespace: gitops}, spec: {hard: {pods: 0}}}")); err != nil {
 		t.Fatal(err)
 	}
 	// The quota takes a moment to work.
-	untilRefused(t, "{apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: gitops}, spec: {containers: [{name: a, image: a}]}}")
+	w.untilRefused("{apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: gitops}, spec: {containers: [{name: a, image: a}]}}")
 	w.install(true)
 	wait := w.begin(90 * time.Second)
 	wait.hears("is not ready (FailedCreate)", "exceeded quota: full", "a resource quota of the namespace is used up")
-	if err := shared.Client().Delete(t.Context(), object(t, "v1", "ResourceQuota", namespace, "full")); err != nil {
+	if err := w.stack.Client().Delete(t.Context(), w.object("v1", "ResourceQuota", namespace, "full")); err != nil {
 		t.Fatal(err)
 	}
 	if err := wait.ends(); err != nil {
@@ -249,7 +249,7 @@ func TestWaitSynced_controller(t *testing.T) {
 // A controller whose pods do not start is named, with what they wait for.
 func TestWaitSynced_image(t *testing.T) {
 	w := newWorld(t)
-	release, err := shared.HoldPods(t.Context(), namespace, "source-controller", "ImagePullBackOff")
+	release, err := w.stack.HoldPods(t.Context(), namespace, "source-controller", "ImagePullBackOff")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func TestWaitCluster(t *testing.T) {
 		t.Errorf("kubeconfig: %v", err)
 	}
 
-	shared.EKSA().KeepNotReady("default", "dev", eksacontroller.Fault{Condition: "WorkersReady", Reason: "ScalingUp", Message: "0 of 1 machines"})
+	w.stack.EKSA().KeepNotReady("default", "dev", eksacontroller.Fault{Condition: "WorkersReady", Reason: "ScalingUp", Message: "0 of 1 machines"})
 	told, result := make(chan string, 1000), make(chan error, 1)
 	go func() {
 		result <- w.cluster.WaitCluster(ctx, "default", "dev", func(p fluxinstall.Progress) { told <- p.Message })
@@ -63,7 +63,7 @@ func TestWaitCluster(t *testing.T) {
 		}
 	}
 	hears("Cluster default/dev is not ready: Flux has not created it yet")
-	if err := shared.Apply(ctx, workload(t, "dev")); err != nil {
+	if err := w.stack.Apply(ctx, workload(t, "dev")); err != nil {
 		t.Fatal(err)
 	}
 	hears("WorkersReady (ScalingUp): 0 of 1 machines")
@@ -76,9 +76,9 @@ func TestWaitCluster(t *testing.T) {
 		t.Errorf("time limit: %v", err)
 	}
 
-	shared.EKSA().Fail("default", "dev", "MachineConfigInvalid", "no such template")
+	w.stack.EKSA().Fail("default", "dev", "MachineConfigInvalid", "no such template")
 	hears("Cluster default/dev is not ready (MachineConfigInvalid): no such template")
-	shared.EKSA().Heal("default", "dev")
+	w.stack.EKSA().Heal("default", "dev")
 	if err := <-result; err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestWaitCluster(t *testing.T) {
 func TestForbidden(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	path, err := shared.KubeconfigFor("intern")
+	path, err := w.stack.KubeconfigFor("intern")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestForbidden(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// Who may do all but is no administrator cannot give Flux what he does not have.
-	err = shared.Apply(ctx, []byte(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: nearly}, rules: [
+	err = w.stack.Apply(ctx, []byte(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: nearly}, rules: [
   {apiGroups: ["", apps, apiextensions.k8s.io, networking.k8s.io], resources: ["*"], verbs: ["*"]},
   {apiGroups: [rbac.authorization.k8s.io], resources: ["*"], verbs: [get, list, create, patch]}]}
 ---
@@ -165,11 +165,11 @@ func TestUnreachable(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.inspect()
-	if err := shared.StopAPIServer(); err != nil {
+	if err := w.stack.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	_, err := connect(t, shared.Kubeconfig()).Inspect(ctx, fluxinstall.InspectOptions{})
+	_, err := connect(t, w.stack.Kubeconfig()).Inspect(ctx, fluxinstall.InspectOptions{})
 	if !errors.As(err, new(*fluxinstall.UnreachableError)) || time.Since(began) > 10*time.Second {
 		t.Errorf("error %v after %s", err, time.Since(began))
 	}
@@ -184,7 +184,7 @@ func TestUnreachable(t *testing.T) {
 		_, err := w.cluster.EnsureNamespace(ctx, namespace)
 		result <- err
 	}()
-	if err := shared.StartAPIServer(ctx); err != nil {
+	if err := w.stack.StartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-result; err != nil {
@@ -194,10 +194,10 @@ func TestUnreachable(t *testing.T) {
 	// The same in the middle of the work.
 	w.install(true)
 	wait := w.begin(90 * time.Second)
-	if err := shared.StopAPIServer(); err != nil {
+	if err := w.stack.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	if err := shared.StartAPIServer(ctx); err != nil {
+	if err := w.stack.StartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if err := wait.ends(); err != nil {
@@ -211,11 +211,11 @@ func TestInterrupted(t *testing.T) {
 	w.install(false)
 	wait := w.begin(time.Minute)
 	wait.hears("is not ready")
-	if err := shared.FreezeAPIServer(); err != nil {
+	if err := w.stack.FreezeAPIServer(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := shared.ThawAPIServer(); err != nil {
+		if err := w.stack.ThawAPIServer(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -48,38 +48,38 @@ func TestInstall(t *testing.T) {
 	}
 
 	// kustomize-controller manages the same objects now. There is nothing to do, and nothing is done.
-	mark, began := marked(t), time.Now()
+	mark, began := w.mark(), time.Now()
 	if again := w.install(false); again.any() {
 		t.Errorf("second run: %+v", again)
 	}
 	w.synced()
 	t.Logf("second run in %s", time.Since(began))
-	if got := writes(t, mark); len(got) != 0 {
+	if got := w.writes(mark); len(got) != 0 {
 		t.Errorf("second run wrote %v", got)
 	}
-	for _, manager := range object(t, "apps/v1", "Deployment", namespace, "source-controller").GetManagedFields() {
+	for _, manager := range w.object("apps/v1", "Deployment", namespace, "source-controller").GetManagedFields() {
 		if manager.Operation == "Apply" && manager.Manager != "flux" && manager.Manager != "kustomize-controller" {
 			t.Errorf("manager %s", manager.Manager)
 		}
 	}
 
 	// What somebody broke is repaired, and only that.
-	if err := shared.Client().Delete(t.Context(), object(t, "v1", "Service", namespace, "webhook-receiver")); err != nil {
+	if err := w.stack.Client().Delete(t.Context(), w.object("v1", "Service", namespace, "webhook-receiver")); err != nil {
 		t.Fatal(err)
 	}
-	patch(t, eksacontroller.Object("apps/v1", "Deployment", namespace, "helm-controller"), `{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"example.com/other:v1"}]}}}}`)
-	mark = marked(t)
+	w.patch(eksacontroller.Object("apps/v1", "Deployment", namespace, "helm-controller"), `{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"example.com/other:v1"}]}}}}`)
+	mark = w.mark()
 	repaired := w.install(false)
 	if !slices.Equal(repaired.components.Created, []string{"Service/gitops/webhook-receiver"}) || !slices.Equal(repaired.components.Configured, []string{"Deployment/gitops/helm-controller"}) {
 		t.Errorf("repair: %+v", repaired.components)
 	}
-	if got, want := writes(t, mark), []string{"patch deployments helm-controller", "patch services webhook-receiver"}; !slices.Equal(got, want) {
+	if got, want := w.writes(mark), []string{"patch deployments helm-controller", "patch services webhook-receiver"}; !slices.Equal(got, want) {
 		t.Errorf("repair wrote %v, want %v", got, want)
 	}
 
 	// A commit of somebody else is fetched at once when asked for, not at Flux's next look in a minute.
 	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: default}, data: {commit: two}}"})
-	mark, began = marked(t), time.Now()
+	mark, began = w.mark(), time.Now()
 	if err := w.cluster.RequestReconcile(t.Context(), namespace, namespace); err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +87,8 @@ func TestInstall(t *testing.T) {
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	object(t, "v1", "ConfigMap", "default", "note")
-	if got, want := writes(t, mark), []string{"patch gitrepositories gitops"}; !slices.Equal(got, want) {
+	w.object("v1", "ConfigMap", "default", "note")
+	if got, want := w.writes(mark), []string{"patch gitrepositories gitops"}; !slices.Equal(got, want) {
 		t.Errorf("asking wrote %v, want %v", got, want)
 	}
 }
@@ -135,12 +135,12 @@ func TestInstall_continues(t *testing.T) {
 func TestEnsureNamespace_terminating(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	if err := shared.Apply(ctx, []byte("{apiVersion: v1, kind: Namespace, metadata: {name: gitops}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: held, namespace: gitops, finalizers: [example.com/held]}}\n")); err != nil {
+	if err := w.stack.Apply(ctx, []byte("{apiVersion: v1, kind: Namespace, metadata: {name: gitops}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: held, namespace: gitops, finalizers: [example.com/held]}}\n")); err != nil {
 		t.Fatal(err)
 	}
-	ns := object(t, "v1", "Namespace", "", namespace)
+	ns := w.object("v1", "Namespace", "", namespace)
 	first := ns.GetUID()
-	if err := shared.Client().Delete(ctx, ns); err != nil {
+	if err := w.stack.Client().Delete(ctx, ns); err != nil {
 		t.Fatal(err)
 	}
 	if state := w.inspect(); !state.Flux.Terminating {
@@ -154,11 +154,11 @@ func TestEnsureNamespace_terminating(t *testing.T) {
 		}
 		result <- err
 	}()
-	patch(t, eksacontroller.Object("v1", "ConfigMap", namespace, "held"), `{"metadata":{"finalizers":null}}`)
+	w.patch(eksacontroller.Object("v1", "ConfigMap", namespace, "held"), `{"metadata":{"finalizers":null}}`)
 	if err := <-result; err != nil {
 		t.Fatal(err)
 	}
-	if second := object(t, "v1", "Namespace", "", namespace).GetUID(); second == first {
+	if second := w.object("v1", "Namespace", "", namespace).GetUID(); second == first {
 		t.Error("it is the old one")
 	}
 }
@@ -170,7 +170,7 @@ func TestInspect_others(t *testing.T) {
 		return `{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: ` + namespace + `, name: ` + name + `, labels: {app.kubernetes.io/part-of: flux` + labels + `}},
   spec: {replicas: 0, selector: {matchLabels: {app: ` + name + `}}, template: {metadata: {labels: {app: ` + name + `}}, spec: {containers: [{name: manager, image: example.com/a:v1}]}}}}`
 	}
-	err := shared.Apply(t.Context(), []byte(strings.Join([]string{
+	err := w.stack.Apply(t.Context(), []byte(strings.Join([]string{
 		"{apiVersion: v1, kind: Namespace, metadata: {name: gitops}}",
 		"{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}",
 		deployment("flux-system", "source-controller", ""),
@@ -197,7 +197,7 @@ func TestEnsureSourceSecret(t *testing.T) {
 	}
 	step := func(what string, source fluxinstall.SourceSecret, wantWrites ...string) string {
 		t.Helper()
-		mark := marked(t)
+		mark := w.mark()
 		public, changed, err := w.cluster.EnsureSourceSecret(ctx, source)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -205,7 +205,7 @@ func TestEnsureSourceSecret(t *testing.T) {
 		if changed != (len(wantWrites) > 0) {
 			t.Errorf("%s: changed %v", what, changed)
 		}
-		if got := writes(t, mark); !slices.Equal(got, wantWrites) {
+		if got := w.writes(mark); !slices.Equal(got, wantWrites) {
 			t.Errorf("%s: writes %v, want %v", what, got, wantWrites)
 		}
 		return public
@@ -214,11 +214,11 @@ func TestEnsureSourceSecret(t *testing.T) {
 	if got := step("again", w.source()); got != first {
 		t.Error("again: another key")
 	}
-	patch(t, eksacontroller.Object("v1", "Secret", namespace, "flux-system"), `{"stringData":{"known_hosts":"old","identity.pub":"wrong"}}`)
+	w.patch(eksacontroller.Object("v1", "Secret", namespace, "flux-system"), `{"stringData":{"known_hosts":"old","identity.pub":"wrong"}}`)
 	if got := step("damaged", w.source(), "patch secrets flux-system"); got != first {
 		t.Error("damaged: another key")
 	}
-	if err := shared.Client().Delete(ctx, object(t, "v1", "Secret", namespace, "flux-system"), client.GracePeriodSeconds(0)); err != nil {
+	if err := w.stack.Client().Delete(ctx, w.object("v1", "Secret", namespace, "flux-system"), client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
 	if got := step("deleted", w.source(), "create secrets"); got == first {

@@ -24,19 +24,21 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/test/stack"
 )
 
-// One stack serves all tests of the package, one after the other; each brings it back to fresh.
-var shared *stack.Stack
+// pool has the stacks, of which each test has one for itself: with a management cluster.
+var pool *stack.Pool
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	var err error
-	shared, err = stack.Start(context.Background(), stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr})
+	mgmt, err := os.ReadFile("testdata/mgmt.yaml")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer shared.Stop()
+	pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr}, func(ctx context.Context, s *stack.Stack) error {
+		return s.SeedManagementCluster(ctx, mgmt)
+	})
+	defer pool.Stop()
 	return m.Run()
 }
 
@@ -52,6 +54,7 @@ const (
 // files and the cluster's.
 type world struct {
 	t       *testing.T
+	stack   *stack.Stack
 	git     *gittest.Server
 	repo    *gittest.Repo
 	cluster *fluxinstall.Cluster
@@ -59,20 +62,28 @@ type world struct {
 	files   map[string]string // Flux's, by path
 }
 
+// newWorld makes a world. The test becomes a parallel one: as many run at once as there are stacks.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	ctx := t.Context()
-	if err := shared.Reset(ctx); err != nil {
-		t.Fatalf("resetting the stack: %v", err)
-	}
 	mgmt, err := os.ReadFile("testdata/mgmt.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := shared.SeedManagementCluster(ctx, mgmt); err != nil {
-		t.Fatalf("seeding the management cluster: %v", err)
+	s, giveBack, err := pool.Take(ctx)
+	if err != nil {
+		t.Fatalf("getting a fresh stack: %v", err)
 	}
-	w := &world{t: t, git: gittest.Start(t), cluster: connect(t, shared.Kubeconfig())}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, part := range []string{"kube-controller-manager", "kube-scheduler", "kwok", "source-controller", "kustomize-controller"} {
+				t.Logf("the end of the log of %s:\n%s", part, s.Logs(part))
+			}
+		}
+		giveBack()
+	})
+	w := &world{t: t, stack: s, git: gittest.Start(t), cluster: connect(t, s.Kubeconfig())}
 	w.repo = w.git.AddRepo("acme/fleet")
 	components, err := fluxinstall.Components(ctx, fluxinstall.ComponentsOptions{Namespace: namespace})
 	if err != nil {
@@ -191,7 +202,7 @@ func (w *world) synced() {
 	began := time.Now()
 	told := func(p fluxinstall.Progress) { w.t.Logf("%s: %s", time.Since(began), p.Message) }
 	if err := w.cluster.WaitSynced(ctx, w.wait(), told); err != nil {
-		w.t.Fatalf("%v\nsource-controller:\n%s\nkustomize-controller:\n%s", err, shared.Logs("source-controller"), shared.Logs("kustomize-controller"))
+		w.t.Fatal(err)
 	}
 	w.t.Logf("synced after %s", time.Since(began))
 }
@@ -208,11 +219,11 @@ func (w *world) inspect() *fluxinstall.State {
 }
 
 // writes are the mutating requests of the package since mark.
-func writes(t *testing.T, mark stack.Marker) []string {
-	t.Helper()
-	requests, err := shared.MutatingRequests(t.Context(), userAgent, mark)
+func (w *world) writes(mark stack.Marker) []string {
+	w.t.Helper()
+	requests, err := w.stack.MutatingRequests(w.t.Context(), userAgent, mark)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	var list []string
 	for _, r := range requests {
@@ -222,42 +233,42 @@ func writes(t *testing.T, mark stack.Marker) []string {
 	return list
 }
 
-func marked(t *testing.T) stack.Marker {
-	t.Helper()
-	mark, err := shared.Mark(t.Context())
+func (w *world) mark() stack.Marker {
+	w.t.Helper()
+	mark, err := w.stack.Mark(w.t.Context())
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	return mark
 }
 
 // reads one object as the stack's administrator.
-func object(t *testing.T, apiVersion, kind, namespace, name string) *unstructured.Unstructured {
-	t.Helper()
+func (w *world) object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
+	w.t.Helper()
 	u := eksacontroller.Object(apiVersion, kind, namespace, name)
-	if err := shared.Client().Get(t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
-		t.Fatal(err)
+	if err := w.stack.Client().Get(w.t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
+		w.t.Fatal(err)
 	}
 	return u
 }
 
-func patch(t *testing.T, u *unstructured.Unstructured, content string) {
-	t.Helper()
-	if err := shared.Client().Patch(t.Context(), u, client.RawPatch(types.MergePatchType, []byte(content))); err != nil {
-		t.Fatal(err)
+func (w *world) patch(u *unstructured.Unstructured, content string) {
+	w.t.Helper()
+	if err := w.stack.Client().Patch(w.t.Context(), u, client.RawPatch(types.MergePatchType, []byte(content))); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
 // untilRefused asks the API server to create an object, without doing it, until it refuses.
-func untilRefused(t *testing.T, object string) {
-	t.Helper()
+func (w *world) untilRefused(object string) {
+	w.t.Helper()
 	objects, err := eksacontroller.Decode([]byte(object))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); shared.Client().Create(t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
+	for deadline := time.Now().Add(30 * time.Second); w.stack.Client().Create(w.t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
 		if time.Now().After(deadline) {
-			t.Fatalf("not refused: %s", object)
+			w.t.Fatalf("not refused: %s", object)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
