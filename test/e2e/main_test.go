@@ -68,6 +68,9 @@ func freshStack(t testing.TB) *stack.Stack {
 	}
 	suite.stacks.Store(t.Name(), s)
 	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.Report())
+		}
 		suite.stacks.Delete(t.Name())
 		giveBack()
 	})

@@ -77,9 +77,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, part := range []string{"kube-controller-manager", "kube-scheduler", "kwok", "source-controller", "kustomize-controller"} {
-				t.Logf("the end of the log of %s:\n%s", part, s.Logs(part))
-			}
+			t.Log(s.Report())
 		}
 		giveBack()
 	})

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -360,8 +361,7 @@ func (s *Stack) waitReady(ctx context.Context, path string) error {
 // startFollowers starts the programs that work against the API server.
 func (s *Stack) startFollowers() error {
 	start := func(name string, command Command, args ...string) error {
-		_, err := s.processes.start(name, command, s.env(), args...)
-		return err
+		return s.processes.keep(name, command, s.env(), args...)
 	}
 	return errors.Join(
 		start("kube-controller-manager", s.bins.ControllerManager,
@@ -496,6 +496,15 @@ func (s *Stack) EKSA() *eksacontroller.Controller { return s.eksa }
 // "kustomize-controller". "" when it wrote nothing.
 func (s *Stack) Logs(part string) string {
 	return tail(filepath.Join(s.dir, "log", part+".log"), 100)
+}
+
+// Report is the end of what each part wrote, for the log of a test that failed.
+func (s *Stack) Report() string {
+	var report strings.Builder
+	for _, part := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "source-controller", "kustomize-controller"} {
+		fmt.Fprintf(&report, "--- %s ---\n%s\n", part, tail(filepath.Join(s.dir, "log", part+".log"), 15))
+	}
+	return report.String()
 }
 
 // StopAPIServer ends the API server: connections are refused, and those that
