@@ -49,8 +49,9 @@ bench: build ## run the benchmarks (docs/performance.md)
 	cd test && go test -run '^$$' -bench . -benchtime 3x ./...
 
 # What the race detector need not look at, and would take minutes for: the seeds of fuzz tests, each a pure function in one goroutine
-# (make test runs them), and the inner loop of the encryption of SSH keys, which is slow on purpose.
-RACE := -skip '^Fuzz' -gcflags=golang.org/x/crypto/blowfish=-race=false
+# (make test runs them), the inner loop of the encryption of SSH keys, which is slow on purpose, and what tests leave out when they are
+# asked to be short: more of the same.
+RACE := -short -skip '^Fuzz' -gcflags=golang.org/x/crypto/blowfish=-race=false
 
 .PHONY: verify
 verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, generated documentation, data races

@@ -238,8 +238,8 @@ func TestSSHAccess(t *testing.T) {
 		}
 		for n, key := range keys {
 			for s, source := range sources {
-				if (h+n+s)%len(keys) != 0 {
-					continue // every two meet; no three have to, as the host is checked before a key is looked at
+				if testing.Short() && (h+n+s)%len(keys) != 0 {
+					continue // every two meet
 				}
 				t.Run(host.name+"/"+key.name+"/"+source.name, func(t *testing.T) {
 					t.Parallel()

@@ -382,3 +382,41 @@ func (w *sshWorld) runOnTerminal(code int, question, answer string, args ...stri
 	w.outputs.Write(shown.Bytes())
 	return shown.String()
 }
+
+// Servers that break: a push whose answer is lost, a connection cut in the middle of a push, and garbage instead of Git. What can be
+// repeated is, nothing comes to be twice, and what cannot be done is said in bounded time.
+func TestCreate_sshFaults(t *testing.T) {
+	w := newSSHWorld(t)
+	repo := w.git.AddRepo("acme/fleet")
+	w.git.Accounts().AddKey(w.operator.Public(), "operator", gittest.Write)
+	w.know(w.git.KnownHosts())
+	for _, file := range []string{"mgmt.yaml", "dev.yaml"} {
+		w.write(file, strings.Replace(w.spec(file), w.ssh.URL("acme/fleet"), w.git.SSHURL("acme/fleet"), 1))
+	}
+
+	off := w.git.Inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Skip: 1, Times: 1}) // the first session only asks
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+	off()
+	if log := repo.Log("main"); len(log) != 1 {
+		t.Errorf("after a lost reply: %d commits, want 1", len(log))
+	}
+
+	off = w.git.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Push, Skip: 1, Times: 1, Bytes: 600})
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
+	off()
+	if log := repo.Log("main"); len(log) != 2 {
+		t.Errorf("after a cut push: %d commits, want 2", len(log))
+	}
+	repo.Git("fsck", "--strict")
+
+	off = w.git.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch})
+	head := repo.Head("main")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	off()
+	if got := repo.Head("main"); got != head {
+		t.Errorf("main is at %s, want %s", got, head)
+	}
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	before.writesNothing()
+}
