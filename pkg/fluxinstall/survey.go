@@ -14,7 +14,7 @@ import (
 // SurveyOptions say what to look at.
 type SurveyOptions struct {
 	// SystemNamespace says where Flux is expected, once the clusters and their GitOps configurations are read. Nil, or an empty answer,
-	// is flux-system.
+	// is where its controllers are, or flux-system.
 	SystemNamespace func(*State) string
 }
 
@@ -133,10 +133,15 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 	for _, item := range seen.clusters {
 		s.State.Clusters = append(s.State.Clusters, clusterInfo(&item))
 	}
-	s.Namespace = defaultNamespace
-	if options.SystemNamespace != nil {
-		s.Namespace = cmp.Or(options.SystemNamespace(&s.State), defaultNamespace)
+	for _, deployment := range seen.fluxObjects.deployments {
+		if s.Namespace == "" && !byHelm(&deployment) {
+			s.Namespace = deployment.GetNamespace()
+		}
 	}
+	if options.SystemNamespace != nil {
+		s.Namespace = cmp.Or(options.SystemNamespace(&s.State), s.Namespace)
+	}
+	s.Namespace = cmp.Or(s.Namespace, defaultNamespace)
 	err = together(
 		func() (err error) {
 			seen.namespace, err = c.get(ctx, namespaceKind(), "", s.Namespace)

@@ -26,7 +26,9 @@ type ClusterObserver interface {
 // StatusOptions say what [Observe] looks at.
 type StatusOptions struct {
 	// Config is nil when the management cluster has no GitOps configuration: then there is nothing but the cluster to look at.
-	Config            *clusterspec.GitOps
+	Config *clusterspec.GitOps
+	// NoReference says that Config is what Flux follows, because the management cluster itself has no gitOpsRef (yet).
+	NoReference       bool
 	ManagementCluster string
 	Remote            Remote
 	// Survey is what is in the management cluster.
@@ -203,7 +205,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, e
 	if err := o.readSpecs(ctx, snapshot, seen); err != nil {
 		return nil, err
 	}
-	if applied := o.appliedCommit(); applied != "" {
+	if applied := o.appliedCommit(); applied != "" && !o.Brief {
 		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {
 			seen.Behind = count
 		}

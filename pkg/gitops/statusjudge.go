@@ -31,6 +31,9 @@ func Judge(o *Observation) (*Report, error) {
 	if o.Config == nil {
 		j.note("GitOps is not configured: cluster %s has no gitOpsRef", o.ManagementCluster)
 	} else {
+		if o.NoReference {
+			j.note("cluster %s has no gitOpsRef: either Flux has yet to apply its first commit, or this Flux is for something else", o.ManagementCluster)
+		}
 		j.repository()
 		j.deployKey()
 		j.flux()
