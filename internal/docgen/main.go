@@ -1,7 +1,7 @@
-// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli), and for
-// release archives the manual pages and shell completions.
+// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli), the
+// reference of the fields of cluster files (docs/fields.md), and for release archives the manual pages and shell completions.
 //
-//	docgen [-check] docs       writes docs/cli, or with -check fails when it is not up to date
+//	docgen [-check] docs       writes docs/cli and docs/fields.md, or with -check fails when they are not up to date
 //	docgen -release DIR        writes DIR/man and DIR/completions
 package main
 
@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/cli"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
 func main() {
@@ -45,9 +46,16 @@ func run(dir string, check, release bool) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(dir, "cli")
+	folder, fields := filepath.Join(dir, "cli"), filepath.Join(dir, "fields.md")
 	if check {
+		content, err := os.ReadFile(fields)
+		if err != nil || !bytes.Equal(content, clusterspec.FieldReference()) {
+			return errors.Join(fmt.Errorf("%s is not up to date", fields), compare(folder, pages), errors.New("run make generate"))
+		}
 		return compare(folder, pages)
+	}
+	if err := os.WriteFile(fields, clusterspec.FieldReference(), 0o644); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
