@@ -1,7 +1,7 @@
-// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli), the
-// reference of the fields of cluster files (docs/fields.md), and for release archives the manual pages and shell completions.
+// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli) and of the
+// fields of cluster files (docs/fields.md), and for release archives the manual pages and shell completions.
 //
-//	docgen [-check] docs       writes docs/cli and docs/fields.md, or with -check fails when they are not up to date
+//	docgen [-check] docs       writes them, or with -check fails when they are not up to date
 //	docgen -release DIR        writes DIR/man and DIR/completions
 package main
 
@@ -46,16 +46,10 @@ func run(dir string, check, release bool) error {
 	if err != nil {
 		return err
 	}
-	folder, fields := filepath.Join(dir, "cli"), filepath.Join(dir, "fields.md")
+	folder := filepath.Join(dir, "cli")
+	fields := filepath.Join(dir, "fields.md")
 	if check {
-		content, err := os.ReadFile(fields)
-		if err != nil || !bytes.Equal(content, clusterspec.FieldReference()) {
-			return errors.Join(fmt.Errorf("%s is not up to date", fields), compare(folder, pages), errors.New("run make generate"))
-		}
-		return compare(folder, pages)
-	}
-	if err := os.WriteFile(fields, clusterspec.FieldReference(), 0o644); err != nil {
-		return err
+		return compare(folder, pages, fields, clusterspec.FieldReference())
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
@@ -68,7 +62,7 @@ func run(dir string, check, release bool) error {
 			return err
 		}
 	}
-	return nil
+	return os.WriteFile(fields, clusterspec.FieldReference(), 0o644)
 }
 
 // reference renders one Markdown page a command, by file name.
@@ -99,8 +93,12 @@ func pageName(c *cobra.Command) string {
 	return string(bytes.ReplaceAll([]byte(c.CommandPath()), []byte(" "), []byte("_"))) + ".md"
 }
 
-func compare(folder string, pages map[string][]byte) error {
+// compare holds the folder of the commands' pages and the page of the fields against what they should be.
+func compare(folder string, pages map[string][]byte, fieldsFile string, fields []byte) error {
 	var stale []error
+	if content, err := os.ReadFile(fieldsFile); err != nil || !bytes.Equal(content, fields) {
+		stale = append(stale, fmt.Errorf("%s is not up to date", fieldsFile))
+	}
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil || !bytes.Equal(content, pages[name]) {
