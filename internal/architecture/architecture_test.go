@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 
 // onlyImporter names, for libraries that are one room's business, the packages that may import them.
 var onlyImporter = map[string][]string{
-	"github.com/go-git/go-git/":      {"internal/gitrepo"},
+	"github.com/go-git/":             {"internal/gitrepo"},
 	"github.com/google/go-github":    {"pkg/github"},
 	"k8s.io/client-go":               {"pkg/fluxinstall"},
 	"sigs.k8s.io/controller-runtime": {"pkg/fluxinstall"},

@@ -18,8 +18,8 @@ func (r Report) writeGitHub(w io.Writer) error {
 	problems := r.sorted()
 	for _, p := range problems {
 		command := "error"
-		if p.Severity == clusterspec.SeverityWarning {
-			command = "warning"
+		if p.Severity == clusterspec.SeverityWarning || p.Severity == clusterspec.SeverityNotice {
+			command = string(p.Severity)
 		}
 		var properties []string
 		message := ""

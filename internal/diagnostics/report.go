@@ -31,6 +31,8 @@ type Report struct {
 	Files []string
 	// Sources are the files' contents by name, for excerpts. A file that is missing here is shown without one.
 	Sources map[string][]byte
+	// Rules says in a sentence each what the command's own rules are about, by name; those of clusterspec are known.
+	Rules map[string]string
 	// ToolVersion is the program's version, which SARIF names. It may be empty.
 	ToolVersion string
 }
@@ -52,12 +54,14 @@ func (r Report) Write(w io.Writer, format string, colour bool) error {
 	return fmt.Errorf("there is no format %q; formats are %s", format, strings.Join(Formats(), ", "))
 }
 
-// Counts says how many errors and warnings the report holds, repetitions not counted.
+// Counts says how many errors and warnings the report holds, repetitions not counted. Notices are neither.
 func (r Report) Counts() (errors, warnings int) {
 	for _, p := range r.sorted() {
-		if p.Severity == clusterspec.SeverityWarning {
+		switch p.Severity {
+		case clusterspec.SeverityNotice:
+		case clusterspec.SeverityWarning:
 			warnings++
-		} else {
+		default:
 			errors++
 		}
 	}
@@ -78,9 +82,12 @@ func (r Report) summary(problems []clusterspec.Problem) string {
 		files[name] = true
 	}
 	for _, p := range problems {
-		if p.Severity == clusterspec.SeverityWarning {
+		switch p.Severity {
+		case clusterspec.SeverityNotice:
+			continue
+		case clusterspec.SeverityWarning:
 			warnings++
-		} else {
+		default:
 			errors++
 		}
 		if p.File != "" {

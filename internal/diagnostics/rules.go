@@ -71,10 +71,12 @@ func ruleSummaries() map[string]string {
 }
 
 // hintFor gives the next thing to do where the problem itself does not say it.
-func hintFor(p clusterspec.Problem) string {
+func hintFor(p clusterspec.Problem, command string) string {
 	switch {
 	case p.Rule == "deprecated" && strings.HasPrefix(p.Object, "GitOpsConfig "):
 		return "eksa-gitops convert -f FILE prints the file with a FluxConfig in its place"
+	case p.Rule == "dangling-reference" && p.Suggestion == "" && command == "lint":
+		return "the files that Flux applies of a fleet are read together; is the object in a file that no kustomization lists?"
 	case p.Rule == "dangling-reference" && p.Suggestion == "":
 		return "all files of a run are read together; when the object is in another file, name that with a further -f"
 	case p.Rule == "server-refused" && strings.Contains(p.Message, "not declared in schema"):

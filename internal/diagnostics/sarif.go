@@ -1,6 +1,7 @@
 package diagnostics
 
 import (
+	"cmp"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -34,15 +35,18 @@ func (r Report) writeSARIF(w io.Writer) error {
 	summaries := ruleSummaries()
 	for _, name := range used {
 		rule := run.AddRule(name)
-		if summary := summaries[name]; summary != "" {
+		if summary := cmp.Or(summaries[name], r.Rules[name]); summary != "" {
 			text := sarif.NewMultiformatMessageString().WithText(summary)
 			rule.WithShortDescription(text).WithHelp(text)
 		}
 	}
 	for _, p := range problems {
 		level := "error"
-		if p.Severity == clusterspec.SeverityWarning {
+		switch p.Severity {
+		case clusterspec.SeverityWarning:
 			level = "warning"
+		case clusterspec.SeverityNotice:
+			level = "note"
 		}
 		message := p
 		message.File = ""

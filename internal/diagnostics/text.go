@@ -27,6 +27,7 @@ type textWriter struct {
 	sources map[string][]byte
 	lines   map[string][]string
 	hinted  map[string]bool
+	command string
 }
 
 func (r Report) writeText(w io.Writer, colour bool) error {
@@ -36,7 +37,7 @@ func (r Report) writeText(w io.Writer, colour bool) error {
 	}
 	t := &textWriter{
 		out: bufio.NewWriter(w), paint: paintFor(colour), sources: r.Sources,
-		lines: map[string][]string{}, hinted: map[string]bool{},
+		lines: map[string][]string{}, hinted: map[string]bool{}, command: r.Command,
 	}
 	for i, p := range problems {
 		// Several problems at one place share its excerpt.
@@ -52,8 +53,11 @@ func (r Report) writeText(w io.Writer, colour bool) error {
 
 func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
 	colour := t.paint.err
-	if p.Severity == clusterspec.SeverityWarning {
+	switch p.Severity {
+	case clusterspec.SeverityWarning:
 		colour = t.paint.warning
+	case clusterspec.SeverityNotice:
+		colour = t.paint.gutter
 	}
 	head := p
 	head.Found, head.Expected, head.Suggestion = "", "", ""
@@ -102,7 +106,7 @@ func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
 	if meant != "" {
 		t.note(margin, meant)
 	}
-	if hint := hintFor(p); hint != "" && !t.hinted[hint] {
+	if hint := hintFor(p, t.command); hint != "" && !t.hinted[hint] {
 		t.hinted[hint] = true
 		t.note(margin, "hint: "+hint)
 	}
