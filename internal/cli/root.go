@@ -80,6 +80,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 
 	root.AddCommand(newCreateCmd(d), newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newGetCmd(d), newVersionCmd(d))
+	root.AddCommand(newDeleteCmd(d))
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root

@@ -315,6 +315,20 @@ func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
 	return bytes.Join(installation, separator), bytes.Join(objects, separator), nil
 }
 
+// CheckBuild builds the directory dir out of files, which are given by their paths, as Flux itself will, and says why that fails.
+func CheckBuild(files map[string][]byte, dir string) error {
+	memory := filesys.MakeFsInMemory()
+	for name, content := range files {
+		if err := memory.WriteFile("/"+name, content); err != nil {
+			return err
+		}
+	}
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = types.LoadRestrictionsNone // as Flux's controller, which bounds it to the repository
+	_, err := krusty.MakeKustomizer(options).Run(memory, "/"+dir)
+	return err
+}
+
 // eachDocument calls do with every document of a multi-document file that holds something.
 func eachDocument(content []byte, do func([]byte) error) error {
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
