@@ -1,6 +1,7 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -81,7 +82,10 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 		}
 	}
 	if failure != "" {
-		problem.Reason, problem.Cause = text(object, "status", "failureReason"), meaningOf(failure)
+		var next string
+		problem.Reason = text(object, "status", "failureReason")
+		problem.Cause, next = meaningOf(failure)
+		problem.Next = cmp.Or(next, problem.Next)
 		problem.Message += "; EKS Anywhere says: " + failure
 	}
 	return problem

@@ -114,7 +114,10 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Hint says what the refusal means, when that is known.
-func (e *RefusedError) Hint() string { return meaningOf(e.Err.Error()) }
+func (e *RefusedError) Hint() string {
+	cause, _ := meaningOf(e.Err.Error())
+	return cause
+}
 
 // ConflictError says that an object kept changing under every try to write it.
 type ConflictError struct{ Err error }
@@ -193,8 +196,18 @@ type NotReadyError struct {
 	Message string // the object's own words
 	Cause   string // what that means, when it is known
 	Next    string // the command that shows more or helps
+	Culprit string // whom the message blames, if it does: a path in the repository, or another object as Kind/namespace/name
 	Err     error  // why the wait ended; nil when waiting longer would not have helped
+
+	final bool // waiting does not help: somebody has to act first
 }
+
+// CulpritIsFile says whether Culprit is a path in the repository rather than an object.
+func (e *NotReadyError) CulpritIsFile() bool {
+	return e.Culprit != "" && !culpritObject.MatchString(e.Culprit)
+}
+
+var culpritObject = regexp.MustCompile(`^[A-Z]\w+/[^/]+/[^/]+$`)
 
 // Error puts the object and its own words first, the cause after.
 func (e *NotReadyError) Error() string {

@@ -173,7 +173,7 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 
 // isPaused says whether EKS Anywhere leaves the cluster alone.
 func isPaused(u *unstructured.Unstructured) bool {
-	return u.GetAnnotations()["anywhere.eks.amazonaws.com/paused"] == "true"
+	return u.GetAnnotations()[pausedAnnotation] == "true"
 }
 
 // text is a string field of an object, or "" when it is not there.

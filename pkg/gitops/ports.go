@@ -31,6 +31,8 @@ type Snapshot interface {
 	State() gitrepo.BranchState
 	DefaultBranch() string
 	Head() string
+	Tip() *gitrepo.CommitInfo
+	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
 	Lookup(path string) (gitrepo.Entry, bool, error)
 	List(dir string) ([]gitrepo.Entry, error)
 	Holds(path string, content []byte) (bool, error)

@@ -442,19 +442,20 @@ func (s *snapshot) Close()                     {}
 
 func (s *snapshot) CheckPush(context.Context) error { return s.world.denyPush }
 
+func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
+	_, there := s.files[file]
+	return gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}, there, nil
+}
+
 func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
-	prefix := ""
-	if dir != "" {
-		prefix = dir + "/"
-	}
 	seen := map[string]gitrepo.Entry{}
 	for file := range s.files {
-		below, ok := strings.CutPrefix(file, prefix)
-		if !ok {
+		rest, below := strings.CutPrefix("/"+file, path.Join("/", dir)+"/")
+		if !below {
 			continue
 		}
-		name, _, isDir := strings.Cut(below, "/")
-		entry := gitrepo.Entry{Name: name, Path: prefix + name, Mode: gitrepo.File}
+		name, _, isDir := strings.Cut(rest, "/")
+		entry := gitrepo.Entry{Name: name, Path: path.Join(dir, name), Mode: gitrepo.File}
 		if isDir {
 			entry.Mode = gitrepo.Dir
 		}
@@ -467,9 +468,15 @@ func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
 	return entries, nil
 }
 
-func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
-	_, there := s.files[file]
-	return gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}, there, nil
+func (s *snapshot) Tip() *gitrepo.CommitInfo {
+	if s.head == "" {
+		return nil
+	}
+	return &gitrepo.CommitInfo{Hash: s.head, Author: gitrepo.Identity{Name: "Alice"}, Subject: "Change something"}
+}
+
+func (s *snapshot) Behind(_ context.Context, commit string, _ int) (int, bool, error) {
+	return 0, commit == s.head, nil
 }
 
 func (s *snapshot) Holds(file string, content []byte) (bool, error) {
