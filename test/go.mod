@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/eksa-gitops/eksa-gitops => ../
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/eksa-gitops/eksa-gitops v0.0.0-00010101000000-000000000000
 	github.com/go-logr/logr v1.4.4
 	golang.org/x/crypto v0.58.0

@@ -80,6 +80,8 @@ func exitCodeOf(err error) exitCode {
 		return exitPartly
 	case gitops.IsAccessError(err):
 		return exitPermission
+	case errors.As(err, new(*noVerdictError)):
+		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec
 	case errors.As(err, &noKubeconfig):

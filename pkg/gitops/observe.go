@@ -76,6 +76,9 @@ func (r *createRun) observe(ctx context.Context) error {
 		}
 		r.observePush(ctx, &found)
 	}
+	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {
+		r.noteAuthority()
+	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
 	}

@@ -34,6 +34,7 @@ type Snapshot interface {
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
 	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
+	HostKey() string
 	CheckPush(ctx context.Context) error
 	Push(ctx context.Context, commit *gitrepo.Commit) error
 	Close()

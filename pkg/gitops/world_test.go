@@ -395,6 +395,7 @@ type snapshot struct {
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
 func (s *snapshot) DefaultBranch() string      { return "main" }
 func (s *snapshot) Head() string               { return s.head }
+func (s *snapshot) HostKey() string            { return s.world.hostKey }
 func (s *snapshot) Close()                     {}
 
 func (s *snapshot) CheckPush(context.Context) error { return s.world.denyPush }
