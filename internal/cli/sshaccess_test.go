@@ -147,8 +147,8 @@ func agentWith(t *testing.T, keys ...crypto.Signer) string {
 	return listener.Addr().String()
 }
 
-// Every kind of key from every source against every state of the known-hosts file, with a real sshd. There is no cluster, so that a
-// run whose way to the repository is good says only that; nothing is written in either case.
+// Every kind of key from every source, and either against every state of the known-hosts file, with a real sshd. There is no cluster,
+// so that a run whose way to the repository is good says only that; nothing is written in either case.
 func TestSSHAccess(t *testing.T) {
 	t.Parallel()
 	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
@@ -231,13 +231,16 @@ func TestSSHAccess(t *testing.T) {
 			[]string{"is revoked", "do not connect"}},
 	}
 
-	for _, host := range hosts {
+	for h, host := range hosts {
 		hostsFile := filepath.Join(t.TempDir(), "known_hosts")
 		if err := os.WriteFile(hostsFile, []byte(host.lines), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for n, key := range keys {
-			for _, source := range sources {
+			for s, source := range sources {
+				if (h+n+s)%len(keys) != 0 {
+					continue // every two meet; no three have to, as the host is checked before a key is looked at
+				}
 				t.Run(host.name+"/"+key.name+"/"+source.name, func(t *testing.T) {
 					t.Parallel()
 					env := source.env(t, n, key)

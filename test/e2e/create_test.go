@@ -124,10 +124,10 @@ func TestCreate_rerunRepairs(t *testing.T) {
 		{"source secret", func() { remove(t, "", "v1", "Secret", "flux-system", "flux-system") }},
 		{"sync objects", func() {
 			// While nobody watches, so that Flux does not prune what the Kustomization had applied.
-			suite.stack.StopFlux()
+			stackOf(t).StopFlux()
 			removeNow(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system", "flux-system")
 			removeNow(t, "source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system")
-			if err := suite.stack.StartFlux(t.Context(), "flux-system"); err != nil {
+			if err := stackOf(t).StartFlux(t.Context(), "flux-system"); err != nil {
 				t.Fatal(err)
 			}
 		}},

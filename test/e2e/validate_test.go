@@ -53,7 +53,7 @@ error: changed.yaml:43:11: VSphereDatacenterConfig mgmt: spec.server: Forbidden:
 	})
 
 	t.Run("frozen object", func(t *testing.T) {
-		if err := suite.stack.Apply(t.Context(), []byte("apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: FluxConfig\nmetadata: {name: mgmt, namespace: default}\nspec: {branch: main, systemNamespace: flux-system, clusterConfigPath: clusters/mgmt, github: {personal: true, owner: alice, repository: fleet}}\n")); err != nil {
+		if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: FluxConfig\nmetadata: {name: mgmt, namespace: default}\nspec: {branch: main, systemNamespace: flux-system, clusterConfigPath: clusters/mgmt, github: {personal: true, owner: alice, repository: fleet}}\n")); err != nil {
 			t.Fatal(err)
 		}
 		defer remove(t, "anywhere.eks.amazonaws.com", "v1alpha1", "FluxConfig", "default", "mgmt")
@@ -93,7 +93,7 @@ error: changed.yaml:43:11: VSphereDatacenterConfig mgmt: spec.server: Forbidden:
 	})
 
 	t.Run("no right", func(t *testing.T) {
-		path, err := suite.stack.KubeconfigFor("visitor")
+		path, err := stackOf(t).KubeconfigFor("visitor")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind
 	})
 
 	t.Run("webhook does not answer", func(t *testing.T) {
-		if err := suite.stack.Apply(t.Context(), []byte(deadWebhook)); err != nil {
+		if err := stackOf(t).Apply(t.Context(), []byte(deadWebhook)); err != nil {
 			t.Fatal(err)
 		}
 		w.run("validate", "-f", "dev.yaml", "--server").exits(3).prints(
@@ -152,22 +152,22 @@ error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind
 	before.leavesClusterAlone()
 
 	t.Run("server hangs", func(t *testing.T) {
-		if err := suite.stack.FreezeAPIServer(); err != nil {
+		if err := stackOf(t).FreezeAPIServer(); err != nil {
 			t.Fatal(err)
 		}
 		out := w.run("validate", "-f", "dev.yaml", "--server", "--timeout", "1s")
-		if err := suite.stack.ThawAPIServer(); err != nil {
+		if err := stackOf(t).ThawAPIServer(); err != nil {
 			t.Fatal(err)
 		}
 		out.exits(3).tells(" gave no verdict within 1s\n", "hint: check that the cluster is well")
 	})
 
 	t.Run("server does not answer", func(t *testing.T) {
-		if err := suite.stack.StopAPIServer(); err != nil {
+		if err := stackOf(t).StopAPIServer(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := suite.stack.StartAPIServer(context.WithoutCancel(t.Context())); err != nil {
+			if err := stackOf(t).StartAPIServer(context.WithoutCancel(t.Context())); err != nil {
 				t.Error(err)
 			}
 		})
@@ -205,7 +205,7 @@ func printsExactly(t *testing.T, out outcome, want string) {
 
 func patchJSON(t *testing.T, u *unstructured.Unstructured, content string) {
 	t.Helper()
-	if err := suite.stack.Client().Patch(t.Context(), u, client.RawPatch(types.JSONPatchType, []byte(content))); err != nil {
+	if err := stackOf(t).Client().Patch(t.Context(), u, client.RawPatch(types.JSONPatchType, []byte(content))); err != nil {
 		t.Fatal(err)
 	}
 }
