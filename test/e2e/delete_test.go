@@ -57,7 +57,7 @@ func (w *world) files() map[string]string { return w.gh.Repo("alice/fleet").Git(
 func exists(t testing.TB, group, version, kind, namespace, name string) (*unstructured.Unstructured, bool) {
 	t.Helper()
 	u := reference(group, version, kind, namespace, name)
-	err := suite.stack.Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
+	err := stackOf(t).Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
 	if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func fluxCRDs(t testing.TB) []string {
 	t.Helper()
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(reference("apiextensions.k8s.io", "v1", "CustomResourceDefinitionList", "", "").GroupVersionKind())
-	if err := suite.stack.Client().List(t.Context(), list); err != nil {
+	if err := stackOf(t).Client().List(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -157,8 +157,8 @@ func TestDelete_workload(t *testing.T) {
 // A cluster whose finalizer does not go: the command says what holds it up, and the next run, without another commit, sees it through.
 func TestDelete_held(t *testing.T) {
 	w := newFleet(t, "dev")
-	suite.stack.EKSA().HoldDeletion("default", "dev")
-	suite.stack.EKSA().Fail("default", "dev", "MachineHealth", "machine dev-md-0 does not answer")
+	stackOf(t).EKSA().HoldDeletion("default", "dev")
+	stackOf(t).EKSA().Fail("default", "dev", "MachineHealth", "machine dev-md-0 does not answer")
 	held := w.run("delete", "cluster", "dev", "--yes", "--timeout", "12s").exits(5)
 	held.tells("Cluster default/dev is not gone", "held up by finalizer "+eksacontroller.Finalizer, "EKS Anywhere says: machine dev-md-0 does not answer", "with a longer --timeout",
 		"what is done is kept; continue with: eksa-gitops delete cluster dev --yes --timeout 12s")
@@ -166,7 +166,7 @@ func TestDelete_held(t *testing.T) {
 		t.Errorf("dev is still in Git: %v", keys(files))
 	}
 	commits := len(w.gh.Repo("alice/fleet").Git().Log("main"))
-	suite.stack.EKSA().Heal("default", "dev")
+	stackOf(t).EKSA().Heal("default", "dev")
 	w.run("delete", "cluster", "dev", "--yes").exits(0).prints("cluster dev is gone")
 	if len(w.gh.Repo("alice/fleet").Git().Log("main")) != commits {
 		t.Error("the second run made another commit")
@@ -205,7 +205,7 @@ func TestDelete_halves(t *testing.T) {
 	before.writesNothing()
 
 	// A cluster that never was in Git.
-	if err := suite.stack.Apply(t.Context(), []byte(withoutGitOps(spec(t, "dev.yaml", "name: dev", "name: lone", "    name: dev\n---", "    name: lone\n---")))); err != nil {
+	if err := stackOf(t).Apply(t.Context(), []byte(withoutGitOps(spec(t, "dev.yaml", "name: dev", "name: lone", "    name: dev\n---", "    name: lone\n---")))); err != nil {
 		t.Fatal(err)
 	}
 	before = w.mark()
@@ -238,7 +238,7 @@ func TestDelete_managementRefused(t *testing.T) {
 	before.writesNothing()
 
 	w.run("delete", "cluster", "dev", "--yes").exits(0)
-	err := suite.stack.Apply(t.Context(), []byte(`apiVersion: source.toolkit.fluxcd.io/v1
+	err := stackOf(t).Apply(t.Context(), []byte(`apiVersion: source.toolkit.fluxcd.io/v1
 kind: GitRepository
 metadata:
   name: apps
@@ -320,7 +320,7 @@ func waitGone(t testing.TB, u *unstructured.Unstructured) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
-		err := suite.stack.Client().Get(ctx, client.ObjectKeyFromObject(u), u)
+		err := stackOf(t).Client().Get(ctx, client.ObjectKeyFromObject(u), u)
 		if apierrors.IsNotFound(err) {
 			return
 		}
@@ -392,7 +392,7 @@ spec:
 	requestReconcile(t)
 	settings := reference("", "v1", "ConfigMap", "default", "settings")
 	waitFor(t, settings, "the application is there", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
-	if err := suite.stack.Apply(t.Context(), []byte("apiVersion: v1\nkind: Secret\nmetadata:\n  name: sops-age\n  namespace: flux-system\nstringData: {a: b}\n")); err != nil {
+	if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: v1\nkind: Secret\nmetadata:\n  name: sops-age\n  namespace: flux-system\nstringData: {a: b}\n")); err != nil {
 		t.Fatal(err)
 	}
 	before := w.mark()
