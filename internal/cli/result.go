@@ -205,3 +205,12 @@ func isAre(noun string, names []string) string {
 	}
 	return noun + "s " + strings.Join(names, ", ") + " are"
 }
+
+// shorten makes one line of a text, of so many characters at most.
+func shorten(text string, most int) string {
+	runes := []rune(ui.CleanLine(text))
+	if len(runes) <= most {
+		return string(runes)
+	}
+	return string(runes[:most-1]) + "…"
+}

@@ -62,7 +62,7 @@ func (p *page) repository(r *gitops.Report) {
 	case repo.Commit == "":
 		p.detail("head", "there is no branch %s", repo.Branch)
 	default:
-		p.detail("head", "%s %q by %s, %s", repo.Commit[:min(7, len(repo.Commit))], shorten(repo.Subject), repo.Author, ago(p.now, repo.Time))
+		p.detail("head", "%s %q by %s, %s", repo.Commit[:min(7, len(repo.Commit))], shorten(repo.Subject, maxValue), repo.Author, ago(p.now, repo.Time))
 	}
 	if key := r.DeployKey; key != nil {
 		p.section("Deploy key", "%s", describeKey(key))
@@ -243,7 +243,7 @@ func (p *page) drift(r *gitops.Report) {
 			p.detail("", "and %d more (-o json shows all)", len(r.Drift)-i)
 			break
 		}
-		d.Git, d.Live = shorten(d.Git), shorten(d.Live)
+		d.Git, d.Live = shorten(d.Git, maxValue), shorten(d.Live, maxValue)
 		p.detail("", "%s: %s", d.Object, d.Text())
 	}
 	for _, n := range r.NotCompared {
@@ -256,15 +256,6 @@ func are(n int, noun string) string {
 		return "1 " + noun + " is"
 	}
 	return fmt.Sprintf("%d %ss are", n, noun)
-}
-
-// shorten cuts a text that is too long for a line.
-func shorten(text string) string {
-	runes := []rune(ui.CleanLine(text))
-	if len(runes) <= maxValue {
-		return string(runes)
-	}
-	return string(runes[:maxValue-1]) + "…"
 }
 
 func (p *page) problems(r *gitops.Report) {

@@ -2,6 +2,7 @@ package gittest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -30,6 +31,8 @@ type OpenSSHOptions struct {
 	ReadOnlyKeys []string
 	// HostKeys are the algorithms of the host keys; the default is ED25519 and ECDSA256.
 	HostKeys []Algorithm
+	// HostAuthority signs a certificate for each host key, which the server then shows to clients that ask for certificates.
+	HostAuthority ssh.Signer
 	// ExtraConfig is put before the server's own sshd_config; sshd takes the first value of each keyword.
 	ExtraConfig string
 }
@@ -190,6 +193,12 @@ func (o *OpenSSH) configure(opts OpenSSHOptions) error {
 		}
 		o.keys = append(o.keys, signer.PublicKey())
 		fmt.Fprintf(&config, "HostKey %q\n", path)
+		if opts.HostAuthority != nil {
+			if err := certify(signer.PublicKey(), opts.HostAuthority, path+"-cert.pub"); err != nil {
+				return err
+			}
+			fmt.Fprintf(&config, "HostCertificate %q\n", path+"-cert.pub")
+		}
 	}
 	command := o.file("git-only")
 	fmt.Fprintf(&config, `AuthorizedKeysFile %q
@@ -218,6 +227,17 @@ ForceCommand /bin/sh %q
 		os.WriteFile(o.file("authorized_keys"), []byte(strings.Join(slices.Concat(opts.AuthorizedKeys, readOnly(opts.ReadOnlyKeys)), "\n")+"\n"), 0o600),
 		writeScript(command, fmt.Sprintf(forcedCommand, o.server.dir, os.Getenv("PATH"), o.dir, ReadOnlyKey)),
 	)
+}
+
+// certify writes a certificate that a host key belongs to the loopback address.
+func certify(key ssh.PublicKey, authority ssh.Signer, path string) error {
+	certificate := &ssh.Certificate{
+		Key: key, CertType: ssh.HostCert, KeyId: "gittest", ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity,
+	}
+	if err := certificate.SignCert(rand.Reader, authority); err != nil {
+		return err
+	}
+	return os.WriteFile(path, ssh.MarshalAuthorizedKey(certificate), 0o600)
 }
 
 // readOnly marks lines of authorized_keys so that the forced command knows them.

@@ -3,6 +3,8 @@ package clusterspec_test
 import (
 	"bytes"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -25,6 +27,9 @@ func addCorpus(f *testing.F) {
 // FuzzParse: no input makes the reader panic, and what it accepts renders to something it accepts and that renders to itself.
 func FuzzParse(f *testing.F) {
 	addCorpus(f)
+	for _, separator := range []string{"\uFEFF---\n", "--- # c\n", "...\n%YAML 1.2\n---\n", "----\n", "\u2014\n", "--- &a\n", "---\t\n", "", "<<<<<<< a\n"} {
+		f.Add([]byte(strings.ReplaceAll(readSpec(f, "docker-fleet"), "---\n", separator)))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		checkAccepted(t, data)
 	})
@@ -97,5 +102,30 @@ func FuzzEdited(f *testing.F) {
 			lines[i] = []byte(text + "\n")
 		}
 		checkAccepted(t, bytes.Join(lines, nil))
+	})
+}
+
+// FuzzCompareSets: whatever two states of a file hold, comparing them gives changes in order, each with a verdict, and the same ones
+// every time.
+func FuzzCompareSets(f *testing.F) {
+	for _, name := range []string{"vsphere-external-etcd", "tinkerbell-template", "oidc-and-iam", "cloudstack-workload-github", "docker-fleet"} {
+		before := readSpec(f, name)
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "1.33", "1.34")))
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "name: md-0", "name: md-1")))
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "spec:\n", "spec: {}\nstatus:\n")))
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "count: ", "count: [] # ")))
+	}
+	f.Fuzz(func(t *testing.T, before, after []byte) {
+		old, _ := clusterspec.Parse([]clusterspec.Source{{Name: "f", Data: before}})
+		current, _ := clusterspec.Parse([]clusterspec.Source{{Name: "f", Data: after}})
+		changes := clusterspec.CompareSets(old, current)
+		for i, c := range changes {
+			if c.Verdict == "" || c.Object == "" || c.Line < 1 || i > 0 && c.Cluster < changes[i-1].Cluster {
+				t.Fatalf("change %d of %+v", i, changes)
+			}
+		}
+		if again := clusterspec.CompareSets(old, current); !reflect.DeepEqual(changes, again) {
+			t.Fatalf("comparing twice differs:\n%+v\n%+v", changes, again)
+		}
 	})
 }

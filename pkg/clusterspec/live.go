@@ -19,8 +19,7 @@ func GitOpsOf(kind, name string, spec map[string]any, managementCluster string) 
 	if err != nil {
 		return nil, wrong(err)
 	}
-	values := maxTotalValues
-	documents, problems := readDocuments(Source{Name: kind + " " + name, Data: data}, &values)
+	documents, problems := readDocuments(Source{Name: kind + " " + name, Data: data}, newLimits())
 	if len(problems) > 0 {
 		return nil, wrong(Problems(problems))
 	}

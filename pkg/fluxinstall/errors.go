@@ -1,6 +1,7 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -190,6 +191,7 @@ func innermost(err error) error {
 // NotReadyError says that something did not become ready, and why, in words for a person.
 type NotReadyError struct {
 	Object  string // kind namespace/name
+	State   string // what is wrong with it; "is not ready" when empty
 	Reason  string // the condition's reason
 	Message string // the object's own words
 	Cause   string // what that means, when it is known
@@ -209,7 +211,7 @@ var culpritObject = regexp.MustCompile(`^[A-Z]\w+/[^/]+/[^/]+$`)
 
 // Error puts the object and its own words first, the cause after.
 func (e *NotReadyError) Error() string {
-	text := e.Object + " is not ready"
+	text := e.Object + " " + cmp.Or(e.State, "is not ready")
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"
 	}

@@ -175,3 +175,23 @@ func TestNotReadyError(t *testing.T) {
 		}
 	}
 }
+
+// New objects in a namespace that is being deleted are refused as "forbidden": that passes, and is no missing right.
+func TestClassify_namespaceTerminating(t *testing.T) {
+	t.Parallel()
+	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(403)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":403,"reason":"Forbidden",
+			"message":"secrets \"a\" is forbidden: unable to create new content in namespace gitops because it is being terminated",
+			"details":{"name":"a","kind":"secrets","causes":[{"reason":"NamespaceTerminating","message":"namespace gitops is being terminated"}]}}`)
+	})
+	_, err := c.fetch(t.Context(), secretKind(), "gitops", "a")
+	if !c.passing(err) {
+		t.Error("it does not pass")
+	}
+	var notReady *NotReadyError
+	if err := c.classify(t.Context(), err); !errors.As(err, &notReady) || notReady.Reason != "Terminating" {
+		t.Errorf("error %T %v", err, err)
+	}
+}

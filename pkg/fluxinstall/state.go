@@ -38,6 +38,11 @@ type ClusterInfo struct {
 	Ready             bool // Ready is True for the current generation
 	FailureMessage    string
 	Conditions        []Condition
+
+	Deleting       bool   // its deletion has begun
+	AllowsDeletion bool   // annotated so that EKS Anywhere deletes it even when it is paused
+	AppliedBy      string // namespace/name of the Kustomization of Flux that applied it; empty when none did
+	KeptByFlux     bool   // annotated so that Flux does not delete it when it is no longer in Git
 }
 
 // LiveGitOps is a FluxConfig or GitOpsConfig object.
@@ -158,6 +163,10 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 		Ready:             readyNow(u),
 		FailureMessage:    text(u, "status", "failureMessage"),
 		Conditions:        conditions(u),
+		Deleting:          u.GetDeletionTimestamp() != nil,
+		AllowsDeletion:    u.GetAnnotations()[allowDeleteWhenPaused] == "true",
+		AppliedBy:         appliedBy(u),
+		KeptByFlux:        keptByFlux(u),
 	}
 	return info
 }

@@ -150,7 +150,7 @@ func TestStatus_causes(t *testing.T) {
 		w.until(statusArgs, 0, "All is well.")
 	})
 	t.Run("a controller that cannot pull its image", func(t *testing.T) {
-		release, err := suite.stack.HoldPods(t.Context(), "flux-system", "kustomize-controller", "ImagePullBackOff")
+		release, err := stackOf(t).HoldPods(t.Context(), "flux-system", "kustomize-controller", "ImagePullBackOff")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func requestApply(t testing.TB) {
 
 func apply(t testing.TB, content string) {
 	t.Helper()
-	if err := suite.stack.Apply(t.Context(), []byte(content)); err != nil {
+	if err := stackOf(t).Apply(t.Context(), []byte(content)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -340,7 +340,7 @@ func TestStatus_openSSH(t *testing.T) {
 // Merging takes nothing away that leads elsewhere, keeps what was there, and writes nothing the second time.
 func TestGetKubeconfig_merge(t *testing.T) {
 	w := newFleetWorld(t)
-	management, err := os.ReadFile(suite.stack.Kubeconfig())
+	management, err := os.ReadFile(stackOf(t).Kubeconfig())
 	if err != nil {
 		t.Fatal(err)
 	}
