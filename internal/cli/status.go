@@ -162,10 +162,8 @@ func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	return gitops.Judge(observation)
 }
 
-// wire prepares the way to the repository, once, and again when the management cluster names another one. It is wired as for a workload
-// cluster: nothing is done with Flux's own credentials here.
+// wire prepares the way to the repository, once, and again when the management cluster names another one.
 func (l *look) wire(ctx context.Context, f fleet) error {
-	f.keepsFlux = false
 	if l.wiring != nil && (l.fleet.config == nil) == (f.config == nil) && (f.config == nil || sameConfig(l.fleet, f)) {
 		return nil
 	}

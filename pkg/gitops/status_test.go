@@ -276,6 +276,13 @@ func TestJudge_problems(t *testing.T) {
 			},
 			[]string{kustomization + " | since the push |  | make it look now"},
 		},
+		"a reference that leads nowhere": {
+			func(o *gitops.Observation) {
+				o.Survey.State.Clusters = []fluxinstall.ClusterInfo{o.Survey.Clusters[0].ClusterInfo}
+				o.NoReference = true
+			},
+			[]string{"FluxConfig default/mgmt | somebody deleted it |  | eksa-gitops create cluster"},
+		},
 		"not the cluster asked about": {
 			func(o *gitops.Observation) {
 				o.Cluster = "mgmt"

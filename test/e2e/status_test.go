@@ -307,7 +307,7 @@ func TestStatus_notConfigured(t *testing.T) {
 // At a time limit the cause is the last thing that is printed, and it is the one that status names.
 func TestCreate_timeLimitNamesCause(t *testing.T) {
 	w := newWorld(t)
-	release, err := suite.stack.HoldPods(t.Context(), "flux-system", "source-controller", "ImagePullBackOff")
+	release, err := stackOf(t).HoldPods(t.Context(), "flux-system", "source-controller", "ImagePullBackOff")
 	if err != nil {
 		t.Fatal(err)
 	}
