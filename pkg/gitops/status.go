@@ -113,8 +113,11 @@ func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	o.Live = options.Survey.Objects
 	if names := o.namesInGit(); len(names) > 0 {
-		o.Live, o.LiveErr = observer.Objects(ctx, names)
+		var more []fluxinstall.LiveObject
+		more, o.LiveErr = observer.Objects(ctx, names)
+		o.Live = slices.Concat(o.Live, more)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -366,7 +369,7 @@ func (c *GitCluster) parse(content []byte) {
 	}
 }
 
-// namesInGit are the objects of EKS Anywhere that have to be read to compare.
+// namesInGit are the objects of EKS Anywhere that have to be read to compare, beside those of the survey.
 func (o *Observation) namesInGit() []fluxinstall.ObjectName {
 	if o.Git == nil || o.Brief {
 		return nil
@@ -375,7 +378,7 @@ func (o *Observation) namesInGit() []fluxinstall.ObjectName {
 	var names []fluxinstall.ObjectName
 	for _, c := range o.Git.Clusters {
 		for _, object := range c.Objects {
-			if slices.Contains(kinds, object.Kind) {
+			if slices.Contains(kinds, object.Kind) && !o.Survey.Holds(object.Kind) {
 				names = append(names, nameOf(object))
 			}
 		}

@@ -497,6 +497,9 @@ func (j *judge) judgePauses() {
 
 // clusterOf is the cluster whose files hold an object; mine says that it is one that is asked about.
 func (j *judge) clusterOf(object *fluxinstall.LiveObject) (cluster string, mine bool) {
+	if j.Git == nil {
+		return "", j.Cluster == ""
+	}
 	for i := range j.Git.Clusters {
 		c := &j.Git.Clusters[i]
 		if slices.ContainsFunc(c.Objects, func(o GitObject) bool {
