@@ -81,7 +81,7 @@ func exitCodeOf(err error) exitCode {
 	case gitops.IsAccessError(err):
 		return exitPermission
 	case errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*notManagementError)), errors.As(err, new(*gitops.UnknownClusterError)):
+		errors.As(err, new(*gitops.UnknownClusterError)):
 		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec

@@ -10,8 +10,8 @@ import (
 )
 
 // liveFleet finds out from the management cluster itself which fleet a cluster of that name belongs to, for commands that get no file:
-// the repository is the one of its gitOpsRef. A cluster that is not there belongs to the only management cluster. The fleet's config is
-// nil when the management cluster has no gitOpsRef. The connection is returned, so that it is made once.
+// the repository is the one of its gitOpsRef; see fleetOfState. A reference that leads nowhere is an error. The connection is returned,
+// so that it is made once.
 func liveFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, *fluxinstall.Cluster, error) {
 	cluster, err := c.cluster.open(ctx, d, name)
 	if err != nil {
@@ -21,17 +21,25 @@ func liveFleet(ctx context.Context, d *deps, c *connection, name string) (fleet,
 	if err != nil {
 		return fleet{}, nil, fmt.Errorf("looking at the management cluster: %w", err)
 	}
+	f, err := fleetOfState(state, name)
+	if err == nil && f.config == nil {
+		err = danglingGitOps(state, f.managementCluster)
+	}
+	return f, cluster, err
+}
+
+// fleetOfState is the fleet of a cluster as the management cluster's own objects have it. A cluster that is not there belongs to the only
+// management cluster. The config is nil when the management cluster has no gitOpsRef, or one that leads nowhere.
+func fleetOfState(state *fluxinstall.State, name string) (fleet, error) {
 	management, err := managementOf(state, name)
 	if err != nil {
-		return fleet{}, nil, err
+		return fleet{}, err
 	}
 	f := fleet{managementCluster: management}
-	live := state.GitOpsConfigOf(management)
-	if live == nil {
-		return f, cluster, danglingGitOps(state, management)
+	if live := state.GitOpsConfigOf(management); live != nil {
+		f.config, err = clusterspec.GitOpsOf(live.Kind, live.Name, live.Spec, management)
 	}
-	f.config, err = clusterspec.GitOpsOf(live.Kind, live.Name, live.Spec, management)
-	return f, cluster, err
+	return f, err
 }
 
 // danglingGitOps is an error when the management cluster refers to a GitOps configuration that is not there.

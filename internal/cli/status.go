@@ -142,11 +142,17 @@ func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	noReference := f.config == nil
+	if noReference {
+		if f.config, err = l.git.followed(survey); err != nil {
+			return nil, err
+		}
+	}
 	if err := l.wire(ctx, f); err != nil {
 		return nil, err
 	}
 	observation, err := gitops.Observe(ctx, l.wiring.ports, l.live, gitops.StatusOptions{
-		Config: f.config, ManagementCluster: f.managementCluster, Remote: l.wiring.settings.Remote, Survey: survey,
+		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster, Remote: l.wiring.settings.Remote, Survey: survey,
 		Cluster: l.name, Brief: l.brief, Before: l.before, MaxAge: watchGit,
 	})
 	if err != nil {
@@ -156,10 +162,8 @@ func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	return gitops.Judge(observation)
 }
 
-// wire prepares the way to the repository, once, and again when the management cluster names another one. It is wired as for a workload
-// cluster: nothing is done with Flux's own credentials here.
+// wire prepares the way to the repository, once, and again when the management cluster names another one.
 func (l *look) wire(ctx context.Context, f fleet) error {
-	f.keepsFlux = false
 	if l.wiring != nil && (l.fleet.config == nil) == (f.config == nil) && (f.config == nil || sameConfig(l.fleet, f)) {
 		return nil
 	}

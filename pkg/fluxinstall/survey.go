@@ -14,7 +14,7 @@ import (
 // SurveyOptions say what to look at.
 type SurveyOptions struct {
 	// SystemNamespace says where Flux is expected, once the clusters and their GitOps configurations are read. Nil, or an empty answer,
-	// is flux-system.
+	// is where its controllers are, or flux-system.
 	SystemNamespace func(*State) string
 }
 
@@ -28,6 +28,8 @@ type Survey struct {
 	Clusters []LiveCluster
 	// Sync are the GitRepository and the Kustomization, as far as they are there.
 	Sync []LiveObject
+	// Objects are the Cluster, FluxConfig and GitOpsConfig objects.
+	Objects []LiveObject
 	// Interval is how often Flux looks at the repository, as its object says; empty without one.
 	Interval string
 	// Pauses are the suspensions of the two.
@@ -133,10 +135,18 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 	for _, item := range seen.clusters {
 		s.State.Clusters = append(s.State.Clusters, clusterInfo(&item))
 	}
-	s.Namespace = defaultNamespace
-	if options.SystemNamespace != nil {
-		s.Namespace = cmp.Or(options.SystemNamespace(&s.State), defaultNamespace)
+	for _, item := range slices.Concat(seen.clusters, fluxConfigs, gitOpsConfigs) {
+		s.Objects = append(s.Objects, liveObject(&item))
 	}
+	for _, deployment := range seen.fluxObjects.deployments {
+		if s.Namespace == "" && !byHelm(&deployment) {
+			s.Namespace = deployment.GetNamespace()
+		}
+	}
+	if options.SystemNamespace != nil {
+		s.Namespace = cmp.Or(options.SystemNamespace(&s.State), s.Namespace)
+	}
+	s.Namespace = cmp.Or(s.Namespace, defaultNamespace)
 	err = together(
 		func() (err error) {
 			seen.namespace, err = c.get(ctx, namespaceKind(), "", s.Namespace)
@@ -282,6 +292,11 @@ func countMachines(wanted Machines, counted *Machines, condition Condition) Mach
 	default:
 		return Machines{Desired: wanted.Desired, Ready: -1}
 	}
+}
+
+// Holds says whether Objects has all objects of a kind.
+func (s *Survey) Holds(kind string) bool {
+	return slices.Contains([]string{clusterKind().name, fluxConfigKind().name, gitOpsConfigKind().name}, kind)
 }
 
 // ObjectName names an object of EKS Anywhere.

@@ -154,6 +154,15 @@ func TestSurvey_forbidden(t *testing.T) {
 	}
 }
 
+// Without an answer from the clusters, Flux is where its controllers are.
+func TestSurvey_namespaceOfControllers(t *testing.T) {
+	t.Parallel()
+	s, err := apiServer(t, surveyAPI(t).serve).Survey(t.Context(), SurveyOptions{})
+	if err != nil || s.Namespace != "gitops" || len(s.Sync) != 2 {
+		t.Errorf("%v, %+v", err, s)
+	}
+}
+
 func TestSurvey_noEKSA(t *testing.T) {
 	t.Parallel()
 	api := &cannedAPI{t: t}

@@ -26,7 +26,9 @@ type ClusterObserver interface {
 // StatusOptions say what [Observe] looks at.
 type StatusOptions struct {
 	// Config is nil when the management cluster has no GitOps configuration: then there is nothing but the cluster to look at.
-	Config            *clusterspec.GitOps
+	Config *clusterspec.GitOps
+	// NoReference says that Config is what Flux follows, because the management cluster itself has no gitOpsRef (yet).
+	NoReference       bool
 	ManagementCluster string
 	Remote            Remote
 	// Survey is what is in the management cluster.
@@ -111,8 +113,11 @@ func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	o.Live = options.Survey.Objects
 	if names := o.namesInGit(); len(names) > 0 {
-		o.Live, o.LiveErr = observer.Objects(ctx, names)
+		var more []fluxinstall.LiveObject
+		more, o.LiveErr = observer.Objects(ctx, names)
+		o.Live = slices.Concat(o.Live, more)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -203,7 +208,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, e
 	if err := o.readSpecs(ctx, snapshot, seen); err != nil {
 		return nil, err
 	}
-	if applied := o.appliedCommit(); applied != "" {
+	if applied := o.appliedCommit(); applied != "" && !o.Brief {
 		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {
 			seen.Behind = count
 		}
@@ -364,7 +369,7 @@ func (c *GitCluster) parse(content []byte) {
 	}
 }
 
-// namesInGit are the objects of EKS Anywhere that have to be read to compare.
+// namesInGit are the objects of EKS Anywhere that have to be read to compare, beside those of the survey.
 func (o *Observation) namesInGit() []fluxinstall.ObjectName {
 	if o.Git == nil || o.Brief {
 		return nil
@@ -373,7 +378,7 @@ func (o *Observation) namesInGit() []fluxinstall.ObjectName {
 	var names []fluxinstall.ObjectName
 	for _, c := range o.Git.Clusters {
 		for _, object := range c.Objects {
-			if slices.Contains(kinds, object.Kind) {
+			if slices.Contains(kinds, object.Kind) && !o.Survey.Holds(object.Kind) {
 				names = append(names, nameOf(object))
 			}
 		}

@@ -235,6 +235,13 @@ func TestJudge_problems(t *testing.T) {
 			},
 			[]string{"VSphereMachineConfig default/dev-cp | until the annotation is gone |  | kubectl annotate it"},
 		},
+		"left alone, and Git not seen": {
+			func(o *gitops.Observation) {
+				o.Git = nil
+				o.Live[0].Kind, o.Live[0].Pauses = "FluxConfig", []fluxinstall.Pause{{Object: "FluxConfig default/dev", Field: "kustomize.toolkit.fluxcd.io/reconcile", Resume: "kubectl annotate it"}}
+			},
+			[]string{"FluxConfig default/dev | until the annotation is gone |  | kubectl annotate it"},
+		},
 		"cluster not Ready": {
 			func(o *gitops.Observation) {
 				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "ScalingUp", "1 of 3", "EKS Anywhere is at work", "")
@@ -275,6 +282,13 @@ func TestJudge_problems(t *testing.T) {
 				o.Live[0].Fields = asGit("{kind: Cluster, metadata: {name: dev}, spec: {kubernetesVersion: '1.32'}}").Fields
 			},
 			[]string{kustomization + " | since the push |  | make it look now"},
+		},
+		"a reference that leads nowhere": {
+			func(o *gitops.Observation) {
+				o.Survey.State.Clusters = []fluxinstall.ClusterInfo{o.Survey.Clusters[0].ClusterInfo}
+				o.NoReference = true
+			},
+			[]string{"FluxConfig default/mgmt | somebody deleted it |  | eksa-gitops create cluster"},
 		},
 		"not the cluster asked about": {
 			func(o *gitops.Observation) {
@@ -497,7 +511,7 @@ func TestObserve(t *testing.T) {
 	if len(observation.Git.Sync) != 2 || observation.Git.Behind != 0 || !observation.HasKeys || len(observation.Keys) != 1 {
 		t.Errorf("%+v", observation)
 	}
-	if !slices.Contains(wanted, fluxinstall.ObjectName{Kind: "Cluster", Namespace: "default", Name: "w01"}) {
+	if !slices.Contains(wanted, fluxinstall.ObjectName{Kind: "DockerDatacenterConfig", Namespace: "default", Name: "w01"}) {
 		t.Errorf("wanted %v", wanted)
 	}
 	if len(w.calls) > 0 {

@@ -28,9 +28,14 @@ func Judge(o *Observation) (*Report, error) {
 		return nil, j.unknown()
 	}
 	j.report.Drift = append(j.report.Drift, o.drift()...)
-	if o.Config == nil {
+	if dangling := j.danglingReference(); dangling != nil {
+		j.problem(*dangling)
+	} else if o.Config == nil {
 		j.note("GitOps is not configured: cluster %s has no gitOpsRef", o.ManagementCluster)
-	} else {
+	} else if o.NoReference {
+		j.note("cluster %s has no gitOpsRef: either Flux has yet to apply its first commit, or this Flux is for something else", o.ManagementCluster)
+	}
+	if o.Config != nil {
 		j.repository()
 		j.deployKey()
 		j.flux()
@@ -46,6 +51,19 @@ func Judge(o *Observation) (*Report, error) {
 	}
 	j.report.Healthy = len(j.report.Problems) == 0
 	return j.report, nil
+}
+
+// danglingReference is the gitOpsRef of the management cluster that leads nowhere, if it does.
+func (j *judge) danglingReference() *Problem {
+	for _, c := range j.Survey.ManagementClusters() {
+		if c.Name == j.ManagementCluster && c.GitOpsName != "" && j.Survey.GitOpsConfigOf(c.Name) == nil {
+			return &Problem{
+				Object: fmt.Sprintf("%s %s/%s", c.GitOpsKind, c.Namespace, c.GitOpsName), Message: fmt.Sprintf("it does not exist; the gitOpsRef of cluster %s names it", c.Name),
+				Cause: "somebody deleted it, so that nothing says which repository the clusters are in", Next: j.createAgain(), Cluster: c.Name,
+			}
+		}
+	}
+	return nil
 }
 
 // judge is one Judge.
@@ -479,6 +497,9 @@ func (j *judge) judgePauses() {
 
 // clusterOf is the cluster whose files hold an object; mine says that it is one that is asked about.
 func (j *judge) clusterOf(object *fluxinstall.LiveObject) (cluster string, mine bool) {
+	if j.Git == nil {
+		return "", j.Cluster == ""
+	}
 	for i := range j.Git.Clusters {
 		c := &j.Git.Clusters[i]
 		if slices.ContainsFunc(c.Objects, func(o GitObject) bool {

@@ -295,6 +295,38 @@ func TestStatus_watch(t *testing.T) {
 	}
 }
 
+// Without a GitOps configuration there is the cluster to look at.
+func TestStatus_notConfigured(t *testing.T) {
+	w := newWorld(t)
+	before := w.mark()
+	w.run("status").exits(0).prints("1 of 1 Ready", "GitOps is not configured: cluster mgmt has no gitOpsRef", "All is well.")
+	w.run("get", "clusters").exits(0).prints("not in Git (not managed through Git)")
+	before.writesNothing()
+}
+
+// At a time limit the cause is the last thing that is printed, and it is the one that status names.
+func TestCreate_timeLimitNamesCause(t *testing.T) {
+	w := newWorld(t)
+	release, err := stackOf(t).HoldPods(t.Context(), "flux-system", "source-controller", "ImagePullBackOff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	out := w.run("create", "cluster", "-f", "mgmt.yaml", "--flux-timeout", "4s").exits(0)
+	const cause, next = "the image cannot be pulled: look at the registry, its credentials and the network", "kubectl -n flux-system describe pods -l app=source-controller"
+	lines := strings.Split(strings.TrimSpace(out.stderr), "\n")
+	last := lines[max(0, len(lines)-2):]
+	if !strings.Contains(last[0], "cause: ") || !strings.Contains(last[0], "Deployment flux-system/source-controller is not ready (ImagePullBackOff)") ||
+		!strings.HasSuffix(last[0], cause) || last[1] != "eksa-gitops: hint: "+next {
+		t.Errorf("the last lines are %q", last)
+	}
+	w.run("status").exits(5).prints("1. Deployment flux-system/source-controller", "cause:  "+cause, "next:   "+next)
+}
+
 // A generic Git server has no API: the key's registration cannot be told, the rest can.
 func TestStatus_openSSH(t *testing.T) {
 	w := newSSHWorld(t)
@@ -337,6 +369,23 @@ func TestGetKubeconfig_merge(t *testing.T) {
 	}
 	// The current context still leads to the management cluster.
 	w.run("status").exits(0)
+	// A link is followed, not replaced; a lock of somebody else is waited for, and then named.
+	link := filepath.Join(w.dir, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	both := w.env["KUBECONFIG"]
+	w.env["KUBECONFIG"] = link
+	w.run("get", "kubeconfig", "dev", "--merge", "--context-name", "linked").exits(0).tells("added context linked to " + path)
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is one no more (%v)", err)
+	}
+	w.write("config.lock", "")
+	w.run("get", "kubeconfig", "dev", "--merge", "--context-name", "late").exits(1).tells("the kubeconfig is locked", "rm "+path+".lock")
+	if err := os.Remove(path + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	w.env["KUBECONFIG"] = both
 
 	content, err := os.ReadFile(path)
 	if err != nil {
