@@ -60,6 +60,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 5 partly done (rerun to continue), 130 interrupted.`),
 		Example: `  eksa-gitops validate -f mgmt.yaml
   eksa-gitops create cluster -f mgmt.yaml
+  eksa-gitops status
   eksa-gitops get kubeconfig dev > dev.kubeconfig`,
 		Args:              cobra.NoArgs,
 		SilenceUsage:      true,
@@ -79,7 +80,10 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 	completeEnum(root, "progress", progress)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 
-	root.AddCommand(newCreateCmd(d), newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newGetCmd(d), newVersionCmd(d))
+	root.AddCommand(
+		newCreateCmd(d), newDeleteCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
+		newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newVersionCmd(d),
+	)
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root

@@ -115,14 +115,6 @@ func verdictProblems(v fluxinstall.Verdict, object *clusterspec.Object) []cluste
 	return problems
 }
 
-// shorten cuts a text to a number of characters.
-func shorten(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "..."
-	}
-	return text
-}
-
 // oneForAll tells once what is the same for all objects: that a namespace or EKS Anywhere itself is missing.
 func oneForAll(problems []clusterspec.Problem) []clusterspec.Problem {
 	var out []clusterspec.Problem

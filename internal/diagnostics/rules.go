@@ -15,6 +15,7 @@ func ruleSummaries() map[string]string {
 		"not-yaml":          "A document is not valid YAML, or not a Kubernetes object.",
 		"too-large":         "The input, or what its aliases expand to, is too large or nested too deep.",
 		"duplicate-key":     "A key stands twice in one mapping.",
+		"separator":         "A line that should separate documents is missing or is written in another way.",
 		"not-editable":      "A document is not written in a way that can be edited in place.",
 		"too-many-problems": "There are more problems than are shown.",
 		// Fields.
@@ -23,6 +24,9 @@ func ruleSummaries() map[string]string {
 		"required":         "A required field is missing.",
 		"wrong-type":       "A value is not of its field's type.",
 		"invalid-value":    "A value is not allowed in its field.",
+		"placeholder":      "A placeholder of a generated file was not replaced.",
+		"labels":           "A label or an annotation is not one that Kubernetes takes.",
+		"users":            "The users of a machine config are not as EKS Anywhere takes them.",
 		"unquoted-version": "A version without quotes is a number to YAML.",
 		"name":             "The name of an object or cluster is not allowed.",
 		"namespace":        "An object is not in the namespace of its cluster.",

@@ -45,7 +45,8 @@ func AskSecret(ctx context.Context, streams Streams, question string) (secret.Va
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		text, err := term.NewTerminal(duplex{in, out}, "").ReadPassword(Clean(question) + " ")
+		fmt.Fprint(out, Clean(question)+" ") // a prompt of the library's own would be broken at column 80
+		text, err := term.NewTerminal(duplex{in, out}, "").ReadPassword("")
 		answered <- answer{text, err}
 	}()
 	select {

@@ -272,3 +272,6 @@ func isDNSName(name string) bool { return len(name) <= 253 && dnsNameForm.MatchS
 
 // clusterNameForm is EKS Anywhere's rule for a cluster's name without the capital letters, which the API server then refuses.
 var clusterNameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,33}[a-z0-9]$`)
+
+// IsClusterName says whether a cluster may have that name. Such a name is safe as part of a path, too.
+func IsClusterName(name string) bool { return clusterNameForm.MatchString(name) }

@@ -41,7 +41,7 @@ func TestClassify_answers(t *testing.T) {
 		},
 		"webhook": {
 			403, "Forbidden", `admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: Cluster.anywhere.eks.amazonaws.com "mgmt" is invalid: spec.datacenterRef: Forbidden: field is immutable`,
-			new(*RefusedError), "EKS Anywhere does not allow this field to change on a cluster that exists: put the old value back in Git",
+			new(*RefusedError), "EKS Anywhere does not allow spec.datacenterRef to change on a cluster that exists: put the old value back in Git",
 		},
 		"quota": {
 			403, "Forbidden", `pods "a" is forbidden: exceeded quota: critical-pods, requested: pods=1, used: pods=1000, limited: pods=1000`,

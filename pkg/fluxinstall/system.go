@@ -204,3 +204,17 @@ func eachDocument(content []byte, do func([]byte) error) error {
 		}
 	}
 }
+
+// CheckBuild builds the directory dir out of files, which are given by their paths, as Flux itself will, and says why that fails.
+func CheckBuild(files map[string][]byte, dir string) error {
+	memory := filesys.MakeFsInMemory()
+	for name, content := range files {
+		if err := memory.WriteFile("/"+name, content); err != nil {
+			return err
+		}
+	}
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = types.LoadRestrictionsNone // as Flux's controller, which bounds it to the repository
+	_, err := krusty.MakeKustomizer(options).Run(memory, "/"+dir)
+	return err
+}
