@@ -65,37 +65,27 @@ func findSSHD() (string, error) {
 // EnsureOpenSSH installs Debian's openssh-server when the machine has no sshd. Only root can; for anybody else, and where there is no
 // apt-get, the error is [ErrNoOpenSSH]. The package's own service is not started.
 func EnsureOpenSSH(ctx context.Context) error {
-	if _, err := findSSHD(); err == nil {
-		return nil
-	}
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return ErrNoOpenSSH
-	}
-	install := func() error {
-		cmd := exec.CommandContext(ctx, "apt-get", "install", "--yes", "--no-install-recommends",
-			"-o", "DPkg::Lock::Timeout=300", "openssh-server")
+	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+		// Test programs run side by side. One of them installs; the others have to wait until it is done, as sshd does not work before.
+		cmd := exec.CommandContext(ctx, "flock", "/var/lib/dpkg", "sh", "-c", installOpenSSH)
 		// RUNLEVEL=1 makes invoke-rc.d leave the service alone on machines without a service manager.
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
+		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("installing openssh-server: %w\n%s", err, out)
 		}
-		return nil
 	}
-	err := install()
-	if err != nil {
-		// The package lists of a fresh image are empty or old.
-		if out, uerr := exec.CommandContext(ctx, "apt-get", "update").CombinedOutput(); uerr != nil {
-			return errors.Join(err, fmt.Errorf("updating package lists: %w\n%s", uerr, out))
-		}
-		err = install()
-	}
-	if err != nil {
-		return err
-	}
-	_, err = findSSHD()
+	_, err := findSSHD()
 	return err
 }
+
+// The package lists of a fresh image are empty or old.
+const installOpenSSH = `
+for sshd in sshd /usr/sbin/sshd /usr/local/sbin/sshd /sbin/sshd; do
+	command -v $sshd && exit
+done
+install() { apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 openssh-server; }
+install || { apt-get update && install; }
+`
 
 // The command that sshd runs in place of what the client asks for: it turns a repository's name into its path and runs git with an
 // isolated configuration. Traces of git's child processes are what Sessions are read from.
@@ -119,9 +109,12 @@ printf '%%s %%s\n' "$service" "$repo" >"%[3]s/sessions/$$"
 exec git "${service#git-}" "%[1]s/repos/$repo.git"
 `
 
-// StartOpenSSH serves the repositories through sshd for the user that runs the test, root or not. It fails with [ErrNoOpenSSH] when
-// there is no sshd: see [EnsureOpenSSH]. The server is closed with the Server, or earlier by its Close.
+// StartOpenSSH serves the repositories through sshd for the user that runs the test, root or not. Root installs one where it is missing
+// ([EnsureOpenSSH]); for others it fails with [ErrNoOpenSSH] then. The server is closed with the Server, or earlier by its Close.
 func (s *Server) StartOpenSSH(ctx context.Context, opts OpenSSHOptions) (*OpenSSH, error) {
+	if err := EnsureOpenSSH(ctx); err != nil {
+		return nil, err
+	}
 	sshd, err := findSSHD()
 	if err != nil {
 		return nil, err
