@@ -125,7 +125,9 @@ func isHost(text string) bool {
 	if address, err := netip.ParseAddr(text); err == nil {
 		name = address.Zone()
 	}
-	return !strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(".-_", c) })
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(".-_", c)
+	})
 }
 
 // invisible says whether a character is not what a person sees: a control character, or one that hides or turns text around.
