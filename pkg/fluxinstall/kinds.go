@@ -35,6 +35,10 @@ func clusterKind() kind       { return kind{eksaGroup, "v1alpha1", "Cluster"} }
 func fluxConfigKind() kind    { return kind{eksaGroup, "v1alpha1", "FluxConfig"} }
 func gitOpsConfigKind() kind  { return kind{eksaGroup, "v1alpha1", "GitOpsConfig"} }
 
+// The questions about one's own rights.
+func rulesReviewKind() kind  { return kind{"authorization.k8s.io", "v1", "SelfSubjectRulesReview"} }
+func accessReviewKind() kind { return kind{"authorization.k8s.io", "v1", "SelfSubjectAccessReview"} }
+
 // eksaKind is a kind of EKS Anywhere by its name.
 func eksaKind(name string) kind { return kind{eksaGroup, "v1alpha1", name} }
 
@@ -82,7 +86,7 @@ func (k kind) objectList() *unstructured.UnstructuredList {
 func knownKinds() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, k := range []kind{
-		namespaceKind(), crdKind(),
+		namespaceKind(), crdKind(), rulesReviewKind(), accessReviewKind(),
 		{"rbac.authorization.k8s.io", "v1", "ClusterRole"},
 		{"rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"},
 	} {

@@ -14,6 +14,8 @@ import (
 type InspectOptions struct {
 	// SystemNamespace is where Flux is expected; flux-system when empty.
 	SystemNamespace string
+	// Purpose is what the run is going to do, whose rights are looked for: to install Flux only when it is not there as a whole.
+	Purpose Purpose
 }
 
 // State is what is in the management cluster.
@@ -25,6 +27,8 @@ type State struct {
 	Clusters      []ClusterInfo
 	GitOps        []LiveGitOps
 	Flux          FluxState
+	// MissingRights are those that the purpose needs and the user does not have.
+	MissingRights []*MissingRight
 }
 
 // ClusterInfo is one EKS Anywhere Cluster object.
@@ -137,6 +141,9 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 		state.GitOps = append(state.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), Spec: spec})
 	}
 	state.Flux = found.state(namespace)
+	if installed := state.Flux.GitRepository != nil && state.Flux.Kustomization != nil; options.Purpose != ForInstalling || !installed {
+		state.MissingRights = c.missingRights(ctx, options.Purpose, namespace)
+	}
 	return state, nil
 }
 

@@ -77,7 +77,7 @@ func (r *createRun) start() {
 		}
 	}
 	if r.management != nil {
-		r.config, r.keepsFlux = r.management.GitOps, true
+		r.config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
 	}
 }
 

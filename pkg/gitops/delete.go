@@ -63,7 +63,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 		role := clusterspec.RoleWorkload
 		if c.Name == options.ManagementCluster {
 			role = clusterspec.RoleManagement
-			d.detaches, d.keepsFlux = true, true
+			d.detaches, d.keepsFlux, d.purpose = true, true, fluxinstall.ForRemoving
 		}
 		d.result.Clusters = append(d.result.Clusters, ClusterResult{
 			Name: c.Name, Namespace: c.Namespace, Role: string(role), ManagementCluster: options.ManagementCluster,

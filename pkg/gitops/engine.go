@@ -44,6 +44,7 @@ type run struct {
 	config            *clusterspec.GitOps // where the repository, its branch and Flux are
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
+	purpose           fluxinstall.Purpose // what it does with Flux
 	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
 	judge func(*fluxinstall.State) []Finding
 

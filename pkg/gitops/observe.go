@@ -220,7 +220,11 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 		return
 	}
 	r.seen.ports.cluster = cluster
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace})
+	options := fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace}
+	if !r.settings.DryRun {
+		options.Purpose = r.purpose
+	}
+	state, err := cluster.Inspect(ctx, options)
 	if err != nil {
 		area := AreaCluster
 		if IsAccessError(err) {
@@ -231,6 +235,9 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 	}
 	r.seen.cluster = state
 	wrong := r.judge(state)
+	for _, right := range state.MissingRights {
+		wrong = append(wrong, Finding{AreaAccess, right.Error(), right.Hint()})
+	}
 	for _, f := range wrong {
 		found.addFinding(f)
 	}

@@ -65,7 +65,6 @@ func (w *world) grant(user string, roles ...role) {
 // right is one thing that a role allows.
 type right struct {
 	role                             string
-	rule                             int
 	group, resource, verb, name, nsp string
 }
 
@@ -76,7 +75,7 @@ func (r right) String() string {
 // rights takes a role apart.
 func (r role) rights() []right {
 	var all []right
-	for i, rule := range r.Rules {
+	for _, rule := range r.Rules {
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {
 				for _, verb := range rule.Verbs {
@@ -84,7 +83,7 @@ func (r role) rights() []right {
 					if len(rule.ResourceNames) > 0 {
 						name = rule.ResourceNames[0]
 					}
-					all = append(all, right{r.Metadata["name"], i, group, resource, verb, name, r.Metadata["namespace"]})
+					all = append(all, right{r.Metadata["name"], group, resource, verb, name, r.Metadata["namespace"]})
 				}
 			}
 		}
@@ -92,15 +91,11 @@ func (r role) rights() []right {
 	return all
 }
 
-// without is the role less one right.
+// without is the role less one right, wherever it is in it.
 func (r role) without(missing right) role {
 	less := r
 	less.Rules = nil
-	for i, rule := range r.Rules {
-		if i != missing.rule {
-			less.Rules = append(less.Rules, rule)
-			continue
-		}
+	for _, rule := range r.Rules {
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {
 				one := rule
@@ -108,7 +103,7 @@ func (r role) without(missing right) role {
 				if group == missing.group && resource == missing.resource {
 					one.Verbs = slices.DeleteFunc(slices.Clone(rule.Verbs), func(v string) bool { return v == missing.verb })
 				}
-				if len(one.Verbs) > 0 {
+				if len(one.Verbs) > 0 && !(missing.resource != "*" && resource == "*" && group == missing.group) {
 					less.Rules = append(less.Rules, one)
 				}
 			}
@@ -135,7 +130,7 @@ func (w *world) waitAllowed(user string, r right, want bool) {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("%s: allowed is %t, want %t", r, review.Status.Allowed, want)
+			w.t.Fatalf("%s: allowed is %t, want %t: %s", r, review.Status.Allowed, want, review.Status.Reason)
 		}
 		time.Sleep(20 * time.Millisecond) // there is nothing to watch
 	}
@@ -177,4 +172,51 @@ func TestRBAC_documentedRolesSuffice(t *testing.T) {
 	operator.run("get", "kubeconfig", "dev").exits(0)
 	operator.run("delete", "cluster", "dev", "--yes").exits(0)
 	w.as("detacher", view, roles["eksa-gitops-detach"]).run("delete", "cluster", "mgmt", "--yes").exits(0)
+}
+
+// Take any single right away, and the run says which one it needs: before anything is written where Flux is installed or removed, and for
+// whatever is read.
+func TestRBAC_eachRightIsNeeded(t *testing.T) {
+	w := newWorld(t)
+	roles := documentedRoles(t)
+	view, install, detach := roles["eksa-gitops-view"], roles["eksa-gitops-install"], roles["eksa-gitops-detach"]
+	refused := func(user string, roles []role, args ...string) *world {
+		t.Helper()
+		path, err := stackOf(t).KubeconfigFor(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := w.with(t, map[string]string{"KUBECONFIG": path})
+		for _, r := range roles {
+			for _, missing := range r.rights() {
+				if missing.resource == "*" {
+					continue // for what else people keep there
+				}
+				w.grant(user, roles...)
+				w.waitAllowed(user, missing, true)
+				var granted []role
+				for _, other := range roles {
+					granted = append(granted, other.without(missing))
+				}
+				w.grant(user, granted...)
+				w.waitAllowed(user, missing, false)
+				before := w.mark()
+				out := theirs.run(args...)
+				resource := fmt.Sprintf("resources [%q]", missing.resource)
+				if out.code != 4 || !strings.Contains(out.stderr, resource) || !strings.Contains(out.stderr, fmt.Sprintf("%q", missing.verb)) {
+					t.Errorf("without %s: eksa-gitops %s: exit code %d\n%s%s", missing, strings.Join(args, " "), out.code, out.stdout, out.stderr)
+				}
+				before.writesNothing()
+			}
+		}
+		w.grant(user, roles...)
+		for _, r := range roles {
+			for _, right := range r.rights() {
+				w.waitAllowed(user, right, true)
+			}
+		}
+		return theirs
+	}
+	refused("installer", []role{view, install}, "create", "cluster", "-f", "mgmt.yaml").run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	refused("detacher", []role{view, detach}, "delete", "cluster", "mgmt", "--yes")
 }
