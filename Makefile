@@ -20,7 +20,7 @@ STATICCHECK := go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck
 
 .PHONY: help
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: $(MANIFESTS) ## build bin/eksa-gitops
@@ -59,9 +59,10 @@ fuzz: ## try new inputs on everything that reads hostile input, FUZZTIME=5m each
 RACE := -short -skip '^Fuzz' -gcflags=golang.org/x/crypto/blowfish=-race=false
 
 .PHONY: verify
-verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, generated documentation, data races
-	@failed=; \
-	check() { local name=$$1; shift; echo "verify: $$name"; "$$@" || failed="$$failed $$name"; }; \
+verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, generated documentation, known vulnerabilities, data races
+	@failed=; skipped=; \
+	check() { local name=$$1 code=0; shift; echo "verify: $$name"; "$$@" || code=$$?; \
+		case $$code in 0) ;; 77) skipped="$$skipped $$name" ;; *) failed="$$failed $$name" ;; esac; }; \
 	check gofmt test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"; \
 	check vet go vet ./...; \
 	check vet-test go -C test vet ./...; \
@@ -70,9 +71,14 @@ verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, ge
 	for module in $(MODULES); do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
 	check docs go run ./internal/docgen -check docs; \
 	check goreleaser go -C internal/tools/release tool goreleaser check ../../../.goreleaser.yaml; \
+	check vulnerabilities internal/tools/vulnerabilities.sh .; \
 	check race env CGO_ENABLED=1 go test -race $(RACE) ./...; \
 	if [ -n "$$failed" ]; then echo "verify: failed:$$failed" >&2; exit 1; fi; \
-	echo "verify: all checks passed"
+	if [ -n "$$skipped" ]; then echo "verify: all other checks passed; NOT CHECKED:$$skipped" >&2; else echo "verify: all checks passed"; fi
+
+.PHONY: vulnerabilities
+vulnerabilities: $(MANIFESTS) ## hold the program against the Go vulnerability database (GOVULNDB names a copy of it)
+	internal/tools/vulnerabilities.sh . || { code=$$?; [ $$code = 77 ] || exit $$code; }
 
 .PHONY: clean
 clean: ## remove what was built, the cached stack included
