@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -498,6 +499,54 @@ func TestMergeCorpus(t *testing.T) {
 				t.Errorf("the merged file is not valid: %v", err)
 			}
 			checkMergeLaws(t, base, ours, theirs, merged)
+		})
+	}
+}
+
+var firstCount = regexp.MustCompile(`count: ?"?([0-9]+)`)
+
+// TestUpdateSources_corpus: whatever the user's file looks like, an edit of its rendering gets into it, and nothing else changes in
+// what it says.
+func TestUpdateSources_corpus(t *testing.T) {
+	t.Parallel()
+	for _, file := range specFiles(t, "valid") {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			set, err := parseFile(t, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := clusterspec.Source{Name: filepath.Base(file), Data: data}
+			for _, c := range set.Clusters {
+				before := clusterspec.Render(c)
+				after := firstCount.ReplaceAll(before, []byte("count: 7"))
+				changed, err := clusterspec.UpdateSources([]clusterspec.Source{raw}, clusterspec.Source{Name: "before", Data: before}, clusterspec.Source{Name: "after", Data: after})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(changed) != 1 {
+					t.Fatalf("%d files change", len(changed))
+				}
+				again, err := clusterspec.Parse(changed)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, changed[0].Data)
+				}
+				for _, updated := range again.Clusters {
+					if updated.Name != c.Name {
+						continue
+					}
+					if left := clusterspec.CompareSets(parseText(string(after)), parseText(string(clusterspec.Render(updated)))); len(left) > 0 {
+						t.Errorf("%s differs: %v", c.Name, left)
+					}
+				}
+				if none, err := clusterspec.UpdateSources([]clusterspec.Source{raw}, clusterspec.Source{Name: "before", Data: before}, clusterspec.Source{Name: "after", Data: before}); err != nil || none != nil {
+					t.Errorf("without an edit: %v, %v", none, err)
+				}
+			}
 		})
 	}
 }

@@ -42,16 +42,27 @@ func (d donor) below(key string) donor {
 	return donor{node: value}
 }
 
-func (d donor) item(key string, f *field) donor {
+// donorList is a list in a donor whose items can be told apart.
+type donorList struct {
+	donor
+	at map[string]int
+}
+
+func (d donor) list(f *field) donorList {
 	list, _ := valuesOf(d.node, f).([]any)
 	keys, _ := itemKeys(f, list)
-	if i := slices.Index(keys, key); i >= 0 {
-		if d.node.Kind == yaml.SequenceNode {
-			return donor{text: d.text, node: d.node.Content[i]}
-		}
-		return donor{node: resolve(d.node).Content[i]}
+	return donorList{donor: d, at: indexes(keys)}
+}
+
+func (d donorList) item(key string) donor {
+	i, ok := d.at[key]
+	switch {
+	case !ok:
+		return donor{}
+	case d.node.Kind == yaml.SequenceNode:
+		return donor{text: d.text, node: d.node.Content[i]}
 	}
-	return donor{}
+	return donor{node: resolve(d.node).Content[i]}
 }
 
 // keyOrder lists the keys of an object in the order of the donor.
@@ -343,18 +354,19 @@ func (s *splicer) reshapeList(node *yaml.Node, want []any, f *field, from donor)
 	if !ok || !wantOK || len(have) == 0 || len(want) == 0 {
 		return false
 	}
-	kept := func(keys, in []string) []string {
-		return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !slices.Contains(in, k) })
+	haveAt, wantAt, source := indexes(haveKeys), indexes(wantKeys), from.list(f)
+	kept := func(keys []string, in map[string]int) []string {
+		return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return indexOf(in, k) < 0 })
 	}
-	if !slices.Equal(kept(haveKeys, wantKeys), kept(wantKeys, haveKeys)) {
-		return !flow && s.reorderList(node, want, wantKeys, haveKeys, f, from)
+	if !slices.Equal(kept(haveKeys, wantAt), kept(wantKeys, haveAt)) {
+		return !flow && s.reorderList(node, want, wantKeys, haveKeys, f, source)
 	}
 	for i, key := range haveKeys {
-		at := slices.Index(wantKeys, key)
+		at := indexOf(wantAt, key)
 		switch {
 		case at >= 0 && reflect.DeepEqual(have[i], want[at]):
 		case at >= 0:
-			if !s.reshapeItem(node, i, want[at], f, from.item(key, f)) {
+			if !s.reshapeItem(node, i, want[at], f, source.item(key)) {
 				return false
 			}
 		default:
@@ -366,17 +378,17 @@ func (s *splicer) reshapeList(node *yaml.Node, want []any, f *field, from donor)
 		}
 	}
 	for i, key := range wantKeys {
-		if slices.Contains(haveKeys, key) {
+		if indexOf(haveAt, key) >= 0 {
 			continue
 		}
-		text, ok := from.newItem(key, want[i], f)
+		text, ok := source.newItem(key, want[i], f)
 		if !ok || flow {
 			return false
 		}
 		// It comes behind its predecessor, or, as the first, before the first that is there.
 		neighbour := 0
 		for _, before := range slices.Backward(wantKeys[:i]) {
-			if neighbour = slices.Index(haveKeys, before) + 1; neighbour > 0 {
+			if neighbour = indexOf(haveAt, before) + 1; neighbour > 0 {
 				break
 			}
 		}
@@ -414,7 +426,7 @@ func (s *splicer) reshapeItem(list *yaml.Node, i int, want any, f *field, from d
 
 // reorderList replaces the text of a list by that of its items in another order, with what changes in them. What stands between two
 // items, blank lines, stays where it is.
-func (s *splicer) reorderList(list *yaml.Node, want []any, wantKeys, haveKeys []string, f *field, from donor) bool {
+func (s *splicer) reorderList(list *yaml.Node, want []any, wantKeys, haveKeys []string, f *field, from donorList) bool {
 	var b strings.Builder
 	var gaps []string
 	start, end := 0, 0
@@ -430,9 +442,10 @@ func (s *splicer) reorderList(list *yaml.Node, want []any, wantKeys, haveKeys []
 		}
 		end = s.lines[last]
 	}
+	haveAt := indexes(haveKeys)
 	for at, key := range wantKeys {
-		if i := slices.Index(haveKeys, key); i >= 0 {
-			text, ok := s.itemAfter(list, i, want[at], f, from.item(key, f))
+		if i := indexOf(haveAt, key); i >= 0 {
+			text, ok := s.itemAfter(list, i, want[at], f, from.item(key))
 			if !ok {
 				return false
 			}
@@ -472,7 +485,7 @@ func (s *splicer) itemAfter(list *yaml.Node, i int, want any, f *field, from don
 }
 
 // newItem gives the text of a new item, without indentation.
-func (d donor) newItem(key string, want any, f *field) (string, bool) {
+func (d donorList) newItem(key string, want any, f *field) (string, bool) {
 	if text, ok := d.itemText(key, want, f); ok {
 		return text, true
 	}
@@ -531,11 +544,9 @@ func (d donor) entryText(name string, want any, f *field, comments bool) (string
 }
 
 // itemText takes the text of an item, without indentation, out of the donor.
-func (d donor) itemText(key string, want any, f *field) (string, bool) {
-	list, _ := valuesOf(d.node, f).([]any)
-	keys, _ := itemKeys(f, list)
-	i := slices.Index(keys, key)
-	if d.text == nil || i < 0 || d.node.Kind != yaml.SequenceNode || refersElsewhere(d.node.Content[i]) {
+func (d donorList) itemText(key string, want any, f *field) (string, bool) {
+	i, ok := d.at[key]
+	if d.text == nil || !ok || d.node.Kind != yaml.SequenceNode || refersElsewhere(d.node.Content[i]) {
 		return "", false
 	}
 	first, last, ok := d.text.itemLines(d.node, i)
@@ -638,11 +649,12 @@ func reshapeNode(node *yaml.Node, want any, f *field, from *yaml.Node) *yaml.Nod
 		if !isList || !ok || !wantOK {
 			break
 		}
+		haveAt, items := indexes(haveKeys), source.list(f)
 		for i, key := range wantKeys {
-			if at := slices.Index(haveKeys, key); at >= 0 {
-				out.Content = append(out.Content, reshapeNode(node.Content[at], want[i], f.itemRow(), source.item(key, f).node))
+			if at := indexOf(haveAt, key); at >= 0 {
+				out.Content = append(out.Content, reshapeNode(node.Content[at], want[i], f.itemRow(), items.item(key).node))
 			} else {
-				out.Content = append(out.Content, newNode(want[i], f.itemRow(), source.item(key, f).node))
+				out.Content = append(out.Content, newNode(want[i], f.itemRow(), items.item(key).node))
 			}
 		}
 		return &out
