@@ -16,7 +16,7 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"pkg/gitops":       {"internal/gitrepo", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
 	"pkg/layout":       {"pkg/clusterspec"},
@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/sshkeys": {"pkg/secret"},
 
 	"internal/buildinfo":    {},
+	"internal/diagnostics":  {"internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/gittest":      {},
 	"internal/githubtest":   {"internal/gittest"},
@@ -39,7 +40,7 @@ var mayImport = map[string][]string{
 
 // onlyImporter names, for libraries that are one room's business, the packages that may import them.
 var onlyImporter = map[string][]string{
-	"github.com/go-git/go-git/":      {"internal/gitrepo"},
+	"github.com/go-git/":             {"internal/gitrepo"},
 	"github.com/google/go-github":    {"pkg/github"},
 	"k8s.io/client-go":               {"pkg/fluxinstall"},
 	"sigs.k8s.io/controller-runtime": {"pkg/fluxinstall"},

@@ -65,7 +65,7 @@ func exitCodeOf(err error) exitCode {
 		return exitDone
 	case errors.As(err, &reported):
 		return reported.code
-	case errors.As(err, new(*interruptedError)):
+	case errors.As(err, new(*interruptedError)), errors.As(err, new(*declinedError)):
 		return exitInterrupted
 	case errors.As(err, new(*usageError)):
 		return exitUsage
@@ -80,6 +80,9 @@ func exitCodeOf(err error) exitCode {
 		return exitPartly
 	case gitops.IsAccessError(err):
 		return exitPermission
+	case errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
+		errors.As(err, new(*gitops.UnknownClusterError)):
+		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec
 	case errors.As(err, &noKubeconfig):

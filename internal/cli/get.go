@@ -13,19 +13,24 @@ import (
 type getKubeconfigOptions struct {
 	name    string
 	file    string
+	merge   bool
 	timeout time.Duration
 	cluster clusterOptions
+
+	contextName string
+	setCurrent  bool
+	overwrite   bool
 }
 
 func newGetCmd(d *deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "get",
 		Short:   "Show something",
-		Example: "  eksa-gitops get kubeconfig dev > dev.kubeconfig",
+		Example: "  eksa-gitops get clusters\n  eksa-gitops get kubeconfig dev > dev.kubeconfig",
 		Args:    cobra.NoArgs,
 		RunE:    needsSubcommand,
 	}
-	cmd.AddCommand(newGetKubeconfigCmd(d, runGetKubeconfig))
+	cmd.AddCommand(newGetClustersCmd(d, runGetClusters), newGetKubeconfigCmd(d, runGetKubeconfig))
 	return cmd
 }
 
@@ -36,19 +41,41 @@ func newGetKubeconfigCmd(d *deps, run func(context.Context, *deps, *getKubeconfi
 		Short: "Print or write the kubeconfig of a workload cluster",
 		Long: strings.TrimSpace(`
 Reads the kubeconfig of a cluster from the Secret NAME-kubeconfig in namespace eksa-system of the management cluster, where EKS
-Anywhere keeps it, and prints it, or writes it to a file that only its owner can read. Whoever holds it administers the cluster.`),
+Anywhere keeps it, and prints it, or writes it to a file that only its owner can read. Whoever holds it administers the cluster.
+
+--merge adds it to your own kubeconfig, KUBECONFIG's first file or ~/.kube/config, with a context that has the cluster's name. The
+current context stays. A context of that name which leads to another server is never replaced without --overwrite. The file is
+written in one step, with mode 0600, and what it was before is kept beside it. Running it again brings the context up to date.`),
 		Example: `  eksa-gitops get kubeconfig dev > dev.kubeconfig
-  eksa-gitops get kubeconfig dev --file dev.kubeconfig`,
+  eksa-gitops get kubeconfig dev --file dev.kubeconfig
+  eksa-gitops get kubeconfig dev --merge && kubectl --context dev get nodes`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
+			if err := o.check(); err != nil {
+				return err
+			}
 			return run(cmd.Context(), d, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.file, "file", "", "write it to this `file` (mode 0600) instead of standard output")
+	cmd.Flags().BoolVar(&o.merge, "merge", false, "merge it into your kubeconfig: KUBECONFIG's first file, or ~/.kube/config")
+	cmd.Flags().StringVar(&o.contextName, "context-name", "", "with --merge: `name` of the context (default: the cluster's)")
+	cmd.Flags().BoolVar(&o.setCurrent, "set-current", false, "with --merge: make it the current context")
+	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name which leads to another server")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for the whole run")
 	o.cluster.addFlags(cmd)
 	return cmd
+}
+
+func (o *getKubeconfigOptions) check() error {
+	switch {
+	case o.merge && o.file != "":
+		return usagef("--merge and --file exclude each other")
+	case !o.merge && (o.contextName != "" || o.setCurrent || o.overwrite):
+		return usagef("--context-name, --set-current and --overwrite belong to --merge")
+	}
+	return nil
 }
 
 func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) error {
@@ -61,6 +88,9 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 	kubeconfig, err := cluster.Kubeconfig(ctx, o.name)
 	if err != nil {
 		return err
+	}
+	if o.merge {
+		return mergeKubeconfig(ctx, d, o, kubeconfig)
 	}
 	if o.file == "" {
 		_, err = fmt.Fprint(d.streams.Out, kubeconfig.Reveal())

@@ -189,13 +189,14 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 			printLines(d.streams.Err, "warning", "GitOps is NOT enabled")
 		}
 	}
+	printLines(d.streams.Err, "hint", "what is done is kept; continue with: "+result.Resume)
+	// The cause, with the next command, is the last thing that is read.
 	if result.Status == gitops.StatusGitOpsFailed {
 		printLines(d.streams.Err, "warning", "cause: "+result.Failure.Message)
 		if result.Failure.Hint != "" {
 			printLines(d.streams.Err, "hint", result.Failure.Hint)
 		}
 	}
-	printLines(d.streams.Err, "hint", "what is done is kept; continue with: "+result.Resume)
 }
 
 func isAre(noun string, names []string) string {
@@ -203,4 +204,13 @@ func isAre(noun string, names []string) string {
 		return noun + " " + names[0] + " is"
 	}
 	return noun + "s " + strings.Join(names, ", ") + " are"
+}
+
+// shorten makes one line of a text, of so many characters at most.
+func shorten(text string, most int) string {
+	runes := []rune(ui.CleanLine(text))
+	if len(runes) <= most {
+		return string(runes)
+	}
+	return string(runes[:most-1]) + "…"
 }

@@ -54,11 +54,19 @@ writes nothing.
 Settings come from flags, then from environment variables (--flux-timeout is EKSA_GITOPS_FLUX_TIMEOUT), then from the
 configuration file, then from defaults. Credentials come from the environment only:
 
-  EKSA_GITHUB_TOKEN   token for GitHub's API and for pushing
+  EKSA_GITHUB_TOKEN             token for GitHub's API and for pushing
+  EKSA_GIT_PRIVATE_KEY          private key file for any other Git server, over SSH
+  EKSA_GIT_SSH_KEY_PASSPHRASE   its passphrase; asked for on a terminal when it is needed and not set
+  EKSA_GIT_KNOWN_HOSTS          known-hosts file with that server's keys, for this program and for Flux
+  SSH_AUTH_SOCK                 an SSH agent, beside the private key file or in its place
+  EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPHRASE
+                                passphrase of the key that --cluster-private-key names
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4 authentication or permission,
 5 partly done (rerun to continue), 130 interrupted.`),
-		Example: `  eksa-gitops create cluster -f mgmt.yaml
+		Example: `  eksa-gitops validate -f mgmt.yaml
+  eksa-gitops create cluster -f mgmt.yaml
+  eksa-gitops status
   eksa-gitops get kubeconfig dev > dev.kubeconfig`,
 		Args:              cobra.NoArgs,
 		SilenceUsage:      true,
@@ -78,7 +86,10 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 	completeEnum(root, "progress", progress)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 
-	root.AddCommand(newCreateCmd(d), newGetCmd(d), newVersionCmd(d))
+	root.AddCommand(
+		newCreateCmd(d), newDeleteCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
+		newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newVersionCmd(d),
+	)
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root

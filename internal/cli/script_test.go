@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
 			"replace": replace,
+			"fleet":   fleet,
 			"nothing-written": func(ts *testscript.TestScript, _ bool, _ []string) {
 				gh, _ := ts.Value(serverKey{}).(*githubtest.Server)
 				if writes := gh.Mutations(); len(writes) > 0 {

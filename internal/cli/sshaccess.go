@@ -51,6 +51,11 @@ func (w *wiring) overSSH(ctx context.Context, d *deps, o *gitOptions, f fleet) e
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
+	for _, problem := range problems {
+		if errors.Is(problem, ui.ErrInterrupted) {
+			return &interruptedError{err: problem, resume: d.commandLine()}
+		}
+	}
 	var push string
 	if access.url != nil {
 		push = access.url.String()

@@ -89,15 +89,21 @@ type gitOptions struct {
 }
 
 func (o *gitOptions) addFlags(cmd *cobra.Command) {
+	o.addServerFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&o.clusterPrivateKey, "cluster-private-key", "", "private key `file` for Flux to read a generic Git server's repository with (default: your own, EKSA_GIT_PRIVATE_KEY)")
+	flags.StringVar(&o.authorName, "author-name", "", "name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
+	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
+}
+
+// addServerFlags are those of commands that only read.
+func (o *gitOptions) addServerFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.githubHost, "github-host", "github.com", "`host` of a GitHub Enterprise server")
 	flags.StringVar(&o.githubAPIURL, "github-api-url", "", "base `URL` of GitHub's API (default: as --github-host says)")
 	flags.StringVar(&o.githubGitURL, "github-git-url", "", "base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
 	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "", "base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
 	flags.StringVar(&o.caFile, "ca-file", "", "PEM `file` with certificate authorities to trust besides the system's, for GitHub and Git over HTTPS")
-	flags.StringVar(&o.clusterPrivateKey, "cluster-private-key", "", "private key `file` for Flux to read a generic Git server's repository with (default: your own, EKSA_GIT_PRIVATE_KEY)")
-	flags.StringVar(&o.authorName, "author-name", "", "name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
-	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
 }
 
 // endpoints are GitHub's base URLs as the settings say.

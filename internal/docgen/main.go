@@ -1,7 +1,7 @@
-// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli), and for
-// release archives the manual pages and shell completions.
+// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli) and of the
+// fields of cluster files (docs/fields.md), and for release archives the manual pages and shell completions.
 //
-//	docgen [-check] docs       writes docs/cli, or with -check fails when it is not up to date
+//	docgen [-check] docs       writes them, or with -check fails when they are not up to date
 //	docgen -release DIR        writes DIR/man and DIR/completions
 package main
 
@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/cli"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
 func main() {
@@ -46,8 +47,9 @@ func run(dir string, check, release bool) error {
 		return err
 	}
 	folder := filepath.Join(dir, "cli")
+	fields := filepath.Join(dir, "fields.md")
 	if check {
-		return compare(folder, pages)
+		return compare(folder, pages, fields, clusterspec.FieldReference())
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
@@ -60,7 +62,7 @@ func run(dir string, check, release bool) error {
 			return err
 		}
 	}
-	return nil
+	return os.WriteFile(fields, clusterspec.FieldReference(), 0o644)
 }
 
 // reference renders one Markdown page a command, by file name.
@@ -91,8 +93,12 @@ func pageName(c *cobra.Command) string {
 	return string(bytes.ReplaceAll([]byte(c.CommandPath()), []byte(" "), []byte("_"))) + ".md"
 }
 
-func compare(folder string, pages map[string][]byte) error {
+// compare holds the folder of the commands' pages and the page of the fields against what they should be.
+func compare(folder string, pages map[string][]byte, fieldsFile string, fields []byte) error {
 	var stale []error
+	if content, err := os.ReadFile(fieldsFile); err != nil || !bytes.Equal(content, fields) {
+		stale = append(stale, fmt.Errorf("%s is not up to date", fieldsFile))
+	}
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil || !bytes.Equal(content, pages[name]) {

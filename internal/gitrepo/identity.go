@@ -51,14 +51,10 @@ const maxIncludes = 10
 
 // read takes over what a file sets, as far as the file can be read.
 func (i *Identity) read(file string, depth int) {
-	content, err := os.Open(file)
-	if err != nil || depth > maxIncludes {
+	if depth > maxIncludes {
 		return
 	}
-	defer content.Close() //nolint:errcheck // it is only read
-	parsed := config.New()
-	config.NewDecoder(content).Decode(parsed) //nolint:errcheck // what stands before a mistake counts
-	for _, section := range parsed.Sections {
+	for _, section := range readConfig(file).Sections {
 		switch {
 		case section.IsName("user"):
 			if name := section.Options.Get("name"); name != "" {
@@ -73,6 +69,18 @@ func (i *Identity) read(file string, depth int) {
 			}
 		}
 	}
+}
+
+// readConfig reads a configuration file of git's, as far as it can be read.
+func readConfig(file string) *config.Config {
+	parsed := config.New()
+	content, err := os.Open(file)
+	if err != nil {
+		return parsed
+	}
+	defer content.Close()                     //nolint:errcheck // it is only read
+	config.NewDecoder(content).Decode(parsed) //nolint:errcheck // what stands before a mistake counts
+	return parsed
 }
 
 // includedPath resolves ~ and paths that are relative to the including file.

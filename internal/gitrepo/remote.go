@@ -137,6 +137,8 @@ type endpoint struct {
 	stats     *Stats
 	transport transport
 	secrets   []string // what must not be shown, whatever the server sends back
+
+	hostKey atomic.Pointer[string] // that the server has proved last, over SSH
 }
 
 // transport opens sessions with the services of one repository.

@@ -226,6 +226,15 @@ func (s *Snapshot) Head() string {
 // Remote is the repository's address without credentials.
 func (s *Snapshot) Remote() string { return s.endpoint.name }
 
+// HostKey is the key with which the server has proved who it is, in authorized_keys form; of a certificate, the key that it vouches for.
+// It is empty over HTTPS.
+func (s *Snapshot) HostKey() string {
+	if key := s.endpoint.hostKey.Load(); key != nil {
+		return *key
+	}
+	return ""
+}
+
 // Close gives up the connection that is kept for a push. It may be called more than once, and the snapshot may still be used: a
 // connection is then made again.
 func (s *Snapshot) Close() { s.endpoint.transport.close() }

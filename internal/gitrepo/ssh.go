@@ -201,6 +201,13 @@ func (t *sshTransport) connect(ctx context.Context) (*sshConn, error) {
 		Auth:          []ssh.AuthMethod{ssh.PublicKeys(identities.Signers...)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
 			refused = t.auth.KnownHosts.Check(address, key)
+			if refused == nil {
+				if certificate, ok := key.(*ssh.Certificate); ok {
+					key = certificate.Key
+				}
+				line := sshkeys.AuthorizedKey(key)
+				e.hostKey.Store(&line)
+			}
 			return refused
 		},
 		HostKeyAlgorithms: t.auth.KnownHosts.HostKeyAlgorithms(address),

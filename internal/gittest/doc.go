@@ -52,8 +52,7 @@
 // [Server.StartOpenSSH] serves the same repositories through a real sshd, one process for each connection, with its own
 // configuration, host keys and authorized keys, for the user that runs the test, root or not:
 //
-//	if err := gittest.EnsureOpenSSH(ctx); err != nil { ... }  // apt-get install openssh-server, as root only
-//	ssh, err := srv.StartOpenSSH(ctx, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}})
+//	ssh, err := srv.StartOpenSSH(ctx, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}}) // root installs it where it is missing
 //	ssh.URL("acme/fleet"), ssh.KnownHosts(), ssh.User(), ssh.Log(), ssh.Close()
 //
 // # What it refuses

@@ -2,6 +2,7 @@ package gittest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -30,6 +31,8 @@ type OpenSSHOptions struct {
 	ReadOnlyKeys []string
 	// HostKeys are the algorithms of the host keys; the default is ED25519 and ECDSA256.
 	HostKeys []Algorithm
+	// HostAuthority signs a certificate for each host key, which the server then shows to clients that ask for certificates.
+	HostAuthority ssh.Signer
 	// ExtraConfig is put before the server's own sshd_config; sshd takes the first value of each keyword.
 	ExtraConfig string
 }
@@ -62,37 +65,27 @@ func findSSHD() (string, error) {
 // EnsureOpenSSH installs Debian's openssh-server when the machine has no sshd. Only root can; for anybody else, and where there is no
 // apt-get, the error is [ErrNoOpenSSH]. The package's own service is not started.
 func EnsureOpenSSH(ctx context.Context) error {
-	if _, err := findSSHD(); err == nil {
-		return nil
-	}
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return ErrNoOpenSSH
-	}
-	install := func() error {
-		cmd := exec.CommandContext(ctx, "apt-get", "install", "--yes", "--no-install-recommends",
-			"-o", "DPkg::Lock::Timeout=300", "openssh-server")
+	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+		// Test programs run side by side. One of them installs; the others have to wait until it is done, as sshd does not work before.
+		cmd := exec.CommandContext(ctx, "flock", "/var/lib/dpkg", "sh", "-c", installOpenSSH)
 		// RUNLEVEL=1 makes invoke-rc.d leave the service alone on machines without a service manager.
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
+		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("installing openssh-server: %w\n%s", err, out)
 		}
-		return nil
 	}
-	err := install()
-	if err != nil {
-		// The package lists of a fresh image are empty or old.
-		if out, uerr := exec.CommandContext(ctx, "apt-get", "update").CombinedOutput(); uerr != nil {
-			return errors.Join(err, fmt.Errorf("updating package lists: %w\n%s", uerr, out))
-		}
-		err = install()
-	}
-	if err != nil {
-		return err
-	}
-	_, err = findSSHD()
+	_, err := findSSHD()
 	return err
 }
+
+// The package lists of a fresh image are empty or old.
+const installOpenSSH = `
+for sshd in sshd /usr/sbin/sshd /usr/local/sbin/sshd /sbin/sshd; do
+	command -v $sshd && exit
+done
+install() { apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 openssh-server; }
+install || { apt-get update && install; }
+`
 
 // The command that sshd runs in place of what the client asks for: it turns a repository's name into its path and runs git with an
 // isolated configuration. Traces of git's child processes are what Sessions are read from.
@@ -116,9 +109,12 @@ printf '%%s %%s\n' "$service" "$repo" >"%[3]s/sessions/$$"
 exec git "${service#git-}" "%[1]s/repos/$repo.git"
 `
 
-// StartOpenSSH serves the repositories through sshd for the user that runs the test, root or not. It fails with [ErrNoOpenSSH] when
-// there is no sshd: see [EnsureOpenSSH]. The server is closed with the Server, or earlier by its Close.
+// StartOpenSSH serves the repositories through sshd for the user that runs the test, root or not. Root installs one where it is missing
+// ([EnsureOpenSSH]); for others it fails with [ErrNoOpenSSH] then. The server is closed with the Server, or earlier by its Close.
 func (s *Server) StartOpenSSH(ctx context.Context, opts OpenSSHOptions) (*OpenSSH, error) {
+	if err := EnsureOpenSSH(ctx); err != nil {
+		return nil, err
+	}
 	sshd, err := findSSHD()
 	if err != nil {
 		return nil, err
@@ -190,6 +186,12 @@ func (o *OpenSSH) configure(opts OpenSSHOptions) error {
 		}
 		o.keys = append(o.keys, signer.PublicKey())
 		fmt.Fprintf(&config, "HostKey %q\n", path)
+		if opts.HostAuthority != nil {
+			if err := certify(signer.PublicKey(), opts.HostAuthority, path+"-cert.pub"); err != nil {
+				return err
+			}
+			fmt.Fprintf(&config, "HostCertificate %q\n", path+"-cert.pub")
+		}
 	}
 	command := o.file("git-only")
 	fmt.Fprintf(&config, `AuthorizedKeysFile %q
@@ -218,6 +220,17 @@ ForceCommand /bin/sh %q
 		os.WriteFile(o.file("authorized_keys"), []byte(strings.Join(slices.Concat(opts.AuthorizedKeys, readOnly(opts.ReadOnlyKeys)), "\n")+"\n"), 0o600),
 		writeScript(command, fmt.Sprintf(forcedCommand, o.server.dir, os.Getenv("PATH"), o.dir, ReadOnlyKey)),
 	)
+}
+
+// certify writes a certificate that a host key belongs to the loopback address.
+func certify(key ssh.PublicKey, authority ssh.Signer, path string) error {
+	certificate := &ssh.Certificate{
+		Key: key, CertType: ssh.HostCert, KeyId: "gittest", ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity,
+	}
+	if err := certificate.SignCert(rand.Reader, authority); err != nil {
+		return err
+	}
+	return os.WriteFile(path, ssh.MarshalAuthorizedKey(certificate), 0o600)
 }
 
 // readOnly marks lines of authorized_keys so that the forced command knows them.

@@ -86,7 +86,7 @@ func TestSelect(t *testing.T) {
 	}
 	withKeys := startAgent(t, keys["rsa 2048"], short, keys["ed25519 -"])
 	const file = "ecdsa p-384"
-	plain, locked := formats(t, keys[file])["openssh"], formats(t, keys["ed25519 -"])["openssh encrypted"]
+	plain, locked := formats(t, file)["openssh"], formats(t, "ed25519 -")["openssh encrypted"]
 	for _, c := range []struct {
 		name    string
 		source  sshkeys.Source
@@ -96,7 +96,7 @@ func TestSelect(t *testing.T) {
 		{"file", sshkeys.Source{KeyFile: keyFile(t, plain)}, []string{file}, 0},
 		{"agent", sshkeys.Source{AgentSocket: withKeys}, []string{"rsa 2048", "ed25519 -"}, 1},
 		{"both", sshkeys.Source{KeyFile: keyFile(t, plain), AgentSocket: withKeys}, []string{file, "rsa 2048", "ed25519 -"}, 1},
-		{"the same in both", sshkeys.Source{KeyFile: keyFile(t, formats(t, keys["rsa 2048"])["pem"]), AgentSocket: withKeys}, []string{"rsa 2048", "ed25519 -"}, 1},
+		{"the same in both", sshkeys.Source{KeyFile: keyFile(t, formats(t, "rsa 2048")["pem"]), AgentSocket: withKeys}, []string{"rsa 2048", "ed25519 -"}, 1},
 		{"encrypted file with passphrase", sshkeys.Source{KeyFile: keyFile(t, locked), Passphrase: secret.New(passphrase)}, []string{"ed25519 -"}, 0},
 		{"encrypted file, unlocked in the agent", sshkeys.Source{KeyFile: keyFile(t, locked), AgentSocket: withKeys}, []string{"ed25519 -"}, 0},
 		{"file, agent gone", sshkeys.Source{KeyFile: keyFile(t, plain), AgentSocket: "/nonexistent/agent"}, []string{file}, 0},
@@ -143,7 +143,7 @@ func TestSelect(t *testing.T) {
 func TestSelect_publicKeyBeside(t *testing.T) {
 	t.Parallel()
 	private := privateKeys()["ecdsa p-256"]
-	path := keyFile(t, formats(t, private)["pem encrypted"])
+	path := keyFile(t, formats(t, "ecdsa p-256")["pem encrypted"])
 	source := sshkeys.Source{KeyFile: path, AgentSocket: startAgent(t, private)}
 	if _, err := sshkeys.Select(t.Context(), source); !errors.As(err, new(*sshkeys.PassphraseError)) {
 		t.Errorf("without the public key: %v", err)
@@ -168,7 +168,7 @@ func TestSelect_publicKeyBeside(t *testing.T) {
 
 func TestSelect_errors(t *testing.T) {
 	t.Parallel()
-	locked := keyFile(t, formats(t, privateKeys()["ed25519 -"])["openssh encrypted"])
+	locked := keyFile(t, formats(t, "ed25519 -")["openssh encrypted"])
 	var passphrase *sshkeys.PassphraseError
 	for name, source := range map[string]sshkeys.Source{
 		"no agent":                {KeyFile: locked},

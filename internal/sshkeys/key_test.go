@@ -12,6 +12,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
@@ -47,23 +48,41 @@ var privateKeys = sync.OnceValue(func() map[string]crypto.Signer {
 	}
 })
 
-// formats are the forms of private key files; nil stands for a form that a kind of key does not have.
-func formats(t *testing.T, key crypto.Signer) map[string][]byte {
+// formats are the forms of the private key file of a kind; a kind need not have all forms.
+func formats(t *testing.T, kind string) map[string][]byte {
 	t.Helper()
-	encode := func(b *pem.Block, err error) []byte {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pem.EncodeToMemory(b)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	all, err := allFormats()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return all[kind]
+}
+
+// allFormats are the forms of the private key files of every kind. Encrypting is slow on purpose, so they are made once.
+var allFormats = sync.OnceValues(func() (map[string]map[string][]byte, error) {
+	all := map[string]map[string][]byte{}
+	for kind, key := range privateKeys() {
+		forms, err := encode(key)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the key %s: %w", kind, err)
+		}
+		all[kind] = forms
+	}
+	return all, nil
+})
+
+// encode writes a private key in every form.
+func encode(key crypto.Signer) (map[string][]byte, error) {
+	openSSH, err1 := ssh.MarshalPrivateKey(key, "comment")
+	locked, err2 := ssh.MarshalPrivateKeyWithPassphrase(key, "comment", []byte(passphrase))
+	pkcs8, err3 := x509.MarshalPKCS8PrivateKey(key)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
 	forms := map[string][]byte{
-		"openssh":           encode(ssh.MarshalPrivateKey(key, "comment")),
-		"openssh encrypted": encode(ssh.MarshalPrivateKeyWithPassphrase(key, "comment", []byte(passphrase))),
-		"pkcs8":             encode(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}, nil),
+		"openssh":           pem.EncodeToMemory(openSSH),
+		"openssh encrypted": pem.EncodeToMemory(locked),
+		"pkcs8":             pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
 	}
 	var block *pem.Block
 	switch k := key.(type) {
@@ -72,37 +91,38 @@ func formats(t *testing.T, key crypto.Signer) map[string][]byte {
 	case *ecdsa.PrivateKey:
 		der, err := x509.MarshalECPrivateKey(k)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		block = &pem.Block{Type: "EC PRIVATE KEY", Bytes: der}
 	}
 	if block != nil {
-		forms["pem"] = encode(block, nil)
+		forms["pem"] = pem.EncodeToMemory(block)
 		//lint:ignore SA1019 an old format that is still read
-		forms["pem encrypted"] = encode(x509.EncryptPEMBlock(rand.Reader, block.Type, block.Bytes, []byte(passphrase), x509.PEMCipherAES256))
-	}
-	if _, err := exec.LookPath("openssl"); err == nil {
-		for name, args := range map[string][]string{
-			"pkcs8 aes-256 sha256": {"-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA256"},
-			"pkcs8 aes-128 sha1":   {"-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"},
-			"pkcs8 3des sha512":    {"-v2", "des3", "-v2prf", "hmacWithSHA512"},
-			"pkcs8 scrypt":         {"-scrypt"},
-		} {
-			cmd := exec.CommandContext(t.Context(), "openssl", append([]string{"pkcs8", "-topk8", "-passout", "stdin"}, args...)...)
-			in := filepath.Join(t.TempDir(), "plain")
-			if err := os.WriteFile(in, forms["pkcs8"], 0o600); err != nil {
-				t.Fatal(err)
-			}
-			cmd.Args = append(cmd.Args, "-in", in)
-			cmd.Stdin = strings.NewReader(passphrase + "\n")
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("openssl %v: %v", args, err)
-			}
-			forms[name+" encrypted"] = out
+		encrypted, err := x509.EncryptPEMBlock(rand.Reader, block.Type, block.Bytes, []byte(passphrase), x509.PEMCipherAES256)
+		if err != nil {
+			return nil, err
 		}
+		forms["pem encrypted"] = pem.EncodeToMemory(encrypted)
 	}
-	return forms
+	if _, err := exec.LookPath("openssl"); err != nil {
+		return forms, nil
+	}
+	for name, args := range map[string][]string{
+		"pkcs8 aes-256 sha256": {"-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA256"},
+		"pkcs8 aes-128 sha1":   {"-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"},
+		"pkcs8 3des sha512":    {"-v2", "des3", "-v2prf", "hmacWithSHA512"},
+		"pkcs8 scrypt":         {"-scrypt"},
+	} {
+		cmd := exec.Command("openssl", append([]string{"pkcs8", "-topk8", "-passout", "env:PASSPHRASE"}, args...)...)
+		cmd.Env = append(os.Environ(), "PASSPHRASE="+passphrase)
+		cmd.Stdin = bytes.NewReader(forms["pkcs8"])
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("openssl %v: %w", args, err)
+		}
+		forms[name+" encrypted"] = out
+	}
+	return forms, nil
 }
 
 // Every kind of key in every form gives the same key, and its passphrase is asked for when it is needed.
@@ -116,7 +136,7 @@ func TestParseKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			algorithm, _, _ := strings.Cut(kind, " ")
-			for form, content := range formats(t, private) {
+			for form, content := range formats(t, kind) {
 				key, err := sshkeys.ParseKey(content, secret.New(passphrase), "id")
 				if err != nil {
 					t.Errorf("%s: %v", form, err)
@@ -202,7 +222,7 @@ func TestParseKey_refuses(t *testing.T) {
 	block := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
-	whole := string(formats(t, privateKeys()["ed25519 -"])["openssh"])
+	whole := string(formats(t, "ed25519 -")["openssh"])
 	public, err := ssh.NewPublicKey(privateKeys()["ed25519 -"].Public())
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +272,7 @@ func dsaKey(t *testing.T) []byte {
 
 func TestCheckAlgorithm(t *testing.T) {
 	t.Parallel()
-	key, err := sshkeys.ParseKey(formats(t, privateKeys()["ed25519 -"])["openssh"], secret.Value{}, "id")
+	key, err := sshkeys.ParseKey(formats(t, "ed25519 -")["openssh"], secret.Value{}, "id")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +286,7 @@ func TestLoadKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "id")
-	content := formats(t, privateKeys()["ecdsa p-384"])["openssh"]
+	content := formats(t, "ecdsa p-384")["openssh"]
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +343,7 @@ func TestGenerate(t *testing.T) {
 // A private key is shown by no formatting.
 func TestKey_isNotShown(t *testing.T) {
 	t.Parallel()
-	content := formats(t, privateKeys()["ed25519 -"])["openssh encrypted"]
+	content := formats(t, "ed25519 -")["openssh encrypted"]
 	_, err := sshkeys.ParseKey(content, secret.New("sentinel-wrong"), "id")
 	if err == nil || strings.Contains(err.Error(), "sentinel") {
 		t.Errorf("error is %v", err)

@@ -347,15 +347,17 @@ func (k *KnownHosts) HostKeyAlgorithms(address string) []string {
 	return append(append(certs, plain...), others...)
 }
 
-// LinesFor are the lines for one address, and no others, as the content of a known_hosts file: what a cluster needs to know.
-// Patterns and hashed names are written out as the host itself. It is empty when the host is not known.
+// LinesFor are the lines with the keys of one address, and no others, as the content of a known_hosts file: what Flux needs to know.
+// Patterns and hashed names are written out as the host itself. Lines of certificate authorities are left out: Flux asks no server for
+// a certificate, and would only be led to ask for a key of the authority's type (fluxcd/pkg, ssh/knownhosts). It is empty when the host
+// is not known, or by an authority only.
 func (k *KnownHosts) LinesFor(address string) string {
 	host := HostName(address)
 	var b strings.Builder
 	seen := map[string]bool{}
 	vouched := false
 	for _, l := range k.lines {
-		if !l.matches(host) {
+		if !l.matches(host) || l.marker == markerAuthority {
 			continue
 		}
 		line := host + " " + AuthorizedKey(l.key)

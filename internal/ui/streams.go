@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -98,9 +99,12 @@ func unsafeRune(r rune) bool {
 }
 
 func hexEscape(r rune) string {
-	const digits = "0123456789abcdef"
-	if r <= 0xff {
-		return `\x` + string([]byte{digits[r>>4&0xf], digits[r&0xf]})
+	switch {
+	case r <= 0xff:
+		return fmt.Sprintf(`\x%02x`, r)
+	case r <= 0xffff:
+		return fmt.Sprintf(`\u%04x`, r)
+	default:
+		return fmt.Sprintf(`\U%08x`, r)
 	}
-	return `\u` + string([]byte{digits[r>>12&0xf], digits[r>>8&0xf], digits[r>>4&0xf], digits[r&0xf]})
 }

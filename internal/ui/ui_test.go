@@ -19,6 +19,7 @@ func TestClean(t *testing.T) {
 		{"bidirectional override", "a\u202eb", `a\u202eb`},
 		{"C1 control", "a\u009bb", `a\x9bb`},
 		{"broken UTF-8", "a\xffb", `a\xffb`},
+		{"invisible tag", "a\U000e0001b", `a\U000e0001b`},
 		{"line separator", "a\u2028b", `a\u2028b`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

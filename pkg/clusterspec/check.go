@@ -1,6 +1,7 @@
 package clusterspec
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,10 +17,13 @@ import (
 type report struct {
 	object   *Object
 	problems Problems
-	meant    []string // paths of fields that are there under a misspelled name
+	strays   []stray
+	missing  []missing
+	meant    []string // paths of fields that are there under a misspelled name or in another place
 }
 
-// add records a problem with a field. The node is where it shows; nil is the object as a whole.
+// add records a problem with a field. The node is where it shows; nil is the object as a whole. Beyond the bound nothing is recorded,
+// and the last problem says so.
 func (r *report) add(severity Severity, rule string, node *yaml.Node, path, message string) *Problem {
 	p := r.object.document.problem(rule, node, message)
 	if node == nil {
@@ -29,13 +33,23 @@ func (r *report) add(severity Severity, rule string, node *yaml.Node, path, mess
 	if r.object.Name == "" {
 		p.Object = r.object.Kind
 	}
+	switch {
+	case len(r.problems) > maxObjectProblems:
+		return &p
+	case len(r.problems) == maxObjectProblems:
+		last := p
+		last.Rule, last.Field, last.Line, last.Column = "too-many-problems", "", r.object.Line, 1
+		last.Message = fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems))
+		r.problems = append(r.problems, last)
+		return &p
+	}
 	r.problems = append(r.problems, p)
 	return &r.problems[len(r.problems)-1]
 }
 
 // wrong records an error found by a rule, unless the field is known to be wrong; then it returns a problem that nobody sees.
 func (r *report) wrong(rule, path, message string) *Problem {
-	if r.known(path) {
+	if len(r.problems) > maxObjectProblems || r.known(path) {
 		return &Problem{}
 	}
 	return r.add(SeverityError, rule, r.object.find(path), path, message)
@@ -43,7 +57,7 @@ func (r *report) wrong(rule, path, message string) *Problem {
 
 // warn records something that works and is probably not meant.
 func (r *report) warn(rule, path, message string) *Problem {
-	if r.known(path) {
+	if len(r.problems) > maxObjectProblems || r.known(path) {
 		return &Problem{}
 	}
 	return r.add(SeverityWarning, rule, r.object.find(path), path, message)
@@ -52,7 +66,7 @@ func (r *report) warn(rule, path, message string) *Problem {
 func (r *report) known(path string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {
 		return p.Severity == SeverityError && (within(p.Field, path) || within(path, p.Field))
-	}) || slices.ContainsFunc(r.meant, func(meant string) bool { return within(path, meant) })
+	}) || slices.ContainsFunc(r.meant, func(meant string) bool { return within(path, meant) || within(meant, path) })
 }
 
 // within says whether a path is another one or lies below it.
@@ -107,15 +121,14 @@ func (r *report) checkFields() {
 		return
 	}
 	r.checkObject(r.object.root(), r.object.root(), table, "")
-	if len(r.problems) >= maxObjectProblems {
-		r.add(SeverityError, "too-many-problems", nil, "", fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems)))
-	}
+	r.checkPlaces(table)
 }
 
 // checkObject checks the keys of a mapping. at is where a missing key is reported.
 func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 	present := map[string]bool{}
-	meant := map[string]bool{} // what misspelled keys were meant to be
+	empty := map[string]*yaml.Node{} // keys without a value
+	seen := map[string]bool{}
 	for _, e := range entries(mapping) {
 		if len(r.problems) >= maxObjectProblems {
 			return
@@ -123,53 +136,34 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 		name := e.key.Value
 		childPath := joinField(path, name)
 		child, known := f.children[name]
-		if !known {
-			if suggestion := r.unknownField(e.key, f, childPath); suggestion != "" {
-				meant[suggestion] = true
-				r.meant = append(r.meant, joinField(path, suggestion))
+		again := seen[name]
+		seen[name] = true
+		switch {
+		case again: // told as a duplicate
+		case !known:
+			if len(r.strays) < maxObjectProblems {
+				r.strays = append(r.strays, stray{mapping: path, key: e.key, value: e.value})
 			}
-			continue
+		case kindOf(e.value) == kindNull:
+			empty[name] = e.key // the same as not there, for every reader
+		default:
+			present[name] = true
+			r.checkValue(e.key, e.value, child, childPath)
 		}
-		if kindOf(e.value) == kindNull {
-			continue // the same as not there, for every reader
-		}
-		present[name] = true
-		r.checkValue(e.key, e.value, child, childPath)
 	}
 	for _, child := range f.order {
-		if child.Required && !present[child.name()] && !meant[child.name()] {
-			r.add(SeverityError, "required", at, joinField(path, child.name()), "the field is required").Expected = child.expectation()
+		if child.Required && !present[child.name()] && len(r.missing) < maxObjectProblems {
+			r.missing = append(r.missing, missing{field: child, at: cmp.Or(empty[child.name()], at), path: joinField(path, child.name())})
 		}
 	}
 }
 
-func (r *report) unknownField(key *yaml.Node, f *field, path string) string {
+func (f *field) childNames() []string {
 	names := make([]string, 0, len(f.order))
 	for _, child := range f.order {
 		names = append(names, child.name())
 	}
-	p := r.add(SeverityError, "unknown-field", key, path, "there is no such field")
-	p.Suggestion = nearest(key.Value, names)
-	if p.Suggestion != "" {
-		return p.Suggestion
-	}
-	// A field in the wrong place is nearly always a matter of indentation.
-	root := f
-	for root.parent != nil {
-		root = root.parent
-	}
-	var places []string
-	root.each(func(other *field) {
-		if other.path != "" && other.name() == key.Value {
-			places = append(places, other.path)
-		}
-	})
-	if len(places) > 0 && len(places) <= 3 {
-		p.Expected = key.Value + " at " + strings.Join(places, " or ")
-	} else if len(names) > 0 && len(names) <= 16 {
-		p.Expected = "one of " + strings.Join(names, ", ")
-	}
-	return ""
+	return names
 }
 
 func (f *field) expectation() string {
@@ -219,6 +213,7 @@ func (f *field) expectation() string {
 
 var (
 	quantityForm = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`)
+	noBlankForm  = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*):([^\s/].*)$`)
 	percentForm  = regexp.MustCompile(`^[0-9]+%$`)
 )
 
@@ -237,8 +232,7 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 		ok = kind == kindObject
 	case "string":
 		if (kind == kindNumber || kind == kindInteger) && f.name() == "kubernetesVersion" && f.pattern.MatchString(value.Value) {
-			p := r.add(SeverityWarning, "unquoted-version", value, path, "YAML reads a version without quotes as a number; it is written with quotes")
-			p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
+			r.unquotedVersion(value, path)
 			return
 		}
 		ok = kind == kindString
@@ -254,6 +248,14 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 	if !ok {
 		p := r.add(SeverityError, "wrong-type", value, path, "the value has the wrong type")
 		p.Found, p.Expected = describe(value), f.expectation()
+		switch {
+		case f.Type == "strings" && value.Kind == yaml.ScalarNode:
+			p.Expected = "a list of strings, such as [" + quote(value.Value) + "]"
+		case (f.Type == "list" || f.Type == "strings") && kind == kindObject:
+			p.Expected = `a list, whose items begin with "- "`
+		case (f.Type == "object" || f.Type == "map") && kind == kindString && noBlankForm.MatchString(value.Value):
+			p.Expected = "a blank after the colon: " + noBlankForm.ReplaceAllString(value.Value, "$1: $2")
+		}
 		if f.Type == "string" && value.Kind == yaml.ScalarNode && (f.pattern == nil || f.pattern.MatchString(value.Value)) {
 			p.Expected = "a string, in quotes: " + strconv.Quote(value.Value)
 		}
@@ -278,6 +280,19 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 	}
 }
 
+// unquotedVersion tells of a version that YAML takes for a number. 1.30 is then 1.3, another version: EKS Anywhere's command repairs
+// that text before it reads the file, but nothing else that reads it does. Other numbers keep their digits, and are written with quotes.
+func (r *report) unquotedVersion(value *yaml.Node, path string) {
+	_, number := scalar(value)
+	if read := show(number); read != value.Value {
+		p := r.add(SeverityError, "unquoted-version", value, path, "without quotes YAML reads the version as the number "+read)
+		p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
+		return
+	}
+	p := r.add(SeverityWarning, "unquoted-version", value, path, "YAML reads a version without quotes as a number; it is written with quotes")
+	p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
+}
+
 func (r *report) checkMap(value *yaml.Node, path string) {
 	for _, e := range entries(value) {
 		if kind := kindOf(e.value); kind != kindString && kind != kindNull {
@@ -291,7 +306,8 @@ func (r *report) checkMap(value *yaml.Node, path string) {
 }
 
 func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
-	count := len(value.Content)
+	slips := r.slips(value, f, path)
+	count := len(value.Content) - len(slips)
 	least := f.MinItems
 	if f.Required {
 		least = max(least, 1)
@@ -306,6 +322,9 @@ func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
 	}
 	for i, item := range value.Content {
 		itemPath := fmt.Sprintf("%s[%d]", path, i)
+		if slips[i] {
+			continue
+		}
 		item := resolve(item)
 		switch {
 		case f.Type == "strings":
@@ -315,11 +334,60 @@ func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
 				if item.Kind == yaml.ScalarNode && kind != kindNull {
 					p.Expected = "a string, in quotes: " + strconv.Quote(item.Value)
 				}
+			} else {
+				r.placeholder(item, itemPath)
 			}
 		case f.item != nil:
 			r.checkValue(item, item, f.item, itemPath)
 		}
 	}
+}
+
+// slips reports the items of a list that come from one line too many or too far to the left: an item that is the first line of the
+// next one alone, and a text among objects that belongs to the empty list just before it.
+func (r *report) slips(list *yaml.Node, f *field, path string) map[int]bool {
+	if f.item == nil || f.item.Type != "object" {
+		return nil
+	}
+	slips := map[int]bool{}
+	for i := range len(list.Content) - 1 {
+		item, next := resolve(list.Content[i]), resolve(list.Content[i+1])
+		if item.Kind != yaml.MappingNode || len(item.Content) < 2 || len(r.problems) >= maxObjectProblems {
+			continue
+		}
+		at := fmt.Sprintf("%s[%d]", path, i)
+		key, value := resolve(item.Content[0]), resolve(item.Content[1])
+		if next.Kind == yaml.MappingNode && len(item.Content) == 2 && len(next.Content) > 2 && value.Kind == yaml.ScalarNode &&
+			resolve(next.Content[0]).Value == key.Value && resolve(next.Content[1]).Kind == yaml.ScalarNode && resolve(next.Content[1]).Value == value.Value {
+			p := r.add(SeverityError, "duplicate-key", key, at, "the item is the first line of the next one alone")
+			p.Found, p.Expected = quote(key.Value+": "+value.Value)+" twice", "the line once"
+			r.meant = append(r.meant, at, joinField(fmt.Sprintf("%s[%d]", path, i+1), key.Value))
+			slips[i] = true
+		}
+		if next.Kind != yaml.ScalarNode {
+			continue
+		}
+		last, empty := resolve(item.Content[len(item.Content)-2]), resolve(item.Content[len(item.Content)-1])
+		if row := f.item.children[last.Value]; row != nil && row.Type == "strings" && kindOf(empty) == kindNull {
+			p := r.add(SeverityError, "wrong-type", next, fmt.Sprintf("%s[%d]", path, i+1), "the item does not fit the others; it is in the wrong place")
+			p.Found, p.Expected = describe(next), "it further right, below "+joinField(at, last.Value)
+			r.meant = append(r.meant, joinField(at, last.Value))
+			slips[i+1] = true
+		}
+	}
+	return slips
+}
+
+// placeholderForm is what "eksctl anywhere generate clusterconfig" writes where people are to put something.
+var placeholderForm = regexp.MustCompile(`(?i)^(<\s*enter .*>|ssh-\S+ AAAA\.\.\.)$`)
+
+func (r *report) placeholder(value *yaml.Node, path string) bool {
+	if !placeholderForm.MatchString(value.Value) {
+		return false
+	}
+	p := r.add(SeverityError, "placeholder", value, path, "the placeholder of the generated file was not replaced")
+	p.Found, p.Expected = quote(value.Value), "a value of your own"
+	return true
 }
 
 func plural(count int, word string) string {
@@ -336,6 +404,9 @@ func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
 			p := r.add(SeverityError, "required", value, path, "the field is required")
 			p.Found, p.Expected = "an empty string", f.expectation()
 		}
+		return
+	}
+	if f.Type == "string" && r.placeholder(value, path) {
 		return
 	}
 	_, v := scalar(value)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Verdict is what happens when Flux applies a change.
@@ -36,7 +38,7 @@ type Change struct {
 	// Verdict is what the webhooks and the controller do. Message is what they answer to a rejected change, or a remark.
 	Verdict Verdict `json:"verdict"`
 	Message string  `json:"message,omitempty"`
-	// Documented is whether the user documentation lists the field as changed through Git for the role.
+	// Documented is whether the user documentation lists the field, for the role, as changed through Git or in an upgrade.
 	Documented bool `json:"documented"`
 	// File, Line and Column are where the change shows: in the new state, or for what is gone in the old one.
 	File   string `json:"file,omitempty"`
@@ -163,15 +165,32 @@ func (o owned) wholeChange(removed bool) Change {
 	case o.cluster == nil:
 		c.Verdict, c.Message = VerdictIgnored, "no Cluster refers to the object"
 	case o.object.Kind != "Cluster":
-	case o.role() == RoleManagement && removed:
-		c.Verdict, c.Message = VerdictRejected, "deleting a management cluster's own Cluster is refused"
-	case o.role() == RoleManagement:
-		c.Verdict, c.Message = VerdictRejected, "creating a self-managed cluster on existing management cluster is not supported"
 	default:
 		c.Message = "the cluster is " + what + " with all its machines"
 		c.Documented = true
+		o.guarded(&c, removed)
 	}
 	return c
+}
+
+// guarded applies what EKS Anywhere's webhook and controller hold against creating and deleting a Cluster. An annotation of the
+// command line tool or a pause lifts some of it.
+func (o owned) guarded(c *Change, removed bool) {
+	annotated := func(name string) bool {
+		return text(o.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/"+name) == "true"
+	}
+	_, encryption := lookup(o.object.root(), "spec", "etcdEncryption")
+	refuse := func(message string) { c.Verdict, c.Message, c.Documented = VerdictRejected, message, false }
+	switch management := o.role() == RoleManagement; {
+	case removed && management && !annotated("managed-by-cli"):
+		refuse("deleting a management cluster's own Cluster is refused")
+	case removed && annotated("paused") && !annotated("allow-delete-when-paused"):
+		c.Verdict, c.Message = VerdictIgnored, "EKS Anywhere does not delete a paused cluster unless it is annotated with anywhere.eks.amazonaws.com/allow-delete-when-paused"
+	case !removed && management && !annotated("managed-by-cli") && !annotated("paused"):
+		refuse("creating a self-managed cluster on existing management cluster is not supported")
+	case !removed && encryption != nil:
+		refuse("etcdEncryption is not supported during cluster creation")
+	}
 }
 
 // comparison compares two states of one object.
@@ -190,8 +209,48 @@ func (c comparison) run() []Change {
 			metadata["namespace"] = "default"
 		}
 	}
+	if c.new.object.Kind == "Cluster" {
+		defaultWorkers(before, after)
+	}
 	c.diff("", "", table, before, after)
 	return c.changes
+}
+
+// defaultWorkers puts in what EKS Anywhere takes for a worker group's missing name and count, so that saying it is no change.
+func defaultWorkers(before, after map[string]any) {
+	old, current := workerGroups(before), workerGroups(after)
+	for name, group := range old {
+		if other, there := current[name]; there && (group["count"] == nil) != (other["count"] == nil) {
+			for _, either := range []map[string]any{group, other} {
+				if either["count"] == nil {
+					scaling, _ := either["autoscalingConfiguration"].(map[string]any)
+					if either["count"] = scaling["minCount"]; either["count"] == nil {
+						either["count"] = int64(1)
+					}
+				}
+			}
+		}
+	}
+}
+
+// workerGroups gives the worker groups of a Cluster by name, after it has given the first its default.
+func workerGroups(object map[string]any) map[string]map[string]any {
+	groups := map[string]map[string]any{}
+	spec, _ := object["spec"].(map[string]any)
+	list, _ := spec["workerNodeGroupConfigurations"].([]any)
+	for i, item := range list {
+		group, ok := item.(map[string]any)
+		if !ok {
+			continue
+		}
+		name, _ := group["name"].(string)
+		if i == 0 && name == "" {
+			name = "md-0"
+			group["name"] = name
+		}
+		groups[name] = group
+	}
+	return groups
 }
 
 // diff compares two values. path is for the table and for positions, shown for people.
@@ -203,6 +262,10 @@ func (c *comparison) diff(path, shown string, f *field, before, after any) {
 	newMap, newIsMap := after.(map[string]any)
 	oldList, oldIsList := before.([]any)
 	newList, newIsList := after.([]any)
+	if path == "metadata.annotations" || path == "metadata.labels" {
+		// Each stands for itself, be it the first or the last.
+		oldIsMap, newIsMap = oldIsMap || before == nil, newIsMap || after == nil
+	}
 	switch {
 	case path == "spec.identityProviderRefs":
 	case oldIsMap && newIsMap:
@@ -279,12 +342,17 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	if f == nil && path != "" && !strings.HasPrefix(path, "metadata.") {
 		f = c.nearestField(path)
 	}
-	change.Verdict, change.Message = tableVerdict(f, c.new.role())
-	change.Documented = documented(f, c.new.role())
+	// The webhooks go by the role the stored object has.
+	role := cmp.Or(c.old.role(), c.new.role())
+	change.Verdict, change.Message = tableVerdict(f, role)
+	change.Documented = (documented(f, role) || c.newWorkers(path, before)) && c.documentedHere(path, before, after)
 	if c.cleaned(path) {
 		change.Verdict, change.Message = VerdictIgnored, "set by the server or a command line tool"
 	}
 	c.special(&change, path, before, after)
+	if change.Verdict == VerdictRejected && c.means(path, before, after) {
+		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
+	}
 	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
 		change.Verdict, change.Message = VerdictApplied, "accepted because the object is paused; otherwise: "+change.Message
 	}
@@ -292,6 +360,67 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 		change.Message = fmt.Sprintf("not among the fields that EKS Anywhere documents for GitOps on a %s cluster", c.new.role())
 	}
 	c.changes = append(c.changes, change)
+}
+
+// newWorkers says whether a change adds a worker group to a workload cluster, which the user documentation lists as a whole.
+func (c *comparison) newWorkers(path string, before any) bool {
+	return before == nil && c.old.role() == RoleWorkload && strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, "]")
+}
+
+// documentedHere narrows what the user documentation lists by what a table cannot say: on a management cluster the machine configs
+// of workers only, of identity providers OIDC only.
+func (c *comparison) documentedHere(path string, before, after any) bool {
+	switch {
+	case c.new.object.Kind == "VSphereMachineConfig" && c.new.cluster != nil && c.new.role() == RoleManagement:
+		return (&report{object: c.new.cluster.Objects[0]}).refersFromWorkers(c.new.object)
+	case c.new.object.Kind == "Cluster" && path == "spec.identityProviderRefs":
+		return iamName(before) == iamName(after)
+	}
+	return true
+}
+
+// serverDefaults are values that the API server or a mutating webhook puts in where there is none.
+var serverDefaults = map[string]string{
+	"FluxConfig spec.branch": defaultBranch, "GitOpsConfig spec.flux.github.branch": defaultBranch,
+	"VSphereMachineConfig spec.osFamily": "bottlerocket", "AWSIamConfig spec.partition": "aws",
+}
+
+// means says whether two values that are written differently are the same to the webhooks: nothing is the same as an empty text, an
+// empty list and false, and as what the server puts in; and lists of texts are sets.
+func (c *comparison) means(path string, before, after any) bool {
+	fallback := serverDefaults[c.new.object.Kind+" "+path]
+	plain := func(value any) any {
+		switch v := value.(type) {
+		case nil:
+			return fallback
+		case string:
+			return cmp.Or(v, fallback)
+		case bool:
+			if !v {
+				return fallback
+			}
+		case map[string]any:
+			if len(v) == 0 && (path == "spec.clusterNetwork.dns" || path == "spec.managementCluster") {
+				return fallback
+			}
+		case []any:
+			if len(v) == 0 {
+				return fallback
+			}
+			texts := make([]string, len(v))
+			for i, item := range v {
+				text, ok := item.(string)
+				if !ok {
+					return value
+				}
+				texts[i] = text
+			}
+			slices.Sort(texts)
+			return texts
+		}
+		return value
+	}
+	return reflect.DeepEqual(plain(before), plain(after))
 }
 
 func show(value any) string {
@@ -385,14 +514,18 @@ func (c *comparison) special(change *Change, path string, before, after any) {
 	case "Cluster":
 		c.specialCluster(change, path, before, after)
 	case "VSphereMachineConfig":
-		if path == "spec.users" && after == nil {
+		switch users := items(c.new.object.root(), "spec", "users"); {
+		case !within(path, "spec.users"):
+		case len(users) == 0:
 			reject("users is not set, please provide a user")
+		case !hasKey(users[0]):
+			reject("users[0].SshAuthorizedKeys is not set or is empty, please provide a valid ssh authorized key")
 		}
 	case "CloudStackDatacenterConfig":
 		if strings.HasPrefix(path, "spec.availabilityZones[") && strings.HasSuffix(path, "]") && (before == nil || after == nil) {
 			apply("")
 			if !sharesZone(c.old.object, c.new.object) {
-				reject("at least one availabilityZone must stay")
+				reject("at least one AvailabilityZone must be shared between new and old CloudStackDatacenterConfig specs")
 			}
 		}
 	case "NutanixDatacenterConfig":
@@ -404,6 +537,11 @@ func (c *comparison) special(change *Change, path string, before, after any) {
 		if c.controlPlaneOrEtcd() && slices.ContainsFunc(frozen, func(f string) bool { return within(path, f) }) {
 			reject(immutable)
 		}
+	case "TinkerbellDatacenterConfig":
+		byCLI := text(c.new.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/managed-by-cli") == "true"
+		if byCLI && (path == "spec.hookImagesURLPath" || path == "spec.skipLoadBalancerDeployment") {
+			apply("accepted because of the annotation anywhere.eks.amazonaws.com/managed-by-cli")
+		}
 	case "TinkerbellMachineConfig":
 		if within(path, "spec.users") && !sameFirstUser(c.old.object, c.new.object) {
 			reject(immutable)
@@ -413,6 +551,12 @@ func (c *comparison) special(change *Change, path string, before, after any) {
 			reject(configImmutable + " (the object has no anywhere.eks.amazonaws.com/managed-by annotation, so it counts as a management cluster's)")
 		}
 	}
+}
+
+// hasKey says whether a user can log in.
+func hasKey(user *yaml.Node) bool {
+	sshKeys := items(user, "sshAuthorizedKeys")
+	return len(sshKeys) > 0 && sshKeys[0].Value != ""
 }
 
 func sharesZone(a, b *Object) bool {
@@ -428,19 +572,22 @@ func sharesZone(a, b *Object) bool {
 	return false
 }
 
-// controlPlaneOrEtcd says whether a machine config is used by the control plane or by etcd.
+// controlPlaneOrEtcd says whether Nutanix's webhook takes a machine config for a management cluster's control plane or etcd. It goes
+// by annotations of the stored object, which EKS Anywhere's command sets on what it creates, in the cluster and not always in Git.
 func (c *comparison) controlPlaneOrEtcd() bool {
-	root := c.old.object.root()
-	for _, name := range []string{"control-plane", "etcd"} {
-		if text(root, "metadata", "annotations", "anywhere.eks.amazonaws.com/"+name) == "true" {
-			return true
-		}
+	annotation := func(name string) string {
+		return text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/"+name)
 	}
-	if c.new.cluster == nil {
+	switch {
+	case annotation("managed-by") != "":
+		return false
+	case annotation("control-plane") == "true" || annotation("etcd") == "true":
+		return true
+	case c.old.role() != RoleManagement:
 		return false
 	}
 	for _, path := range []string{"spec.controlPlaneConfiguration.machineGroupRef", "spec.externalEtcdConfiguration.machineGroupRef"} {
-		if ref, ok := referenceAt(c.new.cluster.Objects[0], path); ok && ref.kind == c.new.object.Kind && ref.name == c.new.object.Name {
+		if ref, ok := referenceAt(c.old.cluster.Objects[0], path); ok && ref.kind == c.old.object.Kind && ref.name == c.old.object.Name {
 			return true
 		}
 	}
@@ -475,9 +622,14 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		if message := skew(before, after); message != "" {
 			reject(message)
 		}
-	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, ".kubernetesVersion"):
-		if message := skew(before, after); message != "" {
+	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, "].kubernetesVersion"):
+		if message := c.workerSkew(before, after); message != "" {
 			reject(message)
+		}
+	case within("spec.clusterNetwork.cniConfig.cilium.skipUpgrade", path):
+		const skip = "spec.clusterNetwork.cniConfig.cilium.skipUpgrade"
+		if flag(c.old.object.root(), keys(skip)...) && !flag(c.new.object.root(), keys(skip)...) {
+			reject("cannot toggle off skipUpgrade once enabled")
 		}
 	case path == "spec.externalEtcdConfiguration" && before == nil:
 		reject("cannot switch from stacked to external etcd topology")
@@ -551,6 +703,25 @@ func iamName(refs any) string {
 		}
 	}
 	return ""
+}
+
+// workerSkew says why a worker group's own version cannot change: one that is added is an upgrade from the cluster's, and one that is
+// taken away an upgrade to the cluster's, which must not change with it.
+func (c *comparison) workerSkew(before, after any) string {
+	_, old := lookup(c.old.object.root(), "spec", "kubernetesVersion")
+	_, current := lookup(c.new.object.root(), "spec", "kubernetesVersion")
+	if old == nil || current == nil {
+		return ""
+	}
+	switch {
+	case before == nil:
+		return skew(old.Value, after)
+	case after == nil && old.Value != current.Value:
+		return "can't simultaneously remove worker kubernetesVersion and upgrade cluster level kubernetesVersion: " + current.Value
+	case after == nil:
+		return skew(before, current.Value)
+	}
+	return skew(before, after)
 }
 
 // skew says why Kubernetes cannot go from one version to the other.

@@ -16,10 +16,10 @@ func Convert(source Source) ([]byte, error) {
 	if bad != nil {
 		return nil, Problems{*bad}
 	}
-	values := maxTotalValues
-	documents, problems := readDocuments(source, &values)
+	documents, problems := readDocuments(source, newLimits())
 	converted := map[string]bool{}
 	for _, d := range documents {
+		problems = append(problems, d.duplicateProblems()...)
 		if isOurs(d, "GitOpsConfig") {
 			converted[text(d.root, "metadata", "name")] = true
 		}

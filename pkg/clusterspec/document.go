@@ -2,7 +2,6 @@ package clusterspec
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -19,6 +18,18 @@ const (
 	maxDocuments      = 20_000 // in one file
 )
 
+// limits bound the work of one run.
+type limits struct {
+	values   int // that may still be read
+	searches int // for the exact places of syntax errors
+	splits   int // of documents that lack a separator
+}
+
+func newLimits() *limits { return &limits{values: maxTotalValues, searches: 20, splits: 16} }
+
+// trialLimits are those for a text of which we only ask whether it can be read, not what is wrong with it.
+func trialLimits() *limits { return &limits{values: maxTotalValues} }
+
 // document is one YAML document of a source.
 type document struct {
 	file      string
@@ -28,8 +39,11 @@ type document struct {
 	body      string // the text without its marker lines
 	firstLine int    // line of the file on which body begins
 	inline    bool   // content began on the line of the marker, so that body cannot be edited by lines
+	ended     int    // the line with a "..." that ended what stands before, or 0
 	root      *yaml.Node
-	unclear   map[string]bool // fields whose values valueProblem refuses, so that there is no more to say about them
+	// duplicates are keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient one takes the last.
+	duplicates []stray
+	unclear    map[string]bool // fields whose values valueProblem refuses, so that there is no more to say about them
 }
 
 // position gives line and column in the file.
@@ -51,6 +65,7 @@ type chunk struct {
 	comment   string // on the line of the marker
 	firstLine int
 	inline    bool
+	ended     int // the line with a "..." directly before, or 0
 }
 
 // marker says whether a line is a document marker: three characters in the first column with nothing but blanks directly after.
@@ -96,10 +111,11 @@ func split(content string) []chunk {
 		}
 		if _, ok := marker(bare, "..."); ok {
 			flush(number + 1)
+			current.ended = number
 			explicit = false
 			continue
 		}
-		if !explicit && strings.HasPrefix(bare, "%") && strings.TrimSpace(b.String()) == "" {
+		if !explicit && strings.HasPrefix(bare, "%") && onlyComments(b.String()) {
 			b.WriteString("\n") // a directive; YAML versions and tag shorthands make no difference to what EKS Anywhere reads
 			continue
 		}
@@ -120,7 +136,7 @@ func onlyComments(text string) bool {
 }
 
 // readDocuments parses the documents of a source. Those that cannot be parsed are left out, each with a problem.
-func readDocuments(source Source, valuesLeft *int) ([]*document, Problems) {
+func readDocuments(source Source, limits *limits) ([]*document, Problems) {
 	content, bad := normalize(source)
 	if bad != nil {
 		return nil, Problems{*bad}
@@ -134,7 +150,9 @@ func readDocuments(source Source, valuesLeft *int) ([]*document, Problems) {
 		lead      strings.Builder
 		number    int
 	)
-	for _, c := range split(content) {
+	for queue := split(content); len(queue) > 0; {
+		c := queue[0]
+		queue = queue[1:]
 		lead.WriteString(c.comment)
 		if onlyComments(c.text) {
 			if comment := trimBlankLines(c.text); comment != "" {
@@ -148,9 +166,17 @@ func readDocuments(source Source, valuesLeft *int) ([]*document, Problems) {
 				Expected: fmt.Sprintf("at most %d in a file", maxDocuments),
 			}}
 		}
-		d := &document{file: source.Name, number: number, lead: lead.String(), body: c.text, firstLine: c.firstLine, inline: c.inline}
+		d := &document{file: source.Name, number: number, lead: lead.String(), body: c.text, firstLine: c.firstLine, inline: c.inline, ended: c.ended}
+		problem := d.parse(limits)
+		if line, p := d.missingSeparator(problem != nil); line > 0 && limits.splits > 0 {
+			limits.splits--
+			problems = append(problems, p)
+			queue = append(c.splitAt(line, problem != nil), queue...)
+			number--
+			continue
+		}
 		lead.Reset()
-		if problem := d.parse(valuesLeft); problem != nil {
+		if problem != nil {
 			problems = append(problems, *problem)
 			continue
 		}
@@ -193,7 +219,7 @@ func trimBlankLines(text string) string {
 	}
 }
 
-func (d *document) parse(valuesLeft *int) *Problem {
+func (d *document) parse(limits *limits) *Problem {
 	if len(d.body) > maxDocumentSize {
 		p := d.problem("too-large", nil, "the document is too large")
 		p.Expected = "at most 1.5 MiB, the most that Kubernetes stores as one object"
@@ -204,15 +230,15 @@ func (d *document) parse(valuesLeft *int) *Problem {
 	for _, indicator := range []string{"\n", ":", ",", "[", "{", "- ", "?", "*"} {
 		values += strings.Count(d.body, indicator)
 	}
-	*valuesLeft -= values
-	if values > maxDocumentValues || *valuesLeft < 0 {
+	limits.values -= values
+	if values > maxDocumentValues || limits.values < 0 {
 		p := d.problem("too-large", nil, "too many values")
 		p.Expected = fmt.Sprintf("at most %d in a document and %d in a run", maxDocumentValues, maxTotalValues)
 		return &p
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(d.body), &root); err != nil {
-		p := d.syntaxProblem(err)
+		p := d.syntaxProblem(err, limits)
 		return &p
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) == 0 {
@@ -226,6 +252,9 @@ func (d *document) parse(valuesLeft *int) *Problem {
 			rule = "too-large"
 		}
 		p := d.problem(rule, bad, message)
+		if message == keyNotText {
+			p.Expected = "a text; a value that begins with { is written in quotes"
+		}
 		return &p
 	}
 	if kind := kindOf(top); kind == kindNull {
@@ -238,6 +267,8 @@ func (d *document) parse(valuesLeft *int) *Problem {
 	d.root = top
 	return nil
 }
+
+const keyNotText = "a key is not a plain text"
 
 // bounded walks a document with its aliases followed, as every reader will, and names the node at which it goes too far.
 func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool, budget *int) (*yaml.Node, string) {
@@ -260,7 +291,7 @@ func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			key := resolve(node.Content[i])
 			if key.Kind != yaml.ScalarNode {
-				return node.Content[i], "a key is not a plain text"
+				return node.Content[i], keyNotText
 			}
 			if isMerge(node.Content[i]) {
 				if value := resolve(node.Content[i+1]); value.Kind != yaml.MappingNode && value.Kind != yaml.SequenceNode {
@@ -279,42 +310,6 @@ func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
 		}
 	}
 	return nil, ""
-}
-
-var yamlErrorForm = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
-// syntaxProblem turns the parser's error into a position and an explanation of the usual causes.
-func (d *document) syntaxProblem(err error) Problem {
-	p := d.problem("not-yaml", nil, "not valid YAML: "+err.Error())
-	match := yamlErrorForm.FindStringSubmatch(err.Error())
-	if match == nil {
-		return p
-	}
-	p.Message = "not valid YAML: " + match[2]
-	lines := strings.Split(d.body, "\n")
-	line, _ := strconv.Atoi(match[1])
-	// The parser may name a line behind the last one, or none at all for an error on the first.
-	line = min(max(line, 1), len(lines))
-	for line > 1 && strings.TrimSpace(lines[line-1]) == "" {
-		line--
-	}
-	// A tab is the most frequent cause, and the parser notices it late: look at the line and the one before.
-	for _, candidate := range []int{line, line - 1, line + 1} {
-		if candidate < 1 || candidate > len(lines) {
-			continue
-		}
-		text := lines[candidate-1]
-		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
-		if tab := strings.IndexByte(indent, '\t'); tab >= 0 && strings.TrimSpace(text) != "" {
-			p.Line, p.Column = d.firstLine+candidate-1, tab+1
-			p.Message, p.Found, p.Expected = "not valid YAML: a tab in the indentation", "a tab", "spaces"
-			return p
-		}
-	}
-	text := lines[line-1]
-	p.Line = d.firstLine + line - 1
-	p.Column = len(text) - len(strings.TrimLeft(text, " ")) + 1
-	return p
 }
 
 // valueProblem refuses what YAML's readers do not all understand alike: tags, but for those that say what is plain to see, and
@@ -343,8 +338,8 @@ func plainTag(node *yaml.Node) bool {
 	return node.ShortTag() == "!!str"
 }
 
-// valueProblems finds, besides, keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient
-// one takes the last, and keys that YAML does not read as they are written: "on" is the boolean true.
+// valueProblems finds, besides, keys that YAML does not read as they are written: "on" is the boolean true. It notes keys that a
+// mapping has twice.
 func (d *document) valueProblems() Problems {
 	var problems Problems
 	var walk func(node *yaml.Node, field string)
@@ -364,10 +359,9 @@ func (d *document) valueProblems() Problems {
 				key := resolve(node.Content[i])
 				child := joinField(field, key.Value)
 				if first, twice := seen[key.Value]; twice {
-					p := d.problem("duplicate-key", node.Content[i], fmt.Sprintf("the key is already on line %d", d.firstLine+first.Line-1))
-					p.Object, p.Field = objectName(d.root), child
-					p.Found, p.Expected = quote(key.Value)+" twice", "each key once"
-					problems = append(problems, p)
+					if len(d.duplicates) < maxObjectProblems {
+						d.duplicates = append(d.duplicates, stray{mapping: field, key: node.Content[i], value: resolve(node.Content[i+1]), first: d.firstLine + first.Line - 1})
+					}
 					continue
 				}
 				seen[key.Value] = node.Content[i]
@@ -390,6 +384,18 @@ func (d *document) valueProblems() Problems {
 		}
 	}
 	walk(d.root, "")
+	return problems
+}
+
+// duplicateProblems tells of the keys that are there twice, for a document that is no object of EKS Anywhere's.
+func (d *document) duplicateProblems() Problems {
+	var problems Problems
+	for _, s := range d.duplicates {
+		p := d.problem("duplicate-key", s.key, fmt.Sprintf("the key is already on line %d", s.first))
+		p.Object, p.Field = objectName(d.root), s.path()
+		p.Found, p.Expected = quote(s.key.Value)+" twice", "each key once"
+		problems = append(problems, p)
+	}
 	return problems
 }
 

@@ -41,8 +41,7 @@ func (d *document) rewrite(changes []change) string {
 // holds says whether a text is one document with the given value that every reader understands the same way.
 func holds(content string, want any) bool {
 	check := &document{body: content, firstLine: 1}
-	budget := maxTotalValues
-	if len(split(content)) != 1 || check.parse(&budget) != nil || check.root == nil || len(check.valueProblems()) > 0 || overridesMerge(check.root) {
+	if len(split(content)) != 1 || check.parse(newLimits()) != nil || check.root == nil || len(check.valueProblems()) > 0 || len(check.duplicates) > 0 || overridesMerge(check.root) {
 		return false
 	}
 	return reflect.DeepEqual(decode(check.root), want)

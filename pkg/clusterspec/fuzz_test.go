@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ func addCorpus(f *testing.F) {
 // FuzzParse: no input makes the reader panic, and what it accepts renders to something it accepts and that renders to itself.
 func FuzzParse(f *testing.F) {
 	addCorpus(f)
+	for _, separator := range []string{"\uFEFF---\n", "--- # c\n", "...\n%YAML 1.2\n---\n", "----\n", "\u2014\n", "--- &a\n", "---\t\n", "", "<<<<<<< a\n"} {
+		f.Add([]byte(strings.ReplaceAll(readSpec(f, "docker-fleet"), "---\n", separator)))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		checkAccepted(t, data)
 	})
@@ -244,4 +248,29 @@ func flatten(object, path string, value any, out map[string]string) {
 	default:
 		out[object+path] = fmt.Sprintf("%T %v", value, value)
 	}
+}
+
+// FuzzCompareSets: whatever two states of a file hold, comparing them gives changes in order, each with a verdict, and the same ones
+// every time.
+func FuzzCompareSets(f *testing.F) {
+	for _, name := range []string{"vsphere-external-etcd", "tinkerbell-template", "oidc-and-iam", "cloudstack-workload-github", "docker-fleet"} {
+		before := readSpec(f, name)
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "1.33", "1.34")))
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "name: md-0", "name: md-1")))
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "spec:\n", "spec: {}\nstatus:\n")))
+		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "count: ", "count: [] # ")))
+	}
+	f.Fuzz(func(t *testing.T, before, after []byte) {
+		old, _ := clusterspec.Parse([]clusterspec.Source{{Name: "f", Data: before}})
+		current, _ := clusterspec.Parse([]clusterspec.Source{{Name: "f", Data: after}})
+		changes := clusterspec.CompareSets(old, current)
+		for i, c := range changes {
+			if c.Verdict == "" || c.Object == "" || c.Line < 1 || i > 0 && c.Cluster < changes[i-1].Cluster {
+				t.Fatalf("change %d of %+v", i, changes)
+			}
+		}
+		if again := clusterspec.CompareSets(old, current); !reflect.DeepEqual(changes, again) {
+			t.Fatalf("comparing twice differs:\n%+v\n%+v", changes, again)
+		}
+	})
 }

@@ -73,6 +73,17 @@ func (r *report) checkGitOps() {
 	} else {
 		r.checkProviderChoice()
 	}
+	for i := range r.problems {
+		// The address of a repository, or a name with the sign people put before it, holds the name.
+		p := &r.problems[i]
+		value := text(o.root(), keys(p.Field)...)
+		if p.Rule == "invalid-value" && (p.Field == at.repository || p.Field == at.owner) {
+			last := strings.TrimPrefix(path.Base(strings.TrimSuffix(value, ".git")), "@")
+			if repositoryForm.MatchString(last) && (strings.Contains(value, "/") && p.Field == at.repository || strings.HasPrefix(value, "@")) {
+				p.Suggestion = last
+			}
+		}
+	}
 	if value := text(o.root(), keys(at.branch)...); value != "" {
 		r.checkBranch(at.branch, value)
 	}
@@ -100,6 +111,8 @@ func (r *report) checkGitOps() {
 	}
 }
 
+var repositoryForm = regexp.MustCompile(`^[0-9A-Za-z_.-]+$`)
+
 func (r *report) checkProviderChoice() {
 	root := r.object.root()
 	if _, spec := lookup(root, "spec"); spec == nil || kindOf(spec) != kindObject {
@@ -109,9 +122,13 @@ func (r *report) checkProviderChoice() {
 	_, git := lookup(root, "spec", "git")
 	switch {
 	case github != nil && git != nil:
+		// An empty one lacks everything, which is not what is wrong.
+		r.problems = slices.DeleteFunc(r.problems, func(p Problem) bool {
+			return p.Rule == "required" && (within(p.Field, "spec.github") || within(p.Field, "spec.git"))
+		})
 		p := r.wrong("git-provider", "spec.git", "two Git providers")
 		p.Found, p.Expected = "spec.github and spec.git", "one of them"
-	case github == nil && git == nil && !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Suggestion == "git" || p.Suggestion == "github" }):
+	case github == nil && git == nil && !r.strayIn("spec") && !slices.Contains(r.meant, "spec.git") && !slices.Contains(r.meant, "spec.github"):
 		key, _ := lookup(root, "spec")
 		p := r.add(SeverityError, "git-provider", key, "spec", "no Git provider")
 		p.Expected = "spec.github or spec.git"
@@ -255,3 +272,6 @@ func isDNSName(name string) bool { return len(name) <= 253 && dnsNameForm.MatchS
 
 // clusterNameForm is EKS Anywhere's rule for a cluster's name without the capital letters, which the API server then refuses.
 var clusterNameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,33}[a-z0-9]$`)
+
+// IsClusterName says whether a cluster may have that name. Such a name is safe as part of a path, too.
+func IsClusterName(name string) bool { return clusterNameForm.MatchString(name) }

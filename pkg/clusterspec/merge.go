@@ -171,9 +171,9 @@ func (v *versions) place(id identity) place {
 func readVersions(sources []Source) (*versions, Problems) {
 	v := &versions{byID: map[identity]*version{}}
 	var problems Problems
-	values := maxTotalValues
+	limits := newLimits()
 	for i, source := range sources {
-		documents, bad := readDocuments(source, &values)
+		documents, bad := readDocuments(source, limits)
 		problems = append(problems, bad...)
 		for _, d := range documents {
 			group, _, _ := strings.Cut(text(d.root, "apiVersion"), "/")

@@ -19,7 +19,7 @@ const apiGroup = "anywhere.eks.amazonaws.com/"
 // type Problems: everything that is wrong, sorted by file, line and column, each mistake once. Warnings are in Set.Warnings in any
 // case. Work and memory are bounded whatever the sources hold.
 func Parse(sources []Source) (*Set, error) {
-	p := &parser{set: &Set{}, objects: map[objectKey][]*report{}}
+	p := &parser{set: &Set{}, objects: map[objectKey][]*report{}, repeated: map[string]bool{}}
 	p.read(sources)
 	p.checkObjects()
 	p.assemble()
@@ -36,6 +36,7 @@ type parser struct {
 	objects  map[objectKey][]*report
 	// uncertain is set when a document could not be read, so that nothing can be said about objects that seem to be missing.
 	uncertain bool
+	repeated  map[string]bool      // kinds of which an object is there twice
 	users     map[*Object]*Cluster // which cluster refers to an object
 	names     map[string]*report   // clusters by name, including refused ones
 }
@@ -50,11 +51,11 @@ func (p *parser) read(sources []Source) {
 		p.uncertain = true
 		return
 	}
-	values := maxTotalValues
+	limits := newLimits()
 	for _, source := range sources {
-		documents, problems := readDocuments(source, &values)
+		documents, problems := readDocuments(source, limits)
 		for _, problem := range problems {
-			if problem.Rule != "duplicate-key" && problem.Rule != "wrong-type" {
+			if !slices.Contains([]string{"duplicate-key", "wrong-type", "separator"}, problem.Rule) {
 				p.uncertain = true
 			}
 		}
@@ -62,6 +63,8 @@ func (p *parser) read(sources []Source) {
 		for _, d := range documents {
 			if r := p.classify(d); r != nil {
 				p.add(r)
+			} else {
+				p.problems = append(p.problems, d.duplicateProblems()...)
 			}
 		}
 	}
@@ -92,16 +95,21 @@ func (p *parser) classify(d *document) *report {
 		p.uncertain = true
 		e := r.add(SeverityError, "required", o.find("kind"), "kind", "the document has no kind")
 		e.Object, e.Expected = objectName(d.root), "Cluster, FluxConfig or another kind of EKS Anywhere"
+		if d.ended > 0 {
+			e.Message = fmt.Sprintf(`the document has no kind; the "..." on line %d ends the one before`, d.ended)
+		}
 		p.problems = append(p.problems, r.problems...)
 		return nil
 	case !ours && strings.HasPrefix(apiVersion, apiGroup):
-		suggestion := nearest(kind, fields().order)
-		if suggestion == "" || slices.Contains(otherKinds, kind) {
+		if slices.Contains(otherKinds, kind) {
 			return foreign()
 		}
 		p.uncertain = true
 		e := r.add(SeverityError, "unknown-kind", o.find("kind"), "kind", "EKS Anywhere has no such kind")
-		e.Found, e.Suggestion = quote(kind), suggestion
+		e.Found, e.Suggestion = quote(kind), nearest(kind, fields().order)
+		if e.Suggestion == "" {
+			e.Expected = "one of " + strings.Join(fields().order, ", ")
+		}
 		p.problems = append(p.problems, r.problems...)
 		return nil
 	case !ours:
@@ -130,6 +138,7 @@ func (p *parser) add(r *report) {
 			e := r.add(SeverityError, "duplicate-object", o.find("metadata.name"), "metadata.name",
 				fmt.Sprintf("the object is already in %s:%d", other.object.File, other.object.Line))
 			e.Found, e.Expected = o.Label()+" twice", "each object once"
+			p.repeated[o.Kind] = true
 			return
 		}
 	}

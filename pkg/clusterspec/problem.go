@@ -15,6 +15,8 @@ type Severity string
 const (
 	SeverityError   Severity = "error"
 	SeverityWarning Severity = "warning"
+	// SeverityNotice is for what is only told, such as what a change does. Parse never uses it.
+	SeverityNotice Severity = "notice"
 )
 
 // Problem is one thing that is wrong with a file.

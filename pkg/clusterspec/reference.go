@@ -14,28 +14,37 @@ func FieldReference() []byte {
 Generated from the program's field table, which its checks and ` + "`lint`" + ` use too. All kinds have apiVersion ` + "`" + APIVersion + "`" + `.
 
 - **Required**: EKS Anywhere refuses the spec without it. Below an optional object it counts when the object is there.
-- **GitOps**: the clusters for which the user documentation lists the field as changed through Git: *m*anagement, *w*orkload.
-- **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*. Where the roles differ
-  both are given. Some changes depend on their values; remarks say so.
+- **GitOps**: the clusters for which the user documentation lists the field as changed through Git or in an upgrade: *m*anagement, *w*orkload.
+- **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*. The webhook says
+  "` + immutable + `" when nothing else is given. Where the roles differ both are given. Some changes depend on their values; remarks say so.
 
 `)
 	table := fields()
+	b.WriteString("- [All kinds](#all-kinds)\n")
 	for _, kind := range table.order {
 		fmt.Fprintf(&b, "- [%s](#%s)\n", kind, strings.ToLower(kind))
 	}
-	for _, kind := range table.order {
-		fmt.Fprintf(&b, "\n## %s\n\n| Field | Type | Required | Values | Default | GitOps | Change | Remarks |\n|---|---|---|---|---|---|---|---|\n", kind)
+	section := func(title, kind string, mine func(path string) bool) {
+		fmt.Fprintf(&b, "\n## %s\n\n| Field | Type | Required | Values | Default | GitOps | Change | Remarks |\n|---|---|---|---|---|---|---|---|\n", title)
 		table.kinds[kind].each(func(f *field) {
-			if f.Type == "" || f.path == "" || f.path == "apiVersion" || f.path == "kind" {
+			if f.Type == "" || f.path == "" || !mine(f.path) {
 				return
 			}
 			required := ""
 			if f.Required {
 				required = "yes"
 			}
+			values := f.values()
+			if f.path == "kind" {
+				values = "one of those below"
+			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", f.path, typeWord(f.Type), required,
-				cell(f.values()), cell(f.Default), f.gitOpsWord(), f.changeWord(), cell(f.About))
+				cell(values), cell(f.Default), f.gitOpsWord(), f.changeWord(), cell(f.About))
 		})
+	}
+	section("All kinds", table.order[0], func(path string) bool { return !within(path, "spec") })
+	for _, kind := range table.order {
+		section(kind, kind, func(path string) bool { return within(path, "spec") })
 	}
 	return []byte(b.String())
 }
@@ -86,10 +95,16 @@ func (f *field) gitOpsWord() string {
 }
 
 func (f *field) changeWord() string {
-	management, _ := tableVerdict(f, RoleManagement)
-	workload, _ := tableVerdict(f, RoleWorkload)
-	if management == workload {
-		return string(management)
+	word := func(role Role) string {
+		verdict, says := tableVerdict(f, role)
+		if verdict == VerdictRejected && says != immutable {
+			return fmt.Sprintf("%s: %s", verdict, says)
+		}
+		return string(verdict)
 	}
-	return fmt.Sprintf("m: %s, w: %s", management, workload)
+	management, workload := word(RoleManagement), word(RoleWorkload)
+	if management == workload {
+		return management
+	}
+	return fmt.Sprintf("m: %s; w: %s", management, workload)
 }

@@ -94,6 +94,9 @@ func childReferences(o *Object) []reference {
 // OIDCConfig, a template or a pool is missing; its controller then does.
 func (p *parser) resolveReferences(c *Cluster, r *report) {
 	r.checkReferenceKinds(c.Provider)
+	if ref, ok := referenceAt(r.object, "spec.datacenterRef"); ok && len(p.objects[objectKey{ref.kind, ref.name}]) > 0 {
+		r.checkMachineKinds(c.Provider)
+	}
 	for _, ref := range clusterReferences(r.object) {
 		target := p.follow(c, r, ref)
 		if target == nil {
@@ -109,6 +112,35 @@ func (p *parser) resolveReferences(c *Cluster, r *report) {
 		for _, inner := range childReferences(target.object) {
 			p.follow(c, target, inner)
 		}
+	}
+	p.checkNamespaces(c, r)
+}
+
+// checkNamespaces makes sure that all objects of a cluster are in its namespace. When none of several is, it is the Cluster that is in
+// the wrong one.
+func (p *parser) checkNamespaces(c *Cluster, r *report) {
+	var elsewhere []*report
+	alike := true
+	for _, o := range c.Objects[1:] {
+		if o.Namespace == c.Namespace {
+			alike = false
+			continue
+		}
+		for _, candidate := range p.objects[objectKey{o.Kind, o.Name}] {
+			if candidate.object == o {
+				elsewhere = append(elsewhere, candidate)
+				alike = alike && o.Namespace == elsewhere[0].object.Namespace
+			}
+		}
+	}
+	if alike && len(elsewhere) > 1 {
+		e := r.wrong("namespace", "metadata.namespace", fmt.Sprintf("the %d objects of the cluster are in another namespace", len(elsewhere)))
+		e.Found, e.Expected = quote(c.Namespace), quote(elsewhere[0].object.Namespace)+", or the namespace in each of them"
+		return
+	}
+	for _, target := range elsewhere {
+		e := target.wrong("namespace", "metadata.namespace", fmt.Sprintf("the object is not in the namespace of Cluster %s, which refers to it", c.Name))
+		e.Found, e.Expected = quote(target.object.Namespace), quote(c.Namespace)
 	}
 }
 
@@ -137,10 +169,6 @@ func (p *parser) follow(c *Cluster, from *report, ref reference) *report {
 	if slices.Contains(c.Objects, o) {
 		return target
 	}
-	if o.Namespace != c.Namespace {
-		e := target.wrong("namespace", "metadata.namespace", fmt.Sprintf("the object is not in the namespace of Cluster %s, which refers to it", c.Name))
-		e.Found, e.Expected = quote(o.Namespace), quote(c.Namespace)
-	}
 	if other := p.users[o]; other != nil {
 		e := from.wrong("shared-object", ref.path+".name", fmt.Sprintf("%s belongs to Cluster %s already", o.Label(), other.Name))
 		e.Found, e.Expected = quote(ref.name), fmt.Sprintf("an object of %s's own, with a name of its own", c.Name)
@@ -163,22 +191,36 @@ func (p *parser) dangling(from *report, ref reference) {
 			others = append(others, o.Label())
 		}
 	}
+	if p.repeated[ref.kind] {
+		return // most likely one of the objects that are there twice was to have this name
+	}
+	if len(others) > 0 {
+		e := from.wrong("dangling-reference", ref.path+".kind", fmt.Sprintf("there is no %s %s in the files", ref.kind, ref.name))
+		e.Found, e.Expected = quote(ref.kind), "a reference to "+strings.Join(others, " or ")
+		return
+	}
 	e := from.wrong("dangling-reference", ref.path+".name", fmt.Sprintf("there is no such %s in the files", ref.kind))
 	e.Found = quote(ref.name)
 	switch {
-	case len(others) > 0:
-		e.Expected = "a reference to " + strings.Join(others, " or ")
 	case len(names) == 0:
 		e.Expected = fmt.Sprintf("a document of kind %s and name %s", ref.kind, ref.name)
-	case len(names) == 1:
-		e.Expected = quote(names[0])
 	default:
-		e.Expected = "one of " + strings.Join(names, ", ")
+		e.Expected = oneOf(names)
 		if len(names) > 8 {
 			e.Expected = fmt.Sprintf("one of the %d objects of kind %s", len(names), ref.kind)
 		}
-		e.Suggestion = nearest(ref.name, names)
+		if len(names) > 1 {
+			e.Suggestion = nearest(ref.name, names)
+		}
 	}
+}
+
+// oneOf says that a value should be one of some names.
+func oneOf(names []string) string {
+	if len(names) == 1 {
+		return quote(names[0])
+	}
+	return "one of " + strings.Join(names, ", ")
 }
 
 // family groups the kinds that are taken for each other.
@@ -205,11 +247,15 @@ func (r *report) checkReferenceKinds(provider string) {
 		e := r.wrong("invalid-value", "spec.datacenterRef.kind", "not a kind of datacenter that EKS Anywhere knows")
 		e.Found, e.Expected, e.Suggestion = quote(ref.kind), "one of "+strings.Join(kinds, ", "), nearest(ref.kind, kinds)
 	}
+}
+
+// checkMachineKinds makes sure that the machine configs are of the datacenter's provider.
+func (r *report) checkMachineKinds(provider string) {
 	if provider == "" {
 		return
 	}
 	machine := machineKindOf(provider)
-	for _, ref := range clusterReferences(o) {
+	for _, ref := range clusterReferences(r.object) {
 		if !strings.HasSuffix(ref.path, "machineGroupRef") || ref.kind == "" || ref.kind == machine {
 			continue
 		}

@@ -15,6 +15,7 @@ func TestRender_keepsText(t *testing.T) {
     services:
         cidrBlocks: # deeper
         - "10.96.0.0/12"
+    cniConfig: {cilium: {}}
   datacenterRef: {kind: 'DockerDatacenterConfig', "name": dev}
   licenseToken: >-
     folded
@@ -56,10 +57,10 @@ metadata:
 
    # nothing below
 spec:
-  kubernetesVersion:    1.30
+  kubernetesVersion:    1.33
   controlPlaneConfiguration: {count: 1}
   workerNodeGroupConfigurations:
-  - kubernetesVersion: 1.29 # one behind
+  - kubernetesVersion: 1.32 # one behind
     count: 1
   clusterNetwork:` + rest + "\n\n" + datacenter + "\n\n"
 	want := `# top
@@ -76,10 +77,10 @@ metadata:
 
    # nothing below
 spec:
-  kubernetesVersion:    "1.30"
+  kubernetesVersion:    "1.33"
   controlPlaneConfiguration: {count: 1}
   workerNodeGroupConfigurations:
-  - kubernetesVersion: "1.29" # one behind
+  - kubernetesVersion: "1.32" # one behind
     count: 1
   clusterNetwork:` + rest + datacenter + "  namespace: default\n"
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml", Data: []byte(input)}})

@@ -122,8 +122,7 @@ func leadingComments(body, encoded string) string {
 // holdsValue says whether a text is one document that every reader understands as the given value.
 func holdsValue(content string, want any, f *field) bool {
 	check := &document{body: content, firstLine: 1}
-	budget := maxTotalValues
-	return len(split(content)) == 1 && check.parse(&budget) == nil && check.root != nil && len(check.valueProblems()) == 0 &&
+	return len(split(content)) == 1 && check.parse(trialLimits()) == nil && check.root != nil && len(check.valueProblems()) == 0 &&
 		!overridesMerge(check.root) && reflect.DeepEqual(valuesOf(check.root, f), want)
 }
 
@@ -597,8 +596,7 @@ func itemText(value *yaml.Node, want any, f *field) (string, bool) {
 
 func holdsEntry(text, name string, want any, f *field) bool {
 	check := &document{body: text, firstLine: 1}
-	budget := maxTotalValues
-	if strings.TrimSpace(text) == "" || check.parse(&budget) != nil || check.root == nil || len(entries(check.root)) != 1 {
+	if strings.TrimSpace(text) == "" || check.parse(trialLimits()) != nil || check.root == nil || len(entries(check.root)) != 1 {
 		return false
 	}
 	e := entries(check.root)[0]
@@ -607,8 +605,7 @@ func holdsEntry(text, name string, want any, f *field) bool {
 
 func holdsItem(text string, want any, f *field) bool {
 	check := &document{body: "list:\n" + text, firstLine: 1}
-	budget := maxTotalValues
-	if check.parse(&budget) != nil || check.root == nil {
+	if check.parse(trialLimits()) != nil || check.root == nil {
 		return false
 	}
 	found := items(check.root, "list")

@@ -2,8 +2,10 @@ package clusterspec
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,13 +15,18 @@ import (
 
 // checkRules runs the rules that the field table cannot hold and that need nothing but the object, kind by kind.
 func (r *report) checkRules() {
+	r.checkMetadata()
 	r.checkAnnotations()
 	switch r.object.Kind {
 	case "Cluster":
 		r.checkControlPlane()
 		r.checkEtcd()
 		r.checkWorkers()
+		r.checkRollout()
 		r.checkNetwork()
+		r.checkCilium()
+		r.checkProxy()
+		r.checkRegistryMirror()
 		r.checkVersions()
 		r.checkIdentityProviders()
 		r.checkPackages()
@@ -61,7 +68,18 @@ func (r *report) managed() bool {
 
 // required reports a field that is missing for a reason the table does not know.
 func (r *report) required(path, why, expected string) {
+	parent := path[:max(strings.LastIndexByte(path, '.'), 0)]
+	if r.strayIn(parent) {
+		return // most likely the field itself, misspelled beyond recognition
+	}
 	r.wrong("required", path, strings.TrimSpace("the field is required "+why)).Expected = expected
+}
+
+// strayIn says whether a mapping has a field that does not exist and that nobody knows the meaning of.
+func (r *report) strayIn(mapping string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return p.Rule == "unknown-field" && p.Suggestion == "" && p.Field[:max(strings.LastIndexAny(p.Field, ".["), 0)] == mapping
+	})
 }
 
 func (r *report) present(path ...string) bool {
@@ -98,7 +116,10 @@ func (r *report) checkControlPlane() {
 		r.required(at+".endpoint", "except with Docker", "an object with host")
 	case strings.Contains(host, "/") || strings.ContainsAny(host, " \t"):
 		e := r.wrong("invalid-value", at+".endpoint.host", "not an IP address or host name")
-		e.Found = quote(host)
+		e.Found, e.Expected = quote(host), "an IP address or host name alone"
+		if parsed, err := url.Parse(host); err == nil {
+			e.Suggestion = parsed.Hostname()
+		}
 	case provider == "snow" && host != "":
 		if _, err := netip.ParseAddr(host); err != nil {
 			e := r.wrong("invalid-value", at+".endpoint.host", "Snow needs an IP address")
@@ -107,6 +128,14 @@ func (r *report) checkControlPlane() {
 	}
 	if provider != "docker" && !r.present("spec", "controlPlaneConfiguration", "machineGroupRef") {
 		r.required(at+".machineGroupRef", "except with Docker", "a reference to a "+machineKindOf(provider))
+	}
+	_, labels := lookup(root, "spec", "controlPlaneConfiguration", "labels")
+	r.checkLabels(at+".labels", labels, false)
+	for i, san := range items(root, "spec", "controlPlaneConfiguration", "certSans") {
+		if _, err := netip.ParseAddr(san.Value); err != nil && kindOf(san) == kindString && !domainForm.MatchString(san.Value) {
+			e := r.wrong("invalid-value", fmt.Sprintf("%s.certSans[%d]", at, i), "neither an IP address nor a domain name")
+			e.Found, e.Expected = quote(san.Value), "a name such as api.example.com"
+		}
 	}
 	if r.present("spec", "controlPlaneConfiguration", "apiServerExtraArgs") {
 		r.warn("feature-gate", at+".apiServerExtraArgs", "EKS Anywhere accepts this only where it runs with API_SERVER_EXTRA_ARGS_ENABLED=true")
@@ -175,6 +204,8 @@ func (r *report) checkWorkers() {
 			}
 		}
 		r.checkAutoscaling(group, path)
+		_, labels := lookup(group, "labels")
+		r.checkLabels(path+".labels", labels, false)
 		schedulable = schedulable || !keepsPodsOut(group)
 	}
 	if !r.managed() && !schedulable && len(groups) > 0 {
@@ -213,6 +244,9 @@ func (r *report) checkAutoscaling(group *yaml.Node, path string) {
 	if scaling == nil {
 		return
 	}
+	if at := path + ".autoscalingConfiguration"; r.known(at+".minCount") || r.known(at+".maxCount") {
+		return
+	}
 	least, _ := integer(scaling, "minCount")
 	most, _ := integer(scaling, "maxCount")
 	if least > most {
@@ -235,6 +269,21 @@ func (r *report) checkNetwork() {
 	if podsOK && servicesOK && pods.Overlaps(services) {
 		e := r.wrong("network", at+".services.cidrBlocks[0]", "services and pods share addresses")
 		e.Found, e.Expected = services.String(), "a block that does not overlap with "+pods.String()
+	}
+	if host, err := netip.ParseAddr(text(root, "spec", "controlPlaneConfiguration", "endpoint", "host")); err == nil {
+		for _, block := range []struct {
+			what   string
+			prefix netip.Prefix
+		}{{"pods", pods}, {"services", services}} {
+			if block.prefix.Contains(host) {
+				report := r.warn // EKS Anywhere looks at it with Snow only; elsewhere the endpoint is not reached from pods
+				if r.provider() == "snow" {
+					report = r.wrong
+				}
+				e := report("network", "spec.controlPlaneConfiguration.endpoint.host", "the endpoint is among the addresses of the "+block.what)
+				e.Found, e.Expected = quote(host.String()), "an address outside "+block.prefix.String()
+			}
+		}
 	}
 	if podsOK {
 		nodeMask := int64(24)
@@ -259,6 +308,8 @@ func (r *report) checkNetwork() {
 		r.wrong("network", at+".cni", "cni and cniConfig exclude each other").Expected = "cniConfig"
 	case cni != "":
 		r.warn("deprecated", at+".cni", "cni is deprecated").Expected = "cniConfig"
+	case config == nil && r.present("spec", "clusterNetwork"):
+		r.required(at+".cniConfig", "", "cilium: {}, or kindnetd: {} with Docker")
 	case config != nil && kindOf(config) == kindObject:
 		count := 0
 		for _, e := range entries(config) {
@@ -274,6 +325,99 @@ func (r *report) checkNetwork() {
 	}
 	if provider := r.provider(); kindnetd && provider != "" && provider != "docker" {
 		r.wrong("network", at, "kindnetd works with Docker only").Expected = "cilium"
+	}
+}
+
+// checkRollout: a rollout that may neither add a machine nor take one away never begins.
+func (r *report) checkRollout() {
+	for i, group := range items(r.object.root(), "spec", "workerNodeGroupConfigurations") {
+		_, update := lookup(group, "upgradeRolloutStrategy", "rollingUpdate")
+		if update == nil || text(group, "upgradeRolloutStrategy", "type") != "RollingUpdate" {
+			continue
+		}
+		surge, _ := integer(update, "maxSurge")
+		unavailable, _ := integer(update, "maxUnavailable")
+		if surge == 0 && unavailable == 0 {
+			r.wrong("invalid-value", fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].upgradeRolloutStrategy.rollingUpdate", i),
+				"maxSurge and maxUnavailable are both 0").Expected = "at least 1 in one of them"
+		}
+	}
+}
+
+// checkCilium: whoever maintains Cilium alone configures it alone; native routing goes by blocks of addresses.
+func (r *report) checkCilium() {
+	const at = "spec.clusterNetwork.cniConfig.cilium"
+	_, cilium := lookup(r.object.root(), keys(at)...)
+	if cilium == nil {
+		return
+	}
+	if flag(cilium, "skipUpgrade") && text(cilium, "policyEnforcementMode") != "" {
+		r.wrong("network", at+".policyEnforcementMode", "with skipUpgrade the other settings of Cilium are left to its own installation").Expected =
+			"skipUpgrade alone"
+	}
+	for _, name := range []string{"ipv4NativeRoutingCIDR", "ipv6NativeRoutingCIDR"} {
+		value := text(cilium, name)
+		if value == "" {
+			continue
+		}
+		if prefix, err := netip.ParsePrefix(value); err != nil || prefix.Addr().Is4() != (name == "ipv4NativeRoutingCIDR") {
+			e := r.wrong("network", at+"."+name, "not a block of "+name[2:4]+" addresses")
+			e.Found, e.Expected = quote(value), "CIDR notation such as 10.0.0.0/8"
+			e.Message = strings.Replace(e.Message, " v", " IPv", 1)
+			if name == "ipv6NativeRoutingCIDR" {
+				e.Expected = "CIDR notation such as fd00::/8"
+			}
+		}
+	}
+}
+
+// checkProxy: EKS Anywhere wants host and port of both proxies. It looks the host up, too; nothing here does.
+func (r *report) checkProxy() {
+	for _, name := range []string{"httpProxy", "httpsProxy"} {
+		value := text(r.object.root(), "spec", "proxyConfiguration", name)
+		if value == "" {
+			continue
+		}
+		host, path := value, "spec.proxyConfiguration."+name
+		if strings.HasPrefix(value, "http") {
+			parsed, err := url.ParseRequestURI(value)
+			if err != nil {
+				r.wrong("invalid-value", path, "not a URL").Expected = "host:port, or a URL with a port" // it may hold a password
+				continue
+			}
+			host = parsed.Host
+		}
+		name, port, err := net.SplitHostPort(host)
+		if number, bad := strconv.Atoi(port); err != nil || name == "" || bad != nil || number < 1 || number > 65535 {
+			e := r.wrong("invalid-value", path, "the proxy has no host or no port")
+			e.Expected = "host:port, or a URL with a port"
+			if !strings.Contains(value, "@") {
+				e.Found = quote(value)
+			}
+		}
+	}
+}
+
+// curatedPackages are the registries of EKS Anywhere's curated packages.
+var curatedPackages = regexp.MustCompile(`783794618700\.dkr\.ecr\..*\.amazonaws\.com`)
+
+// checkRegistryMirror: a port is a number; one mirror only for the curated packages, whose controller could not tell several apart.
+func (r *report) checkRegistryMirror() {
+	const at = "spec.registryMirrorConfiguration"
+	_, mirror := lookup(r.object.root(), keys(at)...)
+	if port := text(mirror, "port"); port != "" {
+		r.checkPort(at+".port", port)
+	}
+	first := -1
+	for i, namespace := range items(mirror, "ociNamespaces") {
+		if registry := text(namespace, "registry"); curatedPackages.MatchString(registry) {
+			if first >= 0 {
+				e := r.wrong("invalid-value", fmt.Sprintf("%s.ociNamespaces[%d].registry", at, i), fmt.Sprintf("item %d is a registry of curated packages already", first+1))
+				e.Found, e.Expected = quote(registry), "one mirror for curated packages"
+				continue
+			}
+			first = i
+		}
 	}
 }
 

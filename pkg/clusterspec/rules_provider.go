@@ -1,9 +1,10 @@
 package clusterspec
 
 import (
-	"encoding/pem"
 	"fmt"
 	"net/netip"
+	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,10 @@ func (r *report) uniqueNames(path string) {
 func (r *report) checkVSphereMachine() {
 	root := r.object.root()
 	family := orDefault(text(root, "spec", "osFamily"), "bottlerocket")
-	r.checkBottlerocketUser(family)
+	if !r.known("spec.osFamily") {
+		r.checkBottlerocketUser(family)
+		r.checkHostOS(family)
+	}
 	if memory, ok := integer(root, "spec", "memoryMiB"); ok && memory > 0 && memory < 2048 {
 		w := r.warn("vsphere", "spec.memoryMiB", "EKS Anywhere raises less than 2048 MiB to 2048")
 		w.Found, w.Expected = strconv.FormatInt(memory, 10), "at least 2048; 8192 is recommended"
@@ -68,6 +72,9 @@ func (r *report) checkBottlerocketUser(family string) {
 func (r *report) checkCloudStackDatacenter() {
 	root := r.object.root()
 	if r.present("spec") && !r.present("spec", "availabilityZones") {
+		if r.known("spec.zones") && !r.present("spec", "zones") {
+			return
+		}
 		if r.present("spec", "zones") {
 			r.warn("deprecated", "spec.zones", "the form with spec.zones is deprecated").Expected = "spec.availabilityZones"
 		} else {
@@ -85,6 +92,16 @@ func (r *report) checkCloudStackDatacenter() {
 		path := fmt.Sprintf("spec.availabilityZones[%d].zone", i)
 		r.checkCloudStackResource(path, zone, "zone")
 		r.checkCloudStackResource(path+".network", zone, "zone", "network")
+		if name := text(zone, "name"); !isLabelValue(name) {
+			e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].name", i), "the name becomes a label, whose value it cannot be")
+			e.Found, e.Expected = quote(name), labelValueExpected
+		}
+		if api := text(zone, "managementApiEndpoint"); api != "" {
+			if parsed, err := url.Parse(api); err != nil || parsed.Host == "" {
+				e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].managementApiEndpoint", i), "not a URL")
+				e.Found, e.Expected = quote(api), "a URL such as https://cloudstack.example.com/client/api"
+			}
+		}
 	}
 }
 
@@ -98,8 +115,8 @@ func (r *report) checkCloudStackResource(path string, parent *yaml.Node, at ...s
 	switch {
 	case id != "" && name != "":
 		r.wrong("cloudstack", path+".id", "id and name exclude each other").Expected = "one of them"
-	case id == "" && name == "" && !r.known(path+".id") && !r.known(path+".name"):
-		e := r.add(SeverityError, "required", r.object.find(path), path, "the resource has neither id nor name")
+	case id == "" && name == "" && !r.strayIn(path):
+		e := r.wrong("required", path, "the resource has neither id nor name")
 		e.Expected = "one of them"
 	}
 }
@@ -116,23 +133,50 @@ func (r *report) checkCloudStackMachine() {
 			}
 		}
 	}
-	_, links := lookup(root, "spec", "symlinks")
-	for _, e := range entries(links) {
-		for _, path := range []string{e.key.Value, e.value.Value} {
-			if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
-				p := r.wrong("cloudstack", joinField("spec.symlinks", e.key.Value), "not the path of a link or its target")
-				p.Found, p.Expected = quote(path), `a path that starts with "/" and does not end with it`
-			}
+	if affinity := text(root, "spec", "affinity"); affinity != "" && len(items(root, "spec", "affinityGroupIds")) > 0 {
+		r.wrong("cloudstack", "spec.affinity", "affinity and affinityGroupIds exclude each other").Expected = "one of them"
+	}
+	_, details := lookup(root, "spec", "userCustomDetails")
+	for _, e := range entries(details) {
+		if path := joinField("spec.userCustomDetails", e.key.Value); slices.Contains(restrictedDetails, e.key.Value) && !r.known(path) {
+			p := r.add(SeverityError, "cloudstack", e.key, path, "EKS Anywhere sets this detail of a machine itself")
+			p.Found, p.Expected = quote(e.key.Value), "only keys that CloudStack leaves to users"
 		}
 	}
+	_, links := lookup(root, "spec", "symlinks")
+	for _, e := range entries(links) {
+		for _, end := range []*yaml.Node{e.key, e.value} {
+			path := joinField("spec.symlinks", e.key.Value)
+			if kindOf(end) != kindString || symlinkForm.MatchString(end.Value) || r.known(path) {
+				continue
+			}
+			p := r.add(SeverityError, "cloudstack", end, path, "not the path of a link or its target")
+			p.Found, p.Expected = quote(end.Value), `a path of letters, digits, ".", "-" and "_" that starts with "/" and does not end with it`
+		}
+	}
+}
+
+var symlinkForm = regexp.MustCompile(`^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$`)
+
+// restrictedDetails are the details of a machine that EKS Anywhere refuses in userCustomDetails.
+var restrictedDetails = []string{
+	"Encrypted.Password", "Message.ReservedCapacityFreed.Flag", "SSH.KeyPairNames", "SSH.PublicKey", "boot.mode", "configDriveLocation",
+	"configurationId", "controlNodeLoginUser", "cpu.corespersocket", "cpuNumber", "cpuOvercommitRatio", "cpuSpeed", "dataDiskController",
+	"deployvm", "disk", "diskOffering", "firmware", "hypervisortoolsversion", "ip4Address", "ip6Address", "keyboard", "keypairnames",
+	"kvm.vnc.address", "kvm.vnc.port", "memory", "memoryOvercommitRatio", "nameonhypervisor", "nestedVirtualizationFlag", "network", "nic",
+	"nicAdapter", "password", "platform", "ramReservation", "rootDiskController", "rootdisksize", "smc.present", "svga.vramSize", "timeoffset",
+	"video.hardware", "video.ram",
 }
 
 func (r *report) checkNutanixDatacenter() {
 	root := r.object.root()
 	if bundle := text(root, "spec", "additionalTrustBundle"); bundle != "" {
-		if block, _ := pem.Decode([]byte(bundle)); block == nil {
-			e := r.wrong("nutanix", "spec.additionalTrustBundle", "not certificates in PEM form")
-			e.Found, e.Expected = quote(bundle), "-----BEGIN CERTIFICATE-----"
+		r.checkCertificates("spec.additionalTrustBundle", bundle)
+	}
+	for i, excluded := range items(root, "spec", "ccmExcludeNodeIPs") {
+		if kindOf(excluded) == kindString && !isAddressRange(excluded.Value) {
+			e := r.wrong("nutanix", fmt.Sprintf("spec.ccmExcludeNodeIPs[%d]", i), "not an address, a range of addresses or a block of them")
+			e.Found, e.Expected = quote(excluded.Value), "10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.0/28"
 		}
 	}
 	r.uniqueNames("spec.failureDomains")
@@ -142,6 +186,22 @@ func (r *report) checkNutanixDatacenter() {
 			r.checkNutanixResource(fmt.Sprintf("spec.failureDomains[%d].subnets[%d]", i, j), subnet)
 		}
 	}
+}
+
+// isAddressRange says whether a text is an IP address, two with "-" between them, the smaller first, or a block of addresses.
+func isAddressRange(value string) bool {
+	value = strings.TrimSpace(value)
+	if strings.Contains(value, "/") {
+		_, err := netip.ParsePrefix(value)
+		return err == nil
+	}
+	first, last, isRange := strings.Cut(value, "-")
+	start, err := netip.ParseAddr(strings.TrimSpace(first))
+	if err != nil || !isRange {
+		return err == nil
+	}
+	end, err := netip.ParseAddr(strings.TrimSpace(last))
+	return err == nil && start.Is4() == end.Is4() && !end.Less(start)
 }
 
 // checkNutanixResource: the type says which of uuid and name counts.
@@ -200,8 +260,13 @@ func quantity(value string) (float64, bool) {
 	return parsed * unit, ok && err == nil
 }
 
+// checkSnowMachine: devices by address, one primary interface, an address for each, and volumes that are large enough.
 func (r *report) checkSnowMachine() {
 	root := r.object.root()
+	family := text(root, "spec", "osFamily")
+	if !r.known("spec.osFamily") {
+		r.checkHostOS(family)
+	}
 	for i, device := range items(root, "spec", "devices") {
 		r.checkAddress(fmt.Sprintf("spec.devices[%d]", i), device.Value)
 	}
@@ -220,20 +285,28 @@ func (r *report) checkSnowMachine() {
 			r.wrong("snow", path, "the interface gets no address").Expected = "dhcp: true or an ipPoolRef"
 		}
 	}
-	if primaries > 1 {
-		e := r.wrong("snow", "spec.network.directNetworkInterfaces", "more than one interface is primary")
-		e.Found, e.Expected = strconv.Itoa(primaries), "one"
+	if primaries != 1 && len(interfaces) > 0 {
+		e := r.wrong("snow", "spec.network.directNetworkInterfaces", "exactly one interface must be primary")
+		e.Found, e.Expected = plural(primaries, "primary interface"), "primary: true in one of them"
 	}
-	if family := text(root, "spec", "osFamily"); family == "bottlerocket" && !r.present("spec", "containersVolume") {
-		r.required("spec.containersVolume", "with Bottlerocket", "an object with size")
+	if family == "bottlerocket" {
+		if !r.present("spec", "containersVolume") {
+			r.required("spec.containersVolume", "with Bottlerocket", "an object with size")
+		} else if size, ok := integer(root, "spec", "containersVolume", "size"); ok && size < 25 {
+			e := r.wrong("snow", "spec.containersVolume.size", "Bottlerocket needs more room for containers")
+			e.Found, e.Expected = strconv.FormatInt(size, 10), "at least 25"
+		}
 	}
-}
-
-// checkAddress makes sure that a value is an IP address.
-func (r *report) checkAddress(path, value string) {
-	if _, err := netip.ParseAddr(value); err != nil {
-		e := r.wrong("invalid-value", path, "not an IP address")
-		e.Found, e.Expected = quote(value), "an IP address"
+	for i, volume := range items(root, "spec", "nonRootVolumes") {
+		path := fmt.Sprintf("spec.nonRootVolumes[%d].deviceName", i)
+		switch name := text(volume, "deviceName"); {
+		case kindOf(volume) != kindObject:
+		case name == "":
+			r.required(path, "for a volume beside the root's", "a device such as /dev/sdc")
+		case strings.HasPrefix(name, "/dev/sda"):
+			e := r.wrong("snow", path, "the device belongs to the root volume and the containers volume")
+			e.Found, e.Expected = quote(name), "a device such as /dev/sdc"
+		}
 	}
 }
 
@@ -274,6 +347,12 @@ func (r *report) checkTinkerbellDatacenter() {
 	if ip := text(r.object.root(), "spec", "tinkerbellIP"); ip != "" {
 		r.checkAddress("spec.tinkerbellIP", ip)
 	}
+	for _, name := range []string{"osImageURL", "hookImagesURLPath", "hookIsoURL"} {
+		r.checkURL("spec." + name)
+	}
+	if text(r.object.root(), "spec", "hookIsoURL") != "" && !flag(r.object.root(), "spec", "isoBoot") {
+		r.wrong("tinkerbell", "spec.hookIsoURL", "hookIsoURL works with isoBoot only").Expected = "isoBoot: true, or no hookIsoURL"
+	}
 }
 
 // checkTinkerbellMachine: machines are chosen by a selector or by an affinity.
@@ -285,9 +364,46 @@ func (r *report) checkTinkerbellMachine() {
 	case selector != nil && len(entries(selector)) > 0 && affinity:
 		r.wrong("tinkerbell", "spec.hardwareAffinity", "hardwareSelector and hardwareAffinity exclude each other").Expected = "one of them"
 	case (selector == nil || len(entries(selector)) == 0) && !affinity && r.present("spec"):
-		r.required("spec.hardwareSelector", "without hardwareAffinity", "labels of the hardware to use")
+		r.required("spec.hardwareSelector", "without hardwareAffinity", "a label of the hardware to use")
+	case len(entries(selector)) > 1:
+		e := r.wrong("tinkerbell", "spec.hardwareSelector", "the selector has more than one label")
+		e.Found, e.Expected = plural(len(entries(selector)), "label"), "one label, or hardwareAffinity"
 	}
-	r.checkBottlerocketUser(text(root, "spec", "osFamily"))
+	for i, term := range items(root, "spec", "hardwareAffinity", "required") {
+		r.checkSelector(fmt.Sprintf("spec.hardwareAffinity.required[%d].labelSelector", i), term, "labelSelector")
+	}
+	for i, term := range items(root, "spec", "hardwareAffinity", "preferred") {
+		r.checkSelector(fmt.Sprintf("spec.hardwareAffinity.preferred[%d].hardwareAffinityTerm.labelSelector", i), term, "hardwareAffinityTerm", "labelSelector")
+	}
+	family := text(root, "spec", "osFamily")
+	if !r.known("spec.osFamily") {
+		r.checkBottlerocketUser(family)
+		r.checkHostOS(family)
+	}
+	r.checkURL("spec.osImageURL")
+}
+
+// checkSelector: In and NotIn compare with values, Exists and DoesNotExist have none.
+func (r *report) checkSelector(path string, term *yaml.Node, at ...string) {
+	_, selector := lookup(term, at...)
+	for i, expression := range items(selector, "matchExpressions") {
+		path := fmt.Sprintf("%s.matchExpressions[%d]", path, i)
+		values := len(items(expression, "values"))
+		switch operator := text(expression, "operator"); operator {
+		case "In", "NotIn":
+			if values == 0 {
+				r.required(path+".values", "with "+operator, "a list of values")
+			}
+		case "Exists", "DoesNotExist":
+			if values > 0 {
+				r.wrong("tinkerbell", path+".values", operator+" takes no values").Expected = "no values"
+			}
+		default:
+			e := r.wrong("invalid-value", path+".operator", "not an operator of a label selector")
+			e.Found, e.Expected = quote(operator), "one of In, NotIn, Exists, DoesNotExist"
+			e.Suggestion = nearest(operator, []string{"In", "NotIn", "Exists", "DoesNotExist"})
+		}
+	}
 }
 
 // checkAWSIam: the backend MountedFile is not supported.
@@ -310,9 +426,18 @@ func (p *parser) checkInCluster(c *Cluster) {
 		}
 		r := p.objects[objectKey{o.Kind, o.Name}][index]
 		switch o.Kind {
+		case "VSphereDatacenterConfig":
+			cluster.checkFailureDomains(r)
 		case "VSphereMachineConfig":
-			r.checkReadyForWebhook(c.Role())
+			r.checkTemplate(c.Role())
+			r.checkFirstUser(c.Role())
+		case "NutanixMachineConfig":
+			r.checkFirstUser(c.Role())
+			if _, gpus := lookup(o.root(), "spec", "gpus"); gpus != nil && !cluster.refersFromWorkers(o) {
+				r.wrong("nutanix", "spec.gpus", "GPUs are for workers only").Expected = "no gpus for control plane and etcd"
+			}
 		case "NutanixDatacenterConfig":
+			r.checkWorkerGroups(cluster)
 			if c.Role() == RoleWorkload && !r.present("spec", "credentialRef") {
 				r.required("spec.credentialRef", "by the webhook, which checks what GitOps creates", "a reference to a Secret")
 			}
@@ -323,6 +448,7 @@ func (p *parser) checkInCluster(c *Cluster) {
 				e.Found, e.Expected = quote(ip), "an address of its own"
 			}
 		case "TinkerbellMachineConfig":
+			r.checkFirstUser(c.Role())
 			inDatacenter := slices.ContainsFunc(c.Objects, func(other *Object) bool {
 				return other.Kind == "TinkerbellDatacenterConfig" && text(other.root(), "spec", "osImageURL") != ""
 			})
@@ -333,23 +459,98 @@ func (p *parser) checkInCluster(c *Cluster) {
 	}
 }
 
-// checkReadyForWebhook: what the CLI fills in for a cluster it creates is missing when Git creates one. The webhook then wants a
-// template and an SSH key in each machine config.
-func (r *report) checkReadyForWebhook(role Role) {
-	root := r.object.root()
-	report := r.wrong
-	if role == RoleManagement {
-		report = r.warn
+// checkTemplate: what the CLI fills in for a cluster it creates is missing when Git creates one, and the webhook wants a template.
+func (r *report) checkTemplate(role Role) {
+	if text(r.object.root(), "spec", "template") == "" {
+		r.refusedByWebhook(role)("vsphere", "spec.template", "EKS Anywhere's webhook refuses a machine config without a template").Expected = "the path of a template"
 	}
-	if text(root, "spec", "template") == "" {
-		report("vsphere", "spec.template", "EKS Anywhere's webhook refuses a machine config without a template").Expected = "the path of a template"
-	}
-	users := items(root, "spec", "users")
+}
+
+// checkFirstUser: EKS Anywhere's command makes an SSH key where there is none; its controller does not, and the webhook wants one.
+func (r *report) checkFirstUser(role Role) {
+	report := r.refusedByWebhook(role)
+	users := items(r.object.root(), "spec", "users")
 	if len(users) == 0 {
-		report("vsphere", "spec.users", "EKS Anywhere's webhook refuses a machine config without a user").Expected = "a user with an SSH key"
+		report("users", "spec.users", "EKS Anywhere's webhook refuses a machine config without a user").Expected = "a user with an SSH key"
 		return
 	}
-	if sshKeys := items(users[0], "sshAuthorizedKeys"); len(sshKeys) > 0 && sshKeys[0].Value == "" {
-		report("vsphere", "spec.users[0].sshAuthorizedKeys[0]", "EKS Anywhere's webhook refuses a first user without an SSH key").Expected = "a public key"
+	if sshKeys := items(users[0], "sshAuthorizedKeys"); len(sshKeys) > 0 && kindOf(sshKeys[0]) == kindString && strings.TrimSpace(sshKeys[0].Value) == "" {
+		report("users", "spec.users[0].sshAuthorizedKeys[0]", "EKS Anywhere's webhook refuses a first user without an SSH key").Expected = "a public key"
 	}
+}
+
+// refusedByWebhook gives the way to report what stops a cluster that Git creates, and is only missing from Git for any other.
+func (r *report) refusedByWebhook(role Role) func(rule, path, message string) *Problem {
+	if role == RoleManagement {
+		return r.warn
+	}
+	return r.wrong
+}
+
+// checkFailureDomains: the workers' failure domains are among those of the datacenter.
+func (r *report) checkFailureDomains(datacenter *report) {
+	var names []string
+	for _, domain := range items(datacenter.object.root(), "spec", "failureDomains") {
+		names = append(names, text(domain, "name"))
+	}
+	for i, group := range items(r.object.root(), "spec", "workerNodeGroupConfigurations") {
+		for j, domain := range items(group, "failureDomains") {
+			if kindOf(domain) != kindString || slices.Contains(names, domain.Value) {
+				continue
+			}
+			e := r.wrong("dangling-reference", fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].failureDomains[%d]", i, j),
+				datacenter.object.Label()+" has no such failure domain")
+			e.Found, e.Suggestion = quote(domain.Value), nearest(domain.Value, names)
+			e.Expected = oneOf(names)
+			if len(names) == 0 {
+				e.Expected = "no failureDomains, or spec.failureDomains in the datacenter config"
+			}
+		}
+	}
+}
+
+// checkWorkerGroups: the worker groups that a datacenter's failure domains name are there, and have no more machines than there are
+// domains to spread them over.
+func (r *report) checkWorkerGroups(cluster *report) {
+	domains := items(r.object.root(), "spec", "failureDomains")
+	groups := map[string]*yaml.Node{}
+	var names []string
+	for i, group := range items(cluster.object.root(), "spec", "workerNodeGroupConfigurations") {
+		name := text(group, "name")
+		if name == "" && i == 0 {
+			name = "md-0"
+		}
+		groups[name] = group
+		names = append(names, name)
+	}
+	for i, domain := range domains {
+		for j, name := range items(domain, "workerMachineGroups") {
+			path := fmt.Sprintf("spec.failureDomains[%d].workerMachineGroups[%d]", i, j)
+			group, there := groups[name.Value]
+			if !there {
+				e := r.wrong("dangling-reference", path, cluster.object.Label()+" has no such worker group")
+				e.Found, e.Expected, e.Suggestion = quote(name.Value), oneOf(names), nearest(name.Value, names)
+				continue
+			}
+			if count, ok := integer(group, "count"); ok && count > int64(len(domains)) {
+				e := r.wrong("nutanix", path, "the group has more machines than there are failure domains")
+				e.Found, e.Expected = fmt.Sprintf("count %d", count), fmt.Sprintf("at most %d", len(domains))
+			}
+		}
+	}
+}
+
+// refersFromWorkers says whether a worker group of the Cluster, and neither its control plane nor its etcd, uses a machine config.
+func (r *report) refersFromWorkers(o *Object) bool {
+	used := false
+	for _, ref := range clusterReferences(r.object) {
+		if ref.kind != o.Kind || ref.name != o.Name {
+			continue
+		}
+		if !strings.HasPrefix(ref.path, "spec.workerNodeGroupConfigurations") {
+			return false
+		}
+		used = true
+	}
+	return used
 }

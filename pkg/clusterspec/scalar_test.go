@@ -31,8 +31,7 @@ func TestScalar_asEKSAnywhereReads(t *testing.T) {
 	for _, value := range values {
 		body := "a: " + value + "\n"
 		d := &document{file: "f", body: body, firstLine: 1}
-		budget := maxTotalValues
-		if p := d.parse(&budget); p != nil {
+		if p := d.parse(newLimits()); p != nil {
 			t.Errorf("%s: %s", value, p)
 			continue
 		}

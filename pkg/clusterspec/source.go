@@ -2,6 +2,7 @@ package clusterspec
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -142,13 +143,16 @@ func emptyFile(name string) Problem {
 // announces it, which is what PowerShell writes. The problem is nil when the text can be used.
 func normalize(source Source) (string, *Problem) {
 	data := source.Data
-	switch {
-	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
-		data = fromUTF16(data[2:], 0, 1)
-	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
-		data = fromUTF16(data[2:], 1, 0)
+	if order := utf16Order(data); order != nil {
+		var ok bool
+		if data, ok = fromUTF16(data[2:], order); !ok {
+			return "", &Problem{
+				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Message: "not text in UTF-16", Expected: "text in UTF-8",
+				Line: bytes.Count(data, []byte("\n")) + 1,
+			}
+		}
 	}
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if bytes.IndexByte(data, '\r') >= 0 {
 		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
@@ -178,13 +182,58 @@ func normalize(source Source) (string, *Problem) {
 		}
 		offset += size
 	}
-	return string(data), nil
+	return withoutMarks(string(data)), nil
 }
 
-func fromUTF16(data []byte, low, high int) []byte {
-	units := make([]uint16, 0, len(data)/2)
-	for ; len(data) >= 2; data = data[2:] {
-		units = append(units, uint16(data[low])|uint16(data[high])<<8)
+const byteOrderMark = "\uFEFF"
+
+// withoutMarks takes byte order marks away where a document begins, which is where YAML allows them and where files that were put
+// together have them. EKS Anywhere's readers take one for a part of the first key.
+func withoutMarks(text string) string {
+	if !strings.Contains(text, "\n"+byteOrderMark) {
+		return text
 	}
-	return []byte(string(utf16.Decode(units)))
+	var b strings.Builder
+	begins := true // nothing but comments stands between the line and the beginning of its document
+	for line := range strings.SplitAfterSeq(text, "\n") {
+		bare := strings.TrimSuffix(strings.TrimPrefix(line, byteOrderMark), "\n")
+		_, separator := marker(bare, "---")
+		_, end := marker(bare, "...")
+		if begins || separator {
+			line = strings.TrimPrefix(line, byteOrderMark)
+		}
+		begins = separator || end || begins && onlyComments(bare)
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// utf16Order gives the order of bytes that a mark announces; nil is UTF-8.
+func utf16Order(data []byte) binary.ByteOrder {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
+		return binary.LittleEndian
+	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
+		return binary.BigEndian
+	}
+	return nil
+}
+
+// fromUTF16 gives a text in UTF-8, up to what is not UTF-16.
+func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, bool) {
+	out := make([]byte, 0, len(data))
+	for ; len(data) >= 2; data = data[2:] {
+		c := rune(order.Uint16(data))
+		if utf16.IsSurrogate(c) {
+			if len(data) < 4 {
+				return out, false
+			}
+			if c = utf16.DecodeRune(c, rune(order.Uint16(data[2:]))); c == utf8.RuneError {
+				return out, false
+			}
+			data = data[2:]
+		}
+		out = utf8.AppendRune(out, c)
+	}
+	return out, len(data) == 0
 }

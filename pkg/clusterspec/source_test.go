@@ -83,6 +83,13 @@ func TestParse_bounded(t *testing.T) {
 		"entries":    strings.Repeat("a:\n", 150_000),
 		"documents":  strings.Repeat("---\na: {b: [c, d]}\n", 300_000),
 		"indented":   indented(20_000),
+		"separators": strings.Repeat("apiVersion: a\nkind: b\n", 20_000),
+		"one value":  strings.Repeat("apiVersion: a\nkind: b\n", 300) + "x: " + strings.Repeat("y", 1_400_000) + "\n",
+		"dashes at":  "a: [\n" + strings.Repeat("----\n", 20_000),
+		"broken":     strings.Repeat("---\na: b\n  c: d\n"+strings.Repeat("e: f\n", 100), 500),
+		"late error": strings.Repeat("a: b\n", 60_000) + "[",
+		"strays":     "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\nspec:\n" + strings.Repeat("  count: 1\n  cidrBlocks: [a]\n", 30_000),
+		"items":      "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\nspec:\n  workerNodeGroupConfigurations:\n" + strings.Repeat("  - name: a\n", 60_000),
 		"long lines": "a: \"" + strings.Repeat("\\x41", 300_000) + "\"",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,9 @@ func nearest(word string, candidates []string) string {
 			return candidate
 		}
 		distance := editDistance(strings.ToLower(word), strings.ToLower(candidate))
-		// A third of the word may be wrong; two letters of a word of four are too many.
-		if limit := max(len(candidate), len(word)) / 3; distance > max(limit, 1) || distance >= len(word) {
+		// A third of the word may be wrong, and not more than four letters: two of a word of four are too many, and long words share
+		// long endings.
+		if limit := min(max(len(candidate), len(word))/3, 4); distance > max(limit, 1) || distance >= len(word) {
 			continue
 		}
 		if best == "" || distance < bestDistance {

@@ -1,11 +1,16 @@
 package fluxinstall
 
-import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
 
 // Condition is one entry of an object's status.conditions.
 type Condition struct {
 	Type, Status, Reason, Message string
-	ObservedGeneration            int64 // 0 when the condition does not say
+	ObservedGeneration            int64     // 0 when the condition does not say
+	Since                         time.Time // when Status became what it is; zero when the condition does not say
 }
 
 func conditions(u *unstructured.Unstructured) []Condition {
@@ -18,7 +23,8 @@ func conditions(u *unstructured.Unstructured) []Condition {
 		}
 		text := func(name string) string { s, _ := fields[name].(string); return s }
 		generation, _ := fields["observedGeneration"].(int64)
-		list = append(list, Condition{text("type"), text("status"), text("reason"), text("message"), generation})
+		since, _ := time.Parse(time.RFC3339, text("lastTransitionTime")) // zero when it is none
+		list = append(list, Condition{text("type"), text("status"), text("reason"), text("message"), generation, since})
 	}
 	return list
 }

@@ -37,11 +37,12 @@ type KubeconfigOptions struct {
 
 // Cluster is the management cluster. Its methods may be used by several goroutines at once.
 type Cluster struct {
-	client  client.WithWatch
-	server  string
-	origin  string
-	backoff backoff
-	contact *contact
+	client    client.WithWatch
+	server    string
+	origin    string
+	namespace string
+	backoff   backoff
+	contact   *contact
 }
 
 // Connect reads the kubeconfig and prepares the client; it does not talk to the cluster yet. A kubeconfig that cannot be used is a
@@ -61,7 +62,7 @@ func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 }
 
 func connect(options KubeconfigOptions) (*Cluster, error) {
-	config, err := loadKubeconfig(options)
+	config, namespace, err := loadKubeconfig(options)
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +71,12 @@ func connect(options KubeconfigOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.origin = options.Origin
+	c.origin, c.namespace = options.Origin, namespace
 	return c, nil
 }
+
+// Namespace is the one of the kubeconfig's context, as kubectl would use it.
+func (c *Cluster) Namespace() string { return c.namespace }
 
 func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
 	// The server protects itself (priority and fairness); throttling here would only make the program slow.
@@ -102,10 +106,10 @@ func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
 	return &Cluster{client: quietClient{c}, server: config.Host, backoff: defaultBackoff(), contact: &bounded.contact}, nil
 }
 
-// loadKubeconfig merges the files and resolves the context. Its errors name files and contexts, never what a user entry holds.
-func loadKubeconfig(options KubeconfigOptions) (*rest.Config, error) {
+// loadKubeconfig merges the files and resolves the context with its namespace. Its errors name files and contexts, never what a user entry holds.
+func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace string, err error) {
 	if len(options.Paths) == 0 {
-		return nil, errors.New("no file is named")
+		return nil, "", errors.New("no file is named")
 	}
 	content := false
 	var missing []string
@@ -115,9 +119,9 @@ func loadKubeconfig(options KubeconfigOptions) (*rest.Config, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, path+" does not exist")
 		case err != nil:
-			return nil, err
+			return nil, "", err
 		case info.IsDir():
-			return nil, fmt.Errorf("%s is a directory", path)
+			return nil, "", fmt.Errorf("%s is a directory", path)
 		case info.Size() == 0:
 			missing = append(missing, path+" is empty")
 		default:
@@ -125,12 +129,12 @@ func loadKubeconfig(options KubeconfigOptions) (*rest.Config, error) {
 		}
 	}
 	if !content {
-		return nil, errors.New(strings.Join(missing, ", "))
+		return nil, "", errors.New(strings.Join(missing, ", "))
 	}
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: options.Paths}
 	merged, err := rules.Load()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	name := options.Context
 	if name == "" {
@@ -139,15 +143,20 @@ func loadKubeconfig(options KubeconfigOptions) (*rest.Config, error) {
 	contexts := strings.Join(slices.Sorted(maps.Keys(merged.Contexts)), ", ")
 	switch chosen, there := merged.Contexts[name]; {
 	case len(merged.Contexts) == 0:
-		return nil, errors.New("it holds no contexts; is it a kubeconfig?")
+		return nil, "", errors.New("it holds no contexts; is it a kubeconfig?")
 	case name == "":
-		return nil, fmt.Errorf("it has no current context; its contexts are: %s", contexts)
+		return nil, "", fmt.Errorf("it has no current context; its contexts are: %s", contexts)
 	case !there:
-		return nil, fmt.Errorf("it has no context %q; its contexts are: %s", name, contexts)
+		return nil, "", fmt.Errorf("it has no context %q; its contexts are: %s", name, contexts)
 	case merged.Clusters[chosen.Cluster] == nil:
-		return nil, fmt.Errorf("its context %q names cluster %q, which it does not have", name, chosen.Cluster)
+		return nil, "", fmt.Errorf("its context %q names cluster %q, which it does not have", name, chosen.Cluster)
 	case chosen.AuthInfo != "" && merged.AuthInfos[chosen.AuthInfo] == nil:
-		return nil, fmt.Errorf("its context %q names user %q, which it does not have", name, chosen.AuthInfo)
+		return nil, "", fmt.Errorf("its context %q names user %q, which it does not have", name, chosen.AuthInfo)
 	}
-	return clientcmd.NewNonInteractiveClientConfig(*merged, name, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
+	resolved := clientcmd.NewNonInteractiveClientConfig(*merged, name, &clientcmd.ConfigOverrides{}, rules)
+	if namespace, _, err = resolved.Namespace(); err != nil {
+		return nil, "", err
+	}
+	config, err = resolved.ClientConfig()
+	return config, namespace, err
 }

@@ -10,46 +10,54 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// unavailableController says what keeps Flux's Deployments from being available, down to the pods behind them; nil when all are. Of
-// several problems it is the one that says most: a pod that cannot start rather than one that is starting, and a controller that the
-// rest depends on rather than another.
-func (c *Cluster) unavailableController(ctx context.Context, namespace string) (*NotReadyError, error) {
-	deployments, err := c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
-	if err != nil {
-		return nil, err
+// requiredControllers are the Deployments without which nothing is fetched or applied.
+func requiredControllers() []string { return []string{sourceController, kustomizeController} }
+
+// controllers reads Flux's Deployments, and the pods of the namespace when one of them is not available. It tries once; its error is
+// the client library's own.
+func (c *Cluster) controllers(ctx context.Context, namespace string) (deployments, pods []unstructured.Unstructured, err error) {
+	deployments, err = c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
+	if err != nil || !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
+		return deployments, nil, err
 	}
-	required := []string{sourceController, kustomizeController}
+	pods, err = c.fetchAll(ctx, podKind(), namespace)
+	if err != nil && !isForbidden(c.classify(ctx, err)) {
+		return nil, nil, err
+	}
+	return deployments, pods, nil
+}
+
+// controllerProblems says for each of Flux's Deployments that is missing or not available why, down to the pods behind it. First comes
+// what says most: one that does not exist, then a pod that cannot start rather than one that is starting, and a controller that the
+// rest depends on rather than another.
+func controllerProblems(namespace string, deployments, pods []unstructured.Unstructured) []*NotReadyError {
+	var problems []*NotReadyError
+	required := requiredControllers()
 	for _, name := range required {
 		if !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return d.GetName() == name }) {
-			return &NotReadyError{
+			problems = append(problems, &NotReadyError{
 				Object: fmt.Sprintf("Deployment %s/%s", namespace, name), Message: "it does not exist",
 				Cause: "nothing fetches or applies without it", Next: fmt.Sprintf("kubectl -n %s get deployments", namespace),
-			}, nil
+			})
 		}
 	}
-	deployments = slices.DeleteFunc(deployments, func(d unstructured.Unstructured) bool { return rolledOut(&d) })
-	if len(deployments) == 0 {
-		return nil, nil
-	}
-	pods, err := c.fetchAll(ctx, podKind(), namespace)
-	if err != nil && !isForbidden(c.classify(ctx, err)) {
-		return nil, err
-	}
+	deployments = slices.Clone(deployments)
 	slices.SortStableFunc(deployments, func(a, b unstructured.Unstructured) int {
 		// Those that are not required are at -1, which is behind.
 		return cmp.Compare(uint(slices.Index(required, a.GetName())), uint(slices.Index(required, b.GetName())))
 	})
-	var first *NotReadyError
+	var starting []*NotReadyError
 	for _, deployment := range deployments {
-		problem := deploymentProblem(&deployment, pods)
-		if problem.Reason != "" {
-			return problem, nil
+		if rolledOut(&deployment) {
+			continue
 		}
-		if first == nil {
-			first = problem
+		if problem := deploymentProblem(&deployment, pods); problem.Reason != "" {
+			problems = append(problems, problem)
+		} else {
+			starting = append(starting, problem)
 		}
 	}
-	return first, nil
+	return append(problems, starting...)
 }
 
 // rolledOut says whether a Deployment runs its current version and no other, as `kubectl rollout status` judges it.
@@ -82,14 +90,13 @@ func deploymentProblem(deployment *unstructured.Unstructured, pods []unstructure
 		}
 		if reason, message := podProblem(&pod); reason != "" {
 			problem.Reason, problem.Message = reason, message
-			problem.Cause = meaningOf(reason + " " + message)
-			return problem
+			return problem.explained(reason + " " + message)
 		}
 	}
 	if failure := conditionOf(deployment, "ReplicaFailure"); failure.Status == "True" {
 		problem.Reason, problem.Message = failure.Reason, failure.Message
-		problem.Cause = meaningOf(failure.Message)
 		problem.Next = fmt.Sprintf("kubectl -n %s describe replicasets -l app=%s", namespace, deployment.GetName())
+		problem.explained(failure.Message)
 	}
 	return problem
 }

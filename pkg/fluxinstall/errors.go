@@ -1,6 +1,7 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -113,7 +114,10 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Hint says what the refusal means, when that is known.
-func (e *RefusedError) Hint() string { return meaningOf(e.Err.Error()) }
+func (e *RefusedError) Hint() string {
+	cause, _ := meaningOf(e.Err.Error())
+	return cause
+}
 
 // ConflictError says that an object kept changing under every try to write it.
 type ConflictError struct{ Err error }
@@ -187,16 +191,27 @@ func innermost(err error) error {
 // NotReadyError says that something did not become ready, and why, in words for a person.
 type NotReadyError struct {
 	Object  string // kind namespace/name
+	State   string // what is wrong with it; "is not ready" when empty
 	Reason  string // the condition's reason
 	Message string // the object's own words
 	Cause   string // what that means, when it is known
 	Next    string // the command that shows more or helps
+	Culprit string // whom the message blames, if it does: a path in the repository, or another object as Kind/namespace/name
 	Err     error  // why the wait ended; nil when waiting longer would not have helped
+
+	final bool // waiting does not help: somebody has to act first
 }
+
+// CulpritIsFile says whether Culprit is a path in the repository rather than an object.
+func (e *NotReadyError) CulpritIsFile() bool {
+	return e.Culprit != "" && !culpritObject.MatchString(e.Culprit)
+}
+
+var culpritObject = regexp.MustCompile(`^[A-Z]\w+/[^/]+/[^/]+$`)
 
 // Error puts the object and its own words first, the cause after.
 func (e *NotReadyError) Error() string {
-	text := e.Object + " is not ready"
+	text := e.Object + " " + cmp.Or(e.State, "is not ready")
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"
 	}

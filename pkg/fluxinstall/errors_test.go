@@ -41,7 +41,7 @@ func TestClassify_answers(t *testing.T) {
 		},
 		"webhook": {
 			403, "Forbidden", `admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: Cluster.anywhere.eks.amazonaws.com "mgmt" is invalid: spec.datacenterRef: Forbidden: field is immutable`,
-			new(*RefusedError), "EKS Anywhere does not allow this field to change on a cluster that exists: put the old value back in Git",
+			new(*RefusedError), "EKS Anywhere does not allow spec.datacenterRef to change on a cluster that exists: put the old value back in Git",
 		},
 		"quota": {
 			403, "Forbidden", `pods "a" is forbidden: exceeded quota: critical-pods, requested: pods=1, used: pods=1000, limited: pods=1000`,
@@ -173,5 +173,25 @@ func TestNotReadyError(t *testing.T) {
 		if got := err.Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
+	}
+}
+
+// New objects in a namespace that is being deleted are refused as "forbidden": that passes, and is no missing right.
+func TestClassify_namespaceTerminating(t *testing.T) {
+	t.Parallel()
+	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(403)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":403,"reason":"Forbidden",
+			"message":"secrets \"a\" is forbidden: unable to create new content in namespace gitops because it is being terminated",
+			"details":{"name":"a","kind":"secrets","causes":[{"reason":"NamespaceTerminating","message":"namespace gitops is being terminated"}]}}`)
+	})
+	_, err := c.fetch(t.Context(), secretKind(), "gitops", "a")
+	if !c.passing(err) {
+		t.Error("it does not pass")
+	}
+	var notReady *NotReadyError
+	if err := c.classify(t.Context(), err); !errors.As(err, &notReady) || notReady.Reason != "Terminating" {
+		t.Errorf("error %T %v", err, err)
 	}
 }

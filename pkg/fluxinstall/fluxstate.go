@@ -50,6 +50,9 @@ type KustomizationState struct {
 	AttemptedRevision string // the last that was tried
 	Ready             bool   // Ready is True for the current generation
 	Conditions        []Condition
+
+	Prune     bool     // whether it deletes what is no longer in Git
+	Inventory []string // what it has applied, as namespace_name_group_kind
 }
 
 // SourceSecretState is what may be seen of the source Secret: nothing private.
@@ -179,8 +182,10 @@ func kustomizationState(u *unstructured.Unstructured) *KustomizationState {
 		AttemptedRevision: text(u, "status", "lastAttemptedRevision"),
 		Ready:             readyNow(u),
 		Conditions:        conditions(u),
+		Inventory:         inventory(u),
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	s.Prune, _, _ = unstructured.NestedBool(u.Object, "spec", "prune")
 	return s
 }
 

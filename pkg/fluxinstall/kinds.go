@@ -35,6 +35,26 @@ func clusterKind() kind       { return kind{eksaGroup, "v1alpha1", "Cluster"} }
 func fluxConfigKind() kind    { return kind{eksaGroup, "v1alpha1", "FluxConfig"} }
 func gitOpsConfigKind() kind  { return kind{eksaGroup, "v1alpha1", "GitOpsConfig"} }
 
+// eksaKind is a kind of EKS Anywhere by its name.
+func eksaKind(name string) kind { return kind{eksaGroup, "v1alpha1", name} }
+
+// eksaKinds are the kinds that a cluster file may hold beside those that are read by name.
+func eksaKinds() []string {
+	return []string{
+		"VSphereDatacenterConfig", "VSphereMachineConfig", "CloudStackDatacenterConfig", "CloudStackMachineConfig",
+		"NutanixDatacenterConfig", "NutanixMachineConfig", "SnowDatacenterConfig", "SnowMachineConfig", "SnowIPPool",
+		"TinkerbellDatacenterConfig", "TinkerbellMachineConfig", "TinkerbellTemplateConfig", "DockerDatacenterConfig",
+		"OIDCConfig", "AWSIamConfig",
+	}
+}
+
+// The kinds of Cluster API that count a cluster's machines. EKS Anywhere installs v1beta1; later versions of Cluster API serve v1beta2,
+// and in the end that alone.
+func controlPlaneKind(version string) kind {
+	return kind{"controlplane.cluster.x-k8s.io", version, "KubeadmControlPlane"}
+}
+func machinesKind(version string) kind { return kind{"cluster.x-k8s.io", version, "MachineDeployment"} }
+
 // fluxInstanceKind is flux-operator's, which installs Flux its own way.
 func fluxInstanceKind() kind { return kind{"fluxcd.controlplane.io", "v1", "FluxInstance"} }
 
@@ -71,11 +91,15 @@ func knownKinds() meta.RESTMapper {
 	for _, k := range []kind{
 		secretKind(), podKind(), deploymentKind(), gitRepositoryKind(), kustomizationKind(),
 		clusterKind(), fluxConfigKind(), gitOpsConfigKind(), fluxInstanceKind(),
+		controlPlaneKind("v1beta1"), controlPlaneKind("v1beta2"), machinesKind("v1beta1"), machinesKind("v1beta2"),
 		{"", "v1", "Service"},
 		{"", "v1", "ServiceAccount"},
 		{"", "v1", "ResourceQuota"},
 	} {
 		mapper.Add(k.gvk(), meta.RESTScopeNamespace)
+	}
+	for _, name := range eksaKinds() {
+		mapper.Add(eksaKind(name).gvk(), meta.RESTScopeNamespace)
 	}
 	// The plural of NetworkPolicy is irregular.
 	policies := schema.GroupVersion{Group: "networking.k8s.io", Version: "v1"}

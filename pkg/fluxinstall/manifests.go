@@ -1,14 +1,12 @@
 package fluxinstall
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,10 +17,6 @@ import (
 
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/sync"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall/internal/release"
@@ -66,8 +60,8 @@ func Components(ctx context.Context, options ComponentsOptions) ([]byte, error) 
 		return nil, err
 	}
 	have := complete() && generate.Version == Version
-	if have && reflect.DeepEqual(generate, defaultGenerate()) {
-		return embedded.ReadFile("manifests/" + release.Default)
+	if have && onlyNamespace(generate) {
+		return rendered(generate.Namespace)
 	}
 	if have && !slices.ContainsFunc(generate.Components, notEmbedded) {
 		return render(generate)
@@ -111,6 +105,30 @@ func (o *ComponentsOptions) generate() (install.Options, error) {
 		return generate, fmt.Errorf("%q is no Flux release; they are named like %s", generate.Version, Version)
 	}
 	return generate, nil
+}
+
+// onlyNamespace says whether nothing differs from the defaults but perhaps the namespace, and that is a plain word in YAML.
+func onlyNamespace(generate install.Options) bool {
+	namespace := generate.Namespace
+	generate.Namespace = defaultNamespace
+	if !reflect.DeepEqual(generate, defaultGenerate()) {
+		return false
+	}
+	plain, err := yaml.Marshal(namespace)
+	return err == nil && string(plain) == namespace+"\n"
+}
+
+// rendered is the installation with default options as it was rendered at build time, in a namespace. The generator, too, only puts
+// another name in the place of the default one (a test compares the two); running it takes some 100 times as long.
+func rendered(namespace string) ([]byte, error) {
+	content, err := embedded.ReadFile("manifests/" + release.Default)
+	if err != nil {
+		return nil, fmt.Errorf("reading Flux's manifests: %w", err)
+	}
+	if namespace != defaultNamespace {
+		content = bytes.ReplaceAll(content, []byte(defaultNamespace), []byte(namespace))
+	}
+	return content, nil
 }
 
 // notEmbedded says whether the program carries no manifests of a component: of Flux's extra ones, which few use.
@@ -238,99 +256,4 @@ func Sync(options SyncOptions) ([]byte, error) {
 		return nil, fmt.Errorf("generating the sync manifests: %w", err)
 	}
 	return []byte(manifest.Content), nil
-}
-
-// ComponentVersion reads from gotk-components.yaml which Flux it is, and the image of each controller by Deployment name.
-func ComponentVersion(components []byte) (version string, images map[string]string, err error) {
-	images = map[string]string{}
-	err = eachDocument(components, func(document []byte) error {
-		var object struct {
-			Kind     string
-			Metadata struct {
-				Name   string
-				Labels map[string]string
-			}
-			Spec struct {
-				Template struct {
-					Spec struct {
-						Containers []struct{ Name, Image string }
-					}
-				}
-			}
-		}
-		if err := yaml.Unmarshal(document, &object); err != nil {
-			return err
-		}
-		if v := object.Metadata.Labels[versionLabel]; v != "" && object.Metadata.Labels[partOfLabel] == "flux" && version == "" {
-			version = v
-		}
-		if object.Kind != "Deployment" {
-			return nil
-		}
-		for _, container := range object.Spec.Template.Spec.Containers {
-			if container.Name == managerContainer {
-				images[object.Metadata.Name] = container.Image
-			}
-		}
-		return nil
-	})
-	if err == nil && version == "" {
-		err = errors.New("no object carries Flux's version label")
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("reading Flux's components: %w", err)
-	}
-	return version, images, nil
-}
-
-// BuildSystem builds the files of Flux's folder (by base name: kustomization.yaml and what it lists) as Flux itself will, patches
-// included, and returns the installation and the sync objects apart.
-func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
-	memory := filesys.MakeFsInMemory()
-	for name, content := range files {
-		if err := memory.WriteFile("/flux/"+name, content); err != nil {
-			return nil, nil, err
-		}
-	}
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = types.LoadRestrictionsRootOnly
-	resources, err := krusty.MakeKustomizer(options).Run(memory, "/flux")
-	if err != nil {
-		return nil, nil, err
-	}
-	var installation, objects [][]byte
-	for _, resource := range resources.Resources() {
-		content, err := resource.AsYAML()
-		if err != nil {
-			return nil, nil, err
-		}
-		switch resource.GetGvk().Group {
-		case sourceGroup, kustomizeGroup:
-			objects = append(objects, content)
-		default:
-			installation = append(installation, content)
-		}
-	}
-	separator := []byte("---\n")
-	return bytes.Join(installation, separator), bytes.Join(objects, separator), nil
-}
-
-// eachDocument calls do with every document of a multi-document file that holds something.
-func eachDocument(content []byte, do func([]byte) error) error {
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
-	for {
-		document, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if strings.TrimSpace(string(document)) == "" {
-			continue
-		}
-		if err := do(document); err != nil {
-			return err
-		}
-	}
 }

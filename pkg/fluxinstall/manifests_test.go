@@ -403,3 +403,36 @@ func BenchmarkComponents(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkBuildSystem(b *testing.B) {
+	components, err := fluxinstall.Components(b.Context(), fluxinstall.ComponentsOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	sync, err := fluxinstall.Sync(fluxinstall.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git", Path: "clusters/mgmt"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	files := map[string][]byte{
+		"gotk-components.yaml": components,
+		"gotk-sync.yaml":       sync,
+		"kustomization.yaml":   []byte("resources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"),
+	}
+	for b.Loop() {
+		if _, _, err := fluxinstall.BuildSystem(files); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkComponentVersion(b *testing.B) {
+	components, err := fluxinstall.Components(b.Context(), fluxinstall.ComponentsOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := fluxinstall.ComponentVersion(components); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

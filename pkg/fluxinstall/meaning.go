@@ -1,40 +1,143 @@
 package fluxinstall
 
-import "regexp"
+import (
+	"path"
+	"regexp"
+	"strings"
+)
 
-// meanings say in plain words what a message of Flux, Kubernetes or EKS Anywhere means. The first that fits counts. The messages are
-// those of source-controller, kustomize-controller, the API server, and EKS Anywhere's webhooks.
-var meanings = []struct {
+// A meaning says in plain words what a message of Flux, Kubernetes or EKS Anywhere means.
+type meaning struct {
 	pattern *regexp.Regexp
-	meaning string
-}{
-	{regexp.MustCompile(`knownhosts: key (is unknown|mismatch)`), "the Git server shows a host key that is not in the Secret's known_hosts: it has new keys, or somebody is in between"},
-	{regexp.MustCompile(`no supported methods remain|authentication required|unable to authenticate|Permission denied \(publickey\)`), "the Git server does not accept the cluster's credentials: most likely its public key is not registered (on GitHub, running the same command again does that)"},
-	{regexp.MustCompile(`(?i)repository not found|does not appear to be a git repository`), "the cluster's key does not open this repository, or the repository is gone"},
-	{regexp.MustCompile(`couldn't find remote ref|reference not found|repository is empty`), "the branch is not in the repository"},
-	{regexp.MustCompile(`failed calling webhook`), "a webhook that has to agree does not answer: look at the controller behind it"},
-	{regexp.MustCompile(`failed to get secret`), "the Secret with the cluster's Git credentials is missing; run the same command again to write it"},
-	{regexp.MustCompile(`x509: `), "the server's certificate is not trusted: give Flux the certificate authority that signed it"},
-	{regexp.MustCompile(`i/o timeout|no such host|connection refused|no route to host|network is unreachable`), "the cluster cannot reach the Git server: look at DNS, firewalls (SSH needs port 22) and proxies"},
-	{regexp.MustCompile(`(?s)anywhere\.(eks\.)?amazonaws\.com.* is immutable`), "EKS Anywhere does not allow this field to change on a cluster that exists: put the old value back in Git"},
-	{regexp.MustCompile(`is immutable`), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is made anew"},
-	{regexp.MustCompile(`admission webhook "[^"]+" denied`), "a webhook in the cluster refuses the object: correct it in Git"},
-	{regexp.MustCompile(`no matches for kind`), "the cluster has no such resource type (yet): its CRD is missing"},
-	{regexp.MustCompile(`exceeded quota`), "a resource quota of the namespace is used up"},
-	{regexp.MustCompile(`kustomize build failed|accumulating resources|kustomization path not found|YAML`), "a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it"},
-	{regexp.MustCompile(`no space left on device`), "the disk of source-controller is full"},
-	{regexp.MustCompile(`is forbidden`), "Flux's service account lacks a right"},
-	{regexp.MustCompile(`ImagePullBackOff|ErrImagePull`), "the image cannot be pulled: look at the registry, its credentials and the network"},
-	{regexp.MustCompile(`nodes are available`), "no node can take the pod: look at resources, taints and the cluster's workers"},
-	{regexp.MustCompile(`CrashLoopBackOff`), "the controller ends right after it starts: look at its logs"},
+	cause   string // $1 and so on are what the pattern found
+	next    string // the next command; empty leaves the one that shows more. NAMESPACE is that of the object in question
 }
 
-// meaningOf is what a message means, or "" when that is not known.
-func meaningOf(message string) string {
+// setUpAgain is what repairs the cluster's way to the repository.
+const setUpAgain = "eksa-gitops create cluster -f FILE, with the management cluster's file"
+
+// meanings are tried in order; the first that fits counts. The messages are those of source-controller, kustomize-controller, the API
+// server, and EKS Anywhere's webhooks.
+var meanings = []meaning{
+	{
+		regexp.MustCompile(`knownhosts: key (is unknown|mismatch)`),
+		"the Git server shows a host key that is not in the Secret's known_hosts: it has new keys, or somebody is in between",
+		"when the server's new keys are genuine: " + setUpAgain + ", which writes them into the Secret (a generic Git server's come from EKSA_GIT_KNOWN_HOSTS)",
+	},
+	{
+		regexp.MustCompile(`no supported methods remain|authentication required|unable to authenticate|Permission denied \(publickey\)`),
+		"the Git server does not accept the cluster's credentials: most likely its public key is not registered there (any more)",
+		"on GitHub this registers it: " + setUpAgain + "; elsewhere, register the key that status shows",
+	},
+	{
+		regexp.MustCompile(`(?i)repository not found|does not appear to be a git repository`),
+		"the cluster's key does not open this repository, or the repository is gone", "",
+	},
+	{regexp.MustCompile(`couldn't find remote ref|reference not found|repository is empty`), "the branch is not in the repository", ""},
+	{
+		regexp.MustCompile(`failed calling webhook "([^"]*anywhere[^"]*)"`),
+		"EKS Anywhere's webhook $1, which has to agree to every change, does not answer: its controller is down", "kubectl -n eksa-system get pods",
+	},
+	{
+		regexp.MustCompile(`failed calling webhook(?: "([^"]+)")?`), "a webhook that has to agree does not answer: look at the controller behind it",
+		"kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+	},
+	{
+		regexp.MustCompile(`failed to get secret`), "the Secret with the cluster's Git credentials is missing",
+		"write it again: " + setUpAgain,
+	},
+	{regexp.MustCompile(`x509: `), "the server's certificate is not trusted: give Flux the certificate authority that signed it", ""},
+	{
+		regexp.MustCompile(`exceeded quota(?:: ([^,\s]+))?`), "a resource quota of the namespace is used up",
+		"kubectl -n NAMESPACE describe resourcequotas",
+	},
+	{
+		regexp.MustCompile(`i/o timeout|no such host|connection refused|no route to host|network is unreachable`),
+		"the cluster cannot reach the Git server: look at DNS, firewalls (SSH needs port 22) and proxies", "",
+	},
+	{
+		regexp.MustCompile(`(?s)anywhere\.(?:eks\.)?amazonaws\.com.*? (spec(?:\.[\w\[\]-]+)+): .* is immutable`),
+		"EKS Anywhere does not allow $1 to change on a cluster that exists: put the old value back in Git", "",
+	},
+	{
+		regexp.MustCompile(`(?s)anywhere\.(eks\.)?amazonaws\.com.* is immutable`),
+		"EKS Anywhere does not allow this field to change on a cluster that exists: put the old value back in Git", "",
+	},
+	{regexp.MustCompile(`is immutable`), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is made anew", ""},
+	{regexp.MustCompile(`admission webhook "[^"]+" denied`), "a webhook in the cluster refuses the object: correct it in Git", ""},
+	{
+		regexp.MustCompile(`no matches for kind "[^"]*" in version "([^"/]+)/[^"]*"`), "the cluster has no such resource type (yet): its CRD is missing",
+		"kubectl api-resources --api-group $1",
+	},
+	{regexp.MustCompile(`no matches for kind`), "the cluster has no such resource type (yet): its CRD is missing", "kubectl get crds"},
+	{
+		regexp.MustCompile(`kustomize build failed|accumulating resources|kustomization path not found|YAML`),
+		"a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it", "",
+	},
+	{regexp.MustCompile(`no space left on device`), "the disk of source-controller is full", "kubectl -n NAMESPACE rollout restart deployment/source-controller"},
+	{regexp.MustCompile(`is forbidden`), "Flux's service account lacks a right", ""},
+	{regexp.MustCompile(`ImagePullBackOff|ErrImagePull`), "the image cannot be pulled: look at the registry, its credentials and the network", ""},
+	{regexp.MustCompile(`nodes are available`), "no node can take the pod: look at resources, taints and the cluster's workers", ""},
+	{regexp.MustCompile(`CrashLoopBackOff`), "the controller ends right after it starts: look at its logs", ""},
+}
+
+// meaningOf is what a message means and the command that helps; both are "" when that is not known.
+func meaningOf(message string) (cause, next string) {
 	for _, m := range meanings {
-		if m.pattern.MatchString(message) {
-			return m.meaning
+		if found := m.pattern.FindStringSubmatchIndex(message); found != nil {
+			expand := func(template string) string { return string(m.pattern.ExpandString(nil, template, message, found)) }
+			return expand(m.cause), expand(m.next)
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// explained adds to a problem what a message means: the cause, whom the message blames, and the next command where one is known.
+func (e *NotReadyError) explained(message string) *NotReadyError {
+	cause, next := meaningOf(message)
+	e.Cause, e.Culprit = cause, culpritOf(message)
+	if next != "" {
+		e.Next = strings.ReplaceAll(next, "NAMESPACE", e.namespace())
+	}
+	return e
+}
+
+// namespace is that of the object that a problem is about: the one that is blamed, else the one that is not ready.
+func (e *NotReadyError) namespace() string {
+	if parts := strings.Split(e.Culprit, "/"); !e.CulpritIsFile() && len(parts) == 3 {
+		return parts[1]
+	}
+	_, name, _ := strings.Cut(e.Object, " ")
+	namespace, _, _ := strings.Cut(name, "/")
+	return namespace
+}
+
+var (
+	// What kustomize-controller calls an object that the server does not take.
+	refusedObject = regexp.MustCompile(`(?m)(?:^|\s)([A-Z]\w+/[^/\s]+/[^/\s:]+) (?:dry-run failed|apply failed|namespace not specified|not found)`)
+	// Where kustomize-controller works on the repository's files, and how kustomize names directories and files in them.
+	buildRoot = regexp.MustCompile(`kustomization-\d+/([^\s':,]+)`)
+	buildFile = regexp.MustCompile(`accumulating resources from '([^']+\.(?:ya?ml|json))'|in File: ([^\s':]+)`)
+)
+
+// culpritOf is whom a message blames: a file or directory of the repository, or an object as Kind/namespace/name; "" when it names
+// nobody.
+func culpritOf(message string) string {
+	if object := refusedObject.FindStringSubmatch(message); object != nil {
+		return object[1]
+	}
+	roots := buildRoot.FindAllStringSubmatch(message, -1)
+	if len(roots) == 0 {
+		return ""
+	}
+	at := path.Clean(roots[len(roots)-1][1])
+	files := buildFile.FindAllStringSubmatch(message, -1)
+	if len(files) == 0 {
+		return at
+	}
+	file := files[len(files)-1][1] + files[len(files)-1][2]
+	if path.Base(at) == path.Base(file) {
+		return at
+	}
+	return path.Join(at, file)
 }

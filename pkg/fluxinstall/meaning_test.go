@@ -35,7 +35,7 @@ func TestMeaningOf(t *testing.T) {
 		`Deployment.apps "source-controller" is invalid: spec.selector: Invalid value: {}: field is immutable`:                  "this field cannot change on an object",
 		"all is well": "",
 	} {
-		got := meaningOf(message)
+		got, _ := meaningOf(message)
 		if want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s:\n got %q, want %q", message, got, want)
 		}

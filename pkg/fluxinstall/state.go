@@ -38,6 +38,11 @@ type ClusterInfo struct {
 	Ready             bool // Ready is True for the current generation
 	FailureMessage    string
 	Conditions        []Condition
+
+	Deleting       bool   // its deletion has begun
+	AllowsDeletion bool   // annotated so that EKS Anywhere deletes it even when it is paused
+	AppliedBy      string // namespace/name of the Kustomization of Flux that applied it; empty when none did
+	KeptByFlux     bool   // annotated so that Flux does not delete it when it is no longer in Git
 }
 
 // LiveGitOps is a FluxConfig or GitOpsConfig object.
@@ -158,13 +163,17 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 		Ready:             readyNow(u),
 		FailureMessage:    text(u, "status", "failureMessage"),
 		Conditions:        conditions(u),
+		Deleting:          u.GetDeletionTimestamp() != nil,
+		AllowsDeletion:    u.GetAnnotations()[allowDeleteWhenPaused] == "true",
+		AppliedBy:         appliedBy(u),
+		KeptByFlux:        keptByFlux(u),
 	}
 	return info
 }
 
 // isPaused says whether EKS Anywhere leaves the cluster alone.
 func isPaused(u *unstructured.Unstructured) bool {
-	return u.GetAnnotations()["anywhere.eks.amazonaws.com/paused"] == "true"
+	return u.GetAnnotations()[pausedAnnotation] == "true"
 }
 
 // text is a string field of an object, or "" when it is not there.

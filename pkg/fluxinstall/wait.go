@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -81,32 +82,48 @@ func (w *syncWaiter) look(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if problem := missing(git, ks, w.wait); problem != nil {
-		w.notYet(problem)
-		return false, nil
+	deployments, pods, err := w.cluster.controllers(ctx, w.wait.Namespace)
+	if err != nil {
+		return false, err
 	}
-	if problem := stopped(git, ks); problem != nil {
-		return false, problem
-	}
-	fetched, synced := w.synced(git, ks)
-	if !synced {
-		if problem := firstProblem(git, ks); problem != nil {
-			w.notYet(problem)
-			return false, nil
+	problems := syncProblems(git, ks, w.wait, deployments, pods)
+	if git != nil && ks != nil {
+		fetched, synced := w.synced(git, ks)
+		if len(problems) == 0 && synced {
+			return true, nil
+		}
+		if len(problems) == 0 {
+			problems = append(problems, waitingFor(git, ks, Revision(w.wait.Branch, w.wait.Commit), fetched))
 		}
 	}
-	unavailable, err := w.cluster.unavailableController(ctx, w.wait.Namespace)
-	switch {
-	case err != nil:
-		return false, err
-	case unavailable != nil:
-		w.notYet(unavailable)
-	case synced:
-		return true, nil
-	default:
-		w.notYet(waitingFor(git, ks, Revision(w.wait.Branch, w.wait.Commit), fetched))
+	if problems[0].final {
+		return false, problems[0]
 	}
+	w.notYet(problems[0])
 	return false, nil
+}
+
+// syncProblems are what keeps Flux from fetching and applying what is in Git, the cause of the others first: nothing can be said of
+// objects that do not exist, no object goes on while it is suspended, none is worked on without its controller, fetching comes before
+// applying, and other controllers come last. Every wait and every look at Flux judges by it.
+func syncProblems(git, ks *unstructured.Unstructured, wait SyncWait, deployments, pods []unstructured.Unstructured) []*NotReadyError {
+	if problem := missing(git, ks, wait); problem != nil {
+		return append([]*NotReadyError{problem}, controllerProblems(wait.Namespace, deployments, pods)...)
+	}
+	problems := stopped(git, ks)
+	var others []*NotReadyError
+	for _, problem := range controllerProblems(wait.Namespace, deployments, pods) {
+		_, name, _ := strings.Cut(problem.Object, "/")
+		if hard := problem.Reason != "" || problem.Cause != ""; hard && slices.Contains(requiredControllers(), name) {
+			problems = append(problems, problem)
+		} else {
+			others = append(others, problem)
+		}
+	}
+	if problem := firstProblem(git, ks); problem != nil && !slices.ContainsFunc(problems, func(p *NotReadyError) bool { return p.Object == problem.Object }) {
+		problems = append(problems, problem)
+	}
+	return append(problems, others...)
 }
 
 // missing says which of the two objects does not exist.
@@ -129,19 +146,21 @@ func missing(git, ks *unstructured.Unstructured, wait SyncWait) *NotReadyError {
 }
 
 // stopped says what will not go on by itself: somebody suspended it, or its controller has given up until its spec changes.
-func stopped(objects ...*unstructured.Unstructured) *NotReadyError {
+func stopped(objects ...*unstructured.Unstructured) []*NotReadyError {
+	var problems []*NotReadyError
 	for _, object := range objects {
-		if suspended, _, _ := unstructured.NestedBool(object.Object, "spec", "suspend"); suspended {
-			return &NotReadyError{
-				Object: objectName(object), Reason: "Suspended", Message: "somebody suspended it, so that nothing is applied",
-				Next: fmt.Sprintf("resume it: kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", object.GetNamespace(), resourceOf(object), object.GetName()),
-			}
-		}
-		if stalled := conditionOf(object, "Stalled"); stalled.Status == "True" && stalled.current(object) {
-			return problemOf(object, stalled)
+		if pause := suspension(object); pause != nil {
+			problems = append(problems, &NotReadyError{
+				Object: objectName(object), Reason: "Suspended", Message: pause.words("suspended", "somebody suspended it") + ", so that nothing is applied",
+				Next: "resume it: " + pause.Resume, final: true,
+			})
+		} else if stalled := conditionOf(object, "Stalled"); stalled.Status == "True" && stalled.current(object) {
+			problem := problemOf(object, stalled)
+			problem.final = true
+			problems = append(problems, problem)
 		}
 	}
-	return nil
+	return problems
 }
 
 // synced returns the fetched revision and says whether both objects report the wanted one, or the same later one that the caller
@@ -192,10 +211,10 @@ func attemptedBefore(git, ks *unstructured.Unstructured) bool {
 
 // problemOf makes a problem of a condition.
 func problemOf(object *unstructured.Unstructured, condition Condition) *NotReadyError {
-	return &NotReadyError{
-		Object: objectName(object), Reason: condition.Reason, Message: condition.Message, Cause: meaningOf(condition.Message),
+	return (&NotReadyError{
+		Object: objectName(object), Reason: condition.Reason, Message: condition.Message,
 		Next: fmt.Sprintf("kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
-	}
+	}).explained(condition.Message)
 }
 
 // waitingFor describes a wait in which nothing is wrong so far.

@@ -96,7 +96,7 @@ func TestFirstProblem(t *testing.T) {
 		"all well": {gitGood, ksGood, ""},
 		"deploy key missing": {
 			failed(2, "GitOperationFailed", "failed to checkout and determine revision: unable to clone 'ssh://git@github.com/acme/fleet': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain", ""), ksGood,
-			"GitRepository flux-system/flux-system is not ready (GitOperationFailed): failed to checkout and determine revision: unable to clone 'ssh://git@github.com/acme/fleet': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain; the Git server does not accept the cluster's credentials: most likely its public key is not registered (on GitHub, running the same command again does that)",
+			"GitRepository flux-system/flux-system is not ready (GitOperationFailed): failed to checkout and determine revision: unable to clone 'ssh://git@github.com/acme/fleet': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain; the Git server does not accept the cluster's credentials: most likely its public key is not registered there (any more)",
 		},
 		"problem of an older generation": {failed(1, "GitOperationFailed", "no", ""), ksGood, ""},
 		"build": {
@@ -112,7 +112,7 @@ func TestFirstProblem(t *testing.T) {
 		"dependency":             {gitGood, failed(1, "DependencyNotReady", "dependency 'flux-system/infra' is not ready", ""), ""},
 		"webhook": {
 			gitGood, failed(1, "ReconciliationFailed", `Cluster/default/mgmt dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: spec.datacenterRef: field is immutable`, "lastAttemptedRevision: main@sha1:abc, "),
-			`Kustomization flux-system/flux-system is not ready (ReconciliationFailed): Cluster/default/mgmt dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: spec.datacenterRef: field is immutable; EKS Anywhere does not allow this field to change on a cluster that exists: put the old value back in Git`,
+			`Kustomization flux-system/flux-system is not ready (ReconciliationFailed): Cluster/default/mgmt dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: spec.datacenterRef: field is immutable; EKS Anywhere does not allow spec.datacenterRef to change on a cluster that exists: put the old value back in Git`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,9 +153,9 @@ func TestStopped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			problem := stopped(test.object, ks(t, ksGood))
-			if problem == nil {
-				problem = &NotReadyError{}
+			problem := &NotReadyError{}
+			if problems := stopped(test.object, ks(t, ksGood)); len(problems) > 0 {
+				problem = problems[0]
 			}
 			if test.wantText == "" && *problem != (NotReadyError{}) {
 				t.Errorf("problem %v", problem)
@@ -321,12 +321,12 @@ func TestClusterProblem(t *testing.T) {
 	const name = "Cluster default/dev is not ready"
 	for want, content := range map[string]string{
 		"": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": EKS Anywhere has not looked at its current state yet":                                                  someCluster + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it has no conditions yet":                                                                              someCluster + `status: {observedGeneration: 2}`,
-		name + " (ScalingUp): ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized)": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
-		name + " (WorkersNotReady): nearly":                                                                              someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: WorkersNotReady, message: nearly}, {type: DefaultCNIConfigured, status: "False", reason: SkipUpgradesForDefaultCNIConfigured}]}`,
-		name + " (ClusterInvalid): no such version":                                                                      someCluster + `status: {observedGeneration: 2, failureReason: ClusterInvalid, failureMessage: no such version, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it is being deleted":                                                                                   strings.Replace(someCluster, "generation: 2", `generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
+		name + ": EKS Anywhere has not looked at its current state yet": someCluster + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
+		name + ": it has no conditions yet":                             someCluster + `status: {observedGeneration: 2}`,
+		name + " (ScalingUp): ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized); EKS Anywhere is at work on its machines, which takes minutes": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
+		name + " (WorkersNotReady): nearly":         someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: WorkersNotReady, message: nearly}, {type: DefaultCNIConfigured, status: "False", reason: SkipUpgradesForDefaultCNIConfigured}]}`,
+		name + " (ClusterInvalid): no such version": someCluster + `status: {observedGeneration: 2, failureReason: ClusterInvalid, failureMessage: no such version, conditions: [{type: Ready, status: "True"}]}`,
+		name + ": it is being deleted":              strings.Replace(someCluster, "generation: 2", `generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
 		name + " (Paused): it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it": strings.Replace(someCluster, "generation: 2", `generation: 2, annotations: {anywhere.eks.amazonaws.com/paused: "true"}`, 1),
 	} {
 		got := ""
@@ -392,12 +392,12 @@ func TestUnavailableController(t *testing.T) {
 				body(w, `{"apiVersion":"apps/v1","kind":"DeploymentList","items":[`+strings.Join(test.deployments, ",")+`]}`)
 			})
 			got := ""
-			problem, err := c.unavailableController(t.Context(), "a")
+			deployments, pods, err := c.controllers(t.Context(), "a")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if problem != nil {
-				got = problem.Error()
+			if problems := controllerProblems("a", deployments, pods); len(problems) > 0 {
+				got = problems[0].Error()
 			}
 			if got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)

@@ -38,7 +38,7 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	}
 	if object == nil {
 		problem.Message = "Flux has not created it yet"
-		problem.Next = "kubectl get kustomizations." + kustomizeGroup + " -A"
+		problem.Next = "eksa-gitops status"
 		return problem
 	}
 	failure, ready := text(object, "status", "failureMessage"), conditionOf(object, "Ready")
@@ -46,18 +46,24 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	case object.GetDeletionTimestamp() != nil:
 		problem.Message = "it is being deleted"
 	case failure != "":
-		problem.Reason, problem.Message, problem.Cause = text(object, "status", "failureReason"), failure, meaningOf(failure)
+		problem.Reason, problem.Message = text(object, "status", "failureReason"), failure
+		problem.explained(failure)
 	case observed(object) && ready.Status == "True":
 		return nil
 	case isPaused(object):
-		problem.Reason, problem.Message = "Paused", "it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it"
-		problem.Next = fmt.Sprintf("kubectl -n %s annotate clusters.%s %s anywhere.eks.amazonaws.com/paused-", namespace, eksaGroup, name)
+		problem.Reason, problem.Message = "Paused", "it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
+		problem.Next = unannotate(object, pausedAnnotation)
 	case !observed(object):
 		problem.Message = "EKS Anywhere has not looked at its current state yet"
 		problem.Next = fmt.Sprintf("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
 	default:
 		problem.Reason = ready.Reason
 		problem.Message = cmp.Or(openConditions(object), ready.Message, "it has no conditions yet")
+		if strings.HasSuffix(ready.Reason, "InProgress") || strings.HasPrefix(ready.Reason, "Scaling") {
+			problem.Cause = "EKS Anywhere is at work on its machines, which takes minutes"
+		} else {
+			problem.explained(problem.Message)
+		}
 	}
 	return problem
 }

@@ -121,11 +121,11 @@ func TestClient_reusesConnections(t *testing.T) {
 		equal(t, "findings", access.Findings, nil)
 	}
 	check()
+	check()
 	if fresh > 4 {
 		t.Errorf("%d connections for at most 4 requests at once", fresh)
 	}
 	fresh, reused = 0, 0
-	check()
 	_, err := s.EnsureDeployKey(ctx, fleet(), fluxKey(t))
 	ok(t, err)
 	// An answer that is refused is read to its end as well.
@@ -133,5 +133,5 @@ func TestClient_reusesConnections(t *testing.T) {
 	s.fails(err, github.ErrNotFound, "*", "*")
 	_, err = s.Repository(ctx, fleet())
 	ok(t, err)
-	equal(t, "new, reused", []int{fresh, reused}, []int{0, 11})
+	equal(t, "new, reused", []int{fresh, reused}, []int{0, 4})
 }

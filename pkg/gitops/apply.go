@@ -155,5 +155,10 @@ func (r *createRun) ensureSource(ctx context.Context) error {
 }
 
 func (r *createRun) deployKeyTitle() string {
-	return fmt.Sprintf("eksa-gitops %s/%s", r.management.Name, r.config.SystemNamespace)
+	return deployKeyTitle(r.management.Name, r.config.SystemNamespace)
+}
+
+// deployKeyTitle is how the key of a management cluster's Flux is called at the host.
+func deployKeyTitle(managementCluster, systemNamespace string) string {
+	return fmt.Sprintf("eksa-gitops %s/%s", managementCluster, systemNamespace)
 }

@@ -16,7 +16,8 @@ type CreateOptions struct {
 	// Clusters come from one [clusterspec.Set] and share one management cluster. Those without GitOps are left alone.
 	Clusters []*clusterspec.Cluster
 	// Source is the cluster's own way to a generic Git server. Without a private key in it, the one that is in the cluster is kept.
-	// With GitHub it is made during the run instead.
+	// Without known hosts, the server is known by a certificate authority, which Flux does not understand: it gets the host key that
+	// the server has proved to this run by a certificate. With GitHub, Source is made during the run instead.
 	Source *fluxinstall.SourceSecret
 	// SourceIsOperators says that the private key of Source is the one that the operator pushes with, for want of another. Another
 	// key that is in the cluster already, and with which Flux reads the repository, is then left there.

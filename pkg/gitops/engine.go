@@ -44,6 +44,8 @@ type run struct {
 	config            *clusterspec.GitOps // where the repository, its branch and Flux are
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
+	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
+	judge func(*fluxinstall.State) []Finding
 
 	seen       observation
 	failedStep Step       // of the step that failed
@@ -56,10 +58,12 @@ func newRun(command string, ports Ports, settings Settings) *run {
 	if settings.FluxTimeout <= 0 {
 		settings.FluxTimeout = DefaultFluxTimeout
 	}
-	return &run{
+	r := &run{
 		ports: ports, settings: settings, steps: newRecorder(ports.Report),
 		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}},
 	}
+	r.judge = r.checkCluster
+	return r
 }
 
 // end gives up the connections and completes the result of a run that returned err.
@@ -301,6 +305,11 @@ func (r *run) includesCommit(ctx context.Context, revision string) bool {
 	snapshot, err := r.fetch(ctx, r.stepPush())
 	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
 		return false
+	}
+	for _, path := range r.seen.files.gone {
+		if _, there, err := snapshot.Lookup(path); err != nil || there {
+			return false
+		}
 	}
 	for path, content := range r.seen.files.after {
 		if same, err := snapshot.Holds(path, content); err != nil || !same {

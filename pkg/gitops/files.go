@@ -21,12 +21,13 @@ type filePlan struct {
 	notes   []string          // about files that stay as they are although ours would differ
 	system  map[string][]byte // Flux's files as they are after the commit, by base name
 	after   map[string][]byte // all the run's files as they are after the commit, by path
+	gone    []string          // the paths that are no longer there after the commit
 }
 
 func (p *filePlan) edits() []gitrepo.Edit {
 	edits := make([]gitrepo.Edit, 0, len(p.changes))
 	for _, c := range p.changes {
-		edits = append(edits, gitrepo.Edit{Path: c.Path, Content: c.After})
+		edits = append(edits, gitrepo.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
 	}
 	return edits
 }

@@ -76,6 +76,9 @@ func (r *createRun) observe(ctx context.Context) error {
 		}
 		r.observePush(ctx, &found)
 	}
+	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {
+		r.noteAuthority()
+	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
 	}
@@ -227,7 +230,7 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 		return
 	}
 	r.seen.cluster = state
-	wrong := r.checkCluster(state)
+	wrong := r.judge(state)
 	for _, f := range wrong {
 		found.addFinding(f)
 	}
@@ -238,6 +241,20 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 
 // checkCluster holds what is in the cluster against what the spec expects to find there.
 func (r *run) checkCluster(state *fluxinstall.State) []Finding {
+	if wrong := r.checkManagementCluster(state); wrong != nil {
+		return wrong
+	}
+	wrong := r.checkFlux(state)
+	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
+		wrong = append(wrong, Finding{AreaCluster,
+			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", r.managementCluster, r.config.SystemNamespace),
+			fmt.Sprintf("first run: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
+	}
+	return wrong
+}
+
+// checkManagementCluster makes sure that the cluster is the management cluster that is meant; nil when it is.
+func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
 	want := r.managementCluster
 	if !state.EKSAInstalled {
 		return []Finding{{AreaCluster,
@@ -247,7 +264,7 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 	var names []string
 	for _, c := range state.ManagementClusters() {
 		if c.Name == want {
-			return r.checkFlux(state, c)
+			return nil
 		}
 		names = append(names, c.Name)
 	}
@@ -262,7 +279,7 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 }
 
 // checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch and path.
-func (r *run) checkFlux(state *fluxinstall.State, management fluxinstall.ClusterInfo) []Finding {
+func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	var wrong []Finding
 	for _, other := range state.Flux.Others {
 		wrong = append(wrong, Finding{AreaCluster, "Flux is already installed by somebody else: " + other.Description,
@@ -280,11 +297,6 @@ func (r *run) checkFlux(state *fluxinstall.State, management fluxinstall.Cluster
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
 			fmt.Sprintf("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace)})
-	}
-	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
-		wrong = append(wrong, Finding{AreaCluster,
-			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", management.Name, namespace),
-			fmt.Sprintf("first run: eksa-gitops create cluster -f with the file of %s", management.Name)})
 	}
 	return wrong
 }

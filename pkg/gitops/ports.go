@@ -17,6 +17,7 @@ type Host interface {
 	EnsureDeployKey(ctx context.Context, repository github.RepoRef, key github.DeployKey) (bool, error)
 	DeployKeys(ctx context.Context, repository github.RepoRef) ([]github.DeployKey, error)
 	HostKeys(ctx context.Context) ([]string, error)
+	DeleteDeployKey(ctx context.Context, repository github.RepoRef, id int64) error
 }
 
 // Repository is the Git repository as it is reached for fetching and pushing.
@@ -30,10 +31,14 @@ type Snapshot interface {
 	State() gitrepo.BranchState
 	DefaultBranch() string
 	Head() string
+	Tip() *gitrepo.CommitInfo
+	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
 	Lookup(path string) (gitrepo.Entry, bool, error)
+	List(dir string) ([]gitrepo.Entry, error)
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
 	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
+	HostKey() string
 	CheckPush(ctx context.Context) error
 	Push(ctx context.Context, commit *gitrepo.Commit) error
 	Close()
@@ -51,6 +56,8 @@ type ClusterReader interface {
 	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
 	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
+	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
+	FluxResources(ctx context.Context) (fluxinstall.FluxResources, error)
 }
 
 // ClusterWriter installs Flux and its objects.
@@ -60,6 +67,15 @@ type ClusterWriter interface {
 	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
 	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
 	RequestReconcile(ctx context.Context, namespace, name string) error
+	ClusterRemover
+}
+
+// ClusterRemover deletes clusters and takes Flux off its cluster. Every method may be repeated, and says whether it wrote.
+type ClusterRemover interface {
+	DeleteCluster(ctx context.Context, namespace, name string) (bool, error)
+	StopFlux(ctx context.Context, namespace string, progress func(fluxinstall.Progress)) (bool, error)
+	Uninstall(ctx context.Context, namespace string, progress func(fluxinstall.Progress)) (fluxinstall.Removal, error)
+	RemoveGitOps(ctx context.Context, namespace, name, configKind, config string) (bool, error)
 }
 
 // Ports opens the outside world. The functions are called during preflight, so that a missing credential and a missing kubeconfig

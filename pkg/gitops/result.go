@@ -30,6 +30,7 @@ type Result struct {
 	Steps      []StepResult    `json:"steps"`
 	Failure    *Failure        `json:"failure,omitempty"`
 	Resume     string          `json:"resume,omitempty"` // the command that continues, when there is something to continue
+	Kept       []string        `json:"kept,omitempty"`   // of a deletion: files beside those that go, which stay
 	ExitCode   int             `json:"exitCode"`
 }
 
@@ -44,6 +45,9 @@ type ClusterResult struct {
 	LocalSpec         string `json:"localSpec,omitempty"`
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
+
+	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
+	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
 }
 
 // RepoResult is the Git repository of the run.
@@ -60,7 +64,7 @@ type RepoResult struct {
 // FileChange is one file that a run writes into the repository.
 type FileChange struct {
 	Path   string `json:"path"`
-	Change string `json:"change"` // add or modify
+	Change string `json:"change"` // add, modify or delete
 	Before []byte `json:"-"`
 	After  []byte `json:"-"`
 	Diff   string `json:"diff,omitempty"` // unified; in a dry run

@@ -23,6 +23,14 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 		if r.keepsSourceKey() {
 			source.PrivateKey, source.Passphrase = secret.Value{}, secret.Value{}
 		}
+		if len(source.KnownHosts) > 0 {
+			return source, nil
+		}
+		known, err := sshkeys.KnownHostsForKeys(r.settings.Remote.Push, []string{r.seen.snapshot.HostKey()})
+		if err != nil {
+			return source, fmt.Errorf("reading the host key of %s: %w", r.settings.Remote.Push, err)
+		}
+		source.KnownHosts = known
 		return source, nil
 	}
 	known, err := sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, r.seen.hostKeys)
@@ -81,8 +89,17 @@ func (r *createRun) checkSource(found *findings) {
 		found.addFinding(Finding{AreaAccess,
 			"Flux needs a private key to read the repository with, and there is none to give it: an SSH agent keeps its keys to itself",
 			"name a key that may only read the repository with --cluster-private-key FILE, or your own with EKSA_GIT_PRIVATE_KEY=FILE"})
+	case r.seen.snapshot == nil:
+		return
 	case given && r.options.SourceIsOperators && !r.sourceInPlace():
 		r.steps.Note(LevelWarning, fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE", r.config.SystemNamespace))
+	}
+}
+
+// noteAuthority says what follows from a server that is known by a certificate authority only.
+func (r *createRun) noteAuthority() {
+	if r.seen.ports.host == nil && len(r.options.Source.KnownHosts) == 0 && !r.sourceInPlace() {
+		r.steps.Note(LevelWarning, "the known-hosts file knows the server by a certificate authority, which Flux does not understand: Flux gets the host key that the authority vouches for today; when the server changes it, run this command again")
 	}
 }
 

@@ -34,6 +34,7 @@ type world struct {
 	noHost         bool
 	exists         bool
 	keys           []github.DeployKey
+	lastKey        int64
 	hostKey        string
 	accessFindings []github.Finding
 	accessErr      error
@@ -63,6 +64,10 @@ type world struct {
 	inspectErr     error
 	notReady       map[string]error
 	syncErr        error
+	held           map[string]string // clusters whose finalizer does not go, and what WaitGone says
+	stopped        bool              // Flux's controllers have no pods
+	resources      fluxinstall.FluxResources
+	gitOpsErr      error          // what RemoveGitOps says
 	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
@@ -95,6 +100,7 @@ func newWorld(t *testing.T) *world {
 		hostKey:  pair.AuthorizedKey,
 		branches: map[string]*tip{},
 		local:    map[string]string{},
+		held:     map[string]string{},
 		notReady: map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
@@ -259,7 +265,7 @@ func hash(text string) string {
 // flux does what the controllers do in one round: fetch, apply, and create the clusters.
 func (w *world) flux() {
 	source, apply := w.state.Flux.GitRepository, w.state.Flux.Kustomization
-	if source == nil || apply == nil || w.components == "" || !w.private || source.Suspended {
+	if source == nil || apply == nil || w.components == "" || !w.private || source.Suspended || apply.Suspended || w.stopped {
 		return
 	}
 	if !w.noHost && !slices.ContainsFunc(w.keys, func(k github.DeployKey) bool { return k.SameMaterial(w.publicKey) }) {
@@ -270,13 +276,30 @@ func (w *world) flux() {
 		return
 	}
 	revision := fluxinstall.Revision(source.Branch, at.head)
-	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready = revision, true, revision, true
+	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready, apply.Prune = revision, true, revision, true, true
 	root := strings.TrimPrefix(apply.Path, "./")
+	before := apply.Inventory
+	apply.Inventory = nil
 	for _, file := range slices.Sorted(maps.Keys(at.files)) {
 		if strings.HasPrefix(file, root+"/") && path.Base(file) == "eksa-cluster.yaml" {
 			w.createCluster(at.files[file])
 		}
 	}
+	for i, c := range w.state.Clusters {
+		if slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
+			w.state.Clusters[i].Deleting = true
+		}
+	}
+	w.eksa()
+}
+
+func inventoryID(c fluxinstall.ClusterInfo) string {
+	return c.Namespace + "_" + c.Name + "_anywhere.eks.amazonaws.com_Cluster"
+}
+
+// eksa does what EKS Anywhere's controller does: it ends the clusters that are being deleted.
+func (w *world) eksa() {
+	w.state.Clusters = slices.DeleteFunc(w.state.Clusters, func(c fluxinstall.ClusterInfo) bool { return c.Deleting && w.held[c.Name] == "" })
 }
 
 func (w *world) createCluster(spec string) {
@@ -286,6 +309,7 @@ func (w *world) createCluster(spec string) {
 			Metadata struct{ Name, Namespace string }
 			Spec     struct {
 				ManagementCluster struct{ Name string }
+				GitOpsRef         struct{ Kind, Name string }
 			}
 		}
 		if yaml.Unmarshal([]byte(document), &object) != nil || object.Kind != "Cluster" {
@@ -299,6 +323,13 @@ func (w *world) createCluster(spec string) {
 			w.state.Clusters = append(w.state.Clusters, fluxinstall.ClusterInfo{
 				Namespace: object.Metadata.Namespace, Name: object.Metadata.Name, ManagementCluster: management, Ready: true,
 			})
+		}
+		for i, c := range w.state.Clusters {
+			if c.Namespace == object.Metadata.Namespace && c.Name == object.Metadata.Name {
+				c.GitOpsKind, c.GitOpsName, c.AppliedBy = object.Spec.GitOpsRef.Kind, object.Spec.GitOpsRef.Name, "flux-system/flux-system"
+				w.state.Clusters[i] = c
+				w.state.Flux.Kustomization.Inventory = append(w.state.Flux.Kustomization.Inventory, inventoryID(c))
+			}
 		}
 	}
 }
@@ -338,6 +369,8 @@ func (h host) EnsureDeployKey(ctx context.Context, _ github.RepoRef, key github.
 				return false, nil
 			}
 		}
+		h.lastKey++
+		key.ID = h.lastKey
 		h.keys = append(h.keys, key)
 		return true, nil
 	})
@@ -347,6 +380,15 @@ func (h host) DeployKeys(context.Context, github.RepoRef) ([]github.DeployKey, e
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.keys), nil
+}
+
+func (h host) DeleteDeployKey(ctx context.Context, _ github.RepoRef, id int64) error {
+	_, err := h.write(ctx, "DeleteDeployKey", func() (bool, error) {
+		before := len(h.keys)
+		h.keys = slices.DeleteFunc(h.keys, func(k github.DeployKey) bool { return k.ID == id })
+		return len(h.keys) < before, nil
+	})
+	return err
 }
 
 func (h host) HostKeys(context.Context) ([]string, error) { return []string{h.hostKey}, h.hostKeysErr }
@@ -395,6 +437,7 @@ type snapshot struct {
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
 func (s *snapshot) DefaultBranch() string      { return "main" }
 func (s *snapshot) Head() string               { return s.head }
+func (s *snapshot) HostKey() string            { return s.world.hostKey }
 func (s *snapshot) Close()                     {}
 
 func (s *snapshot) CheckPush(context.Context) error { return s.world.denyPush }
@@ -402,6 +445,38 @@ func (s *snapshot) CheckPush(context.Context) error { return s.world.denyPush }
 func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
 	_, there := s.files[file]
 	return gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}, there, nil
+}
+
+func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
+	seen := map[string]gitrepo.Entry{}
+	for file := range s.files {
+		rest, below := strings.CutPrefix("/"+file, path.Join("/", dir)+"/")
+		if !below {
+			continue
+		}
+		name, _, isDir := strings.Cut(rest, "/")
+		entry := gitrepo.Entry{Name: name, Path: path.Join(dir, name), Mode: gitrepo.File}
+		if isDir {
+			entry.Mode = gitrepo.Dir
+		}
+		seen[name] = entry
+	}
+	var entries []gitrepo.Entry
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
+		entries = append(entries, seen[name])
+	}
+	return entries, nil
+}
+
+func (s *snapshot) Tip() *gitrepo.CommitInfo {
+	if s.head == "" {
+		return nil
+	}
+	return &gitrepo.CommitInfo{Hash: s.head, Author: gitrepo.Identity{Name: "Alice"}, Subject: "Change something"}
+}
+
+func (s *snapshot) Behind(_ context.Context, commit string, _ int) (int, bool, error) {
+	return 0, commit == s.head, nil
 }
 
 func (s *snapshot) Holds(file string, content []byte) (bool, error) {
@@ -420,7 +495,14 @@ func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte
 // Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
 func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
 	options.Message += "on " + s.head
-	commit, err := new(gitrepo.Snapshot).Commit(edits, options)
+	// The commit is made on nothing, from which nothing can be deleted.
+	named := slices.Clone(edits)
+	for i, edit := range named {
+		if edit.Delete {
+			named[i] = gitrepo.Edit{Path: edit.Path, Content: []byte("deleted")}
+		}
+	}
+	commit, err := new(gitrepo.Snapshot).Commit(named, options)
 	if err != nil {
 		return nil, err
 	}
@@ -454,6 +536,10 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 			return false, &gitrepo.ConflictError{Branch: s.branch, Expected: s.head, Actual: at.head}
 		}
 		for _, edit := range s.made[commit] {
+			if edit.Delete {
+				delete(at.files, edit.Path)
+				continue
+			}
 			at.files[edit.Path] = string(edit.Content)
 		}
 		at.head = commit.Hash()
@@ -534,7 +620,7 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 func (c cluster) EnsureComponents(ctx context.Context, manifests []byte, _ func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error) {
 	changed, err := c.write(ctx, "EnsureComponents", func() (bool, error) {
 		changed := c.components != string(manifests)
-		c.components = string(manifests)
+		c.components, c.stopped = string(manifests), false
 		c.state.Flux.Controllers = []fluxinstall.ControllerState{{Name: "source-controller", Available: true}, {Name: "kustomize-controller", Available: true}}
 		return changed, nil
 	})
@@ -620,6 +706,94 @@ func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progre
 		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name, Message: "there is no such object", Err: context.DeadlineExceeded}
 	}
 	return nil
+}
+
+func (c cluster) FluxResources(context.Context) (fluxinstall.FluxResources, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	resources := c.resources
+	if c.components != "" {
+		resources.Definitions += 11
+	}
+	for kind, there := range map[string]bool{"GitRepository": c.state.Flux.GitRepository != nil, "Kustomization": c.state.Flux.Kustomization != nil} {
+		if there {
+			resources.Objects = append(slices.Clone(resources.Objects), fluxinstall.FluxObject{Kind: kind, Namespace: "flux-system", Name: "flux-system", AppliedBy: "flux-system/flux-system"})
+		}
+	}
+	return resources, nil
+}
+
+func (c cluster) DeleteCluster(ctx context.Context, namespace, name string) (bool, error) {
+	return c.write(ctx, "DeleteCluster "+namespace+"/"+name, func() (bool, error) {
+		for i, have := range c.state.Clusters {
+			if have.Namespace == namespace && have.Name == name && !have.Deleting {
+				c.state.Clusters[i].Deleting = true
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+func (c cluster) WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error {
+	if err := c.wait(ctx, "WaitGone "+name); err != nil {
+		return err
+	}
+	progress(fluxinstall.Progress{Message: "it is being deleted"})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.eksa()
+	if c.state.HasCluster(namespace, name) {
+		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name, State: "is not gone", Message: c.held[name], Err: context.DeadlineExceeded}
+	}
+	return nil
+}
+
+func (c cluster) StopFlux(ctx context.Context, _ string, _ func(fluxinstall.Progress)) (bool, error) {
+	return c.write(ctx, "StopFlux", func() (bool, error) {
+		flux := &c.state.Flux
+		changed := len(flux.Controllers) > 0 && !c.stopped
+		c.stopped = true
+		if flux.GitRepository != nil && !flux.GitRepository.Suspended {
+			flux.GitRepository.Suspended, changed = true, true
+		}
+		if flux.Kustomization != nil && !flux.Kustomization.Suspended {
+			flux.Kustomization.Suspended, changed = true, true
+		}
+		return changed, nil
+	})
+}
+
+func (c cluster) Uninstall(ctx context.Context, namespace string, _ func(fluxinstall.Progress)) (fluxinstall.Removal, error) {
+	var removal fluxinstall.Removal
+	_, err := c.write(ctx, "Uninstall", func() (bool, error) {
+		if !c.stopped {
+			return false, errors.New("Flux is running")
+		}
+		if c.components == "" && !c.namespace && !c.private {
+			return false, nil
+		}
+		c.state.Flux = fluxinstall.FluxState{}
+		c.components, c.sync, c.namespace, c.private, c.publicKey, c.knownHosts = "", "", false, false, "", nil
+		removal.Removed = []string{"Namespace " + namespace}
+		return true, nil
+	})
+	return removal, err
+}
+
+func (c cluster) RemoveGitOps(ctx context.Context, namespace, name, _, config string) (bool, error) {
+	return c.write(ctx, "RemoveGitOps "+namespace+"/"+name, func() (bool, error) {
+		if c.gitOpsErr != nil {
+			return false, c.gitOpsErr
+		}
+		for i, have := range c.state.Clusters {
+			if have.Name == name && have.GitOpsName == config {
+				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = "", ""
+				return true, nil
+			}
+		}
+		return false, nil
+	})
 }
 
 func (w *world) wait(ctx context.Context, call string) error {

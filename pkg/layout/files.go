@@ -35,7 +35,7 @@ func ClusterFiles(c *clusterspec.Cluster) ([]File, error) {
 	paths := PathsOf(c)
 	files := []File{
 		{Path: paths.Spec, Content: clusterspec.Render(c)},
-		{Path: paths.Kustomization, Content: []byte("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- " + SpecFile + "\n")},
+		{Path: paths.Kustomization, Content: ClusterKustomization()},
 	}
 	return files, confined(files)
 }

@@ -38,8 +38,13 @@ func PathsOf(c *clusterspec.Cluster) Paths {
 	if g == nil {
 		g = &clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: path.Join("clusters", c.ManagementCluster)}
 	}
+	return PathsIn(g, c.Name)
+}
+
+// PathsIn gives the paths of a cluster of which only the name is known.
+func PathsIn(g *clusterspec.GitOps, name string) Paths {
 	root := RootDir(g)
-	cluster := path.Join(root, c.Name)
+	cluster := path.Join(root, name)
 	return Paths{
 		Root: root, System: SystemDir(g), Cluster: cluster, Sync: SyncPath(g),
 		Spec:          path.Join(cluster, ClusterSubdir, SpecFile),

@@ -110,39 +110,6 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	})
 }
 
-// A repository that exists is used in whatever state it is.
-func TestCreate_reusesRepository(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		setUp   func(w *world)
-		commits int // on main afterwards
-	}{
-		{"empty", func(w *world) { w.gh.AddRepo("acme/fleet", emptyRepo()...) }, 1},
-		{"with commits", func(w *world) { w.gh.AddRepo("acme/fleet", withReadme("main")...) }, 2},
-		{"other default branch", func(w *world) { w.gh.AddRepo("acme/fleet", withReadme("trunk")...) }, 2},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.gh.AddOrg("acme", orgOwner("alice"))
-			tc.setUp(w)
-			w.write("mgmt.yaml", spec(t, "mgmt.yaml", "personal: true", "personal: false", "owner: alice", "owner: acme"))
-			w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
-			repo := w.gh.Repo("acme/fleet").Git()
-			if log := repo.Log("main"); len(log) != tc.commits {
-				t.Errorf("%d commits on main, want %d: %+v", len(log), tc.commits, log)
-			}
-			for _, file := range managementFiles {
-				if _, ok := repo.Files("main")[file]; !ok {
-					t.Errorf("%s is missing", file)
-				}
-			}
-			before := w.mark()
-			w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
-			before.writesNothing()
-		})
-	}
-}
-
 // Whatever of an earlier run is missing again is made good by the next one, and nothing else is touched.
 func TestCreate_rerunRepairs(t *testing.T) {
 	w := newWorld(t)
@@ -157,10 +124,10 @@ func TestCreate_rerunRepairs(t *testing.T) {
 		{"source secret", func() { remove(t, "", "v1", "Secret", "flux-system", "flux-system") }},
 		{"sync objects", func() {
 			// While nobody watches, so that Flux does not prune what the Kustomization had applied.
-			suite.stack.StopFlux()
+			stackOf(t).StopFlux()
 			removeNow(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system", "flux-system")
 			removeNow(t, "source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system")
-			if err := suite.stack.StartFlux(t.Context(), "flux-system"); err != nil {
+			if err := stackOf(t).StartFlux(t.Context(), "flux-system"); err != nil {
 				t.Fatal(err)
 			}
 		}},

@@ -48,7 +48,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 			name: "Flux never Ready",
 			args: []string{"--flux-timeout", "4s"},
 			break_: func(t *testing.T, _ *world) func() {
-				release, err := suite.stack.HoldPods(t.Context(), "flux-system", "source-controller", "ImagePullBackOff")
+				release, err := stackOf(t).HoldPods(t.Context(), "flux-system", "source-controller", "ImagePullBackOff")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -149,7 +149,7 @@ func TestCreate_workloadNeedsManagedManagementCluster(t *testing.T) {
 // Ctrl-C ends the program within a second, whatever it waits for, with one line on how to go on.
 func TestCreate_interrupted(t *testing.T) {
 	w := newWorld(t)
-	release, err := suite.stack.HoldPods(t.Context(), "flux-system", "source-controller", "ContainerCreating")
+	release, err := stackOf(t).HoldPods(t.Context(), "flux-system", "source-controller", "ContainerCreating")
 	if err != nil {
 		t.Fatal(err)
 	}

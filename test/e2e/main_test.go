@@ -6,15 +6,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/test/stack"
 )
 
-// suite is what all tests of the package share: the built program and one stack, which a test brings back to fresh when it begins.
+// suite is what all tests of the package share: the built program, and stacks, of which each test has one for itself.
 var suite struct {
 	program string
-	stack   *stack.Stack
+	pool    *stack.Pool
+	stacks  sync.Map // of the tests that run, by their names
 }
 
 func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
@@ -37,13 +40,54 @@ func runSuite(m *testing.M) int {
 			return 1
 		}
 	}
-	suite.stack, err = stack.Start(ctx, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr})
+	mgmt, err := os.ReadFile(filepath.Join("testdata", "mgmt.yaml"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer suite.stack.Stop()
+	suite.pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr}, func(ctx context.Context, s *stack.Stack) error {
+		return s.SeedManagementCluster(ctx, mgmt)
+	})
+	defer suite.pool.Stop()
 	return m.Run()
+}
+
+// freshStack takes a stack for a test, until its end. When the test asks again, as a benchmark does, the stack is made fresh again.
+func freshStack(t testing.TB) *stack.Stack {
+	t.Helper()
+	if taken, ok := suite.stacks.Load(t.Name()); ok {
+		s := taken.(*stack.Stack)
+		if err := s.Reset(t.Context()); err != nil {
+			t.Fatalf("resetting the stack: %v", err)
+		}
+		return s
+	}
+	s, giveBack, err := suite.pool.Take(t.Context())
+	if err != nil {
+		t.Fatalf("getting a fresh stack: %v", err)
+	}
+	suite.stacks.Store(t.Name(), s)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.Report())
+		}
+		suite.stacks.Delete(t.Name())
+		giveBack()
+	})
+	return s
+}
+
+// stackOf is the stack of a test's world, or of that of the test it is a part of.
+func stackOf(t testing.TB) *stack.Stack {
+	t.Helper()
+	for name := t.Name(); name != ""; {
+		if s, ok := suite.stacks.Load(name); ok {
+			return s.(*stack.Stack)
+		}
+		name = name[:max(0, strings.LastIndexByte(name, '/'))]
+	}
+	t.Fatal("the test has no world")
+	return nil
 }
 
 // buildProgram builds the program as a user would, with Flux's manifests inside.

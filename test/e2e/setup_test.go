@@ -55,12 +55,12 @@ func reference(group, version, kind, namespace, name string) *unstructured.Unstr
 func remove(t testing.TB, group, version, kind, namespace, name string) {
 	t.Helper()
 	u := reference(group, version, kind, namespace, name)
-	if err := suite.stack.Client().Delete(t.Context(), u); err != nil {
+	if err := stackOf(t).Client().Delete(t.Context(), u); err != nil {
 		t.Fatalf("deleting %s %s/%s: %v", kind, namespace, name, err)
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		err := suite.stack.Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
+		err := stackOf(t).Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
 		if apierrors.IsNotFound(err) {
 			return
 		}
@@ -73,7 +73,7 @@ func remove(t testing.TB, group, version, kind, namespace, name string) {
 
 func patch(t testing.TB, u *unstructured.Unstructured, content string) {
 	t.Helper()
-	if err := suite.stack.Client().Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(content))); err != nil {
+	if err := stackOf(t).Client().Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(content))); err != nil {
 		t.Fatalf("patching %s %s/%s: %v", u.GetKind(), u.GetNamespace(), u.GetName(), err)
 	}
 }

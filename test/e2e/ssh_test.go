@@ -1,13 +1,19 @@
 package e2e_test
 
 import (
+	"bytes"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/creack/pty"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
@@ -26,14 +32,18 @@ type sshWorld struct {
 
 func newSSHWorld(t testing.TB) *sshWorld {
 	t.Helper()
+	return newSSHWorldWith(t, gittest.OpenSSHOptions{})
+}
+
+func newSSHWorldWith(t testing.TB, options gittest.OpenSSHOptions) *sshWorld {
+	t.Helper()
 	w := &sshWorld{world: newWorld(t), git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256), cluster: gittest.NewKey(t, gittest.ECDSA384)}
 	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	w.ssh, err = w.git.StartOpenSSH(t.Context(), gittest.OpenSSHOptions{
-		AuthorizedKeys: []string{w.operator.AuthorizedKey()}, ReadOnlyKeys: []string{w.cluster.AuthorizedKey()},
-	})
+	options.AuthorizedKeys, options.ReadOnlyKeys = []string{w.operator.AuthorizedKey()}, []string{w.cluster.AuthorizedKey()}
+	w.ssh, err = w.git.StartOpenSSH(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +203,9 @@ func TestCreate_openSSHRefusals(t *testing.T) {
 		{"an unknown host", func() { w.know("git.example.com " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not known", "SHA256:", "ssh-keyscan -p "}},
 		{"another host key", func() { w.know(host + " " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not the one in", other.Fingerprint(), w.knownHosts + ":1", "ssh-keyscan -p "}},
 		{"no such repository", func() { w.write("mgmt.yaml", strings.ReplaceAll(w.spec("mgmt.yaml"), "acme/fleet", "acme/other")) }, nil, 3, []string{"Repository not found"}},
-		{"another algorithm", func() { w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1)) }, nil, 3, []string{"sshKeyAlgorithm is rsa", "is of algorithm ecdsa"}},
+		{"another algorithm", func() {
+			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1))
+		}, nil, 3, []string{"sshKeyAlgorithm is rsa", "is of algorithm ecdsa"}},
 		{"https", func() {
 			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), w.ssh.URL("acme/fleet"), "https://git.example.com/acme/fleet.git", 1))
 		}, nil, 3, []string{"over SSH only", "ssh://git@git.example.com/acme/fleet.git"}},
@@ -233,4 +245,178 @@ func TestCreate_openSSHHookRefuses(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail").exits(5)
 	repo.SetHook("pre-receive", "#!/bin/sh\nexit 0\n")
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+}
+
+// What a certificate authority vouches for here, it vouches for in the cluster, too; so do hashed names and patterns.
+func TestCreate_openSSHKnownHostsInTheCluster(t *testing.T) {
+	authority := gittest.NewKey(t, gittest.ECDSA256)
+	w := newSSHWorldWith(t, gittest.OpenSSHOptions{HostAuthority: authority.Signer()})
+	w.git.AddRepo("acme/fleet")
+	w.know("@cert-authority [127.0.0.*]:* " + authority.AuthorizedKey() + "\n")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+}
+
+// A locked key: its passphrase comes from the environment, or is asked for on a terminal; the cluster gets the key unlocked, since Flux
+// reads not every form of locked ones. An agent signs for the operator, and the cluster keeps the key it has.
+func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
+	w := newSSHWorld(t)
+	w.git.AddRepo("acme/fleet")
+	locked, err := gittest.GenerateKey(gittest.ECDSA256, "sentinel-passphrase")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lockedFile, err := locked.File(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey(), locked.AuthorizedKey())
+	w.env["EKSA_GIT_PRIVATE_KEY"] = lockedFile
+
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("is protected by a passphrase", "EKSA_GIT_SSH_KEY_PASSPHRASE", "nothing has been changed")
+	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"] = "wrong"
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("is wrong", "ssh-keygen -y -f "+lockedFile)
+	delete(w.env, "EKSA_GIT_SSH_KEY_PASSPHRASE")
+	agent := w.startAgent(w.operatorFile)
+	delete(w.env, "EKSA_GIT_PRIVATE_KEY")
+	w.env["SSH_AUTH_SOCK"] = agent
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("Flux needs a private key", "--cluster-private-key FILE")
+	before.writesNothing()
+
+	delete(w.env, "SSH_AUTH_SOCK")
+	w.env["EKSA_GIT_PRIVATE_KEY"] = lockedFile
+	w.runOnTerminal(130, "Passphrase for "+lockedFile+":", "half\x03", "create", "cluster", "-f", "mgmt.yaml")
+	before.writesNothing()
+	out := w.runOnTerminal(0, "Passphrase for "+lockedFile+":", "sentinel-passphrase\r", "create", "cluster", "-f", "mgmt.yaml")
+	if !strings.Contains(out, "Cluster mgmt is managed through Git.") || strings.Contains(out, "sentinel-passphrase") {
+		t.Errorf("on a terminal:\n%s", out)
+	}
+	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != locked.AuthorizedKey() {
+		t.Errorf("identity.pub of the Secret is %q, want %q", got, locked.AuthorizedKey())
+	}
+
+	before = w.mark()
+	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"] = "sentinel-passphrase"
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	delete(w.env, "EKSA_GIT_SSH_KEY_PASSPHRASE")
+	delete(w.env, "EKSA_GIT_PRIVATE_KEY")
+	w.env["SSH_AUTH_SOCK"] = agent
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	before.writesNothing()
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
+}
+
+// startAgent runs a real ssh-agent that holds a key, and returns its socket.
+func (w *sshWorld) startAgent(keyFile string) string {
+	w.t.Helper()
+	dir, err := os.MkdirTemp("", "agent") // the path of a socket may have about 100 characters only
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	cmd := exec.CommandContext(w.t.Context(), "ssh-agent", "-D", "-a", socket)
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	add := func() error {
+		cmd := exec.CommandContext(w.t.Context(), "ssh-add", keyFile)
+		cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ssh-add: %w: %s", err, out)
+		}
+		return nil
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		err := add()
+		if err == nil {
+			return socket
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond) // the agent makes its socket in its own time
+	}
+}
+
+// runOnTerminal runs the program on a terminal of its own, answers one question, and returns all that the terminal showed.
+func (w *sshWorld) runOnTerminal(code int, question, answer string, args ...string) string {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), suite.program, args...)
+	cmd.Dir = w.dir
+	for name, value := range w.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	terminal, err := pty.Start(cmd)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer terminal.Close()
+	var shown bytes.Buffer
+	asked := false
+	chunk := make([]byte, 4096)
+	for {
+		n, err := terminal.Read(chunk)
+		shown.Write(chunk[:n])
+		if !asked && strings.Contains(shown.String(), question) {
+			asked = true
+			if _, err := terminal.WriteString(answer); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		if err != nil {
+			break // EIO: the program is gone
+		}
+	}
+	if err := cmd.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		w.t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		w.t.Errorf("exit code %d, want %d:\n%s", got, code, shown.String())
+	}
+	if !asked {
+		w.t.Errorf("the program did not ask %q:\n%s", question, shown.String())
+	}
+	w.outputs.Write(shown.Bytes())
+	return shown.String()
+}
+
+// Servers that break: a push whose answer is lost, a connection cut in the middle of a push, and garbage instead of Git. What can be
+// repeated is, nothing comes to be twice, and what cannot be done is said in bounded time.
+func TestCreate_sshFaults(t *testing.T) {
+	w := newSSHWorld(t)
+	repo := w.git.AddRepo("acme/fleet")
+	w.git.Accounts().AddKey(w.operator.Public(), "operator", gittest.Write)
+	w.know(w.git.KnownHosts())
+	for _, file := range []string{"mgmt.yaml", "dev.yaml"} {
+		w.write(file, strings.Replace(w.spec(file), w.ssh.URL("acme/fleet"), w.git.SSHURL("acme/fleet"), 1))
+	}
+
+	off := w.git.Inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Skip: 1, Times: 1}) // the first session only asks
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+	off()
+	if log := repo.Log("main"); len(log) != 1 {
+		t.Errorf("after a lost reply: %d commits, want 1", len(log))
+	}
+
+	off = w.git.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Push, Skip: 1, Times: 1, Bytes: 600})
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
+	off()
+	if log := repo.Log("main"); len(log) != 2 {
+		t.Errorf("after a cut push: %d commits, want 2", len(log))
+	}
+	repo.Git("fsck", "--strict")
+
+	off = w.git.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch})
+	head := repo.Head("main")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	off()
+	if got := repo.Head("main"); got != head {
+		t.Errorf("main is at %s, want %s", got, head)
+	}
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	before.writesNothing()
 }

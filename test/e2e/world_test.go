@@ -24,7 +24,7 @@ import (
 // userAgent begins the program's user agent; the API server's audit log knows its requests by it.
 const userAgent = "eksa-gitops/"
 
-// world is one test's surroundings: the fresh stack with the management cluster up, a GitHub of its own, a working directory, and the
+// world is one test's surroundings: a fresh stack with the management cluster up, a GitHub of its own, a working directory, and the
 // environment the program runs in.
 type world struct {
 	t       testing.TB
@@ -35,15 +35,14 @@ type world struct {
 	outputs bytes.Buffer // all the program has printed, for the search for secrets
 }
 
-// newWorld brings the stack back to fresh and puts the management cluster of mgmt.yaml there, as eksctl anywhere leaves it.
+// newWorld gives the test a stack on which the management cluster of mgmt.yaml is up, as eksctl anywhere leaves it. The test becomes a
+// parallel one: as many run at once as there are stacks.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if err := suite.stack.Reset(t.Context()); err != nil {
-		t.Fatalf("resetting the stack: %v", err)
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
 	}
-	if err := suite.stack.SeedManagementCluster(t.Context(), []byte(spec(t, "mgmt.yaml"))); err != nil {
-		t.Fatalf("seeding the management cluster: %v", err)
-	}
+	s := freshStack(t)
 	w := &world{t: t, gh: githubtest.Start(t), dir: t.TempDir()}
 	w.gh.AddUser("alice")
 	w.token = w.gh.AddClassicToken("alice", "repo")
@@ -52,7 +51,7 @@ func newWorld(t testing.TB) *world {
 		"PATH":                       os.Getenv("PATH"),
 		"TERM":                       "dumb",
 		"LANG":                       "C.UTF-8",
-		"KUBECONFIG":                 suite.stack.Kubeconfig(),
+		"KUBECONFIG":                 s.Kubeconfig(),
 		"EKSA_GITHUB_TOKEN":          w.token,
 		"EKSA_GITOPS_GITHUB_API_URL": w.gh.APIURL(),
 		"EKSA_GITOPS_GITHUB_GIT_URL": w.gh.GitURL(),
@@ -189,7 +188,7 @@ type mark struct {
 
 func (w *world) mark() mark {
 	w.t.Helper()
-	cluster, err := suite.stack.Mark(w.t.Context())
+	cluster, err := stackOf(w.t).Mark(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -215,7 +214,7 @@ func (m mark) leavesClusterAlone() {
 
 func (m mark) clusterWrites() []stack.Request {
 	m.world.t.Helper()
-	requests, err := suite.stack.MutatingRequests(m.world.t.Context(), userAgent, m.cluster)
+	requests, err := stackOf(m.world.t).MutatingRequests(m.world.t.Context(), userAgent, m.cluster)
 	if err != nil {
 		m.world.t.Fatal(err)
 	}
@@ -227,7 +226,7 @@ func object(t testing.TB, group, version, kind, namespace, name string) *unstruc
 	t.Helper()
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: version, Kind: kind})
-	if err := suite.stack.Client().Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: name}, u); err != nil {
+	if err := stackOf(t).Client().Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: name}, u); err != nil {
 		t.Fatalf("reading %s %s/%s: %v", kind, namespace, name, err)
 	}
 	return u
@@ -268,7 +267,7 @@ func waitFor(t testing.TB, u *unstructured.Unstructured, what string, ok func(*u
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := suite.stack.WaitFor(ctx, u, what, func() bool { return ok(u) }); err != nil {
+	if err := stackOf(t).WaitFor(ctx, u, what, func() bool { return ok(u) }); err != nil {
 		t.Fatal(err)
 	}
 }

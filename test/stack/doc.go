@@ -4,7 +4,7 @@
 // the EKS Anywhere test controller of package eksacontroller.
 //
 // What it owns: building the programs once per set of versions ([Binaries]),
-// starting and stopping them ([Start], [Stack.Stop], [Stack.Reset]), access
+// starting, stopping and lending them ([Start], [Stack.Stop], [Stack.Reset], [Pool]), access
 // for the program under test ([Stack.Kubeconfig]), the record of what that
 // program changed ([Stack.MutatingRequests]) and faults
 // ([Stack.StopAPIServer], [Stack.FreezeAPIServer], [Stack.HoldPods]).

@@ -312,7 +312,7 @@ func (r *fluxRunner) launch(ctx context.Context, pod *corev1.Pod) (*fluxInstance
 		return nil, err
 	}
 	env := append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "GOGC=" + collectSeldom,
 		"KUBECONFIG=" + kubeconfig, "RUNTIME_NAMESPACE=" + pod.Namespace,
 	}, s.options.FluxEnv...)
 	instance.process, err = s.processes.start(controller.name, command, env, args...)

@@ -42,8 +42,9 @@ func (s *Stack) HoldPods(ctx context.Context, namespace, prefix, reason string) 
 		},
 		"matchConditions": []any{map[string]any{
 			"name": "held",
-			// The pods of a ReplicaSet have no name yet.
-			"expression": fmt.Sprintf("request.name == %q || request.namespace == %q && (object.metadata.?name.orValue('').startsWith(%q)"+
+			// The pods of a ReplicaSet have no name yet, and asking request.name
+			// for it is an error, which fails their creation.
+			"expression": fmt.Sprintf("object.metadata.?name.orValue('') == %q || request.namespace == %q && (object.metadata.?name.orValue('').startsWith(%q)"+
 				" || object.metadata.?generateName.orValue('').startsWith(%q))", name, namespace, prefix, prefix),
 		}},
 		"mutations": []any{map[string]any{

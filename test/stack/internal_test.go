@@ -206,3 +206,21 @@ func TestWantedPods_newestReadyOne(t *testing.T) {
 		t.Errorf("wanted are %v, want the pod new", wanted)
 	}
 }
+
+// A program of the control plane that gives up is started again, until the stack ends.
+func TestProcesses_keep(t *testing.T) {
+	p := newProcesses(t.TempDir())
+	if err := p.keep("quitter", Command{"/bin/sh", "-c", "echo begun; exit 1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	begun := func() int { return strings.Count(tail(filepath.Join(p.logs, "quitter.log"), 100), "begun") }
+	for deadline := time.Now().Add(30 * time.Second); begun() < 3; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("begun %d times", begun())
+		}
+	}
+	p.close() // returns when nobody is left who would start it again
+	if len(p.running) != 0 {
+		t.Errorf("%d programs still run", len(p.running))
+	}
+}

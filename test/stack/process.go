@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,8 +23,10 @@ import (
 type processes struct {
 	logs string // directory of the output files
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards running and over
 	running map[*process]struct{}
+	over    chan struct{} // closed by killAll, which makes another
+	keepers sync.WaitGroup
 
 	starts chan func()
 }
@@ -42,7 +45,7 @@ type process struct {
 // The kernel's "kill me when my parent dies" is bound to the *thread* that
 // forked, so one thread, kept until close, does all the forking.
 func newProcesses(logs string) *processes {
-	p := &processes{logs: logs, running: map[*process]struct{}{}, starts: make(chan func())}
+	p := &processes{logs: logs, running: map[*process]struct{}{}, over: make(chan struct{}), starts: make(chan func())}
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -84,9 +87,59 @@ func (p *processes) start(name string, command Command, env []string, args ...st
 	return child, nil
 }
 
+// keep starts a program, and starts it again whenever it ends by itself, as a
+// kubelet does with the programs of a control plane: some give up when the API
+// server is slow to answer.
+func (p *processes) keep(name string, command Command, env []string, args ...string) error {
+	child, err := p.start(name, command, env, args...)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	over := p.over
+	p.mu.Unlock()
+	p.keepers.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-child.done:
+			}
+			select {
+			case <-over:
+				return
+			case <-time.After(restartPause):
+			}
+			note(child)
+			if again, err := p.start(name, command, env, args...); err == nil {
+				child = again
+			}
+		}
+	})
+	return nil
+}
+
+// note writes into the log of a program that it ended.
+func note(child *process) {
+	log, err := os.OpenFile(child.log, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	defer log.Close()
+	fmt.Fprintf(log, "--- %s ended (%v) and is started again\n", child.name, child.err)
+}
+
+// restartPause is the time before a program that ended is started again.
+const restartPause = 200 * time.Millisecond
+
 // killAll ends every process of the set, at once, and waits until they are
 // gone.
 func (p *processes) killAll() {
+	p.mu.Lock()
+	close(p.over)
+	p.over = make(chan struct{})
+	p.mu.Unlock()
+	p.keepers.Wait() // what they started last is running now
 	p.mu.Lock()
 	running := make([]*process, 0, len(p.running))
 	for child := range p.running {

@@ -13,12 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// snapshot copies the database. etcd is frozen meanwhile: what is on disk then
+// snapshot copies the database, in the place of an earlier copy. etcd is frozen meanwhile: what is on disk then
 // is what a killed etcd would leave, which it is built to start from.
 func (s *Stack) snapshot() error {
 	s.etcd.signal(unix.SIGSTOP)
 	defer s.etcd.signal(unix.SIGCONT)
 	if err := waitFrozen(s.etcd.cmd.Process.Pid); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.snapshotDir()); err != nil {
 		return err
 	}
 	return copyTree(s.etcdDir(), s.snapshotDir())

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,7 +167,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 
 // boot brings a prepared stack up for the first time.
 func (s *Stack) boot(ctx context.Context) error {
-	if err := s.startControlPlane(ctx); err != nil {
+	if err := s.startControlPlane(ctx, "/readyz"); err != nil {
 		return err
 	}
 	var err error
@@ -182,8 +183,19 @@ func (s *Stack) boot(ctx context.Context) error {
 	return s.startControllers(ctx)
 }
 
-// Reset brings the cluster back to what Start returned: the database is
-// replaced by the copy taken then, and every program is started anew. Ports,
+// Keep makes the cluster as it is now the one that Reset brings back.
+func (s *Stack) Keep() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.snapshot(); err != nil {
+		return fmt.Errorf("keeping a copy of the cluster: %w", err)
+	}
+	return nil
+}
+
+// Reset brings the cluster back to what Start returned, or was at the last
+// Keep: the database is replaced by the copy taken then, and every program is
+// started anew. Ports,
 // kubeconfigs and certificates stay; watches and caches of the caller do not
 // survive. Faults end. A frozen or stopped API server comes back.
 func (s *Stack) Reset(ctx context.Context) error {
@@ -194,7 +206,7 @@ func (s *Stack) Reset(ctx context.Context) error {
 	if err := s.restore(); err != nil {
 		return fmt.Errorf("putting back the fresh cluster: %w", err)
 	}
-	if err := s.startControlPlane(ctx); err != nil {
+	if err := s.startControlPlane(ctx, readyAgain); err != nil {
 		return fmt.Errorf("restarting the stack: %w", err)
 	}
 	// The new client knows nothing of the kinds that were served before.
@@ -243,8 +255,8 @@ func (s *Stack) Stop() error {
 }
 
 // startControlPlane starts etcd and what runs on it, and returns when the API
-// server is ready.
-func (s *Stack) startControlPlane(ctx context.Context) error {
+// server says at a path that it is ready.
+func (s *Stack) startControlPlane(ctx context.Context, ready string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := s.startEtcd(); err != nil {
@@ -253,7 +265,7 @@ func (s *Stack) startControlPlane(ctx context.Context) error {
 	if err := s.startAPIServer(); err != nil {
 		return err
 	}
-	if err := s.waitReady(ctx); err != nil {
+	if err := s.waitReady(ctx, ready); err != nil {
 		return err
 	}
 	return s.startFollowers()
@@ -306,8 +318,14 @@ func (s *Stack) startAPIServer() (err error) {
 	return err
 }
 
-// waitReady waits until the API server says it is ready, or has died.
-func (s *Stack) waitReady(ctx context.Context) error {
+// readyAgain is where an API server says that it is ready but for what only an
+// empty database waits for: its roles and priority classes, which it makes,
+// or finds to be there, a second after its start.
+const readyAgain = "/readyz?exclude=poststarthook/rbac/bootstrap-roles&exclude=poststarthook/scheduling/bootstrap-system-priority-classes"
+
+// waitReady waits until the API server says at a path that it is ready, or has
+// died.
+func (s *Stack) waitReady(ctx context.Context, path string) error {
 	config := rest.CopyConfig(s.config)
 	config.Timeout = 5 * time.Second
 	http, err := rest.HTTPClientFor(config)
@@ -316,7 +334,7 @@ func (s *Stack) waitReady(ctx context.Context) error {
 	}
 	defer http.CloseIdleConnections()
 	ready := func() bool {
-		response, err := http.Get(config.Host + "/readyz") //nolint:noctx // bounded by the client's timeout
+		response, err := http.Get(config.Host + path) //nolint:noctx // bounded by the client's timeout
 		if err != nil {
 			return false
 		}
@@ -343,8 +361,7 @@ func (s *Stack) waitReady(ctx context.Context) error {
 // startFollowers starts the programs that work against the API server.
 func (s *Stack) startFollowers() error {
 	start := func(name string, command Command, args ...string) error {
-		_, err := s.processes.start(name, command, s.env(), args...)
-		return err
+		return s.processes.keep(name, command, s.env(), args...)
 	}
 	return errors.Join(
 		start("kube-controller-manager", s.bins.ControllerManager,
@@ -481,6 +498,15 @@ func (s *Stack) Logs(part string) string {
 	return tail(filepath.Join(s.dir, "log", part+".log"), 100)
 }
 
+// Report is the end of what each part wrote, for the log of a test that failed.
+func (s *Stack) Report() string {
+	var report strings.Builder
+	for _, part := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "source-controller", "kustomize-controller"} {
+		fmt.Fprintf(&report, "--- %s ---\n%s\n", part, tail(filepath.Join(s.dir, "log", part+".log"), 15))
+	}
+	return report.String()
+}
+
 // StopAPIServer ends the API server: connections are refused, and those that
 // are open break, until StartAPIServer.
 func (s *Stack) StopAPIServer() error {
@@ -506,7 +532,7 @@ func (s *Stack) StartAPIServer(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return s.waitReady(ctx)
+	return s.waitReady(ctx, "/readyz")
 }
 
 // FreezeAPIServer stops the API server in its tracks: connections are still
@@ -537,12 +563,17 @@ func (s *Stack) restConfig(user string) (*rest.Config, error) {
 	return config, nil
 }
 
+// collectSeldom is the GOGC of every program: they live for seconds, and a
+// sixth of their time would go into collecting what needs no collecting.
+const collectSeldom = "400"
+
 // env is the environment of every program: of ours only what they need, so
 // that proxies, agents and kubeconfigs of whoever runs the tests stay out.
 func (s *Stack) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + s.dir,
+		"GOGC=" + collectSeldom,
 		"TMPDIR=" + filepath.Join(s.dir, "tmp"),
 	}
 }

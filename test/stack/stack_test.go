@@ -302,27 +302,35 @@ func TestStack_heldPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("held in %s", time.Since(began))
-	pod := func(name string) *corev1.Pod {
-		return &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+	pod := func(name, generateName string) *corev1.Pod {
+		p := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, GenerateName: generateName},
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
 		}
-	}
-	held, free := pod("held-1"), pod("free-1")
-	for _, p := range []*corev1.Pod{held, free} {
 		if err := s.Client().Create(ctx, p); err != nil {
 			t.Fatal(err)
 		}
+		return p
 	}
-	running := func(p *corev1.Pod) func() bool { return func() bool { return p.Status.Phase == corev1.PodRunning } }
-	wait(t, s, free, "running", running(free))
-	wait(t, s, held, "held", func() bool {
-		return len(held.Status.ContainerStatuses) == 1 && held.Status.ContainerStatuses[0].State.Waiting.Reason == "ImagePullBackOff"
-	})
+	// A controller's pods have no name of their own.
+	free := []*corev1.Pod{pod("free-1", ""), pod("", "free-")}
+	held := []*corev1.Pod{pod("held-1", ""), pod("", "held-")}
+	running := func(pods []*corev1.Pod) {
+		t.Helper()
+		for _, p := range pods {
+			wait(t, s, p, "running", func() bool { return p.Status.Phase == corev1.PodRunning })
+		}
+	}
+	running(free)
+	for _, p := range held {
+		wait(t, s, p, "held", func() bool {
+			return len(p.Status.ContainerStatuses) == 1 && p.Status.ContainerStatuses[0].State.Waiting.Reason == "ImagePullBackOff"
+		})
+	}
 	if err := release(ctx); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, s, held, "running", running(held))
+	running(held)
 	if err := release(ctx); err != nil {
 		t.Errorf("releasing again: %v", err)
 	}

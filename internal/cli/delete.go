@@ -1,0 +1,324 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// deleteOptions are the arguments and flags of delete cluster.
+type deleteOptions struct {
+	names      []string
+	files      []string
+	from       string
+	yes        bool
+	output     string
+	timeout    time.Duration
+	connection connection
+}
+
+func newDeleteCmd(d *deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "delete",
+		Short:   "Delete something",
+		Example: "  eksa-gitops delete cluster dev",
+		Args:    cobra.NoArgs,
+		RunE:    needsSubcommand,
+	}
+	cmd.AddCommand(newDeleteClusterCmd(d, runDeleteCluster))
+	return cmd
+}
+
+func newDeleteClusterCmd(d *deps, run func(context.Context, *deps, *deleteOptions) error) *cobra.Command {
+	o := &deleteOptions{}
+	cmd := &cobra.Command{
+		Use:   "cluster NAME... | -f FILE",
+		Short: "Delete workload clusters through Git, or detach the management cluster from Git",
+		Long: strings.TrimSpace(`
+Deletes workload clusters: takes their files out of Git in one commit, has Flux apply that, and waits until the clusters are gone. It
+shows first what will go, and asks; --yes answers for scripts. Only the files that eksa-gitops and EKS Anywhere write are removed;
+others in the same directories stay and are named. A kustomization that lists what goes is changed so that the rest still builds.
+
+Which repository a cluster is in is read from the gitOpsRef of its management cluster, or from the file given with -f. A cluster that
+is gone already, or never was, is no error: the command says so and exits with 0.
+
+When GitOps does not work (Flux is suspended or fails, or does not manage the cluster), nothing is begun. The two halves can then be
+done separately: --from git takes the files out of Git and waits for nothing; --from cluster deletes the Cluster object, does not
+look at Git, and waits until the cluster is gone. Take the files out first: from files that are still there, Flux makes the cluster anew.
+
+A management cluster is not deleted but detached from Git, which needs all its workload clusters to be gone from Git. Flux stops before
+its files go, so that it deletes nothing; then the cluster's and Flux's files leave the repository, the deploy key leaves GitHub, and
+Flux, its resource types and spec.gitOpsRef leave the cluster. The cluster goes on running as it is; the repository stays. Delete the
+cluster itself, if you want to, with eksctl anywhere afterwards.
+
+The command may be run again at any time; it goes on where the last run ended.`),
+		Example: `  eksa-gitops delete cluster dev
+  eksa-gitops delete cluster dev test --dry-run
+  eksa-gitops delete cluster -f clusters/dev.yaml --yes -o json
+  eksa-gitops delete cluster dev --from git`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.names = args
+			if err := o.check(d); err != nil {
+				return err
+			}
+			return run(cmd.Context(), d, o)
+		},
+	}
+	flags := cmd.Flags()
+	addFilesFlag(cmd, &o.files)
+	addOutputFlag(cmd, &o.output)
+	from := newEnum(&o.from, string(gitops.FromBoth), string(gitops.FromBoth), string(gitops.FromGit), string(gitops.FromCluster))
+	flags.Var(from, "from", "delete from Git and, through Flux, from the cluster, or do one half by itself: "+from.choices())
+	completeEnum(cmd, "from", from)
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	o.connection.addFlags(cmd)
+	return cmd
+}
+
+// check finds what is wrong with the command line before anything is looked at.
+func (o *deleteOptions) check(d *deps) error {
+	switch {
+	case len(o.names) == 0 && len(o.files) == 0:
+		return usagef("clusters are needed: NAME... or -f FILE")
+	case len(o.names) > 0 && len(o.files) > 0:
+		return usagef("name the clusters or give their files with -f, not both")
+	case !o.yes && !o.connection.dryRun && !d.streams.InTTY:
+		return usagef("there is no terminal to ask on: confirm the deletion with --yes, or look at it first with --dry-run")
+	}
+	for _, name := range o.names {
+		if !clusterspec.IsClusterName(name) {
+			return usagef("%q is no name of a cluster", name)
+		}
+	}
+	return nil
+}
+
+func runDeleteCluster(ctx context.Context, d *deps, o *deleteOptions) error {
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
+	defer cancel()
+	options, f, err := o.doomed(limited, d)
+	if err != nil {
+		return failed(d, o.output, "delete cluster", err)
+	}
+	steps := d.steps()
+	defer steps.Close()
+	w, err := o.connection.wire(limited, d, f, steps)
+	if err != nil {
+		return failed(d, o.output, "delete cluster", err)
+	}
+	options.Settings, options.From = w.settings, gitops.From(o.from)
+	if !o.yes {
+		options.Confirm = func(ctx context.Context, plan *gitops.Result) error { return confirmDeletion(ctx, d, o, plan) }
+	}
+	result, err := gitops.Delete(limited, w.ports, options)
+	steps.Close()
+	return finishDelete(ctx, d, o, result, err)
+}
+
+// doomed finds out which clusters are meant, and whose they are.
+func (o *deleteOptions) doomed(ctx context.Context, d *deps) (gitops.DeleteOptions, fleet, error) {
+	var options gitops.DeleteOptions
+	var f fleet
+	if len(o.files) > 0 {
+		clusters, err := loadClusters(d, o.files)
+		if err != nil {
+			return options, f, err
+		}
+		for _, c := range clusters {
+			options.Clusters = append(options.Clusters, gitops.Doomed{Namespace: c.Namespace, Name: c.Name})
+		}
+		f = fleetOf(clusters)
+	} else {
+		var err error
+		if f, _, err = liveFleet(ctx, d, &o.connection, o.names[0]); err != nil {
+			return options, f, err
+		}
+		for _, name := range o.names {
+			if doomed := (gitops.Doomed{Name: name}); !slices.Contains(options.Clusters, doomed) {
+				options.Clusters = append(options.Clusters, doomed)
+			}
+		}
+	}
+	// The cluster gets no credentials in this run.
+	f.keepsFlux = false
+	options.ManagementCluster, options.GitOps = f.managementCluster, f.config
+	return options, f, nil
+}
+
+// declinedError says that the person at the terminal does not want it.
+type declinedError struct{}
+
+func (*declinedError) Error() string { return "not confirmed; nothing has been changed" }
+
+// confirmDeletion shows what will go and asks. No step is under way, so that nothing draws into the question.
+func confirmDeletion(ctx context.Context, d *deps, o *deleteOptions, plan *gitops.Result) error {
+	printDoom(&lines{w: d.streams.Err}, plan, o.from)
+	name, question := plan.Clusters[0].Name, "Delete them? [y/N]"
+	accepted := []string{"y", "yes"}
+	if len(plan.Clusters) == 1 {
+		accepted = append(accepted, name)
+		question = fmt.Sprintf("Delete cluster %s? Type its name, or y:", name)
+		if plan.Clusters[0].Role == string(clusterspec.RoleManagement) {
+			question = fmt.Sprintf("Detach management cluster %s? Type its name, or y:", name)
+		}
+	}
+	yes, err := ui.Confirm(ctx, d.streams, question, accepted...)
+	switch {
+	case errors.Is(err, ui.ErrNoTerminal):
+		return usagef("there is no terminal to ask on: confirm the deletion with --yes")
+	case err != nil:
+		return err
+	case !yes:
+		return &declinedError{}
+	}
+	return nil
+}
+
+// printDoom lists what a deletion takes away, and what it leaves.
+func printDoom(out *lines, plan *gitops.Result, from string) {
+	for _, c := range plan.Clusters {
+		if len(c.Objects) == 0 && c.SpecPath == "" && c.Role == string(clusterspec.RoleWorkload) {
+			continue
+		}
+		version := ""
+		if c.KubernetesVersion != "" {
+			version = ", Kubernetes " + c.KubernetesVersion
+		}
+		switch {
+		case c.Role == string(clusterspec.RoleManagement):
+			out.printf("Management cluster %s (namespace %s%s) is detached from Git and keeps running.", c.Name, c.Namespace, version)
+			out.printf("  Flux goes, with its controllers, its resource types and their objects:")
+		case from == string(gitops.FromGit):
+			out.printf("Cluster %s (namespace %s%s) leaves Git. Flux, when it works, deletes it with all its machines:", c.Name, c.Namespace, version)
+		default:
+			out.printf("Cluster %s (namespace %s%s) goes, with all its machines:", c.Name, c.Namespace, version)
+		}
+		for _, object := range c.Objects {
+			out.printf("  object  %s", object)
+		}
+	}
+	if plan.Repository != nil && len(plan.Repository.Files) > 0 {
+		out.printf("In branch %s of %s:", plan.Repository.Branch, plan.Repository.URL)
+		for _, file := range plan.Repository.Files {
+			out.printf("  %-6s  %s", file.Change, file.Path)
+		}
+	}
+	for _, file := range plan.Kept {
+		out.printf("  keep    %s", file)
+	}
+}
+
+// finishDelete decides the exit code, completes the result and prints it.
+func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops.Result, err error) error {
+	resume := d.commandLine()
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		err = &interruptedError{err: err, resume: resume}
+	}
+	code := exitCodeOf(err)
+	result.ExitCode = int(code)
+	if result.Status == gitops.StatusIncomplete || result.Status == gitops.StatusInterrupted {
+		result.Resume = resume
+	}
+	if o.output == outputJSON {
+		if o.connection.dryRun && result.Repository != nil {
+			for i, file := range result.Repository.Files {
+				if file.After != nil {
+					result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+				}
+			}
+		}
+		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+			return encodeErr
+		}
+		return err
+	}
+	out := &lines{w: d.streams.Out}
+	switch result.Status {
+	case gitops.StatusPlanned:
+		printDeletePlan(d, out, o, result)
+	case gitops.StatusDone:
+		printDeleted(out, o, result)
+	case gitops.StatusIncomplete:
+		return &resumeError{err: err, resume: resume}
+	}
+	return err
+}
+
+// resumeError adds the command that continues to an error.
+type resumeError struct {
+	err    error
+	resume string
+}
+
+func (e *resumeError) Error() string { return e.err.Error() }
+func (e *resumeError) Unwrap() error { return e.err }
+func (e *resumeError) Hint() string  { return "what is done is kept; continue with: " + e.resume }
+
+func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Result) {
+	printDoom(out, result, o.from)
+	if result.Repository != nil {
+		for _, file := range result.Repository.Files {
+			if file.After == nil {
+				continue // it is listed above; its content is no news
+			}
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+		}
+	}
+	out.printf("This was a dry run: nothing has been changed.")
+}
+
+func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
+	names := make([]string, 0, len(result.Clusters))
+	for _, c := range result.Clusters {
+		names = append(names, c.Name)
+	}
+	what := isAre("cluster", names)
+	management := result.Clusters[0].Role == string(clusterspec.RoleManagement)
+	switch {
+	case management:
+		what = fmt.Sprintf("management cluster %s is detached from Git", names[0])
+	case o.from == string(gitops.FromGit):
+		what += " not in Git any more"
+	default:
+		what += " gone"
+	}
+	if !result.Changed {
+		out.printf("Nothing to do: %s.", what)
+		return
+	}
+	out.printf("%s.", capital(what))
+	if repo := result.Repository; repo != nil && repo.Pushed {
+		out.printf("  repository  %s", repo.URL)
+		out.printf("  branch      %s at %s", repo.Branch, repo.Commit[:min(7, len(repo.Commit))])
+	}
+	for _, file := range result.Kept {
+		out.printf("  kept        %s", file)
+	}
+	switch {
+	case management:
+		out.printf("")
+		out.printf("Next:")
+		out.printf("  take gitOpsRef and the %s out of the cluster's file before you use it with eksctl anywhere, or", gitOpsKinds)
+		out.printf("  eksa-gitops create cluster -f FILE")
+		out.printf("      to manage the cluster through Git again")
+	case o.from == string(gitops.FromGit):
+		out.printf("")
+		out.printf("Next:")
+		out.printf("  eksa-gitops delete cluster %s", strings.Join(names, " "))
+		out.printf("      waits until Flux has deleted it; if Flux does not work, add --from cluster")
+	}
+}
+
+// gitOpsKinds are the kinds that a gitOpsRef refers to.
+const gitOpsKinds = "FluxConfig or GitOpsConfig"

@@ -1,0 +1,282 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+	"github.com/go-git/go-git/v5/plumbing/format/index"
+)
+
+// LocalTree is a state of a local repository: what is in it, by slash path relative to the root, without directories.
+type LocalTree map[string]*LocalFile
+
+// LocalFile is a file of a local repository, or a symbolic link or submodule in the place of one.
+type LocalFile struct {
+	Mode Mode
+	// Ignored is set for what lies in the work tree and git leaves out: a file, or a whole directory, which is then one entry.
+	Ignored bool
+
+	disk     string // the path on disk, for the work tree
+	local    *Local
+	path     string // in the repository
+	revision string // the commit that it is of, for errors
+	hash     plumbing.Hash
+}
+
+// maxLocalFile is more than any file that is read for what is in it has.
+const maxLocalFile = 64 << 20
+
+// Read returns the file's content; a *LimitError for one of more than 64 MB.
+func (f *LocalFile) Read() ([]byte, error) {
+	if f.disk != "" {
+		if info, err := os.Stat(f.disk); err == nil && info.Size() > maxLocalFile {
+			return nil, &LimitError{Remote: f.disk, What: "the file", Limit: maxLocalFile}
+		}
+		return os.ReadFile(f.disk)
+	}
+	content, err := f.local.object(plumbing.BlobObject, f.hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, f.local.missing(f.revision, "file "+f.path)
+	}
+	return content, err
+}
+
+// Holds says whether the file has exactly this content. For a file of a commit names of objects are compared and nothing is read.
+func (f *LocalFile) Holds(content []byte) bool {
+	if f.disk != "" {
+		there, err := os.ReadFile(f.disk)
+		return err == nil && bytes.Equal(there, content)
+	}
+	return hashObject(newHash(), plumbing.BlobObject, content) == f.hash
+}
+
+// missing explains an object that should be there.
+func (l *Local) missing(revision, what string) error {
+	e := &MissingObjectError{Revision: revision, What: what, next: "the repository is damaged; see git fsck"}
+	if l.partial() {
+		e.next = "the clone is a partial one; git diff " + revision + " fetches what is missing"
+	}
+	return e
+}
+
+// Tree lists the files of a commit. Their contents are read when they are asked for.
+func (l *Local) Tree(ctx context.Context, revision LocalCommit) (LocalTree, error) {
+	c, err := l.commit(revision.hash)
+	if err != nil {
+		return nil, l.absent(revision.Name, revision.hash, err)
+	}
+	out := LocalTree{}
+	if err := l.list(ctx, revision, c.TreeHash, "", out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (l *Local) list(ctx context.Context, revision LocalCommit, dir plumbing.Hash, prefix string, out LocalTree) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	tree, err := l.object(plumbing.TreeObject, dir)
+	if errors.Is(err, plumbing.ErrObjectNotFound) && dir.String() == emptyTree {
+		return nil
+	}
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return l.missing(revision.Name, "directory "+orRoot(prefix))
+	}
+	if err != nil {
+		return fmt.Errorf("reading directory %s of %s: %w", orRoot(prefix), revision.Name, err)
+	}
+	for len(tree) > 0 {
+		var entry treeEntry
+		if entry, tree, err = nextEntry(tree); err != nil {
+			return fmt.Errorf("reading directory %s of %s: %w", orRoot(prefix), revision.Name, err)
+		}
+		name := prefix + string(entry.name)
+		mode, known := modeOf(entry.mode)
+		switch {
+		case !known:
+		case mode == Dir:
+			if err := l.list(ctx, revision, entry.hash, name+"/", out); err != nil {
+				return err
+			}
+		default:
+			out[name] = &LocalFile{Mode: mode, local: l, path: name, revision: revision.Name, hash: entry.hash}
+		}
+	}
+	return nil
+}
+
+func orRoot(prefix string) string {
+	if prefix == "" {
+		return "/"
+	}
+	return strings.TrimSuffix(prefix, "/")
+}
+
+// WorkTree lists the files of the work tree as they are on disk: those that `git add --all` would put into the next commit, in other
+// words without what git ignores and does not track; that is marked as ignored. What a sparse work tree leaves out comes from the index.
+func (l *Local) WorkTree(ctx context.Context) (LocalTree, error) {
+	l.mu.Lock()
+	staged, err := l.storage.Index()
+	l.mu.Unlock()
+	if err != nil {
+		return nil, &FormatError{Root: l.root, What: "the form of its index is not understood (" + err.Error() + ")", next: "git sparse-checkout reapply --no-sparse-index, or git update-index --index-version 2"}
+	}
+	w := workTreeWalk{local: l, tracked: make(map[string]*index.Entry, len(staged.Entries)), dirs: map[string]bool{}, out: LocalTree{}}
+	for _, entry := range staged.Entries {
+		w.tracked[entry.Name] = entry
+		for dir := path.Dir(entry.Name); dir != "." && !w.dirs[dir]; dir = path.Dir(dir) {
+			w.dirs[dir] = true
+		}
+	}
+	if err := w.walk(ctx, "", l.excludes(), false); err != nil {
+		return nil, fmt.Errorf("reading the work tree: %w", err)
+	}
+	for name, entry := range w.tracked {
+		if mode, known := modeOf(entry.Mode); known && entry.SkipWorktree && w.out[name] == nil {
+			w.out[name] = &LocalFile{Mode: mode, local: l, path: name, revision: "HEAD", hash: entry.Hash}
+		}
+	}
+	return w.out, nil
+}
+
+// ReadDirectory lists the files below a directory that is in no repository, with the same modes.
+func ReadDirectory(ctx context.Context, dir string) (LocalTree, error) {
+	w := workTreeWalk{local: &Local{root: dir}, out: LocalTree{}}
+	if err := w.walk(ctx, "", nil, false); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", dir, err)
+	}
+	return w.out, nil
+}
+
+type workTreeWalk struct {
+	local   *Local
+	tracked map[string]*index.Entry // what is in the index
+	dirs    map[string]bool         // the directories of that
+	out     LocalTree
+}
+
+// walk lists a directory. In an ignored one only what is tracked counts.
+func (w *workTreeWalk) walk(ctx context.Context, dir string, patterns []gitignore.Pattern, ignored bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	entries, err := os.ReadDir(filepath.Join(w.local.root, filepath.FromSlash(dir)))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if w.local.storage != nil && entry.Name() == ".gitignore" && entry.Type().IsRegular() {
+			patterns = append(patterns[:len(patterns):len(patterns)], readIgnoreFile(filepath.Join(w.local.root, dir, ".gitignore"), dir)...)
+		}
+	}
+	var matcher gitignore.Matcher
+	if len(patterns) > 0 {
+		matcher = gitignore.NewMatcher(patterns)
+	}
+	for _, entry := range entries {
+		name := path.Join(dir, entry.Name())
+		if entry.Name() == ".git" {
+			continue
+		}
+		isIgnored := ignored || matcher != nil && matcher.Match(strings.Split(name, "/"), entry.IsDir())
+		if err := w.visit(ctx, name, entry, patterns, isIgnored); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry, patterns []gitignore.Pattern, ignored bool) error {
+	disk := filepath.Join(w.local.root, filepath.FromSlash(name))
+	staged := w.tracked[name]
+	switch {
+	case entry.IsDir() && (staged != nil && staged.Mode == filemode.Submodule || isRepository(disk)):
+		w.out[name] = &LocalFile{Mode: Submodule, Ignored: ignored && staged == nil, local: w.local}
+	case entry.IsDir() && ignored && !w.dirs[name]:
+		w.out[name] = &LocalFile{Mode: Dir, Ignored: true, local: w.local}
+	case entry.IsDir():
+		return w.walk(ctx, name, patterns, ignored)
+	case entry.Type()&fs.ModeSymlink != 0, staged != nil && staged.Mode == filemode.Symlink && entry.Type().IsRegular():
+		// On a file system without links git checks them out as files.
+		w.out[name] = &LocalFile{Mode: Symlink, Ignored: ignored && staged == nil, local: w.local}
+	case entry.Type().IsRegular():
+		w.out[name] = &LocalFile{Mode: File, Ignored: ignored && staged == nil, disk: disk, local: w.local}
+	}
+	return nil
+}
+
+// isRepository says whether a directory is a work tree of its own, which git adds as a submodule.
+func isRepository(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, ".git"))
+	return err == nil
+}
+
+// excludes are the patterns that come before those of .gitignore files: the user's and the repository's own.
+func (l *Local) excludes() []gitignore.Pattern {
+	return append(readIgnoreFile(l.excludesFile(), ""), readIgnoreFile(filepath.Join(l.common, "info", "exclude"), "")...)
+}
+
+// excludesFile is core.excludesFile, or where git looks without it.
+func (l *Local) excludesFile() string {
+	if file := l.config.Section("core").Option("excludesFile"); file != "" {
+		return includedPath(file, filepath.Join(l.root, ".git"))
+	}
+	found := ""
+	for _, file := range configFiles() {
+		if set := excludesFileIn(file); set != "" {
+			found = set
+		}
+	}
+	if found != "" {
+		return found
+	}
+	if xdg := os.Getenv("XDG_CONFIG_HOME"); xdg != "" {
+		return filepath.Join(xdg, "git", "ignore")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".config", "git", "ignore")
+	}
+	return ""
+}
+
+func excludesFileIn(file string) string {
+	set := ""
+	for _, section := range readConfig(file).Sections {
+		if section.IsName("core") {
+			if value := section.Options.Get("excludesFile"); value != "" {
+				set = includedPath(value, file)
+			}
+		}
+	}
+	return set
+}
+
+// readIgnoreFile reads the patterns of a file, which hold for a directory of the work tree; none when it cannot be read.
+func readIgnoreFile(file, dir string) []gitignore.Pattern {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var domain []string
+	if dir != "" {
+		domain = strings.Split(dir, "/")
+	}
+	var patterns []gitignore.Pattern
+	for _, line := range lines(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))) {
+		if line = strings.TrimRight(line, "\r"); strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
+			patterns = append(patterns, gitignore.ParsePattern(line, domain))
+		}
+	}
+	return patterns
+}

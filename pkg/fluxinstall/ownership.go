@@ -1,0 +1,60 @@
+package fluxinstall
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// How Flux marks what a Kustomization has applied, and how it is told to leave an object alone (its documentation, Kustomization,
+// "Garbage collection" and "Controlling the apply behavior").
+const (
+	ownerNameLabel      = kustomizeGroup + "/name"
+	ownerNamespaceLabel = kustomizeGroup + "/namespace"
+	pruneMark           = kustomizeGroup + "/prune"
+	reconcileMark       = kustomizeGroup + "/reconcile"
+	disabled            = "disabled"
+)
+
+// allowDeleteWhenPaused has EKS Anywhere delete a cluster that it otherwise leaves alone.
+const allowDeleteWhenPaused = eksaGroup + "/allow-delete-when-paused"
+
+// appliedBy is namespace/name of the Kustomization that applied the object; empty when none did.
+func appliedBy(u *unstructured.Unstructured) string {
+	labels := u.GetLabels()
+	if labels[ownerNameLabel] == "" {
+		return ""
+	}
+	return labels[ownerNamespaceLabel] + "/" + labels[ownerNameLabel]
+}
+
+// keptByFlux says whether Flux leaves the object when it is no longer in Git. Both marks count as labels and as annotations, and the
+// one that stops applying stops deleting too.
+func keptByFlux(u *unstructured.Unstructured) bool {
+	for _, marks := range []map[string]string{u.GetAnnotations(), u.GetLabels()} {
+		if strings.EqualFold(marks[pruneMark], disabled) || strings.EqualFold(marks[reconcileMark], disabled) {
+			return true
+		}
+	}
+	return false
+}
+
+// inventory is what a Kustomization has applied, as it notes it.
+func inventory(u *unstructured.Unstructured) []string {
+	entries, _, _ := unstructured.NestedSlice(u.Object, "status", "inventory", "entries")
+	ids := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		fields, _ := entry.(map[string]any)
+		if id, ok := fields["id"].(string); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// AppliedCluster says whether the Kustomization has applied that Cluster object, so that it keeps it there, and deletes it once it is
+// no longer in Git.
+func (s *KustomizationState) AppliedCluster(namespace, name string) bool {
+	return slices.Contains(s.Inventory, strings.Join([]string{namespace, name, eksaGroup, "Cluster"}, "_"))
+}

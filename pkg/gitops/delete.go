@@ -1,0 +1,667 @@
+package gitops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// From says from where clusters are deleted.
+type From string
+
+// The places. Deleting from both is one job as long as GitOps works: what leaves Git is deleted from the cluster by Flux. When it does
+// not, each half can be done by itself.
+const (
+	// FromBoth takes the files out of Git and waits until the cluster is gone.
+	FromBoth From = "both"
+	// FromGit takes the files out of Git, does not look at the cluster, and waits for nothing.
+	FromGit From = "git"
+	// FromCluster deletes from the management cluster only, and does not look at Git.
+	FromCluster From = "cluster"
+)
+
+// Doomed is a cluster to delete. Without a namespace it is the only one of its name.
+type Doomed struct{ Namespace, Name string }
+
+// DeleteOptions are what [Delete] works on.
+type DeleteOptions struct {
+	Settings
+	// Clusters are workload clusters of one management cluster, or the management cluster alone.
+	Clusters []Doomed
+	// ManagementCluster is the name of the one that manages them.
+	ManagementCluster string
+	// GitOps is the configuration of the management cluster; nil when it has none.
+	GitOps *clusterspec.GitOps
+	// From is FromBoth when empty.
+	From From
+	// Confirm is told what a run is about to delete, before the first write; its error ends the run. It is not called when there is
+	// nothing to delete. Nil agrees to everything.
+	Confirm func(ctx context.Context, plan *Result) error
+}
+
+// Delete deletes workload clusters: it takes their files out of Git in one commit, and waits until Flux has applied that and the
+// Cluster objects are gone, finalizers included. Files of others stay. A management cluster it detaches from Git: Flux stops, then its
+// and the cluster's files go, the deploy key and Flux itself; the cluster goes on running as it is.
+//
+// What is gone already is success. The Result is never nil. The errors are *PreflightError (nothing was written),
+// *IncompleteError (run it again to continue), that of Confirm, those of a first write that failed, and the context's. Delete may be
+// repeated.
+func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, error) {
+	options.From = cmp.Or(options.From, FromBoth)
+	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
+	d.config, d.managementCluster = options.GitOps, options.ManagementCluster
+	d.judge = d.checkState
+	for _, c := range options.Clusters {
+		role := clusterspec.RoleWorkload
+		if c.Name == options.ManagementCluster {
+			role = clusterspec.RoleManagement
+			d.detaches, d.keepsFlux = true, true
+		}
+		d.result.Clusters = append(d.result.Clusters, ClusterResult{
+			Name: c.Name, Namespace: c.Namespace, Role: string(role), ManagementCluster: options.ManagementCluster,
+		})
+	}
+	err := d.do(ctx)
+	if err != nil && !errors.As(err, new(*PreflightError)) {
+		d.result.Failure = &Failure{Step: d.failedStep, Message: err.Error(), Hint: hintOf(err)}
+	}
+	return d.end(ctx, err)
+}
+
+// deleteRun is the state of one Delete.
+type deleteRun struct {
+	*run
+	options  DeleteOptions
+	detaches bool // it is about the management cluster
+	pushing  bool // the person has agreed; what is planned from now on is pushed
+
+	removal *removal
+	targets []*target
+	detach  detachment
+}
+
+// target is one cluster as it was found.
+type target struct {
+	Doomed
+	files bool                     // it has files in Git
+	live  *fluxinstall.ClusterInfo // its object in the management cluster; nil without one
+}
+
+func (d *deleteRun) do(ctx context.Context) error {
+	if found := d.checkOptions(); len(found) > 0 {
+		return &PreflightError{Findings: found}
+	}
+	if d.config == nil {
+		// Nothing is in Git; Flux is looked for where it is by default.
+		d.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+	}
+	if err := d.observe(ctx); err != nil {
+		return err
+	}
+	if d.detaches {
+		return d.detachManagement(ctx)
+	}
+	return d.deleteWorkloads(ctx)
+}
+
+// defaultSystemNamespace is where Flux is when nothing says otherwise.
+const defaultSystemNamespace = "flux-system"
+
+// checkOptions finds what cannot be asked for.
+func (d *deleteRun) checkOptions() []Finding {
+	var found []Finding
+	for _, c := range d.options.Clusters {
+		if !clusterspec.IsClusterName(c.Name) {
+			found = append(found, Finding{AreaSpec, fmt.Sprintf("%q is no name of a cluster", c.Name), ""})
+		}
+	}
+	if d.detaches && len(d.options.Clusters) > 1 {
+		found = append(found, Finding{AreaSpec,
+			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.managementCluster),
+			"delete the workload clusters first, then the management cluster by itself"})
+	}
+	if d.detaches && d.options.From == FromGit {
+		found = append(found, Finding{AreaSpec,
+			fmt.Sprintf("the files of management cluster %s cannot go first: Flux would delete the cluster's objects", d.managementCluster),
+			"delete it from both, or only from the cluster"})
+	}
+	if d.options.GitOps == nil && d.options.From == FromGit {
+		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so that it is not known which repository it is about", d.managementCluster),
+			"name the cluster's file with -f"})
+	}
+	return found
+}
+
+// usesGit and usesCluster say which sides the run looks at.
+func (d *deleteRun) usesGit() bool     { return d.options.From != FromCluster && d.options.GitOps != nil }
+func (d *deleteRun) usesCluster() bool { return d.options.From != FromGit }
+
+// observe looks at both sides and makes every check that reading can make.
+func (d *deleteRun) observe(ctx context.Context) error {
+	var found findings
+	switch {
+	case d.usesGit() && d.usesCluster():
+		if err := d.look(ctx, &found); err != nil {
+			return err
+		}
+	case d.usesGit():
+		d.observeRepository(ctx, &found)
+	default:
+		d.observeCluster(ctx, &found)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(found.list) > 0 {
+		return &PreflightError{Findings: found.list}
+	}
+	if len(found.soft) > 0 {
+		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
+	}
+	plan, err := d.planFiles(ctx, d.seen.snapshot)
+	if entangled := new(entangledError); errors.As(err, &entangled) {
+		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
+	}
+	if err != nil {
+		return err
+	}
+	d.seen.files = plan
+	d.findTargets(&found)
+	if len(found.list) == 0 {
+		if d.detaches {
+			err = d.checkDetach(ctx, &found)
+		} else {
+			d.checkTargets(&found)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	d.observePush(ctx, &found)
+	if len(found.list) > 0 {
+		return &PreflightError{Findings: found.list}
+	}
+	return errors.Join(found.soft...)
+}
+
+// repositoryError says that the repository cannot be written now, though credentials and rights are as they should be.
+type repositoryError struct {
+	err      error
+	clusters []Doomed
+	detaches bool
+}
+
+func (e *repositoryError) Error() string { return e.err.Error() + "; nothing has been changed" }
+func (e *repositoryError) Unwrap() error { return e.err }
+
+// Hint offers the half that needs no repository. A management cluster is better detached from both.
+func (e *repositoryError) Hint() string {
+	if e.detaches {
+		return "run the same command again when that is put right"
+	}
+	names := make([]string, 0, len(e.clusters))
+	for _, c := range e.clusters {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", strings.Join(names, " "))
+}
+
+// planFiles works out what goes from a snapshot. It is the planner of the push, too.
+func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	r, err := newRemoval(ctx, snapshot, d.config)
+	if err != nil {
+		return nil, err
+	}
+	d.removal = r
+	if !d.usesGit() {
+		return r.finish(), nil
+	}
+	var names []string
+	for _, c := range d.options.Clusters {
+		names = append(names, c.Name)
+	}
+	if d.detaches {
+		if others := d.workloadsInGit(); len(others) > 0 && d.pushing {
+			return nil, fmt.Errorf("somebody has pushed %s in the meantime", strings.Join(others, ", "))
+		}
+		err = r.removeManagement(d.managementCluster)
+	} else {
+		err = r.removeWorkloads(names)
+	}
+	return r.finish(), err
+}
+
+// findTargets brings together what is known of each cluster.
+func (d *deleteRun) findTargets(found *findings) {
+	for i, c := range d.options.Clusters {
+		t := &target{Doomed: c}
+		record := &d.result.Clusters[i]
+		paths := layout.PathsIn(d.config, c.Name)
+		for _, change := range d.seen.files.changes {
+			t.files = t.files || change.Path == paths.Spec || change.Path == paths.Kustomization
+		}
+		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
+		if state := d.seen.cluster; state != nil {
+			var in []string
+			for j, live := range state.Clusters {
+				if live.Name == c.Name && (t.Namespace == "" || t.Namespace == live.Namespace) {
+					t.live = &state.Clusters[j]
+					in = append(in, live.Namespace)
+				}
+			}
+			if len(in) > 1 {
+				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in each of the namespaces %s", c.Name, strings.Join(in, ", ")),
+					"name the cluster's file with -f, which says which one is meant"})
+			}
+		}
+		if t.live != nil {
+			t.Namespace, record.KubernetesVersion = t.live.Namespace, t.live.KubernetesVersion
+		}
+		if t.files {
+			record.SpecPath = paths.Spec
+		}
+		t.Namespace = cmp.Or(t.Namespace, "default")
+		record.Namespace = t.Namespace
+		d.targets = append(d.targets, t)
+	}
+}
+
+// there says whether anything of the target is left on the sides that the run is about.
+func (t *target) there() bool { return t.files || t.live != nil }
+
+// leaving says whether the cluster's deletion is under way and needs nothing but time.
+func (t *target) leaving() bool { return !t.files && t.live != nil && t.live.Deleting }
+
+// checkState judges the management cluster as a deletion needs it.
+func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
+	if wrong := d.checkManagementCluster(state); wrong != nil {
+		return wrong
+	}
+	if d.options.GitOps == nil || d.options.From == FromCluster && !d.detaches {
+		return nil
+	}
+	return d.checkFlux(state)
+}
+
+// checkTargets finds what would keep clusters from going, so that nothing is begun that cannot be ended.
+func (d *deleteRun) checkTargets(found *findings) {
+	for _, t := range d.targets {
+		if t.live != nil && t.live.ManagementCluster != d.managementCluster {
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s", t.Name, t.live.ManagementCluster, d.managementCluster),
+				"choose the management cluster's kubeconfig with --kubeconfig"})
+			continue
+		}
+		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
+				fmt.Sprintf("kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true", t.Namespace, t.Name)})
+		}
+		switch {
+		case d.options.From == FromCluster:
+			d.checkFromCluster(t, found)
+		case d.options.From == FromBoth && t.there() && !t.leaving():
+			d.checkFromBoth(t, found)
+		}
+	}
+}
+
+// halves is the way out of a GitOps that does not work.
+func (d *deleteRun) halves(t *target) string {
+	switch {
+	case t.files && t.live != nil:
+		return fmt.Sprintf("put that right, or delete the halves separately: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
+	case t.files:
+		return fmt.Sprintf("put that right, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
+	default:
+		return fmt.Sprintf("put that right, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
+	}
+}
+
+// checkFromBoth makes sure that Flux will delete from the cluster what leaves Git.
+func (d *deleteRun) checkFromBoth(t *target, found *findings) {
+	broken := func(format string, args ...any) {
+		found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
+	}
+	if d.options.GitOps == nil {
+		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.managementCluster)
+		return
+	}
+	if reason := d.brokenFlux(); reason != "" {
+		broken("GitOps does not work: %s", reason)
+		return
+	}
+	ks := d.seen.cluster.Flux.Kustomization
+	switch {
+	case t.live == nil:
+	case t.live.KeptByFlux:
+		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, with which Flux does not delete it")
+	case !ks.AppliedCluster(t.Namespace, t.Name) && t.files:
+		broken("its files are in Git, but Flux does not manage the object in the cluster")
+	case !ks.AppliedCluster(t.Namespace, t.Name):
+		broken("it is in the cluster only: it is not in Git, and Flux does not manage it")
+	}
+}
+
+// brokenFlux says why Flux would not delete what leaves Git; empty when it would. That it cannot apply the very clusters that go is no
+// reason: it can once they are gone.
+func (d *deleteRun) brokenFlux() string {
+	flux := &d.seen.cluster.Flux
+	namespace := d.config.SystemNamespace
+	git, ks := flux.GitRepository, flux.Kustomization
+	switch {
+	case git == nil && ks == nil:
+		return "there is no Flux in namespace " + namespace
+	case git == nil:
+		return fmt.Sprintf("there is no GitRepository %s/%s", namespace, namespace)
+	case ks == nil:
+		return fmt.Sprintf("there is no Kustomization %s/%s", namespace, namespace)
+	case git.Suspended:
+		return fmt.Sprintf("GitRepository %s/%s is suspended", namespace, git.Name)
+	case ks.Suspended:
+		return fmt.Sprintf("Kustomization %s/%s is suspended", namespace, ks.Name)
+	case !ks.Prune:
+		return fmt.Sprintf("Kustomization %s/%s does not delete what is no longer in Git (spec.prune)", namespace, ks.Name)
+	}
+	if c := failing(git.Conditions); c != nil {
+		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s", namespace, git.Name, c.Reason, c.Message)
+	}
+	if c := failing(ks.Conditions); c != nil && !d.aboutTargets(c.Message) {
+		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s", namespace, ks.Name, c.Reason, c.Message)
+	}
+	for _, name := range []string{"source-controller", "kustomize-controller"} {
+		if !slices.ContainsFunc(flux.Controllers, func(c fluxinstall.ControllerState) bool { return c.Name == name && c.Available }) {
+			return fmt.Sprintf("%s is not running in namespace %s", name, namespace)
+		}
+	}
+	return ""
+}
+
+// failing is the condition with which a controller says that it failed, or that it has given up.
+func failing(conditions []fluxinstall.Condition) *fluxinstall.Condition {
+	for i, c := range conditions {
+		if c.Type == "Ready" && c.Status == "False" || c.Type == "Stalled" && c.Status == "True" {
+			return &conditions[i]
+		}
+	}
+	return nil
+}
+
+// aboutTargets says whether a message of Flux is about nothing but clusters that go: their directory, or their objects.
+func (d *deleteRun) aboutTargets(message string) bool {
+	for _, t := range d.targets {
+		if !t.files {
+			continue
+		}
+		about := []string{"/" + layout.PathsIn(d.config, t.Name).Cluster + "/"}
+		for _, object := range d.removal.objects[t.Name] {
+			kind, name, _ := strings.Cut(object, " ")
+			about = append(about, kind+"/"+name+" ")
+		}
+		if slices.ContainsFunc(about, func(text string) bool { return strings.Contains(message, text) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkFromCluster makes sure that Flux would not make the cluster again.
+func (d *deleteRun) checkFromCluster(t *target, found *findings) {
+	ks := d.seen.cluster.Flux.Kustomization
+	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
+		if t.live != nil && ks != nil {
+			d.steps.Note(LevelWarning, fmt.Sprintf("should cluster %s still have files in Git, Flux will make it anew when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
+		}
+		return
+	}
+	if !ks.AppliedCluster(t.Namespace, t.Name) {
+		return
+	}
+	namespace := d.config.SystemNamespace
+	found.addFinding(Finding{AreaCluster,
+		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would make it anew", t.Name, namespace, ks.Name),
+		fmt.Sprintf("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
+}
+
+// describe puts what is about to go into the result.
+func (d *deleteRun) describe() {
+	if d.usesGit() {
+		d.startRepositoryResult()
+		d.result.Repository.Files = d.seen.files.changes
+		if d.seen.snapshot != nil && d.seen.snapshot.State() == gitrepo.BranchExists {
+			d.result.Repository.Commit = d.seen.snapshot.Head()
+		}
+	}
+	var dirs []string
+	for _, t := range d.targets {
+		record := d.clusterResult(t.Name)
+		switch {
+		case d.detaches:
+			// The cluster's own objects stay; Flux's go.
+			for _, o := range d.detach.resources.Objects {
+				record.Objects = append(record.Objects, o.String())
+			}
+		case len(d.removal.objects[t.Name]) > 0:
+			record.Objects = d.removal.objects[t.Name]
+		case t.live != nil:
+			record.Objects = []string{fmt.Sprintf("Cluster %s/%s", t.Namespace, t.Name)}
+		}
+		if t.files {
+			dirs = append(dirs, layout.PathsIn(d.config, t.Name).Cluster)
+		}
+	}
+	if d.detaches && len(d.seen.files.changes) > 0 {
+		dirs = append(dirs, layout.SystemDir(d.config))
+	}
+	d.result.Kept = d.removal.kept(dirs...)
+}
+
+// confirm asks, if there is somebody to ask.
+func (d *deleteRun) confirm(ctx context.Context) error {
+	if d.options.Confirm == nil {
+		return nil
+	}
+	if err := d.options.Confirm(ctx, &d.result); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// deleteWorkloads deletes clusters that were found fit for it.
+func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
+	d.describe()
+	var going []*target
+	for _, t := range d.targets {
+		if t.files || d.usesCluster() && t.live != nil {
+			going = append(going, t)
+			continue
+		}
+		d.noteGone(t)
+	}
+	if d.settings.DryRun {
+		d.result.Status = StatusPlanned
+		d.planWorkloads(going)
+		return nil
+	}
+	if len(going) == 0 {
+		if d.result.Repository != nil {
+			d.result.Repository.Files = []FileChange{}
+		}
+		d.markGone(d.targets)
+		d.result.Status = StatusDone
+		return nil
+	}
+	if slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }) {
+		if err := d.confirm(ctx); err != nil {
+			return err
+		}
+	}
+	if d.result.Repository != nil {
+		d.result.Repository.Files = []FileChange{}
+	}
+	err := d.apply(ctx, going)
+	if err == nil {
+		if d.usesCluster() {
+			d.markGone(d.targets)
+		}
+		d.result.Status = StatusDone
+		return nil
+	}
+	return d.incomplete(ctx, err)
+}
+
+// incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
+func (d *deleteRun) incomplete(ctx context.Context, err error) error {
+	_, changed := d.steps.results()
+	if errors.Is(ctx.Err(), context.Canceled) || !changed && !errors.As(err, new(*fluxinstall.NotReadyError)) {
+		return err
+	}
+	d.result.Status = StatusIncomplete
+	return &IncompleteError{What: "the deletion is not complete", Cause: err}
+}
+
+func (d *deleteRun) markGone(targets []*target) {
+	for _, t := range targets {
+		d.clusterResult(t.Name).Gone = true
+	}
+}
+
+// noteGone tells that there is nothing to delete, and what there is, in case the name is wrong.
+func (d *deleteRun) noteGone(t *target) {
+	where := map[From]string{FromBoth: "neither in Git nor in the cluster", FromGit: "not in Git", FromCluster: "not in the cluster"}[d.options.From]
+	text := fmt.Sprintf("cluster %s is %s: there is nothing to delete", t.Name, where)
+	var there []string
+	if d.seen.cluster != nil {
+		for _, c := range d.seen.cluster.Clusters {
+			there = append(there, c.Name)
+		}
+	}
+	there = append(there, d.removal.clusters()...)
+	slices.Sort(there)
+	if there = slices.Compact(there); len(there) > 0 {
+		text += "; the clusters there are: " + strings.Join(there, ", ")
+	}
+	d.steps.Note(LevelWarning, text)
+}
+
+// planWorkloads records what apply would do.
+func (d *deleteRun) planWorkloads(going []*target) {
+	if len(going) == 0 {
+		return
+	}
+	if d.usesGit() {
+		d.planStep(d.stepPush(), len(d.seen.files.changes) == 0, countFiles(len(d.seen.files.changes)))
+		d.noteKept(d.seen.files)
+	}
+	for _, t := range going {
+		if d.options.From == FromCluster {
+			d.planStep(stepDeleteCluster(t.Name), t.live.Deleting, "")
+		}
+		if d.usesCluster() {
+			d.planStep(stepWaitGone(t.Name), t.live == nil, "")
+		}
+	}
+}
+
+// planStep records one step of a dry run.
+func (d *deleteRun) planStep(step Step, inPlace bool, detail string) {
+	d.steps.Begin(step)
+	if inPlace {
+		d.steps.End(step, OutcomeUnchanged, "")
+		return
+	}
+	d.steps.End(step, OutcomePlanned, detail)
+}
+
+func stepDeleteCluster(name string) Step { return Step(fmt.Sprintf("Delete cluster %s", name)) }
+func stepWaitGone(name string) Step {
+	return Step(fmt.Sprintf("Wait until cluster %s is gone", name))
+}
+
+// apply takes the files out of Git, in one commit, and follows the clusters until they are gone.
+func (d *deleteRun) apply(ctx context.Context, going []*target) error {
+	if d.usesGit() {
+		if err := d.pushRemoval(ctx, deletionSubject(going), going); err != nil {
+			return err
+		}
+	}
+	if d.options.From == FromGit {
+		return nil
+	}
+	if d.options.From == FromCluster {
+		for _, t := range going {
+			if err := d.deleteObject(ctx, t); err != nil {
+				return err
+			}
+		}
+	} else if slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }) {
+		if err := d.waitApplied(ctx); err != nil {
+			return err
+		}
+	}
+	var staying []error
+	for _, t := range going {
+		if t.live == nil && d.options.From == FromCluster {
+			continue
+		}
+		if err := d.waitGone(ctx, t); err != nil {
+			staying = append(staying, err)
+		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err()
+		}
+	}
+	return errors.Join(staying...)
+}
+
+// pushRemoval takes the files out of Git.
+func (d *deleteRun) pushRemoval(ctx context.Context, subject string, going []*target) error {
+	if d.seen.snapshot == nil || d.seen.snapshot.State() != gitrepo.BranchExists {
+		return nil // there is no branch, and so no file
+	}
+	names := make([]string, 0, len(going))
+	for _, t := range going {
+		names = append(names, t.Name)
+	}
+	d.pushing = true
+	return d.push(ctx, d.planFiles, d.commitMessage(subject, names))
+}
+
+func deletionSubject(going []*target) string {
+	if len(going) == 1 {
+		return "Delete cluster " + going[0].Name
+	}
+	return fmt.Sprintf("Delete %d clusters", len(going))
+}
+
+func (d *deleteRun) deleteObject(ctx context.Context, t *target) error {
+	return d.step(stepDeleteCluster(t.Name), func() (Outcome, string, error) {
+		changed, err := d.seen.ports.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
+		if err != nil {
+			return "", "", fmt.Errorf("deleting Cluster %s/%s: %w", t.Namespace, t.Name, err)
+		}
+		if !changed {
+			return OutcomeUnchanged, "", nil
+		}
+		return OutcomeChanged, "", nil
+	})
+}
+
+func (d *deleteRun) waitGone(ctx context.Context, t *target) error {
+	step := stepWaitGone(t.Name)
+	return d.step(step, func() (Outcome, string, error) {
+		err := d.seen.ports.cluster.WaitGone(ctx, t.Namespace, t.Name, func(p fluxinstall.Progress) { d.steps.Progress(step, p.Message) })
+		if err != nil {
+			d.clusterResult(t.Name).Message = err.Error()
+			return "", "", fmt.Errorf("waiting until cluster %s is gone: %w", t.Name, err)
+		}
+		d.clusterResult(t.Name).Gone = true
+		return OutcomeChecked, "", nil
+	})
+}

@@ -1,0 +1,309 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// Detaching a management cluster is the reverse of creating it, in an order in which nothing can be lost:
+//
+//  1. Flux stops. From then on nothing deletes what leaves Git.
+//  2. The files leave Git.
+//  3. The deploy key leaves the host. It is known by the Secret, which is still there.
+//  4. Flux leaves the cluster, its own objects last: they tell whose installation it is.
+//  5. The reference to the GitOps configuration leaves the Cluster. Until then a run that gets only a name finds the configuration.
+//
+// Each step looks at what is there, so that a run that was cut off anywhere is finished by the next.
+
+// detachment is what was found out for it.
+type detachment struct {
+	resources fluxinstall.FluxResources
+	keys      []github.DeployKey // those of the Secret, to be removed
+}
+
+// The steps.
+const (
+	stepStopFlux     Step = "Stop Flux"
+	stepDeployKey    Step = "Remove the deploy key"
+	stepUninstall    Step = "Uninstall Flux"
+	stepRemoveGitOps Step = "Take the GitOps configuration off the cluster"
+)
+
+// checkDetach makes sure that the management cluster can be detached: no other cluster depends on it, and Flux is the one that this
+// repository, branch and path have installed.
+func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
+	if names := d.workloadsInGit(); len(names) > 0 {
+		found.addFinding(Finding{AreaSpec,
+			fmt.Sprintf("%s still in Git: %s; without Flux nothing would manage them", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
+			"first run: eksa-gitops delete cluster " + strings.Join(names, " ")})
+	}
+	flux := &d.seen.cluster.Flux
+	if d.options.GitOps == nil {
+		return nil // there is nothing that this run could touch
+	}
+	if ks := flux.Kustomization; ks != nil {
+		var leaving []string
+		for _, c := range d.seen.cluster.Clusters {
+			if c.Name != d.managementCluster && ks.AppliedCluster(c.Namespace, c.Name) && !slices.Contains(d.workloadsInGit(), c.Name) {
+				leaving = append(leaving, c.Name)
+			}
+		}
+		if len(leaving) > 0 {
+			found.addFinding(Finding{AreaCluster,
+				fmt.Sprintf("%s still in the cluster, put there by Flux: %s", quantity(len(leaving), "workload cluster is", "workload clusters are"), strings.Join(leaving, ", ")),
+				"first run: eksa-gitops delete cluster " + strings.Join(leaving, " ")})
+		}
+	}
+	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) > 0 && !d.componentsInGit() {
+		found.addFinding(Finding{AreaCluster,
+			fmt.Sprintf("Flux's controllers run in namespace %s, but nothing says that this repository installed them: there is no GitRepository %s/%s",
+				d.config.SystemNamespace, d.config.SystemNamespace, d.config.SystemNamespace),
+			"remove Flux with the tool that installed it, then run the same command again"})
+	}
+	resources, err := d.seen.ports.cluster.FluxResources(ctx)
+	if err != nil {
+		return fmt.Errorf("looking for Flux's objects: %w", err)
+	}
+	d.detach.resources = resources
+	if others := d.foreignObjects(); len(others) > 0 {
+		names := make([]string, 0, len(others))
+		for _, o := range others {
+			names = append(names, o.String())
+		}
+		found.addFinding(Finding{AreaCluster,
+			"other objects need Flux, and did not come from this repository: " + strings.Join(names, ", "),
+			"remove them first; they would go with Flux's resource types (suspend a Kustomization before, or it takes all it has applied with it)"})
+	}
+	return d.findDeployKeys(ctx)
+}
+
+func quantity(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func (d *deleteRun) workloadsInGit() []string {
+	return slices.DeleteFunc(d.removal.clusters(), func(name string) bool { return name == d.managementCluster })
+}
+
+// componentsInGit says whether the repository holds Flux's installation: its first run was cut off before the sync objects came.
+func (d *deleteRun) componentsInGit() bool {
+	return slices.ContainsFunc(d.seen.files.changes, func(c FileChange) bool {
+		return strings.HasPrefix(c.Path, layout.SystemDir(d.config)+"/") && strings.HasSuffix(c.Path, "/"+layout.ComponentsFile)
+	})
+}
+
+// foreignObjects are the objects of Flux's kinds that did not come from this repository: neither the two sync objects, nor what these
+// have applied, nor what that has applied in turn.
+func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
+	namespace := d.config.SystemNamespace
+	root := namespace + "/" + namespace
+	ours := map[string]bool{root: true} // Kustomizations
+	for more := true; more; {
+		more = false
+		for _, o := range d.detach.resources.Objects {
+			if name := o.Namespace + "/" + o.Name; o.Kind == "Kustomization" && ours[o.AppliedBy] && !ours[name] {
+				ours[name], more = true, true
+			}
+		}
+	}
+	var others []fluxinstall.FluxObject
+	for _, o := range d.detach.resources.Objects {
+		sync := o.Namespace+"/"+o.Name == root && (o.Kind == "Kustomization" || o.Kind == "GitRepository")
+		if !sync && !ours[o.AppliedBy] && !o.Derived {
+			others = append(others, o)
+		}
+	}
+	return others
+}
+
+// findDeployKeys finds the key that Flux reads the repository with among the repository's.
+func (d *deleteRun) findDeployKeys(ctx context.Context) error {
+	public := d.seen.cluster.Flux.SourcePublicKey
+	if d.seen.ports.host == nil || d.seen.access == nil || d.seen.access.Repository == nil {
+		return nil
+	}
+	keys, err := d.seen.ports.host.DeployKeys(ctx, d.repoRef())
+	if err != nil {
+		return fmt.Errorf("reading the deploy keys of %s: %w", d.repoRef(), err)
+	}
+	for _, key := range keys {
+		switch {
+		case public != "" && key.SameMaterial(public):
+			d.detach.keys = append(d.detach.keys, key)
+		case key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace):
+			d.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if nobody needs it, remove it in the repository's settings", key.Title, d.repoRef()))
+		}
+	}
+	return nil
+}
+
+// attached says whether anything is left to do.
+func (d *deleteRun) attached() bool {
+	flux := &d.seen.cluster.Flux
+	return len(d.seen.files.changes) > 0 || flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0 ||
+		flux.SourceSecret != nil || d.detach.resources.Definitions > 0 || len(d.detach.keys) > 0 || d.refersToGitOps()
+}
+
+func (d *deleteRun) refersToGitOps() bool {
+	live := d.targets[0].live
+	return live != nil && live.GitOpsName != ""
+}
+
+// detachManagement takes a management cluster out of Git, and Flux off it.
+func (d *deleteRun) detachManagement(ctx context.Context) error {
+	d.describe()
+	if d.options.GitOps == nil {
+		d.steps.Note(LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
+		d.result.Status = StatusDone
+		return nil
+	}
+	if d.settings.DryRun {
+		d.result.Status = StatusPlanned
+		if d.attached() {
+			d.planDetach()
+		}
+		return nil
+	}
+	if !d.attached() {
+		d.result.Status = StatusDone
+		return nil
+	}
+	if err := d.confirm(ctx); err != nil {
+		return err
+	}
+	if d.result.Repository != nil {
+		d.result.Repository.Files = []FileChange{}
+	}
+	if err := d.applyDetach(ctx); err != nil {
+		return d.incomplete(ctx, err)
+	}
+	d.result.Status = StatusDone
+	return nil
+}
+
+func (d *deleteRun) planDetach() {
+	flux := &d.seen.cluster.Flux
+	stopped := (flux.Kustomization == nil || flux.Kustomization.Suspended) && (flux.GitRepository == nil || flux.GitRepository.Suspended) && len(flux.Controllers) == 0
+	d.planStep(stepStopFlux, stopped, "")
+	if d.usesGit() {
+		d.planStep(d.stepPush(), len(d.seen.files.changes) == 0, countFiles(len(d.seen.files.changes)))
+		d.noteKept(d.seen.files)
+	}
+	if d.seen.ports.host != nil {
+		d.planStep(stepDeployKey, len(d.detach.keys) == 0, "")
+	}
+	d.planStep(stepUninstall, d.detach.resources.Definitions == 0 && len(flux.Controllers) == 0 && flux.SourceSecret == nil, flux.Version)
+	d.planStep(stepRemoveGitOps, !d.refersToGitOps(), "")
+}
+
+func (d *deleteRun) applyDetach(ctx context.Context) error {
+	if err := d.stopFlux(ctx); err != nil {
+		return err
+	}
+	if d.usesGit() {
+		if err := d.pushRemoval(ctx, fmt.Sprintf("Detach management cluster %s", d.managementCluster), d.targets); err != nil {
+			return err
+		}
+		if err := d.removeDeployKey(ctx); err != nil {
+			return err
+		}
+	}
+	if secret := d.seen.cluster.Flux.SourceSecret; !d.usesGit() && secret != nil && d.config.GitHub != nil {
+		d.steps.Note(LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
+	}
+	if err := d.uninstall(ctx); err != nil {
+		return err
+	}
+	return d.removeGitOps(ctx)
+}
+
+// stopFlux stops it within the time that is allowed for Flux.
+func (d *deleteRun) stopFlux(ctx context.Context) error {
+	return d.step(stepStopFlux, func() (Outcome, string, error) {
+		limited, cancel := context.WithTimeout(ctx, d.settings.FluxTimeout)
+		defer cancel()
+		changed, err := d.seen.ports.cluster.StopFlux(limited, d.config.SystemNamespace, func(p fluxinstall.Progress) { d.steps.Progress(stepStopFlux, p.Message) })
+		if err != nil {
+			return "", "", fmt.Errorf("stopping Flux: %w", err)
+		}
+		return writeOutcome(changed)
+	})
+}
+
+func writeOutcome(changed bool) (Outcome, string, error) {
+	if !changed {
+		return OutcomeUnchanged, "", nil
+	}
+	return OutcomeChanged, "", nil
+}
+
+func (d *deleteRun) removeDeployKey(ctx context.Context) error {
+	if d.seen.ports.host == nil {
+		if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
+			d.steps.Note(LevelInfo, fmt.Sprintf("the Git server still accepts the key that Flux read the repository with (%s); if nobody else uses it, remove it there", secret.Fingerprint))
+		}
+		return nil
+	}
+	return d.step(stepDeployKey, func() (Outcome, string, error) {
+		title := ""
+		for _, key := range d.detach.keys {
+			if err := d.seen.ports.host.DeleteDeployKey(ctx, d.repoRef(), key.ID); err != nil {
+				return "", "", err
+			}
+			title = key.Title
+		}
+		if len(d.detach.keys) == 0 {
+			return OutcomeUnchanged, "", nil
+		}
+		return OutcomeChanged, title, nil
+	})
+}
+
+func (d *deleteRun) uninstall(ctx context.Context) error {
+	return d.step(stepUninstall, func() (Outcome, string, error) {
+		removal, err := d.seen.ports.cluster.Uninstall(ctx, d.config.SystemNamespace, func(p fluxinstall.Progress) { d.steps.Progress(stepUninstall, p.Message) })
+		if err != nil {
+			return "", "", fmt.Errorf("uninstalling Flux: %w", err)
+		}
+		if removal.NamespaceKept != "" {
+			d.steps.Note(LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.config.SystemNamespace, removal.NamespaceKept))
+		}
+		if len(removal.Removed) == 0 {
+			return OutcomeUnchanged, "", nil
+		}
+		return OutcomeChanged, fmt.Sprintf("%d objects", len(removal.Removed)), nil
+	})
+}
+
+// removeGitOps takes the reference off the Cluster object, which EKS Anywhere allows for management clusters. Should a webhook be
+// against it, the reference stays and does no harm: only EKS Anywhere's own command line looks at it.
+func (d *deleteRun) removeGitOps(ctx context.Context) error {
+	live := d.targets[0].live
+	if live == nil {
+		return nil
+	}
+	return d.step(stepRemoveGitOps, func() (Outcome, string, error) {
+		if live.GitOpsName == "" {
+			return OutcomeUnchanged, "", nil
+		}
+		changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, live.GitOpsKind, live.GitOpsName)
+		if refused := new(fluxinstall.RefusedError); errors.As(err, &refused) {
+			d.steps.Note(LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
+			return OutcomeSkipped, "refused", nil
+		}
+		if err != nil {
+			return "", "", fmt.Errorf("taking the GitOps configuration off cluster %s: %w", live.Name, err)
+		}
+		return writeOutcome(changed)
+	})
+}

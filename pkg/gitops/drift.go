@@ -1,0 +1,218 @@
+package gitops
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
+
+// Difference is a field that Git sets and that is otherwise in the management cluster.
+type Difference struct {
+	Cluster string `json:"cluster,omitempty"` // whose file sets it; empty for Flux's own
+	Object  string `json:"object"`            // kind namespace/name
+	Field   string `json:"field,omitempty"`   // empty when the whole object is missing
+	// Git and Live are the values, JSON for objects and lists, empty when there is none.
+	Git  string `json:"git,omitempty"`
+	Live string `json:"live,omitempty"`
+	// Pending says that Flux has yet to apply the commit, so that the difference is no drift.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// differences compares an object of the repository with the live one, on the fields that the repository sets: what the server or a
+// webhook has filled in is none of Git's business, as with server-side apply. A live object that is not there is one difference.
+func differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
+	object := fmt.Sprintf("%s %s/%s", git.Kind, git.Namespace, git.Name)
+	if live == nil {
+		return []Difference{{Object: object}}
+	}
+	var found []Difference
+	note := func(field string, git, live any) {
+		found = append(found, Difference{Object: object, Field: field, Git: valueText(git), Live: valueText(live)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(git.Fields)) {
+		switch name {
+		case "apiVersion", "kind", "status":
+		case "metadata":
+			wanted, _ := git.Fields[name].(map[string]any)
+			actual, _ := live.Fields[name].(map[string]any)
+			for _, part := range []string{"annotations", "labels"} {
+				compareFields("metadata."+part, wanted[part], actual[part], note)
+			}
+		default:
+			compareFields(name, git.Fields[name], live.Fields[name], note)
+		}
+	}
+	return found
+}
+
+// compareFields walks what Git sets. The lists of EKS Anywhere's kinds are atomic to the server: they have the length that Git gives
+// them, while defaults may be filled into their items.
+func compareFields(field string, git, live any, note func(field string, git, live any)) {
+	if isNothing(git) && isNothing(live) {
+		return // a controller that writes the object leaves out what is empty
+	}
+	switch wanted := git.(type) {
+	case map[string]any:
+		actual, ok := live.(map[string]any)
+		if !ok {
+			note(field, git, live)
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(wanted)) {
+			compareFields(join(field, name), wanted[name], actual[name], note)
+		}
+	case []any:
+		actual, ok := live.([]any)
+		if !ok || len(actual) != len(wanted) {
+			note(field, git, live)
+			return
+		}
+		for i := range wanted {
+			compareFields(field+itemName(wanted[i], i), wanted[i], actual[i], note)
+		}
+	case nil:
+		// Null says that Git sets nothing.
+	default:
+		if !sameScalar(wanted, live) {
+			note(field, git, live)
+		}
+	}
+}
+
+// join adds a name to a path; one with dots in it, such as an annotation's, is quoted.
+func join(field, name string) string {
+	if strings.ContainsAny(name, "./") {
+		return field + "[" + strconv.Quote(name) + "]"
+	}
+	return field + "." + name
+}
+
+// itemName is how an item of a list is called: by its name where it has one.
+func itemName(item any, position int) string {
+	if fields, ok := item.(map[string]any); ok {
+		if name, ok := fields["name"].(string); ok && name != "" {
+			return "[" + name + "]"
+		}
+	}
+	return fmt.Sprintf("[%d]", position)
+}
+
+func isNothing(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	case int64:
+		return v == 0
+	case float64:
+		return v == 0
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	}
+	return false
+}
+
+// sameScalar compares values that came through different decoders: a whole number may be an integer or a float.
+func sameScalar(a, b any) bool {
+	if x, ok := asFloat(a); ok {
+		y, ok := asFloat(b)
+		return ok && x == y
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func asFloat(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+func valueText(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		if v == "" {
+			return `""`
+		}
+		return urlPassword.ReplaceAllString(v, "://***@")
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return urlPassword.ReplaceAllString(string(text), "://***@")
+}
+
+// urlPassword finds the credentials in a URL, such as that of a proxy.
+var urlPassword = regexp.MustCompile(`://[^/@\s"]+:[^/@\s"]*@`)
+
+// drift compares what was read of Git with what is in the cluster.
+func (o *Observation) drift() []Difference {
+	if o.Git == nil || o.LiveErr != nil || o.Brief {
+		return nil
+	}
+	live := make(map[fluxinstall.ObjectName]*fluxinstall.LiveObject, len(o.Live))
+	for i, object := range o.Live {
+		live[fluxinstall.ObjectName{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}] = &o.Live[i]
+	}
+	kinds := clusterspec.Kinds()
+	pending := !o.upToDate()
+	var found []Difference
+	for i := range o.Git.Clusters {
+		c := &o.Git.Clusters[i]
+		for _, object := range c.Objects {
+			if !slices.Contains(kinds, object.Kind) || appliedOnce(object) {
+				continue
+			}
+			if object.Kind == "Cluster" && live[nameOf(object)] == nil {
+				// The state of the cluster says so, and all else of it is missing too.
+				break
+			}
+			for _, d := range differences(object, live[nameOf(object)]) {
+				d.Cluster, d.Pending = c.Name, pending
+				found = append(found, d)
+			}
+		}
+	}
+	for _, object := range o.Git.Sync {
+		for _, actual := range o.Survey.Sync {
+			if actual.Kind == object.Kind && actual.Name == object.Name && actual.Namespace == object.Namespace {
+				for _, d := range differences(object, &actual) {
+					d.Pending = pending
+					found = append(found, d)
+				}
+			}
+		}
+	}
+	return found
+}
+
+func nameOf(o GitObject) fluxinstall.ObjectName {
+	return fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
+}
+
+// appliedOnce says whether Git itself tells Flux not to correct an object (kustomize-controller's annotation ssa).
+func appliedOnce(object GitObject) bool {
+	metadata, _ := object.Fields["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	policy, _ := annotations["kustomize.toolkit.fluxcd.io/ssa"].(string)
+	return strings.EqualFold(policy, "IfNotPresent") || strings.EqualFold(policy, "Ignore")
+}

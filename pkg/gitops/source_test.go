@@ -1,0 +1,157 @@
+package gitops_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+)
+
+// notes keeps the warnings of a run.
+type notes struct {
+	gitops.Reporter
+	warnings []string
+}
+
+func (n *notes) Begin(gitops.Step)                       {}
+func (n *notes) Progress(gitops.Step, string)            {}
+func (n *notes) End(gitops.Step, gitops.Outcome, string) {}
+func (n *notes) Note(level gitops.Level, text string) {
+	if level == gitops.LevelWarning {
+		n.warnings = append(n.warnings, text)
+	}
+}
+
+func (n *notes) warned(text string) bool {
+	return slices.ContainsFunc(n.warnings, func(w string) bool { return strings.Contains(w, text) })
+}
+
+// anotherKey is a private key and its public half.
+func anotherKey(t *testing.T) (secret.Value, string) {
+	t.Helper()
+	pair, err := sshkeys.Generate("ed25519")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair.PrivatePEM, pair.AuthorizedKey
+}
+
+const operatorsKey = "Flux gets your own private key"
+
+// Which key Flux ends up with, by what is given and what is there.
+func TestCreate_clusterKey(t *testing.T) {
+	t.Parallel()
+	other, otherPublic := anotherKey(t)
+	for name, tc := range map[string]struct {
+		there     bool // Flux has a key of its own
+		reads     bool // and reads the repository with it
+		given     secret.Value
+		operators bool
+		replaced  bool
+		warned    bool
+	}{
+		"nothing there, the operator's":                    {given: other, operators: true, replaced: true, warned: true},
+		"nothing there, one of its own":                    {given: other, replaced: true},
+		"a key there that works, the operator's":           {there: true, reads: true, given: other, operators: true},
+		"a key there that does not work, the operator's":   {there: true, given: other, operators: true, replaced: true, warned: true},
+		"a key there that works, another one of its own":   {there: true, reads: true, given: other, replaced: true},
+		"a key there, an agent that keeps its keys itself": {there: true, reads: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newSmallWorld(t, onGit)
+			if tc.there {
+				create(t, w, on(t, spec("dev", onGit)))
+				w.state.Flux.GitRepository.Ready = tc.reads
+				w.forget()
+			}
+			before := w.publicKey
+			options := on(t, spec("dev", onGit))
+			options.Source.PrivateKey, options.SourceIsOperators = tc.given, tc.operators
+			heard := &notes{}
+			ports := w.ports(heard)
+			result, err := gitops.Create(t.Context(), ports, options)
+			if err != nil || result.Failure != nil {
+				t.Fatalf("error %v, failure %+v", err, result.Failure)
+			}
+			want := before
+			if tc.replaced {
+				want = otherPublic
+			}
+			if w.publicKey != want {
+				t.Errorf("Flux has key %q, want %q", w.publicKey, want)
+			}
+			if heard.warned(operatorsKey) != tc.warned {
+				t.Errorf("warnings: %q", heard.warnings)
+			}
+		})
+	}
+}
+
+// Without a key to give and none in the cluster there is nothing that Flux could read with; that is found before the first write.
+func TestCreate_noClusterKey(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGit)
+	options := on(t, spec("dev", onGit))
+	options.Source.PrivateKey = secret.Value{}
+	_, err := gitops.Create(t.Context(), w.ports(nil), options)
+	var refused *gitops.PreflightError
+	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "an SSH agent keeps its keys to itself") {
+		t.Errorf("error %v", err)
+	}
+	if len(w.effects) > 0 {
+		t.Errorf("written: %v", w.effects)
+	}
+}
+
+// A server that is known by an authority only: Flux gets the key that the server has proved.
+func TestCreate_knownByAuthority(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGit)
+	options := on(t, spec("dev", onGit))
+	options.Source.KnownHosts = nil
+	heard := &notes{}
+	if _, err := gitops.Create(t.Context(), w.ports(heard), options); err != nil {
+		t.Fatal(err)
+	}
+	if want := "git.example.com " + w.hostKey + "\n"; string(w.knownHosts) != want {
+		t.Errorf("known hosts %q, want %q", w.knownHosts, want)
+	}
+	if !heard.warned("certificate authority") {
+		t.Errorf("warnings: %q", heard.warnings)
+	}
+	w.forget()
+	heard.warnings = nil
+	if _, err := gitops.Create(t.Context(), w.ports(heard), options); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.effects) > 0 || len(heard.warnings) > 0 {
+		t.Errorf("the second run wrote %v and warned %q", w.effects, heard.warnings)
+	}
+}
+
+// A key that may not push is found before the first write, and not asked about when there is nothing to push.
+func TestCreate_keyMayNotPush(t *testing.T) {
+	t.Parallel()
+	w := newSmallWorld(t, onGit)
+	w.denyPush = &gitrepo.PermissionError{Remote: "ssh://git.example.com/octo/fleet.git", Write: true, Server: "read only"}
+	_, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGit)))
+	var refused *gitops.PreflightError
+	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "asking to push") {
+		t.Errorf("error %v", err)
+	}
+	if len(w.effects) > 0 {
+		t.Errorf("written: %v", w.effects)
+	}
+	w = managed(t, onGit)
+	w.denyPush = errors.New("nobody should ask")
+	if _, err := gitops.Create(context.WithoutCancel(t.Context()), w.ports(nil), on(t, spec("dev", onGit))); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,416 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// ClusterObserver reads the live objects of the management cluster; see [fluxinstall.Cluster.Objects].
+type ClusterObserver interface {
+	Objects(ctx context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error)
+}
+
+// StatusOptions say what [Observe] looks at.
+type StatusOptions struct {
+	// Config is nil when the management cluster has no GitOps configuration: then there is nothing but the cluster to look at.
+	Config *clusterspec.GitOps
+	// NoReference says that Config is what Flux follows, because the management cluster itself has no gitOpsRef (yet).
+	NoReference       bool
+	ManagementCluster string
+	Remote            Remote
+	// Survey is what is in the management cluster.
+	Survey *fluxinstall.Survey
+	// Cluster is the one cluster that is asked about; empty is all of them.
+	Cluster string
+	// Brief leaves out the deploy key and the contents of what is in Git and in the cluster both.
+	Brief bool
+	// Before is what an earlier Observe of the same repository saw. What it saw of Git is used again while it is younger than MaxAge,
+	// unless Flux has fetched another commit meanwhile.
+	Before *Observation
+	MaxAge time.Duration
+}
+
+// Observation is all that a [Report] is made of.
+type Observation struct {
+	StatusOptions
+	Time time.Time
+
+	// Git is what the branch holds; nil when it could not be read, for the reason in GitErr.
+	Git    *GitSight
+	GitErr error
+	// Keys are the repository's deploy keys. HasKeys says whether there is a host that was asked for them; KeysErr why it did not
+	// tell.
+	Keys    []github.DeployKey
+	HasKeys bool
+	KeysErr error
+	// Live are the objects of the cluster that are in Git, and perhaps more of their kinds.
+	Live    []fluxinstall.LiveObject
+	LiveErr error
+}
+
+// GitSight is what a branch holds.
+type GitSight struct {
+	Time   time.Time // when it was fetched
+	State  gitrepo.BranchState
+	Tip    gitrepo.CommitInfo // zero without a commit
+	Behind int                // how many commits Flux has not applied, -1 when that is not known
+	// Clusters are those below the path, sorted by name.
+	Clusters []GitCluster
+	// Sync are the GitRepository and the Kustomization; nil when patches in the repository may change them.
+	Sync []GitObject
+	// SystemFiles says whether Flux's own directory is there.
+	SystemFiles bool
+}
+
+// GitCluster is one cluster's directory.
+type GitCluster struct {
+	Name string // of the directory, which is that of the cluster
+	Path string // of its spec
+	// The rest is known when the spec was read.
+	Read                   bool
+	Namespace              string
+	KubernetesVersion      string
+	ManagementCluster      string
+	ControlPlanes, Workers int
+	Objects                []GitObject
+	// Broken is what is so wrong with the files that they cannot be compared with anything; empty when they can.
+	Broken string
+}
+
+// GitObject is an object as the repository has it.
+type GitObject struct {
+	Kind, Namespace, Name string
+	Fields                map[string]any
+}
+
+// maxBehind is how many commits are looked through for the one that Flux has applied.
+const maxBehind = 200
+
+// Observe looks at the repository, its host and the objects of the management cluster. It writes nothing. What cannot be looked at is
+// noted in the observation; its error is the context's alone.
+func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options StatusOptions) (*Observation, error) {
+	o := &Observation{StatusOptions: options, Time: time.Now()}
+	o.Before = nil
+	if options.Config != nil && !o.reuse(options.Before) {
+		aside(
+			func() { o.Git, o.GitErr = o.observeGit(ctx, ports) },
+			func() { o.observeKeys(ctx, ports) },
+		)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	o.Live = options.Survey.Objects
+	if names := o.namesInGit(); len(names) > 0 {
+		var more []fluxinstall.LiveObject
+		more, o.LiveErr = observer.Objects(ctx, names)
+		o.Live = slices.Concat(o.Live, more)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return o, nil
+}
+
+// reuse takes over what an earlier observation saw of Git, when that is still good.
+func (o *Observation) reuse(before *Observation) bool {
+	if before == nil || before.Git == nil || o.Time.Sub(before.Git.Time) >= o.MaxAge {
+		return false
+	}
+	if fetched := commitOf(o.fetchedRevision()); fetched != "" && fetched != commitOf(before.fetchedRevision()) && fetched != before.Git.Tip.Hash {
+		return false
+	}
+	o.Git, o.Keys, o.HasKeys, o.KeysErr = before.Git, before.Keys, before.HasKeys, before.KeysErr
+	if o.appliedCommit() != before.appliedCommit() {
+		seen := *before.Git
+		seen.Behind = -1
+		if o.appliedCommit() == seen.Tip.Hash {
+			seen.Behind = 0
+		}
+		o.Git = &seen
+	}
+	return true
+}
+
+func (o *Observation) fetchedRevision() string {
+	if git := o.Survey.Flux.GitRepository; git != nil {
+		return git.Revision
+	}
+	return ""
+}
+
+// appliedCommit is the commit that Flux has applied last; empty without one.
+func (o *Observation) appliedCommit() string {
+	if ks := o.Survey.Flux.Kustomization; ks != nil {
+		return commitOf(ks.AppliedRevision)
+	}
+	return ""
+}
+
+// commitOf is the commit in a revision as Flux writes it.
+func commitOf(revision string) string {
+	_, commit, _ := strings.Cut(revision, ":")
+	return commit
+}
+
+func (o *Observation) observeKeys(ctx context.Context, ports Ports) {
+	if ports.OpenHost == nil || o.Brief || o.Config.GitHub == nil {
+		return
+	}
+	o.HasKeys = true
+	host, err := ports.OpenHost(ctx)
+	if err == nil {
+		o.Keys, err = host.DeployKeys(ctx, github.RepoRef{Owner: o.Config.GitHub.Owner, Name: o.Config.GitHub.Repository})
+	}
+	o.KeysErr = err
+}
+
+// observeGit reads the tip of the branch and the specs below the path.
+func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, error) {
+	repository, err := ports.OpenRepository(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := repository.Fetch(ctx, o.Config.Branch)
+	if err != nil {
+		// A public repository can be read without a token; of any other, that it is missing says more than the server's refusal.
+		if ports.OpenHost != nil && IsAccessError(err) {
+			if _, missing := ports.OpenHost(ctx); missing != nil {
+				err = missing
+			}
+		}
+		return nil, err
+	}
+	defer snapshot.Close()
+	seen := &GitSight{Time: time.Now(), State: snapshot.State(), Behind: -1}
+	if seen.State != gitrepo.BranchExists {
+		return seen, nil
+	}
+	if tip := snapshot.Tip(); tip != nil {
+		seen.Tip = *tip
+	}
+	if seen.Clusters, err = o.clustersIn(snapshot); err != nil {
+		return nil, err
+	}
+	if err := o.readSpecs(ctx, snapshot, seen); err != nil {
+		return nil, err
+	}
+	if applied := o.appliedCommit(); applied != "" && !o.Brief {
+		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {
+			seen.Behind = count
+		}
+	}
+	return seen, nil
+}
+
+// clustersIn finds the clusters' directories. Nothing is transferred for it.
+func (o *Observation) clustersIn(snapshot Snapshot) ([]GitCluster, error) {
+	root := layout.RootDir(o.Config)
+	dir := root
+	if root == "." {
+		dir = ""
+	}
+	entries, err := snapshot.List(dir)
+	if errors.As(err, new(*gitrepo.PathError)) {
+		return nil, nil // what should be the directory is none; Flux says so
+	}
+	if err != nil {
+		return nil, err
+	}
+	var clusters []GitCluster
+	for _, entry := range entries {
+		if entry.Mode != gitrepo.Dir || entry.Name == o.Config.SystemNamespace && entry.Name != o.ManagementCluster {
+			continue
+		}
+		spec := path.Join(root, entry.Name, layout.ClusterSubdir, layout.SpecFile)
+		found, there, err := snapshot.Lookup(spec)
+		if err != nil || !there || !found.Mode.IsFile() {
+			continue // a hostile name is refused; it is no cluster
+		}
+		clusters = append(clusters, GitCluster{Name: entry.Name, Path: spec})
+	}
+	slices.SortFunc(clusters, func(a, b GitCluster) int { return strings.Compare(a.Name, b.Name) })
+	return clusters, nil
+}
+
+// wants says whether a cluster's files are worth reading: in a brief look only those of clusters about which the management cluster
+// says nothing.
+func (o *Observation) wants(c *GitCluster) bool {
+	if o.Cluster != "" && c.Name != o.Cluster {
+		return false
+	}
+	return !o.Brief || !slices.ContainsFunc(o.Survey.Clusters, func(live fluxinstall.LiveCluster) bool { return live.Name == c.Name })
+}
+
+// readSpecs reads the wanted clusters' specs and Flux's sync objects with one transfer.
+func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *GitSight) error {
+	var paths []string
+	own := map[string][]string{} // the files of directories whose kustomization is somebody's own
+	for i := range seen.Clusters {
+		c := &seen.Clusters[i]
+		if !o.wants(c) {
+			continue
+		}
+		paths = append(paths, c.Path)
+		dir := path.Dir(c.Path)
+		plain, err := snapshot.Holds(path.Join(dir, layout.KustomizationFile), layout.ClusterKustomization())
+		if err != nil || plain || o.Brief {
+			continue
+		}
+		files, err := filesBelow(snapshot, path.Dir(dir))
+		if err != nil {
+			return err
+		}
+		own[c.Name] = files
+		paths = append(paths, files...)
+	}
+	system := layout.SystemDir(o.Config)
+	syncFile, kustomization := path.Join(system, layout.SyncFile), path.Join(system, layout.KustomizationFile)
+	_, hasSync, _ := snapshot.Lookup(syncFile)
+	_, hasKustomization, _ := snapshot.Lookup(kustomization)
+	seen.SystemFiles = hasSync && hasKustomization
+	if seen.SystemFiles && !o.Brief {
+		paths = append(paths, syncFile, kustomization)
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	slices.Sort(paths)
+	contents, err := snapshot.ReadAll(ctx, slices.Compact(paths))
+	if err != nil {
+		return err
+	}
+	if seen.SystemFiles && !o.Brief && patchesOnlyDeployments(contents[kustomization]) {
+		seen.Sync = decodeObjects(contents[syncFile])
+	}
+	parseSpecs(seen.Clusters, contents)
+	for i := range seen.Clusters {
+		if files, ok := own[seen.Clusters[i].Name]; ok {
+			seen.Clusters[i].build(files, contents)
+		}
+	}
+	return nil
+}
+
+// maxOwnFiles bounds what is read of a directory whose kustomization is somebody's own.
+const maxOwnFiles = 200
+
+// filesBelow lists the files of a directory and those below.
+func filesBelow(snapshot Snapshot, dir string) ([]string, error) {
+	var files []string
+	for next := []string{dir}; len(next) > 0 && len(files) < maxOwnFiles; next = next[1:] {
+		entries, err := snapshot.List(next[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			if _, _, err := snapshot.Lookup(entry.Path); err != nil {
+				continue // its name is unsafe
+			}
+			switch {
+			case entry.Mode == gitrepo.Dir:
+				next = append(next, entry.Path)
+			case entry.Mode.IsFile():
+				files = append(files, entry.Path)
+			}
+		}
+	}
+	return files, nil
+}
+
+// parseSpecs reads the specs, several at a time: with many clusters it is what takes longest.
+func parseSpecs(clusters []GitCluster, contents map[string][]byte) {
+	var group sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		group.Go(func() {
+			for i := worker; i < len(clusters); i += workers {
+				if content, ok := contents[clusters[i].Path]; ok {
+					clusters[i].parse(content)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// parse reads a spec. What the checks of a whole run would find is for validate and lint to say; here only what cannot be read at all
+// matters.
+func (c *GitCluster) parse(content []byte) {
+	set, err := clusterspec.Parse([]clusterspec.Source{{Name: c.Path, Data: content}})
+	c.Read = true
+	objects := slices.Clone(set.Unused)
+	for _, cluster := range set.Clusters {
+		objects = append(objects, cluster.Objects...)
+		if cluster.Name == c.Name || len(set.Clusters) == 1 {
+			c.Namespace, c.KubernetesVersion, c.ManagementCluster = cluster.Namespace, cluster.KubernetesVersion, cluster.ManagementCluster
+			c.ControlPlanes, c.Workers = cluster.ControlPlaneCount, cluster.WorkerCount
+		}
+	}
+	for _, object := range objects {
+		c.Objects = append(c.Objects, GitObject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name, Fields: object.Decoded()})
+	}
+	var problems clusterspec.Problems
+	if errors.As(err, &problems) && len(set.Clusters) == 0 {
+		c.Broken = problems[0].String()
+	}
+}
+
+// namesInGit are the objects of EKS Anywhere that have to be read to compare, beside those of the survey.
+func (o *Observation) namesInGit() []fluxinstall.ObjectName {
+	if o.Git == nil || o.Brief {
+		return nil
+	}
+	kinds := clusterspec.Kinds()
+	var names []fluxinstall.ObjectName
+	for _, c := range o.Git.Clusters {
+		for _, object := range c.Objects {
+			if slices.Contains(kinds, object.Kind) && !o.Survey.Holds(object.Kind) {
+				names = append(names, nameOf(object))
+			}
+		}
+	}
+	return names
+}
+
+// UnknownClusterError says that a cluster is neither in Git nor in the management cluster.
+type UnknownClusterError struct {
+	Name  string
+	Known []string
+	// GitUnseen says that Git could not be looked at.
+	GitUnseen bool
+}
+
+// Error names the cluster and where it was looked for.
+func (e *UnknownClusterError) Error() string {
+	if e.GitUnseen {
+		return fmt.Sprintf("there is no cluster %s in the management cluster, and Git could not be looked at", e.Name)
+	}
+	return fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", e.Name)
+}
+
+// Hint names the clusters that there are.
+func (e *UnknownClusterError) Hint() string {
+	const most = 10
+	switch {
+	case len(e.Known) == 0:
+		return "there are no clusters at all; is it the management cluster's kubeconfig?"
+	case len(e.Known) > most:
+		return fmt.Sprintf("there are %d clusters; list them with: eksa-gitops get clusters -A", len(e.Known))
+	default:
+		return "the clusters there are: " + strings.Join(e.Known, ", ")
+	}
+}

@@ -1,0 +1,534 @@
+package gitops_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+const (
+	commitOne = "1111111111111111111111111111111111111111"
+	commitTwo = "2222222222222222222222222222222222222222"
+	someKey   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkZ3Vq9o1Yl0p1pQ2v4oN5x8m7J2c6b1tq3d9w0y7Ur"
+)
+
+// well is an observation of a management cluster and one workload cluster, with nothing wrong.
+func well() *gitops.Observation {
+	live := func(name string) fluxinstall.LiveCluster {
+		return fluxinstall.LiveCluster{
+			ClusterInfo: fluxinstall.ClusterInfo{
+				Namespace: "default", Name: name, ManagementCluster: "mgmt", GitOpsKind: "FluxConfig", GitOpsName: name, KubernetesVersion: "1.33", Ready: true,
+			},
+			AppliedBy:    "flux-system/flux-system",
+			ControlPlane: fluxinstall.Machines{Desired: 3, Ready: 3}, Workers: fluxinstall.Machines{Desired: 2, Ready: 2},
+		}
+	}
+	git := func(name string) gitops.GitCluster {
+		return gitops.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml", Read: true, Objects: []gitops.GitObject{
+			asGit("{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: Cluster, metadata: {name: " + name + "}, spec: {kubernetesVersion: '1.33'}}"),
+		}}
+	}
+	revision := fluxinstall.Revision("main", commitOne)
+	survey := &fluxinstall.Survey{
+		State: fluxinstall.State{
+			Server: "https://127.0.0.1:6443", EKSAInstalled: true,
+			Flux: fluxinstall.FluxState{
+				Namespace: true, Version: "v2.9.4",
+				Controllers:   []fluxinstall.ControllerState{{Name: "kustomize-controller", Available: true}, {Name: "source-controller", Available: true}},
+				GitRepository: &fluxinstall.GitRepositoryState{Name: "flux-system", URL: "ssh://git@github.com/acme/fleet", Branch: "main", Secret: "flux-system", Revision: revision, Ready: true},
+				Kustomization: &fluxinstall.KustomizationState{Name: "flux-system", Path: "./clusters/mgmt", AppliedRevision: revision, Ready: true},
+				SourceSecret:  &fluxinstall.SourceSecretState{PublicKey: someKey, Fingerprint: "SHA256:abc"},
+			},
+		},
+		Namespace: "flux-system", Interval: "1m0s", Clusters: []fluxinstall.LiveCluster{live("mgmt"), live("dev")},
+	}
+	o := &gitops.Observation{
+		StatusOptions: gitops.StatusOptions{
+			Config: &clusterspec.GitOps{
+				Kind: "FluxConfig", Name: "mgmt", SystemNamespace: "flux-system", ClusterConfigPath: "clusters/mgmt", Branch: "main",
+				GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"},
+			},
+			ManagementCluster: "mgmt", Survey: survey,
+			Remote: gitops.Remote{Web: "https://github.com/acme/fleet", Cluster: "ssh://git@github.com/acme/fleet"},
+		},
+		Time:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		Git:     &gitops.GitSight{State: gitrepo.BranchExists, Tip: gitrepo.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{git("dev"), git("mgmt")}},
+		HasKeys: true, Keys: []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
+	}
+	for _, c := range o.Git.Clusters {
+		o.Live = append(o.Live, fluxinstall.LiveObject{Kind: "Cluster", Namespace: "default", Name: c.Name, Fields: c.Objects[0].Fields})
+	}
+	return o
+}
+
+// asGit reads YAML.
+func asGit(text string) gitops.GitObject {
+	var fields map[string]any
+	if err := yaml.Unmarshal([]byte(text), &fields); err != nil {
+		panic(err)
+	}
+	metadata, _ := fields["metadata"].(map[string]any)
+	kind, _ := fields["kind"].(string)
+	name, _ := metadata["name"].(string)
+	return gitops.GitObject{Kind: kind, Namespace: "default", Name: name, Fields: fields}
+}
+
+func judge(t *testing.T, o *gitops.Observation) *gitops.Report {
+	t.Helper()
+	report, err := gitops.Judge(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Healthy != (len(report.Problems) == 0) {
+		t.Errorf("healthy %v with the problems %+v", report.Healthy, report.Problems)
+	}
+	return report
+}
+
+func TestJudge_well(t *testing.T) {
+	t.Parallel()
+	report := judge(t, well())
+	if !report.Healthy || len(report.Drift)+len(report.Unseen)+len(report.Notes) > 0 {
+		t.Errorf("%+v", report)
+	}
+	if k := report.DeployKey; k.Registered == nil || !*k.Registered || k.ReadOnly == nil || !*k.ReadOnly || k.Title != "eksa-gitops" {
+		t.Errorf("deploy key %+v", k)
+	}
+	if f := report.Flux; f.UpToDate == nil || !*f.UpToDate || f.Behind == nil || *f.Behind != 0 {
+		t.Errorf("Flux %+v", f)
+	}
+	names := []string{report.Clusters[0].Name, report.Clusters[1].Name}
+	if !reflect.DeepEqual(names, []string{"mgmt", "dev"}) || report.Clusters[1].Commit != commitOne || report.Clusters[1].State != gitops.StateBoth {
+		t.Errorf("clusters %+v", report.Clusters)
+	}
+}
+
+// Each cause that can be told has one problem, with plain words and a next command, and no problem that merely follows from it.
+func TestJudge_problems(t *testing.T) {
+	t.Parallel()
+	notReady := func(object, reason, message, cause, culprit string) *fluxinstall.NotReadyError {
+		return &fluxinstall.NotReadyError{Object: object, Reason: reason, Message: message, Cause: cause, Next: "kubectl describe it", Culprit: culprit}
+	}
+	const kustomization, source = "Kustomization flux-system/flux-system", "GitRepository flux-system/flux-system"
+	for name, tc := range map[string]struct {
+		change func(o *gitops.Observation)
+		want   []string // object | cause | file | next
+	}{
+		"immutable field refused": {
+			func(o *gitops.Observation) {
+				o.Git.Tip.Hash = commitTwo
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(kustomization, "ReconciliationFailed", "Cluster/default/dev dry-run failed", "put the old value back", "Cluster/default/dev")}
+			},
+			[]string{kustomization + " | put the old value back | clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | git log -p -1 -- clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"},
+		},
+		"build error in a cluster's file": {
+			func(o *gitops.Observation) {
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(kustomization, "BuildFailed", "no", "cannot be built", "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml")}
+			},
+			[]string{kustomization + " | cannot be built | clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | git log"},
+		},
+		"build error in a file of somebody's": {
+			func(o *gitops.Observation) {
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(kustomization, "BuildFailed", "no", "cannot be built", "clusters/mgmt/apps/x.yaml")}
+			},
+			[]string{kustomization + " | cannot be built | clusters/mgmt/apps/x.yaml | git log"},
+		},
+		"build error that names no file": {
+			func(o *gitops.Observation) {
+				o.Git.Clusters[0].Objects, o.Git.Clusters[0].Broken = nil, "not valid YAML"
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(kustomization, "BuildFailed", "no", "cannot be built", "")}
+			},
+			[]string{kustomization + " | cannot be built | clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | git log"},
+		},
+		"deploy key gone, before Flux has noticed": {
+			func(o *gitops.Observation) { o.Keys = nil },
+			[]string{"deploy key SHA256:abc | somebody removed it |  | eksa-gitops create cluster -f FILE, with the file of mgmt"},
+		},
+		"deploy key gone": {
+			func(o *gitops.Observation) {
+				o.Keys = nil
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "no supported methods remain", "the Git server does not accept the cluster's credentials", "")}
+			},
+			[]string{"deploy key SHA256:abc | somebody removed it |  | eksa-gitops create cluster"},
+		},
+		"Secret gone": {
+			func(o *gitops.Observation) { o.Survey.Flux.SourceSecret = nil },
+			[]string{"Secret flux-system/flux-system | no credentials |  | eksa-gitops create cluster"},
+		},
+		"host key": {
+			func(o *gitops.Observation) {
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "knownhosts: key mismatch", "it has new keys, or somebody is in between", "")}
+			},
+			[]string{source + " | somebody is in between |  | kubectl describe it"},
+		},
+		"Flux not installed": {
+			func(o *gitops.Observation) { o.Survey.Flux = fluxinstall.FluxState{} },
+			[]string{"Flux in namespace flux-system | nothing that is in Git reaches the cluster |  | eksa-gitops create cluster"},
+		},
+		"another Flux": {
+			func(o *gitops.Observation) {
+				o.Survey.Flux.Others = []fluxinstall.Other{{Description: "its controllers run in namespace flux"}}
+			},
+			[]string{"Flux | fight over every object |  | kubectl get deployments -A"},
+		},
+		"another branch": {
+			func(o *gitops.Observation) { o.Survey.Flux.GitRepository.Branch = "old" },
+			[]string{source + " | FluxConfig mgmt says branch main |  | eksa-gitops create cluster"},
+		},
+		"another path": {
+			func(o *gitops.Observation) { o.Survey.Flux.Kustomization.Path = "./old" },
+			[]string{kustomization + " | FluxConfig mgmt says ./clusters/mgmt |  | eksa-gitops create cluster"},
+		},
+		"branch gone": {
+			func(o *gitops.Observation) { o.Git = &gitops.GitSight{State: gitrepo.BranchMissing}; o.Live = nil },
+			[]string{
+				"branch main | applies nothing new |  | git push origin main",
+				"Cluster default/mgmt | its files were never pushed |  | eksa-gitops create cluster", "Cluster default/dev | its files were never pushed |  | eksa-gitops create cluster",
+			},
+		},
+		"pushed, not fetched": {
+			func(o *gitops.Observation) { o.Git.Tip.Hash, o.Git.Behind = commitTwo, 3 },
+			[]string{kustomization + " | it does every 1m0s |  | make it look now"},
+		},
+		"pushed, being applied": {
+			func(o *gitops.Observation) {
+				o.Git.Tip.Hash, o.Git.Behind = commitTwo, 1
+				o.Survey.Flux.GitRepository.Revision = fluxinstall.Revision("main", commitTwo)
+			},
+			[]string{kustomization + " | is applying it |  | eksa-gitops status --watch"},
+		},
+		"suspended, and Git has gone on": {
+			func(o *gitops.Observation) {
+				o.Git.Tip.Hash = commitTwo
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(kustomization, "Suspended", "suspended since yesterday", "", "")}
+			},
+			[]string{kustomization + " |  |  | kubectl describe it"},
+		},
+		"cluster paused": {
+			func(o *gitops.Observation) {
+				o.Survey.Clusters[1].Pauses = []fluxinstall.Pause{{Object: "Cluster default/dev", Field: "anywhere.eks.amazonaws.com/paused", Resume: "kubectl annotate it"}}
+				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "Paused", "it is paused", "", "")
+			},
+			[]string{"Cluster default/dev | until the annotation is gone |  | kubectl annotate it"},
+		},
+		"machines left alone by Flux": {
+			func(o *gitops.Observation) {
+				machines := asGit("{kind: VSphereMachineConfig, metadata: {name: dev-cp}, spec: {numCPUs: 2}}")
+				o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects, machines)
+				o.Live = append(o.Live, fluxinstall.LiveObject{
+					Kind: machines.Kind, Namespace: "default", Name: "dev-cp", Fields: machines.Fields,
+					Pauses: []fluxinstall.Pause{{Object: "VSphereMachineConfig default/dev-cp", Field: "kustomize.toolkit.fluxcd.io/reconcile", Resume: "kubectl annotate it"}},
+				})
+			},
+			[]string{"VSphereMachineConfig default/dev-cp | until the annotation is gone |  | kubectl annotate it"},
+		},
+		"left alone, and Git not seen": {
+			func(o *gitops.Observation) {
+				o.Git = nil
+				o.Live[0].Kind, o.Live[0].Pauses = "FluxConfig", []fluxinstall.Pause{{Object: "FluxConfig default/dev", Field: "kustomize.toolkit.fluxcd.io/reconcile", Resume: "kubectl annotate it"}}
+			},
+			[]string{"FluxConfig default/dev | until the annotation is gone |  | kubectl annotate it"},
+		},
+		"cluster not Ready": {
+			func(o *gitops.Observation) {
+				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "ScalingUp", "1 of 3", "EKS Anywhere is at work", "")
+			},
+			[]string{"Cluster default/dev | EKS Anywhere is at work |  | kubectl describe it"},
+		},
+		"only in Git": {
+			func(o *gitops.Observation) { o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:] },
+			[]string{"Cluster default/dev | somebody deleted the object | clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | kubectl -n flux-system describe"},
+		},
+		"only in Git, the commit is to come": {
+			func(o *gitops.Observation) {
+				o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:]
+				o.Git.Tip.Hash = commitTwo
+			},
+			[]string{kustomization + " | since the push |  | make it look now"},
+		},
+		"only in the cluster": {
+			func(o *gitops.Observation) { o.Git.Clusters, o.Live = o.Git.Clusters[1:], o.Live[1:] },
+			[]string{"Cluster default/dev | its files were never pushed, or they were removed |  | eksa-gitops create cluster -f FILE, with the file of dev"},
+		},
+		"drift": {
+			func(o *gitops.Observation) {
+				o.Live[0].Fields = asGit("{kind: Cluster, metadata: {name: dev}, spec: {kubernetesVersion: '1.32'}}").Fields
+			},
+			[]string{"Cluster default/dev | somebody changed it in the cluster; Flux puts back |  | make it in Git"},
+		},
+		"drift while suspended": {
+			func(o *gitops.Observation) {
+				o.Live[0].Fields = asGit("{kind: Cluster, metadata: {name: dev}, spec: {kubernetesVersion: '1.32'}}").Fields
+				o.Survey.Pauses = []fluxinstall.Pause{{Object: kustomization, Field: "spec.suspend"}}
+			},
+			[]string{"Cluster default/dev | nothing puts it back |  | make it in Git"},
+		},
+		"not applied yet is no drift": {
+			func(o *gitops.Observation) {
+				o.Git.Tip.Hash = commitTwo
+				o.Live[0].Fields = asGit("{kind: Cluster, metadata: {name: dev}, spec: {kubernetesVersion: '1.32'}}").Fields
+			},
+			[]string{kustomization + " | since the push |  | make it look now"},
+		},
+		"a reference that leads nowhere": {
+			func(o *gitops.Observation) {
+				o.Survey.State.Clusters = []fluxinstall.ClusterInfo{o.Survey.Clusters[0].ClusterInfo}
+				o.NoReference = true
+			},
+			[]string{"FluxConfig default/mgmt | somebody deleted it |  | eksa-gitops create cluster"},
+		},
+		"not the cluster asked about": {
+			func(o *gitops.Observation) {
+				o.Cluster = "mgmt"
+				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "ScalingUp", "1 of 3", "", "")
+				o.Git.Clusters, o.Live = o.Git.Clusters[1:], o.Live[1:]
+			},
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := well()
+			tc.change(o)
+			report := judge(t, o)
+			if len(report.Problems) != len(tc.want) {
+				t.Fatalf("problems %+v, want %d", report.Problems, len(tc.want))
+			}
+			for i, want := range tc.want {
+				parts := strings.Split(want, " | ")
+				p := report.Problems[i]
+				if p.Object != parts[0] || !strings.Contains(p.Cause, parts[1]) || p.File != parts[2] || !strings.Contains(p.Next, parts[3]) || p.Message == "" {
+					t.Errorf("problem %+v, want %s", p, want)
+				}
+			}
+		})
+	}
+}
+
+// What cannot be looked at is said, and is no problem of the clusters.
+func TestJudge_unseen(t *testing.T) {
+	t.Parallel()
+	noToken := errors.New("EKSA_GITHUB_TOKEN is not set")
+	for name, tc := range map[string]struct {
+		change func(o *gitops.Observation)
+		want   []gitops.Unseen
+	}{
+		"no token": {
+			func(o *gitops.Observation) {
+				o.Git, o.GitErr, o.Live, o.Keys, o.KeysErr = nil, noToken, nil, nil, noToken
+			},
+			[]gitops.Unseen{{What: "the repository", Reason: noToken.Error()}},
+		},
+		"keys only": {
+			func(o *gitops.Observation) { o.Keys, o.KeysErr = nil, errors.New("no Administration") },
+			[]gitops.Unseen{{What: "the deploy keys", Reason: "no Administration"}},
+		},
+		"no right to read objects": {
+			func(o *gitops.Observation) { o.Live, o.LiveErr = nil, errors.New("forbidden") },
+			[]gitops.Unseen{{What: "drift", Reason: "forbidden"}},
+		},
+		"no right to read the Secret": {
+			func(o *gitops.Observation) {
+				o.Survey.Flux.SourceSecret, o.Survey.Unseen = nil, []string{`cannot get resource "secrets"`}
+			},
+			[]gitops.Unseen{{What: "a part of the cluster", Reason: `cannot get resource "secrets"`}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := well()
+			tc.change(o)
+			report := judge(t, o)
+			if !report.Healthy || !reflect.DeepEqual(report.Unseen, tc.want) {
+				t.Errorf("problems %+v, unseen %+v, want %+v", report.Problems, report.Unseen, tc.want)
+			}
+		})
+	}
+}
+
+func TestJudge_states(t *testing.T) {
+	t.Parallel()
+	o := well()
+	unmanaged := o.Survey.Clusters[1]
+	unmanaged.Name, unmanaged.GitOpsKind, unmanaged.GitOpsName, unmanaged.AppliedBy = "pets", "", "", ""
+	lost := o.Survey.Clusters[1]
+	lost.Name = "lost"
+	o.Survey.Clusters = append(o.Survey.Clusters, unmanaged, lost)
+	o.Git.Clusters = append(o.Git.Clusters, gitops.GitCluster{
+		Name: "new", Path: "clusters/mgmt/new/eksa-system/eksa-cluster.yaml", Read: true, Namespace: "fleet", ManagementCluster: "mgmt",
+		KubernetesVersion: "1.34", ControlPlanes: 3, Workers: 5,
+	})
+	var got []string
+	for _, c := range judge(t, o).Clusters {
+		got = append(got, fmt.Sprintf("%s/%s %s %q %s %d/%d", c.Namespace, c.Name, c.Role, c.State, c.KubernetesVersion, c.ControlPlane.Desired, c.Workers.Desired))
+	}
+	equal(t, "clusters", got, []string{
+		`default/mgmt management "" 1.33 3/2`,
+		`default/dev workload "" 1.33 3/2`,
+		`default/lost workload "only in the cluster" 1.33 3/2`,
+		`fleet/new workload "only in Git" 1.34 3/5`,
+		`default/pets workload "not in Git (not managed through Git)" 1.33 3/2`,
+	})
+}
+
+func TestJudge_unknownCluster(t *testing.T) {
+	t.Parallel()
+	o := well()
+	o.Cluster = "dve"
+	_, err := gitops.Judge(o)
+	unknown, ok := errors.AsType[*gitops.UnknownClusterError](err)
+	if !ok || !reflect.DeepEqual(unknown.Known, []string{"dev", "mgmt"}) || unknown.Hint() != "the clusters there are: dev, mgmt" {
+		t.Errorf("error %v, %+v", err, unknown)
+	}
+}
+
+func TestJudge_notConfigured(t *testing.T) {
+	t.Parallel()
+	o := well()
+	o.Config, o.Git, o.Live, o.Keys, o.HasKeys = nil, nil, nil, nil, false
+	report := judge(t, o)
+	if !report.Healthy || report.Repository != nil || report.Flux != nil || len(report.Notes) != 1 || report.Clusters[1].State != gitops.StateUnmanaged {
+		t.Errorf("%+v", report)
+	}
+}
+
+// Only fields that Git sets are compared, and what the server fills in is no drift.
+func TestJudge_drift(t *testing.T) {
+	t.Parallel()
+	const git = `{apiVersion: a/v1, kind: Cluster, metadata: {name: dev, labels: {team: a}, annotations: {a.b/c: x}}, spec: {
+		count: 3, name: dev, on: true, empty: "", none: null, items: [{name: md-0, count: 1}], list: [a, b], proxy: {httpProxy: "http://u:p4ss@proxy"}}}`
+	live := func(old, new string) string {
+		text := strings.Replace(`{apiVersion: a/v1, kind: Cluster, metadata: {name: dev, uid: 1, labels: {team: a, other: b}, annotations: {a.b/c: x}}, spec: {
+		count: 3, name: dev, on: true, items: [{name: md-0, count: 1, defaulted: x}], list: [a, b], proxy: {httpProxy: "http://u:p4ss@proxy"}, defaulted: {a: 1}}, status: {x: 1}}`, old, new, 1)
+		return text
+	}
+	for name, tc := range map[string]struct {
+		old, new string
+		want     []gitops.Difference
+	}{
+		"nothing":       {"", "", nil},
+		"a number":      {"count: 3", "count: 5", []gitops.Difference{{Field: "spec.count", Git: "3", Live: "5"}}},
+		"a float":       {"count: 3", "count: 3.0", nil},
+		"a type":        {"count: 3", `count: "3"`, []gitops.Difference{{Field: "spec.count", Git: "3", Live: "3"}}},
+		"gone":          {"count: 3,", "", []gitops.Difference{{Field: "spec.count", Git: "3"}}},
+		"a label":       {"team: a", "team: b", []gitops.Difference{{Field: "metadata.labels.team", Git: "a", Live: "b"}}},
+		"an annotation": {"a.b/c: x", "a.b/c: z", []gitops.Difference{{Field: `metadata.annotations["a.b/c"]`, Git: "x", Live: "z"}}},
+		"in an item":    {"md-0, count: 1", "md-0, count: 2", []gitops.Difference{{Field: "spec.items[md-0].count", Git: "1", Live: "2"}}},
+		"one more item": {"list: [a, b]", "list: [a, b, c]", []gitops.Difference{{Field: "spec.list", Git: `["a","b"]`, Live: `["a","b","c"]`}}},
+		"an item":       {"list: [a, b]", "list: [a, c]", []gitops.Difference{{Field: "spec.list[1]", Git: "b", Live: "c"}}},
+		"a credential":  {"u:p4ss@proxy", "u:0ther@proxy", []gitops.Difference{{Field: "spec.proxy.httpProxy", Git: "http://***@proxy", Live: "http://***@proxy"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := well()
+			o.Git.Clusters[0].Objects = []gitops.GitObject{asGit(git)}
+			o.Live[0].Fields = asGit(live(tc.old, tc.new)).Fields
+			for i := range tc.want {
+				tc.want[i].Cluster, tc.want[i].Object = "dev", "Cluster default/dev"
+			}
+			report := judge(t, o)
+			if len(report.Drift)+len(tc.want) > 0 && !reflect.DeepEqual(report.Drift, tc.want) {
+				t.Errorf("drift %+v, want %+v", report.Drift, tc.want)
+			}
+		})
+	}
+	t.Run("an object is missing", func(t *testing.T) {
+		t.Parallel()
+		o := well()
+		o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects, asGit("{kind: VSphereMachineConfig, metadata: {name: dev-cp}}"), asGit("{kind: ConfigMap, metadata: {name: not-ours}}"))
+		if report := judge(t, o); len(report.Drift) != 1 || report.Drift[0].Text() != "it is in Git, and not in the cluster" {
+			t.Errorf("%+v", report.Drift)
+		}
+	})
+	t.Run("Git says not to correct it", func(t *testing.T) {
+		t.Parallel()
+		o := well()
+		o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects,
+			asGit("{kind: VSphereMachineConfig, metadata: {name: dev-cp, annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}}}"))
+		if report := judge(t, o); len(report.Drift) != 0 {
+			t.Errorf("%+v", report.Drift)
+		}
+	})
+}
+
+// liveObjects answers with the same objects always, and remembers what was wanted.
+type liveObjects struct {
+	objects []fluxinstall.LiveObject
+	wanted  *[]fluxinstall.ObjectName
+}
+
+func (l liveObjects) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
+	*l.wanted = names
+	return l.objects, nil
+}
+
+// Observe reads what Judge needs, and writes nothing.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	w := managed(t, onGitHub)
+	create(t, w, on(t, spec("w01", onGitHub)))
+	own := "clusters/dev/own/eksa-system/"
+	w.commitOther("main", func(files map[string]string) {
+		files["clusters/dev/broken/eksa-system/eksa-cluster.yaml"] = "a: b: c"
+		files["clusters/dev/notes/README.md"] = "no cluster"
+		files[own+"eksa-cluster.yaml"] = "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata:\n  name: own\n  namespace: default\nspec:\n  kubernetesVersion: \"1.32\"\n"
+		files[own+"kustomization.yaml"] = "resources:\n- eksa-cluster.yaml\npatches:\n- target:\n    kind: Cluster\n  patch: |\n    - op: replace\n      path: /spec/kubernetesVersion\n      value: \"1.33\"\n"
+	})
+	w.forget()
+	survey := well().Survey
+	survey.Flux.Kustomization.AppliedRevision = fluxinstall.Revision("main", w.branches["main"].head)
+	var wanted []fluxinstall.ObjectName
+	options := gitops.StatusOptions{Config: on(t, spec("w01", onGitHub)).Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, MaxAge: time.Hour}
+	observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
+	if err != nil || observation.GitErr != nil || observation.KeysErr != nil {
+		t.Fatal(err, observation.GitErr, observation.KeysErr)
+	}
+	var got []string
+	for _, c := range observation.Git.Clusters {
+		version := ""
+		for _, o := range c.Objects {
+			if o.Kind == "Cluster" {
+				spec, _ := o.Fields["spec"].(map[string]any)
+				version, _ = spec["kubernetesVersion"].(string)
+			}
+		}
+		got = append(got, fmt.Sprintf("%s %s broken %v", c.Name, version, c.Broken != ""))
+	}
+	equal(t, "clusters", got, []string{"broken  broken true", "dev 1.33 broken false", "own 1.33 broken false", "w01 1.33 broken false"})
+	if len(observation.Git.Sync) != 2 || observation.Git.Behind != 0 || !observation.HasKeys || len(observation.Keys) != 1 {
+		t.Errorf("%+v", observation)
+	}
+	if !slices.Contains(wanted, fluxinstall.ObjectName{Kind: "DockerDatacenterConfig", Namespace: "default", Name: "w01"}) {
+		t.Errorf("wanted %v", wanted)
+	}
+	if len(w.calls) > 0 {
+		t.Errorf("it wrote: %v", w.calls)
+	}
+
+	// A watch does not ask the Git server each time.
+	fetches := w.fetches
+	options.Before = observation
+	again, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
+	if err != nil || w.fetches != fetches || again.Git == nil {
+		t.Errorf("%v: %d fetches, want %d", err, w.fetches, fetches)
+	}
+	moved := *survey
+	moved.Flux.GitRepository = &fluxinstall.GitRepositoryState{Revision: fluxinstall.Revision("main", commitTwo)}
+	options.Survey, options.Before = &moved, again
+	if _, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options); err != nil || w.fetches != fetches+1 {
+		t.Errorf("%v: %d fetches, want one more than %d, since Flux has fetched another commit", err, w.fetches, fetches)
+	}
+}

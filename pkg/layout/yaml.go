@@ -1,0 +1,142 @@
+package layout
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+)
+
+// maxFile bounds what is read of a file as YAML. Flux's components, the largest of them, have less than a megabyte.
+const maxFile = 16 << 20
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// parseYAML reads the documents of a file that hold something.
+func parseYAML(file string, content []byte) ([]*yaml.Node, *clusterspec.Problem) {
+	problem := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: "not-yaml", File: file, Line: 1, Column: 1}
+	if len(content) > maxFile {
+		problem.Rule, problem.Message = "too-large", "the file is larger than 16 MB"
+		return nil, &problem
+	}
+	if line := conflictMarker(content); line > 0 {
+		problem.Rule, problem.Line, problem.Message = "conflict-marker", line, "the file holds the marks of a merge that was not finished"
+		return nil, &problem
+	}
+	var documents []*yaml.Node
+	for decoder := yaml.NewDecoder(bytes.NewReader(content)); ; {
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return documents, nil
+		}
+		if err != nil {
+			said := yamlLine.FindStringSubmatch(err.Error())
+			problem.Message = "not valid YAML: " + strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
+			if said != nil && said[1] != "" {
+				problem.Line, _ = strconv.Atoi(said[1])
+				problem.Message = "not valid YAML: " + err.Error()[len(said[0]):]
+			}
+			return nil, &problem
+		}
+		if len(document.Content) == 1 && !isNull(document.Content[0]) {
+			documents = append(documents, document.Content[0])
+		}
+	}
+}
+
+// conflictMarker finds the line of a mark that git leaves in files it could not merge; 0 is none.
+func conflictMarker(content []byte) int {
+	if !bytes.Contains(content, []byte("<<<<<<< ")) || !bytes.Contains(content, []byte("\n>>>>>>> ")) {
+		return 0
+	}
+	line := 0
+	for text := range bytes.Lines(content) {
+		line++
+		if bytes.HasPrefix(text, []byte("<<<<<<< ")) {
+			return line
+		}
+	}
+	return 0
+}
+
+func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
+
+func follow(node *yaml.Node) *yaml.Node {
+	for node != nil && node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+// valueAt finds a value by its keys; nil where there is none.
+func valueAt(node *yaml.Node, keys ...string) *yaml.Node {
+	node = follow(node)
+	for _, key := range keys {
+		if node == nil || node.Kind != yaml.MappingNode {
+			return nil
+		}
+		var found *yaml.Node
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == key {
+				found = follow(node.Content[i+1])
+			}
+		}
+		node = found
+	}
+	return node
+}
+
+// scalarAt is the text of a value; empty where there is none.
+func scalarAt(node *yaml.Node, keys ...string) string {
+	value := valueAt(node, keys...)
+	if value == nil || value.Kind != yaml.ScalarNode || isNull(value) {
+		return ""
+	}
+	return value.Value
+}
+
+// quote shows a value from a file, shortened and without control characters.
+func quote(value string) string {
+	const most = 100
+	if runes := []rune(value); len(runes) > most {
+		value = string(runes[:most]) + "…"
+	}
+	return strconv.Quote(value)
+}
+
+// nearestOf finds the name that was probably meant: one that differs in at most two letters.
+func nearestOf(name string, known []string) string {
+	best, distance := "", 3
+	for _, candidate := range known {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance && d*3 <= len(candidate) {
+			best, distance = candidate, d
+		}
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

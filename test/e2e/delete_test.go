@@ -1,0 +1,488 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
+)
+
+const (
+	eksaGroup      = "anywhere.eks.amazonaws.com"
+	kustomizeGroup = "kustomize.toolkit.fluxcd.io"
+	sourceGroup    = "source.toolkit.fluxcd.io"
+)
+
+// devFiles are the files of the workload cluster dev.
+var devFiles = []string{"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "clusters/mgmt/dev/eksa-system/kustomization.yaml"}
+
+// newFleet is a world in which mgmt, and every given workload cluster, is managed through Git.
+func newFleet(t testing.TB, workloads ...string) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	if len(workloads) == 0 {
+		return w
+	}
+	args := []string{"create", "cluster"}
+	for i, name := range workloads {
+		w.write(name+".yaml", spec(t, "dev.yaml", "name: dev", "name: "+name, "198.18.100.20", fmt.Sprintf("198.18.100.%d", 20+i)))
+		args = append(args, "-f", name+".yaml")
+	}
+	w.run(args...).exits(0)
+	return w
+}
+
+// push changes the branch as somebody else would.
+func (w *world) push(change gittest.Change) string {
+	w.t.Helper()
+	return w.gh.Repo("alice/fleet").Git().Commit(change)
+}
+
+func (w *world) files() map[string]string { return w.gh.Repo("alice/fleet").Git().Files("main") }
+
+// exists reads an object and says whether it is there. A kind that is not served has no objects.
+func exists(t testing.TB, group, version, kind, namespace, name string) (*unstructured.Unstructured, bool) {
+	t.Helper()
+	u := reference(group, version, kind, namespace, name)
+	err := stackOf(t).Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
+	if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+		t.Fatal(err)
+	}
+	return u, err == nil
+}
+
+func hasCluster(t testing.TB, name string) bool {
+	t.Helper()
+	_, there := exists(t, eksaGroup, "v1alpha1", "Cluster", "default", name)
+	return there
+}
+
+// crds names Flux's resource types.
+func fluxCRDs(t testing.TB) []string {
+	t.Helper()
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(reference("apiextensions.k8s.io", "v1", "CustomResourceDefinitionList", "", "").GroupVersionKind())
+	if err := stackOf(t).Client().List(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, item := range list.Items {
+		if strings.Contains(item.GetName(), "fluxcd.io") {
+			names = append(names, item.GetName())
+		}
+	}
+	return names
+}
+
+// suspend suspends or resumes the Kustomization.
+func suspend(t testing.TB, suspended bool) {
+	t.Helper()
+	patch(t, reference(kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"), fmt.Sprintf(`{"spec":{"suspend":%v}}`, suspended))
+}
+
+// A workload cluster goes: shown first, then out of Git in one commit that takes both files, and out of the cluster. What others have
+// put beside it stays, and the rest goes on building. The next run has nothing to do.
+func TestDelete_workload(t *testing.T) {
+	w := newFleet(t, "dev", "test", "prod")
+	// A file beside the cluster's, and a kustomization of the user's that lists all clusters.
+	w.push(gittest.Change{Files: map[string]string{
+		"clusters/mgmt/dev/NOTES.md": "whom to ask\n",
+		"clusters/mgmt/kustomization.yaml": "# the fleet\nresources:\n- flux-system\n- mgmt/eksa-system\n- dev/eksa-system # the developers'\n" +
+			"- test/eksa-system\n- prod/eksa-system\n",
+	}})
+	requestReconcile(t)
+
+	before := w.mark()
+	w.run("delete", "cluster", "dev").exits(2).tells("there is no terminal to ask on", "--yes", "--dry-run")
+	dry := w.run("delete", "cluster", "dev", "test", "--dry-run").exits(0)
+	dry.prints("Cluster dev (namespace default, Kubernetes 1.33) goes, with all its machines:", "object  VSphereMachineConfig default/dev-md",
+		"delete  "+devFiles[0], "delete  "+devFiles[1], "modify  clusters/mgmt/kustomization.yaml", "keep    clusters/mgmt/dev/NOTES.md",
+		"-- dev/eksa-system # the developers'", "This was a dry run: nothing has been changed.")
+	before.writesNothing()
+
+	commits := len(w.gh.Repo("alice/fleet").Git().Log("main"))
+	result := w.run("delete", "cluster", "dev", "test", "--yes", "-o", "json").exits(0).json()
+	if at(t, result, "status") != "done" || at(t, result, "clusters", 0, "gone") != true || at(t, result, "clusters", 1, "gone") != true ||
+		at(t, result, "repository", "pushed") != true || at(t, result, "kept", 0) != "clusters/mgmt/dev/NOTES.md" {
+		t.Errorf("result: %v", result)
+	}
+	log := w.gh.Repo("alice/fleet").Git().Log("main")
+	if len(log) != commits+1 || log[0].Subject() != "Delete 2 clusters" || !strings.Contains(log[0].Message, "Eksa-Gitops-Clusters: dev test") {
+		t.Errorf("%d commits, the last one %+v", len(log)-commits, log[0])
+	}
+	files := w.files()
+	for _, gone := range append(devFiles, "clusters/mgmt/test/eksa-system/eksa-cluster.yaml", "clusters/mgmt/test/eksa-system/kustomization.yaml") {
+		if _, there := files[gone]; there {
+			t.Errorf("%s is still in Git", gone)
+		}
+	}
+	if got, want := files["clusters/mgmt/kustomization.yaml"], "# the fleet\nresources:\n- flux-system\n- mgmt/eksa-system\n- prod/eksa-system\n"; got != want {
+		t.Errorf("the user's kustomization:\n%s", got)
+	}
+	if files["clusters/mgmt/dev/NOTES.md"] == "" || files["clusters/mgmt/prod/eksa-system/eksa-cluster.yaml"] == "" {
+		t.Errorf("files of others are gone: %v", keys(files))
+	}
+	if hasCluster(t, "dev") || hasCluster(t, "test") || !hasCluster(t, "prod") || !hasCluster(t, "mgmt") {
+		t.Error("the wrong clusters are there")
+	}
+	if _, there := exists(t, eksaGroup, "v1alpha1", "VSphereMachineConfig", "default", "dev-md"); there {
+		t.Error("a machine config of dev is still there")
+	}
+
+	before = w.mark()
+	again := w.run("delete", "cluster", "dev", "test", "--yes").exits(0)
+	again.prints("Nothing to do: clusters dev, test are gone.").tells("cluster dev is neither in Git nor in the cluster", "the clusters there are: mgmt, prod")
+	before.writesNothing()
+
+	// The files do as well as the name.
+	w.run("delete", "cluster", "-f", "prod.yaml", "--yes").exits(0).prints("Cluster prod is gone.")
+	if hasCluster(t, "prod") {
+		t.Error("prod is still there")
+	}
+}
+
+// A cluster whose finalizer does not go: the command says what holds it up, and the next run, without another commit, sees it through.
+func TestDelete_held(t *testing.T) {
+	w := newFleet(t, "dev")
+	stackOf(t).EKSA().HoldDeletion("default", "dev")
+	stackOf(t).EKSA().Fail("default", "dev", "MachineHealth", "machine dev-md-0 does not answer")
+	held := w.run("delete", "cluster", "dev", "--yes", "--timeout", "12s").exits(5)
+	held.tells("Cluster default/dev is not gone", "held up by finalizer "+eksacontroller.Finalizer, "EKS Anywhere says: machine dev-md-0 does not answer", "with a longer --timeout",
+		"what is done is kept; continue with: eksa-gitops delete cluster dev --yes --timeout 12s")
+	if files := w.files(); files[devFiles[0]] != "" {
+		t.Errorf("dev is still in Git: %v", keys(files))
+	}
+	commits := len(w.gh.Repo("alice/fleet").Git().Log("main"))
+	stackOf(t).EKSA().Heal("default", "dev")
+	w.run("delete", "cluster", "dev", "--yes").exits(0).prints("cluster dev is gone")
+	if len(w.gh.Repo("alice/fleet").Git().Log("main")) != commits {
+		t.Error("the second run made another commit")
+	}
+}
+
+// When GitOps does not work the command begins nothing, says why, and each half can be done by itself.
+func TestDelete_halves(t *testing.T) {
+	w := newFleet(t, "dev", "test")
+	suspend(t, true)
+	before := w.mark()
+	w.run("delete", "cluster", "dev", "--yes").exits(3).tells("GitOps does not work: Kustomization flux-system/flux-system is suspended",
+		"eksa-gitops delete cluster dev --from git", "eksa-gitops delete cluster dev --from cluster", "nothing has been changed")
+	before.writesNothing()
+
+	before = w.mark()
+	w.run("delete", "cluster", "dev", "--yes", "--from", "git").exits(0).prints("Cluster dev is not in Git any more.", "add --from cluster")
+	before.leavesClusterAlone()
+	if files := w.files(); files[devFiles[0]] != "" || files[devFiles[1]] != "" {
+		t.Errorf("dev is still in Git: %v", keys(files))
+	}
+	if !hasCluster(t, "dev") {
+		t.Error("the cluster is gone, with Flux suspended")
+	}
+	// GitHub is not needed for the other half.
+	heal := w.gh.Break("* /**", githubtest.Respond(503, "down"))
+	w.run("delete", "cluster", "dev", "--yes", "--from", "cluster").exits(0).prints("Cluster dev is gone.")
+	heal()
+	if hasCluster(t, "dev") {
+		t.Error("dev is still there")
+	}
+
+	suspend(t, false)
+	before = w.mark()
+	w.run("delete", "cluster", "test", "--yes", "--from", "cluster").exits(3).tells("cluster test: Kustomization flux-system/flux-system has applied it and would make it anew")
+	before.writesNothing()
+
+	// A cluster that never was in Git.
+	if err := stackOf(t).Apply(t.Context(), []byte(withoutGitOps(spec(t, "dev.yaml", "name: dev", "name: lone", "    name: dev\n---", "    name: lone\n---")))); err != nil {
+		t.Fatal(err)
+	}
+	before = w.mark()
+	w.run("delete", "cluster", "lone", "--yes").exits(3).tells("cluster lone: it is in the cluster only", "eksa-gitops delete cluster lone --from cluster")
+	before.writesNothing()
+	w.run("delete", "cluster", "lone", "--yes", "--from", "cluster").exits(0)
+	if hasCluster(t, "lone") || !hasCluster(t, "test") {
+		t.Error("the wrong clusters are there")
+	}
+
+	// Flux that only fails because of the very cluster that goes is no obstacle: without it, Flux works again.
+	broken := strings.Replace(w.files()["clusters/mgmt/test/eksa-system/eksa-cluster.yaml"], "network: /berlin/network/lab", "network: /berlin/network/other", 1)
+	w.push(gittest.Change{Files: map[string]string{"clusters/mgmt/test/eksa-system/eksa-cluster.yaml": broken}})
+	requestReconcile(t)
+	ks := reference(kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system")
+	waitFor(t, ks, "Flux is refused", func(u *unstructured.Unstructured) bool {
+		conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+		return slices.ContainsFunc(conditions, func(c any) bool { return strings.Contains(fmt.Sprint(c), "field is immutable") })
+	})
+	w.run("delete", "cluster", "test", "--yes").exits(0).prints("Cluster test is gone.")
+}
+
+// A management cluster stays managed while others need it, and while Flux is somebody else's to remove.
+func TestDelete_managementRefused(t *testing.T) {
+	w := newFleet(t, "dev")
+	before := w.mark()
+	w.run("delete", "cluster", "mgmt", "--yes").exits(3).tells("1 workload cluster is still in Git: dev", "eksa-gitops delete cluster dev", "nothing has been changed")
+	w.run("delete", "cluster", "mgmt", "dev", "--yes").exits(3).tells("mgmt manages the other clusters")
+	w.run("delete", "cluster", "mgmt", "--from", "git", "--yes").exits(3).tells("cannot go first: Flux would delete the cluster's objects")
+	before.writesNothing()
+
+	w.run("delete", "cluster", "dev", "--yes").exits(0)
+	err := stackOf(t).Apply(t.Context(), []byte(`apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata:
+  name: apps
+  namespace: default
+spec:
+  interval: 1h
+  url: https://git.example.com/team/apps.git
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before = w.mark()
+	w.run("delete", "cluster", "mgmt", "--yes").exits(3).tells("other objects need Flux, and did not come from this repository: GitRepository default/apps")
+	before.writesNothing()
+	patch(t, reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system"), `{"spec":{"ref":{"branch":"another"}}}`)
+	before = w.mark()
+	w.run("delete", "cluster", "mgmt", "--yes").exits(3).tells("follows branch another")
+	before.writesNothing()
+}
+
+// own are the objects of the management cluster.
+func own() []*unstructured.Unstructured {
+	return []*unstructured.Unstructured{
+		reference(eksaGroup, "v1alpha1", "Cluster", "default", "mgmt"),
+		reference(eksaGroup, "v1alpha1", "VSphereDatacenterConfig", "default", "mgmt"),
+		reference(eksaGroup, "v1alpha1", "VSphereMachineConfig", "default", "mgmt-cp"),
+		reference(eksaGroup, "v1alpha1", "VSphereMachineConfig", "default", "mgmt-md"),
+	}
+}
+
+// asEKSAWrites gives the Cluster the annotation that stands in the file which EKS Anywhere itself writes for a management cluster. With
+// it the webhook lets everybody delete the cluster.
+func asEKSAWrites(t testing.TB) {
+	t.Helper()
+	patch(t, reference(eksaGroup, "v1alpha1", "Cluster", "default", "mgmt"), fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, eksacontroller.ManagedByCLI))
+}
+
+// The proof that the order of detaching matters: in the same state, files that go first take the management cluster along; with
+// delete cluster all its objects stay the very same.
+func TestDelete_managementIsNotPruned(t *testing.T) {
+	t.Run("files first", func(t *testing.T) {
+		w := newFleet(t)
+		asEKSAWrites(t)
+		w.push(gittest.Change{Delete: []string{"clusters/mgmt/mgmt"}})
+		requestReconcile(t)
+		for _, u := range own() {
+			waitGone(t, u)
+		}
+	})
+	t.Run("delete cluster", func(t *testing.T) {
+		w := newFleet(t)
+		asEKSAWrites(t)
+		before := map[string]*unstructured.Unstructured{}
+		for _, u := range own() {
+			before[u.GetName()+u.GetKind()] = object(t, eksaGroup, "v1alpha1", u.GetKind(), "default", u.GetName())
+		}
+		w.run("delete", "cluster", "mgmt", "--yes").exits(0)
+		for _, u := range own() {
+			was, is := before[u.GetName()+u.GetKind()], object(t, eksaGroup, "v1alpha1", u.GetKind(), "default", u.GetName())
+			if is.GetUID() != was.GetUID() || is.GetDeletionTimestamp() != nil {
+				t.Errorf("%s %s: deleted, or made anew", u.GetKind(), u.GetName())
+			}
+			unstructured.RemoveNestedField(was.Object, "spec", "gitOpsRef")
+			if !equalJSON(was.Object["spec"], is.Object["spec"]) {
+				t.Errorf("%s %s: its spec was %v, is %v", u.GetKind(), u.GetName(), was.Object["spec"], is.Object["spec"])
+			}
+			if labels := is.GetLabels(); labels[kustomizeGroup+"/name"] != "" {
+				t.Errorf("%s %s still says that Flux manages it: %v", u.GetKind(), u.GetName(), labels)
+			}
+		}
+	})
+}
+
+func equalJSON(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
+
+// waitGone waits until an object is not there any more.
+func waitGone(t testing.TB, u *unstructured.Unstructured) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		err := stackOf(t).Client().Get(ctx, client.ObjectKeyFromObject(u), u)
+		if apierrors.IsNotFound(err) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s %s does not go: %v", u.GetKind(), u.GetName(), err)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s %s does not go", u.GetKind(), u.GetName())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// detached asserts that nothing of GitOps is left, anywhere, and that the cluster is.
+func (w *world) detached() {
+	t := w.t
+	t.Helper()
+	for file := range w.files() {
+		if strings.HasPrefix(file, "clusters/mgmt/flux-system/gotk") || strings.Contains(file, "/eksa-system/") {
+			t.Errorf("%s is still in Git", file)
+		}
+	}
+	if got := w.gh.Repo("alice/fleet").DeployKeys(); len(got) != 0 {
+		t.Errorf("deploy keys: %+v", got)
+	}
+	if names := fluxCRDs(t); len(names) > 0 {
+		t.Errorf("CRDs: %v", names)
+	}
+	for _, u := range []*unstructured.Unstructured{
+		reference("apps", "v1", "Deployment", "flux-system", "source-controller"),
+		reference("", "v1", "Secret", "flux-system", "flux-system"),
+		reference("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "", "cluster-reconciler-flux-system"),
+		reference(eksaGroup, "v1alpha1", "FluxConfig", "default", "mgmt"),
+	} {
+		if is, there := exists(t, u.GroupVersionKind().Group, u.GroupVersionKind().Version, u.GetKind(), u.GetNamespace(), u.GetName()); there && is.GetDeletionTimestamp() == nil {
+			t.Errorf("%s %s is still there", u.GetKind(), u.GetName())
+		}
+	}
+	for _, u := range own() {
+		if is := object(t, eksaGroup, "v1alpha1", u.GetKind(), "default", u.GetName()); is.GetDeletionTimestamp() != nil {
+			t.Errorf("%s %s is being deleted", u.GetKind(), u.GetName())
+		}
+	}
+	if ref, there, _ := unstructured.NestedFieldNoCopy(clusterObject(t, "mgmt").Object, "spec", "gitOpsRef"); there {
+		t.Errorf("gitOpsRef: %v", ref)
+	}
+}
+
+// A management cluster is detached wholly, what others have in the same places stays, the next run writes nothing, and the cluster can
+// be managed through Git again.
+func TestDelete_management(t *testing.T) {
+	w := newFleet(t)
+	w.push(gittest.Change{Files: map[string]string{"README.md": "fleet\n", "clusters/mgmt/flux-system/NOTES.md": "patches: ask Ann\n"}})
+	// A namespace with a Secret of somebody's, and a Kustomization from this repository.
+	w.push(gittest.Change{Files: map[string]string{"clusters/mgmt/apps.yaml": `apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: apps
+  namespace: flux-system
+spec:
+  interval: 1h
+  path: ./apps
+  prune: true
+  sourceRef:
+    kind: GitRepository
+    name: flux-system
+`, "apps/settings.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: default\ndata: {a: b}\n"}})
+	requestReconcile(t)
+	settings := reference("", "v1", "ConfigMap", "default", "settings")
+	waitFor(t, settings, "the application is there", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
+	if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: v1\nkind: Secret\nmetadata:\n  name: sops-age\n  namespace: flux-system\nstringData: {a: b}\n")); err != nil {
+		t.Fatal(err)
+	}
+	before := w.mark()
+	w.run("delete", "cluster", "mgmt", "--dry-run").exits(0).prints("Management cluster mgmt (namespace default, Kubernetes 1.33) is detached from Git and keeps running.",
+		"object  Kustomization flux-system/apps", "delete  clusters/mgmt/flux-system/gotk-components.yaml", "keep    clusters/mgmt/flux-system/NOTES.md").
+		tells("Stop Flux (planned)", "Remove the deploy key (planned)", "Uninstall Flux (v2.9.4, planned)")
+	before.writesNothing()
+
+	out := w.run("delete", "cluster", "mgmt", "--yes").exits(0)
+	out.prints("Management cluster mgmt is detached from Git.", "kept        clusters/mgmt/flux-system/NOTES.md", "Next:")
+	out.tells("Stop Flux", "Remove the deploy key (eksa-gitops mgmt/flux-system)", "Uninstall Flux", "namespace flux-system stays: it holds Secret sops-age")
+	w.detached()
+	for _, file := range []string{"README.md", "clusters/mgmt/flux-system/NOTES.md", "clusters/mgmt/apps.yaml", "apps/settings.yaml"} {
+		if w.files()[file] == "" {
+			t.Errorf("%s is gone: %v", file, keys(w.files()))
+		}
+	}
+	if log := w.gh.Repo("alice/fleet").Git().Log("main"); log[0].Subject() != "Detach management cluster mgmt" {
+		t.Errorf("last commit: %+v", log[0])
+	}
+	if _, there := exists(t, "", "v1", "ConfigMap", "default", "settings"); !there {
+		t.Error("what Flux had applied for the application is gone")
+	}
+
+	before = w.mark()
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0).prints("Nothing to do: management cluster mgmt is detached from Git.")
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).prints("Nothing to do")
+	before.writesNothing()
+
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0)
+	w.detached()
+}
+
+// Whatever a run was doing when it was killed, or when GitHub failed, the next one finishes.
+func TestDelete_managementKilled(t *testing.T) {
+	w := newFleet(t)
+	heal := w.gh.Break("DELETE /repos/*/*/keys/*", githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
+	w.run("delete", "cluster", "mgmt", "--yes").exits(5).tells("removing a deploy key of alice/fleet", "continue with: eksa-gitops delete cluster mgmt --yes")
+	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"); at(t, u, "spec", "suspend") != true {
+		t.Error("Flux was not stopped before")
+	}
+	heal()
+	for after := 150 * time.Millisecond; after <= 1200*time.Millisecond; after += 150 * time.Millisecond {
+		p := w.start("delete", "cluster", "mgmt", "--yes")
+		time.Sleep(after) // whatever it is doing then
+		_ = p.cmd.Process.Signal(syscall.SIGKILL)
+		_ = p.cmd.Wait()
+	}
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0)
+	w.detached()
+	before := w.mark()
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0).prints("Nothing to do")
+	before.writesNothing()
+}
+
+// Without its repository a management cluster can still get rid of Flux; the files go later, by the cluster's file.
+func TestDelete_managementWithoutRepository(t *testing.T) {
+	w := newFleet(t)
+	heal := w.gh.Break("* /**", githubtest.Respond(404, `{"message":"Not Found"}`))
+	w.run("delete", "cluster", "mgmt", "--yes", "--from", "cluster").exits(0).prints("Management cluster mgmt is detached from Git.").
+		tells(`deploy key "eksa-gitops mgmt/flux-system" (SHA256:`, "stay at alice/fleet")
+	heal()
+	if names := fluxCRDs(t); len(names) > 0 {
+		t.Errorf("CRDs: %v", names)
+	}
+	// The Secret, which tells whose the deploy key is, is gone.
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).tells(`deploy key "eksa-gitops mgmt/flux-system" of alice/fleet stays`)
+	removeDeployKeys(w, "alice/fleet")
+	w.detached()
+}
+
+// The same on any Git server; nobody can take a key away from there.
+func TestDelete_openSSH(t *testing.T) {
+	w := newSSHWorld(t)
+	repo := w.git.AddRepo("acme/fleet")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0)
+	w.run("delete", "cluster", "dev", "--yes").exits(0).prints("Cluster dev is gone.")
+	if hasCluster(t, "dev") {
+		t.Error("dev is still there")
+	}
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0).tells("the Git server still accepts the key that Flux read the repository with (SHA256:")
+	if files := repo.Paths("main"); len(files) != 0 {
+		t.Errorf("files: %v", files)
+	}
+	if names := fluxCRDs(t); len(names) > 0 {
+		t.Errorf("CRDs: %v", names)
+	}
+	before := w.mark()
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).prints("Nothing to do")
+	before.writesNothing()
+}
