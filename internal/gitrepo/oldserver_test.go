@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,34 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
+
+// A server that lets a credential read only may run the reading service whatever is asked for; that is no right to push.
+func TestSnapshot_CheckPush(t *testing.T) {
+	t.Parallel()
+	srv := gittest.Start(t)
+	srv.AddRepo(repoName, gittest.WithFiles(map[string]string{"README.md": "fleet\n"}))
+	srv.Accounts().AddToken(token, "alice", gittest.Write)
+	for name, tc := range map[string]struct {
+		claim []string
+		may   bool
+	}{
+		"git-receive-pack":             {nil, true},
+		"git-upload-pack in its place": {[]string{"multi_ack", "thin-pack"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			snapshot, err := gitrepo.Fetch(t.Context(), startLimited(t, srv, nil, tc.claim)(repoName), "main")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer snapshot.Close()
+			err = snapshot.CheckPush(t.Context())
+			if _, denied := errors.AsType[*gitrepo.PermissionError](err); denied == tc.may || tc.may && err != nil {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
 
 // startLimited puts a server in front of git that hides some of its capabilities and claims others, as older and other servers have
 // them. Git then gets, and answers, requests that do not use what is hidden.

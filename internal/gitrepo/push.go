@@ -60,11 +60,16 @@ func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 //
 // The error is a *PermissionError when they may not, and else as that of [Fetch].
 func (s *Snapshot) CheckPush(ctx context.Context) error {
-	session, _, err := s.endpoint.discover(ctx, receivePack)
+	session, adv, err := s.endpoint.discover(ctx, receivePack)
 	if err != nil {
 		return err
 	}
 	session.close()
+	// A key that is bound to reading by a forced command gets git-upload-pack whatever it asks for. Only that service has this capability
+	// (gitprotocol-capabilities(5)).
+	if adv.supports(capability.MultiACK) {
+		return &PermissionError{Remote: s.endpoint.name, Write: true, Server: "git-upload-pack, which only reads, runs in the place of git-receive-pack"}
+	}
 	return nil
 }
 

@@ -74,6 +74,9 @@ func TestReadPaths_bounded(t *testing.T) {
 
 func TestParse_bounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("large files, each read in one goroutine")
+	}
 	for name, data := range map[string]string{
 		"total":      strings.Repeat("a", clusterspec.MaxTotalSize+1),
 		"document":   "a: " + strings.Repeat("b", 2<<20),

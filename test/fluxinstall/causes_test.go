@@ -127,7 +127,7 @@ func TestWaitSynced_repository(t *testing.T) {
 	w.push(map[string]string{broken: w.files[broken], repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": immutable})
 	w.reconcile()
 	wait = w.begin(60 * time.Second)
-	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed): Cluster/default/mgmt", "immutable", "EKS Anywhere does not allow this field to change")
+	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed): Cluster/default/mgmt", "immutable", "EKS Anywhere does not allow spec.clusterNetwork.pods to change")
 
 	// Put back. The Kustomization would try again in ten minutes; the new commit makes it do so now.
 	good := w.push(map[string]string{repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": w.files[repoPath+"/mgmt/eksa-system/eksa-cluster.yaml"]})
