@@ -294,9 +294,8 @@ func merged(a, b map[string]any) map[string]any {
 
 // diffItems compares two lists item by item; false means that their items cannot be told apart.
 func (c *comparison) diffItems(path, shown string, f *field, before, after []any) bool {
-	oldKeys, ok := itemKeys(f, before)
-	newKeys, newOK := itemKeys(f, after)
-	if !ok || !newOK {
+	oldKeys, newKeys, ok := keysOfBoth(f, before, after)
+	if !ok {
 		return false
 	}
 	oldAt, newAt := indexes(oldKeys), indexes(newKeys)
@@ -331,6 +330,19 @@ func (c *comparison) diffItems(path, shown string, f *field, before, after []any
 	return true
 }
 
+// keysOfBoth gives what tells the items of two lists apart: the keys of the table or, since a change is shown best at the item that it
+// belongs to, their names.
+func keysOfBoth(f *field, before, after []any) (old, current []string, ok bool) {
+	for _, by := range []*field{f, nil} {
+		var oldOK, newOK bool
+		old, oldOK = itemKeys(by, before)
+		if current, newOK = itemKeys(by, after); oldOK && newOK {
+			return old, current, true
+		}
+	}
+	return nil, nil, false
+}
+
 func (c *comparison) record(path, shown string, f *field, before, after any) {
 	at := c.new
 	if after == nil {
@@ -350,7 +362,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 		change.Verdict, change.Message = VerdictIgnored, "set by the server or a command line tool"
 	}
 	c.special(&change, path, before, after)
-	if change.Verdict == VerdictRejected && c.means(path, before, after) {
+	if change.Verdict == VerdictRejected && c.means(path, f, before, after) {
 		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
 	}
 	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
@@ -387,7 +399,7 @@ var serverDefaults = map[string]string{
 
 // means says whether two values that are written differently are the same to the webhooks: nothing is the same as an empty text, an
 // empty list and false, and as what the server puts in; and lists of texts are sets.
-func (c *comparison) means(path string, before, after any) bool {
+func (c *comparison) means(path string, f *field, before, after any) bool {
 	fallback := serverDefaults[c.new.object.Kind+" "+path]
 	plain := func(value any) any {
 		switch v := value.(type) {
@@ -406,6 +418,9 @@ func (c *comparison) means(path string, before, after any) bool {
 		case []any:
 			if len(v) == 0 {
 				return fallback
+			}
+			if f != nil && f.Type == "list" {
+				return value // the names of objects in an order that matters
 			}
 			texts := make([]string, len(v))
 			for i, item := range v {

@@ -99,8 +99,7 @@ func TestCompareSets(t *testing.T) {
 			`applied spec.gitOpsRef  -> {"kind":"FluxConfig","name":"dev"} (not among the fields that EKS Anywhere documents for GitOps on a management cluster)`},
 		{"GitOps on a workload cluster", "workload-without-gitops", []string{"  managementCluster:\n", "  gitOpsRef: {kind: FluxConfig, name: dev}\n  managementCluster:\n"},
 			`rejected spec.gitOpsRef  -> {"kind":"FluxConfig","name":"dev"} (field is immutable)`},
-		{"first group named", "unnamed-first-group", []string{"workerNodeGroupConfigurations:\n  - ", "workerNodeGroupConfigurations:\n  - name: md-0\n    "},
-			"applied spec.workerNodeGroupConfigurations[md-0].name  -> md-0 (not among the fields that EKS Anywhere documents for GitOps on a management cluster)"},
+		{"first group named", "unnamed-first-group", []string{"workerNodeGroupConfigurations:\n  - ", "workerNodeGroupConfigurations:\n  - name: md-0\n    "}, ""},
 		{"object removed", "management-and-workloads", []string{"kind: Cluster\nmetadata:\n  name: w01", "kind: ConfigMap\nmetadata:\n  name: w01"}, "cluster removed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -436,7 +435,7 @@ func TestChange_String(t *testing.T) {
 	want := []string{
 		"Cluster dev: spec.kubernetesVersion: 1.33 → 1.35: rejected: only +1 minor version skew is supported; from 1.33 that is 1.34",
 		"Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 2 → 3: applied",
-		`Cluster dev: spec.workerNodeGroupConfigurations[md-7]: (none) → {"count":1,"labels":{"` + strings.Repeat("a", 58) + "…: applied: not among the fields that EKS Anywhere documents for GitOps on a workload cluster",
+		`Cluster dev: spec.workerNodeGroupConfigurations[md-7]: (none) → {"count":1,"labels":{"` + strings.Repeat("a", 58) + "…: applied",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -387,7 +387,7 @@ func (d *document) valueProblems() Problems {
 	return problems
 }
 
-// duplicateProblems tells of the keys that are there twice, for a document that is no object of EKS Anywhere's.
+// duplicateProblems tells of the keys that are there twice, for a document that no report is made of.
 func (d *document) duplicateProblems() Problems {
 	var problems Problems
 	for _, s := range d.duplicates {

@@ -176,6 +176,7 @@ func readVersions(sources []Source) (*versions, Problems) {
 		documents, bad := readDocuments(source, limits)
 		problems = append(problems, bad...)
 		for _, d := range documents {
+			problems = append(problems, d.duplicateProblems()...)
 			group, _, _ := strings.Cut(text(d.root, "apiVersion"), "/")
 			found := &version{source: i, document: d, id: identity{
 				group: group, kind: text(d.root, "kind"), name: text(d.root, "metadata", "name"),

@@ -401,7 +401,7 @@ func TestMerge_noBase(t *testing.T) {
 func TestMerge_unreadable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ base, ours, theirs, want string }{
-		"theirs is no YAML":         {mergeBase, mergeBase, "kind: Cluster\n  x: y\n", "theirs.yaml:2:3: not valid YAML: mapping values are not allowed in this context"},
+		"theirs is no YAML":         {mergeBase, mergeBase, "kind: Cluster\n  x: y\n", `theirs.yaml:2:3: not valid YAML: a second "key: value" on the line, or one that does not fit the indentation of those above; expected a line for each; quotes around a value with ": " in it`},
 		"theirs has a key twice":    {mergeBase, mergeBase, "kind: Cluster\nkind: Cluster\n", `theirs.yaml:2:1: Cluster: kind: the key is already on line 1; found "kind" twice; expected each key once`},
 		"ours has an object twice":  {mergeBase, mergeBase + largeConfig, mergeBase, "ours.yaml:65:1: VSphereMachineConfig dev-large: the object is already in ours.yaml:57"},
 		"theirs is empty":           {mergeBase, mergeBase, "", "theirs.yaml: the file is empty; expected a YAML document of kind Cluster"},

@@ -122,7 +122,7 @@ func leadingComments(body, encoded string) string {
 // holdsValue says whether a text is one document that every reader understands as the given value.
 func holdsValue(content string, want any, f *field) bool {
 	check := &document{body: content, firstLine: 1}
-	return len(split(content)) == 1 && check.parse(trialLimits()) == nil && check.root != nil && len(check.valueProblems()) == 0 &&
+	return len(split(content)) == 1 && check.parse(trialLimits()) == nil && check.root != nil && len(check.valueProblems()) == 0 && len(check.duplicates) == 0 &&
 		!overridesMerge(check.root) && reflect.DeepEqual(valuesOf(check.root, f), want)
 }
 
