@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -350,7 +351,7 @@ func (p *specPlan) describeConflict(c clusterspec.Conflict) string {
 	if c.Field != "" {
 		text += ": " + c.Field
 	}
-	text += fmt.Sprintf(": the file says %s (%s:%d), Git says %s", said(c.Ours), c.OursAt.File, c.OursAt.Line, said(c.Theirs))
+	text += fmt.Sprintf(": the file says %s (%s), Git says %s", said(c.Ours), p.placeOf(c.Object, c.Field), said(c.Theirs))
 	if c.Base != "" {
 		text += ", before both it was " + c.Base
 	}
@@ -358,6 +359,50 @@ func (p *specPlan) describeConflict(c clusterspec.Conflict) string {
 		text += "; in Git it was changed by " + revisionText(p.others[0])
 	}
 	return text
+}
+
+// placeOf is where a field stands in the user's own file, as file:line. Items of lists are shown by what tells them apart.
+func (p *specPlan) placeOf(label, field string) string {
+	for _, o := range p.cluster.Objects {
+		if o.Label() == label {
+			line, _ := o.Position(indexed(o.Decoded(), field))
+			return fmt.Sprintf("%s:%d", o.File, line)
+		}
+	}
+	return p.ours.Name
+}
+
+// shownItem is an item of a list in a field as it is shown: its name, or the values of its keys with colons between them.
+var shownItem = regexp.MustCompile(`^(.*?)\[([^\]]+)\](.*)$`)
+
+// indexed gives a field in which items are shown by names one in which they have their places in the list: as the positions in a file
+// are asked for.
+func indexed(object map[string]any, field string) string {
+	parts := shownItem.FindStringSubmatch(field)
+	if parts == nil {
+		return field
+	}
+	at := any(object)
+	for name := range strings.SplitSeq(parts[1], ".") {
+		fields, _ := at.(map[string]any)
+		at = fields[name]
+	}
+	list, _ := at.([]any)
+	for i, item := range list {
+		fields, _ := item.(map[string]any)
+		first, _, _ := strings.Cut(parts[2], ":")
+		for _, value := range fields {
+			if fmt.Sprint(value) != parts[2] && fmt.Sprint(value) != first {
+				continue
+			}
+			below := indexed(fields, strings.TrimPrefix(parts[3], "."))
+			if strings.HasPrefix(parts[3], ".") {
+				below = "." + below
+			}
+			return fmt.Sprintf("%s[%d]%s", parts[1], i, below)
+		}
+	}
+	return parts[1]
 }
 
 // revisionText names a commit for a person.

@@ -139,8 +139,8 @@ const stepCompare Step = "Compare the files with Git and the cluster"
 func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
 	return u.step(stepCompare, func() (Outcome, string, error) {
 		var err error
-		if u.live, err = u.seen.ports.cluster.Objects(ctx, u.objectNames()); err != nil {
-			return "", "", fmt.Errorf("reading the clusters' objects: %w", err)
+		if u.live, err = u.readLive(ctx); err != nil {
+			return "", "", err
 		}
 		u.checkExistence(found)
 		if len(found.list) > 0 {
@@ -178,15 +178,34 @@ func (u *upgradeRun) countChanges() string {
 	return fmt.Sprintf("%d changes", n)
 }
 
-// objectNames are all objects of the clusters' files.
-func (u *upgradeRun) objectNames() []fluxinstall.ObjectName {
+// readLive reads the objects of the clusters' files, the user's and those in Git, as they are in the management cluster.
+func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, error) {
 	var list []fluxinstall.ObjectName
-	for _, c := range u.managed {
-		for _, o := range c.Objects {
-			list = append(list, fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
+	add := func(kind, namespace, name string) {
+		o := fluxinstall.ObjectName{Kind: kind, Namespace: namespace, Name: name}
+		if slices.Contains(clusterspec.Kinds(), kind) && !slices.Contains(list, o) {
+			list = append(list, o)
 		}
 	}
-	return list
+	inGit, err := u.readSpecs(ctx, u.seen.snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("reading the repository: %w", err)
+	}
+	for _, c := range u.managed {
+		for _, o := range c.Objects {
+			add(o.Kind, o.Namespace, o.Name)
+		}
+		git := GitCluster{Name: c.Name}
+		git.parse(inGit[layout.PathsOf(c).Spec])
+		for _, o := range git.Objects {
+			add(o.Kind, o.Namespace, o.Name)
+		}
+	}
+	live, err := u.seen.ports.cluster.Objects(ctx, list)
+	if err != nil {
+		return nil, fmt.Errorf("reading the clusters' objects: %w", err)
+	}
+	return live, nil
 }
 
 // planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what others pushed meanwhile is
@@ -317,8 +336,8 @@ func (u *upgradeRun) drift(p *specPlan) []Difference {
 	}
 	var found []Difference
 	for _, o := range p.was {
-		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || u.liveObject(o.Kind, o.Namespace, o.Name) == nil {
-			continue // objects that the file does not name were not read
+		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+			continue
 		}
 		for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
 			d.Cluster = p.cluster.Name
@@ -532,11 +551,10 @@ func (u *upgradeRun) checkCarried(ctx context.Context) error {
 		return nil
 	}
 	return u.step("Check that the objects carry the change", func() (Outcome, string, error) {
-		live, err := u.seen.ports.cluster.Objects(ctx, u.objectNames())
-		if err != nil {
-			return "", "", fmt.Errorf("reading the clusters' objects: %w", err)
+		var err error
+		if u.live, err = u.readLive(ctx); err != nil {
+			return "", "", err
 		}
-		u.live = live
 		var missing []error
 		for _, p := range u.specs {
 			objects, err := p.objects(ctx, u.seen.snapshot)

@@ -177,7 +177,7 @@ func TestUpgrade_overlap(t *testing.T) {
 	file := edited(t, spec("w01", onGitHub), workersOf("1"), workersOf("3"))
 	options := upgrading(t, file)
 	got := refusals(t, w, options)
-	if len(got) != 1 || !strings.HasPrefix(got[0], "spec: cluster w01: Cluster w01: spec.") || !strings.Contains(got[0], "the file says 3 (a.yaml:") ||
+	if len(got) != 1 || !strings.HasPrefix(got[0], "spec: cluster w01: Cluster w01: spec.") || !strings.Contains(got[0], "the file says 3 (a.yaml:11)") ||
 		!strings.Contains(got[0], "Git says 5, before both it was 1; in Git it was changed by Alice") || !strings.Contains(got[0], "--overwrite") {
 		t.Errorf("findings %q", got)
 	}
