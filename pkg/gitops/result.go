@@ -45,6 +45,12 @@ type ClusterResult struct {
 	LocalSpec         string `json:"localSpec,omitempty"`
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
+	Cause             string `json:"-"`                 // the same without the cluster's name
+	Next              string `json:"next,omitempty"`    // the command that shows more or helps, when it is not Ready
+
+	// The machines, when several clusters were waited for together.
+	ControlPlane *MachineStatus `json:"controlPlane,omitempty"`
+	Workers      *MachineStatus `json:"workers,omitempty"`
 
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
