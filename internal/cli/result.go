@@ -82,7 +82,7 @@ func printDone(d *deps, out *lines, result *gitops.Result) {
 }
 
 // fewClusters are told of one by one; of more, what is the same for all is said once.
-const fewClusters = 5
+const fewClusters = 3
 
 // printFleet writes the table of the clusters of a run that has several.
 func printFleet(out *lines, result *gitops.Result) {
