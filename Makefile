@@ -48,6 +48,11 @@ bench: build ## run the benchmarks (docs/performance.md)
 	go test -run '^$$' -bench . -benchtime 3x ./...
 	cd test && go test -run '^$$' -bench . -benchtime 3x ./...
 
+FUZZTIME ?= 5m
+.PHONY: fuzz
+fuzz: ## try new inputs on everything that reads hostile input, FUZZTIME=5m each (docs/reliability.md)
+	go -C test run ./cmd/fuzz -time $(FUZZTIME) -doc ../docs/reliability.md ..
+
 # What the race detector need not look at, and would take minutes for: the seeds of fuzz tests, each a pure function in one goroutine
 # (make test runs them), the inner loop of the encryption of SSH keys, which is slow on purpose, and what tests leave out when they are
 # asked to be short: more of the same.
