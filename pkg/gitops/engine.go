@@ -326,7 +326,7 @@ func (r *run) commitOptions(message string) gitrepo.CommitOptions {
 
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
 func (r *run) commitMessage(subject string, clusters []string) string {
-	return fmt.Sprintf("%s\n\nEksa-Gitops-Version: %s\nEksa-Gitops-Clusters: %s\n", subject, r.settings.ToolVersion, strings.Join(clusters, " "))
+	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n", subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
 }
 
 func short(commit string) string { return commit[:min(7, len(commit))] }
