@@ -125,6 +125,11 @@ func printWhere(out *lines, result *gitops.Result) {
 			out.printf("  local copy  %s", c.LocalSpec)
 		}
 	}
+	for _, c := range result.Clusters {
+		if c.Provision != nil && c.Provision.Log != "" {
+			out.printf("  eksctl log  %s", c.Provision.Log)
+		}
+	}
 }
 
 // shortRevision shortens the commit in branch@sha1:commit.

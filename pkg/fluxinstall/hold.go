@@ -48,6 +48,7 @@ type Held struct {
 	Objects []string // kind namespace/name of those held by this program, by an earlier run included
 	Earlier []Pause  // holds that an earlier run has left
 	Foreign []Pause  // pauses that somebody else has set, and which stay
+	Undo    []string // the commands that end the holds by hand, in order
 	Changed bool
 }
 
@@ -75,6 +76,7 @@ func (c *Cluster) Hold(ctx context.Context, request HoldRequest) (Held, error) {
 		held.Objects = append(held.Objects, result.Objects...)
 		held.Earlier = append(held.Earlier, result.Earlier...)
 		held.Foreign = append(held.Foreign, result.Foreign...)
+		held.Undo = append(held.Undo, result.Undo...)
 		held.Changed = held.Changed || result.Changed
 		if err != nil {
 			return held, err
@@ -100,15 +102,15 @@ func (c *Cluster) holdOne(ctx context.Context, object *unstructured.Unstructured
 		if foreign {
 			return held, nil
 		}
-		held.Objects = []string{objectName(object)}
+		held.Objects, held.Undo = []string{objectName(object)}, []string{undo(object, &mark)}
 		if before != nil && paused {
 			return held, nil
 		}
 		held.Changed = true
 		return held, c.note(ctx, object, map[string]any{reconcileAnnotation: disabled}, &mark, nil)
 	}
-	held.Objects, held.Changed = []string{objectName(object)}, true
 	mark.GitOpsRef = ref
+	held.Objects, held.Undo, held.Changed = []string{objectName(object)}, []string{undo(object, &mark)}, true
 	annotations := map[string]any{}
 	if !foreign {
 		annotations[reconcileAnnotation] = disabled
@@ -184,6 +186,22 @@ func (c *Cluster) note(ctx context.Context, object *unstructured.Unstructured, a
 	}
 	// The answer is the object as it is now, with which the next write goes on.
 	return c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(holdManager))
+}
+
+// undo is the command that ends a hold by hand. It has to do what Release does.
+func undo(object *unstructured.Unstructured, record *hold) string {
+	if record.GitOpsRef == nil {
+		return unannotate(object, reconcileAnnotation, holdAnnotation)
+	}
+	annotations := map[string]any{reconcileAnnotation: nil, holdAnnotation: nil}
+	first := ""
+	if clusterInfo(object).ManagementCluster != object.GetName() {
+		first = fmt.Sprintf("kubectl -n %s annotate --overwrite %s %s %s=true && ", object.GetNamespace(), resourcesOf(object), object.GetName(), pausedAnnotation)
+		annotations[pausedAnnotation] = nil
+	}
+	// Maps of strings and nulls can always be encoded.
+	patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}, "spec": map[string]any{"gitOpsRef": record.GitOpsRef}})
+	return fmt.Sprintf("%skubectl -n %s patch %s %s --type merge -p '%s'", first, object.GetNamespace(), resourcesOf(object), object.GetName(), patch)
 }
 
 // holdOf is the record of this program's pause of an object; nil without one that can be read.

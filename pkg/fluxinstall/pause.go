@@ -66,6 +66,9 @@ func annotated(object *unstructured.Unstructured) []Pause {
 		if record := holdOf(object); record != nil && (a.name == reconcileAnnotation && ours(object) || a.name == pausedAnnotation && record.EKSA) {
 			pause.By, pause.Since = heldBy(record), record.Since
 			pause.Resume = unannotate(object, a.name, holdAnnotation)
+			if a.name == reconcileAnnotation {
+				pause.Resume = undo(object, record)
+			}
 		}
 		pauses = append(pauses, pause)
 	}

@@ -30,7 +30,7 @@ type CreateOptions struct {
 	Overwrite bool
 }
 
-// Create puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
+// Create has the provisioner, if there is one, make the clusters that do not exist; it puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
 // the commit and the clusters are Ready.
 //
 // The Result is never nil and says what is there even when err is not nil. The errors are *PreflightError (nothing was written),
@@ -79,6 +79,10 @@ func (r *createRun) start() {
 	if r.management != nil {
 		r.config, r.keepsFlux = r.management.GitOps, true
 	}
+	if r.ports.Provisioner != nil {
+		r.mayBeAbsent = r.management != nil
+		r.judge = r.checkProvisioned
+	}
 }
 
 func (r *createRun) do(ctx context.Context) error {
@@ -95,6 +99,9 @@ func (r *createRun) do(ctx context.Context) error {
 	if r.settings.DryRun {
 		r.result.Status = StatusPlanned
 		return r.plan(ctx)
+	}
+	if err := r.provision(ctx); err != nil {
+		return err
 	}
 	if r.gitOpsError == nil {
 		r.gitOpsError = r.apply(ctx)
@@ -170,7 +177,8 @@ func (r *createRun) finish(ctx context.Context) error {
 // is nothing to wait for.
 func (r *createRun) waitCluster(ctx context.Context, c *clusterspec.Cluster) error {
 	record := r.clusterResult(c.Name)
-	if c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
+	provisioned := record.Provision != nil && record.Provision.Done
+	if c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !provisioned && !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
 		record.Message = "not created: Flux creates it from the commit, which could not be applied"
 		return fmt.Errorf("cluster %s was not created, because Flux creates it from the commit: %w", c.Name, r.gitOpsError)
 	}

@@ -46,8 +46,18 @@ type ClusterResult struct {
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
 
+	Provision *ProvisionResult `json:"provision,omitempty"` // what the provisioner was asked to do
+
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
+}
+
+// ProvisionResult is what a provisioner did, or would do, with a cluster.
+type ProvisionResult struct {
+	Verb    Verb   `json:"verb"`
+	Command string `json:"command"`
+	Log     string `json:"log,omitempty"` // the file with all it printed
+	Done    bool   `json:"done"`          // whether it has succeeded
 }
 
 // RepoResult is the Git repository of the run.
