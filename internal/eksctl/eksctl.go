@@ -335,9 +335,7 @@ func (p *Provisioner) wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os
 		interruptGroup(cmd)
 		timer.Reset(endLimit)
 		late = timer.C
-		if out.line != nil {
-			out.line("(eksa-gitops has asked eksctl to end; a second Ctrl-C kills it)")
-		}
+		out.note("(eksa-gitops has asked eksctl to end; a second Ctrl-C kills it)")
 	}
 	kill := func() {
 		killed = true

@@ -64,6 +64,13 @@ func (o *output) flush() {
 	}
 }
 
+// note adds a line of this program's own.
+func (o *output) note(line string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.emit(line)
+}
+
 // emit passes on one line that holds no secrets. The caller holds the lock.
 func (o *output) emit(line string) {
 	line = strings.TrimRight(ui.Clean(line), " \t")
