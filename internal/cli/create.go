@@ -171,9 +171,15 @@ func (e *timeoutError) Hint() string {
 
 // loadClusters reads and checks the files of a run. Its error holds everything that is wrong with them.
 func loadClusters(d *deps, files []string) ([]*clusterspec.Cluster, error) {
+	_, clusters, err := readClusters(d, files)
+	return clusters, err
+}
+
+// readClusters is loadClusters for those that need the files, too.
+func readClusters(d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
 	sources, err := clusterspec.ReadPaths(files, d.streams.In)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	set, err := clusterspec.Parse(sources)
 	if set != nil && d.global.progress != "json" {
@@ -182,9 +188,9 @@ func loadClusters(d *deps, files []string) ([]*clusterspec.Cluster, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return set.Clusters, checkOneFleet(set.Clusters)
+	return sources, set.Clusters, checkOneFleet(set.Clusters)
 }
 
 // checkOneFleet makes sure that one run has one management cluster and one repository to work with.

@@ -27,6 +27,9 @@ type Pause struct {
 	Resume string    // the command that ends it
 }
 
+// StopsFlux says whether it keeps Flux from applying the object.
+func (p *Pause) StopsFlux() bool { return p.Field == reconcileAnnotation || p.Field == "spec.suspend" }
+
 // words says what holds, with who began it and since when where that is known: "suspended since 2026-03-01 12:00 UTC by flux".
 func (p *Pause) words(known, unknown string) string {
 	switch {

@@ -39,6 +39,8 @@ type Snapshot interface {
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
 	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
+	EachRevision(ctx context.Context, path string, visit func(gitrepo.Revision) bool) error
+	ReadAt(ctx context.Context, commit, path string) ([]byte, error)
 	HostKey() string
 	CheckPush(ctx context.Context) error
 	Push(ctx context.Context, commit *gitrepo.Commit) error
@@ -60,6 +62,8 @@ type ClusterReader interface {
 	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 	FluxResources(ctx context.Context) (fluxinstall.FluxResources, error)
+	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
+	ClusterObserver
 }
 
 // ClusterWriter installs Flux and its objects.

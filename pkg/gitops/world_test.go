@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -72,6 +73,10 @@ type world struct {
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
 	paused map[string]bool // clusters that Flux is held off
+	objects   map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
+	pauses    map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
+	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
+	dryRunErr error
 
 	local map[string]string
 
@@ -88,8 +93,15 @@ type world struct {
 
 // tip is a branch.
 type tip struct {
-	head  string
-	files map[string]string
+	head    string
+	files   map[string]string
+	history []past // the newest last
+}
+
+// past is one commit of a branch.
+type past struct {
+	hash, message, author string
+	files                 map[string]string
 }
 
 func newWorld(t *testing.T) *world {
@@ -102,6 +114,8 @@ func newWorld(t *testing.T) *world {
 		hostKey:  pair.AuthorizedKey,
 		branches: map[string]*tip{},
 		local:    map[string]string{},
+		objects:  map[fluxinstall.ObjectName]map[string]any{},
+		pauses:   map[fluxinstall.ObjectName][]fluxinstall.Pause{},
 		held:     map[string]string{},
 		paused:   map[string]bool{},
 		notReady: map[string]error{},
@@ -247,6 +261,7 @@ func (w *world) commitOther(branch string, edit func(files map[string]string)) {
 	at := w.tip(branch)
 	edit(at.files)
 	at.head = hash(at.head + fmt.Sprint(at.files))
+	at.history = append(at.history, past{hash: at.head, message: "Change something", author: "Alice", files: maps.Clone(at.files)})
 }
 
 // commitSeed fills a new repository.
@@ -305,7 +320,25 @@ func (w *world) eksa() {
 	w.state.Clusters = slices.DeleteFunc(w.state.Clusters, func(c fluxinstall.ClusterInfo) bool { return c.Deleting && w.held[c.Name] == "" })
 }
 
+// applyObjects puts the objects of a file into the cluster, but for those that Flux is told to leave alone.
+func (w *world) applyObjects(spec string) {
+	for document := range strings.SplitSeq(spec, "\n---\n") {
+		var fields map[string]any
+		if yaml.Unmarshal([]byte(document), &fields) != nil || fields == nil {
+			continue
+		}
+		metadata, _ := fields["metadata"].(map[string]any)
+		kind, _ := fields["kind"].(string)
+		name, _ := metadata["name"].(string)
+		object := fluxinstall.ObjectName{Kind: kind, Namespace: "default", Name: name}
+		if len(w.pauses[object]) == 0 {
+			w.objects[object] = fields
+		}
+	}
+}
+
 func (w *world) createCluster(spec string) {
+	w.applyObjects(spec)
 	for document := range strings.SplitSeq(spec, "\n---\n") {
 		var object struct {
 			Kind     string
@@ -417,12 +450,12 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	if !r.noHost && !r.exists {
 		return nil, &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
 	}
-	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}}
+	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}, messages: map[*gitrepo.Commit]string{}}
 	if len(r.branches) > 0 {
 		s.state = gitrepo.BranchMissing
 	}
 	if at := r.branches[branch]; at != nil {
-		s.state, s.head, s.files = gitrepo.BranchExists, at.head, maps.Clone(at.files)
+		s.state, s.head, s.files, s.history = gitrepo.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
 	}
 	return s, nil
 }
@@ -435,6 +468,9 @@ type snapshot struct {
 	head   string
 	files  map[string]string
 	made   map[*gitrepo.Commit][]gitrepo.Edit
+
+	messages map[*gitrepo.Commit]string
+	history  []past
 }
 
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
@@ -495,8 +531,41 @@ func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte
 	return all, nil
 }
 
+func (s *snapshot) EachRevision(_ context.Context, file string, visit func(gitrepo.Revision) bool) error {
+	for i, commit := range slices.Backward(s.history) {
+		before := map[string]string{}
+		if i > 0 {
+			before = s.history[i-1].files
+		}
+		content, there := commit.files[file]
+		if old, was := before[file]; was == there && old == content {
+			continue
+		}
+		r := gitrepo.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
+		for line := range strings.Lines(commit.message) {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+				r.Trailers = append(r.Trailers, gitrepo.Trailer{Key: key, Value: value})
+			}
+		}
+		if !visit(r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) ReadAt(_ context.Context, commit, file string) ([]byte, error) {
+	for _, c := range s.history {
+		if c.hash == commit {
+			return []byte(c.files[file]), nil
+		}
+	}
+	return nil, fs.ErrNotExist
+}
+
 // Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
 func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
+	message := options.Message
 	options.Message += "on " + s.head
 	// The commit is made on nothing, from which nothing can be deleted.
 	named := slices.Clone(edits)
@@ -509,7 +578,7 @@ func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (
 	if err != nil {
 		return nil, err
 	}
-	s.made[commit] = edits
+	s.made[commit], s.messages[commit] = edits, message
 	return commit, nil
 }
 
@@ -546,6 +615,7 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 			at.files[edit.Path] = string(edit.Content)
 		}
 		at.head = commit.Hash()
+		at.history = append(at.history, past{hash: at.head, message: s.messages[commit], author: "eksa-gitops", files: maps.Clone(at.files)})
 		if w.afterPush != nil {
 			w.afterPush(w)
 		}
@@ -836,6 +906,35 @@ func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config
 		}
 		return false, nil
 	})
+}
+
+// Objects gives the live objects, as Flux has applied them or as a test has put them there.
+func (c cluster) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var objects []fluxinstall.LiveObject
+	for _, name := range names {
+		if fields := c.objects[name]; fields != nil {
+			objects = append(objects, fluxinstall.LiveObject{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name, Fields: fields, Pauses: c.pauses[name]})
+		}
+	}
+	return objects, nil
+}
+
+func (c cluster) DryRunApply(_ context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	verdicts := make([]fluxinstall.Verdict, len(objects))
+	for i, object := range objects {
+		metadata, _ := object["metadata"].(map[string]any)
+		kind, _ := object["kind"].(string)
+		name, _ := metadata["name"].(string)
+		verdicts[i] = fluxinstall.Verdict{Kind: kind, Namespace: "default", Name: name}
+		if c.refuse != nil {
+			verdicts[i] = c.refuse(verdicts[i], object)
+		}
+	}
+	return verdicts, c.dryRunErr
 }
 
 func (w *world) wait(ctx context.Context, call string) error {
