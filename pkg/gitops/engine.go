@@ -32,6 +32,8 @@ type Settings struct {
 	DryRun bool
 	// FluxTimeout bounds the wait for Flux; zero is DefaultFluxTimeout.
 	FluxTimeout time.Duration
+	// Operator is who runs it, as user@host; it is noted where the run pauses something.
+	Operator string
 }
 
 // run is what the runs of all commands are made of: what they were told, what they have seen, and how they write to the repository.
@@ -44,6 +46,8 @@ type run struct {
 	config            *clusterspec.GitOps // where the repository, its branch and Flux are
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
+	// mayBeAbsent says that the management cluster need not exist; absent, that it does not.
+	mayBeAbsent, absent bool
 	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
 	judge func(*fluxinstall.State) []Finding
 

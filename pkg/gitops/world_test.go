@@ -72,6 +72,7 @@ type world struct {
 	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
+	paused    map[string]bool                                                        // clusters that Flux is held off
 	objects   map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
 	pauses    map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
 	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
@@ -116,6 +117,7 @@ func newWorld(t *testing.T) *world {
 		objects:  map[fluxinstall.ObjectName]map[string]any{},
 		pauses:   map[fluxinstall.ObjectName][]fluxinstall.Pause{},
 		held:     map[string]string{},
+		paused:   map[string]bool{},
 		notReady: map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
@@ -878,6 +880,45 @@ func (c cluster) RemoveGitOps(ctx context.Context, namespace, name, _, config st
 		for i, have := range c.state.Clusters {
 			if have.Name == name && have.GitOpsName == config {
 				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = "", ""
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+func (c cluster) Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error) {
+	held := fluxinstall.Held{}
+	changed, err := c.write(ctx, "Hold "+request.Cluster, func() (bool, error) {
+		if c.paused[request.Cluster] {
+			held.Earlier = []fluxinstall.Pause{{Object: "Cluster default/" + request.Cluster}}
+			return false, nil
+		}
+		c.paused[request.Cluster] = true
+		return true, nil
+	})
+	held.Changed = changed
+	for _, o := range request.Objects {
+		held.Objects = append(held.Objects, fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name))
+	}
+	held.Undo = []string{"kubectl annotate " + request.Cluster}
+	return held, err
+}
+
+func (c cluster) Release(ctx context.Context, _, name string) (bool, error) {
+	return c.write(ctx, "Release "+name, func() (bool, error) {
+		there := c.paused[name]
+		delete(c.paused, name)
+		return there, nil
+	})
+}
+
+func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error) {
+	return c.write(ctx, "AdoptGitOps "+namespace+"/"+name, func() (bool, error) {
+		for i, have := range c.state.Clusters {
+			if have.Name == name && have.GitOpsName == "" {
+				metadata, _ := config["metadata"].(map[string]any)
+				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = fmt.Sprint(config["kind"]), fmt.Sprint(metadata["name"])
 				return true, nil
 			}
 		}
