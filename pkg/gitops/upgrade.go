@@ -306,6 +306,7 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
 	}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
+		conflict.upgrade = true
 		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
 	}
 	var problems clusterspec.Problems

@@ -191,6 +191,20 @@ func TestUpgrade_overlap(t *testing.T) {
 	}
 }
 
+// TestUpgrade_several changes two clusters in one commit.
+func TestUpgrade_several(t *testing.T) {
+	t.Parallel()
+	w := fleet(t)
+	upgrade(t, w, upgrading(t, edited(t, spec("dev", onGitHub), workersOf("1"), workersOf("2")), edited(t, spec("w01", onGitHub), version, version34)))
+	if n := count(w.calls, "Push"); n != 1 {
+		t.Errorf("%d pushes", n)
+	}
+	history := w.branches["main"].history
+	if got := history[len(history)-1].message; !strings.HasPrefix(got, "Change 2 clusters\n") || !strings.Contains(got, "Eksa-Gitops-Clusters: dev w01\n") {
+		t.Errorf("the commit says %q", got)
+	}
+}
+
 // TestUpgrade_race: somebody pushes at the same moment. An edit of another field is merged, one of the same field is refused.
 func TestUpgrade_race(t *testing.T) {
 	t.Parallel()
