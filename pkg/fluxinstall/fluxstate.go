@@ -90,8 +90,11 @@ func (s *State) Applied(branch, commit string) bool {
 	git, ks := s.Flux.GitRepository, s.Flux.Kustomization
 	return git != nil && ks != nil && commit != "" && !git.Suspended && !ks.Suspended &&
 		git.Revision == revision && git.Ready && ks.AppliedRevision == revision && ks.Ready &&
-		s.Flux.runs(sourceController) && s.Flux.runs(kustomizeController)
+		s.Flux.Working()
 }
+
+// Working says whether the controllers that fetch and apply run.
+func (f *FluxState) Working() bool { return f.runs(sourceController) && f.runs(kustomizeController) }
 
 func (f *FluxState) runs(controller string) bool {
 	return slices.ContainsFunc(f.Controllers, func(c ControllerState) bool { return c.Name == controller && c.Available })
