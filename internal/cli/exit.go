@@ -41,7 +41,13 @@ type interruptedError struct {
 	resume string
 }
 
-func (e *interruptedError) Error() string { return "interrupted" }
+// Error is one word, unless something is left that should not be.
+func (e *interruptedError) Error() string {
+	if left := new(gitops.StillPausedError); errors.As(e.err, &left) {
+		return "interrupted; " + left.Error()
+	}
+	return "interrupted"
+}
 func (e *interruptedError) Unwrap() error { return e.err }
 func (e *interruptedError) Hint() string {
 	if e.resume == "" {

@@ -52,10 +52,12 @@ type upgradeRun struct {
 	*createRun
 	asked UpgradeOptions
 
-	live       []fluxinstall.LiveObject // the clusters' objects in the management cluster
-	specs      []*specPlan              // of the snapshot that is built on
-	committing bool                     // the checks have passed; what is planned from now on is pushed
-	updated    []clusterspec.Source     // the user's files as this run left them
+	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
+	specs       []*specPlan              // of the snapshot that is built on
+	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
+	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
+	committing  bool                     // the checks have passed; what is planned from now on is pushed
+	updated     []clusterspec.Source     // the user's files as this run left them
 }
 
 func (u *upgradeRun) do(ctx context.Context) error {
@@ -74,6 +76,7 @@ func (u *upgradeRun) do(ctx context.Context) error {
 		if err := u.updateSources(false); err != nil {
 			return err
 		}
+		u.planProvisionedUpgrade()
 		return u.plan(ctx)
 	}
 	if err := u.apply(ctx); err != nil {
@@ -107,6 +110,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.look(ctx, &found); err != nil {
 		return err
 	}
+	if err := u.takeBack(ctx, &found); err != nil {
+		return err
+	}
 	if u.seen.cluster != nil {
 		u.checkDetached(&found)
 	}
@@ -118,6 +124,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			return err
 		}
 		u.observePush(ctx, &found)
+		u.checkUpgrader(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
 		u.noteAuthority()
@@ -483,6 +490,22 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 		return err
 	}
 	u.committing = true
+	if len(u.provisioned) > 0 {
+		return u.applyProvisioned(ctx)
+	}
+	return u.applyThroughGit(ctx)
+}
+
+// applyThroughGit writes Git, has Flux apply it and makes sure that the objects carry it.
+func (u *upgradeRun) applyThroughGit(ctx context.Context) error {
+	if err := u.commitAndWait(ctx); err != nil {
+		return err
+	}
+	return u.checkCarried(ctx)
+}
+
+// commitAndWait writes Git and has Flux apply it.
+func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 	if len(u.seen.files.changes) > 0 || u.asked.UpdateSource != nil {
 		if err := u.updateSources(true); err != nil {
 			return err
@@ -496,10 +519,7 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.waitApplied(ctx); err != nil {
-		return err
-	}
-	return u.checkCarried(ctx)
+	return u.waitApplied(ctx)
 }
 
 // upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so

@@ -72,7 +72,7 @@ type world struct {
 	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
-	paused map[string]bool // clusters that Flux is held off
+	paused    map[string]bool                                                        // clusters that Flux is held off
 	objects   map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
 	pauses    map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
 	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
