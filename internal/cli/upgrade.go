@@ -172,6 +172,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 	}
 	printUpgradeResult(d, result)
 	if result.Status == gitops.StatusIncomplete {
+		printFleet(&lines{w: d.streams.Out}, result)
 		return &resumeError{err: err, resume: resume}
 	}
 	return err
@@ -218,7 +219,10 @@ func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
 func printUpgraded(out *lines, result *gitops.Result) {
 	names := managedNames(result)
 	what := "cluster " + strings.Join(names, ", ") + " is"
-	if len(names) > 1 {
+	switch {
+	case len(names) > fewClusters:
+		what = fmt.Sprintf("%d clusters are", len(names))
+	case len(names) > 1:
 		what = "clusters " + strings.Join(names, ", ") + " are"
 	}
 	switch {
@@ -233,4 +237,5 @@ func printUpgraded(out *lines, result *gitops.Result) {
 	for _, file := range result.LocalFiles {
 		out.printf("  updated     %s", file.Path)
 	}
+	printFleet(out, result)
 }

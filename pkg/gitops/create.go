@@ -145,15 +145,7 @@ func (r *createRun) render(ctx context.Context) error {
 // finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up
 // the result.
 func (r *createRun) finish(ctx context.Context) error {
-	var notReady []error
-	for _, c := range r.managed {
-		if err := ctx.Err(); errors.Is(err, context.Canceled) {
-			return err
-		}
-		if err := r.waitCluster(ctx, c); err != nil {
-			notReady = append(notReady, err)
-		}
-	}
+	notReady := r.waitClusters(ctx, r.managed)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -164,34 +156,13 @@ func (r *createRun) finish(ctx context.Context) error {
 	}
 	if err := r.saveLocal(); err != nil {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(append(notReady, err)...)}
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
 	}
-	if err := errors.Join(notReady...); err != nil {
+	if notReady != nil {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "not every cluster is Ready", Cause: err}
+		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil
-}
-
-// waitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
-// is nothing to wait for.
-func (r *createRun) waitCluster(ctx context.Context, c *clusterspec.Cluster) error {
-	record := r.clusterResult(c.Name)
-	provisioned := record.Provision != nil && record.Provision.Done
-	if c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !provisioned && !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
-		record.Message = "not created: Flux creates it from the commit, which could not be applied"
-		return fmt.Errorf("cluster %s was not created, because Flux creates it from the commit: %w", c.Name, r.gitOpsError)
-	}
-	step := Step(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
-	return r.steps.run(step, func() (Outcome, string, error) {
-		err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
-		if err != nil {
-			record.Message = err.Error()
-			return "", "", fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
-		}
-		record.Ready = true
-		return OutcomeChecked, "", nil
-	})
 }
 
 func (r *createRun) saveLocal() error {

@@ -33,7 +33,10 @@ func (p *filePlan) edits() []gitrepo.Edit {
 }
 
 // conflictError says that files in Git differ from what the run would write and that nobody said to overwrite them.
-type conflictError struct{ changes []FileChange }
+type conflictError struct {
+	changes []FileChange
+	upgrade bool // the run is an upgrade, so that its own files are merged and these are others
+}
 
 func (e *conflictError) Error() string {
 	paths := make([]string, 0, len(e.changes))
@@ -44,6 +47,9 @@ func (e *conflictError) Error() string {
 }
 
 func (e *conflictError) Hint() string {
+	if !e.upgrade {
+		return "to change a cluster that is managed through Git: eksa-gitops upgrade cluster with the same file, which keeps what others changed there; --overwrite replaces it"
+	}
 	return "see the difference with --dry-run --overwrite; bring the file up to date with what is in Git, or replace that with --overwrite"
 }
 

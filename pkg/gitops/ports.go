@@ -59,6 +59,7 @@ type ClusterReader interface {
 	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
 	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
 	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
+	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
 	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 	FluxResources(ctx context.Context) (fluxinstall.FluxResources, error)

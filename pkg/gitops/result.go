@@ -48,6 +48,12 @@ type ClusterResult struct {
 	LocalSpec         string `json:"localSpec,omitempty"`
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
+	Cause             string `json:"-"`                 // the same without the cluster's name
+	Next              string `json:"next,omitempty"`    // the command that shows more or helps, when it is not Ready
+
+	// The machines, when several clusters were waited for together.
+	ControlPlane *MachineStatus `json:"controlPlane,omitempty"`
+	Workers      *MachineStatus `json:"workers,omitempty"`
 
 	Provision *ProvisionResult `json:"provision,omitempty"` // what the provisioner was asked to do
 	// Of an upgrade: what it changes in the cluster's objects and what EKS Anywhere does with each change; the edits that were found in Git

@@ -313,6 +313,7 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
 	}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
+		conflict.upgrade = true
 		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
 	}
 	var problems clusterspec.Problems
@@ -610,22 +611,18 @@ func (e *notCarriedError) Hint() string {
 
 // finish waits for the clusters and keeps a copy of each spec.
 func (u *upgradeRun) finish(ctx context.Context) error {
-	var notReady []error
-	for _, c := range u.managed {
-		if err := u.waitCluster(ctx, c); err != nil {
-			notReady = append(notReady, err)
-		}
-		if err := ctx.Err(); errors.Is(err, context.Canceled) {
-			return err
-		}
+	notReady := u.waitClusters(ctx, u.managed)
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return err
 	}
 	u.result.Status = StatusDone
 	if err := u.saveMerged(); err != nil {
-		notReady = append(notReady, err)
-	}
-	if err := errors.Join(notReady...); err != nil {
 		u.result.Status = StatusIncomplete
-		return &IncompleteError{What: "not every cluster is Ready", Cause: err}
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
+	}
+	if notReady != nil {
+		u.result.Status = StatusIncomplete
+		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil
 }

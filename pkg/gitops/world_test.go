@@ -781,6 +781,24 @@ func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progre
 	return nil
 }
 
+func (c cluster) WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error) {
+	var fleet []fluxinstall.LiveCluster
+	var last error
+	for _, name := range names {
+		live := fluxinstall.LiveCluster{ClusterInfo: fluxinstall.ClusterInfo{Namespace: name.Namespace, Name: name.Name, Ready: true},
+			ControlPlane: fluxinstall.Machines{Desired: 1, Ready: 1}, Workers: fluxinstall.Machines{Desired: 2, Ready: -1}}
+		if err := c.WaitCluster(ctx, name.Namespace, name.Name, func(fluxinstall.Progress) {}); err != nil {
+			if !errors.As(err, &live.Problem) {
+				return nil, err
+			}
+			live.Ready, last = false, live.Problem.Err
+		}
+		changed(live)
+		fleet = append(fleet, live)
+	}
+	return fleet, last
+}
+
 func (c cluster) FluxResources(context.Context) (fluxinstall.FluxResources, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
