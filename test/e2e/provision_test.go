@@ -406,7 +406,7 @@ func TestProvision_upgradeFails(t *testing.T) {
 		if annotations, refOff := paused(t, name); len(annotations) != 2 || !refOff {
 			t.Errorf("%s during the upgrade: %v, gitOpsRef off: %v", name, annotations, refOff)
 		}
-		w.run("status", "mgmt").exits(5).prints("by eksa-gitops (", "@")
+		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "@")
 		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
@@ -422,8 +422,7 @@ func TestProvision_upgradeFails(t *testing.T) {
 		}
 		_ = p.cmd.Wait()
 		w.cleanPrivate()
-		status := w.run("status", "mgmt").exits(5)
-		status.prints("by eksa-gitops (", "kubectl -n default ")
+		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "kubectl -n default ")
 		delete(w.env, "FAKE_EKSCTL")
 		if got := w.gh.Repo("alice/fleet").Git().Head("main"); got != head {
 			t.Errorf("%s: Git has a new commit", name)
