@@ -76,7 +76,9 @@ func (d *deleteRun) applyProvisioned(ctx context.Context, going []*target) error
 	var held []heldCluster
 	inGit := false
 	for _, t := range going {
-		inGit = inGit || t.files
+		// What Flux has applied and not yet taken off its list it would make anew.
+		ks := d.seen.cluster.Flux.Kustomization
+		inGit = inGit || t.files || d.usesGit() && ks != nil && ks.AppliedCluster(t.Namespace, t.Name)
 		if t.live != nil && !t.live.Deleting {
 			held = append(held, heldOf(d.options.Specs[t.Name]))
 		}
