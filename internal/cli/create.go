@@ -114,7 +114,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
-	o.provision.wire(d, &o.connection, fleetOf(clusters), steps, w)
+	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{

@@ -74,18 +74,18 @@ func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, tim
 	return nil
 }
 
-// wire puts the provisioner into the ports of a run. It starts nothing.
-func (o *provisionOptions) wire(d *deps, c *connection, f fleet, steps *ui.Steps, w *wiring) {
+// wire puts the provisioner into the ports of a run, which is about the management cluster itself or about others. It starts nothing.
+func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool, steps *ui.Steps, w *wiring) {
 	if !o.usesEksctl() {
 		return
 	}
 	w.settings.Operator = operator()
 	w.ports.Shield = shield
 	w.ports.Provisioner = eksctl.New(eksctl.Options{
-		Environ: os.Environ(), Kubeconfig: c.cluster.path(d, f.managementCluster), Args: o.args,
+		Environ: os.Environ(), Kubeconfig: c.cluster.path(d, f.managementCluster, management), Args: o.args,
 		Line: func(line string) { steps.Output("eksctl", line) },
 	})
-	if f.keepsFlux {
+	if management {
 		w.ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) {
 			cluster, err := c.cluster.openProvisioned(ctx, d, f.managementCluster)
 			if err != nil {
@@ -96,13 +96,14 @@ func (o *provisionOptions) wire(d *deps, c *connection, f fleet, steps *ui.Steps
 	}
 }
 
-// path is the one file in which the way to the management cluster is looked for, whether it exists or not.
-func (o *clusterOptions) path(d *deps, managementCluster string) string {
+// path is the one file in which open, or for a run about the management cluster itself openProvisioned, looks for the way to it, whether
+// it exists or not.
+func (o *clusterOptions) path(d *deps, managementCluster string, management bool) string {
 	if o.kubeconfig != "" {
 		return o.kubeconfig
 	}
 	own := ownKubeconfig(managementCluster)
-	if fromEnv := d.getenv("KUBECONFIG"); fromEnv != "" && !isFile(own) {
+	if fromEnv := d.getenv("KUBECONFIG"); fromEnv != "" && !(management && isFile(own)) {
 		return fromEnv
 	}
 	return own

@@ -37,7 +37,8 @@ type Options struct {
 	// Environ is this process's environment, as [os.Environ] gives it. PATH in it finds the programs.
 	Environ []string
 	// Kubeconfig is the file with which the management cluster is reached: one file, whose current context is the one that is meant.
-	// It is given to the child for workload clusters; for management clusters EKS Anywhere takes the file that it has written itself.
+	// It is given to the child for workload clusters. For a management cluster EKS Anywhere takes the file that it has written itself; only
+	// when that is not in this directory, it is given this one.
 	Kubeconfig string
 	// Dir is the directory in which the child runs and EKS Anywhere keeps its files; the working directory when empty.
 	Dir string
@@ -192,8 +193,12 @@ func (p *Provisioner) Forget(cluster string) (bool, error) {
 // arguments are the child's, with the names of the private files.
 func (p *Provisioner) arguments(job gitops.ProvisionJob, specFile, kubeconfigFile string) []string {
 	args := []string{"anywhere", string(job.Verb), "cluster", "-f", specFile}
-	if job.ManagementCluster != job.Cluster && p.options.Kubeconfig != "" {
+	management := job.ManagementCluster == job.Cluster
+	if !management && p.options.Kubeconfig != "" {
 		args = append(args, "--kubeconfig", p.options.Kubeconfig)
+	}
+	if management && p.needsOwnKubeconfig(job) {
+		kubeconfigFile = p.options.Kubeconfig
 	}
 	if kubeconfigFile != "" {
 		args = append(args, "--w-config", kubeconfigFile)

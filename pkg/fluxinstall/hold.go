@@ -131,8 +131,7 @@ func (c *Cluster) setGitOpsRef(ctx context.Context, object *unstructured.Unstruc
 	if before := holdOf(object); before != nil && before.EKSA {
 		ours = true
 	}
-	managed := clusterInfo(object).ManagementCluster != object.GetName()
-	if managed && !isPaused(object) {
+	if isManaged(object) && !isPaused(object) {
 		first := hold{Since: time.Now().UTC().Truncate(time.Second)}
 		if before := holdOf(object); before != nil {
 			first = *before
@@ -160,6 +159,12 @@ func (c *Cluster) setGitOpsRef(ctx context.Context, object *unstructured.Unstruc
 		record = &without
 	}
 	return c.note(ctx, object, annotations, record, spec)
+}
+
+// isManaged says whether another cluster manages a Cluster.
+func isManaged(object *unstructured.Unstructured) bool {
+	management := text(object, "spec", "managementCluster", "name")
+	return management != "" && management != object.GetName()
 }
 
 // note writes annotations, the record (nil takes it off) and, if given, parts of the spec, on top of the object as it was read. A
@@ -195,7 +200,7 @@ func undo(object *unstructured.Unstructured, record *hold) string {
 	}
 	annotations := map[string]any{reconcileAnnotation: nil, holdAnnotation: nil}
 	first := ""
-	if clusterInfo(object).ManagementCluster != object.GetName() {
+	if isManaged(object) {
 		first = fmt.Sprintf("kubectl -n %s annotate --overwrite %s %s %s=true && ", object.GetNamespace(), resourcesOf(object), object.GetName(), pausedAnnotation)
 		annotations[pausedAnnotation] = nil
 	}

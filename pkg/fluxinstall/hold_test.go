@@ -43,6 +43,13 @@ func (s *eksaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, path, _ := strings.Cut(r.URL.Path, "/namespaces/default/")
 	resource, name, one := strings.Cut(path, "/")
+	if !strings.Contains(r.URL.Path, "/namespaces/") {
+		resource, one = r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], false
+	}
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		status(w, 404, "NotFound", "not found")
+		return
+	}
 	if r.Method == http.MethodPost {
 		body, _ := io.ReadAll(r.Body)
 		var object map[string]any
@@ -174,6 +181,11 @@ func TestHold(t *testing.T) {
 		want := "kubectl -n default annotate vspheremachineconfigs.anywhere.eks.amazonaws.com md kustomize.toolkit.fluxcd.io/reconcile- eksa-gitops/paused-"
 		if pauses[0].Resume != want {
 			t.Errorf("%s: resume with %s", name, pauses[0].Resume)
+		}
+
+		state, err := c.Inspect(t.Context(), InspectOptions{})
+		if err != nil || len(state.Clusters) != 1 || state.Clusters[0].Held == nil || state.Clusters[0].GitOpsName != name || state.Clusters[0].Held.By != "eksa-gitops (ann@desk)" {
+			t.Errorf("%s: state %+v, %v", name, state, err)
 		}
 
 		writes := len(server.writes)

@@ -68,6 +68,9 @@ func (r *createRun) observe(ctx context.Context) error {
 	if err := r.look(ctx, &found); err != nil {
 		return err
 	}
+	if err := r.takeBack(ctx, &found); err != nil {
+		return err
+	}
 	r.checkProvisioner(ctx, &found)
 	r.checkTogether(&found)
 	r.checkSource(&found)

@@ -72,17 +72,18 @@ func (r *run) runProvisioner(ctx context.Context, job ProvisionJob) error {
 	})
 }
 
-// checkReadiness makes sure that the provisioner can work, when there is work for it.
-func (r *run) checkReadiness(ctx context.Context, found *findings) {
+// checkReadiness makes sure that the provisioner can work, when there is work for it, and says which version it is.
+func (r *run) checkReadiness(ctx context.Context, found *findings) string {
 	const step Step = "Check eksctl anywhere"
 	r.steps.Begin(step)
 	version, err := r.ports.Provisioner.Check(ctx)
 	if err != nil {
 		r.steps.End(step, OutcomeFailed, "")
 		found.add(AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
-		return
+		return ""
 	}
 	r.steps.End(step, OutcomeChecked, version)
+	return version
 }
 
 // releaseLimit bounds how long a run that was broken off tries to take a pause back.
@@ -197,4 +198,43 @@ func countObjects(n int) string {
 		return "1 object"
 	}
 	return fmt.Sprintf("%d objects", n)
+}
+
+// takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run only
+// says that there is something.
+func (r *createRun) takeBack(ctx context.Context, found *findings) error {
+	if r.seen.cluster == nil {
+		return nil
+	}
+	again := false
+	for _, c := range r.managed {
+		live := liveCluster(r.seen.cluster, c)
+		if live == nil || live.Held == nil {
+			continue
+		}
+		left := fmt.Sprintf("cluster %s: %s: a run was broken off and has left that", c.Name, live.Held.Describe())
+		if r.settings.DryRun {
+			found.addFinding(Finding{AreaCluster, left, "the same command without --dry-run takes it back first; by hand: " + live.Held.Resume})
+			continue
+		}
+		r.steps.Note(LevelWarning, left+"; it is taken back")
+		if err := r.release(ctx, heldOf(c)); err != nil {
+			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
+		}
+		again = true
+	}
+	if again {
+		r.observeCluster(ctx, found)
+	}
+	return nil
+}
+
+// ownKubeconfig is a workload cluster's, for a provisioner that has none of it; empty when there is none yet.
+func (r *run) ownKubeconfig(ctx context.Context, name string) secret.Value {
+	if name == r.managementCluster || r.ports.Provisioner.HasKubeconfig(name) {
+		return secret.Value{}
+	}
+	// Without it the provisioner says what it needs.
+	own, _ := r.seen.ports.cluster.Kubeconfig(ctx, name)
+	return own
 }

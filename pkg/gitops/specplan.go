@@ -54,9 +54,11 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 		return nil, err
 	}
 	p.redact()
-	if _, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}}); err != nil {
+	set, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}})
+	if err != nil {
 		return nil, fmt.Errorf("checking the merged spec of cluster %s: %w", c.Name, err)
 	}
+	u.withVersion(p, set)
 	return p, nil
 }
 

@@ -56,11 +56,13 @@ type upgradeRun struct {
 	*createRun
 	asked UpgradeOptions
 
-	live       []fluxinstall.LiveObject // the clusters' objects in the management cluster
-	flux       fluxPlan                 // of the snapshot that is built on
-	specs      []*specPlan              // of the snapshot that is built on
-	committing bool                     // the checks have passed; what is planned from now on is pushed
-	updated    []clusterspec.Source     // the user's files as this run left them
+	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
+	specs       []*specPlan              // of the snapshot that is built on
+	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
+	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
+	committing  bool                     // the checks have passed; what is planned from now on is pushed
+	updated     []clusterspec.Source     // the user's files as this run left them
+	flux        fluxPlan                 // of the snapshot that is built on
 }
 
 func (u *upgradeRun) do(ctx context.Context) error {
@@ -79,6 +81,7 @@ func (u *upgradeRun) do(ctx context.Context) error {
 		if err := u.updateSources(false); err != nil {
 			return err
 		}
+		u.planProvisionedUpgrade()
 		return u.plan(ctx)
 	}
 	if err := u.apply(ctx); err != nil {
@@ -112,6 +115,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.look(ctx, &found); err != nil {
 		return err
 	}
+	if err := u.takeBack(ctx, &found); err != nil {
+		return err
+	}
 	if u.seen.cluster != nil {
 		u.checkDetached(&found)
 	}
@@ -126,6 +132,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			return err
 		}
 		u.observePush(ctx, &found)
+		u.checkUpgrader(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
 		u.noteAuthority()
@@ -502,6 +509,22 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 		return err
 	}
 	u.committing = true
+	if len(u.provisioned) > 0 {
+		return u.applyProvisioned(ctx)
+	}
+	return u.applyThroughGit(ctx)
+}
+
+// applyThroughGit writes Git, has Flux apply it and makes sure that the objects carry it.
+func (u *upgradeRun) applyThroughGit(ctx context.Context) error {
+	if err := u.commitAndWait(ctx); err != nil {
+		return err
+	}
+	return u.checkCarried(ctx)
+}
+
+// commitAndWait writes Git and has Flux apply it.
+func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 	if len(u.seen.files.changes) > 0 || u.asked.UpdateSource != nil {
 		if err := u.updateSources(true); err != nil {
 			return err
@@ -518,10 +541,7 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 	if err := u.waitApplied(ctx); err != nil {
 		return err
 	}
-	if err := u.waitRolledOver(ctx); err != nil {
-		return err
-	}
-	return u.checkCarried(ctx)
+	return u.waitRolledOver(ctx)
 }
 
 // upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so

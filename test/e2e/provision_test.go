@@ -302,3 +302,277 @@ func (w *world) waitLog(cluster, text string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// newProvisionedFleet is a world in which mgmt, and with it dev, is managed through Git, and eksctl anywhere is there to upgrade them.
+func newProvisionedFleet(t *testing.T, workloads ...string) *world {
+	t.Helper()
+	w := newProvisioned(t, false)
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	for _, name := range workloads {
+		w.run("create", "cluster", "-f", name+".yaml", "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(0)
+	}
+	return w
+}
+
+// paused are the annotations that pause a Cluster, and whether gitOpsRef is off.
+func paused(t *testing.T, name string) (annotations []string, refOff bool) {
+	t.Helper()
+	cluster := clusterObject(t, name)
+	for _, a := range []string{"kustomize.toolkit.fluxcd.io/reconcile", "eksa-gitops/paused", eksacontroller.Paused} {
+		if cluster.GetAnnotations()[a] != "" {
+			annotations = append(annotations, a)
+		}
+	}
+	return annotations, at(t, cluster, "spec", "gitOpsRef") == nil
+}
+
+func assertNotPaused(t *testing.T, name string) {
+	t.Helper()
+	if annotations, refOff := paused(t, name); len(annotations) > 0 || refOff {
+		t.Errorf("%s is left paused: %v, gitOpsRef off: %v", name, annotations, refOff)
+	}
+}
+
+// scale changes the number of workers in a cluster's file.
+func (w *world) scale(name string, from, to int) {
+	w.t.Helper()
+	content, err := os.ReadFile(filepath.Join(w.dir, name+".yaml"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	changed := strings.Replace(string(content), fmt.Sprintf("count: %d   # scaled", from), fmt.Sprintf("count: %d   # scaled", to), 1)
+	if changed == string(content) {
+		w.t.Fatalf("%s.yaml has no such count:\n%s", name, content)
+	}
+	w.write(name+".yaml", changed)
+}
+
+func workers(t *testing.T, name string) any {
+	t.Helper()
+	return at(t, clusterObject(t, name), "spec", "workerNodeGroupConfigurations", 0, "count")
+}
+
+// A management cluster and a workload cluster are upgraded by eksctl anywhere while Flux leaves them alone, then Git follows.
+func TestProvision_upgrade(t *testing.T) {
+	w := newProvisionedFleet(t, "dev")
+	for _, name := range []string{"mgmt", "dev"} {
+		upgrade := []string{"upgrade", "cluster", "-f", name + ".yaml", "--provisioner", "eksctl"}
+		calls := len(w.calls())
+		before := w.mark()
+		w.run(upgrade...).exits(0).prints("Nothing to do")
+		before.writesNothing()
+		w.scale(name, 1, 2)
+		w.run(append(upgrade, "--dry-run")...).exits(0).tells("Upgrade cluster "+name+" with eksctl anywhere (eksctl anywhere upgrade cluster -f "+name+".yaml", "planned)")
+		before.writesNothing()
+		if len(w.calls()) != calls {
+			t.Errorf("%s: eksctl was called: %v", name, w.calls())
+		}
+
+		w.run(upgrade...).exits(0).prints("luster "+name+" is as the file says.", "eksctl log").
+			tells("Pause Flux on cluster "+name, "Cluster upgraded!", "Resume Flux on cluster "+name)
+		assertNotPaused(t, name)
+		if got := workers(t, name); got != int64(2) {
+			t.Errorf("%s has %v workers", name, got)
+		}
+		if managers := clusterObject(t, name).GetManagedFields(); !strings.Contains(fmt.Sprint(managers), "eks-a-cli") {
+			t.Errorf("%s: eksctl has not written it: %v", name, managers)
+		}
+		before = w.mark()
+		w.run(upgrade...).exits(0).prints("Nothing to do")
+		before.writesNothing()
+		if len(w.calls()) != calls+1 {
+			t.Errorf("%s: eksctl was called: %v", name, w.calls())
+		}
+	}
+	w.run("status", "mgmt").exits(0).prints("All is well.")
+}
+
+// Whatever becomes of eksctl, Flux is let go again; what a killed run has left is shown by status, and the next run takes it back.
+func TestProvision_upgradeFails(t *testing.T) {
+	w := newProvisionedFleet(t, "dev")
+	for _, name := range []string{"mgmt", "dev"} {
+		upgrade := []string{"upgrade", "cluster", "-f", name + ".yaml", "--provisioner", "eksctl"}
+		head := w.gh.Repo("alice/fleet").Git().Head("main")
+		w.scale(name, 1, 3)
+		for _, mode := range []string{"fail", "fail-late"} {
+			w.env["FAKE_EKSCTL"] = mode
+			w.run(upgrade...).exits(5).tells("cluster "+name+" was not upgraded: eksctl anywhere upgrade cluster -f "+name+".yaml", "failed with exit code 255", "all of its output is in "+name+"/",
+				"continue with: eksa-gitops upgrade cluster -f "+name+".yaml --provisioner eksctl")
+			assertNotPaused(t, name)
+		}
+		w.env["FAKE_EKSCTL"] = "hang-late"
+		p := w.start(upgrade...)
+		w.waitLog(name, "hanging")
+		if annotations, refOff := paused(t, name); len(annotations) != 2 || !refOff {
+			t.Errorf("%s during the upgrade: %v, gitOpsRef off: %v", name, annotations, refOff)
+		}
+		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "@")
+		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		p.wait().exits(130).tells("Resume Flux on cluster " + name)
+		assertNotPaused(t, name)
+		w.forgetLogs(name)
+
+		// The program itself is killed: nobody takes the pause back, until the next run.
+		p = w.start(upgrade...)
+		w.waitLog(name, "hanging")
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.cmd.Wait()
+		w.cleanPrivate()
+		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "kubectl -n default ")
+		delete(w.env, "FAKE_EKSCTL")
+		if got := w.gh.Repo("alice/fleet").Git().Head("main"); got != head {
+			t.Errorf("%s: Git has a new commit", name)
+		}
+		w.run(append(upgrade, "--dry-run")...).exits(3).tells("a run was broken off and has left that", "without --dry-run takes it back")
+		w.run(upgrade...).exits(0).tells("a run was broken off and has left that; it is taken back")
+		assertNotPaused(t, name)
+		if got := workers(t, name); got != int64(3) {
+			t.Errorf("%s has %v workers", name, got)
+		}
+		before := w.mark()
+		w.run(upgrade...).exits(0).prints("Nothing to do")
+		before.writesNothing()
+	}
+}
+
+// The connection to the cluster is lost while eksctl works: the run says what is left paused and how it ends, and the next one heals it.
+func TestProvision_upgradeLosesConnection(t *testing.T) {
+	w := newProvisionedFleet(t)
+	upgrade := []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
+	w.scale("mgmt", 1, 2)
+	w.env["FAKE_EKSCTL"] = "hang-late"
+	p := w.start(upgrade...)
+	w.waitLog("mgmt", "hanging")
+	if err := stackOf(t).FreezeAPIServer(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	out := p.wait().exits(130)
+	out.tells("Flux is still paused on Cluster default/mgmt", "the same command, run again, takes it back; by hand: kubectl -n default patch clusters.anywhere.eks.amazonaws.com mgmt --type merge")
+	if out.took > 90*time.Second {
+		t.Errorf("it took %s", out.took)
+	}
+	if err := stackOf(t).ThawAPIServer(); err != nil {
+		t.Fatal(err)
+	}
+	delete(w.env, "FAKE_EKSCTL")
+	w.env["EKSA_GITOPS_TIMEOUT"] = "4m" // Flux's controllers have to come back, too
+	w.run(upgrade...).exits(0).tells("it is taken back")
+	assertNotPaused(t, "mgmt")
+}
+
+// forgetLogs takes the logs of a cluster away, so that waitLog sees the next one's.
+func (w *world) forgetLogs(cluster string) {
+	w.t.Helper()
+	logs, err := filepath.Glob(filepath.Join(w.dir, cluster, "*-eksctl-*.log"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, path := range logs {
+		if err := os.Remove(path); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// cleanPrivate removes what a killed run cannot.
+func (w *world) cleanPrivate() {
+	w.t.Helper()
+	left, err := filepath.Glob(filepath.Join(w.env["TMPDIR"], "eksa-gitops-*"))
+	if err != nil || len(left) != 1 {
+		w.t.Fatalf("private directories: %v, %v", left, err)
+	}
+	if err := os.RemoveAll(left[0]); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A workload cluster leaves Git, then eksctl deletes it; a failure in between is gone on from. Then the management cluster goes, and with
+// it what is left in Git and at GitHub.
+func TestProvision_delete(t *testing.T) {
+	w := newProvisionedFleet(t, "dev")
+	remove := []string{"delete", "cluster", "-f", "dev.yaml", "--provisioner", "eksctl", "--yes"}
+	w.run("delete", "cluster", "dev", "--provisioner", "eksctl", "--yes").exits(2).tells("--provisioner eksctl needs the clusters' files", "-f dev/dev-eks-a-cluster.yaml")
+	before := w.mark()
+	w.run(append(remove, "--dry-run")...).exits(0).prints("Cluster dev (namespace default, Kubernetes 1.33) goes, with all its machines:",
+		"run     eksctl anywhere delete cluster -f dev.yaml --kubeconfig mgmt/mgmt-eks-a-cluster.kubeconfig", "This was a dry run").
+		tells("Delete cluster dev with eksctl anywhere (eksctl anywhere delete cluster")
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--yes").exits(3).tells("1 workload cluster is there, which management cluster mgmt manages: dev")
+	before.writesNothing()
+	if calls := w.calls(); calls != nil {
+		t.Errorf("eksctl was called: %v", calls)
+	}
+
+	w.env["FAKE_EKSCTL"] = "fail-late"
+	w.run(remove...).exits(5).tells("cluster dev was not deleted: eksctl anywhere delete cluster", "failed with exit code 255")
+	if !hasCluster(t, "dev") || w.files()[devFiles[0]] != "" {
+		t.Errorf("dev is gone (%v), or still in Git: %v", !hasCluster(t, "dev"), keys(w.files()))
+	}
+	assertNotPaused(t, "dev")
+	delete(w.env, "FAKE_EKSCTL")
+	w.run(remove...).exits(0).prints("Cluster dev is gone.", "eksctl log  dev/dev-eksctl-delete-").tells("Cluster deleted!")
+	if hasCluster(t, "dev") {
+		t.Error("dev is still there")
+	}
+	before = w.mark()
+	w.run(remove...).exits(0).prints("Nothing to do: cluster dev is gone.")
+	before.writesNothing()
+
+	remove[3] = "mgmt.yaml"
+	kubeconfig := filepath.Join(w.dir, "mgmt", "mgmt-eks-a-cluster.kubeconfig")
+	before = w.mark()
+	w.run(append(remove, "--dry-run")...).exits(0).prints("Management cluster mgmt (namespace default, Kubernetes 1.33) goes, with all its machines and all that runs on it:",
+		"run     eksctl anywhere delete cluster -f mgmt.yaml", "delete  clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml")
+	w.run(append(remove, "--from", "git")...).exits(3).tells("management cluster mgmt is still there", "delete it from both")
+	before.writesNothing()
+	w.env["FAKE_EKSCTL"] = "fail-late"
+	w.run(remove...).exits(5).tells("cluster mgmt was not deleted", "Flux has stopped, and nothing has left Git", "continue with: eksa-gitops delete cluster")
+	if !hasCluster(t, "mgmt") || len(w.files()) != len(managementFiles) {
+		t.Errorf("after a failure: mgmt there %v, files %v", hasCluster(t, "mgmt"), keys(w.files()))
+	}
+
+	// eksctl deletes the cluster, and the program dies before it has cleaned up: what is left then, the next run removes.
+	w.env["FAKE_EKSCTL"] = ""
+	heal := w.gh.Break("* /**", githubtest.Respond(503, "down"))
+	before = w.mark()
+	w.run(remove...).exits(1).tells("nothing has been changed")
+	heal()
+	before.writesNothing()
+	w.run(remove...).exits(0).prints("Cluster mgmt is gone.", "eksctl log  mgmt/mgmt-eksctl-delete-").tells("Stop Flux", "Cluster deleted!", "Remove the deploy key")
+	repo := w.gh.Repo("alice/fleet")
+	if hasCluster(t, "mgmt") || len(w.files()) != 0 || len(repo.DeployKeys()) != 0 {
+		t.Errorf("mgmt there %v, files %v, deploy keys %v", hasCluster(t, "mgmt"), keys(w.files()), repo.DeployKeys())
+	}
+	if _, err := os.Stat(kubeconfig); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the kubeconfig of a cluster that is gone: %v", err)
+	}
+	before = w.mark()
+	w.run(remove...).exits(0).prints("Nothing to do: cluster mgmt is gone.")
+	before.writesNothing()
+}
+
+// The management cluster is gone, and what is left of it is not: the file says where that is.
+func TestProvision_deleteRest(t *testing.T) {
+	w := newProvisionedFleet(t)
+	if err := os.Remove(filepath.Join(w.dir, "mgmt", "mgmt-eks-a-cluster.kubeconfig")); err != nil {
+		t.Fatal(err)
+	}
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--dry-run").exits(0).prints("What is left of management cluster mgmt, which does not exist any more, goes:",
+		"delete  clusters/mgmt/flux-system/gotk-sync.yaml")
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--yes").exits(0).prints("Cluster mgmt is gone.").tells("Remove the deploy key (eksa-gitops mgmt/flux-system)")
+	if repo := w.gh.Repo("alice/fleet"); len(w.files()) != 0 || len(repo.DeployKeys()) != 0 {
+		t.Errorf("files %v, deploy keys %v", keys(w.files()), repo.DeployKeys())
+	}
+	if calls := w.calls(); calls != nil {
+		t.Errorf("eksctl was called: %v", calls)
+	}
+	before := w.mark()
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--yes").exits(0).prints("Nothing to do")
+	before.writesNothing()
+}

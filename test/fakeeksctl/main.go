@@ -297,6 +297,8 @@ func (j *job) apply(ctx context.Context, c client.Client, creating bool) error {
 			}
 			annotations[eksacontroller.ManagedByCLI] = "true"
 			object.SetAnnotations(annotations)
+		}
+		if object.GetKind() == "Cluster" {
 			// The original overwrites it with its own version.
 			if err := unstructured.SetNestedField(object.Object, version, "spec", "eksaVersion"); err != nil {
 				return err
