@@ -153,6 +153,10 @@ func (r *createRun) finish(ctx context.Context) error {
 	}
 	if notReady != nil {
 		r.result.Status = StatusIncomplete
+		if r.gitOpsError != nil && !errors.Is(notReady, r.gitOpsError) {
+			// Both are to be told; what kept GitOps from working often keeps the clusters, too.
+			notReady = errors.Join(notReady, r.gitOpsError)
+		}
 		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil
