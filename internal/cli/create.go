@@ -31,6 +31,7 @@ type createOptions struct {
 	onGitOpsFailure string
 	timeout         time.Duration
 	connection      connection
+	provision       provisionOptions
 }
 
 func newCreateCmd(d *deps) *cobra.Command {
@@ -58,6 +59,10 @@ A management cluster has to be up already; it is reached through its kubeconfig 
 NAME/NAME-eks-a-cluster.kubeconfig). A workload cluster is created by the commit: Flux applies it, EKS Anywhere builds it, and the
 command follows its conditions until it is Ready.
 
+With --provisioner eksctl the command makes clusters that do not exist itself: it runs eksctl anywhere create cluster with a copy of the
+file that has no GitOps part, shows its output and keeps it in NAME/NAME-eksctl-create-TIME.log, and goes on with Git and Flux. A
+management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again.
+
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
 command resumes. --on-gitops-failure=fail makes that exit code 5 instead of 0.
 
@@ -65,11 +70,15 @@ The command may be run again at any time; it does what is missing and writes not
 		Example: `  export EKSA_GITHUB_TOKEN=...
   eksa-gitops create cluster -f mgmt.yaml
   eksa-gitops create cluster -f dev.yaml --dry-run
+  eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl
   eksa-gitops create cluster -f clusters/ -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(o.files) == 0 {
 				return usagef("a cluster file is needed: -f FILE")
+			}
+			if err := o.provision.check(cmd, d, &o.connection, &o.timeout); err != nil {
+				return err
 			}
 			return run(cmd.Context(), d, o)
 		},
@@ -81,8 +90,9 @@ The command may be run again at any time; it does what is missing and writes not
 	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
 	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
 	completeEnum(cmd, "on-gitops-failure", failure)
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.connection.addFlags(cmd)
+	o.provision.addFlags(cmd, gitops.VerbCreate)
 	return cmd
 }
 
@@ -97,6 +107,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
+	o.provision.wire(d, &o.connection, fleetOf(clusters), steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
@@ -160,9 +171,15 @@ func (e *timeoutError) Hint() string {
 
 // loadClusters reads and checks the files of a run. Its error holds everything that is wrong with them.
 func loadClusters(d *deps, files []string) ([]*clusterspec.Cluster, error) {
+	_, clusters, err := readClusters(d, files)
+	return clusters, err
+}
+
+// readClusters is loadClusters for those that need the files, too.
+func readClusters(d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
 	sources, err := clusterspec.ReadPaths(files, d.streams.In)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	set, err := clusterspec.Parse(sources)
 	if set != nil && d.global.progress != "json" {
@@ -171,9 +188,9 @@ func loadClusters(d *deps, files []string) ([]*clusterspec.Cluster, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return set.Clusters, checkOneFleet(set.Clusters)
+	return sources, set.Clusters, checkOneFleet(set.Clusters)
 }
 
 // checkOneFleet makes sure that one run has one management cluster and one repository to work with.

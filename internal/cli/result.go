@@ -180,6 +180,11 @@ func printWhere(out *lines, result *gitops.Result) {
 		}
 		out.printf("  local copy  %s", c.LocalSpec)
 	}
+	for _, c := range result.Clusters {
+		if c.Provision != nil && c.Provision.Log != "" {
+			out.printf("  eksctl log  %s", c.Provision.Log)
+		}
+	}
 }
 
 // anyName is the path of a file as it is for a cluster of any name.

@@ -12,14 +12,13 @@ const maxServerText = 4 << 10
 // clean makes a server's words fit to be shown: no control characters or terminal sequences, no credentials, no repetition, no empty
 // lines, and none of the prefixes that git clients add.
 func (e *endpoint) clean(raw string) string {
-	for _, s := range e.secrets {
-		raw = strings.ReplaceAll(raw, s, "***")
-	}
+	raw = e.withoutSecrets(raw)
 	var lines []string
 	seen := map[string]bool{}
 	size := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(raw, "\r", "\n"), "\n") {
-		line = cleanLine(line)
+		// Again, for what was taken out may have stood in the middle of a secret.
+		line = e.withoutSecrets(cleanLine(line))
 		if line == "" || seen[line] {
 			continue
 		}
@@ -33,7 +32,28 @@ func (e *endpoint) clean(raw string) string {
 	return strings.Join(lines, "\n")
 }
 
+// withoutSecrets puts stars in the place of credentials that a server has sent back.
+func (e *endpoint) withoutSecrets(text string) string {
+	for _, s := range e.secrets {
+		text = strings.ReplaceAll(text, s, "***")
+	}
+	return text
+}
+
 func cleanLine(line string) string {
+	text := strings.TrimSpace(plainLine(line))
+	for _, prefix := range []string{"remote:", "ERROR:", "error:", "fatal:", "FATAL:", "ERR "} {
+		text = strings.TrimSpace(strings.TrimPrefix(text, prefix))
+	}
+	// Lines that only draw something, as GitLab's frames do.
+	if strings.Trim(text, "=-*#_~ ") == "" {
+		return ""
+	}
+	return text
+}
+
+// plainLine takes control characters and terminal sequences out of a line.
+func plainLine(line string) string {
 	var b strings.Builder
 	for i := 0; i < len(line); {
 		if skip := escapeSequence(line[i:]); skip > 0 {
@@ -53,15 +73,7 @@ func cleanLine(line string) string {
 			b.WriteRune(r)
 		}
 	}
-	text := strings.TrimSpace(b.String())
-	for _, prefix := range []string{"remote:", "ERROR:", "error:", "fatal:", "FATAL:", "ERR "} {
-		text = strings.TrimSpace(strings.TrimPrefix(text, prefix))
-	}
-	// Lines that only draw something, as GitLab's frames do.
-	if strings.Trim(text, "=-*#_~ ") == "" {
-		return ""
-	}
-	return text
+	return b.String()
 }
 
 // escapeSequence is the length of the terminal control sequence (ECMA-48) at the start of s, 0 when there is none.

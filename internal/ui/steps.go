@@ -231,6 +231,24 @@ func (s *Steps) Note(level gitops.Level, text string) {
 	}
 }
 
+// Output shows a line that another program has printed. Quiet modes show none.
+func (s *Steps) Output(program, line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.mode {
+	case ProgressJSON:
+		s.event(map[string]any{"event": "output", "program": program, "text": Clean(line)})
+	case ProgressSpinner, ProgressPlain:
+		s.clear()
+		reset := ""
+		if s.paint.dim != "" {
+			reset = s.paint.reset
+		}
+		fmt.Fprintf(s.out, "  %s%s|%s %s\n", s.paint.dim, CleanLine(program), reset, strings.ReplaceAll(Clean(line), "\n", " "))
+		s.draw()
+	}
+}
+
 // Close stops the spinner. It may be called more than once, not from several goroutines.
 func (s *Steps) Close() {
 	select {

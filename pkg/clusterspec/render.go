@@ -54,6 +54,23 @@ func render(c *Cluster, withoutGitOps bool) []byte {
 	return []byte(b.String())
 }
 
+// GitOpsObject is the FluxConfig or GitOpsConfig of a cluster as [Render] writes it, with the defaults that EKS Anywhere fills in, in the
+// types of [Object.Decoded]; nil when the cluster has none.
+func GitOpsObject(c *Cluster) map[string]any {
+	for _, o := range c.Objects {
+		if c.GitOps == nil || o.Kind != c.GitOps.Kind || o.Name != c.GitOps.Name {
+			continue
+		}
+		value := decode(o.root())
+		for _, change := range append(o.cleaning(), gitOpsSettings(o, c.GitOps)...) {
+			value = change.apply(value)
+		}
+		object, _ := value.(map[string]any)
+		return object
+	}
+	return nil
+}
+
 // cleaning lists what is to be changed in any object.
 func (o *Object) cleaning() []change {
 	var changes []change

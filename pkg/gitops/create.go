@@ -30,7 +30,7 @@ type CreateOptions struct {
 	Overwrite bool
 }
 
-// Create puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
+// Create has the provisioner, if there is one, make the clusters that do not exist; it puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
 // the commit and the clusters are Ready.
 //
 // The Result is never nil and says what is there even when err is not nil. The errors are *PreflightError (nothing was written),
@@ -79,6 +79,10 @@ func (r *createRun) start() {
 	if r.management != nil {
 		r.config, r.keepsFlux = r.management.GitOps, true
 	}
+	if r.ports.Provisioner != nil {
+		r.mayBeAbsent = r.management != nil
+		r.judge = r.checkProvisioned
+	}
 }
 
 func (r *createRun) do(ctx context.Context) error {
@@ -95,6 +99,9 @@ func (r *createRun) do(ctx context.Context) error {
 	if r.settings.DryRun {
 		r.result.Status = StatusPlanned
 		return r.plan(ctx)
+	}
+	if err := r.provision(ctx); err != nil {
+		return err
 	}
 	if r.gitOpsError == nil {
 		r.gitOpsError = r.apply(ctx)

@@ -32,6 +32,8 @@ type Settings struct {
 	DryRun bool
 	// FluxTimeout bounds the wait for Flux; zero is DefaultFluxTimeout.
 	FluxTimeout time.Duration
+	// Operator is who runs it, as user@host; it is noted where the run pauses something.
+	Operator string
 }
 
 // run is what the runs of all commands are made of: what they were told, what they have seen, and how they write to the repository.
@@ -44,6 +46,8 @@ type run struct {
 	config            *clusterspec.GitOps // where the repository, its branch and Flux are
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
+	// mayBeAbsent says that the management cluster need not exist; absent, that it does not.
+	mayBeAbsent, absent bool
 	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
 	judge func(*fluxinstall.State) []Finding
 
@@ -339,7 +343,7 @@ func (r *run) commitOptions(message string) gitrepo.CommitOptions {
 
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
 func (r *run) commitMessage(subject string, clusters []string) string {
-	return fmt.Sprintf("%s\n\nEksa-Gitops-Version: %s\nEksa-Gitops-Clusters: %s\n", subject, r.settings.ToolVersion, strings.Join(clusters, " "))
+	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n", subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
 }
 
 func short(commit string) string { return commit[:min(7, len(commit))] }

@@ -11,6 +11,7 @@ import (
 
 // plan reports what apply would do. It only reads: every port it calls is a reading one.
 func (r *createRun) plan(ctx context.Context) error {
+	r.planProvisioning()
 	r.startRepositoryResult()
 	if r.gitOpsError != nil {
 		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}

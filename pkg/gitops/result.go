@@ -1,5 +1,7 @@
 package gitops
 
+import "github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+
 // ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
 const ResultVersion = "eksa-gitops/v1"
 
@@ -29,8 +31,9 @@ type Result struct {
 	Flux       *FluxResult     `json:"flux,omitempty"`
 	Steps      []StepResult    `json:"steps"`
 	Failure    *Failure        `json:"failure,omitempty"`
-	Resume     string          `json:"resume,omitempty"` // the command that continues, when there is something to continue
-	Kept       []string        `json:"kept,omitempty"`   // of a deletion: files beside those that go, which stay
+	Resume     string          `json:"resume,omitempty"`     // the command that continues, when there is something to continue
+	Kept       []string        `json:"kept,omitempty"`       // of a deletion: files beside those that go, which stay
+	LocalFiles []FileChange    `json:"localFiles,omitempty"` // of an upgrade: the user's own files that it brought up to date with Git
 	ExitCode   int             `json:"exitCode"`
 }
 
@@ -52,8 +55,24 @@ type ClusterResult struct {
 	ControlPlane *MachineStatus `json:"controlPlane,omitempty"`
 	Workers      *MachineStatus `json:"workers,omitempty"`
 
+	Provision *ProvisionResult `json:"provision,omitempty"` // what the provisioner was asked to do
+	// Of an upgrade: what it changes in the cluster's objects and what EKS Anywhere does with each change; the edits that were found in Git
+	// and are not in the file; the fields that both changed, each in its own way; and where the live objects differ from Git.
+	Changes   []clusterspec.Change    `json:"changes,omitempty"`
+	Merged    []clusterspec.MergeEdit `json:"merged,omitempty"`
+	Conflicts []clusterspec.Conflict  `json:"conflicts,omitempty"`
+	Drift     []Difference            `json:"drift,omitempty"`
+
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
+}
+
+// ProvisionResult is what a provisioner did, or would do, with a cluster.
+type ProvisionResult struct {
+	Verb    Verb   `json:"verb"`
+	Command string `json:"command"`
+	Log     string `json:"log,omitempty"` // the file with all it printed
+	Done    bool   `json:"done"`          // whether it has succeeded
 }
 
 // RepoResult is the Git repository of the run.

@@ -16,6 +16,9 @@ const notCreated = "not created: Flux creates it from the commit, which could no
 
 // notCreated says whether there is no use in waiting for a cluster: Flux makes workload clusters of the commit, which it has not got.
 func (r *createRun) notCreated(c *clusterspec.Cluster) bool {
+	if made := r.clusterResult(c.Name).Provision; made != nil && made.Done {
+		return false
+	}
 	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.cluster.HasCluster(c.Namespace, c.Name)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -71,6 +72,12 @@ type world struct {
 	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
+	paused    map[string]bool                                                        // clusters that Flux is held off
+	objects   map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
+	pauses    map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
+	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
+	dryRunErr error
+
 	local map[string]string
 
 	// What was written.
@@ -86,8 +93,15 @@ type world struct {
 
 // tip is a branch.
 type tip struct {
-	head  string
-	files map[string]string
+	head    string
+	files   map[string]string
+	history []past // the newest last
+}
+
+// past is one commit of a branch.
+type past struct {
+	hash, message, author string
+	files                 map[string]string
 }
 
 func newWorld(t *testing.T) *world {
@@ -100,7 +114,10 @@ func newWorld(t *testing.T) *world {
 		hostKey:  pair.AuthorizedKey,
 		branches: map[string]*tip{},
 		local:    map[string]string{},
+		objects:  map[fluxinstall.ObjectName]map[string]any{},
+		pauses:   map[fluxinstall.ObjectName][]fluxinstall.Pause{},
 		held:     map[string]string{},
+		paused:   map[string]bool{},
 		notReady: map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
@@ -244,6 +261,7 @@ func (w *world) commitOther(branch string, edit func(files map[string]string)) {
 	at := w.tip(branch)
 	edit(at.files)
 	at.head = hash(at.head + fmt.Sprint(at.files))
+	at.history = append(at.history, past{hash: at.head, message: "Change something", author: "Alice", files: maps.Clone(at.files)})
 }
 
 // commitSeed fills a new repository.
@@ -302,7 +320,25 @@ func (w *world) eksa() {
 	w.state.Clusters = slices.DeleteFunc(w.state.Clusters, func(c fluxinstall.ClusterInfo) bool { return c.Deleting && w.held[c.Name] == "" })
 }
 
+// applyObjects puts the objects of a file into the cluster, but for those that Flux is told to leave alone.
+func (w *world) applyObjects(spec string) {
+	for document := range strings.SplitSeq(spec, "\n---\n") {
+		var fields map[string]any
+		if yaml.Unmarshal([]byte(document), &fields) != nil || fields == nil {
+			continue
+		}
+		metadata, _ := fields["metadata"].(map[string]any)
+		kind, _ := fields["kind"].(string)
+		name, _ := metadata["name"].(string)
+		object := fluxinstall.ObjectName{Kind: kind, Namespace: "default", Name: name}
+		if len(w.pauses[object]) == 0 {
+			w.objects[object] = fields
+		}
+	}
+}
+
 func (w *world) createCluster(spec string) {
+	w.applyObjects(spec)
 	for document := range strings.SplitSeq(spec, "\n---\n") {
 		var object struct {
 			Kind     string
@@ -414,12 +450,12 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	if !r.noHost && !r.exists {
 		return nil, &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
 	}
-	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}}
+	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}, messages: map[*gitrepo.Commit]string{}}
 	if len(r.branches) > 0 {
 		s.state = gitrepo.BranchMissing
 	}
 	if at := r.branches[branch]; at != nil {
-		s.state, s.head, s.files = gitrepo.BranchExists, at.head, maps.Clone(at.files)
+		s.state, s.head, s.files, s.history = gitrepo.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
 	}
 	return s, nil
 }
@@ -432,6 +468,9 @@ type snapshot struct {
 	head   string
 	files  map[string]string
 	made   map[*gitrepo.Commit][]gitrepo.Edit
+
+	messages map[*gitrepo.Commit]string
+	history  []past
 }
 
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
@@ -492,8 +531,41 @@ func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte
 	return all, nil
 }
 
+func (s *snapshot) EachRevision(_ context.Context, file string, visit func(gitrepo.Revision) bool) error {
+	for i, commit := range slices.Backward(s.history) {
+		before := map[string]string{}
+		if i > 0 {
+			before = s.history[i-1].files
+		}
+		content, there := commit.files[file]
+		if old, was := before[file]; was == there && old == content {
+			continue
+		}
+		r := gitrepo.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
+		for line := range strings.Lines(commit.message) {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+				r.Trailers = append(r.Trailers, gitrepo.Trailer{Key: key, Value: value})
+			}
+		}
+		if !visit(r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) ReadAt(_ context.Context, commit, file string) ([]byte, error) {
+	for _, c := range s.history {
+		if c.hash == commit {
+			return []byte(c.files[file]), nil
+		}
+	}
+	return nil, fs.ErrNotExist
+}
+
 // Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
 func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
+	message := options.Message
 	options.Message += "on " + s.head
 	// The commit is made on nothing, from which nothing can be deleted.
 	named := slices.Clone(edits)
@@ -506,7 +578,7 @@ func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (
 	if err != nil {
 		return nil, err
 	}
-	s.made[commit] = edits
+	s.made[commit], s.messages[commit] = edits, message
 	return commit, nil
 }
 
@@ -543,6 +615,7 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 			at.files[edit.Path] = string(edit.Content)
 		}
 		at.head = commit.Hash()
+		at.history = append(at.history, past{hash: at.head, message: s.messages[commit], author: "eksa-gitops", files: maps.Clone(at.files)})
 		if w.afterPush != nil {
 			w.afterPush(w)
 		}
@@ -812,6 +885,74 @@ func (c cluster) RemoveGitOps(ctx context.Context, namespace, name, _, config st
 		}
 		return false, nil
 	})
+}
+
+func (c cluster) Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error) {
+	held := fluxinstall.Held{}
+	changed, err := c.write(ctx, "Hold "+request.Cluster, func() (bool, error) {
+		if c.paused[request.Cluster] {
+			held.Earlier = []fluxinstall.Pause{{Object: "Cluster default/" + request.Cluster}}
+			return false, nil
+		}
+		c.paused[request.Cluster] = true
+		return true, nil
+	})
+	held.Changed = changed
+	for _, o := range request.Objects {
+		held.Objects = append(held.Objects, fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name))
+	}
+	held.Undo = []string{"kubectl annotate " + request.Cluster}
+	return held, err
+}
+
+func (c cluster) Release(ctx context.Context, _, name string) (bool, error) {
+	return c.write(ctx, "Release "+name, func() (bool, error) {
+		there := c.paused[name]
+		delete(c.paused, name)
+		return there, nil
+	})
+}
+
+func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error) {
+	return c.write(ctx, "AdoptGitOps "+namespace+"/"+name, func() (bool, error) {
+		for i, have := range c.state.Clusters {
+			if have.Name == name && have.GitOpsName == "" {
+				metadata, _ := config["metadata"].(map[string]any)
+				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = fmt.Sprint(config["kind"]), fmt.Sprint(metadata["name"])
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+// Objects gives the live objects, as Flux has applied them or as a test has put them there.
+func (c cluster) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var objects []fluxinstall.LiveObject
+	for _, name := range names {
+		if fields := c.objects[name]; fields != nil {
+			objects = append(objects, fluxinstall.LiveObject{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name, Fields: fields, Pauses: c.pauses[name]})
+		}
+	}
+	return objects, nil
+}
+
+func (c cluster) DryRunApply(_ context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	verdicts := make([]fluxinstall.Verdict, len(objects))
+	for i, object := range objects {
+		metadata, _ := object["metadata"].(map[string]any)
+		kind, _ := object["kind"].(string)
+		name, _ := metadata["name"].(string)
+		verdicts[i] = fluxinstall.Verdict{Kind: kind, Namespace: "default", Name: name}
+		if c.refuse != nil {
+			verdicts[i] = c.refuse(verdicts[i], object)
+		}
+	}
+	return verdicts, c.dryRunErr
 }
 
 func (w *world) wait(ctx context.Context, call string) error {

@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// upgradeOptions are the flags of upgrade cluster.
+type upgradeOptions struct {
+	files      []string
+	output     string
+	overwrite  bool
+	updateFile bool
+	timeout    time.Duration
+	connection connection
+}
+
+func newUpgradeCmd(d *deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "upgrade",
+		Short:   "Change something that exists",
+		Example: "  eksa-gitops upgrade cluster -f mgmt.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    needsSubcommand,
+	}
+	cmd.AddCommand(newUpgradeClusterCmd(d, runUpgradeCluster))
+	return cmd
+}
+
+func newUpgradeClusterCmd(d *deps, run func(context.Context, *deps, *upgradeOptions) error) *cobra.Command {
+	o := &upgradeOptions{}
+	cmd := &cobra.Command{
+		Use:   "cluster -f FILE",
+		Short: "Enable GitOps on a running cluster, or change a cluster through Git",
+		Long: strings.TrimSpace(`
+Brings clusters that exist to what their files say.
+
+A cluster that is not managed through Git yet, and whose file has a gitOpsRef, gets its repository, its files and Flux; Flux takes over
+its objects as they are. EKS Anywhere allows that for management clusters only.
+
+A cluster that is managed through Git is changed there. What the file changes is shown field by field, with what EKS Anywhere does with
+it: it is applied, ignored or rejected. The API server is asked first, and what it would refuse is not committed. What others changed in
+Git since is kept: edits that do not overlap are merged, and those that do are listed and refused until --overwrite lets the file's
+values win. --update-file writes what was kept from Git into the file. After the push the command makes Flux fetch, waits until the
+objects carry the change, and follows the clusters until they are Ready.
+
+The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
+		Example: `  export EKSA_GITHUB_TOKEN=...
+  eksa-gitops upgrade cluster -f mgmt.yaml --dry-run
+  eksa-gitops upgrade cluster -f dev.yaml
+  eksa-gitops upgrade cluster -f dev.yaml --update-file`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.files) == 0 {
+				return usagef("a cluster file is needed: -f FILE")
+			}
+			if o.updateFile && slices.Contains(o.files, "-") {
+				return usagef("--update-file cannot write to standard input: name the file with -f FILE")
+			}
+			return run(cmd.Context(), d, o)
+		},
+	}
+	flags := cmd.Flags()
+	addFilesFlag(cmd, &o.files)
+	addOutputFlag(cmd, &o.output)
+	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, have the file's value")
+	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	o.connection.addFlags(cmd)
+	return cmd
+}
+
+func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
+	const command = "upgrade cluster"
+	sources, clusters, err := readClusters(d, o.files)
+	if err != nil {
+		return failed(d, o.output, command, err)
+	}
+	steps := d.steps()
+	defer steps.Close()
+	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
+	if err != nil {
+		return failed(d, o.output, command, err)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
+	defer cancel()
+	options := gitops.UpgradeOptions{
+		CreateOptions: gitops.CreateOptions{
+			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+		},
+		Sources: sources,
+	}
+	if o.updateFile {
+		options.UpdateSource = updateSource
+	}
+	w.ports.SaveLocal = exceptUsersOwn(w.ports.SaveLocal, sources)
+	result, err := gitops.Upgrade(limited, w.ports, options)
+	steps.Close()
+	return finishUpgrade(ctx, d, o, result, err)
+}
+
+// updateSource writes one of the user's files. It keeps its permissions; a symbolic link stays one.
+func updateSource(source clusterspec.Source) error {
+	path, err := filepath.EvalSymlinks(source.Name)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, source.Data, info.Mode().Perm())
+}
+
+// exceptUsersOwn leaves a local copy alone that is the very file the user has named: that one changes with --update-file only.
+func exceptUsersOwn(save func(string, []byte) (string, bool, error), sources []clusterspec.Source) func(string, []byte) (string, bool, error) {
+	return func(name string, content []byte) (string, bool, error) {
+		if info, err := os.Stat(localSpecPath(name)); err == nil {
+			for _, source := range sources {
+				if own, err := os.Stat(source.Name); err == nil && os.SameFile(info, own) {
+					return source.Name, false, nil
+				}
+			}
+		}
+		return save(name, content)
+	}
+}
+
+// finishUpgrade decides the exit code, completes the result and prints it.
+func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gitops.Result, err error) error {
+	resume := d.commandLine()
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		err = &interruptedError{err: err, resume: resume}
+	}
+	code := exitCodeOf(err)
+	result.ExitCode = int(code)
+	if code != exitDone {
+		result.Resume = resume
+	}
+	if o.output == outputJSON {
+		if o.connection.dryRun {
+			addDiffs(result)
+		}
+		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+			return encodeErr
+		}
+		return err
+	}
+	printUpgradeResult(d, result)
+	if result.Status == gitops.StatusIncomplete {
+		printFleet(&lines{w: d.streams.Out}, result)
+		return &resumeError{err: err, resume: resume}
+	}
+	return err
+}
+
+// addDiffs gives the files of a dry run their differences.
+func addDiffs(result *gitops.Result) {
+	lists := [][]gitops.FileChange{result.LocalFiles}
+	if result.Repository != nil {
+		lists = append(lists, result.Repository.Files)
+	}
+	for _, files := range lists {
+		for i, file := range files {
+			files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+		}
+	}
+}
+
+// printUpgradeResult writes the last lines of upgrade cluster.
+func printUpgradeResult(d *deps, result *gitops.Result) {
+	out := &lines{w: d.streams.Out}
+	switch result.Status {
+	case gitops.StatusNotConfigured:
+		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed through Git. Nothing was changed.")
+	case gitops.StatusPlanned:
+		printUpgradePlan(d, out, result)
+	case gitops.StatusDone:
+		printUpgraded(out, result)
+	}
+}
+
+func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
+	for _, files := range [][]gitops.FileChange{result.Repository.Files, result.LocalFiles} {
+		for _, file := range files {
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+		}
+	}
+	if len(result.Repository.Files) == 0 {
+		out.printf("Nothing in Git would change.")
+	}
+	out.printf("This was a dry run: nothing has been changed.")
+}
+
+func printUpgraded(out *lines, result *gitops.Result) {
+	names := managedNames(result)
+	what := "cluster " + strings.Join(names, ", ") + " is"
+	switch {
+	case len(names) > fewClusters:
+		what = fmt.Sprintf("%d clusters are", len(names))
+	case len(names) > 1:
+		what = "clusters " + strings.Join(names, ", ") + " are"
+	}
+	switch {
+	case !result.Changed && len(result.LocalFiles) == 0:
+		out.printf("Nothing to do: %s as the file says.", what)
+	case !result.Changed:
+		out.printf("%s as Git says.", capital(what))
+	default:
+		out.printf("%s as the file says.", capital(what))
+	}
+	printWhere(out, result)
+	for _, file := range result.LocalFiles {
+		out.printf("  updated     %s", file.Path)
+	}
+	printFleet(out, result)
+}

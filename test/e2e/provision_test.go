@@ -1,0 +1,304 @@
+package e2e_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
+	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
+)
+
+// vspherePassword is in the environment of eksctl, which prints it.
+const vspherePassword = "s3ntinel-Passw0rd"
+
+// fakeEksctl is the directory of the fake eksctl, which is built once.
+var fakeEksctl = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "eksa-gitops-fakeeksctl-")
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "eksctl")
+	cmd := exec.Command("go", "build", "-o", program, "../fakeeksctl")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the fake eksctl: %w\n%s", err, out)
+	}
+	return dir, os.Symlink(program, filepath.Join(dir, "eksctl-anywhere"))
+})
+
+// newProvisioned is a world with eksctl on PATH. Its management cluster is up unless bare says that it does not exist yet.
+func newProvisioned(t *testing.T, bare bool) *world {
+	t.Helper()
+	w := newWorld(t)
+	dir, err := fakeEksctl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.env["PATH"] = dir + string(os.PathListSeparator) + os.Getenv("PATH")
+	w.env["FAKE_EKSCTL_CALLS"] = filepath.Join(t.TempDir(), "calls")
+	w.env["FAKE_EKSCTL_CLUSTER"] = w.env["KUBECONFIG"]
+	w.env["EKSA_VSPHERE_PASSWORD"] = vspherePassword
+	w.env["TMPDIR"] = t.TempDir()
+	if bare {
+		delete(w.env, "KUBECONFIG")
+		cluster := clusterObject(t, "mgmt")
+		patch(t, cluster, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, eksacontroller.ManagedByCLI))
+		remove(t, eksaGroup, "v1alpha1", "Cluster", "default", "mgmt")
+		// What it owns goes with it.
+		waitNoObject(t, "VSphereDatacenterConfig", "mgmt")
+		waitNoObject(t, "VSphereMachineConfig", "mgmt-cp")
+		waitNoObject(t, "VSphereMachineConfig", "mgmt-md")
+	} else {
+		w.env["KUBECONFIG"] = ""
+		w.copyKubeconfig("mgmt")
+	}
+	t.Cleanup(func() { w.assertEksctlClean() })
+	return w
+}
+
+func waitNoObject(t *testing.T, kind, name string) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		if _, there := exists(t, eksaGroup, "v1alpha1", kind, "default", name); !there {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s %s does not go", kind, name)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// copyKubeconfig leaves the kubeconfig of a cluster where eksctl anywhere does.
+func (w *world) copyKubeconfig(cluster string) {
+	w.t.Helper()
+	content, err := os.ReadFile(w.env["FAKE_EKSCTL_CLUSTER"])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(w.dir, cluster), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(filepath.Join(cluster, cluster+"-eks-a-cluster.kubeconfig"), string(content))
+}
+
+// calls are the calls of eksctl so far, but for the questions for its version.
+func (w *world) calls() []string {
+	w.t.Helper()
+	content, err := os.ReadFile(w.env["FAKE_EKSCTL_CALLS"])
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(content)), "\n")
+}
+
+// assertEksctlClean makes sure that no secret of eksctl's environment has come out, that nothing of ours has gone into it, and that no
+// private file is left.
+func (w *world) assertEksctlClean() {
+	if left, err := os.ReadDir(w.env["TMPDIR"]); err != nil || len(left) > 0 {
+		w.t.Errorf("private files are left: %v (%v)", left, err)
+	}
+	texts := map[string]string{"the program's output": w.outputs.String()}
+	logs, err := filepath.Glob(filepath.Join(w.dir, "*", "*-eksctl-*.log"))
+	if err != nil {
+		w.t.Error(err)
+	}
+	for _, path := range logs {
+		content, err := os.ReadFile(path)
+		info, statErr := os.Stat(path)
+		if err != nil || statErr != nil || info.Mode().Perm() != 0o600 {
+			w.t.Errorf("%s: %v, mode %v", path, err, info.Mode())
+		}
+		texts[path] = string(content)
+	}
+	encoded := base64.StdEncoding.EncodeToString([]byte("admin:" + vspherePassword))
+	for where, text := range texts {
+		for _, secret := range []string{vspherePassword, vspherePassword[:9], encoded, encoded[12:], "none of my business", "\x1b[31m"} {
+			if strings.Contains(text, secret) {
+				w.t.Errorf("%s holds %q:\n%s", where, secret, text)
+			}
+		}
+	}
+}
+
+// From nothing to a management cluster and a workload cluster, both made by eksctl anywhere and managed through Git.
+func TestProvision_create(t *testing.T) {
+	w := newProvisioned(t, true)
+	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
+
+	before := w.mark()
+	dry := w.run(append(create, "--dry-run")...).exits(0)
+	dry.tells("Check the management cluster (mgmt does not exist)", "Check eksctl anywhere (v0.26.0)",
+		"Create cluster mgmt with eksctl anywhere (eksctl anywhere create cluster -f mgmt.yaml, planned)", "Create repository alice/fleet (private, planned)")
+	before.writesNothing()
+	if calls := w.calls(); calls != nil {
+		t.Errorf("a dry run called eksctl: %v", calls)
+	}
+
+	first := w.run(create...).exits(0)
+	first.prints("Cluster mgmt is managed through Git.", "eksctl log  mgmt/mgmt-eksctl-create-").
+		tells("eksctl| Creating new workload cluster", "eksctl| govc login -u admin -p ***", `eksctl| \x1b[31mred\x1b[0m`, "Cluster created!")
+	if calls := w.calls(); len(calls) != 1 || !strings.HasPrefix(calls[0], "anywhere create cluster -f "+w.env["TMPDIR"]) {
+		t.Errorf("eksctl was called: %v", calls)
+	}
+	if ref := at(t, clusterObject(t, "mgmt"), "spec", "gitOpsRef", "name"); ref != "mgmt" {
+		t.Errorf("gitOpsRef of the live cluster: %v", ref)
+	}
+	before = w.mark()
+	w.run(create...).exits(0).prints("Nothing to do: cluster mgmt is managed through Git.")
+	// KUBECONFIG may still be about another cluster; the file that eksctl leaves is the one of this one.
+	w.env["KUBECONFIG"] = "/nowhere/at-all"
+	w.run(create...).exits(0).prints("Nothing to do")
+	delete(w.env, "KUBECONFIG")
+	before.writesNothing()
+
+	create[3] = "dev.yaml"
+	result := w.run(append(create, "-o", "json")...).exits(0).json()
+	provision := at(t, result, "clusters", 0, "provision")
+	if at(t, provision, "command") != "eksctl anywhere create cluster -f dev.yaml --kubeconfig mgmt/mgmt-eks-a-cluster.kubeconfig" || at(t, provision, "done") != true {
+		t.Errorf("provision: %v", provision)
+	}
+	dev := clusterObject(t, "dev")
+	if at(t, dev, "spec", "gitOpsRef", "name") != "dev" || dev.GetAnnotations()[eksacontroller.Paused] != "" {
+		t.Errorf("dev: %v, annotations %v", at(t, dev, "spec", "gitOpsRef"), dev.GetAnnotations())
+	}
+	if applied := dev.GetLabels()["kustomize.toolkit.fluxcd.io/name"]; applied != "flux-system" {
+		t.Errorf("Flux does not manage dev: %v", dev.GetLabels())
+	}
+	if files := w.files(); files[devFiles[0]] == "" || !strings.Contains(files[devFiles[0]], "gitOpsRef") {
+		t.Errorf("dev in Git: %v", keys(files))
+	}
+	before = w.mark()
+	w.run(create...).exits(0).prints("Nothing to do")
+	before.writesNothing()
+	if calls := w.calls(); len(calls) != 2 {
+		t.Errorf("eksctl was called: %v", calls)
+	}
+	w.run("status", "mgmt").exits(0).prints("All is well.")
+}
+
+// eksctl fails: nothing of GitOps has been begun, the last lines say why, and the next run goes on. A creation that broke off half way
+// is one that eksctl itself does not continue, which is said before anything is done.
+func TestProvision_createFails(t *testing.T) {
+	w := newProvisioned(t, true)
+	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
+	before := w.mark()
+	w.env["FAKE_EKSCTL"] = "fail"
+	w.run(create...).exits(5).tells("cluster mgmt was not created: eksctl anywhere create cluster -f mgmt.yaml failed with exit code 255",
+		"no route to host", "all of its output is in mgmt/mgmt-eksctl-create-", "continue with: eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl")
+	before.writesNothing()
+
+	w.env["FAKE_EKSCTL"] = "fail-late"
+	w.run(create...).exits(5).tells("timed out")
+	delete(w.env, "FAKE_EKSCTL")
+	calls := len(w.calls())
+	w.run(create...).exits(3).tells("holds no management Cluster object", "a creation of mgmt that did not end", "delete what it has made")
+	before.writesNothing()
+	if len(w.calls()) != calls {
+		t.Error("eksctl was called all the same")
+	}
+	if err := os.RemoveAll(filepath.Join(w.dir, "mgmt")); err != nil {
+		t.Fatal(err)
+	}
+	w.run(create...).exits(0).prints("Cluster mgmt is managed through Git.")
+
+	// A workload cluster is there as soon as its objects are: the next run waits for it and goes on with Git.
+	create[3] = "dev.yaml"
+	w.env["FAKE_EKSCTL"] = "fail-late"
+	w.run(create...).exits(5).tells("cluster dev was not created", "waiting for cluster to be ready")
+	if w.files()[devFiles[0]] != "" {
+		t.Error("dev is in Git")
+	}
+	calls = len(w.calls())
+	w.run(create...).exits(0).prints("Cluster dev is managed through Git.")
+	if len(w.calls()) != calls {
+		t.Error("eksctl was called again")
+	}
+	w.env["PATH"] = "/usr/bin:/bin"
+	w.write("test.yaml", spec(t, "dev.yaml", "name: dev", "name: test", "198.18.100.20", "198.18.100.21"))
+	before = w.mark()
+	w.run("create", "cluster", "-f", "test.yaml", "--provisioner", "eksctl").exits(3).tells("eksctl is not on PATH", "install eksctl and its plugin")
+	before.writesNothing()
+}
+
+// GitOps that cannot be enabled does not keep the cluster from being made, whether that is known before or comes to light later.
+func TestProvision_createWithoutGitHub(t *testing.T) {
+	w := newProvisioned(t, true)
+	heal := w.gh.Break("* /**", githubtest.Respond(503, "down"))
+	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
+	w.run(create...).exits(0).tells("Cluster created!", "cluster mgmt is up, but GitOps is NOT enabled")
+	if !hasCluster(t, "mgmt") || len(w.calls()) != 1 {
+		t.Errorf("mgmt was not made: %v", w.calls())
+	}
+	heal()
+	w.run(create...).exits(0).prints("Cluster mgmt is managed through Git.")
+	if len(w.calls()) != 1 {
+		t.Errorf("eksctl was called again: %v", w.calls())
+	}
+}
+
+// An interrupt reaches eksctl, ends the run with 130 and leaves no private file; a second one kills an eksctl that does not heed the first.
+func TestProvision_createInterrupted(t *testing.T) {
+	w := newProvisioned(t, true)
+	before := w.mark()
+	for _, tc := range []struct {
+		mode    string
+		signals int
+	}{{"hang", 1}, {"stubborn", 2}} {
+		w.env["FAKE_EKSCTL"] = tc.mode
+		p := w.start("create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl")
+		w.waitLog("mgmt", "hanging")
+		for i := range tc.signals {
+			if i > 0 {
+				w.waitLog("mgmt", "a second Ctrl-C kills it")
+			}
+			if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := p.wait().exits(130)
+		out.tells("interrupted", "continue with: eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl")
+		if out.took > 30*time.Second {
+			t.Errorf("%s: it took %s", tc.mode, out.took)
+		}
+		if err := os.RemoveAll(filepath.Join(w.dir, "mgmt")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before.writesNothing()
+}
+
+// waitLog waits until a log of eksctl's work on a cluster holds a text.
+func (w *world) waitLog(cluster, text string) {
+	w.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		logs, err := filepath.Glob(filepath.Join(w.dir, cluster, "*-eksctl-*.log"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, path := range logs {
+			if content, err := os.ReadFile(path); err == nil && strings.Contains(string(content), text) {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("no log of %s holds %q: %v", cluster, text, logs)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
