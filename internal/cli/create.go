@@ -29,6 +29,7 @@ type createOptions struct {
 	files           []string
 	output          string
 	overwrite       bool
+	withApps        bool
 	onGitOpsFailure string
 	timeout         time.Duration
 	flux            fluxOptions
@@ -65,6 +66,10 @@ With --provisioner eksctl the command makes clusters that do not exist itself: i
 file that has no GitOps part, shows its output and keeps it in NAME/NAME-eksctl-create-TIME.log, and goes on with Git and Flux. A
 management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again.
 
+With --with-apps every cluster of the run gets an empty directory apps beside its eksa-system, and a Flux Kustomization that applies
+what you list in its kustomization.yaml to that cluster, through the cluster's kubeconfig. What is there of it already stays as it is,
+also when later runs do not say --with-apps.
+
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
 command resumes. --on-gitops-failure=fail makes that exit code 5 instead of 0.
 
@@ -89,6 +94,7 @@ The command may be run again at any time; it does what is missing and writes not
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
+	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
 	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
 	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
 	completeEnum(cmd, "on-gitops-failure", failure)
@@ -118,7 +124,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
-		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
 		Components: components, Images: images,
 	})
 	steps.Close()

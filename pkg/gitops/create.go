@@ -28,6 +28,9 @@ type CreateOptions struct {
 	Images map[string]string
 	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
 	Overwrite bool
+	// WithApps gives every cluster a directory for apps and a Flux Kustomization that applies it to the cluster itself. What of that is
+	// there already stays as it is; without WithApps nothing of it is touched.
+	WithApps bool
 }
 
 // Create has the provisioner, if there is one, make the clusters that do not exist; it puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
@@ -65,6 +68,7 @@ type createRun struct {
 type rendering struct {
 	files  []layout.File // of the clusters
 	system []layout.File // of Flux
+	apps   []layout.File // of the apps scaffold
 }
 
 func (r *createRun) start() {
@@ -127,6 +131,9 @@ func (r *createRun) render(ctx context.Context) error {
 		}
 		r.rendered.files = append(r.rendered.files, files...)
 		r.clusterResult(c.Name).SpecPath = layout.PathsOf(c).Spec
+		if err := r.renderApps(c); err != nil {
+			return err
+		}
 	}
 	if r.management == nil {
 		return nil
@@ -166,6 +173,10 @@ func (r *createRun) finish(ctx context.Context) error {
 	}
 	if notReady != nil {
 		r.result.Status = StatusIncomplete
+		if r.gitOpsError != nil && !errors.Is(notReady, r.gitOpsError) {
+			// Both are to be told; what kept GitOps from working often keeps the clusters, too.
+			notReady = errors.Join(notReady, r.gitOpsError)
+		}
 		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil

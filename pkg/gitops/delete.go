@@ -266,7 +266,7 @@ func (d *deleteRun) findTargets(found *findings) {
 		record := &d.result.Clusters[i]
 		paths := layout.PathsIn(d.config, c.Name)
 		for _, change := range d.seen.files.changes {
-			t.files = t.files || change.Path == paths.Spec || change.Path == paths.Kustomization
+			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
 		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
 		if state := d.seen.cluster; state != nil {

@@ -60,6 +60,10 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 		found.add(AreaSpec, conflict)
 		return nil
 	}
+	if inTheWay, ok := err.(*appsError); ok {
+		found.add(AreaSpec, inTheWay)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -69,7 +73,11 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	return r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
+	plan, err := r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
+	if err != nil {
+		return nil, err
+	}
+	return plan, r.addApps(ctx, snapshot, plan)
 }
 
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another

@@ -59,7 +59,8 @@ func (r *createRun) planFlux(ctx context.Context, applied bool) error {
 		version = fluxinstall.Version
 	}
 	r.planned(Step("Install Flux "+version), applied, "")
-	r.planned("Point Flux at the repository", flux.GitRepository != nil && flux.Kustomization != nil, "")
+	inPlace := flux.GitRepository != nil && flux.Kustomization != nil && !flux.GitRepository.Stopped && !flux.Kustomization.Stopped
+	r.planned("Point Flux at the repository", inPlace, "")
 	return nil
 }
 
