@@ -76,10 +76,10 @@ type lintRun struct {
 	// rootless says that root is in no Git work tree.
 	rootless bool
 	tree     layout.Tree
-	base     layout.Tree       // nil without --base
-	from     *gitrepo.Revision // what the base is
-	named    string            // as it was given
-	parted   bool              // from is not what was named but where the histories parted
+	base     layout.Tree          // nil without --base
+	from     *gitrepo.LocalCommit // what the base is
+	named    string               // as it was given
+	parted   bool                 // from is not what was named but where the histories parted
 }
 
 func runLint(ctx context.Context, d *deps, o *lintOptions) error {

@@ -17,7 +17,7 @@ func saveLocalSpec(name string, content []byte) (path string, changed bool, err 
 		return "", false, err
 	}
 	defer root.Close()
-	path = filepath.Join(name, name+"-eks-a-cluster.yaml")
+	path = localSpecPath(name)
 	if before, err := root.ReadFile(path); err == nil && bytes.Equal(before, content) {
 		return path, false, nil
 	}
@@ -26,6 +26,9 @@ func saveLocalSpec(name string, content []byte) (path string, changed bool, err 
 	}
 	return path, true, replaceFile(root, path, content, 0o644)
 }
+
+// localSpecPath is where the local copy of a cluster's spec is.
+func localSpecPath(name string) string { return filepath.Join(name, name+"-eks-a-cluster.yaml") }
 
 // writeFile replaces the file at path, which may be anywhere, in one step.
 func writeFile(path string, content []byte, mode fs.FileMode) error {

@@ -10,6 +10,11 @@
 // files in the repository or the length of the history: the fetch is shallow and leaves out the contents of files where the server
 // allows it, a commit is made by editing directory objects, and the push sends the new objects only, directories as differences.
 //
+// What a path was before is found by deepening the shallow fetch step by step, as far as the question needs it:
+//
+//	revisions, err := snapshot.History(ctx, path, 10)                    // the commits that changed it, newest first
+//	content, err := snapshot.ReadAt(ctx, revisions[0].Commit, path)
+//
 // # Promises
 //
 // A push is a compare-and-swap on the branch's tip: what somebody else pushed meanwhile is never lost. After a lost reply the branch

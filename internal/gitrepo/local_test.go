@@ -203,7 +203,7 @@ func TestLocal_MergeBase(t *testing.T) {
 	c.git("switch", "--quiet", "--orphan", "other")
 	c.commit("other root")
 	local := c.open()
-	resolve := func(name string) gitrepo.Revision {
+	resolve := func(name string) gitrepo.LocalCommit {
 		r, err := local.Resolve(name)
 		if err != nil {
 			t.Fatal(err)

@@ -70,7 +70,7 @@ func (l *Local) missing(revision, what string) error {
 }
 
 // Tree lists the files of a commit. Their contents are read when they are asked for.
-func (l *Local) Tree(ctx context.Context, revision Revision) (LocalTree, error) {
+func (l *Local) Tree(ctx context.Context, revision LocalCommit) (LocalTree, error) {
 	c, err := l.commit(revision.hash)
 	if err != nil {
 		return nil, l.absent(revision.Name, revision.hash, err)
@@ -82,7 +82,7 @@ func (l *Local) Tree(ctx context.Context, revision Revision) (LocalTree, error) 
 	return out, nil
 }
 
-func (l *Local) list(ctx context.Context, revision Revision, dir plumbing.Hash, prefix string, out LocalTree) error {
+func (l *Local) list(ctx context.Context, revision LocalCommit, dir plumbing.Hash, prefix string, out LocalTree) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -23,6 +23,7 @@ type advertisement struct {
 	head       plumbing.Hash     // what HEAD is; zero when HEAD names no commit
 	headTarget string            // the branch that HEAD names, when the server says so
 	branches   map[string]plumbing.Hash
+	shallow    []plumbing.Hash // commits whose parents the server itself does not have
 }
 
 // maxAdvertisement bounds the list of references in bytes: about a million of them.
@@ -125,7 +126,10 @@ func (e *endpoint) readReference(adv *advertisement, line []byte, first bool) er
 			return &ProtocolError{Remote: e.name, Reason: "the repository's objects are named with " + cleanLine(format) + "; only sha1 is supported"}
 		}
 	}
-	if shallow := strings.HasPrefix(text, "shallow "); shallow {
+	if end, shallow := strings.CutPrefix(text, "shallow "); shallow {
+		if plumbing.IsHash(end) && len(adv.shallow) < maxShallow {
+			adv.shallow = append(adv.shallow, plumbing.NewHash(end))
+		}
 		return nil
 	}
 	hash, name, ok := strings.Cut(text, " ")
@@ -169,6 +173,16 @@ type wants struct {
 	depth   int
 	filter  packp.Filter
 	limit   int64 // of the transfer in bytes; zero is that of the endpoint
+	// shallow are the commits whose parents we do not have, and have is a commit that we have, with all that the filter lets through.
+	shallow []plumbing.Hash
+	have    plumbing.Hash
+}
+
+// transfer is what a fetch brings.
+type transfer struct {
+	pack []byte
+	// shallow are commits that are sent without their parents; unshallow are earlier ones whose parents come now.
+	shallow, unshallow []plumbing.Hash
 }
 
 // request is the body of an upload-pack request (gitprotocol-pack(5), "Packfile Negotiation").
@@ -196,13 +210,20 @@ func (w wants) request(adv *advertisement, agent string) ([]byte, error) {
 			err = errors.Join(err, enc.Encodef("want %s\n", h))
 		}
 	}
+	for _, h := range w.shallow {
+		err = errors.Join(err, enc.Encodef("shallow %s\n", h))
+	}
 	if w.depth > 0 {
 		err = errors.Join(err, enc.Encodef("deepen %d\n", w.depth))
 	}
 	if w.filter != "" {
 		err = errors.Join(err, enc.Encodef("filter %s\n", w.filter))
 	}
-	err = errors.Join(err, enc.Flush(), enc.EncodeString("done\n"))
+	err = errors.Join(err, enc.Flush())
+	if !w.have.IsZero() {
+		err = errors.Join(err, enc.Encodef("have %s\n", w.have))
+	}
+	err = errors.Join(err, enc.EncodeString("done\n"))
 	return b.Bytes(), err
 }
 
@@ -210,8 +231,8 @@ func (w wants) request(adv *advertisement, agent string) ([]byte, error) {
 var errNotOurs = errors.New("not our ref")
 
 // download sends the request and reads the pack. Its errors are ours, or errNotOurs, or the caller's cancellation.
-func (e *endpoint) download(ctx context.Context, s session, adv *advertisement, w wants) ([]byte, error) {
-	pack, err := e.exchangePack(ctx, s, adv, w)
+func (e *endpoint) download(ctx context.Context, s session, adv *advertisement, w wants) (*transfer, error) {
+	got, err := e.exchangePack(ctx, s, adv, w)
 	if err != nil {
 		if gone := e.interrupted(ctx); gone != nil {
 			return nil, gone
@@ -219,10 +240,10 @@ func (e *endpoint) download(ctx context.Context, s session, adv *advertisement, 
 		return nil, err
 	}
 	e.stats.fetches.Add(1)
-	return pack, nil
+	return got, nil
 }
 
-func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertisement, w wants) ([]byte, error) {
+func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertisement, w wants) (*transfer, error) {
 	request, err := w.request(adv, e.agent)
 	if err != nil {
 		return nil, fmt.Errorf("%s: asking for objects: %w", e.name, err)
@@ -232,7 +253,8 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 		return nil, s.explain(err)
 	}
 	lines := pktline.NewScanner(response)
-	if err := e.readNegotiation(s, response, lines); err != nil {
+	got := &transfer{}
+	if err := e.readNegotiation(s, response, lines, got); err != nil {
 		return nil, err
 	}
 	pack := limitedBuffer{limit: e.limits.Pack}
@@ -252,15 +274,29 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 	case len(pack.data) == 0:
 		return nil, s.explain(io.ErrUnexpectedEOF)
 	}
-	return pack.data, nil
+	got.pack = pack.data
+	return got, nil
 }
 
-// readNegotiation reads the shallow lines and the acknowledgement before a pack.
-func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline.Scanner) error {
+// maxShallow bounds the commits that a server may say it cuts the history off at.
+const maxShallow = 100_000
+
+// readNegotiation reads the shallow lines and the acknowledgement before a pack. With multi_ack_detailed, acknowledgements with a
+// word behind them come before the last one.
+func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline.Scanner, got *transfer) error {
 	for lines.Scan() {
 		line := string(bytes.TrimSuffix(lines.Bytes(), []byte("\n")))
+		name, isShallow := strings.CutPrefix(line, "shallow ")
+		back, isUnshallow := strings.CutPrefix(line, "unshallow ")
 		switch {
-		case line == "", strings.HasPrefix(line, "shallow "), strings.HasPrefix(line, "unshallow "):
+		case line == "":
+		case (isShallow || isUnshallow) && len(got.shallow)+len(got.unshallow) >= maxShallow:
+			return &ProtocolError{Remote: e.name, Reason: "the server cuts the history off in too many places"}
+		case isShallow && plumbing.IsHash(name):
+			got.shallow = append(got.shallow, plumbing.NewHash(name))
+		case isUnshallow && plumbing.IsHash(back):
+			got.unshallow = append(got.unshallow, plumbing.NewHash(back))
+		case strings.HasPrefix(line, "ACK ") && len(strings.Fields(line)) > 2:
 		case line == "NAK", strings.HasPrefix(line, "ACK "):
 			return nil
 		default:

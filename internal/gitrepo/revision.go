@@ -19,50 +19,50 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
-// Revision is a commit of a local repository.
-type Revision struct {
+// LocalCommit is a commit of a local repository.
+type LocalCommit struct {
 	Name string // as it was asked for
 	hash plumbing.Hash
 }
 
 // Hash is the commit in hexadecimal.
-func (r Revision) Hash() string { return r.hash.String() }
+func (c LocalCommit) Hash() string { return c.hash.String() }
 
 // Short is the beginning of the hash, for people.
-func (r Revision) Short() string { return r.hash.String()[:7] }
+func (c LocalCommit) Short() string { return c.hash.String()[:7] }
 
 // Resolve finds the commit that a name means, by the rules of gitrevisions(7): HEAD, branches, tags, remote branches, full and
 // shortened hashes, each with ~N, ^N and ^{commit} behind it. The error is *RevisionError, whose hint says what to fetch.
-func (l *Local) Resolve(name string) (Revision, error) {
+func (l *Local) Resolve(name string) (LocalCommit, error) {
 	base, steps, err := splitRevision(name)
 	if err != nil {
-		return Revision{}, &RevisionError{Revision: name, Reason: err.Error()}
+		return LocalCommit{}, &RevisionError{Revision: name, Reason: err.Error()}
 	}
 	found, err := l.lookUp(base)
 	if err != nil {
-		return Revision{}, err
+		return LocalCommit{}, err
 	}
 	if found.IsZero() {
-		return Revision{}, l.unknown(name, base)
+		return LocalCommit{}, l.unknown(name, base)
 	}
 	hash, err := l.peel(name, base, found)
 	if err != nil {
-		return Revision{}, err
+		return LocalCommit{}, err
 	}
 	for _, parent := range steps {
 		c, err := l.commit(hash)
 		if err != nil {
-			return Revision{}, l.absent(name, hash, err)
+			return LocalCommit{}, l.absent(name, hash, err)
 		}
 		if parent > len(c.ParentHashes) {
-			return Revision{}, &RevisionError{Revision: name, Reason: fmt.Sprintf("commit %s has %d parents", hash.String()[:7], len(c.ParentHashes))}
+			return LocalCommit{}, &RevisionError{Revision: name, Reason: fmt.Sprintf("commit %s has %d parents", hash.String()[:7], len(c.ParentHashes))}
 		}
 		hash = c.ParentHashes[parent-1]
 	}
 	if _, err := l.commit(hash); err != nil {
-		return Revision{}, l.absent(name, hash, err)
+		return LocalCommit{}, l.absent(name, hash, err)
 	}
-	return Revision{Name: name, hash: hash}, nil
+	return LocalCommit{Name: name, hash: hash}, nil
 }
 
 var revisionStep = regexp.MustCompile(`^(?:~(\d*)|\^\{(?:commit)?\}|\^(\d*))`)
@@ -294,7 +294,7 @@ func (l *Local) commit(hash plumbing.Hash) (*object.Commit, error) {
 
 // MergeBase finds the commit at which two lines of history parted: the one that `git merge-base` names, or one of them when there are
 // several. ok is false when they have none in common, as far as the history is in this clone.
-func (l *Local) MergeBase(ctx context.Context, a, b Revision) (base Revision, ok bool, err error) {
+func (l *Local) MergeBase(ctx context.Context, a, b LocalCommit) (base LocalCommit, ok bool, err error) {
 	const fromA, fromB, stale = 1, 2, 4
 	marks := map[plumbing.Hash]int{}
 	queue := &commitQueue{}
@@ -315,12 +315,12 @@ func (l *Local) MergeBase(ctx context.Context, a, b Revision) (base Revision, ok
 		return nil
 	}
 	if err := errors.Join(push(a.hash, fromA), push(b.hash, fromB)); err != nil {
-		return Revision{}, false, err
+		return LocalCommit{}, false, err
 	}
 	var found *object.Commit
 	for queue.Len() > 0 && slices.ContainsFunc(queue.commits, func(c *object.Commit) bool { return marks[c.Hash]&stale == 0 }) {
 		if ctx.Err() != nil {
-			return Revision{}, false, context.Cause(ctx)
+			return LocalCommit{}, false, context.Cause(ctx)
 		}
 		c, _ := heap.Pop(queue).(*object.Commit)
 		mark := marks[c.Hash]
@@ -332,14 +332,14 @@ func (l *Local) MergeBase(ctx context.Context, a, b Revision) (base Revision, ok
 		}
 		for _, parent := range c.ParentHashes {
 			if err := push(parent, mark&(fromA|fromB|stale)); err != nil {
-				return Revision{}, false, err
+				return LocalCommit{}, false, err
 			}
 		}
 	}
 	if found == nil {
-		return Revision{}, false, nil
+		return LocalCommit{}, false, nil
 	}
-	return Revision{Name: found.Hash.String(), hash: found.Hash}, true, nil
+	return LocalCommit{Name: found.Hash.String(), hash: found.Hash}, true, nil
 }
 
 // commitQueue gives the youngest commit first.

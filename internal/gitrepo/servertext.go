@@ -41,6 +41,19 @@ func (e *endpoint) withoutSecrets(text string) string {
 }
 
 func cleanLine(line string) string {
+	text := strings.TrimSpace(plainLine(line))
+	for _, prefix := range []string{"remote:", "ERROR:", "error:", "fatal:", "FATAL:", "ERR "} {
+		text = strings.TrimSpace(strings.TrimPrefix(text, prefix))
+	}
+	// Lines that only draw something, as GitLab's frames do.
+	if strings.Trim(text, "=-*#_~ ") == "" {
+		return ""
+	}
+	return text
+}
+
+// plainLine takes control characters and terminal sequences out of a line.
+func plainLine(line string) string {
 	var b strings.Builder
 	for i := 0; i < len(line); {
 		if skip := escapeSequence(line[i:]); skip > 0 {
@@ -60,15 +73,7 @@ func cleanLine(line string) string {
 			b.WriteRune(r)
 		}
 	}
-	text := strings.TrimSpace(b.String())
-	for _, prefix := range []string{"remote:", "ERROR:", "error:", "fatal:", "FATAL:", "ERR "} {
-		text = strings.TrimSpace(strings.TrimPrefix(text, prefix))
-	}
-	// Lines that only draw something, as GitLab's frames do.
-	if strings.Trim(text, "=-*#_~ ") == "" {
-		return ""
-	}
-	return text
+	return b.String()
 }
 
 // escapeSequence is the length of the terminal control sequence (ECMA-48) at the start of s, 0 when there is none.

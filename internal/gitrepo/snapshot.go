@@ -42,6 +42,7 @@ type Snapshot struct {
 	filtered      bool
 	files         map[plumbing.Hash][]byte
 	branches      []string
+	past          past
 }
 
 // Entry is one entry of a directory.
@@ -130,13 +131,14 @@ func (s *Snapshot) fetch(ctx context.Context) error {
 		w.filter = packp.FilterBlobNone()
 		s.filtered = true
 	}
-	pack, err := s.endpoint.download(ctx, session, adv, w)
+	got, err := s.endpoint.download(ctx, session, adv, w)
 	if err != nil {
 		return err
 	}
-	if err := s.unpack(ctx, pack); err != nil {
+	if err := s.unpack(ctx, s.objects, got.pack); err != nil {
 		return err
 	}
+	s.past.fetched(adv, w, got)
 	return s.findRoot()
 }
 
@@ -161,8 +163,8 @@ func (s *Snapshot) look(adv *advertisement) {
 	}
 }
 
-func (s *Snapshot) unpack(ctx context.Context, pack []byte) error {
-	return s.damageUnlessInterrupted(ctx, s.objects.add(ctx, pack))
+func (s *Snapshot) unpack(ctx context.Context, into *objects, pack []byte) error {
+	return s.damageUnlessInterrupted(ctx, into.add(ctx, pack))
 }
 
 func (s *Snapshot) damageUnlessInterrupted(ctx context.Context, err error) error {
@@ -242,7 +244,7 @@ func (s *Snapshot) tree(h plumbing.Hash) ([]byte, error) {
 	if h.IsZero() {
 		return nil, nil
 	}
-	content, ok := s.objects.content[h]
+	content, ok := s.content(h)
 	if !ok {
 		if h.String() == emptyTree {
 			return nil, nil
@@ -257,10 +259,15 @@ const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 // Lookup finds a file, a directory or whatever else is at a path, and false when there is nothing. Links are not followed.
 func (s *Snapshot) Lookup(path string) (Entry, bool, error) {
+	return s.lookup(s.root, path)
+}
+
+// lookup finds what is at a path below a root directory.
+func (s *Snapshot) lookup(root plumbing.Hash, path string) (Entry, bool, error) {
 	if err := checkPath(path); err != nil {
 		return Entry{}, false, err
 	}
-	at := s.root
+	at := root
 	names := strings.Split(path, "/")
 	for i, name := range names {
 		tree, err := s.tree(at)
@@ -363,7 +370,7 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 		}
 	}
 	if len(missing) > 0 {
-		if err := s.fetchFiles(ctx, missing); err != nil {
+		if err := s.fetchFiles(ctx, missing, 1); err != nil {
 			return nil, err
 		}
 	}
@@ -386,19 +393,22 @@ func (s *Snapshot) load(ctx context.Context, h plumbing.Hash) error {
 	if _, ok := s.files[h]; ok {
 		return nil
 	}
-	content, err := s.objects.file(ctx, h)
-	if err != nil {
-		return s.damageUnlessInterrupted(ctx, err)
-	}
-	if content != nil {
-		s.files[h] = content
+	for _, store := range s.stores() {
+		content, err := store.file(ctx, h)
+		if err != nil {
+			return s.damageUnlessInterrupted(ctx, err)
+		}
+		if content != nil {
+			s.files[h] = content
+			return nil
+		}
 	}
 	return nil
 }
 
-// fetchFiles transfers files that were left out. A server that gives out only whole commits is asked for the commit again, this time
-// with all files.
-func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]bool) error {
+// fetchFiles transfers files that were left out. A server that gives out only whole commits is asked for the newest commits again, as
+// many as depth says or all for 0, this time with all files.
+func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]bool, depth int) error {
 	if !s.filtered {
 		return nil // they are here, and too large
 	}
@@ -412,10 +422,11 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 		return err
 	}
 	defer func() { session.close() }()
-	var pack []byte
+	var got *transfer
+	into := s.objects
 	err = errNotOurs
 	if adv.supports(capability.AllowReachableSHA1InWant) || adv.supports("allow-any-sha1-in-want") {
-		pack, err = s.endpoint.download(ctx, session, adv, wants{objects: hashes, limit: int64(len(hashes))*s.endpoint.limits.File + packOverhead})
+		got, err = s.endpoint.download(ctx, session, adv, wants{objects: hashes, limit: int64(len(hashes))*s.endpoint.limits.File + packOverhead})
 		if errors.Is(err, errNotOurs) {
 			session.close()
 			if session, adv, err = s.endpoint.discover(ctx, uploadPack); err != nil {
@@ -425,7 +436,14 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 		}
 	}
 	if errors.Is(err, errNotOurs) {
-		pack, err = s.endpoint.download(ctx, session, adv, wants{objects: []plumbing.Hash{s.head}, depth: 1})
+		w := wants{objects: []plumbing.Hash{s.head}}
+		if adv.supports(capability.Shallow) {
+			w.depth = depth
+		}
+		if depth != 1 {
+			into, w.limit = s.past.store(s), historyTransfer
+		}
+		got, err = s.endpoint.download(ctx, session, adv, w)
 	}
 	if errors.Is(err, errNotOurs) {
 		err = &UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
@@ -433,7 +451,7 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 	if err != nil {
 		return err
 	}
-	if err := s.unpack(ctx, pack); err != nil {
+	if err := s.unpack(ctx, into, got.pack); err != nil {
 		return err
 	}
 	for h := range missing {

@@ -2,6 +2,7 @@ package clusterspec_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,5 +58,26 @@ func BenchmarkCompareSets(b *testing.B) {
 		if changes := clusterspec.CompareSets(before, after); len(changes) != 1000 {
 			b.Fatal(len(changes))
 		}
+	}
+}
+
+// BenchmarkMerge: the work grows with the size of the text, not with its square.
+func BenchmarkMerge(b *testing.B) {
+	for _, groups := range []int{10, 100, 1000} {
+		b.Run(strconv.Itoa(groups), func(b *testing.B) {
+			var base strings.Builder
+			base.WriteString("kind: Cluster\nmetadata: {name: dev}\nspec:\n  workerNodeGroupConfigurations:\n")
+			for n := range groups {
+				fmt.Fprintf(&base, "  - name: md-%d\n    count: 1\n    labels:\n      a: x\n", n)
+			}
+			ours := strings.ReplaceAll(base.String(), "count: 1", "count: 2")
+			theirs := strings.ReplaceAll(base.String(), "a: x", "a: y")
+			b.SetBytes(int64(base.Len()))
+			for b.Loop() {
+				if merged, err := clusterspec.Merge(source("base", base.String()), source("ours", ours), source("theirs", theirs)); err != nil || merged.Data == nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

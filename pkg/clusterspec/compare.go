@@ -28,8 +28,8 @@ type Change struct {
 	// Cluster is the cluster the object belongs to, and Role that cluster's role. Both are empty for an object of no cluster.
 	Cluster string `json:"cluster,omitempty"`
 	Role    Role   `json:"role,omitempty"`
-	// Object is kind and name. Field is empty when the whole object was added or removed. Items of a list are shown by their
-	// name where they have one: "spec.workerNodeGroupConfigurations[md-0].count".
+	// Object is kind and name. Field is empty when the whole object was added or removed. Items of a list are shown by what tells
+	// them apart: "spec.workerNodeGroupConfigurations[md-0].count".
 	Object string `json:"object"`
 	Field  string `json:"field,omitempty"`
 	// Old and New are the values as text, JSON for objects and lists; empty is absent.
@@ -50,6 +50,44 @@ const (
 	immutable       = "field is immutable"
 	configImmutable = "config is immutable"
 )
+
+// String gives the change in one line: object, field, values and what EKS Anywhere does with it. Long values are shortened.
+func (c Change) String() string {
+	var b strings.Builder
+	b.WriteString(c.Object)
+	if c.Field != "" {
+		fmt.Fprintf(&b, ": %s: %s → %s", c.Field, briefly(c.Old), briefly(c.New))
+	}
+	b.WriteString(": " + string(c.Verdict))
+	if c.Message != "" {
+		b.WriteString(": " + c.Message)
+	}
+	return b.String()
+}
+
+// briefly shows a value in a line of text.
+func briefly(value string) string {
+	const most = 80
+	if value == "" {
+		return "(none)"
+	}
+	value = strings.ToValidUTF8(strings.Join(strings.Fields(value), " "), "?")
+	if runes := []rune(value); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return value
+}
+
+// WithVerdict gives those of some changes that have a verdict, in their order.
+func WithVerdict(changes []Change, verdict Verdict) []Change {
+	var out []Change
+	for _, c := range changes {
+		if c.Verdict == verdict {
+			out = append(out, c)
+		}
+	}
+	return out
+}
 
 // CompareSets says what changed from one set to the other, object by object and field by field, and what EKS Anywhere does with each
 // change. Values are compared, not texts; comments and the order of keys make no difference. The result is sorted by cluster, object
@@ -162,8 +200,9 @@ type comparison struct {
 }
 
 func (c comparison) run() []Change {
-	before, after := c.old.object.Decoded(), c.new.object.Decoded()
 	table := fields().kinds[c.new.object.Kind]
+	before, _ := valuesOf(c.old.object.root(), table).(map[string]any)
+	after, _ := valuesOf(c.new.object.root(), table).(map[string]any)
 	for _, object := range []map[string]any{before, after} {
 		delete(object, "status")
 		if metadata, ok := object["metadata"].(map[string]any); ok && (metadata["namespace"] == nil || metadata["namespace"] == "") {
@@ -204,10 +243,12 @@ func workerGroups(object map[string]any) map[string]map[string]any {
 		if !ok {
 			continue
 		}
-		if name := group["name"]; i == 0 && (name == nil || name == "") {
-			group["name"] = "md-0"
+		name, _ := group["name"].(string)
+		if i == 0 && name == "" {
+			name = "md-0"
+			group["name"] = name
 		}
-		groups[nameOf(item)] = group
+		groups[name] = group
 	}
 	return groups
 }
@@ -236,19 +277,7 @@ func (c *comparison) diff(path, shown string, f *field, before, after any) {
 			c.diff(joinField(path, key), joinField(shown, key), child, oldMap[key], newMap[key])
 		}
 		return
-	case oldIsList && newIsList && named(oldList) && named(newList):
-		var item *field
-		if f != nil {
-			item = f.item
-		}
-		oldItems, newItems := byName(oldList), byName(newList)
-		for _, name := range slices.Sorted(maps.Keys(merged(oldItems, newItems))) {
-			position := slices.IndexFunc(newList, func(v any) bool { return nameOf(v) == name })
-			if position < 0 {
-				position = slices.IndexFunc(oldList, func(v any) bool { return nameOf(v) == name })
-			}
-			c.diff(fmt.Sprintf("%s[%d]", path, position), fmt.Sprintf("%s[%s]", shown, name), item, oldItems[name], newItems[name])
-		}
+	case oldIsList && newIsList && c.diffItems(path, shown, f, oldList, newList):
 		return
 	}
 	c.record(path, shown, f, before, after)
@@ -263,31 +292,55 @@ func merged(a, b map[string]any) map[string]any {
 	return out
 }
 
-func nameOf(item any) string {
-	object, _ := item.(map[string]any)
-	name, _ := object["name"].(string)
-	return name
-}
-
-// named says whether the items of a list can be told apart by their names.
-func named(list []any) bool {
-	seen := map[string]bool{}
-	for _, item := range list {
-		name := nameOf(item)
-		if name == "" || seen[name] {
-			return false
+// diffItems compares two lists item by item; false means that their items cannot be told apart.
+func (c *comparison) diffItems(path, shown string, f *field, before, after []any) bool {
+	oldKeys, newKeys, ok := keysOfBoth(f, before, after)
+	if !ok {
+		return false
+	}
+	oldAt, newAt := indexes(oldKeys), indexes(newKeys)
+	item := func(list []any, at int) any {
+		if at < 0 {
+			return nil
 		}
-		seen[name] = true
+		return list[at]
+	}
+	for _, key := range slices.Sorted(maps.Keys(indexes(slices.Concat(oldKeys, newKeys)))) {
+		was, is := indexOf(oldAt, key), indexOf(newAt, key)
+		position := is
+		if is < 0 {
+			position = was
+		}
+		c.diff(fmt.Sprintf("%s[%d]", path, position), fmt.Sprintf("%s[%s]", shown, key), f.itemRow(), item(before, was), item(after, is))
+	}
+	// Where the first one is special or all are steps, their order is a value, too.
+	if f != nil && f.Ordered || c.new.object.Kind == "TinkerbellMachineConfig" && path == "spec.users" {
+		kept := func(keys []string, in map[string]int) (out []any) {
+			for _, key := range keys {
+				if indexOf(in, key) >= 0 {
+					out = append(out, key)
+				}
+			}
+			return out
+		}
+		if was, is := kept(oldKeys, newAt), kept(newKeys, oldAt); !reflect.DeepEqual(was, is) {
+			c.record(path, shown, f, was, is)
+		}
 	}
 	return true
 }
 
-func byName(list []any) map[string]any {
-	out := make(map[string]any, len(list))
-	for _, item := range list {
-		out[nameOf(item)] = item
+// keysOfBoth gives what tells the items of two lists apart: the keys of the table or, since a change is shown best at the item that it
+// belongs to, their names.
+func keysOfBoth(f *field, before, after []any) (old, current []string, ok bool) {
+	for _, by := range []*field{f, nil} {
+		var oldOK, newOK bool
+		old, oldOK = itemKeys(by, before)
+		if current, newOK = itemKeys(by, after); oldOK && newOK {
+			return old, current, true
+		}
 	}
-	return out
+	return nil, nil, false
 }
 
 func (c *comparison) record(path, shown string, f *field, before, after any) {
@@ -309,7 +362,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 		change.Verdict, change.Message = VerdictIgnored, "set by the server or a command line tool"
 	}
 	c.special(&change, path, before, after)
-	if change.Verdict == VerdictRejected && c.means(path, before, after) {
+	if change.Verdict == VerdictRejected && c.means(path, f, before, after) {
 		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
 	}
 	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
@@ -346,7 +399,7 @@ var serverDefaults = map[string]string{
 
 // means says whether two values that are written differently are the same to the webhooks: nothing is the same as an empty text, an
 // empty list and false, and as what the server puts in; and lists of texts are sets.
-func (c *comparison) means(path string, before, after any) bool {
+func (c *comparison) means(path string, f *field, before, after any) bool {
 	fallback := serverDefaults[c.new.object.Kind+" "+path]
 	plain := func(value any) any {
 		switch v := value.(type) {
@@ -365,6 +418,9 @@ func (c *comparison) means(path string, before, after any) bool {
 		case []any:
 			if len(v) == 0 {
 				return fallback
+			}
+			if f != nil && f.Type == "list" {
+				return value // the names of objects in an order that matters
 			}
 			texts := make([]string, len(v))
 			for i, item := range v {
@@ -616,7 +672,7 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 			reject(immutable)
 		}
 	}
-	scales := path == "spec.controlPlaneConfiguration.count" || strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && (strings.HasSuffix(path, "].count") || strings.HasSuffix(path, "]"))
+	scales := path == "spec.controlPlaneConfiguration.count" || strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && (strings.HasSuffix(path, "].count") || strings.HasSuffix(path, "]") && strings.Count(path, "[") == 1)
 	if scales && c.old.cluster != nil && c.old.cluster.KubernetesVersion != c.new.cluster.KubernetesVersion {
 		reject(scaleMessage)
 	}

@@ -91,6 +91,15 @@ func TestCompareSets(t *testing.T) {
 		{"eksaVersion removed", "eksa-version-workload", []string{"  eksaVersion: v0.25.1\n", ""}, "rejected spec.eksaVersion v0.25.1 ->  (field cannot be removed after setting)"},
 		{"eksaVersion raised", "eksa-version-workload", []string{"v0.25.1", "v0.26.0"}, "applied spec.eksaVersion v0.25.1 -> v0.26.0 (not among the fields that EKS Anywhere documents for GitOps on a workload cluster)"},
 		{"eksaVersion raised by two", "eksa-version-workload", []string{"v0.25.1", "v0.27.0"}, "rejected spec.eksaVersion v0.25.1 -> v0.27.0 (EKS Anywhere is upgraded by one minor version at a time, and not back)"},
+		{"unquoted version", "vsphere-workload-github", []string{`"1.33"`, "1.33"}, ""},
+		{"unquoted version, upgraded", "vsphere-workload-github", []string{`"1.33"`, "1.34"}, "applied documented spec.kubernetesVersion 1.33 -> 1.34"},
+		{"key without a value", "vsphere-management-github", []string{"    count: 2", "    labels:\n    count: 2"}, ""},
+		{"taint", "taints-and-labels", []string{"effect: NoSchedule", "effect: NoExecute"}, "two applied"},
+		{"GitOps on a management cluster", "vsphere-no-gitops", []string{"    name: dev\n---", "    name: dev\n  gitOpsRef: {kind: FluxConfig, name: dev}\n---"},
+			`applied spec.gitOpsRef  -> {"kind":"FluxConfig","name":"dev"} (not among the fields that EKS Anywhere documents for GitOps on a management cluster)`},
+		{"GitOps on a workload cluster", "workload-without-gitops", []string{"  managementCluster:\n", "  gitOpsRef: {kind: FluxConfig, name: dev}\n  managementCluster:\n"},
+			`rejected spec.gitOpsRef  -> {"kind":"FluxConfig","name":"dev"} (field is immutable)`},
+		{"first group named", "unnamed-first-group", []string{"workerNodeGroupConfigurations:\n  - ", "workerNodeGroupConfigurations:\n  - name: md-0\n    "}, ""},
 		{"object removed", "management-and-workloads", []string{"kind: Cluster\nmetadata:\n  name: w01", "kind: ConfigMap\nmetadata:\n  name: w01"}, "cluster removed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -126,9 +135,9 @@ func TestCompareSets(t *testing.T) {
 				return n
 			}
 			switch test.want {
-			case "one rejected", "one applied", "two rejected":
+			case "one rejected", "one applied", "two rejected", "two applied":
 				verdict := clusterspec.VerdictRejected
-				if test.want == "one applied" {
+				if strings.HasSuffix(test.want, "applied") {
 					verdict = clusterspec.VerdictApplied
 				}
 				want := 1 + strings.Count(test.want, "two")
@@ -393,5 +402,49 @@ func TestCompareSets_wholeClusters(t *testing.T) {
 	}
 	if changes := clusterspec.CompareSets(nil, nil); len(changes) != 0 {
 		t.Errorf("of nothing: %v", changes)
+	}
+}
+
+// TestCompareSets_order: where the order of a list means something, another order is a change.
+func TestCompareSets_order(t *testing.T) {
+	t.Parallel()
+	const first, second = "  - name: ec2-user\n    sshAuthorizedKeys:\n    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops\n", "  - name: second\n    sshAuthorizedKeys: [ssh-ed25519 AAAA]\n"
+	tinkerbell := mustReplace(t, readSpec(t, "tinkerbell-workload-github"), first, first+second)
+	changes := clusterspec.CompareSets(parseText(tinkerbell), parseText(mustReplace(t, tinkerbell, first+second, second+first)))
+	if len(changes) != 1 || changes[0].Field != "spec.users" || changes[0].Old != `["ec2-user","second"]` || changes[0].New != `["second","ec2-user"]` || changes[0].Verdict != clusterspec.VerdictRejected {
+		t.Errorf("Tinkerbell's users: %+v", changes)
+	}
+	vsphere := readSpec(t, "vsphere-management-github")
+	const group = "  - name: md-9\n    count: 1\n    machineGroupRef: {kind: VSphereMachineConfig, name: dev-md}\n"
+	before, after := mustReplace(t, vsphere, "  - name: md-0\n", group+"  - name: md-0\n"), mustReplace(t, vsphere, "  clusterNetwork:\n", group+"  clusterNetwork:\n")
+	if changes := clusterspec.CompareSets(parseText(before), parseText(after)); len(changes) != 0 {
+		t.Errorf("worker groups: %+v", changes)
+	}
+}
+
+func TestChange_String(t *testing.T) {
+	t.Parallel()
+	before := readSpec(t, "vsphere-workload-github")
+	after := mustReplace(t, mustReplace(t, before, `"1.33"`, `"1.35"`), "count: 2", "count: 3")
+	after = mustReplace(t, after, "  clusterNetwork:\n", "  - {name: md-7, count: 1, labels: {"+strings.Repeat("a", 60)+": \"b  c\"}}\n  clusterNetwork:\n")
+	changes := clusterspec.CompareSets(parseText(before), parseText(after))
+	var got []string
+	for _, c := range changes {
+		got = append(got, c.String())
+	}
+	want := []string{
+		"Cluster dev: spec.kubernetesVersion: 1.33 → 1.35: rejected: only +1 minor version skew is supported; from 1.33 that is 1.34",
+		"Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 2 → 3: applied",
+		`Cluster dev: spec.workerNodeGroupConfigurations[md-7]: (none) → {"count":1,"labels":{"` + strings.Repeat("a", 58) + "…: applied",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if rejected := clusterspec.WithVerdict(changes, clusterspec.VerdictRejected); len(rejected) != 1 || rejected[0].Field != "spec.kubernetesVersion" {
+		t.Errorf("rejected: %+v", rejected)
+	}
+	removed := clusterspec.CompareSets(parseText(before), parseText(mustReplace(t, before, "kind: FluxConfig\nmetadata", "kind: Other\nmetadata")))
+	if len(removed) != 1 || removed[0].String() != "FluxConfig dev: applied: the object is deleted" {
+		t.Errorf("removed: %+v", removed)
 	}
 }

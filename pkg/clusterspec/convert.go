@@ -60,11 +60,15 @@ func Convert(source Source) ([]byte, error) {
 		at = e.end
 	}
 	b.WriteString(s.body[at:])
-	out := b.Bytes()
-	if bytes.Count(source.Data, []byte("\r\n"))*2 > bytes.Count(source.Data, []byte("\n")) {
-		out = bytes.ReplaceAll(out, []byte("\n"), []byte("\r\n"))
+	return withLineEndsOf(source.Data, b.Bytes()), nil
+}
+
+// withLineEndsOf gives a text with LF the line ends that most lines of another one have.
+func withLineEndsOf(like, out []byte) []byte {
+	if bytes.Count(like, []byte("\r\n"))*2 > bytes.Count(like, []byte("\n")) {
+		return bytes.ReplaceAll(out, []byte("\n"), []byte("\r\n"))
 	}
-	return out, nil
+	return out
 }
 
 func isOurs(d *document, kind string) bool {

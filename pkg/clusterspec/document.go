@@ -27,6 +27,9 @@ type limits struct {
 
 func newLimits() *limits { return &limits{values: maxTotalValues, searches: 20, splits: 16} }
 
+// trialLimits are those for a text of which we only ask whether it can be read, not what is wrong with it.
+func trialLimits() *limits { return &limits{values: maxTotalValues} }
+
 // document is one YAML document of a source.
 type document struct {
 	file      string
@@ -384,7 +387,7 @@ func (d *document) valueProblems() Problems {
 	return problems
 }
 
-// duplicateProblems tells of the keys that are there twice, for a document that is no object of EKS Anywhere's.
+// duplicateProblems tells of the keys that are there twice, for a document that no report is made of.
 func (d *document) duplicateProblems() Problems {
 	var problems Problems
 	for _, s := range d.duplicates {

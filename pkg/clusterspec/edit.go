@@ -163,7 +163,14 @@ func (s *splicer) offset(node *yaml.Node) (int, bool) {
 	return offset, true
 }
 
+// apply makes the edits and takes blank lines away at both ends.
 func (s *splicer) apply() (string, bool) {
+	out, ok := s.applyAll()
+	return trimBlankLines(out), ok
+}
+
+// applyAll makes the edits; false means that they overlap.
+func (s *splicer) applyAll() (string, bool) {
 	// Something that is put in where something else is taken out comes first.
 	slices.SortStableFunc(s.edits, func(a, b spliceEdit) int { return cmp.Or(a.start-b.start, a.end-b.end) })
 	var b strings.Builder
@@ -177,7 +184,7 @@ func (s *splicer) apply() (string, bool) {
 		at = e.end
 	}
 	b.WriteString(s.body[at:])
-	return trimBlankLines(b.String()), true
+	return b.String(), true
 }
 
 // splice makes the changes in the text; false means that it cannot be done that way.
@@ -258,11 +265,19 @@ func plainString(value string) string {
 }
 
 func (s *splicer) replaceScalar(key, value *yaml.Node, text string) bool {
+	return s.replaceText(key, value, plainString(text))
+}
+
+// replaceText puts a text in the place of a scalar's. The key may be nil when the scalar is not empty.
+func (s *splicer) replaceText(key, value *yaml.Node, text string) bool {
 	if value.Kind != yaml.ScalarNode || value.Anchor != "" {
 		return false
 	}
 	if value.Value == "" && value.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		// Nothing stands behind the colon.
+		if key == nil {
+			return false
+		}
 		at, ok := s.offset(key)
 		if !ok {
 			return false
@@ -272,7 +287,7 @@ func (s *splicer) replaceScalar(key, value *yaml.Node, text string) bool {
 			return false
 		}
 		at += colon + 1
-		s.edits = append(s.edits, spliceEdit{at, at, " " + plainString(text)})
+		s.edits = append(s.edits, spliceEdit{at, at, " " + text})
 		return true
 	}
 	at, ok := s.offset(value)
@@ -289,7 +304,7 @@ func (s *splicer) replaceScalar(key, value *yaml.Node, text string) bool {
 	if !strings.HasPrefix(s.body[at:], old) {
 		return false
 	}
-	s.edits = append(s.edits, spliceEdit{at, at + len(old), plainString(text)})
+	s.edits = append(s.edits, spliceEdit{at, at + len(old), text})
 	return true
 }
 
@@ -336,11 +351,21 @@ func (s *splicer) entryLines(parent *yaml.Node, i int) (first, last int, ok bool
 		return 0, 0, false // another entry or a list item begins on the same line
 	}
 	indent := key.Column - 1
-	last = lastLine(parent.Content[i+1], key.Line)
+	return s.withComments(key.Line, indent), s.entryEnd(parent, i), true
+}
+
+// entryEnd gives the last line of an entry of a mapping in block style.
+func (s *splicer) entryEnd(parent *yaml.Node, i int) int {
+	key := parent.Content[i]
 	end := len(s.lines) - 1
 	if i+2 < len(parent.Content) {
 		end = parent.Content[i+2].Line - 1
 	}
+	return s.withDeeper(lastLine(parent.Content[i+1], key.Line), end, key.Column-1)
+}
+
+// withDeeper moves a last line on over the lines behind it, up to end, that are indented more than their entry.
+func (s *splicer) withDeeper(last, end, indent int) int {
 	// Deeper lines belong to the value (the rest of a multi-line text, the end of a list), comments among them included.
 	for next := last + 1; next <= end; next++ {
 		line := s.line(next)
@@ -352,7 +377,11 @@ func (s *splicer) entryLines(parent *yaml.Node, i int) (first, last int, ok bool
 		}
 		last = next
 	}
-	first = key.Line
+	return last
+}
+
+// withComments moves a first line back over the comment lines directly above that have the same indentation.
+func (s *splicer) withComments(first, indent int) int {
 	for first > 1 {
 		above := s.line(first - 1)
 		if !strings.HasPrefix(strings.TrimLeft(above, " "), "#") || indentation(above) != indent {
@@ -360,7 +389,7 @@ func (s *splicer) entryLines(parent *yaml.Node, i int) (first, last int, ok bool
 		}
 		first--
 	}
-	return first, last, true
+	return first
 }
 
 func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }

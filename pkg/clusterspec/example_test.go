@@ -2,6 +2,7 @@ package clusterspec_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
@@ -50,4 +51,32 @@ func ExampleKinds() {
 	fmt.Println(len(kinds), kinds[0], kinds[1])
 	// Output:
 	// 18 Cluster FluxConfig
+}
+
+func ExampleMerge() {
+	base := "kind: Cluster\nmetadata: {name: dev}\nspec:\n  kubernetesVersion: \"1.33\"\n  controlPlaneConfiguration:\n    count: 1\n"
+	ours := strings.Replace(base, "1.33", "1.34", 1)
+	theirs := strings.Replace(base, "count: 1", "count: 3 # since the audit", 1)
+	merged, err := clusterspec.Merge(
+		clusterspec.Source{Name: "base", Data: []byte(base)},
+		clusterspec.Source{Name: "dev.yaml", Data: []byte(ours)},
+		clusterspec.Source{Name: "Git", Data: []byte(theirs)},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(string(merged.Data))
+	for _, edit := range merged.Edits {
+		fmt.Println(edit.Side, edit.Field, edit.Old, edit.New)
+	}
+	// Output:
+	// kind: Cluster
+	// metadata: {name: dev}
+	// spec:
+	//   kubernetesVersion: "1.34"
+	//   controlPlaneConfiguration:
+	//     count: 3 # since the audit
+	// theirs spec.controlPlaneConfiguration.count 1 3
+	// ours spec.kubernetesVersion 1.33 1.34
 }

@@ -29,6 +29,8 @@ type fieldRow struct {
 	GitOps   []Role   `yaml:"gitops"`
 	Change   byRole   `yaml:"change"`
 	Says     string   `yaml:"says"`
+	Key      []string `yaml:"key"`
+	Ordered  bool     `yaml:"ordered"`
 	About    string   `yaml:"about"`
 }
 

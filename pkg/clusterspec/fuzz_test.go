@@ -2,8 +2,11 @@ package clusterspec_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,6 +106,148 @@ func FuzzEdited(f *testing.F) {
 		}
 		checkAccepted(t, bytes.Join(lines, nil))
 	})
+}
+
+// FuzzMerge changes two lines each of a valid file on two sides and holds the merge to its promises: it is valid if it can be read
+// at all, every edit that stands alone is in it, and nothing else.
+func FuzzMerge(f *testing.F) {
+	files := specFiles(f, "valid")
+	texts := []string{
+		"status: {}", "  labels: {a: b}", "  labels:\n    a: c # why", "  - name: md-7\n    count: 3", "    # a comment", "    count: 7 # seven", "", "---", "  x:\n    - y\n    - z",
+		"  description: |\n    text\n\n    more", "  kubernetesVersion: 1.30", "  taints: [{key: a, value: b, effect: NoSchedule}]", "    labels: &l {a: b}", "\t", "  numCPUs: '4'",
+		"      - 10.0.0.0/8", "    - key: a\n      effect: NoExecute", "    labels:\n      <<: {a: b}",
+	}
+	for i := range files {
+		for n := range uint8(6) {
+			f.Add(uint8(i), 3*n+uint8(i), n, texts[(int(n)+i)%len(texts)], 5*n+2*uint8(i), n/2, texts[(3*int(n)+2*i)%len(texts)])
+		}
+	}
+	f.Fuzz(func(t *testing.T, file, at, operation uint8, text string, theirAt, theirOperation uint8, theirText string) {
+		data, err := os.ReadFile(files[int(file)%len(files)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		base := string(data)
+		ours, theirs := editLine(base, at, operation, text), editLine(base, theirAt, theirOperation, theirText)
+		merged, err := clusterspec.Merge(source("base.yaml", base), source("ours.yaml", ours), source("theirs.yaml", theirs))
+		if err != nil {
+			return
+		}
+		checkMergeLaws(t, base, ours, theirs, merged)
+		checkMergedValues(t, base, ours, theirs, merged)
+	})
+}
+
+func editLine(text string, at, operation uint8, with string) string {
+	lines := strings.SplitAfter(text, "\n")
+	i := int(at) % len(lines)
+	switch operation % 5 {
+	case 0:
+		lines[i] = with + "\n" + lines[i]
+	case 1:
+		lines[i] = strings.TrimRight(lines[i], "\n") + with + "\n"
+	case 2:
+		lines[i] = ""
+	case 3:
+		lines[i] = with + "\n"
+	case 4:
+		lines[i] += lines[(i+1)%len(lines)]
+	}
+	return strings.Join(lines, "")
+}
+
+// checkMergedValues compares the values of the four texts, leaf by leaf, knowing nothing of how the merge was made.
+func checkMergedValues(t *testing.T, base, ours, theirs string, merged *clusterspec.Merged) {
+	t.Helper()
+	var sides [4]map[string]string
+	for i, text := range []string{base, ours, theirs, string(merged.Overwriting)} {
+		set, err := clusterspec.Parse([]clusterspec.Source{source("text.yaml", text)})
+		if err != nil {
+			return // only values are compared here, and Parse reads all of them only when there is no error
+		}
+		sides[i] = map[string]string{}
+		objects := set.Unused
+		for _, c := range set.Clusters {
+			objects = append(objects, c.Objects...)
+		}
+		for _, o := range objects {
+			flatten(o.Label()+": ", "", o.Decoded(), sides[i])
+		}
+	}
+	var unnamed []string
+	for _, paths := range sides {
+		for path := range paths {
+			if list, ok := strings.CutSuffix(path, "[unnamed]"); ok {
+				unnamed = append(unnamed, list)
+			}
+		}
+	}
+	for _, paths := range sides {
+		for path := range paths {
+			if slices.ContainsFunc(unnamed, func(list string) bool { return strings.HasPrefix(path, list+"[") && path != list+"[]" }) {
+				continue
+			}
+			b, o, th, got := sides[0][path], sides[1][path], sides[2][path], sides[3][path]
+			want := o
+			if b == o {
+				want = th
+			}
+			alone := b == o || b == th || o == th
+			for _, c := range merged.Conflicts {
+				if strings.HasPrefix(path, c.Object+": "+c.Field) {
+					want, alone = o, true
+				}
+			}
+			if !alone && (strings.HasSuffix(path, "ersion") || strings.HasSuffix(path, "[]")) {
+				continue // 1.30 and "1.30" are the same; lists with keys may be merged
+			}
+			if !alone {
+				t.Errorf("%s: base %s, ours %s, theirs %s is no conflict", path, b, o, th)
+			}
+			if got != want && !strings.HasSuffix(path, "ersion") && !strings.HasSuffix(path, "[]") {
+				t.Errorf("%s: base %q, ours %q, theirs %q, merged %q", path, b, o, th, got)
+			}
+			if strings.HasSuffix(path, "[]") && alone && o != th && got != want && (b == o || b == th) {
+				t.Errorf("%s: base %s, ours %s, theirs %s, merged %s", path, b, o, th, got)
+			}
+		}
+	}
+}
+
+// flatten gives the leaves of a value by their paths: those of lists as a whole, and, where all items have names, of each item.
+func flatten(object, path string, value any, out map[string]string) {
+	switch value := value.(type) {
+	case nil:
+	case map[string]any:
+		for key, child := range value {
+			joined := key
+			if strings.ContainsAny(key, "./[]") || key == "" {
+				joined = path + "[" + key + "]"
+			} else if path != "" {
+				joined = path + "." + key
+			}
+			flatten(object, joined, child, out)
+		}
+	case []any:
+		encoded, _ := json.Marshal(value)
+		out[object+path+"[]"] = string(encoded)
+		items := map[string]any{}
+		for _, item := range value {
+			named, _ := item.(map[string]any)
+			if name, _ := named["name"].(string); name != "" {
+				items[name] = item
+			}
+		}
+		if len(items) < len(value) || !strings.HasSuffix(path, "workerNodeGroupConfigurations") && !strings.HasSuffix(path, "users") {
+			out[object+path+"[unnamed]"] = path
+			return
+		}
+		for name, item := range items {
+			flatten(object, path+"["+name+"]", item, out)
+		}
+	default:
+		out[object+path] = fmt.Sprintf("%T %v", value, value)
+	}
 }
 
 // FuzzCompareSets: whatever two states of a file hold, comparing them gives changes in order, each with a verdict, and the same ones

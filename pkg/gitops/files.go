@@ -33,7 +33,10 @@ func (p *filePlan) edits() []gitrepo.Edit {
 }
 
 // conflictError says that files in Git differ from what the run would write and that nobody said to overwrite them.
-type conflictError struct{ changes []FileChange }
+type conflictError struct {
+	changes []FileChange
+	upgrade bool // the run is an upgrade, so that its own files are merged and these are others
+}
 
 func (e *conflictError) Error() string {
 	paths := make([]string, 0, len(e.changes))
@@ -44,6 +47,9 @@ func (e *conflictError) Error() string {
 }
 
 func (e *conflictError) Hint() string {
+	if !e.upgrade {
+		return "to change a cluster that is managed through Git: eksa-gitops upgrade cluster with the same file, which keeps what others changed there; --overwrite replaces it"
+	}
 	return "see the difference with --dry-run --overwrite; bring the file up to date with what is in Git, or replace that with --overwrite"
 }
 
@@ -52,6 +58,10 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 	plan, err := r.compare(ctx, r.seen.snapshot)
 	if conflict, ok := err.(*conflictError); ok {
 		found.add(AreaSpec, conflict)
+		return nil
+	}
+	if inTheWay, ok := err.(*appsError); ok {
+		found.add(AreaSpec, inTheWay)
 		return nil
 	}
 	if err != nil {
@@ -63,8 +73,18 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	plan, err := r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
+	if err != nil {
+		return nil, err
+	}
+	return plan, r.addApps(ctx, snapshot, plan)
+}
+
+// compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another
+// content.
+func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made rendering, replace func(path string) bool) (*filePlan, error) {
 	plan := &filePlan{system: map[string][]byte{}, after: map[string][]byte{}}
-	wanted := slices.Concat(r.rendered.files, r.rendered.system)
+	wanted := slices.Concat(made.files, made.system)
 	for _, file := range wanted {
 		plan.after[file.Path] = file.Content
 	}
@@ -73,7 +93,7 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 		return nil, err
 	}
 	var conflicts []FileChange
-	for _, file := range r.rendered.files {
+	for _, file := range made.files {
 		before, differs := existing[file.Path]
 		switch {
 		case !differs:
@@ -81,13 +101,13 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
 			plan.after[file.Path] = before
 			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
-		case r.options.Overwrite || len(bytes.TrimSpace(before)) == 0:
+		case replace(file.Path) || len(bytes.TrimSpace(before)) == 0:
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		default:
 			conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		}
 	}
-	for _, file := range r.rendered.system {
+	for _, file := range made.system {
 		base := path.Base(file.Path)
 		plan.system[base] = file.Content
 		before, differs := existing[file.Path]

@@ -1,5 +1,10 @@
 package gitops
 
+import (
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
+
 // ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
 const ResultVersion = "eksa-gitops/v1"
 
@@ -29,8 +34,9 @@ type Result struct {
 	Flux       *FluxResult     `json:"flux,omitempty"`
 	Steps      []StepResult    `json:"steps"`
 	Failure    *Failure        `json:"failure,omitempty"`
-	Resume     string          `json:"resume,omitempty"` // the command that continues, when there is something to continue
-	Kept       []string        `json:"kept,omitempty"`   // of a deletion: files beside those that go, which stay
+	Resume     string          `json:"resume,omitempty"`     // the command that continues, when there is something to continue
+	Kept       []string        `json:"kept,omitempty"`       // of a deletion: files beside those that go, which stay
+	LocalFiles []FileChange    `json:"localFiles,omitempty"` // of an upgrade: the user's own files that it brought up to date with Git
 	ExitCode   int             `json:"exitCode"`
 }
 
@@ -45,9 +51,31 @@ type ClusterResult struct {
 	LocalSpec         string `json:"localSpec,omitempty"`
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
+	Cause             string `json:"-"`                 // the same without the cluster's name
+	Next              string `json:"next,omitempty"`    // the command that shows more or helps, when it is not Ready
+
+	// The machines, when several clusters were waited for together.
+	ControlPlane *MachineStatus `json:"controlPlane,omitempty"`
+	Workers      *MachineStatus `json:"workers,omitempty"`
+
+	Provision *ProvisionResult `json:"provision,omitempty"` // what the provisioner was asked to do
+	// Of an upgrade: what it changes in the cluster's objects and what EKS Anywhere does with each change; the edits that were found in Git
+	// and are not in the file; the fields that both changed, each in its own way; and where the live objects differ from Git.
+	Changes   []clusterspec.Change    `json:"changes,omitempty"`
+	Merged    []clusterspec.MergeEdit `json:"merged,omitempty"`
+	Conflicts []clusterspec.Conflict  `json:"conflicts,omitempty"`
+	Drift     []Difference            `json:"drift,omitempty"`
 
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
+}
+
+// ProvisionResult is what a provisioner did, or would do, with a cluster.
+type ProvisionResult struct {
+	Verb    Verb   `json:"verb"`
+	Command string `json:"command"`
+	Log     string `json:"log,omitempty"` // the file with all it printed
+	Done    bool   `json:"done"`          // whether it has succeeded
 }
 
 // RepoResult is the Git repository of the run.
@@ -78,6 +106,23 @@ type FluxResult struct {
 	Path      string `json:"path"`
 	Revision  string `json:"revision,omitempty"` // what Flux has applied: branch@sha1:commit
 	Ready     bool   `json:"ready"`
+
+	// Of an upgrade: what changes in Flux's controllers, and what Flux followed before it was taken over.
+	Changes []fluxinstall.ComponentChange `json:"changes,omitempty"`
+	Adopted *Adopted                      `json:"adopted,omitempty"`
+}
+
+// Adopted is what a Flux followed before it was taken over.
+type Adopted struct {
+	URL    string `json:"url"`
+	Branch string `json:"branch,omitempty"`
+	Path   string `json:"path"`
+	// Record is the Secret, as namespace/name, that keeps what was there before, the key to the old repository included.
+	Record string `json:"record,omitempty"`
+	// Unmanaged are the objects that Flux had applied from there and does not apply any more, as kind namespace/name. They stay.
+	Unmanaged []string `json:"unmanaged"`
+	// Settings are fields of the GitRepository and the Kustomization, as kind spec.field, that they do not have any more.
+	Settings []string `json:"settings,omitempty"`
 }
 
 // Failure is why the GitOps part, or the run, did not succeed.

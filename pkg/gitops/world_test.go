@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -55,7 +56,10 @@ type world struct {
 	// The cluster.
 	state          fluxinstall.State
 	namespace      bool
-	private        bool // the source Secret is there
+	record         *fluxinstall.AdoptionState // of a take-over
+	rolled         fluxinstall.Rollover       // what WaitRolledOver was told
+	rollErr        error                      // what it says
+	private        bool                       // the source Secret is there
 	publicKey      string
 	knownHosts     []byte
 	components     string
@@ -70,6 +74,13 @@ type world struct {
 	gitOpsErr      error          // what RemoveGitOps says
 	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
+
+	refs        map[string]any                                                         // gitOpsRef of clusters that Flux is held off
+	kubeconfigs map[string]bool                                                        // those that the provisioner keeps
+	objects     map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
+	pauses      map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
+	refuse      func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
+	dryRunErr   error
 
 	local map[string]string
 
@@ -86,8 +97,15 @@ type world struct {
 
 // tip is a branch.
 type tip struct {
-	head  string
-	files map[string]string
+	head    string
+	files   map[string]string
+	history []past // the newest last
+}
+
+// past is one commit of a branch.
+type past struct {
+	hash, message, author string
+	files                 map[string]string
 }
 
 func newWorld(t *testing.T) *world {
@@ -100,8 +118,13 @@ func newWorld(t *testing.T) *world {
 		hostKey:  pair.AuthorizedKey,
 		branches: map[string]*tip{},
 		local:    map[string]string{},
+		objects:  map[fluxinstall.ObjectName]map[string]any{},
+		pauses:   map[fluxinstall.ObjectName][]fluxinstall.Pause{},
 		held:     map[string]string{},
-		notReady: map[string]error{},
+		refs:     map[string]any{},
+
+		kubeconfigs: map[string]bool{},
+		notReady:    map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
 			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev", Ready: true}},
@@ -244,6 +267,7 @@ func (w *world) commitOther(branch string, edit func(files map[string]string)) {
 	at := w.tip(branch)
 	edit(at.files)
 	at.head = hash(at.head + fmt.Sprint(at.files))
+	at.history = append(at.history, past{hash: at.head, message: "Change something", author: "Alice", files: maps.Clone(at.files)})
 }
 
 // commitSeed fills a new repository.
@@ -276,7 +300,8 @@ func (w *world) flux() {
 		return
 	}
 	revision := fluxinstall.Revision(source.Branch, at.head)
-	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready, apply.Prune = revision, true, revision, true, true
+	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready = revision, true, revision, true
+	apply.Prune = w.state.Flux.Adoption == nil
 	root := strings.TrimPrefix(apply.Path, "./")
 	before := apply.Inventory
 	apply.Inventory = nil
@@ -286,7 +311,7 @@ func (w *world) flux() {
 		}
 	}
 	for i, c := range w.state.Clusters {
-		if slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
+		if apply.Prune && c.Held == nil && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
 			w.state.Clusters[i].Deleting = true
 		}
 	}
@@ -302,7 +327,25 @@ func (w *world) eksa() {
 	w.state.Clusters = slices.DeleteFunc(w.state.Clusters, func(c fluxinstall.ClusterInfo) bool { return c.Deleting && w.held[c.Name] == "" })
 }
 
+// applyObjects puts the objects of a file into the cluster, but for those that Flux is told to leave alone.
+func (w *world) applyObjects(spec string) {
+	for document := range strings.SplitSeq(spec, "\n---\n") {
+		var fields map[string]any
+		if yaml.Unmarshal([]byte(document), &fields) != nil || fields == nil {
+			continue
+		}
+		metadata, _ := fields["metadata"].(map[string]any)
+		kind, _ := fields["kind"].(string)
+		name, _ := metadata["name"].(string)
+		object := fluxinstall.ObjectName{Kind: kind, Namespace: "default", Name: name}
+		if len(w.pauses[object]) == 0 {
+			w.objects[object] = fields
+		}
+	}
+}
+
 func (w *world) createCluster(spec string) {
+	w.applyObjects(spec)
 	for document := range strings.SplitSeq(spec, "\n---\n") {
 		var object struct {
 			Kind     string
@@ -414,12 +457,12 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	if !r.noHost && !r.exists {
 		return nil, &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
 	}
-	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}}
+	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}, messages: map[*gitrepo.Commit]string{}}
 	if len(r.branches) > 0 {
 		s.state = gitrepo.BranchMissing
 	}
 	if at := r.branches[branch]; at != nil {
-		s.state, s.head, s.files = gitrepo.BranchExists, at.head, maps.Clone(at.files)
+		s.state, s.head, s.files, s.history = gitrepo.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
 	}
 	return s, nil
 }
@@ -432,6 +475,9 @@ type snapshot struct {
 	head   string
 	files  map[string]string
 	made   map[*gitrepo.Commit][]gitrepo.Edit
+
+	messages map[*gitrepo.Commit]string
+	history  []past
 }
 
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
@@ -492,8 +538,41 @@ func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte
 	return all, nil
 }
 
+func (s *snapshot) EachRevision(_ context.Context, file string, visit func(gitrepo.Revision) bool) error {
+	for i, commit := range slices.Backward(s.history) {
+		before := map[string]string{}
+		if i > 0 {
+			before = s.history[i-1].files
+		}
+		content, there := commit.files[file]
+		if old, was := before[file]; was == there && old == content {
+			continue
+		}
+		r := gitrepo.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
+		for line := range strings.Lines(commit.message) {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+				r.Trailers = append(r.Trailers, gitrepo.Trailer{Key: key, Value: value})
+			}
+		}
+		if !visit(r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) ReadAt(_ context.Context, commit, file string) ([]byte, error) {
+	for _, c := range s.history {
+		if c.hash == commit {
+			return []byte(c.files[file]), nil
+		}
+	}
+	return nil, fs.ErrNotExist
+}
+
 // Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
 func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
+	message := options.Message
 	options.Message += "on " + s.head
 	// The commit is made on nothing, from which nothing can be deleted.
 	named := slices.Clone(edits)
@@ -506,7 +585,7 @@ func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (
 	if err != nil {
 		return nil, err
 	}
-	s.made[commit] = edits
+	s.made[commit], s.messages[commit] = edits, message
 	return commit, nil
 }
 
@@ -543,6 +622,7 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 			at.files[edit.Path] = string(edit.Content)
 		}
 		at.head = commit.Hash()
+		at.history = append(at.history, past{hash: at.head, message: s.messages[commit], author: "eksa-gitops", files: maps.Clone(at.files)})
 		if w.afterPush != nil {
 			w.afterPush(w)
 		}
@@ -598,7 +678,7 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 				return false, err
 			}
 			public = key.AuthorizedKey()
-		case !c.private:
+		case !c.private, source.Unwanted != "" && source.Unwanted == c.publicKey:
 			pair, err := sshkeys.Generate("ed25519")
 			if err != nil {
 				return false, err
@@ -708,6 +788,24 @@ func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progre
 	return nil
 }
 
+func (c cluster) WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error) {
+	var fleet []fluxinstall.LiveCluster
+	var last error
+	for _, name := range names {
+		live := fluxinstall.LiveCluster{ClusterInfo: fluxinstall.ClusterInfo{Namespace: name.Namespace, Name: name.Name, Ready: true},
+			ControlPlane: fluxinstall.Machines{Desired: 1, Ready: 1}, Workers: fluxinstall.Machines{Desired: 2, Ready: -1}}
+		if err := c.WaitCluster(ctx, name.Namespace, name.Name, func(fluxinstall.Progress) {}); err != nil {
+			if !errors.As(err, &live.Problem) {
+				return nil, err
+			}
+			live.Ready, last = false, live.Problem.Err
+		}
+		changed(live)
+		fleet = append(fleet, live)
+	}
+	return fleet, last
+}
+
 func (c cluster) FluxResources(context.Context) (fluxinstall.FluxResources, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -794,6 +892,97 @@ func (c cluster) RemoveGitOps(ctx context.Context, namespace, name, _, config st
 		}
 		return false, nil
 	})
+}
+
+func (c cluster) Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error) {
+	held := fluxinstall.Held{Undo: []string{"kubectl annotate " + request.Cluster}}
+	changed, err := c.write(ctx, "Hold "+request.Cluster, func() (bool, error) {
+		changed := false
+		for _, name := range request.Objects {
+			pause := fluxinstall.Pause{Object: name.Kind + " default/" + name.Name, Field: "kustomize.toolkit.fluxcd.io/reconcile", By: request.By}
+			if c.objects[name] == nil || len(c.pauses[name]) > 0 {
+				continue
+			}
+			changed = true
+			c.pauses[name] = []fluxinstall.Pause{pause}
+			if name.Kind == "Cluster" {
+				spec := c.objects[name]["spec"].(map[string]any)
+				c.refs[name.Name] = spec["gitOpsRef"]
+				delete(spec, "gitOpsRef")
+				c.hold(name.Name, &pause)
+			}
+		}
+		return changed, nil
+	})
+	held.Changed = changed
+	for _, o := range request.Objects {
+		held.Objects = append(held.Objects, fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name))
+	}
+	return held, err
+}
+
+// hold notes in a cluster's state what keeps Flux from it.
+func (w *world) hold(name string, pause *fluxinstall.Pause) {
+	for i := range w.state.Clusters {
+		if w.state.Clusters[i].Name == name {
+			w.state.Clusters[i].Held = pause
+		}
+	}
+}
+
+func (c cluster) Release(ctx context.Context, _, name string) (bool, error) {
+	return c.write(ctx, "Release "+name, func() (bool, error) {
+		there := len(c.pauses) > 0
+		clear(c.pauses)
+		c.hold(name, nil)
+		if object := c.objects[fluxinstall.ObjectName{Kind: "Cluster", Namespace: "default", Name: name}]; object != nil && c.refs[name] != nil {
+			object["spec"].(map[string]any)["gitOpsRef"] = c.refs[name]
+			delete(c.refs, name)
+		}
+		return there, nil
+	})
+}
+
+func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error) {
+	return c.write(ctx, "AdoptGitOps "+namespace+"/"+name, func() (bool, error) {
+		for i, have := range c.state.Clusters {
+			if have.Name == name && have.GitOpsName == "" {
+				metadata, _ := config["metadata"].(map[string]any)
+				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = fmt.Sprint(config["kind"]), fmt.Sprint(metadata["name"])
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+// Objects gives the live objects, as Flux has applied them or as a test has put them there.
+func (c cluster) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var objects []fluxinstall.LiveObject
+	for _, name := range names {
+		if fields := c.objects[name]; fields != nil {
+			objects = append(objects, fluxinstall.LiveObject{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name, Fields: fields, Pauses: c.pauses[name]})
+		}
+	}
+	return objects, nil
+}
+
+func (c cluster) DryRunApply(_ context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	verdicts := make([]fluxinstall.Verdict, len(objects))
+	for i, object := range objects {
+		metadata, _ := object["metadata"].(map[string]any)
+		kind, _ := object["kind"].(string)
+		name, _ := metadata["name"].(string)
+		verdicts[i] = fluxinstall.Verdict{Kind: kind, Namespace: "default", Name: name}
+		if c.refuse != nil {
+			verdicts[i] = c.refuse(verdicts[i], object)
+		}
+	}
+	return verdicts, c.dryRunErr
 }
 
 func (w *world) wait(ctx context.Context, call string) error {

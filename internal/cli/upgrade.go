@@ -1,0 +1,270 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// upgradeOptions are the flags of upgrade cluster.
+type upgradeOptions struct {
+	files      []string
+	output     string
+	overwrite  bool
+	updateFile bool
+	adopt      bool
+	timeout    time.Duration
+	flux       fluxOptions
+	connection connection
+	provision  provisionOptions
+}
+
+func newUpgradeCmd(d *deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "upgrade",
+		Short:   "Change something that exists",
+		Example: "  eksa-gitops upgrade cluster -f mgmt.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    needsSubcommand,
+	}
+	cmd.AddCommand(newUpgradeClusterCmd(d, runUpgradeCluster))
+	return cmd
+}
+
+func newUpgradeClusterCmd(d *deps, run func(context.Context, *deps, *upgradeOptions) error) *cobra.Command {
+	o := &upgradeOptions{}
+	cmd := &cobra.Command{
+		Use:   "cluster -f FILE",
+		Short: "Enable GitOps on a running cluster, or change a cluster through Git",
+		Long: strings.TrimSpace(`
+Brings clusters that exist to what their files say.
+
+A cluster that is not managed through Git yet, and whose file has a gitOpsRef, gets its repository, its files and Flux; Flux takes over
+its objects as they are. EKS Anywhere allows that for management clusters only.
+
+A cluster that is managed through Git is changed there. What the file changes is shown field by field, with what EKS Anywhere does with
+it: it is applied, ignored or rejected. The API server is asked first, and what it would refuse is not committed. What others changed in
+Git since is kept: edits that do not overlap are merged, and those that do are listed and refused until --overwrite lets the file's
+values win. --update-file writes what was kept from Git into the file. After the push the command makes Flux fetch, waits until the
+objects carry the change, and follows the clusters until they are Ready.
+
+Flux itself is brought to the version of this program: its components in Git are written anew, with the controllers and settings they
+have, and Flux applies them. Patches in the kustomization beside them are kept; what somebody has edited in the components is named and
+replaced with --overwrite only. A newer Flux is left alone. --components and --components-extra choose other controllers, --bundles gives
+them the images of an EKS Anywhere Bundles file.
+
+A Flux that flux bootstrap installed and that follows another repository, branch or path is taken over with --adopt: nothing of what it
+has applied is deleted, and what is not in the new files is listed as no longer managed through Git. One that Helm or flux-operator keeps
+is left to them.
+
+With --provisioner eksctl the command has eksctl anywhere upgrade cluster make the change, which also upgrades EKS Anywhere's own
+components: Flux is paused on the cluster's objects, eksctl gets the file as it will be in Git without its GitOps part, then Git is
+written and Flux resumed. Flux is resumed whatever happens, after a failure and after Ctrl-C, too. What a run that was killed has left
+paused is shown by status and taken back by the next run.
+
+The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
+		Example: `  export EKSA_GITHUB_TOKEN=...
+  eksa-gitops upgrade cluster -f mgmt.yaml --dry-run
+  eksa-gitops upgrade cluster -f dev.yaml
+  eksa-gitops upgrade cluster -f dev.yaml --update-file
+  eksa-gitops upgrade cluster -f mgmt.yaml --provisioner eksctl`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.files) == 0 {
+				return usagef("a cluster file is needed: -f FILE")
+			}
+			if o.updateFile && slices.Contains(o.files, "-") {
+				return usagef("--update-file cannot write to standard input: name the file with -f FILE")
+			}
+			if err := o.provision.check(cmd, d, &o.connection, &o.timeout); err != nil {
+				return err
+			}
+			return run(cmd.Context(), d, o)
+		},
+	}
+	flags := cmd.Flags()
+	addFilesFlag(cmd, &o.files)
+	addOutputFlag(cmd, &o.output)
+	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, have the file's value")
+	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
+	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that follows another repository, branch or path; what it has applied stays")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	o.flux.addFlags(cmd, "those in Git")
+	o.connection.addFlags(cmd)
+	o.provision.addFlags(cmd, gitops.VerbUpgrade)
+	return cmd
+}
+
+func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
+	const command = "upgrade cluster"
+	components, images, err := o.flux.read(d)
+	if err != nil {
+		return failed(d, o.output, command, err)
+	}
+	sources, clusters, err := readClusters(d, o.files)
+	if err != nil {
+		return failed(d, o.output, command, err)
+	}
+	steps := d.steps()
+	defer steps.Close()
+	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
+	if err != nil {
+		return failed(d, o.output, command, err)
+	}
+	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
+	defer cancel()
+	options := gitops.UpgradeOptions{
+		CreateOptions: gitops.CreateOptions{
+			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+			Components: components, Images: images,
+		},
+		Sources: sources, Adopt: o.adopt,
+	}
+	if o.updateFile {
+		options.UpdateSource = updateSource
+	}
+	w.ports.SaveLocal = exceptUsersOwn(w.ports.SaveLocal, sources)
+	result, err := gitops.Upgrade(limited, w.ports, options)
+	steps.Close()
+	return finishUpgrade(ctx, d, o, result, err)
+}
+
+// updateSource writes one of the user's files. It keeps its permissions; a symbolic link stays one.
+func updateSource(source clusterspec.Source) error {
+	path, err := filepath.EvalSymlinks(source.Name)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, source.Data, info.Mode().Perm())
+}
+
+// exceptUsersOwn leaves a local copy alone that is the very file the user has named: that one changes with --update-file only.
+func exceptUsersOwn(save func(string, []byte) (string, bool, error), sources []clusterspec.Source) func(string, []byte) (string, bool, error) {
+	return func(name string, content []byte) (string, bool, error) {
+		if info, err := os.Stat(localSpecPath(name)); err == nil {
+			for _, source := range sources {
+				if own, err := os.Stat(source.Name); err == nil && os.SameFile(info, own) {
+					return source.Name, false, nil
+				}
+			}
+		}
+		return save(name, content)
+	}
+}
+
+// finishUpgrade decides the exit code, completes the result and prints it.
+func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gitops.Result, err error) error {
+	resume := d.commandLine()
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		err = &interruptedError{err: err, resume: resume}
+	}
+	code := exitCodeOf(err)
+	result.ExitCode = int(code)
+	if code != exitDone {
+		result.Resume = resume
+	}
+	if o.output == outputJSON {
+		if o.connection.dryRun {
+			addDiffs(result)
+		}
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
+			return encodeErr
+		}
+		return err
+	}
+	printUpgradeResult(d, result)
+	if result.Status == gitops.StatusIncomplete {
+		printFleet(&lines{w: d.streams.Out}, result)
+		return &resumeError{err: err, resume: resume}
+	}
+	return err
+}
+
+// addDiffs gives the files of a dry run their differences.
+func addDiffs(result *gitops.Result) {
+	lists := [][]gitops.FileChange{result.LocalFiles}
+	if result.Repository != nil {
+		lists = append(lists, result.Repository.Files)
+	}
+	for _, files := range lists {
+		for i, file := range files {
+			files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+		}
+	}
+}
+
+// printUpgradeResult writes the last lines of upgrade cluster.
+func printUpgradeResult(d *deps, result *gitops.Result) {
+	out := &lines{w: d.streams.Out}
+	switch result.Status {
+	case gitops.StatusNotConfigured:
+		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed through Git. Nothing was changed.")
+	case gitops.StatusPlanned:
+		printUpgradePlan(d, out, result)
+	case gitops.StatusDone:
+		printUpgraded(out, result)
+	}
+}
+
+func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
+	for _, files := range [][]gitops.FileChange{result.Repository.Files, result.LocalFiles} {
+		for _, file := range files {
+			if path.Base(file.Path) == layout.ComponentsFile && file.Change == "modify" {
+				// Tens of thousands of lines that nobody wrote; what they come to is told below.
+				out.printf("%s: %d lines become %d", file.Path, bytes.Count(file.Before, []byte("\n")), bytes.Count(file.After, []byte("\n")))
+				continue
+			}
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+		}
+	}
+	if len(result.Repository.Files) == 0 {
+		out.printf("Nothing in Git would change.")
+	}
+	printFluxChanges(out, result)
+	out.printf("This was a dry run: nothing has been changed.")
+}
+
+func printUpgraded(out *lines, result *gitops.Result) {
+	names := managedNames(result)
+	what := "cluster " + strings.Join(names, ", ") + " is"
+	switch {
+	case len(names) > fewClusters:
+		what = fmt.Sprintf("%d clusters are", len(names))
+	case len(names) > 1:
+		what = "clusters " + strings.Join(names, ", ") + " are"
+	}
+	switch {
+	case !result.Changed && len(result.LocalFiles) == 0:
+		out.printf("Nothing to do: %s as the file says.", what)
+	case !result.Changed:
+		out.printf("%s as Git says.", capital(what))
+	default:
+		out.printf("%s as the file says.", capital(what))
+	}
+	printWhere(out, result)
+	for _, file := range result.LocalFiles {
+		out.printf("  updated     %s", file.Path)
+	}
+	printFluxChanges(out, result)
+	printFleet(out, result)
+}

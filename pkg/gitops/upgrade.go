@@ -1,0 +1,711 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// UpgradeOptions are what [Upgrade] works on. Overwrite lets the file's values win where the file and Git both changed a field.
+type UpgradeOptions struct {
+	CreateOptions
+	// Sources are the user's files from which Clusters were read.
+	Sources []clusterspec.Source
+	// UpdateSource writes one of Sources back with what others changed in Git. Nil leaves the files as they are.
+	UpdateSource func(source clusterspec.Source) error
+	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows another repository, branch or
+	// path. What it had applied from there stays in the cluster.
+	Adopt bool
+}
+
+// Upgrade brings clusters that exist to what their files say. A cluster that is not in Git yet is put there, and Flux takes its objects
+// over as they are: GitOps is enabled. One that is in Git is changed there: edits of the file and edits that others made in Git since
+// are merged, the API server is asked whether it would take the result, and after the push the run waits until the objects carry the
+// change and the clusters are Ready.
+//
+// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of
+// a first write that failed, and the context's. Unlike a creation, an upgrade stops at a failure. Upgrade may be repeated.
+func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
+	create := &createRun{run: newRun("upgrade cluster", ports, options.Settings), options: options.CreateOptions}
+	u := &upgradeRun{createRun: create, asked: options}
+	u.start()
+	u.judge, u.planFluxOtherwise = u.checkState, u.planFluxUpgrade
+	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
+	err := u.do(ctx)
+	if err != nil && !errors.As(err, new(*PreflightError)) {
+		_, wrote := u.steps.results()
+		if wrote && !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled) {
+			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
+		}
+		u.result.Failure = &Failure{Step: u.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		if wrote {
+			u.result.Status = StatusIncomplete
+		}
+	}
+	return u.end(ctx, err)
+}
+
+// upgradeRun is the state of one Upgrade.
+type upgradeRun struct {
+	*createRun
+	asked UpgradeOptions
+
+	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
+	specs       []*specPlan              // of the snapshot that is built on
+	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
+	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
+	committing  bool                     // the checks have passed; what is planned from now on is pushed
+	updated     []clusterspec.Source     // the user's files as this run left them
+	flux        fluxPlan                 // of the snapshot that is built on
+}
+
+func (u *upgradeRun) do(ctx context.Context) error {
+	if len(u.managed) == 0 {
+		return u.checkUnmanaged(ctx)
+	}
+	if err := u.render(ctx); err != nil {
+		return err
+	}
+	if err := u.observe(ctx); err != nil {
+		return err
+	}
+	u.tell()
+	if u.settings.DryRun {
+		u.result.Status = StatusPlanned
+		if err := u.updateSources(false); err != nil {
+			return err
+		}
+		u.planProvisionedUpgrade()
+		return u.plan(ctx)
+	}
+	if err := u.apply(ctx); err != nil {
+		return err
+	}
+	return u.finish(ctx)
+}
+
+// checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed through Git.
+func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
+	u.config, u.managementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}, u.options.Clusters[0].ManagementCluster
+	u.judge = u.checkManagementCluster
+	var found findings
+	u.observeCluster(ctx, &found)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(found.list) == 0 {
+		u.checkDetached(&found)
+	}
+	if len(found.list) > 0 {
+		return &PreflightError{Findings: found.list}
+	}
+	u.result.Status = StatusNotConfigured
+	return nil
+}
+
+// observe makes every check that reading can make, and asks the API server about the change.
+func (u *upgradeRun) observe(ctx context.Context) error {
+	var found findings
+	if err := u.look(ctx, &found); err != nil {
+		return err
+	}
+	if err := u.takeBack(ctx, &found); err != nil {
+		return err
+	}
+	if u.seen.cluster != nil {
+		u.checkDetached(&found)
+	}
+	u.noteForeignKey()
+	u.checkTogether(&found)
+	u.checkSource(&found)
+	if !u.adopts() {
+		u.checkBranch(&found)
+	}
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		if err := u.observeSpecs(ctx, &found); err != nil {
+			return err
+		}
+		u.observePush(ctx, &found)
+		u.checkUpgrader(ctx, &found)
+	}
+	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
+		u.noteAuthority()
+	}
+	if len(found.list) > 0 {
+		return &PreflightError{Findings: found.list}
+	}
+	if err := errors.Join(found.soft...); err != nil {
+		u.failedStep = stepAccess
+		return fmt.Errorf("%w; nothing has been changed", err)
+	}
+	return nil
+}
+
+// stepCompare looks at what the files would change.
+const stepCompare Step = "Compare the files with Git and the cluster"
+
+// observeSpecs reads the live objects, plans the change and has it judged. Its error is no verdict on the files.
+func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
+	return u.step(stepCompare, func() (Outcome, string, error) {
+		var err error
+		if u.live, err = u.readLive(ctx); err != nil {
+			return "", "", err
+		}
+		u.checkExistence(found)
+		if len(found.list) > 0 {
+			return OutcomeFailed, "", nil
+		}
+		u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
+		if refused := u.asFindings(err); len(refused) > 0 {
+			found.list = append(found.list, refused...)
+			return OutcomeFailed, "", nil
+		}
+		if err != nil {
+			return "", "", err
+		}
+		if err := u.judgeChanges(ctx, found); err != nil {
+			return "", "", err
+		}
+		if len(found.list) > 0 {
+			return OutcomeFailed, "", nil
+		}
+		return OutcomeChecked, u.countChanges(), nil
+	})
+}
+
+func (u *upgradeRun) countChanges() string {
+	n := 0
+	for _, p := range u.specs {
+		n += len(p.changes)
+	}
+	switch n {
+	case 0:
+		return "no change"
+	case 1:
+		return "1 change"
+	}
+	return fmt.Sprintf("%d changes", n)
+}
+
+// readLive reads the objects of the clusters' files, the user's and those in Git, as they are in the management cluster.
+func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, error) {
+	var list []fluxinstall.ObjectName
+	add := func(kind, namespace, name string) {
+		o := fluxinstall.ObjectName{Kind: kind, Namespace: namespace, Name: name}
+		if slices.Contains(clusterspec.Kinds(), kind) && !slices.Contains(list, o) {
+			list = append(list, o)
+		}
+	}
+	inGit, err := u.readSpecs(ctx, u.seen.snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("reading the repository: %w", err)
+	}
+	for _, c := range u.managed {
+		for _, o := range c.Objects {
+			add(o.Kind, o.Namespace, o.Name)
+		}
+		git := GitCluster{Name: c.Name}
+		git.parse(inGit[layout.PathsOf(c).Spec])
+		for _, o := range git.Objects {
+			add(o.Kind, o.Namespace, o.Name)
+		}
+	}
+	live, err := u.seen.ports.cluster.Objects(ctx, list)
+	if err != nil {
+		return nil, fmt.Errorf("reading the clusters' objects: %w", err)
+	}
+	return live, nil
+}
+
+// planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what others pushed meanwhile is
+// merged again. The errors that are about the files are *overlapError and *unreadableError.
+func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	u.specs = nil
+	before, err := u.readSpecs(ctx, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	contents := map[string][]byte{}
+	var overlaps []*specPlan
+	for _, c := range u.managed {
+		content, inGit := before[layout.PathsOf(c).Spec]
+		p, err := u.planSpec(ctx, snapshot, c, content, inGit)
+		if err != nil {
+			return nil, err
+		}
+		u.specs = append(u.specs, p)
+		contents[p.path] = p.after
+		if len(p.conflicts) > 0 && !u.options.Overwrite {
+			overlaps = append(overlaps, p)
+		}
+	}
+	u.recordPlans()
+	if len(overlaps) > 0 {
+		return nil, &overlapError{plans: overlaps}
+	}
+	made := rendering{}
+	for _, file := range u.rendered.files {
+		if content, ok := contents[file.Path]; ok {
+			file.Content = content
+		}
+		made.files = append(made.files, file)
+	}
+	plan, err := u.compareFiles(ctx, snapshot, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite })
+	if err == nil {
+		err = u.planSystem(ctx, snapshot, plan)
+	}
+	if err == nil {
+		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	}
+	if err == nil && u.committing {
+		err = u.updateSources(true)
+	}
+	return plan, err
+}
+
+// readSpecs reads the clusters' files as they are in Git.
+func (u *upgradeRun) readSpecs(ctx context.Context, snapshot Snapshot) (map[string][]byte, error) {
+	if snapshot == nil {
+		return nil, nil
+	}
+	var paths []string
+	for _, c := range u.managed {
+		spec := layout.PathsOf(c).Spec
+		_, there, err := snapshot.Lookup(spec)
+		if err != nil {
+			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
+		}
+		if there {
+			paths = append(paths, spec)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	return snapshot.ReadAll(ctx, paths)
+}
+
+// overlapError says that files and Git changed the same fields, each in its own way, and that nobody said which one wins.
+type overlapError struct{ plans []*specPlan }
+
+func (e *overlapError) Error() string {
+	var all []string
+	for _, p := range e.plans {
+		for _, c := range p.conflicts {
+			all = append(all, p.describeConflict(c))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+func (e *overlapError) Hint() string {
+	return "put Git's value into the file to keep it, or run the command with --overwrite to have the file's"
+}
+
+// asFindings gives an error that is about the files as findings; none for others.
+func (u *upgradeRun) asFindings(err error) []Finding {
+	if overlap := new(overlapError); errors.As(err, &overlap) {
+		var list []Finding
+		for _, p := range overlap.plans {
+			for i, c := range p.conflicts {
+				f := Finding{Area: AreaSpec, Message: p.describeConflict(c)}
+				if i == len(p.conflicts)-1 {
+					f.Hint = overlap.Hint()
+				}
+				list = append(list, f)
+			}
+		}
+		return list
+	}
+	if broken := new(unreadableError); errors.As(err, &broken) {
+		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
+	}
+	if refusal, ok := asRefusal(err); ok {
+		return []Finding{refusal}
+	}
+	if conflict := new(conflictError); errors.As(err, &conflict) {
+		conflict.upgrade = true
+		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
+	}
+	var problems clusterspec.Problems
+	if errors.As(err, &problems) {
+		var list []Finding
+		for _, p := range problems {
+			list = append(list, Finding{Area: AreaSpec, Message: "of the file as it would be in Git: " + p.String()})
+		}
+		return list
+	}
+	return nil
+}
+
+// recordPlans puts what was worked out into the result.
+func (u *upgradeRun) recordPlans() {
+	for _, p := range u.specs {
+		record := u.clusterResult(p.cluster.Name)
+		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged, p.conflicts
+		record.Drift = u.drift(p)
+	}
+}
+
+// drift is where the live objects differ from what is in Git and applied.
+func (u *upgradeRun) drift(p *specPlan) []Difference {
+	snapshot := u.seen.snapshot
+	if snapshot == nil || !u.seen.cluster.Applied(u.config.Branch, snapshot.Head()) {
+		return nil
+	}
+	var found []Difference
+	for _, o := range p.was {
+		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+			continue
+		}
+		for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+			d.Cluster = p.cluster.Name
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// tell says what the run is about to change, before it does.
+func (u *upgradeRun) tell() {
+	u.tellFlux()
+	for _, p := range u.specs {
+		for _, note := range p.notes {
+			u.steps.Note(LevelWarning, note)
+		}
+		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
+		for _, c := range p.changes {
+			level := LevelInfo
+			if c.Verdict == clusterspec.VerdictIgnored || c.Verdict == clusterspec.VerdictRejected {
+				level = LevelWarning
+			}
+			u.steps.Note(level, "change of "+prefix+c.String())
+		}
+		for i, e := range p.merged {
+			text := "kept from Git, " + prefix + p.describeEdit(e)
+			if i == 0 && len(p.others) > 0 {
+				text += ", by " + revisionText(p.others[0])
+			}
+			u.steps.Note(LevelInfo, text)
+		}
+		if len(p.merged) > 0 && u.asked.UpdateSource == nil {
+			u.steps.Note(LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
+		}
+		for _, d := range u.clusterResult(p.cluster.Name).Drift {
+			u.steps.Note(LevelWarning, "drift of "+prefix+d.String())
+		}
+	}
+}
+
+// judgeChanges asks the API server about every object that changes, and refuses what would not be applied. Where the server takes what
+// EKS Anywhere's rules, as this program knows them, reject, the server knows better.
+func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
+	for _, p := range u.specs {
+		if !p.changed() {
+			continue
+		}
+		objects, err := p.objects(ctx, u.seen.snapshot)
+		if err != nil {
+			return fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+		}
+		fields := make([]map[string]any, 0, len(objects))
+		for _, o := range objects {
+			fields = append(fields, o.Fields)
+		}
+		verdicts, err := u.seen.ports.cluster.DryRunApply(ctx, fields)
+		if err != nil {
+			if IsAccessError(err) {
+				found.add(AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
+				continue
+			}
+			return fmt.Errorf("asking the API server about the change: %w", err)
+		}
+		u.judgeOne(p, verdicts, found)
+		u.checkMarks(p, objects, found)
+	}
+	return nil
+}
+
+// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of the rules where they know
+// it, else in the server's.
+func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
+	refused := map[string]bool{}
+	for _, v := range verdicts {
+		if v.Accepted() {
+			continue
+		}
+		object := v.Kind + " " + v.Name
+		refused[object] = true
+		if len(rejectedOf(p.changes, object)) > 0 {
+			continue
+		}
+		who := "the API server"
+		if v.Webhook != "" {
+			who = "webhook " + v.Webhook
+		}
+		fields := v.Causes
+		if len(fields) == 0 {
+			fields = []fluxinstall.Cause{{Message: v.Message}}
+		}
+		for _, cause := range fields {
+			text := fmt.Sprintf("cluster %s: %s", p.cluster.Name, object)
+			if cause.Field != "" {
+				text += ": " + cause.Field
+			}
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
+		}
+	}
+	for i, c := range p.changes {
+		if c.Verdict != clusterspec.VerdictRejected {
+			continue
+		}
+		if !refused[c.Object] && c.Field != "" {
+			p.changes[i].Message = "the API server takes it, though EKS Anywhere's rules say: " + c.Message
+			p.changes[i].Verdict = clusterspec.VerdictApplied
+			continue
+		}
+		hint := ""
+		if line := c.Line; line > 0 && !u.fromGit(p, c) {
+			hint = fmt.Sprintf("give the field its old value in %s", p.ours.Name)
+		}
+		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s", p.cluster.Name, c.String()), hint})
+	}
+	u.clusterResult(p.cluster.Name).Changes = p.changes
+}
+
+// fromGit says whether a change came from Git.
+func (u *upgradeRun) fromGit(p *specPlan, c clusterspec.Change) bool {
+	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool { return e.Object == c.Object && e.Field == c.Field })
+}
+
+func rejectedOf(changes []clusterspec.Change, object string) []clusterspec.Change {
+	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected), func(c clusterspec.Change) bool { return c.Object != object })
+}
+
+// checkMarks finds objects that change and that Flux is told to leave alone.
+func (u *upgradeRun) checkMarks(p *specPlan, objects []GitObject, found *findings) {
+	for _, o := range objects {
+		live := u.liveObject(o.Kind, o.Namespace, o.Name)
+		if live == nil || len(differences(o, live)) == 0 {
+			continue
+		}
+		for _, pause := range live.Pauses {
+			if pause.StopsFlux() {
+				found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change", p.cluster.Name, pause.Object, pause.Describe()), pause.Resume})
+			}
+		}
+	}
+}
+
+// apply brings Git, Flux and the clusters to the plan.
+func (u *upgradeRun) apply(ctx context.Context) error {
+	if err := u.ensureRepository(ctx); err != nil {
+		return err
+	}
+	u.committing = true
+	if len(u.provisioned) > 0 {
+		return u.applyProvisioned(ctx)
+	}
+	return u.applyThroughGit(ctx)
+}
+
+// applyThroughGit writes Git, has Flux apply it and makes sure that the objects carry it.
+func (u *upgradeRun) applyThroughGit(ctx context.Context) error {
+	if err := u.commitAndWait(ctx); err != nil {
+		return err
+	}
+	return u.checkCarried(ctx)
+}
+
+// commitAndWait writes Git and has Flux apply it.
+func (u *upgradeRun) commitAndWait(ctx context.Context) error {
+	if len(u.seen.files.changes) > 0 || u.asked.UpdateSource != nil {
+		if err := u.updateSources(true); err != nil {
+			return err
+		}
+	}
+	if err := u.push(ctx, u.planUpgrade, u.upgradeMessage()); err != nil {
+		return err
+	}
+	if u.management != nil {
+		if err := u.bringFlux(ctx); err != nil {
+			return err
+		}
+	}
+	if err := u.waitApplied(ctx); err != nil {
+		return err
+	}
+	return u.waitRolledOver(ctx)
+}
+
+// upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so
+// that the next run knows what the file says.
+func (u *upgradeRun) upgradeMessage() string {
+	var all, merged []string
+	for _, p := range u.specs {
+		all = append(all, p.cluster.Name)
+		if len(p.merged) > 0 && u.asked.UpdateSource == nil {
+			merged = append(merged, p.cluster.Name)
+		}
+	}
+	message := u.commitMessage(u.upgradeSubject(), all)
+	if len(merged) > 0 {
+		message += fmt.Sprintf("%s: %s\n", trailerMerged, strings.Join(merged, " "))
+	}
+	return message
+}
+
+func (u *upgradeRun) upgradeSubject() string {
+	var changing []*specPlan
+	for _, p := range u.specs {
+		if p.changed() {
+			changing = append(changing, p)
+		}
+	}
+	switch {
+	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxinstall.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+		return fmt.Sprintf("Upgrade Flux from %s to %s", u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
+	case len(changing) == 0:
+		return "Update the files of Flux"
+	case len(changing) > 1:
+		return fmt.Sprintf("Change %d clusters", len(changing))
+	}
+	p := changing[0]
+	if !p.inGit {
+		return fmt.Sprintf("Enable GitOps for cluster %s", p.cluster.Name)
+	}
+	for _, c := range p.changes {
+		if c.Object == "Cluster "+p.cluster.Name && c.Field == "spec.kubernetesVersion" {
+			return fmt.Sprintf("Upgrade cluster %s to Kubernetes %s", p.cluster.Name, c.New)
+		}
+	}
+	return "Change cluster " + p.cluster.Name
+}
+
+// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for objects that it is told to
+// leave alone.
+func (u *upgradeRun) checkCarried(ctx context.Context) error {
+	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
+		return nil
+	}
+	return u.step("Check that the objects carry the change", func() (Outcome, string, error) {
+		var err error
+		if u.live, err = u.readLive(ctx); err != nil {
+			return "", "", err
+		}
+		var missing []error
+		for _, p := range u.specs {
+			objects, err := p.objects(ctx, u.seen.snapshot)
+			if err != nil {
+				return "", "", fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+			}
+			for _, o := range objects {
+				if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+					continue
+				}
+				for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+					d.Cluster = p.cluster.Name
+					missing = append(missing, &notCarriedError{difference: d})
+				}
+			}
+		}
+		if err := errors.Join(missing...); err != nil {
+			return "", "", err
+		}
+		return OutcomeChecked, "", nil
+	})
+}
+
+// notCarriedError says that Flux has applied the commit and an object does not carry it.
+type notCarriedError struct{ difference Difference }
+
+func (e *notCarriedError) Error() string {
+	return "Flux has applied the commit, but " + e.difference.String()
+}
+func (e *notCarriedError) Hint() string {
+	return "eksa-gitops status " + e.difference.Cluster
+}
+
+// finish waits for the clusters and keeps a copy of each spec.
+func (u *upgradeRun) finish(ctx context.Context) error {
+	notReady := u.waitClusters(ctx, u.managed)
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return err
+	}
+	u.result.Status = StatusDone
+	if err := u.saveMerged(); err != nil {
+		u.result.Status = StatusIncomplete
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
+	}
+	if notReady != nil {
+		u.result.Status = StatusIncomplete
+		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
+	}
+	return nil
+}
+
+// saveMerged writes the local copies, which hold what is in Git.
+func (u *upgradeRun) saveMerged() error {
+	if u.ports.SaveLocal == nil {
+		return nil
+	}
+	for _, p := range u.specs {
+		path, _, err := u.ports.SaveLocal(p.cluster.Name, p.after)
+		if err != nil {
+			return fmt.Errorf("writing the local copy of cluster %s: %w", p.cluster.Name, err)
+		}
+		u.clusterResult(p.cluster.Name).LocalSpec = path
+	}
+	return nil
+}
+
+// updateSources brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
+// right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run.
+func (u *upgradeRun) updateSources(write bool) error {
+	if u.asked.UpdateSource == nil {
+		return nil
+	}
+	sources := u.updated
+	if sources == nil {
+		sources = slices.Clone(u.asked.Sources)
+	}
+	for _, p := range u.specs {
+		if len(p.merged) == 0 {
+			continue
+		}
+		before := clusterspec.Source{Name: p.path, Data: clusterspec.Render(p.cluster)}
+		changed, err := clusterspec.UpdateSources(sources, before, clusterspec.Source{Name: p.path, Data: p.after})
+		if err != nil {
+			return fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
+		}
+		for _, source := range changed {
+			i := slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == source.Name })
+			u.noteSource(source, sources[i].Data)
+			if write {
+				if err := u.asked.UpdateSource(source); err != nil {
+					return fmt.Errorf("bringing %s up to date: %w", source.Name, err)
+				}
+			}
+			sources[i] = source
+		}
+	}
+	u.updated = sources
+	return nil
+}
+
+// noteSource puts a file that the run brings up to date into the result.
+func (u *upgradeRun) noteSource(source clusterspec.Source, before []byte) {
+	for i, f := range u.result.LocalFiles {
+		if f.Path == source.Name {
+			u.result.LocalFiles[i].After = source.Data
+			return
+		}
+	}
+	u.result.LocalFiles = append(u.result.LocalFiles, FileChange{Path: source.Name, Change: "modify", Before: before, After: source.Data})
+}

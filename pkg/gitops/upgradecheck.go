@@ -1,0 +1,104 @@
+package gitops
+
+import (
+	"fmt"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// What an upgrade demands of the clusters that are there.
+
+// checkState judges the management cluster as an upgrade needs it.
+func (u *upgradeRun) checkState(state *fluxinstall.State) []Finding {
+	wrong := append(u.checkCluster(state), u.checkAdoption(state)...)
+	if len(wrong) > 0 {
+		return wrong
+	}
+	if live := state.GitOpsConfigOf(u.managementCluster); live != nil && u.management != nil {
+		for _, difference := range gitOpsDifferences(live.Spec, u.config) {
+			wrong = append(wrong, Finding{AreaSpec,
+				fmt.Sprintf("cluster %s: %s %s: %s; EKS Anywhere freezes it (config is immutable)", u.managementCluster, u.config.Kind, u.config.Name, difference),
+				fmt.Sprintf("put the old value into the file; to move to another repository, branch or path, detach the cluster with eksa-gitops delete cluster %s, which leaves it running, and enable GitOps again", u.managementCluster)})
+		}
+	}
+	if git := state.Flux.GitRepository; git != nil && git.Suspended {
+		wrong = append(wrong, suspendedFinding("GitRepository", u.config.SystemNamespace, git.Name))
+	}
+	if ks := state.Flux.Kustomization; ks != nil && ks.Suspended {
+		wrong = append(wrong, suspendedFinding("Kustomization", u.config.SystemNamespace, ks.Name))
+	}
+	return wrong
+}
+
+func suspendedFinding(kind, namespace, name string) Finding {
+	resource := map[string]string{"GitRepository": "gitrepositories.source.toolkit.fluxcd.io", "Kustomization": "kustomizations.kustomize.toolkit.fluxcd.io"}[kind]
+	return Finding{AreaCluster,
+		fmt.Sprintf("%s %s/%s is suspended, so that Flux would not apply the change", kind, namespace, name),
+		fmt.Sprintf("resume it first: kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", namespace, resource, name)}
+}
+
+// checkDetached finds clusters that are managed through Git and whose file says nothing of it. Leaving gitOpsRef out is no way to
+// detach: `eksctl anywhere` refuses it, and so does the webhook for workload clusters.
+func (u *upgradeRun) checkDetached(found *findings) {
+	for _, c := range u.options.Clusters {
+		live := liveCluster(u.seen.cluster, c)
+		if c.GitOps != nil || live == nil || live.GitOpsName == "" && live.AppliedBy == "" {
+			continue
+		}
+		what := fmt.Sprintf("refers to %s %s", live.GitOpsKind, live.GitOpsName)
+		if live.GitOpsName == "" {
+			what = "is applied by Flux (Kustomization " + live.AppliedBy + ")"
+		}
+		hint := fmt.Sprintf("keep gitOpsRef and the %s in the file; to detach the cluster, which goes on running: eksa-gitops delete cluster %s", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
+		if c.Role() == clusterspec.RoleWorkload {
+			hint = fmt.Sprintf("keep gitOpsRef and the %s in the file: EKS Anywhere's webhook does not let a workload cluster's gitOpsRef go; eksa-gitops delete cluster %s would delete the cluster itself", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
+		}
+		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed through Git (it %s), and its file has no gitOpsRef; nothing is detached by leaving it out", c.Name, what), hint})
+	}
+}
+
+// checkExistence makes sure that each cluster is there and can be changed.
+func (u *upgradeRun) checkExistence(found *findings) {
+	for _, c := range u.managed {
+		live := liveCluster(u.seen.cluster, c)
+		switch {
+		case live == nil && u.inGit(c):
+			continue // Flux has not applied it yet, and tells why
+		case live == nil:
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is no cluster %s in namespace %s of management cluster %s, nor in Git", c.Name, c.Namespace, c.ManagementCluster),
+				"create it: eksa-gitops create cluster -f " + c.Objects[0].File})
+		case live.ManagementCluster != c.ManagementCluster:
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, and the file says %s", c.Name, live.ManagementCluster, c.ManagementCluster),
+				"EKS Anywhere does not move a cluster to another management cluster"})
+		case live.Deleting:
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is being deleted", c.Name), "eksa-gitops status " + c.Name})
+		case c.Role() == clusterspec.RoleWorkload && live.GitOpsName == "":
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("cluster %s exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster (spec.gitOpsRef: field is immutable)", c.Name),
+				fmt.Sprintf("create the cluster anew under another name with gitOpsRef in its file, or have Flux manage it without the reference: take gitOpsRef and the %s out of the file and commit it by hand beside %s/%s", c.GitOps.Kind, u.config.ClusterConfigPath, c.ManagementCluster)})
+		case live.Paused:
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere would not work on the change", c.Name),
+				fmt.Sprintf("kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/paused-", c.Namespace, c.Name)})
+		}
+	}
+}
+
+// inGit says whether the cluster's file is in the repository.
+func (u *upgradeRun) inGit(c *clusterspec.Cluster) bool {
+	if u.seen.snapshot == nil {
+		return false
+	}
+	_, there, err := u.seen.snapshot.Lookup(layout.PathsOf(c).Spec)
+	return err == nil && there
+}
+
+func liveCluster(state *fluxinstall.State, c *clusterspec.Cluster) *fluxinstall.ClusterInfo {
+	for i, live := range state.Clusters {
+		if live.Namespace == c.Namespace && live.Name == c.Name {
+			return &state.Clusters[i]
+		}
+	}
+	return nil
+}
