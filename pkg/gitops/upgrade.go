@@ -514,7 +514,7 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.waitApplied(ctx); err != nil {
+	if err := u.waitUpgraded(ctx); err != nil {
 		return err
 	}
 	if err := u.waitRolledOver(ctx); err != nil {
