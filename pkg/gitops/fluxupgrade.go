@@ -606,7 +606,6 @@ func (u *upgradeRun) waitRolledOver(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 		defer cancel()
 		wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
-		defer u.nudge(ctx)()
 		err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, func(p fluxinstall.Progress) { u.steps.Progress(step, p.Message) })
 		if err != nil {
 			u.result.Flux.Ready = false
