@@ -41,12 +41,17 @@ demo: build ## run the main job for real: control plane, Flux, Git and a GitHub 
 .PHONY: test
 test: build ## run all tests, the end-to-end ones included
 	go test ./...
-	cd test && go run ./cmd/stack build && go test ./...
+	cd test && go run ./cmd/stack build && go test -timeout 30m ./...
 
 .PHONY: bench
 bench: build ## run the benchmarks (docs/performance.md)
 	go test -run '^$$' -bench . -benchtime 3x ./...
 	cd test && go test -run '^$$' -bench . -benchtime 3x ./...
+
+FUZZTIME ?= 5m
+.PHONY: fuzz
+fuzz: ## try new inputs on everything that reads hostile input, FUZZTIME=5m each (docs/reliability.md)
+	go -C test run ./cmd/fuzz -time $(FUZZTIME) -doc ../docs/reliability.md ..
 
 # What the race detector need not look at, and would take minutes for: the seeds of fuzz tests, each a pure function in one goroutine
 # (make test runs them), the inner loop of the encryption of SSH keys, which is slow on purpose, and what tests leave out when they are

@@ -16,8 +16,9 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
+	"internal/eksctl":  {"internal/ui", "pkg/gitops"},
 	"pkg/gitops":       {"internal/gitrepo", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
 	"pkg/layout":       {"pkg/clusterspec"},
 	"pkg/clusterspec":  {},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -28,10 +29,12 @@ type createOptions struct {
 	files           []string
 	output          string
 	overwrite       bool
+	withApps        bool
 	onGitOpsFailure string
 	timeout         time.Duration
 	flux            fluxOptions
 	connection      connection
+	provision       provisionOptions
 }
 
 func newCreateCmd(d *deps) *cobra.Command {
@@ -59,6 +62,14 @@ A management cluster has to be up already; it is reached through its kubeconfig 
 NAME/NAME-eks-a-cluster.kubeconfig). A workload cluster is created by the commit: Flux applies it, EKS Anywhere builds it, and the
 command follows its conditions until it is Ready.
 
+With --provisioner eksctl the command makes clusters that do not exist itself: it runs eksctl anywhere create cluster with a copy of the
+file that has no GitOps part, shows its output and keeps it in NAME/NAME-eksctl-create-TIME.log, and goes on with Git and Flux. A
+management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again.
+
+With --with-apps every cluster of the run gets an empty directory apps beside its eksa-system, and a Flux Kustomization that applies
+what you list in its kustomization.yaml to that cluster, through the cluster's kubeconfig. What is there of it already stays as it is,
+also when later runs do not say --with-apps.
+
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
 command resumes. --on-gitops-failure=fail makes that exit code 5 instead of 0.
 
@@ -66,11 +77,15 @@ The command may be run again at any time; it does what is missing and writes not
 		Example: `  export EKSA_GITHUB_TOKEN=...
   eksa-gitops create cluster -f mgmt.yaml
   eksa-gitops create cluster -f dev.yaml --dry-run
+  eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl
   eksa-gitops create cluster -f clusters/ -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(o.files) == 0 {
 				return usagef("a cluster file is needed: -f FILE")
+			}
+			if err := o.provision.check(cmd, d, &o.connection, &o.timeout); err != nil {
+				return err
 			}
 			return run(cmd.Context(), d, o)
 		},
@@ -79,12 +94,14 @@ The command may be run again at any time; it does what is missing and writes not
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
+	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
 	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
 	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
 	completeEnum(cmd, "on-gitops-failure", failure)
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
+	o.provision.addFlags(cmd, gitops.VerbCreate)
 	return cmd
 }
 
@@ -103,10 +120,11 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
+	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
-		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
 		Components: components, Images: images,
 	})
 	steps.Close()
@@ -133,7 +151,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
 			}
 		}
-		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 	} else {

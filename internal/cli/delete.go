@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -24,6 +25,7 @@ type deleteOptions struct {
 	output     string
 	timeout    time.Duration
 	connection connection
+	provision  provisionOptions
 }
 
 func newDeleteCmd(d *deps) *cobra.Command {
@@ -60,15 +62,23 @@ its files go, so that it deletes nothing; then the cluster's and Flux's files le
 Flux, its resource types and spec.gitOpsRef leave the cluster. The cluster goes on running as it is; the repository stays. Delete the
 cluster itself, if you want to, with eksctl anywhere afterwards.
 
+With --provisioner eksctl, and the files given with -f, eksctl anywhere delete cluster deletes the clusters, machines included: a workload
+cluster once its files have left Git, a management cluster after Flux has stopped and before its files and its deploy key go. When a
+management cluster is gone already, and only that rest is left, --from git removes it.
+
 The command may be run again at any time; it goes on where the last run ended.`),
 		Example: `  eksa-gitops delete cluster dev
   eksa-gitops delete cluster dev test --dry-run
   eksa-gitops delete cluster -f clusters/dev.yaml --yes -o json
-  eksa-gitops delete cluster dev --from git`,
+  eksa-gitops delete cluster dev --from git
+  eksa-gitops delete cluster -f mgmt.yaml --provisioner eksctl`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args
 			if err := o.check(d); err != nil {
+				return err
+			}
+			if err := o.provision.check(cmd, d, &o.connection, &o.timeout); err != nil {
 				return err
 			}
 			return run(cmd.Context(), d, o)
@@ -81,8 +91,9 @@ The command may be run again at any time; it goes on where the last run ended.`)
 	flags.Var(from, "from", "delete from Git and, through Flux, from the cluster, or do one half by itself: "+from.choices())
 	completeEnum(cmd, "from", from)
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.connection.addFlags(cmd)
+	o.provision.addFlags(cmd, gitops.VerbDelete)
 	return cmd
 }
 
@@ -93,6 +104,8 @@ func (o *deleteOptions) check(d *deps) error {
 		return usagef("clusters are needed: NAME... or -f FILE")
 	case len(o.names) > 0 && len(o.files) > 0:
 		return usagef("name the clusters or give their files with -f, not both")
+	case len(o.names) > 0 && o.provision.usesEksctl():
+		return usagef("--provisioner eksctl needs the clusters' files: name them with -f, as in -f %s", localSpecPath(o.names[0]))
 	case !o.yes && !o.connection.dryRun && !d.streams.InTTY:
 		return usagef("there is no terminal to ask on: confirm the deletion with --yes, or look at it first with --dry-run")
 	}
@@ -117,6 +130,7 @@ func runDeleteCluster(ctx context.Context, d *deps, o *deleteOptions) error {
 	if err != nil {
 		return failed(d, o.output, "delete cluster", err)
 	}
+	o.provision.wire(d, &o.connection, f, options.Clusters[0].Name == f.managementCluster, steps, w)
 	options.Settings, options.From = w.settings, gitops.From(o.from)
 	if !o.yes {
 		options.Confirm = func(ctx context.Context, plan *gitops.Result) error { return confirmDeletion(ctx, d, o, plan) }
@@ -135,8 +149,10 @@ func (o *deleteOptions) doomed(ctx context.Context, d *deps) (gitops.DeleteOptio
 		if err != nil {
 			return options, f, err
 		}
+		options.Specs = map[string]*clusterspec.Cluster{}
 		for _, c := range clusters {
 			options.Clusters = append(options.Clusters, gitops.Doomed{Namespace: c.Namespace, Name: c.Name})
+			options.Specs[c.Name] = c
 		}
 		f = fleetOf(clusters)
 	} else {
@@ -163,13 +179,13 @@ func (*declinedError) Error() string { return "not confirmed; nothing has been c
 
 // confirmDeletion shows what will go and asks. No step is under way, so that nothing draws into the question.
 func confirmDeletion(ctx context.Context, d *deps, o *deleteOptions, plan *gitops.Result) error {
-	printDoom(&lines{w: d.streams.Err}, plan, o.from)
+	printDoom(&lines{w: d.streams.Err}, plan, o)
 	name, question := plan.Clusters[0].Name, "Delete them? [y/N]"
 	accepted := []string{"y", "yes"}
 	if len(plan.Clusters) == 1 {
 		accepted = append(accepted, name)
 		question = fmt.Sprintf("Delete cluster %s? Type its name, or y:", name)
-		if plan.Clusters[0].Role == string(clusterspec.RoleManagement) {
+		if detached(&plan.Clusters[0], o) {
 			question = fmt.Sprintf("Detach management cluster %s? Type its name, or y:", name)
 		}
 	}
@@ -185,8 +201,14 @@ func confirmDeletion(ctx context.Context, d *deps, o *deleteOptions, plan *gitop
 	return nil
 }
 
+// detached says whether a cluster goes on running without Git.
+func detached(c *gitops.ClusterResult, o *deleteOptions) bool {
+	return c.Role == string(clusterspec.RoleManagement) && !o.provision.usesEksctl()
+}
+
 // printDoom lists what a deletion takes away, and what it leaves.
-func printDoom(out *lines, plan *gitops.Result, from string) {
+func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
+	from, eksctl := o.from, o.provision.usesEksctl()
 	for _, c := range plan.Clusters {
 		if len(c.Objects) == 0 && c.SpecPath == "" && c.Role == string(clusterspec.RoleWorkload) {
 			continue
@@ -196,6 +218,10 @@ func printDoom(out *lines, plan *gitops.Result, from string) {
 			version = ", Kubernetes " + c.KubernetesVersion
 		}
 		switch {
+		case c.Role == string(clusterspec.RoleManagement) && eksctl && c.Provision == nil:
+			out.printf("What is left of management cluster %s, which does not exist any more, goes:", c.Name)
+		case c.Role == string(clusterspec.RoleManagement) && eksctl:
+			out.printf("Management cluster %s (namespace %s%s) goes, with all its machines and all that runs on it:", c.Name, c.Namespace, version)
 		case c.Role == string(clusterspec.RoleManagement):
 			out.printf("Management cluster %s (namespace %s%s) is detached from Git and keeps running.", c.Name, c.Namespace, version)
 			out.printf("  Flux goes, with its controllers, its resource types and their objects:")
@@ -206,6 +232,9 @@ func printDoom(out *lines, plan *gitops.Result, from string) {
 		}
 		for _, object := range c.Objects {
 			out.printf("  object  %s", object)
+		}
+		if c.Provision != nil {
+			out.printf("  run     %s", c.Provision.Command)
 		}
 	}
 	if plan.Repository != nil && len(plan.Repository.Files) > 0 {
@@ -238,7 +267,7 @@ func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops
 				}
 			}
 		}
-		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 		return err
@@ -266,7 +295,7 @@ func (e *resumeError) Unwrap() error { return e.err }
 func (e *resumeError) Hint() string  { return "what is done is kept; continue with: " + e.resume }
 
 func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Result) {
-	printDoom(out, result, o.from)
+	printDoom(out, result, o)
 	if result.Repository != nil {
 		for _, file := range result.Repository.Files {
 			if file.After == nil {
@@ -284,11 +313,11 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 		names = append(names, c.Name)
 	}
 	what := isAre("cluster", names)
-	management := result.Clusters[0].Role == string(clusterspec.RoleManagement)
+	management := detached(&result.Clusters[0], o)
 	switch {
 	case management:
 		what = fmt.Sprintf("management cluster %s is detached from Git", names[0])
-	case o.from == string(gitops.FromGit):
+	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
 		what += " not in Git any more"
 	default:
 		what += " gone"
@@ -302,6 +331,11 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 		out.printf("  repository  %s", repo.URL)
 		out.printf("  branch      %s at %s", repo.Branch, repo.Commit[:min(7, len(repo.Commit))])
 	}
+	for _, c := range result.Clusters {
+		if c.Provision != nil && c.Provision.Log != "" {
+			out.printf("  eksctl log  %s", c.Provision.Log)
+		}
+	}
 	for _, file := range result.Kept {
 		out.printf("  kept        %s", file)
 	}
@@ -312,7 +346,7 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 		out.printf("  take gitOpsRef and the %s out of the cluster's file before you use it with eksctl anywhere, or", gitOpsKinds)
 		out.printf("  eksa-gitops create cluster -f FILE")
 		out.printf("      to manage the cluster through Git again")
-	case o.from == string(gitops.FromGit):
+	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
 		out.printf("")
 		out.printf("Next:")
 		out.printf("  eksa-gitops delete cluster %s", strings.Join(names, " "))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -41,7 +42,13 @@ type interruptedError struct {
 	resume string
 }
 
-func (e *interruptedError) Error() string { return "interrupted" }
+// Error is one word, unless something is left that should not be.
+func (e *interruptedError) Error() string {
+	if left := new(gitops.StillPausedError); errors.As(e.err, &left) {
+		return "interrupted; " + left.Error()
+	}
+	return "interrupted"
+}
 func (e *interruptedError) Unwrap() error { return e.err }
 func (e *interruptedError) Hint() string {
 	if e.resume == "" {
@@ -76,7 +83,8 @@ func exitCodeOf(err error) exitCode {
 			return exitPermission
 		}
 		return exitSpec
-	case errors.As(err, new(*gitops.IncompleteError)), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*gitops.StillPausedError)), errors.As(err, new(*eksctl.FailedError)),
+		errors.Is(err, context.DeadlineExceeded):
 		return exitPartly
 	case gitops.IsAccessError(err):
 		return exitPermission

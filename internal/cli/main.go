@@ -18,7 +18,29 @@ var errInterrupted = errors.New("interrupted")
 func Main() int {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
-	return Run(ctx, os.Args[1:], ui.SystemStreams(os.Getenv), os.LookupEnv)
+	return Run(ctx, os.Args[1:], ui.SystemStreams(os.Getenv), withoutSecrets(os.LookupEnv, os.Unsetenv))
+}
+
+// secretVariables hold credentials themselves, not the names of files with them.
+var secretVariables = []string{tokenVariable, passphraseVariable, clusterPassphraseVariable}
+
+// withoutSecrets takes the credentials out of the process's environment and gives a lookup that still knows them: what this process
+// starts, such as the credential plugin that a kubeconfig names, inherits none of them.
+func withoutSecrets(lookup func(string) (string, bool), unset func(string) error) func(string) (string, bool) {
+	kept := map[string]string{}
+	for _, name := range secretVariables {
+		if value, ok := lookup(name); ok {
+			kept[name] = value
+			// It fails only for a name that cannot be one.
+			_ = unset(name)
+		}
+	}
+	return func(name string) (string, bool) {
+		if value, ok := kept[name]; ok {
+			return value, true
+		}
+		return lookup(name)
+	}
 }
 
 // interruptible returns a context that ends with errInterrupted at the first SIGINT or SIGTERM. The second one ends the process at

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -24,7 +25,7 @@ func failed(d *deps, output, command string, err error) error {
 	if hints := hintsOf(err); len(hints) > 0 {
 		result.Failure.Hint = hints[0]
 	}
-	if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+	if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 		return encodeErr
 	}
 	return err
@@ -77,14 +78,58 @@ func printDone(d *deps, out *lines, result *gitops.Result) {
 		out.printf("%s.", capital(describe(result)))
 	}
 	printWhere(out, result)
+	printFleet(out, result)
 	printNext(out, result)
+}
+
+// fewClusters are told of one by one; of more, what is the same for all is said once.
+const fewClusters = 3
+
+// printFleet writes the table of the clusters of a run that has several.
+func printFleet(out *lines, result *gitops.Result) {
+	if len(managedNames(result)) < 2 {
+		return
+	}
+	out.printf("")
+	table := ui.NewTable(out.w, "NAME", "VERSION", "NODES", "READY", "CAUSE")
+	for _, c := range result.Clusters {
+		if c.SpecPath == "" {
+			continue
+		}
+		ready := "False"
+		if c.Ready {
+			ready = "True"
+		}
+		table.Row(c.Name, orDash(c.KubernetesVersion), nodes(&c), ready, orDash(shorten(c.Cause, longestCause)))
+	}
+	// Standard output that is gone is noticed by the next command in the pipe, not here.
+	_ = table.Flush()
+}
+
+// longestCause is how much of a cause a table shows; the JSON form has all of it.
+const longestCause = 160
+
+// nodes counts control plane and workers together, the ready and the wanted ones.
+func nodes(c *gitops.ClusterResult) string {
+	if c.ControlPlane == nil || c.Workers == nil {
+		return "-"
+	}
+	sum := gitops.MachineStatus{Desired: c.ControlPlane.Desired + c.Workers.Desired}
+	if c.ControlPlane.Ready != nil && c.Workers.Ready != nil {
+		ready := *c.ControlPlane.Ready + *c.Workers.Ready
+		sum.Ready = &ready
+	}
+	return machines(sum)
 }
 
 // describe says what is true now: "cluster mgmt is managed through Git".
 func describe(result *gitops.Result) string {
 	names := managedNames(result)
-	if len(names) == 1 {
+	switch {
+	case len(names) == 1:
 		return "cluster " + names[0] + " is managed through Git"
+	case len(names) > fewClusters:
+		return fmt.Sprintf("%d clusters are managed through Git", len(names))
 	}
 	return "clusters " + strings.Join(names, ", ") + " are managed through Git"
 }
@@ -112,19 +157,50 @@ func printWhere(out *lines, result *gitops.Result) {
 			out.printf("  branch      %s at %s", repo.Branch, repo.Commit[:min(7, len(repo.Commit))])
 		}
 	}
+	many := len(managedNames(result)) > fewClusters
 	for _, c := range result.Clusters {
-		if c.SpecPath != "" {
-			out.printf("  spec        %s", c.SpecPath)
+		if c.SpecPath == "" {
+			continue
 		}
+		if many {
+			out.printf("  specs       %s", anyName(c.SpecPath, c.Name))
+			break
+		}
+		out.printf("  spec        %s", c.SpecPath)
 	}
 	if flux := result.Flux; flux != nil && flux.Ready {
 		out.printf("  Flux        %s in namespace %s, has applied %s", flux.Version, flux.Namespace, shortRevision(flux.Revision))
 	}
 	for _, c := range result.Clusters {
-		if c.LocalSpec != "" {
-			out.printf("  local copy  %s", c.LocalSpec)
+		if c.LocalSpec == "" {
+			continue
+		}
+		if many {
+			out.printf("  local copy  %s", anyName(c.LocalSpec, c.Name))
+			break
+		}
+		out.printf("  local copy  %s", c.LocalSpec)
+	}
+	for _, c := range result.Clusters {
+		if c.Provision != nil && c.Provision.Log != "" {
+			out.printf("  eksctl log  %s", c.Provision.Log)
 		}
 	}
+}
+
+// anyName is the path of a file as it is for a cluster of any name.
+func anyName(file, name string) string {
+	parts := strings.Split(file, "/")
+	for i := len(parts) - 1; i >= 0; i-- {
+		switch {
+		case parts[i] == name:
+			parts[i] = "NAME"
+			return strings.Join(parts, "/")
+		case strings.HasPrefix(parts[i], name+"-"):
+			parts[i] = "NAME" + strings.TrimPrefix(parts[i], name)
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 // shortRevision shortens the commit in branch@sha1:commit.
@@ -139,7 +215,7 @@ func shortRevision(revision string) string {
 func printNext(out *lines, result *gitops.Result) {
 	out.printf("")
 	out.printf("Next:")
-	management := false
+	management, workload, many := false, 0, len(managedNames(result)) > fewClusters
 	for _, c := range result.Clusters {
 		if c.SpecPath == "" {
 			continue
@@ -148,7 +224,14 @@ func printNext(out *lines, result *gitops.Result) {
 			management = true
 			continue
 		}
-		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", c.Name, c.Name)
+		if workload++; many && workload > 1 {
+			continue
+		}
+		name := c.Name
+		if many {
+			name = "NAME"
+		}
+		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", name, name)
 	}
 	if repo := result.Repository; repo != nil {
 		out.printf("  git clone %s", repo.CloneURL)
@@ -177,11 +260,16 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 			up = append(up, c.Name)
 		}
 	}
-	for _, c := range result.Clusters {
+	for i, c := range result.Clusters {
+		if c.LocalSpec != "" && i >= fewClusters {
+			out.printf("Wrote the other clusters' files in the same way.")
+			break
+		}
 		if c.LocalSpec != "" {
 			out.printf("Wrote %s.", c.LocalSpec)
 		}
 	}
+	printFleet(out, result)
 	if result.Status == gitops.StatusGitOpsFailed || result.Failure != nil && result.Failure.Step != "" {
 		if len(up) > 0 {
 			printLines(d.streams.Err, "warning", fmt.Sprintf("%s up, but GitOps is NOT enabled", isAre("cluster", up)))
@@ -202,6 +290,9 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 func isAre(noun string, names []string) string {
 	if len(names) == 1 {
 		return noun + " " + names[0] + " is"
+	}
+	if len(names) > fewClusters {
+		return fmt.Sprintf("%d %ss are", len(names), noun)
 	}
 	return noun + "s " + strings.Join(names, ", ") + " are"
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -30,6 +31,7 @@ type upgradeOptions struct {
 	timeout    time.Duration
 	flux       fluxOptions
 	connection connection
+	provision  provisionOptions
 }
 
 func newUpgradeCmd(d *deps) *cobra.Command {
@@ -70,11 +72,17 @@ A Flux that flux bootstrap installed and that follows another repository, branch
 has applied is deleted, and what is not in the new files is listed as no longer managed through Git. One that Helm or flux-operator keeps
 is left to them.
 
+With --provisioner eksctl the command has eksctl anywhere upgrade cluster make the change, which also upgrades EKS Anywhere's own
+components: Flux is paused on the cluster's objects, eksctl gets the file as it will be in Git without its GitOps part, then Git is
+written and Flux resumed. Flux is resumed whatever happens, after a failure and after Ctrl-C, too. What a run that was killed has left
+paused is shown by status and taken back by the next run.
+
 The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
 		Example: `  export EKSA_GITHUB_TOKEN=...
   eksa-gitops upgrade cluster -f mgmt.yaml --dry-run
   eksa-gitops upgrade cluster -f dev.yaml
-  eksa-gitops upgrade cluster -f dev.yaml --update-file`,
+  eksa-gitops upgrade cluster -f dev.yaml --update-file
+  eksa-gitops upgrade cluster -f mgmt.yaml --provisioner eksctl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(o.files) == 0 {
@@ -82,6 +90,9 @@ The command may be run again at any time; it does what is missing and writes not
 			}
 			if o.updateFile && slices.Contains(o.files, "-") {
 				return usagef("--update-file cannot write to standard input: name the file with -f FILE")
+			}
+			if err := o.provision.check(cmd, d, &o.connection, &o.timeout); err != nil {
+				return err
 			}
 			return run(cmd.Context(), d, o)
 		},
@@ -92,9 +103,10 @@ The command may be run again at any time; it does what is missing and writes not
 	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, have the file's value")
 	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
 	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that follows another repository, branch or path; what it has applied stays")
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "those in Git")
 	o.connection.addFlags(cmd)
+	o.provision.addFlags(cmd, gitops.VerbUpgrade)
 	return cmd
 }
 
@@ -114,6 +126,7 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	if err != nil {
 		return failed(d, o.output, command, err)
 	}
+	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	options := gitops.UpgradeOptions{
@@ -174,13 +187,14 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 		if o.connection.dryRun {
 			addDiffs(result)
 		}
-		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 		return err
 	}
 	printUpgradeResult(d, result)
 	if result.Status == gitops.StatusIncomplete {
+		printFleet(&lines{w: d.streams.Out}, result)
 		return &resumeError{err: err, resume: resume}
 	}
 	return err
@@ -233,7 +247,10 @@ func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
 func printUpgraded(out *lines, result *gitops.Result) {
 	names := managedNames(result)
 	what := "cluster " + strings.Join(names, ", ") + " is"
-	if len(names) > 1 {
+	switch {
+	case len(names) > fewClusters:
+		what = fmt.Sprintf("%d clusters are", len(names))
+	case len(names) > 1:
 		what = "clusters " + strings.Join(names, ", ") + " are"
 	}
 	switch {
@@ -249,4 +266,5 @@ func printUpgraded(out *lines, result *gitops.Result) {
 		out.printf("  updated     %s", file.Path)
 	}
 	printFluxChanges(out, result)
+	printFleet(out, result)
 }

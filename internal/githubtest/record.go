@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
 // Request is a request to the API.
@@ -81,6 +83,9 @@ func (s *Server) Requests() []Request { return s.Since(Mark{}).Requests }
 
 // Mutations are all requests so far that would change something, whatever became of them.
 func (s *Server) Mutations() []Request { return s.Since(Mark{}).Mutations }
+
+// GitRepos are the repositories that have Git content, by name.
+func (s *Server) GitRepos() []*gittest.Repo { return s.git.Repos() }
 
 // Violation is a request that GitHub's documentation does not allow.
 type Violation struct {

@@ -12,14 +12,13 @@ const maxServerText = 4 << 10
 // clean makes a server's words fit to be shown: no control characters or terminal sequences, no credentials, no repetition, no empty
 // lines, and none of the prefixes that git clients add.
 func (e *endpoint) clean(raw string) string {
-	for _, s := range e.secrets {
-		raw = strings.ReplaceAll(raw, s, "***")
-	}
+	raw = e.withoutSecrets(raw)
 	var lines []string
 	seen := map[string]bool{}
 	size := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(raw, "\r", "\n"), "\n") {
-		line = cleanLine(line)
+		// Again, for what was taken out may have stood in the middle of a secret.
+		line = e.withoutSecrets(cleanLine(line))
 		if line == "" || seen[line] {
 			continue
 		}
@@ -31,6 +30,14 @@ func (e *endpoint) clean(raw string) string {
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// withoutSecrets puts stars in the place of credentials that a server has sent back.
+func (e *endpoint) withoutSecrets(text string) string {
+	for _, s := range e.secrets {
+		text = strings.ReplaceAll(text, s, "***")
+	}
+	return text
 }
 
 func cleanLine(line string) string {

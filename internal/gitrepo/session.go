@@ -65,9 +65,13 @@ func (e *endpoint) networkError(doing string, err error) error {
 	var timeout net.Error
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	var refused *proxyError
 	switch {
 	case isOurs(err):
 		return err
+	case errors.As(err, &refused):
+		u.Reason, u.Permanent = doing+": "+refused.Error(), refused.permanent()
+		u.next = "check the proxy settings (HTTPS_PROXY, NO_PROXY); credentials for the proxy are written as http://USER:PASSWORD@HOST:PORT"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		u.Reason, u.Permanent = fmt.Sprintf("the host name %s is not known", cleanLine(dns.Name)), true
 		u.next = "check the URL and the name server"

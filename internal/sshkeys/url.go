@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // URL is the address of a repository over SSH.
@@ -41,8 +44,15 @@ func ParseURL(text string) (*URL, error) {
 	case strings.EqualFold(scheme, "ssh"), strings.EqualFold(scheme, "git+ssh"), strings.EqualFold(scheme, "ssh+git"):
 		return parseSSH(text)
 	}
+	if !schemeForm.MatchString(scheme) {
+		// It may be anything, a password too.
+		return nil, errors.New("the repository URL is malformed: write ssh://git@host/owner/repo.git")
+	}
 	return nil, fmt.Errorf("the repository URL has the scheme %s: %w", scheme, ErrNotSSH)
 }
+
+// schemeForm is what a scheme looks like (RFC 3986, section 3.1).
+var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 
 func parseSSH(text string) (*URL, error) {
 	u, err := url.Parse(text)
@@ -101,18 +111,36 @@ func (r *URL) check() (*URL, error) {
 	switch {
 	case r.Host == "" || strings.HasPrefix(r.Host, "-"):
 		return nil, errors.New("the repository URL has no host: write ssh://git@host/owner/repo.git")
+	case !isHost(r.Host):
+		return nil, errors.New("the repository URL has something else than a name or an address for its host")
 	case strings.HasPrefix(r.User, "-"):
 		return nil, errors.New("the repository URL has a user that begins with a dash")
 	case strings.Trim(r.Path, "/") == "":
 		return nil, errors.New("the repository URL has no path: write ssh://git@host/owner/repo.git")
-	case strings.ContainsAny(r.Path, "\x00\n\r"):
-		return nil, errors.New("the repository URL has a control character in its path")
+	case strings.ContainsFunc(r.Host+r.User+r.Path, invisible):
+		return nil, errors.New("the repository URL has a control character or an invisible one in it")
 	}
 	// git asks for ~user/x, not /~user/x, so that the server looks in the home directory.
 	if strings.HasPrefix(r.Path, "/~") {
 		r.Path = r.Path[1:]
 	}
 	return r, nil
+}
+
+// isHost says whether text is an address, or letters, digits, dots, dashes and underscores, as a name is. So is an address's zone.
+func isHost(text string) bool {
+	name := text
+	if address, err := netip.ParseAddr(text); err == nil {
+		name = address.Zone()
+	}
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(".-_", c)
+	})
+}
+
+// invisible says whether a character is not what a person sees: a control character, or one that hides or turns text around.
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
 }
 
 // Address is host:port.

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -43,11 +45,12 @@ type Steps struct {
 	glyphs  glyphs
 	paint   palette
 	width   func() int
+	height  func() int
 	now     func() time.Time
 
 	mu       sync.Mutex
 	active   []activeStep
-	drawn    bool
+	drawn    []string // the lines that are drawn; the cursor is in the last one
 	frame    int
 	stop     chan struct{}
 	finished sync.WaitGroup
@@ -59,12 +62,13 @@ type activeStep struct {
 	shown   string
 	shownAt time.Time
 	began   time.Time
+	parts   parts
 }
 
 type glyphs struct {
-	done, failed, note, planned, skipped string
-	frames                               []string
-	ellipsis                             string
+	done, failed, note, planned, skipped, waiting string
+	frames                                        []string
+	ellipsis                                      string
 }
 
 type palette struct{ green, red, yellow, dim, reset string }
@@ -78,10 +82,10 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 			mode = ProgressSpinner
 		}
 	}
-	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, now: time.Now, stop: make(chan struct{})}
-	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", []string{"|", "/", "-", `\`}, "..."}
+	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, height: s.Height, now: time.Now, stop: make(chan struct{})}
+	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", "-", []string{"|", "/", "-", `\`}, "..."}
 	if s.UTF8 {
-		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
+		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", "·", []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
 	}
 	if s.Color {
 		steps.paint = palette{"\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"}
@@ -89,9 +93,17 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 	if steps.width == nil {
 		steps.width = func() int { return 80 }
 	}
-	if mode == ProgressSpinner {
-		steps.finished.Add(1)
-		go steps.spin()
+	if steps.height == nil {
+		steps.height = func() int { return 24 }
+	}
+	switch mode {
+	case ProgressSpinner:
+		steps.every(spinnerPeriod, func() {
+			steps.frame++
+			steps.draw()
+		})
+	case ProgressPlain:
+		steps.every(time.Second, steps.logParts)
 	}
 	return steps
 }
@@ -148,6 +160,9 @@ func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
 	defer s.mu.Unlock()
 	for i := range s.active {
 		if s.active[i].step == step {
+			if count := s.active[i].parts.count(); count != "" && detail == "" {
+				detail = count
+			}
 			s.active = append(s.active[:i], s.active[i+1:]...)
 			break
 		}
@@ -216,6 +231,24 @@ func (s *Steps) Note(level gitops.Level, text string) {
 	}
 }
 
+// Output shows a line that another program has printed. Quiet modes show none.
+func (s *Steps) Output(program, line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.mode {
+	case ProgressJSON:
+		s.event(map[string]any{"event": "output", "program": program, "text": Clean(line)})
+	case ProgressSpinner, ProgressPlain:
+		s.clear()
+		reset := ""
+		if s.paint.dim != "" {
+			reset = s.paint.reset
+		}
+		fmt.Fprintf(s.out, "  %s%s|%s %s\n", s.paint.dim, CleanLine(program), reset, strings.ReplaceAll(Clean(line), "\n", " "))
+		s.draw()
+	}
+}
+
 // Close stops the spinner. It may be called more than once, not from several goroutines.
 func (s *Steps) Close() {
 	select {
@@ -231,32 +264,37 @@ func (s *Steps) Close() {
 	s.active = nil
 }
 
-func (s *Steps) spin() {
-	defer s.finished.Done()
-	ticker := time.NewTicker(spinnerPeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-ticker.C:
-			s.mu.Lock()
-			s.frame++
-			s.draw()
-			s.mu.Unlock()
+// every calls do regularly, with the lock, until Close.
+func (s *Steps) every(period time.Duration, do func()) {
+	s.finished.Go(func() {
+		ticker := time.NewTicker(period)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-s.stop:
+				return
+			case <-ticker.C:
+				s.mu.Lock()
+				do()
+				s.mu.Unlock()
+			}
 		}
-	}
+	})
 }
 
-// draw shows the steps under way on the line of the cursor, which stays there. The caller holds the lock.
+// draw shows the steps under way: one on a line, and below it its parts, as far as the screen goes. The cursor stays behind the last
+// line. The caller holds the lock.
 func (s *Steps) draw() {
 	if s.mode != ProgressSpinner || len(s.active) == 0 {
 		return
 	}
-	a := s.active[len(s.active)-1]
+	a := &s.active[len(s.active)-1]
 	text := CleanLine(string(a.step))
 	if len(s.active) > 1 {
 		text += fmt.Sprintf(" (+%d more)", len(s.active)-1)
+	}
+	if count := a.parts.count(); count != "" {
+		text += ": " + count
 	}
 	if a.detail != "" {
 		text += ": " + a.detail
@@ -264,20 +302,69 @@ func (s *Steps) draw() {
 	if waited := s.now().Sub(a.began).Round(time.Second); waited >= 3*time.Second {
 		text += " (" + waited.String() + ")"
 	}
-	limit := max(s.width()-4, 20)
-	if runes := []rune(text); len(runes) > limit {
-		text = string(runes[:limit-len([]rune(s.glyphs.ellipsis))]) + s.glyphs.ellipsis
+	lines := []string{s.glyphs.frames[s.frame%len(s.glyphs.frames)] + " " + s.cut(text)}
+	// One line is left free, so that what was printed last is still seen.
+	for _, line := range a.parts.lines(s.glyphs, s.height()-len(lines)-1) {
+		lines = append(lines, "  "+s.cut(line))
 	}
-	fmt.Fprintf(s.out, "\r\x1b[K%s %s", s.glyphs.frames[s.frame%len(s.glyphs.frames)], text)
-	s.drawn = true
+	s.redraw(lines)
 }
 
-// clear takes the drawn line away, so that whole lines can be printed. The caller holds the lock.
-func (s *Steps) clear() {
-	if s.drawn {
-		fmt.Fprint(s.out, "\r\x1b[K")
-		s.drawn = false
+// cut makes a text fit the line, behind a glyph.
+func (s *Steps) cut(text string) string {
+	limit := max(s.width()-4, 20)
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit-len([]rune(s.glyphs.ellipsis))]) + s.glyphs.ellipsis
 	}
+	return text
+}
+
+// redraw brings the drawn lines to the wanted ones with few characters, in one write: so it does not flicker.
+func (s *Steps) redraw(lines []string) {
+	var b strings.Builder
+	before := s.drawn
+	if slices.ContainsFunc(before, func(line string) bool { return utf8.RuneCountInString(line) >= s.width() }) {
+		// The terminal has become narrower, and the lines drawn have become several.
+		b.WriteString(s.erasure())
+		before = nil
+	}
+	if up := len(before) - 1; up > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", up)
+	}
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		if i >= len(before) || before[i] != line {
+			b.WriteString("\r\x1b[K" + line)
+		}
+	}
+	if len(lines) < len(before) {
+		// The cursor may be anywhere in the last line; what is below has to go.
+		b.WriteString("\r\n\x1b[J\x1b[A")
+	}
+	fmt.Fprint(s.out, b.String())
+	s.drawn = lines
+}
+
+// clear takes the drawn lines away, so that whole lines can be printed. The caller holds the lock.
+func (s *Steps) clear() {
+	if len(s.drawn) > 0 {
+		fmt.Fprint(s.out, s.erasure())
+		s.drawn = nil
+	}
+}
+
+// erasure takes the drawn lines away and leaves the cursor where the first one began.
+func (s *Steps) erasure() string {
+	rows := 0
+	for _, line := range s.drawn {
+		rows += 1 + max(utf8.RuneCountInString(line)-1, 0)/max(s.width(), 1)
+	}
+	if rows <= 1 {
+		return "\r\x1b[K"
+	}
+	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows-1)
 }
 
 func (s *Steps) event(fields map[string]any) {
@@ -287,7 +374,7 @@ func (s *Steps) event(fields map[string]any) {
 		// Only strings and times go in; a failure here is a fault of this file.
 		line = []byte(`{"event":"error"}`)
 	}
-	fmt.Fprintf(s.out, "%s\n", line)
+	fmt.Fprintf(s.out, "%s\n", EscapeJSON(line))
 }
 
 var _ gitops.Reporter = (*Steps)(nil)

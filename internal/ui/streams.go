@@ -26,6 +26,8 @@ type Streams struct {
 	UTF8  bool
 	// Width returns the columns of the terminal behind Err, 80 when that is unknown.
 	Width func() int
+	// Height returns its lines, 24 when that is unknown.
+	Height func() int
 }
 
 // SystemStreams are the process's own streams, judged by the environment that getenv gives (NO_COLOR, TERM, CI, LC_ALL, LC_CTYPE,
@@ -45,6 +47,12 @@ func SystemStreams(getenv func(string) string) Streams {
 				return w
 			}
 			return 80
+		},
+		Height: func() int {
+			if _, h, err := term.GetSize(int(os.Stderr.Fd())); err == nil && h > 0 {
+				return h
+			}
+			return 24
 		},
 	}
 }

@@ -10,7 +10,10 @@ import (
 // Common gives what two files say alike: the base of a [Merge] when nothing is known about who changed what. With it, what only one of
 // the files says is kept from that one, and what they say differently is a conflict. The text is empty when they have nothing in
 // common. The error is Problems, for a file that cannot be read.
-func Common(a, b Source) (Source, error) {
+func Common(a, b Source) (Source, error) { return combine(a, b, common) }
+
+// combine makes a file of what a function makes of the objects that two files both have.
+func combine(a, b Source, of func(f *field, a, b any) any) (Source, error) {
 	left, problems := readVersions([]Source{a})
 	right, more := readVersions([]Source{b})
 	if problems = slices.Concat(problems, more); len(problems) > 0 {
@@ -22,10 +25,10 @@ func Common(a, b Source) (Source, error) {
 		if !ok {
 			continue
 		}
-		if shared, ok := common(v.table, v.value, other.value).(map[string]any); ok {
+		if shared, ok := of(v.table, v.value, other.value).(map[string]any); ok {
 			text, ok := encodeYAML(shared)
 			if !ok {
-				return Source{}, fmt.Errorf("writing what %s and %s have in common: %s cannot be written as YAML", a.Name, b.Name, objectName(v.document.root))
+				return Source{}, fmt.Errorf("comparing %s with %s: %s cannot be written as YAML", a.Name, b.Name, objectName(v.document.root))
 			}
 			documents = append(documents, text)
 		}
@@ -70,6 +73,46 @@ func common(f *field, a, b any) any {
 		return out
 	}
 	return nil
+}
+
+// Restrict gives what base says of the fields that file says something about, too. It makes a base of a [Merge] out of a file that
+// another program wrote for the user, with defaults of its own: the user's file has not taken those out, it never had them. The error is
+// Problems, for a file that cannot be read.
+func Restrict(base, file Source) (Source, error) {
+	return combine(base, file, restricted)
+}
+
+func restricted(f *field, base, file any) any {
+	switch left := base.(type) {
+	case map[string]any:
+		right, ok := file.(map[string]any)
+		if !ok || f.isReference() {
+			return base
+		}
+		out := map[string]any{}
+		for key, value := range left {
+			if right[key] != nil {
+				out[key] = restricted(f.below(key), value, right[key])
+			}
+		}
+		return out
+	case []any:
+		right, _ := file.([]any)
+		leftKeys, leftOK := itemKeys(f, left)
+		rightKeys, rightOK := itemKeys(f, right)
+		if !leftOK || !rightOK {
+			return base
+		}
+		at := indexes(rightKeys)
+		out := slices.Clone(left)
+		for i, key := range leftKeys {
+			if j := indexOf(at, key); j >= 0 {
+				out[i] = restricted(f.itemRow(), left[i], right[j])
+			}
+		}
+		return out
+	}
+	return base
 }
 
 // defaultedInLists are the fields inside of lists that `eksctl anywhere` fills in where the file has none: health checks of worker

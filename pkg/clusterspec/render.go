@@ -27,13 +27,16 @@ var cliAnnotations = []string{
 // by plain "---" lines, so that both of EKS Anywhere's readers see all of it. Rendering a rendered file changes nothing.
 //
 // The cluster must come from a Parse without errors.
-func Render(c *Cluster) []byte { return render(c, false) }
+func Render(c *Cluster) []byte { return render(c, false, "") }
+
+// RenderWithVersion is Render with another spec.eksaVersion, if the cluster names one.
+func RenderWithVersion(c *Cluster, eksaVersion string) []byte { return render(c, false, eksaVersion) }
 
 // RenderWithoutGitOps is Render without the gitOpsRef and the object it refers to: what a tool is given that shall leave GitOps to
 // this one.
-func RenderWithoutGitOps(c *Cluster) []byte { return render(c, true) }
+func RenderWithoutGitOps(c *Cluster) []byte { return render(c, true, "") }
 
-func render(c *Cluster, withoutGitOps bool) []byte {
+func render(c *Cluster, withoutGitOps bool, eksaVersion string) []byte {
 	var b strings.Builder
 	for _, o := range c.Objects {
 		if withoutGitOps && (o.Kind == "FluxConfig" || o.Kind == "GitOpsConfig") {
@@ -42,6 +45,9 @@ func render(c *Cluster, withoutGitOps bool) []byte {
 		changes := o.cleaning()
 		if withoutGitOps && o.Kind == "Cluster" {
 			changes = append(changes, change{path: []any{"spec", "gitOpsRef"}, remove: true})
+		}
+		if o.Kind == "Cluster" && eksaVersion != "" && text(o.root(), "spec", "eksaVersion") != "" {
+			changes = append(changes, change{path: []any{"spec", "eksaVersion"}, value: eksaVersion})
 		}
 		if c.GitOps != nil && o.Kind == c.GitOps.Kind && o.Name == c.GitOps.Name {
 			changes = append(changes, gitOpsSettings(o, c.GitOps)...)
@@ -52,6 +58,23 @@ func render(c *Cluster, withoutGitOps bool) []byte {
 		b.WriteString(o.document.rewrite(changes))
 	}
 	return []byte(b.String())
+}
+
+// GitOpsObject is the FluxConfig or GitOpsConfig of a cluster as [Render] writes it, with the defaults that EKS Anywhere fills in, in the
+// types of [Object.Decoded]; nil when the cluster has none.
+func GitOpsObject(c *Cluster) map[string]any {
+	for _, o := range c.Objects {
+		if c.GitOps == nil || o.Kind != c.GitOps.Kind || o.Name != c.GitOps.Name {
+			continue
+		}
+		value := decode(o.root())
+		for _, change := range append(o.cleaning(), gitOpsSettings(o, c.GitOps)...) {
+			value = change.apply(value)
+		}
+		object, _ := value.(map[string]any)
+		return object
+	}
+	return nil
 }
 
 // cleaning lists what is to be changed in any object.

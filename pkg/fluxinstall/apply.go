@@ -71,15 +71,26 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte, progre
 	return a.changes(), err
 }
 
-// EnsureSync applies the GitRepository and the Kustomization. It may be repeated.
+// EnsureSync applies the GitRepository and the Kustomization, and ends their suspension when it is one that [Cluster.StopFlux] left; that
+// of somebody else stays. It may be repeated.
 func (c *Cluster) EnsureSync(ctx context.Context, manifests []byte) (ChangeSet, error) {
 	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
 		return ChangeSet{}, fmt.Errorf("reading the sync manifests: %w", err)
 	}
 	a := c.applier()
-	err = a.apply(ctx, objects)
-	return a.changes(), err
+	if err := a.apply(ctx, objects); err != nil {
+		return a.changes(), err
+	}
+	resumed, err := c.resumeAll(ctx, objects)
+	changes := a.changes()
+	for _, subject := range resumed {
+		if slices.Contains(changes.Unchanged, subject) {
+			changes.Unchanged = slices.DeleteFunc(changes.Unchanged, func(s string) bool { return s == subject })
+			changes.Configured = append(changes.Configured, subject)
+		}
+	}
+	return changes, err
 }
 
 // stages are objects in the order in which they need each other. A Deployment whose service account is not there yet would be tried

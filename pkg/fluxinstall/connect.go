@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -89,8 +92,11 @@ func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	bounded := &boundedTransport{next: transport, timeout: timeout}
-	httpClient := &http.Client{Transport: bounded}
+	bounded := &boundedTransport{next: transport, timeout: timeout, proxy: config.Proxy}
+	if bounded.proxy == nil {
+		bounded.proxy = http.ProxyFromEnvironment
+	}
+	httpClient := &http.Client{Transport: bounded, CheckRedirect: stayOnHost}
 	dynamic, err := apiutil.NewDynamicRESTMapper(config, httpClient)
 	if err != nil {
 		return nil, err
@@ -153,10 +159,41 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 	case chosen.AuthInfo != "" && merged.AuthInfos[chosen.AuthInfo] == nil:
 		return nil, "", fmt.Errorf("its context %q names user %q, which it does not have", name, chosen.AuthInfo)
 	}
+	if chosen := merged.Clusters[merged.Contexts[name].Cluster]; chosen != nil {
+		if err := checkServer(merged.Contexts[name].Cluster, chosen); err != nil {
+			return nil, "", err
+		}
+	}
 	resolved := clientcmd.NewNonInteractiveClientConfig(*merged, name, &clientcmd.ConfigOverrides{}, rules)
 	if namespace, _, err = resolved.Namespace(); err != nil {
 		return nil, "", err
 	}
-	config, err = resolved.ClientConfig()
-	return config, namespace, err
+	if config, err = resolved.ClientConfig(); err != nil {
+		return nil, "", err
+	}
+	if server, _, err := rest.DefaultServerUrlFor(config); err == nil && server.Scheme != "https" && !isLoopback(server.Hostname()) {
+		return nil, "", fmt.Errorf("its cluster %q has a server without https://, so that anybody on the way could read the credentials", merged.Contexts[name].Cluster)
+	}
+	return config, namespace, nil
+}
+
+// checkServer refuses a way to the API server on which somebody else could listen: a private key is going to be sent there, and the
+// user's credentials are with every request. Errors do not show the proxy's address, which may hold a password.
+func checkServer(name string, cluster *clientcmdapi.Cluster) error {
+	if cluster.InsecureSkipTLSVerify {
+		return fmt.Errorf("its cluster %q has insecure-skip-tls-verify, so that anybody could take the API server's place; put the server's certificate authority into certificate-authority-data", name)
+	}
+	if cluster.ProxyURL == "" {
+		return nil
+	}
+	proxy, err := url.Parse(cluster.ProxyURL)
+	if err != nil || proxy.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, proxy.Scheme) {
+		return fmt.Errorf("its cluster %q has a proxy-url that is none; write it as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT", name)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

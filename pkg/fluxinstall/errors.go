@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -222,6 +223,17 @@ func (e *NotReadyError) Error() string {
 		text += "; " + e.Cause
 	}
 	return text
+}
+
+// Words is Error without the object, for where that is named already.
+func (e *NotReadyError) Words() string {
+	parts := make([]string, 0, 3)
+	for _, part := range []string{e.Reason, strings.TrimSpace(e.Message), e.Cause} {
+		if part != "" && !slices.ContainsFunc(parts, func(said string) bool { return strings.Contains(said, part) }) {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Why waits have ended that go on only for some time.

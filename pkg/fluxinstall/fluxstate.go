@@ -39,6 +39,7 @@ type ControllerState struct {
 type GitRepositoryState struct {
 	Name, URL, Branch, Secret string
 	Suspended                 bool
+	Stopped                   bool   // suspended by an uninstallation that was broken off; EnsureSync ends that
 	Revision                  string // of the artifact: branch@sha1:commit
 	Ready                     bool   // Ready is True for the current generation
 	Conditions                []Condition
@@ -48,6 +49,7 @@ type GitRepositoryState struct {
 type KustomizationState struct {
 	Name, Path        string
 	Suspended         bool
+	Stopped           bool   // suspended by an uninstallation that was broken off; EnsureSync ends that
 	AppliedRevision   string // the last that was applied without error
 	AttemptedRevision string // the last that was tried
 	Ready             bool   // Ready is True for the current generation
@@ -236,6 +238,7 @@ func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
 		Conditions: conditions(u),
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	s.Stopped = stoppedByUs(u)
 	return s
 }
 
@@ -250,6 +253,7 @@ func kustomizationState(u *unstructured.Unstructured) *KustomizationState {
 		Inventory:         inventory(u),
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	s.Stopped = stoppedByUs(u)
 	s.Prune, _, _ = unstructured.NestedBool(u.Object, "spec", "prune")
 	return s
 }

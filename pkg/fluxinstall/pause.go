@@ -22,7 +22,7 @@ const (
 type Pause struct {
 	Object string    // kind namespace/name
 	Field  string    // spec.suspend, or the annotation
-	By     string    // the field manager that set it, such as flux or kubectl-annotate; empty when the object does not say
+	By     string    // the field manager that set it, such as flux or kubectl-annotate, with the person if it was this program; empty when the object does not say
 	Since  time.Time // zero when the object does not say
 	Resume string    // the command that ends it
 }
@@ -64,14 +64,30 @@ func annotated(object *unstructured.Unstructured) []Pause {
 		if !strings.EqualFold(object.GetAnnotations()[a.name], a.value) {
 			continue
 		}
-		by, since := setBy(object, "metadata", "annotations", a.name)
-		pauses = append(pauses, Pause{Object: objectName(object), Field: a.name, By: by, Since: since, Resume: unannotate(object, a.name)})
+		pause := Pause{Object: objectName(object), Field: a.name, Resume: unannotate(object, a.name)}
+		pause.By, pause.Since = setBy(object, "metadata", "annotations", a.name)
+		if record := holdOf(object); record != nil && (a.name == reconcileAnnotation && ours(object) || a.name == pausedAnnotation && record.EKSA) {
+			pause.By, pause.Since = heldBy(record), record.Since
+			pause.Resume = unannotate(object, a.name, holdAnnotation)
+			if a.name == reconcileAnnotation {
+				pause.Resume = undo(object, record)
+			}
+		}
+		pauses = append(pauses, pause)
 	}
 	return pauses
 }
 
-func unannotate(object *unstructured.Unstructured, annotation string) string {
-	return fmt.Sprintf("kubectl -n %s annotate %s %s %s-", object.GetNamespace(), resourcesOf(object), object.GetName(), annotation)
+// heldBy says who has set a pause of this program.
+func heldBy(record *hold) string {
+	if record.By == "" {
+		return holdManager
+	}
+	return fmt.Sprintf("%s (%s)", holdManager, record.By)
+}
+
+func unannotate(object *unstructured.Unstructured, annotations ...string) string {
+	return fmt.Sprintf("kubectl -n %s annotate %s %s %s-", object.GetNamespace(), resourcesOf(object), object.GetName(), strings.Join(annotations, "- "))
 }
 
 // resourcesOf is the plural of resourceOf for the kinds of EKS Anywhere, all of which are regular.

@@ -64,7 +64,7 @@ func pause(ctx context.Context, d time.Duration) error {
 func (c *Cluster) passing(err error) bool {
 	switch {
 	case isNetwork(err):
-		return c.contact.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError))
+		return c.contact.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError)) && !errors.As(err, new(*redirectError))
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return true
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):

@@ -31,7 +31,7 @@ type State struct {
 type ClusterInfo struct {
 	Namespace, Name   string
 	ManagementCluster string // its own name when it manages itself
-	GitOpsKind        string // of gitOpsRef; empty without one
+	GitOpsKind        string // of gitOpsRef, or of the one that a hold has taken off for its length; empty without one
 	GitOpsName        string
 	KubernetesVersion string
 	Paused            bool // annotated so that EKS Anywhere does not work on it
@@ -42,6 +42,7 @@ type ClusterInfo struct {
 	Deleting       bool   // its deletion has begun
 	AllowsDeletion bool   // annotated so that EKS Anywhere deletes it even when it is paused
 	AppliedBy      string // namespace/name of the Kustomization of Flux that applied it; empty when none did
+	Held           *Pause // this program's hold on it, which a run that is over should have released; see [Cluster.Hold]
 	KeptByFlux     bool   // annotated so that Flux does not delete it when it is no longer in Git
 }
 
@@ -174,6 +175,13 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 		AllowsDeletion:    u.GetAnnotations()[allowDeleteWhenPaused] == "true",
 		AppliedBy:         appliedBy(u),
 		KeptByFlux:        keptByFlux(u),
+	}
+	if record := holdOf(u); record != nil {
+		info.Held = &Pause{Object: objectName(u), Field: reconcileAnnotation, By: heldBy(record), Since: record.Since, Resume: undo(u, record)}
+		if kind, ok := record.GitOpsRef["kind"].(string); ok && info.GitOpsName == "" {
+			name, _ := record.GitOpsRef["name"].(string)
+			info.GitOpsKind, info.GitOpsName = kind, name
+		}
 	}
 	return info
 }

@@ -2,8 +2,12 @@ package fluxinstall
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -13,8 +17,12 @@ import (
 type boundedTransport struct {
 	next    http.RoundTripper
 	timeout time.Duration
+	proxy   func(*http.Request) (*url.URL, error) // for what its errors must not show
 	contact contact
 }
+
+// maxAnswer bounds one answer in bytes, those of watches apart. A list of 10,000 clusters has about 100 MB.
+const maxAnswer = 1 << 30
 
 // contact is what is known of the way to the API server.
 type contact struct {
@@ -33,7 +41,7 @@ func (c *contact) restarted() bool {
 // RoundTrip implements http.RoundTripper.
 func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, cancel := request.Context(), func() {}
-	if request.URL.Query().Get("watch") != "true" {
+	if !isWatch(request) {
 		ctx, cancel = context.WithTimeout(ctx, t.timeout)
 	}
 	response, err := t.next.RoundTrip(request.WithContext(ctx))
@@ -42,17 +50,86 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		if request.Context().Err() == nil {
 			t.contact.lost.Store(time.Now().UnixNano())
 		}
-		return nil, err
+		return nil, t.discreet(request, err)
 	}
 	t.contact.answered.Store(true)
-	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel}
+	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel, left: maxAnswer, endless: isWatch(request)}
 	return response, nil
 }
 
-// cancellingBody releases the request's context when its body is closed.
+func isWatch(request *http.Request) bool { return request.URL.Query().Get("watch") == "true" }
+
+// discreet takes the password of a proxy out of an error: a proxy that refuses may repeat it.
+func (t *boundedTransport) discreet(request *http.Request, err error) error {
+	if t.proxy == nil {
+		return err
+	}
+	address, failed := t.proxy(request)
+	if failed != nil || address == nil || address.User == nil {
+		return err
+	}
+	password, _ := address.User.Password()
+	user := address.User.Username()
+	hide := []string{base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), "***"}
+	if password != "" {
+		hide = append(hide, password, "***", url.QueryEscape(password), "***")
+	}
+	if text := strings.NewReplacer(hide...).Replace(err.Error()); text != err.Error() {
+		return &hiddenError{text, err}
+	}
+	return err
+}
+
+// hiddenError is an error whose text had a secret in it.
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e *hiddenError) Error() string { return e.text }
+func (e *hiddenError) Unwrap() error { return e.err }
+
+// stayOnHost refuses redirects to anywhere else: an API server sends none, and the credentials, which are added to every request, are
+// for it alone.
+func stayOnHost(request *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if request.URL.Scheme != first.Scheme || request.URL.Host != first.Host {
+		return &redirectError{to: request.URL.Host}
+	}
+	if len(via) >= maxRedirects {
+		return &redirectError{}
+	}
+	return nil
+}
+
+// redirectError is a redirect that is not followed; trying again does not change it.
+type redirectError struct{ to string }
+
+func (e *redirectError) Error() string {
+	if e.to == "" {
+		return "the API server redirects without end"
+	}
+	return fmt.Sprintf("the API server redirects to another host, %s, where the credentials are not sent", e.to)
+}
+
+// maxRedirects is how often the API server may send us on.
+const maxRedirects = 5
+
+// cancellingBody releases the request's context when its body is closed, and ends an answer that is too long.
 type cancellingBody struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	cancel  context.CancelFunc
+	left    int64 // bytes that may still come
+	endless bool  // no limit
+}
+
+// Read implements io.Reader.
+func (b *cancellingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 && !b.endless {
+		return 0, fmt.Errorf("the API server's answer is longer than %d MiB", maxAnswer>>20)
+	}
+	return n, err
 }
 
 // Close implements io.Closer.

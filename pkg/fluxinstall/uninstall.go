@@ -1,6 +1,7 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	ssautils "github.com/fluxcd/pkg/ssa/utils"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -154,7 +156,71 @@ func (c *Cluster) suspend(ctx context.Context, k kind, namespace, name string) (
 			return nil
 		}
 		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"suspend":true}}`))
-		err = client.IgnoreNotFound(c.client.Patch(ctx, object, patch, client.FieldOwner(fieldManager)))
+		err = client.IgnoreNotFound(c.client.Patch(ctx, object, patch, client.FieldOwner(stopManager)))
+		changed = changed || err == nil
+		return err
+	})
+	return changed, err
+}
+
+// stopManager is who owns the suspension that [Cluster.StopFlux] makes. By it a suspension that an uninstallation left, which was broken
+// off, is told from one that a person wants.
+const stopManager = "eksa-gitops-detach"
+
+// stoppedByUs says whether StopFlux suspended the object.
+func stoppedByUs(object *unstructured.Unstructured) bool {
+	pause := suspension(object)
+	return pause != nil && pause.By == stopManager
+}
+
+// sourceLimit bounds the wait for a source that was resumed, before what is applied from it is resumed as well.
+const sourceLimit = 30 * time.Second
+
+// resumeAll ends the suspensions that StopFlux made, of sources first: what kustomize-controller would find of a source that has not
+// been looked at since is out of date, and the file may be gone with the pod that had it. It names what it resumed.
+func (c *Cluster) resumeAll(ctx context.Context, objects []*unstructured.Unstructured) (resumed []string, err error) {
+	ordered := slices.SortedStableFunc(slices.Values(objects), func(a, b *unstructured.Unstructured) int {
+		return cmp.Compare(a.GetKind(), b.GetKind()) // a GitRepository before a Kustomization
+	})
+	for _, object := range ordered {
+		did, err := c.resume(ctx, object)
+		if err != nil {
+			return resumed, err
+		}
+		if !did {
+			continue
+		}
+		resumed = append(resumed, ssautils.FmtUnstructured(object))
+		if object.GetKind() == gitRepositoryKind().name {
+			c.waitFetched(ctx, object)
+		}
+	}
+	return resumed, nil
+}
+
+// waitFetched waits until a GitRepository is Ready in its current state. When it does not become so, whoever waits for the commit finds
+// out why.
+func (c *Cluster) waitFetched(ctx context.Context, object *unstructured.Unstructured) {
+	ctx, cancel := context.WithTimeout(ctx, sourceLimit)
+	defer cancel()
+	namespace, name := object.GetNamespace(), object.GetName()
+	_ = c.until(ctx, []watched{{gitRepositoryKind(), namespace, name}}, func() (bool, error) {
+		live, err := c.fetch(ctx, gitRepositoryKind(), namespace, name)
+		return live == nil || readyNow(live), err
+	})
+}
+
+// resume ends the suspension that StopFlux made. Others stay.
+func (c *Cluster) resume(ctx context.Context, object *unstructured.Unstructured) (changed bool, err error) {
+	gvk := object.GroupVersionKind()
+	err = c.retry(ctx, func() error {
+		live, err := c.fetch(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(), object.GetName())
+		if err != nil || live == nil || !stoppedByUs(live) {
+			return err
+		}
+		// With the resource version, a suspension that somebody makes in this moment stays.
+		patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"suspend":null}}`, live.GetResourceVersion())
+		err = client.IgnoreNotFound(c.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(stopManager)))
 		changed = changed || err == nil
 		return err
 	})

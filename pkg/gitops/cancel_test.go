@@ -34,8 +34,7 @@ func TestCreate_reports(t *testing.T) {
 		"Install Flux v99.1.0: changed",
 		"Point Flux at the repository: changed",
 		"Wait for Flux to apply " + result.Repository.Commit[:7] + ": checked",
-		"Wait for cluster dev to be Ready: checked",
-		"Wait for cluster w01 to be Ready: checked",
+		"Wait for 2 clusters to be Ready: checked",
 	})
 }
 

@@ -28,9 +28,12 @@ type CreateOptions struct {
 	Images map[string]string
 	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
 	Overwrite bool
+	// WithApps gives every cluster a directory for apps and a Flux Kustomization that applies it to the cluster itself. What of that is
+	// there already stays as it is; without WithApps nothing of it is touched.
+	WithApps bool
 }
 
-// Create puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
+// Create has the provisioner, if there is one, make the clusters that do not exist; it puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied
 // the commit and the clusters are Ready.
 //
 // The Result is never nil and says what is there even when err is not nil. The errors are *PreflightError (nothing was written),
@@ -65,6 +68,7 @@ type createRun struct {
 type rendering struct {
 	files  []layout.File // of the clusters
 	system []layout.File // of Flux
+	apps   []layout.File // of the apps scaffold
 }
 
 func (r *createRun) start() {
@@ -85,6 +89,10 @@ func (r *createRun) start() {
 	if r.management != nil {
 		r.config, r.keepsFlux = r.management.GitOps, true
 	}
+	if r.ports.Provisioner != nil {
+		r.mayBeAbsent = r.management != nil
+		r.judge = r.checkProvisioned
+	}
 }
 
 func (r *createRun) do(ctx context.Context) error {
@@ -101,6 +109,9 @@ func (r *createRun) do(ctx context.Context) error {
 	if r.settings.DryRun {
 		r.result.Status = StatusPlanned
 		return r.plan(ctx)
+	}
+	if err := r.provision(ctx); err != nil {
+		return err
 	}
 	if r.gitOpsError == nil {
 		r.gitOpsError = r.apply(ctx)
@@ -120,6 +131,9 @@ func (r *createRun) render(ctx context.Context) error {
 		}
 		r.rendered.files = append(r.rendered.files, files...)
 		r.clusterResult(c.Name).SpecPath = layout.PathsOf(c).Spec
+		if err := r.renderApps(c); err != nil {
+			return err
+		}
 	}
 	if r.management == nil {
 		return nil
@@ -144,15 +158,7 @@ func (r *createRun) render(ctx context.Context) error {
 // finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up
 // the result.
 func (r *createRun) finish(ctx context.Context) error {
-	var notReady []error
-	for _, c := range r.managed {
-		if err := ctx.Err(); errors.Is(err, context.Canceled) {
-			return err
-		}
-		if err := r.waitCluster(ctx, c); err != nil {
-			notReady = append(notReady, err)
-		}
-	}
+	notReady := r.waitClusters(ctx, r.managed)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -163,33 +169,17 @@ func (r *createRun) finish(ctx context.Context) error {
 	}
 	if err := r.saveLocal(); err != nil {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(append(notReady, err)...)}
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
 	}
-	if err := errors.Join(notReady...); err != nil {
+	if notReady != nil {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "not every cluster is Ready", Cause: err}
+		if r.gitOpsError != nil && !errors.Is(notReady, r.gitOpsError) {
+			// Both are to be told; what kept GitOps from working often keeps the clusters, too.
+			notReady = errors.Join(notReady, r.gitOpsError)
+		}
+		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil
-}
-
-// waitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
-// is nothing to wait for.
-func (r *createRun) waitCluster(ctx context.Context, c *clusterspec.Cluster) error {
-	record := r.clusterResult(c.Name)
-	if c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
-		record.Message = "not created: Flux creates it from the commit, which could not be applied"
-		return fmt.Errorf("cluster %s was not created, because Flux creates it from the commit: %w", c.Name, r.gitOpsError)
-	}
-	step := Step(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
-	return r.steps.run(step, func() (Outcome, string, error) {
-		err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
-		if err != nil {
-			record.Message = err.Error()
-			return "", "", fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
-		}
-		record.Ready = true
-		return OutcomeChecked, "", nil
-	})
 }
 
 func (r *createRun) saveLocal() error {

@@ -40,6 +40,8 @@ type DeleteOptions struct {
 	ManagementCluster string
 	// GitOps is the configuration of the management cluster; nil when it has none.
 	GitOps *clusterspec.GitOps
+	// Specs are the files of Clusters, by name. They are needed with a provisioner, and of no use without one.
+	Specs map[string]*clusterspec.Cluster
 	// From is FromBoth when empty.
 	From From
 	// Confirm is told what a run is about to delete, before the first write; its error ends the run. It is not called when there is
@@ -48,7 +50,8 @@ type DeleteOptions struct {
 }
 
 // Delete deletes workload clusters: it takes their files out of Git in one commit, and waits until Flux has applied that and the
-// Cluster objects are gone, finalizers included. Files of others stay. A management cluster it detaches from Git: Flux stops, then its
+// Cluster objects are gone, finalizers included. Files of others stay. With a provisioner it is the provisioner that deletes the clusters,
+// a management cluster with its machines, too. Without one, a management cluster it detaches from Git: Flux stops, then its
 // and the cluster's files go, the deploy key and Flux itself; the cluster goes on running as it is.
 //
 // What is gone already is success. The Result is never nil. The errors are *PreflightError (nothing was written),
@@ -103,8 +106,15 @@ func (d *deleteRun) do(ctx context.Context) error {
 		// Nothing is in Git; Flux is looked for where it is by default.
 		d.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
 	}
+	if err := d.checkSpecs(); err != nil {
+		return err
+	}
+	d.mayBeAbsent = d.destroys()
 	if err := d.observe(ctx); err != nil {
 		return err
+	}
+	if d.destroys() {
+		return d.destroyManagement(ctx)
 	}
 	if d.detaches {
 		return d.detachManagement(ctx)
@@ -128,7 +138,7 @@ func (d *deleteRun) checkOptions() []Finding {
 			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.managementCluster),
 			"delete the workload clusters first, then the management cluster by itself"})
 	}
-	if d.detaches && d.options.From == FromGit {
+	if d.detaches && !d.hasProvisioner() && d.options.From == FromGit {
 		found = append(found, Finding{AreaSpec,
 			fmt.Sprintf("the files of management cluster %s cannot go first: Flux would delete the cluster's objects", d.managementCluster),
 			"delete it from both, or only from the cluster"})
@@ -148,6 +158,9 @@ func (d *deleteRun) usesCluster() bool { return d.options.From != FromGit }
 func (d *deleteRun) observe(ctx context.Context) error {
 	var found findings
 	switch {
+	case d.destroys() && d.options.From == FromGit:
+		d.observeRepository(ctx, &found)
+		d.checkDestroyed(ctx, &found)
 	case d.usesGit() && d.usesCluster():
 		if err := d.look(ctx, &found); err != nil {
 			return err
@@ -161,6 +174,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if len(found.list) > 0 {
+		d.hintDestroyed(&found)
 		return &PreflightError{Findings: found.list}
 	}
 	if len(found.soft) > 0 {
@@ -176,9 +190,12 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	d.seen.files = plan
 	d.findTargets(&found)
 	if len(found.list) == 0 {
-		if d.detaches {
+		switch {
+		case d.destroys():
+			err = d.checkDestroy(ctx, &found)
+		case d.detaches:
 			err = d.checkDetach(ctx, &found)
-		} else {
+		default:
 			d.checkTargets(&found)
 		}
 	}
@@ -186,6 +203,9 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return err
 	}
 	d.observePush(ctx, &found)
+	if d.needsProvisioner() && len(found.list) == 0 {
+		d.checkReadiness(ctx, &found)
+	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
 	}
@@ -246,7 +266,7 @@ func (d *deleteRun) findTargets(found *findings) {
 		record := &d.result.Clusters[i]
 		paths := layout.PathsIn(d.config, c.Name)
 		for _, change := range d.seen.files.changes {
-			t.files = t.files || change.Path == paths.Spec || change.Path == paths.Kustomization
+			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
 		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
 		if state := d.seen.cluster; state != nil {
@@ -306,6 +326,8 @@ func (d *deleteRun) checkTargets(found *findings) {
 		switch {
 		case d.options.From == FromCluster:
 			d.checkFromCluster(t, found)
+		case d.hasProvisioner() && !t.files:
+			// The provisioner deletes what is in the cluster, whether Flux manages it or not.
 		case d.options.From == FromBoth && t.there() && !t.leaving():
 			d.checkFromBoth(t, found)
 		}
@@ -340,7 +362,7 @@ func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 	ks := d.seen.cluster.Flux.Kustomization
 	switch {
 	case t.live == nil:
-	case t.live.KeptByFlux:
+	case t.live.KeptByFlux && t.live.Held == nil:
 		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, with which Flux does not delete it")
 	case !ks.AppliedCluster(t.Namespace, t.Name) && t.files:
 		broken("its files are in Git, but Flux does not manage the object in the cluster")
@@ -430,7 +452,8 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 }
 
 // describe puts what is about to go into the result.
-func (d *deleteRun) describe() {
+func (d *deleteRun) describe(ctx context.Context) {
+	d.describeProvisioning(ctx)
 	if d.usesGit() {
 		d.startRepositoryResult()
 		d.result.Repository.Files = d.seen.files.changes
@@ -442,6 +465,10 @@ func (d *deleteRun) describe() {
 	for _, t := range d.targets {
 		record := d.clusterResult(t.Name)
 		switch {
+		case d.destroys():
+			if t.live != nil {
+				record.Objects = []string{fmt.Sprintf("Cluster %s/%s", t.Namespace, t.Name)}
+			}
 		case d.detaches:
 			// The cluster's own objects stay; Flux's go.
 			for _, o := range d.detach.resources.Objects {
@@ -475,7 +502,7 @@ func (d *deleteRun) confirm(ctx context.Context) error {
 
 // deleteWorkloads deletes clusters that were found fit for it.
 func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
-	d.describe()
+	d.describe(ctx)
 	var going []*target
 	for _, t := range d.targets {
 		if t.files || d.usesCluster() && t.live != nil {
@@ -563,6 +590,9 @@ func (d *deleteRun) planWorkloads(going []*target) {
 		if d.options.From == FromCluster {
 			d.planStep(stepDeleteCluster(t.Name), t.live.Deleting, "")
 		}
+		if d.options.From == FromBoth && d.hasProvisioner() && t.live != nil {
+			d.planStep(stepProvision(VerbDelete, t.Name), false, d.clusterResult(t.Name).Provision.Command)
+		}
 		if d.usesCluster() {
 			d.planStep(stepWaitGone(t.Name), t.live == nil, "")
 		}
@@ -586,6 +616,9 @@ func stepWaitGone(name string) Step {
 
 // apply takes the files out of Git, in one commit, and follows the clusters until they are gone.
 func (d *deleteRun) apply(ctx context.Context, going []*target) error {
+	if d.hasProvisioner() && d.options.From == FromBoth {
+		return d.applyProvisioned(ctx, going)
+	}
 	if d.usesGit() {
 		if err := d.pushRemoval(ctx, deletionSubject(going), going); err != nil {
 			return err
@@ -596,7 +629,11 @@ func (d *deleteRun) apply(ctx context.Context, going []*target) error {
 	}
 	if d.options.From == FromCluster {
 		for _, t := range going {
-			if err := d.deleteObject(ctx, t); err != nil {
+			remove := d.deleteObject
+			if d.hasProvisioner() {
+				remove = d.provisionedDeletion
+			}
+			if err := remove(ctx, t); err != nil {
 				return err
 			}
 		}

@@ -161,7 +161,7 @@ func (d *deleteRun) refersToGitOps() bool {
 
 // detachManagement takes a management cluster out of Git, and Flux off it.
 func (d *deleteRun) detachManagement(ctx context.Context) error {
-	d.describe()
+	d.describe(ctx)
 	if d.options.GitOps == nil {
 		d.steps.Note(LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
 		d.result.Status = StatusDone

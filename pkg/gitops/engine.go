@@ -32,6 +32,8 @@ type Settings struct {
 	DryRun bool
 	// FluxTimeout bounds the wait for Flux; zero is DefaultFluxTimeout.
 	FluxTimeout time.Duration
+	// Operator is who runs it, as user@host; it is noted where the run pauses something.
+	Operator string
 }
 
 // run is what the runs of all commands are made of: what they were told, what they have seen, and how they write to the repository.
@@ -44,6 +46,8 @@ type run struct {
 	config            *clusterspec.GitOps // where the repository, its branch and Flux are
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
+	// mayBeAbsent says that the management cluster need not exist; absent, that it does not.
+	mayBeAbsent, absent bool
 	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
 	judge func(*fluxinstall.State) []Finding
 
@@ -134,8 +138,8 @@ func (r *run) startRepositoryResult() {
 // above the number of writers that ever meet; the run's own time limit ends it first.
 const (
 	maxPushes    = 100
-	raceBackOff  = 50 * time.Millisecond
-	maxRaceDelay = 2 * time.Second
+	minRaceDelay = 50 * time.Millisecond
+	maxRaceDelay = 5 * time.Second
 )
 
 func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
@@ -150,6 +154,7 @@ func (r *run) push(ctx context.Context, plan planner, message string) error {
 		snapshot, files := r.seen.snapshot, r.seen.files
 		for attempt := 1; ; attempt++ {
 			var err error
+			began := time.Now()
 			if snapshot == nil {
 				snapshot, files, err = r.refetch(ctx, plan)
 				if err != nil {
@@ -181,7 +186,7 @@ func (r *run) push(ctx context.Context, plan planner, message string) error {
 			r.steps.Progress(step, "somebody else pushed at the same moment; building on top of that")
 			snapshot.Close()
 			snapshot = nil
-			if err := pause(ctx, attempt); err != nil {
+			if err := pause(ctx, raceDelay(attempt, time.Since(began))); err != nil {
 				return "", "", err
 			}
 		}
@@ -243,10 +248,22 @@ func (r *run) fetch(ctx context.Context, step Step) (Snapshot, error) {
 	return snapshot, err
 }
 
-// pause waits between two pushes, longer and more at random with every lost race, so that many writers spread out.
-func pause(ctx context.Context, attempt int) error {
-	limit := min(raceBackOff<<min(attempt, 10), maxRaceDelay)
-	timer := time.NewTimer(rand.N(limit)) //nolint:gosec // spreading out needs no secrecy
+// raceDelay is the longest pause after a number of lost races; took is how long the last try took. Of those that meet, one always
+// wins, so that nobody would have to wait, but every try that is lost costs the server, and all others, the time of one. The pause
+// therefore grows with the tries, in units of what one takes at present: a slow or busy server sees fewer. Whoever has lost often waits
+// less again, so that latecomers do not overtake it for ever.
+func raceDelay(lost int, took time.Duration) time.Duration {
+	const peak = 4
+	steps := lost - 1
+	if lost > peak {
+		steps = max(2*peak-1-lost, 0)
+	}
+	return min(max(took, minRaceDelay)<<steps, maxRaceDelay)
+}
+
+// pause waits for a random part of a time, so that many writers spread out.
+func pause(ctx context.Context, most time.Duration) error {
+	timer := time.NewTimer(rand.N(most)) //nolint:gosec // spreading out needs no secrecy
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -33,7 +33,10 @@ func (p *filePlan) edits() []gitrepo.Edit {
 }
 
 // conflictError says that files in Git differ from what the run would write and that nobody said to overwrite them.
-type conflictError struct{ changes []FileChange }
+type conflictError struct {
+	changes []FileChange
+	upgrade bool // the run is an upgrade, so that its own files are merged and these are others
+}
 
 func (e *conflictError) Error() string {
 	paths := make([]string, 0, len(e.changes))
@@ -44,6 +47,9 @@ func (e *conflictError) Error() string {
 }
 
 func (e *conflictError) Hint() string {
+	if !e.upgrade {
+		return "to change a cluster that is managed through Git: eksa-gitops upgrade cluster with the same file, which keeps what others changed there; --overwrite replaces it"
+	}
 	return "see the difference with --dry-run --overwrite; bring the file up to date with what is in Git, or replace that with --overwrite"
 }
 
@@ -52,6 +58,10 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 	plan, err := r.compare(ctx, r.seen.snapshot)
 	if conflict, ok := err.(*conflictError); ok {
 		found.add(AreaSpec, conflict)
+		return nil
+	}
+	if inTheWay, ok := err.(*appsError); ok {
+		found.add(AreaSpec, inTheWay)
 		return nil
 	}
 	if err != nil {
@@ -63,7 +73,11 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	return r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
+	plan, err := r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
+	if err != nil {
+		return nil, err
+	}
+	return plan, r.addApps(ctx, snapshot, plan)
 }
 
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another

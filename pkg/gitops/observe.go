@@ -68,6 +68,10 @@ func (r *createRun) observe(ctx context.Context) error {
 	if err := r.look(ctx, &found); err != nil {
 		return err
 	}
+	if err := r.takeBack(ctx, &found); err != nil {
+		return err
+	}
+	r.checkProvisioner(ctx, &found)
 	r.checkTogether(&found)
 	r.checkSource(&found)
 	r.checkBranch(&found)
@@ -216,6 +220,11 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 	defer func() { r.steps.End(stepCluster, outcome, detail) }()
 
 	cluster, err := r.ports.OpenCluster(ctx)
+	if r.absent = r.mayBeAbsent && errors.Is(err, ErrNoKubeconfig); r.absent {
+		r.seen.cluster = &fluxinstall.State{}
+		outcome, detail = OutcomeChecked, r.managementCluster+" does not exist"
+		return
+	}
 	if err != nil {
 		found.add(AreaCluster, err)
 		return

@@ -11,6 +11,7 @@ import (
 
 // plan reports what apply would do. It only reads: every port it calls is a reading one.
 func (r *createRun) plan(ctx context.Context) error {
+	r.planProvisioning()
 	r.startRepositoryResult()
 	if r.gitOpsError != nil {
 		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
@@ -58,7 +59,8 @@ func (r *createRun) planFlux(ctx context.Context, applied bool) error {
 		version = fluxinstall.Version
 	}
 	r.planned(Step("Install Flux "+version), applied, "")
-	r.planned("Point Flux at the repository", flux.GitRepository != nil && flux.Kustomization != nil, "")
+	inPlace := flux.GitRepository != nil && flux.Kustomization != nil && !flux.GitRepository.Stopped && !flux.Kustomization.Stopped
+	r.planned("Point Flux at the repository", inPlace, "")
 	return nil
 }
 

@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"context"
+	"errors"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -50,6 +51,7 @@ type Snapshot interface {
 type Cluster interface {
 	ClusterReader
 	ClusterWriter
+	ClusterHolder
 }
 
 // ClusterReader looks and waits, and writes nothing.
@@ -57,6 +59,7 @@ type ClusterReader interface {
 	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
 	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
 	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
+	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
 	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 	FluxResources(ctx context.Context) (fluxinstall.FluxResources, error)
@@ -93,6 +96,17 @@ type ClusterRemover interface {
 	RemoveGitOps(ctx context.Context, namespace, name, configKind, config string) (bool, error)
 }
 
+// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git. Every method may be repeated.
+type ClusterHolder interface {
+	Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error)
+	Release(ctx context.Context, namespace, cluster string) (bool, error)
+	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
+}
+
+// ErrNoKubeconfig is what [Ports.OpenCluster] returns, or wraps, when no kubeconfig leads to the management cluster: to the best of
+// anybody's knowledge it does not exist.
+var ErrNoKubeconfig = errors.New("there is no kubeconfig")
+
 // Ports opens the outside world. The functions are called during preflight, so that a missing credential and a missing kubeconfig
 // are reported together; an error that joins several is reported as several findings. OpenHost is nil for a generic Git server.
 type Ports struct {
@@ -104,4 +118,10 @@ type Ports struct {
 	Report                Reporter
 	// SaveLocal writes <name>/<name>-eks-a-cluster.yaml and says whether that changed anything. Nil writes none.
 	SaveLocal func(clusterName string, content []byte) (path string, changed bool, err error)
+	// Provisioner makes, changes and deletes the clusters themselves. Nil leaves that to others: a management cluster is there already,
+	// and EKS Anywhere's controller makes a workload cluster from what Flux applies.
+	Provisioner Provisioner
+	// Shield keeps further interrupts from ending the process until its result is called: what has been begun is taken back first. Nil
+	// shields from nothing.
+	Shield func() (end func())
 }

@@ -31,6 +31,8 @@ type removal struct {
 	files   map[string]bool   // what is below the roots that were walked; false is gone after the plan
 	content map[string][]byte // of what was read
 	objects map[string][]string
+	// specDirs are the eksa-system directories of the clusters that go; somebody may have removed them before.
+	specDirs []string
 	// namespaces of the Cluster objects in the removed specs, by cluster.
 	namespaces map[string]string
 }
@@ -95,10 +97,24 @@ func (r *removal) clusters() []string {
 	return names
 }
 
-// clusterFiles are the files of a cluster that are there: what layout writes, edited or not.
+// clusterFiles are the files of a cluster that are there: what layout writes, edited or not. Of the apps scaffold, the kustomizations are
+// made to be edited, and then somebody else's.
 func (r *removal) clusterFiles(name string) []string {
 	paths := layout.PathsIn(r.config, name)
-	return r.there(paths.Spec, paths.Kustomization)
+	files := r.there(paths.Spec, paths.Kustomization, paths.AppsSync)
+	if r.holds(paths.AppsKustomization, layout.EmptyApps()) {
+		files = append(files, paths.AppsKustomization)
+	}
+	return files
+}
+
+// holds says whether a file is there and is as we write it.
+func (r *removal) holds(file string, content []byte) bool {
+	if !r.files[file] {
+		return false
+	}
+	same, err := r.snapshot.Holds(file, content)
+	return err == nil && same
 }
 
 // systemFiles are Flux's files that are there.
@@ -166,13 +182,20 @@ func (r *removal) removeWorkloads(names []string) error {
 	}
 	for _, name := range names {
 		r.removeCluster(name)
+		r.specDirs = append(r.specDirs, path.Dir(layout.PathsIn(r.config, name).Spec))
 	}
 	for _, name := range names {
 		if err := r.keepBuilding(name); err != nil {
 			return err
 		}
 	}
-	return r.unlist(kustomizations)
+	if err := r.unlist(kustomizations); err != nil {
+		return err
+	}
+	for _, name := range names {
+		r.noteKept(name)
+	}
+	return nil
 }
 
 // removeCluster plans the deletion of one cluster's files.
@@ -183,6 +206,10 @@ func (r *removal) removeCluster(name string) {
 		}
 		r.remove(file)
 	}
+}
+
+// noteKept tells of the files that stay in a cluster's directory.
+func (r *removal) noteKept(name string) {
 	if kept := r.below(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
 		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, for the sake of files that are not eksa-gitops's: %s",
 			layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
@@ -260,7 +287,7 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 
 // isGone says whether a path is that of a file that goes, or of a directory that nothing describes any more.
 func (r *removal) isGone(name string) bool {
-	if slices.Contains(r.plan.gone, name) {
+	if slices.Contains(r.plan.gone, name) || slices.Contains(r.specDirs, name) && len(r.below(name)) == 0 {
 		return true
 	}
 	described := false
@@ -314,8 +341,13 @@ func (r *removal) unlist(kustomizations []string) error {
 			continue
 		case !rest.Empty:
 			r.keep(file, rest.Content)
-		case slices.ContainsFunc(r.below(dir), layout.IsManifest):
+		case slices.ContainsFunc(r.below(dir), func(other string) bool {
+			return other != file && (layout.IsManifest(other) || layout.IsKustomization(other))
+		}):
 			r.keep(file, layout.InertKustomization())
+		case bytes.Equal(r.content[file], layout.ScaffoldKustomization()):
+			r.remove(file)
+			continue
 		default:
 			r.remove(file)
 		}
@@ -328,13 +360,23 @@ func (r *removal) unlist(kustomizations []string) error {
 // nothing builds it any more.
 func (r *removal) removeManagement(name string) error {
 	ours := slices.Concat(r.clusterFiles(name), r.systemFiles())
+	scaffold := layout.PathsIn(r.config, name).ClusterKustomization
+	if r.holds(scaffold, layout.ScaffoldKustomization()) {
+		ours = append(ours, scaffold)
+	} else {
+		scaffold = ""
+	}
 	if err := r.read(ours); err != nil {
 		return fmt.Errorf("reading the files that go: %w", err)
 	}
 	r.removeCluster(name)
+	if scaffold != "" {
+		r.remove(scaffold)
+	}
 	for _, file := range r.systemFiles() {
 		r.remove(file)
 	}
+	r.noteKept(name)
 	if kept := r.below(layout.SystemDir(r.config)); len(kept) > 0 {
 		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, for the sake of files that are not eksa-gitops's: %s",
 			layout.SystemDir(r.config), strings.Join(kept, ", ")))

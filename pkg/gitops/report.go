@@ -34,10 +34,30 @@ type Reporter interface {
 	Begin(step Step)
 	// Progress says what a step that is under way is doing or waiting for.
 	Progress(step Step, detail string)
+	// Part says how one of the things goes that a step under way does at the same time. All parts are told of when the step begins,
+	// and each again when it changes.
+	Part(step Step, part Part)
 	// End says how a step that was begun ended; detail is a few words such as "5 files, 3f2a1bc", and may be empty.
 	End(step Step, outcome Outcome, detail string)
 	// Note passes on something to know that belongs to no step.
 	Note(level Level, text string)
+}
+
+// PartState is how a [Part] goes.
+type PartState string
+
+// The states of a part.
+const (
+	PartWaiting PartState = "waiting" // on its way
+	PartFailing PartState = "failing" // something is wrong; it may pass
+	PartDone    PartState = "done"
+)
+
+// Part is one of the things that a step does at the same time, such as a cluster that becomes Ready.
+type Part struct {
+	Name   string
+	State  PartState
+	Detail string // what it waits for, or what is wrong
 }
 
 // StepResult is the record of one step in a [Result].
@@ -54,5 +74,6 @@ type silent struct{}
 
 func (silent) Begin(Step)                {}
 func (silent) Progress(Step, string)     {}
+func (silent) Part(Step, Part)           {}
 func (silent) End(Step, Outcome, string) {}
 func (silent) Note(Level, string)        {}

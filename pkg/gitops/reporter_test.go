@@ -3,6 +3,7 @@ package gitops_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -32,6 +33,10 @@ func (r *reporter) Begin(step gitops.Step) { r.add(event{kind: "begin", step: st
 
 func (r *reporter) Progress(step gitops.Step, detail string) {
 	r.add(event{kind: "progress", step: step, text: detail})
+}
+
+func (r *reporter) Part(step gitops.Step, part gitops.Part) {
+	r.add(event{kind: "progress", step: step, text: strings.TrimSpace(fmt.Sprintf("%s %s %s", part.Name, part.State, part.Detail))})
 }
 
 func (r *reporter) End(step gitops.Step, outcome gitops.Outcome, detail string) {

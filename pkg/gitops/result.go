@@ -51,7 +51,14 @@ type ClusterResult struct {
 	LocalSpec         string `json:"localSpec,omitempty"`
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
+	Cause             string `json:"-"`                 // the same without the cluster's name
+	Next              string `json:"next,omitempty"`    // the command that shows more or helps, when it is not Ready
 
+	// The machines, when several clusters were waited for together.
+	ControlPlane *MachineStatus `json:"controlPlane,omitempty"`
+	Workers      *MachineStatus `json:"workers,omitempty"`
+
+	Provision *ProvisionResult `json:"provision,omitempty"` // what the provisioner was asked to do
 	// Of an upgrade: what it changes in the cluster's objects and what EKS Anywhere does with each change; the edits that were found in Git
 	// and are not in the file; the fields that both changed, each in its own way; and where the live objects differ from Git.
 	Changes   []clusterspec.Change    `json:"changes,omitempty"`
@@ -61,6 +68,14 @@ type ClusterResult struct {
 
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
+}
+
+// ProvisionResult is what a provisioner did, or would do, with a cluster.
+type ProvisionResult struct {
+	Verb    Verb   `json:"verb"`
+	Command string `json:"command"`
+	Log     string `json:"log,omitempty"` // the file with all it printed
+	Done    bool   `json:"done"`          // whether it has succeeded
 }
 
 // RepoResult is the Git repository of the run.

@@ -54,9 +54,11 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 		return nil, err
 	}
 	p.redact()
-	if _, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}}); err != nil {
+	set, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}})
+	if err != nil {
 		return nil, fmt.Errorf("checking the merged spec of cluster %s: %w", c.Name, err)
 	}
+	u.withVersion(p, set)
 	return p, nil
 }
 
@@ -128,7 +130,12 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 	}
 	base := clusterspec.Source{Name: p.path + " as it was written last", Data: history.base}
 	p.others = history.since
-	if history.base == nil {
+	switch {
+	case history.fuller:
+		if base, err = clusterspec.Restrict(base, p.ours); err != nil {
+			return u.unreadable(p, err)
+		}
+	case history.base == nil:
 		if base, err = clusterspec.Common(p.ours, theirs); err != nil {
 			return u.unreadable(p, err)
 		}
@@ -144,8 +151,8 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 	}
 	p.conflicts, p.after = merged.Conflicts, merged.Overwriting
 	p.changes = clusterspec.CompareSets(was, parseLeniently(p.path, p.after))
-	if history.base == nil && len(p.merged) > 0 {
-		p.notes = append(p.notes, fmt.Sprintf("no commit of eksa-gitops wrote %s, so that it is not known who changed what: what only Git has is kept", p.path))
+	if (history.base == nil || history.fuller) && len(p.merged) > 0 {
+		p.notes = append(p.notes, fmt.Sprintf("no commit of eksa-gitops wrote %s, so that what only Git has is kept", p.path))
 	}
 	return nil
 }

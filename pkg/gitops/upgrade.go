@@ -56,11 +56,13 @@ type upgradeRun struct {
 	*createRun
 	asked UpgradeOptions
 
-	live       []fluxinstall.LiveObject // the clusters' objects in the management cluster
-	flux       fluxPlan                 // of the snapshot that is built on
-	specs      []*specPlan              // of the snapshot that is built on
-	committing bool                     // the checks have passed; what is planned from now on is pushed
-	updated    []clusterspec.Source     // the user's files as this run left them
+	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
+	specs       []*specPlan              // of the snapshot that is built on
+	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
+	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
+	committing  bool                     // the checks have passed; what is planned from now on is pushed
+	updated     []clusterspec.Source     // the user's files as this run left them
+	flux        fluxPlan                 // of the snapshot that is built on
 }
 
 func (u *upgradeRun) do(ctx context.Context) error {
@@ -79,6 +81,7 @@ func (u *upgradeRun) do(ctx context.Context) error {
 		if err := u.updateSources(false); err != nil {
 			return err
 		}
+		u.planProvisionedUpgrade()
 		return u.plan(ctx)
 	}
 	if err := u.apply(ctx); err != nil {
@@ -112,6 +115,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.look(ctx, &found); err != nil {
 		return err
 	}
+	if err := u.takeBack(ctx, &found); err != nil {
+		return err
+	}
 	if u.seen.cluster != nil {
 		u.checkDetached(&found)
 	}
@@ -126,6 +132,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			return err
 		}
 		u.observePush(ctx, &found)
+		u.checkUpgrader(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
 		u.noteAuthority()
@@ -323,6 +330,7 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 		return []Finding{refusal}
 	}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
+		conflict.upgrade = true
 		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
 	}
 	var problems clusterspec.Problems
@@ -501,6 +509,22 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 		return err
 	}
 	u.committing = true
+	if len(u.provisioned) > 0 {
+		return u.applyProvisioned(ctx)
+	}
+	return u.applyThroughGit(ctx)
+}
+
+// applyThroughGit writes Git, has Flux apply it and makes sure that the objects carry it.
+func (u *upgradeRun) applyThroughGit(ctx context.Context) error {
+	if err := u.commitAndWait(ctx); err != nil {
+		return err
+	}
+	return u.checkCarried(ctx)
+}
+
+// commitAndWait writes Git and has Flux apply it.
+func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 	if len(u.seen.files.changes) > 0 || u.asked.UpdateSource != nil {
 		if err := u.updateSources(true); err != nil {
 			return err
@@ -517,10 +541,7 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 	if err := u.waitUpgraded(ctx); err != nil {
 		return err
 	}
-	if err := u.waitRolledOver(ctx); err != nil {
-		return err
-	}
-	return u.checkCarried(ctx)
+	return u.waitRolledOver(ctx)
 }
 
 // upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so
@@ -613,22 +634,18 @@ func (e *notCarriedError) Hint() string {
 
 // finish waits for the clusters and keeps a copy of each spec.
 func (u *upgradeRun) finish(ctx context.Context) error {
-	var notReady []error
-	for _, c := range u.managed {
-		if err := u.waitCluster(ctx, c); err != nil {
-			notReady = append(notReady, err)
-		}
-		if err := ctx.Err(); errors.Is(err, context.Canceled) {
-			return err
-		}
+	notReady := u.waitClusters(ctx, u.managed)
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return err
 	}
 	u.result.Status = StatusDone
 	if err := u.saveMerged(); err != nil {
-		notReady = append(notReady, err)
-	}
-	if err := errors.Join(notReady...); err != nil {
 		u.result.Status = StatusIncomplete
-		return &IncompleteError{What: "not every cluster is Ready", Cause: err}
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
+	}
+	if notReady != nil {
+		u.result.Status = StatusIncomplete
+		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil
 }

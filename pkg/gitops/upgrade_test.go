@@ -191,6 +191,20 @@ func TestUpgrade_overlap(t *testing.T) {
 	}
 }
 
+// TestUpgrade_several changes two clusters in one commit.
+func TestUpgrade_several(t *testing.T) {
+	t.Parallel()
+	w := fleet(t)
+	upgrade(t, w, upgrading(t, edited(t, spec("dev", onGitHub), workersOf("1"), workersOf("2")), edited(t, spec("w01", onGitHub), version, version34)))
+	if n := count(w.calls, "Push"); n != 1 {
+		t.Errorf("%d pushes", n)
+	}
+	history := w.branches["main"].history
+	if got := history[len(history)-1].message; !strings.HasPrefix(got, "Change 2 clusters\n") || !strings.Contains(got, "Eksa-Gitops-Clusters: dev w01\n") {
+		t.Errorf("the commit says %q", got)
+	}
+}
+
 // TestUpgrade_race: somebody pushes at the same moment. An edit of another field is merged, one of the same field is refused.
 func TestUpgrade_race(t *testing.T) {
 	t.Parallel()
@@ -293,5 +307,61 @@ func TestUpgrade_enable(t *testing.T) {
 	w.forget()
 	if again := upgrade(t, w, upgrading(t, file)); again.Changed {
 		t.Errorf("a second run wrote %v", w.effects)
+	}
+}
+
+// TestUpgrade_crash breaks a run at every write, before and after its effect. A second run finishes the work, a third finds nothing to
+// do, and the end is that of a run that was never broken.
+func TestUpgrade_crash(t *testing.T) {
+	t.Parallel()
+	changed := edited(t, spec("w01", onGitHub), version, version34)
+	for name, scenario := range map[string]struct {
+		start func(*testing.T) *world
+		file  string
+	}{
+		"enable": {func(t *testing.T) *world {
+			w := newSmallWorld(t, onGitHub)
+			w.applyObjects(edited(t, spec("dev", onGitHub), "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", "kind: FluxConfig", "kind: Other"))
+			return w
+		}, spec("dev", onGitHub)},
+		"change": {fleet, changed},
+		"merge": {func(t *testing.T) *world {
+			w := fleet(t)
+			w.inGit(t, workersOf("1"), workersOf("5"))
+			return w
+		}, changed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			whole := scenario.start(t)
+			upgrade(t, whole, upgrading(t, scenario.file))
+			writes := len(whole.effects)
+			if writes < 3 {
+				t.Fatalf("only %v is written", whole.effects)
+			}
+			for n := 1; n <= writes; n++ {
+				for _, when := range []string{"before", "after"} {
+					w := scenario.start(t)
+					w.forget()
+					w.failBefore = n
+					if when == "after" {
+						w.failBefore, w.failAfter = 0, n
+					}
+					result, err := gitops.Upgrade(t.Context(), w.ports(nil), upgrading(t, scenario.file))
+					if err == nil || !errors.Is(err, errFault) || result.Status == gitops.StatusDone || result.Failure == nil {
+						t.Fatalf("%s write %d: error %v, status %s", when, n, err, result.Status)
+					}
+					w.forget()
+					upgrade(t, w, upgrading(t, scenario.file))
+					w.forget()
+					if third := upgrade(t, w, upgrading(t, scenario.file)); third.Changed || len(w.effects) > 0 {
+						t.Errorf("%s write %d: the third run wrote %v", when, n, w.effects)
+					}
+					if got, want := w.describe(), whole.describe(); got != want {
+						t.Errorf("%s write %d: the end differs from that of a whole run:\n%s\nwant\n%s", when, n, got, want)
+					}
+				}
+			}
+		})
 	}
 }

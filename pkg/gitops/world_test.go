@@ -75,10 +75,12 @@ type world struct {
 	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
-	objects   map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
-	pauses    map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
-	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
-	dryRunErr error
+	refs        map[string]any                                                         // gitOpsRef of clusters that Flux is held off
+	kubeconfigs map[string]bool                                                        // those that the provisioner keeps
+	objects     map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
+	pauses      map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
+	refuse      func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
+	dryRunErr   error
 
 	local map[string]string
 
@@ -119,7 +121,10 @@ func newWorld(t *testing.T) *world {
 		objects:  map[fluxinstall.ObjectName]map[string]any{},
 		pauses:   map[fluxinstall.ObjectName][]fluxinstall.Pause{},
 		held:     map[string]string{},
-		notReady: map[string]error{},
+		refs:     map[string]any{},
+
+		kubeconfigs: map[string]bool{},
+		notReady:    map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
 			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev", Ready: true}},
@@ -306,7 +311,7 @@ func (w *world) flux() {
 		}
 	}
 	for i, c := range w.state.Clusters {
-		if apply.Prune && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
+		if apply.Prune && c.Held == nil && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
 			w.state.Clusters[i].Deleting = true
 		}
 	}
@@ -783,6 +788,24 @@ func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progre
 	return nil
 }
 
+func (c cluster) WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error) {
+	var fleet []fluxinstall.LiveCluster
+	var last error
+	for _, name := range names {
+		live := fluxinstall.LiveCluster{ClusterInfo: fluxinstall.ClusterInfo{Namespace: name.Namespace, Name: name.Name, Ready: true},
+			ControlPlane: fluxinstall.Machines{Desired: 1, Ready: 1}, Workers: fluxinstall.Machines{Desired: 2, Ready: -1}}
+		if err := c.WaitCluster(ctx, name.Namespace, name.Name, func(fluxinstall.Progress) {}); err != nil {
+			if !errors.As(err, &live.Problem) {
+				return nil, err
+			}
+			live.Ready, last = false, live.Problem.Err
+		}
+		changed(live)
+		fleet = append(fleet, live)
+	}
+	return fleet, last
+}
+
 func (c cluster) FluxResources(context.Context) (fluxinstall.FluxResources, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -864,6 +887,68 @@ func (c cluster) RemoveGitOps(ctx context.Context, namespace, name, _, config st
 		for i, have := range c.state.Clusters {
 			if have.Name == name && have.GitOpsName == config {
 				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = "", ""
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+func (c cluster) Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error) {
+	held := fluxinstall.Held{Undo: []string{"kubectl annotate " + request.Cluster}}
+	changed, err := c.write(ctx, "Hold "+request.Cluster, func() (bool, error) {
+		changed := false
+		for _, name := range request.Objects {
+			pause := fluxinstall.Pause{Object: name.Kind + " default/" + name.Name, Field: "kustomize.toolkit.fluxcd.io/reconcile", By: request.By}
+			if c.objects[name] == nil || len(c.pauses[name]) > 0 {
+				continue
+			}
+			changed = true
+			c.pauses[name] = []fluxinstall.Pause{pause}
+			if name.Kind == "Cluster" {
+				spec := c.objects[name]["spec"].(map[string]any)
+				c.refs[name.Name] = spec["gitOpsRef"]
+				delete(spec, "gitOpsRef")
+				c.hold(name.Name, &pause)
+			}
+		}
+		return changed, nil
+	})
+	held.Changed = changed
+	for _, o := range request.Objects {
+		held.Objects = append(held.Objects, fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name))
+	}
+	return held, err
+}
+
+// hold notes in a cluster's state what keeps Flux from it.
+func (w *world) hold(name string, pause *fluxinstall.Pause) {
+	for i := range w.state.Clusters {
+		if w.state.Clusters[i].Name == name {
+			w.state.Clusters[i].Held = pause
+		}
+	}
+}
+
+func (c cluster) Release(ctx context.Context, _, name string) (bool, error) {
+	return c.write(ctx, "Release "+name, func() (bool, error) {
+		there := len(c.pauses) > 0
+		clear(c.pauses)
+		c.hold(name, nil)
+		if object := c.objects[fluxinstall.ObjectName{Kind: "Cluster", Namespace: "default", Name: name}]; object != nil && c.refs[name] != nil {
+			object["spec"].(map[string]any)["gitOpsRef"] = c.refs[name]
+			delete(c.refs, name)
+		}
+		return there, nil
+	})
+}
+
+func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error) {
+	return c.write(ctx, "AdoptGitOps "+namespace+"/"+name, func() (bool, error) {
+		for i, have := range c.state.Clusters {
+			if have.Name == name && have.GitOpsName == "" {
+				metadata, _ := config["metadata"].(map[string]any)
+				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = fmt.Sprint(config["kind"]), fmt.Sprint(metadata["name"])
 				return true, nil
 			}
 		}

@@ -30,6 +30,7 @@ func (f *fleet) hasErrors(file string) bool {
 func (f *fleet) checkClusters() {
 	for _, dir := range f.clusters {
 		f.checkClusterDir(dir)
+		f.checkApps(dir)
 	}
 	for _, c := range f.set.Clusters {
 		f.checkPlace(c)

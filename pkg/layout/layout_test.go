@@ -177,14 +177,20 @@ func TestPaths(t *testing.T) {
 		"clusters/dev": {
 			Root: "clusters/dev", System: "clusters/dev/flux-system", Cluster: "clusters/dev/w01", Sync: "./clusters/dev",
 			Spec: "clusters/dev/w01/eksa-system/eksa-cluster.yaml", Kustomization: "clusters/dev/w01/eksa-system/kustomization.yaml",
+			Apps: "clusters/dev/w01/apps", AppsKustomization: "clusters/dev/w01/apps/kustomization.yaml", AppsSync: "clusters/dev/w01/apps-sync.yaml",
+			ClusterKustomization: "clusters/dev/w01/kustomization.yaml",
 		},
 		"./fleet": {
 			Root: "fleet", System: "fleet/flux-system", Cluster: "fleet/w01", Sync: "./fleet",
 			Spec: "fleet/w01/eksa-system/eksa-cluster.yaml", Kustomization: "fleet/w01/eksa-system/kustomization.yaml",
+			Apps: "fleet/w01/apps", AppsKustomization: "fleet/w01/apps/kustomization.yaml", AppsSync: "fleet/w01/apps-sync.yaml",
+			ClusterKustomization: "fleet/w01/kustomization.yaml",
 		},
 		".": {
 			Root: ".", System: "flux-system", Cluster: "w01", Sync: "./",
 			Spec: "w01/eksa-system/eksa-cluster.yaml", Kustomization: "w01/eksa-system/kustomization.yaml",
+			Apps: "w01/apps", AppsKustomization: "w01/apps/kustomization.yaml", AppsSync: "w01/apps-sync.yaml",
+			ClusterKustomization: "w01/kustomization.yaml",
 		},
 	} {
 		c := &clusterspec.Cluster{Name: "w01", ManagementCluster: "dev", GitOps: &clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: path}}

@@ -28,6 +28,9 @@ type Paths struct {
 	Cluster string
 	// Spec and Kustomization are the cluster's two files.
 	Spec, Kustomization string
+	// Apps is the directory of the apps scaffold, AppsKustomization its kustomization, AppsSync the file with the Flux Kustomization
+	// that applies it, and ClusterKustomization the kustomization of Cluster, which belongs to the scaffold, too.
+	Apps, AppsKustomization, AppsSync, ClusterKustomization string
 	// Sync is Root as Flux's Kustomization names it: "./clusters/dev".
 	Sync string
 }
@@ -45,11 +48,13 @@ func PathsOf(c *clusterspec.Cluster) Paths {
 func PathsIn(g *clusterspec.GitOps, name string) Paths {
 	root := RootDir(g)
 	cluster := path.Join(root, name)
-	return Paths{
+	paths := Paths{
 		Root: root, System: SystemDir(g), Cluster: cluster, Sync: SyncPath(g),
 		Spec:          path.Join(cluster, ClusterSubdir, SpecFile),
 		Kustomization: path.Join(cluster, ClusterSubdir, KustomizationFile),
 	}
+	paths.appsPaths()
+	return paths
 }
 
 // RootDir is P.

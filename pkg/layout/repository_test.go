@@ -118,6 +118,20 @@ func (r repository) copy(from, to string) {
 	}
 }
 
+// addApps adds the apps scaffold of clusters.
+func (r repository) addApps(names ...string) {
+	for _, name := range names {
+		c := &clusterspec.Cluster{Name: name, ManagementCluster: "dev", GitOps: &clusterspec.GitOps{ClusterConfigPath: root, SystemNamespace: "flux-system"}}
+		files, err := layout.AppsFiles(c)
+		if err != nil {
+			panic(err)
+		}
+		for _, file := range files {
+			r.put(file.Path, string(file.Content))
+		}
+	}
+}
+
 var nameWithoutNamespace = regexp.MustCompile(`(metadata:\n  name: [^\n]*\n)`)
 
 // newRepository is a fleet in clusters/dev: management cluster dev, workload clusters w01 and w02, Flux.
@@ -205,6 +219,45 @@ func brokenRepositories() map[string]func(repository) {
 		},
 		"root kustomization that lists all": func(r repository) {
 			r.put(root+"/kustomization.yaml", "resources: [dev/eksa-system, w01/eksa-system, w02/eksa-system, flux-system]\n")
+		},
+
+		"apps": func(r repository) { r.addApps("w01", "dev") },
+		"apps in use": func(r repository) {
+			r.addApps("w01")
+			r.put(root+"/w01/apps/kustomization.yaml", "resources:\n- app.yaml\n")
+			r.put(root+"/w01/apps/app.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n")
+		},
+		"apps listed for the management cluster": func(r repository) {
+			r.addApps("w01")
+			r.put(root+"/w01/kustomization.yaml", "resources:\n- eksa-system\n- apps-sync.yaml\n- apps\n")
+		},
+		"apps without the kustomization that keeps them apart": func(r repository) {
+			r.addApps("w01")
+			r.remove(root + "/w01/kustomization.yaml")
+		},
+		"apps not applied": func(r repository) {
+			r.addApps("w01")
+			r.put(root+"/w01/kustomization.yaml", "resources:\n- eksa-system\n")
+		},
+		"apps without kubeConfig": func(r repository) {
+			r.addApps("w01")
+			r.replace(root+"/w01/apps-sync.yaml", "  kubeConfig:\n    secretRef:\n      name: w01-kubeconfig\n", "")
+		},
+		"apps in another namespace": func(r repository) {
+			r.addApps("w01")
+			r.replace(root+"/w01/apps-sync.yaml", "namespace: eksa-system", "namespace: apps")
+		},
+		"apps in no directory": func(r repository) {
+			r.addApps("w01")
+			r.replace(root+"/w01/apps-sync.yaml", "/w01/apps", "/w01/app")
+		},
+		"apps of nothing": func(r repository) {
+			r.addApps("w01")
+			r.put(root+"/w01/apps-sync.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: default\n")
+		},
+		"apps left when EKS Anywhere removed the spec": func(r repository) {
+			r.addApps("w01")
+			r.remove(w01)
 		},
 
 		"directory renamed":      func(r repository) { r.move(root+"/w01", root+"/w1") },

@@ -449,6 +449,32 @@ func TestDelete_managementKilled(t *testing.T) {
 	before.writesNothing()
 }
 
+// A detachment that is broken off can be taken back: create resumes what it suspended. What somebody else suspended it leaves, and says so.
+func TestDelete_managementTakenBack(t *testing.T) {
+	w := newFleet(t)
+	heal := w.gh.Break("DELETE /repos/*/*/keys/*", githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
+	w.run("delete", "cluster", "mgmt", "--yes").exits(5)
+	heal()
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells("Point Flux at the repository (planned)")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+	for group, kind := range map[string]string{kustomizeGroup: "Kustomization", sourceGroup: "GitRepository"} {
+		if u := object(t, group, "v1", kind, "flux-system", "flux-system"); at(t, u, "spec", "suspend") != nil {
+			t.Errorf("%s is still suspended", kind)
+		}
+	}
+	w.until(statusArgs, 0, "All is well.")
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	before.writesNothing()
+
+	suspend(t, true)
+	out := w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure", "fail").exits(5)
+	out.tells("Kustomization flux-system/flux-system is not ready (Suspended)", "resume it: kubectl -n flux-system patch")
+	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"); at(t, u, "spec", "suspend") != true {
+		t.Error("the person's suspension is gone")
+	}
+}
+
 // Without its repository a management cluster can still get rid of Flux; the files go later, by the cluster's file.
 func TestDelete_managementWithoutRepository(t *testing.T) {
 	w := newFleet(t)

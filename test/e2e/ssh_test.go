@@ -55,6 +55,7 @@ func newSSHWorldWith(t testing.TB, options gittest.OpenSSHOptions) *sshWorld {
 	if w.clusterFile, err = w.cluster.File(dir); err != nil {
 		t.Fatal(err)
 	}
+	w.gitServer, w.clusterKeyFile = w.git, w.clusterFile
 	w.knownHosts = filepath.Join(dir, "known_hosts")
 	w.know(w.ssh.KnownHosts())
 	for name := range w.env {
@@ -261,7 +262,7 @@ func TestCreate_openSSHKnownHostsInTheCluster(t *testing.T) {
 func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
 	w := newSSHWorld(t)
 	w.git.AddRepo("acme/fleet")
-	locked, err := gittest.GenerateKey(gittest.ECDSA256, "sentinel-passphrase")
+	locked, err := gittest.GenerateKey(gittest.ECDSA256, testPassphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,8 +288,8 @@ func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
 	w.env["EKSA_GIT_PRIVATE_KEY"] = lockedFile
 	w.runOnTerminal(130, "Passphrase for "+lockedFile+":", "half\x03", "create", "cluster", "-f", "mgmt.yaml")
 	before.writesNothing()
-	out := w.runOnTerminal(0, "Passphrase for "+lockedFile+":", "sentinel-passphrase\r", "create", "cluster", "-f", "mgmt.yaml")
-	if !strings.Contains(out, "Cluster mgmt is managed through Git.") || strings.Contains(out, "sentinel-passphrase") {
+	out := w.runOnTerminal(0, "Passphrase for "+lockedFile+":", testPassphrase+"\r", "create", "cluster", "-f", "mgmt.yaml")
+	if !strings.Contains(out, "Cluster mgmt is managed through Git.") || strings.Contains(out, testPassphrase) {
 		t.Errorf("on a terminal:\n%s", out)
 	}
 	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != locked.AuthorizedKey() {
@@ -296,7 +297,7 @@ func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
 	}
 
 	before = w.mark()
-	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"] = "sentinel-passphrase"
+	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"] = testPassphrase
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
 	delete(w.env, "EKSA_GIT_SSH_KEY_PASSPHRASE")
 	delete(w.env, "EKSA_GIT_PRIVATE_KEY")
@@ -380,6 +381,7 @@ func (w *sshWorld) runOnTerminal(code int, question, answer string, args ...stri
 		w.t.Errorf("the program did not ask %q:\n%s", question, shown.String())
 	}
 	w.outputs.Write(shown.Bytes())
+	w.inspect(args, shown.Bytes(), nil)
 	return shown.String()
 }
 

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// Who makes, changes and deletes the clusters themselves.
+const (
+	provisionerExisting = "existing"
+	provisionerEksctl   = "eksctl"
+)
+
+// eksctlTimeout bounds a run in which EKS Anywhere builds machines. It has time limits of its own, of an hour for each of several waits.
+const eksctlTimeout = 4 * time.Hour
+
+// provisionOptions are the flags about the provisioner.
+type provisionOptions struct {
+	provisioner string
+	args        []string
+}
+
+// addFlags adds them; verb is what eksctl anywhere does here.
+func (o *provisionOptions) addFlags(cmd *cobra.Command, verb gitops.Verb) {
+	flags := cmd.Flags()
+	provisioner := newEnum(&o.provisioner, provisionerExisting, provisionerExisting, provisionerEksctl)
+	flags.Var(provisioner, "provisioner", fmt.Sprintf("existing leaves machines to EKS Anywhere's controller; eksctl runs eksctl anywhere %s cluster, too: %s", verb, provisioner.choices()))
+	completeEnum(cmd, "provisioner", provisioner)
+	flags.StringArrayVar(&o.args, "eksctl-arg", nil, "further `argument` for eksctl anywhere, such as --eksctl-arg=--hardware-csv=FILE; may be repeated")
+}
+
+func (o *provisionOptions) usesEksctl() bool { return o.provisioner == provisionerEksctl }
+
+// check finds what is wrong with the command line, and gives the whole run the time that machines take.
+func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, timeout *time.Duration) error {
+	if !o.usesEksctl() {
+		if len(o.args) > 0 {
+			return usagef("--eksctl-arg has a meaning with --provisioner eksctl only")
+		}
+		return nil
+	}
+	for _, arg := range o.args {
+		name, _, _ := strings.Cut(arg, "=")
+		switch {
+		case name == "-f" || name == "--filename" || name == "--kubeconfig" || name == "--w-config":
+			return usagef("--eksctl-arg: %s is given to eksctl anywhere already", name)
+		case !strings.HasPrefix(arg, "-"):
+			return usagef("--eksctl-arg: %q is no flag; write a flag and its value in one, as in --eksctl-arg=--hardware-csv=FILE", arg)
+		}
+	}
+	if c.cluster.context != "" {
+		return usagef("--context cannot be used with --provisioner eksctl: eksctl anywhere knows the current context only; name a kubeconfig that has it with --kubeconfig")
+	}
+	if c.cluster.kubeconfig == "" && len(filepath.SplitList(d.getenv("KUBECONFIG"))) > 1 {
+		return usagef("KUBECONFIG names several files, of which eksctl anywhere would use the first alone; name the one that is meant with --kubeconfig")
+	}
+	if !cmd.Flags().Changed("timeout") {
+		*timeout = eksctlTimeout
+	}
+	return nil
+}
+
+// wire puts the provisioner into the ports of a run, which is about the management cluster itself or about others. It starts nothing.
+func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool, steps *ui.Steps, w *wiring) {
+	if !o.usesEksctl() {
+		return
+	}
+	w.settings.Operator = operator()
+	w.ports.Shield = shield
+	w.ports.Provisioner = eksctl.New(eksctl.Options{
+		Environ: os.Environ(), Kubeconfig: c.cluster.path(d, f.managementCluster, management), Args: o.args,
+		Line: func(line string) { steps.Output("eksctl", line) },
+	})
+	if management {
+		w.ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) {
+			cluster, err := c.cluster.openProvisioned(ctx, d, f.managementCluster)
+			if err != nil {
+				return nil, err
+			}
+			return cluster, nil
+		}
+	}
+}
+
+// path is the one file in which open, or for a run about the management cluster itself openProvisioned, looks for the way to it, whether
+// it exists or not.
+func (o *clusterOptions) path(d *deps, managementCluster string, management bool) string {
+	if o.kubeconfig != "" {
+		return o.kubeconfig
+	}
+	own := ownKubeconfig(managementCluster)
+	if fromEnv := d.getenv("KUBECONFIG"); fromEnv != "" && !(management && isFile(own)) {
+		return fromEnv
+	}
+	return own
+}
+
+// ownKubeconfig is the file that eksctl anywhere leaves for a cluster that it has made from this directory.
+func ownKubeconfig(cluster string) string {
+	return filepath.Join(cluster, cluster+"-eks-a-cluster.kubeconfig")
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+}
+
+// openProvisioned connects to a management cluster that eksctl anywhere makes, or has made. The file that it leaves then goes before
+// KUBECONFIG, which may be about another cluster for as long as this one does not exist. When neither leads to the cluster, the error is
+// [gitops.ErrNoKubeconfig]. A file that is named with --kubeconfig has to lead there.
+func (o *clusterOptions) openProvisioned(ctx context.Context, d *deps, name string) (*fluxinstall.Cluster, error) {
+	own, fromEnv := ownKubeconfig(name), d.getenv("KUBECONFIG")
+	tried := []string{own + " (does not exist)"}
+	switch {
+	case o.kubeconfig != "" && !samePlace(o.kubeconfig, own):
+		return o.open(ctx, d, name)
+	case isFile(own):
+		return fluxinstall.Connect(ctx, fluxinstall.KubeconfigOptions{Paths: []string{own}, Origin: own, UserAgent: userAgent()})
+	case o.kubeconfig != "" || fromEnv == "":
+		return nil, &kubeconfigMissingError{tried: tried}
+	case !isFile(fromEnv):
+		return nil, &kubeconfigMissingError{tried: append(tried, "KUBECONFIG="+fromEnv+" (does not exist)")}
+	}
+	cluster, err := o.open(ctx, d, name)
+	if err != nil {
+		return nil, err
+	}
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("looking whether KUBECONFIG=%s leads to cluster %s: %w", fromEnv, name, err)
+	}
+	for _, c := range state.ManagementClusters() {
+		if c.Name == name {
+			return cluster, nil
+		}
+	}
+	return nil, &kubeconfigMissingError{tried: append(tried, "KUBECONFIG="+fromEnv+" (another cluster)")}
+}
+
+func samePlace(a, b string) bool {
+	absoluteA, errA := filepath.Abs(a)
+	absoluteB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absoluteA == absoluteB
+}
+
+// Is makes the error gitops.ErrNoKubeconfig.
+func (e *kubeconfigMissingError) Is(target error) bool { return target == gitops.ErrNoKubeconfig }
+
+// operator is who runs the program: user@host.
+func operator() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return name + "@" + host
+}
+
+// shield takes further interrupts until end is called, so that they do not end the process.
+func shield() (end func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	return func() { signal.Stop(signals) }
+}

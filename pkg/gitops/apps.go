@@ -1,0 +1,104 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// appsError says that the apps scaffold would change what Flux does with files of others.
+type appsError struct{ message, hint string }
+
+func (e *appsError) Error() string { return e.message }
+func (e *appsError) Hint() string  { return e.hint }
+
+// renderApps adds the apps scaffold of a cluster, when the run is to make one.
+func (r *createRun) renderApps(c *clusterspec.Cluster) error {
+	if !r.options.WithApps {
+		return nil
+	}
+	files, err := layout.AppsFiles(c)
+	if err != nil {
+		return fmt.Errorf("rendering the apps scaffold of cluster %s: %w", c.Name, err)
+	}
+	r.rendered.apps = append(r.rendered.apps, files...)
+	return nil
+}
+
+// addApps adds to the plan what of the scaffold is missing. It is made for people to edit: what is there stays as it is.
+func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+	if len(r.rendered.apps) == 0 {
+		return nil
+	}
+	existing, err := differing(ctx, snapshot, r.rendered.apps)
+	if err != nil {
+		return err
+	}
+	for _, file := range r.rendered.apps {
+		before, differs := existing[file.Path]
+		if differs {
+			if err := r.checkScaffold(file, before); err != nil {
+				return err
+			}
+			plan.after[file.Path] = before
+			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git")
+			continue
+		}
+		plan.after[file.Path] = file.Content
+		plan.add(snapshot, file)
+	}
+	for _, c := range r.managed {
+		if err := r.checkNewScaffold(snapshot, c, plan); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	return nil
+}
+
+// checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the scaffold.
+func (r *createRun) checkScaffold(file layout.File, before []byte) error {
+	dir := path.Dir(file.Path)
+	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir || listsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
+		return nil
+	}
+	return &appsError{
+		message: fmt.Sprintf("%s does not list %s and %s, so that the apps of the cluster would not be applied", file.Path, layout.ClusterSubdir, layout.AppsSyncFile),
+		hint:    "list both under its resources, and not " + layout.AppsSubdir + ", push, and run the same command again",
+	}
+}
+
+// checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from Flux what it applies there
+// at present: it would delete that.
+func (r *createRun) checkNewScaffold(snapshot Snapshot, c *clusterspec.Cluster, plan *filePlan) error {
+	paths := layout.PathsOf(c)
+	isNew := func(file string) bool {
+		return slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == file && change.Change == "add" })
+	}
+	if snapshot == nil || snapshot.State() != gitrepo.BranchExists || !isNew(paths.ClusterKustomization) {
+		return nil
+	}
+	files, err := filesBelow(snapshot, paths.Cluster)
+	if err != nil {
+		return fmt.Errorf("reading directory %s of the repository: %w", paths.Cluster, err)
+	}
+	inSpecs := path.Dir(paths.Spec) + "/"
+	files = slices.DeleteFunc(files, func(file string) bool {
+		return strings.HasPrefix(file, inSpecs) || file == paths.AppsSync || !layout.IsManifest(file) && !layout.IsKustomization(file)
+	})
+	if len(files) == 0 {
+		return nil
+	}
+	slices.Sort(files)
+	return &appsError{
+		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there with the apps scaffold", strings.Join(files, ", ")),
+		hint: fmt.Sprintf("commit %s, which lists %s, %s and what shall stay there, and run the same command again; or move the files elsewhere",
+			paths.ClusterKustomization, layout.ClusterSubdir, layout.AppsSyncFile),
+	}
+}

@@ -1,0 +1,292 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
+
+// Deleting with a provisioner. A workload cluster leaves Git first, while Flux is kept from its objects, so that it neither deletes them
+// beside the provisioner nor makes them anew behind its back; then the provisioner deletes the cluster. A management cluster goes with
+// all that is on it, Flux included:
+//
+//  1. Flux stops, so that it does not bring back what the provisioner deletes.
+//  2. The provisioner deletes the cluster, and its kubeconfig, which leads nowhere now, goes. From then on there is only the file that
+//     says which repository the cluster was in.
+//  3. The files leave Git, and the deploy key leaves the host. When the Secret is gone, the key is known by its title.
+
+// destroys says whether the run deletes a management cluster and does not only detach it.
+func (d *deleteRun) destroys() bool { return d.detaches && d.hasProvisioner() }
+
+// needsProvisioner says whether there is work for it.
+func (d *deleteRun) needsProvisioner() bool {
+	if !d.hasProvisioner() || d.options.From == FromGit {
+		return false
+	}
+	for _, t := range d.targets {
+		if t.live != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// deletion is the provisioner's work on a cluster.
+func (d *deleteRun) deletion(ctx context.Context, t *target) ProvisionJob {
+	return ProvisionJob{
+		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.managementCluster,
+		Spec: clusterspec.RenderWithoutGitOps(d.options.Specs[t.Name]), Kubeconfig: d.ownKubeconfig(ctx, t.Name),
+	}
+}
+
+// describeProvisioning puts what the provisioner is about to be asked into the result.
+func (d *deleteRun) describeProvisioning(ctx context.Context) {
+	if !d.needsProvisioner() {
+		return
+	}
+	for _, t := range d.targets {
+		if t.live != nil {
+			d.clusterResult(t.Name).Provision = &ProvisionResult{Verb: VerbDelete, Command: d.ports.Provisioner.Command(d.deletion(ctx, t))}
+		}
+	}
+}
+
+// provisionedDeletion deletes one cluster with the provisioner.
+func (d *deleteRun) provisionedDeletion(ctx context.Context, t *target) error {
+	if err := d.runProvisioner(ctx, d.deletion(ctx, t)); err != nil {
+		d.clusterResult(t.Name).Message = err.Error()
+		return fmt.Errorf("cluster %s was not deleted: %w", t.Name, err)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, err := d.ports.Provisioner.Forget(t.Name)
+	if err != nil {
+		return fmt.Errorf("removing the kubeconfig of cluster %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// applyProvisioned takes workload clusters out of Git and has the provisioner delete them.
+func (d *deleteRun) applyProvisioned(ctx context.Context, going []*target) error {
+	var held []heldCluster
+	inGit := false
+	for _, t := range going {
+		// What Flux has applied and not yet taken off its list it would make anew.
+		ks := d.seen.cluster.Flux.Kustomization
+		inGit = inGit || t.files || d.usesGit() && ks != nil && ks.AppliedCluster(t.Namespace, t.Name)
+		if t.live != nil && !t.live.Deleting {
+			held = append(held, heldOf(d.options.Specs[t.Name]))
+		}
+	}
+	return d.paused(ctx, held, func(ctx context.Context) error {
+		if inGit {
+			if err := d.pushRemoval(ctx, deletionSubject(going), going); err != nil {
+				return err
+			}
+			if err := d.waitApplied(ctx); err != nil {
+				return err
+			}
+		}
+		for _, t := range going {
+			if t.live == nil {
+				continue
+			}
+			if err := d.provisionedDeletion(ctx, t); err != nil {
+				return err
+			}
+			if err := d.waitGone(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// checkDestroyed makes sure that a management cluster of which only the rest in Git is to be removed is really gone: Flux would delete
+// its objects.
+func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
+	d.absent, d.seen.cluster = true, &fluxinstall.State{}
+	cluster, err := d.ports.OpenCluster(ctx)
+	if err != nil {
+		return
+	}
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: d.config.SystemNamespace})
+	if err != nil {
+		return // it does not answer
+	}
+	for _, c := range state.ManagementClusters() {
+		if c.Name == d.managementCluster {
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("management cluster %s is still there, at %s: its files cannot go first, since Flux would delete the cluster's objects", c.Name, state.Server),
+				"delete it from both"})
+		}
+	}
+}
+
+// hintDestroyed says how to go on when a management cluster cannot be looked at because it is gone already.
+func (d *deleteRun) hintDestroyed(found *findings) {
+	if !d.destroys() {
+		return
+	}
+	for i, f := range found.list {
+		if f.Area == AreaCluster {
+			found.list[i].Hint = joinedHints(f.Hint, "if the cluster has been deleted already, remove what is left of it in Git, and its deploy key, with --from git")
+		}
+	}
+}
+
+func joinedHints(first, second string) string {
+	if first == "" {
+		return second
+	}
+	return first + "; " + second
+}
+
+// checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete it.
+func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
+	var names []string
+	for _, c := range d.seen.cluster.Clusters {
+		if c.Name != d.managementCluster && c.ManagementCluster == d.managementCluster {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) > 0 {
+		found.addFinding(Finding{AreaCluster,
+			fmt.Sprintf("%s there, which management cluster %s manages: %s", quantity(len(names), "workload cluster is", "workload clusters are"), d.managementCluster, strings.Join(names, ", ")),
+			"first run: eksa-gitops delete cluster -f with their files"})
+	}
+	if names := d.workloadsInGit(); len(names) > 0 {
+		hint := "first run: eksa-gitops delete cluster " + strings.Join(names, " ")
+		if d.absent {
+			hint = "take their files out first, by hand: there is no cluster any more that would do anything about it"
+		}
+		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")), hint})
+	}
+	if !d.absent && !d.ports.Provisioner.HasKubeconfig(d.managementCluster) {
+		found.addFinding(Finding{AreaCluster,
+			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig", d.managementCluster),
+			"run the command in the directory from which the cluster was created, or put its kubeconfig there"})
+	}
+	if d.absent {
+		return d.findTitledKeys(ctx)
+	}
+	return d.findDeployKeys(ctx)
+}
+
+// findTitledKeys finds the deploy keys of a cluster whose Secret is gone: those that only read and have the title that this program gives.
+func (d *deleteRun) findTitledKeys(ctx context.Context) error {
+	if d.seen.ports.host == nil || d.seen.access == nil || d.seen.access.Repository == nil {
+		return nil
+	}
+	keys, err := d.seen.ports.host.DeployKeys(ctx, d.repoRef())
+	if err != nil {
+		return fmt.Errorf("reading the deploy keys of %s: %w", d.repoRef(), err)
+	}
+	for _, key := range keys {
+		if key.ReadOnly && key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace) {
+			d.detach.keys = append(d.detach.keys, key)
+		}
+	}
+	return nil
+}
+
+// destroyManagement deletes a management cluster and what is left of it in Git.
+func (d *deleteRun) destroyManagement(ctx context.Context) error {
+	t := d.targets[0]
+	d.describe(ctx)
+	there := t.live != nil || len(d.seen.files.changes) > 0 || len(d.detach.keys) > 0 || d.ports.Provisioner.HasKubeconfig(d.managementCluster)
+	if d.settings.DryRun {
+		d.result.Status = StatusPlanned
+		if there {
+			d.planDestroy(t)
+		}
+		return nil
+	}
+	if there {
+		if err := d.confirm(ctx); err != nil {
+			return err
+		}
+	}
+	if d.result.Repository != nil {
+		d.result.Repository.Files = []FileChange{}
+	}
+	if there {
+		if err := d.applyDestroy(ctx, t); err != nil {
+			return d.incomplete(ctx, err)
+		}
+	}
+	d.markGone(d.targets)
+	d.result.Status = StatusDone
+	return nil
+}
+
+func (d *deleteRun) runsFlux() bool {
+	flux := &d.seen.cluster.Flux
+	return flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0
+}
+
+func (d *deleteRun) planDestroy(t *target) {
+	if t.live != nil {
+		if d.runsFlux() {
+			d.planStep(stepStopFlux, false, "")
+		}
+		d.planStep(stepProvision(VerbDelete, t.Name), false, d.clusterResult(t.Name).Provision.Command)
+	}
+	if d.usesGit() {
+		d.planStep(d.stepPush(), len(d.seen.files.changes) == 0, countFiles(len(d.seen.files.changes)))
+		d.noteKept(d.seen.files)
+	}
+	if d.seen.ports.host != nil {
+		d.planStep(stepDeployKey, len(d.detach.keys) == 0, "")
+	}
+}
+
+func (d *deleteRun) applyDestroy(ctx context.Context, t *target) error {
+	if t.live != nil {
+		if d.runsFlux() {
+			if err := d.stopFlux(ctx); err != nil {
+				return err
+			}
+		}
+		if err := d.provisionedDeletion(ctx, t); err != nil {
+			return &hintedCause{err: err, hint: fmt.Sprintf("Flux has stopped, and nothing has left Git; to keep the cluster instead: eksa-gitops create cluster -f with its file, once Flux is resumed in namespace %s", d.config.SystemNamespace)}
+		}
+	} else if _, err := d.ports.Provisioner.Forget(t.Name); err != nil {
+		return fmt.Errorf("removing the kubeconfig of cluster %s: %w", t.Name, err)
+	}
+	if !d.usesGit() {
+		return nil
+	}
+	if err := d.pushRemoval(ctx, "Delete management cluster "+d.managementCluster, d.targets); err != nil {
+		return err
+	}
+	return d.removeDeployKey(ctx)
+}
+
+// hintedCause adds the next action to an error.
+type hintedCause struct {
+	err  error
+	hint string
+}
+
+func (e *hintedCause) Error() string { return e.err.Error() }
+func (e *hintedCause) Unwrap() error { return e.err }
+func (e *hintedCause) Hint() string  { return e.hint }
+
+// checkSpecs makes sure that the provisioner gets a file for every cluster.
+func (d *deleteRun) checkSpecs() error {
+	if !d.hasProvisioner() {
+		return nil
+	}
+	for _, c := range d.options.Clusters {
+		if d.options.Specs[c.Name] == nil {
+			return errors.New("deleting with a provisioner needs the file of cluster " + c.Name)
+		}
+	}
+	return nil
+}

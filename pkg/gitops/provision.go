@@ -1,0 +1,240 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+)
+
+// Verb is what a provisioner is asked to do.
+type Verb string
+
+// The verbs.
+const (
+	VerbCreate  Verb = "create"
+	VerbUpgrade Verb = "upgrade"
+	VerbDelete  Verb = "delete"
+)
+
+// ProvisionJob is one piece of work for a provisioner.
+type ProvisionJob struct {
+	Verb    Verb
+	Cluster string // its name
+	// ManagementCluster is the name of the cluster that manages it; its own for a management cluster.
+	ManagementCluster string
+	// Spec is the cluster's file without its GitOps part.
+	Spec []byte
+	// Kubeconfig is the cluster's own, for a provisioner that needs it and does not find it where it keeps it. It may be empty.
+	Kubeconfig secret.Value
+}
+
+// Provisioner makes, changes and deletes clusters, machines included.
+type Provisioner interface {
+	// Check makes sure that the provisioner can work here, and says which version it is, if that is known. It changes nothing.
+	Check(ctx context.Context) (version string, err error)
+	// Command is the command line of a job, for people to read. It holds no secret.
+	Command(job ProvisionJob) string
+	// HasKubeconfig says whether the provisioner keeps a kubeconfig of a cluster here: it made the cluster, or began to.
+	HasKubeconfig(cluster string) bool
+	// Run does a job to its end, and returns the file with all that was printed, if there is one. When ctx ends, the job is asked to
+	// end as well, and Run returns when it has; the error is then the context's, too. While Run runs, interrupts do not end the process.
+	Run(ctx context.Context, job ProvisionJob) (log string, err error)
+	// Forget removes the kubeconfig that HasKubeconfig tells of, and says whether there was one. It may be repeated.
+	Forget(cluster string) (bool, error)
+}
+
+// hasProvisioner says whether clusters are made by this run.
+func (r *run) hasProvisioner() bool { return r.ports.Provisioner != nil }
+
+func stepProvision(verb Verb, cluster string) Step {
+	words := map[Verb]string{VerbCreate: "Create", VerbUpgrade: "Upgrade", VerbDelete: "Delete"}
+	return Step(fmt.Sprintf("%s cluster %s with eksctl anywhere", words[verb], cluster))
+}
+
+// runProvisioner does one job in a step of its own and notes it in the result.
+func (r *run) runProvisioner(ctx context.Context, job ProvisionJob) error {
+	record := &ProvisionResult{Verb: job.Verb, Command: r.ports.Provisioner.Command(job)}
+	r.clusterResult(job.Cluster).Provision = record
+	return r.step(stepProvision(job.Verb, job.Cluster), func() (Outcome, string, error) {
+		log, err := r.ports.Provisioner.Run(ctx, job)
+		record.Log = log
+		if err != nil {
+			return "", "", err
+		}
+		record.Done = true
+		return OutcomeChanged, "log in " + log, nil
+	})
+}
+
+// checkReadiness makes sure that the provisioner can work, when there is work for it, and says which version it is.
+func (r *run) checkReadiness(ctx context.Context, found *findings) string {
+	const step Step = "Check eksctl anywhere"
+	r.steps.Begin(step)
+	version, err := r.ports.Provisioner.Check(ctx)
+	if err != nil {
+		r.steps.End(step, OutcomeFailed, "")
+		found.add(AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
+		return ""
+	}
+	r.steps.End(step, OutcomeChecked, version)
+	return version
+}
+
+// releaseLimit bounds how long a run that was broken off tries to take a pause back.
+const releaseLimit = 30 * time.Second
+
+// heldCluster is a cluster whose objects Flux is to leave alone.
+type heldCluster struct {
+	namespace, name string
+	objects         []fluxinstall.ObjectName
+}
+
+// heldOf names what belongs to a cluster of a file: all its objects but the GitOps configuration, which nobody changes.
+func heldOf(c *clusterspec.Cluster) heldCluster {
+	held := heldCluster{namespace: c.Namespace, name: c.Name}
+	for _, o := range c.Objects {
+		if o.Kind != "FluxConfig" && o.Kind != "GitOpsConfig" {
+			held.objects = append(held.objects, fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
+		}
+	}
+	return held
+}
+
+// StillPausedError says that Flux is still kept from objects, and how that is ended.
+type StillPausedError struct {
+	Cluster string
+	Objects []string // kind namespace/name
+	Undo    []string // the commands that end it by hand
+	Err     error    // why the run could not
+}
+
+func (e *StillPausedError) Error() string {
+	return fmt.Sprintf("Flux is still paused on %s of cluster %s, which could not be taken back: %v", strings.Join(e.Objects, ", "), e.Cluster, e.Err)
+}
+
+func (e *StillPausedError) Unwrap() error { return e.Err }
+
+// Hint gives both ways out.
+func (e *StillPausedError) Hint() string {
+	return "the same command, run again, takes it back; by hand: " + strings.Join(e.Undo, "; ")
+}
+
+// paused runs change while Flux leaves the clusters' objects alone, so that it does not bring them back to what Git says, and takes the
+// pause back whatever happens: a failure, an interrupt (further ones are held off), a lost connection for as long as releaseLimit. What
+// an earlier run has left paused is taken back with it. The error is change's, joined with a *StillPausedError for every cluster for
+// which that was impossible.
+func (r *run) paused(ctx context.Context, clusters []heldCluster, change func(ctx context.Context) error) error {
+	if r.ports.Shield != nil {
+		defer r.ports.Shield()()
+	}
+	held := make([]fluxinstall.Held, len(clusters))
+	var err error
+	begun := 0
+	for i, c := range clusters {
+		begun++
+		if held[i], err = r.hold(ctx, c); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = change(ctx)
+	}
+	// The run's own time may be over, and the person may want to go. What was begun is taken back all the same.
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
+	defer cancel()
+	for i, c := range clusters[:begun] {
+		if failed := r.release(after, c); failed != nil {
+			left := &StillPausedError{Cluster: c.name, Objects: held[i].Objects, Undo: held[i].Undo, Err: failed}
+			if len(left.Objects) == 0 {
+				left.Objects = []string{"objects"}
+			}
+			err = errors.Join(err, left)
+		}
+	}
+	return err
+}
+
+func (r *run) hold(ctx context.Context, c heldCluster) (held fluxinstall.Held, err error) {
+	step := Step("Pause Flux on cluster " + c.name)
+	err = r.step(step, func() (Outcome, string, error) {
+		held, err = r.seen.ports.cluster.Hold(ctx, fluxinstall.HoldRequest{
+			Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator, Now: time.Now(),
+		})
+		if err != nil {
+			return "", "", fmt.Errorf("pausing Flux on cluster %s: %w", c.name, err)
+		}
+		for _, pause := range held.Earlier {
+			r.steps.Note(LevelInfo, fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's", pause.Object, pause.Describe()))
+		}
+		for _, pause := range held.Foreign {
+			r.steps.Note(LevelWarning, fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s", pause.Object, pause.Describe(), pause.Resume))
+		}
+		if !held.Changed {
+			return OutcomeUnchanged, "", nil
+		}
+		return OutcomeChanged, countObjects(len(held.Objects)), nil
+	})
+	return held, err
+}
+
+func (r *run) release(ctx context.Context, c heldCluster) error {
+	return r.step(Step("Resume Flux on cluster "+c.name), func() (Outcome, string, error) {
+		changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name)
+		if err != nil {
+			return "", "", err
+		}
+		return writeOutcome(changed)
+	})
+}
+
+func countObjects(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
+}
+
+// takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run only
+// says that there is something.
+func (r *createRun) takeBack(ctx context.Context, found *findings) error {
+	if r.seen.cluster == nil {
+		return nil
+	}
+	again := false
+	for _, c := range r.managed {
+		live := liveCluster(r.seen.cluster, c)
+		if live == nil || live.Held == nil {
+			continue
+		}
+		left := fmt.Sprintf("cluster %s: %s: a run was broken off and has left that", c.Name, live.Held.Describe())
+		if r.settings.DryRun {
+			found.addFinding(Finding{AreaCluster, left, "the same command without --dry-run takes it back first; by hand: " + live.Held.Resume})
+			continue
+		}
+		r.steps.Note(LevelWarning, left+"; it is taken back")
+		if err := r.release(ctx, heldOf(c)); err != nil {
+			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
+		}
+		again = true
+	}
+	if again {
+		r.observeCluster(ctx, found)
+	}
+	return nil
+}
+
+// ownKubeconfig is a workload cluster's, for a provisioner that has none of it; empty when there is none yet.
+func (r *run) ownKubeconfig(ctx context.Context, name string) secret.Value {
+	if name == r.managementCluster || r.ports.Provisioner.HasKubeconfig(name) {
+		return secret.Value{}
+	}
+	// Without it the provisioner says what it needs.
+	own, _ := r.seen.ports.cluster.Kubeconfig(ctx, name)
+	return own
+}

@@ -1,0 +1,156 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+)
+
+// An upgrade with a provisioner: while Flux leaves the clusters' objects alone, the provisioner brings the clusters to what will be in
+// Git, and Git is written; then Flux is let go again, and finds nothing to change.
+
+// checkUpgrader finds the clusters that the provisioner has to upgrade, and makes sure that it can: those whose files in Git change (when
+// the provisioner has failed, Git has not been written, and it has to go on), those whose objects are not what the files say, and those
+// that another version of EKS Anywhere has made, which only its command line changes.
+func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
+	if !u.hasProvisioner() || len(found.list) > 0 || len(found.soft) > 0 {
+		return
+	}
+	version := u.checkReadiness(ctx, found)
+	u.provisioned = nil
+	for _, p := range u.specs {
+		if live := liveCluster(u.seen.cluster, p.cluster); live == nil {
+			continue // Flux makes it from what is in Git
+		}
+		if p.inGit && p.changed() || u.lags(ctx, p) || u.isOlder(p, version) {
+			u.provisioned = append(u.provisioned, p)
+		}
+	}
+}
+
+// lags says whether a live object of a cluster is not as its file in Git is going to be. What the reference to the GitOps configuration
+// is, is not the provisioner's business.
+func (u *upgradeRun) lags(ctx context.Context, p *specPlan) bool {
+	objects, err := p.objects(ctx, u.seen.snapshot)
+	if err != nil {
+		return p.changed()
+	}
+	for _, o := range objects {
+		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || o.Kind == "FluxConfig" || o.Kind == "GitOpsConfig" {
+			continue
+		}
+		live := u.liveObject(o.Kind, o.Namespace, o.Name)
+		if live == nil {
+			return true
+		}
+		for _, d := range differences(o, live) {
+			if o.Kind != "Cluster" || !isGitOpsRef(d.Field) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isGitOpsRef(field string) bool {
+	return field == "spec.gitOpsRef" || field == "spec.gitOpsRef.kind" || field == "spec.gitOpsRef.name"
+}
+
+// isOlder says whether EKS Anywhere of another version than the provisioner's runs the cluster, as far as that can be known.
+func (u *upgradeRun) isOlder(p *specPlan, version string) bool {
+	live := u.liveObject("Cluster", p.cluster.Namespace, p.cluster.Name)
+	if live == nil || version == "" {
+		return false
+	}
+	spec, _ := live.Fields["spec"].(map[string]any)
+	has, _ := spec["eksaVersion"].(string)
+	return has != "" && has != version
+}
+
+// upgradeJob is the provisioner's work on one cluster: to bring it to what its file in Git is going to be.
+func (u *upgradeRun) upgradeJob(ctx context.Context, p *specPlan) (ProvisionJob, error) {
+	set, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}})
+	if err != nil {
+		return ProvisionJob{}, fmt.Errorf("reading the merged spec of cluster %s: %w", p.cluster.Name, err)
+	}
+	return ProvisionJob{
+		Verb: VerbUpgrade, Cluster: p.cluster.Name, ManagementCluster: p.cluster.ManagementCluster,
+		Spec: clusterspec.RenderWithoutGitOps(set.Clusters[0]), Kubeconfig: u.ownKubeconfig(ctx, p.cluster.Name),
+	}, nil
+}
+
+// planProvisionedUpgrade reports what the provisioner would be asked to do.
+func (u *upgradeRun) planProvisionedUpgrade() {
+	for _, p := range u.provisioned {
+		command := u.ports.Provisioner.Command(ProvisionJob{Verb: VerbUpgrade, Cluster: p.cluster.Name, ManagementCluster: p.cluster.ManagementCluster})
+		u.clusterResult(p.cluster.Name).Provision = &ProvisionResult{Verb: VerbUpgrade, Command: command}
+		u.planned(Step("Pause Flux on cluster "+p.cluster.Name), false, "")
+		u.planned(stepProvision(VerbUpgrade, p.cluster.Name), false, command)
+	}
+}
+
+// applyProvisioned upgrades the clusters with the provisioner while Flux is paused on them, the management cluster first, and writes Git.
+func (u *upgradeRun) applyProvisioned(ctx context.Context) error {
+	held := make([]heldCluster, 0, len(u.provisioned))
+	for _, p := range u.provisioned {
+		held = append(held, heldOf(p.cluster))
+	}
+	err := u.paused(ctx, held, func(ctx context.Context) error {
+		for _, p := range u.provisioned {
+			job, err := u.upgradeJob(ctx, p)
+			if err != nil {
+				return err
+			}
+			if err := u.runProvisioner(ctx, job); err != nil {
+				return fmt.Errorf("cluster %s was not upgraded: %w", p.cluster.Name, err)
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		if err := u.followVersion(ctx); err != nil {
+			return err
+		}
+		return u.commitAndWait(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	return u.checkCarried(ctx)
+}
+
+// followVersion plans the files anew with the versions that the provisioner has given the clusters. It always sets its own, whatever the
+// file says; Flux would set back what is in Git, which EKS Anywhere refuses.
+func (u *upgradeRun) followVersion(ctx context.Context) error {
+	live, err := u.readLive(ctx)
+	if err != nil {
+		return err
+	}
+	u.live = live
+	u.versions = map[string]string{}
+	for _, p := range u.provisioned {
+		if cluster := u.liveObject("Cluster", p.cluster.Namespace, p.cluster.Name); cluster != nil {
+			spec, _ := cluster.Fields["spec"].(map[string]any)
+			u.versions[p.cluster.Name], _ = spec["eksaVersion"].(string)
+		}
+	}
+	u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
+	return err
+}
+
+// withVersion gives a cluster's file in Git the version that the provisioner has made it.
+func (u *upgradeRun) withVersion(p *specPlan, set *clusterspec.Set) {
+	version := u.versions[p.cluster.Name]
+	if version == "" {
+		return
+	}
+	after := clusterspec.RenderWithVersion(set.Clusters[0], version)
+	if !bytes.Equal(after, p.after) {
+		p.after = after
+		p.notes = append(p.notes, fmt.Sprintf("cluster %s: spec.eksaVersion is %s in Git now, as eksctl anywhere has made it; put that into the file, too, if it names one", p.cluster.Name, version))
+		u.steps.Note(LevelInfo, p.notes[len(p.notes)-1])
+	}
+}

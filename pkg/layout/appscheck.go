@@ -1,0 +1,86 @@
+package layout
+
+import (
+	"path"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+)
+
+// checkApps checks the apps scaffold of a cluster, when it has one: that its apps get to the cluster, and to no other.
+func (f *fleet) checkApps(specDir string) {
+	clusterDir := path.Dir(specDir)
+	file := path.Join(clusterDir, AppsSyncFile)
+	if !f.tree.isFile(file) {
+		return
+	}
+	content, ok := f.content(file)
+	if !ok {
+		return
+	}
+	documents, problem := parseYAML(file, content)
+	if problem != nil {
+		f.report(*problem)
+		return
+	}
+	i := slices.IndexFunc(documents, func(d *yaml.Node) bool { return scalarAt(d, "kind") == "Kustomization" })
+	if i < 0 {
+		f.at(clusterspec.SeverityWarning, "apps-path", file, nil, clusterspec.Problem{Message: "there is no Flux Kustomization in the file, so that the cluster's apps are not applied"})
+		return
+	}
+	sync := documents[i]
+	if _, applied := f.applied.files[file]; !applied && !f.hasErrorsIn(clusterDir) {
+		f.at(clusterspec.SeverityWarning, "not-applied", file, nil, clusterspec.Problem{
+			Message: "no kustomization leads here from " + f.shown() + ", so that the cluster's apps are not applied", Expected: AppsSyncFile + " among the resources of " + path.Join(clusterDir, KustomizationFile),
+		})
+	}
+	workload := !slices.ContainsFunc(f.set.Clusters, func(c *clusterspec.Cluster) bool {
+		return c.Name == path.Base(clusterDir) && c.Role() == clusterspec.RoleManagement
+	})
+	if workload && valueAt(sync, "spec", "kubeConfig") == nil {
+		f.at(clusterspec.SeverityError, "apps-target", file, valueAt(sync, "spec"), clusterspec.Problem{
+			Field: "spec.kubeConfig", Message: "without it, Flux applies the cluster's apps to the management cluster", Expected: "secretRef with name " + path.Base(clusterDir) + "-kubeconfig",
+		})
+	}
+	if secret := valueAt(sync, "spec", "kubeConfig", "secretRef", "name"); secret != nil && scalarAt(sync, "metadata", "namespace") != eksaNamespace {
+		f.at(clusterspec.SeverityError, "apps-target", file, valueAt(sync, "metadata"), clusterspec.Problem{
+			Field: "metadata.namespace", Message: "Flux reads the Secret " + secret.Value + " in the namespace of the Kustomization, and EKS Anywhere writes it elsewhere",
+			Found: quote(scalarAt(sync, "metadata", "namespace")), Expected: quote(eksaNamespace),
+		})
+	}
+	f.checkAppsPath(file, sync, workload)
+}
+
+// checkAppsPath checks the directory that a cluster's Flux Kustomization applies.
+func (f *fleet) checkAppsPath(file string, sync *yaml.Node, workload bool) {
+	value := scalarAt(sync, "spec", "path")
+	apps := path.Clean(value)
+	if value == "" || !f.tree.isDir(apps) {
+		f.at(clusterspec.SeverityError, "apps-path", file, valueAt(sync, "spec", "path"), clusterspec.Problem{
+			Field: "spec.path", Message: "there is no such directory, so that the cluster's apps are not applied", Found: quote(value),
+			Expected: quote("./" + path.Join(path.Dir(file), AppsSubdir)),
+		})
+		return
+	}
+	if !workload {
+		return
+	}
+	p := clusterspec.Problem{
+		Message: "Flux applies the cluster's apps to the management cluster, too", Found: apps,
+		Expected: path.Join(path.Dir(file), KustomizationFile) + " that lists " + ClusterSubdir + " and " + AppsSyncFile + ", and not " + AppsSubdir,
+	}
+	for dir, k := range f.applied.kustomizations {
+		if k != nil && inside(dir, apps) {
+			f.at(clusterspec.SeverityError, "apps-target", k.file, nil, p)
+			return
+		}
+	}
+	for _, name := range sortedKeys(f.applied.files) {
+		if inside(name, apps) {
+			f.at(clusterspec.SeverityError, "apps-target", name, nil, p)
+			return
+		}
+	}
+}
