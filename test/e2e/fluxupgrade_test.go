@@ -160,6 +160,7 @@ func TestFluxUpgrade_edited(t *testing.T) {
 
 	newer := strings.NewReplacer("Flux Version: v2.9.4", "Flux Version: v2.99.0", "app.kubernetes.io/version: v2.9.4", "app.kubernetes.io/version: v2.99.0").Replace(w.files()[componentsFile])
 	follows(t, w.push(gittest.Change{Branch: "main", Message: "Add Flux v2.99.0 component manifests", Files: map[string]string{componentsFile: newer}}))
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0) // waits until the controllers with the new labels run
 	before = w.mark()
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do").tells("Flux v2.99.0 in " + componentsFile + " is newer than v2.9.4")
 	before.writesNothing()
