@@ -150,8 +150,16 @@ func (c *Cluster) writeRecord(ctx context.Context, namespace, name string, kept 
 		}
 		return err == nil, err
 	}
-	object.SetResourceVersion(existing.GetResourceVersion())
-	err = c.client.Update(ctx, object, client.FieldOwner(fieldManager))
+	for key := range secretData(existing) {
+		if _, stays := entries[key]; !stays {
+			entries[key] = nil
+		}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": existing.GetResourceVersion()}, "data": entries})
+	if err != nil {
+		return false, err
+	}
+	err = c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager))
 	return err == nil, err
 }
 
@@ -173,7 +181,7 @@ func (c *Cluster) adoption(ctx context.Context, ks *unstructured.Unstructured) (
 	state := &AdoptionState{Record: name}
 	kept, err := c.get(ctx, secretKind(), ks.GetNamespace(), name)
 	if err != nil || kept == nil {
-		return state, err
+		return state, ignoreForbidden(err) // whoever takes over has the right; to others it is a detail
 	}
 	var r record
 	if err := json.Unmarshal(secretData(kept)[recordEntry], &r); err != nil {

@@ -73,14 +73,23 @@ func (w *Rollover) unlike(deployments, pods []unstructured.Unstructured) *NotRea
 
 // waitHandled asks the controllers to look at the two objects and waits until they have.
 func (c *Cluster) waitHandled(ctx context.Context, wait Rollover, progress func(Progress)) error {
-	token := time.Now().Format(time.RFC3339Nano)
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, requestedAt, token))
 	kinds := []kind{gitRepositoryKind(), kustomizationKind()}
-	for _, k := range kinds {
-		object := k.object(wait.Namespace, wait.Name)
-		if err := c.retry(ctx, func() error { return c.client.Patch(ctx, object, patch, client.FieldOwner(fieldManager)) }); err != nil {
-			return err
+	var token string
+	var asked time.Time
+	ask := func() error {
+		asked = time.Now()
+		token = asked.Format(time.RFC3339Nano)
+		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, requestedAt, token))
+		for _, k := range kinds {
+			object := k.object(wait.Namespace, wait.Name)
+			if err := c.retry(ctx, func() error { return c.client.Patch(ctx, object, patch, client.FieldOwner(fieldManager)) }); err != nil {
+				return err
+			}
 		}
+		return nil
+	}
+	if err := ask(); err != nil {
+		return err
 	}
 	s := &story{progress: progress}
 	err := c.until(ctx, []watched{{kinds[0], wait.Namespace, wait.Name}, {kinds[1], wait.Namespace, wait.Name}}, func() (bool, error) {
@@ -94,6 +103,9 @@ func (c *Cluster) waitHandled(ctx context.Context, wait Rollover, progress func(
 					return false, problem
 				}
 				s.notYet(problem)
+				if problem.Reason != "" && time.Since(asked) > askAgain {
+					return false, ask()
+				}
 				return false, nil
 			}
 		}
@@ -101,6 +113,10 @@ func (c *Cluster) waitHandled(ctx context.Context, wait Rollover, progress func(
 	})
 	return s.explain(ctx, err)
 }
+
+// askAgain is after how long a controller that has failed is asked once more. Left alone, it tries again at its interval, ten minutes;
+// a kustomize-controller fails when it begins before the source-controller serves what it has fetched.
+const askAgain = 10 * time.Second
 
 func unhandled(object *unstructured.Unstructured, k kind, wait Rollover, token string) *NotReadyError {
 	if object == nil {

@@ -200,6 +200,7 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) error {
 		}
 		limited, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 		defer cancel()
+		defer u.nudge(limited)()
 		err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
 			Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
 			Accept: func(revision string) bool { return u.includesCommit(limited, revision) },

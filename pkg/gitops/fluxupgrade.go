@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -554,6 +556,41 @@ func (u *upgradeRun) noteFlux() {
 		version = u.seen.cluster.Flux.Version
 	}
 	u.result.Flux = &FluxResult{Version: version, Namespace: u.config.SystemNamespace, URL: u.settings.Remote.Cluster, Path: layout.SyncPath(u.config), Changes: u.flux.changes}
+}
+
+// nudgeEvery is how often Flux is asked to look again while its controllers are being replaced.
+const nudgeEvery = 10 * time.Second
+
+// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller that begins to work while the
+// source-controller is being replaced, too, cannot fetch, and tries again only at its interval, which is ten minutes.
+func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var nudging sync.WaitGroup
+	nudging.Go(func() {
+		ticker := time.NewTicker(nudgeEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				// A failure shows in what is waited for.
+				_ = u.seen.ports.cluster.RequestReconcile(ctx, u.config.SystemNamespace, u.config.SystemNamespace)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		nudging.Wait()
+	}
+}
+
+// waitUpgraded is waitApplied while Flux's own controllers may be replaced by the commit.
+func (u *upgradeRun) waitUpgraded(ctx context.Context) error {
+	if u.flux.images != nil {
+		defer u.nudge(ctx)()
+	}
+	return u.waitApplied(ctx)
 }
 
 // waitRolledOver waits until the controllers that changed run, and have worked.

@@ -538,7 +538,7 @@ func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.waitApplied(ctx); err != nil {
+	if err := u.waitUpgraded(ctx); err != nil {
 		return err
 	}
 	return u.waitRolledOver(ctx)

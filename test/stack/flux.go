@@ -59,6 +59,7 @@ type fluxRunner struct {
 
 	work      sync.Mutex               // guards instances
 	instances map[string]*fluxInstance // by namespace/controller
+	addresses map[string]string        // of the artifacts, by namespace: what a Service keeps when its pod changes
 }
 
 // fluxInstance is the program of one pod.
@@ -73,6 +74,7 @@ func newFluxRunner(s *Stack) *fluxRunner {
 		stack:     s,
 		core:      kubernetes.NewForConfigOrDie(s.RESTConfig()),
 		instances: map[string]*fluxInstance{},
+		addresses: map[string]string{},
 	}
 }
 
@@ -237,6 +239,9 @@ func (r *fluxRunner) compare(ctx context.Context, pods []corev1.Pod) (settled bo
 			settled = false // it died at once: not again at once
 			continue
 		}
+		if instance != nil {
+			delete(r.addresses, wanted[key].Namespace) // it may be taken
+		}
 		started, err := r.launch(ctx, wanted[key])
 		if err != nil {
 			return false, err
@@ -307,10 +312,13 @@ func (r *fluxRunner) launch(ctx context.Context, pod *corev1.Pod) (*fluxInstance
 	if _, err := log.WriteString(instance.banner()); err != nil {
 		return nil, err
 	}
-	args, err := fluxArgs(pod, controller.name, home)
-	if err != nil {
-		return nil, err
+	address := ""
+	if controller.name == "source-controller" {
+		if address, err = r.storageAddress(pod.Namespace); err != nil {
+			return nil, err
+		}
 	}
+	args := fluxArgs(pod, controller.name, home, address)
 	env := append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "GOGC=" + collectSeldom,
 		"KUBECONFIG=" + kubeconfig, "RUNTIME_NAMESPACE=" + pod.Namespace,
@@ -319,9 +327,21 @@ func (r *fluxRunner) launch(ctx context.Context, pod *corev1.Pod) (*fluxInstance
 	return instance, err
 }
 
+// storageAddress is where the source-controller of a namespace serves its artifacts, the same for every pod of it.
+func (r *fluxRunner) storageAddress(namespace string) (string, error) {
+	if address := r.addresses[namespace]; address != "" {
+		return address, nil
+	}
+	address, err := freeAddress()
+	if err == nil {
+		r.addresses[namespace] = address
+	}
+	return address, err
+}
+
 // fluxArgs are the arguments of the pod's container, then ours: the last of a
 // flag counts.
-func fluxArgs(pod *corev1.Pod, controller, home string) ([]string, error) {
+func fluxArgs(pod *corev1.Pod, controller, home, address string) []string {
 	var args []string
 	for _, container := range pod.Spec.Containers {
 		for _, arg := range container.Args {
@@ -340,17 +360,13 @@ func fluxArgs(pod *corev1.Pod, controller, home string) ([]string, error) {
 		"--kube-api-burst=1000",
 	)
 	if controller != "source-controller" {
-		return args, nil
-	}
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
+		return args
 	}
 	return append(args,
 		"--storage-path="+filepath.Join(home, "data"),
 		"--storage-addr="+address,
 		"--storage-adv-addr="+address,
-	), nil
+	)
 }
 
 // freeAddress is a loopback address that is free now. Should somebody take it

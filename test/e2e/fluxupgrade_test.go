@@ -1,0 +1,482 @@
+package e2e_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
+
+const (
+	componentsFile    = "clusters/mgmt/flux-system/gotk-components.yaml"
+	kustomizationFile = "clusters/mgmt/flux-system/kustomization.yaml"
+	syncFile          = "clusters/mgmt/flux-system/gotk-sync.yaml"
+)
+
+// older makes components of the present release into some of an older one.
+func older(components string) string {
+	return strings.NewReplacer(
+		"Flux Version: v2.9.4", "Flux Version: v2.8.5", "app.kubernetes.io/version: v2.9.4", "app.kubernetes.io/version: v2.8.5",
+		"/source-controller:v1.9.4", "/source-controller:v1.8.5", "/kustomize-controller:v1.9.4", "/kustomize-controller:v1.8.5",
+		"/helm-controller:v1.6.3", "/helm-controller:v1.5.1", "/notification-controller:v1.9.3", "/notification-controller:v1.8.4",
+	).Replace(components)
+}
+
+// image is the image that a controller of Flux has.
+func image(t testing.TB, controller string) string {
+	t.Helper()
+	text, _ := at(t, object(t, "apps", "v1", "Deployment", "flux-system", controller), "spec", "template", "spec", "containers", 0, "image").(string)
+	return text
+}
+
+// follows waits until Flux has applied a commit.
+func follows(t testing.TB, commit string) {
+	t.Helper()
+	requestReconcile(t)
+	waitFor(t, reference(kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"), "Flux has applied "+commit, func(u *unstructured.Unstructured) bool {
+		applied, _, _ := unstructured.NestedString(u.Object, "status", "lastAppliedRevision")
+		return strings.HasSuffix(applied, commit)
+	})
+}
+
+// olderFlux is a fleet whose Flux is of an older release, in Git and in the cluster, with a patch of the user's and an image of EKS
+// Anywhere's.
+func olderFlux(t testing.TB) *world {
+	t.Helper()
+	w := newFleet(t)
+	files := w.files()
+	follows(t, w.push(gittest.Change{Branch: "main", Message: "Add Flux v2.8.5 component manifests", Files: map[string]string{componentsFile: older(files[componentsFile])}}))
+	if got := image(t, "source-controller"); got != "ghcr.io/fluxcd/source-controller:v1.8.5" {
+		t.Fatalf("the older source-controller has image %s", got)
+	}
+	return w
+}
+
+const usersKustomization = `# Flux of the Berlin site.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- gotk-components.yaml
+- gotk-sync.yaml
+patches:
+- target: {kind: Deployment, name: source-controller}   # more memory
+  patch: |-
+    - op: replace
+      path: /spec/template/spec/containers/0/resources/limits/memory
+      value: 2Gi
+`
+
+// TestFluxUpgrade_version brings an older Flux to the present release: Git is regenerated, the user's patches stay, and Flux rolls itself
+// over; the run waits for the new controllers.
+func TestFluxUpgrade_version(t *testing.T) {
+	w := olderFlux(t)
+	follows(t, w.push(gittest.Change{Branch: "main", Message: "More memory", Files: map[string]string{kustomizationFile: usersKustomization}}))
+	sync := w.files()[syncFile]
+	before := w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).
+		prints("source-controller v1.8.5 → v1.9.4", "helm-controller v1.5.1 → v1.6.3", "flux v2.8.5 → v2.9.4", "gotk-components.yaml: ").
+		tells("change of Flux: kustomize-controller v1.8.5 → v1.9.4", "Wait for Flux's new controllers to work")
+	before.writesNothing()
+
+	out := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "-o", "json").exits(0).json()
+	changes, _ := at(t, out, "flux", "changes").([]any)
+	if len(changes) != 5 || at(t, changes[1], "name") != "source-controller" || at(t, changes[1], "oldVersion") != "v1.8.5" || at(t, changes[1], "newVersion") != "v1.9.4" {
+		t.Errorf("changes %v", changes)
+	}
+	files := w.files()
+	if strings.Contains(files[componentsFile], "v2.8.5") || files[kustomizationFile] != usersKustomization || files[syncFile] != sync {
+		t.Errorf("the files of Flux are not as they should be:\n%s\n%s", files[kustomizationFile], files[syncFile])
+	}
+	for controller, want := range map[string]string{"source-controller": "v1.9.4", "kustomize-controller": "v1.9.4", "helm-controller": "v1.6.3", "notification-controller": "v1.9.3"} {
+		if got := image(t, controller); got != "ghcr.io/fluxcd/"+controller+":"+want {
+			t.Errorf("%s has image %s", controller, got)
+		}
+	}
+	memory := at(t, object(t, "apps", "v1", "Deployment", "flux-system", "source-controller"), "spec", "template", "spec", "containers", 0, "resources", "limits", "memory")
+	if memory != "2Gi" {
+		t.Errorf("source-controller has %v of memory: the user's patch is gone", memory)
+	}
+	// Flux itself has applied its components: the program has written no Deployment.
+	for _, request := range before.clusterWrites() {
+		if request.Resource == "deployments" || request.Resource == "customresourcedefinitions" {
+			t.Errorf("the program wrote %+v", request)
+		}
+	}
+	if log := w.gh.Repo("alice/fleet").Git().Log("main"); log[0].Subject() != "Upgrade Flux from v2.8.5 to v2.9.4" {
+		t.Errorf("the commit says %q", log[0].Subject())
+	}
+	again := w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	again.writesNothing()
+}
+
+// TestFluxUpgrade_interrupted: a run was killed right after its push. Git has the new release, the cluster the old one, and the next run
+// goes on.
+func TestFluxUpgrade_interrupted(t *testing.T) {
+	w := olderFlux(t)
+	s := stackOf(t)
+	s.StopFlux()
+	out := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").exits(5)
+	out.tells("eksa-gitops upgrade cluster -f mgmt.yaml")
+	if got := image(t, "source-controller"); got != "ghcr.io/fluxcd/source-controller:v1.8.5" {
+		t.Fatalf("source-controller has image %s", got)
+	}
+	if err := s.StartFlux(t.Context(), "flux-system"); err != nil {
+		t.Fatal(err)
+	}
+	pushes := w.gh.Mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0)
+	if activity := w.gh.Since(pushes); activity.Pushes != 0 {
+		t.Errorf("%d pushes, want none", activity.Pushes)
+	}
+	if got := image(t, "source-controller"); got != "ghcr.io/fluxcd/source-controller:v1.9.4" {
+		t.Errorf("source-controller has image %s", got)
+	}
+	again := w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	again.writesNothing()
+}
+
+// TestFluxUpgrade_edited: components that somebody edited by hand are named and replaced only when that is said; a newer Flux is left
+// alone.
+func TestFluxUpgrade_edited(t *testing.T) {
+	w := olderFlux(t)
+	edited := strings.Replace(w.files()[componentsFile], "cpu: 50m", "cpu: 55m", 1)
+	follows(t, w.push(gittest.Change{Branch: "main", Message: "Give it more", Files: map[string]string{componentsFile: edited}}))
+	before := w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(3).
+		tells("gotk-components.yaml has been edited by hand", "source-controller v1.8.5 (settings)", "move the edits into patches of "+kustomizationFile, "--overwrite")
+	before.writesNothing()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--overwrite").exits(0).prints("source-controller v1.8.5 → v1.9.4")
+
+	newer := strings.NewReplacer("Flux Version: v2.9.4", "Flux Version: v2.99.0", "app.kubernetes.io/version: v2.9.4", "app.kubernetes.io/version: v2.99.0").Replace(w.files()[componentsFile])
+	follows(t, w.push(gittest.Change{Branch: "main", Message: "Add Flux v2.99.0 component manifests", Files: map[string]string{componentsFile: newer}}))
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0) // waits until the controllers with the new labels run
+	before = w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do").tells("Flux v2.99.0 in " + componentsFile + " is newer than v2.9.4")
+	before.writesNothing()
+}
+
+const bundles = `apiVersion: anywhere.eks.amazonaws.com/v1alpha1
+kind: Bundles
+metadata:
+  name: bundles-91
+spec:
+  number: 91
+  versionsBundles:
+  - kubeVersion: "1.33"
+    flux:
+      version: v2.9.4+abcdef1
+      sourceController: {uri: "registry.example.com/fluxcd/source-controller:v1.9.4-eks-a-91"}
+      kustomizeController: {uri: "registry.example.com/fluxcd/kustomize-controller:v1.9.4-eks-a-91"}
+      helmController: {uri: "registry.example.com/fluxcd/helm-controller:v1.6.3-eks-a-91"}
+      notificationController: {uri: "registry.example.com/fluxcd/notification-controller:v1.9.3-eks-a-91"}
+`
+
+// TestFluxUpgrade_componentsAndImages creates a cluster with other controllers than the default ones and images of a Bundles file, then
+// changes both.
+func TestFluxUpgrade_componentsAndImages(t *testing.T) {
+	w := newWorld(t)
+	w.write("bundles.yaml", bundles)
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--components", "source-controller,helm-controller").exits(2).tells("must include kustomize-controller")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--bundles", "mgmt.yaml").exits(3).tells("mgmt.yaml cannot be used as a Bundles file", "wanted is kind Bundles")
+	before.writesNothing()
+	three := "source-controller,kustomize-controller,helm-controller"
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--components", three, "--bundles", "bundles.yaml").exits(0)
+	if got := image(t, "helm-controller"); got != "registry.example.com/fluxcd/helm-controller:v1.6.3-eks-a-91" {
+		t.Errorf("helm-controller has image %s", got)
+	}
+	again := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--components", three, "--bundles", "bundles.yaml").exits(0).prints("Nothing to do")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	again.writesNothing()
+
+	// An object of helm-controller's would go with it.
+	if err := stackOf(t).Apply(t.Context(), []byte(`apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: shop, namespace: default}
+spec:
+  interval: 1h
+  chart: {spec: {chart: shop, sourceRef: {kind: HelmRepository, name: shop}}}
+`)); err != nil {
+		t.Fatal(err)
+	}
+	two := "source-controller,kustomize-controller"
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--components", two).exits(3).tells("helm-controller cannot be removed", "HelmRelease default/shop")
+	remove(t, "helm.toolkit.fluxcd.io", "v2", "HelmRelease", "default", "shop")
+	w.write("bundles.yaml", strings.ReplaceAll(bundles, "eks-a-91", "eks-a-92"))
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--components", two, "--bundles", "bundles.yaml").exits(0).
+		prints("source-controller v1.9.4-eks-a-91 → v1.9.4-eks-a-92", "helm-controller v1.6.3-eks-a-91 (removed)")
+	if got := image(t, "source-controller"); got != "registry.example.com/fluxcd/source-controller:v1.9.4-eks-a-92" {
+		t.Errorf("source-controller has image %s", got)
+	}
+	if _, there := exists(t, "apps", "v1", "Deployment", "flux-system", "helm-controller"); there {
+		t.Error("helm-controller is still there")
+	}
+	if content := w.files()[kustomizationFile]; strings.Contains(content, "helm-controller") || strings.Contains(content, "eks-a-91") {
+		t.Errorf("the kustomization is\n%s", content)
+	}
+	again = w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	again.writesNothing()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--components", "source-controller,kustomize-controller,helm-controller,notification-controller").exits(0).prints("notification-controller v1.9.3 (new)")
+	waitUntilDeployment(t, "flux-system", "notification-controller")
+}
+
+// bootstrapped is a world in which somebody has installed Flux with the Flux CLI, for a repository and a path of their own.
+func bootstrapped(t testing.TB, name, path string) (*world, *githubtest.Repo) {
+	t.Helper()
+	w := newWorld(t)
+	ctx := t.Context()
+	repo := w.gh.AddRepo(name, emptyRepo()...)
+	cluster, err := fluxinstall.Connect(ctx, fluxinstall.KubeconfigOptions{Paths: []string{stackOf(t).AdminKubeconfig()}, UserAgent: "flux/v2.8.5"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	components, err := fluxinstall.Components(ctx, fluxinstall.ComponentsOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	components = []byte(older(string(components)))
+	sync, err := fluxinstall.Sync(fluxinstall.SyncOptions{URL: w.gh.SSHURL() + name, Branch: "main", Path: "./" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := repo.Git().Commit(gittest.Change{Branch: "main", Message: "Add Flux v2.8.5 component manifests", Files: map[string]string{
+		path + "/flux-system/gotk-components.yaml": string(components),
+		path + "/flux-system/gotk-sync.yaml":       string(sync),
+		path + "/flux-system/kustomization.yaml":   "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n",
+		path + "/apps/shop.yaml":                   "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop, namespace: default}\ndata: {open: \"yes\"}\n",
+		path + "/apps/cellar.yaml":                 "apiVersion: v1\nkind: Namespace\nmetadata: {name: cellar}\n",
+	}})
+	if _, err := cluster.EnsureNamespace(ctx, "flux-system"); err != nil {
+		t.Fatal(err)
+	}
+	public, _, err := cluster.EnsureSourceSecret(ctx, fluxinstall.SourceSecret{Namespace: "flux-system", GenerateAlgorithm: "ecdsa", KnownHosts: []byte(w.gh.KnownHosts())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo.AddDeployKey("flux-system", public, true)
+	if _, err := cluster.EnsureComponents(ctx, components, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.EnsureSync(ctx, sync); err != nil {
+		t.Fatal(err)
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := cluster.WaitSynced(limited, fluxinstall.SyncWait{Namespace: "flux-system", Name: "flux-system", Branch: "main", Commit: commit}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return w, repo
+}
+
+// kept makes sure that what the old files had brought is still there, that nobody is about to delete it, and that Flux is on the new files
+// and deletes again.
+func kept(t testing.TB, w *world) {
+	t.Helper()
+	for _, o := range []*unstructured.Unstructured{object(t, "", "v1", "ConfigMap", "default", "shop"), object(t, "", "v1", "Namespace", "", "cellar")} {
+		if o.GetDeletionTimestamp() != nil {
+			t.Errorf("%s %s is being deleted", o.GetKind(), o.GetName())
+		}
+	}
+	ks := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system")
+	if at(t, ks, "spec", "path") != "./clusters/mgmt" || at(t, ks, "spec", "prune") != true {
+		t.Errorf("the Kustomization says %v", at(t, ks, "spec"))
+	}
+	git := object(t, sourceGroup, "v1", "GitRepository", "flux-system", "flux-system")
+	if at(t, git, "spec", "url") != w.gh.SSHURL()+"alice/fleet" {
+		t.Errorf("the GitRepository says %v", at(t, git, "spec"))
+	}
+	for _, o := range []*unstructured.Unstructured{ks, git} {
+		for name := range o.GetAnnotations() {
+			if strings.HasPrefix(name, "eksa-gitops") || name == "kustomize.toolkit.fluxcd.io/reconcile" {
+				t.Errorf("%s still has the annotation %s", o.GetKind(), name)
+			}
+		}
+	}
+	entries, _ := at(t, ks, "status", "inventory", "entries").([]any)
+	for _, entry := range entries {
+		if id := at(t, entry, "id").(string); strings.Contains(id, "shop") || strings.Contains(id, "cellar") {
+			t.Errorf("the inventory still has %s", id)
+		}
+	}
+}
+
+// TestAdopt takes over a plain bootstrap that follows another repository, or another path of the same one.
+func TestAdopt(t *testing.T) {
+	for _, test := range []struct{ name, repository, path string }{
+		{"another repository", "alice/infra", "clusters/prod"},
+		{"another repository, same path", "alice/infra", "clusters/mgmt"},
+		{"another path", "alice/fleet", "prod"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w, old := bootstrapped(t, test.repository, test.path)
+			before := w.mark()
+			w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("eksa-gitops upgrade cluster --adopt")
+			w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(3).tells("take it over with --adopt")
+			plan := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt", "--dry-run").exits(0)
+			plan.prints("ConfigMap default/shop", "Namespace cellar", "This was a dry run").
+				tells("follows branch main of "+w.gh.SSHURL()+test.repository+" and applies path ./"+test.path, "Have Flux delete nothing")
+			before.writesNothing()
+
+			out := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(0)
+			out.prints("No longer managed through Git", "  ConfigMap default/shop\n", "  Namespace cellar\n", "taken over  from branch main of")
+			kept(t, w)
+			if got := image(t, "source-controller"); got != "ghcr.io/fluxcd/source-controller:v1.9.4" {
+				t.Errorf("source-controller has image %s", got)
+			}
+			record := ""
+			for _, line := range strings.Split(out.stdout, "\n") {
+				if _, name, ok := strings.Cut(line, "kept in Secret flux-system/"); ok {
+					record = name
+				}
+			}
+			if _, there := exists(t, "", "v1", "Secret", "flux-system", record); !there {
+				t.Errorf("there is no Secret %q", record)
+			}
+			if keys := old.DeployKeys(); len(keys) == 0 {
+				t.Error("the old repository's deploy key is gone")
+			}
+			again := w.mark()
+			w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+			w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(0).prints("Nothing to do")
+			again.writesNothing()
+
+			// What goes from the new files is deleted again, and what the old ones had brought is not.
+			path := "clusters/mgmt/notes/notes.yaml"
+			follows(t, w.push(gittest.Change{Branch: "main", Message: "Add notes", Files: map[string]string{path: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes, namespace: default}\n"}}))
+			follows(t, w.push(gittest.Change{Branch: "main", Message: "Remove notes", Delete: []string{path}}))
+			if _, there := exists(t, "", "v1", "ConfigMap", "default", "notes"); there {
+				t.Error("Flux does not delete what is taken out of the new files")
+			}
+			kept(t, w)
+		})
+	}
+}
+
+// kill runs the program and kills it when it begins a step.
+func (w *world) kill(step string, args ...string) {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), suite.program, args...)
+	cmd.Dir = w.dir
+	for name, value := range w.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	var told strings.Builder
+	begun := false
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		told.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), `"begin"`) && strings.Contains(lines.Text(), step) && !begun {
+			begun = true
+			_ = cmd.Process.Kill()
+		}
+	}
+	_ = cmd.Wait() // it was killed
+	if !begun {
+		w.t.Fatalf("the program has not begun %q:\n%s", step, told.String())
+	}
+}
+
+// TestAdopt_cutOff kills the run at different moments. Nothing is ever deleted, and the next run goes on.
+func TestAdopt_cutOff(t *testing.T) {
+	for _, step := range []string{"Push cluster files", "Have Flux delete nothing", "Register the read-only deploy key", "Point Flux at the repository", "Wait for Flux to apply the new files", "Let Flux delete again"} {
+		t.Run(step, func(t *testing.T) {
+			w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
+			w.kill(step, "upgrade", "cluster", "-f", "mgmt.yaml", "--adopt", "--progress", "json")
+			second := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(0)
+			second.prints("ConfigMap default/shop")
+			kept(t, w)
+			again := w.mark()
+			w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+			again.writesNothing()
+		})
+	}
+}
+
+// TestAdopt_failure: the new files cannot be applied at first, while Flux has applied some of them. Nothing is deleted meanwhile.
+func TestAdopt_failure(t *testing.T) {
+	w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
+	w.gh.AddRepo("alice/fleet", githubtest.Files(map[string]string{"clusters/mgmt/broken/broken.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: broken, namespace: nowhere}\n"}))
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt", "--flux-timeout", "8s").exits(5).tells("nowhere")
+	ks := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system")
+	if at(t, ks, "spec", "prune") != false {
+		t.Errorf("the Kustomization deletes: %v", at(t, ks, "spec"))
+	}
+	before := w.mark()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(3).tells("a run that was cut off began to take over", "--adopt")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("a run that was cut off began to take over", "eksa-gitops upgrade cluster --adopt")
+	before.writesNothing()
+	w.push(gittest.Change{Branch: "main", Message: "Mend it", Delete: []string{"clusters/mgmt/broken/broken.yaml"}})
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(0).prints("ConfigMap default/shop")
+	kept(t, w)
+}
+
+// TestAdopt_others: what Helm or flux-operator keeps, and what runs in another namespace, is described and left alone.
+func TestAdopt_others(t *testing.T) {
+	w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
+	stackOf(t).StopFlux()
+	label := func(content string) {
+		for _, name := range []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"} {
+			patch(t, reference("apps", "v1", "Deployment", "flux-system", name), content)
+		}
+	}
+	label(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"Helm","helm.sh/chart":"flux2-2.18.0"},"annotations":{"meta.helm.sh/release-name":"flux2","meta.helm.sh/release-namespace":"flux-system"}}}`)
+	refused := func(texts ...string) {
+		t.Helper()
+		before := w.mark()
+		w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(3).tells(texts...)
+		before.writesNothing()
+	}
+	refused("belong to Helm release flux2 (chart flux2-2.18.0); it follows branch main of "+w.gh.SSHURL()+"alice/infra and applies path ./clusters/prod", "helm uninstall flux2")
+	label(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null},"annotations":{"meta.helm.sh/release-name":null}}}`)
+
+	if err := stackOf(t).Apply(t.Context(), []byte(fluxInstanceDefinition)); err != nil {
+		t.Fatal(err)
+	}
+	if err := stackOf(t).Apply(t.Context(), []byte(fmt.Sprintf(`apiVersion: fluxcd.controlplane.io/v1
+kind: FluxInstance
+metadata: {name: flux, namespace: flux-system}
+spec:
+  distribution: {version: 2.8.x, registry: ghcr.io/fluxcd}
+  sync: {kind: GitRepository, url: %salice/infra, ref: refs/heads/main, path: clusters/prod}
+`, w.gh.SSHURL()))); err != nil {
+		t.Fatal(err)
+	}
+	refused("FluxInstance flux-system/flux of flux-operator keeps Flux 2.8.x; it follows refs/heads/main of "+w.gh.SSHURL()+"alice/infra and applies path clusters/prod", "flux-operator would undo")
+	remove(t, "fluxcd.controlplane.io", "v1", "FluxInstance", "flux-system", "flux")
+
+	w.edit("mgmt.yaml", "  github:\n    personal: true\n", "  systemNamespace: gitops\n  github:\n    personal: true\n")
+	refused("its controllers run in namespace flux-system, the spec says gitops; it follows branch main of", "put systemNamespace: flux-system into the spec")
+}
+
+const fluxInstanceDefinition = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: fluxinstances.fluxcd.controlplane.io}
+spec:
+  group: fluxcd.controlplane.io
+  scope: Namespaced
+  names: {kind: FluxInstance, listKind: FluxInstanceList, plural: fluxinstances, singular: fluxinstance}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
