@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -31,6 +32,7 @@ type createOptions struct {
 	withApps        bool
 	onGitOpsFailure string
 	timeout         time.Duration
+	flux            fluxOptions
 	connection      connection
 	provision       provisionOptions
 }
@@ -97,12 +99,17 @@ The command may be run again at any time; it does what is missing and writes not
 	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
 	completeEnum(cmd, "on-gitops-failure", failure)
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
 	o.provision.addFlags(cmd, gitops.VerbCreate)
 	return cmd
 }
 
 func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
+	components, images, err := o.flux.read(d)
+	if err != nil {
+		return failed(d, o.output, "create cluster", err)
+	}
 	clusters, err := loadClusters(d, o.files)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
@@ -118,6 +125,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
 		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+		Components: components, Images: images,
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)
@@ -143,7 +151,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
 			}
 		}
-		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 	} else {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -238,7 +239,7 @@ func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops
 				}
 			}
 		}
-		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 		return err

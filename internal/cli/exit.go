@@ -80,7 +80,7 @@ func exitCodeOf(err error) exitCode {
 		return exitPartly
 	case gitops.IsAccessError(err):
 		return exitPermission
-	case errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
+	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
 		errors.As(err, new(*gitops.UnknownClusterError)):
 		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):

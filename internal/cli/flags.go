@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,13 +31,6 @@ func needsSubcommand(cmd *cobra.Command, _ []string) error {
 		}
 	}
 	return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))
-}
-
-func writeJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
 }
 
 // shellQuote quotes a word for a POSIX shell when it needs that.

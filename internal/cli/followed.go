@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -32,6 +33,9 @@ func (o *gitOptions) followed(survey *fluxinstall.Survey) (*clusterspec.GitOps, 
 	config := &clusterspec.GitOps{
 		Kind: "GitRepository", Name: source.Name, SystemNamespace: survey.Namespace, Branch: source.Branch,
 		ClusterConfigPath: path.Clean(strings.TrimLeft(apply.Path, "/")),
+	}
+	if err := clusterspec.CheckPath(config.ClusterConfigPath); err != nil {
+		return nil, fmt.Errorf("the path %q of Kustomization %s/%s: %w", apply.Path, survey.Namespace, apply.Name, err)
 	}
 	repository, onGitHub := strings.CutPrefix(source.URL, endpoints.SSH)
 	if !onGitHub {

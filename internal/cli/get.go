@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
 // getKubeconfigOptions are the flags of get kubeconfig.
@@ -93,7 +95,11 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 		return mergeKubeconfig(ctx, d, o, kubeconfig)
 	}
 	if o.file == "" {
-		_, err = fmt.Fprint(d.streams.Out, kubeconfig.Reveal())
+		text := kubeconfig.Reveal()
+		if d.streams.OutTTY {
+			text = ui.Clean(text)
+		}
+		_, err = fmt.Fprint(d.streams.Out, text)
 		return err
 	}
 	if err := writeFile(o.file, []byte(kubeconfig.Reveal()), 0o600); err != nil {

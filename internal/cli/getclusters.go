@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -139,7 +140,7 @@ func (l *clusterList) show(report *gitops.Report) error {
 	}
 	switch l.o.output {
 	case outputJSON:
-		return writeJSON(l.d.streams.Out, result)
+		return diagnostics.WriteJSON(l.d.streams.Out, result)
 	case outputYAML:
 		text, err := yaml.Marshal(result)
 		if err != nil {

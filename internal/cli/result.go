@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -24,7 +25,7 @@ func failed(d *deps, output, command string, err error) error {
 	if hints := hintsOf(err); len(hints) > 0 {
 		result.Failure.Hint = hints[0]
 	}
-	if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+	if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 		return encodeErr
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -95,7 +96,7 @@ func showStatus(d *deps, o *statusOptions, report *gitops.Report) error {
 		report.ExitCode = int(exitPartly)
 	}
 	if o.output == outputJSON {
-		if err := writeJSON(d.streams.Out, report); err != nil {
+		if err := diagnostics.WriteJSON(d.streams.Out, report); err != nil {
 			return err
 		}
 	} else {
@@ -222,7 +223,7 @@ func unchanging(report *gitops.Report) (string, error) {
 	still := *report
 	still.Time = time.Time{}
 	var text bytes.Buffer
-	err := writeJSON(&text, &still)
+	err := diagnostics.WriteJSON(&text, &still)
 	return text.String(), err
 }
 

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,9 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // upgradeOptions are the flags of upgrade cluster.
@@ -23,7 +27,9 @@ type upgradeOptions struct {
 	output     string
 	overwrite  bool
 	updateFile bool
+	adopt      bool
 	timeout    time.Duration
+	flux       fluxOptions
 	connection connection
 }
 
@@ -56,6 +62,15 @@ Git since is kept: edits that do not overlap are merged, and those that do are l
 values win. --update-file writes what was kept from Git into the file. After the push the command makes Flux fetch, waits until the
 objects carry the change, and follows the clusters until they are Ready.
 
+Flux itself is brought to the version of this program: its components in Git are written anew, with the controllers and settings they
+have, and Flux applies them. Patches in the kustomization beside them are kept; what somebody has edited in the components is named and
+replaced with --overwrite only. A newer Flux is left alone. --components and --components-extra choose other controllers, --bundles gives
+them the images of an EKS Anywhere Bundles file.
+
+A Flux that flux bootstrap installed and that follows another repository, branch or path is taken over with --adopt: nothing of what it
+has applied is deleted, and what is not in the new files is listed as no longer managed through Git. One that Helm or flux-operator keeps
+is left to them.
+
 The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
 		Example: `  export EKSA_GITHUB_TOKEN=...
   eksa-gitops upgrade cluster -f mgmt.yaml --dry-run
@@ -77,13 +92,19 @@ The command may be run again at any time; it does what is missing and writes not
 	addOutputFlag(cmd, &o.output)
 	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, have the file's value")
 	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
+	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that follows another repository, branch or path; what it has applied stays")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
+	o.flux.addFlags(cmd, "those in Git")
 	o.connection.addFlags(cmd)
 	return cmd
 }
 
 func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	const command = "upgrade cluster"
+	components, images, err := o.flux.read(d)
+	if err != nil {
+		return failed(d, o.output, command, err)
+	}
 	sources, clusters, err := readClusters(d, o.files)
 	if err != nil {
 		return failed(d, o.output, command, err)
@@ -99,8 +120,9 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
 			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+			Components: components, Images: images,
 		},
-		Sources: sources,
+		Sources: sources, Adopt: o.adopt,
 	}
 	if o.updateFile {
 		options.UpdateSource = updateSource
@@ -153,7 +175,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 		if o.connection.dryRun {
 			addDiffs(result)
 		}
-		if encodeErr := writeJSON(d.streams.Out, result); encodeErr != nil {
+		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 		return err
@@ -195,12 +217,18 @@ func printUpgradeResult(d *deps, result *gitops.Result) {
 func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
 	for _, files := range [][]gitops.FileChange{result.Repository.Files, result.LocalFiles} {
 		for _, file := range files {
+			if path.Base(file.Path) == layout.ComponentsFile && file.Change == "modify" {
+				// Tens of thousands of lines that nobody wrote; what they come to is told below.
+				out.printf("%s: %d lines become %d", file.Path, bytes.Count(file.Before, []byte("\n")), bytes.Count(file.After, []byte("\n")))
+				continue
+			}
 			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
 		}
 	}
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")
 	}
+	printFluxChanges(out, result)
 	out.printf("This was a dry run: nothing has been changed.")
 }
 
@@ -225,5 +253,6 @@ func printUpgraded(out *lines, result *gitops.Result) {
 	for _, file := range result.LocalFiles {
 		out.printf("  updated     %s", file.Path)
 	}
+	printFluxChanges(out, result)
 	printFleet(out, result)
 }

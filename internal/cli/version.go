@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
+	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
@@ -20,9 +20,7 @@ func newVersionCmd(d *deps) *cobra.Command {
 		RunE: func(_ *cobra.Command, _ []string) error {
 			info := buildinfo.Read(fluxinstall.Version)
 			if output == outputJSON {
-				encoder := json.NewEncoder(d.streams.Out)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(info)
+				return diagnostics.WriteJSON(d.streams.Out, info)
 			}
 			_, err := fmt.Fprintf(d.streams.Out, "eksa-gitops %s\n", info.Version)
 			if d.global.verbose && err == nil {

@@ -3,11 +3,9 @@ package diagnostics
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
-	"unicode"
-	"unicode/utf16"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -49,28 +47,6 @@ func WriteJSON(w io.Writer, value any) error {
 	if err := encoder.Encode(value); err != nil {
 		return err
 	}
-	_, err := w.Write(escapeUnsafe(b.Bytes()))
+	_, err := w.Write(ui.EscapeJSON(b.Bytes()))
 	return err
-}
-
-// escapeUnsafe replaces control and formatting characters beyond ASCII by JSON escapes. In JSON such characters stand only in strings,
-// and encoding/json has escaped the ASCII ones.
-func escapeUnsafe(data []byte) []byte {
-	unsafe := func(r rune) bool { return r >= 0x7F && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }
-	if bytes.IndexFunc(data, unsafe) < 0 {
-		return data
-	}
-	var b bytes.Buffer
-	for _, r := range string(data) {
-		switch {
-		case !unsafe(r):
-			b.WriteRune(r)
-		case r > 0xFFFF:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.Bytes()
 }

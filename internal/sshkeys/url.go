@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -43,8 +44,15 @@ func ParseURL(text string) (*URL, error) {
 	case strings.EqualFold(scheme, "ssh"), strings.EqualFold(scheme, "git+ssh"), strings.EqualFold(scheme, "ssh+git"):
 		return parseSSH(text)
 	}
+	if !schemeForm.MatchString(scheme) {
+		// It may be anything, a password too.
+		return nil, errors.New("the repository URL is malformed: write ssh://git@host/owner/repo.git")
+	}
 	return nil, fmt.Errorf("the repository URL has the scheme %s: %w", scheme, ErrNotSSH)
 }
+
+// schemeForm is what a scheme looks like (RFC 3986, section 3.1).
+var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 
 func parseSSH(text string) (*URL, error) {
 	u, err := url.Parse(text)

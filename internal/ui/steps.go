@@ -374,7 +374,7 @@ func (s *Steps) event(fields map[string]any) {
 		// Only strings and times go in; a failure here is a fault of this file.
 		line = []byte(`{"event":"error"}`)
 	}
-	fmt.Fprintf(s.out, "%s\n", line)
+	fmt.Fprintf(s.out, "%s\n", EscapeJSON(line))
 }
 
 var _ gitops.Reporter = (*Steps)(nil)

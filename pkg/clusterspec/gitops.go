@@ -1,6 +1,7 @@
 package clusterspec
 
 import (
+	"fmt"
 	"net/url"
 	"path"
 	"regexp"
@@ -106,10 +107,22 @@ func (r *report) checkGitOps() {
 		p := r.wrong("invalid-value", at.repository, "GitHub allows no such repository name")
 		p.Found, p.Expected = quote(value), "the name without .git"
 	}
+	for _, field := range []string{at.owner, at.repository} {
+		if value := text(o.root(), keys(field)...); len(value) > maxGitHubName {
+			p := r.wrong("invalid-value", field, "no name on GitHub is that long")
+			p.Expected = fmt.Sprintf("at most %d characters", maxGitHubName)
+		}
+	}
 	if value := text(o.root(), "spec", "git", "repositoryUrl"); o.Kind == "FluxConfig" && value != "" {
 		r.checkRepositoryURL("spec.git.repositoryUrl", value)
 	}
 }
+
+// maxGitHubName is what GitHub allows for the name of a repository; owners have shorter ones.
+const maxGitHubName = 100
+
+// maxBranch is a length of a branch's name that file systems have room for, with refs/heads/ and .lock.
+const maxBranch = 240
 
 var repositoryForm = regexp.MustCompile(`^[0-9A-Za-z_.-]+$`)
 
@@ -137,6 +150,9 @@ func (r *report) checkProviderChoice() {
 
 // checkBranch refuses what the table's pattern, which is EKS Anywhere's, lets through and Git does not.
 func (r *report) checkBranch(field, branch string) {
+	if len(branch) > maxBranch {
+		r.wrong("branch", field, "the branch name is too long").Expected = fmt.Sprintf("at most %d characters", maxBranch)
+	}
 	if branch == "HEAD" || slices.ContainsFunc(strings.Split(branch, "/"), func(part string) bool { return strings.HasSuffix(part, ".lock") }) {
 		p := r.wrong("branch", field, "Git allows no such branch name")
 		p.Found = quote(branch)

@@ -36,5 +36,17 @@ func GitOpsOf(kind, name string, spec map[string]any, managementCluster string) 
 	if message := badPath(g.ClusterConfigPath); message != "" {
 		return nil, wrong(fmt.Errorf("clusterConfigPath %q: %s", g.ClusterConfigPath, message))
 	}
+	if !isDNSLabel(g.SystemNamespace) {
+		return nil, wrong(fmt.Errorf("the namespace of Flux is %q, which is no valid name", g.SystemNamespace))
+	}
 	return g, nil
+}
+
+// CheckPath says what is wrong with a path inside a repository, such as a clusterConfigPath: one that leads out of it or into Git's own
+// directory, or that cannot be checked out everywhere. It is nil for "." and for any other path that may be used.
+func CheckPath(path string) error {
+	if message := badPath(path); message != "" {
+		return errors.New(message)
+	}
+	return nil
 }

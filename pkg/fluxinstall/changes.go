@@ -186,6 +186,12 @@ func takeImage(object map[string]any) string {
 	return ""
 }
 
+// ImageVersion is the tag of an image, or its digest when it has no tag.
+func ImageVersion(image string) string {
+	_, version := splitImage(image)
+	return version
+}
+
 // splitImage splits an image into its name and its tag, or its digest when it has no tag.
 func splitImage(image string) (name, tag string) {
 	name, digest, _ := strings.Cut(image, "@")

@@ -23,6 +23,8 @@ type FluxState struct {
 	SourceSecret *SourceSecretState
 	// SourcePublicKey is SourceSecret's public key; empty without one.
 	SourcePublicKey string
+	// Adoption is what Flux followed before a take-over that is under way; nil without one.
+	Adoption *AdoptionState
 	// Others are installations that are not ours to touch.
 	Others []Other
 }
@@ -65,8 +67,23 @@ type SourceSecretState struct {
 	Username    string // of HTTPS; empty for SSH
 }
 
+// Installer is who installed Flux.
+type Installer string
+
+// The installers.
+const (
+	InstallerOperator  Installer = "flux-operator"
+	InstallerHelm      Installer = "helm"
+	InstallerElsewhere Installer = "elsewhere" // in another namespace, by whatever means
+)
+
 // Other describes an installation of Flux by somebody else.
-type Other struct{ Description string }
+type Other struct {
+	Description string
+	Installer   Installer
+	Namespace   string // of the controllers, or of the FluxInstance
+	Name        string // of the FluxInstance or the Helm release
+}
 
 // Applied says whether Flux reports that it has fetched and applied exactly that commit, is well, and is not suspended. Flux applies
 // its own components too, so they are as Git says then.
@@ -75,8 +92,11 @@ func (s *State) Applied(branch, commit string) bool {
 	git, ks := s.Flux.GitRepository, s.Flux.Kustomization
 	return git != nil && ks != nil && commit != "" && !git.Suspended && !ks.Suspended &&
 		git.Revision == revision && git.Ready && ks.AppliedRevision == revision && ks.Ready &&
-		s.Flux.runs(sourceController) && s.Flux.runs(kustomizeController)
+		s.Flux.Working()
 }
+
+// Working says whether the controllers that fetch and apply run.
+func (f *FluxState) Working() bool { return f.runs(sourceController) && f.runs(kustomizeController) }
 
 func (f *FluxState) runs(controller string) bool {
 	return slices.ContainsFunc(f.Controllers, func(c ControllerState) bool { return c.Name == controller && c.Available })
@@ -89,6 +109,7 @@ func Revision(branch, commit string) string { return branch + "@sha1:" + commit 
 type fluxObjects struct {
 	namespace, kustomization, secret     *unstructured.Unstructured
 	repositories, deployments, instances []unstructured.Unstructured
+	kustomizations                       []unstructured.Unstructured // of all namespaces; not read by everybody
 }
 
 // state tells our installation, which is in namespace, from others'.
@@ -107,7 +128,7 @@ func (o *fluxObjects) state(namespace string) FluxState {
 		}
 	}
 	for _, item := range o.instances {
-		state.Others = append(state.Others, Other{fmt.Sprintf("FluxInstance %s/%s of flux-operator", item.GetNamespace(), item.GetName())})
+		state.Others = append(state.Others, instanceOf(&item))
 	}
 	for _, item := range o.deployments {
 		if item.GetNamespace() == namespace && !byHelm(&item) {
@@ -120,29 +141,73 @@ func (o *fluxObjects) state(namespace string) FluxState {
 	return state
 }
 
+// instanceOf describes an installation by flux-operator: its release and what it follows (fluxcd.controlplane.io/v1, spec.sync).
+func instanceOf(instance *unstructured.Unstructured) Other {
+	other := Other{Installer: InstallerOperator, Namespace: instance.GetNamespace(), Name: instance.GetName()}
+	other.Description = fmt.Sprintf("FluxInstance %s/%s of flux-operator", other.Namespace, other.Name)
+	if version := cmp.Or(text(instance, "status", "lastAppliedRevision"), text(instance, "spec", "distribution", "version")); version != "" {
+		other.Description += " keeps Flux " + version
+	}
+	if url := text(instance, "spec", "sync", "url"); url != "" {
+		other.Description += fmt.Sprintf("; it follows %s of %s and applies path %s", text(instance, "spec", "sync", "ref"), withoutPassword(url), text(instance, "spec", "sync", "path"))
+	}
+	return other
+}
+
+// withoutPassword takes what looks like credentials out of a URL.
+func withoutPassword(url string) string {
+	scheme, rest, ok := strings.Cut(url, "://")
+	user, host, has := strings.Cut(rest, "@")
+	if !ok || !has || !strings.Contains(user, ":") || strings.Contains(user, "/") {
+		return url
+	}
+	return scheme + "://***@" + host
+}
+
 // otherControllers describes each installation whose Deployments are not ours once.
 func (o *fluxObjects) otherControllers(namespace string) []Other {
 	var others []Other
 	for _, item := range o.deployments {
-		var other Other
+		other := Other{Namespace: item.GetNamespace()}
 		switch {
 		case byHelm(&item):
-			release := item.GetAnnotations()["meta.helm.sh/release-name"]
-			if release == "" {
-				release = item.GetLabels()["app.kubernetes.io/instance"]
+			annotations := item.GetAnnotations()
+			other.Installer, other.Name = InstallerHelm, cmp.Or(annotations["meta.helm.sh/release-name"], item.GetLabels()["app.kubernetes.io/instance"])
+			other.Description = fmt.Sprintf("its controllers in namespace %s belong to Helm release %s", item.GetNamespace(), other.Name)
+			if in := annotations["meta.helm.sh/release-namespace"]; in != "" && in != item.GetNamespace() {
+				other.Description += " of namespace " + in
 			}
-			other.Description = fmt.Sprintf("its controllers in namespace %s belong to Helm release %s", item.GetNamespace(), release)
+			if chart := item.GetLabels()["helm.sh/chart"]; chart != "" {
+				other.Description += " (chart " + chart + ")"
+			}
 		case item.GetNamespace() != namespace:
 			// Flux's CRDs and cluster roles exist once: two installations would fight over every object.
+			other.Installer = InstallerElsewhere
 			other.Description = fmt.Sprintf("its controllers run in namespace %s, the spec says %s", item.GetNamespace(), namespace)
 		default:
 			continue
 		}
+		other.Description += o.followed(other.Namespace)
 		if !slices.Contains(others, other) {
 			others = append(others, other)
 		}
 	}
 	return others
+}
+
+// followed describes what the Kustomization of a bootstrap in a namespace follows; empty without one.
+func (o *fluxObjects) followed(namespace string) string {
+	for _, ks := range o.kustomizations {
+		if ks.GetNamespace() != namespace || ks.GetName() != namespace {
+			continue
+		}
+		for _, git := range o.repositories {
+			if git.GetNamespace() == namespace && git.GetName() == text(&ks, "spec", "sourceRef", "name") {
+				return fmt.Sprintf("; it follows branch %s of %s and applies path %s", text(&git, "spec", "ref", "branch"), withoutPassword(text(&git, "spec", "url")), text(&ks, "spec", "path"))
+			}
+		}
+	}
+	return ""
 }
 
 // byHelm says whether Helm manages the object (the label every Helm chart sets).

@@ -39,6 +39,8 @@ type ComponentsOptions struct {
 	Namespace string
 	// Components are the controllers, source-controller and kustomize-controller among them; Flux's four default ones when empty.
 	Components []string
+	// ComponentsExtra are more controllers, beside Components or the default ones.
+	ComponentsExtra []string
 	// Registry holds the images; ghcr.io/fluxcd when empty.
 	Registry string
 	// ImagePullSecret is the name of a Secret in Namespace that the images are pulled with.
@@ -47,6 +49,12 @@ type ComponentsOptions struct {
 	ClusterDomain string
 	// TolerationKeys are taints that the controllers' pods tolerate.
 	TolerationKeys []string
+	// LogLevel is that of the controllers: debug, info or error; info when empty.
+	LogLevel string
+	// NoNetworkPolicy leaves the policies out that keep other pods away from the controllers.
+	NoNetworkPolicy bool
+	// OwnNamespaceOnly has the controllers see objects of their own namespace only.
+	OwnNamespaceOnly bool
 }
 
 // Components returns gotk-components.yaml: the Namespace, CRDs, roles and controllers of a Flux version, as `flux bootstrap` of that
@@ -86,25 +94,58 @@ func (o *ComponentsOptions) generate() (install.Options, error) {
 	generate.ClusterDomain = cmp.Or(o.ClusterDomain, generate.ClusterDomain)
 	generate.ImagePullSecret = o.ImagePullSecret
 	generate.TolerationKeys = slices.Clone(o.TolerationKeys)
-	if len(o.Components) > 0 {
-		generate.Components = slices.Clone(o.Components)
+	generate.LogLevel = cmp.Or(o.LogLevel, generate.LogLevel)
+	generate.NetworkPolicy, generate.WatchAllNamespaces = !o.NoNetworkPolicy, !o.OwnNamespaceOnly
+	if err := CheckComponents(o.Components, o.ComponentsExtra); err != nil {
+		return generate, err
 	}
-	known := slices.Concat(generate.ComponentsExtra, install.MakeDefaultOptions().Components)
-	for _, component := range generate.Components {
-		if !slices.Contains(known, component) {
-			slices.Sort(known)
-			return generate, fmt.Errorf("flux has no component %q; it has: %s", component, strings.Join(known, ", "))
-		}
-	}
-	for _, required := range []string{sourceController, kustomizeController} {
-		if !slices.Contains(generate.Components, required) {
-			return generate, fmt.Errorf("the components of flux must include %s", required)
-		}
-	}
+	generate.Components = o.Chosen()
 	if !strings.HasPrefix(generate.Version, "v") {
 		return generate, fmt.Errorf("%q is no Flux release; they are named like %s", generate.Version, Version)
 	}
 	return generate, nil
+}
+
+// DefaultComponents are the controllers that `flux bootstrap` installs unless it is told otherwise.
+func DefaultComponents() []string { return slices.Clone(install.MakeDefaultOptions().Components) }
+
+// Chosen are the controllers that the options ask for, each once.
+func (o *ComponentsOptions) Chosen() []string {
+	chosen := slices.Clone(o.Components)
+	if len(chosen) == 0 {
+		chosen = DefaultComponents()
+	}
+	for _, extra := range o.ComponentsExtra {
+		if !slices.Contains(chosen, extra) {
+			chosen = append(chosen, extra)
+		}
+	}
+	return chosen
+}
+
+// CheckComponents says what is wrong with a choice of controllers: components in the place of Flux's default ones, unless there are none,
+// and extra ones. Flux cannot do without those that fetch and apply.
+func CheckComponents(components, extra []string) error {
+	defaults := install.MakeDefaultOptions()
+	known := slices.Sorted(slices.Values(slices.Concat(defaults.Components, defaults.ComponentsExtra)))
+	seen := map[string]bool{}
+	for _, component := range slices.Concat(components, extra) {
+		if !slices.Contains(known, component) {
+			return fmt.Errorf("flux has no component %q; it has: %s", component, strings.Join(known, ", "))
+		}
+	}
+	for _, component := range components {
+		if seen[component] {
+			return fmt.Errorf("the component %s is named twice", component)
+		}
+		seen[component] = true
+	}
+	for _, required := range requiredControllers() {
+		if len(components) > 0 && !seen[required] && !slices.Contains(extra, required) {
+			return fmt.Errorf("the components of flux must include %s: without it nothing is fetched or applied any more", required)
+		}
+	}
+	return nil
 }
 
 // onlyNamespace says whether nothing differs from the defaults but perhaps the namespace, and that is a plain word in YAML.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-
 	"slices"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -109,6 +108,11 @@ func onlyContext(content []byte) (*api.Cluster, *api.AuthInfo, error) {
 		return nil, nil, errors.New("the kubeconfig in the Secret has no server or no user")
 	case user.Exec != nil || user.AuthProvider != nil:
 		return nil, nil, errors.New("the kubeconfig in the Secret names a program to run, which EKS Anywhere never does; it is not merged")
+	case cluster.CertificateAuthority != "" || user.ClientCertificate != "" || user.ClientKey != "" || user.TokenFile != "":
+		// kubectl would send a token file's content to the server, whatever file it is.
+		return nil, nil, errors.New("the kubeconfig in the Secret names files of this machine, which EKS Anywhere never does; it is not merged")
+	case cluster.InsecureSkipTLSVerify:
+		return nil, nil, errors.New("the kubeconfig in the Secret turns the verification of the server off, which EKS Anywhere never does; it is not merged")
 	}
 	return cluster, user, nil
 }

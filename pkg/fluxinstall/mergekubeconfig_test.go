@@ -114,6 +114,9 @@ func TestMergeKubeconfig_refused(t *testing.T) {
 		"a program to run": {
 			"", strings.ReplaceAll(good, `token: "s3cret"`, `exec: {command: sh, apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never}`), "a program to run",
 		},
+		"a file with the token":  {"", strings.ReplaceAll(good, `token: "s3cret"`, `tokenFile: /etc/passwd`), "names files of this machine"},
+		"a file with the key":    {"", strings.ReplaceAll(good, `token: "s3cret"`, `client-key: /etc/passwd`), "names files of this machine"},
+		"no verification at all": {"", strings.ReplaceAll(good, `server: "https://dev:6443"`, `server: "https://dev:6443", insecure-skip-tls-verify: true`), "turns the verification"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

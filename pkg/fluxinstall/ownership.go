@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
 // How Flux marks what a Kustomization has applied, and how it is told to leave an object alone (its documentation, Kustomization,
@@ -57,4 +58,28 @@ func inventory(u *unstructured.Unstructured) []string {
 // no longer in Git.
 func (s *KustomizationState) AppliedCluster(namespace, name string) bool {
 	return slices.Contains(s.Inventory, strings.Join([]string{namespace, name, eksaGroup, "Cluster"}, "_"))
+}
+
+// InventoryOf is how a Kustomization would note the objects of some manifests in its inventory: namespace_name_group_kind. What cannot be
+// read is left out.
+func InventoryOf(manifests []byte) []string {
+	var ids []string
+	_ = eachDocument(manifests, func(document []byte) error { // what follows a document that cannot be read is left out, too
+		var object struct {
+			APIVersion, Kind string
+			Metadata         struct{ Name, Namespace string }
+		}
+		if err := yaml.Unmarshal(document, &object); err != nil || object.Kind == "" {
+			return err
+		}
+		group, _, grouped := strings.Cut(object.APIVersion, "/")
+		if !grouped {
+			group = ""
+		}
+		// A colon, which only the names of roles have, is written as two underscores.
+		name := strings.ReplaceAll(object.Metadata.Name, ":", "__")
+		ids = append(ids, strings.Join([]string{object.Metadata.Namespace, name, group, object.Kind}, "_"))
+		return nil
+	})
+	return ids
 }

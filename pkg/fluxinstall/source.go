@@ -48,6 +48,8 @@ type SourceSecret struct {
 	PrivateKey        secret.Value
 	Passphrase        secret.Value // of PrivateKey
 	GenerateAlgorithm string
+	// Unwanted is a public key, in authorized_keys form, whose private key is not kept: it is one of another repository.
+	Unwanted string
 	// KnownHosts are known_hosts lines; Flux accepts no other host keys. Empty keeps the ones that are there.
 	KnownHosts []byte
 
@@ -166,8 +168,12 @@ func wantedSource(have map[string][]byte, source *SourceSecret) (wanted map[stri
 	if len(source.KnownHosts) > 0 {
 		set(keyKnownHosts, source.KnownHosts)
 	}
-	switch there, err := publicKeyFrom(have); {
-	case !source.PrivateKey.IsZero() && err == nil && source.holds(there):
+	there, err := publicKeyFrom(have)
+	if err == nil && source.Unwanted != "" && authorizedKey(there) == source.Unwanted {
+		err = errors.New("it is one of another repository")
+	}
+	switch {
+	case !source.PrivateKey.IsZero() && there != nil && source.holds(there):
 	case !source.PrivateKey.IsZero():
 		set(keyIdentity, []byte(source.PrivateKey.Reveal()))
 		set(keyPassword, []byte(source.Passphrase.Reveal()))

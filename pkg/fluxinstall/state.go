@@ -136,8 +136,15 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 		spec, _, _ := unstructured.NestedMap(item.Object, "spec")
 		state.GitOps = append(state.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), Spec: spec})
 	}
+	if slices.ContainsFunc(found.deployments, func(d unstructured.Unstructured) bool { return d.GetNamespace() != namespace || byHelm(&d) }) {
+		// Only to describe the others' installation.
+		if found.kustomizations, err = c.list(ctx, kustomizationKind(), ""); ignoreForbidden(err) != nil {
+			return nil, err
+		}
+	}
 	state.Flux = found.state(namespace)
-	return state, nil
+	state.Flux.Adoption, err = c.adoption(ctx, found.kustomization)
+	return state, err
 }
 
 // together runs the functions at the same time and returns the first error in their order.

@@ -61,18 +61,18 @@ func TestFluxObjects_others(t *testing.T) {
 		"ours": {fluxObjects{deployments: []unstructured.Unstructured{ours}}, "v2.9.4", nil},
 		"another namespace, said once": {
 			fluxObjects{deployments: []unstructured.Unstructured{deployment("flux-system", "source-controller", ""), deployment("flux-system", "helm-controller", "")}}, "",
-			[]Other{{"its controllers run in namespace flux-system, the spec says gitops"}},
+			[]Other{{Description: "its controllers run in namespace flux-system, the spec says gitops", Installer: InstallerElsewhere, Namespace: "flux-system"}},
 		},
 		"Helm, said once": {
 			fluxObjects{deployments: []unstructured.Unstructured{
 				deployment("gitops", "source-controller", ", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
 				deployment("gitops", "helm-controller", ", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
 			}}, "",
-			[]Other{{"its controllers in namespace gitops belong to Helm release flux2"}},
+			[]Other{{Description: "its controllers in namespace gitops belong to Helm release flux2", Installer: InstallerHelm, Namespace: "gitops", Name: "flux2"}},
 		},
 		"flux-operator": {
 			fluxObjects{instances: []unstructured.Unstructured{*parse(t, "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {namespace: flux-system, name: flux}")}}, "",
-			[]Other{{"FluxInstance flux-system/flux of flux-operator"}},
+			[]Other{{Description: "FluxInstance flux-system/flux of flux-operator", Installer: InstallerOperator, Namespace: "flux-system", Name: "flux"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,6 +42,7 @@ type CreateOptions struct {
 func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, error) {
 	create := &createRun{run: newRun("create cluster", ports, options.Settings), options: options}
 	create.start()
+	create.adoptHint = "take it over with: eksa-gitops upgrade cluster --adopt"
 	err := create.do(ctx)
 	return create.end(ctx, err)
 }
@@ -56,6 +57,11 @@ type createRun struct {
 
 	rendered    rendering
 	gitOpsError error // why the GitOps part was given up
+
+	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
+	foreignKey string
+	// planFluxOtherwise takes the place of planFlux when it is set.
+	planFluxOtherwise func(ctx context.Context, applied bool) error
 }
 
 // rendering is what the run would have in the repository if nobody else had written to it.
@@ -142,7 +148,7 @@ func (r *createRun) render(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}
-	r.rendered.system, err = layout.SystemFiles(r.config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.Images})
+	r.rendered.system, err = layout.SystemFiles(r.config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
 	if err != nil {
 		return fmt.Errorf("rendering Flux's files: %w", err)
 	}

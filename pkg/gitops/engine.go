@@ -51,6 +51,11 @@ type run struct {
 	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
 	judge func(*fluxinstall.State) []Finding
 
+	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered. adopting is whether that was
+	// asked for: such a Flux is no finding then.
+	adoptHint string
+	adopting  bool
+
 	seen       observation
 	failedStep Step       // of the step that failed
 	commit     string     // what Flux has to apply

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -288,23 +289,51 @@ func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
 func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	var wrong []Finding
 	for _, other := range state.Flux.Others {
-		wrong = append(wrong, Finding{AreaCluster, "Flux is already installed by somebody else: " + other.Description,
-			"remove it first, or keep using it; eksa-gitops does not take over another installation"})
+		wrong = append(wrong, Finding{AreaCluster, "Flux is already installed by somebody else: " + other.Description, otherHint(other)})
+	}
+	// What those two install follows what they say; that it is something else is no finding of its own.
+	kept := func(o fluxinstall.Other) bool {
+		return o.Installer == fluxinstall.InstallerOperator || o.Installer == fluxinstall.InstallerHelm
+	}
+	if r.adopting || slices.ContainsFunc(state.Flux.Others, kept) {
+		return wrong
 	}
 	namespace := r.config.SystemNamespace
+	if a := state.Flux.Adoption; a != nil && r.adoptHint != "" {
+		return []Finding{{AreaCluster,
+			fmt.Sprintf("a run that was cut off began to take over the Flux in namespace %s, which followed branch %s of %s; until that is done Flux deletes nothing", namespace, a.Branch, a.URL),
+			"go on: " + r.adoptHint}}
+	}
+	orAdopt := ""
+	if r.adoptHint != "" && r.keepsFlux {
+		orAdopt = "; or " + r.adoptHint
+	}
 	if git := state.Flux.GitRepository; git != nil {
-		if !sameRepository(git.URL, r.settings.Remote.Cluster) || git.Branch != r.config.Branch {
+		if !r.sameSource(git.URL) || git.Branch != r.config.Branch {
 			wrong = append(wrong, Finding{AreaCluster,
 				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.settings.Remote.Cluster),
-				"put the repository and branch that are in use into the spec, or remove the GitRepository first"})
+				"put the repository and branch that are in use into the spec, or remove the GitRepository first" + orAdopt})
 		}
 	}
 	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
-			fmt.Sprintf("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace)})
+			fmt.Sprintf("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace) + orAdopt})
 	}
 	return wrong
+}
+
+// otherHint says what can be done about an installation that is not taken over.
+func otherHint(other fluxinstall.Other) string {
+	switch other.Installer {
+	case fluxinstall.InstallerOperator:
+		return fmt.Sprintf("flux-operator would undo what eksa-gitops does to Flux, with --adopt or without: either keep it, and commit the cluster's files by hand to what its spec.sync follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
+	case fluxinstall.InstallerHelm:
+		return fmt.Sprintf("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds goes with them, and run this command again", other.Name)
+	case fluxinstall.InstallerElsewhere:
+		return fmt.Sprintf("a cluster has one Flux: put systemNamespace: %s into the spec to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its Kustomizations suspended", other.Namespace, other.Namespace)
+	}
+	return "remove it first, or keep using it; eksa-gitops does not take over another installation"
 }
 
 // sameRepository compares two URLs of Git over SSH, whatever way they are written: with port 22 or without, with the user git or none.

@@ -31,7 +31,11 @@ func (r *createRun) plan(ctx context.Context) error {
 	}
 	applied := inPlace && r.seen.cluster.Applied(r.config.Branch, r.commit)
 	if r.management != nil {
-		if err := r.planFlux(ctx, applied); err != nil {
+		planFlux := r.planFlux
+		if r.planFluxOtherwise != nil {
+			planFlux = r.planFluxOtherwise
+		}
+		if err := planFlux(ctx, applied); err != nil {
 			return err
 		}
 	}

@@ -74,7 +74,18 @@ type ClusterWriter interface {
 	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
 	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
 	RequestReconcile(ctx context.Context, namespace, name string) error
+	WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover, progress func(fluxinstall.Progress)) error
+	FluxAdopter
 	ClusterRemover
+}
+
+// FluxAdopter takes over a Flux that follows something else, in the order of the methods. Every method may be repeated, and says whether
+// it wrote.
+type FluxAdopter interface {
+	RecordFlux(ctx context.Context, namespace string) (record string, changed bool, err error)
+	HoldPruning(ctx context.Context, namespace, record string, progress func(fluxinstall.Progress)) (bool, error)
+	Repoint(ctx context.Context, namespace string, sync []byte) (bool, error)
+	EndAdoption(ctx context.Context, namespace string, sync []byte) (bool, error)
 }
 
 // ClusterRemover deletes clusters and takes Flux off its cluster. Every method may be repeated, and says whether it wrote.

@@ -1,6 +1,9 @@
 package gitops
 
-import "github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+import (
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
 
 // ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
 const ResultVersion = "eksa-gitops/v1"
@@ -103,6 +106,23 @@ type FluxResult struct {
 	Path      string `json:"path"`
 	Revision  string `json:"revision,omitempty"` // what Flux has applied: branch@sha1:commit
 	Ready     bool   `json:"ready"`
+
+	// Of an upgrade: what changes in Flux's controllers, and what Flux followed before it was taken over.
+	Changes []fluxinstall.ComponentChange `json:"changes,omitempty"`
+	Adopted *Adopted                      `json:"adopted,omitempty"`
+}
+
+// Adopted is what a Flux followed before it was taken over.
+type Adopted struct {
+	URL    string `json:"url"`
+	Branch string `json:"branch,omitempty"`
+	Path   string `json:"path"`
+	// Record is the Secret, as namespace/name, that keeps what was there before, the key to the old repository included.
+	Record string `json:"record,omitempty"`
+	// Unmanaged are the objects that Flux had applied from there and does not apply any more, as kind namespace/name. They stay.
+	Unmanaged []string `json:"unmanaged"`
+	// Settings are fields of the GitRepository and the Kustomization, as kind spec.field, that they do not have any more.
+	Settings []string `json:"settings,omitempty"`
 }
 
 // Failure is why the GitOps part, or the run, did not succeed.

@@ -20,6 +20,7 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 	if r.seen.ports.host == nil {
 		source := *r.options.Source
 		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
+		source.Unwanted = r.foreignKey
 		if r.keepsSourceKey() {
 			source.PrivateKey, source.Passphrase = secret.Value{}, secret.Value{}
 		}
@@ -37,14 +38,14 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 	if err != nil {
 		return fluxinstall.SourceSecret{}, fmt.Errorf("reading the host keys that GitHub publishes: %w", err)
 	}
-	return fluxinstall.SourceSecret{Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, KnownHosts: known}, nil
+	return fluxinstall.SourceSecret{Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: known}, nil
 }
 
 // keepsSourceKey says whether the key that is in the cluster stays there: when no other is given, or only the operator's own while Flux
 // reads the repository with one that somebody chose for the cluster.
 func (r *createRun) keepsSourceKey() bool {
 	flux := r.seen.cluster.Flux
-	if flux.SourcePublicKey == "" {
+	if flux.SourcePublicKey == "" || flux.SourcePublicKey == r.foreignKey {
 		return false
 	}
 	return r.options.Source.PrivateKey.IsZero() || r.options.SourceIsOperators && flux.GitRepository != nil && flux.GitRepository.Ready
@@ -54,7 +55,7 @@ func (r *createRun) keepsSourceKey() bool {
 func (r *createRun) sourceInPlace() bool {
 	there := r.seen.cluster.Flux.SourceSecret
 	wanted, err := r.sourceSecret(r.config.SystemNamespace)
-	if there == nil || there.PublicKey == "" || err != nil || !bytes.Equal(there.KnownHosts, wanted.KnownHosts) {
+	if there == nil || there.PublicKey == "" || there.PublicKey == r.foreignKey || err != nil || !bytes.Equal(there.KnownHosts, wanted.KnownHosts) {
 		return false
 	}
 	return wanted.PrivateKey.IsZero() || r.givenKeyIs(there.PublicKey)
@@ -85,7 +86,7 @@ func (r *createRun) checkSource(found *findings) {
 	}
 	given := !r.options.Source.PrivateKey.IsZero()
 	switch {
-	case !given && r.seen.cluster.Flux.SourcePublicKey == "":
+	case !given && (r.seen.cluster.Flux.SourcePublicKey == "" || r.seen.cluster.Flux.SourcePublicKey == r.foreignKey):
 		found.addFinding(Finding{AreaAccess,
 			"Flux needs a private key to read the repository with, and there is none to give it: an SSH agent keeps its keys to itself",
 			"name a key that may only read the repository with --cluster-private-key FILE, or your own with EKSA_GIT_PRIVATE_KEY=FILE"})

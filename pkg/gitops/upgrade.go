@@ -19,6 +19,9 @@ type UpgradeOptions struct {
 	Sources []clusterspec.Source
 	// UpdateSource writes one of Sources back with what others changed in Git. Nil leaves the files as they are.
 	UpdateSource func(source clusterspec.Source) error
+	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows another repository, branch or
+	// path. What it had applied from there stays in the cluster.
+	Adopt bool
 }
 
 // Upgrade brings clusters that exist to what their files say. A cluster that is not in Git yet is put there, and Flux takes its objects
@@ -32,7 +35,8 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	create := &createRun{run: newRun("upgrade cluster", ports, options.Settings), options: options.CreateOptions}
 	u := &upgradeRun{createRun: create, asked: options}
 	u.start()
-	u.judge = u.checkState
+	u.judge, u.planFluxOtherwise = u.checkState, u.planFluxUpgrade
+	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := u.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
@@ -53,6 +57,7 @@ type upgradeRun struct {
 	asked UpgradeOptions
 
 	live       []fluxinstall.LiveObject // the clusters' objects in the management cluster
+	flux       fluxPlan                 // of the snapshot that is built on
 	specs      []*specPlan              // of the snapshot that is built on
 	committing bool                     // the checks have passed; what is planned from now on is pushed
 	updated    []clusterspec.Source     // the user's files as this run left them
@@ -110,9 +115,12 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if u.seen.cluster != nil {
 		u.checkDetached(&found)
 	}
+	u.noteForeignKey()
 	u.checkTogether(&found)
 	u.checkSource(&found)
-	u.checkBranch(&found)
+	if !u.adopts() {
+		u.checkBranch(&found)
+	}
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		if err := u.observeSpecs(ctx, &found); err != nil {
 			return err
@@ -234,7 +242,7 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 	if len(overlaps) > 0 {
 		return nil, &overlapError{plans: overlaps}
 	}
-	made := rendering{system: u.rendered.system}
+	made := rendering{}
 	for _, file := range u.rendered.files {
 		if content, ok := contents[file.Path]; ok {
 			file.Content = content
@@ -242,6 +250,12 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 		made.files = append(made.files, file)
 	}
 	plan, err := u.compareFiles(ctx, snapshot, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite })
+	if err == nil {
+		err = u.planSystem(ctx, snapshot, plan)
+	}
+	if err == nil {
+		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	}
 	if err == nil && u.committing {
 		err = u.updateSources(true)
 	}
@@ -305,6 +319,9 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	if broken := new(unreadableError); errors.As(err, &broken) {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
 	}
+	if refusal, ok := asRefusal(err); ok {
+		return []Finding{refusal}
+	}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
 		conflict.upgrade = true
 		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
@@ -350,6 +367,7 @@ func (u *upgradeRun) drift(p *specPlan) []Difference {
 
 // tell says what the run is about to change, before it does.
 func (u *upgradeRun) tell() {
+	u.tellFlux()
 	for _, p := range u.specs {
 		for _, note := range p.notes {
 			u.steps.Note(LevelWarning, note)
@@ -493,11 +511,14 @@ func (u *upgradeRun) apply(ctx context.Context) error {
 		return err
 	}
 	if u.management != nil {
-		if err := u.installFlux(ctx); err != nil {
+		if err := u.bringFlux(ctx); err != nil {
 			return err
 		}
 	}
 	if err := u.waitApplied(ctx); err != nil {
+		return err
+	}
+	if err := u.waitRolledOver(ctx); err != nil {
 		return err
 	}
 	return u.checkCarried(ctx)
@@ -528,6 +549,8 @@ func (u *upgradeRun) upgradeSubject() string {
 		}
 	}
 	switch {
+	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxinstall.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+		return fmt.Sprintf("Upgrade Flux from %s to %s", u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
 	case len(changing) == 0:
 		return "Update the files of Flux"
 	case len(changing) > 1:

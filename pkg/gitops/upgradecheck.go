@@ -12,7 +12,7 @@ import (
 
 // checkState judges the management cluster as an upgrade needs it.
 func (u *upgradeRun) checkState(state *fluxinstall.State) []Finding {
-	wrong := u.checkCluster(state)
+	wrong := append(u.checkCluster(state), u.checkAdoption(state)...)
 	if len(wrong) > 0 {
 		return wrong
 	}

@@ -56,7 +56,10 @@ type world struct {
 	// The cluster.
 	state          fluxinstall.State
 	namespace      bool
-	private        bool // the source Secret is there
+	record         *fluxinstall.AdoptionState // of a take-over
+	rolled         fluxinstall.Rollover       // what WaitRolledOver was told
+	rollErr        error                      // what it says
+	private        bool                       // the source Secret is there
 	publicKey      string
 	knownHosts     []byte
 	components     string
@@ -294,7 +297,8 @@ func (w *world) flux() {
 		return
 	}
 	revision := fluxinstall.Revision(source.Branch, at.head)
-	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready, apply.Prune = revision, true, revision, true, true
+	source.Revision, source.Ready, apply.AppliedRevision, apply.Ready = revision, true, revision, true
+	apply.Prune = w.state.Flux.Adoption == nil
 	root := strings.TrimPrefix(apply.Path, "./")
 	before := apply.Inventory
 	apply.Inventory = nil
@@ -304,7 +308,7 @@ func (w *world) flux() {
 		}
 	}
 	for i, c := range w.state.Clusters {
-		if slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
+		if apply.Prune && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
 			w.state.Clusters[i].Deleting = true
 		}
 	}
@@ -671,7 +675,7 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 				return false, err
 			}
 			public = key.AuthorizedKey()
-		case !c.private:
+		case !c.private, source.Unwanted != "" && source.Unwanted == c.publicKey:
 			pair, err := sshkeys.Generate("ed25519")
 			if err != nil {
 				return false, err

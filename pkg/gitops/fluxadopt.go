@@ -1,0 +1,308 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// followsOther says whether the Flux of a bootstrap in our namespace follows another repository or branch, or applies another path.
+func (r *run) followsOther(flux *fluxinstall.FluxState) bool {
+	git, ks := flux.GitRepository, flux.Kustomization
+	return git != nil && (!r.sameSource(git.URL) || git.Branch != r.config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(r.config))
+}
+
+func (r *run) sameSource(url string) bool { return sameRepository(url, r.settings.Remote.Cluster) }
+
+// adopts says whether the run takes over a Flux that follows something else, or goes on with that.
+func (u *upgradeRun) adopts() bool {
+	if u.management == nil || u.seen.cluster == nil || !u.asked.Adopt {
+		return false
+	}
+	flux := &u.seen.cluster.Flux
+	return flux.Adoption != nil || u.followsOther(flux)
+}
+
+// adopted is what Flux followed before; from the record when a take-over is under way.
+func (u *upgradeRun) adopted() *Adopted {
+	flux := &u.seen.cluster.Flux
+	if a := flux.Adoption; a != nil {
+		return &Adopted{URL: a.URL, Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
+	}
+	adopted := &Adopted{Unmanaged: []string{}}
+	if git := flux.GitRepository; git != nil {
+		adopted.URL, adopted.Branch = urlPassword.ReplaceAllString(git.URL, "://***@"), git.Branch
+	}
+	if ks := flux.Kustomization; ks != nil {
+		adopted.Path = ks.Path
+	}
+	return adopted
+}
+
+// noteForeignKey remembers the key of the source Secret when it is for another repository: a deploy key of GitHub cannot be used for two.
+func (u *upgradeRun) noteForeignKey() {
+	if !u.adopts() {
+		return
+	}
+	flux := &u.seen.cluster.Flux
+	switch {
+	case flux.Adoption != nil:
+		if flux.Adoption.URL != "" && !u.sameSource(flux.Adoption.URL) {
+			u.foreignKey = flux.Adoption.PublicKey
+		}
+	case flux.GitRepository != nil && !u.sameSource(flux.GitRepository.URL):
+		u.foreignKey = flux.SourcePublicKey
+	}
+}
+
+// checkAdoption makes sure that a Flux that follows something else can be taken over.
+func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
+	flux := &state.Flux
+	namespace := u.config.SystemNamespace
+	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.followsOther(flux) {
+		return nil
+	}
+	if flux.GitRepository == nil || flux.Kustomization == nil {
+		return []Finding{{AreaCluster,
+			fmt.Sprintf("only one of GitRepository and Kustomization %s/%s exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
+			fmt.Sprintf("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
+	}
+	if !flux.Working() {
+		return []Finding{{AreaCluster, fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller have to be available for it to be taken over", namespace),
+			fmt.Sprintf("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
+	}
+	return nil
+}
+
+// tellFlux says what the run is about to change in Flux.
+func (u *upgradeRun) tellFlux() {
+	for _, c := range u.flux.changes {
+		u.steps.Note(LevelInfo, "change of Flux: "+c.String())
+	}
+	if !u.adopts() {
+		return
+	}
+	from := u.adopted()
+	version := ""
+	if v := u.seen.cluster.Flux.Version; v != "" {
+		version = " " + v
+	}
+	u.steps.Note(LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
+		version, u.config.SystemNamespace, from.Branch, from.URL, from.Path))
+	if !u.sameSource(from.URL) {
+		u.steps.Note(LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxinstall.SourceSecretName, u.settings.Remote.Cluster))
+	}
+	if a := u.seen.cluster.Flux.Adoption; a != nil {
+		u.steps.Note(LevelInfo, "an earlier run began to take it over; this one goes on")
+	}
+}
+
+// The steps of a take-over.
+const (
+	stepRecord  Step = "Keep what Flux follows now in a Secret"
+	stepHold    Step = "Have Flux delete nothing"
+	stepRepoint Step = "Point Flux at the repository"
+	stepNewOnly Step = "Wait for Flux to apply the new files with nothing deleted"
+	stepRelease Step = "Let Flux delete again what goes from the new files"
+)
+
+// adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has them and nothing else in its
+// inventory, it deletes nothing: pointed elsewhere, it would otherwise delete all that it applied before. The order makes a run that is
+// cut off anywhere repeatable: the record of what was there comes first, and the mark that names it goes last.
+func (u *upgradeRun) adopt(ctx context.Context) error {
+	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
+	u.noteFlux()
+	u.result.Flux.Adopted = u.adopted()
+	_, sync, err := fluxinstall.BuildSystem(u.seen.files.system)
+	if err != nil {
+		u.failedStep = stepRepoint
+		return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(u.config), err)
+	}
+	var record string
+	did := func(changed bool, detail string, err error) (Outcome, string, error) {
+		switch {
+		case err != nil:
+			return "", "", err
+		case !changed:
+			return OutcomeUnchanged, "", nil
+		}
+		return OutcomeChanged, detail, nil
+	}
+	err = u.step(stepRecord, func() (Outcome, string, error) {
+		var changed bool
+		record, changed, err = cluster.RecordFlux(ctx, namespace)
+		return did(changed, namespace+"/"+record, wrapped("keeping what Flux follows now", err))
+	})
+	if err != nil {
+		return err
+	}
+	u.result.Flux.Adopted.Record = namespace + "/" + record
+	// From now on the record is what is known of the old files: another run may have held Flux before.
+	before, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
+	if err != nil {
+		return fmt.Errorf("looking at Flux: %w", err)
+	}
+	had := inventoryBefore(&before.Flux)
+	err = u.step(stepHold, func() (Outcome, string, error) {
+		changed, err := cluster.HoldPruning(ctx, namespace, record, func(p fluxinstall.Progress) { u.steps.Progress(stepHold, p.Message) })
+		return did(changed, "", wrapped("having Flux delete nothing", err))
+	})
+	if err != nil {
+		return err
+	}
+	if err := u.ensureSource(ctx); err != nil {
+		return err
+	}
+	err = u.step(stepRepoint, func() (Outcome, string, error) {
+		changed, err := cluster.Repoint(ctx, namespace, sync)
+		return did(changed, "", wrapped("pointing Flux at "+u.settings.Remote.Cluster, err))
+	})
+	if err != nil {
+		return err
+	}
+	if err := u.waitNewOnly(ctx, had); err != nil {
+		return err
+	}
+	return u.step(stepRelease, func() (Outcome, string, error) {
+		changed, err := cluster.EndAdoption(ctx, namespace, sync)
+		return did(changed, "", wrapped("letting Flux delete again", err))
+	})
+}
+
+func wrapped(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// inventoryBefore is what Flux had applied before its take-over.
+func inventoryBefore(flux *fluxinstall.FluxState) []string {
+	switch {
+	case flux.Adoption != nil:
+		return flux.Adoption.Inventory
+	case flux.Kustomization != nil:
+		return flux.Kustomization.Inventory
+	}
+	return nil
+}
+
+// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more.
+func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) error {
+	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
+	return u.step(stepNewOnly, func() (Outcome, string, error) {
+		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
+			return "", "", fmt.Errorf("asking Flux to look at the repository now: %w", err)
+		}
+		limited, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
+		defer cancel()
+		err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
+			Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
+			Accept: func(revision string) bool { return u.includesCommit(limited, revision) },
+		}, func(p fluxinstall.Progress) { u.steps.Progress(stepNewOnly, p.Message) })
+		if err != nil {
+			return "", "", fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
+		}
+		after, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
+		if err != nil {
+			return "", "", fmt.Errorf("looking at what Flux has applied: %w", err)
+		}
+		ks := after.Flux.Kustomization
+		if ks == nil || ks.Prune || u.followsOther(&after.Flux) {
+			return "", "", fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
+		}
+		u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
+		for _, object := range u.result.Flux.Adopted.Unmanaged {
+			u.steps.Note(LevelWarning, "no longer managed through Git: "+object)
+		}
+		return OutcomeChecked, "", nil
+	})
+}
+
+// unmanagedObjects are the entries of one inventory that are not in another, as kind namespace/name.
+func unmanagedObjects(had, has []string) []string {
+	objects := []string{}
+	for _, id := range had {
+		if !slices.Contains(has, id) {
+			objects = append(objects, inventoryObject(id))
+		}
+	}
+	slices.Sort(objects)
+	return objects
+}
+
+// inventoryObject writes an entry of an inventory, namespace_name_group_kind, as a person would. The colons of roles' names are doubled
+// underscores in it (cli-utils, object.ObjMetadata).
+func inventoryObject(id string) string {
+	namespace, rest, _ := strings.Cut(id, "_")
+	at := strings.LastIndexByte(rest, '_')
+	if at < 0 {
+		return id
+	}
+	kind := rest[at+1:]
+	name := rest[:at]
+	if at = strings.LastIndexByte(name, '_'); at >= 0 {
+		name = name[:at]
+	}
+	name = strings.ReplaceAll(name, "__", ":")
+	if namespace == "" {
+		return kind + " " + name
+	}
+	return fmt.Sprintf("%s %s/%s", kind, namespace, name)
+}
+
+// planFluxUpgrade reports what would be done to Flux.
+func (u *upgradeRun) planFluxUpgrade(ctx context.Context, applied bool) error {
+	u.noteFlux()
+	flux := &u.seen.cluster.Flux
+	switch {
+	case !u.adopts() && !u.fluxFollows():
+		return u.planFlux(ctx, applied)
+	case u.adopts():
+		u.result.Flux.Adopted = u.adopted()
+		u.result.Flux.Adopted.Unmanaged = unmanagedObjects(inventoryBefore(flux), u.plannedInventory())
+		u.planned(stepRecord, flux.Adoption != nil, "")
+		u.planned(stepHold, flux.Adoption != nil && !flux.Kustomization.Prune, "")
+	}
+	u.planned(Step("Prepare namespace "+u.config.SystemNamespace+" and its Git credentials"), u.sourceInPlace(), "")
+	if u.seen.ports.host != nil {
+		registered, err := u.keyRegistered(ctx, flux.SourcePublicKey)
+		if err != nil {
+			return fmt.Errorf("reading the deploy keys of %s: %w", u.repoRef(), err)
+		}
+		u.planned("Register the read-only deploy key", registered && flux.SourcePublicKey != u.foreignKey, u.deployKeyTitle())
+	}
+	if u.adopts() {
+		u.planned(stepRepoint, !u.followsOther(flux), "")
+		u.planned(stepNewOnly, false, "")
+		u.planned(stepRelease, false, "")
+		for _, object := range u.result.Flux.Adopted.Unmanaged {
+			u.steps.Note(LevelWarning, "would no longer be managed through Git: "+object)
+		}
+	}
+	if len(u.flux.changes) > 0 {
+		u.planned("Wait for Flux's new controllers to work", false, componentNames(u.flux.changes))
+	}
+	return nil
+}
+
+// plannedInventory is what Flux will have applied of the files of this run, as it notes it. Files of others below the same path are not
+// looked at.
+func (u *upgradeRun) plannedInventory() []string {
+	var files [][]byte
+	if components, sync, err := fluxinstall.BuildSystem(u.seen.files.system); err == nil {
+		files = append(files, components, sync)
+	}
+	for _, p := range u.specs {
+		files = append(files, p.after)
+	}
+	var ids []string
+	for _, content := range files {
+		ids = append(ids, fluxinstall.InventoryOf(content)...)
+	}
+	return ids
+}

@@ -1,0 +1,180 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// role is a role of docs/rbac.md.
+type role struct {
+	APIVersion string              `json:"apiVersion"`
+	Kind       string              `json:"kind"`
+	Metadata   map[string]string   `json:"metadata"`
+	Rules      []rbacv1.PolicyRule `json:"rules"`
+}
+
+// documentedRoles are the roles of docs/rbac.md by their names.
+func documentedRoles(t testing.TB) map[string]role {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "rbac.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := map[string]role{}
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1) {
+		var r role
+		if err := yaml.UnmarshalStrict(block[1], &r); err != nil {
+			t.Fatalf("%v:\n%s", err, block[1])
+		}
+		roles[r.Metadata["name"]] = r
+	}
+	return roles
+}
+
+// grant gives a user exactly these roles, in the place of those it had from an earlier call.
+func (w *world) grant(user string, roles ...role) {
+	w.t.Helper()
+	var all strings.Builder
+	for _, r := range roles {
+		content, err := yaml.Marshal(r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		namespace := ""
+		if r.Kind == "Role" {
+			namespace = "\n  namespace: " + r.Metadata["namespace"]
+		}
+		fmt.Fprintf(&all, "---\n%s---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata:\n  name: %s-%s%s\nroleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: %s\n  name: %s\nsubjects:\n  - apiGroup: rbac.authorization.k8s.io\n    kind: User\n    name: %s\n",
+			content, r.Kind, r.Metadata["name"], user, namespace, r.Kind, r.Metadata["name"], user)
+	}
+	if err := stackOf(w.t).Apply(w.t.Context(), []byte(all.String())); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// right is one thing that a role allows.
+type right struct {
+	role                             string
+	rule                             int
+	group, resource, verb, name, nsp string
+}
+
+func (r right) String() string {
+	return fmt.Sprintf("%s %s.%s %s (%s)", r.verb, r.resource, r.group, r.name, r.role)
+}
+
+// rights takes a role apart.
+func (r role) rights() []right {
+	var all []right
+	for i, rule := range r.Rules {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					name := ""
+					if len(rule.ResourceNames) > 0 {
+						name = rule.ResourceNames[0]
+					}
+					all = append(all, right{r.Metadata["name"], i, group, resource, verb, name, r.Metadata["namespace"]})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// without is the role less one right.
+func (r role) without(missing right) role {
+	less := r
+	less.Rules = nil
+	for i, rule := range r.Rules {
+		if i != missing.rule {
+			less.Rules = append(less.Rules, rule)
+			continue
+		}
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				one := rule
+				one.APIGroups, one.Resources = []string{group}, []string{resource}
+				if group == missing.group && resource == missing.resource {
+					one.Verbs = slices.DeleteFunc(slices.Clone(rule.Verbs), func(v string) bool { return v == missing.verb })
+				}
+				if len(one.Verbs) > 0 {
+					less.Rules = append(less.Rules, one)
+				}
+			}
+		}
+	}
+	return less
+}
+
+// waitAllowed waits until the API server's authorizer has heard of a change.
+func (w *world) waitAllowed(user string, r right, want bool) {
+	w.t.Helper()
+	namespace := r.nsp
+	if namespace == "" {
+		namespace = "default"
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: namespace, Verb: r.verb, Group: r.group, Resource: r.resource, Name: r.name,
+		}}}
+		if err := stackOf(w.t).Client().Create(w.t.Context(), review); err != nil {
+			w.t.Fatal(err)
+		}
+		if review.Status.Allowed == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s: allowed is %t, want %t", r, review.Status.Allowed, want)
+		}
+		time.Sleep(20 * time.Millisecond) // there is nothing to watch
+	}
+}
+
+// as is the world of a user who has the given roles and nothing else.
+func (w *world) as(user string, roles ...role) *world {
+	w.t.Helper()
+	path, err := stackOf(w.t).KubeconfigFor(user)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.grant(user, roles...)
+	for _, r := range roles {
+		all := r.rights()
+		w.waitAllowed(user, all[len(all)-1], true)
+	}
+	return w.with(w.t, map[string]string{"KUBECONFIG": path})
+}
+
+// Each command does its work with exactly the rights that the documentation names.
+func TestRBAC_documentedRolesSuffice(t *testing.T) {
+	w := newWorld(t)
+	roles := documentedRoles(t)
+	view := roles["eksa-gitops-view"]
+	installer := w.as("installer", view, roles["eksa-gitops-install"])
+	installer.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+	before := w.mark()
+	installer.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+	viewer := w.as("viewer", view)
+	viewer.run("status").exits(0).prints("All that was looked at is well.")
+	viewer.run("get", "clusters").exits(0).prints("mgmt")
+	before.writesNothing()
+	w.as("auditor", view, roles["eksa-gitops-view-details"]).run("status").exits(0).prints("All is well.")
+
+	operator := w.as("workload-operator", view, roles["eksa-gitops-operate"], roles["eksa-gitops-kubeconfig"])
+	operator.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
+	operator.run("status").exits(0)
+	operator.run("get", "kubeconfig", "dev").exits(0)
+	operator.run("delete", "cluster", "dev", "--yes").exits(0)
+	w.as("detacher", view, roles["eksa-gitops-detach"]).run("delete", "cluster", "mgmt", "--yes").exits(0)
+}
