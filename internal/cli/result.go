@@ -245,9 +245,13 @@ func printNext(out *lines, result *gitops.Result) {
 
 func firstSpec(result *gitops.Result) string {
 	for _, c := range result.Clusters {
-		if c.SpecPath != "" {
-			return c.SpecPath
+		if c.SpecPath == "" {
+			continue
 		}
+		if len(managedNames(result)) > fewClusters {
+			return anyName(c.SpecPath, c.Name)
+		}
+		return c.SpecPath
 	}
 	return ""
 }

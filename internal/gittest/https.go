@@ -131,7 +131,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, g gitRequest, 
 		io.WriteString(w, fault.Text) //nolint:errcheck // the client may be gone
 		return
 	}
-	m := &meter{repo: repo, service: g.service}
+	m := &meter{repo: repo, service: g.service, http: true}
 	var dropped atomic.Bool
 	drop := func() { dropped.Store(true); cancel() }
 	maxReceived, maxSent := fault.limits(g.service)

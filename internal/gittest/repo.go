@@ -26,6 +26,7 @@ type Repo struct {
 // Counts are the Git sessions of a repository since it was made, over all transports.
 type Counts struct {
 	Fetches  int // upload-pack sessions that sent a pack
+	OverHTTP int // those of the fetches that were over HTTPS
 	Pushes   int // receive-pack sessions in which the client sent commands, accepted or refused
 	Sessions int // sessions of either service, those that only read the list of references included
 	// BytesSent and BytesReceived are the Git payload from the server's view, without the overhead of TLS, HTTP and SSH.
@@ -37,6 +38,7 @@ type Counts struct {
 func (c Counts) Sub(earlier Counts) Counts {
 	return Counts{
 		Fetches:       c.Fetches - earlier.Fetches,
+		OverHTTP:      c.OverHTTP - earlier.OverHTTP,
 		Pushes:        c.Pushes - earlier.Pushes,
 		Sessions:      c.Sessions - earlier.Sessions,
 		BytesSent:     c.BytesSent - earlier.BytesSent,

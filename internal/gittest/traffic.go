@@ -18,6 +18,7 @@ var packStart = []byte("PACK\x00\x00\x00\x02")
 type meter struct {
 	repo    *Repo
 	service Service
+	http    bool
 
 	mu       sync.Mutex
 	tail     []byte // end of what was sent, to find packStart across writes
@@ -38,7 +39,12 @@ func (m *meter) addSent(p []byte) {
 		window := append(m.tail, p...)
 		if bytes.Contains(window, packStart) {
 			m.counted = true
-			m.repo.count(func(c *Counts) { c.Fetches++ })
+			m.repo.count(func(c *Counts) {
+				c.Fetches++
+				if m.http {
+					c.OverHTTP++
+				}
+			})
 		}
 		m.tail = append([]byte(nil), window[max(0, len(window)-len(packStart)+1):]...)
 	}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -227,9 +226,13 @@ func (e *NotReadyError) Error() string {
 
 // Words is Error without the object, for where that is named already.
 func (e *NotReadyError) Words() string {
+	message := strings.TrimSpace(e.Message)
 	parts := make([]string, 0, 3)
-	for _, part := range []string{e.Reason, strings.TrimSpace(e.Message), e.Cause} {
-		if part != "" && !slices.ContainsFunc(parts, func(said string) bool { return strings.Contains(said, part) }) {
+	if e.Reason != "" && !strings.Contains(message, e.Reason) {
+		parts = append(parts, e.Reason)
+	}
+	for _, part := range []string{message, e.Cause} {
+		if part != "" {
 			parts = append(parts, part)
 		}
 	}

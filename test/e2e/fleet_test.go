@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
 // workload is the spec of a workload cluster of its own name and address.
@@ -28,16 +30,33 @@ func workloads(t testing.TB, count int) string {
 	return fleet.String()
 }
 
-// createsOneCommit asserts what a run of many clusters did at the server: one fetch, one push, one commit.
-func (m mark) createsOneCommit(commits int) {
+// repositoryMark remembers what has happened to the repository.
+type repositoryMark struct {
+	mark
+	counts  gittest.Counts
+	commits int
+}
+
+func (w *world) markRepository() repositoryMark {
+	w.t.Helper()
+	repo := w.gh.Repo("alice/fleet").Git()
+	return repositoryMark{w.mark(), repo.Counts(), len(repo.Log("main"))}
+}
+
+// createsOneCommit asserts what a run of many clusters did at the server: one fetch, one push, one commit. The program speaks HTTPS; Flux
+// fetches over SSH.
+func (m repositoryMark) createsOneCommit() {
 	m.world.t.Helper()
-	// Flux fetches over SSH on its own; the program is the one that pushes, over HTTPS.
-	activity := m.world.gh.Since(m.github)
-	if len(activity.Mutations) > 0 || activity.Pushes != 1 {
-		m.world.t.Errorf("GitHub saw %d pushes and the writes %v, want one push", activity.Pushes, activity.Mutations)
+	repo := m.world.gh.Repo("alice/fleet").Git()
+	counts := repo.Counts().Sub(m.counts)
+	if counts.OverHTTP != 1 || counts.Pushes != 1 {
+		m.world.t.Errorf("the repository saw %d fetches and %d pushes, want one each", counts.OverHTTP, counts.Pushes)
 	}
-	if got := len(m.world.gh.Repo("alice/fleet").Git().Log("main")); got != commits+1 {
-		m.world.t.Errorf("the branch has %d commits, want one more than %d", got, commits)
+	if writes := m.world.gh.Since(m.github).Mutations; len(writes) > 0 {
+		m.world.t.Errorf("GitHub saw the writes %v", writes)
+	}
+	if got := len(repo.Log("main")); got != m.commits+1 {
+		m.world.t.Errorf("the branch has %d commits, want one more than %d", got, m.commits)
 	}
 }
 
@@ -59,9 +78,9 @@ func TestFleet_create(t *testing.T) {
 	before.writesNothing()
 
 	stackOf(t).EKSA().Fail("default", "w-c", "QuotaExceeded", "no room for c")
-	before, commits := w.mark(), len(w.gh.Repo("alice/fleet").Git().Log("main"))
+	creation := w.markRepository()
 	out := w.run(append(args, "--timeout", "40s")...).exits(5)
-	before.createsOneCommit(commits)
+	creation.createsOneCommit()
 	out.tells("not every cluster is Ready: 1 of 5 are not", "  w-c: QuotaExceeded; no room for c", "continue with: eksa-gitops create cluster -f more")
 	if want := rows(
 		"NAME VERSION NODES READY CAUSE", "dev 1.33 2/2 True -", "w-a 1.33 2/2 True -", "w-b 1.33 2/2 True -", "w-c 1.33 ?/2 False QuotaExceeded; no room for c", "w-d 1.33 2/2 True -",
