@@ -228,11 +228,11 @@ func pausesBy(object *unstructured.Unstructured) []Pause {
 }
 
 // Release takes back what [Cluster.Hold] did for a cluster, in this run or any earlier one: it puts spec.gitOpsRef back unless somebody
-// has done so, and lets Flux work on the objects again. All kinds of EKS Anywhere are looked through, since the objects of an earlier run
-// need not be those of the present file. Only pauses with this program's note are taken away, and only when they are as it set them. It
+// has done so, and lets Flux work on the objects again. All kinds of EKS Anywhere are looked through, as far as that is allowed, since the objects of an earlier
+// run need not be those of the present file; objects are those that are looked at in any case. Only pauses with this program's note are taken away, and only when they are as it set them. It
 // says whether there was anything to do and may be repeated.
-func (c *Cluster) Release(ctx context.Context, namespace, cluster string) (changed bool, err error) {
-	holds, err := c.holds(ctx, namespace, cluster)
+func (c *Cluster) Release(ctx context.Context, namespace, cluster string, objects []ObjectName) (changed bool, err error) {
+	holds, err := c.holds(ctx, namespace, cluster, objects)
 	if err != nil {
 		return false, err
 	}
@@ -243,7 +243,7 @@ func (c *Cluster) Release(ctx context.Context, namespace, cluster string) (chang
 				return err
 			}
 			record := holdOf(object)
-			if record == nil {
+			if record == nil || record.Cluster != namespace+"/"+cluster {
 				return nil
 			}
 			changed = true
@@ -274,29 +274,30 @@ func ours(object *unstructured.Unstructured) bool {
 	return object.GetAnnotations()[reconcileAnnotation] == disabled && (manager == holdManager || manager == "")
 }
 
-// Holds are the pauses that this program has left on the objects of a cluster, with the commands that end them.
-func (c *Cluster) Holds(ctx context.Context, namespace, cluster string) ([]Pause, error) {
-	objects, err := c.holds(ctx, namespace, cluster)
-	if err != nil {
-		return nil, err
-	}
-	var pauses []Pause
-	for _, object := range objects {
-		pauses = append(pauses, pausesBy(&object)...)
-	}
-	return pauses, nil
-}
-
 // holds are the objects that carry this program's note for a cluster, the Cluster object last: once that is released, nothing else is
-// left.
-func (c *Cluster) holds(ctx context.Context, namespace, cluster string) ([]unstructured.Unstructured, error) {
+// left. A kind whose objects may not be listed is represented by those that are named.
+func (c *Cluster) holds(ctx context.Context, namespace, cluster string, objects []ObjectName) ([]unstructured.Unstructured, error) {
 	kinds := append(eksaKinds(), clusterKind().name)
 	lists := make([][]unstructured.Unstructured, len(kinds))
 	reads := make([]func() error, 0, len(kinds))
 	for i, name := range kinds {
 		reads = append(reads, func() (err error) {
-			lists[i], err = c.list(ctx, eksaKind(name), namespace)
-			return ignoreForbidden(err)
+			if lists[i], err = c.list(ctx, eksaKind(name), namespace); !isForbidden(err) {
+				return err
+			}
+			for _, o := range objects {
+				if o.Kind != name {
+					continue
+				}
+				object, err := c.get(ctx, eksaKind(name), o.Namespace, o.Name)
+				if err != nil {
+					return err
+				}
+				if object != nil {
+					lists[i] = append(lists[i], *object)
+				}
+			}
+			return nil
 		})
 	}
 	if err := together(reads...); err != nil {

@@ -20,6 +20,7 @@ type eksaServer struct {
 	version int
 	writes  []string
 	refuse  func(resource string, write int) bool
+	nolist  bool // only Clusters may be listed
 }
 
 func newEKSAServer(objects ...string) *eksaServer {
@@ -58,6 +59,10 @@ func (s *eksaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.objects[resource+"/"+name] = object
 		s.writes = append(s.writes, "create "+resource+"/"+name)
 		_, _ = w.Write(body)
+		return
+	}
+	if !one && s.nolist && resource != "clusters" {
+		status(w, 403, "Forbidden", "it may not be listed")
 		return
 	}
 	if !one {
@@ -174,15 +179,14 @@ func TestHold(t *testing.T) {
 		if annotations[reconcileAnnotation] != "disabled" || annotations[pausedAnnotation] != nil {
 			t.Errorf("%s: annotations %v", name, annotations)
 		}
-		pauses, err := c.Holds(t.Context(), "default", name)
-		if err != nil || len(pauses) != 2 || pauses[0].By != "eksa-gitops (ann@desk)" || pauses[0].Since.Format(time.RFC3339) != "2026-03-01T12:00:00Z" {
-			t.Errorf("%s: holds %+v, %v", name, pauses, err)
+		machine, err := c.Objects(t.Context(), []ObjectName{{"VSphereMachineConfig", "default", "md"}})
+		if err != nil || len(machine) != 1 || len(machine[0].Pauses) != 1 {
+			t.Fatalf("%s: %+v, %v", name, machine, err)
 		}
-		want := "kubectl -n default annotate vspheremachineconfigs.anywhere.eks.amazonaws.com md kustomize.toolkit.fluxcd.io/reconcile- eksa-gitops/paused-"
-		if pauses[0].Resume != want {
-			t.Errorf("%s: resume with %s", name, pauses[0].Resume)
+		if p := machine[0].Pauses[0]; p.By != "eksa-gitops (ann@desk)" || p.Since.Format(time.RFC3339) != "2026-03-01T12:00:00Z" ||
+			p.Resume != "kubectl -n default annotate vspheremachineconfigs.anywhere.eks.amazonaws.com md kustomize.toolkit.fluxcd.io/reconcile- eksa-gitops/paused-" {
+			t.Errorf("%s: pause %+v", name, p)
 		}
-
 		state, err := c.Inspect(t.Context(), InspectOptions{})
 		if err != nil || len(state.Clusters) != 1 || state.Clusters[0].Held == nil || state.Clusters[0].GitOpsName != name || state.Clusters[0].Held.By != "eksa-gitops (ann@desk)" {
 			t.Errorf("%s: state %+v, %v", name, state, err)
@@ -193,11 +197,11 @@ func TestHold(t *testing.T) {
 		if err != nil || again.Changed || len(again.Earlier) != 2 || len(server.writes) != writes {
 			t.Errorf("%s: the second time: %+v, %v, %v", name, again, err, server.writes[writes:])
 		}
-		if changed, err := c.Release(t.Context(), "default", "another"); changed || err != nil {
+		if changed, err := c.Release(t.Context(), "default", "another", nil); changed || err != nil {
 			t.Errorf("%s: released for another cluster: %v, %v", name, changed, err)
 		}
 		for _, want := range []bool{true, false} {
-			changed, err := c.Release(t.Context(), "default", name)
+			changed, err := c.Release(t.Context(), "default", name, holdRequest(name).Objects)
 			if changed != want || err != nil {
 				t.Errorf("%s: Release: %v, %v, want %v", name, changed, err, want)
 			}
@@ -230,10 +234,10 @@ func TestHold_brokenOff(t *testing.T) {
 			for dies := range 4 {
 				at := len(server.writes) + dies
 				server.refuse = func(_ string, write int) bool { return write >= at }
-				_, _ = c.Release(t.Context(), "default", name)
+				_, _ = c.Release(t.Context(), "default", name, holdRequest(name).Objects)
 				server.refuse = nil
 			}
-			if _, err := c.Release(t.Context(), "default", name); err != nil {
+			if _, err := c.Release(t.Context(), "default", name, holdRequest(name).Objects); err != nil {
 				t.Errorf("%s, dead after %d writes: %v", name, after, err)
 			}
 			if server.ref("clusters/"+name) == nil || len(server.annotations("clusters/"+name)) != 0 || len(server.annotations("vspheremachineconfigs/md")) != 0 {
@@ -241,6 +245,23 @@ func TestHold_brokenOff(t *testing.T) {
 					server.annotations("vspheremachineconfigs/md"), server.ref("clusters/"+name))
 			}
 		}
+	}
+}
+
+// Whoever may not list objects releases those that are named.
+func TestRelease_forbiddenLists(t *testing.T) {
+	t.Parallel()
+	server := newEKSAServer(liveMgmt, liveMachine, liveForeign)
+	server.nolist = true
+	c := apiServer(t, server.ServeHTTP)
+	if _, err := c.Hold(t.Context(), holdRequest("mgmt")); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := c.Release(t.Context(), "default", "mgmt", holdRequest("mgmt").Objects); !changed || err != nil {
+		t.Errorf("Release: %v, %v", changed, err)
+	}
+	if left := server.annotations("vspheremachineconfigs/md"); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -252,7 +273,7 @@ func TestRelease_foreign(t *testing.T) {
 		"managedFields":[{"manager":"kubectl-annotate","operation":"Update","time":"2026-03-02T00:00:00Z",
 			"fieldsV1":{"f:metadata":{"f:annotations":{"f:kustomize.toolkit.fluxcd.io/reconcile":{}}}}}]}}`)
 	c := apiServer(t, server.ServeHTTP)
-	if changed, err := c.Release(t.Context(), "default", "dev"); !changed || err != nil {
+	if changed, err := c.Release(t.Context(), "default", "dev", nil); !changed || err != nil {
 		t.Errorf("Release: %v, %v", changed, err)
 	}
 	if left := server.annotations("vspheremachineconfigs/md"); len(left) != 1 || left[reconcileAnnotation] != "disabled" {

@@ -254,7 +254,7 @@ func (d *deleteRun) applyDestroy(ctx context.Context, t *target) error {
 			}
 		}
 		if err := d.provisionedDeletion(ctx, t); err != nil {
-			return &hintedCause{err: err, hint: fmt.Sprintf("Flux has stopped, and nothing has left Git; to keep the cluster instead: eksa-gitops create cluster -f with its file, once Flux is resumed in namespace %s", d.config.SystemNamespace)}
+			return &hintedCause{err: err, hint: "Flux has stopped, and nothing has left Git; to keep the cluster instead, which starts Flux again: eksa-gitops create cluster -f with its file"}
 		}
 	} else if _, err := d.ports.Provisioner.Forget(t.Name); err != nil {
 		return fmt.Errorf("removing the kubeconfig of cluster %s: %w", t.Name, err)

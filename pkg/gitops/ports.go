@@ -99,7 +99,7 @@ type ClusterRemover interface {
 // ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git. Every method may be repeated.
 type ClusterHolder interface {
 	Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error)
-	Release(ctx context.Context, namespace, cluster string) (bool, error)
+	Release(ctx context.Context, namespace, cluster string, objects []fluxinstall.ObjectName) (bool, error)
 	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
 }
 

@@ -185,7 +185,7 @@ func (r *run) hold(ctx context.Context, c heldCluster) (held fluxinstall.Held, e
 
 func (r *run) release(ctx context.Context, c heldCluster) error {
 	return r.step(Step("Resume Flux on cluster "+c.name), func() (Outcome, string, error) {
-		changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name)
+		changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name, c.objects)
 		if err != nil {
 			return "", "", err
 		}

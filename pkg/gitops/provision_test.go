@@ -15,9 +15,12 @@ import (
 )
 
 // provisioner makes clusters in a world. Its work is one write.
-type provisioner struct{ *world }
+type provisioner struct {
+	*world
+	version string // which an upgrade gives the cluster; none leaves what the file says
+}
 
-func (p provisioner) Check(context.Context) (string, error) { return "v0.26.0", nil }
+func (p provisioner) Check(context.Context) (string, error) { return p.version, nil }
 
 func (p provisioner) Command(job gitops.ProvisionJob) string {
 	return fmt.Sprintf("eksctl anywhere %s cluster -f %s.yaml", job.Verb, job.Cluster)
@@ -101,6 +104,9 @@ func (p provisioner) change(job gitops.ProvisionJob) (bool, error) {
 		if len(p.pauses[name]) == 0 && p.objects[name] != nil {
 			return false, fmt.Errorf("Flux is not kept from %v", name)
 		}
+		if p.version != "" && name.Kind == "Cluster" {
+			fields["spec"].(map[string]any)["eksaVersion"] = p.version
+		}
 		p.objects[name] = fields
 	}
 	return true, nil
@@ -109,7 +115,7 @@ func (p provisioner) change(job gitops.ProvisionJob) (bool, error) {
 // provisioned are the ways into the world with a provisioner.
 func (w *world) provisioned() gitops.Ports {
 	ports := w.ports(nil)
-	ports.Provisioner = provisioner{w}
+	ports.Provisioner = provisioner{world: w}
 	return ports
 }
 
@@ -118,7 +124,7 @@ func bare(t *testing.T) *world {
 	t.Helper()
 	w := newSmallWorld(t, onGitHub)
 	w.state.Clusters, w.state.EKSAInstalled = nil, false
-	w.openClusterErr = provisioner{w}.leads()
+	w.openClusterErr = provisioner{world: w}.leads()
 	return w
 }
 
@@ -289,5 +295,33 @@ func TestProvision_stillPaused(t *testing.T) {
 	}
 	if got := left.Hint(); got != "the same command, run again, takes it back; by hand: kubectl annotate w01" {
 		t.Errorf("hint %q", got)
+	}
+}
+
+// TestProvision_version: another version of the provisioner is a reason to upgrade, and Git, where it names one, follows; in Flux's hands
+// the old one would be refused.
+func TestProvision_version(t *testing.T) {
+	t.Parallel()
+	file := edited(t, spec("w01", onGitHub), version, version+"\n  eksaVersion: v0.26.0 # ours")
+	w := managed(t, onGitHub)
+	create(t, w, on(t, file))
+	w.kubeconfigs["dev"] = true
+	run := func(file string) {
+		t.Helper()
+		w.forget()
+		ports := w.ports(nil)
+		ports.Provisioner = provisioner{world: w, version: "v0.27.0"}
+		if result, err := gitops.Upgrade(t.Context(), ports, upgrading(t, file)); err != nil || result.Failure != nil {
+			t.Fatalf("error %v", err)
+		}
+	}
+	run(file)
+	equal(t, "calls", w.calls[:3], []string{"Hold w01", "upgrade w01", "Push main"})
+	if got := w.branches["main"].files[w01Spec]; !strings.Contains(got, "eksaVersion: v0.27.0 # ours") {
+		t.Errorf("Git holds\n%s", got)
+	}
+	run(edited(t, file, "v0.26.0", "v0.27.0"))
+	if len(w.effects) > 0 {
+		t.Errorf("the second run wrote %v", w.effects)
 	}
 }

@@ -930,7 +930,7 @@ func (w *world) hold(name string, pause *fluxinstall.Pause) {
 	}
 }
 
-func (c cluster) Release(ctx context.Context, _, name string) (bool, error) {
+func (c cluster) Release(ctx context.Context, _, name string, _ []fluxinstall.ObjectName) (bool, error) {
 	return c.write(ctx, "Release "+name, func() (bool, error) {
 		there := len(c.pauses) > 0
 		clear(c.pauses)

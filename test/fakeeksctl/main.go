@@ -127,12 +127,18 @@ func hang() {
 	if os.Getenv("FAKE_EKSCTL") != "stubborn" {
 		signal.Notify(ended, os.Interrupt, syscall.SIGTERM)
 	}
-	select {
-	case <-ended:
-		fmt.Println("interrupted")
-		os.Exit(130)
-	case <-time.After(5 * time.Minute):
-		os.Exit(3)
+	parent := os.Getppid()
+	for deadline := time.Now().Add(5 * time.Minute); ; {
+		select {
+		case <-ended:
+			fmt.Println("interrupted")
+			os.Exit(130)
+		case <-time.After(100 * time.Millisecond):
+			// Whoever started it may be killed; nobody ends it then.
+			if os.Getppid() != parent || time.Now().After(deadline) {
+				os.Exit(3)
+			}
+		}
 	}
 }
 
