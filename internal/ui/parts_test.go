@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +16,15 @@ import (
 
 // screen is a terminal that is good for what Steps writes: text, carriage return, line feed, and the sequences K, J and A.
 type screen struct {
+	mu          sync.Mutex
 	height      int
 	lines       []string
 	row, column int
 }
 
 func (s *screen) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for rest := string(text); rest != ""; {
 		if code, after, ok := strings.Cut(rest, "\x1b["); ok && code == "" {
 			n, end := 0, strings.IndexFunc(after, func(r rune) bool { return r < '0' || r > '9' })
@@ -75,6 +80,8 @@ func (s *screen) grow() {
 }
 
 func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.grow()
 	return strings.TrimRight(strings.Join(s.lines, "\n"), "\n")
 }
@@ -86,9 +93,10 @@ func TestSteps_screen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		terminal := &screen{height: 6}
-		height := 6
+		var height atomic.Int64
+		height.Store(6)
 		steps := ui.NewSteps(ui.Streams{
-			Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int { return height },
+			Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int { return int(height.Load()) },
 		}, ui.ProgressAuto, false)
 		shows := func(when, want string) {
 			t.Helper()
@@ -121,12 +129,12 @@ func TestSteps_screen(t *testing.T) {
   - w1: its machines are being made...
   - w2: its machines are being made...
   ... and 3 more`)
-		height = 4
+		height.Store(4)
 		shows("a lower screen", `[ok] Push
 - Wait for clusters to be Ready: 1 ...
   [failed] w5: no room
   ... and 5 more`)
-		height = 6
+		height.Store(6)
 		steps.Note(gitops.LevelInfo, "by the way")
 		shows("a note", `[ok] Push
   by the way

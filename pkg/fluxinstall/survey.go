@@ -36,8 +36,16 @@ type Survey struct {
 	Pauses []Pause
 	// Problems are what keeps Flux from fetching and applying, the cause of the others first.
 	Problems []*NotReadyError
+	// Nested are the other Kustomizations that Flux's own has applied and that are not well, such as those of clusters' apps.
+	Nested []NestedProblem
 	// Unseen are what could not be looked at for want of a right, each with the server's words.
 	Unseen []string
+}
+
+// NestedProblem is what keeps a Kustomization from applying.
+type NestedProblem struct {
+	Namespace, Name string
+	Problem         *NotReadyError
 }
 
 // LiveCluster is one Cluster object with what belongs to it.
@@ -75,6 +83,7 @@ type surveyed struct {
 	fluxObjects
 	clusters                   []unstructured.Unstructured
 	gitRepository              *unstructured.Unstructured
+	kustomizations             []unstructured.Unstructured
 	eksaDeployments, eksaPods  []unstructured.Unstructured
 	pods                       []unstructured.Unstructured
 	controlPlanes, deployments []unstructured.Unstructured // of Cluster API; nil without it
@@ -161,6 +170,10 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 			return err
 		},
 		func() (err error) {
+			seen.kustomizations, err = c.list(ctx, kustomizationKind(), "", client.MatchingLabels{appliedByName: s.Namespace, appliedByNamespace: s.Namespace})
+			return ignoreForbidden(err)
+		},
+		func() (err error) {
 			seen.secret, err = c.get(ctx, secretKind(), s.Namespace, SourceSecretName)
 			return optional(4, err)
 		},
@@ -232,6 +245,11 @@ func (s *Survey) judge(seen *surveyed) {
 			}
 		}
 	}
+	for _, item := range seen.kustomizations {
+		if problem := nestedProblem(&item); problem != nil && (item.GetName() != s.Namespace || item.GetNamespace() != s.Namespace) {
+			s.Nested = append(s.Nested, NestedProblem{Namespace: item.GetNamespace(), Name: item.GetName(), Problem: problem})
+		}
+	}
 	planes, workers := machinesByCluster(seen.controlPlanes), machinesByCluster(seen.deployments)
 	for i, item := range seen.clusters {
 		live := liveCluster(&item, s.State.Clusters[i])
@@ -239,6 +257,17 @@ func (s *Survey) judge(seen *surveyed) {
 		live.Workers = countMachines(live.Workers, workers[live.Name], conditionOf(&item, "WorkersReady"))
 		s.Clusters = append(s.Clusters, live)
 	}
+}
+
+// nestedProblem is what a Kustomization says is wrong with it, or nil.
+func nestedProblem(object *unstructured.Unstructured) *NotReadyError {
+	if problems := stopped(object); len(problems) > 0 {
+		return problems[0]
+	}
+	if ready := conditionOf(object, "Ready"); ready.Status == "False" && ready.current(object) {
+		return problemOf(object, ready)
+	}
+	return nil
 }
 
 func liveCluster(u *unstructured.Unstructured, info ClusterInfo) LiveCluster {

@@ -61,7 +61,6 @@ type systemPlan struct {
 	snapshot Snapshot
 	plan     *filePlan
 	before   map[string][]byte // by base name; what is in Git
-	after    map[string][]byte // of the components, before and after
 	flux     fluxPlan
 }
 

@@ -179,7 +179,7 @@ func TestUpgrade_fluxImages(t *testing.T) {
 	equal(t, "changes", fluxChangesOf(result), []string{"source-controller v1.9.4 → v1.9.4-eks-a-91 (image ghcr.io/fluxcd/source-controller → registry.example.com/source-controller)"})
 }
 
-// bootstrapped is a world in which Flux follows another repository, and has applied what is there.
+// bootstrappedWorld is a world in which Flux follows another repository, and has applied what is there.
 func bootstrappedWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -241,6 +241,8 @@ func TestUpgrade_adoptCutOff(t *testing.T) {
 		faulty := false
 		for _, after := range []bool{false, true} {
 			w := bootstrappedWorld(t)
+			// With all four controllers the components need not be generated, which takes long.
+			w.state.Flux.Controllers = append(w.state.Flux.Controllers, fluxinstall.ControllerState{Name: "helm-controller", Available: true}, fluxinstall.ControllerState{Name: "notification-controller", Available: true})
 			options := upgrading(t, spec("dev", onGitHub))
 			options.Adopt = true
 			if after {

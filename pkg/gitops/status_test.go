@@ -248,6 +248,24 @@ func TestJudge_problems(t *testing.T) {
 			},
 			[]string{"Cluster default/dev | EKS Anywhere is at work |  | kubectl describe it"},
 		},
+		"apps not applied": {
+			func(o *gitops.Observation) {
+				for _, name := range []string{"eksa-system/dev-apps", "flux-system/mgmt-apps", "flux-system/dev-apps", "eksa-system/others"} {
+					namespace, name, _ := strings.Cut(name, "/")
+					o.Survey.Nested = append(o.Survey.Nested, fluxinstall.NestedProblem{
+						Namespace: namespace, Name: name, Problem: notReady("Kustomization "+namespace+"/"+name, "BuildFailed", "no such file", "a file is missing", ""),
+					})
+				}
+			},
+			[]string{"Kustomization flux-system/mgmt-apps | a file is missing |  | kubectl describe it", "Kustomization eksa-system/dev-apps | a file is missing |  | kubectl describe it"},
+		},
+		"apps of a cluster that is not Ready": {
+			func(o *gitops.Observation) {
+				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "ScalingUp", "1 of 3", "EKS Anywhere is at work", "")
+				o.Survey.Nested = []fluxinstall.NestedProblem{{Namespace: "eksa-system", Name: "dev-apps", Problem: notReady("Kustomization eksa-system/dev-apps", "X", "no kubeconfig", "", "")}}
+			},
+			[]string{"Cluster default/dev | EKS Anywhere is at work |  | kubectl describe it"},
+		},
 		"only in Git": {
 			func(o *gitops.Observation) { o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:] },
 			[]string{"Cluster default/dev | somebody deleted the object | clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | kubectl -n flux-system describe"},

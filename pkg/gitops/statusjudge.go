@@ -539,6 +539,29 @@ func (j *judge) judgeClusters() {
 		p.Cluster = c.Name
 		j.problem(p)
 	}
+	j.judgeApps()
+}
+
+// judgeApps tells of clusters whose apps are not applied. Of one that is not Ready, that is no wonder.
+func (j *judge) judgeApps() {
+	if j.Config == nil {
+		return
+	}
+	for i := range j.Survey.Clusters {
+		c := &j.Survey.Clusters[i]
+		role := clusterspec.RoleWorkload
+		if c.ManagementCluster == c.Name {
+			role = clusterspec.RoleManagement
+		}
+		for _, nested := range j.Survey.Nested {
+			if c.Problem != nil || j.Cluster != "" && c.Name != j.Cluster || nested.Name != layout.AppsName(c.Name) || nested.Namespace != layout.AppsNamespace(j.Config, role) {
+				continue
+			}
+			p := j.explain(nested.Problem)
+			p.Cluster = c.Name
+			j.problem(p)
+		}
+	}
 }
 
 // judgeDrift sums up the differences of each cluster: the fields are in the report.

@@ -93,6 +93,7 @@ func TestApps(t *testing.T) {
 	if _, there := exists(t, "", "v1", "ConfigMap", "default", "of-dev"); there {
 		t.Fatal("the app of dev is in the management cluster")
 	}
+	w.until(statusArgs, 5, "Kustomization eksa-system/dev-apps")
 	useStackFor(t, "dev")
 	reconcile("Kustomization", "eksa-system", "dev-apps")
 	waitFor(t, reference("", "v1", "ConfigMap", "default", "of-dev"), "applied by dev-apps", func(u *unstructured.Unstructured) bool {

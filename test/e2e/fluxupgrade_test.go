@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -345,8 +346,13 @@ func TestAdopt(t *testing.T) {
 			if _, there := exists(t, "", "v1", "Secret", "flux-system", record); !there {
 				t.Errorf("there is no Secret %q", record)
 			}
-			if keys := old.DeployKeys(); len(keys) == 0 {
-				t.Error("the old repository's deploy key is gone")
+			keys := old.DeployKeys()
+			if len(keys) == 0 {
+				t.Fatal("the old repository's deploy key is gone")
+			}
+			encoded, _ := at(t, object(t, "", "v1", "Secret", "flux-system", record), "data", "identity.pub").(string)
+			if public, err := base64.StdEncoding.DecodeString(encoded); err != nil || !strings.Contains(string(public), strings.Fields(keys[0].Key)[1]) {
+				t.Errorf("the record has the public key %q, want the old repository's %q (%v)", public, keys[0].Key, err)
 			}
 			again := w.mark()
 			w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")

@@ -92,7 +92,13 @@ func (w *world) secrets(ctx context.Context) []sentinel {
 			}
 			switch {
 			case key == "identity":
-				add(sentinel{name: "the key in " + place[0], value: keyMaterial(value, ""), belongs: w.keySecrets()})
+				places := w.keySecrets()
+				if strings.HasPrefix(s.GetName(), "flux-system-before-") {
+					// What a take-over keeps: the key with which somebody else's Flux read its repository, beside where it was.
+					places = append(places, place[0])
+					add(sentinel{name: "the mark of a private key", value: []byte("PRIVATE KEY-----"), belongs: place})
+				}
+				add(sentinel{name: "the key in " + place[0], value: keyMaterial(value, ""), belongs: places})
 			case strings.HasSuffix(s.GetName(), "-kubeconfig"):
 				config, err := clientcmd.Load(value)
 				if err != nil {

@@ -138,6 +138,7 @@ func (w *world) start(args ...string) *process {
 func (p *process) wait() outcome {
 	p.world.t.Helper()
 	err := p.cmd.Wait()
+	ended := time.Now()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		p.world.t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func (p *process) wait() outcome {
 	if _, measured := p.world.t.(*testing.B); !measured {
 		p.world.inspect(p.args, p.stdout.Bytes(), p.stderr.Bytes())
 	}
-	return outcome{p.world.t, p.args, p.stdout.String(), p.stderr.String(), p.cmd.ProcessState.ExitCode(), time.Since(p.began)}
+	return outcome{p.world.t, p.args, p.stdout.String(), p.stderr.String(), p.cmd.ProcessState.ExitCode(), ended.Sub(p.began)}
 }
 
 // exits asserts the exit code.

@@ -304,7 +304,7 @@ func (j *job) apply(ctx context.Context, c client.Client, creating bool) error {
 				return err
 			}
 		}
-		if err := c.Patch(ctx, object, client.Apply, client.FieldOwner(manager), client.ForceOwnership); err != nil { //nolint:staticcheck // unstructured
+		if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership); err != nil {
 			return fmt.Errorf("applying %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}

@@ -180,8 +180,8 @@ func TestInspect_others(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []fluxinstall.Other{
-		{Description: "its controllers run in namespace flux-system, the spec says gitops"},
-		{Description: "its controllers in namespace gitops belong to Helm release flux2"},
+		{Description: "its controllers run in namespace flux-system, the spec says gitops", Installer: fluxinstall.InstallerElsewhere, Namespace: "flux-system"},
+		{Description: "its controllers in namespace gitops belong to Helm release flux2", Installer: fluxinstall.InstallerHelm, Namespace: "gitops", Name: "flux2"},
 	}
 	if got := w.inspect().Flux.Others; !slices.Equal(got, want) {
 		t.Errorf("others %v, want %v", got, want)
