@@ -48,6 +48,10 @@ bench: build ## run the benchmarks (docs/performance.md)
 	go test -run '^$$' -bench . -benchtime 3x ./...
 	cd test && go test -run '^$$' -bench . -benchtime 3x ./...
 
+.PHONY: reliability
+reliability: build ## break runs at every external write in every way; make test does a sample (hours)
+	cd test && go run ./cmd/stack build && EKSA_GITOPS_RELIABILITY=full go test -timeout 8h -run '^TestCrash$$' ./e2e
+
 FUZZTIME ?= 5m
 .PHONY: fuzz
 fuzz: ## try new inputs on everything that reads hostile input, FUZZTIME=5m each (docs/reliability.md)

@@ -133,6 +133,9 @@ func (s *Server) HTTPClient() *http.Client { return s.git.HTTPClient() }
 // InjectGit switches a fault in Git traffic on until the returned function is called.
 func (s *Server) InjectGit(f gittest.Fault) (off func()) { return s.git.Inject(f) }
 
+// Around puts a handler around the API and Git over HTTPS. See [gittest.Server.Around].
+func (s *Server) Around(wrap func(next http.Handler) http.Handler) { s.git.Around(wrap) }
+
 // Credential is what a plain git client shows; see [WithToken] and [WithKey].
 type Credential func(*gittest.Credentials)
 

@@ -48,7 +48,26 @@ func parseGitRequest(r *http.Request) (gitRequest, bool) {
 	return g, checkRepoName(g.repo) == nil
 }
 
+// Around puts a handler around all HTTPS requests from now on, Git's and others: for a test that holds, counts or loses them. It has to
+// end when the test does, since Close waits for requests that were passed on. nil takes it away.
+func (s *Server) Around(wrap func(next http.Handler) http.Handler) {
+	if wrap == nil {
+		s.around.Store(nil)
+		return
+	}
+	handler := wrap(http.HandlerFunc(s.serveInner))
+	s.around.Store(&handler)
+}
+
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if around := s.around.Load(); around != nil {
+		(*around).ServeHTTP(w, r)
+		return
+	}
+	s.serveInner(w, r)
+}
+
+func (s *Server) serveInner(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
 		panic(http.ErrAbortHandler)
 	}

@@ -15,6 +15,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -62,6 +63,7 @@ type Server struct {
 	sessions sync.WaitGroup
 
 	faults faults
+	around atomic.Pointer[http.Handler]
 
 	mu       sync.Mutex
 	closing  bool

@@ -48,6 +48,12 @@ func newWorld(t testing.TB) *world {
 	if test, ok := t.(*testing.T); ok {
 		test.Parallel()
 	}
+	return newSerialWorld(t)
+}
+
+// newSerialWorld is newWorld for a test that has to be over before its parent goes on.
+func newSerialWorld(t testing.TB) *world {
+	t.Helper()
 	s := freshStack(t)
 	w := &world{t: t, gh: githubtest.Start(t), dir: t.TempDir(), tmp: t.TempDir()}
 	w.gh.AddUser("alice")

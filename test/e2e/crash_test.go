@@ -1,0 +1,272 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// fullLength says whether all of a matrix is asked for, as make reliability does, or a sample.
+func fullLength() bool { return os.Getenv("EKSA_GITOPS_RELIABILITY") == "full" }
+
+// breakage is one way to break a run at a write.
+type breakage struct {
+	name   string
+	when   moment
+	signal syscall.Signal // 0 for none
+}
+
+func breakages() []breakage {
+	return []breakage{
+		{"killed before", before, syscall.SIGKILL},
+		{"killed after", after, syscall.SIGKILL},
+		{"reply lost", lost, 0},
+		{"interrupted before", before, syscall.SIGINT},
+		{"interrupted after", after, syscall.SIGINT},
+		{"terminated before", before, syscall.SIGTERM},
+		{"terminated after", after, syscall.SIGTERM},
+	}
+}
+
+// TestCrash breaks runs of the program right before and right after each of their external writes, which are counted at the servers. Each
+// time the same command, given again, succeeds; the third run writes nothing; and what is there in the end is what a run that was never
+// broken leaves.
+func TestCrash(t *testing.T) {
+	managed := func(t testing.TB, w *world) { w.run("create", "cluster", "-f", "mgmt.yaml").exits(0) }
+	for row, scenario := range []struct {
+		name    string
+		prepare func(testing.TB, *world)
+		args    []string
+	}{
+		{"create management", nil, []string{"create", "cluster", "-f", "mgmt.yaml"}},
+		{"create workload", managed, []string{"create", "cluster", "-f", "dev.yaml"}},
+		{"create many", nil, []string{"create", "cluster", "-f", "mgmt.yaml", "-f", "dev.yaml"}},
+		{"delete workload", func(t testing.TB, w *world) {
+			managed(t, w)
+			w.run("create", "cluster", "-f", "dev.yaml").exits(0)
+		}, []string{"delete", "cluster", "dev", "--yes"}},
+		{"delete management", managed, []string{"delete", "cluster", "mgmt", "--yes"}},
+		{"upgrade enable", nil, []string{"upgrade", "cluster", "-f", "mgmt.yaml"}},
+		{"upgrade change", func(t testing.TB, w *world) {
+			managed(t, w)
+			w.write("mgmt.yaml", spec(t, "mgmt.yaml", "count: 1   # scaled", "count: 2   # scaled"))
+		}, []string{"upgrade", "cluster", "-f", "mgmt.yaml"}},
+	} {
+		t.Run(scenario.name, func(t *testing.T) {
+			var whole string
+			var writes []string
+			if !t.Run("whole", func(t *testing.T) {
+				w := newSerialWorld(t)
+				if scenario.prepare != nil {
+					scenario.prepare(t, w)
+				}
+				g := newGate(w)
+				w.run(scenario.args...).exits(0)
+				writes = g.seen()
+				g.arm(0, never)
+				w.run(scenario.args...).exits(0)
+				if again := g.seen(); len(again) > 0 {
+					t.Fatalf("a second run writes %v", again)
+				}
+				whole = w.endState()
+			}) {
+				return
+			}
+			if len(writes) == 0 {
+				t.Fatal("nothing is written")
+			}
+			t.Logf("%d writes: %s", len(writes), strings.Join(writes, ", "))
+			for i, n := range points(len(writes)) {
+				for j, b := range breakages() {
+					if !fullLength() && j != (sampled*row+i)%len(breakages()) {
+						continue // a sample takes one way for each write, and over all scenarios every way
+					}
+					t.Run(fmt.Sprintf("%s write %d", b.name, n), func(t *testing.T) {
+						w := newWorld(t)
+						if scenario.prepare != nil {
+							scenario.prepare(t, w)
+						}
+						g := newGate(w)
+						g.arm(n, b.when)
+						w.breakRun(g, b, scenario.args)
+						g.arm(0, never)
+						w.run(scenario.args...).exits(0)
+						g.arm(0, never)
+						w.run(scenario.args...).exits(0)
+						if third := g.seen(); len(third) > 0 {
+							t.Errorf("the third run writes %v", third)
+						}
+						if diff := firstDifference(w.endState(), whole); diff != "" {
+							t.Errorf("the end differs from that of a whole run: %s", diff)
+						}
+					})
+				}
+			}
+		})
+	}
+}
+
+// sampled is at how many writes of a scenario a sample breaks.
+const sampled = 2
+
+// points are the writes to break at: all of them, or, where there are many, the second, which in a creation is the push, and the one in
+// the middle.
+func points(writes int) []int {
+	if !fullLength() && writes > sampled {
+		return []int{2, writes/2 + 1}
+	}
+	all := make([]int, writes)
+	for i := range all {
+		all[i] = i + 1
+	}
+	return all
+}
+
+// breakRun starts the program and breaks it at the write at which the gate is armed.
+func (w *world) breakRun(g *gate, b breakage, args []string) {
+	w.t.Helper()
+	p := w.start(args...)
+	ended := make(chan outcome, 1)
+	go func() { ended <- p.wait() }()
+	select {
+	case <-g.held:
+	case out := <-ended:
+		w.t.Fatalf("the run ended before the write, with exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+	case <-time.After(2 * time.Minute):
+		w.t.Fatal("the write does not come")
+	}
+	signalled := time.Now()
+	if b.signal != 0 {
+		if err := p.cmd.Process.Signal(b.signal); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if b.signal == 0 {
+		<-ended // with whatever code: the program may have seen that the write was done
+		return
+	}
+	stopped := make(chan time.Duration, 1)
+	go func() {
+		for p.cmd.Process.Signal(syscall.Signal(0)) == nil && time.Since(signalled) < time.Minute {
+			time.Sleep(2 * time.Millisecond)
+		}
+		stopped <- time.Since(signalled)
+	}()
+	took := <-stopped
+	g.letGo()
+	out := <-ended
+	if b.signal == syscall.SIGKILL {
+		return
+	}
+	if took > time.Second {
+		w.t.Errorf("stopped %v after the signal, want at most 1s", took)
+	}
+	out.exits(130)
+	if n := strings.Count(out.stderr, "continue with: "); n != 1 {
+		w.t.Errorf("%d lines say how to continue, want 1:\n%s", n, out.stderr)
+	}
+}
+
+// endState describes all that a run leaves: the files on the branch, the deploy keys, and the cluster's objects, without what differs from
+// run to run (identities, times, key material) and what controllers make of the objects.
+func (w *world) endState() string {
+	w.t.Helper()
+	var lines []string
+	if repo := w.gh.Repo("alice/fleet"); repo != nil {
+		for name, content := range repo.Git().Files("main") {
+			lines = append(lines, fmt.Sprintf("file %s: %q", name, content))
+		}
+		for _, key := range repo.DeployKeys() {
+			lines = append(lines, fmt.Sprintf("deploy key %s, read only %v", key.Title, key.ReadOnly))
+		}
+	}
+	lines = append(lines, w.settledObjects()...)
+	slices.Sort(lines)
+	return differing().ReplaceAllString(strings.Join(lines, "\n"), "(differs)")
+}
+
+// settledObjects describes the cluster's objects once none of them is on its way out: what a run has deleted takes its time to go.
+func (w *world) settledObjects() []string {
+	w.t.Helper()
+	derived := []string{"Event", "Lease", "Endpoints", "EndpointSlice", "Pod", "ReplicaSet", "ControllerRevision", "Node", "APIService", "CSINode", "IPAddress"}
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		var lines []string
+		going := ""
+		for _, list := range w.lists(ctx, func(kind schema.GroupVersionKind) bool { return !slices.Contains(derived, kind.Kind) }) {
+			for _, item := range list.Items {
+				if item.GetDeletionTimestamp() != nil {
+					going = item.GetKind() + " " + item.GetNamespace() + "/" + item.GetName()
+				}
+				if item.GetKind() == "Service" && item.GetNamespace() == "default" && item.GetName() == "kubernetes" {
+					continue // it has the port of the stack's API server
+				}
+				lines = append(lines, describeObject(w, item))
+			}
+		}
+		if going == "" {
+			return lines
+		}
+		select {
+		case <-ctx.Done():
+			w.t.Fatalf("%s does not go", going)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// differing is what differs between two stacks and two GitHubs: addresses, certificates, identities of owners.
+func differing() *regexp.Regexp {
+	return regexp.MustCompile(`127\.0\.0\.1:\d+|-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----|"caBundle":"[^"]*"|"uid":"[^"]*"|"[a-z-]*ca(-file)?(\.crt)?":"[^"]*"`)
+}
+
+func describeObject(w *world, u unstructured.Unstructured) string {
+	for _, field := range []string{"uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"} {
+		unstructured.RemoveNestedField(u.Object, "metadata", field)
+	}
+	for _, annotation := range []string{"reconcile.fluxcd.io/requestedAt", "deployment.kubernetes.io/revision"} {
+		unstructured.RemoveNestedField(u.Object, "metadata", "annotations", annotation)
+	}
+	delete(u.Object, "status")
+	if data, ok := u.Object["data"].(map[string]any); ok && u.GetKind() == "Secret" {
+		for key := range data {
+			data[key] = "(secret)"
+		}
+	}
+	for _, field := range []string{"clusterIP", "clusterIPs"} {
+		unstructured.RemoveNestedField(u.Object, "spec", field)
+	}
+	content, err := json.Marshal(u.Object)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fmt.Sprintf("object %s %s/%s: %s", u.GetKind(), u.GetNamespace(), u.GetName(), content)
+}
+
+// firstDifference shows the lines that only one of two descriptions has.
+func firstDifference(have, want string) string {
+	h, w := strings.Split(have, "\n"), strings.Split(want, "\n")
+	var b strings.Builder
+	for _, line := range h {
+		if !slices.Contains(w, line) {
+			fmt.Fprintf(&b, "\n+ %s", line)
+		}
+	}
+	for _, line := range w {
+		if !slices.Contains(h, line) {
+			fmt.Fprintf(&b, "\n- %s", line)
+		}
+	}
+	return b.String()
+}
