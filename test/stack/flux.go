@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,13 +70,28 @@ type fluxInstance struct {
 	started time.Time
 }
 
-func newFluxRunner(s *Stack) *fluxRunner {
-	return &fluxRunner{
+func newFluxRunner(s *Stack, addresses map[string]string) *fluxRunner {
+	r := &fluxRunner{
 		stack:     s,
 		core:      kubernetes.NewForConfigOrDie(s.RESTConfig()),
 		instances: map[string]*fluxInstance{},
 		addresses: map[string]string{},
 	}
+	maps.Copy(r.addresses, addresses)
+	return r
+}
+
+// still does something with the addresses of the artifacts while no program of
+// Flux runs on: they are frozen.
+func (r *fluxRunner) still(do func(addresses map[string]string)) {
+	r.work.Lock()
+	defer r.work.Unlock()
+	for _, instance := range r.instances {
+		instance.process.signal(unix.SIGSTOP)
+		defer instance.process.signal(unix.SIGCONT)
+		_ = waitFrozen(instance.process.cmd.Process.Pid) // one that has ended is frozen enough
+	}
+	do(r.addresses)
 }
 
 // StartFlux waits until the custom resource definitions of Flux are
@@ -295,7 +311,7 @@ func (r *fluxRunner) launch(ctx context.Context, pod *corev1.Pod) (*fluxInstance
 	if err != nil || !established {
 		return nil, err
 	}
-	home := filepath.Join(s.dir, "flux", string(pod.UID))
+	home := filepath.Join(s.fluxDir(), string(pod.UID))
 	if err := os.MkdirAll(filepath.Join(home, "data"), 0o700); err != nil {
 		return nil, err
 	}

@@ -20,13 +20,16 @@ type Pool struct {
 	started []*Stack
 }
 
-// NewPool makes a pool of size stacks; 0 is as many as the machine has
-// processors, but not more than four, as each takes up to a gigabyte of memory.
-// What prepare does to a stack when it is started is there each time it is
+// PoolSize is how many stacks are worth having: one more than the machine has
+// processors, since a test waits a third of its time, but not more than four,
+// as each takes up to a gigabyte of memory.
+func PoolSize() int { return min(runtime.GOMAXPROCS(0)+1, 4) }
+
+// NewPool makes a pool of size stacks, or of PoolSize for 0. What prepare does to a stack when it is started is there each time it is
 // lent.
 func NewPool(size int, o Options, prepare func(context.Context, *Stack) error) *Pool {
 	if size == 0 {
-		size = min(runtime.GOMAXPROCS(0), 4)
+		size = PoolSize()
 	}
 	p := &Pool{options: o, prepare: prepare, free: make(chan *Stack, size)}
 	for range cap(p.free) {
@@ -38,6 +41,12 @@ func NewPool(size int, o Options, prepare func(context.Context, *Stack) error) *
 // Take waits until a stack is free and returns it, as fresh as prepare left
 // it, and the function that gives it back.
 func (p *Pool) Take(ctx context.Context) (s *Stack, giveBack func(), err error) {
+	return p.TakeAs(ctx, (*Stack).Reset)
+}
+
+// TakeAs is Take for a test that wants a stack in another state: bring has to
+// put it into one, by Restore or Reset, whatever somebody else left.
+func (p *Pool) TakeAs(ctx context.Context, bring func(*Stack, context.Context) error) (s *Stack, giveBack func(), err error) {
 	select {
 	case s = <-p.free:
 	case <-ctx.Done():
@@ -45,8 +54,9 @@ func (p *Pool) Take(ctx context.Context) (s *Stack, giveBack func(), err error) 
 	}
 	if s == nil {
 		s, err = p.start(ctx)
-	} else {
-		err = s.Reset(ctx)
+	}
+	if err == nil {
+		err = bring(s, ctx)
 	}
 	if err != nil {
 		p.free <- s

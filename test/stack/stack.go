@@ -77,6 +77,7 @@ type Stack struct {
 	eksa      *eksacontroller.Controller
 	webhook   *eksacontroller.Webhook
 	flux      *fluxRunner
+	fresh     *State // what Reset brings back
 	stopped   bool
 }
 
@@ -177,34 +178,46 @@ func (s *Stack) boot(ctx context.Context) error {
 	if err := s.installBaseline(ctx); err != nil {
 		return err
 	}
-	if err := s.snapshot(); err != nil {
+	if s.fresh, err = s.snapshot(nil); err != nil {
 		return fmt.Errorf("keeping a copy of the fresh cluster: %w", err)
 	}
-	return s.startControllers(ctx)
+	return s.startControllers(ctx, nil)
 }
 
 // Keep makes the cluster as it is now the one that Reset brings back.
 func (s *Stack) Keep() error {
+	state, err := s.Save()
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.snapshot(); err != nil {
-		return fmt.Errorf("keeping a copy of the cluster: %w", err)
-	}
-	return nil
+	old := s.fresh
+	s.fresh = state
+	return os.RemoveAll(old.dir)
 }
 
 // Reset brings the cluster back to what Start returned, or was at the last
-// Keep: the database is replaced by the copy taken then, and every program is
-// started anew. Ports,
-// kubeconfigs and certificates stay; watches and caches of the caller do not
-// survive. Faults end. A frozen or stopped API server comes back.
-func (s *Stack) Reset(ctx context.Context) error {
+// Keep, as Restore does.
+func (s *Stack) Reset(ctx context.Context) error { return s.bringBack(ctx, nil) }
+
+// Restore brings the cluster back to a state: the database is replaced by the
+// copy, and every program is started anew. Ports, kubeconfigs and certificates
+// stay; watches and caches of the caller do not survive. Faults end. A frozen
+// or stopped API server comes back.
+func (s *Stack) Restore(ctx context.Context, state *State) error { return s.bringBack(ctx, state) }
+
+// bringBack is Restore; nil is the fresh state.
+func (s *Stack) bringBack(ctx context.Context, state *State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if state == nil {
+		state = s.fresh
+	}
 	s.stopControllers()
 	s.processes.killAll()
-	if err := s.restore(); err != nil {
-		return fmt.Errorf("putting back the fresh cluster: %w", err)
+	if err := s.putBack(state); err != nil {
+		return fmt.Errorf("putting back the cluster: %w", err)
 	}
 	if err := s.startControlPlane(ctx, readyAgain); err != nil {
 		return fmt.Errorf("restarting the stack: %w", err)
@@ -218,7 +231,7 @@ func (s *Stack) Reset(ctx context.Context) error {
 	if err := s.webhook.WaitActive(ctx, s.client); err != nil {
 		return err
 	}
-	return s.startControllers(ctx)
+	return s.startControllers(ctx, state.addresses)
 }
 
 // Stop ends the stack: no process and no file of it is left. Calling it again
@@ -286,6 +299,8 @@ func (s *Stack) startEtcd() (err error) {
 }
 
 func (s *Stack) etcdDir() string { return filepath.Join(s.dir, "etcd") }
+
+func (s *Stack) fluxDir() string { return filepath.Join(s.dir, "flux") }
 
 func (s *Stack) startAPIServer() (err error) {
 	file := func(name string) string { return filepath.Join(s.dir, name) }
@@ -417,8 +432,9 @@ func (s *Stack) installBaseline(ctx context.Context) error {
 	return s.waitNode(ctx)
 }
 
-// startControllers starts what this process itself does in the cluster.
-func (s *Stack) startControllers(ctx context.Context) error {
+// startControllers starts what this process itself does in the cluster. The
+// addresses are those at which Flux's artifacts are expected.
+func (s *Stack) startControllers(ctx context.Context, addresses map[string]string) error {
 	config, err := s.restConfig("eks-a-controller")
 	if err != nil {
 		return err
@@ -430,7 +446,7 @@ func (s *Stack) startControllers(ctx context.Context) error {
 	if err := s.eksa.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the EKS-A test controller: %w", err)
 	}
-	s.flux = newFluxRunner(s)
+	s.flux = newFluxRunner(s, addresses)
 	if s.options.Flux == FluxWhenInstalled {
 		s.flux.follow()
 	}

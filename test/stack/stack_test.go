@@ -294,6 +294,44 @@ func TestStack_resetBringsBackTheFreshCluster(t *testing.T) {
 	}
 }
 
+// Several states are kept side by side, and brought back in any order.
+func TestStack_states(t *testing.T) {
+	s := reset(t)
+	states := map[string]*stack.State{}
+	for _, name := range []string{"one", "two"} {
+		trace := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+		if err := s.Client().Create(t.Context(), trace); err != nil {
+			t.Fatal(err)
+		}
+		state, err := s.Save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[name] = state
+	}
+	for _, c := range []struct {
+		state string
+		want  []string
+	}{{"one", []string{"one"}}, {"two", []string{"one", "two"}}, {"one", []string{"one"}}} {
+		if err := s.Restore(t.Context(), states[c.state]); err != nil {
+			t.Fatal(err)
+		}
+		var list corev1.ConfigMapList
+		if err := s.Client().List(t.Context(), &list, client.InNamespace("default")); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, item := range list.Items {
+			if item.Name != "kube-root-ca.crt" {
+				got = append(got, item.Name)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("state %s holds %v, want %v", c.state, got, c.want)
+		}
+	}
+}
+
 func TestStack_heldPods(t *testing.T) {
 	s, ctx := shared, t.Context()
 	began := time.Now()
