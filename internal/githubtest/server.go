@@ -11,6 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
+// defaultLimit is how many requests an hour a token has.
+const defaultLimit = 5000
+
 // TB is what the package needs of a *testing.T or *testing.B.
 type TB interface {
 	gittest.TB
@@ -32,13 +35,8 @@ type Server struct {
 	now    func() time.Time
 	routes []route
 
-	mu         sync.Mutex // guards everything below; held while a request is handled
-	nextID     int64
-	accounts   map[string]*account // by lower-case login
-	tokens     map[string]*token   // by value
-	repos      map[string]*Repo    // by lower-case full name
-	renamed    map[string]*Repo    // former names, lower case
-	userKeys   []userKey
+	mu sync.Mutex // guards everything below; held while a request is handled
+	content
 	budgets    map[string]*budget // by token value, "" for anonymous requests
 	rate       rateSettings
 	createLag  int
@@ -56,29 +54,36 @@ func Start(tb TB) *Server {
 		tb.Fatalf("starting github: %v", err)
 		return nil
 	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("closing github: %v", err)
+		}
+	})
+	s.Lend(tb)
+	return s
+}
+
+// Lend makes a server of New one test's until its end: misuse fails that test, and so do requests that GitHub would not understand, which
+// [Server.Verify] looks for in the end.
+func (s *Server) Lend(tb TB) {
+	tb.Helper()
 	s.git.FailWith(func(err error) {
 		tb.Helper()
 		tb.Fatalf("github: %v", err)
 	})
 	tb.Cleanup(func() {
 		s.Verify(tb)
-		if err := s.Close(); err != nil {
-			tb.Errorf("closing github: %v", err)
-		}
+		s.git.FailWith(func(err error) { panic(err) })
 	})
-	return s
 }
 
 // New returns a running server. It lives until Close or until ctx is done, whichever is first; Close must be called in both cases.
 func New(ctx context.Context, opts Options) (*Server, error) {
 	s := &Server{
-		now:      opts.Now,
-		accounts: map[string]*account{},
-		tokens:   map[string]*token{},
-		repos:    map[string]*Repo{},
-		renamed:  map[string]*Repo{},
-		budgets:  map[string]*budget{},
-		rate:     rateSettings{limit: 5000},
+		now:     opts.Now,
+		content: content{accounts: map[string]*account{}, tokens: map[string]*token{}, repos: map[string]*Repo{}, renamed: map[string]*Repo{}},
+		budgets: map[string]*budget{},
+		rate:    rateSettings{limit: defaultLimit},
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -87,6 +87,16 @@ func (f *faults) add(fault Fault) (off func()) {
 	}
 }
 
+// clear switches all faults off.
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.list {
+		a.once.Do(func() { close(a.off) })
+	}
+	f.list = nil
+}
+
 // take returns the first fault that strikes, nil when none does, and counts.
 func (f *faults) take(matches func(Fault) bool) *armedFault {
 	f.mu.Lock()
