@@ -112,8 +112,7 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 
 // Whatever of an earlier run is missing again is made good by the next one, and nothing else is touched.
 func TestCreate_rerunRepairs(t *testing.T) {
-	w := newWorld(t)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	w := newWorldIn(t, managed())
 	repo := w.gh.Repo("alice/fleet")
 	head := repo.Git().Head("main")
 	for _, tc := range []struct {

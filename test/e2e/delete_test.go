@@ -31,11 +31,13 @@ var devFiles = []string{"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "clus
 // newFleet is a world in which mgmt, and every given workload cluster, is managed through Git.
 func newFleet(t testing.TB, workloads ...string) *world {
 	t.Helper()
-	w := newWorld(t)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
-	if len(workloads) == 0 {
-		return w
+	switch {
+	case len(workloads) == 0:
+		return newWorldIn(t, managed())
+	case slices.Equal(workloads, []string{"dev"}):
+		return newWorldIn(t, withDev())
 	}
+	w := newWorldIn(t, managed())
 	args := []string{"create", "cluster"}
 	for i, name := range workloads {
 		w.write(name+".yaml", spec(t, "dev.yaml", "name: dev", "name: "+name, "198.18.100.20", fmt.Sprintf("198.18.100.%d", 20+i)))

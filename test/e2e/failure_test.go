@@ -172,8 +172,7 @@ func TestCreate_interrupted(t *testing.T) {
 
 // A spec that somebody changed in Git is not overwritten unless that is asked for.
 func TestCreate_specChangedInGit(t *testing.T) {
-	w := newWorld(t)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	w := newWorldIn(t, managed())
 	w.write("mgmt.yaml", spec(t, "mgmt.yaml", "count: 1   # scaled", "count: 2   # scaled"))
 	before := w.mark()
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml", "--overwrite")

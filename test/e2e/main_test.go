@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ var suite struct {
 	program string
 	pool    *stack.Pool
 	stacks  sync.Map // of the tests that run, by their names
+	scenes  scenes
 }
 
 func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
@@ -45,26 +48,49 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	// A test waits more than it computes: as many run at once as there are stacks, unless the command line says otherwise.
+	flag.Parse()
+	if err := parallel(stack.PoolSize()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	suite.pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr}, func(ctx context.Context, s *stack.Stack) error {
 		return s.SeedManagementCluster(ctx, mgmt)
 	})
 	defer suite.pool.Stop()
+	defer suite.scenes.close()
 	return m.Run()
 }
 
-// freshStack takes a stack for a test, until its end. When the test asks again, as a benchmark does, the stack is made fresh again.
+// parallel sets how many tests run at once, if nobody did.
+func parallel(n int) error {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return nil
+	}
+	return flag.Set("test.parallel", strconv.Itoa(n))
+}
+
+// freshStack takes a fresh stack for a test, until its end. When the test asks again, as a benchmark does, the stack is made fresh again.
 func freshStack(t testing.TB) *stack.Stack {
+	t.Helper()
+	return takeStack(t, (*stack.Stack).Reset)
+}
+
+// takeStack is freshStack for a stack in another state, which bring puts it into.
+func takeStack(t testing.TB, bring func(*stack.Stack, context.Context) error) *stack.Stack {
 	t.Helper()
 	if taken, ok := suite.stacks.Load(t.Name()); ok {
 		s := taken.(*stack.Stack)
-		if err := s.Reset(t.Context()); err != nil {
+		if err := bring(s, t.Context()); err != nil {
 			t.Fatalf("resetting the stack: %v", err)
 		}
 		return s
 	}
-	s, giveBack, err := suite.pool.Take(t.Context())
+	s, giveBack, err := suite.pool.TakeAs(t.Context(), bring)
 	if err != nil {
-		t.Fatalf("getting a fresh stack: %v", err)
+		t.Fatalf("getting a stack: %v", err)
 	}
 	suite.stacks.Store(t.Name(), s)
 	t.Cleanup(func() {

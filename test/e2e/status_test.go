@@ -25,9 +25,7 @@ type fleetWorld struct {
 
 func newFleetWorld(t testing.TB) *fleetWorld {
 	t.Helper()
-	w := newWorld(t)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
-	w.run("create", "cluster", "-f", "dev.yaml").exits(0)
+	w := newWorldIn(t, withDev())
 	clone, err := w.gh.GitClient(githubToken(w)).Clone(t.Context(), w.gh.GitURL()+"alice/fleet.git", filepath.Join(t.TempDir(), "fleet"))
 	if err != nil {
 		t.Fatal(err)

@@ -96,8 +96,7 @@ func TestUpgrade_enable(t *testing.T) {
 
 // TestUpgrade_enableWorkload: EKS Anywhere refuses it, which is said before anything is done.
 func TestUpgrade_enableWorkload(t *testing.T) {
-	w := newWorld(t)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	w := newWorldIn(t, managed())
 	apply(t, strings.Replace(withoutGitOps(w.read("dev.yaml")), "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", 1))
 	before := w.mark()
 	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).
@@ -168,8 +167,7 @@ func TestUpgrade_properties(t *testing.T) {
 		changes []change
 	}{{"mgmt", both("mgmt")}, {"dev", append(both("dev"), workload...)}} {
 		t.Run(cluster.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+			w := newWorldIn(t, managed())
 			if cluster.name == "dev" {
 				w.run("create", "cluster", "-f", "dev.yaml").exits(0)
 			}
@@ -239,14 +237,14 @@ func TestUpgrade_gitMovedOn(t *testing.T) {
 			var w *world
 			var repo *gittest.Repo
 			if server == "GitHub" {
-				w = newWorld(t)
-				repo = w.gh.AddRepo("alice/fleet", emptyRepo()...).Git()
+				w = newWorldIn(t, withDev())
+				repo = w.gh.Repo("alice/fleet").Git()
 			} else {
 				ssh := newSSHWorld(t)
 				w, repo = ssh.world, ssh.git.AddRepo("acme/fleet")
+				w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+				w.run("create", "cluster", "-f", "dev.yaml").exits(0)
 			}
-			w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
-			w.run("create", "cluster", "-f", "dev.yaml").exits(0)
 			colleague := func(pairs ...string) {
 				t.Helper()
 				content, _ := repo.File("main", devFile)
@@ -379,8 +377,7 @@ func TestUpgrade_gitOpsConfig(t *testing.T) {
 // TestUpgrade_madeByEksctl changes a cluster whose repository eksctl anywhere wrote: with sorted keys, without comments, with the
 // version and the health checks that it fills in. None of that is lost, and the file need not have it.
 func TestUpgrade_madeByEksctl(t *testing.T) {
-	w := newWorld(t)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	w := newWorldIn(t, managed())
 	repo := w.gh.Repo("alice/fleet").Git()
 	files := repo.Files("main")
 	var documents []string

@@ -54,10 +54,15 @@ func newWorld(t testing.TB) *world {
 // newSerialWorld is newWorld for a test that has to be over before its parent goes on.
 func newSerialWorld(t testing.TB) *world {
 	t.Helper()
-	s := freshStack(t)
-	w := &world{t: t, gh: githubtest.Start(t), dir: t.TempDir(), tmp: t.TempDir()}
-	w.gh.AddUser("alice")
-	w.token = w.gh.AddClassicToken("alice", "repo")
+	gh := githubtest.Start(t)
+	gh.AddUser("alice")
+	return worldOn(t, freshStack(t), gh, gh.AddClassicToken("alice", "repo"))
+}
+
+// worldOn is a world around a stack and a GitHub with the user alice and a token of hers.
+func worldOn(t testing.TB, s *stack.Stack, gh *githubtest.Server, token string) *world {
+	t.Helper()
+	w := &world{t: t, gh: gh, token: token, dir: t.TempDir(), tmp: t.TempDir()}
 	w.env = map[string]string{
 		"HOME":                       w.dir,
 		"TMPDIR":                     w.tmp,
