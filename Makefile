@@ -48,9 +48,11 @@ bench: build ## run the benchmarks (docs/performance.md)
 	go test -run '^$$' -bench . -benchtime 3x ./...
 	cd test && go test -run '^$$' -bench . -benchtime 3x ./...
 
+PART ?= full
 .PHONY: reliability
-reliability: build ## break runs at every external write in every way; make test does a sample (hours)
-	cd test && go run ./cmd/stack build && EKSA_GITOPS_RELIABILITY=full go test -timeout 8h -run '^TestCrash$$' ./e2e
+reliability: build ## break runs at every external write in every way (hours), or PART=2/40 of it; make test does a sample
+	cd test && go run ./cmd/stack build && EKSA_GITOPS_RELIABILITY=$(PART) EKSA_GITOPS_RELIABILITY_DOC=$(CURDIR)/docs/reliability.md \
+		go test -count 1 -timeout 8h -run '^TestCrash$$' ./e2e
 
 FUZZTIME ?= 5m
 .PHONY: fuzz

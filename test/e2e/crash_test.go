@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,12 +13,42 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// fullLength says whether all of a matrix is asked for, as make reliability does, or a sample.
-func fullLength() bool { return os.Getenv("EKSA_GITOPS_RELIABILITY") == "full" }
+// extent says how much of a matrix is asked for: of its full length the part-th of parts equal parts, or, when parts is 0, a sample.
+// make reliability asks by the environment: EKSA_GITOPS_RELIABILITY is "full", or "2/40" for the second of forty parts.
+type extent struct{ part, parts int }
+
+func askedFor(t testing.TB) extent {
+	t.Helper()
+	value := os.Getenv("EKSA_GITOPS_RELIABILITY")
+	switch value {
+	case "":
+		return extent{}
+	case "full":
+		return extent{1, 1}
+	}
+	var e extent
+	if n, err := fmt.Sscanf(value, "%d/%d", &e.part, &e.parts); n != 2 || err != nil || e.part < 1 || e.part > e.parts || fmt.Sprintf("%d/%d", e.part, e.parts) != value {
+		t.Fatalf("EKSA_GITOPS_RELIABILITY is %q, want full or a part such as 2/40", value)
+	}
+	return e
+}
+
+func (e extent) sample() bool { return e.parts == 0 }
+
+// takes says whether the part has a case: way j to break at the i-th chosen write of a scenario, the row-th. A sample takes one way for
+// each write, and over all scenarios every way.
+func (e extent) takes(row, i, j int) bool {
+	ways := len(breakages())
+	if e.sample() {
+		return j == (sampled*row+i)%ways
+	}
+	return (row+i*ways+j)%e.parts == e.part-1
+}
 
 // breakage is one way to break a run at a write.
 type breakage struct {
@@ -42,6 +73,7 @@ func breakages() []breakage {
 // time the same command, given again, succeeds; the third run writes nothing; and what is there in the end is what a run that was never
 // broken leaves.
 func TestCrash(t *testing.T) {
+	length := askedFor(t)
 	managed := func(t testing.TB, w *world) { w.run("create", "cluster", "-f", "mgmt.yaml").exits(0) }
 	for row, scenario := range []struct {
 		name    string
@@ -63,9 +95,10 @@ func TestCrash(t *testing.T) {
 			w.write("mgmt.yaml", spec(t, "mgmt.yaml", "count: 1   # scaled", "count: 2   # scaled"))
 		}, []string{"upgrade", "cluster", "-f", "mgmt.yaml"}, true},
 	} {
-		if !scenario.always && !fullLength() {
+		if !scenario.always && length.sample() {
 			continue
 		}
+		f := &figures{}
 		t.Run(scenario.name, func(t *testing.T) {
 			var whole string
 			var writes []string
@@ -90,13 +123,15 @@ func TestCrash(t *testing.T) {
 				t.Fatal("nothing is written")
 			}
 			t.Logf("%d writes: %s", len(writes), strings.Join(writes, ", "))
-			for i, n := range points(len(writes)) {
+			f.writes = len(writes)
+			for i, n := range points(len(writes), length) {
 				for j, b := range breakages() {
-					if !fullLength() && j != (sampled*row+i)%len(breakages()) {
-						continue // a sample takes one way for each write, and over all scenarios every way
+					if !length.takes(row, i, j) {
+						continue
 					}
 					t.Run(fmt.Sprintf("%s write %d", b.name, n), func(t *testing.T) {
 						w := newWorld(t)
+						t.Cleanup(func() { f.count(b, !t.Failed()) })
 						if scenario.prepare != nil {
 							scenario.prepare(t, w)
 						}
@@ -117,6 +152,12 @@ func TestCrash(t *testing.T) {
 				}
 			}
 		})
+		if doc := os.Getenv("EKSA_GITOPS_RELIABILITY_DOC"); doc != "" && f.writes > 0 {
+			// After each scenario, so that a run that is cut short leaves what it has.
+			if err := f.record(doc, scenario.name); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
@@ -125,8 +166,8 @@ const sampled = 2
 
 // points are the writes to break at: all of them, or, where there are many, the second, which in a creation is the push, and the one in
 // the middle.
-func points(writes int) []int {
-	if !fullLength() && writes > sampled {
+func points(writes int, length extent) []int {
+	if length.sample() && writes > sampled {
 		return []int{2, writes/2 + 1}
 	}
 	all := make([]int, writes)
@@ -185,18 +226,45 @@ func (w *world) breakRun(g *gate, b breakage, args []string) {
 // run to run (identities, times, key material) and what controllers make of the objects.
 func (w *world) endState() string {
 	w.t.Helper()
-	var lines []string
+	lines := w.settledObjects()
+	holders := w.keyHolders()
 	if repo := w.gh.Repo("alice/fleet"); repo != nil {
 		for name, content := range repo.Git().Files("main") {
 			lines = append(lines, fmt.Sprintf("file %s: %q", name, content))
 		}
 		for _, key := range repo.DeployKeys() {
-			lines = append(lines, fmt.Sprintf("deploy key %s, read only %v", key.Title, key.ReadOnly))
+			lines = append(lines, fmt.Sprintf("deploy key %s, read only %v, of %v", key.Title, key.ReadOnly, holders[key.Key]))
+			delete(holders, key.Key)
 		}
 	}
-	lines = append(lines, w.settledObjects()...)
+	for _, secrets := range holders {
+		lines = append(lines, fmt.Sprintf("a key of %v that is not registered", secrets))
+	}
 	slices.Sort(lines)
 	return differing().ReplaceAllString(strings.Join(lines, "\n"), "(differs)")
+}
+
+// keyHolders are the Secrets that hold a private key for Git, by the public key that belongs to it, as GitHub lists keys.
+func (w *world) keyHolders() map[string][]string {
+	w.t.Helper()
+	holders := map[string][]string{}
+	for _, s := range w.liveSecrets(w.t.Context()) {
+		encoded, there, _ := unstructured.NestedString(s.Object, "data", "identity")
+		if !there {
+			continue
+		}
+		private, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		signer, err := ssh.ParsePrivateKey(private)
+		if err != nil {
+			w.t.Fatalf("the key of Secret %s/%s: %v", s.GetNamespace(), s.GetName(), err)
+		}
+		public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+		holders[public] = append(holders[public], "Secret "+s.GetNamespace()+"/"+s.GetName())
+	}
+	return holders
 }
 
 // settledObjects describes the cluster's objects once none of them is on its way out: what a run has deleted takes its time to go.
