@@ -49,17 +49,28 @@ func follows(t testing.TB, commit string) {
 	})
 }
 
-// olderFlux is a fleet whose Flux is of an older release, in Git and in the cluster, with a patch of the user's and an image of EKS
-// Anywhere's.
+// olderFlux is a fleet whose Flux is of an older release, in Git and in the cluster.
 func olderFlux(t testing.TB) *world {
 	t.Helper()
-	w := newFleet(t)
+	return newWorldIn(t, withOlderFlux())
+}
+
+// withOlderFlux is the scene in which mgmt is managed through Git with an older Flux.
+func withOlderFlux() scene {
+	return scene{"with older Flux", func(w *world) {
+		managed().prepare(w)
+		w.olderFlux()
+	}}
+}
+
+func (w *world) olderFlux() {
+	t := w.t
+	t.Helper()
 	files := w.files()
 	follows(t, w.push(gittest.Change{Branch: "main", Message: "Add Flux v2.8.5 component manifests", Files: map[string]string{componentsFile: older(files[componentsFile])}}))
 	if got := image(t, "source-controller"); got != "ghcr.io/fluxcd/source-controller:v1.8.5" {
 		t.Fatalf("the older source-controller has image %s", got)
 	}
-	return w
 }
 
 const usersKustomization = `# Flux of the Berlin site.

@@ -1,9 +1,13 @@
 package e2e_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,6 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
 // moment is when a gate strikes, seen from the write.
@@ -46,8 +52,85 @@ func newGate(w *world) *gate {
 	g.arm(0, never)
 	w.t.Cleanup(g.letGo)
 	w.gh.Around(func(next http.Handler) http.Handler { return g.around("", next) })
+	if w.gitServer != nil {
+		for _, repo := range w.gitServer.Repos() {
+			g.hook(w, repo)
+		}
+	}
 	w.env["KUBECONFIG"] = g.proxy(w)
 	return g
+}
+
+// The hook of a repository that asks the gate: for leave before references are changed, and to answer after that. When the answer is to be
+// lost, the whole session is cut.
+const gateHook = `#!/bin/bash
+exec 3<>/dev/tcp/127.0.0.1/%d && echo %s >&3 && read -r answer <&3 || exit 1
+case $answer in
+go) exit 0 ;;
+cut) kill -KILL $PPID ;;
+esac
+exit 1
+`
+
+// hook puts the gate into a repository that is served over SSH, where nothing but Git itself can tell a push from a fetch.
+func (g *gate) hook(w *world, repo *gittest.Repo) {
+	w.t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(w.t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var sessions sync.WaitGroup
+	sessions.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			sessions.Go(func() {
+				defer conn.Close() //nolint:errcheck // the hook has its answer
+				question, err := bufio.NewReader(conn).ReadString('\n')
+				if err == nil {
+					_, _ = io.WriteString(conn, g.push(strings.TrimSpace(question), repo.Name())+"\n")
+				}
+			})
+		}
+	})
+	w.t.Cleanup(func() {
+		g.letGo()
+		listener.Close() //nolint:errcheck // nobody asks any more
+		sessions.Wait()
+	})
+	for _, name := range []string{"pre-receive", "post-receive"} {
+		repo.SetHook(name, fmt.Sprintf(gateHook, listener.Addr().(*net.TCPAddr).Port, name))
+	}
+}
+
+// push answers a hook.
+func (g *gate) push(hook, repo string) string {
+	if hook == "pre-receive" {
+		when, held, release := g.count("push to " + repo)
+		if when != before {
+			return "go"
+		}
+		close(held)
+		<-release
+		return "no"
+	}
+	g.mu.Lock()
+	when, held, release := never, g.held, g.release
+	if len(g.writes) == g.strike && strings.HasPrefix(g.writes[g.strike-1], "push to ") {
+		when = g.when
+	}
+	g.mu.Unlock()
+	switch when {
+	case after:
+		close(held)
+		<-release
+	case lost:
+		close(held)
+		return "cut"
+	}
+	return "go"
 }
 
 // proxy serves the API server through the gate and returns a kubeconfig for it.
@@ -134,19 +217,24 @@ func isWrite(r *http.Request) bool {
 	return true
 }
 
+// count counts a write and says when to strike at it.
+func (g *gate) count(write string) (when moment, held, release chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes = append(g.writes, write)
+	if len(g.writes) == g.strike {
+		when = g.when
+	}
+	return when, g.held, g.release
+}
+
 func (g *gate) around(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isWrite(r) || !strings.HasPrefix(strings.TrimPrefix(r.UserAgent(), "git/"), userAgent) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		g.mu.Lock()
-		g.writes = append(g.writes, name+r.Method+" "+r.URL.Path)
-		when, held, release := never, g.held, g.release
-		if len(g.writes) == g.strike {
-			when = g.when
-		}
-		g.mu.Unlock()
+		when, held, release := g.count(name + r.Method + " " + r.URL.Path)
 		if when == never {
 			next.ServeHTTP(w, r)
 			return

@@ -37,7 +37,13 @@ func newSSHWorld(t testing.TB) *sshWorld {
 
 func newSSHWorldWith(t testing.TB, options gittest.OpenSSHOptions) *sshWorld {
 	t.Helper()
-	w := &sshWorld{world: newWorld(t), git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256), cluster: gittest.NewKey(t, gittest.ECDSA384)}
+	return withSSH(t, newWorld(t), options)
+}
+
+// withSSH gives a world an OpenSSH server in the place of GitHub.
+func withSSH(t testing.TB, on *world, options gittest.OpenSSHOptions) *sshWorld {
+	t.Helper()
+	w := &sshWorld{world: on, git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256), cluster: gittest.NewKey(t, gittest.ECDSA384)}
 	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
 		t.Fatal(err)
 	}
