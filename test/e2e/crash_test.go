@@ -338,6 +338,9 @@ func describeObject(w *world, u unstructured.Unstructured) string {
 	for _, annotation := range []string{"reconcile.fluxcd.io/requestedAt", "deployment.kubernetes.io/revision"} {
 		unstructured.RemoveNestedField(u.Object, "metadata", "annotations", annotation)
 	}
+	if len(u.GetAnnotations()) == 0 {
+		u.SetAnnotations(nil)
+	}
 	delete(u.Object, "status")
 	if data, ok := u.Object["data"].(map[string]any); ok && u.GetKind() == "Secret" {
 		for key := range data {
