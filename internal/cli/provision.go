@@ -129,7 +129,7 @@ func (o *clusterOptions) openProvisioned(ctx context.Context, d *deps, name stri
 	case o.kubeconfig != "" && !samePlace(o.kubeconfig, own):
 		return o.open(ctx, d, name)
 	case isFile(own):
-		return fluxinstall.Connect(ctx, fluxinstall.KubeconfigOptions{Paths: []string{own}, Origin: own, UserAgent: userAgent()})
+		return fluxinstall.Connect(ctx, fluxinstall.KubeconfigOptions{Paths: []string{own}, Origin: own, UserAgent: userAgent(), OnRetry: o.retries(d)})
 	case o.kubeconfig != "" || fromEnv == "":
 		return nil, &kubeconfigMissingError{tried: tried}
 	case !isFile(fromEnv):

@@ -32,6 +32,20 @@ func userAgent() string { return "eksa-gitops/" + buildinfo.Read(fluxinstall.Ver
 type clusterOptions struct {
 	kubeconfig string
 	context    string
+
+	waiting func(fluxinstall.RetryEvent) // told when the API server has to be waited for; nil to print a line
+}
+
+// retries is whom to tell when the API server has to be waited for.
+func (o *clusterOptions) retries(d *deps) func(fluxinstall.RetryEvent) {
+	if o.waiting != nil {
+		return o.waiting
+	}
+	return func(e fluxinstall.RetryEvent) {
+		steps := d.steps()
+		defer steps.Close()
+		steps.Note(gitops.LevelInfo, e.String())
+	}
 }
 
 func (o *clusterOptions) addFlags(cmd *cobra.Command) {
@@ -42,7 +56,7 @@ func (o *clusterOptions) addFlags(cmd *cobra.Command) {
 // open connects to the management cluster. The kubeconfig is looked for as EKS Anywhere does (cmd/eksctl-anywhere/cmd/options.go):
 // the flag, KUBECONFIG, then the file that eksctl anywhere leaves for the cluster of that name, if it is known.
 func (o *clusterOptions) open(ctx context.Context, d *deps, managementCluster string) (*fluxinstall.Cluster, error) {
-	options := fluxinstall.KubeconfigOptions{Context: o.context, UserAgent: userAgent()}
+	options := fluxinstall.KubeconfigOptions{Context: o.context, UserAgent: userAgent(), OnRetry: o.retries(d)}
 	switch fromEnv := d.getenv("KUBECONFIG"); {
 	case o.kubeconfig != "":
 		options.Paths, options.Origin = []string{o.kubeconfig}, "--kubeconfig "+o.kubeconfig
@@ -199,6 +213,7 @@ type wiring struct {
 // wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase.
 func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps) (*wiring, error) {
 	author := c.git.author()
+	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) }
 	w := &wiring{
 		settings: gitops.Settings{
 			DryRun: c.dryRun, FluxTimeout: c.fluxTimeout,

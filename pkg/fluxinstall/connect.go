@@ -36,6 +36,9 @@ type KubeconfigOptions struct {
 	Origin string
 	// UserAgent is how the program introduces itself.
 	UserAgent string
+	// OnRetry is told when the API server has to be waited for, at most once every five seconds. It is called by one goroutine at a time
+	// and should return at once.
+	OnRetry func(RetryEvent)
 }
 
 // Cluster is the management cluster. Its methods may be used by several goroutines at once.
@@ -75,6 +78,7 @@ func connect(options KubeconfigOptions) (*Cluster, error) {
 		return nil, err
 	}
 	c.origin, c.namespace = options.Origin, namespace
+	c.contact.server, c.contact.to = c.server, options.OnRetry
 	return c, nil
 }
 

@@ -119,6 +119,32 @@ func (e *RefusedError) Hint() string {
 	return cause
 }
 
+// UnavailableError says that the API server answers, but could not do what it was asked for in the time that is given to it: a part of it,
+// or a webhook that it has to ask, does not work, or it has too much to do.
+type UnavailableError struct {
+	Server string
+	Err    error
+}
+
+// Error gives the server's own words.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("the API server %s cannot do it at present: %v", e.Server, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// Hint says what that means, when it is known, and what to look at.
+func (e *UnavailableError) Hint() string {
+	switch cause, next := meaningOf(e.Err.Error()); {
+	case cause != "" && next != "":
+		return cause + ": " + next
+	case cause != "":
+		return cause
+	}
+	return "run the same command again when the API server is well: kubectl get --raw '/readyz?verbose'"
+}
+
 // ConflictError says that an object kept changing under every try to write it.
 type ConflictError struct{ Err error }
 
@@ -151,7 +177,7 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 	case err == nil || isTyped(err):
 		return err
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return c.cutOff(ctx, nil)
 	case apierrors.IsUnauthorized(err):
 		return &ForbiddenError{Server: c.server, Origin: c.origin, Unknown: true, Err: err}
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
@@ -168,6 +194,8 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 		return &ConflictError{Err: err}
 	case isNetwork(err):
 		return &UnreachableError{Server: c.server, Origin: c.origin, Err: innermost(err)}
+	case apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err):
+		return &UnavailableError{Server: c.server, Err: err}
 	default:
 		return err
 	}
@@ -176,7 +204,7 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 // isTyped says whether err is one of the package's types.
 func isTyped(err error) bool {
 	return errors.As(err, new(*UnreachableError)) || errors.As(err, new(*ForbiddenError)) || errors.As(err, new(*RefusedError)) ||
-		errors.As(err, new(*ConflictError)) || errors.As(err, new(*NotReadyError))
+		errors.As(err, new(*ConflictError)) || errors.As(err, new(*UnavailableError)) || errors.As(err, new(*NotReadyError))
 }
 
 // innermost leaves out the URL that the HTTP library puts around a network error; the server is named already.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,14 +37,84 @@ func (c *Cluster) retry(ctx context.Context, do func() error) error {
 
 func (c *Cluster) retryEvery(ctx context.Context, every backoff, do func() error) error {
 	start := time.Now()
+	var last error // the passing failure of an earlier try
 	for delay := every.first; ; delay = min(2*delay, every.max) {
 		err := do()
-		if err == nil || ctx.Err() != nil || !c.passing(err) || time.Since(start) >= every.total {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return c.cutOff(ctx, last)
+		case err == nil || !c.passing(err) || time.Since(start) >= every.total:
 			return c.classify(ctx, err)
 		}
+		c.contact.tell(err, time.Since(start))
+		last = err
 		if pause(ctx, delay/2+rand.N(delay/2+1)) != nil {
-			return c.classify(ctx, err)
+			return c.cutOff(ctx, last)
 		}
+	}
+}
+
+// cutOff is the error of a request whose context is over; last is the passing failure that was waited out until then, nil for none. That,
+// and not the time limit, is what the user can do something about.
+func (c *Cluster) cutOff(ctx context.Context, last error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return cause
+	case last == nil:
+		return fmt.Errorf("no answer from the API server %s yet: %w", c.server, cause)
+	}
+	return fmt.Errorf("%w; %w", c.classify(context.WithoutCancel(ctx), last), cause)
+}
+
+// RetryEvent tells that the API server does not do at the moment what it is asked for, and that it is asked again.
+type RetryEvent struct {
+	Server string
+	Err    error
+}
+
+// String says what is waited for, for people.
+func (e RetryEvent) String() string {
+	if isNetwork(e.Err) {
+		return fmt.Sprintf("waiting for the API server %s, which does not answer: %v", e.Server, innermost(e.Err))
+	}
+	return fmt.Sprintf("waiting for the API server %s: %v", e.Server, e.Err)
+}
+
+const (
+	// silentFor is how long a request fails before that is news: conflicts and definitions that are being established pass in a moment.
+	silentFor = time.Second
+	// tellEvery keeps requests that fail side by side from telling of each.
+	tellEvery = 5 * time.Second
+	// tellAgain is after how long the same is told again.
+	tellAgain = time.Minute
+)
+
+// teller passes on what is waited for, at most one thing every few seconds.
+type teller struct {
+	server string
+	to     func(RetryEvent) // nil for nobody
+
+	mu   sync.Mutex
+	last time.Time
+	told string
+}
+
+// tell tells of a passing failure of a request that has failed for some time. That there is no answer is news at once.
+func (t *teller) tell(err error, failing time.Duration) {
+	if t.to == nil || (failing < silentFor && !isNetwork(err)) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, event := time.Now(), RetryEvent{t.server, err}
+	pause := tellEvery
+	if event.String() == t.told {
+		pause = tellAgain
+	}
+	if t.last.IsZero() || now.Sub(t.last) >= pause {
+		t.last, t.told = now, event.String()
+		t.to(event)
 	}
 }
 

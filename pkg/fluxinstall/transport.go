@@ -26,6 +26,7 @@ const maxAnswer = 1 << 30
 
 // contact is what is known of the way to the API server.
 type contact struct {
+	teller
 	answered atomic.Bool  // whether the server has ever answered
 	lost     atomic.Int64 // when it last did not, in Unix nanoseconds
 }
@@ -53,6 +54,10 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		return nil, t.discreet(request, err)
 	}
 	t.contact.answered.Store(true)
+	if after := response.Header.Get("Retry-After"); after != "" && response.StatusCode != http.StatusOK {
+		// The client library does as it is told, and says nothing about it.
+		t.contact.tell(fmt.Errorf("it asks to wait %s s (%s)", after, response.Status), silentFor)
+	}
 	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel, left: maxAnswer, endless: isWatch(request)}
 	return response, nil
 }

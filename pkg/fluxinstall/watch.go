@@ -34,6 +34,7 @@ func (c *Cluster) until(ctx context.Context, objects []watched, look func() (boo
 	var running atomic.Int32
 	started := false
 	var last error
+	well := time.Now() // when a look last succeeded
 	for delay := c.backoff.first; ; {
 		done, err := look()
 		if err != nil && ctx.Err() == nil && !c.passing(err) {
@@ -42,12 +43,18 @@ func (c *Cluster) until(ctx context.Context, objects []watched, look func() (boo
 		if err == nil && done {
 			return nil
 		}
+		if err == nil {
+			well = time.Now()
+		}
 		next := rereadWithout
 		switch {
 		case err != nil:
 			// The library tries reads again by itself; one that was under way when the time was up says what came before.
 			if ctx.Err() == nil || strings.Contains(err.Error(), "error from a previous attempt") {
 				last = err
+			}
+			if ctx.Err() == nil {
+				c.contact.tell(err, time.Since(well))
 			}
 			next, delay = delay, min(2*delay, c.backoff.max)
 		case !started:
