@@ -92,7 +92,7 @@ func (c *Client) CheckAccess(ctx context.Context, request AccessRequest) (*Acces
 	check := &accessCheck{client: c, request: request, access: &Access{}}
 	check.run(ctx)
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("checking the access to %s: %w", request.Ref, context.Cause(ctx))
+		return nil, fmt.Errorf("checking the access to %s: no answer from GitHub yet: %w", request.Ref, context.Cause(ctx))
 	}
 	slices.SortStableFunc(check.access.Findings, func(a, b Finding) int { return strings.Compare(string(a.Severity), string(b.Severity)) })
 	return check.access, nil

@@ -269,7 +269,7 @@ func TestCheckAccess_interrupted(t *testing.T) {
 	interrupt := errors.New("interrupt")
 	time.AfterFunc(20*time.Millisecond, func() { cancel(interrupt) })
 	_, err := s.CheckAccess(ctx, github.AccessRequest{Ref: fleet()})
-	if !errors.Is(err, interrupt) || err.Error() != "checking the access to acme/fleet: interrupt" {
+	if !errors.Is(err, interrupt) || err.Error() != "checking the access to acme/fleet: no answer from GitHub yet: interrupt" {
 		t.Error(err)
 	}
 }
