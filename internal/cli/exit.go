@@ -86,7 +86,7 @@ func exitCodeOf(err error) exitCode {
 	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*gitops.StillPausedError)), errors.As(err, new(*eksctl.FailedError)),
 		errors.Is(err, context.DeadlineExceeded):
 		return exitPartly
-	case gitops.IsAccessError(err):
+	case gitops.IsAccessError(err), gitops.IsRuleError(err):
 		return exitPermission
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
 		errors.As(err, new(*gitops.UnknownClusterError)):

@@ -219,7 +219,7 @@ type repositoryError struct {
 	detaches bool
 }
 
-func (e *repositoryError) Error() string { return e.err.Error() + "; nothing has been changed" }
+func (e *repositoryError) Error() string { return e.err.Error() + "; " + nothingChanged }
 func (e *repositoryError) Unwrap() error { return e.err }
 
 // Hint offers the half that needs no repository. A management cluster is better detached from both.
@@ -547,6 +547,9 @@ func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
 func (d *deleteRun) incomplete(ctx context.Context, err error) error {
 	_, changed := d.steps.results()
 	if errors.Is(ctx.Err(), context.Canceled) || !changed && !errors.As(err, new(*fluxinstall.NotReadyError)) {
+		if !changed {
+			err = unchanged(err)
+		}
 		return err
 	}
 	d.result.Status = StatusIncomplete

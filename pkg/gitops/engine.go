@@ -173,7 +173,7 @@ func (r *run) push(ctx context.Context, plan planner, message string) error {
 			if err != nil {
 				return "", "", fmt.Errorf("making the commit: %w", err)
 			}
-			err = r.persist(ctx, step, func() error { return snapshot.Push(ctx, commit) })
+			err = r.persist(ctx, func() error { return snapshot.Push(ctx, commit) })
 			if err == nil {
 				r.noteKept(files)
 				r.commit, r.pushed = commit.Hash(), true
@@ -196,7 +196,7 @@ func (r *run) push(ctx context.Context, plan planner, message string) error {
 
 // refetch reads the branch again and plans on what is there now.
 func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, error) {
-	snapshot, err := r.fetch(ctx, r.stepPush())
+	snapshot, err := r.fetch(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
 	}
@@ -212,7 +212,7 @@ const (
 )
 
 // persist repeats do while the Git server fails for a passing reason. do has to be safe to repeat.
-func (r *run) persist(ctx context.Context, step Step, do func() error) error {
+func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
 		if err == nil || !errors.Is(err, gitrepo.ErrTransient) || try == gitTries {
@@ -224,7 +224,7 @@ func (r *run) persist(ctx context.Context, step Step, do func() error) error {
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
-		r.steps.Progress(step, fmt.Sprintf("%v; trying again in %s", err, wait.Round(100*time.Millisecond)))
+		r.steps.Note(LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d", wait.Round(100*time.Millisecond), err, try+1, gitTries))
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -236,9 +236,9 @@ func (r *run) persist(ctx context.Context, step Step, do func() error) error {
 }
 
 // fetch reads the branch, trying again where that may help.
-func (r *run) fetch(ctx context.Context, step Step) (Snapshot, error) {
+func (r *run) fetch(ctx context.Context) (Snapshot, error) {
 	var snapshot Snapshot
-	err := r.persist(ctx, step, func() error {
+	err := r.persist(ctx, func() error {
 		var err error
 		snapshot, err = r.seen.ports.repo.Fetch(ctx, r.config.Branch)
 		return err
@@ -325,7 +325,7 @@ func (r *run) includesCommit(ctx context.Context, revision string) bool {
 	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
 		return false // Flux has not looked since the push
 	}
-	snapshot, err := r.fetch(ctx, r.stepPush())
+	snapshot, err := r.fetch(ctx)
 	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
 		return false
 	}

@@ -69,6 +69,22 @@ func IsAccessError(err error) bool {
 		errors.As(err, new(*fluxinstall.ForbiddenError))
 }
 
+// IsRuleError says whether err is, at its root, a rule of the Git host or server that is against what was asked: a protected branch, a
+// hook, a policy of the organization. Better credentials of the same account do not help.
+func IsRuleError(err error) bool {
+	return errors.Is(err, github.ErrPolicy) || errors.As(err, new(*gitrepo.RejectedError))
+}
+
+// unchanged adds to an error that came before the first write that it did, where the error is a refusal and so leaves no doubt.
+func unchanged(err error) error {
+	if IsRuleError(err) && !strings.Contains(err.Error(), nothingChanged) {
+		return fmt.Errorf("%w; %s", err, nothingChanged)
+	}
+	return err
+}
+
+const nothingChanged = "nothing has been changed"
+
 // hintOf is the first hint that an error or what it wraps offers.
 func hintOf(err error) string {
 	if err == nil {

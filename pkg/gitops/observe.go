@@ -41,12 +41,29 @@ type findings struct {
 	mu   sync.Mutex
 	list []Finding
 	soft []error // reasons for which GitOps cannot be set up now, but creation may go on
+	errs []error // those of list, and soft
+}
+
+// unfinished is what was under way when a context ended by a time limit: the errors that say so.
+func (f *findings) unfinished(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var unfinished []error
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		for _, err := range f.errs {
+			if errors.Is(err, context.Cause(ctx)) {
+				unfinished = append(unfinished, err)
+			}
+		}
+	}
+	return errors.Join(unfinished...)
 }
 
 func (f *findings) add(area Area, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
+	f.errs = append(f.errs, err)
 }
 
 func (f *findings) addFinding(finding Finding) {
@@ -59,6 +76,7 @@ func (f *findings) addSoft(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.soft = append(f.soft, err)
+	f.errs = append(f.errs, err)
 }
 
 // observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An
@@ -93,13 +111,16 @@ func (r *createRun) observe(ctx context.Context) error {
 	return nil
 }
 
-// look reads the repository and the management cluster at the same time. Its error is the context's.
+// look reads the repository and the management cluster at the same time. Its error is the context's, with what was under way then.
 func (r *run) look(ctx context.Context, found *findings) error {
 	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, found) })
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if ctx.Err() == nil {
+		return nil
 	}
-	return nil
+	if err := found.unfinished(ctx); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 func (r *run) observeRepository(ctx context.Context, found *findings) {
@@ -132,7 +153,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 	}
 	var snapshot Snapshot
 	aside(
-		func() { snapshot, err = r.fetch(ctx, stepAccess) },
+		func() { snapshot, err = r.fetch(ctx) },
 		func() { r.observeClusterKey(ctx, found) },
 	)
 	if err != nil {
@@ -173,7 +194,11 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 			found.addFinding(Finding{Area: AreaSpec, Message: f.Message, Hint: f.Hint})
 			good = false
 		default:
-			found.addSoft(&hintedError{message: f.Message, hint: f.Hint})
+			soft := &hintedError{message: f.Message, hint: f.Hint}
+			if f.Kind == github.KindPolicy {
+				soft.is = github.ErrPolicy
+			}
+			found.addSoft(soft)
 			good = false
 		}
 	}
@@ -404,10 +429,14 @@ func (r *createRun) checkBranch(found *findings) {
 }
 
 // hintedError is a message with the next action.
-type hintedError struct{ message, hint string }
+type hintedError struct {
+	message, hint string
+	is            error // its class; nil for none
+}
 
-func (e *hintedError) Error() string { return e.message }
-func (e *hintedError) Hint() string  { return e.hint }
+func (e *hintedError) Error() string        { return e.message }
+func (e *hintedError) Hint() string         { return e.hint }
+func (e *hintedError) Is(target error) bool { return e.is != nil && target == e.is }
 
 func joined(message, hint string) string {
 	if hint == "" {

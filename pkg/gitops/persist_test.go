@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,23 +33,21 @@ func failing(times int, err error) func() error {
 // TestCreate_persists tries again what a Git server fails to do for a passing reason, and nothing else. Its clock is not the real one.
 func TestCreate_persists(t *testing.T) {
 	t.Parallel()
-	const fetch, push = "Check access to the repository: ", "Push cluster files to branch main: "
 	for name, test := range map[string]struct {
 		fault             func(w *world)
 		done              bool
-		told              string // the step that tells of each new try
-		tries             int    // how many times it tells of one
+		tries             int // how many times it tells of a new one
 		shortest, longest time.Duration
 	}{
-		"fetch, once":         {func(w *world) { w.onFetch = failing(1, away(0)) }, true, fetch, 1, 250 * time.Millisecond, 750 * time.Millisecond},
-		"fetch, to the last":  {func(w *world) { w.onFetch = failing(4, away(0)) }, true, fetch, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"fetch, too often":    {func(w *world) { w.onFetch = failing(5, away(0)) }, false, fetch, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"fetch, told to wait": {func(w *world) { w.onFetch = failing(2, away(7*time.Second)) }, true, fetch, 2, 14 * time.Second, 14 * time.Second},
-		"fetch, to wait long": {func(w *world) { w.onFetch = failing(1, away(time.Hour)) }, true, fetch, 1, 30 * time.Second, 30 * time.Second},
-		"fetch, for good":     {func(w *world) { w.onFetch = failing(1, errors.New("broken pack")) }, false, fetch, 0, 0, 0},
-		"push, once":          {func(w *world) { w.onPush = failing(1, away(0)) }, true, push, 1, 250 * time.Millisecond, 750 * time.Millisecond},
-		"push, too often":     {func(w *world) { w.onPush = failing(5, away(0)) }, false, push, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"push, refused":       {func(w *world) { w.onPush = failing(1, &gitrepo.RejectedError{Branch: "main", Reason: "hook"}) }, false, push, 0, 0, 0},
+		"fetch, once":         {func(w *world) { w.onFetch = failing(1, away(0)) }, true, 1, 250 * time.Millisecond, 750 * time.Millisecond},
+		"fetch, to the last":  {func(w *world) { w.onFetch = failing(4, away(0)) }, true, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
+		"fetch, too often":    {func(w *world) { w.onFetch = failing(5, away(0)) }, false, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
+		"fetch, told to wait": {func(w *world) { w.onFetch = failing(2, away(7*time.Second)) }, true, 2, 14 * time.Second, 14 * time.Second},
+		"fetch, to wait long": {func(w *world) { w.onFetch = failing(1, away(time.Hour)) }, true, 1, 30 * time.Second, 30 * time.Second},
+		"fetch, for good":     {func(w *world) { w.onFetch = failing(1, errors.New("broken pack")) }, false, 0, 0, 0},
+		"push, once":          {func(w *world) { w.onPush = failing(1, away(0)) }, true, 1, 250 * time.Millisecond, 750 * time.Millisecond},
+		"push, too often":     {func(w *world) { w.onPush = failing(5, away(0)) }, false, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
+		"push, refused":       {func(w *world) { w.onPush = failing(1, &gitrepo.RejectedError{Branch: "main", Reason: "hook"}) }, false, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,8 +64,9 @@ func TestCreate_persists(t *testing.T) {
 				if took := time.Since(begin); took < test.shortest || took > test.longest {
 					t.Errorf("took %s, not %s to %s", took, test.shortest, test.longest)
 				}
-				if got := count(report.progress(), test.told+"asking: "); got != test.tries {
-					t.Errorf("told of %d new tries: %q", got, report.progress())
+				told := regexp.MustCompile(`^info: waiting \S+s for the Git server: asking: .*; then try [2-5] of 5$`)
+				if got := len(slices.DeleteFunc(report.notes(), func(note string) bool { return !told.MatchString(note) })); got != test.tries {
+					t.Errorf("told of %d new tries: %q", got, report.notes())
 				}
 				report.check(t, result)
 			})

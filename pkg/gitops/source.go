@@ -115,7 +115,7 @@ func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 		return
 	}
 	var snapshot Snapshot
-	err = r.persist(ctx, stepAccess, func() error {
+	err = r.persist(ctx, func() error {
 		var err error
 		snapshot, err = repo.Fetch(ctx, r.config.Branch)
 		return err
@@ -135,7 +135,7 @@ func (r *run) observePush(ctx context.Context, found *findings) {
 	if r.seen.ports.host != nil || r.seen.files == nil || len(r.seen.files.changes) == 0 {
 		return
 	}
-	err := r.persist(ctx, stepAccess, func() error { return r.seen.snapshot.CheckPush(ctx) })
+	err := r.persist(ctx, func() error { return r.seen.snapshot.CheckPush(ctx) })
 	if err != nil {
 		classifyFetch(fmt.Errorf("asking to push to the repository: %w", err), found)
 	}

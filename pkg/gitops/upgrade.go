@@ -40,6 +40,9 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	err := u.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
+		if !wrote {
+			err = unchanged(err)
+		}
 		if wrote && !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled) {
 			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
 		}
@@ -142,7 +145,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	}
 	if err := errors.Join(found.soft...); err != nil {
 		u.failedStep = stepAccess
-		return fmt.Errorf("%w; nothing has been changed", err)
+		return fmt.Errorf("%w; %s", err, nothingChanged)
 	}
 	return nil
 }
