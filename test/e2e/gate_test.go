@@ -3,22 +3,14 @@ package e2e_test
 import (
 	"bufio"
 	"context"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
@@ -57,7 +49,8 @@ func newGate(w *world) *gate {
 			g.hook(w, repo)
 		}
 	}
-	w.env["KUBECONFIG"] = g.proxy(w)
+	w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler { return g.around("kubernetes ", next) })
+	w.t.Cleanup(g.letGo) // before the proxy ends
 	return g
 }
 
@@ -131,49 +124,6 @@ func (g *gate) push(hook, repo string) string {
 		return "cut"
 	}
 	return "go"
-}
-
-// proxy serves the API server through the gate and returns a kubeconfig for it.
-func (g *gate) proxy(w *world) string {
-	w.t.Helper()
-	s := stackOf(w.t)
-	config, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	pass := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     transport,
-		FlushInterval: -1, // watches
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
-	server := httptest.NewUnstartedServer(g.around("kubernetes ", pass))
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	w.t.Cleanup(func() {
-		g.letGo()
-		server.CloseClientConnections()
-		server.Close()
-	})
-	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters["mgmt"] = &clientcmdapi.Cluster{Server: server.URL,
-		CertificateAuthorityData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})}
-	kubeconfig.AuthInfos["operator"] = &clientcmdapi.AuthInfo{}
-	kubeconfig.Contexts["mgmt"] = &clientcmdapi.Context{Cluster: "mgmt", AuthInfo: "operator"}
-	kubeconfig.CurrentContext = "mgmt"
-	path := filepath.Join(w.t.TempDir(), "gate.kubeconfig")
-	if err := clientcmd.WriteToFile(*kubeconfig, path); err != nil {
-		w.t.Fatal(err)
-	}
-	return path
 }
 
 // arm forgets all writes and says at which one to strike next.

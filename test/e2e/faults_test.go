@@ -1,0 +1,65 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// fault is one thing that goes wrong at a server while the program runs.
+type fault struct {
+	name string
+	// strike makes the run come to the place, switches the fault on and returns how it is switched off; nil where it passes by itself.
+	strike func(*testing.T, *world) (heal func())
+	args   []string // default: create cluster -f mgmt.yaml --on-gitops-failure=fail
+	again  []string // how the run is repeated when the fault is over; default: as it was
+	code   int
+	tells  []string
+	// waits says that the run tries again, and tells what it waits for. A fault that does not pass stops the run at once.
+	waits bool
+	// writesNothing says that nothing has been changed anywhere when the run stops.
+	writesNothing bool
+}
+
+// try tries a fault in a world in which everything is well, and leaves it like that.
+func (f fault) try(t *testing.T, w *world) {
+	t.Helper()
+	w = w.of(t)
+	args := f.args
+	if len(args) == 0 {
+		args = []string{"create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail"}
+	}
+	before := w.mark()
+	heal := f.strike(t, w)
+	out := w.run(args...)
+	if heal != nil {
+		heal()
+	}
+	out.exits(f.code).tells(f.tells...)
+	if waited := strings.Contains(out.stderr, "waiting "); waited != f.waits {
+		t.Errorf("waited: %v, want %v:\n%s", waited, f.waits, out.stderr)
+	}
+	if f.writesNothing {
+		before.writesNothing()
+	}
+	again := f.again
+	if len(again) == 0 {
+		again = args
+	}
+	if f.code != 0 {
+		w.run(again...).exits(0)
+	}
+	before = w.mark()
+	w.run(again...).exits(0)
+	before.writesNothing()
+}
+
+// of is the world for a subtest, with settings that may be changed.
+func (w *world) of(t *testing.T) *world {
+	mine := *w
+	mine.t = t
+	mine.env = map[string]string{}
+	for name, value := range w.env {
+		mine.env[name] = value
+	}
+	return &mine
+}
