@@ -17,6 +17,11 @@ func liveFleet(ctx context.Context, d *deps, c *connection, name string) (fleet,
 	if err != nil {
 		return fleet{}, nil, err
 	}
+	f, _, err := inspectFleet(ctx, cluster, name)
+	return f, cluster, err
+}
+
+func inspectFleet(ctx context.Context, cluster *fluxinstall.Cluster, name string) (fleet, *fluxinstall.State, error) {
 	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{})
 	if err != nil {
 		return fleet{}, nil, fmt.Errorf("looking at the management cluster: %w", err)
@@ -25,7 +30,24 @@ func liveFleet(ctx context.Context, d *deps, c *connection, name string) (fleet,
 	if err == nil && f.config == nil {
 		err = danglingGitOps(state, f.managementCluster)
 	}
-	return f, cluster, err
+	return f, state, err
+}
+
+// detachedFleet is liveFleet for a deletion, which may have been cut off right before its end: a management cluster that refers to no
+// GitOps configuration any more, and has one, is of that one's repository.
+func detachedFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, error) {
+	cluster, err := c.cluster.open(ctx, d, name)
+	if err != nil {
+		return fleet{}, err
+	}
+	f, state, err := inspectFleet(ctx, cluster, name)
+	if err != nil || f.config != nil || f.managementCluster != name {
+		return f, err
+	}
+	if left := state.AbandonedGitOps(name); left != nil {
+		f.config, err = clusterspec.GitOpsOf(left.Kind, left.Name, left.Spec, name)
+	}
+	return f, err
 }
 
 // fleetOfState is the fleet of a cluster as the management cluster's own objects have it. A cluster that is not there belongs to the only

@@ -3,6 +3,7 @@ package fluxinstall
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
 	"sync"
 
@@ -90,6 +91,42 @@ func (s *State) GitOpsConfigOf(managementCluster string) *LiveGitOps {
 		}
 	}
 	return nil
+}
+
+// AbandonedGitOps is the GitOps configuration of a management cluster that no cluster refers to any more, or nil. That is what is left
+// when [Cluster.RemoveGitOps] is cut off between its two writes. It is the cluster's when it has its name, as EKS Anywhere gives it, or
+// when its path in the repository ends with that.
+func (s *State) AbandonedGitOps(managementCluster string) *LiveGitOps {
+	var found *LiveGitOps
+	for _, c := range s.ManagementClusters() {
+		if c.Name != managementCluster || c.GitOpsName != "" {
+			continue
+		}
+		for i, g := range s.GitOps {
+			referredTo := slices.ContainsFunc(s.Clusters, func(other ClusterInfo) bool { return other.Namespace == g.Namespace && other.GitOpsName == g.Name })
+			if g.Namespace != c.Namespace || referredTo || g.Name != c.Name && path.Base(g.clusterPath()) != c.Name {
+				continue
+			}
+			switch {
+			case found != nil && found.Name != g.Name:
+				return nil // whose is it?
+			case found == nil || g.Kind == gitOpsConfigKind().name:
+				// EKS Anywhere makes a FluxConfig beside a GitOpsConfig.
+				found = &s.GitOps[i]
+			}
+		}
+	}
+	return found
+}
+
+// clusterPath is clusterConfigPath, which the two kinds have in different places.
+func (g *LiveGitOps) clusterPath() string {
+	for _, fields := range [][]string{{"clusterConfigPath"}, {"flux", "github", "clusterConfigPath"}} {
+		if p, _, _ := unstructured.NestedString(g.Spec, fields...); p != "" {
+			return p
+		}
+	}
+	return ""
 }
 
 // Inspect reads what the other methods would change, and what tells whether they may. It writes nothing. The errors are

@@ -216,3 +216,42 @@ func TestKubeconfig(t *testing.T) {
 		}
 	}
 }
+
+func TestState_abandonedGitOps(t *testing.T) {
+	t.Parallel()
+	config := func(kind, name string, spec map[string]any) LiveGitOps {
+		return LiveGitOps{Kind: kind, Namespace: "default", Name: name, Spec: spec}
+	}
+	path := map[string]any{"clusterConfigPath": "fleets/berlin/mgmt"}
+	for name, c := range map[string]struct {
+		refersTo string // by the workload cluster
+		own      string // by the management cluster itself
+		configs  []LiveGitOps
+		want     string
+	}{
+		"of its name":        {configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}, want: "FluxConfig mgmt"},
+		"of its path":        {configs: []LiveGitOps{config("FluxConfig", "flux", path)}, want: "FluxConfig flux"},
+		"the older kind":     {configs: []LiveGitOps{config("FluxConfig", "g", path), config("GitOpsConfig", "g", map[string]any{"flux": map[string]any{"github": path}})}, want: "GitOpsConfig g"},
+		"referred to":        {own: "mgmt", configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}},
+		"another's":          {refersTo: "mgmt", configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}},
+		"another name":       {configs: []LiveGitOps{config("FluxConfig", "flux", map[string]any{"clusterConfigPath": "clusters/other"})}},
+		"another namespace":  {configs: []LiveGitOps{{Kind: "FluxConfig", Namespace: "other", Name: "mgmt"}}},
+		"one or the other":   {configs: []LiveGitOps{config("FluxConfig", "mgmt", nil), config("FluxConfig", "flux", path)}},
+		"nothing to be left": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state := &State{GitOps: c.configs, Clusters: []ClusterInfo{
+				{Namespace: "default", Name: "mgmt", ManagementCluster: "mgmt", GitOpsName: c.own},
+				{Namespace: "default", Name: "dev", ManagementCluster: "mgmt", GitOpsName: c.refersTo},
+			}}
+			got := ""
+			if left := state.AbandonedGitOps("mgmt"); left != nil {
+				got = left.Kind + " " + left.Name
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -155,8 +155,20 @@ func (d *deleteRun) attached() bool {
 }
 
 func (d *deleteRun) refersToGitOps() bool {
+	_, name := d.liveGitOps()
+	return name != ""
+}
+
+// liveGitOps is the configuration that the cluster refers to, or has although it does not refer to it any more.
+func (d *deleteRun) liveGitOps() (kind, name string) {
 	live := d.targets[0].live
-	return live != nil && live.GitOpsName != ""
+	if live == nil {
+		return "", ""
+	}
+	if left := d.seen.cluster.AbandonedGitOps(live.Name); left != nil {
+		return left.Kind, left.Name
+	}
+	return live.GitOpsKind, live.GitOpsName
 }
 
 // detachManagement takes a management cluster out of Git, and Flux off it.
@@ -293,10 +305,11 @@ func (d *deleteRun) removeGitOps(ctx context.Context) error {
 		return nil
 	}
 	return d.step(stepRemoveGitOps, func() (Outcome, string, error) {
-		if live.GitOpsName == "" {
+		kind, name := d.liveGitOps()
+		if name == "" {
 			return OutcomeUnchanged, "", nil
 		}
-		changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, live.GitOpsKind, live.GitOpsName)
+		changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, kind, name)
 		if refused := new(fluxinstall.RefusedError); errors.As(err, &refused) {
 			d.steps.Note(LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
 			return OutcomeSkipped, "refused", nil
