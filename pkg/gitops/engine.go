@@ -201,8 +201,23 @@ func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, e
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
 	}
 	files, err := plan(ctx, snapshot)
+	if errors.As(err, new(*conflictError)) && snapshot.Tip() != nil {
+		err = &overtakenError{by: snapshot.Tip(), err: err}
+	}
 	return snapshot, files, err
 }
+
+// overtakenError says that somebody else wrote the same files after this run had looked at them.
+type overtakenError struct {
+	by  *gitrepo.CommitInfo // the last commit
+	err error
+}
+
+func (e *overtakenError) Error() string {
+	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v", short(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
+}
+
+func (e *overtakenError) Unwrap() error { return e.err }
 
 // Passing faults of a Git server are tried again after about 0.5, 1, 2 and 4 s, or when the server says.
 const (

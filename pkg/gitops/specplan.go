@@ -44,7 +44,16 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 	p := &specPlan{cluster: c, path: layout.PathsOf(c).Spec, inGit: inGit, before: before}
 	p.ours = clusterspec.Source{Name: c.Objects[0].File, Data: clusterspec.Render(c)}
 	var err error
-	if len(bytes.TrimSpace(before)) == 0 {
+	missing := len(bytes.TrimSpace(before)) == 0
+	if u.first[p.path] == nil {
+		if u.first == nil {
+			u.first = map[string]*firstLook{}
+		}
+		u.first[p.path] = &firstLook{text: before, missing: missing}
+	} else if missing && !u.first[p.path].missing {
+		return nil, &takenOutError{cluster: c.Name, file: c.Objects[0].File}
+	}
+	if missing {
 		p.inGit = false
 		err = u.planFirst(p)
 	} else {
@@ -124,7 +133,7 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 		p.after = p.before
 		return nil
 	}
-	history, err := readHistory(ctx, snapshot, p.path, p.cluster.Name)
+	history, err := u.history(ctx, snapshot, p)
 	if err != nil {
 		return err
 	}
@@ -155,6 +164,51 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 		p.notes = append(p.notes, fmt.Sprintf("no commit of eksa-gitops wrote %s, so that what only Git has is kept", p.path))
 	}
 	return nil
+}
+
+// firstLook is what the run found in Git when it looked for the first time, which is what it told the user about.
+type firstLook struct {
+	text    []byte
+	missing bool
+	history *fileHistory // nil when it was not needed
+}
+
+// history is readHistory as of the run's first look. What others, this program among them, write to Git after that is an edit beside the
+// user's, and not what the user's file said the last time: it is merged, or overlaps, and is never replaced unseen.
+func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan) (*fileHistory, error) {
+	first := u.first[p.path]
+	if bytes.Equal(first.text, p.before) {
+		var err error
+		first.history, err = readHistory(ctx, snapshot, p.path, p.cluster.Name)
+		return first.history, err
+	}
+	var last []gitrepo.Revision
+	err := snapshot.EachRevision(ctx, p.path, func(r gitrepo.Revision) bool {
+		last = append(last, r)
+		return false
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the history of %s: %w", p.path, err)
+	}
+	switch {
+	case first.missing:
+		return &fileHistory{since: last}, nil
+	case first.history == nil:
+		// The file said what Git said.
+		return &fileHistory{base: first.text, since: last}, nil
+	}
+	return &fileHistory{base: first.history.base, fuller: first.history.fuller, since: last}, nil
+}
+
+// takenOutError says that a cluster left Git while a run was about to change it.
+type takenOutError struct{ cluster, file string }
+
+func (e *takenOutError) Error() string {
+	return fmt.Sprintf("cluster %s was taken out of Git by somebody else while this run was under way", e.cluster)
+}
+
+func (e *takenOutError) Hint() string {
+	return "if the cluster is to be there, create it again: eksa-gitops create cluster -f " + e.file
 }
 
 // unreadable decides on a file in Git that cannot be read: the user's takes its place if that is what they want.

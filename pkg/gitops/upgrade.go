@@ -40,7 +40,9 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	err := u.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
-		if !wrote {
+		if refused := u.asFindings(err); !wrote && len(refused) > 0 {
+			err = &PreflightError{Findings: refused} // found while pushing, because somebody else was faster
+		} else if !wrote {
 			err = unchanged(err)
 		}
 		if wrote && !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled) {
@@ -61,6 +63,7 @@ type upgradeRun struct {
 
 	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
 	specs       []*specPlan              // of the snapshot that is built on
+	first       map[string]*firstLook    // by path
 	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
 	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
 	committing  bool                     // the checks have passed; what is planned from now on is pushed
@@ -325,6 +328,9 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 			}
 		}
 		return list
+	}
+	if taken := new(takenOutError); errors.As(err, &taken) {
+		return []Finding{{AreaSpec, taken.Error(), taken.Hint()}}
 	}
 	if broken := new(unreadableError); errors.As(err, &broken) {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
