@@ -21,6 +21,7 @@ type moment int
 const (
 	never  moment = iota
 	before        // the write is held and then dropped
+	late          // the write is held and then done
 	after         // the write is done and its answer held
 	lost          // the write is done and its answer lost, nobody is held
 )
@@ -102,11 +103,14 @@ func (g *gate) hook(w *world, repo *gittest.Repo) {
 func (g *gate) push(hook, repo string) string {
 	if hook == "pre-receive" {
 		when, held, release := g.count("push to " + repo)
-		if when != before {
+		if when != before && when != late {
 			return "go"
 		}
 		close(held)
 		<-release
+		if when == late {
+			return "go"
+		}
 		return "no"
 	}
 	g.mu.Lock()
@@ -189,9 +193,13 @@ func (g *gate) around(name string, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if when == before {
+		if when == before || when == late {
 			close(held)
 			<-release
+			if when == late {
+				next.ServeHTTP(w, r)
+				return
+			}
 			panic(http.ErrAbortHandler)
 		}
 		answer := httptest.NewRecorder()
