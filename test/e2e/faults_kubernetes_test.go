@@ -27,16 +27,18 @@ type apiFaults struct {
 // faultyAPIServer puts itself in front of the API server of a world.
 func faultyAPIServer(w *world) *apiFaults {
 	f := &apiFaults{}
-	w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-			if around := f.around.Load(); around != nil {
-				(*around)(answer, r, next)
-				return
-			}
-			next.ServeHTTP(answer, r)
-		})
-	})
+	w.env["KUBECONFIG"] = w.proxy(f.wrap)
 	return f
+}
+
+func (f *apiFaults) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		if around := f.around.Load(); around != nil {
+			(*around)(answer, r, next)
+			return
+		}
+		next.ServeHTTP(answer, r)
+	})
 }
 
 // strike has requests of a method and with a part of a path answered so many times, and all for 0.

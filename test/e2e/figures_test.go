@@ -40,38 +40,46 @@ func (f *figures) count(b breakage, healed bool) {
 const (
 	figuresBegin = "<!-- made by make reliability -->"
 	figuresEnd   = "<!-- end of make reliability -->"
+	soakBegin    = "<!-- made by make reliability: soak -->"
+	soakEnd      = "<!-- end of make reliability: soak -->"
 )
 
 // record sets the row of a scenario in the document, in the place of an earlier one or behind the others.
 func (f *figures) record(path, scenario string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	start := "| " + scenario + " |"
+	tried := f.killed + f.lost + f.signalled
+	row := fmt.Sprintf("%s %d | %d | %d | %d | %d | %d of %d |", start, f.writes, f.writes*len(breakages()), f.killed, f.lost, f.signalled, f.healed, tried)
+	return fill(path, figuresBegin, figuresEnd, func(old string) string {
+		var rows []string
+		for i, line := range strings.Split(strings.TrimSuffix(old, "\n"), "\n") {
+			if i >= 2 { // behind the head of the table
+				rows = append(rows, line)
+			}
+		}
+		if i := slices.IndexFunc(rows, func(line string) bool { return strings.HasPrefix(line, start) }); i >= 0 {
+			rows[i] = row
+		} else {
+			rows = append(rows, row)
+		}
+		return "| scenario | external writes | cases | killed | answer lost | interrupted or terminated | healed |\n|---|---|---|---|---|---|---|\n" +
+			strings.Join(rows, "\n") + "\n"
+	})
+}
+
+// fill replaces what stands between two lines of a document.
+func fill(path, begin, end string, with func(old string) string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("recording figures: %w", err)
 	}
-	before, rest, ok := strings.Cut(string(content), figuresBegin+"\n")
-	old, after, closed := strings.Cut(rest, figuresEnd)
+	before, rest, ok := strings.Cut(string(content), begin+"\n")
+	old, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return fmt.Errorf("recording figures: %s has no place for them: the lines %s and %s", path, figuresBegin, figuresEnd)
+		return fmt.Errorf("recording figures: %s has no place for them: the lines %s and %s", path, begin, end)
 	}
-	start := "| " + scenario + " |"
-	tried := f.killed + f.lost + f.signalled
-	row := fmt.Sprintf("%s %d | %d | %d | %d | %d | %d of %d |", start, f.writes, f.writes*len(breakages()), f.killed, f.lost, f.signalled, f.healed, tried)
-	var rows []string
-	for i, line := range strings.Split(strings.TrimSuffix(old, "\n"), "\n") {
-		if i >= 2 { // behind the head of the table
-			rows = append(rows, line)
-		}
-	}
-	if i := slices.IndexFunc(rows, func(line string) bool { return strings.HasPrefix(line, start) }); i >= 0 {
-		rows[i] = row
-	} else {
-		rows = append(rows, row)
-	}
-	table := "| scenario | external writes | cases | killed | answer lost | interrupted or terminated | healed |\n|---|---|---|---|---|---|---|\n" +
-		strings.Join(rows, "\n") + "\n"
-	if err := os.WriteFile(path, []byte(before+figuresBegin+"\n"+table+figuresEnd+after), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(before+begin+"\n"+with(old)+end+after), 0o644); err != nil {
 		return fmt.Errorf("recording figures: %w", err)
 	}
 	return nil
