@@ -14,40 +14,43 @@ import (
 // A failure of the GitOps part leaves the creation going: the local copy is written, the cause and the way on are told, and the exit
 // code is 0, or 5 when the user asked for that. Once the cause is gone, the same command finishes the job.
 func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
+	// One world for all: each failure leaves what the next run continues from. Whether a run heals right after each of them is what
+	// TestFaults_* and TestCrash look at.
+	w := newWorld(t)
+	repo := w.gh.AddRepo("alice/fleet", withReadme("main")...)
 	for _, tc := range []struct {
 		name   string
 		args   []string
-		break_ func(t *testing.T, w *world) (heal func())
+		break_ func(t *testing.T) (heal func())
 		cause  string
 		writes bool // whether the failure comes after the first write
 	}{
 		{
 			name: "API down",
-			break_: func(_ *testing.T, w *world) func() {
+			break_: func(*testing.T) func() {
 				return w.gh.Break("* /**", githubtest.Respond(503, "<html>unavailable</html>"))
 			},
 			cause: "503",
 		},
 		{
-			name: "token revoked during the run",
-			break_: func(_ *testing.T, w *world) func() {
-				return w.gh.Break("POST /repos/*/*/keys", githubtest.Respond(401, `{"message":"Bad credentials"}`))
-			},
-			cause: "Bad credentials", writes: true,
-		},
-		{
 			name: "protected branch",
-			break_: func(_ *testing.T, w *world) func() {
-				repo := w.gh.AddRepo("alice/fleet", withReadme("main")...)
+			break_: func(*testing.T) func() {
 				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 				return func() { repo.Unprotect("main") }
 			},
 			cause: "takes no direct push: changes have to be made through a pull request",
 		},
 		{
+			name: "token revoked during the run",
+			break_: func(*testing.T) func() {
+				return w.gh.Break("POST /repos/*/*/keys", githubtest.Respond(401, `{"message":"Bad credentials"}`))
+			},
+			cause: "Bad credentials", writes: true,
+		},
+		{
 			name: "Flux never Ready",
 			args: []string{"--flux-timeout", "4s"},
-			break_: func(t *testing.T, _ *world) func() {
+			break_: func(t *testing.T) func() {
 				release, err := stackOf(t).HoldPods(t.Context(), "flux-system", "source-controller", "ImagePullBackOff")
 				if err != nil {
 					t.Fatal(err)
@@ -62,8 +65,12 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t)
-			heal := tc.break_(t, w)
+			w := w.of(t)
+			heal := tc.break_(t)
+			defer heal()
+			if err := os.RemoveAll(filepath.Join(w.dir, "mgmt")); err != nil {
+				t.Fatal(err)
+			}
 			args := append([]string{"create", "cluster", "-f", "mgmt.yaml"}, tc.args...)
 			before := w.mark()
 			out := w.run(args...).exits(0)
@@ -78,10 +85,9 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 			if object["status"] != "gitops-failed" || at(t, object, "failure", "message") == "" || object["resume"] == "" {
 				t.Errorf("result: %v", object)
 			}
-			heal()
-			w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("luster mgmt is managed through Git.")
 		})
 	}
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("luster mgmt is managed through Git.")
 }
 
 // What preflight can find is found before anything is written, and is an error of its own kind.
