@@ -114,6 +114,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 // TestConcurrency_sameManagementCluster: two creations of one management cluster, from nothing. The second begins and ends while the
 // first is about to make the repository, to push, or to register its key.
 func TestConcurrency_sameManagementCluster(t *testing.T) {
+	t.Parallel()
 	for write, n := range map[string]int{"the repository": 1, "the push": 2, "the registration of the key": 5} {
 		t.Run(write, func(t *testing.T) {
 			w := newWorld(t)

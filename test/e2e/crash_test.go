@@ -76,6 +76,7 @@ func breakages() []breakage {
 // time the same command, given again, succeeds; the third run writes nothing; and what is there in the end is what a run that was never
 // broken leaves.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	length := askedFor(t)
 	for row, scenario := range []struct {
 		name   string

@@ -281,6 +281,7 @@ func asEKSAWrites(t testing.TB) {
 // The proof that the order of detaching matters: in the same state, files that go first take the management cluster along; with
 // delete cluster all its objects stay the very same.
 func TestDelete_managementIsNotPruned(t *testing.T) {
+	t.Parallel()
 	t.Run("files first", func(t *testing.T) {
 		w := newFleet(t)
 		asEKSAWrites(t)

@@ -327,6 +327,7 @@ func kept(t testing.TB, w *world) {
 
 // TestAdopt takes over a plain bootstrap that follows another repository, or another path of the same one.
 func TestAdopt(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ name, repository, path string }{
 		{"another repository", "alice/infra", "clusters/prod"},
 		{"another repository, same path", "alice/infra", "clusters/mgmt"},
@@ -414,6 +415,7 @@ func (w *world) kill(step string, args ...string) {
 
 // TestAdopt_cutOff kills the run at different moments. Nothing is ever deleted, and the next run goes on.
 func TestAdopt_cutOff(t *testing.T) {
+	t.Parallel()
 	for _, step := range []string{"Push cluster files", "Have Flux delete nothing", "Register the read-only deploy key", "Point Flux at the repository", "Wait for Flux to apply the new files", "Let Flux delete again"} {
 		t.Run(step, func(t *testing.T) {
 			w, _ := bootstrapped(t, "alice/infra", "clusters/prod")

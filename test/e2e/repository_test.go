@@ -52,6 +52,7 @@ func gitServers() []gitServer {
 // A repository that exists is used in whatever state it is, on every kind of server: our files come to it, everything else stays, Flux
 // applies the commit, and a second run writes nothing.
 func TestCreate_repository(t *testing.T) {
+	t.Parallel()
 	for _, server := range gitServers() {
 		for _, tc := range []struct {
 			state   string

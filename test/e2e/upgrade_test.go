@@ -119,6 +119,7 @@ type change struct {
 // TestUpgrade_properties changes every property that the user documentation lists for GitOps, on a management cluster and on a workload
 // cluster, one run each.
 func TestUpgrade_properties(t *testing.T) {
+	t.Parallel()
 	workerMachines := func(cluster string) []change {
 		config := cluster + "-md"
 		machine := func(name, old, new, field string, want any) change {
@@ -232,6 +233,7 @@ func TestUpgrade_rejected(t *testing.T) {
 
 // TestUpgrade_gitMovedOn: a colleague has changed the spec in Git since the file was written, on GitHub and on an SSH server.
 func TestUpgrade_gitMovedOn(t *testing.T) {
+	t.Parallel()
 	for _, server := range []string{"GitHub", "OpenSSH"} {
 		t.Run(server, func(t *testing.T) {
 			var w *world
