@@ -157,7 +157,7 @@ func (o *deleteOptions) doomed(ctx context.Context, d *deps) (gitops.DeleteOptio
 		f = fleetOf(clusters)
 	} else {
 		var err error
-		if f, err = detachedFleet(ctx, d, &o.connection, o.names[0]); err != nil {
+		if f, err = doomedFleet(ctx, d, &o.connection, o.names[0]); err != nil {
 			return options, f, err
 		}
 		for _, name := range o.names {

@@ -9,45 +9,27 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
-// liveFleet finds out from the management cluster itself which fleet a cluster of that name belongs to, for commands that get no file:
-// the repository is the one of its gitOpsRef; see fleetOfState. A reference that leads nowhere is an error. The connection is returned,
-// so that it is made once.
-func liveFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, *fluxinstall.Cluster, error) {
-	cluster, err := c.cluster.open(ctx, d, name)
-	if err != nil {
-		return fleet{}, nil, err
-	}
-	f, _, err := inspectFleet(ctx, cluster, name)
-	return f, cluster, err
-}
-
-func inspectFleet(ctx context.Context, cluster *fluxinstall.Cluster, name string) (fleet, *fluxinstall.State, error) {
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{})
-	if err != nil {
-		return fleet{}, nil, fmt.Errorf("looking at the management cluster: %w", err)
-	}
-	f, err := fleetOfState(state, name)
-	if err == nil && f.config == nil {
-		err = danglingGitOps(state, f.managementCluster)
-	}
-	return f, state, err
-}
-
-// detachedFleet is liveFleet for a deletion, which may have been cut off right before its end: a management cluster that refers to no
-// GitOps configuration any more, and has one, is of that one's repository.
-func detachedFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, error) {
+// doomedFleet finds out from the management cluster itself which fleet a cluster of that name belongs to, for a deletion that gets no file:
+// the repository is the one of its gitOpsRef; see fleetOfState. A reference that leads nowhere is an error. A deletion may have been cut off
+// right before its end: a management cluster that refers to no GitOps configuration any more, and has one, is of that one's repository.
+func doomedFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, error) {
 	cluster, err := c.cluster.open(ctx, d, name)
 	if err != nil {
 		return fleet{}, err
 	}
-	f, state, err := inspectFleet(ctx, cluster, name)
-	if err != nil || f.config != nil || f.managementCluster != name {
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{})
+	if err != nil {
+		return fleet{}, fmt.Errorf("looking at the management cluster: %w", err)
+	}
+	f, err := fleetOfState(state, name)
+	if err != nil || f.config != nil {
 		return f, err
 	}
-	if left := state.AbandonedGitOps(name); left != nil {
+	if left := state.AbandonedGitOps(name); left != nil && f.managementCluster == name {
 		f.config, err = clusterspec.GitOpsOf(left.Kind, left.Name, left.Spec, name)
+		return f, err
 	}
-	return f, err
+	return f, danglingGitOps(state, f.managementCluster)
 }
 
 // fleetOfState is the fleet of a cluster as the management cluster's own objects have it. A cluster that is not there belongs to the only
