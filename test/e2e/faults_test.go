@@ -35,8 +35,11 @@ func (f fault) try(t *testing.T, w *world) {
 		heal()
 	}
 	out.exits(f.code).tells(f.tells...)
-	if waited := strings.Contains(out.stderr, "waiting "); waited != f.waits {
-		t.Errorf("waited: %v, want %v:\n%s", waited, f.waits, out.stderr)
+	switch again := strings.Contains(out.stderr, "; then try "); {
+	case f.waits && !strings.Contains(out.stderr, "waiting "):
+		t.Errorf("nothing says what is waited for:\n%s", out.stderr)
+	case !f.waits && f.code != 0 && again:
+		t.Errorf("what does not pass is tried again:\n%s", out.stderr)
 	}
 	if f.writesNothing {
 		before.writesNothing()
