@@ -36,7 +36,7 @@ type KubeconfigOptions struct {
 	Origin string
 	// UserAgent is how the program introduces itself.
 	UserAgent string
-	// OnRetry is told when the API server has to be waited for, at most once every five seconds. It is called by one goroutine at a time
+	// OnRetry is told when the API server has to be waited for, at most once every second. It is called by one goroutine at a time
 	// and should return at once.
 	OnRetry func(RetryEvent)
 }

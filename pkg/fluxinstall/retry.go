@@ -85,12 +85,12 @@ const (
 	// silentFor is how long a request fails before that is news: conflicts and definitions that are being established pass in a moment.
 	silentFor = time.Second
 	// tellEvery keeps requests that fail side by side from telling of each.
-	tellEvery = 5 * time.Second
+	tellEvery = time.Second
 	// tellAgain is after how long the same is told again.
 	tellAgain = time.Minute
 )
 
-// teller passes on what is waited for, at most one thing every few seconds.
+// teller passes on what is waited for, at most one thing every second.
 type teller struct {
 	server string
 	to     func(RetryEvent) // nil for nobody

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// What is waited for is told at once when there is no answer, else after a second, not more than once in five, and the same not again.
+// What is waited for is told at once when there is no answer, else after a second, not more than once in a second, and the same not again.
 func TestTeller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -29,10 +29,10 @@ func TestTeller(t *testing.T) {
 			failing time.Duration
 			pause   time.Duration
 		}{
-			{conflict, 900 * time.Millisecond, 0}, // may be over in a moment
-			{silence, 0, 4 * time.Second},         // told
-			{conflict, time.Second, time.Second},  // too soon after that
-			{conflict, time.Second, 0},            // told
+			{conflict, 900 * time.Millisecond, 0},           // may be over in a moment
+			{silence, 0, 500 * time.Millisecond},            // told
+			{conflict, time.Second, 500 * time.Millisecond}, // too soon after that
+			{conflict, time.Second, 0},                      // told
 			{silence, time.Second, 30 * time.Second},
 			{conflict, time.Second, 31 * time.Second}, // the same
 			{conflict, time.Second, 0},                // after a minute, told
