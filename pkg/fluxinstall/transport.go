@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -54,9 +55,9 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		return nil, t.discreet(request, err)
 	}
 	t.contact.answered.Store(true)
-	if after := response.Header.Get("Retry-After"); after != "" && response.StatusCode != http.StatusOK {
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && response.StatusCode >= http.StatusBadRequest {
 		// The client library does as it is told, and says nothing about it.
-		t.contact.tell(fmt.Errorf("it asks to wait %s s (%s)", after, response.Status), silentFor)
+		t.contact.tell(fmt.Errorf("it asks to wait %d s (%s)", seconds, response.Status), silentFor)
 	}
 	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel, left: maxAnswer, endless: isWatch(request)}
 	return response, nil
