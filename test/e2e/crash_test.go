@@ -304,16 +304,25 @@ func (w *world) settledObjects() []string {
 	defer cancel()
 	for {
 		var lines []string
-		going := ""
+		going, namespaces, inside := "", map[string]bool{}, map[string]string{}
 		for _, list := range w.lists(ctx, func(kind schema.GroupVersionKind) bool { return !slices.Contains(derived, kind.Kind) }) {
 			for _, item := range list.Items {
 				if item.GetDeletionTimestamp() != nil {
 					going = item.GetKind() + " " + item.GetNamespace() + "/" + item.GetName()
 				}
+				if item.GetKind() == "Namespace" {
+					namespaces[item.GetName()] = true
+				}
+				inside[item.GetNamespace()] = item.GetKind() + " " + item.GetNamespace() + "/" + item.GetName()
 				if item.GetKind() == "Service" && item.GetNamespace() == "default" && item.GetName() == "kubernetes" {
 					continue // it has the port of the stack's API server
 				}
 				lines = append(lines, describeObject(w, item))
+			}
+		}
+		for namespace, name := range inside {
+			if namespace != "" && !namespaces[namespace] {
+				going = name // its kind was read before the namespace went
 			}
 		}
 		if going == "" {
