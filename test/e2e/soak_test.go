@@ -109,7 +109,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("seed %d: %s", seed, strings.Join(figures, ", "))
 	if doc := os.Getenv("EKSA_GITOPS_RELIABILITY_DOC"); doc != "" {
-		table := fmt.Sprintf("Seed %d, %d operations, after each of which all invariants held:\n\n| | |\n|---|---|\n", seed, operations)
+		table := fmt.Sprintf("Seed %d, %d operations, after each of which all invariants held:\n\n| what | times |\n|---|---|\n", seed, operations)
 		for _, what := range slices.Sorted(maps.Keys(s.counts)) {
 			table += fmt.Sprintf("| %s | %d |\n", what, s.counts[what])
 		}
