@@ -48,13 +48,7 @@ func useStackFor(t testing.TB, cluster string) {
 }
 
 func fluxReady(u *unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, c := range conditions {
-		if c, _ := c.(map[string]any); c["type"] == "Ready" && c["status"] == "True" {
-			return true
-		}
-	}
-	return false
+	return conditionOf(u, "Ready") == "True"
 }
 
 // --with-apps makes a directory whose content Flux applies to the workload cluster through its kubeconfig, and to no other. It works empty;

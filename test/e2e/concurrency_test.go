@@ -6,28 +6,27 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // overtake starts a run, holds its n-th write, has another run go from its beginning to its end meanwhile, and lets the first one go on.
 func (w *world) overtake(g *gate, n int, args []string, other func()) outcome {
 	w.t.Helper()
 	g.arm(n, late)
-	p := w.start(args...)
-	ended := make(chan outcome, 1)
-	go func() { ended <- p.wait() }()
-	select {
-	case <-g.held:
-	case out := <-ended:
-		w.t.Fatalf("the run ended before write %d, with exit code %d\n%s%s", n, out.code, out.stdout, out.stderr)
-	case <-time.After(2 * time.Minute):
-		w.t.Fatal("the write does not come")
-	}
+	_, ended := g.hold(w, args)
 	other()
 	g.letGo()
 	return <-ended
+}
+
+// agrees makes sure that Git and the cluster have the same number of workers for a cluster, and that it is this one.
+func agrees(t testing.TB, files map[string]string, name string, count int) {
+	t.Helper()
+	if text := files["clusters/mgmt/"+name+"/eksa-system/eksa-cluster.yaml"]; !strings.Contains(text, fmt.Sprintf("count: %d ", count)) {
+		t.Errorf("Git does not say count: %d for %s:\n%s", count, name, text)
+	}
+	if got := at(t, clusterObject(t, name), "spec", "workerNodeGroupConfigurations", 0, "count"); got != int64(count) {
+		t.Errorf("cluster %s has count %v, want %d", name, got, count)
+	}
 }
 
 // TestConcurrency_sameCluster: two runs are about one cluster. In the end there is what one of them wanted, as a whole, and the other one
@@ -38,54 +37,43 @@ func TestConcurrency_sameCluster(t *testing.T) {
 	withCount := func(name string, count int) string {
 		return strings.Replace(workload(t, name, 1), "count: 1 ", fmt.Sprintf("count: %d ", count), 1)
 	}
-	// agrees makes sure that Git and the cluster say the same, and what.
-	agrees := func(t *testing.T, name string, count int) {
-		t.Helper()
-		if text := w.files()["clusters/mgmt/"+name+"/eksa-system/eksa-cluster.yaml"]; !strings.Contains(text, fmt.Sprintf("count: %d ", count)) {
-			t.Errorf("Git does not say count: %d:\n%s", count, text)
-		}
-		live, _, _ := unstructured.NestedSlice(clusterObject(t, name).Object, "spec", "workerNodeGroupConfigurations")
-		if got := at(t, live, 0, "count"); got != int64(count) {
-			t.Errorf("the cluster has count %v, want %d", got, count)
-		}
-	}
 	t.Run("two creations", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", withCount("twin", 1))
 		w.write("two.yaml", withCount("twin", 2))
 		out := w.overtake(g, 1, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("create", "cluster", "-f", "two.yaml").exits(0) })
 		out.exits(5).tells("somebody else was faster (commit ", ": Create cluster twin (Kubernetes 1.33)): ", "to change a cluster that is managed through Git: eksa-gitops upgrade cluster")
-		agrees(t, "twin", 2)
+		agrees(t, w.files(), "twin", 2)
 	})
 	t.Run("two changes", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 3 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 4 "))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
 		out.exits(3).tells("the file says 3 (one.yaml:", "Git says 4, before both it was 1; in Git it was changed by ", "run the command with --overwrite", "nothing has been changed")
-		agrees(t, "dev", 4)
+		agrees(t, w.files(), "dev", 4)
 	})
 	t.Run("two changes, one with --overwrite", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml", "--overwrite"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
 		out.exits(0).prints("Cluster dev is as the file says.")
-		agrees(t, "dev", 5)
+		agrees(t, w.files(), "dev", 5)
 	})
 	t.Run("two changes of different fields", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 ", "count: 1\n", "count: 3\n"))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
 		out.exits(0).prints("Cluster dev is as the file says")
-		agrees(t, "dev", 6)
+		agrees(t, w.files(), "dev", 6)
 		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
 			t.Errorf("the control plane has count %v, want the other run's 3", got)
 		}
 	})
 	t.Run("a change and a deletion", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", withCount("twin", 7))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
 		out.exits(3).tells("cluster twin was taken out of Git by somebody else while this run was under way", "create it again: eksa-gitops create cluster -f one.yaml", "nothing has been changed")
@@ -94,7 +82,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		}
 	})
 	t.Run("a deletion and a change", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 8 "))
 		out := w.overtake(g, 1, []string{"delete", "cluster", "dev", "--yes"}, func() { w.run("upgrade", "cluster", "-f", "one.yaml", "--overwrite").exits(0) })
 		out.exits(0).prints("Cluster dev is gone.")
@@ -103,7 +91,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		}
 	})
 	t.Run("two deletions", func(t *testing.T) {
-		w := w.of(t)
+		w := w.with(t, nil)
 		w.write("one.yaml", withCount("twin", 1))
 		w.run("create", "cluster", "-f", "one.yaml").exits(0)
 		out := w.overtake(g, 1, []string{"delete", "cluster", "twin", "--yes"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
@@ -180,20 +168,15 @@ func TestConcurrency_mixed(t *testing.T) {
 	}
 
 	var have []string
-	for path, text := range w.files() {
+	files := w.files()
+	for path := range files {
 		name, isSpec := strings.CutSuffix(path, "/eksa-system/eksa-cluster.yaml")
 		name = strings.TrimPrefix(name, "clusters/mgmt/")
 		if !isSpec || name == "mgmt" {
 			continue
 		}
 		have = append(have, name)
-		if !strings.Contains(text, fmt.Sprintf("count: %d ", want[name])) {
-			t.Errorf("%s does not have count %d:\n%s", path, want[name], text)
-		}
-		live, _, _ := unstructured.NestedSlice(clusterObject(t, name).Object, "spec", "workerNodeGroupConfigurations")
-		if got := at(t, live, 0, "count"); got != int64(want[name]) {
-			t.Errorf("cluster %s has count %v, want %d", name, got, want[name])
-		}
+		agrees(t, files, name, want[name])
 	}
 	slices.Sort(have)
 	if names := slices.Sorted(maps.Keys(want)); !slices.Equal(have, names) {
@@ -207,9 +190,7 @@ func TestConcurrency_mixed(t *testing.T) {
 	if commits := len(repo.Log("main")) - before; commits != len(runs) {
 		t.Errorf("%d commits, want one for each of %d runs", commits, len(runs))
 	}
-	if merges := strings.TrimSpace(repo.Git("rev-list", "--min-parents=2", "main")); merges != "" {
-		t.Errorf("the history is not linear: %s", merges)
-	}
+	isLinear(t, repo)
 	mark := w.mark()
 	for _, run := range runs {
 		w.run(run...).exits(0)

@@ -192,16 +192,7 @@ func points(writes int, length extent) []int {
 // breakRun starts the program and breaks it at the write at which the gate is armed.
 func (w *world) breakRun(g *gate, b breakage, args []string) {
 	w.t.Helper()
-	p := w.start(args...)
-	ended := make(chan outcome, 1)
-	go func() { ended <- p.wait() }()
-	select {
-	case <-g.held:
-	case out := <-ended:
-		w.t.Fatalf("the run ended before the write, with exit code %d\n%s%s", out.code, out.stdout, out.stderr)
-	case <-time.After(2 * time.Minute):
-		w.t.Fatal("the write does not come")
-	}
+	p, ended := g.hold(w, args)
 	signalled := time.Now()
 	if b.signal != 0 {
 		if err := p.cmd.Process.Signal(b.signal); err != nil {

@@ -65,7 +65,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := w.of(t)
+			w := w.with(t, nil)
 			heal := tc.break_(t)
 			defer heal()
 			if err := os.RemoveAll(filepath.Join(w.dir, "mgmt")); err != nil {

@@ -23,7 +23,7 @@ type fault struct {
 // try tries a fault in a world in which everything is well, and leaves it like that.
 func (f fault) try(t *testing.T, w *world) {
 	t.Helper()
-	w = w.of(t)
+	w = w.with(t, nil)
 	args := f.args
 	if len(args) == 0 {
 		args = []string{"create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail"}
@@ -54,15 +54,4 @@ func (f fault) try(t *testing.T, w *world) {
 	before = w.mark()
 	w.run(again...).exits(0)
 	before.writesNothing()
-}
-
-// of is the world for a subtest, with settings that may be changed.
-func (w *world) of(t *testing.T) *world {
-	mine := *w
-	mine.t = t
-	mine.env = map[string]string{}
-	for name, value := range w.env {
-		mine.env[name] = value
-	}
-	return &mine
 }

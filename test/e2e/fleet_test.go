@@ -165,9 +165,7 @@ func TestFleet_race(t *testing.T) {
 	if len(log) != len(before)+racers {
 		t.Errorf("%d commits, want one for each of %d runs", len(log)-len(before), racers)
 	}
-	if merges := strings.TrimSpace(repo.Git("rev-list", "--min-parents=2", "main")); merges != "" {
-		t.Errorf("the history is not linear: %s", merges)
-	}
+	isLinear(t, repo)
 	created := map[string]bool{}
 	for _, entry := range log[:len(log)-len(before)] {
 		created[entry.Subject()] = true
@@ -176,6 +174,14 @@ func TestFleet_race(t *testing.T) {
 		if !created["Create cluster "+name+" (Kubernetes 1.33)"] {
 			t.Errorf("no commit creates %s", name)
 		}
+	}
+}
+
+// isLinear makes sure that the branch has no merges.
+func isLinear(t testing.TB, repo *gittest.Repo) {
+	t.Helper()
+	if merges := strings.TrimSpace(repo.Git("rev-list", "--min-parents=2", "main")); merges != "" {
+		t.Errorf("the history is not linear: %s", merges)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
@@ -41,16 +42,21 @@ type gate struct {
 // newGate puts a gate in front of the servers of a world.
 func newGate(w *world) *gate {
 	w.t.Helper()
+	return newGateBefore(w, func(next http.Handler) http.Handler { return next })
+}
+
+// newGateBefore is newGate with something between the gate and the API server.
+func newGateBefore(w *world, behind func(http.Handler) http.Handler) *gate {
+	w.t.Helper()
 	g := &gate{}
 	g.arm(0, never)
-	w.t.Cleanup(g.letGo)
 	w.gh.Around(func(next http.Handler) http.Handler { return g.around("", next) })
 	if w.gitServer != nil {
 		for _, repo := range w.gitServer.Repos() {
 			g.hook(w, repo)
 		}
 	}
-	w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler { return g.around("kubernetes ", next) })
+	w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler { return g.around("kubernetes ", behind(next)) })
 	w.t.Cleanup(g.letGo) // before the proxy ends
 	return g
 }
@@ -128,6 +134,22 @@ func (g *gate) push(hook, repo string) string {
 		return "cut"
 	}
 	return "go"
+}
+
+// hold starts the program and waits until the write comes at which the gate is armed. How the run ends is told when it does.
+func (g *gate) hold(w *world, args []string) (p *process, ended <-chan outcome) {
+	w.t.Helper()
+	p = w.start(args...)
+	end := make(chan outcome, 1)
+	go func() { end <- p.wait() }()
+	select {
+	case <-g.held:
+	case out := <-end:
+		w.t.Fatalf("the run ended before the write, with exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+	case <-time.After(2 * time.Minute):
+		w.t.Fatal("the write does not come")
+	}
+	return p, end
 }
 
 // arm forgets all writes and says at which one to strike next.

@@ -122,7 +122,7 @@ func newSerialWorldIn(t testing.TB, s scene) *world {
 	if p.synced != "" {
 		// Flux looks at everything once when it starts.
 		waitFor(t, kustomization(), "Flux has looked", func(u *unstructured.Unstructured) bool {
-			return u.GetResourceVersion() != p.synced && conditionOf(u, "Ready") == "True" && conditionOf(u, "Reconciling") == ""
+			return u.GetResourceVersion() != p.synced && fluxReady(u) && conditionOf(u, "Reconciling") == ""
 		})
 	}
 	return w

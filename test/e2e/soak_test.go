@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -91,7 +90,7 @@ func TestSoak(t *testing.T) {
 		}
 		seed = given
 	}
-	s := &soak{world: newWorldIn(t, managed()), random: rand.New(rand.NewPCG(seed, seed)), gate: &gate{}, api: &apiFaults{},
+	s := &soak{world: newWorldIn(t, managed()), random: rand.New(rand.NewPCG(seed, seed)), api: &apiFaults{},
 		clusters: map[string]*soakCluster{}, foreign: map[string]string{}, counts: map[string]int{}}
 	s.begin()
 	t.Cleanup(func() {
@@ -122,10 +121,7 @@ func TestSoak(t *testing.T) {
 // begin puts gate and faults in front of the servers, and things of others beside ours.
 func (s *soak) begin() {
 	s.t.Helper()
-	s.gate.arm(0, never)
-	s.gh.Around(func(next http.Handler) http.Handler { return s.gate.around("", next) })
-	s.env["KUBECONFIG"] = s.proxy(func(next http.Handler) http.Handler { return s.gate.around("kubernetes ", s.api.wrap(next)) })
-	s.t.Cleanup(s.gate.letGo)
+	s.gate = newGateBefore(s.world, s.api.wrap)
 	for path, content := range s.files() {
 		s.foreign[path] = content // Flux's files and those of mgmt do not change either
 	}
@@ -424,9 +420,7 @@ func (s *soak) check() {
 		s.t.Errorf("%s is no longer in the history of %s", s.heads[len(s.heads)-1], head)
 	}
 	s.heads = append(s.heads, head)
-	if merges := strings.TrimSpace(repo.Git().Git("rev-list", "--min-parents=2", "main")); merges != "" {
-		s.t.Errorf("the history is not linear: %s", merges)
-	}
+	isLinear(s.t, repo.Git())
 	// The program itself finds nothing wrong.
 	dir := s.t.TempDir()
 	for path, content := range files {
