@@ -71,6 +71,9 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 	return nil
 }
 
+// isBlank says whether a file holds nothing, as one does that is not there, or that a failed installation by EKS Anywhere left.
+func isBlank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
+
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
 	plan, err := r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
@@ -101,7 +104,7 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
 			plan.after[file.Path] = before
 			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
-		case replace(file.Path) || len(bytes.TrimSpace(before)) == 0:
+		case replace(file.Path) || isBlank(before):
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		default:
 			conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
@@ -114,7 +117,7 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		switch {
 		case !differs:
 			plan.add(snapshot, file)
-		case len(bytes.TrimSpace(before)) == 0:
+		case isBlank(before):
 			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		case base == layout.SyncFile && !sameObjects(before, file.Content):

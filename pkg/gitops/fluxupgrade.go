@@ -132,7 +132,7 @@ func (s *systemPlan) components(ctx context.Context) error {
 	ours := s.systemFile(layout.ComponentsFile)
 	before := s.before[layout.ComponentsFile]
 	live := s.seen.cluster.Flux.Version
-	if len(bytes.TrimSpace(before)) == 0 {
+	if isBlank(before) {
 		content, err := s.firstComponents(ctx, ours.Content, live)
 		if err == nil {
 			s.put(layout.ComponentsFile, content)
@@ -349,7 +349,7 @@ func (s *systemPlan) kustomization(context.Context) error {
 	ours := s.systemFile(layout.KustomizationFile)
 	before := s.before[layout.KustomizationFile]
 	switch {
-	case len(bytes.TrimSpace(before)) == 0 || bytes.Equal(before, ours.Content):
+	case isBlank(before) || bytes.Equal(before, ours.Content):
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
 	case !listsResources(before, layout.ComponentsFile, layout.SyncFile):
@@ -401,7 +401,7 @@ func (s *systemPlan) sync(context.Context) error {
 	ours := s.systemFile(layout.SyncFile)
 	before := s.before[layout.SyncFile]
 	switch {
-	case len(bytes.TrimSpace(before)) == 0 || s.options.Overwrite && !s.followsSpec(before):
+	case isBlank(before) || s.options.Overwrite && !s.followsSpec(before):
 		s.put(layout.SyncFile, ours.Content)
 	case s.followsSpec(before):
 		s.put(layout.SyncFile, before)

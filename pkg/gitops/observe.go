@@ -41,7 +41,7 @@ type findings struct {
 	mu   sync.Mutex
 	list []Finding
 	soft []error // reasons for which GitOps cannot be set up now, but creation may go on
-	errs []error // those of list, and soft
+	hard []error // those of list that were errors
 }
 
 // unfinished is what was under way when a context ended by a time limit: the errors that say so.
@@ -50,7 +50,7 @@ func (f *findings) unfinished(ctx context.Context) error {
 	defer f.mu.Unlock()
 	var unfinished []error
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		for _, err := range f.errs {
+		for _, err := range slices.Concat(f.hard, f.soft) {
 			if errors.Is(err, context.Cause(ctx)) {
 				unfinished = append(unfinished, err)
 			}
@@ -63,7 +63,7 @@ func (f *findings) add(area Area, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
-	f.errs = append(f.errs, err)
+	f.hard = append(f.hard, err)
 }
 
 func (f *findings) addFinding(finding Finding) {
@@ -76,7 +76,6 @@ func (f *findings) addSoft(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.soft = append(f.soft, err)
-	f.errs = append(f.errs, err)
 }
 
 // observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An

@@ -44,19 +44,18 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 	p := &specPlan{cluster: c, path: layout.PathsOf(c).Spec, inGit: inGit, before: before}
 	p.ours = clusterspec.Source{Name: c.Objects[0].File, Data: clusterspec.Render(c)}
 	var err error
-	missing := len(bytes.TrimSpace(before)) == 0
-	if u.first[p.path] == nil {
-		if u.first == nil {
-			u.first = map[string]*firstLook{}
-		}
-		u.first[p.path] = &firstLook{text: before, missing: missing}
-	} else if missing && !u.first[p.path].missing {
-		return nil, &takenOutError{cluster: c.Name, file: c.Objects[0].File}
+	first := u.first[p.path]
+	if first == nil {
+		first = &firstLook{text: before}
+		u.first[p.path] = first
 	}
-	if missing {
+	switch {
+	case isBlank(before) && !isBlank(first.text):
+		return nil, &takenOutError{cluster: c.Name, file: c.Objects[0].File}
+	case isBlank(before):
 		p.inGit = false
 		err = u.planFirst(p)
-	} else {
+	default:
 		err = u.planChange(ctx, snapshot, p)
 	}
 	if err != nil {
@@ -169,7 +168,6 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 // firstLook is what the run found in Git when it looked for the first time, which is what it told the user about.
 type firstLook struct {
 	text    []byte
-	missing bool
 	history *fileHistory // nil when it was not needed
 }
 
@@ -191,7 +189,7 @@ func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan
 		return nil, fmt.Errorf("reading the history of %s: %w", p.path, err)
 	}
 	switch {
-	case first.missing:
+	case isBlank(first.text):
 		return &fileHistory{since: last}, nil
 	case first.history == nil:
 		// The file said what Git said.

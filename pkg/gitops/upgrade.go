@@ -33,19 +33,19 @@ type UpgradeOptions struct {
 // a first write that failed, and the context's. Unlike a creation, an upgrade stops at a failure. Upgrade may be repeated.
 func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
 	create := &createRun{run: newRun("upgrade cluster", ports, options.Settings), options: options.CreateOptions}
-	u := &upgradeRun{createRun: create, asked: options}
+	u := &upgradeRun{createRun: create, asked: options, first: map[string]*firstLook{}}
 	u.start()
 	u.judge, u.planFluxOtherwise = u.checkState, u.planFluxUpgrade
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := u.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
-		if refused := u.asFindings(err); !wrote && len(refused) > 0 {
+		switch refused := u.asFindings(err); {
+		case !wrote && len(refused) > 0:
 			err = &PreflightError{Findings: refused} // found while pushing, because somebody else was faster
-		} else if !wrote {
+		case !wrote:
 			err = unchanged(err)
-		}
-		if wrote && !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled) {
+		case !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled):
 			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
 		}
 		u.result.Failure = &Failure{Step: u.failedStep, Message: err.Error(), Hint: hintOf(err)}
