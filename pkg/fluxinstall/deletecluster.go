@@ -31,9 +31,11 @@ func (c *Cluster) DeleteCluster(ctx context.Context, namespace, name string) (ch
 }
 
 // WaitGone waits until a Cluster object is gone, its finalizers included. Progress, which may be nil, is told when what holds it up
-// changes. A time limit gives a *NotReadyError that names the finalizers and has the cluster's own words.
+// changes. A time limit gives a *NotReadyError that names the finalizers and has the cluster's own words. So does another object of the
+// same name, which somebody made after the first one had gone, and which is not waited for.
 func (c *Cluster) WaitGone(ctx context.Context, namespace, name string, progress func(Progress)) error {
 	s := &story{progress: progress}
+	var waited types.UID
 	err := c.until(ctx, []watched{{clusterKind(), namespace, name}}, func() (bool, error) {
 		object, err := c.fetch(ctx, clusterKind(), namespace, name)
 		if err != nil {
@@ -41,6 +43,12 @@ func (c *Cluster) WaitGone(ctx context.Context, namespace, name string, progress
 		}
 		if object == nil {
 			return true, nil
+		}
+		if waited = cmp.Or(waited, object.GetUID()); waited != object.GetUID() {
+			return false, &NotReadyError{
+				Object: objectName(object), State: "is there again", Message: "it was deleted, and somebody else made it anew while this run waited",
+				Next: "eksa-gitops status", final: true,
+			}
 		}
 		s.notYet(stillThere(object))
 		return false, nil

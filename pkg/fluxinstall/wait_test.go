@@ -274,6 +274,53 @@ func TestWaitCluster_timeLimit(t *testing.T) {
 	}
 }
 
+// A cluster that was there is not waited for when somebody deletes it, whether it takes its time to go or not. One that was going when it
+// was looked at first, may come again.
+func TestWaitCluster_deleted(t *testing.T) {
+	t.Parallel()
+	going := strings.Replace(someCluster, "generation: 2", "generation: 2, deletionTimestamp: \"2026-01-02T03:04:05Z\", finalizers: [a.example.com/b]", 1)
+	ready := someCluster + "status: {observedGeneration: 2, conditions: [{type: Ready, status: \"True\"}]}"
+	for name, test := range map[string]struct {
+		looks []string
+		want  string
+	}{
+		"at once":        {[]string{someCluster, ""}, "Cluster default/dev was deleted: somebody else did that while this run waited for it"},
+		"by and by":      {[]string{"", someCluster, going}, "Cluster default/dev was deleted: somebody else did that while this run waited for it"},
+		"before the run": {[]string{going, "", ready}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clusterAPI(t, func(request int) string { return test.looks[min(request, len(test.looks))-1] })
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			err := c.WaitCluster(ctx, "default", "dev", nil)
+			if (err == nil) != (test.want == "") || err != nil && (err.Error() != test.want || !errors.As(err, new(*NotReadyError))) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// Another cluster of the name is not the one whose end is waited for.
+func TestWaitGone(t *testing.T) {
+	t.Parallel()
+	of := func(uid string) string {
+		return strings.Replace(someCluster, "generation: 2", "generation: 2, uid: "+uid, 1)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := clusterAPI(t, func(request int) string { return []string{of("a"), of("b")}[min(request, 2)-1] })
+	err := c.WaitGone(ctx, "default", "dev", nil)
+	const want = "Cluster default/dev is there again: it was deleted, and somebody else made it anew while this run waited"
+	if !errors.As(err, new(*NotReadyError)) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	c = clusterAPI(t, func(request int) string { return []string{of("a"), ""}[min(request, 2)-1] })
+	if err := c.WaitGone(ctx, "default", "dev", nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWaitCluster_interrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())

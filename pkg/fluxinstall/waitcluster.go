@@ -10,14 +10,18 @@ import (
 )
 
 // WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not there yet is waited for:
-// Flux has not applied it. Progress, which may be nil, is told when it changes. A time limit gives a *NotReadyError with the cluster's
-// own words; an API server that does not answer by then is an *UnreachableError.
+// Flux has not applied it. One that was there and that somebody deletes ends the wait at once. Progress, which may be nil, is told when it changes. A time limit gives a *NotReadyError with the cluster's
+// own words, and so does a deletion; an API server that does not answer by then is an *UnreachableError.
 func (c *Cluster) WaitCluster(ctx context.Context, namespace, name string, progress func(Progress)) error {
 	s := &story{progress: progress}
+	var life lifetime
 	err := c.until(ctx, []watched{{clusterKind(), namespace, name}}, func() (bool, error) {
 		object, err := c.fetch(ctx, clusterKind(), namespace, name)
 		if err != nil {
 			return false, err
+		}
+		if life.ends(object != nil && object.GetDeletionTimestamp() == nil) {
+			return false, deletedMeanwhile(namespace, name)
 		}
 		problem := clusterProblem(object, namespace, name)
 		if problem == nil {
@@ -27,6 +31,24 @@ func (c *Cluster) WaitCluster(ctx context.Context, namespace, name string, progr
 		return false, nil
 	})
 	return s.explain(ctx, err)
+}
+
+// lifetime follows an object from look to look.
+type lifetime struct{ alive bool }
+
+// ends says whether an object that was seen alive, which is there and not being deleted, is so no longer. One whose deletion had begun
+// before it was looked at for the first time may be made anew.
+func (l *lifetime) ends(alive bool) bool {
+	l.alive = l.alive || alive
+	return l.alive && !alive
+}
+
+// deletedMeanwhile is the problem of a Cluster whose lifetime ended.
+func deletedMeanwhile(namespace, name string) *NotReadyError {
+	return &NotReadyError{
+		Object: fmt.Sprintf("Cluster %s/%s", namespace, name), State: "was deleted", Message: "somebody else did that while this run waited for it",
+		Next: "eksa-gitops status", final: true,
+	}
 }
 
 // clusterProblem is what keeps a Cluster from being Ready, or nil. Conditions count only when they speak of the current generation, and

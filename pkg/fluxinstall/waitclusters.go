@@ -1,6 +1,7 @@
 package fluxinstall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -25,14 +26,16 @@ const (
 //
 // The result has the clusters in the order of names, as they were seen last, machine counts included; a cluster without a Problem is
 // Ready. It is nil when no look succeeded. The error is nil when all are Ready; at a time limit it is the context's, and the Problems
-// say the rest, or an *UnreachableError when the API server does not answer by then.
+// say the rest, or an *UnreachableError when the API server does not answer by then. A cluster that was there and that somebody deletes is
+// waited for no longer; when the others are Ready, the error is its *NotReadyError.
 func (c *Cluster) WaitClusters(ctx context.Context, names []ClusterName, changed func(LiveCluster)) ([]LiveCluster, error) {
 	namespace := ""
 	if !slices.ContainsFunc(names, func(n ClusterName) bool { return n.Namespace != names[0].Namespace }) {
 		namespace = names[0].Namespace
 	}
 	var fleet []LiveCluster
-	told := make([]string, len(names))
+	told, lives := make([]string, len(names)), make([]lifetime, len(names))
+	var deleted *NotReadyError // the first one
 	err := c.until(ctx, []watched{{clusterKind(), namespace, ""}}, func() (bool, error) {
 		if fleet != nil && pause(ctx, fleetPause) != nil {
 			return false, ctx.Err()
@@ -42,28 +45,37 @@ func (c *Cluster) WaitClusters(ctx context.Context, names []ClusterName, changed
 			return false, err
 		}
 		fleet = liveClusters(objects, names)
-		ready := true
+		deleted = nil
+		settled := true
 		for i, live := range fleet {
+			if lives[i].ends(!live.Created.IsZero() && !live.Deleting) {
+				live.Problem = deletedMeanwhile(live.Namespace, live.Name)
+				fleet[i].Problem = live.Problem
+				deleted = cmp.Or(deleted, live.Problem)
+			}
 			text := "Ready"
 			if live.Problem != nil {
-				ready, text = false, live.Problem.Error()
+				settled, text = settled && live.Problem.final, live.Problem.Error()
 			}
 			if text != told[i] && changed != nil {
 				changed(live)
 			}
 			told[i] = text
 		}
-		return ready, nil
+		return settled, nil
 	})
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fleet, err
 	}
 	for _, live := range fleet {
-		if live.Problem != nil {
+		if live.Problem != nil && !live.Problem.final {
 			live.Problem.Err = err
 		}
 	}
 	c.countFleet(ctx, fleet)
+	if err == nil && deleted != nil {
+		return fleet, deleted
+	}
 	return fleet, err
 }
 

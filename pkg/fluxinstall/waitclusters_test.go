@@ -109,6 +109,34 @@ func TestWaitClusters_timeLimit(t *testing.T) {
 	}
 }
 
+// A cluster that somebody deletes is waited for no longer; the others are.
+func TestWaitClusters_deleted(t *testing.T) {
+	t.Parallel()
+	born := func(name, status string) string {
+		return strings.Replace(fleetCluster(name, status), "generation: 1", "generation: 1, creationTimestamp: \"2026-01-02T03:04:05Z\"", 1)
+	}
+	c := fleetAPI(t, func(request int) []string {
+		switch request {
+		case 1:
+			return []string{born("dev", isFailed), born("test", isFailed)}
+		case 2:
+			return []string{born("test", isFailed)}
+		default:
+			return []string{born("test", isReady)}
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	fleet, err := c.WaitClusters(ctx, []ClusterName{{"default", "dev"}, {"default", "test"}}, nil)
+	const want = "Cluster default/dev was deleted: somebody else did that while this run waited for it"
+	if !errors.As(err, new(*NotReadyError)) || err.Error() != want || len(fleet) != 2 {
+		t.Fatalf("%v, %+v", err, fleet)
+	}
+	if problem := fleet[0].Problem; problem == nil || problem.Error() != want || fleet[1].Problem != nil {
+		t.Errorf("%+v", fleet)
+	}
+}
+
 func TestWaitClusters_interrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
