@@ -34,7 +34,7 @@ func (r *createRun) apply(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.waitApplied(ctx)
+	return r.waitApplied(ctx, r.compareLater)
 }
 
 func (r *createRun) ensureRepository(ctx context.Context) error {

@@ -546,7 +546,7 @@ func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
 // incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
 func (d *deleteRun) incomplete(ctx context.Context, err error) error {
 	_, changed := d.steps.results()
-	if errors.Is(ctx.Err(), context.Canceled) || !changed && !errors.As(err, new(*fluxinstall.NotReadyError)) {
+	if errors.Is(ctx.Err(), context.Canceled) || !changed && !errors.As(err, new(*fluxinstall.NotReadyError)) && !errors.As(err, new(*supersededError)) {
 		if !changed {
 			err = unchanged(err)
 		}
@@ -641,7 +641,7 @@ func (d *deleteRun) apply(ctx context.Context, going []*target) error {
 			}
 		}
 	} else if slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }) {
-		if err := d.waitApplied(ctx); err != nil {
+		if err := d.waitApplied(ctx, d.planFiles); err != nil {
 			return err
 		}
 	}

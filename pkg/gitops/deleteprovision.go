@@ -88,7 +88,7 @@ func (d *deleteRun) applyProvisioned(ctx context.Context, going []*target) error
 			if err := d.pushRemoval(ctx, deletionSubject(going), going); err != nil {
 				return err
 			}
-			if err := d.waitApplied(ctx); err != nil {
+			if err := d.waitApplied(ctx, d.planFiles); err != nil {
 				return err
 			}
 		}

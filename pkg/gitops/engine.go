@@ -296,8 +296,9 @@ func (r *run) noteKept(plan *filePlan) {
 }
 
 // waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to
-// look now.
-func (r *run) waitApplied(ctx context.Context) error {
+// look now. When Flux has applied what others pushed after it, plan tells whether the run still has what it wanted; if not, the error is a
+// *supersededError.
+func (r *run) waitApplied(ctx context.Context, plan planner) error {
 	namespace := r.config.SystemNamespace
 	step := Step("Wait for Flux to apply " + short(r.commit))
 	return r.step(step, func() (Outcome, string, error) {
@@ -310,18 +311,22 @@ func (r *run) waitApplied(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, r.settings.FluxTimeout)
 		defer cancel()
 		var applied string
+		var superseded error
 		err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
 			Namespace: namespace, Name: namespace, Branch: r.config.Branch, Commit: r.commit,
 			Accept: func(revision string) bool {
-				if !r.includesCommit(ctx, revision) {
-					return false
+				var answer bool
+				if answer, superseded = r.judgeLater(ctx, revision, plan); answer {
+					applied = revision
 				}
-				applied = revision
-				return true
+				return answer
 			},
 		}, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
 		if err != nil {
 			return "", "", fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
+		}
+		if superseded != nil {
+			return "", "", superseded
 		}
 		if applied == "" {
 			applied = r.config.Branch + "@sha1:" + r.commit
@@ -332,29 +337,6 @@ func (r *run) waitApplied(ctx context.Context) error {
 		r.result.Flux.Revision, r.result.Flux.Ready = applied, true
 		return OutcomeChecked, "", nil
 	})
-}
-
-// includesCommit says whether a revision that is not ours is a later one that still holds all our files: somebody pushed right after
-// us, and Flux has applied both.
-func (r *run) includesCommit(ctx context.Context, revision string) bool {
-	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
-		return false // Flux has not looked since the push
-	}
-	snapshot, err := r.fetch(ctx)
-	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
-		return false
-	}
-	for _, path := range r.seen.files.gone {
-		if _, there, err := snapshot.Lookup(path); err != nil || there {
-			return false
-		}
-	}
-	for path, content := range r.seen.files.after {
-		if same, err := snapshot.Holds(path, content); err != nil || !same {
-			return false
-		}
-	}
-	return true
 }
 
 // commitOptions says who commits and why.

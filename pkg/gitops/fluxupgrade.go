@@ -589,7 +589,7 @@ func (u *upgradeRun) waitUpgraded(ctx context.Context) error {
 	if u.flux.images != nil {
 		defer u.nudge(ctx)()
 	}
-	return u.waitApplied(ctx)
+	return u.waitApplied(ctx, u.planLater)
 }
 
 // waitRolledOver waits until the controllers that changed run, and have worked.

@@ -2,6 +2,7 @@ package gitops_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -115,23 +116,27 @@ func TestCreate_endlessRace(t *testing.T) {
 	}
 }
 
-// TestCreate_overtaken accepts what Flux applies when somebody else's commit comes right after ours: it holds all our files.
+// TestCreate_overtaken accepts what Flux applies when somebody else's commit comes right after ours: it holds all our files, or a change
+// of what was created. One that takes them away is told of, and not waited for.
 func TestCreate_overtaken(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		before func(files map[string]string)
 		after  func(files map[string]string)
 		status gitops.Status
+		told   string // in a note, or as the error
 	}{
-		"by another file": {nil, func(files map[string]string) { files["other.txt"] = "x" }, gitops.StatusDone},
+		"by another file": {nil, func(files map[string]string) { files["other.txt"] = "x" }, gitops.StatusDone, ""},
 		"by the removal of ours": {nil, func(files map[string]string) { delete(files, "clusters/dev/w01/eksa-system/eksa-cluster.yaml") },
-			gitops.StatusIncomplete},
+			gitops.StatusIncomplete, "): clusters/dev/w01/eksa-system/eksa-cluster.yaml was taken out of Git"},
+		"by a change of ours": {nil, func(files map[string]string) { files["clusters/dev/w01/eksa-system/eksa-cluster.yaml"] += "# theirs\n" },
+			gitops.StatusDone, "somebody else changed clusters/dev/w01/eksa-system/eksa-cluster.yaml right after this run: commit "},
 		// A file that stays as it is in Git differs from ours before and after.
 		"with a kustomization that is kept": {
 			func(files map[string]string) {
 				files["clusters/dev/w01/eksa-system/kustomization.yaml"] = "resources:\n- eksa-cluster.yaml\n- more.yaml\n"
 			},
-			func(files map[string]string) { files["other.txt"] = "x" }, gitops.StatusDone,
+			func(files map[string]string) { files["other.txt"] = "x" }, gitops.StatusDone, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -141,9 +146,14 @@ func TestCreate_overtaken(t *testing.T) {
 				w.commitOther("main", test.before)
 			}
 			w.afterPush = func(w *world) { w.commitOther("main", test.after) }
-			result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("w01", onGitHub)))
+			report := &reporter{}
+			result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("w01", onGitHub)))
 			if result.Status != test.status || (err == nil) != (test.status == gitops.StatusDone) {
 				t.Errorf("%s, %v", result.Status, err)
+			}
+			told := fmt.Sprint(report.events, err)
+			if !strings.Contains(told, test.told) || test.told == "" && strings.Contains(told, "somebody else") {
+				t.Errorf("%q is not told: %s", test.told, told)
 			}
 		})
 	}

@@ -40,6 +40,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	err := u.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
+		wrote = wrote || errors.As(err, new(*supersededError)) // by an earlier run
 		switch refused := u.asFindings(err); {
 		case !wrote && len(refused) > 0:
 			err = &PreflightError{Findings: refused} // found while pushing, because somebody else was faster

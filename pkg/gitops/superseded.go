@@ -1,0 +1,200 @@
+package gitops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+)
+
+// supersededError says that others wrote the files of a run between its commit and Flux's look at the branch, so that Flux never applies
+// them as the run left them.
+type supersededError struct {
+	commit  string // the run's
+	path    string // of the first file that is another now
+	by      *gitrepo.Revision
+	deletes bool  // the run took its files out of Git
+	err     error // what is in the way of the run now; nil when it only would have to be repeated
+}
+
+func (e *supersededError) Error() string {
+	cause := e.path + " is no longer as this run left it"
+	switch {
+	case e.err != nil:
+		cause = e.err.Error()
+	case e.deletes:
+		cause = e.path + " is there again"
+	case e.by.Deleted:
+		cause = e.path + " was taken out of Git"
+	}
+	return fmt.Sprintf("somebody else pushed before Flux had applied %s (%s): %s", short(e.commit), described(e.by), cause)
+}
+
+func (e *supersededError) Unwrap() error { return e.err }
+
+// Hint leaves the decision to the person: that of the others is as good as this run's.
+func (e *supersededError) Hint() string {
+	if hint := hintOf(e.err); hint != "" {
+		return hint
+	}
+	return "what was pushed last is what counts; run the same command again only if this is to be done all the same"
+}
+
+// described names a commit and who made it.
+func described(r *gitrepo.Revision) string {
+	subject, _, _ := strings.Cut(r.Message, "\n")
+	return fmt.Sprintf("commit %s by %s: %s", short(r.Commit), r.Author, subject)
+}
+
+// judgeLater decides on a revision that Flux has applied and that is not the run's commit. It is no answer as long as it may be an earlier
+// one. A later one is either as good as the run's own, or its error says what others did to the run's files.
+func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (answer bool, err error) {
+	snapshot := r.appliedTip(ctx, revision)
+	if snapshot == nil {
+		return false, nil
+	}
+	path, err := r.firstOther(snapshot)
+	if err != nil {
+		return false, nil //nolint:nilerr // it is looked at again with the next revision, or the time limit tells what is waited for
+	}
+	if path == "" {
+		return true, nil
+	}
+	by, later := r.writtenSince(ctx, snapshot, path)
+	if !later {
+		return false, nil
+	}
+	files, err := plan(ctx, snapshot)
+	switch {
+	case err == nil && len(files.changes) == 0:
+		r.seen.snapshot = snapshot
+		r.steps.Note(LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", path, described(by)))
+		return true, nil
+	case ctx.Err() != nil:
+		return false, nil
+	}
+	superseded := &supersededError{commit: r.commit, path: path, by: by, deletes: slices.Contains(r.seen.files.gone, path), err: err}
+	if conflict := new(conflictError); errors.As(err, &conflict) {
+		superseded.err = nil // it would say the same with less
+	}
+	return true, superseded
+}
+
+// appliedTip is the branch as it is now, if that is the revision; nil otherwise, and for one that Flux had applied before the push.
+func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
+	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
+		return nil // Flux has not looked since the push
+	}
+	snapshot, err := r.fetch(ctx)
+	if err != nil || !strings.HasSuffix(revision, ":"+snapshot.Head()) {
+		return nil
+	}
+	return snapshot
+}
+
+// firstOther is the first of the run's files that is not as the run left it, one that is gone before others; empty when all are.
+func (r *run) firstOther(snapshot Snapshot) (path string, err error) {
+	for _, path := range r.seen.files.gone {
+		if _, there, err := snapshot.Lookup(path); err != nil || there {
+			return path, err
+		}
+	}
+	paths := slices.Sorted(maps.Keys(r.seen.files.after))
+	for _, path := range paths {
+		if _, there, err := snapshot.Lookup(path); err != nil || !there {
+			return path, err
+		}
+	}
+	for _, path := range paths {
+		if same, err := snapshot.Holds(path, r.seen.files.after[path]); err != nil || !same {
+			return path, err
+		}
+	}
+	return "", nil
+}
+
+// laterCommits is how many commits after the run's are looked through for it. In the seconds until Flux looks there are few.
+const laterCommits = 100
+
+// writtenSince is the last commit that wrote a file, and says whether the branch has the run's commit before it: a read that is behind may
+// give an older branch, in which the run's files are still to come.
+func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) (last *gitrepo.Revision, later bool) {
+	wrote := r.pushed && slices.ContainsFunc(r.seen.files.changes, func(c FileChange) bool { return c.Path == path })
+	err := snapshot.EachRevision(ctx, path, func(revision gitrepo.Revision) bool {
+		if last == nil {
+			last = &revision
+		}
+		later = revision.Commit == r.commit
+		return wrote && !later
+	})
+	if err != nil || last == nil || last.Commit == r.commit {
+		return nil, false
+	}
+	if !later && !wrote {
+		count, known, err := snapshot.Behind(ctx, r.commit, laterCommits)
+		later = err == nil && known && count > 0
+	}
+	return last, later
+}
+
+// compareLater is compare for what others have pushed after the run's commit: they may change a cluster that the run has created.
+func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	plan, err := r.compare(ctx, snapshot)
+	if conflict := new(conflictError); !errors.As(err, &conflict) {
+		return plan, err
+	}
+	for path := range r.seen.files.after {
+		if _, there, lookErr := snapshot.Lookup(path); lookErr != nil || !there {
+			return nil, cmp.Or(lookErr, err)
+		}
+	}
+	return &filePlan{}, nil
+}
+
+// planLater is planUpgrade for what others have pushed after the run's commit. When the run has nothing to add to that, the clusters'
+// objects are to be as it says.
+func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	specs, flux, committing := u.specs, u.flux, u.committing
+	u.committing = false
+	plan, err := u.planUpgrade(ctx, snapshot)
+	if err == nil && len(plan.changes) == 0 {
+		for i, p := range u.specs {
+			if edit := takenBack(specs[i], p); edit != nil {
+				err = fmt.Errorf("cluster %s: %s: %s is %s in Git now", p.cluster.Name, edit.Object, edit.Field, cmp.Or(edit.New, "nothing"))
+				break
+			}
+			specs[i].after = p.after
+		}
+	}
+	u.specs, u.flux, u.committing = specs, flux, committing
+	u.recordPlans()
+	return plan, err
+}
+
+// takenBack is an edit by others of what the run itself had changed. Reverting a commit gives one: the branch's history then says that the
+// user's file was there, and others changed it.
+func takenBack(was, is *specPlan) *clusterspec.MergeEdit {
+	for i, edit := range is.merged {
+		if slices.ContainsFunc(was.changes, func(c clusterspec.Change) bool { return c.Object == edit.Object && c.Field == edit.Field }) {
+			return &is.merged[i]
+		}
+	}
+	return nil
+}
+
+// includesCommit says whether a revision that is not ours is a later one that still holds all our files: somebody pushed right after
+// us, and Flux has applied both.
+func (r *run) includesCommit(ctx context.Context, revision string) bool {
+	snapshot := r.appliedTip(ctx, revision)
+	if snapshot == nil {
+		return false
+	}
+	path, err := r.firstOther(snapshot)
+	return err == nil && path == ""
+}
