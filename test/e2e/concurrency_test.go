@@ -3,9 +3,16 @@ package e2e_test
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
 // overtake starts a run, holds its n-th write, has another run go from its beginning to its end meanwhile, and lets the first one go on.
@@ -16,6 +23,12 @@ func (w *world) overtake(g *gate, n int, args []string, other func()) outcome {
 	other()
 	g.letGo()
 	return <-ended
+}
+
+// withCount is the spec of a workload cluster with so many workers.
+func withCount(t testing.TB, name string, count int) string {
+	t.Helper()
+	return strings.Replace(workload(t, name, 1), "count: 1 ", fmt.Sprintf("count: %d ", count), 1)
 }
 
 // agrees makes sure that Git and the cluster have the same number of workers for a cluster, and that it is this one.
@@ -34,13 +47,10 @@ func agrees(t testing.TB, files map[string]string, name string, count int) {
 func TestConcurrency_sameCluster(t *testing.T) {
 	w := newWorldIn(t, withDev())
 	g := newGate(w)
-	withCount := func(name string, count int) string {
-		return strings.Replace(workload(t, name, 1), "count: 1 ", fmt.Sprintf("count: %d ", count), 1)
-	}
 	t.Run("two creations", func(t *testing.T) {
 		w := w.with(t, nil)
-		w.write("one.yaml", withCount("twin", 1))
-		w.write("two.yaml", withCount("twin", 2))
+		w.write("one.yaml", withCount(t, "twin", 1))
+		w.write("two.yaml", withCount(t, "twin", 2))
 		out := w.overtake(g, 1, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("create", "cluster", "-f", "two.yaml").exits(0) })
 		out.exits(5).tells("somebody else was faster (commit ", ": Create cluster twin (Kubernetes 1.33)): ", "to change a cluster that is managed through Git: eksa-gitops upgrade cluster")
 		agrees(t, w.files(), "twin", 2)
@@ -74,7 +84,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 	})
 	t.Run("a change and a deletion", func(t *testing.T) {
 		w := w.with(t, nil)
-		w.write("one.yaml", withCount("twin", 7))
+		w.write("one.yaml", withCount(t, "twin", 7))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
 		out.exits(3).tells("cluster twin was taken out of Git by somebody else while this run was under way", "create it again: eksa-gitops create cluster -f one.yaml", "nothing has been changed")
 		if hasCluster(t, "twin") {
@@ -92,10 +102,121 @@ func TestConcurrency_sameCluster(t *testing.T) {
 	})
 	t.Run("two deletions", func(t *testing.T) {
 		w := w.with(t, nil)
-		w.write("one.yaml", withCount("twin", 1))
+		w.write("one.yaml", withCount(t, "twin", 1))
 		w.run("create", "cluster", "-f", "one.yaml").exits(0)
 		out := w.overtake(g, 1, []string{"delete", "cluster", "twin", "--yes"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
 		out.exits(0).prints("Nothing to do: cluster twin is gone.")
+	})
+}
+
+// TestConcurrency_afterPush: others are about the same cluster after a run has pushed and before Flux has looked, or while the cluster is
+// waited for. The run does not wait for what does not come any more, and says who did what.
+func TestConcurrency_afterPush(t *testing.T) {
+	w := newWorldIn(t, withDev())
+	// Long enough that a run that waits for what does not come is told from one that does not.
+	w.env["EKSA_GITOPS_TIMEOUT"], w.env["EKSA_GITOPS_FLUX_TIMEOUT"] = "8m", "8m"
+	g := newGate(w)
+	const wordToFlux = 2
+	pushed := func(w *world, message string, change func(string) string) {
+		const path = "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"
+		follows(w.t, w.push(gittest.Change{Branch: "main", Message: message, Files: map[string]string{path: change(w.files()[path])}}))
+	}
+	replaced := func(old, by string) func(string) string {
+		return func(text string) string { return strings.Replace(text, old, by, 1) }
+	}
+	t.Run("a creation and a deletion", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("one.yaml", withCount(t, "twin", 1))
+		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
+		out.exits(5).tells("somebody else pushed before Flux had applied ", "by eksa-gitops: Delete cluster twin): clusters/mgmt/twin/eksa-system/",
+			" was taken out of Git", "run the same command again only if this is to be done all the same")
+		if hasCluster(t, "twin") {
+			t.Error("the cluster is there")
+		}
+	})
+	t.Run("a creation and a change", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("one.yaml", withCount(t, "twin", 1))
+		w.write("two.yaml", withCount(t, "twin", 2))
+		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
+		out.exits(0).prints("Cluster twin is managed through Git.").tells("warning: somebody else changed clusters/mgmt/twin/eksa-system/eksa-cluster.yaml right after this run: commit ",
+			" by eksa-gitops: Change cluster twin")
+		agrees(t, w.files(), "twin", 2)
+	})
+	t.Run("two changes", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 3 "))
+		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 4 "))
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
+		out.exits(5).tells("somebody else pushed before Flux had applied ", "by eksa-gitops: Change cluster dev): ", "the file says 3 (one.yaml:", "Git says 4", "--overwrite")
+		agrees(t, w.files(), "dev", 4)
+	})
+	t.Run("a change and a push that keeps it", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 "))
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() { pushed(w, "Grow the control plane", replaced("count: 1\n", "count: 3\n")) })
+		out.exits(0).prints("Cluster dev is as the file says.").tells("right after this run: commit ", ": Grow the control plane")
+		agrees(t, w.files(), "dev", 5)
+		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
+			t.Errorf("the control plane has count %v, want the other's 3", got)
+		}
+	})
+	t.Run("a change and its reversal", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() { pushed(w, "Revert it", replaced("count: 6 ", "count: 5 ")) })
+		out.exits(5).tells(": Revert it): cluster dev: Cluster dev: spec.workerNodeGroupConfigurations[md-0].count is 5 in Git now")
+		agrees(t, w.files(), "dev", 5)
+	})
+	t.Run("a change and a deletion", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("one.yaml", withCount(t, "twin", 7))
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
+		out.exits(5).tells("by eksa-gitops: Delete cluster twin): cluster twin was taken out of Git by somebody else while this run was under way",
+			"create it again: eksa-gitops create cluster -f one.yaml")
+		if hasCluster(t, "twin") {
+			t.Error("the cluster is there")
+		}
+	})
+	t.Run("a deletion and a creation", func(t *testing.T) {
+		w := w.with(t, nil)
+		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
+		out := w.overtake(g, wordToFlux, []string{"delete", "cluster", "dev", "--yes"}, func() { w.run("create", "cluster", "-f", "two.yaml").exits(0) })
+		out.exits(5).tells("the deletion is not complete: somebody else pushed before Flux had applied ", "by eksa-gitops: Create cluster dev (Kubernetes 1.33)): clusters/mgmt/dev/eksa-system/",
+			" is there again")
+		agrees(t, w.files(), "dev", 6)
+	})
+	t.Run("a deletion while the cluster is built", func(t *testing.T) {
+		w := w.with(t, nil)
+		g.arm(0, never)
+		looked := make(chan struct{})
+		var once sync.Once
+		w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+				if !strings.HasSuffix(r.URL.Path, "/clusters/twin") {
+					next.ServeHTTP(answer, r)
+					return
+				}
+				seen := httptest.NewRecorder()
+				next.ServeHTTP(seen, r)
+				maps.Copy(answer.Header(), seen.Header())
+				answer.WriteHeader(seen.Code)
+				_, _ = answer.Write(seen.Body.Bytes())
+				if seen.Code == http.StatusOK {
+					once.Do(func() { close(looked) })
+				}
+			})
+		})
+		stackOf(t).EKSA().KeepNotReady("default", "twin", eksacontroller.Fault{})
+		w.write("one.yaml", withCount(t, "twin", 1))
+		p := w.start("create", "cluster", "-f", "one.yaml")
+		select {
+		case <-looked:
+		case <-time.After(2 * time.Minute):
+			t.Fatal("the run does not look at the cluster")
+		}
+		w.run("delete", "cluster", "twin", "--yes").exits(0)
+		p.wait().exits(5).tells("Cluster default/twin was deleted: somebody else did that while this run waited for it")
 	})
 }
 
