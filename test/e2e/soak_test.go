@@ -242,6 +242,15 @@ func (s *soak) plain(j job) {
 	s.tell("%s: %v", j.what, j.args)
 	s.counts[j.what]++
 	s.run(j.args...).exits(0)
+	s.settle(j)
+}
+
+// settle makes sure that the same command, given again, writes nothing, and notes what is there now.
+func (s *soak) settle(j job) {
+	s.t.Helper()
+	before := s.mark()
+	s.run(j.args...).exits(0)
+	before.writesNothing()
 	j.settle()
 }
 
@@ -294,7 +303,7 @@ func (s *soak) passing(j job) {
 	out := s.run(j.args...)
 	off()
 	out.exits(0)
-	j.settle()
+	s.settle(j)
 }
 
 // lasting makes a run with a fault that does not pass, and repeats it without.
@@ -326,7 +335,7 @@ func (s *soak) lasting(j job) {
 		s.t.Errorf("the run succeeds:\n%s\n%s", out.stdout, out.stderr)
 	}
 	s.run(j.args...).exits(0)
-	j.settle()
+	s.settle(j)
 }
 
 // broken breaks a run at a write, and repeats it.
@@ -346,7 +355,7 @@ func (s *soak) broken(j job) {
 	s.breakRun(s.gate, b, j.args)
 	s.gate.arm(0, never)
 	s.run(j.args...).exits(0)
-	j.settle()
+	s.settle(j)
 }
 
 // check looks whether all invariants hold.
@@ -402,6 +411,9 @@ func (s *soak) check() {
 			theirs++
 		case slices.Equal(holders[key.Key], []string{"Secret flux-system/flux-system"}):
 			own++
+			if !key.ReadOnly {
+				s.t.Errorf("deploy key %s may write", key.Title)
+			}
 		default:
 			s.t.Errorf("deploy key %s is nobody's", key.Title)
 		}
