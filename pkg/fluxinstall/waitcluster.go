@@ -10,8 +10,9 @@ import (
 )
 
 // WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not there yet is waited for:
-// Flux has not applied it. One that was there and that somebody deletes ends the wait at once. Progress, which may be nil, is told when it changes. A time limit gives a *NotReadyError with the cluster's
-// own words, and so does a deletion; an API server that does not answer by then is an *UnreachableError.
+// Flux has not applied it. One that was there and that somebody deletes ends the wait at once. Progress, which may be nil, is told when
+// it changes. A time limit gives a *NotReadyError with the cluster's own words, and so does a deletion; an API server that does not answer
+// by then is an *UnreachableError.
 func (c *Cluster) WaitCluster(ctx context.Context, namespace, name string, progress func(Progress)) error {
 	s := &story{progress: progress}
 	var life lifetime
