@@ -191,7 +191,8 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 	return nil
 }
 
-// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more.
+// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It may be that of a later commit,
+// whatever others did in it: nothing is left of the old files then. What that means for the run is judged once Flux may delete again.
 func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) error {
 	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
 	return u.step(stepNewOnly, func() (Outcome, string, error) {
@@ -203,7 +204,7 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) error {
 		defer u.nudge(limited)()
 		err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
 			Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
-			Accept: func(revision string) bool { return u.includesCommit(limited, revision) },
+			Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
 		}, func(p fluxinstall.Progress) { u.steps.Progress(stepNewOnly, p.Message) })
 		if err != nil {
 			return "", "", fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)

@@ -1,6 +1,7 @@
 package gitops_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -268,6 +269,41 @@ func TestUpgrade_adoptCutOff(t *testing.T) {
 		if !faulty {
 			break
 		}
+	}
+}
+
+// TestUpgrade_adoptOvertaken: others push to the cluster's file before Flux has applied it. Flux is taken over whatever they did, and may
+// delete again; only then the run says what it was.
+func TestUpgrade_adoptOvertaken(t *testing.T) {
+	t.Parallel()
+	const path = "clusters/dev/dev/eksa-system/eksa-cluster.yaml"
+	for name, test := range map[string]struct {
+		after  func(files map[string]string)
+		status gitops.Status
+		told   string // in a note, or as the error
+	}{
+		"by a change":  {func(files map[string]string) { files[path] += "# theirs\n" }, gitops.StatusDone, "somebody else changed " + path + " right after this run: commit "},
+		"by a removal": {func(files map[string]string) { delete(files, path) }, gitops.StatusIncomplete, "): " + path + " was taken out of Git"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := bootstrappedWorld(t)
+			w.afterPush = func(w *world) { w.commitOther("main", test.after) }
+			options := upgrading(t, spec("dev", onGitHub))
+			options.Adopt = true
+			report := &reporter{}
+			result, err := gitops.Upgrade(t.Context(), w.ports(report), options)
+			if result.Status != test.status || (err == nil) != (test.status == gitops.StatusDone) {
+				t.Errorf("%s, %v", result.Status, err)
+			}
+			if told := fmt.Sprint(report.events, err); !strings.Contains(told, test.told) {
+				t.Errorf("%q is not told: %s", test.told, told)
+			}
+			if flux := w.state.Flux; flux.Adoption != nil || !flux.Kustomization.Prune || flux.Kustomization.Path != "./clusters/dev" {
+				t.Errorf("the take-over is not complete: %+v, %+v", flux.Adoption, flux.Kustomization)
+			}
+			equal(t, "left", result.Flux.Adopted.Unmanaged, []string{"ConfigMap default/shop", "Namespace cellar"})
+		})
 	}
 }
 

@@ -52,34 +52,51 @@ func described(r *gitrepo.Revision) string {
 	return fmt.Sprintf("commit %s by %s: %s", short(r.Commit), r.Author, subject)
 }
 
-// judgeLater decides on a revision that Flux has applied and that is not the run's commit. It is no answer as long as it may be an earlier
-// one. A later one is either as good as the run's own, or its error says what others did to the run's files.
-func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (answer bool, err error) {
+// laterTip is the branch as Flux has applied it, when that has others' commits after the run's.
+type laterTip struct {
+	snapshot Snapshot
+	path     string            // of the first of the run's files that is not as the run left it; empty when all are
+	by       *gitrepo.Revision // the last commit that wrote it
+}
+
+// appliedLater says what Flux has applied when it reports a revision that is not the run's commit; nil as long as that may be an earlier
+// one.
+func (r *run) appliedLater(ctx context.Context, revision string) *laterTip {
 	snapshot := r.appliedTip(ctx, revision)
 	if snapshot == nil {
-		return false, nil
+		return nil
 	}
 	path, err := r.firstOther(snapshot)
 	if err != nil {
-		return false, nil //nolint:nilerr // it is looked at again with the next revision, or the time limit tells what is waited for
+		return nil // it is looked at again with the next revision, or the time limit tells what is waited for
 	}
 	if path == "" {
-		return true, nil
+		return &laterTip{snapshot: snapshot}
 	}
 	by, later := r.writtenSince(ctx, snapshot, path)
 	if !later {
-		return false, nil
+		return nil
 	}
-	files, err := plan(ctx, snapshot)
+	return &laterTip{snapshot, path, by}
+}
+
+// judgeLater decides on a revision that Flux has applied and that is not the run's commit. It is no answer as long as it may be an earlier
+// one. A later one is either as good as the run's own, or its error says what others did to the run's files.
+func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (answer bool, err error) {
+	tip := r.appliedLater(ctx, revision)
+	if tip == nil || tip.path == "" {
+		return tip != nil, nil
+	}
+	files, err := plan(ctx, tip.snapshot)
 	switch {
 	case err == nil && len(files.changes) == 0:
-		r.seen.snapshot = snapshot
-		r.steps.Note(LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", path, described(by)))
+		r.seen.snapshot = tip.snapshot
+		r.steps.Note(LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
 		return true, nil
 	case ctx.Err() != nil:
 		return false, nil
 	}
-	superseded := &supersededError{commit: r.commit, path: path, by: by, deletes: slices.Contains(r.seen.files.gone, path), err: err}
+	superseded := &supersededError{commit: r.commit, path: tip.path, by: tip.by, deletes: slices.Contains(r.seen.files.gone, tip.path), err: err}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
 		superseded.err = nil // it would say the same with less
 	}
@@ -186,15 +203,4 @@ func takenBack(was, is *specPlan) *clusterspec.MergeEdit {
 		}
 	}
 	return nil
-}
-
-// includesCommit says whether a revision that is not ours is a later one that still holds all our files: somebody pushed right after
-// us, and Flux has applied both.
-func (r *run) includesCommit(ctx context.Context, revision string) bool {
-	snapshot := r.appliedTip(ctx, revision)
-	if snapshot == nil {
-		return false
-	}
-	path, err := r.firstOther(snapshot)
-	return err == nil && path == ""
 }

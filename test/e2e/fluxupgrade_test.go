@@ -430,6 +430,31 @@ func TestAdopt_cutOff(t *testing.T) {
 	}
 }
 
+// TestAdopt_overtaken: others change the cluster in Git after the take-over's push and before Flux has looked. Flux is taken over all the
+// same, and deletes again; then the run says what they did.
+func TestAdopt_overtaken(t *testing.T) {
+	w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
+	g := newGate(w)
+	const path, wordToFlux = "clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml", 10
+	adopt := []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--adopt"}
+	out := w.overtake(g, wordToFlux, adopt, func() {
+		grown := strings.Replace(w.files()[path], "count: 1   # scaled", "count: 2   # scaled", 1)
+		w.push(gittest.Change{Branch: "main", Message: "Grow", Files: map[string]string{path: grown}})
+	})
+	out.exits(5).tells("no longer managed through Git: ConfigMap default/shop", "✓ Let Flux delete again",
+		"somebody else pushed before Flux had applied ", ": Grow): cluster mgmt: ", "the file says 1 (mgmt.yaml:18), Git says 2")
+	kept(t, w)
+	w.edit("mgmt.yaml", "count: 1   # scaled", "count: 2   # scaled")
+	w.run(adopt...).exits(0)
+	before := w.mark()
+	w.run(adopt...).exits(0).prints("Nothing to do")
+	before.writesNothing()
+	kept(t, w)
+	if got := at(t, clusterObject(t, "mgmt"), "spec", "workerNodeGroupConfigurations", 0, "count"); got != int64(2) {
+		t.Errorf("the cluster has count %v, want the other's 2", got)
+	}
+}
+
 // TestAdopt_failure: the new files cannot be applied at first, while Flux has applied some of them. Nothing is deleted meanwhile.
 func TestAdopt_failure(t *testing.T) {
 	w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
