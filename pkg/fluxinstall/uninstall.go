@@ -44,11 +44,16 @@ type FluxResources struct {
 	Objects     []FluxObject
 }
 
-// FluxResources lists all objects of Flux's kinds, in all namespaces, sorted.
-func (c *Cluster) FluxResources(ctx context.Context) (FluxResources, error) {
+// FluxResources lists all objects of Flux's kinds, in all namespaces, sorted. With kinds it lists those of these kinds only, and reads no
+// others.
+func (c *Cluster) FluxResources(ctx context.Context, kinds ...string) (FluxResources, error) {
 	definitions, err := c.fluxDefinitions(ctx)
 	if err != nil {
 		return FluxResources{}, err
+	}
+	count := len(definitions)
+	if len(kinds) > 0 {
+		definitions = slices.DeleteFunc(definitions, func(d definition) bool { return !slices.Contains(kinds, d.kind.name) })
 	}
 	lists := make([][]FluxObject, len(definitions))
 	reads := make([]func() error, len(definitions))
@@ -69,7 +74,7 @@ func (c *Cluster) FluxResources(ctx context.Context) (FluxResources, error) {
 	}
 	objects := slices.Concat(lists...)
 	slices.SortFunc(objects, func(a, b FluxObject) int { return strings.Compare(a.String(), b.String()) })
-	return FluxResources{Definitions: len(definitions), Objects: objects}, nil
+	return FluxResources{Definitions: count, Objects: objects}, nil
 }
 
 // definition is one of Flux's resource types.

@@ -272,13 +272,13 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 	if err != nil || len(kinds) == 0 {
 		return err
 	}
-	resources, err := s.seen.ports.cluster.FluxResources(ctx)
+	resources, err := s.seen.ports.cluster.FluxResources(ctx, kinds...)
 	if err != nil {
 		return fmt.Errorf("looking for objects of %s: %w", strings.Join(s.flux.removed, ", "), err)
 	}
 	var using []string
 	for _, o := range resources.Objects {
-		if slices.Contains(kinds, o.Kind) && !o.Derived {
+		if !o.Derived {
 			using = append(using, o.String())
 		}
 	}

@@ -62,7 +62,7 @@ type ClusterReader interface {
 	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
 	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
-	FluxResources(ctx context.Context) (fluxinstall.FluxResources, error)
+	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
 	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
 	ClusterObserver
 }

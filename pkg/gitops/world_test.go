@@ -806,7 +806,7 @@ func (c cluster) WaitClusters(ctx context.Context, names []fluxinstall.ClusterNa
 	return fleet, last
 }
 
-func (c cluster) FluxResources(context.Context) (fluxinstall.FluxResources, error) {
+func (c cluster) FluxResources(_ context.Context, kinds ...string) (fluxinstall.FluxResources, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	resources := c.resources
@@ -817,6 +817,9 @@ func (c cluster) FluxResources(context.Context) (fluxinstall.FluxResources, erro
 		if there {
 			resources.Objects = append(slices.Clone(resources.Objects), fluxinstall.FluxObject{Kind: kind, Namespace: "flux-system", Name: "flux-system", AppliedBy: "flux-system/flux-system"})
 		}
+	}
+	if len(kinds) > 0 {
+		resources.Objects = slices.DeleteFunc(slices.Clone(resources.Objects), func(o fluxinstall.FluxObject) bool { return !slices.Contains(kinds, o.Kind) })
 	}
 	return resources, nil
 }
