@@ -177,49 +177,66 @@ func TestRBAC_documentedRolesSuffice(t *testing.T) {
 	w.as("detacher", view, roles["eksa-gitops-detach"]).run("delete", "cluster", "mgmt", "--yes").exits(0)
 }
 
+// The same for what changes a Flux that is there: taking it over, and taking controllers out of it.
+func TestRBAC_documentedRolesSufficeForFlux(t *testing.T) {
+	w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
+	roles := documentedRoles(t)
+	view, install, change := roles["eksa-gitops-view"], roles["eksa-gitops-install"], roles["eksa-gitops-change"]
+	adopter := w.as("adopter", view, install, change)
+	adopter.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(0)
+	kept(t, w)
+	remove := []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--components", "source-controller,kustomize-controller"}
+	remover := w.needsEach("remover", []role{view, roles["eksa-gitops-operate"], change}, []role{roles["eksa-gitops-remove-controllers"]}, remove...)
+	remover.run(remove...).exits(0).prints("helm-controller v1.6.3 (removed)")
+}
+
 // Take any single right away, and the run says which one it needs: before anything is written where Flux is installed or removed, and for
 // whatever is read.
 func TestRBAC_eachRightIsNeeded(t *testing.T) {
 	w := newWorld(t)
 	roles := documentedRoles(t)
 	view, install, detach := roles["eksa-gitops-view"], roles["eksa-gitops-install"], roles["eksa-gitops-detach"]
-	refused := func(user string, roles []role, args ...string) *world {
-		t.Helper()
-		path, err := stackOf(t).KubeconfigFor(user)
-		if err != nil {
-			t.Fatal(err)
-		}
-		theirs := w.with(t, map[string]string{"KUBECONFIG": path})
-		for _, r := range roles {
-			for _, missing := range r.rights() {
-				if missing.resource == "*" {
-					continue // for what else people keep there
-				}
-				w.grant(user, roles...)
-				w.waitAllowed(user, missing, true)
-				var granted []role
-				for _, other := range roles {
-					granted = append(granted, other.without(missing))
-				}
-				w.grant(user, granted...)
-				w.waitAllowed(user, missing, false)
-				before := w.mark()
-				out := theirs.run(args...)
-				resource := fmt.Sprintf("resources [%q]", missing.resource)
-				if out.code != 4 || !strings.Contains(out.stderr, resource) || !strings.Contains(out.stderr, fmt.Sprintf("%q", missing.verb)) {
-					t.Errorf("without %s: eksa-gitops %s: exit code %d\n%s%s", missing, strings.Join(args, " "), out.code, out.stdout, out.stderr)
-				}
-				before.writesNothing()
-			}
-		}
-		w.grant(user, roles...)
-		for _, r := range roles {
-			for _, right := range r.rights() {
-				w.waitAllowed(user, right, true)
-			}
-		}
-		return theirs
+	w.needsEach("installer", nil, []role{view, install}, "create", "cluster", "-f", "mgmt.yaml").run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	w.needsEach("detacher", nil, []role{view, detach}, "delete", "cluster", "mgmt", "--yes")
+}
+
+// needsEach runs the program as a user with some roles, from which each right of those that are tried is taken away in turn, and gives the
+// world of the user with all of them.
+func (w *world) needsEach(user string, others, tried []role, args ...string) *world {
+	w.t.Helper()
+	path, err := stackOf(w.t).KubeconfigFor(user)
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	refused("installer", []role{view, install}, "create", "cluster", "-f", "mgmt.yaml").run("create", "cluster", "-f", "mgmt.yaml").exits(0)
-	refused("detacher", []role{view, detach}, "delete", "cluster", "mgmt", "--yes")
+	theirs := w.with(w.t, map[string]string{"KUBECONFIG": path})
+	roles := slices.Concat(others, tried)
+	for _, r := range tried {
+		for _, missing := range r.rights() {
+			if missing.resource == "*" {
+				continue // for what else people keep there
+			}
+			w.grant(user, roles...)
+			w.waitAllowed(user, missing, true)
+			var granted []role
+			for _, other := range roles {
+				granted = append(granted, other.without(missing))
+			}
+			w.grant(user, granted...)
+			w.waitAllowed(user, missing, false)
+			before := w.mark()
+			out := theirs.run(args...)
+			resource := fmt.Sprintf("resources [%q]", missing.resource)
+			if out.code != 4 || !strings.Contains(out.stderr, resource) || !strings.Contains(out.stderr, fmt.Sprintf("%q", missing.verb)) {
+				w.t.Errorf("without %s: eksa-gitops %s: exit code %d\n%s%s", missing, strings.Join(args, " "), out.code, out.stdout, out.stderr)
+			}
+			before.writesNothing()
+		}
+	}
+	w.grant(user, roles...)
+	for _, r := range roles {
+		for _, right := range r.rights() {
+			w.waitAllowed(user, right, true)
+		}
+	}
+	return theirs
 }
