@@ -110,7 +110,9 @@ type auditEvent struct {
 }
 
 // readAudit reads the whole lines after a marker. A last line without its end
-// is still being written: its request has not been worked on.
+// is still being written: its request has not been worked on. A first line
+// without its beginning was being written when the marker was set: its request
+// lies before it.
 func readAudit(path string, since Marker) ([]auditEvent, error) {
 	file, err := os.Open(path)
 	if os.IsNotExist(err) {
@@ -125,7 +127,7 @@ func readAudit(path string, since Marker) ([]auditEvent, error) {
 	}
 	var events []auditEvent
 	lines := bufio.NewReader(file)
-	for {
+	for first := true; ; first = false {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF {
 			return events, nil
@@ -134,7 +136,11 @@ func readAudit(path string, since Marker) ([]auditEvent, error) {
 			return nil, err
 		}
 		// A killed API server can leave a line cut short before the next one.
-		if start := bytes.LastIndex(line, []byte(`{"kind":"Event"`)); start > 0 {
+		start := bytes.LastIndex(line, []byte(`{"kind":"Event"`))
+		if start < 0 && first && since.offset > 0 {
+			continue
+		}
+		if start > 0 {
 			line = line[start:]
 		}
 		var event auditEvent
