@@ -286,9 +286,6 @@ func (u *upgradeRun) planFluxUpgrade(ctx context.Context, applied bool) error {
 			u.steps.Note(LevelWarning, "would no longer be managed through Git: "+object)
 		}
 	}
-	if len(u.flux.changes) > 0 {
-		u.planned("Wait for Flux's new controllers to work", false, componentNames(u.flux.changes))
-	}
 	return nil
 }
 

@@ -592,20 +592,33 @@ func (u *upgradeRun) waitUpgraded(ctx context.Context) error {
 	return u.waitApplied(ctx, u.planLater)
 }
 
+const stepRollOver = Step("Wait for Flux's new controllers to work")
+
+// replacesControllers says whether Flux's controllers are others after the run.
+func (u *upgradeRun) replacesControllers() bool {
+	return len(u.flux.changes) > 0 && u.flux.images != nil
+}
+
+// planRolledOver reports the wait of waitRolledOver.
+func (u *upgradeRun) planRolledOver() {
+	if u.replacesControllers() {
+		u.planned(stepRollOver, false, componentNames(u.flux.changes))
+	}
+}
+
 // waitRolledOver waits until the controllers that changed run, and have worked.
 func (u *upgradeRun) waitRolledOver(ctx context.Context) error {
 	if u.result.Flux != nil {
 		u.result.Flux.Changes = u.flux.changes
 	}
-	if len(u.flux.changes) == 0 || u.flux.images == nil {
+	if !u.replacesControllers() {
 		return nil
 	}
-	step := Step("Wait for Flux's new controllers to work")
-	return u.step(step, func() (Outcome, string, error) {
+	return u.step(stepRollOver, func() (Outcome, string, error) {
 		ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 		defer cancel()
 		wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
-		err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, func(p fluxinstall.Progress) { u.steps.Progress(step, p.Message) })
+		err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, func(p fluxinstall.Progress) { u.steps.Progress(stepRollOver, p.Message) })
 		if err != nil {
 			u.result.Flux.Ready = false
 			return "", "", fmt.Errorf("waiting for Flux's new controllers: %w", err)

@@ -89,7 +89,11 @@ func (u *upgradeRun) do(ctx context.Context) error {
 			return err
 		}
 		u.planProvisionedUpgrade()
-		return u.plan(ctx)
+		if err := u.plan(ctx); err != nil {
+			return err
+		}
+		u.planRolledOver()
+		return nil
 	}
 	if err := u.apply(ctx); err != nil {
 		return err

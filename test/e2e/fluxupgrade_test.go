@@ -39,7 +39,8 @@ func image(t testing.TB, controller string) string {
 	return text
 }
 
-// follows waits until Flux has applied a commit.
+// follows waits until Flux has applied a commit, and until its controllers run again when the commit has replaced them: a program that
+// looks in between finds a Flux that does not work, and repairs it.
 func follows(t testing.TB, commit string) {
 	t.Helper()
 	requestReconcile(t)
@@ -47,6 +48,13 @@ func follows(t testing.TB, commit string) {
 		applied, _, _ := unstructured.NestedString(u.Object, "status", "lastAppliedRevision")
 		return strings.HasSuffix(applied, commit)
 	})
+	for _, controller := range []string{"source-controller", "kustomize-controller"} {
+		waitFor(t, reference("apps", "v1", "Deployment", "flux-system", controller), controller+" runs", func(u *unstructured.Unstructured) bool {
+			observed, _, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
+			updated, _, _ := unstructured.NestedInt64(u.Object, "status", "updatedReplicas")
+			return observed == u.GetGeneration() && updated == 1 && conditionOf(u, "Available") == "True"
+		})
+	}
 }
 
 // olderFlux is a fleet whose Flux is of an older release, in Git and in the cluster.
@@ -137,6 +145,8 @@ func TestFluxUpgrade_interrupted(t *testing.T) {
 	w := olderFlux(t)
 	s := stackOf(t)
 	s.StopFlux()
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).
+		tells("Wait for Flux to apply the commit (planned)\n+ Wait for Flux's new controllers to work (flux v2.8.5 → v2.9.4, ")
 	out := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").exits(5)
 	out.tells("eksa-gitops upgrade cluster -f mgmt.yaml")
 	if got := image(t, "source-controller"); got != "ghcr.io/fluxcd/source-controller:v1.8.5" {
