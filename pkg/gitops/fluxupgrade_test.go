@@ -99,6 +99,57 @@ func TestUpgrade_flux(t *testing.T) {
 	}
 }
 
+// TestUpgrade_fluxPlanned: a dry run names the steps that change Flux in the order of the run, whatever state Flux is in.
+func TestUpgrade_fluxPlanned(t *testing.T) {
+	t.Parallel()
+	older := func(t *testing.T) *world {
+		return withFlux(t, aged(components(t, fluxinstall.ComponentsOptions{})), "Add Flux v2.8.5 component manifests")
+	}
+	for name, test := range map[string]struct {
+		world func(t *testing.T) *world
+		adopt bool
+	}{
+		"works": {world: older},
+		"does not work": {world: func(t *testing.T) *world {
+			w := older(t)
+			for i := range w.state.Flux.Controllers {
+				w.state.Flux.Controllers[i].Available = false
+			}
+			return w
+		}},
+		"other repository": {bootstrappedWorld, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := test.world(t)
+			options := upgrading(t, spec("dev", onGitHub))
+			options.Adopt, options.DryRun = test.adopt, true
+			plan := upgrade(t, w, options)
+			if len(w.calls) > 0 || len(w.waits) > 0 {
+				t.Errorf("a dry run wrote %v and waited for %v", w.calls, w.waits)
+			}
+			options.DryRun = false
+			result := upgrade(t, w, options)
+			names := func(r *gitops.Result) (names []string) {
+				for _, s := range r.Steps {
+					name := string(s.Step)
+					if after, found := strings.CutPrefix(name, "Wait for Flux to apply "+result.Repository.Commit[:7]); found {
+						name = "Wait for Flux to apply the commit" + after
+					}
+					names = append(names, name)
+				}
+				return names
+			}
+			want := slices.DeleteFunc(names(plan), func(name string) bool { return strings.HasPrefix(name, "Create repository ") }) // which is there
+			if want[len(want)-1] != "Wait for Flux's new controllers to work" {
+				t.Errorf("planned %q", want)
+			}
+			got := names(result)
+			equal(t, "steps", got[:min(len(want), len(got))], want)
+		})
+	}
+}
+
 // TestUpgrade_fluxKept: what is not replaced, and what is said.
 func TestUpgrade_fluxKept(t *testing.T) {
 	t.Parallel()
