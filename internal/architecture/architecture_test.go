@@ -16,12 +16,12 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/spelling", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/ui", "pkg/gitops"},
 	"pkg/gitops":       {"internal/gitrepo", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
-	"pkg/layout":       {"pkg/clusterspec"},
-	"pkg/clusterspec":  {},
+	"pkg/layout":       {"internal/spelling", "pkg/clusterspec"},
+	"pkg/clusterspec":  {"internal/spelling"},
 	"pkg/github":       {"pkg/secret"},
 	"pkg/fluxinstall":  {"internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
 	"pkg/secret":       {},
@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/sshkeys": {"pkg/secret"},
 
 	"internal/buildinfo":    {},
+	"internal/spelling":     {},
 	"internal/diagnostics":  {"internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/gittest":      {},

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // report collects what is wrong with one object. A rule adds nothing about a field that is known to be wrong already, nor about
@@ -416,7 +418,7 @@ func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
 	switch {
 	case len(f.Enum) > 0 && !slices.Contains(f.Enum, content):
 		p := r.add(SeverityError, "invalid-value", value, path, "the value is not one that EKS Anywhere knows")
-		p.Found, p.Expected, p.Suggestion = quote(content), expected, nearest(content, f.Enum)
+		p.Found, p.Expected, p.Suggestion = quote(content), expected, spelling.Nearest(content, f.Enum)
 		if len(f.Enum) == 1 {
 			p.Suggestion = ""
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // stray is a key that is not where it should be: there is no such field in its mapping, or it is there already. One line that is
@@ -150,7 +152,7 @@ func (r *report) spilled(table *field, group []stray) bool {
 			case free && around != mapping:
 			case child.Required || len(group) > 1 || len(table.places(group[0].key.Value)) == 1 && group[0].first == 0:
 				fitting = append(fitting, child)
-			case around == mapping && group[0].first == 0 && nearest(group[0].key.Value, f.childNames()) == "":
+			case around == mapping && group[0].first == 0 && spelling.Nearest(group[0].key.Value, f.childNames()) == "":
 				if place, _ := r.placeOf(table, group[0]); place == "" {
 					fitting = append(fitting, child)
 				}
@@ -217,7 +219,7 @@ func (r *report) reportStray(table, f *field, s stray) {
 		return
 	}
 	p := r.add(SeverityError, "unknown-field", s.key, s.path(), "there is no such field")
-	suggestion := nearest(s.key.Value, f.childNames())
+	suggestion := spelling.Nearest(s.key.Value, f.childNames())
 	if suggestion == "" && place == "" {
 		suggestion = r.misspelled(s)
 	}
@@ -249,7 +251,7 @@ func (r *report) misspelled(s stray) string {
 			continue
 		}
 		lacking = append(lacking, m)
-		if distance := editDistance(strings.ToLower(s.key.Value[:min(len(s.key.Value), 64)]), strings.ToLower(name)); distance*2 <= len(name) && (best == "" || distance < most) {
+		if distance := spelling.Distance(strings.ToLower(s.key.Value[:min(len(s.key.Value), 64)]), strings.ToLower(name)); distance*2 <= len(name) && (best == "" || distance < most) {
 			best, most = name, distance
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // APIVersion is the one version of EKS Anywhere's API.
@@ -106,7 +108,7 @@ func (p *parser) classify(d *document) *report {
 		}
 		p.uncertain = true
 		e := r.add(SeverityError, "unknown-kind", o.find("kind"), "kind", "EKS Anywhere has no such kind")
-		e.Found, e.Suggestion = quote(kind), nearest(kind, fields().order)
+		e.Found, e.Suggestion = quote(kind), spelling.Nearest(kind, fields().order)
 		if e.Suggestion == "" {
 			e.Expected = "one of " + strings.Join(fields().order, ", ")
 		}
@@ -114,7 +116,7 @@ func (p *parser) classify(d *document) *report {
 		return nil
 	case !ours:
 		return foreign()
-	case kind == "Cluster" && apiVersion != "" && !strings.HasPrefix(apiVersion, apiGroup) && nearest(apiVersion, []string{APIVersion}) == "":
+	case kind == "Cluster" && apiVersion != "" && !strings.HasPrefix(apiVersion, apiGroup) && spelling.Nearest(apiVersion, []string{APIVersion}) == "":
 		return foreign() // Cluster API has a Cluster too
 	}
 	return r

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // providers are EKS Anywhere's, by the kind of their datacenter. Docker has no machine configs.
@@ -210,7 +212,7 @@ func (p *parser) dangling(from *report, ref reference) {
 			e.Expected = fmt.Sprintf("one of the %d objects of kind %s", len(names), ref.kind)
 		}
 		if len(names) > 1 {
-			e.Suggestion = nearest(ref.name, names)
+			e.Suggestion = spelling.Nearest(ref.name, names)
 		}
 	}
 }
@@ -245,7 +247,7 @@ func (r *report) checkReferenceKinds(provider string) {
 			kinds[i] = p.datacenter
 		}
 		e := r.wrong("invalid-value", "spec.datacenterRef.kind", "not a kind of datacenter that EKS Anywhere knows")
-		e.Found, e.Expected, e.Suggestion = quote(ref.kind), "one of "+strings.Join(kinds, ", "), nearest(ref.kind, kinds)
+		e.Found, e.Expected, e.Suggestion = quote(ref.kind), "one of "+strings.Join(kinds, ", "), spelling.Nearest(ref.kind, kinds)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // checkVSphereDatacenter: an absolute network is below the datacenter; failure domains have names of their own.
@@ -401,7 +403,7 @@ func (r *report) checkSelector(path string, term *yaml.Node, at ...string) {
 		default:
 			e := r.wrong("invalid-value", path+".operator", "not an operator of a label selector")
 			e.Found, e.Expected = quote(operator), "one of In, NotIn, Exists, DoesNotExist"
-			e.Suggestion = nearest(operator, []string{"In", "NotIn", "Exists", "DoesNotExist"})
+			e.Suggestion = spelling.Nearest(operator, []string{"In", "NotIn", "Exists", "DoesNotExist"})
 		}
 	}
 }
@@ -500,7 +502,7 @@ func (r *report) checkFailureDomains(datacenter *report) {
 			}
 			e := r.wrong("dangling-reference", fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].failureDomains[%d]", i, j),
 				datacenter.object.Label()+" has no such failure domain")
-			e.Found, e.Suggestion = quote(domain.Value), nearest(domain.Value, names)
+			e.Found, e.Suggestion = quote(domain.Value), spelling.Nearest(domain.Value, names)
 			e.Expected = oneOf(names)
 			if len(names) == 0 {
 				e.Expected = "no failureDomains, or spec.failureDomains in the datacenter config"
@@ -529,7 +531,7 @@ func (r *report) checkWorkerGroups(cluster *report) {
 			group, there := groups[name.Value]
 			if !there {
 				e := r.wrong("dangling-reference", path, cluster.object.Label()+" has no such worker group")
-				e.Found, e.Expected, e.Suggestion = quote(name.Value), oneOf(names), nearest(name.Value, names)
+				e.Found, e.Expected, e.Suggestion = quote(name.Value), oneOf(names), spelling.Nearest(name.Value, names)
 				continue
 			}
 			if count, ok := integer(group, "count"); ok && count > int64(len(domains)) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // checkSet holds the clusters of a run against each other.
@@ -54,13 +56,13 @@ func (p *parser) checkSet() {
 			e := p.names[c.Name].wrong("management-cluster", "spec.managementCluster.name",
 				fmt.Sprintf("the cluster has another management cluster than Cluster %s in %s:%d", first.Name, o.File, o.Line))
 			e.Found, e.Expected = quote(c.ManagementCluster), quote(first.ManagementCluster)+", or a run for each management cluster"
-			e.Suggestion = nearest(c.ManagementCluster, []string{first.ManagementCluster})
+			e.Suggestion = spelling.Nearest(c.ManagementCluster, []string{first.ManagementCluster})
 			continue
 		}
 		if management != nil && c.ManagementCluster != management.Name {
 			e := p.names[c.Name].wrong("management-cluster", "spec.managementCluster.name", "the cluster is managed by another cluster than the one in the files")
 			e.Found, e.Expected = quote(c.ManagementCluster), quote(management.Name)
-			e.Suggestion = nearest(c.ManagementCluster, []string{management.Name})
+			e.Suggestion = spelling.Nearest(c.ManagementCluster, []string{management.Name})
 			continue
 		}
 		if found, ok := p.compareGitOps(reference, c); ok {
@@ -92,7 +94,7 @@ func (p *parser) otherManagement(management *Cluster, workloads []*Cluster) bool
 	name := workloads[0].ManagementCluster
 	e := r.wrong("management-cluster", "metadata.name", fmt.Sprintf("the %d other clusters in the files are managed by another cluster", len(workloads)))
 	e.Found, e.Expected = quote(management.Name), quote(name)+", or a run for each management cluster"
-	e.Suggestion = nearest(management.Name, []string{name})
+	e.Suggestion = spelling.Nearest(management.Name, []string{name})
 	return true
 }
 

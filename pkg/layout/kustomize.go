@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -299,7 +300,7 @@ func (f *fleet) checkKustomizationFields(k *kustomization) {
 		key := k.root.Content[i]
 		if !slices.ContainsFunc(kustomizationFields, func(known string) bool { return strings.EqualFold(known, key.Value) }) {
 			f.at(clusterspec.SeverityError, "kustomization", k.file, key, clusterspec.Problem{
-				Field: key.Value, Message: "kustomize has no such field; " + f.breaks(), Suggestion: nearestOf(key.Value, kustomizationFields),
+				Field: key.Value, Message: "kustomize has no such field; " + f.breaks(), Suggestion: spelling.Nearest(key.Value, kustomizationFields),
 			})
 		}
 	}

@@ -1,11 +1,10 @@
-package clusterspec
+// Package spelling finds what was probably meant by a misspelled name.
+package spelling
 
-import (
-	"strings"
-)
+import "strings"
 
-// nearest gives the candidate that was probably meant by a misspelled word, or "".
-func nearest(word string, candidates []string) string {
+// Nearest gives the candidate that was probably meant by a misspelled word, or "".
+func Nearest(word string, candidates []string) string {
 	const longest = 64 // no name is longer, and the work grows with the product of the lengths
 	if word == "" || len(word) > longest {
 		return ""
@@ -15,7 +14,7 @@ func nearest(word string, candidates []string) string {
 		if strings.EqualFold(word, candidate) {
 			return candidate
 		}
-		distance := editDistance(strings.ToLower(word), strings.ToLower(candidate))
+		distance := Distance(strings.ToLower(word), strings.ToLower(candidate))
 		// A third of the word may be wrong, and not more than four letters: two of a word of four are too many, and long words share
 		// long endings.
 		if limit := min(max(len(candidate), len(word))/3, 4); distance > max(limit, 1) || distance >= len(word) {
@@ -51,9 +50,9 @@ func contained(word string, candidates []string) string {
 	return found
 }
 
-// editDistance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b. It works on
-// bytes, and on short words only.
-func editDistance(a, b string) int {
+// Distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b. It works on bytes, and its work
+// grows with the product of the lengths.
+func Distance(a, b string) int {
 	before, previous, current := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range previous {
 		previous[j] = j
