@@ -29,10 +29,14 @@ const (
 )
 
 // usageError is a command line or configuration that cannot be understood.
-type usageError struct{ err error }
+type usageError struct {
+	err  error
+	hint string // what was probably meant; may be empty
+}
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) Hint() string  { return e.hint }
 
 func usagef(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
 

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
@@ -84,7 +86,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 	flags.BoolVarP(&d.global.quiet, "quiet", "q", false, "show warnings and errors only")
 	flags.BoolVarP(&d.global.verbose, "verbose", "v", false, "show more detail of every step")
 	completeEnum(root, "progress", progress)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err: err, hint: meantFlag(cmd, err)} })
 
 	root.AddCommand(
 		newCreateCmd(d), newUpgradeCmd(d), newDeleteCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
@@ -101,12 +103,51 @@ func usageErrors(root *cobra.Command) {
 		if validate := c.Args; validate != nil {
 			c.Args = func(cmd *cobra.Command, args []string) error {
 				if err := validate(cmd, args); err != nil {
-					return &usageError{err: err}
+					return &usageError{err: err, hint: meantCommand(cmd, args)}
 				}
 				return nil
 			}
 		}
 	}
+}
+
+// meantCommand is the hint for a word that is no subcommand; empty when none is near.
+func meantCommand(cmd *cobra.Command, args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if name := spelling.Nearest(args[0], names); name != "" {
+		return fmt.Sprintf("did you mean %s %s?", cmd.CommandPath(), name)
+	}
+	return ""
+}
+
+// meantFlag is the hint for a flag that a command does not have; empty when none is near.
+func meantFlag(cmd *cobra.Command, err error) string {
+	unknown := new(pflag.NotExistError)
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	word := unknown.GetSpecifiedName()
+	if short := unknown.GetSpecifiedShortnames(); short != "" {
+		word = short // a long flag after one dash
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if name := spelling.Nearest(word, names); name != "" {
+		return fmt.Sprintf("did you mean --%s?", name)
+	}
+	return ""
 }
 
 // enumFlag is a flag with a fixed set of values; it implements [pflag.Value].

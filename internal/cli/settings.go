@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // envPrefix begins the environment variable of every flag: --flux-timeout is EKSA_GITOPS_FLUX_TIMEOUT.
@@ -37,15 +40,22 @@ func applySettings(cmd *cobra.Command, d *deps) error {
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
+	settings := map[string]bool{}
 	for _, c := range append(allCommands(cmd.Root()), cmd) {
-		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
-		c.PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+		c.Flags().VisitAll(func(f *pflag.Flag) { settings[f.Name] = true })
+		c.PersistentFlags().VisitAll(func(f *pflag.Flag) { settings[f.Name] = true })
+	}
+	for _, name := range notSettings {
+		delete(settings, name)
 	}
 	var problems []error
 	for _, key := range fileKeys {
-		if !known[key] || slices.Contains(notSettings, key) {
-			problems = append(problems, fmt.Errorf("configuration file %s: unknown setting %q; a setting is the name of a flag without its dashes", path, key))
+		if !settings[key] {
+			explanation := "a setting is the name of a flag without its dashes"
+			if name := spelling.Nearest(key, slices.Sorted(maps.Keys(settings))); name != "" {
+				explanation = fmt.Sprintf("did you mean %q?", name)
+			}
+			problems = append(problems, fmt.Errorf("configuration file %s: unknown setting %q; %s", path, key, explanation))
 		}
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
