@@ -38,15 +38,8 @@ type createOptions struct {
 }
 
 func newCreateCmd(d *deps) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "create",
-		Short:   "Create something",
-		Example: "  eksa-gitops create cluster -f mgmt.yaml",
-		Args:    cobra.NoArgs,
-		RunE:    needsSubcommand,
-	}
-	cmd.AddCommand(newCreateClusterCmd(d, runCreateCluster))
-	return cmd
+	return newVerbCmd("create", "Create something", "  eksa-gitops create cluster -f mgmt.yaml",
+		newCreateClusterCmd(d, runCreateCluster))
 }
 
 func newCreateClusterCmd(d *deps, run func(context.Context, *deps, *createOptions) error) *cobra.Command {

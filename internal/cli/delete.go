@@ -29,15 +29,8 @@ type deleteOptions struct {
 }
 
 func newDeleteCmd(d *deps) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "delete",
-		Short:   "Delete something",
-		Example: "  eksa-gitops delete cluster dev",
-		Args:    cobra.NoArgs,
-		RunE:    needsSubcommand,
-	}
-	cmd.AddCommand(newDeleteClusterCmd(d, runDeleteCluster))
-	return cmd
+	return newVerbCmd("delete", "Delete something", "  eksa-gitops delete cluster dev",
+		newDeleteClusterCmd(d, runDeleteCluster))
 }
 
 func newDeleteClusterCmd(d *deps, run func(context.Context, *deps, *deleteOptions) error) *cobra.Command {

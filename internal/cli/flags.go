@@ -22,17 +22,6 @@ func addFilesFlag(cmd *cobra.Command, target *[]string) {
 	cmd.Flags().StringArrayVarP(target, "filename", "f", nil, "EKS Anywhere cluster `file`; may be repeated, may be a directory, - is standard input")
 }
 
-// needsSubcommand is the action of a command that only groups others.
-func needsSubcommand(cmd *cobra.Command, _ []string) error {
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))
-}
-
 // shellQuote quotes a word for a POSIX shell when it needs that.
 func shellQuote(word string) string {
 	safe := func(r rune) bool {

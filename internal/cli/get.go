@@ -25,15 +25,8 @@ type getKubeconfigOptions struct {
 }
 
 func newGetCmd(d *deps) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "get",
-		Short:   "Show something",
-		Example: "  eksa-gitops get clusters\n  eksa-gitops get kubeconfig dev > dev.kubeconfig",
-		Args:    cobra.NoArgs,
-		RunE:    needsSubcommand,
-	}
-	cmd.AddCommand(newGetClustersCmd(d, runGetClusters), newGetKubeconfigCmd(d, runGetKubeconfig))
-	return cmd
+	return newVerbCmd("get", "Show something", "  eksa-gitops get clusters\n  eksa-gitops get kubeconfig dev > dev.kubeconfig",
+		newGetClustersCmd(d, runGetClusters), newGetKubeconfigCmd(d, runGetKubeconfig))
 }
 
 func newGetKubeconfigCmd(d *deps, run func(context.Context, *deps, *getKubeconfigOptions) error) *cobra.Command {

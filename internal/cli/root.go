@@ -111,18 +111,37 @@ func usageErrors(root *cobra.Command) {
 	}
 }
 
-// meantCommand is the hint for a word that is no subcommand; empty when none is near.
-func meantCommand(cmd *cobra.Command, args []string) string {
-	if len(args) == 0 {
-		return ""
+// newVerbCmd makes a command that only groups others.
+func newVerbCmd(verb, short, example string, subcommands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     verb,
+		Short:   short,
+		Example: example,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(subcommandNames(cmd), ", "))
+		},
 	}
+	cmd.AddCommand(subcommands...)
+	return cmd
+}
+
+func subcommandNames(cmd *cobra.Command) []string {
 	var names []string
 	for _, c := range cmd.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())
 		}
 	}
-	if name := spelling.Nearest(args[0], names); name != "" {
+	return names
+}
+
+// meantCommand is the hint for a word that is no subcommand; empty when none is near.
+func meantCommand(cmd *cobra.Command, args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	if name := spelling.Nearest(args[0], subcommandNames(cmd)); name != "" {
 		return fmt.Sprintf("did you mean %s %s?", cmd.CommandPath(), name)
 	}
 	return ""

@@ -35,15 +35,8 @@ type upgradeOptions struct {
 }
 
 func newUpgradeCmd(d *deps) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "upgrade",
-		Short:   "Change something that exists",
-		Example: "  eksa-gitops upgrade cluster -f mgmt.yaml",
-		Args:    cobra.NoArgs,
-		RunE:    needsSubcommand,
-	}
-	cmd.AddCommand(newUpgradeClusterCmd(d, runUpgradeCluster))
-	return cmd
+	return newVerbCmd("upgrade", "Change something that exists", "  eksa-gitops upgrade cluster -f mgmt.yaml",
+		newUpgradeClusterCmd(d, runUpgradeCluster))
 }
 
 func newUpgradeClusterCmd(d *deps, run func(context.Context, *deps, *upgradeOptions) error) *cobra.Command {
