@@ -26,6 +26,7 @@ const (
 	exitPermission  exitCode = 4
 	exitPartly      exitCode = 5
 	exitInterrupted exitCode = 130
+	exitUnread      exitCode = 141 // as a shell reports a program that SIGPIPE has ended
 )
 
 // usageError is a command line or configuration that cannot be understood.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,14 +12,34 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
-// errInterrupted is the cause of a context that a signal ended.
-var errInterrupted = errors.New("interrupted")
+// errInterrupted is the cause of a context that a signal ended, errUnread of one that ended because nobody reads the output any more.
+var (
+	errInterrupted = errors.New("interrupted")
+	errUnread      = fmt.Errorf("nobody reads the output: %w", errInterrupted)
+)
 
 // Main runs the program on the process's own arguments, streams and environment and returns its exit code (docs/exit-codes.md).
 func Main() int {
-	ctx, stop := interruptible(context.Background())
+	ctx, interrupt, stop := interruptible(context.Background())
 	defer stop()
-	return Run(ctx, os.Args[1:], ui.SystemStreams(os.Getenv), withoutSecrets(os.LookupEnv, os.Unsetenv))
+	streams := ui.SystemStreams(os.Getenv)
+	unread := func() { interrupt(errUnread) }
+	streams.Out, streams.Err = &pipe{streams.Out, unread}, &pipe{streams.Err, unread}
+	return Run(ctx, os.Args[1:], streams, withoutSecrets(os.LookupEnv, os.Unsetenv))
+}
+
+// pipe is an output of the process that tells when its reader has gone.
+type pipe struct {
+	io.Writer
+	unread func()
+}
+
+func (p *pipe) Write(data []byte) (int, error) {
+	n, err := p.Writer.Write(data)
+	if errors.Is(err, syscall.EPIPE) {
+		p.unread()
+	}
+	return n, err
 }
 
 // secretVariables hold credentials themselves, not the names of files with them.
@@ -43,22 +64,32 @@ func withoutSecrets(lookup func(string) (string, bool), unset func(string) error
 	}
 }
 
-// interruptible returns a context that ends with errInterrupted at the first SIGINT or SIGTERM. The second one ends the process at
-// once, as a user who presses Ctrl-C twice expects.
-func interruptible(parent context.Context) (context.Context, func()) {
+// interruptible returns a context that ends with errInterrupted at the first SIGINT, SIGTERM or SIGHUP (the terminal has gone), and a
+// function that ends it for another cause. A second SIGINT or SIGTERM ends the process at once, as a user who presses Ctrl-C twice
+// expects; a second SIGHUP, which a shell and a kernel send both, does not. Under nohup SIGHUP goes on meaning nothing.
+//
+// SIGPIPE would end the process in the middle of whatever it does; it is caught, so that the write fails instead, and not ignored, as
+// what this process starts would then ignore it, too.
+func interruptible(parent context.Context) (ctx context.Context, interrupt context.CancelCauseFunc, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
+	signals, hangups, pipes := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		select {
 		case <-signals:
-			signal.Stop(signals)
-			cancel(errInterrupted)
+		case <-hangups:
 		case <-done:
+			return
 		}
+		signal.Stop(signals)
+		cancel(errInterrupted)
 	}()
-	return ctx, func() {
+	return ctx, cancel, func() {
 		signal.Stop(signals)
 		close(done)
 		cancel(nil)
@@ -70,14 +101,18 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
 	root := newRootCmd(d)
 	root.SetArgs(args)
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.Err)
 	cmd, err := root.ExecuteContextC(ctx)
+	cause := context.Cause(ctx)
+	if errors.Is(cause, errUnread) {
+		if broken := new(interruptedError); errors.As(err, &broken) && broken.resume != "" {
+			printError(streams.Err, err) // it may be the other stream that nobody reads
+		}
+		return int(exitUnread)
+	}
 	if err == nil {
 		return int(exitDone)
 	}
-	if cause := context.Cause(ctx); errors.Is(cause, errInterrupted) && !errors.As(err, new(*reportedError)) {
+	if errors.Is(cause, errInterrupted) && !errors.As(err, new(*reportedError)) {
 		err = &interruptedError{err: err}
 	}
 	code := exitCodeOf(err)

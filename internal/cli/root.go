@@ -65,7 +65,7 @@ configuration file, then from defaults. Credentials come from the environment on
                                 passphrase of the key that --cluster-private-key names
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4 authentication or permission,
-5 partly done (rerun to continue), 130 interrupted.`),
+5 partly done (rerun to continue), 130 interrupted, 141 nobody reads the output.`),
 		Example: `  eksa-gitops validate -f mgmt.yaml
   eksa-gitops create cluster -f mgmt.yaml
   eksa-gitops status
@@ -92,7 +92,10 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 		newCreateCmd(d), newUpgradeCmd(d), newDeleteCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
 		newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newVersionCmd(d),
 	)
-	root.InitDefaultCompletionCmd()
+	root.SetIn(d.streams.In)
+	root.SetOut(d.streams.Out)
+	root.SetErr(d.streams.Err)
+	root.InitDefaultCompletionCmd() // asks for the output now
 	usageErrors(root)
 	return root
 }

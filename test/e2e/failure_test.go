@@ -176,6 +176,16 @@ func TestCreate_interrupted(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
 }
 
+// A run whose output nobody reads any more ends where it is, and the next one finishes it.
+func TestCreate_unread(t *testing.T) {
+	w := newWorld(t)
+	w.runUnread("Create repository alice/fleet", "create", "cluster", "-f", "mgmt.yaml").exits(141)
+	if w.gh.Repo("alice/fleet") == nil {
+		t.Error("there is no repository")
+	}
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+}
+
 // A spec that somebody changed in Git is not overwritten unless that is asked for.
 func TestCreate_specChangedInGit(t *testing.T) {
 	w := newWorldIn(t, managed())

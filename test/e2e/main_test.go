@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/test/stack"
@@ -28,6 +30,10 @@ func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
 func runSuite(m *testing.M) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if signal.Ignored(syscall.SIGHUP) {
+		// The tests run under nohup. They go on ignoring it, and what they start does not.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	dir, err := os.MkdirTemp("", "eksa-gitops-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

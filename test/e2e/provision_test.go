@@ -390,6 +390,7 @@ func TestProvision_upgrade(t *testing.T) {
 // Whatever becomes of eksctl, Flux is let go again; what a killed run has left is shown by status, and the next run takes it back.
 func TestProvision_upgradeFails(t *testing.T) {
 	w := newProvisionedFleet(t, "dev")
+	ends := map[string]syscall.Signal{"mgmt": syscall.SIGINT, "dev": syscall.SIGHUP}
 	for _, name := range []string{"mgmt", "dev"} {
 		upgrade := []string{"upgrade", "cluster", "-f", name + ".yaml", "--provisioner", "eksctl"}
 		head := w.gh.Repo("alice/fleet").Git().Head("main")
@@ -407,10 +408,13 @@ func TestProvision_upgradeFails(t *testing.T) {
 			t.Errorf("%s during the upgrade: %v, gitOpsRef off: %v", name, annotations, refOff)
 		}
 		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "@")
-		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		if err := p.cmd.Process.Signal(ends[name]); err != nil {
 			t.Fatal(err)
 		}
 		p.wait().exits(130).tells("Resume Flux on cluster " + name)
+		assertNotPaused(t, name)
+		w.forgetLogs(name)
+		w.runUnread("Pause Flux on cluster "+name, upgrade...).exits(141)
 		assertNotPaused(t, name)
 		w.forgetLogs(name)
 

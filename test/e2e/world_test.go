@@ -126,17 +126,49 @@ type process struct {
 
 func (w *world) start(args ...string) *process {
 	w.t.Helper()
+	p := w.command(args)
+	p.cmd.Stderr = &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// runUnread runs the program with somebody at its standard error who goes away once a text is there.
+func (w *world) runUnread(text string, args ...string) outcome {
+	w.t.Helper()
+	p := w.command(args)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	for part := make([]byte, 4096); !strings.Contains(p.stderr.String(), text); {
+		n, err := stderr.Read(part)
+		p.stderr.Write(part[:n])
+		if err != nil {
+			w.t.Fatalf("standard error ends without %q: %v\n%s", text, err, p.stderr.String())
+		}
+	}
+	if err := stderr.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	return p.wait()
+}
+
+// command is the program before it is started.
+func (w *world) command(args []string) *process {
+	w.t.Helper()
 	p := &process{world: w, args: args, began: time.Now()}
 	p.cmd = exec.CommandContext(w.t.Context(), suite.program, args...)
 	p.cmd.Dir = w.dir
 	for name, value := range w.env {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)
 	}
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p.cmd.Stdout = &p.stdout
 	p.cmd.WaitDelay = 5 * time.Second
-	if err := p.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
 	return p
 }
 
