@@ -73,11 +73,11 @@ func connect(options KubeconfigOptions) (*Cluster, error) {
 		return nil, err
 	}
 	config.UserAgent = options.UserAgent
-	c, err := newCluster(config, requestTimeout)
+	c, err := newCluster(config, options.Origin, requestTimeout)
 	if err != nil {
 		return nil, err
 	}
-	c.origin, c.namespace = options.Origin, namespace
+	c.namespace = namespace
 	c.contact.server, c.contact.to = c.server, options.OnRetry
 	return c, nil
 }
@@ -85,22 +85,30 @@ func connect(options KubeconfigOptions) (*Cluster, error) {
 // Namespace is the one of the kubeconfig's context, as kubectl would use it.
 func (c *Cluster) Namespace() string { return c.namespace }
 
-func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
+func newCluster(config *rest.Config, origin string, timeout time.Duration) (*Cluster, error) {
 	// The server protects itself (priority and fairness); throttling here would only make the program slow.
 	config.QPS = -1
 	// The transport bounds each request, and leaves watches alone.
 	config.Timeout = 0
 	// The server's warnings would be printed to standard error by the library.
 	config.WarningHandler = rest.NoWarnings{}
+	bounded := &boundedTransport{timeout: timeout, proxy: config.Proxy}
+	if bounded.proxy == nil {
+		bounded.proxy = http.ProxyFromEnvironment
+	}
+	// Credentials are added further out: the time that a plugin takes for them is not the server's.
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		bounded.next = next
+		return bounded
+	})
 	transport, err := rest.TransportFor(config)
 	if err != nil {
 		return nil, err
 	}
-	bounded := &boundedTransport{next: transport, timeout: timeout, proxy: config.Proxy}
-	if bounded.proxy == nil {
-		bounded.proxy = http.ProxyFromEnvironment
+	if config.ExecProvider != nil {
+		transport = &pluginTransport{next: transport, plugin: config.ExecProvider, origin: origin, contact: &bounded.contact}
 	}
-	httpClient := &http.Client{Transport: bounded, CheckRedirect: stayOnHost}
+	httpClient := &http.Client{Transport: transport, CheckRedirect: stayOnHost}
 	dynamic, err := apiutil.NewDynamicRESTMapper(config, httpClient)
 	if err != nil {
 		return nil, err
@@ -113,7 +121,7 @@ func newCluster(config *rest.Config, timeout time.Duration) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{client: quietClient{c}, server: config.Host, backoff: defaultBackoff(), contact: &bounded.contact}, nil
+	return &Cluster{client: quietClient{c}, server: config.Host, origin: origin, backoff: defaultBackoff(), contact: &bounded.contact}, nil
 }
 
 // loadKubeconfig merges the files and resolves the context with its namespace. Its errors name files and contexts, never what a user entry holds.

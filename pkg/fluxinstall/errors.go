@@ -173,7 +173,10 @@ var policy = regexp.MustCompile(`admission webhook "|ValidatingAdmissionPolicy '
 // classify turns an error of the client library into one of the package's types. A context that ended keeps its own error, so that a
 // time limit is told from a server that does not answer. What is classified already stays as it is.
 func (c *Cluster) classify(ctx context.Context, err error) error {
+	credentials := new(CredentialsError)
 	switch {
+	case errors.As(err, &credentials):
+		return credentials // without the URL, which has nothing to do with it
 	case err == nil || isTyped(err):
 		return err
 	case ctx.Err() != nil:
@@ -203,7 +206,7 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 
 // isTyped says whether err is one of the package's types.
 func isTyped(err error) bool {
-	return errors.As(err, new(*UnreachableError)) || errors.As(err, new(*ForbiddenError)) || errors.As(err, new(*RefusedError)) ||
+	return errors.As(err, new(*UnreachableError)) || errors.As(err, new(*CredentialsError)) || errors.As(err, new(*ForbiddenError)) || errors.As(err, new(*RefusedError)) ||
 		errors.As(err, new(*ConflictError)) || errors.As(err, new(*UnavailableError)) || errors.As(err, new(*NotReadyError))
 }
 

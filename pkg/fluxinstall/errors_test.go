@@ -139,7 +139,7 @@ func TestClassify_silence(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(release) })
-	c, err := newCluster(&rest.Config{Host: server.URL}, 50*time.Millisecond)
+	c, err := newCluster(&rest.Config{Host: server.URL}, "test", 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,9 @@ func (c *Cluster) retryEvery(ctx context.Context, every backoff, do func() error
 		err := do()
 		switch {
 		case err != nil && ctx.Err() != nil:
+			if errors.As(err, new(*CredentialsError)) {
+				last = err
+			}
 			return c.cutOff(ctx, last)
 		case err == nil || !c.passing(err) || time.Since(start) >= every.total:
 			return c.classify(ctx, err)
@@ -149,7 +152,7 @@ func (c *Cluster) passing(err error) bool {
 
 // isNetwork says whether a request did not get an answer at all.
 func isNetwork(err error) bool {
-	if err == nil || errors.As(err, new(apierrors.APIStatus)) {
+	if err == nil || errors.As(err, new(apierrors.APIStatus)) || errors.As(err, new(*CredentialsError)) {
 		return false
 	}
 	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||

@@ -42,6 +42,7 @@ func (c *contact) restarted() bool {
 
 // RoundTrip implements http.RoundTripper.
 func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	passed(request.Context())
 	ctx, cancel := request.Context(), func() {}
 	if !isWatch(request) {
 		ctx, cancel = context.WithTimeout(ctx, t.timeout)

@@ -66,7 +66,7 @@ func (e *IncompleteError) Unwrap() error { return e.Cause }
 func IsAccessError(err error) bool {
 	return errors.Is(err, github.ErrAuthentication) || errors.Is(err, github.ErrPermission) || errors.Is(err, github.ErrSSO) ||
 		errors.As(err, new(*gitrepo.AuthError)) || errors.As(err, new(*gitrepo.PermissionError)) ||
-		errors.As(err, new(*fluxinstall.ForbiddenError))
+		errors.As(err, new(*fluxinstall.ForbiddenError)) || errors.As(err, new(*fluxinstall.CredentialsError))
 }
 
 // IsRuleError says whether err is, at its root, a rule of the Git host or server that is against what was asked: a protected branch, a
