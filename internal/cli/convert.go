@@ -46,8 +46,8 @@ one run, so that both change.`),
 	return cmd
 }
 
-func runConvert(_ context.Context, d *deps, o *convertOptions) error {
-	sources, err := clusterspec.ReadPaths(o.files, d.streams.In)
+func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
+	sources, err := clusterspec.ReadPaths(ctx, o.files, d.streams.In)
 	if err != nil {
 		return convertFailed(d, nil, err)
 	}

@@ -103,7 +103,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
-	clusters, err := loadClusters(d, o.files)
+	clusters, err := loadClusters(ctx, d, o.files)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
@@ -177,14 +177,14 @@ func (e *timeoutError) Hint() string {
 }
 
 // loadClusters reads and checks the files of a run. Its error holds everything that is wrong with them.
-func loadClusters(d *deps, files []string) ([]*clusterspec.Cluster, error) {
-	_, clusters, err := readClusters(d, files)
+func loadClusters(ctx context.Context, d *deps, files []string) ([]*clusterspec.Cluster, error) {
+	_, clusters, err := readClusters(ctx, d, files)
 	return clusters, err
 }
 
 // readClusters is loadClusters for those that need the files, too.
-func readClusters(d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
-	sources, err := clusterspec.ReadPaths(files, d.streams.In)
+func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
+	sources, err := clusterspec.ReadPaths(ctx, files, d.streams.In)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -138,7 +138,7 @@ func (o *deleteOptions) doomed(ctx context.Context, d *deps) (gitops.DeleteOptio
 	var options gitops.DeleteOptions
 	var f fleet
 	if len(o.files) > 0 {
-		clusters, err := loadClusters(d, o.files)
+		clusters, err := loadClusters(ctx, d, o.files)
 		if err != nil {
 			return options, f, err
 		}

@@ -109,7 +109,7 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	if err != nil {
 		return failed(d, o.output, command, err)
 	}
-	sources, clusters, err := readClusters(d, o.files)
+	sources, clusters, err := readClusters(ctx, d, o.files)
 	if err != nil {
 		return failed(d, o.output, command, err)
 	}

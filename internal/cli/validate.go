@@ -110,7 +110,10 @@ type validation struct {
 }
 
 func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
-	report, set := checkFiles(d, o.files)
+	report, set, err := checkFiles(ctx, d, o.files)
+	if err != nil {
+		return err
+	}
 	result := &validation{Clusters: []clusterSummary{}}
 	for _, c := range set.Clusters {
 		result.Clusters = append(result.Clusters, summarize(c))
@@ -151,10 +154,11 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 	return nil
 }
 
-// checkFiles reads the files of a run and reports all that is wrong with them. The set is never nil.
-func checkFiles(d *deps, files []string) (diagnostics.Report, *clusterspec.Set) {
+// checkFiles reads the files of a run and reports all that is wrong with them. Its error is an interrupt's; without one, the set is
+// never nil.
+func checkFiles(ctx context.Context, d *deps, files []string) (diagnostics.Report, *clusterspec.Set, error) {
 	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: buildinfo.Read(fluxinstall.Version).Version}
-	sources, err := clusterspec.ReadPaths(files, d.streams.In)
+	sources, err := clusterspec.ReadPaths(ctx, files, d.streams.In)
 	set := &clusterspec.Set{}
 	if err == nil {
 		for _, source := range sources {
@@ -167,8 +171,9 @@ func checkFiles(d *deps, files []string) (diagnostics.Report, *clusterspec.Set) 
 	var problems clusterspec.Problems
 	if errors.As(err, &problems) {
 		report.Problems = append(report.Problems, problems...)
+		err = nil
 	}
-	return report, set
+	return report, set, err
 }
 
 // printValidation writes the result to standard output.

@@ -2,6 +2,7 @@ package clusterspec
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,10 +27,28 @@ type Source struct {
 }
 
 // ReadPaths reads files, directories and, for "-", stdin, in the order given. A directory stands for the *.yaml, *.yml and *.json
-// files directly in it, sorted by name; a file that was named twice is read once. Its error is always Problems: a path that is
-// missing, cannot be read, is empty, or is too large. It never reads more than MaxTotalSize bytes.
-func ReadPaths(paths []string, stdin io.Reader) ([]Source, error) {
+// files directly in it, sorted by name; a file that was named twice is read once. Its error is Problems: a path that is
+// missing, cannot be read, is empty, or is too large; or the context's cause. It never reads more than MaxTotalSize bytes. A read that
+// nothing comes of, from a terminal or a named pipe, is left behind when the context ends.
+func ReadPaths(ctx context.Context, paths []string, stdin io.Reader) ([]Source, error) {
 	r := &pathReader{left: MaxTotalSize, seen: map[string]bool{}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.readAll(paths, stdin)
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-done:
+	}
+	if len(r.problems) > 0 {
+		return nil, r.problems.sorted()
+	}
+	return r.sources, nil
+}
+
+func (r *pathReader) readAll(paths []string, stdin io.Reader) {
 	for _, path := range paths {
 		switch info, err := os.Stat(path); {
 		case path == "-":
@@ -45,10 +64,6 @@ func ReadPaths(paths []string, stdin io.Reader) ([]Source, error) {
 			r.file(path)
 		}
 	}
-	if len(r.problems) > 0 {
-		return nil, r.problems.sorted()
-	}
-	return r.sources, nil
 }
 
 type pathReader struct {

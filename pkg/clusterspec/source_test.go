@@ -1,8 +1,10 @@
 package clusterspec_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +28,7 @@ func TestReadPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sources, err := clusterspec.ReadPaths([]string{"-", dir, filepath.Join(dir, "b.yaml"), "-"}, strings.NewReader("in"))
+	sources, err := clusterspec.ReadPaths(t.Context(), []string{"-", dir, filepath.Join(dir, "b.yaml"), "-"}, strings.NewReader("in"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func TestReadPaths(t *testing.T) {
 	}
 
 	blank := filepath.Join(dir, "blank.d", "blank.yaml")
-	_, err = clusterspec.ReadPaths([]string{filepath.Join(dir, "none.yaml"), filepath.Join(dir, "empty"), blank, "-"}, nil)
+	_, err = clusterspec.ReadPaths(t.Context(), []string{filepath.Join(dir, "none.yaml"), filepath.Join(dir, "empty"), blank, "-"}, nil)
 	var problems clusterspec.Problems
 	if !errors.As(err, &problems) || len(problems) != 4 {
 		t.Fatalf("got %v", err)
@@ -49,7 +51,7 @@ func TestReadPaths(t *testing.T) {
 			t.Errorf("got %s, want %s", problems[i], want)
 		}
 	}
-	if _, err := clusterspec.ReadPaths([]string{"-"}, iotest.ErrReader(errors.New("broken pipe"))); err == nil || !strings.Contains(err.Error(), "stdin: broken pipe") {
+	if _, err := clusterspec.ReadPaths(t.Context(), []string{"-"}, iotest.ErrReader(errors.New("broken pipe"))); err == nil || !strings.Contains(err.Error(), "stdin: broken pipe") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -66,7 +68,7 @@ func (endless) Read(p []byte) (int, error) {
 
 func TestReadPaths_bounded(t *testing.T) {
 	t.Parallel()
-	_, err := clusterspec.ReadPaths([]string{"-"}, endless{})
+	_, err := clusterspec.ReadPaths(t.Context(), []string{"-"}, endless{})
 	if err == nil || err.Error() != "stdin: too much input; expected at most 32 MiB in all files of a run" {
 		t.Errorf("got %v", err)
 	}
@@ -185,5 +187,18 @@ func TestObject_Position(t *testing.T) {
 		if line, column := c.Objects[0].Position(path); line != want[0] || column != want[1] {
 			t.Errorf("%q is at %d:%d, want %v", path, line, column, want)
 		}
+	}
+}
+
+// TestReadPaths_interrupted: somebody has typed a command that reads standard input, and types nothing more but Ctrl-C.
+func TestReadPaths_interrupted(t *testing.T) {
+	t.Parallel()
+	silent, writer := io.Pipe()
+	defer writer.Close()
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	cause := errors.New("interrupted")
+	interrupt(cause)
+	if sources, err := clusterspec.ReadPaths(ctx, []string{"-"}, silent); !errors.Is(err, cause) || sources != nil {
+		t.Errorf("%v, %v", sources, err)
 	}
 }
