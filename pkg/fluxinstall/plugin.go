@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,7 +17,8 @@ import (
 type CredentialsError struct {
 	Plugin, Origin string
 	Waiting        bool   // it has not ended
-	Install        string // how to install it, in the kubeconfig's words; only when it is missing, and may be empty
+	Missing        bool   // there is no such program
+	Install        string // how to install it when it is missing, in the kubeconfig's words; may be empty
 	Err            error  // of the plugin, or of the context while it is waited for
 }
 
@@ -38,7 +38,7 @@ func (e *CredentialsError) Hint() string {
 	switch {
 	case e.Install != "":
 		return e.Install
-	case errors.Is(e.Err, exec.ErrNotFound):
+	case e.Missing:
 		return "install " + e.Plugin + ", or put it on PATH"
 	default:
 		return "see what it wants with: kubectl get --raw /readyz, with the same kubeconfig; a login may have expired"
@@ -115,11 +115,8 @@ func (t *pluginTransport) failed(err error) error {
 		line = strings.TrimPrefix(line, prefix)
 	}
 	failed := &CredentialsError{Plugin: t.plugin.Command, Origin: t.origin, Err: errors.New(line)}
-	if _, missing := exec.LookPath(t.plugin.Command); missing != nil {
-		failed.Install, failed.Err = strings.TrimSpace(t.plugin.InstallHint), missing
-		if named := new(exec.Error); errors.As(missing, &named) {
-			failed.Err = named.Err
-		}
+	if line == "not found" {
+		failed.Missing, failed.Install, failed.Err = true, strings.TrimSpace(t.plugin.InstallHint), errors.New("there is no such program on PATH")
 	}
 	return failed
 }

@@ -61,7 +61,7 @@ func TestPlugin_fails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ command, script, want, hint string }{
 		"fails":   {"sh", "exit 3", "the credential plugin sh of the kubeconfig (from KUBECONFIG) gives no credentials: failed with exit code 3", "kubectl get --raw /readyz"},
-		"missing": {"no-such-plugin", "", "the credential plugin no-such-plugin of the kubeconfig (from KUBECONFIG) gives no credentials: executable file not found in $PATH", "get it from the platform team"},
+		"missing": {"no-such-plugin", "", "the credential plugin no-such-plugin of the kubeconfig (from KUBECONFIG) gives no credentials: there is no such program on PATH", "get it from the platform team"},
 		"silent":  {"sh", "exit 0", "the credential plugin sh of the kubeconfig (from KUBECONFIG) gives no credentials: exec plugin ", "a login may have expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +77,14 @@ func TestPlugin_fails(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// A plugin that is missing, of which the kubeconfig does not say where to get it.
+func TestPlugin_hintWithoutInstall(t *testing.T) {
+	t.Parallel()
+	if hint := (&CredentialsError{Plugin: "aws-iam-authenticator", Missing: true}).Hint(); hint != "install aws-iam-authenticator, or put it on PATH" {
+		t.Error(hint)
 	}
 }
 
