@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
@@ -39,12 +40,12 @@ func image(t testing.TB, controller string) string {
 	return text
 }
 
-// follows waits until Flux has applied a commit, and until its controllers run again when the commit has replaced them: a program that
-// looks in between finds a Flux that does not work, and repairs it.
+// follows waits until Flux has applied a commit and, as the commit may have replaced its controllers, until those that run then have looked
+// at everything: what a program sees in between is a Flux that does not work, or has lost its artifact, and it does something about that.
 func follows(t testing.TB, commit string) {
 	t.Helper()
 	requestReconcile(t)
-	waitFor(t, reference(kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"), "Flux has applied "+commit, func(u *unstructured.Unstructured) bool {
+	waitFor(t, kustomization(), "Flux has applied "+commit, func(u *unstructured.Unstructured) bool {
 		applied, _, _ := unstructured.NestedString(u.Object, "status", "lastAppliedRevision")
 		return strings.HasSuffix(applied, commit)
 	})
@@ -52,8 +53,39 @@ func follows(t testing.TB, commit string) {
 		waitFor(t, reference("apps", "v1", "Deployment", "flux-system", controller), controller+" runs", func(u *unstructured.Unstructured) bool {
 			observed, _, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
 			updated, _, _ := unstructured.NestedInt64(u.Object, "status", "updatedReplicas")
-			return observed == u.GetGeneration() && updated == 1 && conditionOf(u, "Available") == "True"
+			all, _, _ := unstructured.NestedInt64(u.Object, "status", "replicas")
+			return observed == u.GetGeneration() && updated == 1 && all == 1 && conditionOf(u, "Available") == "True"
 		})
+		waitReplaced(t, controller)
+	}
+	for _, object := range []*unstructured.Unstructured{reference("source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system"), kustomization()} {
+		request := time.Now().Format(time.RFC3339Nano)
+		patch(t, object, fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`, request))
+		waitFor(t, object, "Flux has looked at "+object.GetKind(), func(u *unstructured.Unstructured) bool {
+			handled, _, _ := unstructured.NestedString(u.Object, "status", "lastHandledReconcileAt")
+			return handled == request && fluxReady(u)
+		})
+	}
+}
+
+// waitReplaced waits until no pod of a controller of Flux is on its way out: its program would still do what is asked of its successor.
+func waitReplaced(t testing.TB, controller string) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		pods := &unstructured.UnstructuredList{}
+		pods.SetAPIVersion("v1")
+		pods.SetKind("PodList")
+		if err := stackOf(t).Client().List(t.Context(), pods, client.InNamespace("flux-system"), client.MatchingLabels{"app": controller}); err != nil {
+			t.Fatal(err)
+		}
+		if len(pods.Items) == 1 && pods.Items[0].GetDeletionTimestamp() == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s has %d pods, want 1", controller, len(pods.Items))
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
