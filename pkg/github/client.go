@@ -81,6 +81,8 @@ type Options struct {
 	UserAgent string
 	// OnRetry is told before a request is made again. It is called by one goroutine at a time and should return at once.
 	OnRetry func(RetryEvent)
+	// OnSunset is told, once, when the server announces the end of the version of the API that is spoken with it. It should return at once.
+	OnSunset func(Sunset)
 	// HTTPTransport carries the requests; when nil, one of our own with TLS 1.2 or later and the proxy of the environment.
 	HTTPTransport http.RoundTripper
 	// Retry bounds how often and how long a request is tried again; zero fields have defaults.
@@ -128,7 +130,8 @@ func New(options Options) (*Client, error) {
 		c.clock = systemClock{}
 	}
 	c.http = &http.Client{
-		Transport:     &apiTransport{next: next, base: base, reveal: options.Token.Reveal, userAgent: agent, timeout: c.retry.RequestTimeout},
+		Transport: &apiTransport{next: next, base: base, reveal: options.Token.Reveal, userAgent: agent, timeout: c.retry.RequestTimeout,
+			versions: newVersions(base.Path, options.OnSunset)},
 		CheckRedirect: followOnHost(base),
 	}
 	return c, nil

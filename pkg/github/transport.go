@@ -16,7 +16,6 @@ import (
 
 const (
 	mediaType    = "application/vnd.github+json"
-	apiVersion   = "2022-11-28"
 	maxBody      = 10 << 20 // bytes of one answer, after decompression
 	maxRedirects = 5
 )
@@ -52,10 +51,42 @@ type apiTransport struct {
 	reveal    func() string
 	userAgent string
 	timeout   time.Duration
+	versions  *versions
 }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. A request that the server refuses for the API version it names is sent again with another that
+// the program speaks, as long as there is one.
 func (t *apiTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	for {
+		version := t.versions.current()
+		response, err := t.send(request, version)
+		if err != nil || !refusesVersion(response) || !t.versions.giveUp(version) {
+			if err == nil {
+				t.versions.heard(version, response.Header)
+			}
+			return response, err
+		}
+		if request, err = again(request); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// again is the same request with its body from the beginning.
+func again(request *http.Request) (*http.Request, error) {
+	repeated := request.Clone(request.Context())
+	if request.GetBody != nil {
+		body, err := request.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		repeated.Body = body
+	}
+	return repeated, nil
+}
+
+// send makes one request and takes its whole answer in.
+func (t *apiTransport) send(request *http.Request, version string) (*http.Response, error) {
 	if !sameHost(t.base, request.URL) {
 		return nil, &redirectError{to: request.URL.Host}
 	}
@@ -64,7 +95,7 @@ func (t *apiTransport) RoundTrip(request *http.Request) (*http.Response, error) 
 	sent := request.Clone(ctx)
 	sent.Header.Set("Authorization", "Bearer "+t.reveal())
 	sent.Header.Set("Accept", mediaType)
-	sent.Header.Set("X-GitHub-Api-Version", apiVersion)
+	sent.Header.Set("X-GitHub-Api-Version", version)
 	sent.Header.Set("User-Agent", t.userAgent)
 	response, err := t.next.RoundTrip(sent)
 	if err != nil {
@@ -80,6 +111,10 @@ func (t *apiTransport) RoundTrip(request *http.Request) (*http.Response, error) 
 		return nil, &oversizeError{}
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	// go-github v53 looks for the next page in the first line of this header alone, and the first may be about something else.
+	if links := response.Header.Values("Link"); len(links) > 1 {
+		response.Header.Set("Link", strings.Join(links, ", "))
+	}
 	// The caller's request, not the copy with the token, is what go-github puts into its errors.
 	response.Request = request
 	return response, nil
