@@ -17,6 +17,8 @@ type DeployKey struct {
 	Title     string
 	PublicKey string // in authorized_keys form, with or without a comment
 	ReadOnly  bool
+	// Disabled says that the key is registered and opens nothing, as when the organization has switched deploy keys off since.
+	Disabled bool
 	// Replace makes [Client.EnsureDeployKey] remove, once this key is registered, other keys of the same title. Only who chose a title
 	// that nobody else uses may set it.
 	Replace bool
@@ -78,15 +80,24 @@ func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, erro
 	}
 }
 
+// listedKey is one entry of GET keys; go-github v53 does not decode whether it is enabled, which older enterprise servers do not say.
+type listedKey struct {
+	ID       int64  `json:"id"`
+	Title    string `json:"title"`
+	Key      string `json:"key"`
+	ReadOnly bool   `json:"read_only"`
+	Enabled  *bool  `json:"enabled"`
+}
+
 func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error) {
 	op := operation{name: "reading the deploy keys of " + ref.String(), needs: keysNeed(ref)}
 	var keys []DeployKey
 	for page := 1; page != 0; {
-		var found []*gh.Key
+		var found []listedKey
 		next := 0
 		err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
-			list, response, err := api.Repositories.ListKeys(ctx, ref.Owner, ref.Name, &gh.ListOptions{PerPage: perPage, Page: page})
-			found = list
+			found = nil
+			response, err := get(ctx, api, fmt.Sprintf("repos/%s/keys?per_page=%d&page=%d", ref, perPage, page), &found)
 			next = pageAfter(page, response)
 			return response, err
 		})
@@ -94,7 +105,9 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 			return nil, err
 		}
 		for _, k := range found {
-			keys = append(keys, DeployKey{ID: k.GetID(), Title: clean(k.GetTitle()), PublicKey: clean(k.GetKey()), ReadOnly: k.GetReadOnly()})
+			keys = append(keys, DeployKey{
+				ID: k.ID, Title: clean(k.Title), PublicKey: printable(k.Key), ReadOnly: k.ReadOnly, Disabled: k.Enabled != nil && !*k.Enabled,
+			})
 		}
 		page = next
 	}
@@ -102,8 +115,8 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 }
 
 // EnsureDeployKey registers a deploy key and says whether anything was written. Keys are compared by their material. One that is
-// registered with other rights than wanted is replaced, since GitHub cannot change it. Other keys are left alone, whatever their
-// titles, unless wanted.Replace says otherwise.
+// registered with other rights than wanted is replaced, since GitHub cannot change it. One that is registered and disabled is
+// ErrPolicy: registering it again would not help. Other keys are left alone, whatever their titles, unless wanted.Replace says otherwise.
 func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted DeployKey) (changed bool, err error) {
 	key := material(wanted.PublicKey)
 	if key == "" {
@@ -121,6 +134,11 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 		for _, k := range keys {
 			switch {
 			case !k.SameMaterial(key):
+			case k.Disabled:
+				return changed, &Error{
+					Op: op, class: ErrPolicy, hint: deployKeysDisabledHint,
+					Message: "the key is registered and GitHub has disabled it, as it does with all keys where an organization does not allow deploy keys",
+				}
 			case k.ReadOnly == wanted.ReadOnly:
 				present = true
 			default:
@@ -144,6 +162,9 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 			// An earlier try had its effect after all, another run registered the same key at this moment, or a deleted key is not
 			// gone everywhere yet. Otherwise the key is in use elsewhere.
 			looked = true
+		case isNotFound(err):
+			// The keys have just been listed, which takes no fewer rights. It is the repository that is new and not everywhere yet.
+			err = notYet(err)
 		default:
 			return changed, err
 		}
@@ -151,6 +172,23 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 			return changed, err
 		}
 	}
+}
+
+// isNotFound says whether GitHub answered 404, whatever that was taken for.
+func isNotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
+}
+
+// notYet makes a 404 what it is when a repository is new: GitHub's copies need a moment.
+func notYet(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		late := *e
+		late.class, late.NeededPermission, late.Message = ErrUnavailable, "", "the repository is not everywhere on GitHub yet"
+		return &late
+	}
+	return err
 }
 
 func (c *Client) createKey(ctx context.Context, ref RepoRef, name string, wanted DeployKey, key string) error {

@@ -1,10 +1,14 @@
 package github_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -209,7 +213,7 @@ func TestEnsureDeployKey_refusals(t *testing.T) {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 			return gh.AddClassicToken("alice", "repo")
 		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Deploy keys are disabled for this repository",
-			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); without them, --token-auth lets the cluster read over HTTPS with a token or a GitHub App of its own"},
+			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); or use spec.git instead of spec.github, with the SSH key of a user who may only read the repository"},
 		"deploy keys disabled, older form": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.Break("POST /repos/acme/fleet/keys", githubtest.Respond(422, `{"message":"Validation Failed","errors":[{"resource":"PublicKey","code":"custom","message":"Deploy keys are disabled for this repository"}],"status":"422"}`))
 			return gh.AddClassicToken("alice", "repo")
@@ -309,12 +313,112 @@ func TestHostKeys(t *testing.T) {
 		text, hint string
 	}{
 		`{"verifiable_password_authentication":true}`: {github.ErrNotFound, "reading GitHub's SSH host keys: not found: the server publishes none (GET /meta)",
-			"older GitHub Enterprise servers do not publish them: upgrade the server, or use spec.git with EKSA_GIT_KNOWN_HOSTS"},
-		`{"ssh_keys":["evil.example.com ssh-ed25519 AAAA\u001b[31m"]}`: {github.ErrUnexpected, `reading GitHub's SSH host keys: unexpected answer: "evil.example.com ssh-ed25519 AAAA[31m" is no SSH key`, ""},
+			"check the name; what a token may not see looks to it as if it did not exist"},
+		`{"ssh_keys":["evil.example.com ssh-ed25519 AAAA\u001b[31m"]}`: {github.ErrUnexpected, `reading GitHub's SSH host keys: unexpected answer: none of the keys that it publishes is of a known kind, such as "evil.example.com ssh-ed25519 AAAA[31m"`, ""},
 	} {
 		off := gh.Break("GET /meta", githubtest.Respond(200, body))
 		_, err := s.HostKeys(t.Context())
 		s.fails(err, want.class, want.text, want.hint)
 		off()
 	}
+}
+
+// A server that publishes a key of a new kind is as good as before.
+func TestHostKeys_unknownKind(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	known := publicKey(t, "host")
+	gh.Break("GET /meta", githubtest.Respond(200, `{"ssh_keys":["ssh-mldsa65 AAAAC3NzaC1tbGRzYTY1","`+known+`"]}`))
+	published, err := owner(t, gh).HostKeys(t.Context())
+	ok(t, err)
+	equal(t, "keys", published, []string{known})
+}
+
+// GitHub's copies of a new repository need a moment, for writes as well: the key is registered when they have caught up.
+func TestEnsureDeployKey_lag(t *testing.T) {
+	t.Parallel()
+	for name, times := range map[string]int{"a moment": 3, "for ever": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gh := world(t)
+			repo := gh.AddRepo("acme/fleet")
+			effects := []githubtest.Effect{githubtest.Respond(404, `{"message":"Not Found"}`)}
+			if times > 0 {
+				effects = append(effects, githubtest.Times(times))
+			}
+			gh.Break("POST /repos/acme/fleet/keys", effects...)
+			s := owner(t, gh)
+			_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+			if times > 0 {
+				ok(t, err)
+				equal(t, "waits, keys", []int{len(s.clock.waits()), len(repo.DeployKeys())}, []int{times, 1})
+				return
+			}
+			s.fails(err, github.ErrUnavailable,
+				"registering a deploy key on acme/fleet: unavailable (HTTP 404): the repository is not everywhere on GitHub yet", "*")
+		})
+	}
+}
+
+// A key that is registered and opens nothing is not said to be well, and registering it again would not help.
+func TestEnsureDeployKey_disabled(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	gh.AddRepo("acme/fleet")
+	gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, `[{"id":7,"title":"flux","key":"`+publicKey(t, "flux")+`","read_only":true,"enabled":false}]`))
+	s := owner(t, gh)
+	keys, err := s.DeployKeys(t.Context(), fleet())
+	ok(t, err)
+	equal(t, "keys", keys, []github.DeployKey{{ID: 7, Title: "flux", PublicKey: publicKey(t, "flux"), ReadOnly: true, Disabled: true}})
+	changed, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+	s.fails(err, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy: the key is registered and GitHub has disabled it, *",
+		"an owner of the organization can allow deploy keys *")
+	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
+}
+
+// A long key stays what it is: text that is cut for display is no key any more.
+func TestDeployKeys_longKey(t *testing.T) {
+	t.Parallel()
+	private, err := rsa.GenerateKey(rand.Reader, 4096)
+	ok(t, err)
+	public, err := ssh.NewPublicKey(private.Public())
+	ok(t, err)
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
+	gh := world(t)
+	gh.AddRepo("acme/fleet", files()).AddDeployKey("flux", line, true)
+	s := owner(t, gh)
+	changed, err := s.EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "flux", PublicKey: line, ReadOnly: true})
+	ok(t, err)
+	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
+}
+
+// GitHub answers lists with several Link lines, the first of which may be about the API's version. All pages are read.
+func TestDeployKeys_linkLines(t *testing.T) {
+	t.Parallel()
+	gh := world(t)
+	repo := gh.AddRepo("acme/fleet", files())
+	for i := range 101 {
+		repo.AddDeployKey(fmt.Sprint(i), publicKey(t, fmt.Sprint(i)), true)
+	}
+	gh.Around(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(&linkFirst{w, `<https://docs.github.com/rest>; rel="deprecation"; type="text/html"`}, r)
+		})
+	})
+	keys, err := owner(t, gh).DeployKeys(t.Context(), fleet())
+	ok(t, err)
+	equal(t, "keys", len(keys), 101)
+}
+
+// linkFirst puts a Link line before the others.
+type linkFirst struct {
+	http.ResponseWriter
+	line string
+}
+
+func (l *linkFirst) WriteHeader(status int) {
+	if links := l.Header().Values("Link"); len(links) > 0 {
+		l.Header()["Link"] = append([]string{l.line}, links...)
+	}
+	l.ResponseWriter.WriteHeader(status)
 }

@@ -19,6 +19,7 @@ type Repository struct {
 	URL           string  // of its web page
 	Private       bool
 	Archived      bool
+	Disabled      bool   // by GitHub: nobody can read or write its contents
 	DefaultBranch string // set also when the repository is empty
 	Permissions   Permissions
 }
@@ -45,7 +46,7 @@ func repositoryOf(r *gh.Repository) *Repository {
 	may := r.GetPermissions()
 	return &Repository{
 		Ref: RepoRef{Owner: clean(r.GetOwner().GetLogin()), Name: clean(r.GetName())}, URL: clean(r.GetHTMLURL()),
-		Private: r.GetPrivate(), Archived: r.GetArchived(), DefaultBranch: clean(r.GetDefaultBranch()),
+		Private: r.GetPrivate(), Archived: r.GetArchived(), Disabled: r.GetDisabled(), DefaultBranch: clean(r.GetDefaultBranch()),
 		Permissions: Permissions{Admin: may["admin"], Maintain: may["maintain"], Push: may["push"], Pull: may["pull"]},
 	}
 }
