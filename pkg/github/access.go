@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -73,6 +74,13 @@ type Access struct {
 	Protection Protection  // of the branch
 	DeployKeys []DeployKey // when they were asked for and could be read
 	Findings   []Finding   // errors first; those of one severity in a fixed order
+	Unseen     []Unseen
+}
+
+// Unseen is something that reading does not show to this token, so that it shows when the thing is done.
+type Unseen struct {
+	Name    string `json:"name"` // of the finding that it would be: FindingCreation, FindingPush, FindingDeployKeys
+	Message string `json:"message"`
 }
 
 // OK says whether nothing found stands in the way. There may be warnings.
@@ -83,8 +91,10 @@ func (a *Access) OK() bool {
 // CheckAccess finds out, by reading only, whether the token can do what is going to be done. What it finds is in the Access: one
 // finding for each thing to put right, and none that follows from another. The error is that of the request itself or the context's.
 //
-// Three things cannot be seen by reading and show when they are done: whether a fine-grained or App token may create a repository,
-// whether it has "Contents: write" or "Administration: write" rather than read, and whom a ruleset lets pass.
+// Some things cannot be seen by reading and show when they are done: whether a fine-grained or App token may create a repository,
+// whether it has "Contents: write" or "Administration: write" rather than read, whether an organization allows deploy keys and private
+// repositories, which only its owners are shown (https://docs.github.com/rest/orgs/orgs#get-an-organization), and whom a ruleset lets
+// pass. Access.Unseen has those that are about this token; a ruleset is a finding.
 func (c *Client) CheckAccess(ctx context.Context, request AccessRequest) (*Access, error) {
 	if err := request.Ref.check(); err != nil {
 		return nil, err
@@ -108,6 +118,10 @@ type accessCheck struct {
 
 func (a *accessCheck) add(f Finding) { a.access.Findings = append(a.access.Findings, f) }
 
+func (a *accessCheck) unseen(name, message string) {
+	a.access.Unseen = append(a.access.Unseen, Unseen{Name: name, Message: message})
+}
+
 // fail turns a failed probe into a finding. What has one cause for all probes is reported once.
 func (a *accessCheck) fail(name string, err error) {
 	f := Finding{Name: name, Severity: SeverityError, Kind: KindUnavailable, Message: err.Error()}
@@ -118,7 +132,7 @@ func (a *accessCheck) fail(name string, err error) {
 	}{
 		{ErrAuthentication, KindAuth, true}, {ErrSSO, KindAuth, true}, {ErrUntrusted, KindConfig, true}, {ErrUnavailable, KindUnavailable, true},
 		{ErrRateLimited, KindUnavailable, true}, {ErrUnexpected, KindUnavailable, true}, {ErrPermission, KindPermission, false},
-		{ErrPolicy, KindPolicy, true}, {ErrNotFound, KindConfig, false}, {ErrConflict, KindPolicy, false},
+		{ErrPolicy, KindPolicy, true}, {ErrPlan, KindPolicy, true}, {ErrNotFound, KindConfig, false}, {ErrConflict, KindPolicy, false},
 	} {
 		if !errors.Is(err, class.err) {
 			continue
@@ -218,6 +232,9 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 		lacks("the token lacks the scope to create it; it has "+orNone(viewer.Scopes), `the token in `+TokenVariable+` needs the scope "repo"`, `the scope "repo"`)
 		return
 	}
+	if viewer.Kind != TokenClassic {
+		a.unseen(FindingCreation, `whether the token may create a repository, for which it needs "Administration: write" on all repositories of `+ref.Owner)
+	}
 	if a.request.Personal {
 		var e *Error
 		if errors.As(mayOwn(viewer, ref, ""), &e) {
@@ -237,7 +254,8 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 	var e *Error
 	switch {
 	case viewer.Kind == TokenInstallation:
-	case errors.Is(placeErr, ErrSSO), errors.Is(placeErr, ErrUnavailable), errors.Is(placeErr, ErrRateLimited):
+	case errors.Is(placeErr, ErrSSO), errors.Is(placeErr, ErrUnavailable), errors.Is(placeErr, ErrRateLimited), errors.Is(placeErr, ErrPolicy),
+		errors.Is(placeErr, ErrAuthentication):
 		a.fail(FindingCreation, placeErr)
 		return
 	case errors.Is(placeErr, ErrNotFound), errors.As(placeErr, &e) && strings.Contains(e.Message, "must be a member"):
@@ -252,12 +270,18 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 		lacks("members of "+ref.Owner+" may not create it", fmt.Sprintf("have an owner of %s create it, or let members create private repositories (organization settings, Member privileges)", ref.Owner), "")
 		return
 	}
+	if place.Role != "admin" && settings.MembersCreate == nil && settings.MembersCreatePrivate == nil {
+		a.unseen(FindingCreation, "whether "+ref.Owner+" lets its members create private repositories, which it shows to its owners only")
+	}
 	if settingsErr == nil && a.request.NeedDeployKey {
 		a.checkDeployKeySetting(settings)
 	}
 }
 
 func (a *accessCheck) checkDeployKeySetting(settings organization) bool {
+	if settings.DeployKeys == nil && a.access.Owner.Kind == OwnerOrganization {
+		a.unseen(FindingDeployKeys, "whether "+a.request.Ref.Owner+" allows deploy keys, which it shows to its owners only")
+	}
 	if !refuses(settings.DeployKeys) {
 		return true
 	}
@@ -287,6 +311,12 @@ func (a *accessCheck) checkRepository(ctx context.Context) {
 			Hint:    "an administrator can take the repository out of the archive in its settings"})
 		return
 	}
+	if repository.Disabled {
+		a.add(Finding{Name: FindingRepository, Severity: SeverityError, Kind: KindPolicy,
+			Message: fmt.Sprintf("repository %s is disabled: GitHub gives nobody access to what is in it", ref),
+			Hint:    "its owner has to turn to GitHub's support, or to the administrator of an enterprise server"})
+		return
+	}
 	var protectionErr, keysErr error
 	var settings organization
 	var group sync.WaitGroup
@@ -308,8 +338,12 @@ func (a *accessCheck) checkRepository(ctx context.Context) {
 	group.Wait()
 	if a.checkPush(protectionErr) {
 		a.checkBranch()
-		if a.request.NeedDeployKey && a.checkDeployKeySetting(settings) && keysErr != nil {
-			a.checkKeys(keysErr)
+		if a.request.NeedDeployKey && a.checkDeployKeySetting(settings) {
+			if keysErr != nil {
+				a.checkKeys(keysErr)
+			} else if a.access.Viewer.Kind != TokenClassic {
+				a.unseen(FindingDeployKeys, `whether the token may register a deploy key, for which it needs "Administration: write"`)
+			}
 		}
 	}
 }
@@ -339,15 +373,18 @@ func (a *accessCheck) checkPush(protectionErr error) bool {
 		}
 		lacks(viewer.Login+" may only read it", fmt.Sprintf("the %s role on %s for its user", role, ref))
 		return false
-	case errors.Is(protectionErr, ErrPermission) && errors.As(protectionErr, &e):
+	case errors.As(protectionErr, &e) && e.class == ErrPermission && e.rights:
 		needed := e.NeededPermission
 		if needed == "" || strings.HasPrefix(needed, `"Contents:`) {
 			needed = `"Contents: write"`
 		}
-		lacks("it may not read its contents", needed)
+		lacks("it may not read its contents"+e.words(), needed)
 		return true
 	case protectionErr != nil:
 		a.fail(FindingBranch, protectionErr)
+	}
+	if viewer.Kind != TokenClassic {
+		a.unseen(FindingPush, `whether the token may write to `+ref.String()+`, for which it needs "Contents: write"`)
 	}
 	return true
 }
@@ -374,7 +411,7 @@ func (a *accessCheck) checkBranch() {
 func (a *accessCheck) checkKeys(err error) {
 	ref, viewer := a.request.Ref, a.access.Viewer
 	var e *Error
-	if !errors.As(err, &e) || e.class != ErrPermission && e.class != ErrNotFound {
+	if !errors.As(err, &e) || e.class != ErrPermission && e.class != ErrNotFound || e.Status == http.StatusForbidden && !e.rights {
 		a.fail(FindingDeployKeys, err)
 		return
 	}
@@ -386,6 +423,6 @@ func (a *accessCheck) checkKeys(err error) {
 		needed = `"Administration: write"`
 	}
 	a.add(Finding{Name: FindingDeployKeys, Severity: SeverityError, Kind: KindPermission,
-		Message: fmt.Sprintf("the token in %s cannot administer the deploy keys of %s", TokenVariable, ref),
+		Message: fmt.Sprintf("the token in %s cannot administer the deploy keys of %s%s", TokenVariable, ref, e.words()),
 		Hint:    fmt.Sprintf("the token in %s needs %s", TokenVariable, needed), NeededPermission: needed})
 }

@@ -35,7 +35,7 @@ func TestCheckAccess(t *testing.T) {
 		return gh.AddFineGrainedToken(login, githubtest.FineGrained{Owner: "acme", Permissions: p})
 	}
 	all := githubtest.Permissions{"contents": "write", "administration": "write"}
-	const admin = "error/permission/deploy-keys: the token in EKSA_GITHUB_TOKEN cannot administer the deploy keys of acme/fleet | the token in EKSA_GITHUB_TOKEN needs "
+	const admin = "error/permission/deploy-keys: the token in EKSA_GITHUB_TOKEN cannot administer the deploy keys of acme/fleet* | the token in EKSA_GITHUB_TOKEN needs "
 	const absent = "error/permission/repository-creation: repository acme/fleet does not exist or is hidden from the token, and "
 
 	for name, tc := range map[string]struct {
@@ -107,7 +107,7 @@ func TestCheckAccess(t *testing.T) {
 		"fine-grained, no contents": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			repo(gh)
 			return fine(gh, "alice", githubtest.Permissions{"administration": "write"})
-		}, []string{`error/permission/push: the token in EKSA_GITHUB_TOKEN cannot push to acme/fleet: it may not read its contents | the token in EKSA_GITHUB_TOKEN needs "Contents: write" | "Contents: write"`}},
+		}, []string{`error/permission/push: the token in EKSA_GITHUB_TOKEN cannot push to acme/fleet: it may not read its contents (GitHub says: Resource not accessible by personal access token) | the token in EKSA_GITHUB_TOKEN needs "Contents: write" | "Contents: write"`}},
 		"fine-grained, no administration": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			repo(gh)
 			return fine(gh, "alice", githubtest.Permissions{"contents": "write"})

@@ -42,7 +42,7 @@ func TestErrors_thatUsersMet(t *testing.T) {
 		s := owner(t, gh)
 		_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
 		e := s.fails(err, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Deploy keys are disabled for this repository",
-			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); without them, --token-auth lets the cluster read over HTTPS with a token or a GitHub App of its own")
+			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); or use spec.git instead of spec.github, with the SSH key of a user who may only read the repository")
 		equal(t, "requests", []any{e.Method, e.Path, len(gh.Mutations())}, []any{"POST", "/api/v3/repos/acme/fleet/keys", 1})
 	})
 	t.Run("key is already in use: on this repository", func(t *testing.T) {
@@ -106,29 +106,82 @@ func TestErrors_thatUsersMet(t *testing.T) {
 	})
 }
 
-func TestErrors_policies(t *testing.T) {
+// A refusal is what its words say: about the plan, the account, a feature that is off, a policy, or a right. Only for a right is one
+// named as missing, and the words are always shown.
+func TestErrors_refusals(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct {
-		status     int
-		body       string
-		text, hint string
+	const rights = `the token in EKSA_GITHUB_TOKEN needs "Administration: write"`
+	for words, want := range map[string]struct {
+		class error
+		text  string // of the class
+		hint  string
 	}{
-		"kind of token": {403, `{"message":"` + "`acme`" + ` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a personal access token with fine-grained permissions."}`,
-			"reading repository acme/fleet: forbidden by policy (HTTP 403): `acme` forbids access via a personal access token (classic). *", "the organization does not take this kind of token: *"},
-		"address": {403, `{"message":"Although you appear to have the correct authorization credentials, the ` + "`acme`" + ` organization has an IP allow list enabled, and your IP address is not permitted to access this resource."}`,
-			"reading repository acme/fleet: forbidden by policy (HTTP 403): Although *", "the organization's IP allow list does not hold the address that this machine is seen with: run the command from an allowed network"},
-		"law": {451, `{"message":"Repository access blocked","block":{"reason":"dmca","created_at":"2020-01-01T00:00:00Z"}}`,
-			"reading repository acme/fleet: forbidden by policy (HTTP 451): Repository access blocked", ""},
+		"`acme` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a personal access token with fine-grained permissions.": {
+			github.ErrPolicy, "forbidden by policy", "the organization does not take this kind of token: *"},
+		"The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days.": {
+			github.ErrPolicy, "forbidden by policy", "the organization limits how long a token may live: make one that expires sooner"},
+		"Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.": {
+			github.ErrPolicy, "forbidden by policy", "the organization's IP allow list does not hold *"},
+		"Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions, meaning that data access to third-parties is limited.": {
+			github.ErrPolicy, "forbidden by policy", "an owner of the organization has to approve the application *"},
+		"Upgrade to GitHub Pro or make this repository public to enable this feature.":  {github.ErrPlan, "not part of the plan", "the account's plan at GitHub *"},
+		"Upgrade to GitHub Team or make this repository public to enable this feature.": {github.ErrPlan, "not part of the plan", "the account's plan at GitHub *"},
+		"Sorry. Your account was suspended.":                                            {github.ErrAuthentication, "authentication refused", "the account that the token belongs to is blocked: *"},
+		"This installation has been suspended":                                          {github.ErrAuthentication, "authentication refused", "the installation of the GitHub App is suspended: *"},
+		"Maximum number of login attempts exceeded. Please try again later.":            {github.ErrAuthentication, "authentication refused", "GitHub saw too many bad credentials *"},
+		"Repository access blocked":                                                     {github.ErrPolicy, "forbidden by policy", "GitHub itself has blocked the repository: *"},
+		"Repository was archived so is read-only.":                                      {github.ErrPolicy, "forbidden by policy", "an administrator can take the repository out of the archive *"},
+		"Repository has been locked for migration.":                                     {github.ErrPolicy, "forbidden by policy", "the repository is locked while it is being moved: *"},
+		"Deploy keys are disabled for this repository":                                  {github.ErrPolicy, "forbidden by policy", "it is switched off for this repository or organization: *"},
+		"Code Security must be enabled for this repository to use code scanning.":       {github.ErrPolicy, "forbidden by policy", "it is switched off for this repository or organization: *"},
+		"Resource not accessible by personal access token":                              {github.ErrPermission, "permission denied", rights},
+		"Resource not accessible by integration":                                        {github.ErrPermission, "permission denied", rights},
+		"Must have admin rights to Repository.":                                         {github.ErrPermission, "permission denied", rights},
+		"The stars are not right tonight.": {github.ErrPermission, "permission denied",
+			`GitHub's own words are all that is known of the reason; a token needs "Administration: write" for this`},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(words, func(t *testing.T) {
 			t.Parallel()
 			gh := world(t)
-			gh.Break(getFleet, githubtest.Respond(tc.status, tc.body))
-			s := owner(t, gh)
-			_, err := s.Repository(t.Context(), fleet())
-			s.fails(err, github.ErrPolicy, tc.text, tc.hint)
+			gh.AddRepo("acme/fleet", files())
+			// The last request of the hour is refused for its own reason, not for the limit.
+			last := http.Header{"X-Ratelimit-Remaining": {"0"}}
+			if words == "The stars are not right tonight." {
+				last = nil
+			}
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.RespondWith(403, last, `{"message":"`+words+`"}`))
+			s := connect(t, gh, gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme"}))
+			_, err := s.DeployKeys(t.Context(), fleet())
+			e := s.fails(err, want.class, "reading the deploy keys of acme/fleet: "+want.text+" (HTTP 403): "+words, want.hint)
+			if named := e.NeededPermission != ""; named != (want.hint == rights) {
+				t.Errorf("the permission that is said to be missing is %q", e.NeededPermission)
+			}
+			equal(t, "waits", s.clock.waits(), nil)
+			// The same words in preflight.
+			access, err := s.CheckAccess(t.Context(), github.AccessRequest{Ref: fleet(), NeedDeployKey: true})
+			ok(t, err)
+			if len(access.Findings) == 0 || !strings.Contains(access.Findings[0].Message, words) {
+				t.Errorf("findings %+v do not have GitHub's words", access.Findings)
+			}
 		})
 	}
+	t.Run("law", func(t *testing.T) {
+		t.Parallel()
+		gh := world(t)
+		gh.Break(getFleet, githubtest.Respond(451, `{"message":"Repository access blocked","block":{"reason":"dmca","created_at":"2020-01-01T00:00:00Z"}}`))
+		s := owner(t, gh)
+		_, err := s.Repository(t.Context(), fleet())
+		s.fails(err, github.ErrPolicy, "reading repository acme/fleet: forbidden by policy (HTTP 451): Repository access blocked", "GitHub itself has blocked the repository: *")
+	})
+	t.Run("no private repositories", func(t *testing.T) {
+		t.Parallel()
+		gh := world(t)
+		gh.Break("POST /orgs/acme/repos", githubtest.Respond(422, `{"message":"Validation Failed","errors":[{"resource":"Repository","code":"custom","field":"visibility","message":"Visibility can't be private. Private repositories are not permitted for this organization."}]}`))
+		s := owner(t, gh)
+		_, _, err := s.EnsureRepository(t.Context(), newFleet())
+		s.fails(err, github.ErrPolicy, "creating repository acme/fleet: forbidden by policy (HTTP 422): Validation Failed: Visibility can't be private. *",
+			"the organization does not let this user make private repositories: *")
+	})
 }
 
 // A missing permission is named as GitHub's header has it, in the words of GitHub's pages.

@@ -28,6 +28,8 @@ func TestLimits_boundedInAll(t *testing.T) {
 			"reading repository acme/fleet: rate limit exceeded (HTTP 403): You have exceeded a secondary rate limit. *"},
 		"trouble": {githubtest.RespondWith(503, http.Header{"Retry-After": {"400"}}, ""), 0, 2, github.ErrUnavailable,
 			"reading repository acme/fleet: unavailable (HTTP 503): GitHub answers Service Unavailable"},
+		"abuse, without a time": {githubtest.Respond(403, `{"message":"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again."}`), 3 * time.Minute, 2, github.ErrRateLimited,
+			"reading repository acme/fleet: rate limit exceeded (HTTP 403): You have triggered an abuse detection mechanism. *"},
 		"for years": {githubtest.RespondWith(429, http.Header{"Retry-After": {"4000000000"}}, ""), 0, 0, github.ErrRateLimited,
 			"reading repository acme/fleet: rate limit exceeded (HTTP 429)"},
 	} {

@@ -145,6 +145,11 @@ func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string
 		})
 		return nil
 	}
+	if errors.Is(err, ErrPlan) {
+		// What was set up under another plan is not enforced any more.
+		protection.Protected = false
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -171,7 +176,8 @@ func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string
 	return nil
 }
 
-// rules reads the ruleset rules that apply to the name of a branch. Servers that are too old for rulesets have none.
+// rules reads the ruleset rules that apply to the name of a branch. Servers that are too old for rulesets have none, nor has a private
+// repository of an account whose plan does not include them.
 func (c *Client) rules(ctx context.Context, ref RepoRef, branch string) ([]rule, error) {
 	var all []rule
 	op := operation{name: fmt.Sprintf("reading the rules of branch %s of %s", clean(branch), ref)}
@@ -185,7 +191,7 @@ func (c *Client) rules(ctx context.Context, ref RepoRef, branch string) ([]rule,
 			next = pageAfter(page, response)
 			return response, err
 		})
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrPlan) {
 			return nil, nil
 		}
 		if err != nil {

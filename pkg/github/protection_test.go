@@ -127,6 +127,31 @@ func TestProtection(t *testing.T) {
 	}
 }
 
+// A private repository of an account whose plan has no rules has none, whoever asks.
+func TestProtection_plan(t *testing.T) {
+	t.Parallel()
+	const words = `{"message":"Upgrade to GitHub Pro or make this repository public to enable this feature.","documentation_url":"https://docs.github.com/rest/repos/rules#get-rules-for-a-branch","status":"403"}`
+	for name, breakIt := range map[string]func(*githubtest.Server){
+		"no rules": func(*githubtest.Server) {},
+		"protected before the plan was lowered": func(gh *githubtest.Server) {
+			gh.Break("GET /repos/acme/fleet/branches/main", githubtest.Respond(200, `{"name":"main","protected":true,"protection":{"enabled":true}}`))
+		},
+	} {
+		gh := world(t)
+		gh.AddRepo("acme/fleet", files())
+		gh.Break("GET /repos/acme/fleet/rules/branches/**", githubtest.Respond(403, words))
+		gh.Break("GET /repos/acme/fleet/branches/main/protection", githubtest.Respond(403, words))
+		breakIt(gh)
+		s := owner(t, gh)
+		got, err := s.Protection(t.Context(), fleet(), "main")
+		ok(t, err)
+		equal(t, name, got, github.Protection{Branch: "main", Exists: true})
+		access, err := s.CheckAccess(t.Context(), github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
+		ok(t, err)
+		equal(t, name+": findings", access.Findings, nil)
+	}
+}
+
 // Branches with slashes and odd characters name one branch, and reach no other endpoint.
 func TestProtection_oddNames(t *testing.T) {
 	t.Parallel()
