@@ -105,31 +105,9 @@ func openSSHAccess(ctx context.Context, d *deps, config *clusterspec.GitConfig, 
 }
 
 func (a *sshAccess) readKnownHosts(d *deps) error {
-	path := d.getenv(knownHostsVariable)
-	scan := fmt.Sprintf("ssh-keyscan %s > known_hosts", a.url.Host)
-	if a.url.Port != 22 {
-		scan = fmt.Sprintf("ssh-keyscan -p %d %s > known_hosts", a.url.Port, a.url.Host)
-	}
-	howTo := fmt.Sprintf("make one with: %s, compare its fingerprints (ssh-keygen -lf known_hosts) with those that the server's administrator publishes, then: export %s=known_hosts", scan, knownHostsVariable)
-	if path == "" {
-		return &accessError{message: fmt.Sprintf("%s is not set: without a known-hosts file the host keys of %s cannot be checked", knownHostsVariable, a.url.Host), hint: howTo}
-	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return &accessError{message: fmt.Sprintf("%s=%s: there is no such file", knownHostsVariable, path), hint: howTo}
-	case err == nil && info.IsDir():
-		return &accessError{message: fmt.Sprintf("%s=%s is a directory, not a known-hosts file", knownHostsVariable, path), hint: howTo}
-	case err == nil && info.Size() > maxKnownHosts:
-		return &accessError{message: fmt.Sprintf("%s=%s is larger than a known-hosts file may be (%d MiB)", knownHostsVariable, path, maxKnownHosts>>20), hint: howTo}
-	}
-	content, err := os.ReadFile(path)
+	known, err := readKnownHosts(d, a.url)
 	if err != nil {
-		return fmt.Errorf("%s: %w", knownHostsVariable, err)
-	}
-	known, err := sshkeys.ParseKnownHosts(content, path)
-	if err != nil {
-		return &accessError{message: fmt.Sprintf("%s: %v", knownHostsVariable, err), hint: howTo}
+		return err
 	}
 	for _, problem := range known.Problems() {
 		a.warnings = append(a.warnings, "known hosts: "+problem)
@@ -137,6 +115,70 @@ func (a *sshAccess) readKnownHosts(d *deps) error {
 	a.knownHosts = known
 	a.source.KnownHosts = []byte(known.LinesFor(a.url.Address()))
 	return nil
+}
+
+// readKnownHosts reads the file of known hosts that the environment names, for the server of a URL.
+func readKnownHosts(d *deps, server *sshkeys.URL) (*sshkeys.KnownHosts, error) {
+	path := d.getenv(knownHostsVariable)
+	howTo := makeKnownHosts(server)
+	if path == "" {
+		return nil, &accessError{message: fmt.Sprintf("%s is not set: without a known-hosts file the host keys of %s cannot be checked", knownHostsVariable, server.Host), hint: howTo}
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &accessError{message: fmt.Sprintf("%s=%s: there is no such file", knownHostsVariable, path), hint: howTo}
+	case err == nil && info.IsDir():
+		return nil, &accessError{message: fmt.Sprintf("%s=%s is a directory, not a known-hosts file", knownHostsVariable, path), hint: howTo}
+	case err == nil && info.Size() > maxKnownHosts:
+		return nil, &accessError{message: fmt.Sprintf("%s=%s is larger than a known-hosts file may be (%d MiB)", knownHostsVariable, path, maxKnownHosts>>20), hint: howTo}
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", knownHostsVariable, err)
+	}
+	known, err := sshkeys.ParseKnownHosts(content, path)
+	if err != nil {
+		return nil, &accessError{message: fmt.Sprintf("%s: %v", knownHostsVariable, err), hint: howTo}
+	}
+	return known, nil
+}
+
+// makeKnownHosts says how a file of known hosts is made for a server.
+func makeKnownHosts(server *sshkeys.URL) string {
+	scan := fmt.Sprintf("ssh-keyscan %s > known_hosts", server.Host)
+	if server.Port != 22 {
+		scan = fmt.Sprintf("ssh-keyscan -p %d %s > known_hosts", server.Port, server.Host)
+	}
+	return fmt.Sprintf("make one with: %s, compare its fingerprints (ssh-keygen -lf known_hosts) with those that the server's administrator publishes, then: export %s=known_hosts", scan, knownHostsVariable)
+}
+
+// knownHostsOfGitHub gives the lines of the file that the environment names for a GitHub that publishes no host keys itself.
+func knownHostsOfGitHub(d *deps, remote string) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		server, err := sshkeys.ParseURL(remote)
+		if err != nil {
+			return nil, err
+		}
+		if d.getenv(knownHostsVariable) == "" {
+			return nil, &accessError{
+				message: fmt.Sprintf("%s publishes no SSH host keys (GET /meta), as GitHub Enterprise servers do not, and %s is not set: Flux would trust no server", server.Host, knownHostsVariable),
+				hint:    makeKnownHosts(server),
+			}
+		}
+		known, err := readKnownHosts(d, server)
+		if err != nil {
+			return nil, err
+		}
+		lines := known.LinesFor(server.Address())
+		if lines == "" {
+			return nil, &accessError{
+				message: fmt.Sprintf("%s=%s has no host key of %s that Flux understands, and the server publishes none (GET /meta)", knownHostsVariable, known.File(), server.Host),
+				hint:    makeKnownHosts(server),
+			}
+		}
+		return []byte(lines), nil
+	}
 }
 
 // readOperatorKey finds the identities to push with. The cluster gets the operator's key when it has none of its own, so that then the

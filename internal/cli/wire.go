@@ -255,12 +255,14 @@ func (w *wiring) onGitHub(d *deps, o *gitOptions, config *clusterspec.GitHubConf
 		return err
 	}
 	w.settings.Remote = endpoints.Repository(github.RepoRef{Owner: config.Owner, Name: config.Repository})
+	w.settings.KnownHosts = knownHostsOfGitHub(d, w.settings.Remote.Cluster)
 	push := w.settings.Remote.Push
 	token := secret.New(d.getenv(tokenVariable))
 	w.ports.OpenHost = func(context.Context) (gitops.Host, error) {
 		client, err := github.New(github.Options{
 			APIURL: endpoints.API, Token: token, CAPEM: ca, UserAgent: userAgent(),
-			OnRetry: func(e github.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) },
+			OnRetry:  func(e github.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) },
+			OnSunset: func(s github.Sunset) { steps.Note(gitops.LevelWarning, s.String()) },
 		})
 		if err != nil {
 			return nil, err

@@ -110,6 +110,41 @@ func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (
 	return publicKey, changed, err
 }
 
+// RemoveSource takes back what a run has made for a source that it could not register: the Secret, as long as it still holds the key of
+// publicKey, and, when the run has made that too, the namespace, as long as nothing else is in it. It says what it removed and may be
+// repeated.
+func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error) {
+	existing, err := c.get(ctx, secretKind(), namespace, SourceSecretName)
+	if err != nil {
+		return nil, err
+	}
+	if existing != nil {
+		holds, err := publicKeyFrom(secretData(existing))
+		if err != nil || authorizedKey(holds) != publicKey {
+			return nil, nil
+		}
+		changed, err := c.removeObject(ctx, secretKind(), namespace, SourceSecretName)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			removed = append(removed, "Secret "+namespace+"/"+SourceSecretName)
+		}
+	}
+	if !withNamespace {
+		return removed, nil
+	}
+	others, err := c.otherContents(ctx, namespace)
+	if err != nil || len(others) > 0 {
+		return removed, err
+	}
+	changed, err := c.removeObject(ctx, namespaceKind(), "", namespace)
+	if changed {
+		removed = append(removed, "namespace "+namespace)
+	}
+	return removed, err
+}
+
 // writeSource writes the difference between what the Secret holds (nil: there is none) and what it should.
 func (c *Cluster) writeSource(ctx context.Context, existing *unstructured.Unstructured, source *SourceSecret) (publicKey string, changed bool, err error) {
 	have := map[string][]byte{}

@@ -26,7 +26,7 @@ func (r *createRun) apply(ctx context.Context) error {
 	for _, c := range r.managed {
 		names = append(names, c.Name)
 	}
-	if err := r.push(ctx, r.compare, r.commitMessage(commitSubject(r.managed), names)); err != nil {
+	if err := r.pushWithCredentials(ctx, r.compare, r.commitMessage(commitSubject(r.managed), names)); err != nil {
 		return err
 	}
 	if r.management != nil {
@@ -44,13 +44,16 @@ func (r *createRun) ensureRepository(ctx context.Context) error {
 	}
 	step := Step(fmt.Sprintf("Create repository %s", r.repoRef()))
 	return r.step(step, func() (Outcome, string, error) {
-		_, created, err := r.seen.ports.host.EnsureRepository(ctx, github.NewRepository{
+		repository, created, err := r.seen.ports.host.EnsureRepository(ctx, github.NewRepository{
 			Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Private: true, Description: repositoryDescription,
 		})
 		if err != nil {
 			return "", "", err
 		}
 		r.result.Repository.Created = created
+		if created {
+			r.newRepository = repository.Ref
+		}
 		if !created {
 			return OutcomeUnchanged, "", nil
 		}
@@ -69,11 +72,8 @@ func commitSubject(clusters []*clusterspec.Cluster) string {
 	return fmt.Sprintf("Create cluster %s (Kubernetes %s)", c.Name, c.KubernetesVersion)
 }
 
-// installFlux prepares the source's credentials, then installs the controllers, then points them at the repository.
+// installFlux installs the controllers, then points them at the repository.
 func (r *createRun) installFlux(ctx context.Context) error {
-	if err := r.ensureSource(ctx); err != nil {
-		return err
-	}
 	components, sync, err := fluxinstall.BuildSystem(r.seen.files.system)
 	if err != nil {
 		r.failedStep = "Install Flux"
@@ -119,12 +119,12 @@ func changeOutcome(changes fluxinstall.ChangeSet) (Outcome, string, error) {
 // the Secret when that exists, so that whatever an earlier run left is completed, never replaced.
 func (r *createRun) ensureSource(ctx context.Context) error {
 	cluster, namespace := r.seen.ports.cluster, r.config.SystemNamespace
-	var public string
 	err := r.step(Step("Prepare namespace "+namespace+" and its Git credentials"), func() (Outcome, string, error) {
 		created, err := cluster.EnsureNamespace(ctx, namespace)
 		if err != nil {
 			return "", "", fmt.Errorf("creating namespace %s: %w", namespace, err)
 		}
+		r.made.namespace = r.made.namespace || created
 		source, err := r.sourceSecret(namespace)
 		if err != nil {
 			return "", "", err
@@ -133,7 +133,8 @@ func (r *createRun) ensureSource(ctx context.Context) error {
 		if err != nil {
 			return "", "", fmt.Errorf("writing Secret %s/%s: %w", namespace, source.Name, err)
 		}
-		public = key
+		r.made.secret = r.made.secret || changed && r.seen.cluster.Flux.SourceSecret == nil
+		r.made.publicKey = key
 		if !created && !changed {
 			return OutcomeUnchanged, "", nil
 		}
@@ -143,10 +144,11 @@ func (r *createRun) ensureSource(ctx context.Context) error {
 		return err
 	}
 	return r.step("Register the read-only deploy key", func() (Outcome, string, error) {
-		changed, err := r.seen.ports.host.EnsureDeployKey(ctx, r.repoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: public, ReadOnly: true})
+		changed, err := r.seen.ports.host.EnsureDeployKey(ctx, r.repoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
 		if err != nil {
 			return "", "", err
 		}
+		r.made.deployKey = r.made.deployKey || changed
 		if !changed {
 			return OutcomeUnchanged, "", nil
 		}

@@ -28,9 +28,9 @@ func TestCreate_reports(t *testing.T) {
 	equal(t, "steps that look", looking, []string{"Check access to the repository: checked", "Check the management cluster: checked"})
 	equal(t, "steps", afterLooking(result), []string{
 		"Create repository octo/fleet: changed",
-		"Push cluster files to branch main: changed",
 		"Prepare namespace flux-system and its Git credentials: changed",
 		"Register the read-only deploy key: changed",
+		"Push cluster files to branch main: changed",
 		"Install Flux v99.1.0: changed",
 		"Point Flux at the repository: changed",
 		"Wait for Flux to apply " + result.Repository.Commit[:7] + ": checked",

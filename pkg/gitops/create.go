@@ -58,6 +58,10 @@ type createRun struct {
 	rendered    rendering
 	gitOpsError error // why the GitOps part was given up
 
+	made made // for Flux to read the repository with
+	// sourceLater says that the credentials change after the push, in the course of a take-over.
+	sourceLater bool
+
 	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
 	foreignKey string
 	// planFluxOtherwise takes the place of planFlux when it is set.

@@ -148,7 +148,7 @@ func stepsOf(result *gitops.Result) []string {
 }
 
 // TestCreate_order holds the writing calls against the order that keeps the invariants: nothing follows the repository before the
-// files are in it, and no credentials are needed before they exist.
+// files are in it, no credentials are needed before they exist, and what a host may refuse comes before what it would leave behind.
 func TestCreate_order(t *testing.T) {
 	t.Parallel()
 	install := []string{"EnsureComponents", "EnsureSync"}
@@ -158,11 +158,11 @@ func TestCreate_order(t *testing.T) {
 		want     []string
 	}{
 		"management on GitHub": {onGitHub, false, slices.Concat([]string{
-			"EnsureRepository octo/fleet", "Push main", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
-			"EnsureDeployKey eksa-gitops dev/flux-system",
+			"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+			"EnsureDeployKey eksa-gitops dev/flux-system", "Push main",
 		}, install, []string{"SaveLocal dev"})},
 		"management on Git": {onGit, false, slices.Concat([]string{
-			"Push main", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+			"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "Push main",
 		}, install, []string{"SaveLocal dev"})},
 		"workload on GitHub": {onGitHub, true, []string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"}},
 		"workload on Git":    {onGit, true, []string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"}},
@@ -195,8 +195,8 @@ func TestCreate_manyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	result := create(t, w, on(t, spec("w02", onGitHub), spec("dev", onGitHub), spec("w01", onGitHub)))
 	equal(t, "calls", w.calls, []string{
-		"EnsureRepository octo/fleet", "Push main", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
-		"EnsureDeployKey eksa-gitops dev/flux-system", "EnsureComponents", "EnsureSync", "SaveLocal dev", "SaveLocal w01", "SaveLocal w02",
+		"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+		"EnsureDeployKey eksa-gitops dev/flux-system", "Push main", "EnsureComponents", "EnsureSync", "SaveLocal dev", "SaveLocal w01", "SaveLocal w02",
 	})
 	for _, c := range result.Clusters {
 		if !c.Ready || c.SpecPath != "clusters/dev/"+c.Name+"/eksa-system/eksa-cluster.yaml" || c.LocalSpec != c.Name+"/"+c.Name+"-eks-a-cluster.yaml" {

@@ -26,6 +26,9 @@ type Settings struct {
 	Remote Remote
 	// Author and Committer sign the commit.
 	Author, Committer gitrepo.Identity
+	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as enterprise servers do; Flux
+	// accepts no others. Nil when there are none to give.
+	KnownHosts func() ([]byte, error)
 	// ToolVersion goes into the commit's trailer.
 	ToolVersion string
 	// DryRun plans and writes nothing.
@@ -58,10 +61,12 @@ type run struct {
 	adopting  bool
 
 	seen       observation
-	failedStep Step       // of the step that failed
-	commit     string     // what Flux has to apply
-	pushed     bool       // whether this run has made it
-	snapshots  []Snapshot // all that were fetched
+	failedStep Step   // of the step that failed
+	commit     string // what Flux has to apply
+	pushed     bool   // whether this run has made it
+	// newRepository is the repository that this run has created; zero without one.
+	newRepository github.RepoRef
+	snapshots     []Snapshot // all that were fetched
 }
 
 func newRun(command string, ports Ports, settings Settings) *run {
@@ -226,11 +231,13 @@ const (
 	gitMaxBackOff   = 30 * time.Second
 )
 
-// persist repeats do while the Git server fails for a passing reason. do has to be safe to repeat.
+// persist repeats do while the Git server fails for a passing reason, and while it does not know the repository that this run has just
+// created: GitHub's copies need a moment. do has to be safe to repeat.
 func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		if err == nil || !errors.Is(err, gitrepo.ErrTransient) || try == gitTries {
+		isNew := r.newRepository != (github.RepoRef{}) && !r.pushed && errors.As(err, new(*gitrepo.NotFoundError))
+		if err == nil || !errors.Is(err, gitrepo.ErrTransient) && !isNew || try == gitTries {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)

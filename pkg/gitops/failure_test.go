@@ -3,11 +3,13 @@ package gitops_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -17,10 +19,10 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 	t.Parallel()
 	for n, step := range []gitops.Step{
 		"Create repository octo/fleet",
-		"Push cluster files to branch main",
 		"Prepare namespace flux-system and its Git credentials",
 		"Prepare namespace flux-system and its Git credentials",
 		"Register the read-only deploy key",
+		"Push cluster files to branch main",
 		"Install Flux v99.1.0",
 		"Point Flux at the repository",
 	} {
@@ -147,7 +149,7 @@ func TestCreate_localCopyFails(t *testing.T) {
 func TestCreate_localCopyFailsToo(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
-	w.failBefore = 2
+	w.failBefore = 5
 	ports := w.ports(nil)
 	ports.SaveLocal = func(string, []byte) (string, bool, error) { return "", false, errors.New("disk full") }
 	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGitHub)))
@@ -201,5 +203,79 @@ func TestCreate_pushRefused(t *testing.T) {
 	if f := result.Failure; !strings.Contains(f.Message, "protected branch hook declined") || f.Hint != rejected.Hint() || f.Hint == "" {
 		t.Errorf("%+v", f)
 	}
-	equal(t, "calls", w.calls, []string{"Push main", "SaveLocal dev"})
+	// What is there was not made by this run, and stays.
+	equal(t, "calls", w.calls, []string{
+		"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system", "Push main", "SaveLocal dev",
+	})
+}
+
+// TestCreate_refused has the host refuse the deploy key, or the push, for good. What this run alone has made is taken back; what was there
+// stays, and so does everything after a failure that may pass.
+func TestCreate_refused(t *testing.T) {
+	t.Parallel()
+	policy := fmt.Errorf("%w: Deploy keys are disabled for this repository", github.ErrPolicy)
+	rule := &gitrepo.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
+	passing := fmt.Errorf("%w: bad gateway", github.ErrUnavailable)
+	const taken = "Take back what this run has made"
+	for name, test := range map[string]struct {
+		setUp   func(w *world)
+		keyErr  error
+		pushErr error
+		effects []string
+		left    []any // namespace, Secret, number of deploy keys
+		step    string
+		notes   []string
+	}{
+		"deploy key": {nil, policy, nil,
+			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system", "SaveLocal dev"},
+			[]any{false, false, 0}, taken + ": Secret flux-system/flux-system, namespace flux-system",
+			[]string{"info: repository octo/fleet, which this run has created, stays, empty; the next run uses it"}},
+		"push": {nil, nil, rule,
+			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
+				"DeleteDeployKey", "RemoveSource flux-system", "SaveLocal dev"},
+			[]any{false, false, 0}, taken + ": deploy key eksa-gitops dev/flux-system, Secret flux-system/flux-system, namespace flux-system",
+			[]string{"info: repository octo/fleet, which this run has created, stays, empty; the next run uses it"}},
+		"deploy key, with a namespace of others": {func(w *world) { w.namespace, w.exists = true, true }, policy, nil,
+			[]string{"EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system", "SaveLocal dev"},
+			[]any{true, false, 0}, taken + ": Secret flux-system/flux-system", nil},
+		"deploy key, which an earlier run has made": {func(w *world) { w.namespace, w.private, w.publicKey, w.exists = true, true, w.hostKey, true }, policy, nil,
+			[]string{"EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"}, []any{true, true, 0}, "", nil},
+		"a failure that may pass": {nil, passing, nil,
+			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
+			[]any{true, true, 0}, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newSmallWorld(t, onGitHub)
+			if test.setUp != nil {
+				test.setUp(w)
+			}
+			w.keyErr = test.keyErr
+			if test.pushErr != nil {
+				w.onPush = func() error { return test.pushErr }
+			}
+			report := &reporter{}
+			result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub)))
+			if err != nil || result.Status != gitops.StatusGitOpsFailed || result.Failure.Step == taken {
+				t.Fatalf("%v, %s, %+v", err, result.Status, result.Failure)
+			}
+			equal(t, "effects", w.effects, test.effects)
+			equal(t, "left", []any{w.namespace, w.private, len(w.keys)}, test.left)
+			var told string
+			for _, s := range result.Steps {
+				if s.Step == taken {
+					told = taken + ": " + s.Detail
+				}
+			}
+			if told != test.step {
+				t.Errorf("told %q, want %q", told, test.step)
+			}
+			equal(t, "notes", slices.DeleteFunc(report.notes(), func(note string) bool { return !strings.HasPrefix(note, "info: repository ") }), test.notes)
+			// The rule is gone: the same command again does all of it.
+			w.keyErr, w.onPush = nil, nil
+			if again := create(t, w, on(t, spec("dev", onGitHub))); again.Status != gitops.StatusDone || len(w.keys) != 1 {
+				t.Errorf("again: %s, %d keys", again.Status, len(w.keys))
+			}
+		})
+	}
 }

@@ -270,15 +270,10 @@ func (u *upgradeRun) planFluxUpgrade(ctx context.Context, applied bool) error {
 		u.planned(stepRecord, flux.Adoption != nil, "")
 		u.planned(stepHold, flux.Adoption != nil && !flux.Kustomization.Prune, "")
 	}
-	u.planned(Step("Prepare namespace "+u.config.SystemNamespace+" and its Git credentials"), u.sourceInPlace(), "")
-	if u.seen.ports.host != nil {
-		registered, err := u.keyRegistered(ctx, flux.SourcePublicKey)
-		if err != nil {
-			return fmt.Errorf("reading the deploy keys of %s: %w", u.repoRef(), err)
-		}
-		u.planned("Register the read-only deploy key", registered && flux.SourcePublicKey != u.foreignKey, u.deployKeyTitle())
-	}
 	if u.adopts() {
+		if err := u.planSource(ctx); err != nil {
+			return err
+		}
 		u.planned(stepRepoint, !u.followsOther(flux), "")
 		u.planned(stepNewOnly, false, "")
 		u.planned(stepRelease, false, "")

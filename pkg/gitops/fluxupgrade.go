@@ -541,9 +541,6 @@ func (u *upgradeRun) bringFlux(ctx context.Context) error {
 	case !u.fluxFollows():
 		return u.installFlux(ctx)
 	}
-	if err := u.ensureSource(ctx); err != nil {
-		return err
-	}
 	u.noteFlux()
 	return nil
 }

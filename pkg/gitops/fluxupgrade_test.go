@@ -76,7 +76,7 @@ func TestUpgrade_flux(t *testing.T) {
 		t.Error("gotk-sync.yaml changed")
 	}
 	equal(t, "calls", w.calls, []string{
-		"Push main", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
+		"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system", "Push main",
 		"RequestReconcile flux-system/flux-system", "SaveLocal dev",
 	})
 	equal(t, "waits", w.waits, []string{"WaitSynced", "WaitRolledOver", "WaitCluster dev"})

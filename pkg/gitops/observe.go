@@ -29,11 +29,11 @@ type observation struct {
 		repo    Repository
 		cluster Cluster
 	}
-	access   *github.Access
-	hostKeys []string
-	snapshot Snapshot // nil when there is no repository yet
-	cluster  *fluxinstall.State
-	files    *filePlan
+	access     *github.Access
+	knownHosts []byte   // of a host with an API, for Flux
+	snapshot   Snapshot // nil when there is no repository yet
+	cluster    *fluxinstall.State
+	files      *filePlan
 }
 
 // findings collects what is wrong from several goroutines.
@@ -100,6 +100,7 @@ func (r *createRun) observe(ctx context.Context) error {
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {
 		r.noteAuthority()
+		r.noteUnseen()
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
@@ -166,11 +167,11 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 // observeHost asks the host's API. It returns whether the repository exists and a few words about what was found, none when
 // something is wrong.
 func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
-	var keys []string
-	var keysErr error
+	var known []byte
+	trusted := true
 	var aside sync.WaitGroup
 	if r.keepsFlux {
-		aside.Go(func() { keys, keysErr = host.HostKeys(ctx) })
+		aside.Go(func() { known, trusted = r.hostsOf(ctx, host, found) })
 	}
 	access, err := host.CheckAccess(ctx, github.AccessRequest{
 		Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Branch: r.config.Branch, NeedDeployKey: r.keepsFlux,
@@ -181,7 +182,7 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 		return false, ""
 	}
 	r.seen.access = access
-	good := true
+	good := trusted
 	for _, f := range access.Findings {
 		switch {
 		case f.Severity == github.SeverityWarning:
@@ -201,19 +202,35 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 			good = false
 		}
 	}
-	if keysErr != nil {
-		classifyHost(keysErr, found)
-		good = false
-	}
 	if !good {
 		return false, ""
 	}
-	r.seen.hostKeys = keys
+	r.seen.knownHosts = known
 	ref := r.repoRef().String()
 	if access.Repository == nil {
 		return false, ref + " does not exist yet"
 	}
 	return true, ref
+}
+
+// hostsOf gives known_hosts lines for the host from which Flux reads: the keys that it publishes over TLS, else those that the operator
+// vouches for. What is wrong is added to what was found.
+func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []byte, ok bool) {
+	keys, err := host.HostKeys(ctx)
+	switch {
+	case errors.Is(err, github.ErrNotFound) && r.settings.KnownHosts != nil:
+		if known, err = r.settings.KnownHosts(); err != nil {
+			found.add(AreaAccess, err)
+		}
+		return known, err == nil
+	case err != nil:
+		classifyHost(err, found)
+		return nil, false
+	}
+	if known, err = sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, keys); err != nil {
+		found.add(AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
+	}
+	return known, err == nil
 }
 
 func classifyHost(err error, found *findings) {

@@ -112,3 +112,40 @@ func (l *lossySnapshot) Push(ctx context.Context, commit *gitrepo.Commit) error 
 	}
 	return err
 }
+
+// TestCreate_newRepository waits for the repository that it has created to be everywhere: GitHub's copies answer that there is none for a
+// moment, to a fetch as to a push. A repository that was there before and is not found is not waited for.
+func TestCreate_newRepository(t *testing.T) {
+	t.Parallel()
+	missing := &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git", Server: "Repository not found."}
+	for name, test := range map[string]struct {
+		exists bool
+		fault  func(w *world)
+		done   bool
+		tries  int
+	}{
+		"fetch":             {false, func(w *world) { w.onFetch = failing(2, missing) }, true, 2},
+		"push":              {false, func(w *world) { w.onPush = failing(3, missing) }, true, 3},
+		"fetch, for ever":   {false, func(w *world) { w.onFetch = failing(100, missing) }, false, 4},
+		"push, not created": {true, func(w *world) { w.onPush = failing(1, missing) }, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newSmallWorld(t, onGitHub)
+			w.exists = test.exists
+			test.fault(w)
+			options := on(t, spec("dev", onGitHub))
+			synctest.Test(t, func(t *testing.T) {
+				report := &reporter{}
+				result, err := gitops.Create(t.Context(), w.ports(report), options)
+				if err != nil || (result.Status == gitops.StatusDone) != test.done {
+					t.Errorf("%v, %s, %+v", err, result.Status, result.Failure)
+				}
+				told := regexp.MustCompile(`^info: waiting \S+s for the Git server: .*repository not found.*; then try [2-5] of 5$`)
+				if got := len(slices.DeleteFunc(report.notes(), func(note string) bool { return !told.MatchString(note) })); got != test.tries {
+					t.Errorf("told of %d new tries: %q", got, report.notes())
+				}
+			})
+		})
+	}
+}

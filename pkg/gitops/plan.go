@@ -21,6 +21,11 @@ func (r *createRun) plan(ctx context.Context) error {
 	if r.seen.ports.host != nil {
 		r.planned(Step(fmt.Sprintf("Create repository %s", r.repoRef())), exists, "private")
 	}
+	if r.management != nil && !r.sourceLater {
+		if err := r.planSource(ctx); err != nil {
+			return err
+		}
+	}
 	r.result.Repository.Files = r.seen.files.changes
 	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
 	r.planned(r.stepPush(), inPlace, countFiles(len(r.seen.files.changes)))
@@ -43,17 +48,23 @@ func (r *createRun) plan(ctx context.Context) error {
 	return nil
 }
 
-func (r *createRun) planFlux(ctx context.Context, applied bool) error {
-	flux := r.seen.cluster.Flux
-	namespace := r.config.SystemNamespace
-	r.planned(Step("Prepare namespace "+namespace+" and its Git credentials"), r.sourceInPlace(), "")
-	if r.seen.ports.host != nil {
-		registered, err := r.keyRegistered(ctx, flux.SourcePublicKey)
-		if err != nil {
-			return fmt.Errorf("reading the deploy keys of %s: %w", r.repoRef(), err)
-		}
-		r.planned("Register the read-only deploy key", registered, r.deployKeyTitle())
+// planSource reports what ensureSource would do.
+func (r *createRun) planSource(ctx context.Context) error {
+	r.planned(Step("Prepare namespace "+r.config.SystemNamespace+" and its Git credentials"), r.sourceInPlace(), "")
+	if r.seen.ports.host == nil {
+		return nil
 	}
+	public := r.seen.cluster.Flux.SourcePublicKey
+	registered, err := r.keyRegistered(ctx, public)
+	if err != nil {
+		return fmt.Errorf("reading the deploy keys of %s: %w", r.repoRef(), err)
+	}
+	r.planned("Register the read-only deploy key", registered && public != r.foreignKey, r.deployKeyTitle())
+	return nil
+}
+
+func (r *createRun) planFlux(_ context.Context, applied bool) error {
+	flux := r.seen.cluster.Flux
 	version, _, err := fluxinstall.ComponentVersion(r.seen.files.system[layout.ComponentsFile])
 	if err != nil {
 		version = fluxinstall.Version
@@ -74,7 +85,7 @@ func (r *createRun) keyRegistered(ctx context.Context, public string) (bool, err
 		return false, err
 	}
 	for _, key := range keys {
-		if key.ReadOnly && key.SameMaterial(public) {
+		if key.ReadOnly && !key.Disabled && key.SameMaterial(public) {
 			return true, nil
 		}
 	}

@@ -45,9 +45,9 @@ func TestCreate_dryRun(t *testing.T) {
 		result := planned(t, newSmallWorld(t, onGitHub), on(t, spec("dev", onGitHub)))
 		equal(t, "steps", afterLooking(result), []string{
 			"Create repository octo/fleet: planned",
-			"Push cluster files to branch main: planned",
 			"Prepare namespace flux-system and its Git credentials: planned",
 			"Register the read-only deploy key: planned",
+			"Push cluster files to branch main: planned",
 			"Install Flux " + fluxinstall.Version + ": planned",
 			"Point Flux at the repository: planned",
 			"Wait for Flux to apply the commit: planned",
@@ -62,9 +62,9 @@ func TestCreate_dryRun(t *testing.T) {
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
 		equal(t, "steps", afterLooking(result), []string{
 			"Create repository octo/fleet: unchanged",
-			"Push cluster files to branch main: unchanged",
 			"Prepare namespace flux-system and its Git credentials: unchanged",
 			"Register the read-only deploy key: unchanged",
+			"Push cluster files to branch main: unchanged",
 			"Install Flux v99.1.0: unchanged",
 			"Point Flux at the repository: unchanged",
 			"Wait for Flux to apply the commit: unchanged",
@@ -77,8 +77,8 @@ func TestCreate_dryRun(t *testing.T) {
 		t.Parallel()
 		result := planned(t, managed(t, onGit), on(t, spec("dev", onGit)))
 		equal(t, "steps", afterLooking(result), []string{
-			"Push cluster files to branch main: unchanged",
 			"Prepare namespace flux-system and its Git credentials: unchanged",
+			"Push cluster files to branch main: unchanged",
 			"Install Flux v99.1.0: unchanged",
 			"Point Flux at the repository: unchanged",
 			"Wait for Flux to apply the commit: unchanged",
@@ -89,7 +89,7 @@ func TestCreate_dryRun(t *testing.T) {
 		w := managed(t, onGitHub)
 		w.keys[0].ReadOnly = false
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
-		if got := afterLooking(result)[3]; got != "Register the read-only deploy key: planned" {
+		if got := afterLooking(result)[2]; got != "Register the read-only deploy key: planned" {
 			t.Error(got)
 		}
 	})
@@ -122,7 +122,7 @@ func TestCreate_dryRun(t *testing.T) {
 		w.exists = true
 		w.commitOther("other", func(files map[string]string) { files["a"] = "b" })
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
-		if got := afterLooking(result)[:2]; got[0] != "Create repository octo/fleet: unchanged" || got[1] != "Push cluster files to branch main: planned" {
+		if got := afterLooking(result); got[0] != "Create repository octo/fleet: unchanged" || got[3] != "Push cluster files to branch main: planned" {
 			t.Error(got)
 		}
 	})

@@ -71,6 +71,7 @@ type ClusterReader interface {
 type ClusterWriter interface {
 	EnsureNamespace(ctx context.Context, name string) (bool, error)
 	EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (publicKey string, changed bool, err error)
+	RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error)
 	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
 	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
 	RequestReconcile(ctx context.Context, namespace, name string) error

@@ -15,8 +15,9 @@ type GitHubEndpoints struct {
 	SSH string // Git over SSH, as ssh://user@host[:port]/
 }
 
-// GitHubHost returns the endpoints of a GitHub host by GitHub's own rules: github.com has its API on a host of its own, an
-// enterprise server below /api/v3/ (https://docs.github.com/en/enterprise-server/rest, "Getting started").
+// GitHubHost returns the endpoints of a GitHub host by GitHub's own rules: github.com and the enterprises on GHE.com have their API on a
+// host of its own, an enterprise server has it below /api/v3/ (https://docs.github.com/rest/quickstart;
+// https://docs.github.com/enterprise-cloud@latest/admin/data-residency/about-github-enterprise-cloud-with-data-residency).
 func GitHubHost(host string) GitHubEndpoints {
 	endpoints := GitHubEndpoints{
 		API: "https://api.github.com/",
@@ -28,7 +29,18 @@ func GitHubHost(host string) GitHubEndpoints {
 		endpoints.Git = "https://" + host + "/"
 		endpoints.SSH = "ssh://git@" + hostname(host) + "/"
 	}
+	if enterprise, ok := onGHE(host); ok {
+		endpoints.API = "https://api." + host + "/"
+		endpoints.SSH = "ssh://" + enterprise + "@" + host + "/"
+	}
 	return endpoints
+}
+
+// onGHE names the enterprise of a host on GHE.com, such as octocorp.ghe.com. It is also the user for SSH there, as GitHub's own command
+// line has it (cli/cli, internal/ghrepo).
+func onGHE(host string) (enterprise string, ok bool) {
+	enterprise, ok = strings.CutSuffix(strings.ToLower(host), ".ghe.com")
+	return enterprise, ok && enterprise != "" && !strings.ContainsAny(enterprise, ".:/@")
 }
 
 // hostname takes a port off: a web port says nothing about the SSH port.

@@ -23,8 +23,10 @@ func TestGitHubHost(t *testing.T) {
 		"git.example.com:8443": {
 			API: "https://git.example.com:8443/api/v3/", Git: "https://git.example.com:8443/", SSH: "ssh://git@git.example.com/",
 		},
-		"[fd00::1]:8443": {API: "https://[fd00::1]:8443/api/v3/", Git: "https://[fd00::1]:8443/", SSH: "ssh://git@[fd00::1]/"},
-		"10.0.0.7":       {API: "https://10.0.0.7/api/v3/", Git: "https://10.0.0.7/", SSH: "ssh://git@10.0.0.7/"},
+		"[fd00::1]:8443":   {API: "https://[fd00::1]:8443/api/v3/", Git: "https://[fd00::1]:8443/", SSH: "ssh://git@[fd00::1]/"},
+		"octocorp.ghe.com": {API: "https://api.octocorp.ghe.com/", Git: "https://octocorp.ghe.com/", SSH: "ssh://octocorp@octocorp.ghe.com/"},
+		"ghe.com":          {API: "https://ghe.com/api/v3/", Git: "https://ghe.com/", SSH: "ssh://git@ghe.com/"},
+		"10.0.0.7":         {API: "https://10.0.0.7/api/v3/", Git: "https://10.0.0.7/", SSH: "ssh://git@10.0.0.7/"},
 	} {
 		got := gitops.GitHubHost(host)
 		if got != want {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -34,11 +36,9 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 		source.KnownHosts = known
 		return source, nil
 	}
-	known, err := sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, r.seen.hostKeys)
-	if err != nil {
-		return fluxinstall.SourceSecret{}, fmt.Errorf("reading the host keys that GitHub publishes: %w", err)
-	}
-	return fluxinstall.SourceSecret{Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: known}, nil
+	return fluxinstall.SourceSecret{
+		Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: r.seen.knownHosts,
+	}, nil
 }
 
 // keepsSourceKey says whether the key that is in the cluster stays there: when no other is given, or only the operator's own while Flux
@@ -130,9 +130,13 @@ func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 	}
 }
 
-// observePush finds out before the first write whether the operator's key may push. A host with an API has been asked already.
+// observePush finds out before the first write whether the operator's credentials may push. Of a classic token GitHub's API has said so;
+// of others it says what the user may do, and not what the token was granted.
 func (r *run) observePush(ctx context.Context, found *findings) {
-	if r.seen.ports.host != nil || r.seen.files == nil || len(r.seen.files.changes) == 0 {
+	if r.seen.files == nil || len(r.seen.files.changes) == 0 || r.seen.snapshot == nil {
+		return
+	}
+	if access := r.seen.access; access != nil && access.Viewer.Kind == github.TokenClassic {
 		return
 	}
 	err := r.persist(ctx, func() error { return r.seen.snapshot.CheckPush(ctx) })
@@ -162,4 +166,23 @@ func (f *findings) addOpening(err error) {
 		area = AreaSpec
 	}
 	f.add(area, err)
+}
+
+// noteUnseen says what no check can show to this token and so shows when it is done, of the things that this run is going to do.
+func (r *run) noteUnseen() {
+	access := r.seen.access
+	if access == nil {
+		return
+	}
+	registered := access.Repository != nil && slices.ContainsFunc(access.DeployKeys, func(k github.DeployKey) bool {
+		return r.seen.cluster != nil && !k.Disabled && k.SameMaterial(r.seen.cluster.Flux.SourcePublicKey)
+	})
+	for _, u := range access.Unseen {
+		switch {
+		case u.Name == github.FindingPush, u.Name == github.FindingDeployKeys && registered:
+			// observePush asks about the first, and the second has been done.
+		default:
+			r.steps.Note(LevelInfo, "cannot be seen before it is tried: "+u.Message)
+		}
+	}
 }

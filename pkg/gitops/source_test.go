@@ -3,12 +3,14 @@ package gitops_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -153,5 +155,102 @@ func TestCreate_keyMayNotPush(t *testing.T) {
 	w.denyPush = errors.New("nobody should ask")
 	if _, err := gitops.Create(context.WithoutCancel(t.Context()), w.ports(nil), on(t, spec("dev", onGit))); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCreate_hostKeysGiven has a host with an API that publishes no SSH host keys, as enterprise servers do.
+func TestCreate_hostKeysGiven(t *testing.T) {
+	t.Parallel()
+	none := fmt.Errorf("%w: the server publishes none", github.ErrNotFound)
+	lines := []byte("github.example.com ssh-ed25519 AAAA\n")
+	t.Run("given", func(t *testing.T) {
+		t.Parallel()
+		w := newSmallWorld(t, onGitHub)
+		w.hostKeysErr = none
+		options := on(t, spec("dev", onGitHub))
+		options.KnownHosts = func() ([]byte, error) { return lines, nil }
+		create(t, w, options)
+		if string(w.knownHosts) != string(lines) {
+			t.Errorf("the Secret has %q", w.knownHosts)
+		}
+		w.forget()
+		if again := create(t, w, options); again.Changed {
+			t.Errorf("a second run wrote %v", w.effects)
+		}
+	})
+	t.Run("not needed", func(t *testing.T) {
+		t.Parallel()
+		w := newSmallWorld(t, onGitHub)
+		options := on(t, spec("dev", onGitHub))
+		options.KnownHosts = func() ([]byte, error) { return nil, errors.New("nobody asked") }
+		create(t, w, options)
+		if !strings.Contains(string(w.knownHosts), strings.TrimSpace(w.hostKey)) {
+			t.Errorf("the Secret has %q", w.knownHosts)
+		}
+	})
+	for name, test := range map[string]struct {
+		given   func() ([]byte, error)
+		area    gitops.Area
+		message string
+	}{
+		"none to give":    {nil, gitops.AreaSpec, "not found: the server publishes none"},
+		"cannot be given": {func() ([]byte, error) { return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set") }, gitops.AreaAccess, "EKSA_GIT_KNOWN_HOSTS is not set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newSmallWorld(t, onGitHub)
+			w.hostKeysErr = none
+			options := on(t, spec("dev", onGitHub))
+			options.KnownHosts = test.given
+			equal(t, "findings", refused(t, w, options), []gitops.Finding{{Area: test.area, Message: test.message}})
+			if len(w.calls) > 0 {
+				t.Errorf("calls %v", w.calls)
+			}
+		})
+	}
+	t.Run("a workload cluster needs none", func(t *testing.T) {
+		t.Parallel()
+		w := managed(t, onGitHub)
+		w.hostKeysErr = none
+		create(t, w, on(t, spec("w01", onGitHub)))
+	})
+}
+
+// TestCreate_unseen says what no check can show, as long as it is to be done.
+func TestCreate_unseen(t *testing.T) {
+	t.Parallel()
+	unseen := []github.Unseen{
+		{Name: github.FindingDeployKeys, Message: "whether acme allows deploy keys, which it shows to its owners only"},
+		{Name: github.FindingPush, Message: "whether the token may write"},
+	}
+	told := func(w *world) (all []string) {
+		report := &reporter{}
+		if result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub))); err != nil || result.Status != gitops.StatusDone {
+			t.Fatalf("%v, %+v", err, result)
+		}
+		return slices.DeleteFunc(report.notes(), func(note string) bool { return !strings.HasPrefix(note, "info: cannot be seen ") })
+	}
+	w := newSmallWorld(t, onGitHub)
+	w.unseen = unseen
+	equal(t, "first run", told(w), []string{"info: cannot be seen before it is tried: whether acme allows deploy keys, which it shows to its owners only"})
+	equal(t, "second run", told(w), nil)
+}
+
+// TestCreate_tokenMayNotPush asks the Git server whether a token may push where the API says only what its user may do.
+func TestCreate_tokenMayNotPush(t *testing.T) {
+	t.Parallel()
+	for kind, asked := range map[github.TokenKind]bool{github.TokenClassic: false, github.TokenFineGrained: true, github.TokenInstallation: true} {
+		w := newSmallWorld(t, onGitHub)
+		w.exists, w.viewer.Kind = true, kind
+		w.commitOther("main", func(files map[string]string) { files["README.md"] = "hi" })
+		w.denyPush = &gitrepo.PermissionError{Remote: "https://git.example.com/octo/fleet.git", Write: true, Server: "Write access to repository not granted."}
+		if !asked {
+			create(t, w, on(t, spec("dev", onGitHub)))
+			continue
+		}
+		findings := refused(t, w, on(t, spec("dev", onGitHub)))
+		if len(findings) != 1 || findings[0].Area != gitops.AreaAccess || !strings.Contains(findings[0].Message, "Write access to repository not granted.") || len(w.calls) > 0 {
+			t.Errorf("%s: findings %+v, calls %v", kind, findings, w.calls)
+		}
 	}
 }

@@ -133,6 +133,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.checkDetached(&found)
 	}
 	u.noteForeignKey()
+	u.sourceLater = u.adopts()
 	u.checkTogether(&found)
 	u.checkSource(&found)
 	if !u.adopts() {
@@ -147,6 +148,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
 		u.noteAuthority()
+		u.noteUnseen()
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
@@ -544,7 +546,7 @@ func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.push(ctx, u.planUpgrade, u.upgradeMessage()); err != nil {
+	if err := u.pushWithCredentials(ctx, u.planUpgrade, u.upgradeMessage()); err != nil {
 		return err
 	}
 	if u.management != nil {

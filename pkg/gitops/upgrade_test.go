@@ -297,8 +297,8 @@ func TestUpgrade_enable(t *testing.T) {
 	w.applyObjects(strings.ReplaceAll(edited(t, file, "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""), "kind: FluxConfig", "kind: Other"))
 	result := upgrade(t, w, upgrading(t, file))
 	equal(t, "calls", w.calls, []string{
-		"EnsureRepository octo/fleet", "Push main", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
-		"EnsureDeployKey eksa-gitops dev/flux-system", "EnsureComponents", "EnsureSync", "SaveLocal dev",
+		"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+		"EnsureDeployKey eksa-gitops dev/flux-system", "Push main", "EnsureComponents", "EnsureSync", "SaveLocal dev",
 	})
 	equal(t, "changes", fieldChanges(result, "dev"), []string{
 		`Cluster dev: spec.gitOpsRef: (none) → {"kind":"FluxConfig","name":"dev"}: applied: not among the fields that EKS Anywhere documents for GitOps on a management cluster`,

@@ -38,8 +38,11 @@ type world struct {
 	lastKey        int64
 	hostKey        string
 	accessFindings []github.Finding
+	unseen         []github.Unseen
+	viewer         github.Viewer
 	accessErr      error
 	hostKeysErr    error
+	keyErr         error // what the host says to a new deploy key
 	openHostErr    error
 
 	// The repository.
@@ -386,9 +389,10 @@ func (h host) CheckAccess(ctx context.Context, request github.AccessRequest) (*g
 	if h.accessErr != nil {
 		return nil, h.accessErr
 	}
-	access := &github.Access{Findings: h.accessFindings}
+	access := &github.Access{Viewer: h.viewer, Findings: h.accessFindings, Unseen: h.unseen}
 	if h.exists {
 		access.Repository = &github.Repository{Ref: request.Ref, Private: true}
+		access.DeployKeys = slices.Clone(h.keys)
 	}
 	return access, ctx.Err()
 }
@@ -411,6 +415,9 @@ func (h host) EnsureDeployKey(ctx context.Context, _ github.RepoRef, key github.
 			if have.SameMaterial(key.PublicKey) && have.ReadOnly == key.ReadOnly {
 				return false, nil
 			}
+		}
+		if h.keyErr != nil {
+			return false, h.keyErr
 		}
 		h.lastKey++
 		key.ID = h.lastKey
@@ -695,6 +702,22 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 		return "", false, err
 	}
 	return c.publicKey, changed, nil
+}
+
+func (c cluster) RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) ([]string, error) {
+	var removed []string
+	_, err := c.write(ctx, "RemoveSource "+namespace, func() (bool, error) {
+		if c.private && c.publicKey == publicKey {
+			c.private, c.publicKey, c.knownHosts = false, "", nil
+			removed = append(removed, "Secret "+namespace+"/flux-system")
+		}
+		if withNamespace {
+			c.namespace = false
+			removed = append(removed, "namespace "+namespace)
+		}
+		return len(removed) > 0, nil
+	})
+	return removed, err
 }
 
 func (c cluster) EnsureComponents(ctx context.Context, manifests []byte, _ func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error) {

@@ -1,0 +1,84 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+)
+
+// What may be refused comes before what it would leave behind. An organization may not allow deploy keys, and a branch may be protected;
+// neither shows before it is tried, to a user who is no owner. So the key is registered before the push, when nothing refers to it yet,
+// and what this run alone has made for it is taken back when either is refused for good.
+
+// made is what a run has made for Flux to read the repository with.
+type made struct {
+	namespace, secret, deployKey bool
+	publicKey                    string // of the Secret, whoever made it
+}
+
+// pushWithCredentials prepares what Flux reads the repository with and brings the files to the branch. Where Flux is taken over, its
+// credentials change later: until then it goes on reading what it followed before.
+func (r *createRun) pushWithCredentials(ctx context.Context, plan planner, message string) error {
+	if r.management != nil && !r.sourceLater {
+		if err := r.ensureSource(ctx); err != nil {
+			return r.takeBackMade(ctx, err)
+		}
+	}
+	if err := r.push(ctx, plan, message); err != nil {
+		return r.takeBackMade(ctx, err)
+	}
+	return nil
+}
+
+const stepTakeBack Step = "Take back what this run has made"
+
+// takeBackMade takes back what the run has made for Flux when err is a refusal, which running the same command again would meet again. After
+// any other failure the next run goes on from what is there. It returns err.
+func (r *createRun) takeBackMade(ctx context.Context, err error) error {
+	if !IsRuleError(err) && !IsAccessError(err) || ctx.Err() != nil {
+		return err
+	}
+	failed := r.failedStep
+	if r.made.namespace || r.made.secret || r.made.deployKey {
+		// Its failure is told, and is not why the run has failed.
+		if left := r.step(stepTakeBack, func() (Outcome, string, error) { return r.removeMade(ctx) }); left != nil {
+			r.steps.Note(LevelWarning, fmt.Sprintf("not all of it could be taken back; it does no harm, and the next run uses it: %v", left))
+		}
+		r.failedStep = failed
+	}
+	if r.newRepository != (github.RepoRef{}) && !r.pushed {
+		r.steps.Note(LevelInfo, fmt.Sprintf("repository %s, which this run has created, stays, empty; the next run uses it", r.newRepository))
+	}
+	return err
+}
+
+// removeMade removes in the reverse of the order in which it was made.
+func (r *createRun) removeMade(ctx context.Context) (Outcome, string, error) {
+	var removed []string
+	if r.made.deployKey {
+		keys, err := r.seen.ports.host.DeployKeys(ctx, r.repoRef())
+		if err != nil {
+			return "", "", err
+		}
+		for _, key := range keys {
+			if !key.SameMaterial(r.made.publicKey) {
+				continue
+			}
+			if err := r.seen.ports.host.DeleteDeployKey(ctx, r.repoRef(), key.ID); err != nil {
+				return "", "", err
+			}
+			removed = append(removed, "deploy key "+key.Title)
+		}
+	}
+	if r.made.secret || r.made.namespace {
+		gone, err := r.seen.ports.cluster.RemoveSource(ctx, r.config.SystemNamespace, r.made.publicKey, r.made.namespace)
+		if err != nil {
+			return "", "", err
+		}
+		removed = append(removed, gone...)
+	}
+	r.made = made{}
+	return OutcomeChanged, strings.Join(removed, ", "), nil
+}
