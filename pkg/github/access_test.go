@@ -34,6 +34,10 @@ func TestCheckAccess(t *testing.T) {
 	fine := func(gh *githubtest.Server, login string, p githubtest.Permissions) string {
 		return gh.AddFineGrainedToken(login, githubtest.FineGrained{Owner: "acme", Permissions: p})
 	}
+	// Only owners are shown an organization's settings, and with this permission only.
+	settings := func(gh *githubtest.Server) string {
+		return fine(gh, "alice", githubtest.Permissions{"contents": "write", "administration": "write", "organization_administration": "read"})
+	}
 	all := githubtest.Permissions{"contents": "write", "administration": "write"}
 	const admin = "error/permission/deploy-keys: the token in EKSA_GITHUB_TOKEN cannot administer the deploy keys of acme/fleet | the token in EKSA_GITHUB_TOKEN needs "
 	const absent = "error/permission/repository-creation: repository acme/fleet does not exist or is hidden from the token, and "
@@ -135,11 +139,11 @@ func TestCheckAccess(t *testing.T) {
 		"deploy keys off": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 			repo(gh)
-			return classic(gh)
+			return settings(gh)
 		}, []string{"error/policy/deploy-keys: organization acme does not allow deploy keys | an owner of the organization can allow deploy keys (organization settings, Deploy keys); * | "}},
 		"deploy keys off, to be created": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
-			return classic(gh)
+			return settings(gh)
 		}, []string{"error/policy/deploy-keys: organization acme does not allow deploy keys | *"}},
 
 		"owner is a user": {with(func(r *github.AccessRequest) { r.Ref.Owner = "alice" }), func(_ *testing.T, gh *githubtest.Server) string { return classic(gh) }, []string{
