@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TERM", "dumb")
 			env.Setenv("EKSA_GITHUB_TOKEN", token)
 			env.Setenv("SENTINEL", token)
-			env.Setenv("EKSA_GITOPS_GITHUB_API_URL", gh.APIURL())
+			env.Setenv("EKSA_GITOPS_GITHUB_API_URL", gh.RootAPIURL())
 			env.Setenv("EKSA_GITOPS_GITHUB_GIT_URL", gh.GitURL())
 			env.Setenv("EKSA_GITOPS_GITHUB_SSH_URL", gh.SSHURL())
 			env.Setenv("EKSA_GITOPS_CA_FILE", gh.CAFile())

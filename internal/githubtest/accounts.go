@@ -11,9 +11,12 @@ import (
 
 // account is a user or an organization.
 type account struct {
-	login string
-	id    int64
-	org   *organization // nil for a user
+	login     string
+	id        int64
+	created   time.Time
+	org       *organization // nil for a user
+	plan      Plan          // of a user
+	suspended bool
 }
 
 type organization struct {
@@ -23,6 +26,9 @@ type organization struct {
 	deployKeysDisabled bool
 	sso                bool
 	noCreate           bool // members may not create repositories
+	noPrivate          bool // nobody may create private repositories
+	noMemberPrivate    bool // members may not
+	plan               Plan
 }
 
 // OrgOption changes an organization.
@@ -54,7 +60,8 @@ func PendingMember(logins ...string) OrgOption {
 // BasePermission is what every member may do in every repository of the organization; the default is nothing.
 func BasePermission(r Role) OrgOption { return func(o *organization) { o.base = r } }
 
-// DeployKeysDisabled forbids deploy keys, as new organizations do by default.
+// DeployKeysDisabled forbids deploy keys, as new organizations do by default, and switches those off that exist. See
+// https://docs.github.com/organizations/managing-organization-settings/restricting-deploy-keys-in-your-organization.
 func DeployKeysDisabled() OrgOption { return func(o *organization) { o.deployKeysDisabled = true } }
 
 // EnforceSSO demands that classic tokens are authorized for the organization; see [Server.AuthorizeSSO].
@@ -62,6 +69,14 @@ func EnforceSSO() OrgOption { return func(o *organization) { o.sso = true } }
 
 // MembersCannotCreate reserves the creation of repositories to owners.
 func MembersCannotCreate() OrgOption { return func(o *organization) { o.noCreate = true } }
+
+// MembersCannotCreatePrivate reserves the creation of private repositories to owners.
+func MembersCannotCreatePrivate() OrgOption {
+	return func(o *organization) { o.noMemberPrivate = true }
+}
+
+// PrivateRepositoriesForbidden lets nobody create private repositories, as the policy of an enterprise does.
+func PrivateRepositoriesForbidden() OrgOption { return func(o *organization) { o.noPrivate = true } }
 
 // AddUser adds users. A user who exists already stays as they are.
 func (s *Server) AddUser(logins ...string) {
@@ -74,7 +89,7 @@ func (s *Server) AddUser(logins ...string) {
 
 func (s *Server) addUser(login string) {
 	if s.accounts[key(login)] == nil {
-		s.accounts[key(login)] = &account{login: login, id: s.id()}
+		s.accounts[key(login)] = &account{login: login, id: s.id(), created: s.now()}
 	}
 }
 
@@ -84,7 +99,7 @@ func (s *Server) AddOrg(login string, opts ...OrgOption) {
 	defer s.mu.Unlock()
 	a := s.accounts[key(login)]
 	if a == nil {
-		a = &account{login: login, id: s.id(), org: &organization{members: map[string]string{}, pending: map[string]bool{}}}
+		a = &account{login: login, id: s.id(), created: s.now(), org: &organization{members: map[string]string{}, pending: map[string]bool{}}}
 		s.accounts[key(login)] = a
 	}
 	if a.org == nil {
@@ -100,7 +115,7 @@ func (s *Server) AddOrg(login string, opts ...OrgOption) {
 }
 
 // Permissions of fine-grained and installation tokens: name to "read" or "write". The names that matter here are contents,
-// administration, pull_requests, and members of an organization; metadata is always readable.
+// administration, pull_requests, and of an organization members and organization_administration; metadata is always readable.
 type Permissions map[string]string
 
 func (p Permissions) allow(name, level string) bool {

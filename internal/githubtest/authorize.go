@@ -43,11 +43,11 @@ func (z authorizer) KnowsKey(k ssh.PublicKey) (string, bool) {
 	s := z.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	user, repo, _ := s.findKey(string(k.Marshal()))
+	user, repo, deploy := s.findKey(string(k.Marshal()))
 	switch {
 	case user != nil:
 		return user.login, true
-	case repo != nil:
+	case repo != nil && repo.enabled(deploy): // GitHub's documentation does not say how a key that is switched off is refused
 		return repo.fullName(), true
 	default:
 		return "", false
@@ -86,6 +86,12 @@ func (z authorizer) Authorize(a gittest.Access) gittest.Verdict {
 		v = s.authorizeToken(a, repo)
 	}
 	if v.Outcome == gittest.Allow {
+		if closed, is := repo.closed(); is {
+			return closed
+		}
+		if late(&repo.lag.Git) {
+			return gittest.Verdict{Outcome: gittest.NotFound}
+		}
 		v.Repo = repo.fullName()
 		if a.Write && repo.archived {
 			v.Outcome, v.Message = gittest.Forbidden, "This repository was archived so it is read-only."
@@ -113,6 +119,9 @@ func (s *Server) authorizeKey(a gittest.Access, repo *Repo) gittest.Verdict {
 			return gittest.Verdict{Outcome: gittest.Forbidden, Login: home.fullName()}
 		}
 		return gittest.Verdict{Login: home.fullName()}
+	}
+	if user.suspended {
+		return gittest.Verdict{Outcome: gittest.Forbidden, Message: suspendedGit}
 	}
 	role := repo.role(user)
 	return repo.verdict(role, a.Write, user)
@@ -145,6 +154,9 @@ func (s *Server) authorizeToken(a gittest.Access, repo *Repo) gittest.Verdict {
 	t := s.lookup(a.Password)
 	if t == nil {
 		return gittest.Verdict{Outcome: gittest.Unauthenticated}
+	}
+	if t.user != nil && t.user.suspended {
+		return gittest.Verdict{Outcome: gittest.Forbidden, Message: suspendedGit}
 	}
 	if repo == nil {
 		return gittest.Verdict{Outcome: gittest.NotFound}

@@ -18,16 +18,19 @@ func (c *call) commitJSON(r *Repo, e gittest.LogEntry) object {
 	api := c.url("/repos/%s/commits/%s", r.fullName(), e.Hash)
 	parents := []object{}
 	for _, p := range e.Parents {
-		parents = append(parents, object{"sha": p, "url": c.url("/repos/%s/commits/%s", r.fullName(), p)})
+		parents = append(parents, object{"sha": p, "url": c.url("/repos/%s/commits/%s", r.fullName(), p),
+			"html_url": c.s.origin() + "/" + r.fullName() + "/commit/" + p})
 	}
 	person := func(name, email string) object { return object{"name": name, "email": email, "date": stamp(e.When)} }
+	tree := strings.TrimSpace(r.git.Git("rev-parse", e.Hash+"^{tree}"))
 	return object{
 		"sha": e.Hash, "node_id": nodeID("Commit", r.id) + e.Hash[:8], "url": api, "html_url": c.s.origin() + "/" + r.fullName() + "/commit/" + e.Hash,
+		"comments_url": api + "/comments",
 		"commit": object{
 			"author": person(e.Author, e.AuthorEmail), "committer": person(e.Committer, e.CommitterEmail), "message": e.Message,
-			"tree":          object{"sha": strings.TrimSpace(r.git.Git("rev-parse", e.Hash+"^{tree}"))},
+			"tree":          object{"sha": tree, "url": c.url("/repos/%s/git/trees/%s", r.fullName(), tree)},
 			"url":           c.url("/repos/%s/git/commits/%s", r.fullName(), e.Hash),
-			"comment_count": 0, "verification": object{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
+			"comment_count": 0, "verification": object{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil},
 		},
 		"author": nil, "committer": nil, "parents": parents,
 	}
@@ -41,10 +44,11 @@ func (r *Repo) isProtected(branch string) bool {
 
 // protectionOf finds the protection of a branch: its own, else that of a pattern.
 func (r *Repo) protectionOf(branch string) (Protection, bool) {
-	if p, ok := r.protections[branch]; ok {
+	protections := r.enforcedProtections()
+	if p, ok := protections[branch]; ok {
 		return p, true
 	}
-	for pattern, p := range r.protections {
+	for pattern, p := range protections {
 		if branchMatches(pattern, branch) {
 			return p, true
 		}
@@ -64,7 +68,7 @@ func (c *call) branchSummary(r *Repo, branch string) object {
 		"name": branch, "protected": r.isProtected(branch),
 		"commit":         object{"sha": head, "url": c.url("/repos/%s/commits/%s", r.fullName(), head)},
 		"protection":     object{"enabled": own, "required_status_checks": object{"enforcement_level": level, "contexts": contexts, "checks": []any{}}},
-		"protection_url": c.url("/repos/%s/branches/%s/protection", r.fullName(), (&url.URL{Path: branch}).EscapedPath()),
+		"protection_url": c.url("/repos/%s/branches/%s/protection", r.fullName(), escaped(branch)),
 	}
 }
 
@@ -90,6 +94,9 @@ func (c *call) getBranch() *reply {
 	branch := c.params["branch"]
 	log := r.git.LogN("refs/heads/"+branch, 1)
 	if len(log) == 0 {
+		if to := r.successor(branch); to != "" {
+			return c.redirect(c.url("/repositories/%d/branches/%s", r.id, escaped(to)))
+		}
 		return c.fail(http.StatusNotFound, "Branch not found")
 	}
 	o := c.branchSummary(r, branch)
@@ -101,6 +108,9 @@ func (c *call) getBranch() *reply {
 func (c *call) getProtection() *reply {
 	r, denied := c.repo(Admin)
 	if denied != nil {
+		return denied
+	}
+	if denied := c.upgradeForRules(r); denied != nil {
 		return denied
 	}
 	branch := c.params["branch"]
@@ -145,6 +155,9 @@ func (c *call) getProtection() *reply {
 func (c *call) getRules() *reply {
 	r, denied := c.repo(Pull)
 	if denied != nil {
+		return denied
+	}
+	if denied := c.upgradeForRules(r); denied != nil {
 		return denied
 	}
 	rules := []object{}
@@ -332,7 +345,7 @@ func (c *call) getContents() *reply {
 }
 
 func (c *call) entryJSON(r *Repo, ref, name, kind, sha string, size int) object {
-	self := c.url("/repos/%s/contents/%s?ref=%s", r.fullName(), (&url.URL{Path: name}).EscapedPath(), url.QueryEscape(ref))
+	self := c.url("/repos/%s/contents/%s?ref=%s", r.fullName(), escaped(name), url.QueryEscape(ref))
 	page := fmt.Sprintf("%s/%s/blob/%s/%s", c.s.origin(), r.fullName(), ref, name)
 	blob := c.url("/repos/%s/git/blobs/%s", r.fullName(), sha)
 	o := object{"type": kind, "name": path.Base(name), "path": name, "sha": sha, "size": size, "url": self, "html_url": page, "git_url": blob,

@@ -17,12 +17,17 @@
 //	gh.AddSSHKey("alice", authorizedKey); repo.AddDeployKey("flux", authorizedKey, true)
 //	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 //	repo.AddRuleset(githubtest.Ruleset{Name: "no direct pushes", Branches: []string{"main"}, RequirePullRequest: true})
-//	repo.Archive(); repo.Rename("fleet2")
+//	repo.Archive(); repo.Rename("fleet2"); repo.Transfer("acme"); repo.RenameBranch("main", "trunk")
+//	repo.Block(githubtest.BlockedForTerms); repo.Disable(); repo.DisableKey(id); gh.Suspend("alice")
+//
+// Nothing is kinder than the original unless a test says so: accounts are on GitHub Free, where private repositories have no rules
+// ([Server.SetPlan], [OrgPlan]); an organization's settings are shown to its owners only; a repository that the API creates is not
+// found at once ([Server.SetCreationLag]); and version 2022-11-28 of the API announces its end ([Server.AnnounceEnd]).
 //
 // # Pointing a client at it
 //
-//	gh.APIURL()     // https://127.0.0.1:PORT/api/v3/   as an enterprise server has it
-//	gh.RootAPIURL() // https://127.0.0.1:PORT/          the same API at the root, as api.github.com has it
+//	gh.RootAPIURL() // https://127.0.0.1:PORT/          github.com's API
+//	gh.APIURL()     // https://127.0.0.1:PORT/api/v3/   an enterprise server's, over the same content
 //	gh.GitURL()     // https://127.0.0.1:PORT/          add owner/repo.git
 //	gh.SSHURL()     // ssh://git@127.0.0.1:SSHPORT/     add owner/repo.git
 //	gh.CAPEM(); gh.CAFile(); gh.KnownHosts(); gh.KnownHostsFile(); gh.HTTPClient()
@@ -50,8 +55,8 @@
 //	gh.Break("* /**", githubtest.SecondaryRateLimit(2*time.Second), githubtest.Times(1))
 //
 // Effects: [Respond], [RespondWith], [CloseConnection], [LoseReply], [Truncate], [Latency], [RedirectTo], [PrimaryRateLimit],
-// [SecondaryRateLimit]; [Times], [Skip] and [Status] modify them. A star stands for one segment of the path, two stars for the rest; the path is written without /api/v3.
-// [Server.DelayVisibility] makes new repositories answer 404 for their first reads, [Server.SetRateLimit] sets the budget that real
+// [SecondaryRateLimit], [AbuseDetection]; [Times], [Skip] and [Status] modify them. A star stands for one segment of the path, two stars for the rest; the path is written without /api/v3.
+// [Server.SetCreationLag] says how late new repositories are found, [Server.SetRateLimit] sets the budget that real
 // requests use up, and [Server.InjectGit] breaks Git traffic (see gittest.Fault).
 //
 // # What it refuses

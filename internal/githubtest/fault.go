@@ -94,6 +94,17 @@ func SecondaryRateLimit(retryAfter time.Duration) Effect {
 	}
 }
 
+// AbuseDetection answers with the older form of SecondaryRateLimit, which comes without a Retry-After and with most of the budget left.
+func AbuseDetection() Effect {
+	return func(f *apiFault) {
+		f.respond = func(*Server, http.Header) (int, string) {
+			return http.StatusForbidden, errorBody(http.StatusForbidden,
+				"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.",
+				docs+"/overview/resources-in-the-rest-api#abuse-rate-limits")
+		}
+	}
+}
+
 // Break switches a fault on until the returned function is called. The pattern is a method, or *, and a path without /api/v3, in which
 // * is one segment and a final ** any rest: "POST /repos/*/*/keys". Faults switched on first strike first, one a request.
 func (s *Server) Break(pattern string, effects ...Effect) (off func()) {
@@ -149,11 +160,4 @@ func pathMatches(pattern, path string) bool {
 		}
 	}
 	return len(want) == len(have)
-}
-
-// DelayVisibility makes repositories that the API creates from now on answer 404 to their first n reads, as GitHub's replicas may.
-func (s *Server) DelayVisibility(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.createLag = n
 }

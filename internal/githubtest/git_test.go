@@ -98,6 +98,7 @@ func TestGit_keys(t *testing.T) {
 func TestGit_rules(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
+	gh.SetPlan("acme", githubtest.PlanPaid)
 	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}), githubtest.Grant("bob", githubtest.Push))
 	bob, alice := gh.GitClient(githubtest.WithToken(gh.AddClassicToken("bob", "repo"))), gh.GitClient(githubtest.WithToken(gh.AddClassicToken("alice", "repo")))
 	key := gittest.NewKey(t, gittest.ED25519)

@@ -10,8 +10,11 @@ import (
 
 func (c *call) keyJSON(r *Repo, k *DeployKey) object {
 	o := object{
-		"id": k.ID, "key": k.Key, "url": c.url("/repos/%s/keys/%d", r.fullName(), k.ID), "title": k.Title, "verified": true, "enabled": true,
-		"created_at": stamp(k.Created), "read_only": k.ReadOnly, "added_by": k.AddedBy, "last_used": nil,
+		"id": k.ID, "key": k.Key, "url": c.url("/repos/%s/keys/%d", r.fullName(), k.ID), "title": k.Title, "verified": true, "enabled": r.enabled(k),
+		"created_at": stamp(k.Created), "read_only": k.ReadOnly, "added_by": nil, "last_used": nil,
+	}
+	if k.AddedBy != "" {
+		o["added_by"] = k.AddedBy
 	}
 	if !k.LastUsed.IsZero() {
 		o["last_used"] = stamp(k.LastUsed)
@@ -40,7 +43,8 @@ func (c *call) createKey() *reply {
 		return denied
 	}
 	if r.owner.org != nil && r.owner.org.deployKeysDisabled {
-		return c.fail(http.StatusUnprocessableEntity, "Deploy keys are disabled for this repository")
+		// It names no field: see https://github.com/vitodeploy/vito/issues/949.
+		return c.invalid(apiError{Resource: "PublicKey", Code: "custom", Message: "Deploy keys are disabled for this repository"})
 	}
 	wrong := func(message string) *reply {
 		return c.invalid(apiError{Resource: "PublicKey", Code: "custom", Field: "key", Message: message})
@@ -69,7 +73,7 @@ func (c *call) createKey() *reply {
 
 // findDeployKey returns the key that the path names, and its place.
 func (c *call) findDeployKey(r *Repo) int {
-	id, err := strconv.ParseInt(c.params["id"], 10, 64)
+	id, err := strconv.ParseInt(c.params["key_id"], 10, 64)
 	if err != nil {
 		return -1
 	}

@@ -113,26 +113,44 @@ func (c *call) pullJSON(r *Repo, p *PullRequest, whole bool) object {
 	end := func(branch, sha string) object {
 		return object{"label": r.owner.login + ":" + branch, "ref": branch, "sha": sha, "user": c.accountJSON(r.owner), "repo": c.repoJSON(r)}
 	}
-	self := c.url("/repos/%s/pulls/%d", r.fullName(), p.Number)
-	user := object{"login": p.Author, "type": "Bot"}
+	self, issue := c.url("/repos/%s/pulls/%d", r.fullName(), p.Number), c.url("/repos/%s/issues/%d", r.fullName(), p.Number)
+	web := fmt.Sprintf("%s/%s/pull/%d", c.s.origin(), r.fullName(), p.Number)
+	statuses, reviewComment := c.url("/repos/%s/statuses/%s", r.fullName(), head), c.url("/repos/%s/pulls/comments{/number}", r.fullName())
+	user := c.appJSON()
 	if p.author != nil {
 		user = c.accountJSON(p.author)
 	}
+	link := func(to string) object { return object{"href": to} }
 	o := object{
-		"id": p.id, "node_id": nodeID("PullRequest", p.id), "number": p.Number, "state": p.State, "locked": false, "title": p.Title, "body": p.Body,
-		"draft": p.Draft, "user": user, "url": self, "html_url": fmt.Sprintf("%s/%s/pull/%d", c.s.origin(), r.fullName(), p.Number),
+		"id": p.id, "node_id": nodeID("PullRequest", p.id), "number": p.Number, "state": p.State, "locked": false, "title": p.Title, "body": nil,
+		"draft": p.Draft, "user": user, "url": self, "html_url": web, "diff_url": web + ".diff", "patch_url": web + ".patch", "issue_url": issue,
+		"commits_url": self + "/commits", "review_comments_url": self + "/comments", "review_comment_url": reviewComment,
+		"comments_url": issue + "/comments", "statuses_url": statuses,
+		"_links": object{"self": link(self), "html": link(web), "issue": link(issue), "comments": link(issue + "/comments"),
+			"review_comments": link(self + "/comments"), "review_comment": link(reviewComment), "commits": link(self + "/commits"), "statuses": link(statuses)},
 		"head": end(p.Head, head), "base": end(p.Base, base), "created_at": stamp(p.Created), "updated_at": stamp(p.Created),
-		"closed_at": nil, "merged_at": nil, "merge_commit_sha": nil, "assignees": []any{}, "requested_reviewers": []any{}, "labels": []any{},
+		"closed_at": nil, "merged_at": nil, "milestone": nil, "auto_merge": nil, "author_association": r.association(p.author),
+		"assignees": []any{}, "requested_reviewers": []any{}, "requested_teams": []any{}, "labels": []any{},
+	}
+	if p.Body != "" {
+		o["body"] = p.Body
+	}
+	if !c.since2026() {
+		o["merge_commit_sha"], o["assignee"] = nil, nil
+		if p.Merged {
+			o["merge_commit_sha"] = p.MergeSHA
+		}
 	}
 	if !p.closed.IsZero() {
 		o["closed_at"] = stamp(p.closed)
 	}
 	if p.Merged {
-		o["merged_at"], o["merge_commit_sha"] = stamp(p.closed), p.MergeSHA
+		o["merged_at"] = stamp(p.closed)
 	}
 	if whole {
-		o["merged"], o["mergeable"], o["mergeable_state"] = p.Merged, nil, "unknown"
+		o["merged"], o["merged_by"], o["mergeable"], o["rebaseable"], o["mergeable_state"] = p.Merged, nil, nil, nil, "unknown"
 		o["maintainer_can_modify"], o["comments"], o["review_comments"] = false, 0, 0
+		o["commits"], o["additions"], o["deletions"], o["changed_files"] = r.changes(base, head)
 		if p.State == "open" {
 			_, err := r.git.TryGit(nil, "merge-tree", "--write-tree", base, head)
 			o["mergeable"], o["mergeable_state"] = err == nil, "clean"
@@ -145,6 +163,50 @@ func (c *call) pullJSON(r *Repo, p *PullRequest, whole bool) object {
 		}
 	}
 	return o
+}
+
+// appID is the number of the account by which an App's actions are signed.
+const appID = 1
+
+func (c *call) appJSON() object {
+	o := c.accountJSON(&account{login: actor{token: &token{}}.login(), id: appID})
+	o["type"], o["node_id"] = "Bot", nodeID("Bot", appID)
+	return o
+}
+
+// association is what the author of something is to the repository.
+func (r *Repo) association(user *account) string {
+	switch {
+	case user == nil:
+		return "NONE"
+	case user == r.owner:
+		return "OWNER"
+	case r.owner.org != nil && r.owner.org.members[key(user.login)] != "" && !r.owner.org.pending[key(user.login)]:
+		return "MEMBER"
+	case r.grants[key(user.login)] > None:
+		return "COLLABORATOR"
+	}
+	return "NONE"
+}
+
+// changes counts what is in head and not in base; nothing when one of them is gone.
+func (r *Repo) changes(base, head string) (commits, additions, deletions, files int) {
+	out, err := r.git.TryGit(nil, "rev-list", "--count", base+".."+head)
+	if err != nil {
+		return 0, 0, 0, 0
+	}
+	commits, _ = strconv.Atoi(strings.TrimSpace(out)) //nolint:errcheck // git counts
+	out, err = r.git.TryGit(nil, "diff", "--numstat", base+"..."+head)
+	if err != nil {
+		return commits, 0, 0, 0
+	}
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		added, _ := strconv.Atoi(f[0])   //nolint:errcheck // a binary file has "-"
+		deleted, _ := strconv.Atoi(f[1]) //nolint:errcheck // as above
+		additions, deletions, files = additions+added, deletions+deleted, files+1
+	}
+	return commits, additions, deletions, files
 }
 
 // mergeBlocked gives the reason for which rules do not let the actor merge, "" when they do. There are no reviews and no checks on this
@@ -260,7 +322,7 @@ func (c *call) withPull(need Role, do func(*Repo, *PullRequest) *reply) *reply {
 	if denied != nil {
 		return denied
 	}
-	number, err := strconv.Atoi(c.params["number"])
+	number, err := strconv.Atoi(c.params["pull_number"])
 	p := r.pull(number)
 	if err != nil || p == nil {
 		return c.notFound()

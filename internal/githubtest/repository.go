@@ -1,7 +1,6 @@
 package githubtest
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,12 @@ type Repo struct {
 	rulesets    []Ruleset
 	pulls       []*PullRequest
 	created     time.Time
-	hidden      int // so many reads answer 404 first
+	lag         Lag // what is left of it
+	disabled    bool
+	blocked     Block
+	blockedAt   time.Time
+
+	renamedBranches map[string]string // former name to present one
 }
 
 // DeployKey is a key of one repository.
@@ -52,6 +56,7 @@ type DeployKey struct {
 	AddedBy  string // login, empty for an App
 	Created  time.Time
 	LastUsed time.Time // zero when never
+	Disabled bool
 
 	wire  string
 	token string
@@ -153,7 +158,7 @@ func (s *Server) addRepo(r *Repo, opts ...gittest.RepoOption) error {
 	if r.grants == nil {
 		r.grants = map[string]Role{}
 	}
-	r.protections = map[string]Protection{}
+	r.protections, r.renamedBranches = map[string]Protection{}, map[string]string{}
 	s.repos[key(r.fullName())] = r
 	delete(s.renamed, key(r.fullName()))
 	return nil
@@ -231,45 +236,24 @@ func (r *Repo) Grant(login string, role Role) {
 	})
 }
 
-// Rename gives the repository another name under the same owner. The old name redirects until another repository takes it.
-func (r *Repo) Rename(name string) {
+// Protect protects a branch, which need not exist. A private repository needs an owner with [PlanPaid].
+func (r *Repo) Protect(branch string, p Protection) {
 	r.locked(func() {
-		s := r.server
-		if err := r.rename(name); err != nil {
-			s.misuse("renaming %s: %w", r.fullName(), err)
+		if r.mayHaveRules("protecting a branch") {
+			r.protections[branch] = p
 		}
 	})
-}
-
-func (r *Repo) rename(name string) error {
-	s := r.server
-	to := r.owner.login + "/" + name
-	if other := s.repos[key(to)]; other != nil && other != r {
-		return fmt.Errorf("%s exists", to)
-	}
-	old := key(r.fullName())
-	if old != key(to) {
-		s.git.RenameRepo(r.fullName(), to)
-	}
-	delete(s.repos, old)
-	s.renamed[old] = r
-	r.name = name
-	s.repos[key(to)] = r
-	delete(s.renamed, key(to))
-	return nil
-}
-
-// Protect protects a branch, which need not exist.
-func (r *Repo) Protect(branch string, p Protection) {
-	r.locked(func() { r.protections[branch] = p })
 }
 
 // Unprotect takes the protection of a branch away.
 func (r *Repo) Unprotect(branch string) { r.locked(func() { delete(r.protections, branch) }) }
 
-// AddRuleset adds rules.
+// AddRuleset adds rules. A private repository needs an owner with [PlanPaid].
 func (r *Repo) AddRuleset(rs Ruleset) {
 	r.locked(func() {
+		if !r.mayHaveRules("adding a ruleset") {
+			return
+		}
 		rs.id = r.server.id()
 		if rs.Enforcement == "" {
 			rs.Enforcement = "active"
@@ -309,6 +293,20 @@ func (r *Repo) RemoveDeployKey(id int64) {
 	r.locked(func() {
 		r.keys = slices.DeleteFunc(r.keys, func(k *DeployKey) bool { return k.ID == id })
 	})
+}
+
+// DisableKey switches a key off without deleting it.
+func (r *Repo) DisableKey(id int64) {
+	r.locked(func() {
+		for _, k := range r.keys {
+			k.Disabled = k.Disabled || k.ID == id
+		}
+	})
+}
+
+// enabled says whether the key works.
+func (r *Repo) enabled(k *DeployKey) bool {
+	return !k.Disabled && (r.owner.org == nil || !r.owner.org.deployKeysDisabled)
 }
 
 func (r *Repo) addKey(title string, public ssh.PublicKey, readOnly bool, login, token string) *DeployKey {

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	enterprisePrefix = "/api/v3"
-	apiVersion       = "2022-11-28"
+	enterprisePrefix  = "/api/v3"
+	enterpriseVersion = "3.19.1"
 
 	docs                = "https://docs.github.com/rest"
 	primaryLimitMessage = "API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID."
@@ -30,8 +30,12 @@ const (
 
 // call is one request to one endpoint.
 type call struct {
-	s      *Server
-	r      *http.Request
+	s *Server
+	r *http.Request
+
+	enterprise bool   // asked as an enterprise server, not as github.com
+	version    string // of the API
+
 	route  *route
 	base   string // URL of the API as this client sees it, without a final slash
 	path   string // without the base, unescaped
@@ -103,7 +107,7 @@ func (c *call) violate(format string, args ...any) {
 // serveAPI answers a request to the API, through the faults that are switched on.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	escaped, enterprise := strings.CutPrefix(r.URL.EscapedPath(), enterprisePrefix+"/")
-	c := &call{s: s, r: r, base: "https://" + r.Host, header: http.Header{}, query: r.URL.Query()}
+	c := &call{s: s, r: r, enterprise: enterprise, base: "https://" + r.Host, header: http.Header{}, query: r.URL.Query()}
 	if r.TLS == nil { // by way of Handler
 		c.base = "http://" + r.Host
 	}
@@ -174,7 +178,10 @@ func (c *call) answer(segments []string, fault *apiFault) (int, []byte) {
 	c.header.Set("Server", "GitHub.com")
 	c.header.Set("Content-Type", "application/json; charset=utf-8")
 	c.header.Set("X-GitHub-Media-Type", "github.v3; format=json")
-	c.header.Set("X-GitHub-Api-Version-Selected", apiVersion)
+	if c.enterprise {
+		c.header.Set("X-GitHub-Enterprise-Version", enterpriseVersion)
+	}
+	unsupported := c.selectVersion()
 	c.header.Set("X-GitHub-Request-Id", fmt.Sprintf("%04X:%06X:%06X", 0x1000+len(s.requests), s.id(), s.now().Unix()&0xffffff))
 	known := c.authenticate()
 	s.spend(c)
@@ -189,8 +196,14 @@ func (c *call) answer(segments []string, fault *apiFault) (int, []byte) {
 		return status, []byte(body)
 	}
 	r := c.checkHeaders()
+	if r == nil {
+		r = unsupported
+	}
 	if r == nil && !known {
 		r = c.fail(http.StatusUnauthorized, "Bad credentials")
+	}
+	if r == nil && c.actor.user != nil && c.actor.user.suspended {
+		r = c.fail(http.StatusForbidden, suspendedMessage)
 	}
 	if r == nil {
 		r = c.limited()
@@ -280,10 +293,6 @@ func (c *call) checkHeaders() *reply {
 			c.violate("Accept %q, want application/vnd.github+json", accept)
 			break
 		}
-	}
-	if v := c.r.Header.Get("X-GitHub-Api-Version"); v != "" && v != apiVersion {
-		c.violate("X-GitHub-Api-Version %q is not supported", v)
-		return c.fail(http.StatusBadRequest, fmt.Sprintf("%q is not a supported version.", v))
 	}
 	if len(c.raw) > 0 {
 		media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
@@ -432,7 +441,7 @@ func page[T any](c *call, all []T) *reply {
 		links = append(links, link(1, "first"))
 	}
 	if len(links) > 0 {
-		c.header.Set("Link", strings.Join(links, ", "))
+		c.header.Add("Link", strings.Join(links, ", "))
 	}
 	from := min((n-1)*size, len(all))
 	items := all[from:min(from+size, len(all))]

@@ -51,7 +51,7 @@ func (r *Repo) branchPatterns(rs Ruleset) []string {
 // rulesetsFor are the active rulesets of a branch.
 func (r *Repo) rulesetsFor(branch string) []Ruleset {
 	var active []Ruleset
-	for _, rs := range r.rulesets {
+	for _, rs := range r.enforcedRulesets() {
 		if rs.Enforcement == "active" &&
 			slices.ContainsFunc(r.branchPatterns(rs), func(p string) bool { return branchMatches(p, branch) }) {
 			active = append(active, rs)
@@ -79,7 +79,7 @@ func checksExpected(checks []string) string {
 // rulesFor are the rules that bind a user's push; a nil user is an App or a deploy key.
 func (r *Repo) rulesFor(user *account, role Role) []pushRule {
 	var rules []pushRule
-	for _, rs := range r.rulesets {
+	for _, rs := range r.enforcedRulesets() {
 		if rs.Enforcement != "active" || (user != nil && slices.ContainsFunc(rs.Bypass, func(l string) bool { return strings.EqualFold(l, user.login) })) {
 			continue
 		}
@@ -99,13 +99,14 @@ func (r *Repo) rulesFor(user *account, role Role) []pushRule {
 			add(rs.MessagePattern != "", "message", rs.MessagePattern, "Commit message must match a given regex pattern: "+rs.MessagePattern)
 		}
 	}
-	branches := make([]string, 0, len(r.protections))
-	for b := range r.protections {
+	protections := r.enforcedProtections()
+	branches := make([]string, 0, len(protections))
+	for b := range protections {
 		branches = append(branches, b)
 	}
 	sort.Strings(branches)
 	for _, b := range branches {
-		p := r.protections[b]
+		p := protections[b]
 		add := func(when bool, kind, text string) {
 			if when {
 				rules = append(rules, pushRule{protectedBranch, b, kind, "", text})

@@ -36,7 +36,7 @@ func (s *Server) Save() (*State, error) {
 }
 
 // Restore puts the server back to a state of its own. Address, certificate and host keys stay. Faults end, as does what was put around
-// requests; rate limits, and what was recorded, are those of a new server. Repositories have to be asked for again: a [Repo] from before is
+// requests; rate limits, lag, announcements, and what was recorded, are those of a new server. Repositories have to be asked for again: a [Repo] from before is
 // one that was removed.
 func (s *Server) Restore(state *State) error {
 	s.git.Around(nil)
@@ -49,7 +49,8 @@ func (s *Server) Restore(state *State) error {
 	for _, r := range s.repos {
 		r.git = s.git.Repo(r.fullName())
 	}
-	s.budgets, s.rate, s.createLag = map[string]*budget{}, rateSettings{limit: defaultLimit}, 0
+	s.budgets, s.rate, s.createLag = map[string]*budget{}, rateSettings{limit: defaultLimit}, usualLag
+	s.lifetimes = usualLifetimes()
 	s.faults, s.requests, s.violations = nil, nil, nil
 	return nil
 }
@@ -77,6 +78,7 @@ func (c content) copy() content {
 			b := *r
 			b.owner = copyAccount(r.owner)
 			b.grants, b.protections, b.rulesets = maps.Clone(r.grants), maps.Clone(r.protections), slices.Clone(r.rulesets)
+			b.renamedBranches = maps.Clone(r.renamedBranches)
 			b.keys, b.pulls = nil, nil
 			for _, k := range r.keys {
 				key := *k

@@ -14,7 +14,7 @@ func TestSaveRestore(t *testing.T) {
 	t.Parallel()
 	gh := githubtest.Start(t)
 	gh.AddUser("alice", "bob")
-	gh.AddOrg("acme", githubtest.OrgOwner("alice"))
+	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgPlan(githubtest.PlanPaid))
 	token := gh.AddClassicToken("alice", "repo")
 	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "fleet\n"}), githubtest.Grant("bob", githubtest.Push))
 	key := gittest.NewKey(t, gittest.ED25519)

@@ -39,7 +39,8 @@ type Server struct {
 	content
 	budgets    map[string]*budget // by token value, "" for anonymous requests
 	rate       rateSettings
-	createLag  int
+	createLag  Lag
+	lifetimes  map[bool]map[string]lifetime // of API versions: of enterprise servers or not, by version
 	faults     []*apiFault
 	requests   []Request
 	violations []Violation
@@ -84,6 +85,9 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		content: content{accounts: map[string]*account{}, tokens: map[string]*token{}, repos: map[string]*Repo{}, renamed: map[string]*Repo{}},
 		budgets: map[string]*budget{},
 		rate:    rateSettings{limit: defaultLimit},
+
+		createLag: usualLag,
+		lifetimes: usualLifetimes(),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -105,10 +109,11 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveAPI) }
 
 func (s *Server) origin() string { return "https://" + s.git.HTTPSAddr() }
 
-// APIURL is the base URL of the API as an enterprise server has it, with a final slash.
+// APIURL is the base URL of the API of an enterprise server, with a final slash.
 func (s *Server) APIURL() string { return s.origin() + enterprisePrefix + "/" }
 
-// RootAPIURL is the base URL of the same API as api.github.com has it, with a final slash.
+// RootAPIURL is the base URL of github.com's API over the same content, with a final slash. The two differ: an enterprise server has no
+// plans, announces no host keys and no end of its API's version, and knows that one version only.
 func (s *Server) RootAPIURL() string { return s.origin() + "/" }
 
 // GitURL is the base URL of Git over HTTPS, with a final slash.

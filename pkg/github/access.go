@@ -271,7 +271,7 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 		return
 	}
 	if place.Role != "admin" && settings.MembersCreate == nil && settings.MembersCreatePrivate == nil {
-		a.unseen(FindingCreation, "whether "+ref.Owner+" lets its members create private repositories, which it shows to its owners only")
+		a.unseen(FindingCreation, "whether "+ref.Owner+" lets its members create private repositories, which GitHub does not show to this token")
 	}
 	if settingsErr == nil && a.request.NeedDeployKey {
 		a.checkDeployKeySetting(settings)
@@ -280,7 +280,7 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 
 func (a *accessCheck) checkDeployKeySetting(settings organization) bool {
 	if settings.DeployKeys == nil && a.access.Owner.Kind == OwnerOrganization {
-		a.unseen(FindingDeployKeys, "whether "+a.request.Ref.Owner+" allows deploy keys, which it shows to its owners only")
+		a.unseen(FindingDeployKeys, "whether "+a.request.Ref.Owner+" allows deploy keys, which GitHub does not show to this token")
 	}
 	if !refuses(settings.DeployKeys) {
 		return true

@@ -34,6 +34,10 @@ func TestCheckAccess(t *testing.T) {
 	fine := func(gh *githubtest.Server, login string, p githubtest.Permissions) string {
 		return gh.AddFineGrainedToken(login, githubtest.FineGrained{Owner: "acme", Permissions: p})
 	}
+	// Only owners are shown an organization's settings, and with this permission only.
+	settings := func(gh *githubtest.Server) string {
+		return fine(gh, "alice", githubtest.Permissions{"contents": "write", "administration": "write", "organization_administration": "read"})
+	}
 	all := githubtest.Permissions{"contents": "write", "administration": "write"}
 	const admin = "error/permission/deploy-keys: the token in EKSA_GITHUB_TOKEN cannot administer the deploy keys of acme/fleet* | the token in EKSA_GITHUB_TOKEN needs "
 	const absent = "error/permission/repository-creation: repository acme/fleet does not exist or is hidden from the token, and "
@@ -135,11 +139,11 @@ func TestCheckAccess(t *testing.T) {
 		"deploy keys off": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 			repo(gh)
-			return classic(gh)
+			return settings(gh)
 		}, []string{"error/policy/deploy-keys: organization acme does not allow deploy keys | an owner of the organization can allow deploy keys (organization settings, Deploy keys); * | "}},
 		"deploy keys off, to be created": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
-			return classic(gh)
+			return settings(gh)
 		}, []string{"error/policy/deploy-keys: organization acme does not allow deploy keys | *"}},
 
 		"owner is a user": {with(func(r *github.AccessRequest) { r.Ref.Owner = "alice" }), func(_ *testing.T, gh *githubtest.Server) string { return classic(gh) }, []string{
@@ -162,8 +166,9 @@ func TestCheckAccess(t *testing.T) {
 		}, []string{absent + "dave has not accepted the invitation to acme | accept the invitation first | "}},
 		"members may not create": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.MembersCannotCreate())
+			// Only owners are shown that, so that creating it tells; see TestCheckAccess_unseen.
 			return gh.AddClassicToken("bob", "repo")
-		}, []string{absent + "members of acme may not create it | have an owner of acme create it, or let members create private repositories (organization settings, Member privileges) | "}},
+		}, nil},
 		"owners may": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.MembersCannotCreate())
 			return classic(gh)
@@ -238,6 +243,55 @@ func TestCheckAccess(t *testing.T) {
 				t.Errorf("OK %v, findings %+v, want %q", access.OK(), access.Findings, tc.want)
 			}
 			equal(t, "mutations", len(gh.Mutations()), 0)
+		})
+	}
+}
+
+// What GitHub does not show to a token is said, and not taken for a yes or a no.
+func TestCheckAccess_unseen(t *testing.T) {
+	t.Parallel()
+	const (
+		keys   = "deploy-keys: whether acme allows deploy keys, which GitHub does not show to this token"
+		create = "repository-creation: whether acme lets its members create private repositories, which GitHub does not show to this token"
+	)
+	there := func(gh *githubtest.Server) {
+		gh.AddRepo("acme/fleet", files(), githubtest.Grant("bob", githubtest.Admin))
+	}
+	for name, tc := range map[string]struct {
+		setUp func(gh *githubtest.Server)
+		token func(gh *githubtest.Server) string
+		want  []string
+	}{
+		// Owners are shown the settings when the token has admin:org, which nothing else here needs.
+		"owner":      {there, func(gh *githubtest.Server) string { return gh.AddClassicToken("alice", "repo") }, []string{keys}},
+		"owner, new": {nil, func(gh *githubtest.Server) string { return gh.AddClassicToken("alice", "repo") }, []string{keys}},
+		"owner, may see": {there, func(gh *githubtest.Server) string {
+			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"contents": "write", "administration": "write", "organization_administration": "read"}})
+		}, []string{`push: whether the token may write to acme/fleet, for which it needs "Contents: write"`, `deploy-keys: whether the token may register a deploy key, for which it needs "Administration: write"`}},
+		"member":         {there, func(gh *githubtest.Server) string { return gh.AddClassicToken("bob", "repo") }, []string{keys}},
+		"member, new":    {nil, func(gh *githubtest.Server) string { return gh.AddClassicToken("bob", "repo") }, []string{create, keys}},
+		"member, denied": {func(gh *githubtest.Server) { gh.AddOrg("acme", githubtest.DeployKeysDisabled()); there(gh) }, func(gh *githubtest.Server) string { return gh.AddClassicToken("bob", "repo") }, []string{keys}},
+		"fine-grained": {there, func(gh *githubtest.Server) string {
+			return gh.AddFineGrainedToken("bob", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"contents": "write", "administration": "write"}})
+		}, []string{`push: whether the token may write to acme/fleet, for which it needs "Contents: write"`, keys, `deploy-keys: whether the token may register a deploy key, for which it needs "Administration: write"`}},
+		"App, new": {nil, func(gh *githubtest.Server) string {
+			return gh.AddInstallationToken("acme", githubtest.Installation{Permissions: githubtest.Permissions{"contents": "write", "administration": "write"}})
+		}, []string{`repository-creation: whether the token may create a repository, for which it needs "Administration: write" on all repositories of acme`, create, keys}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gh := world(t)
+			if tc.setUp != nil {
+				tc.setUp(gh)
+			}
+			access, err := connect(t, gh, tc.token(gh)).CheckAccess(t.Context(), github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
+			ok(t, err)
+			var got []string
+			for _, u := range access.Unseen {
+				got = append(got, u.Name+": "+u.Message)
+			}
+			equal(t, "unseen", got, tc.want)
+			equal(t, "findings", access.Findings, nil)
 		})
 	}
 }

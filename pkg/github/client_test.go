@@ -145,7 +145,7 @@ func TestRequests_haveGitHubsHeaders(t *testing.T) {
 	}
 	for _, h := range recorder.sent {
 		equal(t, "headers", []string{h.Get("Accept"), h.Get("X-GitHub-Api-Version"), h.Get("User-Agent"), h.Get("Authorization")},
-			[]string{"application/vnd.github+json", "2022-11-28", "eksa-gitops/test", "Bearer " + s.token})
+			[]string{"application/vnd.github+json", "2026-03-10", "eksa-gitops/test", "Bearer " + s.token})
 	}
 	s.clean(fmt.Sprintf("%v %+v %#v", s.Client, s.Client, s.Client))
 }

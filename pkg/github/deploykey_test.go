@@ -212,7 +212,7 @@ func TestEnsureDeployKey_refusals(t *testing.T) {
 		"deploy keys disabled": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 			return gh.AddClassicToken("alice", "repo")
-		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Deploy keys are disabled for this repository",
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Validation Failed: Deploy keys are disabled for this repository",
 			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); or use spec.git instead of spec.github, with the SSH key of a user who may only read the repository"},
 		"deploy keys disabled, older form": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.Break("POST /repos/acme/fleet/keys", githubtest.Respond(422, `{"message":"Validation Failed","errors":[{"resource":"PublicKey","code":"custom","message":"Deploy keys are disabled for this repository"}],"status":"422"}`))

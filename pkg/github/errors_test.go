@@ -41,9 +41,9 @@ func TestErrors_thatUsersMet(t *testing.T) {
 		gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 		s := owner(t, gh)
 		_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
-		e := s.fails(err, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Deploy keys are disabled for this repository",
+		e := s.fails(err, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Validation Failed: Deploy keys are disabled for this repository",
 			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); or use spec.git instead of spec.github, with the SSH key of a user who may only read the repository")
-		equal(t, "requests", []any{e.Method, e.Path, len(gh.Mutations())}, []any{"POST", "/api/v3/repos/acme/fleet/keys", 1})
+		equal(t, "requests", []any{e.Method, e.Path, len(gh.Mutations())}, []any{"POST", "/repos/acme/fleet/keys", 1})
 	})
 	t.Run("key is already in use: on this repository", func(t *testing.T) {
 		t.Parallel()

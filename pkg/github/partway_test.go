@@ -64,6 +64,7 @@ func TestEnsureRepository_viewerUnknown(t *testing.T) {
 func TestEnsureRepository_personalReplyLost(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
+	gh.SetCreationLag(githubtest.Lag{}) // one that is seen late is asked for twice
 	gh.Break("POST /user/repos", githubtest.LoseReply(), githubtest.Times(1))
 	s := owner(t, gh)
 	made, created, err := s.EnsureRepository(t.Context(), github.NewRepository{Ref: github.RepoRef{Owner: "alice", Name: "fleet"}, Personal: true, Private: true})

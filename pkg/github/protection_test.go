@@ -95,7 +95,7 @@ func TestProtection(t *testing.T) {
 		"former name of a branch": {
 			token: contents, branch: "old", want: github.Protection{},
 			setUp: func(gh *githubtest.Server, _ *githubtest.Repo) {
-				gh.Break("GET /repos/acme/fleet/branches/old", githubtest.RedirectTo(gh.APIURL()+"repos/acme/fleet/branches/main"))
+				gh.Break("GET /repos/acme/fleet/branches/old", githubtest.RedirectTo(gh.RootAPIURL()+"repos/acme/fleet/branches/main"))
 			},
 		},
 	} {

@@ -143,7 +143,7 @@ func TestProxy_tunnels(t *testing.T) {
 		t.Fatal(err)
 	}
 	transport.Proxy = http.ProxyURL(address)
-	client, err := New(Options{APIURL: gh.APIURL(), Token: secret.New(gh.AddClassicToken("alice", "repo")), HTTPTransport: transport})
+	client, err := New(Options{APIURL: gh.RootAPIURL(), Token: secret.New(gh.AddClassicToken("alice", "repo")), HTTPTransport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}

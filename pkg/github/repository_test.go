@@ -93,9 +93,11 @@ func TestEnsureRepository_heals(t *testing.T) {
 		posts   []string
 	}{
 		"reply lost": {func(gh *githubtest.Server) {
+			gh.SetCreationLag(githubtest.Lag{}) // "seen late" is a case of its own
 			gh.Break("POST /orgs/acme/repos", githubtest.LoseReply(), githubtest.Times(1))
 		}, true, []string{"POST /orgs/acme/repos 0"}},
 		"reply truncated": {func(gh *githubtest.Server) {
+			gh.SetCreationLag(githubtest.Lag{})
 			gh.Break("POST /orgs/acme/repos", githubtest.Truncate(), githubtest.Times(1))
 		}, true, []string{"POST /orgs/acme/repos 201"}},
 		"no effect, closed": {func(gh *githubtest.Server) {

@@ -42,7 +42,7 @@ func TestRetry_backsOff(t *testing.T) {
 	s := owner(t, gh)
 	_, err := s.Repository(t.Context(), fleet())
 	e := s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable (HTTP 502): GitHub answers Bad Gateway", "GitHub has trouble; see its status page, then run the same command again")
-	equal(t, "error", []any{e.Op, e.Method, e.Path, e.Status}, []any{"reading repository acme/fleet", "GET", "/api/v3/repos/acme/fleet", 502})
+	equal(t, "error", []any{e.Op, e.Method, e.Path, e.Status}, []any{"reading repository acme/fleet", "GET", "/repos/acme/fleet", 502})
 	waits := s.clock.waits()
 	if len(waits) != 5 || len(gh.Requests()) != 6 {
 		t.Fatalf("waits %v, %d requests", waits, len(gh.Requests()))

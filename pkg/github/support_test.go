@@ -64,12 +64,12 @@ type session struct {
 	events []string
 }
 
-// world is alice, who owns acme, bob and carol, members of acme, and dave.
+// world is alice, who owns acme, an organization on a paid plan, bob and carol, members of acme, and dave.
 func world(t *testing.T) *githubtest.Server {
 	t.Helper()
 	gh := githubtest.Start(t)
 	gh.AddUser("alice", "bob", "carol", "dave")
-	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgMember("bob", "carol"))
+	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgMember("bob", "carol"), githubtest.OrgPlan(githubtest.PlanPaid))
 	return gh
 }
 
@@ -77,7 +77,7 @@ func connect(t *testing.T, gh *githubtest.Server, token string, change ...func(*
 	t.Helper()
 	s := &session{t: t, gh: gh, token: token, clock: &fakeClock{now: time.Now()}}
 	options := github.Options{
-		APIURL: gh.APIURL(), Token: secret.New(token), CAPEM: gh.CAPEM(), UserAgent: "eksa-gitops/test", Clock: s.clock,
+		APIURL: gh.RootAPIURL(), Token: secret.New(token), CAPEM: gh.CAPEM(), UserAgent: "eksa-gitops/test", Clock: s.clock,
 		OnRetry: func(e github.RetryEvent) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

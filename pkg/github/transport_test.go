@@ -67,13 +67,13 @@ func TestRedirect_tricks(t *testing.T) {
 		text     string
 	}{
 		"without TLS": {func(gh *githubtest.Server) string {
-			return strings.Replace(gh.APIURL(), "https:", "http:", 1) + "repos/acme/fleet"
+			return strings.Replace(gh.RootAPIURL(), "https:", "http:", 1) + "repos/acme/fleet"
 		}, 307, "*the API redirects to another host, *"},
 		"with credentials": {func(gh *githubtest.Server) string {
-			return strings.Replace(gh.APIURL(), "//", "//user:pass@", 1) + "repos/acme/x"
+			return strings.Replace(gh.RootAPIURL(), "//", "//user:pass@", 1) + "repos/acme/x"
 		}, 307, "*the API redirects to another host, *"},
 		"other scheme": {func(*githubtest.Server) string { return "file:///etc/passwd" }, 307, "*the API redirects to another host, , which is not followed; *"},
-		"circle":       {func(gh *githubtest.Server) string { return gh.APIURL() + "repos/acme/fleet" }, 307, "*the API redirects in a circle"},
+		"circle":       {func(gh *githubtest.Server) string { return gh.RootAPIURL() + "repos/acme/fleet" }, 307, "*the API redirects in a circle"},
 		"no location":  {func(*githubtest.Server) string { return "" }, 307, "*"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestRedirect_tricks(t *testing.T) {
 		t.Parallel()
 		gh := world(t)
 		gh.AddRepo("acme/fleet", files())
-		gh.Break("POST /repos/acme/fleet/keys", githubtest.RespondWith(301, http.Header{"Location": {gh.APIURL() + "repos/acme/fleet/keys"}}, ""))
+		gh.Break("POST /repos/acme/fleet/keys", githubtest.RespondWith(301, http.Header{"Location": {gh.RootAPIURL() + "repos/acme/fleet/keys"}}, ""))
 		s := owner(t, gh)
 		_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
 		s.fails(err, github.ErrUnexpected, "registering a deploy key on acme/fleet: unexpected answer: the API redirects and changes the request from POST to GET", "*")

@@ -65,7 +65,7 @@ func TestViewer_badToken(t *testing.T) {
 		_, err := s.Viewer(t.Context())
 		e := s.fails(err, github.ErrAuthentication, "checking the token in EKSA_GITHUB_TOKEN: authentication refused (HTTP 401): Bad credentials",
 			"the token in EKSA_GITHUB_TOKEN is unknown to GitHub, revoked or expired: make a new one and export it")
-		equal(t, "request", []any{e.Method, e.Path, e.Status, e.RequestID != ""}, []any{"GET", "/api/v3/user", 401, true})
+		equal(t, "request", []any{e.Method, e.Path, e.Status, e.RequestID != ""}, []any{"GET", "/user", 401, true})
 		equal(t, "waits", s.clock.waits(), nil)
 	}
 }

@@ -220,7 +220,7 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 func TestCreate_unseen(t *testing.T) {
 	t.Parallel()
 	unseen := []github.Unseen{
-		{Name: github.FindingDeployKeys, Message: "whether acme allows deploy keys, which it shows to its owners only"},
+		{Name: github.FindingDeployKeys, Message: "whether acme allows deploy keys, which GitHub does not show to this token"},
 		{Name: github.FindingPush, Message: "whether the token may write"},
 	}
 	told := func(w *world) (all []string) {
@@ -232,7 +232,7 @@ func TestCreate_unseen(t *testing.T) {
 	}
 	w := newSmallWorld(t, onGitHub)
 	w.unseen = unseen
-	equal(t, "first run", told(w), []string{"info: cannot be seen before it is tried: whether acme allows deploy keys, which it shows to its owners only"})
+	equal(t, "first run", told(w), []string{"info: cannot be seen before it is tried: whether acme allows deploy keys, which GitHub does not show to this token"})
 	equal(t, "second run", told(w), nil)
 }
 

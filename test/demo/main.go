@@ -80,11 +80,12 @@ func run(ctx context.Context, program string, keep bool) error {
 	}
 	defer gh.Close()
 	gh.AddUser("alice")
+	gh.SetCreationLag(githubtest.Lag{}) // it shows a good day
 	d := &show{ctx: ctx, program: program, dir: dir, stack: s, github: gh, token: gh.AddClassicToken("alice", "repo")}
 	d.env = []string{
 		"HOME=" + dir, "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "TERM=" + os.Getenv("TERM"), "LANG=C.UTF-8",
 		"KUBECONFIG=" + s.Kubeconfig(), "EKSA_GITHUB_TOKEN=" + d.token,
-		"EKSA_GITOPS_GITHUB_API_URL=" + gh.APIURL(), "EKSA_GITOPS_GITHUB_GIT_URL=" + gh.GitURL(),
+		"EKSA_GITOPS_GITHUB_API_URL=" + gh.RootAPIURL(), "EKSA_GITOPS_GITHUB_GIT_URL=" + gh.GitURL(),
 		"EKSA_GITOPS_GITHUB_SSH_URL=" + gh.SSHURL(), "EKSA_GITOPS_CA_FILE=" + gh.CAFile(),
 	}
 	for _, name := range []string{"mgmt.yaml", "dev.yaml"} {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
 // The files that a management cluster brings into the repository.
@@ -22,6 +24,7 @@ var managementFiles = []string{
 // The whole story of a user: a management cluster, run again, a workload cluster, its kubeconfig, and a change pushed with plain git.
 func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	w := newWorld(t)
+	w.gh.SetCreationLag(githubtest.Lag{Reads: 1, Git: 1}) // a write that comes too early is one more, and they are counted
 
 	start := w.gh.Mark()
 	first := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)

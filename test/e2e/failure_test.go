@@ -17,6 +17,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 	// One world for all: each failure leaves what the next run continues from. Whether a run heals right after each of them is what
 	// TestFaults_* and TestCrash look at.
 	w := newWorld(t)
+	w.gh.SetPlan("alice", githubtest.PlanPaid) // for the protected branch
 	repo := w.gh.AddRepo("alice/fleet", withReadme("main")...)
 	for _, tc := range []struct {
 		name   string

@@ -15,6 +15,7 @@ import (
 // TestFaults_git: what goes wrong in Git while a changed cluster is pushed.
 func TestFaults_git(t *testing.T) {
 	w := newWorldIn(t, withDev())
+	w.gh.SetPlan("alice", githubtest.PlanPaid) // for the protected branch
 	repo := w.gh.Repo("alice/fleet")
 	count := 1
 	// changed makes a change of dev's file that is in the way of no earlier one.

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
 // apiFaults stand between the program and the API server and answer in its place.
@@ -164,7 +166,7 @@ func notEstablished(definition []byte) []byte {
 // by an earlier removal, and one of Flux's definitions is slow to be established.
 func TestFaults_create(t *testing.T) {
 	w := newWorld(t)
-	w.gh.DelayVisibility(2)
+	w.gh.SetCreationLag(githubtest.Lag{Reads: 2, Writes: 2, Git: 2})
 	api := faultyAPIServer(w)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}}
 	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "held", Finalizers: []string{"example.com/hold"}}}

@@ -71,7 +71,7 @@ func worldOn(t testing.TB, s *stack.Stack, gh *githubtest.Server, token string) 
 		"LANG":                       "C.UTF-8",
 		"KUBECONFIG":                 s.Kubeconfig(),
 		"EKSA_GITHUB_TOKEN":          w.token,
-		"EKSA_GITOPS_GITHUB_API_URL": w.gh.APIURL(),
+		"EKSA_GITOPS_GITHUB_API_URL": w.gh.RootAPIURL(),
 		"EKSA_GITOPS_GITHUB_GIT_URL": w.gh.GitURL(),
 		"EKSA_GITOPS_GITHUB_SSH_URL": w.gh.SSHURL(),
 		"EKSA_GITOPS_CA_FILE":        w.gh.CAFile(),
