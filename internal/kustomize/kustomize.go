@@ -2,6 +2,8 @@
 // Only importer of kustomize's builder.
 package kustomize
 
+//lint:file-ignore SA1019 the deprecated fields are what it is about
+
 import (
 	"fmt"
 	"path"

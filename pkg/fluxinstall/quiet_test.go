@@ -29,7 +29,7 @@ func TestDiscardLogs(t *testing.T) {
 		DiscardLogs()
 		klog.Error("klog")
 		klog.Background().Info("klog with a context")
-		runtime.HandleError(os.ErrInvalid) //nolint:staticcheck // what the client library still does
+		runtime.HandleError(os.ErrInvalid)
 		log.Log.WithName("client").Error(os.ErrInvalid, "controller-runtime")
 		stdlog.Print("own")
 		return
