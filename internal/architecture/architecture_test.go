@@ -19,16 +19,17 @@ var mayImport = map[string][]string{
 	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/spelling", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/gitrepo", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
+	"pkg/gitops":       {"internal/gitrepo", "internal/kustomize", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
 	"pkg/layout":       {"internal/spelling", "pkg/clusterspec"},
 	"pkg/clusterspec":  {"internal/spelling"},
 	"pkg/github":       {"pkg/secret"},
-	"pkg/fluxinstall":  {"internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
+	"pkg/fluxinstall":  {"internal/kustomize", "internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
 	"pkg/secret":       {},
 	"internal/gitrepo": {"internal/sshkeys", "pkg/secret"},
 	"internal/sshkeys": {"pkg/secret"},
 
 	"internal/buildinfo":    {},
+	"internal/kustomize":    {},
 	"internal/spelling":     {},
 	"internal/diagnostics":  {"internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
@@ -42,14 +43,15 @@ var mayImport = map[string][]string{
 
 // onlyImporter names, for libraries that are one room's business, the packages that may import them.
 var onlyImporter = map[string][]string{
-	"github.com/go-git/":             {"internal/gitrepo"},
-	"github.com/google/go-github":    {"pkg/github"},
-	"k8s.io/client-go":               {"pkg/fluxinstall"},
-	"sigs.k8s.io/controller-runtime": {"pkg/fluxinstall"},
-	"github.com/fluxcd/":             {"pkg/fluxinstall", "pkg/fluxinstall/internal/genmanifests"},
-	"github.com/spf13/cobra":         {"internal/cli", "internal/docgen"},
-	"github.com/spf13/viper":         {"internal/cli"},
-	"golang.org/x/term":              {"internal/ui", "internal/cli"},
+	"github.com/go-git/":               {"internal/gitrepo"},
+	"github.com/google/go-github":      {"pkg/github"},
+	"k8s.io/client-go":                 {"pkg/fluxinstall"},
+	"sigs.k8s.io/controller-runtime":   {"pkg/fluxinstall"},
+	"github.com/fluxcd/":               {"pkg/fluxinstall", "pkg/fluxinstall/internal/genmanifests"},
+	"sigs.k8s.io/kustomize/api/krusty": {"internal/kustomize", "pkg/fluxinstall/internal/genmanifests"},
+	"github.com/spf13/cobra":           {"internal/cli", "internal/docgen"},
+	"github.com/spf13/viper":           {"internal/cli"},
+	"golang.org/x/term":                {"internal/ui", "internal/cli"},
 }
 
 type listedPackage struct {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
 // errInterrupted is the cause of a context that a signal ended, errUnread of one that ended because nobody reads the output any more.
@@ -20,6 +22,9 @@ var (
 
 // Main runs the program on the process's own arguments, streams and environment and returns its exit code (docs/exit-codes.md).
 func Main() int {
+	// Standard error is the program's. What libraries have to say is in the errors that they return.
+	log.SetOutput(io.Discard)
+	fluxinstall.DiscardLogs()
 	ctx, interrupt, stop := interruptible(context.Background())
 	defer stop()
 	streams := ui.SystemStreams(os.Getenv)

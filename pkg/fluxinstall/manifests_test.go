@@ -390,6 +390,10 @@ func TestBuildSystem_broken(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+	_, _, err := fluxinstall.BuildSystem(map[string][]byte{"kustomization.yaml": []byte("resources: []\nvars: [{name: A, objref: {kind: ConfigMap, name: a, apiVersion: v1}}]\n")})
+	if want := "kustomization.yaml uses the field vars, which kustomize has deprecated and which is not supported here"; err == nil || err.Error() != want {
+		t.Errorf("a field that is not supported: %v, want %s", err, want)
+	}
 }
 
 func BenchmarkComponents(b *testing.B) {

@@ -1,7 +1,6 @@
 package fluxinstall
 
 import (
-	"path"
 	"regexp"
 	"strings"
 )
@@ -110,34 +109,4 @@ func (e *NotReadyError) namespace() string {
 	_, name, _ := strings.Cut(e.Object, " ")
 	namespace, _, _ := strings.Cut(name, "/")
 	return namespace
-}
-
-var (
-	// What kustomize-controller calls an object that the server does not take.
-	refusedObject = regexp.MustCompile(`(?m)(?:^|\s)([A-Z]\w+/[^/\s]+/[^/\s:]+) (?:dry-run failed|apply failed|namespace not specified|not found)`)
-	// Where kustomize-controller works on the repository's files, and how kustomize names directories and files in them.
-	buildRoot = regexp.MustCompile(`kustomization-\d+/([^\s':,]+)`)
-	buildFile = regexp.MustCompile(`accumulating resources from '([^']+\.(?:ya?ml|json))'|in File: ([^\s':]+)`)
-)
-
-// culpritOf is whom a message blames: a file or directory of the repository, or an object as Kind/namespace/name; "" when it names
-// nobody.
-func culpritOf(message string) string {
-	if object := refusedObject.FindStringSubmatch(message); object != nil {
-		return object[1]
-	}
-	roots := buildRoot.FindAllStringSubmatch(message, -1)
-	if len(roots) == 0 {
-		return ""
-	}
-	at := path.Clean(roots[len(roots)-1][1])
-	files := buildFile.FindAllStringSubmatch(message, -1)
-	if len(files) == 0 {
-		return at
-	}
-	file := files[len(files)-1][1] + files[len(files)-1][2]
-	if path.Base(at) == path.Base(file) {
-		return at
-	}
-	return path.Join(at, file)
 }

@@ -3,8 +3,10 @@ package fluxinstall
 import (
 	"context"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
@@ -44,4 +46,11 @@ func (q quietClient) Apply(ctx context.Context, object runtime.ApplyConfiguratio
 // Watch implements client.WithWatch.
 func (q quietClient) Watch(ctx context.Context, list client.ObjectList, options ...client.ListOption) (watch.Interface, error) {
 	return q.WithWatch.Watch(quiet(ctx), list, options...)
+}
+
+// DiscardLogs keeps the Kubernetes libraries from logging to standard error for the whole process, where they do it without a context. It
+// is for programs, whose standard error is their own, and is called before anything else.
+func DiscardLogs() {
+	klog.SetLogger(logr.Discard())
+	log.SetLogger(logr.Discard())
 }

@@ -12,10 +12,9 @@ import (
 	"strings"
 
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 )
 
 // crdKindName is the kind that makes up four fifths of Flux's manifests.
@@ -70,7 +69,7 @@ func ComponentVersion(components []byte) (version string, images map[string]stri
 // BuildSystem builds the files of Flux's folder (by base name: kustomization.yaml and what it lists) as Flux itself will, patches
 // included, and returns the installation and the sync objects apart.
 func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
-	memory := filesys.MakeFsInMemory()
+	folder := make(map[string][]byte, len(files))
 	var installation, objects [][]byte
 	apart := leavesDefinitionsAlone(files)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -84,13 +83,12 @@ func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
 				installation, content = append(installation, definitions...), rest
 			}
 		}
-		if err := memory.WriteFile("/flux/"+name, content); err != nil {
-			return nil, nil, err
-		}
+		folder["flux/"+name] = content
 	}
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = types.LoadRestrictionsRootOnly
-	resources, err := krusty.MakeKustomizer(options).Run(memory, "/flux")
+	resources, err := kustomize.Build(folder, "flux", kustomize.Directory)
+	if unsupported := new(kustomize.UnsupportedError); errors.As(err, &unsupported) {
+		unsupported.File = strings.TrimPrefix(unsupported.File, "flux/") // the files are given by base name
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -207,14 +205,6 @@ func eachDocument(content []byte, do func([]byte) error) error {
 
 // CheckBuild builds the directory dir out of files, which are given by their paths, as Flux itself will, and says why that fails.
 func CheckBuild(files map[string][]byte, dir string) error {
-	memory := filesys.MakeFsInMemory()
-	for name, content := range files {
-		if err := memory.WriteFile("/"+name, content); err != nil {
-			return err
-		}
-	}
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = types.LoadRestrictionsNone // as Flux's controller, which bounds it to the repository
-	_, err := krusty.MakeKustomizer(options).Run(memory, "/"+dir)
+	_, err := kustomize.Build(files, dir, kustomize.AllFiles) // as Flux's controller, which bounds it to the repository
 	return err
 }

@@ -209,12 +209,12 @@ func attemptedBefore(git, ks *unstructured.Unstructured) bool {
 	return attempted != "" && fetched != "" && attempted != fetched
 }
 
-// problemOf makes a problem of a condition.
+// problemOf makes a problem of a condition of Flux.
 func problemOf(object *unstructured.Unstructured, condition Condition) *NotReadyError {
 	return (&NotReadyError{
-		Object: objectName(object), Reason: condition.Reason, Message: condition.Message,
+		Object: objectName(object), Reason: condition.Reason, Message: condition.Words(),
 		Next: fmt.Sprintf("kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
-	}).explained(condition.Message)
+	}).explained(withoutChanges(condition.Message))
 }
 
 // waitingFor describes a wait in which nothing is wrong so far.
@@ -227,8 +227,8 @@ func waitingFor(git, ks *unstructured.Unstructured, revision, fetched string) *N
 		return &NotReadyError{Object: objectName(git), Message: "it has fetched " + have, Next: logsOf(git.GetNamespace(), sourceController)}
 	}
 	message := "it has fetched the commit and is applying it"
-	if ready := conditionOf(ks, "Ready"); ready.Status == "Unknown" && ready.Message != "" {
-		message = ready.Message
+	if ready := conditionOf(ks, "Ready"); ready.Message != "" && (ready.Status == "Unknown" || ready.Reason == "DependencyNotReady") {
+		message = ready.Words()
 	}
 	return &NotReadyError{Object: objectName(ks), Message: message, Next: logsOf(ks.GetNamespace(), kustomizeController)}
 }

@@ -101,12 +101,12 @@ func TestFirstProblem(t *testing.T) {
 		"problem of an older generation": {failed(1, "GitOperationFailed", "no", ""), ksGood, ""},
 		"build": {
 			gitGood, failed(1, "BuildFailed", "kustomize build failed: accumulating resources: no such file", "lastAttemptedRevision: main@sha1:abc, "),
-			"Kustomization flux-system/flux-system is not ready (BuildFailed): kustomize build failed: accumulating resources: no such file; a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it",
+			"Kustomization flux-system/flux-system is not ready (BuildFailed): kustomize build failed: no such file; a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it",
 		},
 		"build of the commit before": {gitGood, failed(1, "BuildFailed", "kustomize build failed", "lastAttemptedRevision: main@sha1:old, "), ""},
 		"path not in the commit": {
 			gitGood, failed(1, "ArtifactFailed", "kustomization path not found: stat /tmp/kustomization-1/clusters/mgmt: no such file or directory", "lastAttemptedRevision: main@sha1:old, "),
-			"Kustomization flux-system/flux-system is not ready (ArtifactFailed): kustomization path not found: stat /tmp/kustomization-1/clusters/mgmt: no such file or directory; a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it",
+			"Kustomization flux-system/flux-system is not ready (ArtifactFailed): kustomization path not found: stat clusters/mgmt: no such file or directory; a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it",
 		},
 		"source not fetched yet": {`{}`, failed(1, "ArtifactFailed", "Source artifact not found, retrying in 30s", ""), ""},
 		"dependency":             {gitGood, failed(1, "DependencyNotReady", "dependency 'flux-system/infra' is not ready", ""), ""},

@@ -7,22 +7,19 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 )
 
 // build replaces the objects of a spec by what the directory's own kustomization makes of them, since that is what Flux applies. Files
 // outside of the cluster's directory are not read; a kustomization that needs them cannot be built here.
 func (c *GitCluster) build(files []string, contents map[string][]byte) {
-	memory := filesys.MakeFsInMemory()
+	own := make(map[string][]byte, len(files))
 	for _, file := range files {
-		if err := memory.WriteFile("/"+file, contents[file]); err != nil {
-			c.Objects, c.Broken = nil, fmt.Sprintf("%s cannot be built: %v", path.Dir(c.Path), err)
-			return
-		}
+		own[file] = contents[file]
 	}
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, "/"+path.Dir(c.Path))
+	built, err := kustomize.Build(own, path.Dir(c.Path), kustomize.Directory)
 	var out []byte
 	if err == nil {
 		out, err = built.AsYaml()

@@ -392,10 +392,10 @@ func (d *deleteRun) brokenFlux() string {
 		return fmt.Sprintf("Kustomization %s/%s does not delete what is no longer in Git (spec.prune)", namespace, ks.Name)
 	}
 	if c := failing(git.Conditions); c != nil {
-		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s", namespace, git.Name, c.Reason, c.Message)
+		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s", namespace, git.Name, c.Reason, c.Words())
 	}
-	if c := failing(ks.Conditions); c != nil && !d.aboutTargets(c.Message) {
-		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s", namespace, ks.Name, c.Reason, c.Message)
+	if c := failing(ks.Conditions); c != nil && !d.aboutTarget(c.Culprit()) {
+		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s", namespace, ks.Name, c.Reason, c.Words())
 	}
 	for _, name := range []string{"source-controller", "kustomize-controller"} {
 		if !slices.ContainsFunc(flux.Controllers, func(c fluxinstall.ControllerState) bool { return c.Name == name && c.Available }) {
@@ -415,22 +415,12 @@ func failing(conditions []fluxinstall.Condition) *fluxinstall.Condition {
 	return nil
 }
 
-// aboutTargets says whether a message of Flux is about nothing but clusters that go: their directory, or their objects.
-func (d *deleteRun) aboutTargets(message string) bool {
-	for _, t := range d.targets {
-		if !t.files {
-			continue
-		}
-		about := []string{"/" + layout.PathsIn(d.config, t.Name).Cluster + "/"}
-		for _, object := range d.removal.objects[t.Name] {
-			kind, name, _ := strings.Cut(object, " ")
-			about = append(about, kind+"/"+name+" ")
-		}
-		if slices.ContainsFunc(about, func(text string) bool { return strings.Contains(message, text) }) {
-			return true
-		}
-	}
-	return false
+// aboutTarget says whether whom Flux blames belongs to a cluster that goes: its directory, or one of its objects.
+func (d *deleteRun) aboutTarget(culprit string) bool {
+	return slices.ContainsFunc(d.targets, func(t *target) bool {
+		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.config, t.Name).Cluster+"/") ||
+			slices.Contains(d.removal.objects[t.Name], strings.Replace(culprit, "/", " ", 1)))
+	})
 }
 
 // checkFromCluster makes sure that Flux would not make the cluster again.

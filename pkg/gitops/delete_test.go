@@ -274,11 +274,17 @@ func TestDelete_broken(t *testing.T) {
 		"no controller":    {break_: func(w *world) { w.state.Flux.Controllers = w.state.Flux.Controllers[1:] }, want: "source-controller is not running", hint: halves},
 		"source failing":   {break_: func(w *world) { fail(&w.state.Flux.GitRepository.Conditions, "authentication required") }, want: "GitRepository flux-system/flux-system is not ready (Failed): authentication required", hint: halves},
 		"applying fails":   {break_: func(w *world) { fail(&w.state.Flux.Kustomization.Conditions, "kustomize build failed") }, want: "is not ready (Failed): kustomize build failed", hint: halves},
-		"not Flux's":       {break_: func(w *world) { w.state.Flux.Kustomization.Inventory = nil }, want: "its files are in Git, but Flux does not manage the object", hint: halves},
-		"marked":           {break_: func(w *world) { w.state.Clusters[1].KeptByFlux = true }, want: "with which Flux does not delete it", hint: halves},
-		"paused":           {break_: func(w *world) { w.state.Clusters[1].Paused = true }, want: "cluster w01 is paused", hint: "allow-delete-when-paused=true"},
-		"another manager":  {break_: func(w *world) { w.state.Clusters[1].ManagementCluster = "ops" }, want: "cluster w01 is managed by ops, not by dev", hint: "--kubeconfig"},
-		"somebody's Flux":  {break_: func(w *world) { w.state.Flux.Others = []fluxinstall.Other{{Description: "Helm"}} }, want: "Flux is already installed by somebody else: Helm"},
+		"others fail": {
+			break_: func(w *world) {
+				fail(&w.state.Flux.Kustomization.Conditions, "Cluster/default/w02 dry-run failed: no\nCluster/default/w01 configured\n")
+			},
+			want: "is not ready (Failed): Cluster/default/w02 dry-run failed: no", hint: halves,
+		},
+		"not Flux's":      {break_: func(w *world) { w.state.Flux.Kustomization.Inventory = nil }, want: "its files are in Git, but Flux does not manage the object", hint: halves},
+		"marked":          {break_: func(w *world) { w.state.Clusters[1].KeptByFlux = true }, want: "with which Flux does not delete it", hint: halves},
+		"paused":          {break_: func(w *world) { w.state.Clusters[1].Paused = true }, want: "cluster w01 is paused", hint: "allow-delete-when-paused=true"},
+		"another manager": {break_: func(w *world) { w.state.Clusters[1].ManagementCluster = "ops" }, want: "cluster w01 is managed by ops, not by dev", hint: "--kubeconfig"},
+		"somebody's Flux": {break_: func(w *world) { w.state.Flux.Others = []fluxinstall.Other{{Description: "Helm"}} }, want: "Flux is already installed by somebody else: Helm"},
 		"two of the name": {break_: func(w *world) {
 			c := w.state.Clusters[1]
 			c.Namespace = "x"
@@ -299,6 +305,9 @@ func TestDelete_broken(t *testing.T) {
 			refused := new(gitops.PreflightError)
 			if !errors.As(err, &refused) || len(refused.Findings) != 1 || !strings.Contains(refused.Findings[0].Message, test.want) || !strings.Contains(refused.Findings[0].Hint, test.hint) {
 				t.Errorf("%v, %+v", err, refused)
+			}
+			if strings.Contains(err.Error(), "configured") {
+				t.Errorf("what is well is told: %v", err)
 			}
 			if len(w.calls) > 0 || result.Status != gitops.StatusRefused {
 				t.Errorf("wrote %v, status %s", w.calls, result.Status)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -279,7 +278,7 @@ func (j *judge) judgeSync() {
 
 // explain adds to what Flux reports the file of the repository that is to blame.
 func (j *judge) explain(found *fluxinstall.NotReadyError) Problem {
-	message := brief(strings.TrimSpace(found.Message))
+	message := strings.TrimSpace(found.Message)
 	if found.Reason != "" {
 		message = found.Reason + ": " + message
 	}
@@ -290,24 +289,6 @@ func (j *judge) explain(found *fluxinstall.NotReadyError) Problem {
 	}
 	return p
 }
-
-// brief takes out of a message of kustomize how it got to the place that is wrong: "accumulating resources from" each directory on the
-// way. The whole message is among the conditions.
-func brief(message string) string {
-	const failed, from = "kustomize build failed: ", "accumulating resources from '"
-	at := strings.LastIndex(message, from)
-	if !strings.HasPrefix(message, failed) || at < 0 {
-		return message
-	}
-	place, rest, ok := strings.Cut(message[at+len(from):], "': ")
-	if !ok {
-		return message
-	}
-	return failed + place + ": " + buildDirectory.ReplaceAllString(rest, "")
-}
-
-// buildDirectory is where kustomize-controller has unpacked the repository.
-var buildDirectory = regexp.MustCompile(`/[^\s':,]*/kustomization-\d+/`)
 
 // fileOf finds the file that a problem blames, and the cluster it belongs to. A build that fails without naming a file is the fault of
 // one that cannot be read.

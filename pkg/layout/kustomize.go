@@ -23,6 +23,13 @@ var kustomizationFields = []string{
 	"helmChartInflationGenerator", "generatorOptions", "configurations", "generators", "transformers", "validators", "buildMetadata",
 }
 
+// replacedFields are the fields that kustomize has deprecated, and what has taken their place (its types.Kustomization.CheckDeprecatedFields,
+// which tells whoever builds the file). They go on working.
+var replacedFields = map[string]string{
+	"bases": "resources", "commonLabels": "labels, with includeSelectors: true", "imageTags": "images", "patchesJson6902": "patches",
+	"patchesStrategicMerge": "patches", "vars": "replacements",
+}
+
 // applied is what Flux makes of a directory: which files it applies, found by the rules of its kustomize-controller. Without a
 // kustomization it takes every YAML file below, and a directory with a kustomization as that says.
 type applied struct {
@@ -301,6 +308,11 @@ func (f *fleet) checkKustomizationFields(k *kustomization) {
 		if !slices.ContainsFunc(kustomizationFields, func(known string) bool { return strings.EqualFold(known, key.Value) }) {
 			f.at(clusterspec.SeverityError, "kustomization", k.file, key, clusterspec.Problem{
 				Field: key.Value, Message: "kustomize has no such field; " + f.breaks(), Suggestion: spelling.Nearest(key.Value, kustomizationFields),
+			})
+		}
+		if instead := replacedFields[key.Value]; instead != "" {
+			f.at(clusterspec.SeverityNotice, "deprecated", k.file, key, clusterspec.Problem{
+				Field: key.Value, Message: "kustomize has deprecated the field; it still works", Expected: instead,
 			})
 		}
 	}

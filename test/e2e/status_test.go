@@ -105,7 +105,7 @@ func TestStatus_causes(t *testing.T) {
 	})
 	t.Run("a build error in another cluster's file", func(t *testing.T) {
 		w.push(devSpec, strings.Replace(good, "host: 198.18.100.20", "host: : 198.18.100.99", 1))
-		w.until([]string{"status", "mgmt"}, 5, "BuildFailed: kustomize build failed: eksa-cluster.yaml: MalformedYAMLError", "blocks every cluster below the path", "file:   "+devSpec)
+		w.until([]string{"status", "mgmt"}, 5, "BuildFailed: kustomize build failed: "+devSpec+": MalformedYAMLError", "blocks every cluster below the path", "file:   "+devSpec)
 	})
 	t.Run("a CRD that is not there", func(t *testing.T) {
 		w.push(devSpec, good+"---\napiVersion: apps.example.com/v1\nkind: Widget\nmetadata:\n  name: one\n  namespace: default\n")
