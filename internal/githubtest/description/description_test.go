@@ -75,13 +75,14 @@ func TestCheckResponse(t *testing.T) {
 		kind, body            string
 		want                  []string
 	}{
-		"right":         {"2022-11-28", "POST", keys, 201, json, key, nil},
-		"missing field": {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"id":1,`, "", 1), []string{`/id: property "id" is missing`}},
-		"type":          {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"id":1`, `"id":"1"`, 1), []string{"/id: value must be an integer"}},
-		"null":          {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"key":"k"`, `"key":null`, 1), []string{"/key: Value is not nullable"}},
-		"no JSON":       {"2022-11-28", "POST", keys, 201, json, "<html>", []string{"status 201 has no JSON: invalid character '<' looking for beginning of value"}},
-		"content type":  {"2022-11-28", "POST", keys, 201, "text/html", key, []string{`status 201 has the content type "text/html"`}},
-		"no body":       {"2022-11-28", "DELETE", keys + "/{key_id}", 204, "", "x", []string{"status 204 has a body"}},
+		"right":          {"2022-11-28", "POST", keys, 201, json, key, nil},
+		"missing field":  {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"id":1,`, "", 1), []string{`/id: property "id" is missing`}},
+		"type":           {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"id":1`, `"id":"1"`, 1), []string{"/id: value must be an integer"}},
+		"null":           {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"key":"k"`, `"key":null`, 1), []string{"/key: Value is not nullable"}},
+		"invented field": {"2022-11-28", "POST", keys, 201, json, strings.Replace(key, `"id":1`, `"id":1,"fingerprint":"f"`, 1), []string{"/fingerprint: not described"}},
+		"no JSON":        {"2022-11-28", "POST", keys, 201, json, "<html>", []string{"status 201 has no JSON: invalid character '<' looking for beginning of value"}},
+		"content type":   {"2022-11-28", "POST", keys, 201, "text/html", key, []string{`status 201 has the content type "text/html"`}},
+		"no body":        {"2022-11-28", "DELETE", keys + "/{key_id}", 204, "", "x", []string{"status 204 has a body"}},
 		"an error without its form": {"2022-11-28", "POST", keys, 422, json, `{"message":"Validation Failed","errors":[{"message":"m"}]}`, []string{
 			`/documentation_url: property "documentation_url" is missing`, `/errors/0/code: property "code" is missing`}},
 		"an error that is not listed": {"2022-11-28", "POST", keys, 404, json, `{"message":404}`, []string{"/message: value must be a string"}},
