@@ -34,8 +34,11 @@ var mayImport = map[string][]string{
 	"internal/diagnostics":  {"internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/gittest":      {},
-	"internal/githubtest":   {"internal/gittest"},
+	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
 	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
+
+	"internal/githubtest/description":         {},
+	"internal/githubtest/description/extract": {"internal/githubtest", "internal/githubtest/description"},
 
 	"pkg/fluxinstall/internal/genmanifests": {"pkg/fluxinstall/internal/release"},
 	"pkg/fluxinstall/internal/release":      {},
@@ -52,6 +55,7 @@ var onlyImporter = map[string][]string{
 	"github.com/spf13/cobra":           {"internal/cli", "internal/docgen"},
 	"github.com/spf13/viper":           {"internal/cli"},
 	"golang.org/x/term":                {"internal/ui", "internal/cli"},
+	"github.com/getkin/kin-openapi":    {"internal/githubtest/description"},
 }
 
 type listedPackage struct {

@@ -288,17 +288,49 @@ func (c *call) getCommit() *reply {
 		return c.fail(http.StatusUnprocessableEntity, "No commit found for SHA: "+c.params["ref"])
 	}
 	o := c.commitJSON(r, r.git.LogN(rev, 1)[0])
-	files := []object{}
-	for _, line := range strings.FieldsFunc(r.git.Git("diff-tree", "--root", "-r", "--no-commit-id", "--name-status", rev), func(c rune) bool { return c == '\n' }) {
-		letter, name, _ := strings.Cut(line, "\t")
-		status := map[string]string{"A": "added", "D": "removed"}[letter]
-		if status == "" {
-			status = "modified"
-		}
-		files = append(files, object{"filename": name, "status": status})
+	files := c.changedFiles(r, rev)
+	additions, deletions := 0, 0
+	for _, f := range files {
+		additions, deletions = additions+f["additions"].(int), deletions+f["deletions"].(int)
 	}
+	o["stats"] = object{"total": additions + deletions, "additions": additions, "deletions": deletions}
 	o["files"] = files
 	return &reply{http.StatusOK, o}
+}
+
+// changedFiles are the files that a commit changes.
+func (c *call) changedFiles(r *Repo, rev string) []object {
+	out := r.git.Git("diff-tree", "--root", "-r", "-z", "--no-commit-id", "--no-renames", "--raw", "--numstat", rev)
+	files, byName := []object{}, map[string]object{}
+	fields := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	for i := 0; i < len(fields); i++ {
+		// Either ":MODE MODE HASH HASH LETTER" before the name, or "ADDED\tDELETED\tNAME".
+		if meta, raw := strings.CutPrefix(fields[i], ":"); raw && i+1 < len(fields) {
+			f := strings.Fields(meta)
+			name, status, blob := fields[i+1], map[string]string{"A": "added", "D": "removed"}[f[4]], f[3]
+			switch status {
+			case "":
+				status = "modified"
+			case "removed":
+				blob = f[2]
+			}
+			at := c.s.origin() + "/" + r.fullName()
+			byName[name] = object{"sha": blob, "filename": name, "status": status, "additions": 0, "deletions": 0, "changes": 0,
+				"blob_url": at + "/blob/" + rev + "/" + escaped(name), "raw_url": at + "/raw/" + rev + "/" + escaped(name),
+				"contents_url": c.url("/repos/%s/contents/%s?ref=%s", r.fullName(), escaped(name), rev)}
+			files = append(files, byName[name])
+			i++
+			continue
+		}
+		counts := strings.SplitN(fields[i], "\t", 3)
+		if len(counts) == 3 && byName[counts[2]] != nil {
+			added, _ := strconv.Atoi(counts[0])   //nolint:errcheck // a binary file has "-"
+			deleted, _ := strconv.Atoi(counts[1]) //nolint:errcheck // as above
+			file := byName[counts[2]]
+			file["additions"], file["deletions"], file["changes"] = added, deleted, added+deleted
+		}
+	}
+	return files
 }
 
 func (c *call) getContents() *reply {

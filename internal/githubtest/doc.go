@@ -44,9 +44,14 @@
 //
 // # Strictness
 //
-// A request with an unknown path, method, query parameter or JSON field, or with an Accept, User-Agent or Content-Type header that
-// GitHub's documentation does not allow, is answered as GitHub would and recorded. [Server.Verify] fails the test and lists such requests; a
-// server from Start does so by itself when the test ends. [Server.TakeViolations] hands them over to a test that means them.
+// A request with an unknown path or method, with an Accept, User-Agent or Content-Type header that GitHub's documentation does not allow,
+// or with a query or a body that GitHub's own description of the operation does not (see package description), is answered as GitHub
+// would and recorded. [Server.Verify] fails the test and lists such requests; a server from Start does so by itself when the test ends.
+// [Server.TakeViolations] hands them over to a test that means them.
+//
+// The answers are held against the same description: of github.com in the version that was asked for, or of all enterprise servers. An
+// answer that differs is a mistake of this server, which Verify reports too, unless it is among the exceptions in undocumented.go, each
+// with the place where GitHub gives it all the same.
 //
 // # Faults
 //

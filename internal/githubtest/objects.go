@@ -297,11 +297,11 @@ func (c *call) getMeta() *reply {
 func (c *call) getRateLimit() *reply {
 	b := c.s.budget(c)
 	used := min(b.used, b.limit)
-	limits := func(resource string, limit, used int) object {
-		return object{"limit": limit, "used": used, "remaining": limit - used, "reset": b.reset.Unix(), "resource": resource}
+	limits := func(limit, used int) object {
+		return object{"limit": limit, "used": used, "remaining": limit - used, "reset": b.reset.Unix()}
 	}
-	core := limits("core", b.limit, used)
-	o := object{"resources": object{"core": core, "search": limits("search", 30, 0), "graphql": limits("graphql", 5000, 0)}}
+	core := limits(b.limit, used)
+	o := object{"resources": object{"core": core, "search": limits(30, 0), "graphql": limits(5000, 0)}}
 	if !c.since2026() {
 		o["rate"] = core
 	}

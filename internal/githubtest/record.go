@@ -3,6 +3,7 @@ package githubtest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,17 +106,23 @@ func (s *Server) TakeViolations() []Violation {
 	return v
 }
 
-// Verify fails the test when there were violations, and lists them.
+// Verify fails the test when there were violations, or answers that GitHub does not give, which are mistakes of this server; it lists them.
 func (s *Server) Verify(tb TB) {
 	tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.violations) == 0 {
-		return
+	for _, list := range []struct {
+		what  string
+		items []Violation
+	}{{"requests that GitHub would not understand", s.violations}, {"answers of the test server that GitHub does not give", s.mistakes}} {
+		var lines []string
+		for _, v := range list.items {
+			if line := "  " + v.String(); !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) > 0 {
+			tb.Errorf("%s:\n%s", list.what, strings.Join(lines, "\n"))
+		}
 	}
-	var list []string
-	for _, v := range s.violations {
-		list = append(list, "  "+v.String())
-	}
-	tb.Errorf("requests that GitHub would not understand:\n%s", strings.Join(list, "\n"))
 }

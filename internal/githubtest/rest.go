@@ -11,11 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest/description"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
@@ -138,6 +138,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		timer.Stop()
 	}
 	status, body := c.answer(segments, fault)
+	s.checkAnswer(c, status, body)
 	lost := fault != nil && (fault.close || fault.lose)
 	s.record(c, status, lost)
 	if lost {
@@ -348,12 +349,6 @@ func (c *call) handle() *reply {
 			c.header.Set("X-Accepted-GitHub-Permissions", c.route.permission)
 		}
 	}
-	for name := range c.query {
-		paged := c.route.list && (name == "per_page" || name == "page")
-		if !paged && !slices.Contains(c.route.query, name) {
-			c.violate("unknown query parameter %q", name)
-		}
-	}
 	if r := c.decode(); r != nil {
 		return r
 	}
@@ -363,41 +358,30 @@ func (c *call) handle() *reply {
 	return c.route.handle(c)
 }
 
-// decode reads the JSON body and checks its fields against the endpoint's.
+// operations are the descriptions that the request and its answer are held against: github.com's, or those of all enterprise servers.
+func (c *call) operations() []*description.Operation {
+	if c.enterprise {
+		return description.Enterprise(c.route.operation())
+	}
+	return description.Cloud(c.version, c.route.operation())
+}
+
+// decode reads the JSON body and checks the request against the descriptions. The newest server decides what becomes of it.
 func (c *call) decode() *reply {
-	if c.route.body == nil {
-		if len(bytes.TrimSpace(c.raw)) > 0 {
-			c.violate("unexpected body")
+	var last []description.Problem
+	for _, text := range description.Agreed(c.operations(), func(o *description.Operation) (texts []string) {
+		c.body, last = o.CheckRequest(c.r, c.params, c.raw)
+		for _, p := range last {
+			texts = append(texts, p.Text)
 		}
-		return nil
+		return texts
+	}) {
+		c.violate("%s", text)
 	}
-	c.body = map[string]any{}
-	if len(c.raw) > 0 {
-		if err := json.Unmarshal(c.raw, &c.body); err != nil {
-			c.violate("body is no JSON object: %v", err)
-			return c.fail(http.StatusBadRequest, "Problems parsing JSON")
+	for _, p := range last {
+		if p.Status != 0 {
+			return c.fail(p.Status, p.Message)
 		}
-	}
-	for name, value := range c.body {
-		kind, known := c.route.body[name]
-		if !known {
-			c.violate("unknown field %q", name)
-			continue
-		}
-		if !kind.holds(value) {
-			c.violate("field %q is no %s", name, kind)
-			return c.fail(http.StatusUnprocessableEntity, fmt.Sprintf("Invalid request.\n\nFor 'properties/%s', %v is not a %s.", name, value, kind))
-		}
-	}
-	var missing []string
-	for _, name := range c.route.required {
-		if c.body[name] == nil {
-			missing = append(missing, strconv.Quote(name))
-		}
-	}
-	if len(missing) > 0 {
-		c.violate("missing field %s", strings.Join(missing, ", "))
-		return c.fail(http.StatusUnprocessableEntity, "Invalid request.\n\n"+strings.Join(missing, ", ")+" wasn't supplied.")
 	}
 	return nil
 }

@@ -1,36 +1,13 @@
 package githubtest
 
-import "strings"
+import (
+	"slices"
+	"strings"
 
-// fieldKind is the JSON type of a field of a request's body. All but required fields may also be null.
-type fieldKind string
-
-const (
-	textField   fieldKind = "string"
-	boolField   fieldKind = "boolean"
-	numberField fieldKind = "integer"
-	objectField fieldKind = "object"
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest/description"
 )
 
-func (k fieldKind) holds(value any) bool {
-	if value == nil {
-		return true
-	}
-	ok := false
-	switch k {
-	case textField:
-		_, ok = value.(string)
-	case boolField:
-		_, ok = value.(bool)
-	case numberField:
-		_, ok = value.(float64)
-	case objectField:
-		_, ok = value.(map[string]any)
-	}
-	return ok
-}
-
-// route is an endpoint. In its pattern {name} stands for one segment and {name+} for one or more, since branches have slashes.
+// route is an endpoint; what it takes is in GitHub's description of it. In its pattern {name} stands for one segment and {name+} for one or more, since branches have slashes.
 type route struct {
 	method     string
 	pattern    string
@@ -38,10 +15,6 @@ type route struct {
 	scopes     string // X-Accepted-OAuth-Scopes
 	permission string // X-Accepted-GitHub-Permissions: what fine-grained and installation tokens need
 	login      bool   // refuses anonymous requests
-	list       bool   // takes per_page and page
-	query      []string
-	body       map[string]fieldKind // nil: no body
-	required   []string
 	handle     func(*call) *reply
 }
 
@@ -78,26 +51,6 @@ func matchSegments(pattern, have []string, params map[string]string) bool {
 
 // allRoutes are the endpoints; of several that match, the first wins.
 func (s *Server) allRoutes() []route {
-	newRepo := map[string]fieldKind{
-		"name": textField, "description": textField, "homepage": textField, "private": boolField, "visibility": textField,
-		"has_issues": boolField, "has_projects": boolField, "has_wiki": boolField, "has_downloads": boolField, "has_discussions": boolField,
-		"is_template": boolField, "team_id": numberField, "auto_init": boolField, "gitignore_template": textField, "license_template": textField,
-		"allow_squash_merge": boolField, "allow_merge_commit": boolField, "allow_rebase_merge": boolField, "allow_auto_merge": boolField,
-		"delete_branch_on_merge": boolField, "use_squash_pr_title_as_default": boolField, "squash_merge_commit_title": textField,
-		"squash_merge_commit_message": textField, "merge_commit_title": textField, "merge_commit_message": textField,
-		"custom_properties": objectField,
-	}
-	editRepo := map[string]fieldKind{
-		"default_branch": textField, "archived": boolField, "allow_forking": boolField, "allow_update_branch": boolField,
-		"web_commit_signoff_required": boolField, "security_and_analysis": objectField,
-	}
-	for name, kind := range newRepo {
-		switch name {
-		case "team_id", "auto_init", "gitignore_template", "license_template", "custom_properties", "has_downloads", "has_discussions":
-		default:
-			editRepo[name] = kind
-		}
-	}
 	const repo = "/repos/{owner}/{repo}"
 	return []route{
 		{method: "GET", pattern: "/meta", doc: "meta/meta#get-github-meta-information", handle: (*call).getMeta},
@@ -106,64 +59,78 @@ func (s *Server) allRoutes() []route {
 		{method: "GET", pattern: "/user/memberships/orgs/{org}", doc: "orgs/members#get-an-organization-membership-for-the-authenticated-user",
 			scopes: "admin:org, read:org, repo, user, write:org", permission: "members=read", login: true, handle: (*call).getMembership},
 		{method: "POST", pattern: "/user/repos", doc: "repos/repos#create-a-repository-for-the-authenticated-user", scopes: "public_repo, repo",
-			permission: "administration=write", login: true, body: newRepo, required: []string{"name"}, handle: (*call).createUserRepo},
+			permission: "administration=write", login: true, handle: (*call).createUserRepo},
 		{method: "GET", pattern: "/users/{username}", doc: "users/users#get-a-user", handle: (*call).getAccount},
 		{method: "GET", pattern: "/orgs/{org}", doc: "orgs/orgs#get-an-organization", scopes: "admin:org, read:org, repo, user, write:org",
 			handle: (*call).getOrg},
 		{method: "POST", pattern: "/orgs/{org}/repos", doc: "repos/repos#create-an-organization-repository", scopes: "public_repo, repo",
-			permission: "administration=write", login: true, body: newRepo, required: []string{"name"}, handle: (*call).createOrgRepo},
+			permission: "administration=write", login: true, handle: (*call).createOrgRepo},
 
 		{method: "GET", pattern: repo, doc: "repos/repos#get-a-repository", scopes: "repo", permission: "metadata=read", handle: (*call).getRepo},
 		{method: "PATCH", pattern: repo, doc: "repos/repos#update-a-repository", scopes: "public_repo, repo", permission: "administration=write",
-			login: true, body: editRepo, handle: (*call).editRepo},
+			login: true, handle: (*call).editRepo},
 		{method: "GET", pattern: repo + "/contents", doc: "repos/contents#get-repository-content", scopes: "repo", permission: "contents=read",
-			query: []string{"ref"}, handle: (*call).getContents},
+			handle: (*call).getContents},
 		{method: "GET", pattern: repo + "/contents/", doc: "repos/contents#get-repository-content", scopes: "repo", permission: "contents=read",
-			query: []string{"ref"}, handle: (*call).getContents},
+			handle: (*call).getContents},
 		{method: "GET", pattern: repo + "/contents/{path+}", doc: "repos/contents#get-repository-content", scopes: "repo", permission: "contents=read",
-			query: []string{"ref"}, handle: (*call).getContents},
+			handle: (*call).getContents},
 		{method: "GET", pattern: repo + "/branches", doc: "branches/branches#list-branches", scopes: "repo", permission: "contents=read",
-			list: true, query: []string{"protected"}, handle: (*call).listBranches},
+			handle: (*call).listBranches},
 		{method: "GET", pattern: repo + "/branches/{branch+}/protection", doc: "branches/branch-protection#get-branch-protection", scopes: "repo",
 			permission: "administration=read", handle: (*call).getProtection},
 		{method: "GET", pattern: repo + "/branches/{branch+}", doc: "branches/branches#get-a-branch", scopes: "repo", permission: "contents=read",
 			handle: (*call).getBranch},
 		{method: "GET", pattern: repo + "/rules/branches/{branch+}", doc: "repos/rules#get-rules-for-a-branch", scopes: "repo", permission: "metadata=read",
-			list: true, handle: (*call).getRules},
+			handle: (*call).getRules},
 		{method: "GET", pattern: repo + "/git/ref/{ref+}", doc: "git/refs#get-a-reference", scopes: "repo", permission: "contents=read",
 			handle: (*call).getRef},
 		{method: "DELETE", pattern: repo + "/git/refs/{ref+}", doc: "git/refs#delete-a-reference", scopes: "public_repo, repo", permission: "contents=write",
 			login: true, handle: (*call).deleteRef},
 		{method: "GET", pattern: repo + "/commits", doc: "commits/commits#list-commits", scopes: "repo", permission: "contents=read",
-			list: true, query: []string{"sha", "path"}, handle: (*call).listCommits},
+			handle: (*call).listCommits},
 		{method: "GET", pattern: repo + "/commits/{ref+}", doc: "commits/commits#get-a-commit", scopes: "repo", permission: "contents=read",
 			handle: (*call).getCommit},
 
 		{method: "GET", pattern: repo + "/keys", doc: "deploy-keys/deploy-keys#list-deploy-keys", scopes: "repo", permission: "administration=read",
-			list: true, login: true, handle: (*call).listKeys},
+			login: true, handle: (*call).listKeys},
 		{method: "POST", pattern: repo + "/keys", doc: "deploy-keys/deploy-keys#create-a-deploy-key", scopes: "public_repo, repo", permission: "administration=write",
-			login: true, body: map[string]fieldKind{"title": textField, "key": textField, "read_only": boolField}, required: []string{"key"},
-			handle: (*call).createKey},
+			login: true, handle: (*call).createKey},
 		{method: "GET", pattern: repo + "/keys/{key_id}", doc: "deploy-keys/deploy-keys#get-a-deploy-key", scopes: "repo", permission: "administration=read",
 			login: true, handle: (*call).getKey},
 		{method: "DELETE", pattern: repo + "/keys/{key_id}", doc: "deploy-keys/deploy-keys#delete-a-deploy-key", scopes: "public_repo, repo", permission: "administration=write",
 			login: true, handle: (*call).deleteKey},
 
-		{method: "GET", pattern: repo + "/pulls", doc: "pulls/pulls#list-pull-requests", scopes: "repo", permission: "pull_requests=read", list: true,
-			query: []string{"state", "head", "base", "sort", "direction"}, handle: (*call).listPulls},
+		{method: "GET", pattern: repo + "/pulls", doc: "pulls/pulls#list-pull-requests", scopes: "repo", permission: "pull_requests=read", handle: (*call).listPulls},
 		{method: "POST", pattern: repo + "/pulls", doc: "pulls/pulls#create-a-pull-request", scopes: "public_repo, repo", permission: "pull_requests=write", login: true,
-			body: map[string]fieldKind{"title": textField, "head": textField, "head_repo": textField, "base": textField, "body": textField,
-				"maintainer_can_modify": boolField, "draft": boolField, "issue": numberField},
-			required: []string{"head", "base"}, handle: (*call).createPull},
+			handle: (*call).createPull},
 		{method: "GET", pattern: repo + "/pulls/{pull_number}", doc: "pulls/pulls#get-a-pull-request", scopes: "repo", permission: "pull_requests=read",
 			handle: (*call).getPull},
 		{method: "PATCH", pattern: repo + "/pulls/{pull_number}", doc: "pulls/pulls#update-a-pull-request", scopes: "public_repo, repo", permission: "pull_requests=write", login: true,
-			body:   map[string]fieldKind{"title": textField, "body": textField, "state": textField, "base": textField, "maintainer_can_modify": boolField},
 			handle: (*call).editPull},
 		{method: "GET", pattern: repo + "/pulls/{pull_number}/merge", doc: "pulls/pulls#check-if-a-pull-request-has-been-merged", scopes: "repo", permission: "pull_requests=read",
 			handle: (*call).pullMerged},
 		{method: "PUT", pattern: repo + "/pulls/{pull_number}/merge", doc: "pulls/pulls#merge-a-pull-request", scopes: "public_repo, repo", permission: "contents=write", login: true,
-			body:   map[string]fieldKind{"commit_title": textField, "commit_message": textField, "sha": textField, "merge_method": textField},
 			handle: (*call).mergePull},
 	}
+}
+
+// operation is the route's name in GitHub's description of the API.
+func (r *route) operation() description.Name {
+	path := strings.ReplaceAll(r.pattern, "+}", "}")
+	if root, ok := strings.CutSuffix(strings.TrimSuffix(path, "/"), "/contents"); ok {
+		path = root + "/contents/{path}" // of the root, whose path is empty
+	}
+	return description.Name{Method: r.method, Path: path}
+}
+
+// Operations are the operations that the server serves.
+func Operations() []description.Name {
+	var names []description.Name
+	for _, r := range (&Server{}).allRoutes() {
+		if name := r.operation(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -51,7 +51,7 @@ func (s *Server) Restore(state *State) error {
 	}
 	s.budgets, s.rate, s.createLag = map[string]*budget{}, rateSettings{limit: defaultLimit}, usualLag
 	s.lifetimes = usualLifetimes()
-	s.faults, s.requests, s.violations = nil, nil, nil
+	s.faults, s.requests, s.violations, s.mistakes = nil, nil, nil, nil
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
@@ -33,6 +34,13 @@ func TestSaveRestore(t *testing.T) {
 		repo.Grant("bob", githubtest.Admin)
 		gh.AddRepo("acme/other")
 		gh.AddOrg("acme", githubtest.DeployKeysDisabled())
+		gh.SetPlan("acme", githubtest.PlanFree) // the next time, protecting main would be refused
+		gh.Suspend("alice")
+		repo.DisableKey(repo.AddDeployKey("other", gittest.NewKey(t, gittest.ED25519).AuthorizedKey(), true))
+		repo.Git().Commit(gittest.Change{Branch: "topic", Message: "Topic", Files: map[string]string{"topic": "1\n"}})
+		repo.RenameBranch("topic", "trunk")
+		repo.Transfer("alice")
+		gh.AnnounceEnd("2022-11-28", time.Now())
 		gh.ChangeHostKeys()
 		gh.RevokeToken(token)
 		gh.Break("GET /**", githubtest.Status(http.StatusTeapot))
@@ -70,7 +78,7 @@ func TestSaveRestore(t *testing.T) {
 		}
 		response.Body.Close()
 		gh.TakeViolations()
-		if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusTeapot {
+		if response.StatusCode != http.StatusUnprocessableEntity { // it lacks the key
 			t.Errorf("the token is answered with %s", response.Status)
 		}
 		// A clone shows that faults are gone and that the server serves what was put back.

@@ -44,6 +44,8 @@ type Server struct {
 	faults     []*apiFault
 	requests   []Request
 	violations []Violation
+	mistakes   []Violation    // in answers
+	excused    []undocumented // which exceptions were needed
 }
 
 // Start returns a running server. When the test ends it is closed, after [Server.Verify] has failed the test for requests that GitHub
@@ -64,8 +66,7 @@ func Start(tb TB) *Server {
 	return s
 }
 
-// Lend makes a server of New one test's until its end: misuse fails that test, and so do requests that GitHub would not understand, which
-// [Server.Verify] looks for in the end.
+// Lend makes a server of New one test's until its end: misuse fails that test, and so does what [Server.Verify] finds in the end.
 func (s *Server) Lend(tb TB) {
 	tb.Helper()
 	s.git.FailWith(func(err error) {

@@ -51,7 +51,8 @@ func (s *Server) AnnounceEnd(version string, at time.Time) {
 // selectVersion decides which version of the API answers. The answer is nil when one does.
 //
 // A request that names no version gets the oldest one that is still supported. One that was supported is "410 Gone", as the page on API
-// versions says; one that never was is a bad request, as enterprise servers' page says of every version that they do not support.
+// versions says; one that never was is a bad request, as enterprise servers' page says of every version that they do not support. With
+// which words is told nowhere: see https://github.com/github/rest-api-description/issues/7054.
 func (c *call) selectVersion() *reply {
 	known := apiVersions[c.enterprise]
 	ended := func(v string) bool {
