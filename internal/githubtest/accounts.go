@@ -64,6 +64,9 @@ func BasePermission(r Role) OrgOption { return func(o *organization) { o.base = 
 // https://docs.github.com/organizations/managing-organization-settings/restricting-deploy-keys-in-your-organization.
 func DeployKeysDisabled() OrgOption { return func(o *organization) { o.deployKeysDisabled = true } }
 
+// DeployKeysEnabled allows deploy keys again.
+func DeployKeysEnabled() OrgOption { return func(o *organization) { o.deployKeysDisabled = false } }
+
 // EnforceSSO demands that classic tokens are authorized for the organization; see [Server.AuthorizeSSO].
 func EnforceSSO() OrgOption { return func(o *organization) { o.sso = true } }
 
