@@ -206,7 +206,7 @@ func (r *Repo) pushRules(v gittest.Verdict, user *account, role Role) gittest.Ve
 		return v
 	}
 	v.Env = []string{"GITHUBTEST_RULES=" + encodeRules(rules), "GITHUBTEST_URL=" + r.server.origin() + "/" + r.fullName()}
-	v.Declined = func(ref string) string {
+	v.Declined = func(ref, _ string) string {
 		for _, rule := range rules {
 			if rule.code == ruleViolation && rule.matches(ref) {
 				return "push declined due to repository rule violations"
