@@ -14,6 +14,8 @@ type account struct {
 	login string
 	id    int64
 	org   *organization // nil for a user
+
+	hiddenEmails []string // which no push of the user may publish
 }
 
 type organization struct {

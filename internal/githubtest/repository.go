@@ -38,6 +38,7 @@ type Repo struct {
 	keys        []*DeployKey
 	protections map[string]Protection
 	rulesets    []Ruleset
+	checks      pushChecks
 	pulls       []*PullRequest
 	created     time.Time
 	hidden      int // so many reads answer 404 first
