@@ -17,6 +17,8 @@ type account struct {
 	org       *organization // nil for a user
 	plan      Plan          // of a user
 	suspended bool
+
+	hiddenEmails []string // which no push of the user may publish
 }
 
 type organization struct {

@@ -1,8 +1,6 @@
 package githubtest
 
 import (
-	"slices"
-
 	"golang.org/x/crypto/ssh"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
@@ -213,21 +211,8 @@ func (a *account) needsSSO(t *token) bool {
 
 // pushRules adds to a verdict what the pre-receive hook has to know about a user's push.
 func (r *Repo) pushRules(v gittest.Verdict, user *account, role Role) gittest.Verdict {
-	rules := r.rulesFor(user, role)
-	if len(rules) == 0 {
-		return v
-	}
-	v.Env = []string{"GITHUBTEST_RULES=" + encodeRules(rules), "GITHUBTEST_URL=" + r.server.origin() + "/" + r.fullName()}
-	v.Declined = func(ref string) string {
-		for _, rule := range rules {
-			if rule.code == ruleViolation && rule.matches(ref) {
-				return "push declined due to repository rule violations"
-			}
-		}
-		if slices.ContainsFunc(rules, func(rule pushRule) bool { return rule.matches(ref) }) {
-			return "protected branch hook declined"
-		}
-		return "pre-receive hook declined"
+	if rules := append(r.rulesFor(user, role), r.checksFor(user)...); len(rules) > 0 {
+		v.Env, v.Declined = r.ruleEnv(rules), refusalStatus
 	}
 	return v
 }

@@ -37,6 +37,7 @@ type Repo struct {
 	keys        []*DeployKey
 	protections map[string]Protection
 	rulesets    []Ruleset
+	checks      pushChecks
 	pulls       []*PullRequest
 	created     time.Time
 	lag         Lag // what is left of it

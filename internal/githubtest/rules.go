@@ -5,14 +5,94 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 )
 
 // The codes that GitHub puts before its reasons.
 const (
+	largeFile       = "GH001"
 	protectedBranch = "GH006"
+	privateEmail    = "GH007"
 	ruleViolation   = "GH013"
 )
+
+// pushChecks are what GitHub looks for in every commit that is pushed to a repository, whoever pushes.
+type pushChecks struct {
+	maxFile int64
+	secrets []SecretKind
+	allowed []string // ids of secrets
+}
+
+// SecretKind is a kind of secret that push protection finds.
+type SecretKind struct {
+	Name    string // such as GitHub Personal Access Token
+	Pattern string // an extended regular expression, without a colon
+}
+
+// LimitFileSize sets the size in bytes above which a file is refused. The original's is 100 MB; here it is switched off at first, since
+// files of that size are unwieldy in a test.
+func (r *Repo) LimitFileSize(bytes int64) { r.locked(func() { r.checks.maxFile = bytes }) }
+
+// ProtectSecrets switches push protection on for these kinds of secrets, or off.
+func (r *Repo) ProtectSecrets(kinds ...SecretKind) { r.locked(func() { r.checks.secrets = kinds }) }
+
+// AllowSecret is what somebody does who follows the address that came with a refusal.
+func (r *Repo) AllowSecret(address string) {
+	r.locked(func() { r.checks.allowed = append(slices.Clone(r.checks.allowed), path.Base(address)) })
+}
+
+// HideEmails is the setting "Block command line pushes that expose my email" of a user who has these addresses. Without any, it is off.
+func (s *Server) HideEmails(login string, addresses ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	user := s.accounts[key(login)]
+	if user == nil {
+		s.misuse("hiding e-mail addresses: there is no user %s", login)
+		return
+	}
+	user.hiddenEmails = addresses
+}
+
+// checksFor are the checks of a user's push to any branch; a nil user is an App or a deploy key.
+func (r *Repo) checksFor(user *account) []pushRule {
+	var rules []pushRule
+	if n := r.checks.maxFile; n > 0 {
+		rules = append(rules, pushRule{code: largeFile, branch: "*", kind: "large", arg: strconv.FormatInt(n, 10)})
+	}
+	if user != nil {
+		for _, address := range user.hiddenEmails {
+			rules = append(rules, pushRule{code: privateEmail, branch: "*", kind: "email", arg: address})
+		}
+	}
+	for _, k := range r.checks.secrets {
+		rules = append(rules, pushRule{code: ruleViolation, branch: "*", kind: "secret", arg: k.Pattern, text: k.Name})
+	}
+	return rules
+}
+
+// ruleEnv is what the pre-receive hook is told.
+func (r *Repo) ruleEnv(rules []pushRule) []string {
+	return []string{
+		"GITHUBTEST_RULES=" + encodeRules(rules),
+		"GITHUBTEST_ALLOWED= " + strings.Join(r.checks.allowed, " ") + " ",
+		"GITHUBTEST_ORIGIN=" + r.server.origin(),
+		"GITHUBTEST_URL=" + r.server.origin() + "/" + r.fullName(),
+	}
+}
+
+// refusalStatus is the status of a reference after what the hook has said.
+func refusalStatus(ref, words string) string {
+	switch {
+	case strings.Contains(words, privateEmail+": "):
+		return "push declined due to email privacy restrictions"
+	case strings.Contains(words, ruleViolation+": Repository rule violations found for "+ref+"."):
+		return "push declined due to repository rule violations"
+	case strings.Contains(words, protectedBranch+": Protected branch update failed for "+ref+"."):
+		return "protected branch hook declined"
+	}
+	return "pre-receive hook declined"
+}
 
 // pushRule is one reason for which a push to some references is refused. Kind is a word of the pre-receive hook.
 type pushRule struct {
@@ -135,12 +215,41 @@ func encodeRules(rules []pushRule) string {
 	return b.String()
 }
 
-// preReceive refuses pushes as GitHub does. It is a real hook: git runs it, and shows its messages.
+// preReceive refuses pushes as GitHub does, in its words. It is a real hook: git runs it, and shows its messages.
 const preReceive = `#!/bin/sh
 [ -n "$GITHUBTEST_RULES" ] || exit 0
 zero=0000000000000000000000000000000000000000
 us=$(printf '\037')
 status=0
+new_commits() { git rev-list "$1" --not --all; }
+megabytes() { awk -v n="$1" 'BEGIN { printf "%.2f", n / 1048576 }'; }
+# large LIMIT NEW: the files above it
+large() {
+	git rev-list --objects "$2" --not --all | git cat-file --batch-check='%(objecttype) %(objectsize) %(rest)' |
+		while read -r type size path; do
+			[ "$type" = blob ] && [ "$size" -gt "$1" ] && echo "File $path is $(megabytes "$size") MB; this exceeds GitHub's file size limit of $(megabytes "$1") MB"
+		done
+}
+# secrets PATTERN NEW: lines of ID COMMIT PATH:LINE for those in files that the commits change
+secrets() {
+	for commit in $(new_commits "$2"); do
+		git diff-tree --root -r --no-commit-id --name-only --diff-filter=d "$commit" | while read -r path; do
+			git grep -nEo -e "$1" "$commit" -- "$path" | while IFS=: read -r _ _ line match; do
+				id=$(printf '%s' "$match" | git hash-object --stdin | cut -c1-27)
+				case $GITHUBTEST_ALLOWED in *" $id "*) ;; *) echo "$id $commit $path:$line" ;; esac
+			done
+		done
+	done
+}
+# offenders KIND ARG NEW: the commits against a rule about commits
+offenders() {
+	for commit in $(new_commits "$3"); do
+		case $1 in
+		signed) git cat-file commit "$commit" | sed '/^$/q' | grep -q '^gpgsig' || echo "$commit" ;;
+		message) git log -1 --format=%B "$commit" | grep -Eq -e "$2" || echo "$commit" ;;
+		esac
+	done
+}
 # violates KIND ARG OLD NEW
 violates() {
 	case $1 in
@@ -151,39 +260,80 @@ violates() {
 	esac
 	[ "$4" != $zero ] || return 1
 	case $1 in
-	linear) [ -n "$(git rev-list --merges "$4" --not --all)" ]; return ;;
+	linear) [ -n "$(git rev-list --merges "$4" --not --all)" ] ;;
+	large) [ -n "$(large "$2" "$4")" ] ;;
+	# The most recent commit's address counts.
+	email) [ "$(git log -1 --format=%ae "$4")" = "$2" ] ;;
+	secret) [ -n "$(secrets "$2" "$4")" ] ;;
+	*) [ -n "$(offenders "$1" "$2" "$4")" ] ;;
 	esac
-	for commit in $(git rev-list "$4" --not --all); do
-		case $1 in
-		signed) git cat-file commit "$commit" | sed '/^$/q' | grep -q '^gpgsig' || return 0 ;;
-		message) git log -1 --format=%B "$commit" | grep -Eq -e "$2" || return 0 ;;
-		esac
-	done
-	return 1
+}
+# heading CODE REF, once for each code and reference
+heading() {
+	case " $said " in *" $1 "*) return ;; esac
+	said="$said $1"
+	case $1 in
+	GH006) echo "error: GH006: Protected branch update failed for $2." ;;
+	GH013) echo "error: GH013: Repository rule violations found for $2." ;;
+	REVIEW) echo "Review all repository rules at $GITHUBTEST_URL/rules?ref=$(echo "$2" | sed 's,/,%2F,g')" ;;
+	PROTECTION)
+		cat <<'WORDS'
+
+- GITHUB PUSH PROTECTION
+  —————————————————————————————————————————
+    Resolve the following violations before pushing again
+
+    - Push cannot contain secrets
+
+
+     (?) Learn how to resolve a blocked push
+     https://docs.github.com/code-security/secret-scanning/working-with-secret-scanning-and-push-protection/working-with-push-protection-from-the-command-line#resolving-a-blocked-push
+
+
+WORDS
+		;;
+	esac
 }
 while read -r old new ref; do
-	last=
+	said=
 	while IFS=$us read -r code pattern kind arg text; do
 		[ -n "$code" ] || continue
 		case $ref in $pattern) ;; *) continue ;; esac
 		violates "$kind" "$arg" "$old" "$new" || continue
 		status=1
-		if [ "$code" != "$last" ]; then
-			case $code in
-			GH006) echo "error: GH006: Protected branch update failed for $ref." ;;
-			GH013)
-				echo "error: GH013: Repository rule violations found for $ref."
-				echo "Review all repository rules at $GITHUBTEST_URL/rules?ref=$(echo "$ref" | sed 's,/,%2F,g')"
-				;;
-			esac
-			last=$code
-		fi
-		echo
-		echo "- $text"
+		case $kind in
+		large)
+			echo "error: Trace: $(echo "$new" | cut -c1-32)"
+			echo "error: See https://gh.io/lfs for more information."
+			large "$arg" "$new" | sed 's/^/error: /'
+			echo "error: GH001: Large files detected. You may want to try Git Large File Storage - https://git-lfs.github.com."
+			;;
+		email)
+			echo "error: GH007: Your push would publish a private email address."
+			echo "You can make your email public or disable this protection by visiting:"
+			echo "$GITHUBTEST_ORIGIN/settings/emails"
+			;;
+		secret)
+			heading "$code" "$ref"
+			heading PROTECTION "$ref"
+			secrets "$arg" "$new" | while read -r id commit place; do
+				printf '       —— %s ——————————————————————\n        locations:\n          - commit: %s\n            path: %s\n\n' "$text" "$commit" "$place"
+				echo "        (?) To push, remove secret from commit(s) or follow this URL to allow the secret."
+				printf '        %s/security/secret-scanning/unblock-secret/%s\n\n\n' "$GITHUBTEST_URL" "$id"
+			done
+			;;
+		*)
+			heading "$code" "$ref"
+			[ "$code" != GH013 ] || heading REVIEW "$ref"
+			printf '\n- %s\n' "$text"
+			case $kind in signed | message) found=$(offenders "$kind" "$arg" "$new") ;; *) found= ;; esac
+			[ -z "$found" ] || printf '  Found %s violation:\n\n%s\n' "$(echo "$found" | wc -l | tr -d ' ')" "$(echo "$found" | sed 's/^/  /')"
+			;;
+		esac
 	done <<RULES
 $GITHUBTEST_RULES
 RULES
-	[ "$last" != GH013 ] || echo
+	[ -z "$said" ] || echo
 done >&2
 exit $status
 `

@@ -17,8 +17,9 @@
 //
 // # Promises
 //
-// A push is a compare-and-swap on the branch's tip: what somebody else pushed meanwhile is never lost. After a lost reply the branch
-// is looked at before anything is said about the push.
+// A push is a compare-and-swap on the branch's tip: what somebody else pushed meanwhile is never lost. After a lost reply, and
+// after a failure that the server reports, the branch is looked at before anything is said about the push. What a rule of the server
+// is against is told from such a failure by the server's words (testdata/refusals.txtar), which an error keeps as lines.
 //
 // Repositories and servers are hostile input. Transfers, objects, references and texts are bounded; objects are named by their
 // content; paths that leave the repository, lead through symbolic links or submodules, or mean .git to some file system are refused;

@@ -71,6 +71,9 @@ func (e *PermissionError) Error() string {
 
 // Hint is the next action.
 func (e *PermissionError) Hint() string {
+	if hint := accessRemedyFor(e.Server); hint != "" {
+		return hint
+	}
 	if e.Write {
 		return "use credentials that may write to the repository; a read-only deploy key cannot push"
 	}
@@ -124,23 +127,33 @@ type RejectedError struct {
 	Remote string
 	Branch string // empty when a whole session was refused
 	Reason string // the server's reason for the branch, in one line
-	Server string // what else the server said, in lines
+	Server string // what else the server said and is of use here, in lines
 }
 
+// Error is one line, unless the server said more than that. Then its lines stand between the first and the last, indented: what is put
+// behind an error stays apart from them.
 func (e *RejectedError) Error() string {
-	if e.Branch == "" {
-		return fmt.Sprintf("%s: the server refused: %s%s", e.Remote, e.Reason, said(e.Server))
+	what := "the server refused"
+	if e.Branch != "" {
+		what += " the push to " + e.Branch
 	}
-	return fmt.Sprintf("%s: the server refused the push to %s: %s%s", e.Remote, e.Branch, e.Reason, said(e.Server))
+	if !strings.Contains(e.Server, "\n") {
+		return fmt.Sprintf("%s: %s: %s%s", e.Remote, what, e.Reason, said(e.Server))
+	}
+	return fmt.Sprintf("%s: %s:\n  %s\nwith the status: %s", e.Remote, what, strings.ReplaceAll(e.Server, "\n", "\n  "), e.Reason)
 }
 
 // Hint is the next action.
 func (e *RejectedError) Hint() string {
-	text := strings.ToLower(e.Reason + "\n" + e.Server)
-	for _, protected := range []string{"gh006", "gh013", "protected branch", "repository rule"} {
-		if strings.Contains(text, protected) {
-			return "the branch is protected: push to another branch and open a pull request, or have the rules changed"
-		}
+	words := e.Reason + "\n" + e.Server
+	if hint := accessRemedyFor(words); hint != "" && e.Branch == "" {
+		return hint
+	}
+	if hint := remedyFor(words); hint != "" {
+		return hint
+	}
+	if e.Server == "" && e.Branch != "" {
+		return "the server's own rule decides, and it does not say more: ask who runs the server"
 	}
 	return "the server's own rule decides: read its words above, or ask who runs the server"
 }
@@ -251,5 +264,5 @@ func said(server string) string {
 	if server == "" {
 		return ""
 	}
-	return ": the server says: " + strings.ReplaceAll(server, "\n", "; ")
+	return ": the server says: " + inOneLine(server)
 }

@@ -213,9 +213,84 @@ func TestPush_rejectedByHook(t *testing.T) {
 		if want := "GH006: Protected branch update failed for refs/heads/main.\nAt least 1 approving review is required"; rejected.Server != want {
 			t.Errorf("server said %q, want %q", rejected.Server, want)
 		}
-		contains(t, rejected.Hint(), "pull request")
+		if want := "name another branch in spec.branch, or have an administrator let this account push to this one"; rejected.Hint() != want {
+			t.Errorf("hint is %q, want %q", rejected.Hint(), want)
+		}
 		if errors.Is(err, gitrepo.ErrTransient) {
 			t.Error("a rule is not transient")
+		}
+	})
+}
+
+// A server that fails at a push, and says so in its report, is no server with a rule: trying again is safe and works.
+func TestPush_serverFails(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(t *testing.T, f fixture) {
+		repo := f.srv.AddRepo(repoName, readme())
+		before := repo.Head("main")
+		for _, c := range []struct {
+			fault gittest.Fault
+			want  string
+		}{
+			{gittest.Fault{Text: "failure", Words: "fatal error in commit_refs"}, "failure; fatal error in commit_refs"},
+			{gittest.Fault{Text: "Internal Server Error", Words: "Internal Server Error\nRequest ID 3C01:2ADBFE"}, "Internal Server Error; Request ID 3C01:2ADBFE"},
+			{gittest.Fault{Text: "unpacker error", Unpack: "unable to create temporary object directory"}, "unpacking failed: unable to create temporary object directory"},
+		} {
+			c.fault.Kind, c.fault.Service, c.fault.Times = gittest.FailReport, gittest.Push, 1
+			f.srv.Inject(c.fault)
+			s := mustFetch(t, f.remote(repoName), "main")
+			err := s.Push(t.Context(), mustCommit(t, s, write("a", c.want+"\n")))
+			failed := asError[*gitrepo.UnreachableError](t, err)
+			if want := "the server could not take the push to main: " + c.want; failed.Reason != want || !errors.Is(err, gitrepo.ErrTransient) {
+				t.Errorf("reason is %q, want %q, transient", failed.Reason, want)
+			}
+			if repo.Head("main") != before {
+				t.Error("the branch has moved")
+			}
+		}
+		s := mustFetch(t, f.remote(repoName), "main")
+		commit := mustCommit(t, s, write("a", "1\n"))
+		if err := s.Push(t.Context(), commit); err != nil || repo.Head("main") != commit.Hash() {
+			t.Errorf("pushing again: %v", err)
+		}
+	})
+}
+
+// The server has moved the branch before it failed: the push has arrived, and nobody is told of the failure.
+func TestPush_serverFailsAfterIt(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(t *testing.T, f fixture) {
+		repo := f.srv.AddRepo(repoName, readme())
+		f.srv.Inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "failure", Words: "fatal error in commit_refs", Arrives: true})
+		s := mustFetch(t, f.remote(repoName), "main")
+		commit := mustCommit(t, s, write("a", "1\n"))
+		if err := s.Push(t.Context(), commit); err != nil || repo.Head("main") != commit.Hash() || repo.Counts().Pushes != 1 {
+			t.Errorf("main is at %s after %d pushes: %v", repo.Head("main"), repo.Counts().Pushes, err)
+		}
+	})
+}
+
+// A refusal of several lines comes through as lines, whichever part of the answer they stand in.
+func TestPush_rejectedInLines(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(t *testing.T, f fixture) {
+		f.srv.AddRepo(repoName, readme())
+		for _, c := range []struct {
+			fault gittest.Fault
+			want  string
+		}{
+			{gittest.Fault{Text: "pre-receive hook declined", Words: "error: File a is 118.99 MB; this exceeds GitHub's file size limit of 100.00 MB\nerror: GH001: Large files detected."},
+				"\n  File a is 118.99 MB; this exceeds GitHub's file size limit of 100.00 MB\n  GH001: Large files detected.\nwith the status: pre-receive hook declined"},
+			{gittest.Fault{Text: "VS403654: The push was rejected because it contains one or more secrets.\n\nSecrets:\n  paths: /a(1,2-3) : SEC101/003 : Key"},
+				"\n  Secrets:\n  paths: /a(1,2-3) : SEC101/003 : Key\nwith the status: VS403654: The push was rejected because it contains one or more secrets."},
+		} {
+			c.fault.Kind, c.fault.Service, c.fault.Times = gittest.FailReport, gittest.Push, 1
+			f.srv.Inject(c.fault)
+			s := mustFetch(t, f.remote(repoName), "main")
+			rejected := asError[*gitrepo.RejectedError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+			if want := rejected.Remote + ": the server refused the push to main:" + c.want; rejected.Error() != want {
+				t.Errorf("error is\n%s\nwant\n%s", rejected.Error(), want)
+			}
 		}
 	})
 }

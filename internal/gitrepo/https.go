@@ -263,6 +263,9 @@ func (s *httpsSession) check(resp *http.Response, kind string) error {
 	return nil
 }
 
+// limited are the words of a 403 that is about the number of requests.
+var limited = signs(`rate limit`, `abuse detection`)
+
 func (s *httpsSession) statusError(resp *http.Response) error {
 	e := s.t.endpoint
 	text := ""
@@ -275,7 +278,7 @@ func (s *httpsSession) statusError(resp *http.Response) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized:
 		return &AuthError{Remote: e.name, Server: text, Anonymous: s.t.auth.Token.IsZero()}
-	case code == http.StatusForbidden && !strings.Contains(strings.ToLower(text), "rate limit"):
+	case code == http.StatusForbidden && !limited.MatchString(strings.ToLower(text)):
 		return &PermissionError{Remote: e.name, Write: s.svc == receivePack, Server: text}
 	case code == http.StatusNotFound, code == http.StatusGone:
 		return &NotFoundError{Remote: e.name, Server: text}

@@ -231,11 +231,25 @@ func TestClean(t *testing.T) {
 		"\xff\xfe":                             "??",
 		"token sentinel in it":                 "token *** in it",
 		"====\nframed\n====":                   "framed",
-		"\x1b":                                 "",
-		"\x1b[":                                "",
+		"\u2014\u2014 heading \u2014\u2014\u2014\u2014": "heading",
+		"-- file:1 | kind":     "file:1 | kind",
+		"- item":               "- item",
+		"--force is refused":   "--force is refused",
+		"%%%((( ///\n|\nwords": "words",
+		"\x1b":                 "",
+		"\x1b[":                "",
 	} {
 		if got := e.clean(raw); got != want {
 			t.Errorf("%q: %q, want %q", raw, got, want)
+		}
+	}
+	for raw, want := range map[string]string{
+		"A sentence.\nAnother one": "A sentence. Another one",
+		"a list:\none":             "a list: one",
+		"one\n\ntwo":               "one; two",
+	} {
+		if got := e.oneLine(raw); got != want {
+			t.Errorf("%q in one line: %q, want %q", raw, got, want)
 		}
 	}
 	if got := e.clean(strings.Repeat("0123456789\n", 5) + strings.Repeat("x", 10_000)); len(got) > maxServerText+10 {
@@ -266,8 +280,12 @@ func TestRefusal(t *testing.T) {
 		"Invalid username or token. Password authentication is not supported for Git operations.": "auth",
 		"ERROR: Internal Server Error":                                                            "unreachable",
 		"GitHub is temporarily unavailable, please try again":                                     "unreachable",
-		"":                   "unreachable",
-		"you shall not pass": "rejected",
+		"ERROR: Internal API unreachable":                                                         "unreachable",
+		"You have triggered an abuse detection mechanism.":                                        "unreachable",
+		"ERROR: This repository was archived so it is read-only.":                                 "permission",
+		"ERROR: Your account is suspended.":                                                       "permission",
+		"":                                                                                        "unreachable",
+		"you shall not pass":                                                                      "rejected",
 	} {
 		if err := e.refusal(receivePack, words); !kinds[kind](err) {
 			t.Errorf("%q is %T %v, want %s", words, err, err, kind)

@@ -370,7 +370,10 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 func (e *endpoint) fatal(s session, text string) error {
 	err := e.refusal(sessionService(s), text)
 	if is[*RejectedError](err) {
-		return &UnreachableError{Remote: e.name, Reason: "the server gave up" + said(e.clean(text))}
+		if isRule(text) {
+			return err
+		}
+		return &UnreachableError{Remote: e.name, Reason: "the server gave up" + said(e.clean(text)), next: e.afterIncident()}
 	}
 	return err
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -17,8 +19,8 @@ import (
 // may be repeated with the same commit: a commit that has arrived is success. When the answer is lost, the branch is looked at.
 //
 // The error is a *ConflictError when somebody else was faster, a *RejectedError when a rule of the server is against it, a
-// *PermissionError when the credentials may only read, and else as that of [Fetch]. When ctx is done its cause is returned within a
-// second, and whether the push arrived is not known.
+// *PermissionError when the credentials may only read, and else as that of [Fetch]: a server that reports a failure of its own is
+// unreachable for the moment. When ctx is done its cause is returned within a second, and whether the push arrived is not known.
 func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 	e := s.endpoint
 	session, adv, err := e.discover(ctx, receivePack)
@@ -139,14 +141,31 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 	if failed := report.Decode(bytes.NewReader(data.data)); failed != nil {
 		switch {
 		case err != nil:
-			return err
+			return s.unreported(err, string(words.data))
 		case len(data.data) == 0:
-			return session.explain(io.ErrUnexpectedEOF)
+			return s.unreported(session.explain(io.ErrUnexpectedEOF), string(words.data))
 		}
 		return &ProtocolError{Remote: e.name, Reason: "the server's report on the push is damaged"}
 	}
 	// A report that is whole counts, however the connection ended after it.
 	return s.verdict(report, string(words.data))
+}
+
+// unreported is for a push that ended without a report, for the reason err. What the server said before tells more than that the connection
+// ended: GitHub says "Internal Server Error" and no more.
+func (s *Snapshot) unreported(err error, words string) error {
+	unreachable, ok := errors.AsType[*UnreachableError](err)
+	text := s.endpoint.useful(words)
+	switch {
+	case !ok || text == "":
+		return err
+	case isRule(text):
+		return s.refused("no report on the push", words)
+	case unreachable.next == "":
+		unreachable.next = s.endpoint.afterIncident()
+	}
+	unreachable.Reason += said(text)
+	return err
 }
 
 // maxReport bounds the report and the words beside it.
@@ -155,12 +174,8 @@ const maxReport = 1 << 20
 // verdict reads the report.
 func (s *Snapshot) verdict(report *packp.ReportStatus, words string) error {
 	e := s.endpoint
-	text := e.clean(words)
 	if report.UnpackStatus != "ok" {
-		if denied := e.refusal(receivePack, words+"\n"+report.UnpackStatus); is[*PermissionError](denied) {
-			return denied
-		}
-		return &RejectedError{Remote: e.name, Branch: s.branch, Reason: "unpacking failed: " + e.oneLine(report.UnpackStatus), Server: text}
+		return s.notUnpacked(report.UnpackStatus, words)
 	}
 	for _, status := range report.CommandStatuses {
 		if status.ReferenceName != plumbing.ReferenceName(branchPrefix+s.branch) {
@@ -174,6 +189,18 @@ func (s *Snapshot) verdict(report *packp.ReportStatus, words string) error {
 	return &ProtocolError{Remote: e.name, Reason: "the server's report does not name the branch"}
 }
 
+// notUnpacked is for a report that says that the objects were not taken in.
+func (s *Snapshot) notUnpacked(reason, words string) error {
+	switch both := strings.ToLower(reason + "\n" + words); {
+	case isRule(both):
+		return s.refused("unpacking failed: "+reason, words)
+	case noRight.MatchString(both):
+		return s.noRight(reason, words)
+	default:
+		return s.incident("unpacking failed: "+reason, words)
+	}
+}
+
 // Reasons that mean that the branch was not where it was expected to be, or is being moved by somebody else at this moment. They are
 // git's own (builtin/receive-pack.c, refs/files-backend.c), JGit's and GitHub's.
 var lostRaces = []string{
@@ -182,20 +209,47 @@ var lostRaces = []string{
 	"failed to update ref", "incorrect old value",
 }
 
+// declined is for a report that gives a reason against the branch. A rule is told by its words, wherever they stand. A hook's refusal is
+// one, too, unless the hook itself has failed.
 func (s *Snapshot) declined(reason, words string) error {
-	e := s.endpoint
 	lower := strings.ToLower(reason)
 	both := lower + "\n" + strings.ToLower(words)
-	// A branch cannot be made below another branch's name, however often it is tried.
-	permanent := strings.Contains(lower, "hook") || strings.Contains(lower, "protected") || strings.Contains(both, "exists; cannot create")
-	if !permanent {
-		for _, sign := range lostRaces {
-			if strings.Contains(both, sign) {
-				return s.conflict(plumbing.ZeroHash, e.clean(reason+"\n"+words))
-			}
-		}
+	hook := strings.Contains(lower, "hook")
+	switch {
+	case isRule(both), hook && !brokenHooks.MatchString(both):
+		return s.refused(reason, words)
+	case hook, incidents.MatchString(both), slices.Contains(failedStatus, strings.TrimSpace(lower)):
+		return s.incident(reason, words)
+	case noRight.MatchString(both):
+		return s.noRight(reason, words)
+	case slices.ContainsFunc(lostRaces, func(sign string) bool { return strings.Contains(both, sign) }):
+		return s.conflict(plumbing.ZeroHash, s.endpoint.clean(reason+"\n"+words))
 	}
-	return &RejectedError{Remote: e.name, Branch: s.branch, Reason: e.oneLine(reason), Server: e.clean(words)}
+	return s.refused(reason, words)
+}
+
+// refused is for a rule of the server. A reason of several lines, as Azure DevOps gives, is one line and words.
+func (s *Snapshot) refused(reason, words string) error {
+	e := s.endpoint
+	first, rest, _ := strings.Cut(e.useful(reason), "\n")
+	if first == "" {
+		first = "no reason given"
+	}
+	return &RejectedError{Remote: e.name, Branch: s.branch, Reason: first, Server: e.useful(rest + "\n" + words)}
+}
+
+// incident is for a failure of the server's own, which may pass.
+func (s *Snapshot) incident(reason, words string) error {
+	e := s.endpoint
+	return &UnreachableError{
+		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s", s.branch, inOneLine(e.useful(reason+"\n"+words))),
+		next: e.afterIncident(),
+	}
+}
+
+func (s *Snapshot) noRight(reason, words string) error {
+	e := s.endpoint
+	return &PermissionError{Remote: e.name, Write: true, Server: e.useful(reason + "\n" + words)}
 }
 
 // afterLostReply looks at the branch when it is not known whether a push arrived.

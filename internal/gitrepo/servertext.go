@@ -1,6 +1,8 @@
 package gitrepo
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,11 +47,26 @@ func cleanLine(line string) string {
 	for _, prefix := range []string{"remote:", "ERROR:", "error:", "fatal:", "FATAL:", "ERR "} {
 		text = strings.TrimSpace(strings.TrimPrefix(text, prefix))
 	}
-	// Lines that only draw something, as GitLab's frames do.
-	if strings.Trim(text, "=-*#_~ ") == "" {
+	// Lines that only draw something, as GitLab's frames and Bitbucket's pictures do.
+	if !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '?' }) {
 		return ""
 	}
-	return text
+	return withoutStrokes(text)
+}
+
+// strokes are the characters of which servers draw lines before and behind a heading.
+const strokes = "=-\u2014\u2013\u2500\u2501\u2550"
+
+// withoutStrokes takes the drawn lines away from a heading, as GitHub has them: "—— Kind of secret ————". One character is a bullet and
+// stays.
+func withoutStrokes(text string) string {
+	if rest := strings.TrimLeft(text, strokes); strings.HasPrefix(rest, " ") && utf8.RuneCountInString(text[:len(text)-len(rest)]) > 1 {
+		text = rest
+	}
+	if rest := strings.TrimRight(text, strokes); strings.HasSuffix(rest, " ") && utf8.RuneCountInString(text[len(rest):]) > 1 {
+		text = rest
+	}
+	return strings.TrimSpace(text)
 }
 
 // plainLine takes control characters and terminal sequences out of a line.
@@ -105,7 +122,47 @@ func escapeSequence(s string) int {
 
 // oneLine is clean for a reason that stands in the middle of a sentence.
 func (e *endpoint) oneLine(raw string) string {
-	return strings.ReplaceAll(e.clean(raw), "\n", "; ")
+	return inOneLine(e.clean(raw))
+}
+
+// inOneLine joins lines. What ends a sentence, or goes on, needs no mark between.
+func inOneLine(text string) string {
+	joined := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		switch {
+		case joined == "" || line == "":
+			joined += line
+		case strings.ContainsAny(joined[len(joined)-1:], ".:,!?"):
+			joined += " " + line
+		default:
+			joined += "; " + line
+		}
+	}
+	return joined
+}
+
+// noise are lines beside a push that are of no use to somebody who has not run git: its progress, the name of a commit that was never
+// seen, headings without a statement, options of git push, and links to help for git's own users.
+var noise = regexp.MustCompile(`^(?:` +
+	`(?:Resolving|Compressing|Counting|Receiving|Writing|Unpacking|Updating|Enumerating|Checking|Processing) ` +
+	`(?:deltas|objects|connectivity|references|\d+ references|changes)\b.*` +
+	`|\* Checking \d+ references` +
+	`|(?:- commit: )?[0-9a-f]{40}|Found \d+ violations?:|locations:|Trace: [0-9a-f]+|GitLab:` +
+	`|Resolve the following (?:violations|secrets) before pushing again\.?` +
+	`|(?:\(\?\) )?Learn how to resolve a blocked push|https://docs\.github\.com/\S+` +
+	`|(?:\(\?\) )?This repository does not have Secret Scanning enabled.*|Visit the repository settings page,.*` +
+	`|See https?://(?:git\.io|gh\.io)/\S+ for more information\.` +
+	`|To skip secret push protection, add the following Git push option.*` +
+	`)$`)
+
+// useful is clean without noise, for the words beside a push.
+func (e *endpoint) useful(raw string) string {
+	lines := strings.Split(e.clean(raw), "\n")
+	lines = slices.DeleteFunc(lines, noise.MatchString)
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, "(?) ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // refusal turns the words with which a server ended a session into an error. It knows GitHub, GitLab, Gitea, Bitbucket, Gerrit,
@@ -123,9 +180,11 @@ func (e *endpoint) refusal(svc service, raw string) error {
 	}
 	write := svc == receivePack
 	switch {
-	case says("too many", "rate limit", "temporarily unavailable", "try again", "under maintenance", "in maintenance", "service unavailable",
-		"timed out", "internal server error", "connection reset", "cannot fork", "resource temporarily"):
-		return &UnreachableError{Remote: e.name, Reason: "the server cannot answer now" + said(text)}
+	case accessRemedyFor(text) != "":
+		return &PermissionError{Remote: e.name, Write: write, Server: text}
+	case says("too many", "rate limit", "abuse detection", "temporarily unavailable", "try again", "under maintenance", "in maintenance",
+		"service unavailable", "timed out", "internal server error", "internal api", "connection reset", "cannot fork", "resource temporarily"):
+		return &UnreachableError{Remote: e.name, Reason: "the server cannot answer now" + said(text), next: e.afterIncident()}
 	case says("repository not found", "does not appear to be a git repository", "repository does not exist", "could not be found",
 		"no such repository", "cannot find repository", "project not found", "not a git repository", "no such project", "is not found"):
 		return &NotFoundError{Remote: e.name, Server: text}
@@ -137,5 +196,5 @@ func (e *endpoint) refusal(svc service, raw string) error {
 	case text == "":
 		return &UnreachableError{Remote: e.name, Reason: "the server ended the session without an answer"}
 	}
-	return &RejectedError{Remote: e.name, Reason: strings.ReplaceAll(text, "\n", "; ")}
+	return &RejectedError{Remote: e.name, Reason: inOneLine(text)}
 }

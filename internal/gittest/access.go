@@ -44,8 +44,8 @@ type Verdict struct {
 	// Env is added to the environment of the hooks, in the form KEY=value.
 	Env []string
 	// Declined gives the status that the client sees for a reference when the pre-receive hook declines a push, instead of git's
-	// "pre-receive hook declined". It may be nil.
-	Declined func(ref string) string
+	// "pre-receive hook declined". It is told what the hook said, as far as the client asked for a side band. It may be nil.
+	Declined func(ref, words string) string
 }
 
 // Authorizer decides who may do what. Its methods are called at the same time from several sessions.

@@ -44,7 +44,7 @@
 //
 //	off := srv.Inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Times: 1}); off()
 //
-// Kinds: [Hang], [Delay], [DropAfter], [LoseReply], [Garbage], [RejectAuth]. [Server.ChangeHostKeys] gives the server new SSH
+// Kinds: [Hang], [Delay], [DropAfter], [LoseReply], [Garbage], [RejectAuth], [FailReport]. [Server.ChangeHostKeys] gives the server new SSH
 // host keys.
 //
 // # OpenSSH

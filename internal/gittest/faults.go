@@ -40,6 +40,9 @@ const (
 	// RejectAuth refuses good credentials. Over SSH it strikes at log-in, where neither service nor repository are known yet: there,
 	// a fault that names one does not strike.
 	RejectAuth
+	// FailReport lets the server fail at a push: the report gives Fault.Text as the reason against each reference and Fault.Unpack, if any,
+	// as what became of the objects; Fault.Words are said beside it. Nothing has been changed then, unless Fault.Arrives.
+	FailReport
 )
 
 // Fault is something that goes wrong in the sessions it matches. A session over HTTPS has several requests; a fault strikes in the
@@ -54,6 +57,9 @@ type Fault struct {
 	Delay   time.Duration
 	Bytes   int64
 	Text    string
+	Words   string
+	Unpack  string
+	Arrives bool
 }
 
 type armedFault struct {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -159,7 +160,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, g gitRequest, 
 	if fault.is(LoseReply) {
 		out.mute = func() bool { return true }
 	}
-	err := s.httpBackend(ctx, w, r, g, repo, v, in, out)
+	err := s.httpBackend(ctx, w, r, g, repo, v, fault, in, out)
 	if dropped.Load() && maxSent >= 0 {
 		// What was sent so far has to arrive.
 		http.NewResponseController(w).Flush() //nolint:errcheck // the client may be gone
@@ -197,8 +198,12 @@ func wait(ctx context.Context, off <-chan struct{}, limit time.Duration) {
 
 // httpBackend runs git-http-backend(1) for one request, as a web server runs a CGI program. It is not left to net/http/cgi because
 // that neither takes bodies of unknown length, which git sends for large packs, nor ends the program with the request.
-func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http.Request, g gitRequest, repo *Repo, v Verdict, in io.Reader, out io.Writer) error {
+func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http.Request, g gitRequest, repo *Repo, v Verdict, fault *armedFault, in io.Reader, out io.Writer) error {
 	dir := repo.Dir()
+	faulty, err := s.pushEnv(fault)
+	if err != nil {
+		return err
+	}
 	env := isolatedEnv(filepath.Join(s.dir, "home"),
 		"GIT_PROJECT_ROOT="+filepath.Dir(dir),
 		"GIT_HTTP_EXPORT_ALL=1",
@@ -214,7 +219,7 @@ func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http
 	if r.ContentLength > 0 {
 		env = append(env, "CONTENT_LENGTH="+strconv.FormatInt(r.ContentLength, 10))
 	}
-	cmd := gitCommand(ctx, s.dir, append(env, v.Env...), "http-backend")
+	cmd := gitCommand(ctx, s.dir, slices.Concat(env, v.Env, faulty), "http-backend")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -230,12 +235,12 @@ func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http
 		io.Copy(stdin, in) //nolint:errcheck // the program may end before it has read everything
 		stdin.Close()      //nolint:errcheck // as above
 	}()
-	err = copyCGI(w, out, stdout, v)
+	err = copyCGI(w, out, stdout, reportFor(v, fault))
 	return errors.Join(err, cmd.Wait())
 }
 
 // copyCGI turns what a CGI program writes into a response (RFC 3875, section 6).
-func copyCGI(w http.ResponseWriter, out io.Writer, stdout io.Reader, v Verdict) error {
+func copyCGI(w http.ResponseWriter, out io.Writer, stdout io.Reader, changed *report) error {
 	buffered := bufio.NewReaderSize(stdout, 64<<10)
 	header, err := textproto.NewReader(buffered).ReadMIMEHeader()
 	if err != nil {
@@ -256,8 +261,8 @@ func copyCGI(w http.ResponseWriter, out io.Writer, stdout io.Reader, v Verdict) 
 	if !lost || s.mute == nil {
 		w.WriteHeader(status)
 	}
-	if v.Declined != nil && strings.HasSuffix(w.Header().Get("Content-Type"), "receive-pack-result") {
-		out = &statusWriter{to: out, status: v.Declined}
+	if changed != nil && strings.HasSuffix(w.Header().Get("Content-Type"), "receive-pack-result") {
+		out = &reportWriter{report: *changed, to: out}
 	}
 	_, err = io.Copy(out, buffered)
 	return err

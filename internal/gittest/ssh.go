@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -237,19 +238,24 @@ func (c *sshSession) transfer(ctx context.Context, service Service, repo *Repo, 
 		// What comes before the client has said what it wants is the list of references.
 		out.mute = m.hasReceived
 	}
-	status := c.run(ctx, service, repo, v, in, out)
+	status := c.run(ctx, service, repo, v, fault, in, out)
 	if fault.is(LoseReply) {
 		drop()
 	}
 	return status
 }
 
-func (c *sshSession) run(ctx context.Context, service Service, repo *Repo, v Verdict, in io.Reader, out io.Writer) int {
+func (c *sshSession) run(ctx context.Context, service Service, repo *Repo, v Verdict, fault *armedFault, in io.Reader, out io.Writer) int {
 	env := isolatedEnv(filepath.Join(c.server.dir, "home"), "GIT_PROTOCOL="+c.protocol)
-	cmd := gitCommand(ctx, c.server.dir, append(env, v.Env...), service.command(), repo.Dir())
+	faulty, err := c.server.pushEnv(fault)
+	if err != nil {
+		c.say(fmt.Sprintf("ERROR: %v", err))
+		return 1
+	}
+	cmd := gitCommand(ctx, c.server.dir, slices.Concat(env, v.Env, faulty), service.command(), repo.Dir())
 	cmd.Stdout, cmd.Stderr = out, c.channel.Stderr()
-	if service == Push && v.Declined != nil {
-		cmd.Stdout = &statusWriter{to: out, status: v.Declined}
+	if changed := reportFor(v, fault); service == Push && changed != nil {
+		cmd.Stdout = &reportWriter{report: *changed, to: out}
 	}
 	// A pipe of our own: Wait would otherwise wait for the client to end its side, which it does after it has seen our end.
 	stdin, err := cmd.StdinPipe()

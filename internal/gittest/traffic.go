@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,15 +144,40 @@ func (a *armedFault) limits(service Service) (received, sent int64) {
 // hookDeclined is the status that git gives to references that a pre-receive hook refused.
 const hookDeclined = "pre-receive hook declined"
 
-// statusWriter puts another status in the place of hookDeclined in what receive-pack answers: a stream of pkt-lines, in which the
-// report is either plain or wrapped in side band 1 (gitprotocol-pack(5), "Report Status").
-type statusWriter struct {
-	to      io.Writer
-	status  func(ref string) string
-	pending []byte
+// report is how the answer of receive-pack is changed on its way: the result of unpacking, the status of each reference and the words
+// beside. It says with which status git ended ("" for ok) and what was said in side band 2 before, and is told what the client sees.
+type report struct {
+	words  string                                       // said before the report, where there is a side band
+	unpack string                                       // in place of ok
+	status func(ref, reason, words string) (new string) // "" is ok
 }
 
-func (w *statusWriter) Write(p []byte) (int, error) {
+// reportFor is how the report of a push is changed by a verdict and a fault, nil when neither does.
+func reportFor(v Verdict, fault *armedFault) *report {
+	if fault.is(FailReport) {
+		return &report{words: fault.Words, unpack: fault.Unpack, status: func(string, string, string) string { return fault.Text }}
+	}
+	if v.Declined == nil {
+		return nil
+	}
+	return &report{status: func(ref, reason, words string) string {
+		if reason == hookDeclined {
+			return v.Declined(ref, words)
+		}
+		return reason
+	}}
+}
+
+// reportWriter changes the report in what receive-pack answers: a stream of pkt-lines, in which the report is either plain or wrapped in
+// side band 1 (gitprotocol-pack(5), "Report Status").
+type reportWriter struct {
+	report
+	to      io.Writer
+	pending []byte
+	said    strings.Builder // in side band 2, so far
+}
+
+func (w *reportWriter) Write(p []byte) (int, error) {
 	w.pending = append(w.pending, p...)
 	for {
 		packet, rest, ok := cutPacket(w.pending)
@@ -182,34 +208,70 @@ func cutPacket(buf []byte) (packet, rest []byte, ok bool) {
 	return buf[:size], buf[size:], true
 }
 
-func (w *statusWriter) rewrite(packet []byte) []byte {
-	if !bytes.Contains(packet, []byte(hookDeclined)) {
+func (w *reportWriter) rewrite(packet []byte) []byte {
+	if len(packet) <= 4 {
 		return packet
 	}
 	payload := packet[4:]
-	if payload[0] != 1 {
-		return w.rewriteStatus(packet)
+	switch payload[0] {
+	case 1:
+	case 2:
+		w.said.Write(payload[1:])
+		return packet
+	default:
+		return w.rewriteLine(packet)
 	}
-	out := []byte{1}
+	var out []byte
+	if w.words != "" {
+		out = pktLine("\x02" + w.words + "\n")
+		w.words = ""
+	}
+	lines := []byte{1}
 	inner := payload[1:]
 	for {
 		p, rest, ok := cutPacket(inner)
 		if !ok {
 			break
 		}
-		out, inner = append(out, w.rewriteStatus(p)...), rest
+		lines, inner = append(lines, w.rewriteLine(p)...), rest
 	}
-	return pktLine(string(append(out, inner...)))
+	return append(out, pktLine(string(append(lines, inner...)))...)
 }
 
-// rewriteStatus handles one line of the report: "ng REF REASON".
-func (w *statusWriter) rewriteStatus(packet []byte) []byte {
-	rest, isNg := strings.CutPrefix(string(packet[4:]), "ng ")
-	ref, reason, found := strings.Cut(rest, " ")
-	if !isNg || !found || strings.TrimSpace(reason) != hookDeclined {
+// rewriteLine handles one line of the report: "unpack RESULT", "ok REF" or "ng REF REASON".
+func (w *reportWriter) rewriteLine(packet []byte) []byte {
+	if len(packet) <= 4 {
 		return packet
 	}
-	return pktLine("ng " + ref + " " + w.status(ref) + "\n")
+	kind, rest, _ := strings.Cut(strings.TrimSuffix(string(packet[4:]), "\n"), " ")
+	ref, reason, _ := strings.Cut(rest, " ")
+	switch {
+	case kind == "unpack" && w.unpack != "":
+		return pktLine("unpack " + w.unpack + "\n")
+	case kind != "ng" && kind != "ok":
+		return packet
+	}
+	if status := w.status(ref, reason, w.said.String()); status != "" {
+		return pktLine("ng " + ref + " " + status + "\n")
+	}
+	return pktLine("ok " + ref + "\n")
 }
 
 func pktLine(s string) []byte { return fmt.Appendf(nil, "%04x%s", len(s)+4, s) }
+
+// refusingHooks is a directory of hooks in which every push is declined without a word, for a server that fails before it has taken one.
+func (s *Server) refusingHooks() (string, error) {
+	dir := filepath.Join(s.dir, "refusing-hooks")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return dir, writeScript(filepath.Join(dir, "pre-receive"), "#!/bin/sh\nexit 1\n")
+}
+
+// pushEnv is what a fault adds to the environment of receive-pack.
+func (s *Server) pushEnv(fault *armedFault) ([]string, error) {
+	if !fault.is(FailReport) || fault.Arrives {
+		return nil, nil
+	}
+	dir, err := s.refusingHooks()
+	return []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.hooksPath", "GIT_CONFIG_VALUE_0=" + dir}, err
+}

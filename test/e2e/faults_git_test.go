@@ -61,6 +61,11 @@ func TestFaults_git(t *testing.T) {
 			tells: []string{"for the Git server: ", "; then try 2 of 5"}},
 		// The program looks whether its commit has arrived, and it has.
 		{name: "lost reply to a push", strike: inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Times: 1})},
+		{name: "server fails at the push", waits: true, strike: inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "failure",
+			Words: "fatal error in commit_refs"}), tells: []string{"the server could not take the push to main: failure; fatal error in commit_refs; then try 2 of 5"}},
+		// It has failed after it had moved the branch, which is seen.
+		{name: "server fails after the push", strike: inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "Internal Server Error",
+			Words: "Internal Server Error", Arrives: true})},
 		{name: "slow", strike: inject(gittest.Fault{Kind: gittest.Delay, Delay: time.Second})},
 		{name: "garbage", code: 1, writesNothing: true, strike: inject(gittest.Fault{Kind: gittest.Garbage, Text: "<html>Please log in to the hotel's network</html>"}),
 			tells: []string{"a web page (text/html; charset=utf-8) came back where Git was asked for; nothing has been changed", "no proxy or log-in page answers in its place"}},
