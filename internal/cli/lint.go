@@ -264,7 +264,7 @@ func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryRe
 func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *layout.RepositoryReport) error {
 	colour := d.streams.OutTTY && d.streams.Color
 	report.Problems = slices.DeleteFunc(slices.Clone(report.Problems), func(p clusterspec.Problem) bool {
-		return p.Severity == clusterspec.SeverityNotice && p.Rule != "deprecated" || strings.HasPrefix(p.Rule, "change-")
+		return p.Severity == clusterspec.SeverityNotice && p.Rule != "kustomization-deprecated" || strings.HasPrefix(p.Rule, "change-")
 	})
 	r.nameFiles(&report)
 	if err := report.Write(d.streams.Out, diagnostics.FormatText, colour); err != nil {

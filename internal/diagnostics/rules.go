@@ -31,7 +31,7 @@ func ruleSummaries() map[string]string {
 		"name":             "The name of an object or cluster is not allowed.",
 		"namespace":        "An object is not in the namespace of its cluster.",
 		"duplicate-name":   "A name that has to be unique in its list is used twice.",
-		"deprecated":       "A form that EKS Anywhere or kustomize has replaced by another.",
+		"deprecated":       "A form that EKS Anywhere has replaced by another.",
 		"secret":           "A secret would stand in Git in plain text.",
 		"paused":           "An annotation keeps Flux or EKS Anywhere from acting on an object.",
 		// Objects and how they hang together.

@@ -13,6 +13,7 @@ import (
 func TestGit_checks(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
+	gh.SetPlan("acme", githubtest.PlanPaid)
 	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"old": "sentinel_aaaaaaaa\n"}))
 	alice := gh.GitClient(githubtest.WithToken(gh.AddClassicToken("alice", "repo")))
 	w, err := alice.Clone(ctx, gh.GitURL()+"acme/fleet.git", "")

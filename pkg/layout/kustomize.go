@@ -311,7 +311,7 @@ func (f *fleet) checkKustomizationFields(k *kustomization) {
 			})
 		}
 		if instead := replacedFields[key.Value]; instead != "" {
-			f.at(clusterspec.SeverityNotice, "deprecated", k.file, key, clusterspec.Problem{
+			f.at(clusterspec.SeverityNotice, "kustomization-deprecated", k.file, key, clusterspec.Problem{
 				Field: key.Value, Message: "kustomize has deprecated the field; it still works", Expected: instead,
 			})
 		}

@@ -37,6 +37,7 @@ func Rules() []Rule {
 		{"ignored-file", "Git ignores a file that Flux needs."},
 		{"conflict-marker", "A file holds the marks of a merge that was not finished."},
 		{"namespace-missing", "An object has no namespace, and Flux gives it none."},
+		{"kustomization-deprecated", "A kustomization has a field that kustomize has replaced by another."},
 		// The apps of clusters.
 		{"apps-target", "A cluster's apps are applied to another cluster."},
 		{"apps-path", "A cluster's apps are not applied, because they are not where their Flux Kustomization looks."},
