@@ -87,6 +87,8 @@ type RepoResult struct {
 	Pushed   bool         `json:"pushed"`
 	Files    []FileChange `json:"files"` // what the run changed or, in a dry run, would change
 	CloneURL string       `json:"cloneURL,omitempty"`
+	// DefaultBranch is what is checked out when the repository is cloned; empty when it is not known.
+	DefaultBranch string `json:"defaultBranch,omitempty"`
 }
 
 // FileChange is one file that a run writes into the repository.
