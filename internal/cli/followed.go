@@ -37,9 +37,9 @@ func (o *gitOptions) followed(survey *fluxinstall.Survey) (*clusterspec.GitOps, 
 	if err := clusterspec.CheckPath(config.ClusterConfigPath); err != nil {
 		return nil, fmt.Errorf("the path %q of Kustomization %s/%s: %w", apply.Path, survey.Namespace, apply.Name, err)
 	}
-	repository, onGitHub := strings.CutPrefix(source.URL, endpoints.SSH)
+	repository, onGitHub := below(source.URL, endpoints.SSH)
 	if !onGitHub {
-		repository, onGitHub = strings.CutPrefix(source.URL, endpoints.Git) // with a token
+		repository, onGitHub = below(source.URL, endpoints.Git) // with a token
 	}
 	if onGitHub {
 		owner, name, _ := strings.Cut(strings.TrimSuffix(repository, ".git"), "/")
@@ -48,4 +48,12 @@ func (o *gitOptions) followed(survey *fluxinstall.Survey) (*clusterspec.GitOps, 
 		config.Git = &clusterspec.GitConfig{RepositoryURL: source.URL}
 	}
 	return config, nil
+}
+
+// below is what follows the base in a URL. The case of hosts does not matter, nor does that of anything else on GitHub.
+func below(url, base string) (rest string, ok bool) {
+	if len(url) < len(base) || !strings.EqualFold(url[:len(base)], base) {
+		return "", false
+	}
+	return url[len(base):], true
 }

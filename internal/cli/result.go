@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -234,13 +235,22 @@ func printNext(out *lines, result *gitops.Result) {
 		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", name, name)
 	}
 	if repo := result.Repository; repo != nil {
-		out.printf("  git clone %s", repo.CloneURL)
+		out.printf("  %s", cloneCommand(repo))
 		out.printf("      and edit %s, commit, push: Flux applies it", path.Dir(firstSpec(result)))
 	}
 	if management {
 		out.printf("  eksa-gitops create cluster -f WORKLOAD.yaml")
 		out.printf("      for a workload cluster beside it")
 	}
+}
+
+// cloneCommand clones the repository, and checks out the branch that Flux follows.
+func cloneCommand(repo *gitops.RepoResult) string {
+	address := text.ShellWord(repo.CloneURL)
+	if repo.Branch == repo.DefaultBranch {
+		return "git clone " + address
+	}
+	return fmt.Sprintf("git clone --branch %s %s", text.ShellWord(repo.Branch), address)
 }
 
 func firstSpec(result *gitops.Result) string {

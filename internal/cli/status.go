@@ -42,9 +42,10 @@ otherwise in the cluster. For whatever is not well it says why in plain words, a
 cluster is looked at, in more detail.
 
 The management cluster says where the repository is; no file is needed. Without EKSA_GITHUB_TOKEN, or when the Git server
-cannot be reached, that part says so and the rest is shown.
+cannot be reached, that is one of the things that are not well, and the rest is shown.
 
-Exit code 0 means that all that was looked at is well, 5 that something is not.`),
+Exit code 0 means that all is well, as far as the kubeconfig's user may look; 5 that something is not, or that the repository
+could not be looked at.`),
 		Example: `  eksa-gitops status
   eksa-gitops status dev --watch
   eksa-gitops status -o json | jq -r '.problems[] | .object + ": " + .cause'`,

@@ -29,6 +29,9 @@ func printStatus(d *deps, r *gitops.Report, name string) {
 		p.section("Note", "%s", note)
 	}
 	for _, u := range r.Unseen {
+		if u.Problem {
+			continue // it is told there
+		}
 		p.section("Not seen", "%s: %s", u.What, u.Reason)
 		if u.Hint != "" {
 			p.detail("", "%s", u.Hint)

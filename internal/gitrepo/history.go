@@ -273,6 +273,27 @@ func (s *Snapshot) deepen(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// Lacks says whether a commit is surely not in the history of the snapshot's commit: all of that was looked at. It is false as well when
+// the history goes on where nobody looks any more, 2000 commits away, or where the server's own is cut off. The history is transferred
+// in steps, as for [Snapshot.History]. Errors are as those of [Fetch].
+func (s *Snapshot) Lacks(ctx context.Context, commit string) (bool, error) {
+	if !plumbing.IsHash(commit) {
+		return false, nil
+	}
+	at := plumbing.NewHash(commit)
+	for {
+		if _, ok := s.content(at); ok {
+			return false, nil
+		}
+		if len(s.past.boundary) == 0 {
+			return len(s.past.ends) == 0, nil
+		}
+		if more, err := s.deepen(ctx); err != nil || !more {
+			return false, err
+		}
+	}
+}
+
 // ReadAt returns a file as it was at a commit of the snapshot's history, such as one that [Snapshot.History] returned. It may have to
 // be transferred. The error is fs.ErrNotExist when the commit is not in the history, as far as that is looked at, or does not have the
 // file, a *PathError when the path is that of something else, and else as that of [Snapshot.Read].

@@ -122,6 +122,14 @@ func checkHistory(t *testing.T, repo *gittest.Repo, remote gitrepo.Remote) {
 	if few, err := s.History(t.Context(), historyPath, 2); err != nil || !slices.Equal(commitsOf(few), commitsOf(revisions[:2])) {
 		t.Errorf("two of them: %v, %v", few, err)
 	}
+	for _, rev := range []string{"main", "main~1", "main~100", "main~120"} {
+		if lacks, err := mustFetch(t, remote, "main").Lacks(t.Context(), repo.Resolve(rev)); lacks || err != nil {
+			t.Errorf("it lacks %s: %v, %v", rev, lacks, err)
+		}
+	}
+	if lacks, err := mustFetch(t, remote, "main").Lacks(t.Context(), strings.Repeat("1", 40)); !lacks || err != nil {
+		t.Errorf("it lacks a commit of another history: %v, %v", lacks, err)
+	}
 	if dir, err := s.History(t.Context(), "clusters/dev", 1); err != nil || len(dir) != 1 || dir[0].Commit != revisions[0].Commit || !dir[0].Deleted {
 		t.Errorf("of the directory: %+v, %v", dir, err)
 	}
@@ -233,6 +241,10 @@ func TestHistory_shallowServer(t *testing.T) {
 		if content, err := s.ReadAt(t.Context(), cut, historyPath); err != nil || string(content) != "version: 30\n" {
 			t.Errorf("read %q, %v", content, err)
 		}
+		// What is missing may be where the server's history does not go.
+		if lacks, err := s.Lacks(t.Context(), strings.Repeat("1", 40)); lacks || err != nil {
+			t.Errorf("it lacks a commit: %v, %v", lacks, err)
+		}
 	})
 }
 
@@ -246,6 +258,12 @@ func TestHistory_emptyAndMissing(t *testing.T) {
 	}
 	if _, err := s.ReadAt(t.Context(), strings.Repeat("1", 40), historyPath); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading in an empty repository: %v", err)
+	}
+	if lacks, err := s.Lacks(t.Context(), strings.Repeat("1", 40)); !lacks || err != nil {
+		t.Errorf("an empty repository lacks a commit: %v, %v", lacks, err)
+	}
+	if lacks, err := s.Lacks(t.Context(), "main"); lacks || err != nil {
+		t.Errorf("it lacks what is no commit: %v, %v", lacks, err)
 	}
 	repo := f.srv.AddRepo("acme/other", manyCommits(30, 0))
 	s = mustFetch(t, f.remote("acme/other"), "topic")

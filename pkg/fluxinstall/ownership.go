@@ -60,6 +60,18 @@ func (s *KustomizationState) AppliedCluster(namespace, name string) bool {
 	return slices.Contains(s.Inventory, strings.Join([]string{namespace, name, eksaGroup, "Cluster"}, "_"))
 }
 
+// AppliedClusters are the Cluster objects that the Kustomization has applied.
+func (s *KustomizationState) AppliedClusters() []ClusterName {
+	var clusters []ClusterName
+	for _, id := range s.Inventory {
+		if of, ok := strings.CutSuffix(id, "_"+eksaGroup+"_Cluster"); ok {
+			namespace, name, _ := strings.Cut(of, "_")
+			clusters = append(clusters, ClusterName{Namespace: namespace, Name: name})
+		}
+	}
+	return clusters
+}
+
 // InventoryOf is how a Kustomization would note the objects of some manifests in its inventory: namespace_name_group_kind. What cannot be
 // read is left out.
 func InventoryOf(manifests []byte) []string {

@@ -68,9 +68,11 @@ type AccessRequest struct {
 
 // Access is what a check found.
 type Access struct {
-	Viewer     Viewer
-	Owner      Owner
-	Repository *Repository // nil when there is none that the token can see
+	Viewer Viewer
+	Owner  Owner
+	// Repository is nil when there is none that the token can see. After a rename or a transfer its Ref is another one than was asked
+	// for, and what was asked for need not have an owner any more; what follows from that is for the caller to judge.
+	Repository *Repository
 	Protection Protection  // of the branch
 	DeployKeys []DeployKey // when they were asked for and could be read
 	Findings   []Finding   // errors first; those of one severity in a fixed order
@@ -172,7 +174,7 @@ func (a *accessCheck) run(ctx context.Context) {
 	}
 	ownerFits := ownerErr == nil && a.checkOwner()
 	switch {
-	case errors.Is(ownerErr, ErrNotFound):
+	case errors.Is(ownerErr, ErrNotFound) && repositoryErr != nil:
 		a.add(Finding{Name: FindingOwner, Severity: SeverityError, Kind: KindConfig,
 			Message: fmt.Sprintf("there is no user or organization %s on GitHub", a.request.Ref.Owner), Hint: "correct spec.github.owner"})
 	case repositoryErr == nil:
@@ -300,11 +302,6 @@ func orNone(names []string) string {
 // checkRepository looks at what can be done to a repository that is there.
 func (a *accessCheck) checkRepository(ctx context.Context) {
 	ref, repository := a.request.Ref, a.access.Repository
-	if !repository.Ref.sameAs(ref) {
-		a.add(Finding{Name: FindingRepository, Severity: SeverityWarning, Kind: KindConfig,
-			Message: fmt.Sprintf("repository %s is now called %s; GitHub redirects the old name until somebody takes it", ref, repository.Ref),
-			Hint:    "correct spec.github.owner and spec.github.repository, or give the repository its old name back"})
-	}
 	if repository.Archived {
 		a.add(Finding{Name: FindingRepository, Severity: SeverityError, Kind: KindPolicy,
 			Message: fmt.Sprintf("repository %s is archived: nobody can write to it", ref),

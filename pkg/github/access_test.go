@@ -176,8 +176,12 @@ func TestCheckAccess(t *testing.T) {
 
 		"archived": {request, func(_ *testing.T, gh *githubtest.Server) string { repo(gh).Archive(); return classic(gh) }, []string{
 			"error/policy/repository: repository acme/fleet is archived: nobody can write to it | an administrator can take the repository out of the archive in its settings | "}},
-		"renamed": {request, func(_ *testing.T, gh *githubtest.Server) string { repo(gh).Rename("estate"); return classic(gh) }, []string{
-			"warning/config/repository: repository acme/fleet is now called acme/estate; GitHub redirects the old name until somebody takes it | correct spec.github.owner and spec.github.repository, or give the repository its old name back | "}},
+		"renamed": {request, func(_ *testing.T, gh *githubtest.Server) string { repo(gh).Rename("estate"); return classic(gh) }, nil},
+		"owner renamed": {request, func(_ *testing.T, gh *githubtest.Server) string {
+			repo(gh).Rename("estate")
+			gh.Break("GET /users/acme", githubtest.Respond(404, `{"message":"Not Found"}`))
+			return classic(gh)
+		}, nil},
 		"protected, details hidden": {with(func(r *github.AccessRequest) { r.NeedDeployKey = false }), func(_ *testing.T, gh *githubtest.Server) string {
 			repo(gh).Protect("main", githubtest.Protection{RequirePullRequest: true, EnforceAdmins: true})
 			return fine(gh, "alice", githubtest.Permissions{"contents": "write"})

@@ -26,8 +26,9 @@ type RepoRef struct{ Owner, Name string }
 // String is the form owner/name.
 func (r RepoRef) String() string { return r.Owner + "/" + r.Name }
 
-// sameAs compares names as GitHub does, regardless of case.
-func (r RepoRef) sameAs(other RepoRef) bool { return strings.EqualFold(r.String(), other.String()) }
+// SameAs compares names as GitHub does, regardless of case ("The name is not case sensitive",
+// https://docs.github.com/en/rest/repos/repos#get-a-repository).
+func (r RepoRef) SameAs(other RepoRef) bool { return strings.EqualFold(r.String(), other.String()) }
 
 // NameError says that something cannot be a name on GitHub. No request was made.
 type NameError struct{ What, Name string }

@@ -148,7 +148,7 @@ func mayOwn(viewer Viewer, ref RepoRef, op string) error {
 	switch {
 	case viewer.Kind == TokenInstallation:
 		e.Message = "a GitHub App cannot create repositories of a user"
-	case !(RepoRef{Owner: viewer.Login}).sameAs(RepoRef{Owner: ref.Owner}):
+	case !(RepoRef{Owner: viewer.Login}).SameAs(RepoRef{Owner: ref.Owner}):
 		e.Message = fmt.Sprintf("the token belongs to %s and cannot create repositories of %s", viewer.Login, ref.Owner)
 	default:
 		return nil

@@ -50,7 +50,7 @@ func (r *createRun) ensureRepository(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		r.result.Repository.Created = created
+		r.result.Repository.Created, r.result.Repository.DefaultBranch = created, repository.DefaultBranch
 		if created {
 			r.newRepository = repository.Ref
 		}

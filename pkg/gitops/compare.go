@@ -6,9 +6,24 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// gitOpsDifferences compares a live FluxConfig or GitOpsConfig spec with what a file says, field by field after defaulting, and
-// describes each difference in a sentence.
-func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []string {
+// gitOpsDifference is a field of a live FluxConfig or GitOpsConfig that a file has otherwise.
+type gitOpsDifference struct {
+	field      string // empty: the Git provider
+	live, file string
+	names      bool // whether the field is a part of the repository's name
+}
+
+// String describes the difference.
+func (d gitOpsDifference) String() string {
+	if d.field == "" {
+		return "the Git provider (github or git) is not the management cluster's"
+	}
+	return fmt.Sprintf("%s is %q, the management cluster has %q", d.field, d.file, d.live)
+}
+
+// gitOpsDifferences compares a live FluxConfig or GitOpsConfig spec with what a file says, field by field after defaulting. It compares
+// texts, as EKS Anywhere does.
+func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []gitOpsDifference {
 	flux := live
 	provider, git := section(live, "github"), section(live, "git")
 	namespaceField := "systemNamespace"
@@ -18,10 +33,12 @@ func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []string {
 		provider, git = flux, nil
 		namespaceField = "fluxSystemNamespace"
 	}
-	var differences []string
+	var differences []gitOpsDifference
 	differ := func(field string, live, file any) {
 		if fmt.Sprint(live) != fmt.Sprint(file) {
-			differences = append(differences, fmt.Sprintf("%s is %q, the management cluster has %q", field, fmt.Sprint(file), fmt.Sprint(live)))
+			differences = append(differences, gitOpsDifference{
+				field: field, live: fmt.Sprint(live), file: fmt.Sprint(file), names: field == "github.owner" || field == "github.repository",
+			})
 		}
 	}
 	differ("branch", orDefault(flux["branch"], "main"), file.Branch)
@@ -39,7 +56,7 @@ func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []string {
 		// EKS Anywhere takes ecdsa when it is unset, but does not fill it in before it compares.
 		differ("git.sshKeyAlgorithm", orDefault(git["sshKeyAlgorithm"], ""), file.Git.SSHKeyAlgorithm)
 	default:
-		differences = append(differences, "the Git provider (github or git) is not the management cluster's")
+		differences = append(differences, gitOpsDifference{})
 	}
 	return differences
 }

@@ -173,6 +173,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	d.noteRenamed()
 	if len(found.list) > 0 {
 		d.hintDestroyed(&found)
 		return &PreflightError{Findings: found.list}
@@ -189,6 +190,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	}
 	d.seen.files = plan
 	d.findTargets(&found)
+	d.checkLostFiles(ctx, &found)
 	if len(found.list) == 0 {
 		switch {
 		case d.destroys():
@@ -212,6 +214,29 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	return errors.Join(found.soft...)
 }
 
+// checkLostFiles is checkLoss for clusters that are to be deleted, which can be done without the repository. A management cluster leaves
+// Git with Flux stopped, and loses nothing.
+func (d *deleteRun) checkLostFiles(ctx context.Context, found *findings) {
+	if d.detaches || !d.usesGit() || !d.usesCluster() || !slices.ContainsFunc(d.targets, (*target).there) {
+		return
+	}
+	before := len(found.list)
+	d.checkLoss(ctx, found)
+	for i := range found.list[before:] {
+		f := &found.list[before+i]
+		f.Hint = fmt.Sprintf("%s; or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", f.Hint, namesOf(d.options.Clusters))
+	}
+}
+
+// namesOf are the names of clusters, as words of a command.
+func namesOf(clusters []Doomed) string {
+	names := make([]string, 0, len(clusters))
+	for _, c := range clusters {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, " ")
+}
+
 // repositoryError says that the repository cannot be written now, though credentials and rights are as they should be.
 type repositoryError struct {
 	err      error
@@ -227,11 +252,7 @@ func (e *repositoryError) Hint() string {
 	if e.detaches {
 		return "run the same command again when that is put right"
 	}
-	names := make([]string, 0, len(e.clusters))
-	for _, c := range e.clusters {
-		names = append(names, c.Name)
-	}
-	return fmt.Sprintf("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", strings.Join(names, " "))
+	return fmt.Sprintf("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
 }
 
 // planFiles works out what goes from a snapshot. It is the planner of the push, too.

@@ -110,12 +110,7 @@ func (r *run) clusterResult(name string) *ClusterResult {
 	return &r.result.Clusters[i]
 }
 
-func (r *run) repoRef() github.RepoRef {
-	if r.config.GitHub == nil {
-		return github.RepoRef{}
-	}
-	return github.RepoRef{Owner: r.config.GitHub.Owner, Name: r.config.GitHub.Repository}
-}
+func (r *run) repoRef() github.RepoRef { return refOfConfig(r.config) }
 
 func (r *run) syncOptions() fluxinstall.SyncOptions {
 	return fluxinstall.SyncOptions{
@@ -137,7 +132,15 @@ func (r *run) step(step Step, do func() (Outcome, string, error)) error {
 
 // startRepositoryResult begins the part of the result that is about the repository.
 func (r *run) startRepositoryResult() {
-	r.result.Repository = &RepoResult{URL: r.settings.Remote.Web, CloneURL: r.settings.Remote.Push, Branch: r.config.Branch, Files: []FileChange{}}
+	r.result.Repository = &RepoResult{
+		URL: r.settings.Remote.Web, CloneURL: r.settings.Remote.Push, Branch: r.config.Branch, RenamedTo: r.renamed(), Files: []FileChange{},
+	}
+	switch {
+	case r.seen.access != nil && r.seen.access.Repository != nil:
+		r.result.Repository.DefaultBranch = r.seen.access.Repository.DefaultBranch
+	case r.seen.snapshot != nil:
+		r.result.Repository.DefaultBranch = r.seen.snapshot.DefaultBranch()
+	}
 }
 
 // Pushes that lose a race are rebuilt on the new tip. Each loser needs one more round for every winner before it, so the bound is far

@@ -16,8 +16,6 @@ func (r *run) followsOther(flux *fluxinstall.FluxState) bool {
 	return git != nil && (!r.sameSource(git.URL) || git.Branch != r.config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(r.config))
 }
 
-func (r *run) sameSource(url string) bool { return sameRepository(url, r.settings.Remote.Cluster) }
-
 // adopts says whether the run takes over a Flux that follows something else, or goes on with that.
 func (u *upgradeRun) adopts() bool {
 	if u.management == nil || u.seen.cluster == nil || !u.asked.Adopt {

@@ -425,7 +425,7 @@ func (s *systemPlan) followsSpec(sync []byte) bool {
 		switch o.Kind {
 		case "GitRepository":
 			url, _ := spec["url"].(string)
-			git = sameRepository(url, s.settings.Remote.Cluster) && section(spec, "ref")["branch"] == s.config.Branch
+			git = s.sameSource(url) && section(spec, "ref")["branch"] == s.config.Branch
 		case "Kustomization":
 			given, _ := spec["path"].(string)
 			path = samePath(given, layout.SyncPath(s.config))

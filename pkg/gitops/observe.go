@@ -30,10 +30,12 @@ type observation struct {
 		cluster Cluster
 	}
 	access     *github.Access
-	knownHosts []byte   // of a host with an API, for Flux
-	snapshot   Snapshot // nil when there is no repository yet
-	cluster    *fluxinstall.State
-	files      *filePlan
+	knownHosts []byte // of a host with an API, for Flux
+	// otherName is how Flux calls the repository, when that is another name and the host says that it is the same one.
+	otherName github.RepoRef
+	snapshot  Snapshot // nil when there is no repository yet
+	cluster   *fluxinstall.State
+	files     *filePlan
 }
 
 // findings collects what is wrong from several goroutines.
@@ -91,7 +93,9 @@ func (r *createRun) observe(ctx context.Context) error {
 	r.checkProvisioner(ctx, &found)
 	r.checkTogether(&found)
 	r.checkSource(&found)
-	r.checkBranch(&found)
+	r.checkFrozen(&found)
+	r.checkLoss(ctx, &found)
+	r.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		if err := r.planFiles(ctx, &found); err != nil {
 			found.addSoft(err)
@@ -285,6 +289,7 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 		return
 	}
 	r.seen.cluster = state
+	r.identify(ctx, &state.Flux)
 	wrong := r.judge(state)
 	for _, right := range state.MissingRights {
 		wrong = append(wrong, Finding{AreaAccess, right.Error(), right.Hint()})
@@ -387,16 +392,6 @@ func otherHint(other fluxinstall.Other) string {
 	return "remove it first, or keep using it; eksa-gitops does not take over another installation"
 }
 
-// sameRepository compares two URLs of Git over SSH, whatever way they are written: with port 22 or without, with the user git or none.
-func sameRepository(a, b string) bool {
-	if a == b {
-		return true
-	}
-	left, errLeft := sshkeys.ParseURL(a)
-	right, errRight := sshkeys.ParseURL(b)
-	return errLeft == nil && errRight == nil && strings.EqualFold(left.Address(), right.Address()) && left.User == right.User && left.Path == right.Path
-}
-
 func samePath(a, b string) bool {
 	clean := func(p string) string { return strings.Trim(strings.TrimPrefix(p, "./"), "/") }
 	return clean(a) == clean(b)
@@ -422,26 +417,13 @@ func (r *createRun) checkTogether(found *findings) {
 				fmt.Sprintf("rename it, for example to %s, in the %s and in spec.gitOpsRef.name of the Cluster", c.Name, live.Kind)})
 		}
 		for _, difference := range gitOpsDifferences(live.Spec, c.GitOps) {
-			found.addFinding(Finding{AreaSpec,
-				fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference),
-				"a workload cluster's GitOps configuration has to be the same as its management cluster's"})
+			hint := "a workload cluster's GitOps configuration has to be the same as its management cluster's"
+			if r.sameButName(difference) {
+				hint = fmt.Sprintf("write %s, as the management cluster has it: both names lead to the same repository, but EKS Anywhere compares the texts", difference.live)
+			}
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference), hint})
 		}
 	}
-}
-
-// checkBranch makes sure that a branch which Flux has applied is still there. On a new branch this run's files would be alone, and Flux
-// would delete from the cluster everything else that it has applied, other clusters among it.
-func (r *createRun) checkBranch(found *findings) {
-	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.snapshot != nil && r.seen.snapshot.State() == gitrepo.BranchExists {
-		return
-	}
-	live := r.seen.cluster.Flux.Kustomization
-	if r.management != nil && (live == nil || live.AppliedRevision == "") {
-		return
-	}
-	found.addFinding(Finding{AreaCluster,
-		fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more; with this run's files alone on a new one, Flux would delete everything else it has applied, other clusters included", r.config.Branch, r.settings.Remote.Web),
-		"restore the branch from a clone; until then Flux keeps what it has applied"})
 }
 
 // hintedError is a message with the next action.

@@ -13,12 +13,19 @@ import (
 // Host is the service that holds the repository and has an API for it. A generic Git server has none.
 // Every method may be repeated; the Ensure methods write only a difference and say whether they wrote.
 type Host interface {
-	CheckAccess(ctx context.Context, request github.AccessRequest) (*github.Access, error)
+	HostReader
 	EnsureRepository(ctx context.Context, repository github.NewRepository) (*github.Repository, bool, error)
 	EnsureDeployKey(ctx context.Context, repository github.RepoRef, key github.DeployKey) (bool, error)
+	DeleteDeployKey(ctx context.Context, repository github.RepoRef, id int64) error
+}
+
+// HostReader looks, and writes nothing.
+type HostReader interface {
+	CheckAccess(ctx context.Context, request github.AccessRequest) (*github.Access, error)
+	Repository(ctx context.Context, repository github.RepoRef) (*github.Repository, error)
+	BranchName(ctx context.Context, repository github.RepoRef, branch string) (string, error)
 	DeployKeys(ctx context.Context, repository github.RepoRef) ([]github.DeployKey, error)
 	HostKeys(ctx context.Context) ([]string, error)
-	DeleteDeployKey(ctx context.Context, repository github.RepoRef, id int64) error
 }
 
 // Repository is the Git repository as it is reached for fetching and pushing.
@@ -34,6 +41,7 @@ type Snapshot interface {
 	Head() string
 	Tip() *gitrepo.CommitInfo
 	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
+	Lacks(ctx context.Context, commit string) (bool, error)
 	Lookup(path string) (gitrepo.Entry, bool, error)
 	List(dir string) ([]gitrepo.Entry, error)
 	Holds(path string, content []byte) (bool, error)

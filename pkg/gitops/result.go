@@ -87,6 +87,10 @@ type RepoResult struct {
 	Pushed   bool         `json:"pushed"`
 	Files    []FileChange `json:"files"` // what the run changed or, in a dry run, would change
 	CloneURL string       `json:"cloneURL,omitempty"`
+	// DefaultBranch is what is checked out when the repository is cloned; empty when it is not known.
+	DefaultBranch string `json:"defaultBranch,omitempty"`
+	// RenamedTo is the repository's present name on the host, as owner/name, when it was renamed or transferred since the spec was written.
+	RenamedTo string `json:"renamedTo,omitempty"`
 }
 
 // FileChange is one file that a run writes into the repository.

@@ -51,14 +51,23 @@ type Observation struct {
 	// Git is what the branch holds; nil when it could not be read, for the reason in GitErr.
 	Git    *GitSight
 	GitErr error
-	// Keys are the repository's deploy keys. HasKeys says whether there is a host that was asked for them; KeysErr why it did not
-	// tell.
-	Keys    []github.DeployKey
-	HasKeys bool
-	KeysErr error
+	// Host is what the host's API says; nil when there is none, or it was not asked.
+	Host *HostSight
 	// Live are the objects of the cluster that are in Git, and perhaps more of their kinds.
 	Live    []fluxinstall.LiveObject
 	LiveErr error
+}
+
+// HostSight is what the API of a repository's host says of it.
+type HostSight struct {
+	// Repository is nil when the host did not tell, for the reason in Err.
+	Repository *github.Repository
+	Err        error
+	// Keys are the repository's deploy keys; KeysErr is why the host did not tell.
+	Keys    []github.DeployKey
+	KeysErr error
+	// OtherName is how Flux calls the repository, when that is another name for it than the configuration has.
+	OtherName github.RepoRef
 }
 
 // GitSight is what a branch holds.
@@ -67,6 +76,10 @@ type GitSight struct {
 	State  gitrepo.BranchState
 	Tip    gitrepo.CommitInfo // zero without a commit
 	Behind int                // how many commits Flux has not applied, -1 when that is not known
+	// Lacks says that the commit which Flux has applied last is surely not in the branch's history.
+	Lacks bool
+	// Renamed is what a branch that is not there is called now; empty when that is not known.
+	Renamed string
 	// Clusters are those below the path, sorted by name.
 	Clusters []GitCluster
 	// Sync are the GitRepository and the Kustomization; nil when patches in the repository may change them.
@@ -107,7 +120,7 @@ func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options
 	if options.Config != nil && !o.reuse(options.Before) {
 		aside(
 			func() { o.Git, o.GitErr = o.observeGit(ctx, ports) },
-			func() { o.observeKeys(ctx, ports) },
+			func() { o.observeHost(ctx, ports) },
 		)
 	}
 	if ctx.Err() != nil {
@@ -133,10 +146,10 @@ func (o *Observation) reuse(before *Observation) bool {
 	if fetched := commitOf(o.fetchedRevision()); fetched != "" && fetched != commitOf(before.fetchedRevision()) && fetched != before.Git.Tip.Hash {
 		return false
 	}
-	o.Git, o.Keys, o.HasKeys, o.KeysErr = before.Git, before.Keys, before.HasKeys, before.KeysErr
+	o.Git, o.Host = before.Git, before.Host
 	if o.appliedCommit() != before.appliedCommit() {
 		seen := *before.Git
-		seen.Behind = -1
+		seen.Behind, seen.Lacks = -1, false
 		if o.appliedCommit() == seen.Tip.Hash {
 			seen.Behind = 0
 		}
@@ -166,16 +179,23 @@ func commitOf(revision string) string {
 	return commit
 }
 
-func (o *Observation) observeKeys(ctx context.Context, ports Ports) {
+// observeHost asks the host for what Git does not tell.
+func (o *Observation) observeHost(ctx context.Context, ports Ports) {
 	if ports.OpenHost == nil || o.Brief || o.Config.GitHub == nil {
 		return
 	}
-	o.HasKeys = true
+	o.Host = &HostSight{}
 	host, err := ports.OpenHost(ctx)
-	if err == nil {
-		o.Keys, err = host.DeployKeys(ctx, github.RepoRef{Owner: o.Config.GitHub.Owner, Name: o.Config.GitHub.Repository})
+	if err != nil {
+		o.Host.Err, o.Host.KeysErr = err, err
+		return
 	}
-	o.KeysErr = err
+	ref := refOfConfig(o.Config)
+	aside(
+		func() { o.Host.Repository, o.Host.Err = host.Repository(ctx, ref) },
+		func() { o.Host.Keys, o.Host.KeysErr = host.DeployKeys(ctx, ref) },
+	)
+	o.Host.OtherName = otherName(ctx, host, o.Remote, o.Config, &o.Survey.Flux)
 }
 
 // observeGit reads the tip of the branch and the specs below the path.
@@ -196,7 +216,11 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, e
 	}
 	defer snapshot.Close()
 	seen := &GitSight{Time: time.Now(), State: snapshot.State(), Behind: -1}
+	applied := o.appliedCommit()
 	if seen.State != gitrepo.BranchExists {
+		if !o.Brief {
+			seen.Renamed = branchNow(ctx, o.openHost(ctx, ports), snapshot, o.Config, applied)
+		}
 		return seen, nil
 	}
 	if tip := snapshot.Tip(); tip != nil {
@@ -208,12 +232,26 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, e
 	if err := o.readSpecs(ctx, snapshot, seen); err != nil {
 		return nil, err
 	}
-	if applied := o.appliedCommit(); applied != "" && !o.Brief {
+	if applied != "" && !o.Brief {
 		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {
 			seen.Behind = count
+		} else if err == nil {
+			seen.Lacks, _ = snapshot.Lacks(ctx, applied) // what cannot be looked at is not said to lack anything
 		}
 	}
 	return seen, nil
+}
+
+// openHost is the host, nil when there is none or it cannot be opened.
+func (o *Observation) openHost(ctx context.Context, ports Ports) Host {
+	if ports.OpenHost == nil {
+		return nil
+	}
+	host, err := ports.OpenHost(ctx)
+	if err != nil {
+		return nil
+	}
+	return host
 }
 
 // clustersIn finds the clusters' directories. Nothing is transferred for it.

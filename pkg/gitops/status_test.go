@@ -62,11 +62,14 @@ func well() *gitops.Observation {
 				GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"},
 			},
 			ManagementCluster: "mgmt", Survey: survey,
-			Remote: gitops.Remote{Web: "https://github.com/acme/fleet", Cluster: "ssh://git@github.com/acme/fleet"},
+			Remote: gitops.Remote{Web: "https://github.com/acme/fleet", Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
 		},
-		Time:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Git:     &gitops.GitSight{State: gitrepo.BranchExists, Tip: gitrepo.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{git("dev"), git("mgmt")}},
-		HasKeys: true, Keys: []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
+		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		Git:  &gitops.GitSight{State: gitrepo.BranchExists, Tip: gitrepo.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{git("dev"), git("mgmt")}},
+		Host: &gitops.HostSight{
+			Repository: &github.Repository{Ref: github.RepoRef{Owner: "acme", Name: "fleet"}, URL: "https://github.com/acme/fleet"},
+			Keys:       []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
+		},
 	}
 	for _, c := range o.Git.Clusters {
 		o.Live = append(o.Live, fluxinstall.LiveObject{Kind: "Cluster", Namespace: "default", Name: c.Name, Fields: c.Objects[0].Fields})
@@ -154,12 +157,12 @@ func TestJudge_problems(t *testing.T) {
 			[]string{kustomization + " | cannot be built | clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | git log"},
 		},
 		"deploy key gone, before Flux has noticed": {
-			func(o *gitops.Observation) { o.Keys = nil },
+			func(o *gitops.Observation) { o.Host.Keys = nil },
 			[]string{"deploy key SHA256:abc | somebody removed it |  | eksa-gitops create cluster -f FILE, with the file of mgmt"},
 		},
 		"deploy key gone": {
 			func(o *gitops.Observation) {
-				o.Keys = nil
+				o.Host.Keys = nil
 				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "no supported methods remain", "the Git server does not accept the cluster's credentials", "")}
 			},
 			[]string{"deploy key SHA256:abc | somebody removed it |  | eksa-gitops create cluster"},
@@ -193,11 +196,67 @@ func TestJudge_problems(t *testing.T) {
 			[]string{kustomization + " | FluxConfig mgmt says ./clusters/mgmt |  | eksa-gitops create cluster"},
 		},
 		"branch gone": {
-			func(o *gitops.Observation) { o.Git = &gitops.GitSight{State: gitrepo.BranchMissing}; o.Live = nil },
-			[]string{
-				"branch main | applies nothing new |  | git push origin main",
-				"Cluster default/mgmt | its files were never pushed |  | eksa-gitops create cluster", "Cluster default/dev | its files were never pushed |  | eksa-gitops create cluster",
+			func(o *gitops.Observation) {
+				o.Git = &gitops.GitSight{State: gitrepo.BranchMissing}
+				o.Live = nil
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "couldn't find remote ref", "the branch is not in the repository", "")}
 			},
+			[]string{"branch main | Flux keeps what it has applied, and applies nothing new |  | git push https://github.com/acme/fleet.git " + commitOne + ":refs/heads/main"},
+		},
+		"branch renamed": {
+			func(o *gitops.Observation) {
+				o.Git = &gitops.GitSight{State: gitrepo.BranchMissing, Renamed: "trunk of all"}
+				o.Live = nil
+			},
+			[]string{"branch main | applies nothing new |  | git fetch https://github.com/acme/fleet.git 'trunk of all' && git push https://github.com/acme/fleet.git FETCH_HEAD:refs/heads/main"},
+		},
+		"repository empty": {
+			func(o *gitops.Observation) {
+				o.Git = &gitops.GitSight{State: gitrepo.RepositoryEmpty}
+				o.Live, o.Host.Keys = nil, nil
+			},
+			[]string{"repository https://github.com/acme/fleet | Flux's deploy key is not registered there |  | call that one acme/fleet again; else push the branch from a clone"},
+		},
+		"another repository under the old name": {
+			func(o *gitops.Observation) {
+				o.Git.Tip.Hash, o.Git.Behind, o.Git.Lacks, o.Git.Clusters = commitTwo, -1, true, nil
+				o.Live, o.Host.Keys = nil, nil
+				o.Survey.Flux.Kustomization.Inventory = []string{"default_mgmt_anywhere.eks.amazonaws.com_Cluster", "default_dev_anywhere.eks.amazonaws.com_Cluster"}
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "no supported methods remain", "the Git server does not accept the cluster's credentials", "")}
+			},
+			[]string{"repository https://github.com/acme/fleet | it is another repository under the old name: Flux's deploy key is not registered there |  | git push --force https://github.com/acme/fleet.git " + commitOne + ":refs/heads/main"},
+		},
+		"history rewritten, and files gone": {
+			func(o *gitops.Observation) {
+				o.Git.Tip.Hash, o.Git.Behind, o.Git.Lacks, o.Git.Clusters = commitTwo, -1, true, o.Git.Clusters[1:]
+				o.Live = o.Live[1:]
+				o.Survey.Flux.Kustomization.Inventory = []string{"default_mgmt_anywhere.eks.amazonaws.com_Cluster", "default_dev_anywhere.eks.amazonaws.com_Cluster"}
+			},
+			[]string{"repository https://github.com/acme/fleet | the history of the branch was rewritten: Flux's deploy key is registered there |  | bring back what Flux applied last"},
+		},
+		"archived": {
+			func(o *gitops.Observation) { o.Host.Repository.Archived = true },
+			[]string{"repository https://github.com/acme/fleet | nobody can push to it |  | https://github.com/acme/fleet/settings"},
+		},
+		"disabled": {
+			func(o *gitops.Observation) {
+				o.Git, o.GitErr, o.Host.Repository.Disabled = nil, errors.New("access blocked"), true
+			},
+			[]string{"repository https://github.com/acme/fleet | nobody can read or write what is in it |  | GitHub's support"},
+		},
+		"repository gone": {
+			func(o *gitops.Observation) {
+				o.Git, o.GitErr, o.Host = nil, &gitrepo.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
+				o.Survey.Flux.GitRepository.Ready = false
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "repository not found", "the repository is gone", "")}
+			},
+			[]string{"repository https://github.com/acme/fleet | when it is gone, Flux keeps what it has applied |  | have its owner restore it"},
+		},
+		"repository hidden from the token": {
+			func(o *gitops.Observation) {
+				o.Git, o.GitErr, o.Host = nil, &gitrepo.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
+			},
+			[]string{"repository https://github.com/acme/fleet | Flux could read it when it looked last, so most likely it is the credentials |  | use a token that may see it"},
 		},
 		"pushed, not fetched": {
 			func(o *gitops.Observation) { o.Git.Tip.Hash, o.Git.Behind = commitTwo, 3 },
@@ -238,9 +297,13 @@ func TestJudge_problems(t *testing.T) {
 		"left alone, and Git not seen": {
 			func(o *gitops.Observation) {
 				o.Git = nil
+				o.GitErr = errors.New("no route to host")
 				o.Live[0].Kind, o.Live[0].Pauses = "FluxConfig", []fluxinstall.Pause{{Object: "FluxConfig default/dev", Field: "kustomize.toolkit.fluxcd.io/reconcile", Resume: "kubectl annotate it"}}
 			},
-			[]string{"FluxConfig default/dev | until the annotation is gone |  | kubectl annotate it"},
+			[]string{
+				"repository https://github.com/acme/fleet | it was not looked at, so that nothing is said about what is in Git |  | ",
+				"FluxConfig default/dev | until the annotation is gone |  | kubectl annotate it",
+			},
 		},
 		"cluster not Ready": {
 			func(o *gitops.Observation) {
@@ -336,7 +399,8 @@ func TestJudge_problems(t *testing.T) {
 	}
 }
 
-// What cannot be looked at is said, and is no problem of the clusters.
+// What cannot be looked at is said, and is no problem of the clusters. Of the repository it is one: without it nobody can say that all is
+// well.
 func TestJudge_unseen(t *testing.T) {
 	t.Parallel()
 	noToken := errors.New("EKSA_GITHUB_TOKEN is not set")
@@ -346,12 +410,12 @@ func TestJudge_unseen(t *testing.T) {
 	}{
 		"no token": {
 			func(o *gitops.Observation) {
-				o.Git, o.GitErr, o.Live, o.Keys, o.KeysErr = nil, noToken, nil, nil, noToken
+				o.Git, o.GitErr, o.Live, o.Host = nil, noToken, nil, &gitops.HostSight{Err: noToken, KeysErr: noToken}
 			},
-			[]gitops.Unseen{{What: "the repository", Reason: noToken.Error()}},
+			[]gitops.Unseen{{What: "the repository", Reason: noToken.Error(), Problem: true}},
 		},
 		"keys only": {
-			func(o *gitops.Observation) { o.Keys, o.KeysErr = nil, errors.New("no Administration") },
+			func(o *gitops.Observation) { o.Host.Keys, o.Host.KeysErr = nil, errors.New("no Administration") },
 			[]gitops.Unseen{{What: "the deploy keys", Reason: "no Administration"}},
 		},
 		"no right to read objects": {
@@ -370,7 +434,7 @@ func TestJudge_unseen(t *testing.T) {
 			o := well()
 			tc.change(o)
 			report := judge(t, o)
-			if !report.Healthy || !reflect.DeepEqual(report.Unseen, tc.want) {
+			if report.Healthy == tc.want[0].Problem || !reflect.DeepEqual(report.Unseen, tc.want) {
 				t.Errorf("problems %+v, unseen %+v, want %+v", report.Problems, report.Unseen, tc.want)
 			}
 		})
@@ -416,7 +480,7 @@ func TestJudge_unknownCluster(t *testing.T) {
 func TestJudge_notConfigured(t *testing.T) {
 	t.Parallel()
 	o := well()
-	o.Config, o.Git, o.Live, o.Keys, o.HasKeys = nil, nil, nil, nil, false
+	o.Config, o.Git, o.Live, o.Host = nil, nil, nil, nil
 	report := judge(t, o)
 	if !report.Healthy || report.Repository != nil || report.Flux != nil || len(report.Notes) != 1 || report.Clusters[1].State != gitops.StateUnmanaged {
 		t.Errorf("%+v", report)
@@ -511,8 +575,8 @@ func TestObserve(t *testing.T) {
 	var wanted []fluxinstall.ObjectName
 	options := gitops.StatusOptions{Config: on(t, spec("w01", onGitHub)).Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, MaxAge: time.Hour}
 	observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
-	if err != nil || observation.GitErr != nil || observation.KeysErr != nil {
-		t.Fatal(err, observation.GitErr, observation.KeysErr)
+	if err != nil || observation.GitErr != nil || observation.Host.KeysErr != nil {
+		t.Fatal(err, observation.GitErr, observation.Host.KeysErr)
 	}
 	var got []string
 	for _, c := range observation.Git.Clusters {
@@ -526,7 +590,7 @@ func TestObserve(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s broken %v", c.Name, version, c.Broken != ""))
 	}
 	equal(t, "clusters", got, []string{"broken  broken true", "dev 1.33 broken false", "own 1.33 broken false", "w01 1.33 broken false"})
-	if len(observation.Git.Sync) != 2 || observation.Git.Behind != 0 || !observation.HasKeys || len(observation.Keys) != 1 {
+	if len(observation.Git.Sync) != 2 || observation.Git.Behind != 0 || len(observation.Host.Keys) != 1 {
 		t.Errorf("%+v", observation)
 	}
 	if !slices.Contains(wanted, fluxinstall.ObjectName{Kind: "DockerDatacenterConfig", Namespace: "default", Name: "w01"}) {
@@ -549,4 +613,93 @@ func TestObserve(t *testing.T) {
 	if _, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options); err != nil || w.fetches != fetches+1 {
 		t.Errorf("%v: %d fetches, want one more than %d, since Flux has fetched another commit", err, w.fetches, fetches)
 	}
+}
+
+// What Judge says of the repository itself, Observe has seen: its present name, that of its branch, whether Flux calls it otherwise, and
+// what its history lacks.
+func TestObserve_identity(t *testing.T) {
+	t.Parallel()
+	look := func(t *testing.T, change func(w *world)) *gitops.Report {
+		t.Helper()
+		w := fleetWorld(t, onGitHub, "w01")
+		w.live("FluxConfig", "dev", frozenConfig("fleet"))
+		state := w.state
+		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: w.publicKey}
+		survey := &fluxinstall.Survey{State: state, Namespace: "flux-system"}
+		for _, c := range state.Clusters {
+			survey.Clusters = append(survey.Clusters, fluxinstall.LiveCluster{ClusterInfo: c, AppliedBy: c.AppliedBy})
+		}
+		change(w)
+		options := on(t, spec("dev", onGitHub))
+		observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: new([]fluxinstall.ObjectName)}, gitops.StatusOptions{
+			Config: options.Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, Remote: options.Remote,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return judge(t, observation)
+	}
+	seen := func(r *gitops.Report) (objects []string) {
+		for _, p := range r.Problems {
+			if !strings.HasPrefix(p.Object, "DockerDatacenterConfig ") && !strings.HasPrefix(p.Object, "FluxConfig ") && !strings.HasPrefix(p.Object, "Cluster ") {
+				objects = append(objects, p.Object+": "+p.Cause)
+			}
+		}
+		return objects
+	}
+	t.Run("nothing", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, func(*world) {})
+		equal(t, "problems", seen(r), nil)
+		if r.Repository.RenamedTo != "" || len(r.Notes) > 0 {
+			t.Errorf("renamed to %q, notes %q", r.Repository.RenamedTo, r.Notes)
+		}
+	})
+	t.Run("renamed", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, estate)
+		equal(t, "problems", seen(r), nil)
+		equal(t, "notes", r.Notes, []string{strings.TrimPrefix(nothingText, "warning: ")})
+		if r.Repository.RenamedTo != "octo/estate" {
+			t.Errorf("renamed to %q", r.Repository.RenamedTo)
+		}
+	})
+	t.Run("Flux has the new name", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, func(w *world) { estate(w); w.state.Flux.GitRepository.URL = "ssh://git@git.example.com/octo/estate" })
+		equal(t, "problems", seen(r), nil)
+	})
+	t.Run("Flux follows another repository", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, func(w *world) {
+			w.names = map[string]string{"octo/fleet": "octo/fleet", "octo/old": "octo/old"}
+			w.state.Flux.GitRepository.URL = "ssh://git@git.example.com/octo/old"
+		})
+		equal(t, "problems", seen(r), []string{"GitRepository flux-system/flux-system: FluxConfig dev says branch main of ssh://git@git.example.com/octo/fleet"})
+	})
+	t.Run("branch renamed", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, func(w *world) {
+			w.branches, w.standard, w.branchNow = map[string]*tip{"trunk": w.branches["main"]}, "trunk", "trunk"
+		})
+		equal(t, "problems", seen(r), []string{"branch main: Flux keeps what it has applied, and applies nothing new"})
+		if want := "branch main of https://git.example.com/octo/fleet was renamed to trunk, and Flux goes on looking for main"; r.Problems[0].Message != want {
+			t.Errorf("message %q, want %q", r.Problems[0].Message, want)
+		}
+	})
+	t.Run("another repository", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, func(w *world) {
+			w.keys, w.branches = nil, map[string]*tip{}
+			w.commitOther("main", func(files map[string]string) { files["README.md"] = "another" })
+		})
+		equal(t, "problems", seen(r), []string{"repository https://git.example.com/octo/fleet: it is another repository under the old name: Flux's deploy key is not registered there"})
+	})
+	t.Run("gone", func(t *testing.T) {
+		t.Parallel()
+		r := look(t, func(w *world) { w.exists, w.branches = false, map[string]*tip{} })
+		if p := r.Problems[0]; p.Object != "repository https://git.example.com/octo/fleet" || !strings.HasPrefix(p.Message, "it does not exist any more, or the credentials may not see it: ") {
+			t.Errorf("%+v", p)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -38,6 +39,7 @@ func Judge(o *Observation) (*Report, error) {
 		j.repository()
 		j.deployKey()
 		j.flux()
+		j.judgeSource()
 		j.judgeKey()
 		j.judgeFlux()
 		j.judgeRepository()
@@ -69,6 +71,7 @@ func (j *judge) danglingReference() *Problem {
 type judge struct {
 	*Observation
 	report *Report
+	lost   bool // the repository does not have what Flux applied from it: nothing that follows from that is a problem of its own
 }
 
 func (j *judge) note(format string, args ...any) {
@@ -111,17 +114,125 @@ func (j *judge) repository() {
 	j.report.Repository = r
 	switch {
 	case j.Git == nil:
-		reason := "it was not looked at"
-		if j.GitErr != nil {
-			reason = j.GitErr.Error()
-		}
-		j.unseen("the repository", reason, hintOf(j.GitErr))
+		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(), Hint: hintOf(j.unseenError()), Problem: true})
 	case j.Git.State == gitrepo.BranchExists:
 		tip := j.Git.Tip
 		r.Seen, r.Commit, r.Author, r.Subject, r.Time = true, tip.Hash, tip.Author.Name, tip.Subject, timeOf(tip.When)
 	default:
 		r.Seen = true
 	}
+}
+
+// unseenError is why the repository could not be looked at. That the host says there is none tells more than Git's refusal.
+func (j *judge) unseenError() error {
+	if j.Host != nil && errors.Is(j.Host.Err, github.ErrNotFound) {
+		return j.Host.Err
+	}
+	return j.GitErr
+}
+
+func (j *judge) unseenReason() string {
+	if err := j.unseenError(); err != nil {
+		return err.Error()
+	}
+	return "it was not looked at"
+}
+
+// judgeSource tells what is wrong with the repository itself, and comes before all that follows from that.
+func (j *judge) judgeSource() {
+	repository := (*github.Repository)(nil)
+	if j.Host != nil {
+		repository = j.Host.Repository
+	}
+	object := "repository " + j.Remote.Web
+	switch {
+	case repository != nil && repository.Disabled:
+		j.problem(Problem{
+			Object: object, Message: "GitHub has disabled it", Cause: "nobody can read or write what is in it: " + nothingNew,
+			Next: "its owner has to turn to GitHub's support, or to the administrator of an enterprise server",
+		})
+	case repository != nil && repository.Archived:
+		j.problem(Problem{
+			Object: object, Message: "it is archived", Cause: "nobody can push to it; " + nothingNew,
+			Next: "take it out of the archive in its settings: " + repository.URL + "/settings",
+		})
+	}
+	if repository != nil {
+		if now := presentName(repository, refOfConfig(j.Config)); now != "" {
+			j.report.Repository.RenamedTo = now
+			kind := j.Config.Kind
+			if j.NoReference {
+				kind = "FluxConfig" // in Git, which Flux has yet to apply
+			}
+			j.report.Notes = append(j.report.Notes, renameText(refOfConfig(j.Config), now, leaveOldName(kind)))
+		}
+	}
+	if j.Git == nil {
+		if repository == nil || !repository.Disabled {
+			j.problem(j.unseenRepository(object))
+		}
+		return
+	}
+	if lost := j.loss(); lost != nil {
+		j.lost = true
+		j.problem(Problem{Object: lost.object(), Message: lost.message(), Cause: lost.cause(), Next: lost.next()})
+	}
+}
+
+// unseenRepository is that the repository is gone, or could not be looked at: it cannot be said that all is well.
+func (j *judge) unseenRepository(object string) Problem {
+	err := j.unseenError()
+	p := Problem{
+		Object: object, Message: j.unseenReason(), Next: hintOf(err),
+		Cause: "it was not looked at, so that nothing is said about what is in Git",
+	}
+	if !errors.Is(err, github.ErrNotFound) && !errors.As(err, new(*gitrepo.NotFoundError)) {
+		return p
+	}
+	lost := &loss{config: j.Config, remote: j.Remote, gone: true}
+	p.Message, p.Next = "it does not exist any more, or the credentials may not see it: "+p.Message, lost.next()
+	p.Cause = "when it is gone, " + lost.cause()
+	if source := j.Survey.Flux.GitRepository; source != nil && source.Ready {
+		p.Cause = "Flux could read it when it looked last, so most likely it is the credentials; " + p.Cause
+		return p
+	}
+	j.lost = true
+	return p
+}
+
+// loss is what the branch does not have of what Flux has applied; nil when it has it, or Flux follows something else.
+func (j *judge) loss() *loss {
+	git, ks := j.Survey.Flux.GitRepository, j.Survey.Flux.Kustomization
+	if !j.report.Flux.Installed || git != nil && (!j.follows(git.URL) || git.Branch != j.Config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(j.Config)) {
+		return nil
+	}
+	l := &loss{config: j.Config, remote: j.Remote, applied: j.appliedCommit(), state: j.Git.State, renamed: j.Git.Renamed, head: j.Git.Tip.Hash}
+	if j.report.DeployKey != nil {
+		l.registered = j.report.DeployKey.Registered
+	}
+	switch {
+	case j.Git.State != gitrepo.BranchExists:
+		return l
+	case !j.Git.Lacks || ks == nil:
+		return nil
+	}
+	l.lacking = lackingClusters(ks, func(name string) bool {
+		return slices.ContainsFunc(j.Git.Clusters, func(c GitCluster) bool { return c.Name == name })
+	})
+	if len(l.lacking) == 0 {
+		j.report.Notes = append(j.report.Notes, rewrittenText(l.applied, j.Config.Branch))
+		return nil
+	}
+	return l
+}
+
+// follows says whether a URL that Flux fetches from is the repository of the configuration.
+func (j *judge) follows(url string) bool {
+	other := github.RepoRef{}
+	if j.Host != nil {
+		other = j.Host.OtherName
+	}
+	return j.Remote.Cluster == "" || j.Remote.follows(j.Config, url, other)
 }
 
 func timeOf(t time.Time) *time.Time {
@@ -145,22 +256,22 @@ func (j *judge) deployKey() {
 		return
 	}
 	k.Fingerprint, k.PublicKey, k.Username = secret.Fingerprint, strings.TrimSpace(secret.PublicKey), secret.Username
-	if !j.HasKeys || secret.PublicKey == "" {
+	if j.Host == nil || secret.PublicKey == "" {
 		return
 	}
-	if j.KeysErr != nil {
-		// A token that is missing is said once, with the repository.
-		if j.GitErr == nil || j.GitErr.Error() != j.KeysErr.Error() {
-			j.unseen("the deploy keys", j.KeysErr.Error(), hintOf(j.KeysErr))
+	if err := j.Host.KeysErr; err != nil {
+		// A token that is missing, or a repository that is, is said once, with the repository.
+		if j.GitErr == nil || j.GitErr.Error() != err.Error() && !errors.Is(err, github.ErrNotFound) {
+			j.unseen("the deploy keys", err.Error(), hintOf(err))
 		}
 		return
 	}
-	i := slices.IndexFunc(j.Keys, func(key github.DeployKey) bool { return key.SameMaterial(secret.PublicKey) })
+	i := slices.IndexFunc(j.Host.Keys, func(key github.DeployKey) bool { return key.SameMaterial(secret.PublicKey) })
 	registered := i >= 0
 	k.Registered = &registered
 	if registered {
-		readOnly := j.Keys[i].ReadOnly
-		k.ReadOnly, k.Title = &readOnly, j.Keys[i].Title
+		readOnly := j.Host.Keys[i].ReadOnly
+		k.ReadOnly, k.Title = &readOnly, j.Host.Keys[i].Title
 	}
 }
 
@@ -176,7 +287,7 @@ func (j *judge) judgeKey() {
 			Object: "Secret " + k.Secret, Message: "it does not exist",
 			Cause: "Flux has no credentials to read the repository with", Next: j.createAgain(),
 		})
-	case k.Registered != nil && !*k.Registered:
+	case k.Registered != nil && !*k.Registered && !j.lost:
 		j.problem(Problem{
 			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf("the key in Secret %s is not among the deploy keys of %s", k.Secret, j.Remote.Web),
 			Cause: "somebody removed it, or GitHub did when the token was deleted that had registered it: Flux cannot fetch any more",
@@ -253,7 +364,7 @@ func (j *judge) judgeFlux() {
 	j.judgeSync()
 	keyGone := j.report.DeployKey.Registered != nil && !*j.report.DeployKey.Registered
 	for _, found := range j.Survey.Problems {
-		if keyGone && strings.HasPrefix(found.Object, "GitRepository ") && strings.Contains(found.Cause, "credentials") {
+		if source := strings.HasPrefix(found.Object, "GitRepository "); source && (j.lost || keyGone && strings.Contains(found.Cause, "credentials")) {
 			continue // that is why
 		}
 		j.problem(j.explain(found))
@@ -262,7 +373,7 @@ func (j *judge) judgeFlux() {
 
 // judgeSync makes sure that Flux follows what the GitOps configuration says.
 func (j *judge) judgeSync() {
-	if git := j.Survey.Flux.GitRepository; git != nil && (!sameRepository(git.URL, j.Remote.Cluster) && j.Remote.Cluster != "" || git.Branch != j.Config.Branch) {
+	if git := j.Survey.Flux.GitRepository; git != nil && (!j.follows(git.URL) || git.Branch != j.Config.Branch) {
 		j.problem(Problem{
 			Object: "GitRepository " + j.Survey.Namespace + "/" + git.Name, Message: fmt.Sprintf("it follows branch %s of %s", git.Branch, git.URL),
 			Cause: fmt.Sprintf("%s %s says branch %s of %s", j.Config.Kind, j.Config.Name, j.Config.Branch, j.Remote.Cluster), Next: j.createAgain(),
@@ -325,11 +436,13 @@ func (j *judge) judgeRepository() {
 	if j.Git == nil || !j.report.Flux.Installed {
 		return
 	}
-	if j.Git.State != gitrepo.BranchExists {
+	if j.Git.State != gitrepo.BranchExists && !j.lost {
+		// Flux follows something else, which is told as well, or is not there.
 		j.problem(Problem{
-			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web,
-			Cause: "Flux keeps what it has applied, and applies nothing new", Next: "restore the branch from a clone: git push origin " + j.Config.Branch,
+			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web, Cause: "there is nothing that Flux could apply", Next: j.createAgain(),
 		})
+	}
+	if j.lost || j.Git.State != gitrepo.BranchExists {
 		return
 	}
 	if j.upToDate() || len(j.report.Problems) > 0 {
@@ -503,7 +616,7 @@ func (j *judge) judgeClusters() {
 				Cause: "Flux does not build its directory, for example because a kustomization above does not list it, or somebody deleted the object and Flux has not brought it back yet",
 				Next:  fmt.Sprintf("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s", j.Survey.Namespace, j.Survey.Namespace),
 			})
-		case c.State == StateOnlyCluster:
+		case c.State == StateOnlyCluster && !j.lost:
 			j.problem(Problem{
 				Object: object, Message: "it has a GitOps configuration, but no files in Git", Cluster: c.Name,
 				Cause: "a change in Git cannot reach it: its files were never pushed, or they were removed without Flux deleting it",

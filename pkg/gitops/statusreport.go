@@ -35,6 +35,8 @@ type RepositoryStatus struct {
 	URL    string `json:"url"`
 	Branch string `json:"branch"`
 	Path   string `json:"path"` // that Flux applies
+	// RenamedTo is the repository's present name on the host, as owner/name, when that is another one.
+	RenamedTo string `json:"renamedTo,omitempty"`
 	// Seen says whether the branch could be read.
 	Seen    bool       `json:"seen"`
 	Commit  string     `json:"commit,omitempty"`
@@ -165,4 +167,6 @@ type Unseen struct {
 	What   string `json:"what"`
 	Reason string `json:"reason"`
 	Hint   string `json:"hint,omitempty"`
+	// Problem says that it is among the problems, too.
+	Problem bool `json:"problem,omitempty"`
 }

@@ -136,9 +136,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	u.sourceLater = u.adopts()
 	u.checkTogether(&found)
 	u.checkSource(&found)
-	if !u.adopts() {
-		u.checkBranch(&found)
-	}
+	u.checkFrozen(&found)
+	u.checkLoss(ctx, &found)
+	u.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		if err := u.observeSpecs(ctx, &found); err != nil {
 			return err

@@ -2,9 +2,12 @@ package gitops
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -16,13 +19,6 @@ func (u *upgradeRun) checkState(state *fluxinstall.State) []Finding {
 	if len(wrong) > 0 {
 		return wrong
 	}
-	if live := state.GitOpsConfigOf(u.managementCluster); live != nil && u.management != nil {
-		for _, difference := range gitOpsDifferences(live.Spec, u.config) {
-			wrong = append(wrong, Finding{AreaSpec,
-				fmt.Sprintf("cluster %s: %s %s: %s; EKS Anywhere freezes it (config is immutable)", u.managementCluster, u.config.Kind, u.config.Name, difference),
-				fmt.Sprintf("put the old value into the file; to move to another repository, branch or path, detach the cluster with eksa-gitops delete cluster %s, which leaves it running, and enable GitOps again", u.managementCluster)})
-		}
-	}
 	if git := state.Flux.GitRepository; git != nil && git.Suspended {
 		wrong = append(wrong, suspendedFinding("GitRepository", u.config.SystemNamespace, git.Name))
 	}
@@ -30,6 +26,44 @@ func (u *upgradeRun) checkState(state *fluxinstall.State) []Finding {
 		wrong = append(wrong, suspendedFinding("Kustomization", u.config.SystemNamespace, ks.Name))
 	}
 	return wrong
+}
+
+// checkFrozen finds what the file says otherwise than the management cluster's live configuration, whose spec EKS Anywhere's webhook lets
+// nobody change. It compares texts: another name of the same repository is a change. When Flux follows something else, that is what is told.
+func (r *createRun) checkFrozen(found *findings) {
+	if r.seen.cluster == nil || r.management == nil || r.followsOther(&r.seen.cluster.Flux) {
+		return
+	}
+	live := r.seen.cluster.GitOpsConfigOf(r.managementCluster)
+	if live == nil {
+		return
+	}
+	for _, difference := range gitOpsDifferences(live.Spec, r.config) {
+		hint := fmt.Sprintf("put the old value into the file; to move to another repository, branch or path, detach the cluster with eksa-gitops delete cluster %s, which leaves it running, and enable GitOps again", r.managementCluster)
+		if r.sameButName(difference) {
+			hint = "put the old value into the file: both names lead to the same repository, and nothing else has to be done"
+		}
+		found.addFinding(Finding{AreaSpec,
+			fmt.Sprintf("cluster %s: %s %s: %s; EKS Anywhere freezes it (config is immutable)", r.managementCluster, r.config.Kind, r.config.Name, difference), hint})
+	}
+}
+
+// sameButName says whether a difference is only in how the repository is called: in case, or by a name from before a rename or a transfer,
+// which may have made an organization of a personal owner.
+func (r *run) sameButName(d gitOpsDifference) bool {
+	if r.config.GitHub == nil {
+		return false
+	}
+	if d.names && strings.EqualFold(d.live, d.file) {
+		return true
+	}
+	names := []github.RepoRef{r.seen.otherName}
+	if r.renamed() != "" {
+		names = append(names, r.seen.access.Repository.Ref)
+	}
+	return slices.ContainsFunc(names, func(name github.RepoRef) bool {
+		return name.Name != "" && (d.field == "github.personal" || d.names && (strings.EqualFold(d.live, name.Owner) || strings.EqualFold(d.live, name.Name)))
+	})
 }
 
 func suspendedFinding(kind, namespace, name string) Finding {

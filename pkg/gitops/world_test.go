@@ -2,6 +2,7 @@ package gitops_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,15 +45,19 @@ type world struct {
 	hostKeysErr    error
 	keyErr         error // what the host says to a new deploy key
 	openHostErr    error
+	names          map[string]string // every name of the repository, as owner/name, and the present one; nil: any name is the present one
+	branchNow      string            // where the host leads from the name of a branch that is not there
 
 	// The repository.
 	branches    map[string]*tip
+	standard    string            // the default branch; main when empty
 	seed        map[string]string // what a new repository holds
 	openRepoErr error
 	fetchErr    error
 	denyPush    error                           // what the server says to the question whether these credentials may push
 	onFetch     func() error                    // decides on a fetch before fetchErr does
 	onPush      func() error                    // decides on a push instead of the server
+	shallow     bool                            // the server's history is cut off: nobody can say what it lacks
 	races       []func(files map[string]string) // each is pushed by somebody else just before our next push
 	raceForever bool
 
@@ -391,10 +396,38 @@ func (h host) CheckAccess(ctx context.Context, request github.AccessRequest) (*g
 	}
 	access := &github.Access{Viewer: h.viewer, Findings: h.accessFindings, Unseen: h.unseen}
 	if h.exists {
-		access.Repository = &github.Repository{Ref: request.Ref, Private: true}
+		access.Repository = &github.Repository{Ref: h.present(request.Ref), Private: true}
 		access.DeployKeys = slices.Clone(h.keys)
 	}
 	return access, ctx.Err()
+}
+
+// present is the name that a repository has now, none when there is no such repository.
+func (w *world) present(name github.RepoRef) github.RepoRef {
+	if w.names == nil {
+		return name
+	}
+	owner, now, _ := strings.Cut(w.names[strings.ToLower(name.String())], "/")
+	return github.RepoRef{Owner: owner, Name: now}
+}
+
+func (h host) Repository(_ context.Context, name github.RepoRef) (*github.Repository, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.present(name)
+	if !h.exists || now.Name == "" {
+		return nil, fmt.Errorf("reading repository %s: %w", name, github.ErrNotFound)
+	}
+	return &github.Repository{Ref: now, URL: "https://git.example.com/" + now.String(), Private: true}, nil
+}
+
+func (h host) BranchName(_ context.Context, _ github.RepoRef, branch string) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.branches[branch] != nil {
+		return branch, nil
+	}
+	return h.branchNow, nil
 }
 
 func (h host) EnsureRepository(ctx context.Context, wanted github.NewRepository) (*github.Repository, bool, error) {
@@ -467,6 +500,9 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}, messages: map[*gitrepo.Commit]string{}}
 	if len(r.branches) > 0 {
 		s.state = gitrepo.BranchMissing
+		if at := r.branches[s.DefaultBranch()]; at != nil {
+			s.history = slices.Clone(at.history)
+		}
 	}
 	if at := r.branches[branch]; at != nil {
 		s.state, s.head, s.files, s.history = gitrepo.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
@@ -488,7 +524,7 @@ type snapshot struct {
 }
 
 func (s *snapshot) State() gitrepo.BranchState { return s.state }
-func (s *snapshot) DefaultBranch() string      { return "main" }
+func (s *snapshot) DefaultBranch() string      { return cmp.Or(s.world.standard, "main") }
 func (s *snapshot) Head() string               { return s.head }
 func (s *snapshot) HostKey() string            { return s.world.hostKey }
 func (s *snapshot) Close()                     {}
@@ -529,7 +565,12 @@ func (s *snapshot) Tip() *gitrepo.CommitInfo {
 }
 
 func (s *snapshot) Behind(_ context.Context, commit string, _ int) (int, bool, error) {
-	return 0, commit == s.head, nil
+	lacks, err := s.Lacks(context.Background(), commit)
+	return 0, !lacks && err == nil, err
+}
+
+func (s *snapshot) Lacks(_ context.Context, commit string) (bool, error) {
+	return !s.world.shallow && commit != s.head && !slices.ContainsFunc(s.history, func(p past) bool { return p.hash == commit }), nil
 }
 
 func (s *snapshot) Holds(file string, content []byte) (bool, error) {

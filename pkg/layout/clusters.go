@@ -221,7 +221,7 @@ func (f *fleet) checkGitOps(c *clusterspec.Cluster) {
 			Found: quote(f.flux.branch), Expected: quote(c.GitOps.Branch),
 		})
 	}
-	if want := repositoryOf(c.GitOps); f.flux.url != "" && !sameRepository(f.flux.url, want) {
+	if want := repositoryOf(c.GitOps); f.flux.url != "" && !sameRepository(f.flux.url, want, c.GitOps.GitHub != nil) {
 		f.at(clusterspec.SeverityWarning, "flux-source", f.flux.file, f.flux.urlNode, clusterspec.Problem{
 			Object: f.flux.source, Field: "spec.url", Message: fmt.Sprintf("Flux fetches another repository than %s says", config.Label()),
 			Found: quote(f.flux.url), Expected: quote(want),
@@ -256,9 +256,10 @@ func repositoryOf(g *clusterspec.GitOps) string {
 	return ""
 }
 
-// sameRepository compares two addresses by what they have in common over SSH and HTTPS: their path.
-func sameRepository(a, b string) bool {
-	return b == "" || repositoryPath(a) == repositoryPath(b)
+// sameRepository compares two addresses by what they have in common over SSH and HTTPS: their path, whose case matters but on GitHub.
+func sameRepository(a, b string, onGitHub bool) bool {
+	a, b = repositoryPath(a), repositoryPath(b)
+	return b == "" || a == b || onGitHub && strings.EqualFold(a, b)
 }
 
 func repositoryPath(url string) string {
@@ -268,7 +269,7 @@ func repositoryPath(url string) string {
 	} else if _, after, scp := strings.Cut(url, ":"); scp {
 		rest = after
 	}
-	return strings.ToLower(strings.TrimSuffix(strings.Trim(rest, "/"), ".git"))
+	return strings.TrimSuffix(strings.Trim(rest, "/"), ".git")
 }
 
 // checkManagement wants the management cluster and its Flux.

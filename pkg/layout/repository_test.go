@@ -420,6 +420,38 @@ func brokenRepositories() map[string]func(repository) {
 	}
 }
 
+// The repository that Flux fetches is compared as its host does: GitHub knows no case, a generic Git server does.
+func TestCheckRepository_sourceCase(t *testing.T) {
+	t.Parallel()
+	sources := func(url, provider string) (n int) {
+		r := newRepository(t)
+		r.replace(flux+"/gotk-sync.yaml", "ssh://git@github.com/octo/fleet", url)
+		if provider != "" {
+			spec := root + "/dev/eksa-system/eksa-cluster.yaml"
+			r.put(spec, regexp.MustCompile(`(?m)^  github:\n(    .*\n)+`).ReplaceAllString(r.text(spec), provider))
+		}
+		for _, p := range check(t, layout.Tree(r), nil).Problems {
+			if p.Rule == "flux-source" {
+				n++
+			}
+		}
+		return n
+	}
+	const git = "  git:\n    repositoryUrl: ssh://git@git.example.com/octo/fleet.git\n"
+	for _, tc := range []struct {
+		url, provider string
+		want          int
+	}{
+		{"ssh://git@github.com/Octo/FLEET.git", "", 0},
+		{"ssh://git@git.example.com/octo/fleet", git, 0},
+		{"ssh://git@git.example.com/octo/Fleet", git, 1},
+	} {
+		if got := sources(tc.url, tc.provider); got != tc.want {
+			t.Errorf("%s: %d findings, want %d", tc.url, got, tc.want)
+		}
+	}
+}
+
 // TestCheckRepository breaks a repository in every way there is and compares all that is said with testdata/lint/repository.txt.
 func TestCheckRepository(t *testing.T) {
 	t.Parallel()

@@ -181,12 +181,12 @@ func TestStatus_causes(t *testing.T) {
 	t.Run("Git cannot be looked at", func(t *testing.T) {
 		token := w.env["EKSA_GITHUB_TOKEN"]
 		w.env["EKSA_GITHUB_TOKEN"] = ""
-		w.run("status").exits(0).prints("head       not seen", "Not seen     the repository: EKSA_GITHUB_TOKEN is not set", "2 of 2 Ready", "All that was looked at is well.")
+		w.run("status").exits(5).prints("head       not seen", "seen:   EKSA_GITHUB_TOKEN is not set", "2 of 2 Ready", "1 thing is not well", "it was not looked at")
 		w.run("get", "clusters").exits(0).prints("mgmt", "dev").tells("some states are not known: EKSA_GITHUB_TOKEN is not set")
 		w.env["EKSA_GITHUB_TOKEN"] = token
 		url := w.env["EKSA_GITOPS_GITHUB_GIT_URL"]
 		w.env["EKSA_GITOPS_GITHUB_GIT_URL"] = "https://127.0.0.1:1/"
-		w.run("status").exits(0).prints("Not seen     the repository: ", "connection refused", "read-only")
+		w.run("status").exits(5).prints("1. repository https://127.0.0.1:1/alice/fleet", "connection refused", "it was not looked at", "read-only")
 		w.env["EKSA_GITOPS_GITHUB_GIT_URL"] = url
 	})
 	t.Run("the Secret is gone", func(t *testing.T) {
@@ -332,7 +332,7 @@ func TestStatus_openSSH(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
 	w.until(statusArgs, 0, w.cluster.Fingerprint()+" in Secret flux-system/flux-system", "All is well.")
 	delete(w.env, "EKSA_GIT_PRIVATE_KEY")
-	w.run("status").exits(0).prints("Not seen     the repository: there is no private key", "All that was looked at is well.")
+	w.run("status").exits(5).prints("seen:   there is no private key", "it was not looked at")
 }
 
 // Merging takes nothing away that leads elsewhere, keeps what was there, and writes nothing the second time.

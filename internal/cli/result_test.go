@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// What a clone checks out has to be what Flux follows.
+func TestCloneCommand(t *testing.T) {
+	t.Parallel()
+	const url = "https://github.com/acme/fleet.git"
+	for _, tc := range []struct {
+		repo gitops.RepoResult
+		want string
+	}{
+		{gitops.RepoResult{CloneURL: url, Branch: "main", DefaultBranch: "main"}, "git clone " + url},
+		{gitops.RepoResult{CloneURL: url, Branch: "gitops", DefaultBranch: "main"}, "git clone --branch gitops " + url},
+		{gitops.RepoResult{CloneURL: url, Branch: "main"}, "git clone --branch main " + url},
+		{gitops.RepoResult{CloneURL: "ssh://git@host/a b", Branch: "a;b", DefaultBranch: "main"}, "git clone --branch 'a;b' 'ssh://git@host/a b'"},
+	} {
+		if got := cloneCommand(&tc.repo); got != tc.want {
+			t.Errorf("%s, want %s", got, tc.want)
+		}
+	}
+}
+
+// The repository that Flux follows is known as one of this GitHub's, whatever the case of its address.
+func TestFollowed(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]clusterspec.GitOps{
+		"ssh://git@github.com/acme/fleet":      {GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"}},
+		"ssh://git@GitHub.com/Acme/fleet.git":  {GitHub: &clusterspec.GitHubConfig{Owner: "Acme", Repository: "fleet"}},
+		"https://GITHUB.com/acme/fleet":        {GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"}},
+		"ssh://git@git.example.com/acme/fleet": {Git: &clusterspec.GitConfig{RepositoryURL: "ssh://git@git.example.com/acme/fleet"}},
+		"ssh://git@github.com.example.com/a/b": {Git: &clusterspec.GitConfig{RepositoryURL: "ssh://git@github.com.example.com/a/b"}},
+	} {
+		survey := &fluxinstall.Survey{Namespace: "flux-system", State: fluxinstall.State{Flux: fluxinstall.FluxState{
+			GitRepository: &fluxinstall.GitRepositoryState{Name: "flux-system", URL: url, Branch: "main"},
+			Kustomization: &fluxinstall.KustomizationState{Name: "flux-system", Path: "./clusters/mgmt"},
+		}}}
+		got, err := (&gitOptions{githubHost: "github.com"}).followed(survey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.GitHub != nil && want.GitHub != nil {
+			if *got.GitHub != *want.GitHub {
+				t.Errorf("%s is %+v, want %+v", url, *got.GitHub, *want.GitHub)
+			}
+		} else if got.Git == nil || want.Git == nil || *got.Git != *want.Git {
+			t.Errorf("%s is %+v, want %+v", url, got, want)
+		}
+	}
+}
