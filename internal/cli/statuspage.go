@@ -82,6 +82,8 @@ func describeKey(key *gitops.DeployKeyStatus) string {
 		return fmt.Sprintf("%s in Secret %s", key.Fingerprint, key.Secret)
 	case !*key.Registered:
 		return fmt.Sprintf("%s in Secret %s is NOT registered", key.Fingerprint, key.Secret)
+	case key.Disabled:
+		return fmt.Sprintf("%s, registered as %q, DISABLED", key.Fingerprint, key.Title)
 	case *key.ReadOnly:
 		return fmt.Sprintf("%s, registered as %q, read-only", key.Fingerprint, key.Title)
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	gh "github.com/google/go-github/v53/github"
 )
@@ -21,6 +22,7 @@ type Repository struct {
 	Archived      bool
 	Disabled      bool   // by GitHub: nobody can read or write its contents
 	DefaultBranch string // set also when the repository is empty
+	Created       time.Time
 	Permissions   Permissions
 }
 
@@ -47,6 +49,7 @@ func repositoryOf(r *gh.Repository) *Repository {
 	return &Repository{
 		Ref: RepoRef{Owner: clean(r.GetOwner().GetLogin()), Name: clean(r.GetName())}, URL: clean(r.GetHTMLURL()),
 		Private: r.GetPrivate(), Archived: r.GetArchived(), Disabled: r.GetDisabled(), DefaultBranch: clean(r.GetDefaultBranch()),
+		Created:     r.GetCreatedAt().Time,
 		Permissions: Permissions{Admin: may["admin"], Maintain: may["maintain"], Push: may["push"], Pull: may["pull"]},
 	}
 }

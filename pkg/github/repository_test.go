@@ -3,6 +3,7 @@ package github_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -15,6 +16,7 @@ func newFleet() github.NewRepository {
 func TestRepository(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
+	before := time.Now().Truncate(time.Second) // GitHub's times have whole seconds
 	repo := gh.AddRepo("acme/fleet", files(), githubtest.DefaultBranch("trunk"), githubtest.Grant("bob", githubtest.Push))
 	for login, may := range map[string]github.Permissions{
 		"alice": {Admin: true, Maintain: true, Push: true, Pull: true},
@@ -22,6 +24,10 @@ func TestRepository(t *testing.T) {
 	} {
 		got, err := connect(t, gh, gh.AddClassicToken(login, "repo")).Repository(t.Context(), github.RepoRef{Owner: "ACME", Name: "Fleet"})
 		ok(t, err)
+		if got.Created.Before(before) || got.Created.After(time.Now()) {
+			t.Errorf("created at %s", got.Created)
+		}
+		got.Created = time.Time{}
 		equal(t, "repository", *got, github.Repository{Ref: fleet(), URL: gh.GitURL() + "acme/fleet", Private: true, DefaultBranch: "trunk", Permissions: may})
 	}
 	s := owner(t, gh)

@@ -234,13 +234,25 @@ const (
 	gitMaxBackOff   = 30 * time.Second
 )
 
-// persist repeats do while the Git server fails for a passing reason, and while it does not know the repository that this run has just
-// created: GitHub's copies need a moment. do has to be safe to repeat.
+// settling is how long GitHub may need until Git finds a new repository. It is a matter of seconds; more of them cost nobody anything.
+const settling = 2 * time.Minute
+
+// repositoryIsNew says whether the repository was created just now, by this run or by one before.
+func (r *run) repositoryIsNew() bool {
+	if r.newRepository != (github.RepoRef{}) {
+		return true
+	}
+	access := r.seen.access
+	return access != nil && access.Repository != nil && time.Since(access.Repository.Created) < settling
+}
+
+// persist repeats do while the Git server fails for a passing reason, and while it does not know a repository that is new: GitHub's
+// copies need a moment. do has to be safe to repeat.
 func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		isNew := r.newRepository != (github.RepoRef{}) && !r.pushed && errors.As(err, new(*gitrepo.NotFoundError))
-		if err == nil || !errors.Is(err, gitrepo.ErrTransient) && !isNew || try == gitTries {
+		early := errors.As(err, new(*gitrepo.NotFoundError)) && r.repositoryIsNew()
+		if err == nil || !errors.Is(err, gitrepo.ErrTransient) && !early || try == gitTries {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)

@@ -124,10 +124,12 @@ func TestCreate_newRepository(t *testing.T) {
 		done   bool
 		tries  int
 	}{
-		"fetch":             {false, func(w *world) { w.onFetch = failing(2, missing) }, true, 2},
-		"push":              {false, func(w *world) { w.onPush = failing(3, missing) }, true, 3},
-		"fetch, for ever":   {false, func(w *world) { w.onFetch = failing(100, missing) }, false, 4},
-		"push, not created": {true, func(w *world) { w.onPush = failing(1, missing) }, false, 0},
+		"fetch":           {false, func(w *world) { w.onFetch = failing(2, missing) }, true, 2},
+		"push":            {false, func(w *world) { w.onPush = failing(3, missing) }, true, 3},
+		"fetch, for ever": {false, func(w *world) { w.onFetch = failing(100, missing) }, false, 4},
+		// By a run before, which did not come to its end.
+		"push, created before": {true, func(w *world) { w.created, w.onPush = time.Now(), failing(1, missing) }, true, 1},
+		"push, not created":    {true, func(w *world) { w.onPush = failing(1, missing) }, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

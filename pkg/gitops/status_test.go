@@ -167,6 +167,13 @@ func TestJudge_problems(t *testing.T) {
 			},
 			[]string{"deploy key SHA256:abc | somebody removed it |  | eksa-gitops create cluster"},
 		},
+		"deploy key disabled": {
+			func(o *gitops.Observation) {
+				o.Host.Keys[0].Disabled = true
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "Repository not found", "the Git server does not accept the cluster's credentials", "")}
+			},
+			[]string{"deploy key SHA256:abc | the organization does not allow deploy keys |  | have an owner of the organization allow them"},
+		},
 		"Secret gone": {
 			func(o *gitops.Observation) { o.Survey.Flux.SourceSecret = nil },
 			[]string{"Secret flux-system/flux-system | no credentials |  | eksa-gitops create cluster"},

@@ -271,7 +271,7 @@ func (j *judge) deployKey() {
 	k.Registered = &registered
 	if registered {
 		readOnly := j.Host.Keys[i].ReadOnly
-		k.ReadOnly, k.Title = &readOnly, j.Host.Keys[i].Title
+		k.ReadOnly, k.Title, k.Disabled = &readOnly, j.Host.Keys[i].Title, j.Host.Keys[i].Disabled
 	}
 }
 
@@ -292,6 +292,12 @@ func (j *judge) judgeKey() {
 			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf("the key in Secret %s is not among the deploy keys of %s", k.Secret, j.Remote.Web),
 			Cause: "somebody removed it, or GitHub did when the token was deleted that had registered it: Flux cannot fetch any more",
 			Next:  j.createAgain() + ": it registers the key again",
+		})
+	case k.Disabled:
+		j.problem(Problem{
+			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf("it is registered at %s as %q and disabled", j.Remote.Web, k.Title),
+			Cause: "the organization does not allow deploy keys: Flux cannot fetch any more",
+			Next:  "have an owner of the organization allow them (organization settings, Deploy keys); Flux then goes on by itself",
 		})
 	case k.ReadOnly != nil && !*k.ReadOnly:
 		j.note("the deploy key %s may write to the repository; reading is all that Flux needs (%s replaces it)", k.Fingerprint, j.createAgain())
@@ -362,7 +368,8 @@ func (j *judge) judgeFlux() {
 		})
 	}
 	j.judgeSync()
-	keyGone := j.report.DeployKey.Registered != nil && !*j.report.DeployKey.Registered
+	key := j.report.DeployKey
+	keyGone := key.Registered != nil && !*key.Registered || key.Disabled
 	for _, found := range j.Survey.Problems {
 		if source := strings.HasPrefix(found.Object, "GitRepository "); source && (j.lost || keyGone && strings.Contains(found.Cause, "credentials")) {
 			continue // that is why

@@ -56,6 +56,8 @@ type DeployKeyStatus struct {
 	Registered *bool  `json:"registered,omitempty"`
 	ReadOnly   *bool  `json:"readOnly,omitempty"`
 	Title      string `json:"title,omitempty"`
+	// Disabled says that the host has the key and lets it open nothing.
+	Disabled bool `json:"disabled,omitempty"`
 }
 
 // FluxStatus is Flux in the management cluster.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -40,6 +41,7 @@ type world struct {
 	hostKey        string
 	accessFindings []github.Finding
 	unseen         []github.Unseen
+	created        time.Time // when the repository was, as the host says
 	viewer         github.Viewer
 	accessErr      error
 	hostKeysErr    error
@@ -396,7 +398,7 @@ func (h host) CheckAccess(ctx context.Context, request github.AccessRequest) (*g
 	}
 	access := &github.Access{Viewer: h.viewer, Findings: h.accessFindings, Unseen: h.unseen}
 	if h.exists {
-		access.Repository = &github.Repository{Ref: h.present(request.Ref), Private: true}
+		access.Repository = &github.Repository{Ref: h.present(request.Ref), Private: true, Created: h.created}
 		access.DeployKeys = slices.Clone(h.keys)
 	}
 	return access, ctx.Err()
