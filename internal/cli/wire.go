@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -258,12 +259,16 @@ func (w *wiring) onGitHub(d *deps, o *gitOptions, config *clusterspec.GitHubConf
 	w.settings.KnownHosts = knownHostsOfGitHub(d, w.settings.Remote.Cluster)
 	push := w.settings.Remote.Push
 	token := secret.New(d.getenv(tokenVariable))
-	w.ports.OpenHost = func(context.Context) (gitops.Host, error) {
-		client, err := github.New(github.Options{
+	// One client for the run: what it finds out about the server is found out, and told, once.
+	open := sync.OnceValues(func() (*github.Client, error) {
+		return github.New(github.Options{
 			APIURL: endpoints.API, Token: token, CAPEM: ca, UserAgent: userAgent(),
 			OnRetry:  func(e github.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) },
 			OnSunset: func(s github.Sunset) { steps.Note(gitops.LevelWarning, s.String()) },
 		})
+	})
+	w.ports.OpenHost = func(context.Context) (gitops.Host, error) {
+		client, err := open()
 		if err != nil {
 			return nil, err
 		}

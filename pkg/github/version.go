@@ -85,9 +85,13 @@ func (v *versions) heard(version string, header http.Header) {
 	v.notice(Sunset{Version: version, At: at})
 }
 
-// refusesVersion says whether an answer is a refusal of the version that its request named. The body can be read again afterwards.
+// refusesVersion says whether an answer is a refusal of the version that its request named. GitHub documents 410 for one that is no longer
+// supported, which nothing that is used here answers with otherwise, and no words. The body can be read again afterwards.
 func refusesVersion(response *http.Response) bool {
-	if response.StatusCode != http.StatusBadRequest && response.StatusCode != http.StatusGone {
+	if response.StatusCode == http.StatusGone {
+		return true
+	}
+	if response.StatusCode != http.StatusBadRequest {
 		return false
 	}
 	// It is in memory.
@@ -96,8 +100,5 @@ func refusesVersion(response *http.Response) bool {
 	return err == nil && saysVersion(string(body))
 }
 
-// saysVersion knows the words of a refusal of a version: GitHub has no code for it.
-func saysVersion(text string) bool {
-	text = strings.ToLower(text)
-	return strings.Contains(text, "version") && strings.Contains(text, "support")
-}
+// saysVersion says whether the words of a bad request are about a version.
+func saysVersion(text string) bool { return strings.Contains(strings.ToLower(text), "version") }

@@ -177,7 +177,7 @@ func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) 
 		if l.gone = snapshot == nil; !l.gone {
 			l.state = snapshot.State()
 			l.renamed = branchNow(ctx, r.seen.ports.host, snapshot, r.config, l.applied)
-			l.registered = r.keyRegistered(ctx)
+			l.registered = r.fluxKeyRegistered(ctx)
 		}
 		return l, nil
 	}
@@ -204,7 +204,7 @@ func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) 
 		r.steps.Note(LevelWarning, rewrittenText(l.applied, r.config.Branch))
 		return nil, nil
 	}
-	l.registered = r.keyRegistered(ctx)
+	l.registered = r.fluxKeyRegistered(ctx)
 	return l, nil
 }
 
@@ -247,8 +247,8 @@ func branchNow(ctx context.Context, host Host, snapshot Snapshot, config *cluste
 	return standard
 }
 
-// keyRegistered says whether the host knows the key with which Flux reads the repository; nil when nobody can tell.
-func (r *run) keyRegistered(ctx context.Context) *bool {
+// fluxKeyRegistered says whether the host knows the key with which Flux reads the repository; nil when nobody can tell.
+func (r *run) fluxKeyRegistered(ctx context.Context) *bool {
 	if r.seen.ports.host == nil || r.seen.cluster.Flux.SourcePublicKey == "" {
 		return nil
 	}

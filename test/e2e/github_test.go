@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -82,7 +83,14 @@ func TestGitHub_enterprise(t *testing.T) {
 	// A workload cluster needs no host keys.
 	delete(w.env, "EKSA_GIT_KNOWN_HOSTS")
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0)
-	w.run("status").exits(0)
+	// The end of the version of the API that is spoken is told, once a run, and is no problem.
+	w.gh.AnnounceEnd("2022-11-28", time.Date(2099, 3, 10, 0, 0, 0, 0, time.UTC))
+	for _, args := range [][]string{{"status"}, {"create", "cluster", "-f", "mgmt.yaml"}} {
+		o := w.run(args...).exits(0)
+		if told := strings.Count(o.stderr, "GitHub ends version 2022-11-28 of its API on 2099-03-10: have a newer eksa-gitops by then"); told != 1 {
+			t.Errorf("eksa-gitops %s tells of the end %d times:\n%s", strings.Join(args, " "), told, o.stderr)
+		}
+	}
 }
 
 // asMember has bob, a member of the organization acme and no owner, create the cluster in a repository of acme's. What acme allows is not
