@@ -59,7 +59,8 @@ configuration file, then from defaults. Credentials come from the environment on
   EKSA_GITHUB_TOKEN             token for GitHub's API and for pushing
   EKSA_GIT_PRIVATE_KEY          private key file for any other Git server, over SSH
   EKSA_GIT_SSH_KEY_PASSPHRASE   its passphrase; asked for on a terminal when it is needed and not set
-  EKSA_GIT_KNOWN_HOSTS          known-hosts file with that server's keys, for this program and for Flux
+  EKSA_GIT_KNOWN_HOSTS          known-hosts file with that server's keys, for this program and for Flux; for a GitHub
+                                Enterprise server, too, which does not publish its keys
   SSH_AUTH_SOCK                 an SSH agent, beside the private key file or in its place
   EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPHRASE
                                 passphrase of the key that --cluster-private-key names

@@ -114,7 +114,7 @@ func (o *gitOptions) addFlags(cmd *cobra.Command) {
 // addServerFlags are those of commands that only read.
 func (o *gitOptions) addServerFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.githubHost, "github-host", "github.com", "`host` of a GitHub Enterprise server")
+	flags.StringVar(&o.githubHost, "github-host", "github.com", "`host` of a GitHub Enterprise server, or SUBDOMAIN.ghe.com")
 	flags.StringVar(&o.githubAPIURL, "github-api-url", "", "base `URL` of GitHub's API (default: as --github-host says)")
 	flags.StringVar(&o.githubGitURL, "github-git-url", "", "base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
 	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "", "base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
