@@ -16,6 +16,8 @@ import (
 type made struct {
 	namespace, secret, deployKey bool
 	publicKey                    string // of the Secret, whoever made it
+	// takenBack says that all of it is gone again.
+	takenBack bool
 }
 
 // pushWithCredentials prepares what Flux reads the repository with and brings the files to the branch. Where Flux is taken over, its
@@ -79,6 +81,6 @@ func (r *createRun) removeMade(ctx context.Context) (Outcome, string, error) {
 		}
 		removed = append(removed, gone...)
 	}
-	r.made = made{}
+	r.made = made{takenBack: true}
 	return OutcomeChanged, strings.Join(removed, ", "), nil
 }

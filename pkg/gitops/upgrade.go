@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -40,6 +41,9 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	err := u.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
+		if u.made.takenBack && u.newRepository == (github.RepoRef{}) {
+			wrote = false
+		}
 		wrote = wrote || errors.As(err, new(*supersededError)) // by an earlier run
 		switch refused := u.asFindings(err); {
 		case !wrote && len(refused) > 0:

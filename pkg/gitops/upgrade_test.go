@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -362,6 +364,34 @@ func TestUpgrade_crash(t *testing.T) {
 					}
 				}
 			}
+		})
+	}
+}
+
+// TestUpgrade_enableRefused has the host refuse the deploy key, or the push, of a cluster that is to come under GitOps. What the run has
+// made for it is taken back, so that nothing has been changed.
+func TestUpgrade_enableRefused(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(w *world){
+		"deploy key": func(w *world) {
+			w.keyErr = fmt.Errorf("%w: Deploy keys are disabled for this repository", github.ErrPolicy)
+		},
+		"push": func(w *world) {
+			w.onPush = func() error { return &gitrepo.RejectedError{Branch: "main", Reason: "protected branch hook declined"} }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newSmallWorld(t, onGitHub)
+			w.exists = true
+			file := spec("dev", onGitHub)
+			w.applyObjects(strings.ReplaceAll(edited(t, file, "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""), "kind: FluxConfig", "kind: Other"))
+			refuse(w)
+			result, err := gitops.Upgrade(t.Context(), w.ports(nil), upgrading(t, file))
+			if !gitops.IsRuleError(err) || errors.As(err, new(*gitops.IncompleteError)) || !strings.HasSuffix(err.Error(), "nothing has been changed") {
+				t.Errorf("%v, status %s", err, result.Status)
+			}
+			equal(t, "left", []any{w.namespace, w.private, len(w.keys), len(w.branches)}, []any{false, false, 0, 0})
 		})
 	}
 }
