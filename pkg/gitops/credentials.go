@@ -24,12 +24,27 @@ type made struct {
 // credentials change later: until then it goes on reading what it followed before.
 func (r *createRun) pushWithCredentials(ctx context.Context, plan planner, message string) error {
 	if r.management != nil && !r.sourceLater {
+		if err := r.checkCommit(message); err != nil {
+			return err
+		}
 		if err := r.ensureSource(ctx); err != nil {
 			return r.takeBackMade(ctx, err)
 		}
 	}
 	if err := r.push(ctx, plan, message); err != nil {
 		return r.takeBackMade(ctx, err)
+	}
+	return nil
+}
+
+// checkCommit makes sure that the commit can be made, before anything is written for it: what is in the repository may be in the way.
+func (r *createRun) checkCommit(message string) error {
+	snapshot, files := r.seen.snapshot, r.seen.files
+	if snapshot == nil || len(files.changes) == 0 {
+		return nil
+	}
+	if _, err := snapshot.Commit(files.edits(), r.commitOptions(message)); err != nil {
+		return r.step(r.stepPush(), func() (Outcome, string, error) { return "", "", fmt.Errorf("making the commit: %w", err) })
 	}
 	return nil
 }

@@ -30,7 +30,9 @@ type observation struct {
 		cluster Cluster
 	}
 	access     *github.Access
-	knownHosts []byte // of a host with an API, for Flux
+	knownHosts []byte // of a host with an API, for Flux; empty keeps those in the cluster
+	// noKnownHosts is why the operator can give none for a host that publishes none.
+	noKnownHosts error
 	// otherName is how Flux calls the repository, when that is another name and the host says that it is the same one.
 	otherName github.RepoRef
 	snapshot  Snapshot // nil when there is no repository yet
@@ -91,6 +93,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		return err
 	}
 	r.checkProvisioner(ctx, &found)
+	r.checkHosts(&found)
 	r.checkTogether(&found)
 	r.checkSource(&found)
 	r.checkFrozen(&found)
@@ -218,15 +221,13 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 }
 
 // hostsOf gives known_hosts lines for the host from which Flux reads: the keys that it publishes over TLS, else those that the operator
-// vouches for. What is wrong is added to what was found.
+// vouches for. What is wrong is added to what was found; see checkHosts for what the operator cannot give.
 func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []byte, ok bool) {
 	keys, err := host.HostKeys(ctx)
 	switch {
 	case errors.Is(err, github.ErrNotFound) && r.settings.KnownHosts != nil:
-		if known, err = r.settings.KnownHosts(); err != nil {
-			found.add(AreaAccess, err)
-		}
-		return known, err == nil
+		known, r.seen.noKnownHosts = r.settings.KnownHosts()
+		return known, true
 	case err != nil:
 		classifyHost(err, found)
 		return nil, false
@@ -235,6 +236,18 @@ func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []
 		found.add(AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
 	}
 	return known, err == nil
+}
+
+// checkHosts makes sure that Flux knows the host's keys when the operator gives none: those with which it reads the repository already are
+// good enough.
+func (r *run) checkHosts(found *findings) {
+	if r.seen.noKnownHosts == nil || r.seen.cluster == nil {
+		return
+	}
+	flux := &r.seen.cluster.Flux
+	if flux.GitRepository == nil || r.followsOther(flux) || flux.SourceSecret == nil || len(flux.SourceSecret.KnownHosts) == 0 {
+		found.add(AreaAccess, r.seen.noKnownHosts)
+	}
 }
 
 func classifyHost(err error, found *findings) {

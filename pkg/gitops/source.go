@@ -55,7 +55,10 @@ func (r *createRun) keepsSourceKey() bool {
 func (r *createRun) sourceInPlace() bool {
 	there := r.seen.cluster.Flux.SourceSecret
 	wanted, err := r.sourceSecret(r.config.SystemNamespace)
-	if there == nil || there.PublicKey == "" || there.PublicKey == r.foreignKey || err != nil || !bytes.Equal(there.KnownHosts, wanted.KnownHosts) {
+	if there == nil || there.PublicKey == "" || there.PublicKey == r.foreignKey || err != nil {
+		return false
+	}
+	if len(wanted.KnownHosts) > 0 && !bytes.Equal(there.KnownHosts, wanted.KnownHosts) {
 		return false
 	}
 	return wanted.PrivateKey.IsZero() || r.givenKeyIs(there.PublicKey)

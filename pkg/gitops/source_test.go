@@ -177,6 +177,11 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 		if again := create(t, w, options); again.Changed {
 			t.Errorf("a second run wrote %v", w.effects)
 		}
+		// Flux has them now, so that nobody has to give them again.
+		options.KnownHosts = func() ([]byte, error) { return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set") }
+		if again := create(t, w, options); again.Changed || string(w.knownHosts) != string(lines) {
+			t.Errorf("a run without them wrote %v, the Secret has %q", w.effects, w.knownHosts)
+		}
 	})
 	t.Run("not needed", func(t *testing.T) {
 		t.Parallel()

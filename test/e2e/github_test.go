@@ -18,7 +18,7 @@ func TestGitHub_freePlan(t *testing.T) {
 	w.gh.SetPlan("alice", githubtest.PlanFree)
 	quiet := func(o outcome) {
 		t.Helper()
-		for _, wrong := range []string{"403", "Contents: write", "Upgrade to GitHub", "GitOps is NOT"} {
+		for _, wrong := range []string{"HTTP 403", "Contents: write", "Upgrade to GitHub", "GitOps is NOT"} {
 			if strings.Contains(o.stderr+o.stdout, wrong) {
 				t.Errorf("eksa-gitops %s speaks of %q:\n%s%s", strings.Join(o.args, " "), wrong, o.stdout, o.stderr)
 			}
