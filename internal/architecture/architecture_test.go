@@ -16,10 +16,10 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/spelling", "internal/sshkeys", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/gitrepo", "internal/kustomize", "internal/sshkeys", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
+	"pkg/gitops":       {"internal/gitrepo", "internal/kustomize", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
 	"pkg/layout":       {"internal/spelling", "pkg/clusterspec"},
 	"pkg/clusterspec":  {"internal/spelling"},
 	"pkg/github":       {"pkg/secret"},
@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/buildinfo":    {},
 	"internal/kustomize":    {},
 	"internal/spelling":     {},
+	"internal/text":         {},
 	"internal/diagnostics":  {"internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/gittest":      {},

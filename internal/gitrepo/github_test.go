@@ -15,6 +15,7 @@ func TestPush_githubRefuses(t *testing.T) {
 	t.Parallel()
 	gh := githubtest.Start(t)
 	gh.AddUser("alice")
+	gh.SetPlan("alice", githubtest.PlanPaid) // which rulesets need
 	key := gittest.NewKey(t, gittest.ED25519)
 	gh.AddSSHKey("alice", key.AuthorizedKey())
 	gh.HideEmails("alice", "ann@example.com")
