@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Messages as kustomize-controller 1.9.4 and source-controller 1.9.4 have written them, and what is told of them.
+// Messages of kustomize-controller 1.9.4 and source-controller 1.9.4, and what is told of them. Those of builds are from the controllers' own
+// build code (fluxcd/pkg/kustomize); the others are put together as the sources of the controllers and of fluxcd/pkg/ssa do it.
 func TestCondition_Words(t *testing.T) {
 	t.Parallel()
 	const root = "/tmp/kustomization-1245304294/"
