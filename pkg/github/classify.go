@@ -96,7 +96,7 @@ func (c *Client) limit(e *Error) {
 }
 
 // A reason for which GitHub answers 403 and that is not a right of the token's. GitHub has no codes for them, only words, which are in
-// no list of its documentation; those here were seen in its answers.
+// no list of its documentation; those here are from answers that its users have shown, and near variants of them.
 type reason struct {
 	words [][]string // in lower case; the reason is meant when a message holds all of one row
 	class error

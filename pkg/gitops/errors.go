@@ -72,7 +72,7 @@ func IsAccessError(err error) bool {
 // IsRuleError says whether err is, at its root, a rule of the Git host or server that is against what was asked: a protected branch, a
 // hook, a policy of the organization. Better credentials of the same account do not help.
 func IsRuleError(err error) bool {
-	return errors.Is(err, github.ErrPolicy) || errors.As(err, new(*gitrepo.RejectedError))
+	return errors.Is(err, github.ErrPolicy) || errors.Is(err, github.ErrPlan) || errors.As(err, new(*gitrepo.RejectedError))
 }
 
 // unchanged adds to an error that came before the first write that it did, where the error is a refusal and so leaves no doubt.

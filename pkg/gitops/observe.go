@@ -254,7 +254,7 @@ func classifyHost(err error, found *findings) {
 	switch {
 	case IsAccessError(err):
 		found.add(AreaAccess, err)
-	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), errors.Is(err, github.ErrPolicy):
+	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), IsRuleError(err):
 		found.addSoft(err)
 	default:
 		found.add(AreaSpec, err)

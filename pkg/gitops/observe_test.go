@@ -156,6 +156,7 @@ func TestCreate_soft(t *testing.T) {
 		"unavailable":         {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrUnavailable) }, "unavailable", ""},
 		"rate limit":          {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrRateLimited) }, "rate limit", ""},
 		"policy":              {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrPolicy) }, "policy", ""},
+		"plan":                {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrPlan) }, "not part of the plan", ""},
 		"host keys":           {func(w *world) { w.hostKeysErr = fmt.Errorf("asking: %w", github.ErrUnavailable) }, "unavailable", ""},
 		"fetch": {func(w *world) {
 			w.exists, w.fetchErr = true, &gitrepo.UnreachableError{Remote: "https://git.example.com/", Reason: "no route"}
