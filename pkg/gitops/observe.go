@@ -120,6 +120,9 @@ func (r *createRun) observe(ctx context.Context) error {
 
 // look reads the repository and the management cluster at the same time. Its error is the context's, with what was under way then.
 func (r *run) look(ctx context.Context, found *findings) error {
+	// Both begin here: otherwise chance decides which of the two is told first.
+	r.steps.Begin(stepAccess)
+	r.steps.Begin(stepCluster)
 	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, found) })
 	if ctx.Err() == nil {
 		return nil

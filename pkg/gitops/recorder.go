@@ -22,15 +22,23 @@ func newRecorder(to Reporter) *recorder {
 	return &recorder{Reporter: to, began: map[Step]time.Time{}, ended: map[Step]StepResult{}}
 }
 
-// Begin implements [Reporter].
+// Begin implements [Reporter]. A step that is under way does not begin again.
 func (r *recorder) Begin(step Step) {
 	r.mu.Lock()
-	if _, again := r.began[step]; !again {
+	_, again := r.began[step]
+	_, over := r.ended[step]
+	underWay := again && !over
+	if !again {
 		r.order = append(r.order, step)
 	}
-	r.began[step] = time.Now()
+	if !underWay {
+		r.began[step] = time.Now()
+		delete(r.ended, step)
+	}
 	r.mu.Unlock()
-	r.Reporter.Begin(step)
+	if !underWay {
+		r.Reporter.Begin(step)
+	}
 }
 
 // End implements [Reporter].
