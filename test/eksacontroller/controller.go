@@ -161,6 +161,9 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 func (c *Controller) advance(ctx context.Context, cluster *unstructured.Unstructured) (again bool, err error) {
 	paused := annotated(cluster, Paused)
 	if cluster.GetDeletionTimestamp() != nil {
+		if selfManaged(cluster) && !annotated(cluster, ManagedByCLI) {
+			return false, c.refuseDeletion(ctx, cluster)
+		}
 		if paused && !annotated(cluster, AllowDeleteWhenPaused) {
 			return false, nil
 		}
@@ -207,7 +210,7 @@ func (c *Controller) adopt(ctx context.Context, cluster *unstructured.Unstructur
 	changed = controllerutil.AddFinalizer(cluster, Finalizer)
 	bundles := nested[map[string]any](cluster, "spec", "bundlesRef")
 	if !selfManaged(cluster) && bundles == nil && nested[string](cluster, "spec", "eksaVersion") == "" {
-		manager, err := c.get(ctx, "Cluster", cluster.GetNamespace(), nested[string](cluster, "spec", "managementCluster", "name"))
+		manager, err := c.managerOf(ctx, cluster)
 		if err != nil {
 			return false, err
 		}
@@ -244,6 +247,44 @@ func (c *Controller) remove(ctx context.Context, cluster *unstructured.Unstructu
 	controllerutil.RemoveFinalizer(cluster, Finalizer)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	return false, client.IgnoreNotFound(c.client.Patch(ctx, cluster, patch, client.FieldOwner(fieldOwner)))
+}
+
+// refuseDeletion says that a self-managed cluster is not deleted. Its deletion
+// has begun all the same, and nothing can take that back: the finalizer keeps
+// it.
+func (c *Controller) refuseDeletion(ctx context.Context, cluster *unstructured.Unstructured) error {
+	const refusal = "deleting self-managed clusters is not supported"
+	if nested[string](cluster, "status", "failureMessage") == refusal {
+		return nil
+	}
+	if err := unstructured.SetNestedField(cluster.Object, refusal, "status", "failureMessage"); err != nil {
+		return err
+	}
+	if err := c.client.Status().Update(ctx, cluster, client.FieldOwner(fieldOwner)); err != nil {
+		return fmt.Errorf("setting the status of %s: %w", client.ObjectKeyFromObject(cluster), err)
+	}
+	return nil
+}
+
+// managerOf finds the management cluster of a cluster, in whatever namespace
+// it is: the reference has only a name. That of the cluster's own namespace
+// comes first. Nil when there is none.
+func (c *Controller) managerOf(ctx context.Context, cluster *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	name := nested[string](cluster, "spec", "managementCluster", "name")
+	if found, err := c.get(ctx, "Cluster", cluster.GetNamespace(), name); found != nil || err != nil {
+		return found, err
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(Object(APIVersion, "ClusterList", "", "").GroupVersionKind())
+	if err := c.client.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("looking for management cluster %s: %w", name, err)
+	}
+	for i := range list.Items {
+		if list.Items[i].GetName() == name {
+			return &list.Items[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // get reads an object of EKS Anywhere; nil when there is none.

@@ -113,7 +113,7 @@ func (c *Controller) examineVersions(ctx context.Context, cluster *unstructured.
 		return nil, nil
 	}
 	name := nested[string](cluster, "spec", "managementCluster", "name")
-	manager, err := c.get(ctx, "Cluster", cluster.GetNamespace(), name)
+	manager, err := c.managerOf(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}

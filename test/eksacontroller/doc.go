@@ -14,7 +14,8 @@
 // cannot be is reported in status.failureReason and status.failureMessage:
 // references to objects that do not exist, a management cluster that does not
 // exist, an eksaVersion that cannot be had. A Cluster annotated as paused is
-// left alone. Tests provoke failures through [Controller.KeepNotReady],
+// left alone. A self-managed Cluster that somebody deletes stays, marked for
+// deletion, for ever. Tests provoke failures through [Controller.KeepNotReady],
 // [Controller.Fail] and [Controller.HoldDeletion].
 //
 // # The webhook

@@ -21,16 +21,15 @@ const (
 )
 
 // Review decides whether EKS Anywhere's webhooks would take a request; old is
-// nil for a creation, new for a deletion. It returns nil or an
-// *apierrors.StatusError with reason Invalid (422) for changes, or BadRequest
-// (400) for the creation or deletion of a self-managed cluster. Kinds without
-// rules, and kinds that are not EKS Anywhere's, are never refused.
+// nil for a creation. It returns nil or an *apierrors.StatusError with reason
+// Invalid (422) for changes, or BadRequest (400) for the creation of a
+// self-managed cluster. Kinds without rules, and kinds that are not EKS
+// Anywhere's, are never refused; nor are deletions, about which the webhooks
+// are not asked (their markers name create and update alone).
 func Review(operation admissionv1.Operation, old, new *unstructured.Unstructured) error {
 	switch operation {
 	case admissionv1.Create:
 		return reviewCreate(new)
-	case admissionv1.Delete:
-		return reviewDelete(old)
 	case admissionv1.Update:
 		return reviewUpdate(old, new)
 	default:
@@ -46,13 +45,6 @@ func reviewCreate(cluster *unstructured.Unstructured) error {
 		return nil
 	}
 	return apierrors.NewBadRequest("creating new cluster on existing cluster is not supported for self managed clusters")
-}
-
-func reviewDelete(cluster *unstructured.Unstructured) error {
-	if cluster.GetKind() != "Cluster" || !selfManaged(cluster) || annotated(cluster, ManagedByCLI) {
-		return nil
-	}
-	return apierrors.NewBadRequest(fmt.Sprintf("deleting self managed cluster %s is not supported: only the CLI may", cluster.GetName()))
 }
 
 func reviewUpdate(old, new *unstructured.Unstructured) error {

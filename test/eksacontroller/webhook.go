@@ -68,7 +68,7 @@ func (w *Webhook) Register(ctx context.Context, c client.Client) error {
 	for _, kind := range reviewedKinds() {
 		operations := []any{"UPDATE"}
 		if kind == "Cluster" {
-			operations = []any{"CREATE", "UPDATE", "DELETE"}
+			operations = []any{"CREATE", "UPDATE"}
 		}
 		webhooks = append(webhooks, map[string]any{
 			"name":                    "validation." + strings.ToLower(kind) + ".anywhere.amazonaws.com",

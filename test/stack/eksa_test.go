@@ -3,6 +3,7 @@
 package stack_test
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"strings"
@@ -156,7 +157,6 @@ func TestEKSA_webhookRefuses(t *testing.T) {
 		{"flux", patch("FluxConfig", "dev", `{"spec":{"branch":"other"}}`), "spec: Forbidden: config is immutable"},
 		{"version", patch("Cluster", "dev", `{"spec":{"kubernetesVersion":"1.35"}}`), "only +1 minor version skew is supported"},
 		{"gitOpsRef", patch("Cluster", "dev", `{"spec":{"gitOpsRef":null}}`), "spec.gitOpsRef: Forbidden: field is immutable"},
-		{"delete", s.Client().Delete(ctx, clusterNamed("mgmt")), "deleting self managed cluster mgmt is not supported"},
 		{"create", s.Apply(ctx, fmt.Appendf(nil, "{apiVersion: %s, kind: Cluster, metadata: {name: second}, spec: {}}", eksacontroller.APIVersion)),
 			"creating new cluster on existing cluster is not supported"},
 		{"allowed", patch("Cluster", "dev", `{"spec":{"kubernetesVersion":"1.34"}}`), ""},
@@ -168,4 +168,37 @@ func TestEKSA_webhookRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", test.name, test.err, test.want)
 		}
 	}
+}
+
+// TestEKSA_managementDeleted: nothing refuses the deletion of a management cluster, and nothing ends it.
+func TestEKSA_managementDeleted(t *testing.T) {
+	s, ctx := reset(t), t.Context()
+	if err := s.SeedManagementCluster(ctx, managementCluster); err != nil {
+		t.Fatal(err)
+	}
+	mgmt := clusterNamed("mgmt")
+	if err := s.Client().Delete(ctx, mgmt); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, s, mgmt, "marked and kept", func() bool {
+		message, _, _ := unstructured.NestedString(mgmt.Object, "status", "failureMessage")
+		return mgmt.GetDeletionTimestamp() != nil && message == "deleting self-managed clusters is not supported"
+	})
+}
+
+// TestEKSA_managerElsewhere: a cluster may be in another namespace than its management cluster.
+func TestEKSA_managerElsewhere(t *testing.T) {
+	s, ctx := reset(t), t.Context()
+	if err := s.SeedManagementCluster(ctx, managementCluster); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := bytes.ReplaceAll(workloadCluster, []byte("namespace: default"), []byte("namespace: fleet"))
+	if err := s.Apply(ctx, []byte("{apiVersion: v1, kind: Namespace, metadata: {name: fleet}}")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Apply(ctx, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	dev := eksacontroller.Object(eksacontroller.APIVersion, "Cluster", "fleet", "dev")
+	wait(t, s, dev, "ready", func() bool { return eksacontroller.Ready(dev) })
 }
