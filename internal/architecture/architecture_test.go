@@ -19,8 +19,8 @@ var mayImport = map[string][]string{
 	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/gitrepo", "internal/kustomize", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
-	"pkg/layout":       {"internal/spelling", "pkg/clusterspec"},
+	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
+	"pkg/layout":       {"internal/fluxbuild", "internal/spelling", "pkg/clusterspec"},
 	"pkg/clusterspec":  {"internal/spelling"},
 	"pkg/github":       {"pkg/secret"},
 	"pkg/fluxinstall":  {"internal/kustomize", "internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 
 	"internal/buildinfo":    {},
 	"internal/kustomize":    {},
+	"internal/fluxbuild":    {"internal/kustomize"},
 	"internal/spelling":     {},
 	"internal/text":         {},
 	"internal/diagnostics":  {"internal/ui", "pkg/clusterspec"},
