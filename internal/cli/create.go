@@ -35,6 +35,7 @@ type createOptions struct {
 	flux            fluxOptions
 	connection      connection
 	provision       provisionOptions
+	meant           meantOptions
 }
 
 func newCreateCmd(d *deps) *cobra.Command {
@@ -95,6 +96,7 @@ The command may be run again at any time; it does what is missing and writes not
 	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
 	o.provision.addFlags(cmd, gitops.VerbCreate)
+	o.meant.addFlags(cmd)
 	return cmd
 }
 
@@ -118,7 +120,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
 		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
-		Components: components, Images: images,
+		Components: components, Images: images, Meant: o.meant.meant(), RestoreMissing: o.meant.restoreMissing,
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)

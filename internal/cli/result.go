@@ -69,6 +69,7 @@ func printPlan(d *deps, out *lines, result *gitops.Result) {
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")
 	}
+	printConsequences(out, result)
 	out.printf("This was a dry run: nothing has been changed.")
 }
 

@@ -32,6 +32,7 @@ type upgradeOptions struct {
 	flux       fluxOptions
 	connection connection
 	provision  provisionOptions
+	meant      meantOptions
 }
 
 func newUpgradeCmd(d *deps) *cobra.Command {
@@ -100,6 +101,7 @@ The command may be run again at any time; it does what is missing and writes not
 	o.flux.addFlags(cmd, "those in Git")
 	o.connection.addFlags(cmd)
 	o.provision.addFlags(cmd, gitops.VerbUpgrade)
+	o.meant.addFlags(cmd)
 	return cmd
 }
 
@@ -125,7 +127,7 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
 			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
-			Components: components, Images: images,
+			Components: components, Images: images, Meant: o.meant.meant(), RestoreMissing: o.meant.restoreMissing,
 		},
 		Sources: sources, Adopt: o.adopt,
 	}

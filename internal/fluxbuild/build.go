@@ -69,13 +69,26 @@ func Build(files Files, dir string, settings Settings) (*Built, error) {
 	}
 	var err error
 	switch own := b.kustomizationIn(dir); {
-	case !settings.isZero():
+	case !settings.IsZero():
 		err = b.transformed(dir, own, settings)
 	case own == "":
 		err = b.scan(dir)
 	default:
 		err = b.kustomization(dir)
 	}
+	if err == nil {
+		err = b.unique()
+	}
+	if err != nil {
+		return nil, b.wrap(err)
+	}
+	return &b.built, nil
+}
+
+// BuildFile gives the objects of one file, as of one that lies in a directory without a kustomization. The errors are those of [Build].
+func BuildFile(files Files, name string) (*Built, error) {
+	b := &build{files: files, root: name, ids: map[Name]string{}}
+	err := b.file(name)
 	if err == nil {
 		err = b.unique()
 	}

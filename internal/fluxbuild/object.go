@@ -1,6 +1,7 @@
 package fluxbuild
 
 import (
+	"reflect"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -70,6 +71,9 @@ func (o *Object) Fields() map[string]any {
 	}
 	return fields
 }
+
+// Same says whether two objects have the same fields.
+func (o *Object) Same(other *Object) bool { return reflect.DeepEqual(o.Fields(), other.Fields()) }
 
 // keeping are Flux's marks by which an object stays when it is no longer in Git: not to be deleted, or not to be touched at all.
 var keeping = []string{"kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/reconcile"}

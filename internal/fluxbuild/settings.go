@@ -12,6 +12,8 @@ import (
 
 // Settings are the fields of Flux's Kustomization object that change what it makes of a directory.
 type Settings struct {
+	// Prune says whether Flux deletes what is no longer there; nil when that is not said. It changes nothing about what is built.
+	Prune           *bool         `json:"prune"`
 	TargetNamespace string        `json:"targetNamespace"`
 	NamePrefix      string        `json:"namePrefix"`
 	NameSuffix      string        `json:"nameSuffix"`
@@ -30,8 +32,8 @@ func SettingsOf(spec map[string]any) (Settings, error) {
 	return s, json.Unmarshal(text, &s)
 }
 
-// isZero says whether the settings change nothing about which objects there are or what kustomize makes of them.
-func (s *Settings) isZero() bool {
+// IsZero says whether the settings change nothing about which objects there are or what kustomize makes of them.
+func (s *Settings) IsZero() bool {
 	return s.TargetNamespace == "" && s.NamePrefix == "" && s.NameSuffix == "" && len(s.Patches)+len(s.Images)+len(s.Components) == 0
 }
 

@@ -55,8 +55,9 @@ type KustomizationState struct {
 	Ready             bool   // Ready is True for the current generation
 	Conditions        []Condition
 
-	Prune     bool     // whether it deletes what is no longer in Git
-	Inventory []string // what it has applied, as namespace_name_group_kind
+	Spec      map[string]any // as it is in the cluster
+	Prune     bool           // whether it deletes what is no longer in Git
+	Inventory []string       // what it has applied, as namespace_name_group_kind
 }
 
 // SourceSecretState is what may be seen of the source Secret: nothing private.
@@ -254,6 +255,7 @@ func kustomizationState(u *unstructured.Unstructured) *KustomizationState {
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
 	s.Stopped = stoppedByUs(u)
+	s.Spec, _, _ = unstructured.NestedMap(u.Object, "spec")
 	s.Prune, _, _ = unstructured.NestedBool(u.Object, "spec", "prune")
 	return s
 }

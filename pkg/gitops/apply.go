@@ -3,6 +3,8 @@ package gitops
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -26,7 +28,8 @@ func (r *createRun) apply(ctx context.Context) error {
 	for _, c := range r.managed {
 		names = append(names, c.Name)
 	}
-	if err := r.pushWithCredentials(ctx, r.compare, r.commitMessage(commitSubject(r.managed), names)); err != nil {
+	message := r.commitMessage(commitSubject(r.managed)+r.restoredText(), slices.Concat(names, r.restored))
+	if err := r.pushWithCredentials(ctx, r.compare, message); err != nil {
 		return err
 	}
 	if r.management != nil {
@@ -59,6 +62,18 @@ func (r *createRun) ensureRepository(ctx context.Context) error {
 		}
 		return OutcomeChanged, "private", nil
 	})
+}
+
+// restoredText ends the subject of a commit that brings files back.
+func (r *createRun) restoredText() string {
+	const few = 3
+	switch n := len(r.restored); {
+	case n == 0:
+		return ""
+	case n > few:
+		return fmt.Sprintf(", restore %d clusters", n)
+	}
+	return ", restore " + strings.Join(r.restored, ", ")
 }
 
 func commitSubject(clusters []*clusterspec.Cluster) string {

@@ -26,6 +26,10 @@ type CreateOptions struct {
 	Components fluxinstall.ComponentsOptions
 	// Images replaces controllers' images, by Deployment name, as EKS Anywhere's bundles do.
 	Images map[string]string
+	// Meant are consequences that are meant though the run is not about them.
+	Meant Meant
+	// RestoreMissing writes the files of live clusters back into Git that Flux has applied and that are not there any more.
+	RestoreMissing bool
 	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
 	Overwrite bool
 	// WithApps gives every cluster a directory for apps and a Flux Kustomization that applies it to the cluster itself. What of that is
@@ -41,6 +45,7 @@ type CreateOptions struct {
 // preflight is no error: it is Result.Failure with StatusGitOpsFailed. Create may be repeated.
 func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, error) {
 	create := &createRun{run: newRun("create cluster", ports, options.Settings), options: options}
+	create.meant = options.Meant
 	create.start()
 	create.adoptHint = "take it over with: eksa-gitops upgrade cluster --adopt"
 	err := create.do(ctx)
@@ -56,6 +61,7 @@ type createRun struct {
 	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are created
 
 	rendered    rendering
+	restored    []string // clusters whose files come back to Git
 	gitOpsError error // why the GitOps part was given up
 
 	made made // for Flux to read the repository with

@@ -61,7 +61,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 	options.From = cmp.Or(options.From, FromBoth)
 	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
 	d.config, d.managementCluster = options.GitOps, options.ManagementCluster
-	d.judge = d.checkState
+	d.judge, d.removes = d.checkState, true
 	for _, c := range options.Clusters {
 		role := clusterspec.RoleWorkload
 		if c.Name == options.ManagementCluster {
@@ -72,6 +72,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 			Name: c.Name, Namespace: c.Namespace, Role: string(role), ManagementCluster: options.ManagementCluster,
 		})
 	}
+	d.unguarded = d.detaches || options.From != FromBoth || options.GitOps == nil
 	err := d.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		d.result.Failure = &Failure{Step: d.failedStep, Message: err.Error(), Hint: hintOf(err)}
@@ -204,6 +205,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.checkConsequences(ctx, &found)
 	d.observePush(ctx, &found)
 	if d.needsProvisioner() && len(found.list) == 0 {
 		d.checkReadiness(ctx, &found)

@@ -59,6 +59,11 @@ type run struct {
 	// asked for: such a Flux is no finding then.
 	adoptHint string
 	adopting  bool
+	// meant are the consequences that a person has said are meant; removes, that the run's clusters are to go.
+	meant   Meant
+	removes bool
+	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not looked at.
+	unguarded bool
 
 	seen       observation
 	failedStep Step   // of the step that failed
@@ -211,6 +216,9 @@ func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, e
 	files, err := plan(ctx, snapshot)
 	if errors.As(err, new(*conflictError)) && snapshot.Tip() != nil {
 		err = &overtakenError{by: snapshot.Tip(), err: err}
+	}
+	if err == nil {
+		err = r.guard(ctx, snapshot, files)
 	}
 	return snapshot, files, err
 }

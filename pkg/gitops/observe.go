@@ -103,6 +103,12 @@ func (r *createRun) observe(ctx context.Context) error {
 		if err := r.planFiles(ctx, &found); err != nil {
 			found.addSoft(err)
 		}
+		if r.restore(ctx, &found); len(r.restored) > 0 && len(found.list) == 0 {
+			if err := r.planFiles(ctx, &found); err != nil {
+				found.addSoft(err)
+			}
+		}
+		r.checkConsequences(ctx, &found)
 		r.observePush(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {

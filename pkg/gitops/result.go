@@ -33,11 +33,13 @@ type Result struct {
 	Repository *RepoResult     `json:"repository,omitempty"`
 	Flux       *FluxResult     `json:"flux,omitempty"`
 	Steps      []StepResult    `json:"steps"`
-	Failure    *Failure        `json:"failure,omitempty"`
-	Resume     string          `json:"resume,omitempty"`     // the command that continues, when there is something to continue
-	Kept       []string        `json:"kept,omitempty"`       // of a deletion: files beside those that go, which stay
-	LocalFiles []FileChange    `json:"localFiles,omitempty"` // of an upgrade: the user's own files that it brought up to date with Git
-	ExitCode   int             `json:"exitCode"`
+	// Consequences are what Flux does with clusters, and deletes, once it applies what the run leaves in Git.
+	Consequences []Consequence `json:"consequences,omitempty"`
+	Failure      *Failure      `json:"failure,omitempty"`
+	Resume       string        `json:"resume,omitempty"`     // the command that continues, when there is something to continue
+	Kept         []string      `json:"kept,omitempty"`       // of a deletion: files beside those that go, which stay
+	LocalFiles   []FileChange  `json:"localFiles,omitempty"` // of an upgrade: the user's own files that it brought up to date with Git
+	ExitCode     int           `json:"exitCode"`
 }
 
 // ClusterResult is one cluster of the run.

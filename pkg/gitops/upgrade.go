@@ -35,6 +35,7 @@ type UpgradeOptions struct {
 func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
 	create := &createRun{run: newRun("upgrade cluster", ports, options.Settings), options: options.CreateOptions}
 	u := &upgradeRun{createRun: create, asked: options, first: map[string]*firstLook{}}
+	u.meant = options.Meant
 	u.start()
 	u.judge, u.planFluxOtherwise = u.checkState, u.planFluxUpgrade
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
@@ -145,9 +146,16 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	u.checkLoss(ctx, &found)
 	u.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
-		if err := u.observeSpecs(ctx, &found); err != nil {
+		err := u.observeSpecs(ctx, &found)
+		if err != nil {
 			return err
 		}
+		if u.restore(ctx, &found); len(u.restored) > 0 && len(found.list) == 0 {
+			if u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot); err != nil {
+				return err
+			}
+		}
+		u.checkConsequences(ctx, &found)
 		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
 	}
@@ -346,6 +354,9 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	}
 	if broken := new(unreadableError); errors.As(err, &broken) {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
+	}
+	if unasked := new(unaskedError); errors.As(err, &unasked) {
+		return unasked.findings
 	}
 	if refusal, ok := asRefusal(err); ok {
 		return []Finding{refusal}
@@ -575,7 +586,7 @@ func (u *upgradeRun) upgradeMessage() string {
 			merged = append(merged, p.cluster.Name)
 		}
 	}
-	message := u.commitMessage(u.upgradeSubject(), all)
+	message := u.commitMessage(u.upgradeSubject()+u.restoredText(), slices.Concat(all, u.restored))
 	if len(merged) > 0 {
 		message += fmt.Sprintf("%s: %s\n", trailerMerged, strings.Join(merged, " "))
 	}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// meantOptions are the flags by which a person says what Flux may do that the run is not about.
+type meantOptions struct {
+	build          []string
+	prune          []string
+	restoreMissing bool
+}
+
+func (o *meantOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&o.build, "build", nil, "clusters that may be built although they are only in Git, with commas between them, or all")
+	flags.StringSliceVar(&o.prune, "prune", nil, "objects that Flux may delete because they are not in Git any more, as Kind/NAMESPACE/NAME with commas between them, or all; never clusters")
+	flags.BoolVar(&o.restoreMissing, "restore-missing", false, "write the files of running clusters back into Git that Flux has applied and that are not there any more")
+}
+
+func (o *meantOptions) meant() gitops.Meant { return gitops.Meant{Build: o.build, Prune: o.prune} }
+
+// printConsequences says what Flux does with clusters, and deletes, when it applies what is in Git then.
+func printConsequences(out *lines, result *gitops.Result) {
+	if len(result.Consequences) == 0 {
+		return
+	}
+	out.printf("Flux then:")
+	for _, c := range result.Consequences {
+		verb := map[string]string{"create": "creates", "change": "changes", "delete": "deletes"}[c.Change]
+		out.printf("  %-7s  %s", verb, c.Object)
+	}
+}

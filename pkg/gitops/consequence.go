@@ -1,0 +1,407 @@
+package gitops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// Consequence is what becomes of one object of the management cluster when Flux applies what a run leaves in Git. Of creations and changes
+// only Clusters are told, of deletions every object.
+type Consequence struct {
+	Object string `json:"object"` // kind namespace/name
+	// Change is create, change or delete.
+	Change string `json:"change"`
+	// File is where the object is, or was, in the repository; empty when that is not known.
+	File string `json:"file,omitempty"`
+	// Asked says that the run was told to do that; nothing else is done.
+	Asked bool `json:"asked"`
+
+	name fluxbuild.Name
+}
+
+// The changes.
+const (
+	changeCreate = "create"
+	changeChange = "change"
+)
+
+// forecast works out what Flux does once it applies a plan on top of a snapshot.
+type forecast struct {
+	run      *run
+	ctx      context.Context //nolint:containedctx // of the one look that it is made for
+	snapshot Snapshot
+	plan     *filePlan
+
+	before, after *snapshotFiles
+	settings      fluxbuild.Settings
+	// following says that Flux applies the branch by itself, whatever this run does: then only the difference that the run makes is its
+	// doing. Otherwise the run has Flux start, and everything that Flux then does is.
+	following bool
+	// was are the objects that there are before, is those after.
+	was, is map[fluxbuild.Name]*fluxbuild.Object
+	// unbuilt is why Flux could not apply what the run leaves: then it does nothing at all.
+	unbuilt error
+	unseen  []error
+}
+
+// newForecast builds what is compared.
+func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan) (*forecast, error) {
+	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan)}
+	root := layout.RootDir(r.config)
+	if err := f.readSettings(); err != nil {
+		return nil, err
+	}
+	f.following = r.fluxFollows() && f.before.IsDir(root)
+	if f.following {
+		if units, ok := f.units(root); ok {
+			return f, f.compareUnits(units)
+		}
+		built, err := f.before.build(root, f.settings)
+		switch {
+		case errors.As(err, new(*fluxbuild.Error)):
+			f.following = false // Flux stands still, and starts again with what this run writes
+		case err != nil:
+			return nil, err
+		default:
+			f.was = byName(built)
+		}
+	}
+	built, err := f.after.build(root, f.settings)
+	switch {
+	case errors.As(err, new(*fluxbuild.Error)):
+		f.unbuilt = err
+		return f, nil
+	case err != nil:
+		return nil, err
+	}
+	f.is, f.unseen = byName(built), built.Unseen
+	if !f.following {
+		f.was = f.applied()
+	}
+	return f, nil
+}
+
+// fluxFollows says whether Flux is there, follows the branch, and is at work.
+func (r *run) fluxFollows() bool {
+	if r.seen.cluster == nil {
+		return false
+	}
+	flux := &r.seen.cluster.Flux
+	git, ks := flux.GitRepository, flux.Kustomization
+	return git != nil && ks != nil && flux.Adoption == nil && !r.followsOther(flux) && samePath(ks.Path, layout.SyncPath(r.config)) &&
+		!git.Suspended && !ks.Suspended && flux.Working() && failing(ks.Conditions) == nil
+}
+
+// applied are the objects in the inventory of Flux's Kustomization.
+func (f *forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
+	objects := map[fluxbuild.Name]*fluxbuild.Object{}
+	state := f.run.seen.cluster
+	if state == nil || state.Flux.Kustomization == nil || f.run.takesOver() {
+		return objects
+	}
+	for _, id := range state.Flux.Kustomization.Inventory {
+		if name, ok := fluxbuild.ParseID(id); ok {
+			objects[name] = &fluxbuild.Object{Name: name}
+		}
+	}
+	return objects
+}
+
+// takesOver says whether Flux follows something else and is going to be taken over, during which it deletes nothing.
+func (r *run) takesOver() bool {
+	flux := &r.seen.cluster.Flux
+	return r.adopting && (flux.Adoption != nil || flux.Kustomization != nil && (r.followsOther(flux) || !samePath(flux.Kustomization.Path, layout.SyncPath(r.config))))
+}
+
+func byName(built *fluxbuild.Built) map[fluxbuild.Name]*fluxbuild.Object {
+	objects := make(map[fluxbuild.Name]*fluxbuild.Object, len(built.Objects))
+	for i := range built.Objects {
+		objects[built.Objects[i].Name] = &built.Objects[i]
+	}
+	return objects
+}
+
+// units are the parts of the path that the plan touches, when each of them is built by itself: directly below a path without a
+// kustomization and without settings that change everything. false is for any other path.
+func (f *forecast) units(root string) ([]string, bool) {
+	if !f.settings.IsZero() {
+		return nil, false
+	}
+	units := map[string]bool{}
+	for _, c := range f.plan.changes {
+		below, ok := strings.CutPrefix(c.Path, strings.TrimPrefix(root+"/", "./"))
+		if !ok {
+			continue
+		}
+		first, _, _ := strings.Cut(below, "/")
+		units[path.Join(root, first)] = true
+		if layout.IsKustomization(first) {
+			return nil, false
+		}
+	}
+	for _, name := range f.before.List(root) {
+		if layout.IsKustomization(name) {
+			return nil, false
+		}
+	}
+	sorted := make([]string, 0, len(units))
+	for unit := range units {
+		sorted = append(sorted, unit)
+	}
+	slices.Sort(sorted)
+	return sorted, true
+}
+
+// compareUnits builds only the parts that the plan touches. What a part cannot be built from now is nothing that Flux would apply later.
+func (f *forecast) compareUnits(units []string) error {
+	f.was, f.is = map[fluxbuild.Name]*fluxbuild.Object{}, map[fluxbuild.Name]*fluxbuild.Object{}
+	for _, unit := range units {
+		for _, side := range []struct {
+			files *snapshotFiles
+			into  map[fluxbuild.Name]*fluxbuild.Object
+		}{{f.before, f.was}, {f.after, f.is}} {
+			if !side.files.IsDir(unit) && !side.files.IsFile(unit) {
+				continue
+			}
+			built, err := side.files.buildUnit(unit)
+			switch {
+			case errors.As(err, new(*fluxbuild.Error)) && side.files == f.before:
+				// Flux stands still on this: it has not applied what is there, and what it applied before is in its inventory.
+				f.following = false
+				return f.compareAll()
+			case errors.As(err, new(*fluxbuild.Error)):
+				f.unbuilt = err
+				return nil
+			case err != nil:
+				return err
+			}
+			for name, object := range byName(built) {
+				side.into[name] = object
+			}
+			if side.files == f.after {
+				f.unseen = append(f.unseen, built.Unseen...)
+			}
+		}
+	}
+	return nil
+}
+
+// compareAll compares what Flux has applied with everything that it would.
+func (f *forecast) compareAll() error {
+	built, err := f.after.build(layout.RootDir(f.run.config), f.settings)
+	switch {
+	case errors.As(err, new(*fluxbuild.Error)):
+		f.unbuilt = err
+		return nil
+	case err != nil:
+		return err
+	}
+	f.was, f.is, f.unseen = f.applied(), byName(built), built.Unseen
+	return nil
+}
+
+// buildUnit builds a part of a path: a directory, or a file that lies there.
+func (f *snapshotFiles) buildUnit(unit string) (*fluxbuild.Built, error) {
+	if f.IsDir(unit) {
+		return f.build(unit, fluxbuild.Settings{})
+	}
+	if !layout.IsManifest(unit) {
+		return &fluxbuild.Built{}, nil
+	}
+	built, err := fluxbuild.BuildFile(f, unit)
+	if f.err != nil {
+		return nil, f.err
+	}
+	return built, err
+}
+
+// readSettings finds what Flux's Kustomization adds to what it builds: as it will be after the run, else as it is.
+func (f *forecast) readSettings() error {
+	namespace, system := f.run.config.SystemNamespace, layout.SystemDir(f.run.config)
+	var spec map[string]any
+	if state := f.run.seen.cluster; state != nil && state.Flux.Kustomization != nil && !f.run.takesOver() {
+		spec = state.Flux.Kustomization.Spec
+	}
+	if f.after.IsDir(system) {
+		built, err := f.after.build(system, fluxbuild.Settings{})
+		if err != nil && !errors.As(err, new(*fluxbuild.Error)) {
+			return err
+		}
+		if err == nil {
+			if sync := built.Find(fluxbuild.Name{Group: kustomizeGroup, Kind: "Kustomization", Namespace: namespace, Name: namespace}); sync != nil {
+				spec, _ = sync.Fields()["spec"].(map[string]any)
+			}
+		}
+	}
+	settings, err := fluxbuild.SettingsOf(spec)
+	if err != nil {
+		return fmt.Errorf("reading Kustomization %s/%s: %w", namespace, namespace, err)
+	}
+	f.settings = settings
+	return nil
+}
+
+// The API groups whose objects are looked at.
+const (
+	kustomizeGroup = "kustomize.toolkit.fluxcd.io"
+	sourceGroup    = "source.toolkit.fluxcd.io"
+)
+
+var eksaGroup, _, _ = strings.Cut(clusterspec.APIVersion, "/")
+
+// consequences tells what Flux does, the Clusters first.
+func (f *forecast) consequences() ([]Consequence, error) {
+	if f.unbuilt != nil {
+		return nil, nil
+	}
+	var all []Consequence
+	going, err := f.going()
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, going...)
+	for name, object := range f.is {
+		if name.Group != eksaGroup || name.Kind != "Cluster" {
+			continue
+		}
+		before, was := f.was[name]
+		c := Consequence{Object: name.String(), File: object.File, name: name}
+		switch {
+		case f.run.isLive(name):
+			if !was || before.File == "" || object.Same(before) {
+				continue
+			}
+			c.Change, c.Asked = changeChange, true
+		case was && f.following:
+			continue // Flux is about to create it by itself
+		default:
+			c.Change = changeCreate
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Consequence) int {
+		rank := func(c Consequence) int {
+			if c.name.Group == eksaGroup && c.name.Kind == "Cluster" {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Change, b.Change))
+	})
+	return all, nil
+}
+
+// going are the objects that Flux deletes.
+func (f *forecast) going() ([]Consequence, error) {
+	var names []fluxbuild.Name
+	for name, object := range f.was {
+		if _, stays := f.is[name]; stays || f.ofFlux(name) || object.File != "" && fluxbuild.Kept(object.Fields()) {
+			continue
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 || !f.prunes() {
+		return nil, nil
+	}
+	live, err := f.liveObjects(names)
+	if err != nil {
+		return nil, err
+	}
+	var all []Consequence
+	for _, name := range names {
+		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
+		if name.Group == eksaGroup {
+			object := live[fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}]
+			if object == nil || fluxbuild.Kept(object.Fields) {
+				continue
+			}
+			c.Asked = name.Kind != "Cluster" && f.run.ownedByNamed(object.Fields)
+		} else if len(f.unseen) > 0 && c.File == "" {
+			continue // it may be among what is not looked at
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// prunes says whether Flux deletes what is no longer in Git, as its Kustomization has it after the run.
+func (f *forecast) prunes() bool {
+	if f.settings.Prune != nil {
+		return *f.settings.Prune
+	}
+	state := f.run.seen.cluster
+	return state != nil && state.Flux.Kustomization != nil && state.Flux.Kustomization.Prune
+}
+
+// ofFlux says whether an object is one of Flux's components, which change with its release, while others of them stay.
+func (f *forecast) ofFlux(name fluxbuild.Name) bool {
+	namespace := f.run.config.SystemNamespace
+	if _, stays := f.is[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace, Name: "kustomize-controller"}]; !stays {
+		if _, there := f.was[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace, Name: "kustomize-controller"}]; there {
+			return false
+		}
+	}
+	switch {
+	case name.Namespace == namespace:
+		return slices.Contains([]string{"Deployment", "Service", "ServiceAccount", "NetworkPolicy", "ResourceQuota"}, name.Kind)
+	case name.Kind == "CustomResourceDefinition":
+		return strings.HasSuffix(name.Name, ".toolkit.fluxcd.io")
+	case name.Kind == "ClusterRole" || name.Kind == "ClusterRoleBinding":
+		return strings.HasSuffix(name.Name, "-"+namespace)
+	}
+	return false
+}
+
+// liveObjects reads those of the objects that are EKS Anywhere's, by name.
+func (f *forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectName]*fluxinstall.LiveObject, error) {
+	var wanted []fluxinstall.ObjectName
+	for _, name := range names {
+		if name.Group == eksaGroup {
+			wanted = append(wanted, fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name})
+		}
+	}
+	live := map[fluxinstall.ObjectName]*fluxinstall.LiveObject{}
+	if len(wanted) == 0 || f.run.seen.ports.cluster == nil {
+		return live, nil
+	}
+	objects, err := f.run.seen.ports.cluster.Objects(f.ctx, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("reading the objects that Flux would delete: %w", err)
+	}
+	for i, o := range objects {
+		live[fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = &objects[i]
+	}
+	return live, nil
+}
+
+// isLive says whether a Cluster object exists.
+func (r *run) isLive(name fluxbuild.Name) bool {
+	return r.seen.cluster != nil && r.seen.cluster.HasCluster(name.Namespace, name.Name)
+}
+
+// ownedByNamed says whether an object belongs to a cluster that the run is about.
+func (r *run) ownedByNamed(fields map[string]any) bool {
+	metadata, _ := fields["metadata"].(map[string]any)
+	namespace, _ := metadata["namespace"].(string)
+	owners, _ := metadata["ownerReferences"].([]any)
+	for _, entry := range owners {
+		owner, _ := entry.(map[string]any)
+		name, _ := owner["name"].(string)
+		if owner["kind"] == "Cluster" && slices.ContainsFunc(r.result.Clusters, func(c ClusterResult) bool {
+			return c.Name == name && cmp.Or(c.Namespace, "default") == namespace
+		}) {
+			return true
+		}
+	}
+	return false
+}

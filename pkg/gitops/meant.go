@@ -1,0 +1,269 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// All stands for everything in the lists of [Meant].
+const All = "all"
+
+// Meant are consequences that a person has said are meant. Without a word, a run does not have Flux build a cluster that it is not about,
+// nor delete anything but what it is about.
+type Meant struct {
+	// Build names clusters that are in Git and not alive, and that may be built when Flux starts to apply what is in Git; All is any.
+	Build []string
+	// Prune names objects, as "Kind namespace/name" or "Kind/namespace/name", that Flux may delete because they are not in Git any
+	// more; All is any. A Cluster is never among them: that is what [Delete] is for.
+	Prune []string
+}
+
+func (m *Meant) builds(name string) bool {
+	return slices.Contains(m.Build, All) || slices.Contains(m.Build, name)
+}
+
+func (m *Meant) prunes(object string) bool {
+	return slices.Contains(m.Prune, All) || slices.ContainsFunc(m.Prune, func(p string) bool {
+		return p == object || strings.Replace(p, "/", " ", 1) == object
+	})
+}
+
+// foresee works out what Flux does once it applies a plan on top of a snapshot, and marks what was asked for.
+func (r *run) foresee(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
+	f, err := r.newForecast(ctx, snapshot, plan)
+	if err != nil {
+		return nil, fmt.Errorf("working out what Flux makes of %s: %w", layout.RootDir(r.config), err)
+	}
+	for _, unseen := range f.unseen {
+		r.steps.Note(LevelInfo, "what Flux makes of the whole path cannot be told: "+unseen.Error())
+	}
+	all, err := f.consequences()
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].Asked = all[i].Asked || r.asks(&all[i])
+	}
+	return all, nil
+}
+
+// asks says whether the run was told to do something.
+func (r *run) asks(c *Consequence) bool {
+	isCluster := c.isCluster()
+	switch {
+	case c.Change == changeCreate:
+		return !r.removes && r.isNamed(c.name) || r.meant.builds(c.name.Name)
+	case c.Change != changeDelete:
+		return true
+	case isCluster:
+		return r.removes && r.isNamed(c.name)
+	case c.name.Group == kustomizeGroup || c.name.Group == sourceGroup:
+		if c.name.Namespace == r.config.SystemNamespace && c.name.Name == r.config.SystemNamespace {
+			return false
+		}
+	}
+	return r.inNamedDir(c.File) || r.meant.prunes(c.Object)
+}
+
+func (c *Consequence) isCluster() bool {
+	return c.name.Group == eksaGroup && c.name.Kind == "Cluster"
+}
+
+// isNamed says whether a Cluster object is one that the run is about.
+func (r *run) isNamed(name fluxbuild.Name) bool {
+	return slices.ContainsFunc(r.result.Clusters, func(c ClusterResult) bool {
+		return c.Name == name.Name && (c.Namespace == name.Namespace || c.Namespace == "" || c.Namespace == "default" && name.Namespace == "")
+	})
+}
+
+// inNamedDir says whether a file is in the directory of a cluster that the run is about.
+func (r *run) inNamedDir(file string) bool {
+	return file != "" && slices.ContainsFunc(r.result.Clusters, func(c ClusterResult) bool {
+		return strings.HasPrefix(file, layout.PathsIn(r.config, c.Name).Cluster+"/")
+	})
+}
+
+// checkConsequences makes sure that Flux does nothing that nobody asked for when it applies what the run is going to leave in Git.
+func (r *run) checkConsequences(ctx context.Context, found *findings) {
+	if r.unguarded || len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil {
+		return
+	}
+	all, err := r.foresee(ctx, r.seen.snapshot, r.seen.files)
+	if err != nil {
+		classifyFetch(err, found)
+		return
+	}
+	r.result.Consequences = all
+	for _, f := range r.unasked(ctx, r.seen.snapshot, all) {
+		found.addFinding(f)
+	}
+}
+
+// unaskedError is what a run finds while it pushes, because somebody else was faster.
+type unaskedError struct{ findings []Finding }
+
+func (e *unaskedError) Error() string {
+	var all []string
+	for _, f := range e.findings {
+		all = append(all, f.Message)
+	}
+	return strings.Join(all, "; ")
+}
+
+func (e *unaskedError) Hint() string { return e.findings[0].Hint }
+
+// guard is checkConsequences for a plan that was made anew.
+func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+	if r.unguarded {
+		return nil
+	}
+	all, err := r.foresee(ctx, snapshot, plan)
+	if err != nil {
+		return err
+	}
+	r.result.Consequences = all
+	if unasked := r.unasked(ctx, snapshot, all); len(unasked) > 0 {
+		return &unaskedError{unasked}
+	}
+	return nil
+}
+
+// unasked words what nobody has asked for.
+func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []Consequence) []Finding {
+	var built, clusters, flux, objects []*Consequence
+	for i := range all {
+		c := &all[i]
+		switch {
+		case c.Asked:
+		case c.Change == changeCreate:
+			built = append(built, c)
+		case c.isCluster():
+			clusters = append(clusters, c)
+		case c.name.Namespace == r.config.SystemNamespace && slices.Contains([]string{kustomizeGroup, sourceGroup, "apps"}, c.name.Group):
+			flux = append(flux, c)
+		default:
+			objects = append(objects, c)
+		}
+	}
+	var found []Finding
+	for _, c := range clusters {
+		found = append(found, r.clusterGoes(ctx, snapshot, c, all))
+	}
+	if len(flux) > 0 {
+		found = append(found, Finding{AreaCluster,
+			fmt.Sprintf("Flux would delete itself: %s, which it has applied, would not be in what it finds in %s", someObjects(flux), layout.RootDir(r.config)),
+			fmt.Sprintf("bring its files back first: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
+	}
+	if len(objects) > 0 {
+		found = append(found, Finding{AreaCluster,
+			fmt.Sprintf("Flux would delete %s, which it has applied and would not find any more in %s of branch %s", someObjects(objects), layout.RootDir(r.config), r.config.Branch),
+			"bring their files back, or say that they may go: " + r.pruneFlag(objects)})
+	}
+	if len(built) > 0 {
+		found = append(found, r.wouldBuild(built))
+	}
+	return found
+}
+
+// pruneFlag is the option that lets objects go.
+func (r *run) pruneFlag(objects []*Consequence) string {
+	const few = 3
+	if len(objects) > few {
+		return "--prune " + All
+	}
+	var names []string
+	for _, c := range objects {
+		names = append(names, strings.Replace(c.Object, " ", "/", 1))
+	}
+	return "--prune " + text.ShellWord(strings.Join(names, ","))
+}
+
+func someObjects(list []*Consequence) string {
+	names := make([]string, 0, len(list))
+	for _, c := range list {
+		names = append(names, c.Object)
+	}
+	const most = 4
+	if n := len(names); n > most+1 {
+		return fmt.Sprintf("%s and %d more objects", strings.Join(names[:most], ", "), n-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// clusterGoes is the finding that Flux would delete a cluster.
+func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c *Consequence, all []Consequence) Finding {
+	spec := layout.PathsIn(r.config, c.name.Name).Spec
+	for i := range all {
+		other := &all[i]
+		if other.Change == changeCreate && other.isCluster() && other.File != "" && (other.File == c.File || other.File == spec) {
+			return Finding{AreaSpec,
+				fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name and namespace are what it is known by, and cannot be changed", c.Object, other.Object),
+				fmt.Sprintf("leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster %s, then eksa-gitops create cluster", text.ShellWord(c.name.Name))}
+		}
+	}
+	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not find it any more in %s of branch %s", c.Object, layout.RootDir(r.config), r.config.Branch)
+	back := "bring its files back with --restore-missing, which makes them from the cluster"
+	if commit := r.removedBy(ctx, snapshot, spec); commit != "" {
+		message += "; commit " + short(commit) + " took its files out"
+		back = fmt.Sprintf("bring its files back with git revert %s, or with --restore-missing, which makes them from the cluster", short(commit))
+	}
+	return Finding{AreaCluster, message, back + fmt.Sprintf("; if it is meant: eksa-gitops delete cluster %s", text.ShellWord(c.name.Name))}
+}
+
+// removedBy is the commit that took a file out of the branch; empty when that is not known.
+func (r *run) removedBy(ctx context.Context, snapshot Snapshot, file string) (commit string) {
+	if snapshot == nil || snapshot.Head() == "" {
+		return ""
+	}
+	// What cannot be looked at leaves the message without its commit.
+	_ = snapshot.EachRevision(ctx, file, func(revision gitrepo.Revision) bool {
+		if revision.Deleted {
+			commit = revision.Commit
+		}
+		return false
+	})
+	return commit
+}
+
+// wouldBuild is the finding that clusters would be built that nobody asked for.
+func (r *run) wouldBuild(built []*Consequence) Finding {
+	var names, removals []string
+	for _, c := range built {
+		names = append(names, c.name.Name)
+		removals = append(removals, text.ShellWord(layout.PathsIn(r.config, c.name.Name).Cluster))
+	}
+	message := fmt.Sprintf("EKS Anywhere would build %s: in Git, but not in management cluster %s", clusterList(names), r.managementCluster)
+	if r.looksRebuilt() {
+		message += "; this looks like a rebuilt management cluster, and clusters of the former one that still run would be built a second time, with the same addresses"
+	}
+	hint := "say that this is meant: --build " + text.ShellWord(strings.Join(names, ","))
+	const few = 3
+	if len(names) > few {
+		hint = "say that this is meant: --build " + All
+	}
+	if len(removals) <= few {
+		hint += "; or take them out of Git: git rm -r " + strings.Join(removals, " ")
+	}
+	return Finding{AreaCluster, message, hint}
+}
+
+// looksRebuilt says whether the management cluster knows no other cluster and has never had a Flux.
+func (r *run) looksRebuilt() bool {
+	state := r.seen.cluster
+	if state == nil {
+		return true
+	}
+	for _, c := range state.Clusters {
+		if c.ManagementCluster != c.Name {
+			return false
+		}
+	}
+	return state.Flux.Kustomization == nil
+}
