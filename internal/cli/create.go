@@ -120,7 +120,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
 		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
-		Components: components, Images: images, Meant: o.meant.meant(), RestoreMissing: o.meant.restoreMissing,
+		Components: components, Images: images, Meant: o.meant.meant(),
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)

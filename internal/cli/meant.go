@@ -20,7 +20,9 @@ func (o *meantOptions) addFlags(cmd *cobra.Command) {
 	flags.BoolVar(&o.restoreMissing, "restore-missing", false, "write the files of running clusters back into Git that Flux has applied and that are not there any more")
 }
 
-func (o *meantOptions) meant() gitops.Meant { return gitops.Meant{Build: o.build, Prune: o.prune} }
+func (o *meantOptions) meant() gitops.Meant {
+	return gitops.Meant{Build: o.build, Prune: o.prune, RestoreMissing: o.restoreMissing}
+}
 
 // printConsequences says what Flux does with clusters, and deletes, when it applies what is in Git then.
 func printConsequences(out *lines, result *gitops.Result) {

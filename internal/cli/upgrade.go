@@ -127,7 +127,7 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
 			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
-			Components: components, Images: images, Meant: o.meant.meant(), RestoreMissing: o.meant.restoreMissing,
+			Components: components, Images: images, Meant: o.meant.meant(),
 		},
 		Sources: sources, Adopt: o.adopt,
 	}

@@ -76,7 +76,7 @@ func TestConsequences_pathRemoved(t *testing.T) {
 			w.fails()
 			run := func(dry, restore bool) (*gitops.Result, error) {
 				options := upgrading(t, spec("dev", onGitHub))
-				options.DryRun, options.RestoreMissing = dry, restore
+				options.DryRun, options.Meant.RestoreMissing = dry, restore
 				if verb == "create" {
 					return gitops.Create(t.Context(), w.ports(nil), options.CreateOptions)
 				}

@@ -28,8 +28,6 @@ type CreateOptions struct {
 	Images map[string]string
 	// Meant are consequences that are meant though the run is not about them.
 	Meant Meant
-	// RestoreMissing writes the files of live clusters back into Git that Flux has applied and that are not there any more.
-	RestoreMissing bool
 	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
 	Overwrite bool
 	// WithApps gives every cluster a directory for apps and a Flux Kustomization that applies it to the cluster itself. What of that is

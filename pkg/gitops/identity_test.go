@@ -261,6 +261,10 @@ func TestLoss(t *testing.T) {
 			t.Run(name+"/create "+file, func(t *testing.T) {
 				t.Parallel()
 				w, want := start(t)
+				if file == "dev" && strings.Contains(want.Hint, "has what Flux applied last: ") || file == "dev" && strings.Contains(want.Hint, "from a clone that has it: ") {
+					// The management cluster's run can bring back what Flux needs, too.
+					want.Hint = strings.Replace(want.Hint, "; until then", "; or go on with what is there, and add --restore-missing, which makes the files of running clusters anew; until then", 1)
+				}
 				equal(t, "findings", refused(t, w, on(t, spec(file, onGitHub))), []gitops.Finding{want})
 			})
 		}

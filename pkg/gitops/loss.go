@@ -157,13 +157,25 @@ func (r *run) checkLoss(ctx context.Context, found *findings) {
 	if lost == nil {
 		return
 	}
+	if r.meant.RestoreMissing && !lost.gone && lost.renamed == "" {
+		r.steps.Note(LevelWarning, lost.message()+"; the files of running clusters go there")
+		return
+	}
 	message := lost.message()
 	if cause := lost.cause(); !lost.gone && lost.state != gitrepo.BranchMissing {
 		message += " (" + cause + ")"
 	}
 	found.addFinding(Finding{AreaCluster,
 		message + "; what is pushed now would have Flux delete everything else it has applied, other clusters included",
-		lost.next() + "; until then Flux keeps what it has applied"})
+		lost.next() + r.orRestore(lost) + "; until then Flux keeps what it has applied"})
+}
+
+// orRestore offers to go on with another repository or history.
+func (r *run) orRestore(lost *loss) string {
+	if r.removes || lost.gone || lost.renamed != "" || !r.keepsFlux {
+		return ""
+	}
+	return "; or go on with what is there, and add --restore-missing, which makes the files of running clusters anew"
 }
 
 // findLoss returns nil when the branch has what Flux has applied, or when Flux has yet to apply something.

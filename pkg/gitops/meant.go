@@ -23,6 +23,8 @@ type Meant struct {
 	// Prune names objects, as "Kind namespace/name" or "Kind/namespace/name", that Flux may delete because they are not in Git any
 	// more; All is any. A Cluster is never among them: that is what [Delete] is for.
 	Prune []string
+	// RestoreMissing writes the files of live clusters back into Git that Flux has applied and that are not there any more.
+	RestoreMissing bool
 }
 
 func (m *Meant) builds(name string) bool {

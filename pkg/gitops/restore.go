@@ -19,7 +19,7 @@ import (
 // restore adds to what the run writes the files of live clusters that Flux has applied and that it would delete for want of them. They are
 // made from the clusters' objects.
 func (r *createRun) restore(ctx context.Context, found *findings) {
-	if !r.options.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.cluster == nil || r.seen.files == nil {
+	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.cluster == nil || r.seen.files == nil {
 		return
 	}
 	all, err := r.foresee(ctx, r.seen.snapshot, r.seen.files)
