@@ -371,10 +371,14 @@ func (f *forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectNa
 		}
 	}
 	live := map[fluxinstall.ObjectName]*fluxinstall.LiveObject{}
-	if len(wanted) == 0 || f.run.seen.ports.cluster == nil {
+	observer := f.run.seen.observer
+	if f.run.seen.ports.cluster != nil {
+		observer = f.run.seen.ports.cluster
+	}
+	if len(wanted) == 0 || observer == nil {
 		return live, nil
 	}
-	objects, err := f.run.seen.ports.cluster.Objects(f.ctx, wanted)
+	objects, err := observer.Objects(f.ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("reading the objects that Flux would delete: %w", err)
 	}

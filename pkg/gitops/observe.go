@@ -35,7 +35,8 @@ type observation struct {
 	noKnownHosts error
 	// otherName is how Flux calls the repository, when that is another name and the host says that it is the same one.
 	otherName github.RepoRef
-	snapshot  Snapshot // nil when there is no repository yet
+	snapshot  Snapshot        // nil when there is no repository yet
+	observer  ClusterObserver // in the place of ports.cluster, for what only looks
 	cluster   *fluxinstall.State
 	files     *filePlan
 }

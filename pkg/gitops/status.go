@@ -84,6 +84,10 @@ type GitSight struct {
 	Clusters []GitCluster
 	// Sync are the GitRepository and the Kustomization; nil when patches in the repository may change them.
 	Sync []GitObject
+	// Ahead is what Flux does when it applies the tip; nil when it was not looked at.
+	Ahead *Ahead
+	// AheadErr is why it could not be worked out.
+	AheadErr error
 	// SystemFiles says whether Flux's own directory is there.
 	SystemFiles bool
 }
@@ -119,7 +123,7 @@ func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options
 	o.Before = nil
 	if options.Config != nil && !o.reuse(options.Before) {
 		aside(
-			func() { o.Git, o.GitErr = o.observeGit(ctx, ports) },
+			func() { o.Git, o.GitErr = o.observeGit(ctx, ports, observer) },
 			func() { o.observeHost(ctx, ports) },
 		)
 	}
@@ -149,7 +153,7 @@ func (o *Observation) reuse(before *Observation) bool {
 	o.Git, o.Host = before.Git, before.Host
 	if o.appliedCommit() != before.appliedCommit() {
 		seen := *before.Git
-		seen.Behind, seen.Lacks = -1, false
+		seen.Behind, seen.Lacks, seen.Ahead = -1, false, nil
 		if o.appliedCommit() == seen.Tip.Hash {
 			seen.Behind = 0
 		}
@@ -199,7 +203,7 @@ func (o *Observation) observeHost(ctx context.Context, ports Ports) {
 }
 
 // observeGit reads the tip of the branch and the specs below the path.
-func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, error) {
+func (o *Observation) observeGit(ctx context.Context, ports Ports, observer ClusterObserver) (*GitSight, error) {
 	repository, err := ports.OpenRepository(ctx)
 	if err != nil {
 		return nil, err
@@ -231,6 +235,9 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports) (*GitSight, e
 	}
 	if err := o.readSpecs(ctx, snapshot, seen); err != nil {
 		return nil, err
+	}
+	if !o.Brief {
+		seen.Ahead, seen.AheadErr = o.lookAhead(ctx, snapshot, observer)
 	}
 	if applied != "" && !o.Brief {
 		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {

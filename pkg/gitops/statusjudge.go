@@ -38,6 +38,7 @@ func Judge(o *Observation) (*Report, error) {
 		j.flux()
 		j.judgeSource()
 		j.judgeKey()
+		j.judgeAhead()
 		j.judgeFlux()
 		j.judgeRepository()
 	}

@@ -1,0 +1,116 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// Ahead is what Flux does when it applies what is in Git.
+type Ahead struct {
+	// Absent says that the path which Flux applies is not there.
+	Absent bool
+	// Consequences are what Flux does then; it has not yet.
+	Consequences []Consequence
+	// Standing says that Flux does not do it by itself: it is not there, suspended or failing.
+	Standing bool
+}
+
+// lookAhead works out what Flux does when it applies the tip of a branch, unless it has.
+func (o *Observation) lookAhead(ctx context.Context, snapshot Snapshot, observer ClusterObserver) (*Ahead, error) {
+	flux := &o.Survey.Flux
+	r := &run{config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote}, steps: newRecorder(nil)}
+	r.seen.cluster, r.seen.observer = &o.Survey.State, observer
+	if r.seen.cluster.Applied(o.Config.Branch, snapshot.Head()) {
+		return &Ahead{}, nil
+	}
+	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 && len(o.Survey.GitOps) == 0 {
+		return &Ahead{}, nil
+	}
+	ahead := &Ahead{Standing: !r.fluxFollows()}
+	f, err := r.newTipForecast(ctx, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	ahead.Absent = errors.Is(f.unbuilt, fluxbuild.ErrAbsent)
+	ahead.Consequences, err = f.consequences()
+	return ahead, err
+}
+
+// newTipForecast compares what Flux has applied with what it would apply of the tip of a branch.
+func (r *run) newTipForecast(ctx context.Context, snapshot Snapshot) (*forecast, error) {
+	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: &filePlan{}, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, nil)}
+	if err := f.readSettings(); err != nil {
+		return nil, err
+	}
+	return f, f.compareAll()
+}
+
+// judgeAhead tells what Flux would do that nobody may want, while it can still be kept from it.
+func (j *judge) judgeAhead() {
+	if j.Git != nil && j.Git.AheadErr != nil {
+		j.unseen("what Flux makes of "+layout.RootDir(j.Config), j.Git.AheadErr.Error(), "")
+	}
+	if j.Git == nil || j.Git.State != gitrepo.BranchExists || j.Git.Ahead == nil || j.lost {
+		return
+	}
+	ahead := j.Git.Ahead
+	object := fmt.Sprintf("path %s of branch %s", layout.RootDir(j.Config), j.Config.Branch)
+	if ahead.Absent && len(j.appliedClusters()) > 0 {
+		j.problem(Problem{
+			Object: object, Message: "there is no such directory in Git; Flux has applied " + clusterList(j.appliedClusters()) + " from it",
+			Cause: nothingNew + "; what is not in the path when it is there again is deleted",
+			Next:  "bring back all of it: git revert the commit that took it out, or " + j.createAgain() + ", and --restore-missing",
+		})
+		return
+	}
+	var goes, comes []*Consequence
+	for i := range ahead.Consequences {
+		switch c := &ahead.Consequences[i]; c.Change {
+		case changeDelete:
+			goes = append(goes, c)
+		case changeCreate:
+			comes = append(comes, c)
+		}
+	}
+	if len(goes)+len(comes) == 0 {
+		return
+	}
+	var what []string
+	if len(goes) > 0 {
+		what = append(what, "deletes "+someObjects(goes))
+	}
+	if len(comes) > 0 {
+		what = append(what, "creates "+someObjects(comes)+", which EKS Anywhere builds")
+	}
+	if !ahead.Standing {
+		j.note("Flux is about to apply commit %s of branch %s: it %s", short(j.Git.Tip.Hash), j.Config.Branch, strings.Join(what, " and "))
+		return
+	}
+	p := Problem{
+		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s", short(j.Git.Tip.Hash), strings.Join(what, " and ")),
+		Cause: "Flux has not applied that commit, and does not now", Next: "see that this is meant before Flux runs again: git log -p -- " + layout.RootDir(j.Config),
+	}
+	if len(comes) > 0 && j.looksRebuilt() {
+		p.Cause = "this looks like a rebuilt management cluster: clusters of the former one that still run would be built a second time, with the same addresses"
+	}
+	j.problem(p)
+}
+
+func (j *judge) looksRebuilt() bool {
+	return (&run{seen: observation{cluster: &j.Survey.State}}).looksRebuilt()
+}
+
+// appliedClusters are the workload clusters that Flux has applied.
+func (j *judge) appliedClusters() []string {
+	ks := j.Survey.Flux.Kustomization
+	if ks == nil {
+		return nil
+	}
+	return lackingClusters(ks, func(string) bool { return false })
+}
