@@ -26,7 +26,8 @@ type Consequence struct {
 	// Asked says that the run was told to do that; nothing else is done.
 	Asked bool `json:"asked"`
 
-	name fluxbuild.Name
+	name  fluxbuild.Name
+	owner fluxbuild.Name // the Cluster that the live object belongs to; zero when that is not known
 }
 
 // The changes.
@@ -325,7 +326,8 @@ func (f *forecast) going() ([]Consequence, error) {
 			if object == nil || fluxbuild.Kept(object.Fields) {
 				continue
 			}
-			c.Asked = name.Kind != "Cluster" && f.run.ownedByNamed(object.Fields)
+			c.owner = ownerOf(object.Fields)
+			c.Asked = name.Kind != "Cluster" && f.run.isNamed(c.owner)
 		} else if len(f.unseen) > 0 && c.File == "" {
 			continue // it may be among what is not looked at
 		}
@@ -393,19 +395,16 @@ func (r *run) isLive(name fluxbuild.Name) bool {
 	return r.seen.cluster != nil && r.seen.cluster.HasCluster(name.Namespace, name.Name)
 }
 
-// ownedByNamed says whether an object belongs to a cluster that the run is about.
-func (r *run) ownedByNamed(fields map[string]any) bool {
+// ownerOf is the Cluster that an object of EKS Anywhere belongs to, as its controller notes it; zero without one.
+func ownerOf(fields map[string]any) fluxbuild.Name {
 	metadata, _ := fields["metadata"].(map[string]any)
 	namespace, _ := metadata["namespace"].(string)
 	owners, _ := metadata["ownerReferences"].([]any)
 	for _, entry := range owners {
 		owner, _ := entry.(map[string]any)
-		name, _ := owner["name"].(string)
-		if owner["kind"] == "Cluster" && slices.ContainsFunc(r.result.Clusters, func(c ClusterResult) bool {
-			return c.Name == name && cmp.Or(c.Namespace, "default") == namespace
-		}) {
-			return true
+		if name, _ := owner["name"].(string); owner["kind"] == "Cluster" && name != "" {
+			return fluxbuild.Name{Group: eksaGroup, Kind: "Cluster", Namespace: namespace, Name: name}
 		}
 	}
-	return false
+	return fluxbuild.Name{}
 }

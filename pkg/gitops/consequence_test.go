@@ -156,7 +156,7 @@ func TestConsequences_transformed(t *testing.T) {
 		files["clusters/dev/w02/eksa-system/kustomization.yaml"] = "namePrefix: prod-\nresources:\n- eksa-cluster.yaml\n"
 	})
 	_, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("w02", onGitHub)))
-	refusedWith(t, w, err, "EKS Anywhere would build cluster prod-w02: in Git, but not in management cluster dev; say that this is meant: --build prod-w02; or take them out of Git: git rm -r clusters/dev/prod-w02")
+	refusedWith(t, w, err, "EKS Anywhere would build cluster prod-w02: in Git, but not in management cluster dev; say that this is meant: --build prod-w02; or take them out of Git: git rm -r clusters/dev/w02")
 }
 
 // TestConsequences_identity: a change of the namespace is a deletion and a creation, and is refused by both commands.

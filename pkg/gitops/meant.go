@@ -1,8 +1,10 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -156,7 +158,11 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []Consequence)
 	}
 	var found []Finding
 	for _, c := range clusters {
-		found = append(found, r.clusterGoes(ctx, snapshot, c, all))
+		// What belongs to a cluster goes with it, and is not told again.
+		objects = slices.DeleteFunc(objects, func(o *Consequence) bool { return o.owner == c.name })
+		successor := r.successorOf(c, all)
+		built = slices.DeleteFunc(built, func(b *Consequence) bool { return b == successor })
+		found = append(found, r.clusterGoes(ctx, snapshot, c, successor))
 	}
 	if len(flux) > 0 {
 		found = append(found, Finding{AreaCluster,
@@ -199,16 +205,25 @@ func someObjects(list []*Consequence) string {
 	return strings.Join(names, ", ")
 }
 
-// clusterGoes is the finding that Flux would delete a cluster.
-func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c *Consequence, all []Consequence) Finding {
+// successorOf is the Cluster that would be built from the file of one that goes: the same under another name. Nil without one.
+func (r *run) successorOf(c *Consequence, all []Consequence) *Consequence {
 	spec := layout.PathsIn(r.config, c.name.Name).Spec
 	for i := range all {
 		other := &all[i]
 		if other.Change == changeCreate && other.isCluster() && other.File != "" && (other.File == c.File || other.File == spec) {
-			return Finding{AreaSpec,
-				fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name and namespace are what it is known by, and cannot be changed", c.Object, other.Object),
-				fmt.Sprintf("leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster %s, then eksa-gitops create cluster", text.ShellWord(c.name.Name))}
+			return other
 		}
+	}
+	return nil
+}
+
+// clusterGoes is the finding that Flux would delete a cluster.
+func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c, successor *Consequence) Finding {
+	spec := layout.PathsIn(r.config, c.name.Name).Spec
+	if successor != nil {
+		return Finding{AreaSpec,
+			fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name and namespace are what it is known by, and cannot be changed", c.Object, successor.Object),
+			fmt.Sprintf("leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster %s, then eksa-gitops create cluster", text.ShellWord(c.name.Name))}
 	}
 	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not find it any more in %s of branch %s", c.Object, layout.RootDir(r.config), r.config.Branch)
 	back := "bring its files back with --restore-missing, which makes them from the cluster"
@@ -239,7 +254,7 @@ func (r *run) wouldBuild(built []*Consequence) Finding {
 	var names, removals []string
 	for _, c := range built {
 		names = append(names, c.name.Name)
-		removals = append(removals, text.ShellWord(layout.PathsIn(r.config, c.name.Name).Cluster))
+		removals = append(removals, text.ShellWord(r.placeOf(c)))
 	}
 	message := fmt.Sprintf("EKS Anywhere would build %s: in Git, but not in management cluster %s", clusterList(names), r.managementCluster)
 	if r.looksRebuilt() {
@@ -254,6 +269,16 @@ func (r *run) wouldBuild(built []*Consequence) Finding {
 		hint += "; or take them out of Git: git rm -r " + strings.Join(removals, " ")
 	}
 	return Finding{AreaCluster, message, hint}
+}
+
+// placeOf is what has to leave Git for a cluster to do so: its directory.
+func (r *run) placeOf(c *Consequence) string {
+	root := layout.RootDir(r.config)
+	below := strings.TrimPrefix(c.File, strings.TrimPrefix(root+"/", "./"))
+	if first, _, deeper := strings.Cut(below, "/"); deeper && below != c.File || deeper && root == "." {
+		return path.Join(root, first)
+	}
+	return cmp.Or(c.File, layout.PathsIn(r.config, c.name.Name).Cluster)
 }
 
 // looksRebuilt says whether the management cluster knows no other cluster and has never had a Flux.
