@@ -37,6 +37,12 @@ func (s *Settings) IsZero() bool {
 	return s.TargetNamespace == "" && s.NamePrefix == "" && s.NameSuffix == "" && len(s.Patches)+len(s.Images)+len(s.Components) == 0
 }
 
+// WithoutPrune is what decides about the build.
+func (s Settings) WithoutPrune() Settings {
+	s.Prune = nil
+	return s
+}
+
 // transformed builds a directory as Flux does with settings: they are added to the directory's kustomization, which is made when there is
 // none.
 func (b *build) transformed(dir, own string, settings Settings) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -77,19 +78,32 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 			f.was = byName(built)
 		}
 	}
+	return f, f.compareAll()
+}
+
+// compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux follows the branch.
+func (f *forecast) compareAll() error {
+	root := layout.RootDir(f.run.config)
 	built, err := f.after.build(root, f.settings)
+	if err == nil {
+		// Flux takes its own settings from what it applies.
+		var changed bool
+		if changed, err = f.settingsFrom(built); err == nil && changed {
+			built, err = f.after.build(root, f.settings)
+		}
+	}
 	switch {
 	case errors.As(err, new(*fluxbuild.Error)):
 		f.unbuilt = err
-		return f, nil
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	}
 	f.is, f.unseen = byName(built), built.Unseen
 	if !f.following {
 		f.was = f.applied()
 	}
-	return f, nil
+	return nil
 }
 
 // fluxFollows says whether Flux is there, follows the branch, and is at work.
@@ -191,24 +205,27 @@ func (f *forecast) compareUnits(units []string) error {
 			}
 			if side.files == f.after {
 				f.unseen = append(f.unseen, built.Unseen...)
+				if changed, err := f.settingsFrom(built); err != nil || changed {
+					return cmp.Or(err, f.compareFollowing())
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// compareAll compares what Flux has applied with everything that it would.
-func (f *forecast) compareAll() error {
-	built, err := f.after.build(layout.RootDir(f.run.config), f.settings)
+// compareFollowing builds all of both states.
+func (f *forecast) compareFollowing() error {
+	built, err := f.before.build(layout.RootDir(f.run.config), fluxbuild.Settings{})
 	switch {
 	case errors.As(err, new(*fluxbuild.Error)):
-		f.unbuilt = err
-		return nil
+		f.following = false
 	case err != nil:
 		return err
+	default:
+		f.was = byName(built)
 	}
-	f.was, f.is, f.unseen = f.applied(), byName(built), built.Unseen
-	return nil
+	return f.compareAll()
 }
 
 // buildUnit builds a part of a path: a directory, or a file that lies there.
@@ -226,27 +243,34 @@ func (f *snapshotFiles) buildUnit(unit string) (*fluxbuild.Built, error) {
 	return built, err
 }
 
-// readSettings finds what Flux's Kustomization adds to what it builds: as it will be after the run, else as it is.
+// readSettings finds what Flux's Kustomization adds to what it builds, as it is now.
 func (f *forecast) readSettings() error {
-	namespace, system := f.run.config.SystemNamespace, layout.SystemDir(f.run.config)
-	var spec map[string]any
-	if state := f.run.seen.cluster; state != nil && state.Flux.Kustomization != nil && !f.run.takesOver() {
-		spec = state.Flux.Kustomization.Spec
+	state := f.run.seen.cluster
+	if state == nil || state.Flux.Kustomization == nil || f.run.takesOver() {
+		return nil
 	}
-	if f.after.IsDir(system) {
-		built, err := f.after.build(system, fluxbuild.Settings{})
-		if err != nil && !errors.As(err, new(*fluxbuild.Error)) {
-			return err
-		}
-		if err == nil {
-			if sync := built.Find(fluxbuild.Name{Group: kustomizeGroup, Kind: "Kustomization", Namespace: namespace, Name: namespace}); sync != nil {
-				spec, _ = sync.Fields()["spec"].(map[string]any)
-			}
-		}
+	return f.setSettings(state.Flux.Kustomization.Spec)
+}
+
+// settingsFrom finds the settings in what was built, and says whether they are others.
+func (f *forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error) {
+	namespace := f.run.config.SystemNamespace
+	sync := built.Find(fluxbuild.Name{Group: kustomizeGroup, Kind: "Kustomization", Namespace: namespace, Name: namespace})
+	if sync == nil {
+		return false, nil
 	}
+	before := f.settings
+	spec, _ := sync.Fields()["spec"].(map[string]any)
+	if err := f.setSettings(spec); err != nil {
+		return false, err
+	}
+	return !reflect.DeepEqual(before.WithoutPrune(), f.settings.WithoutPrune()), nil
+}
+
+func (f *forecast) setSettings(spec map[string]any) error {
 	settings, err := fluxbuild.SettingsOf(spec)
 	if err != nil {
-		return fmt.Errorf("reading Kustomization %s/%s: %w", namespace, namespace, err)
+		return fmt.Errorf("reading Flux's Kustomization: %w", err)
 	}
 	f.settings = settings
 	return nil
