@@ -50,9 +50,9 @@ bench: build ## run the benchmarks (docs/performance.md)
 
 PART ?= full
 .PHONY: reliability
-reliability: build ## break runs at every external write in every way (hours), or PART=2/40 of it, and make 200 random operations; make test does a sample
+reliability: build ## break runs at every external write in every way (hours), or PART=2/40 of it, make 200 random operations, and draw 500 mistakes in a repository; make test does a sample
 	cd test && go run ./cmd/stack build && EKSA_GITOPS_RELIABILITY=$(PART) EKSA_GITOPS_RELIABILITY_DOC=$(CURDIR)/docs/reliability.md \
-		go test -count 1 -timeout 8h -run '^(TestCrash|TestSoak)$$' ./e2e
+		go test -count 1 -timeout 8h -run '^(TestCrash|TestSoak|TestLosses)$$' ./e2e
 
 FUZZTIME ?= 5m
 .PHONY: fuzz
