@@ -53,13 +53,13 @@ func (r *run) foresee(ctx context.Context, snapshot Snapshot, plan *filePlan) ([
 		return nil, err
 	}
 	for i := range all {
-		all[i].Asked = all[i].Asked || r.asks(&all[i])
+		all[i].Asked = all[i].Asked || r.asks(&all[i], plan)
 	}
 	return all, nil
 }
 
 // asks says whether the run was told to do something.
-func (r *run) asks(c *Consequence) bool {
+func (r *run) asks(c *Consequence, plan *filePlan) bool {
 	isCluster := c.isCluster()
 	switch {
 	case c.Change == changeCreate:
@@ -73,7 +73,9 @@ func (r *run) asks(c *Consequence) bool {
 			return false
 		}
 	}
-	return r.inNamedDir(c.File) || r.meant.prunes(c.Object)
+	// A deletion shows the files that it takes out, and asks about them.
+	taken := r.removes && slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == c.File })
+	return taken || r.inNamedDir(c.File) || r.meant.prunes(c.Object)
 }
 
 func (c *Consequence) isCluster() bool {
