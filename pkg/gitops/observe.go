@@ -114,6 +114,7 @@ func (r *createRun) observe(ctx context.Context) error {
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {
 		r.noteAuthority()
+		r.noteFormerKeys()
 		r.noteUnseen()
 	}
 	if len(found.list) > 0 {

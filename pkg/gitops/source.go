@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -187,5 +188,21 @@ func (r *run) noteUnseen() {
 		default:
 			r.steps.Note(LevelInfo, "cannot be seen before it is tried: "+u.Message)
 		}
+	}
+}
+
+// noteFormerKeys names deploy keys with the title of this cluster's that are of another key: those of a cluster of the same name that was
+// there before. They open the repository as long as somebody has their private half; whether that cluster is gone is for a person to say.
+func (r *createRun) noteFormerKeys() {
+	access := r.seen.access
+	if access == nil || r.management == nil {
+		return
+	}
+	for _, key := range access.DeployKeys {
+		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.cluster.Flux.SourcePublicKey) {
+			continue
+		}
+		r.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: a former cluster of this name has left it, and it still opens the repository; when that cluster is gone, remove it: gh api --method DELETE %s",
+			key.Title, key.ID, r.repoRef(), text.ShellWord(fmt.Sprintf("repos/%s/keys/%d", r.repoRef(), key.ID))))
 	}
 }

@@ -161,6 +161,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
 		u.noteAuthority()
+		u.noteFormerKeys()
 		u.noteUnseen()
 	}
 	if len(found.list) > 0 {
