@@ -118,7 +118,7 @@ func (s *systemPlan) put(base string, content []byte) {
 }
 
 func (s *systemPlan) note(format string, args ...any) {
-	s.plan.notes = append(s.plan.notes, fmt.Sprintf(format, args...))
+	s.plan.note(format, args...)
 }
 
 // newer says whether a version of Flux is newer than the one of this program. One that cannot be read is not.
@@ -404,7 +404,11 @@ func (s *systemPlan) sync(context.Context) error {
 	case isBlank(before) || s.options.Overwrite && !s.followsSpec(before):
 		s.put(layout.SyncFile, ours.Content)
 	case s.followsSpec(before):
-		s.put(layout.SyncFile, before)
+		after, err := s.servedSync(ours.Path, before, s.plan.system[layout.ComponentsFile], s.note)
+		if err != nil {
+			return err
+		}
+		s.put(layout.SyncFile, after)
 	case s.asked.Adopt:
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)

@@ -103,6 +103,9 @@ func (r *createRun) observe(ctx context.Context) error {
 		if err := r.planFiles(ctx, &found); err != nil {
 			found.addSoft(err)
 		}
+		if err := r.checkStored(ctx, &found); err != nil {
+			return err
+		}
 		r.observePush(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {

@@ -26,6 +26,7 @@ func (r *createRun) plan(ctx context.Context) error {
 			return err
 		}
 	}
+	r.planMigration()
 	r.result.Repository.Files = r.seen.files.changes
 	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
 	r.planned(r.stepPush(), inPlace, countFiles(len(r.seen.files.changes)))

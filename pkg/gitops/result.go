@@ -114,6 +114,8 @@ type FluxResult struct {
 	// Of an upgrade: what changes in Flux's controllers, and what Flux followed before it was taken over.
 	Changes []fluxinstall.ComponentChange `json:"changes,omitempty"`
 	Adopted *Adopted                      `json:"adopted,omitempty"`
+	// Migrated are the definitions of Flux whose objects were stored in other versions before the push, or would be.
+	Migrated []fluxinstall.Migration `json:"migrated,omitempty"`
 }
 
 // Adopted is what a Flux followed before it was taken over.

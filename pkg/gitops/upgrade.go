@@ -148,6 +148,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		if err := u.observeSpecs(ctx, &found); err != nil {
 			return err
 		}
+		if err := u.checkStored(ctx, &found); err != nil {
+			return fmt.Errorf("%w; %s", err, nothingChanged)
+		}
 		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
 	}
@@ -281,6 +284,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 	if err == nil {
 		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	}
+	if err == nil {
+		err = u.checkFiles(ctx, snapshot, plan)
+	}
 	if err == nil && u.committing {
 		err = u.updateSources(true)
 	}
@@ -346,6 +352,9 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	}
 	if broken := new(unreadableError); errors.As(err, &broken) {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
+	}
+	if unserved := new(unservedError); errors.As(err, &unserved) {
+		return unserved.findings()
 	}
 	if refusal, ok := asRefusal(err); ok {
 		return []Finding{refusal}

@@ -78,6 +78,7 @@ type world struct {
 	inspectErr     error
 	notReady       map[string]error
 	syncErr        error
+	versions       storedVersions
 	held           map[string]string // clusters whose finalizer does not go, and what WaitGone says
 	stopped        bool              // Flux's controllers have no pods
 	resources      fluxinstall.FluxResources

@@ -15,13 +15,13 @@ import (
 // unservedRule is about objects of Flux's in a version that the components beside them do not serve.
 const unservedRule = "flux-version"
 
-// CheckFluxVersions finds the objects of Flux's that its Kustomization applies from a directory and whose versions the definitions in
+// CheckFluxVersions finds the objects of Flux's that its Kustomization applies from a directory and whose versions the kinds of
 // gotk-components.yaml there do not serve, patches of such objects included. It is what [CheckRepository] says under the rule flux-version,
 // without all else. The error is that of a Content that could not be read.
-func CheckFluxVersions(tree Tree, root string) ([]clusterspec.Problem, error) {
+func CheckFluxVersions(tree Tree, root string, kinds FluxKinds) ([]clusterspec.Problem, error) {
 	f := newFleet(&repositoryCheck{components: map[string]*componentsFile{}}, foldersOf(tree), root)
 	f.read(nil)
-	f.checkVersions()
+	f.checkVersionsOf(kinds)
 	if f.err != nil {
 		return nil, f.err
 	}
@@ -48,6 +48,10 @@ func (f *fleet) checkVersions() {
 			kinds = fluxKindsOf(f.shared.componentsOf(content).objects)
 		}
 	}
+	f.checkVersionsOf(kinds)
+}
+
+func (f *fleet) checkVersionsOf(kinds FluxKinds) {
 	if len(kinds) == 0 {
 		return
 	}

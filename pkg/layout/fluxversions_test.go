@@ -126,7 +126,11 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 			t.Parallel()
 			r := whole()
 			c.edit(r)
-			alone, err := layout.CheckFluxVersions(layout.Tree(r), root)
+			kinds, err := layout.ReadFluxKinds([]byte(definitions))
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone, err := layout.CheckFluxVersions(layout.Tree(r), root, kinds)
 			if err != nil {
 				t.Fatal(err)
 			}
