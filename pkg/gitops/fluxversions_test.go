@@ -60,7 +60,7 @@ func TestUpgrade_migratesStored(t *testing.T) {
 	const what = sourceDefinition + " v1beta2 → v1 (3 objects)"
 	plan := upgrade(t, w, options)
 	at := slices.IndexFunc(plan.Steps, func(s gitops.StepResult) bool { return s.Step == "Migrate Flux's stored objects to versions that stay" })
-	if at < 0 || plan.Steps[at].Outcome != gitops.OutcomePlanned || plan.Steps[at].Detail != what || !strings.HasPrefix(string(plan.Steps[at+1].Step), "Push") {
+	if at < 0 || plan.Steps[at].Outcome != gitops.OutcomePlanned || plan.Steps[at].Detail != what || !strings.HasPrefix(string(plan.Steps[at+1].Step), "Prepare namespace") {
 		t.Errorf("steps %+v", plan.Steps)
 	}
 	if fmt.Sprint(plan.Flux.Migrated) != "["+what+"]" || len(w.calls) > 0 {

@@ -21,12 +21,12 @@ func (r *createRun) plan(ctx context.Context) error {
 	if r.seen.ports.host != nil {
 		r.planned(Step(fmt.Sprintf("Create repository %s", r.repoRef())), exists, "private")
 	}
+	r.planMigration()
 	if r.management != nil && !r.sourceLater {
 		if err := r.planSource(ctx); err != nil {
 			return err
 		}
 	}
-	r.planMigration()
 	r.result.Repository.Files = r.seen.files.changes
 	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
 	r.planned(r.stepPush(), inPlace, countFiles(len(r.seen.files.changes)))

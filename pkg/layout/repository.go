@@ -176,7 +176,7 @@ type fleet struct {
 	byFile             map[string][]*clusterspec.Cluster
 	kustomizationFiles []string
 	flux               *fluxState
-	versioned          []string // files with objects of Flux's in versions that are not served
+	versioned          []string // files with objects or images of Flux's in versions that do not fit its components
 
 	mu       sync.Mutex
 	problems []clusterspec.Problem
@@ -222,6 +222,7 @@ func (p *pair) run() {
 		p.after.checkManagement()
 		p.after.checkNested(p.others)
 		p.after.checkVersions()
+		p.after.checkPins()
 	}
 	if p.before != nil {
 		p.before.read(p.after)
