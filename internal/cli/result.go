@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path"
@@ -170,7 +171,8 @@ func printWhere(out *lines, result *gitops.Result) {
 		out.printf("  spec        %s", c.SpecPath)
 	}
 	if flux := result.Flux; flux != nil && flux.Ready {
-		out.printf("  Flux        %s in namespace %s, has applied %s", flux.Version, flux.Namespace, shortRevision(flux.Revision))
+		version := cmp.Or(flux.Version, "of several releases")
+		out.printf("  Flux        %s in namespace %s, has applied %s", version, flux.Namespace, shortRevision(flux.Revision))
 	}
 	for _, c := range result.Clusters {
 		if c.LocalSpec == "" {

@@ -70,6 +70,12 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 		}
 		return nil
 	}
+	if pinned := isPinned(err); len(pinned) > 0 {
+		for _, f := range pinned {
+			found.addFinding(f)
+		}
+		return nil
+	}
 	if refusal, ok := asRefusal(err); ok {
 		found.addFinding(refusal)
 		return nil
@@ -95,6 +101,9 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 		return nil, err
 	}
 	if err := r.addApps(ctx, snapshot, plan); err != nil {
+		return nil, err
+	}
+	if err := r.checkBuilt(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
 	return plan, r.checkFiles(ctx, snapshot, plan)

@@ -51,7 +51,9 @@ func (e *unservedError) Error() string {
 }
 
 // Hint is how the files are changed.
-func (e *unservedError) Hint() string { return "change the apiVersion, commit and push that, and run the command again" }
+func (e *unservedError) Hint() string {
+	return "change the apiVersion, commit and push that, and run the command again"
+}
 
 func (e *unservedError) findings() []Finding {
 	var list []Finding

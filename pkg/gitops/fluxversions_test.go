@@ -24,7 +24,7 @@ func storedOlder() []fluxinstall.DroppedVersions {
 // olderFluxWorld is a managed world whose Flux is of an older release.
 func olderFluxWorld(t *testing.T) *world {
 	t.Helper()
-	return withFlux(t, aged(components(t, fluxinstall.ComponentsOptions{})), "Add Flux v2.8.5 component manifests")
+	return withFlux(t, strings.Replace(aged(components(t, fluxinstall.ComponentsOptions{})), "kustomize-controller:v1.9.4", "kustomize-controller:v1.8.5", 1), "Add Flux v2.8.5 component manifests")
 }
 
 // refusedUpgrade is the findings of an upgrade that is refused, dry or not, with the same, and that writes nothing.

@@ -72,6 +72,7 @@ type ClusterReader interface {
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
 	SurveyVersions(ctx context.Context, namespace string, kinds []fluxinstall.KindVersions) (*fluxinstall.VersionSurvey, error)
+	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
 	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
 	ClusterObserver
 }

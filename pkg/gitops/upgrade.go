@@ -356,6 +356,9 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	if unserved := new(unservedError); errors.As(err, &unserved) {
 		return unserved.findings()
 	}
+	if pinned := isPinned(err); len(pinned) > 0 {
+		return pinned
+	}
 	if refusal, ok := asRefusal(err); ok {
 		return []Finding{refusal}
 	}
@@ -571,7 +574,11 @@ func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 	if err := u.waitUpgraded(ctx); err != nil {
 		return err
 	}
-	return u.waitRolledOver(ctx)
+	if err := u.waitRolledOver(ctx); err != nil {
+		return err
+	}
+	u.noteRunning(ctx)
+	return nil
 }
 
 // upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so

@@ -2,6 +2,7 @@ package gitops_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,4 +44,22 @@ func (c cluster) MigrateVersions(ctx context.Context, dropped []fluxinstall.Drop
 		return len(done) > 0, nil
 	})
 	return done, err
+}
+
+// RunningControllers gives what Flux has rolled over to last, or else what the components have that were installed.
+func (c cluster) RunningControllers(context.Context, string) ([]fluxinstall.RunningController, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	images := c.rolled.Images
+	if images == nil {
+		_, images, _ = fluxinstall.ComponentVersion([]byte(c.components))
+	}
+	if c.running != nil {
+		images = c.running
+	}
+	var running []fluxinstall.RunningController
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		running = append(running, fluxinstall.RunningController{Name: name, Images: []string{images[name]}})
+	}
+	return running, nil
 }
