@@ -67,8 +67,13 @@ func TestFluxUpgrade_versionsThatGo(t *testing.T) {
 	const what = "gitrepositories.source.toolkit.fluxcd.io v1beta2 → v1 (2 objects)"
 	before = w.mark()
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells("Migrate Flux's stored objects to versions that stay (" + what + ", planned)").prints("+apiVersion: source.toolkit.fluxcd.io/v1")
+	roles := documentedRoles(t)
+	all := []role{roles["eksa-gitops-view"], roles["eksa-gitops-operate"], roles["eksa-gitops-change"], roles["eksa-gitops-install"], roles["eksa-gitops-migrate"]}
+	stored := all[4].without(right{group: "apiextensions.k8s.io", resource: "customresourcedefinitions/status", verb: "patch"})
+	w.as("upgrader", append(all[:4:4], stored)...).run("upgrade", "cluster", "-f", "mgmt.yaml").exits(4).
+		tells(`resources ["customresourcedefinitions/status"], verbs ["patch"]`)
 	before.writesNothing()
-	out := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "-o", "json").exits(0).json()
+	out := w.as("migrator", all...).run("upgrade", "cluster", "-f", "mgmt.yaml", "-o", "json").exits(0).json()
 	if migrated, _ := at(t, out, "flux", "migrated").([]any); len(migrated) != 1 || at(t, migrated[0], "to") != "v1" || at(t, migrated[0], "definition") != "gitrepositories.source.toolkit.fluxcd.io" {
 		t.Errorf("migrated %v", migrated)
 	}
@@ -84,4 +89,33 @@ func TestFluxUpgrade_versionsThatGo(t *testing.T) {
 	again := w.mark()
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
 	again.writesNothing()
+}
+
+// TestFluxUpgrade_pinnedImages: a patch of an older release keeps a controller under definitions that it would not know. Nothing is done before it
+// is gone, status says what runs, and so does the result.
+func TestFluxUpgrade_pinnedImages(t *testing.T) {
+	w := olderFlux(t)
+	const patches = "clusters/mgmt/flux-system/gotk-patches.yaml"
+	plain := w.files()[kustomizationFile]
+	follows(t, w.push(gittest.Change{Branch: "main", Message: "Images", Files: map[string]string{
+		kustomizationFile: plain + "patchesStrategicMerge:\n- gotk-patches.yaml\n",
+		patches: "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  namespace: flux-system\nspec:\n  template:\n    spec:\n      containers:\n" +
+			"      - image: registry.example.com/fluxcd/source-controller:v0.36.1-eks-a-22\n        name: manager\n",
+	}}))
+	before := w.mark()
+	for _, dry := range [][]string{{"--dry-run"}, nil} {
+		w.run(append([]string{"upgrade", "cluster", "-f", "mgmt.yaml"}, dry...)...).exits(3).
+			tells(patches+":10 gives source-controller version v0.36.1-eks-a-22", "which is of another release than Flux v2.9.4", "--bundles FILE")
+	}
+	w.run("status").exits(5).prints("Deployment flux-system/source-controller", "it runs v0.36.1-eks-a-22", "of several releases in namespace flux-system")
+	before.writesNothing()
+
+	w.write("bundles.yaml", bundles)
+	follows(t, w.push(gittest.Change{Branch: "main", Message: "No images", Delete: []string{patches}, Files: map[string]string{kustomizationFile: plain}}))
+	out := w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--bundles", "bundles.yaml", "-o", "json").exits(0).json()
+	running, _ := at(t, out, "flux", "controllers").([]any)
+	if len(running) != 4 || at(t, out, "flux", "version") != "v2.9.4" || at(t, running[3], "version") != "v1.9.4-eks-a-91" || at(t, running[3], "fit") != "same" {
+		t.Errorf("flux %v", at(t, out, "flux"))
+	}
+	w.run("status").exits(0).prints("v2.9.4 in namespace flux-system")
 }
