@@ -171,7 +171,7 @@ func printWhere(out *lines, result *gitops.Result) {
 		out.printf("  spec        %s", c.SpecPath)
 	}
 	if flux := result.Flux; flux != nil && flux.Ready {
-		out.printf("  Flux        %s in namespace %s, has applied %s", flux.Version, flux.Namespace, shortRevision(flux.Revision))
+		out.printf("  Flux        %s in namespace %s, has applied %s", fluxRelease(flux.Version, len(flux.Controllers)), flux.Namespace, shortRevision(flux.Revision))
 	}
 	for _, c := range result.Clusters {
 		if c.LocalSpec == "" {
@@ -188,6 +188,14 @@ func printWhere(out *lines, result *gitops.Result) {
 			out.printf("  eksctl log  %s", c.Provision.Log)
 		}
 	}
+}
+
+// fluxRelease is the release of a Flux that is there, for people. Controllers without one are of several.
+func fluxRelease(version string, controllers int) string {
+	if version == "" && controllers > 0 {
+		return "of several releases"
+	}
+	return version
 }
 
 // anyName is the path of a file as it is for a cluster of any name.

@@ -106,7 +106,7 @@ func (p *page) flux(r *gitops.Report) {
 			ready++
 		}
 	}
-	p.section("Flux", "%s in namespace %s, %d of %s ready", f.Version, f.Namespace, ready, count(len(f.Controllers), "controller"))
+	p.section("Flux", "%s in namespace %s, %d of %s ready", fluxRelease(f.Version, len(f.Controllers)), f.Namespace, ready, count(len(f.Controllers), "controller"))
 	for _, c := range f.Controllers {
 		if !c.Ready {
 			p.detail("", "%s is not ready", c.Name)

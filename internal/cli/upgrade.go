@@ -59,8 +59,9 @@ objects carry the change, and follows the clusters until they are Ready.
 
 Flux itself is brought to the version of this program: its components in Git are written anew, with the controllers and settings they
 have, and Flux applies them. Patches in the kustomization beside them are kept; what somebody has edited in the components is named and
-replaced with --overwrite only. A newer Flux is left alone. --components and --components-extra choose other controllers, --bundles gives
-them the images of an EKS Anywhere Bundles file.
+replaced with --overwrite only. Objects that are stored in versions which the new release drops are migrated before the push; files with
+such versions, and images that keep a controller at another release, are named, and nothing is done. A newer Flux is left alone.
+--components and --components-extra choose other controllers, --bundles gives them the images of an EKS Anywhere Bundles file.
 
 A Flux that flux bootstrap installed and that follows another repository, branch or path is taken over with --adopt: nothing of what it
 has applied is deleted, and what is not in the new files is listed as no longer managed through Git. One that Helm or flux-operator keeps

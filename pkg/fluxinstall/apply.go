@@ -129,7 +129,7 @@ type applier struct {
 }
 
 func (c *Cluster) applier() *applier {
-	return &applier{cluster: c, manager: ssa.NewResourceManager(c.client, nil, ssa.Owner{Field: fieldManager, Group: fieldManagerGroup})}
+	return &applier{cluster: c, manager: ssa.NewResourceManager(c.exact, nil, ssa.Owner{Field: fieldManager, Group: fieldManagerGroup})}
 }
 
 // apply brings objects that do not need each other to the server, several at a time. What fails for a passing reason is tried again.
@@ -171,13 +171,13 @@ func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 func (a *applier) write(ctx context.Context, object *unstructured.Unstructured) (*ssa.ChangeSetEntry, error) {
 	there := &metav1.PartialObjectMetadata{}
 	there.SetGroupVersionKind(object.GroupVersionKind())
-	err := a.cluster.client.Get(ctx, client.ObjectKeyFromObject(object), there)
+	err := a.cluster.exact.Get(ctx, client.ObjectKeyFromObject(object), there)
 	if !apierrors.IsNotFound(err) {
 		return a.manager.Apply(ctx, object, ssa.DefaultApplyOptions())
 	}
 	// What is not there differs; a dry run would only double the server's work.
 	entry := &ssa.ChangeSetEntry{Subject: ssautils.FmtUnstructured(object), Action: ssa.CreatedAction}
-	err = a.cluster.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership, client.FieldOwner(fieldManager))
+	err = a.cluster.exact.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership, client.FieldOwner(fieldManager))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", entry.Subject, err)
 	}

@@ -16,6 +16,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -43,7 +45,8 @@ type KubeconfigOptions struct {
 
 // Cluster is the management cluster. Its methods may be used by several goroutines at once.
 type Cluster struct {
-	client    client.WithWatch
+	client    client.WithWatch // finds Flux's objects in whatever version is served
+	exact     client.WithWatch // takes the version that an object says
 	server    string
 	origin    string
 	namespace string
@@ -121,7 +124,13 @@ func newCluster(config *rest.Config, origin string, timeout time.Duration) (*Clu
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{client: quietClient{c}, server: config.Host, origin: origin, backoff: defaultBackoff(), contact: &bounded.contact}, nil
+	finder, err := discovery.NewDiscoveryClientForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	exact := quietClient{c}
+	served := &servedClient{WithWatch: exact, discovery: finder, known: map[schema.GroupKind]string{}}
+	return &Cluster{client: served, exact: exact, server: config.Host, origin: origin, backoff: defaultBackoff(), contact: &bounded.contact}, nil
 }
 
 // loadKubeconfig merges the files and resolves the context with its namespace. Its errors name files and contexts, never what a user entry holds.

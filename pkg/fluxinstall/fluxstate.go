@@ -217,15 +217,7 @@ func byHelm(u *unstructured.Unstructured) bool {
 }
 
 func controllerState(deployment *unstructured.Unstructured) ControllerState {
-	state := ControllerState{Name: deployment.GetName(), Available: rolledOut(deployment)}
-	containers, _, _ := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
-	for _, container := range containers {
-		fields, _ := container.(map[string]any)
-		if fields["name"] == managerContainer {
-			state.Image, _ = fields["image"].(string)
-		}
-	}
-	return state
+	return ControllerState{Name: deployment.GetName(), Available: rolledOut(deployment), Image: managerImage(deployment, "spec", "template", "spec", "containers")}
 }
 
 func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {

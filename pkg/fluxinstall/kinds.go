@@ -23,7 +23,8 @@ const (
 // unharmed.
 type kind struct{ group, version, name string }
 
-// The kinds that are read or written by name.
+// The kinds that are read or written by name. Those of Flux are given in the version that this program brings; [servedClient] takes
+// another when the server has not got it.
 func namespaceKind() kind     { return kind{"", "v1", "Namespace"} }
 func secretKind() kind        { return kind{"", "v1", "Secret"} }
 func podKind() kind           { return kind{"", "v1", "Pod"} }
@@ -104,6 +105,12 @@ func knownKinds() meta.RESTMapper {
 	}
 	for _, name := range eksaKinds() {
 		mapper.Add(eksaKind(name).gvk(), meta.RESTScopeNamespace)
+	}
+	// An older Flux serves these; see servedClient.
+	for _, k := range []kind{gitRepositoryKind(), kustomizationKind()} {
+		for _, version := range []string{"v1beta1", "v1beta2"} {
+			mapper.Add(kind{k.group, version, k.name}.gvk(), meta.RESTScopeNamespace)
+		}
 	}
 	// The plural of NetworkPolicy is irregular.
 	policies := schema.GroupVersion{Group: "networking.k8s.io", Version: "v1"}

@@ -69,8 +69,8 @@ func quoted(words []string) string {
 
 // need is a right that a purpose needs, with its verbs.
 type need struct {
-	group, resource, name string
-	namespaced            bool // in Flux's namespace; else in the whole cluster
+	group, resource, name string // resource may be one with a subresource: resource/subresource
+	namespaced            bool   // in Flux's namespace; else in the whole cluster
 	verbs                 []string
 }
 
@@ -133,7 +133,11 @@ func (p Purpose) needs(namespace string) []need {
 // what its answer does not list is asked for one by one, as it may be incomplete. A server that does not answer such questions is no
 // reason to stop: it will refuse what it refuses.
 func (c *Cluster) missingRights(ctx context.Context, purpose Purpose, namespace string) []*MissingRight {
-	needs := purpose.needs(namespace)
+	return c.missing(ctx, purpose.needs(namespace), namespace)
+}
+
+// missing is missingRights for any rights.
+func (c *Cluster) missing(ctx context.Context, needs []need, namespace string) []*MissingRight {
 	if len(needs) == 0 {
 		return nil
 	}
@@ -175,7 +179,8 @@ func (c *Cluster) missingRights(ctx context.Context, purpose Purpose, namespace 
 
 // denied asks the server about one right.
 func (c *Cluster) denied(ctx context.Context, n need, verb, namespace string) bool {
-	attributes := map[string]any{"group": n.group, "resource": n.resource, "verb": verb, "name": n.name}
+	resource, subresource, _ := strings.Cut(n.resource, "/")
+	attributes := map[string]any{"group": n.group, "resource": resource, "subresource": subresource, "verb": verb, "name": n.name}
 	if n.namespaced {
 		attributes["namespace"] = namespace
 	}

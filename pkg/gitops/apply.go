@@ -37,7 +37,11 @@ func (r *createRun) apply(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.waitApplied(ctx, r.compareLater)
+	if err := r.waitApplied(ctx, r.compareLater); err != nil {
+		return err
+	}
+	r.noteRunning(ctx)
+	return nil
 }
 
 func (r *createRun) ensureRepository(ctx context.Context) error {

@@ -66,6 +66,14 @@ type createRun struct {
 	// sourceLater says that the credentials change after the push, in the course of a take-over.
 	sourceLater bool
 
+	// dropped is what the planned components take away of the versions of Flux's kinds.
+	dropped []fluxinstall.DroppedVersions
+	// later is set while it is planned on a commit that Flux has applied after the run's.
+	later bool
+	// kinds are those of the components that were read last; see kindsOf.
+	kinds     layout.FluxKinds
+	kindsRead []byte
+
 	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
 	foreignKey string
 	// planFluxOtherwise takes the place of planFlux when it is set.

@@ -23,10 +23,15 @@ type made struct {
 // pushWithCredentials prepares what Flux reads the repository with and brings the files to the branch. Where Flux is taken over, its
 // credentials change later: until then it goes on reading what it followed before.
 func (r *createRun) pushWithCredentials(ctx context.Context, plan planner, message string) error {
-	if r.management != nil && !r.sourceLater {
+	if r.management != nil {
 		if err := r.checkCommit(message); err != nil {
 			return err
 		}
+		if err := r.migrateStored(ctx); err != nil {
+			return err
+		}
+	}
+	if r.management != nil && !r.sourceLater {
 		if err := r.ensureSource(ctx); err != nil {
 			return r.takeBackMade(ctx, err)
 		}

@@ -72,6 +72,8 @@ type run struct {
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
 	snapshots     []Snapshot // all that were fetched
+	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
+	migrated []fluxinstall.Migration
 }
 
 func newRun(command string, ports Ports, settings Settings) *run {
@@ -92,6 +94,9 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		s.Close()
 	}
 	r.result.Steps, r.result.Changed = r.steps.results()
+	if r.result.Flux != nil {
+		r.result.Flux.Migrated = r.migrated
+	}
 	if err != nil && r.result.Failure == nil {
 		r.result.Failure = &Failure{Message: err.Error(), Hint: hintOf(err)}
 		var preflight *PreflightError

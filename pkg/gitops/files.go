@@ -24,6 +24,10 @@ type filePlan struct {
 	gone    []string          // the paths that are no longer there after the commit
 }
 
+func (p *filePlan) note(format string, args ...any) {
+	p.notes = append(p.notes, fmt.Sprintf(format, args...))
+}
+
 func (p *filePlan) edits() []gitrepo.Edit {
 	edits := make([]gitrepo.Edit, 0, len(p.changes))
 	for _, c := range p.changes {
@@ -60,6 +64,22 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 		found.add(AreaSpec, conflict)
 		return nil
 	}
+	if unserved, ok := err.(*unservedError); ok {
+		for _, f := range unserved.findings() {
+			found.addFinding(f)
+		}
+		return nil
+	}
+	if pinned := isPinned(err); len(pinned) > 0 {
+		for _, f := range pinned {
+			found.addFinding(f)
+		}
+		return nil
+	}
+	if refusal, ok := asRefusal(err); ok {
+		found.addFinding(refusal)
+		return nil
+	}
 	if inTheWay, ok := err.(*appsError); ok {
 		found.add(AreaSpec, inTheWay)
 		return nil
@@ -80,7 +100,13 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 	if err != nil {
 		return nil, err
 	}
-	return plan, r.addApps(ctx, snapshot, plan)
+	if err := r.addApps(ctx, snapshot, plan); err != nil {
+		return nil, err
+	}
+	if err := r.checkBuilt(ctx, snapshot, plan); err != nil {
+		return nil, err
+	}
+	return plan, r.checkFiles(ctx, snapshot, plan)
 }
 
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another
@@ -114,9 +140,18 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		base := path.Base(file.Path)
 		plan.system[base] = file.Content
 		before, differs := existing[file.Path]
+		was := before
+		if base == layout.SyncFile && differs && !isBlank(before) && !r.options.Overwrite {
+			if before, err = r.servedSync(file.Path, was, plan.system[layout.ComponentsFile], plan.note); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case !differs:
 			plan.add(snapshot, file)
+		case base == layout.SyncFile && !bytes.Equal(was, before) && sameObjects(before, file.Content):
+			plan.system[base], plan.after[file.Path] = before, before
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: was, After: before})
 		case isBlank(before):
 			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})

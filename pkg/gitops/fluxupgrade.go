@@ -118,7 +118,7 @@ func (s *systemPlan) put(base string, content []byte) {
 }
 
 func (s *systemPlan) note(format string, args ...any) {
-	s.plan.notes = append(s.plan.notes, fmt.Sprintf(format, args...))
+	s.plan.note(format, args...)
 }
 
 // newer says whether a version of Flux is newer than the one of this program. One that cannot be read is not.
@@ -404,7 +404,11 @@ func (s *systemPlan) sync(context.Context) error {
 	case isBlank(before) || s.options.Overwrite && !s.followsSpec(before):
 		s.put(layout.SyncFile, ours.Content)
 	case s.followsSpec(before):
-		s.put(layout.SyncFile, before)
+		after, err := s.servedSync(ours.Path, before, s.plan.system[layout.ComponentsFile], s.note)
+		if err != nil {
+			return err
+		}
+		s.put(layout.SyncFile, after)
 	case s.asked.Adopt:
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
@@ -441,18 +445,20 @@ func (s *systemPlan) compare(ctx context.Context) error {
 	if !changed && applied {
 		return nil
 	}
-	after, used, err := s.build(ctx, s.plan.system)
+	after, used, err := s.buildSystem(ctx, s.snapshot, s.plan.system)
 	if err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(s.config), err),
-			"bring " + path.Join(layout.SystemDir(s.config), layout.KustomizationFile) + " in Git to what the components have"}
+		return s.unbuilt(err)
 	}
 	s.plan.system = used
 	_, images, err := fluxinstall.ComponentVersion(after)
 	if err != nil {
 		return nil // kept as it is, whatever it is
 	}
+	if err := s.checkPins(s.plan, images); err != nil {
+		return err
+	}
 	if changed && len(s.before[layout.ComponentsFile]) > 0 {
-		before, _, err := s.build(ctx, s.before)
+		before, _, err := s.buildSystem(ctx, s.snapshot, s.before)
 		if err != nil {
 			before = s.before[layout.ComponentsFile]
 		}
@@ -480,50 +486,6 @@ func liveChanges(controllers []fluxinstall.ControllerState, images map[string]st
 		}
 	}
 	return changes
-}
-
-// build builds Flux's directory, with the user's own files beside ours when the kustomization needs them.
-func (s *systemPlan) build(ctx context.Context, files map[string][]byte) (components []byte, used map[string][]byte, err error) {
-	components, _, err = fluxinstall.BuildSystem(files)
-	if err == nil || s.snapshot == nil {
-		return components, files, err
-	}
-	all, readErr := s.withOthers(ctx, files)
-	if readErr != nil || len(all) == len(files) {
-		return nil, files, err
-	}
-	components, _, err = fluxinstall.BuildSystem(all)
-	return components, all, err
-}
-
-// withOthers adds the other files of Flux's directory, by their paths below it.
-func (s *systemPlan) withOthers(ctx context.Context, files map[string][]byte) (map[string][]byte, error) {
-	root := layout.SystemDir(s.config)
-	var paths []string
-	var list func(dir string) error
-	list = func(dir string) error {
-		entries, err := s.snapshot.List(dir)
-		for _, entry := range entries {
-			if entry.Mode == gitrepo.Dir && err == nil {
-				err = list(entry.Path)
-			} else if _, ours := files[strings.TrimPrefix(entry.Path, root+"/")]; !ours {
-				paths = append(paths, entry.Path)
-			}
-		}
-		return err
-	}
-	if err := list(root); err != nil {
-		return nil, err
-	}
-	contents, err := s.snapshot.ReadAll(ctx, paths)
-	if err != nil {
-		return nil, err
-	}
-	all := maps.Clone(files)
-	for file, content := range contents {
-		all[strings.TrimPrefix(file, root+"/")] = content
-	}
-	return all, nil
 }
 
 // fluxFollows says whether Flux applies its own files from Git, so that it brings itself to what they say.

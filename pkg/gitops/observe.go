@@ -110,6 +110,9 @@ func (r *createRun) observe(ctx context.Context) error {
 			}
 		}
 		r.checkConsequences(ctx, &found)
+		if err := r.checkStored(ctx, &found); err != nil {
+			return err
+		}
 		r.observePush(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {

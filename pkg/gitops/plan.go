@@ -21,6 +21,7 @@ func (r *createRun) plan(ctx context.Context) error {
 	if r.seen.ports.host != nil {
 		r.planned(Step(fmt.Sprintf("Create repository %s", r.repoRef())), exists, "private")
 	}
+	r.planMigration()
 	if r.management != nil && !r.sourceLater {
 		if err := r.planSource(ctx); err != nil {
 			return err

@@ -71,6 +71,8 @@ type ClusterReader interface {
 	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
+	SurveyVersions(ctx context.Context, namespace string, kinds []fluxinstall.KindVersions) (*fluxinstall.VersionSurvey, error)
+	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
 	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
 	ClusterObserver
 }
@@ -82,6 +84,7 @@ type ClusterWriter interface {
 	RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error)
 	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
 	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
+	MigrateVersions(ctx context.Context, dropped []fluxinstall.DroppedVersions, progress func(fluxinstall.Progress)) ([]fluxinstall.Migration, error)
 	RequestReconcile(ctx context.Context, namespace, name string) error
 	WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover, progress func(fluxinstall.Progress)) error
 	FluxAdopter

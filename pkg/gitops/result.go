@@ -106,6 +106,7 @@ type FileChange struct {
 
 // FluxResult is Flux on the management cluster.
 type FluxResult struct {
+	// Version is the release of Flux; empty when a controller of another one runs.
 	Version   string `json:"version,omitempty"`
 	Namespace string `json:"namespace"`
 	URL       string `json:"url"`
@@ -113,9 +114,22 @@ type FluxResult struct {
 	Revision  string `json:"revision,omitempty"` // what Flux has applied: branch@sha1:commit
 	Ready     bool   `json:"ready"`
 
+	// Controllers are those that run at the end, one for each image.
+	Controllers []FluxController `json:"controllers,omitempty"`
+
 	// Of an upgrade: what changes in Flux's controllers, and what Flux followed before it was taken over.
 	Changes []fluxinstall.ComponentChange `json:"changes,omitempty"`
 	Adopted *Adopted                      `json:"adopted,omitempty"`
+	// Migrated are the definitions of Flux whose objects were stored in other versions before the push, or would be.
+	Migrated []fluxinstall.Migration `json:"migrated,omitempty"`
+}
+
+// FluxController is a controller of Flux that runs.
+type FluxController struct {
+	Name    string          `json:"name"`
+	Version string          `json:"version,omitempty"` // the tag of its image, or its digest
+	Image   string          `json:"image"`
+	Fit     fluxinstall.Fit `json:"fit"` // whether it is of the release that Flux's definitions are of
 }
 
 // Adopted is what a Flux followed before it was taken over.

@@ -116,7 +116,7 @@ func (j *judge) flux() {
 	}
 	j.report.Flux = f
 	for _, c := range live.Controllers {
-		f.Controllers = append(f.Controllers, ControllerStatus{Name: c.Name, Image: c.Image, Ready: c.Available})
+		f.Controllers = append(f.Controllers, ControllerStatus{Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxinstall.ImageVersion(c.Image)})
 	}
 	if git := live.GitRepository; git != nil {
 		f.Source = &SyncObjectStatus{Name: git.Name, Ready: git.Ready, Suspended: git.Suspended, Conditions: conditionsOf(git.Conditions)}
@@ -165,6 +165,7 @@ func (j *judge) judgeFlux() {
 			Cause: "two installations fight over every object", Next: "kubectl get deployments -A -l app.kubernetes.io/part-of=flux",
 		})
 	}
+	j.judgeReleases()
 	j.judgeSync()
 	key := j.report.DeployKey
 	keyGone := key.Registered != nil && !*key.Registered || key.Disabled

@@ -1,6 +1,10 @@
 package gitops
 
-import "time"
+import (
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
 
 // Report is what status has to say. Its JSON form is documented in docs/output.md; fields are only ever added within a version. Texts
 // may come from the repository or the cluster and are not made fit to be shown.
@@ -62,7 +66,8 @@ type DeployKeyStatus struct {
 
 // FluxStatus is Flux in the management cluster.
 type FluxStatus struct {
-	Installed     bool               `json:"installed"`
+	Installed bool `json:"installed"`
+	// Version is the release of Flux; empty when a controller of another one runs.
 	Version       string             `json:"version,omitempty"`
 	Namespace     string             `json:"namespace"`
 	Controllers   []ControllerStatus `json:"controllers"`
@@ -84,6 +89,9 @@ type ControllerStatus struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
 	Ready bool   `json:"ready"`
+	// Version is the tag of the image, or its digest. Fit says whether it is of the release that Flux's definitions are of.
+	Version string          `json:"version,omitempty"`
+	Fit     fluxinstall.Fit `json:"fit,omitempty"`
 }
 
 // SyncObjectStatus is Flux's GitRepository or Kustomization.

@@ -162,6 +162,8 @@ func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) 
 
 // compareLater is compare for what others have pushed after the run's commit: they may change a cluster that the run has created.
 func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	r.later = true
+	defer func() { r.later = false }()
 	plan, err := r.compare(ctx, snapshot)
 	if conflict := new(conflictError); !errors.As(err, &conflict) {
 		return plan, err
@@ -178,7 +180,8 @@ func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*fileP
 // objects are to be as it says.
 func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
 	specs, flux, committing := u.specs, u.flux, u.committing
-	u.committing = false
+	u.committing, u.later = false, true
+	defer func() { u.later = false }()
 	plan, err := u.planUpgrade(ctx, snapshot)
 	if err == nil && len(plan.changes) == 0 {
 		for i, p := range u.specs {

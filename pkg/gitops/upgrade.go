@@ -156,6 +156,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			}
 		}
 		u.checkConsequences(ctx, &found)
+		if err := u.checkStored(ctx, &found); err != nil {
+			return fmt.Errorf("%w; %s", err, nothingChanged)
+		}
 		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
 	}
@@ -290,6 +293,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 	if err == nil {
 		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	}
+	if err == nil {
+		err = u.checkFiles(ctx, snapshot, plan)
+	}
 	if err == nil && u.committing {
 		err = u.updateSources(true)
 	}
@@ -358,6 +364,12 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	}
 	if unasked := new(unaskedError); errors.As(err, &unasked) {
 		return unasked.findings
+	}
+	if unserved := new(unservedError); errors.As(err, &unserved) {
+		return unserved.findings()
+	}
+	if pinned := isPinned(err); len(pinned) > 0 {
+		return pinned
 	}
 	if refusal, ok := asRefusal(err); ok {
 		return []Finding{refusal}
@@ -574,7 +586,11 @@ func (u *upgradeRun) commitAndWait(ctx context.Context) error {
 	if err := u.waitUpgraded(ctx); err != nil {
 		return err
 	}
-	return u.waitRolledOver(ctx)
+	if err := u.waitRolledOver(ctx); err != nil {
+		return err
+	}
+	u.noteRunning(ctx)
+	return nil
 }
 
 // upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so

@@ -78,6 +78,8 @@ type world struct {
 	inspectErr     error
 	notReady       map[string]error
 	syncErr        error
+	versions       storedVersions
+	running        map[string]string // the images of the pods, in place of those that they should have
 	held           map[string]string // clusters whose finalizer does not go, and what WaitGone says
 	stopped        bool              // Flux's controllers have no pods
 	resources      fluxinstall.FluxResources

@@ -176,6 +176,7 @@ type fleet struct {
 	byFile             map[string][]*clusterspec.Cluster
 	kustomizationFiles []string
 	flux               *fluxState
+	versioned          []string // files with objects or images of Flux's in versions that do not fit its components
 
 	mu       sync.Mutex
 	problems []clusterspec.Problem
@@ -220,6 +221,8 @@ func (p *pair) run() {
 		p.after.checkClusters()
 		p.after.checkManagement()
 		p.after.checkNested(p.others)
+		p.after.checkVersions()
+		p.after.checkPins()
 	}
 	if p.before != nil {
 		p.before.read(p.after)
@@ -413,7 +416,7 @@ func (f *fleet) report(p clusterspec.Problem) {
 	f.failing[p.File] = true
 	switch p.Rule {
 	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository", "symlink", "submodule", "ignored-file",
-		"not-kubernetes", "namespace-missing", "nested-fleet", "two-flux":
+		"not-kubernetes", "namespace-missing", "nested-fleet", "two-flux", unservedRule:
 		f.broken, f.unbuilt[p.File] = true, true
 	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file", "required", "unknown-kind":
 		f.broken, f.unbuilt[p.File], f.unclear[p.File] = true, true, true
@@ -469,7 +472,7 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 				out.Changes = append(out.Changes, change)
 			}
 		}
-		for _, name := range slices.Concat(f.specs, f.kustomizationFiles, f.fluxFiles(), f.applied.loose) {
+		for _, name := range slices.Concat(f.specs, f.kustomizationFiles, f.fluxFiles(), f.applied.loose, f.versioned) {
 			if inside(name, within) {
 				files[name] = true
 				out.Sources[name] = f.contents[name]

@@ -217,6 +217,15 @@ func brokenRepositories() map[string]func(repository) {
 		"patches of Flux": func(r repository) {
 			r.put(flux+"/kustomization.yaml", r.text(flux+"/kustomization.yaml")+"namespace: flux-system\npatches:\n- patch: |-\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata:\n      name: all\n      labels:\n        a: b\n  target:\n    kind: Deployment\n")
 		},
+		"version that Flux does not serve": func(r repository) {
+			r.put(flux+"/gotk-components.yaml", definitions)
+			r.replace(flux+"/gotk-sync.yaml", "source.toolkit.fluxcd.io/v1", "source.toolkit.fluxcd.io/v1beta2")
+		},
+		"images of an older Flux": func(r repository) {
+			r.put(flux+"/gotk-components.yaml", controllersOf("v2.9.4", "v1.9.4", "v1.6.3"))
+			r.put(flux+"/kustomization.yaml", pinnedBy()["gotk-patches.yaml of EKS Anywhere"].kustomization)
+			r.put(flux+"/gotk-patches.yaml", imagePatch)
+		},
 		"root kustomization that lists all": func(r repository) {
 			r.put(root+"/kustomization.yaml", "resources: [dev/eksa-system, w01/eksa-system, w02/eksa-system, flux-system]\n")
 		},

@@ -49,6 +49,8 @@ func Rules() []Rule {
 		{"flux-source", "Flux follows another repository or branch than the spec says, or none."},
 		{"flux-prune", "Flux deletes nothing that is taken out of the repository."},
 		{"flux-suspended", "Flux is suspended."},
+		{unservedRule, "An object of Flux's has a version that the definitions in gotk-components.yaml do not serve."},
+		{imageRule, "A controller of Flux is of another release than the definitions in gotk-components.yaml."},
 		{"two-flux", "Two Flux installations for one path."},
 		// What a change does.
 		{"change-applied", "A change that EKS Anywhere or Flux applies."},

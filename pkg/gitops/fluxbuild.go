@@ -1,0 +1,204 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// buildSystem builds Flux's directory, with the user's own files beside ours when the kustomization needs them.
+func (r *createRun) buildSystem(ctx context.Context, snapshot Snapshot, files map[string][]byte) (components []byte, used map[string][]byte, err error) {
+	components, _, err = fluxinstall.BuildSystem(files)
+	if err == nil || snapshot == nil {
+		return components, files, err
+	}
+	all, readErr := withOthers(ctx, snapshot, layout.SystemDir(r.config), files)
+	if readErr != nil || len(all) == len(files) {
+		return nil, files, err
+	}
+	components, _, err = fluxinstall.BuildSystem(all)
+	return components, all, err
+}
+
+// withOthers adds the other files of Flux's directory, by their paths below it.
+func withOthers(ctx context.Context, snapshot Snapshot, root string, files map[string][]byte) (map[string][]byte, error) {
+	var paths []string
+	var list func(dir string) error
+	list = func(dir string) error {
+		entries, err := snapshot.List(dir)
+		for _, entry := range entries {
+			if entry.Mode == gitrepo.Dir && err == nil {
+				err = list(entry.Path)
+			} else if _, ours := files[strings.TrimPrefix(entry.Path, root+"/")]; !ours {
+				paths = append(paths, entry.Path)
+			}
+		}
+		return err
+	}
+	if err := list(root); err != nil {
+		return nil, err
+	}
+	contents, err := snapshot.ReadAll(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(files)
+	for file, content := range contents {
+		all[strings.TrimPrefix(file, root+"/")] = content
+	}
+	return all, nil
+}
+
+// unbuilt says that Flux's directory, as it would be, cannot be built.
+func (r *createRun) unbuilt(err error) error {
+	return &fluxRefusal{AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.config), err),
+		"bring " + path.Join(layout.SystemDir(r.config), layout.KustomizationFile) + " in Git to what the components have"}
+}
+
+// checkBuilt makes sure that what the plan of a creation has of Flux's directory can be built, and that the controllers fit the definitions.
+// What is nothing but ours needs no look.
+func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+	ours := len(r.options.Images) == 0 && !slices.ContainsFunc(r.rendered.system, func(f layout.File) bool {
+		return string(plan.system[path.Base(f.Path)]) != string(f.Content)
+	})
+	if ours || !r.bringsComponents(snapshot, plan) {
+		return nil
+	}
+	built, used, err := r.buildSystem(ctx, snapshot, plan.system)
+	if err != nil {
+		return r.unbuilt(err)
+	}
+	plan.system = used
+	_, images, err := fluxinstall.ComponentVersion(built)
+	if err != nil {
+		return nil // kept as it is, whatever it is
+	}
+	return r.checkPins(plan, images)
+}
+
+// pinnedError says that controllers would run images of another release than Flux's definitions.
+type pinnedError struct{ findings []Finding }
+
+func (e *pinnedError) Error() string {
+	var all []string
+	for _, f := range e.findings {
+		all = append(all, f.Message)
+	}
+	return strings.Join(all, "; ")
+}
+
+// Hint is how the first of them is put right.
+func (e *pinnedError) Hint() string { return e.findings[0].Hint }
+
+// checkPins holds the images that Flux's controllers would have against the release of the planned definitions: a controller works with
+// definitions that it does not know when a patch has kept its image from an older Flux, and nothing that is in Git is applied any more. Where
+// the run does not change Flux, it is told only.
+func (r *createRun) checkPins(plan *filePlan, images map[string]string) error {
+	if r.later {
+		return nil
+	}
+	release := r.plannedVersion(plan)
+	flux := &r.seen.cluster.Flux
+	installs := flux.GitRepository == nil || flux.Kustomization == nil || !flux.Working()
+	pinned := &pinnedError{}
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		fit, expected := fluxinstall.ControllerFit(release, name, images[name])
+		switch {
+		case fit == fluxinstall.FitSame, fit == fluxinstall.FitUnknown && expected == "":
+			continue
+		case fit == fluxinstall.FitUnknown:
+			plan.note("it cannot be told whether image %s of %s is of Flux %s: it has no version for its tag", images[name], name, release)
+			continue
+		}
+		f := r.pinFinding(plan, name, images[name], release, fit)
+		// EKS Anywhere's own bundles may be ahead of the definitions that its flux command brings.
+		if fit == fluxinstall.FitNewer && strings.Contains(images[name], "-eks-a-") || !installs && !plan.changesIn(layout.SystemDir(r.config)) {
+			plan.note("%s; %s", f.Message, f.Hint)
+			continue
+		}
+		pinned.findings = append(pinned.findings, f)
+	}
+	if len(pinned.findings) > 0 {
+		return pinned
+	}
+	return nil
+}
+
+// pinFinding names a controller's image, where that is set, and what helps.
+func (r *createRun) pinFinding(plan *filePlan, name, image, release string, fit fluxinstall.Fit) Finding {
+	where := "an image of --bundles"
+	f := Finding{Area: AreaSpec, Hint: fmt.Sprintf("use the Bundles file of a release of EKS Anywhere whose Flux is of the same minor release as %s, or none", release)}
+	if r.options.Images[name] != image {
+		files := maps.Clone(plan.system)
+		delete(files, layout.ComponentsFile)
+		where = path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
+		for _, pin := range layout.PinnedImages(files) {
+			if pin.Controller == name {
+				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.config), pin.File), pin.Line)
+			}
+		}
+		f.Hint = fmt.Sprintf("take the image out there, or have the controllers get those of a Bundles file of EKS Anywhere for Flux %s with --bundles FILE", release)
+	}
+	effect := "an older controller does not know the new definitions, and Flux would apply nothing any more"
+	if fit == fluxinstall.FitNewer {
+		effect = "a newer controller may need definitions that are not there"
+	}
+	f.Message = fmt.Sprintf("%s gives %s version %s (%s), which is of another release than Flux %s: %s", where, name, fluxinstall.ImageVersion(image), image, release, effect)
+	return f
+}
+
+// noteRunning puts into the result what runs of Flux, as the pods say where the run has changed Flux, and as the Deployments do that have rolled
+// out otherwise. The release that is named is that of the definitions only when all controllers are of it.
+func (r *run) noteRunning(ctx context.Context) {
+	result := r.result.Flux
+	if result == nil || r.seen.cluster == nil {
+		return
+	}
+	var running []fluxinstall.RunningController
+	if r.keepsFlux && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
+		var err error
+		if running, err = r.seen.ports.cluster.RunningControllers(ctx, r.config.SystemNamespace); err != nil {
+			if ctx.Err() == nil {
+				r.steps.Note(LevelWarning, fmt.Sprintf("it could not be looked at which of Flux's controllers run: %v", err))
+			}
+			return
+		}
+	} else {
+		for _, c := range r.seen.cluster.Flux.Controllers {
+			if c.Available {
+				running = append(running, fluxinstall.RunningController{Name: c.Name, Images: []string{c.Image}})
+			}
+		}
+	}
+	result.Controllers = nil
+	release := result.Version
+	for _, c := range running {
+		for _, image := range c.Images {
+			fit, expected := fluxinstall.ControllerFit(release, c.Name, image)
+			result.Controllers = append(result.Controllers, FluxController{Name: c.Name, Version: fluxinstall.ImageVersion(image), Image: image, Fit: fit})
+			switch {
+			case fit == fluxinstall.FitOlder || fit == fluxinstall.FitNewer:
+				result.Version = ""
+				r.steps.Note(LevelWarning, fmt.Sprintf("%s runs %s, which is of another release than Flux %s, of which the definitions are", c.Name, fluxinstall.ImageVersion(image), release))
+			case fit == fluxinstall.FitUnknown && expected != "":
+				r.steps.Note(LevelInfo, fmt.Sprintf("%s runs image %s, of which it cannot be told whether it is of Flux %s", c.Name, image, release))
+			}
+		}
+	}
+}
+
+// isPinned gives an error about images of another release as findings; none for others.
+func isPinned(err error) []Finding {
+	if pinned := new(pinnedError); errors.As(err, &pinned) {
+		return pinned.findings
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// A release of Flux may drop versions of its kinds. With one object left in such a version, stored in the cluster or written in Git, Flux
+// applies nothing any more, itself included, and no later commit helps. So what a run's components no longer have is looked for before its
+// push, in the cluster and below the path in Git.
+
+// stepMigrate has what is stored in versions that go stored in another. It comes before the push: Flux applies its new definitions at once.
+const stepMigrate Step = "Migrate Flux's stored objects to versions that stay"
+
+// bringsComponents says whether what a plan has of Flux's components is going to be applied by the run, or by Flux after its push.
+func (r *createRun) bringsComponents(snapshot Snapshot, plan *filePlan) bool {
+	if r.management == nil || r.seen.cluster == nil || r.later {
+		return false
+	}
+	return plan.changesIn(layout.SystemDir(r.config)) || snapshot == nil || !r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
+}
+
+// changesIn says whether the plan changes a file directly in a directory.
+func (p *filePlan) changesIn(dir string) bool {
+	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
+}
+
+// unservedError says that files below the path hold objects of Flux's in versions that the components do not serve.
+type unservedError struct {
+	problems []clusterspec.Problem
+	version  string // of the components
+}
+
+func (e *unservedError) Error() string {
+	var all []string
+	for _, f := range e.findings() {
+		all = append(all, f.Message)
+	}
+	return strings.Join(all, "; ")
+}
+
+// Hint is how the files are changed.
+func (e *unservedError) Hint() string {
+	return "change the apiVersion, commit and push that, and run the command again"
+}
+
+func (e *unservedError) findings() []Finding {
+	var list []Finding
+	for _, p := range e.problems {
+		list = append(list, Finding{AreaSpec,
+			fmt.Sprintf("%s:%d: %s has apiVersion %s, which Flux %s does not serve: Flux would apply nothing any more", p.File, p.Line, p.Object, strings.Trim(p.Found, `"`), e.version),
+			fmt.Sprintf("write apiVersion: %s there, see whether its fields are the same in that version, and push that first", p.Expected)})
+	}
+	return list
+}
+
+// checkFiles makes sure that no file below the path has an object of Flux's in a version that the planned components do not serve. Its error
+// is an *unservedError, or says that the repository could not be read.
+func (r *createRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+	if !r.bringsComponents(snapshot, plan) {
+		return nil
+	}
+	kinds := r.kindsOf(plan.system[layout.ComponentsFile])
+	tree := layout.Tree{}
+	if snapshot != nil && len(kinds) > 0 {
+		var err error
+		if tree, err = yamlBelow(ctx, snapshot, layout.RootDir(r.config)); err != nil {
+			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.config), err)
+		}
+	}
+	for _, gone := range plan.gone {
+		delete(tree, gone)
+	}
+	for file, content := range plan.after {
+		tree[file] = layout.Node{Content: layout.Bytes(content)}
+	}
+	for base, content := range plan.system {
+		tree[path.Join(layout.SystemDir(r.config), base)] = layout.Node{Content: layout.Bytes(content)}
+	}
+	problems, err := layout.CheckFluxVersions(tree, layout.RootDir(r.config), kinds)
+	if err != nil {
+		return err
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &unservedError{problems: problems, version: r.plannedVersion(plan)}
+}
+
+// kindsOf reads the kinds of components, which are large, once as long as they are the same. Components that cannot be read have none: they
+// are kept as they are, whatever they are.
+func (r *createRun) kindsOf(components []byte) layout.FluxKinds {
+	if !bytes.Equal(components, r.kindsRead) {
+		r.kinds, _ = layout.ReadFluxKinds(components)
+		r.kindsRead = components
+	}
+	return r.kinds
+}
+
+// plannedVersion is the release of the planned components.
+func (r *createRun) plannedVersion(plan *filePlan) string {
+	version, _, err := fluxinstall.ComponentVersion(plan.system[layout.ComponentsFile])
+	if err != nil {
+		return fluxinstall.Version
+	}
+	return version
+}
+
+// yamlBelow reads the YAML files below a directory, and kustomizations of any name, with one transfer.
+func yamlBelow(ctx context.Context, snapshot Snapshot, dir string) (layout.Tree, error) {
+	if dir == "." {
+		dir = ""
+	}
+	var paths []string
+	for next := []string{dir}; len(next) > 0; next = next[1:] {
+		entries, err := snapshot.List(next[0])
+		if errors.As(err, new(*gitrepo.PathError)) {
+			continue // it is no directory
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			if _, _, err := snapshot.Lookup(entry.Path); err != nil {
+				continue // its name is unsafe
+			}
+			switch ext := path.Ext(entry.Name); {
+			case entry.Mode == gitrepo.Dir:
+				next = append(next, entry.Path)
+			case entry.Mode.IsFile() && (ext == ".yaml" || ext == ".yml" || entry.Name == "Kustomization"):
+				paths = append(paths, entry.Path)
+			}
+		}
+	}
+	tree := layout.Tree{}
+	if len(paths) == 0 {
+		return tree, nil
+	}
+	contents, err := snapshot.ReadAll(ctx, paths)
+	for file, content := range contents {
+		tree[file] = layout.Node{Content: layout.Bytes(content)}
+	}
+	return tree, err
+}
+
+// servedSync gives the objects of a sync file versions that the planned components serve, and notes each. The error is a *fluxRefusal.
+func (r *createRun) servedSync(file string, before, components []byte, note func(format string, args ...any)) ([]byte, error) {
+	after, changed, err := r.kindsOf(components).UpdateVersions(file, before)
+	if err != nil {
+		return nil, &fluxRefusal{AreaSpec, fmt.Sprintf("%v, which the definitions of Flux do not serve in the version that the file has", err),
+			"bring the file to that version by hand and push that first, or replace it with --overwrite"}
+	}
+	for _, o := range changed {
+		note("%s: %s gets apiVersion %s in the place of %s, which is no longer served", file, o.Object, o.Instead, o.APIVersion)
+	}
+	return after, nil
+}
+
+// checkStored looks at what the planned components take away in the cluster: what is stored in versions that go is migrated before the push,
+// and what keeps that, or Flux, from working is a finding.
+func (r *createRun) checkStored(ctx context.Context, found *findings) error {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil || r.seen.ports.cluster == nil || !r.bringsComponents(r.seen.snapshot, r.seen.files) {
+		return nil
+	}
+	kinds := r.kindsOf(r.seen.files.system[layout.ComponentsFile])
+	wanted := make([]fluxinstall.KindVersions, 0, len(kinds))
+	for _, k := range kinds {
+		wanted = append(wanted, fluxinstall.KindVersions{Definition: k.Definition, Group: k.Group, Kind: k.Kind, Versions: k.Versions, Served: k.Served})
+	}
+	survey, err := r.seen.ports.cluster.SurveyVersions(ctx, r.config.SystemNamespace, wanted)
+	if err != nil {
+		err = fmt.Errorf("looking at the versions in which Flux's objects are stored: %w", err)
+		if IsAccessError(err) {
+			found.add(AreaAccess, err)
+			return nil
+		}
+		return err
+	}
+	version := r.plannedVersion(r.seen.files)
+	for _, d := range survey.Dropped {
+		if d.Stuck {
+			found.addFinding(Finding{AreaCluster,
+				fmt.Sprintf("CustomResourceDefinition %s stores objects as %s, which Flux %s does not have any more: the API server would refuse the new definition, and Flux would apply nothing any more", d.Definition, d.Storage, version),
+				r.betweenHint(d)})
+		}
+		if m, possible := d.Migration(); possible {
+			r.migrated = append(r.migrated, m)
+		}
+		r.noteWriters(&d, version)
+	}
+	for _, a := range survey.Applied {
+		found.addFinding(Finding{AreaCluster,
+			fmt.Sprintf("Kustomization %s applies %s as %s, which Flux %s does not serve: it would apply nothing any more", a.Kustomization, a.Object, a.APIVersion, version),
+			fmt.Sprintf("change the apiVersion where that Kustomization takes its files from, wait until Flux has applied it (kubectl -n %s get kustomizations.kustomize.toolkit.fluxcd.io %s), and run the command again",
+				path.Dir(a.Kustomization), path.Base(a.Kustomization))})
+	}
+	if !r.settings.DryRun {
+		for _, right := range survey.MissingRights {
+			found.addFinding(Finding{AreaAccess, right.Error(), right.Hint()})
+		}
+	}
+	r.dropped = survey.Dropped
+	return nil
+}
+
+// noteWriters says of objects that somebody keeps past Flux in a version that goes: whoever writes them next needs another.
+func (r *createRun) noteWriters(d *fluxinstall.DroppedVersions, version string) {
+	writers := d.Writers
+	const most = 5
+	if n := len(writers) - most; n > 0 {
+		writers = append(slices.Clone(writers[:most]), fmt.Sprintf("%d more", n))
+	}
+	if len(writers) > 0 {
+		r.steps.Note(LevelWarning, fmt.Sprintf("Flux %s does not serve %s %s, in which was written last: %s; whoever writes that again needs another apiVersion", version, d.Kind, strings.Join(d.Served, ", "), strings.Join(writers, ", ")))
+	}
+}
+
+// The releases that have both, versions which are gone now and those in which objects are stored since. v2.7 has dropped v1beta1 and v2beta1,
+// v2.8 v1beta2 and v2beta2 (fluxcd/flux2, issues 5474 and 5711); the kinds of image automation came to v1 with v2.7 only, and v2.9 has
+// dropped their v1beta2 (fluxcd/image-reflector-controller, pull request 897).
+const (
+	releaseBetween      = "v2.6.4"
+	releaseBetweenImage = "v2.8.5"
+)
+
+// betweenHint says how to get over a version that is stored and goes: by a release that has it and stores another.
+func (r *createRun) betweenHint(d fluxinstall.DroppedVersions) string {
+	release := releaseBetween
+	if strings.HasPrefix(d.Group, "image.") && d.Storage == "v1beta2" {
+		release = releaseBetweenImage
+	}
+	command := []string{"flux", "install", "--version=" + release}
+	if r.config.SystemNamespace != defaultSystemNamespace {
+		command = append(command, "--namespace="+r.config.SystemNamespace)
+	}
+	if strings.HasPrefix(d.Group, "image.") {
+		command = append(command, "--components-extra=image-reflector-controller,image-automation-controller")
+	}
+	for i, word := range command {
+		command[i] = text.ShellWord(word)
+	}
+	components := path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
+	return fmt.Sprintf("go by way of Flux %s, which has the old version and stores a newer one: in a clone, %s --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again",
+		release, strings.Join(command, " "), text.ShellWord(components))
+}
+
+// describeMigrations lists them in a few words.
+func describeMigrations(migrations []fluxinstall.Migration) string {
+	words := make([]string, 0, len(migrations))
+	for _, m := range migrations {
+		words = append(words, m.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// migrateStored has what is stored in versions that go stored in others.
+func (r *createRun) migrateStored(ctx context.Context) error {
+	if len(r.migrated) == 0 {
+		return nil
+	}
+	return r.step(stepMigrate, func() (Outcome, string, error) {
+		done, err := r.seen.ports.cluster.MigrateVersions(ctx, r.dropped, func(p fluxinstall.Progress) { r.steps.Progress(stepMigrate, p.Message) })
+		r.migrated = done
+		if err != nil {
+			return "", "", err
+		}
+		if len(done) == 0 {
+			return OutcomeUnchanged, "", nil // somebody else has done it meanwhile
+		}
+		return OutcomeChanged, describeMigrations(done), nil
+	})
+}
+
+// planMigration reports what migrateStored would do.
+func (r *createRun) planMigration() {
+	if len(r.migrated) > 0 {
+		r.planned(stepMigrate, false, describeMigrations(r.migrated))
+	}
+}
