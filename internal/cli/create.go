@@ -30,6 +30,7 @@ type createOptions struct {
 	output          string
 	overwrite       bool
 	withApps        bool
+	build           []string
 	onGitOpsFailure string
 	timeout         time.Duration
 	flux            fluxOptions
@@ -57,7 +58,9 @@ command follows its conditions until it is Ready.
 
 With --provisioner eksctl the command makes clusters that do not exist itself: it runs eksctl anywhere create cluster with a copy of the
 file that has no GitOps part, shows its output and keeps it in NAME/NAME-eksctl-create-TIME.log, and goes on with Git and Flux. A
-management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again.
+management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again. When no kubeconfig
+leads to a management cluster, which is so in any other directory, and the repository has its files or its deploy key, or cannot be looked
+at, nothing is built: name its kubeconfig, or say with --build NAME that it is to be built.
 
 With --with-apps every cluster of the run gets an empty directory apps beside its eksa-system, and a Flux Kustomization that applies
 what you list in its kustomization.yaml to that cluster, through the cluster's kubeconfig. What is there of it already stays as it is,
@@ -88,6 +91,7 @@ The command may be run again at any time; it does what is missing and writes not
 	addOutputFlag(cmd, &o.output)
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
 	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
+	flags.StringSliceVar(&o.build, "build", nil, "build the cluster of this `NAME` although there are signs that it was built already; may be repeated, all is every one")
 	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
 	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
 	completeEnum(cmd, "on-gitops-failure", failure)
@@ -118,7 +122,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
 		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
-		Components: components, Images: images,
+		Components: components, Images: images, Build: o.build,
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)

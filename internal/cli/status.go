@@ -130,7 +130,7 @@ func newLook(d *deps, cluster *clusterOptions, git *gitOptions, name string, bri
 // once looks at everything and judges it.
 func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	if l.live == nil {
-		live, err := l.cluster.open(ctx, l.d, l.name)
+		live, err := l.cluster.openFor(ctx, l.d, l.name, false)
 		if err != nil {
 			return nil, err
 		}

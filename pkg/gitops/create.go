@@ -28,6 +28,8 @@ type CreateOptions struct {
 	Images map[string]string
 	// Overwrite replaces a spec that is in Git with other content. Without it such a spec is a finding.
 	Overwrite bool
+	// Build names clusters that are to be built although there are signs of them already; "all" is every one.
+	Build []string
 	// WithApps gives every cluster a directory for apps and a Flux Kustomization that applies it to the cluster itself. What of that is
 	// there already stays as it is; without WithApps nothing of it is touched.
 	WithApps bool

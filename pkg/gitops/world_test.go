@@ -86,6 +86,7 @@ type world struct {
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
 	refs        map[string]any                                                         // gitOpsRef of clusters that Flux is held off
+	deleted     map[string]bool                                                        // those whose deletion the provisioner has recorded
 	kubeconfigs map[string]bool                                                        // those that the provisioner keeps
 	objects     map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
 	pauses      map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
@@ -133,8 +134,8 @@ func newWorld(t *testing.T) *world {
 		held:     map[string]string{},
 		refs:     map[string]any{},
 
-		kubeconfigs: map[string]bool{},
-		notReady:    map[string]error{},
+		kubeconfigs: map[string]bool{}, deleted: map[string]bool{},
+		notReady: map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
 			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev", Ready: true}},
