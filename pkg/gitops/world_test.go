@@ -71,6 +71,7 @@ type world struct {
 	rollErr        error                      // what it says
 	private        bool                       // the source Secret is there
 	publicKey      string
+	unreadable     string // why the key in the source Secret cannot be read
 	knownHosts     []byte
 	components     string
 	sync           string
@@ -698,7 +699,7 @@ func (c cluster) Inspect(ctx context.Context, _ fluxinstall.InspectOptions) (*fl
 	state.Clusters = slices.Clone(c.state.Clusters)
 	state.Flux.Namespace, state.Flux.SourcePublicKey = c.namespace, c.publicKey
 	if c.private {
-		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey, KnownHosts: c.knownHosts}
+		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey, Unreadable: c.unreadable, KnownHosts: c.knownHosts}
 	}
 	if git := c.state.Flux.GitRepository; git != nil {
 		is := *git
@@ -723,7 +724,9 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 	changed, err := c.write(ctx, "EnsureSourceSecret "+source.Namespace+"/"+source.Name, func() (bool, error) {
 		public := c.publicKey
 		switch {
-		case !source.PrivateKey.IsZero():
+		case c.private && c.unreadable != "" && (source.PrivateKey.IsZero() || source.ForWantOfAnother):
+			return false, errors.New("a key that cannot be read would be replaced")
+		case !source.PrivateKey.IsZero() && !(source.ForWantOfAnother && c.private && c.publicKey != "" && c.publicKey != source.Unwanted):
 			key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "given")
 			if err != nil {
 				return false, err
