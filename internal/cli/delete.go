@@ -40,8 +40,8 @@ func newDeleteClusterCmd(d *deps, run func(context.Context, *deps, *deleteOption
 		Short: "Delete workload clusters through Git, or detach the management cluster from Git",
 		Long: strings.TrimSpace(`
 Deletes workload clusters: takes their files out of Git in one commit, has Flux apply that, and waits until the clusters are gone. It
-shows first what will go, and asks; --yes answers for scripts. Only the files that eksa-gitops and EKS Anywhere write are removed;
-others in the same directories stay and are named. A kustomization that lists what goes is changed so that the rest still builds.
+shows first what will go, and asks; --yes answers for scripts. Only the files that eksa-gitops and EKS Anywhere write are removed, and those
+of objects in namespace eksa-packages-NAME, which EKS Anywhere removes with the cluster; others in the same directories stay and are named. A kustomization that lists what goes is changed so that the rest still builds.
 
 Which repository a cluster is in is read from the gitOpsRef of its management cluster, or from the file given with -f. A cluster that
 is gone already, or never was, is no error: the command says so and exits with 0.
