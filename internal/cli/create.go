@@ -58,7 +58,9 @@ command follows its conditions until it is Ready.
 
 With --provisioner eksctl the command makes clusters that do not exist itself: it runs eksctl anywhere create cluster with a copy of the
 file that has no GitOps part, shows its output and keeps it in NAME/NAME-eksctl-create-TIME.log, and goes on with Git and Flux. A
-management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again.
+management cluster's kubeconfig is then the one that eksctl leaves in NAME/. A cluster that exists is not created again. When no kubeconfig
+leads to a management cluster, which is so in any other directory, and the repository has its files or its deploy key, or cannot be looked
+at, nothing is built: name its kubeconfig, or say with --build NAME that it is to be built.
 
 With --with-apps every cluster of the run gets an empty directory apps beside its eksa-system, and a Flux Kustomization that applies
 what you list in its kustomization.yaml to that cluster, through the cluster's kubeconfig. What is there of it already stays as it is,

@@ -40,8 +40,8 @@ func newDeleteClusterCmd(d *deps, run func(context.Context, *deps, *deleteOption
 		Short: "Delete workload clusters through Git, or detach the management cluster from Git",
 		Long: strings.TrimSpace(`
 Deletes workload clusters: takes their files out of Git in one commit, has Flux apply that, and waits until the clusters are gone. It
-shows first what will go, and asks; --yes answers for scripts. Only the files that eksa-gitops and EKS Anywhere write are removed;
-others in the same directories stay and are named. A kustomization that lists what goes is changed so that the rest still builds.
+shows first what will go, and asks; --yes answers for scripts. Only the files that eksa-gitops and EKS Anywhere write are removed, and those
+of objects in namespace eksa-packages-NAME, which EKS Anywhere removes with the cluster; others in the same directories stay and are named. A kustomization that lists what goes is changed so that the rest still builds.
 
 Which repository a cluster is in is read from the gitOpsRef of its management cluster, or from the file given with -f. A cluster that
 is gone already, or never was, is no error: the command says so and exits with 0.
@@ -57,7 +57,8 @@ cluster itself, if you want to, with eksctl anywhere afterwards.
 
 With --provisioner eksctl, and the files given with -f, eksctl anywhere delete cluster deletes the clusters, machines included: a workload
 cluster once its files have left Git, a management cluster after Flux has stopped and before its files and its deploy key go. When a
-management cluster is gone already, and only that rest is left, --from git removes it.
+management cluster is gone already, and only that rest is left, --from git removes it. That it is gone is then your word: a kubeconfig that
+is not found proves nothing, and without it the command begins nothing.
 
 The command may be run again at any time; it goes on where the last run ended.`),
 		Example: `  eksa-gitops delete cluster dev
@@ -211,8 +212,10 @@ func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 			version = ", Kubernetes " + c.KubernetesVersion
 		}
 		switch {
+		case c.Role == string(clusterspec.RoleManagement) && eksctl && from == string(gitops.FromGit):
+			out.printf("What is left of management cluster %s goes; that the cluster itself does not exist any more, --from git says:", c.Name)
 		case c.Role == string(clusterspec.RoleManagement) && eksctl && c.Provision == nil:
-			out.printf("What is left of management cluster %s, which does not exist any more, goes:", c.Name)
+			out.printf("Nothing is left of management cluster %s.", c.Name)
 		case c.Role == string(clusterspec.RoleManagement) && eksctl:
 			out.printf("Management cluster %s (namespace %s%s) goes, with all its machines and all that runs on it:", c.Name, c.Namespace, version)
 		case c.Role == string(clusterspec.RoleManagement):
@@ -310,7 +313,7 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 	switch {
 	case management:
 		what = fmt.Sprintf("management cluster %s is detached from Git", names[0])
-	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
+	case o.from == string(gitops.FromGit):
 		what += " not in Git any more"
 	default:
 		what += " gone"

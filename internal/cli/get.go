@@ -76,7 +76,7 @@ func (o *getKubeconfigOptions) check() error {
 func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
-	cluster, err := o.cluster.open(ctx, d, "")
+	cluster, err := o.cluster.openFor(ctx, d, o.name, false)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // the repository is the one of its gitOpsRef; see fleetOfState. A reference that leads nowhere is an error. A deletion may have been cut off
 // right before its end: a management cluster that refers to no GitOps configuration any more, and has one, is of that one's repository.
 func doomedFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, error) {
-	cluster, err := c.cluster.open(ctx, d, name)
+	cluster, err := c.cluster.openFor(ctx, d, name, true)
 	if err != nil {
 		return fleet{}, err
 	}

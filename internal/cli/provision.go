@@ -15,7 +15,6 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -95,70 +94,6 @@ func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool
 		}
 	}
 }
-
-// path is the one file in which open, or for a run about the management cluster itself openProvisioned, looks for the way to it, whether
-// it exists or not.
-func (o *clusterOptions) path(d *deps, managementCluster string, management bool) string {
-	if o.kubeconfig != "" {
-		return o.kubeconfig
-	}
-	own := ownKubeconfig(managementCluster)
-	if fromEnv := d.getenv("KUBECONFIG"); fromEnv != "" && !(management && isFile(own)) {
-		return fromEnv
-	}
-	return own
-}
-
-// ownKubeconfig is the file that eksctl anywhere leaves for a cluster that it has made from this directory.
-func ownKubeconfig(cluster string) string {
-	return filepath.Join(cluster, cluster+"-eks-a-cluster.kubeconfig")
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Size() > 0
-}
-
-// openProvisioned connects to a management cluster that eksctl anywhere makes, or has made. The file that it leaves then goes before
-// KUBECONFIG, which may be about another cluster for as long as this one does not exist. When neither leads to the cluster, the error is
-// [gitops.ErrNoKubeconfig]. A file that is named with --kubeconfig has to lead there.
-func (o *clusterOptions) openProvisioned(ctx context.Context, d *deps, name string) (*fluxinstall.Cluster, error) {
-	own, fromEnv := ownKubeconfig(name), d.getenv("KUBECONFIG")
-	tried := []string{own + " (does not exist)"}
-	switch {
-	case o.kubeconfig != "" && !samePlace(o.kubeconfig, own):
-		return o.open(ctx, d, name)
-	case isFile(own):
-		return fluxinstall.Connect(ctx, fluxinstall.KubeconfigOptions{Paths: []string{own}, Origin: own, UserAgent: userAgent(), OnRetry: o.retries(d)})
-	case o.kubeconfig != "" || fromEnv == "":
-		return nil, &kubeconfigMissingError{tried: tried}
-	case !isFile(fromEnv):
-		return nil, &kubeconfigMissingError{tried: append(tried, "KUBECONFIG="+fromEnv+" (does not exist)")}
-	}
-	cluster, err := o.open(ctx, d, name)
-	if err != nil {
-		return nil, err
-	}
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("looking whether KUBECONFIG=%s leads to cluster %s: %w", fromEnv, name, err)
-	}
-	for _, c := range state.ManagementClusters() {
-		if c.Name == name {
-			return cluster, nil
-		}
-	}
-	return nil, &kubeconfigMissingError{tried: append(tried, "KUBECONFIG="+fromEnv+" (another cluster)")}
-}
-
-func samePlace(a, b string) bool {
-	absoluteA, errA := filepath.Abs(a)
-	absoluteB, errB := filepath.Abs(b)
-	return errA == nil && errB == nil && absoluteA == absoluteB
-}
-
-// Is makes the error gitops.ErrNoKubeconfig.
-func (e *kubeconfigMissingError) Is(target error) bool { return target == gitops.ErrNoKubeconfig }
 
 // operator is who runs the program: user@host.
 func operator() string {

@@ -41,7 +41,8 @@ Shows on one page the repository, the key that Flux reads it with, Flux, the clu
 otherwise in the cluster. For whatever is not well it says why in plain words, and which command is next. With NAME, only that
 cluster is looked at, in more detail.
 
-The management cluster says where the repository is; no file is needed. Without EKSA_GITHUB_TOKEN, or when the Git server
+The management cluster says where the repository is; no file is needed. Without --kubeconfig and KUBECONFIG, the kubeconfig is that of NAME's
+management cluster in its folder here, or the only one that there is in such a folder. Without EKSA_GITHUB_TOKEN, or when the Git server
 cannot be reached, that is one of the things that are not well, and the rest is shown.
 
 Exit code 0 means that all is well, as far as the kubeconfig's user may look; 5 that something is not, or that the repository
@@ -130,7 +131,7 @@ func newLook(d *deps, cluster *clusterOptions, git *gitOptions, name string, bri
 // once looks at everything and judges it.
 func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	if l.live == nil {
-		live, err := l.cluster.open(ctx, l.d, l.name)
+		live, err := l.cluster.openFor(ctx, l.d, l.name, false)
 		if err != nil {
 			return nil, err
 		}

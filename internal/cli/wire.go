@@ -2,12 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,42 +47,6 @@ func (o *clusterOptions) retries(d *deps) func(fluxinstall.RetryEvent) {
 func (o *clusterOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the management cluster (default: KUBECONFIG, then NAME/NAME-eks-a-cluster.kubeconfig)")
 	cmd.Flags().StringVar(&o.context, "context", "", "kubeconfig context to use (default: the current one)")
-}
-
-// open connects to the management cluster. The kubeconfig is looked for as EKS Anywhere does (cmd/eksctl-anywhere/cmd/options.go):
-// the flag, KUBECONFIG, then the file that eksctl anywhere leaves for the cluster of that name, if it is known.
-func (o *clusterOptions) open(ctx context.Context, d *deps, managementCluster string) (*fluxinstall.Cluster, error) {
-	options := fluxinstall.KubeconfigOptions{Context: o.context, UserAgent: userAgent(), OnRetry: o.retries(d)}
-	switch fromEnv := d.getenv("KUBECONFIG"); {
-	case o.kubeconfig != "":
-		options.Paths, options.Origin = []string{o.kubeconfig}, "--kubeconfig "+o.kubeconfig
-	case fromEnv != "":
-		options.Paths, options.Origin = filepath.SplitList(fromEnv), "KUBECONFIG="+fromEnv
-	default:
-		tried := []string{"--kubeconfig (not given)", "KUBECONFIG (not set)"}
-		if managementCluster != "" {
-			path := filepath.Join(managementCluster, managementCluster+"-eks-a-cluster.kubeconfig")
-			if _, err := os.Stat(path); err == nil {
-				options.Paths, options.Origin = []string{path}, path
-				break
-			} else if !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("reading the kubeconfig: %w", err)
-			}
-			tried = append(tried, path+" (does not exist)")
-		}
-		return nil, &kubeconfigMissingError{tried: tried}
-	}
-	return fluxinstall.Connect(ctx, options)
-}
-
-// kubeconfigMissingError says that no way to the management cluster was given.
-type kubeconfigMissingError struct{ tried []string }
-
-func (e *kubeconfigMissingError) Error() string {
-	return "there is no kubeconfig for the management cluster; tried: " + strings.Join(e.tried, ", ")
-}
-func (e *kubeconfigMissingError) Hint() string {
-	return "name it with --kubeconfig FILE or KUBECONFIG"
 }
 
 // gitOptions say how Git and its host are reached, and who commits.

@@ -316,6 +316,11 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 	if out.logErr != nil {
 		return log, fmt.Errorf("writing %s: %w", log, out.logErr)
 	}
+	if job.Verb == gitops.VerbDelete {
+		if _, err := fmt.Fprintln(file, deletedMark(job.Cluster)); err != nil {
+			return log, fmt.Errorf("writing %s: %w", log, err)
+		}
+	}
 	// The work is done, even when somebody asked for its end at the last moment.
 	return log, nil
 }

@@ -63,6 +63,7 @@ type KustomizationState struct {
 // SourceSecretState is what may be seen of the source Secret: nothing private.
 type SourceSecretState struct {
 	PublicKey   string // in authorized_keys form, derived from the private key; empty when there is none that can be read
+	Unreadable  string // why the private key that is there cannot be read; empty when there is none, or it can
 	Fingerprint string // of PublicKey, as SHA256:...
 	KnownHosts  []byte
 	Username    string // of HTTPS; empty for SSH
@@ -258,6 +259,8 @@ func sourceSecretState(u *unstructured.Unstructured) *SourceSecretState {
 	if key, err := publicKeyFrom(data); err == nil {
 		state.PublicKey = authorizedKey(key)
 		state.Fingerprint = ssh.FingerprintSHA256(key)
+	} else if len(data[keyIdentity]) > 0 {
+		state.Unreadable = err.Error()
 	}
 	return state
 }

@@ -45,8 +45,10 @@ type SourceSecret struct {
 	Namespace, Name string
 	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever form. Without a given
 	// key, the one in the Secret is kept, and one is made with GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
-	PrivateKey        secret.Value
-	Passphrase        secret.Value // of PrivateKey
+	PrivateKey secret.Value
+	Passphrase secret.Value // of PrivateKey
+	// ForWantOfAnother says that nobody has chosen PrivateKey for this Secret: a key that it holds stays.
+	ForWantOfAnother  bool
 	GenerateAlgorithm string
 	// Unwanted is a public key, in authorized_keys form, whose private key is not kept: it is one of another repository.
 	Unwanted string
@@ -91,8 +93,24 @@ func (c *Cluster) EnsureNamespace(ctx context.Context, name string) (created boo
 	return created, err
 }
 
+// UnreadableKeyError says that a Secret holds a private key that cannot be read, and that nobody has chosen another one for it.
+type UnreadableKeyError struct {
+	Namespace, Name string
+	Reason          string // it holds nothing of the key
+}
+
+func (e *UnreadableKeyError) Error() string {
+	return fmt.Sprintf("Secret %s/%s holds a private key that cannot be read (%s); it is not replaced unasked", e.Namespace, e.Name, e.Reason)
+}
+
+// Hint says how it is replaced.
+func (e *UnreadableKeyError) Hint() string {
+	return fmt.Sprintf("put it right, or, when nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
+}
+
 // EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys form, or "" over HTTPS. A key
-// that is there and can be used is never replaced by a generated one; other entries of the Secret are left alone.
+// that is there is never replaced by a generated one, or by one for want of another; when it cannot be read, the error is an
+// *UnreadableKeyError. Other entries of the Secret are left alone.
 func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (publicKey string, changed bool, err error) {
 	source.Name = cmp.Or(source.Name, SourceSecretName)
 	err = c.retry(ctx, func() error {
@@ -204,16 +222,17 @@ func wantedSource(have map[string][]byte, source *SourceSecret) (wanted map[stri
 		set(keyKnownHosts, source.KnownHosts)
 	}
 	there, err := publicKeyFrom(have)
-	if err == nil && source.Unwanted != "" && authorizedKey(there) == source.Unwanted {
-		err = errors.New("it is one of another repository")
-	}
+	unwanted := err == nil && source.Unwanted != "" && authorizedKey(there) == source.Unwanted
+	given := !source.PrivateKey.IsZero()
+	none := len(have[keyIdentity]) == 0 || unwanted
 	switch {
-	case !source.PrivateKey.IsZero() && there != nil && source.holds(there):
-	case !source.PrivateKey.IsZero():
+	case given && there != nil && source.holds(there):
+	case given && (none || !source.ForWantOfAnother):
 		set(keyIdentity, []byte(source.PrivateKey.Reveal()))
 		set(keyPassword, []byte(source.Passphrase.Reveal()))
-	case err != nil:
-		// No key, or one that cannot be used: only then is one made.
+	case err != nil && !none:
+		return nil, "", &UnreadableKeyError{Namespace: source.Namespace, Name: source.Name, Reason: err.Error()}
+	case none:
 		pair, err := sshkeys.Generate(source.GenerateAlgorithm)
 		if err != nil {
 			return nil, "", fmt.Errorf("generating a key: %w", err)

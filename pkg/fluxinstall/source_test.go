@@ -127,11 +127,9 @@ func TestWantedSource(t *testing.T) {
 
 func TestWantedSource_generates(t *testing.T) {
 	t.Parallel()
-	locked, _ := newKey(t, "pass")
 	for name, have := range map[string]map[string][]byte{
-		"none there":             data(),
-		"one that is no key":     data("identity", "garbage", "identity.pub", "garbage", "known_hosts", "hosts"),
-		"one without passphrase": data("identity", locked),
+		"none there":   data(),
+		"an empty one": data("identity", "", "identity.pub", "garbage", "known_hosts", "hosts"),
 	} {
 		for algorithm, prefix := range map[string]string{"": "ecdsa-sha2-nistp384 ", "ecdsa": "ecdsa-sha2-nistp384 ", "ed25519": "ssh-ed25519 "} {
 			got, public, err := wantedSource(have, &SourceSecret{GenerateAlgorithm: algorithm, KnownHosts: []byte("hosts")})
@@ -142,6 +140,61 @@ func TestWantedSource_generates(t *testing.T) {
 			if err != nil || authorizedKey(key) != public || string(got["identity.pub"]) != public || !strings.HasPrefix(public, prefix) {
 				t.Errorf("%s, %s: public key %q, %v", name, algorithm, public, err)
 			}
+		}
+	}
+}
+
+// A key that is there stays, unless somebody has chosen another one for the cluster: also when it cannot be read just now.
+func TestWantedSource_keeps(t *testing.T) {
+	t.Parallel()
+	private, public := newKey(t, "")
+	locked, lockedPublic := newKey(t, "pass")
+	given, givenPublic := newKey(t, "")
+	unreadable := map[string]map[string][]byte{
+		"no key":               data("identity", "garbage"),
+		"without a passphrase": data("identity", locked),
+		"a wrong passphrase":   data("identity", locked, "password", "wrong"),
+	}
+	readable := map[string]struct {
+		have   map[string][]byte
+		public string
+	}{
+		"plain":  {data("identity", private), public},
+		"locked": {data("identity", locked, "password", "pass"), lockedPublic},
+	}
+	unchosen := map[string]SourceSecret{
+		"none given":       {Name: "flux-system", Namespace: "gitops"},
+		"the operator's":   {Name: "flux-system", Namespace: "gitops", PrivateKey: secret.New(given), ForWantOfAnother: true},
+		"another unwanted": {Name: "flux-system", Namespace: "gitops", PrivateKey: secret.New(given), ForWantOfAnother: true, Unwanted: givenPublic},
+	}
+	chosen := SourceSecret{PrivateKey: secret.New(given)}
+	for source, s := range unchosen {
+		for name, have := range unreadable {
+			_, _, err := wantedSource(have, &s)
+			var kept *UnreadableKeyError
+			if !errors.As(err, &kept) || !strings.HasPrefix(err.Error(), "Secret gitops/flux-system holds a private key that cannot be read (") ||
+				strings.Contains(err.Error(), "garbage") || kept.Hint() == "" {
+				t.Errorf("%s, %s: error %v", source, name, err)
+			}
+		}
+		for name, r := range readable {
+			if got, line, err := wantedSource(r.have, &s); err != nil || line != r.public || !bytes.Equal(got["identity"], r.have["identity"]) {
+				t.Errorf("%s, %s: public key %q, error %v", source, name, line, err)
+			}
+		}
+	}
+	for name, have := range unreadable {
+		if _, line, err := wantedSource(have, &chosen); err != nil || line != givenPublic {
+			t.Errorf("chosen, %s: public key %q, error %v", name, line, err)
+		}
+	}
+	for name, r := range readable {
+		if _, line, err := wantedSource(r.have, &chosen); err != nil || line != givenPublic {
+			t.Errorf("chosen, %s: public key %q, error %v", name, line, err)
+		}
+		unwanted := SourceSecret{PrivateKey: secret.New(given), ForWantOfAnother: true, Unwanted: r.public}
+		if _, line, err := wantedSource(r.have, &unwanted); err != nil || line != givenPublic {
+			t.Errorf("unwanted, %s: public key %q, error %v", name, line, err)
 		}
 	}
 }

@@ -19,8 +19,8 @@ type CreateOptions struct {
 	// Without known hosts, the server is known by a certificate authority, which Flux does not understand: it gets the host key that
 	// the server has proved to this run by a certificate. With GitHub, Source is made during the run instead.
 	Source *fluxinstall.SourceSecret
-	// SourceIsOperators says that the private key of Source is the one that the operator pushes with, for want of another. Another
-	// key that is in the cluster already, and with which Flux reads the repository, is then left there.
+	// SourceIsOperators says that the private key of Source is the one that the operator pushes with, for want of another. A key that
+	// is in the cluster already is then left there.
 	SourceIsOperators bool
 	// Components choose what of Flux is installed; zero is the pinned version with Flux's default components.
 	Components fluxinstall.ComponentsOptions

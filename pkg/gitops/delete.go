@@ -186,6 +186,9 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if entangled := new(entangledError); errors.As(err, &entangled) {
 		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
 	}
+	if dependents := new(dependentsError); errors.As(err, &dependents) {
+		return &PreflightError{Findings: dependents.found}
+	}
 	if err != nil {
 		return err
 	}
@@ -291,6 +294,7 @@ func (d *deleteRun) findTargets(found *findings) {
 		for _, change := range d.seen.files.changes {
 			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
+		t.files = t.files || len(d.removal.dependents[c.Name]) > 0
 		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
 		if state := d.seen.cluster; state != nil {
 			var in []string
@@ -308,7 +312,7 @@ func (d *deleteRun) findTargets(found *findings) {
 		if t.live != nil {
 			t.Namespace, record.KubernetesVersion = t.live.Namespace, t.live.KubernetesVersion
 		}
-		if t.files {
+		if t.files && !d.removal.isDependentsOnly(c.Name) {
 			record.SpecPath = paths.Spec
 		}
 		t.Namespace = cmp.Or(t.Namespace, "default")
@@ -442,7 +446,7 @@ func failing(conditions []fluxinstall.Condition) *fluxinstall.Condition {
 func (d *deleteRun) aboutTarget(culprit string) bool {
 	return slices.ContainsFunc(d.targets, func(t *target) bool {
 		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.config, t.Name).Cluster+"/") ||
-			slices.Contains(d.removal.objects[t.Name], strings.Replace(culprit, "/", " ", 1)))
+			slices.Contains(slices.Concat(d.removal.objects[t.Name], d.removal.dependents[t.Name]), strings.Replace(culprit, "/", " ", 1)))
 	})
 }
 
@@ -491,6 +495,9 @@ func (d *deleteRun) describe(ctx context.Context) {
 			record.Objects = d.removal.objects[t.Name]
 		case t.live != nil:
 			record.Objects = []string{fmt.Sprintf("Cluster %s/%s", t.Namespace, t.Name)}
+		}
+		if !d.detaches {
+			record.Objects = append(record.Objects, d.removal.dependents[t.Name]...)
 		}
 		if t.files {
 			dirs = append(dirs, layout.PathsIn(d.config, t.Name).Cluster)

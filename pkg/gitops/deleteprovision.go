@@ -16,7 +16,7 @@ import (
 //
 //  1. Flux stops, so that it does not bring back what the provisioner deletes.
 //  2. The provisioner deletes the cluster, and its kubeconfig, which leads nowhere now, goes. From then on there is only the file that
-//     says which repository the cluster was in.
+//     says which repository the cluster was in; that the cluster is gone, a person has to say (checkGone).
 //  3. The files leave Git, and the deploy key leaves the host. When the Secret is gone, the key is known by its title.
 
 // destroys says whether the run deletes a management cluster and does not only detach it.
@@ -107,17 +107,28 @@ func (d *deleteRun) applyProvisioned(ctx context.Context, going []*target) error
 	})
 }
 
-// checkDestroyed makes sure that a management cluster of which only the rest in Git is to be removed is really gone: Flux would delete
-// its objects.
+// checkDestroyed takes a person's word that a management cluster is gone, of which only the rest in Git is to be removed, unless the cluster
+// itself contradicts: Flux would delete its objects. An API server that answers, and does not let itself be looked at, contradicts, too.
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 	d.absent, d.seen.cluster = true, &fluxinstall.State{}
+	unseen := func(err error) {
+		d.steps.Note(LevelWarning, fmt.Sprintf("management cluster %s is taken for gone because --from git says so; it could not be looked for: %v", d.managementCluster, err))
+	}
 	cluster, err := d.ports.OpenCluster(ctx)
 	if err != nil {
+		unseen(err)
 		return
 	}
 	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: d.config.SystemNamespace})
-	if err != nil {
-		return // it does not answer
+	switch {
+	case err != nil && IsAccessError(err):
+		found.addFinding(Finding{AreaAccess,
+			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.managementCluster, err),
+			joinedHints(hintOf(err), "when it is gone all the same, take its kubeconfig out of the way, and run the same command again")})
+		return
+	case err != nil:
+		unseen(err)
+		return
 	}
 	for _, c := range state.ManagementClusters() {
 		if c.Name == d.managementCluster {
@@ -135,7 +146,7 @@ func (d *deleteRun) hintDestroyed(found *findings) {
 	}
 	for i, f := range found.list {
 		if f.Area == AreaCluster {
-			found.list[i].Hint = joinedHints(f.Hint, "if the cluster has been deleted already, remove what is left of it in Git, and its deploy key, with --from git")
+			found.list[i].Hint = joinedHints(f.Hint, hintRest)
 		}
 	}
 }
@@ -149,6 +160,11 @@ func joinedHints(first, second string) string {
 
 // checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete it.
 func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
+	if d.absent && d.options.From != FromGit {
+		err := d.findTitledKeys(ctx)
+		d.checkGone(found)
+		return err
+	}
 	var names []string
 	for _, c := range d.seen.cluster.Clusters {
 		if c.Name != d.managementCluster && c.ManagementCluster == d.managementCluster {
@@ -220,7 +236,9 @@ func (d *deleteRun) destroyManagement(ctx context.Context) error {
 			return d.incomplete(ctx, err)
 		}
 	}
-	d.markGone(d.targets)
+	if d.usesCluster() {
+		d.markGone(d.targets)
+	}
 	d.result.Status = StatusDone
 	return nil
 }

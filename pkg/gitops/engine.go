@@ -50,8 +50,10 @@ type run struct {
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
 	purpose           fluxinstall.Purpose // what it does with Flux
-	// mayBeAbsent says that the management cluster need not exist; absent, that it does not.
+	// mayBeAbsent says that a run without a kubeconfig looks for other evidence of the management cluster; absent, that it cannot look at
+	// the cluster; unfound is then where a kubeconfig was looked for.
 	mayBeAbsent, absent bool
+	unfound             error
 	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
 	judge func(*fluxinstall.State) []Finding
 

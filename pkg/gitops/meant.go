@@ -20,7 +20,8 @@ const All = "all"
 // Meant are consequences that a person has said are meant. Without a word, a run does not have Flux build a cluster that it is not about,
 // nor delete anything but what it is about.
 type Meant struct {
-	// Build names clusters that are in Git and not alive, and that may be built when Flux starts to apply what is in Git; All is any.
+	// Build names clusters that are in Git and not alive, and that may be built when Flux starts to apply what is in Git, or by a
+	// provisioner although there are signs that they were built already; All is any.
 	Build []string
 	// Prune names objects, as "Kind namespace/name" or "Kind/namespace/name", that Flux may delete because they are not in Git any
 	// more; All is any. A Cluster is never among them: that is what [Delete] is for.

@@ -93,6 +93,7 @@ func (r *createRun) observe(ctx context.Context) error {
 	if err := r.takeBack(ctx, &found); err != nil {
 		return err
 	}
+	r.checkUnbuilt(ctx, &found)
 	r.checkProvisioner(ctx, &found)
 	r.checkHosts(&found)
 	r.checkTogether(&found)
@@ -293,8 +294,8 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 
 	cluster, err := r.ports.OpenCluster(ctx)
 	if r.absent = r.mayBeAbsent && errors.Is(err, ErrNoKubeconfig); r.absent {
-		r.seen.cluster = &fluxinstall.State{}
-		outcome, detail = OutcomeChecked, r.managementCluster+" does not exist"
+		r.seen.cluster, r.unfound = &fluxinstall.State{}, err
+		outcome, detail = OutcomeChecked, "no kubeconfig leads to "+r.managementCluster
 		return
 	}
 	if err != nil {

@@ -115,8 +115,8 @@ type ClusterHolder interface {
 	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
 }
 
-// ErrNoKubeconfig is what [Ports.OpenCluster] returns, or wraps, when no kubeconfig leads to the management cluster: to the best of
-// anybody's knowledge it does not exist.
+// ErrNoKubeconfig is what [Ports.OpenCluster] returns, or wraps, when no kubeconfig leads to the management cluster. It says nothing about
+// the cluster: a command that is started in another directory finds none either.
 var ErrNoKubeconfig = errors.New("there is no kubeconfig")
 
 // Ports opens the outside world. The functions are called during preflight, so that a missing credential and a missing kubeconfig

@@ -42,6 +42,8 @@ type Provisioner interface {
 	Command(job ProvisionJob) string
 	// HasKubeconfig says whether the provisioner keeps a kubeconfig of a cluster here: it made the cluster, or began to.
 	HasKubeconfig(cluster string) bool
+	// HasDeleted says whether the provisioner's own record here ends with the deletion of a cluster.
+	HasDeleted(cluster string) bool
 	// Run does a job to its end, and returns the file with all that was printed, if there is one. When ctx ends, the job is asked to
 	// end as well, and Run returns when it has; the error is then the context's, too. While Run runs, interrupts do not end the process.
 	Run(ctx context.Context, job ProvisionJob) (log string, err error)

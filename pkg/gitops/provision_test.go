@@ -28,6 +28,8 @@ func (p provisioner) Command(job gitops.ProvisionJob) string {
 
 func (p provisioner) HasKubeconfig(name string) bool { return p.kubeconfigs[name] }
 
+func (p provisioner) HasDeleted(name string) bool { return p.deleted[name] && !p.kubeconfigs[name] }
+
 func (p provisioner) Forget(name string) (bool, error) {
 	there := p.kubeconfigs[name]
 	delete(p.kubeconfigs, name)
@@ -72,6 +74,7 @@ func (p provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (string, 
 		}
 		return true, nil
 	})
+	p.deleted[job.Cluster] = err == nil && job.Verb == gitops.VerbDelete
 	return job.Cluster + "/" + string(job.Verb) + ".log", err
 }
 
@@ -245,14 +248,19 @@ func TestProvision_order(t *testing.T) {
 func TestProvision_creationGoesOn(t *testing.T) {
 	t.Parallel()
 	for name, break_ := range map[string]func(w *world){
-		"before": func(w *world) { w.fetchErr = errFault },
+		"before": func(w *world) { w.fetchErr = errFault }, // and a person says that it is to be built
 		"later":  func(w *world) { w.onPush = func() error { return errFault } },
 	} {
 		w := bare(t)
+		w.seed = map[string]string{"README.md": "somebody's"} // Flux's files would be a sign of a cluster that was built
 		w.commitSeed()
 		w.exists = true
 		break_(w)
-		result, err := gitops.Create(t.Context(), w.provisioned(), on(t, spec("dev", onGitHub)))
+		options := on(t, spec("dev", onGitHub))
+		if name == "before" {
+			options.Meant.Build = []string{"dev"}
+		}
+		result, err := gitops.Create(t.Context(), w.provisioned(), options)
 		if err != nil || result.Status != gitops.StatusGitOpsFailed || !w.state.HasCluster("default", "dev") || !result.Clusters[0].Ready {
 			t.Errorf("%s: error %v, status %s, clusters %v", name, err, result.Status, w.state.Clusters)
 		}

@@ -31,6 +31,8 @@ type removal struct {
 	files   map[string]bool   // what is below the roots that were walked; false is gone after the plan
 	content map[string][]byte // of what was read
 	objects map[string][]string
+	// dependents are the objects elsewhere that go with a cluster.
+	dependents map[string][]string
 	// specDirs are the eksa-system directories of the clusters that go; somebody may have removed them before.
 	specDirs []string
 	// namespaces of the Cluster objects in the removed specs, by cluster.
@@ -52,7 +54,7 @@ func (e *entangledError) Hint() string {
 func newRemoval(ctx context.Context, snapshot Snapshot, config *clusterspec.GitOps) (*removal, error) {
 	r := &removal{
 		ctx: ctx, snapshot: snapshot, config: config, plan: &filePlan{},
-		files: map[string]bool{}, content: map[string][]byte{}, objects: map[string][]string{}, namespaces: map[string]string{},
+		files: map[string]bool{}, content: map[string][]byte{}, objects: map[string][]string{}, dependents: map[string][]string{}, namespaces: map[string]string{},
 	}
 	if snapshot == nil || snapshot.State() != gitrepo.BranchExists {
 		return r, nil
@@ -165,24 +167,24 @@ func (r *removal) removeWorkloads(names []string) error {
 	for _, name := range names {
 		ours = append(ours, r.clusterFiles(name)...)
 	}
-	if len(ours) == 0 {
-		return nil
-	}
 	kustomizations, err := r.otherKustomizations()
 	if err != nil {
 		return err
 	}
-	var dirs []string
-	for _, name := range names {
-		dirs = append(dirs, r.below(layout.PathsIn(r.config, name).Cluster)...)
-	}
-	manifests := slices.DeleteFunc(dirs, func(file string) bool { return !layout.IsManifest(file) && !layout.IsKustomization(file) })
-	if err := r.read(slices.Concat(ours, kustomizations, manifests)); err != nil {
+	if err := r.read(slices.Concat(ours, kustomizations, r.manifests())); err != nil {
 		return fmt.Errorf("reading the files that go: %w", err)
 	}
 	for _, name := range names {
 		r.removeCluster(name)
-		r.specDirs = append(r.specDirs, path.Dir(layout.PathsIn(r.config, name).Spec))
+		if len(ours) > 0 {
+			r.specDirs = append(r.specDirs, path.Dir(layout.PathsIn(r.config, name).Spec))
+		}
+	}
+	if err := r.removeDependents(names); err != nil {
+		return err
+	}
+	if len(r.plan.changes) == 0 {
+		return nil
 	}
 	for _, name := range names {
 		if err := r.keepBuilding(name); err != nil {
@@ -275,10 +277,11 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 	if fluxinstall.CheckBuild(before, dir) != nil {
 		return nil // it does not build from these files alone; what it is made of cannot be judged here
 	}
-	after := map[string][]byte{file: content}
+	after := map[string][]byte{}
 	for _, name := range beside {
 		after[name] = r.content[name]
 	}
+	after[file] = content
 	if err := fluxinstall.CheckBuild(after, dir); err != nil {
 		return &entangledError{file, err.Error()}
 	}
@@ -340,6 +343,9 @@ func (r *removal) unlist(kustomizations []string) error {
 		case len(rest.Removed) == 0:
 			continue
 		case !rest.Empty:
+			if err := r.checkBuild(file, rest.Content, r.below(dir)); err != nil {
+				return err
+			}
 			r.keep(file, rest.Content)
 		case slices.ContainsFunc(r.below(dir), func(other string) bool {
 			return other != file && (layout.IsManifest(other) || layout.IsKustomization(other))

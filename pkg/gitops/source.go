@@ -23,7 +23,7 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 	if r.seen.ports.host == nil {
 		source := *r.options.Source
 		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
-		source.Unwanted = r.foreignKey
+		source.Unwanted, source.ForWantOfAnother = r.foreignKey, r.options.SourceIsOperators
 		if r.keepsSourceKey() {
 			source.PrivateKey, source.Passphrase = secret.Value{}, secret.Value{}
 		}
@@ -42,14 +42,47 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 	}, nil
 }
 
-// keepsSourceKey says whether the key that is in the cluster stays there: when no other is given, or only the operator's own while Flux
-// reads the repository with one that somebody chose for the cluster.
+// choosesSourceKey says whether a person has chosen a private key for the cluster. The operator's own, which the cluster gets for want of
+// another, is no choice: it may push, and a key that is in the cluster is not replaced with it, whether Flux reads the repository just now
+// or not.
+func (r *createRun) choosesSourceKey() bool {
+	return !r.options.Source.PrivateKey.IsZero() && !r.options.SourceIsOperators
+}
+
+// keepsSourceKey says whether the key that is in the cluster stays there.
 func (r *createRun) keepsSourceKey() bool {
 	flux := r.seen.cluster.Flux
-	if flux.SourcePublicKey == "" || flux.SourcePublicKey == r.foreignKey {
-		return false
+	return flux.SourcePublicKey != "" && flux.SourcePublicKey != r.foreignKey && !r.choosesSourceKey()
+}
+
+// checkSourceKey makes sure that a private key in the cluster that cannot be read is not replaced unasked, and says how a key is replaced
+// with which Flux does not get on.
+func (r *createRun) checkSourceKey(found *findings) {
+	if r.management == nil || r.seen.cluster == nil || r.seen.cluster.Flux.SourceSecret == nil {
+		return
 	}
-	return r.options.Source.PrivateKey.IsZero() || r.options.SourceIsOperators && flux.GitRepository != nil && flux.GitRepository.Ready
+	flux := &r.seen.cluster.Flux
+	overSSH := r.ports.OpenHost == nil
+	if overSSH && r.choosesSourceKey() {
+		return
+	}
+	replace := "to give Flux another key, say which: --cluster-private-key FILE"
+	if reason := flux.SourceSecret.Unreadable; reason != "" {
+		kept := &fluxinstall.UnreadableKeyError{Namespace: r.config.SystemNamespace, Name: fluxinstall.SourceSecretName, Reason: reason}
+		finding := Finding{AreaCluster, kept.Error(), kept.Hint()}
+		if overSSH {
+			finding.Hint = joinedHints(replace, kept.Hint())
+		}
+		found.addFinding(finding)
+		return
+	}
+	if !overSSH || flux.GitRepository == nil || !r.keepsSourceKey() || r.options.Source.PrivateKey.IsZero() || r.givenKeyIs(flux.SourcePublicKey) {
+		return
+	}
+	if c := failing(flux.GitRepository.Conditions); c != nil {
+		r.steps.Note(LevelWarning, fmt.Sprintf("Flux does not get the repository (%s: %s); the key that it has (%s) stays, since that may pass; %s",
+			c.Reason, c.Words(), flux.SourceSecret.Fingerprint, replace))
+	}
 }
 
 // sourceInPlace says whether the source's Secret needs nothing.
@@ -85,11 +118,14 @@ func sameKeyMaterial(a, b string) bool {
 
 // checkSource makes sure that there is a key for the cluster, and warns about one that can do more than it should.
 func (r *createRun) checkSource(found *findings) {
+	r.checkSourceKey(found)
 	if r.management == nil || r.ports.OpenHost != nil || r.seen.cluster == nil || r.seen.ports.repo == nil {
 		return
 	}
 	given := !r.options.Source.PrivateKey.IsZero()
 	switch {
+	case r.seen.cluster.Flux.SourceSecret != nil && r.seen.cluster.Flux.SourceSecret.Unreadable != "" && !r.choosesSourceKey():
+		return // checkSourceKey says so
 	case !given && (r.seen.cluster.Flux.SourcePublicKey == "" || r.seen.cluster.Flux.SourcePublicKey == r.foreignKey):
 		found.addFinding(Finding{AreaAccess,
 			"Flux needs a private key to read the repository with, and there is none to give it: an SSH agent keeps its keys to itself",

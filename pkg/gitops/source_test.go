@@ -10,6 +10,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -19,15 +20,22 @@ import (
 type notes struct {
 	gitops.Reporter
 	warnings []string
+	all      []string
 }
 
 func (n *notes) Begin(gitops.Step)                       {}
 func (n *notes) Progress(gitops.Step, string)            {}
 func (n *notes) End(gitops.Step, gitops.Outcome, string) {}
 func (n *notes) Note(level gitops.Level, text string) {
+	n.all = append(n.all, text)
 	if level == gitops.LevelWarning {
 		n.warnings = append(n.warnings, text)
 	}
+}
+
+// told says whether a text was in any note.
+func (n *notes) told(text string) bool {
+	return text == "" || slices.ContainsFunc(n.all, func(note string) bool { return strings.Contains(note, text) })
 }
 
 func (n *notes) warned(text string) bool {
@@ -53,6 +61,8 @@ func TestCreate_clusterKey(t *testing.T) {
 	for name, tc := range map[string]struct {
 		there     bool // Flux has a key of its own
 		reads     bool // and reads the repository with it
+		alone     bool // there is only the key
+		late      bool // somebody puts it there while the run is under way
 		given     secret.Value
 		operators bool
 		replaced  bool
@@ -61,7 +71,11 @@ func TestCreate_clusterKey(t *testing.T) {
 		"nothing there, the operator's":                    {given: other, operators: true, replaced: true, warned: true},
 		"nothing there, one of its own":                    {given: other, replaced: true},
 		"a key there that works, the operator's":           {there: true, reads: true, given: other, operators: true},
-		"a key there that does not work, the operator's":   {there: true, given: other, operators: true, replaced: true, warned: true},
+		"a key there that does not work, the operator's":   {there: true, given: other, operators: true},
+		"a key there, and no Flux yet, the operator's":     {there: true, alone: true, given: other, operators: true},
+		"a key there, put there just now, the operator's":  {there: true, late: true, given: other, operators: true, warned: true},
+		"a key there, and no Flux yet, one of its own":     {there: true, alone: true, given: other, replaced: true},
+		"a key there that does not work, one of its own":   {there: true, given: other, replaced: true},
 		"a key there that works, another one of its own":   {there: true, reads: true, given: other, replaced: true},
 		"a key there, an agent that keeps its keys itself": {there: true, reads: true},
 	} {
@@ -74,6 +88,17 @@ func TestCreate_clusterKey(t *testing.T) {
 				w.forget()
 			}
 			before := w.publicKey
+			if tc.alone || tc.late {
+				w.state.Flux, w.components, w.sync = fluxinstall.FluxState{}, "", ""
+			}
+			if tc.late {
+				w.private, w.publicKey = false, ""
+				w.onCall = func(_ context.Context, call string) {
+					if strings.HasPrefix(call, "EnsureSourceSecret") {
+						w.private, w.publicKey = true, before
+					}
+				}
+			}
 			options := on(t, spec("dev", onGit))
 			options.Source.PrivateKey, options.SourceIsOperators = tc.given, tc.operators
 			heard := &notes{}
@@ -93,6 +118,51 @@ func TestCreate_clusterKey(t *testing.T) {
 				t.Errorf("warnings: %q", heard.warnings)
 			}
 		})
+	}
+}
+
+// A key in the cluster that cannot be read just now is not replaced unasked, with a generated one as little as with the operator's.
+func TestCreate_unreadableClusterKey(t *testing.T) {
+	t.Parallel()
+	other, otherPublic := anotherKey(t)
+	for name, tc := range map[string]struct {
+		provider  string
+		given     secret.Value
+		operators bool
+		hint      string // of the refusal; empty: the key is replaced
+	}{
+		"on GitHub":          {provider: onGitHub, hint: "kubectl -n flux-system delete secret flux-system"},
+		"an agent":           {provider: onGit, hint: "--cluster-private-key FILE"},
+		"the operator's":     {provider: onGit, given: other, operators: true, hint: "--cluster-private-key FILE"},
+		"one that is chosen": {provider: onGit, given: other},
+	} {
+		for _, dry := range []bool{true, false} {
+			w := managed(t, tc.provider)
+			w.publicKey, w.unreadable = "", "ssh: this private key is passphrase protected"
+			options := on(t, spec("dev", tc.provider))
+			options.DryRun = dry
+			if tc.provider == onGit {
+				options.Source.PrivateKey, options.SourceIsOperators = tc.given, tc.operators
+			}
+			w.onCall = func(_ context.Context, call string) {
+				if strings.HasPrefix(call, "EnsureSourceSecret") {
+					w.unreadable = ""
+				}
+			}
+			if tc.hint != "" {
+				w.onCall = nil
+			}
+			_, err := gitops.Create(t.Context(), w.ports(nil), options)
+			var refused *gitops.PreflightError
+			switch {
+			case tc.hint == "" && (err != nil || !dry && w.publicKey != otherPublic):
+				t.Errorf("%s: error %v, key %q", name, err, w.publicKey)
+			case tc.hint == "":
+			case !errors.As(err, &refused) || len(refused.Findings) != 1 || !strings.Contains(refused.Findings[0].Hint, tc.hint) ||
+				!strings.Contains(err.Error(), "holds a private key that cannot be read (ssh: this private key is passphrase protected)") || len(w.calls) > 0:
+				t.Errorf("%s: error %v, calls %v", name, err, w.calls)
+			}
+		}
 	}
 }
 

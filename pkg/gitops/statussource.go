@@ -187,7 +187,13 @@ func (j *judge) judgeKey() {
 		return
 	}
 	k := j.report.DeployKey
-	switch {
+	switch secret := j.Survey.Flux.SourceSecret; {
+	case secret != nil && secret.Unreadable != "":
+		j.problem(Problem{
+			Object: "Secret " + k.Secret, Message: "it holds a private key that cannot be read: " + secret.Unreadable,
+			Cause: "Flux cannot read the repository with it either",
+			Next:  (&fluxinstall.UnreadableKeyError{Namespace: j.Survey.Namespace, Name: fluxinstall.SourceSecretName}).Hint(),
+		})
 	case j.Survey.Flux.SourceSecret == nil && j.Survey.Flux.GitRepository.Secret != "" && !j.secretUnseen():
 		j.problem(Problem{
 			Object: "Secret " + k.Secret, Message: "it does not exist",

@@ -71,6 +71,7 @@ type world struct {
 	rollErr        error                      // what it says
 	private        bool                       // the source Secret is there
 	publicKey      string
+	unreadable     string // why the key in the source Secret cannot be read
 	knownHosts     []byte
 	components     string
 	sync           string
@@ -88,6 +89,7 @@ type world struct {
 	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
 
 	refs        map[string]any                                                         // gitOpsRef of clusters that Flux is held off
+	deleted     map[string]bool                                                        // those whose deletion the provisioner has recorded
 	kubeconfigs map[string]bool                                                        // those that the provisioner keeps
 	objects     map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
 	pauses      map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
@@ -135,8 +137,8 @@ func newWorld(t *testing.T) *world {
 		held:     map[string]string{},
 		refs:     map[string]any{},
 
-		kubeconfigs: map[string]bool{},
-		notReady:    map[string]error{},
+		kubeconfigs: map[string]bool{}, deleted: map[string]bool{},
+		notReady: map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
 			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev", Ready: true}},
@@ -699,7 +701,7 @@ func (c cluster) Inspect(ctx context.Context, _ fluxinstall.InspectOptions) (*fl
 	state.Clusters = slices.Clone(c.state.Clusters)
 	state.Flux.Namespace, state.Flux.SourcePublicKey = c.namespace, c.publicKey
 	if c.private {
-		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey, KnownHosts: c.knownHosts}
+		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey, Unreadable: c.unreadable, KnownHosts: c.knownHosts}
 	}
 	if git := c.state.Flux.GitRepository; git != nil {
 		is := *git
@@ -724,7 +726,9 @@ func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.Sour
 	changed, err := c.write(ctx, "EnsureSourceSecret "+source.Namespace+"/"+source.Name, func() (bool, error) {
 		public := c.publicKey
 		switch {
-		case !source.PrivateKey.IsZero():
+		case c.private && c.unreadable != "" && (source.PrivateKey.IsZero() || source.ForWantOfAnother):
+			return false, errors.New("a key that cannot be read would be replaced")
+		case !source.PrivateKey.IsZero() && !(source.ForWantOfAnother && c.private && c.publicKey != "" && c.publicKey != source.Unwanted):
 			key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "given")
 			if err != nil {
 				return false, err

@@ -75,7 +75,7 @@ func appsSync(c *clusterspec.Cluster, paths Paths) []byte {
 	}
 	b.WriteString("  interval: 10m0s\n")
 	if c.Role() == clusterspec.RoleWorkload {
-		fmt.Fprintf(&b, "  kubeConfig:\n    secretRef:\n      name: %s-kubeconfig\n", c.Name)
+		fmt.Fprintf(&b, "  kubeConfig:\n    secretRef:\n      name: %s\n", KubeconfigSecret(c.Name))
 	}
 	fmt.Fprintf(&b, "  path: ./%s\n  prune: true\n  retryInterval: 1m0s\n  sourceRef:\n    kind: GitRepository\n    name: %s\n    namespace: %s\n  timeout: 5m0s\n",
 		paths.Apps, c.GitOps.SystemNamespace, c.GitOps.SystemNamespace)

@@ -142,7 +142,7 @@ func TestProvision_create(t *testing.T) {
 
 	before := w.mark()
 	dry := w.run(append(create, "--dry-run")...).exits(0)
-	dry.tells("Check the management cluster (mgmt does not exist)", "Check eksctl anywhere (v0.26.0)",
+	dry.tells("Check the management cluster (no kubeconfig leads to mgmt)", "Check eksctl anywhere (v0.26.0)",
 		"Create cluster mgmt with eksctl anywhere (eksctl anywhere create cluster -f mgmt.yaml, planned)", "Create repository alice/fleet (private, planned)")
 	before.writesNothing()
 	if calls := w.calls(); calls != nil {
@@ -240,7 +240,9 @@ func TestProvision_createWithoutGitHub(t *testing.T) {
 	w := newProvisioned(t, true)
 	heal := w.gh.Break("* /**", githubtest.Respond(503, "down"))
 	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
-	w.run(create...).exits(0).tells("Cluster created!", "cluster mgmt is up, but GitOps is NOT enabled")
+	// Whether mgmt was built already, from another directory, nobody can say now; that it was not is for a person to say.
+	w.run(create...).exits(3).tells("which would tell whether it was built already, cannot be looked at", "add --build mgmt")
+	w.run(append(create, "--build", "mgmt")...).exits(0).tells("Cluster created!", "cluster mgmt is up, but GitOps is NOT enabled")
 	if !hasCluster(t, "mgmt") || len(w.calls()) != 1 {
 		t.Errorf("mgmt was not made: %v", w.calls())
 	}
@@ -561,22 +563,28 @@ func TestProvision_delete(t *testing.T) {
 	before.writesNothing()
 }
 
-// The management cluster is gone, and what is left of it is not: the file says where that is.
+// The management cluster is gone, and what is left of it is not. That it is gone a person says; the file says where the rest is.
 func TestProvision_deleteRest(t *testing.T) {
 	w := newProvisionedFleet(t)
 	if err := os.Remove(filepath.Join(w.dir, "mgmt", "mgmt-eks-a-cluster.kubeconfig")); err != nil {
 		t.Fatal(err)
 	}
-	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--dry-run").exits(0).prints("What is left of management cluster mgmt, which does not exist any more, goes:",
+	remove := []string{"delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
+	before := w.mark()
+	w.run(append(remove, "--yes")...).exits(3).tells("which does not mean that it is gone")
+	rest := append(remove, "--from", "git")
+	w.run(append(rest, "--dry-run")...).exits(0).prints("What is left of management cluster mgmt goes; that the cluster itself does not exist any more, --from git says:",
 		"delete  clusters/mgmt/flux-system/gotk-sync.yaml")
-	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--yes").exits(0).prints("Cluster mgmt is gone.").tells("Remove the deploy key (eksa-gitops mgmt/flux-system)")
+	before.writesNothing()
+	w.run(append(rest, "--yes")...).exits(0).prints("Cluster mgmt is not in Git any more.").
+		tells("management cluster mgmt is taken for gone because --from git says so", "Remove the deploy key (eksa-gitops mgmt/flux-system)")
 	if repo := w.gh.Repo("alice/fleet"); len(w.files()) != 0 || len(repo.DeployKeys()) != 0 {
 		t.Errorf("files %v, deploy keys %v", keys(w.files()), repo.DeployKeys())
 	}
 	if calls := w.calls(); calls != nil {
 		t.Errorf("eksctl was called: %v", calls)
 	}
-	before := w.mark()
-	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--yes").exits(0).prints("Nothing to do")
+	before = w.mark()
+	w.run(append(rest, "--yes")...).exits(0).prints("Nothing to do")
 	before.writesNothing()
 }

@@ -185,6 +185,49 @@ func TestCreate_openSSH(t *testing.T) {
 	before.writesNothing()
 }
 
+// The key that somebody chose for the cluster stays while the server refuses it for a minute, and while it cannot be read: the operator's
+// own, which may push, takes its place only when a person says so.
+func TestCreate_openSSHKeepsClusterKey(t *testing.T) {
+	w := newSSHWorld(t)
+	w.git.AddRepo("acme/fleet")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
+	holds := func(when string) {
+		t.Helper()
+		if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != w.cluster.AuthorizedKey() {
+			t.Errorf("%s: identity.pub of the Secret is %q, want the cluster's own key %q", when, got, w.cluster.AuthorizedKey())
+		}
+	}
+	ready := func(want string) {
+		t.Helper()
+		requestReconcile(t)
+		waitFor(t, reference("source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system"), "Ready is "+want, func(u *unstructured.Unstructured) bool {
+			return conditionOf(u, "Ready") == want
+		})
+	}
+
+	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey())
+	ready("False")
+	for _, command := range []string{"create", "upgrade"} {
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--dry-run").tells("the key that it has (SHA256:", "--cluster-private-key FILE")
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").tells("the key that it has (SHA256:", "stays, since that may pass", "--cluster-private-key FILE")
+		holds(command + " while the server refuses")
+	}
+	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey(), `environment="GITTEST_ACCESS=read" `+w.cluster.AuthorizedKey())
+	ready("True")
+	before := w.mark()
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
+
+	// What is in the Secret cannot be read any more.
+	patch(t, reference("", "v1", "Secret", "flux-system", "flux-system"), `{"stringData":{"identity":"unreadable"}}`)
+	for _, command := range []string{"create", "upgrade"} {
+		w.run(command, "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system holds a private key that cannot be read", "it is not replaced unasked", "--cluster-private-key FILE", "nothing has been changed")
+	}
+	w.run("status").exits(5).prints("it holds a private key that cannot be read")
+	before.writesNothing()
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
+	holds("after a person's word")
+}
+
 // What is wrong with the way to the server is found before anything is written, and said with what to do.
 func TestCreate_openSSHRefusals(t *testing.T) {
 	w := newSSHWorld(t)

@@ -28,7 +28,7 @@ import (
 
 // Options of a Controller.
 type Options struct {
-	Config *rest.Config  // needs the right to read and write everything of EKS Anywhere, and Secrets
+	Config *rest.Config  // needs the right to read and write everything of EKS Anywhere, Secrets and namespaces
 	Step   time.Duration // time between two conditions; 0: 50ms
 	Log    logr.Logger   // the zero value is silent
 }
@@ -190,6 +190,9 @@ func (c *Controller) advance(ctx context.Context, cluster *unstructured.Unstruct
 		if err := c.writeKubeconfig(ctx, cluster); err != nil {
 			return false, err
 		}
+		if err := c.makePackagesNamespace(ctx, cluster); err != nil {
+			return false, err
+		}
 	}
 	if statusEqual(before, cluster) {
 		return again, nil
@@ -228,8 +231,8 @@ func (c *Controller) adopt(ctx context.Context, cluster *unstructured.Unstructur
 	return true, c.client.Patch(ctx, cluster, patch, client.FieldOwner(fieldOwner))
 }
 
-// remove ends a cluster that is being deleted: after a while its kubeconfig
-// and its finalizer go.
+// remove ends a cluster that is being deleted: after a while its kubeconfig,
+// the namespace of its packages and its finalizer go.
 func (c *Controller) remove(ctx context.Context, cluster *unstructured.Unstructured) (again bool, err error) {
 	if !controllerutil.ContainsFinalizer(cluster, Finalizer) {
 		return false, nil
@@ -242,6 +245,9 @@ func (c *Controller) remove(ctx context.Context, cluster *unstructured.Unstructu
 	}
 	if err := c.client.Delete(ctx, kubeconfigSecret(cluster.GetName())); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("deleting the kubeconfig of %s: %w", cluster.GetName(), err)
+	}
+	if err := c.removePackagesNamespace(ctx, cluster); err != nil {
+		return false, err
 	}
 	before := cluster.DeepCopy()
 	controllerutil.RemoveFinalizer(cluster, Finalizer)

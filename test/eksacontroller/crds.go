@@ -45,25 +45,40 @@ func plural(kind string) string {
 	return name + "s"
 }
 
-// CRDs is the YAML of the definitions of all Kinds, all with a status
-// subresource.
+// resourceKind is a kind and the group that it belongs to.
+type resourceKind struct{ group, kind string }
+
+// definedKinds are the kinds that CRDs defines.
+func definedKinds() []resourceKind {
+	var kinds []resourceKind
+	for _, kind := range Kinds() {
+		kinds = append(kinds, resourceKind{group, kind})
+	}
+	for _, kind := range PackageKinds() {
+		kinds = append(kinds, resourceKind{packagesGroup, kind})
+	}
+	return kinds
+}
+
+// CRDs is the YAML of the definitions of all Kinds and PackageKinds, all with
+// a status subresource.
 func CRDs() ([]byte, error) {
 	var documents [][]byte
-	for _, kind := range Kinds() {
-		definition, err := definition(kind)
+	for _, defined := range definedKinds() {
+		definition, err := definition(defined.group, defined.kind)
 		if err != nil {
-			return nil, fmt.Errorf("defining %s: %w", kind, err)
+			return nil, fmt.Errorf("defining %s: %w", defined.kind, err)
 		}
 		document, err := yaml.Marshal(definition)
 		if err != nil {
-			return nil, fmt.Errorf("defining %s: %w", kind, err)
+			return nil, fmt.Errorf("defining %s: %w", defined.kind, err)
 		}
 		documents = append(documents, document)
 	}
 	return bytes.Join(documents, []byte("---\n")), nil
 }
 
-func definition(kind string) (map[string]any, error) {
+func definition(group, kind string) (map[string]any, error) {
 	var spec any = map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
 	content, err := schemas.ReadFile("schemas/" + strings.ToLower(kind) + ".yaml")
 	if err == nil {
@@ -101,10 +116,10 @@ func definition(kind string) (map[string]any, error) {
 	}, nil
 }
 
-// WaitEstablished waits until the API server serves all Kinds.
+// WaitEstablished waits until the API server serves all that CRDs defines.
 func WaitEstablished(ctx context.Context, c client.Client) error {
-	for _, kind := range Kinds() {
-		name := plural(kind) + "." + group
+	for _, defined := range definedKinds() {
+		name := plural(defined.kind) + "." + defined.group
 		definition := Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name)
 		for {
 			err := c.Get(ctx, client.ObjectKeyFromObject(definition), definition)
