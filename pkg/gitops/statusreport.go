@@ -84,6 +84,8 @@ type ControllerStatus struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
 	Ready bool   `json:"ready"`
+	// Asleep says that it is scaled to zero.
+	Asleep bool `json:"asleep,omitempty"`
 }
 
 // SyncObjectStatus is Flux's GitRepository or Kustomization.
@@ -91,6 +93,7 @@ type SyncObjectStatus struct {
 	Name       string            `json:"name"`
 	Ready      bool              `json:"ready"`
 	Suspended  bool              `json:"suspended"`
+	Deleting   bool              `json:"deleting,omitempty"`
 	Conditions []ConditionStatus `json:"conditions"`
 }
 

@@ -142,6 +142,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	u.checkTogether(&found)
 	u.checkSource(&found)
 	u.checkFrozen(&found)
+	u.checkLeaving(&found)
 	u.checkLoss(ctx, &found)
 	u.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
@@ -154,6 +155,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
 		u.noteAuthority()
 		u.noteUnseen()
+		u.noteAsleep()
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
