@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err: err, hint: meantFlag(cmd, err)} })
 
 	root.AddCommand(
-		newCreateCmd(d), newUpgradeCmd(d), newDeleteCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
+		newCreateCmd(d), newUpgradeCmd(d), newDeleteCmd(d), newPauseCmd(d), newResumeCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
 		newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newVersionCmd(d),
 	)
 	root.SetIn(d.streams.In)

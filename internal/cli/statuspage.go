@@ -108,7 +108,10 @@ func (p *page) flux(r *gitops.Report) {
 	}
 	p.section("Flux", "%s in namespace %s, %d of %s ready", fluxRelease(f.Version, len(f.Controllers)), f.Namespace, ready, count(len(f.Controllers), "controller"))
 	for _, c := range f.Controllers {
-		if !c.Ready {
+		switch {
+		case c.Asleep:
+			p.detail("", "%s is scaled to zero", c.Name)
+		case !c.Ready:
 			p.detail("", "%s is not ready", c.Name)
 		}
 	}
@@ -161,6 +164,9 @@ func syncText(now time.Time, s *gitops.SyncObjectStatus) string {
 	}
 	if s.Suspended {
 		text = "SUSPENDED, " + text
+	}
+	if s.Deleting {
+		text = "BEING DELETED, " + text
 	}
 	return text
 }

@@ -33,6 +33,10 @@ func ruleSummaries() map[string]string {
 		"duplicate-name":   "A name that has to be unique in its list is used twice.",
 		"deprecated":       "A form that EKS Anywhere has replaced by another.",
 		"secret":           "A secret would stand in Git in plain text.",
+		"cli-annotation":   "An annotation that a command line tool writes for itself is in a file.",
+		"force":            "An annotation has Flux delete an object and make it anew when a change of it is refused.",
+		"guard-lifted":     "An annotation lifts one of EKS Anywhere's guards.",
+		"not-pruned":       "An annotation keeps Flux from deleting what is taken out of Git.",
 		"paused":           "An annotation keeps Flux or EKS Anywhere from acting on an object.",
 		// Objects and how they hang together.
 		"no-cluster":              "The files hold no cluster.",

@@ -358,9 +358,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	role := cmp.Or(c.old.role(), c.new.role())
 	change.Verdict, change.Message = tableVerdict(f, role)
 	change.Documented = (documented(f, role) || c.newWorkers(path, before)) && c.documentedHere(path, before, after)
-	if c.cleaned(path) {
-		change.Verdict, change.Message = VerdictIgnored, "set by the server or a command line tool"
-	}
+	c.acting(&change, path, before, after)
 	c.special(&change, path, before, after)
 	if change.Verdict == VerdictRejected && c.means(path, f, before, after) {
 		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
@@ -499,8 +497,13 @@ func documented(f *field, role Role) bool {
 	return false
 }
 
-func (c *comparison) cleaned(path string) bool {
-	return slices.ContainsFunc(cliAnnotations, func(name string) bool { return path == "metadata.annotations["+name+"]" })
+// acting says what an annotation does that came, went or changed.
+func (c *comparison) acting(change *Change, path string, before, after any) {
+	meaning, ignored := annotationChange(c.new.object.Kind, path, show(before), show(after))
+	change.Message = cmp.Or(meaning, change.Message)
+	if ignored {
+		change.Verdict = VerdictIgnored
+	}
 }
 
 // paused says whether the webhook skips the immutability of the object: when the stored one is paused, for the kinds that know that.

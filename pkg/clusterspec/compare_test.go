@@ -64,7 +64,7 @@ func TestCompareSets(t *testing.T) {
 			`applied documented spec.workerNodeGroupConfigurations[md-1]  -> {"count":1,"name":"md-1"}`},
 		{"status and uid", "server-set-fields", []string{"observedGeneration: 3", "observedGeneration: 4", "uid: 1c9f", "uid: 1c9e"}, "ignored metadata.uid 1c9f -> 1c9e (set by the server)"},
 		{"CLI annotation", "only-cli-annotations", []string{"v0.26.0", "v0.26.1"},
-			"ignored metadata.annotations[anywhere.eks.amazonaws.com/management-components-version] v0.26.0 -> v0.26.1 (set by the server or a command line tool)"},
+			"applied metadata.annotations[anywhere.eks.amazonaws.com/management-components-version] v0.26.0 -> v0.26.1 (EKS Anywhere's command line notes there which version it has installed; from Git, Flux puts an old one back)"},
 		{"FluxConfig", "vsphere-management-github", []string{"repository: fleet", "repository: fleet2"}, "rejected spec.github.repository fleet -> fleet2 (config is immutable)"},
 		{"FluxConfig default dropped", "custom-path-branch-namespace", []string{"  branch: release/v1\n", ""}, "rejected spec.branch release/v1 ->  (config is immutable)"},
 		{"machine memory of workers", "vsphere-management-github", []string{"name: dev-md\nspec:", "name: dev-md\nspec:\n  storagePolicyName: \"\""}, "applied spec.storagePolicyName  ->  (it means the same as before)"},
@@ -278,7 +278,7 @@ func TestCompareSets_webhooks(t *testing.T) {
 			"applied TinkerbellDatacenterConfig dev: spec.skipLoadBalancerDeployment:  -> false" + same},
 		{"Tinkerbell hook by the command line tool", "tinkerbell-workload-github", nil,
 			[]string{"  name: dev\nspec:\n  tinkerbellIP", "  name: dev\n" + fmt.Sprintf(annotation, "managed-by-cli: 'true'") + "spec:\n  hookImagesURLPath: https://h/x\n  tinkerbellIP"},
-			"ignored TinkerbellDatacenterConfig dev: metadata.annotations[anywhere.eks.amazonaws.com/managed-by-cli]:  -> true (set by the server or a command line tool)\n" +
+			"applied TinkerbellDatacenterConfig dev: metadata.annotations[anywhere.eks.amazonaws.com/managed-by-cli]:  -> true (EKS Anywhere takes the object for one that its command line is working on: it leaves the machines alone, and lets a Cluster be deleted, a management cluster's, too)\n" +
 				"applied TinkerbellDatacenterConfig dev: spec.hookImagesURLPath:  -> https://h/x (accepted because of the annotation anywhere.eks.amazonaws.com/managed-by-cli)"},
 		{"Tinkerbell IP", "tinkerbell-workload-github", nil, []string{"10.20.0.11", "10.20.0.12"}, "rejected TinkerbellDatacenterConfig dev: spec.tinkerbellIP: 10.20.0.11 -> 10.20.0.12 (field is immutable)"},
 		{"Tinkerbell second key", "tinkerbell-workload-github", nil, []string{"Example ops\n", "Example ops\n    - ssh-rsa AAAA\n"}, "one rejected"},

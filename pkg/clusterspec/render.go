@@ -12,15 +12,6 @@ var serverMetadata = []string{
 	"managedFields", "ownerReferences", "resourceVersion", "selfLink", "uid",
 }
 
-// cliAnnotations are written by command line tools about their own runs. EKS Anywhere's first one, once in Git, would lift the
-// guards against creating and deleting management clusters for good.
-var cliAnnotations = []string{
-	"anywhere.eks.amazonaws.com/managed-by-cli",
-	"anywhere.eks.amazonaws.com/management-components-version",
-	"anywhere.eks.amazonaws.com/tinkerbell-bootstrap-ip",
-	"kubectl.kubernetes.io/last-applied-configuration",
-}
-
 // Render gives the objects of a cluster as one file for Git: the user's documents, with comments, order of keys, quotes and
 // indentation as they are; in a fixed order; with namespace and the defaults of the GitOps configuration made explicit; without
 // status, server-set metadata and annotations that concern only a command line tool. Lines end with LF and documents are separated
@@ -102,7 +93,7 @@ func (o *Object) cleaning() []change {
 func annotationChanges(root *yaml.Node) []change {
 	_, annotations := lookup(root, "metadata", "annotations")
 	var changes []change
-	for _, name := range cliAnnotations {
+	for _, name := range cliAnnotations() {
 		if has(root, "metadata", "annotations", name) {
 			changes = append(changes, change{path: []any{"metadata", "annotations", name}, remove: true})
 		}

@@ -87,16 +87,6 @@ func (r *report) present(path ...string) bool {
 	return value != nil
 }
 
-// checkAnnotations warns of annotations that take an object out of GitOps.
-func (r *report) checkAnnotations() {
-	if text(r.object.root(), "metadata", "annotations", "kustomize.toolkit.fluxcd.io/reconcile") == "disabled" {
-		r.warn("paused", "metadata.annotations[kustomize.toolkit.fluxcd.io/reconcile]", "Flux leaves the object alone as long as the annotation is there")
-	}
-	if text(r.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/paused") == "true" {
-		r.warn("paused", "metadata.annotations[anywhere.eks.amazonaws.com/paused]", "EKS Anywhere does nothing with the object as long as the annotation is there")
-	}
-}
-
 // checkControlPlane: endpoint and machines are needed except with Docker, whose provider refuses an endpoint.
 func (r *report) checkControlPlane() {
 	const at = "spec.controlPlaneConfiguration"

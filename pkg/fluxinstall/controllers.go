@@ -48,7 +48,12 @@ func controllerProblems(namespace string, deployments, pods []unstructured.Unstr
 	})
 	var starting []*NotReadyError
 	for _, deployment := range deployments {
-		if rolledOut(&deployment) {
+		switch asleep := wantedReplicas(&deployment) == 0; {
+		case asleep && slices.Contains(required, deployment.GetName()):
+			problems = append(problems, asleepProblem(&deployment))
+			continue
+		case rolledOut(&deployment):
+			// Another one that is scaled to zero is so in Git: kustomize-controller would start it again.
 			continue
 		}
 		if problem := deploymentProblem(&deployment, pods); problem.Reason != "" {
@@ -66,12 +71,29 @@ func rolledOut(deployment *unstructured.Unstructured) bool {
 		n, _, _ := unstructured.NestedInt64(deployment.Object, path...)
 		return n
 	}
-	wanted := int64(1)
-	if n, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); set {
-		wanted = n
-	}
+	wanted := wantedReplicas(deployment)
 	updated := number("status", "updatedReplicas")
 	return observed(deployment) && updated >= wanted && number("status", "replicas") <= updated && number("status", "availableReplicas") >= updated
+}
+
+// wantedReplicas is how many pods a Deployment should have; Kubernetes takes one when it does not say.
+func wantedReplicas(deployment *unstructured.Unstructured) int64 {
+	if n, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); set {
+		return n
+	}
+	return 1
+}
+
+// scaledToZero is why a controller does nothing that nobody wants to run.
+const scaledToZero = "ScaledToZero"
+
+// asleepProblem says that a Deployment is scaled to zero. It runs as it should then, and does nothing.
+func asleepProblem(deployment *unstructured.Unstructured) *NotReadyError {
+	namespace, name := deployment.GetNamespace(), deployment.GetName()
+	return &NotReadyError{
+		Object: objectName(deployment), Reason: scaledToZero, Message: "somebody scaled it to zero replicas, so that nothing of it runs",
+		Next: fmt.Sprintf("when it is meant to work again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
+	}
 }
 
 // deploymentProblem says why a Deployment is not available: what its pods wait for, else its own condition. Without a reason it is

@@ -32,7 +32,8 @@ type FluxState struct {
 // ControllerState is a Deployment of Flux.
 type ControllerState struct {
 	Name, Image string
-	Available   bool // the current version runs in full
+	Available   bool // the current version runs in full, and at least once
+	Asleep      bool // it is scaled to zero: nobody wants it to run
 }
 
 // GitRepositoryState is Flux's source.
@@ -40,6 +41,7 @@ type GitRepositoryState struct {
 	Name, URL, Branch, Secret string
 	Suspended                 bool
 	Stopped                   bool   // suspended by an uninstallation that was broken off; EnsureSync ends that
+	Deleting                  bool   // its deletion has begun
 	Revision                  string // of the artifact: branch@sha1:commit
 	Ready                     bool   // Ready is True for the current generation
 	Conditions                []Condition
@@ -50,6 +52,7 @@ type KustomizationState struct {
 	Name, Path        string
 	Suspended         bool
 	Stopped           bool   // suspended by an uninstallation that was broken off; EnsureSync ends that
+	Deleting          bool   // its deletion has begun
 	AppliedRevision   string // the last that was applied without error
 	AttemptedRevision string // the last that was tried
 	Ready             bool   // Ready is True for the current generation
@@ -93,7 +96,7 @@ func (s *State) Applied(branch, commit string) bool {
 	revision := Revision(branch, commit)
 	git, ks := s.Flux.GitRepository, s.Flux.Kustomization
 	return git != nil && ks != nil && commit != "" && !git.Suspended && !ks.Suspended &&
-		git.Revision == revision && git.Ready && ks.AppliedRevision == revision && ks.Ready &&
+		!git.Deleting && !ks.Deleting && git.Revision == revision && git.Ready && ks.AppliedRevision == revision && ks.Ready &&
 		s.Flux.Working()
 }
 
@@ -111,7 +114,7 @@ func Revision(branch, commit string) string { return branch + "@sha1:" + commit 
 type fluxObjects struct {
 	namespace, kustomization, secret     *unstructured.Unstructured
 	repositories, deployments, instances []unstructured.Unstructured
-	kustomizations                       []unstructured.Unstructured // of all namespaces; not read by everybody
+	kustomizations                       []unstructured.Unstructured // of all namespaces, as far as the user may list them
 }
 
 // state tells our installation, which is in namespace, from others'.
@@ -218,7 +221,9 @@ func byHelm(u *unstructured.Unstructured) bool {
 }
 
 func controllerState(deployment *unstructured.Unstructured) ControllerState {
-	return ControllerState{Name: deployment.GetName(), Available: rolledOut(deployment), Image: managerImage(deployment, "spec", "template", "spec", "containers")}
+	state := ControllerState{Name: deployment.GetName(), Image: managerImage(deployment, "spec", "template", "spec", "containers"), Asleep: wantedReplicas(deployment) == 0}
+	state.Available = rolledOut(deployment) && !state.Asleep
+	return state
 }
 
 func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
@@ -233,6 +238,7 @@ func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
 	s.Stopped = stoppedByUs(u)
+	s.Deleting = u.GetDeletionTimestamp() != nil
 	return s
 }
 
@@ -249,6 +255,7 @@ func kustomizationState(u *unstructured.Unstructured) *KustomizationState {
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
 	s.Stopped = stoppedByUs(u)
 	s.Spec, _, _ = unstructured.NestedMap(u.Object, "spec")
+	s.Deleting = u.GetDeletionTimestamp() != nil
 	s.Prune, _, _ = unstructured.NestedBool(u.Object, "spec", "prune")
 	return s
 }

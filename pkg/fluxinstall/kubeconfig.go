@@ -12,6 +12,9 @@ import (
 // eksaNamespace is where EKS Anywhere keeps its controllers and the kubeconfigs of the clusters it made.
 const eksaNamespace = "eksa-system"
 
+// eksaController is the Deployment that builds, changes and deletes clusters.
+const eksaController = "eksa-controller-manager"
+
 // Kubeconfig returns the kubeconfig of a cluster from the Secret where EKS Anywhere keeps it: key value of NAME-kubeconfig in
 // namespace eksa-system. It is a *KubeconfigNotFoundError when there is none (yet).
 func (c *Cluster) Kubeconfig(ctx context.Context, name string) (secret.Value, error) {

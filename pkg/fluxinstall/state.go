@@ -28,6 +28,8 @@ type State struct {
 	Clusters      []ClusterInfo
 	GitOps        []LiveGitOps
 	Flux          FluxState
+	// Deletions are those that are under way of what Flux and the clusters hang on, the most telling first.
+	Deletions []Deletion
 	// MissingRights are those that the purpose needs and the user does not have.
 	MissingRights []*MissingRight
 }
@@ -154,6 +156,11 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 			return err
 		},
 		func() (err error) {
+			// One that is being deleted takes what it has applied along, wherever it is.
+			found.kustomizations, err = c.list(ctx, kustomizationKind(), "")
+			return ignoreForbidden(err)
+		},
+		func() (err error) {
 			found.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{partOfLabel: "flux"})
 			return err
 		},
@@ -178,13 +185,8 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 		spec, _, _ := unstructured.NestedMap(item.Object, "spec")
 		state.GitOps = append(state.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), Spec: spec})
 	}
-	if slices.ContainsFunc(found.deployments, func(d unstructured.Unstructured) bool { return d.GetNamespace() != namespace || byHelm(&d) }) {
-		// Only to describe the others' installation.
-		if found.kustomizations, err = c.list(ctx, kustomizationKind(), ""); ignoreForbidden(err) != nil {
-			return nil, err
-		}
-	}
 	state.Flux = found.state(namespace)
+	state.Deletions = found.deletions(namespace, slices.Concat(clusters, fluxConfigs, gitOpsConfigs))
 	if state.Flux.Adoption, err = c.adoption(ctx, found.kustomization); err != nil {
 		return nil, err
 	}

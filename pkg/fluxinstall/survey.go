@@ -36,7 +36,8 @@ type Survey struct {
 	Pauses []Pause
 	// Problems are what keeps Flux from fetching and applying, the cause of the others first.
 	Problems []*NotReadyError
-	// Nested are the other Kustomizations that Flux's own has applied and that are not well, such as those of clusters' apps.
+	// Nested are the other Kustomizations that come from the repository, be it through others, and that are not well: one that fails,
+	// is suspended or is being deleted, such as those of clusters' apps.
 	Nested []NestedProblem
 	// Unseen are what could not be looked at for want of a right, each with the server's words.
 	Unseen []string
@@ -82,8 +83,8 @@ func liveObject(u *unstructured.Unstructured) LiveObject {
 type surveyed struct {
 	fluxObjects
 	clusters                   []unstructured.Unstructured
+	eksa                       []unstructured.Unstructured // the clusters and their GitOps configurations
 	gitRepository              *unstructured.Unstructured
-	kustomizations             []unstructured.Unstructured
 	eksaDeployments, eksaPods  []unstructured.Unstructured
 	pods                       []unstructured.Unstructured
 	controlPlanes, deployments []unstructured.Unstructured // of Cluster API; nil without it
@@ -104,7 +105,7 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 	if !s.EKSAInstalled {
 		return s, nil
 	}
-	unseen := make([]string, 6)
+	unseen := make([]string, 7)
 	// optional notes what is forbidden and goes on without.
 	optional := func(at int, err error) error {
 		if isForbidden(err) {
@@ -144,7 +145,8 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 	for _, item := range seen.clusters {
 		s.State.Clusters = append(s.State.Clusters, clusterInfo(&item))
 	}
-	for _, item := range slices.Concat(seen.clusters, fluxConfigs, gitOpsConfigs) {
+	seen.eksa = slices.Concat(seen.clusters, fluxConfigs, gitOpsConfigs)
+	for _, item := range seen.eksa {
 		s.Objects = append(s.Objects, liveObject(&item))
 	}
 	for _, deployment := range seen.fluxObjects.deployments {
@@ -170,8 +172,8 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 			return err
 		},
 		func() (err error) {
-			seen.kustomizations, err = c.list(ctx, kustomizationKind(), "", client.MatchingLabels{appliedByName: s.Namespace, appliedByNamespace: s.Namespace})
-			return ignoreForbidden(err)
+			seen.kustomizations, err = c.list(ctx, kustomizationKind(), "")
+			return optional(6, err)
 		},
 		func() (err error) {
 			seen.secret, err = c.get(ctx, secretKind(), s.Namespace, SourceSecretName)
@@ -222,6 +224,7 @@ func (s *Survey) judge(seen *surveyed) {
 		s.Interval = text(seen.gitRepository, "spec", "interval")
 	}
 	s.Flux = seen.state(s.Namespace)
+	s.Deletions = seen.deletions(s.Namespace, seen.eksa)
 	for _, object := range []*unstructured.Unstructured{seen.gitRepository, seen.kustomization} {
 		if object == nil {
 			continue
@@ -239,14 +242,16 @@ func (s *Survey) judge(seen *surveyed) {
 		s.Problems = syncProblems(seen.gitRepository, seen.kustomization, SyncWait{Namespace: s.Namespace, Name: s.Namespace}, ours, seen.pods)
 	}
 	for _, deployment := range seen.eksaDeployments {
-		if !rolledOut(&deployment) {
+		if deployment.GetName() == eksaController && wantedReplicas(&deployment) == 0 {
+			s.Problems = append(s.Problems, asleepProblem(&deployment))
+		} else if !rolledOut(&deployment) {
 			if problem := deploymentProblem(&deployment, seen.eksaPods); problem.Reason != "" {
 				s.Problems = append(s.Problems, problem)
 			}
 		}
 	}
-	for _, item := range seen.kustomizations {
-		if problem := nestedProblem(&item); problem != nil && (item.GetName() != s.Namespace || item.GetNamespace() != s.Namespace) {
+	for _, item := range below(s.Namespace, seen.kustomizations) {
+		if problem := nestedProblem(&item); problem != nil {
 			s.Nested = append(s.Nested, NestedProblem{Namespace: item.GetNamespace(), Name: item.GetName(), Problem: problem})
 		}
 	}
@@ -259,8 +264,28 @@ func (s *Survey) judge(seen *surveyed) {
 	}
 }
 
-// nestedProblem is what a Kustomization says is wrong with it, or nil.
+// below are the Kustomizations that Flux's own has applied, and those that they have applied in turn.
+func below(namespace string, all []unstructured.Unstructured) []unstructured.Unstructured {
+	root := namespace + "/" + namespace
+	known := map[string]bool{root: true}
+	var found []unstructured.Unstructured
+	for more := true; more; {
+		more = false
+		for _, item := range all {
+			if name := item.GetNamespace() + "/" + item.GetName(); known[appliedBy(&item)] && !known[name] {
+				known[name], more = true, true
+				found = append(found, item)
+			}
+		}
+	}
+	return found
+}
+
+// nestedProblem is what a Kustomization says is wrong with it, or nil. That it is being deleted is told of with the other deletions.
 func nestedProblem(object *unstructured.Unstructured) *NotReadyError {
+	if object.GetDeletionTimestamp() != nil {
+		return nil
+	}
 	if problems := stopped(object); len(problems) > 0 {
 		return problems[0]
 	}

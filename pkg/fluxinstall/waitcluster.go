@@ -75,7 +75,7 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 		return nil
 	case isPaused(object):
 		problem.Reason, problem.Message = "Paused", "it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
-		problem.Next = unannotate(object, pausedAnnotation)
+		problem.Next = "eksa-gitops resume cluster " + name
 	case !observed(object):
 		problem.Message = "EKS Anywhere has not looked at its current state yet"
 		problem.Next = fmt.Sprintf("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)

@@ -335,7 +335,7 @@ func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
 	if d.options.GitOps == nil || d.options.From == FromCluster && !d.detaches {
 		return nil
 	}
-	return d.checkFlux(state)
+	return slices.Concat(d.checkFlux(state), d.checkHanging(state))
 }
 
 // checkTargets finds what would keep clusters from going, so that nothing is begun that cannot be ended.
@@ -348,7 +348,7 @@ func (d *deleteRun) checkTargets(found *findings) {
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				fmt.Sprintf("kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true", t.Namespace, t.Name)})
+				fmt.Sprintf("%s; or have EKS Anywhere delete it all the same: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", resumeCommand(t.Name), t.Namespace, t.Name)})
 		}
 		switch {
 		case d.options.From == FromCluster:

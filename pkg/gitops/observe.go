@@ -99,6 +99,7 @@ func (r *createRun) observe(ctx context.Context) error {
 	r.checkTogether(&found)
 	r.checkSource(&found)
 	r.checkFrozen(&found)
+	r.checkLeaving(&found)
 	r.checkLoss(ctx, &found)
 	r.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
@@ -120,6 +121,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteAuthority()
 		r.noteFormerKeys()
 		r.noteUnseen()
+		r.noteAsleep()
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}
@@ -335,7 +337,10 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 	if wrong := r.checkManagementCluster(state); wrong != nil {
 		return wrong
 	}
-	wrong := r.checkFlux(state)
+	wrong := slices.Concat(r.checkFlux(state), r.checkHanging(state))
+	if len(wrong) == 0 {
+		wrong = r.checkAsleep(state)
+	}
 	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", r.managementCluster, r.config.SystemNamespace),

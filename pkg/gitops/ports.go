@@ -108,11 +108,13 @@ type ClusterRemover interface {
 	RemoveGitOps(ctx context.Context, namespace, name, configKind, config string) (bool, error)
 }
 
-// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git. Every method may be repeated.
+// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git, and EKS Anywhere off a cluster. Every method
+// may be repeated.
 type ClusterHolder interface {
 	Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error)
 	Release(ctx context.Context, namespace, cluster string, objects []fluxinstall.ObjectName) (bool, error)
 	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
+	SetPaused(ctx context.Context, object fluxinstall.ObjectName, paused bool) (bool, error)
 }
 
 // ErrNoKubeconfig is what [Ports.OpenCluster] returns, or wraps, when no kubeconfig leads to the management cluster. It says nothing about

@@ -68,6 +68,7 @@ type ClusterResult struct {
 	Conflicts []clusterspec.Conflict  `json:"conflicts,omitempty"`
 	Drift     []Difference            `json:"drift,omitempty"`
 
+	Paused  bool     `json:"paused,omitempty"`  // of a pause or its end: EKS Anywhere leaves the cluster alone
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes in the management cluster, as kind namespace/name
 }

@@ -115,7 +115,13 @@ func (u *upgradeRun) planFirst(p *specPlan) error {
 
 // planChange is the plan of a cluster that is in Git.
 func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specPlan) error {
-	theirs := clusterspec.Source{Name: p.path, Data: p.before}
+	theirs, tools, err := clusterspec.WithoutToolAnnotations(clusterspec.Source{Name: p.path, Data: p.before})
+	if err != nil {
+		return u.unreadable(p, err)
+	}
+	for _, annotation := range tools {
+		p.notes = append(p.notes, annotation+" leaves Git: a command line tool wrote it for itself")
+	}
 	was := parseLeniently(p.path, p.before)
 	git := GitCluster{Name: p.cluster.Name, Path: p.path}
 	git.parse(p.before)
@@ -123,11 +129,9 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 	if err := u.reconcileGitOpsKinds(p, was, theirs); err != nil {
 		return u.unreadable(p, err)
 	}
-	ours, err := clusterspec.Complete(p.ours, theirs)
-	if err != nil {
+	if p.ours, err = clusterspec.Complete(p.ours, theirs); err != nil {
 		return u.unreadable(p, err)
 	}
-	p.ours = ours
 	if bytes.Equal(p.ours.Data, p.before) {
 		p.after = p.before
 		return nil

@@ -327,7 +327,10 @@ func TestJudge_problems(t *testing.T) {
 					})
 				}
 			},
-			[]string{"Kustomization flux-system/mgmt-apps | a file is missing |  | kubectl describe it", "Kustomization eksa-system/dev-apps | a file is missing |  | kubectl describe it"},
+			[]string{
+				"Kustomization eksa-system/dev-apps | a file is missing |  | kubectl describe it", "Kustomization flux-system/mgmt-apps | a file is missing |  | kubectl describe it",
+				"Kustomization flux-system/dev-apps | a file is missing |  | kubectl describe it", "Kustomization eksa-system/others | a file is missing |  | kubectl describe it",
+			},
 		},
 		"apps of a cluster that is not Ready": {
 			func(o *gitops.Observation) {
@@ -335,6 +338,39 @@ func TestJudge_problems(t *testing.T) {
 				o.Survey.Nested = []fluxinstall.NestedProblem{{Namespace: "eksa-system", Name: "dev-apps", Problem: notReady("Kustomization eksa-system/dev-apps", "X", "no kubeconfig", "", "")}}
 			},
 			[]string{"Cluster default/dev | EKS Anywhere is at work |  | kubectl describe it"},
+		},
+		"a Kustomization that is deleted while its controller sleeps": {
+			func(o *gitops.Observation) {
+				o.Survey.Deletions = []fluxinstall.Deletion{{Kind: "Kustomization", Namespace: "flux-system", Name: "flux-system", Asleep: "kustomize-controller", Takes: []string{"Cluster default/dev"}}}
+				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady("Deployment flux-system/kustomize-controller", "ScaledToZero", "somebody scaled it to zero", "", "")}
+			},
+			[]string{
+				kustomization + " | it deletes what the Kustomization has applied: Cluster default/dev |  | kubectl",
+				"Deployment flux-system/kustomize-controller |  |  | do not start it before the deletion of " + kustomization + " is stopped: kubectl describe it",
+			},
+		},
+		"clusters that are deleted": {
+			func(o *gitops.Observation) {
+				o.Survey.Deletions = []fluxinstall.Deletion{
+					{Kind: "Cluster", Namespace: "default", Name: "dev"}, {Kind: "Cluster", Namespace: "default", Name: "gone"}, {Kind: "FluxConfig", Namespace: "default", Name: "dev"},
+				}
+				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "", "it is being deleted", "", "")
+			},
+			[]string{"Cluster default/dev | Flux makes the cluster anew |  | eksa-gitops delete cluster dev"},
+		},
+		"paused in Git": {
+			func(o *gitops.Observation) {
+				o.Survey.Clusters[1].Pauses = []fluxinstall.Pause{{Object: "Cluster default/dev", Field: clusterspec.PausedAnnotation, By: "kustomize-controller", Resume: "kubectl annotate it"}}
+				o.Git.Clusters[0].Objects[0] = asGit("{kind: Cluster, metadata: {name: dev, annotations: {anywhere.eks.amazonaws.com/paused: 'true'}}, spec: {kubernetesVersion: '1.33'}}")
+				o.Live[0].Fields = o.Git.Clusters[0].Objects[0].Fields
+			},
+			[]string{"Cluster default/dev | it is in Git, so that Flux puts it back |  | eksa-gitops resume cluster dev"},
+		},
+		"paused by kubectl": {
+			func(o *gitops.Observation) {
+				o.Survey.Clusters[1].Pauses = []fluxinstall.Pause{{Object: "Cluster default/dev", Field: clusterspec.PausedAnnotation, By: "kubectl-annotate", Resume: "kubectl annotate it"}}
+			},
+			[]string{"Cluster default/dev | Flux takes the annotation off when it applies next |  | eksa-gitops pause cluster dev; to end it: eksa-gitops resume cluster dev"},
 		},
 		"only in Git": {
 			func(o *gitops.Observation) { o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:] },

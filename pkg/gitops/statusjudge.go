@@ -38,12 +38,15 @@ func Judge(o *Observation) (*Report, error) {
 		j.flux()
 		j.judgeSource()
 		j.judgeKey()
+		j.judgeDeletions()
 		j.judgeAhead()
 		j.judgeFlux()
 		j.judgeRepository()
 	}
 	j.judgePauses()
 	j.judgeClusters()
+	j.judgeNested()
+	j.judgeTools()
 	j.judgeDrift()
 	for _, text := range o.Survey.Unseen {
 		j.unseen("a part of the cluster", text, "")
@@ -116,14 +119,16 @@ func (j *judge) flux() {
 	}
 	j.report.Flux = f
 	for _, c := range live.Controllers {
-		f.Controllers = append(f.Controllers, ControllerStatus{Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxinstall.ImageVersion(c.Image)})
+		f.Controllers = append(f.Controllers, ControllerStatus{
+			Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxinstall.ImageVersion(c.Image), Asleep: c.Asleep,
+		})
 	}
 	if git := live.GitRepository; git != nil {
-		f.Source = &SyncObjectStatus{Name: git.Name, Ready: git.Ready, Suspended: git.Suspended, Conditions: conditionsOf(git.Conditions)}
+		f.Source = &SyncObjectStatus{Name: git.Name, Ready: git.Ready, Suspended: git.Suspended, Deleting: git.Deleting, Conditions: conditionsOf(git.Conditions)}
 		f.Fetched = git.Revision
 	}
 	if ks := live.Kustomization; ks != nil {
-		f.Kustomization = &SyncObjectStatus{Name: ks.Name, Ready: ks.Ready, Suspended: ks.Suspended, Conditions: conditionsOf(ks.Conditions)}
+		f.Kustomization = &SyncObjectStatus{Name: ks.Name, Ready: ks.Ready, Suspended: ks.Suspended, Deleting: ks.Deleting, Conditions: conditionsOf(ks.Conditions)}
 		f.Applied, f.Attempted = ks.AppliedRevision, ks.AttemptedRevision
 	}
 	for _, pause := range j.Survey.Pauses {
@@ -173,7 +178,11 @@ func (j *judge) judgeFlux() {
 		if source := strings.HasPrefix(found.Object, "GitRepository "); source && (j.lost || keyGone && strings.Contains(found.Cause, "credentials")) {
 			continue // that is why
 		}
-		j.problem(j.explain(found))
+		p := j.explain(found)
+		if d := j.wakes(found.Object); d != nil {
+			p.Next = "do not start it before the deletion of " + d.Object() + " is stopped: " + p.Next
+		}
+		j.problem(p)
 	}
 }
 
@@ -375,10 +384,7 @@ func machineStatus(m fluxinstall.Machines) MachineStatus {
 func (j *judge) judgePauses() {
 	pause := func(cluster string, pauses []fluxinstall.Pause) {
 		for _, p := range pauses {
-			j.problem(Problem{
-				Object: p.Object, Message: p.Describe(), Cause: "what changes in Git does not reach it, or is not worked on, until the annotation is gone",
-				Next: "when it is meant to go on: " + p.Resume, Cluster: cluster,
-			})
+			j.problem(j.pauseProblem(cluster, &p))
 		}
 	}
 	for i := range j.Survey.Clusters {
@@ -432,35 +438,12 @@ func (j *judge) judgeClusters() {
 	}
 	for i := range j.Survey.Clusters {
 		c := &j.Survey.Clusters[i]
-		if c.Problem == nil || j.Cluster != "" && c.Name != j.Cluster || c.Problem.Reason == "Paused" && len(c.Pauses) > 0 {
+		if c.Problem == nil || j.deleting(fmt.Sprintf("Cluster %s/%s", c.Namespace, c.Name)) || j.Cluster != "" && c.Name != j.Cluster || c.Problem.Reason == "Paused" && len(c.Pauses) > 0 {
 			continue
 		}
 		p := j.explain(c.Problem)
 		p.Cluster = c.Name
 		j.problem(p)
-	}
-	j.judgeApps()
-}
-
-// judgeApps tells of clusters whose apps are not applied. Of one that is not Ready, that is no wonder.
-func (j *judge) judgeApps() {
-	if j.Config == nil {
-		return
-	}
-	for i := range j.Survey.Clusters {
-		c := &j.Survey.Clusters[i]
-		role := clusterspec.RoleWorkload
-		if c.ManagementCluster == c.Name {
-			role = clusterspec.RoleManagement
-		}
-		for _, nested := range j.Survey.Nested {
-			if c.Problem != nil || j.Cluster != "" && c.Name != j.Cluster || nested.Name != layout.AppsName(c.Name) || nested.Namespace != layout.AppsNamespace(j.Config, role) {
-				continue
-			}
-			p := j.explain(nested.Problem)
-			p.Cluster = c.Name
-			j.problem(p)
-		}
 	}
 }
 

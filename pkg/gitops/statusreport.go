@@ -92,6 +92,8 @@ type ControllerStatus struct {
 	// Version is the tag of the image, or its digest. Fit says whether it is of the release that Flux's definitions are of.
 	Version string          `json:"version,omitempty"`
 	Fit     fluxinstall.Fit `json:"fit,omitempty"`
+	// Asleep says that it is scaled to zero.
+	Asleep bool `json:"asleep,omitempty"`
 }
 
 // SyncObjectStatus is Flux's GitRepository or Kustomization.
@@ -99,6 +101,7 @@ type SyncObjectStatus struct {
 	Name       string            `json:"name"`
 	Ready      bool              `json:"ready"`
 	Suspended  bool              `json:"suspended"`
+	Deleting   bool              `json:"deleting,omitempty"`
 	Conditions []ConditionStatus `json:"conditions"`
 }
 

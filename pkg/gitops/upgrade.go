@@ -143,6 +143,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	u.checkTogether(&found)
 	u.checkSource(&found)
 	u.checkFrozen(&found)
+	u.checkLeaving(&found)
 	u.checkLoss(ctx, &found)
 	u.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
@@ -166,6 +167,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.noteAuthority()
 		u.noteFormerKeys()
 		u.noteUnseen()
+		u.noteAsleep()
 	}
 	if len(found.list) > 0 {
 		return &PreflightError{Findings: found.list}

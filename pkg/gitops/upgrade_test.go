@@ -264,9 +264,12 @@ func TestUpgrade_refused(t *testing.T) {
 		"workload without GitOps": {func(w *world) { w.state.Clusters[1].GitOpsName = "" }, spec("w01", onGitHub), "refuses to add one to a workload cluster"},
 		"gitOpsRef taken out":     {nil, noRef("w01"), "cluster w01 is managed through Git (it refers to FluxConfig w01), and its file has no gitOpsRef"},
 		"management, taken out":   {nil, noRef("dev"), "to detach the cluster, which goes on running: eksa-gitops delete cluster dev"},
-		"paused":                  {func(w *world) { w.state.Clusters[1].Paused = true }, spec("w01", onGitHub), "anywhere.eks.amazonaws.com/paused-"},
-		"deleted":                 {func(w *world) { w.state.Clusters[1].Deleting = true }, spec("w01", onGitHub), "cluster w01 is being deleted"},
-		"Flux suspended":          {func(w *world) { w.state.Flux.Kustomization.Suspended = true }, spec("w01", onGitHub), "Kustomization flux-system/flux-system is suspended"},
+		"paused":                  {func(w *world) { w.state.Clusters[1].Paused = true }, spec("w01", onGitHub), "when it is meant to go on: eksa-gitops resume cluster w01"},
+		"deleted": {func(w *world) {
+			w.state.Clusters[1].Deleting = true
+			w.state.Deletions = []fluxinstall.Deletion{{Kind: "Cluster", Namespace: "default", Name: "w01"}}
+		}, spec("w01", onGitHub), "cluster w01 is being deleted: EKS Anywhere deletes its machines; a deletion cannot be taken back"},
+		"Flux suspended": {func(w *world) { w.state.Flux.Kustomization.Suspended = true }, spec("w01", onGitHub), "Kustomization flux-system/flux-system is suspended"},
 		"another repository": {func(w *world) {
 			w.state.GitOps = []fluxinstall.LiveGitOps{{Kind: "FluxConfig", Namespace: "default", Name: "dev", Spec: map[string]any{
 				"github": map[string]any{"owner": "octo", "repository": "fleet", "personal": true},

@@ -107,14 +107,14 @@ func (u *upgradeRun) checkExistence(found *findings) {
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, and the file says %s", c.Name, live.ManagementCluster, c.ManagementCluster),
 				"EKS Anywhere does not move a cluster to another management cluster"})
 		case live.Deleting:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is being deleted", c.Name), "eksa-gitops status " + c.Name})
+			continue // checkLeaving tells
 		case c.Role() == clusterspec.RoleWorkload && live.GitOpsName == "":
 			found.addFinding(Finding{AreaSpec,
 				fmt.Sprintf("cluster %s exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster (spec.gitOpsRef: field is immutable)", c.Name),
 				fmt.Sprintf("create the cluster anew under another name with gitOpsRef in its file, or have Flux manage it without the reference: take gitOpsRef and the %s out of the file and commit it by hand beside %s/%s", c.GitOps.Kind, u.config.ClusterConfigPath, c.ManagementCluster)})
 		case live.Paused:
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere would not work on the change", c.Name),
-				fmt.Sprintf("kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/paused-", c.Namespace, c.Name)})
+				"when it is meant to go on: " + resumeCommand(c.Name)})
 		}
 	}
 }

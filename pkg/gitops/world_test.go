@@ -1035,6 +1035,19 @@ func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config
 	})
 }
 
+func (c cluster) SetPaused(ctx context.Context, object fluxinstall.ObjectName, paused bool) (bool, error) {
+	i := slices.IndexFunc(c.state.Clusters, func(have fluxinstall.ClusterInfo) bool {
+		return have.Namespace == object.Namespace && have.Name == object.Name
+	})
+	if object.Kind != "Cluster" || i < 0 || c.state.Clusters[i].Paused == paused {
+		return false, nil
+	}
+	return c.write(ctx, fmt.Sprintf("SetPaused %s %v", object.Name, paused), func() (bool, error) {
+		c.state.Clusters[i].Paused = paused
+		return true, nil
+	})
+}
+
 // Objects gives the live objects, as Flux has applied them or as a test has put them there.
 func (c cluster) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
 	c.mu.Lock()

@@ -471,8 +471,7 @@ func TestDelete_managementTakenBack(t *testing.T) {
 	before.writesNothing()
 
 	suspend(t, true)
-	out := w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure", "fail").exits(5)
-	out.tells("Kustomization flux-system/flux-system is not ready (Suspended)", "resume it: kubectl -n flux-system patch")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("Kustomization flux-system/flux-system is suspended, so that Flux would not apply the change", "resume it first: kubectl -n flux-system patch")
 	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"); at(t, u, "spec", "suspend") != true {
 		t.Error("the person's suspension is gone")
 	}

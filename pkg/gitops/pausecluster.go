@@ -1,0 +1,353 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// PauseOptions are what [PauseClusters] and [ResumeClusters] work on.
+type PauseOptions struct {
+	Settings
+	// Clusters are clusters of one management cluster, itself among them if need be. Without a namespace each is the only one of its name.
+	Clusters []fluxinstall.ClusterName
+	// ManagementCluster is the name of the one that manages them.
+	ManagementCluster string
+	// GitOps is the configuration of the management cluster; nil when it has none.
+	GitOps *clusterspec.GitOps
+}
+
+// PauseClusters has EKS Anywhere leave clusters alone, in a way that holds against Flux: the annotation goes into the files that are in Git,
+// in one commit, and the run waits until Flux has applied that and the live Clusters carry it. A cluster that is not in Git gets it on its
+// object alone. What is paused already is left as it is.
+//
+// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of a
+// first write that failed, and the context's. It may be repeated.
+func PauseClusters(ctx context.Context, ports Ports, options PauseOptions) (*Result, error) {
+	return newPauseRun("pause cluster", ports, options, true).finish(ctx)
+}
+
+// ResumeClusters ends what [PauseClusters] did, and any other pause of the clusters' objects by that annotation, in Git and on the live
+// objects. Its results and errors are those of PauseClusters.
+func ResumeClusters(ctx context.Context, ports Ports, options PauseOptions) (*Result, error) {
+	return newPauseRun("resume cluster", ports, options, false).finish(ctx)
+}
+
+// pauseRun is the state of one of the two.
+type pauseRun struct {
+	*run
+	options PauseOptions
+	paused  bool // what the clusters shall be
+
+	targets []*pauseTarget
+}
+
+// pauseTarget is one cluster as it was found.
+type pauseTarget struct {
+	fluxinstall.ClusterName
+	live    *fluxinstall.ClusterInfo // nil without an object in the cluster
+	inGit   bool
+	objects []fluxinstall.ObjectName // of its file, or the Cluster alone
+}
+
+func newPauseRun(command string, ports Ports, options PauseOptions, paused bool) *pauseRun {
+	p := &pauseRun{run: newRun(command, ports, options.Settings), options: options, paused: paused}
+	p.config, p.managementCluster = options.GitOps, options.ManagementCluster
+	if p.config == nil {
+		p.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+	}
+	p.judge = p.checkState
+	for _, c := range options.Clusters {
+		p.result.Clusters = append(p.result.Clusters, ClusterResult{
+			Name: c.Name, Namespace: c.Namespace, Role: roleOf(c.Name, options.ManagementCluster), ManagementCluster: options.ManagementCluster,
+		})
+		p.targets = append(p.targets, &pauseTarget{ClusterName: c})
+	}
+	return p
+}
+
+// finish does it and completes the result.
+func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
+	err := p.do(ctx)
+	if err != nil && !errors.As(err, new(*PreflightError)) {
+		_, changed := p.steps.results()
+		if waited := errors.As(err, new(*fluxinstall.NotReadyError)) || errors.As(err, new(*supersededError)); (changed || waited) && !errors.Is(ctx.Err(), context.Canceled) {
+			p.result.Status = StatusIncomplete
+			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"), Cause: err}
+		} else if !changed {
+			err = unchanged(err)
+		}
+		p.result.Failure = &Failure{Step: p.failedStep, Message: err.Error(), Hint: hintOf(err)}
+	}
+	return p.end(ctx, err)
+}
+
+// words are those for the one or the other.
+func (p *pauseRun) words(pause, resume string) string {
+	if p.paused {
+		return pause
+	}
+	return resume
+}
+
+func (p *pauseRun) do(ctx context.Context) error {
+	if err := p.observe(ctx); err != nil {
+		return err
+	}
+	if p.usesGit() {
+		p.startRepositoryResult()
+		p.result.Repository.Commit = p.seen.snapshot.Head()
+	}
+	if p.settings.DryRun {
+		p.plan()
+		return nil
+	}
+	if p.usesGit() {
+		if err := p.push(ctx, p.planFiles, p.message()); err != nil {
+			return err
+		}
+		if err := p.waitApplied(ctx, p.planFiles); err != nil {
+			return err
+		}
+	}
+	for _, t := range p.targets {
+		if err := p.mark(ctx, t); err != nil {
+			return err
+		}
+	}
+	p.result.Status = StatusDone
+	return nil
+}
+
+// usesGit says whether the file of a cluster is in Git.
+func (p *pauseRun) usesGit() bool {
+	return slices.ContainsFunc(p.targets, func(t *pauseTarget) bool { return t.inGit })
+}
+
+// checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when it is known whether a cluster is
+// in Git.
+func (p *pauseRun) checkState(state *fluxinstall.State) []Finding {
+	if wrong := p.checkManagementCluster(state); wrong != nil || p.options.GitOps == nil {
+		return wrong
+	}
+	return p.checkFlux(state)
+}
+
+// observe looks at both sides and makes every check that reading can make.
+func (p *pauseRun) observe(ctx context.Context) error {
+	var found findings
+	if p.options.GitOps == nil {
+		p.observeCluster(ctx, &found)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	} else if err := p.look(ctx, &found); err != nil {
+		return err
+	}
+	p.noteRenamed()
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		var err error
+		if p.seen.files, err = p.planFiles(ctx, p.seen.snapshot); err != nil {
+			var problems clusterspec.Problems
+			if !errors.As(err, &problems) {
+				return err
+			}
+			found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "put it right in the repository, and run the same command again"})
+		}
+		p.findTargets(&found)
+		if p.usesGit() {
+			for _, f := range p.checkSync() {
+				found.addFinding(f)
+			}
+			p.checkLoss(ctx, &found)
+			p.observePush(ctx, &found)
+		}
+	}
+	if len(found.list) > 0 {
+		return &PreflightError{Findings: found.list}
+	}
+	if err := errors.Join(found.soft...); err != nil {
+		p.failedStep = stepAccess
+		return fmt.Errorf("%w; %s", err, nothingChanged)
+	}
+	return nil
+}
+
+// checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that keeps EKS Anywhere from going
+// on.
+func (p *pauseRun) checkSync() []Finding {
+	state := *p.seen.cluster
+	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool { return d.Kind == "Cluster" })
+	wrong := p.checkHanging(&state)
+	if len(wrong) == 0 {
+		wrong = p.checkAsleep(&state)
+	}
+	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
+		wrong = append(wrong, Finding{AreaCluster, "there is no Flux in namespace " + p.config.SystemNamespace + " that would apply the change", "eksa-gitops status"})
+	}
+	return wrong
+}
+
+// findTargets brings together what is known of each cluster.
+func (p *pauseRun) findTargets(found *findings) {
+	var known []string
+	for _, live := range p.seen.cluster.Clusters {
+		known = append(known, live.Name)
+	}
+	for i, t := range p.targets {
+		for j, live := range p.seen.cluster.Clusters {
+			if live.Name != t.Name || t.Namespace != "" && live.Namespace != t.Namespace {
+				continue
+			}
+			if t.live != nil {
+				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s", t.Name, t.live.Namespace, live.Namespace), "choose one with --namespace"})
+			}
+			t.live = &p.seen.cluster.Clusters[j]
+		}
+		switch {
+		case t.live == nil && !t.inGit:
+			slices.Sort(known)
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name), "the clusters there are: " + strings.Join(known, ", ")})
+		case t.live != nil && t.live.Held != nil:
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself", t.Name, t.live.Held.By), "eksa-gitops status " + t.Name})
+		}
+		if t.live != nil {
+			t.Namespace = t.live.Namespace
+		}
+		if t.Namespace == "" {
+			t.Namespace = "default"
+		}
+		cluster := fluxinstall.ObjectName{Kind: "Cluster", Namespace: t.Namespace, Name: t.Name}
+		if !slices.Contains(t.objects, cluster) {
+			t.objects = append(t.objects, cluster)
+		}
+		record := &p.result.Clusters[i]
+		record.Namespace = t.Namespace
+		if t.live != nil {
+			record.KubernetesVersion, record.Paused = t.live.KubernetesVersion, t.live.Paused
+		}
+		if t.inGit {
+			record.SpecPath = layout.PathsIn(p.config, t.Name).Spec
+		}
+	}
+}
+
+// planFiles is the planner: the annotation in the files that are there, or out of them.
+func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	plan := &filePlan{after: map[string][]byte{}}
+	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != gitrepo.BranchExists {
+		return plan, nil
+	}
+	var paths []string
+	for _, t := range p.targets {
+		spec := layout.PathsIn(p.config, t.Name).Spec
+		entry, there, err := snapshot.Lookup(spec)
+		if err != nil {
+			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
+		}
+		if t.inGit = there && entry.Mode.IsFile(); t.inGit {
+			paths = append(paths, spec)
+		}
+	}
+	if len(paths) == 0 {
+		return plan, nil
+	}
+	contents, err := snapshot.ReadAll(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range p.targets {
+		if !t.inGit {
+			continue
+		}
+		file := layout.PathsIn(p.config, t.Name).Spec
+		before := contents[file]
+		out, _, err := clusterspec.SetPaused(clusterspec.Source{Name: file, Data: before}, t.Name, p.paused)
+		if err != nil {
+			return nil, err
+		}
+		plan.after[file] = out.Data
+		if string(before) != string(out.Data) {
+			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: out.Data})
+		}
+		git := GitCluster{Name: t.Name, Path: file}
+		git.parse(before)
+		t.objects = nil
+		for _, object := range git.Objects {
+			if slices.Contains(clusterspec.Kinds(), object.Kind) {
+				t.objects = append(t.objects, nameOf(object))
+			}
+		}
+	}
+	return plan, nil
+}
+
+// message is that of the commit. It does not say that the clusters' files were written: what a user's file says is not in it, so that the
+// next upgrade with one keeps the pause as an edit of somebody else.
+func (p *pauseRun) message() string {
+	names := make([]string, 0, len(p.targets))
+	for _, t := range p.targets {
+		names = append(names, t.Name)
+	}
+	verb := p.words("Pause", "Resume")
+	subject := fmt.Sprintf("%s cluster %s", verb, names[0])
+	if len(names) > 1 {
+		subject = fmt.Sprintf("%s %d clusters", verb, len(names))
+	}
+	return fmt.Sprintf("%s\n\n%s: %s\n", subject, trailerVersion, p.settings.ToolVersion)
+}
+
+func (p *pauseRun) stepMark(name string) Step {
+	return Step(fmt.Sprintf(p.words("Keep EKS Anywhere off cluster %s", "Let EKS Anywhere work on cluster %s"), name))
+}
+
+// mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on an object beside Git, and for
+// an object that Flux is told to leave alone.
+func (p *pauseRun) mark(ctx context.Context, t *pauseTarget) error {
+	return p.step(p.stepMark(t.Name), func() (Outcome, string, error) {
+		if t.live == nil {
+			return OutcomeUnchanged, "there is no such object yet; it is made so", nil
+		}
+		changed := false
+		for _, name := range t.objects {
+			if p.paused && name.Kind != "Cluster" {
+				continue
+			}
+			did, err := p.seen.ports.cluster.SetPaused(ctx, name, p.paused)
+			if err != nil {
+				return "", "", fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
+			}
+			changed = changed || did
+		}
+		p.clusterResult(t.Name).Paused = p.paused
+		return writeOutcome(changed)
+	})
+}
+
+// plan reports what a run would do.
+func (p *pauseRun) plan() {
+	p.result.Status = StatusPlanned
+	planned := func(step Step, inPlace bool, detail string) {
+		p.steps.Begin(step)
+		if inPlace {
+			p.steps.End(step, OutcomeUnchanged, "")
+			return
+		}
+		p.steps.End(step, OutcomePlanned, detail)
+	}
+	if p.usesGit() {
+		p.result.Repository.Files = p.seen.files.changes
+		planned(p.stepPush(), len(p.seen.files.changes) == 0, countFiles(len(p.seen.files.changes)))
+		planned("Wait for Flux to apply the commit", len(p.seen.files.changes) == 0 && p.seen.cluster.Applied(p.config.Branch, p.seen.snapshot.Head()), "")
+	}
+	for _, t := range p.targets {
+		planned(p.stepMark(t.Name), t.live != nil && t.live.Paused == p.paused, "")
+	}
+}
