@@ -142,6 +142,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	u.checkTogether(&found)
 	u.checkSource(&found)
 	u.checkFrozen(&found)
+	u.checkNamespaces(&found)
 	u.checkLoss(ctx, &found)
 	u.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
@@ -403,7 +404,7 @@ func (u *upgradeRun) tell() {
 		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
 		for _, c := range p.changes {
 			level := LevelInfo
-			if c.Verdict == clusterspec.VerdictIgnored || c.Verdict == clusterspec.VerdictRejected {
+			if c.Verdict != clusterspec.VerdictApplied {
 				level = LevelWarning
 			}
 			u.steps.Note(level, "change of "+prefix+c.String())
@@ -482,6 +483,7 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
 		}
 	}
+	u.refuseReplacement(p, found)
 	for i, c := range p.changes {
 		if c.Verdict != clusterspec.VerdictRejected {
 			continue
