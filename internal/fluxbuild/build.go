@@ -69,7 +69,7 @@ func Build(files Files, dir string, settings Settings) (*Built, error) {
 	}
 	var err error
 	switch own := b.kustomizationIn(dir); {
-	case !settings.isZero():
+	case !settings.IsZero():
 		err = b.transformed(dir, own, settings)
 	case own == "":
 		err = b.scan(dir)
@@ -155,11 +155,17 @@ func (b *build) scan(dir string) error {
 	return nil
 }
 
-// elsewhere notes what is not looked at because it is from elsewhere.
-func (b *build) elsewhere(err error) bool {
+// IsUnseen says whether an error is that something is not looked at here, which Flux may well be able to build: what is from elsewhere, and
+// fields of kustomize that are not supported here.
+func IsUnseen(err error) bool {
 	var remote *kustomize.RemoteError
 	var unsupported *kustomize.UnsupportedError
-	if errors.As(err, &remote) || errors.As(err, &unsupported) {
+	return errors.As(err, &remote) || errors.As(err, &unsupported)
+}
+
+// elsewhere notes what is not looked at because it is from elsewhere.
+func (b *build) elsewhere(err error) bool {
+	if IsUnseen(err) {
 		b.built.Unseen = append(b.built.Unseen, err)
 		return true
 	}

@@ -30,8 +30,8 @@ func SettingsOf(spec map[string]any) (Settings, error) {
 	return s, json.Unmarshal(text, &s)
 }
 
-// isZero says whether the settings change nothing about which objects there are or what kustomize makes of them.
-func (s *Settings) isZero() bool {
+// IsZero says whether the settings change nothing about which objects there are or what kustomize makes of them.
+func (s *Settings) IsZero() bool {
 	return s.TargetNamespace == "" && s.NamePrefix == "" && s.NameSuffix == "" && len(s.Patches)+len(s.Images)+len(s.Components) == 0
 }
 

@@ -37,6 +37,8 @@ func Rules() []Rule {
 		{"ignored-file", "Git ignores a file that Flux needs."},
 		{"conflict-marker", "A file holds the marks of a merge that was not finished."},
 		{"namespace-missing", "An object has no namespace, and Flux gives it none."},
+		{"cluster-transformed", "A kustomization gives a cluster another name or namespace than its file says."},
+		{"not-looked-at", "What Flux makes of a directory is not known here."},
 		{"kustomization-deprecated", "A kustomization has a field that kustomize has replaced by another."},
 		// The apps of clusters.
 		{"apps-target", "A cluster's apps are applied to another cluster."},
@@ -54,6 +56,8 @@ func Rules() []Rule {
 		{"change-applied", "A change that EKS Anywhere or Flux applies."},
 		{"change-ignored", "A change that has no effect."},
 		{"change-rejected", "A change that EKS Anywhere refuses."},
+		{"change-replaces", "A change of what an object is, by which Flux deletes it and creates another."},
+		{"cluster-replaced", "A cluster gets another identity, by which Flux deletes it with all its machines and creates another."},
 		{"cluster-created", "A cluster is created, or a management cluster comes under GitOps."},
 		{"cluster-deleted", "A cluster is deleted with all its machines."},
 		{"cluster-renamed", "A cluster gets another name, which deletes it and creates another."},
