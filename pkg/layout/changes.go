@@ -26,6 +26,7 @@ func (p *pair) compare() {
 		p.compareSets(before, after)
 	}
 	p.compareFlux()
+	p.compareFluxObjects()
 }
 
 // unclear says whether nothing can be said about what became of a file's objects: it is not understood, or a kustomization on the way
@@ -293,12 +294,12 @@ func describe(change Change) string {
 
 // short shows a value, shortened in its middle.
 func short(value string) string {
-	runes := []rune(value)
+	runes := []rune(strings.Join(strings.Fields(value), " "))
 	const most = 60
 	if len(runes) > most {
 		return string(runes[:most/2]) + "…" + string(runes[len(runes)-most/2:])
 	}
-	return value
+	return string(runes)
 }
 
 // clusterDeleted tells that a cluster is no longer among what Flux applies.

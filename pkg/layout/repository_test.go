@@ -369,6 +369,21 @@ func brokenRepositories() map[string]func(repository) {
 		"Flux's kustomization with prefix": func(r repository) {
 			r.put(flux+"/kustomization.yaml", r.text(flux+"/kustomization.yaml")+"namePrefix: x-\nnamespace: other\n")
 		},
+		"sync Kustomization renamed": func(r repository) {
+			r.put(flux+"/gotk-sync.yaml", strings.Replace(sync, "kind: Kustomization\nmetadata:\n  name: flux-system", "kind: Kustomization\nmetadata:\n  name: fleet", 1))
+		},
+		"source renamed": func(r repository) {
+			r.put(flux+"/gotk-sync.yaml", strings.NewReplacer("kind: GitRepository\nmetadata:\n  name: flux-system", "kind: GitRepository\nmetadata:\n  name: fleet", "    kind: GitRepository\n    name: flux-system", "    kind: GitRepository\n    name: fleet").Replace(sync))
+		},
+		"sync changed in all ways": func(r repository) {
+			r.replace(flux+"/gotk-sync.yaml", "  prune: true\n", "  prune: false\n  force: true\n  deletionPolicy: Orphan\n  suspend: true\n  interval: 1h\n  kubeConfig:\n    secretRef: {name: other}\n")
+			r.replace(flux+"/gotk-sync.yaml", "  interval: 10m0s\n", "")
+			r.replace(flux+"/gotk-sync.yaml", "branch: main", "branch: master")
+			r.replace(flux+"/gotk-sync.yaml", "  interval: 1m0s\n", "  interval: 1m0s\n  ignore: |\n    /*\n  suspend: true\n")
+		},
+		"sync Kustomization renamed by kustomize": func(r repository) {
+			r.put(flux+"/kustomization.yaml", r.text(flux+"/kustomization.yaml")+"patches:\n- patch: |-\n    - op: replace\n      path: /metadata/name\n      value: fleet\n  target:\n    kind: Kustomization\n")
+		},
 		"Flux removed":             func(r repository) { r.remove(flux) },
 		"Flux twice":               func(r repository) { r.copy(flux, root+"/flux2") },
 		"Flux's directory renamed": func(r repository) { r.move(flux, root+"/gitops-system") },

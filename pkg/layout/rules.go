@@ -63,6 +63,9 @@ func Rules() []Rule {
 		{"cluster-renamed", "A cluster gets another name, which deletes it and creates another."},
 		{"cluster-moved", "A cluster goes to another fleet, which deletes it and creates it anew."},
 		{"management-deleted", "A management cluster is taken out of its fleet."},
+		{"flux-changed", "A change of Flux's objects with consequences."},
+		{"flux-replaced", "One of Flux's objects gets another identity, by which Flux deletes it and creates another."},
+		{"flux-deleted", "One of Flux's objects is taken away."},
 		{"flux-removed", "Flux's own files are taken away."},
 		{"fleet-removed", "A whole fleet is taken out of the repository."},
 	}
