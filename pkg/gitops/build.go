@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // build replaces the objects of a spec by what the directory's own kustomization makes of them, since that is what Flux applies. Files
@@ -59,7 +60,7 @@ func decodeObjects(stream []byte) []GitObject {
 }
 
 // patchesOnlyDeployments says whether a kustomization of Flux's directory leaves the sync objects as their file has them: nothing in
-// it, or patches that name Deployments, as those that EKS Anywhere writes for images.
+// it, or patches that name Deployments, as those that EKS Anywhere writes for images, or that only keep objects from being deleted.
 func patchesOnlyDeployments(content []byte) bool {
 	var fields map[string]any
 	if yaml.Unmarshal(content, &fields) != nil {
@@ -73,7 +74,7 @@ func patchesOnlyDeployments(content []byte) bool {
 	patches, _ := fields["patches"].([]any)
 	for _, entry := range patches {
 		text, err := yaml.Marshal(entry)
-		if err != nil || !bytes.Contains(text, []byte("kind: Deployment")) {
+		if err != nil || !bytes.Contains(text, []byte("kind: Deployment")) && !layout.IsProtection(text) {
 			return false
 		}
 	}

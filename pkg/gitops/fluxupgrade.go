@@ -363,6 +363,9 @@ func (s *systemPlan) kustomization(context.Context) error {
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
+	if after, err = layout.ProtectSystem(after, s.config.SystemNamespace); err != nil {
+		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
+	}
 	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 && !bytes.Equal(s.plan.system[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
 		var images []string
 		for _, name := range slices.Sorted(maps.Keys(patched)) {

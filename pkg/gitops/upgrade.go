@@ -280,6 +280,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 		err = u.planSystem(ctx, snapshot, plan)
 	}
 	if err == nil {
+		err = u.planProtection(plan)
+	}
+	if err == nil {
 		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	}
 	if err == nil && u.committing {

@@ -60,6 +60,13 @@ func (o *fluxObject) prunes() bool {
 	return scalarAt(o.node, "spec", "prune") == "true"
 }
 
+// kept says whether Flux leaves the object in the cluster when it is no longer in the repository.
+func (o *fluxObject) kept() bool {
+	return slices.ContainsFunc([]string{"annotations", "labels"}, func(marks string) bool {
+		return strings.EqualFold(scalarAt(o.node, "metadata", marks, keepAnnotation), keepValue)
+	})
+}
+
 // isFluxGroup says whether a group is one of Flux's.
 func isFluxGroup(group string) bool { return strings.HasSuffix(group, ".toolkit.fluxcd.io") }
 
@@ -148,7 +155,7 @@ func (p *pair) compareFluxObject(old, current *fluxObject) {
 		}
 		change := clusterspec.Change{Object: current.label(), Field: field, Old: before.text, New: after.text, File: current.file}
 		change.Line, change.Column = current.at(field)
-		row, _ := fluxEffect(current.kind, field, after.text, old.prunes())
+		row, _ := fluxEffect(old, field, after.text)
 		p.fluxChange(change, row)
 	}
 }
@@ -172,7 +179,7 @@ func (p *pair) fluxObjectGone(old, replacement *fluxObject) {
 		place, field, rule = replacement, fieldReplaced, "flux-replaced"
 		change.Verdict = clusterspec.VerdictReplaced
 	}
-	row, _ := fluxEffect(old.kind, field, "", old.prunes())
+	row, _ := fluxEffect(old, field, "")
 	change.Message = row.message
 	if replacement != nil {
 		change.Message = "becomes " + replacement.kind + " " + replacement.namespace + "/" + replacement.name + ": " + row.message

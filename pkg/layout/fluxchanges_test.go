@@ -43,6 +43,11 @@ func TestCheckRepository_fluxObjects(t *testing.T) {
 		"an orphaning one removed": {fluxManifest("Kustomization", "infra", infra+"  deletionPolicy: Orphan\n"), "", []string{
 			"notice flux-deleted 0: Flux deletes the Kustomization, and leaves what it has applied",
 		}},
+		"one that Flux does not delete": {
+			strings.Replace(fluxManifest("Kustomization", "infra", infra), "  namespace", "  annotations:\n    kustomize.toolkit.fluxcd.io/prune: disabled\n  namespace", 1), fluxManifest("Kustomization", "base", infra), []string{
+				"warning flux-replaced 4: becomes Kustomization apps/base: Flux leaves the object that was, and creates another",
+			},
+		},
 		"another path": {fluxManifest("Kustomization", "infra", infra), fluxManifest("Kustomization", "infra", strings.Replace(infra, "./infra", "./base", 1)), []string{
 			"warning flux-changed 8: ./infra → ./base; applied by GitOps: Flux applies another directory from then on, and deletes what it has applied and does not find there",
 		}},
