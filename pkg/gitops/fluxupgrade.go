@@ -455,7 +455,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		return nil // kept as it is, whatever it is
 	}
 	if changed && len(s.before[layout.ComponentsFile]) > 0 {
-		before, _, err := s.build(ctx, s.before)
+		before, _, err := s.build(ctx, s.protectedBefore())
 		if err != nil {
 			before = s.before[layout.ComponentsFile]
 		}
@@ -470,6 +470,15 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		s.flux.images = images
 	}
 	return nil
+}
+
+// protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing about the controllers.
+func (s *systemPlan) protectedBefore() map[string][]byte {
+	files := maps.Clone(s.before)
+	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile], s.config.SystemNamespace); err == nil {
+		files[layout.KustomizationFile] = protected
+	}
+	return files
 }
 
 // liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier upgrade.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -24,6 +25,7 @@ func (u *upgradeRun) planProtection(plan *filePlan) error {
 		return nil
 	}
 	plan.after[file] = after
+	plan.notes = slices.DeleteFunc(plan.notes, func(note string) bool { return note == unprotectedNote(file) })
 	plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: after})
 	return nil
 }

@@ -221,6 +221,8 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 		rule, p.Message, p.Expected = "symlink", blocking+" is a symbolic link, which Flux leaves out of what it fetches", "a copy of what it stands for"
 	case node.Kind == NodeSubmodule:
 		rule, p.Message, p.Expected = "submodule", blocking+" is a submodule, whose files Flux does not fetch", "a copy of what it stands for"
+	case node.Kind == nodeLeftOut:
+		rule, p.Message, p.Expected = "ignored-file", blocking+" is "+node.phrase(), node.remedy()
 	default:
 		rule, p.Message, p.Expected = "ignored-file", "git ignores "+blocking+", so that it will not be in the commit", "git add --force "+blocking+", or another rule in .gitignore"
 	}

@@ -333,7 +333,18 @@ func brokenRepositories() map[string]func(repository) {
 			r[w01+"/module"] = layout.Node{Kind: layout.NodeSubmodule}
 			r.put(list, listing+"- module/x.yaml\n")
 		},
-		"ignored spec": func(r repository) { r[spec] = layout.Node{Ignored: true} },
+		"ignored spec":                      func(r repository) { r[spec] = layout.Node{Ignored: true} },
+		"spec left out by .sourceignore":    func(r repository) { r.put(".sourceignore", "# not yet\nw01/\n") },
+		"cluster left out by .sourceignore": func(r repository) { r.remove(list); r.put(root+"/.sourceignore", "w01\n") },
+		"files that Flux leaves out by itself": func(r repository) {
+			r.put(root+"/.sops.yaml", "creation_rules: []\n")
+			r.put(root+"/.github/workflows/lint.yaml", "on: push\n")
+		},
+		"variables": func(r repository) {
+			r.replace(flux+"/gotk-sync.yaml", "  prune: true\n", "  prune: true\n  postBuild:\n    substitute:\n      workers: \"4\"\n    substituteFrom:\n    - kind: Secret\n      name: site\n")
+			r.replace(spec, "count: 2", "count: ${workers}")
+			r.put(root+"/w02/eksa-system/eksa-cluster.yaml", strings.Replace(r.text(root+"/w02/eksa-system/eksa-cluster.yaml"), "name: w02", "name: ${who}", 1))
+		},
 		"ignored new cluster": func(r repository) {
 			r[root+"/w03/eksa-system/eksa-cluster.yaml"] = layout.Node{Ignored: true}
 			r[root+"/w03/eksa-system/kustomization.yaml"] = layout.Node{Ignored: true}

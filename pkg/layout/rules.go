@@ -34,7 +34,7 @@ func Rules() []Rule {
 		{"not-kubernetes", "Flux would read a YAML file that is not a Kubernetes object."},
 		{"symlink", "A symbolic link, which Flux does not fetch."},
 		{"submodule", "A submodule, whose files Flux does not fetch."},
-		{"ignored-file", "Git ignores a file that Flux needs."},
+		{"ignored-file", "Git ignores a file that Flux needs, or Flux leaves it out."},
 		{"conflict-marker", "A file holds the marks of a merge that was not finished."},
 		{"namespace-missing", "An object has no namespace, and Flux gives it none."},
 		{"cluster-transformed", "A kustomization gives a cluster another name or namespace than its file says."},
