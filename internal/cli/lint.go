@@ -385,7 +385,7 @@ func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
 		}
 	}
 	if counts[clusterspec.VerdictReplaced] > 0 {
-		t.printf("What is replaced is another object then: Flux deletes the one that was, a cluster with all its machines.")
+		t.printf("What is replaced is another object then: Flux deletes the one that was, a cluster with all its machines, unless it is marked to be kept.")
 	}
 	return counts[clusterspec.VerdictRejected]+counts[clusterspec.VerdictReplaced] == 0
 }

@@ -45,14 +45,14 @@ func TestCheckRepository_fluxObjects(t *testing.T) {
 		}},
 		"one that Flux does not delete": {
 			strings.Replace(fluxManifest("Kustomization", "infra", infra), "  namespace", "  annotations:\n    kustomize.toolkit.fluxcd.io/prune: disabled\n  namespace", 1), fluxManifest("Kustomization", "base", infra), []string{
-				"warning flux-replaced 4: becomes Kustomization apps/base: Flux leaves the object that was, and creates another",
+				"error flux-replaced 4: becomes Kustomization apps/base: Flux leaves the object that was and creates another, so that two do the same",
 			},
 		},
 		"another path": {fluxManifest("Kustomization", "infra", infra), fluxManifest("Kustomization", "infra", strings.Replace(infra, "./infra", "./base", 1)), []string{
 			"warning flux-changed 8: ./infra → ./base; applied by GitOps: Flux applies another directory from then on, and deletes what it has applied and does not find there",
 		}},
 		"another policy": {fluxManifest("Kustomization", "infra", infra+"  deletionPolicy: Orphan\n"), fluxManifest("Kustomization", "infra", infra), []string{
-			"warning flux-changed 2: Orphan removed; applied by GitOps: decides whether what the Kustomization has applied is deleted with it",
+			"warning flux-changed 1: Orphan removed; applied by GitOps: decides whether what the Kustomization has applied is deleted with it",
 		}},
 		"to be left alone": {fluxManifest("Kustomization", "infra", infra), strings.Replace(fluxManifest("Kustomization", "infra", infra), "  namespace", "  annotations:\n    kustomize.toolkit.fluxcd.io/reconcile: disabled\n  namespace", 1), []string{
 			"warning flux-changed 6: set to disabled; applied by GitOps: Flux does not touch the object any more, whatever is in the repository",

@@ -40,7 +40,7 @@ const (
 
 // fluxRows say what Flux's controllers do, by the documentation of their objects (https://fluxcd.io/flux/components/).
 var fluxRows = []fluxRow{
-	{"", fieldReplaced, "", kept, fluxWarning, "Flux leaves the object that was, and creates another"},
+	{"", fieldReplaced, "", kept, fluxError, "Flux leaves the object that was and creates another, so that two do the same"},
 	{"", fieldGone, "", kept, fluxWarning, "Flux leaves the object in the cluster"},
 	{"Kustomization", fieldReplaced, "", pruning, fluxError, "Flux deletes the Kustomization that was, and with it everything that it has applied"},
 	{"Kustomization", fieldReplaced, "", always, fluxWarning, "Flux deletes the Kustomization that was, and leaves what it has applied"},
