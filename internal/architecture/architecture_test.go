@@ -52,7 +52,7 @@ var onlyImporter = map[string][]string{
 	"github.com/google/go-github":      {"pkg/github"},
 	"k8s.io/client-go":                 {"pkg/fluxinstall"},
 	"sigs.k8s.io/controller-runtime":   {"pkg/fluxinstall"},
-	"github.com/fluxcd/":               {"pkg/fluxinstall", "pkg/fluxinstall/internal/genmanifests"},
+	"github.com/fluxcd/":               {"internal/fluxbuild", "pkg/fluxinstall", "pkg/fluxinstall/internal/genmanifests"},
 	"sigs.k8s.io/kustomize/api/krusty": {"internal/kustomize", "pkg/fluxinstall/internal/genmanifests"},
 	"github.com/spf13/cobra":           {"internal/cli", "internal/docgen"},
 	"github.com/spf13/viper":           {"internal/cli"},

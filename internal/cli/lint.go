@@ -42,11 +42,11 @@ PATH is the repository or a directory in it, by default the working directory; t
 counts are the files as they are on disk, without those that git ignores: what git add --all would commit. Outside a Git repository
 PATH is taken for the root.
 
-With --base every change from another revision is classified as EKS Anywhere will take it: applied, ignored, or rejected as
-immutable, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
+With --base every change from another revision is classified as EKS Anywhere and Flux will take it: applied, ignored, rejected as
+immutable, or replaced, when an object becomes another one and Flux deletes the one that was, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
 parted, so that it shows what this branch changes and nothing else.
 
-What is found goes to standard output. The exit code is 3 when there are errors, a rejected change among them, with --strict also when
+What is found goes to standard output. The exit code is 3 when there are errors, a rejected or replacing change among them, with --strict also when
 there are only warnings.`),
 		Example: `  eksa-gitops lint
   eksa-gitops lint --base origin/main
@@ -264,7 +264,7 @@ func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryRe
 func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *layout.RepositoryReport) error {
 	colour := d.streams.OutTTY && d.streams.Color
 	report.Problems = slices.DeleteFunc(slices.Clone(report.Problems), func(p clusterspec.Problem) bool {
-		return p.Severity == clusterspec.SeverityNotice && p.Rule != "kustomization-deprecated" || strings.HasPrefix(p.Rule, "change-")
+		return p.Severity == clusterspec.SeverityNotice && p.Rule != "kustomization-deprecated" && p.Rule != "not-looked-at" || strings.HasPrefix(p.Rule, "change-")
 	})
 	r.nameFiles(&report)
 	if err := report.Write(d.streams.Out, diagnostics.FormatText, colour); err != nil {
@@ -370,7 +370,7 @@ func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
 		t.group(group, len(found.Fleets) > 1)
 	}
 	var parts []string
-	for _, verdict := range []clusterspec.Verdict{clusterspec.VerdictApplied, clusterspec.VerdictIgnored, clusterspec.VerdictRejected} {
+	for _, verdict := range []clusterspec.Verdict{clusterspec.VerdictApplied, clusterspec.VerdictIgnored, clusterspec.VerdictRejected, clusterspec.VerdictReplaced} {
 		if counts[verdict] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[verdict], verdict))
 		}
@@ -384,7 +384,10 @@ func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
 			t.printf("One rejected object is enough: Flux applies nothing of %s until that is put right.", f.Path)
 		}
 	}
-	return counts[clusterspec.VerdictRejected] == 0
+	if counts[clusterspec.VerdictReplaced] > 0 {
+		t.printf("What is replaced is another object then: Flux deletes the one that was, a cluster with all its machines, unless it is marked to be kept.")
+	}
+	return counts[clusterspec.VerdictRejected]+counts[clusterspec.VerdictReplaced] == 0
 }
 
 // groupChanges puts together what belongs to one cluster.
@@ -427,7 +430,7 @@ func (t *lintText) group(group []layout.Change, several bool) {
 
 func (t *lintText) change(c layout.Change) {
 	colour := map[clusterspec.Verdict]string{
-		clusterspec.VerdictApplied: t.green, clusterspec.VerdictIgnored: t.yellow, clusterspec.VerdictRejected: t.red,
+		clusterspec.VerdictApplied: t.green, clusterspec.VerdictIgnored: t.yellow, clusterspec.VerdictRejected: t.red, clusterspec.VerdictReplaced: t.red,
 	}[c.Verdict]
 	text := c.Object
 	if c.Field != "" {
@@ -441,7 +444,7 @@ func (t *lintText) change(c layout.Change) {
 	if message != "" {
 		fmt.Fprintf(t.w, "            %s\n", ui.CleanLine(message))
 	}
-	if c.Verdict == clusterspec.VerdictRejected {
+	if c.Verdict == clusterspec.VerdictRejected || c.Verdict == clusterspec.VerdictReplaced {
 		fmt.Fprintf(t.w, "            %s:%d\n", ui.CleanLine(t.nameOf(c.File)), c.Line)
 	}
 }

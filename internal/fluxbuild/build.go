@@ -59,22 +59,29 @@ var ErrAbsent = errors.New("there is no such directory")
 // The names of kustomize's file, in the order in which it looks for them.
 var kustomizationNames = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
-// Build gives the objects that Flux applies of a directory, with the settings of its Kustomization. What Flux cannot build is an *Error;
+// Build gives the objects that Flux applies of a directory, with the settings of its Kustomization, of what source-controller fetches; see
+// [Artifact], which says so with further patterns. What Flux cannot build is an *Error;
 // other errors are those of reading.
 func Build(files Files, dir string, settings Settings) (*Built, error) {
 	dir = path.Clean(dir)
+	if _, fetched := files.(*artifact); !fetched {
+		files = Artifact(files, "")
+	}
 	b := &build{files: files, root: dir, ids: map[Name]string{}}
 	if !files.IsDir(dir) {
 		return nil, &Error{dir, ErrAbsent}
 	}
 	var err error
 	switch own := b.kustomizationIn(dir); {
-	case !settings.IsZero():
+	case !settings.plain():
 		err = b.transformed(dir, own, settings)
 	case own == "":
 		err = b.scan(dir)
 	default:
 		err = b.kustomization(dir)
+	}
+	if err == nil {
+		err = b.finish(settings)
 	}
 	if err == nil {
 		err = b.unique()
@@ -168,11 +175,17 @@ func (b *build) scan(dir string) error {
 	return nil
 }
 
-// elsewhere notes what is not looked at because it is from elsewhere.
-func (b *build) elsewhere(err error) bool {
+// IsUnseen says whether an error is that something is not looked at here, which Flux may well be able to build: what is from elsewhere, and
+// fields of kustomize that are not supported here.
+func IsUnseen(err error) bool {
 	var remote *kustomize.RemoteError
 	var unsupported *kustomize.UnsupportedError
-	if errors.As(err, &remote) || errors.As(err, &unsupported) {
+	return errors.As(err, &remote) || errors.As(err, &unsupported)
+}
+
+// elsewhere notes what is not looked at because it is from elsewhere.
+func (b *build) elsewhere(err error) bool {
+	if IsUnseen(err) {
 		b.built.Unseen = append(b.built.Unseen, err)
 		return true
 	}

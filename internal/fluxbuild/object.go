@@ -63,6 +63,9 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:at], s[at+1:], true
 }
 
+// Text is the object as YAML, of which JSON is a kind.
+func (o *Object) Text() []byte { return o.text }
+
 // Fields decodes the object. Numbers are float64, as JSON has them.
 func (o *Object) Fields() map[string]any {
 	var fields map[string]any

@@ -20,6 +20,8 @@ type Settings struct {
 	Patches         []types.Patch `json:"patches"`
 	Images          []types.Image `json:"images"`
 	Components      []string      `json:"components"`
+	PostBuild       *PostBuild    `json:"postBuild"`
+	CommonMetadata  *Metadata     `json:"commonMetadata"`
 }
 
 // SettingsOf reads the settings in the spec of a Kustomization.
@@ -32,8 +34,13 @@ func SettingsOf(spec map[string]any) (Settings, error) {
 	return s, json.Unmarshal(text, &s)
 }
 
-// IsZero says whether the settings change nothing about which objects there are or what kustomize makes of them.
+// IsZero says whether the settings change nothing of what is built.
 func (s *Settings) IsZero() bool {
+	return s.plain() && s.PostBuild == nil && s.CommonMetadata == nil
+}
+
+// plain says whether kustomize has nothing to do for the settings.
+func (s *Settings) plain() bool {
 	return s.TargetNamespace == "" && s.NamePrefix == "" && s.NameSuffix == "" && len(s.Patches)+len(s.Images)+len(s.Components) == 0
 }
 

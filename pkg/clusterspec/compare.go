@@ -21,6 +21,9 @@ const (
 	VerdictApplied  Verdict = "applied"
 	VerdictIgnored  Verdict = "ignored"
 	VerdictRejected Verdict = "rejected"
+	// VerdictReplaced is for a change of what an object is: its name, namespace, kind or group of apiVersion. Flux deletes the object, of a
+	// Cluster with all its machines, and creates another.
+	VerdictReplaced Verdict = "replaced"
 )
 
 // Change is one difference between two states of an object, and what EKS Anywhere makes of it.
@@ -90,10 +93,11 @@ func WithVerdict(changes []Change, verdict Verdict) []Change {
 }
 
 // CompareSets says what changed from one set to the other, object by object and field by field, and what EKS Anywhere does with each
-// change. Values are compared, not texts; comments and the order of keys make no difference. The result is sorted by cluster, object
-// and field. The sets may hold errors.
+// change. Values are compared, not texts; comments and the order of keys make no difference. An object that is in another namespace is
+// one object with a change of metadata.namespace. The result is sorted by cluster, object and field. The sets may hold errors.
 func CompareSets(before, after *Set) []Change {
 	old, current := index(before), index(after)
+	pairMoved(old, current)
 	var changes []Change
 	for key, o := range old {
 		if _, there := current[key]; !there {
@@ -135,6 +139,28 @@ func index(set *Set) map[string]owned {
 		}
 	}
 	return out
+}
+
+// pairMoved gives an object the key that it had when all that is left of it is in one other namespace.
+func pairMoved(old, current map[string]owned) {
+	type name struct{ kind, name string }
+	left := func(objects, others map[string]owned) map[name][]string {
+		out := map[name][]string{}
+		for key, o := range objects {
+			if _, there := others[key]; !there {
+				n := name{o.object.Kind, o.object.Name}
+				out[n] = append(out[n], key)
+			}
+		}
+		return out
+	}
+	came := left(current, old)
+	for n, gone := range left(old, current) {
+		if to := came[n]; len(gone) == 1 && len(to) == 1 {
+			current[gone[0]] = current[to[0]]
+			delete(current, to[0])
+		}
+	}
 }
 
 func (o owned) role() Role {
@@ -484,6 +510,8 @@ func tableVerdict(f *field, role Role) (Verdict, string) {
 		return VerdictRejected, says
 	case "ignores":
 		return VerdictIgnored, "set by the server"
+	case "replaces":
+		return VerdictReplaced, "Flux deletes the object and creates another"
 	}
 	return VerdictApplied, ""
 }
@@ -632,6 +660,13 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 	reject := func(message string) { change.Verdict, change.Message = VerdictRejected, message }
 	tinkerbell := c.new.cluster != nil && c.new.cluster.Provider == "tinkerbell"
 	switch {
+	case path == "metadata.namespace":
+		change.Message = "Flux deletes the cluster with all its machines and creates another"
+		if replacement := (Change{}); c.old.role() == RoleManagement {
+			if c.new.guarded(&replacement, false); replacement.Verdict == VerdictRejected {
+				reject(replacement.Message)
+			}
+		}
 	case within(path, "spec.managementCluster"):
 		if c.old.role() == RoleManagement && c.new.role() == RoleManagement {
 			change.Verdict, change.Message = VerdictApplied, "the cluster manages itself as before"

@@ -328,7 +328,7 @@ func TestFieldTable_everyChange(t *testing.T) {
 			for at := row; at != nil; at = at.parent {
 				wantDocumented = wantDocumented || slices.Contains(at.GitOps, changes[0].Role)
 				if word := column(at); word != "" && says == "" {
-					want = map[string]Verdict{"applies": VerdictApplied, "rejects": VerdictRejected, "ignores": VerdictIgnored}[word]
+					want = map[string]Verdict{"applies": VerdictApplied, "rejects": VerdictRejected, "ignores": VerdictIgnored, "replaces": VerdictReplaced}[word]
 					says = at.Says
 					if says == "" {
 						says = "field is immutable"

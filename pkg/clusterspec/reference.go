@@ -15,7 +15,8 @@ Generated from the program's field table, which its checks and ` + "`lint`" + ` 
 
 - **Required**: EKS Anywhere refuses the spec without it. Below an optional object it counts when the object is there.
 - **GitOps**: the clusters for which the user documentation lists the field as changed through Git or in an upgrade: *m*anagement, *w*orkload.
-- **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*. The webhook says
+- **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*, or the object is
+  *replaced*: it is another one then, and Flux deletes the one that was, a cluster with all its machines. The webhook says
   "` + immutable + `" when nothing else is given. Where the roles differ both are given. Some changes depend on their values; remarks say so.
 
 `)

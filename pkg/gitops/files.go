@@ -127,6 +127,9 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		switch {
 		case !differs:
 			plan.add(snapshot, file)
+		case r.lacksProtection(file.Path, before) && listsResources(before, layout.SpecFile):
+			plan.after[file.Path] = before
+			plan.notes = append(plan.notes, unprotectedNote(file.Path))
 		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
 			plan.after[file.Path] = before
 			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
@@ -167,6 +170,9 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 				continue
 			}
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		case r.lacksProtection(file.Path, before):
+			plan.system[base], plan.after[file.Path] = before, before
+			plan.notes = append(plan.notes, unprotectedNote(file.Path))
 		default:
 			plan.system[base], plan.after[file.Path] = before, before
 			plan.notes = append(plan.notes, keptNote(file.Path, before))

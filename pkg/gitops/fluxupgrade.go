@@ -363,6 +363,9 @@ func (s *systemPlan) kustomization(context.Context) error {
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
+	if after, err = layout.ProtectSystem(after, s.config.SystemNamespace); err != nil {
+		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
+	}
 	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 && !bytes.Equal(s.plan.system[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
 		var images []string
 		for _, name := range slices.Sorted(maps.Keys(patched)) {
@@ -458,7 +461,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		return err
 	}
 	if changed && len(s.before[layout.ComponentsFile]) > 0 {
-		before, _, err := s.buildSystem(ctx, s.snapshot, s.before)
+		before, _, err := s.buildSystem(ctx, s.snapshot, s.protectedBefore())
 		if err != nil {
 			before = s.before[layout.ComponentsFile]
 		}
@@ -473,6 +476,15 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		s.flux.images = images
 	}
 	return nil
+}
+
+// protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing about the controllers.
+func (s *systemPlan) protectedBefore() map[string][]byte {
+	files := maps.Clone(s.before)
+	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile], s.config.SystemNamespace); err == nil {
+		files[layout.KustomizationFile] = protected
+	}
+	return files
 }
 
 // liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier upgrade.

@@ -100,6 +100,7 @@ func (r *createRun) observe(ctx context.Context) error {
 	r.checkSource(&found)
 	r.checkFrozen(&found)
 	r.checkLeaving(&found)
+	r.checkNamespaces(&found)
 	r.checkLoss(ctx, &found)
 	r.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {

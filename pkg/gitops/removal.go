@@ -311,9 +311,13 @@ func (r *removal) otherKustomizations() ([]string, error) {
 		if !layout.IsKustomization(file) {
 			continue
 		}
-		ours, err := r.snapshot.Holds(file, layout.ClusterKustomization())
-		if err != nil {
-			return nil, fmt.Errorf("comparing %s with the repository: %w", file, err)
+		ours := false
+		for _, content := range [][]byte{layout.ClusterKustomization(), layout.ManagementKustomization()} {
+			same, err := r.snapshot.Holds(file, content)
+			if err != nil {
+				return nil, fmt.Errorf("comparing %s with the repository: %w", file, err)
+			}
+			ours = ours || same
 		}
 		if !ours {
 			list = append(list, file)

@@ -312,7 +312,7 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 		paths = append(paths, c.Path)
 		dir := path.Dir(c.Path)
 		plain, err := snapshot.Holds(path.Join(dir, layout.KustomizationFile), layout.ClusterKustomization())
-		if err != nil || plain || o.Brief {
+		if err != nil || o.Brief || plain && !hasKustomization(snapshot, path.Dir(dir)) {
 			continue
 		}
 		files, err := filesBelow(snapshot, path.Dir(dir))
@@ -347,7 +347,10 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 			seen.Clusters[i].build(files, contents)
 		}
 	}
-	return nil
+	if o.Brief {
+		return nil
+	}
+	return o.buildPath(ctx, snapshot, seen, contents[syncFile])
 }
 
 // maxOwnFiles bounds what is read of a directory whose kustomization is somebody's own.

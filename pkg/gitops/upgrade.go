@@ -144,6 +144,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	u.checkSource(&found)
 	u.checkFrozen(&found)
 	u.checkLeaving(&found)
+	u.checkNamespaces(&found)
 	u.checkLoss(ctx, &found)
 	u.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
@@ -293,6 +294,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 		err = u.planSystem(ctx, snapshot, plan)
 	}
 	if err == nil {
+		err = u.planProtection(plan)
+	}
+	if err == nil {
 		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	}
 	if err == nil {
@@ -429,7 +433,7 @@ func (u *upgradeRun) tell() {
 		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
 		for _, c := range p.changes {
 			level := LevelInfo
-			if c.Verdict == clusterspec.VerdictIgnored || c.Verdict == clusterspec.VerdictRejected {
+			if c.Verdict != clusterspec.VerdictApplied {
 				level = LevelWarning
 			}
 			u.steps.Note(level, "change of "+prefix+c.String())
@@ -508,6 +512,7 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
 		}
 	}
+	u.refuseReplacement(p, found)
 	for i, c := range p.changes {
 		if c.Verdict != clusterspec.VerdictRejected {
 			continue

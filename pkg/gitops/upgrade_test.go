@@ -3,6 +3,7 @@ package gitops_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -249,6 +250,11 @@ func TestUpgrade_rejected(t *testing.T) {
 	}
 }
 
+// inNamespace is a file whose objects are all in a namespace.
+func inNamespace(text, namespace string) string {
+	return regexp.MustCompile(`(metadata:\n  name: [^\n]*\n)(  namespace: [^\n]*\n)?`).ReplaceAllString(text, "${1}  namespace: "+namespace+"\n")
+}
+
 // TestUpgrade_refused: what makes an upgrade impossible is said before anything is written.
 func TestUpgrade_refused(t *testing.T) {
 	t.Parallel()
@@ -260,11 +266,14 @@ func TestUpgrade_refused(t *testing.T) {
 		file    string
 		want    string
 	}{
-		"no such cluster":         {nil, spec("w07", onGitHub), "there is no cluster w07 in namespace default of management cluster dev, nor in Git | create it: eksa-gitops create cluster -f a.yaml"},
-		"workload without GitOps": {func(w *world) { w.state.Clusters[1].GitOpsName = "" }, spec("w01", onGitHub), "refuses to add one to a workload cluster"},
-		"gitOpsRef taken out":     {nil, noRef("w01"), "cluster w01 is managed through Git (it refers to FluxConfig w01), and its file has no gitOpsRef"},
-		"management, taken out":   {nil, noRef("dev"), "to detach the cluster, which goes on running: eksa-gitops delete cluster dev"},
-		"paused":                  {func(w *world) { w.state.Clusters[1].Paused = true }, spec("w01", onGitHub), "when it is meant to go on: eksa-gitops resume cluster w01"},
+		"no such cluster":                       {nil, spec("w07", onGitHub), "there is no cluster w07 in namespace default of management cluster dev, nor in Git | create it: eksa-gitops create cluster -f a.yaml"},
+		"in another namespace":                  {nil, inNamespace(spec("w01", onGitHub), "team"), "cluster w01: the file puts it into namespace team, and it lives in namespace default; Flux would delete the cluster with all its machines and create another | put the old value back (a.yaml:5); if that is what you want, delete the cluster and then create it: eksa-gitops delete cluster w01, eksa-gitops create cluster -f a.yaml"},
+		"in another namespace, not applied yet": {func(w *world) { w.state.Clusters = w.state.Clusters[:1] }, inNamespace(spec("w01", onGitHub), "team"), "cluster w01: metadata.namespace: default → team; Flux would delete the cluster with all its machines and create another"},
+		"management, in another namespace":      {nil, inNamespace(spec("dev", onGitHub), "team"), "cluster dev: the file puts it into namespace team, and it lives in namespace default; Flux would delete the cluster with all its machines and create another | put the old value back (a.yaml:5)"},
+		"workload without GitOps":               {func(w *world) { w.state.Clusters[1].GitOpsName = "" }, spec("w01", onGitHub), "refuses to add one to a workload cluster"},
+		"gitOpsRef taken out":                   {nil, noRef("w01"), "cluster w01 is managed through Git (it refers to FluxConfig w01), and its file has no gitOpsRef"},
+		"management, taken out":                 {nil, noRef("dev"), "to detach the cluster, which goes on running: eksa-gitops delete cluster dev"},
+		"paused":                                {func(w *world) { w.state.Clusters[1].Paused = true }, spec("w01", onGitHub), "when it is meant to go on: eksa-gitops resume cluster w01"},
 		"deleted": {func(w *world) {
 			w.state.Clusters[1].Deleting = true
 			w.state.Deletions = []fluxinstall.Deletion{{Kind: "Cluster", Namespace: "default", Name: "w01"}}

@@ -22,6 +22,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -322,10 +323,13 @@ func (w *world) flux() {
 	for _, file := range slices.Sorted(maps.Keys(at.files)) {
 		if strings.HasPrefix(file, root+"/") && path.Base(file) == "eksa-cluster.yaml" {
 			w.createCluster(at.files[file])
+			if strings.Contains(at.files[path.Join(path.Dir(file), layout.KustomizationFile)], layout.ProtectionMark) {
+				w.keep(at.files[file])
+			}
 		}
 	}
 	for i, c := range w.state.Clusters {
-		if apply.Prune && c.Held == nil && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
+		if apply.Prune && c.Held == nil && !c.KeptByFlux && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
 			w.state.Clusters[i].Deleting = true
 		}
 	}
@@ -334,6 +338,29 @@ func (w *world) flux() {
 
 func inventoryID(c fluxinstall.ClusterInfo) string {
 	return c.Namespace + "_" + c.Name + "_anywhere.eks.amazonaws.com_Cluster"
+}
+
+// keep marks the objects of a file as not to be deleted by Flux, as the kustomization beside it says.
+func (w *world) keep(spec string) {
+	for object, fields := range w.objects {
+		if !strings.Contains(spec, "kind: "+object.Kind+"\nmetadata:\n  name: "+object.Name+"\n") {
+			continue
+		}
+		fields = maps.Clone(fields)
+		metadata, _ := fields["metadata"].(map[string]any)
+		metadata = maps.Clone(metadata)
+		annotations, _ := metadata["annotations"].(map[string]any)
+		annotations = maps.Clone(annotations)
+		if annotations == nil {
+			annotations = map[string]any{}
+		}
+		annotations["kustomize.toolkit.fluxcd.io/prune"] = "disabled"
+		metadata["annotations"], fields["metadata"] = annotations, metadata
+		w.objects[object] = fields
+		for i, c := range w.state.Clusters {
+			w.state.Clusters[i].KeptByFlux = c.KeptByFlux || object.Kind == "Cluster" && object.Name == c.Name
+		}
+	}
 }
 
 // eksa does what EKS Anywhere's controller does: it ends the clusters that are being deleted.

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
@@ -29,13 +26,14 @@ func (p *pair) compare() {
 		p.compareSets(before, after)
 	}
 	p.compareFlux()
+	p.compareFluxObjects()
 }
 
 // unclear says whether nothing can be said about what became of a file's objects: it is not understood, or a kustomization on the way
 // to it is not, or lists it although it is gone.
 func (p *pair) unclear(name string) bool {
 	f := p.after
-	if f.unclear[name] || f.told[name] {
+	if u := f.applied.unitOf[name]; f.unclear[name] || f.told[name] || u != nil && u.err != nil {
 		return true
 	}
 	for dir := path.Dir(name); inside(dir, p.root); dir = path.Dir(dir) {
@@ -57,7 +55,7 @@ func (p *pair) changedFiles() map[string]bool {
 	for _, name := range slices.Concat(p.before.specs, p.after.specs) {
 		_, was := p.before.applied.files[name]
 		_, is := p.after.applied.files[name]
-		old, current := p.before.contents[name], p.after.contents[name]
+		old, current := p.before.effective(name), p.after.effective(name)
 		if (was != is || string(old) != string(current) || p.before.isSpec(name) != p.after.isSpec(name)) && !p.unclear(name) {
 			changed[name] = true
 		}
@@ -77,7 +75,7 @@ func (p *pair) changedSets(changed map[string]bool) (before, after *clusterspec.
 	var sources []clusterspec.Source
 	for _, name := range sortedKeys(needed) {
 		if _, was := p.before.applied.files[name]; was && p.before.isSpec(name) {
-			sources = append(sources, clusterspec.Source{Name: name, Data: p.before.contents[name]})
+			sources = append(sources, clusterspec.Source{Name: name, Data: p.before.effective(name)})
 		}
 	}
 	if len(sources) == 0 {
@@ -106,6 +104,9 @@ func named(clusters []*clusterspec.Cluster, names map[string]bool) []*clusterspe
 
 // appliedSet is the set without what Flux does not apply.
 func (f *fleet) appliedSet() *clusterspec.Set {
+	if f.builtSet != nil {
+		return f.builtSet
+	}
 	out := &clusterspec.Set{}
 	for _, c := range f.set.Clusters {
 		if _, ok := f.applied.files[c.Objects[0].File]; ok {
@@ -152,10 +153,12 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 		adopted = adopted && (!isManagement(c) || c == p.after.management())
 	}
 	refused, refusedFields := p.refused()
+	renamed := p.renames(old, current)
 	for _, change := range clusterspec.CompareSets(before, after) {
 		if !p.changedHere(change) {
 			continue
 		}
+		p.place(&change, after)
 		p.shared.hideSecrets(&change)
 		removed := change.File != "" && !p.after.tree.isFile(change.File)
 		isCluster := change.Field == "" && change.Object == "Cluster "+change.Cluster
@@ -164,12 +167,14 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 			change.Verdict, change.Message, change.Documented = clusterspec.VerdictApplied, "the cluster comes under GitOps", true
 		case isCluster && current[change.Cluster] == nil && change.Role == clusterspec.RoleManagement:
 			change.Message = p.managementDeleted()
+		case isCluster && renamed[change.Cluster] != "" && change.Verdict == clusterspec.VerdictApplied:
+			change.Verdict, change.Documented, change.Message = clusterspec.VerdictReplaced, false, renamed[change.Cluster]
 		case change.Field != "" && !removed:
 			problem, ok := refused[position{change.File, change.Line, change.Column}]
 			if !ok {
 				problem, ok = refusedFields[change.File+" "+change.Object+" "+change.Field]
 			}
-			if ok && (change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
+			if ok && change.Verdict != clusterspec.VerdictReplaced && (change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
 				change.Verdict, change.Message = clusterspec.VerdictRejected, problem.Message
 			}
 		}
@@ -241,6 +246,11 @@ func (p *pair) tell(change Change) {
 	switch change.Verdict {
 	case clusterspec.VerdictRejected:
 		problem.Severity, problem.Rule = clusterspec.SeverityError, "change-rejected"
+	case clusterspec.VerdictReplaced:
+		problem.Severity, problem.Rule = clusterspec.SeverityError, "change-replaces"
+		if change.Object == "Cluster "+change.Cluster {
+			problem.Rule, problem.Expected = "cluster-replaced", replaceDeliberately
+		}
 	case clusterspec.VerdictIgnored:
 		problem.Severity, problem.Rule = clusterspec.SeverityWarning, "change-ignored"
 	}
@@ -271,6 +281,8 @@ func describe(change Change) string {
 		if change.Message != "" && !strings.Contains(change.Message, "immutable") {
 			verdict = "rejected" + role
 		}
+	case clusterspec.VerdictReplaced:
+		verdict = "replaced" + role
 	case clusterspec.VerdictIgnored:
 		verdict = "ignored" + role
 	}
@@ -282,31 +294,35 @@ func describe(change Change) string {
 
 // short shows a value, shortened in its middle.
 func short(value string) string {
-	runes := []rune(value)
+	runes := []rune(strings.Join(strings.Fields(value), " "))
 	const most = 60
 	if len(runes) > most {
 		return string(runes[:most/2]) + "…" + string(runes[len(runes)-most/2:])
 	}
-	return value
+	return string(runes)
 }
 
 // clusterDeleted tells that a cluster is no longer among what Flux applies.
 func (p *pair) clusterDeleted(c *clusterspec.Cluster, old, current map[string]*clusterspec.Cluster) {
 	o := c.Objects[0]
 	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-deleted", File: o.File, Object: o.Label()}
-	for _, other := range sortedKeys(current) {
-		if old[other] == nil && sameCluster(c, current[other]) {
-			problem.Severity, problem.Rule = clusterspec.SeverityWarning, "cluster-renamed"
-			problem.File, problem.Object = current[other].Objects[0].File, current[other].Objects[0].Label()
-			problem.Line, problem.Column = current[other].Objects[0].Position("metadata.name")
-			problem.Message = fmt.Sprintf("a cluster cannot be renamed: this deletes cluster %s with all its machines, and creates %s", c.Name, other)
-			if c.Role() == clusterspec.RoleManagement {
-				problem.Severity = clusterspec.SeverityError
-				problem.Message = fmt.Sprintf("a management cluster cannot be renamed: EKS Anywhere refuses to delete %s and to create %s", c.Name, other)
-			}
-			p.after.report(problem)
-			return
+	if other := renamedTo(c, old, current); other != nil {
+		problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-renamed", replaceDeliberately
+		problem.File, problem.Object = other.Objects[0].File, other.Objects[0].Label()
+		problem.Line, problem.Column = p.after.position(other.Objects[0], "metadata.name")
+		problem.Message = fmt.Sprintf("a cluster cannot be renamed: this deletes cluster %s with all its machines, and creates %s", c.Name, other.Name)
+		if c.Role() == clusterspec.RoleManagement {
+			problem.Message = fmt.Sprintf("a management cluster cannot be renamed: EKS Anywhere refuses to delete %s and to create %s", c.Name, other.Name)
+			problem.Expected = ""
 		}
+		p.after.report(problem)
+		return
+	}
+	if p.otherObject(c) {
+		problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-replaced", replaceDeliberately
+		problem.Message = "the object at its place has another kind or group of apiVersion, so that the cluster is deleted with all its machines"
+		p.after.report(problem)
+		return
 	}
 	problem.Message = "the cluster is deleted with all its machines"
 	if _, applied := p.after.applied.files[o.File]; !applied && p.after.tree.isFile(o.File) {
@@ -335,7 +351,7 @@ func tellMoves(pairs []*pair) {
 			if problem.Rule != "cluster-deleted" || to == nil || to == p {
 				continue
 			}
-			problem.Severity, problem.Rule = clusterspec.SeverityWarning, "cluster-moved"
+			problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-moved", replaceDeliberately
 			problem.Message = fmt.Sprintf("to move the cluster from %s to %s deletes it with all its machines and creates it anew", p.root, to.root)
 			p.after.problems[i] = problem
 		}
@@ -386,7 +402,7 @@ func (p *pair) clusterCreated(c *clusterspec.Cluster, old, current map[string]*c
 		}
 	}
 	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-created", File: o.File, Object: o.Label(), Message: "the cluster is created with all its machines"}
-	problem.Line, problem.Column = o.Position("metadata.name")
+	problem.Line, problem.Column = p.after.position(o, "metadata.name")
 	if c.Role() == clusterspec.RoleManagement {
 		problem.Message = "the management cluster comes under GitOps"
 		if !adopted {
@@ -426,123 +442,4 @@ func (p *pair) fleetRemoved() {
 		Message:  p.root + " is gone as a whole: a Flux that still follows it fails from then on and deletes nothing, and the clusters stay as they are",
 		Expected: "eksa-gitops delete cluster, when the clusters shall go",
 	})
-}
-
-// compareFlux says what changes about Flux itself.
-func (p *pair) compareFlux() {
-	if len(p.before.systems) == 0 {
-		return
-	}
-	dir := p.before.systems[0]
-	if !slices.Contains(p.after.systems, dir) {
-		p.after.problems = slices.DeleteFunc(p.after.problems, func(problem clusterspec.Problem) bool { return problem.Rule == "flux-missing" })
-		if len(p.after.systems) > 0 || slices.ContainsFunc(p.after.problems, func(problem clusterspec.Problem) bool {
-			return inside(problem.File, dir) && problem.Severity == clusterspec.SeverityError
-		}) {
-			return
-		}
-		p.after.report(clusterspec.Problem{
-			Severity: clusterspec.SeverityError, Rule: "flux-removed", File: path.Join(dir, firstOf(p.before.tree, dir)),
-			Message: "Flux's own files are taken away, so that Flux removes itself and the cluster is not managed through Git any more",
-		})
-		return
-	}
-	components, sync := path.Join(dir, ComponentsFile), path.Join(dir, SyncFile)
-	if old, current := fluxVersion(p.before.contents[components]), fluxVersion(p.after.contents[components]); old != current && old != "" && current != "" {
-		p.fluxChange(clusterspec.Change{Object: "Flux", Field: "version", Old: old, New: current, File: components, Line: 1, Column: 1})
-	}
-	if string(p.before.contents[sync]) == string(p.after.contents[sync]) {
-		return
-	}
-	old, problem := manifestsIn(sync, p.before.contents[sync])
-	current, other := manifestsIn(sync, p.after.contents[sync])
-	if problem != nil || other != nil {
-		return
-	}
-	for _, m := range current {
-		at := slices.IndexFunc(old, func(o manifest) bool { return o.kind == m.kind && o.name == m.name })
-		if at < 0 {
-			continue
-		}
-		was, is := flatten(old[at].node), flatten(m.node)
-		for _, field := range sortedKeys(union(was, is)) {
-			before, after := was[field], is[field]
-			if before.text == after.text {
-				continue
-			}
-			node := after.node
-			if node == nil {
-				node = m.node
-			}
-			p.fluxChange(clusterspec.Change{
-				Object: m.kind + " " + m.name, Field: field, Old: before.text, New: after.text, File: sync, Line: node.Line, Column: node.Column,
-				Message: fluxEffect(m.kind, field),
-			})
-		}
-	}
-}
-
-func (p *pair) fluxChange(change clusterspec.Change) {
-	change.Verdict = clusterspec.VerdictApplied
-	p.shared.hideSecrets(&change)
-	p.changes = append(p.changes, Change{Fleet: p.root, Change: change})
-	p.tell(Change{Fleet: p.root, Change: change})
-}
-
-// fluxEffect says what a change of Flux's own objects means where it means much.
-func fluxEffect(kind, field string) string {
-	switch kind + " " + field {
-	case "GitRepository spec.url":
-		return "Flux fetches another repository from then on"
-	case "GitRepository spec.ref.branch":
-		return "Flux follows another branch from then on"
-	case "Kustomization spec.prune":
-		return "decides whether Flux deletes what is taken out of the repository"
-	}
-	return ""
-}
-
-var fluxVersionLine = regexp.MustCompile(`(?m)^# Flux Version: (\S+)`)
-
-func fluxVersion(components []byte) string {
-	if found := fluxVersionLine.FindSubmatch(components[:min(len(components), 1000)]); found != nil {
-		return string(found[1])
-	}
-	return ""
-}
-
-// leaf is a value that is no object.
-type leaf struct {
-	text string
-	node *yaml.Node
-}
-
-// flatten lists the values of an object by their path.
-func flatten(node *yaml.Node) map[string]leaf {
-	out := map[string]leaf{}
-	var walk func(*yaml.Node, string)
-	walk = func(node *yaml.Node, at string) {
-		switch node.Kind {
-		case yaml.AliasNode: // not followed: it may lead to itself
-			out[at] = leaf{text: "*" + node.Value, node: node}
-		case yaml.MappingNode:
-			for i := 0; i+1 < len(node.Content); i += 2 {
-				walk(node.Content[i+1], strings.TrimPrefix(at+"."+node.Content[i].Value, "."))
-			}
-		case yaml.SequenceNode:
-			for i, item := range node.Content {
-				walk(item, fmt.Sprintf("%s[%d]", at, i))
-			}
-		case yaml.ScalarNode:
-			out[at] = leaf{text: node.Value, node: node}
-		}
-	}
-	walk(node, "")
-	return out
-}
-
-func union[V any](a, b map[string]V) map[string]V {
-	out := maps.Clone(a)
-	maps.Copy(out, b)
-	return out
 }

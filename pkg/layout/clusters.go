@@ -136,8 +136,18 @@ func (n *Node) phrase() string {
 		return "a symbolic link, which Flux leaves out of what it fetches"
 	case n.Kind == NodeSubmodule:
 		return "a submodule, whose files Flux does not fetch"
+	case n.Kind == nodeLeftOut:
+		return "left out of what Flux fetches, by a .sourceignore or by Flux itself"
 	}
 	return "ignored by git, so that it will not be in the commit"
+}
+
+// remedy is what gets a file that is left out to Flux.
+func (n *Node) remedy() string {
+	if n.Kind == nodeLeftOut {
+		return "another rule in .sourceignore, or another name"
+	}
+	return "another rule in .gitignore, or git add --force"
 }
 
 // checkUnlisted finds files beside the spec that somebody forgot to list.
@@ -350,11 +360,11 @@ func (f *fleet) checkNames() {
 		if node.Kind == NodeFile && !node.Ignored || !inside(name, f.root) || f.told[name] {
 			continue
 		}
-		if node.Ignored {
+		if node.Ignored || node.Kind == nodeLeftOut {
 			if path.Base(path.Dir(name)) == ClusterSubdir && isYAML(name) {
 				f.report(clusterspec.Problem{
 					Severity: clusterspec.SeverityWarning, Rule: "ignored-file", File: name,
-					Message: path.Base(name) + " is " + node.phrase(), Expected: "another rule in .gitignore, or git add --force",
+					Message: path.Base(name) + " is " + node.phrase(), Expected: node.remedy(),
 				})
 			}
 			continue

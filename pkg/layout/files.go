@@ -26,7 +26,8 @@ type FluxFiles struct {
 	Images map[string]string
 }
 
-// ClusterFiles gives the files of one cluster: its spec and the kustomization that lists it. The cluster must come from a Parse
+// ClusterFiles gives the files of one cluster: its spec and the kustomization that lists it, and that of a management cluster marks all its
+// objects as not to be deleted. The cluster must come from a Parse
 // without errors and have GitOps.
 func ClusterFiles(c *clusterspec.Cluster) ([]File, error) {
 	if c.GitOps == nil {
@@ -36,6 +37,9 @@ func ClusterFiles(c *clusterspec.Cluster) ([]File, error) {
 	files := []File{
 		{Path: paths.Spec, Content: clusterspec.Render(c)},
 		{Path: paths.Kustomization, Content: ClusterKustomization()},
+	}
+	if c.Role() == clusterspec.RoleManagement {
+		files[1].Content = ManagementKustomization()
 	}
 	return files, confined(files)
 }
@@ -50,7 +54,7 @@ func SpecWithoutGitOps(c *clusterspec.Cluster) []byte { return clusterspec.Rende
 var controllers = []string{"helm-controller", "kustomize-controller", "notification-controller", "source-controller"}
 
 // SystemFiles gives the files of Flux's directory, sorted by path: the two manifests, and a kustomization which is that of
-// `flux bootstrap`, or with images that of EKS Anywhere, whose own upgrade would write the same. Images of other Deployments than
+// `flux bootstrap`, or with images that of EKS Anywhere, with a patch that keeps Flux from deleting itself. Images of other Deployments than
 // Flux's four are an error.
 func SystemFiles(g *clusterspec.GitOps, f FluxFiles) ([]File, error) {
 	dir := SystemDir(g)
@@ -67,21 +71,33 @@ func SystemFiles(g *clusterspec.GitOps, f FluxFiles) ([]File, error) {
 }
 
 func systemKustomization(namespace string, images map[string]string) ([]byte, error) {
-	const head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-	const resources = "resources:\n- " + ComponentsFile + "\n- " + SyncFile + "\n"
-	if len(images) == 0 {
-		return []byte(head + resources), nil
+	if err := checkImages(images); err != nil {
+		return nil, err
 	}
+	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+	if len(images) > 0 {
+		text += "namespace: " + namespace + "\n"
+	}
+	text += "resources:\n- " + ComponentsFile + "\n- " + SyncFile + "\npatches:\n"
+	return []byte(text + keepPatches(namespace) + imagePatches(namespace, images)), nil
+}
+
+// checkImages makes sure that images are those of Flux's Deployments.
+func checkImages(images map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		if !slices.Contains(controllers, name) {
-			return nil, fmt.Errorf("%s is not one of Flux's Deployments (%s)", name, strings.Join(controllers, ", "))
+			return fmt.Errorf("%s is not one of Flux's Deployments (%s)", name, strings.Join(controllers, ", "))
 		}
 		if image := images[name]; image == "" || strings.ContainsFunc(image, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			return nil, errors.New("the image of " + name + " is not the name of an image")
+			return errors.New("the image of " + name + " is not the name of an image")
 		}
 	}
+	return nil
+}
+
+// imagePatches are the entries of patches that give controllers other images, as EKS Anywhere writes them.
+func imagePatches(namespace string, images map[string]string) string {
 	var b strings.Builder
-	b.WriteString(head + "namespace: " + namespace + "\n" + resources + "patches:\n")
 	for _, name := range controllers {
 		image, ok := images[name]
 		if !ok {
@@ -101,5 +117,5 @@ func systemKustomization(namespace string, images map[string]string) ([]byte, er
             name: manager
 `, name, namespace, image)
 	}
-	return []byte(b.String()), nil
+	return b.String()
 }

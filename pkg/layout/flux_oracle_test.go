@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fluxcd/pkg/kustomize"
+	"github.com/fluxcd/pkg/sourceignore"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -20,7 +22,7 @@ func TestCheckRepository_agreesWithFlux(t *testing.T) {
 		t.Skip("kustomize takes its time")
 	}
 	// What keeps Flux from applying what it has built, or what only a real remote address would show.
-	beyondBuild := map[string]bool{"no namespace": true, "user files are allowed": true}
+	beyondBuild := map[string]bool{"no namespace": true, "user files are allowed": true, "base from elsewhere": true, "cluster of another kind": true}
 	for name, damage := range brokenRepositories() {
 		if beyondBuild[name] {
 			continue
@@ -53,6 +55,7 @@ func buildAsFlux(t *testing.T, r repository) error {
 			t.Fatal(err)
 		}
 	}
+	leaveOutAsFlux(t, dir)
 	target := filepath.Join(dir, root)
 	if _, err := os.Stat(target); err != nil {
 		return nil // the controller fails, but there is no fleet that could be broken
@@ -63,4 +66,30 @@ func buildAsFlux(t *testing.T, r repository) error {
 	}
 	_, err := kustomize.SecureBuild(dir, target, false)
 	return err
+}
+
+// leaveOutAsFlux removes what source-controller does not put into an artifact.
+func leaveOutAsFlux(t *testing.T, dir string) {
+	t.Helper()
+	domain := strings.Split(dir, string(filepath.Separator))
+	patterns, err := sourceignore.LoadIgnorePatterns(dir, domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	matcher := sourceignore.NewDefaultMatcher(patterns, domain)
+	err = filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || !matcher.Match(strings.Split(name, string(filepath.Separator)), entry.IsDir()) {
+			return err
+		}
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return filepath.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -32,9 +32,14 @@ func ControllerImages(kustomization []byte) map[string]string {
 // out, since kustomize refuses a patch of nothing. Everything else stays as it is, comments and formatting too, unless the list of
 // patches is written in one line. The error says that the file is no kustomization, or that an image is none.
 func SetControllerImages(kustomization []byte, namespace string, images map[string]string, gone []string) ([]byte, error) {
-	if _, err := systemKustomization(namespace, images); err != nil {
+	if err := checkImages(images); err != nil {
 		return nil, err
 	}
+	return editKustomization(kustomization, namespace, func(e *imageEdit) error { return e.edit(images, gone) })
+}
+
+// editKustomization edits the kustomization of Flux's directory.
+func editKustomization(kustomization []byte, namespace string, edit func(*imageEdit) error) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(kustomization, &document); err != nil {
 		return nil, fmt.Errorf("reading the kustomization of Flux's directory: %w", err)
@@ -43,7 +48,7 @@ func SetControllerImages(kustomization []byte, namespace string, images map[stri
 		return nil, fmt.Errorf("reading the kustomization of Flux's directory: it is no object")
 	}
 	e := &imageEdit{root: document.Content[0], lines: strings.SplitAfter(string(kustomization), "\n"), namespace: namespace}
-	if err := e.edit(images, gone); err != nil {
+	if err := edit(e); err != nil {
 		return nil, err
 	}
 	if !e.changed {
@@ -142,16 +147,16 @@ func (e *imageEdit) add(patches *yaml.Node, missing []string, images map[string]
 		}
 		return nil
 	}
-	e.changed = true
 	wanted := map[string]string{}
 	for _, name := range missing {
 		wanted[name] = images[name]
 	}
-	rendered, err := systemKustomization(e.namespace, wanted)
-	if err != nil {
-		return err
-	}
-	_, text, _ := strings.Cut(string(rendered), "patches:\n")
+	return e.appendPatches(patches, imagePatches(e.namespace, wanted))
+}
+
+// appendPatches puts entries at the end of the list of patches, which is made when there is none.
+func (e *imageEdit) appendPatches(patches *yaml.Node, text string) error {
+	e.changed = true
 	var made yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &made); err != nil {
 		return fmt.Errorf("writing the kustomization of Flux's directory: %w", err)

@@ -53,8 +53,8 @@ labels:
 
 func TestSetControllerImages(t *testing.T) {
 	t.Parallel()
-	plain := string(mustSystem(t, nil))
-	added := strings.SplitAfter(string(mustSystem(t, map[string]string{"kustomize-controller": "r/kustomize:v2"})), "patches:\n")[1]
+	plain := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"
+	added := imagePatches("flux-system", map[string]string{"kustomize-controller": "r/kustomize:v2"})
 	for name, test := range map[string]struct {
 		before string
 		images map[string]string
@@ -78,8 +78,7 @@ func TestSetControllerImages(t *testing.T) {
 		"none so far":     {plain, map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil, plain + "patches:\n" + added},
 		"no last newline": {strings.TrimSuffix(plain, "\n"), map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil, plain + "patches:\n" + added},
 		"the only one is gone": {
-			string(mustSystem(t, map[string]string{"helm-controller": "r/helm:v1"})), nil, []string{"helm-controller"},
-			strings.Replace(plain, "kind: Kustomization\n", "kind: Kustomization\nnamespace: flux-system\n", 1),
+			plain + "patches:\n" + imagePatches("flux-system", map[string]string{"helm-controller": "r/helm:v1"}), nil, []string{"helm-controller"}, plain,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,13 +128,4 @@ func TestSetControllerImages_refused(t *testing.T) {
 			t.Errorf("%q became %q", content, got)
 		}
 	}
-}
-
-func mustSystem(t *testing.T, images map[string]string) []byte {
-	t.Helper()
-	content, err := systemKustomization("flux-system", images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
 }

@@ -41,6 +41,9 @@ type applied struct {
 	// kustomizations are those that were read, by directory; nil for one that is being read or could not be.
 	kustomizations map[string]*kustomization
 	loose          []string // files that no kustomization lists and that are taken for lying there
+	// units are the directories that Flux has kustomize build, by their path, and unitOf the files that are read for one.
+	units  map[string]*unit
+	unitOf map[string]*unit
 }
 
 // kustomization is what matters of a kustomization file.
@@ -60,11 +63,19 @@ type reference struct {
 }
 
 func newApplied(fleet *fleet) *applied {
-	a := &applied{fleet: fleet, files: map[string]bool{}, mentioned: map[string]bool{}, kustomizations: map[string]*kustomization{}}
+	a := &applied{
+		fleet: fleet, files: map[string]bool{}, mentioned: map[string]bool{}, kustomizations: map[string]*kustomization{},
+		units: map[string]*unit{}, unitOf: map[string]*unit{},
+	}
+	var whole *unit
+	if settings := fleet.settings(); !settings.IsZero() {
+		whole = &unit{dir: fleet.root, settings: settings}
+		a.units[fleet.root] = whole
+	}
 	if file := a.kustomizationIn(fleet.root); file != "" {
-		a.build(fleet.root, file, false)
+		a.build(fleet.root, file, false, whole)
 	} else {
-		a.scan(fleet.root)
+		a.scan(fleet.root, whole)
 	}
 	return a
 }
@@ -79,22 +90,30 @@ func (a *applied) kustomizationIn(dir string) string {
 }
 
 // scan takes a directory without a kustomization.
-func (a *applied) scan(dir string) {
+func (a *applied) scan(dir string, in *unit) {
 	for _, name := range a.fleet.tree.children[dir] {
 		child := path.Join(dir, name)
 		node, isNode := a.fleet.tree.tree[child]
 		switch {
 		case isNode && node.Kind == NodeFile && isYAML(child):
-			a.files[child] = false
+			a.take(child, false, in)
 			a.loose = append(a.loose, child)
 		case isNode:
 		default:
 			if file := a.kustomizationIn(child); file != "" {
-				a.build(child, file, false)
+				a.build(child, file, false, in)
 			} else {
-				a.scan(child)
+				a.scan(child, in)
 			}
 		}
+	}
+}
+
+// take notes a file that Flux applies.
+func (a *applied) take(file string, namespaced bool, in *unit) {
+	a.files[file] = a.files[file] || namespaced
+	if in != nil {
+		a.unitOf[file] = in
 	}
 }
 
@@ -103,8 +122,8 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// build takes a directory by its kustomization.
-func (a *applied) build(dir, file string, namespaced bool) {
+// build takes a directory by its kustomization, as a part of a unit, or of none.
+func (a *applied) build(dir, file string, namespaced bool, in *unit) {
 	k := a.fleet.readKustomization(file)
 	a.kustomizations[dir] = k
 	if k == nil {
@@ -112,6 +131,10 @@ func (a *applied) build(dir, file string, namespaced bool) {
 	}
 	a.fleet.kustomizationFiles = append(a.fleet.kustomizationFiles, file)
 	namespaced = namespaced || k.namespace != ""
+	if in == nil && transforms(k.root) {
+		in = &unit{dir: dir, file: file}
+		a.units[dir] = in
+	}
 	listed := map[string]bool{}
 	for _, ref := range k.resources {
 		target, local := a.resolve(dir, k, ref)
@@ -128,9 +151,9 @@ func (a *applied) build(dir, file string, namespaced bool) {
 		switch {
 		case a.fleet.tree.isFile(target):
 			a.mentioned[target] = true
-			a.files[target] = a.files[target] || namespaced
+			a.take(target, namespaced, in)
 		case a.fleet.tree.isDir(target):
-			a.follow(target, k, ref, namespaced)
+			a.follow(target, k, ref, namespaced, in)
 		default:
 			a.missing(target, k, ref)
 		}
@@ -149,7 +172,7 @@ func (a *applied) build(dir, file string, namespaced bool) {
 }
 
 // follow goes into a directory that a kustomization lists.
-func (a *applied) follow(target string, k *kustomization, ref reference, namespaced bool) {
+func (a *applied) follow(target string, k *kustomization, ref reference, namespaced bool, in *unit) {
 	if target == a.fleet.root || inside(path.Dir(k.file), target) {
 		a.fleet.at(clusterspec.SeverityError, "kustomization-cycle", k.file, ref.node, clusterspec.Problem{
 			Field: ref.field, Message: "the directory holds this kustomization itself, and kustomize then builds nothing", Found: quote(ref.path),
@@ -167,7 +190,7 @@ func (a *applied) follow(target string, k *kustomization, ref reference, namespa
 		})
 		return
 	}
-	a.build(target, file, namespaced)
+	a.build(target, file, namespaced, in)
 }
 
 // resolve finds what a reference means in the repository; false is something that is not looked at, or was refused.
@@ -198,6 +221,8 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 		rule, p.Message, p.Expected = "symlink", blocking+" is a symbolic link, which Flux leaves out of what it fetches", "a copy of what it stands for"
 	case node.Kind == NodeSubmodule:
 		rule, p.Message, p.Expected = "submodule", blocking+" is a submodule, whose files Flux does not fetch", "a copy of what it stands for"
+	case node.Kind == nodeLeftOut:
+		rule, p.Message, p.Expected = "ignored-file", blocking+" is "+node.phrase(), node.remedy()
 	default:
 		rule, p.Message, p.Expected = "ignored-file", "git ignores "+blocking+", so that it will not be in the commit", "git add --force "+blocking+", or another rule in .gitignore"
 	}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -172,6 +170,9 @@ type fleet struct {
 	clusters []string // the eksa-system directories
 	specs    []string // the files that hold objects of EKS Anywhere, sorted
 	set      *clusterspec.Set
+	// builtSet is the set that kustomize makes of the files; nil when it is set. asWritten are files that were read by themselves.
+	builtSet  *clusterspec.Set
+	asWritten map[string]*clusterspec.Set
 	// byFile are the clusters by the file that their Cluster is in.
 	byFile             map[string][]*clusterspec.Cluster
 	kustomizationFiles []string
@@ -191,7 +192,7 @@ type fleet struct {
 func newFleet(shared *repositoryCheck, tree *folders, root string) *fleet {
 	return &fleet{
 		shared: shared, tree: tree, root: root, contents: map[string][]byte{}, told: map[string]bool{},
-		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{}, unbuilt: map[string]bool{},
+		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, asWritten: map[string]*clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{}, unbuilt: map[string]bool{},
 	}
 }
 
@@ -223,6 +224,8 @@ func (p *pair) run() {
 		p.after.checkNested(p.others)
 		p.after.checkVersions()
 		p.after.checkPins()
+		p.after.parseBuilt()
+		p.after.checkUnits()
 	}
 	if p.before != nil {
 		p.before.read(p.after)
@@ -275,6 +278,7 @@ func (f *fleet) read(other *fleet) {
 	}
 	f.systems, f.clusters = sortedKeys(systems), sortedKeys(clusters)
 	f.applied = newApplied(f)
+	f.buildUnits(other)
 	f.findSpecs()
 }
 
@@ -381,67 +385,6 @@ func foreignName(s clusterspec.Source) int {
 		return 0
 	}
 	return 1
-}
-
-// inRepository puts a problem of a spec into the words of a repository, where files are applied as they are.
-func inRepository(p clusterspec.Problem) (clusterspec.Problem, bool) {
-	switch p.Rule {
-	case "foreign-object":
-		// Users keep what they like beside the specs; only in EKS Anywhere's own file it would get lost.
-		if path.Base(p.File) != SpecFile {
-			return p, false
-		}
-		p.Message = "not an object of EKS Anywhere's spec files; Flux applies it, but EKS Anywhere drops it when it writes the file anew"
-		p.Expected = "a file of its own beside this one, listed in " + KustomizationFile
-	case "unquoted-version":
-		p.Severity = clusterspec.SeverityError // Flux applies the number, and the API server refuses it
-	case "unreferenced":
-		p.Message = "no Cluster refers to the object"
-	case "management-cluster":
-		p.Expected = strings.TrimSuffix(p.Expected, ", or a run for each management cluster")
-	case "two-management-clusters":
-		p.Expected = "one management cluster below each path that a Flux applies"
-	}
-	return p, true
-}
-
-// report adds a problem. Severity, Rule and File are its caller's.
-func (f *fleet) report(p clusterspec.Problem) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.problems = append(f.problems, p)
-	if p.Severity != clusterspec.SeverityError {
-		return
-	}
-	f.failing[p.File] = true
-	switch p.Rule {
-	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository", "symlink", "submodule", "ignored-file",
-		"not-kubernetes", "namespace-missing", "nested-fleet", "two-flux", unservedRule:
-		f.broken, f.unbuilt[p.File] = true, true
-	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file", "required", "unknown-kind":
-		f.broken, f.unbuilt[p.File], f.unclear[p.File] = true, true, true
-	}
-}
-
-// at adds a problem at a node of a YAML file.
-func (f *fleet) at(severity clusterspec.Severity, rule, file string, node *yaml.Node, p clusterspec.Problem) {
-	p.Severity, p.Rule, p.File = severity, rule, file
-	if node != nil {
-		p.Line, p.Column = node.Line, node.Column
-	}
-	f.report(p)
-}
-
-// fail is at for the common case of an error.
-func (f *fleet) fail(rule, file string, node *yaml.Node, message, found, expected string) {
-	f.at(clusterspec.SeverityError, rule, file, node, clusterspec.Problem{Message: message, Found: found, Expected: expected})
-}
-
-// on adds a problem at a field of an object.
-func (f *fleet) on(severity clusterspec.Severity, rule string, o *clusterspec.Object, field string, p clusterspec.Problem) {
-	p.Severity, p.Rule, p.File, p.Object, p.Field = severity, rule, o.File, o.Label(), field
-	p.Line, p.Column = o.Position(field)
-	f.report(p)
 }
 
 // collect puts the fleets' findings together.

@@ -342,7 +342,18 @@ func brokenRepositories() map[string]func(repository) {
 			r[w01+"/module"] = layout.Node{Kind: layout.NodeSubmodule}
 			r.put(list, listing+"- module/x.yaml\n")
 		},
-		"ignored spec": func(r repository) { r[spec] = layout.Node{Ignored: true} },
+		"ignored spec":                      func(r repository) { r[spec] = layout.Node{Ignored: true} },
+		"spec left out by .sourceignore":    func(r repository) { r.put(".sourceignore", "# not yet\nw01/\n") },
+		"cluster left out by .sourceignore": func(r repository) { r.remove(list); r.put(root+"/.sourceignore", "w01\n") },
+		"files that Flux leaves out by itself": func(r repository) {
+			r.put(root+"/.sops.yaml", "creation_rules: []\n")
+			r.put(root+"/.github/workflows/lint.yaml", "on: push\n")
+		},
+		"variables": func(r repository) {
+			r.replace(flux+"/gotk-sync.yaml", "  prune: true\n", "  prune: true\n  postBuild:\n    substitute:\n      workers: \"4\"\n    substituteFrom:\n    - kind: Secret\n      name: site\n")
+			r.replace(spec, "count: 2", "count: ${workers}")
+			r.put(root+"/w02/eksa-system/eksa-cluster.yaml", strings.Replace(r.text(root+"/w02/eksa-system/eksa-cluster.yaml"), "name: w02", "name: ${who}", 1))
+		},
 		"ignored new cluster": func(r repository) {
 			r[root+"/w03/eksa-system/eksa-cluster.yaml"] = layout.Node{Ignored: true}
 			r[root+"/w03/eksa-system/kustomization.yaml"] = layout.Node{Ignored: true}
@@ -378,6 +389,21 @@ func brokenRepositories() map[string]func(repository) {
 		"Flux's kustomization with prefix": func(r repository) {
 			r.put(flux+"/kustomization.yaml", r.text(flux+"/kustomization.yaml")+"namePrefix: x-\nnamespace: other\n")
 		},
+		"sync Kustomization renamed": func(r repository) {
+			r.put(flux+"/gotk-sync.yaml", strings.Replace(sync, "kind: Kustomization\nmetadata:\n  name: flux-system", "kind: Kustomization\nmetadata:\n  name: fleet", 1))
+		},
+		"source renamed": func(r repository) {
+			r.put(flux+"/gotk-sync.yaml", strings.NewReplacer("kind: GitRepository\nmetadata:\n  name: flux-system", "kind: GitRepository\nmetadata:\n  name: fleet", "    kind: GitRepository\n    name: flux-system", "    kind: GitRepository\n    name: fleet").Replace(sync))
+		},
+		"sync changed in all ways": func(r repository) {
+			r.replace(flux+"/gotk-sync.yaml", "  prune: true\n", "  prune: false\n  force: true\n  deletionPolicy: Orphan\n  suspend: true\n  interval: 1h\n  kubeConfig:\n    secretRef: {name: other}\n")
+			r.replace(flux+"/gotk-sync.yaml", "  interval: 10m0s\n", "")
+			r.replace(flux+"/gotk-sync.yaml", "branch: main", "branch: master")
+			r.replace(flux+"/gotk-sync.yaml", "  interval: 1m0s\n", "  interval: 1m0s\n  ignore: |\n    /*\n  suspend: true\n")
+		},
+		"sync Kustomization renamed by kustomize": func(r repository) {
+			r.put(flux+"/kustomization.yaml", r.text(flux+"/kustomization.yaml")+"patches:\n- patch: |-\n    - op: replace\n      path: /metadata/name\n      value: fleet\n  target:\n    kind: Kustomization\n")
+		},
 		"Flux removed":             func(r repository) { r.remove(flux) },
 		"Flux twice":               func(r repository) { r.copy(flux, root+"/flux2") },
 		"Flux's directory renamed": func(r repository) { r.move(flux, root+"/gitops-system") },
@@ -391,6 +417,56 @@ func brokenRepositories() map[string]func(repository) {
 		},
 		"upgrade of the management cluster": func(r repository) { r.replace(mgmt+"/eksa-cluster.yaml", `"1.33"`, `"1.35"`) },
 		"comment only":                      func(r repository) { r.put(spec, "# for the web team\n"+r.text(spec)) },
+		"cluster in another namespace":      func(r repository) { r.replace(spec, "namespace: default", "namespace: team") },
+		"only the Cluster in another namespace": func(r repository) {
+			r.put(spec, strings.Replace(r.text(spec), "namespace: default", "namespace: team", 1))
+		},
+		"management cluster in another namespace": func(r repository) {
+			r.replace(mgmt+"/eksa-cluster.yaml", "namespace: default", "namespace: team")
+		},
+		"cluster of another group": func(r repository) {
+			r.put(spec, strings.Replace(r.text(spec), "anywhere.eks.amazonaws.com/v1alpha1", "clusters.example.com/v1", 1))
+		},
+		"cluster of another kind": func(r repository) {
+			r.put(spec, strings.Replace(r.text(spec), "kind: Cluster", "kind: ClusterTemplate", 1))
+		},
+		"name prefix": func(r repository) { r.put(list, listing+"namePrefix: prod-\n") },
+		"name suffix": func(r repository) {
+			r.put(root+"/w01/kustomization.yaml", "resources: [eksa-system]\nnameSuffix: -2\n")
+		},
+		"namespace given": func(r repository) { r.put(list, listing+"namespace: team\n") },
+		"name prefix of the management cluster": func(r repository) {
+			r.put(mgmt+"/kustomization.yaml", listing+"namePrefix: prod-\n")
+		},
+		"namespace given above all": func(r repository) {
+			r.put(root+"/kustomization.yaml", "resources: [dev/eksa-system, w01/eksa-system, w02/eksa-system, flux-system]\nnamespace: team\n")
+		},
+		"name prefix given by Flux": func(r repository) {
+			r.replace(flux+"/gotk-sync.yaml", "  prune: true\n", "  prune: true\n  namePrefix: prod-\n")
+		},
+		"namespace given by Flux": func(r repository) {
+			r.replace(flux+"/gotk-sync.yaml", "  prune: true\n", "  prune: true\n  targetNamespace: team\n")
+		},
+		"annotated for all": func(r repository) {
+			r.put(list, listing+"commonAnnotations:\n  anywhere.eks.amazonaws.com/paused: \"true\"\n")
+		},
+		"patched": func(r repository) {
+			r.put(list, listing+"patches:\n- patch: |-\n    - op: replace\n      path: /spec/workerNodeGroupConfigurations/0/count\n      value: 7\n    - op: replace\n      path: /spec/controlPlaneConfiguration/endpoint/host\n      value: 10.21.0.77\n  target:\n    kind: Cluster\n")
+		},
+		"renamed by a patch": func(r repository) {
+			r.put(list, listing+"patches:\n- patch: |-\n    - op: replace\n      path: /metadata/name\n      value: w09\n  target:\n    kind: Cluster\n")
+		},
+		"renamed by a component": func(r repository) {
+			r.put("components/prod/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nnamePrefix: prod-\n")
+			r.put(list, listing+"components:\n- ../../../../components/prod\n")
+		},
+		"patched into what is wrong": func(r repository) {
+			r.put(list, listing+"patches:\n- patch: |-\n    - op: replace\n      path: /spec/datacenterRef/name\n      value: other\n  target:\n    kind: Cluster\n")
+		},
+		"patch of nothing": func(r repository) {
+			r.put(list, listing+"patches:\n- patch: |-\n    - op: remove\n      path: /spec/nothing\n  target:\n    kind: Cluster\n")
+		},
+		"base from elsewhere": func(r repository) { r.put(list, listing+"- https://example.com/base?ref=v1\nnamePrefix: prod-\n") },
 		"cluster added": func(r repository) {
 			r.copy(root+"/w01", root+"/w03")
 			r.replace(root+"/w03/eksa-system/eksa-cluster.yaml", "w01", "w03")

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
 // Tree is one state of a repository: everything in it by its slash path relative to the root, without directories.
@@ -28,6 +30,8 @@ const (
 	NodeFile NodeKind = iota
 	NodeSymlink
 	NodeSubmodule
+	// nodeLeftOut is a file that Flux's source-controller leaves out of what it fetches.
+	nodeLeftOut
 )
 
 // Content is where the bytes of a file come from. Its methods may be called at the same time.
@@ -78,8 +82,45 @@ func foldersOf(tree Tree) *folders {
 	for _, names := range f.children {
 		slices.Sort(names)
 	}
+	f.leaveOut()
 	return f
 }
+
+// leaveOut marks the YAML files that Flux does not fetch: what a .sourceignore names, and what source-controller leaves out by itself.
+func (f *folders) leaveOut() {
+	files := treeFiles{f}
+	fetched := fluxbuild.Artifact(files, "")
+	var left []string
+	for name := range f.tree {
+		if isYAML(name) && files.IsFile(name) && !fetched.IsFile(name) {
+			left = append(left, name)
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	f.tree = maps.Clone(f.tree)
+	for _, name := range left {
+		node := f.tree[name]
+		node.Kind = nodeLeftOut
+		f.tree[name] = node
+	}
+}
+
+// treeFiles gives the files of a tree as they are, for what decides which of them Flux fetches.
+type treeFiles struct{ *folders }
+
+// IsDir implements [fluxbuild.Files], as the other methods do.
+func (t treeFiles) IsDir(name string) bool { return t.isDir(name) }
+
+// IsFile says whether there is a file.
+func (t treeFiles) IsFile(name string) bool { return t.isFile(name) }
+
+// List names what is in a directory.
+func (t treeFiles) List(dir string) []string { return t.children[dir] }
+
+// Read reads a file.
+func (t treeFiles) Read(name string) ([]byte, error) { return t.tree[name].Content.Read() }
 
 // isFile says whether there is a file that a commit would hold; links and submodules are none.
 func (f *folders) isFile(name string) bool {

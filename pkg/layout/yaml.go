@@ -110,3 +110,12 @@ func quote(value string) string {
 	}
 	return strconv.Quote(value)
 }
+
+// groupOf is the group of an apiVersion; empty for the core of Kubernetes.
+func groupOf(apiVersion string) string {
+	group, _, grouped := strings.Cut(apiVersion, "/")
+	if !grouped {
+		return ""
+	}
+	return group
+}

@@ -278,12 +278,17 @@ func asEKSAWrites(t testing.TB) {
 	patch(t, reference(eksaGroup, "v1alpha1", "Cluster", "default", "mgmt"), fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, eksacontroller.ManagedByCLI))
 }
 
-// The proof that the order of detaching matters: in the same state, files that go first take the management cluster along; with
-// delete cluster all its objects stay the very same.
+// The proof that the order of detaching matters: in the same state, files that go first take the management cluster along, unless they say
+// that it is kept; with delete cluster all its objects stay the very same.
 func TestDelete_managementIsNotPruned(t *testing.T) {
 	t.Parallel()
 	t.Run("files first", func(t *testing.T) {
 		w := newFleet(t)
+		w.push(gittest.Change{Files: map[string]string{"clusters/mgmt/mgmt/eksa-system/kustomization.yaml": "resources:\n- eksa-cluster.yaml\n"}})
+		requestReconcile(t)
+		waitFor(t, reference(eksaGroup, "v1alpha1", "Cluster", "default", "mgmt"), "Flux takes the mark off", func(u *unstructured.Unstructured) bool {
+			return u.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"] == ""
+		})
 		asEKSAWrites(t)
 		w.push(gittest.Change{Delete: []string{"clusters/mgmt/mgmt"}})
 		requestReconcile(t)

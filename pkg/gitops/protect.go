@@ -1,0 +1,57 @@
+package gitops
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from deleting the cluster after a
+// mistake there; see [layout.ProtectCluster]. Installations from before that, and directories that EKS Anywhere has written, have none.
+func (u *upgradeRun) planProtection(plan *filePlan) error {
+	if u.management == nil {
+		return nil
+	}
+	file := layout.PathsOf(u.management).Kustomization
+	before := plan.after[file]
+	after, err := layout.ProtectCluster(before)
+	if err != nil {
+		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err), "repair the file in the repository"}
+	}
+	if bytes.Equal(before, after) {
+		return nil
+	}
+	plan.after[file] = after
+	plan.notes = slices.DeleteFunc(plan.notes, func(note string) bool { return note == unprotectedNote(file) })
+	plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: after})
+	return nil
+}
+
+// lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from deleting the management
+// cluster and itself.
+func (r *createRun) lacksProtection(file string, before []byte) bool {
+	if r.management == nil {
+		return false
+	}
+	var protected []byte
+	var err error
+	switch file {
+	case layout.PathsOf(r.management).Kustomization:
+		if !bytes.Equal(bytes.TrimSpace(before), bytes.TrimSpace(layout.ClusterKustomization())) {
+			return false // it is somebody's own, and told as such
+		}
+		protected, err = layout.ProtectCluster(before)
+	case path.Join(layout.SystemDir(r.config), layout.KustomizationFile):
+		protected, err = layout.ProtectSystem(before, r.config.SystemNamespace)
+	default:
+		return false
+	}
+	return err == nil && !bytes.Equal(protected, before)
+}
+
+func unprotectedNote(file string) string {
+	return file + " is kept as it is in Git, where a mistake can delete the management cluster or Flux; eksa-gitops upgrade cluster adds what prevents that"
+}
