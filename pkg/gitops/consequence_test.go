@@ -162,7 +162,7 @@ func TestConsequences_transformed(t *testing.T) {
 // TestConsequences_identity: a change of the namespace is a deletion and a creation, and is refused by both commands.
 func TestConsequences_identity(t *testing.T) {
 	t.Parallel()
-	const want = "Flux would delete Cluster default/w01 with all its machines and have Cluster other/w01 built: a cluster's name and namespace are what it is known by, and cannot be changed; leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster w01, then eksa-gitops create cluster"
+	const want = "cluster w01: the file puts it into namespace other, and it lives in namespace default; Flux would delete the cluster with all its machines and create another; put the old value back (a.yaml:5); if that is what you want, delete the cluster and then create it: eksa-gitops delete cluster w01, eksa-gitops create cluster -f a.yaml"
 	moved := strings.ReplaceAll(spec("w01", onGitHub), "metadata:\n  name: w01\n", "metadata:\n  name: w01\n  namespace: other\n")
 	w := fleetOfTwo(t)
 	_, err := gitops.Upgrade(t.Context(), w.ports(nil), upgrading(t, moved))

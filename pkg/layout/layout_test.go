@@ -136,6 +136,25 @@ resources:
 - gotk-components.yaml
 - gotk-sync.yaml
 patches:
+- patch: |- # no mistake in Git shall delete Flux
+    apiVersion: kustomize.toolkit.fluxcd.io/v1
+    kind: Kustomization
+    metadata:
+      name: gitops-system
+      annotations:
+        kustomize.toolkit.fluxcd.io/prune: disabled
+  target:
+    name: gitops-system|(crd-controller|cluster-reconciler)-gitops-system|(source|kustomize)-controller|.*\.(source|kustomize)\.toolkit\.fluxcd\.io
+- patch: |-
+    apiVersion: kustomize.toolkit.fluxcd.io/v1
+    kind: Kustomization
+    metadata:
+      name: gitops-system
+    spec:
+      deletionPolicy: Orphan
+  target:
+    group: kustomize.toolkit.fluxcd.io
+    kind: Kustomization
 - patch: |-
     apiVersion: apps/v1
     kind: Deployment
