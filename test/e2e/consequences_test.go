@@ -17,8 +17,8 @@ func stands(t testing.TB) {
 	waitFor(t, kustomization(), "Flux cannot apply", func(u *unstructured.Unstructured) bool { return conditionOf(u, "Ready") == "False" })
 }
 
-// uids are the identities of Cluster objects: a cluster that was deleted and built anew has another.
-func uids(t testing.TB, names ...string) (all []string) {
+// clusterUIDs are the identities of Cluster objects: a cluster that was deleted and built anew has another.
+func clusterUIDs(t testing.TB, names ...string) (all []string) {
 	t.Helper()
 	for _, name := range names {
 		u, there := exists(t, eksaGroup, "v1alpha1", "Cluster", "default", name)
@@ -34,7 +34,7 @@ func uids(t testing.TB, names ...string) (all []string) {
 // command makes it so without what Flux has applied.
 func TestConsequences_pathRemoved(t *testing.T) {
 	w := newFleet(t, "dev")
-	before := uids(t, "mgmt", "dev")
+	before := clusterUIDs(t, "mgmt", "dev")
 	w.write("test.yaml", spec(t, "dev.yaml", "dev", "test", ".20", ".30"))
 	w.run("status").exits(0)
 	gone := w.push(gittest.Change{Message: "Clean up", Delete: []string{"clusters/mgmt"}})
@@ -53,7 +53,7 @@ func TestConsequences_pathRemoved(t *testing.T) {
 	mark.writesNothing()
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--restore-missing").exits(0).tells("the files of cluster dev come back to Git, as the cluster is now")
 	w.until(statusArgs, 0, "All is well.")
-	if after := uids(t, "mgmt", "dev"); strings.Join(after, " ") != strings.Join(before, " ") {
+	if after := clusterUIDs(t, "mgmt", "dev"); strings.Join(after, " ") != strings.Join(before, " ") {
 		t.Errorf("the clusters are others: %v, then %v", before, after)
 	}
 	mark = w.mark()
@@ -64,7 +64,7 @@ func TestConsequences_pathRemoved(t *testing.T) {
 // TestConsequences_repositoryAnew: the same when the repository was made anew under its name.
 func TestConsequences_repositoryAnew(t *testing.T) {
 	w := newFleet(t, "dev")
-	before := uids(t, "mgmt", "dev")
+	before := clusterUIDs(t, "mgmt", "dev")
 	w.gh.RemoveRepo("alice/fleet")
 	w.gh.AddRepo("alice/fleet", githubtest.Files(map[string]string{"README.md": "fleet\n"}))
 	mark := w.mark()
@@ -73,7 +73,7 @@ func TestConsequences_repositoryAnew(t *testing.T) {
 	mark.writesNothing()
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--restore-missing").exits(0)
 	w.until(statusArgs, 0, "All is well.")
-	if after := uids(t, "mgmt", "dev"); strings.Join(after, " ") != strings.Join(before, " ") {
+	if after := clusterUIDs(t, "mgmt", "dev"); strings.Join(after, " ") != strings.Join(before, " ") {
 		t.Errorf("the clusters are others: %v, then %v", before, after)
 	}
 }
@@ -101,7 +101,7 @@ func TestConsequences_rebuilt(t *testing.T) {
 // TestConsequences_renamedByKustomize: it is what kustomize makes of the files that counts.
 func TestConsequences_renamedByKustomize(t *testing.T) {
 	w := newFleet(t, "dev")
-	before := uids(t, "mgmt", "dev")
+	before := clusterUIDs(t, "mgmt", "dev")
 	suspend(t, true)
 	w.push(gittest.Change{Message: "Prefix", Files: map[string]string{
 		"clusters/mgmt/dev/eksa-system/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamePrefix: prod-\nresources:\n- eksa-cluster.yaml\n",
@@ -113,7 +113,7 @@ func TestConsequences_renamedByKustomize(t *testing.T) {
 		t.Errorf("%d findings:\n%s", n, out.stderr)
 	}
 	mark.writesNothing()
-	if after := uids(t, "mgmt", "dev"); strings.Join(after, " ") != strings.Join(before, " ") {
+	if after := clusterUIDs(t, "mgmt", "dev"); strings.Join(after, " ") != strings.Join(before, " ") {
 		t.Errorf("the clusters are others: %v, then %v", before, after)
 	}
 }
