@@ -200,7 +200,7 @@ func isYAML(name string) bool {
 // kustomization takes a directory by its kustomization. One that only lists resources is followed without kustomize, which would take a
 // hundred times as long.
 func (b *build) kustomization(dir string) error {
-	resources, plain, err := b.plain(dir)
+	resources, untouched, plain, err := b.plain(dir)
 	if err != nil {
 		return err
 	}
@@ -223,28 +223,37 @@ func (b *build) kustomization(dir string) error {
 			return err
 		}
 	}
+	if !untouched {
+		built := &later{files: b.files, dir: dir}
+		for i := range b.built.Objects[before:] {
+			b.built.Objects[before+i].later = built
+		}
+	}
 	return nil
 }
 
-// plain reads the resources of a kustomization that has nothing else; false is for any other.
-func (b *build) plain(dir string) (resources []string, plain bool, err error) {
+// plain reads the resources of a kustomization that decides nothing else about which objects there are; false is for any other.
+//
+// untouched says that it has nothing else; other fields that are there are [harmless].
+func (b *build) plain(dir string) (resources []string, untouched, plain bool, err error) {
 	var file string
 	for _, name := range kustomizationNames {
 		if candidate := path.Join(dir, name); b.files.IsFile(candidate) {
 			if file != "" {
-				return nil, false, nil // two of them, which kustomize refuses
+				return nil, false, false, nil // two of them, which kustomize refuses
 			}
 			file = candidate
 		}
 	}
 	content, err := b.read(file)
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
 	var root yaml.Node
 	if yaml.Unmarshal(content, &root) != nil || root.Kind != yaml.DocumentNode || root.Content[0].Kind != yaml.MappingNode {
-		return nil, false, nil
+		return nil, false, false, nil
 	}
+	untouched = true
 	fields := root.Content[0].Content
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -253,20 +262,22 @@ func (b *build) plain(dir string) (resources []string, plain bool, err error) {
 		seen[key] = true
 		switch {
 		case again:
-			return nil, false, nil
+			return nil, false, false, nil
 		case key == "apiVersion" && value.Value == "kustomize.config.k8s.io/v1beta1", key == "kind" && value.Value == "Kustomization":
 		case key == "resources" && value.Kind == yaml.SequenceNode && len(value.Content) > 0:
 			for _, item := range value.Content {
 				if item.Kind != yaml.ScalarNode || !isLocal(dir, item.Value) || slices.Contains(resources, item.Value) {
-					return nil, false, nil
+					return nil, false, false, nil
 				}
 				resources = append(resources, item.Value)
 			}
+		case harmless(key, value):
+			untouched = false
 		default:
-			return nil, false, nil
+			return nil, false, false, nil
 		}
 	}
-	return resources, len(resources) > 0, nil
+	return resources, untouched, len(resources) > 0, nil
 }
 
 // isLocal says whether an entry is a path below the directory.
@@ -440,9 +451,7 @@ func objectOf(r *resource.Resource, dir string) (Object, error) {
 	if err := r.SetOrigin(nil); err != nil {
 		return o, err
 	}
-	if o.text, err = r.MarshalJSON(); err != nil {
-		return o, err
-	}
+	o.resource = r
 	gvk := r.GetGvk()
 	o.Name = Name{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}
 	o.APIVersion = gvk.ApiVersion()

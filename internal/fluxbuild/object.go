@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/yaml"
 )
 
@@ -17,6 +18,9 @@ type Object struct {
 	Line int
 
 	text []byte // YAML or JSON
+	// Of these at most one says what the text is, when somebody asks for it.
+	later    *later             // the directory has to be built first
+	resource *resource.Resource // kustomize has built it
 }
 
 // Name is the identity of an object: what Flux tells it from others by. The version is no part of it.
@@ -64,12 +68,25 @@ func cutLast(s string) (before, after string, ok bool) {
 }
 
 // Text is the object as YAML, of which JSON is a kind.
-func (o *Object) Text() []byte { return o.text }
+func (o *Object) Text() []byte {
+	switch {
+	case o.later != nil:
+		if text := o.later.text(o.Name); text != nil {
+			o.text = text
+		}
+		o.later = nil
+	case o.resource != nil:
+		// What kustomize has built can be written.
+		o.text, _ = o.resource.MarshalJSON()
+		o.resource = nil
+	}
+	return o.text
+}
 
 // Fields decodes the object. Numbers are float64, as JSON has them.
 func (o *Object) Fields() map[string]any {
 	var fields map[string]any
-	if yaml.Unmarshal(o.text, &fields) != nil {
+	if yaml.Unmarshal(o.Text(), &fields) != nil {
 		return nil
 	}
 	return fields

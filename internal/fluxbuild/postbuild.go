@@ -67,7 +67,7 @@ func (b *build) finish(settings Settings) error {
 
 // substitute puts values in the place of variables. Without any variable Flux leaves everything as it is.
 func (b *build) substitute(o *Object, post *PostBuild) error {
-	if post == nil || len(post.Substitute)+len(post.SubstituteFrom) == 0 || !bytes.Contains(o.text, []byte("$")) {
+	if post == nil || len(post.Substitute)+len(post.SubstituteFrom) == 0 || !bytes.Contains(o.Text(), []byte("$")) {
 		return nil
 	}
 	metadata, _ := o.Fields()["metadata"].(map[string]any)
@@ -82,7 +82,7 @@ func (b *build) substitute(o *Object, post *PostBuild) error {
 		}
 	}
 	var unknown []string
-	text, err := envsubst.Eval(string(o.text), func(name string) (string, bool) {
+	text, err := envsubst.Eval(string(o.Text()), func(name string) (string, bool) {
 		value, known := post.Substitute[name]
 		if !known && len(post.SubstituteFrom) > 0 {
 			unknown = append(unknown, "${"+name+"}")

@@ -213,6 +213,7 @@ func (f *fleet) shown() string {
 // run checks a fleet, and compares it with its base.
 func (p *pair) run() {
 	p.after.read(nil)
+	p.after.buildUnits(nil)
 	if p.after.there() {
 		var wg sync.WaitGroup
 		wg.Go(p.after.checkFlux)
@@ -229,6 +230,7 @@ func (p *pair) run() {
 	}
 	if p.before != nil {
 		p.before.read(p.after)
+		p.before.buildUnits(p.after)
 		p.compare()
 	}
 }
@@ -278,7 +280,6 @@ func (f *fleet) read(other *fleet) {
 	}
 	f.systems, f.clusters = sortedKeys(systems), sortedKeys(clusters)
 	f.applied = newApplied(f)
-	f.buildUnits(other)
 	f.findSpecs()
 }
 

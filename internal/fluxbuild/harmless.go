@@ -1,0 +1,79 @@
+package fluxbuild
+
+import (
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+)
+
+// harmless are the fields of a kustomization, beside its resources, that change objects and not which objects there are. What they make of
+// an object is worked out when somebody asks for its fields: to have kustomize build Flux's components takes half a second, and mostly
+// nobody does.
+func harmless(key string, value *yaml.Node) bool {
+	switch key {
+	case "commonAnnotations", "commonLabels", "labels", "images":
+		return true
+	case "patches":
+		return value.Kind == yaml.SequenceNode && !hasOther(value.Content, keepsIdentity)
+	}
+	return false
+}
+
+func hasOther(nodes []*yaml.Node, is func(*yaml.Node) bool) bool {
+	for _, node := range nodes {
+		if !is(node) {
+			return true
+		}
+	}
+	return false
+}
+
+// keepsIdentity says whether a patch surely leaves an object its name and kind, deletes none, and builds whether it finds one or not: a
+// strategic merge patch that is written there, and has a target, without options.
+func keepsIdentity(patch *yaml.Node) bool {
+	if patch.Kind != yaml.MappingNode || child(patch, "target") == nil {
+		return false
+	}
+	for i := 0; i+1 < len(patch.Content); i += 2 {
+		if key := patch.Content[i].Value; key != "patch" && key != "target" {
+			return false
+		}
+	}
+	text := scalar(patch, "patch")
+	var merge yaml.Node
+	if text == "" || strings.Contains(text, "$patch") || yaml.Unmarshal([]byte(text), &merge) != nil || len(merge.Content) != 1 {
+		return false
+	}
+	return merge.Content[0].Kind == yaml.MappingNode
+}
+
+// later is a directory that kustomize builds when somebody asks for the fields of one of its objects.
+type later struct {
+	once    sync.Once
+	files   Files
+	dir     string
+	objects map[Name]*Object
+}
+
+// text is what kustomize makes of an object; nil when it cannot be built.
+func (l *later) text(name Name) []byte {
+	l.once.Do(func() {
+		l.objects = map[Name]*Object{}
+		built, err := kustomize.BuildFrom(reading{l.files}, l.dir, nil)
+		if err != nil {
+			return
+		}
+		for _, r := range built.Resources() {
+			if object, err := objectOf(r, l.dir); err == nil {
+				l.objects[object.Name] = &object
+			}
+		}
+	})
+	if object := l.objects[name]; object != nil {
+		return object.Text()
+	}
+	return nil
+}
