@@ -200,7 +200,7 @@ func isYAML(name string) bool {
 // kustomization takes a directory by its kustomization. One that only lists resources is followed without kustomize, which would take a
 // hundred times as long.
 func (b *build) kustomization(dir string) error {
-	resources, untouched, plain, err := b.plain(dir)
+	resources, untouched, settings, plain, err := b.plain(dir)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (b *build) kustomization(dir string) error {
 		}
 	}
 	if !untouched {
-		built := &later{files: b.files, dir: dir}
+		built := &later{files: b.files, dir: dir, settings: settings}
 		for i := range b.built.Objects[before:] {
 			b.built.Objects[before+i].later = built
 		}
@@ -234,24 +234,25 @@ func (b *build) kustomization(dir string) error {
 
 // plain reads the resources of a kustomization that decides nothing else about which objects there are; false is for any other.
 //
-// untouched says that it has nothing else; other fields that are there are [harmless].
-func (b *build) plain(dir string) (resources []string, untouched, plain bool, err error) {
+// untouched says that it has nothing else; other fields that are there are [harmless]. settings says that they may change what a
+// Kustomization object says of the build.
+func (b *build) plain(dir string) (resources []string, untouched, settings, plain bool, err error) {
 	var file string
 	for _, name := range kustomizationNames {
 		if candidate := path.Join(dir, name); b.files.IsFile(candidate) {
 			if file != "" {
-				return nil, false, false, nil // two of them, which kustomize refuses
+				return nil, false, false, false, nil // two of them, which kustomize refuses
 			}
 			file = candidate
 		}
 	}
 	content, err := b.read(file)
 	if err != nil {
-		return nil, false, false, err
+		return nil, false, false, false, err
 	}
 	var root yaml.Node
 	if yaml.Unmarshal(content, &root) != nil || root.Kind != yaml.DocumentNode || root.Content[0].Kind != yaml.MappingNode {
-		return nil, false, false, nil
+		return nil, false, false, false, nil
 	}
 	untouched = true
 	fields := root.Content[0].Content
@@ -262,22 +263,22 @@ func (b *build) plain(dir string) (resources []string, untouched, plain bool, er
 		seen[key] = true
 		switch {
 		case again:
-			return nil, false, false, nil
+			return nil, false, false, false, nil
 		case key == "apiVersion" && value.Value == "kustomize.config.k8s.io/v1beta1", key == "kind" && value.Value == "Kustomization":
 		case key == "resources" && value.Kind == yaml.SequenceNode && len(value.Content) > 0:
 			for _, item := range value.Content {
 				if item.Kind != yaml.ScalarNode || !isLocal(dir, item.Value) || slices.Contains(resources, item.Value) {
-					return nil, false, false, nil
+					return nil, false, false, false, nil
 				}
 				resources = append(resources, item.Value)
 			}
 		case harmless(key, value):
 			untouched = false
 		default:
-			return nil, false, false, nil
+			return nil, false, false, false, nil
 		}
 	}
-	return resources, untouched, len(resources) > 0, nil
+	return resources, untouched, patchesSettings(root.Content[0]), len(resources) > 0, nil
 }
 
 // isLocal says whether an entry is a path below the directory.

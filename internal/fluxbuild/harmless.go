@@ -1,6 +1,7 @@
 package fluxbuild
 
 import (
+	"regexp"
 	"strings"
 	"sync"
 
@@ -50,12 +51,23 @@ func keepsIdentity(patch *yaml.Node) bool {
 	return merge.Content[0].Kind == yaml.MappingNode
 }
 
+// aSetting finds a field of a Kustomization object that is among the settings.
+var aSetting = regexp.MustCompile(`(?m)^\s*(- )?"?(prune|targetNamespace|namePrefix|nameSuffix|commonMetadata|postBuild|patches|images|components)"?:`)
+
+// patchesSettings says whether a kustomization that keeps identities may change the settings of a Kustomization object.
+func patchesSettings(kustomization *yaml.Node) bool {
+	patches := child(kustomization, "patches")
+	return patches != nil && hasOther(patches.Content, func(patch *yaml.Node) bool { return !aSetting.MatchString(scalar(patch, "patch")) })
+}
+
 // later is a directory that kustomize builds when somebody asks for the fields of one of its objects.
 type later struct {
-	once    sync.Once
-	files   Files
-	dir     string
-	objects map[Name]*Object
+	once  sync.Once
+	files Files
+	dir   string
+	// settings says that the settings of a Kustomization may be others when it is built.
+	settings bool
+	objects  map[Name]*Object
 }
 
 // text is what kustomize makes of an object; nil when it cannot be built.

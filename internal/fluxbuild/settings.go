@@ -34,6 +34,18 @@ func SettingsOf(spec map[string]any) (Settings, error) {
 	return s, json.Unmarshal(text, &s)
 }
 
+// Settings reads the settings of a Kustomization object.
+func (o *Object) Settings() (Settings, error) {
+	text := o.text
+	if o.later == nil || o.later.settings {
+		text = o.Text()
+	}
+	var object struct {
+		Spec Settings `json:"spec"`
+	}
+	return object.Spec, yaml.Unmarshal(text, &object)
+}
+
 // IsZero says whether the settings change nothing of what is built.
 func (s *Settings) IsZero() bool {
 	return s.plain() && s.PostBuild == nil && s.CommonMetadata == nil

@@ -260,9 +260,8 @@ func (f *forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error
 		return false, nil
 	}
 	before := f.settings
-	spec, _ := sync.Fields()["spec"].(map[string]any)
-	if err := f.setSettings(spec); err != nil {
-		return false, err
+	if f.settings, err = sync.Settings(); err != nil {
+		return false, fmt.Errorf("reading %s in Git: %w", sync.Name, err)
 	}
 	return !reflect.DeepEqual(before.WithoutPrune(), f.settings.WithoutPrune()), nil
 }
