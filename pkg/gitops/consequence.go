@@ -337,22 +337,37 @@ func (f *forecast) going() ([]Consequence, error) {
 	if len(names) == 0 || !f.prunes() {
 		return nil, nil
 	}
-	live, err := f.liveObjects(names)
+	var all []Consequence
+	var unsure []fluxbuild.Name // whether they are there, and whose they are
+	for _, name := range names {
+		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
+		switch {
+		case c.isCluster():
+			live := f.run.liveCluster(name)
+			if live == nil || live.KeptByFlux && live.Held == nil || live.Deleting {
+				continue
+			}
+		case name.Group == eksaGroup && !f.run.asks(&c, f.plan):
+			unsure = append(unsure, name)
+			continue
+		case name.Group != eksaGroup && len(f.unseen) > 0 && c.File == "":
+			continue // it may be among what is not looked at
+		}
+		all = append(all, c)
+	}
+	live, err := f.liveObjects(unsure)
 	if err != nil {
 		return nil, err
 	}
-	var all []Consequence
-	for _, name := range names {
+	for _, name := range unsure {
 		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
-		if name.Group == eksaGroup {
+		if live != nil {
 			object := live[fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}]
 			if object == nil || fluxbuild.Kept(object.Fields) {
 				continue
 			}
 			c.owner = ownerOf(object.Fields)
-			c.Asked = name.Kind != "Cluster" && f.run.isNamed(c.owner)
-		} else if len(f.unseen) > 0 && c.File == "" {
-			continue // it may be among what is not looked at
+			c.Asked = f.run.isNamed(c.owner)
 		}
 		all = append(all, c)
 	}
@@ -387,30 +402,44 @@ func (f *forecast) ofFlux(name fluxbuild.Name) bool {
 	return false
 }
 
-// liveObjects reads those of the objects that are EKS Anywhere's, by name.
+// liveObjects reads objects of EKS Anywhere, by name; nil when the user has no right to see them.
 func (f *forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectName]*fluxinstall.LiveObject, error) {
-	var wanted []fluxinstall.ObjectName
-	for _, name := range names {
-		if name.Group == eksaGroup {
-			wanted = append(wanted, fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name})
-		}
-	}
 	live := map[fluxinstall.ObjectName]*fluxinstall.LiveObject{}
 	observer := f.run.seen.observer
 	if f.run.seen.ports.cluster != nil {
 		observer = f.run.seen.ports.cluster
 	}
-	if len(wanted) == 0 || observer == nil {
+	if len(names) == 0 || observer == nil {
 		return live, nil
 	}
+	wanted := make([]fluxinstall.ObjectName, 0, len(names))
+	for _, name := range names {
+		wanted = append(wanted, fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name})
+	}
 	objects, err := observer.Objects(f.ctx, wanted)
-	if err != nil {
+	switch {
+	case err != nil && IsAccessError(err):
+		return nil, nil // then all of them count
+	case err != nil:
 		return nil, fmt.Errorf("reading the objects that Flux would delete: %w", err)
 	}
 	for i, o := range objects {
 		live[fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = &objects[i]
 	}
 	return live, nil
+}
+
+// liveCluster is a Cluster object as it was seen; nil when it is not there.
+func (r *run) liveCluster(name fluxbuild.Name) *fluxinstall.ClusterInfo {
+	if r.seen.cluster == nil {
+		return nil
+	}
+	for i, c := range r.seen.cluster.Clusters {
+		if c.Namespace == name.Namespace && c.Name == name.Name {
+			return &r.seen.cluster.Clusters[i]
+		}
+	}
+	return nil
 }
 
 // isLive says whether a Cluster object exists.
