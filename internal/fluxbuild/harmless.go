@@ -52,7 +52,7 @@ func keepsIdentity(patch *yaml.Node) bool {
 }
 
 // aSetting finds a field of a Kustomization object that is among the settings.
-var aSetting = regexp.MustCompile(`(?m)^\s*(- )?"?(prune|targetNamespace|namePrefix|nameSuffix|commonMetadata|postBuild|patches|images|components)"?:`)
+var aSetting = regexp.MustCompile(`(^|[\s,{"])(prune|targetNamespace|namePrefix|nameSuffix|commonMetadata|postBuild|patches|images|components)"?\s*:`)
 
 // patchesSettings says whether a kustomization that keeps identities may change the settings of a Kustomization object.
 func patchesSettings(kustomization *yaml.Node) bool {
