@@ -67,7 +67,8 @@ func TestLint_documentation(t *testing.T) {
 			t.Errorf("docs/lint.md does not explain %s", rule.Name)
 		}
 	}
-	if rows := strings.Count(string(content), "\n| `"); rows != len(rules) {
+	// Other tables have no severities.
+	if rows := len(regexp.MustCompile("\n\\| `[a-z-]+` \\| (error|warning|notice)").FindAllString(string(content), -1)); rows != len(rules) {
 		t.Errorf("%d rules in docs/lint.md, %d in the program", rows, len(rules))
 	}
 }

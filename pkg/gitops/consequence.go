@@ -49,6 +49,8 @@ type forecast struct {
 	// following says that Flux applies the branch by itself, whatever this run does: then only the difference that the run makes is its
 	// doing. Otherwise the run has Flux start, and everything that Flux then does is.
 	following bool
+	// running says that Flux would apply the branch by itself, and may fail to: what is in Git then, others have put there for it.
+	running bool
 	// was are the objects that there are before, is those after.
 	was, is map[fluxbuild.Name]*fluxbuild.Object
 	// unbuilt is why Flux could not apply what the run leaves: then it does nothing at all.
@@ -63,7 +65,8 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 	if err := f.readSettings(); err != nil {
 		return nil, err
 	}
-	f.following = r.fluxFollows() && f.before.IsDir(root)
+	f.running = r.fluxRuns() && f.before.IsDir(root)
+	f.following = f.running && failing(r.seen.cluster.Flux.Kustomization.Conditions) == nil
 	if f.following {
 		if units, ok := f.units(root); ok {
 			return f, f.compareUnits(units)
@@ -106,15 +109,15 @@ func (f *forecast) compareAll() error {
 	return nil
 }
 
-// fluxFollows says whether Flux is there, follows the branch, and is at work.
-func (r *run) fluxFollows() bool {
+// fluxRuns says whether Flux is there, follows the branch, and is at work, if perhaps without success.
+func (r *run) fluxRuns() bool {
 	if r.seen.cluster == nil {
 		return false
 	}
 	flux := &r.seen.cluster.Flux
 	git, ks := flux.GitRepository, flux.Kustomization
 	return git != nil && ks != nil && flux.Adoption == nil && !r.followsOther(flux) && samePath(ks.Path, layout.SyncPath(r.config)) &&
-		!git.Suspended && !ks.Suspended && flux.Working() && failing(ks.Conditions) == nil
+		!git.Suspended && !ks.Suspended && flux.Working()
 }
 
 // applied are the objects in the inventory of Flux's Kustomization.
@@ -306,8 +309,8 @@ func (f *forecast) consequences() ([]Consequence, error) {
 				continue
 			}
 			c.Change, c.Asked = changeChange, true
-		case was && f.following:
-			continue // Flux is about to create it by itself
+		case was && f.following, f.running && !f.following && !f.writes(object.File):
+			continue // Flux creates it by itself, as soon as it can
 		default:
 			c.Change = changeCreate
 		}
@@ -323,6 +326,11 @@ func (f *forecast) consequences() ([]Consequence, error) {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Change, b.Change))
 	})
 	return all, nil
+}
+
+// writes says whether the plan writes a file.
+func (f *forecast) writes(file string) bool {
+	return slices.ContainsFunc(f.plan.changes, func(c FileChange) bool { return c.Path == file })
 }
 
 // going are the objects that Flux deletes.
