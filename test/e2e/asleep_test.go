@@ -56,6 +56,8 @@ func TestAsleep_kustomizationDeleted(t *testing.T) {
 	w.run("create", "cluster", "-f", "two.yaml").exits(3).tells("kustomize-controller in namespace flux-system is scaled to zero")
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells("kustomize-controller in namespace flux-system: scaled to zero; this run starts them", "Install Flux v2.9.4 (planned)")
 
+	// As in an installation that is not protected from slips.
+	patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`)
 	startDeletion(t, kustomization())
 	before := w.mark()
 	seen := w.run("status").exits(5)
