@@ -145,7 +145,9 @@ func TestFluxUpgrade_version(t *testing.T) {
 		t.Errorf("changes %v", changes)
 	}
 	files := w.files()
-	if strings.Contains(files[componentsFile], "v2.8.5") || files[kustomizationFile] != usersKustomization || files[syncFile] != sync {
+	// The user's patches stay as they are, and what keeps Flux from deleting itself comes behind them.
+	protected := strings.HasPrefix(files[kustomizationFile], usersKustomization) && strings.Contains(files[kustomizationFile], "deletionPolicy: Orphan")
+	if strings.Contains(files[componentsFile], "v2.8.5") || !protected || files[syncFile] != sync {
 		t.Errorf("the files of Flux are not as they should be:\n%s\n%s", files[kustomizationFile], files[syncFile])
 	}
 	for controller, want := range map[string]string{"source-controller": "v1.9.4", "kustomize-controller": "v1.9.4", "helm-controller": "v1.6.3", "notification-controller": "v1.9.3"} {
