@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"pkg/layout":       {"internal/fluxbuild", "internal/spelling", "pkg/clusterspec"},
 	"pkg/clusterspec":  {"internal/spelling"},
 	"pkg/github":       {"pkg/secret"},
-	"pkg/fluxinstall":  {"internal/kustomize", "internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
+	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/kustomize", "internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},
 	"pkg/secret":       {},
 	"internal/gitrepo": {"internal/sshkeys", "pkg/secret"},
 	"internal/sshkeys": {"pkg/secret"},

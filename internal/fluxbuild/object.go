@@ -59,6 +59,14 @@ func ParseID(id string) (Name, bool) {
 	return Name{Group: group, Kind: kind, Namespace: namespace, Name: strings.ReplaceAll(name, "__", ":")}, true
 }
 
+// ObjectOf gives an entry of an inventory as [Name.String] does; what is none is given as it is.
+func ObjectOf(id string) string {
+	if name, ok := ParseID(id); ok {
+		return name.String()
+	}
+	return id
+}
+
 func cutLast(s string) (before, after string, ok bool) {
 	at := strings.LastIndexByte(s, '_')
 	if at < 0 {

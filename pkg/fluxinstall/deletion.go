@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
 // managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines alone, and lets the object go
@@ -232,23 +234,11 @@ func takenAlong(ks *unstructured.Unstructured) []string {
 	}
 	var objects []string
 	for _, id := range inventory(ks) {
-		objects = append(objects, nameOfEntry(id))
+		objects = append(objects, fluxbuild.ObjectOf(id))
 	}
 	slices.SortFunc(objects, func(a, b string) int {
 		isCluster := func(s string) int { return -strings.Count(s[:min(len(s), len("Cluster "))], "Cluster ") }
 		return cmp.Or(cmp.Compare(isCluster(a), isCluster(b)), cmp.Compare(a, b))
 	})
 	return objects
-}
-
-// nameOfEntry is kind namespace/name of an entry of an inventory, which is namespace_name_group_kind, a colon written as two underscores.
-func nameOfEntry(id string) string {
-	parts := strings.Split(strings.ReplaceAll(id, "__", ":"), "_")
-	switch {
-	case len(parts) != 4:
-		return id
-	case parts[0] == "":
-		return parts[3] + " " + parts[1]
-	}
-	return fmt.Sprintf("%s %s/%s", parts[3], parts[0], parts[1])
 }

@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
 // How Flux marks what a Kustomization has applied, and how it is told to leave an object alone (its documentation, Kustomization,
@@ -33,12 +35,7 @@ func appliedBy(u *unstructured.Unstructured) string {
 // keptByFlux says whether Flux leaves the object when it is no longer in Git. Both marks count as labels and as annotations, and the
 // one that stops applying stops deleting too.
 func keptByFlux(u *unstructured.Unstructured) bool {
-	for _, marks := range []map[string]string{u.GetAnnotations(), u.GetLabels()} {
-		if strings.EqualFold(marks[pruneMark], disabled) || strings.EqualFold(marks[reconcileMark], disabled) {
-			return true
-		}
-	}
-	return false
+	return fluxbuild.Kept(u.Object)
 }
 
 // inventory is what a Kustomization has applied, as it notes it.
@@ -57,16 +54,15 @@ func inventory(u *unstructured.Unstructured) []string {
 // AppliedCluster says whether the Kustomization has applied that Cluster object, so that it keeps it there, and deletes it once it is
 // no longer in Git.
 func (s *KustomizationState) AppliedCluster(namespace, name string) bool {
-	return slices.Contains(s.Inventory, strings.Join([]string{namespace, name, eksaGroup, "Cluster"}, "_"))
+	return slices.Contains(s.Inventory, fluxbuild.Name{Group: eksaGroup, Kind: clusterKind().name, Namespace: namespace, Name: name}.ID())
 }
 
 // AppliedClusters are the Cluster objects that the Kustomization has applied.
 func (s *KustomizationState) AppliedClusters() []ClusterName {
 	var clusters []ClusterName
 	for _, id := range s.Inventory {
-		if of, ok := strings.CutSuffix(id, "_"+eksaGroup+"_Cluster"); ok {
-			namespace, name, _ := strings.Cut(of, "_")
-			clusters = append(clusters, ClusterName{Namespace: namespace, Name: name})
+		if of, ok := fluxbuild.ParseID(id); ok && of.Group == eksaGroup && of.Kind == clusterKind().name {
+			clusters = append(clusters, ClusterName{Namespace: of.Namespace, Name: of.Name})
 		}
 	}
 	return clusters
@@ -88,9 +84,7 @@ func InventoryOf(manifests []byte) []string {
 		if !grouped {
 			group = ""
 		}
-		// A colon, which only the names of roles have, is written as two underscores.
-		name := strings.ReplaceAll(object.Metadata.Name, ":", "__")
-		ids = append(ids, strings.Join([]string{object.Metadata.Namespace, name, group, object.Kind}, "_"))
+		ids = append(ids, fluxbuild.Name{Group: group, Kind: object.Kind, Namespace: object.Metadata.Namespace, Name: object.Metadata.Name}.ID())
 		return nil
 	})
 	return ids

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
 // KindVersions are the versions that one of Flux's definitions has after a change.
@@ -185,12 +187,12 @@ func (c *Cluster) appliedVersions(ctx context.Context, namespace string, gone ma
 			fields, _ := entry.(map[string]any)
 			id, _ := fields["id"].(string)
 			version, _ := fields["v"].(string)
-			parts := strings.Split(id, "_") // namespace_name_group_kind; the names of Flux's objects have no other underscores
-			if len(parts) != 4 || !slices.Contains(gone[parts[2]+"/"+parts[3]], version) {
+			name, ok := fluxbuild.ParseID(id)
+			if !ok || !slices.Contains(gone[name.Group+"/"+name.Kind], version) {
 				continue
 			}
 			applied = append(applied, AppliedVersion{
-				Kustomization: ks.GetNamespace() + "/" + ks.GetName(), Object: parts[3] + " " + parts[0] + "/" + parts[1], APIVersion: parts[2] + "/" + version,
+				Kustomization: ks.GetNamespace() + "/" + ks.GetName(), Object: name.String(), APIVersion: name.Group + "/" + version,
 			})
 		}
 	}

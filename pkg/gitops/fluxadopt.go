@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -228,31 +228,11 @@ func unmanagedObjects(had, has []string) []string {
 	objects := []string{}
 	for _, id := range had {
 		if !slices.Contains(has, id) {
-			objects = append(objects, inventoryObject(id))
+			objects = append(objects, fluxbuild.ObjectOf(id))
 		}
 	}
 	slices.Sort(objects)
 	return objects
-}
-
-// inventoryObject writes an entry of an inventory, namespace_name_group_kind, as a person would. The colons of roles' names are doubled
-// underscores in it (cli-utils, object.ObjMetadata).
-func inventoryObject(id string) string {
-	namespace, rest, _ := strings.Cut(id, "_")
-	at := strings.LastIndexByte(rest, '_')
-	if at < 0 {
-		return id
-	}
-	kind := rest[at+1:]
-	name := rest[:at]
-	if at = strings.LastIndexByte(name, '_'); at >= 0 {
-		name = name[:at]
-	}
-	name = strings.ReplaceAll(name, "__", ":")
-	if namespace == "" {
-		return kind + " " + name
-	}
-	return fmt.Sprintf("%s %s/%s", kind, namespace, name)
 }
 
 // planFluxUpgrade reports what would be done to Flux.
