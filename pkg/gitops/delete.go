@@ -186,8 +186,8 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if entangled := new(entangledError); errors.As(err, &entangled) {
 		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
 	}
-	if dependents := new(dependentsError); errors.As(err, &dependents) {
-		return &PreflightError{Findings: dependents.found}
+	if dependents := new(foundError); errors.As(err, &dependents) {
+		return &PreflightError{Findings: dependents.findings}
 	}
 	if err != nil {
 		return err

@@ -13,19 +13,8 @@ import (
 // Git for that namespace cannot be applied any more then, and Flux applies nothing at all as long as one object cannot be. So it leaves Git
 // in the same commit, wherever in the fleet's path it is.
 
-// dependentsError says that objects that go with a cluster are where no program should take them out.
-type dependentsError struct{ found []Finding }
-
-func (e *dependentsError) Error() string {
-	messages := make([]string, 0, len(e.found))
-	for _, f := range e.found {
-		messages = append(messages, f.Message)
-	}
-	return strings.Join(messages, "; ")
-}
-
 // removeDependents plans the removal of the files that hold nothing but objects that go with the clusters. What is elsewhere is a
-// *dependentsError: beside other objects in one file, or made by a kustomization.
+// *foundError: beside other objects in one file, or made by a kustomization.
 func (r *removal) removeDependents(names []string) error {
 	var wrong []Finding
 	refuse := func(file string, line int, cluster, what string) {
@@ -77,7 +66,7 @@ func (r *removal) removeDependents(names []string) error {
 		slices.Sort(r.dependents[name])
 	}
 	if len(wrong) > 0 {
-		return &dependentsError{found: wrong}
+		return &foundError{findings: wrong}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,9 +32,12 @@ type Finding struct {
 type PreflightError struct{ Findings []Finding }
 
 // Error joins the findings.
-func (e *PreflightError) Error() string {
-	messages := make([]string, 0, len(e.Findings))
-	for _, f := range e.Findings {
+func (e *PreflightError) Error() string { return messagesOf(e.Findings) }
+
+// messagesOf joins what findings say.
+func messagesOf(findings []Finding) string {
+	messages := make([]string, 0, len(findings))
+	for _, f := range findings {
 		messages = append(messages, f.Message)
 	}
 	return strings.Join(messages, "; ")
@@ -107,3 +111,14 @@ func hintOf(err error) string {
 	}
 	return ""
 }
+
+// foundError is several findings of one kind, each with what helps, where an error is asked for: a planner has only that.
+type foundError struct {
+	findings []Finding
+	hint     string // for all of them; empty is that of the first
+}
+
+func (e *foundError) Error() string { return messagesOf(e.findings) }
+
+// Hint is how they, or the first of them, are put right.
+func (e *foundError) Hint() string { return cmp.Or(e.hint, e.findings[0].Hint) }

@@ -3,6 +3,7 @@ package gitops
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -64,14 +65,8 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 		found.add(AreaSpec, conflict)
 		return nil
 	}
-	if unserved, ok := err.(*unservedError); ok {
-		for _, f := range unserved.findings() {
-			found.addFinding(f)
-		}
-		return nil
-	}
-	if pinned := isPinned(err); len(pinned) > 0 {
-		for _, f := range pinned {
+	if all := new(foundError); errors.As(err, &all) {
+		for _, f := range all.findings {
 			found.addFinding(f)
 		}
 		return nil

@@ -2,7 +2,6 @@ package gitops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -84,20 +83,6 @@ func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *fil
 	return r.checkPins(plan, images)
 }
 
-// pinnedError says that controllers would run images of another release than Flux's definitions.
-type pinnedError struct{ findings []Finding }
-
-func (e *pinnedError) Error() string {
-	var all []string
-	for _, f := range e.findings {
-		all = append(all, f.Message)
-	}
-	return strings.Join(all, "; ")
-}
-
-// Hint is how the first of them is put right.
-func (e *pinnedError) Hint() string { return e.findings[0].Hint }
-
 // checkPins holds the images that Flux's controllers would have against the release of the planned definitions: a controller works with
 // definitions that it does not know when a patch has kept its image from an older Flux, and nothing that is in Git is applied any more. Where
 // the run does not change Flux, it is told only.
@@ -108,7 +93,7 @@ func (r *createRun) checkPins(plan *filePlan, images map[string]string) error {
 	release := r.plannedVersion(plan)
 	flux := &r.seen.cluster.Flux
 	installs := flux.GitRepository == nil || flux.Kustomization == nil || !flux.Working()
-	pinned := &pinnedError{}
+	var pinned []Finding
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		fit, expected := fluxinstall.ControllerFit(release, name, images[name])
 		switch {
@@ -124,10 +109,10 @@ func (r *createRun) checkPins(plan *filePlan, images map[string]string) error {
 			plan.note("%s; %s", f.Message, f.Hint)
 			continue
 		}
-		pinned.findings = append(pinned.findings, f)
+		pinned = append(pinned, f)
 	}
-	if len(pinned.findings) > 0 {
-		return pinned
+	if len(pinned) > 0 {
+		return &foundError{findings: pinned}
 	}
 	return nil
 }
@@ -193,12 +178,4 @@ func (r *run) noteRunning(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// isPinned gives an error about images of another release as findings; none for others.
-func isPinned(err error) []Finding {
-	if pinned := new(pinnedError); errors.As(err, &pinned) {
-		return pinned.findings
-	}
-	return nil
 }

@@ -36,37 +36,19 @@ func (p *filePlan) changesIn(dir string) bool {
 	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
 }
 
-// unservedError says that files below the path hold objects of Flux's in versions that the components do not serve.
-type unservedError struct {
-	problems []clusterspec.Problem
-	version  string // of the components
-}
-
-func (e *unservedError) Error() string {
-	var all []string
-	for _, f := range e.findings() {
-		all = append(all, f.Message)
-	}
-	return strings.Join(all, "; ")
-}
-
-// Hint is how the files are changed.
-func (e *unservedError) Hint() string {
-	return "change the apiVersion, commit and push that, and run the command again"
-}
-
-func (e *unservedError) findings() []Finding {
-	var list []Finding
-	for _, p := range e.problems {
-		list = append(list, Finding{AreaSpec,
-			fmt.Sprintf("%s:%d: %s has apiVersion %s, which Flux %s does not serve: Flux would apply nothing any more", p.File, p.Line, p.Object, strings.Trim(p.Found, `"`), e.version),
+// unserved says that files below the path hold objects of Flux's in versions that the components of a release do not serve.
+func unserved(problems []clusterspec.Problem, version string) error {
+	err := &foundError{hint: "change the apiVersion, commit and push that, and run the command again"}
+	for _, p := range problems {
+		err.findings = append(err.findings, Finding{AreaSpec,
+			fmt.Sprintf("%s:%d: %s has apiVersion %s, which Flux %s does not serve: Flux would apply nothing any more", p.File, p.Line, p.Object, strings.Trim(p.Found, `"`), version),
 			fmt.Sprintf("write apiVersion: %s there, see whether its fields are the same in that version, and push that first", p.Expected)})
 	}
-	return list
+	return err
 }
 
 // checkFiles makes sure that no file below the path has an object of Flux's in a version that the planned components do not serve. Its error
-// is an *unservedError, or says that the repository could not be read.
+// is a *foundError, or says that the repository could not be read.
 func (r *createRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
 	if !r.bringsComponents(snapshot, plan) {
 		return nil
@@ -95,7 +77,7 @@ func (r *createRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *fil
 	if len(problems) == 0 {
 		return nil
 	}
-	return &unservedError{problems: problems, version: r.plannedVersion(plan)}
+	return unserved(problems, r.plannedVersion(plan))
 }
 
 // kindsOf reads the kinds of components, which are large, once as long as they are the same. Components that cannot be read have none: they

@@ -113,19 +113,6 @@ func (r *run) checkConsequences(ctx context.Context, found *findings) {
 	}
 }
 
-// unaskedError is what a run finds while it pushes, because somebody else was faster.
-type unaskedError struct{ findings []Finding }
-
-func (e *unaskedError) Error() string {
-	var all []string
-	for _, f := range e.findings {
-		all = append(all, f.Message)
-	}
-	return strings.Join(all, "; ")
-}
-
-func (e *unaskedError) Hint() string { return e.findings[0].Hint }
-
 // guard is checkConsequences for a plan that was made anew.
 func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
 	if r.unguarded {
@@ -137,7 +124,7 @@ func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *filePlan) erro
 	}
 	r.result.Consequences = all
 	if unasked := r.unasked(ctx, snapshot, all); len(unasked) > 0 {
-		return &unaskedError{unasked}
+		return &foundError{findings: unasked}
 	}
 	return nil
 }

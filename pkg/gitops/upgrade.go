@@ -368,14 +368,8 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	if broken := new(unreadableError); errors.As(err, &broken) {
 		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
 	}
-	if unasked := new(unaskedError); errors.As(err, &unasked) {
-		return unasked.findings
-	}
-	if unserved := new(unservedError); errors.As(err, &unserved) {
-		return unserved.findings()
-	}
-	if pinned := isPinned(err); len(pinned) > 0 {
-		return pinned
+	if found := new(foundError); errors.As(err, &found) {
+		return found.findings
 	}
 	if refusal, ok := asRefusal(err); ok {
 		return []Finding{refusal}
