@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -19,11 +18,11 @@ import (
 // build replaces the objects of a spec by what the directory's own kustomizations make of them, since that is what Flux applies. Files
 // outside of the cluster's directory are not read; a kustomization that needs them cannot be built here.
 func (c *GitCluster) build(files []string, contents map[string][]byte) {
-	own := readFiles{}
+	own := make(map[string][]byte, len(files))
 	for _, file := range files {
 		own[file] = contents[file]
 	}
-	built, err := fluxbuild.Build(own, path.Dir(path.Dir(c.Path)), fluxbuild.Settings{})
+	built, err := fluxbuild.Build(filesOf(own), path.Dir(path.Dir(c.Path)), fluxbuild.Settings{})
 	if err == nil && len(built.Unseen) > 0 {
 		err = built.Unseen[0]
 	}
@@ -56,30 +55,6 @@ func (c *GitCluster) take(built *fluxbuild.Built) {
 	}
 }
 
-// readFiles are files that have been read, as a repository that has nothing else.
-type readFiles map[string][]byte
-
-// IsFile says whether there is such a file.
-func (r readFiles) IsFile(name string) bool { _, ok := r[name]; return ok }
-
-// IsDir says whether a file is below.
-func (r readFiles) IsDir(name string) bool { return len(r.List(name)) > 0 }
-
-// Read gives a file's content.
-func (r readFiles) Read(name string) ([]byte, error) { return r[name], nil }
-
-// List names what is in a directory.
-func (r readFiles) List(dir string) []string {
-	names := map[string]bool{}
-	for file := range r {
-		below, inside := strings.CutPrefix(file, strings.TrimPrefix(dir+"/", "./"))
-		if name, _, _ := strings.Cut(below, "/"); inside {
-			names[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
 // buildPath builds the whole path when its root has a kustomization or Flux's Kustomization settings by which all clusters may become
 // something else. What cannot be built is Flux's to tell, and is judged as it is written. Flux's own directory is not built: it is large.
 func (o *Observation) buildPath(ctx context.Context, snapshot Snapshot, seen *GitSight, sync []byte) error {
@@ -101,9 +76,8 @@ func (o *Observation) buildPath(ctx context.Context, snapshot Snapshot, seen *Gi
 	if err != nil {
 		return err
 	}
-	all := readFiles(maps.Clone(contents))
-	all[path.Join(system, layout.KustomizationFile)] = layout.InertKustomization()
-	built, err := fluxbuild.Build(all, root, settings)
+	contents[path.Join(system, layout.KustomizationFile)] = layout.InertKustomization()
+	built, err := fluxbuild.Build(filesOf(contents), root, settings)
 	if err != nil {
 		return nil //nolint:nilerr // see above
 	}

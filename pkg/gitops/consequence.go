@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
@@ -172,12 +173,7 @@ func (f *forecast) units(root string) ([]string, bool) {
 			return nil, false
 		}
 	}
-	sorted := make([]string, 0, len(units))
-	for unit := range units {
-		sorted = append(sorted, unit)
-	}
-	slices.Sort(sorted)
-	return sorted, true
+	return slices.Sorted(maps.Keys(units)), true
 }
 
 // compareUnits builds only the parts that the plan touches. What a part cannot be built from now is nothing that Flux would apply later.

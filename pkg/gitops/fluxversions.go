@@ -3,13 +3,11 @@ package gitops
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -54,12 +52,14 @@ func (r *createRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *fil
 		return nil
 	}
 	kinds := r.kindsOf(plan.system[layout.ComponentsFile])
-	tree := layout.Tree{}
-	if snapshot != nil && len(kinds) > 0 {
-		var err error
-		if tree, err = yamlBelow(ctx, snapshot, layout.RootDir(r.config)); err != nil {
+	tree, there := layout.Tree{}, filesAt(ctx, snapshot, nil)
+	if len(kinds) > 0 {
+		if err := there.prefetch(layout.RootDir(r.config)); err != nil {
 			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.config), err)
 		}
+	}
+	for file, content := range there.contents {
+		tree[file] = layout.Node{Content: layout.Bytes(content)}
 	}
 	for _, gone := range plan.gone {
 		delete(tree, gone)
@@ -97,43 +97,6 @@ func (r *createRun) plannedVersion(plan *filePlan) string {
 		return fluxinstall.Version
 	}
 	return version
-}
-
-// yamlBelow reads the YAML files below a directory, and kustomizations of any name, with one transfer.
-func yamlBelow(ctx context.Context, snapshot Snapshot, dir string) (layout.Tree, error) {
-	if dir == "." {
-		dir = ""
-	}
-	var paths []string
-	for next := []string{dir}; len(next) > 0; next = next[1:] {
-		entries, err := snapshot.List(next[0])
-		if errors.As(err, new(*gitrepo.PathError)) {
-			continue // it is no directory
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range entries {
-			if _, _, err := snapshot.Lookup(entry.Path); err != nil {
-				continue // its name is unsafe
-			}
-			switch ext := path.Ext(entry.Name); {
-			case entry.Mode == gitrepo.Dir:
-				next = append(next, entry.Path)
-			case entry.Mode.IsFile() && (ext == ".yaml" || ext == ".yml" || entry.Name == "Kustomization"):
-				paths = append(paths, entry.Path)
-			}
-		}
-	}
-	tree := layout.Tree{}
-	if len(paths) == 0 {
-		return tree, nil
-	}
-	contents, err := snapshot.ReadAll(ctx, paths)
-	for file, content := range contents {
-		tree[file] = layout.Node{Content: layout.Bytes(content)}
-	}
-	return tree, err
 }
 
 // servedSync gives the objects of a sync file versions that the planned components serve, and notes each. The error is a *fluxRefusal.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -45,6 +46,9 @@ func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFi
 	return f
 }
 
+// filesOf are files that have been read, as a repository that has nothing else.
+func filesOf(contents map[string][]byte) *snapshotFiles { return &snapshotFiles{written: contents} }
+
 // prefetch reads all manifests below a directory with one transfer.
 func (f *snapshotFiles) prefetch(dir string) error {
 	var paths []string
@@ -53,7 +57,7 @@ func (f *snapshotFiles) prefetch(dir string) error {
 			switch {
 			case entry.Mode == gitrepo.Dir:
 				next = append(next, entry.Path)
-			case f.gone[entry.Path], f.written[entry.Path] != nil, f.contents[entry.Path] != nil:
+			case f.gone[entry.Path], f.writes(entry.Path), f.contents[entry.Path] != nil:
 			case entry.Mode.IsFile() && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)):
 				paths = append(paths, entry.Path)
 			}
@@ -69,11 +73,12 @@ func (f *snapshotFiles) prefetch(dir string) error {
 	if err != nil {
 		return err
 	}
-	for name, content := range contents {
-		f.contents[name] = content
-	}
+	maps.Copy(f.contents, contents)
 	return nil
 }
+
+// writes says whether the plan writes a file.
+func (f *snapshotFiles) writes(name string) bool { _, ok := f.written[name]; return ok }
 
 // list gives the entries of a directory of the snapshot whose names are safe.
 func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
@@ -107,7 +112,7 @@ func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
 
 // IsFile implements [fluxbuild.Files].
 func (f *snapshotFiles) IsFile(name string) bool {
-	if f.written[name] != nil {
+	if f.writes(name) {
 		return true
 	}
 	if f.gone[name] || f.snapshot == nil {
@@ -136,12 +141,7 @@ func (f *snapshotFiles) List(dir string) []string {
 		}
 		names[entry.Name] = true
 	}
-	sorted := make([]string, 0, len(names))
-	for name := range names {
-		sorted = append(sorted, name)
-	}
-	slices.Sort(sorted)
-	return sorted
+	return slices.Sorted(maps.Keys(names))
 }
 
 // emptied says whether nothing is left in a directory of the snapshot.
@@ -158,7 +158,7 @@ func (f *snapshotFiles) emptied(dir string) bool {
 
 // Read implements [fluxbuild.Files].
 func (f *snapshotFiles) Read(name string) ([]byte, error) {
-	if content := f.written[name]; content != nil {
+	if content, ok := f.written[name]; ok {
 		return content, nil
 	}
 	if content, ok := f.contents[name]; ok {
