@@ -71,13 +71,16 @@ func (s *State) ManagementClusters() []ClusterInfo {
 }
 
 // HasCluster says whether a Cluster object of that name exists.
-func (s *State) HasCluster(namespace, name string) bool {
-	for _, c := range s.Clusters {
+func (s *State) HasCluster(namespace, name string) bool { return s.Cluster(namespace, name) != nil }
+
+// Cluster is the Cluster object of that name, or nil.
+func (s *State) Cluster(namespace, name string) *ClusterInfo {
+	for i, c := range s.Clusters {
 		if c.Namespace == namespace && c.Name == name {
-			return true
+			return &s.Clusters[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // GitOpsConfigOf is the GitOps configuration that a management cluster refers to, or nil.

@@ -72,15 +72,7 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 		if units, ok := f.units(root); ok {
 			return f, f.compareUnits(units)
 		}
-		built, err := f.before.build(root, f.settings)
-		switch {
-		case errors.As(err, new(*fluxbuild.Error)):
-			f.following = false // Flux stands still, and starts again with what this run writes
-		case err != nil:
-			return nil, err
-		default:
-			f.was = byName(built)
-		}
+		return f, f.compareFollowing(f.settings)
 	}
 	return f, f.compareAll()
 }
@@ -205,7 +197,7 @@ func (f *forecast) compareUnits(units []string) error {
 			if side.files == f.after {
 				f.unseen = append(f.unseen, built.Unseen...)
 				if changed, err := f.settingsFrom(built); err != nil || changed {
-					return cmp.Or(err, f.compareFollowing())
+					return cmp.Or(err, f.compareFollowing(fluxbuild.Settings{}))
 				}
 			}
 		}
@@ -213,12 +205,12 @@ func (f *forecast) compareUnits(units []string) error {
 	return nil
 }
 
-// compareFollowing builds all of both states.
-func (f *forecast) compareFollowing() error {
-	built, err := f.before.build(layout.RootDir(f.run.config), fluxbuild.Settings{})
+// compareFollowing builds all of both states, that before with the settings that Flux has now.
+func (f *forecast) compareFollowing(settings fluxbuild.Settings) error {
+	built, err := f.before.build(layout.RootDir(f.run.config), settings)
 	switch {
 	case errors.As(err, new(*fluxbuild.Error)):
-		f.following = false
+		f.following = false // Flux stands still, and starts again with what this run writes
 	case err != nil:
 		return err
 	default:
@@ -294,18 +286,18 @@ func (f *forecast) consequences() ([]Consequence, error) {
 	}
 	all = append(all, going...)
 	for name, object := range f.is {
-		if name.Group != eksaGroup || name.Kind != "Cluster" {
+		c := Consequence{Object: name.String(), File: object.File, name: name}
+		if !c.isCluster() {
 			continue
 		}
 		before, was := f.was[name]
-		c := Consequence{Object: name.String(), File: object.File, name: name}
 		switch {
-		case f.run.isLive(name):
+		case f.run.liveCluster(name) != nil:
 			if !was || before.File == "" || object.Same(before) {
 				continue
 			}
 			c.Change, c.Asked = changeChange, true
-		case was && f.following, f.running && !f.following && !f.writes(object.File):
+		case was && f.following, f.running && !f.following && !f.plan.changesFile(object.File):
 			continue // Flux creates it by itself, as soon as it can
 		default:
 			c.Change = changeCreate
@@ -314,7 +306,7 @@ func (f *forecast) consequences() ([]Consequence, error) {
 	}
 	slices.SortFunc(all, func(a, b Consequence) int {
 		rank := func(c Consequence) int {
-			if c.name.Group == eksaGroup && c.name.Kind == "Cluster" {
+			if c.isCluster() {
 				return 0
 			}
 			return 1
@@ -322,11 +314,6 @@ func (f *forecast) consequences() ([]Consequence, error) {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Change, b.Change))
 	})
 	return all, nil
-}
-
-// writes says whether the plan writes a file.
-func (f *forecast) writes(file string) bool {
-	return slices.ContainsFunc(f.plan.changes, func(c FileChange) bool { return c.Path == file })
 }
 
 // going are the objects that Flux deletes.
@@ -438,17 +425,7 @@ func (r *run) liveCluster(name fluxbuild.Name) *fluxinstall.ClusterInfo {
 	if r.seen.cluster == nil {
 		return nil
 	}
-	for i, c := range r.seen.cluster.Clusters {
-		if c.Namespace == name.Namespace && c.Name == name.Name {
-			return &r.seen.cluster.Clusters[i]
-		}
-	}
-	return nil
-}
-
-// isLive says whether a Cluster object exists.
-func (r *run) isLive(name fluxbuild.Name) bool {
-	return r.seen.cluster != nil && r.seen.cluster.HasCluster(name.Namespace, name.Name)
+	return r.seen.cluster.Cluster(name.Namespace, name.Name)
 }
 
 // ownerOf is the Cluster that an object of EKS Anywhere belongs to, as its controller notes it; zero without one.

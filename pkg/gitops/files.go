@@ -29,6 +29,16 @@ func (p *filePlan) note(format string, args ...any) {
 	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
+// changesFile says whether the plan changes a file.
+func (p *filePlan) changesFile(file string) bool {
+	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == file })
+}
+
+// changesIn says whether the plan changes a file directly in a directory.
+func (p *filePlan) changesIn(dir string) bool {
+	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
+}
+
 func (p *filePlan) edits() []gitrepo.Edit {
 	edits := make([]gitrepo.Edit, 0, len(p.changes))
 	for _, c := range p.changes {

@@ -29,11 +29,6 @@ func (r *createRun) bringsComponents(snapshot Snapshot, plan *filePlan) bool {
 	return plan.changesIn(layout.SystemDir(r.config)) || snapshot == nil || !r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
 }
 
-// changesIn says whether the plan changes a file directly in a directory.
-func (p *filePlan) changesIn(dir string) bool {
-	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
-}
-
 // unserved says that files below the path hold objects of Flux's in versions that the components of a release do not serve.
 func unserved(problems []clusterspec.Problem, version string) error {
 	err := &foundError{hint: "change the apiVersion, commit and push that, and run the command again"}

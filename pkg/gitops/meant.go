@@ -3,6 +3,7 @@ package gitops
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -75,8 +76,7 @@ func (r *run) asks(c *Consequence, plan *filePlan) bool {
 		}
 	}
 	// A deletion shows the files that it takes out, and asks about them.
-	taken := r.removes && slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == c.File })
-	return taken || r.inNamedDir(c.File) || r.meant.prunes(c.Object)
+	return r.removes && plan.changesFile(c.File) || r.inNamedDir(c.File) || r.meant.prunes(c.Object)
 }
 
 func (c *Consequence) isCluster() bool {
@@ -99,21 +99,22 @@ func (r *run) inNamedDir(file string) bool {
 
 // checkConsequences makes sure that Flux does nothing that nobody asked for when it applies what the run is going to leave in Git.
 func (r *run) checkConsequences(ctx context.Context, found *findings) {
-	if r.unguarded || len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil {
 		return
 	}
-	all, err := r.foresee(ctx, r.seen.snapshot, r.seen.files)
-	if err != nil {
+	err := r.guard(ctx, r.seen.snapshot, r.seen.files)
+	unasked := new(foundError)
+	switch {
+	case errors.As(err, &unasked):
+		for _, f := range unasked.findings {
+			found.addFinding(f)
+		}
+	case err != nil:
 		classifyFetch(err, found)
-		return
-	}
-	r.result.Consequences = all
-	for _, f := range r.unasked(ctx, r.seen.snapshot, all) {
-		found.addFinding(f)
 	}
 }
 
-// guard is checkConsequences for a plan that was made anew.
+// guard is checkConsequences for any plan on a snapshot. What nobody has asked for is a *foundError.
 func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
 	if r.unguarded {
 		return nil

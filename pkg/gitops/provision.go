@@ -210,7 +210,7 @@ func (r *createRun) takeBack(ctx context.Context, found *findings) error {
 	}
 	again := false
 	for _, c := range r.managed {
-		live := liveCluster(r.seen.cluster, c)
+		live := r.seen.cluster.Cluster(c.Namespace, c.Name)
 		if live == nil || live.Held == nil {
 			continue
 		}

@@ -16,7 +16,7 @@ func (r *createRun) checkNamespaces(found *findings) {
 		return
 	}
 	for _, c := range r.options.Clusters {
-		if liveCluster(r.seen.cluster, c) != nil {
+		if r.seen.cluster.Cluster(c.Namespace, c.Name) != nil {
 			continue
 		}
 		for _, live := range r.seen.cluster.Clusters {

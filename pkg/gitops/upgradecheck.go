@@ -77,7 +77,7 @@ func suspendedFinding(kind, namespace, name string) Finding {
 // detach: `eksctl anywhere` refuses it, and so does the webhook for workload clusters.
 func (u *upgradeRun) checkDetached(found *findings) {
 	for _, c := range u.options.Clusters {
-		live := liveCluster(u.seen.cluster, c)
+		live := u.seen.cluster.Cluster(c.Namespace, c.Name)
 		if c.GitOps != nil || live == nil || live.GitOpsName == "" && live.AppliedBy == "" {
 			continue
 		}
@@ -96,7 +96,7 @@ func (u *upgradeRun) checkDetached(found *findings) {
 // checkExistence makes sure that each cluster is there and can be changed.
 func (u *upgradeRun) checkExistence(found *findings) {
 	for _, c := range u.managed {
-		live := liveCluster(u.seen.cluster, c)
+		live := u.seen.cluster.Cluster(c.Namespace, c.Name)
 		switch {
 		case live == nil && u.inGit(c):
 			continue // Flux has not applied it yet, and tells why
@@ -126,13 +126,4 @@ func (u *upgradeRun) inGit(c *clusterspec.Cluster) bool {
 	}
 	_, there, err := u.seen.snapshot.Lookup(layout.PathsOf(c).Spec)
 	return err == nil && there
-}
-
-func liveCluster(state *fluxinstall.State, c *clusterspec.Cluster) *fluxinstall.ClusterInfo {
-	for i, live := range state.Clusters {
-		if live.Namespace == c.Namespace && live.Name == c.Name {
-			return &state.Clusters[i]
-		}
-	}
-	return nil
 }
