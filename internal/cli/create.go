@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
-	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -143,10 +142,8 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 		result.Resume = resume
 	}
 	if o.output == outputJSON {
-		if o.connection.dryRun && result.Repository != nil {
-			for i, file := range result.Repository.Files {
-				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
-			}
+		if o.connection.dryRun {
+			addDiffs(result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr

@@ -244,39 +244,42 @@ func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 	}
 }
 
-// finishDelete decides the exit code, completes the result and prints it.
+// finishDelete completes the result and prints it.
 func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops.Result, err error) error {
+	return finishChange(ctx, d, o.output, o.connection.dryRun, result, err, func(out *lines) {
+		switch result.Status {
+		case gitops.StatusPlanned:
+			printDeletePlan(d, out, o, result)
+		case gitops.StatusDone:
+			printDeleted(out, o, result)
+		}
+	})
+}
+
+// finishChange decides the exit code of a run that names clusters, completes the result, and prints it: what was done, or would be, by
+// print.
+func finishChange(ctx context.Context, d *deps, output string, dryRun bool, result *gitops.Result, err error, print func(out *lines)) error {
 	resume := d.commandLine()
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		err = &interruptedError{err: err, resume: resume}
 	}
-	code := exitCodeOf(err)
-	result.ExitCode = int(code)
+	result.ExitCode = int(exitCodeOf(err))
 	if result.Status == gitops.StatusIncomplete || result.Status == gitops.StatusInterrupted {
 		result.Resume = resume
 	}
-	if o.output == outputJSON {
-		if o.connection.dryRun && result.Repository != nil {
-			for i, file := range result.Repository.Files {
-				if file.After != nil {
-					result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
-				}
-			}
+	if output == outputJSON {
+		if dryRun {
+			addDiffs(result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
 		}
 		return err
 	}
-	out := &lines{w: d.streams.Out}
-	switch result.Status {
-	case gitops.StatusPlanned:
-		printDeletePlan(d, out, o, result)
-	case gitops.StatusDone:
-		printDeleted(out, o, result)
-	case gitops.StatusIncomplete:
+	if result.Status == gitops.StatusIncomplete {
 		return &resumeError{err: err, resume: resume}
 	}
+	print(&lines{w: d.streams.Out})
 	return err
 }
 

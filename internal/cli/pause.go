@@ -2,14 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -48,20 +46,21 @@ eksa-gitops resume cluster ends it. The command may be run again at any time; a 
 		Example: `  eksa-gitops pause cluster dev
   eksa-gitops pause cluster dev test --dry-run
   eksa-gitops pause cluster mgmt -o json`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.names = args
-			if err := o.check(); err != nil {
-				return err
-			}
-			return run(cmd.Context(), d, o)
-		},
 	}
-	o.addFlags(cmd)
+	o.complete(d, cmd, run)
 	return cmd
 }
 
-func (o *pauseOptions) addFlags(cmd *cobra.Command) {
+// complete gives one of the two commands what they share.
+func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Context, *deps, *pauseOptions) error) {
+	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.names = args
+		if err := o.check(); err != nil {
+			return err
+		}
+		return run(cmd.Context(), d, o)
+	}
 	addOutputFlag(cmd, &o.output)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "`namespace` of the clusters, where there are several of a name")
@@ -116,40 +115,19 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	return finishPause(ctx, d, o, result, err)
 }
 
-// finishPause decides the exit code, completes the result and prints it.
+// finishPause completes the result and prints it.
 func finishPause(ctx context.Context, d *deps, o *pauseOptions, result *gitops.Result, err error) error {
-	resume := d.commandLine()
-	if errors.Is(context.Cause(ctx), errInterrupted) {
-		err = &interruptedError{err: err, resume: resume}
-	}
-	result.ExitCode = int(exitCodeOf(err))
-	if result.Status == gitops.StatusIncomplete || result.Status == gitops.StatusInterrupted {
-		result.Resume = resume
-	}
-	if o.output == outputJSON {
-		if o.connection.dryRun && result.Repository != nil {
-			for i, file := range result.Repository.Files {
-				result.Repository.Files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
-			}
+	return finishChange(ctx, d, o.output, o.connection.dryRun, result, err, func(out *lines) {
+		switch result.Status {
+		case gitops.StatusPlanned:
+			printPausePlan(d, out, result)
+		case gitops.StatusDone:
+			printPaused(out, o, result)
 		}
-		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
-			return encodeErr
-		}
-		return err
-	}
-	switch result.Status {
-	case gitops.StatusPlanned:
-		printPausePlan(d, result)
-	case gitops.StatusDone:
-		printPaused(&lines{w: d.streams.Out}, o, result)
-	case gitops.StatusIncomplete:
-		return &resumeError{err: err, resume: resume}
-	}
-	return err
+	})
 }
 
-func printPausePlan(d *deps, result *gitops.Result) {
-	out := &lines{w: d.streams.Out}
+func printPausePlan(d *deps, out *lines, result *gitops.Result) {
 	if result.Repository != nil {
 		for _, file := range result.Repository.Files {
 			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))

@@ -26,15 +26,7 @@ What changed in Git while a cluster was paused, EKS Anywhere does then. A pause 
 for itself is left alone; status says how that one ends. The command may be run again at any time.`),
 		Example: `  eksa-gitops resume cluster dev
   eksa-gitops resume cluster dev test --dry-run`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.names = args
-			if err := o.check(); err != nil {
-				return err
-			}
-			return run(cmd.Context(), d, o)
-		},
 	}
-	o.addFlags(cmd)
+	o.complete(d, cmd, run)
 	return cmd
 }

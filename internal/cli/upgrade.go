@@ -204,7 +204,9 @@ func addDiffs(result *gitops.Result) {
 	}
 	for _, files := range lists {
 		for i, file := range files {
-			files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+			if file.Change != "delete" { // its content is no news
+				files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+			}
 		}
 	}
 }

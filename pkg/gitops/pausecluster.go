@@ -334,20 +334,12 @@ func (p *pauseRun) mark(ctx context.Context, t *pauseTarget) error {
 // plan reports what a run would do.
 func (p *pauseRun) plan() {
 	p.result.Status = StatusPlanned
-	planned := func(step Step, inPlace bool, detail string) {
-		p.steps.Begin(step)
-		if inPlace {
-			p.steps.End(step, OutcomeUnchanged, "")
-			return
-		}
-		p.steps.End(step, OutcomePlanned, detail)
-	}
 	if p.usesGit() {
 		p.result.Repository.Files = p.seen.files.changes
-		planned(p.stepPush(), len(p.seen.files.changes) == 0, countFiles(len(p.seen.files.changes)))
-		planned("Wait for Flux to apply the commit", len(p.seen.files.changes) == 0 && p.seen.cluster.Applied(p.config.Branch, p.seen.snapshot.Head()), "")
+		p.planned(p.stepPush(), len(p.seen.files.changes) == 0, countFiles(len(p.seen.files.changes)))
+		p.planned("Wait for Flux to apply the commit", len(p.seen.files.changes) == 0 && p.seen.cluster.Applied(p.config.Branch, p.seen.snapshot.Head()), "")
 	}
 	for _, t := range p.targets {
-		planned(p.stepMark(t.Name), t.live != nil && t.live.Paused == p.paused, "")
+		p.planned(p.stepMark(t.Name), t.live != nil && t.live.Paused == p.paused, "")
 	}
 }

@@ -94,7 +94,7 @@ func (r *createRun) keyRegistered(ctx context.Context, public string) (bool, err
 }
 
 // planned records one step of a dry run.
-func (r *createRun) planned(step Step, inPlace bool, detail string) {
+func (r *run) planned(step Step, inPlace bool, detail string) {
 	r.steps.Begin(step)
 	if inPlace {
 		r.steps.End(step, OutcomeUnchanged, "")
