@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"internal/ui":      {"pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/ui", "pkg/gitops"},
 	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
-	"pkg/layout":       {"internal/fluxbuild", "internal/spelling", "pkg/clusterspec"},
+	"pkg/layout":       {"internal/fluxbuild", "internal/kustomize", "internal/spelling", "pkg/clusterspec"},
 	"pkg/clusterspec":  {"internal/spelling"},
 	"pkg/github":       {"pkg/secret"},
 	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/kustomize", "internal/sshkeys", "pkg/fluxinstall/internal/release", "pkg/secret"},

@@ -56,9 +56,6 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrAbsent is the cause when there is no such directory.
 var ErrAbsent = errors.New("there is no such directory")
 
-// The names of kustomize's file, in the order in which it looks for them.
-var kustomizationNames = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
-
 // Build gives the objects that Flux applies of a directory, with the settings of its Kustomization, of what source-controller fetches; see
 // [Artifact], which says so with further patterns. What Flux cannot build is an *Error;
 // other errors are those of reading.
@@ -142,7 +139,7 @@ func (b *build) unique() error {
 }
 
 func (b *build) kustomizationIn(dir string) string {
-	for _, name := range kustomizationNames {
+	for _, name := range kustomize.FileNames {
 		if file := path.Join(dir, name); b.files.IsFile(file) {
 			return file
 		}
@@ -216,7 +213,7 @@ func (b *build) kustomization(dir string) error {
 		case b.kustomizationIn(target) != "":
 			err = b.kustomization(target)
 		default:
-			err = fmt.Errorf("%s lists %s, where there is nothing to build", path.Join(dir, kustomizationNames[0]), entry)
+			err = fmt.Errorf("%s lists %s, where there is nothing to build", path.Join(dir, kustomize.FileNames[0]), entry)
 		}
 		if err != nil {
 			b.built.Objects = b.built.Objects[:before]
@@ -238,7 +235,7 @@ func (b *build) kustomization(dir string) error {
 // Kustomization object says of the build.
 func (b *build) plain(dir string) (resources []string, untouched, settings, plain bool, err error) {
 	var file string
-	for _, name := range kustomizationNames {
+	for _, name := range kustomize.FileNames {
 		if candidate := path.Join(dir, name); b.files.IsFile(candidate) {
 			if file != "" {
 				return nil, false, false, false, nil // two of them, which kustomize refuses

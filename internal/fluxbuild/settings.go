@@ -8,6 +8,8 @@ import (
 
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 )
 
 // Settings are the fields of Flux's Kustomization object that change what it makes of a directory.
@@ -72,7 +74,7 @@ func (b *build) transformed(dir, own string, settings Settings) error {
 		if err != nil {
 			return err
 		}
-		files = overlay{Files: files, name: path.Join(dir, kustomizationNames[0]), content: text}
+		files = overlay{Files: files, name: path.Join(dir, kustomize.FileNames[0]), content: text}
 	}
 	return b.kustomize(files, dir, func(k *types.Kustomization) {
 		if settings.TargetNamespace != "" {

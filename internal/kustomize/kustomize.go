@@ -66,8 +66,8 @@ func (e *UnsupportedError) Hint() string {
 	return "in a clone of the repository, in the directory of that file: " + command
 }
 
-// fileNames are the names under which kustomize looks for its file.
-var fileNames = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
+// FileNames are the names under which kustomize looks for its file, in its order.
+var FileNames = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
 // renewing is a file system in which no kustomization has deprecated fields.
 type renewing struct {
@@ -78,7 +78,7 @@ type renewing struct {
 // ReadFile implements filesys.FileSystem.
 func (r *renewing) ReadFile(name string) ([]byte, error) {
 	content, err := r.FileSystem.ReadFile(name)
-	if err != nil || !slices.Contains(fileNames, path.Base(name)) {
+	if err != nil || !slices.Contains(FileNames, path.Base(name)) {
 		return content, err
 	}
 	isFile := func(beside string) bool {

@@ -2,6 +2,7 @@ package kustomize
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -86,7 +87,7 @@ func (l *lazyFiles) fail(err error) {
 
 // prepared is a file as kustomize gets to see it.
 func (l *lazyFiles) prepared(name string, content []byte) []byte {
-	if !isKustomizationName(path.Base(name)) {
+	if !slices.Contains(FileNames, path.Base(name)) {
 		return content
 	}
 	var k types.Kustomization
@@ -110,21 +111,14 @@ func (l *lazyFiles) prepared(name string, content []byte) []byte {
 	return edited
 }
 
-func isKustomizationName(base string) bool {
-	for _, name := range fileNames {
-		if base == name {
-			return true
-		}
-	}
-	return false
-}
-
 // remoteEntries are what a kustomization takes from elsewhere.
 func remoteEntries(k *types.Kustomization) []string {
+	//lint:ignore SA1019 still in repositories
+	bases := k.Bases
 	var found []string
-	for _, lists := range [][]string{k.Resources, k.Components, k.Bases, k.Crds, k.Generators, k.Transformers, k.Validators} {
+	for _, lists := range [][]string{k.Resources, k.Components, bases, k.Crds, k.Generators, k.Transformers, k.Validators} {
 		for _, entry := range lists {
-			if IsRemote(entry) {
+			if inPlace := strings.ContainsAny(entry, "\n{"); !inPlace && IsRemote(entry) { // generators may be written out in the list
 				found = append(found, entry)
 			}
 		}
@@ -137,9 +131,6 @@ func remoteEntries(k *types.Kustomization) []string {
 
 // IsRemote says whether kustomize would fetch an entry from elsewhere.
 func IsRemote(entry string) bool {
-	if strings.ContainsAny(entry, "\n{") {
-		return false // an object in the place of a path
-	}
 	if strings.Contains(entry, "://") || strings.HasPrefix(entry, "git@") || strings.HasPrefix(entry, "git::") || strings.Contains(entry, "?ref=") || strings.Contains(entry, ".git//") {
 		return true
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -106,7 +107,7 @@ func syncSettings(sync []byte, applies string) fluxbuild.Settings {
 
 // hasKustomization says whether a directory is built as a kustomization in it says.
 func hasKustomization(snapshot Snapshot, dir string) bool {
-	return slices.ContainsFunc([]string{layout.KustomizationFile, "kustomization.yml", "Kustomization"}, func(name string) bool {
+	return slices.ContainsFunc(kustomize.FileNames, func(name string) bool {
 		entry, there, err := snapshot.Lookup(path.Join(dir, name))
 		return err == nil && there && entry.Mode.IsFile()
 	})

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -294,7 +295,7 @@ func (r *removal) isGone(name string) bool {
 		return true
 	}
 	described := false
-	for _, base := range []string{layout.KustomizationFile, "kustomization.yml", "Kustomization"} {
+	for _, base := range kustomize.FileNames {
 		stays, was := r.files[path.Join(name, base)]
 		if stays {
 			return false

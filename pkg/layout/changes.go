@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -37,7 +38,7 @@ func (p *pair) unclear(name string) bool {
 		return true
 	}
 	for dir := path.Dir(name); inside(dir, p.root); dir = path.Dir(dir) {
-		for _, file := range kustomizationNames {
+		for _, file := range kustomize.FileNames {
 			if _, reached := f.applied.files[name]; !reached && f.unbuilt[path.Join(dir, file)] {
 				return true
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -109,7 +110,7 @@ func (f *fleet) checkClusterDir(dir string) {
 
 // hasErrorsIn says whether a kustomization directly in dir has errors.
 func (f *fleet) hasErrorsIn(dir string) bool {
-	return slices.ContainsFunc(kustomizationNames, func(name string) bool { return f.hasErrors(path.Join(dir, name)) })
+	return slices.ContainsFunc(kustomize.FileNames, func(name string) bool { return f.hasErrors(path.Join(dir, name)) })
 }
 
 // checkNoSpec is for a cluster's directory whose spec is gone.

@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -26,7 +27,7 @@ type Pin struct {
 // all Deployments at once is not found.
 func PinnedImages(files map[string][]byte) []Pin {
 	p := &pins{files: files}
-	for _, name := range kustomizationNames {
+	for _, name := range kustomize.FileNames {
 		content, there := files[name]
 		if !there {
 			continue

@@ -8,15 +8,13 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 )
 
 // IsKustomization says whether kustomize takes a file for the description of its directory.
 func IsKustomization(file string) bool {
-	switch path.Base(file) {
-	case "kustomization.yaml", "kustomization.yml", "Kustomization":
-		return true
-	}
-	return false
+	return slices.Contains(kustomize.FileNames, path.Base(file))
 }
 
 // IsManifest says whether Flux takes a file of a directory without a kustomization for Kubernetes objects.

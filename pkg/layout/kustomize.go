@@ -8,12 +8,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
-
-// kustomizationNames are the names under which kustomize looks for its file, in its order.
-var kustomizationNames = []string{KustomizationFile, "kustomization.yml", "Kustomization"}
 
 // kustomizationFields are the fields that kustomize knows, old ones included. It refuses a file with any other.
 var kustomizationFields = []string{
@@ -81,7 +79,7 @@ func newApplied(fleet *fleet) *applied {
 }
 
 func (a *applied) kustomizationIn(dir string) string {
-	for _, name := range kustomizationNames {
+	for _, name := range kustomize.FileNames {
 		if file := path.Join(dir, name); a.fleet.tree.isFile(file) {
 			return file
 		}
@@ -195,7 +193,7 @@ func (a *applied) follow(target string, k *kustomization, ref reference, namespa
 
 // resolve finds what a reference means in the repository; false is something that is not looked at, or was refused.
 func (a *applied) resolve(dir string, k *kustomization, ref reference) (string, bool) {
-	if isRemote(ref.path) {
+	if kustomize.IsRemote(ref.path) {
 		return "", false
 	}
 	target := path.Join(dir, ref.path)
@@ -250,15 +248,6 @@ func (f *fleet) inTheWay(target string) (string, *Node) {
 		}
 	}
 	return "", nil
-}
-
-// isRemote says whether kustomize would fetch a resource from elsewhere.
-func isRemote(ref string) bool {
-	if strings.Contains(ref, "://") || strings.HasPrefix(ref, "git@") || strings.HasPrefix(ref, "git::") || strings.Contains(ref, "?ref=") || strings.Contains(ref, ".git//") {
-		return true
-	}
-	host, _, _ := strings.Cut(ref, "/")
-	return slices.Contains([]string{"github.com", "gitlab.com", "bitbucket.org"}, host) || strings.HasPrefix(ref, "github.com:")
 }
 
 // readKustomization reads a kustomization file, or reports why that cannot be done and returns nil.
