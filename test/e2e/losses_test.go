@@ -141,40 +141,77 @@ func (l *losses) check(after string, mayCome, mayGo []string) {
 // stopFlux keeps Flux from acting on the edits, in one of the ways in which that happens, and says which edits it is then kept from.
 func (l *losses) stopFlux() []lossEdit {
 	t := l.t
-	ways := []string{"the Kustomization is suspended", "the GitRepository is suspended", "the controllers are scaled to zero", "the path is gone", "a file does not build", "Flux is uninstalled by hand"}
-	way := ways[l.random.IntN(len(ways))]
-	l.tell("Flux", way)
-	switch way {
-	case ways[0]:
-		suspend(t, true)
-	case ways[1]:
-		patch(t, reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system"), `{"spec":{"suspend":true}}`)
-	case ways[2]:
-		l.scaleToZero()
-	case ways[3]:
-		l.push(gittest.Change{Message: "Clean up", Delete: []string{"clusters/mgmt"}})
-		stands(t)
-		return nil
-	case ways[4]:
+	repository := reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system")
+	cutOff := func() {
+		requestReconcile(t)
+		waitFor(t, repository, "Flux cannot fetch", func(u *unstructured.Unstructured) bool { return conditionOf(u, "Ready") == "False" })
+	}
+	broken := func() {
 		l.push(gittest.Change{Message: "Break", Files: map[string]string{"clusters/mgmt/broken.yaml": "kind: [\n"}})
 		stands(t)
-	case ways[5]:
-		l.scaleToZero()
-		for _, object := range []*unstructured.Unstructured{kustomization(), reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system")} {
-			removeNow(t, object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system")
+	}
+	// Commands refuse a Flux that is suspended before they look at anything else, so that the other ways have more weight.
+	ways := []struct {
+		name   string
+		weight int
+		stop   func()
+	}{
+		{"the Kustomization is suspended", 1, func() { suspend(t, true) }},
+		{"the GitRepository is suspended", 1, func() { patch(t, repository, `{"spec":{"suspend":true}}`) }},
+		{"the controllers are scaled to zero", 2, l.scaleToZero},
+		{pathGone, 2, func() {
+			l.push(gittest.Change{Message: "Clean up", Delete: []string{"clusters/mgmt"}})
+			stands(t)
+		}},
+		{"a file does not build", 3, broken},
+		{"Flux is uninstalled by hand", 3, func() {
+			l.scaleToZero()
+			for _, object := range []*unstructured.Unstructured{kustomization(), repository} {
+				removeNow(t, object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system")
+			}
+		}},
+		{"the deploy key is removed", 3, func() {
+			removeDeployKeys(l.world, "alice/fleet")
+			cutOff()
+		}},
+		{"the Secret is deleted", 2, func() {
+			remove(t, "", "v1", "Secret", "flux-system", "flux-system")
+			cutOff()
+		}},
+		{"the Kustomization is being deleted", 2, func() {
+			l.scaleToZero()
+			patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`) // as in an installation that is not protected
+			startDeletion(t, kustomization())
+		}},
+		{"Flux is an older one, and a file does not build", 1, func() {
+			l.olderFlux()
+			broken()
+		}},
+	}
+	all := 0
+	for _, way := range ways {
+		all += way.weight
+	}
+	drawn := l.random.IntN(all)
+	for _, way := range ways {
+		if drawn -= way.weight; drawn < 0 {
+			l.tell("Flux", way.name)
+			way.stop()
+			if way.name == pathGone {
+				return nil
+			}
+			return lossEdits()
 		}
 	}
-	return lossEdits()
+	panic("no way is drawn")
 }
+
+// pathGone is the way to stop Flux that leaves nothing to edit.
+const pathGone = "the path is gone"
 
 func (l *losses) scaleToZero() {
 	for _, name := range []string{"kustomize-controller", "source-controller"} {
-		u := reference("apps", "v1", "Deployment", "flux-system", name)
-		patch(l.t, u, `{"spec":{"replicas":0}}`)
-		waitFor(l.t, u, name+" has no pods", func(u *unstructured.Unstructured) bool {
-			replicas, _, _ := unstructured.NestedInt64(u.Object, "status", "replicas")
-			return replicas == 0
-		})
+		scaleToZero(l.t, name)
 	}
 }
 
@@ -291,6 +328,7 @@ func (l *losses) command() {
 		{args: []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--restore-missing"}},
 		{args: []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--adopt"}},
 		{args: []string{"delete", "cluster", "dev", "--yes"}, goes: []string{"default/dev"}},
+		{args: []string{"delete", "cluster", "dev", "--from", "git", "--yes"}, goes: []string{"default/dev"}},
 		{args: []string{"status"}},
 	}
 	c := commands[l.random.IntN(len(commands))]
@@ -301,8 +339,15 @@ func (l *losses) command() {
 		}
 		c.mayCome, c.goes = nil, nil
 	}
-	out := l.world.run(c.args...)
-	name := strings.Join(c.args, " ")
+	on, name := l.world, strings.Join(c.args, " ")
+	if l.random.IntN(8) == 0 {
+		on, name = l.with(l.t, map[string]string{"KUBECONFIG": ""}), name+", without a kubeconfig"
+		c.mayCome, c.goes = nil, nil
+		if c.args[0] == "delete" && slices.Contains(c.args, "git") {
+			c.goes = []string{"default/dev"} // a person's word
+		}
+	}
+	out := on.run(c.args...)
 	l.tell("command", fmt.Sprintf("%s: exit code %d", name, out.code))
 	l.story = append(l.story, out.stdout+out.stderr)
 	if !slices.Contains([]int{0, 3, 4, 5}, out.code) {
@@ -317,6 +362,7 @@ func (l *losses) settle() {
 	t := l.t
 	t.Helper()
 	ks, there := exists(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system")
+	deleting := there && ks.GetDeletionTimestamp() != nil
 	if suspended, _, _ := unstructured.NestedBool(ks.Object, "spec", "suspend"); !there || suspended {
 		return
 	}
@@ -325,6 +371,10 @@ func (l *losses) settle() {
 		if replicas, _, _ := unstructured.NestedInt64(u.Object, "spec", "replicas"); !there || replicas == 0 {
 			return
 		}
+	}
+	if deleting {
+		waitGone(t, ks) // its finalizer has done what it does
+		return
 	}
 	git, there := exists(t, sourceGroup, "v1", "GitRepository", "flux-system", "flux-system")
 	for _, object := range []*unstructured.Unstructured{git, ks} {
