@@ -59,6 +59,8 @@ func ruleSummaries() map[string]string {
 		"taints":          "Taints leave no node for what every cluster runs, or are not allowed.",
 		"network":         "The cluster's network settings cannot work.",
 		"versions":        "Versions do not go together.",
+		"rollout":         "The ways in which machines are upgraded cannot work.",
+		"kubelet":         "A setting of the kubelet is EKS Anywhere's own.",
 		"feature-gate":    "A setting needs a feature that is switched off by default.",
 		"etcd-encryption": "The settings of etcd encryption cannot work.",
 		"packages":        "A setting of curated packages is in the wrong cluster.",
