@@ -23,11 +23,12 @@ Besides what stands here there are rules about values that go together; ` + "`va
 
 `)
 	table := fields()
-	b.WriteString("- [All kinds](#all-kinds)\n")
+	b.WriteString("- [Releases](#releases)\n- [All kinds](#all-kinds)\n")
 	for _, kind := range table.order {
 		fmt.Fprintf(&b, "- [%s](#%s)\n", kind, strings.ToLower(kind))
 	}
 	fmt.Fprintf(&b, "- [%s](#%s)\n", kubeletTitle, strings.ToLower(kubeletTitle))
+	writeReleases(&b)
 	section := func(title, kind string, mine func(path string) bool) {
 		fmt.Fprintf(&b, "\n## %s\n\n| Field | Type | Required | Values | Default | GitOps | Change | Remarks |\n|---|---|---|---|---|---|---|---|\n", title)
 		table.kinds[kind].each(func(f *field) {
@@ -52,6 +53,26 @@ Besides what stands here there are rules about values that go together; ` + "`va
 	}
 	writeKubelet(&b, table)
 	return []byte(b.String())
+}
+
+// writeReleases gives the table of EKS Anywhere's releases.
+func writeReleases(b *strings.Builder) {
+	fmt.Fprintf(b, `
+## Releases
+
+A Kubernetes version or a provider that the release does not have is warned of. The release is that of `+"`spec.eksaVersion`"+`, of the
+management cluster's, or else v0.%d, of which the facts on this page are. Of releases that are not listed nothing is said.
+
+| EKS Anywhere | Kubernetes | CloudStack | Flux |
+|---|---|---|---|
+`, ourRelease)
+	for _, r := range releases {
+		cloudStack := "yes"
+		if r.noCloudStack {
+			cloudStack = "no"
+		}
+		fmt.Fprintf(b, "| v0.%d | 1.%d to 1.%d | %s | %s |\n", r.minor, r.oldest, r.newest, cloudStack, r.flux)
+	}
 }
 
 // kubeletTitle is the section of the fields that a Cluster has in two places.
