@@ -3,6 +3,8 @@ package clusterspec_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
 // TestParse_release: a Kubernetes version or a provider that the release of EKS Anywhere does not have is warned of, and never refused.
@@ -98,6 +100,33 @@ warning: 114:17: Cluster dev: spec.licenseToken: the license token will stand in
 			t.Parallel()
 			if got := told(twoClusters(t, test.provider, test.management, test.workload)); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestCheckBetween tells what is wrong with the clusters of a run beside others, and nothing of the others themselves.
+func TestCheckBetween(t *testing.T) {
+	t.Parallel()
+	in := func(name, text string) clusterspec.Source { return clusterspec.Source{Name: name, Data: []byte(text)} }
+	other := strings.NewReplacer("name: dev", "name: green").Replace(readSpec(t, "vsphere-workload-github"))
+	dev := parseText(edited(t, "vsphere-workload-github")).Clusters
+	for name, test := range map[string]struct {
+		others []clusterspec.Source
+		want   string
+	}{
+		"none":                {nil, ""},
+		"with the endpoint":   {[]clusterspec.Source{in("green.yaml", other)}, `10:13: Cluster dev: spec.controlPlaneConfiguration.endpoint.host: the endpoint is that of Cluster green in green.yaml:1; found "10.20.0.10"; expected an address of its own`},
+		"with another":        {[]clusterspec.Source{in("green.yaml", strings.Replace(other, "10.20.0.10", "10.20.0.20", 1))}, ""},
+		"two of one endpoint": {[]clusterspec.Source{in("a.yaml", strings.Replace(other, "10.20.0.10", "10.20.0.20", 1)), in("b.yaml", strings.NewReplacer("green", "blue", "10.20.0.10", "10.20.0.20").Replace(other))}, ""},
+		"itself":              {[]clusterspec.Source{in("dev.yaml", readSpec(t, "vsphere-workload-github"))}, ""},
+		"unreadable":          {[]clusterspec.Source{in("a.yaml", "a: ["), in("b.yaml", "")}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, position, _ := strings.Cut(clusterspec.CheckBetween(dev, test.others).Error(), ":")
+			if position != test.want {
+				t.Errorf("got %s, want %s", position, test.want)
 			}
 		})
 	}

@@ -1,6 +1,9 @@
 package clusterspec
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // lastInExtendedSupport is the newest Kubernetes version that was in extended support when EKS Anywhere v0.26 was current (its release
 // notes: standard support of 1.33 ended on 2026-08-31). It only grows, so that what is up to it stays.
@@ -25,6 +28,37 @@ func (p *parser) checkBetween() {
 		p.checkReleaseBelow(c, management)
 		p.checkTinkerbellIP(c)
 	}
+}
+
+// CheckBetween holds clusters that Parse has read against others of the same fleet, such as those in Git, in what EKS Anywhere and the
+// network allow once only, or alike. The result are errors of the clusters alone, sorted; what is wrong with the others, and others that
+// cannot be read, or have the name of one of the clusters, do not count.
+func CheckBetween(clusters []*Cluster, others []Source) Problems {
+	p := &parser{set: &Set{}, objects: map[objectKey][]*report{}, repeated: map[string]bool{}}
+	p.read(others)
+	p.assemble()
+	p.set.Clusters = slices.DeleteFunc(p.set.Clusters, func(other *Cluster) bool {
+		return slices.ContainsFunc(clusters, func(c *Cluster) bool { return c.Name == other.Name })
+	})
+	var ours []*report
+	for _, c := range clusters {
+		p.set.Clusters = append(p.set.Clusters, c)
+		for _, o := range c.Objects {
+			r := &report{object: o}
+			if o == c.Objects[0] {
+				p.names[c.Name] = r
+			}
+			key := objectKey{o.Kind, o.Name}
+			p.objects[key] = append(p.objects[key], r)
+			ours = append(ours, r)
+		}
+	}
+	p.checkBetween()
+	var wrong Problems
+	for _, r := range ours {
+		wrong = append(wrong, slices.DeleteFunc(r.problems, func(found Problem) bool { return found.Severity != SeverityError })...)
+	}
+	return wrong.sorted().bounded()
 }
 
 // checkEndpointOnce: two clusters cannot answer at one address. It is most often a copy of a cluster that kept the original's.
