@@ -16,7 +16,8 @@ func fleet(tb testing.TB, clusters int) []byte {
 	var b strings.Builder
 	b.WriteString(management)
 	for i := range clusters - 1 {
-		b.WriteString("---\n" + strings.NewReplacer("name: dev", fmt.Sprintf("name: w%04d", i), "name: mgmt", "name: dev").Replace(workload))
+		b.WriteString("---\n" + strings.NewReplacer("name: dev", fmt.Sprintf("name: w%04d", i), "name: mgmt", "name: dev",
+			"10.20.0.10", fmt.Sprintf("10.21.%d.%d", i/256, i%256)).Replace(workload))
 	}
 	return []byte(b.String())
 }

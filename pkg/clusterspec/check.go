@@ -21,6 +21,7 @@ type report struct {
 	problems Problems
 	strays   []stray
 	missing  []missing
+	unset    []unset
 	meant    []string // paths of fields that are there under a misspelled name or in another place
 }
 
@@ -146,7 +147,7 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 			if len(r.strays) < maxObjectProblems {
 				r.strays = append(r.strays, stray{mapping: path, key: e.key, value: e.value})
 			}
-		case kindOf(e.value) == kindNull:
+		case kindOf(e.value) == kindNull || child.Zero && isZero(e.value):
 			empty[name] = e.key // the same as not there, for every reader
 		default:
 			present[name] = true
@@ -385,6 +386,7 @@ var placeholderForm = regexp.MustCompile(`(?i)^(<\s*enter .*>|ssh-\S+ AAAA\.\.\.
 
 func (r *report) placeholder(value *yaml.Node, path string) bool {
 	if !placeholderForm.MatchString(value.Value) {
+		r.noteVariable(value, path)
 		return false
 	}
 	p := r.add(SeverityError, "placeholder", value, path, "the placeholder of the generated file was not replaced")
@@ -402,9 +404,12 @@ func plural(count int, word string) string {
 func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
 	content := value.Value
 	if f.Type == "string" && content == "" {
-		if f.Required {
+		if f.Required && !f.MayBlank {
 			p := r.add(SeverityError, "required", value, path, "the field is required")
 			p.Found, p.Expected = "an empty string", f.expectation()
+		} else if f.NonEmpty {
+			p := r.add(SeverityError, "invalid-value", value, path, "the field may be left out, but not be empty")
+			p.Found, p.Expected = "an empty string", f.expectation()+", or no such field"
 		}
 		return
 	}

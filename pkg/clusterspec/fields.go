@@ -3,6 +3,7 @@ package clusterspec
 import (
 	_ "embed"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -25,6 +26,11 @@ type fieldRow struct {
 	Max      *int64   `yaml:"max"`
 	MinItems int      `yaml:"minItems"`
 	MaxItems int      `yaml:"maxItems"`
+	NonEmpty bool     `yaml:"nonEmpty"`
+	MayBlank bool     `yaml:"mayBeEmpty"`
+	Zero     bool     `yaml:"zero"`
+	Also     []string `yaml:"also"`
+	Foreign  bool     `yaml:"foreign"`
 	Default  string   `yaml:"default"`
 	GitOps   []Role   `yaml:"gitops"`
 	Change   byRole   `yaml:"change"`
@@ -104,9 +110,23 @@ func parseFieldTable(data []byte) (*fieldTable, error) {
 	return table, nil
 }
 
+// fieldColumns are the columns of the table. Text with a comma that lacks its quotes would become others, which YAML takes in silence.
+var fieldColumns = func() map[string]bool {
+	columns := map[string]bool{}
+	for column := range reflect.TypeFor[fieldRow]().Fields() {
+		columns[column.Tag.Get("yaml")] = true
+	}
+	return columns
+}()
+
 func (f *field) addRows(rows *yaml.Node, shapes map[string]*yaml.Node) error {
 	for _, e := range entries(rows) {
 		var row fieldRow
+		for _, column := range entries(e.value) {
+			if !fieldColumns[column.key.Value] {
+				return fmt.Errorf("%s: there is no column %q", e.key.Value, column.key.Value)
+			}
+		}
 		if err := e.value.Decode(&row); err != nil {
 			return fmt.Errorf("%s: %w", e.key.Value, err)
 		}

@@ -30,6 +30,10 @@ func sample(f *field) (right, wrong string) {
 			right = `"v0.26.0"`
 		case f.path == "spec.datacenterRef.kind":
 			right = `"VSphereDatacenterConfig"`
+		case f.name() == "cpu" || f.name() == "memory":
+			right = `"500m"`
+		case f.name() == "socketListenAddress":
+			right = `"unix:///var/run/kms.sock"`
 		case f.name() == "tinkerbellIP" || f.name() == "ipStart" || f.name() == "ipEnd" || f.name() == "gateway":
 			right = `"10.0.0.1"`
 		case f.name() == "subnet":
@@ -177,6 +181,17 @@ func TestFieldTable_everyRow(t *testing.T) {
 						}
 					} else if parent != "" {
 						source = specWith(kind, parent, "{}")
+					}
+					if f.parent.Zero {
+						if found := problemsAt(t, source, concrete); len(found) > 0 {
+							t.Errorf("%s: %s is empty as EKS Anywhere writes it, and that gives %v", kind, parent, found)
+						}
+						for _, other := range f.parent.order {
+							if other != f {
+								right, _ := sample(other)
+								source = specWith(kind, other.path, right)
+							}
+						}
 					}
 					found := problemsAt(t, source, concrete)
 					if len(found) != 1 || found[0].Rule != "required" {

@@ -176,6 +176,9 @@ func normalRepositoryURL(value string) string {
 	return "ssh://" + orDefault(match[1], "git@") + match[2] + "/" + match[3]
 }
 
+// sshSchemes are other names of the scheme ssh, which Git and tools that wrap it take.
+var sshSchemes = []string{"git+ssh", "ssh+git"}
+
 func (r *report) checkRepositoryURL(field, value string) {
 	wrong := func(message, expected, suggestion string) {
 		p := r.wrong("repository-url", field, message)
@@ -194,8 +197,8 @@ func (r *report) checkRepositoryURL(field, value string) {
 		return
 	}
 	if err == nil && parsed.User != nil {
-		// The user of an HTTPS URL may be a token, too.
-		if _, has := parsed.User.Password(); has || parsed.Scheme != "ssh" {
+		// The user of a URL may be a token, too, but for SSH, which has no such thing.
+		if _, has := parsed.User.Password(); has || parsed.Scheme != "ssh" && !slices.Contains(sshSchemes, parsed.Scheme) {
 			p := r.wrong("repository-url", field, "the URL holds a credential, which would stand in Git")
 			p.Expected = form
 			return
@@ -213,7 +216,11 @@ func (r *report) checkRepositoryURL(field, value string) {
 		}
 		wrong("EKS Anywhere syncs a generic Git repository over SSH only", form, suggestion)
 	case parsed.Scheme != "ssh":
-		wrong("not an SSH URL", form, "")
+		suggestion := ""
+		if slices.Contains(sshSchemes, parsed.Scheme) && parsed.Hostname() != "" && len(parsed.Path) > 1 {
+			suggestion = "ssh" + strings.TrimPrefix(value, parsed.Scheme)
+		}
+		wrong("not an SSH URL", form, suggestion)
 	case parsed.Hostname() == "":
 		wrong("the URL has no host", form, "")
 	case !validPort(parsed.Port()):

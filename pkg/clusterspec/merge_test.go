@@ -503,7 +503,7 @@ func TestMergeCorpus(t *testing.T) {
 	}
 }
 
-var firstCount = regexp.MustCompile(`count: ?"?([0-9]+)`)
+var firstCount = regexp.MustCompile(`"?count"?: ?"?([0-9]+)`)
 
 // TestUpdateSources_corpus: whatever the user's file looks like, an edit of its rendering gets into it, and nothing else changes in
 // what it says.

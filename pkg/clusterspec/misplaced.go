@@ -126,7 +126,7 @@ func (r *report) spilled(table *field, group []stray) bool {
 		var fitting []*field
 		for _, child := range parent.order {
 			path := joinField(around, child.name())
-			if r.object.valueAt(path) != nil {
+			if r.object.valueAt(path) != nil || child.Foreign {
 				continue
 			}
 			// A map, and what is not looked into, may hold anything: there it counts that the line is there, with nothing below it.
@@ -228,6 +228,9 @@ func (r *report) reportStray(table, f *field, s stray) {
 		r.meant = append(r.meant, "spec.github")
 		return
 	}
+	if suggestion == "" && place == "" && (r.tellForeign(p, f, s) || r.tellOtherName(p, table, s) || r.tellOtherKind(p, table, s)) {
+		return
+	}
 	switch {
 	case place != "":
 		p.Message, p.Expected = "the field is in the wrong place", "it at "+place
@@ -288,7 +291,7 @@ func (f *field) fits(kind valueKind) bool {
 func (f *field) places(name string) []string {
 	var places []string
 	f.each(func(other *field) {
-		if other.path != "" && other.name() == name {
+		if other.path != "" && other.name() == name && !other.parent.isForeign() {
 			places = append(places, other.path)
 		}
 	})

@@ -157,6 +157,7 @@ func (p *parser) checkObjects() {
 			r.checkGitOps()
 		}
 		r.checkRules()
+		r.tellVariables()
 	}
 }
 

@@ -25,6 +25,8 @@ func (r *report) checkRules() {
 		r.checkRollout()
 		r.checkNetwork()
 		r.checkCilium()
+		r.checkKubelets()
+		r.checkAuditPolicy()
 		r.checkProxy()
 		r.checkRegistryMirror()
 		r.checkVersions()
@@ -87,6 +89,10 @@ func (r *report) present(path ...string) bool {
 	return value != nil
 }
 
+// addressedByIP are the providers whose control plane is reached by an IP address only (their validators in EKS Anywhere); a name is fine
+// with the others.
+var addressedByIP = []string{"vsphere", "nutanix", "snow"}
+
 // checkControlPlane: endpoint and machines are needed except with Docker, whose provider refuses an endpoint.
 func (r *report) checkControlPlane() {
 	const at = "spec.controlPlaneConfiguration"
@@ -110,9 +116,9 @@ func (r *report) checkControlPlane() {
 		if parsed, err := url.Parse(host); err == nil {
 			e.Suggestion = parsed.Hostname()
 		}
-	case provider == "snow" && host != "":
-		if _, err := netip.ParseAddr(host); err != nil {
-			e := r.wrong("invalid-value", at+".endpoint.host", "Snow needs an IP address")
+	case slices.Contains(addressedByIP, provider) && host != "":
+		if address, err := netip.ParseAddr(host); err != nil || address.Zone() != "" {
+			e := r.wrong("invalid-value", at+".endpoint.host", providerTitle(provider)+" needs an IP address")
 			e.Found, e.Expected = quote(host), "an IP address"
 		}
 	}
@@ -318,22 +324,6 @@ func (r *report) checkNetwork() {
 	}
 }
 
-// checkRollout: a rollout that may neither add a machine nor take one away never begins.
-func (r *report) checkRollout() {
-	for i, group := range items(r.object.root(), "spec", "workerNodeGroupConfigurations") {
-		_, update := lookup(group, "upgradeRolloutStrategy", "rollingUpdate")
-		if update == nil || text(group, "upgradeRolloutStrategy", "type") != "RollingUpdate" {
-			continue
-		}
-		surge, _ := integer(update, "maxSurge")
-		unavailable, _ := integer(update, "maxUnavailable")
-		if surge == 0 && unavailable == 0 {
-			r.wrong("invalid-value", fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].upgradeRolloutStrategy.rollingUpdate", i),
-				"maxSurge and maxUnavailable are both 0").Expected = "at least 1 in one of them"
-		}
-	}
-}
-
 // checkCilium: whoever maintains Cilium alone configures it alone; native routing goes by blocks of addresses.
 func (r *report) checkCilium() {
 	const at = "spec.clusterNetwork.cniConfig.cilium"
@@ -344,6 +334,9 @@ func (r *report) checkCilium() {
 	if flag(cilium, "skipUpgrade") && text(cilium, "policyEnforcementMode") != "" {
 		r.wrong("network", at+".policyEnforcementMode", "with skipUpgrade the other settings of Cilium are left to its own installation").Expected =
 			"skipUpgrade alone"
+	}
+	if text(cilium, "routingMode") == "direct" && text(cilium, "ipv4NativeRoutingCIDR") == "" {
+		r.required(at+".ipv4NativeRoutingCIDR", "with routingMode direct", "the block within which packets go without masquerading, such as 10.0.0.0/8")
 	}
 	for _, name := range []string{"ipv4NativeRoutingCIDR", "ipv6NativeRoutingCIDR"} {
 		value := text(cilium, name)

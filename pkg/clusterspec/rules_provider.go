@@ -16,12 +16,7 @@ import (
 
 // checkVSphereDatacenter: an absolute network is below the datacenter; failure domains have names of their own.
 func (r *report) checkVSphereDatacenter() {
-	root := r.object.root()
-	datacenter, network := text(root, "spec", "datacenter"), text(root, "spec", "network")
-	if datacenter != "" && strings.HasPrefix(network, "/") && !strings.HasPrefix(network, "/"+strings.TrimPrefix(datacenter, "/")+"/") {
-		e := r.wrong("vsphere", "spec.network", "the network is not in the datacenter")
-		e.Found, e.Expected = quote(network), fmt.Sprintf("a path that starts with /%s/network/", strings.TrimPrefix(datacenter, "/"))
-	}
+	r.checkVSpherePaths()
 	r.uniqueNames("spec.failureDomains")
 }
 
@@ -221,7 +216,7 @@ func (r *report) checkNutanixResource(path string, parent *yaml.Node, at ...stri
 	}
 }
 
-// checkNutanixMachine: resources by UUID or name, and the sizes below which no machine boots (Nutanix's own minimum).
+// checkNutanixMachine: resources by UUID or name, and EKS Anywhere's minimal sizes.
 func (r *report) checkNutanixMachine() {
 	root := r.object.root()
 	for _, name := range []string{"image", "cluster", "subnet", "project"} {
@@ -229,7 +224,7 @@ func (r *report) checkNutanixMachine() {
 	}
 	for i, gpu := range items(root, "spec", "gpus") {
 		if kind := text(gpu, "type"); kind == "deviceID" || kind == "name" {
-			if _, value := lookup(gpu, kind); value == nil {
+			if _, value := lookup(gpu, kind); value == nil || kind == "name" && text(gpu, kind) == "" && kindOf(value) == kindString {
 				r.required(fmt.Sprintf("spec.gpus[%d].%s", i, kind), "with type "+kind, "")
 			}
 		}
@@ -237,13 +232,13 @@ func (r *report) checkNutanixMachine() {
 	for _, size := range []struct {
 		name  string
 		least int64
-	}{{"memorySize", 2}, {"systemDiskSize", 20}} {
+	}{{"memorySize", 4}, {"systemDiskSize", 40}} {
 		_, node := lookup(root, "spec", size.name)
 		if node == nil || node.Kind != yaml.ScalarNode {
 			continue
 		}
 		if bytes, ok := quantity(node.Value); ok && bytes < float64(size.least<<30) {
-			e := r.wrong("nutanix", "spec."+size.name, "less than Nutanix gives a machine")
+			e := r.wrong("nutanix", "spec."+size.name, "less than EKS Anywhere takes for a machine")
 			e.Found, e.Expected = quote(node.Value), fmt.Sprintf("at least %dGi", size.least)
 		}
 	}
@@ -352,6 +347,7 @@ func (r *report) checkTinkerbellDatacenter() {
 	for _, name := range []string{"osImageURL", "hookImagesURLPath", "hookIsoURL"} {
 		r.checkURL("spec." + name)
 	}
+	r.checkTinkerbellISO()
 	if text(r.object.root(), "spec", "hookIsoURL") != "" && !flag(r.object.root(), "spec", "isoBoot") {
 		r.wrong("tinkerbell", "spec.hookIsoURL", "hookIsoURL works with isoBoot only").Expected = "isoBoot: true, or no hookIsoURL"
 	}
@@ -443,6 +439,10 @@ func (p *parser) checkInCluster(c *Cluster) {
 			if c.Role() == RoleWorkload && !r.present("spec", "credentialRef") {
 				r.required("spec.credentialRef", "by the webhook, which checks what GitOps creates", "a reference to a Secret")
 			}
+		case "SnowDatacenterConfig":
+			r.checkSnowIdentity(c.Role())
+		case "SnowMachineConfig":
+			r.checkSnowKey(c.Role())
 		case "TinkerbellDatacenterConfig":
 			host := text(cluster.object.root(), "spec", "controlPlaneConfiguration", "endpoint", "host")
 			if ip := text(o.root(), "spec", "tinkerbellIP"); ip != "" && ip == host {
@@ -459,6 +459,7 @@ func (p *parser) checkInCluster(c *Cluster) {
 			}
 		}
 	}
+	p.checkMachines(c)
 }
 
 // checkTemplate: what the CLI fills in for a cluster it creates is missing when Git creates one, and the webhook wants a template.
@@ -515,21 +516,24 @@ func (r *report) checkFailureDomains(datacenter *report) {
 // domains to spread them over.
 func (r *report) checkWorkerGroups(cluster *report) {
 	domains := items(r.object.root(), "spec", "failureDomains")
-	groups := map[string]*yaml.Node{}
 	var names []string
 	for i, group := range items(cluster.object.root(), "spec", "workerNodeGroupConfigurations") {
 		name := text(group, "name")
 		if name == "" && i == 0 {
 			name = "md-0"
 		}
-		groups[name] = group
 		names = append(names, name)
 	}
 	for i, domain := range domains {
 		for j, name := range items(domain, "workerMachineGroups") {
 			path := fmt.Sprintf("spec.failureDomains[%d].workerMachineGroups[%d]", i, j)
-			group, there := groups[name.Value]
-			if !there {
+			group, message := cluster.spreadGroup(name.Value)
+			if message != "" {
+				e := r.wrong("nutanix", path, message)
+				e.Found, e.Expected = quote(name.Value), "a worker group whose name and machineGroupRef.name are the same"
+				continue
+			}
+			if group == nil {
 				e := r.wrong("dangling-reference", path, cluster.object.Label()+" has no such worker group")
 				e.Found, e.Expected, e.Suggestion = quote(name.Value), oneOf(names), spelling.Nearest(name.Value, names)
 				continue

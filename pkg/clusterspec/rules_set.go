@@ -10,6 +10,8 @@ import (
 
 // checkSet holds the clusters of a run against each other.
 func (p *parser) checkSet() {
+	p.checkReleases()
+	p.checkBetween()
 	var management *Cluster
 	for _, c := range p.set.Clusters {
 		if c.Role() != RoleManagement {

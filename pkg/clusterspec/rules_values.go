@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -164,4 +165,26 @@ func isTimeServer(server string) bool {
 	}
 	parsed, err := url.ParseRequestURI(server)
 	return err == nil && parsed.Scheme != "" && parsed.Host != ""
+}
+
+// canonicalHost gives one text for all ways to write a host: an IP address as it is written shortest, a name in small letters, without the
+// port of the API server.
+func canonicalHost(host string) string {
+	if name, port, err := net.SplitHostPort(host); err == nil && port == "6443" {
+		host = name
+	}
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.Unmap().String()
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// minorOf gives 33 for "1.33".
+func minorOf(version string) (int, bool) {
+	minor, ok := strings.CutPrefix(version, "1.")
+	if !ok {
+		return 0, false
+	}
+	number, err := strconv.Atoi(minor)
+	return number, err == nil
 }

@@ -108,6 +108,9 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 	if err := r.addApps(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
+	if err := r.checkBetween(ctx, snapshot); err != nil {
+		return nil, err
+	}
 	if err := r.checkBuilt(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
