@@ -106,7 +106,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
-	clusters, err := loadClusters(ctx, d, o.files)
+	sources, clusters, err := readClusters(ctx, d, o.files)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
@@ -116,6 +116,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
+	w.ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()

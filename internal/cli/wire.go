@@ -181,7 +181,6 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 		},
 		ports: gitops.Ports{
 			Report:    steps,
-			SaveLocal: saveLocalSpec,
 			OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
 				cluster, err := c.cluster.open(ctx, d, f.managementCluster)
 				if err != nil {

@@ -46,7 +46,7 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 // LockedError says that another program writes the file, or ended while it did.
 type LockedError struct{ Path string } // of the lock
 
-func (e *LockedError) Error() string { return "the file is locked: " + e.Path + " exists" }
+func (e *LockedError) Error() string { return "locked: " + e.Path + " exists" }
 
 // Hint is the next action.
 func (e *LockedError) Hint() string {

@@ -23,6 +23,9 @@ func Held(content []byte) Seen { return Seen{there: true, content: content} }
 // there, *TooLargeError, and those of the file system.
 func Look(path string, limit int64) (Seen, error) {
 	place, err := locate(path)
+	if errors.As(err, new(*DirectoryError)) && errors.Is(err, fs.ErrNotExist) {
+		return Seen{}, nil // nor is the directory
+	}
 	if err != nil || place.info == nil {
 		return Seen{}, err
 	}
@@ -171,6 +174,12 @@ func absent(path string) (place, error) {
 		return place{}, &DirectoryError{Path: filepath.Dir(path), Err: bare(err)}
 	}
 	return place{path: filepath.Join(dir, filepath.Base(path))}, nil
+}
+
+// Target is the path to which [Replace] would write, with symbolic links followed. The errors are those of [Look].
+func Target(path string) (string, error) {
+	place, err := locate(path)
+	return place.path, err
 }
 
 // isStream says whether a path is one of the links by which a process's own streams are named, as /dev/stdout: to replace the file that
