@@ -186,7 +186,7 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 			Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
 		},
 		ports: gitops.Ports{
-			Report:    steps,
+			Report: steps,
 			OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
 				cluster, err := c.cluster.open(ctx, d, f.managementCluster)
 				if err != nil {

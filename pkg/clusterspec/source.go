@@ -47,11 +47,7 @@ func ReadPaths(ctx context.Context, paths []string, stdin io.Reader) ([]Source, 
 	if len(r.problems) == 0 {
 		return r.sources, nil
 	}
-	for _, source := range r.sources {
-		if len(bytes.TrimSpace(source.Data)) == 0 {
-			r.problems = append(r.problems, emptyFile(source.Name))
-		}
-	}
+	r.problems = append(r.problems, Empty(r.sources)...)
 	return nil, r.problems.sorted()
 }
 
@@ -167,6 +163,17 @@ func tooLarge(name string) Problem {
 		Severity: SeverityError, Rule: "too-large", File: name, Message: "too much input",
 		Expected: fmt.Sprintf("at most %d MiB in all files of a run", MaxTotalSize>>20),
 	}
+}
+
+// Empty says which sources hold nothing.
+func Empty(sources []Source) Problems {
+	var problems Problems
+	for _, source := range sources {
+		if len(bytes.TrimSpace(source.Data)) == 0 {
+			problems = append(problems, emptyFile(source.Name))
+		}
+	}
+	return problems
 }
 
 func emptyFile(name string) Problem {
