@@ -54,7 +54,14 @@ func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
 	before := joinSources(sources)
 	after, err := clusterspec.Convert(clusterspec.Source{Name: sources[0].Name, Data: before.data})
 	if err != nil {
-		return convertFailed(d, sources, before.placed(err))
+		err = before.placed(err)
+	}
+	if empty := clusterspec.Empty(sources); len(empty) > 0 {
+		problems, _ := errors.AsType[clusterspec.Problems](err)
+		err = append(empty, problems...)
+	}
+	if err != nil {
+		return convertFailed(d, sources, err)
 	}
 	if _, err := d.streams.Out.Write(after); err != nil {
 		return err

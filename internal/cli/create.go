@@ -102,23 +102,24 @@ The command may be run again at any time; it does what is missing and writes not
 }
 
 func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
-	components, images, err := o.flux.read(d)
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
+	defer cancel()
+	components, images, err := o.flux.read(limited, d)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
-	clusters, err := loadClusters(ctx, d, o.files)
+	sources, clusters, err := readClusters(limited, d, o.files)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
 	steps := d.steps()
 	defer steps.Close()
-	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
+	w, err := o.connection.wire(limited, d, fleetOf(clusters), steps)
 	if err != nil {
 		return failed(d, o.output, "create cluster", err)
 	}
+	w.ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
-	defer cancel()
 	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
 		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
 		Components: components, Images: images, Meant: o.meant.meant(),

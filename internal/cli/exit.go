@@ -94,7 +94,7 @@ func exitCodeOf(err error) exitCode {
 	case gitops.IsAccessError(err), gitops.IsRuleError(err):
 		return exitPermission
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*gitops.UnknownClusterError)):
+		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err):
 		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec

@@ -1,11 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -30,7 +31,7 @@ func (o *fluxOptions) addFlags(cmd *cobra.Command, otherwise string) {
 }
 
 // read checks the flags and reads the Bundles file.
-func (o *fluxOptions) read(d *deps) (fluxinstall.ComponentsOptions, map[string]string, error) {
+func (o *fluxOptions) read(ctx context.Context, d *deps) (fluxinstall.ComponentsOptions, map[string]string, error) {
 	chosen := fluxinstall.ComponentsOptions{Components: o.components, ComponentsExtra: o.extra}
 	if err := fluxinstall.CheckComponents(o.components, o.extra); err != nil {
 		return chosen, nil, usagef("--components: %w", err)
@@ -38,7 +39,10 @@ func (o *fluxOptions) read(d *deps) (fluxinstall.ComponentsOptions, map[string]s
 	if o.bundles == "" {
 		return chosen, nil, nil
 	}
-	content, err := os.ReadFile(o.bundles)
+	content, _, err := localfile.Read(ctx, o.bundles, maxBundles)
+	if err != nil && ctx.Err() != nil {
+		return chosen, nil, err
+	}
 	if err != nil {
 		return chosen, nil, usagef("--bundles: %w", err)
 	}
@@ -51,6 +55,9 @@ func (o *fluxOptions) read(d *deps) (fluxinstall.ComponentsOptions, map[string]s
 	}
 	return chosen, bundles.Images, nil
 }
+
+// maxBundles bounds what is read as a Bundles file; that of a release takes 1 MB.
+const maxBundles = 64 << 20
 
 // bundlesError says what is wrong with a Bundles file.
 type bundlesError struct {

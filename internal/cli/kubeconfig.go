@@ -13,6 +13,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -50,8 +52,8 @@ func presence(path string) (there bool, absent string, err error) {
 		return false, whole(path) + " (does not exist)", nil
 	case err != nil:
 		return false, "", fmt.Errorf("reading the kubeconfig: %w", err)
-	case info.IsDir():
-		return false, "", fmt.Errorf("reading the kubeconfig: %s is a directory", whole(path))
+	case !info.Mode().IsRegular():
+		return false, "", fmt.Errorf("reading the kubeconfig: %s is not a regular file", whole(path))
 	case info.Size() == 0:
 		return false, whole(path) + " (is empty)", nil
 	}
@@ -190,7 +192,7 @@ func managerInFolder(cluster string) string {
 	if cluster == "" {
 		return ""
 	}
-	content, err := os.ReadFile(localSpecPath(cluster))
+	content, err := localfile.ReadRegular(localSpecPath(cluster), clusterspec.MaxTotalSize)
 	if err != nil {
 		return cluster
 	}

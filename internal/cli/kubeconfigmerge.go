@@ -4,46 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// How long another program may hold the lock of a kubeconfig.
-const (
-	lockWait  = 5 * time.Second
-	lockRetry = 50 * time.Millisecond
-)
-
-// backupSuffix is added to the name of a kubeconfig for its state before the last merge.
+// backupSuffix is added to the name of a kubeconfig for its state before a merge, with a number when there is another backup already.
 const backupSuffix = ".eksa-gitops.bak"
 
 // mergeKubeconfig merges a cluster's kubeconfig into the user's, in one step, and keeps what was there before in a file beside it.
-func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, kubeconfig secret.Value) error {
-	path, err := userKubeconfig(d)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path string, kubeconfig secret.Value) error {
+	if err := localfile.Directory(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("merging into the kubeconfig: %w", err)
 	}
 	// The file that a link leads to is changed, not the link.
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	unlock, err := lockFile(ctx, path+".lock")
+	path, err := localfile.Target(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("merging into the kubeconfig: %w", err)
+	}
+	unlock, err := localfile.Lock(ctx, path+".lock")
+	if errors.As(err, new(*localfile.LockedError)) {
+		return fmt.Errorf("the kubeconfig is %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("locking the kubeconfig: %w", err)
 	}
 	defer unlock()
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	seen, err := localfile.Look(path, maxKubeconfig)
+	if err != nil {
 		return fmt.Errorf("reading the kubeconfig to merge into: %w", err)
 	}
+	before := seen.Content()
 	name := o.contextName
 	if name == "" {
 		name = o.name
@@ -65,12 +59,13 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, kube
 	}
 	kept := ""
 	if len(before) > 0 {
-		kept = "; what it was before is in " + path + backupSuffix
-		if err := writeFile(path+backupSuffix, before, 0o600); err != nil {
+		backup, err := localfile.Beside(path, backupSuffix, before)
+		if err != nil {
 			return fmt.Errorf("keeping a copy of the kubeconfig: %w", err)
 		}
+		kept = "; what it was before is in " + backup
 	}
-	if err := writeFile(path, merged.Content, 0o600); err != nil {
+	if err := localfile.Replace(path, seen, merged.Content, true); err != nil {
 		return fmt.Errorf("writing the kubeconfig: %w", err)
 	}
 	did := "added context " + name + " to"
@@ -78,6 +73,9 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, kube
 		did = "updated context " + name + " in"
 	}
 	printLines(d.streams.Err, "info", fmt.Sprintf("%s %s%s; %s", did, path, kept, use))
+	if seenByOthers(path) {
+		printLines(d.streams.Err, "warning", fmt.Sprintf("others can read %s, as before; for its owner alone: chmod 600 %s", path, shellQuote(path)))
+	}
 	return nil
 }
 
@@ -93,40 +91,6 @@ func userKubeconfig(d *deps) (string, error) {
 		return "", usagef("--merge: neither KUBECONFIG nor a home directory is set: %w", err)
 	}
 	return filepath.Join(home, ".kube", "config"), nil
-}
-
-// lockFile takes the lock that kubectl takes too: a file that exists while somebody writes.
-func lockFile(ctx context.Context, path string) (unlock func(), err error) {
-	until := time.Now().Add(lockWait)
-	for {
-		lock, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o600)
-		if err == nil {
-			// What cannot be closed or removed is found by the next one to lock, who names it.
-			_ = lock.Close()
-			return func() { _ = os.Remove(path) }, nil
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("locking the kubeconfig: %w", err)
-		}
-		if time.Now().After(until) {
-			return nil, &lockedError{path: path}
-		}
-		timer := time.NewTimer(lockRetry)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, context.Cause(ctx)
-		case <-timer.C:
-		}
-	}
-}
-
-// lockedError says that another program writes the kubeconfig, or ended while it did.
-type lockedError struct{ path string }
-
-func (e *lockedError) Error() string { return "the kubeconfig is locked: " + e.path + " exists" }
-func (e *lockedError) Hint() string {
-	return "another kubectl or eksa-gitops is writing it; when none is, remove the lock: rm " + shellQuote(e.path)
 }
 
 // contextTakenError says that a merge would replace something else.

@@ -103,6 +103,8 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 
 // Run runs one command line and returns its exit code. It is Main without the process.
 func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) int {
+	out := &output{to: streams.Out}
+	streams.Out = out
 	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
 	root := newRootCmd(d)
 	root.SetArgs(args)
@@ -113,6 +115,13 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 			printError(streams.Err, err) // it may be the other stream that nobody reads
 		}
 		return int(exitUnread)
+	}
+	if lost := out.lost(); lost != nil {
+		if err == nil || errors.Is(err, lost.err) {
+			err = lost
+		} else {
+			printError(streams.Err, lost) // what else is wrong decides on the exit code
+		}
 	}
 	if err == nil {
 		return int(exitDone)

@@ -173,19 +173,41 @@ func printWhere(out *lines, result *gitops.Result) {
 	if flux := result.Flux; flux != nil && flux.Ready {
 		out.printf("  Flux        %s in namespace %s, has applied %s", fluxRelease(flux.Version, len(flux.Controllers)), flux.Namespace, shortRevision(flux.Revision))
 	}
+	printCopies(out, result)
+	for _, c := range result.Clusters {
+		if c.Provision != nil && c.Provision.Log != "" {
+			out.printf("  eksctl log  %s", c.Provision.Log)
+		}
+	}
+}
+
+// printCopies says where the copies of the clusters' files are.
+func printCopies(out *lines, result *gitops.Result) {
+	many := len(managedNames(result)) > fewClusters
 	for _, c := range result.Clusters {
 		if c.LocalSpec == "" {
 			continue
 		}
-		if many {
+		if many && c.LocalSpecKept == "" {
 			out.printf("  local copy  %s", anyName(c.LocalSpec, c.Name))
 			break
 		}
-		out.printf("  local copy  %s", c.LocalSpec)
+		if !many {
+			out.printf("  local copy  %s", c.LocalSpec)
+		}
 	}
+	printKept(out, result)
+}
+
+// printKept names every file of the user's in the place of a copy, and where the copy is.
+func printKept(out *lines, result *gitops.Result) {
 	for _, c := range result.Clusters {
-		if c.Provision != nil && c.Provision.Log != "" {
-			out.printf("  eksctl log  %s", c.Provision.Log)
+		switch {
+		case c.LocalSpecKept == "":
+		case c.LocalSpec == "":
+			out.printf("%s was left as it is, with what it holds; no copy was written.", c.LocalSpecKept)
+		default:
+			out.printf("%s was left as it is, with what it holds; the copy is in %s.", c.LocalSpecKept, c.LocalSpec)
 		}
 	}
 }
@@ -292,6 +314,7 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 			out.printf("Wrote %s.", c.LocalSpec)
 		}
 	}
+	printKept(out, result)
 	printFleet(out, result)
 	if result.Status == gitops.StatusGitOpsFailed || result.Failure != nil && result.Failure.Step != "" {
 		if len(up) > 0 {

@@ -1,9 +1,10 @@
 package cli
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
@@ -36,9 +38,11 @@ func applySettings(cmd *cobra.Command, d *deps) error {
 	if err != nil {
 		return err
 	}
-	fileKeys, err := readConfig(v, path, explicit)
-	if err != nil {
-		return err
+	var fileKeys []string
+	if explicit || !needsNoConfig(cmd) {
+		if fileKeys, err = readConfig(cmd, v, path, explicit); err != nil {
+			return err
+		}
 	}
 	settings := map[string]bool{}
 	for _, c := range append(allCommands(cmd.Root()), cmd) {
@@ -98,6 +102,15 @@ func allCommands(root *cobra.Command) []*cobra.Command {
 	return all
 }
 
+// ofWholeRun is the context of a command, with the time limit that the command line gives it.
+func ofWholeRun(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	limit, err := cmd.Flags().GetDuration("timeout")
+	if err != nil || limit <= 0 {
+		return context.WithCancel(cmd.Context()) // it has none
+	}
+	return context.WithTimeoutCause(cmd.Context(), limit, &timeoutError{limit: limit})
+}
+
 // configPath is the configuration file to read: --config, EKSA_GITOPS_CONFIG, else eksa-gitops/config.yaml in the user's
 // configuration directory. explicit says that the user named it, so that it has to exist.
 func configPath(cmd *cobra.Command, d *deps) (path string, explicit bool, err error) {
@@ -119,20 +132,39 @@ func configPath(cmd *cobra.Command, d *deps) (path string, explicit bool, err er
 	return filepath.Join(dir, "eksa-gitops", "config.yaml"), false, nil
 }
 
-// readConfig reads the file into v and returns the names of its settings, sorted.
-func readConfig(v *viper.Viper, path string, explicit bool) ([]string, error) {
+// needsNoConfig says whether a command does without settings that nobody has named: it has to work whatever the home directory is like.
+func needsNoConfig(cmd *cobra.Command) bool {
+	for c := cmd; c.HasParent(); c = c.Parent() {
+		if !c.Parent().HasParent() {
+			return slices.Contains([]string{"version", "completion", "help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, c.Name())
+		}
+	}
+	return true // the program's name alone prints the help
+}
+
+// maxConfig bounds what is read as a configuration file.
+const maxConfig = 1 << 20
+
+// readConfig reads the file into v and returns the names of its settings, sorted. A file that nobody has named, in a place that cannot
+// be looked at, is one that is not there: a home directory may be anything.
+func readConfig(cmd *cobra.Command, v *viper.Viper, path string, explicit bool) ([]string, error) {
 	if path == "" {
 		return nil, nil
 	}
-	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) && !explicit {
-			return nil, nil
-		}
+	if info, err := os.Stat(path); !explicit && (err != nil || !info.Mode().IsRegular()) {
+		return nil, nil //nolint:nilerr // see above
+	}
+	ctx, cancel := ofWholeRun(cmd)
+	defer cancel()
+	content, _, err := localfile.Read(ctx, path, maxConfig)
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
+	if err != nil {
 		return nil, usagef("configuration file: %w", err)
 	}
-	v.SetConfigFile(path)
 	v.SetConfigType("yaml")
-	if err := v.ReadInConfig(); err != nil {
+	if err := v.ReadConfig(bytes.NewReader(content)); err != nil {
 		return nil, usagef("configuration file %s: %w", path, err)
 	}
 	keys := v.AllKeys()

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -90,7 +90,7 @@ func openSSHAccess(ctx context.Context, d *deps, config *clusterspec.GitConfig, 
 	if access.url, err = sshkeys.ParseURL(config.RepositoryURL); err != nil {
 		return access, []error{err}
 	}
-	if err := access.readKnownHosts(d); err != nil {
+	if err := access.readKnownHosts(ctx, d); err != nil {
 		problems = append(problems, err)
 	}
 	if err := access.readOperatorKey(ctx, d, forCluster && clusterKeyFile == ""); err != nil {
@@ -104,8 +104,8 @@ func openSSHAccess(ctx context.Context, d *deps, config *clusterspec.GitConfig, 
 	return access, problems
 }
 
-func (a *sshAccess) readKnownHosts(d *deps) error {
-	known, err := readKnownHosts(d, a.url)
+func (a *sshAccess) readKnownHosts(ctx context.Context, d *deps) error {
+	known, err := readKnownHosts(ctx, d, a.url)
 	if err != nil {
 		return err
 	}
@@ -118,23 +118,21 @@ func (a *sshAccess) readKnownHosts(d *deps) error {
 }
 
 // readKnownHosts reads the file of known hosts that the environment names, for the server of a URL.
-func readKnownHosts(d *deps, server *sshkeys.URL) (*sshkeys.KnownHosts, error) {
+func readKnownHosts(ctx context.Context, d *deps, server *sshkeys.URL) (*sshkeys.KnownHosts, error) {
 	path := d.getenv(knownHostsVariable)
 	howTo := makeKnownHosts(server)
 	if path == "" {
 		return nil, &accessError{message: fmt.Sprintf("%s is not set: without a known-hosts file the host keys of %s cannot be checked", knownHostsVariable, server.Host), hint: howTo}
 	}
-	info, err := os.Stat(path)
+	content, _, err := localfile.Read(ctx, path, maxKnownHosts)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &accessError{message: fmt.Sprintf("%s=%s: there is no such file", knownHostsVariable, path), hint: howTo}
-	case err == nil && info.IsDir():
+	case errors.As(err, new(*localfile.KindError)):
 		return nil, &accessError{message: fmt.Sprintf("%s=%s is a directory, not a known-hosts file", knownHostsVariable, path), hint: howTo}
-	case err == nil && info.Size() > maxKnownHosts:
+	case errors.As(err, new(*localfile.TooLargeError)):
 		return nil, &accessError{message: fmt.Sprintf("%s=%s is larger than a known-hosts file may be (%d MiB)", knownHostsVariable, path, maxKnownHosts>>20), hint: howTo}
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", knownHostsVariable, err)
 	}
 	known, err := sshkeys.ParseKnownHosts(content, path)
@@ -154,7 +152,7 @@ func makeKnownHosts(server *sshkeys.URL) string {
 }
 
 // knownHostsOfGitHub gives the lines of the file that the environment names for a GitHub that publishes no host keys itself.
-func knownHostsOfGitHub(d *deps, remote string) func() ([]byte, error) {
+func knownHostsOfGitHub(ctx context.Context, d *deps, remote string) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		server, err := sshkeys.ParseURL(remote)
 		if err != nil {
@@ -166,7 +164,7 @@ func knownHostsOfGitHub(d *deps, remote string) func() ([]byte, error) {
 				hint:    makeKnownHosts(server),
 			}
 		}
-		known, err := readKnownHosts(d, server)
+		known, err := readKnownHosts(ctx, d, server)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +236,7 @@ func (a *sshAccess) readClusterKey(ctx context.Context, d *deps, file, algorithm
 // loadKey reads a private key, and says with which passphrase. When only the passphrase is missing, it asks on the terminal, as often
 // as ssh does.
 func loadKey(ctx context.Context, d *deps, path string, passphrase secret.Value) (*sshkeys.Key, secret.Value, error) {
-	key, err := sshkeys.LoadKey(path, passphrase)
+	key, err := sshkeys.LoadKey(ctx, path, passphrase)
 	for try := 1; try <= passphraseTries; try++ {
 		locked, ok := errors.AsType[*sshkeys.PassphraseError](err)
 		if !ok || locked.Wrong && try == 1 {
@@ -253,7 +251,7 @@ func loadKey(ctx context.Context, d *deps, path string, passphrase secret.Value)
 		}
 		if !entered.IsZero() {
 			passphrase = entered
-			key, err = sshkeys.LoadKey(path, entered)
+			key, err = sshkeys.LoadKey(ctx, path, entered)
 		}
 	}
 	return key, passphrase, err

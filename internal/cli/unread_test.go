@@ -26,6 +26,9 @@ func TestUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	const spec = "../../test/e2e/testdata/mgmt.yaml"
+	const plain, broken = "../../testdata/specs/valid/docker-no-gitops.yaml", "../../testdata/specs/invalid/empty.yaml"
+	const lost = "eksa-gitops: error: the output could not be written: write /dev/stdout: no space left on device\n" +
+		"eksa-gitops: hint: make room where the output goes, or send it elsewhere, and run the same command again\n"
 	for _, test := range []struct {
 		out  *os.File
 		args []string
@@ -36,8 +39,19 @@ func TestUnread(t *testing.T) {
 		{unread, []string{"--help"}, 141, ""},
 		{unread, []string{"completion", "bash"}, 141, ""},
 		{unread, []string{"validate", "-f", spec, "-o", "json"}, 141, ""},
-		{full, []string{"version"}, 1, "eksa-gitops: error: write /dev/stdout: no space left on device\n"},
-		{full, []string{"validate", "-f", spec, "-o", "json"}, 1, "eksa-gitops: error: write /dev/stdout: no space left on device\n"},
+		{full, []string{"version"}, 1, lost},
+		{full, []string{"version", "-o", "json"}, 1, lost},
+		{full, []string{"--help"}, 1, lost},
+		{full, []string{"help", "create", "cluster"}, 1, lost},
+		{full, []string{"completion", "bash"}, 1, lost},
+		{full, []string{"validate", "-f", spec}, 1, lost},
+		{full, []string{"validate", "-f", spec, "-o", "json"}, 1, lost},
+		{full, []string{"validate", "-f", spec, "-o", "sarif"}, 1, lost},
+		{full, []string{"lint", "../../testdata/layout"}, 1, lost},
+		{full, []string{"lint", "../../testdata/layout", "-o", "github"}, 1, lost},
+		{full, []string{"convert", "-f", spec, "-q"}, 1, lost},
+		{full, []string{"create", "cluster", "-f", plain}, 1, lost}, // without GitOps there is nothing to do
+		{full, []string{"validate", "-f", broken}, 1, lost},
 	} {
 		var told bytes.Buffer
 		cmd := exec.CommandContext(t.Context(), "eksa-gitops", test.args...)

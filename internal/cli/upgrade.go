@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -108,64 +105,34 @@ The command may be run again at any time; it does what is missing and writes not
 
 func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	const command = "upgrade cluster"
-	components, images, err := o.flux.read(d)
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
+	defer cancel()
+	components, images, err := o.flux.read(limited, d)
 	if err != nil {
 		return failed(d, o.output, command, err)
 	}
-	sources, clusters, err := readClusters(ctx, d, o.files)
+	sources, clusters, err := readClusters(limited, d, o.files)
 	if err != nil {
 		return failed(d, o.output, command, err)
 	}
 	steps := d.steps()
 	defer steps.Close()
-	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
+	w, err := o.connection.wire(limited, d, fleetOf(clusters), steps)
 	if err != nil {
 		return failed(d, o.output, command, err)
 	}
+	w.ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
-	defer cancel()
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
 			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
 			Components: components, Images: images, Meant: o.meant.meant(),
 		},
-		Sources: sources, Adopt: o.adopt,
+		Sources: sources, UpdateSources: o.updateFile, Adopt: o.adopt,
 	}
-	if o.updateFile {
-		options.UpdateSource = updateSource
-	}
-	w.ports.SaveLocal = exceptUsersOwn(w.ports.SaveLocal, sources)
 	result, err := gitops.Upgrade(limited, w.ports, options)
 	steps.Close()
 	return finishUpgrade(ctx, d, o, result, err)
-}
-
-// updateSource writes one of the user's files. It keeps its permissions; a symbolic link stays one.
-func updateSource(source clusterspec.Source) error {
-	path, err := filepath.EvalSymlinks(source.Name)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	return writeFile(path, source.Data, info.Mode().Perm())
-}
-
-// exceptUsersOwn leaves a local copy alone that is the very file the user has named: that one changes with --update-file only.
-func exceptUsersOwn(save func(string, []byte) (string, bool, error), sources []clusterspec.Source) func(string, []byte) (string, bool, error) {
-	return func(name string, content []byte) (string, bool, error) {
-		if info, err := os.Stat(localSpecPath(name)); err == nil {
-			for _, source := range sources {
-				if own, err := os.Stat(source.Name); err == nil && os.SameFile(info, own) {
-					return source.Name, false, nil
-				}
-			}
-		}
-		return save(name, content)
-	}
 }
 
 // finishUpgrade decides the exit code, completes the result and prints it.
@@ -261,6 +228,10 @@ func printUpgraded(out *lines, result *gitops.Result) {
 	}
 	printWhere(out, result)
 	for _, file := range result.LocalFiles {
+		if file.Change == gitops.ChangeKeep {
+			out.printf("  not updated %s, which has changed since it was read", file.Path)
+			continue
+		}
 		out.printf("  updated     %s", file.Path)
 	}
 	printFluxChanges(out, result)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"os"
 	"sync"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -97,16 +97,22 @@ func (o *gitOptions) endpoints() (gitops.GitHubEndpoints, error) {
 	return endpoints, nil
 }
 
-func (o *gitOptions) caPEM() ([]byte, error) {
+func (o *gitOptions) caPEM(ctx context.Context) ([]byte, error) {
 	if o.caFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(o.caFile)
+	pem, _, err := localfile.Read(ctx, o.caFile, maxCAFile)
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, usagef("--ca-file: %w", err)
 	}
 	return pem, nil
 }
+
+// maxCAFile bounds what is read as certificate authorities: a system's whole list takes 200 KB.
+const maxCAFile = 16 << 20
 
 // author is who signs the commit: flags, then Git's own configuration, then the program.
 func (o *gitOptions) author() gitrepo.Identity {
@@ -180,8 +186,7 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 			Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
 		},
 		ports: gitops.Ports{
-			Report:    steps,
-			SaveLocal: saveLocalSpec,
+			Report: steps,
 			OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
 				cluster, err := c.cluster.open(ctx, d, f.managementCluster)
 				if err != nil {
@@ -197,16 +202,16 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 	case f.config.GitHub == nil:
 		return w, w.overSSH(ctx, d, &c.git, f)
 	default:
-		return w, w.onGitHub(d, &c.git, f.config.GitHub, steps)
+		return w, w.onGitHub(ctx, d, &c.git, f.config.GitHub, steps)
 	}
 }
 
 // onGitHub fills in what the github provider needs: one token for the API and for pushing.
-func (w *wiring) onGitHub(d *deps, o *gitOptions, config *clusterspec.GitHubConfig, steps *ui.Steps) error {
+func (w *wiring) onGitHub(ctx context.Context, d *deps, o *gitOptions, config *clusterspec.GitHubConfig, steps *ui.Steps) error {
 	if o.clusterPrivateKey != "" {
 		printLines(d.streams.Err, "warning", "--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
 	}
-	ca, err := o.caPEM()
+	ca, err := o.caPEM(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,7 +220,7 @@ func (w *wiring) onGitHub(d *deps, o *gitOptions, config *clusterspec.GitHubConf
 		return err
 	}
 	w.settings.Remote = endpoints.Repository(github.RepoRef{Owner: config.Owner, Name: config.Repository})
-	w.settings.KnownHosts = knownHostsOfGitHub(d, w.settings.Remote.Cluster)
+	w.settings.KnownHosts = knownHostsOfGitHub(ctx, d, w.settings.Remote.Cluster)
 	push := w.settings.Remote.Push
 	token := secret.New(d.getenv(tokenVariable))
 	// One client for the run: what it finds out about the server is found out, and told, once.

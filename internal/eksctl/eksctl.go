@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -178,16 +179,7 @@ func (p *Provisioner) HasKubeconfig(cluster string) bool {
 
 // Forget implements [gitops.Provisioner]. `eksctl anywhere create cluster` refuses a name for which that file is there.
 func (p *Provisioner) Forget(cluster string) (bool, error) {
-	root, err := os.OpenRoot(p.options.Dir)
-	if err != nil {
-		return false, err
-	}
-	defer root.Close()
-	err = root.Remove(kubeconfigOf(cluster))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return localfile.Remove(filepath.Join(p.options.Dir, kubeconfigOf(cluster)))
 }
 
 // arguments are the child's, with the names of the private files.
@@ -264,11 +256,11 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 	if err != nil {
 		return "", err
 	}
-	private, err := os.MkdirTemp("", "eksa-gitops-")
+	private, err := localfile.NewPrivate()
 	if err != nil {
 		return "", fmt.Errorf("making a private directory for the cluster's file: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(private)) }()
+	defer func() { err = errors.Join(err, private.Remove()) }()
 	// From here to the end signals do not end this process: the private files have to go, and the caller may have things to take back.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -276,14 +268,13 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
-	spec := filepath.Join(private, job.Cluster+".yaml")
-	if err := os.WriteFile(spec, job.Spec, 0o600); err != nil {
+	spec, err := private.Write(job.Cluster+".yaml", job.Spec)
+	if err != nil {
 		return "", fmt.Errorf("writing the cluster's file for eksctl: %w", err)
 	}
 	kubeconfig := ""
 	if p.needsOwnKubeconfig(job) && !job.Kubeconfig.IsZero() {
-		kubeconfig = filepath.Join(private, job.Cluster+".kubeconfig")
-		if err := os.WriteFile(kubeconfig, []byte(job.Kubeconfig.Reveal()), 0o600); err != nil {
+		if kubeconfig, err = private.Write(job.Cluster+".kubeconfig", []byte(job.Kubeconfig.Reveal())); err != nil {
 			return "", fmt.Errorf("writing the cluster's kubeconfig for eksctl: %w", err)
 		}
 	}
@@ -372,14 +363,14 @@ func (p *Provisioner) wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os
 	}
 }
 
+// CheckLog implements [gitops.Provisioner].
+func (p *Provisioner) CheckLog(cluster string) error {
+	return localfile.Check(filepath.Join(p.options.Dir, cluster, cluster+"-eksctl-run.log"))
+}
+
 // openLog makes <cluster>/<cluster>-eksctl-<verb>-<time>.log, for the owner's eyes only.
 func (p *Provisioner) openLog(job gitops.ProvisionJob) (*os.File, string, error) {
-	root, err := os.OpenRoot(p.options.Dir)
-	if err != nil {
-		return nil, "", err
-	}
-	defer root.Close()
-	if err := root.Mkdir(job.Cluster, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := localfile.Directory(filepath.Join(p.options.Dir, job.Cluster), 0o755); err != nil {
 		return nil, "", err
 	}
 	stamp := p.options.Now().UTC().Format("20060102T150405Z")
@@ -389,7 +380,7 @@ func (p *Provisioner) openLog(job gitops.ProvisionJob) (*os.File, string, error)
 			suffix = fmt.Sprintf("-%d", n)
 		}
 		name := filepath.Join(job.Cluster, fmt.Sprintf("%s-eksctl-%s-%s%s.log", job.Cluster, cmp.Or(job.Verb, "run"), stamp, suffix))
-		file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		file, err := localfile.Create(filepath.Join(p.options.Dir, name))
 		if errors.Is(err, fs.ErrExist) && n < 100 {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -51,9 +52,12 @@ func (p *Provisioner) HasDeleted(cluster string) bool {
 	if verb, _, _ := splitLogName(cluster, newest.name); verb != string(gitops.VerbDelete) {
 		return false
 	}
-	content, err := os.ReadFile(filepath.Join(p.options.Dir, cluster, newest.name))
+	content, err := localfile.ReadRegular(filepath.Join(p.options.Dir, cluster, newest.name), maxLog)
 	return err == nil && strings.HasSuffix(string(content), "\n"+deletedMark(cluster)+"\n")
 }
+
+// maxLog bounds what is read of a log.
+const maxLog = 256 << 20
 
 // splitLogName takes the name of a log apart: <cluster>-eksctl-<verb>-<time>[-<number>].log.
 func splitLogName(cluster, name string) (verb, stamp string, ok bool) {

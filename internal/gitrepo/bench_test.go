@@ -89,7 +89,7 @@ func TestPeakMemoryProcess(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &job); err != nil {
 		t.Fatal(err)
 	}
-	key, err := sshkeys.LoadKey(job.Key, secret.Value{})
+	key, err := sshkeys.LoadKey(t.Context(), job.Key, secret.Value{})
 	if err != nil {
 		t.Fatal(err)
 	}

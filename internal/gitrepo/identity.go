@@ -1,12 +1,15 @@
 package gitrepo
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/config"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 )
 
 // ConfiguredIdentity is the user.name and user.email of Git's own configuration of this system and user; empty where it has none. The
@@ -46,6 +49,9 @@ func configFiles() []string {
 	return files
 }
 
+// maxGitFile bounds what is read of a file of git's own on this machine.
+const maxGitFile = 64 << 20
+
 // maxIncludes is how deep git follows files that include others.
 const maxIncludes = 10
 
@@ -74,12 +80,11 @@ func (i *Identity) read(file string, depth int) {
 // readConfig reads a configuration file of git's, as far as it can be read.
 func readConfig(file string) *config.Config {
 	parsed := config.New()
-	content, err := os.Open(file)
+	content, err := localfile.ReadRegular(file, maxGitFile)
 	if err != nil {
 		return parsed
 	}
-	defer content.Close()                     //nolint:errcheck // it is only read
-	config.NewDecoder(content).Decode(parsed) //nolint:errcheck // what stands before a mistake counts
+	config.NewDecoder(bytes.NewReader(content)).Decode(parsed) //nolint:errcheck // what stands before a mistake counts
 	return parsed
 }
 

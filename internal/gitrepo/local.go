@@ -17,6 +17,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 )
 
 // Local is a repository on this machine with its work tree. It is only read. Its methods may be called at the same time. Close it when
@@ -68,7 +70,7 @@ func gitDirOf(root string) (string, error) {
 		}
 		return path, nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := localfile.ReadRegular(path, maxGitFile)
 	if err != nil {
 		return "", err
 	}
@@ -87,7 +89,7 @@ func gitDirOf(root string) (string, error) {
 
 func openLocal(root, gitDir string) (*Local, error) {
 	l := &Local{root: root, gitDir: gitDir, common: gitDir, shallow: map[plumbing.Hash]bool{}}
-	if content, err := os.ReadFile(filepath.Join(gitDir, "commondir")); err == nil {
+	if content, err := localfile.ReadRegular(filepath.Join(gitDir, "commondir"), maxGitFile); err == nil {
 		l.common = strings.TrimRight(string(content), "\r\n")
 		if !filepath.IsAbs(l.common) {
 			l.common = filepath.Join(gitDir, l.common)

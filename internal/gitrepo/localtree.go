@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	"github.com/go-git/go-git/v5/plumbing/format/index"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 )
 
 // LocalTree is a state of a local repository: what is in it, by slash path relative to the root, without directories.
@@ -39,10 +41,11 @@ const maxLocalFile = 64 << 20
 // Read returns the file's content; a *LimitError for one of more than 64 MB.
 func (f *LocalFile) Read() ([]byte, error) {
 	if f.disk != "" {
-		if info, err := os.Stat(f.disk); err == nil && info.Size() > maxLocalFile {
+		content, err := localfile.ReadRegular(f.disk, maxLocalFile)
+		if errors.As(err, new(*localfile.TooLargeError)) {
 			return nil, &LimitError{Remote: f.disk, What: "the file", Limit: maxLocalFile}
 		}
-		return os.ReadFile(f.disk)
+		return content, err
 	}
 	content, err := f.local.object(plumbing.BlobObject, f.hash)
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -54,7 +57,7 @@ func (f *LocalFile) Read() ([]byte, error) {
 // Holds says whether the file has exactly this content. For a file of a commit names of objects are compared and nothing is read.
 func (f *LocalFile) Holds(content []byte) bool {
 	if f.disk != "" {
-		there, err := os.ReadFile(f.disk)
+		there, err := localfile.ReadRegular(f.disk, maxLocalFile)
 		return err == nil && bytes.Equal(there, content)
 	}
 	return hashObject(newHash(), plumbing.BlobObject, content) == f.hash
@@ -264,7 +267,7 @@ func excludesFileIn(file string) string {
 
 // readIgnoreFile reads the patterns of a file, which hold for a directory of the work tree; none when it cannot be read.
 func readIgnoreFile(file, dir string) []gitignore.Pattern {
-	content, err := os.ReadFile(file)
+	content, err := localfile.ReadRegular(file, maxGitFile)
 	if err != nil {
 		return nil
 	}

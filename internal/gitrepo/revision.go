@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 )
 
 // LocalCommit is a commit of a local repository.
@@ -141,7 +142,7 @@ func (l *Local) lookUp(name string) (plumbing.Hash, error) {
 // reference follows a reference to an object.
 func (l *Local) reference(name string) (plumbing.Hash, bool) {
 	if name == "FETCH_HEAD" { // not a reference in form: one line for each that was fetched, the one that counts first
-		content, err := os.ReadFile(filepath.Join(l.gitDir, name))
+		content, err := localfile.ReadRegular(filepath.Join(l.gitDir, name), maxGitFile)
 		if err != nil || len(content) < 40 || !plumbing.IsHash(string(content[:40])) {
 			return plumbing.ZeroHash, false
 		}

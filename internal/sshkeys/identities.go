@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -47,7 +47,7 @@ func Select(ctx context.Context, source Source) (*Identities, error) {
 	if source.KeyFile == "" {
 		return selectAgent(ctx, source.AgentSocket)
 	}
-	key, err := LoadKey(source.KeyFile, source.Passphrase)
+	key, err := LoadKey(ctx, source.KeyFile, source.Passphrase)
 	if err == nil {
 		// The file's key is the named one. The agent stands by for servers that know the user by another.
 		return &Identities{key: key, socket: source.AgentSocket}, nil
@@ -69,8 +69,8 @@ func Select(ctx context.Context, source Source) (*Identities, error) {
 // publicBeside reads the public key that ssh-keygen writes beside a private one; nil when there is none. It only chooses among the
 // agent's keys, so that nothing has to be believed.
 func publicBeside(path string) ssh.PublicKey {
-	content, err := os.ReadFile(path + ".pub")
-	if err != nil || len(content) > maxKeyFile {
+	content, err := localfile.ReadRegular(path+".pub", maxKeyFile)
+	if err != nil {
 		return nil
 	}
 	public, _, _, _, err := ssh.ParseAuthorizedKey(content)

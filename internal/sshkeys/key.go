@@ -2,6 +2,7 @@ package sshkeys
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -58,8 +60,9 @@ func ParseKey(content []byte, passphrase secret.Value, origin string) (*Key, err
 }
 
 // LoadKey reads a private key from a file as [ParseKey] does. A file that others may read is accepted with a [Key.Warning].
-func LoadKey(path string, passphrase secret.Value) (*Key, error) {
-	content, warning, err := readKeyFile(path)
+// The error may be the context's cause, too: what the path leads to may be a pipe.
+func LoadKey(ctx context.Context, path string, passphrase secret.Value) (*Key, error) {
+	content, warning, err := readKeyFile(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -71,18 +74,14 @@ func LoadKey(path string, passphrase secret.Value) (*Key, error) {
 	return key, nil
 }
 
-func readKeyFile(path string) (content []byte, warning string, err error) {
-	info, err := os.Stat(path)
+func readKeyFile(ctx context.Context, path string) (content []byte, warning string, err error) {
+	content, info, err := localfile.Read(ctx, path, maxKeyFile)
 	switch {
-	case err != nil:
-		return nil, "", fmt.Errorf("reading the private key: %w", err)
-	case info.IsDir():
+	case errors.As(err, new(*localfile.KindError)):
 		return nil, "", &KeyError{Origin: path, Reason: "it is a directory", Next: "name the private key file in it"}
-	case info.Size() > maxKeyFile:
-		return nil, "", &KeyError{Origin: path, Reason: fmt.Sprintf("it has %d bytes, which no private key has", info.Size())}
-	}
-	content, err = os.ReadFile(path)
-	if err != nil {
+	case errors.As(err, new(*localfile.TooLargeError)):
+		return nil, "", &KeyError{Origin: path, Reason: fmt.Sprintf("it has more than %d bytes, which no private key has", maxKeyFile)}
+	case err != nil:
 		return nil, "", fmt.Errorf("reading the private key: %w", err)
 	}
 	return content, modeWarning(path, info.Mode()), nil

@@ -290,7 +290,7 @@ func TestLoadKey(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	key, err := sshkeys.LoadKey(path, secret.Value{})
+	key, err := sshkeys.LoadKey(t.Context(), path, secret.Value{})
 	if err != nil || key.Warning() != "" || key.Origin() != path {
 		t.Errorf("%v, warning %q", err, key.Warning())
 	}
@@ -298,21 +298,21 @@ func TestLoadKey(t *testing.T) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		key, err = sshkeys.LoadKey(path, secret.Value{})
+		key, err = sshkeys.LoadKey(t.Context(), path, secret.Value{})
 		if err != nil || !strings.Contains(key.Warning(), "permissions 0644 for "+path+" are too open") {
 			t.Errorf("%v, warning %q", err, key.Warning())
 		}
 	}
-	if _, err := sshkeys.LoadKey(dir, secret.Value{}); err == nil || !strings.Contains(err.Error(), "directory") {
+	if _, err := sshkeys.LoadKey(t.Context(), dir, secret.Value{}); err == nil || !strings.Contains(err.Error(), "directory") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := sshkeys.LoadKey(filepath.Join(dir, "none"), secret.Value{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := sshkeys.LoadKey(t.Context(), filepath.Join(dir, "none"), secret.Value{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sshkeys.LoadKey(path, secret.Value{}); err == nil || !strings.Contains(err.Error(), "which no private key has") {
+	if _, err := sshkeys.LoadKey(t.Context(), path, secret.Value{}); err == nil || !strings.Contains(err.Error(), "which no private key has") {
 		t.Errorf("a large file: %v", err)
 	}
 }

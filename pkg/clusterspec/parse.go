@@ -57,7 +57,7 @@ func (p *parser) read(sources []Source) {
 	for _, source := range sources {
 		documents, problems := readDocuments(source, limits)
 		for _, problem := range problems {
-			if !slices.Contains([]string{"duplicate-key", "wrong-type", "separator"}, problem.Rule) {
+			if !slices.Contains([]string{"duplicate-key", "wrong-type", "separator", "empty-file"}, problem.Rule) {
 				p.uncertain = true
 			}
 		}
@@ -278,7 +278,9 @@ func (p *parser) finish() (*Set, error) {
 		p.problems = append(p.problems, r.problems...)
 	}
 	failed := slices.ContainsFunc(p.problems, func(e Problem) bool { return e.Severity == SeverityError })
-	if len(p.set.Clusters) == 0 && !p.uncertain && len(p.names) == 0 {
+	// Of nothing but empty files that has been said.
+	onlyEmpty := len(p.reports) == 0 && slices.ContainsFunc(p.problems, func(e Problem) bool { return e.Rule == "empty-file" })
+	if len(p.set.Clusters) == 0 && !p.uncertain && !onlyEmpty && len(p.names) == 0 {
 		p.problems = append(p.problems, p.noCluster())
 		failed = true
 	}

@@ -27,9 +27,11 @@ type Source struct {
 }
 
 // ReadPaths reads files, directories and, for "-", stdin, in the order given. A directory stands for the *.yaml, *.yml and *.json
-// files directly in it, sorted by name; a file that was named twice is read once. Its error is Problems: a path that is
-// missing, cannot be read, is empty, or is too large; or the context's cause. It never reads more than MaxTotalSize bytes. A read that
-// nothing comes of, from a terminal or a named pipe, is left behind when the context ends.
+// files directly in it, sorted by name, but for hidden ones, which editors and systems leave there; a file that was named twice is read
+// once. Its error is Problems: a path that is missing, cannot be read, or is too large, and a directory without such files or with one
+// that is no regular file; or the context's cause. That a file is empty is otherwise for [Parse] to say, beside what is wrong with the
+// others. It never reads more than MaxTotalSize bytes. A read that nothing comes of, from a terminal or a named pipe, is left behind when the
+// context ends.
 func ReadPaths(ctx context.Context, paths []string, stdin io.Reader) ([]Source, error) {
 	r := &pathReader{left: MaxTotalSize, seen: map[string]bool{}}
 	done := make(chan struct{})
@@ -42,10 +44,11 @@ func ReadPaths(ctx context.Context, paths []string, stdin io.Reader) ([]Source, 
 		return nil, context.Cause(ctx)
 	case <-done:
 	}
-	if len(r.problems) > 0 {
-		return nil, r.problems.sorted()
+	if len(r.problems) == 0 {
+		return r.sources, nil
 	}
-	return r.sources, nil
+	r.problems = append(r.problems, Empty(r.sources)...)
+	return nil, r.problems.sorted()
 }
 
 func (r *pathReader) readAll(paths []string, stdin io.Reader) {
@@ -93,10 +96,24 @@ func (r *pathReader) directory(dir string) {
 	}
 	found := false
 	for _, entry := range entries {
-		if isSpecName(entry.Name()) && !entry.IsDir() {
-			found = true
-			r.file(filepath.Join(dir, entry.Name()))
+		if !isSpecName(entry.Name()) || entry.IsDir() {
+			continue
 		}
+		path := filepath.Join(dir, entry.Name())
+		switch info, err := os.Stat(path); {
+		case err != nil:
+			r.fail(path, "missing-file", err)
+		case info.IsDir():
+			continue
+		case !info.Mode().IsRegular():
+			r.problems = append(r.problems, Problem{
+				Severity: SeverityError, Rule: "missing-file", File: path,
+				Message: "not a regular file, such as a pipe, which is read only when it is named itself", Expected: "a file",
+			})
+		default:
+			r.file(path)
+		}
+		found = true
 	}
 	if !found {
 		r.problems = append(r.problems, Problem{
@@ -107,7 +124,7 @@ func (r *pathReader) directory(dir string) {
 }
 
 func isSpecName(name string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
+	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
 }
 
 func (r *pathReader) file(path string) {
@@ -135,8 +152,6 @@ func (r *pathReader) read(name string, from io.Reader) {
 		r.fail(name, "missing-file", err)
 	case int64(len(data)) > r.left:
 		r.problems = append(r.problems, tooLarge(name))
-	case len(bytes.TrimSpace(data)) == 0:
-		r.problems = append(r.problems, emptyFile(name))
 	default:
 		r.left -= int64(len(data))
 		r.sources = append(r.sources, Source{Name: name, Data: data})
@@ -148,6 +163,17 @@ func tooLarge(name string) Problem {
 		Severity: SeverityError, Rule: "too-large", File: name, Message: "too much input",
 		Expected: fmt.Sprintf("at most %d MiB in all files of a run", MaxTotalSize>>20),
 	}
+}
+
+// Empty says which sources hold nothing.
+func Empty(sources []Source) Problems {
+	var problems Problems
+	for _, source := range sources {
+		if len(bytes.TrimSpace(source.Data)) == 0 {
+			problems = append(problems, emptyFile(source.Name))
+		}
+	}
+	return problems
 }
 
 func emptyFile(name string) Problem {

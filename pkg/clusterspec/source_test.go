@@ -18,7 +18,8 @@ func TestReadPaths(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		"b.yaml": "b", "a.yml": "a", "c.JSON": "c", "notes.txt": "no", "sub/d.yaml": "no", "empty/x.txt": "no", "blank.d/blank.yaml": " \n",
+		"b.yaml": "b", "a.yml": "a", "c.JSON": "c", "notes.txt": "no", "sub/d.yaml": "no", "empty/x.txt": "no", "empty/.hidden.yaml": "no",
+		".#b.yaml": "no", ".b.yaml": "no", "b.yaml~": "no", ".b.yaml.swp": "no", "#b.yaml#": "no", "blank.d/blank.yaml": " \n",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

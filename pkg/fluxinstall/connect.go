@@ -63,11 +63,25 @@ func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 	if options.Origin == "" {
 		options.Origin = strings.Join(options.Paths, ", ")
 	}
-	c, err := connect(options)
-	if err != nil {
-		return nil, &KubeconfigError{Origin: options.Origin, Err: err}
+	type result struct {
+		cluster *Cluster
+		err     error
 	}
-	return c, nil
+	done := make(chan result, 1)
+	go func() {
+		// The library knows no context, and a kubeconfig may name files that are pipes: it is left behind then.
+		c, err := connect(options)
+		done <- result{c, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case r := <-done:
+		if r.err != nil {
+			return nil, &KubeconfigError{Origin: options.Origin, Err: r.err}
+		}
+		return r.cluster, nil
+	}
 }
 
 func connect(options KubeconfigOptions) (*Cluster, error) {
@@ -149,6 +163,8 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 			return nil, "", err
 		case info.IsDir():
 			return nil, "", fmt.Errorf("%s is a directory", path)
+		case !info.Mode().IsRegular():
+			return nil, "", fmt.Errorf("%s is not a regular file, such as a pipe; put the kubeconfig into a file", path)
 		case info.Size() == 0:
 			missing = append(missing, path+" is empty")
 		default:

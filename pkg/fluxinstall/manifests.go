@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/sync"
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall/internal/release"
 )
 
@@ -184,8 +183,8 @@ func render(generate install.Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking Flux's manifests: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	manifest, err := install.Generate(generate, dir)
+	defer dir.Remove() //nolint:errcheck // what is left lies among the temporary files
+	manifest, err := install.Generate(generate, dir.Dir())
 	if err != nil {
 		return nil, fmt.Errorf("generating Flux %s: %w", generate.Version, err)
 	}
@@ -253,20 +252,19 @@ func complete() bool {
 }
 
 // unpack writes the embedded files into a new directory, which the caller removes.
-func unpack() (string, error) {
+func unpack() (*localfile.Private, error) {
 	files, err := fs.Sub(embedded, "manifests")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "eksa-gitops-flux-")
+	dir, err := localfile.NewPrivate()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if err := os.CopyFS(dir, files); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+	if err := dir.CopyFS(files); err != nil {
+		return nil, errors.Join(err, dir.Remove())
 	}
-	// The generator resolves paths; a temporary directory may be reached through a link (as on macOS).
-	return filepath.EvalSymlinks(dir)
+	return dir, nil
 }
 
 // SyncOptions say what Flux follows and applies.

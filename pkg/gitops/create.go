@@ -183,7 +183,7 @@ func (r *createRun) finish(ctx context.Context) error {
 		r.result.Status = StatusGitOpsFailed
 		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
 	}
-	if err := r.saveLocal(); err != nil {
+	if err := r.saveCopies(ctx); err != nil {
 		r.result.Status = StatusIncomplete
 		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
 	}
@@ -194,21 +194,6 @@ func (r *createRun) finish(ctx context.Context) error {
 			notReady = errors.Join(notReady, r.gitOpsError)
 		}
 		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
-	}
-	return nil
-}
-
-func (r *createRun) saveLocal() error {
-	if r.ports.SaveLocal == nil {
-		return nil
-	}
-	for _, c := range r.managed {
-		content := layout.LocalSpec(c)
-		path, _, err := r.ports.SaveLocal(c.Name, content)
-		if err != nil {
-			return fmt.Errorf("writing the local copy of cluster %s: %w", c.Name, err)
-		}
-		r.clusterResult(c.Name).LocalSpec = path
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ const (
 	AreaSpec    Area = "spec"    // the file, or what it asks for here
 	AreaCluster Area = "cluster" // the kubeconfig, the cluster behind it, or what is installed there
 	AreaAccess  Area = "access"  // a credential or a permission
+	AreaLocal   Area = "local"   // a file on this machine that the run has to write
 )
 
 // Finding is one thing that a preflight check found wrong.

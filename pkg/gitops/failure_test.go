@@ -135,7 +135,7 @@ func TestCreate_localCopyFails(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
 	ports := w.ports(nil)
-	ports.SaveLocal = func(string, []byte) (string, bool, error) { return "", false, errFault }
+	ports.Local = brokenFiles{localFiles{w}, errFault}
 	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGitHub)))
 	if !errors.Is(err, errFault) || !errors.As(err, new(*gitops.IncompleteError)) {
 		t.Errorf("error %v", err)
@@ -151,7 +151,7 @@ func TestCreate_localCopyFailsToo(t *testing.T) {
 	w := newSmallWorld(t, onGitHub)
 	w.failBefore = 5
 	ports := w.ports(nil)
-	ports.SaveLocal = func(string, []byte) (string, bool, error) { return "", false, errors.New("disk full") }
+	ports.Local = brokenFiles{localFiles{w}, errors.New("disk full")}
 	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGitHub)))
 	if err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("error %v", err)
@@ -181,7 +181,7 @@ func TestCreate_withoutLocalCopy(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGit)
 	ports := w.ports(nil)
-	ports.SaveLocal = nil
+	ports.Local = nil
 	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGit)))
 	if err != nil || result.Status != gitops.StatusDone || result.Clusters[0].LocalSpec != "" {
 		t.Errorf("%v, %+v", err, result)

@@ -93,6 +93,7 @@ func (r *createRun) observe(ctx context.Context) error {
 	if err := r.takeBack(ctx, &found); err != nil {
 		return err
 	}
+	r.checkCopies(&found, r.copies())
 	r.checkUnbuilt(ctx, &found)
 	r.checkProvisioner(ctx, &found)
 	r.checkHosts(&found)

@@ -130,8 +130,8 @@ type Ports struct {
 	OpenClusterRepository func(ctx context.Context) (Repository, error)
 	OpenCluster           func(ctx context.Context) (Cluster, error)
 	Report                Reporter
-	// SaveLocal writes <name>/<name>-eks-a-cluster.yaml and says whether that changed anything. Nil writes none.
-	SaveLocal func(clusterName string, content []byte) (path string, changed bool, err error)
+	// Local writes files for the person who runs the command. Nil writes none.
+	Local LocalFiles
 	// Provisioner makes, changes and deletes the clusters themselves. Nil leaves that to others: a management cluster is there already,
 	// and EKS Anywhere's controller makes a workload cluster from what Flux applies.
 	Provisioner Provisioner

@@ -38,6 +38,8 @@ type ProvisionJob struct {
 type Provisioner interface {
 	// Check makes sure that the provisioner can work here, and says which version it is, if that is known. It changes nothing.
 	Check(ctx context.Context) (version string, err error)
+	// CheckLog makes sure that the log of a job on a cluster could be kept. It writes nothing.
+	CheckLog(cluster string) error
 	// Command is the command line of a job, for people to read. It holds no secret.
 	Command(job ProvisionJob) string
 	// HasKubeconfig says whether the provisioner keeps a kubeconfig of a cluster here: it made the cluster, or began to.
@@ -76,6 +78,11 @@ func (r *run) runProvisioner(ctx context.Context, job ProvisionJob) error {
 
 // checkReadiness makes sure that the provisioner can work, when there is work for it, and says which version it is.
 func (r *run) checkReadiness(ctx context.Context, found *findings) string {
+	for _, c := range r.result.Clusters {
+		if err := r.ports.Provisioner.CheckLog(c.Name); err != nil {
+			found.addLocal(fmt.Errorf("the log of eksctl anywhere cannot be kept: %w", err))
+		}
+	}
 	const step Step = "Check eksctl anywhere"
 	r.steps.Begin(step)
 	version, err := r.ports.Provisioner.Check(ctx)

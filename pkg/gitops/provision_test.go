@@ -22,6 +22,8 @@ type provisioner struct {
 
 func (p provisioner) Check(context.Context) (string, error) { return p.version, nil }
 
+func (p provisioner) CheckLog(string) error { return p.readOnly }
+
 func (p provisioner) Command(job gitops.ProvisionJob) string {
 	return fmt.Sprintf("eksctl anywhere %s cluster -f %s.yaml", job.Verb, job.Cluster)
 }

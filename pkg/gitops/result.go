@@ -49,8 +49,9 @@ type ClusterResult struct {
 	Role              string `json:"role"` // management or workload
 	ManagementCluster string `json:"managementCluster"`
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
-	SpecPath          string `json:"specPath,omitempty"` // inside the repository
-	LocalSpec         string `json:"localSpec,omitempty"`
+	SpecPath          string `json:"specPath,omitempty"`      // inside the repository
+	LocalSpec         string `json:"localSpec,omitempty"`     // the copy on this machine; absent when it was left out
+	LocalSpecKept     string `json:"localSpecKept,omitempty"` // the file in its place that is the user's own, and was left as it is
 	Ready             bool   `json:"ready"`
 	Message           string `json:"message,omitempty"` // why it is not Ready
 	Cause             string `json:"-"`                 // the same without the cluster's name
@@ -99,7 +100,7 @@ type RepoResult struct {
 // FileChange is one file that a run writes into the repository.
 type FileChange struct {
 	Path   string `json:"path"`
-	Change string `json:"change"` // add, modify or delete
+	Change string `json:"change"` // add, modify or delete; of a local file that was edited during the run keep
 	Before []byte `json:"-"`
 	After  []byte `json:"-"`
 	Diff   string `json:"diff,omitempty"` // unified; in a dry run

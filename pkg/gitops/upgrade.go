@@ -18,8 +18,8 @@ type UpgradeOptions struct {
 	CreateOptions
 	// Sources are the user's files from which Clusters were read.
 	Sources []clusterspec.Source
-	// UpdateSource writes one of Sources back with what others changed in Git. Nil leaves the files as they are.
-	UpdateSource func(source clusterspec.Source) error
+	// UpdateSources writes Sources back with what others changed in Git.
+	UpdateSources bool
 	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows another repository, branch or
 	// path. What it had applied from there stays in the cluster.
 	Adopt bool
@@ -74,6 +74,9 @@ type upgradeRun struct {
 	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
 	committing  bool                     // the checks have passed; what is planned from now on is pushed
 	updated     []clusterspec.Source     // the user's files as this run left them
+	unsaved     []string                 // the clusters whose files were edited meanwhile, and were left
+	described   bool                     // the commit's message is made
+	admitted    []string                 // the clusters of which it says that their files do not have what was merged
 	flux        fluxPlan                 // of the snapshot that is built on
 }
 
@@ -160,6 +163,11 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.checkConsequences(ctx, &found)
 		if err := u.checkStored(ctx, &found); err != nil {
 			return fmt.Errorf("%w; %s", err, nothingChanged)
+		}
+		if len(found.list) == 0 {
+			if err := u.checkLocal(&found); err != nil {
+				return err
+			}
 		}
 		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
@@ -305,6 +313,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 	if err == nil && u.committing {
 		err = u.updateSources(true)
 	}
+	if err == nil && u.described && !u.tellsUnsaved() {
+		err = u.checkSaved()
+	}
 	return plan, err
 }
 
@@ -361,6 +372,9 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 			}
 		}
 		return list
+	}
+	if changed := new(sourceChangedError); errors.As(err, &changed) {
+		return []Finding{{AreaLocal, changed.Error(), changed.Hint()}}
 	}
 	if taken := new(takenOutError); errors.As(err, &taken) {
 		return []Finding{{AreaSpec, taken.Error(), taken.Hint()}}
@@ -439,7 +453,7 @@ func (u *upgradeRun) tell() {
 			}
 			u.steps.Note(LevelInfo, text)
 		}
-		if len(p.merged) > 0 && u.asked.UpdateSource == nil {
+		if len(p.merged) > 0 && !u.asked.UpdateSources {
 			u.steps.Note(LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
 		}
 		for _, d := range u.clusterResult(p.cluster.Name).Drift {
@@ -571,7 +585,7 @@ func (u *upgradeRun) applyThroughGit(ctx context.Context) error {
 
 // commitAndWait writes Git and has Flux apply it.
 func (u *upgradeRun) commitAndWait(ctx context.Context) error {
-	if len(u.seen.files.changes) > 0 || u.asked.UpdateSource != nil {
+	if len(u.seen.files.changes) > 0 || u.asked.UpdateSources {
 		if err := u.updateSources(true); err != nil {
 			return err
 		}
@@ -600,10 +614,11 @@ func (u *upgradeRun) upgradeMessage() string {
 	var all, merged []string
 	for _, p := range u.specs {
 		all = append(all, p.cluster.Name)
-		if len(p.merged) > 0 && u.asked.UpdateSource == nil {
+		if u.lacksMerged(p) {
 			merged = append(merged, p.cluster.Name)
 		}
 	}
+	u.described, u.admitted = true, merged
 	message := u.commitMessage(u.upgradeSubject()+u.restoredText(), slices.Concat(all, u.restored))
 	if len(merged) > 0 {
 		message += fmt.Sprintf("%s: %s\n", trailerMerged, strings.Join(merged, " "))
@@ -689,7 +704,7 @@ func (u *upgradeRun) finish(ctx context.Context) error {
 		return err
 	}
 	u.result.Status = StatusDone
-	if err := u.saveMerged(); err != nil {
+	if err := errors.Join(u.checkSaved(), u.saveMerged(ctx)); err != nil {
 		u.result.Status = StatusIncomplete
 		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
 	}
@@ -698,64 +713,4 @@ func (u *upgradeRun) finish(ctx context.Context) error {
 		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
 	}
 	return nil
-}
-
-// saveMerged writes the local copies, which hold what is in Git.
-func (u *upgradeRun) saveMerged() error {
-	if u.ports.SaveLocal == nil {
-		return nil
-	}
-	for _, p := range u.specs {
-		path, _, err := u.ports.SaveLocal(p.cluster.Name, p.after)
-		if err != nil {
-			return fmt.Errorf("writing the local copy of cluster %s: %w", p.cluster.Name, err)
-		}
-		u.clusterResult(p.cluster.Name).LocalSpec = path
-	}
-	return nil
-}
-
-// updateSources brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
-// right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run.
-func (u *upgradeRun) updateSources(write bool) error {
-	if u.asked.UpdateSource == nil {
-		return nil
-	}
-	sources := u.updated
-	if sources == nil {
-		sources = slices.Clone(u.asked.Sources)
-	}
-	for _, p := range u.specs {
-		if len(p.merged) == 0 {
-			continue
-		}
-		before := clusterspec.Source{Name: p.path, Data: clusterspec.Render(p.cluster)}
-		changed, err := clusterspec.UpdateSources(sources, before, clusterspec.Source{Name: p.path, Data: p.after})
-		if err != nil {
-			return fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
-		}
-		for _, source := range changed {
-			i := slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == source.Name })
-			u.noteSource(source, sources[i].Data)
-			if write {
-				if err := u.asked.UpdateSource(source); err != nil {
-					return fmt.Errorf("bringing %s up to date: %w", source.Name, err)
-				}
-			}
-			sources[i] = source
-		}
-	}
-	u.updated = sources
-	return nil
-}
-
-// noteSource puts a file that the run brings up to date into the result.
-func (u *upgradeRun) noteSource(source clusterspec.Source, before []byte) {
-	for i, f := range u.result.LocalFiles {
-		if f.Path == source.Name {
-			u.result.LocalFiles[i].After = source.Data
-			return
-		}
-	}
-	u.result.LocalFiles = append(u.result.LocalFiles, FileChange{Path: source.Name, Change: "modify", Before: before, After: source.Data})
 }

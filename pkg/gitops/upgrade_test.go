@@ -150,10 +150,10 @@ func TestUpgrade_merge(t *testing.T) {
 	holds("5", `kubernetesVersion: "1.35"`)
 
 	options := upgrading(t, file)
-	var written []clusterspec.Source
-	options.UpdateSource = func(s clusterspec.Source) error { written = append(written, s); return nil }
+	options.UpdateSources = true
 	w.forget()
 	updated := upgrade(t, w, options)
+	written := w.updated
 	if len(written) != 1 || string(written[0].Data) != edited(t, file, workersOf("1"), workersOf("5")) || updated.Changed != false && len(w.effects) > 0 {
 		t.Errorf("written %s, effects %v", written, w.effects)
 	}

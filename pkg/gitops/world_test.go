@@ -19,6 +19,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -97,7 +98,10 @@ type world struct {
 	refuse      func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
 	dryRunErr   error
 
-	local map[string]string
+	local    map[string]string
+	readOnly error                // why local files cannot be written
+	edited   map[string]string    // what somebody has made of files that the run has read
+	updated  []clusterspec.Source // the user's files that were brought up to date
 
 	// What was written.
 	calls   []string // every call of a writing method, in order
@@ -193,7 +197,7 @@ func (w *world) ports(report gitops.Reporter) gitops.Ports {
 		OpenRepository: func(context.Context) (gitops.Repository, error) { return repository{w}, w.openRepoErr },
 		OpenCluster:    func(context.Context) (gitops.Cluster, error) { return cluster{w}, w.openClusterErr },
 		Report:         report,
-		SaveLocal:      w.saveLocal,
+		Local:          localFiles{w},
 	}
 	if !w.noHost {
 		ports.OpenHost = func(context.Context) (gitops.Host, error) { return host{w}, w.openHostErr }
@@ -236,16 +240,44 @@ func (w *world) forget() {
 	w.failBefore, w.failAfter, w.faulty = 0, 0, false
 }
 
-func (w *world) saveLocal(name string, content []byte) (string, bool, error) {
+// localFiles are the files of the person who runs the program.
+type localFiles struct{ *world }
+
+func (w localFiles) CheckCopy(string, []byte) error { return w.readOnly }
+
+func (w localFiles) SaveCopy(name string, content []byte, written func([]byte) bool) (gitops.LocalCopy, error) {
 	file := name + "/" + name + "-eks-a-cluster.yaml"
-	changed, err := w.write(context.Background(), "SaveLocal "+name, func() (bool, error) {
-		if w.local[file] == string(content) {
-			return false, nil
+	saved := gitops.LocalCopy{Path: file}
+	_, err := w.write(context.Background(), "SaveLocal "+name, func() (bool, error) {
+		there, ok := w.local[file]
+		if ok && there != string(content) && !written([]byte(there)) {
+			saved = gitops.LocalCopy{Path: file + ".beside", Kept: file}
 		}
-		w.local[file] = string(content)
-		return true, nil
+		changed := w.local[saved.Path] != string(content)
+		w.local[saved.Path] = string(content)
+		return changed, nil
 	})
-	return file, changed, err
+	return saved, err
+}
+
+func (w localFiles) CheckUpdate(string) error { return w.readOnly }
+
+func (w localFiles) Update(file clusterspec.Source, was []byte) (bool, error) {
+	if edited, ok := w.edited[file.Name]; ok && edited != string(was) {
+		return false, nil
+	}
+	w.updated = append(w.updated, file)
+	return true, nil
+}
+
+// brokenFiles cannot be written.
+type brokenFiles struct {
+	localFiles
+	err error
+}
+
+func (b brokenFiles) SaveCopy(string, []byte, func([]byte) bool) (gitops.LocalCopy, error) {
+	return gitops.LocalCopy{}, b.err
 }
 
 // describe is all that lasts, without what differs from run to run: hashes and generated keys.
@@ -630,6 +662,9 @@ func (s *snapshot) EachRevision(_ context.Context, file string, visit func(gitre
 			continue
 		}
 		r := gitrepo.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
+		if there {
+			r.BlobID = gitrepo.BlobID([]byte(content))
+		}
 		for line := range strings.Lines(commit.message) {
 			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
 				r.Trailers = append(r.Trailers, gitrepo.Trailer{Key: key, Value: value})

@@ -350,11 +350,14 @@ func TestGetKubeconfig_merge(t *testing.T) {
 	waitFor(t, reference("", "v1", "Secret", "eksa-system", "dev-kubeconfig"), "the kubeconfig", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
 
 	w.run("get", "kubeconfig", "dev", "--merge").exits(0).tells("added context dev to "+path, "what it was before is in "+path+".eksa-gitops.bak", "kubectl --context dev get nodes")
-	for file, want := range map[string]string{path: "name: dev-admin", path + ".eksa-gitops.bak": string(management)} {
+	for file, want := range map[string]struct {
+		holds string
+		mode  os.FileMode
+	}{path: {"name: dev-admin", 0o644}, path + ".eksa-gitops.bak": {string(management), 0o600}} {
 		content, err := os.ReadFile(file)
 		info, statErr := os.Stat(file)
-		if err != nil || statErr != nil || info.Mode().Perm() != 0o600 || !strings.Contains(string(content), want) {
-			t.Errorf("%s: %v, mode %v:\n%s", file, err, info.Mode(), content)
+		if err != nil || statErr != nil || info.Mode().Perm() != want.mode || !strings.Contains(string(content), want.holds) {
+			t.Errorf("%s: %v, mode %v, want %v:\n%s", file, err, info.Mode(), want.mode, content)
 		}
 	}
 	merged, err := os.Stat(path)

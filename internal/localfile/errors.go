@@ -1,0 +1,97 @@
+package localfile
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
+)
+
+// ChangedError says that a file is not what it was when it was read. It has been left as it is.
+type ChangedError struct{ Path string }
+
+func (e *ChangedError) Error() string {
+	return e.Path + " has changed since it was read, and was left as it is"
+}
+
+// Hint is the next action.
+func (e *ChangedError) Hint() string { return "run the same command again: it reads the file anew" }
+
+// KindError says that a path leads to something that is no regular file, which is neither replaced nor, where a regular file is needed,
+// read.
+type KindError struct {
+	Path string
+	Kind string // what it is, with an article
+}
+
+func (e *KindError) Error() string { return fmt.Sprintf("%s is %s, not a regular file", e.Path, e.Kind) }
+
+// Hint is the next action.
+func (e *KindError) Hint() string { return "name a regular file" }
+
+// OwnerError says that a file belongs to somebody else, or to another group, and could not be given back to them after it was written.
+type OwnerError struct{ Path string }
+
+func (e *OwnerError) Error() string {
+	return e.Path + " belongs to another user or group, which it would not any more after it was written by you; it was left as it is"
+}
+
+// Hint is the next action.
+func (e *OwnerError) Hint() string {
+	return "run the command as the file's owner; ls -l " + text.ShellWord(e.Path) + " shows who that is"
+}
+
+// DirectoryError says that no file can be made in a directory.
+type DirectoryError struct {
+	Path string
+	Err  error
+}
+
+func (e *DirectoryError) Error() string {
+	return fmt.Sprintf("no file can be written in directory %s: %v", whole(e.Path), e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *DirectoryError) Unwrap() error { return e.Err }
+
+// Hint is the next action.
+func (e *DirectoryError) Hint() string {
+	return "make the directory writable for you, or run the command in another one, with the whole paths of the files that it names"
+}
+
+// TooLargeError says that a file is larger than what it is read for may be.
+type TooLargeError struct {
+	Path  string
+	Limit int64 // in bytes
+}
+
+func (e *TooLargeError) Error() string {
+	if e.Limit >= 1<<20 {
+		return fmt.Sprintf("%s is larger than %d MiB", e.Path, e.Limit>>20)
+	}
+	return fmt.Sprintf("%s is larger than %d KiB", e.Path, e.Limit>>10)
+}
+
+// whole is a path as it is found from anywhere.
+func whole(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		return absolute
+	}
+	return path
+}
+
+// kindOf says what is no regular file.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "a special file"
+}
