@@ -8,7 +8,10 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -30,7 +33,8 @@ func Main() int {
 	streams := ui.SystemStreams(os.Getenv)
 	unread := func() { interrupt(errUnread) }
 	streams.Out, streams.Err = &pipe{streams.Out, unread}, &pipe{streams.Err, unread}
-	return Run(ctx, os.Args[1:], streams, withoutSecrets(os.LookupEnv, os.Unsetenv))
+	d := &deps{args: os.Args[1:], streams: streams, lookupEnv: withoutSecrets(os.LookupEnv, os.Unsetenv), environ: os.Environ()}
+	return runTree(ctx, d, newRootCmd(d))
 }
 
 // pipe is an output of the process that tells when its reader has gone.
@@ -104,8 +108,13 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 // Run runs one command line and returns its exit code. It is Main without the process.
 func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) int {
 	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
-	root := newRootCmd(d)
-	root.SetArgs(args)
+	return runTree(ctx, d, newRootCmd(d))
+}
+
+// runTree runs the command of root that the command line names.
+func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
+	streams := d.streams
+	root.SetArgs(d.args)
 	cmd, err := root.ExecuteContextC(ctx)
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errUnread) {
@@ -124,6 +133,9 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 	printError(streams.Err, err)
 	if code == exitUsage {
 		fmt.Fprintf(streams.Err, "eksa-gitops: hint: %s --help shows how it is used\n", cmd.CommandPath())
+		if len(d.settings) > 0 {
+			printLines(streams.Err, "hint", "besides the command line these are in force: "+strings.Join(d.settings, ", "))
+		}
 	}
 	return int(code)
 }
