@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -88,7 +89,7 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 		signal.Notify(hangups, syscall.SIGHUP)
 	}
 	done := make(chan struct{})
-	go func() {
+	crash.Loose(ctx, func() {
 		select {
 		case <-signals:
 		case <-hangups:
@@ -97,7 +98,7 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 		}
 		signal.Stop(signals)
 		cancel(errInterrupted)
-	}()
+	})
 	return ctx, cancel, func() {
 		signal.Stop(signals)
 		close(done)
@@ -115,7 +116,7 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 	streams := d.streams
 	root.SetArgs(d.args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := execute(ctx, root)
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errUnread) {
 		if broken := new(interruptedError); errors.As(err, &broken) && broken.resume != "" {
@@ -130,6 +131,10 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 		err = &interruptedError{err: err}
 	}
 	code := exitCodeOf(err)
+	if broken := crash.In(err); broken != nil {
+		printPanic(d, broken)
+		return int(code)
+	}
 	printError(streams.Err, err)
 	if code == exitUsage {
 		fmt.Fprintf(streams.Err, "eksa-gitops: hint: %s --help shows how it is used\n", cmd.CommandPath())

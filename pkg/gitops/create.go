@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -46,7 +47,7 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 	create.meant = options.Meant
 	create.start()
 	create.adoptHint = "take it over with: eksa-gitops upgrade cluster --adopt"
-	err := create.do(ctx)
+	err := crash.Guarded(func() error { return create.do(ctx) })
 	return create.end(ctx, err)
 }
 
@@ -131,6 +132,9 @@ func (r *createRun) do(ctx context.Context) error {
 	}
 	if r.gitOpsError == nil {
 		r.gitOpsError = r.apply(ctx)
+	}
+	if crash.In(r.gitOpsError) != nil {
+		return r.gitOpsError // who knows what else is not as it seems
 	}
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
