@@ -178,6 +178,9 @@ func (r *createRun) render(ctx context.Context) error {
 // finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up
 // the result.
 func (r *createRun) finish(ctx context.Context) error {
+	if r.gitOpsError != nil {
+		r.noteFluxGoesOn()
+	}
 	notReady := r.waitClusters(ctx, r.managed)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
@@ -197,7 +200,11 @@ func (r *createRun) finish(ctx context.Context) error {
 			// Both are to be told; what kept GitOps from working often keeps the clusters, too.
 			notReady = errors.Join(notReady, r.gitOpsError)
 		}
-		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
+		return unready(notReady)
+	}
+	if r.gitOpsError != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		r.result.Status = StatusIncomplete
+		return &IncompleteError{What: "the run did not come to its end", Cause: r.gitOpsError}
 	}
 	return nil
 }

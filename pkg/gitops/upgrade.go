@@ -696,7 +696,7 @@ func (u *upgradeRun) finish(ctx context.Context) error {
 	}
 	if notReady != nil {
 		u.result.Status = StatusIncomplete
-		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
+		return unready(notReady)
 	}
 	return nil
 }
