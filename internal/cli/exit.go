@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -75,6 +76,8 @@ func exitCodeOf(err error) exitCode {
 	switch {
 	case err == nil:
 		return exitDone
+	case crash.In(err) != nil: // whatever it is wrapped in: nobody knows what else is wrong
+		return exitUnexpected
 	case errors.As(err, &reported):
 		return reported.code
 	case errors.As(err, new(*interruptedError)), errors.As(err, new(*declinedError)):

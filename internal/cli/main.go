@@ -8,8 +8,12 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -30,7 +34,9 @@ func Main() int {
 	streams := ui.SystemStreams(os.Getenv)
 	unread := func() { interrupt(errUnread) }
 	streams.Out, streams.Err = &pipe{streams.Out, unread}, &pipe{streams.Err, unread}
-	return Run(ctx, os.Args[1:], streams, withoutSecrets(os.LookupEnv, os.Unsetenv))
+	d := newDeps(os.Args[1:], streams, withoutSecrets(os.LookupEnv, os.Unsetenv))
+	d.environ = os.Environ()
+	return runTree(ctx, d, newRootCmd(d))
 }
 
 // pipe is an output of the process that tells when its reader has gone.
@@ -84,7 +90,7 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 		signal.Notify(hangups, syscall.SIGHUP)
 	}
 	done := make(chan struct{})
-	go func() {
+	crash.Loose(ctx, func() {
 		select {
 		case <-signals:
 		case <-hangups:
@@ -93,7 +99,7 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 		}
 		signal.Stop(signals)
 		cancel(errInterrupted)
-	}()
+	})
 	return ctx, cancel, func() {
 		signal.Stop(signals)
 		close(done)
@@ -103,12 +109,15 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 
 // Run runs one command line and returns its exit code. It is Main without the process.
 func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) int {
-	out := &output{to: streams.Out}
-	streams.Out = out
-	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
-	root := newRootCmd(d)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	d := newDeps(args, streams, lookupEnv)
+	return runTree(ctx, d, newRootCmd(d))
+}
+
+// runTree runs the command of root that the command line names.
+func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
+	streams := d.streams
+	root.SetArgs(d.args)
+	cmd, err := execute(ctx, root)
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errUnread) {
 		if broken := new(interruptedError); errors.As(err, &broken) && broken.resume != "" {
@@ -116,7 +125,7 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 		}
 		return int(exitUnread)
 	}
-	if lost := out.lost(); lost != nil {
+	if lost := d.out.lost(); lost != nil {
 		if err == nil || errors.Is(err, lost.err) {
 			err = lost
 		} else {
@@ -130,9 +139,16 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 		err = &interruptedError{err: err}
 	}
 	code := exitCodeOf(err)
+	if broken := crash.In(err); broken != nil {
+		printPanic(d, broken)
+		return int(code)
+	}
 	printError(streams.Err, err)
 	if code == exitUsage {
 		fmt.Fprintf(streams.Err, "eksa-gitops: hint: %s --help shows how it is used\n", cmd.CommandPath())
+		if len(d.settings) > 0 {
+			printLines(streams.Err, "hint", "besides the command line these are in force: "+strings.Join(d.settings, ", "))
+		}
 	}
 	return int(code)
 }

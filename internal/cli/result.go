@@ -57,7 +57,11 @@ func (l *lines) printf(format string, args ...any) {
 
 func printPlan(d *deps, out *lines, result *gitops.Result) {
 	if result.Failure != nil {
-		printLines(d.streams.Err, "error", "GitOps could not be enabled: "+result.Failure.Message)
+		what := "GitOps could not be enabled: "
+		if went := goesOn(result); went != "" {
+			what = went + ", but a run could not do its part: "
+		}
+		printLines(d.streams.Err, "error", what+result.Failure.Message)
 		if result.Failure.Hint != "" {
 			printLines(d.streams.Err, "hint", result.Failure.Hint)
 		}
@@ -317,11 +321,7 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 	printKept(out, result)
 	printFleet(out, result)
 	if result.Status == gitops.StatusGitOpsFailed || result.Failure != nil && result.Failure.Step != "" {
-		if len(up) > 0 {
-			printLines(d.streams.Err, "warning", fmt.Sprintf("%s up, but GitOps is NOT enabled", isAre("cluster", up)))
-		} else {
-			printLines(d.streams.Err, "warning", "GitOps is NOT enabled")
-		}
+		printLines(d.streams.Err, "warning", gitOpsVerdict(result, up))
 	}
 	printLines(d.streams.Err, "hint", "what is done is kept; continue with: "+result.Resume)
 	// The cause, with the next command, is the last thing that is read.
@@ -331,6 +331,33 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 			printLines(d.streams.Err, "hint", result.Failure.Hint)
 		}
 	}
+}
+
+// gitOpsVerdict says what a run leaves that could not do its GitOps part; up are the clusters that are Ready.
+func gitOpsVerdict(result *gitops.Result, up []string) string {
+	what := "GitOps is NOT enabled"
+	if went := goesOn(result); went != "" {
+		what = went + ", but this run could not do its part"
+	}
+	switch {
+	case len(up) == 0:
+		return what
+	case strings.HasPrefix(what, "Flux"):
+		return isAre("cluster", up) + " up; " + what
+	}
+	return isAre("cluster", up) + " up, but " + what
+}
+
+// goesOn is what Flux did before a run that failed and, as far as that is known, does; empty when it followed no repository.
+func goesOn(result *gitops.Result) string {
+	flux := result.Flux
+	switch {
+	case flux == nil || flux.Revision == "":
+		return ""
+	case flux.Ready:
+		return "Flux goes on with " + shortRevision(flux.Revision)
+	}
+	return "Flux had applied " + shortRevision(flux.Revision)
 }
 
 func isAre(noun string, names []string) string {

@@ -54,3 +54,25 @@ func TestFollowed(t *testing.T) {
 		}
 	}
 }
+
+// The last words of a run that could not do its GitOps part say no more than what was seen.
+func TestGitOpsVerdict(t *testing.T) {
+	t.Parallel()
+	const revision = "main@sha1:0123456789abcdef0123456789abcdef01234567"
+	for _, tc := range []struct {
+		flux *gitops.FluxResult
+		up   []string
+		want string
+	}{
+		{nil, []string{"mgmt"}, "cluster mgmt is up, but GitOps is NOT enabled"},
+		{nil, nil, "GitOps is NOT enabled"},
+		{&gitops.FluxResult{}, []string{"mgmt"}, "cluster mgmt is up, but GitOps is NOT enabled"},
+		{&gitops.FluxResult{Revision: revision, Ready: true}, []string{"mgmt"}, "cluster mgmt is up; Flux goes on with main@0123456, but this run could not do its part"},
+		{&gitops.FluxResult{Revision: revision, Ready: true}, nil, "Flux goes on with main@0123456, but this run could not do its part"},
+		{&gitops.FluxResult{Revision: revision}, []string{"dev", "w01"}, "clusters dev, w01 are up; Flux had applied main@0123456, but this run could not do its part"},
+	} {
+		if got := gitOpsVerdict(&gitops.Result{Flux: tc.flux}, tc.up); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}

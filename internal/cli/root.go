@@ -16,8 +16,18 @@ import (
 type deps struct {
 	args      []string // the command line, without the program's name
 	streams   ui.Streams
+	out       *output // standard output, as streams has it
 	lookupEnv func(string) (string, bool)
+	environ   []string // the whole environment, to find variables in it that nobody looks up
 	global    globalOptions
+	settings  []string // where flags that the command line left alone have their values from
+}
+
+// newDeps prepares what commands share. Their streams are not the given ones: what cannot be written is remembered.
+func newDeps(args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) *deps {
+	d := &deps{args: args, streams: streams, out: &output{to: streams.Out}, lookupEnv: lookupEnv}
+	d.streams.Out = d.out
+	return d
 }
 
 // globalOptions are the flags of every command.
@@ -54,7 +64,8 @@ Every command can be run again at any time: it looks at what is there and does w
 writes nothing.
 
 Settings come from flags, then from environment variables (--flux-timeout is EKSA_GITOPS_FLUX_TIMEOUT), then from the
-configuration file, then from defaults. Credentials come from the environment only:
+configuration file, then from defaults. Every flag but --yes and --help has its variable, and a value means the same everywhere; a
+variable EKSA_GITOPS_* that belongs to no flag is an error. Credentials come from the environment only:
 
   EKSA_GITHUB_TOKEN             token for GitHub's API and for pushing
   EKSA_GIT_PRIVATE_KEY          private key file for any other Git server, over SSH

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -318,11 +319,7 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 
 // wait follows the child to its end. It says whether the child had to be killed.
 func (p *Provisioner) wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal, out *output) (killed bool) {
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // the state says how it ended
-	}()
+	ended := crash.Go(func() error { return cmd.Wait() })
 	var late <-chan time.Time
 	timer := time.NewTimer(endLimit)
 	timer.Stop()
@@ -345,7 +342,8 @@ func (p *Provisioner) wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os
 	done := ctx.Done()
 	for {
 		select {
-		case <-ended:
+		case how := <-ended:
+			_ = how.Value() // the state says how it ended
 			return killed
 		case <-done:
 			done = nil

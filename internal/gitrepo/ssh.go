@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/net/proxy"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 )
 
@@ -257,7 +258,8 @@ type sshSession struct {
 	stdout io.Reader
 	stderr *bounded
 	stop   func() bool
-	ended  chan error // receives what Wait returns
+	ended  chan error        // receives what Wait returns
+	aside  func(work func()) // runs it in a goroutine that nobody waits for
 
 	exchanged bool
 	broken    bool
@@ -285,6 +287,7 @@ func (b *bounded) String() string {
 func (t *sshTransport) start(ctx context.Context, conn *sshConn, svc service) (*sshSession, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // nothing is lost
 	s := &sshSession{t: t, svc: svc, conn: conn, stderr: &bounded{}, stop: stop, ended: make(chan error, 1)}
+	s.aside = func(work func()) { crash.Loose(ctx, work) }
 	fail := func(err error) (*sshSession, error) {
 		stop()
 		if first := conn.wire.firstError(); first != nil {
@@ -308,7 +311,7 @@ func (t *sshTransport) start(ctx context.Context, conn *sshConn, svc service) (*
 	if err := s.ssh.Start(string(svc) + " " + shellQuote(t.url.Path)); err != nil {
 		return fail(err)
 	}
-	go func() { s.ended <- s.ssh.Wait() }()
+	s.aside(func() { s.ended <- s.ssh.Wait() })
 	return s, nil
 }
 
@@ -322,11 +325,11 @@ func (s *sshSession) refs() io.Reader { return s.stdout }
 func (s *sshSession) exchange(_ context.Context, request []byte) (io.Reader, error) {
 	s.exchanged = true
 	// The server may refuse before it has read everything: what it says is read meanwhile, and a failed write shows as an end of it.
-	go func() {
+	s.aside(func() {
+		defer s.stdin.Close() //nolint:errcheck // as above
 		n, _ := s.stdin.Write(request)
 		s.t.endpoint.stats.sent.Add(int64(n))
-		s.stdin.Close() //nolint:errcheck // as above
-	}()
+	})
 	return s.stdout, nil
 }
 
@@ -360,10 +363,10 @@ func (s *sshSession) explain(err error) error {
 func (s *sshSession) close() {
 	if !s.exchanged && !s.broken {
 		// A flush packet says that nothing is wanted. The writer must not wait for a server that does not read.
-		go func() {
+		s.aside(func() {
 			io.WriteString(s.stdin, "0000") //nolint:errcheck // the server may be gone
 			s.stdin.Close()                 //nolint:errcheck // as above
-		}()
+		})
 	}
 	if !s.broken && s.conn.wire.firstError() == nil {
 		timer := time.NewTimer(explainTime)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // Confirm asks a question on the terminal and says whether the answer was one of the accepted ones; case counts in none of them. Like
@@ -23,14 +25,14 @@ func Confirm(ctx context.Context, streams Streams, question string, accepted ...
 		text string
 		err  error
 	}
-	answered := make(chan answer, 1)
-	go func() {
+	answered := crash.Go(func() answer {
+		defer in.Close() //nolint:errcheck // nothing is lost
 		text, err := bufio.NewReader(in).ReadString('\n')
-		in.Close() //nolint:errcheck // nothing is lost
-		answered <- answer{text, err}
-	}()
+		return answer{text, err}
+	})
 	select {
-	case a := <-answered:
+	case given := <-answered:
+		a := given.Value()
 		// The end of the input is an answer too: no.
 		if a.err != nil {
 			fmt.Fprintln(out)

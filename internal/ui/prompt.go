@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -43,14 +44,14 @@ func AskSecret(ctx context.Context, streams Streams, question string) (secret.Va
 		text string
 		err  error
 	}
-	answered := make(chan answer, 1)
-	go func() {
+	answered := crash.Go(func() answer {
 		fmt.Fprint(out, Clean(question)+" ") // a prompt of the library's own would be broken at column 80
 		text, err := term.NewTerminal(duplex{in, out}, "").ReadPassword("")
-		answered <- answer{text, err}
-	}()
+		return answer{text, err}
+	})
 	select {
-	case a := <-answered:
+	case given := <-answered:
+		a := given.Value()
 		switch {
 		case errors.Is(a.err, io.EOF): // Ctrl-C and Ctrl-D
 			fmt.Fprint(out, "\r\n")

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -53,7 +54,7 @@ type Steps struct {
 	drawn    []string // the lines that are drawn; the cursor is in the last one
 	frame    int
 	stop     chan struct{}
-	finished sync.WaitGroup
+	finished crash.Group
 }
 
 type activeStep struct {
@@ -274,12 +275,17 @@ func (s *Steps) every(period time.Duration, do func()) {
 			case <-s.stop:
 				return
 			case <-ticker.C:
-				s.mu.Lock()
-				do()
-				s.mu.Unlock()
+				s.locked(do)
 			}
 		}
 	})
+}
+
+// locked calls do with the lock, which is free again whatever happens: Close takes it.
+func (s *Steps) locked(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
 }
 
 // draw shows the steps under way: one on a line, and below it its parts, as far as the screen goes. The cursor stays behind the last

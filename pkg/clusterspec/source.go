@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // MaxTotalSize bounds the bytes of all sources of one run. A cluster with everything in it takes 10 KB, so this is room for
@@ -34,15 +36,15 @@ type Source struct {
 // context ends.
 func ReadPaths(ctx context.Context, paths []string, stdin io.Reader) ([]Source, error) {
 	r := &pathReader{left: MaxTotalSize, seen: map[string]bool{}}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	done := crash.Go(func() struct{} {
 		r.readAll(paths, stdin)
-	}()
+		return struct{}{}
+	})
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-done:
+	case read := <-done:
+		read.Value()
 	}
 	if len(r.problems) == 0 {
 		return r.sources, nil

@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // applyConcurrency is how many objects are compared with the server at a time: enough to hide the round trips, few enough not to be
@@ -137,7 +139,7 @@ func (c *Cluster) applier() *applier {
 func (a *applier) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 	errs := make([]error, len(objects))
 	var failed atomic.Bool
-	var group sync.WaitGroup
+	var group crash.Group
 	places := make(chan struct{}, applyConcurrency)
 	for i, object := range objects {
 		places <- struct{}{}

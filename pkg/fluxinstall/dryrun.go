@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // syncFieldManager is who owns what Flux applies from Git (fluxcd/kustomize-controller, the name of its controller).
@@ -82,7 +83,7 @@ func (c *Cluster) Server() string { return c.server }
 func (c *Cluster) DryRunApply(ctx context.Context, objects []map[string]any) ([]Verdict, error) {
 	verdicts := make([]*Verdict, len(objects))
 	errs := make([]error, len(objects))
-	var group sync.WaitGroup
+	var group crash.Group
 	places := make(chan struct{}, applyConcurrency)
 	for i := range objects {
 		places <- struct{}{}

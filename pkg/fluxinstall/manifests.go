@@ -17,6 +17,7 @@ import (
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/sync"
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall/internal/release"
 )
@@ -201,19 +202,18 @@ func download(ctx context.Context, generate install.Options) ([]byte, error) {
 		content []byte
 		err     error
 	}
-	done := make(chan result, 1)
-	go func() {
+	done := crash.Go(func() result {
 		manifest, err := install.Generate(generate, "")
 		if err != nil {
-			done <- result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version, Err: err}}
-			return
+			return result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version, Err: err}}
 		}
-		done <- result{content: []byte(manifest.Content)}
-	}()
+		return result{content: []byte(manifest.Content)}
+	})
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case r := <-done:
+	case given := <-done:
+		r := given.Value()
 		return r.content, r.err
 	}
 }

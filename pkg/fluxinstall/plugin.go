@@ -10,6 +10,8 @@ import (
 	"time"
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // CredentialsError says that the program which a kubeconfig names as the source of its user's credentials (users[].user.exec, a credential
@@ -72,16 +74,16 @@ func (t *pluginTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	}
 	mark := &atomic.Bool{}
 	request = request.WithContext(context.WithValue(request.Context(), passedKey{}, mark))
-	answers := make(chan answer, 1)
-	go func() {
+	answers := crash.Go(func() answer {
 		response, err := t.next.RoundTrip(request) //nolint:bodyclose // whoever takes the answer closes it
-		answers <- answer{response, err}
-	}()
+		return answer{response, err}
+	})
 	slow := time.NewTimer(silentFor)
 	defer slow.Stop()
 	for {
 		select {
-		case a := <-answers:
+		case given := <-answers:
+			a := given.Value()
 			if a.err != nil && !mark.Load() {
 				return nil, t.failed(a.err)
 			}
@@ -91,11 +93,12 @@ func (t *pluginTransport) RoundTrip(request *http.Request) (*http.Response, erro
 				t.contact.tell(t.waiting(nil), silentFor)
 			}
 		case <-request.Context().Done():
-			go func() {
-				if a := <-answers; a.err == nil {
+			crash.Loose(request.Context(), func() {
+				given := <-answers
+				if a := given.Value(); a.err == nil {
 					a.response.Body.Close()
 				}
-			}()
+			})
 			if mark.Load() {
 				return nil, request.Context().Err()
 			}

@@ -5,10 +5,11 @@ import (
 	"context"
 	"path"
 	"slices"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // InspectOptions say what to look at.
@@ -202,7 +203,7 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 // together runs the functions at the same time and returns the first error in their order.
 func together(reads ...func() error) error {
 	errs := make([]error, len(reads))
-	var group sync.WaitGroup
+	var group crash.Group
 	for i, read := range reads {
 		group.Go(func() { errs[i] = read() })
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // Waiting relies on watches. A watch can miss its kind (a CRD that is not there yet) or die unnoticed in a middlebox; looking again now
@@ -61,7 +63,7 @@ func (c *Cluster) until(ctx context.Context, objects []watched, look func() (boo
 			// Watches cost a stream each; what is done at the first look needs none.
 			started, last = true, nil
 			for _, object := range objects {
-				go c.watch(watching, object, changed, &running)
+				crash.Loose(watching, func() { c.watch(watching, object, changed, &running) })
 			}
 		default:
 			last, delay = nil, c.backoff.first

@@ -7,8 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // expiresSoon is how long before its end a token's expiry is worth a warning.
@@ -155,7 +156,7 @@ func (a *accessCheck) fail(name string, err error) {
 
 func (a *accessCheck) run(ctx context.Context) {
 	var viewerErr, ownerErr, repositoryErr error
-	var group sync.WaitGroup
+	var group crash.Group
 	group.Go(func() { a.access.Viewer, viewerErr = a.client.Viewer(ctx) })
 	group.Go(func() { a.access.Owner, ownerErr = a.client.Owner(ctx, a.request.Ref.Owner) })
 	group.Go(func() { a.access.Repository, repositoryErr = a.client.Repository(ctx, a.request.Ref) })
@@ -247,7 +248,7 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 	var place membership
 	var settings organization
 	var placeErr, settingsErr error
-	var group sync.WaitGroup
+	var group crash.Group
 	if viewer.Kind != TokenInstallation {
 		group.Go(func() { place, placeErr = a.client.membership(ctx, ref.Owner) })
 	}
@@ -316,7 +317,7 @@ func (a *accessCheck) checkRepository(ctx context.Context) {
 	}
 	var protectionErr, keysErr error
 	var settings organization
-	var group sync.WaitGroup
+	var group crash.Group
 	if a.request.Branch != "" {
 		group.Go(func() { a.access.Protection, protectionErr = a.client.Protection(ctx, ref, a.request.Branch) })
 	}

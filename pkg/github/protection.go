@@ -8,9 +8,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	gh "github.com/google/go-github/v53/github"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // Hindrance is something that may keep a push from going straight to a branch.
@@ -87,7 +88,7 @@ func (c *Client) Protection(ctx context.Context, ref RepoRef, branch string) (Pr
 	var own Protection
 	var rules []rule
 	var ownErr, rulesErr error
-	var group sync.WaitGroup
+	var group crash.Group
 	group.Go(func() { own, ownErr = c.branchProtection(ctx, ref, branch) })
 	group.Go(func() { rules, rulesErr = c.rules(ctx, ref, branch) })
 	group.Wait()

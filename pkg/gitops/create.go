@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -46,7 +47,7 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 	create.meant = options.Meant
 	create.start()
 	create.adoptHint = "take it over with: eksa-gitops upgrade cluster --adopt"
-	err := create.do(ctx)
+	err := crash.Guarded(func() error { return create.do(ctx) })
 	return create.end(ctx, err)
 }
 
@@ -132,6 +133,9 @@ func (r *createRun) do(ctx context.Context) error {
 	if r.gitOpsError == nil {
 		r.gitOpsError = r.apply(ctx)
 	}
+	if crash.In(r.gitOpsError) != nil {
+		return r.gitOpsError // who knows what else is not as it seems
+	}
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -174,6 +178,9 @@ func (r *createRun) render(ctx context.Context) error {
 // finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up
 // the result.
 func (r *createRun) finish(ctx context.Context) error {
+	if r.gitOpsError != nil {
+		r.noteFluxGoesOn()
+	}
 	notReady := r.waitClusters(ctx, r.managed)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
@@ -193,7 +200,11 @@ func (r *createRun) finish(ctx context.Context) error {
 			// Both are to be told; what kept GitOps from working often keeps the clusters, too.
 			notReady = errors.Join(notReady, r.gitOpsError)
 		}
-		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
+		return unready(notReady)
+	}
+	if r.gitOpsError != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		r.result.Status = StatusIncomplete
+		return &IncompleteError{What: "the run did not come to its end", Cause: r.gitOpsError}
 	}
 	return nil
 }

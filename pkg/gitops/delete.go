@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -73,7 +74,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 		})
 	}
 	d.unguarded = d.detaches || options.From != FromBoth || options.GitOps == nil
-	err := d.do(ctx)
+	err := crash.Guarded(func() error { return d.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		d.result.Failure = &Failure{Step: d.failedStep, Message: err.Error(), Hint: hintOf(err)}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -95,6 +96,9 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 	for _, s := range r.snapshots {
 		s.Close()
 	}
+	if lost := r.steps.crashed; lost != nil && crash.In(err) == nil {
+		err = errors.Join(err, lost)
+	}
 	r.result.Steps, r.result.Changed = r.steps.results()
 	if r.result.Flux != nil {
 		r.result.Flux.Migrated = r.migrated
@@ -108,6 +112,8 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		}
 	}
 	switch {
+	case crash.In(err) != nil:
+		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.failedStep
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		r.result.Status = StatusInterrupted
 	case err != nil && r.result.Status == "":

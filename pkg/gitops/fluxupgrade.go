@@ -10,9 +10,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -535,7 +535,7 @@ const nudgeEvery = 10 * time.Second
 // source-controller is being replaced, too, cannot fetch, and tries again only at its interval, which is ten minutes.
 func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	var nudging sync.WaitGroup
+	var nudging crash.Group
 	nudging.Go(func() {
 		ticker := time.NewTicker(nudgeEvery)
 		defer ticker.Stop()

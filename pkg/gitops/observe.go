@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -195,7 +196,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
 	var known []byte
 	trusted := true
-	var aside sync.WaitGroup
+	var aside crash.Group
 	if r.keepsFlux {
 		aside.Go(func() { known, trusted = r.hostsOf(ctx, host, found) })
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -75,7 +76,7 @@ func newPauseRun(command string, ports Ports, options PauseOptions, paused bool)
 
 // finish does it and completes the result.
 func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
-	err := p.do(ctx)
+	err := crash.Guarded(func() error { return p.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, changed := p.steps.results()
 		if waited := errors.As(err, new(*fluxinstall.NotReadyError)) || errors.As(err, new(*supersededError)); (changed || waited) && !errors.Is(ctx.Err(), context.Canceled) {

@@ -15,6 +15,7 @@ func (r *createRun) plan(ctx context.Context) error {
 	r.startRepositoryResult()
 	if r.gitOpsError != nil {
 		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
+		r.noteFluxGoesOn()
 		return nil
 	}
 	exists := r.seen.snapshot != nil

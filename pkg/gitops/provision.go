@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -143,22 +144,21 @@ func (r *run) paused(ctx context.Context, clusters []heldCluster, change func(ct
 		defer r.ports.Shield()()
 	}
 	held := make([]fluxinstall.Held, len(clusters))
-	var err error
 	begun := 0
-	for i, c := range clusters {
-		begun++
-		if held[i], err = r.hold(ctx, c); err != nil {
-			break
+	err := crash.Guarded(func() (err error) {
+		for i, c := range clusters {
+			begun++
+			if held[i], err = r.hold(ctx, c); err != nil {
+				return err
+			}
 		}
-	}
-	if err == nil {
-		err = change(ctx)
-	}
+		return change(ctx)
+	})
 	// The run's own time may be over, and the person may want to go. What was begun is taken back all the same.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
 	defer cancel()
 	for i, c := range clusters[:begun] {
-		if failed := r.release(after, c); failed != nil {
+		if failed := crash.Guarded(func() error { return r.release(after, c) }); failed != nil {
 			left := &StillPausedError{Cluster: c.name, Objects: held[i].Objects, Undo: held[i].Undo, Err: failed}
 			if len(left.Objects) == 0 {
 				left.Objects = []string{"objects"}

@@ -3,6 +3,8 @@ package gitops
 import (
 	"sync"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // recorder passes steps on to a Reporter and keeps their results in the order in which they began.
@@ -13,6 +15,8 @@ type recorder struct {
 	order []Step
 	began map[Step]time.Time
 	ended map[Step]StepResult
+	// crashed is the panic of a step, if there was one. A caller that makes light of a failed step cannot lose it.
+	crashed *crash.Error
 }
 
 func newRecorder(to Reporter) *recorder {
@@ -64,11 +68,21 @@ func (r *recorder) results() (steps []StepResult, changed bool) {
 	return steps, changed
 }
 
-// run does one step: it reports its begin and its end around do.
+// run does one step: it reports its begin and its end around do. A panic is a failure like others, so that what follows a failure is done.
 func (r *recorder) run(step Step, do func() (Outcome, string, error)) error {
 	r.Begin(step)
-	outcome, detail, err := do()
+	var outcome Outcome
+	var detail string
+	err := crash.Guarded(func() (err error) {
+		outcome, detail, err = do()
+		return err
+	})
 	if err != nil {
+		if found := crash.In(err); found != nil {
+			r.mu.Lock()
+			r.crashed = found
+			r.mu.Unlock()
+		}
 		r.End(step, OutcomeFailed, "")
 		return err
 	}

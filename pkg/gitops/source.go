@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -187,7 +187,7 @@ func (r *run) observePush(ctx context.Context, found *findings) {
 
 // aside runs two observations at the same time.
 func aside(first, second func()) {
-	var both sync.WaitGroup
+	var both crash.Group
 	both.Go(second)
 	first()
 	both.Wait()

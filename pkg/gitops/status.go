@@ -8,9 +8,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -381,7 +381,7 @@ func filesBelow(snapshot Snapshot, dir string) ([]string, error) {
 
 // parseSpecs reads the specs, several at a time: with many clusters it is what takes longest.
 func parseSpecs(clusters []GitCluster, contents map[string][]byte) {
-	var group sync.WaitGroup
+	var group crash.Group
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
 		group.Go(func() {

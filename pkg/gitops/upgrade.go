@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -39,7 +40,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	u.start()
 	u.judge, u.planFluxOtherwise = u.checkState, u.planFluxUpgrade
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
-	err := u.do(ctx)
+	err := crash.Guarded(func() error { return u.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, wrote := u.steps.results()
 		if u.made.takenBack && u.newRepository == (github.RepoRef{}) {
@@ -710,7 +711,7 @@ func (u *upgradeRun) finish(ctx context.Context) error {
 	}
 	if notReady != nil {
 		u.result.Status = StatusIncomplete
-		return &IncompleteError{What: "not every cluster is Ready", Cause: notReady}
+		return unready(notReady)
 	}
 	return nil
 }

@@ -30,11 +30,15 @@ func (r *createRun) waitClusters(ctx context.Context, clusters []*clusterspec.Cl
 	left := &notReadyError{of: len(clusters)}
 	var awaited []*clusterspec.Cluster
 	for _, c := range clusters {
+		record := r.clusterResult(c.Name)
+		if r.gitOpsError != nil && r.wasReady(ctx, c) {
+			record.Ready = true
+			continue
+		}
 		if !r.notCreated(c) {
 			awaited = append(awaited, c)
 			continue
 		}
-		record := r.clusterResult(c.Name)
 		record.Message, record.Cause = notCreated, notCreated
 		left.add(c.Name, notCreated)
 		left.cause = r.gitOpsError
@@ -61,6 +65,7 @@ func (r *createRun) waitFleet(ctx context.Context, clusters []*clusterspec.Clust
 		for i, c := range clusters {
 			record := r.clusterResult(c.Name)
 			if live == nil {
+				left.unseen = true
 				record.Message, record.Cause, record.Next = err.Error(), err.Error(), hintOf(err)
 				left.add(c.Name, record.Cause)
 				continue
@@ -89,7 +94,11 @@ func (r *createRun) waitCluster(ctx context.Context, c *clusterspec.Cluster) err
 	record := r.clusterResult(c.Name)
 	if r.notCreated(c) {
 		record.Message = notCreated
-		return fmt.Errorf("cluster %s was not created, because Flux creates it from the commit: %w", c.Name, r.gitOpsError)
+		return &missingError{name: c.Name, err: r.gitOpsError}
+	}
+	if r.gitOpsError != nil && r.wasReady(ctx, c) {
+		record.Ready = true
+		return nil
 	}
 	step := Step(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
 	return r.steps.run(step, func() (Outcome, string, error) {
@@ -125,6 +134,7 @@ type notReadyError struct {
 	causes []string
 	next   []string
 	cause  error // why the wait ended
+	unseen bool  // those that were waited for were never seen
 }
 
 func (e *notReadyError) add(name, cause string) {

@@ -110,6 +110,7 @@ type world struct {
 	fetches int
 
 	failBefore, failAfter int                                    // the number of the writing call that fails, from 1
+	panics                bool                                   // it is a panic then, and no error
 	faulty                bool                                   // whether it did
 	onCall                func(ctx context.Context, call string) // told before every writing and every waiting call
 }
@@ -217,8 +218,7 @@ func (w *world) write(ctx context.Context, call string, effect func() (bool, err
 	defer w.mu.Unlock()
 	w.calls = append(w.calls, call)
 	if len(w.calls) == w.failBefore {
-		w.faulty = true
-		return false, errFault
+		return false, w.fault()
 	}
 	changed, err := effect()
 	if err != nil {
@@ -228,10 +228,18 @@ func (w *world) write(ctx context.Context, call string, effect func() (bool, err
 		w.effects = append(w.effects, call)
 	}
 	if len(w.calls) == w.failAfter {
-		w.faulty = true
-		return false, errFault
+		return false, w.fault()
 	}
 	return changed, nil
+}
+
+// fault is how a call fails.
+func (w *world) fault() error {
+	w.faulty = true
+	if w.panics {
+		panic(errFault)
+	}
+	return errFault
 }
 
 // forget starts a new count of calls, without faults.

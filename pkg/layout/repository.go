@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -118,7 +119,7 @@ type pair struct {
 
 // each runs a function for all items, as many at a time as there are processors.
 func each[T any](items []T, run func(T)) {
-	var wg sync.WaitGroup
+	var wg crash.Group
 	slots := make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))
 	for _, item := range items {
 		slots <- struct{}{}
@@ -215,7 +216,7 @@ func (p *pair) run() {
 	p.after.read(nil)
 	p.after.buildUnits(nil)
 	if p.after.there() {
-		var wg sync.WaitGroup
+		var wg crash.Group
 		wg.Go(p.after.checkFlux)
 		wg.Go(p.after.checkNames)
 		p.after.parse()
