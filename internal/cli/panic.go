@@ -3,14 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -40,7 +39,7 @@ func printPanic(d *deps, e *crash.Error) {
 	file := ""
 	if !d.global.verbose {
 		// Without one the trace is shown, as with --verbose.
-		file, _ = writeTrace(d.getenv("TMPDIR"), trace)
+		file, _ = localfile.Keep(d.getenv("TMPDIR"), "eksa-gitops-trace-*.txt", []byte(trace+"\n"))
 	}
 	if file != "" {
 		report = file
@@ -48,19 +47,6 @@ func printPanic(d *deps, e *crash.Error) {
 		fmt.Fprintln(d.streams.Err, ui.Clean(trace))
 	}
 	printLines(d.streams.Err, "error", fmt.Sprintf("this is a defect of eksa-gitops, please report it with %s: %s", report, d.withoutCredentials(oneLine(e.Error()))))
-}
-
-// writeTrace keeps a trace in a new file that only this user can read; dir is where, the system's place for such files when it is empty.
-func writeTrace(dir, trace string) (string, error) {
-	file, err := os.CreateTemp(dir, "eksa-gitops-trace-*.txt")
-	if err != nil {
-		return "", err
-	}
-	_, err = io.WriteString(file, trace+"\n")
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	return file.Name(), err
 }
 
 // withoutCredentials hides the credentials of the environment in a text that no code of ours has made up.

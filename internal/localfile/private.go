@@ -25,6 +25,17 @@ func NewPrivate() (*Private, error) {
 	return &Private{dir: resolved}, nil
 }
 
+// Keep puts content into a new file that only this user can read, and returns its path. dir is where, the system's place for such files
+// when it is empty; of pattern the last * becomes what makes the name unique. The file stays.
+func Keep(dir, pattern string, content []byte) (string, error) {
+	file, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(content)
+	return file.Name(), errors.Join(err, file.Close())
+}
+
 // Dir is its path.
 func (p *Private) Dir() string { return p.dir }
 

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // Read reads a file that a person has named, up to limit bytes. It may be a pipe, as <(command) gives one, or a terminal: a read that
@@ -17,21 +19,20 @@ func Read(ctx context.Context, path string, limit int64) ([]byte, fs.FileInfo, e
 		info    fs.FileInfo
 		err     error
 	}
-	done := make(chan result, 1)
-	go func() {
+	done := crash.Go(func() result {
 		// Opening a named pipe waits, too, until somebody opens its other end.
 		file, err := os.Open(path)
 		if err != nil {
-			done <- result{err: err}
-			return
+			return result{err: err}
 		}
 		content, info, err := readOpen(file, path, limit)
-		done <- result{content, info, err}
-	}()
+		return result{content, info, err}
+	})
 	select {
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
-	case r := <-done:
+	case answer := <-done:
+		r := answer.Value()
 		return r.content, r.info, r.err
 	}
 }

@@ -23,6 +23,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
 // requestTimeout bounds one request to the API server. Watches are not bound by it.
@@ -67,16 +69,16 @@ func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 		cluster *Cluster
 		err     error
 	}
-	done := make(chan result, 1)
-	go func() {
+	done := crash.Go(func() result {
 		// The library knows no context, and a kubeconfig may name files that are pipes: it is left behind then.
 		c, err := connect(options)
-		done <- result{c, err}
-	}()
+		return result{c, err}
+	})
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case r := <-done:
+	case answer := <-done:
+		r := answer.Value()
 		if r.err != nil {
 			return nil, &KubeconfigError{Origin: options.Origin, Err: r.err}
 		}
