@@ -66,7 +66,7 @@ what you list in its kustomization.yaml to that cluster, through the cluster's k
 also when later runs do not say --with-apps.
 
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
-command resumes. --on-gitops-failure=fail makes that exit code 5 instead of 0.
+command resumes. The exit code is 0 if eksctl made a cluster in this run, else 4 or 5; --on-gitops-failure says otherwise.
 
 The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
 		Example: `  export EKSA_GITHUB_TOKEN=...
@@ -90,8 +90,8 @@ The command may be run again at any time; it does what is missing and writes not
 	addOutputFlag(cmd, &o.output)
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
 	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
-	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
-	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
+	failure := newEnum(&o.onGitOpsFailure, "", onFailureContinue, onFailureFail)
+	flags.Var(failure, "on-gitops-failure", "exit code if setting up GitOps fails: "+failure.choices()+" (0, or 4 for what has to be allowed and 5 for the rest; default: continue if eksctl made a cluster in this run, else fail)")
 	completeEnum(cmd, "on-gitops-failure", failure)
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "Flux's four default ones")
@@ -134,12 +134,12 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 		err = &interruptedError{err: err, resume: resume}
 	}
 	code := exitCodeOf(err)
-	if err == nil && result.Status == gitops.StatusGitOpsFailed && o.onGitOpsFailure == onFailureFail {
-		code = exitPartly
+	if err == nil && result.Failure != nil {
+		code = withoutGitOps(o.onGitOpsFailure, result)
 	}
 	result.ExitCode = int(code)
 	if code != exitDone || result.Status == gitops.StatusGitOpsFailed {
-		result.Resume = resume
+		result.Resume = resumeOf(err, resume)
 	}
 	if o.output == outputJSON {
 		if o.connection.dryRun {

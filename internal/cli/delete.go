@@ -291,7 +291,7 @@ type resumeError struct {
 
 func (e *resumeError) Error() string { return e.err.Error() }
 func (e *resumeError) Unwrap() error { return e.err }
-func (e *resumeError) Hint() string  { return "what is done is kept; continue with: " + e.resume }
+func (e *resumeError) Hint() string  { return continueHint(e.resume) }
 
 func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Result) {
 	printDoom(out, result, o)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -56,10 +57,10 @@ func (e *interruptedError) Error() string {
 }
 func (e *interruptedError) Unwrap() error { return e.err }
 func (e *interruptedError) Hint() string {
-	if e.resume == "" {
-		return ""
+	if resume := resumeOf(e.err, e.resume); resume != "" {
+		return continueHint(resume)
 	}
-	return "what is done is kept; continue with: " + e.resume
+	return ""
 }
 
 // reportedError carries an exit code for a failure whose story the command has told already.
@@ -72,6 +73,7 @@ func exitCodeOf(err error) exitCode {
 	var reported *reportedError
 	var preflight *gitops.PreflightError
 	var noKubeconfig *fluxinstall.KubeconfigNotFoundError
+	var unreachable *gitrepo.UnreachableError
 	switch {
 	case err == nil:
 		return exitDone
@@ -88,11 +90,16 @@ func exitCodeOf(err error) exitCode {
 			return exitPermission
 		}
 		return exitSpec
-	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*gitops.StillPausedError)), errors.As(err, new(*eksctl.FailedError)),
-		errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, new(*gitops.StillPausedError)):
 		return exitPartly
-	case gitops.IsAccessError(err), gitops.IsRuleError(err):
+	case gitops.IsRefusal(err):
+		// Wherever the run was: the same command meets it again until somebody allows it.
 		return exitPermission
+	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*eksctl.FailedError)), errors.As(err, &unreachable) && unreachable.OutcomeUnknown:
+		return exitPartly
+	case errors.Is(err, context.DeadlineExceeded):
+		// Nothing has been written: what was done in part is an IncompleteError.
+		return exitUnexpected
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
 		errors.As(err, new(*gitops.UnknownClusterError)):
 		return exitSpec

@@ -300,7 +300,9 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 			printLines(d.streams.Err, "warning", "GitOps is NOT enabled")
 		}
 	}
-	printLines(d.streams.Err, "hint", "what is done is kept; continue with: "+result.Resume)
+	if result.Resume != "" {
+		printLines(d.streams.Err, "hint", continueHint(result.Resume))
+	}
 	// The cause, with the next command, is the last thing that is read.
 	if result.Status == gitops.StatusGitOpsFailed {
 		printLines(d.streams.Err, "warning", "cause: "+result.Failure.Message)

@@ -75,7 +75,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 	d.unguarded = d.detaches || options.From != FromBoth || options.GitOps == nil
 	err := d.do(ctx)
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		d.result.Failure = &Failure{Step: d.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		d.result.Failure = failureOf(d.failedStep, err)
 	}
 	return d.end(ctx, err)
 }

@@ -64,7 +64,11 @@ func (f *findings) unfinished(ctx context.Context) error {
 	return errors.Join(unfinished...)
 }
 
+// add adds an error about an area. A credential or a right that is missing is about access, whatever was looked at when that came up.
 func (f *findings) add(area Area, err error) {
+	if IsAccessError(err) {
+		area = AreaAccess
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
@@ -312,11 +316,7 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 	}
 	state, err := cluster.Inspect(ctx, options)
 	if err != nil {
-		area := AreaCluster
-		if IsAccessError(err) {
-			area = AreaAccess
-		}
-		found.add(area, fmt.Errorf("looking at the management cluster: %w", err))
+		found.add(AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
 		return
 	}
 	r.seen.cluster = state

@@ -84,7 +84,7 @@ func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
 		} else if !changed {
 			err = unchanged(err)
 		}
-		p.result.Failure = &Failure{Step: p.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		p.result.Failure = failureOf(p.failedStep, err)
 	}
 	return p.end(ctx, err)
 }

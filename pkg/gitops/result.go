@@ -152,4 +152,11 @@ type Failure struct {
 	Message  string    `json:"message"`
 	Hint     string    `json:"hint,omitempty"`
 	Findings []Finding `json:"findings,omitempty"`
+	// Err is the error itself, for who decides on its kind; nil where the findings say it all.
+	Err error `json:"-"`
+}
+
+// failureOf is what a result says of an error that a step has ended with.
+func failureOf(step Step, err error) *Failure {
+	return &Failure{Step: step, Message: err.Error(), Hint: hintOf(err), Err: err}
 }

@@ -54,7 +54,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 		case !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled):
 			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
 		}
-		u.result.Failure = &Failure{Step: u.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		u.result.Failure = failureOf(u.failedStep, err)
 		if wrote {
 			u.result.Status = StatusIncomplete
 		}
