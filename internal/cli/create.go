@@ -104,17 +104,17 @@ The command may be run again at any time; it does what is missing and writes not
 func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	components, images, err := o.flux.read(d)
 	if err != nil {
-		return failed(d, o.output, "create cluster", err)
+		return err
 	}
 	clusters, err := loadClusters(ctx, d, o.files)
 	if err != nil {
-		return failed(d, o.output, "create cluster", err)
+		return err
 	}
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
 	if err != nil {
-		return failed(d, o.output, "create cluster", err)
+		return err
 	}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
@@ -190,7 +190,7 @@ func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.S
 		return nil, nil, err
 	}
 	set, err := clusterspec.Parse(sources)
-	if set != nil && d.global.progress != "json" {
+	if set != nil {
 		for _, warning := range set.Warnings {
 			printLines(d.streams.Err, "warning", warning.String())
 		}

@@ -116,13 +116,13 @@ func runDeleteCluster(ctx context.Context, d *deps, o *deleteOptions) error {
 	defer cancel()
 	options, f, err := o.doomed(limited, d)
 	if err != nil {
-		return failed(d, o.output, "delete cluster", err)
+		return err
 	}
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(limited, d, f, steps)
 	if err != nil {
-		return failed(d, o.output, "delete cluster", err)
+		return err
 	}
 	o.provision.wire(d, &o.connection, f, options.Clusters[0].Name == f.managementCluster, steps, w)
 	options.Settings, options.From = w.settings, gitops.From(o.from)

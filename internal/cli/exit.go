@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
-	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -126,7 +124,7 @@ func printError(w io.Writer, err error) {
 		for _, p := range problems {
 			printLines(w, "error", p.String())
 		}
-		fmt.Fprintf(w, "eksa-gitops: error: %s; nothing has been changed\n", count(len(problems), "problem"))
+		printLines(w, "error", count(len(problems), "problem")+"; nothing has been changed")
 		return
 	}
 	var preflight *gitops.PreflightError
@@ -137,18 +135,12 @@ func printError(w io.Writer, err error) {
 				printLines(w, "hint", f.Hint)
 			}
 		}
-		fmt.Fprintln(w, "eksa-gitops: error: nothing has been changed")
+		printLines(w, "error", "nothing has been changed")
 		return
 	}
 	printLines(w, "error", err.Error())
 	for _, hint := range hintsOf(err) {
 		printLines(w, "hint", hint)
-	}
-}
-
-func printLines(w io.Writer, kind, text string) {
-	for line := range strings.SplitSeq(strings.TrimRight(ui.Clean(text), "\n"), "\n") {
-		fmt.Fprintf(w, "eksa-gitops: %s: %s\n", kind, line)
 	}
 }
 

@@ -106,6 +106,8 @@ type clustersResult struct {
 	ManagementCluster string                 `json:"managementCluster"`
 	Clusters          []gitops.ClusterStatus `json:"clusters"`
 	Unseen            []gitops.Unseen        `json:"unseen,omitempty"`
+	ExitCode          int                    `json:"exitCode"`
+	Failure           *failureSummary        `json:"failure,omitempty"`
 }
 
 func (l *clusterList) show(report *gitops.Report) error {

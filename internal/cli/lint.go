@@ -58,6 +58,9 @@ there are only warnings.`),
 			if len(args) > 0 {
 				o.path = args[0]
 			}
+			if o.base == "" && cmd.Flags().Changed("base") {
+				return usagef("--base needs a revision: a branch, a tag or a commit; it is empty")
+			}
 			return runLint(cmd.Context(), d, o)
 		},
 	}
@@ -242,6 +245,7 @@ type lintDocument struct {
 	Base     *lintBase      `json:"base,omitempty"`
 	// Changes are those from the base; none without one.
 	Changes []layout.Change `json:"changes"`
+	Failure *failureSummary `json:"failure,omitempty"`
 }
 
 // lintBase is what the repository was compared with.

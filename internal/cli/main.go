@@ -103,14 +103,19 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 
 // Run runs one command line and returns its exit code. It is Main without the process.
 func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) int {
+	out := &watched{Writer: streams.Out}
+	streams.Out = out
 	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
+	if d.given("progress", "") == string(ui.ProgressJSON) {
+		d.messagesAsJSON()
+	}
 	root := newRootCmd(d)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errUnread) {
 		if broken := new(interruptedError); errors.As(err, &broken) && broken.resume != "" {
-			printError(streams.Err, err) // it may be the other stream that nobody reads
+			printError(d.streams.Err, err) // it may be the other stream that nobody reads
 		}
 		return int(exitUnread)
 	}
@@ -121,9 +126,14 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 		err = &interruptedError{err: err}
 	}
 	code := exitCodeOf(err)
-	printError(streams.Err, err)
+	if !out.used {
+		if writeErr := d.printRefused(cmd, err, code); writeErr != nil {
+			err = errors.Join(err, writeErr)
+		}
+	}
+	printError(d.streams.Err, err)
 	if code == exitUsage {
-		fmt.Fprintf(streams.Err, "eksa-gitops: hint: %s --help shows how it is used\n", cmd.CommandPath())
+		printLines(d.streams.Err, "hint", cmd.CommandPath()+" --help shows how it is used")
 	}
 	return int(code)
 }

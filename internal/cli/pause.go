@@ -89,14 +89,14 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	defer cancel()
 	f, err := doomedFleet(limited, d, &o.connection, o.names[0])
 	if err != nil {
-		return failed(d, o.output, o.command(), err)
+		return err
 	}
 	f.keepsFlux = false
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(limited, d, f, steps)
 	if err != nil {
-		return failed(d, o.output, o.command(), err)
+		return err
 	}
 	options := gitops.PauseOptions{Settings: w.settings, ManagementCluster: f.managementCluster, GitOps: f.config}
 	seen := map[string]bool{}

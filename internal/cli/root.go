@@ -76,7 +76,11 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return applySettings(cmd, d)
+			err := applySettings(cmd, d)
+			if d.global.progress == string(ui.ProgressJSON) {
+				d.messagesAsJSON()
+			}
+			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -76,7 +76,7 @@ func runStatus(ctx context.Context, d *deps, o *statusOptions) error {
 	}
 	report, err := look.once(ctx)
 	if err != nil {
-		return failed(d, o.output, "status", err)
+		return err
 	}
 	return showStatus(d, o, report)
 }

@@ -107,20 +107,19 @@ The command may be run again at any time; it does what is missing and writes not
 }
 
 func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
-	const command = "upgrade cluster"
 	components, images, err := o.flux.read(d)
 	if err != nil {
-		return failed(d, o.output, command, err)
+		return err
 	}
 	sources, clusters, err := readClusters(ctx, d, o.files)
 	if err != nil {
-		return failed(d, o.output, command, err)
+		return err
 	}
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(ctx, d, fleetOf(clusters), steps)
 	if err != nil {
-		return failed(d, o.output, command, err)
+		return err
 	}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})

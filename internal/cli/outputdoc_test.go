@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+)
+
+// jsonFields are the names of all fields that a value of a type has in its JSON form, at whatever depth, each with the struct it is of.
+func jsonFields(t reflect.Type, seen map[reflect.Type]bool, add func(owner, name string)) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		jsonFields(t.Elem(), seen, add)
+	case reflect.Map:
+		jsonFields(t.Elem(), seen, add)
+	case reflect.Struct:
+		if seen[t] || t.PkgPath() == "time" {
+			return
+		}
+		seen[t] = true
+		for field := range fieldsOf(t) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			switch {
+			case name == "-", !field.IsExported() && !field.Anonymous:
+				continue
+			case name != "":
+				add(t.String(), name)
+			case !field.Anonymous:
+				add(t.String(), field.Name)
+			}
+			jsonFields(field.Type, seen, add)
+		}
+	}
+}
+
+func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Every field of every JSON form is in docs/output.md, in the section of its command or in one that this refers to.
+func TestOutput_everyFieldIsDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/output.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string][]string{} // the words of each section that stand as code
+	for _, section := range strings.Split(string(doc), "\n## ")[1:] {
+		title, text, _ := strings.Cut(section, "\n")
+		for _, code := range regexp.MustCompile("`[^`]+`").FindAllString(text, -1) {
+			words[strings.ReplaceAll(title, "`", "")] = append(words[strings.ReplaceAll(title, "`", "")], regexp.MustCompile(`\w+`).FindAllString(code, -1)...)
+		}
+	}
+	const run, refused = "create cluster -o json", "A run that ends before it begins"
+	for _, form := range []struct {
+		value    any
+		sections []string
+	}{
+		{gitops.Result{}, []string{run}},
+		{gitops.Report{}, []string{"status -o json", run}},
+		{validation{}, []string{"validate", refused}},
+		{lintDocument{}, []string{"lint", "validate", refused}},
+		{clustersResult{}, []string{"get clusters -o json|yaml", "status -o json", run, refused}},
+		{buildinfo.Info{}, []string{"version -o json"}},
+	} {
+		var known []string
+		for _, section := range form.sections {
+			if len(words[section]) == 0 {
+				t.Errorf("docs/output.md has no section %q", section)
+			}
+			known = append(known, words[section]...)
+		}
+		jsonFields(reflect.TypeOf(form.value), map[reflect.Type]bool{}, func(owner, name string) {
+			if !slices.Contains(known, name) {
+				t.Errorf("field %s of %s is not in docs/output.md under %v", name, owner, form.sections)
+			}
+		})
+	}
+}
