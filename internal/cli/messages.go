@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
@@ -22,20 +23,20 @@ func (d *deps) messagesAsJSON() {
 
 // printLines writes a message (error, hint, warning, info): each of its lines after the program's name and what it is, or all of it as one
 // event.
-func printLines(w io.Writer, kind, text string) {
-	text = strings.TrimRight(text, "\n")
+func printLines(w io.Writer, kind, message string) {
+	message = strings.TrimRight(text.Plain(message), "\n")
 	if events, ok := w.(jsonMessages); ok {
-		events.message(kind, text)
+		events.message(kind, message)
 		return
 	}
-	for line := range strings.SplitSeq(ui.Clean(text), "\n") {
+	for line := range strings.SplitSeq(ui.Clean(message), "\n") {
 		fmt.Fprintf(w, "eksa-gitops: %s: %s\n", kind, line)
 	}
 }
 
 // message writes one event. What belongs to no step is a note, but for errors and what helps against them.
-func (m jsonMessages) message(kind, text string) {
-	fields := map[string]string{"time": time.Now().UTC().Format(time.RFC3339Nano), "event": kind, "text": text}
+func (m jsonMessages) message(kind, message string) {
+	fields := map[string]string{"time": time.Now().UTC().Format(time.RFC3339Nano), "event": kind, "text": message}
 	if kind != "error" && kind != "hint" {
 		fields["event"], fields["level"] = "note", kind
 	}

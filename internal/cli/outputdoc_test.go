@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"os"
 	"reflect"
 	"regexp"
@@ -8,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
+	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -87,5 +91,39 @@ func TestOutput_everyFieldIsDocumented(t *testing.T) {
 				t.Errorf("field %s of %s is not in docs/output.md under %v", name, owner, form.sections)
 			}
 		})
+	}
+}
+
+// A flag, a variable and a setting that cannot be read are told in plain words, whatever kind of value they have and of whatever command.
+func TestRun_badValuesInPlainWords(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	for _, c := range allCommands(Command()) {
+		path := strings.Fields(c.CommandPath())[1:]
+		if !c.Runnable() || len(path) == 0 || path[0] == "completion" {
+			continue
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if kind := f.Value.Type(); kind != "bool" && kind != "duration" && kind != "int" {
+				return
+			}
+			for _, value := range []string{"maybe", "99999999999999999999"} {
+				var out, told bytes.Buffer
+				args := append(slices.Clone(path), "--"+f.Name+"="+value)
+				code := Run(t.Context(), args, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &told}, func(string) (string, bool) { return "", false })
+				tried++
+				if exitCode(code) != exitUsage || !strings.Contains(told.String(), "--"+f.Name) {
+					t.Errorf("eksa-gitops %s: exit code %d\n%s", strings.Join(args, " "), code, told.String())
+				}
+				for _, word := range []string{"strconv", "parsing ", "time: ", "context "} {
+					if strings.Contains(told.String(), word) {
+						t.Errorf("eksa-gitops %s speaks as a library does (%q):\n%s", strings.Join(args, " "), word, told.String())
+					}
+				}
+			}
+		})
+	}
+	if tried < 40 {
+		t.Errorf("only %d values were tried", tried)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -58,11 +59,11 @@ func (d *deps) printRefused(cmd *cobra.Command, err error, code exitCode) error 
 	case outputJSON:
 		return diagnostics.WriteJSON(d.streams.Out, object)
 	case outputYAML:
-		text, err := yaml.Marshal(object)
+		encoded, err := yaml.Marshal(object)
 		if err != nil {
 			return err
 		}
-		_, err = d.streams.Out.Write(text)
+		_, err = d.streams.Out.Write(encoded)
 		return err
 	}
 	return nil
@@ -70,10 +71,7 @@ func (d *deps) printRefused(cmd *cobra.Command, err error, code exitCode) error 
 
 // refusedObject is the object of a command, with what it always has and why there is no more.
 func refusedObject(command string, err error, code exitCode) any {
-	failure := &failureSummary{Message: err.Error()}
-	if hints := hintsOf(err); len(hints) > 0 {
-		failure.Hint = hints[0]
-	}
+	failure := summaryOf(err)
 	switch command {
 	case "validate":
 		return &validation{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Clusters: []clusterSummary{}, Failure: failure}
@@ -90,4 +88,13 @@ func refusedObject(command string, err error, code exitCode) any {
 		Version: gitops.ResultVersion, Command: command, Status: status, Clusters: []gitops.ClusterResult{}, Steps: []gitops.StepResult{},
 		Failure: &gitops.Failure{Message: failure.Message, Hint: failure.Hint}, ExitCode: int(code),
 	}
+}
+
+// summaryOf is what the JSON forms say of an error.
+func summaryOf(err error) *failureSummary {
+	failure := &failureSummary{Message: text.Plain(err.Error())}
+	if hints := hintsOf(err); len(hints) > 0 {
+		failure.Hint = hints[0]
+	}
+	return failure
 }

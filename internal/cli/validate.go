@@ -133,10 +133,7 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 		code = exitCodeOf(failure)
 	}
 	if failure != nil {
-		result.Failure = &failureSummary{Message: failure.Error()}
-		if hints := hintsOf(failure); len(hints) > 0 {
-			result.Failure.Hint = hints[0]
-		}
+		result.Failure = summaryOf(failure)
 	}
 	result.Document, result.ExitCode = report.Document(), int(code)
 	if err := printValidation(d, o, report, result); err != nil {

@@ -107,6 +107,7 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 			r.result.Failure.Findings = preflight.Findings
 		}
 	}
+	r.result.inPlainWords()
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		r.result.Status = StatusInterrupted

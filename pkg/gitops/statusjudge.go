@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -80,7 +81,7 @@ func (j *judge) note(format string, args ...any) {
 }
 
 func (j *judge) unseen(what, reason, hint string) {
-	j.report.Unseen = append(j.report.Unseen, Unseen{What: what, Reason: reason, Hint: hint})
+	j.report.Unseen = append(j.report.Unseen, Unseen{What: what, Reason: text.Plain(reason), Hint: hint})
 }
 
 func (j *judge) problem(p Problem) { j.report.Problems = append(j.report.Problems, p) }
