@@ -177,7 +177,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	d.noteRenamed()
 	if len(found.list) > 0 {
 		d.hintDestroyed(&found)
-		return &PreflightError{Findings: found.list}
+		return found.refused()
 	}
 	if len(found.soft) > 0 {
 		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
@@ -213,8 +213,8 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if d.needsProvisioner() && len(found.list) == 0 {
 		d.checkReadiness(ctx, &found)
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	return errors.Join(found.soft...)
 }

@@ -87,6 +87,21 @@ func (f *findings) addSoft(err error) {
 	f.soft = append(f.soft, err)
 }
 
+// refused is the error of a preflight that found something to put right first, with all that was found; nil without. What alone would not
+// stop the run is told beside it: the step that it belongs to is shown as failed. It has the area that leaves the exit code to the others.
+func (f *findings) refused() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.list) == 0 {
+		return nil
+	}
+	list := slices.Clone(f.list)
+	for _, err := range f.soft {
+		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: hintOf(err)})
+	}
+	return &PreflightError{Findings: list}
+}
+
 // observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An
 // unreachable host or a protected branch does not stop a creation: it becomes r.gitOpsError.
 func (r *createRun) observe(ctx context.Context) error {
@@ -128,8 +143,8 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteUnseen()
 		r.noteAsleep()
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	if len(found.soft) > 0 {
 		r.gitOpsError, r.failedStep = errors.Join(found.soft...), stepAccess

@@ -170,8 +170,8 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.observePush(ctx, &found)
 		}
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
 		p.failedStep = stepAccess

@@ -118,8 +118,8 @@ func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
 	if len(found.list) == 0 {
 		u.checkDetached(&found)
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	u.result.Status = StatusNotConfigured
 	return nil
@@ -170,8 +170,8 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.noteUnseen()
 		u.noteAsleep()
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
 		u.failedStep = stepAccess
