@@ -429,7 +429,7 @@ func (j *judge) judgeClusters() {
 				Cause: "Flux does not build its directory, for example because a kustomization above does not list it, or somebody deleted the object and Flux has not brought it back yet",
 				Next:  fmt.Sprintf("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s", j.Survey.Namespace, j.Survey.Namespace),
 			})
-		case c.State == StateOnlyCluster && !j.lost:
+		case c.State == StateOnlyCluster && !j.lost && !c.Deleting: // one that goes has its own problem, if it hangs
 			j.problem(Problem{
 				Object: object, Message: "it has a GitOps configuration, but no files in Git", Cluster: c.Name,
 				Cause: "a change in Git cannot reach it: its files were never pushed, or they were removed without Flux deleting it",

@@ -119,6 +119,9 @@ func (f *fleet) checkNoSpec(dir, listing string) {
 	if f.told[spec] || f.hasErrors(listing) {
 		return // the kustomization that lists it has an error already
 	}
+	if content, ok := f.content(listing); ok && (bytes.Equal(content, InertKustomization()) || listsOthersOnly(content)) {
+		return // a deletion has left it, for the sake of files of others
+	}
 	p := clusterspec.Problem{
 		Message:  fmt.Sprintf("the directory has no %s, where EKS Anywhere reads and writes the cluster", SpecFile),
 		Expected: spec + ", or to delete the cluster the whole directory " + path.Dir(dir) + " removed",
