@@ -96,6 +96,7 @@ The command may be run again at any time; it does what is missing and writes not
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
+	completeContexts(cmd, d, &o.connection.cluster)
 	o.provision.addFlags(cmd, gitops.VerbCreate)
 	o.meant.addFlags(cmd)
 	return cmd

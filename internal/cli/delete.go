@@ -87,6 +87,8 @@ The command may be run again at any time; it goes on where the last run ended.`)
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.connection.addFlags(cmd)
+	completeClusters(cmd, d, &o.connection.cluster, 0)
+	completeContexts(cmd, d, &o.connection.cluster)
 	o.provision.addFlags(cmd, gitops.VerbDelete)
 	return cmd
 }

@@ -60,6 +60,8 @@ written in one step, with mode 0600, and what it was before is kept beside it. R
 	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name which leads to another server")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for the whole run")
 	o.cluster.addFlags(cmd)
+	completeClusters(cmd, d, &o.cluster, 1)
+	completeContexts(cmd, d, &o.cluster)
 	return cmd
 }
 

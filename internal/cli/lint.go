@@ -65,6 +65,7 @@ there are only warnings.`),
 		},
 	}
 	cmd.Flags().StringVar(&o.base, "base", "", "say what every change from this `revision` does: a branch, a tag or a commit")
+	completeRevisions(cmd, d)
 	output := newEnum(&o.output, diagnostics.FormatText, diagnostics.Formats()...)
 	cmd.Flags().VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)

@@ -66,6 +66,8 @@ func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Co
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "`namespace` of the clusters, where there are several of a name")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
 	o.connection.addFlags(cmd)
+	completeClusters(cmd, d, &o.connection.cluster, 0)
+	completeContexts(cmd, d, &o.connection.cluster)
 }
 
 func (o *pauseOptions) check() error {

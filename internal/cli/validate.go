@@ -61,6 +61,7 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 	flags.BoolVar(&o.server, "server", false, "ask the management cluster too, by a dry run of each object; nothing is written")
 	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for --server")
 	o.cluster.addFlags(cmd)
+	completeContexts(cmd, d, &o.cluster)
 	return cmd
 }
 
