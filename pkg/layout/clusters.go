@@ -45,6 +45,7 @@ func (f *fleet) checkNamespaces() {
 	if f.flux != nil && f.flux.targetNamespace != "" {
 		return
 	}
+	f.checkOthersNamespaces()
 	without := map[string][]*clusterspec.Object{} // by file
 	look := func(objects []*clusterspec.Object) {
 		for _, o := range objects {
