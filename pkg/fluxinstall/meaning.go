@@ -65,6 +65,11 @@ var meanings = []meaning{
 	{regexp.MustCompile(`is immutable`), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is made anew", ""},
 	{regexp.MustCompile(`admission webhook "[^"]+" denied`), "a webhook in the cluster refuses the object: correct it in Git", ""},
 	{
+		regexp.MustCompile(`([A-Z]\w+/[^/\s:]+) namespace not specified`),
+		"$1 in Git names no namespace, and Flux gives it none: it then applies nothing; write metadata.namespace into it", "eksa-gitops lint, in a clone of the repository: it names the file and the line",
+	},
+	{regexp.MustCompile(`namespace not specified`), "an object in Git names no namespace, and Flux gives it none: it then applies nothing", "eksa-gitops lint, in a clone of the repository: it names the file and the line"},
+	{
 		regexp.MustCompile(`no matches for kind "[^"]*" in version "([^"/]+)/[^"]*"`), "the cluster has no such resource type (yet): its CRD is missing",
 		"kubectl api-resources --api-group $1",
 	},

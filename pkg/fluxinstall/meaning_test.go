@@ -31,6 +31,7 @@ func TestMeaningOf(t *testing.T) {
 		`pods "x" is forbidden: violates PodSecurity "restricted:latest": privileged`:                                           "pod security level",
 		`roles.rbac.authorization.k8s.io "x" is forbidden: user "y" is attempting to grant RBAC permissions not currently held`: "cannot give away rights",
 		`widgets.example.com "x" is forbidden: the owner said no`:                                                               "a policy, or a right",
+		"ConfigMap/shop namespace not specified: the server could not find the requested resource":                              "ConfigMap/shop in Git names no namespace",
 		"unable to clone: context deadline exceeded":                                                                            "its own time limit",
 		"deployments.apps is forbidden: User \"system:serviceaccount:flux-system:kustomize-controller\" cannot create resource": "lacks a right",
 		"ImagePullBackOff Back-off pulling image \"ghcr.io/fluxcd/source-controller:v1.9.4\"":                                   "cannot be pulled",
