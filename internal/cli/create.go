@@ -66,7 +66,7 @@ what you list in its kustomization.yaml to that cluster, through the cluster's k
 also when later runs do not say --with-apps.
 
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
-command resumes. --on-gitops-failure=fail makes that exit code 5 instead of 0.
+command resumes. The exit code is 0 if eksctl made a cluster in this run, else 4 or 5; --on-gitops-failure says otherwise.
 
 The command may be run again at any time; it does what is missing and writes nothing when nothing is.`),
 		Example: `  export EKSA_GITHUB_TOKEN=...
@@ -90,12 +90,13 @@ The command may be run again at any time; it does what is missing and writes not
 	addOutputFlag(cmd, &o.output)
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
 	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
-	failure := newEnum(&o.onGitOpsFailure, onFailureContinue, onFailureContinue, onFailureFail)
-	flags.Var(failure, "on-gitops-failure", "what a failure to set up GitOps does to the exit code: "+failure.choices()+" (0 or 5)")
+	failure := newEnum(&o.onGitOpsFailure, "", onFailureContinue, onFailureFail)
+	flags.Var(failure, "on-gitops-failure", "exit code if setting up GitOps fails: "+failure.choices()+" (0, or 4 for what has to be allowed and 5 for the rest; default: continue if eksctl made a cluster in this run, else fail)")
 	completeEnum(cmd, "on-gitops-failure", failure)
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
+	completeContexts(cmd, d, &o.connection.cluster)
 	o.provision.addFlags(cmd, gitops.VerbCreate)
 	o.meant.addFlags(cmd)
 	return cmd
@@ -106,17 +107,17 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	defer cancel()
 	components, images, err := o.flux.read(limited, d)
 	if err != nil {
-		return failed(d, o.output, "create cluster", err)
+		return err
 	}
 	sources, clusters, err := readClusters(limited, d, o.files)
 	if err != nil {
-		return failed(d, o.output, "create cluster", err)
+		return err
 	}
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(limited, d, fleetOf(clusters), steps)
 	if err != nil {
-		return failed(d, o.output, "create cluster", err)
+		return err
 	}
 	w.ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
@@ -135,12 +136,12 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 		err = &interruptedError{err: err, resume: resume}
 	}
 	code := exitCodeOf(err)
-	if err == nil && result.Status == gitops.StatusGitOpsFailed && o.onGitOpsFailure == onFailureFail {
-		code = exitPartly
+	if err == nil && result.Failure != nil {
+		code = withoutGitOps(o.onGitOpsFailure, result)
 	}
 	result.ExitCode = int(code)
 	if code != exitDone || result.Status == gitops.StatusGitOpsFailed {
-		result.Resume = resume
+		result.Resume = resumeOf(err, resume)
 	}
 	if o.output == outputJSON {
 		if o.connection.dryRun {
@@ -191,7 +192,7 @@ func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.S
 		return nil, nil, err
 	}
 	set, err := clusterspec.Parse(sources)
-	if set != nil && d.global.progress != "json" {
+	if set != nil {
 		for _, warning := range set.Warnings {
 			printLines(d.streams.Err, "warning", warning.String())
 		}

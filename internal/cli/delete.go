@@ -87,6 +87,8 @@ The command may be run again at any time; it goes on where the last run ended.`)
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.connection.addFlags(cmd)
+	completeClusters(cmd, d, &o.connection.cluster, 0)
+	completeContexts(cmd, d, &o.connection.cluster)
 	o.provision.addFlags(cmd, gitops.VerbDelete)
 	return cmd
 }
@@ -116,13 +118,13 @@ func runDeleteCluster(ctx context.Context, d *deps, o *deleteOptions) error {
 	defer cancel()
 	options, f, err := o.doomed(limited, d)
 	if err != nil {
-		return failed(d, o.output, "delete cluster", err)
+		return err
 	}
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(limited, d, f, steps)
 	if err != nil {
-		return failed(d, o.output, "delete cluster", err)
+		return err
 	}
 	o.provision.wire(d, &o.connection, f, options.Clusters[0].Name == f.managementCluster, steps, w)
 	options.Settings, options.From = w.settings, gitops.From(o.from)
@@ -291,7 +293,7 @@ type resumeError struct {
 
 func (e *resumeError) Error() string { return e.err.Error() }
 func (e *resumeError) Unwrap() error { return e.err }
-func (e *resumeError) Hint() string  { return "what is done is kept; continue with: " + e.resume }
+func (e *resumeError) Hint() string  { return continueHint(e.resume) }
 
 func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Result) {
 	printDoom(out, result, o)

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
-	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -57,10 +56,10 @@ func (e *interruptedError) Error() string {
 }
 func (e *interruptedError) Unwrap() error { return e.err }
 func (e *interruptedError) Hint() string {
-	if e.resume == "" {
-		return ""
+	if resume := resumeOf(e.err, e.resume); resume != "" {
+		return continueHint(resume)
 	}
-	return "what is done is kept; continue with: " + e.resume
+	return ""
 }
 
 // reportedError carries an exit code for a failure whose story the command has told already.
@@ -73,6 +72,7 @@ func exitCodeOf(err error) exitCode {
 	var reported *reportedError
 	var preflight *gitops.PreflightError
 	var noKubeconfig *fluxinstall.KubeconfigNotFoundError
+	var unreachable *gitrepo.UnreachableError
 	switch {
 	case err == nil:
 		return exitDone
@@ -91,11 +91,16 @@ func exitCodeOf(err error) exitCode {
 			return exitPermission
 		}
 		return exitSpec
-	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*gitops.StillPausedError)), errors.As(err, new(*eksctl.FailedError)),
-		errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, new(*gitops.StillPausedError)):
 		return exitPartly
-	case gitops.IsAccessError(err), gitops.IsRuleError(err):
+	case gitops.IsRefusal(err):
+		// Wherever the run was: the same command meets it again until somebody allows it.
 		return exitPermission
+	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*eksctl.FailedError)), errors.As(err, &unreachable) && unreachable.OutcomeUnknown:
+		return exitPartly
+	case errors.Is(err, context.DeadlineExceeded):
+		// Nothing has been written: what was done in part is an IncompleteError.
+		return exitUnexpected
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
 		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err):
 		return exitSpec
@@ -122,7 +127,7 @@ func printError(w io.Writer, err error) {
 		for _, p := range problems {
 			printLines(w, "error", p.String())
 		}
-		fmt.Fprintf(w, "eksa-gitops: error: %s; nothing has been changed\n", count(len(problems), "problem"))
+		printLines(w, "error", count(len(problems), "problem")+"; nothing has been changed")
 		return
 	}
 	var preflight *gitops.PreflightError
@@ -133,18 +138,12 @@ func printError(w io.Writer, err error) {
 				printLines(w, "hint", f.Hint)
 			}
 		}
-		fmt.Fprintln(w, "eksa-gitops: error: nothing has been changed")
+		printLines(w, "error", "nothing has been changed")
 		return
 	}
 	printLines(w, "error", err.Error())
 	for _, hint := range hintsOf(err) {
 		printLines(w, "hint", hint)
-	}
-}
-
-func printLines(w io.Writer, kind, text string) {
-	for line := range strings.SplitSeq(strings.TrimRight(ui.Clean(text), "\n"), "\n") {
-		fmt.Fprintf(w, "eksa-gitops: %s: %s\n", kind, line)
 	}
 }
 

@@ -63,6 +63,8 @@ Running it again brings the context up to date.`),
 	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name which leads to another server; with --file: replace what the file holds")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for the whole run")
 	o.cluster.addFlags(cmd)
+	completeClusters(cmd, d, &o.cluster, 1)
+	completeContexts(cmd, d, &o.cluster)
 	return cmd
 }
 

@@ -70,6 +70,8 @@ Exit code 0 says that the list could be made, whatever the clusters' state; stat
 	flags.BoolVarP(&o.watch, "watch", "w", false, "after the list, print every cluster that changes, until interrupted or until --timeout is over")
 	flags.DurationVar(&o.timeout, "timeout", 0, "time limit for the whole run (default: 1m, with --watch none)")
 	o.cluster.addFlags(cmd)
+	completeClusters(cmd, d, &o.cluster, 0)
+	completeContexts(cmd, d, &o.cluster)
 	o.git.addServerFlags(cmd)
 	return cmd
 }
@@ -106,6 +108,8 @@ type clustersResult struct {
 	ManagementCluster string                 `json:"managementCluster"`
 	Clusters          []gitops.ClusterStatus `json:"clusters"`
 	Unseen            []gitops.Unseen        `json:"unseen,omitempty"`
+	ExitCode          int                    `json:"exitCode"`
+	Failure           *failureSummary        `json:"failure,omitempty"`
 }
 
 func (l *clusterList) show(report *gitops.Report) error {

@@ -58,10 +58,14 @@ there are only warnings.`),
 			if len(args) > 0 {
 				o.path = args[0]
 			}
+			if o.base == "" && cmd.Flags().Changed("base") {
+				return usagef("--base needs a revision: a branch, a tag or a commit; it is empty")
+			}
 			return runLint(cmd.Context(), d, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.base, "base", "", "say what every change from this `revision` does: a branch, a tag or a commit")
+	completeRevisions(cmd, d)
 	output := newEnum(&o.output, diagnostics.FormatText, diagnostics.Formats()...)
 	cmd.Flags().VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)
@@ -242,6 +246,7 @@ type lintDocument struct {
 	Base     *lintBase      `json:"base,omitempty"`
 	// Changes are those from the base; none without one.
 	Changes []layout.Change `json:"changes"`
+	Failure *failureSummary `json:"failure,omitempty"`
 }
 
 // lintBase is what the repository was compared with.

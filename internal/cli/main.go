@@ -115,13 +115,12 @@ func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(
 
 // runTree runs the command of root that the command line names.
 func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
-	streams := d.streams
 	root.SetArgs(d.args)
 	cmd, err := execute(ctx, root)
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errUnread) {
 		if broken := new(interruptedError); errors.As(err, &broken) && broken.resume != "" {
-			printError(streams.Err, err) // it may be the other stream that nobody reads
+			printError(d.streams.Err, err) // it may be the other stream that nobody reads
 		}
 		return int(exitUnread)
 	}
@@ -129,7 +128,7 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 		if err == nil || errors.Is(err, lost.err) {
 			err = lost
 		} else {
-			printError(streams.Err, lost) // what else is wrong decides on the exit code
+			printError(d.streams.Err, lost) // what else is wrong decides on the exit code
 		}
 	}
 	if err == nil {
@@ -139,15 +138,20 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 		err = &interruptedError{err: err}
 	}
 	code := exitCodeOf(err)
+	if !d.out.used() {
+		if writeErr := d.printRefused(cmd, err, code); writeErr != nil {
+			err = errors.Join(err, writeErr)
+		}
+	}
 	if broken := crash.In(err); broken != nil {
 		printPanic(d, broken)
 		return int(code)
 	}
-	printError(streams.Err, err)
+	printError(d.streams.Err, err)
 	if code == exitUsage {
-		fmt.Fprintf(streams.Err, "eksa-gitops: hint: %s --help shows how it is used\n", cmd.CommandPath())
+		printLines(d.streams.Err, "hint", cmd.CommandPath()+" --help shows how it is used")
 		if len(d.settings) > 0 {
-			printLines(streams.Err, "hint", "besides the command line these are in force: "+strings.Join(d.settings, ", "))
+			printLines(d.streams.Err, "hint", "besides the command line these are in force: "+strings.Join(d.settings, ", "))
 		}
 	}
 	return int(code)

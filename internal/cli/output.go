@@ -13,20 +13,27 @@ import (
 type output struct {
 	to io.Writer
 
-	mu  sync.Mutex
-	err error
+	mu      sync.Mutex
+	written bool
+	err     error
 }
 
 func (o *output) Write(data []byte) (int, error) {
 	n, err := o.to.Write(data)
-	if err != nil {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.err == nil {
-			o.err = err
-		}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.written = true
+	if o.err == nil {
+		o.err = err
 	}
 	return n, err
+}
+
+// used says whether anything was written, whether that succeeded or not.
+func (o *output) used() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written
 }
 
 // lost is the error of an output that could not be written; nil when all of it was, or when its reader has had enough.

@@ -31,8 +31,8 @@ func broken(t *testing.T, change func(d *deps), args ...string) (code int, stder
 	t.Helper()
 	var out, errs bytes.Buffer
 	environ := map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "TMPDIR": t.TempDir(), tokenVariable: panicToken}
-	d := newDeps(args, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Width: func() int { return 80 }}, nil)
-	d.lookupEnv = func(name string) (string, bool) { value, ok := environ[name]; return value, ok }
+	lookupEnv := func(name string) (string, bool) { value, ok := environ[name]; return value, ok }
+	d := newDeps(args, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Width: func() int { return 80 }}, lookupEnv)
 	if change != nil {
 		change(d)
 	}

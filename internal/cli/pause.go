@@ -66,6 +66,8 @@ func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Co
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "`namespace` of the clusters, where there are several of a name")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
 	o.connection.addFlags(cmd)
+	completeClusters(cmd, d, &o.connection.cluster, 0)
+	completeContexts(cmd, d, &o.connection.cluster)
 }
 
 func (o *pauseOptions) check() error {
@@ -89,14 +91,14 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	defer cancel()
 	f, err := doomedFleet(limited, d, &o.connection, o.names[0])
 	if err != nil {
-		return failed(d, o.output, o.command(), err)
+		return err
 	}
 	f.keepsFlux = false
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(limited, d, f, steps)
 	if err != nil {
-		return failed(d, o.output, o.command(), err)
+		return err
 	}
 	options := gitops.PauseOptions{Settings: w.settings, ManagementCluster: f.managementCluster, GitOps: f.config}
 	seen := map[string]bool{}

@@ -6,31 +6,11 @@ import (
 	"path"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
-
-// failed gives -o json its one object for a run that ended before it began; the error itself is printed by Run.
-func failed(d *deps, output, command string, err error) error {
-	if output != outputJSON {
-		return err
-	}
-	result := &gitops.Result{
-		Version: gitops.ResultVersion, Command: command, Status: gitops.StatusRefused,
-		Clusters: []gitops.ClusterResult{}, Steps: []gitops.StepResult{},
-		Failure: &gitops.Failure{Message: err.Error()}, ExitCode: int(exitCodeOf(err)),
-	}
-	if hints := hintsOf(err); len(hints) > 0 {
-		result.Failure.Hint = hints[0]
-	}
-	if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
-		return encodeErr
-	}
-	return err
-}
 
 // printCreateResult writes the last lines of create cluster: what is there now, where, and what to type next. They go to standard
 // output, but for the story of a failure, which belongs to standard error.
@@ -323,7 +303,9 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 	if result.Status == gitops.StatusGitOpsFailed || result.Failure != nil && result.Failure.Step != "" {
 		printLines(d.streams.Err, "warning", gitOpsVerdict(result, up))
 	}
-	printLines(d.streams.Err, "hint", "what is done is kept; continue with: "+result.Resume)
+	if result.Resume != "" {
+		printLines(d.streams.Err, "hint", continueHint(result.Resume))
+	}
 	// The cause, with the next command, is the last thing that is read.
 	if result.Status == gitops.StatusGitOpsFailed {
 		printLines(d.streams.Err, "warning", "cause: "+result.Failure.Message)

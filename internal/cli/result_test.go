@@ -76,3 +76,27 @@ func TestGitOpsVerdict(t *testing.T) {
 		}
 	}
 }
+
+// What an upgrade says at its end is true: the file, Git and the cluster are told apart.
+func TestAgreement(t *testing.T) {
+	t.Parallel()
+	kept, drift := make([]clusterspec.MergeEdit, 2), []gitops.Difference{{Cluster: "dev"}, {Cluster: "dev", Pending: true}}
+	file := []gitops.FileChange{{Path: "dev.yaml"}}
+	for name, tc := range map[string]struct {
+		result gitops.Result
+		want   string
+	}{
+		"all agree":                {gitops.Result{}, "as the file says"},
+		"changed":                  {gitops.Result{Changed: true}, "as the file says"},
+		"Git has more":             {gitops.Result{Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as Git says; the file differs in 2 fields"},
+		"changed, Git has more":    {gitops.Result{Changed: true, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as Git says; the file differs in 2 fields"},
+		"the file was updated":     {gitops.Result{LocalFiles: file, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as Git says"},
+		"both were":                {gitops.Result{Changed: true, LocalFiles: file, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as the file says"},
+		"the cluster is otherwise": {gitops.Result{Clusters: []gitops.ClusterResult{{Name: "dev", Drift: drift}}}, "in Git as the file says, and the cluster differs in 1 field: see eksa-gitops status dev"},
+		"Flux has just applied it": {gitops.Result{Changed: true, Clusters: []gitops.ClusterResult{{Name: "dev", Drift: drift}}}, "as the file says"},
+	} {
+		if got := agreement(&tc.result); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}

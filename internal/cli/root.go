@@ -27,6 +27,9 @@ type deps struct {
 func newDeps(args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) *deps {
 	d := &deps{args: args, streams: streams, out: &output{to: streams.Out}, lookupEnv: lookupEnv}
 	d.streams.Out = d.out
+	if d.given("progress", "") == string(ui.ProgressJSON) {
+		d.messagesAsJSON()
+	}
 	return d
 }
 
@@ -87,7 +90,11 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return applySettings(cmd, d)
+			err := applySettings(cmd, d)
+			if d.global.progress == string(ui.ProgressJSON) {
+				d.messagesAsJSON()
+			}
+			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -27,8 +27,8 @@ type asked struct {
 func ask(t *testing.T, path []string, flag string, environ map[string]string, args ...string) asked {
 	t.Helper()
 	var out, errs bytes.Buffer
-	d := newDeps(nil, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, nil)
-	d.lookupEnv = func(name string) (string, bool) { value, ok := environ[name]; return value, ok }
+	lookupEnv := func(name string) (string, bool) { value, ok := environ[name]; return value, ok }
+	d := newDeps(nil, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, lookupEnv)
 	for name, value := range environ {
 		d.environ = append(d.environ, name+"="+value)
 	}

@@ -225,8 +225,11 @@ func (a *sshAccess) readClusterKey(ctx context.Context, d *deps, file, algorithm
 	if key == nil {
 		return nil // the preflight knows whether the cluster has one already
 	}
-	if err := key.CheckAlgorithm(algorithm); err != nil {
-		return err
+	// The operator's own key goes into a cluster that has none, and only there it matters of which kind it is: preflight knows.
+	if !a.operators {
+		if err := key.CheckAlgorithm(algorithm); err != nil {
+			return err
+		}
 	}
 	var err error
 	a.source.PrivateKey, err = key.PrivatePEM()

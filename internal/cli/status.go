@@ -63,6 +63,8 @@ could not be looked at.`),
 	flags.BoolVarP(&o.watch, "watch", "w", false, "show it again whenever it changes, until interrupted or until --timeout is over")
 	flags.DurationVar(&o.timeout, "timeout", 0, "time limit for the whole run (default: 1m, with --watch none)")
 	o.cluster.addFlags(cmd)
+	completeClusters(cmd, d, &o.cluster, 1)
+	completeContexts(cmd, d, &o.cluster)
 	o.git.addServerFlags(cmd)
 	return cmd
 }
@@ -76,7 +78,7 @@ func runStatus(ctx context.Context, d *deps, o *statusOptions) error {
 	}
 	report, err := look.once(ctx)
 	if err != nil {
-		return failed(d, o.output, "status", err)
+		return err
 	}
 	return showStatus(d, o, report)
 }

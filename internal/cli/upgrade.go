@@ -98,28 +98,28 @@ The command may be run again at any time; it does what is missing and writes not
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "those in Git")
 	o.connection.addFlags(cmd)
+	completeContexts(cmd, d, &o.connection.cluster)
 	o.provision.addFlags(cmd, gitops.VerbUpgrade)
 	o.meant.addFlags(cmd)
 	return cmd
 }
 
 func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
-	const command = "upgrade cluster"
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	components, images, err := o.flux.read(limited, d)
 	if err != nil {
-		return failed(d, o.output, command, err)
+		return err
 	}
 	sources, clusters, err := readClusters(limited, d, o.files)
 	if err != nil {
-		return failed(d, o.output, command, err)
+		return err
 	}
 	steps := d.steps()
 	defer steps.Close()
 	w, err := o.connection.wire(limited, d, fleetOf(clusters), steps)
 	if err != nil {
-		return failed(d, o.output, command, err)
+		return err
 	}
 	w.ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
@@ -209,6 +209,33 @@ func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
 	out.printf("This was a dry run: nothing has been changed.")
 }
 
+// agreement says with what clusters agree after an upgrade: their file, or Git, where that has edits which the file has not, and whether a
+// cluster is otherwise than both, when the run had nothing to change.
+func agreement(result *gitops.Result) string {
+	kept, drifted := 0, 0
+	next := ""
+	for _, c := range result.Clusters {
+		kept += len(c.Merged)
+		for _, d := range c.Drift {
+			if !d.Pending {
+				drifted++
+				next = "eksa-gitops status " + c.Name
+			}
+		}
+	}
+	says := "as the file says"
+	switch {
+	case len(result.LocalFiles) > 0 && !result.Changed:
+		says = "as Git says"
+	case len(result.LocalFiles) == 0 && kept > 0:
+		says = fmt.Sprintf("as Git says; the file differs in %s", count(kept, "field"))
+	}
+	if drifted > 0 && !result.Changed {
+		says = fmt.Sprintf("in Git %s, and the cluster differs in %s: see %s", says, count(drifted, "field"), next)
+	}
+	return says
+}
+
 func printUpgraded(out *lines, result *gitops.Result) {
 	names := managedNames(result)
 	what := "cluster " + strings.Join(names, ", ") + " is"
@@ -218,13 +245,11 @@ func printUpgraded(out *lines, result *gitops.Result) {
 	case len(names) > 1:
 		what = "clusters " + strings.Join(names, ", ") + " are"
 	}
-	switch {
-	case !result.Changed && len(result.LocalFiles) == 0:
-		out.printf("Nothing to do: %s as the file says.", what)
-	case !result.Changed:
-		out.printf("%s as Git says.", capital(what))
-	default:
-		out.printf("%s as the file says.", capital(what))
+	says := agreement(result)
+	if !result.Changed && len(result.LocalFiles) == 0 {
+		out.printf("Nothing to do: %s %s.", what, says)
+	} else {
+		out.printf("%s %s.", capital(what), says)
 	}
 	printWhere(out, result)
 	for _, file := range result.LocalFiles {

@@ -61,6 +61,7 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 	flags.BoolVar(&o.server, "server", false, "ask the management cluster too, by a dry run of each object; nothing is written")
 	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for --server")
 	o.cluster.addFlags(cmd)
+	completeContexts(cmd, d, &o.cluster)
 	return cmd
 }
 
@@ -133,10 +134,7 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 		code = exitCodeOf(failure)
 	}
 	if failure != nil {
-		result.Failure = &failureSummary{Message: failure.Error()}
-		if hints := hintsOf(failure); len(hints) > 0 {
-			result.Failure.Hint = hints[0]
-		}
+		result.Failure = summaryOf(failure)
 	}
 	result.Document, result.ExitCode = report.Document(), int(code)
 	if err := printValidation(d, o, report, result); err != nil {

@@ -370,3 +370,22 @@ func lines(content []byte) []string {
 	}
 	return out
 }
+
+// Names are the names of branches, tags and branches of remotes, as a person types them. What cannot be read is left out: they are an offer.
+func (l *Local) Names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, err := l.storage.IterReferences()
+	if err != nil {
+		return nil
+	}
+	defer all.Close()
+	names := []string{"HEAD"}
+	_ = all.ForEach(func(ref *plumbing.Reference) error {
+		if name := ref.Name(); name.IsBranch() || name.IsTag() || name.IsRemote() {
+			names = append(names, name.Short())
+		}
+		return nil
+	})
+	return names
+}

@@ -236,3 +236,13 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
+
+// Contexts are the names of the contexts in kubeconfig files, taken together. What cannot be read has none: they are an offer to somebody
+// who types.
+func Contexts(paths []string) []string {
+	merged, err := (&clientcmd.ClientConfigLoadingRules{Precedence: paths}).Load()
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(merged.Contexts))
+}

@@ -102,6 +102,8 @@ func (e *ForbiddenError) Hint() string {
 // Sending it again does not help.
 type RefusedError struct {
 	Server string
+	// Policy says that the object is well-formed and a rule of this cluster is against it: a webhook, an admission policy, a quota.
+	Policy bool
 	Err    error
 }
 
@@ -192,7 +194,7 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 		}
 		return refused
 	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err):
-		return &RefusedError{Server: c.server, Err: err}
+		return &RefusedError{Server: c.server, Policy: policy.MatchString(err.Error()), Err: err}
 	case apierrors.IsConflict(err):
 		return &ConflictError{Err: err}
 	case isNetwork(err):

@@ -205,7 +205,7 @@ func download(ctx context.Context, generate install.Options) ([]byte, error) {
 	done := crash.Go(func() result {
 		manifest, err := install.Generate(generate, "")
 		if err != nil {
-			return result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version, Err: err}}
+			return result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version && !complete(), Extra: notDefault(generate.Components), Err: err}}
 		}
 		return result{content: []byte(manifest.Content)}
 	})
@@ -222,13 +222,23 @@ func download(ctx context.Context, generate install.Options) ([]byte, error) {
 type ReleaseError struct {
 	Version string
 	Pinned  bool // it is the version that the program is made for, and a complete build would carry it
-	Err     error
+	// Extra are the components that no build carries.
+	Extra []string
+	Err   error
+}
+
+// notDefault are the components that `flux bootstrap` does not install by itself.
+func notDefault(components []string) []string {
+	return slices.DeleteFunc(slices.Clone(components), func(c string) bool { return slices.Contains(DefaultComponents(), c) })
 }
 
 // Error says why a download was needed.
 func (e *ReleaseError) Error() string {
 	if e.Pinned {
 		return fmt.Sprintf("this program was built without Flux's manifests, and downloading release %s did not work: %v", e.Version, e.Err)
+	}
+	if len(e.Extra) > 0 {
+		return fmt.Sprintf("downloading Flux %s, which this program does not carry with %s, did not work: %v", e.Version, strings.Join(e.Extra, ", "), e.Err)
 	}
 	return fmt.Sprintf("downloading Flux %s did not work: %v", e.Version, e.Err)
 }
@@ -240,6 +250,9 @@ func (e *ReleaseError) Unwrap() error { return e.Err }
 func (e *ReleaseError) Hint() string {
 	if e.Pinned {
 		return "use a released program, or build one with the manifests inside: make build"
+	}
+	if len(e.Extra) > 0 {
+		return "without access to the download, leave these components out (--components-extra, --components)"
 	}
 	return "without access to the download, install the version that the program carries: " + Version
 }

@@ -238,6 +238,13 @@ func TestReleaseError(t *testing.T) {
 	if got, want := other.Hint(), "without access to the download, install the version that the program carries: v2.9.4"; got != want {
 		t.Errorf("%s", got)
 	}
+	extra := &fluxinstall.ReleaseError{Version: "v2.9.4", Extra: []string{"image-reflector-controller"}, Err: cause}
+	if got, want := extra.Error(), "downloading Flux v2.9.4, which this program does not carry with image-reflector-controller, did not work: no route to host"; got != want {
+		t.Errorf("%s", got)
+	}
+	if got, want := extra.Hint(), "without access to the download, leave these components out (--components-extra, --components)"; got != want {
+		t.Errorf("%s", got)
+	}
 	if !errors.Is(other, cause) {
 		t.Error("the cause is lost")
 	}

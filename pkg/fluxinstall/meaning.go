@@ -65,6 +65,11 @@ var meanings = []meaning{
 	{regexp.MustCompile(`is immutable`), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is made anew", ""},
 	{regexp.MustCompile(`admission webhook "[^"]+" denied`), "a webhook in the cluster refuses the object: correct it in Git", ""},
 	{
+		regexp.MustCompile(`([A-Z]\w+/[^/\s:]+) namespace not specified`),
+		"$1 in Git names no namespace, and Flux gives it none: it then applies nothing; write metadata.namespace into it", "eksa-gitops lint, in a clone of the repository: it names the file and the line",
+	},
+	{regexp.MustCompile(`namespace not specified`), "an object in Git names no namespace, and Flux gives it none: it then applies nothing", "eksa-gitops lint, in a clone of the repository: it names the file and the line"},
+	{
 		regexp.MustCompile(`no matches for kind "[^"]*" in version "([^"/]+)/[^"]*"`), "the cluster has no such resource type (yet): its CRD is missing",
 		"kubectl api-resources --api-group $1",
 	},
@@ -74,10 +79,20 @@ var meanings = []meaning{
 		"a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it", "",
 	},
 	{regexp.MustCompile(`no space left on device`), "the disk of source-controller is full", "kubectl -n NAMESPACE rollout restart deployment/source-controller"},
-	{regexp.MustCompile(`is forbidden`), "Flux's service account lacks a right", ""},
+	{
+		regexp.MustCompile(`ValidatingAdmissionPolicy '([^']*)'`), "admission policy $1 of the cluster refuses the object: correct it in Git, or have who keeps the policy allow it",
+		"kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings",
+	},
+	{regexp.MustCompile(`violates PodSecurity`), "the pod security level of the namespace refuses the pods: correct them in Git, or change the level of the namespace", ""},
+	{regexp.MustCompile(`is forbidden: User "[^"]*" cannot `), "Flux's service account lacks a right", ""},
+	{regexp.MustCompile(`attempting to grant RBAC permissions not currently held`), "Flux's service account lacks a right: it cannot give away rights that it does not have", ""},
+	{regexp.MustCompile(`is forbidden`), "something in the cluster refuses the object, as its words say: a policy, or a right that Flux's service account lacks", ""},
 	{regexp.MustCompile(`ImagePullBackOff|ErrImagePull`), "the image cannot be pulled: look at the registry, its credentials and the network", ""},
 	{regexp.MustCompile(`nodes are available`), "no node can take the pod: look at resources, taints and the cluster's workers", ""},
 	{regexp.MustCompile(`CrashLoopBackOff`), "the controller ends right after it starts: look at its logs", ""},
+	{
+		regexp.MustCompile(`context deadline exceeded`), "Flux did not finish within its own time limit (spec.timeout): what it waits for did not answer or did not become ready in time", "",
+	},
 }
 
 // meaningOf is what a message means and the command that helps; both are "" when that is not known.

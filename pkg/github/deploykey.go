@@ -115,7 +115,7 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 }
 
 // EnsureDeployKey registers a deploy key and says whether anything was written. Keys are compared by their material. One that is
-// registered with other rights than wanted is replaced, since GitHub cannot change it. One that is registered and disabled is
+// registered with other rights than wanted is replaced, since GitHub cannot change it; where registering is refused, it stays. One that is registered and disabled is
 // ErrPolicy: registering it again would not help. Other keys are left alone, whatever their titles, unless wanted.Replace says otherwise.
 func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted DeployKey) (changed bool, err error) {
 	key := material(wanted.PublicKey)
@@ -131,6 +131,7 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 			return changed, err
 		}
 		present := false
+		var otherRights []DeployKey // the same key, registered with other rights
 		for _, k := range keys {
 			switch {
 			case !k.SameMaterial(key):
@@ -142,16 +143,26 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 			case k.ReadOnly == wanted.ReadOnly:
 				present = true
 			default:
-				if err := c.DeleteDeployKey(ctx, ref, k.ID); err != nil {
-					return changed, err
-				}
-				changed = true
+				otherRights = append(otherRights, k)
 			}
 		}
 		if present {
 			return c.replaceTitle(ctx, ref, wanted, keys, changed)
 		}
 		err = c.createKey(ctx, ref, op, wanted, key)
+		if len(otherRights) > 0 && (err == nil || errors.Is(err, ErrConflict)) {
+			// GitHub takes a key once only, so that the one that is there has to go first. It goes only now: who may not register a key, or
+			// where none is allowed any more, hears of that instead, and keeps what he has.
+			for _, k := range otherRights {
+				if err := c.DeleteDeployKey(ctx, ref, k.ID); err != nil {
+					return changed, err
+				}
+				changed = true
+			}
+			if err != nil {
+				err = c.createKey(ctx, ref, op, wanted, key)
+			}
+		}
 		switch {
 		case err == nil:
 			return c.replaceTitle(ctx, ref, wanted, keys, true)

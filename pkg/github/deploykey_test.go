@@ -103,8 +103,8 @@ func TestEnsureDeployKey(t *testing.T) {
 		"new and writable":  {nil, false, true, true, []string{title + " flux false"}, 1},
 		"there":             {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, false, false, []string{title + " flux true"}, 0},
 		"other title":       {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), true) }, false, false, false, []string{"theirs flux true"}, 0},
-		"writable":          {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), false) }, false, false, true, []string{title + " flux true"}, 2},
-		"read-only":         {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, true, true, []string{title + " flux false"}, 2},
+		"writable":          {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), false) }, false, false, true, []string{title + " flux true"}, 3}, // the first is refused: GitHub takes a key once
+		"read-only":         {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, true, true, []string{title + " flux false"}, 3},
 		"same title, other": {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "old"), true) }, false, false, true, []string{title + " old true", title + " flux true"}, 1},
 		"replaced": {func(t *testing.T, r *githubtest.Repo) {
 			r.AddDeployKey(title, publicKey(t, "old"), true)
@@ -136,6 +136,30 @@ func TestEnsureDeployKey(t *testing.T) {
 			ok(t, err)
 			equal(t, "again", []any{changed, len(gh.Since(mark).Mutations), len(gh.Since(mark).Requests)}, []any{false, 0, 1})
 		})
+	}
+}
+
+// A key that may write stays where a read-only one cannot be registered: Flux goes on reading with it.
+func TestEnsureDeployKey_refusedKeepsTheOther(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]githubtest.Effect{
+		"right":  githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`),
+		"policy": githubtest.Respond(422, `{"message":"Validation Failed","errors":[{"resource":"PublicKey","code":"custom","message":"Deploy keys are disabled for this repository"}]}`),
+	} {
+		gh := world(t)
+		repo := gh.AddRepo("acme/fleet")
+		repo.AddDeployKey("theirs", publicKey(t, "flux"), false)
+		s := owner(t, gh)
+		heal := gh.Break("POST /repos/acme/fleet/keys", answer)
+		changed, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+		if changed || err == nil {
+			t.Errorf("%s: changed %t, %v", name, changed, err)
+		}
+		equal(t, name, keys(t, repo, "flux"), []string{"theirs flux false"})
+		heal()
+		_, err = s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
+		ok(t, err)
+		equal(t, name, keys(t, repo, "flux"), []string{fluxKey(t).Title + " flux true"})
 	}
 }
 

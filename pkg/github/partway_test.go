@@ -21,7 +21,7 @@ func TestEnsureDeployKey_partway(t *testing.T) {
 		text     string
 		finished []string
 	}{
-		"the writable one is gone, the new one refused": {"flux", "POST /repos/acme/fleet/keys", true, nil,
+		"the writable one stays where the new one is refused": {"flux", "POST /repos/acme/fleet/keys", false, []string{title + " flux false"},
 			"registering a deploy key on acme/fleet: permission denied (HTTP 403): Resource not accessible by integration", []string{title + " flux true"}},
 		"the writable one stays": {"flux", "DELETE /repos/acme/fleet/keys/*", false, []string{title + " flux false"},
 			"removing a deploy key of acme/fleet: permission denied (HTTP 403): Resource not accessible by integration", []string{title + " flux true"}},

@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path"
@@ -42,6 +43,13 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *filePl
 	}
 	for _, file := range r.rendered.apps {
 		before, differs := existing[file.Path]
+		if differs && (bytes.Equal(before, layout.InertKustomization()) || bytes.Equal(before, layout.ReopenedKustomization())) {
+			// It stands there since the cluster was deleted and its apps stayed, and nobody has edited it.
+			plan.after[file.Path] = file.Content
+			plan.changes = slices.DeleteFunc(plan.changes, func(c FileChange) bool { return c.Path == file.Path })
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			continue
+		}
 		if differs {
 			if err := r.checkScaffold(file, before); err != nil {
 				return err

@@ -140,6 +140,24 @@ func TestDelete_withApps(t *testing.T) {
 			if (len(result.Kept) > 0) != (len(test.left) > 0) {
 				t.Errorf("kept %v", result.Kept)
 			}
+			// The cluster comes back, with its apps or without, and after that also with them.
+			for _, again := range [][]gitops.CreateOptions{{withApps(t, spec("w01", onGitHub))}, {on(t, spec("w01", onGitHub)), withApps(t, spec("w01", onGitHub))}} {
+				again := append(again, on(t, spec("w01", onGitHub)))
+				for i, options := range again {
+					if len(test.left) == 0 {
+						break // then it is new, which other tests are about
+					}
+					create(t, w, options)
+					built := builtFrom(t, w.branches["main"].files, strings.TrimSuffix(appsDir, "/"))
+					if !strings.Contains(built, "kind: Cluster\n") || strings.Contains(built, "path: ./clusters/dev/w01/apps") != (i > 0 || len(again) == 2) {
+						t.Errorf("run %d of %d: Flux builds\n%s", i+1, len(again), built)
+					}
+				}
+				if _, err := gitops.Delete(t.Context(), w.ports(nil), doomed(t, onGitHub, "w01")); err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "files left again", w.filesOf(appsDir), test.left)
+			}
 		})
 	}
 }

@@ -188,7 +188,7 @@ func (r *createRun) finish(ctx context.Context) error {
 	r.result.Status = StatusDone
 	if r.gitOpsError != nil {
 		r.result.Status = StatusGitOpsFailed
-		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
+		r.result.Failure = failureOf(r.failedStep, r.gitOpsError)
 	}
 	if err := r.saveCopies(ctx); err != nil {
 		r.result.Status = StatusIncomplete

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -31,10 +34,48 @@ func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
 		return wrong
 	}
 	for i := range wrong {
-		wrong[i].Hint = fmt.Sprintf("a creation of %s that did not end has left its kubeconfig in the folder %s, and eksctl anywhere begins no other on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
-			r.management.Name, r.management.Name)
+		wrong[i].Hint = unfinishedHint(r.management.Name)
 	}
 	return wrong
+}
+
+func unfinishedHint(cluster string) string {
+	return fmt.Sprintf("a creation of %s that did not end has left its kubeconfig in the folder %s, and eksctl anywhere begins no other on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
+		cluster, text.ShellWord(cluster))
+}
+
+// UnfinishedClusterError says that the provisioner has left half of a management cluster, on top of which it begins no other: the same
+// command does not go on before that is cleared away.
+type UnfinishedClusterError struct {
+	Cluster string
+	Err     error
+}
+
+func (e *UnfinishedClusterError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why the provisioner ended.
+func (e *UnfinishedClusterError) Unwrap() error { return e.Err }
+
+// Hint says what has to be cleared away.
+func (e *UnfinishedClusterError) Hint() string { return unfinishedHint(e.Cluster) }
+
+// lookLimit bounds the look at what a provisioner has left: the run is over, and a person waits for its last words.
+const lookLimit = 5 * time.Second
+
+// leftUnfinished says whether the provisioner has left a management cluster without its Cluster object. Of one that does not answer that
+// is not known, and it is not said: what is advised then takes it away.
+func (r *createRun) leftUnfinished(ctx context.Context, c *clusterspec.Cluster) bool {
+	if r.management != c || !r.ports.Provisioner.HasKubeconfig(c.Name) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	defer cancel()
+	cluster, err := r.ports.OpenCluster(ctx)
+	if err != nil {
+		return false
+	}
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{})
+	return err == nil && !state.HasCluster(c.Namespace, c.Name)
 }
 
 // checkProvisioner makes sure that the provisioner can do what is left to it.
@@ -64,6 +105,9 @@ func (r *createRun) provision(ctx context.Context) error {
 		if err := r.runProvisioner(ctx, r.creation(c)); err != nil {
 			record := r.clusterResult(c.Name)
 			record.Message = "not created: " + err.Error()
+			if r.leftUnfinished(ctx, c) {
+				err = &UnfinishedClusterError{Cluster: c.Name, Err: err}
+			}
 			r.result.Status = StatusIncomplete
 			return &IncompleteError{What: fmt.Sprintf("cluster %s was not created", c.Name), Cause: err}
 		}
@@ -91,13 +135,17 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 	if len(found.list) == 0 {
 		return nil
 	}
-	err := &PreflightError{Findings: found.list}
+	// It is no PreflightError: a cluster has been made.
+	err := &hintedError{message: messagesOf(found.list), hint: found.list[0].Hint}
+	if (&PreflightError{Findings: found.list}).AboutAccess() {
+		err.is = github.ErrPermission
+	}
 	if r.seen.ports.cluster == nil || !r.seen.cluster.EKSAInstalled {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: fmt.Sprintf("cluster %s was created, but cannot be reached", r.managementCluster), Cause: &hintedError{message: err.Error(), hint: found.list[0].Hint}}
+		return &IncompleteError{What: fmt.Sprintf("cluster %s was created, but cannot be reached", r.managementCluster), Cause: err}
 	}
 	if r.gitOpsError == nil {
-		r.gitOpsError, r.failedStep = &hintedError{message: err.Error(), hint: found.list[0].Hint}, stepCluster
+		r.gitOpsError, r.failedStep = err, stepCluster
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 	d.unguarded = d.detaches || options.From != FromBoth || options.GitOps == nil
 	err := crash.Guarded(func() error { return d.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		d.result.Failure = &Failure{Step: d.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		d.result.Failure = failureOf(d.failedStep, err)
 	}
 	return d.end(ctx, err)
 }
@@ -178,7 +178,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	d.noteRenamed()
 	if len(found.list) > 0 {
 		d.hintDestroyed(&found)
-		return &PreflightError{Findings: found.list}
+		return found.refused()
 	}
 	if len(found.soft) > 0 {
 		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
@@ -214,8 +214,8 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if d.needsProvisioner() && len(found.list) == 0 {
 		d.checkReadiness(ctx, &found)
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	return errors.Join(found.soft...)
 }

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fleet is a world in which dev manages the given workload clusters through Git.
@@ -181,11 +183,11 @@ func TestDelete_foreignFiles(t *testing.T) {
 			there: map[string]string{dir + "extra.yaml": configMap, dir + "kustomization.yaml": "resources:\n- extra.yaml\n- eksa-cluster.yaml\n"},
 			want:  []string{"modify " + dir + "kustomization.yaml"},
 			files: map[string]string{dir + "kustomization.yaml": "resources:\n- extra.yaml\n"},
-			kept:  []string{dir + "extra.yaml", dir + "kustomization.yaml"},
+			kept:  []string{dir + "extra.yaml"},
 		},
 		"a manifest that is not listed": {
 			there: map[string]string{dir + "values.yaml": "a: b\n"},
-			want:  []string{"modify " + dir + "kustomization.yaml"}, kept: []string{dir + "kustomization.yaml", dir + "values.yaml"},
+			want:  []string{"modify " + dir + "kustomization.yaml"}, kept: []string{dir + "values.yaml"},
 		},
 		"a patch of what goes": {
 			there: map[string]string{
@@ -211,7 +213,7 @@ func TestDelete_foreignFiles(t *testing.T) {
 		"a kustomization of nothing else": {
 			there: map[string]string{"clusters/dev/w01/kustomization.yaml": "resources:\n- eksa-system\n", "clusters/dev/w01/values.yaml": "a: b\n"},
 			want:  []string{"delete " + dir + "kustomization.yaml", "modify clusters/dev/w01/kustomization.yaml"},
-			kept:  []string{"clusters/dev/w01/kustomization.yaml", "clusters/dev/w01/values.yaml"},
+			kept:  []string{"clusters/dev/w01/values.yaml"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,6 +253,16 @@ func TestDelete_foreignFiles(t *testing.T) {
 				if is, there := w.branches["main"].files[change.Path]; there != (change.Change != "delete") || is != string(change.After) {
 					t.Errorf("%s %s: there %v", change.Change, change.Path, there)
 				}
+			}
+			// What is left passes lint as far as the directory goes, and the cluster can be created again beside it, without a word of upgrade.
+			for _, problem := range lintProblems(t, w.branches["main"].files) {
+				if strings.Contains(problem, "w01") && strings.HasPrefix(problem, "error") && !strings.Contains(problem, "extra.yaml") && !strings.Contains(problem, "values.yaml") {
+					t.Errorf("lint: %s", problem)
+				}
+			}
+			create(t, w, on(t, spec("w01", onGitHub)))
+			if built := builtFrom(t, w.branches["main"].files, "clusters/dev/w01"); !strings.Contains(built, "kind: Cluster\n") {
+				t.Errorf("Flux builds no cluster:\n%s", built)
 			}
 		})
 	}
@@ -535,4 +547,43 @@ func TestDelete_repositoryUnreachable(t *testing.T) {
 		!strings.Contains(result.Failure.Hint, "eksa-gitops delete cluster w01 --from cluster") || !strings.Contains(result.Failure.Message, "nothing has been changed") {
 		t.Errorf("%v, %+v", err, result.Failure)
 	}
+}
+
+// lintProblems are what lint says of files, as "severity rule file: message".
+func lintProblems(t *testing.T, files map[string]string) []string {
+	t.Helper()
+	tree := layout.Tree{}
+	for name, content := range files {
+		tree[name] = layout.Node{Content: layout.Bytes(content)}
+	}
+	report, err := layout.CheckRepository(tree, nil, layout.Options{Redact: func(s string) string { return s }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var problems []string
+	for _, p := range report.Problems {
+		problems = append(problems, fmt.Sprintf("%s %s %s: %s", p.Severity, p.Rule, p.File, p.Message))
+	}
+	return problems
+}
+
+// builtFrom is what Flux makes of a cluster's directory.
+func builtFrom(t *testing.T, files map[string]string, dir string) string {
+	t.Helper()
+	contents := map[string][]byte{}
+	for name, content := range files {
+		contents[name] = []byte(content)
+	}
+	if _, there := contents[dir+"/kustomization.yaml"]; !there {
+		dir += "/eksa-system"
+	}
+	built, err := kustomize.Build(contents, dir, kustomize.AllFiles)
+	if err != nil {
+		t.Fatalf("%s does not build: %v", dir, err)
+	}
+	text, err := built.AsYaml()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

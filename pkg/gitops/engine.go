@@ -104,13 +104,14 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		r.result.Flux.Migrated = r.migrated
 	}
 	if err != nil && r.result.Failure == nil {
-		r.result.Failure = &Failure{Message: err.Error(), Hint: hintOf(err)}
+		r.result.Failure = failureOf("", err)
 		var preflight *PreflightError
 		if errors.As(err, &preflight) {
 			r.result.Status = StatusRefused
 			r.result.Failure.Findings = preflight.Findings
 		}
 	}
+	r.result.inPlainWords()
 	switch {
 	case crash.In(err) != nil:
 		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.failedStep

@@ -74,11 +74,18 @@ func IsAccessError(err error) bool {
 		errors.As(err, new(*fluxinstall.ForbiddenError)) || errors.As(err, new(*fluxinstall.CredentialsError))
 }
 
-// IsRuleError says whether err is, at its root, a rule of the Git host or server that is against what was asked: a protected branch, a
-// hook, a policy of the organization. Better credentials of the same account do not help.
+// IsRuleError says whether err is, at its root, a rule of the Git host, of the Git server or of the management cluster that is against what
+// was asked: a protected branch, a hook, a policy of the organization, an admission policy. Better credentials of the same account do not
+// help.
 func IsRuleError(err error) bool {
-	return errors.Is(err, github.ErrPolicy) || errors.Is(err, github.ErrPlan) || errors.As(err, new(*gitrepo.RejectedError))
+	refused := new(fluxinstall.RefusedError)
+	return errors.Is(err, github.ErrPolicy) || errors.Is(err, github.ErrPlan) || errors.As(err, new(*gitrepo.RejectedError)) ||
+		errors.As(err, &refused) && refused.Policy
 }
+
+// IsRefusal says whether err is, at its root, what somebody has to allow before the same command can succeed: an access error or a rule.
+// It is one kind of failure wherever it comes up: before the first write or after it, at the host, in Git or in the cluster.
+func IsRefusal(err error) bool { return IsAccessError(err) || IsRuleError(err) }
 
 // unchanged adds to an error that came before the first write that it did, where the error is a refusal and so leaves no doubt.
 func unchanged(err error) error {

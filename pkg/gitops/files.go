@@ -51,6 +51,8 @@ func (p *filePlan) edits() []gitrepo.Edit {
 type conflictError struct {
 	changes []FileChange
 	upgrade bool // the run is an upgrade, so that its own files are merged and these are others
+	// unlisting is a kustomization in the directory of a cluster that is not in Git, and that does not list the cluster's file.
+	unlisting string
 }
 
 func (e *conflictError) Error() string {
@@ -62,6 +64,9 @@ func (e *conflictError) Error() string {
 }
 
 func (e *conflictError) Hint() string {
+	if e.unlisting != "" && len(e.changes) == 1 {
+		return fmt.Sprintf("the cluster is not in Git, and %s is there for other files: list %s under its resources, push, and run the same command again; or replace it with --overwrite", e.unlisting, layout.SpecFile)
+	}
 	if !e.upgrade {
 		return "to change a cluster that is managed through Git: eksa-gitops upgrade cluster with the same file, which keeps what others changed there; --overwrite replaces it"
 	}
@@ -130,6 +135,7 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		return nil, err
 	}
 	var conflicts []FileChange
+	unlisting := ""
 	for _, file := range made.files {
 		before, differs := existing[file.Path]
 		switch {
@@ -141,11 +147,21 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
 			plan.after[file.Path] = before
 			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
-		case replace(file.Path) || isBlank(before):
+		case replace(file.Path) || isBlank(before) || bytes.Equal(before, layout.InertKustomization()):
 			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		case path.Base(file.Path) == layout.KustomizationFile && plan.addsSpecBeside(file.Path) && listed(before) != nil:
+			// It stays from before the cluster was deleted, for the sake of files of others.
+			plan.after[file.Path] = listed(before)
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: listed(before)})
 		default:
 			conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			if path.Base(file.Path) == layout.KustomizationFile && plan.addsSpecBeside(file.Path) {
+				unlisting = file.Path
+			}
 		}
+	}
+	if err := r.reopen(snapshot, plan); err != nil {
+		return nil, err
 	}
 	for _, file := range made.system {
 		base := path.Base(file.Path)
@@ -187,10 +203,48 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		}
 	}
 	if len(conflicts) > 0 {
-		return nil, &conflictError{changes: conflicts}
+		return nil, &conflictError{changes: conflicts, unlisting: unlisting}
 	}
 	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	return plan, nil
+}
+
+// addsSpecBeside says whether the plan adds a cluster's file in the directory of a file.
+func (p *filePlan) addsSpecBeside(file string) bool {
+	spec := path.Join(path.Dir(file), layout.SpecFile)
+	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == spec && c.Change == "add" })
+}
+
+// listed is a kustomization with the cluster's file among its resources; nil when it cannot be put there.
+func listed(kustomization []byte) []byte {
+	if content, ok := layout.List(kustomization, layout.SpecFile); ok {
+		return content
+	}
+	return nil
+}
+
+// reopen has Flux look into the directories of clusters again in which a deletion has left a kustomization that builds to nothing, for the
+// sake of files of others.
+func (r *createRun) reopen(snapshot Snapshot, plan *filePlan) error {
+	if snapshot == nil {
+		return nil
+	}
+	for _, c := range r.managed {
+		file, inert := layout.PathsOf(c).ClusterKustomization, layout.InertKustomization()
+		if _, there, err := snapshot.Lookup(file); err != nil || !there {
+			continue // what is in the way of it is told where files are compared
+		}
+		closed, err := snapshot.Holds(file, inert)
+		if err != nil {
+			return fmt.Errorf("comparing %s with the repository: %w", file, err)
+		}
+		if closed {
+			content := layout.ReopenedKustomization()
+			plan.after[file] = content
+			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: inert, After: content})
+		}
+	}
+	return nil
 }
 
 // add plans a file that is absent; one that is there, and does not differ, needs nothing.

@@ -65,7 +65,11 @@ func (f *findings) unfinished(ctx context.Context) error {
 	return errors.Join(unfinished...)
 }
 
+// add adds an error about an area. A credential or a right that is missing is about access, whatever was looked at when that came up.
 func (f *findings) add(area Area, err error) {
+	if IsAccessError(err) {
+		area = AreaAccess
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
@@ -82,6 +86,21 @@ func (f *findings) addSoft(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.soft = append(f.soft, err)
+}
+
+// refused is the error of a preflight that found something to put right first, with all that was found; nil without. What alone would not
+// stop the run is told beside it: the step that it belongs to is shown as failed. It has the area that leaves the exit code to the others.
+func (f *findings) refused() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.list) == 0 {
+		return nil
+	}
+	list := slices.Clone(f.list)
+	for _, err := range f.soft {
+		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: hintOf(err)})
+	}
+	return &PreflightError{Findings: list}
 }
 
 // observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An
@@ -126,8 +145,8 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteUnseen()
 		r.noteAsleep()
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	if len(found.soft) > 0 {
 		r.gitOpsError, r.failedStep = errors.Join(found.soft...), stepAccess
@@ -314,11 +333,7 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 	}
 	state, err := cluster.Inspect(ctx, options)
 	if err != nil {
-		area := AreaCluster
-		if IsAccessError(err) {
-			area = AreaAccess
-		}
-		found.add(area, fmt.Errorf("looking at the management cluster: %w", err))
+		found.add(AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
 		return
 	}
 	r.seen.cluster = state

@@ -138,9 +138,36 @@ func TestCreate_findsAllAtOnce(t *testing.T) {
 		areas = append(areas, string(f.Area))
 	}
 	slices.Sort(areas)
-	equal(t, "areas", areas, []string{"access", "cluster", "cluster", "cluster", "cluster", "spec"})
+	equal(t, "areas", areas, []string{"access", "access", "cluster", "cluster", "cluster", "cluster", "spec"})
 	if (&gitops.PreflightError{Findings: findings}).AboutAccess() || (&gitops.PreflightError{}).AboutAccess() {
 		t.Error("AboutAccess")
+	}
+}
+
+// What alone would not stop a run is told beside what does: the step that has failed never stands there without its cause. It does not
+// change the exit code that the others make.
+func TestRefused_tellsAllCauses(t *testing.T) {
+	t.Parallel()
+	options := on(t, spec("dev", onGitHub))
+	runs := map[string]func(w *world) (*gitops.Result, error){
+		"create": func(w *world) (*gitops.Result, error) { return gitops.Create(t.Context(), w.ports(nil), options) },
+		"upgrade": func(w *world) (*gitops.Result, error) {
+			return gitops.Upgrade(t.Context(), w.ports(nil), gitops.UpgradeOptions{CreateOptions: options})
+		},
+	}
+	for name, run := range runs {
+		for access, wrong := range map[bool]func(w *world){true: find(github.KindPermission, github.SeverityError), false: func(w *world) { w.state.EKSAInstalled = false }} {
+			w := newSmallWorld(t, onGitHub)
+			find(github.KindPolicy, github.SeverityError)(w)
+			wrong(w)
+			_, err := run(w)
+			var refused *gitops.PreflightError
+			if !errors.As(err, &refused) || len(refused.Findings) != 2 || refused.Findings[1] != (gitops.Finding{Area: gitops.AreaAccess, Message: "found it", Hint: "do this"}) {
+				t.Errorf("%s, about access %t: %v", name, access, err)
+			} else if refused.AboutAccess() != access {
+				t.Errorf("%s: about access is %t, want %t", name, refused.AboutAccess(), access)
+			}
+		}
 	}
 }
 

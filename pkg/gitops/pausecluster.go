@@ -85,7 +85,7 @@ func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
 		} else if !changed {
 			err = unchanged(err)
 		}
-		p.result.Failure = &Failure{Step: p.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		p.result.Failure = failureOf(p.failedStep, err)
 	}
 	return p.end(ctx, err)
 }
@@ -171,8 +171,8 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.observePush(ctx, &found)
 		}
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
 		p.failedStep = stepAccess

@@ -14,7 +14,7 @@ func (r *createRun) plan(ctx context.Context) error {
 	r.planProvisioning()
 	r.startRepositoryResult()
 	if r.gitOpsError != nil {
-		r.result.Failure = &Failure{Step: r.failedStep, Message: r.gitOpsError.Error(), Hint: hintOf(r.gitOpsError)}
+		r.result.Failure = failureOf(r.failedStep, r.gitOpsError)
 		r.noteFluxGoesOn()
 		return nil
 	}

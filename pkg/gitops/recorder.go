@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // recorder passes steps on to a Reporter and keeps their results in the order in which they began.
@@ -53,6 +54,12 @@ func (r *recorder) End(step Step, outcome Outcome, detail string) {
 	r.mu.Unlock()
 	r.Reporter.End(step, outcome, detail)
 }
+
+// Progress implements [Reporter].
+func (r *recorder) Progress(step Step, detail string) { r.Reporter.Progress(step, text.Plain(detail)) }
+
+// Note implements [Reporter].
+func (r *recorder) Note(level Level, note string) { r.Reporter.Note(level, text.Plain(note)) }
 
 // results returns the steps that ended, in the order in which they began, and whether any of them wrote something.
 func (r *recorder) results() (steps []StepResult, changed bool) {

@@ -213,7 +213,7 @@ func (r *removal) removeCluster(name string) {
 
 // noteKept tells of the files that stay in a cluster's directory.
 func (r *removal) noteKept(name string) {
-	if kept := r.below(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
+	if kept := r.kept(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
 		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, for the sake of files that are not eksa-gitops's: %s",
 			layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
 	}
@@ -388,18 +388,18 @@ func (r *removal) removeManagement(name string) error {
 		r.remove(file)
 	}
 	r.noteKept(name)
-	if kept := r.below(layout.SystemDir(r.config)); len(kept) > 0 {
+	if kept := r.kept(layout.SystemDir(r.config)); len(kept) > 0 {
 		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, for the sake of files that are not eksa-gitops's: %s",
 			layout.SystemDir(r.config), strings.Join(kept, ", ")))
 	}
 	return nil
 }
 
-// kept lists the files of others in the directories of clusters, sorted.
+// kept lists the files of others in the directories of clusters that stay as they are, sorted. One that is changed is among the changes.
 func (r *removal) kept(dirs ...string) []string {
 	kept := []string{}
 	for _, dir := range dirs {
-		kept = append(kept, r.below(dir)...)
+		kept = append(kept, slices.DeleteFunc(r.below(dir), r.plan.changesFile)...)
 	}
 	slices.Sort(kept)
 	return kept

@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -153,4 +154,26 @@ type Failure struct {
 	Message  string    `json:"message"`
 	Hint     string    `json:"hint,omitempty"`
 	Findings []Finding `json:"findings,omitempty"`
+	// Err is the error itself, for who decides on its kind; nil where the findings say it all.
+	Err error `json:"-"`
+}
+
+// inPlainWords takes the words of libraries out of what the result says of errors. It may be repeated.
+func (r *Result) inPlainWords() {
+	for i := range r.Clusters {
+		c := &r.Clusters[i]
+		c.Message, c.Cause = text.Plain(c.Message), text.Plain(c.Cause)
+	}
+	if r.Failure == nil {
+		return
+	}
+	r.Failure.Message = text.Plain(r.Failure.Message)
+	for i := range r.Failure.Findings {
+		r.Failure.Findings[i].Message = text.Plain(r.Failure.Findings[i].Message)
+	}
+}
+
+// failureOf is what a result says of an error that a step has ended with.
+func failureOf(step Step, err error) *Failure {
+	return &Failure{Step: step, Message: err.Error(), Hint: hintOf(err), Err: err}
 }

@@ -130,11 +130,27 @@ func (r *createRun) checkSource(found *findings) {
 		found.addFinding(Finding{AreaAccess,
 			"Flux needs a private key to read the repository with, and there is none to give it: an SSH agent keeps its keys to itself",
 			"name a key that may only read the repository with --cluster-private-key FILE, or your own with EKSA_GIT_PRIVATE_KEY=FILE"})
+	case given && r.options.SourceIsOperators && !r.keepsSourceKey() && r.checkSourceAlgorithm(found):
 	case r.seen.snapshot == nil:
 		return
 	case given && r.options.SourceIsOperators && !r.sourceInPlace():
 		r.steps.Note(LevelWarning, fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE", r.config.SystemNamespace))
 	}
+}
+
+// checkSourceAlgorithm makes sure that the key that the cluster gets is of the kind that the spec names, and says whether it is not.
+func (r *createRun) checkSourceAlgorithm(found *findings) bool {
+	if r.config.Git == nil {
+		return false
+	}
+	key, err := sshkeys.ParseKey([]byte(r.options.Source.PrivateKey.Reveal()), r.options.Source.Passphrase, "that is your own, and that Flux would get,")
+	if err == nil {
+		err = key.CheckAlgorithm(r.config.Git.SSHKeyAlgorithm)
+	}
+	if err != nil {
+		found.add(AreaSpec, err)
+	}
+	return err != nil
 }
 
 // noteAuthority says what follows from a server that is known by a certificate authority only.

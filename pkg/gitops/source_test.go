@@ -101,6 +101,7 @@ func TestCreate_clusterKey(t *testing.T) {
 			}
 			options := on(t, spec("dev", onGit))
 			options.Source.PrivateKey, options.SourceIsOperators = tc.given, tc.operators
+			options.Clusters[0].GitOps.Git.SSHKeyAlgorithm = "ed25519"
 			heard := &notes{}
 			ports := w.ports(heard)
 			result, err := gitops.Create(t.Context(), ports, options)
@@ -118,6 +119,32 @@ func TestCreate_clusterKey(t *testing.T) {
 				t.Errorf("warnings: %q", heard.warnings)
 			}
 		})
+	}
+}
+
+// The algorithm that the spec names is that of the key that Flux gets. Whose own key is of another one works beside a key that is there,
+// and gives none to a cluster that has none.
+func TestCreate_operatorsKeyOfAnotherAlgorithm(t *testing.T) {
+	t.Parallel()
+	other, _ := anotherKey(t) // ed25519
+	for name, there := range map[string]bool{"a key there": true, "nothing there": false} {
+		w := newSmallWorld(t, onGit)
+		if there {
+			create(t, w, on(t, spec("dev", onGit)))
+			w.forget()
+		}
+		before := w.publicKey
+		options := on(t, spec("dev", onGit))
+		options.Clusters[0].GitOps.Git.SSHKeyAlgorithm = "ecdsa"
+		options.Source.PrivateKey, options.SourceIsOperators = other, true
+		result, err := gitops.Create(t.Context(), w.ports(nil), options)
+		refused := new(gitops.PreflightError)
+		switch {
+		case there && (err != nil || result.Failure != nil || w.publicKey != before):
+			t.Errorf("%s: %v, %+v, key %q", name, err, result.Failure, w.publicKey)
+		case !there && (!errors.As(err, &refused) || refused.AboutAccess() || !strings.Contains(err.Error(), "ecdsa") || len(w.calls) > 0):
+			t.Errorf("%s: %v, wrote %v", name, err, w.calls)
+		}
 	}
 }
 

@@ -509,6 +509,24 @@ func TestJudge_states(t *testing.T) {
 	})
 }
 
+// Nobody is told to create a cluster that is being deleted.
+func TestJudge_deletingIsNotToBeCreated(t *testing.T) {
+	t.Parallel()
+	for _, deleting := range []bool{false, true} {
+		o := well()
+		going := o.Survey.Clusters[1]
+		going.Name, going.Deleting = "going", deleting
+		o.Survey.Clusters = append(o.Survey.Clusters, going)
+		advised := false
+		for _, p := range judge(t, o).Problems {
+			advised = advised || p.Cluster == "going" && strings.Contains(p.Next, "create cluster")
+		}
+		if advised == deleting {
+			t.Errorf("deleting %t: create is advised: %t", deleting, advised)
+		}
+	}
+}
+
 func TestJudge_unknownCluster(t *testing.T) {
 	t.Parallel()
 	o := well()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -80,7 +81,7 @@ func (j *judge) note(format string, args ...any) {
 }
 
 func (j *judge) unseen(what, reason, hint string) {
-	j.report.Unseen = append(j.report.Unseen, Unseen{What: what, Reason: reason, Hint: hint})
+	j.report.Unseen = append(j.report.Unseen, Unseen{What: what, Reason: text.Plain(reason), Hint: hint})
 }
 
 func (j *judge) problem(p Problem) { j.report.Problems = append(j.report.Problems, p) }
@@ -428,7 +429,7 @@ func (j *judge) judgeClusters() {
 				Cause: "Flux does not build its directory, for example because a kustomization above does not list it, or somebody deleted the object and Flux has not brought it back yet",
 				Next:  fmt.Sprintf("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s", j.Survey.Namespace, j.Survey.Namespace),
 			})
-		case c.State == StateOnlyCluster && !j.lost:
+		case c.State == StateOnlyCluster && !j.lost && !c.Deleting: // one that goes has its own problem, if it hangs
 			j.problem(Problem{
 				Object: object, Message: "it has a GitOps configuration, but no files in Git", Cluster: c.Name,
 				Cause: "a change in Git cannot reach it: its files were never pushed, or they were removed without Flux deleting it",

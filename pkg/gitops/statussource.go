@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -39,7 +40,7 @@ func (j *judge) unseenError() error {
 
 func (j *judge) unseenReason() string {
 	if err := j.unseenError(); err != nil {
-		return err.Error()
+		return text.Plain(err.Error())
 	}
 	return "it was not looked at"
 }

@@ -55,7 +55,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 		case !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled):
 			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
 		}
-		u.result.Failure = &Failure{Step: u.failedStep, Message: err.Error(), Hint: hintOf(err)}
+		u.result.Failure = failureOf(u.failedStep, err)
 		if wrote {
 			u.result.Status = StatusIncomplete
 		}
@@ -122,8 +122,8 @@ func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
 	if len(found.list) == 0 {
 		u.checkDetached(&found)
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	u.result.Status = StatusNotConfigured
 	return nil
@@ -179,8 +179,8 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.noteUnseen()
 		u.noteAsleep()
 	}
-	if len(found.list) > 0 {
-		return &PreflightError{Findings: found.list}
+	if err := found.refused(); err != nil {
+		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
 		u.failedStep = stepAccess

@@ -45,6 +45,7 @@ func (f *fleet) checkNamespaces() {
 	if f.flux != nil && f.flux.targetNamespace != "" {
 		return
 	}
+	f.checkOthersNamespaces()
 	without := map[string][]*clusterspec.Object{} // by file
 	look := func(objects []*clusterspec.Object) {
 		for _, o := range objects {
@@ -118,6 +119,9 @@ func (f *fleet) checkNoSpec(dir, listing string) {
 	spec := path.Join(dir, SpecFile)
 	if f.told[spec] || f.hasErrors(listing) {
 		return // the kustomization that lists it has an error already
+	}
+	if content, ok := f.content(listing); ok && (bytes.Equal(content, InertKustomization()) || listsOthersOnly(content)) {
+		return // a deletion has left it, for the sake of files of others
 	}
 	p := clusterspec.Problem{
 		Message:  fmt.Sprintf("the directory has no %s, where EKS Anywhere reads and writes the cluster", SpecFile),

@@ -42,6 +42,55 @@ generatorOptions:
 `)
 }
 
+// ReopenedKustomization takes the place of [InertKustomization] in a cluster's directory when the cluster is created again: it has Flux
+// apply the cluster, and nothing of what others keep beside it.
+func ReopenedKustomization() []byte {
+	return []byte(`# Applies the cluster. What else is in this directory was there before, and is applied when it is listed here.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ` + ClusterSubdir + `
+`)
+}
+
+// List puts an entry in front of a kustomization's resources, and leaves everything else as it is, comments and formatting too. It says
+// whether that can be done: there has to be a list with lines of its own.
+func List(content []byte, entry string) ([]byte, bool) {
+	var document yaml.Node
+	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
+		return nil, false
+	}
+	list := valueAt(document.Content[0], "resources")
+	if list == nil || list.Kind != yaml.SequenceNode || list.Style&yaml.FlowStyle != 0 || len(list.Content) == 0 {
+		return nil, false
+	}
+	lines := bytes.SplitAfter(content, []byte("\n"))
+	first := lines[list.Content[0].Line-1]
+	dash := bytes.IndexByte(first, '-')
+	if dash < 0 || len(bytes.TrimSpace(first[:dash])) > 0 {
+		return nil, false
+	}
+	added := append(slices.Clone(first[:dash]), "- "+entry+"\n"...)
+	changed := bytes.Join(slices.Insert(slices.Clone(lines), list.Content[0].Line-1, added), nil)
+	var after yaml.Node
+	if yaml.Unmarshal(changed, &after) != nil || len(after.Content) == 0 {
+		return nil, false
+	}
+	now := valueAt(after.Content[0], "resources")
+	return changed, now != nil && len(now.Content) == len(list.Content)+1 && now.Content[0].Value == entry
+}
+
+// listsOthersOnly says whether a kustomization lists something, and not the cluster's file.
+func listsOthersOnly(content []byte) bool {
+	var document yaml.Node
+	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
+		return false
+	}
+	list := valueAt(document.Content[0], "resources")
+	return list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 &&
+		!slices.ContainsFunc(list.Content, func(entry *yaml.Node) bool { return path.Clean(entry.Value) == SpecFile })
+}
+
 // Unlisted is a kustomization without its references to what is gone.
 type Unlisted struct {
 	Content []byte

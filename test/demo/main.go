@@ -183,8 +183,12 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 		return err
 	}
 	fmt.Printf("Flux has applied it: Cluster dev now wants 3 workers (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
-	return nil
+	title("6. What there is now")
+	return d.command("eksa-gitops", lastCommand...)
 }
+
+// lastCommand ends the story, and is what a person may try afterwards: dev.yaml does not say any more what Git says.
+var lastCommand = []string{"status"}
 
 // reconcileNow does what a webhook receiver or `flux reconcile` does; without it Flux looks once a minute.
 func (d *show) reconcileNow() error {
@@ -219,7 +223,7 @@ func (d *show) explain() {
 	}
 	fmt.Printf("export GIT_SSL_CAINFO=%s\n", d.github.CAFile())
 	fmt.Println("kubectl get clusters,gitrepositories,kustomizations -A")
-	fmt.Printf("%s create cluster -f dev.yaml\n", d.program)
+	fmt.Printf("%s %s\n", d.program, shown(lastCommand))
 }
 
 func title(text string) { fmt.Printf("\n=== %s\n", text) }

@@ -76,7 +76,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 ", "count: 1\n", "count: 3\n"))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(0).prints("Cluster dev is as the file says")
+		out.exits(0).prints("Cluster dev is as Git says; the file differs in 1 field.")
 		agrees(t, w.files(), "dev", 6)
 		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
 			t.Errorf("the control plane has count %v, want the other run's 3", got)

@@ -439,7 +439,7 @@ spec:
 func TestDelete_managementKilled(t *testing.T) {
 	w := newFleet(t)
 	heal := w.gh.Break("DELETE /repos/*/*/keys/*", githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
-	w.run("delete", "cluster", "mgmt", "--yes").exits(5).tells("removing a deploy key of alice/fleet", "continue with: eksa-gitops delete cluster mgmt --yes")
+	w.run("delete", "cluster", "mgmt", "--yes").exits(4).tells("removing a deploy key of alice/fleet", "continue with: eksa-gitops delete cluster mgmt --yes")
 	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"); at(t, u, "spec", "suspend") != true {
 		t.Error("Flux was not stopped before")
 	}
@@ -461,7 +461,7 @@ func TestDelete_managementKilled(t *testing.T) {
 func TestDelete_managementTakenBack(t *testing.T) {
 	w := newFleet(t)
 	heal := w.gh.Break("DELETE /repos/*/*/keys/*", githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
-	w.run("delete", "cluster", "mgmt", "--yes").exits(5)
+	w.run("delete", "cluster", "mgmt", "--yes").exits(4)
 	heal()
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells("Point Flux at the repository (planned)")
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")

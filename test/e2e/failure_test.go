@@ -12,7 +12,8 @@ import (
 )
 
 // A failure of the GitOps part leaves the creation going: the local copy is written, the cause and the way on are told, and the exit
-// code is 0, or 5 when the user asked for that. Once the cause is gone, the same command finishes the job.
+// code is 4 for what has to be allowed and 5 for the rest, or 0 when the user asked for that. Once the cause is gone, the same command
+// finishes the job.
 func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 	// One world for all: each failure leaves what the next run continues from. Whether a run heals right after each of them is what
 	// TestFaults_* and TestCrash look at.
@@ -24,6 +25,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 		args   []string
 		break_ func(t *testing.T) (heal func())
 		cause  string
+		code   int
 		writes bool // whether the failure comes after the first write
 	}{
 		{
@@ -31,7 +33,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 			break_: func(*testing.T) func() {
 				return w.gh.Break("* /**", githubtest.Respond(503, "<html>unavailable</html>"))
 			},
-			cause: "503",
+			cause: "503", code: 5,
 		},
 		{
 			name: "protected branch",
@@ -39,14 +41,14 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 				return func() { repo.Unprotect("main") }
 			},
-			cause: "takes no direct push: changes have to be made through a pull request",
+			cause: "takes no direct push: changes have to be made through a pull request", code: 4,
 		},
 		{
 			name: "token revoked during the run",
 			break_: func(*testing.T) func() {
 				return w.gh.Break("POST /repos/*/*/keys", githubtest.Respond(401, `{"message":"Bad credentials"}`))
 			},
-			cause: "Bad credentials", writes: true,
+			cause: "Bad credentials", code: 4, writes: true,
 		},
 		{
 			name: "Flux never Ready",
@@ -62,7 +64,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 					}
 				}
 			},
-			cause: "source-controller", writes: true,
+			cause: "source-controller", code: 5, writes: true,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -74,7 +76,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 			}
 			args := append([]string{"create", "cluster", "-f", "mgmt.yaml"}, tc.args...)
 			before := w.mark()
-			out := w.run(args...).exits(0)
+			out := w.run(args...).exits(tc.code)
 			out.tells("GitOps is NOT enabled", tc.cause, "continue with: eksa-gitops create cluster -f mgmt.yaml")
 			if !tc.writes {
 				before.leavesClusterAlone()
@@ -82,7 +84,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(w.dir, "mgmt", "mgmt-eks-a-cluster.yaml")); err != nil {
 				t.Error(err)
 			}
-			object := w.run(append(args, "-o", "json", "--on-gitops-failure=fail")...).exits(5).json()
+			object := w.run(append(args, "-o", "json", "--on-gitops-failure=continue")...).exits(0).json()
 			if object["status"] != "gitops-failed" || at(t, object, "failure", "message") == "" || object["resume"] == "" {
 				t.Errorf("result: %v", object)
 			}

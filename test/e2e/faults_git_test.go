@@ -71,7 +71,7 @@ func TestFaults_git(t *testing.T) {
 			tells: []string{"a web page (text/html; charset=utf-8) came back where Git was asked for; nothing has been changed", "no proxy or log-in page answers in its place"}},
 		{name: "token refused", code: 4, writesNothing: true, strike: inject(gittest.Fault{Kind: gittest.RejectAuth}),
 			tells: []string{"the server does not accept the token", "not expired or revoked, and authorized for the organization", "nothing has been changed"}},
-		{name: "no answer", code: 5, args: append(upgrade, "--timeout", "4s"), again: upgrade, writesNothing: true,
+		{name: "no answer", code: 1, args: append(upgrade, "--timeout", "4s"), again: upgrade, writesNothing: true,
 			strike: inject(gittest.Fault{Kind: gittest.Hang, Service: gittest.Fetch}),
 			tells:  []string{"reading the repository: " + w.gh.GitURL() + "alice/fleet.git: the time limit of 4s is over"}},
 	} {

@@ -158,7 +158,7 @@ func TestGitHub_refused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := asMember(t)
 			tc.forbid(w)
-			w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail").exits(5).tells(tc.tells...).
+			w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail").exits(4).tells(tc.tells...).
 				tells("continue with: eksa-gitops create cluster -f mgmt.yaml")
 			w.nothingLeft()
 			tc.allow(w)

@@ -203,7 +203,10 @@ func TestProvision_createFails(t *testing.T) {
 	before.writesNothing()
 
 	w.env["FAKE_EKSCTL"] = "fail-late"
-	w.run(create...).exits(5).tells("timed out")
+	// Nothing is offered to continue with: it would not work.
+	if late := w.run(create...).exits(5).tells("timed out", "a creation of mgmt that did not end", "delete what it has made"); strings.Contains(late.stderr, "continue with") {
+		t.Errorf("a command is offered that is refused:\n%s", late.stderr)
+	}
 	delete(w.env, "FAKE_EKSCTL")
 	calls := len(w.calls())
 	w.run(create...).exits(3).tells("holds no management Cluster object", "a creation of mgmt that did not end", "delete what it has made")

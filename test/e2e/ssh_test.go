@@ -288,11 +288,11 @@ func TestCreate_openSSHHookRefuses(t *testing.T) {
 	w := newSSHWorld(t)
 	repo := w.git.AddRepo("acme/fleet")
 	repo.SetHook("pre-receive", "#!/bin/sh\necho 'only the fleet team may push to main' >&2\nexit 1\n")
-	out := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	out := w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
 	if n := strings.Count(out.stderr, "only the fleet team may push to main"); n != 1 {
 		t.Errorf("the hook's words are shown %d times:\n%s", n, out.stderr)
 	}
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=fail").exits(5)
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--on-gitops-failure=continue").exits(0)
 	repo.SetHook("pre-receive", "#!/bin/sh\nexit 0\n")
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
 }
@@ -462,7 +462,7 @@ func TestCreate_sshFaults(t *testing.T) {
 
 	off = w.git.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch})
 	head := repo.Head("main")
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
 	off()
 	if got := repo.Head("main"); got != head {
 		t.Errorf("main is at %s, want %s", got, head)
