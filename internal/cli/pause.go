@@ -79,13 +79,6 @@ func (o *pauseOptions) check() error {
 	return nil
 }
 
-func (o *pauseOptions) command() string {
-	if o.resume {
-		return "resume cluster"
-	}
-	return "pause cluster"
-}
-
 func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
