@@ -12,7 +12,9 @@ import (
 func newHash() hash.Hash { return hash.New(crypto.SHA1) }
 
 // BlobID is the name, in hexadecimal, of a file with this content.
-func BlobID(content []byte) string { return hashObject(newHash(), plumbing.BlobObject, content).String() }
+func BlobID(content []byte) string {
+	return hashObject(newHash(), plumbing.BlobObject, content).String()
+}
 
 // hashObject names an object: the hash of its type, its size and its content.
 func hashObject(h hash.Hash, t plumbing.ObjectType, content []byte) plumbing.Hash {

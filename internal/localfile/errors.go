@@ -25,7 +25,9 @@ type KindError struct {
 	Kind string // what it is, with an article
 }
 
-func (e *KindError) Error() string { return fmt.Sprintf("%s is %s, not a regular file", e.Path, e.Kind) }
+func (e *KindError) Error() string {
+	return fmt.Sprintf("%s is %s, not a regular file", e.Path, e.Kind)
+}
 
 // Hint is the next action.
 func (e *KindError) Hint() string { return "name a regular file" }
