@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"sigs.k8s.io/yaml"
 
@@ -48,7 +49,7 @@ func whole(path string) string {
 func presence(path string) (there bool, absent string, err error) {
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // a file may have the name of a cluster
 		return false, whole(path) + " (does not exist)", nil
 	case err != nil:
 		return false, "", fmt.Errorf("reading the kubeconfig: %w", err)
