@@ -117,6 +117,8 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.failedStep
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		r.result.Status = StatusInterrupted
+	case err != nil && r.result.Status == "" && r.result.Changed:
+		r.result.Status = StatusIncomplete
 	case err != nil && r.result.Status == "":
 		// It ended before the first write.
 		r.result.Status = StatusRefused

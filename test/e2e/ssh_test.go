@@ -462,7 +462,7 @@ func TestCreate_sshFaults(t *testing.T) {
 
 	off = w.git.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch})
 	head := repo.Head("main")
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("Flux goes on with main@"+head[:7]+", but this run could not do its part", "continue with: eksa-gitops create cluster -f mgmt.yaml")
 	off()
 	if got := repo.Head("main"); got != head {
 		t.Errorf("main is at %s, want %s", got, head)
