@@ -80,6 +80,8 @@ func TestCompareSets(t *testing.T) {
 		{"nutanix control plane of a workload", "nutanix-workload-github", []string{"memorySize: 4Gi", "memorySize: 8Gi"}, "applied documented spec.memorySize 4Gi -> 8Gi"},
 		{"nutanix credential", "nutanix-workload-github", []string{"  credentialRef:\n    kind: Secret\n    name: nutanix-credentials\n", ""}, `rejected spec.credentialRef {"kind":"Secret","name":"nutanix-credentials"} ->  (credentialRef cannot be removed)`},
 		{"tinkerbell key", "tinkerbell-workload-github", []string{"ssh-ed25519", "ssh-rsa"}, `one rejected`},
+		{"tinkerbell template written as none", "tinkerbell-workload-github", []string{"  hardwareSelector:", "  templateRef: {}\n  hardwareSelector:"}, ""},
+		{"tinkerbell template written as none, in full", "tinkerbell-workload-github", []string{"  hardwareSelector:", "  templateRef: {kind: \"\", name: \"\"}\n  hardwareSelector:"}, ""},
 		{"tinkerbell labels", "tinkerbell-workload-github", []string{"    count: 3\n", "    count: 3\n    labels: {a: b}\n"}, `rejected spec.controlPlaneConfiguration.labels  -> {"a":"b"} (field is immutable)`},
 		{"tinkerbell scale and upgrade", "tinkerbell-workload-github", []string{`"1.33"`, `"1.34"`, "count: 2", "count: 3"},
 			"applied documented spec.kubernetesVersion 1.33 -> 1.34\nrejected documented spec.workerNodeGroupConfigurations[md-0].count 2 -> 3 (cannot perform scale up or down during rolling upgrades)"},

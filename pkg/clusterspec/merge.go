@@ -200,7 +200,8 @@ func readVersions(sources []Source) (*versions, Problems) {
 }
 
 // valuesOf decodes a node for comparison: what makes no difference to Kubernetes makes none to the merge. A key without a value is
-// no key, and a number where the table wants a string, as in kubernetesVersion: 1.30, is its text.
+// no key, nor is one with the form that EKS Anywhere writes for nothing, and a number where the table wants a string, as in
+// kubernetesVersion: 1.30, is its text.
 func valuesOf(node *yaml.Node, f *field) any {
 	node = resolve(node)
 	switch {
@@ -209,7 +210,11 @@ func valuesOf(node *yaml.Node, f *field) any {
 	case node.Kind == yaml.MappingNode:
 		out := map[string]any{}
 		for _, e := range entries(node) {
-			if value := valuesOf(e.value, f.below(e.key.Value)); value != nil {
+			child := f.below(e.key.Value)
+			if child != nil && child.Zero && isZero(e.value) {
+				continue
+			}
+			if value := valuesOf(e.value, child); value != nil {
 				out[e.key.Value] = value
 			}
 		}

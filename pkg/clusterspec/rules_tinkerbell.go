@@ -5,6 +5,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
 // checkTinkerbellISO: the image that machines boot from is known by its ending.
@@ -80,4 +84,68 @@ func versionsOf(uses []machineUse) []string {
 		}
 	}
 	return versions
+}
+
+func (r *report) checkTinkerbellDatacenter() {
+	if ip := text(r.object.root(), "spec", "tinkerbellIP"); ip != "" {
+		r.checkAddress("spec.tinkerbellIP", ip)
+	}
+	for _, name := range []string{"osImageURL", "hookImagesURLPath", "hookIsoURL"} {
+		r.checkURL("spec." + name)
+	}
+	r.checkTinkerbellISO()
+	if text(r.object.root(), "spec", "hookIsoURL") != "" && !flag(r.object.root(), "spec", "isoBoot") {
+		r.wrong("tinkerbell", "spec.hookIsoURL", "hookIsoURL works with isoBoot only").Expected = "isoBoot: true, or no hookIsoURL"
+	}
+}
+
+// checkTinkerbellMachine: machines are chosen by a selector or by an affinity.
+func (r *report) checkTinkerbellMachine() {
+	root := r.object.root()
+	_, selector := lookup(root, "spec", "hardwareSelector")
+	affinity := r.present("spec", "hardwareAffinity")
+	switch {
+	case selector != nil && len(entries(selector)) > 0 && affinity:
+		r.wrong("tinkerbell", "spec.hardwareAffinity", "hardwareSelector and hardwareAffinity exclude each other").Expected = "one of them"
+	case (selector == nil || len(entries(selector)) == 0) && !affinity && r.present("spec"):
+		r.required("spec.hardwareSelector", "without hardwareAffinity", "a label of the hardware to use")
+	case len(entries(selector)) > 1:
+		e := r.wrong("tinkerbell", "spec.hardwareSelector", "the selector has more than one label")
+		e.Found, e.Expected = plural(len(entries(selector)), "label"), "one label, or hardwareAffinity"
+	}
+	for i, term := range items(root, "spec", "hardwareAffinity", "required") {
+		r.checkSelector(fmt.Sprintf("spec.hardwareAffinity.required[%d].labelSelector", i), term, "labelSelector")
+	}
+	for i, term := range items(root, "spec", "hardwareAffinity", "preferred") {
+		r.checkSelector(fmt.Sprintf("spec.hardwareAffinity.preferred[%d].hardwareAffinityTerm.labelSelector", i), term, "hardwareAffinityTerm", "labelSelector")
+	}
+	family := text(root, "spec", "osFamily")
+	if !r.known("spec.osFamily") {
+		r.checkBottlerocketUser(family)
+		r.checkHostOS(family)
+	}
+	r.checkURL("spec.osImageURL")
+}
+
+// checkSelector: In and NotIn compare with values, Exists and DoesNotExist have none.
+func (r *report) checkSelector(path string, term *yaml.Node, at ...string) {
+	_, selector := lookup(term, at...)
+	for i, expression := range items(selector, "matchExpressions") {
+		path := fmt.Sprintf("%s.matchExpressions[%d]", path, i)
+		values := len(items(expression, "values"))
+		switch operator := text(expression, "operator"); operator {
+		case "In", "NotIn":
+			if values == 0 {
+				r.required(path+".values", "with "+operator, "a list of values")
+			}
+		case "Exists", "DoesNotExist":
+			if values > 0 {
+				r.wrong("tinkerbell", path+".values", operator+" takes no values").Expected = "no values"
+			}
+		default:
+			e := r.wrong("invalid-value", path+".operator", "not an operator of a label selector")
+			e.Found, e.Expected = quote(operator), "one of In, NotIn, Exists, DoesNotExist"
+			e.Suggestion = spelling.Nearest(operator, []string{"In", "NotIn", "Exists", "DoesNotExist"})
+		}
+	}
 }
