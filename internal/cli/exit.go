@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -94,7 +95,7 @@ func exitCodeOf(err error) exitCode {
 	case gitops.IsAccessError(err), gitops.IsRuleError(err):
 		return exitPermission
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*gitops.UnknownClusterError)):
+		errors.As(err, new(*gitops.UnknownClusterError)), errors.As(err, new(*gitrepo.TreeLimitError)), errors.As(err, new(*gitrepo.LimitError)):
 		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec

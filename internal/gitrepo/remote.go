@@ -57,10 +57,14 @@ func (SSHAuth) scheme() string   { return "ssh" }
 type Limits struct {
 	// Pack is the size in bytes of what one fetch may transfer. Default: 1 GiB.
 	Pack int64
-	// Object is the size in bytes of one commit or directory. Default: 64 MiB.
+	// Object is the size in bytes of one commit or directory. Default: 16 MiB, a directory of some 400,000 entries.
 	Object int64
 	// File is the size in bytes of one file to read. Default: 16 MiB.
 	File int64
+	// Read is the size in bytes of all files that are read at once, each as often as it has a path. Default: 256 MiB.
+	Read int64
+	// Objects is the number of objects of all fetches from one branch. Default: 750,000.
+	Objects int64
 	// Inflated is the size in bytes of all objects of one fetch, unpacked. Default: 16 GiB.
 	Inflated int64
 	// Connect is the time for a connection, its encryption and the log-in. Default: 30 s.
@@ -71,7 +75,9 @@ type Limits struct {
 
 const (
 	defaultPackLimit     = 1 << 30
-	defaultObjectLimit   = 64 << 20
+	defaultObjectLimit   = 16 << 20
+	defaultReadLimit     = 256 << 20
+	defaultObjectsLimit  = 750_000
 	defaultFileLimit     = 16 << 20
 	defaultInflatedLimit = 16 << 30
 	defaultConnectLimit  = 30 * time.Second
@@ -88,6 +94,8 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Pack, defaultPackLimit)
 	set(&l.Object, defaultObjectLimit)
 	set(&l.File, defaultFileLimit)
+	set(&l.Read, defaultReadLimit)
+	set(&l.Objects, defaultObjectsLimit)
 	set(&l.Inflated, defaultInflatedLimit)
 	if l.Connect <= 0 {
 		l.Connect = defaultConnectLimit
