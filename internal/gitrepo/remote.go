@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -183,13 +184,9 @@ func newEndpoint(r Remote) (*endpoint, error) {
 }
 
 func (e *endpoint) useHTTPS(r Remote) error {
-	u, err := url.Parse(r.URL)
-	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") == "" {
-		// What url.Parse says quotes the URL, which may hold a password.
-		return errors.New("the repository URL is malformed: write https://host/owner/repo.git")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("the repository URL has a user, a query or a fragment in it: write https://host/owner/repo.git and give credentials apart")
+	u, err := repourl.ParseHTTPS(r.URL)
+	if err != nil {
+		return err
 	}
 	auth := TokenAuth{}
 	if r.Auth != nil {
@@ -245,19 +242,13 @@ func (u *RemoteURL) String() string { return u.text }
 // ParseRemoteURL reads an address in any of the forms that [Remote] takes. No error shows a password that the text may hold.
 func ParseRemoteURL(text string) (*RemoteURL, error) {
 	if scheme, _, _ := strings.Cut(text, "://"); strings.EqualFold(scheme, "https") {
-		e := &endpoint{}
-		if err := e.useHTTPS(Remote{URL: text}); err != nil {
-			return nil, err
-		}
-		u, err := url.Parse(text)
+		u, err := repourl.ParseHTTPS(text)
 		if err != nil {
-			return nil, errors.New("the repository URL is malformed: write https://host/owner/repo.git")
+			return nil, err
 		}
 		port := 443
 		if p := u.Port(); p != "" {
-			if _, err := fmt.Sscanf(p, "%d", &port); err != nil || port < 1 || port > 65535 {
-				return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
-			}
+			port, _ = strconv.Atoi(p)
 		}
 		return &RemoteURL{Scheme: "https", Host: u.Hostname(), Port: port, Path: u.Path, text: u.String()}, nil
 	}
