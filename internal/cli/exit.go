@@ -102,7 +102,7 @@ func exitCodeOf(err error) exitCode {
 		// Nothing has been written: what was done in part is an IncompleteError.
 		return exitUnexpected
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err):
+		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err), errors.As(err, new(*gitrepo.TreeLimitError)), errors.As(err, new(*gitrepo.LimitError)):
 		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec

@@ -132,6 +132,9 @@ func isManagement(state *fluxinstall.State, name string) bool {
 }
 
 func (o *clusterOptions) connect(ctx context.Context, d *deps, way kubeconfigWay) (*fluxinstall.Cluster, error) {
+	if err := checkProxies(d.getenv); err != nil {
+		return nil, err
+	}
 	return fluxinstall.Connect(ctx, fluxinstall.KubeconfigOptions{
 		Paths: way.paths, Origin: way.origin, Context: o.context, UserAgent: userAgent(), OnRetry: o.retries(d),
 	})

@@ -178,6 +178,9 @@ type wiring struct {
 
 // wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase.
 func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps) (*wiring, error) {
+	if err := checkProxies(d.getenv); err != nil {
+		return nil, err
+	}
 	author := c.git.author()
 	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) }
 	w := &wiring{

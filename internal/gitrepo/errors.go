@@ -224,15 +224,24 @@ func (e *RedirectError) Error() string {
 // Hint is the next action.
 func (e *RedirectError) Hint() string { return "if that is right, give the new address" }
 
-// LimitError says that a server sent more than the limits allow.
+// LimitError says that there is more of something in a repository than this program takes.
 type LimitError struct {
 	Remote string
 	What   string
-	Limit  int64 // bytes
+	Limit  int64
+	Unit   string // bytes when empty
 }
 
 func (e *LimitError) Error() string {
+	if e.Unit != "" {
+		return fmt.Sprintf("%s: %s has more than the limit of %d %s", e.Remote, e.What, e.Limit, e.Unit)
+	}
 	return fmt.Sprintf("%s: %s is larger than the limit of %d bytes", e.Remote, e.What, e.Limit)
+}
+
+// Hint is the next action.
+func (e *LimitError) Hint() string {
+	return "a repository for clusters needs a small part of that: take out what is too large, or use a repository of its own for the clusters"
 }
 
 // PathError says that a path cannot be used in this repository.

@@ -108,11 +108,16 @@ func (s *Snapshot) stores() []*objects {
 // content is a commit or a directory.
 func (s *Snapshot) content(h plumbing.Hash) ([]byte, bool) {
 	for _, store := range s.stores() {
-		if content, ok := store.content[h]; ok {
+		if content, ok, err := store.structure(h); err == nil && ok {
 			return content, true
 		}
 	}
 	return nil, false
+}
+
+// has says whether a commit or a directory is there.
+func (s *Snapshot) has(h plumbing.Hash) bool {
+	return slices.ContainsFunc(s.stores(), func(store *objects) bool { return store.has(h) })
 }
 
 // History returns the commits before and at the snapshot's own that changed what is at a path, a file or a directory, newest first
@@ -221,7 +226,7 @@ func (s *Snapshot) parentsOf(ctx context.Context, at plumbing.Hash, c *commitObj
 		}
 	}
 	for _, h := range c.parents {
-		if _, ok := s.content(h); !ok {
+		if !s.has(h) {
 			continue
 		}
 		parent, err := s.commitAt(h)
@@ -282,7 +287,7 @@ func (s *Snapshot) Lacks(ctx context.Context, commit string) (bool, error) {
 	}
 	at := plumbing.NewHash(commit)
 	for {
-		if _, ok := s.content(at); ok {
+		if s.has(at) {
 			return false, nil
 		}
 		if len(s.past.boundary) == 0 {
@@ -309,7 +314,7 @@ func (s *Snapshot) ReadAt(ctx context.Context, commit, path string) ([]byte, err
 	}
 	at := plumbing.NewHash(commit)
 	for {
-		if _, ok := s.content(at); ok {
+		if s.has(at) {
 			break
 		}
 		if s.head.IsZero() || len(s.past.boundary) == 0 {

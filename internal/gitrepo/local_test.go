@@ -437,3 +437,32 @@ func TestOpenLocal_refused(t *testing.T) {
 		t.Errorf("an empty work tree: %v, %v", tree, err)
 	}
 }
+
+// A commit that says that there are a million million files, in a dozen directories in each other, is refused at once.
+func TestLocal_Tree_bomb(t *testing.T) {
+	t.Parallel()
+	c := newClone(t)
+	id := c.git("rev-parse", "HEAD:a.yaml")
+	mode, kind := "100644", "blob"
+	for range 12 {
+		var entries strings.Builder
+		for n := range 10 {
+			fmt.Fprintf(&entries, "%s %s %s\td%d\n", mode, kind, id, n)
+		}
+		cmd := exec.CommandContext(t.Context(), "git", "-C", c.dir, "mktree")
+		cmd.Stdin = strings.NewReader(entries.String())
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mode, kind, id = "040000", "tree", strings.TrimSpace(string(out))
+	}
+	local := c.open()
+	revision, err := local.Resolve(c.git("commit-tree", "-m", "bomb", id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := local.Tree(t.Context(), revision); !errors.As(err, new(*gitrepo.TreeLimitError)) {
+		t.Errorf("error is %v", err)
+	}
+}

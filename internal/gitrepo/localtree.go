@@ -79,44 +79,41 @@ func (l *Local) Tree(ctx context.Context, revision LocalCommit) (LocalTree, erro
 		return nil, l.absent(revision.Name, revision.hash, err)
 	}
 	out := LocalTree{}
-	if err := l.list(ctx, revision, c.TreeHash, "", out); err != nil {
-		return nil, err
+	w := &treeWalk{ctx: ctx, sizes: map[plumbing.Hash]measured{}, read: func(dir plumbing.Hash, path string) ([]byte, error) {
+		return l.directory(revision, dir, path)
+	}}
+	if err := w.check(c.TreeHash, ""); err != nil {
+		return nil, l.walkError(revision, err)
 	}
-	return out, nil
+	err = w.each(c.TreeHash, "", func(e treeEntry, path string) error {
+		if mode, known := modeOf(e.mode); known && mode != Dir {
+			out[path] = &LocalFile{Mode: mode, local: l, path: path, revision: revision.Name, hash: e.hash}
+		}
+		return nil
+	})
+	return out, l.walkError(revision, err)
 }
 
-func (l *Local) list(ctx context.Context, revision LocalCommit, dir plumbing.Hash, prefix string, out LocalTree) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// walkError names the commit in what is wrong with its directories.
+func (l *Local) walkError(revision LocalCommit, err error) error {
+	if errors.Is(err, errBadPack) {
+		return fmt.Errorf("reading the directories of %s: %w", revision.Name, err)
 	}
+	return err
+}
+
+// directory reads a directory of a commit.
+func (l *Local) directory(revision LocalCommit, dir plumbing.Hash, path string) ([]byte, error) {
 	tree, err := l.object(plumbing.TreeObject, dir)
-	if errors.Is(err, plumbing.ErrObjectNotFound) && dir.String() == emptyTree {
-		return nil
+	switch {
+	case errors.Is(err, plumbing.ErrObjectNotFound) && dir.String() == emptyTree:
+		return nil, nil
+	case errors.Is(err, plumbing.ErrObjectNotFound):
+		return nil, l.missing(revision.Name, "directory "+orRoot(path))
+	case err != nil:
+		return nil, fmt.Errorf("reading directory %s of %s: %w", orRoot(path), revision.Name, err)
 	}
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return l.missing(revision.Name, "directory "+orRoot(prefix))
-	}
-	if err != nil {
-		return fmt.Errorf("reading directory %s of %s: %w", orRoot(prefix), revision.Name, err)
-	}
-	for len(tree) > 0 {
-		var entry treeEntry
-		if entry, tree, err = nextEntry(tree); err != nil {
-			return fmt.Errorf("reading directory %s of %s: %w", orRoot(prefix), revision.Name, err)
-		}
-		name := prefix + string(entry.name)
-		mode, known := modeOf(entry.mode)
-		switch {
-		case !known:
-		case mode == Dir:
-			if err := l.list(ctx, revision, entry.hash, name+"/", out); err != nil {
-				return err
-			}
-		default:
-			out[name] = &LocalFile{Mode: mode, local: l, path: name, revision: revision.Name, hash: entry.hash}
-		}
-	}
-	return nil
+	return tree, nil
 }
 
 func orRoot(prefix string) string {
@@ -167,6 +164,7 @@ type workTreeWalk struct {
 	tracked map[string]*index.Entry // what is in the index
 	dirs    map[string]bool         // the directories of that
 	out     LocalTree
+	seen    int
 }
 
 // walk lists a directory. In an ignored one only what is tracked counts.
@@ -201,6 +199,9 @@ func (w *workTreeWalk) walk(ctx context.Context, dir string, patterns []gitignor
 }
 
 func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry, patterns []gitignore.Pattern, ignored bool) error {
+	if w.seen++; w.seen > maxTreeEntries {
+		return &TreeLimitError{Dir: orRoot(w.largest()), What: "files and directories", Limit: maxTreeEntries}
+	}
 	disk := filepath.Join(w.local.root, filepath.FromSlash(name))
 	staged := w.tracked[name]
 	switch {
@@ -217,6 +218,22 @@ func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry
 		w.out[name] = &LocalFile{Mode: File, Ignored: ignored && staged == nil, disk: disk, local: w.local}
 	}
 	return nil
+}
+
+// largest is the directory in the root below which most of what was seen lies; empty when it is the root itself.
+func (w *workTreeWalk) largest() string {
+	count, most := map[string]int{}, ""
+	for name := range w.out {
+		if first, _, below := strings.Cut(name, "/"); below {
+			if count[first]++; count[first] > count[most] {
+				most = first
+			}
+		}
+	}
+	if count[most] < w.seen/2 {
+		return ""
+	}
+	return most
 }
 
 // isRepository says whether a directory is a work tree of its own, which git adds as a submodule.

@@ -1,25 +1,24 @@
 package gitrepo
 
 import (
-	"bytes"
-	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"sort"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/hash"
 )
 
-// A pack (gitformat-pack(5)) is kept as it came, and only the objects that are of use are unpacked from it: commits and directories
-// at once, files when somebody reads one. This is what makes a fetch of a large repository cheap: go-git's storage unpacks
-// everything, and keeps it.
+// A pack (gitformat-pack(5)) is kept as it came, with a small index: where each object begins, and what it is called. Commits and
+// directories are unpacked once to learn their names, files when somebody reads one; what was used last stays unpacked. This is what
+// makes a fetch of a large repository cheap: go-git's storage unpacks everything, and keeps it.
 //
-// Packs come from servers that may be hostile, so nothing is believed: sizes are checked before memory is taken, every object is
-// named by the hash of its content, and the work is bounded.
+// Packs come from servers that may be hostile, so nothing is believed: sizes and numbers are checked before memory is taken, every object
+// is named by the hash of its content, and the work is bounded. The memory that a pack takes follows from its size and its number of
+// objects, not from what it unpacks to.
 
 // Kinds of entries in a pack.
 const (
@@ -50,41 +49,48 @@ func badPack(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errBadPack, fmt.Sprintf(format, args...))
 }
 
-// objects are the unpacked commits and directories of one repository, by name.
+// These say which limit a pack went over.
+var (
+	errObjectTooLarge = errors.New("object too large")
+	errPackTooLarge   = errors.New("pack too large")
+	errTooManyObjects = errors.New("too many objects")
+	errChainTooLarge  = errors.New("too many deltas on the way to an object")
+)
+
+// objects are the objects of one repository, as they came in packs. Nothing in the index is a pointer: it may have a million entries.
 type objects struct {
 	limits  Limits
-	content map[plumbing.Hash][]byte
-	packs   []*pack
-	// inflated counts what was unpacked, kept what of it is in memory, both against limits.
-	inflated, kept int64
-	arena          []byte
-	delta          []byte // memory for one delta at a time
-	reader         zlibReader
-	hasher         hash.Hash
+	packs   []*packData
+	entries []packEntry // of all packs, one pack after the other
+	// names lead to commits and directories, and to files once one was asked for.
+	names  map[plumbing.Hash]uint32
+	filed  int // how many of the packs have the names of their files there
+	recent recentObjects
+	// inflated counts what was unpacked, against the limits.
+	inflated int64
+	delta    []byte // memory for one delta at a time
+	reader   zlibReader
+	hasher   hash.Hash
 }
 
-// pack is one pack and what is known of its entries.
-type pack struct {
-	data    []byte
-	entries []packEntry
-	// blobs says that the files of the pack are in files.
-	blobs bool
-	files map[plumbing.Hash]int
-}
-
+// packEntry is where an object is, and what is known of it.
 type packEntry struct {
-	offset int   // of the entry's header
-	body   int   // of the compressed content
-	size   int64 // of the content, or of the delta
-	kind   byte  // as in the pack
-	root   byte  // kind of the object that a chain of deltas ends at; 0 while it is not known
-	base   int   // index of the base of a delta; -1 while it is not known
-	ref    plumbing.Hash
-	object []byte // content of commits and directories
+	offset uint32 // of the entry's header in its pack
+	base   int32  // index of the base of a delta; -1 while it is not known
+	pack   uint16
+	root   byte // kind of the object that a chain of deltas ends at; 0 while it is not known
+	flags  byte
 }
+
+const (
+	entryDelta byte = 1 << iota // it is a difference to another one
+	entryNamed                  // its name is known
+)
+
+func (e *packEntry) is(flag byte) bool { return e.flags&flag != 0 }
 
 func newObjects(limits Limits) *objects {
-	return &objects{limits: limits, content: map[plumbing.Hash][]byte{}, hasher: newHash()}
+	return &objects{limits: limits, names: map[plumbing.Hash]uint32{}, hasher: newHash()}
 }
 
 const (
@@ -96,249 +102,230 @@ const (
 	maxRatio = 1100
 )
 
-// add unpacks the commits and directories of a pack.
-func (o *objects) add(ctx context.Context, data []byte) error {
-	if len(data) < packHeaderSize+packTrailerSize || string(data[:4]) != "PACK" || binary.BigEndian.Uint32(data[4:]) != 2 {
+// add takes a pack over, and unpacks its commits and directories to learn their names.
+func (o *objects) add(ctx context.Context, data *packData) error {
+	var header [packHeaderSize]byte
+	if n := (&packReader{data: data}).copyTo(header[:]); n < len(header) || data.size < packHeaderSize+packTrailerSize ||
+		string(header[:4]) != "PACK" || binary.BigEndian.Uint32(header[4:]) != 2 {
 		return badPack("no header")
 	}
-	body, trailer := data[:len(data)-packTrailerSize], data[len(data)-packTrailerSize:]
+	if int64(data.size) > math.MaxUint32 || len(o.packs) == math.MaxUint16 {
+		return errPackTooLarge
+	}
+	trailer := data.truncate(packTrailerSize)
 	o.hasher.Reset()
-	o.hasher.Write(body) //nolint:errcheck // a hash does not fail
-	if !bytes.Equal(o.hasher.Sum(nil), trailer) {
+	for _, piece := range data.pieces {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		o.hasher.Write(piece) //nolint:errcheck // a hash does not fail
+	}
+	if string(o.hasher.Sum(nil)) != string(trailer) {
 		return badPack("wrong checksum")
 	}
-	count := int(binary.BigEndian.Uint32(data[8:]))
-	if count > len(body)/minEntrySize+1 {
-		return badPack("%d objects in %d bytes", count, len(body))
+	count := int(binary.BigEndian.Uint32(header[8:]))
+	if count > data.size/minEntrySize+1 {
+		return badPack("%d objects in %d bytes", count, data.size)
 	}
-	p := &pack{data: body, entries: make([]packEntry, 0, count)}
+	if int64(len(o.entries)+count) > o.limits.Objects {
+		return errTooManyObjects
+	}
+	first := len(o.entries)
+	o.packs = append(o.packs, data)
+	o.entries = append(make([]packEntry, 0, first+count), o.entries...)
 	position := packHeaderSize
 	for n := range count {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		e, err := p.readHeader(position)
+		end, err := o.scan(ctx, first, position)
 		if err != nil {
 			return err
 		}
-		if position, err = o.scan(ctx, p, &e); err != nil {
-			return err
-		}
-		p.entries = append(p.entries, e)
+		position = end
 	}
-	if position != len(body) {
-		return badPack("%d bytes too many", len(body)-position)
+	if position != data.size {
+		return badPack("%d bytes too many", data.size-position)
 	}
-	o.packs = append(o.packs, p)
-	return o.resolveReferences(ctx, p)
+	return o.resolveReferences(ctx, first)
+}
+
+// packedHeader is what stands before the compressed content of an object.
+type packedHeader struct {
+	kind     byte  // as in the pack
+	size     int64 // of the content, or of the delta
+	body     int   // where the compressed content begins
+	distance int64 // of a delta by offset: how far before it its base begins
+	ref      plumbing.Hash
 }
 
 // readHeader reads the type, size and base of the entry at an offset.
-func (p *pack) readHeader(offset int) (packEntry, error) {
-	e := packEntry{offset: offset, base: -1}
-	position := offset
+func readHeader(data *packData, offset int) (packedHeader, error) {
+	var h packedHeader
+	r := packReader{data: data, at: offset}
 	next := func() (byte, error) {
-		if position >= len(p.data) {
+		c, err := r.ReadByte()
+		if err != nil {
 			return 0, badPack("cut off")
 		}
-		position++
-		return p.data[position-1], nil
+		return c, nil
 	}
 	c, err := next()
 	if err != nil {
-		return e, err
+		return h, err
 	}
-	e.kind = c >> 4 & 7
-	e.size = int64(c & 0x0f)
+	h.kind = c >> 4 & 7
+	h.size = int64(c & 0x0f)
 	for shift := 4; c&0x80 != 0; shift += 7 {
 		if shift > 53 {
-			return e, badPack("an impossible size")
+			return h, badPack("an impossible size")
 		}
 		if c, err = next(); err != nil {
-			return e, err
+			return h, err
 		}
-		e.size |= int64(c&0x7f) << shift
+		h.size |= int64(c&0x7f) << shift
 	}
-	switch e.kind {
+	switch h.kind {
 	case kindCommit, kindTree, kindBlob, kindTag:
-		e.root = e.kind
 	case kindOfsDelta:
 		if c, err = next(); err != nil {
-			return e, err
+			return h, err
 		}
-		distance := int64(c & 0x7f)
+		h.distance = int64(c & 0x7f)
 		for c&0x80 != 0 {
-			if distance > int64(len(p.data)) {
-				return e, badPack("a delta without a base")
+			if h.distance > int64(data.size) {
+				return h, badPack("a delta without a base")
 			}
 			if c, err = next(); err != nil {
-				return e, err
+				return h, err
 			}
-			distance = (distance+1)<<7 | int64(c&0x7f)
+			h.distance = (h.distance+1)<<7 | int64(c&0x7f)
 		}
-		base, ok := p.at(int64(offset) - distance)
-		if !ok {
-			return e, badPack("a delta without a base")
-		}
-		e.base, e.root = base, p.entries[base].root
 	case kindRefDelta:
-		if len(p.data)-position < len(e.ref) {
-			return e, badPack("cut off")
+		if r.copyTo(h.ref[:]) < len(h.ref) {
+			return h, badPack("cut off")
 		}
-		position += copy(e.ref[:], p.data[position:])
 	default:
-		return e, badPack("an object of type %d", e.kind)
+		return h, badPack("an object of type %d", h.kind)
 	}
-	e.body = position
-	if e.size > int64(len(p.data)-position)*maxRatio {
-		return e, badPack("an impossible size")
+	h.body = r.at
+	if h.size > int64(r.left())*maxRatio {
+		return h, badPack("an impossible size")
 	}
-	return e, nil
+	return h, nil
 }
 
-// at finds the entry that begins at an offset.
-func (p *pack) at(offset int64) (int, bool) {
-	i := sort.Search(len(p.entries), func(i int) bool { return int64(p.entries[i].offset) >= offset })
-	return i, i < len(p.entries) && int64(p.entries[i].offset) == offset
+// at finds the entry that begins at an offset, among those from first on.
+func (o *objects) at(first int, offset int64) (int, bool) {
+	entries := o.entries[first:]
+	i := sort.Search(len(entries), func(i int) bool { return int64(entries[i].offset) >= offset })
+	return first + i, i < len(entries) && int64(entries[i].offset) == offset
 }
 
 // isStructure says whether a kind is unpacked at once.
 func isStructure(root byte) bool { return root == kindCommit || root == kindTree }
 
-// scan finds where an entry ends, and unpacks it when it is a commit or a directory whose base is known.
-func (o *objects) scan(ctx context.Context, p *pack, e *packEntry) (end int, err error) {
-	if e.kind == kindRefDelta {
-		o.resolvable(e)
-	}
-	if !isStructure(e.root) {
-		return o.reader.skip(ctx, o, p.data, e.body, e.size)
-	}
-	raw, end, err := o.inflate(p, e)
+// scan notes the entry at an offset of the last pack, whose entries begin at first, finds where it ends, and unpacks it when it is a
+// commit or a directory whose base is known.
+func (o *objects) scan(ctx context.Context, first, offset int) (end int, err error) {
+	data := o.packs[len(o.packs)-1]
+	h, err := readHeader(data, offset)
 	if err != nil {
 		return 0, err
 	}
-	if e.isDelta() {
-		base := o.content[e.ref]
-		if e.kind == kindOfsDelta {
-			base = p.entries[e.base].object
-			if base == nil {
-				return end, nil // its base waits for another; resolveReferences comes back to it
-			}
+	e := packEntry{offset: uint32(offset), pack: uint16(len(o.packs) - 1), base: -1} //nolint:gosec // both are checked in add
+	switch h.kind {
+	case kindOfsDelta:
+		base, ok := o.at(first, int64(offset)-h.distance)
+		if !ok {
+			return 0, badPack("a delta without a base")
 		}
-		if raw, err = o.patch(base, raw); err != nil {
+		e.flags, e.base, e.root = entryDelta, int32(base), o.entries[base].root //nolint:gosec // there are fewer, see add
+	case kindRefDelta:
+		e.flags = entryDelta
+		o.findBase(&e, h.ref)
+	default:
+		e.root = h.kind
+	}
+	i := len(o.entries)
+	o.entries = append(o.entries, e)
+	if !isStructure(e.root) || e.is(entryDelta) && !o.entries[e.base].is(entryNamed) {
+		// resolveReferences comes back to what waits for its base.
+		if err := o.spend(h.size); err != nil {
 			return 0, err
 		}
+		return o.reader.skip(ctx, data, h.body, h.size)
 	}
-	e.object = raw
-	o.content[o.hash(e.root, raw)] = raw
-	return end, nil
+	if err := o.name(ctx, i); err != nil {
+		return 0, err
+	}
+	return o.reader.source.at, nil
 }
 
-// resolvable looks whether the base of a delta by name is unpacked already, and of which kind it then is.
-func (o *objects) resolvable(e *packEntry) bool {
-	base, ok := o.content[e.ref]
-	if !ok {
-		return false
+// findBase looks for the base of a delta by name.
+func (o *objects) findBase(e *packEntry, ref plumbing.Hash) bool {
+	base, ok := o.names[ref]
+	if ok {
+		e.base, e.root = int32(base), o.entries[base].root //nolint:gosec // there are fewer, see add
 	}
-	// A directory cannot begin like this: its first field is an octal mode.
-	e.root = kindTree
-	if bytes.HasPrefix(base, []byte("tree ")) {
-		e.root = kindCommit
-	}
-	return true
+	return ok
 }
 
-func (o *objects) hash(kind byte, content []byte) plumbing.Hash {
-	return hashObject(o.hasher, objectType(kind), content)
+// name unpacks an entry whose base is known, and notes its name. The reader then stands behind it.
+func (o *objects) name(ctx context.Context, i int) error {
+	content, err := o.unpack(ctx, i)
+	if err != nil {
+		return err
+	}
+	e := &o.entries[i]
+	e.flags |= entryNamed
+	name := hashObject(o.hasher, objectType(e.root), content)
+	if _, again := o.names[name]; !again {
+		o.names[name] = uint32(i) //nolint:gosec // there are fewer, see add
+	}
+	return nil
 }
 
 // maxRounds bounds the work for packs whose deltas stand before their bases. Git writes bases first, so one round is the rule.
 const maxRounds = 64
 
-// resolveReferences unpacks commits and directories that are deltas to objects which come later in the pack.
-func (o *objects) resolveReferences(ctx context.Context, p *pack) error {
+// resolveReferences names the commits and directories from first on that are deltas to objects which come later in the pack.
+func (o *objects) resolveReferences(ctx context.Context, first int) error {
 	again := true
 	for round := 0; again; round++ {
 		again = false
 		if round > maxRounds {
 			return badPack("deltas in an order that no git writes")
 		}
-		for i := range p.entries {
-			e := &p.entries[i]
-			if e.object != nil || !e.isDelta() {
-				continue
-			}
-			if ctx.Err() != nil {
+		for i := first; i < len(o.entries); i++ {
+			e := &o.entries[i]
+			if i%1024 == 0 && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			var base []byte
-			if e.kind == kindRefDelta {
-				if !o.resolvable(e) {
-					continue
-				}
-				base = o.content[e.ref]
-			} else {
-				e.root = p.entries[e.base].root
-				base = p.entries[e.base].object
-			}
-			if base == nil || !isStructure(e.root) {
+			if e.is(entryNamed) || !e.is(entryDelta) || e.root != 0 && !isStructure(e.root) {
 				continue
 			}
-			raw, _, err := o.inflate(p, e)
-			if err != nil {
+			if e.base < 0 {
+				h, err := readHeader(o.packs[e.pack], int(e.offset))
+				if err != nil {
+					return err
+				}
+				if !o.findBase(e, h.ref) {
+					continue
+				}
+			}
+			base := &o.entries[e.base]
+			e.root = base.root
+			if !isStructure(e.root) || !base.is(entryNamed) {
+				continue
+			}
+			if err := o.name(ctx, i); err != nil {
 				return err
 			}
-			if e.object, err = o.patch(base, raw); err != nil {
-				return err
-			}
-			o.content[o.hash(e.root, e.object)] = e.object
 			again = true
 		}
 	}
 	return nil
-}
-
-// inflate unpacks the body of an entry into memory. That of a delta is good until the next one is unpacked.
-func (o *objects) inflate(p *pack, e *packEntry) (content []byte, end int, err error) {
-	if e.size > o.limits.Object {
-		return nil, 0, errObjectTooLarge
-	}
-	if e.isDelta() {
-		if int(e.size) > cap(o.delta) {
-			o.delta = make([]byte, e.size)
-		}
-		content = o.delta[:e.size]
-	} else if content, err = o.allocate(int(e.size)); err != nil {
-		return nil, 0, err
-	}
-	end, err = o.reader.read(o, p.data, e.body, content)
-	return content, end, err
-}
-
-func (e *packEntry) isDelta() bool { return e.kind == kindOfsDelta || e.kind == kindRefDelta }
-
-// errObjectTooLarge and errPackTooLarge say which limit a pack went over.
-var (
-	errObjectTooLarge = errors.New("object too large")
-	errPackTooLarge   = errors.New("pack too large")
-)
-
-const arenaSize = 256 << 10
-
-// allocate gives small pieces out of large ones: a fetch has tens of thousands of small directories.
-func (o *objects) allocate(size int) ([]byte, error) {
-	if o.kept += int64(size); o.kept > o.limits.Pack {
-		return nil, errPackTooLarge
-	}
-	if size > arenaSize/8 {
-		return make([]byte, size), nil
-	}
-	if size > len(o.arena) {
-		o.arena = make([]byte, arenaSize)
-	}
-	piece := o.arena[:size:size]
-	o.arena = o.arena[size:]
-	return piece, nil
 }
 
 func (o *objects) spend(n int64) error {
@@ -348,268 +335,155 @@ func (o *objects) spend(n int64) error {
 	return nil
 }
 
-// zlibReader unpacks zlib streams out of a byte slice, one after the other, with the same memory.
-type zlibReader struct {
-	source  bytes.Reader
-	zlib    io.ReadCloser
-	scratch []byte
+// structure returns a commit or a directory, nil and false when it is not there.
+func (o *objects) structure(h plumbing.Hash) ([]byte, bool, error) {
+	i, ok := o.names[h]
+	if !ok || !isStructure(o.entries[i].root) {
+		return nil, false, nil
+	}
+	// One object is bounded in the work that it makes, so that it needs no context.
+	content, err := o.unpack(context.Background(), int(i))
+	return content, err == nil, err
 }
 
-func (r *zlibReader) begin(data []byte, at int) error {
-	r.source.Reset(data[at:])
-	if r.zlib == nil {
-		z, err := zlib.NewReader(&r.source)
-		if err != nil {
-			return badPack("an object that is not compressed")
-		}
-		r.zlib = z
-		return nil
-	}
-	resetter, ok := r.zlib.(zlib.Resetter)
-	if !ok {
-		return errors.New("compress/zlib cannot be reset")
-	}
-	if err := resetter.Reset(&r.source, nil); err != nil {
-		return badPack("an object that is not compressed")
-	}
-	return nil
+// has says whether a commit or a directory is there.
+func (o *objects) has(h plumbing.Hash) bool {
+	i, ok := o.names[h]
+	return ok && isStructure(o.entries[i].root)
 }
 
-// finish checks that the stream ends here, with its checksum, and returns the offset behind it.
-func (r *zlibReader) finish(data []byte) (int, error) {
-	var one [1]byte
-	if n, err := r.zlib.Read(one[:]); n != 0 || !errors.Is(err, io.EOF) {
-		return 0, badPack("an object of another size than announced")
-	}
-	// bytes.Reader is an io.ByteReader, of which flate reads no byte too many.
-	return len(data) - r.source.Len(), nil
-}
-
-func (r *zlibReader) read(o *objects, data []byte, at int, content []byte) (int, error) {
-	if err := o.spend(int64(len(content))); err != nil {
-		return 0, err
-	}
-	if err := r.begin(data, at); err != nil {
-		return 0, err
-	}
-	if _, err := io.ReadFull(r.zlib, content); err != nil {
-		return 0, badPack("an object of another size than announced")
-	}
-	return r.finish(data)
-}
-
-// skip unpacks without keeping anything.
-func (r *zlibReader) skip(ctx context.Context, o *objects, data []byte, at int, size int64) (int, error) {
-	if err := o.spend(size); err != nil {
-		return 0, err
-	}
-	if err := r.begin(data, at); err != nil {
-		return 0, err
-	}
-	if r.scratch == nil {
-		r.scratch = make([]byte, 32<<10)
-	}
-	for size > 0 {
-		n, err := io.ReadFull(r.zlib, r.scratch[:min(size, int64(len(r.scratch)))])
-		size -= int64(n)
-		if err != nil {
-			return 0, badPack("an object of another size than announced")
-		}
-		if size > 0 && ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-	}
-	return r.finish(data)
-}
-
-// file returns a file out of the packs, nil when none has it.
+// file returns a file, nil when no pack has it.
 func (o *objects) file(ctx context.Context, h plumbing.Hash) ([]byte, error) {
-	for _, p := range o.packs {
-		if err := o.indexFiles(ctx, p); err != nil {
-			return nil, err
-		}
-		if i, ok := p.files[h]; ok {
-			return o.unpack(ctx, p, i, map[int][]byte{})
-		}
+	if err := o.nameFiles(ctx); err != nil {
+		return nil, err
 	}
-	return nil, nil
+	i, ok := o.names[h]
+	if !ok || o.entries[i].root != kindBlob {
+		return nil, nil
+	}
+	content, err := o.unpack(ctx, int(i))
+	if content == nil && err == nil {
+		content = []byte{}
+	}
+	return content, err
 }
 
-// indexFiles names the files of a pack, once. Files that are too large to be read are left out.
-func (o *objects) indexFiles(ctx context.Context, p *pack) error {
-	if p.blobs {
+// nameFiles names the files of the packs, once. Files that are too large to be read are left out.
+func (o *objects) nameFiles(ctx context.Context) error {
+	if o.filed == len(o.packs) {
 		return nil
 	}
-	p.blobs, p.files = true, map[plumbing.Hash]int{}
-	// Files of a chain follow each other; the last ones are kept so that a chain is unpacked once.
-	recent, size := map[int][]byte{}, 0
-	for i := range p.entries {
-		if p.entries[i].object != nil || p.entries[i].root == kindTag {
+	for i := range o.entries {
+		e := &o.entries[i]
+		if i%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if e.is(entryNamed) || int(e.pack) < o.filed || e.root != 0 && e.root != kindBlob {
 			continue
 		}
-		content, err := o.unpack(ctx, p, i, recent)
-		if errors.Is(err, errObjectTooLarge) || errors.Is(err, errNoBase) {
-			continue
+		if e.is(entryDelta) {
+			if e.base < 0 {
+				h, err := readHeader(o.packs[e.pack], int(e.offset))
+				if err != nil {
+					return err
+				}
+				if !o.findBase(e, h.ref) {
+					continue // its base is in no pack
+				}
+			}
+			if e.root = o.entries[e.base].root; e.root != kindBlob {
+				continue
+			}
 		}
-		if err != nil {
+		if err := o.name(ctx, i); err != nil && !errors.Is(err, errObjectTooLarge) && !errors.Is(err, errNoBase) {
 			return err
 		}
-		if size += len(content); size > 8<<20 {
-			clear(recent)
-			size = 0
-		}
-		recent[i] = content
-		p.files[o.hash(kindBlob, content)] = i
 	}
+	o.filed = len(o.packs)
 	return nil
 }
 
 // errNoBase says that the base of a delta is in no pack.
 var errNoBase = errors.New("a delta without a base")
 
-// maxChain is the longest chain of deltas that git itself can be told to write.
-const maxChain = 4095
+const (
+	// maxChain is the longest chain of deltas that git itself can be told to write.
+	maxChain = 4095
+	// maxChainWork bounds in bytes what is unpacked on the way to one object.
+	maxChainWork = 256 << 20
+)
 
-// unpack returns the content of a file, with the help of those in known.
-func (o *objects) unpack(ctx context.Context, p *pack, i int, known map[int][]byte) ([]byte, error) {
+// unpack returns the content of an object, which nobody may change, and leaves the reader behind its entry.
+func (o *objects) unpack(ctx context.Context, i int) ([]byte, error) {
+	content, known := o.recent.get(i)
+	if known {
+		return content, nil
+	}
+	limit := o.limits.File
+	if isStructure(o.entries[i].root) {
+		limit = o.limits.Object
+	}
 	var chain []int
-	var content []byte
-	for at := i; content == nil; {
+	for at := i; ; at = int(o.entries[at].base) {
 		if len(chain) > maxChain {
 			return nil, badPack("a chain of deltas that is too long")
 		}
-		e := &p.entries[at]
-		if c, ok := known[at]; ok && c != nil {
-			content = c
+		if at < 0 {
+			return nil, errNoBase
+		}
+		if content, known = o.recent.get(at); known {
 			break
 		}
 		chain = append(chain, at)
-		switch e.kind {
-		case kindOfsDelta:
-			at = e.base
-		case kindRefDelta:
-			base, ok := p.files[e.ref]
-			if !ok {
-				return nil, errNoBase
-			}
-			at = base
-		default:
-			content = []byte{}
+		if !o.entries[at].is(entryDelta) {
+			break
 		}
 	}
+	before := o.inflated
 	for n := len(chain) - 1; n >= 0; n-- {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		e := &p.entries[chain[n]]
-		if e.size > o.limits.File {
-			return nil, errObjectTooLarge
+		if o.inflated-before > maxChainWork {
+			return nil, errChainTooLarge
 		}
-		raw := make([]byte, e.size)
-		if _, err := o.reader.read(o, p.data, e.body, raw); err != nil {
+		e := &o.entries[chain[n]]
+		raw, err := o.inflate(e, limit)
+		if err != nil {
 			return nil, err
 		}
-		if !e.isDelta() {
+		if !e.is(entryDelta) {
 			content = raw
-			continue
-		}
-		var err error
-		if content, err = o.apply(content, raw, o.limits.File, func(n int) ([]byte, error) { return make([]byte, n), nil }); err != nil {
+		} else if content, err = o.apply(content, raw, limit); err != nil {
 			return nil, err
 		}
+		o.recent.put(chain[n], content)
 	}
 	return content, nil
 }
 
-// patch applies a delta to a commit or a directory.
-func (o *objects) patch(base, delta []byte) ([]byte, error) {
-	return o.apply(base, delta, o.limits.Object, o.allocate)
-}
-
-// apply applies a delta (gitformat-pack(5), "Deltified representation").
-func (o *objects) apply(base, delta []byte, limit int64, allocate func(int) ([]byte, error)) ([]byte, error) {
-	baseSize, delta, err := deltaSize(delta)
+// inflate unpacks the body of an entry into memory. That of a delta is good until the next one is unpacked.
+func (o *objects) inflate(e *packEntry, limit int64) ([]byte, error) {
+	data := o.packs[e.pack]
+	h, err := readHeader(data, int(e.offset))
 	if err != nil {
 		return nil, err
 	}
-	size, delta, err := deltaSize(delta)
-	if err != nil {
-		return nil, err
-	}
-	if baseSize != int64(len(base)) {
-		return nil, badPack("a delta for another base")
-	}
-	if size > limit {
+	if h.size > limit {
 		return nil, errObjectTooLarge
 	}
-	if err := o.spend(size); err != nil {
+	if err := o.spend(h.size); err != nil {
 		return nil, err
 	}
-	out, err := allocate(int(size))
-	if err != nil {
-		return nil, err
-	}
-	rest := out
-	for len(delta) > 0 {
-		var piece []byte
-		if piece, delta, err = deltaStep(base, delta); err != nil {
-			return nil, err
+	var content []byte
+	if !e.is(entryDelta) {
+		content = o.allocate(int(h.size))
+	} else {
+		if int(h.size) > cap(o.delta) {
+			o.delta = make([]byte, h.size)
 		}
-		if len(piece) > len(rest) {
-			return nil, badPack("a delta with too much in it")
-		}
-		rest = rest[copy(rest, piece):]
+		content = o.delta[:h.size]
 	}
-	if len(rest) > 0 {
-		return nil, badPack("a delta with too little in it")
-	}
-	return out, nil
-}
-
-func deltaSize(delta []byte) (int64, []byte, error) {
-	var size int64
-	for i, c := range delta {
-		if i > 7 {
-			break
-		}
-		size |= int64(c&0x7f) << (7 * i)
-		if c&0x80 == 0 {
-			return size, delta[i+1:], nil
-		}
-	}
-	return 0, nil, badPack("a delta without a size")
-}
-
-// deltaStep reads one instruction: copy from the base, or take what follows.
-func deltaStep(base, delta []byte) (piece, rest []byte, err error) {
-	command := delta[0]
-	delta = delta[1:]
-	if command == 0 {
-		return nil, nil, badPack("an unknown delta instruction")
-	}
-	if command&0x80 == 0 {
-		if int(command) > len(delta) {
-			return nil, nil, badPack("a delta that is cut off")
-		}
-		return delta[:command], delta[command:], nil
-	}
-	var operands [7]int
-	for i := range operands {
-		if command&(1<<i) == 0 {
-			continue
-		}
-		if len(delta) == 0 {
-			return nil, nil, badPack("a delta that is cut off")
-		}
-		operands[i], delta = int(delta[0]), delta[1:]
-	}
-	offset := operands[0] | operands[1]<<8 | operands[2]<<16 | operands[3]<<24
-	size := operands[4] | operands[5]<<8 | operands[6]<<16
-	if size == 0 {
-		size = 0x10000
-	}
-	if offset > len(base) || size > len(base)-offset {
-		return nil, nil, badPack("a delta that copies from outside its base")
-	}
-	return base[offset : offset+size], delta, nil
+	_, err = o.reader.read(data, h.body, content)
+	return content, err
 }

@@ -46,6 +46,13 @@ func history(t testing.TB) string {
 	return dir
 }
 
+// packOf is a pack as a transfer brings it.
+func packOf(content []byte) *packData {
+	p := &packData{}
+	p.Write(content) //nolint:errcheck // into memory
+	return p
+}
+
 type gitObject struct{ kind, content string }
 
 // catFiles reads objects as git does.
@@ -81,27 +88,30 @@ func TestObjects_readsWhatGitWrites(t *testing.T) {
 			t.Parallel()
 			pack := git(t, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
 			o := newObjects(Limits{}.withDefaults())
-			if err := o.add(t.Context(), pack); err != nil {
+			if err := o.add(t.Context(), packOf(pack)); err != nil {
 				t.Fatal(err)
 			}
+			commitsAndDirectories := len(o.names)
 			structures, files := 0, 0
 			for id, want := range all {
-				got := o.content[plumbing.NewHash(id)]
+				var got []byte
+				var err error
 				if want.kind == "blob" {
 					files++
-					var err error
-					if got, err = o.file(t.Context(), plumbing.NewHash(id)); err != nil {
-						t.Fatal(err)
-					}
+					got, err = o.file(t.Context(), plumbing.NewHash(id))
 				} else {
 					structures++
+					got, _, err = o.structure(plumbing.NewHash(id))
+				}
+				if err != nil {
+					t.Fatal(err)
 				}
 				if string(got) != want.content {
 					t.Fatalf("%s %s differs", want.kind, id)
 				}
 			}
-			if structures != len(o.content) || structures < 100 || files < 100 {
-				t.Errorf("%d commits and directories of %d, %d files", structures, len(o.content), files)
+			if structures != commitsAndDirectories || structures < 100 || files < 100 {
+				t.Errorf("%d commits and directories of %d, %d files", structures, commitsAndDirectories, files)
 			}
 		})
 	}
@@ -157,7 +167,7 @@ func TestRewriteTree_delta(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := o.patch(older, delta)
+		got, err := o.apply(older, delta, 1<<20)
 		if err != nil || !bytes.Equal(got, newer) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -179,7 +189,7 @@ func TestObjects_bombs(t *testing.T) {
 		errPackTooLarge:   {Inflated: 1 << 20},
 	} {
 		o := newObjects(limits.withDefaults())
-		if err := o.add(t.Context(), bomb); !errors.Is(err, want) {
+		if err := o.add(t.Context(), packOf(bomb)); !errors.Is(err, want) {
 			t.Errorf("error is %v, want %v", err, want)
 		}
 	}
@@ -188,7 +198,7 @@ func TestObjects_bombs(t *testing.T) {
 	lie = append(lie, make([]byte, 50)...)
 	h := newHash()
 	h.Write(lie) //nolint:errcheck // a hash does not fail
-	if err := newObjects(Limits{Object: 1 << 50}.withDefaults()).add(t.Context(), h.Sum(lie)); !errors.Is(err, errBadPack) {
+	if err := newObjects(Limits{Object: 1 << 50}.withDefaults()).add(t.Context(), packOf(h.Sum(lie))); !errors.Is(err, errBadPack) {
 		t.Errorf("error is %v, want a bad pack", err)
 	}
 }
@@ -205,10 +215,14 @@ func FuzzObjects(f *testing.F) {
 		h := newHash()
 		h.Write(body) //nolint:errcheck // a hash does not fail
 		o := newObjects(Limits{Pack: 1 << 20, Object: 1 << 20, File: 1 << 20, Inflated: 8 << 20}.withDefaults())
-		if err := o.add(context.Background(), h.Sum(body)); err != nil {
+		if err := o.add(context.Background(), packOf(h.Sum(body))); err != nil {
 			return
 		}
-		for id, content := range o.content {
+		for id := range o.names {
+			content, _, err := o.structure(id)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if hashObject(newHash(), plumbing.TreeObject, content) != id && hashObject(newHash(), plumbing.CommitObject, content) != id {
 				t.Fatal("an object with the wrong name")
 			}

@@ -28,19 +28,31 @@ func checkPath(path string) error {
 		}
 	}
 	for name := range strings.SplitSeq(path, "/") {
-		switch {
-		case name == "":
-			return refuse("it has an empty element")
-		case name == "." || name == "..":
-			return refuse("it has the element " + name)
-		case isDotGit(name):
-			return refuse("it has the reserved element " + name)
-		case len(name) > 255:
-			return refuse("it has an element of more than 255 bytes")
+		if reason := badElement(name); reason != "" {
+			return refuse(reason)
 		}
 	}
 	return nil
 }
+
+// badElement says what is wrong with one element of a path; empty is nothing.
+func badElement(name string) string {
+	switch {
+	case name == "":
+		return "it has an empty element"
+	case name == "." || name == "..":
+		return "it has the element " + name
+	case isDotGit(name):
+		return "it has the reserved element " + name
+	case len(name) > 255:
+		return "it has an element of more than 255 bytes"
+	}
+	return ""
+}
+
+// isUnsafe says whether an entry of a directory is one that nobody should follow: its path is refused, or its name is more than one
+// element of it.
+func isUnsafe(name, path string) bool { return strings.Contains(name, "/") || checkPath(path) != nil }
 
 // isDotGit says whether a file system may take a name for .git: without regard to case, with characters that macOS ignores, with the
 // trailing dots and spaces and the streams that Windows ignores, or by its short form there.

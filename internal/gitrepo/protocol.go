@@ -180,7 +180,7 @@ type wants struct {
 
 // transfer is what a fetch brings.
 type transfer struct {
-	pack []byte
+	pack *packData
 	// shallow are commits that are sent without their parents; unshallow are earlier ones whose parents come now.
 	shallow, unshallow []plumbing.Hash
 }
@@ -257,7 +257,7 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 	if err := e.readNegotiation(s, response, lines, got); err != nil {
 		return nil, err
 	}
-	pack := limitedBuffer{limit: e.limits.Pack}
+	pack := limitedPack{limit: e.limits.Pack}
 	if w.limit > 0 {
 		pack.limit = min(pack.limit, w.limit)
 	}
@@ -271,10 +271,10 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 		return nil, &LimitError{Remote: e.name, What: "the transfer", Limit: pack.limit}
 	case err != nil:
 		return nil, err
-	case len(pack.data) == 0:
+	case pack.data.size == 0:
 		return nil, s.explain(io.ErrUnexpectedEOF)
 	}
-	got.pack = pack.data
+	got.pack = &pack.data
 	return got, nil
 }
 
@@ -378,21 +378,30 @@ func (e *endpoint) fatal(s session, text string) error {
 	return err
 }
 
-// limitedBuffer collects bytes up to a limit.
-type limitedBuffer struct {
-	data  []byte
+// limitedPack collects a pack up to a limit.
+type limitedPack struct {
+	data  packData
 	limit int64
 }
 
 var errTooLarge = errors.New("too large")
 
+func (p *limitedPack) Write(b []byte) (int, error) {
+	if int64(p.data.size+len(b)) > p.limit {
+		return 0, errTooLarge
+	}
+	return p.data.Write(b)
+}
+
+// limitedBuffer collects the few bytes of a report up to a limit.
+type limitedBuffer struct {
+	data  []byte
+	limit int64
+}
+
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if int64(len(b.data)+len(p)) > b.limit {
 		return 0, errTooLarge
-	}
-	if need := len(b.data) + len(p); need > cap(b.data) {
-		// Doubling: append would copy a large transfer five times over.
-		b.data = append(make([]byte, 0, max(2*cap(b.data), need, 64<<10)), b.data...)
 	}
 	b.data = append(b.data, p...)
 	return len(p), nil

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -57,10 +58,14 @@ func (SSHAuth) scheme() string   { return "ssh" }
 type Limits struct {
 	// Pack is the size in bytes of what one fetch may transfer. Default: 1 GiB.
 	Pack int64
-	// Object is the size in bytes of one commit or directory. Default: 64 MiB.
+	// Object is the size in bytes of one commit or directory. Default: 16 MiB, a directory of some 400,000 entries.
 	Object int64
 	// File is the size in bytes of one file to read. Default: 16 MiB.
 	File int64
+	// Read is the size in bytes of all files that are read at once, each as often as it has a path. Default: 256 MiB.
+	Read int64
+	// Objects is the number of objects of all fetches from one branch. Default: 750,000.
+	Objects int64
 	// Inflated is the size in bytes of all objects of one fetch, unpacked. Default: 16 GiB.
 	Inflated int64
 	// Connect is the time for a connection, its encryption and the log-in. Default: 30 s.
@@ -71,7 +76,9 @@ type Limits struct {
 
 const (
 	defaultPackLimit     = 1 << 30
-	defaultObjectLimit   = 64 << 20
+	defaultObjectLimit   = 16 << 20
+	defaultReadLimit     = 256 << 20
+	defaultObjectsLimit  = 750_000
 	defaultFileLimit     = 16 << 20
 	defaultInflatedLimit = 16 << 30
 	defaultConnectLimit  = 30 * time.Second
@@ -88,6 +95,8 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Pack, defaultPackLimit)
 	set(&l.Object, defaultObjectLimit)
 	set(&l.File, defaultFileLimit)
+	set(&l.Read, defaultReadLimit)
+	set(&l.Objects, defaultObjectsLimit)
 	set(&l.Inflated, defaultInflatedLimit)
 	if l.Connect <= 0 {
 		l.Connect = defaultConnectLimit
@@ -175,13 +184,9 @@ func newEndpoint(r Remote) (*endpoint, error) {
 }
 
 func (e *endpoint) useHTTPS(r Remote) error {
-	u, err := url.Parse(r.URL)
-	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") == "" {
-		// What url.Parse says quotes the URL, which may hold a password.
-		return errors.New("the repository URL is malformed: write https://host/owner/repo.git")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("the repository URL has a user, a query or a fragment in it: write https://host/owner/repo.git and give credentials apart")
+	u, err := repourl.ParseHTTPS(r.URL)
+	if err != nil {
+		return err
 	}
 	auth := TokenAuth{}
 	if r.Auth != nil {
@@ -237,19 +242,13 @@ func (u *RemoteURL) String() string { return u.text }
 // ParseRemoteURL reads an address in any of the forms that [Remote] takes. No error shows a password that the text may hold.
 func ParseRemoteURL(text string) (*RemoteURL, error) {
 	if scheme, _, _ := strings.Cut(text, "://"); strings.EqualFold(scheme, "https") {
-		e := &endpoint{}
-		if err := e.useHTTPS(Remote{URL: text}); err != nil {
-			return nil, err
-		}
-		u, err := url.Parse(text)
+		u, err := repourl.ParseHTTPS(text)
 		if err != nil {
-			return nil, errors.New("the repository URL is malformed: write https://host/owner/repo.git")
+			return nil, err
 		}
 		port := 443
 		if p := u.Port(); p != "" {
-			if _, err := fmt.Sscanf(p, "%d", &port); err != nil || port < 1 || port > 65535 {
-				return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
-			}
+			port, _ = strconv.Atoi(p)
 		}
 		return &RemoteURL{Scheme: "https", Host: u.Hostname(), Port: port, Path: u.Path, text: u.String()}, nil
 	}

@@ -43,6 +43,7 @@ type Snapshot struct {
 	files         map[plumbing.Hash][]byte
 	branches      []string
 	past          past
+	wide          map[plumbing.Hash]nameOrder
 }
 
 // Entry is one entry of a directory.
@@ -51,6 +52,8 @@ type Entry struct {
 	Path   string
 	Mode   Mode
 	BlobID string // the object's name, in hexadecimal
+	// Unsafe says that the path is one that every method of the snapshot refuses, such as one with ".." in it.
+	Unsafe bool
 }
 
 // maxMoves is how often a fetch begins anew because the branch moved between the list of references and the transfer.
@@ -163,7 +166,7 @@ func (s *Snapshot) look(adv *advertisement) {
 	}
 }
 
-func (s *Snapshot) unpack(ctx context.Context, into *objects, pack []byte) error {
+func (s *Snapshot) unpack(ctx context.Context, into *objects, pack *packData) error {
 	return s.damageUnlessInterrupted(ctx, into.add(ctx, pack))
 }
 
@@ -184,13 +187,17 @@ func (s *Snapshot) damage(err error) error {
 		return &LimitError{Remote: e.name, What: "a directory", Limit: e.limits.Object}
 	case errors.Is(err, errPackTooLarge):
 		return &LimitError{Remote: e.name, What: "the unpacked transfer", Limit: e.limits.Inflated}
+	case errors.Is(err, errTooManyObjects):
+		return &LimitError{Remote: e.name, What: "the transfer", Limit: e.limits.Objects, Unit: "objects"}
+	case errors.Is(err, errChainTooLarge):
+		return &LimitError{Remote: e.name, What: "what one object is made of", Limit: maxChainWork}
 	}
 	return &ProtocolError{Remote: e.name, Reason: err.Error()}
 }
 
 // findRoot reads the commit, of which only the directory matters.
 func (s *Snapshot) findRoot() error {
-	commit, ok := s.objects.content[s.head]
+	commit, ok := s.content(s.head)
 	if !ok {
 		return &ProtocolError{Remote: s.endpoint.name, Reason: "the server did not send the commit that was asked for"}
 	}
@@ -244,14 +251,15 @@ func (s *Snapshot) tree(h plumbing.Hash) ([]byte, error) {
 	if h.IsZero() {
 		return nil, nil
 	}
-	content, ok := s.content(h)
-	if !ok {
-		if h.String() == emptyTree {
-			return nil, nil
+	for _, store := range s.stores() {
+		if content, ok, err := store.structure(h); ok || err != nil {
+			return content, s.damage(err)
 		}
-		return nil, &ProtocolError{Remote: s.endpoint.name, Reason: "the server left a directory out of its answer"}
 	}
-	return content, nil
+	if h.String() == emptyTree {
+		return nil, nil
+	}
+	return nil, &ProtocolError{Remote: s.endpoint.name, Reason: "the server left a directory out of its answer"}
 }
 
 // emptyTree is the name of the directory without entries, which git knows without being sent it.
@@ -274,7 +282,7 @@ func (s *Snapshot) lookup(root plumbing.Hash, path string) (Entry, bool, error) 
 		if err != nil {
 			return Entry{}, false, err
 		}
-		found, ok, err := findEntry(tree, name)
+		found, ok, err := s.find(at, tree, name)
 		if err != nil || !ok {
 			return Entry{}, false, s.damage(err)
 		}
@@ -292,23 +300,20 @@ func (s *Snapshot) lookup(root plumbing.Hash, path string) (Entry, bool, error) 
 
 func (s *Snapshot) entry(e treeEntry, path string) (Entry, bool) {
 	mode, ok := modeOf(e.mode)
-	return Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String()}, ok
+	return Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String(), Unsafe: isUnsafe(string(e.name), path)}, ok
 }
 
 // List returns the entries of a directory in git's order; "" is the root. Names are as they are in the repository, which may be hostile:
 // ".." is possible, and every method of the snapshot refuses it. A directory that does not exist has none. A path to
 // something that is no directory is a *PathError.
 func (s *Snapshot) List(dir string) ([]Entry, error) {
-	at, prefix := s.root, ""
+	at, found, err := s.directory(dir)
+	if err != nil || !found {
+		return nil, err
+	}
+	prefix := ""
 	if dir != "" {
-		e, ok, err := s.Lookup(dir)
-		if err != nil || !ok {
-			return nil, err
-		}
-		if e.Mode != Dir {
-			return nil, &PathError{Path: dir, Entry: dir, Mode: e.Mode}
-		}
-		at, prefix = plumbing.NewHash(e.BlobID), dir+"/"
+		prefix = dir + "/"
 	}
 	tree, err := s.tree(at)
 	if err != nil {
@@ -350,7 +355,11 @@ func (s *Snapshot) Read(ctx context.Context, path string) ([]byte, error) {
 func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]byte, error) {
 	blobs := make(map[string]plumbing.Hash, len(paths))
 	missing := map[plumbing.Hash]bool{}
+	read := int64(0)
 	for _, path := range paths {
+		if ctx.Err() != nil {
+			return nil, s.endpoint.interrupted(ctx)
+		}
 		e, ok, err := s.Lookup(path)
 		switch {
 		case err != nil:
@@ -365,6 +374,9 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 		if err := s.load(ctx, h); err != nil {
 			return nil, err
 		}
+		if read += int64(len(s.files[h])); read > s.endpoint.limits.Read {
+			return nil, s.tooMuch()
+		}
 		if _, loaded := s.files[h]; !loaded {
 			missing[h] = true
 		}
@@ -375,14 +387,23 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 		}
 	}
 	contents := make(map[string][]byte, len(paths))
+	read = 0
 	for path, h := range blobs {
 		content, ok := s.files[h]
 		if !ok {
 			return nil, &LimitError{Remote: s.endpoint.name, What: path, Limit: s.endpoint.limits.File}
 		}
+		if read += int64(len(content)); read > s.endpoint.limits.Read {
+			return nil, s.tooMuch()
+		}
 		contents[path] = bytes.Clone(content)
 	}
 	return contents, nil
+}
+
+// tooMuch says that more is to be read at once than memory is taken for.
+func (s *Snapshot) tooMuch() error {
+	return &LimitError{Remote: s.endpoint.name, What: "what has to be read of the files", Limit: s.endpoint.limits.Read}
 }
 
 // packOverhead is more than a pack of a few files has beside their contents.

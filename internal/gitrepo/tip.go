@@ -23,7 +23,7 @@ type CommitInfo struct {
 
 // Tip describes the commit that the snapshot shows; nil without one. Nothing is transferred.
 func (s *Snapshot) Tip() *CommitInfo {
-	content, ok := s.objects.content[s.head]
+	content, ok, _ := s.objects.structure(s.head)
 	if s.head.IsZero() || !ok {
 		return nil
 	}
@@ -83,19 +83,19 @@ func (s *Snapshot) Behind(ctx context.Context, commit string, most int) (count i
 	if err := history.add(ctx, got.pack); err != nil {
 		return 0, false, s.damageUnlessInterrupted(ctx, err)
 	}
-	if _, ok := history.content[from]; !ok {
+	if !history.has(from) {
 		return 0, false, nil
 	}
-	return len(reachable(history.content, s.head)) - len(reachable(history.content, from)), true, nil
+	return len(history.reachable(s.head)) - len(history.reachable(from)), true, nil
 }
 
 // reachable are the commits that can be got to from one, as far as they are known.
-func reachable(commits map[plumbing.Hash][]byte, from plumbing.Hash) map[plumbing.Hash]bool {
+func (o *objects) reachable(from plumbing.Hash) map[plumbing.Hash]bool {
 	seen := map[plumbing.Hash]bool{}
 	for next := []plumbing.Hash{from}; len(next) > 0; {
 		at := next[len(next)-1]
 		next = next[:len(next)-1]
-		content, ok := commits[at]
+		content, ok, _ := o.structure(at)
 		if !ok || seen[at] {
 			continue
 		}

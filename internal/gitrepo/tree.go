@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 
@@ -110,4 +111,57 @@ func rewriteTree(tree []byte, changes []treeChange) (content, delta []byte, err 
 
 func entryBytes(c treeChange) []byte {
 	return append(fmt.Appendf(nil, "%o %s\x00", uint32(c.mode), c.name), c.hash[:]...)
+}
+
+// nameOrder are the places of a directory's entries in its object, in the order of their names.
+type nameOrder []uint32
+
+// wideDirectory is the size in bytes from which on a directory's names are put in order once, in the place of being looked through each
+// time: a hundred entries.
+const wideDirectory = 4 << 10
+
+// find looks a name up in a directory. Git's own order is not relied on, as anybody may have written the directory; of two entries with
+// one name it is the first that counts.
+func (s *Snapshot) find(id plumbing.Hash, tree []byte, name string) (treeEntry, bool, error) {
+	if len(tree) < wideDirectory {
+		return findEntry(tree, name)
+	}
+	order, known := s.wide[id]
+	if !known {
+		var err error
+		if order, err = orderNames(tree); err != nil {
+			return treeEntry{}, false, err
+		}
+		if s.wide == nil {
+			s.wide = map[plumbing.Hash]nameOrder{}
+		}
+		s.wide[id] = order
+	}
+	i := sort.Search(len(order), func(i int) bool { return string(nameAt(tree, order[i])) >= name })
+	if i == len(order) || string(nameAt(tree, order[i])) != name {
+		return treeEntry{}, false, nil
+	}
+	e, _, err := nextEntry(tree[order[i]:])
+	return e, err == nil, err
+}
+
+func orderNames(tree []byte) (nameOrder, error) {
+	order := make(nameOrder, 0, len(tree)/32)
+	for at := 0; at < len(tree); {
+		e, _, err := nextEntry(tree[at:])
+		if err != nil {
+			return nil, err
+		}
+		order = append(order, uint32(at)) //nolint:gosec // objects are smaller, see Limits
+		at += len(e.raw)
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return bytes.Compare(nameAt(tree, a), nameAt(tree, b)) })
+	return order, nil
+}
+
+// nameAt is the name of the entry at a place, which has been read before.
+func nameAt(tree []byte, at uint32) []byte {
+	_, rest, _ := bytes.Cut(tree[at:], []byte(" "))
+	name, _, _ := bytes.Cut(rest, []byte("\x00"))
+	return name
 }

@@ -1,9 +1,7 @@
 package sshkeys
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -11,30 +9,25 @@ import (
 )
 
 // KnownHostsForKeys makes known_hosts lines for the host of an ssh:// URL out of host keys in authorized_keys form, such as GitHub
-// publishes them. A port other than 22 is part of the name, as OpenSSH writes it.
+// publishes them. Keys of kinds that are not known here are left out; one has to remain. A port other than 22 is part of the name, as OpenSSH writes it.
 func KnownHostsForKeys(remoteURL string, keys []string) ([]byte, error) {
-	u, err := url.Parse(remoteURL)
-	if err != nil || u.Scheme != "ssh" || u.Hostname() == "" {
-		return nil, errors.New("the repository's URL is no ssh:// URL")
+	u, err := ParseURL(remoteURL)
+	if err != nil {
+		return nil, err
 	}
-	port := u.Port()
-	if port == "" {
-		port = "22"
-	}
-	address := knownhosts.Normalize(u.Hostname() + ":" + port)
-	if strings.Contains(u.Hostname(), ":") {
-		address = knownhosts.Normalize("[" + u.Hostname() + "]:" + port)
-	}
+	address := knownhosts.Normalize(u.Address())
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("there are no host keys for %s", address)
 	}
 	var lines strings.Builder
 	for _, text := range keys {
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
-		if err != nil {
-			return nil, fmt.Errorf("reading a host key of %s: %w", address, err)
+		// One of a kind that is not known here is of no use, and no reason to do without the others.
+		if key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text)); err == nil {
+			lines.WriteString(knownhosts.Line([]string{address}, key) + "\n")
 		}
-		lines.WriteString(knownhosts.Line([]string{address}, key) + "\n")
+	}
+	if lines.Len() == 0 {
+		return nil, fmt.Errorf("none of the host keys for %s is of a known kind", address)
 	}
 	return []byte(lines.String()), nil
 }

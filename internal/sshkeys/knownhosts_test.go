@@ -246,6 +246,12 @@ func TestKnownHostsForKeys(t *testing.T) {
 			t.Errorf("%q are taken", keys)
 		}
 	}
+	// A kind that is not known here is no reason to do without the others.
+	known, err := sshkeys.KnownHostsForKeys("ssh://git@github.com/x", []string{"ssh-mldsa65 AAAAC3NzaC1tbGRzYTY1", line(t, "ed25519 -")})
+	alone, errAlone := sshkeys.KnownHostsForKeys("ssh://git@github.com/x", []string{line(t, "ed25519 -")})
+	if err != nil || errAlone != nil || string(known) != string(alone) {
+		t.Errorf("%q (%v), want %q (%v)", known, err, alone, errAlone)
+	}
 }
 
 // For every file, our check and that of x/crypto/ssh, on the lines for the cluster, agree.

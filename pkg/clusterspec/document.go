@@ -155,6 +155,9 @@ func readDocuments(source Source, limits *limits) ([]*document, Problems) {
 		queue = queue[1:]
 		lead.WriteString(c.comment)
 		if onlyComments(c.text) {
+			if p := refusedComments(source.Name, c); p != nil {
+				problems = append(problems, *p)
+			}
 			if comment := trimBlankLines(c.text); comment != "" {
 				lead.WriteString(comment)
 			}
@@ -183,7 +186,13 @@ func readDocuments(source Source, limits *limits) ([]*document, Problems) {
 		if d.root == nil {
 			continue
 		}
-		problems = append(problems, d.valueProblems()...)
+		found := d.valueProblems()
+		if len(found) == 0 {
+			if p := d.readAlike(); p != nil {
+				found = Problems{*p}
+			}
+		}
+		problems = append(problems, found...)
 		documents = append(documents, d)
 	}
 	if rest := lead.String(); rest != "" && len(documents) > 0 {

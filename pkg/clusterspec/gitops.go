@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 )
 
 // Defaults of a FluxConfig (EKS Anywhere's own, which its object then holds for good).
@@ -103,7 +105,7 @@ func (r *report) checkGitOps() {
 			p.Found, p.Expected = quote(value), "a path below the root of the repository, such as clusters/dev"
 		}
 	}
-	if value := text(o.root(), keys(at.repository)...); value == "." || value == ".." || strings.HasSuffix(strings.ToLower(value), ".git") {
+	if value := text(o.root(), keys(at.repository)...); value != "" && strings.Trim(value, ".") == "" || strings.HasSuffix(strings.ToLower(value), ".git") {
 		p := r.wrong("invalid-value", at.repository, "GitHub allows no such repository name")
 		p.Found, p.Expected = quote(value), "the name without .git"
 	}
@@ -236,6 +238,11 @@ func (r *report) checkRepositoryURL(field, value string) {
 	case strings.Contains(parsed.Host, "git-codecommit") && strings.Contains(parsed.Host, "amazonaws.com"):
 		if !codeCommitForm.MatchString(value) || parsed.User.Username() == "git" {
 			wrong("not an AWS CodeCommit URL as EKS Anywhere takes it", "ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
+		}
+	default:
+		// What the steps after this one take.
+		if _, err := repourl.ParseSSH(value); err != nil {
+			wrong(err.Error(), form, "")
 		}
 	}
 }

@@ -29,5 +29,5 @@ func (c *Client) BranchName(ctx context.Context, ref RepoRef, branch string) (st
 	if errors.Is(err, ErrNotFound) {
 		return "", nil
 	}
-	return clean(found.Name), err
+	return exact(found.Name), err
 }

@@ -23,6 +23,10 @@ func (c *Client) classify(op operation, response *gh.Response, err error) *Error
 	} else {
 		c.classifyAnswer(e, op, response.Response, err)
 	}
+	// Only now, when nothing is read from the words any more.
+	for i, d := range e.Errors {
+		e.Errors[i] = Detail{Resource: c.text(d.Resource), Field: c.text(d.Field), Code: c.text(d.Code), Message: c.text(d.Message)}
+	}
 	e.Message, e.Path, e.NeededPermission, e.SSOURL = c.text(e.Message), c.text(e.Path), c.text(e.NeededPermission), c.text(e.SSOURL)
 	return e
 }
@@ -37,9 +41,6 @@ func (c *Client) classifyAnswer(e *Error, op operation, response *http.Response,
 	e.AcceptedPermissions = c.text(header.Get("X-Accepted-GitHub-Permissions"))
 	e.AcceptedScopes = c.text(header.Get("X-Accepted-OAuth-Scopes"))
 	e.Message, e.Errors = wordsOf(err)
-	for i, d := range e.Errors {
-		e.Errors[i] = Detail{Resource: c.text(d.Resource), Field: c.text(d.Field), Code: c.text(d.Code), Message: c.text(d.Message)}
-	}
 	e.RetryAfter = c.advised(header)
 	lower := strings.ToLower(e.Message)
 	switch {
@@ -320,7 +321,7 @@ func quoted(s string) string { return `"` + s + `"` }
 // permissions, any of which would do.
 func permissionWords(header string) string {
 	var sets []string
-	for set := range strings.SplitSeq(clean(header), ";") {
+	for set := range strings.SplitSeq(string(clean(header)), ";") {
 		var words []string
 		for one := range strings.SplitSeq(set, ",") {
 			name, level, _ := strings.Cut(strings.TrimSpace(one), "=")

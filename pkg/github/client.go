@@ -51,7 +51,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
 func checkName(what, name string) error {
 	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
-		return &NameError{What: what, Name: clean(name)}
+		return &NameError{What: what, Name: string(clean(name))}
 	}
 	return nil
 }

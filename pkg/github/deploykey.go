@@ -106,7 +106,7 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 		}
 		for _, k := range found {
 			keys = append(keys, DeployKey{
-				ID: k.ID, Title: clean(k.Title), PublicKey: printable(k.Key), ReadOnly: k.ReadOnly, Disabled: k.Enabled != nil && !*k.Enabled,
+				ID: k.ID, Title: exact(k.Title), PublicKey: exact(strings.TrimSpace(k.Key)), ReadOnly: k.ReadOnly, Disabled: k.Enabled != nil && !*k.Enabled,
 			})
 		}
 		page = next

@@ -416,6 +416,23 @@ func TestDeployKeys_longKey(t *testing.T) {
 	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
 }
 
+// Data out of answers is what GitHub sent, however long, or it is not there: never a text made fit to be shown.
+func TestAnswers_dataIsExact(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("b", 700)
+	gh := world(t)
+	gh.AddRepo("acme/fleet", files())
+	gh.Break("GET /repos/acme/fleet", githubtest.Respond(200, `{"name":"fleet","owner":{"login":"acme"},"default_branch":"`+long+`","html_url":"https://x/\u202e"}`))
+	gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, `[{"id":1,"title":"`+long+`","key":"ssh-ed25519 `+long+`"},{"id":2,"title":"flux\u200b","key":"ssh-ed25519 A\u0000A"}]`))
+	s := owner(t, gh)
+	repository, err := s.Repository(t.Context(), fleet())
+	ok(t, err)
+	equal(t, "repository", []string{repository.Ref.Owner, repository.Ref.Name, repository.DefaultBranch, repository.URL}, []string{"acme", "fleet", long, ""})
+	keys, err := s.DeployKeys(t.Context(), fleet())
+	ok(t, err)
+	equal(t, "keys", keys, []github.DeployKey{{ID: 1, Title: long, PublicKey: "ssh-ed25519 " + long}, {ID: 2}})
+}
+
 // GitHub answers lists with several Link lines, the first of which may be about the API's version. All pages are read.
 func TestDeployKeys_linkLines(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -246,16 +247,16 @@ func messageOf(rule string) string {
 	case "file_path_restriction", "file_extension_restriction", "max_file_size", "max_file_path_length":
 		return "some paths or sizes of files are not allowed"
 	}
-	return "rule " + clean(rule)
+	return "rule " + string(clean(rule))
 }
 
 // addRules adds rules of rulesets. Whom a ruleset lets pass is not told to everybody, so that none of them is certain.
 func (p *Protection) addRules(rules []rule) {
 	for _, r := range rules {
-		kind := clean(r.Type)
-		if kind == "" {
+		if r.Type == "" {
 			continue
 		}
+		kind := cmp.Or(exact(r.Type), string(clean(r.Type)))
 		p.Protected = true
 		if !slices.Contains(p.Rules, kind) {
 			p.Rules = append(p.Rules, kind)
@@ -264,7 +265,7 @@ func (p *Protection) addRules(rules []rule) {
 			continue
 		}
 		p.Hindrances = append(p.Hindrances, Hindrance{
-			Rule: kind, Source: clean(fmt.Sprintf("ruleset %d of %s", r.ID, r.Source)), Message: messageOf(kind),
+			Rule: kind, Source: string(clean(fmt.Sprintf("ruleset %d of %s", r.ID, r.Source))), Message: messageOf(kind),
 		})
 	}
 	slices.Sort(p.Rules)

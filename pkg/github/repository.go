@@ -47,8 +47,8 @@ func (c *Client) Repository(ctx context.Context, ref RepoRef) (*Repository, erro
 func repositoryOf(r *gh.Repository) *Repository {
 	may := r.GetPermissions()
 	return &Repository{
-		Ref: RepoRef{Owner: clean(r.GetOwner().GetLogin()), Name: clean(r.GetName())}, URL: clean(r.GetHTMLURL()),
-		Private: r.GetPrivate(), Archived: r.GetArchived(), Disabled: r.GetDisabled(), DefaultBranch: clean(r.GetDefaultBranch()),
+		Ref: RepoRef{Owner: exact(r.GetOwner().GetLogin()), Name: exact(r.GetName())}, URL: exact(r.GetHTMLURL()),
+		Private: r.GetPrivate(), Archived: r.GetArchived(), Disabled: r.GetDisabled(), DefaultBranch: exact(r.GetDefaultBranch()),
 		Created:     r.GetCreatedAt().Time,
 		Permissions: Permissions{Admin: may["admin"], Maintain: may["maintain"], Push: may["push"], Pull: may["pull"]},
 	}

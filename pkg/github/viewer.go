@@ -79,7 +79,7 @@ func viewerOf(header http.Header) Viewer {
 func scopesOf(header http.Header) (scopes []string, classic bool) {
 	values := header.Values("X-OAuth-Scopes")
 	for scope := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		if scope = clean(scope); scope != "" {
+		if scope = exact(strings.TrimSpace(scope)); scope != "" {
 			scopes = append(scopes, scope)
 		}
 	}
@@ -120,7 +120,7 @@ func (c *Client) Owner(ctx context.Context, name string) (Owner, error) {
 	op := operation{name: "reading owner " + name}
 	err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 		found, response, err := api.Users.Get(ctx, name)
-		owner = Owner{Login: clean(found.GetLogin()), Kind: OwnerKind(clean(found.GetType()))}
+		owner = Owner{Login: exact(found.GetLogin()), Kind: OwnerKind(exact(found.GetType()))}
 		return response, err
 	})
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *Client) membership(ctx context.Context, organization string) (membershi
 	op := operation{name: "reading the membership in " + organization}
 	err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 		m, response, err := api.Organizations.GetOrgMembership(ctx, "", organization)
-		found = membership{State: clean(m.GetState()), Role: clean(m.GetRole())}
+		found = membership{State: exact(m.GetState()), Role: exact(m.GetRole())}
 		return response, err
 	})
 	return found, err

@@ -62,7 +62,7 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *filePl
 		plan.add(snapshot, file)
 	}
 	for _, c := range r.managed {
-		if err := r.checkNewScaffold(snapshot, c, plan); err != nil {
+		if err := r.checkNewScaffold(ctx, snapshot, c, plan); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (r *createRun) checkScaffold(file layout.File, before []byte) error {
 
 // checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from Flux what it applies there
 // at present: it would delete that.
-func (r *createRun) checkNewScaffold(snapshot Snapshot, c *clusterspec.Cluster, plan *filePlan) error {
+func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, plan *filePlan) error {
 	paths := layout.PathsOf(c)
 	isNew := func(file string) bool {
 		return slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == file && change.Change == "add" })
@@ -92,7 +92,7 @@ func (r *createRun) checkNewScaffold(snapshot Snapshot, c *clusterspec.Cluster, 
 	if snapshot == nil || snapshot.State() != gitrepo.BranchExists || !isNew(paths.ClusterKustomization) {
 		return nil
 	}
-	files, err := filesBelow(snapshot, paths.Cluster)
+	files, err := filesBelow(ctx, snapshot, paths.Cluster)
 	if err != nil {
 		return fmt.Errorf("reading directory %s of the repository: %w", paths.Cluster, err)
 	}

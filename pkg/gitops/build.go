@@ -68,7 +68,7 @@ func (o *Observation) buildPath(ctx context.Context, snapshot Snapshot, seen *Gi
 	if root == "." {
 		dir = ""
 	}
-	files, err := filesBelow(snapshot, dir)
+	files, err := filesBelow(ctx, snapshot, dir)
 	if err != nil {
 		return err
 	}

@@ -283,6 +283,9 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan
 	} else {
 		err = r.removeWorkloads(names)
 	}
+	if err == nil {
+		err = r.plan.checkReadings()
+	}
 	return r.finish(), err
 }
 

@@ -30,19 +30,13 @@ func (r *createRun) buildSystem(ctx context.Context, snapshot Snapshot, files ma
 // withOthers adds the other files of Flux's directory, by their paths below it.
 func withOthers(ctx context.Context, snapshot Snapshot, root string, files map[string][]byte) (map[string][]byte, error) {
 	var paths []string
-	var list func(dir string) error
-	list = func(dir string) error {
-		entries, err := snapshot.List(dir)
-		for _, entry := range entries {
-			if entry.Mode == gitrepo.Dir && err == nil {
-				err = list(entry.Path)
-			} else if _, ours := files[strings.TrimPrefix(entry.Path, root+"/")]; !ours {
-				paths = append(paths, entry.Path)
-			}
+	err := snapshot.Walk(ctx, root, func(entry gitrepo.Entry) error {
+		if _, ours := files[strings.TrimPrefix(entry.Path, root+"/")]; !ours && entry.Mode != gitrepo.Dir {
+			paths = append(paths, entry.Path)
 		}
-		return err
-	}
-	if err := list(root); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	contents, err := snapshot.ReadAll(ctx, paths)

@@ -157,10 +157,17 @@ func (p *pauseRun) observe(ctx context.Context) error {
 		var err error
 		if p.seen.files, err = p.planFiles(ctx, p.seen.snapshot); err != nil {
 			var problems clusterspec.Problems
-			if !errors.As(err, &problems) {
+			unlike := new(foundError)
+			switch {
+			case errors.As(err, &unlike):
+				for _, f := range unlike.findings {
+					found.addFinding(f)
+				}
+			case errors.As(err, &problems):
+				found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "put it right in the repository, and run the same command again"})
+			default:
 				return err
 			}
-			found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "put it right in the repository, and run the same command again"})
 		}
 		p.findTargets(&found)
 		if p.usesGit() {
@@ -287,7 +294,7 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan,
 			}
 		}
 	}
-	return plan, nil
+	return plan, plan.checkReadings()
 }
 
 // message is that of the commit. It does not say that the clusters' files were written: what a user's file says is not in it, so that the

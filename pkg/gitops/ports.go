@@ -44,6 +44,8 @@ type Snapshot interface {
 	Lacks(ctx context.Context, commit string) (bool, error)
 	Lookup(path string) (gitrepo.Entry, bool, error)
 	List(dir string) ([]gitrepo.Entry, error)
+	CheckSize(ctx context.Context, dir string) error
+	Walk(ctx context.Context, dir string, visit func(gitrepo.Entry) error) error
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
 	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)

@@ -68,21 +68,17 @@ func (r *removal) walk(dir string) error {
 	if dir == "." {
 		dir = ""
 	}
-	entries, err := r.snapshot.List(dir)
+	err := r.snapshot.Walk(r.ctx, dir, func(entry gitrepo.Entry) error {
+		if entry.Mode != gitrepo.Dir {
+			r.files[entry.Path] = true
+		}
+		return nil
+	})
 	if errors.As(err, new(*gitrepo.PathError)) {
 		return nil // a file is there; nothing of ours is below
 	}
 	if err != nil {
-		return fmt.Errorf("reading directory %q of the repository: %w", dir, err)
-	}
-	for _, entry := range entries {
-		if entry.Mode != gitrepo.Dir {
-			r.files[entry.Path] = true
-			continue
-		}
-		if err := r.walk(entry.Path); err != nil {
-			return err
-		}
+		return fmt.Errorf("reading directory %q of the repository: %w", cmp.Or(dir, "/"), err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package gitops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -14,9 +13,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// maxBuilt bounds how many files and directories are looked at to find out what Flux makes of a path.
-const maxBuilt = 200_000
-
 // snapshotFiles are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
 type snapshotFiles struct {
 	ctx      context.Context //nolint:containedctx // of the one build that it is made for
@@ -24,13 +20,13 @@ type snapshotFiles struct {
 	written  map[string][]byte
 	gone     map[string]bool
 	contents map[string][]byte // what was read of the snapshot
-	looked   int
+	listed   map[string][]gitrepo.Entry
 	err      error // the first of reading
 }
 
 // filesAt gives a snapshot's files after the changes of a plan; nil is no plan.
 func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFiles {
-	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}}
+	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}, listed: map[string][]gitrepo.Entry{}}
 	if snapshot != nil && snapshot.State() != gitrepo.BranchExists {
 		f.snapshot = nil
 	}
@@ -51,20 +47,19 @@ func filesOf(contents map[string][]byte) *snapshotFiles { return &snapshotFiles{
 
 // prefetch reads all manifests below a directory with one transfer.
 func (f *snapshotFiles) prefetch(dir string) error {
+	if f.snapshot == nil || f.stopped() {
+		return f.err
+	}
 	var paths []string
-	for next := []string{path.Clean(dir)}; len(next) > 0; next = next[1:] {
-		for _, entry := range f.list(next[0]) {
-			switch {
-			case entry.Mode == gitrepo.Dir:
-				next = append(next, entry.Path)
-			case f.gone[entry.Path], f.writes(entry.Path), f.contents[entry.Path] != nil:
-			case entry.Mode.IsFile() && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)):
-				paths = append(paths, entry.Path)
-			}
+	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry gitrepo.Entry) error {
+		if entry.Mode.IsFile() && !entry.Unsafe && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)) &&
+			!f.gone[entry.Path] && !f.writes(entry.Path) && f.contents[entry.Path] == nil {
+			paths = append(paths, entry.Path)
 		}
-		if f.err != nil {
-			return f.err
-		}
+		return nil
+	})
+	if err != nil && !errors.As(err, new(*gitrepo.PathError)) {
+		return err
 	}
 	if len(paths) == 0 {
 		return nil
@@ -80,34 +75,46 @@ func (f *snapshotFiles) prefetch(dir string) error {
 // writes says whether the plan writes a file.
 func (f *snapshotFiles) writes(name string) bool { _, ok := f.written[name]; return ok }
 
-// list gives the entries of a directory of the snapshot whose names are safe.
-func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
-	if f.snapshot == nil || f.err != nil {
-		return nil
+// inRepository is a directory's name as a snapshot has it.
+func inRepository(dir string) string {
+	if dir = path.Clean(dir); dir == "." {
+		return ""
 	}
-	if err := f.ctx.Err(); err != nil {
+	return dir
+}
+
+// stopped says whether nothing is to be read any more, because reading failed before or the run has ended. What builds then finds nothing, and
+// ends soon.
+func (f *snapshotFiles) stopped() bool {
+	if f.err == nil && f.ctx != nil && f.ctx.Err() != nil {
 		f.err = context.Cause(f.ctx)
+	}
+	return f.err != nil
+}
+
+// list gives the entries of a directory of the snapshot whose names are safe. A kustomization may lead anywhere, so the size of every
+// directory is looked at that is not in one whose size is known.
+func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
+	if f.snapshot == nil || f.stopped() {
 		return nil
 	}
-	if dir == "." {
-		dir = ""
+	dir = inRepository(dir)
+	if known, ok := f.listed[dir]; ok {
+		return known
 	}
-	entries, err := f.snapshot.List(dir)
-	if err != nil {
-		if !errors.As(err, new(*gitrepo.PathError)) {
-			f.err = err
-		}
-		return nil
+	if _, ok := f.listed[inRepository(path.Dir(dir))]; !ok {
+		f.err = f.snapshot.CheckSize(f.ctx, dir)
 	}
-	f.looked += len(entries)
-	if f.looked > maxBuilt {
-		f.err = fmt.Errorf("there are more than %d files and directories in what Flux applies", maxBuilt)
-		return nil
+	var entries []gitrepo.Entry
+	if f.err == nil {
+		entries, f.err = f.snapshot.List(dir)
 	}
-	return slices.DeleteFunc(entries, func(e gitrepo.Entry) bool {
-		_, _, err := f.snapshot.Lookup(e.Path)
-		return err != nil // a hostile name, which Flux does not get to see either
-	})
+	if errors.As(f.err, new(*gitrepo.PathError)) {
+		f.err = nil
+	}
+	entries = slices.DeleteFunc(entries, func(e gitrepo.Entry) bool { return e.Unsafe }) // Flux does not get to see it either
+	f.listed[dir] = entries
+	return entries
 }
 
 // IsFile implements [fluxbuild.Files].
@@ -115,7 +122,7 @@ func (f *snapshotFiles) IsFile(name string) bool {
 	if f.writes(name) {
 		return true
 	}
-	if f.gone[name] || f.snapshot == nil {
+	if f.gone[name] || f.snapshot == nil || f.stopped() {
 		return false
 	}
 	entry, there, err := f.snapshot.Lookup(name)
@@ -158,6 +165,9 @@ func (f *snapshotFiles) emptied(dir string) bool {
 
 // Read implements [fluxbuild.Files].
 func (f *snapshotFiles) Read(name string) ([]byte, error) {
+	if f.stopped() {
+		return nil, f.err
+	}
 	if content, ok := f.written[name]; ok {
 		return content, nil
 	}

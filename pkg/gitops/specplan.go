@@ -386,7 +386,7 @@ func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]GitObject,
 	if err != nil || plain {
 		return git.Objects, err
 	}
-	files, err := filesBelow(snapshot, path.Dir(dir))
+	files, err := filesBelow(ctx, snapshot, path.Dir(dir))
 	if err != nil || !slices.Contains(files, kustomization) {
 		return git.Objects, err
 	}

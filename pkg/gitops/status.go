@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -315,7 +316,7 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 		if err != nil || o.Brief || plain && !hasKustomization(snapshot, path.Dir(dir)) {
 			continue
 		}
-		files, err := filesBelow(snapshot, path.Dir(dir))
+		files, err := filesBelow(ctx, snapshot, path.Dir(dir))
 		if err != nil {
 			return err
 		}
@@ -356,27 +357,18 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 // maxOwnFiles bounds what is read of a directory whose kustomization is somebody's own.
 const maxOwnFiles = 200
 
-// filesBelow lists the files of a directory and those below.
-func filesBelow(snapshot Snapshot, dir string) ([]string, error) {
+// filesBelow lists the files of a directory and those below, those nearest to it where there are more.
+func filesBelow(ctx context.Context, snapshot Snapshot, dir string) ([]string, error) {
 	var files []string
-	for next := []string{dir}; len(next) > 0 && len(files) < maxOwnFiles; next = next[1:] {
-		entries, err := snapshot.List(next[0])
-		if err != nil {
-			return nil, err
+	err := snapshot.Walk(ctx, dir, func(entry gitrepo.Entry) error {
+		if entry.Mode.IsFile() && !entry.Unsafe {
+			files = append(files, entry.Path)
 		}
-		for _, entry := range entries {
-			if _, _, err := snapshot.Lookup(entry.Path); err != nil {
-				continue // its name is unsafe
-			}
-			switch {
-			case entry.Mode == gitrepo.Dir:
-				next = append(next, entry.Path)
-			case entry.Mode.IsFile():
-				files = append(files, entry.Path)
-			}
-		}
-	}
-	return files, nil
+		return nil
+	})
+	depth := func(file string) int { return strings.Count(file, "/") }
+	slices.SortStableFunc(files, func(a, b string) int { return cmp.Compare(depth(a), depth(b)) })
+	return files[:min(len(files), maxOwnFiles)], err
 }
 
 // parseSpecs reads the specs, several at a time: with many clusters it is what takes longest.

@@ -309,6 +309,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	}
 	if err == nil {
+		err = plan.checkReadings()
+	}
+	if err == nil {
 		err = u.checkFiles(ctx, snapshot, plan)
 	}
 	if err == nil && u.committing {

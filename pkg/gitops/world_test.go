@@ -58,6 +58,7 @@ type world struct {
 	seed        map[string]string // what a new repository holds
 	openRepoErr error
 	fetchErr    error
+	tooLarge    error                           // what walking the repository fails with
 	denyPush    error                           // what the server says to the question whether these credentials may push
 	onFetch     func() error                    // decides on a fetch before fetchErr does
 	onPush      func() error                    // decides on a push instead of the server
@@ -628,6 +629,26 @@ func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
 		entries = append(entries, seen[name])
 	}
 	return entries, nil
+}
+
+func (s *snapshot) CheckSize(context.Context, string) error { return s.world.tooLarge }
+
+func (s *snapshot) Walk(_ context.Context, dir string, visit func(gitrepo.Entry) error) error {
+	if s.world.tooLarge != nil {
+		return s.world.tooLarge
+	}
+	for _, file := range slices.Sorted(maps.Keys(s.files)) {
+		if _, below := strings.CutPrefix("/"+file, strings.TrimSuffix(path.Join("/", dir), "/")+"/"); !below {
+			continue
+		}
+		if err := visit(gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}); err != nil {
+			if errors.Is(err, fs.SkipAll) {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *snapshot) Tip() *gitrepo.CommitInfo {

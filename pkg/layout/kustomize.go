@@ -257,6 +257,12 @@ func (f *fleet) readKustomization(file string) *kustomization {
 		return nil
 	}
 	documents, problem := parseYAML(file, content)
+	if problem == nil {
+		// kustomize reads it with Kubernetes' reader.
+		if unlike := clusterspec.CheckReadings(clusterspec.Source{Name: file, Data: content}); len(unlike) > 0 {
+			problem = &unlike[0]
+		}
+	}
 	if problem != nil {
 		problem.Message += "; " + f.breaks()
 		f.report(*problem)

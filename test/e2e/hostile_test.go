@@ -221,3 +221,40 @@ func TestHostile_servers(t *testing.T) {
 	w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": endless.URL + "/"}).
 		run("create", "cluster", "-f", "mgmt.yaml", "--timeout", "60s", "--on-gitops-failure", "fail").tells("the list of references is larger than the limit of 67108864 bytes")
 }
+
+// A dozen directories in each other that say that there are a million million files are refused at once by whatever reads the repository,
+// with the directory that they are in.
+func TestHostile_treeBomb(t *testing.T) {
+	w := newFleetWorld(t)
+	o := objects{t, w.gh.Repo("alice/fleet").Git()}
+	kind, mode, id := "blob", "100644", o.git("kind: x\n", "hash-object", "-w", "--stdin")
+	for range 12 {
+		var entries strings.Builder
+		for n := range 10 {
+			fmt.Fprintf(&entries, "%s %s %s\td%d.yaml\n", mode, kind, id, n)
+		}
+		kind, mode, id = "tree", "040000", o.git(entries.String(), "mktree")
+	}
+	with := func(dir, name string) string {
+		return o.git(o.git("", "ls-tree", dir)+"\n040000 tree "+id+"\t"+name+"\n", "mktree")
+	}
+	id = with("main:clusters/mgmt", "bomb")
+	id = o.git("040000 tree "+id+"\tmgmt\n", "mktree")
+	id = o.git(strings.ReplaceAll(o.git("", "ls-tree", "main"), o.git("", "rev-parse", "main:clusters"), id)+"\n", "mktree")
+	head := o.git("A commit\n", "-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", "-p", "main", id)
+	o.git("", "update-ref", "refs/heads/main", head)
+	before := w.mark()
+	const says = `directory "clusters/mgmt/bomb" in the repository has more than 500000 files and directories`
+	for _, args := range [][]string{
+		{"delete", "cluster", "dev", "--dry-run", "--timeout", "20s"},
+		{"delete", "cluster", "dev", "--yes", "--timeout", "20s"},
+		{"upgrade", "cluster", "-f", "dev.yaml", "--dry-run", "--timeout", "20s"},
+	} {
+		w.run(args...).exits(3).tells(says, "git log -- clusters/mgmt/bomb").safe()
+	}
+	w.run("status", "--timeout", "20s").exits(5).prints(says).safe()
+	if now := w.gh.Repo("alice/fleet").Git().Head("main"); now != head {
+		t.Error("a commit was pushed")
+	}
+	before.writesNothing()
+}

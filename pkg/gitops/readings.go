@@ -1,0 +1,27 @@
+package gitops
+
+import (
+	"fmt"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// checkReadings makes sure that what the plan writes means to EKS Anywhere, Flux and Kubernetes what it means here: they read YAML with another
+// library. The error is a *foundError.
+func (p *filePlan) checkReadings() error {
+	wrong := &foundError{}
+	for _, c := range p.changes {
+		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
+			continue
+		}
+		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {
+			hint := "change that in your file, or in the repository where it comes from there, and run the same command again"
+			wrong.findings = append(wrong.findings, Finding{AreaSpec, fmt.Sprintf("what would be written is not read alike by all readers: %s", problem), hint})
+		}
+	}
+	if len(wrong.findings) > 0 {
+		return wrong
+	}
+	return nil
+}
