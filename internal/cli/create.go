@@ -143,7 +143,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	}
 	if o.output == outputJSON {
 		if o.connection.dryRun {
-			addDiffs(result)
+			addDiffs(d, result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
@@ -185,7 +185,7 @@ func loadClusters(ctx context.Context, d *deps, files []string) ([]*clusterspec.
 
 // readClusters is loadClusters for those that need the files, too.
 func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
-	sources, err := clusterspec.ReadPaths(ctx, files, d.streams.In)
+	sources, err := d.readFiles(ctx, files)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -269,7 +269,7 @@ func finishChange(ctx context.Context, d *deps, output string, dryRun bool, resu
 	}
 	if output == outputJSON {
 		if dryRun {
-			addDiffs(result)
+			addDiffs(d, result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
@@ -300,7 +300,7 @@ func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Resul
 			if file.After == nil {
 				continue // it is listed above; its content is no news
 			}
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 		}
 	}
 	out.printf("This was a dry run: nothing has been changed.")

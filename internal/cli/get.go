@@ -90,9 +90,9 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 	if o.file == "" {
 		text := kubeconfig.Reveal()
 		if d.streams.OutTTY {
-			text = ui.Clean(text)
+			text = ui.Escape(text)
 		}
-		_, err = fmt.Fprint(d.streams.Out, text)
+		_, err = fmt.Fprint(d.streams.Data(), text)
 		return err
 	}
 	if err := writeFile(o.file, []byte(kubeconfig.Reveal()), 0o600); err != nil {

@@ -103,7 +103,10 @@ func interruptible(parent context.Context) (ctx context.Context, interrupt conte
 
 // Run runs one command line and returns its exit code. It is Main without the process.
 func Run(ctx context.Context, args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) int {
-	d := &deps{args: args, streams: streams, lookupEnv: lookupEnv}
+	d := &deps{args: args, lookupEnv: lookupEnv}
+	d.redactor.Know(environmentSecrets(lookupEnv)...)
+	streams = streams.Guarded(&d.redactor)
+	d.streams = streams
 	root := newRootCmd(d)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)

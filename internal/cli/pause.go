@@ -130,7 +130,7 @@ func finishPause(ctx context.Context, d *deps, o *pauseOptions, result *gitops.R
 func printPausePlan(d *deps, out *lines, result *gitops.Result) {
 	if result.Repository != nil {
 		for _, file := range result.Repository.Files {
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 		}
 	}
 	out.printf("This was a dry run: nothing has been changed.")

@@ -64,7 +64,7 @@ func printPlan(d *deps, out *lines, result *gitops.Result) {
 		return
 	}
 	for _, file := range result.Repository.Files {
-		fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+		fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 	}
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
@@ -17,6 +18,7 @@ type deps struct {
 	args      []string // the command line, without the program's name
 	streams   ui.Streams
 	lookupEnv func(string) (string, bool)
+	redactor  redact.Redactor // of all that is printed; knows the secrets that the run has met
 	global    globalOptions
 }
 

@@ -253,6 +253,7 @@ func loadKey(ctx context.Context, d *deps, path string, passphrase secret.Value)
 		}
 		if !entered.IsZero() {
 			passphrase = entered
+			d.redactor.Know(entered.Reveal())
 			key, err = sshkeys.LoadKey(path, entered)
 		}
 	}

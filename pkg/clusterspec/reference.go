@@ -40,7 +40,7 @@ Generated from the program's field table, which its checks and ` + "`lint`" + ` 
 				values = "one of those below"
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", f.path, typeWord(f.Type), required,
-				cell(values), cell(f.Default), f.gitOpsWord(), f.changeWord(), cell(f.About))
+				cell(values), cell(f.Default), f.gitOpsWord(), f.changeWord(), cell(f.remarks()))
 		})
 	}
 	section("All kinds", table.order[0], func(path string) bool { return !within(path, "spec") })
@@ -108,4 +108,16 @@ func (f *field) changeWord() string {
 		return management
 	}
 	return fmt.Sprintf("m: %s; w: %s", management, workload)
+}
+
+// remarks are what there is to say about a field besides.
+func (f *field) remarks() string {
+	remarks := []string{f.About}
+	switch f.Secret {
+	case secretValue:
+		remarks = append(remarks, "not shown in what the program prints")
+	case secretAddress:
+		remarks = append(remarks, "shown without what stands before an @")
+	}
+	return strings.Join(slices.DeleteFunc(remarks, func(s string) bool { return s == "" }), "; ")
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -29,11 +30,11 @@ func (u *upgradeRun) adopts() bool {
 func (u *upgradeRun) adopted() *Adopted {
 	flux := &u.seen.cluster.Flux
 	if a := flux.Adoption; a != nil {
-		return &Adopted{URL: a.URL, Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
+		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
 	if git := flux.GitRepository; git != nil {
-		adopted.URL, adopted.Branch = urlPassword.ReplaceAllString(git.URL, "://***@"), git.Branch
+		adopted.URL, adopted.Branch = redact.Address(git.URL), git.Branch
 	}
 	if ks := flux.Kustomization; ks != nil {
 		adopted.Path = ks.Path
