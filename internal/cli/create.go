@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -161,7 +162,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 func (d *deps) commandLine() string {
 	words := []string{"eksa-gitops"}
 	for _, arg := range d.args {
-		words = append(words, shellQuote(arg))
+		words = append(words, text.ShellWord(arg))
 	}
 	return strings.Join(words, " ")
 }

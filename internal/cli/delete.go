@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -348,7 +349,7 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
 		out.printf("")
 		out.printf("Next:")
-		out.printf("  eksa-gitops delete cluster %s", strings.Join(names, " "))
+		out.printf("  %s", text.Command("eksa-gitops delete cluster %s", names))
 		out.printf("      waits until Flux has deleted it; if Flux does not work, add --from cluster")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
@@ -88,16 +89,16 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 		return mergeKubeconfig(ctx, d, o, kubeconfig)
 	}
 	if o.file == "" {
-		text := kubeconfig.Reveal()
+		content := kubeconfig.Reveal()
 		if d.streams.OutTTY {
-			text = ui.Escape(text)
+			content = ui.Escape(content)
 		}
-		_, err = fmt.Fprint(d.streams.Data(), text)
+		_, err = fmt.Fprint(d.streams.Data(), content)
 		return err
 	}
 	if err := writeFile(o.file, []byte(kubeconfig.Reveal()), 0o600); err != nil {
 		return fmt.Errorf("writing the kubeconfig of %s: %w", o.name, err)
 	}
-	printLines(d.streams.Err, "info", fmt.Sprintf("wrote %s; use it with: kubectl --kubeconfig %s get nodes", o.file, shellQuote(o.file)))
+	printLines(d.streams.Err, "info", "wrote "+o.file+"; "+text.Command("use it with: kubectl --kubeconfig %s get nodes", o.file))
 	return nil
 }

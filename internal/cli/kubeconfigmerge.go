@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -55,7 +56,7 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, kube
 	if err != nil {
 		return fmt.Errorf("merging the kubeconfig of %s into %s: %w", o.name, path, err)
 	}
-	use := fmt.Sprintf("use it with: kubectl --context %s get nodes", shellQuote(name))
+	use := text.Command("use it with: kubectl --context %s get nodes", name)
 	if merged.Current == name {
 		use = "it is the current context"
 	}
@@ -126,7 +127,7 @@ type lockedError struct{ path string }
 
 func (e *lockedError) Error() string { return "the kubeconfig is locked: " + e.path + " exists" }
 func (e *lockedError) Hint() string {
-	return "another kubectl or eksa-gitops is writing it; when none is, remove the lock: rm " + shellQuote(e.path)
+	return text.Command("another kubectl or eksa-gitops is writing it; when none is, remove the lock: rm %s", e.path)
 }
 
 // contextTakenError says that a merge would replace something else.

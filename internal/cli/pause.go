@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -157,7 +158,7 @@ func printPaused(out *lines, o *pauseOptions, result *gitops.Result) {
 	if !o.resume {
 		out.printf("")
 		out.printf("Next:")
-		out.printf("  eksa-gitops resume cluster %s", strings.Join(names, " "))
+		out.printf("  %s", text.Command("eksa-gitops resume cluster %s", names))
 		out.printf("      has EKS Anywhere work on it again")
 	}
 }

@@ -241,7 +241,7 @@ func printNext(out *lines, result *gitops.Result) {
 		if many {
 			name = "NAME"
 		}
-		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", name, name)
+		out.printf("  %s", text.Command("eksa-gitops get kubeconfig %s > %s.kubeconfig", name, name))
 	}
 	if repo := result.Repository; repo != nil {
 		out.printf("  %s", cloneCommand(repo))
@@ -255,11 +255,10 @@ func printNext(out *lines, result *gitops.Result) {
 
 // cloneCommand clones the repository, and checks out the branch that Flux follows.
 func cloneCommand(repo *gitops.RepoResult) string {
-	address := text.ShellWord(repo.CloneURL)
 	if repo.Branch == repo.DefaultBranch {
-		return "git clone " + address
+		return text.Command("git clone %s", repo.CloneURL)
 	}
-	return fmt.Sprintf("git clone --branch %s %s", text.ShellWord(repo.Branch), address)
+	return text.Command("git clone --branch %s %s", repo.Branch, repo.CloneURL)
 }
 
 func firstSpec(result *gitops.Result) string {

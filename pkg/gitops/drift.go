@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -67,8 +68,8 @@ func differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 // shownDifference fills in the values of a difference, as they may be shown.
 func shownDifference(kind string, d Difference, git, live any) Difference {
 	d.Git, d.Live = valueText(clusterspec.Shown(kind, d.Field, git)), valueText(clusterspec.Shown(kind, d.Field, live))
-	if d.Git == d.Live {
-		d.Live += " (another one)" // they differ in what is not shown
+	if d.Git == redact.Mask && d.Live == redact.Mask {
+		d.Live += " (another one)"
 	}
 	return d
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -68,11 +69,11 @@ func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 	if flux.GitRepository == nil || flux.Kustomization == nil {
 		return []Finding{{AreaCluster,
 			fmt.Sprintf("only one of GitRepository and Kustomization %s/%s exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
-			fmt.Sprintf("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
+			text.Command("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
 	}
 	if !flux.Working() {
 		return []Finding{{AreaCluster, fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller have to be available for it to be taken over", namespace),
-			fmt.Sprintf("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
+			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
 	}
 	return nil
 }

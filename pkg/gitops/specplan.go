@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -189,7 +190,7 @@ func (e *takenOutError) Error() string {
 }
 
 func (e *takenOutError) Hint() string {
-	return "if the cluster is to be there, create it again: eksa-gitops create cluster -f " + e.file
+	return text.Command("if the cluster is to be there, create it again: eksa-gitops create cluster -f %s", e.file)
 }
 
 // unreadable decides on a file in Git that cannot be read: the user's takes its place if that is what they want.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -679,7 +680,7 @@ func (e *notCarriedError) Error() string {
 	return "Flux has applied the commit, but " + e.difference.String()
 }
 func (e *notCarriedError) Hint() string {
-	return "eksa-gitops status " + e.difference.Cluster
+	return text.Command("eksa-gitops status %s", e.difference.Cluster)
 }
 
 // finish waits for the clusters and keeps a copy of each spec.
