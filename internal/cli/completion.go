@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -30,11 +31,11 @@ func completeWith(d *deps, names func(ctx context.Context, args []string) []stri
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, completionLimit, &timeoutError{limit: completionLimit})
 		defer cancel()
-		found := make(chan []string, 1)
-		go func() { found <- names(ctx, args) }() // a credential plugin heeds no context
+		found := crash.Go(func() []string { return names(ctx, args) }) // a credential plugin heeds no context
 		var offered []string
 		select {
-		case offered = <-found:
+		case answer := <-found:
+			offered = answer.Value()
 		case <-ctx.Done():
 		}
 		offered = slices.DeleteFunc(offered, func(name string) bool {

@@ -47,7 +47,7 @@ one run, so that both change.`),
 }
 
 func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
-	sources, err := clusterspec.ReadPaths(ctx, o.files, d.streams.In)
+	sources, err := d.readFiles(ctx, o.files)
 	if err != nil {
 		return convertFailed(d, nil, err)
 	}
@@ -63,7 +63,7 @@ func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
 	if err != nil {
 		return convertFailed(d, sources, err)
 	}
-	if _, err := d.streams.Out.Write(after); err != nil {
+	if _, err := d.streams.Data().Write(after); err != nil {
 		return err
 	}
 	names := make([]string, len(sources))
@@ -76,7 +76,7 @@ func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
 		was, is := before.parts(before.data), before.parts(after)
 		for i, name := range names {
 			if !bytes.Equal(was[i], is[i]) {
-				fmt.Fprint(d.streams.Err, paintErrDiff(d.streams, diagnostics.Redact(ui.Diff(name, was[i], is[i]))))
+				fmt.Fprint(d.streams.Err, paintErrDiff(d.streams, d.diff(name, was[i], is[i])))
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -145,7 +146,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	}
 	if o.output == outputJSON {
 		if o.connection.dryRun {
-			addDiffs(result)
+			addDiffs(d, result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
@@ -163,7 +164,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 func (d *deps) commandLine() string {
 	words := []string{"eksa-gitops"}
 	for _, arg := range d.args {
-		words = append(words, shellQuote(arg))
+		words = append(words, text.ShellWord(arg))
 	}
 	return strings.Join(words, " ")
 }
@@ -187,7 +188,7 @@ func loadClusters(ctx context.Context, d *deps, files []string) ([]*clusterspec.
 
 // readClusters is loadClusters for those that need the files, too.
 func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
-	sources, err := clusterspec.ReadPaths(ctx, files, d.streams.In)
+	sources, err := d.readFiles(ctx, files)
 	if err != nil {
 		return nil, nil, err
 	}

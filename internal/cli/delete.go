@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -271,7 +272,7 @@ func finishChange(ctx context.Context, d *deps, output string, dryRun bool, resu
 	}
 	if output == outputJSON {
 		if dryRun {
-			addDiffs(result)
+			addDiffs(d, result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
@@ -302,7 +303,7 @@ func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Resul
 			if file.After == nil {
 				continue // it is listed above; its content is no news
 			}
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 		}
 	}
 	out.printf("This was a dry run: nothing has been changed.")
@@ -350,7 +351,7 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
 		out.printf("")
 		out.printf("Next:")
-		out.printf("  eksa-gitops delete cluster %s", strings.Join(names, " "))
+		out.printf("  %s", text.Command("eksa-gitops delete cluster %s", names))
 		out.printf("      waits until Flux has deleted it; if Flux does not work, add --from cluster")
 	}
 }

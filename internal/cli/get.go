@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
@@ -99,11 +100,11 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 		return mergeKubeconfig(ctx, d, o, target, kubeconfig)
 	}
 	if o.file == "" {
-		text := kubeconfig.Reveal()
+		content := kubeconfig.Reveal()
 		if d.streams.OutTTY {
-			text = ui.Clean(text)
+			content = ui.Escape(content)
 		}
-		_, err = fmt.Fprint(d.streams.Out, text)
+		_, err = fmt.Fprint(d.streams.Data(), content)
 		return err
 	}
 	changed, err := writeKubeconfig(target, []byte(kubeconfig.Reveal()), o.overwrite)
@@ -114,7 +115,7 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 	if !changed {
 		did = target + " is up to date"
 	}
-	printLines(d.streams.Err, "info", fmt.Sprintf("%s; use it with: kubectl --kubeconfig %s get nodes", did, shellQuote(target)))
+	printLines(d.streams.Err, "info", did+"; "+text.Command("use it with: kubectl --kubeconfig %s get nodes", target))
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -64,7 +65,7 @@ func presence(path string) (there bool, absent string, err error) {
 // named is the way that a person has named, by the flag or by KUBECONFIG; false without one.
 func (o *clusterOptions) named(d *deps) (kubeconfigWay, bool) {
 	if o.kubeconfig != "" {
-		return kubeconfigWay{paths: []string{whole(o.kubeconfig)}, origin: "--kubeconfig " + o.kubeconfig}, true
+		return kubeconfigWay{paths: []string{whole(o.kubeconfig)}, origin: text.Command("--kubeconfig %s", o.kubeconfig)}, true
 	}
 	fromEnv := d.getenv("KUBECONFIG")
 	if fromEnv == "" {
@@ -230,7 +231,7 @@ func (e *kubeconfigMissingError) Hint() string {
 	if len(e.others) > 0 {
 		found := make([]string, 0, len(e.others))
 		for _, name := range e.others {
-			found = append(found, shellQuote(ownKubeconfig(name)))
+			found = append(found, text.Command("%s", ownKubeconfig(name)))
 		}
 		hint += "; here are: " + strings.Join(found, ", ")
 	}

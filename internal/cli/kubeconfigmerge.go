@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -49,7 +50,7 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path
 	if err != nil {
 		return fmt.Errorf("merging the kubeconfig of %s into %s: %w", o.name, path, err)
 	}
-	use := fmt.Sprintf("use it with: kubectl --context %s get nodes", shellQuote(name))
+	use := text.Command("use it with: kubectl --context %s get nodes", name)
 	if merged.Current == name {
 		use = "it is the current context"
 	}
@@ -74,7 +75,7 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path
 	}
 	printLines(d.streams.Err, "info", fmt.Sprintf("%s %s%s; %s", did, path, kept, use))
 	if seenByOthers(path) {
-		printLines(d.streams.Err, "warning", fmt.Sprintf("others can read %s, as before; for its owner alone: chmod 600 %s", path, shellQuote(path)))
+		printLines(d.streams.Err, "warning", "others can read "+path+", as before; "+text.Command("for its owner alone: chmod 600 %s", path))
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	found, err := layout.CheckRepository(run.tree, run.base, layout.Options{Within: run.within, Redact: diagnostics.Redact})
+	found, err := layout.CheckRepository(run.tree, run.base, layout.Options{Within: run.within})
 	if err != nil {
 		return err
 	}

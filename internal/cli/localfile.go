@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -158,7 +159,7 @@ type exposedError struct{ path string }
 func (e *exposedError) Error() string {
 	return fmt.Sprintf("others can read %s, and whoever has the kubeconfig administers the cluster", e.path)
 }
-func (e *exposedError) Hint() string { return "chmod 600 " + shellQuote(e.path) }
+func (e *exposedError) Hint() string { return text.Command("chmod 600 %s", e.path) }
 
 // isAboutFile says whether an error is that a file could not be written where it was asked for, and was left as it is.
 func isAboutFile(err error) bool {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -125,7 +126,7 @@ func finishPause(ctx context.Context, d *deps, o *pauseOptions, result *gitops.R
 func printPausePlan(d *deps, out *lines, result *gitops.Result) {
 	if result.Repository != nil {
 		for _, file := range result.Repository.Files {
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 		}
 	}
 	out.printf("This was a dry run: nothing has been changed.")
@@ -152,7 +153,7 @@ func printPaused(out *lines, o *pauseOptions, result *gitops.Result) {
 	if !o.resume {
 		out.printf("")
 		out.printf("Next:")
-		out.printf("  eksa-gitops resume cluster %s", strings.Join(names, " "))
+		out.printf("  %s", text.Command("eksa-gitops resume cluster %s", names))
 		out.printf("      has EKS Anywhere work on it again")
 	}
 }

@@ -48,7 +48,7 @@ func printPlan(d *deps, out *lines, result *gitops.Result) {
 		return
 	}
 	for _, file := range result.Repository.Files {
-		fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+		fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 	}
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")
@@ -247,7 +247,7 @@ func printNext(out *lines, result *gitops.Result) {
 		if many {
 			name = "NAME"
 		}
-		out.printf("  eksa-gitops get kubeconfig %s > %s.kubeconfig", name, name)
+		out.printf("  %s", text.Command("eksa-gitops get kubeconfig %s > %s.kubeconfig", name, name))
 	}
 	if repo := result.Repository; repo != nil {
 		out.printf("  %s", cloneCommand(repo))
@@ -261,11 +261,10 @@ func printNext(out *lines, result *gitops.Result) {
 
 // cloneCommand clones the repository, and checks out the branch that Flux follows.
 func cloneCommand(repo *gitops.RepoResult) string {
-	address := text.ShellWord(repo.CloneURL)
 	if repo.Branch == repo.DefaultBranch {
-		return "git clone " + address
+		return text.Command("git clone %s", repo.CloneURL)
 	}
-	return fmt.Sprintf("git clone --branch %s %s", text.ShellWord(repo.Branch), address)
+	return text.Command("git clone --branch %s %s", repo.Branch, repo.CloneURL)
 }
 
 func firstSpec(result *gitops.Result) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
@@ -18,15 +19,18 @@ type deps struct {
 	streams   ui.Streams
 	out       *output // standard output, as streams has it
 	lookupEnv func(string) (string, bool)
-	environ   []string // the whole environment, to find variables in it that nobody looks up
+	environ   []string        // the whole environment, to find variables in it that nobody looks up
+	redactor  redact.Redactor // of all that is printed; knows the secrets that the run has met
 	global    globalOptions
 	settings  []string // where flags that the command line left alone have their values from
 }
 
-// newDeps prepares what commands share. Their streams are not the given ones: what cannot be written is remembered.
+// newDeps prepares what commands share. Their streams are not the given ones: no secret passes, and what cannot be written is remembered.
 func newDeps(args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) *deps {
 	d := &deps{args: args, streams: streams, out: &output{to: streams.Out}, lookupEnv: lookupEnv}
 	d.streams.Out = d.out
+	d.redactor.Know(environmentSecrets(lookupEnv)...)
+	d.streams = d.streams.Guarded(&d.redactor)
 	if d.given("progress", "") == string(ui.ProgressJSON) {
 		d.messagesAsJSON()
 	}

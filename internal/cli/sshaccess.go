@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -144,11 +145,11 @@ func readKnownHosts(ctx context.Context, d *deps, server *sshkeys.URL) (*sshkeys
 
 // makeKnownHosts says how a file of known hosts is made for a server.
 func makeKnownHosts(server *sshkeys.URL) string {
-	scan := fmt.Sprintf("ssh-keyscan %s > known_hosts", server.Host)
+	scan := text.Command("ssh-keyscan %s > known_hosts", server.Host)
 	if server.Port != 22 {
-		scan = fmt.Sprintf("ssh-keyscan -p %d %s > known_hosts", server.Port, server.Host)
+		scan = text.Command("ssh-keyscan -p %s %s > known_hosts", server.Port, server.Host)
 	}
-	return fmt.Sprintf("make one with: %s, compare its fingerprints (ssh-keygen -lf known_hosts) with those that the server's administrator publishes, then: export %s=known_hosts", scan, knownHostsVariable)
+	return "make one with: " + scan + ", compare its fingerprints (ssh-keygen -lf known_hosts) with those that the server's administrator publishes, then: export " + knownHostsVariable + "=known_hosts"
 }
 
 // knownHostsOfGitHub gives the lines of the file that the environment names for a GitHub that publishes no host keys itself.
@@ -254,6 +255,7 @@ func loadKey(ctx context.Context, d *deps, path string, passphrase secret.Value)
 		}
 		if !entered.IsZero() {
 			passphrase = entered
+			d.redactor.Know(entered.Reveal())
 			key, err = sshkeys.LoadKey(ctx, path, entered)
 		}
 	}
@@ -264,11 +266,11 @@ func loadKey(ctx context.Context, d *deps, path string, passphrase secret.Value)
 func aboutKey(err error, named, variable string) error {
 	if locked, ok := errors.AsType[*sshkeys.PassphraseError](err); ok {
 		if locked.Wrong {
-			return &accessError{message: locked.Error(), hint: fmt.Sprintf("check the passphrase with: ssh-keygen -y -f %s; it is taken from %s, or asked for on a terminal", locked.Origin, variable)}
+			return &accessError{message: locked.Error(), hint: text.Command("check the passphrase with: ssh-keygen -y -f %s; it is taken from %s, or asked for on a terminal", locked.Origin, variable)}
 		}
 		hint := fmt.Sprintf("put it into %s, or run the command on a terminal, where it is asked for", variable)
 		if variable == passphraseVariable {
-			hint += "; or load the key into an SSH agent with: ssh-add " + locked.Origin
+			hint += text.Command("; or load the key into an SSH agent with: ssh-add %s", locked.Origin)
 		}
 		return &accessError{message: locked.Error(), hint: hint}
 	}

@@ -148,7 +148,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 	}
 	if o.output == outputJSON {
 		if o.connection.dryRun {
-			addDiffs(result)
+			addDiffs(d, result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
 			return encodeErr
@@ -164,7 +164,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 }
 
 // addDiffs gives the files of a dry run their differences.
-func addDiffs(result *gitops.Result) {
+func addDiffs(d *deps, result *gitops.Result) {
 	lists := [][]gitops.FileChange{result.LocalFiles}
 	if result.Repository != nil {
 		lists = append(lists, result.Repository.Files)
@@ -172,7 +172,7 @@ func addDiffs(result *gitops.Result) {
 	for _, files := range lists {
 		for i, file := range files {
 			if file.Change != "delete" { // its content is no news
-				files[i].Diff = ui.Diff(file.Path, file.Before, file.After)
+				files[i].Diff = d.diff(file.Path, file.Before, file.After)
 			}
 		}
 	}
@@ -199,7 +199,7 @@ func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
 				out.printf("%s: %d lines become %d", file.Path, bytes.Count(file.Before, []byte("\n")), bytes.Count(file.After, []byte("\n")))
 				continue
 			}
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, ui.Diff(file.Path, file.Before, file.After)))
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 		}
 	}
 	if len(result.Repository.Files) == 0 {

@@ -156,7 +156,7 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 // never nil.
 func checkFiles(ctx context.Context, d *deps, files []string) (diagnostics.Report, *clusterspec.Set, error) {
 	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: buildinfo.Read(fluxinstall.Version).Version}
-	sources, err := clusterspec.ReadPaths(ctx, files, d.streams.In)
+	sources, err := d.readFiles(ctx, files)
 	set := &clusterspec.Set{}
 	if err == nil {
 		for _, source := range sources {

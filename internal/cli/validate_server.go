@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -78,7 +78,7 @@ func (e *noVerdictError) Hint() string {
 // verdictProblems shows an objection of the server at its places in the user's file.
 func verdictProblems(v fluxinstall.Verdict, object *clusterspec.Object) []clusterspec.Problem {
 	problem := func(rule, field, message string) clusterspec.Problem {
-		p := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: rule, Object: v.Kind + " " + v.Name, Field: field, Message: diagnostics.Redact(message)}
+		p := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: rule, Object: v.Kind + " " + v.Name, Field: field, Message: redact.Source(message)}
 		if object != nil {
 			p.File = object.File
 			p.Line, p.Column = object.Position(field)
@@ -108,7 +108,7 @@ func verdictProblems(v fluxinstall.Verdict, object *clusterspec.Object) []cluste
 	for _, cause := range v.Causes {
 		p := problem(ruleServerRefused, cause.Field, fmt.Sprintf("%s (%s refuses it)", cause.Message, who))
 		if cause.Live != "" {
-			p.Expected = "what the management cluster has: " + shorten(diagnostics.Redact(cause.Live), 200)
+			p.Expected = "what the management cluster has: " + shorten(redact.Source(cause.Live), 200)
 		}
 		problems = append(problems, p)
 	}

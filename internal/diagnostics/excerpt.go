@@ -6,9 +6,11 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
@@ -42,8 +44,8 @@ type cell struct {
 }
 
 // excerptOf prepares a source line for a terminal and marks the token at a column, which counts characters from 1; 0 is no mark. secret
-// says that the token is one; other secrets that can be recognized are never shown.
-func excerptOf(line string, column int, secret bool) excerpt {
+// says that the token is one; other secrets that the redactor can tell are never shown.
+func excerptOf(line string, column int, secret bool, redactor *redact.Redactor) excerpt {
 	runes := []rune(line)
 	var cutLeft, cutRight bool
 	if skip := column - 1 - scanned; skip > 0 && skip < len(runes) {
@@ -56,7 +58,7 @@ func excerptOf(line string, column int, secret bool) excerpt {
 	for i, r := range runes {
 		cells[i] = cellOf(r)
 	}
-	hidden := secretRanges(string(runes))
+	hidden := secretRanges(string(runes), redactor)
 	for _, secret := range hidden {
 		hide(cells, secret[0], secret[1])
 	}
@@ -120,9 +122,19 @@ func hide(cells []cell, from, to int) {
 	for i := from; i < to; i++ {
 		cells[i] = cell{}
 		if i == from {
-			cells[i] = cell{secretMark, len(secretMark)}
+			cells[i] = cell{redact.Mask, len(redact.Mask)}
 		}
 	}
+}
+
+// secretRanges finds the secrets of a line, as pairs of character positions.
+func secretRanges(line string, redactor *redact.Redactor) [][2]int {
+	found := redactor.Ranges(line)
+	for i, at := range found {
+		from := utf8.RuneCountInString(line[:at[0]])
+		found[i] = [2]int{from, from + utf8.RuneCountInString(line[at[0]:at[1]])}
+	}
+	return found
 }
 
 func widthOf(cells []cell) int {

@@ -1,7 +1,6 @@
 package diagnostics
 
 import (
-	"bufio"
 	"io"
 	"path/filepath"
 	"strconv"
@@ -14,7 +13,7 @@ import (
 // writeGitHub writes workflow commands, which GitHub Actions turns into annotations of a pull request's files (GitHub's documentation
 // on workflow commands; the escapes are those of its toolkit). The last line is for readers of the log.
 func (r Report) writeGitHub(w io.Writer) error {
-	out := bufio.NewWriter(w)
+	var out strings.Builder // written at once: half a secret is not known as one
 	problems := r.sorted()
 	for _, p := range problems {
 		command := "error"
@@ -42,7 +41,8 @@ func (r Report) writeGitHub(w io.Writer) error {
 	if len(problems) > 0 {
 		out.WriteString(r.summary(problems) + "\n")
 	}
-	return out.Flush()
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
 // escapeData escapes the message of a workflow command.

@@ -1,11 +1,11 @@
 package diagnostics
 
 import (
-	"bufio"
 	"io"
 	"strconv"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
@@ -22,10 +22,11 @@ func paintFor(colour bool) paint {
 
 // textWriter writes problems one after the other. It knows which files it has split into lines and which hints it has given.
 type textWriter struct {
-	out     *bufio.Writer
+	out     *strings.Builder // written at once: half a secret is not known as one
 	paint   paint
 	sources map[string][]byte
 	lines   map[string][]string
+	secrets map[string]*redact.Redactor // of the files
 	hinted  map[string]bool
 	command string
 }
@@ -36,8 +37,8 @@ func (r Report) writeText(w io.Writer, colour bool) error {
 		return nil
 	}
 	t := &textWriter{
-		out: bufio.NewWriter(w), paint: paintFor(colour), sources: r.Sources,
-		lines: map[string][]string{}, hinted: map[string]bool{}, command: r.Command,
+		out: &strings.Builder{}, paint: paintFor(colour), sources: r.Sources,
+		lines: map[string][]string{}, secrets: map[string]*redact.Redactor{}, hinted: map[string]bool{}, command: r.Command,
 	}
 	for i, p := range problems {
 		// Several problems at one place share its excerpt.
@@ -48,7 +49,8 @@ func (r Report) writeText(w io.Writer, colour bool) error {
 		t.problem(p, repeated)
 	}
 	t.out.WriteString("\n" + r.summary(problems) + "\n")
-	return t.out.Flush()
+	_, err := io.WriteString(w, t.out.String())
+	return err
 }
 
 func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
@@ -71,7 +73,7 @@ func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
 		meant = "did you mean " + strconv.Quote(p.Suggestion) + "?"
 	}
 	if line, ok := t.line(p); ok {
-		e := excerptOf(line, p.Column, p.Rule == "secret")
+		e := excerptOf(line, p.Column, p.Rule == "secret", t.secrets[p.File])
 		if showsFound(e.token, p.Found) {
 			found = ""
 		}
@@ -136,7 +138,7 @@ func (t *textWriter) line(p clusterspec.Problem) (string, bool) {
 	lines, ok := t.lines[p.File]
 	if !ok {
 		lines = sourceLines(data)
-		t.lines[p.File] = lines
+		t.lines[p.File], t.secrets[p.File] = lines, redact.New(clusterspec.Secrets(data)...)
 	}
 	if p.Line > len(lines) {
 		return "", false

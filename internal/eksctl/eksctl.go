@@ -16,6 +16,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -55,7 +56,7 @@ type Options struct {
 // Provisioner runs `eksctl anywhere` in the working directory. It implements [gitops.Provisioner].
 type Provisioner struct {
 	options Options
-	redact  *redactor
+	redact  *redact.Redactor
 }
 
 // New makes a provisioner. It looks for nothing yet; see Check.
@@ -64,7 +65,7 @@ func New(options Options) *Provisioner {
 		options.Now = time.Now
 	}
 	options.Dir = cmp.Or(options.Dir, ".")
-	return &Provisioner{options: options, redact: newRedactor(secretsOf(options.Environ))}
+	return &Provisioner{options: options, redact: redact.New(redact.Environment(options.Environ)...)}
 }
 
 // MissingError says that a program is not installed.
@@ -218,7 +219,7 @@ func (p *Provisioner) Command(job gitops.ProvisionJob) string {
 			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}
-	return p.redact.text(strings.Join(words, " "))
+	return p.redact.Text(strings.Join(words, " "))
 }
 
 // FailedError says that the child did not do its work.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
@@ -19,7 +20,7 @@ const (
 // output takes what the child prints, makes lines of it, hides the secrets and the control characters in them, and passes them on. It
 // is safe for use by several goroutines.
 type output struct {
-	redact *redactor
+	redact *redact.Redactor
 	log    io.Writer
 	line   func(string) // may be nil
 
@@ -40,11 +41,11 @@ func (o *output) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		o.emit(o.redact.text(string(o.buffer[:i])))
+		o.emit(o.redact.Text(string(o.buffer[:i])))
 		o.buffer = o.buffer[i+1:]
 	}
 	for len(o.buffer) > maxLine {
-		ready, rest := o.redact.prefix(string(o.buffer))
+		ready, rest := o.redact.Prefix(string(o.buffer))
 		if ready == "" {
 			break // one secret that is longer than a line
 		}
@@ -59,7 +60,7 @@ func (o *output) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buffer) > 0 {
-		o.emit(o.redact.text(string(o.buffer)))
+		o.emit(o.redact.Text(string(o.buffer)))
 		o.buffer = nil
 	}
 }

@@ -73,7 +73,8 @@ func FuzzServer(f *testing.F) {
 	f.Add(packets("# service=git-upload-pack\n", "", head+" HEAD\x00\n", ""), []byte("<html>"), []byte("ffff"))
 	f.Fuzz(func(t *testing.T, list, fetch, push []byte) {
 		limits := Limits{Pack: 1 << 20, Object: 1 << 18, File: 1 << 18, Inflated: 4 << 20}.withDefaults()
-		e := &endpoint{name: "https://git.example.com/x", agent: "x/1", limits: limits, stats: &Stats{}, secrets: []string{token, encoded}}
+		e := &endpoint{name: "https://git.example.com/x", agent: "x/1", limits: limits, stats: &Stats{}}
+		e.secrets.Know(token, encoded)
 		e.transport = &scripted{e, list, fetch, push}
 		told := func(what string, err error) {
 			if err == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // LocalTree is a state of a local repository: what is in it, by slash path relative to the root, without directories.
@@ -67,7 +68,7 @@ func (f *LocalFile) Holds(content []byte) bool {
 func (l *Local) missing(revision, what string) error {
 	e := &MissingObjectError{Revision: revision, What: what, next: "the repository is damaged; see git fsck"}
 	if l.partial() {
-		e.next = "the clone is a partial one; git diff " + revision + " fetches what is missing"
+		e.next = text.Command("the clone is a partial one; git diff %s fetches what is missing", revision)
 	}
 	return e
 }

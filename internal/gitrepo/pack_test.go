@@ -234,7 +234,8 @@ func FuzzObjects(f *testing.F) {
 
 func TestClean(t *testing.T) {
 	t.Parallel()
-	e := &endpoint{name: "x", secrets: []string{"sentinel"}}
+	e := &endpoint{name: "x"}
+	e.secrets.Know("sentinel")
 	for raw, want := range map[string]string{
 		"":                                     "",
 		"remote: a\nremote: a\n\n":             "a",

@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -145,7 +145,7 @@ type endpoint struct {
 	limits    Limits
 	stats     *Stats
 	transport transport
-	secrets   []string // what must not be shown, whatever the server sends back
+	secrets   redact.Redactor // what must not be shown, whatever the server sends back
 
 	hostKey atomic.Pointer[string] // that the server has proved last, over SSH
 }
@@ -198,7 +198,7 @@ func (e *endpoint) useHTTPS(r Remote) error {
 	e.name = u.String()
 	e.transport, err = newHTTPSTransport(e, r, u, auth)
 	if token := auth.Token.Reveal(); token != "" {
-		e.secrets = []string{token, base64.StdEncoding.EncodeToString([]byte(auth.user() + ":" + token))}
+		e.secrets.Know(token, auth.user()+":"+token)
 	}
 	return err
 }

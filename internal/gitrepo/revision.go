@@ -18,6 +18,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // LocalCommit is a commit of a local repository.
@@ -238,11 +239,11 @@ func (l *Local) unknown(name, base string) error {
 	remote, branch, cut := strings.Cut(strings.TrimPrefix(base, "refs/remotes/"), "/")
 	switch {
 	case plumbing.IsHash(base):
-		e.next = "fetch it: git fetch " + l.anyRemote() + " " + base
+		e.next = text.Command("fetch it: git fetch %s %s", l.anyRemote(), base)
 	case base == "HEAD":
 		e.Reason, e.next = "the repository has no commit yet", "commit first, or leave out the comparison"
 	case cut && branch != "" && slices.Contains(l.remotes(), remote):
-		e.next = fmt.Sprintf("fetch it: git fetch %s +refs/heads/%s:refs/remotes/%s/%s", remote, branch, remote, branch)
+		e.next = text.Command("fetch it: git fetch %s +refs/heads/%s:refs/remotes/%s/%s", remote, branch, remote, branch)
 	default:
 		e.next = "see git branch --all and git tag for the names that there are"
 		for _, remote := range l.remotes() {
@@ -262,7 +263,7 @@ func (l *Local) absent(name string, hash plumbing.Hash, err error) error {
 	if !errors.Is(err, plumbing.ErrObjectNotFound) {
 		return fmt.Errorf("reading commit %s: %w", hash, err)
 	}
-	e := &RevisionError{Revision: name, Reason: fmt.Sprintf("commit %s is not in this clone", hash.String()[:7]), next: "fetch it: git fetch " + l.anyRemote() + " " + hash.String()}
+	e := &RevisionError{Revision: name, Reason: fmt.Sprintf("commit %s is not in this clone", hash.String()[:7]), next: text.Command("fetch it: git fetch %s %s", l.anyRemote(), hash.String())}
 	if l.IsShallow() {
 		e.Reason += ", whose history was cut off when it was made"
 		e.next = "git fetch --unshallow; in GitHub Actions, actions/checkout with fetch-depth: 0"

@@ -35,12 +35,7 @@ func (e *endpoint) clean(raw string) string {
 }
 
 // withoutSecrets puts stars in the place of credentials that a server has sent back.
-func (e *endpoint) withoutSecrets(text string) string {
-	for _, s := range e.secrets {
-		text = strings.ReplaceAll(text, s, "***")
-	}
-	return text
-}
+func (e *endpoint) withoutSecrets(text string) string { return e.secrets.Text(text) }
 
 func cleanLine(line string) string {
 	text := strings.TrimSpace(plainLine(line))

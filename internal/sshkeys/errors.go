@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // PassphraseError says that a private key is encrypted and its passphrase is missing or wrong. Ask for it and try again.
@@ -25,9 +27,9 @@ func (e *PassphraseError) Error() string {
 // Hint is the next action.
 func (e *PassphraseError) Hint() string {
 	if e.Wrong {
-		return "check the passphrase with: ssh-keygen -y -f " + e.Origin
+		return text.Command("check the passphrase with: ssh-keygen -y -f %s", e.Origin)
 	}
-	return "give its passphrase, or load the key into an SSH agent with: ssh-add " + e.Origin
+	return text.Command("give its passphrase, or load the key into an SSH agent with: ssh-add %s", e.Origin)
 }
 
 // KeyError says that a private key cannot be used, and why.
@@ -147,9 +149,9 @@ func (e *HostKeyError) Hint() string {
 func (e *HostKeyError) scanCommand() string {
 	host, port, ok := strings.Cut(strings.TrimPrefix(e.Host, "["), "]:")
 	if !strings.HasPrefix(e.Host, "[") || !ok {
-		return "ssh-keyscan " + e.Host
+		return text.Command("ssh-keyscan %s", e.Host)
 	}
-	return "ssh-keyscan -p " + port + " " + host
+	return text.Command("ssh-keyscan -p %s %s", port, host)
 }
 
 func joinKeys(keys []KnownKey) string {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // Streams are the program's standard streams and the facts about the terminal behind them. Tests fill it by hand.
@@ -74,9 +76,16 @@ func speaksUTF8(getenv func(string) string) bool {
 	return getenv("TERM") != "dumb"
 }
 
-// Clean makes text safe for a terminal: control characters (escape sequences, carriage returns, bells, bidirectional overrides)
-// and broken UTF-8 are shown as escapes, line feeds and tabs are kept.
+// Clean makes text safe to be shown: what has the form of a secret is hidden ([redact.Text]), control characters (escape sequences, carriage
+// returns, bells, bidirectional overrides) and broken UTF-8 are shown as escapes, line feeds and tabs are kept. What it returns is for
+// people: it is no data any more.
 func Clean(text string) string {
+	// Here already, and not only where it is written: what is cut to fit a line is no form of a secret any more.
+	return Escape(redact.Text(text))
+}
+
+// Escape is Clean for what a user has asked for with the secrets in it.
+func Escape(text string) string {
 	if !strings.ContainsFunc(text, unsafeRune) {
 		return text
 	}

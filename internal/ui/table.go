@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"text/tabwriter"
@@ -10,13 +11,16 @@ import (
 // Table writes rows in columns as kubectl does: three blanks apart, each column as wide as its longest cell. Rows may be added after a
 // Flush: columns then stay as wide as they were.
 type Table struct {
+	out    io.Writer
+	buffer *bytes.Buffer // a table is written at once
 	w      *tabwriter.Writer
 	widths []int
 }
 
 // NewTable begins a table with a header; no header, no first line.
 func NewTable(out io.Writer, header ...string) *Table {
-	t := &Table{w: tabwriter.NewWriter(out, 6, 4, 3, ' ', 0)}
+	buffer := &bytes.Buffer{}
+	t := &Table{out: out, buffer: buffer, w: tabwriter.NewWriter(buffer, 6, 4, 3, ' ', 0)}
 	if len(header) > 0 {
 		t.Row(header...)
 	}
@@ -38,9 +42,14 @@ func (t *Table) Row(cells ...string) {
 			row[i] += strings.Repeat(" ", t.widths[i]-width)
 		}
 	}
-	// An error of the stream shows at Flush.
+	// It goes into memory.
 	_, _ = io.WriteString(t.w, strings.Join(row, "\t")+"\n")
 }
 
 // Flush writes what was added.
-func (t *Table) Flush() error { return t.w.Flush() }
+func (t *Table) Flush() error {
+	// It goes into memory.
+	_ = t.w.Flush()
+	_, err := t.buffer.WriteTo(t.out)
+	return err
+}

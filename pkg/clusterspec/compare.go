@@ -376,7 +376,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	}
 	change := at.change(path)
 	change.Role, change.Field = c.new.role(), shown
-	change.Old, change.New = show(before), show(after)
+	change.Old, change.New = f.shown(before), f.shown(after)
 	if f == nil && path != "" && !strings.HasPrefix(path, "metadata.") {
 		f = c.nearestField(path)
 	}

@@ -135,8 +135,14 @@ func onlyComments(text string) bool {
 	return true
 }
 
-// readDocuments parses the documents of a source. Those that cannot be parsed are left out, each with a problem.
+// readDocuments parses the documents of a source. Those that cannot be parsed are left out, each with a problem, which quotes no secret of
+// the source.
 func readDocuments(source Source, limits *limits) ([]*document, Problems) {
+	documents, problems := readAll(source, limits)
+	return documents, withoutSecrets(problems, source)
+}
+
+func readAll(source Source, limits *limits) ([]*document, Problems) {
 	content, bad := normalize(source)
 	if bad != nil {
 		return nil, Problems{*bad}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -37,6 +38,7 @@ type fieldRow struct {
 	Says     string   `yaml:"says"`
 	Key      []string `yaml:"key"`
 	Ordered  bool     `yaml:"ordered"`
+	Secret   string   `yaml:"secret"`
 	About    string   `yaml:"about"`
 }
 
@@ -142,6 +144,9 @@ func (f *field) addRows(rows *yaml.Node, shapes map[string]*yaml.Node) error {
 			}
 		}
 		target.fieldRow = row
+		if !slices.Contains([]string{"", secretValue, secretAddress}, row.Secret) {
+			return fmt.Errorf("%s: secret is %q", e.key.Value, row.Secret)
+		}
 		if row.Pattern != "" {
 			pattern, err := regexp.Compile(row.Pattern)
 			if err != nil {

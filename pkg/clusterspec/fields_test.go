@@ -327,7 +327,7 @@ func TestFieldTable_everyChange(t *testing.T) {
 			after, _ := Parse([]Source{{Name: "b", Data: []byte(named(two))}})
 			row, shown := whereShown(f)
 			changes := CompareSets(before, after)
-			if len(changes) != 1 || changes[0].Field != shown || changes[0].Old == changes[0].New || changes[0].New == "" {
+			if len(changes) != 1 || changes[0].Field != shown || (changes[0].Old == changes[0].New) != (f.Secret == secretValue) || changes[0].New == "" {
 				t.Errorf("%s %s, to be shown as %s: %+v", kind, f.path, shown, changes)
 				return
 			}

@@ -460,12 +460,12 @@ func (m *merger) merge(shown string, f *field, base, ours, theirs place) any {
 	if list, ok := m.mergeList(shown, f, base, ours, theirs); ok {
 		return list
 	}
-	return m.conflict(shown, base, ours, theirs)
+	return m.conflict(shown, f, base, ours, theirs)
 }
 
-func (m *merger) conflict(shown string, base, ours, theirs place) any {
+func (m *merger) conflict(shown string, f *field, base, ours, theirs place) any {
 	m.conflicts = append(m.conflicts, Conflict{
-		Object: m.object, Field: shown, Base: show(base.value), Ours: show(ours.value), Theirs: show(theirs.value),
+		Object: m.object, Field: shown, Base: f.shown(base.value), Ours: f.shown(ours.value), Theirs: f.shown(theirs.value),
 		OursAt: ours.position(), TheirsAt: theirs.position(),
 	})
 	return ours.value
@@ -510,7 +510,7 @@ func (m *merger) mergeList(shown string, f *field, base, ours, theirs place) (an
 		m.moved(SideOurs, shown, common(baseKeys), order, ours)
 		leader, other = oursKeys, theirsKeys
 	default:
-		m.conflict(shown, base, ours, theirs)
+		m.conflict(shown, f, base, ours, theirs)
 		leader, other = oursKeys, theirsKeys
 	}
 	out := []any{}
@@ -536,7 +536,7 @@ func (m *merger) edited(side Side, shown string, f *field, from, to place) {
 	if m.editedItems(side, shown, f, from, to) {
 		return
 	}
-	edit := MergeEdit{Side: side, Object: m.object, Field: shown, Old: show(from.value), New: show(to.value), Position: to.position()}
+	edit := MergeEdit{Side: side, Object: m.object, Field: shown, Old: f.shown(from.value), New: f.shown(to.value), Position: to.position()}
 	if shown == "" {
 		edit.Old, edit.New = "", ""
 	}

@@ -21,7 +21,7 @@ const apiGroup = "anywhere.eks.amazonaws.com/"
 // type Problems: everything that is wrong, sorted by file, line and column, each mistake once. Warnings are in Set.Warnings in any
 // case. Work and memory are bounded whatever the sources hold.
 func Parse(sources []Source) (*Set, error) {
-	p := &parser{set: &Set{}, objects: map[objectKey][]*report{}, repeated: map[string]bool{}}
+	p := &parser{set: &Set{}, sources: sources, objects: map[objectKey][]*report{}, repeated: map[string]bool{}}
 	p.read(sources)
 	p.checkObjects()
 	p.assemble()
@@ -33,6 +33,7 @@ type objectKey struct{ kind, name string }
 
 type parser struct {
 	set      *Set
+	sources  []Source
 	problems Problems
 	reports  []*report // one for each object, in the order of the files
 	objects  map[objectKey][]*report
@@ -295,7 +296,7 @@ func (p *parser) finish() (*Set, error) {
 		}
 	}
 	var failures, warnings Problems
-	for _, problem := range p.problems.sorted() {
+	for _, problem := range withoutSecrets(p.problems.sorted(), p.sources...) {
 		if problem.Severity == SeverityError {
 			failures = append(failures, problem)
 		} else {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // Severity says whether a problem stops the work.
@@ -117,11 +119,14 @@ func (p Problems) bounded() Problems {
 	})
 }
 
+// mostQuoted is how many characters of a value are shown.
+const mostQuoted = 60
+
 // quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without control characters.
 func quote(value string) string {
-	const most = 60
-	if runes := []rune(value); len(runes) > most {
-		value = string(runes[:most]) + "…"
+	value = redact.Text(value)
+	if runes := []rune(value); len(runes) > mostQuoted {
+		value = string(runes[:mostQuoted]) + "…"
 	}
 	return strconv.Quote(value)
 }

@@ -115,6 +115,12 @@ func (f *field) remarks() string {
 	if f.Shape == "kubelet" {
 		parts = append(parts, fmt.Sprintf("[fields](#%s)", strings.ToLower(kubeletTitle)))
 	}
+	switch f.Secret {
+	case secretValue:
+		parts = append(parts, "not shown in what the program prints")
+	case secretAddress:
+		parts = append(parts, "shown without what stands before an @")
+	}
 	if f.About != "" {
 		parts = append([]string{f.About}, parts...)
 	}

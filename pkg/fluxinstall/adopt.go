@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // Taking over a Flux that follows another repository, branch or path.
@@ -141,7 +143,7 @@ func (c *Cluster) writeRecord(ctx context.Context, namespace, name string, kept 
 	}
 	object := secretKind().object(namespace, name)
 	object.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "eksa-gitops"})
-	object.SetAnnotations(map[string]string{"eksa-gitops.github.io/adopted-from": kept.URL})
+	object.SetAnnotations(map[string]string{"eksa-gitops.github.io/adopted-from": redact.Address(kept.URL)})
 	object.Object["type"], object.Object["data"] = "Opaque", entries
 	if existing == nil {
 		err = c.client.Create(ctx, object, client.FieldOwner(fieldManager))

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // requestTimeout bounds one request to the API server. Watches are not bound by it.
@@ -146,7 +147,7 @@ func newCluster(config *rest.Config, origin string, timeout time.Duration) (*Clu
 	}
 	exact := quietClient{c}
 	served := &servedClient{WithWatch: exact, discovery: finder, known: map[schema.GroupKind]string{}}
-	return &Cluster{client: served, exact: exact, server: config.Host, origin: origin, backoff: defaultBackoff(), contact: &bounded.contact}, nil
+	return &Cluster{client: served, exact: exact, server: redact.Address(config.Host), origin: origin, backoff: defaultBackoff(), contact: &bounded.contact}, nil
 }
 
 // loadKubeconfig merges the files and resolves the context with its namespace. Its errors name files and contexts, never what a user entry holds.
@@ -179,7 +180,7 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: options.Paths}
 	merged, err := rules.Load()
 	if err != nil {
-		return nil, "", err
+		return nil, "", unreadable(options.Paths)
 	}
 	name := options.Context
 	if name == "" {
@@ -205,10 +206,10 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 	}
 	resolved := clientcmd.NewNonInteractiveClientConfig(*merged, name, &clientcmd.ConfigOverrides{}, rules)
 	if namespace, _, err = resolved.Namespace(); err != nil {
-		return nil, "", err
+		return nil, "", withoutCredentials(err, merged)
 	}
 	if config, err = resolved.ClientConfig(); err != nil {
-		return nil, "", err
+		return nil, "", withoutCredentials(err, merged)
 	}
 	if server, _, err := rest.DefaultServerUrlFor(config); err == nil && server.Scheme != "https" && !isLoopback(server.Hostname()) {
 		return nil, "", fmt.Errorf("its cluster %q has a server without https://, so that anybody on the way could read the credentials", merged.Contexts[name].Cluster)

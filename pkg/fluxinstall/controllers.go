@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // requiredControllers are the Deployments without which nothing is fetched or applied.
@@ -37,7 +39,7 @@ func controllerProblems(namespace string, deployments, pods []unstructured.Unstr
 		if !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return d.GetName() == name }) {
 			problems = append(problems, &NotReadyError{
 				Object: fmt.Sprintf("Deployment %s/%s", namespace, name), Message: "it does not exist",
-				Cause: "nothing fetches or applies without it", Next: fmt.Sprintf("kubectl -n %s get deployments", namespace),
+				Cause: "nothing fetches or applies without it", Next: shell.Command("kubectl -n %s get deployments", namespace),
 			})
 		}
 	}
@@ -92,7 +94,7 @@ func asleepProblem(deployment *unstructured.Unstructured) *NotReadyError {
 	namespace, name := deployment.GetNamespace(), deployment.GetName()
 	return &NotReadyError{
 		Object: objectName(deployment), Reason: scaledToZero, Message: "somebody scaled it to zero replicas, so that nothing of it runs",
-		Next: fmt.Sprintf("when it is meant to work again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
+		Next: shell.Command("when it is meant to work again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
 	}
 }
 
@@ -103,7 +105,7 @@ func deploymentProblem(deployment *unstructured.Unstructured, pods []unstructure
 	problem := &NotReadyError{
 		Object:  objectName(deployment),
 		Message: "its pods are starting",
-		Next:    fmt.Sprintf("kubectl -n %s describe pods -l app=%s", namespace, deployment.GetName()),
+		Next:    shell.Command("kubectl -n %s describe pods -l app=%s", namespace, deployment.GetName()),
 	}
 	selector, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
 	for _, pod := range pods {
@@ -117,7 +119,7 @@ func deploymentProblem(deployment *unstructured.Unstructured, pods []unstructure
 	}
 	if failure := conditionOf(deployment, "ReplicaFailure"); failure.Status == "True" {
 		problem.Reason, problem.Message = failure.Reason, failure.Message
-		problem.Next = fmt.Sprintf("kubectl -n %s describe replicasets -l app=%s", namespace, deployment.GetName())
+		problem.Next = shell.Command("kubectl -n %s describe replicasets -l app=%s", namespace, deployment.GetName())
 		problem.explained(failure.Message)
 	}
 	return problem

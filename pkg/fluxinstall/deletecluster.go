@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and says whether that was still
@@ -61,20 +63,20 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 	namespace, name := object.GetNamespace(), object.GetName()
 	problem := &NotReadyError{
 		Object: objectName(object), State: "is not gone",
-		Next: fmt.Sprintf("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
+		Next: shell.Command("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
 	}
 	failure := text(object, "status", "failureMessage")
 	switch {
 	case object.GetDeletionTimestamp() == nil && keptByFlux(object):
 		problem.Message = fmt.Sprintf("it carries the mark %s or %s, with which Flux does not delete it", pruneMark, reconcileMark)
-		problem.Next = fmt.Sprintf("kubectl -n %s annotate clusters.%s %s %s- %s-", namespace, eksaGroup, name, pruneMark, reconcileMark)
+		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s- %s-", namespace, eksaGroup, name, pruneMark, reconcileMark)
 	case object.GetDeletionTimestamp() == nil:
 		problem.Message = "nobody has asked for its deletion yet"
-		problem.Next = fmt.Sprintf("kubectl get kustomizations.%s -A", kustomizeGroup)
+		problem.Next = shell.Command("kubectl get kustomizations.%s -A", kustomizeGroup)
 	case isPaused(object) && object.GetAnnotations()[allowDeleteWhenPaused] != "true":
 		problem.Reason = "Paused"
 		problem.Message = fmt.Sprintf("it carries the annotation %s/paused, so that EKS Anywhere does not delete it", eksaGroup)
-		problem.Next = fmt.Sprintf("kubectl -n %s annotate clusters.%s %s %s=true", namespace, eksaGroup, name, allowDeleteWhenPaused)
+		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s=true", namespace, eksaGroup, name, allowDeleteWhenPaused)
 	default:
 		problem.Message = "it is being deleted"
 		if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
@@ -86,7 +88,7 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 			}
 		}
 		if slices.ContainsFunc(object.GetFinalizers(), func(f string) bool { return strings.Contains(f, eksaGroup) }) {
-			problem.Next = fmt.Sprintf("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
+			problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
 		}
 	}
 	if failure != "" {

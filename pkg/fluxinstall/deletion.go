@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines alone, and lets the object go
@@ -103,7 +104,7 @@ func mostOf(objects []string) string {
 
 // Next says how the deletion is stopped, or ended without harm.
 func (d *Deletion) Next() string {
-	show := fmt.Sprintf("kubectl %sget %s %s -o yaml", d.flag(), d.resource, d.Name)
+	show := d.kubectl() + shell.Command(" get %s %s -o yaml", d.resource, d.Name)
 	switch d.Kind {
 	case kustomizationKind().name:
 		text := "stop it: " + d.release()
@@ -115,11 +116,11 @@ func (d *Deletion) Next() string {
 		}
 		return text + "; it goes then, all that it has applied stays, and this program or Flux makes it anew"
 	case clusterKind().name:
-		pause := fmt.Sprintf("kubectl %sannotate %s %s %s=true", d.flag(), d.resource, d.Name, pausedAnnotation)
+		pause := d.kubectl() + shell.Command(" annotate %s %s %s=true", d.resource, d.Name, pausedAnnotation)
 		if d.Management {
-			return "keep EKS Anywhere off it: " + pause + " (in Git it holds against Flux: eksa-gitops pause cluster " + d.Name + ")"
+			return "keep EKS Anywhere off it: " + pause + shell.Command(" (in Git it holds against Flux: eksa-gitops pause cluster %s)", d.Name)
 		}
-		return fmt.Sprintf("to let it go for good: eksa-gitops delete cluster %s; to keep EKS Anywhere from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: %s", d.Name, d.Name, pause)
+		return shell.Command("to let it go for good: eksa-gitops delete cluster %s; to keep EKS Anywhere from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: ", d.Name, d.Name) + pause
 	case namespaceKind().name:
 		return "see what it waits for: " + show + "; run the command again when it is gone"
 	}
@@ -137,15 +138,15 @@ func (d *Deletion) release() string {
 		patch["spec"] = map[string]any{"suspend": true}
 	}
 	text, _ := json.Marshal(patch) // maps of texts always encode
-	return fmt.Sprintf("kubectl %spatch %s %s --type merge -p '%s'", d.flag(), d.resource, d.Name, text)
+	return d.kubectl() + shell.Command(" patch %s %s --type merge -p %s", d.resource, d.Name, string(text))
 }
 
-// flag names the namespace, if there is one.
-func (d *Deletion) flag() string {
+// kubectl is the beginning of a command about the object, which names its namespace, if there is one.
+func (d *Deletion) kubectl() string {
 	if d.Namespace == "" {
-		return ""
+		return "kubectl"
 	}
-	return "-n " + d.Namespace + " "
+	return shell.Command("kubectl -n %s", d.Namespace)
 }
 
 // deletions are those of the objects that Flux and the clusters hang on: our own installation's first, then other Kustomizations, and the

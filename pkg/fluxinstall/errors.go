@@ -13,6 +13,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // KubeconfigError says that a kubeconfig cannot be used.
@@ -23,7 +25,7 @@ type KubeconfigError struct {
 
 // Error names the kubeconfig's origin and what is wrong.
 func (e *KubeconfigError) Error() string {
-	return fmt.Sprintf("the kubeconfig of %s cannot be used: %v", e.Origin, e.Err)
+	return fmt.Sprintf("the kubeconfig of %s cannot be used: %s", e.Origin, redact.Text(e.Err.Error())) // which may quote an address
 }
 
 // Unwrap returns the cause.

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // FluxState is Flux as it is installed in the system namespace.
@@ -154,19 +156,9 @@ func instanceOf(instance *unstructured.Unstructured) Other {
 		other.Description += " keeps Flux " + version
 	}
 	if url := text(instance, "spec", "sync", "url"); url != "" {
-		other.Description += fmt.Sprintf("; it follows %s of %s and applies path %s", text(instance, "spec", "sync", "ref"), withoutPassword(url), text(instance, "spec", "sync", "path"))
+		other.Description += fmt.Sprintf("; it follows %s of %s and applies path %s", text(instance, "spec", "sync", "ref"), redact.Address(url), text(instance, "spec", "sync", "path"))
 	}
 	return other
-}
-
-// withoutPassword takes what looks like credentials out of a URL.
-func withoutPassword(url string) string {
-	scheme, rest, ok := strings.Cut(url, "://")
-	user, host, has := strings.Cut(rest, "@")
-	if !ok || !has || !strings.Contains(user, ":") || strings.Contains(user, "/") {
-		return url
-	}
-	return scheme + "://***@" + host
 }
 
 // otherControllers describes each installation whose Deployments are not ours once.
@@ -208,7 +200,7 @@ func (o *fluxObjects) followed(namespace string) string {
 		}
 		for _, git := range o.repositories {
 			if git.GetNamespace() == namespace && git.GetName() == text(&ks, "spec", "sourceRef", "name") {
-				return fmt.Sprintf("; it follows branch %s of %s and applies path %s", text(&git, "spec", "ref", "branch"), withoutPassword(text(&git, "spec", "url")), text(&ks, "spec", "path"))
+				return fmt.Sprintf("; it follows branch %s of %s and applies path %s", text(&git, "spec", "ref", "branch"), redact.Address(text(&git, "spec", "url")), text(&ks, "spec", "path"))
 			}
 		}
 	}

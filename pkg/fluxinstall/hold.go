@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // holdAnnotation is this program's: it says that a pause of Flux on an object is its own, since when, and for whom. Its value is the
@@ -201,12 +203,12 @@ func undo(object *unstructured.Unstructured, record *hold) string {
 	annotations := map[string]any{reconcileAnnotation: nil, holdAnnotation: nil}
 	first := ""
 	if isManaged(object) {
-		first = fmt.Sprintf("kubectl -n %s annotate --overwrite %s %s %s=true && ", object.GetNamespace(), resourcesOf(object), object.GetName(), pausedAnnotation)
+		first = shell.Command("kubectl -n %s annotate --overwrite %s %s %s=true && ", object.GetNamespace(), resourcesOf(object), object.GetName(), pausedAnnotation)
 		annotations[pausedAnnotation] = nil
 	}
 	// Maps of strings and nulls can always be encoded.
 	patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}, "spec": map[string]any{"gitOpsRef": record.GitOpsRef}})
-	return fmt.Sprintf("%skubectl -n %s patch %s %s --type merge -p '%s'", first, object.GetNamespace(), resourcesOf(object), object.GetName(), patch)
+	return first + shell.Command("kubectl -n %s patch %s %s --type merge -p %s", object.GetNamespace(), resourcesOf(object), object.GetName(), string(patch))
 }
 
 // holdOf is the record of this program's pause of an object; nil without one that can be read.

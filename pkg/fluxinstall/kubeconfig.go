@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -53,7 +54,7 @@ func (e *KubeconfigNotFoundError) Error() string {
 func (e *KubeconfigNotFoundError) Hint() string {
 	switch {
 	case slices.Contains(e.Known, e.Name):
-		return "EKS Anywhere writes it while it creates the cluster; look at: kubectl get clusters." + eksaGroup + " -A"
+		return shell.Command("EKS Anywhere writes it while it creates the cluster; look at: kubectl get clusters.%s -A", eksaGroup)
 	case len(e.Known) == 0:
 		return "there are no EKS Anywhere clusters at all; is it the management cluster's kubeconfig?"
 	default:

@@ -8,6 +8,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // The annotations that make a controller leave an object alone.
@@ -53,7 +55,7 @@ func suspension(object *unstructured.Unstructured) *Pause {
 	by, since := setBy(object, "spec", "suspend")
 	return &Pause{
 		Object: objectName(object), Field: "spec.suspend", By: by, Since: since,
-		Resume: fmt.Sprintf("kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", object.GetNamespace(), resourceOf(object), object.GetName()),
+		Resume: shell.Command("kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", object.GetNamespace(), resourceOf(object), object.GetName()),
 	}
 }
 
@@ -87,7 +89,11 @@ func heldBy(record *hold) string {
 }
 
 func unannotate(object *unstructured.Unstructured, annotations ...string) string {
-	return fmt.Sprintf("kubectl -n %s annotate %s %s %s-", object.GetNamespace(), resourcesOf(object), object.GetName(), strings.Join(annotations, "- "))
+	gone := make([]string, len(annotations))
+	for i, annotation := range annotations {
+		gone[i] = annotation + "-"
+	}
+	return shell.Command("kubectl -n %s annotate %s %s %s", object.GetNamespace(), resourcesOf(object), object.GetName(), gone)
 }
 
 // resourcesOf is the plural of resourceOf for the kinds of EKS Anywhere, all of which are regular.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -105,7 +106,7 @@ func (e *UnreadableKeyError) Error() string {
 
 // Hint says how it is replaced.
 func (e *UnreadableKeyError) Hint() string {
-	return fmt.Sprintf("put it right, or, when nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
+	return shell.Command("put it right, or, when nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
 }
 
 // EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys form, or "" over HTTPS. A key

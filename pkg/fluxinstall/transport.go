@@ -2,15 +2,15 @@ package fluxinstall
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // boundedTransport gives every request but a watch a time limit of its own, the reading of the body included, so that a server that
@@ -75,13 +75,7 @@ func (t *boundedTransport) discreet(request *http.Request, err error) error {
 	if failed != nil || address == nil || address.User == nil {
 		return err
 	}
-	password, _ := address.User.Password()
-	user := address.User.Username()
-	hide := []string{base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), "***"}
-	if password != "" {
-		hide = append(hide, password, "***", url.QueryEscape(password), "***")
-	}
-	if text := strings.NewReplacer(hide...).Replace(err.Error()); text != err.Error() {
+	if text := redact.New(redact.AddressSecrets(address.String())...).Text(err.Error()); text != err.Error() {
 		return &hiddenError{text, err}
 	}
 	return err

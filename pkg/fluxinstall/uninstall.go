@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // instanceLabel names, on everything of an installation of Flux, the namespace it was made for.
@@ -277,7 +279,7 @@ func stillRunning(deployments, pods []unstructured.Unstructured) *NotReadyError 
 	for _, deployment := range deployments {
 		problem := &NotReadyError{
 			Object: objectName(&deployment), State: "is not stopped",
-			Next: fmt.Sprintf("kubectl -n %s get pods -l app=%s -o wide", deployment.GetNamespace(), deployment.GetName()),
+			Next: shell.Command("kubectl -n %s get pods -l app=%s -o wide", deployment.GetNamespace(), deployment.GetName()),
 		}
 		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); !set || replicas > 0 {
 			problem.Message = "somebody has scaled it up again"
@@ -525,12 +527,12 @@ func (u *uninstaller) waitDefinitionGone(ctx context.Context, d definition) erro
 func heldUp(d definition, items []unstructured.Unstructured) *NotReadyError {
 	problem := &NotReadyError{
 		Object: "CustomResourceDefinition " + d.name, State: "is not gone", Message: "Kubernetes is deleting its objects",
-		Next: "kubectl get crd " + d.name + " -o yaml",
+		Next: shell.Command("kubectl get crd %s -o yaml", d.name),
 	}
 	for _, item := range items {
 		if finalizers := item.GetFinalizers(); len(finalizers) > 0 {
 			problem.Message = fmt.Sprintf("its %s is held up by finalizer %s", objectName(&item), strings.Join(finalizers, ", "))
-			problem.Next = fmt.Sprintf("kubectl -n %s get %s %s -o yaml", item.GetNamespace(), resourceOf(&item), item.GetName())
+			problem.Next = shell.Command("kubectl -n %s get %s %s -o yaml", item.GetNamespace(), resourceOf(&item), item.GetName())
 			break
 		}
 	}

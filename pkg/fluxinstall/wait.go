@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // SyncWait says what WaitSynced waits for.
@@ -141,7 +143,7 @@ func missing(git, ks *unstructured.Unstructured, wait SyncWait) *NotReadyError {
 	}
 	return &NotReadyError{
 		Object: "Flux in namespace " + wait.Namespace, Message: message,
-		Next: fmt.Sprintf("kubectl -n %s get gitrepositories.%s,kustomizations.%s", wait.Namespace, sourceGroup, kustomizeGroup),
+		Next: shell.Command("kubectl -n %s get gitrepositories.%s,kustomizations.%s", wait.Namespace, sourceGroup, kustomizeGroup),
 	}
 }
 
@@ -213,7 +215,7 @@ func attemptedBefore(git, ks *unstructured.Unstructured) bool {
 func problemOf(object *unstructured.Unstructured, condition Condition) *NotReadyError {
 	return (&NotReadyError{
 		Object: objectName(object), Reason: condition.Reason, Message: condition.Words(),
-		Next: fmt.Sprintf("kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
+		Next: shell.Command("kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
 	}).explained(withoutChanges(condition.Message))
 }
 
@@ -234,7 +236,7 @@ func waitingFor(git, ks *unstructured.Unstructured, revision, fetched string) *N
 }
 
 func logsOf(namespace, controller string) string {
-	return fmt.Sprintf("kubectl -n %s logs deployment/%s --tail 20", namespace, controller)
+	return shell.Command("kubectl -n %s logs deployment/%s --tail 20", namespace, controller)
 }
 
 func objectName(object *unstructured.Unstructured) string {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not there yet is waited for:
@@ -57,7 +59,7 @@ func deletedMeanwhile(namespace, name string) *NotReadyError {
 func clusterProblem(object *unstructured.Unstructured, namespace, name string) *NotReadyError {
 	problem := &NotReadyError{
 		Object: fmt.Sprintf("Cluster %s/%s", namespace, name),
-		Next:   fmt.Sprintf("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
+		Next:   shell.Command("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
 	}
 	if object == nil {
 		problem.Message = "Flux has not created it yet"
@@ -75,10 +77,10 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 		return nil
 	case isPaused(object):
 		problem.Reason, problem.Message = "Paused", "it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
-		problem.Next = "eksa-gitops resume cluster " + name
+		problem.Next = shell.Command("eksa-gitops resume cluster %s", name)
 	case !observed(object):
 		problem.Message = "EKS Anywhere has not looked at its current state yet"
-		problem.Next = fmt.Sprintf("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
+		problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
 	default:
 		problem.Reason = ready.Reason
 		problem.Message = cmp.Or(openConditions(object), ready.Message, "it has no conditions yet")

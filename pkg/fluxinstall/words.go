@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // Flux's controllers write into a condition's message whatever they know: what went wrong, and what went well before it; where they work
@@ -29,7 +31,7 @@ func conditionWords(message string) string {
 	message = undecoded.ReplaceAllString(message, "$1")
 	message = checkedFor.ReplaceAllString(message, "")
 	if strings.HasPrefix(message, "Secret/") {
-		message = secretValue.ReplaceAllString(message, "$1***")
+		message = secretValue.ReplaceAllString(message, "$1"+redact.Mask)
 	}
 	switch {
 	case strings.HasPrefix(message, buildFailed):
@@ -40,7 +42,8 @@ func conditionWords(message string) string {
 	case strings.HasPrefix(message, pruneFailed):
 		message = listed(eachObject(strings.TrimPrefix(message, pruneFailed), ";"))
 	}
-	message = httpUser.ReplaceAllString(sshPassword.ReplaceAllString(message, "$1:***@"), "$1***@")
+	// Addresses may hold credentials, as a spec.url of Flux or a remote base of kustomize does that somebody should not have written.
+	message = redact.Text(message)
 	message = buildTop.ReplaceAllString(buildDirectory.ReplaceAllString(message, ""), "the repository")
 	return bounded(oneLine(objectText.ReplaceAllString(message, "in object $1")), mostWords)
 }
@@ -72,9 +75,6 @@ var (
 	undecoded = regexp.MustCompile(`(?s)^(failed to decode Kubernetes apiVersion, kind and name) from: .*`)
 	// The API server quotes values that it does not take.
 	secretValue = regexp.MustCompile(`(Invalid value: |Value:)("(?:[^"\\]|\\.)*"|[^\s,}]*[^\s,}:])`)
-	// Addresses may hold credentials, as a spec.url of Flux or a remote base of kustomize does that somebody should not have written.
-	httpUser    = regexp.MustCompile(`(https?://)[^/@\s'"]+@`)
-	sshPassword = regexp.MustCompile(`(ssh://[^/:@\s]+):[^/@\s]+@`)
 	// The reason says it, and the time is another one at every try.
 	checkedFor = regexp.MustCompile(`^health check failed after \S+: `)
 	unhealthy  = regexp.MustCompile(`(?s)^(timeout waiting for:|failed early due to stalled resources:) \[(.*)\]$`)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
 // longestText bounds what is shown of a server's text, in runes.
@@ -49,5 +49,5 @@ func bound(text string) string {
 
 // text is clean for an error: should a server or proxy have repeated the token, it is taken out, before a cut could leave half of it.
 func (c *Client) text(s string) string {
-	return bound(strings.ReplaceAll(printable(s), c.reveal(), secret.Value{}.String()))
+	return bound(redact.New(c.reveal()).Text(printable(s)))
 }

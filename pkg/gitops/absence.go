@@ -25,7 +25,7 @@ func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
 		return
 	}
 	name := r.management.Name
-	build := fmt.Sprintf("when it is to be built all the same, add --build %s", text.ShellWord(name))
+	build := text.Command("when it is to be built all the same, add --build %s", name)
 	signs, err := r.signsOfLife(ctx)
 	switch {
 	case len(signs) > 0:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -230,17 +231,17 @@ func (d *deleteRun) checkLostFiles(ctx context.Context, found *findings) {
 	d.checkLoss(ctx, found)
 	for i := range found.list[before:] {
 		f := &found.list[before+i]
-		f.Hint = fmt.Sprintf("%s; or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", f.Hint, namesOf(d.options.Clusters))
+		f.Hint = f.Hint + text.Command("; or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", namesOf(d.options.Clusters))
 	}
 }
 
 // namesOf are the names of clusters, as words of a command.
-func namesOf(clusters []Doomed) string {
+func namesOf(clusters []Doomed) []string {
 	names := make([]string, 0, len(clusters))
 	for _, c := range clusters {
 		names = append(names, c.Name)
 	}
-	return strings.Join(names, " ")
+	return names
 }
 
 // repositoryError says that the repository cannot be written now, though credentials and rights are as they should be.
@@ -258,7 +259,7 @@ func (e *repositoryError) Hint() string {
 	if e.detaches {
 		return "run the same command again when that is put right"
 	}
-	return fmt.Sprintf("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
+	return text.Command("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
 }
 
 // planFiles works out what goes from a snapshot. It is the planner of the push, too.
@@ -352,7 +353,7 @@ func (d *deleteRun) checkTargets(found *findings) {
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				fmt.Sprintf("%s; or have EKS Anywhere delete it all the same: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", resumeCommand(t.Name), t.Namespace, t.Name)})
+				resumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it all the same: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
 		}
 		switch {
 		case d.options.From == FromCluster:
@@ -369,11 +370,11 @@ func (d *deleteRun) checkTargets(found *findings) {
 func (d *deleteRun) halves(t *target) string {
 	switch {
 	case t.files && t.live != nil:
-		return fmt.Sprintf("put that right, or delete the halves separately: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
+		return text.Command("put that right, or delete the halves separately: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
 	case t.files:
-		return fmt.Sprintf("put that right, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
+		return text.Command("put that right, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
 	default:
-		return fmt.Sprintf("put that right, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
+		return text.Command("put that right, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
 	}
 }
 
@@ -459,7 +460,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	ks := d.seen.cluster.Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
-			d.steps.Note(LevelWarning, fmt.Sprintf("should cluster %s still have files in Git, Flux will make it anew when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
+			d.steps.Note(LevelWarning, text.Command("should cluster %s still have files in Git, Flux will make it anew when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
 		}
 		return
 	}
@@ -469,7 +470,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	namespace := d.config.SystemNamespace
 	found.addFinding(Finding{AreaCluster,
 		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would make it anew", t.Name, namespace, ks.Name),
-		fmt.Sprintf("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
+		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
 }
 
 // describe puts what is about to go into the result.

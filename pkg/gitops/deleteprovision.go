@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -177,7 +178,7 @@ func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
 			"first run: eksa-gitops delete cluster -f with their files"})
 	}
 	if names := d.workloadsInGit(); len(names) > 0 {
-		hint := "first run: eksa-gitops delete cluster " + strings.Join(names, " ")
+		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
 		if d.absent {
 			hint = "take their files out first, by hand: there is no cluster any more that would do anything about it"
 		}

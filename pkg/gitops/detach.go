@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -42,7 +43,7 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 	if names := d.workloadsInGit(); len(names) > 0 {
 		found.addFinding(Finding{AreaSpec,
 			fmt.Sprintf("%s still in Git: %s; without Flux nothing would manage them", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
-			"first run: eksa-gitops delete cluster " + strings.Join(names, " ")})
+			text.Command("first run: eksa-gitops delete cluster %s", names)})
 	}
 	flux := &d.seen.cluster.Flux
 	if d.options.GitOps == nil {
@@ -58,7 +59,7 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 		if len(leaving) > 0 {
 			found.addFinding(Finding{AreaCluster,
 				fmt.Sprintf("%s still in the cluster, put there by Flux: %s", quantity(len(leaving), "workload cluster is", "workload clusters are"), strings.Join(leaving, ", ")),
-				"first run: eksa-gitops delete cluster " + strings.Join(leaving, " ")})
+				text.Command("first run: eksa-gitops delete cluster %s", leaving)})
 		}
 	}
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) > 0 && !d.componentsInGit() {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
@@ -41,17 +41,13 @@ func (d Difference) String() string {
 // differences compares an object of the repository with the live one, on the fields that the repository sets: what the server or a
 // webhook has filled in is none of Git's business, as with server-side apply. A live object that is not there is one difference.
 func differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
-	object := fmt.Sprintf("%s %s/%s", git.Kind, git.Namespace, git.Name)
+	object, kind := fmt.Sprintf("%s %s/%s", git.Kind, git.Namespace, git.Name), git.Kind
 	if live == nil {
 		return []Difference{{Object: object}}
 	}
 	var found []Difference
 	note := func(field string, git, live any) {
-		d := Difference{Object: object, Field: field, Git: valueText(git), Live: valueText(live)}
-		if strings.HasSuffix(field, "licenseToken") {
-			d.Git, d.Live = "***", "*** (another one)"
-		}
-		found = append(found, d)
+		found = append(found, shownDifference(kind, Difference{Object: object, Field: field}, git, live))
 	}
 	for _, name := range slices.Sorted(maps.Keys(git.Fields)) {
 		switch name {
@@ -67,6 +63,15 @@ func differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 		}
 	}
 	return found
+}
+
+// shownDifference fills in the values of a difference, as they may be shown.
+func shownDifference(kind string, d Difference, git, live any) Difference {
+	d.Git, d.Live = valueText(clusterspec.Shown(kind, d.Field, git)), valueText(clusterspec.Shown(kind, d.Field, live))
+	if d.Git == redact.Mask && d.Live == redact.Mask {
+		d.Live += " (another one)"
+	}
+	return d
 }
 
 // compareFields walks what Git sets. The lists of EKS Anywhere's kinds are atomic to the server: they have the length that Git gives
@@ -168,17 +173,14 @@ func valueText(value any) string {
 		if v == "" {
 			return `""`
 		}
-		return urlPassword.ReplaceAllString(v, "://***@")
+		return v
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Sprint(value)
 	}
-	return urlPassword.ReplaceAllString(string(text), "://***@")
+	return string(text)
 }
-
-// urlPassword finds the credentials in a URL, such as that of a proxy.
-var urlPassword = regexp.MustCompile(`://[^/@\s"]+:[^/@\s"]*@`)
 
 // drift compares what was read of Git with what is in the cluster.
 func (o *Observation) drift() []Difference {

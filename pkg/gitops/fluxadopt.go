@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -29,11 +31,11 @@ func (u *upgradeRun) adopts() bool {
 func (u *upgradeRun) adopted() *Adopted {
 	flux := &u.seen.cluster.Flux
 	if a := flux.Adoption; a != nil {
-		return &Adopted{URL: a.URL, Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
+		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
 	if git := flux.GitRepository; git != nil {
-		adopted.URL, adopted.Branch = urlPassword.ReplaceAllString(git.URL, "://***@"), git.Branch
+		adopted.URL, adopted.Branch = redact.Address(git.URL), git.Branch
 	}
 	if ks := flux.Kustomization; ks != nil {
 		adopted.Path = ks.Path
@@ -67,11 +69,11 @@ func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 	if flux.GitRepository == nil || flux.Kustomization == nil {
 		return []Finding{{AreaCluster,
 			fmt.Sprintf("only one of GitRepository and Kustomization %s/%s exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
-			fmt.Sprintf("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
+			text.Command("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
 	}
 	if !flux.Working() {
 		return []Finding{{AreaCluster, fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller have to be available for it to be taken over", namespace),
-			fmt.Sprintf("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
+			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
 	}
 	return nil
 }

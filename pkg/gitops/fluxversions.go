@@ -142,7 +142,7 @@ func (r *createRun) checkStored(ctx context.Context, found *findings) error {
 	for _, a := range survey.Applied {
 		found.addFinding(Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s applies %s as %s, which Flux %s does not serve: it would apply nothing any more", a.Kustomization, a.Object, a.APIVersion, version),
-			fmt.Sprintf("change the apiVersion where that Kustomization takes its files from, wait until Flux has applied it (kubectl -n %s get kustomizations.kustomize.toolkit.fluxcd.io %s), and run the command again",
+			text.Command("change the apiVersion where that Kustomization takes its files from, wait until Flux has applied it (kubectl -n %s get kustomizations.kustomize.toolkit.fluxcd.io %s), and run the command again",
 				path.Dir(a.Kustomization), path.Base(a.Kustomization))})
 	}
 	if !r.settings.DryRun {
@@ -180,19 +180,15 @@ func (r *createRun) betweenHint(d fluxinstall.DroppedVersions) string {
 	if strings.HasPrefix(d.Group, "image.") && d.Storage == "v1beta2" {
 		release = releaseBetweenImage
 	}
-	command := []string{"flux", "install", "--version=" + release}
+	command := text.Command("flux install --version=%s", release)
 	if r.config.SystemNamespace != defaultSystemNamespace {
-		command = append(command, "--namespace="+r.config.SystemNamespace)
+		command += text.Command(" --namespace=%s", r.config.SystemNamespace)
 	}
 	if strings.HasPrefix(d.Group, "image.") {
-		command = append(command, "--components-extra=image-reflector-controller,image-automation-controller")
-	}
-	for i, word := range command {
-		command[i] = text.ShellWord(word)
+		command += " --components-extra=image-reflector-controller,image-automation-controller"
 	}
 	components := path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
-	return fmt.Sprintf("go by way of Flux %s, which has the old version and stores a newer one: in a clone, %s --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again",
-		release, strings.Join(command, " "), text.ShellWord(components))
+	return "go by way of Flux " + release + ", which has the old version and stores a newer one: in a clone, " + command + text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again", components)
 }
 
 // describeMigrations lists them in a few words.

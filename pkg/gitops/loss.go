@@ -85,10 +85,10 @@ func (l *loss) keyText() string {
 
 // next says what helps. The branch in the configuration cannot follow a rename: EKS Anywhere's webhook takes no change of it.
 func (l *loss) next() string {
-	address, branch := text.ShellWord(l.remote.Push), text.ShellWord("refs/heads/"+l.config.Branch)
-	restore := fmt.Sprintf("git push %s %s:%s", address, text.ShellWord(l.applied), branch)
+	address, branch := l.remote.Push, "refs/heads/"+l.config.Branch
+	restore := text.Command("git push %s %s:%s", address, l.applied, branch)
 	if l.applied == "" {
-		restore = fmt.Sprintf("git push %s %s", address, text.ShellWord(l.config.Branch))
+		restore = text.Command("git push %s %s", address, l.config.Branch)
 	}
 	switch {
 	case l.gone && l.config.GitHub != nil:
@@ -96,8 +96,8 @@ func (l *loss) next() string {
 	case l.gone:
 		return "restore it, or use a key that may read it"
 	case l.renamed != "":
-		return fmt.Sprintf("rename it back (EKS Anywhere does not let spec.branch of a %s change), or push it under the old name as well, from any clone: git fetch %s %s && git push %s FETCH_HEAD:%s",
-			l.config.Kind, address, text.ShellWord(l.renamed), address, branch)
+		return text.Command("rename it back (EKS Anywhere does not let spec.branch of a %s change), or push it under the old name as well, from any clone: git fetch %s %s && git push %s FETCH_HEAD:%s",
+			l.config.Kind, address, l.renamed, address, branch)
 	case l.state == gitrepo.BranchMissing:
 		return "restore it from a clone that has what Flux applied last: " + restore
 	case l.state == gitrepo.RepositoryEmpty:

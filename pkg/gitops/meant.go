@@ -158,7 +158,7 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []Consequence)
 	if len(flux) > 0 {
 		found = append(found, Finding{AreaCluster,
 			fmt.Sprintf("Flux would delete itself: %s, which it has applied, would not be in what it finds in %s", someObjects(flux), layout.RootDir(r.config)),
-			fmt.Sprintf("bring its files back first: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
+			text.Command("bring its files back first: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
 	}
 	if len(objects) > 0 {
 		found = append(found, Finding{AreaCluster,
@@ -181,7 +181,7 @@ func (r *run) pruneFlag(objects []*Consequence) string {
 	for _, c := range objects {
 		names = append(names, strings.Replace(c.Object, " ", "/", 1))
 	}
-	return "--prune " + text.ShellWord(strings.Join(names, ","))
+	return text.Command("--prune %s", strings.Join(names, ","))
 }
 
 func someObjects(list []*Consequence) string {
@@ -214,15 +214,15 @@ func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c, successor *
 	if successor != nil {
 		return Finding{AreaSpec,
 			fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name and namespace are what it is known by, and cannot be changed", c.Object, successor.Object),
-			fmt.Sprintf("leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster %s, then eksa-gitops create cluster", text.ShellWord(c.name.Name))}
+			text.Command("leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.name.Name)}
 	}
 	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not find it any more in %s of branch %s", c.Object, layout.RootDir(r.config), r.config.Branch)
 	back := "bring its files back with --restore-missing, which makes them from the cluster"
 	if commit := r.removedBy(ctx, snapshot, spec); commit != "" {
 		message += "; commit " + short(commit) + " took its files out"
-		back = fmt.Sprintf("bring its files back with git revert %s, or with --restore-missing, which makes them from the cluster", short(commit))
+		back = text.Command("bring its files back with git revert %s, or with --restore-missing, which makes them from the cluster", short(commit))
 	}
-	return Finding{AreaCluster, message, back + fmt.Sprintf("; if it is meant: eksa-gitops delete cluster %s", text.ShellWord(c.name.Name))}
+	return Finding{AreaCluster, message, back + text.Command("; if it is meant: eksa-gitops delete cluster %s", c.name.Name)}
 }
 
 // removedBy is the commit that took a file out of the branch; empty when that is not known.
@@ -245,19 +245,19 @@ func (r *run) wouldBuild(built []*Consequence) Finding {
 	var names, removals []string
 	for _, c := range built {
 		names = append(names, c.name.Name)
-		removals = append(removals, text.ShellWord(r.placeOf(c)))
+		removals = append(removals, r.placeOf(c))
 	}
 	message := fmt.Sprintf("EKS Anywhere would build %s: in Git, but not in management cluster %s", clusterList(names), r.managementCluster)
 	if r.looksRebuilt() {
 		message += "; this looks like a rebuilt management cluster, and clusters of the former one that still run would be built a second time, with the same addresses"
 	}
-	hint := "say that this is meant: --build " + text.ShellWord(strings.Join(names, ","))
+	hint := text.Command("say that this is meant: --build %s", strings.Join(names, ","))
 	const few = 3
 	if len(names) > few {
 		hint = "say that this is meant: --build " + All
 	}
 	if len(removals) <= few {
-		hint += "; or take them out of Git: git rm -r " + strings.Join(removals, " ")
+		hint += text.Command("; or take them out of Git: git rm -r %s", removals)
 	}
 	return Finding{AreaCluster, message, hint}
 }

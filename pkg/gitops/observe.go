@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -362,7 +363,7 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", r.managementCluster, r.config.SystemNamespace),
-			fmt.Sprintf("first run: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
+			text.Command("first run: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
 	}
 	return wrong
 }
@@ -425,7 +426,7 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
-			fmt.Sprintf("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace) + orAdopt})
+			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace) + orAdopt})
 	}
 	return wrong
 }
@@ -434,11 +435,11 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 func otherHint(other fluxinstall.Other) string {
 	switch other.Installer {
 	case fluxinstall.InstallerOperator:
-		return fmt.Sprintf("flux-operator would undo what eksa-gitops does to Flux, with --adopt or without: either keep it, and commit the cluster's files by hand to what its spec.sync follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
+		return text.Command("flux-operator would undo what eksa-gitops does to Flux, with --adopt or without: either keep it, and commit the cluster's files by hand to what its spec.sync follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
 	case fluxinstall.InstallerHelm:
-		return fmt.Sprintf("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds goes with them, and run this command again", other.Name)
+		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds goes with them, and run this command again", other.Name)
 	case fluxinstall.InstallerElsewhere:
-		return fmt.Sprintf("a cluster has one Flux: put systemNamespace: %s into the spec to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its Kustomizations suspended", other.Namespace, other.Namespace)
+		return text.Command("a cluster has one Flux: put systemNamespace: %s into the spec to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its Kustomizations suspended", other.Namespace, other.Namespace)
 	}
 	return "remove it first, or keep using it; eksa-gitops does not take over another installation"
 }

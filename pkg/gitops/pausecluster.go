@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -224,7 +225,7 @@ func (p *pauseRun) findTargets(found *findings) {
 			slices.Sort(known)
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name), "the clusters there are: " + strings.Join(known, ", ")})
 		case t.live != nil && t.live.Held != nil:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself", t.Name, t.live.Held.By), "eksa-gitops status " + t.Name})
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself", t.Name, t.live.Held.By), text.Command("eksa-gitops status %s", t.Name)})
 		}
 		if t.live != nil {
 			t.Namespace = t.live.Namespace

@@ -41,8 +41,8 @@ func replacementFinding(c *clusterspec.Cluster, what string) Finding {
 	finding := Finding{AreaSpec, fmt.Sprintf("cluster %s: %s; Flux would delete the cluster with all its machines and create another", c.Name, what),
 		fmt.Sprintf("put the old value back (%s:%d)", c.Objects[0].File, line)}
 	if c.Role() == clusterspec.RoleWorkload {
-		finding.Hint += fmt.Sprintf("; if that is what you want, delete the cluster and then create it: eksa-gitops delete cluster %s, eksa-gitops create cluster -f %s",
-			text.ShellWord(c.Name), text.ShellWord(c.Objects[0].File))
+		finding.Hint += text.Command("; if that is what you want, delete the cluster and then create it: eksa-gitops delete cluster %s, eksa-gitops create cluster -f %s",
+			c.Name, c.Objects[0].File)
 	}
 	return finding
 }

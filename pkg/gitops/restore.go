@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -35,7 +36,7 @@ func (r *createRun) restore(ctx context.Context, found *findings) {
 		files, err := r.filesOfLive(ctx, fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.name.Namespace, Name: c.name.Name})
 		if err != nil {
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.name.Name, err),
-				"bring them back from the repository's history: git log -- " + layout.PathsIn(r.config, c.name.Name).Cluster})
+				text.Command("bring them back from the repository's history: git log -- %s", layout.PathsIn(r.config, c.name.Name).Cluster)})
 			continue
 		}
 		r.restored = append(r.restored, c.name.Name)

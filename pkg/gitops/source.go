@@ -254,7 +254,7 @@ func (r *createRun) noteFormerKeys() {
 		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.cluster.Flux.SourcePublicKey) {
 			continue
 		}
-		r.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: a former cluster of this name has left it, and it still opens the repository; when that cluster is gone, remove it: gh api --method DELETE %s",
-			key.Title, key.ID, r.repoRef(), text.ShellWord(fmt.Sprintf("repos/%s/keys/%d", r.repoRef(), key.ID))))
+		r.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: a former cluster of this name has left it, and it still opens the repository; when that cluster is gone, remove it: %s",
+			key.Title, key.ID, r.repoRef(), text.Command("gh api --method DELETE repos/%s/keys/%s", r.repoRef(), key.ID)))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -61,33 +62,12 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 	if err != nil {
 		return nil, err
 	}
-	p.redact()
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}})
 	if err != nil {
 		return nil, fmt.Errorf("checking the merged spec of cluster %s: %w", c.Name, err)
 	}
 	u.withVersion(p, set)
 	return p, nil
-}
-
-// redact takes credentials out of what is told: passwords in URLs, such as that of a proxy, and EKS Anywhere's license.
-func (p *specPlan) redact() {
-	clean := func(field string, values ...*string) {
-		for _, value := range values {
-			if *value = urlPassword.ReplaceAllString(*value, "://***@"); *value != "" && strings.HasSuffix(field, "licenseToken") {
-				*value = "***"
-			}
-		}
-	}
-	for i := range p.changes {
-		clean(p.changes[i].Field, &p.changes[i].Old, &p.changes[i].New)
-	}
-	for i := range p.merged {
-		clean(p.merged[i].Field, &p.merged[i].Old, &p.merged[i].New)
-	}
-	for i := range p.conflicts {
-		clean(p.conflicts[i].Field, &p.conflicts[i].Base, &p.conflicts[i].Ours, &p.conflicts[i].Theirs)
-	}
 }
 
 // planFirst is the plan of a cluster that is not in Git yet: the live objects, if there are any, are taken over as they are.
@@ -210,7 +190,7 @@ func (e *takenOutError) Error() string {
 }
 
 func (e *takenOutError) Hint() string {
-	return "if the cluster is to be there, create it again: eksa-gitops create cluster -f " + e.file
+	return text.Command("if the cluster is to be there, create it again: eksa-gitops create cluster -f %s", e.file)
 }
 
 // unreadable decides on a file in Git that cannot be read: the user's takes its place if that is what they want.

@@ -119,17 +119,19 @@ func TestJudge_well(t *testing.T) {
 	}
 }
 
-// Each cause that can be told has one problem, with plain words and a next command, and no problem that merely follows from it.
-func TestJudge_problems(t *testing.T) {
-	t.Parallel()
+// trouble is what can be wrong, and what is told of it.
+type trouble struct {
+	change func(o *gitops.Observation)
+	want   []string // object | cause | file | next
+}
+
+// troubles are all causes that can be told.
+func troubles() map[string]trouble {
 	notReady := func(object, reason, message, cause, culprit string) *fluxinstall.NotReadyError {
 		return &fluxinstall.NotReadyError{Object: object, Reason: reason, Message: message, Cause: cause, Next: "kubectl describe it", Culprit: culprit}
 	}
 	const kustomization, source = "Kustomization flux-system/flux-system", "GitRepository flux-system/flux-system"
-	for name, tc := range map[string]struct {
-		change func(o *gitops.Observation)
-		want   []string // object | cause | file | next
-	}{
+	return map[string]trouble{
 		"immutable field refused": {
 			func(o *gitops.Observation) {
 				o.Git.Tip.Hash = commitTwo
@@ -422,7 +424,13 @@ func TestJudge_problems(t *testing.T) {
 			},
 			nil,
 		},
-	} {
+	}
+}
+
+// Each cause that can be told has one problem, with plain words and a next command, and no problem that merely follows from it.
+func TestJudge_problems(t *testing.T) {
+	t.Parallel()
+	for name, tc := range troubles() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := well()

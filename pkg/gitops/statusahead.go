@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -66,7 +67,7 @@ func (j *judge) judgeAhead() {
 		j.problem(Problem{
 			Object: object, Message: "there is no such directory in Git; Flux has applied " + clusterList(j.appliedClusters()) + " from it",
 			Cause: nothingNew + "; what is not in the path when it is there again is deleted",
-			Next:  "bring back all of it: git revert the commit that took it out, or " + j.createAgain() + ", and --restore-missing",
+			Next:  "bring back all of it: revert the commit that took it out (git revert), or " + j.createCommand() + ", and --restore-missing",
 		})
 		return
 	}
@@ -95,7 +96,7 @@ func (j *judge) judgeAhead() {
 	}
 	p := Problem{
 		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s", short(j.Git.Tip.Hash), strings.Join(what, " and ")),
-		Cause: "Flux has not applied that commit, and does not now", Next: "see that this is meant before Flux runs again: git log -p -- " + layout.RootDir(j.Config),
+		Cause: "Flux has not applied that commit, and does not now", Next: text.Command("see that this is meant before Flux runs again: git log -p -- %s", layout.RootDir(j.Config)),
 	}
 	if len(comes) > 0 && j.looksRebuilt() {
 		p.Cause = "this looks like a rebuilt management cluster: clusters of the former one that still run would be built a second time, with the same addresses"

@@ -62,7 +62,7 @@ func (j *judge) danglingReference() *Problem {
 		if c.Name == j.ManagementCluster && c.GitOpsName != "" && j.Survey.GitOpsConfigOf(c.Name) == nil {
 			return &Problem{
 				Object: fmt.Sprintf("%s %s/%s", c.GitOpsKind, c.Namespace, c.GitOpsName), Message: fmt.Sprintf("it does not exist; the gitOpsRef of cluster %s names it", c.Name),
-				Cause: "somebody deleted it, so that nothing says which repository the clusters are in", Next: j.createAgain(), Cluster: c.Name,
+				Cause: "somebody deleted it, so that nothing says which repository the clusters are in", Next: j.createCommand(), Cluster: c.Name,
 			}
 		}
 	}
@@ -106,9 +106,9 @@ func (o *Observation) upToDate() bool {
 	return o.Git != nil && o.Git.Tip.Hash != "" && o.appliedCommit() == o.Git.Tip.Hash
 }
 
-// createAgain is what repairs GitOps.
-func (j *judge) createAgain() string {
-	return fmt.Sprintf("eksa-gitops create cluster -f FILE, with the file of %s", j.ManagementCluster)
+// createCommand is what repairs GitOps.
+func (j *judge) createCommand() string {
+	return text.Command("eksa-gitops create cluster -f FILE, with the file of %s", j.ManagementCluster)
 }
 
 func (j *judge) flux() {
@@ -161,7 +161,7 @@ func (j *judge) judgeFlux() {
 	if !j.report.Flux.Installed {
 		j.problem(Problem{
 			Object: "Flux in namespace " + j.Survey.Namespace, Message: "it is not installed",
-			Cause: "nothing that is in Git reaches the cluster", Next: j.createAgain(),
+			Cause: "nothing that is in Git reaches the cluster", Next: j.createCommand(),
 		})
 		return
 	}
@@ -192,13 +192,13 @@ func (j *judge) judgeSync() {
 	if git := j.Survey.Flux.GitRepository; git != nil && (!j.follows(git.URL) || git.Branch != j.Config.Branch) {
 		j.problem(Problem{
 			Object: "GitRepository " + j.Survey.Namespace + "/" + git.Name, Message: fmt.Sprintf("it follows branch %s of %s", git.Branch, git.URL),
-			Cause: fmt.Sprintf("%s %s says branch %s of %s", j.Config.Kind, j.Config.Name, j.Config.Branch, j.Remote.Cluster), Next: j.createAgain(),
+			Cause: fmt.Sprintf("%s %s says branch %s of %s", j.Config.Kind, j.Config.Name, j.Config.Branch, j.Remote.Cluster), Next: j.createCommand(),
 		})
 	}
 	if ks := j.Survey.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(j.Config)) {
 		j.problem(Problem{
 			Object: "Kustomization " + j.Survey.Namespace + "/" + ks.Name, Message: "it applies path " + ks.Path,
-			Cause: fmt.Sprintf("%s %s says %s", j.Config.Kind, j.Config.Name, layout.SyncPath(j.Config)), Next: j.createAgain(),
+			Cause: fmt.Sprintf("%s %s says %s", j.Config.Kind, j.Config.Name, layout.SyncPath(j.Config)), Next: j.createCommand(),
 		})
 	}
 }
@@ -212,7 +212,7 @@ func (j *judge) explain(found *fluxinstall.NotReadyError) Problem {
 	p := Problem{Object: found.Object, Message: message, Cause: found.Cause, Next: found.Next}
 	p.File, p.Cluster = j.fileOf(found)
 	if p.File != "" {
-		p.Next = "in a clone of the repository, see what changed last: git log -p -1 -- " + p.File
+		p.Next = text.Command("in a clone of the repository, see what changed last: git log -p -1 -- %s", p.File)
 	}
 	return p
 }
@@ -255,7 +255,7 @@ func (j *judge) judgeRepository() {
 	if j.Git.State != gitrepo.BranchExists && !j.lost {
 		// Flux follows something else, which is told as well, or is not there.
 		j.problem(Problem{
-			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web, Cause: "there is nothing that Flux could apply", Next: j.createAgain(),
+			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web, Cause: "there is nothing that Flux could apply", Next: j.createCommand(),
 		})
 	}
 	if j.lost || j.Git.State != gitrepo.BranchExists {
@@ -280,13 +280,13 @@ func (j *judge) judgeRepository() {
 	}
 	if commitOf(f.Fetched) == j.Git.Tip.Hash {
 		p.Cause = "Flux has fetched the commit and is applying it"
-		p.Next = fmt.Sprintf("eksa-gitops status --watch, or: kubectl -n %s logs deployment/kustomize-controller --tail 20", f.Namespace)
+		p.Next = text.Command("eksa-gitops status --watch, or: kubectl -n %s logs deployment/kustomize-controller --tail 20", f.Namespace)
 	} else {
 		p.Cause = "Flux has not looked at the repository since the push"
 		if f.Interval != "" {
 			p.Cause += "; it does every " + f.Interval
 		}
-		p.Next = fmt.Sprintf("make it look now: kubectl -n %s annotate --overwrite gitrepositories.source.toolkit.fluxcd.io %s reconcile.fluxcd.io/requestedAt=\"$(date +%%s)\"", f.Namespace, f.Namespace)
+		p.Next = text.Command("make it look now: kubectl -n %s annotate --overwrite gitrepositories.source.toolkit.fluxcd.io %s reconcile.fluxcd.io/requestedAt=", f.Namespace, f.Namespace) + `"$(date +%s)"`
 	}
 	j.problem(p)
 }
@@ -427,13 +427,13 @@ func (j *judge) judgeClusters() {
 			j.problem(Problem{
 				Object: object, Message: "it is in Git, and not in the cluster although Flux has applied the commit", Cluster: c.Name, File: c.SpecPath,
 				Cause: "Flux does not build its directory, for example because a kustomization above does not list it, or somebody deleted the object and Flux has not brought it back yet",
-				Next:  fmt.Sprintf("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s", j.Survey.Namespace, j.Survey.Namespace),
+				Next:  text.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s", j.Survey.Namespace, j.Survey.Namespace),
 			})
 		case c.State == StateOnlyCluster && !j.lost && !c.Deleting: // one that goes has its own problem, if it hangs
 			j.problem(Problem{
 				Object: object, Message: "it has a GitOps configuration, but no files in Git", Cluster: c.Name,
 				Cause: "a change in Git cannot reach it: its files were never pushed, or they were removed without Flux deleting it",
-				Next:  fmt.Sprintf("put its file into Git: eksa-gitops create cluster -f FILE, with the file of %s", c.Name),
+				Next:  text.Command("put its file into Git: eksa-gitops create cluster -f FILE, with the file of %s", c.Name),
 			})
 		}
 	}

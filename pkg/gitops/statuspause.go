@@ -11,7 +11,7 @@ import (
 // What status says of annotations that keep EKS Anywhere off an object, or lift its guards.
 
 // resumeCommand is how a cluster that is paused is let go on: by this program where that is in Git, since Flux puts back what Git says.
-func resumeCommand(name string) string { return "eksa-gitops resume cluster " + text.ShellWord(name) }
+func resumeCommand(name string) string { return text.Command("eksa-gitops resume cluster %s", name) }
 
 // pauseProblem tells of an object that is left alone, and of whether that lasts: Flux puts back what Git says, and takes off what kubectl
 // has put there.
@@ -29,7 +29,7 @@ func (j *judge) pauseProblem(cluster string, pause *fluxinstall.Pause) Problem {
 		p.Next = "when it is meant to go on: " + resumeCommand(cluster)
 	case known && strings.HasPrefix(pause.By, "kubectl"):
 		p.Cause = "EKS Anywhere does not work on it, but it is not in Git: Flux takes the annotation off when it applies next"
-		p.Next = "to keep it: eksa-gitops pause cluster " + cluster + "; to end it: " + resumeCommand(cluster)
+		p.Next = text.Command("to keep it: eksa-gitops pause cluster %s; to end it: ", cluster) + resumeCommand(cluster)
 	}
 	return p
 }
@@ -65,8 +65,9 @@ func (j *judge) judgeTools() {
 		}
 		for _, a := range clusterspec.ActingOn(object.Kind, texts) {
 			if a.LiftsGuard() {
-				j.note("Cluster %s/%s carries annotation %s: %s; if it is in Git, eksa-gitops upgrade cluster -f FILE or an edit takes it out, else: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s %s-",
-					object.Namespace, object.Name, a.Name, a.Does, object.Namespace, object.Name, a.Name)
+				j.note("Cluster %s/%s carries annotation %s: %s; if it is in Git, %s or an edit takes it out, else: %s",
+					object.Namespace, object.Name, a.Name, a.Does, "eksa-gitops upgrade cluster -f FILE",
+					text.Command("kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s %s", object.Namespace, object.Name, a.Name+"-"))
 			}
 		}
 	}

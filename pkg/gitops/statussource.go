@@ -198,13 +198,13 @@ func (j *judge) judgeKey() {
 	case j.Survey.Flux.SourceSecret == nil && j.Survey.Flux.GitRepository.Secret != "" && !j.secretUnseen():
 		j.problem(Problem{
 			Object: "Secret " + k.Secret, Message: "it does not exist",
-			Cause: "Flux has no credentials to read the repository with", Next: j.createAgain(),
+			Cause: "Flux has no credentials to read the repository with", Next: j.createCommand(),
 		})
 	case k.Registered != nil && !*k.Registered && !j.lost:
 		j.problem(Problem{
 			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf("the key in Secret %s is not among the deploy keys of %s", k.Secret, j.Remote.Web),
 			Cause: "somebody removed it, or GitHub did when the token was deleted that had registered it: Flux cannot fetch any more",
-			Next:  j.createAgain() + ": it registers the key again",
+			Next:  j.createCommand() + ": it registers the key again",
 		})
 	case k.Disabled:
 		j.problem(Problem{
@@ -213,7 +213,7 @@ func (j *judge) judgeKey() {
 			Next:  "have an owner of the organization allow them (organization settings, Deploy keys); Flux then goes on by itself",
 		})
 	case k.ReadOnly != nil && !*k.ReadOnly:
-		j.note("the deploy key %s may write to the repository; reading is all that Flux needs (%s replaces it)", k.Fingerprint, j.createAgain())
+		j.note("the deploy key %s may write to the repository; reading is all that Flux needs (%s replaces it)", k.Fingerprint, j.createCommand())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -698,7 +699,7 @@ func (e *notCarriedError) Error() string {
 	return "Flux has applied the commit, but " + e.difference.String()
 }
 func (e *notCarriedError) Hint() string {
-	return "eksa-gitops status " + e.difference.Cluster
+	return text.Command("eksa-gitops status %s", e.difference.Cluster)
 }
 
 // finish waits for the clusters and keeps a copy of each spec.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -39,7 +40,7 @@ func (r *createRun) checkFrozen(found *findings) {
 		return
 	}
 	for _, difference := range gitOpsDifferences(live.Spec, r.config) {
-		hint := fmt.Sprintf("put the old value into the file; to move to another repository, branch or path, detach the cluster with eksa-gitops delete cluster %s, which leaves it running, and enable GitOps again", r.managementCluster)
+		hint := text.Command("put the old value into the file; to move to another repository, branch or path, detach the cluster with eksa-gitops delete cluster %s, which leaves it running, and enable GitOps again", r.managementCluster)
 		if r.sameButName(difference) {
 			hint = "put the old value into the file: both names lead to the same repository, and nothing else has to be done"
 		}
@@ -70,7 +71,7 @@ func suspendedFinding(kind, namespace, name string) Finding {
 	resource := map[string]string{"GitRepository": "gitrepositories.source.toolkit.fluxcd.io", "Kustomization": "kustomizations.kustomize.toolkit.fluxcd.io"}[kind]
 	return Finding{AreaCluster,
 		fmt.Sprintf("%s %s/%s is suspended, so that Flux would not apply the change", kind, namespace, name),
-		fmt.Sprintf("resume it first: kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", namespace, resource, name)}
+		text.Command("resume it first: kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", namespace, resource, name)}
 }
 
 // checkDetached finds clusters that are managed through Git and whose file says nothing of it. Leaving gitOpsRef out is no way to
@@ -85,9 +86,9 @@ func (u *upgradeRun) checkDetached(found *findings) {
 		if live.GitOpsName == "" {
 			what = "is applied by Flux (Kustomization " + live.AppliedBy + ")"
 		}
-		hint := fmt.Sprintf("keep gitOpsRef and the %s in the file; to detach the cluster, which goes on running: eksa-gitops delete cluster %s", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
+		hint := text.Command("keep gitOpsRef and the %s in the file; to detach the cluster, which goes on running: eksa-gitops delete cluster %s", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
 		if c.Role() == clusterspec.RoleWorkload {
-			hint = fmt.Sprintf("keep gitOpsRef and the %s in the file: EKS Anywhere's webhook does not let a workload cluster's gitOpsRef go; eksa-gitops delete cluster %s would delete the cluster itself", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
+			hint = text.Command("keep gitOpsRef and the %s in the file: EKS Anywhere's webhook does not let a workload cluster's gitOpsRef go; eksa-gitops delete cluster %s would delete the cluster itself", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
 		}
 		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed through Git (it %s), and its file has no gitOpsRef; nothing is detached by leaving it out", c.Name, what), hint})
 	}
@@ -102,7 +103,7 @@ func (u *upgradeRun) checkExistence(found *findings) {
 			continue // Flux has not applied it yet, and tells why
 		case live == nil:
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is no cluster %s in namespace %s of management cluster %s, nor in Git", c.Name, c.Namespace, c.ManagementCluster),
-				"create it: eksa-gitops create cluster -f " + c.Objects[0].File})
+				text.Command("create it: eksa-gitops create cluster -f %s", c.Objects[0].File)})
 		case live.ManagementCluster != c.ManagementCluster:
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, and the file says %s", c.Name, live.ManagementCluster, c.ManagementCluster),
 				"EKS Anywhere does not move a cluster to another management cluster"})

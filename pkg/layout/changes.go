@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -160,7 +161,7 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 			continue
 		}
 		p.place(&change, after)
-		p.shared.hideSecrets(&change)
+		hideSecrets(&change)
 		removed := change.File != "" && !p.after.tree.isFile(change.File)
 		isCluster := change.Field == "" && change.Object == "Cluster "+change.Cluster
 		switch {
@@ -204,15 +205,12 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 	}
 }
 
-// hideSecrets takes secrets out of the values of a change.
-func (r *repositoryCheck) hideSecrets(change *clusterspec.Change) {
-	if r.redact == nil {
-		return
-	}
+// hideSecrets takes secrets out of the values of a change, which clusterspec has done with what it knows.
+func hideSecrets(change *clusterspec.Change) {
 	key := change.Field[strings.LastIndexByte(change.Field, '.')+1:] + ": "
 	for _, value := range []*string{&change.Old, &change.New} {
 		if *value != "" {
-			*value = strings.TrimPrefix(r.redact(key+*value), key)
+			*value = strings.TrimPrefix(redact.Source(key+*value), key)
 		}
 	}
 }

@@ -214,7 +214,7 @@ func (p *pair) told(old *fluxObject) bool {
 // fluxChange tells of a change of Flux or of one of its objects.
 func (p *pair) fluxChange(change clusterspec.Change, row fluxRow) {
 	change.Verdict, change.Message = clusterspec.VerdictApplied, row.message
-	p.shared.hideSecrets(&change)
+	hideSecrets(&change)
 	told := Change{Fleet: p.root, Change: change}
 	p.changes = append(p.changes, told)
 	if row.severity == fluxNotice || row.message == "" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -222,7 +223,7 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 	case node.Kind == nodeLeftOut:
 		rule, p.Message, p.Expected = "ignored-file", blocking+" is "+node.phrase(), node.remedy()
 	default:
-		rule, p.Message, p.Expected = "ignored-file", "git ignores "+blocking+", so that it will not be in the commit", "git add --force "+blocking+", or another rule in .gitignore"
+		rule, p.Message, p.Expected = "ignored-file", "git ignores "+blocking+", so that it will not be in the commit", text.Command("git add --force %s, or another rule in .gitignore", blocking)
 	}
 	p.Message += "; " + a.fleet.breaks()
 	a.fleet.told[target] = true

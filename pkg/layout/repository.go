@@ -59,8 +59,6 @@ type Options struct {
 	// Within is a directory: fleets that have nothing in it are not read, and only problems and changes in it are reported. Empty is
 	// the whole repository.
 	Within string
-	// Redact is what values of changes are given before they are shown, as "key: value", to take secrets out. It may be nil.
-	Redact func(string) string
 }
 
 // CheckRepository checks a GitOps repository: that everything is where EKS Anywhere and Flux look for it, that Flux can build what it
@@ -89,7 +87,7 @@ func CheckRepository(tree, base Tree, options Options) (*RepositoryReport, error
 			delete(roots, root)
 		}
 	}
-	r := &repositoryCheck{components: map[string]*componentsFile{}, redact: options.Redact}
+	r := &repositoryCheck{components: map[string]*componentsFile{}}
 	pairs := make([]*pair, 0, len(roots))
 	for _, root := range sortedKeys(roots) {
 		pairs = append(pairs, &pair{root: root, shared: r, after: newFleet(r, after, root), others: roots})
@@ -105,7 +103,6 @@ func CheckRepository(tree, base Tree, options Options) (*RepositoryReport, error
 type repositoryCheck struct {
 	mu         sync.Mutex
 	components map[string]*componentsFile // what was found in Flux's components, by content
-	redact     func(string) string
 }
 
 // pair is one fleet in both states.

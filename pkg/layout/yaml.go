@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -105,6 +106,7 @@ func scalarAt(node *yaml.Node, keys ...string) string {
 // quote shows a value from a file, shortened and without control characters.
 func quote(value string) string {
 	const most = 100
+	value = redact.Text(value)
 	if runes := []rune(value); len(runes) > most {
 		value = string(runes[:most]) + "…"
 	}

@@ -1,0 +1,56 @@
+package fluxinstall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+)
+
+// unreadable says which of some kubeconfigs cannot be read, and on which line. The library's own words quote what stands there, which may
+// be a key or a token.
+func unreadable(paths []string) error {
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			return err
+		}
+		if _, err := clientcmd.Load(content); err != nil {
+			if line := atLine.FindStringSubmatch(err.Error()); line != nil {
+				return fmt.Errorf("%s is no YAML that could be a kubeconfig: line %s does not fit those before it", path, line[1])
+			}
+			return fmt.Errorf("%s is YAML, but no kubeconfig: a value in it is of the wrong kind", path)
+		}
+	}
+	return errors.New("its files cannot be read together")
+}
+
+// atLine finds the line in an error of the YAML library.
+var atLine = regexp.MustCompile(`yaml: line (\d+):`)
+
+// withoutCredentials is an error about a kubeconfig without what its users are known by, should it quote that.
+func withoutCredentials(err error, config *clientcmdapi.Config) error {
+	if err == nil {
+		return nil
+	}
+	hide := &redact.Redactor{}
+	for _, user := range config.AuthInfos {
+		hide.Know(user.Token, user.Password, string(user.ClientKeyData))
+	}
+	for _, cluster := range config.Clusters {
+		hide.Know(redact.AddressSecrets(cluster.Server)...)
+		hide.Know(redact.AddressSecrets(cluster.ProxyURL)...)
+	}
+	if text := hide.Text(err.Error()); text != err.Error() {
+		return &hiddenError{text, err}
+	}
+	return err
+}
