@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // proxyVariables name proxies to the libraries that make connections, with the schemes that these know. They take no notice of a value that
@@ -26,7 +28,8 @@ func checkProxies(getenv func(string) string) error {
 			if value := getenv(name); value != "" && !isProxy(value, kind.schemes) {
 				return &usageError{
 					err:  fmt.Errorf("%s is not the address of a proxy", name),
-					hint: fmt.Sprintf("write %s://HOST:PORT, with USER:PASSWORD@ before the host where the proxy asks for it and their special characters as %%XX, or unset %s", kind.schemes[0], name),
+					hint: "write " + kind.schemes[0] + "://HOST:PORT, with USER:PASSWORD@ before the host where the proxy asks for it and their special characters as %XX, or " +
+						text.Command("unset %s", name),
 				}
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -219,7 +220,7 @@ func agreement(result *gitops.Result) string {
 		for _, d := range c.Drift {
 			if !d.Pending {
 				drifted++
-				next = "eksa-gitops status " + c.Name
+				next = text.Command("eksa-gitops status %s", c.Name)
 			}
 		}
 	}

@@ -3,22 +3,26 @@ package fluxinstall
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"regexp"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
+
+// maxKubeconfig is far above the size of a kubeconfig that anybody has.
+const maxKubeconfig = 16 << 20
 
 // unreadable says which of some kubeconfigs cannot be read, and on which line. The library's own words quote what stands there, which may
 // be a key or a token.
 func unreadable(paths []string) error {
 	for _, path := range paths {
-		content, err := os.ReadFile(path)
+		content, err := localfile.ReadRegular(path, maxKubeconfig)
 		if err != nil {
-			if errors.Is(err, os.ErrNotExist) {
+			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			return err
