@@ -139,7 +139,7 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 	}
 	code := exitCodeOf(err)
 	if !d.out.used() {
-		if writeErr := d.printRefused(cmd, err, code); writeErr != nil {
+		if writeErr := crash.Guarded(func() error { return d.printRefused(cmd, err, code) }); writeErr != nil {
 			err = errors.Join(err, writeErr)
 		}
 	}

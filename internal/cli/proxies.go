@@ -27,7 +27,7 @@ func checkProxies(getenv func(string) string) error {
 		for _, name := range kind.names {
 			if value := getenv(name); value != "" && !isProxy(value, kind.schemes) {
 				return &usageError{
-					err:  fmt.Errorf("%s is not the address of a proxy", name),
+					err: fmt.Errorf("%s is not the address of a proxy", name),
 					hint: "write " + kind.schemes[0] + "://HOST:PORT, with USER:PASSWORD@ before the host where the proxy asks for it and their special characters as %XX, or " +
 						text.Command("unset %s", name),
 				}
