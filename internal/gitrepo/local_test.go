@@ -397,7 +397,7 @@ func TestLocal_Tree_partial(t *testing.T) {
 	}
 	_, err = tree["a.yaml"].Read()
 	var missing *gitrepo.MissingObjectError
-	if !errors.As(err, &missing) || !strings.Contains(missing.Hint(), "git diff HEAD~1") {
+	if !errors.As(err, &missing) || !strings.Contains(missing.Hint(), "git diff 'HEAD~1'") {
 		t.Fatalf("%v", err)
 	}
 	far.git("diff", "HEAD~1")

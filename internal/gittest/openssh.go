@@ -211,6 +211,8 @@ AllowTcpForwarding no
 X11Forwarding no
 AcceptEnv GIT_PROTOCOL
 PermitUserEnvironment GITTEST_ACCESS
+# A bash that sshd starts reads the .bashrc of the user who runs the tests, which may be slow, or wait for others: not one below another shell.
+SetEnv SHLVL=1
 LoginGraceTime 30
 LogLevel VERBOSE
 ForceCommand /bin/sh %q

@@ -314,7 +314,7 @@ func TestCreate_timeLimitNamesCause(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	out := w.run("create", "cluster", "-f", "mgmt.yaml", "--flux-timeout", "4s").exits(0)
+	out := w.run("create", "cluster", "-f", "mgmt.yaml", "--flux-timeout", "4s").exits(5)
 	const cause, next = "the image cannot be pulled: look at the registry, its credentials and the network", "kubectl -n flux-system describe pods -l app=source-controller"
 	lines := strings.Split(strings.TrimSpace(out.stderr), "\n")
 	last := lines[max(0, len(lines)-2):]
