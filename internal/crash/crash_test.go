@@ -25,6 +25,7 @@ func TestCatch(t *testing.T) {
 		{"error", func() { panic(errBroken) }, "panic: broken ("},
 		{"value", func() { panic(struct{ password string }{"hunter2"}) }, "panic: a value of type struct { password string } ("},
 		{"index", func() { index(nil, 3) }, "panic: runtime error: index out of range [3] with length 0 ("},
+		//lint:ignore SA5000 it is the panic that is wanted
 		{"nil", func() { var m map[string]int; m["x"] = 1 }, "panic: assignment to entry in nil map ("},
 	} {
 		t.Run(test.name, func(t *testing.T) {

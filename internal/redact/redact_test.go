@@ -13,6 +13,7 @@ import (
 
 func TestText(t *testing.T) {
 	t.Parallel()
+	//lint:ignore SA1007 the error is what is wanted
 	_, badPort := url.Parse("https://bob:s3cret/x@git.example.com/fleet")
 	for in, want := range map[string]string{
 		// What is no secret stays.
