@@ -1,6 +1,7 @@
 package clusterspec
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 )
@@ -59,6 +60,20 @@ func CheckBetween(clusters []*Cluster, others []Source) Problems {
 		wrong = append(wrong, slices.DeleteFunc(r.problems, func(found Problem) bool { return found.Severity != SeverityError })...)
 	}
 	return wrong.sorted().bounded()
+}
+
+// MayShare says whether a file may hold what two clusters may not share, an endpoint or a license token of one of the clusters. It is quick,
+// and lets pass what only looks like one.
+func MayShare(clusters []*Cluster, content []byte) bool {
+	return slices.ContainsFunc(clusters, func(c *Cluster) bool {
+		root := c.Objects[0].root()
+		for _, value := range []string{canonicalHost(text(root, keys("spec.controlPlaneConfiguration.endpoint.host")...)), text(root, keys("spec.licenseToken")...)} {
+			if value != "" && bytes.Contains(content, []byte(value)) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // checkEndpointOnce: two clusters cannot answer at one address. It is most often a copy of a cluster that kept the original's.

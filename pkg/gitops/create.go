@@ -62,6 +62,7 @@ type createRun struct {
 	rendered    rendering
 	restored    []string // clusters whose files come back to Git
 	gitOpsError error    // why the GitOps part was given up
+	heldBetween bool     // the clusters were held against those in Git
 
 	made made // for Flux to read the repository with
 	// sourceLater says that the credentials change after the push, in the course of a take-over.
