@@ -201,6 +201,13 @@ func TestDelete_halves(t *testing.T) {
 		t.Error("dev is still there")
 	}
 
+	// A Flux that has not fetched the commit yet would make dev anew from the one before.
+	requestReconcile(t)
+	head := w.gh.Repo("alice/fleet").Git().Head("main")
+	waitFor(t, reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system"), "Flux has fetched "+head, func(u *unstructured.Unstructured) bool {
+		revision, _, _ := unstructured.NestedString(u.Object, "status", "artifact", "revision")
+		return strings.HasSuffix(revision, head)
+	})
 	suspend(t, false)
 	before = w.mark()
 	w.run("delete", "cluster", "test", "--yes", "--from", "cluster").exits(3).tells("cluster test: Kustomization flux-system/flux-system has applied it and would make it anew")
