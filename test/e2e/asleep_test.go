@@ -94,6 +94,7 @@ func TestAsleep_kustomizationDeleted(t *testing.T) {
 func TestAsleep_detach(t *testing.T) {
 	w := newFleet(t)
 	scaleToZero(t, "kustomize-controller")
+	patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`) // as in an installation that is not protected from slips
 	startDeletion(t, kustomization())
 	before := w.mark()
 	w.run("delete", "cluster", "mgmt", "--yes").exits(3).tells("as soon as kustomize-controller runs again, it deletes what the Kustomization has applied: Cluster default/mgmt")
