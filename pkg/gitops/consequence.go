@@ -328,7 +328,7 @@ func (f *forecast) going() ([]Consequence, error) {
 	if len(names) == 0 || !f.prunes() {
 		return nil, nil
 	}
-	var all []Consequence
+	var all, doubtful []Consequence
 	var unsure []fluxbuild.Name // whether they are there, and whose they are
 	for _, name := range names {
 		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
@@ -339,7 +339,7 @@ func (f *forecast) going() ([]Consequence, error) {
 				continue
 			}
 		case name.Group == eksaGroup && !f.run.asks(&c, f.plan):
-			unsure = append(unsure, name)
+			unsure, doubtful = append(unsure, name), append(doubtful, c)
 			continue
 		case name.Group != eksaGroup && len(f.unseen) > 0 && c.File == "":
 			continue // it may be among what is not looked at
@@ -350,10 +350,9 @@ func (f *forecast) going() ([]Consequence, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range unsure {
-		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
+	for _, c := range doubtful {
 		if live != nil {
-			object := live[fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}]
+			object := live[fluxinstall.ObjectName{Kind: c.name.Kind, Namespace: c.name.Namespace, Name: c.name.Name}]
 			if object == nil || fluxbuild.Kept(object.Fields) {
 				continue
 			}

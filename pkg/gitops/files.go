@@ -3,7 +3,6 @@ package gitops
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -80,10 +79,7 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 		found.add(AreaSpec, conflict)
 		return nil
 	}
-	if all := new(foundError); errors.As(err, &all) {
-		for _, f := range all.findings {
-			found.addFinding(f)
-		}
+	if found.addAll(err) {
 		return nil
 	}
 	if refusal, ok := asRefusal(err); ok {

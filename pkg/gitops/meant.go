@@ -3,7 +3,6 @@ package gitops
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -102,14 +101,7 @@ func (r *run) checkConsequences(ctx context.Context, found *findings) {
 	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil {
 		return
 	}
-	err := r.guard(ctx, r.seen.snapshot, r.seen.files)
-	unasked := new(foundError)
-	switch {
-	case errors.As(err, &unasked):
-		for _, f := range unasked.findings {
-			found.addFinding(f)
-		}
-	case err != nil:
+	if err := r.guard(ctx, r.seen.snapshot, r.seen.files); err != nil && !found.addAll(err) {
 		classifyFetch(err, found)
 	}
 }

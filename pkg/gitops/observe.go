@@ -83,6 +83,18 @@ func (f *findings) addFinding(finding Finding) {
 	f.list = append(f.list, finding)
 }
 
+// addAll adds what a planner has found; false is an error of another kind.
+func (f *findings) addAll(err error) bool {
+	all := new(foundError)
+	if !errors.As(err, &all) {
+		return false
+	}
+	for _, finding := range all.findings {
+		f.addFinding(finding)
+	}
+	return true
+}
+
 func (f *findings) addSoft(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

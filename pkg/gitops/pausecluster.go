@@ -158,12 +158,8 @@ func (p *pauseRun) observe(ctx context.Context) error {
 		var err error
 		if p.seen.files, err = p.planFiles(ctx, p.seen.snapshot); err != nil {
 			var problems clusterspec.Problems
-			unlike := new(foundError)
 			switch {
-			case errors.As(err, &unlike):
-				for _, f := range unlike.findings {
-					found.addFinding(f)
-				}
+			case found.addAll(err):
 			case errors.As(err, &problems):
 				found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "put it right in the repository, and run the same command again"})
 			default:
