@@ -3,7 +3,7 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
@@ -22,23 +22,23 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
-	inGit := func(ours *clusterspec.Cluster) bool {
-		return slices.ContainsFunc(clusters, func(c GitCluster) bool { return c.Name == ours.Name })
+	ours := map[string]bool{}
+	for _, c := range r.managed {
+		ours[c.Name] = true
 	}
-	if !slices.ContainsFunc(r.managed, func(ours *clusterspec.Cluster) bool { return !inGit(ours) }) {
-		return nil
-	}
-	management := ""
+	added, management := maps.Clone(ours), ""
 	var paths []string
 	for _, c := range clusters {
+		delete(added, c.Name)
+		if ours[c.Name] {
+			continue
+		}
+		paths = append(paths, c.Path)
 		if c.Name == r.managementCluster {
 			management = c.Path
 		}
-		if !slices.ContainsFunc(r.managed, func(ours *clusterspec.Cluster) bool { return ours.Name == c.Name }) {
-			paths = append(paths, c.Path)
-		}
 	}
-	if len(paths) == 0 {
+	if len(added) == 0 || len(paths) == 0 {
 		return nil
 	}
 	contents, err := snapshot.ReadAll(ctx, paths)
@@ -53,7 +53,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	}
 	var wrong []Finding
 	for _, p := range clusterspec.CheckBetween(r.managed, others) {
-		wrong = append(wrong, Finding{AreaSpec, p.String(), fmt.Sprintf("change %s, or the cluster in Git, and run the same command again", text.ShellWord(p.File))})
+		wrong = append(wrong, Finding{AreaSpec, p.String(), text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
 	}
 	if len(wrong) > 0 {
 		return &foundError{findings: wrong}
