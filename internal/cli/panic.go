@@ -34,7 +34,7 @@ func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err 
 // printPanic tells of a panic in one line: whose fault it is, and what to report. The trace is in a file, or on standard error before the
 // line with --verbose and where no file can be written.
 func printPanic(d *deps, e *crash.Error) {
-	trace := d.withoutCredentials(fmt.Sprintf("%+v\n%s\n\n%s\n\n%s", buildinfo.Read(fluxinstall.Version), d.commandLine(), e.Error(), e.Stack))
+	trace := d.redactor.Text(fmt.Sprintf("%+v\n%s\n\n%s\n\n%s", buildinfo.Read(fluxinstall.Version), d.commandLine(), e.Error(), e.Stack))
 	report := "the trace above"
 	file := ""
 	if !d.global.verbose {
@@ -46,17 +46,7 @@ func printPanic(d *deps, e *crash.Error) {
 	} else {
 		fmt.Fprintln(d.streams.Err, ui.Clean(trace))
 	}
-	printLines(d.streams.Err, "error", fmt.Sprintf("this is a defect of eksa-gitops, please report it with %s: %s", report, d.withoutCredentials(oneLine(e.Error()))))
-}
-
-// withoutCredentials hides the credentials of the environment in a text that no code of ours has made up.
-func (d *deps) withoutCredentials(text string) string {
-	for _, name := range secretVariables {
-		if value := d.getenv(name); value != "" {
-			text = strings.ReplaceAll(text, value, "***")
-		}
-	}
-	return text
+	printLines(d.streams.Err, "error", fmt.Sprintf("this is a defect of eksa-gitops, please report it with %s: %s", report, oneLine(e.Error())))
 }
 
 // oneLine puts the lines of a text behind each other.
