@@ -299,12 +299,7 @@ func (e *resumeError) Hint() string  { return continueHint(e.resume) }
 func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Result) {
 	printDoom(out, result, o)
 	if result.Repository != nil {
-		for _, file := range result.Repository.Files {
-			if file.After == nil {
-				continue // it is listed above; its content is no news
-			}
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
-		}
+		printDiffs(d, out, result.Repository.Files)
 	}
 	out.printf("This was a dry run: nothing has been changed.")
 }

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
-	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -125,9 +123,7 @@ func finishPause(ctx context.Context, d *deps, o *pauseOptions, result *gitops.R
 
 func printPausePlan(d *deps, out *lines, result *gitops.Result) {
 	if result.Repository != nil {
-		for _, file := range result.Repository.Files {
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
-		}
+		printDiffs(d, out, result.Repository.Files)
 	}
 	out.printf("This was a dry run: nothing has been changed.")
 }

@@ -35,6 +35,15 @@ func (l *lines) printf(format string, args ...any) {
 	fmt.Fprintln(l.w, ui.Clean(fmt.Sprintf(format, args...)))
 }
 
+// printDiffs shows what would be different in files. Of one that goes only the name is told, elsewhere: its content is no news.
+func printDiffs(d *deps, out *lines, files []gitops.FileChange) {
+	for _, file := range files {
+		if file.After != nil {
+			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
+		}
+	}
+}
+
 func printPlan(d *deps, out *lines, result *gitops.Result) {
 	if result.Failure != nil {
 		what := "GitOps could not be enabled: "
@@ -47,9 +56,7 @@ func printPlan(d *deps, out *lines, result *gitops.Result) {
 		}
 		return
 	}
-	for _, file := range result.Repository.Files {
-		fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
-	}
+	printDiffs(d, out, result.Repository.Files)
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")
 	}
