@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"internal/repourl":      {},
 	"internal/text":         {},
 	"internal/localfile":    {"internal/text"},
-	"internal/redact":       {"pkg/secret"},
+	"internal/redact":       {"internal/repourl", "pkg/secret"},
 	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/gittest":      {},

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -101,7 +102,7 @@ func addressRanges(text string) [][2]int {
 			continue
 		}
 		first := start
-		if isSSH(text[scheme:at]) {
+		if repourl.IsSSH(text[scheme:at]) {
 			colon := strings.IndexByte(run[:end], ':')
 			if colon < 0 {
 				continue
@@ -123,11 +124,6 @@ func addressRanges(text string) [][2]int {
 
 // badPart is what net/url quotes of a URL that it cannot read.
 var badPart = regexp.MustCompile(`invalid (?:port|URL escape|character) ("(?:[^"\\]|\\.)*")`)
-
-// isSSH says whether a scheme is one of SSH, where a user is a name like any other.
-func isSSH(scheme string) bool {
-	return slices.Contains([]string{"ssh", "git+ssh", "ssh+git"}, strings.ToLower(scheme))
-}
 
 func isScheme(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '.' || c == '-'

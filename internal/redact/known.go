@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 )
 
 // Redactor hides secrets whose values it knows, as they are and in the forms in which programs print them: quoted, escaped, in
@@ -177,9 +179,9 @@ func AddressSecrets(address string) []string {
 	}
 	user, password, both := strings.Cut(rest[:end], ":")
 	switch {
-	case both && isSSH(scheme):
+	case both && repourl.IsSSH(scheme):
 		return []string{password}
-	case isSSH(scheme):
+	case repourl.IsSSH(scheme):
 		return nil
 	case !both:
 		return []string{user}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -43,7 +44,7 @@ func ParseSSH(text string) (*URL, error) {
 	switch {
 	case !hasScheme:
 		return parseSCP(text)
-	case strings.EqualFold(scheme, "ssh"), strings.EqualFold(scheme, "git+ssh"), strings.EqualFold(scheme, "ssh+git"):
+	case IsSSH(scheme):
 		return parseSSH(text)
 	}
 	if !schemeForm.MatchString(scheme) {
@@ -51,6 +52,11 @@ func ParseSSH(text string) (*URL, error) {
 		return nil, errors.New("the repository URL is malformed: write ssh://git@host/owner/repo.git")
 	}
 	return nil, fmt.Errorf("the repository URL has the scheme %s: %w", scheme, ErrNotSSH)
+}
+
+// IsSSH says whether a scheme is that of SSH, under any of the names that Git and tools that wrap it take.
+func IsSSH(scheme string) bool {
+	return slices.Contains([]string{"ssh", "git+ssh", "ssh+git"}, strings.ToLower(scheme))
 }
 
 // schemeForm is what a scheme looks like (RFC 3986, section 3.1).

@@ -178,9 +178,6 @@ func normalRepositoryURL(value string) string {
 	return "ssh://" + orDefault(match[1], "git@") + match[2] + "/" + match[3]
 }
 
-// sshSchemes are other names of the scheme ssh, which Git and tools that wrap it take.
-var sshSchemes = []string{"git+ssh", "ssh+git"}
-
 func (r *report) checkRepositoryURL(field, value string) {
 	wrong := func(message, expected, suggestion string) {
 		p := r.wrong("repository-url", field, message)
@@ -200,7 +197,7 @@ func (r *report) checkRepositoryURL(field, value string) {
 	}
 	if err == nil && parsed.User != nil {
 		// The user of a URL may be a token, too, but for SSH, which has no such thing.
-		if _, has := parsed.User.Password(); has || parsed.Scheme != "ssh" && !slices.Contains(sshSchemes, parsed.Scheme) {
+		if _, has := parsed.User.Password(); has || !repourl.IsSSH(parsed.Scheme) {
 			p := r.wrong("repository-url", field, "the URL holds a credential, which would stand in Git")
 			p.Expected = form
 			return
@@ -219,7 +216,7 @@ func (r *report) checkRepositoryURL(field, value string) {
 		wrong("EKS Anywhere syncs a generic Git repository over SSH only", form, suggestion)
 	case parsed.Scheme != "ssh":
 		suggestion := ""
-		if slices.Contains(sshSchemes, parsed.Scheme) && parsed.Hostname() != "" && len(parsed.Path) > 1 {
+		if repourl.IsSSH(parsed.Scheme) && parsed.Hostname() != "" && len(parsed.Path) > 1 {
 			suggestion = "ssh" + strings.TrimPrefix(value, parsed.Scheme)
 		}
 		wrong("not an SSH URL", form, suggestion)
