@@ -38,26 +38,18 @@ func ownKubeconfig(cluster string) string {
 	return filepath.Join(cluster, cluster+"-eks-a-cluster.kubeconfig")
 }
 
-// whole is a path as it is found from anywhere.
-func whole(path string) string {
-	if absolute, err := filepath.Abs(path); err == nil {
-		return absolute
-	}
-	return path
-}
-
 // presence is whether a file can be read as a kubeconfig; what keeps that from being known is an error, and not its absence.
 func presence(path string) (there bool, absent string, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // a file may have the name of a cluster
-		return false, whole(path) + " (does not exist)", nil
+		return false, localfile.Whole(path) + " (does not exist)", nil
 	case err != nil:
 		return false, "", fmt.Errorf("reading the kubeconfig: %w", err)
 	case !info.Mode().IsRegular():
-		return false, "", fmt.Errorf("reading the kubeconfig: %s is not a regular file", whole(path))
+		return false, "", fmt.Errorf("reading the kubeconfig: %s is not a regular file", localfile.Whole(path))
 	case info.Size() == 0:
-		return false, whole(path) + " (is empty)", nil
+		return false, localfile.Whole(path) + " (is empty)", nil
 	}
 	return true, "", nil
 }
@@ -65,7 +57,7 @@ func presence(path string) (there bool, absent string, err error) {
 // named is the way that a person has named, by the flag or by KUBECONFIG; false without one.
 func (o *clusterOptions) named(d *deps) (kubeconfigWay, bool) {
 	if o.kubeconfig != "" {
-		return kubeconfigWay{paths: []string{whole(o.kubeconfig)}, origin: text.Command("--kubeconfig %s", o.kubeconfig)}, true
+		return kubeconfigWay{paths: []string{localfile.Whole(o.kubeconfig)}, origin: text.Command("--kubeconfig %s", o.kubeconfig)}, true
 	}
 	fromEnv := d.getenv("KUBECONFIG")
 	if fromEnv == "" {
@@ -74,7 +66,7 @@ func (o *clusterOptions) named(d *deps) (kubeconfigWay, bool) {
 	paths := filepath.SplitList(fromEnv)
 	for i, path := range paths {
 		if path != "" {
-			paths[i] = whole(path)
+			paths[i] = localfile.Whole(path)
 		}
 	}
 	return kubeconfigWay{paths: paths, origin: "KUBECONFIG=" + fromEnv}, true
@@ -163,15 +155,15 @@ func (o *clusterOptions) find(d *deps, managementCluster string) (kubeconfigWay,
 	case 1:
 		return folderWay(folders[0]), nil
 	case 0:
-		return kubeconfigWay{}, &kubeconfigMissingError{tried: append(tried, whole(ownKubeconfig("NAME"))+" (of any NAME: none exists)")}
+		return kubeconfigWay{}, &kubeconfigMissingError{tried: append(tried, localfile.Whole(ownKubeconfig("NAME"))+" (of any NAME: none exists)")}
 	default:
-		return kubeconfigWay{}, &kubeconfigMissingError{tried: append(tried, whole(ownKubeconfig("NAME"))+" (there are several)"), others: folders}
+		return kubeconfigWay{}, &kubeconfigMissingError{tried: append(tried, localfile.Whole(ownKubeconfig("NAME"))+" (there are several)"), others: folders}
 	}
 }
 
 func folderWay(cluster string) kubeconfigWay {
 	path := ownKubeconfig(cluster)
-	return kubeconfigWay{paths: []string{whole(path)}, origin: path, folder: cluster}
+	return kubeconfigWay{paths: []string{localfile.Whole(path)}, origin: path, folder: cluster}
 }
 
 // kubeconfigFolders names the folders of the working directory that hold the kubeconfig of a cluster of their name, sorted. Folders of
@@ -261,7 +253,7 @@ func (o *clusterOptions) path(d *deps, managementCluster string, management bool
 // [gitops.ErrNoKubeconfig]. A file that is named with --kubeconfig has to lead there.
 func (o *clusterOptions) openProvisioned(ctx context.Context, d *deps, name string) (*fluxinstall.Cluster, error) {
 	own, fromEnv := ownKubeconfig(name), d.getenv("KUBECONFIG")
-	if o.kubeconfig != "" && whole(o.kubeconfig) != whole(own) {
+	if o.kubeconfig != "" && localfile.Whole(o.kubeconfig) != localfile.Whole(own) {
 		return o.open(ctx, d, name)
 	}
 	there, absent, err := presence(own)

@@ -34,7 +34,7 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path
 		return fmt.Errorf("locking the kubeconfig: %w", err)
 	}
 	defer unlock()
-	seen, err := localfile.Look(path, maxKubeconfig)
+	seen, err := localfile.Look(path, fluxinstall.MaxKubeconfig)
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig to merge into: %w", err)
 	}

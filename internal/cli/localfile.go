@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -127,7 +128,7 @@ func checkKubeconfigFile(path string) error {
 
 // writeKubeconfig writes a kubeconfig to the file that the user has named, and says whether that changed anything.
 func writeKubeconfig(path string, content []byte, overwrite bool) (bool, error) {
-	seen, err := localfile.Look(path, maxKubeconfig)
+	seen, err := localfile.Look(path, fluxinstall.MaxKubeconfig)
 	if err != nil && !errors.As(err, new(*localfile.TooLargeError)) {
 		return false, err
 	}
@@ -139,9 +140,6 @@ func writeKubeconfig(path string, content []byte, overwrite bool) (bool, error) 
 	}
 	return true, localfile.Replace(path, seen, content, true)
 }
-
-// maxKubeconfig bounds what is read as a kubeconfig.
-const maxKubeconfig = 16 << 20
 
 // takenError says that a file holds something that would be lost.
 type takenError struct{ path string }

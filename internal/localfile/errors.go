@@ -51,7 +51,7 @@ type DirectoryError struct {
 }
 
 func (e *DirectoryError) Error() string {
-	return fmt.Sprintf("no file can be written in directory %s: %v", whole(e.Path), e.Err)
+	return fmt.Sprintf("no file can be written in directory %s: %v", Whole(e.Path), e.Err)
 }
 
 // Unwrap returns the cause.
@@ -75,8 +75,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("%s is larger than %d KiB", e.Path, e.Limit>>10)
 }
 
-// whole is a path as it is found from anywhere.
-func whole(path string) string {
+// Whole is a path as it is found from anywhere.
+func Whole(path string) string {
 	if absolute, err := filepath.Abs(path); err == nil {
 		return absolute
 	}

@@ -13,14 +13,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
-// maxKubeconfig is far above the size of a kubeconfig that anybody has.
-const maxKubeconfig = 16 << 20
+// MaxKubeconfig bounds, in bytes, what is read as a kubeconfig. It is far above the size of one that anybody has.
+const MaxKubeconfig = 16 << 20
 
 // unreadable says which of some kubeconfigs cannot be read, and on which line. The library's own words quote what stands there, which may
 // be a key or a token.
 func unreadable(paths []string) error {
 	for _, path := range paths {
-		content, err := localfile.ReadRegular(path, maxKubeconfig)
+		content, err := localfile.ReadRegular(path, MaxKubeconfig)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
