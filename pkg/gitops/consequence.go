@@ -67,7 +67,7 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 		return nil, err
 	}
 	f.running = r.fluxRuns() && f.before.IsDir(root)
-	f.following = f.running && failing(r.seen.cluster.Flux.Kustomization.Conditions) == nil
+	f.following = f.running && !r.fluxFails()
 	if f.following {
 		if units, ok := f.units(root); ok {
 			return f, f.compareUnits(units)
@@ -112,6 +112,9 @@ func (r *run) fluxRuns() bool {
 	return git != nil && ks != nil && flux.Adoption == nil && !r.followsOther(flux) && samePath(ks.Path, layout.SyncPath(r.config)) &&
 		!git.Suspended && !ks.Suspended && flux.Working()
 }
+
+// fluxFails says of a Flux that runs whether it cannot apply what is in the branch.
+func (r *run) fluxFails() bool { return failing(r.seen.cluster.Flux.Kustomization.Conditions) != nil }
 
 // applied are the objects in the inventory of Flux's Kustomization.
 func (f *forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
