@@ -51,7 +51,6 @@ func names(t *testing.T, dir string) string {
 // A file is replaced while it is what was seen, and keeps its mode; one that was edited, came or went since then stays as it is.
 func TestReplace(t *testing.T) {
 	t.Parallel()
-	var changed *localfile.ChangedError
 	for name, c := range map[string]struct {
 		before string // "" is no file
 		edit   func(t *testing.T, path string)
@@ -77,7 +76,7 @@ func TestReplace(t *testing.T) {
 			}
 			c.edit(t, path)
 			err = localfile.Replace(path, seen, []byte("new"), true)
-			if done := c.after == "new"; done != (err == nil) || !done && !errors.As(err, &changed) {
+			if done := c.after == "new"; done != (err == nil) || !done && !errors.As(err, new(*localfile.ChangedError)) {
 				t.Errorf("error %v", err)
 			}
 			if got := read(t, path); got != c.after {
