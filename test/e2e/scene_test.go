@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -40,7 +41,7 @@ type prepared struct {
 	github  *githubtest.State
 	token   string
 	dir     string // a copy of the working directory
-	synced  string // resource version of Flux's Kustomization; empty when there is none
+	synced  bool   // Flux's Kustomization is there
 }
 
 // scenes are all that have been prepared, by stack and name.
@@ -119,10 +120,12 @@ func newSerialWorldIn(t testing.TB, s scene) *world {
 	if err := errors.Join(os.RemoveAll(w.dir), os.CopyFS(w.dir, os.DirFS(p.dir))); err != nil {
 		t.Fatal(err)
 	}
-	if p.synced != "" {
+	if p.synced {
 		// Flux looks at everything once when it starts.
+		before := on.RestoredAt()
 		waitFor(t, kustomization(), "Flux has looked", func(u *unstructured.Unstructured) bool {
-			return u.GetResourceVersion() != p.synced && fluxReady(u) && conditionOf(u, "Reconciling") == ""
+			version, err := strconv.ParseInt(u.GetResourceVersion(), 10, 64)
+			return err == nil && version > before && fluxReady(u) && conditionOf(u, "Reconciling") == ""
 		})
 	}
 	return w
@@ -149,9 +152,9 @@ func prepare(t testing.TB, on *stack.Stack, s scene) *prepared {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(kustomization().GroupVersionKind())
 	if err := on.Client().List(t.Context(), list); err == nil && len(list.Items) > 0 {
-		p.synced = list.Items[0].GetResourceVersion()
+		p.synced = true
 	}
-	if p.cluster, err = on.Save(); err != nil {
+	if p.cluster, err = on.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if p.github, err = gh.Save(); err != nil {

@@ -191,11 +191,10 @@ func TestReadAudit_markWithinLine(t *testing.T) {
 	}
 }
 
-func TestCopyTree_sparse(t *testing.T) {
+func TestCopyTree(t *testing.T) {
 	t.Parallel()
 	from, to := filepath.Join(t.TempDir(), "from"), filepath.Join(t.TempDir(), "to")
-	content := make([]byte, 300<<10)
-	copy(content[200<<10:], "something")
+	content := []byte("something")
 	if err := os.MkdirAll(filepath.Join(from, "sub"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (p *Pool) start(ctx context.Context) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.prepare(ctx, s), s.Keep()); err != nil {
+	if err := errors.Join(p.prepare(ctx, s), s.Keep(ctx)); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	p.mu.Lock()

@@ -4,13 +4,14 @@ package stack
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,20 +19,21 @@ import (
 // State is a copy of a stack's cluster, as it was at a moment. It belongs to
 // the stack that made it and ends with it.
 type State struct {
-	dir       string            // the database in etcd, the Flux controllers' files in flux
+	database  content
+	flux      string            // directory with a copy of the Flux controllers' files
 	addresses map[string]string // of artifacts: see fluxRunner
 }
 
 // Save makes a copy of the cluster as it is now, which Restore brings back as
 // often as it is wanted. What controllers are in the middle of is half done in
 // the copy, as after a power cut, so that they had better rest.
-func (s *Stack) Save() (state *State, err error) {
+func (s *Stack) Save(ctx context.Context) (state *State, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flux == nil {
-		state, err = s.snapshot(nil)
+		state, err = s.snapshot(ctx, nil)
 	} else {
-		s.flux.still(func(addresses map[string]string) { state, err = s.snapshot(addresses) })
+		s.flux.still(func(addresses map[string]string) { state, err = s.snapshot(ctx, addresses) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keeping a copy of the cluster: %w", err)
@@ -39,36 +41,94 @@ func (s *Stack) Save() (state *State, err error) {
 	return state, nil
 }
 
-// snapshot copies the database, and what Flux has on disk. etcd is frozen
-// meanwhile: what is on disk then is what a killed etcd would leave, which it is
-// built to start from.
-func (s *Stack) snapshot(addresses map[string]string) (*State, error) {
-	s.etcd.signal(unix.SIGSTOP)
-	defer s.etcd.signal(unix.SIGCONT)
-	if err := waitFrozen(s.etcd.cmd.Process.Pid); err != nil {
+// snapshot copies the database, and what Flux has on disk.
+func (s *Stack) snapshot(ctx context.Context, addresses map[string]string) (*State, error) {
+	database, _, err := s.database().read(ctx)
+	if err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(s.dir, "state-")
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(copyTree(s.etcdDir(), filepath.Join(dir, "etcd")), copyTree(s.fluxDir(), filepath.Join(dir, "flux"))); err != nil {
+	if err := copyTree(s.fluxDir(), dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &State{dir, maps.Clone(addresses)}, nil
+	return &State{database, dir, maps.Clone(addresses)}, nil
 }
 
-// putBack replaces what is on disk by the copy. No program may run.
-func (s *Stack) putBack(state *State) error {
-	for from, to := range map[string]string{"etcd": s.etcdDir(), "flux": s.fluxDir()} {
-		if err := os.RemoveAll(to); err != nil {
+// remove removes what a state has on disk. It can't be brought back any more.
+func (state *State) remove() error { return os.RemoveAll(state.flux) }
+
+// putBack makes the cluster what it was, and starts or thaws the API server.
+// Nothing else may work on the cluster meanwhile.
+func (s *Stack) putBack(ctx context.Context, state *State) error {
+	if err := os.RemoveAll(s.fluxDir()); err != nil {
+		return err
+	}
+	if err := copyTree(state.flux, s.fluxDir()); err != nil {
+		return err
+	}
+	holds, _, err := s.database().read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.database().write(ctx, holds, state.database); err != nil {
+		return err
+	}
+	if s.api.alive() {
+		s.api.signal(unix.SIGCONT)
+	} else if err := s.startAPIServer(); err != nil {
+		return err
+	}
+	if err := s.waitReady(ctx, readyAgain); err != nil {
+		return err
+	}
+	return s.settle(ctx, holds, state.database)
+}
+
+// settle waits until the API server serves what is defined now, and no longer
+// what was before, and has done to the database what that entails; and undoes
+// this where it is not as it was.
+func (s *Stack) settle(ctx context.Context, before, now content) error {
+	was, err := before.defined()
+	if err != nil {
+		return err
+	}
+	is, err := now.defined()
+	if err != nil {
+		return err
+	}
+	for {
+		served, err := s.served(ctx)
+		if err != nil {
 			return err
 		}
-		if err := copyTree(filepath.Join(state.dir, from), to); err != nil {
+		settled := true
+		for r := range was {
+			settled = settled && served[r] == is[r]
+		}
+		for r := range is {
+			settled = settled && served[r]
+		}
+		holds, revision, err := s.database().read(ctx)
+		if err != nil {
 			return err
+		}
+		if !maps.EqualFunc(holds, now, bytes.Equal) {
+			settled = false
+			if err := s.database().write(ctx, holds, now); err != nil {
+				return err
+			}
+		}
+		if settled {
+			s.restoredAt = revision
+			return nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("waiting for the API server to see that the cluster was put back: %w", err)
 		}
 	}
-	return nil
 }
 
 func copyTree(from, to string) error {
@@ -91,39 +151,14 @@ func copyTree(from, to string) error {
 			}
 			return os.Symlink(link, target)
 		}
-		return copySparse(path, target)
+		return copyFile(path, target)
 	})
 }
 
-// copySparse copies a file and leaves holes where it is zero: etcd allocates
-// its files, 64 MB each, long before it fills them.
-func copySparse(from, to string) (err error) {
-	source, err := os.Open(from)
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, target.Close()) }()
-	const size = 64 << 10
-	block, zero := make([]byte, size), make([]byte, size)
-	var offset int64
-	for {
-		n, err := io.ReadFull(source, block)
-		if n > 0 && !bytes.Equal(block[:n], zero[:n]) {
-			if _, err := target.WriteAt(block[:n], offset); err != nil {
-				return err
-			}
-		}
-		offset += int64(n)
-		switch {
-		case err == io.EOF || err == io.ErrUnexpectedEOF:
-			return target.Truncate(offset)
-		case err != nil:
-			return err
-		}
-	}
+	return os.WriteFile(to, content, 0o600)
 }

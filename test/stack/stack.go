@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
+	apidiscovery "k8s.io/api/apidiscovery/v2"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -65,8 +68,10 @@ type Stack struct {
 
 	authority *authority
 	ports     struct{ etcd, api *reservation }
-	processes *processes
+	core      *processes // etcd and the API server, which live as long as the stack
+	processes *processes // all others, which a reset starts anew
 	config    *rest.Config
+	http      *http.Client // of stack-admin
 	client    client.WithWatch
 
 	lifetime context.Context //nolint:containedctx // ends with the stack; the parent of its background work
@@ -79,6 +84,8 @@ type Stack struct {
 	flux      *fluxRunner
 	fresh     *State // what Reset brings back
 	stopped   bool
+
+	restoredAt int64
 }
 
 // Start builds the programs when needed and starts a cluster, with the EKS-A
@@ -125,7 +132,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	s.processes = newProcesses(filepath.Join(dir, "log"))
+	s.core, s.processes = newProcesses(filepath.Join(dir, "log")), newProcesses(filepath.Join(dir, "log"))
 	if s.ports.etcd, err = reservePort(); err != nil {
 		return err
 	}
@@ -162,13 +169,18 @@ func (s *Stack) prepare(ctx context.Context) error {
 	if s.config, err = s.restConfig("stack-admin"); err != nil {
 		return err
 	}
+	config := rest.CopyConfig(s.config)
+	config.Timeout = 5 * time.Second // it may stand still
+	if s.http, err = rest.HTTPClientFor(config); err != nil {
+		return err
+	}
 	s.webhook, err = eksacontroller.Serve()
 	return err
 }
 
 // boot brings a prepared stack up for the first time.
 func (s *Stack) boot(ctx context.Context) error {
-	if err := s.startControlPlane(ctx, "/readyz"); err != nil {
+	if err := s.startControlPlane(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -178,15 +190,15 @@ func (s *Stack) boot(ctx context.Context) error {
 	if err := s.installBaseline(ctx); err != nil {
 		return err
 	}
-	if s.fresh, err = s.snapshot(nil); err != nil {
+	if s.fresh, err = s.snapshot(ctx, nil); err != nil {
 		return fmt.Errorf("keeping a copy of the fresh cluster: %w", err)
 	}
 	return s.startControllers(ctx, nil)
 }
 
 // Keep makes the cluster as it is now the one that Reset brings back.
-func (s *Stack) Keep() error {
-	state, err := s.Save()
+func (s *Stack) Keep(ctx context.Context) error {
+	state, err := s.Save(ctx)
 	if err != nil {
 		return err
 	}
@@ -194,18 +206,27 @@ func (s *Stack) Keep() error {
 	defer s.mu.Unlock()
 	old := s.fresh
 	s.fresh = state
-	return os.RemoveAll(old.dir)
+	return old.remove()
 }
 
 // Reset brings the cluster back to what Start returned, or was at the last
 // Keep, as Restore does.
 func (s *Stack) Reset(ctx context.Context) error { return s.bringBack(ctx, nil) }
 
-// Restore brings the cluster back to a state: the database is replaced by the
-// copy, and every program is started anew. Ports, kubeconfigs and certificates
-// stay; watches and caches of the caller do not survive. Faults end. A frozen
-// or stopped API server comes back.
+// Restore brings the cluster back to a state: the database holds what the copy
+// does, and every program but etcd and the API server, whose start takes longer
+// than most tests, is started anew. Ports, kubeconfigs and certificates stay.
+// Faults end. A frozen or stopped API server comes back. What objects the
+// caller watches or has cached changes as if somebody had changed the cluster.
 func (s *Stack) Restore(ctx context.Context, state *State) error { return s.bringBack(ctx, state) }
+
+// RestoredAt is the last resource version of what Restore or Reset brought
+// back: what has a higher one was written since.
+func (s *Stack) RestoredAt() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.restoredAt
+}
 
 // bringBack is Restore; nil is the fresh state.
 func (s *Stack) bringBack(ctx context.Context, state *State) error {
@@ -216,10 +237,12 @@ func (s *Stack) bringBack(ctx context.Context, state *State) error {
 	}
 	s.stopControllers()
 	s.processes.killAll()
-	if err := s.putBack(state); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.putBack(ctx, state); err != nil {
 		return fmt.Errorf("putting back the cluster: %w", err)
 	}
-	if err := s.startControlPlane(ctx, readyAgain); err != nil {
+	if err := s.startFollowers(); err != nil {
 		return fmt.Errorf("restarting the stack: %w", err)
 	}
 	// The new client knows nothing of the kinds that were served before.
@@ -245,11 +268,16 @@ func (s *Stack) Stop() error {
 	s.stopped = true
 	s.stopControllers()
 	s.end()
+	if s.http != nil {
+		s.http.CloseIdleConnections()
+	}
 	if s.webhook != nil {
 		s.webhook.Close()
 	}
-	if s.processes != nil {
-		s.processes.close()
+	for _, set := range []*processes{s.processes, s.core} {
+		if set != nil {
+			set.close()
+		}
 	}
 	for _, port := range []*reservation{s.ports.etcd, s.ports.api} {
 		if port != nil {
@@ -268,8 +296,8 @@ func (s *Stack) Stop() error {
 }
 
 // startControlPlane starts etcd and what runs on it, and returns when the API
-// server says at a path that it is ready.
-func (s *Stack) startControlPlane(ctx context.Context, ready string) error {
+// server says that it is ready.
+func (s *Stack) startControlPlane(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := s.startEtcd(); err != nil {
@@ -278,24 +306,29 @@ func (s *Stack) startControlPlane(ctx context.Context, ready string) error {
 	if err := s.startAPIServer(); err != nil {
 		return err
 	}
-	if err := s.waitReady(ctx, ready); err != nil {
+	if err := s.waitReady(ctx, "/readyz"); err != nil {
 		return err
 	}
 	return s.startFollowers()
 }
 
 func (s *Stack) startEtcd() (err error) {
-	address := "http://127.0.0.1:" + strconv.Itoa(s.ports.etcd.port)
-	s.etcd, err = s.processes.start("etcd", s.bins.Etcd, s.env(),
+	address := s.database().address
+	s.etcd, err = s.core.start("etcd", s.bins.Etcd, s.env(),
 		"--data-dir", s.etcdDir(),
 		"--listen-client-urls", address,
 		"--advertise-client-urls", address,
 		"--listen-peer-urls", "http://127.0.0.1:0", // nobody comes
 		"--socket-reuse-port",
 		"--unsafe-no-fsync",
+		"--max-request-bytes", "10000000", // an object is put back whole, in base64
 		"--log-level", "warn",
 	)
 	return err
+}
+
+func (s *Stack) database() database {
+	return database{"http://127.0.0.1:" + strconv.Itoa(s.ports.etcd.port)}
 }
 
 func (s *Stack) etcdDir() string { return filepath.Join(s.dir, "etcd") }
@@ -304,8 +337,8 @@ func (s *Stack) fluxDir() string { return filepath.Join(s.dir, "flux") }
 
 func (s *Stack) startAPIServer() (err error) {
 	file := func(name string) string { return filepath.Join(s.dir, name) }
-	s.api, err = s.processes.start("kube-apiserver", s.bins.APIServer, s.env(),
-		"--etcd-servers", "http://127.0.0.1:"+strconv.Itoa(s.ports.etcd.port),
+	s.api, err = s.core.start("kube-apiserver", s.bins.APIServer, s.env(),
+		"--etcd-servers", s.database().address,
 		"--bind-address", "127.0.0.1",
 		"--advertise-address", "127.0.0.1",
 		"--secure-port", strconv.Itoa(s.ports.api.port),
@@ -341,22 +374,10 @@ const readyAgain = "/readyz?exclude=poststarthook/rbac/bootstrap-roles&exclude=p
 // waitReady waits until the API server says at a path that it is ready, or has
 // died.
 func (s *Stack) waitReady(ctx context.Context, path string) error {
-	config := rest.CopyConfig(s.config)
-	config.Timeout = 5 * time.Second
-	http, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return err
-	}
-	defer http.CloseIdleConnections()
-	ready := func() bool {
-		response, err := http.Get(config.Host + path) //nolint:noctx // bounded by the client's timeout
-		if err != nil {
-			return false
+	for {
+		if _, err := s.get(ctx, path, ""); err == nil {
+			return nil
 		}
-		defer response.Body.Close()
-		return response.StatusCode == 200
-	}
-	for !ready() {
 		for _, part := range []*process{s.etcd, s.api} {
 			if !part.alive() {
 				return part.ended()
@@ -370,7 +391,46 @@ func (s *Stack) waitReady(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	return nil
+}
+
+// get asks the API server for what it answers at a path.
+func (s *Stack) get(ctx context.Context, path, accept string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.Host+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", accept)
+	response, err := s.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", path, response.Status)
+	}
+	return content, err
+}
+
+// served lists what the API server says that it serves, but for the oldest kinds of Kubernetes.
+func (s *Stack) served(ctx context.Context) (map[resource]bool, error) {
+	content, err := s.get(ctx, "/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+	if err != nil {
+		return nil, err
+	}
+	var list apidiscovery.APIGroupDiscoveryList
+	if err := json.Unmarshal(content, &list); err != nil {
+		return nil, fmt.Errorf("/apis: %w", err)
+	}
+	all := map[resource]bool{}
+	for _, group := range list.Items {
+		for _, version := range group.Versions {
+			for _, r := range version.Resources {
+				all[resource{group.Name, version.Version, r.Resource}] = true
+			}
+		}
+	}
+	return all, nil
 }
 
 // startFollowers starts the programs that work against the API server.

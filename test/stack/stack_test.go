@@ -256,14 +256,14 @@ func TestStack_apiServerFaults(t *testing.T) {
 	if err := s.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
+	config.Timeout = 10 * time.Second
+	c = clientFor(t, config) // which has no connection from before
 	if err := node(); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("stopped: %v, want connection refused", err)
 	}
 	if err := s.StartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
-	config.Timeout = 10 * time.Second
-	c = clientFor(t, config)
 	if err := node(); err != nil {
 		t.Errorf("started again: %v", err)
 	}
@@ -303,7 +303,7 @@ func TestStack_states(t *testing.T) {
 		if err := s.Client().Create(t.Context(), trace); err != nil {
 			t.Fatal(err)
 		}
-		state, err := s.Save()
+		state, err := s.Save(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
