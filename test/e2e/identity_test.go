@@ -109,7 +109,7 @@ func TestRepository_identity(t *testing.T) {
 	t.Run("archived", func(t *testing.T) {
 		repo.Archive()
 		w.run("status").exits(5).prints("it is archived", "nobody can push to it")
-		w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).
+		w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).
 			tells("cluster mgmt is up; Flux goes on with main@", ", but this run could not do its part", "repository alice/fleet is archived: nobody can write to it")
 	})
 	t.Run("deleted", func(t *testing.T) {
