@@ -155,8 +155,13 @@ func onlyNamespace(generate install.Options) bool {
 	if !reflect.DeepEqual(generate, defaultGenerate()) {
 		return false
 	}
-	plain, err := yaml.Marshal(namespace)
-	return err == nil && string(plain) == namespace+"\n"
+	return plainWord(namespace)
+}
+
+// plainWord says whether a name is itself in YAML, without quotes.
+func plainWord(name string) bool {
+	written, err := yaml.Marshal(name)
+	return err == nil && string(written) == name+"\n"
 }
 
 // rendered is the installation with default options as it was rendered at build time, in a namespace. The generator, too, only puts
@@ -170,6 +175,12 @@ func rendered(namespace string) ([]byte, error) {
 		content = bytes.ReplaceAll(content, []byte(defaultNamespace), []byte(namespace))
 	}
 	return content, nil
+}
+
+// Carried says whether components are those that the program carries for a namespace, byte for byte: what [Components] gives for default options.
+func Carried(components []byte, namespace string) bool {
+	own, err := rendered(namespace)
+	return err == nil && plainWord(namespace) && bytes.Equal(components, own)
 }
 
 // notEmbedded says whether the program carries no manifests of a component: of Flux's extra ones, which few use.

@@ -93,7 +93,7 @@ func commitSubject(clusters []*clusterspec.Cluster) string {
 
 // installFlux installs the controllers, then points them at the repository.
 func (r *createRun) installFlux(ctx context.Context) error {
-	components, sync, err := fluxinstall.BuildSystem(r.seen.files.system)
+	components, sync, err := r.buildFiles(r.seen.files.system)
 	if err != nil {
 		r.failedStep = "Install Flux"
 		return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)

@@ -285,7 +285,7 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan
 		err = r.removeWorkloads(names)
 	}
 	if err == nil {
-		err = r.plan.checkReadings()
+		err = d.checkReadings(r.plan)
 	}
 	return r.finish(), err
 }

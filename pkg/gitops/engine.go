@@ -74,7 +74,8 @@ type run struct {
 	pushed     bool   // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
-	snapshots     []Snapshot // all that were fetched
+	snapshots     []Snapshot    // all that were fetched
+	built         []builtSystem // of Flux's directory
 	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
 	migrated []fluxinstall.Migration
 }

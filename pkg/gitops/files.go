@@ -115,7 +115,7 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 	if err := r.checkBuilt(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
-	if err := plan.checkReadings(); err != nil {
+	if err := r.checkReadings(plan); err != nil {
 		return nil, err
 	}
 	return plan, r.checkFiles(ctx, snapshot, plan)

@@ -117,7 +117,7 @@ func (u *upgradeRun) adopt(ctx context.Context) error {
 	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
 	u.noteFlux()
 	u.result.Flux.Adopted = u.adopted()
-	_, sync, err := fluxinstall.BuildSystem(u.seen.files.system)
+	_, sync, err := u.buildFiles(u.seen.files.system)
 	if err != nil {
 		u.failedStep = stepRepoint
 		return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(u.config), err)
@@ -268,7 +268,7 @@ func (u *upgradeRun) planFluxUpgrade(ctx context.Context, applied bool) error {
 // looked at.
 func (u *upgradeRun) plannedInventory() []string {
 	var files [][]byte
-	if components, sync, err := fluxinstall.BuildSystem(u.seen.files.system); err == nil {
+	if components, sync, err := u.buildFiles(u.seen.files.system); err == nil {
 		files = append(files, components, sync)
 	}
 	for _, p := range u.specs {

@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -13,9 +14,29 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// builtSystem is what Flux's directory builds to.
+type builtSystem struct {
+	files            map[string][]byte
+	components, sync []byte
+	err              error
+}
+
+// buildFiles is [fluxinstall.BuildSystem], done once for the same files: a plan is checked, compared and carried out.
+func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err error) {
+	for _, b := range r.built {
+		if maps.EqualFunc(b.files, files, bytes.Equal) {
+			return b.components, b.sync, b.err
+		}
+	}
+	b := builtSystem{files: maps.Clone(files)}
+	b.components, b.sync, b.err = fluxinstall.BuildSystem(files)
+	r.built = append(r.built, b)
+	return b.components, b.sync, b.err
+}
+
 // buildSystem builds Flux's directory, with the user's own files beside ours when the kustomization needs them.
 func (r *createRun) buildSystem(ctx context.Context, snapshot Snapshot, files map[string][]byte) (components []byte, used map[string][]byte, err error) {
-	components, _, err = fluxinstall.BuildSystem(files)
+	components, _, err = r.buildFiles(files)
 	if err == nil || snapshot == nil {
 		return components, files, err
 	}
@@ -23,7 +44,7 @@ func (r *createRun) buildSystem(ctx context.Context, snapshot Snapshot, files ma
 	if readErr != nil || len(all) == len(files) {
 		return nil, files, err
 	}
-	components, _, err = fluxinstall.BuildSystem(all)
+	components, _, err = r.buildFiles(all)
 	return components, all, err
 }
 

@@ -291,7 +291,7 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan,
 			}
 		}
 	}
-	return plan, plan.checkReadings()
+	return plan, p.checkReadings(plan)
 }
 
 // message is that of the commit. It does not say that the clusters' files were written: what a user's file says is not in it, so that the

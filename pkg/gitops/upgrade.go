@@ -310,7 +310,7 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
 	}
 	if err == nil {
-		err = plan.checkReadings()
+		err = u.checkReadings(plan)
 	}
 	if err == nil {
 		err = u.checkFiles(ctx, snapshot, plan)
