@@ -142,18 +142,7 @@ func lackingClusters(ks *fluxinstall.KustomizationState, has func(name string) b
 // checkLoss makes sure that the repository has what Flux has applied from it. A run that finds neither the repository nor the branch may
 // make them only while Flux has not applied anything.
 func (r *run) checkLoss(ctx context.Context, found *findings) {
-	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.cluster == nil {
-		return
-	}
-	flux := &r.seen.cluster.Flux
-	git, ks := flux.GitRepository, flux.Kustomization
-	if git == nil || ks == nil || flux.Adoption != nil || r.followsOther(flux) {
-		return
-	}
-	lost, err := r.findLoss(ctx, ks)
-	if err != nil {
-		classifyFetch(fmt.Errorf("looking for what Flux has applied in the repository's history: %w", err), found)
-	}
+	lost := r.lookForLoss(ctx, found)
 	if lost == nil {
 		return
 	}
@@ -168,6 +157,23 @@ func (r *run) checkLoss(ctx context.Context, found *findings) {
 	found.addFinding(Finding{AreaCluster,
 		message + "; what is pushed now would have Flux delete everything else it has applied, other clusters included",
 		lost.next() + r.orRestore(lost) + "; until then Flux keeps what it has applied"})
+}
+
+// lookForLoss is findLoss for a run that has found nothing wrong so far; nil as well where Flux follows nothing of the run's.
+func (r *run) lookForLoss(ctx context.Context, found *findings) *loss {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.cluster == nil {
+		return nil
+	}
+	flux := &r.seen.cluster.Flux
+	git, ks := flux.GitRepository, flux.Kustomization
+	if git == nil || ks == nil || flux.Adoption != nil || r.followsOther(flux) {
+		return nil
+	}
+	lost, err := r.findLoss(ctx, ks)
+	if err != nil {
+		classifyFetch(fmt.Errorf("looking for what Flux has applied in the repository's history: %w", err), found)
+	}
+	return lost
 }
 
 // orRestore offers to go on with another repository or history.

@@ -266,8 +266,11 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 	}
 	r.seen.knownHosts = known
 	ref := r.repoRef().String()
-	if access.Repository == nil {
+	if access.Repository == nil && r.keepsFlux {
 		return false, ref + " does not exist yet"
+	}
+	if access.Repository == nil {
+		return false, ref + " does not exist"
 	}
 	return true, ref
 }

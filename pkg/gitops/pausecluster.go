@@ -173,6 +173,10 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			}
 			p.checkLoss(ctx, &found)
 			p.observePush(ctx, &found)
+		} else if p.options.GitOps != nil {
+			if lost := p.lookForLoss(ctx, &found); lost != nil {
+				p.steps.Note(LevelWarning, lost.message()+"; so it is done on the objects in the cluster alone")
+			}
 		}
 	}
 	if err := found.refused(); err != nil {

@@ -82,6 +82,19 @@ func TestPause(t *testing.T) {
 }
 
 // Annotations that eksctl anywhere commits about its own runs are warned of, taken out of Git by an upgrade, and never reach a user's file.
+// A pause of a cluster whose repository is gone can only be one of its object, and that is said.
+func TestPause_repositoryGone(t *testing.T) {
+	w := newFleet(t, "dev")
+	w.gh.RemoveRepo("alice/fleet")
+	for _, verb := range []string{"pause", "resume"} {
+		w.run(verb, "cluster", "dev").exits(0).tells("(alice/fleet does not exist)",
+			"whose branch main Flux follows, does not exist any more, or the token may not see it; so it is done on the objects in the cluster alone")
+		if paused := isPaused(t, "dev"); paused != (verb == "pause") {
+			t.Errorf("after %s, paused is %t", verb, paused)
+		}
+	}
+}
+
 func TestPause_toolAnnotations(t *testing.T) {
 	w := newFleet(t)
 	const byCLI = "anywhere.eks.amazonaws.com/managed-by-cli"
