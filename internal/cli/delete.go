@@ -315,7 +315,10 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 	case management:
 		what = fmt.Sprintf("management cluster %s is detached from Git", names[0])
 	case o.from == string(gitops.FromGit):
-		what += " not in Git any more"
+		what += " not in Git"
+		if result.Changed {
+			what += " any more"
+		}
 	default:
 		what += " gone"
 	}

@@ -138,7 +138,11 @@ func printError(w io.Writer, err error) {
 				printLines(w, "hint", f.Hint)
 			}
 		}
-		printLines(w, "error", "nothing has been changed")
+		unchanged := "nothing has been changed"
+		if len(preflight.Released) > 0 {
+			unchanged = "nothing else has been changed" // the run's own words have told of the release
+		}
+		printLines(w, "error", unchanged)
 		return
 	}
 	printLines(w, "error", err.Error())

@@ -76,6 +76,7 @@ type run struct {
 	newRepository github.RepoRef
 	snapshots     []Snapshot    // all that were fetched
 	built         []builtSystem // of Flux's directory
+	released      []string      // the clusters of which the run has released what an earlier one had left held
 	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
 	migrated []fluxinstall.Migration
 }
@@ -101,6 +102,7 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		err = errors.Join(err, lost)
 	}
 	r.result.Steps, r.result.Changed = r.steps.results()
+	r.result.Changed = r.result.Changed || len(r.released) > 0
 	if r.result.Flux != nil {
 		r.result.Flux.Migrated = r.migrated
 	}
@@ -108,6 +110,7 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		r.result.Failure = failureOf("", err)
 		var preflight *PreflightError
 		if errors.As(err, &preflight) {
+			preflight.Released = r.released
 			r.result.Status = StatusRefused
 			r.result.Failure.Findings = preflight.Findings
 		}

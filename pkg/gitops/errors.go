@@ -29,8 +29,12 @@ type Finding struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// PreflightError says everything that has to be put right first. Nothing was written anywhere.
-type PreflightError struct{ Findings []Finding }
+// PreflightError says everything that has to be put right first. Nothing was written anywhere, but that what an earlier run had left held of
+// clusters was released.
+type PreflightError struct {
+	Findings []Finding
+	Released []string // the clusters
+}
 
 // Error joins the findings.
 func (e *PreflightError) Error() string { return messagesOf(e.Findings) }

@@ -215,7 +215,6 @@ func (r *createRun) takeBack(ctx context.Context, found *findings) error {
 	if r.seen.cluster == nil {
 		return nil
 	}
-	again := false
 	for _, c := range r.managed {
 		live := r.seen.cluster.Cluster(c.Namespace, c.Name)
 		if live == nil || live.Held == nil {
@@ -230,9 +229,9 @@ func (r *createRun) takeBack(ctx context.Context, found *findings) error {
 		if err := r.release(ctx, heldOf(c)); err != nil {
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
 		}
-		again = true
+		r.released = append(r.released, c.Name)
 	}
-	if again {
+	if len(r.released) > 0 {
 		r.observeCluster(ctx, found)
 	}
 	return nil
