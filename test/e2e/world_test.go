@@ -75,7 +75,7 @@ func worldOn(t testing.TB, s *stack.Stack, gh *githubtest.Server, token string) 
 		"EKSA_GITOPS_GITHUB_GIT_URL": w.gh.GitURL(),
 		"EKSA_GITOPS_GITHUB_SSH_URL": w.gh.SSHURL(),
 		"EKSA_GITOPS_CA_FILE":        w.gh.CAFile(),
-		"EKSA_GITOPS_TIMEOUT":        "90s",
+		"EKSA_GITOPS_TIMEOUT":        "3m",
 	}
 	w.write("mgmt.yaml", spec(t, "mgmt.yaml"))
 	w.write("dev.yaml", spec(t, "dev.yaml"))
@@ -318,7 +318,7 @@ func at(t testing.TB, object any, path ...any) any {
 // waitFor waits until a cluster object passes the test.
 func waitFor(t testing.TB, u *unstructured.Unstructured, what string, ok func(*unstructured.Unstructured) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := stackOf(t).WaitFor(ctx, u, what, func() bool { return ok(u) }); err != nil {
 		t.Fatal(err)
