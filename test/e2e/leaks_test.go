@@ -223,6 +223,17 @@ func TestSecrets_proxy(t *testing.T) {
 	w.gh.AddRepo("alice/fleet", withReadme("main")...)
 	proxied.env["EKSA_GITOPS_GITHUB_API_URL"] = w.env["EKSA_GITOPS_GITHUB_API_URL"]
 	proxied.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "5s")
+	// Flux's further controllers are downloaded through it.
+	for len(asked) > 0 {
+		<-asked
+	}
+	downloads := proxied.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": w.env["EKSA_GITOPS_GITHUB_GIT_URL"], "NO_PROXY": "127.0.0.1"})
+	for _, more := range [][]string{{"-v"}, {"--dry-run", "-o", "json"}} {
+		out := downloads.run(append([]string{"create", "cluster", "-f", "mgmt.yaml", "--components-extra", "image-reflector-controller", "--timeout", "10s"}, more...)...)
+		if out.code == 0 || len(asked) == 0 {
+			t.Errorf("exit code %d, %d requests at the proxy, want that it was asked in vain:\n%s%s", out.code, len(asked), out.stdout, out.stderr)
+		}
+	}
 	// A proxy whose address is none, and one that a kubeconfig names.
 	for _, address := range []string{"http://operator:sentinel-of-the-proxy@[::1", "http://operator:sentinel-of-the-proxy@127.0.0.1:0x1", "://operator:sentinel-of-the-proxy@x", "ftp://operator:sentinel-of-the-proxy@127.0.0.1:1"} {
 		broken := proxied.with(t, map[string]string{"HTTPS_PROXY": address, "ALL_PROXY": address, "EKSA_GITOPS_GITHUB_API_URL": "https://127.0.0.2:1/api/v3/"})
