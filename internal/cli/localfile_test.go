@@ -115,6 +115,8 @@ func TestPipes(t *testing.T) {
 		{"create cluster --timeout 1s -f " + pipe, nil, over},
 		{"upgrade cluster --timeout 1s -f " + pipe, nil, over},
 		{"delete cluster --yes --timeout 1s -f " + pipe, nil, over},
+		{"validate --timeout 1s -f " + pipe, nil, over},
+		{"validate -f " + pipe, []string{"EKSA_GITOPS_TIMEOUT=1s"}, over},
 		{"create cluster -f mgmt.yaml --timeout 1s --bundles " + pipe, nil, over},
 		{"create cluster -f mgmt.yaml --timeout 1s --ca-file " + pipe, nil, over},
 		{"create cluster -f git.yaml --timeout 1s", []string{"EKSA_GIT_PRIVATE_KEY=" + pipe, "EKSA_GIT_KNOWN_HOSTS=mgmt.yaml"}, over},

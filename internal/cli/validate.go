@@ -49,7 +49,13 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 			if len(o.files) == 0 {
 				return usagef("a cluster file is needed: -f FILE")
 			}
-			return run(cmd.Context(), d, o)
+			ctx := cmd.Context()
+			if cmd.Flags().Changed("timeout") {
+				var cancel context.CancelFunc
+				ctx, cancel = ofWholeRun(cmd)
+				defer cancel()
+			}
+			return run(ctx, d, o)
 		},
 	}
 	flags := cmd.Flags()
@@ -59,7 +65,7 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 	completeEnum(cmd, "output", output)
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 for warnings too")
 	flags.BoolVar(&o.server, "server", false, "ask the management cluster too, by a dry run of each object; nothing is written")
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for --server")
+	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for --server; given, it is one for the reading of files as well")
 	o.cluster.addFlags(cmd)
 	completeContexts(cmd, d, &o.cluster)
 	return cmd
