@@ -226,7 +226,7 @@ func (r *lintRun) readBase(ctx context.Context, local *gitrepo.Local) error {
 func treeOf(files gitrepo.LocalTree) layout.Tree {
 	tree := make(layout.Tree, len(files))
 	for name, file := range files {
-		node := layout.Node{Ignored: file.Ignored, Content: file}
+		node := layout.Node{Ignored: file.Ignored, Filter: file.Filter, Content: file}
 		switch file.Mode {
 		case gitrepo.Symlink:
 			node.Kind = layout.NodeSymlink

@@ -357,6 +357,33 @@ func TestLocal_WorkTree(t *testing.T) {
 	equal(t, contents(t, plain), map[string]string{"tracked.yaml": "x\n", "out.yaml": "x\n"})
 }
 
+// The filters of files are those that git itself names.
+func TestLocal_WorkTree_filters(t *testing.T) {
+	t.Parallel()
+	c := newClone(t)
+	c.write(".gitattributes", "# specs\n*.yaml filter=lfs diff=lfs merge=lfs -text\nplain.yaml -filter\n\"a b.txt\" filter=crypt\nbad/ [attr\n")
+	c.write("sub/.gitattributes", "*.yaml !filter\nkept.yaml filter=crypt text\n")
+	c.write(".git/info/attributes", "info.yaml filter=mine\n")
+	names := []string{"a.yaml", "plain.yaml", "a b.txt", "c.txt", "sub/b.yaml", "sub/kept.yaml", "sub/info.yaml", "info.yaml", "sub/deep/c.yaml"}
+	for _, name := range names {
+		c.write(name, "x\n")
+	}
+	tree, err := openAt(t, c.dir).WorkTree(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		said := c.git("check-attr", "filter", "--", name)
+		want := strings.TrimSpace(said[strings.LastIndex(said, ": ")+2:])
+		if want == "unset" || want == "unspecified" {
+			want = ""
+		}
+		if got := tree[name].Filter; got != want {
+			t.Errorf("%s: filter %q, git has %q", name, got, want)
+		}
+	}
+}
+
 // TestLocal_WorkTree_sparse makes sure that what a sparse work tree leaves out does not seem to be deleted.
 func TestLocal_WorkTree_sparse(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,8 @@ type LocalFile struct {
 	Mode Mode
 	// Ignored is set for what lies in the work tree and git leaves out: a file, or a whole directory, which is then one entry.
 	Ignored bool
+	// Filter is the git filter, such as lfs, that makes what is committed of a file of the work tree another content; empty for none.
+	Filter string
 
 	disk     string // the path on disk, for the work tree
 	local    *Local
@@ -134,13 +136,14 @@ func (l *Local) WorkTree(ctx context.Context) (LocalTree, error) {
 		return nil, &FormatError{Root: l.root, What: "the form of its index is not understood (" + err.Error() + ")", next: "git sparse-checkout reapply --no-sparse-index, or git update-index --index-version 2"}
 	}
 	w := workTreeWalk{local: l, tracked: make(map[string]*index.Entry, len(staged.Entries)), dirs: map[string]bool{}, out: LocalTree{}}
+	w.attributes = readAttributes(filepath.Join(l.common, "info", "attributes"), "")
 	for _, entry := range staged.Entries {
 		w.tracked[entry.Name] = entry
 		for dir := path.Dir(entry.Name); dir != "." && !w.dirs[dir]; dir = path.Dir(dir) {
 			w.dirs[dir] = true
 		}
 	}
-	if err := w.walk(ctx, "", l.excludes(), false); err != nil {
+	if err := w.walk(ctx, "", inherited{patterns: l.excludes()}); err != nil {
 		return nil, fmt.Errorf("reading the work tree: %w", err)
 	}
 	for name, entry := range w.tracked {
@@ -154,7 +157,7 @@ func (l *Local) WorkTree(ctx context.Context) (LocalTree, error) {
 // ReadDirectory lists the files below a directory that is in no repository, with the same modes.
 func ReadDirectory(ctx context.Context, dir string) (LocalTree, error) {
 	w := workTreeWalk{local: &Local{root: dir}, out: LocalTree{}}
-	if err := w.walk(ctx, "", nil, false); err != nil {
+	if err := w.walk(ctx, "", inherited{}); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", dir, err)
 	}
 	return w.out, nil
@@ -164,12 +167,21 @@ type workTreeWalk struct {
 	local   *Local
 	tracked map[string]*index.Entry // what is in the index
 	dirs    map[string]bool         // the directories of that
-	out     LocalTree
-	seen    int
+	// attributes are those of the clone itself, which come before all others.
+	attributes attributes
+	out        LocalTree
+	seen       int
+}
+
+// inherited is what holds in a directory because of those above it.
+type inherited struct {
+	patterns   []gitignore.Pattern
+	ignored    bool // the directory is
+	attributes attributes
 }
 
 // walk lists a directory. In an ignored one only what is tracked counts.
-func (w *workTreeWalk) walk(ctx context.Context, dir string, patterns []gitignore.Pattern, ignored bool) error {
+func (w *workTreeWalk) walk(ctx context.Context, dir string, from inherited) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -178,45 +190,53 @@ func (w *workTreeWalk) walk(ctx context.Context, dir string, patterns []gitignor
 		return err
 	}
 	for _, entry := range entries {
-		if w.local.storage != nil && entry.Name() == ".gitignore" && entry.Type().IsRegular() {
-			patterns = append(patterns[:len(patterns):len(patterns)], readIgnoreFile(filepath.Join(w.local.root, dir, ".gitignore"), dir)...)
+		if w.local.storage == nil || !entry.Type().IsRegular() {
+			continue
+		}
+		switch file := filepath.Join(w.local.root, filepath.FromSlash(dir), entry.Name()); entry.Name() {
+		case ".gitignore":
+			from.patterns = append(from.patterns[:len(from.patterns):len(from.patterns)], readIgnoreFile(file, dir)...)
+		case attributesFile:
+			from.attributes = append(from.attributes[:len(from.attributes):len(from.attributes)], readAttributes(file, dir)...)
 		}
 	}
 	var matcher gitignore.Matcher
-	if len(patterns) > 0 {
-		matcher = gitignore.NewMatcher(patterns)
+	if len(from.patterns) > 0 {
+		matcher = gitignore.NewMatcher(from.patterns)
 	}
 	for _, entry := range entries {
 		name := path.Join(dir, entry.Name())
 		if entry.Name() == ".git" {
 			continue
 		}
-		isIgnored := ignored || matcher != nil && matcher.Match(strings.Split(name, "/"), entry.IsDir())
-		if err := w.visit(ctx, name, entry, patterns, isIgnored); err != nil {
+		below := from
+		below.ignored = from.ignored || matcher != nil && matcher.Match(strings.Split(name, "/"), entry.IsDir())
+		if err := w.visit(ctx, name, entry, below); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry, patterns []gitignore.Pattern, ignored bool) error {
+func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry, from inherited) error {
 	if w.seen++; w.seen > maxTreeEntries {
 		return &TreeLimitError{Dir: orRoot(w.largest()), What: "files and directories", Limit: maxTreeEntries}
 	}
 	disk := filepath.Join(w.local.root, filepath.FromSlash(name))
-	staged := w.tracked[name]
+	staged, ignored := w.tracked[name], from.ignored
 	switch {
 	case entry.IsDir() && (staged != nil && staged.Mode == filemode.Submodule || isRepository(disk)):
 		w.out[name] = &LocalFile{Mode: Submodule, Ignored: ignored && staged == nil, local: w.local}
 	case entry.IsDir() && ignored && !w.dirs[name]:
 		w.out[name] = &LocalFile{Mode: Dir, Ignored: true, local: w.local}
 	case entry.IsDir():
-		return w.walk(ctx, name, patterns, ignored)
+		return w.walk(ctx, name, from)
 	case entry.Type()&fs.ModeSymlink != 0, staged != nil && staged.Mode == filemode.Symlink && entry.Type().IsRegular():
 		// On a file system without links git checks them out as files.
 		w.out[name] = &LocalFile{Mode: Symlink, Ignored: ignored && staged == nil, local: w.local}
 	case entry.Type().IsRegular():
-		w.out[name] = &LocalFile{Mode: File, Ignored: ignored && staged == nil, disk: disk, local: w.local}
+		filter := append(from.attributes[:len(from.attributes):len(from.attributes)], w.attributes...).filter(strings.Split(name, "/"))
+		w.out[name] = &LocalFile{Mode: File, Ignored: ignored && staged == nil, Filter: filter, disk: disk, local: w.local}
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ func (f *fleet) checkNamespaces() {
 		return
 	}
 	f.checkOthersNamespaces()
+	f.checkFilters()
 	without := map[string][]*clusterspec.Object{} // by file
 	look := func(objects []*clusterspec.Object) {
 		for _, o := range objects {

@@ -342,6 +342,11 @@ func brokenRepositories() map[string]func(repository) {
 			r[w01+"/module"] = layout.Node{Kind: layout.NodeSubmodule}
 			r.put(list, listing+"- module/x.yaml\n")
 		},
+		"spec in Git LFS": func(r repository) { node := r[spec]; node.Filter = "lfs"; r[spec] = node },
+		"spec as Git LFS stores it": func(r repository) {
+			r.put(spec, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n")
+		},
+		"spec through another filter":       func(r repository) { node := r[spec]; node.Filter = "git-crypt"; r[spec] = node },
 		"ignored spec":                      func(r repository) { r[spec] = layout.Node{Ignored: true} },
 		"spec left out by .sourceignore":    func(r repository) { r.put(".sourceignore", "# not yet\nw01/\n") },
 		"cluster left out by .sourceignore": func(r repository) { r.remove(list); r.put(root+"/.sourceignore", "w01\n") },

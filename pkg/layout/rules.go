@@ -35,6 +35,7 @@ func Rules() []Rule {
 		{"symlink", "A symbolic link, which Flux does not fetch."},
 		{"submodule", "A submodule, whose files Flux does not fetch."},
 		{"ignored-file", "Git ignores a file that Flux needs, or Flux leaves it out."},
+		{filterRule, "Git stores something else of a file that Flux needs: a pointer of Git LFS, or what another filter makes of it."},
 		{"conflict-marker", "A file holds the marks of a merge that was not finished."},
 		{"namespace-missing", "An object has no namespace, and Flux gives it none."},
 		{"cluster-transformed", "A kustomization gives a cluster another name or namespace than its file says."},

@@ -18,6 +18,8 @@ type Node struct {
 	Kind NodeKind
 	// Ignored is set for what lies in a work tree but will not be committed. It may be a directory, as one node.
 	Ignored bool
+	// Filter is set for a file of a work tree that a git filter, such as lfs, makes another content of when it is committed.
+	Filter string
 	// Content is needed for files only.
 	Content Content
 }
