@@ -1,13 +1,6 @@
 package gitrepo
 
-import (
-	"bytes"
-	"strings"
-
-	"github.com/go-git/go-git/v5/plumbing/format/gitattributes"
-
-	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
-)
+import "github.com/go-git/go-git/v5/plumbing/format/gitattributes"
 
 // attributesFile is where git reads the attributes of the files in a directory and below (https://git-scm.com/docs/gitattributes).
 const attributesFile = ".gitattributes"
@@ -17,16 +10,9 @@ type attributes []gitattributes.MatchAttribute
 
 // readAttributes reads the attributes that hold below a directory. What git would not understand it passes over, as git does.
 func readAttributes(file, dir string) attributes {
-	content, err := localfile.ReadRegular(file, maxGitFile)
-	if err != nil {
-		return nil
-	}
-	var domain []string
-	if dir != "" {
-		domain = strings.Split(dir, "/")
-	}
+	given, domain := readLines(file, dir)
 	var all attributes
-	for _, line := range lines(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))) {
+	for _, line := range given {
 		if attribute, err := gitattributes.ParseAttributesLine(line, domain, true); err == nil && attribute.Pattern != nil {
 			all = append(all, attribute)
 		}

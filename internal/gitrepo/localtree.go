@@ -303,18 +303,24 @@ func excludesFileIn(file string) string {
 	return set
 }
 
-// readIgnoreFile reads the patterns of a file, which hold for a directory of the work tree; none when it cannot be read.
-func readIgnoreFile(file, dir string) []gitignore.Pattern {
+// readLines reads the lines of a file that says something of a directory of the work tree and what is below, and gives that directory the way
+// go-git wants it; no lines when the file cannot be read.
+func readLines(file, dir string) (given, domain []string) {
 	content, err := localfile.ReadRegular(file, maxGitFile)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	var domain []string
 	if dir != "" {
 		domain = strings.Split(dir, "/")
 	}
+	return lines(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))), domain
+}
+
+// readIgnoreFile reads the patterns of a file, which hold for a directory of the work tree; none when it cannot be read.
+func readIgnoreFile(file, dir string) []gitignore.Pattern {
+	given, domain := readLines(file, dir)
 	var patterns []gitignore.Pattern
-	for _, line := range lines(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))) {
+	for _, line := range given {
 		if line = strings.TrimRight(line, "\r"); strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
 			patterns = append(patterns, gitignore.ParsePattern(line, domain))
 		}
