@@ -38,6 +38,7 @@ func (f *fleet) checkClusters() {
 		f.checkGitOps(c)
 	}
 	f.checkNamespaces()
+	f.checkFilters()
 }
 
 // checkNamespaces wants every object's namespace written down: Flux gives objects none of its own accord.
@@ -46,7 +47,6 @@ func (f *fleet) checkNamespaces() {
 		return
 	}
 	f.checkOthersNamespaces()
-	f.checkFilters()
 	without := map[string][]*clusterspec.Object{} // by file
 	look := func(objects []*clusterspec.Object) {
 		for _, o := range objects {

@@ -343,6 +343,12 @@ func brokenRepositories() map[string]func(repository) {
 			r.put(list, listing+"- module/x.yaml\n")
 		},
 		"spec in Git LFS": func(r repository) { node := r[spec]; node.Filter = "lfs"; r[spec] = node },
+		"spec in Git LFS beside a target namespace": func(r repository) {
+			node := r[spec]
+			node.Filter = "lfs"
+			r[spec] = node
+			r.replace(flux+"/gotk-sync.yaml", "prune: true", "prune: true\n  targetNamespace: team")
+		},
 		"spec as Git LFS stores it": func(r repository) {
 			r.put(spec, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n")
 		},
