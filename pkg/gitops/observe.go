@@ -266,11 +266,12 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 	}
 	r.seen.knownHosts = known
 	ref := r.repoRef().String()
-	if access.Repository == nil && r.keepsFlux {
-		return false, ref + " does not exist yet"
-	}
 	if access.Repository == nil {
-		return false, ref + " does not exist"
+		missing := ref + " does not exist"
+		if r.keepsFlux { // so that it would make the repository
+			missing += " yet"
+		}
+		return false, missing
 	}
 	return true, ref
 }

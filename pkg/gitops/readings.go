@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"fmt"
+	"path"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -14,7 +15,10 @@ import (
 func (r *run) checkReadings(p *filePlan) error {
 	wrong := &foundError{}
 	for _, c := range p.changes {
-		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) || fluxinstall.Carried(c.After, r.config.SystemNamespace) {
+		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
+			continue
+		}
+		if path.Base(c.Path) == layout.ComponentsFile && fluxinstall.Carried(c.After, r.config.SystemNamespace) {
 			continue
 		}
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {
