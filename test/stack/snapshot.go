@@ -99,17 +99,16 @@ func (s *Stack) settle(ctx context.Context, before, now content) error {
 	if err != nil {
 		return err
 	}
+	either := maps.Clone(was)
+	maps.Copy(either, is)
 	for {
 		served, err := s.served(ctx)
 		if err != nil {
 			return err
 		}
 		settled := true
-		for r := range was {
+		for r := range either {
 			settled = settled && served[r] == is[r]
-		}
-		for r := range is {
-			settled = settled && served[r]
 		}
 		holds, revision, err := s.database().read(ctx)
 		if err != nil {
