@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -183,6 +184,18 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 		return err
 	}
 	fmt.Printf("Flux has applied it: Cluster dev now wants 3 workers (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
+	err = d.stack.WaitFor(d.ctx, dev, "the workers are there", func() bool {
+		observed, _, _ := unstructured.NestedInt64(dev.Object, "status", "observedGeneration")
+		conditions, _, _ := unstructured.NestedSlice(dev.Object, "status", "conditions")
+		return observed == dev.GetGeneration() && slices.ContainsFunc(conditions, func(c any) bool {
+			condition, _ := c.(map[string]any)
+			return condition["type"] == "Ready" && condition["status"] == "True"
+		})
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("EKS Anywhere has made them (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
 	title("6. What there is now")
 	return d.command("eksa-gitops", lastCommand...)
 }
