@@ -10,20 +10,10 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
-)
-
-// Bounds says which files a kustomization may name.
-type Bounds = types.LoadRestrictions
-
-// The bounds: those below the directory that is built, or all files that are given.
-const (
-	Directory = types.LoadRestrictionsRootOnly
-	AllFiles  = types.LoadRestrictionsNone
 )
 
 // Build builds the directory dir of files, which are given by their paths. Nothing is printed: kustomize writes to standard error when a
@@ -37,9 +27,7 @@ func Build(files map[string][]byte, dir string, bounds Bounds) (resmap.ResMap, e
 		}
 	}
 	renewed := &renewing{FileSystem: memory}
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = bounds
-	built, err := krusty.MakeKustomizer(options).Run(renewed, "/"+dir)
+	built, err := build(renewed, "/"+dir, bounds)
 	if renewed.unsupported != nil {
 		return nil, renewed.unsupported
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
@@ -107,9 +106,7 @@ func plain(t *testing.T, files map[string][]byte) string {
 			t.Fatal(err)
 		}
 	}
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = AllFiles
-	built, err := krusty.MakeKustomizer(options).Run(memory, "/top")
+	built, err := build(memory, "/top", AllFiles)
 	if err != nil {
 		t.Fatal(err)
 	}

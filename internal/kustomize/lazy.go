@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -39,9 +38,7 @@ func (e *RemoteError) Error() string {
 func BuildFrom(source Source, dir string, edit func(*types.Kustomization)) (resmap.ResMap, error) {
 	lazy := &lazyFiles{FileSystem: filesys.MakeFsInMemory(), source: source, dir: path.Clean(dir), edit: edit}
 	renewed := &renewing{FileSystem: lazy}
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = AllFiles
-	built, err := krusty.MakeKustomizer(options).Run(renewed, "/"+dir)
+	built, err := build(renewed, "/"+dir, AllFiles)
 	switch {
 	case lazy.failed != nil:
 		return nil, lazy.failed

@@ -1,11 +1,6 @@
 package kustomize
 
-import (
-	"strings"
-
-	"sigs.k8s.io/kustomize/kyaml/openapi"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
-)
+import "strings"
 
 // NeedsNamespace says whether objects of a kind live in a namespace, so that one that names none cannot be applied. Of kinds that neither
 // Kubernetes itself nor Flux defines that is not known here, and it says no.
@@ -20,6 +15,6 @@ func NeedsNamespace(apiVersion, kind string) bool {
 	case strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io"):
 		return false
 	}
-	namespaced, known := openapi.IsNamespaceScoped(yaml.TypeMeta{APIVersion: apiVersion, Kind: kind})
+	namespaced, known := isNamespaced(apiVersion, kind)
 	return known && namespaced
 }
