@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -48,7 +49,7 @@ type forecast struct {
 	before, after *snapshotFiles
 	settings      fluxbuild.Settings
 	// following says that Flux applies the branch by itself, whatever this run does: then only the difference that the run makes is its
-	// doing. Otherwise the run has Flux start, and everything that Flux then does is.
+	// doing. Otherwise the run has Flux start, or gives it back the way to the repository, and everything that Flux then does is.
 	following bool
 	// running says that Flux would apply the branch by itself, and may fail to: what is in Git then, others have put there for it.
 	running bool
@@ -66,7 +67,7 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 	if err := f.readSettings(); err != nil {
 		return nil, err
 	}
-	f.running = r.fluxRuns() && f.before.IsDir(root)
+	f.running = r.fluxRuns() && f.before.IsDir(root) && !(r.keepsFlux && r.fluxCutOff())
 	f.following = f.running && !r.fluxFails()
 	if f.following {
 		if units, ok := f.units(root); ok {
@@ -111,6 +112,19 @@ func (r *run) fluxRuns() bool {
 	git, ks := flux.GitRepository, flux.Kustomization
 	return git != nil && ks != nil && flux.Adoption == nil && !r.followsOther(flux) && samePath(ks.Path, layout.SyncPath(r.config)) &&
 		!git.Suspended && !ks.Suspended && flux.Working()
+}
+
+// fluxCutOff says whether Flux does not get at the repository: it says so, or has nothing to read it with that the host would let in, so that
+// it is going to say so. A run that looks after Flux gives it what it lacks, and so has it apply whatever it has missed.
+func (r *run) fluxCutOff() bool {
+	flux := &r.seen.cluster.Flux
+	if flux.GitRepository == nil || failing(flux.GitRepository.Conditions) != nil || flux.SourceSecret == nil {
+		return true
+	}
+	access := r.seen.access
+	return access != nil && access.Repository != nil && !slices.ContainsFunc(access.DeployKeys, func(k github.DeployKey) bool {
+		return !k.Disabled && k.SameMaterial(flux.SourcePublicKey)
+	})
 }
 
 // fluxFails says of a Flux that runs whether it cannot apply what is in the branch.

@@ -106,6 +106,51 @@ func TestConsequences_pathRemoved(t *testing.T) {
 	}
 }
 
+// TestConsequences_cutOff: a run that gives Flux back the way to the repository has it apply all that it has missed. What nobody asked for
+// among that is refused, whether Flux says already that it cannot fetch or not.
+func TestConsequences_cutOff(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(w *world){
+		"Flux says so": func(w *world) {
+			w.state.Flux.GitRepository.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False", Reason: "GitOperationFailed", Message: "unable to authenticate"}}
+		},
+		"the deploy key is removed":  func(w *world) { w.keys = nil },
+		"the deploy key is disabled": func(w *world) { w.keys[0].Disabled = true },
+		"the Secret is gone":         func(w *world) { w.private, w.publicKey = false, "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fleetOfTwo(t)
+			w.removed("clusters/dev/w01")
+			gone := w.branches["main"].head[:7]
+			w.commitOther("main", func(files map[string]string) {
+				files["clusters/dev/extra/eksa-system/eksa-cluster.yaml"] = spec("extra", onGitHub)
+			})
+			cut(w)
+			deleted := fmt.Sprintf("Flux would delete Cluster default/w01 with all its machines: it has applied it, and would not find it any more in clusters/dev of branch main; commit %s took its files out; bring its files back with git revert %s, or with --restore-missing, which makes them from the cluster; if it is meant: eksa-gitops delete cluster w01", gone, gone)
+			built := "EKS Anywhere would build cluster extra: in Git, but not in management cluster dev; say that this is meant: --build extra; or take them out of Git: git rm -r clusters/dev/extra"
+			for _, dry := range []bool{true, false} {
+				options := upgrading(t, spec("dev", onGitHub))
+				options.DryRun = dry
+				result, err := gitops.Create(t.Context(), w.ports(nil), options.CreateOptions)
+				refusedWith(t, w, err, deleted, built)
+				equal(t, "consequences", foreseen(result), []string{"delete Cluster default/w01 unasked", "create Cluster extra unasked"})
+				_, err = gitops.Upgrade(t.Context(), w.ports(nil), options)
+				refusedWith(t, w, err, deleted, built)
+			}
+			// A run that does not look after Flux lets it stand.
+			if _, err := gitops.Create(t.Context(), w.ports(nil), dry(on(t, spec("w02", onGitHub)))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func dry(options gitops.CreateOptions) gitops.CreateOptions {
+	options.DryRun = true
+	return options
+}
+
 // TestConsequences_fluxGoes: a workload cluster's files alone would have Flux remove itself.
 func TestConsequences_fluxGoes(t *testing.T) {
 	t.Parallel()

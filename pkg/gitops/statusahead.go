@@ -18,7 +18,7 @@ type Ahead struct {
 	Absent bool
 	// Consequences are what Flux does then; it has not yet.
 	Consequences []Consequence
-	// Standing says that Flux does not do it by itself: it is not there, suspended or failing.
+	// Standing says that Flux does not do it by itself: it is not there, suspended or failing, or does not get at the repository.
 	Standing bool
 }
 
@@ -33,7 +33,7 @@ func (o *Observation) lookAhead(ctx context.Context, snapshot Snapshot, observer
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 && len(o.Survey.GitOps) == 0 {
 		return &Ahead{}, nil
 	}
-	ahead := &Ahead{Standing: !r.fluxRuns() || r.fluxFails()}
+	ahead := &Ahead{Standing: !r.fluxRuns() || r.fluxFails() || r.fluxCutOff()}
 	f, err := r.newTipForecast(ctx, snapshot)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (o *Observation) lookAhead(ctx context.Context, snapshot Snapshot, observer
 // newTipForecast compares what Flux has applied with what it would apply of the tip of a branch.
 func (r *run) newTipForecast(ctx context.Context, snapshot Snapshot) (*forecast, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: &filePlan{}, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, nil)}
-	f.running = r.fluxRuns() && r.fluxFails() // that one at work is about to create clusters is worth a note
+	f.running = r.fluxRuns() && r.fluxFails() && !r.fluxCutOff() // that one at work is about to create clusters is worth a note
 	if err := f.readSettings(); err != nil {
 		return nil, err
 	}
