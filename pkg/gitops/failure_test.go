@@ -56,6 +56,18 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 	}
 }
 
+// TestUpgrade_fluxDoesNotApply: a run that changes nothing, and whose wait does not end well, is not an unexpected failure: it can be
+// continued.
+func TestUpgrade_fluxDoesNotApply(t *testing.T) {
+	t.Parallel()
+	w := managed(t, onGitHub)
+	w.syncErr = &fluxinstall.NotReadyError{Object: "Kustomization flux-system/flux-system", Message: "BuildFailed", Next: "flux get kustomizations"}
+	result, err := gitops.Upgrade(t.Context(), w.ports(nil), upgrading(t, spec("dev", onGitHub)))
+	if !errors.As(err, new(*gitops.IncompleteError)) || result.Status != gitops.StatusIncomplete || result.Changed || result.Failure.Hint != "flux get kustomizations" {
+		t.Errorf("error %v, result %+v", err, result)
+	}
+}
+
 // TestCreate_fluxNeverApplies has a Flux that does not get ready, in its own words.
 func TestCreate_fluxNeverApplies(t *testing.T) {
 	t.Parallel()
