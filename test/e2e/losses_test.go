@@ -93,12 +93,13 @@ func (l *losses) run() {
 	})
 	l.env["EKSA_GITOPS_TIMEOUT"] = "15s"
 	l.write("test.yaml", spec(t, "dev.yaml", "dev", "test", ".20", ".30"))
-	l.alive = l.clusters()
 	edits := l.stopFlux()
 	for range 1 + l.random.IntN(2) {
 		l.edit(edits)
 	}
-	l.check("the edits", nil, nil)
+	// An edit may undo what keeps Flux from acting, such as a file that does not build: what Flux does then is none of ours.
+	l.settle()
+	l.alive = l.clusters()
 	for range 2 + l.random.IntN(2) {
 		l.command()
 	}
