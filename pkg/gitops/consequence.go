@@ -78,6 +78,28 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 	return f, f.compareAll()
 }
 
+// clustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of it. A snapshot that cannot be built
+// has none: Flux stands still on it.
+func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
+	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan), running: true, following: true}
+	if units, ok := f.units(layout.RootDir(r.config)); ok {
+		if err := f.compareUnits(units); err != nil {
+			return nil, err
+		}
+	} else if err := f.compareFollowing(f.settings); err != nil {
+		return nil, err
+	}
+	var leaving []Consequence
+	for name, object := range f.was {
+		c := Consequence{Object: name.String(), Change: changeDelete, File: object.File, name: name}
+		if _, stays := f.is[name]; !stays && c.isCluster() && f.unbuilt == nil {
+			leaving = append(leaving, c)
+		}
+	}
+	slices.SortFunc(leaving, func(a, b Consequence) int { return strings.Compare(a.Object, b.Object) })
+	return leaving, nil
+}
+
 // compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux follows the branch.
 func (f *forecast) compareAll() error {
 	root := layout.RootDir(f.run.config)

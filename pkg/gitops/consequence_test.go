@@ -204,6 +204,39 @@ func TestConsequences_transformed(t *testing.T) {
 	refusedWith(t, w, err, "EKS Anywhere would build cluster prod-w02: in Git, but not in management cluster dev; say that this is meant: --build prod-w02; or take them out of Git: git rm -r clusters/dev/w02")
 }
 
+// TestConsequences_deletedFromGit: a deletion that does not look at the cluster takes out of Git what Flux builds the named clusters from, and
+// nothing else.
+func TestConsequences_deletedFromGit(t *testing.T) {
+	t.Parallel()
+	const file = "clusters/dev/w01/eksa-system/kustomization.yaml"
+	for name, change := range map[string]func(files map[string]string){
+		"in its directory": func(files map[string]string) { files[file] = "namePrefix: prod-\n" + files[file] },
+		"for the path": func(files map[string]string) {
+			files["clusters/dev/kustomization.yaml"] = "namePrefix: prod-\nresources: [flux-system, dev/eksa-system, w01/eksa-system]\n"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fleetOfTwo(t)
+			w.commitOther("main", change)
+			options := doomed(t, onGitHub, "w01")
+			options.From = gitops.FromGit
+			_, err := gitops.Delete(t.Context(), w.ports(nil), options)
+			refusedWith(t, w, err, "Flux would delete Cluster default/prod-w01 with all its machines: that is what Flux builds from clusters/dev/w01/eksa-system/eksa-cluster.yaml; see what makes another cluster of it: git grep -nE 'namePrefix|nameSuffix|namespace|patches' -- clusters/dev; correct that, or, if this cluster is meant, take its files out by hand: git rm -r clusters/dev/w01")
+			if w.branches["main"].files[file] == "" {
+				t.Error("it is gone from Git")
+			}
+		})
+	}
+	w := fleetOfTwo(t)
+	options := doomed(t, onGitHub, "w01")
+	options.From = gitops.FromGit
+	deleteClusters(t, w, options)
+	if w.branches["main"].files[file] != "" {
+		t.Error("it is still in Git")
+	}
+}
+
 // TestConsequences_identity: a change of the namespace is a deletion and a creation, and is refused by both commands.
 func TestConsequences_identity(t *testing.T) {
 	t.Parallel()

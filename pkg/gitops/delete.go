@@ -74,7 +74,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 			Name: c.Name, Namespace: c.Namespace, Role: string(role), ManagementCluster: options.ManagementCluster,
 		})
 	}
-	d.unguarded = d.detaches || options.From != FromBoth || options.GitOps == nil
+	d.unguarded = d.detaches || options.From == FromCluster || options.GitOps == nil
 	err := crash.Guarded(func() error { return d.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		d.result.Failure = failureOf(d.failedStep, err)

@@ -108,8 +108,11 @@ func (r *run) checkConsequences(ctx context.Context, found *findings) {
 
 // guard is checkConsequences for any plan on a snapshot. What nobody has asked for is a *foundError.
 func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
-	if r.unguarded {
+	switch {
+	case r.unguarded:
 		return nil
+	case r.seen.cluster == nil:
+		return r.guardBuilt(ctx, snapshot, plan)
 	}
 	all, err := r.foresee(ctx, snapshot, plan)
 	if err != nil {
@@ -118,6 +121,29 @@ func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *filePlan) erro
 	r.result.Consequences = all
 	if unasked := r.unasked(ctx, snapshot, all); len(unasked) > 0 {
 		return &foundError{findings: unasked}
+	}
+	return nil
+}
+
+// guardBuilt is guard for a deletion that does not look at the cluster: the clusters that leave Git are those that were named. A kustomization
+// may make another one of a cluster's file.
+func (r *run) guardBuilt(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+	going, err := r.clustersLeaving(ctx, snapshot, plan)
+	if err != nil {
+		return fmt.Errorf("working out what leaves %s: %w", layout.RootDir(r.config), err)
+	}
+	refused := &foundError{}
+	for _, c := range going {
+		if r.isNamed(c.name) {
+			continue
+		}
+		refused.findings = append(refused.findings, Finding{AreaSpec,
+			fmt.Sprintf("Flux would delete %s with all its machines: that is what Flux builds from %s", c.Object, c.File),
+			text.Command("see what makes another cluster of it: git grep -nE 'namePrefix|nameSuffix|namespace|patches' -- %s; correct that, or, if this cluster is meant, take its files out by hand: git rm -r %s",
+				layout.RootDir(r.config), r.placeOf(&c))})
+	}
+	if len(refused.findings) > 0 {
+		return refused
 	}
 	return nil
 }
