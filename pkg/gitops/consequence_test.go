@@ -146,6 +146,41 @@ func TestConsequences_cutOff(t *testing.T) {
 	}
 }
 
+// TestConsequences_cutOffUntilPushed: what Flux lacks it gets after the push. Before, it would delete what the run brings back.
+func TestConsequences_cutOffUntilPushed(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"create", "upgrade"} {
+		w := fleetOfTwo(t)
+		w.removed("clusters/dev/w01")
+		w.keys = nil
+		options := upgrading(t, spec("dev", onGitHub), spec("w01", onGitHub))
+		run := func(dry bool) (*gitops.Result, error) {
+			options.DryRun = dry
+			if verb == "create" {
+				return gitops.Create(t.Context(), w.ports(nil), options.CreateOptions)
+			}
+			return gitops.Upgrade(t.Context(), w.ports(nil), options)
+		}
+		for _, dry := range []bool{true, false} {
+			result, err := run(dry)
+			if err != nil || result.Failure != nil {
+				t.Fatalf("%s: %v, %+v", verb, err, result.Failure)
+			}
+			var order []string
+			for _, step := range result.Steps {
+				if s := string(step.Step); strings.HasPrefix(s, "Push ") || strings.HasPrefix(s, "Register ") {
+					order = append(order, s)
+				}
+			}
+			equal(t, verb, order, []string{"Push cluster files to branch main", "Register the read-only deploy key"})
+		}
+		push, key := slices.Index(w.calls, "Push main"), slices.Index(w.calls, "EnsureDeployKey eksa-gitops dev/flux-system")
+		if push < 0 || key < push {
+			t.Errorf("%s: calls %v", verb, w.calls)
+		}
+	}
+}
+
 func dry(options gitops.CreateOptions) gitops.CreateOptions {
 	options.DryRun = true
 	return options

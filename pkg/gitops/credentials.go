@@ -9,7 +9,7 @@ import (
 )
 
 // What may be refused comes before what it would leave behind. An organization may not allow deploy keys, and a branch may be protected;
-// neither shows before it is tried, to a user who is no owner. So the key is registered before the push, when nothing refers to it yet,
+// neither shows before it is tried, to a user who is no owner. So the key is registered before the push, as long as nothing refers to it yet,
 // and what this run alone has made for it is taken back when either is refused for good.
 
 // made is what a run has made for Flux to read the repository with.
@@ -31,15 +31,28 @@ func (r *createRun) pushWithCredentials(ctx context.Context, plan planner, messa
 			return err
 		}
 	}
-	if r.management != nil && !r.sourceLater {
-		if err := r.ensureSource(ctx); err != nil {
+	push := func(ctx context.Context) error { return r.push(ctx, plan, message) }
+	order := []func(context.Context) error{push}
+	switch {
+	case r.management == nil || r.sourceLater:
+	case r.fluxWaits():
+		order = []func(context.Context) error{push, r.ensureSource}
+	default:
+		order = []func(context.Context) error{r.ensureSource, push}
+	}
+	for _, do := range order {
+		if err := do(ctx); err != nil {
 			return r.takeBackMade(ctx, err)
 		}
 	}
-	if err := r.push(ctx, plan, message); err != nil {
-		return r.takeBackMade(ctx, err)
-	}
 	return nil
+}
+
+// fluxWaits says whether a Flux is there that only lacks its credentials. It fetches as soon as it has them, so that they come after the push:
+// before, it would apply what others have left in the branch, and delete what this run is about to bring back.
+func (r *createRun) fluxWaits() bool {
+	flux := &r.seen.cluster.Flux
+	return flux.GitRepository != nil && flux.Kustomization != nil && r.fluxCutOff()
 }
 
 // checkCommit makes sure that the commit can be made, before anything is written for it: what is in the repository may be in the way.

@@ -23,7 +23,8 @@ func (r *createRun) plan(ctx context.Context) error {
 		r.planned(Step(fmt.Sprintf("Create repository %s", r.repoRef())), exists, "private")
 	}
 	r.planMigration()
-	if r.management != nil && !r.sourceLater {
+	changesSource := r.management != nil && !r.sourceLater
+	if changesSource && !r.fluxWaits() {
 		if err := r.planSource(ctx); err != nil {
 			return err
 		}
@@ -32,6 +33,11 @@ func (r *createRun) plan(ctx context.Context) error {
 	inPlace := exists && len(r.seen.files.changes) == 0 && r.seen.snapshot.State() == gitrepo.BranchExists
 	r.planned(r.stepPush(), inPlace, countFiles(len(r.seen.files.changes)))
 	r.noteKept(r.seen.files)
+	if changesSource && r.fluxWaits() {
+		if err := r.planSource(ctx); err != nil {
+			return err
+		}
+	}
 	if exists {
 		r.commit = r.seen.snapshot.Head()
 		r.result.Repository.Commit = r.commit
