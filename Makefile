@@ -62,7 +62,7 @@ fuzz: ## try new inputs on everything that reads hostile input, FUZZTIME=5m each
 # What the race detector need not look at, and would take minutes for: the seeds of fuzz tests, each a pure function in one goroutine
 # (make test runs them), the inner loop of the encryption of SSH keys, which is slow on purpose, and what tests leave out when they are
 # asked to be short: more of the same.
-RACE := -short -skip '^Fuzz' -gcflags=golang.org/x/crypto/blowfish=-race=false
+RACE := -timeout 20m -short -skip '^Fuzz' -gcflags=golang.org/x/crypto/blowfish=-race=false
 
 .PHONY: verify
 verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, generated documentation, known vulnerabilities, data races
