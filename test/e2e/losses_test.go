@@ -97,9 +97,7 @@ func (l *losses) run() {
 	for range 1 + l.random.IntN(2) {
 		l.edit(edits)
 	}
-	// An edit may undo what keeps Flux from acting, such as a file that does not build: what Flux does then is none of ours.
-	l.settle()
-	l.alive = l.clusters()
+	l.comeToRest()
 	for range 2 + l.random.IntN(2) {
 		l.command()
 	}
@@ -356,6 +354,24 @@ func (l *losses) command() {
 	}
 	l.settle()
 	l.check(name, c.mayCome, c.goes)
+}
+
+// comeToRest lets Flux do all that it would of the edits, which may undo what keeps it from acting, such as a file that does not build: what it
+// does then is none of ours. It may take more than one try, as when kinds are new to the API server.
+func (l *losses) comeToRest() {
+	const most = 5
+	before := ""
+	for range most {
+		l.settle()
+		l.alive = l.clusters()
+		ks, _ := exists(l.t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system")
+		applied, _, _ := unstructured.NestedString(ks.Object, "status", "lastAppliedRevision")
+		now := fmt.Sprint(l.alive, conditionOf(ks, "Ready"), applied)
+		if now == before {
+			return
+		}
+		before = now
+	}
 }
 
 // settle lets Flux do what it would, as far as it runs.
