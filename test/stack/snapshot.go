@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -84,7 +85,53 @@ func (s *Stack) putBack(ctx context.Context, state *State) error {
 	if err := s.waitReady(ctx, readyAgain); err != nil {
 		return err
 	}
-	return s.settle(ctx, holds, state.database)
+	if err := s.settle(ctx, holds, state.database); err != nil {
+		return err
+	}
+	if s.answers(ctx, state.database) == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// Once in some hundred times, one that has seen its definitions change no
+	// longer answers for the objects of one of them. A new one does.
+	s.api.kill()
+	if err := s.startAPIServer(); err != nil {
+		return err
+	}
+	if err := s.waitReady(ctx, readyAgain); err != nil {
+		return err
+	}
+	return s.settle(ctx, state.database, state.database)
+}
+
+// answerTime is how long the API server may take until it answers for all that
+// is defined. It takes a second or two where its caches are made anew.
+const answerTime = 15 * time.Second
+
+// answers makes sure that the API server answers for the objects of everything
+// that is defined, from its caches, which it makes when definitions change.
+func (s *Stack) answers(ctx context.Context, now content) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	is, err := now.defined()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(writers)
+	for r := range is {
+		group.Go(func() error {
+			for {
+				_, err := s.get(ctx, fmt.Sprintf("/apis/%s/%s/%s?limit=1&resourceVersion=0", r.group, r.version, r.plural), "application/json")
+				if err == nil {
+					return nil
+				}
+				if ended := pause(ctx, 100*time.Millisecond); ended != nil {
+					return errors.Join(ended, err)
+				}
+			}
+		})
+	}
+	return group.Wait()
 }
 
 // settle waits until the API server serves what is defined now, and no longer
