@@ -14,7 +14,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -70,23 +69,24 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 	f.running = r.fluxRuns() && f.before.IsDir(root) && !(r.keepsFlux && r.fluxCutOff())
 	f.following = f.running && !r.fluxFails()
 	if f.following {
-		if units, ok := f.units(root); ok {
-			return f, f.compareUnits(units)
-		}
-		return f, f.compareFollowing(f.settings)
+		return f, f.compareChanged()
 	}
 	return f, f.compareAll()
+}
+
+// compareChanged builds what the plan touches, or all of it where one part may change another.
+func (f *forecast) compareChanged() error {
+	if units, ok := f.units(layout.RootDir(f.run.config)); ok {
+		return f.compareUnits(units)
+	}
+	return f.compareFollowing(f.settings)
 }
 
 // clustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of it. A snapshot that cannot be built
 // has none: Flux stands still on it.
 func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan), running: true, following: true}
-	if units, ok := f.units(layout.RootDir(r.config)); ok {
-		if err := f.compareUnits(units); err != nil {
-			return nil, err
-		}
-	} else if err := f.compareFollowing(f.settings); err != nil {
+	if err := f.compareChanged(); err != nil {
 		return nil, err
 	}
 	var leaving []Consequence
@@ -144,9 +144,7 @@ func (r *run) fluxCutOff() bool {
 		return true
 	}
 	access := r.seen.access
-	return access != nil && access.Repository != nil && !slices.ContainsFunc(access.DeployKeys, func(k github.DeployKey) bool {
-		return !k.Disabled && k.SameMaterial(flux.SourcePublicKey)
-	})
+	return access != nil && access.Repository != nil && !r.sourceKeyRegistered()
 }
 
 // fluxFails says of a Flux that runs whether it cannot apply what is in the branch.

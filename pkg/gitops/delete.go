@@ -571,7 +571,7 @@ func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
 // incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
 func (d *deleteRun) incomplete(ctx context.Context, err error) error {
 	_, changed := d.steps.results()
-	if errors.Is(ctx.Err(), context.Canceled) || !changed && !errors.As(err, new(*fluxinstall.NotReadyError)) && !errors.As(err, new(*supersededError)) {
+	if errors.Is(ctx.Err(), context.Canceled) || !changed && !endedWaiting(err) {
 		if !changed {
 			err = unchanged(err)
 		}

@@ -80,7 +80,7 @@ func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
 	err := crash.Guarded(func() error { return p.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
 		_, changed := p.steps.results()
-		if waited := errors.As(err, new(*fluxinstall.NotReadyError)) || errors.As(err, new(*supersededError)); (changed || waited) && !errors.Is(ctx.Err(), context.Canceled) {
+		if (changed || endedWaiting(err)) && !errors.Is(ctx.Err(), context.Canceled) {
 			p.result.Status = StatusIncomplete
 			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"), Cause: err}
 		} else if !changed {

@@ -224,15 +224,20 @@ func (f *findings) addOpening(err error) {
 	f.add(area, err)
 }
 
+// sourceKeyRegistered says whether the key that Flux has is among the deploy keys that were seen, and opens the repository.
+func (r *run) sourceKeyRegistered() bool {
+	return slices.ContainsFunc(r.seen.access.DeployKeys, func(k github.DeployKey) bool {
+		return !k.Disabled && k.SameMaterial(r.seen.cluster.Flux.SourcePublicKey)
+	})
+}
+
 // noteUnseen says what no check can show to this token and so shows when it is done, of the things that this run is going to do.
 func (r *run) noteUnseen() {
 	access := r.seen.access
 	if access == nil {
 		return
 	}
-	registered := access.Repository != nil && slices.ContainsFunc(access.DeployKeys, func(k github.DeployKey) bool {
-		return r.seen.cluster != nil && !k.Disabled && k.SameMaterial(r.seen.cluster.Flux.SourcePublicKey)
-	})
+	registered := access.Repository != nil && r.seen.cluster != nil && r.sourceKeyRegistered()
 	for _, u := range access.Unseen {
 		switch {
 		case u.Name == github.FindingPush, u.Name == github.FindingDeployKeys && registered:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
 // supersededError says that others wrote the files of a run between its commit and Flux's look at the branch, so that Flux never applies
@@ -44,6 +45,12 @@ func (e *supersededError) Hint() string {
 		return hint
 	}
 	return "what was pushed last is what counts; run the same command again only if this is to be done all the same"
+}
+
+// endedWaiting says whether a run ended while it waited for what it, or an earlier one, had begun: it can be continued, whether it has written
+// anything itself or not.
+func endedWaiting(err error) bool {
+	return errors.As(err, new(*supersededError)) || errors.As(err, new(*fluxinstall.NotReadyError))
 }
 
 // described names a commit and who made it.

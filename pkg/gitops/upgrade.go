@@ -47,7 +47,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 		if u.made.takenBack && u.newRepository == (github.RepoRef{}) {
 			wrote = false
 		}
-		wrote = wrote || errors.As(err, new(*supersededError)) || errors.As(err, new(*fluxinstall.NotReadyError)) // by an earlier run
+		wrote = wrote || endedWaiting(err)
 		switch refused := u.asFindings(err); {
 		case !wrote && len(refused) > 0:
 			err = &PreflightError{Findings: refused} // found while pushing, because somebody else was faster
