@@ -86,6 +86,9 @@ func (f *forecast) compareChanged() error {
 // has none: Flux stands still on it.
 func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan), running: true, following: true}
+	if err := f.settingsInGit(); err != nil {
+		return nil, err
+	}
 	if err := f.compareChanged(); err != nil {
 		return nil, err
 	}
@@ -98,6 +101,23 @@ func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *file
 	}
 	slices.SortFunc(leaving, func(a, b Consequence) int { return strings.Compare(a.Object, b.Object) })
 	return leaving, nil
+}
+
+// settingsInGit takes Flux's settings from its directory in Git, for want of its live Kustomization: both states are built with the same.
+func (f *forecast) settingsInGit() error {
+	system := layout.SystemDir(f.run.config)
+	if !f.before.IsDir(system) {
+		return nil
+	}
+	built, err := f.before.buildUnit(system)
+	switch {
+	case errors.As(err, new(*fluxbuild.Error)):
+		return nil // Flux has nothing from there
+	case err != nil:
+		return err
+	}
+	_, err = f.settingsFrom(built)
+	return err
 }
 
 // compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux follows the branch.

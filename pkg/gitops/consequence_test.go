@@ -244,20 +244,27 @@ func TestConsequences_transformed(t *testing.T) {
 func TestConsequences_deletedFromGit(t *testing.T) {
 	t.Parallel()
 	const file = "clusters/dev/w01/eksa-system/kustomization.yaml"
-	for name, change := range map[string]func(files map[string]string){
-		"in its directory": func(files map[string]string) { files[file] = "namePrefix: prod-\n" + files[file] },
-		"for the path": func(files map[string]string) {
-			files["clusters/dev/kustomization.yaml"] = "namePrefix: prod-\nresources: [flux-system, dev/eksa-system, w01/eksa-system]\n"
-		},
+	const path = "resources: [flux-system, dev/eksa-system, w01/eksa-system]\n"
+	for name, tc := range map[string]struct {
+		change func(files map[string]string)
+		other  string
+	}{
+		"in its directory": {func(files map[string]string) { files[file] = "namePrefix: prod-\n" + files[file] }, "default/prod-w01"},
+		"for the path":     {func(files map[string]string) { files["clusters/dev/kustomization.yaml"] = "namePrefix: prod-\n" + path }, "default/prod-w01"},
+		// All others get it, too, before and after: they do not leave.
+		"a namespace by Flux's Kustomization": {func(files map[string]string) {
+			files["clusters/dev/kustomization.yaml"] = path
+			files[syncPath] = edited(t, files[syncPath], "  prune: true\n", "  prune: true\n  targetNamespace: other\n")
+		}, "other/w01"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := fleetOfTwo(t)
-			w.commitOther("main", change)
+			w.commitOther("main", tc.change)
 			options := doomed(t, onGitHub, "w01")
 			options.From = gitops.FromGit
 			_, err := gitops.Delete(t.Context(), w.ports(nil), options)
-			refusedWith(t, w, err, "Flux would delete Cluster default/prod-w01 with all its machines: that is what Flux builds from clusters/dev/w01/eksa-system/eksa-cluster.yaml; see what makes another cluster of it: git grep -nE 'namePrefix|nameSuffix|namespace|patches' -- clusters/dev; correct that, or, if this cluster is meant, take its files out by hand: git rm -r clusters/dev/w01")
+			refusedWith(t, w, err, "Flux would delete Cluster "+tc.other+" with all its machines: that is what Flux builds from clusters/dev/w01/eksa-system/eksa-cluster.yaml; see what makes another cluster of it: git grep -nE 'namePrefix|nameSuffix|namespace|patches' -- clusters/dev; correct that, or, if this cluster is meant, take its files out by hand: git rm -r clusters/dev/w01")
 			if w.branches["main"].files[file] == "" {
 				t.Error("it is gone from Git")
 			}
