@@ -39,9 +39,10 @@ demo: build ## run the main job for real: control plane, Flux, Git and a GitHub 
 	cd test && go run ./demo -program ../bin/eksa-gitops $(if $(KEEP),-keep)
 
 .PHONY: test
+# One package of test/ after the other: each starts as many control planes as the machine has room for.
 test: build ## run all tests, the end-to-end ones included
 	go test ./...
-	cd test && go run ./cmd/stack build && go test -timeout 75m ./...
+	cd test && go run ./cmd/stack build && go test -p 1 -timeout 75m ./...
 
 .PHONY: bench
 bench: build ## run the benchmarks (docs/performance.md)

@@ -85,7 +85,7 @@ func (p *terminal) shown() string {
 // answer waits for a question and types.
 func (p *terminal) answer(question, text string) {
 	p.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !strings.Contains(p.shown(), question) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("the question %q does not come:\n%s", question, p.shown())

@@ -28,7 +28,7 @@ func TestFlux_refusedAmongMany(t *testing.T) {
 
 	const words = `Cluster/default/dev dry-run failed (Invalid): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: `
 	const cause = "; EKS Anywhere does not allow spec.controlPlaneConfiguration.endpoint to change on a cluster that exists: put the old value back in Git"
-	args := []string{"create", "cluster", "-f", "a.yaml", "-f", "b.yaml", "--flux-timeout", "20s"}
+	args := []string{"create", "cluster", "-f", "a.yaml", "-f", "b.yaml", "--flux-timeout", "30s"}
 	out := w.run(args...).exits(5).tells("Kustomization flux-system/flux-system is not ready (ReconciliationFailed): "+words, cause)
 	saysNothingElse(t, out.stdout+out.stderr)
 	problem := w.run("status").exits(5).prints("1 thing is not well", "seen:   ReconciliationFailed: "+words)

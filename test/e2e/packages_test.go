@@ -85,7 +85,7 @@ func TestDelete_packages(t *testing.T) {
 
 func waitNoNamespace(t *testing.T, name string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		if _, there := exists(t, "", "v1", "Namespace", "", name); !there {
 			return

@@ -68,7 +68,7 @@ func newProvisioned(t *testing.T, bare bool) *world {
 
 func waitNoObject(t *testing.T, kind, name string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		if _, there := exists(t, eksaGroup, "v1alpha1", kind, "default", name); !there {
 			return

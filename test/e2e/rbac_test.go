@@ -119,7 +119,7 @@ func (w *world) waitAllowed(user string, r right, want bool) {
 	if namespace == "" {
 		namespace = "default"
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Namespace: namespace, Verb: r.verb, Group: r.group, Resource: r.resource, Name: r.name,
 		}}}

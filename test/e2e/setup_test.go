@@ -58,7 +58,7 @@ func remove(t testing.TB, group, version, kind, namespace, name string) {
 	if err := stackOf(t).Client().Delete(t.Context(), u); err != nil {
 		t.Fatalf("deleting %s %s/%s: %v", kind, namespace, name, err)
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := stackOf(t).Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
 		if apierrors.IsNotFound(err) {

@@ -58,7 +58,7 @@ func (w *fleetWorld) file(path string) string {
 // until runs the program until it exits with the code and prints all texts: what is asserted takes Flux a moment.
 func (w *world) until(args []string, code int, texts ...string) outcome {
 	w.t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		out := w.run(args...)
 		good := out.code == code

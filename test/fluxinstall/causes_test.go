@@ -38,7 +38,7 @@ func (w *world) begin(limit time.Duration) *waiting {
 func (b *waiting) hears(texts ...string) {
 	b.t.Helper()
 	var heard []string
-	deadline := time.After(40 * time.Second)
+	deadline := time.After(patience)
 	for {
 		select {
 		case message := <-b.told:
@@ -60,7 +60,7 @@ func (b *waiting) ends() error {
 	select {
 	case err := <-b.result:
 		return err
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		b.t.Fatal("the wait does not end")
 		return nil
 	}
@@ -77,7 +77,7 @@ func (w *world) reconcile() {
 func TestWaitSynced_credentials(t *testing.T) {
 	w := newWorld(t)
 	w.install(false) // the key is not registered
-	wait := w.begin(90 * time.Second)
+	wait := w.begin(patience)
 	wait.hears("GitRepository gitops/gitops is not ready (GitOperationFailed)", "most likely its public key is not registered")
 
 	w.allow(w.inspect().Flux.SourcePublicKey)
@@ -90,7 +90,7 @@ func TestWaitSynced_credentials(t *testing.T) {
 	w.git.ChangeHostKeys()
 	w.push(map[string]string{"README.md": "two\n"})
 	w.reconcile()
-	wait = w.begin(90 * time.Second)
+	wait = w.begin(patience)
 	wait.hears("GitRepository gitops/gitops is not ready (GitOperationFailed)", "not in the Secret's known_hosts")
 	if w.inspect().Applied(branch, w.commit) {
 		t.Error("it is called applied")
@@ -113,7 +113,7 @@ func TestWaitSynced_repository(t *testing.T) {
 	broken := repoPath + "/mgmt/eksa-system/kustomization.yaml"
 	w.push(map[string]string{broken: "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- eksa-cluster.yaml\n- missing.yaml\n"})
 	w.reconcile()
-	wait := w.begin(10 * time.Second)
+	wait := w.begin(20 * time.Second)
 	wait.hears("Kustomization gitops/gitops is not ready (BuildFailed): kustomize build failed", "missing.yaml", "a file in the repository cannot be built")
 	err := wait.ends()
 	var notReady *fluxinstall.NotReadyError
@@ -126,7 +126,7 @@ func TestWaitSynced_repository(t *testing.T) {
 	immutable := strings.Replace(w.files[repoPath+"/mgmt/eksa-system/eksa-cluster.yaml"], "192.168.0.0/16", "172.16.0.0/16", 1)
 	w.push(map[string]string{broken: w.files[broken], repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": immutable})
 	w.reconcile()
-	wait = w.begin(60 * time.Second)
+	wait = w.begin(patience)
 	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed): Cluster/default/mgmt", "immutable", "EKS Anywhere does not allow spec.clusterNetwork.pods to change")
 
 	// Put back. The Kustomization would try again in ten minutes; the new commit makes it do so now.
@@ -155,7 +155,7 @@ func TestRequestReconcile_failed(t *testing.T) {
 	// The policy takes a moment to work.
 	w.untilRefused("{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: kube-system}}")
 	w.install(true)
-	wait := w.begin(90 * time.Second)
+	wait := w.begin(patience)
 	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed)", "maintenance")
 	for _, kind := range []string{"ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"} {
 		if err := w.stack.Client().Delete(t.Context(), eksacontroller.Object("admissionregistration.k8s.io/v1", kind, "", "frozen")); err != nil {
@@ -191,7 +191,7 @@ func TestWaitSynced_stopped(t *testing.T) {
 	w.synced()
 	w.push(map[string]string{"README.md": "two\n"})
 	w.patch(kustomization(), `{"spec":{"suspend":true}}`)
-	err := w.begin(time.Minute).ends()
+	err := w.begin(patience).ends()
 	var notReady *fluxinstall.NotReadyError
 	if !errors.As(err, &notReady) || notReady.Reason != "Suspended" || notReady.Object != "Kustomization gitops/gitops" || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("suspended: %v", err)
@@ -214,7 +214,7 @@ func TestWaitSynced_stopped(t *testing.T) {
 	if err := w.stack.Client().Delete(t.Context(), kustomization()); err != nil {
 		t.Fatal(err)
 	}
-	wait := w.begin(time.Minute)
+	wait := w.begin(patience)
 	wait.hears("Flux in namespace gitops is not ready: its Kustomization gitops does not exist")
 	if _, err := w.cluster.EnsureSync(t.Context(), sync); err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestWaitSynced_controller(t *testing.T) {
 	// The quota takes a moment to work.
 	w.untilRefused("{apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: gitops}, spec: {containers: [{name: a, image: a}]}}")
 	w.install(true)
-	wait := w.begin(90 * time.Second)
+	wait := w.begin(patience)
 	wait.hears("is not ready (FailedCreate)", "exceeded quota: full", "a resource quota of the namespace is used up")
 	if err := w.stack.Client().Delete(t.Context(), w.object("v1", "ResourceQuota", namespace, "full")); err != nil {
 		t.Fatal(err)
@@ -254,7 +254,7 @@ func TestWaitSynced_image(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.install(true)
-	wait := w.begin(90 * time.Second)
+	wait := w.begin(patience)
 	wait.hears("Deployment gitops/source-controller is not ready (ImagePullBackOff)", "the image cannot be pulled")
 	if err := release(t.Context()); err != nil {
 		t.Fatal(err)

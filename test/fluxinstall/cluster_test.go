@@ -30,7 +30,7 @@ func workload(t *testing.T, name string) []byte {
 // A workload cluster from before Flux has applied it until its kubeconfig, with what goes wrong on the way.
 func TestWaitCluster(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 
 	var missing *fluxinstall.KubeconfigNotFoundError
@@ -46,7 +46,7 @@ func TestWaitCluster(t *testing.T) {
 	var heard []string
 	hears := func(text string) {
 		t.Helper()
-		for deadline := time.After(30 * time.Second); ; {
+		for deadline := time.After(patience); ; {
 			select {
 			case message := <-told:
 				if len(heard) > 0 && heard[len(heard)-1] == message {
@@ -132,7 +132,7 @@ func TestForbidden(t *testing.T) {
 	}
 	components, _ := w.built()
 	var last *fluxinstall.ForbiddenError
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		// The new right takes a moment to be known.
 		if last = refused(func() error { _, err := intern.EnsureComponents(ctx, components, nil); return err }()); last.Escalation {
 			break
@@ -193,7 +193,7 @@ func TestUnreachable(t *testing.T) {
 
 	// The same in the middle of the work.
 	w.install(true)
-	wait := w.begin(90 * time.Second)
+	wait := w.begin(patience)
 	if err := w.stack.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestUnreachable(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	w := newWorld(t)
 	w.install(false)
-	wait := w.begin(time.Minute)
+	wait := w.begin(patience)
 	wait.hears("is not ready")
 	if err := w.stack.FreezeAPIServer(); err != nil {
 		t.Fatal(err)

@@ -188,6 +188,10 @@ func (w *world) install(register bool) changes {
 	return done
 }
 
+// patience is how long a test waits for what has to come. It is no statement about speed: a machine that runs everything else at the same
+// time may take minutes for what takes seconds.
+const patience = 5 * time.Minute
+
 func (w *world) wait() fluxinstall.SyncWait {
 	return fluxinstall.SyncWait{Namespace: namespace, Name: namespace, Branch: branch, Commit: w.commit}
 }
@@ -195,7 +199,7 @@ func (w *world) wait() fluxinstall.SyncWait {
 // synced waits until Flux reports the last commit.
 func (w *world) synced() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	began := time.Now()
 	told := func(p fluxinstall.Progress) { w.t.Logf("%s: %s", time.Since(began), p.Message) }
@@ -264,7 +268,7 @@ func (w *world) untilRefused(object string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); w.stack.Client().Create(w.t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
+	for deadline := time.Now().Add(patience); w.stack.Client().Create(w.t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("not refused: %s", object)
 		}

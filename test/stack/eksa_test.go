@@ -92,7 +92,7 @@ func TestEKSA_managementAndWorkloadClusters(t *testing.T) {
 
 func waitGone(t *testing.T, c client.Client, object client.Object) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object)
 		if apierrors.IsNotFound(err) {

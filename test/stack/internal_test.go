@@ -243,7 +243,7 @@ func TestProcesses_keep(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := func() int { return strings.Count(tail(filepath.Join(p.logs, "quitter.log"), 100), "begun") }
-	for deadline := time.Now().Add(30 * time.Second); begun() < 3; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); begun() < 3; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("begun %d times", begun())
 		}
