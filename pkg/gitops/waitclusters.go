@@ -41,7 +41,6 @@ func (r *createRun) waitClusters(ctx context.Context, clusters []*clusterspec.Cl
 		}
 		record.Message, record.Cause = notCreated, notCreated
 		left.add(c.Name, notCreated)
-		left.cause = r.gitOpsError
 	}
 	if len(awaited) > 0 {
 		r.waitFleet(ctx, awaited, left)
