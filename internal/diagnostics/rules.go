@@ -34,7 +34,7 @@ func ruleSummaries() map[string]string {
 		"deprecated":       "A form that EKS Anywhere has replaced by another.",
 		"secret":           "A secret would stand in Git in plain text.",
 		"cli-annotation":   "An annotation that a command line tool writes for itself is in a file.",
-		"force":            "An annotation has Flux delete an object and make it anew when a change of it is refused.",
+		"force":            "An annotation has Flux delete an object and create it again when a change of it is refused.",
 		"guard-lifted":     "An annotation lifts one of EKS Anywhere's guards.",
 		"not-pruned":       "An annotation keeps Flux from deleting what is taken out of Git.",
 		"paused":           "An annotation keeps Flux or EKS Anywhere from acting on an object.",

@@ -78,7 +78,7 @@ func (b *build) substitute(o *Object, post *PostBuild) error {
 	}
 	for name := range post.Substitute {
 		if !variableName.MatchString(name) {
-			return fmt.Errorf("%q is no name of a variable", name)
+			return fmt.Errorf("%q is not a variable name", name)
 		}
 	}
 	var unknown []string

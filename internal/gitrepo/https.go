@@ -169,7 +169,7 @@ func (t *httpsTransport) redirected(from *url.URL, location string, svc service)
 	}
 	path, ok := strings.CutSuffix(to.Path, "/info/refs")
 	if !ok || to.Query().Get("service") != string(svc) {
-		return nil, &ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a page that is no repository, such as a log-in page"}
+		return nil, &ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a page that is not a repository, such as a log-in page"}
 	}
 	return &url.URL{Scheme: to.Scheme, Host: to.Host, Path: path}, nil
 }

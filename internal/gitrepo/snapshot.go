@@ -204,7 +204,7 @@ func (s *Snapshot) findRoot() error {
 	line, _, _ := bytes.Cut(commit, []byte("\n"))
 	name, ok := strings.CutPrefix(string(line), "tree ")
 	if !ok || !plumbing.IsHash(name) {
-		return &ProtocolError{Remote: s.endpoint.name, Reason: "the branch's tip is no commit"}
+		return &ProtocolError{Remote: s.endpoint.name, Reason: "the branch's tip is not a commit"}
 	}
 	s.root = plumbing.NewHash(name)
 	return nil

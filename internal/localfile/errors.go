@@ -16,7 +16,7 @@ func (e *ChangedError) Error() string {
 }
 
 // Hint is the next action.
-func (e *ChangedError) Hint() string { return "run the same command again: it reads the file anew" }
+func (e *ChangedError) Hint() string { return "run the same command again: it reads the file again" }
 
 // KindError says that a path leads to something that is no regular file, which is neither replaced nor, where a regular file is needed,
 // read.

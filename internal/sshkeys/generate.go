@@ -39,7 +39,7 @@ func Generate(algorithm string) (KeyPair, error) {
 	case "rsa":
 		private, err = rsa.GenerateKey(rand.Reader, rsaBits)
 	default:
-		return KeyPair{}, fmt.Errorf("%q is no key algorithm; it can be ecdsa, ed25519 or rsa", algorithm)
+		return KeyPair{}, fmt.Errorf("%q is not a key algorithm; it can be ecdsa, ed25519 or rsa", algorithm)
 	}
 	if err != nil {
 		return KeyPair{}, fmt.Errorf("generating a key: %w", err)

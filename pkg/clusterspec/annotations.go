@@ -116,7 +116,7 @@ func Annotations() []Annotation {
 		},
 		{
 			Name: fluxPrefix + "force", Value: "enabled", Place: PlaceNone, rule: "force", faulty: true,
-			Does:   "Flux deletes the object and makes it anew when EKS Anywhere refuses a change of a frozen field: of a Cluster, with all its machines",
+			Does:   "Flux deletes the object and creates it again when EKS Anywhere refuses a change of a frozen field: of a Cluster, with all its machines",
 			Advice: "take it out; change what is frozen by making another object",
 		},
 	}

@@ -60,7 +60,7 @@ func ReadBundles(content []byte) (*Bundles, error) {
 		case uri == "":
 			wrong = append(wrong, at+" is missing")
 		case name == "" || tag == "" || strings.Contains(uri, "://") || strings.ContainsAny(uri, " \t\n\"'"):
-			wrong = append(wrong, fmt.Sprintf("%s is no image with a tag: %q", at, uri))
+			wrong = append(wrong, fmt.Sprintf("%s is not an image with a tag: %q", at, uri))
 		default:
 			bundles.Images[controller.deployment] = uri
 		}

@@ -71,9 +71,9 @@ func (d *Deletion) Meaning() string {
 		case d.Management:
 			return "a deletion cannot be taken back; EKS Anywhere does not go on with that of a management cluster as long as nobody puts annotation " + managedByCLI + " on it"
 		}
-		return "EKS Anywhere deletes its machines; a deletion cannot be taken back, and Flux makes the cluster anew, with new machines, when its files are still in Git"
+		return "EKS Anywhere deletes its machines; a deletion cannot be taken back, and Flux creates the cluster again, with new machines, when its files are still in Git"
 	}
-	return "nothing says any more which repository the clusters are in, until Flux makes it anew from Git"
+	return "nothing says any more which repository the clusters are in, until Flux creates it again from Git"
 }
 
 // pruning says what a Kustomization does that is deleted.
@@ -114,7 +114,7 @@ func (d *Deletion) Next() string {
 		if len(d.Finalizers) == 0 {
 			text = "look at it: " + show
 		}
-		return text + "; it goes then, all that it has applied stays, and this program or Flux makes it anew"
+		return text + "; it goes then, all that it has applied stays, and this program or Flux creates it again"
 	case clusterKind().name:
 		pause := d.kubectl() + shell.Command(" annotate %s %s %s=true", d.resource, d.Name, pausedAnnotation)
 		if d.Management {
@@ -127,7 +127,7 @@ func (d *Deletion) Next() string {
 	if len(d.Finalizers) == 0 {
 		return "look at it: " + show
 	}
-	return "let what holds it up finish, or end it: " + d.release() + "; then run the command again, which makes it anew"
+	return "let what holds it up finish, or end it: " + d.release() + "; then run the command again, which creates it again"
 }
 
 // release is the command that takes the finalizers off. A Kustomization is suspended in the same write: its controller deletes nothing for

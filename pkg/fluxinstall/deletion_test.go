@@ -92,7 +92,7 @@ func TestDeletions(t *testing.T) {
 		"Namespace flux-system | cannot be taken back | kubectl get namespace flux-system -o yaml",
 		"Deployment flux-system/source-controller | its pods go with it | kubectl -n flux-system patch deployment.apps source-controller",
 		"Kustomization team/apps | what it has applied stays | kubectl -n team patch kustomization.kustomize.toolkit.fluxcd.io apps",
-		"Cluster default/dev | Flux makes the cluster anew, with new machines | eksa-gitops delete cluster dev; to keep EKS Anywhere from going on: eksa-gitops pause cluster dev",
+		"Cluster default/dev | Flux creates the cluster again, with new machines | eksa-gitops delete cluster dev; to keep EKS Anywhere from going on: eksa-gitops pause cluster dev",
 		"Cluster default/mgmt | EKS Anywhere does not go on with that of a management cluster | kubectl -n default annotate clusters.anywhere.eks.amazonaws.com mgmt anywhere.eks.amazonaws.com/paused=true",
 		"Cluster default/cli | leaves the machines behind | eksa-gitops pause cluster cli",
 		"FluxConfig default/mgmt | which repository the clusters are in | kubectl -n default patch fluxconfig.anywhere.eks.amazonaws.com mgmt",

@@ -133,7 +133,7 @@ func TestReadBundles(t *testing.T) {
 		"kind: Release\napiVersion: anywhere.eks.amazonaws.com/v1alpha1":                                                                          "bundleManifestUrl",
 		"kind: Bundles\napiVersion: anywhere.eks.amazonaws.com/v1alpha1":                                                                          "spec.versionsBundles is empty",
 		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91", "", 1):                                            "flux.helmController.uri is missing",
-		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91", "https://public.ecr.aws/x/helm-controller:v1", 1): `helmController.uri is no image with a tag: "https://`,
+		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91", "https://public.ecr.aws/x/helm-controller:v1", 1): `helmController.uri is not an image with a tag: "https://`,
 	} {
 		if _, err := ReadBundles([]byte(content)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

@@ -29,7 +29,7 @@ func (e *CredentialsError) Error() string {
 	if e.Waiting {
 		return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) has not given credentials yet", e.Plugin, e.Origin)
 	}
-	return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) gives no credentials: %v", e.Plugin, e.Origin, e.Err)
+	return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) returned no credentials: %v", e.Plugin, e.Origin, e.Err)
 }
 
 // Unwrap returns the cause.

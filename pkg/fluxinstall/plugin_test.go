@@ -56,13 +56,13 @@ func withPlugin(t *testing.T, command, script string) (options KubeconfigOptions
 	return KubeconfigOptions{Paths: []string{path}, Origin: "KUBECONFIG", OnRetry: func(e RetryEvent) { *waits = append(*waits, e.String()) }}, waits
 }
 
-// TestPlugin_fails: what a plugin that gives no credentials is told as.
+// TestPlugin_fails: what a plugin that returned no credentials is told as.
 func TestPlugin_fails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ command, script, want, hint string }{
-		"fails":   {"sh", "exit 3", "the credential plugin sh of the kubeconfig (from KUBECONFIG) gives no credentials: failed with exit code 3", "kubectl get --raw /readyz"},
-		"missing": {"no-such-plugin", "", "the credential plugin no-such-plugin of the kubeconfig (from KUBECONFIG) gives no credentials: there is no such program on PATH", "get it from the platform team"},
-		"silent":  {"sh", "exit 0", "the credential plugin sh of the kubeconfig (from KUBECONFIG) gives no credentials: exec plugin ", "a login may have expired"},
+		"fails":   {"sh", "exit 3", "the credential plugin sh of the kubeconfig (from KUBECONFIG) returned no credentials: failed with exit code 3", "kubectl get --raw /readyz"},
+		"missing": {"no-such-plugin", "", "the credential plugin no-such-plugin of the kubeconfig (from KUBECONFIG) returned no credentials: there is no such program on PATH", "get it from the platform team"},
+		"silent":  {"sh", "exit 0", "the credential plugin sh of the kubeconfig (from KUBECONFIG) returned no credentials: exec plugin ", "a login may have expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
