@@ -140,8 +140,9 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	if err == nil && result.Failure != nil {
 		code = withoutGitOps(o.onGitOpsFailure, result)
 	}
+	code = o.connection.planned(code, result)
 	result.ExitCode = int(code)
-	if code != exitDone || result.Status == gitops.StatusGitOpsFailed {
+	if code != exitDone && code != exitPlanned || result.Status == gitops.StatusGitOpsFailed {
 		result.Resume = resumeOf(err, resume)
 	}
 	if o.output == outputJSON {
@@ -152,7 +153,7 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 			return encodeErr
 		}
 	} else {
-		printCreateResult(d, result)
+		printCreateResult(d, result, o.connection.diff == diffFull)
 	}
 	if err == nil && code != exitDone {
 		return &reportedError{code: code}

@@ -49,7 +49,7 @@ is gone already, or never was, is no error: the command says so and exits with 0
 
 When GitOps does not work (Flux is suspended or fails, or does not manage the cluster), nothing is begun. The two halves can then be
 done separately: --from git takes the files out of Git and waits for nothing; --from cluster deletes the Cluster object, does not
-look at Git, and waits until the cluster is gone. Take the files out first: from files that are still there, Flux makes the cluster anew.
+look at Git, and waits until the cluster is gone. Take the files out first: from files that are still there, Flux creates the cluster again.
 
 A management cluster is not deleted but detached from Git, which needs all its workload clusters to be gone from Git. Flux stops before
 its files go, so that it deletes nothing; then the cluster's and Flux's files leave the repository, the deploy key leaves GitHub, and
@@ -108,7 +108,7 @@ func (o *deleteOptions) check(d *deps) error {
 	}
 	for _, name := range o.names {
 		if !clusterspec.IsClusterName(name) {
-			return usagef("%q is no name of a cluster", name)
+			return usagef("%q is not a cluster name", name)
 		}
 	}
 	return nil
@@ -249,7 +249,7 @@ func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 
 // finishDelete completes the result and prints it.
 func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops.Result, err error) error {
-	return finishChange(ctx, d, o.output, o.connection.dryRun, result, err, func(out *lines) {
+	return finishChange(ctx, d, o.output, &o.connection, result, err, func(out *lines) {
 		switch result.Status {
 		case gitops.StatusPlanned:
 			printDeletePlan(d, out, o, result)
@@ -261,17 +261,21 @@ func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops
 
 // finishChange decides the exit code of a run that names clusters, completes the result, and prints it: what was done, or would be, by
 // print.
-func finishChange(ctx context.Context, d *deps, output string, dryRun bool, result *gitops.Result, err error, print func(out *lines)) error {
+func finishChange(ctx context.Context, d *deps, output string, c *connection, result *gitops.Result, err error, print func(out *lines)) error {
 	resume := d.commandLine()
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		err = &interruptedError{err: err, resume: resume}
 	}
-	result.ExitCode = int(exitCodeOf(err))
+	code := c.planned(exitCodeOf(err), result)
+	result.ExitCode = int(code)
+	if code == exitPlanned {
+		err = &reportedError{code: code}
+	}
 	if result.Status == gitops.StatusIncomplete || result.Status == gitops.StatusInterrupted {
 		result.Resume = resume
 	}
 	if output == outputJSON {
-		if dryRun {
+		if c.dryRun {
 			addDiffs(d, result)
 		}
 		if encodeErr := diagnostics.WriteJSON(d.streams.Out, result); encodeErr != nil {
@@ -299,7 +303,7 @@ func (e *resumeError) Hint() string  { return continueHint(e.resume) }
 func printDeletePlan(d *deps, out *lines, o *deleteOptions, result *gitops.Result) {
 	printDoom(out, result, o)
 	if result.Repository != nil {
-		printDiffs(d, out, result.Repository.Files)
+		printDiffs(d, out, result.Repository.Files, o.connection.diff == diffFull)
 	}
 	out.printf("This was a dry run: nothing has been changed.")
 }

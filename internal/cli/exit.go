@@ -25,6 +25,7 @@ const (
 	exitSpec        exitCode = 3
 	exitPermission  exitCode = 4
 	exitPartly      exitCode = 5
+	exitPlanned     exitCode = 7 // of a dry run with --detailed-exitcode
 	exitInterrupted exitCode = 130
 	exitUnread      exitCode = 141 // as a shell reports a program that SIGPIPE has ended
 )

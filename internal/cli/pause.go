@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Co
 	cmd.Args = cobra.MinimumNArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.names = args
-		if err := o.check(); err != nil {
+		if err := errors.Join(o.check(), o.connection.check()); err != nil {
 			return err
 		}
 		return run(cmd.Context(), d, o)
@@ -72,7 +73,7 @@ func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Co
 func (o *pauseOptions) check() error {
 	for _, name := range o.names {
 		if !clusterspec.IsClusterName(name) {
-			return usagef("%q is no name of a cluster", name)
+			return usagef("%q is not a cluster name", name)
 		}
 	}
 	return nil
@@ -111,19 +112,19 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 
 // finishPause completes the result and prints it.
 func finishPause(ctx context.Context, d *deps, o *pauseOptions, result *gitops.Result, err error) error {
-	return finishChange(ctx, d, o.output, o.connection.dryRun, result, err, func(out *lines) {
+	return finishChange(ctx, d, o.output, &o.connection, result, err, func(out *lines) {
 		switch result.Status {
 		case gitops.StatusPlanned:
-			printPausePlan(d, out, result)
+			printPausePlan(d, out, o, result)
 		case gitops.StatusDone:
 			printPaused(out, o, result)
 		}
 	})
 }
 
-func printPausePlan(d *deps, out *lines, result *gitops.Result) {
+func printPausePlan(d *deps, out *lines, o *pauseOptions, result *gitops.Result) {
 	if result.Repository != nil {
-		printDiffs(d, out, result.Repository.Files)
+		printDiffs(d, out, result.Repository.Files, o.connection.diff == diffFull)
 	}
 	out.printf("This was a dry run: nothing has been changed.")
 }

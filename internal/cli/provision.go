@@ -46,6 +46,9 @@ func (o *provisionOptions) usesEksctl() bool { return o.provisioner == provision
 
 // check finds what is wrong with the command line, and gives the whole run the time that machines take.
 func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, timeout *time.Duration) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if !o.usesEksctl() {
 		if len(o.args) > 0 {
 			return usagef("--eksctl-arg has a meaning with --provisioner eksctl only")
@@ -58,7 +61,7 @@ func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, tim
 		case name == "-f" || name == "--filename" || name == "--kubeconfig" || name == "--w-config":
 			return usagef("--eksctl-arg: %s is given to eksctl anywhere already", name)
 		case !strings.HasPrefix(arg, "-"):
-			return usagef("--eksctl-arg: %q is no flag; write a flag and its value in one, as in --eksctl-arg=--hardware-csv=FILE", arg)
+			return usagef("--eksctl-arg: %q is not a flag; write a flag and its value in one, as in --eksctl-arg=--hardware-csv=FILE", arg)
 		}
 	}
 	if c.cluster.context != "" {

@@ -43,6 +43,10 @@ func (d *deps) printRefused(cmd *cobra.Command, err error, code exitCode) error 
 		format = output.Value.String()
 	}
 	object := refusedObject(strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " "), err, code)
+	if result, ok := object.(*gitops.Result); ok {
+		dry := cmd.Flags().Lookup("dry-run")
+		result.DryRun = dry != nil && dry.Value.String() == "true"
+	}
 	switch format {
 	case outputJSON:
 		return diagnostics.WriteJSON(d.streams.Out, object)

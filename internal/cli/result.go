@@ -1,26 +1,31 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // printCreateResult writes the last lines of create cluster: what is there now, where, and what to type next. They go to standard
 // output, but for the story of a failure, which belongs to standard error.
-func printCreateResult(d *deps, result *gitops.Result) {
+func printCreateResult(d *deps, result *gitops.Result, whole bool) {
 	out := &lines{w: d.streams.Out}
 	switch result.Status {
 	case gitops.StatusNotConfigured:
 		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef. Nothing was changed in Git or Flux.")
 	case gitops.StatusPlanned:
-		printPlan(d, out, result)
+		printPlan(d, out, result, whole)
 	case gitops.StatusDone:
 		printDone(d, out, result)
 	case gitops.StatusGitOpsFailed, gitops.StatusIncomplete:
@@ -35,16 +40,56 @@ func (l *lines) printf(format string, args ...any) {
 	fmt.Fprintln(l.w, ui.Clean(fmt.Sprintf(format, args...)))
 }
 
-// printDiffs shows what would be different in files. Of one that goes only the name is told, elsewhere: its content is no news.
-func printDiffs(d *deps, out *lines, files []gitops.FileChange) {
+// printDiffs shows what would be different in files. Of one that goes only the name is told, elsewhere: its content is no news. Of Flux's own
+// files, which nobody wrote, a line says what they come to, unless they are wanted whole.
+func printDiffs(d *deps, out *lines, files []gitops.FileChange, whole bool) {
 	for _, file := range files {
-		if file.After != nil {
+		switch summary := fluxFileSummary(files, file); {
+		case file.After == nil:
+		case summary != "" && !whole:
+			out.printf("%s", summary)
+		default:
 			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
 		}
 	}
 }
 
-func printPlan(d *deps, out *lines, result *gitops.Result) {
+// fluxFileSummary is the line of one of Flux's own files; empty for others, and where the difference is short and worth seeing.
+func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
+	lines := func(content []byte) string { return grouped(bytes.Count(content, []byte("\n"))) }
+	isNew := file.Before == nil
+	switch base := path.Base(file.Path); {
+	case base == layout.ComponentsFile:
+		version, _, err := fluxinstall.ComponentVersion(file.After)
+		if err != nil {
+			version = "of no known release"
+		}
+		if isNew {
+			return fmt.Sprintf("+ %s: Flux %s, %s lines", file.Path, version, lines(file.After))
+		}
+		return fmt.Sprintf("~ %s: Flux %s, %s lines become %s", file.Path, version, lines(file.Before), lines(file.After))
+	case !isNew:
+		return ""
+	case base == layout.SyncFile, base == layout.KustomizationFile && hasFile(all, path.Join(path.Dir(file.Path), layout.ComponentsFile)):
+		return fmt.Sprintf("+ %s: %s lines", file.Path, lines(file.After))
+	}
+	return ""
+}
+
+func hasFile(files []gitops.FileChange, name string) bool {
+	return slices.ContainsFunc(files, func(f gitops.FileChange) bool { return f.Path == name })
+}
+
+// grouped is a number with its thousands apart.
+func grouped(n int) string {
+	const thousand = 1000
+	if n < thousand {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", grouped(n/thousand), n%thousand)
+}
+
+func printPlan(d *deps, out *lines, result *gitops.Result, whole bool) {
 	if result.Failure != nil {
 		what := "GitOps could not be enabled: "
 		if went := goesOn(result); went != "" {
@@ -56,7 +101,7 @@ func printPlan(d *deps, out *lines, result *gitops.Result) {
 		}
 		return
 	}
-	printDiffs(d, out, result.Repository.Files)
+	printDiffs(d, out, result.Repository.Files, whole)
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")
 	}

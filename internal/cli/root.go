@@ -84,7 +84,7 @@ variable EKSA_GITOPS_* that belongs to no flag is an error. Credentials come fro
                                 passphrase of the key that --cluster-private-key names
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4 authentication or permission,
-5 partly done (rerun to continue), 130 interrupted, 141 nobody reads the output.`),
+5 partly done (rerun to continue), 7 changes are planned (--dry-run --detailed-exitcode), 130 interrupted, 141 nobody reads the output.`),
 		Example: `  eksa-gitops validate -f mgmt.yaml
   eksa-gitops create cluster -f mgmt.yaml
   eksa-gitops status

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
-	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // upgradeOptions are the flags of upgrade cluster.
@@ -93,7 +89,7 @@ The command may be run again at any time; it does what is missing and writes not
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, have the file's value")
+	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, use the file's value")
 	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
 	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that follows another repository, branch or path; what it has applied stays")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
@@ -143,9 +139,13 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 		err = &interruptedError{err: err, resume: resume}
 	}
 	code := exitCodeOf(err)
-	result.ExitCode = int(code)
 	if code != exitDone {
 		result.Resume = resume
+	}
+	code = o.connection.planned(code, result)
+	result.ExitCode = int(code)
+	if code == exitPlanned {
+		err = &reportedError{code: code}
 	}
 	if o.output == outputJSON {
 		if o.connection.dryRun {
@@ -156,7 +156,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 		}
 		return err
 	}
-	printUpgradeResult(d, result)
+	printUpgradeResult(d, result, o.connection.diff == diffFull)
 	if result.Status == gitops.StatusIncomplete {
 		printFleet(&lines{w: d.streams.Out}, result)
 		return &resumeError{err: err, resume: resume}
@@ -180,29 +180,21 @@ func addDiffs(d *deps, result *gitops.Result) {
 }
 
 // printUpgradeResult writes the last lines of upgrade cluster.
-func printUpgradeResult(d *deps, result *gitops.Result) {
+func printUpgradeResult(d *deps, result *gitops.Result, whole bool) {
 	out := &lines{w: d.streams.Out}
 	switch result.Status {
 	case gitops.StatusNotConfigured:
 		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed through Git. Nothing was changed.")
 	case gitops.StatusPlanned:
-		printUpgradePlan(d, out, result)
+		printUpgradePlan(d, out, result, whole)
 	case gitops.StatusDone:
 		printUpgraded(out, result)
 	}
 }
 
-func printUpgradePlan(d *deps, out *lines, result *gitops.Result) {
-	for _, files := range [][]gitops.FileChange{result.Repository.Files, result.LocalFiles} {
-		for _, file := range files {
-			if path.Base(file.Path) == layout.ComponentsFile && file.Change == "modify" {
-				// Tens of thousands of lines that nobody wrote; what they come to is told below.
-				out.printf("%s: %d lines become %d", file.Path, bytes.Count(file.Before, []byte("\n")), bytes.Count(file.After, []byte("\n")))
-				continue
-			}
-			fmt.Fprint(out.w, ui.PaintDiff(d.streams, d.diff(file.Path, file.Before, file.After)))
-		}
-	}
+func printUpgradePlan(d *deps, out *lines, result *gitops.Result, whole bool) {
+	printDiffs(d, out, result.Repository.Files, whole)
+	printDiffs(d, out, result.LocalFiles, whole)
 	if len(result.Repository.Files) == 0 {
 		out.printf("Nothing in Git would change.")
 	}

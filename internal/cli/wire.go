@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"context"
 	"sync"
 	"time"
@@ -138,11 +139,39 @@ type connection struct {
 	git         gitOptions
 	fluxTimeout time.Duration
 	dryRun      bool
+	detailed    bool   // of a dry run: the exit code tells whether there is something to do
+	diff        string // of a dry run: how much of the differences is shown
+}
+
+// How much of the differences of a dry run is shown.
+const (
+	diffSummary = "summary"
+	diffFull    = "full"
+)
+
+// check makes sure that an exit code for dry runs is asked of one: a script that waits for it would take any run for one with nothing to do.
+func (c *connection) check() error {
+	if c.detailed && !c.dryRun {
+		return &usageError{err: errors.New("--detailed-exitcode is only for dry runs"), hint: "add --dry-run"}
+	}
+	return nil
+}
+
+// planned is the exit code of a run that ends with code.
+func (c *connection) planned(code exitCode, result *gitops.Result) exitCode {
+	if c.dryRun && c.detailed && code == exitDone && result.WouldChange {
+		return exitPlanned
+	}
+	return code
 }
 
 func (c *connection) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&c.dryRun, "dry-run", false, "show what would be done and the difference of every file; write nothing anywhere")
+	flags.BoolVar(&c.detailed, "detailed-exitcode", false, "with --dry-run: exit with 7 if something would be changed, with 0 if nothing would")
+	diff := newEnum(&c.diff, diffSummary, diffSummary, diffFull)
+	flags.Var(diff, "diff", "with --dry-run: "+diff.choices()+": a line for each new file of Flux's own, or all of it")
+	completeEnum(cmd, "diff", diff)
 	flags.DurationVar(&c.fluxTimeout, "flux-timeout", gitops.DefaultFluxTimeout, "time limit for Flux to apply the commit")
 	c.cluster.addFlags(cmd)
 	c.git.addFlags(cmd)

@@ -21,7 +21,7 @@ import (
 // checkUnbuilt makes sure that the provisioner does not build a management cluster a second time, when no kubeconfig leads to it. The
 // repository knows: a cluster that was built has its files there, and its Flux a deploy key.
 func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
-	if !r.absent || r.management == nil || r.meant.builds(r.management.Name) {
+	if !r.seen.absent || r.management == nil || r.meant.builds(r.management.Name) {
 		return
 	}
 	name := r.management.Name
@@ -30,12 +30,12 @@ func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
 	switch {
 	case len(signs) > 0:
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("no kubeconfig leads to management cluster %s, and there are signs that it was built already: %s; %v", name, strings.Join(signs, ", "), r.unfound),
-			joinedHints(hintOf(r.unfound), build)})
+			fmt.Sprintf("no kubeconfig leads to management cluster %s, and there are signs that it was built already: %s; %v", name, strings.Join(signs, ", "), r.seen.unfound),
+			joinedHints(hintOf(r.seen.unfound), build)})
 	case err != nil:
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("no kubeconfig leads to management cluster %s, and the repository, which would tell whether it was built already, cannot be looked at: %v; %v", name, err, r.unfound),
-			joinedHints(hintOf(r.unfound), "run the same command again when the repository can be looked at; "+build)})
+			fmt.Sprintf("no kubeconfig leads to management cluster %s, and the repository, which would tell whether it was built already, cannot be looked at: %v; %v", name, err, r.seen.unfound),
+			joinedHints(hintOf(r.seen.unfound), "run the same command again when the repository can be looked at; "+build)})
 	}
 }
 
@@ -88,7 +88,7 @@ func (r *createRun) signsOfLife(ctx context.Context) ([]string, error) {
 // provisioner's own record says that it has deleted the cluster, there is nothing to say.
 func (d *deleteRun) checkGone(found *findings) {
 	deleted := d.ports.Provisioner.HasDeleted(d.managementCluster)
-	left := len(d.seen.files.changes) > 0 || len(d.detach.keys) > 0
+	left := len(d.seen.files.changes) > 0 || len(d.attached.keys) > 0
 	switch {
 	case deleted && !left:
 		return
@@ -98,8 +98,8 @@ func (d *deleteRun) checkGone(found *findings) {
 			hintRest})
 	default:
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("no kubeconfig leads to management cluster %s, which does not mean that it is gone: %v", d.managementCluster, d.unfound),
-			joinedHints(hintOf(d.unfound), hintRest)})
+			fmt.Sprintf("no kubeconfig leads to management cluster %s, which does not mean that it is gone: %v", d.managementCluster, d.seen.unfound),
+			joinedHints(hintOf(d.seen.unfound), hintRest)})
 	}
 }
 

@@ -190,3 +190,21 @@ func TestAbsence_create(t *testing.T) {
 		}
 	}
 }
+
+// TestAbsence_upgrade: an upgrade needs the cluster, whoever upgrades it, and says where its kubeconfig was looked for.
+func TestAbsence_upgrade(t *testing.T) {
+	t.Parallel()
+	for _, dry := range []bool{true, false} {
+		for _, specs := range [][]string{{spec("dev", onGitHub)}, {spec("w01", onGitHub)}} {
+			w := astray(t, onGitHub)
+			options := upgrading(t, specs...)
+			options.DryRun = dry
+			_, err := gitops.Upgrade(t.Context(), w.provisioned(), options)
+			var refused *gitops.PreflightError
+			if !errors.As(err, &refused) || len(refused.Findings) != 1 || refused.Findings[0].Area != gitops.AreaCluster ||
+				!strings.Contains(refused.Findings[0].Message, "there is no kubeconfig") || len(w.calls) > 0 {
+				t.Errorf("error %v, calls %v", err, w.calls)
+			}
+		}
+	}
+}

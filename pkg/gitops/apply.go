@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -18,58 +19,49 @@ const repositoryDescription = "EKS Anywhere clusters, managed through Git by Flu
 // deployKeyAlgorithm is the default of `flux bootstrap` and of EKS Anywhere.
 const deployKeyAlgorithm = "ecdsa"
 
-// apply brings the repository, the host, Flux and the cluster to what the specs say, in the order that keeps the invariants. Its
-// error is why GitOps is not (wholly) enabled.
-func (r *createRun) apply(ctx context.Context) error {
-	if err := r.ensureRepository(ctx); err != nil {
-		return err
-	}
+// throughGit brings the repository, the host, Flux and the cluster to what the specs say, in the order that keeps the invariants.
+func (r *createRun) throughGit() sequence {
 	names := make([]string, 0, len(r.managed))
 	for _, c := range r.managed {
 		names = append(names, c.Name)
 	}
 	message := r.commitMessage(commitSubject(r.managed)+r.restoredText(), slices.Concat(names, r.restored))
-	if err := r.pushWithCredentials(ctx, r.compare, message); err != nil {
-		return err
+	return sequence{
+		telling(r.startRepositoryResult),
+		r.createRepository(),
+		r.pushWithCredentials(commitWork{plan: r.compare, message: func() string { return message }}),
+		when(r.installFlux),
+		r.waitApplied(r.compareLater),
+		silently(r.tellRunning),
 	}
-	if r.management != nil {
-		if err := r.installFlux(ctx); err != nil {
-			return err
-		}
-	}
-	if err := r.waitApplied(ctx, r.compareLater); err != nil {
-		return err
-	}
-	r.noteRunning(ctx)
-	return nil
 }
 
-func (r *createRun) ensureRepository(ctx context.Context) error {
-	r.startRepositoryResult()
+// createRepository makes the repository on a host that has it not.
+func (r *clustersRun) createRepository() sequence {
 	if r.seen.ports.host == nil || r.seen.access.Repository != nil {
 		return nil
 	}
-	step := Step(fmt.Sprintf("Create repository %s", r.repoRef()))
-	return r.step(step, func() (Outcome, string, error) {
-		repository, created, err := r.seen.ports.host.EnsureRepository(ctx, github.NewRepository{
-			Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Private: true, Description: repositoryDescription,
-		})
-		if err != nil {
-			return "", "", err
-		}
-		r.result.Repository.Created, r.result.Repository.DefaultBranch = created, repository.DefaultBranch
-		if created {
-			r.newRepository = repository.Ref
-		}
-		if !created {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, "private", nil
-	})
+	return sequence{action{
+		name: Step(fmt.Sprintf("Create repository %s", r.repoRef())),
+		plan: planned(changedEffect("private")),
+		apply: func(ctx context.Context) (effect, error) {
+			repository, created, err := r.seen.ports.host.EnsureRepository(ctx, github.NewRepository{
+				Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Private: true, Description: repositoryDescription,
+			})
+			if err != nil {
+				return effect{}, err
+			}
+			r.result.Repository.Created, r.result.Repository.DefaultBranch = created, repository.DefaultBranch
+			if created {
+				r.newRepository = repository.Ref
+			}
+			return effectOf(created, "private"), nil
+		},
+	}}
 }
 
 // restoredText ends the subject of a commit that brings files back.
-func (r *createRun) restoredText() string {
+func (r *clustersRun) restoredText() string {
 	const few = 3
 	switch n := len(r.restored); {
 	case n == 0:
@@ -92,90 +84,140 @@ func commitSubject(clusters []*clusterspec.Cluster) string {
 }
 
 // installFlux installs the controllers, then points them at the repository.
-func (r *createRun) installFlux(ctx context.Context) error {
-	components, sync, err := r.buildFiles(r.seen.files.system)
-	if err != nil {
-		r.failedStep = "Install Flux"
-		return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)
+func (r *clustersRun) installFlux(context.Context) sequence {
+	if r.management == nil {
+		return nil
 	}
-	version, _, err := fluxinstall.ComponentVersion(components)
-	if err != nil {
-		version = fluxinstall.Version
-	}
-	r.result.Flux = &FluxResult{Version: version, Namespace: r.config.SystemNamespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+	var components, sync []byte
+	version := r.plannedVersion(r.seen.files)
 	install := Step("Install Flux " + version)
-	err = r.step(install, func() (Outcome, string, error) {
-		// When Flux itself reports that it applied this very commit, its components are what Git says: it applies them too.
-		if r.seen.cluster.Applied(r.config.Branch, r.commit) {
-			return OutcomeUnchanged, "", nil
-		}
-		changes, err := r.seen.ports.cluster.EnsureComponents(ctx, components, func(p fluxinstall.Progress) { r.steps.Progress(install, p.Message) })
-		if err != nil {
-			return "", "", fmt.Errorf("installing Flux: %w", err)
-		}
-		return changeOutcome(changes)
-	})
-	if err != nil {
-		return err
+	return sequence{
+		silently(func(context.Context) (err error) {
+			if components, sync, err = r.buildFiles(r.seen.files.system); err != nil {
+				r.failedStep = install
+				return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)
+			}
+			r.result.Flux = &FluxResult{Version: version, Namespace: r.config.SystemNamespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+			return nil
+		}),
+		action{
+			name: install,
+			plan: func(context.Context) (effect, error) { return effectOf(!r.appliedInPlace(), ""), nil },
+			apply: func(ctx context.Context) (effect, error) {
+				// When Flux itself reports that it applied this very commit, its components are what Git says: it applies them too.
+				if r.seen.cluster.Applied(r.config.Branch, r.commit) {
+					return unchangedEffect, nil
+				}
+				changes, err := r.seen.ports.cluster.EnsureComponents(ctx, components, r.progressOf(install))
+				if err != nil {
+					return effect{}, fmt.Errorf("installing Flux: %w", err)
+				}
+				return effectOfChanges(changes), nil
+			},
+		},
+		action{
+			name: stepRepoint,
+			plan: func(context.Context) (effect, error) {
+				flux := &r.seen.cluster.Flux
+				inPlace := flux.GitRepository != nil && flux.Kustomization != nil && !flux.GitRepository.Stopped && !flux.Kustomization.Stopped
+				return effectOf(!inPlace, ""), nil
+			},
+			apply: func(ctx context.Context) (effect, error) {
+				changes, err := r.seen.ports.cluster.EnsureSync(ctx, sync)
+				if err != nil {
+					return effect{}, fmt.Errorf("pointing Flux at %s: %w", r.settings.Remote.Cluster, err)
+				}
+				return effectOfChanges(changes), nil
+			},
+		},
 	}
-	return r.step("Point Flux at the repository", func() (Outcome, string, error) {
-		changes, err := r.seen.ports.cluster.EnsureSync(ctx, sync)
-		if err != nil {
-			return "", "", fmt.Errorf("pointing Flux at %s: %w", r.settings.Remote.Cluster, err)
-		}
-		return changeOutcome(changes)
-	})
 }
 
-func changeOutcome(changes fluxinstall.ChangeSet) (Outcome, string, error) {
-	if changes.Changed() == 0 {
-		return OutcomeUnchanged, "", nil
-	}
-	return OutcomeChanged, fmt.Sprintf("%d objects", changes.Changed()), nil
+// progressOf passes on what is told of a step.
+func (r *run) progressOf(step Step) func(fluxinstall.Progress) {
+	return func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) }
+}
+
+// appliedInPlace says of a dry run whether the plan changes nothing in Git and Flux has applied that.
+func (r *run) appliedInPlace() bool {
+	snapshot := r.seen.snapshot
+	return snapshot != nil && len(r.seen.files.changes) == 0 && snapshot.State() == gitrepo.BranchExists &&
+		r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
+}
+
+func effectOfChanges(changes fluxinstall.ChangeSet) effect {
+	return effectOf(changes.Changed() > 0, fmt.Sprintf("%d objects", changes.Changed()))
 }
 
 // ensureSource makes the Secret that Flux reads the repository with and, on GitHub, registers its public key. The key is taken from
 // the Secret when that exists, so that whatever an earlier run left is completed, never replaced.
-func (r *createRun) ensureSource(ctx context.Context) error {
-	cluster, namespace := r.seen.ports.cluster, r.config.SystemNamespace
-	err := r.step(Step("Prepare namespace "+namespace+" and its Git credentials"), func() (Outcome, string, error) {
-		created, err := cluster.EnsureNamespace(ctx, namespace)
-		if err != nil {
-			return "", "", fmt.Errorf("creating namespace %s: %w", namespace, err)
-		}
-		r.made.namespace = r.made.namespace || created
-		source, err := r.sourceSecret(namespace)
-		if err != nil {
-			return "", "", err
-		}
-		key, changed, err := cluster.EnsureSourceSecret(ctx, source)
-		if err != nil {
-			return "", "", fmt.Errorf("writing Secret %s/%s: %w", namespace, source.Name, err)
-		}
-		r.made.secret = r.made.secret || changed && r.seen.cluster.Flux.SourceSecret == nil
-		r.made.publicKey = key
-		if !created && !changed {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, "", nil
-	})
-	if err != nil || r.seen.ports.host == nil {
-		return err
+func (r *clustersRun) ensureSource() sequence {
+	namespace := r.config.SystemNamespace
+	parts := sequence{action{
+		name: Step("Prepare namespace " + namespace + " and its Git credentials"),
+		plan: func(context.Context) (effect, error) { return effectOf(!r.sourceInPlace(), ""), nil },
+		apply: func(ctx context.Context) (effect, error) {
+			cluster := r.seen.ports.cluster
+			created, err := cluster.EnsureNamespace(ctx, namespace)
+			if err != nil {
+				return effect{}, fmt.Errorf("creating namespace %s: %w", namespace, err)
+			}
+			r.made.namespace = r.made.namespace || created
+			source, err := r.sourceSecret(namespace)
+			if err != nil {
+				return effect{}, err
+			}
+			key, changed, err := cluster.EnsureSourceSecret(ctx, source)
+			if err != nil {
+				return effect{}, fmt.Errorf("writing Secret %s/%s: %w", namespace, source.Name, err)
+			}
+			r.made.secret = r.made.secret || changed && r.seen.cluster.Flux.SourceSecret == nil
+			r.made.publicKey = key
+			return effectOf(created || changed, ""), nil
+		},
+	}}
+	if r.seen.ports.host == nil {
+		return parts
 	}
-	return r.step("Register the read-only deploy key", func() (Outcome, string, error) {
-		changed, err := r.seen.ports.host.EnsureDeployKey(ctx, r.repoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
-		if err != nil {
-			return "", "", err
-		}
-		r.made.deployKey = r.made.deployKey || changed
-		if !changed {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, r.deployKeyTitle(), nil
+	return append(parts, action{
+		name: "Register the read-only deploy key",
+		plan: func(ctx context.Context) (effect, error) {
+			public := r.seen.cluster.Flux.SourcePublicKey
+			registered, err := r.keyRegistered(ctx, public)
+			if err != nil {
+				return effect{}, fmt.Errorf("reading the deploy keys of %s: %w", r.repoRef(), err)
+			}
+			return effectOf(!registered || public == r.foreignKey, r.deployKeyTitle()), nil
+		},
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := r.seen.ports.host.EnsureDeployKey(ctx, r.repoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
+			if err != nil {
+				return effect{}, err
+			}
+			r.made.deployKey = r.made.deployKey || changed
+			return effectOf(changed, r.deployKeyTitle()), nil
+		},
 	})
 }
 
-func (r *createRun) deployKeyTitle() string {
+// keyRegistered says whether the Secret's public key is a read-only deploy key of the repository.
+func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, error) {
+	if public == "" || r.seen.access.Repository == nil {
+		return false, nil
+	}
+	keys, err := r.seen.ports.host.DeployKeys(ctx, r.repoRef())
+	if err != nil {
+		return false, err
+	}
+	for _, key := range keys {
+		if key.ReadOnly && !key.Disabled && key.SameMaterial(public) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (r *clustersRun) deployKeyTitle() string {
 	return deployKeyTitle(r.management.Name, r.config.SystemNamespace)
 }
 

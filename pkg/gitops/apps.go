@@ -20,7 +20,7 @@ func (e *appsError) Error() string { return e.message }
 func (e *appsError) Hint() string  { return e.hint }
 
 // renderApps adds the apps scaffold of a cluster, when the run is to make one.
-func (r *createRun) renderApps(c *clusterspec.Cluster) error {
+func (r *clustersRun) renderApps(c *clusterspec.Cluster) error {
 	if !r.options.WithApps {
 		return nil
 	}

@@ -37,7 +37,7 @@ func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 	case "Kustomization":
 		return d.Namespace == namespace && d.Name == namespace || d.Asleep != "" && len(d.Takes) > 0
 	case "Namespace":
-		// An empty one is gone in a moment, which a run that makes it anew waits for.
+		// An empty one is gone in a moment, which a run that creates it again waits for.
 		return state.Flux.GitRepository != nil || state.Flux.Kustomization != nil || len(state.Flux.Controllers) > 0
 	case "FluxConfig", "GitOpsConfig":
 		live := state.GitOpsConfigOf(r.managementCluster)
@@ -90,7 +90,7 @@ func (r *run) noteAsleep() {
 }
 
 // checkLeaving finds clusters of the run that are being deleted: a file that is pushed now has Flux build the cluster anew when it is gone.
-func (r *createRun) checkLeaving(found *findings) {
+func (r *clustersRun) checkLeaving(found *findings) {
 	if r.seen.cluster == nil {
 		return
 	}

@@ -33,7 +33,7 @@ func TestCreate_reports(t *testing.T) {
 		"Push cluster files to branch main: changed",
 		"Install Flux v99.1.0: changed",
 		"Point Flux at the repository: changed",
-		"Wait for Flux to apply " + result.Repository.Commit[:7] + ": checked",
+		"Wait for Flux to apply the commit: checked",
 		"Wait for 2 clusters to be Ready: checked",
 	})
 }

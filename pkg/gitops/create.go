@@ -3,12 +3,10 @@ package gitops
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // CreateOptions are what [Create] works on.
@@ -43,9 +41,7 @@ type CreateOptions struct {
 // *IncompleteError (a cluster is not Ready or was not created), and the context's. A failure of the GitOps part after
 // preflight is no error: it is Result.Failure with StatusGitOpsFailed. Create may be repeated.
 func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, error) {
-	create := &createRun{run: newRun("create cluster", ports, options.Settings), options: options}
-	create.meant = options.Meant
-	create.start()
+	create := &createRun{clustersRun: newClustersRun("create cluster", ports, options)}
 	create.adoptHint = "take it over with: eksa-gitops upgrade cluster --adopt"
 	err := crash.Guarded(func() error { return create.do(ctx) })
 	return create.end(ctx, err)
@@ -53,64 +49,16 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 
 // createRun is the state of one Create.
 type createRun struct {
-	*run
-	options CreateOptions
-
-	managed    []*clusterspec.Cluster // the clusters with GitOps; all have the same configuration but for names
-	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are created
-
-	rendered    rendering
-	restored    []string // clusters whose files come back to Git
-	gitOpsError error    // why the GitOps part was given up
-	heldBetween bool     // the clusters were held against those in Git
-
-	made made // for Flux to read the repository with
-	// sourceLater says that the credentials change after the push, in the course of a take-over.
-	sourceLater bool
-
-	// dropped is what the planned components take away of the versions of Flux's kinds.
-	dropped []fluxinstall.DroppedVersions
-	// later is set while it is planned on a commit that Flux has applied after the run's.
-	later bool
-	// kinds are those of the components that were read last; see kindsOf.
-	kinds     layout.FluxKinds
-	kindsRead []byte
-
-	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
-	foreignKey string
-	// planFluxOtherwise takes the place of planFlux when it is set.
-	planFluxOtherwise func(ctx context.Context, applied bool) error
+	*clustersRun
+	heldBetween bool // the clusters were held against those in Git
 }
 
-// rendering is what the run would have in the repository if nobody else had written to it.
-type rendering struct {
-	files  []layout.File // of the clusters
-	system []layout.File // of Flux
-	apps   []layout.File // of the apps scaffold
-}
-
-func (r *createRun) start() {
-	for _, c := range r.options.Clusters {
-		r.result.Clusters = append(r.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
-			KubernetesVersion: c.KubernetesVersion,
-		})
-		if c.GitOps == nil {
-			continue
-		}
-		r.managed = append(r.managed, c)
-		r.config, r.managementCluster = c.GitOps, c.ManagementCluster
-		if c.Role() == clusterspec.RoleManagement {
-			r.management = c
-		}
+// demands are what a creation needs of the management cluster, which the provisioner may have yet to make.
+func (r *createRun) demands() demands {
+	if r.hasProvisioner() {
+		return demands{judge: r.checkProvisioned, orAbsent: r.management != nil}
 	}
-	if r.management != nil {
-		r.config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
-	}
-	if r.ports.Provisioner != nil {
-		r.mayBeAbsent = r.management != nil
-		r.judge = r.checkProvisioned
-	}
+	return demands{judge: r.checkCluster}
 }
 
 func (r *createRun) do(ctx context.Context) error {
@@ -124,72 +72,62 @@ func (r *createRun) do(ctx context.Context) error {
 	if err := r.observe(ctx); err != nil {
 		return err
 	}
+	if err := r.parts().perform(ctx, r.run); err != nil {
+		return err
+	}
 	if r.settings.DryRun {
 		r.result.Status = StatusPlanned
-		return r.plan(ctx)
-	}
-	if err := r.provision(ctx); err != nil {
-		return err
-	}
-	if r.gitOpsError == nil {
-		r.gitOpsError = r.apply(ctx)
-	}
-	if crash.In(r.gitOpsError) != nil {
-		return r.gitOpsError // who knows what else is not as it seems
-	}
-	if err := ctx.Err(); errors.Is(err, context.Canceled) {
-		return err
-	}
-	return r.finish(ctx)
-}
-
-// render makes the files. It reads nothing but the specs.
-func (r *createRun) render(ctx context.Context) error {
-	for _, c := range r.managed {
-		files, err := layout.ClusterFiles(c)
-		if err != nil {
-			return fmt.Errorf("rendering the files of cluster %s: %w", c.Name, err)
-		}
-		r.rendered.files = append(r.rendered.files, files...)
-		r.clusterResult(c.Name).SpecPath = layout.PathsOf(c).Spec
-		if err := r.renderApps(c); err != nil {
-			return err
-		}
-	}
-	if r.management == nil {
 		return nil
 	}
-	components := r.options.Components
-	components.Namespace = r.config.SystemNamespace
-	manifests, err := fluxinstall.Components(ctx, components)
-	if err != nil {
-		return fmt.Errorf("rendering Flux's components: %w", err)
+	return r.conclude(ctx)
+}
+
+// parts are those of a creation. What GitOps fails of does not stop what comes after it.
+func (r *createRun) parts() sequence {
+	return sequence{
+		r.provision(),
+		when(r.giveGitOps),
+		when(func(context.Context) sequence {
+			if r.gitOpsError != nil {
+				return nil
+			}
+			return sequence{orElse{r.throughGit(), r.giveUpGitOps}}
+		}),
+		telling(r.noteGivenUp),
+		when(func(ctx context.Context) sequence { return r.awaitClusters(ctx, r.managed) }),
 	}
-	sync, err := fluxinstall.Sync(r.syncOptions())
-	if err != nil {
-		return fmt.Errorf("rendering Flux's sync objects: %w", err)
+}
+
+// giveUpGitOps goes on without GitOps, unless the person has broken the run off, or nobody knows what else is not as it seems.
+func (r *createRun) giveUpGitOps(ctx context.Context, err error) error {
+	if r.settings.DryRun || crash.In(err) != nil {
+		return err
 	}
-	r.rendered.system, err = layout.SystemFiles(r.config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
-	if err != nil {
-		return fmt.Errorf("rendering Flux's files: %w", err)
+	if broken := ctx.Err(); errors.Is(broken, context.Canceled) {
+		return broken
 	}
+	r.gitOpsError, r.gitOpsStep = err, r.failedStep
 	return nil
 }
 
-// finish does what a creation does whether GitOps worked or not: it waits for the clusters, keeps a copy of each spec and draws up
-// the result.
-func (r *createRun) finish(ctx context.Context) error {
-	if r.gitOpsError != nil {
-		r.noteFluxGoesOn()
+// noteGivenUp puts into the result that the run goes on without GitOps.
+func (r *createRun) noteGivenUp() {
+	if r.gitOpsError == nil {
+		return
 	}
-	notReady := r.waitClusters(ctx, r.managed)
+	r.noteFluxGoesOn()
+	r.result.Failure = failureOf(r.gitOpsStep, r.gitOpsError)
+}
+
+// conclude draws up the result of a creation that has come to its end, whether GitOps worked or not, and keeps a copy of each spec.
+func (r *createRun) conclude(ctx context.Context) error {
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
+	notReady := r.notReady
 	r.result.Status = StatusDone
 	if r.gitOpsError != nil {
 		r.result.Status = StatusGitOpsFailed
-		r.result.Failure = failureOf(r.failedStep, r.gitOpsError)
 	}
 	if err := r.saveCopies(ctx); err != nil {
 		r.result.Status = StatusIncomplete

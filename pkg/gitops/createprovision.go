@@ -20,7 +20,7 @@ func (r *createRun) missing() []*clusterspec.Cluster {
 	}
 	var missing []*clusterspec.Cluster
 	for _, c := range r.managed {
-		if r.absent || !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
+		if r.seen.absent || !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
 			missing = append(missing, c)
 		}
 	}
@@ -89,49 +89,38 @@ func (r *createRun) creation(c *clusterspec.Cluster) ProvisionJob {
 	return ProvisionJob{Verb: VerbCreate, Cluster: c.Name, ManagementCluster: c.ManagementCluster, Spec: layout.SpecWithoutGitOps(c)}
 }
 
-// planProvisioning reports what the provisioner would be asked to do.
-func (r *createRun) planProvisioning() {
-	for _, c := range r.missing() {
-		command := r.ports.Provisioner.Command(r.creation(c))
-		r.clusterResult(c.Name).Provision = &ProvisionResult{Verb: VerbCreate, Command: command}
-		r.planned(stepProvision(VerbCreate, c.Name), false, command)
-	}
-}
-
 // provision has the provisioner make the clusters that do not exist, the management cluster first, and looks at them. It is done
 // whether GitOps can be enabled or not. Its error ends the run: a cluster is not there.
-func (r *createRun) provision(ctx context.Context) error {
+func (r *createRun) provision() sequence {
+	var parts sequence
 	for _, c := range r.missing() {
-		if err := r.runProvisioner(ctx, r.creation(c)); err != nil {
-			record := r.clusterResult(c.Name)
-			record.Message = "not created: " + err.Error()
-			if r.leftUnfinished(ctx, c) {
-				err = &UnfinishedClusterError{Cluster: c.Name, Err: err}
+		parts = append(parts, orElse{
+			r.runProvisioner(r.creation(c)),
+			func(ctx context.Context, err error) error { return r.notMade(ctx, c, err) },
+		}, silently(func(ctx context.Context) error {
+			if err := ctx.Err(); errors.Is(err, context.Canceled) {
+				return err
 			}
-			r.result.Status = StatusIncomplete
-			return &IncompleteError{What: fmt.Sprintf("cluster %s was not created", c.Name), Cause: err}
-		}
-		if err := ctx.Err(); errors.Is(err, context.Canceled) {
-			return err
-		}
-		if err := r.lookAgain(ctx); err != nil {
-			return err
-		}
+			return r.lookAgain(ctx)
+		}))
 	}
-	for _, c := range r.managed {
-		if r.gitOpsError != nil || !r.hasProvisioner() || c.Role() != clusterspec.RoleWorkload {
-			continue
-		}
-		r.gitOpsError = r.adoptGitOps(ctx, c)
+	return parts
+}
+
+// notMade is the error of a run whose provisioner has not made a cluster.
+func (r *createRun) notMade(ctx context.Context, c *clusterspec.Cluster, err error) error {
+	r.clusterResult(c.Name).Message = "not created: " + err.Error()
+	if r.leftUnfinished(ctx, c) {
+		err = &UnfinishedClusterError{Cluster: c.Name, Err: err}
 	}
-	return nil
+	r.result.Status = StatusIncomplete
+	return &IncompleteError{What: fmt.Sprintf("cluster %s was not created", c.Name), Cause: err}
 }
 
 // lookAgain looks at the management cluster after the provisioner has changed it.
 func (r *createRun) lookAgain(ctx context.Context) error {
 	var found findings
-	r.mayBeAbsent = false
-	r.observeCluster(ctx, &found)
+	r.observeCluster(ctx, demands{judge: r.checkProvisioned}, &found)
 	if len(found.list) == 0 {
 		return nil
 	}
@@ -145,25 +134,42 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 		return &IncompleteError{What: fmt.Sprintf("cluster %s was created, but cannot be reached", r.managementCluster), Cause: err}
 	}
 	if r.gitOpsError == nil {
-		r.gitOpsError, r.failedStep = err, stepCluster
+		r.gitOpsError, r.gitOpsStep = err, stepCluster
 	}
 	return nil
 }
 
-// adoptGitOps gives a workload cluster that the provisioner has made from a file without GitOps its gitOpsRef. Flux could not: EKS
+// giveGitOps gives workload clusters that the provisioner has made from a file without GitOps their gitOpsRef. Flux could not: EKS
 // Anywhere lets the reference of a workload cluster change only while the cluster is paused.
-func (r *createRun) adoptGitOps(ctx context.Context, c *clusterspec.Cluster) error {
-	for _, live := range r.seen.cluster.Clusters {
-		if live.Name != c.Name || live.Namespace != c.Namespace || live.GitOpsName != "" && !live.Paused {
+func (r *createRun) giveGitOps(context.Context) sequence {
+	var parts sequence
+	for _, c := range r.managed {
+		if r.gitOpsError != nil || !r.hasProvisioner() || c.Role() != clusterspec.RoleWorkload || r.hasGitOps(c) {
 			continue
 		}
-		return r.step(Step(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)), func() (Outcome, string, error) {
-			changed, err := r.seen.ports.cluster.AdoptGitOps(ctx, c.Namespace, c.Name, clusterspec.GitOpsObject(c))
-			if err != nil {
-				return "", "", fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
-			}
-			return writeOutcome(changed)
+		parts = append(parts, action{
+			name: Step(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)),
+			plan: planned(changedEffect("")),
+			apply: func(ctx context.Context) (effect, error) {
+				changed, err := r.seen.ports.cluster.AdoptGitOps(ctx, c.Namespace, c.Name, clusterspec.GitOpsObject(c))
+				if err != nil {
+					return effect{}, fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
+				}
+				return effectOf(changed, ""), nil
+			},
 		})
 	}
-	return nil
+	if len(parts) == 0 {
+		return nil
+	}
+	return sequence{orElse{parts, r.giveUpGitOps}}
+}
+
+// hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets none from its provisioner.
+func (r *createRun) hasGitOps(c *clusterspec.Cluster) bool {
+	live := r.seen.cluster.Cluster(c.Namespace, c.Name)
+	if live == nil {
+		return !r.settings.DryRun
+	}
+	return live.GitOpsName != "" && !live.Paused
 }

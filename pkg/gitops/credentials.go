@@ -3,6 +3,7 @@ package gitops
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -22,41 +23,32 @@ type made struct {
 
 // pushWithCredentials prepares what Flux reads the repository with and brings the files to the branch. Where Flux is taken over, its
 // credentials change later: until then it goes on reading what it followed before.
-func (r *createRun) pushWithCredentials(ctx context.Context, plan planner, message string) error {
-	if r.management != nil {
-		if err := r.checkCommit(message); err != nil {
-			return err
-		}
-		if err := r.migrateStored(ctx); err != nil {
-			return err
-		}
-	}
-	push := func(ctx context.Context) error { return r.push(ctx, plan, message) }
-	order := []func(context.Context) error{push}
+func (r *clustersRun) pushWithCredentials(work commitWork) sequence {
+	refusable := sequence{r.push(work)}
 	switch {
 	case r.management == nil || r.sourceLater:
 	case r.fluxWaits():
-		order = []func(context.Context) error{push, r.ensureSource}
+		refusable = append(refusable, r.ensureSource()...)
 	default:
-		order = []func(context.Context) error{r.ensureSource, push}
+		refusable = append(r.ensureSource(), refusable...)
 	}
-	for _, do := range order {
-		if err := do(ctx); err != nil {
-			return r.takeBackMade(ctx, err)
-		}
+	parts := sequence{orElse{refusable, r.takeBackMade}}
+	if r.management == nil {
+		return parts
 	}
-	return nil
+	checked := silently(func(context.Context) error { return r.checkCommit(work.message()) })
+	return slices.Concat(sequence{checked}, r.migrateStored(), parts)
 }
 
 // fluxWaits says whether a Flux is there that only lacks its credentials. It fetches as soon as it has them, so that they come after the push:
 // before, it would apply what others have left in the branch, and delete what this run is about to bring back.
-func (r *createRun) fluxWaits() bool {
+func (r *clustersRun) fluxWaits() bool {
 	flux := &r.seen.cluster.Flux
 	return flux.GitRepository != nil && flux.Kustomization != nil && r.fluxCutOff()
 }
 
 // checkCommit makes sure that the commit can be made, before anything is written for it: what is in the repository may be in the way.
-func (r *createRun) checkCommit(message string) error {
+func (r *clustersRun) checkCommit(message string) error {
 	snapshot, files := r.seen.snapshot, r.seen.files
 	if snapshot == nil || len(files.changes) == 0 {
 		return nil
@@ -71,8 +63,8 @@ const stepTakeBack Step = "Take back what this run has made"
 
 // takeBackMade takes back what the run has made for Flux when err is a refusal, which running the same command again would meet again. After
 // any other failure the next run goes on from what is there. It returns err.
-func (r *createRun) takeBackMade(ctx context.Context, err error) error {
-	if !IsRuleError(err) && !IsAccessError(err) || ctx.Err() != nil {
+func (r *clustersRun) takeBackMade(ctx context.Context, err error) error {
+	if r.settings.DryRun || !IsRuleError(err) && !IsAccessError(err) || ctx.Err() != nil {
 		return err
 	}
 	failed := r.failedStep
@@ -90,7 +82,7 @@ func (r *createRun) takeBackMade(ctx context.Context, err error) error {
 }
 
 // removeMade removes in the reverse of the order in which it was made.
-func (r *createRun) removeMade(ctx context.Context) (Outcome, string, error) {
+func (r *clustersRun) removeMade(ctx context.Context) (Outcome, string, error) {
 	var removed []string
 	if r.made.deployKey {
 		keys, err := r.seen.ports.host.DeployKeys(ctx, r.repoRef())

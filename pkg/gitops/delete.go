@@ -63,7 +63,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 	options.From = cmp.Or(options.From, FromBoth)
 	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
 	d.config, d.managementCluster = options.GitOps, options.ManagementCluster
-	d.judge, d.removes = d.checkState, true
+	d.removes = true
 	for _, c := range options.Clusters {
 		role := clusterspec.RoleWorkload
 		if c.Name == options.ManagementCluster {
@@ -87,11 +87,10 @@ type deleteRun struct {
 	*run
 	options  DeleteOptions
 	detaches bool // it is about the management cluster
-	pushing  bool // the person has agreed; what is planned from now on is pushed
 
-	removal *removal
-	targets []*target
-	detach  detachment
+	removal  *removal
+	targets  []*target
+	attached detachment
 }
 
 // target is one cluster as it was found.
@@ -112,17 +111,54 @@ func (d *deleteRun) do(ctx context.Context) error {
 	if err := d.checkSpecs(); err != nil {
 		return err
 	}
-	d.mayBeAbsent = d.destroys()
 	if err := d.observe(ctx); err != nil {
 		return err
 	}
-	if d.destroys() {
-		return d.destroyManagement(ctx)
+	d.describe(ctx)
+	switch {
+	case d.destroys():
+		return d.carryOut(ctx, d.destroy())
+	case d.detaches && d.options.GitOps == nil:
+		d.steps.Note(LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
+		d.result.Status = StatusDone
+		return nil
+	case d.detaches:
+		return d.carryOut(ctx, d.detach())
 	}
-	if d.detaches {
-		return d.detachManagement(ctx)
+	return d.carryOut(ctx, d.deleteWorkloads())
+}
+
+// deletion is what a run is to do.
+type deletion struct {
+	parts sequence // none when there is nothing to do
+	// asks says that a person has to agree.
+	asks bool
+	// gone says that the clusters are, once the parts are done.
+	gone bool
+}
+
+// carryOut plans a deletion, or has it agreed and does it.
+func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
+	if d.settings.DryRun {
+		d.result.Status = StatusPlanned
+		return what.parts.perform(ctx, d.run)
 	}
-	return d.deleteWorkloads(ctx)
+	if what.asks {
+		if err := d.confirm(ctx); err != nil {
+			return err
+		}
+	}
+	if d.result.Repository != nil {
+		d.result.Repository.Files = []FileChange{} // until they are pushed
+	}
+	if err := what.parts.perform(ctx, d.run); err != nil {
+		return d.incomplete(ctx, err)
+	}
+	if what.gone {
+		d.markGone(d.targets)
+	}
+	d.result.Status = StatusDone
+	return nil
 }
 
 // defaultSystemNamespace is where Flux is when nothing says otherwise.
@@ -133,7 +169,7 @@ func (d *deleteRun) checkOptions() []Finding {
 	var found []Finding
 	for _, c := range d.options.Clusters {
 		if !clusterspec.IsClusterName(c.Name) {
-			found = append(found, Finding{AreaSpec, fmt.Sprintf("%q is no name of a cluster", c.Name), ""})
+			found = append(found, Finding{AreaSpec, fmt.Sprintf("%q is not a cluster name", c.Name), ""})
 		}
 	}
 	if d.detaches && len(d.options.Clusters) > 1 {
@@ -160,18 +196,19 @@ func (d *deleteRun) usesCluster() bool { return d.options.From != FromGit }
 // observe looks at both sides and makes every check that reading can make.
 func (d *deleteRun) observe(ctx context.Context) error {
 	var found findings
+	needs := demands{judge: d.checkState, orAbsent: d.destroys()}
 	switch {
 	case d.destroys() && d.options.From == FromGit:
 		d.observeRepository(ctx, &found)
 		d.checkDestroyed(ctx, &found)
 	case d.usesGit() && d.usesCluster():
-		if err := d.look(ctx, &found); err != nil {
+		if err := d.look(ctx, needs, &found); err != nil {
 			return err
 		}
 	case d.usesGit():
 		d.observeRepository(ctx, &found)
 	default:
-		d.observeCluster(ctx, &found)
+		d.observeCluster(ctx, needs, &found)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -257,12 +294,12 @@ func (e *repositoryError) Unwrap() error { return e.err }
 // Hint offers the half that needs no repository. A management cluster is better detached from both.
 func (e *repositoryError) Hint() string {
 	if e.detaches {
-		return "run the same command again when that is put right"
+		return "run the same command again when that is fixed"
 	}
-	return text.Command("run the same command again when that is put right, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
+	return text.Command("run the same command again when that is fixed, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
 }
 
-// planFiles works out what goes from a snapshot. It is the planner of the push, too.
+// planFiles works out what goes from a snapshot.
 func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
 	r, err := newRemoval(ctx, snapshot, d.config)
 	if err != nil {
@@ -277,9 +314,6 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan
 		names = append(names, c.Name)
 	}
 	if d.detaches {
-		if others := d.workloadsInGit(); len(others) > 0 && d.pushing {
-			return nil, fmt.Errorf("somebody has pushed %s in the meantime", strings.Join(others, ", "))
-		}
 		err = r.removeManagement(d.managementCluster)
 	} else {
 		err = r.removeWorkloads(names)
@@ -288,6 +322,15 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan
 		err = d.checkReadings(r.plan)
 	}
 	return r.finish(), err
+}
+
+// planRemoval is the planner of the push, for what others have pushed meanwhile.
+func (d *deleteRun) planRemoval(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	plan, err := d.planFiles(ctx, snapshot)
+	if others := d.workloadsInGit(); d.detaches && len(others) > 0 {
+		return nil, fmt.Errorf("somebody has pushed %s in the meantime", strings.Join(others, ", "))
+	}
+	return plan, err
 }
 
 // findTargets brings together what is known of each cluster.
@@ -370,11 +413,11 @@ func (d *deleteRun) checkTargets(found *findings) {
 func (d *deleteRun) halves(t *target) string {
 	switch {
 	case t.files && t.live != nil:
-		return text.Command("put that right, or delete the halves separately: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
+		return text.Command("fix this, or delete in two steps: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
 	case t.files:
-		return text.Command("put that right, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
+		return text.Command("fix this, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
 	default:
-		return text.Command("put that right, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
+		return text.Command("fix this, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
 	}
 }
 
@@ -460,7 +503,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	ks := d.seen.cluster.Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
-			d.steps.Note(LevelWarning, text.Command("should cluster %s still have files in Git, Flux will make it anew when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
+			d.steps.Note(LevelWarning, text.Command("should cluster %s still have files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
 		}
 		return
 	}
@@ -469,7 +512,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	}
 	namespace := d.config.SystemNamespace
 	found.addFinding(Finding{AreaCluster,
-		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would make it anew", t.Name, namespace, ks.Name),
+		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again", t.Name, namespace, ks.Name),
 		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
 }
 
@@ -493,7 +536,7 @@ func (d *deleteRun) describe(ctx context.Context) {
 			}
 		case d.detaches:
 			// The cluster's own objects stay; Flux's go.
-			for _, o := range d.detach.resources.Objects {
+			for _, o := range d.attached.resources.Objects {
 				record.Objects = append(record.Objects, o.String())
 			}
 		case len(d.removal.objects[t.Name]) > 0:
@@ -526,8 +569,7 @@ func (d *deleteRun) confirm(ctx context.Context) error {
 }
 
 // deleteWorkloads deletes clusters that were found fit for it.
-func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
-	d.describe(ctx)
+func (d *deleteRun) deleteWorkloads() deletion {
 	var going []*target
 	for _, t := range d.targets {
 		if t.files || d.usesCluster() && t.live != nil {
@@ -536,36 +578,14 @@ func (d *deleteRun) deleteWorkloads(ctx context.Context) error {
 		}
 		d.noteGone(t)
 	}
-	if d.settings.DryRun {
-		d.result.Status = StatusPlanned
-		d.planWorkloads(going)
-		return nil
-	}
 	if len(going) == 0 {
-		if d.result.Repository != nil {
-			d.result.Repository.Files = []FileChange{}
-		}
-		d.markGone(d.targets)
-		d.result.Status = StatusDone
-		return nil
+		return deletion{gone: true}
 	}
-	if slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }) {
-		if err := d.confirm(ctx); err != nil {
-			return err
-		}
+	return deletion{
+		parts: d.parts(going),
+		asks:  slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }),
+		gone:  d.usesCluster(),
 	}
-	if d.result.Repository != nil {
-		d.result.Repository.Files = []FileChange{}
-	}
-	err := d.apply(ctx, going)
-	if err == nil {
-		if d.usesCluster() {
-			d.markGone(d.targets)
-		}
-		d.result.Status = StatusDone
-		return nil
-	}
-	return d.incomplete(ctx, err)
 }
 
 // incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
@@ -605,88 +625,47 @@ func (d *deleteRun) noteGone(t *target) {
 	d.steps.Note(LevelWarning, text)
 }
 
-// planWorkloads records what apply would do.
-func (d *deleteRun) planWorkloads(going []*target) {
-	if len(going) == 0 {
-		return
-	}
-	if d.usesGit() {
-		d.planStep(d.stepPush(), len(d.seen.files.changes) == 0, countFiles(len(d.seen.files.changes)))
-		d.noteKept(d.seen.files)
-	}
-	for _, t := range going {
-		if d.options.From == FromCluster {
-			d.planStep(stepDeleteCluster(t.Name), t.live.Deleting, "")
-		}
-		if d.options.From == FromBoth && d.hasProvisioner() && t.live != nil {
-			d.planStep(stepProvision(VerbDelete, t.Name), false, d.clusterResult(t.Name).Provision.Command)
-		}
-		if d.usesCluster() {
-			d.planStep(stepWaitGone(t.Name), t.live == nil, "")
-		}
-	}
-}
-
-// planStep records one step of a dry run.
-func (d *deleteRun) planStep(step Step, inPlace bool, detail string) {
-	d.steps.Begin(step)
-	if inPlace {
-		d.steps.End(step, OutcomeUnchanged, "")
-		return
-	}
-	d.steps.End(step, OutcomePlanned, detail)
-}
-
 func stepDeleteCluster(name string) Step { return Step(fmt.Sprintf("Delete cluster %s", name)) }
 func stepWaitGone(name string) Step {
 	return Step(fmt.Sprintf("Wait until cluster %s is gone", name))
 }
 
-// apply takes the files out of Git, in one commit, and follows the clusters until they are gone.
-func (d *deleteRun) apply(ctx context.Context, going []*target) error {
+// parts take the files out of Git, in one commit, and follow the clusters until they are gone.
+func (d *deleteRun) parts(going []*target) sequence {
 	if d.hasProvisioner() && d.options.From == FromBoth {
-		return d.applyProvisioned(ctx, going)
+		return d.provisionedParts(going)
 	}
+	var parts sequence
 	if d.usesGit() {
-		if err := d.pushRemoval(ctx, deletionSubject(going), going); err != nil {
-			return err
-		}
+		parts = d.pushRemoval(deletionSubject(going), going)
 	}
-	if d.options.From == FromGit {
-		return nil
-	}
-	if d.options.From == FromCluster {
+	switch d.options.From {
+	case FromGit:
+		return parts
+	case FromCluster:
 		for _, t := range going {
-			remove := d.deleteObject
 			if d.hasProvisioner() {
-				remove = d.provisionedDeletion
-			}
-			if err := remove(ctx, t); err != nil {
-				return err
+				parts = append(parts, d.provisionedDeletion(t)...)
+			} else {
+				parts = append(parts, d.deleteObject(t))
 			}
 		}
-	} else if slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }) {
-		if err := d.waitApplied(ctx, d.planFiles); err != nil {
-			return err
+	default:
+		if slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }) {
+			parts = append(parts, d.waitApplied(d.planFiles))
 		}
 	}
-	var staying []error
+	var waits each
 	for _, t := range going {
-		if t.live == nil && d.options.From == FromCluster {
-			continue
-		}
-		if err := d.waitGone(ctx, t); err != nil {
-			staying = append(staying, err)
-		}
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return ctx.Err()
+		if t.live != nil || d.options.From != FromCluster {
+			waits = append(waits, d.waitGone(t))
 		}
 	}
-	return errors.Join(staying...)
+	return append(parts, waits)
 }
 
 // pushRemoval takes the files out of Git.
-func (d *deleteRun) pushRemoval(ctx context.Context, subject string, going []*target) error {
+func (d *deleteRun) pushRemoval(subject string, going []*target) sequence {
 	if d.seen.snapshot == nil || d.seen.snapshot.State() != gitrepo.BranchExists {
 		return nil // there is no branch, and so no file
 	}
@@ -694,8 +673,8 @@ func (d *deleteRun) pushRemoval(ctx context.Context, subject string, going []*ta
 	for _, t := range going {
 		names = append(names, t.Name)
 	}
-	d.pushing = true
-	return d.push(ctx, d.planFiles, d.commitMessage(subject, names))
+	message := d.commitMessage(subject, names)
+	return sequence{d.push(commitWork{plan: d.planRemoval, message: func() string { return message }})}
 }
 
 func deletionSubject(going []*target) string {
@@ -705,28 +684,32 @@ func deletionSubject(going []*target) string {
 	return fmt.Sprintf("Delete %d clusters", len(going))
 }
 
-func (d *deleteRun) deleteObject(ctx context.Context, t *target) error {
-	return d.step(stepDeleteCluster(t.Name), func() (Outcome, string, error) {
-		changed, err := d.seen.ports.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
-		if err != nil {
-			return "", "", fmt.Errorf("deleting Cluster %s/%s: %w", t.Namespace, t.Name, err)
-		}
-		if !changed {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, "", nil
-	})
+func (d *deleteRun) deleteObject(t *target) action {
+	return action{
+		name: stepDeleteCluster(t.Name),
+		plan: planned(effectOf(!t.live.Deleting, "")),
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := d.seen.ports.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
+			if err != nil {
+				return effect{}, fmt.Errorf("deleting Cluster %s/%s: %w", t.Namespace, t.Name, err)
+			}
+			return effectOf(changed, ""), nil
+		},
+	}
 }
 
-func (d *deleteRun) waitGone(ctx context.Context, t *target) error {
+func (d *deleteRun) waitGone(t *target) action {
 	step := stepWaitGone(t.Name)
-	return d.step(step, func() (Outcome, string, error) {
-		err := d.seen.ports.cluster.WaitGone(ctx, t.Namespace, t.Name, func(p fluxinstall.Progress) { d.steps.Progress(step, p.Message) })
-		if err != nil {
-			d.clusterResult(t.Name).Message = err.Error()
-			return "", "", fmt.Errorf("waiting until cluster %s is gone: %w", t.Name, err)
-		}
-		d.clusterResult(t.Name).Gone = true
-		return OutcomeChecked, "", nil
-	})
+	return action{
+		name: step,
+		plan: planned(waitEffect(t.live == nil)),
+		apply: func(ctx context.Context) (effect, error) {
+			if err := d.seen.ports.cluster.WaitGone(ctx, t.Namespace, t.Name, d.progressOf(step)); err != nil {
+				d.clusterResult(t.Name).Message = err.Error()
+				return effect{}, fmt.Errorf("waiting until cluster %s is gone: %w", t.Name, err)
+			}
+			d.clusterResult(t.Name).Gone = true
+			return checkedEffect, nil
+		},
+	}
 }

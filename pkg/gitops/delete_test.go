@@ -304,7 +304,7 @@ func TestDelete_broken(t *testing.T) {
 			w.commitOther("main", without("w01"))
 		}, want: "there is a cluster w01 in each of the namespaces default, x", hint: "-f"},
 		"only in cluster":   {break_: func(w *world) { w.commitOther("main", without("w01")); w.state.Flux.Kustomization.Inventory = nil }, want: "it is in the cluster only", hint: "--from cluster"},
-		"Flux makes it new": {from: gitops.FromCluster, break_: func(*world) {}, want: "has applied it and would make it anew", hint: "suspend Flux first"},
+		"Flux makes it new": {from: gitops.FromCluster, break_: func(*world) {}, want: "has applied it and would create it again", hint: "suspend Flux first"},
 		"another cluster":   {break_: func(w *world) { w.state.Clusters[0].Name, w.state.Clusters[0].ManagementCluster = "ops", "ops" }, want: "is the management cluster ops, not dev"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -497,7 +497,7 @@ func TestDelete_managementRefused(t *testing.T) {
 			w.state.Flux.GitRepository, w.state.Flux.Kustomization = nil, nil
 			w.commitOther("main", func(files map[string]string) { delete(files, componentsPath) })
 		}, want: "nothing says that this repository installed them"},
-		"a name that is a path": {names: []string{"../dev"}, change: func(*world) {}, want: `"../dev" is no name of a cluster`},
+		"a name that is a path": {names: []string{"../dev"}, change: func(*world) {}, want: `"../dev" is not a cluster name`},
 		"without a repository":  {names: []string{"w01"}, from: gitops.FromGit, change: nil, want: "has no gitOpsRef, so that it is not known which repository it is about"},
 		"a credential that fails": {change: func(w *world) {
 			w.accessFindings = []github.Finding{{Kind: github.KindPermission, Message: "no right"}}

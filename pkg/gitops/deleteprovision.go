@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
@@ -36,8 +37,8 @@ func (d *deleteRun) needsProvisioner() bool {
 	return false
 }
 
-// deletion is the provisioner's work on a cluster.
-func (d *deleteRun) deletion(ctx context.Context, t *target) ProvisionJob {
+// deletionJob is the provisioner's work on a cluster.
+func (d *deleteRun) deletionJob(ctx context.Context, t *target) ProvisionJob {
 	return ProvisionJob{
 		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.managementCluster,
 		Spec: clusterspec.RenderWithoutGitOps(d.options.Specs[t.Name]), Kubeconfig: d.ownKubeconfig(ctx, t.Name),
@@ -51,30 +52,44 @@ func (d *deleteRun) describeProvisioning(ctx context.Context) {
 	}
 	for _, t := range d.targets {
 		if t.live != nil {
-			d.clusterResult(t.Name).Provision = &ProvisionResult{Verb: VerbDelete, Command: d.ports.Provisioner.Command(d.deletion(ctx, t))}
+			d.clusterResult(t.Name).Provision = &ProvisionResult{Verb: VerbDelete, Command: d.ports.Provisioner.Command(d.deletionJob(ctx, t))}
 		}
 	}
 }
 
 // provisionedDeletion deletes one cluster with the provisioner.
-func (d *deleteRun) provisionedDeletion(ctx context.Context, t *target) error {
-	if err := d.runProvisioner(ctx, d.deletion(ctx, t)); err != nil {
-		d.clusterResult(t.Name).Message = err.Error()
-		return fmt.Errorf("cluster %s was not deleted: %w", t.Name, err)
+func (d *deleteRun) provisionedDeletion(t *target) sequence {
+	if t.live == nil {
+		return nil
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	return sequence{
+		when(func(ctx context.Context) sequence {
+			return sequence{orElse{d.runProvisioner(d.deletionJob(ctx, t)), func(_ context.Context, err error) error {
+				d.clusterResult(t.Name).Message = err.Error()
+				return fmt.Errorf("cluster %s was not deleted: %w", t.Name, err)
+			}}}
+		}),
+		silently(func(ctx context.Context) error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return d.forget(ctx, t)
+		}),
 	}
-	_, err := d.ports.Provisioner.Forget(t.Name)
-	if err != nil {
+}
+
+// forget removes the kubeconfig that the provisioner keeps of a cluster that is gone.
+func (d *deleteRun) forget(_ context.Context, t *target) error {
+	if _, err := d.ports.Provisioner.Forget(t.Name); err != nil {
 		return fmt.Errorf("removing the kubeconfig of cluster %s: %w", t.Name, err)
 	}
 	return nil
 }
 
-// applyProvisioned takes workload clusters out of Git and has the provisioner delete them.
-func (d *deleteRun) applyProvisioned(ctx context.Context, going []*target) error {
+// provisionedParts take workload clusters out of Git and have the provisioner delete them.
+func (d *deleteRun) provisionedParts(going []*target) sequence {
 	var held []heldCluster
+	var inside sequence
 	inGit := false
 	for _, t := range going {
 		// What Flux has applied and not yet taken off its list it would make anew.
@@ -84,34 +99,21 @@ func (d *deleteRun) applyProvisioned(ctx context.Context, going []*target) error
 			held = append(held, heldOf(d.options.Specs[t.Name]))
 		}
 	}
-	return d.paused(ctx, held, func(ctx context.Context) error {
-		if inGit {
-			if err := d.pushRemoval(ctx, deletionSubject(going), going); err != nil {
-				return err
-			}
-			if err := d.waitApplied(ctx, d.planFiles); err != nil {
-				return err
-			}
+	if inGit {
+		inside = append(d.pushRemoval(deletionSubject(going), going), d.waitApplied(d.planFiles))
+	}
+	for _, t := range going {
+		if t.live != nil {
+			inside = append(append(inside, d.provisionedDeletion(t)...), d.waitGone(t))
 		}
-		for _, t := range going {
-			if t.live == nil {
-				continue
-			}
-			if err := d.provisionedDeletion(ctx, t); err != nil {
-				return err
-			}
-			if err := d.waitGone(ctx, t); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return sequence{d.paused(held, inside)}
 }
 
 // checkDestroyed takes a person's word that a management cluster is gone, of which only the rest in Git is to be removed, unless the cluster
 // itself contradicts: Flux would delete its objects. An API server that answers, and does not let itself be looked at, contradicts, too.
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
-	d.absent, d.seen.cluster = true, &fluxinstall.State{}
+	d.seen.absent, d.seen.cluster = true, &fluxinstall.State{}
 	unseen := func(err error) {
 		d.steps.Note(LevelWarning, fmt.Sprintf("management cluster %s is taken for gone because --from git says so; it could not be looked for: %v", d.managementCluster, err))
 	}
@@ -161,7 +163,7 @@ func joinedHints(first, second string) string {
 
 // checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete it.
 func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
-	if d.absent && d.options.From != FromGit {
+	if d.seen.absent && d.options.From != FromGit {
 		err := d.findTitledKeys(ctx)
 		d.checkGone(found)
 		return err
@@ -179,17 +181,17 @@ func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
 	}
 	if names := d.workloadsInGit(); len(names) > 0 {
 		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
-		if d.absent {
+		if d.seen.absent {
 			hint = "take their files out first, by hand: there is no cluster any more that would do anything about it"
 		}
 		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")), hint})
 	}
-	if !d.absent && !d.ports.Provisioner.HasKubeconfig(d.managementCluster) {
+	if !d.seen.absent && !d.ports.Provisioner.HasKubeconfig(d.managementCluster) {
 		found.addFinding(Finding{AreaCluster,
 			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig", d.managementCluster),
 			"run the command in the directory from which the cluster was created, or put its kubeconfig there"})
 	}
-	if d.absent {
+	if d.seen.absent {
 		return d.findTitledKeys(ctx)
 	}
 	return d.findDeployKeys(ctx)
@@ -206,42 +208,20 @@ func (d *deleteRun) findTitledKeys(ctx context.Context) error {
 	}
 	for _, key := range keys {
 		if key.ReadOnly && key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace) {
-			d.detach.keys = append(d.detach.keys, key)
+			d.attached.keys = append(d.attached.keys, key)
 		}
 	}
 	return nil
 }
 
-// destroyManagement deletes a management cluster and what is left of it in Git.
-func (d *deleteRun) destroyManagement(ctx context.Context) error {
+// destroy deletes a management cluster and what is left of it in Git.
+func (d *deleteRun) destroy() deletion {
 	t := d.targets[0]
-	d.describe(ctx)
-	there := t.live != nil || len(d.seen.files.changes) > 0 || len(d.detach.keys) > 0 || d.ports.Provisioner.HasKubeconfig(d.managementCluster)
-	if d.settings.DryRun {
-		d.result.Status = StatusPlanned
-		if there {
-			d.planDestroy(t)
-		}
-		return nil
+	there := t.live != nil || len(d.seen.files.changes) > 0 || len(d.attached.keys) > 0 || d.ports.Provisioner.HasKubeconfig(d.managementCluster)
+	if !there {
+		return deletion{gone: d.usesCluster()}
 	}
-	if there {
-		if err := d.confirm(ctx); err != nil {
-			return err
-		}
-	}
-	if d.result.Repository != nil {
-		d.result.Repository.Files = []FileChange{}
-	}
-	if there {
-		if err := d.applyDestroy(ctx, t); err != nil {
-			return d.incomplete(ctx, err)
-		}
-	}
-	if d.usesCluster() {
-		d.markGone(d.targets)
-	}
-	d.result.Status = StatusDone
-	return nil
+	return deletion{parts: d.destroyParts(t), asks: true, gone: d.usesCluster()}
 }
 
 func (d *deleteRun) runsFlux() bool {
@@ -249,42 +229,22 @@ func (d *deleteRun) runsFlux() bool {
 	return flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0
 }
 
-func (d *deleteRun) planDestroy(t *target) {
-	if t.live != nil {
+func (d *deleteRun) destroyParts(t *target) sequence {
+	var parts sequence
+	if t.live == nil {
+		parts = sequence{silently(func(ctx context.Context) error { return d.forget(ctx, t) })}
+	} else {
 		if d.runsFlux() {
-			d.planStep(stepStopFlux, false, "")
+			parts = sequence{d.stopFlux(false)}
 		}
-		d.planStep(stepProvision(VerbDelete, t.Name), false, d.clusterResult(t.Name).Provision.Command)
-	}
-	if d.usesGit() {
-		d.planStep(d.stepPush(), len(d.seen.files.changes) == 0, countFiles(len(d.seen.files.changes)))
-		d.noteKept(d.seen.files)
-	}
-	if d.seen.ports.host != nil {
-		d.planStep(stepDeployKey, len(d.detach.keys) == 0, "")
-	}
-}
-
-func (d *deleteRun) applyDestroy(ctx context.Context, t *target) error {
-	if t.live != nil {
-		if d.runsFlux() {
-			if err := d.stopFlux(ctx); err != nil {
-				return err
-			}
-		}
-		if err := d.provisionedDeletion(ctx, t); err != nil {
+		parts = append(parts, orElse{d.provisionedDeletion(t), func(_ context.Context, err error) error {
 			return &hintedCause{err: err, hint: "Flux has stopped, and nothing has left Git; to keep the cluster instead, which starts Flux again: eksa-gitops create cluster -f with its file"}
-		}
-	} else if _, err := d.ports.Provisioner.Forget(t.Name); err != nil {
-		return fmt.Errorf("removing the kubeconfig of cluster %s: %w", t.Name, err)
+		}})
 	}
 	if !d.usesGit() {
-		return nil
+		return parts
 	}
-	if err := d.pushRemoval(ctx, "Delete management cluster "+d.managementCluster, d.targets); err != nil {
-		return err
-	}
-	return d.removeDeployKey(ctx)
+	return slices.Concat(parts, d.pushRemoval("Delete management cluster "+d.managementCluster, d.targets), d.removeDeployKey())
 }
 
 // hintedCause adds the next action to an error.

@@ -72,7 +72,7 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 	if err != nil {
 		return fmt.Errorf("looking for Flux's objects: %w", err)
 	}
-	d.detach.resources = resources
+	d.attached.resources = resources
 	if others := d.foreignObjects(); len(others) > 0 {
 		names := make([]string, 0, len(others))
 		for _, o := range others {
@@ -111,14 +111,14 @@ func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
 	ours := map[string]bool{root: true} // Kustomizations
 	for more := true; more; {
 		more = false
-		for _, o := range d.detach.resources.Objects {
+		for _, o := range d.attached.resources.Objects {
 			if name := o.Namespace + "/" + o.Name; o.Kind == "Kustomization" && ours[o.AppliedBy] && !ours[name] {
 				ours[name], more = true, true
 			}
 		}
 	}
 	var others []fluxinstall.FluxObject
-	for _, o := range d.detach.resources.Objects {
+	for _, o := range d.attached.resources.Objects {
 		sync := o.Namespace+"/"+o.Name == root && (o.Kind == "Kustomization" || o.Kind == "GitRepository")
 		if !sync && !ours[o.AppliedBy] && !o.Derived {
 			others = append(others, o)
@@ -140,7 +140,7 @@ func (d *deleteRun) findDeployKeys(ctx context.Context) error {
 	for _, key := range keys {
 		switch {
 		case public != "" && key.SameMaterial(public):
-			d.detach.keys = append(d.detach.keys, key)
+			d.attached.keys = append(d.attached.keys, key)
 		case key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace):
 			d.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if nobody needs it, remove it in the repository's settings", key.Title, d.repoRef()))
 		}
@@ -148,11 +148,11 @@ func (d *deleteRun) findDeployKeys(ctx context.Context) error {
 	return nil
 }
 
-// attached says whether anything is left to do.
-func (d *deleteRun) attached() bool {
+// isAttached says whether anything is left to do.
+func (d *deleteRun) isAttached() bool {
 	flux := &d.seen.cluster.Flux
 	return len(d.seen.files.changes) > 0 || flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0 ||
-		flux.SourceSecret != nil || d.detach.resources.Definitions > 0 || len(d.detach.keys) > 0 || d.refersToGitOps()
+		flux.SourceSecret != nil || d.attached.resources.Definitions > 0 || len(d.attached.keys) > 0 || d.refersToGitOps()
 }
 
 func (d *deleteRun) refersToGitOps() bool {
@@ -172,152 +172,115 @@ func (d *deleteRun) liveGitOps() (kind, name string) {
 	return live.GitOpsKind, live.GitOpsName
 }
 
-// detachManagement takes a management cluster out of Git, and Flux off it.
-func (d *deleteRun) detachManagement(ctx context.Context) error {
-	d.describe(ctx)
-	if d.options.GitOps == nil {
-		d.steps.Note(LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
-		d.result.Status = StatusDone
-		return nil
+// detach takes a management cluster out of Git, and Flux off it.
+func (d *deleteRun) detach() deletion {
+	if !d.isAttached() {
+		return deletion{}
 	}
-	if d.settings.DryRun {
-		d.result.Status = StatusPlanned
-		if d.attached() {
-			d.planDetach()
-		}
-		return nil
+	flux := &d.seen.cluster.Flux
+	stopped := (flux.Kustomization == nil || flux.Kustomization.Suspended) && (flux.GitRepository == nil || flux.GitRepository.Suspended) && len(flux.Controllers) == 0
+	parts := sequence{d.stopFlux(stopped)}
+	if d.usesGit() {
+		parts = slices.Concat(parts, d.pushRemoval(fmt.Sprintf("Detach management cluster %s", d.managementCluster), d.targets), d.removeDeployKey())
+	} else {
+		parts = append(parts, silently(d.noteLeft))
 	}
-	if !d.attached() {
-		d.result.Status = StatusDone
-		return nil
+	return deletion{parts: slices.Concat(parts, sequence{d.uninstall()}, d.removeGitOps()), asks: true}
+}
+
+// noteLeft says what a run that does not look at Git leaves there.
+func (d *deleteRun) noteLeft(context.Context) error {
+	if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && d.config.GitHub != nil {
+		d.steps.Note(LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
 	}
-	if err := d.confirm(ctx); err != nil {
-		return err
-	}
-	if d.result.Repository != nil {
-		d.result.Repository.Files = []FileChange{}
-	}
-	if err := d.applyDetach(ctx); err != nil {
-		return d.incomplete(ctx, err)
-	}
-	d.result.Status = StatusDone
 	return nil
 }
 
-func (d *deleteRun) planDetach() {
-	flux := &d.seen.cluster.Flux
-	stopped := (flux.Kustomization == nil || flux.Kustomization.Suspended) && (flux.GitRepository == nil || flux.GitRepository.Suspended) && len(flux.Controllers) == 0
-	d.planStep(stepStopFlux, stopped, "")
-	if d.usesGit() {
-		d.planStep(d.stepPush(), len(d.seen.files.changes) == 0, countFiles(len(d.seen.files.changes)))
-		d.noteKept(d.seen.files)
-	}
-	if d.seen.ports.host != nil {
-		d.planStep(stepDeployKey, len(d.detach.keys) == 0, "")
-	}
-	d.planStep(stepUninstall, d.detach.resources.Definitions == 0 && len(flux.Controllers) == 0 && flux.SourceSecret == nil, flux.Version)
-	d.planStep(stepRemoveGitOps, !d.refersToGitOps(), "")
-}
-
-func (d *deleteRun) applyDetach(ctx context.Context) error {
-	if err := d.stopFlux(ctx); err != nil {
-		return err
-	}
-	if d.usesGit() {
-		if err := d.pushRemoval(ctx, fmt.Sprintf("Detach management cluster %s", d.managementCluster), d.targets); err != nil {
-			return err
-		}
-		if err := d.removeDeployKey(ctx); err != nil {
-			return err
-		}
-	}
-	if secret := d.seen.cluster.Flux.SourceSecret; !d.usesGit() && secret != nil && d.config.GitHub != nil {
-		d.steps.Note(LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
-	}
-	if err := d.uninstall(ctx); err != nil {
-		return err
-	}
-	return d.removeGitOps(ctx)
-}
-
 // stopFlux stops it within the time that is allowed for Flux.
-func (d *deleteRun) stopFlux(ctx context.Context) error {
-	return d.step(stepStopFlux, func() (Outcome, string, error) {
-		limited, cancel := context.WithTimeout(ctx, d.settings.FluxTimeout)
-		defer cancel()
-		changed, err := d.seen.ports.cluster.StopFlux(limited, d.config.SystemNamespace, func(p fluxinstall.Progress) { d.steps.Progress(stepStopFlux, p.Message) })
-		if err != nil {
-			return "", "", fmt.Errorf("stopping Flux: %w", err)
-		}
-		return writeOutcome(changed)
-	})
-}
-
-func writeOutcome(changed bool) (Outcome, string, error) {
-	if !changed {
-		return OutcomeUnchanged, "", nil
-	}
-	return OutcomeChanged, "", nil
-}
-
-func (d *deleteRun) removeDeployKey(ctx context.Context) error {
-	if d.seen.ports.host == nil {
-		if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
-			d.steps.Note(LevelInfo, fmt.Sprintf("the Git server still accepts the key that Flux read the repository with (%s); if nobody else uses it, remove it there", secret.Fingerprint))
-		}
-		return nil
-	}
-	return d.step(stepDeployKey, func() (Outcome, string, error) {
-		title := ""
-		for _, key := range d.detach.keys {
-			if err := d.seen.ports.host.DeleteDeployKey(ctx, d.repoRef(), key.ID); err != nil {
-				return "", "", err
+func (d *deleteRun) stopFlux(stopped bool) action {
+	return action{
+		name: stepStopFlux,
+		plan: planned(effectOf(!stopped, "")),
+		apply: func(ctx context.Context) (effect, error) {
+			limited, cancel := context.WithTimeout(ctx, d.settings.FluxTimeout)
+			defer cancel()
+			changed, err := d.seen.ports.cluster.StopFlux(limited, d.config.SystemNamespace, d.progressOf(stepStopFlux))
+			if err != nil {
+				return effect{}, fmt.Errorf("stopping Flux: %w", err)
 			}
-			title = key.Title
-		}
-		if len(d.detach.keys) == 0 {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, title, nil
-	})
+			return effectOf(changed, ""), nil
+		},
+	}
 }
 
-func (d *deleteRun) uninstall(ctx context.Context) error {
-	return d.step(stepUninstall, func() (Outcome, string, error) {
-		removal, err := d.seen.ports.cluster.Uninstall(ctx, d.config.SystemNamespace, func(p fluxinstall.Progress) { d.steps.Progress(stepUninstall, p.Message) })
-		if err != nil {
-			return "", "", fmt.Errorf("uninstalling Flux: %w", err)
-		}
-		if removal.NamespaceKept != "" {
-			d.steps.Note(LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.config.SystemNamespace, removal.NamespaceKept))
-		}
-		if len(removal.Removed) == 0 {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, fmt.Sprintf("%d objects", len(removal.Removed)), nil
-	})
+func (d *deleteRun) removeDeployKey() sequence {
+	if d.seen.ports.host == nil {
+		return sequence{silently(func(context.Context) error {
+			if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
+				d.steps.Note(LevelInfo, fmt.Sprintf("the Git server still accepts the key that Flux read the repository with (%s); if nobody else uses it, remove it there", secret.Fingerprint))
+			}
+			return nil
+		})}
+	}
+	return sequence{action{
+		name: stepDeployKey,
+		plan: planned(effectOf(len(d.attached.keys) > 0, "")),
+		apply: func(ctx context.Context) (effect, error) {
+			title := ""
+			for _, key := range d.attached.keys {
+				if err := d.seen.ports.host.DeleteDeployKey(ctx, d.repoRef(), key.ID); err != nil {
+					return effect{}, err
+				}
+				title = key.Title
+			}
+			return effectOf(len(d.attached.keys) > 0, title), nil
+		},
+	}}
+}
+
+func (d *deleteRun) uninstall() action {
+	flux := &d.seen.cluster.Flux
+	there := d.attached.resources.Definitions > 0 || len(flux.Controllers) > 0 || flux.SourceSecret != nil
+	return action{
+		name: stepUninstall,
+		plan: planned(effectOf(there, flux.Version)),
+		apply: func(ctx context.Context) (effect, error) {
+			removal, err := d.seen.ports.cluster.Uninstall(ctx, d.config.SystemNamespace, d.progressOf(stepUninstall))
+			if err != nil {
+				return effect{}, fmt.Errorf("uninstalling Flux: %w", err)
+			}
+			if removal.NamespaceKept != "" {
+				d.steps.Note(LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.config.SystemNamespace, removal.NamespaceKept))
+			}
+			return effectOf(len(removal.Removed) > 0, fmt.Sprintf("%d objects", len(removal.Removed))), nil
+		},
+	}
 }
 
 // removeGitOps takes the reference off the Cluster object, which EKS Anywhere allows for management clusters. Should a webhook be
 // against it, the reference stays and does no harm: only EKS Anywhere's own command line looks at it.
-func (d *deleteRun) removeGitOps(ctx context.Context) error {
+func (d *deleteRun) removeGitOps() sequence {
 	live := d.targets[0].live
 	if live == nil {
 		return nil
 	}
-	return d.step(stepRemoveGitOps, func() (Outcome, string, error) {
-		kind, name := d.liveGitOps()
-		if name == "" {
-			return OutcomeUnchanged, "", nil
-		}
-		changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, kind, name)
-		if refused := new(fluxinstall.RefusedError); errors.As(err, &refused) {
-			d.steps.Note(LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
-			return OutcomeSkipped, "refused", nil
-		}
-		if err != nil {
-			return "", "", fmt.Errorf("taking the GitOps configuration off cluster %s: %w", live.Name, err)
-		}
-		return writeOutcome(changed)
-	})
+	return sequence{action{
+		name: stepRemoveGitOps,
+		plan: planned(effectOf(d.refersToGitOps(), "")),
+		apply: func(ctx context.Context) (effect, error) {
+			kind, name := d.liveGitOps()
+			if name == "" {
+				return unchangedEffect, nil
+			}
+			changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, kind, name)
+			if refused := new(fluxinstall.RefusedError); errors.As(err, &refused) {
+				d.steps.Note(LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
+				return effect{OutcomeSkipped, "refused"}, nil
+			}
+			if err != nil {
+				return effect{}, fmt.Errorf("taking the GitOps configuration off cluster %s: %w", live.Name, err)
+			}
+			return effectOf(changed, ""), nil
+		},
+	}}
 }

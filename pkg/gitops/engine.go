@@ -51,13 +51,6 @@ type run struct {
 	managementCluster string              // its name
 	keepsFlux         bool                // the run looks after Flux itself, its credentials included
 	purpose           fluxinstall.Purpose // what it does with Flux
-	// mayBeAbsent says that a run without a kubeconfig looks for other evidence of the management cluster; absent, that it cannot look at
-	// the cluster; unfound is then where a kubeconfig was looked for.
-	mayBeAbsent, absent bool
-	unfound             error
-	// judge holds the management cluster's state against what the run needs; checkCluster unless a command has its own.
-	judge func(*fluxinstall.State) []Finding
-
 	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered. adopting is whether that was
 	// asked for: such a Flux is no finding then.
 	adoptHint string
@@ -85,12 +78,10 @@ func newRun(command string, ports Ports, settings Settings) *run {
 	if settings.FluxTimeout <= 0 {
 		settings.FluxTimeout = DefaultFluxTimeout
 	}
-	r := &run{
+	return &run{
 		ports: ports, settings: settings, steps: newRecorder(ports.Report),
 		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}},
 	}
-	r.judge = r.checkCluster
-	return r
 }
 
 // end gives up the connections and completes the result of a run that returned err.
@@ -181,50 +172,77 @@ func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.
 // planner works out what has to be written on top of a snapshot; nil is a repository that does not exist yet.
 type planner func(ctx context.Context, snapshot Snapshot) (*filePlan, error)
 
+// commitWork is what a run puts into its commit.
+type commitWork struct {
+	plan planner
+	// prepare is what has to be done once it is planned and before it is committed; nil is nothing. It may be repeated.
+	prepare func(ctx context.Context) error
+	// message is the commit's, of what was planned last.
+	message func() string
+}
+
 // push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on what the winner pushed.
-func (r *run) push(ctx context.Context, plan planner, message string) error {
-	step := r.stepPush()
-	return r.step(step, func() (Outcome, string, error) {
-		snapshot, files := r.seen.snapshot, r.seen.files
-		for attempt := 1; ; attempt++ {
-			var err error
-			began := time.Now()
-			if snapshot == nil {
-				snapshot, files, err = r.refetch(ctx, plan)
-				if err != nil {
-					return "", "", err
-				}
-			}
-			r.seen.snapshot, r.seen.files = snapshot, files
-			r.commit = snapshot.Head()
-			if len(files.changes) == 0 && snapshot.State() == gitrepo.BranchExists {
-				r.noteKept(files)
+func (r *run) push(work commitWork) action {
+	return action{
+		name: r.stepPush(),
+		plan: func(context.Context) (effect, error) {
+			snapshot, files := r.seen.snapshot, r.seen.files
+			r.result.Repository.Files = files.changes
+			r.noteKept(files)
+			if snapshot != nil {
+				r.commit = snapshot.Head()
 				r.result.Repository.Commit = r.commit
-				return OutcomeUnchanged, "at " + short(r.commit), nil
 			}
-			commit, err := snapshot.Commit(files.edits(), r.commitOptions(message))
+			inPlace := len(files.changes) == 0 && snapshot != nil && snapshot.State() == gitrepo.BranchExists
+			return effectOf(!inPlace, countFiles(len(files.changes))), nil
+		},
+		apply: func(ctx context.Context) (effect, error) { return r.pushNow(ctx, work) },
+	}
+}
+
+func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
+	snapshot, files := r.seen.snapshot, r.seen.files
+	for attempt := 1; ; attempt++ {
+		var err error
+		began := time.Now()
+		if snapshot == nil {
+			snapshot, files, err = r.refetch(ctx, work.plan)
+			if err == nil && work.prepare != nil {
+				err = work.prepare(ctx)
+			}
 			if err != nil {
-				return "", "", fmt.Errorf("making the commit: %w", err)
-			}
-			err = r.persist(ctx, func() error { return snapshot.Push(ctx, commit) })
-			if err == nil {
-				r.noteKept(files)
-				r.commit, r.pushed = commit.Hash(), true
-				r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
-				r.result.Repository.Files = files.changes
-				return OutcomeChanged, fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash())), nil
-			}
-			if !errors.As(err, new(*gitrepo.ConflictError)) || attempt == maxPushes {
-				return "", "", fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
-			}
-			r.steps.Progress(step, "somebody else pushed at the same moment; building on top of that")
-			snapshot.Close()
-			snapshot = nil
-			if err := pause(ctx, raceDelay(attempt, time.Since(began))); err != nil {
-				return "", "", err
+				return effect{}, err
 			}
 		}
-	})
+		r.seen.snapshot, r.seen.files = snapshot, files
+		r.commit = snapshot.Head()
+		if len(files.changes) == 0 && snapshot.State() == gitrepo.BranchExists {
+			r.noteKept(files)
+			r.result.Repository.Commit = r.commit
+			return effect{OutcomeUnchanged, "at " + short(r.commit)}, nil
+		}
+		commit, err := snapshot.Commit(files.edits(), r.commitOptions(work.message()))
+		if err != nil {
+			return effect{}, fmt.Errorf("making the commit: %w", err)
+		}
+		err = r.persist(ctx, func() error { return snapshot.Push(ctx, commit) })
+		if err == nil {
+			r.noteKept(files)
+			r.commit, r.pushed = commit.Hash(), true
+			r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
+			r.result.Repository.Files = files.changes
+			return changedEffect(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
+		}
+		if !errors.As(err, new(*gitrepo.ConflictError)) || attempt == maxPushes {
+			return effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
+		}
+		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
+		snapshot.Close()
+		snapshot = nil
+		if err := pause(ctx, raceDelay(attempt, time.Since(began))); err != nil {
+			return effect{}, err
+		}
+	}
 }
 
 // refetch reads the branch again and plans on what is there now.
@@ -345,48 +363,54 @@ func (r *run) noteKept(plan *filePlan) {
 	}
 }
 
+const stepWaitApplied Step = "Wait for Flux to apply the commit"
+
 // waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to
 // look now. When Flux has applied what others pushed after it, plan tells whether the run still has what it wanted; if not, the error is a
 // *supersededError.
-func (r *run) waitApplied(ctx context.Context, plan planner) error {
-	namespace := r.config.SystemNamespace
-	step := Step("Wait for Flux to apply " + short(r.commit))
-	return r.step(step, func() (Outcome, string, error) {
-		cluster := r.seen.ports.cluster
-		if r.seen.cluster.Flux.GitRepository != nil && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
-			if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
-				return "", "", fmt.Errorf("asking Flux to look at the repository now: %w", err)
+func (r *run) waitApplied(plan planner) action {
+	return action{
+		name:  stepWaitApplied,
+		plan:  func(context.Context) (effect, error) { return waitEffect(r.appliedInPlace()), nil },
+		apply: func(ctx context.Context) (effect, error) { return r.waitAppliedNow(ctx, plan) },
+	}
+}
+
+func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) {
+	namespace, cluster := r.config.SystemNamespace, r.seen.ports.cluster
+	if r.seen.cluster.Flux.GitRepository != nil && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
+		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
+			return effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.settings.FluxTimeout)
+	defer cancel()
+	var applied string
+	var superseded error
+	err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
+		Namespace: namespace, Name: namespace, Branch: r.config.Branch, Commit: r.commit,
+		Accept: func(revision string) bool {
+			var answer bool
+			if answer, superseded = r.judgeLater(ctx, revision, plan); answer {
+				applied = revision
 			}
-		}
-		ctx, cancel := context.WithTimeout(ctx, r.settings.FluxTimeout)
-		defer cancel()
-		var applied string
-		var superseded error
-		err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
-			Namespace: namespace, Name: namespace, Branch: r.config.Branch, Commit: r.commit,
-			Accept: func(revision string) bool {
-				var answer bool
-				if answer, superseded = r.judgeLater(ctx, revision, plan); answer {
-					applied = revision
-				}
-				return answer
-			},
-		}, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
-		if err != nil {
-			return "", "", fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
-		}
-		if superseded != nil {
-			return "", "", superseded
-		}
-		if applied == "" {
-			applied = r.config.Branch + "@sha1:" + r.commit
-		}
-		if r.result.Flux == nil {
-			r.result.Flux = &FluxResult{Version: r.seen.cluster.Flux.Version, Namespace: namespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
-		}
-		r.result.Flux.Revision, r.result.Flux.Ready = applied, true
-		return OutcomeChecked, "", nil
-	})
+			return answer
+		},
+	}, r.progressOf(stepWaitApplied))
+	if err != nil {
+		return effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
+	}
+	if superseded != nil {
+		return effect{}, superseded
+	}
+	if applied == "" {
+		applied = r.config.Branch + "@sha1:" + r.commit
+	}
+	if r.result.Flux == nil {
+		r.result.Flux = &FluxResult{Version: r.seen.cluster.Flux.Version, Namespace: namespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+	}
+	r.result.Flux.Revision, r.result.Flux.Ready = applied, true
+	return effect{OutcomeChecked, short(r.commit)}, nil
 }
 
 // commitOptions says who commits and why.

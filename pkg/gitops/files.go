@@ -22,6 +22,7 @@ type filePlan struct {
 	system  map[string][]byte // Flux's files as they are after the commit, by base name
 	after   map[string][]byte // all the run's files as they are after the commit, by path
 	gone    []string          // the paths that are no longer there after the commit
+	later   bool              // it is on a commit that Flux has applied after the run's, so that nothing comes of it
 }
 
 func (p *filePlan) note(format string, args ...any) {
@@ -102,8 +103,12 @@ func isBlank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	plan, err := r.compareFiles(ctx, snapshot, r.rendered, func(string) bool { return r.options.Overwrite })
-	if err != nil {
+	return r.compareOn(ctx, snapshot, false)
+}
+
+func (r *createRun) compareOn(ctx context.Context, snapshot Snapshot, later bool) (*filePlan, error) {
+	plan := newFilePlan(later)
+	if err := r.compareFiles(ctx, snapshot, plan, r.rendered, func(string) bool { return r.options.Overwrite }); err != nil {
 		return nil, err
 	}
 	if err := r.addApps(ctx, snapshot, plan); err != nil {
@@ -121,17 +126,20 @@ func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, 
 	return plan, r.checkFiles(ctx, snapshot, plan)
 }
 
+func newFilePlan(later bool) *filePlan {
+	return &filePlan{system: map[string][]byte{}, after: map[string][]byte{}, later: later}
+}
+
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another
 // content.
-func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made rendering, replace func(path string) bool) (*filePlan, error) {
-	plan := &filePlan{system: map[string][]byte{}, after: map[string][]byte{}}
+func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan *filePlan, made rendering, replace func(path string) bool) error {
 	wanted := slices.Concat(made.files, made.system)
 	for _, file := range wanted {
 		plan.after[file.Path] = file.Content
 	}
 	existing, err := differing(ctx, snapshot, wanted)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var conflicts []FileChange
 	unlisting := ""
@@ -160,7 +168,7 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		}
 	}
 	if err := r.reopen(snapshot, plan); err != nil {
-		return nil, err
+		return err
 	}
 	for _, file := range made.system {
 		base := path.Base(file.Path)
@@ -169,7 +177,7 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		was := before
 		if base == layout.SyncFile && differs && !isBlank(before) && !r.options.Overwrite {
 			if before, err = r.servedSync(file.Path, was, plan.system[layout.ComponentsFile], plan.note); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		switch {
@@ -202,10 +210,10 @@ func (r *createRun) compareFiles(ctx context.Context, snapshot Snapshot, made re
 		}
 	}
 	if len(conflicts) > 0 {
-		return nil, &conflictError{changes: conflicts, unlisting: unlisting}
+		return &conflictError{changes: conflicts, unlisting: unlisting}
 	}
 	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
-	return plan, nil
+	return nil
 }
 
 // addsSpecBeside says whether the plan adds a cluster's file in the directory of a file.
@@ -224,7 +232,7 @@ func listed(kustomization []byte) []byte {
 
 // reopen has Flux look into the directories of clusters again in which a deletion has left a kustomization that builds to nothing, for the
 // sake of files of others.
-func (r *createRun) reopen(snapshot Snapshot, plan *filePlan) error {
+func (r *clustersRun) reopen(snapshot Snapshot, plan *filePlan) error {
 	if snapshot == nil {
 		return nil
 	}

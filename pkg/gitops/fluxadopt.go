@@ -113,64 +113,86 @@ const (
 // adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has them and nothing else in its
 // inventory, it deletes nothing: pointed elsewhere, it would otherwise delete all that it applied before. The order makes a run that is
 // cut off anywhere repeatable: the record of what was there comes first, and the mark that names it goes last.
-func (u *upgradeRun) adopt(ctx context.Context) error {
-	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
-	u.noteFlux()
-	u.result.Flux.Adopted = u.adopted()
-	_, sync, err := u.buildFiles(u.seen.files.system)
-	if err != nil {
-		u.failedStep = stepRepoint
-		return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(u.config), err)
+func (u *upgradeRun) adopt() sequence {
+	namespace := u.config.SystemNamespace
+	flux := &u.seen.cluster.Flux
+	var record string // the Secret's name
+	var sync []byte
+	var had []string // what Flux had applied before
+	did := func(changed bool, detail, what string, err error) (effect, error) {
+		return effectOf(changed, detail), wrapped(what, err)
 	}
-	var record string
-	did := func(changed bool, detail string, err error) (Outcome, string, error) {
-		switch {
-		case err != nil:
-			return "", "", err
-		case !changed:
-			return OutcomeUnchanged, "", nil
+	begin := telling(func() {
+		u.noteFlux()
+		u.result.Flux.Adopted = u.adopted()
+		if u.settings.DryRun {
+			u.result.Flux.Adopted.Unmanaged = unmanagedObjects(inventoryBefore(flux), u.plannedInventory())
 		}
-		return OutcomeChanged, detail, nil
-	}
-	err = u.step(stepRecord, func() (Outcome, string, error) {
-		var changed bool
-		record, changed, err = cluster.RecordFlux(ctx, namespace)
-		return did(changed, namespace+"/"+record, wrapped("keeping what Flux follows now", err))
 	})
-	if err != nil {
-		return err
-	}
-	u.result.Flux.Adopted.Record = namespace + "/" + record
-	// From now on the record is what is known of the old files: another run may have held Flux before.
-	before, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
-	if err != nil {
-		return fmt.Errorf("looking at Flux: %w", err)
-	}
-	had := inventoryBefore(&before.Flux)
-	err = u.step(stepHold, func() (Outcome, string, error) {
-		changed, err := cluster.HoldPruning(ctx, namespace, record, func(p fluxinstall.Progress) { u.steps.Progress(stepHold, p.Message) })
-		return did(changed, "", wrapped("having Flux delete nothing", err))
+	build := silently(func(context.Context) (err error) {
+		if _, sync, err = u.buildFiles(u.seen.files.system); err != nil {
+			u.failedStep = stepRepoint
+			return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(u.config), err)
+		}
+		return nil
 	})
-	if err != nil {
-		return err
+	keep := action{
+		name: stepRecord,
+		plan: planned(effectOf(flux.Adoption == nil, "")),
+		apply: func(ctx context.Context) (_ effect, err error) {
+			var changed bool
+			record, changed, err = u.seen.ports.cluster.RecordFlux(ctx, namespace)
+			return did(changed, namespace+"/"+record, "keeping what Flux follows now", err)
+		},
 	}
-	if err := u.ensureSource(ctx); err != nil {
-		return err
-	}
-	err = u.step(stepRepoint, func() (Outcome, string, error) {
-		changed, err := cluster.Repoint(ctx, namespace, sync)
-		return did(changed, "", wrapped("pointing Flux at "+u.settings.Remote.Cluster, err))
+	look := silently(func(ctx context.Context) error {
+		u.result.Flux.Adopted.Record = namespace + "/" + record
+		// From now on the record is what is known of the old files: another run may have held Flux before.
+		before, err := u.seen.ports.cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
+		if err != nil {
+			return fmt.Errorf("looking at Flux: %w", err)
+		}
+		had = inventoryBefore(&before.Flux)
+		return nil
 	})
-	if err != nil {
-		return err
+	hold := action{
+		name: stepHold,
+		plan: planned(effectOf(flux.Adoption == nil || flux.Kustomization.Prune, "")),
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := u.seen.ports.cluster.HoldPruning(ctx, namespace, record, u.progressOf(stepHold))
+			return did(changed, "", "having Flux delete nothing", err)
+		},
 	}
-	if err := u.waitNewOnly(ctx, had); err != nil {
-		return err
+	repoint := action{
+		name: stepRepoint,
+		plan: planned(effectOf(u.followsOther(flux), "")),
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := u.seen.ports.cluster.Repoint(ctx, namespace, sync)
+			return did(changed, "", "pointing Flux at "+u.settings.Remote.Cluster, err)
+		},
 	}
-	return u.step(stepRelease, func() (Outcome, string, error) {
-		changed, err := cluster.EndAdoption(ctx, namespace, sync)
-		return did(changed, "", wrapped("letting Flux delete again", err))
+	newOnly := action{
+		name:  stepNewOnly,
+		plan:  planned(checkedEffect),
+		apply: func(ctx context.Context) (effect, error) { return u.waitNewOnly(ctx, had) },
+	}
+	release := action{
+		name: stepRelease,
+		plan: planned(changedEffect("")),
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := u.seen.ports.cluster.EndAdoption(ctx, namespace, sync)
+			return did(changed, "", "letting Flux delete again", err)
+		},
+	}
+	foretell := telling(func() {
+		if !u.settings.DryRun {
+			return
+		}
+		for _, object := range u.result.Flux.Adopted.Unmanaged {
+			u.steps.Note(LevelWarning, "would no longer be managed through Git: "+object)
+		}
 	})
+	return slices.Concat(sequence{begin, build, keep, look, hold}, u.ensureSource(), sequence{repoint, newOnly, release, foretell})
 }
 
 func wrapped(what string, err error) error {
@@ -193,36 +215,34 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 
 // waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It may be that of a later commit,
 // whatever others did in it: nothing is left of the old files then. What that means for the run is judged once Flux may delete again.
-func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) error {
+func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (effect, error) {
 	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
-	return u.step(stepNewOnly, func() (Outcome, string, error) {
-		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
-			return "", "", fmt.Errorf("asking Flux to look at the repository now: %w", err)
-		}
-		limited, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
-		defer cancel()
-		defer u.nudge(limited)()
-		err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
-			Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
-			Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
-		}, func(p fluxinstall.Progress) { u.steps.Progress(stepNewOnly, p.Message) })
-		if err != nil {
-			return "", "", fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
-		}
-		after, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
-		if err != nil {
-			return "", "", fmt.Errorf("looking at what Flux has applied: %w", err)
-		}
-		ks := after.Flux.Kustomization
-		if ks == nil || ks.Prune || u.followsOther(&after.Flux) {
-			return "", "", fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
-		}
-		u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
-		for _, object := range u.result.Flux.Adopted.Unmanaged {
-			u.steps.Note(LevelWarning, "no longer managed through Git: "+object)
-		}
-		return OutcomeChecked, "", nil
-	})
+	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
+		return effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
+	defer cancel()
+	defer u.nudge(limited)()
+	err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
+		Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
+		Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
+	}, u.progressOf(stepNewOnly))
+	if err != nil {
+		return effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
+	}
+	after, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
+	if err != nil {
+		return effect{}, fmt.Errorf("looking at what Flux has applied: %w", err)
+	}
+	ks := after.Flux.Kustomization
+	if ks == nil || ks.Prune || u.followsOther(&after.Flux) {
+		return effect{}, fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
+	}
+	u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
+	for _, object := range u.result.Flux.Adopted.Unmanaged {
+		u.steps.Note(LevelWarning, "no longer managed through Git: "+object)
+	}
+	return checkedEffect, nil
 }
 
 // unmanagedObjects are the entries of one inventory that are not in another, as kind namespace/name.
@@ -235,33 +255,6 @@ func unmanagedObjects(had, has []string) []string {
 	}
 	slices.Sort(objects)
 	return objects
-}
-
-// planFluxUpgrade reports what would be done to Flux.
-func (u *upgradeRun) planFluxUpgrade(ctx context.Context, applied bool) error {
-	u.noteFlux()
-	flux := &u.seen.cluster.Flux
-	switch {
-	case !u.adopts() && !u.fluxFollows():
-		return u.planFlux(ctx, applied)
-	case u.adopts():
-		u.result.Flux.Adopted = u.adopted()
-		u.result.Flux.Adopted.Unmanaged = unmanagedObjects(inventoryBefore(flux), u.plannedInventory())
-		u.planned(stepRecord, flux.Adoption != nil, "")
-		u.planned(stepHold, flux.Adoption != nil && !flux.Kustomization.Prune, "")
-	}
-	if u.adopts() {
-		if err := u.planSource(ctx); err != nil {
-			return err
-		}
-		u.planned(stepRepoint, !u.followsOther(flux), "")
-		u.planned(stepNewOnly, false, "")
-		u.planned(stepRelease, false, "")
-		for _, object := range u.result.Flux.Adopted.Unmanaged {
-			u.steps.Note(LevelWarning, "would no longer be managed through Git: "+object)
-		}
-	}
-	return nil
 }
 
 // plannedInventory is what Flux will have applied of the files of this run, as it notes it. Files of others below the same path are not

@@ -35,7 +35,7 @@ func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err 
 }
 
 // buildSystem builds Flux's directory, with the user's own files beside ours when the kustomization needs them.
-func (r *createRun) buildSystem(ctx context.Context, snapshot Snapshot, files map[string][]byte) (components []byte, used map[string][]byte, err error) {
+func (r *clustersRun) buildSystem(ctx context.Context, snapshot Snapshot, files map[string][]byte) (components []byte, used map[string][]byte, err error) {
 	components, _, err = r.buildFiles(files)
 	if err == nil || snapshot == nil {
 		return components, files, err
@@ -72,7 +72,7 @@ func withOthers(ctx context.Context, snapshot Snapshot, root string, files map[s
 }
 
 // unbuilt says that Flux's directory, as it would be, cannot be built.
-func (r *createRun) unbuilt(err error) error {
+func (r *clustersRun) unbuilt(err error) error {
 	return &fluxRefusal{AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.config), err),
 		"bring " + path.Join(layout.SystemDir(r.config), layout.KustomizationFile) + " in Git to what the components have"}
 }
@@ -101,8 +101,8 @@ func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *fil
 // checkPins holds the images that Flux's controllers would have against the release of the planned definitions: a controller works with
 // definitions that it does not know when a patch has kept its image from an older Flux, and nothing that is in Git is applied any more. Where
 // the run does not change Flux, it is told only.
-func (r *createRun) checkPins(plan *filePlan, images map[string]string) error {
-	if r.later {
+func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error {
+	if plan.later {
 		return nil
 	}
 	release := r.plannedVersion(plan)
@@ -133,7 +133,7 @@ func (r *createRun) checkPins(plan *filePlan, images map[string]string) error {
 }
 
 // pinFinding names a controller's image, where that is set, and what helps.
-func (r *createRun) pinFinding(plan *filePlan, name, image, release string, fit fluxinstall.Fit) Finding {
+func (r *clustersRun) pinFinding(plan *filePlan, name, image, release string, fit fluxinstall.Fit) Finding {
 	where := "an image of --bundles"
 	f := Finding{Area: AreaSpec, Hint: fmt.Sprintf("use the Bundles file of a release of EKS Anywhere whose Flux is of the same minor release as %s, or none", release)}
 	if r.options.Images[name] != image {
@@ -153,6 +153,12 @@ func (r *createRun) pinFinding(plan *filePlan, name, image, release string, fit 
 	}
 	f.Message = fmt.Sprintf("%s gives %s version %s (%s), which is of another release than Flux %s: %s", where, name, fluxinstall.ImageVersion(image), image, release, effect)
 	return f
+}
+
+// tellRunning is noteRunning between steps.
+func (r *run) tellRunning(ctx context.Context) error {
+	r.noteRunning(ctx)
+	return nil
 }
 
 // noteRunning puts into the result what runs of Flux, as the pods say where the run has changed Flux, and as the Deployments do that have rolled

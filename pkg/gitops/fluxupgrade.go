@@ -508,15 +508,16 @@ func (u *upgradeRun) fluxFollows() bool {
 
 // bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not there, or broken, is
 // installed; and one that follows something else is taken over.
-func (u *upgradeRun) bringFlux(ctx context.Context) error {
+func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
 	switch {
+	case u.management == nil:
+		return nil
 	case u.adopts():
-		return u.adopt(ctx)
+		return u.adopt()
 	case !u.fluxFollows():
 		return u.installFlux(ctx)
 	}
-	u.noteFlux()
-	return nil
+	return sequence{telling(u.noteFlux)}
 }
 
 // noteFlux begins the part of the result that is about Flux.
@@ -556,11 +557,16 @@ func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 }
 
 // waitUpgraded is waitApplied while Flux's own controllers may be replaced by the commit.
-func (u *upgradeRun) waitUpgraded(ctx context.Context) error {
+func (u *upgradeRun) waitUpgraded(context.Context) sequence {
+	wait := u.waitApplied(u.planLater)
 	if u.flux.images != nil {
-		defer u.nudge(ctx)()
+		waitNow := wait.apply
+		wait.apply = func(ctx context.Context) (effect, error) {
+			defer u.nudge(ctx)()
+			return waitNow(ctx)
+		}
 	}
-	return u.waitApplied(ctx, u.planLater)
+	return sequence{wait}
 }
 
 const stepRollOver = Step("Wait for Flux's new controllers to work")
@@ -570,32 +576,28 @@ func (u *upgradeRun) replacesControllers() bool {
 	return len(u.flux.changes) > 0 && u.flux.images != nil
 }
 
-// planRolledOver reports the wait of waitRolledOver.
-func (u *upgradeRun) planRolledOver() {
-	if u.replacesControllers() {
-		u.planned(stepRollOver, false, componentNames(u.flux.changes))
-	}
-}
-
 // waitRolledOver waits until the controllers that changed run, and have worked.
-func (u *upgradeRun) waitRolledOver(ctx context.Context) error {
+func (u *upgradeRun) waitRolledOver(context.Context) sequence {
 	if u.result.Flux != nil {
 		u.result.Flux.Changes = u.flux.changes
 	}
 	if !u.replacesControllers() {
 		return nil
 	}
-	return u.step(stepRollOver, func() (Outcome, string, error) {
-		ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
-		defer cancel()
-		wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
-		err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, func(p fluxinstall.Progress) { u.steps.Progress(stepRollOver, p.Message) })
-		if err != nil {
-			u.result.Flux.Ready = false
-			return "", "", fmt.Errorf("waiting for Flux's new controllers: %w", err)
-		}
-		return OutcomeChanged, componentNames(u.flux.changes), nil
-	})
+	return sequence{action{
+		name: stepRollOver,
+		plan: planned(changedEffect(componentNames(u.flux.changes))),
+		apply: func(ctx context.Context) (effect, error) {
+			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
+			defer cancel()
+			wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
+			if err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
+				u.result.Flux.Ready = false
+				return effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
+			}
+			return changedEffect(componentNames(u.flux.changes)), nil
+		},
+	}}
 }
 
 // asRefusal gives an error that is about Flux's files as a finding; false for others.

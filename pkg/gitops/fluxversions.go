@@ -22,8 +22,8 @@ import (
 const stepMigrate Step = "Migrate Flux's stored objects to versions that stay"
 
 // bringsComponents says whether what a plan has of Flux's components is going to be applied by the run, or by Flux after its push.
-func (r *createRun) bringsComponents(snapshot Snapshot, plan *filePlan) bool {
-	if r.management == nil || r.seen.cluster == nil || r.later {
+func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *filePlan) bool {
+	if r.management == nil || r.seen.cluster == nil || plan.later {
 		return false
 	}
 	return plan.changesIn(layout.SystemDir(r.config)) || snapshot == nil || !r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
@@ -42,7 +42,7 @@ func unserved(problems []clusterspec.Problem, version string) error {
 
 // checkFiles makes sure that no file below the path has an object of Flux's in a version that the planned components do not serve. Its error
 // is a *foundError, or says that the repository could not be read.
-func (r *createRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
 	if !r.bringsComponents(snapshot, plan) {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (r *createRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *fil
 
 // kindsOf reads the kinds of components, which are large, once as long as they are the same. Components that cannot be read have none: they
 // are kept as they are, whatever they are.
-func (r *createRun) kindsOf(components []byte) layout.FluxKinds {
+func (r *clustersRun) kindsOf(components []byte) layout.FluxKinds {
 	if !bytes.Equal(components, r.kindsRead) {
 		r.kinds, _ = layout.ReadFluxKinds(components)
 		r.kindsRead = components
@@ -86,7 +86,7 @@ func (r *createRun) kindsOf(components []byte) layout.FluxKinds {
 }
 
 // plannedVersion is the release of the planned components.
-func (r *createRun) plannedVersion(plan *filePlan) string {
+func (r *clustersRun) plannedVersion(plan *filePlan) string {
 	version, _, err := fluxinstall.ComponentVersion(plan.system[layout.ComponentsFile])
 	if err != nil {
 		return fluxinstall.Version
@@ -95,21 +95,21 @@ func (r *createRun) plannedVersion(plan *filePlan) string {
 }
 
 // servedSync gives the objects of a sync file versions that the planned components serve, and notes each. The error is a *fluxRefusal.
-func (r *createRun) servedSync(file string, before, components []byte, note func(format string, args ...any)) ([]byte, error) {
+func (r *clustersRun) servedSync(file string, before, components []byte, note func(format string, args ...any)) ([]byte, error) {
 	after, changed, err := r.kindsOf(components).UpdateVersions(file, before)
 	if err != nil {
 		return nil, &fluxRefusal{AreaSpec, fmt.Sprintf("%v, which the definitions of Flux do not serve in the version that the file has", err),
 			"bring the file to that version by hand and push that first, or replace it with --overwrite"}
 	}
 	for _, o := range changed {
-		note("%s: %s gets apiVersion %s in the place of %s, which is no longer served", file, o.Object, o.Instead, o.APIVersion)
+		note("%s: %s gets apiVersion %s instead of %s, which is no longer served", file, o.Object, o.Instead, o.APIVersion)
 	}
 	return after, nil
 }
 
 // checkStored looks at what the planned components take away in the cluster: what is stored in versions that go is migrated before the push,
 // and what keeps that, or Flux, from working is a finding.
-func (r *createRun) checkStored(ctx context.Context, found *findings) error {
+func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil || r.seen.ports.cluster == nil || !r.bringsComponents(r.seen.snapshot, r.seen.files) {
 		return nil
 	}
@@ -145,17 +145,15 @@ func (r *createRun) checkStored(ctx context.Context, found *findings) error {
 			text.Command("change the apiVersion where that Kustomization takes its files from, wait until Flux has applied it (kubectl -n %s get kustomizations.kustomize.toolkit.fluxcd.io %s), and run the command again",
 				path.Dir(a.Kustomization), path.Base(a.Kustomization))})
 	}
-	if !r.settings.DryRun {
-		for _, right := range survey.MissingRights {
-			found.addFinding(Finding{AreaAccess, right.Error(), right.Hint()})
-		}
+	for _, right := range survey.MissingRights {
+		found.addFinding(Finding{AreaAccess, right.Error(), right.Hint()})
 	}
 	r.dropped = survey.Dropped
 	return nil
 }
 
 // noteWriters says of objects that somebody keeps past Flux in a version that goes: whoever writes them next needs another.
-func (r *createRun) noteWriters(d *fluxinstall.DroppedVersions, version string) {
+func (r *clustersRun) noteWriters(d *fluxinstall.DroppedVersions, version string) {
 	writers := d.Writers
 	const most = 5
 	if n := len(writers) - most; n > 0 {
@@ -175,7 +173,7 @@ const (
 )
 
 // betweenHint says how to get over a version that is stored and goes: by a release that has it and stores another.
-func (r *createRun) betweenHint(d fluxinstall.DroppedVersions) string {
+func (r *clustersRun) betweenHint(d fluxinstall.DroppedVersions) string {
 	release := releaseBetween
 	if strings.HasPrefix(d.Group, "image.") && d.Storage == "v1beta2" {
 		release = releaseBetweenImage
@@ -201,26 +199,18 @@ func describeMigrations(migrations []fluxinstall.Migration) string {
 }
 
 // migrateStored has what is stored in versions that go stored in others.
-func (r *createRun) migrateStored(ctx context.Context) error {
+func (r *clustersRun) migrateStored() sequence {
 	if len(r.migrated) == 0 {
 		return nil
 	}
-	return r.step(stepMigrate, func() (Outcome, string, error) {
-		done, err := r.seen.ports.cluster.MigrateVersions(ctx, r.dropped, func(p fluxinstall.Progress) { r.steps.Progress(stepMigrate, p.Message) })
-		r.migrated = done
-		if err != nil {
-			return "", "", err
-		}
-		if len(done) == 0 {
-			return OutcomeUnchanged, "", nil // somebody else has done it meanwhile
-		}
-		return OutcomeChanged, describeMigrations(done), nil
-	})
-}
-
-// planMigration reports what migrateStored would do.
-func (r *createRun) planMigration() {
-	if len(r.migrated) > 0 {
-		r.planned(stepMigrate, false, describeMigrations(r.migrated))
-	}
+	return sequence{action{
+		name: stepMigrate,
+		plan: planned(changedEffect(describeMigrations(r.migrated))),
+		apply: func(ctx context.Context) (effect, error) {
+			done, err := r.seen.ports.cluster.MigrateVersions(ctx, r.dropped, r.progressOf(stepMigrate))
+			r.migrated = done
+			// Without any, somebody else has done it meanwhile.
+			return effectOf(len(done) > 0, describeMigrations(done)), err
+		},
+	}}
 }

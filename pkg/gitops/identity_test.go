@@ -219,7 +219,7 @@ func TestLoss(t *testing.T) {
 			"repository " + address + ", whose branch main Flux follows, does not exist any more, or the token may not see it",
 			"have its owner restore it (GitHub keeps a deleted repository for 90 days), or use a token that may see it"},
 		"made anew, empty": {func(w *world) { w.keys, w.branches = nil, map[string]*tip{} },
-			"repository " + address + " is empty, so that there is no branch main any more, which Flux follows (it was made anew under the old name, or all its branches were deleted: Flux's deploy key is not registered there)",
+			"repository " + address + " is empty, so that there is no branch main any more, which Flux follows (it was created again under the old name, or all its branches were deleted: Flux's deploy key is not registered there)",
 			"if the repository that Flux followed still exists under another name, rename this one and call that one octo/fleet again; else push the branch from a clone that has what Flux applied last: git push " + address + ".git APPLIED:refs/heads/main"},
 		"made anew": {func(w *world) { w.keys = nil; other(w) },
 			"Flux has applied commit APPLIE7, which is not in the history of branch main of " + address + ", now at HEAD; nor are there files of clusters dev, w01, which Flux has applied (it is another repository under the old name: Flux's deploy key is not registered there)",
@@ -263,7 +263,7 @@ func TestLoss(t *testing.T) {
 				w, want := start(t)
 				if file == "dev" && strings.Contains(want.Hint, "has what Flux applied last: ") || file == "dev" && strings.Contains(want.Hint, "from a clone that has it: ") {
 					// The management cluster's run can bring back what Flux needs, too.
-					want.Hint = strings.Replace(want.Hint, "; until then", "; or go on with what is there, and add --restore-missing, which makes the files of running clusters anew; until then", 1)
+					want.Hint = strings.Replace(want.Hint, "; until then", "; or go on with what is there, and add --restore-missing, which makes the files of running clusters again; until then", 1)
 				}
 				equal(t, "findings", refused(t, w, on(t, spec(file, onGitHub))), []gitops.Finding{want})
 			})

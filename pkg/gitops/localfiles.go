@@ -124,16 +124,13 @@ func (u *upgradeRun) checkLocal(found *findings) error {
 		copies[p.cluster.Name] = p.after
 	}
 	u.checkCopies(found, copies)
-	updated, listed := u.updated, u.result.LocalFiles
-	err := u.updateSources(false)
-	files := u.result.LocalFiles
-	u.updated, u.result.LocalFiles = updated, listed
+	updates, err := u.sourceUpdates()
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
-		if err := u.ports.Local.CheckUpdate(file.Path); err != nil {
-			found.addLocal(fmt.Errorf("--update-file cannot write %s: %w", file.Path, err))
+	for _, update := range updates {
+		if err := u.ports.Local.CheckUpdate(update.file.Name); err != nil {
+			found.addLocal(fmt.Errorf("--update-file cannot write %s: %w", update.file.Name, err))
 		}
 	}
 	return nil
@@ -146,17 +143,20 @@ const (
 	ChangeKeep = "keep"
 )
 
-// updateSources brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
-// right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run. A file that
-// was edited since it was read is left as it is; its clusters are in unsaved.
-func (u *upgradeRun) updateSources(write bool) error {
+// sourceUpdate is what one cluster changes in a file of the user's.
+type sourceUpdate struct {
+	cluster string
+	file    clusterspec.Source // as it shall be
+	was     []byte
+}
+
+// sourceUpdates are what brings the user's own files to what is in Git after the run, one after the other.
+func (u *upgradeRun) sourceUpdates() ([]sourceUpdate, error) {
 	if !u.asked.UpdateSources || u.ports.Local == nil {
-		return nil
+		return nil, nil
 	}
-	sources := u.updated
-	if sources == nil {
-		sources = slices.Clone(u.asked.Sources)
-	}
+	sources := slices.Clone(u.sources())
+	var updates []sourceUpdate
 	for _, p := range u.specs {
 		if len(p.merged) == 0 {
 			continue
@@ -164,25 +164,87 @@ func (u *upgradeRun) updateSources(write bool) error {
 		before := clusterspec.Source{Name: p.path, Data: clusterspec.Render(p.cluster)}
 		changed, err := clusterspec.UpdateSources(sources, before, clusterspec.Source{Name: p.path, Data: p.after})
 		if err != nil {
-			return fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
+			return nil, fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
 		}
 		for _, source := range changed {
 			i := slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == source.Name })
-			if write {
-				written, err := u.ports.Local.Update(source, sources[i].Data)
-				if err != nil {
-					return fmt.Errorf("bringing %s up to date: %w", source.Name, err)
-				}
-				if !written {
-					u.keepSource(source.Name, p.cluster.Name)
-					continue
-				}
-			}
-			u.noteSource(source, sources[i].Data)
+			updates = append(updates, sourceUpdate{p.cluster.Name, source, sources[i].Data})
 			sources[i] = source
 		}
 	}
-	u.updated = sources
+	return updates, nil
+}
+
+// sources are the user's files as this run has left them.
+func (u *upgradeRun) sources() []clusterspec.Source {
+	if u.updated == nil {
+		u.updated = slices.Clone(u.asked.Sources)
+	}
+	return u.updated
+}
+
+// updateFiles brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
+// right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run.
+func (u *upgradeRun) updateFiles(context.Context) sequence {
+	updates, err := u.sourceUpdates()
+	if err != nil {
+		return sequence{failure{err}}
+	}
+	var names []string
+	for _, update := range updates {
+		if !slices.Contains(names, update.file.Name) {
+			names = append(names, update.file.Name)
+		}
+	}
+	var step Step
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		step = Step(fmt.Sprintf("Bring %s up to date", names[0]))
+	default:
+		step = Step(fmt.Sprintf("Bring %d files up to date", len(names)))
+	}
+	return sequence{action{
+		name: step,
+		plan: func(context.Context) (effect, error) {
+			for _, update := range updates {
+				u.noteSource(update.file, update.was)
+			}
+			return changedEffect(""), nil
+		},
+		apply: func(ctx context.Context) (effect, error) {
+			before := len(u.unsaved)
+			if err := u.saveUpdates(ctx); err != nil {
+				return effect{}, err
+			}
+			if len(u.unsaved) > before {
+				return effect{OutcomeSkipped, "edited meanwhile"}, nil
+			}
+			return changedEffect(""), nil
+		},
+	}}
+}
+
+// saveUpdates writes the user's files. One that was edited since it was read is left as it is; its clusters are in unsaved.
+func (u *upgradeRun) saveUpdates(context.Context) error {
+	updates, err := u.sourceUpdates()
+	if err != nil {
+		return err
+	}
+	for _, update := range updates {
+		written, err := u.ports.Local.Update(update.file, update.was)
+		if err != nil {
+			return fmt.Errorf("bringing %s up to date: %w", update.file.Name, err)
+		}
+		if !written {
+			u.keepSource(update.file.Name, update.cluster)
+			continue
+		}
+		u.noteSource(update.file, update.was)
+		sources := u.sources()
+		sources[slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == update.file.Name })] = update.file
+	}
 	return nil
 }
 
@@ -209,12 +271,6 @@ func (u *upgradeRun) keepSource(name, cluster string) {
 // lacksMerged says whether the user's file does not get what was merged into the one in Git.
 func (u *upgradeRun) lacksMerged(p *specPlan) bool {
 	return len(p.merged) > 0 && (!u.asked.UpdateSources || slices.Contains(u.unsaved, p.cluster.Name))
-}
-
-// tellsUnsaved says whether the message of the commit, which is made once, says of every file that does not have what was merged that it
-// does not.
-func (u *upgradeRun) tellsUnsaved() bool {
-	return !slices.ContainsFunc(u.unsaved, func(name string) bool { return !slices.Contains(u.admitted, name) })
 }
 
 // checkSaved says which files could not be brought up to date.
@@ -244,5 +300,5 @@ func (e *sourceChangedError) Error() string {
 
 // Hint is the next action.
 func (e *sourceChangedError) Hint() string {
-	return "run the same command again: it reads the file anew, with what was edited"
+	return "run the same command again: it reads the file again, with what was edited"
 }

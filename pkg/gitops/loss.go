@@ -59,7 +59,7 @@ func (l *loss) message() string {
 func (l *loss) cause() string {
 	switch {
 	case l.state == gitrepo.RepositoryEmpty:
-		return "it was made anew under the old name, or all its branches were deleted" + l.keyText()
+		return "it was created again under the old name, or all its branches were deleted" + l.keyText()
 	case l.gone, l.state == gitrepo.BranchMissing:
 		return nothingNew
 	case l.registered != nil && !*l.registered:
@@ -181,7 +181,7 @@ func (r *run) orRestore(lost *loss) string {
 	if r.removes || lost.gone || lost.renamed != "" || !r.keepsFlux {
 		return ""
 	}
-	return "; or go on with what is there, and add --restore-missing, which makes the files of running clusters anew"
+	return "; or go on with what is there, and add --restore-missing, which makes the files of running clusters again"
 }
 
 // findLoss returns nil when the branch has what Flux has applied, or when Flux has yet to apply something.

@@ -40,7 +40,18 @@ type observation struct {
 	snapshot  Snapshot        // nil when there is no repository yet
 	observer  ClusterObserver // in the place of ports.cluster, for what only looks
 	cluster   *fluxinstall.State
-	files     *filePlan
+	// absent says that the run cannot look at the management cluster; unfound is where a kubeconfig was looked for.
+	absent  bool
+	unfound error
+	files   *filePlan
+}
+
+// demands are what a command needs of the management cluster.
+type demands struct {
+	// judge finds what is not as the command needs it.
+	judge func(*fluxinstall.State) []Finding
+	// orAbsent says that the command goes on without a kubeconfig, and looks for other evidence of the cluster.
+	orAbsent bool
 }
 
 // findings collects what is wrong from several goroutines.
@@ -120,10 +131,10 @@ func (f *findings) refused() error {
 // unreachable host or a protected branch does not stop a creation: it becomes r.gitOpsError.
 func (r *createRun) observe(ctx context.Context) error {
 	var found findings
-	if err := r.look(ctx, &found); err != nil {
+	if err := r.look(ctx, r.demands(), &found); err != nil {
 		return err
 	}
-	if err := r.takeBack(ctx, &found); err != nil {
+	if err := r.takeBack(ctx, r.demands(), &found); err != nil {
 		return err
 	}
 	r.checkCopies(&found, r.copies())
@@ -147,6 +158,7 @@ func (r *createRun) observe(ctx context.Context) error {
 			}
 		}
 		r.checkConsequences(ctx, &found)
+		r.checkAdmitted(ctx, &found)
 		if err := r.checkStored(ctx, &found); err != nil {
 			return err
 		}
@@ -162,17 +174,17 @@ func (r *createRun) observe(ctx context.Context) error {
 		return err
 	}
 	if len(found.soft) > 0 {
-		r.gitOpsError, r.failedStep = errors.Join(found.soft...), stepAccess
+		r.gitOpsError, r.gitOpsStep = errors.Join(found.soft...), stepAccess
 	}
 	return nil
 }
 
 // look reads the repository and the management cluster at the same time. Its error is the context's, with what was under way then.
-func (r *run) look(ctx context.Context, found *findings) error {
+func (r *run) look(ctx context.Context, needs demands, found *findings) error {
 	// Both begin here: otherwise chance decides which of the two is told first.
 	r.steps.Begin(stepAccess)
 	r.steps.Begin(stepCluster)
-	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, found) })
+	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, needs, found) })
 	if ctx.Err() == nil {
 		return nil
 	}
@@ -328,14 +340,14 @@ func classifyFetch(err error, found *findings) {
 	}
 }
 
-func (r *run) observeCluster(ctx context.Context, found *findings) {
+func (r *run) observeCluster(ctx context.Context, needs demands, found *findings) {
 	r.steps.Begin(stepCluster)
 	outcome, detail := OutcomeFailed, ""
 	defer func() { r.steps.End(stepCluster, outcome, detail) }()
 
 	cluster, err := r.ports.OpenCluster(ctx)
-	if r.absent = r.mayBeAbsent && errors.Is(err, ErrNoKubeconfig); r.absent {
-		r.seen.cluster, r.unfound = &fluxinstall.State{}, err
+	if r.seen.absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.absent {
+		r.seen.cluster, r.seen.unfound = &fluxinstall.State{}, err
 		outcome, detail = OutcomeChecked, "no kubeconfig leads to "+r.managementCluster
 		return
 	}
@@ -344,18 +356,14 @@ func (r *run) observeCluster(ctx context.Context, found *findings) {
 		return
 	}
 	r.seen.ports.cluster = cluster
-	options := fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace}
-	if !r.settings.DryRun {
-		options.Purpose = r.purpose
-	}
-	state, err := cluster.Inspect(ctx, options)
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace, Purpose: r.purpose})
 	if err != nil {
 		found.add(AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
 		return
 	}
 	r.seen.cluster = state
 	r.identify(ctx, &state.Flux)
-	wrong := r.judge(state)
+	wrong := needs.judge(state)
 	for _, right := range state.MissingRights {
 		wrong = append(wrong, Finding{AreaAccess, right.Error(), right.Hint()})
 	}
@@ -467,7 +475,7 @@ func samePath(a, b string) bool {
 
 // checkTogether compares the spec of workload clusters with the GitOps configuration of their management cluster. EKS Anywhere
 // demands equal specs and different names (eksctl anywhere's create validations).
-func (r *createRun) checkTogether(found *findings) {
+func (r *clustersRun) checkTogether(found *findings) {
 	if r.seen.cluster == nil || r.management != nil {
 		return
 	}

@@ -65,7 +65,6 @@ func newPauseRun(command string, ports Ports, options PauseOptions, paused bool)
 	if p.config == nil {
 		p.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
 	}
-	p.judge = p.checkState
 	for _, c := range options.Clusters {
 		p.result.Clusters = append(p.result.Clusters, ClusterResult{
 			Name: c.Name, Namespace: c.Namespace, Role: roleOf(c.Name, options.ManagementCluster), ManagementCluster: options.ManagementCluster,
@@ -107,25 +106,26 @@ func (p *pauseRun) do(ctx context.Context) error {
 		p.startRepositoryResult()
 		p.result.Repository.Commit = p.seen.snapshot.Head()
 	}
-	if p.settings.DryRun {
-		p.plan()
-		return nil
-	}
-	if p.usesGit() {
-		if err := p.push(ctx, p.planFiles, p.message()); err != nil {
-			return err
-		}
-		if err := p.waitApplied(ctx, p.planFiles); err != nil {
-			return err
-		}
-	}
-	for _, t := range p.targets {
-		if err := p.mark(ctx, t); err != nil {
-			return err
-		}
+	if err := p.parts().perform(ctx, p.run); err != nil {
+		return err
 	}
 	p.result.Status = StatusDone
+	if p.settings.DryRun {
+		p.result.Status = StatusPlanned
+	}
 	return nil
+}
+
+// parts are those of a pause and of its end.
+func (p *pauseRun) parts() sequence {
+	var parts sequence
+	if p.usesGit() {
+		parts = sequence{p.push(commitWork{plan: p.planFiles, message: p.message}), p.waitApplied(p.planFiles)}
+	}
+	for _, t := range p.targets {
+		parts = append(parts, p.mark(t))
+	}
+	return parts
 }
 
 // usesGit says whether the file of a cluster is in Git.
@@ -146,11 +146,11 @@ func (p *pauseRun) checkState(state *fluxinstall.State) []Finding {
 func (p *pauseRun) observe(ctx context.Context) error {
 	var found findings
 	if p.options.GitOps == nil {
-		p.observeCluster(ctx, &found)
+		p.observeCluster(ctx, demands{judge: p.checkState}, &found)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-	} else if err := p.look(ctx, &found); err != nil {
+	} else if err := p.look(ctx, demands{judge: p.checkState}, &found); err != nil {
 		return err
 	}
 	p.noteRenamed()
@@ -319,36 +319,27 @@ func (p *pauseRun) stepMark(name string) Step {
 
 // mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on an object beside Git, and for
 // an object that Flux is told to leave alone.
-func (p *pauseRun) mark(ctx context.Context, t *pauseTarget) error {
-	return p.step(p.stepMark(t.Name), func() (Outcome, string, error) {
-		if t.live == nil {
-			return OutcomeUnchanged, "there is no such object yet; it is made so", nil
-		}
-		changed := false
-		for _, name := range t.objects {
-			if p.paused && name.Kind != "Cluster" {
-				continue
+func (p *pauseRun) mark(t *pauseTarget) action {
+	return action{
+		name: p.stepMark(t.Name),
+		plan: planned(effectOf(t.live == nil || t.live.Paused != p.paused, "")),
+		apply: func(ctx context.Context) (effect, error) {
+			if t.live == nil {
+				return effect{OutcomeUnchanged, "there is no such object yet; it is made so"}, nil
 			}
-			did, err := p.seen.ports.cluster.SetPaused(ctx, name, p.paused)
-			if err != nil {
-				return "", "", fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
+			changed := false
+			for _, name := range t.objects {
+				if p.paused && name.Kind != "Cluster" {
+					continue
+				}
+				did, err := p.seen.ports.cluster.SetPaused(ctx, name, p.paused)
+				if err != nil {
+					return effect{}, fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
+				}
+				changed = changed || did
 			}
-			changed = changed || did
-		}
-		p.clusterResult(t.Name).Paused = p.paused
-		return writeOutcome(changed)
-	})
-}
-
-// plan reports what a run would do.
-func (p *pauseRun) plan() {
-	p.result.Status = StatusPlanned
-	if p.usesGit() {
-		p.result.Repository.Files = p.seen.files.changes
-		p.planned(p.stepPush(), len(p.seen.files.changes) == 0, countFiles(len(p.seen.files.changes)))
-		p.planned("Wait for Flux to apply the commit", len(p.seen.files.changes) == 0 && p.seen.cluster.Applied(p.config.Branch, p.seen.snapshot.Head()), "")
-	}
-	for _, t := range p.targets {
-		p.planned(p.stepMark(t.Name), t.live != nil && t.live.Paused == p.paused, "")
+			p.clusterResult(t.Name).Paused = p.paused
+			return effectOf(changed, ""), nil
+		},
 	}
 }

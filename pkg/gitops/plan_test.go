@@ -51,6 +51,7 @@ func TestCreate_dryRun(t *testing.T) {
 			"Install Flux " + fluxinstall.Version + ": planned",
 			"Point Flux at the repository: planned",
 			"Wait for Flux to apply the commit: planned",
+			"Wait for cluster dev to be Ready: planned",
 		})
 		equal(t, "changes", changesOf(result), []string{
 			"add " + specPath, "add " + kustomizationPath, "add " + componentsPath, "add " + syncPath, "add " + fluxKustomizationPath,
@@ -61,13 +62,13 @@ func TestCreate_dryRun(t *testing.T) {
 		w := managed(t, onGitHub)
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
 		equal(t, "steps", afterLooking(result), []string{
-			"Create repository octo/fleet: unchanged",
 			"Prepare namespace flux-system and its Git credentials: unchanged",
 			"Register the read-only deploy key: unchanged",
 			"Push cluster files to branch main: unchanged",
 			"Install Flux v99.1.0: unchanged",
 			"Point Flux at the repository: unchanged",
 			"Wait for Flux to apply the commit: unchanged",
+			"Wait for cluster dev to be Ready: unchanged",
 		})
 		if len(result.Repository.Files) != 0 || result.Repository.Commit != w.branches["main"].head {
 			t.Errorf("%+v", result.Repository)
@@ -82,6 +83,7 @@ func TestCreate_dryRun(t *testing.T) {
 			"Install Flux v99.1.0: unchanged",
 			"Point Flux at the repository: unchanged",
 			"Wait for Flux to apply the commit: unchanged",
+			"Wait for cluster dev to be Ready: unchanged",
 		})
 	})
 	t.Run("key not registered", func(t *testing.T) {
@@ -89,7 +91,7 @@ func TestCreate_dryRun(t *testing.T) {
 		w := managed(t, onGitHub)
 		w.keys[0].ReadOnly = false
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
-		if got := afterLooking(result)[2]; got != "Register the read-only deploy key: planned" {
+		if got := afterLooking(result)[1]; got != "Register the read-only deploy key: planned" {
 			t.Error(got)
 		}
 	})
@@ -98,7 +100,7 @@ func TestCreate_dryRun(t *testing.T) {
 		w := managed(t, onGitHub)
 		result := planned(t, w, on(t, spec("w01", onGitHub)))
 		equal(t, "steps", afterLooking(result), []string{
-			"Create repository octo/fleet: unchanged", "Push cluster files to branch main: planned", "Wait for Flux to apply the commit: planned",
+			"Push cluster files to branch main: planned", "Wait for Flux to apply the commit: planned", "Wait for cluster w01 to be Ready: planned",
 		})
 		equal(t, "changes", changesOf(result), []string{
 			"add clusters/dev/w01/eksa-system/eksa-cluster.yaml", "add clusters/dev/w01/eksa-system/kustomization.yaml",
@@ -122,7 +124,7 @@ func TestCreate_dryRun(t *testing.T) {
 		w.exists = true
 		w.commitOther("other", func(files map[string]string) { files["a"] = "b" })
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
-		if got := afterLooking(result); got[0] != "Create repository octo/fleet: unchanged" || got[3] != "Push cluster files to branch main: planned" {
+		if got := afterLooking(result); got[2] != "Push cluster files to branch main: planned" {
 			t.Error(got)
 		}
 	})

@@ -32,7 +32,7 @@ func (u *upgradeRun) planProtection(plan *filePlan) error {
 
 // lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from deleting the management
 // cluster and itself.
-func (r *createRun) lacksProtection(file string, before []byte) bool {
+func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 	if r.management == nil {
 		return false
 	}

@@ -2,12 +2,10 @@ package gitops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -63,18 +61,22 @@ func stepProvision(verb Verb, cluster string) Step {
 }
 
 // runProvisioner does one job in a step of its own and notes it in the result.
-func (r *run) runProvisioner(ctx context.Context, job ProvisionJob) error {
+func (r *run) runProvisioner(job ProvisionJob) action {
 	record := &ProvisionResult{Verb: job.Verb, Command: r.ports.Provisioner.Command(job)}
 	r.clusterResult(job.Cluster).Provision = record
-	return r.step(stepProvision(job.Verb, job.Cluster), func() (Outcome, string, error) {
-		log, err := r.ports.Provisioner.Run(ctx, job)
-		record.Log = log
-		if err != nil {
-			return "", "", err
-		}
-		record.Done = true
-		return OutcomeChanged, "log in " + log, nil
-	})
+	return action{
+		name: stepProvision(job.Verb, job.Cluster),
+		plan: planned(changedEffect(record.Command)),
+		apply: func(ctx context.Context) (effect, error) {
+			log, err := r.ports.Provisioner.Run(ctx, job)
+			record.Log = log
+			if err != nil {
+				return effect{}, err
+			}
+			record.Done = true
+			return changedEffect("log in " + log), nil
+		},
+	}
 }
 
 // checkReadiness makes sure that the provisioner can work, when there is work for it, and says which version it is.
@@ -95,9 +97,6 @@ func (r *run) checkReadiness(ctx context.Context, found *findings) string {
 	r.steps.End(step, OutcomeChecked, version)
 	return version
 }
-
-// releaseLimit bounds how long a run that was broken off tries to take a pause back.
-const releaseLimit = 30 * time.Second
 
 // heldCluster is a cluster whose objects Flux is to leave alone.
 type heldCluster struct {
@@ -135,71 +134,58 @@ func (e *StillPausedError) Hint() string {
 	return "the same command, run again, takes it back; by hand: " + strings.Join(e.Undo, "; ")
 }
 
-// paused runs change while Flux leaves the clusters' objects alone, so that it does not bring them back to what Git says, and takes the
-// pause back whatever happens: a failure, an interrupt (further ones are held off), a lost connection for as long as releaseLimit. What
-// an earlier run has left paused is taken back with it. The error is change's, joined with a *StillPausedError for every cluster for
-// which that was impossible.
-func (r *run) paused(ctx context.Context, clusters []heldCluster, change func(ctx context.Context) error) error {
-	if r.ports.Shield != nil {
-		defer r.ports.Shield()()
-	}
-	held := make([]fluxinstall.Held, len(clusters))
-	begun := 0
-	err := crash.Guarded(func() (err error) {
-		for i, c := range clusters {
-			begun++
-			if held[i], err = r.hold(ctx, c); err != nil {
-				return err
-			}
-		}
-		return change(ctx)
-	})
-	// The run's own time may be over, and the person may want to go. What was begun is taken back all the same.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
-	defer cancel()
-	for i, c := range clusters[:begun] {
-		if failed := crash.Guarded(func() error { return r.release(after, c) }); failed != nil {
-			left := &StillPausedError{Cluster: c.name, Objects: held[i].Objects, Undo: held[i].Undo, Err: failed}
+// paused is parts during which Flux leaves the clusters' objects alone, so that it does not bring them back to what Git says. The pause is
+// taken back whatever happens, and what an earlier run has left paused with it. The error is that of the parts, joined with a
+// *StillPausedError for every cluster for which that was impossible.
+func (r *run) paused(clusters []heldCluster, inside part) part {
+	b := bracket{inside: inside}
+	for _, c := range clusters {
+		var held fluxinstall.Held
+		b.openings = append(b.openings, r.hold(c, &held))
+		b.closings = append(b.closings, orElse{r.release(c), func(_ context.Context, err error) error {
+			left := &StillPausedError{Cluster: c.name, Objects: held.Objects, Undo: held.Undo, Err: err}
 			if len(left.Objects) == 0 {
 				left.Objects = []string{"objects"}
 			}
-			err = errors.Join(err, left)
-		}
+			return left
+		}})
 	}
-	return err
+	return b
 }
 
-func (r *run) hold(ctx context.Context, c heldCluster) (held fluxinstall.Held, err error) {
-	step := Step("Pause Flux on cluster " + c.name)
-	err = r.step(step, func() (Outcome, string, error) {
-		held, err = r.seen.ports.cluster.Hold(ctx, fluxinstall.HoldRequest{
-			Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator, Now: time.Now(),
-		})
-		if err != nil {
-			return "", "", fmt.Errorf("pausing Flux on cluster %s: %w", c.name, err)
-		}
-		for _, pause := range held.Earlier {
-			r.steps.Note(LevelInfo, fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's", pause.Object, pause.Describe()))
-		}
-		for _, pause := range held.Foreign {
-			r.steps.Note(LevelWarning, fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s", pause.Object, pause.Describe(), pause.Resume))
-		}
-		if !held.Changed {
-			return OutcomeUnchanged, "", nil
-		}
-		return OutcomeChanged, countObjects(len(held.Objects)), nil
-	})
-	return held, err
+// hold keeps Flux from a cluster's objects, and tells held of it.
+func (r *run) hold(c heldCluster, held *fluxinstall.Held) action {
+	return action{
+		name: Step("Pause Flux on cluster " + c.name),
+		plan: planned(changedEffect("")),
+		apply: func(ctx context.Context) (_ effect, err error) {
+			*held, err = r.seen.ports.cluster.Hold(ctx, fluxinstall.HoldRequest{
+				Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator, Now: time.Now(),
+			})
+			if err != nil {
+				return effect{}, fmt.Errorf("pausing Flux on cluster %s: %w", c.name, err)
+			}
+			for _, pause := range held.Earlier {
+				r.steps.Note(LevelInfo, fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's", pause.Object, pause.Describe()))
+			}
+			for _, pause := range held.Foreign {
+				r.steps.Note(LevelWarning, fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s", pause.Object, pause.Describe(), pause.Resume))
+			}
+			return effectOf(held.Changed, countObjects(len(held.Objects))), nil
+		},
+	}
 }
 
-func (r *run) release(ctx context.Context, c heldCluster) error {
-	return r.step(Step("Resume Flux on cluster "+c.name), func() (Outcome, string, error) {
-		changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name, c.objects)
-		if err != nil {
-			return "", "", err
-		}
-		return writeOutcome(changed)
-	})
+// release has Flux go on with a cluster's objects.
+func (r *run) release(c heldCluster) action {
+	return action{
+		name: Step("Resume Flux on cluster " + c.name),
+		plan: planned(changedEffect("")),
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name, c.objects)
+			return effectOf(changed, ""), err
+		},
+	}
 }
 
 func countObjects(n int) string {
@@ -211,7 +197,7 @@ func countObjects(n int) string {
 
 // takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run only
 // says that there is something.
-func (r *createRun) takeBack(ctx context.Context, found *findings) error {
+func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findings) error {
 	if r.seen.cluster == nil {
 		return nil
 	}
@@ -226,13 +212,13 @@ func (r *createRun) takeBack(ctx context.Context, found *findings) error {
 			continue
 		}
 		r.steps.Note(LevelWarning, left+"; it is taken back")
-		if err := r.release(ctx, heldOf(c)); err != nil {
+		if err := r.release(heldOf(c)).perform(ctx, r.run); err != nil {
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
 		}
 		r.released = append(r.released, c.Name)
 	}
 	if len(r.released) > 0 {
-		r.observeCluster(ctx, found)
+		r.observeCluster(ctx, needs, found)
 	}
 	return nil
 }

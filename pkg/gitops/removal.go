@@ -210,7 +210,7 @@ func (r *removal) removeCluster(name string) {
 // noteKept tells of the files that stay in a cluster's directory.
 func (r *removal) noteKept(name string) {
 	if kept := r.kept(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
-		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, for the sake of files that are not eksa-gitops's: %s",
+		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
 			layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
 	}
 }
@@ -385,7 +385,7 @@ func (r *removal) removeManagement(name string) error {
 	}
 	r.noteKept(name)
 	if kept := r.kept(layout.SystemDir(r.config)); len(kept) > 0 {
-		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, for the sake of files that are not eksa-gitops's: %s",
+		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
 			layout.SystemDir(r.config), strings.Join(kept, ", ")))
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 // creates another.
 
 // checkNamespaces refuses files that would put a cluster into another namespace than the one that it lives in.
-func (r *createRun) checkNamespaces(found *findings) {
+func (r *clustersRun) checkNamespaces(found *findings) {
 	if r.seen.cluster == nil {
 		return
 	}

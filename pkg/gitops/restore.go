@@ -19,7 +19,7 @@ import (
 
 // restore adds to what the run writes the files of live clusters that Flux has applied and that it would delete for want of them. They are
 // made from the clusters' objects.
-func (r *createRun) restore(ctx context.Context, found *findings) {
+func (r *clustersRun) restore(ctx context.Context, found *findings) {
 	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.cluster == nil || r.seen.files == nil {
 		return
 	}
@@ -46,7 +46,7 @@ func (r *createRun) restore(ctx context.Context, found *findings) {
 }
 
 // filesOfLive makes a cluster's files from its objects.
-func (r *createRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectName) ([]layout.File, error) {
+func (r *clustersRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectName) ([]layout.File, error) {
 	objects, err := r.closureOf(ctx, name)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (r *createRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectName
 }
 
 // closureOf reads a Cluster object and what it refers to, directly and by others.
-func (r *createRun) closureOf(ctx context.Context, name fluxinstall.ObjectName) ([]map[string]any, error) {
+func (r *clustersRun) closureOf(ctx context.Context, name fluxinstall.ObjectName) ([]map[string]any, error) {
 	cluster := r.seen.ports.cluster
 	have := map[fluxinstall.ObjectName]bool{}
 	var objects []map[string]any

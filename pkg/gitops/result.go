@@ -30,6 +30,8 @@ type Result struct {
 	Status     Status          `json:"status"`
 	Changed    bool            `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
 	DryRun     bool            `json:"dryRun"`
+	// WouldChange is whether the run that a dry run stands for would write anything to the host, to Git or to the cluster.
+	WouldChange bool `json:"wouldChange"`
 	Clusters   []ClusterResult `json:"clusters"`
 	Repository *RepoResult     `json:"repository,omitempty"`
 	Flux       *FluxResult     `json:"flux,omitempty"`

@@ -19,7 +19,7 @@ import (
 // operator gives.
 
 // sourceSecret is what the Secret of Flux's source has to hold.
-func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
+func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
 	if r.seen.ports.host == nil {
 		source := *r.options.Source
 		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
@@ -45,19 +45,19 @@ func (r *createRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, er
 // choosesSourceKey says whether a person has chosen a private key for the cluster. The operator's own, which the cluster gets for want of
 // another, is no choice: it may push, and a key that is in the cluster is not replaced with it, whether Flux reads the repository just now
 // or not.
-func (r *createRun) choosesSourceKey() bool {
+func (r *clustersRun) choosesSourceKey() bool {
 	return !r.options.Source.PrivateKey.IsZero() && !r.options.SourceIsOperators
 }
 
 // keepsSourceKey says whether the key that is in the cluster stays there.
-func (r *createRun) keepsSourceKey() bool {
+func (r *clustersRun) keepsSourceKey() bool {
 	flux := r.seen.cluster.Flux
 	return flux.SourcePublicKey != "" && flux.SourcePublicKey != r.foreignKey && !r.choosesSourceKey()
 }
 
 // checkSourceKey makes sure that a private key in the cluster that cannot be read is not replaced unasked, and says how a key is replaced
 // with which Flux does not get on.
-func (r *createRun) checkSourceKey(found *findings) {
+func (r *clustersRun) checkSourceKey(found *findings) {
 	if r.management == nil || r.seen.cluster == nil || r.seen.cluster.Flux.SourceSecret == nil {
 		return
 	}
@@ -86,7 +86,7 @@ func (r *createRun) checkSourceKey(found *findings) {
 }
 
 // sourceInPlace says whether the source's Secret needs nothing.
-func (r *createRun) sourceInPlace() bool {
+func (r *clustersRun) sourceInPlace() bool {
 	there := r.seen.cluster.Flux.SourceSecret
 	wanted, err := r.sourceSecret(r.config.SystemNamespace)
 	if there == nil || there.PublicKey == "" || there.PublicKey == r.foreignKey || err != nil {
@@ -99,7 +99,7 @@ func (r *createRun) sourceInPlace() bool {
 }
 
 // givenKeyIs says whether the given private key is the one of a public key in authorized_keys form.
-func (r *createRun) givenKeyIs(public string) bool {
+func (r *clustersRun) givenKeyIs(public string) bool {
 	source := r.options.Source
 	key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "the cluster's private key")
 	return err == nil && sameKeyMaterial(key.AuthorizedKey(), public)
@@ -117,7 +117,7 @@ func sameKeyMaterial(a, b string) bool {
 }
 
 // checkSource makes sure that there is a key for the cluster, and warns about one that can do more than it should.
-func (r *createRun) checkSource(found *findings) {
+func (r *clustersRun) checkSource(found *findings) {
 	r.checkSourceKey(found)
 	if r.management == nil || r.ports.OpenHost != nil || r.seen.cluster == nil || r.seen.ports.repo == nil {
 		return
@@ -139,7 +139,7 @@ func (r *createRun) checkSource(found *findings) {
 }
 
 // checkSourceAlgorithm makes sure that the key that the cluster gets is of the kind that the spec names, and says whether it is not.
-func (r *createRun) checkSourceAlgorithm(found *findings) bool {
+func (r *clustersRun) checkSourceAlgorithm(found *findings) bool {
 	if r.config.Git == nil {
 		return false
 	}
@@ -154,7 +154,7 @@ func (r *createRun) checkSourceAlgorithm(found *findings) bool {
 }
 
 // noteAuthority says what follows from a server that is known by a certificate authority only.
-func (r *createRun) noteAuthority() {
+func (r *clustersRun) noteAuthority() {
 	if r.seen.ports.host == nil && len(r.options.Source.KnownHosts) == 0 && !r.sourceInPlace() {
 		r.steps.Note(LevelWarning, "the known-hosts file knows the server by a certificate authority, which Flux does not understand: Flux gets the host key that the authority vouches for today; when the server changes it, run this command again")
 	}
@@ -250,7 +250,7 @@ func (r *run) noteUnseen() {
 
 // noteFormerKeys names deploy keys with the title of this cluster's that are of another key: those of a cluster of the same name that was
 // there before. They open the repository as long as somebody has their private half; whether that cluster is gone is for a person to say.
-func (r *createRun) noteFormerKeys() {
+func (r *clustersRun) noteFormerKeys() {
 	access := r.seen.access
 	if access == nil || r.management == nil {
 		return

@@ -358,7 +358,7 @@ func troubles() map[string]trouble {
 				}
 				o.Survey.Clusters[1].Problem = notReady("Cluster default/dev", "", "it is being deleted", "", "")
 			},
-			[]string{"Cluster default/dev | Flux makes the cluster anew |  | eksa-gitops delete cluster dev"},
+			[]string{"Cluster default/dev | Flux creates the cluster again |  | eksa-gitops delete cluster dev"},
 		},
 		"paused in Git": {
 			func(o *gitops.Observation) {

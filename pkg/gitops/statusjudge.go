@@ -485,7 +485,7 @@ func (j *judge) judgeDrift() {
 			p.Message += fmt.Sprintf(" (and %d more)", n-1)
 		}
 		if d.Field == "" {
-			p.Cause = "somebody deleted it; Flux makes it anew when it applies next"
+			p.Cause = "somebody deleted it; Flux creates it again when it applies next"
 			p.Next = "wait for Flux, or see: eksa-gitops status --watch"
 		}
 		if j.leftAlone(object) {

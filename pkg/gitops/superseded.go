@@ -169,9 +169,7 @@ func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) 
 
 // compareLater is compare for what others have pushed after the run's commit: they may change a cluster that the run has created.
 func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	r.later = true
-	defer func() { r.later = false }()
-	plan, err := r.compare(ctx, snapshot)
+	plan, err := r.compareOn(ctx, snapshot, true)
 	if conflict := new(conflictError); !errors.As(err, &conflict) {
 		return plan, err
 	}
@@ -186,10 +184,8 @@ func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*fileP
 // planLater is planUpgrade for what others have pushed after the run's commit. When the run has nothing to add to that, the clusters'
 // objects are to be as it says.
 func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	specs, flux, committing := u.specs, u.flux, u.committing
-	u.committing, u.later = false, true
-	defer func() { u.later = false }()
-	plan, err := u.planUpgrade(ctx, snapshot)
+	specs, flux := u.specs, u.flux
+	plan, err := u.planUpgradeOn(ctx, snapshot, true)
 	if err == nil && len(plan.changes) == 0 {
 		for i, p := range u.specs {
 			if edit := takenBack(specs[i], p); edit != nil {
@@ -199,7 +195,7 @@ func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePla
 			specs[i].after = p.after
 		}
 	}
-	u.specs, u.flux, u.committing = specs, flux, committing
+	u.specs, u.flux = specs, flux
 	u.recordPlans()
 	return plan, err
 }

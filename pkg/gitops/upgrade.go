@@ -35,11 +35,7 @@ type UpgradeOptions struct {
 // The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of
 // a first write that failed, and the context's. Unlike a creation, an upgrade stops at a failure. Upgrade may be repeated.
 func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
-	create := &createRun{run: newRun("upgrade cluster", ports, options.Settings), options: options.CreateOptions}
-	u := &upgradeRun{createRun: create, asked: options, first: map[string]*firstLook{}}
-	u.meant = options.Meant
-	u.start()
-	u.judge, u.planFluxOtherwise = u.checkState, u.planFluxUpgrade
+	u := &upgradeRun{clustersRun: newClustersRun("upgrade cluster", ports, options.CreateOptions), asked: options, first: map[string]*firstLook{}}
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := crash.Guarded(func() error { return u.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
@@ -66,7 +62,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 
 // upgradeRun is the state of one Upgrade.
 type upgradeRun struct {
-	*createRun
+	*clustersRun
 	asked UpgradeOptions
 
 	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
@@ -74,11 +70,8 @@ type upgradeRun struct {
 	first       map[string]*firstLook    // by path
 	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
 	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
-	committing  bool                     // the checks have passed; what is planned from now on is pushed
 	updated     []clusterspec.Source     // the user's files as this run left them
 	unsaved     []string                 // the clusters whose files were edited meanwhile, and were left
-	described   bool                     // the commit's message is made
-	admitted    []string                 // the clusters of which it says that their files do not have what was merged
 	flux        fluxPlan                 // of the snapshot that is built on
 }
 
@@ -93,30 +86,55 @@ func (u *upgradeRun) do(ctx context.Context) error {
 		return err
 	}
 	u.tell()
-	if u.settings.DryRun {
-		u.result.Status = StatusPlanned
-		if err := u.updateSources(false); err != nil {
-			return err
-		}
-		u.planProvisionedUpgrade()
-		if err := u.plan(ctx); err != nil {
-			return err
-		}
-		u.planRolledOver()
-		return nil
-	}
-	if err := u.apply(ctx); err != nil {
+	if err := u.parts().perform(ctx, u.run); err != nil {
 		return err
 	}
-	return u.finish(ctx)
+	if u.settings.DryRun {
+		u.result.Status = StatusPlanned
+		return nil
+	}
+	return u.conclude(ctx)
+}
+
+// parts are those of an upgrade, which stops at the first failure. Clusters that the provisioner has to upgrade it upgrades while Flux
+// leaves them alone; what is in Git then is what it has made.
+func (u *upgradeRun) parts() sequence {
+	inGit := u.throughGit()
+	if len(u.provisioned) > 0 {
+		held := make([]heldCluster, 0, len(u.provisioned))
+		for _, p := range u.provisioned {
+			held = append(held, heldOf(p.cluster))
+		}
+		inGit = sequence{u.paused(held, append(u.upgradeClusters(), inGit...))}
+	}
+	return slices.Concat(
+		sequence{telling(u.startRepositoryResult)},
+		u.createRepository(),
+		inGit,
+		sequence{
+			when(u.checkCarried),
+			when(func(ctx context.Context) sequence { return u.awaitClusters(ctx, u.managed) }),
+		},
+	)
+}
+
+// throughGit writes Git and has Flux apply it.
+func (u *upgradeRun) throughGit() sequence {
+	return sequence{
+		when(u.updateFiles),
+		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates, message: u.upgradeMessage}),
+		when(u.bringFlux),
+		when(u.waitUpgraded),
+		when(u.waitRolledOver),
+		silently(u.tellRunning),
+	}
 }
 
 // checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed through Git.
 func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
 	u.config, u.managementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}, u.options.Clusters[0].ManagementCluster
-	u.judge = u.checkManagementCluster
 	var found findings
-	u.observeCluster(ctx, &found)
+	u.observeCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -133,10 +151,10 @@ func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
 // observe makes every check that reading can make, and asks the API server about the change.
 func (u *upgradeRun) observe(ctx context.Context) error {
 	var found findings
-	if err := u.look(ctx, &found); err != nil {
+	if err := u.look(ctx, demands{judge: u.checkState}, &found); err != nil {
 		return err
 	}
-	if err := u.takeBack(ctx, &found); err != nil {
+	if err := u.takeBack(ctx, demands{judge: u.checkState}, &found); err != nil {
 		return err
 	}
 	if u.seen.cluster != nil {
@@ -269,6 +287,10 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 // planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what others pushed meanwhile is
 // merged again. The errors that are about the files are *overlapError and *unreadableError.
 func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+	return u.planUpgradeOn(ctx, snapshot, false)
+}
+
+func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*filePlan, error) {
 	u.specs = nil
 	before, err := u.readSpecs(ctx, snapshot)
 	if err != nil {
@@ -299,29 +321,21 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*fileP
 		}
 		made.files = append(made.files, file)
 	}
-	plan, err := u.compareFiles(ctx, snapshot, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite })
-	if err == nil {
-		err = u.planSystem(ctx, snapshot, plan)
+	plan := newFilePlan(later)
+	if err := u.compareFiles(ctx, snapshot, plan, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = u.planProtection(plan)
+	if err := u.planSystem(ctx, snapshot, plan); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	if err := u.planProtection(plan); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = u.checkReadings(plan)
+	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	if err := u.checkReadings(plan); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = u.checkFiles(ctx, snapshot, plan)
-	}
-	if err == nil && u.committing {
-		err = u.updateSources(true)
-	}
-	if err == nil && u.described && !u.tellsUnsaved() {
-		err = u.checkSaved()
-	}
-	return plan, err
+	return plan, u.checkFiles(ctx, snapshot, plan)
 }
 
 // readSpecs reads the clusters' files as they are in Git.
@@ -360,7 +374,7 @@ func (e *overlapError) Error() string {
 }
 
 func (e *overlapError) Hint() string {
-	return "put Git's value into the file to keep it, or run the command with --overwrite to have the file's"
+	return "put Git's value into the file to keep it, or run the command with --overwrite to use the file's value"
 }
 
 // asFindings gives an error that is about the files as findings; none for others.
@@ -501,29 +515,12 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
 	refused := map[string]bool{}
 	for _, v := range verdicts {
-		if v.Accepted() {
-			continue
+		if !v.Accepted() {
+			refused[v.Kind+" "+v.Name] = true
 		}
-		object := v.Kind + " " + v.Name
-		refused[object] = true
-		if len(rejectedOf(p.changes, object)) > 0 {
-			continue
-		}
-		who := "the API server"
-		if v.Webhook != "" {
-			who = "webhook " + v.Webhook
-		}
-		fields := v.Causes
-		if len(fields) == 0 {
-			fields = []fluxinstall.Cause{{Message: v.Message}}
-		}
-		for _, cause := range fields {
-			text := fmt.Sprintf("cluster %s: %s", p.cluster.Name, object)
-			if cause.Field != "" {
-				text += ": " + cause.Field
-			}
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
-		}
+	}
+	for _, f := range refusedObjects(p.cluster.Name, verdicts, func(object string) bool { return len(rejectedOf(p.changes, object)) > 0 }) {
+		found.addFinding(f)
 	}
 	u.refuseReplacement(p, found)
 	for i, c := range p.changes {
@@ -568,51 +565,6 @@ func (u *upgradeRun) checkMarks(p *specPlan, objects []GitObject, found *finding
 	}
 }
 
-// apply brings Git, Flux and the clusters to the plan.
-func (u *upgradeRun) apply(ctx context.Context) error {
-	if err := u.ensureRepository(ctx); err != nil {
-		return err
-	}
-	u.committing = true
-	if len(u.provisioned) > 0 {
-		return u.applyProvisioned(ctx)
-	}
-	return u.applyThroughGit(ctx)
-}
-
-// applyThroughGit writes Git, has Flux apply it and makes sure that the objects carry it.
-func (u *upgradeRun) applyThroughGit(ctx context.Context) error {
-	if err := u.commitAndWait(ctx); err != nil {
-		return err
-	}
-	return u.checkCarried(ctx)
-}
-
-// commitAndWait writes Git and has Flux apply it.
-func (u *upgradeRun) commitAndWait(ctx context.Context) error {
-	if len(u.seen.files.changes) > 0 || u.asked.UpdateSources {
-		if err := u.updateSources(true); err != nil {
-			return err
-		}
-	}
-	if err := u.pushWithCredentials(ctx, u.planUpgrade, u.upgradeMessage()); err != nil {
-		return err
-	}
-	if u.management != nil {
-		if err := u.bringFlux(ctx); err != nil {
-			return err
-		}
-	}
-	if err := u.waitUpgraded(ctx); err != nil {
-		return err
-	}
-	if err := u.waitRolledOver(ctx); err != nil {
-		return err
-	}
-	u.noteRunning(ctx)
-	return nil
-}
-
 // upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so
 // that the next run knows what the file says.
 func (u *upgradeRun) upgradeMessage() string {
@@ -623,7 +575,6 @@ func (u *upgradeRun) upgradeMessage() string {
 			merged = append(merged, p.cluster.Name)
 		}
 	}
-	u.described, u.admitted = true, merged
 	message := u.commitMessage(u.upgradeSubject()+u.restoredText(), slices.Concat(all, u.restored))
 	if len(merged) > 0 {
 		message += fmt.Sprintf("%s: %s\n", trailerMerged, strings.Join(merged, " "))
@@ -660,36 +611,39 @@ func (u *upgradeRun) upgradeSubject() string {
 
 // checkCarried makes sure that the live objects carry what was committed: Flux reports success also for objects that it is told to
 // leave alone.
-func (u *upgradeRun) checkCarried(ctx context.Context) error {
+func (u *upgradeRun) checkCarried(context.Context) sequence {
 	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
 		return nil
 	}
-	return u.step("Check that the objects carry the change", func() (Outcome, string, error) {
-		var err error
-		if u.live, err = u.readLive(ctx); err != nil {
-			return "", "", err
+	return sequence{action{
+		name:  "Check that the objects carry the change",
+		plan:  planned(checkedEffect),
+		apply: u.checkCarriedNow,
+	}}
+}
+
+func (u *upgradeRun) checkCarriedNow(ctx context.Context) (effect, error) {
+	var err error
+	if u.live, err = u.readLive(ctx); err != nil {
+		return effect{}, err
+	}
+	var missing []error
+	for _, p := range u.specs {
+		objects, err := p.objects(ctx, u.seen.snapshot)
+		if err != nil {
+			return effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
 		}
-		var missing []error
-		for _, p := range u.specs {
-			objects, err := p.objects(ctx, u.seen.snapshot)
-			if err != nil {
-				return "", "", fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+		for _, o := range objects {
+			if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+				continue
 			}
-			for _, o := range objects {
-				if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
-					continue
-				}
-				for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
-					d.Cluster = p.cluster.Name
-					missing = append(missing, &notCarriedError{difference: d})
-				}
+			for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+				d.Cluster = p.cluster.Name
+				missing = append(missing, &notCarriedError{difference: d})
 			}
 		}
-		if err := errors.Join(missing...); err != nil {
-			return "", "", err
-		}
-		return OutcomeChecked, "", nil
-	})
+	}
+	return checkedEffect, errors.Join(missing...)
 }
 
 // notCarriedError says that Flux has applied the commit and an object does not carry it.
@@ -702,20 +656,19 @@ func (e *notCarriedError) Hint() string {
 	return text.Command("eksa-gitops status %s", e.difference.Cluster)
 }
 
-// finish waits for the clusters and keeps a copy of each spec.
-func (u *upgradeRun) finish(ctx context.Context) error {
-	notReady := u.waitClusters(ctx, u.managed)
+// conclude draws up the result of an upgrade that has come to its end, and keeps a copy of each spec.
+func (u *upgradeRun) conclude(ctx context.Context) error {
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
 	u.result.Status = StatusDone
 	if err := errors.Join(u.checkSaved(), u.saveMerged(ctx)); err != nil {
 		u.result.Status = StatusIncomplete
-		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(notReady, err)}
+		return &IncompleteError{What: "the run did not do all it should", Cause: errors.Join(u.notReady, err)}
 	}
-	if notReady != nil {
+	if u.notReady != nil {
 		u.result.Status = StatusIncomplete
-		return unready(notReady)
+		return unready(u.notReady)
 	}
 	return nil
 }

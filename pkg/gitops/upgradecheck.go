@@ -31,7 +31,7 @@ func (u *upgradeRun) checkState(state *fluxinstall.State) []Finding {
 
 // checkFrozen finds what the file says otherwise than the management cluster's live configuration, whose spec EKS Anywhere's webhook lets
 // nobody change. It compares texts: another name of the same repository is a change. When Flux follows something else, that is what is told.
-func (r *createRun) checkFrozen(found *findings) {
+func (r *clustersRun) checkFrozen(found *findings) {
 	if r.seen.cluster == nil || r.management == nil || r.followsOther(&r.seen.cluster.Flux) {
 		return
 	}
@@ -112,7 +112,7 @@ func (u *upgradeRun) checkExistence(found *findings) {
 		case c.Role() == clusterspec.RoleWorkload && live.GitOpsName == "":
 			found.addFinding(Finding{AreaSpec,
 				fmt.Sprintf("cluster %s exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster (spec.gitOpsRef: field is immutable)", c.Name),
-				fmt.Sprintf("create the cluster anew under another name with gitOpsRef in its file, or have Flux manage it without the reference: take gitOpsRef and the %s out of the file and commit it by hand beside %s/%s", c.GitOps.Kind, u.config.ClusterConfigPath, c.ManagementCluster)})
+				fmt.Sprintf("create the cluster again, under another name with gitOpsRef in its file, or have Flux manage it without the reference: take gitOpsRef and the %s out of the file and commit it by hand beside %s/%s", c.GitOps.Kind, u.config.ClusterConfigPath, c.ManagementCluster)})
 		case live.Paused:
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere would not work on the change", c.Name),
 				"when it is meant to go on: " + resumeCommand(c.Name)})

@@ -82,44 +82,26 @@ func (u *upgradeRun) upgradeJob(ctx context.Context, p *specPlan) (ProvisionJob,
 	}, nil
 }
 
-// planProvisionedUpgrade reports what the provisioner would be asked to do.
-func (u *upgradeRun) planProvisionedUpgrade() {
+// upgradeClusters upgrades clusters with the provisioner, the management cluster first.
+func (u *upgradeRun) upgradeClusters() sequence {
+	var parts sequence
 	for _, p := range u.provisioned {
-		command := u.ports.Provisioner.Command(ProvisionJob{Verb: VerbUpgrade, Cluster: p.cluster.Name, ManagementCluster: p.cluster.ManagementCluster})
-		u.clusterResult(p.cluster.Name).Provision = &ProvisionResult{Verb: VerbUpgrade, Command: command}
-		u.planned(Step("Pause Flux on cluster "+p.cluster.Name), false, "")
-		u.planned(stepProvision(VerbUpgrade, p.cluster.Name), false, command)
-	}
-}
-
-// applyProvisioned upgrades the clusters with the provisioner while Flux is paused on them, the management cluster first, and writes Git.
-func (u *upgradeRun) applyProvisioned(ctx context.Context) error {
-	held := make([]heldCluster, 0, len(u.provisioned))
-	for _, p := range u.provisioned {
-		held = append(held, heldOf(p.cluster))
-	}
-	err := u.paused(ctx, held, func(ctx context.Context) error {
-		for _, p := range u.provisioned {
+		parts = append(parts, when(func(ctx context.Context) sequence {
 			job, err := u.upgradeJob(ctx, p)
 			if err != nil {
-				return err
+				return sequence{failure{err}}
 			}
-			if err := u.runProvisioner(ctx, job); err != nil {
+			return sequence{orElse{u.runProvisioner(job), func(_ context.Context, err error) error {
 				return fmt.Errorf("cluster %s was not upgraded: %w", p.cluster.Name, err)
-			}
+			}}}
+		}), silently(func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-		}
-		if err := u.followVersion(ctx); err != nil {
-			return err
-		}
-		return u.commitAndWait(ctx)
-	})
-	if err != nil {
-		return err
+			return nil
+		}))
 	}
-	return u.checkCarried(ctx)
+	return append(parts, silently(u.followVersion))
 }
 
 // followVersion plans the files anew with the versions that the provisioner has given the clusters. It always sets its own, whatever the

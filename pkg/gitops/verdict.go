@@ -14,7 +14,7 @@ import (
 
 // wasReady says that a cluster was Ready when the run looked, and that its time is over, so that nobody can look again. What it was is
 // then the last that is known of it.
-func (r *createRun) wasReady(ctx context.Context, c *clusterspec.Cluster) bool {
+func (r *clustersRun) wasReady(ctx context.Context, c *clusterspec.Cluster) bool {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || r.seen.cluster == nil {
 		return false
 	}
@@ -45,7 +45,7 @@ func (e *missingError) Unwrap() error { return e.err }
 
 // noteFluxGoesOn puts into the result of a run that could not do its GitOps part what Flux did before: it followed this repository (another
 // is a finding) and had applied a commit of it. Ready says that this still holds, because the run has changed nothing.
-func (r *createRun) noteFluxGoesOn() {
+func (r *clustersRun) noteFluxGoesOn() {
 	if r.seen.cluster == nil {
 		return
 	}

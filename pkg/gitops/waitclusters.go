@@ -15,17 +15,18 @@ import (
 const notCreated = "not created: Flux creates it from the commit, which could not be applied"
 
 // notCreated says whether there is no use in waiting for a cluster: Flux makes workload clusters of the commit, which it has not got.
-func (r *createRun) notCreated(c *clusterspec.Cluster) bool {
+func (r *clustersRun) notCreated(c *clusterspec.Cluster) bool {
 	if made := r.clusterResult(c.Name).Provision; made != nil && made.Done {
 		return false
 	}
 	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.cluster.HasCluster(c.Namespace, c.Name)
 }
 
-// waitClusters follows clusters until all are Ready. Its error names each that is not, with its cause.
-func (r *createRun) waitClusters(ctx context.Context, clusters []*clusterspec.Cluster) error {
+// awaitClusters follows clusters until all are Ready. Why not every one was seen to be is r.notReady afterwards, which names each that is
+// not, with its cause; that ends no run.
+func (r *clustersRun) awaitClusters(ctx context.Context, clusters []*clusterspec.Cluster) sequence {
 	if len(clusters) == 1 {
-		return r.waitCluster(ctx, clusters[0])
+		return r.awaitCluster(ctx, clusters[0])
 	}
 	left := &notReadyError{of: len(clusters)}
 	var awaited []*clusterspec.Cluster
@@ -42,73 +43,106 @@ func (r *createRun) waitClusters(ctx context.Context, clusters []*clusterspec.Cl
 		record.Message, record.Cause = notCreated, notCreated
 		left.add(c.Name, notCreated)
 	}
+	var parts sequence
 	if len(awaited) > 0 {
-		r.waitFleet(ctx, awaited, left)
+		parts = sequence{r.unlessReady(r.awaitFleet(awaited, left))}
 	}
-	if len(left.names) == 0 {
+	return append(parts, telling(func() {
+		if len(left.names) > 0 {
+			r.notReady = left
+		}
+	}))
+}
+
+// unlessReady is a wait whose failure is no reason not to go on.
+func (r *clustersRun) unlessReady(wait action) part {
+	failed := r.failedStep
+	return orElse{wait, func(_ context.Context, err error) error {
+		if r.settings.DryRun {
+			return err
+		}
+		r.failedStep, r.notReady = failed, err
 		return nil
-	}
-	return left
+	}}
 }
 
-// waitFleet waits for several clusters at the same time, and records and adds up what is not Ready.
-func (r *createRun) waitFleet(ctx context.Context, clusters []*clusterspec.Cluster, left *notReadyError) {
+// seenReady says of clusters whether the run has seen all of them Ready and leaves them as they are.
+func (r *clustersRun) seenReady(clusters []*clusterspec.Cluster) bool {
+	return !slices.ContainsFunc(clusters, func(c *clusterspec.Cluster) bool {
+		live := r.seen.cluster.Cluster(c.Namespace, c.Name)
+		return live == nil || !live.Ready
+	}) && r.seen.files != nil && r.appliedInPlace()
+}
+
+// awaitFleet waits for several clusters at the same time, and records and adds up what is not Ready.
+func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReadyError) action {
 	step := Step(fmt.Sprintf("Wait for %d clusters to be Ready", len(clusters)))
-	_ = r.steps.run(step, func() (Outcome, string, error) {
-		names := make([]fluxinstall.ClusterName, len(clusters))
-		for i, c := range clusters {
-			names[i] = fluxinstall.ClusterName{Namespace: c.Namespace, Name: c.Name}
-			r.steps.Part(step, Part{Name: c.Name, State: PartWaiting})
-		}
-		live, err := r.seen.ports.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(step, partOf(&c)) })
-		for i, c := range clusters {
-			record := r.clusterResult(c.Name)
-			if live == nil {
-				left.unseen = true
-				record.Message, record.Cause, record.Next = err.Error(), err.Error(), hintOf(err)
+	return action{
+		name: step,
+		plan: func(context.Context) (effect, error) { return waitEffect(r.seenReady(clusters)), nil },
+		apply: func(ctx context.Context) (effect, error) {
+			names := make([]fluxinstall.ClusterName, len(clusters))
+			for i, c := range clusters {
+				names[i] = fluxinstall.ClusterName{Namespace: c.Namespace, Name: c.Name}
+				r.steps.Part(step, Part{Name: c.Name, State: PartWaiting})
+			}
+			live, err := r.seen.ports.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(step, partOf(&c)) })
+			for i, c := range clusters {
+				record := r.clusterResult(c.Name)
+				if live == nil {
+					left.unseen = true
+					record.Message, record.Cause, record.Next = err.Error(), err.Error(), hintOf(err)
+					left.add(c.Name, record.Cause)
+					continue
+				}
+				now := &live[i]
+				controlPlane, workers := machineStatus(now.ControlPlane), machineStatus(now.Workers)
+				record.ControlPlane, record.Workers = &controlPlane, &workers
+				if now.Problem == nil {
+					record.Ready = true
+					continue
+				}
+				record.Message, record.Cause, record.Next = now.Problem.Error(), now.Problem.Words(), now.Problem.Hint()
 				left.add(c.Name, record.Cause)
-				continue
+				left.next = append(left.next, record.Next)
 			}
-			now := &live[i]
-			controlPlane, workers := machineStatus(now.ControlPlane), machineStatus(now.Workers)
-			record.ControlPlane, record.Workers = &controlPlane, &workers
-			if now.Problem == nil {
-				record.Ready = true
-				continue
+			if err != nil {
+				left.cause = errors.Join(left.cause, err)
 			}
-			record.Message, record.Cause, record.Next = now.Problem.Error(), now.Problem.Words(), now.Problem.Hint()
-			left.add(c.Name, record.Cause)
-			left.next = append(left.next, record.Next)
-		}
-		if err != nil {
-			left.cause = errors.Join(left.cause, err)
-		}
-		return OutcomeChecked, "", err
-	})
+			return checkedEffect, err
+		},
+	}
 }
 
-// waitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
+// awaitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
 // is nothing to wait for.
-func (r *createRun) waitCluster(ctx context.Context, c *clusterspec.Cluster) error {
+func (r *clustersRun) awaitCluster(ctx context.Context, c *clusterspec.Cluster) sequence {
 	record := r.clusterResult(c.Name)
-	if r.notCreated(c) {
+	switch {
+	case r.notCreated(c):
 		record.Message = notCreated
-		return &missingError{name: c.Name, err: r.gitOpsError}
-	}
-	if r.gitOpsError != nil && r.wasReady(ctx, c) {
+		r.notReady = &missingError{name: c.Name, err: r.gitOpsError}
+		return nil
+	case r.gitOpsError != nil && r.wasReady(ctx, c):
 		record.Ready = true
 		return nil
 	}
 	step := Step(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
-	return r.steps.run(step, func() (Outcome, string, error) {
-		err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, func(p fluxinstall.Progress) { r.steps.Progress(step, p.Message) })
-		if err != nil {
-			record.Message, record.Next = err.Error(), hintOf(err)
-			return "", "", fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
-		}
-		record.Ready = true
-		return OutcomeChecked, "", nil
-	})
+	return sequence{r.unlessReady(action{
+		name: step,
+		plan: func(context.Context) (effect, error) {
+			return waitEffect(r.seenReady([]*clusterspec.Cluster{c})), nil
+		},
+		apply: func(ctx context.Context) (effect, error) {
+			err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, r.progressOf(step))
+			if err != nil {
+				record.Message, record.Next = err.Error(), hintOf(err)
+				return effect{}, fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
+			}
+			record.Ready = true
+			return checkedEffect, nil
+		},
+	})}
 }
 
 // partOf is what a person is told of a cluster that is waited for.

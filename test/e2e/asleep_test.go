@@ -136,5 +136,5 @@ func TestAsleep_others(t *testing.T) {
 	// A cluster whose files are still in Git: Flux would build it a second time.
 	stackOf(t).EKSA().HoldDeletion("default", "dev")
 	startDeletion(t, clusterObject(t, "dev"))
-	w.run("status", "dev").exits(5).prints("Cluster default/dev", "finalizer "+eksacontroller.Finalizer+" holds it up", "Flux makes the cluster anew", "eksa-gitops delete cluster dev")
+	w.run("status", "dev").exits(5).prints("Cluster default/dev", "finalizer "+eksacontroller.Finalizer+" holds it up", "Flux creates the cluster again", "eksa-gitops delete cluster dev")
 }

@@ -210,7 +210,7 @@ func TestDelete_halves(t *testing.T) {
 	})
 	suspend(t, false)
 	before = w.mark()
-	w.run("delete", "cluster", "test", "--yes", "--from", "cluster").exits(3).tells("cluster test: Kustomization flux-system/flux-system has applied it and would make it anew")
+	w.run("delete", "cluster", "test", "--yes", "--from", "cluster").exits(3).tells("cluster test: Kustomization flux-system/flux-system has applied it and would create it again")
 	before.writesNothing()
 
 	// A cluster that never was in Git.

@@ -1,0 +1,77 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// The API server is asked about objects before they are committed: Flux applies all or nothing of a path, so that one object that an
+// admission policy, a webhook or the schema refuses holds up every cluster of it.
+
+// checkAdmitted asks the API server about the objects of the clusters that a creation puts into Git. What it refuses is a finding. Somebody
+// who creates through Git needs no right to change these objects, and is told when the API server could not be asked for want of it.
+func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil || r.seen.ports.cluster == nil {
+		return
+	}
+	missing := r.missing()
+	for _, c := range r.managed {
+		spec := layout.PathsOf(c).Spec
+		if slices.Contains(missing, c) || !r.seen.files.changesFile(spec) {
+			continue
+		}
+		git := GitCluster{Name: c.Name, Path: spec}
+		git.parse(r.seen.files.after[spec])
+		var objects []map[string]any
+		for _, o := range git.Objects {
+			if slices.Contains(clusterspec.Kinds(), o.Kind) {
+				objects = append(objects, o.Fields)
+			}
+		}
+		verdicts, err := r.seen.ports.cluster.DryRunApply(ctx, objects)
+		for _, f := range refusedObjects(c.Name, verdicts, nil) {
+			found.addFinding(f)
+		}
+		forbidden := new(fluxinstall.ForbiddenError)
+		switch {
+		case errors.As(err, &forbidden):
+			r.steps.Note(LevelInfo, fmt.Sprintf("the API server could not be asked whether it takes all objects of cluster %s: %v", c.Name, err))
+		case err != nil:
+			found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of cluster %s: %w", c.Name, err))
+		}
+	}
+}
+
+// refusedObjects words what the API server refuses of a cluster's objects, each rejected field by itself. Of objects that are told of
+// otherwise it says nothing.
+func refusedObjects(cluster string, verdicts []fluxinstall.Verdict, toldOf func(object string) bool) []Finding {
+	var found []Finding
+	for _, v := range verdicts {
+		object := v.Kind + " " + v.Name
+		if v.Accepted() || toldOf != nil && toldOf(object) {
+			continue
+		}
+		who := "the API server"
+		if v.Webhook != "" {
+			who = "webhook " + v.Webhook
+		}
+		fields := v.Causes
+		if len(fields) == 0 {
+			fields = []fluxinstall.Cause{{Message: v.Message}}
+		}
+		for _, cause := range fields {
+			text := fmt.Sprintf("cluster %s: %s", cluster, object)
+			if cause.Field != "" {
+				text += ": " + cause.Field
+			}
+			found = append(found, Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
+		}
+	}
+	return found
+}
