@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"pkg/github":       {"internal/redact", "pkg/secret"},
 	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/kustomize", "internal/localfile", "internal/redact", "internal/sshkeys", "internal/text", "pkg/fluxinstall/internal/release", "pkg/secret"},
 	"pkg/secret":       {},
-	"internal/gitrepo": {"internal/localfile", "internal/redact", "internal/repourl", "internal/sshkeys", "internal/text", "pkg/secret"},
+	"internal/gitrepo": {"internal/localfile", "internal/redact", "internal/repourl", "internal/serverwords", "internal/sshkeys", "internal/text", "pkg/secret"},
 	"internal/sshkeys": {"internal/localfile", "internal/repourl", "internal/text", "pkg/secret"},
 
 	"internal/buildinfo":    {},
@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"internal/text":         {},
 	"internal/localfile":    {"internal/text"},
 	"internal/redact":       {"internal/repourl", "pkg/secret"},
+	"internal/serverwords":  {},
 	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/gittest":      {},

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 )
 
@@ -47,7 +48,7 @@ func (e *AuthError) Error() string {
 	if len(e.Skipped) > 0 {
 		b.WriteString("; not offered: " + strings.Join(e.Skipped, ", "))
 	}
-	return b.String() + said(e.Server)
+	return b.String() + serverwords.Said(e.Server)
 }
 
 // Hint is the next action.
@@ -66,12 +67,12 @@ type PermissionError struct {
 }
 
 func (e *PermissionError) Error() string {
-	return fmt.Sprintf("%s: permission denied to %s%s", e.Remote, readOrWrite(e.Write), said(e.Server))
+	return fmt.Sprintf("%s: permission denied to %s%s", e.Remote, readOrWrite(e.Write), serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
 func (e *PermissionError) Hint() string {
-	if hint := accessRemedyFor(e.Server); hint != "" {
+	if hint := serverwords.AccessRemedy(e.Server); hint != "" {
 		return hint
 	}
 	if e.Write {
@@ -94,7 +95,7 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("%s: repository not found%s", e.Remote, said(e.Server))
+	return fmt.Sprintf("%s: repository not found%s", e.Remote, serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
@@ -114,7 +115,7 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s", e.Remote, e.Branch, said(e.Server))
+	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s", e.Remote, e.Branch, serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
@@ -138,7 +139,7 @@ func (e *RejectedError) Error() string {
 		what += " the push to " + e.Branch
 	}
 	if !strings.Contains(e.Server, "\n") {
-		return fmt.Sprintf("%s: %s: %s%s", e.Remote, what, e.Reason, said(e.Server))
+		return fmt.Sprintf("%s: %s: %s%s", e.Remote, what, e.Reason, serverwords.Said(e.Server))
 	}
 	return fmt.Sprintf("%s: %s:\n  %s\nwith the status: %s", e.Remote, what, strings.ReplaceAll(e.Server, "\n", "\n  "), e.Reason)
 }
@@ -146,10 +147,10 @@ func (e *RejectedError) Error() string {
 // Hint is the next action.
 func (e *RejectedError) Hint() string {
 	words := e.Reason + "\n" + e.Server
-	if hint := accessRemedyFor(words); hint != "" && e.Branch == "" {
+	if hint := serverwords.AccessRemedy(words); hint != "" && e.Branch == "" {
 		return hint
 	}
-	if hint := remedyFor(words); hint != "" {
+	if hint := serverwords.Remedy(words); hint != "" {
 		return hint
 	}
 	if e.Server == "" && e.Branch != "" {
@@ -266,12 +267,4 @@ func (e *PathError) Hint() string {
 		return ""
 	}
 	return fmt.Sprintf("move %s away in the repository, or choose another path", e.Entry)
-}
-
-// said puts the server's words behind an error, in one line.
-func said(server string) string {
-	if server == "" {
-		return ""
-	}
-	return ": the server says: " + inOneLine(server)
 }

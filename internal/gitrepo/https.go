@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 )
 
 // httpsTransport speaks git's smart protocol over HTTPS (gitprotocol-http(5)). Its connections are kept between requests.
@@ -285,7 +287,7 @@ func (s *httpsSession) statusError(resp *http.Response) error {
 	case code == http.StatusProxyAuthRequired:
 		return &UnreachableError{Remote: e.name, Reason: "the proxy asks for credentials", Permanent: true, next: "put them into HTTPS_PROXY"}
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusForbidden:
-		return &UnreachableError{Remote: e.name, Reason: "the server cannot answer now (" + status + ")" + said(text), RetryAfter: retryAfter(resp.Header)}
+		return &UnreachableError{Remote: e.name, Reason: "the server cannot answer now (" + status + ")" + serverwords.Said(text), RetryAfter: retryAfter(resp.Header)}
 	case code >= 300 && code < 400:
 		return &ProtocolError{Remote: e.name, Reason: "the server redirects a transfer (" + status + ")"}
 	default:

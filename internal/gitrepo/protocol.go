@@ -13,6 +13,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 )
 
 // advertisement is what a service says first: what it can do, and the repository's references (gitprotocol-pack(5), "Reference
@@ -370,10 +372,10 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 func (e *endpoint) fatal(s session, text string) error {
 	err := e.refusal(sessionService(s), text)
 	if is[*RejectedError](err) {
-		if isRule(text) {
+		if serverwords.IsRule(text) {
 			return err
 		}
-		return &UnreachableError{Remote: e.name, Reason: "the server gave up" + said(e.clean(text)), next: e.afterIncident()}
+		return &UnreachableError{Remote: e.name, Reason: "the server gave up" + serverwords.Said(e.clean(text)), next: e.afterIncident()}
 	}
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 )
 
 // Push makes the commit the branch's tip, if the branch is still where the snapshot found it: on its commit, or not there at all. It
@@ -159,12 +161,12 @@ func (s *Snapshot) unreported(err error, words string) error {
 	switch {
 	case !ok || text == "":
 		return err
-	case isRule(text):
+	case serverwords.IsRule(text):
 		return s.refused("no report on the push", words)
 	case unreachable.next == "":
 		unreachable.next = s.endpoint.afterIncident()
 	}
-	unreachable.Reason += said(text)
+	unreachable.Reason += serverwords.Said(text)
 	return err
 }
 
@@ -192,7 +194,7 @@ func (s *Snapshot) verdict(report *packp.ReportStatus, words string) error {
 // notUnpacked is for a report that says that the objects were not taken in.
 func (s *Snapshot) notUnpacked(reason, words string) error {
 	switch both := strings.ToLower(reason + "\n" + words); {
-	case isRule(both):
+	case serverwords.IsRule(both):
 		return s.refused("unpacking failed: "+reason, words)
 	case noRight.MatchString(both):
 		return s.noRight(reason, words)
@@ -216,7 +218,7 @@ func (s *Snapshot) declined(reason, words string) error {
 	both := lower + "\n" + strings.ToLower(words)
 	hook := strings.Contains(lower, "hook")
 	switch {
-	case isRule(both), hook && !brokenHooks.MatchString(both):
+	case serverwords.IsRule(both), hook && !brokenHooks.MatchString(both):
 		return s.refused(reason, words)
 	case hook, incidents.MatchString(both), slices.Contains(failedStatus, strings.TrimSpace(lower)):
 		return s.incident(reason, words)
@@ -242,7 +244,7 @@ func (s *Snapshot) refused(reason, words string) error {
 func (s *Snapshot) incident(reason, words string) error {
 	e := s.endpoint
 	return &UnreachableError{
-		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s", s.branch, inOneLine(e.useful(reason+"\n"+words))),
+		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s", s.branch, serverwords.OneLine(e.useful(reason+"\n"+words))),
 		next: e.afterIncident(),
 	}
 }
