@@ -18,6 +18,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -228,9 +229,9 @@ func treeOf(files gitrepo.LocalTree) layout.Tree {
 	for name, file := range files {
 		node := layout.Node{Ignored: file.Ignored, Filter: file.Filter, Content: file}
 		switch file.Mode {
-		case gitrepo.Symlink:
+		case git.Symlink:
 			node.Kind = layout.NodeSymlink
-		case gitrepo.Submodule:
+		case git.Submodule:
 			node.Kind = layout.NodeSubmodule
 		}
 		tree[name] = node

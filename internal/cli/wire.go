@@ -1,8 +1,9 @@
 package cli
 
 import (
-	"errors"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -116,7 +118,7 @@ func (o *gitOptions) caPEM(ctx context.Context) ([]byte, error) {
 const maxCAFile = 16 << 20
 
 // author is who signs the commit: flags, then Git's own configuration, then the program.
-func (o *gitOptions) author() gitrepo.Identity {
+func (o *gitOptions) author() git.Identity {
 	identity := gitrepo.ConfiguredIdentity()
 	if o.authorName != "" {
 		identity.Name = o.authorName
@@ -283,15 +285,35 @@ type remoteRepository struct{ remote gitrepo.Remote }
 
 // Fetch implements [gitops.Repository].
 func (r remoteRepository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, error) {
-	snapshot, err := gitrepo.Fetch(ctx, r.remote, branch)
+	fetched, err := gitrepo.Fetch(ctx, r.remote, branch)
 	if err != nil {
 		return nil, err
 	}
-	return snapshot, nil
+	return snapshot{fetched}, nil
+}
+
+// snapshot is the gitops.Snapshot over Git.
+type snapshot struct{ *gitrepo.Snapshot }
+
+// Commit implements [gitops.Snapshot].
+func (s snapshot) Commit(edits []git.Edit, options git.CommitOptions) (gitops.Commit, error) {
+	commit, err := s.Snapshot.Commit(edits, options)
+	if err != nil {
+		return nil, err
+	}
+	return commit, nil
+}
+
+// Push implements [gitops.Snapshot].
+func (s snapshot) Push(ctx context.Context, commit gitops.Commit) error {
+	made, ok := commit.(*gitrepo.Commit)
+	if !ok {
+		return fmt.Errorf("commit %s was not made by a snapshot of this repository", commit.Hash())
+	}
+	return s.Snapshot.Push(ctx, made)
 }
 
 var (
-	_ gitops.Host     = (*github.Client)(nil)
-	_ gitops.Cluster  = (*fluxinstall.Cluster)(nil)
-	_ gitops.Snapshot = (*gitrepo.Snapshot)(nil)
+	_ gitops.Host    = (*github.Client)(nil)
+	_ gitops.Cluster = (*fluxinstall.Cluster)(nil)
 )

@@ -18,6 +18,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // directoryOf makes a directory object.
@@ -37,7 +39,7 @@ func holding(t testing.TB, made []newObject) *Snapshot {
 		t.Fatal(err)
 	}
 	e := &endpoint{name: "https://git.example.com/x", limits: Limits{}.withDefaults(), stats: &Stats{}}
-	s := &Snapshot{endpoint: e, branch: "main", state: BranchExists, objects: newObjects(e.limits), files: map[plumbing.Hash][]byte{}}
+	s := &Snapshot{endpoint: e, branch: "main", state: git.BranchExists, objects: newObjects(e.limits), files: map[plumbing.Hash][]byte{}}
 	if err := s.objects.add(t.Context(), packOf(content)); err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +112,8 @@ func TestWalk_bombs(t *testing.T) {
 		for _, dir := range []string{"", "clusters", "clusters/mgmt"} {
 			visits := 0
 			start := time.Now()
-			err := s.Walk(t.Context(), dir, func(Entry) error { visits++; return nil })
-			limit, ok := errors.AsType[*TreeLimitError](err)
+			err := s.Walk(t.Context(), dir, func(git.Entry) error { visits++; return nil })
+			limit, ok := errors.AsType[*git.TreeLimitError](err)
 			if !ok || limit.Dir != c.dir || limit.What != c.what || visits != 0 {
 				t.Errorf("%s, walking %q: %d visits, %v", name, dir, visits, err)
 			}
@@ -123,7 +125,7 @@ func TestWalk_bombs(t *testing.T) {
 			}
 		}
 		visits := 0
-		if err := s.Walk(t.Context(), "clusters/zz", func(Entry) error { visits++; return nil }); err != nil || visits != 1 {
+		if err := s.Walk(t.Context(), "clusters/zz", func(git.Entry) error { visits++; return nil }); err != nil || visits != 1 {
 			t.Errorf("%s, beside it: %d visits, %v", name, visits, err)
 		}
 	}
@@ -140,7 +142,7 @@ func TestWalk(t *testing.T) {
 		treeChange{name: "m", mode: filemode.Submodule, hash: file}, treeChange{name: "z\x1b", mode: filemode.Regular, hash: file})))
 	s := holding(t, below(all, "x"))
 	var got []string
-	note := func(e Entry) error {
+	note := func(e git.Entry) error {
 		line := e.Mode.String() + " " + e.Path
 		if e.Unsafe {
 			line = "unsafe " + line
@@ -159,16 +161,16 @@ func TestWalk(t *testing.T) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 	got = nil
-	if err := s.Walk(t.Context(), "x", func(e Entry) error { note(e); return fs.SkipAll }); err != nil || len(got) != 1 { //nolint:errcheck // it has none
+	if err := s.Walk(t.Context(), "x", func(e git.Entry) error { note(e); return fs.SkipAll }); err != nil || len(got) != 1 { //nolint:errcheck // it has none
 		t.Errorf("%q, %v", got, err)
 	}
-	if err := s.Walk(t.Context(), "x", func(Entry) error { return errTooLarge }); !errors.Is(err, errTooLarge) {
+	if err := s.Walk(t.Context(), "x", func(git.Entry) error { return errTooLarge }); !errors.Is(err, errTooLarge) {
 		t.Error(err)
 	}
 	if err := s.Walk(t.Context(), "nothing/here", note); err != nil {
 		t.Error(err)
 	}
-	if err := s.Walk(t.Context(), "zz/f", note); !is[*PathError](err) {
+	if err := s.Walk(t.Context(), "zz/f", note); !is[*git.PathError](err) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -211,7 +213,7 @@ func TestReadAll_tooMuch(t *testing.T) {
 		entries, paths = append(entries, treeChange{name: name, mode: filemode.Regular, hash: all[0].hash}), append(paths, name)
 	}
 	s := holding(t, append(all, made(kindTree, directoryOf(entries...))))
-	if _, err := s.ReadAll(t.Context(), paths); !is[*LimitError](err) {
+	if _, err := s.ReadAll(t.Context(), paths); !is[*git.LimitError](err) {
 		t.Errorf("a gigabyte: %v", err)
 	}
 	if got, err := s.ReadAll(t.Context(), paths[:8]); err != nil || len(got["f007.yaml"]) != 1<<20 {
@@ -304,7 +306,7 @@ func TestObjects_tooMany(t *testing.T) {
 	}
 	s := &Snapshot{endpoint: &endpoint{name: "ssh://git@example.com/x", limits: Limits{}.withDefaults()}}
 	const want = "ssh://git@example.com/x: the transfer has more than the limit of 750000 objects"
-	if err := s.damage(errTooManyObjects); !is[*LimitError](err) || err.Error() != want {
+	if err := s.damage(errTooManyObjects); !is[*git.LimitError](err) || err.Error() != want {
 		t.Error(err)
 	}
 }

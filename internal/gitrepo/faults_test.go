@@ -16,6 +16,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -63,7 +64,7 @@ func TestPush_lostRace(t *testing.T) {
 		slow := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, slow, write("slow", "1\n"))
 		theirs := repo.Commit(gittest.Change{Files: map[string]string{"fast": "1\n"}})
-		conflict := asError[*gitrepo.ConflictError](t, slow.Push(t.Context(), commit))
+		conflict := asError[*git.ConflictError](t, slow.Push(t.Context(), commit))
 		if conflict.Actual != theirs || conflict.Expected != slow.Head() {
 			t.Errorf("conflict is %+v", conflict)
 		}
@@ -83,7 +84,7 @@ func TestPush_lostRaceForFirstCommit(t *testing.T) {
 		slow := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, slow, write("slow", "1\n"))
 		repo.Commit(gittest.Change{Files: map[string]string{"fast": "1\n"}})
-		asError[*gitrepo.ConflictError](t, slow.Push(t.Context(), commit))
+		asError[*git.ConflictError](t, slow.Push(t.Context(), commit))
 	})
 }
 
@@ -95,7 +96,7 @@ func TestPush_raceInsideServer(t *testing.T) {
 		s := mustFetch(t, f.remote(repoName), "main")
 		other := repo.Commit(gittest.Change{Branch: "other", Files: map[string]string{"fast": "1\n"}})
 		repo.SetHook("pre-receive", "#!/bin/sh\nunset GIT_QUARANTINE_PATH\ngit update-ref refs/heads/main "+other+"\n")
-		asError[*gitrepo.ConflictError](t, s.Push(t.Context(), mustCommit(t, s, write("slow", "1\n"))))
+		asError[*git.ConflictError](t, s.Push(t.Context(), mustCommit(t, s, write("slow", "1\n"))))
 		if got := repo.Head("main"); got != other {
 			t.Errorf("main is at %s, want %s", got, other)
 		}
@@ -118,12 +119,12 @@ func TestPush_manyAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c, err := s.Commit([]gitrepo.Edit{write(fmt.Sprintf("clusters/c%d/x", n), "1\n")}, options("x"))
+					c, err := s.Commit([]git.Edit{write(fmt.Sprintf("clusters/c%d/x", n), "1\n")}, options("x"))
 					if err == nil {
 						err = s.Push(t.Context(), c)
 					}
 					s.Close()
-					if _, lost := errors.AsType[*gitrepo.ConflictError](err); lost {
+					if _, lost := errors.AsType[*git.ConflictError](err); lost {
 						continue
 					}
 					if err != nil {
@@ -171,7 +172,7 @@ func TestPush_cutInTheMiddle(t *testing.T) {
 		s := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, s, write("a", strings.Repeat("0123456789abcdef", 400)+"\n"))
 		err := s.Push(t.Context(), commit)
-		if !errors.Is(err, gitrepo.ErrTransient) {
+		if !errors.Is(err, git.ErrTransient) {
 			t.Fatalf("error is %v, want a transient one", err)
 		}
 		if err := s.Push(t.Context(), commit); err != nil {
@@ -191,7 +192,7 @@ func TestFetch_cutInTheMiddle(t *testing.T) {
 			off := f.srv.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Fetch, Bytes: bytes})
 			_, err := gitrepo.Fetch(t.Context(), f.remote(repoName), "main")
 			off()
-			if err != nil && !errors.Is(err, gitrepo.ErrTransient) {
+			if err != nil && !errors.Is(err, git.ErrTransient) {
 				t.Errorf("cut after %d bytes: %T %v, want a transient error", bytes, err, err)
 			}
 		}
@@ -206,7 +207,7 @@ func TestPush_rejectedByHook(t *testing.T) {
 		repo.SetHook("pre-receive", "#!/bin/sh\nprintf 'GH006: Protected branch update failed for refs/heads/main.\\n\\033[31mAt least 1 approving review\\033[0m is required\\n' >&2\nprintf 'At least 1 approving review is required\\n' >&2\nexit 1\n")
 		s := mustFetch(t, f.remote(repoName), "main")
 		err := s.Push(t.Context(), mustCommit(t, s, write("a", "1\n")))
-		rejected := asError[*gitrepo.RejectedError](t, err)
+		rejected := asError[*git.RejectedError](t, err)
 		if rejected.Reason != "pre-receive hook declined" || rejected.Branch != "main" {
 			t.Errorf("rejected is %+v", rejected)
 		}
@@ -216,7 +217,7 @@ func TestPush_rejectedByHook(t *testing.T) {
 		if want := "name another branch in spec.branch, or have an administrator let this account push to this one"; rejected.Hint() != want {
 			t.Errorf("hint is %q, want %q", rejected.Hint(), want)
 		}
-		if errors.Is(err, gitrepo.ErrTransient) {
+		if errors.Is(err, git.ErrTransient) {
 			t.Error("a rule is not transient")
 		}
 	})
@@ -240,8 +241,8 @@ func TestPush_serverFails(t *testing.T) {
 			f.srv.Inject(c.fault)
 			s := mustFetch(t, f.remote(repoName), "main")
 			err := s.Push(t.Context(), mustCommit(t, s, write("a", c.want+"\n")))
-			failed := asError[*gitrepo.UnreachableError](t, err)
-			if want := "the server could not take the push to main: " + c.want; failed.Reason != want || !errors.Is(err, gitrepo.ErrTransient) {
+			failed := asError[*git.UnreachableError](t, err)
+			if want := "the server could not take the push to main: " + c.want; failed.Reason != want || !errors.Is(err, git.ErrTransient) {
 				t.Errorf("reason is %q, want %q, transient", failed.Reason, want)
 			}
 			if repo.Head("main") != before {
@@ -287,7 +288,7 @@ func TestPush_rejectedInLines(t *testing.T) {
 			c.fault.Kind, c.fault.Service, c.fault.Times = gittest.FailReport, gittest.Push, 1
 			f.srv.Inject(c.fault)
 			s := mustFetch(t, f.remote(repoName), "main")
-			rejected := asError[*gitrepo.RejectedError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+			rejected := asError[*git.RejectedError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 			if want := rejected.Remote + ": the server refused the push to main:" + c.want; rejected.Error() != want {
 				t.Errorf("error is\n%s\nwant\n%s", rejected.Error(), want)
 			}
@@ -303,7 +304,7 @@ func TestPush_readOnly(t *testing.T) {
 		f.srv.AddRepo(repoName, readme())
 		f.srv.Accounts().AddToken(token, "alice", gittest.Read)
 		s := mustFetch(t, f.remote(repoName), "main")
-		err := asError[*gitrepo.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+		err := asError[*git.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 		contains(t, err.Error(), "permission denied to push", "denied to alice")
 	})
 	t.Run("ssh", func(t *testing.T) {
@@ -313,7 +314,7 @@ func TestPush_readOnly(t *testing.T) {
 		srv.Accounts().AddKey(key.Public(), "deploy", gittest.Read, repoName)
 		srv.AddRepo(repoName, readme())
 		s := mustFetch(t, gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, srv.KnownHosts())}, "main")
-		err := asError[*gitrepo.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+		err := asError[*git.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 		if err.Server != gittest.ReadOnlyKey || !err.Write {
 			t.Errorf("error is %+v", err)
 		}
@@ -328,16 +329,16 @@ func TestFetch_badCredentials(t *testing.T) {
 	srv.Accounts().AddKey(known.Public(), "alice", gittest.Write)
 
 	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM(), Auth: gitrepo.TokenAuth{Token: secret.New("sentinel-bad")}}, "main")
-	bad := asError[*gitrepo.AuthError](t, err)
+	bad := asError[*git.AuthError](t, err)
 	contains(t, bad.Error(), "the server does not accept the token", "Invalid username or token")
 	if strings.Contains(bad.Error(), "sentinel") {
 		t.Errorf("the token is shown: %v", bad)
 	}
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM()}, "main")
-	contains(t, asError[*gitrepo.AuthError](t, err).Error(), "there are none")
+	contains(t, asError[*git.AuthError](t, err).Error(), "there are none")
 
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, stranger, srv.KnownHosts())}, "main")
-	refused := asError[*gitrepo.AuthError](t, err)
+	refused := asError[*git.AuthError](t, err)
 	contains(t, refused.Error(), "accepts none of the identities tried: ssh-rsa "+stranger.Fingerprint()+" (test key)")
 }
 
@@ -348,7 +349,7 @@ func TestFetch_repositoryNotFound(t *testing.T) {
 			t.Parallel()
 			f := tr.start(t)
 			_, err := gitrepo.Fetch(t.Context(), f.remote("acme/none"), "main")
-			contains(t, asError[*gitrepo.NotFoundError](t, err).Error(), "repository not found", "Repository not found.")
+			contains(t, asError[*git.NotFoundError](t, err).Error(), "repository not found", "Repository not found.")
 		})
 	}
 }
@@ -363,7 +364,7 @@ func TestFetch_hostKey(t *testing.T) {
 	old := ssh.FingerprintSHA256(srv.HostKeys()[0])
 
 	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, strings.ReplaceAll(before, "127.0.0.1", "192.0.2.1"))}, "main")
-	unknown := asError[*gitrepo.HostKeyError](t, err)
+	unknown := asError[*git.HostKeyError](t, err)
 	if unknown.Problem != 1 || unknown.Fingerprint != old {
 		t.Errorf("error is %+v", unknown)
 	}
@@ -371,10 +372,10 @@ func TestFetch_hostKey(t *testing.T) {
 	srv.ChangeHostKeys()
 	offered := ssh.FingerprintSHA256(srv.HostKeys()[0])
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, before)}, "main")
-	changed := asError[*gitrepo.HostKeyError](t, err)
+	changed := asError[*git.HostKeyError](t, err)
 	contains(t, changed.Error(), "offered ssh-ed25519 "+offered, "expected ssh-ed25519 "+old+" (known_hosts:1)")
 	contains(t, changed.Hint(), "ssh-keyscan -p ")
-	if errors.Is(err, gitrepo.ErrTransient) {
+	if errors.Is(err, git.ErrTransient) {
 		t.Error("a host key is not transient")
 	}
 
@@ -407,7 +408,7 @@ func TestHang(t *testing.T) {
 					return err
 				}
 				defer s.Close()
-				c, err := s.Commit([]gitrepo.Edit{write("a", "1\n")}, options("x"))
+				c, err := s.Commit([]git.Edit{write("a", "1\n")}, options("x"))
 				if err != nil {
 					return err
 				}
@@ -437,7 +438,7 @@ func TestHang(t *testing.T) {
 			remote := f.remote(repoName)
 			remote.Limits.Idle = 300 * time.Millisecond
 			err = c.call(t.Context(), remote)
-			if !errors.Is(err, gitrepo.ErrTransient) || !strings.Contains(err.Error(), "in time") {
+			if !errors.Is(err, git.ErrTransient) || !strings.Contains(err.Error(), "in time") {
 				t.Errorf("%s: idle error is %T %v", name, err, err)
 			}
 			off()
@@ -457,8 +458,8 @@ func TestFetch_garbage(t *testing.T) {
 				if err == nil {
 					continue // over SSH there is no listing apart from the session
 				}
-				_, protocol := errors.AsType[*gitrepo.ProtocolError](err)
-				if !protocol && !errors.Is(err, gitrepo.ErrTransient) {
+				_, protocol := errors.AsType[*git.ProtocolError](err)
+				if !protocol && !errors.Is(err, git.ErrTransient) {
 					t.Errorf("%q: error is %T %v", text, err, err)
 				}
 			}
@@ -475,14 +476,14 @@ func TestFetch_unreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := gitrepo.Fetch(t.Context(), gone, "main")
-	refused := asError[*gitrepo.UnreachableError](t, err)
+	refused := asError[*git.UnreachableError](t, err)
 	contains(t, refused.Error(), "connection refused")
-	if !refused.Temporary() || !errors.Is(err, gitrepo.ErrTransient) {
+	if !refused.Temporary() || !errors.Is(err, git.ErrTransient) {
 		t.Error("a refused connection is transient")
 	}
 
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName)}, "main")
-	untrusted := asError[*gitrepo.UnreachableError](t, err)
+	untrusted := asError[*git.UnreachableError](t, err)
 	contains(t, untrusted.Error(), "certificate is not trusted")
 	if untrusted.Temporary() {
 		t.Error("an untrusted certificate does not go away")
@@ -526,18 +527,18 @@ func TestFetch_httpStatus(t *testing.T) {
 		_, err := gitrepo.Fetch(t.Context(), remote(name), "main")
 		return err
 	}
-	if err := asError[*gitrepo.RedirectError](t, fetch("elsewhere")); err.Target != other.URL+"/elsewhere/x.git" {
+	if err := asError[*git.RedirectError](t, fetch("elsewhere")); err.Target != other.URL+"/elsewhere/x.git" {
 		t.Errorf("redirect to %s", err.Target)
 	}
-	contains(t, asError[*gitrepo.ProtocolError](t, fetch("loop")).Error(), "redirects without end")
-	contains(t, asError[*gitrepo.ProtocolError](t, fetch("login")).Error(), "log-in page")
-	busy := asError[*gitrepo.UnreachableError](t, fetch("busy"))
+	contains(t, asError[*git.ProtocolError](t, fetch("loop")).Error(), "redirects without end")
+	contains(t, asError[*git.ProtocolError](t, fetch("login")).Error(), "log-in page")
+	busy := asError[*git.UnreachableError](t, fetch("busy"))
 	if busy.RetryAfter != 7*time.Second || !busy.Temporary() {
 		t.Errorf("busy is %+v", busy)
 	}
 	contains(t, busy.Error(), "HTTP 503", "the server says: down  for maintenance Basic ***")
-	contains(t, asError[*gitrepo.ProtocolError](t, fetch("page")).Error(), "a web page")
-	contains(t, asError[*gitrepo.RejectedError](t, fetch("teapot")).Error(), "HTTP 418")
+	contains(t, asError[*git.ProtocolError](t, fetch("page")).Error(), "a web page")
+	contains(t, asError[*git.RejectedError](t, fetch("teapot")).Error(), "HTTP 418")
 }
 
 // A repository that was renamed is followed on the same host.
@@ -576,7 +577,7 @@ func TestRead_movedBranch(t *testing.T) {
 		repo.Commit(gittest.Change{Files: map[string]string{"README.md": "other\n"}})
 		// Over HTTP, git gives out what can be reached from a tip; it has not seen the list of references that the client saw.
 		content, err := s.Read(t.Context(), "README.md")
-		if string(content) != "hello\n" && !errors.Is(err, gitrepo.ErrTransient) {
+		if string(content) != "hello\n" && !errors.Is(err, git.ErrTransient) {
 			t.Errorf("read %q, %T %v, want a transient error", content, err, err)
 		}
 	})
@@ -604,7 +605,7 @@ func TestReadAll(t *testing.T) {
 		if _, err := s.Read(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("error is %v, want fs.ErrNotExist", err)
 		}
-		if _, err := s.Read(t.Context(), "b"); !is[*gitrepo.PathError](err) {
+		if _, err := s.Read(t.Context(), "b"); !is[*git.PathError](err) {
 			t.Errorf("error is %v, want a *PathError", err)
 		}
 	})
@@ -642,14 +643,14 @@ func TestLimits(t *testing.T) {
 		} {
 			remote := f.remote(repoName)
 			set(&remote.Limits)
-			if _, err := gitrepo.Fetch(t.Context(), remote, "main"); !is[*gitrepo.LimitError](err) {
+			if _, err := gitrepo.Fetch(t.Context(), remote, "main"); !is[*git.LimitError](err) {
 				t.Errorf("%s: error is %T %v, want a *LimitError", name, err, err)
 			}
 		}
 		remote := f.remote(repoName)
 		remote.Limits.File = 1000
 		s := mustFetch(t, remote, "main")
-		if _, err := s.Read(t.Context(), "big"); !is[*gitrepo.LimitError](err) {
+		if _, err := s.Read(t.Context(), "big"); !is[*git.LimitError](err) {
 			t.Errorf("error is %T %v, want a *LimitError", err, err)
 		}
 		if _, err := s.Read(t.Context(), "d/e/f"); err != nil {

@@ -11,10 +11,12 @@ import (
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// git runs the git command on a repository in a directory of the test.
-func git(t testing.TB, dir string, stdin []byte, args ...string) []byte {
+// runGit runs the git command on a repository in a directory of the test.
+func runGit(t testing.TB, dir string, stdin []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...)
 	cmd.Stdin = bytes.NewReader(stdin)
@@ -32,7 +34,7 @@ func git(t testing.TB, dir string, stdin []byte, args ...string) []byte {
 func history(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "r.git")
-	git(t, t.TempDir(), nil, "init", "--quiet", "--bare", "--initial-branch=main", dir)
+	runGit(t, t.TempDir(), nil, "init", "--quiet", "--bare", "--initial-branch=main", dir)
 	var in strings.Builder
 	for commit := range 30 {
 		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+commit)
@@ -42,7 +44,7 @@ func history(t testing.TB) string {
 		}
 		in.WriteString("\n")
 	}
-	git(t, dir, []byte(in.String()), "fast-import", "--quiet")
+	runGit(t, dir, []byte(in.String()), "fast-import", "--quiet")
 	return dir
 }
 
@@ -58,7 +60,7 @@ type gitObject struct{ kind, content string }
 // catFiles reads objects as git does.
 func catFiles(t testing.TB, dir string, names []byte) map[string]gitObject {
 	t.Helper()
-	out := string(git(t, dir, names, "cat-file", "--batch"))
+	out := string(runGit(t, dir, names, "cat-file", "--batch"))
 	all := map[string]gitObject{}
 	for out != "" {
 		var id, kind string
@@ -77,7 +79,7 @@ func catFiles(t testing.TB, dir string, names []byte) map[string]gitObject {
 func TestObjects_readsWhatGitWrites(t *testing.T) {
 	t.Parallel()
 	dir := history(t)
-	names := git(t, dir, nil, "rev-list", "--objects", "--no-object-names", "main")
+	names := runGit(t, dir, nil, "rev-list", "--objects", "--no-object-names", "main")
 	all := catFiles(t, dir, names)
 	for name, args := range map[string][]string{
 		"offset deltas":    {"--delta-base-offset", "--window=50", "--depth=50"},
@@ -86,7 +88,7 @@ func TestObjects_readsWhatGitWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pack := git(t, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
+			pack := runGit(t, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
 			o := newObjects(Limits{}.withDefaults())
 			if err := o.add(t.Context(), packOf(pack)); err != nil {
 				t.Fatal(err)
@@ -121,8 +123,8 @@ func TestObjects_readsWhatGitWrites(t *testing.T) {
 func TestWritePack_gitReadsIt(t *testing.T) {
 	t.Parallel()
 	dir := history(t)
-	tree := plumbing.NewHash(strings.TrimSpace(string(git(t, dir, nil, "rev-parse", "main:d/e0"))))
-	older := git(t, dir, nil, "cat-file", "tree", tree.String())
+	tree := plumbing.NewHash(strings.TrimSpace(string(runGit(t, dir, nil, "rev-parse", "main:d/e0"))))
+	older := runGit(t, dir, nil, "cat-file", "tree", tree.String())
 	newer, delta, err := rewriteTree(older, []treeChange{{name: "f10"}, {name: "zz", mode: 0o40000, hash: tree}})
 	if err != nil {
 		t.Fatal(err)
@@ -136,8 +138,8 @@ func TestWritePack_gitReadsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		sizes[thin] = len(pack)
-		git(t, dir, pack, "index-pack", "--stdin", "--fix-thin")
-		if got := git(t, dir, nil, "cat-file", "tree", object.hash.String()); !bytes.Equal(got, newer) {
+		runGit(t, dir, pack, "index-pack", "--stdin", "--fix-thin")
+		if got := runGit(t, dir, nil, "cat-file", "tree", object.hash.String()); !bytes.Equal(got, newer) {
 			t.Error("git reads something else")
 		}
 	}
@@ -206,9 +208,9 @@ func TestObjects_bombs(t *testing.T) {
 // Whatever a server sends, reading it ends, with objects or an error.
 func FuzzObjects(f *testing.F) {
 	dir := history(f)
-	names := git(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=2", "main")
+	names := runGit(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=2", "main")
 	for _, args := range [][]string{{"--delta-base-offset"}, {"--window=10"}, {"--window=0"}} {
-		pack := git(f, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
+		pack := runGit(f, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
 		f.Add(pack[:len(pack)-packTrailerSize])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -277,8 +279,8 @@ func TestRefusal(t *testing.T) {
 	t.Parallel()
 	e := &endpoint{name: "ssh://git@example.com/x"}
 	kinds := map[string]func(error) bool{
-		"not found": is[*NotFoundError], "permission": is[*PermissionError], "auth": is[*AuthError],
-		"unreachable": is[*UnreachableError], "rejected": is[*RejectedError],
+		"not found": is[*git.NotFoundError], "permission": is[*git.PermissionError], "auth": is[*git.AuthError],
+		"unreachable": is[*git.UnreachableError], "rejected": is[*git.RejectedError],
 	}
 	for words, kind := range map[string]string{
 		"ERROR: Repository not found.":                                                            "not found",
@@ -311,7 +313,7 @@ func TestRefusal(t *testing.T) {
 // The reasons that servers give for a reference, and what they mean.
 func TestDeclined(t *testing.T) {
 	t.Parallel()
-	s := &Snapshot{endpoint: &endpoint{name: "x"}, branch: "main", state: RepositoryEmpty}
+	s := &Snapshot{endpoint: &endpoint{name: "x"}, branch: "main", state: git.RepositoryEmpty}
 	for _, c := range []struct {
 		reason, words string
 		conflict      bool
@@ -329,7 +331,7 @@ func TestDeclined(t *testing.T) {
 		{"failed to update ref", "error: cannot lock ref 'refs/heads/main/x': 'refs/heads/main' exists; cannot create 'refs/heads/main/x'", false},
 	} {
 		err := s.declined(c.reason, c.words)
-		if is[*ConflictError](err) != c.conflict || is[*RejectedError](err) == c.conflict {
+		if is[*git.ConflictError](err) != c.conflict || is[*git.RejectedError](err) == c.conflict {
 			t.Errorf("%s: %T %v", c.reason, err, err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // refusalCase is one case of testdata/refusals.txtar.
@@ -39,7 +41,7 @@ func TestRefusedPush(t *testing.T) {
 	for name, c := range refusalCases(t) {
 		t.Run(strings.TrimSuffix(name, "/"), func(t *testing.T) {
 			t.Parallel()
-			s := &Snapshot{endpoint: &endpoint{name: "https://github.com/acme/fleet.git"}, branch: "main", state: RepositoryEmpty}
+			s := &Snapshot{endpoint: &endpoint{name: "https://github.com/acme/fleet.git"}, branch: "main", state: git.RepositoryEmpty}
 			report := packp.NewReportStatus()
 			report.UnpackStatus = strings.TrimSuffix(c.unpack, "\n")
 			report.CommandStatuses = []*packp.CommandStatus{{ReferenceName: "refs/heads/main", Status: strings.TrimSuffix(c.status, "\n")}}
@@ -54,13 +56,13 @@ func TestRefusedPush(t *testing.T) {
 func described(err error) string {
 	kind := "another error"
 	switch {
-	case is[*RejectedError](err):
+	case is[*git.RejectedError](err):
 		kind = "rejected"
-	case is[*PermissionError](err):
+	case is[*git.PermissionError](err):
 		kind = "permission"
-	case is[*ConflictError](err):
+	case is[*git.ConflictError](err):
 		kind = "conflict"
-	case is[*UnreachableError](err) && errors.Is(err, ErrTransient):
+	case is[*git.UnreachableError](err) && errors.Is(err, git.ErrTransient):
 		kind = "transient"
 	}
 	hinted, ok := err.(interface{ Hint() string })
@@ -75,7 +77,7 @@ func TestUnreported(t *testing.T) {
 	t.Parallel()
 	s := &Snapshot{endpoint: &endpoint{name: "https://github.com/acme/fleet.git"}, branch: "main"}
 	closed := func() error {
-		return &UnreachableError{Remote: s.endpoint.name, Reason: "the server closed the connection"}
+		return &git.UnreachableError{Remote: s.endpoint.name, Reason: "the server closed the connection"}
 	}
 	for words, want := range map[string]string{
 		"": "transient\nhttps://github.com/acme/fleet.git: the server closed the connection\n" +
@@ -113,7 +115,7 @@ func TestRefusal_hint(t *testing.T) {
 	} {
 		e := &endpoint{name: "https://github.com/acme/fleet.git"}
 		err := e.refusal(receivePack, words)
-		denied, ok := errors.AsType[*PermissionError](err)
+		denied, ok := errors.AsType[*git.PermissionError](err)
 		if !ok {
 			t.Errorf("%q is %T %v, want a *PermissionError", words, err, err)
 			continue

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -141,7 +141,7 @@ func (r *run) progressOf(step Step) func(fluxinstall.Progress) {
 // appliedInPlace says of a dry run whether the plan changes nothing in Git and Flux has applied that.
 func (r *run) appliedInPlace() bool {
 	snapshot := r.seen.snapshot
-	return snapshot != nil && len(r.seen.files.changes) == 0 && snapshot.State() == gitrepo.BranchExists &&
+	return snapshot != nil && len(r.seen.files.changes) == 0 && snapshot.State() == git.BranchExists &&
 		r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
 }
 

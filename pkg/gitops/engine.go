@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -26,7 +26,7 @@ type Settings struct {
 	// Remote says where the repository is.
 	Remote Remote
 	// Author and Committer sign the commit.
-	Author, Committer gitrepo.Identity
+	Author, Committer git.Identity
 	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as enterprise servers do; Flux
 	// accepts no others. Nil when there are none to give.
 	KnownHosts func() ([]byte, error)
@@ -193,7 +193,7 @@ func (r *run) push(work commitWork) action {
 				r.commit = snapshot.Head()
 				r.result.Repository.Commit = r.commit
 			}
-			inPlace := len(files.changes) == 0 && snapshot != nil && snapshot.State() == gitrepo.BranchExists
+			inPlace := len(files.changes) == 0 && snapshot != nil && snapshot.State() == git.BranchExists
 			return effectOf(!inPlace, countFiles(len(files.changes))), nil
 		},
 		apply: func(ctx context.Context) (effect, error) { return r.pushNow(ctx, work) },
@@ -216,7 +216,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 		}
 		r.seen.snapshot, r.seen.files = snapshot, files
 		r.commit = snapshot.Head()
-		if len(files.changes) == 0 && snapshot.State() == gitrepo.BranchExists {
+		if len(files.changes) == 0 && snapshot.State() == git.BranchExists {
 			r.noteKept(files)
 			r.result.Repository.Commit = r.commit
 			return effect{OutcomeUnchanged, "at " + short(r.commit)}, nil
@@ -233,7 +233,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 			r.result.Repository.Files = files.changes
 			return changedEffect(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
 		}
-		if !errors.As(err, new(*gitrepo.ConflictError)) || attempt == maxPushes {
+		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
 			return effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
 		}
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
@@ -263,7 +263,7 @@ func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, e
 
 // overtakenError says that somebody else wrote the same files after this run had looked at them.
 type overtakenError struct {
-	by  *gitrepo.CommitInfo // the last commit
+	by  *git.CommitInfo // the last commit
 	err error
 }
 
@@ -297,13 +297,13 @@ func (r *run) repositoryIsNew() bool {
 func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		early := errors.As(err, new(*gitrepo.NotFoundError)) && r.repositoryIsNew()
-		if err == nil || !errors.Is(err, gitrepo.ErrTransient) && !early || try == gitTries {
+		early := errors.As(err, new(*git.NotFoundError)) && r.repositoryIsNew()
+		if err == nil || !errors.Is(err, git.ErrTransient) && !early || try == gitTries {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)
 		wait := limit/2 + rand.N(limit) //nolint:gosec // spreading out needs no secrecy
-		var unreachable *gitrepo.UnreachableError
+		var unreachable *git.UnreachableError
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
@@ -414,8 +414,8 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) 
 }
 
 // commitOptions says who commits and why.
-func (r *run) commitOptions(message string) gitrepo.CommitOptions {
-	return gitrepo.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
+func (r *run) commitOptions(message string) git.CommitOptions {
+	return git.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
 }
 
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.

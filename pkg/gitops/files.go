@@ -10,8 +10,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -39,10 +39,10 @@ func (p *filePlan) changesIn(dir string) bool {
 	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
 }
 
-func (p *filePlan) edits() []gitrepo.Edit {
-	edits := make([]gitrepo.Edit, 0, len(p.changes))
+func (p *filePlan) edits() []git.Edit {
+	edits := make([]git.Edit, 0, len(p.changes))
 	for _, c := range p.changes {
-		edits = append(edits, gitrepo.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
+		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
 	}
 	return edits
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -75,7 +76,7 @@ func (r *run) isInGit(ctx context.Context, path string, content []byte) bool {
 		return false
 	}
 	found, blob := false, gitrepo.BlobID(content)
-	err := r.seen.snapshot.EachRevision(ctx, path, func(revision gitrepo.Revision) bool {
+	err := r.seen.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		found = !revision.Deleted && revision.BlobID == blob
 		return !found
 	})

@@ -9,11 +9,11 @@ import (
 	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -331,9 +331,9 @@ func classifyHost(err error, found *findings) {
 
 func classifyFetch(err error, found *findings) {
 	switch {
-	case IsAccessError(err), errors.As(err, new(*gitrepo.HostKeyError)):
+	case IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
 		found.add(AreaAccess, err)
-	case errors.As(err, new(*gitrepo.NotFoundError)):
+	case errors.As(err, new(*git.NotFoundError)):
 		found.add(AreaSpec, err)
 	default:
 		found.addSoft(err)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -30,31 +30,37 @@ type HostReader interface {
 
 // Repository is the Git repository as it is reached for fetching and pushing.
 type Repository interface {
-	// Fetch reads the tip of a branch; see [gitrepo.Fetch].
+	// Fetch reads the tip of a branch.
 	Fetch(ctx context.Context, branch string) (Snapshot, error)
 }
 
-// Snapshot is one fetched state of a branch; see [gitrepo.Snapshot].
+// Snapshot is one fetched state of a branch.
 type Snapshot interface {
-	State() gitrepo.BranchState
+	State() git.BranchState
 	DefaultBranch() string
 	Head() string
-	Tip() *gitrepo.CommitInfo
+	Tip() *git.CommitInfo
 	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
 	Lacks(ctx context.Context, commit string) (bool, error)
-	Lookup(path string) (gitrepo.Entry, bool, error)
-	List(dir string) ([]gitrepo.Entry, error)
+	Lookup(path string) (git.Entry, bool, error)
+	List(dir string) ([]git.Entry, error)
 	CheckSize(ctx context.Context, dir string) error
-	Walk(ctx context.Context, dir string, visit func(gitrepo.Entry) error) error
+	Walk(ctx context.Context, dir string, visit func(git.Entry) error) error
 	Holds(path string, content []byte) (bool, error)
 	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
-	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
-	EachRevision(ctx context.Context, path string, visit func(gitrepo.Revision) bool) error
+	Commit(edits []git.Edit, options git.CommitOptions) (Commit, error)
+	EachRevision(ctx context.Context, path string, visit func(git.Revision) bool) error
 	ReadAt(ctx context.Context, commit, path string) ([]byte, error)
 	HostKey() string
 	CheckPush(ctx context.Context) error
-	Push(ctx context.Context, commit *gitrepo.Commit) error
+	Push(ctx context.Context, commit Commit) error
 	Close()
+}
+
+// Commit is a commit that a [Snapshot] has made, and that this Snapshot alone can push.
+type Commit interface {
+	// Hash is its name in hexadecimal.
+	Hash() string
 }
 
 // Cluster is the management cluster. Every method may be repeated; the Ensure methods write only a difference.

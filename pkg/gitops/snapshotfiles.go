@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -20,14 +20,14 @@ type snapshotFiles struct {
 	written  map[string][]byte
 	gone     map[string]bool
 	contents map[string][]byte // what was read of the snapshot
-	listed   map[string][]gitrepo.Entry
+	listed   map[string][]git.Entry
 	err      error // the first of reading
 }
 
 // filesAt gives a snapshot's files after the changes of a plan; nil is no plan.
 func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFiles {
-	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}, listed: map[string][]gitrepo.Entry{}}
-	if snapshot != nil && snapshot.State() != gitrepo.BranchExists {
+	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}, listed: map[string][]git.Entry{}}
+	if snapshot != nil && snapshot.State() != git.BranchExists {
 		f.snapshot = nil
 	}
 	if plan != nil {
@@ -51,14 +51,14 @@ func (f *snapshotFiles) prefetch(dir string) error {
 		return f.err
 	}
 	var paths []string
-	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry gitrepo.Entry) error {
+	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry git.Entry) error {
 		if entry.Mode.IsFile() && !entry.Unsafe && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)) &&
 			!f.gone[entry.Path] && !f.writes(entry.Path) && f.contents[entry.Path] == nil {
 			paths = append(paths, entry.Path)
 		}
 		return nil
 	})
-	if err != nil && !errors.As(err, new(*gitrepo.PathError)) {
+	if err != nil && !errors.As(err, new(*git.PathError)) {
 		return err
 	}
 	if len(paths) == 0 {
@@ -94,7 +94,7 @@ func (f *snapshotFiles) stopped() bool {
 
 // list gives the entries of a directory of the snapshot whose names are safe. A kustomization may lead anywhere, so the size of every
 // directory is looked at that is not in one whose size is known.
-func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
+func (f *snapshotFiles) list(dir string) []git.Entry {
 	if f.snapshot == nil || f.stopped() {
 		return nil
 	}
@@ -105,14 +105,14 @@ func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
 	if _, ok := f.listed[inRepository(path.Dir(dir))]; !ok {
 		f.err = f.snapshot.CheckSize(f.ctx, dir)
 	}
-	var entries []gitrepo.Entry
+	var entries []git.Entry
 	if f.err == nil {
 		entries, f.err = f.snapshot.List(dir)
 	}
-	if errors.As(f.err, new(*gitrepo.PathError)) {
+	if errors.As(f.err, new(*git.PathError)) {
 		f.err = nil
 	}
-	entries = slices.DeleteFunc(entries, func(e gitrepo.Entry) bool { return e.Unsafe }) // Flux does not get to see it either
+	entries = slices.DeleteFunc(entries, func(e git.Entry) bool { return e.Unsafe }) // Flux does not get to see it either
 	f.listed[dir] = entries
 	return entries
 }
@@ -143,7 +143,7 @@ func (f *snapshotFiles) List(dir string) []string {
 		}
 	}
 	for _, entry := range f.list(path.Clean(dir)) {
-		if f.gone[entry.Path] || entry.Mode == gitrepo.Dir && f.emptied(entry.Path) {
+		if f.gone[entry.Path] || entry.Mode == git.Dir && f.emptied(entry.Path) {
 			continue
 		}
 		names[entry.Name] = true

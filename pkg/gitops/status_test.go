@@ -12,9 +12,9 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -36,7 +36,7 @@ func well() *gitops.Observation {
 			ControlPlane: fluxinstall.Machines{Desired: 3, Ready: 3}, Workers: fluxinstall.Machines{Desired: 2, Ready: 2},
 		}
 	}
-	git := func(name string) gitops.GitCluster {
+	inGit := func(name string) gitops.GitCluster {
 		return gitops.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml", Read: true, Objects: []gitops.GitObject{
 			asGit("{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: Cluster, metadata: {name: " + name + "}, spec: {kubernetesVersion: '1.33'}}"),
 		}}
@@ -65,7 +65,7 @@ func well() *gitops.Observation {
 			Remote: gitops.Remote{Web: "https://github.com/acme/fleet", Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
 		},
 		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Git:  &gitops.GitSight{State: gitrepo.BranchExists, Tip: gitrepo.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{git("dev"), git("mgmt")}},
+		Git:  &gitops.GitSight{State: git.BranchExists, Tip: git.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{inGit("dev"), inGit("mgmt")}},
 		Host: &gitops.HostSight{
 			Repository: &github.Repository{Ref: github.RepoRef{Owner: "acme", Name: "fleet"}, URL: "https://github.com/acme/fleet"},
 			Keys:       []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
@@ -206,7 +206,7 @@ func troubles() map[string]trouble {
 		},
 		"branch gone": {
 			func(o *gitops.Observation) {
-				o.Git = &gitops.GitSight{State: gitrepo.BranchMissing}
+				o.Git = &gitops.GitSight{State: git.BranchMissing}
 				o.Live = nil
 				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "couldn't find remote ref", "the branch is not in the repository", "")}
 			},
@@ -214,14 +214,14 @@ func troubles() map[string]trouble {
 		},
 		"branch renamed": {
 			func(o *gitops.Observation) {
-				o.Git = &gitops.GitSight{State: gitrepo.BranchMissing, Renamed: "trunk of all"}
+				o.Git = &gitops.GitSight{State: git.BranchMissing, Renamed: "trunk of all"}
 				o.Live = nil
 			},
 			[]string{"branch main | applies nothing new |  | git fetch https://github.com/acme/fleet.git 'trunk of all' && git push https://github.com/acme/fleet.git FETCH_HEAD:refs/heads/main"},
 		},
 		"repository empty": {
 			func(o *gitops.Observation) {
-				o.Git = &gitops.GitSight{State: gitrepo.RepositoryEmpty}
+				o.Git = &gitops.GitSight{State: git.RepositoryEmpty}
 				o.Live, o.Host.Keys = nil, nil
 			},
 			[]string{"repository https://github.com/acme/fleet | Flux's deploy key is not registered there |  | call that one acme/fleet again; else push the branch from a clone"},
@@ -255,7 +255,7 @@ func troubles() map[string]trouble {
 		},
 		"repository gone": {
 			func(o *gitops.Observation) {
-				o.Git, o.GitErr, o.Host = nil, &gitrepo.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
+				o.Git, o.GitErr, o.Host = nil, &git.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
 				o.Survey.Flux.GitRepository.Ready = false
 				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "repository not found", "the repository is gone", "")}
 			},
@@ -263,7 +263,7 @@ func troubles() map[string]trouble {
 		},
 		"repository hidden from the token": {
 			func(o *gitops.Observation) {
-				o.Git, o.GitErr, o.Host = nil, &gitrepo.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
+				o.Git, o.GitErr, o.Host = nil, &git.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
 			},
 			[]string{"repository https://github.com/acme/fleet | Flux could read it when it looked last, so most likely it is the credentials |  | use a token that may see it"},
 		},

@@ -1,4 +1,4 @@
-package gitrepo
+package git
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
-	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // ErrTransient matches, with errors.Is, every error after which the same call may succeed if it is made again a little later.
@@ -15,9 +15,6 @@ var ErrTransient = errors.New("transient")
 
 // ErrNoChange says that the edits would leave the tree as it is. Nothing has to be pushed.
 var ErrNoChange = errors.New("nothing to change")
-
-// HostKeyError says that an SSH server could not prove who it is.
-type HostKeyError = sshkeys.HostKeyError
 
 // AuthError says that the server does not accept the credentials at all: a bad or expired token, an unknown key.
 type AuthError struct {
@@ -170,7 +167,8 @@ type UnreachableError struct {
 	// OutcomeUnknown says that a push was sent and neither its result nor the branch could be read. Pushing the same commit again, or
 	// fetching and repeating, is safe.
 	OutcomeUnknown bool
-	next           string
+	// Next is the next action; empty stands for the usual one.
+	Next string
 }
 
 func (e *UnreachableError) Error() string {
@@ -184,8 +182,8 @@ func (e *UnreachableError) Error() string {
 // Hint is the next action.
 func (e *UnreachableError) Hint() string {
 	switch {
-	case e.next != "":
-		return e.next
+	case e.Next != "":
+		return e.Next
 	case e.OutcomeUnknown:
 		return "run the same command again: it looks at the branch first"
 	}
@@ -267,4 +265,24 @@ func (e *PathError) Hint() string {
 		return ""
 	}
 	return fmt.Sprintf("move %s away in the repository, or choose another path", e.Entry)
+}
+
+// TreeLimitError says that a directory of a repository, with all that is in it, is larger than what is looked at. Nothing was read of it.
+type TreeLimitError struct {
+	// Dir is the directory that is too large, as it is in the repository; "/" is the root.
+	Dir   string
+	What  string // what there is too much of
+	Limit int64
+}
+
+func (e *TreeLimitError) Error() string {
+	return fmt.Sprintf("directory %q in the repository has more than %d %s, counted with all that is below it", e.Dir, e.Limit, e.What)
+}
+
+// Hint is the next action.
+func (e *TreeLimitError) Hint() string {
+	if e.Dir == "/" {
+		return "a repository for clusters needs a small part of that: see who put them there, and take them out"
+	}
+	return "see who put it there with git log -- " + text.ShellWord(e.Dir) + ", and take it out, or move it to another repository"
 }
