@@ -5,5 +5,5 @@
 // errors.Is(err, [ErrTransient]). Each says with Hint what to do next; the words of servers in them are free of control characters and of
 // credentials when they come from this module.
 //
-// There is no connection to a server in here.
+// There is no connection to a server in here: see pkg/connect.
 package git
