@@ -15,7 +15,7 @@ BUILDINFO := github.com/eksa-gitops/eksa-gitops/internal/buildinfo
 LDFLAGS := -s -w -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(COMMIT)
 
 MANIFESTS := pkg/fluxinstall/manifests/.complete
-MODULES := . test internal/tools
+MODULES := . test examples/library internal/tools
 STATICCHECK := go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck
 
 .PHONY: help
@@ -73,8 +73,11 @@ verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, ge
 	check gofmt test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"; \
 	check vet go vet ./...; \
 	check vet-test go -C test vet ./...; \
+	check vet-library go -C examples/library vet ./...; \
+	check test-library go -C examples/library test ./...; \
 	check staticcheck $(STATICCHECK) ./...; \
 	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'; \
+	check staticcheck-library bash -c 'cd examples/library && $(STATICCHECK) ./...'; \
 	for module in $(MODULES); do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
 	check docs go run ./internal/docgen -check docs; \
 	check goreleaser go -C internal/tools/release tool goreleaser check ../../../.goreleaser.yaml; \
