@@ -27,6 +27,23 @@ func TestPublicAPI(t *testing.T) {
 	}
 }
 
+// TestPublicAPI_smallInterfaces keeps the ports such that somebody else can write one, and a fake of what a function needs: an interface has
+// five methods, and a larger one is put together of such.
+func TestPublicAPI_smallInterfaces(t *testing.T) {
+	t.Parallel()
+	for _, pkg := range publicPackages(t) {
+		for _, name := range pkg.Scope().Names() {
+			object, ok := pkg.Scope().Lookup(name).(*types.TypeName)
+			if !ok || !object.Exported() {
+				continue
+			}
+			if declared, ok := object.Type().Underlying().(*types.Interface); ok && declared.NumExplicitMethods() > 5 {
+				t.Errorf("%s.%s declares %d methods itself; five are enough for one interface", strings.TrimPrefix(pkg.Path(), module), name, declared.NumExplicitMethods())
+			}
+		}
+	}
+}
+
 // publicPackages are the packages below pkg/ that other modules may import, as the compiler exports them.
 func publicPackages(t *testing.T) []*types.Package {
 	t.Helper()

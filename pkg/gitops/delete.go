@@ -16,6 +16,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// ClusterDeleter deletes clusters.
+type ClusterDeleter interface {
+	// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and says whether that was still to
+	// do.
+	DeleteCluster(ctx context.Context, namespace, name string) (bool, error)
+}
+
 // From says from where clusters are deleted.
 type From string
 

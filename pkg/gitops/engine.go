@@ -169,6 +169,25 @@ const (
 
 func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
 
+// SnapshotPusher makes a commit and pushes it.
+type SnapshotPusher interface {
+	// Commit makes a commit on top of the snapshot, and writes nothing. [git.ErrNoChange] says that it would change nothing, a
+	// *git.PathError that a path is unsafe or in the way.
+	Commit(edits []git.Edit, options git.CommitOptions) (Commit, error)
+	// CheckPush asks whether the credentials may push, as far as the server says so beforehand. It writes nothing. The error is a
+	// *git.PermissionError where they may not.
+	CheckPush(ctx context.Context) error
+	// Push makes the commit the branch's tip, if that is still what the snapshot found: a *git.ConflictError says that it is not, and
+	// nothing is lost. A commit that has arrived already is success. A rule of the server is a *git.RejectedError.
+	Push(ctx context.Context, commit Commit) error
+}
+
+// Commit is a commit that a [Snapshot] has made, and that this Snapshot alone can push.
+type Commit interface {
+	// Hash is its name in hexadecimal.
+	Hash() string
+}
+
 // planner works out what has to be written on top of a snapshot; nil is a repository that does not exist yet.
 type planner func(ctx context.Context, snapshot Snapshot) (*filePlan, error)
 

@@ -15,6 +15,18 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// SnapshotFiles reads files by their paths. An unsafe path is a *git.PathError.
+type SnapshotFiles interface {
+	// Lookup finds what is at a path, and false when there is nothing. Links are not followed.
+	Lookup(path string) (git.Entry, bool, error)
+	// List has the entries of a directory, "" being the root; one that does not exist has none.
+	List(dir string) ([]git.Entry, error)
+	// Holds says whether a file has exactly this content. Nothing is transferred for it.
+	Holds(path string, content []byte) (bool, error)
+	// ReadAll reads files, all of them or none.
+	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
+}
+
 // filePlan is what a run changes in one snapshot of the repository.
 type filePlan struct {
 	changes []FileChange

@@ -13,6 +13,16 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// SnapshotWalker goes through directories, which may be hostile.
+type SnapshotWalker interface {
+	// CheckSize is the error of Walk for a directory that is too large, without walking it.
+	CheckSize(ctx context.Context, dir string) error
+	// Walk visits all that is below a directory, "" being the root, each directory before what is in it. It ends without an error when visit
+	// returns fs.SkipAll, and with any other error of visit. A directory that holds more than anybody should look at is an error before the
+	// first visit.
+	Walk(ctx context.Context, dir string, visit func(git.Entry) error) error
+}
+
 // snapshotFiles are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
 type snapshotFiles struct {
 	ctx      context.Context //nolint:containedctx // of the one build that it is made for

@@ -21,6 +21,7 @@ import (
 
 // ClusterObserver reads the live objects of the management cluster; see [fluxinstall.Cluster.Objects].
 type ClusterObserver interface {
+	// Objects reads those of the names that exist, perhaps with others of their kinds. It writes nothing.
 	Objects(ctx context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error)
 }
 
@@ -358,7 +359,7 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 const maxOwnFiles = 200
 
 // filesBelow lists the files of a directory and those below, those nearest to it where there are more.
-func filesBelow(ctx context.Context, snapshot Snapshot, dir string) ([]string, error) {
+func filesBelow(ctx context.Context, snapshot SnapshotWalker, dir string) ([]string, error) {
 	var files []string
 	err := snapshot.Walk(ctx, dir, func(entry git.Entry) error {
 		if entry.Mode.IsFile() && !entry.Unsafe {
