@@ -13,7 +13,7 @@ import (
 
 // Options say how a run reaches its repository and its management cluster.
 type Options struct {
-	// GitOps says which repository it is. Without it there is none, and the run has the port to the cluster alone.
+	// GitOps says which repository it is. Without it the run has the port to the cluster alone.
 	GitOps *clusterspec.GitOps
 	// KeepsFlux says that the run looks after the credentials with which Flux reads the repository, as one about a management cluster does.
 	KeepsFlux bool
@@ -27,8 +27,8 @@ type Options struct {
 
 	// SSH is how a repository on any other Git server is logged in to.
 	SSH SSH
-	// KnownHosts is the path of a file of known hosts (sshd(8)). A Git server that is no GitHub needs one; a GitHub needs one where it
-	// publishes no host keys, as enterprise servers do not.
+	// KnownHosts is the path of a file of known hosts (sshd(8)). It is needed with every Git server but a GitHub, and with
+	// a GitHub that publishes no host keys, as enterprise servers do not.
 	KnownHosts string
 
 	// Kubeconfig leads to the management cluster. Without it, to open that port is an error, [gitops.ErrNoKubeconfig].

@@ -26,7 +26,7 @@ type SSH struct {
 
 // KeyFile is a file with a private key.
 type KeyFile struct {
-	// File is its path; empty is no key.
+	// File is its path; empty where there is none.
 	File string
 	// Passphrase is what opens it, if it is locked.
 	Passphrase secret.Value
