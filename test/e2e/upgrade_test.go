@@ -100,7 +100,7 @@ func TestUpgrade_enableWorkload(t *testing.T) {
 	apply(t, strings.Replace(withoutGitOps(w.read("dev.yaml")), "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", 1))
 	before := w.mark()
 	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).
-		tells("cluster dev exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster", "hint: create the cluster anew", "nothing has been changed")
+		tells("cluster dev exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster", "hint: create the cluster again", "nothing has been changed")
 	w.write("other.yaml", strings.ReplaceAll(w.read("dev.yaml"), "name: dev", "name: w77"))
 	w.run("upgrade", "cluster", "-f", "other.yaml").exits(3).tells("there is no cluster w77", "eksa-gitops create cluster -f other.yaml")
 	before.writesNothing()
