@@ -203,7 +203,7 @@ func TestWantedSource_refused(t *testing.T) {
 	t.Parallel()
 	locked, _ := newKey(t, "pass")
 	for want, source := range map[string]SourceSecret{
-		`"dsa" is not a key algorithm`:           {GenerateAlgorithm: "dsa"},
+		`"dsa" is not a key algorithm`:        {GenerateAlgorithm: "dsa"},
 		"reading the private key: ":           {PrivateKey: secret.New("garbage")},
 		"passphrase protected":                {PrivateKey: secret.New(locked)},
 		"x509: decryption password incorrect": {PrivateKey: secret.New(locked), Passphrase: secret.New("wrong")},

@@ -52,6 +52,8 @@ type ClusterInfo struct {
 	AppliedBy      string // namespace/name of the Kustomization of Flux that applied it; empty when none did
 	Held           *Pause // this program's hold on it, which a run that is over should have released; see [Cluster.Hold]
 	KeptByFlux     bool   // annotated so that Flux does not delete it when it is no longer in Git
+
+	released *ClusterInfo // what it is without the hold; nil where there is none
 }
 
 // LiveGitOps is a FluxConfig or GitOpsConfig object.
@@ -82,6 +84,22 @@ func (s *State) Cluster(namespace, name string) *ClusterInfo {
 		}
 	}
 	return nil
+}
+
+// Released is the state in which a cluster's hold is taken back, as [Cluster.Release] does it: for a dry run. The state itself stays as it is.
+func (s *State) Released(namespace, name string) *State {
+	after := *s
+	after.Clusters = slices.Clone(s.Clusters)
+	for i, c := range after.Clusters {
+		if c.Namespace != namespace || c.Name != name || c.Held == nil {
+			continue
+		}
+		if c.released != nil {
+			after.Clusters[i] = *c.released
+		}
+		after.Clusters[i].Held = nil
+	}
+	return &after
 }
 
 // GitOpsConfigOf is the GitOps configuration that a management cluster refers to, or nil.
@@ -229,6 +247,8 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 		KeptByFlux:        keptByFlux(u),
 	}
 	if record := holdOf(u); record != nil {
+		after := clusterInfo(released(u))
+		info.released = &after
 		info.Held = &Pause{Object: objectName(u), Field: reconcileAnnotation, By: heldBy(record), Since: record.Since, Resume: undo(u, record)}
 		if kind, ok := record.GitOpsRef["kind"].(string); ok && info.GitOpsName == "" {
 			name, _ := record.GitOpsRef["name"].(string)

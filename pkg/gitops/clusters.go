@@ -23,6 +23,9 @@ type clustersRun struct {
 	gitOpsStep  Step     // in which step that was
 	notReady    error    // why not every cluster was seen to be Ready
 
+	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held is released.
+	asReleased bool
+
 	made made // for Flux to read the repository with
 	// sourceLater says that the credentials change after the push, in the course of a take-over.
 	sourceLater bool

@@ -25,17 +25,17 @@ const (
 
 // Result is what a run did and what is there now. Its JSON form is documented in docs/output.md.
 type Result struct {
-	Version    string          `json:"version"`
-	Command    string          `json:"command"`
-	Status     Status          `json:"status"`
-	Changed    bool            `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
-	DryRun     bool            `json:"dryRun"`
+	Version string `json:"version"`
+	Command string `json:"command"`
+	Status  Status `json:"status"`
+	Changed bool   `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
+	DryRun  bool   `json:"dryRun"`
 	// WouldChange is whether the run that a dry run stands for would write anything to the host, to Git or to the cluster.
-	WouldChange bool `json:"wouldChange"`
-	Clusters   []ClusterResult `json:"clusters"`
-	Repository *RepoResult     `json:"repository,omitempty"`
-	Flux       *FluxResult     `json:"flux,omitempty"`
-	Steps      []StepResult    `json:"steps"`
+	WouldChange bool            `json:"wouldChange"`
+	Clusters    []ClusterResult `json:"clusters"`
+	Repository  *RepoResult     `json:"repository,omitempty"`
+	Flux        *FluxResult     `json:"flux,omitempty"`
+	Steps       []StepResult    `json:"steps"`
 	// Consequences are what Flux does with clusters, and deletes, once it applies what the run leaves in Git.
 	Consequences []Consequence `json:"consequences,omitempty"`
 	Failure      *Failure      `json:"failure,omitempty"`

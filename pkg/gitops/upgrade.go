@@ -281,6 +281,11 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 	if err != nil {
 		return nil, fmt.Errorf("reading the clusters' objects: %w", err)
 	}
+	if u.asReleased {
+		for i := range live {
+			live[i] = fluxinstall.Released(live[i])
+		}
+	}
 	return live, nil
 }
 
