@@ -35,6 +35,9 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 			}
 		}
 		verdicts, err := r.seen.ports.cluster.DryRunApply(ctx, objects)
+		if r.givesGitOps(c) {
+			allowReference(verdicts)
+		}
 		for _, f := range refusedObjects(c.Name, verdicts, nil) {
 			found.addFinding(f)
 		}
@@ -45,6 +48,19 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 		case err != nil:
 			found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of cluster %s: %w", c.Name, err))
 		}
+	}
+}
+
+// allowReference takes back the refusal of a Cluster's gitOpsRef, where that is the only one: the run sets it before Flux applies the object, in
+// the way that EKS Anywhere lets it change.
+func allowReference(verdicts []fluxinstall.Verdict) {
+	for i, v := range verdicts {
+		others := slices.DeleteFunc(slices.Clone(v.Causes), func(cause fluxinstall.Cause) bool { return cause.Field == "spec.gitOpsRef" })
+		if len(others) == 0 && len(v.Causes) > 0 {
+			verdicts[i] = fluxinstall.Verdict{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name}
+			continue
+		}
+		verdicts[i].Causes = others
 	}
 }
 

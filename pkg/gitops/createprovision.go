@@ -144,7 +144,7 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 func (r *createRun) giveGitOps(context.Context) sequence {
 	var parts sequence
 	for _, c := range r.managed {
-		if r.gitOpsError != nil || !r.hasProvisioner() || c.Role() != clusterspec.RoleWorkload || r.hasGitOps(c) {
+		if r.gitOpsError != nil || !r.givesGitOps(c) {
 			continue
 		}
 		parts = append(parts, action{
@@ -163,6 +163,11 @@ func (r *createRun) giveGitOps(context.Context) sequence {
 		return nil
 	}
 	return sequence{orElse{parts, r.giveUpGitOps}}
+}
+
+// givesGitOps says whether the run gives a cluster its GitOps configuration past Git: a provisioner makes workload clusters without it.
+func (r *createRun) givesGitOps(c *clusterspec.Cluster) bool {
+	return r.hasProvisioner() && c.Role() == clusterspec.RoleWorkload && !r.hasGitOps(c)
 }
 
 // hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets none from its provisioner.

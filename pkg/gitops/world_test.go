@@ -1161,6 +1161,10 @@ func (c cluster) DryRunApply(_ context.Context, objects []map[string]any) ([]flu
 		kind, _ := object["kind"].(string)
 		name, _ := metadata["name"].(string)
 		verdicts[i] = fluxinstall.Verdict{Kind: kind, Namespace: "default", Name: name}
+		fields, _ := object["spec"].(map[string]any)
+		if live := c.state.Cluster("default", name); kind == "Cluster" && live != nil && live.ManagementCluster != name && live.GitOpsName == "" && fields["gitOpsRef"] != nil {
+			verdicts[i].Refusal, verdicts[i].Causes = fluxinstall.RefusedByAdmission, []fluxinstall.Cause{{Field: "spec.gitOpsRef", Message: "Forbidden: field is immutable"}}
+		}
 		if c.refuse != nil {
 			verdicts[i] = c.refuse(verdicts[i], object)
 		}

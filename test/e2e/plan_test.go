@@ -70,7 +70,7 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 	w := newWorldIn(t, managed())
 	apply(t, `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: frozen},
   spec: {matchConstraints: {resourceRules: [{apiGroups: [anywhere.eks.amazonaws.com], apiVersions: ["*"], operations: [CREATE], resources: [clusters]}]},
-  validations: [{expression: "false", message: no new cluster before Monday}]}}
+  validations: [{expression: object.metadata.name != "dev", message: no new cluster before Monday}]}}
 ---
 {apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: frozen}, spec: {policyName: frozen, validationActions: [Deny]}}
 `)
@@ -81,6 +81,13 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 			tells("cluster dev: Cluster dev: ", "no new cluster before Monday", "nothing has been changed")
 	}
 	before.writesNothing()
+
+	binding := reference("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "", "frozen")
+	if err := stackOf(t).Client().Delete(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the policy works no longer", func() bool { return w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").code == 0 })
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0)
 }
 
 // TestPlan_refused: a dry run makes the checks of the run that it stands for: it ends with the same exit code, names the same causes, and
