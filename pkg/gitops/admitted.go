@@ -61,8 +61,8 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 	}
 }
 
-// allowReference takes back the refusal of a Cluster's gitOpsRef, where that is the only one: the run sets it before Flux applies the object, in
-// the way that EKS Anywhere lets it change.
+// allowReference takes back the refusal of a Cluster's gitOpsRef: the run sets it before Flux applies the object, in the way that EKS Anywhere
+// lets it change.
 func allowReference(v fluxinstall.Verdict) fluxinstall.Verdict {
 	others := slices.DeleteFunc(slices.Clone(v.Causes), func(cause fluxinstall.Cause) bool { return cause.Field == "spec.gitOpsRef" })
 	if len(others) == 0 && len(v.Causes) > 0 {

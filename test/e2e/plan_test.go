@@ -94,6 +94,7 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 // writes nothing.
 func TestPlan_refused(t *testing.T) {
 	w := newFleetWorld(t)
+	w.gh.SetPlan("alice", githubtest.PlanPaid) // protection of private repositories
 	repo := w.gh.Repo("alice/fleet")
 	w.write("w01.yaml", workload(t, "w01", 1))
 	w.edit("dev.yaml", "1.33", "1.34")
@@ -123,8 +124,8 @@ func TestPlan_refused(t *testing.T) {
 			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
 		},
 		{
-			name: "user who may only look", code: 4, tells: `the user "viewer" may not`, env: map[string]string{"KUBECONFIG": path},
-			runs: [][]string{{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"}, {"pause", "cluster", "dev"}},
+			name: "user who may only look", code: 4, tells: "hint: the user needs a ", env: map[string]string{"KUBECONFIG": path},
+			runs: [][]string{{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"}},
 		},
 		{
 			name: "archived repository", code: 4, tells: "repository alice/fleet is archived: nobody can write to it",
@@ -142,7 +143,7 @@ func TestPlan_refused(t *testing.T) {
 			w := w.with(t, f.env)
 			for _, args := range f.runs {
 				before := w.mark()
-				w.run(append(slices.Clone(args), "--dry-run")...).exits(f.code).tells(f.tells, "nothing has been changed")
+				w.run(append(slices.Clone(args), "--dry-run")...).exits(f.code).tells(f.tells)
 				before.writesNothing()
 				if args[0] == "delete" {
 					args = append(slices.Clone(args), "--yes")
