@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -25,7 +26,7 @@ func (f *fleet) checkApps(specDir string) {
 		f.report(*problem)
 		return
 	}
-	i := slices.IndexFunc(documents, func(d *yaml.Node) bool { return scalarAt(d, "kind") == "Kustomization" })
+	i := slices.IndexFunc(documents, func(d *yaml.Node) bool { return yamlnode.Scalar(d, "kind") == "Kustomization" })
 	if i < 0 {
 		f.at(clusterspec.SeverityWarning, "apps-path", file, nil, clusterspec.Problem{Message: "there is no Flux Kustomization in the file, so that the cluster's apps are not applied"})
 		return
@@ -39,15 +40,15 @@ func (f *fleet) checkApps(specDir string) {
 	workload := !slices.ContainsFunc(f.set.Clusters, func(c *clusterspec.Cluster) bool {
 		return c.Name == path.Base(clusterDir) && c.Role() == clusterspec.RoleManagement
 	})
-	if workload && valueAt(sync, "spec", "kubeConfig") == nil {
-		f.at(clusterspec.SeverityError, "apps-target", file, valueAt(sync, "spec"), clusterspec.Problem{
+	if workload && yamlnode.At(sync, "spec", "kubeConfig") == nil {
+		f.at(clusterspec.SeverityError, "apps-target", file, yamlnode.At(sync, "spec"), clusterspec.Problem{
 			Field: "spec.kubeConfig", Message: "without it, Flux applies the cluster's apps to the management cluster", Expected: "secretRef with name " + path.Base(clusterDir) + "-kubeconfig",
 		})
 	}
-	if secret := valueAt(sync, "spec", "kubeConfig", "secretRef", "name"); secret != nil && scalarAt(sync, "metadata", "namespace") != eksaNamespace {
-		f.at(clusterspec.SeverityError, "apps-target", file, valueAt(sync, "metadata"), clusterspec.Problem{
+	if secret := yamlnode.At(sync, "spec", "kubeConfig", "secretRef", "name"); secret != nil && yamlnode.Scalar(sync, "metadata", "namespace") != eksaNamespace {
+		f.at(clusterspec.SeverityError, "apps-target", file, yamlnode.At(sync, "metadata"), clusterspec.Problem{
 			Field: "metadata.namespace", Message: "Flux reads the Secret " + secret.Value + " in the namespace of the Kustomization, and EKS Anywhere writes it elsewhere",
-			Found: quote(scalarAt(sync, "metadata", "namespace")), Expected: quote(eksaNamespace),
+			Found: quote(yamlnode.Scalar(sync, "metadata", "namespace")), Expected: quote(eksaNamespace),
 		})
 	}
 	f.checkAppsPath(file, sync, workload)
@@ -55,10 +56,10 @@ func (f *fleet) checkApps(specDir string) {
 
 // checkAppsPath checks the directory that a cluster's Flux Kustomization applies.
 func (f *fleet) checkAppsPath(file string, sync *yaml.Node, workload bool) {
-	value := scalarAt(sync, "spec", "path")
+	value := yamlnode.Scalar(sync, "spec", "path")
 	apps := path.Clean(value)
 	if value == "" || !f.tree.isDir(apps) {
-		f.at(clusterspec.SeverityError, "apps-path", file, valueAt(sync, "spec", "path"), clusterspec.Problem{
+		f.at(clusterspec.SeverityError, "apps-path", file, yamlnode.At(sync, "spec", "path"), clusterspec.Problem{
 			Field: "spec.path", Message: "there is no such directory, so that the cluster's apps are not applied", Found: quote(value),
 			Expected: quote("./" + path.Join(path.Dir(file), AppsSubdir)),
 		})

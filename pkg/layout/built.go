@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -34,7 +35,7 @@ var plainFields = []string{"apiVersion", "kind", "metadata", "resources", "bases
 // transforms says whether a kustomization makes something else of what it lists.
 func transforms(root *yaml.Node) bool {
 	for i := 0; i+1 < len(root.Content); i += 2 {
-		if !slices.Contains(plainFields, root.Content[i].Value) && !isNothing(root.Content[i+1]) {
+		if !slices.Contains(plainFields, root.Content[i].Value) && !yamlnode.IsEmpty(root.Content[i+1]) {
 			return true
 		}
 	}
@@ -47,10 +48,10 @@ func (f *fleet) settings() fluxbuild.Settings {
 		objects, _ := manifestsIn("", f.contents[path.Join(dir, SyncFile)])
 		for _, m := range objects {
 			var spec map[string]any
-			if m.kind != "Kustomization" || path.Join("/", scalarAt(m.node, "spec", "path")) != path.Join("/", f.root) {
+			if m.kind != "Kustomization" || path.Join("/", yamlnode.Scalar(m.node, "spec", "path")) != path.Join("/", f.root) {
 				continue
 			}
-			if value := valueAt(m.node, "spec"); value == nil || value.Decode(&spec) != nil {
+			if value := yamlnode.At(m.node, "spec"); value == nil || value.Decode(&spec) != nil {
 				continue
 			}
 			if settings, err := fluxbuild.SettingsOf(spec); err == nil {

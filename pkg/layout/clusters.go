@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -90,7 +91,7 @@ func (f *fleet) checkClusterDir(dir string) {
 		reached = true // why it is not read is told already
 	case f.applied.kustomizations[dir] != nil:
 		k := f.applied.kustomizations[dir]
-		f.at(clusterspec.SeverityError, "spec-not-listed", listing, valueAt(k.root, "resources"), clusterspec.Problem{
+		f.at(clusterspec.SeverityError, "spec-not-listed", listing, yamlnode.At(k.root, "resources"), clusterspec.Problem{
 			Field: "resources", Message: fmt.Sprintf("%s is not listed, so that Flux deletes the cluster or never creates it", SpecFile), Expected: "- " + SpecFile,
 		})
 		reached = true
@@ -409,7 +410,7 @@ func (f *fleet) checkKubernetes(name string) {
 		return
 	}
 	for _, document := range documents {
-		if scalarAt(document, "kind") == "" || scalarAt(document, "apiVersion") == "" {
+		if yamlnode.Scalar(document, "kind") == "" || yamlnode.Scalar(document, "apiVersion") == "" {
 			f.at(clusterspec.SeverityError, "not-kubernetes", name, document, clusterspec.Problem{
 				Message:  "Flux reads every YAML file below " + f.shown() + " as Kubernetes objects, and this is none (no apiVersion or kind); " + f.breaks(),
 				Expected: "the file elsewhere, or in a directory whose kustomization.yaml does not list it",

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -131,16 +132,16 @@ func (f *fleet) checkFluxKustomization(dir string, k *kustomization) {
 			p.Message = name + " is missing, so that Flux removes itself"
 			p.Expected = file + ", listed here"
 		}
-		f.at(clusterspec.SeverityError, "flux-incomplete", k.file, valueAt(k.root, "resources"), p)
+		f.at(clusterspec.SeverityError, "flux-incomplete", k.file, yamlnode.At(k.root, "resources"), p)
 	}
 	if k.namespace != "" && k.namespace != path.Base(dir) {
-		f.at(clusterspec.SeverityError, "flux-namespace", k.file, valueAt(k.root, "namespace"), clusterspec.Problem{
+		f.at(clusterspec.SeverityError, "flux-namespace", k.file, yamlnode.At(k.root, "namespace"), clusterspec.Problem{
 			Field: "namespace", Message: "Flux would be moved to another namespace than that of its directory", Found: quote(k.namespace), Expected: quote(path.Base(dir)),
 		})
 	}
 	for _, field := range []string{"namePrefix", "nameSuffix"} {
-		if value := scalarAt(k.root, field); value != "" {
-			f.at(clusterspec.SeverityError, "flux-incomplete", k.file, valueAt(k.root, field), clusterspec.Problem{
+		if value := yamlnode.Scalar(k.root, field); value != "" {
+			f.at(clusterspec.SeverityError, "flux-incomplete", k.file, yamlnode.At(k.root, field), clusterspec.Problem{
 				Field: field, Message: "Flux's objects would get other names, so that Flux removes itself", Found: quote(value), Expected: "Flux's own names",
 			})
 		}
@@ -205,7 +206,7 @@ func manifestsIn(file string, content []byte) ([]manifest, *clusterspec.Problem)
 	var out []manifest
 	for _, document := range documents {
 		out = append(out, manifest{
-			kind: scalarAt(document, "kind"), name: scalarAt(document, "metadata", "name"), namespace: scalarAt(document, "metadata", "namespace"),
+			kind: yamlnode.Scalar(document, "kind"), name: yamlnode.Scalar(document, "metadata", "name"), namespace: yamlnode.Scalar(document, "metadata", "namespace"),
 			node: document,
 		})
 	}
@@ -233,12 +234,12 @@ func (f *fleet) checkSync(namespace, file string) *fluxState {
 	state := &fluxState{file: file, namespace: namespace}
 	if sync != nil {
 		f.checkSyncKustomization(file, sync, source)
-		state.targetNamespace = scalarAt(sync.node, "spec", "targetNamespace")
+		state.targetNamespace = yamlnode.Scalar(sync.node, "spec", "targetNamespace")
 	}
 	if source != nil {
 		state.source = "GitRepository " + source.name
-		state.branch, state.branchNode = scalarAt(source.node, "spec", "ref", "branch"), valueAt(source.node, "spec", "ref", "branch")
-		state.url, state.urlNode = scalarAt(source.node, "spec", "url"), valueAt(source.node, "spec", "url")
+		state.branch, state.branchNode = yamlnode.Scalar(source.node, "spec", "ref", "branch"), yamlnode.At(source.node, "spec", "ref", "branch")
+		state.url, state.urlNode = yamlnode.Scalar(source.node, "spec", "url"), yamlnode.At(source.node, "spec", "url")
 		f.checkSuspended(file, source, "Flux fetches nothing any more")
 	}
 	return state
@@ -262,7 +263,7 @@ func (f *fleet) syncObject(file, namespace, kind string, objects []manifest) *ma
 	}
 	found := candidates[at]
 	if found.namespace != namespace {
-		node := valueAt(found.node, "metadata", "namespace")
+		node := yamlnode.At(found.node, "metadata", "namespace")
 		if node == nil {
 			node = found.node
 		}
@@ -277,32 +278,32 @@ func (f *fleet) syncObject(file, namespace, kind string, objects []manifest) *ma
 func (f *fleet) checkSyncKustomization(file string, sync, source *manifest) {
 	object := "Kustomization " + sync.name
 	at := func(severity clusterspec.Severity, rule, field, message, found, expected string) {
-		node := valueAt(sync.node, strings.Split(field, ".")...)
+		node := yamlnode.At(sync.node, strings.Split(field, ".")...)
 		if node == nil {
 			node = sync.node
 		}
 		f.at(severity, rule, file, node, clusterspec.Problem{Object: object, Field: field, Message: message, Found: found, Expected: expected})
 	}
 	want := SyncPath(&clusterspec.GitOps{ClusterConfigPath: f.root})
-	if given := scalarAt(sync.node, "spec", "path"); path.Join("/", given) != path.Join("/", f.root) {
+	if given := yamlnode.Scalar(sync.node, "spec", "path"); path.Join("/", given) != path.Join("/", f.root) {
 		at(clusterspec.SeverityError, "flux-path", "spec.path", "Flux applies another directory than the one that this file is in, and deletes what it applied from here", quote(given), quote(want))
 	}
-	if kind := scalarAt(sync.node, "spec", "sourceRef", "kind"); kind != "GitRepository" {
+	if kind := yamlnode.Scalar(sync.node, "spec", "sourceRef", "kind"); kind != "GitRepository" {
 		at(clusterspec.SeverityError, "flux-source", "spec.sourceRef.kind", "Flux's Kustomization does not take its files from the Git repository", quote(kind), "GitRepository")
-	} else if name := scalarAt(sync.node, "spec", "sourceRef", "name"); source != nil && name != source.name {
+	} else if name := yamlnode.Scalar(sync.node, "spec", "sourceRef", "name"); source != nil && name != source.name {
 		at(clusterspec.SeverityError, "flux-source", "spec.sourceRef.name", "there is no such GitRepository in the file", quote(name), quote(source.name))
 	}
-	if scalarAt(sync.node, "spec", "prune") != "true" {
+	if yamlnode.Scalar(sync.node, "spec", "prune") != "true" {
 		at(clusterspec.SeverityWarning, "flux-prune", "spec.prune", "Flux deletes nothing that is taken out of the repository: to remove a cluster's directory does not delete the cluster", "", "true")
 	}
 	f.checkSuspended(file, sync, "Flux applies nothing any more")
 }
 
 func (f *fleet) checkSuspended(file string, m *manifest, effect string) {
-	if scalarAt(m.node, "spec", "suspend") != "true" {
+	if yamlnode.Scalar(m.node, "spec", "suspend") != "true" {
 		return
 	}
-	f.at(clusterspec.SeverityWarning, "flux-suspended", file, valueAt(m.node, "spec", "suspend"), clusterspec.Problem{
+	f.at(clusterspec.SeverityWarning, "flux-suspended", file, yamlnode.At(m.node, "spec", "suspend"), clusterspec.Problem{
 		Object: m.kind + " " + m.name, Field: "spec.suspend", Message: "the object is suspended: " + effect, Expected: "no suspend, or false",
 	})
 }

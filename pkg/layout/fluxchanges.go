@@ -2,7 +2,6 @@ package layout
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"path"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -51,19 +51,19 @@ func (o *fluxObject) label() string { return o.kind + " " + o.name }
 
 // prunes says whether the object is a Kustomization with which goes what it has applied.
 func (o *fluxObject) prunes() bool {
-	switch scalarAt(o.node, "spec", "deletionPolicy") {
+	switch yamlnode.Scalar(o.node, "spec", "deletionPolicy") {
 	case "Orphan":
 		return false
 	case "Delete", "WaitForTermination":
 		return true
 	}
-	return scalarAt(o.node, "spec", "prune") == "true"
+	return yamlnode.Scalar(o.node, "spec", "prune") == "true"
 }
 
 // kept says whether Flux leaves the object in the cluster when it is no longer in the repository.
 func (o *fluxObject) kept() bool {
 	return slices.ContainsFunc([]string{"annotations", "labels"}, func(marks string) bool {
-		return strings.EqualFold(scalarAt(o.node, "metadata", marks, keepAnnotation), keepValue)
+		return strings.EqualFold(yamlnode.Scalar(o.node, "metadata", marks, keepAnnotation), keepValue)
 	})
 }
 
@@ -111,7 +111,7 @@ func (p *pair) fluxObjects(f, other *fleet) map[string]*fluxObject {
 		}
 		if !f.transformed(file) {
 			for _, m := range objects {
-				add(&fluxObject{groupOf(scalarAt(m.node, "apiVersion")), m.kind, m.namespace, m.name, file, m.node, m.node})
+				add(&fluxObject{groupOf(yamlnode.Scalar(m.node, "apiVersion")), m.kind, m.namespace, m.name, file, m.node, m.node})
 			}
 			continue
 		}
@@ -147,15 +147,15 @@ func replacementOf(old *fluxObject, came []*fluxObject) *fluxObject {
 }
 
 func (p *pair) compareFluxObject(old, current *fluxObject) {
-	was, is := flatten(old.node), flatten(current.node)
+	was, is := yamlnode.Leaves(old.node), yamlnode.Leaves(current.node)
 	for _, field := range sortedKeys(union(was, is)) {
 		before, after := was[field], is[field]
-		if before.text == after.text || field == "apiVersion" {
+		if before.Text == after.Text || field == "apiVersion" {
 			continue
 		}
-		change := clusterspec.Change{Object: current.label(), Field: field, Old: before.text, New: after.text, File: current.file}
+		change := clusterspec.Change{Object: current.label(), Field: field, Old: before.Text, New: after.Text, File: current.file}
 		change.Line, change.Column = current.at(field)
-		row, _ := fluxEffect(old, field, after.text)
+		row, _ := fluxEffect(old, field, after.Text)
 		p.fluxChange(change, row)
 	}
 }
@@ -165,8 +165,8 @@ func (o *fluxObject) at(field string) (line, column int) {
 	if o.written == nil {
 		return 1, 1
 	}
-	if leaf, ok := flatten(o.written)[field]; ok {
-		return leaf.node.Line, leaf.node.Column
+	if leaf, ok := yamlnode.Leaves(o.written)[field]; ok {
+		return leaf.Node.Line, leaf.Node.Column
 	}
 	return o.written.Line, o.written.Column
 }
@@ -234,36 +234,6 @@ func fluxVersion(components []byte) string {
 		return string(found[1])
 	}
 	return ""
-}
-
-// leaf is a value that is no object.
-type leaf struct {
-	text string
-	node *yaml.Node
-}
-
-// flatten lists the values of an object by their path.
-func flatten(node *yaml.Node) map[string]leaf {
-	out := map[string]leaf{}
-	var walk func(*yaml.Node, string)
-	walk = func(node *yaml.Node, at string) {
-		switch node.Kind {
-		case yaml.AliasNode: // not followed: it may lead to itself
-			out[at] = leaf{text: "*" + node.Value, node: node}
-		case yaml.MappingNode:
-			for i := 0; i+1 < len(node.Content); i += 2 {
-				walk(node.Content[i+1], strings.TrimPrefix(at+"."+node.Content[i].Value, "."))
-			}
-		case yaml.SequenceNode:
-			for i, item := range node.Content {
-				walk(item, fmt.Sprintf("%s[%d]", at, i))
-			}
-		case yaml.ScalarNode:
-			out[at] = leaf{text: node.Value, node: node}
-		}
-	}
-	walk(node, "")
-	return out
 }
 
 func union[V any](a, b map[string]V) map[string]V {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
 // fluxGroups is how the groups of all of Flux's kinds end.
@@ -42,22 +44,22 @@ func ReadFluxKinds(components []byte) (FluxKinds, error) {
 func fluxKindsOf(objects []manifest) FluxKinds {
 	var kinds FluxKinds
 	for _, m := range objects {
-		group := scalarAt(m.node, "spec", "group")
-		versions := valueAt(m.node, "spec", "versions")
+		group := yamlnode.Scalar(m.node, "spec", "group")
+		versions := yamlnode.At(m.node, "spec", "versions")
 		if m.kind != "CustomResourceDefinition" || !strings.HasSuffix(group, fluxGroups) || versions == nil || versions.Kind != yaml.SequenceNode {
 			continue
 		}
-		k := FluxKind{Definition: m.name, Group: group, Kind: scalarAt(m.node, "spec", "names", "kind"), schemas: map[string]*yaml.Node{}}
+		k := FluxKind{Definition: m.name, Group: group, Kind: yamlnode.Scalar(m.node, "spec", "names", "kind"), schemas: map[string]*yaml.Node{}}
 		for _, version := range versions.Content {
-			name := scalarAt(version, "name")
+			name := yamlnode.Scalar(version, "name")
 			k.Versions = append(k.Versions, name)
-			if scalarAt(version, "served") == "true" {
+			if yamlnode.Scalar(version, "served") == "true" {
 				k.Served = append(k.Served, name)
 			}
-			if scalarAt(version, "storage") == "true" {
+			if yamlnode.Scalar(version, "storage") == "true" {
 				k.Stored = name
 			}
-			k.schemas[name] = valueAt(version, "schema", "openAPIV3Schema", "properties", "spec")
+			k.schemas[name] = yamlnode.At(version, "schema", "openAPIV3Schema", "properties", "spec")
 		}
 		kinds = append(kinds, k)
 	}
@@ -103,20 +105,20 @@ type UnservedObject struct {
 func (kinds FluxKinds) unserved(documents []*yaml.Node) []UnservedObject {
 	var list []UnservedObject
 	for _, document := range documents {
-		if items := valueAt(document, "items"); items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(scalarAt(document, "kind"), "List") {
+		if items := yamlnode.At(document, "items"); items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(yamlnode.Scalar(document, "kind"), "List") {
 			list = append(list, kinds.unserved(items.Content)...)
 			continue
 		}
-		at := valueAt(document, "apiVersion")
+		at := yamlnode.At(document, "apiVersion")
 		if at == nil {
 			continue
 		}
-		k, version := kinds.of(at.Value, scalarAt(document, "kind"))
+		k, version := kinds.of(at.Value, yamlnode.Scalar(document, "kind"))
 		if k == nil || slices.Contains(k.Served, version) {
 			continue
 		}
-		name := scalarAt(document, "metadata", "name")
-		if namespace := scalarAt(document, "metadata", "namespace"); namespace != "" {
+		name := yamlnode.Scalar(document, "metadata", "name")
+		if namespace := yamlnode.Scalar(document, "metadata", "namespace"); namespace != "" {
 			name = namespace + "/" + name
 		}
 		list = append(list, UnservedObject{
@@ -142,7 +144,7 @@ func (kinds FluxKinds) UpdateVersions(file string, content []byte) ([]byte, []Un
 	for _, o := range found {
 		_, version, _ := strings.Cut(o.Instead, "/")
 		if schema := o.kind.schemas[version]; schema != nil {
-			if field, node := unknownField(schema, valueAt(o.object, "spec"), "spec"); node != nil {
+			if field, node := unknownField(schema, yamlnode.At(o.object, "spec"), "spec"); node != nil {
 				return nil, nil, &UnknownFieldError{File: file, Line: node.Line, Object: o.Object, Field: field, APIVersion: o.Instead}
 			}
 		}
@@ -175,26 +177,26 @@ func (e *UnknownFieldError) Error() string {
 
 // unknownField finds the first field that a schema does not have; nil when it has them all.
 func unknownField(schema, value *yaml.Node, at string) (string, *yaml.Node) {
-	value = follow(value)
-	if value == nil || scalarAt(schema, "x-kubernetes-preserve-unknown-fields") == "true" {
+	value = yamlnode.Follow(value)
+	if value == nil || yamlnode.Scalar(schema, "x-kubernetes-preserve-unknown-fields") == "true" {
 		return "", nil
 	}
 	switch value.Kind {
 	case yaml.SequenceNode:
 		for _, item := range value.Content {
-			if field, node := unknownField(valueAt(schema, "items"), item, at+"[]"); node != nil {
+			if field, node := unknownField(yamlnode.At(schema, "items"), item, at+"[]"); node != nil {
 				return field, node
 			}
 		}
 	case yaml.MappingNode:
-		properties := valueAt(schema, "properties")
+		properties := yamlnode.At(schema, "properties")
 		if properties == nil {
 			return "", nil // whatever is in it is kept
 		}
 		for i := 0; i+1 < len(value.Content); i += 2 {
 			key := value.Content[i]
 			field := at + "." + key.Value
-			known := valueAt(properties, key.Value)
+			known := yamlnode.At(properties, key.Value)
 			if known == nil {
 				return field, key
 			}

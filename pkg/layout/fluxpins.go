@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -59,7 +60,7 @@ var fluxControllers = append(slices.Clone(controllers), "image-automation-contro
 
 func (p *pins) kustomization(file string, root *yaml.Node) {
 	items := func(field string) []*yaml.Node {
-		list := valueAt(root, field)
+		list := yamlnode.At(root, field)
 		if list == nil || list.Kind != yaml.SequenceNode {
 			return nil
 		}
@@ -67,30 +68,30 @@ func (p *pins) kustomization(file string, root *yaml.Node) {
 	}
 	for _, item := range slices.Concat(items("patches"), items("patchesJson6902")) {
 		target := ""
-		if kind := scalarAt(item, "target", "kind"); kind == "" || kind == "Deployment" {
-			target = scalarAt(item, "target", "name")
+		if kind := yamlnode.Scalar(item, "target", "kind"); kind == "" || kind == "Deployment" {
+			target = yamlnode.Scalar(item, "target", "name")
 		}
-		p.patch(file, valueAt(item, "patch"), target)
-		if name := scalarAt(item, "path"); name != "" {
+		p.patch(file, yamlnode.At(item, "patch"), target)
+		if name := yamlnode.Scalar(item, "path"); name != "" {
 			p.patchFile(name, target)
 		}
 	}
 	for _, item := range items("patchesStrategicMerge") {
-		if item = follow(item); item.Kind == yaml.ScalarNode && p.files[path.Clean(item.Value)] != nil {
+		if item = yamlnode.Follow(item); item.Kind == yaml.ScalarNode && p.files[path.Clean(item.Value)] != nil {
 			p.patchFile(item.Value, "")
 		} else {
 			p.patch(file, item, "")
 		}
 	}
 	for _, item := range items("images") {
-		name := scalarAt(item, "name")
-		tag := scalarAt(item, "newTag")
-		value := valueAt(item, "newTag")
+		name := yamlnode.Scalar(item, "name")
+		tag := yamlnode.Scalar(item, "newTag")
+		value := yamlnode.At(item, "newTag")
 		if tag == "" {
-			value = valueAt(item, "digest")
+			value = yamlnode.At(item, "digest")
 		}
 		if value != nil {
-			p.add(path.Base(name), cmp.Or(tag, scalarAt(item, "digest")), file, value.Line)
+			p.add(path.Base(name), cmp.Or(tag, yamlnode.Scalar(item, "digest")), file, value.Line)
 		}
 	}
 }
@@ -123,17 +124,17 @@ func (p *pins) documents(file string, content []byte, target string, line func(i
 	for _, document := range documents {
 		if document.Kind == yaml.SequenceNode {
 			for _, operation := range document.Content {
-				value := valueAt(operation, "value")
-				if at := scalarAt(operation, "path"); value != nil && strings.HasPrefix(at, "/spec/template/spec/containers/") && path.Base(at) == "image" {
+				value := yamlnode.At(operation, "value")
+				if at := yamlnode.Scalar(operation, "path"); value != nil && strings.HasPrefix(at, "/spec/template/spec/containers/") && path.Base(at) == "image" {
 					p.add(target, value.Value, file, line(value.Line))
 				}
 			}
 			continue
 		}
-		if scalarAt(document, "kind") != "Deployment" {
+		if yamlnode.Scalar(document, "kind") != "Deployment" {
 			continue
 		}
-		name := cmp.Or(target, scalarAt(document, "metadata", "name"))
+		name := cmp.Or(target, yamlnode.Scalar(document, "metadata", "name"))
 		if image := managerImage(document); image != nil {
 			p.add(name, image.Value, file, line(image.Line))
 		}
@@ -142,13 +143,13 @@ func (p *pins) documents(file string, content []byte, target string, line func(i
 
 // managerImage is the image of the container that runs a controller; nil when a Deployment, or a patch of one, has none.
 func managerImage(deployment *yaml.Node) *yaml.Node {
-	list := valueAt(deployment, "spec", "template", "spec", "containers")
+	list := yamlnode.At(deployment, "spec", "template", "spec", "containers")
 	if list == nil || list.Kind != yaml.SequenceNode {
 		return nil
 	}
 	for _, container := range list.Content {
-		if scalarAt(container, "name") == "manager" {
-			return valueAt(container, "image")
+		if yamlnode.Scalar(container, "name") == "manager" {
+			return yamlnode.At(container, "image")
 		}
 	}
 	return nil
@@ -196,7 +197,7 @@ func (f *fleet) checkPins() {
 			if m.kind != "Deployment" || image == nil {
 				continue
 			}
-			wanted, given := image.Value, scalarAt(m.node, "metadata", "labels", "app.kubernetes.io/version")
+			wanted, given := image.Value, yamlnode.Scalar(m.node, "metadata", "labels", "app.kubernetes.io/version")
 			if number, ok := minorRelease(given); ok && number/1000 == 2 && slices.Contains([]string{"source-controller", "kustomize-controller"}, m.name) {
 				wanted = "v1." + strconv.Itoa(number%1000) + ".0" // these two count as Flux itself does
 			}

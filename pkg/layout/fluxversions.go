@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -120,13 +121,13 @@ func (kinds FluxKinds) unservedPatches(kustomization *yaml.Node) []UnservedObjec
 		}
 	}
 	each := func(field string, do func(*yaml.Node)) {
-		if items := valueAt(kustomization, field); items != nil && items.Kind == yaml.SequenceNode {
+		if items := yamlnode.At(kustomization, field); items != nil && items.Kind == yaml.SequenceNode {
 			for _, item := range items.Content {
-				do(follow(item))
+				do(yamlnode.Follow(item))
 			}
 		}
 	}
-	each("patches", func(item *yaml.Node) { look(valueAt(item, "patch")) })
+	each("patches", func(item *yaml.Node) { look(yamlnode.At(item, "patch")) })
 	each("patchesStrategicMerge", look)
 	return list
 }

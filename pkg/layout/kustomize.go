@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -279,10 +280,10 @@ func (f *fleet) readKustomization(file string) *kustomization {
 		return nil
 	}
 	if isEmptyKustomization(root) {
-		f.fail("kustomization", file, valueAt(root, "resources"), "the kustomization lists nothing, which kustomize refuses; "+f.breaks(), "", "a list of resources, or no directory")
+		f.fail("kustomization", file, yamlnode.At(root, "resources"), "the kustomization lists nothing, which kustomize refuses; "+f.breaks(), "", "a list of resources, or no directory")
 		return nil
 	}
-	k := &kustomization{file: file, root: root, namespace: scalarAt(root, "namespace")}
+	k := &kustomization{file: file, root: root, namespace: yamlnode.Scalar(root, "namespace")}
 	f.checkKustomizationFields(k)
 	for _, field := range []string{"resources", "bases", "components"} {
 		k.resources = append(k.resources, f.references(file, root, field, false)...)
@@ -305,8 +306,8 @@ func (f *fleet) readKustomization(file string) *kustomization {
 // isEmptyKustomization says whether nothing is in a kustomization but what it is. An empty list is something to kustomize.
 func isEmptyKustomization(root *yaml.Node) bool {
 	for i := 0; i+1 < len(root.Content); i += 2 {
-		value := follow(root.Content[i+1])
-		if empty := isNull(value) || value.Kind == yaml.ScalarNode && value.Value == ""; !empty && !slices.Contains([]string{"apiVersion", "kind"}, root.Content[i].Value) {
+		value := yamlnode.Follow(root.Content[i+1])
+		if empty := yamlnode.IsNull(value) || value.Kind == yaml.ScalarNode && value.Value == ""; !empty && !slices.Contains([]string{"apiVersion", "kind"}, root.Content[i].Value) {
 			return false
 		}
 	}
@@ -315,14 +316,14 @@ func isEmptyKustomization(root *yaml.Node) bool {
 
 // checkKustomizationFields reports what kustomize would refuse the whole file for.
 func (f *fleet) checkKustomizationFields(k *kustomization) {
-	kind := scalarAt(k.root, "kind")
-	if version := scalarAt(k.root, "apiVersion"); strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") {
-		f.fail("kustomization", k.file, valueAt(k.root, "apiVersion"), "this is the apiVersion of Flux's Kustomization object, not that of kustomize's file; "+f.breaks(), quote(version), "kustomize.config.k8s.io/v1beta1")
+	kind := yamlnode.Scalar(k.root, "kind")
+	if version := yamlnode.Scalar(k.root, "apiVersion"); strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") {
+		f.fail("kustomization", k.file, yamlnode.At(k.root, "apiVersion"), "this is the apiVersion of Flux's Kustomization object, not that of kustomize's file; "+f.breaks(), quote(version), "kustomize.config.k8s.io/v1beta1")
 	} else if want := map[bool]string{true: "kustomize.config.k8s.io/v1alpha1", false: "kustomize.config.k8s.io/v1beta1"}[kind == "Component"]; version != "" && version != want {
-		f.fail("kustomization", k.file, valueAt(k.root, "apiVersion"), "not the apiVersion of a kustomization; "+f.breaks(), quote(version), want)
+		f.fail("kustomization", k.file, yamlnode.At(k.root, "apiVersion"), "not the apiVersion of a kustomization; "+f.breaks(), quote(version), want)
 	}
 	if kind != "" && kind != "Kustomization" && kind != "Component" {
-		f.fail("kustomization", k.file, valueAt(k.root, "kind"), "not the kind of a kustomization; "+f.breaks(), quote(kind), "Kustomization")
+		f.fail("kustomization", k.file, yamlnode.At(k.root, "kind"), "not the kind of a kustomization; "+f.breaks(), quote(kind), "Kustomization")
 	}
 	for i := 0; i+1 < len(k.root.Content); i += 2 {
 		key := k.root.Content[i]
@@ -341,7 +342,7 @@ func (f *fleet) checkKustomizationFields(k *kustomization) {
 
 // references reads a list of paths. Inline is for lists that may hold YAML in the place of a path.
 func (f *fleet) references(file string, root *yaml.Node, field string, inline bool) []reference {
-	list := valueAt(root, field)
+	list := yamlnode.At(root, field)
 	if list == nil || list.Kind == yaml.ScalarNode && list.Value == "" {
 		return nil
 	}
@@ -351,7 +352,7 @@ func (f *fleet) references(file string, root *yaml.Node, field string, inline bo
 	}
 	var out []reference
 	for i, item := range list.Content {
-		item = follow(item)
+		item = yamlnode.Follow(item)
 		if item.Kind != yaml.ScalarNode || inline && (strings.ContainsAny(item.Value, "\n{") || strings.Contains(item.Value, ": ")) {
 			continue
 		}
@@ -362,14 +363,14 @@ func (f *fleet) references(file string, root *yaml.Node, field string, inline bo
 
 // pathsIn collects paths from the items of a list: from fields that hold one, and from those that hold a list of KEY=PATH.
 func pathsIn(root *yaml.Node, field string, names ...string) []reference {
-	list := valueAt(root, field)
+	list := yamlnode.At(root, field)
 	if list == nil || list.Kind != yaml.SequenceNode {
 		return nil
 	}
 	var out []reference
 	for i, item := range list.Content {
 		for _, name := range names {
-			value := valueAt(follow(item), name)
+			value := yamlnode.At(yamlnode.Follow(item), name)
 			if value == nil {
 				continue
 			}
@@ -378,7 +379,7 @@ func pathsIn(root *yaml.Node, field string, names ...string) []reference {
 				values = value.Content
 			}
 			for _, v := range values {
-				v = follow(v)
+				v = yamlnode.Follow(v)
 				if v.Kind != yaml.ScalarNode || v.Value == "" {
 					continue
 				}

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -32,23 +33,23 @@ func (f *fleet) checkOthersNamespaces() {
 
 func (f *fleet) checkNamespaceOf(file string, documents []*yaml.Node) {
 	for _, object := range documents {
-		kind, apiVersion, metadata := valueAt(object, "kind"), valueAt(object, "apiVersion"), valueAt(object, "metadata")
+		kind, apiVersion, metadata := yamlnode.At(object, "kind"), yamlnode.At(object, "apiVersion"), yamlnode.At(object, "metadata")
 		switch {
 		case kind == nil || apiVersion == nil:
 			continue // no object; told elsewhere
 		case kind.Value == "List":
-			if items := valueAt(object, "items"); items != nil && items.Kind == yaml.SequenceNode {
+			if items := yamlnode.At(object, "items"); items != nil && items.Kind == yaml.SequenceNode {
 				f.checkNamespaceOf(file, items.Content)
 			}
 			continue
 		case strings.HasPrefix(apiVersion.Value, clusterspec.APIVersion), !kustomize.NeedsNamespace(apiVersion.Value, kind.Value):
 			continue // those of EKS Anywhere: checkNamespaces
 		}
-		if namespace := valueAt(metadata, "namespace"); namespace != nil && namespace.Value != "" {
+		if namespace := yamlnode.At(metadata, "namespace"); namespace != nil && namespace.Value != "" {
 			continue
 		}
 		at, named := kind, kind.Value
-		if name := valueAt(metadata, "name"); name != nil {
+		if name := yamlnode.At(metadata, "name"); name != nil {
 			at, named = name, kind.Value+" "+name.Value
 		}
 		f.at(clusterspec.SeverityError, "namespace-missing", file, at, clusterspec.Problem{

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
 // What must not be deleted by a mistake in Git says so to Flux: the management cluster's own objects, and what Flux cannot do without.
@@ -74,8 +76,8 @@ func keepPatches(namespace string) string {
 // kustomization.
 func ProtectSystem(kustomization []byte, namespace string) ([]byte, error) {
 	return editKustomization(kustomization, namespace, func(e *imageEdit) error {
-		patches := valueAt(e.root, "patches")
-		if patches != nil && patches.Kind != yaml.SequenceNode && !isNull(patches) {
+		patches := yamlnode.At(e.root, "patches")
+		if patches != nil && patches.Kind != yaml.SequenceNode && !yamlnode.IsNull(patches) {
 			return fmt.Errorf("reading the kustomization of Flux's directory: patches is no list")
 		}
 		if bytes.Contains(kustomization, []byte(keepAnnotation)) {
@@ -102,8 +104,8 @@ func ProtectCluster(kustomization []byte) ([]byte, error) {
 	}
 	root := document.Content[0]
 	scalar := func(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value} }
-	there := valueAt(root, "commonAnnotations")
-	if there == nil || isNull(there) {
+	there := yamlnode.At(root, "commonAnnotations")
+	if there == nil || yamlnode.IsNull(there) {
 		root.Content = slices.DeleteFunc(root.Content, func(node *yaml.Node) bool { return node == there || there != nil && node.Value == "commonAnnotations" })
 		added := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{scalar(keepAnnotation), scalar(keepValue)}}
 		root.Content = append(root.Content, scalar("commonAnnotations"), added)

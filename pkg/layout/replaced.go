@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -51,7 +52,7 @@ func (p *pair) otherObject(c *clusterspec.Cluster) bool {
 		out := map[identity]bool{}
 		objects, _ := manifestsIn(file, content)
 		for _, m := range objects {
-			out[identity{groupOf(scalarAt(m.node, "apiVersion")), m.kind, m.name}] = true
+			out[identity{groupOf(yamlnode.Scalar(m.node, "apiVersion")), m.kind, m.name}] = true
 		}
 		return out
 	}

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -46,7 +47,7 @@ func parseYAML(file string, content []byte) ([]*yaml.Node, *clusterspec.Problem)
 			}
 			return nil, &problem
 		}
-		if len(document.Content) == 1 && !isNull(document.Content[0]) {
+		if len(document.Content) == 1 && !yamlnode.IsNull(document.Content[0]) {
 			documents = append(documents, document.Content[0])
 		}
 	}
@@ -65,42 +66,6 @@ func conflictMarker(content []byte) int {
 		}
 	}
 	return 0
-}
-
-func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
-
-func follow(node *yaml.Node) *yaml.Node {
-	for node != nil && node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	return node
-}
-
-// valueAt finds a value by its keys; nil where there is none.
-func valueAt(node *yaml.Node, keys ...string) *yaml.Node {
-	node = follow(node)
-	for _, key := range keys {
-		if node == nil || node.Kind != yaml.MappingNode {
-			return nil
-		}
-		var found *yaml.Node
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			if node.Content[i].Value == key {
-				found = follow(node.Content[i+1])
-			}
-		}
-		node = found
-	}
-	return node
-}
-
-// scalarAt is the text of a value; empty where there is none.
-func scalarAt(node *yaml.Node, keys ...string) string {
-	value := valueAt(node, keys...)
-	if value == nil || value.Kind != yaml.ScalarNode || isNull(value) {
-		return ""
-	}
-	return value.Value
 }
 
 // quote shows a value from a file, shortened and without control characters.
