@@ -16,11 +16,12 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"internal/ui":      {"internal/redact", "pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/localfile", "internal/redact", "internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
-	"pkg/layout":       {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "internal/yamlnode", "pkg/clusterspec"},
+	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
+	"pkg/layout":       {"internal/kustomize", "internal/yamlnode", "pkg/clusterspec"},
+	"pkg/lint":         {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/layout"},
 	"pkg/clusterspec":  {"internal/localfile", "internal/redact", "internal/repourl", "internal/spelling"},
 	"pkg/github":       {"internal/redact", "pkg/secret"},
 	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/kustomize", "internal/localfile", "internal/redact", "internal/sshkeys", "internal/text", "pkg/fluxinstall/internal/release", "pkg/secret"},

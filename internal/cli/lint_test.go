@@ -19,6 +19,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // fleet writes what create cluster pushes for mgmt.yaml and dev.yaml, Flux's own files included: fleet DIR.
@@ -61,7 +62,7 @@ func TestLint_documentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := layout.Rules()
+	rules := lint.Rules()
 	for _, rule := range rules {
 		if !strings.Contains(string(content), "\n| `"+rule.Name+"` | ") {
 			t.Errorf("docs/lint.md does not explain %s", rule.Name)

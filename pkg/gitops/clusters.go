@@ -7,6 +7,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // clustersRun is what a creation and an upgrade have in common: both bring the files of clusters to Git, and what Flux needs to apply them.
@@ -30,7 +31,7 @@ type clustersRun struct {
 	// dropped is what the planned components take away of the versions of Flux's kinds.
 	dropped []fluxinstall.DroppedVersions
 	// kinds are those of the components that were read last; see kindsOf.
-	kinds     layout.FluxKinds
+	kinds     lint.FluxKinds
 	kindsRead []byte
 
 	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.

@@ -12,7 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // fleet is a world in which dev manages the given workload clusters through Git.
@@ -552,11 +552,11 @@ func TestDelete_repositoryUnreachable(t *testing.T) {
 // lintProblems are what lint says of files, as "severity rule file: message".
 func lintProblems(t *testing.T, files map[string]string) []string {
 	t.Helper()
-	tree := layout.Tree{}
+	tree := lint.Tree{}
 	for name, content := range files {
-		tree[name] = layout.Node{Content: layout.Bytes(content)}
+		tree[name] = lint.Node{Content: lint.Bytes(content)}
 	}
-	report, err := layout.CheckRepository(tree, nil, layout.Options{})
+	report, err := lint.CheckRepository(tree, nil, lint.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

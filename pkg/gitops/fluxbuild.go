@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // builtSystem is what Flux's directory builds to.
@@ -140,7 +141,7 @@ func (r *clustersRun) pinFinding(plan *filePlan, name, image, release string, fi
 		files := maps.Clone(plan.system)
 		delete(files, layout.ComponentsFile)
 		where = path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
-		for _, pin := range layout.PinnedImages(files) {
+		for _, pin := range lint.PinnedImages(files) {
 			if pin.Controller == name {
 				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.config), pin.File), pin.Line)
 			}

@@ -81,17 +81,6 @@ func List(content []byte, entry string) ([]byte, bool) {
 	return changed, now != nil && len(now.Content) == len(list.Content)+1 && now.Content[0].Value == entry
 }
 
-// listsOthersOnly says whether a kustomization lists something, and not the cluster's file.
-func listsOthersOnly(content []byte) bool {
-	var document yaml.Node
-	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
-		return false
-	}
-	list := yamlnode.At(document.Content[0], "resources")
-	return list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 &&
-		!slices.ContainsFunc(list.Content, func(entry *yaml.Node) bool { return path.Clean(entry.Value) == SpecFile })
-}
-
 // Unlisted is a kustomization without its references to what is gone.
 type Unlisted struct {
 	Content []byte

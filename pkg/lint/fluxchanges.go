@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // compareFlux says what changes about Flux itself.
@@ -33,7 +34,7 @@ func (p *pair) compareFlux() {
 		})
 		return
 	}
-	components := path.Join(dir, ComponentsFile)
+	components := path.Join(dir, layout.ComponentsFile)
 	if old, current := fluxVersion(p.before.contents[components]), fluxVersion(p.after.contents[components]); old != current && old != "" && current != "" {
 		p.fluxChange(clusterspec.Change{Object: "Flux", Field: "version", Old: old, New: current, File: components, Line: 1, Column: 1}, fluxRow{severity: fluxNotice})
 	}
@@ -63,7 +64,7 @@ func (o *fluxObject) prunes() bool {
 // kept says whether Flux leaves the object in the cluster when it is no longer in the repository.
 func (o *fluxObject) kept() bool {
 	return slices.ContainsFunc([]string{"annotations", "labels"}, func(marks string) bool {
-		return strings.EqualFold(yamlnode.Scalar(o.node, "metadata", marks, keepAnnotation), keepValue)
+		return strings.EqualFold(yamlnode.Scalar(o.node, "metadata", marks, layout.KeepAnnotation), layout.KeepValue)
 	})
 }
 
@@ -99,7 +100,7 @@ func (p *pair) fluxObjects(f, other *fleet) map[string]*fluxObject {
 	}
 	for _, file := range sortedKeys(f.applied.files) {
 		content, ok := f.content(file)
-		if !ok || p.unclear(file) || path.Base(file) == ComponentsFile || !bytes.Contains(content, []byte(".toolkit.fluxcd.io/")) {
+		if !ok || p.unclear(file) || path.Base(file) == layout.ComponentsFile || !bytes.Contains(content, []byte(".toolkit.fluxcd.io/")) {
 			continue
 		}
 		if _, applied := other.applied.files[file]; applied && !f.transformed(file) && !other.transformed(file) && bytes.Equal(content, other.contents[file]) {

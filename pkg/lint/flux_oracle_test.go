@@ -1,4 +1,4 @@
-package layout_test
+package lint_test
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 	"github.com/fluxcd/pkg/sourceignore"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // TestCheckRepository_agreesWithFlux builds every broken repository with the packages of Flux's kustomize-controller, which say whether
@@ -31,7 +31,7 @@ func TestCheckRepository_agreesWithFlux(t *testing.T) {
 			t.Parallel()
 			r := newRepository(t)
 			damage(r)
-			broken := slices.ContainsFunc(check(t, layout.Tree(r), nil).Fleets, func(f layout.Fleet) bool { return f.Broken && f.Path == root })
+			broken := slices.ContainsFunc(check(t, lint.Tree(r), nil).Fleets, func(f lint.Fleet) bool { return f.Broken && f.Path == root })
 			if err := buildAsFlux(t, r); (err != nil) != broken {
 				t.Errorf("broken is %t, Flux says %v", broken, err)
 			}
@@ -44,7 +44,7 @@ func buildAsFlux(t *testing.T, r repository) error {
 	t.Helper()
 	dir := t.TempDir()
 	for name, node := range r {
-		if node.Kind != layout.NodeFile || node.Ignored {
+		if node.Kind != lint.NodeFile || node.Ignored {
 			continue
 		}
 		file := filepath.Join(dir, name)

@@ -1,4 +1,4 @@
-package layout
+package lint
 
 // Rule is one thing that [CheckRepository] looks for, beside the rules of clusterspec.
 type Rule struct {

@@ -1,11 +1,11 @@
-package layout_test
+package lint_test
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // An object whose kind needs a namespace and that gets none keeps Flux from applying anything, whoever's it is and wherever it is listed.
@@ -38,9 +38,9 @@ func TestCheckRepository_foreignNamespace(t *testing.T) {
 	} {
 		r := newRepository(t)
 		for file, content := range tc.files {
-			r[file] = layout.Node{Content: layout.Bytes(content)}
+			r[file] = lint.Node{Content: lint.Bytes(content)}
 		}
-		report := check(t, layout.Tree(r), nil)
+		report := check(t, lint.Tree(r), nil)
 		got := ""
 		for _, p := range report.Problems {
 			if p.Rule == "namespace-missing" {

@@ -1,11 +1,11 @@
-package layout_test
+package lint_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // controllersOf are components whose controllers are of a release.
@@ -42,7 +42,7 @@ func TestPinnedImages(t *testing.T) {
 		if c.patches != "" {
 			files["gotk-patches.yaml"] = []byte(c.patches)
 		}
-		found := layout.PinnedImages(files)
+		found := lint.PinnedImages(files)
 		if len(found) != 1 || found[0].Controller != "source-controller" || !strings.Contains(found[0].Image, "v0.36.1") || fmt.Sprintf("%s:%d", found[0].File, found[0].Line) != c.at {
 			t.Errorf("%s: %+v, want one at %s", name, found, c.at)
 		}
@@ -51,7 +51,7 @@ func TestPinnedImages(t *testing.T) {
 		"nothing": "", "no kustomization": "- a\n", "something else": "patches:\n- target: {kind: Deployment, name: source-controller}\n  patch: |-\n    - op: replace\n      path: /spec/replicas\n      value: 2\n",
 		"another Deployment": "images:\n- {name: nginx, newTag: v1.0.0}\n", "damaged": "patches: {a: b}\nimages: x\npatchesStrategicMerge:\n- none.yaml\n",
 	} {
-		if found := layout.PinnedImages(map[string][]byte{"kustomization.yaml": []byte(kustomization)}); len(found) > 0 {
+		if found := lint.PinnedImages(map[string][]byte{"kustomization.yaml": []byte(kustomization)}); len(found) > 0 {
 			t.Errorf("%s: %+v", name, found)
 		}
 	}
@@ -66,7 +66,7 @@ func TestCheckRepository_fluxImage(t *testing.T) {
 		r.put(flux+"/gotk-components.yaml", controllersOf("v2.9.4", "v1.9.4", "v1.6.3"))
 		edit(r)
 		var got []string
-		report := check(t, layout.Tree(r), nil)
+		report := check(t, lint.Tree(r), nil)
 		for _, p := range report.Problems {
 			if p.Rule == "flux-image" {
 				got = append(got, fmt.Sprintf("%s %s:%d %s %s", p.Severity, strings.TrimPrefix(p.File, flux+"/"), p.Line, p.Object, p.Expected))

@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // Pin is where a kustomization gives one of Flux's controllers an image of its own.
@@ -56,7 +57,7 @@ func (p *pins) add(controller, image, file string, line int) {
 }
 
 // fluxControllers are all Deployments that Flux's components may have.
-var fluxControllers = append(slices.Clone(controllers), "image-automation-controller", "image-reflector-controller", "source-watcher")
+var fluxControllers = append(layout.Controllers(), "image-automation-controller", "image-reflector-controller", "source-watcher")
 
 func (p *pins) kustomization(file string, root *yaml.Node) {
 	items := func(field string) []*yaml.Node {
@@ -180,7 +181,7 @@ func minorRelease(image string) (int, bool) {
 // an image from before.
 func (f *fleet) checkPins() {
 	for _, dir := range f.primarySystem() {
-		components := path.Join(dir, ComponentsFile)
+		components := path.Join(dir, layout.ComponentsFile)
 		content, ok := f.contents[components]
 		if !ok {
 			continue
@@ -218,9 +219,9 @@ func (f *fleet) tellPin(file string, at *yaml.Node, controller, has, wanted, flu
 	if !known || !wantKnown || is == want {
 		return
 	}
-	severity, message := clusterspec.SeverityError, "an older controller than the definitions in "+ComponentsFile+", which it does not know: it may not start, or do nothing"
+	severity, message := clusterspec.SeverityError, "an older controller than the definitions in "+layout.ComponentsFile+", which it does not know: it may not start, or do nothing"
 	if is > want {
-		severity, message = clusterspec.SeverityNotice, "a newer controller than the definitions in "+ComponentsFile
+		severity, message = clusterspec.SeverityNotice, "a newer controller than the definitions in "+layout.ComponentsFile
 	}
 	if flux != "" {
 		message += " (Flux " + flux + ")"

@@ -1,10 +1,11 @@
-package layout
+package lint
 
 import (
 	"slices"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fluxRow is what follows from a change of one field of Flux's objects. The first row that fits counts.
@@ -136,7 +137,7 @@ func FluxTable() string {
 			change += " becomes `" + row.to + "`"
 		}
 		change += map[fluxWhen]string{
-			pruning: ", with `prune` or a `deletionPolicy` that deletes", kept: ", with the annotation `" + keepAnnotation + ": " + keepValue + "`",
+			pruning: ", with `prune` or a `deletionPolicy` that deletes", kept: ", with the annotation `" + layout.KeepAnnotation + ": " + layout.KeepValue + "`",
 		}[row.when]
 		b.WriteString("| " + kind + " | " + change + " | " + string(row.severity) + " | " + row.message + " |\n")
 	}

@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"path"
@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // inRepository puts a problem of a spec into the words of a repository, where files are applied as they are.
@@ -14,11 +15,11 @@ func inRepository(p clusterspec.Problem) (clusterspec.Problem, bool) {
 	switch p.Rule {
 	case "foreign-object":
 		// Users keep what they like beside the specs; only in EKS Anywhere's own file it would get lost.
-		if path.Base(p.File) != SpecFile {
+		if path.Base(p.File) != layout.SpecFile {
 			return p, false
 		}
 		p.Message = "not an object of EKS Anywhere's spec files; Flux applies it, but EKS Anywhere drops it when it writes the file anew"
-		p.Expected = "a file of its own beside this one, listed in " + KustomizationFile
+		p.Expected = "a file of its own beside this one, listed in " + layout.KustomizationFile
 	case "unquoted-version":
 		p.Severity = clusterspec.SeverityError // Flux applies the number, and the API server refuses it
 	case "unreferenced":

@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // Tree is one state of a repository: everything in it by its slash path relative to the root, without directories.
@@ -53,7 +54,7 @@ func (b Bytes) Read() ([]byte, error) { return b, nil }
 func (b Bytes) Holds(content []byte) bool { return bytes.Equal(b, content) }
 
 // TreeOf makes a tree of files in memory.
-func TreeOf(files []File) Tree {
+func TreeOf(files []layout.File) Tree {
 	tree := Tree{}
 	for _, f := range files {
 		tree[f.Path] = Node{Content: Bytes(f.Content)}

@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // unservedRule is about objects of Flux's in a version that the components beside them do not serve.
@@ -41,7 +42,7 @@ func CheckFluxVersions(tree Tree, root string, kinds FluxKinds) ([]clusterspec.P
 func (f *fleet) checkVersions() {
 	var kinds FluxKinds
 	for _, dir := range f.primarySystem() {
-		file := path.Join(dir, ComponentsFile)
+		file := path.Join(dir, layout.ComponentsFile)
 		if !f.tree.isFile(file) {
 			return
 		}
@@ -68,7 +69,7 @@ func (f *fleet) checkVersionsOf(kinds FluxKinds) {
 	}
 	for _, file := range sortedKeys(files) {
 		content, ok := f.contents[file] // only YAML was read
-		if !ok || path.Base(file) == ComponentsFile || !bytes.Contains(content, []byte(fluxGroups)) {
+		if !ok || path.Base(file) == layout.ComponentsFile || !bytes.Contains(content, []byte(fluxGroups)) {
 			continue
 		}
 		documents, problem := parseYAML(file, content)
@@ -94,7 +95,7 @@ func (f *fleet) tellUnserved(file string, o *UnservedObject) {
 	}
 	f.report(clusterspec.Problem{
 		Severity: clusterspec.SeverityError, Rule: unservedRule, File: file, Line: o.Line, Column: o.Column, Object: o.Object, Field: "apiVersion",
-		Message: fmt.Sprintf("%s does not serve this version; %s", ComponentsFile, f.breaks()), Found: quote(o.APIVersion), Expected: o.Instead,
+		Message: fmt.Sprintf("%s does not serve this version; %s", layout.ComponentsFile, f.breaks()), Found: quote(o.APIVersion), Expected: o.Instead,
 	})
 }
 

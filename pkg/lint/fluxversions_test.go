@@ -1,4 +1,4 @@
-package layout_test
+package lint_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // definitions are components whose kinds have versions, as Flux's own have.
@@ -126,16 +126,16 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 			t.Parallel()
 			r := whole()
 			c.edit(r)
-			kinds, err := layout.ReadFluxKinds([]byte(definitions))
+			kinds, err := lint.ReadFluxKinds([]byte(definitions))
 			if err != nil {
 				t.Fatal(err)
 			}
-			alone, err := layout.CheckFluxVersions(layout.Tree(r), root, kinds)
+			alone, err := lint.CheckFluxVersions(lint.Tree(r), root, kinds)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var all []clusterspec.Problem
-			report := check(t, layout.Tree(r), nil)
+			report := check(t, lint.Tree(r), nil)
 			for _, p := range report.Problems {
 				if p.Rule == "flux-version" {
 					all = append(all, p)
@@ -163,7 +163,7 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 // TestUpdateVersions: a file gets served versions in place, and only when the objects mean the same afterwards.
 func TestUpdateVersions(t *testing.T) {
 	t.Parallel()
-	kinds, err := layout.ReadFluxKinds([]byte(definitions))
+	kinds, err := lint.ReadFluxKinds([]byte(definitions))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestUpdateVersions(t *testing.T) {
 		"spec.gitImplementation": "  gitImplementation: libgit2", "spec.ref.gone": "  ref: {branch: main, gone: 1}", "spec.include[].gone": "  include: [{fromPath: a}, {gone: a}]",
 	} {
 		_, _, err := kinds.UpdateVersions("gotk-sync.yaml", []byte("apiVersion: source.toolkit.fluxcd.io/v1beta2\nkind: GitRepository\nmetadata: {name: a, namespace: b}\nspec:\n"+line+"\n"))
-		unknown := new(layout.UnknownFieldError)
+		unknown := new(lint.UnknownFieldError)
 		if !errors.As(err, &unknown) || unknown.Field != field || unknown.Line != 5 || err.Error() != "gotk-sync.yaml:5: GitRepository b/a: source.toolkit.fluxcd.io/v1 has no "+field {
 			t.Errorf("%s: %v", field, err)
 		}

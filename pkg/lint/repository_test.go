@@ -1,6 +1,7 @@
-package layout_test
+package lint_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -10,9 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
+
+var update = flag.Bool("update", false, "write testdata/lint/repository.txt")
 
 const (
 	listing = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- eksa-cluster.yaml\n"
@@ -74,9 +80,9 @@ spec:
 )
 
 // repository is a tree to break.
-type repository map[string]layout.Node
+type repository map[string]lint.Node
 
-func (r repository) put(name, content string) { r[name] = layout.Node{Content: layout.Bytes(content)} }
+func (r repository) put(name, content string) { r[name] = lint.Node{Content: lint.Bytes(content)} }
 
 func (r repository) text(name string) string {
 	content, err := r[name].Content.Read()
@@ -98,7 +104,7 @@ func (r repository) replace(name, before, after string) {
 // remove removes a file or everything below a directory.
 func (r repository) remove(name string) {
 	before := len(r)
-	maps.DeleteFunc(r, func(file string, _ layout.Node) bool { return file == name || strings.HasPrefix(file, name+"/") })
+	maps.DeleteFunc(r, func(file string, _ lint.Node) bool { return file == name || strings.HasPrefix(file, name+"/") })
 	if len(r) == before {
 		panic("there is no " + name)
 	}
@@ -168,9 +174,9 @@ func fleetOf(tb testing.TB, clusters int) repository {
 	return r
 }
 
-func check(tb testing.TB, tree, base layout.Tree) *layout.RepositoryReport {
+func check(tb testing.TB, tree, base lint.Tree) *lint.RepositoryReport {
 	tb.Helper()
-	report, err := layout.CheckRepository(tree, base, layout.Options{})
+	report, err := lint.CheckRepository(tree, base, lint.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -335,11 +341,11 @@ func brokenRepositories() map[string]func(repository) {
 			r.put(root+"/kustomization.yaml", "resources: [dev/eksa-system, w02/eksa-system]\n")
 		},
 		"root kustomization lists directories": func(r repository) { r.put(root+"/kustomization.yaml", "resources: [dev, w01, w02, flux-system]\n") },
-		"link in place of the spec":            func(r repository) { r[spec] = layout.Node{Kind: layout.NodeSymlink} },
-		"link in place of a directory":         func(r repository) { r.remove(root + "/w01"); r[root+"/w01"] = layout.Node{Kind: layout.NodeSymlink} },
-		"submodule":                            func(r repository) { r.remove(root + "/w01"); r[root+"/w01"] = layout.Node{Kind: layout.NodeSubmodule} },
+		"link in place of the spec":            func(r repository) { r[spec] = lint.Node{Kind: lint.NodeSymlink} },
+		"link in place of a directory":         func(r repository) { r.remove(root + "/w01"); r[root+"/w01"] = lint.Node{Kind: lint.NodeSymlink} },
+		"submodule":                            func(r repository) { r.remove(root + "/w01"); r[root+"/w01"] = lint.Node{Kind: lint.NodeSubmodule} },
 		"listed submodule": func(r repository) {
-			r[w01+"/module"] = layout.Node{Kind: layout.NodeSubmodule}
+			r[w01+"/module"] = lint.Node{Kind: lint.NodeSubmodule}
 			r.put(list, listing+"- module/x.yaml\n")
 		},
 		"spec in Git LFS": func(r repository) { node := r[spec]; node.Filter = "lfs"; r[spec] = node },
@@ -353,7 +359,7 @@ func brokenRepositories() map[string]func(repository) {
 			r.put(spec, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n")
 		},
 		"spec through another filter":       func(r repository) { node := r[spec]; node.Filter = "git-crypt"; r[spec] = node },
-		"ignored spec":                      func(r repository) { r[spec] = layout.Node{Ignored: true} },
+		"ignored spec":                      func(r repository) { r[spec] = lint.Node{Ignored: true} },
 		"spec left out by .sourceignore":    func(r repository) { r.put(".sourceignore", "# not yet\nw01/\n") },
 		"cluster left out by .sourceignore": func(r repository) { r.remove(list); r.put(root+"/.sourceignore", "w01\n") },
 		"files that Flux leaves out by itself": func(r repository) {
@@ -366,8 +372,8 @@ func brokenRepositories() map[string]func(repository) {
 			r.put(root+"/w02/eksa-system/eksa-cluster.yaml", strings.Replace(r.text(root+"/w02/eksa-system/eksa-cluster.yaml"), "name: w02", "name: ${who}", 1))
 		},
 		"ignored new cluster": func(r repository) {
-			r[root+"/w03/eksa-system/eksa-cluster.yaml"] = layout.Node{Ignored: true}
-			r[root+"/w03/eksa-system/kustomization.yaml"] = layout.Node{Ignored: true}
+			r[root+"/w03/eksa-system/eksa-cluster.yaml"] = lint.Node{Ignored: true}
+			r[root+"/w03/eksa-system/kustomization.yaml"] = lint.Node{Ignored: true}
 		},
 
 		"sync missing": func(r repository) { r.remove(flux + "/gotk-sync.yaml") },
@@ -526,7 +532,7 @@ func TestCheckRepository_sourceCase(t *testing.T) {
 			spec := root + "/dev/eksa-system/eksa-cluster.yaml"
 			r.put(spec, regexp.MustCompile(`(?m)^  github:\n(    .*\n)+`).ReplaceAllString(r.text(spec), provider))
 		}
-		for _, p := range check(t, layout.Tree(r), nil).Problems {
+		for _, p := range check(t, lint.Tree(r), nil).Problems {
 			if p.Rule == "flux-source" {
 				n++
 			}
@@ -564,13 +570,13 @@ func TestCheckRepository(t *testing.T) {
 	got := map[string]string{}
 	cases := brokenRepositories()
 	known := map[string]bool{}
-	for _, rule := range layout.Rules() {
+	for _, rule := range lint.Rules() {
 		known[rule.Name] = false
 	}
 	for name, damage := range cases {
 		r := newRepository(t)
 		damage(r)
-		report, err := layout.CheckRepository(layout.Tree(r), layout.Tree(newRepository(t)), layout.Options{})
+		report, err := lint.CheckRepository(lint.Tree(r), lint.Tree(newRepository(t)), lint.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -581,7 +587,7 @@ func TestCheckRepository(t *testing.T) {
 		}
 		got[name] = describeReport(report)
 		// Without a base there are the same problems, but for what the change does.
-		for _, p := range check(t, layout.Tree(r), nil).Problems {
+		for _, p := range check(t, lint.Tree(r), nil).Problems {
 			if !slices.Contains(report.Problems, p) && !slices.Contains([]string{"flux-missing", "no-management-cluster", "no-clusters"}, p.Rule) {
 				t.Errorf("%s: only without a base: %s", name, p)
 			}
@@ -614,9 +620,9 @@ func TestCheckRepository(t *testing.T) {
 
 // describeReport is what the golden file holds of a report. What clusterspec says of the specs is tested there, and is here only as far
 // as it is put into other words.
-func describeReport(report *layout.RepositoryReport) string {
+func describeReport(report *lint.RepositoryReport) string {
 	shown := map[string]bool{"duplicate-object": true, "two-management-clusters": true, "foreign-object": true}
-	for _, rule := range layout.Rules() {
+	for _, rule := range lint.Rules() {
 		shown[rule.Name] = true
 	}
 	var lines []string
@@ -669,7 +675,7 @@ func TestCheckRepository_withoutBase(t *testing.T) {
 	} {
 		r := newRepository(t)
 		test.damage(r)
-		if got := describeReport(check(t, layout.Tree(r), nil)); got != test.want {
+		if got := describeReport(check(t, lint.Tree(r), nil)); got != test.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, test.want)
 		}
 	}
@@ -678,7 +684,7 @@ func TestCheckRepository_withoutBase(t *testing.T) {
 // TestCheckRepository_firstCommit compares with a state before there was any cluster.
 func TestCheckRepository_firstCommit(t *testing.T) {
 	t.Parallel()
-	report := check(t, layout.Tree(newRepository(t)), layout.Tree{})
+	report := check(t, lint.Tree(newRepository(t)), lint.Tree{})
 	for _, p := range report.Problems {
 		if p.Rule != "cluster-created" || p.Severity != clusterspec.SeverityNotice {
 			t.Error(p)
@@ -700,7 +706,7 @@ func TestCheckRepository_within(t *testing.T) {
 		"": {root + "/w01", root + "/w02"}, ".": {root + "/w01", root + "/w02"}, root: {root + "/w01", root + "/w02"}, root + "/w02": {root + "/w02"}, root + "/w02/eksa-system": {root + "/w02"},
 		flux: nil, "docs": {""}, "clusters/dev2": {""},
 	} {
-		report, err := layout.CheckRepository(layout.Tree(r), nil, layout.Options{Within: within})
+		report, err := lint.CheckRepository(lint.Tree(r), nil, lint.Options{Within: within})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -714,7 +720,7 @@ func TestCheckRepository_within(t *testing.T) {
 	}
 }
 
-// TestCheckRepository_goldenTrees lints every tree that the package writes.
+// TestCheckRepository_goldenTrees lints every tree that package layout writes.
 func TestCheckRepository_goldenTrees(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../testdata/layout/*.txtar")
@@ -722,26 +728,26 @@ func TestCheckRepository_goldenTrees(t *testing.T) {
 		t.Fatalf("no golden trees: %v", err)
 	}
 	for _, file := range files {
-		golden, err := readArchive(file)
+		golden, err := txtar.ParseFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := repository{}
-		for _, f := range golden.files[1:] {
-			dir, base := filepath.Split(f.Path)
+		for _, f := range golden.Files[1:] {
+			dir, base := filepath.Split(f.Name)
 			namespace := filepath.Base(dir)
 			switch base {
 			case "without-gitops":
 				continue
 			case layout.ComponentsFile:
-				f.Content = []byte(strings.ReplaceAll(components, "flux-system", namespace))
+				f.Data = []byte(strings.ReplaceAll(components, "flux-system", namespace))
 			case layout.SyncFile:
-				f.Content = []byte(strings.NewReplacer("./clusters/dev", "./"+filepath.Dir(filepath.Clean(dir)), "flux-system", namespace).Replace(syncFor(golden)))
+				f.Data = []byte(strings.NewReplacer("./clusters/dev", "./"+filepath.Dir(filepath.Clean(dir)), "flux-system", namespace).Replace(syncFor(golden)))
 			}
-			r.put(f.Path, string(f.Content))
+			r.put(f.Name, string(f.Data))
 		}
 		workload := strings.Contains(file, "-workload-")
-		problems := check(t, layout.Tree(r), nil).Problems
+		problems := check(t, lint.Tree(r), nil).Problems
 		for _, p := range problems {
 			if p.Severity == clusterspec.SeverityError || p.Rule != "no-management-cluster" && p.Rule != "deprecated" && p.Rule != "vsphere" && p.Rule != "release" {
 				t.Errorf("%s: %s %s", file, p.Rule, p)
@@ -754,8 +760,8 @@ func TestCheckRepository_goldenTrees(t *testing.T) {
 }
 
 // syncFor is Flux's sync manifest for the branch and the repository of a golden tree.
-func syncFor(golden *archive) string {
-	text := string(golden.files[0].Content)
+func syncFor(golden *txtar.Archive) string {
+	text := string(golden.Files[0].Data)
 	branch, url := "main", "ssh://git@github.com/octo/fleet"
 	if found := regexp.MustCompile(`branch: (\S+)`).FindStringSubmatch(text); found != nil {
 		branch = found[1]
@@ -781,7 +787,7 @@ func FuzzCheckRepository(f *testing.F) {
 		r.put(flux+"/gotk-components.yaml", sync)
 		base := maps.Clone(r)
 		base.put(flux+"/gotk-sync.yaml", sync+"\n# changed\n")
-		check(t, layout.Tree(r), layout.Tree(base))
+		check(t, lint.Tree(r), lint.Tree(base))
 	})
 }
 
@@ -789,11 +795,11 @@ func FuzzCheckRepository(f *testing.F) {
 func BenchmarkCheckRepository(b *testing.B) {
 	tree, base := fleetOf(b, 1000), fleetOf(b, 1000)
 	base.replace(w01+"/eksa-cluster.yaml", "count: 2", "count: 3")
-	for name, base := range map[string]layout.Tree{"alone": nil, "base": layout.Tree(base)} {
+	for name, base := range map[string]lint.Tree{"alone": nil, "base": lint.Tree(base)} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				report := check(b, layout.Tree(tree), base)
+				report := check(b, lint.Tree(tree), base)
 				if len(report.Fleets[0].Clusters) != 1000 || base != nil && len(report.Changes) != 1 {
 					b.Fatalf("%v", report.Problems)
 				}

@@ -1,4 +1,4 @@
-package layout_test
+package lint_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // fluxManifest is an object of Flux's of a user.
@@ -72,7 +72,7 @@ func TestCheckRepository_fluxObjects(t *testing.T) {
 				}
 			}
 			var got []string
-			for _, p := range check(t, layout.Tree(after), layout.Tree(before)).Problems {
+			for _, p := range check(t, lint.Tree(after), lint.Tree(before)).Problems {
 				got = append(got, fmt.Sprintf("%s %s %d: %s", p.Severity, p.Rule, p.Line, p.Message))
 			}
 			if !slices.Equal(got, test.want) {
@@ -89,7 +89,7 @@ func TestFluxTable_documented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := layout.FluxTable(); !strings.Contains(string(page), want) {
+	if want := lint.FluxTable(); !strings.Contains(string(page), want) {
 		t.Errorf("docs/lint.md does not hold\n%s", want)
 	}
 }

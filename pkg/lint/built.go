@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // unit is a directory of which Flux applies what kustomize makes of its files, and not the files as they are written. All other files
@@ -45,7 +46,7 @@ func transforms(root *yaml.Node) bool {
 // settings are those of the Kustomization that applies the fleet, in Flux's own directory.
 func (f *fleet) settings() fluxbuild.Settings {
 	for _, dir := range f.primarySystem() {
-		objects, _ := manifestsIn("", f.contents[path.Join(dir, SyncFile)])
+		objects, _ := manifestsIn("", f.contents[path.Join(dir, layout.SyncFile)])
 		for _, m := range objects {
 			var spec map[string]any
 			if m.kind != "Kustomization" || path.Join("/", yamlnode.Scalar(m.node, "spec", "path")) != path.Join("/", f.root) {

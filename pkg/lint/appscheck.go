@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"path"
@@ -8,12 +8,13 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // checkApps checks the apps scaffold of a cluster, when it has one: that its apps get to the cluster, and to no other.
 func (f *fleet) checkApps(specDir string) {
 	clusterDir := path.Dir(specDir)
-	file := path.Join(clusterDir, AppsSyncFile)
+	file := path.Join(clusterDir, layout.AppsSyncFile)
 	if !f.tree.isFile(file) {
 		return
 	}
@@ -34,7 +35,7 @@ func (f *fleet) checkApps(specDir string) {
 	sync := documents[i]
 	if _, applied := f.applied.files[file]; !applied && !f.hasErrorsIn(clusterDir) {
 		f.at(clusterspec.SeverityWarning, "not-applied", file, nil, clusterspec.Problem{
-			Message: "no kustomization leads here from " + f.shown() + ", so that the cluster's apps are not applied", Expected: AppsSyncFile + " among the resources of " + path.Join(clusterDir, KustomizationFile),
+			Message: "no kustomization leads here from " + f.shown() + ", so that the cluster's apps are not applied", Expected: layout.AppsSyncFile + " among the resources of " + path.Join(clusterDir, layout.KustomizationFile),
 		})
 	}
 	workload := !slices.ContainsFunc(f.set.Clusters, func(c *clusterspec.Cluster) bool {
@@ -45,10 +46,10 @@ func (f *fleet) checkApps(specDir string) {
 			Field: "spec.kubeConfig", Message: "without it, Flux applies the cluster's apps to the management cluster", Expected: "secretRef with name " + path.Base(clusterDir) + "-kubeconfig",
 		})
 	}
-	if secret := yamlnode.At(sync, "spec", "kubeConfig", "secretRef", "name"); secret != nil && yamlnode.Scalar(sync, "metadata", "namespace") != eksaNamespace {
+	if secret := yamlnode.At(sync, "spec", "kubeConfig", "secretRef", "name"); secret != nil && yamlnode.Scalar(sync, "metadata", "namespace") != layout.KubeconfigNamespace {
 		f.at(clusterspec.SeverityError, "apps-target", file, yamlnode.At(sync, "metadata"), clusterspec.Problem{
 			Field: "metadata.namespace", Message: "Flux reads the Secret " + secret.Value + " in the namespace of the Kustomization, and EKS Anywhere writes it elsewhere",
-			Found: quote(yamlnode.Scalar(sync, "metadata", "namespace")), Expected: quote(eksaNamespace),
+			Found: quote(yamlnode.Scalar(sync, "metadata", "namespace")), Expected: quote(layout.KubeconfigNamespace),
 		})
 	}
 	f.checkAppsPath(file, sync, workload)
@@ -61,7 +62,7 @@ func (f *fleet) checkAppsPath(file string, sync *yaml.Node, workload bool) {
 	if value == "" || !f.tree.isDir(apps) {
 		f.at(clusterspec.SeverityError, "apps-path", file, yamlnode.At(sync, "spec", "path"), clusterspec.Problem{
 			Field: "spec.path", Message: "there is no such directory, so that the cluster's apps are not applied", Found: quote(value),
-			Expected: quote("./" + path.Join(path.Dir(file), AppsSubdir)),
+			Expected: quote("./" + path.Join(path.Dir(file), layout.AppsSubdir)),
 		})
 		return
 	}
@@ -70,7 +71,7 @@ func (f *fleet) checkAppsPath(file string, sync *yaml.Node, workload bool) {
 	}
 	p := clusterspec.Problem{
 		Message: "Flux applies the cluster's apps to the management cluster, too", Found: apps,
-		Expected: path.Join(path.Dir(file), KustomizationFile) + " that lists " + ClusterSubdir + " and " + AppsSyncFile + ", and not " + AppsSubdir,
+		Expected: path.Join(path.Dir(file), layout.KustomizationFile) + " that lists " + layout.ClusterSubdir + " and " + layout.AppsSyncFile + ", and not " + layout.AppsSubdir,
 	}
 	for dir, k := range f.applied.kustomizations {
 		if k != nil && inside(dir, apps) {

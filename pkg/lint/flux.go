@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fluxState is what the sync manifests of a fleet say.
@@ -41,7 +42,7 @@ type manifest struct {
 func (f *fleet) fluxFiles() []string {
 	var out []string
 	for _, dir := range f.systems {
-		for _, name := range []string{ComponentsFile, SyncFile} {
+		for _, name := range []string{layout.ComponentsFile, layout.SyncFile} {
 			if file := path.Join(dir, name); f.tree.isFile(file) {
 				out = append(out, file)
 			}
@@ -55,7 +56,7 @@ func (f *fleet) checkFlux() {
 	for _, dir := range f.primarySystem() {
 		listing := f.applied.kustomizationIn(dir)
 		if listing == "" {
-			f.fail("flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil, "Flux's directory has no "+KustomizationFile, "", "resources "+ComponentsFile+" and "+SyncFile)
+			f.fail("flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil, "Flux's directory has no "+layout.KustomizationFile, "", "resources "+layout.ComponentsFile+" and "+layout.SyncFile)
 		} else if k := f.applied.kustomizations[dir]; k != nil {
 			f.checkFluxKustomization(dir, k)
 		} else if !f.hasErrors(listing) {
@@ -64,10 +65,10 @@ func (f *fleet) checkFlux() {
 			})
 		}
 		namespace := f.fluxNamespace(dir)
-		if file := path.Join(dir, ComponentsFile); f.tree.isFile(file) {
+		if file := path.Join(dir, layout.ComponentsFile); f.tree.isFile(file) {
 			f.checkComponents(namespace, file)
 		}
-		if file := path.Join(dir, SyncFile); f.tree.isFile(file) {
+		if file := path.Join(dir, layout.SyncFile); f.tree.isFile(file) {
 			f.flux = f.checkSync(namespace, file)
 		}
 	}
@@ -79,7 +80,7 @@ func (f *fleet) primarySystem() []string {
 		return f.systems
 	}
 	for _, dir := range f.systems {
-		if content, ok := f.contents[path.Join(dir, SyncFile)]; ok && bytes.Contains(content, []byte("namespace: "+path.Base(dir)+"\n")) {
+		if content, ok := f.contents[path.Join(dir, layout.SyncFile)]; ok && bytes.Contains(content, []byte("namespace: "+path.Base(dir)+"\n")) {
 			return []string{dir}
 		}
 	}
@@ -89,7 +90,7 @@ func (f *fleet) primarySystem() []string {
 // fluxNamespace is the namespace of Flux's objects, which its directory has to be named after.
 func (f *fleet) fluxNamespace(dir string) string {
 	named := path.Base(dir)
-	content, ok := f.contents[path.Join(dir, ComponentsFile)]
+	content, ok := f.contents[path.Join(dir, layout.ComponentsFile)]
 	if !ok {
 		return named
 	}
@@ -100,10 +101,10 @@ func (f *fleet) fluxNamespace(dir string) string {
 	if !isNamespace("") || isNamespace(named) {
 		return named
 	}
-	sync, _ := manifestsIn("", f.contents[path.Join(dir, SyncFile)])
+	sync, _ := manifestsIn("", f.contents[path.Join(dir, layout.SyncFile)])
 	for _, m := range sync {
 		if m.namespace != named && isNamespace(m.namespace) {
-			f.at(clusterspec.SeverityError, "flux-namespace", path.Join(dir, SyncFile), nil, clusterspec.Problem{
+			f.at(clusterspec.SeverityError, "flux-namespace", path.Join(dir, layout.SyncFile), nil, clusterspec.Problem{
 				Message: "Flux's directory is not named after its namespace", Found: quote(named), Expected: path.Join(f.root, m.namespace),
 			})
 			return m.namespace
@@ -113,7 +114,7 @@ func (f *fleet) fluxNamespace(dir string) string {
 }
 
 func firstOf(f *folders, dir string) string {
-	for _, name := range []string{SyncFile, ComponentsFile} {
+	for _, name := range []string{layout.SyncFile, layout.ComponentsFile} {
 		if f.isFile(path.Join(dir, name)) {
 			return name
 		}
@@ -122,7 +123,7 @@ func firstOf(f *folders, dir string) string {
 }
 
 func (f *fleet) checkFluxKustomization(dir string, k *kustomization) {
-	for _, name := range []string{ComponentsFile, SyncFile} {
+	for _, name := range []string{layout.ComponentsFile, layout.SyncFile} {
 		file := path.Join(dir, name)
 		if f.applied.mentioned[file] || f.told[file] {
 			continue
@@ -284,7 +285,7 @@ func (f *fleet) checkSyncKustomization(file string, sync, source *manifest) {
 		}
 		f.at(severity, rule, file, node, clusterspec.Problem{Object: object, Field: field, Message: message, Found: found, Expected: expected})
 	}
-	want := SyncPath(&clusterspec.GitOps{ClusterConfigPath: f.root})
+	want := layout.SyncPath(&clusterspec.GitOps{ClusterConfigPath: f.root})
 	if given := yamlnode.Scalar(sync.node, "spec", "path"); path.Join("/", given) != path.Join("/", f.root) {
 		at(clusterspec.SeverityError, "flux-path", "spec.path", "Flux applies another directory than the one that this file is in, and deletes what it applied from here", quote(given), quote(want))
 	}

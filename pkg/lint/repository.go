@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // RepositoryReport is what [CheckRepository] found.
@@ -133,13 +134,13 @@ func each[T any](items []T, run func(T)) {
 func fleetRoots(f *folders) map[string]bool {
 	roots := map[string]bool{}
 	for dir, names := range f.children {
-		if slices.Contains(names, SyncFile) || slices.Contains(names, ComponentsFile) {
+		if slices.Contains(names, layout.SyncFile) || slices.Contains(names, layout.ComponentsFile) {
 			roots[path.Dir(dir)] = true
 		}
 	}
 	withFlux := sortedKeys(roots)
 	for dir := range f.children {
-		if path.Base(dir) != ClusterSubdir || !isClusterDir(f, dir) {
+		if path.Base(dir) != layout.ClusterSubdir || !isClusterDir(f, dir) {
 			continue
 		}
 		root := path.Dir(path.Dir(dir))
@@ -154,7 +155,7 @@ func fleetRoots(f *folders) map[string]bool {
 // leaves behind.
 func isClusterDir(f *folders, dir string) bool {
 	names := f.children[dir]
-	return slices.Contains(names, SpecFile) || slices.Contains(names, KustomizationFile) && path.Dir(dir) != "."
+	return slices.Contains(names, layout.SpecFile) || slices.Contains(names, layout.KustomizationFile) && path.Dir(dir) != "."
 }
 
 // fleet is one fleet in one state of the repository.
@@ -270,9 +271,9 @@ func (f *fleet) read(other *fleet) {
 	for _, name := range names {
 		dir := path.Dir(name)
 		switch base := path.Base(name); {
-		case (base == SyncFile || base == ComponentsFile) && path.Dir(dir) == f.root:
+		case (base == layout.SyncFile || base == layout.ComponentsFile) && path.Dir(dir) == f.root:
 			systems[dir] = true
-		case path.Base(dir) == ClusterSubdir && isClusterDir(f.tree, dir):
+		case path.Base(dir) == layout.ClusterSubdir && isClusterDir(f.tree, dir):
 			clusters[dir] = true
 		}
 	}
@@ -306,7 +307,7 @@ func (f *fleet) content(name string) ([]byte, bool) {
 func (f *fleet) findSpecs() {
 	specs := map[string]bool{}
 	for _, dir := range f.clusters {
-		if spec := path.Join(dir, SpecFile); f.tree.isFile(spec) {
+		if spec := path.Join(dir, layout.SpecFile); f.tree.isFile(spec) {
 			specs[spec] = true
 		}
 	}
@@ -428,7 +429,7 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 		out.Problems = append(out.Problems, clusterspec.Problem{
 			Severity: clusterspec.SeverityError, Rule: "no-clusters",
 			Message:  "there is no cluster in " + map[bool]string{true: "the repository", false: within}[within == "."],
-			Expected: "<path>/<cluster>/" + path.Join(ClusterSubdir, SpecFile),
+			Expected: "<path>/<cluster>/" + path.Join(layout.ClusterSubdir, layout.SpecFile),
 		})
 	}
 	out.Files = sortedKeys(files)

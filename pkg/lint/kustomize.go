@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // kustomizationFields are the fields that kustomize knows, old ones included. It refuses a file with any other.
@@ -234,9 +235,9 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 // expected says what would put a missing resource right.
 func (a *applied) expected(target string, k *kustomization) string {
 	switch base := path.Base(target); {
-	case (base == SyncFile || base == ComponentsFile) && path.Dir(path.Dir(target)) == a.fleet.root:
+	case (base == layout.SyncFile || base == layout.ComponentsFile) && path.Dir(path.Dir(target)) == a.fleet.root:
 		return target + " as it was; without the entry Flux would remove itself"
-	case base == SpecFile && path.Base(path.Dir(target)) == ClusterSubdir:
+	case base == layout.SpecFile && path.Base(path.Dir(target)) == layout.ClusterSubdir:
 		return "the cluster's spec, or to delete the cluster the whole directory " + path.Dir(path.Dir(target)) + " removed"
 	}
 	return target + ", or the entry removed"

@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fluxGroups is how the groups of all of Flux's kinds end.
@@ -34,7 +35,7 @@ func ReadFluxKinds(components []byte) (FluxKinds, error) {
 	if !bytes.Contains(components, []byte("CustomResourceDefinition")) {
 		return nil, nil
 	}
-	objects, problem := manifestsIn(ComponentsFile, components)
+	objects, problem := manifestsIn(layout.ComponentsFile, components)
 	if problem != nil {
 		return nil, fmt.Errorf("reading Flux's definitions: %s", problem.Message)
 	}

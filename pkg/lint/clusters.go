@@ -1,4 +1,4 @@
-package layout
+package lint
 
 import (
 	"bytes"
@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // management is the cluster that manages the fleet; nil when it is not among its files.
@@ -73,7 +76,7 @@ func (f *fleet) checkNamespaces() {
 
 // checkClusterDir checks the files of one eksa-system directory.
 func (f *fleet) checkClusterDir(dir string) {
-	spec := path.Join(dir, SpecFile)
+	spec := path.Join(dir, layout.SpecFile)
 	listing := f.applied.kustomizationIn(dir)
 	if !f.tree.isFile(spec) {
 		f.checkNoSpec(dir, listing)
@@ -84,7 +87,7 @@ func (f *fleet) checkClusterDir(dir string) {
 	case listing == "":
 		f.at(clusterspec.SeverityWarning, "kustomization-missing", spec, nil, clusterspec.Problem{
 			Message:  "the directory has no kustomization.yaml; Flux applies every YAML file in it",
-			Expected: path.Join(dir, KustomizationFile) + " with " + SpecFile + " in its resources",
+			Expected: path.Join(dir, layout.KustomizationFile) + " with " + layout.SpecFile + " in its resources",
 		})
 	case f.applied.mentioned[spec]:
 	case f.hasErrors(listing):
@@ -92,7 +95,7 @@ func (f *fleet) checkClusterDir(dir string) {
 	case f.applied.kustomizations[dir] != nil:
 		k := f.applied.kustomizations[dir]
 		f.at(clusterspec.SeverityError, "spec-not-listed", listing, yamlnode.At(k.root, "resources"), clusterspec.Problem{
-			Field: "resources", Message: fmt.Sprintf("%s is not listed, so that Flux deletes the cluster or never creates it", SpecFile), Expected: "- " + SpecFile,
+			Field: "resources", Message: fmt.Sprintf("%s is not listed, so that Flux deletes the cluster or never creates it", layout.SpecFile), Expected: "- " + layout.SpecFile,
 		})
 		reached = true
 	}
@@ -118,15 +121,15 @@ func (f *fleet) hasErrorsIn(dir string) bool {
 
 // checkNoSpec is for a cluster's directory whose spec is gone.
 func (f *fleet) checkNoSpec(dir, listing string) {
-	spec := path.Join(dir, SpecFile)
+	spec := path.Join(dir, layout.SpecFile)
 	if f.told[spec] || f.hasErrors(listing) {
 		return // the kustomization that lists it has an error already
 	}
-	if content, ok := f.content(listing); ok && (bytes.Equal(content, InertKustomization()) || listsOthersOnly(content)) {
+	if content, ok := f.content(listing); ok && (bytes.Equal(content, layout.InertKustomization()) || listsOthersOnly(content)) {
 		return // a deletion has left it, for the sake of files of others
 	}
 	p := clusterspec.Problem{
-		Message:  fmt.Sprintf("the directory has no %s, where EKS Anywhere reads and writes the cluster", SpecFile),
+		Message:  fmt.Sprintf("the directory has no %s, where EKS Anywhere reads and writes the cluster", layout.SpecFile),
 		Expected: spec + ", or to delete the cluster the whole directory " + path.Dir(dir) + " removed",
 	}
 	if blocking, node := f.inTheWay(spec); node != nil {
@@ -161,7 +164,7 @@ func (n *Node) remedy() string {
 func (f *fleet) checkUnlisted(dir, listing string) {
 	for _, name := range f.tree.children[dir] {
 		file := path.Join(dir, name)
-		if name == SpecFile || file == listing || !isYAML(name) || strings.HasPrefix(name, ".") || !f.tree.isFile(file) || f.applied.mentioned[file] {
+		if name == layout.SpecFile || file == listing || !isYAML(name) || strings.HasPrefix(name, ".") || !f.tree.isFile(file) || f.applied.mentioned[file] {
 			continue
 		}
 		if _, used := f.applied.files[file]; used {
@@ -176,13 +179,13 @@ func (f *fleet) checkUnlisted(dir, listing string) {
 // checkPlace compares a cluster with the directory that it is in.
 func (f *fleet) checkPlace(c *clusterspec.Cluster) {
 	o := c.Objects[0]
-	want := path.Join(f.root, c.Name, ClusterSubdir, SpecFile)
+	want := path.Join(f.root, c.Name, layout.ClusterSubdir, layout.SpecFile)
 	dir := path.Dir(o.File)
 	switch first := f.byFile[o.File][0]; {
 	case o.File == want && first != c:
 	case o.File == want:
 		return
-	case path.Base(o.File) != SpecFile || path.Base(dir) != ClusterSubdir:
+	case path.Base(o.File) != layout.SpecFile || path.Base(dir) != layout.ClusterSubdir:
 		f.on(clusterspec.SeverityWarning, "misplaced", o, "metadata.name", clusterspec.Problem{
 			Message: "Flux applies the cluster, but EKS Anywhere and eksa-gitops look for it in another file", Expected: want,
 		})
@@ -223,7 +226,7 @@ func (f *fleet) checkGitOps(c *clusterspec.Cluster) {
 	differs := func(rule, field, message, found, expected string) {
 		f.on(clusterspec.SeverityError, rule, config, field, clusterspec.Problem{Message: message, Found: quote(found), Expected: quote(expected)})
 	}
-	if RootDir(c.GitOps) != f.root && !f.derivedPath(c, config) {
+	if layout.RootDir(c.GitOps) != f.root && !f.derivedPath(c, config) {
 		differs("config-path", prefix+"clusterConfigPath", "the clusters are not where the path says; EKS Anywhere would write them a second time", c.GitOps.ClusterConfigPath, f.root)
 	}
 	if f.flux != nil && f.flux.namespace != c.GitOps.SystemNamespace {
@@ -302,7 +305,7 @@ func (f *fleet) checkManagement() {
 			message = "neither the management cluster nor Flux has a directory here; only Flux on that cluster applies these files"
 		}
 		f.on(clusterspec.SeverityWarning, "no-management-cluster", c.Objects[0], "spec.managementCluster.name", clusterspec.Problem{
-			Message: message, Found: quote(c.ManagementCluster), Expected: path.Join(f.root, c.ManagementCluster, ClusterSubdir, SpecFile),
+			Message: message, Found: quote(c.ManagementCluster), Expected: path.Join(f.root, c.ManagementCluster, layout.ClusterSubdir, layout.SpecFile),
 		})
 		return
 	}
@@ -310,15 +313,15 @@ func (f *fleet) checkManagement() {
 	case management.GitOps == nil:
 	case len(f.systems) == 0:
 		dir := path.Join(f.root, management.GitOps.SystemNamespace)
-		if slices.ContainsFunc([]string{ComponentsFile, SyncFile, KustomizationFile}, func(name string) bool { return f.told[path.Join(dir, name)] }) {
+		if slices.ContainsFunc([]string{layout.ComponentsFile, layout.SyncFile, layout.KustomizationFile}, func(name string) bool { return f.told[path.Join(dir, name)] }) {
 			return
 		}
 		f.on(clusterspec.SeverityError, "flux-missing", management.Objects[0], "spec.gitOpsRef", clusterspec.Problem{
 			Message: "Flux's own files are missing; a Flux that was installed from them removes itself", Expected: strings.Join([]string{
-				path.Join(dir, ComponentsFile), SyncFile, KustomizationFile}, ", "),
+				path.Join(dir, layout.ComponentsFile), layout.SyncFile, layout.KustomizationFile}, ", "),
 		})
 	case len(f.systems) > 1:
-		f.at(clusterspec.SeverityError, "two-flux", path.Join(f.systems[1], SyncFile), nil, clusterspec.Problem{
+		f.at(clusterspec.SeverityError, "two-flux", path.Join(f.systems[1], layout.SyncFile), nil, clusterspec.Problem{
 			Message: "a second Flux for the same path, which would delete what the first one applies", Found: f.systems[1], Expected: f.systems[0] + " only",
 		})
 	}
@@ -334,7 +337,7 @@ func (f *fleet) checkNested(others map[string]bool) {
 			continue
 		}
 		for _, name := range sortedKeys(f.applied.files) {
-			if path.Base(name) == SyncFile && inside(name, other) {
+			if path.Base(name) == layout.SyncFile && inside(name, other) {
 				f.at(clusterspec.SeverityError, "nested-fleet", name, nil, clusterspec.Problem{
 					Message:  fmt.Sprintf("the Flux of %s applies this one's files, too, since they lie below its path", f.shown()),
 					Expected: "paths that do not contain each other",
@@ -368,7 +371,7 @@ func (f *fleet) checkNames() {
 			continue
 		}
 		if node.Ignored || node.Kind == nodeLeftOut {
-			if path.Base(path.Dir(name)) == ClusterSubdir && isYAML(name) {
+			if path.Base(path.Dir(name)) == layout.ClusterSubdir && isYAML(name) {
 				f.report(clusterspec.Problem{
 					Severity: clusterspec.SeverityWarning, Rule: "ignored-file", File: name,
 					Message: path.Base(name) + " is " + node.phrase(), Expected: node.remedy(),
@@ -418,4 +421,15 @@ func (f *fleet) checkKubernetes(name string) {
 			return
 		}
 	}
+}
+
+// listsOthersOnly says whether a kustomization lists something, and not the cluster's file.
+func listsOthersOnly(content []byte) bool {
+	var document yaml.Node
+	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
+		return false
+	}
+	list := yamlnode.At(document.Content[0], "resources")
+	return list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 &&
+		!slices.ContainsFunc(list.Content, func(entry *yaml.Node) bool { return path.Clean(entry.Value) == layout.SpecFile })
 }
