@@ -17,7 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
@@ -96,7 +96,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return err
 	}
 	report := diagnostics.Report{
-		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, Rules: lintRules(), ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, Rules: lintRules(), ToolVersion: buildinfo.Read(fluxmanifests.Version).Version,
 	}
 	code := exitDone
 	if failures, warnings := report.Counts(); failures > 0 || o.strict && warnings > 0 {

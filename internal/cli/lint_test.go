@@ -17,7 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/cli"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -40,9 +40,9 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 		files = append(files, ours...)
 	}
 	config := set.Clusters[0].GitOps
-	components, err := fluxinstall.Components(context.Background(), fluxinstall.ComponentsOptions{})
+	components, err := fluxmanifests.Components(context.Background(), fluxmanifests.ComponentsOptions{})
 	ts.Check(err)
-	sync, err := fluxinstall.Sync(fluxinstall.SyncOptions{URL: "ssh://git@github.com/alice/fleet", Branch: config.Branch, Path: layout.SyncPath(config)})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/alice/fleet", Branch: config.Branch, Path: layout.SyncPath(config)})
 	ts.Check(err)
 	system, err := layout.SystemFiles(config, layout.FluxFiles{Components: components, Sync: sync})
 	ts.Check(err)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // instanceLabel names, on everything of an installation of Flux, the namespace it was made for.
@@ -88,7 +89,7 @@ type definition struct {
 // fluxDefinitions lists Flux's CRDs. Those that tell whose installation it is, the GitRepository's and the Kustomization's, come last:
 // what is removed in this order can still be recognised after a crash.
 func (c *Cluster) fluxDefinitions(ctx context.Context) ([]definition, error) {
-	items, err := c.list(ctx, crdKind(), "", client.MatchingLabels{partOfLabel: "flux"})
+	items, err := c.list(ctx, crdKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (c *Cluster) StopFlux(ctx context.Context, namespace string, progress func(
 			return changed, err
 		}
 	}
-	deployments, err := c.list(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
+	deployments, err := c.list(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return changed, err
 	}
@@ -256,7 +257,7 @@ func (c *Cluster) scaleToZero(ctx context.Context, namespace, name string) (chan
 func (c *Cluster) waitStopped(ctx context.Context, namespace string, progress func(Progress)) error {
 	s := &story{progress: progress}
 	err := c.until(ctx, []watched{{podKind(), namespace, ""}, {deploymentKind(), namespace, ""}}, func() (bool, error) {
-		deployments, err := c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
+		deployments, err := c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 		if err != nil {
 			return false, err
 		}
@@ -329,7 +330,7 @@ type uninstaller struct {
 
 func (u *uninstaller) run(ctx context.Context) error {
 	c := u.cluster
-	deployments, err := c.list(ctx, deploymentKind(), u.namespace, client.MatchingLabels{partOfLabel: "flux"})
+	deployments, err := c.list(ctx, deploymentKind(), u.namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return err
 	}
@@ -369,7 +370,7 @@ func (u *uninstaller) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.remove(ctx, secretKind(), u.namespace, SourceSecretName); err != nil {
+	if err := u.remove(ctx, secretKind(), u.namespace, fluxmanifests.SourceSecretName); err != nil {
 		return err
 	}
 	return u.removeNamespace(ctx)
@@ -396,7 +397,7 @@ func clusterScoped(k kind) bool {
 
 // removeLabelled deletes the objects of a kind that carry the marks of Flux's installation in this namespace.
 func (u *uninstaller) removeLabelled(ctx context.Context, k kind) error {
-	labels := client.MatchingLabels{partOfLabel: "flux"}
+	labels := client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"}
 	namespace := u.namespace
 	if clusterScoped(k) {
 		// They exist once in the cluster, and say by a label whose they are.
@@ -546,7 +547,7 @@ func (u *uninstaller) removeNamespace(ctx context.Context) error {
 	if err != nil || namespace == nil || namespace.GetDeletionTimestamp() != nil {
 		return err
 	}
-	if namespace.GetLabels()[partOfLabel] != "flux" {
+	if namespace.GetLabels()[fluxmanifests.PartOfLabel] != "flux" {
 		u.removal.NamespaceKept = "it does not come from Flux's installation"
 		return nil
 	}
@@ -599,7 +600,7 @@ func (c *Cluster) otherContents(ctx context.Context, namespace string) ([]string
 // goesAlong says whether an object is nobody's loss: on its way already, part of another one, or made by Kubernetes or Flux.
 func goesAlong(u *unstructured.Unstructured) bool {
 	switch {
-	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0, u.GetLabels()[partOfLabel] == "flux":
+	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0, u.GetLabels()[fluxmanifests.PartOfLabel] == "flux":
 		return true
 	case u.GetKind() == "ConfigMap" && u.GetName() == "kube-root-ca.crt", u.GetKind() == "ServiceAccount" && u.GetName() == "default":
 		return true

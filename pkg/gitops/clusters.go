@@ -6,6 +6,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -86,11 +87,11 @@ func (r *clustersRun) render(ctx context.Context) error {
 	}
 	components := r.options.Components
 	components.Namespace = r.config.SystemNamespace
-	manifests, err := fluxinstall.Components(ctx, components)
+	manifests, err := fluxmanifests.Components(ctx, components)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
 	}
-	sync, err := fluxinstall.Sync(r.syncOptions())
+	sync, err := fluxmanifests.Sync(r.syncOptions())
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}

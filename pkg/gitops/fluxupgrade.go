@@ -15,12 +15,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fluxPlan is what an upgrade does to Flux itself.
 type fluxPlan struct {
-	changes []fluxinstall.ComponentChange
+	changes []fluxmanifests.ComponentChange
 	images  map[string]string // what the controllers run afterwards, by Deployment; nil when nothing changes
 	removed []string          // the controllers that go
 }
@@ -123,7 +124,7 @@ func (s *systemPlan) note(format string, args ...any) {
 
 // newer says whether a version of Flux is newer than the one of this program. One that cannot be read is not.
 func newer(version string) bool {
-	order, err := fluxinstall.CompareVersions(version, fluxinstall.Version)
+	order, err := fluxmanifests.CompareVersions(version, fluxmanifests.Version)
 	return err == nil && order > 0
 }
 
@@ -143,13 +144,13 @@ func (s *systemPlan) components(ctx context.Context) error {
 		s.put(layout.ComponentsFile, before)
 		return nil
 	}
-	there, _, err := fluxinstall.ComponentVersion(before)
+	there, _, err := fluxmanifests.ComponentVersion(before)
 	if err == nil && (newer(there) || newer(live)) {
 		where, version := ours.Path, there
 		if !newer(there) {
 			where, version = "the cluster", live
 		}
-		s.note("Flux %s in %s is newer than %s, which this program brings: Flux's components are left alone", version, where, fluxinstall.Version)
+		s.note("Flux %s in %s is newer than %s, which this program brings: Flux's components are left alone", version, where, fluxmanifests.Version)
 		if s.choosesComponents() {
 			s.note("the components asked for are not set for the same reason; use a newer eksa-gitops")
 		}
@@ -168,7 +169,7 @@ func (u *upgradeRun) choosesComponents() bool {
 func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
 	if newer(live) {
 		return nil, &fluxRefusal{AreaCluster,
-			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: to write the latter's files to Git would be a downgrade", live, s.config.SystemNamespace, fluxinstall.Version),
+			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: to write the latter's files to Git would be a downgrade", live, s.config.SystemNamespace, fluxmanifests.Version),
 			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
 	}
 	wanted, registries := s.options.Components, map[string]bool{}
@@ -180,11 +181,11 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 			registries[name[:at]] = true
 		}
 	}
-	if s.seen.cluster.Flux.Kustomization == nil || s.choosesComponents() || fluxinstall.CheckComponents(running, nil) != nil || len(running) == 0 {
+	if s.seen.cluster.Flux.Kustomization == nil || s.choosesComponents() || fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
 		return ours, nil
 	}
 	// In the default order, so that the file is the one that `flux bootstrap` writes.
-	ordered := slices.DeleteFunc(fluxinstall.DefaultComponents(), func(name string) bool { return !slices.Contains(running, name) })
+	ordered := slices.DeleteFunc(fluxmanifests.DefaultComponents(), func(name string) bool { return !slices.Contains(running, name) })
 	for _, name := range running {
 		if !slices.Contains(ordered, name) {
 			ordered = append(ordered, name)
@@ -194,7 +195,7 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 	if len(registries) == 1 && wanted.Registry == "" && len(s.options.Images) == 0 {
 		wanted.Registry = slices.Collect(maps.Keys(registries))[0]
 	}
-	made, err := fluxinstall.Components(ctx, wanted)
+	made, err := fluxmanifests.Components(ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("rendering Flux's components: %w", err)
 	}
@@ -204,7 +205,7 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 // upgradeComponents brings components that are in Git to our version and to the choice of controllers. What somebody has edited in them by
 // hand is never thrown away without being told to.
 func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before []byte) error {
-	was, err := fluxinstall.GeneratedFrom(before)
+	was, err := fluxmanifests.GeneratedFrom(before)
 	if err != nil {
 		if !s.options.Overwrite {
 			return &fluxRefusal{AreaSpec, fmt.Sprintf("%s is not what Flux's generator writes: %v", file, err), "replace it with --overwrite"}
@@ -213,7 +214,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 		return nil
 	}
 	wanted := was
-	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxinstall.Version, s.config.SystemNamespace, s.options.Components.ComponentsExtra
+	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version, s.config.SystemNamespace, s.options.Components.ComponentsExtra
 	if len(s.options.Components.Components) > 0 {
 		wanted.Components = s.options.Components.Components
 	}
@@ -240,7 +241,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	case len(edited) > 0:
 		s.note("edits of %s that are replaced: %s", file, componentNames(edited))
 	}
-	after, err := fluxinstall.Components(ctx, wanted)
+	after, err := fluxmanifests.Components(ctx, wanted)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
 	}
@@ -254,7 +255,7 @@ func sameNames(a, b []string) bool {
 }
 
 // componentNames lists changes in a few words.
-func componentNames(changes []fluxinstall.ComponentChange) string {
+func componentNames(changes []fluxmanifests.ComponentChange) string {
 	var names []string
 	for _, c := range changes {
 		names = append(names, c.String())
@@ -268,7 +269,7 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 	if len(s.flux.removed) == 0 {
 		return nil
 	}
-	kinds, err := fluxinstall.RemovedKinds(before, after)
+	kinds, err := fluxmanifests.RemovedKinds(before, after)
 	if err != nil || len(kinds) == 0 {
 		return err
 	}
@@ -299,10 +300,10 @@ var generatedByFlux = regexp.MustCompile(`^Add Flux v\S+ component manifests`)
 
 // editedComponents finds what somebody has changed in the components since a generator wrote them. Components of our own version are
 // generated once more; of others, the history of the branch says what was written. known is false when it does not.
-func (s *systemPlan) editedComponents(ctx context.Context, file string, before []byte, was fluxinstall.ComponentsOptions) (edited []fluxinstall.ComponentChange, known bool, err error) {
-	embedded := fluxinstall.DefaultComponents()
-	if was.Version == fluxinstall.Version && !slices.ContainsFunc(was.Components, func(name string) bool { return !slices.Contains(embedded, name) }) {
-		made, err := fluxinstall.Components(ctx, was)
+func (s *systemPlan) editedComponents(ctx context.Context, file string, before []byte, was fluxmanifests.ComponentsOptions) (edited []fluxmanifests.ComponentChange, known bool, err error) {
+	embedded := fluxmanifests.DefaultComponents()
+	if was.Version == fluxmanifests.Version && !slices.ContainsFunc(was.Components, func(name string) bool { return !slices.Contains(embedded, name) }) {
+		made, err := fluxmanifests.Components(ctx, was)
 		if err != nil {
 			return nil, false, fmt.Errorf("rendering Flux's components: %w", err)
 		}
@@ -336,11 +337,11 @@ func (s *systemPlan) editedComponents(ctx context.Context, file string, before [
 	return edited, true, err
 }
 
-func compareComponents(before, after []byte) ([]fluxinstall.ComponentChange, error) {
+func compareComponents(before, after []byte) ([]fluxmanifests.ComponentChange, error) {
 	if bytes.Equal(before, after) {
 		return nil, nil
 	}
-	return fluxinstall.CompareComponents(before, after)
+	return fluxmanifests.CompareComponents(before, after)
 }
 
 // kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when others are given and for patches
@@ -379,7 +380,7 @@ func (s *systemPlan) kustomization(context.Context) error {
 
 // componentsAfter are the controllers of the planned components.
 func (s *systemPlan) componentsAfter() []string {
-	made, err := fluxinstall.GeneratedFrom(s.plan.system[layout.ComponentsFile])
+	made, err := fluxmanifests.GeneratedFrom(s.plan.system[layout.ComponentsFile])
 	if err != nil {
 		return nil
 	}
@@ -392,7 +393,7 @@ func (o *CreateOptions) imagesOfComponents(components []string) map[string]strin
 		return o.Images
 	}
 	images := maps.Clone(o.Images)
-	known := fluxinstall.DefaultComponents()
+	known := fluxmanifests.DefaultComponents()
 	maps.DeleteFunc(images, func(name, _ string) bool {
 		return slices.Contains(known, name) && !slices.Contains(components, name)
 	})
@@ -453,7 +454,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		return s.unbuilt(err)
 	}
 	s.plan.system = used
-	_, images, err := fluxinstall.ComponentVersion(after)
+	_, images, err := fluxmanifests.ComponentVersion(after)
 	if err != nil {
 		return nil // kept as it is, whatever it is
 	}
@@ -488,12 +489,12 @@ func (s *systemPlan) protectedBefore() map[string][]byte {
 }
 
 // liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier upgrade.
-func liveChanges(controllers []fluxinstall.ControllerState, images map[string]string) []fluxinstall.ComponentChange {
-	var changes []fluxinstall.ComponentChange
+func liveChanges(controllers []fluxinstall.ControllerState, images map[string]string) []fluxmanifests.ComponentChange {
+	var changes []fluxmanifests.ComponentChange
 	for _, c := range controllers {
 		if image := images[c.Name]; image != "" && c.Image != "" && image != c.Image {
-			changes = append(changes, fluxinstall.ComponentChange{
-				Name: c.Name, OldImage: c.Image, NewImage: image, OldVersion: fluxinstall.ImageVersion(c.Image), NewVersion: fluxinstall.ImageVersion(image),
+			changes = append(changes, fluxmanifests.ComponentChange{
+				Name: c.Name, OldImage: c.Image, NewImage: image, OldVersion: fluxmanifests.ImageVersion(c.Image), NewVersion: fluxmanifests.ImageVersion(image),
 			})
 		}
 	}
@@ -522,7 +523,7 @@ func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
 
 // noteFlux begins the part of the result that is about Flux.
 func (u *upgradeRun) noteFlux() {
-	version, _, err := fluxinstall.ComponentVersion(u.seen.files.system[layout.ComponentsFile])
+	version, _, err := fluxmanifests.ComponentVersion(u.seen.files.system[layout.ComponentsFile])
 	if err != nil {
 		version = u.seen.cluster.Flux.Version
 	}

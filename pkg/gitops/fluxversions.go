@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -88,9 +89,9 @@ func (r *clustersRun) kindsOf(components []byte) lint.FluxKinds {
 
 // plannedVersion is the release of the planned components.
 func (r *clustersRun) plannedVersion(plan *filePlan) string {
-	version, _, err := fluxinstall.ComponentVersion(plan.system[layout.ComponentsFile])
+	version, _, err := fluxmanifests.ComponentVersion(plan.system[layout.ComponentsFile])
 	if err != nil {
-		return fluxinstall.Version
+		return fluxmanifests.Version
 	}
 	return version
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -121,7 +122,7 @@ func (j *judge) flux() {
 	j.report.Flux = f
 	for _, c := range live.Controllers {
 		f.Controllers = append(f.Controllers, ControllerStatus{
-			Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxinstall.ImageVersion(c.Image), Asleep: c.Asleep,
+			Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxmanifests.ImageVersion(c.Image), Asleep: c.Asleep,
 		})
 	}
 	if git := live.GitRepository; git != nil {

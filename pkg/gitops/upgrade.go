@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -590,7 +591,7 @@ func (u *upgradeRun) upgradeSubject() string {
 		}
 	}
 	switch {
-	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxinstall.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
 		return fmt.Sprintf("Upgrade Flux from %s to %s", u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
 	case len(changing) == 0:
 		return "Update the files of Flux"

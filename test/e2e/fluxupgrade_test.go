@@ -16,6 +16,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 const (
@@ -299,12 +300,12 @@ func bootstrapped(t testing.TB, name, path string) (*world, *githubtest.Repo) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	components, err := fluxinstall.Components(ctx, fluxinstall.ComponentsOptions{})
+	components, err := fluxmanifests.Components(ctx, fluxmanifests.ComponentsOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	components = []byte(older(string(components)))
-	sync, err := fluxinstall.Sync(fluxinstall.SyncOptions{URL: w.gh.SSHURL() + name, Branch: "main", Path: "./" + path})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: w.gh.SSHURL() + name, Branch: "main", Path: "./" + path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package fluxinstall
+package fluxmanifests
 
 import (
 	"bytes"
@@ -29,7 +29,7 @@ func systemFiles(t *testing.T, kustomization string) map[string][]byte {
 func byName(t *testing.T, content []byte) map[string]any {
 	t.Helper()
 	objects := map[string]any{}
-	err := eachDocument(content, func(document []byte) error {
+	err := EachDocument(content, func(document []byte) error {
 		var object map[string]any
 		if err := yaml.Unmarshal(document, &object); err != nil {
 			return err

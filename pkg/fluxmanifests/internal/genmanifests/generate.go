@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall/internal/release"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests/internal/release"
 )
 
 // recipe is this file: files that an older recipe made are made again.

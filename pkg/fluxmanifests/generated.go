@@ -1,4 +1,4 @@
-package fluxinstall
+package fluxmanifests
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 func GeneratedFrom(components []byte) (ComponentsOptions, error) {
 	r := &optionReader{registries: map[string]bool{}}
 	r.options.NoNetworkPolicy = true
-	err := eachDocument(components, func(document []byte) error {
+	err := EachDocument(components, func(document []byte) error {
 		switch field(document, "kind") {
 		case "NetworkPolicy":
 			r.options.NoNetworkPolicy = false
@@ -75,11 +75,11 @@ func (r *optionReader) read(document []byte) error {
 	if err := yaml.Unmarshal(document, &object); err != nil {
 		return err
 	}
-	if object.Metadata.Labels[partOfLabel] != "flux" {
+	if object.Metadata.Labels[PartOfLabel] != "flux" {
 		return nil
 	}
 	if r.options.Version == "" {
-		r.options.Version = object.Metadata.Labels[versionLabel]
+		r.options.Version = object.Metadata.Labels[VersionLabel]
 	}
 	if object.Kind != "Deployment" {
 		return nil
@@ -88,7 +88,7 @@ func (r *optionReader) read(document []byte) error {
 	r.options.Components = append(r.options.Components, object.Metadata.Name)
 	pod := object.Spec.Template.Spec
 	for _, container := range pod.Containers {
-		if container.Name != managerContainer {
+		if container.Name != ManagerContainer {
 			continue
 		}
 		name, _ := splitImage(container.Image)
@@ -147,7 +147,7 @@ func RemovedKinds(before, after []byte) ([]string, error) {
 
 func definedKinds(components []byte) ([]string, error) {
 	var kinds []string
-	err := eachDocument(components, func(document []byte) error {
+	err := EachDocument(components, func(document []byte) error {
 		if field(document, "kind") != crdKindName {
 			return nil
 		}

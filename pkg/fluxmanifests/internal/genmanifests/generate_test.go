@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall/internal/release"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests/internal/release"
 )
 
 // The files come out the same each time, and are those that the program embeds.

@@ -1,4 +1,4 @@
-package fluxinstall
+package fluxmanifests
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall/internal/release"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests/internal/release"
 )
 
 //go:embed all:manifests
@@ -140,7 +140,7 @@ func CheckComponents(components, extra []string) error {
 		}
 		seen[component] = true
 	}
-	for _, required := range requiredControllers() {
+	for _, required := range RequiredControllers() {
 		if len(components) > 0 && !seen[required] && !slices.Contains(extra, required) {
 			return fmt.Errorf("the components of flux must include %s: without it nothing is fetched or applied any more", required)
 		}
@@ -151,7 +151,7 @@ func CheckComponents(components, extra []string) error {
 // onlyNamespace says whether nothing differs from the defaults but perhaps the namespace, and that is a plain word in YAML.
 func onlyNamespace(generate install.Options) bool {
 	namespace := generate.Namespace
-	generate.Namespace = defaultNamespace
+	generate.Namespace = DefaultNamespace
 	if !reflect.DeepEqual(generate, defaultGenerate()) {
 		return false
 	}
@@ -171,8 +171,8 @@ func rendered(namespace string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading Flux's manifests: %w", err)
 	}
-	if namespace != defaultNamespace {
-		content = bytes.ReplaceAll(content, []byte(defaultNamespace), []byte(namespace))
+	if namespace != DefaultNamespace {
+		content = bytes.ReplaceAll(content, []byte(DefaultNamespace), []byte(namespace))
 	}
 	return content, nil
 }

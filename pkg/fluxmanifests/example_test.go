@@ -1,13 +1,13 @@
-package fluxinstall_test
+package fluxmanifests_test
 
 import (
 	"fmt"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 func ExampleSync() {
-	manifests, err := fluxinstall.Sync(fluxinstall.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git", Path: "clusters/mgmt"})
+	manifests, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git", Path: "clusters/mgmt"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package fluxinstall
+package fluxmanifests
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ const crdKindName = "CustomResourceDefinition"
 // ComponentVersion reads from gotk-components.yaml which Flux it is, and the image of each controller by Deployment name.
 func ComponentVersion(components []byte) (version string, images map[string]string, err error) {
 	images = map[string]string{}
-	err = eachDocument(components, func(document []byte) error {
+	err = EachDocument(components, func(document []byte) error {
 		if version != "" && field(document, "kind") == crdKindName {
 			return nil
 		}
@@ -44,14 +44,14 @@ func ComponentVersion(components []byte) (version string, images map[string]stri
 		if err := yaml.Unmarshal(document, &object); err != nil {
 			return err
 		}
-		if v := object.Metadata.Labels[versionLabel]; v != "" && object.Metadata.Labels[partOfLabel] == "flux" && version == "" {
+		if v := object.Metadata.Labels[VersionLabel]; v != "" && object.Metadata.Labels[PartOfLabel] == "flux" && version == "" {
 			version = v
 		}
 		if object.Kind != "Deployment" {
 			return nil
 		}
 		for _, container := range object.Spec.Template.Spec.Containers {
-			if container.Name == managerContainer {
+			if container.Name == ManagerContainer {
 				images[object.Metadata.Name] = container.Image
 			}
 		}
@@ -98,7 +98,7 @@ func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
 			return nil, nil, err
 		}
 		switch resource.GetGvk().Group {
-		case sourceGroup, kustomizeGroup:
+		case SourceGroup, KustomizeGroup:
 			objects = append(objects, content)
 		default:
 			installation = append(installation, content)
@@ -137,7 +137,7 @@ func leavesDefinitionsAlone(files map[string][]byte) bool {
 	}
 	for _, p := range kustomization.Patches {
 		patched := false
-		err := eachDocument([]byte(p.Patch), func(document []byte) error {
+		err := EachDocument([]byte(p.Patch), func(document []byte) error {
 			patched = true
 			if kind := field(document, "kind"); !plainKind.MatchString(kind) || kind == crdKindName {
 				return errors.New("it may be of a CRD")
@@ -162,7 +162,7 @@ type inlinePatch struct {
 // splitDefinitions takes the CRDs out of a file.
 func splitDefinitions(content []byte) (definitions [][]byte, rest []byte, err error) {
 	var others [][]byte
-	err = eachDocument(content, func(document []byte) error {
+	err = EachDocument(content, func(document []byte) error {
 		if field(document, "kind") == crdKindName {
 			definitions = append(definitions, append(bytes.TrimSpace(document), '\n'))
 		} else {
@@ -183,8 +183,8 @@ func field(document []byte, name string) string {
 	return ""
 }
 
-// eachDocument calls do with every document of a multi-document file that holds something. The document is do's to keep.
-func eachDocument(content []byte, do func([]byte) error) error {
+// EachDocument calls do with every document of a multi-document file that holds something. The document is do's to keep.
+func EachDocument(content []byte, do func([]byte) error) error {
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	for {
 		document, err := reader.Read()

@@ -1,4 +1,4 @@
-package fluxinstall
+package fluxmanifests
 
 import (
 	"fmt"
@@ -14,6 +14,9 @@ type Bundles struct {
 	// Images are the controllers' images by the names of their Deployments.
 	Images map[string]string
 }
+
+// bundlesGroup is that of all of EKS Anywhere's kinds.
+const bundlesGroup = "anywhere.eks.amazonaws.com"
 
 // ReadBundles reads a Bundles file (eksctl anywhere's bundle-release.yaml, or what a release's bundleManifestUrl gives). As EKS Anywhere
 // does, it takes the Flux of the first entry of versionsBundles, whatever the Kubernetes version (its types: release/api/v1alpha1).
@@ -31,7 +34,7 @@ func ReadBundles(content []byte) (*Bundles, error) {
 	if err := yaml.Unmarshal(content, &file); err != nil {
 		return nil, fmt.Errorf("it is not valid YAML: %w", err)
 	}
-	if file.Kind != "Bundles" || !strings.HasPrefix(file.APIVersion, eksaGroup+"/") {
+	if file.Kind != "Bundles" || !strings.HasPrefix(file.APIVersion, bundlesGroup+"/") {
 		what := "it is no Kubernetes object"
 		if file.Kind != "" {
 			what = fmt.Sprintf("it is a %s of %s", file.Kind, file.APIVersion)
@@ -39,7 +42,7 @@ func ReadBundles(content []byte) (*Bundles, error) {
 		if file.Kind == "Release" {
 			what = "it is the list of releases, each of which names its Bundles file as bundleManifestUrl"
 		}
-		return nil, fmt.Errorf("%s; wanted is kind Bundles of %s/v1alpha1", what, eksaGroup)
+		return nil, fmt.Errorf("%s; wanted is kind Bundles of %s/v1alpha1", what, bundlesGroup)
 	}
 	if len(file.Spec.VersionsBundles) == 0 {
 		return nil, fmt.Errorf("spec.versionsBundles is empty")
@@ -50,7 +53,7 @@ func ReadBundles(content []byte) (*Bundles, error) {
 	bundles.Version, _, _ = strings.Cut(version, "+")
 	var wrong []string
 	for _, controller := range []struct{ field, deployment string }{
-		{"sourceController", sourceController}, {"kustomizeController", kustomizeController},
+		{"sourceController", SourceController}, {"kustomizeController", KustomizeController},
 		{"helmController", "helm-controller"}, {"notificationController", "notification-controller"},
 	} {
 		uri, _ := fieldsOf(flux, controller.field)["uri"].(string)

@@ -1,4 +1,4 @@
-package fluxinstall
+package fluxmanifests
 
 import (
 	"cmp"
@@ -109,7 +109,7 @@ type component struct {
 func readComponents(content []byte) (*componentSet, error) {
 	set := &componentSet{byName: map[string]*component{}}
 	var order []string
-	err := eachDocument(content, func(document []byte) error {
+	err := EachDocument(content, func(document []byte) error {
 		var object map[string]any
 		if err := yaml.Unmarshal(document, &object); err != nil {
 			return err
@@ -128,7 +128,7 @@ func readComponents(content []byte) (*componentSet, error) {
 			order = append(order, name)
 		}
 		part := set.byName[name]
-		if release, _ := labels[versionLabel].(string); name == FluxItself && part.version == "" && labels[partOfLabel] == "flux" {
+		if release, _ := labels[VersionLabel].(string); name == FluxItself && part.version == "" && labels[PartOfLabel] == "flux" {
 			part.version = release
 		}
 		withoutRelease(object)
@@ -160,7 +160,7 @@ func withoutRelease(value any) {
 	switch value := value.(type) {
 	case map[string]any:
 		if labels, ok := value["labels"].(map[string]any); ok {
-			delete(labels, versionLabel)
+			delete(labels, VersionLabel)
 		}
 		for _, child := range value {
 			withoutRelease(child)
@@ -177,7 +177,7 @@ func takeImage(object map[string]any) string {
 	pod := fieldsOf(fieldsOf(fieldsOf(object, "spec"), "template"), "spec")
 	containers, _ := pod["containers"].([]any)
 	for _, item := range containers {
-		if container, ok := item.(map[string]any); ok && container["name"] == managerContainer {
+		if container, ok := item.(map[string]any); ok && container["name"] == ManagerContainer {
 			image, _ := container["image"].(string)
 			delete(container, "image")
 			return image

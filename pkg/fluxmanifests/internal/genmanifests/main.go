@@ -1,4 +1,4 @@
-// Command genmanifests makes the manifest files of the pinned Flux release that fluxinstall embeds.
+// Command genmanifests makes the manifest files of the pinned Flux release that fluxmanifests embeds.
 //
 //	go run ./internal/genmanifests DIR
 //

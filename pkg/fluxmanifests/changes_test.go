@@ -1,4 +1,4 @@
-package fluxinstall_test
+package fluxmanifests_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 func replaced(t *testing.T, content []byte, pairs ...string) []byte {
@@ -23,7 +23,7 @@ func replaced(t *testing.T, content []byte, pairs ...string) []byte {
 // tagsOf gives the tag of each controller's image.
 func tagsOf(t *testing.T, content []byte) map[string]string {
 	t.Helper()
-	_, images, err := fluxinstall.ComponentVersion(content)
+	_, images, err := fluxmanifests.ComponentVersion(content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +36,10 @@ func tagsOf(t *testing.T, content []byte) map[string]string {
 
 func TestCompareComponents(t *testing.T) {
 	t.Parallel()
-	content := components(t, fluxinstall.ComponentsOptions{})
+	content := components(t, fluxmanifests.ComponentsOptions{})
 	tags := tagsOf(t, content)
 	source, kustomize := tags["source-controller"], tags["kustomize-controller"]
-	two := components(t, fluxinstall.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}})
+	two := components(t, fluxmanifests.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}})
 	for name, c := range map[string]struct {
 		before, after []byte
 		want          []string
@@ -47,8 +47,8 @@ func TestCompareComponents(t *testing.T) {
 		"the same":  {content, content, nil},
 		"a comment": {content, append([]byte("# by hand\n"), content...), nil},
 		"another release": {
-			replaced(t, content, fluxinstall.Version, "v2.8.0", "source-controller:"+source, "source-controller:v1.8.5", "kustomize-controller:"+kustomize, "kustomize-controller:v1.8.0"), content,
-			[]string{"flux v2.8.0 → " + fluxinstall.Version, "source-controller v1.8.5 → " + source, "kustomize-controller v1.8.0 → " + kustomize},
+			replaced(t, content, fluxmanifests.Version, "v2.8.0", "source-controller:"+source, "source-controller:v1.8.5", "kustomize-controller:"+kustomize, "kustomize-controller:v1.8.0"), content,
+			[]string{"flux v2.8.0 → " + fluxmanifests.Version, "source-controller v1.8.5 → " + source, "kustomize-controller v1.8.0 → " + kustomize},
 		},
 		// Without notification-controller, the others are told to send no events.
 		"components gone": {content, two, []string{
@@ -76,14 +76,14 @@ func TestCompareComponents(t *testing.T) {
 			[]string{"source-controller " + source + " → sha256:aa"},
 		},
 		"settings of a controller":    {content, replaced(t, content, "kind: Kustomization\n    listKind", "kind: Kustomization\n    x-added: 1\n    listKind"), []string{"kustomize-controller " + kustomize + " (settings)"}},
-		"settings of nobody":          {content, replaced(t, content, "pod-security.kubernetes.io/warn: restricted", "pod-security.kubernetes.io/warn: baseline"), []string{"flux " + fluxinstall.Version + " (settings)"}},
-		"nothing before":              {nil, two, []string{"flux " + fluxinstall.Version + " (new)", "source-controller " + source + " (new)", "kustomize-controller " + kustomize + " (new)"}},
-		"nothing after":               {two, []byte("---\n# empty\n"), []string{"flux " + fluxinstall.Version + " (removed)", "kustomize-controller " + kustomize + " (removed)", "source-controller " + source + " (removed)"}},
-		"a version that nobody knows": {replaced(t, two, "app.kubernetes.io/version: "+fluxinstall.Version, "app.kubernetes.io/version: \"\""), two, []string{"flux unknown → " + fluxinstall.Version}},
+		"settings of nobody":          {content, replaced(t, content, "pod-security.kubernetes.io/warn: restricted", "pod-security.kubernetes.io/warn: baseline"), []string{"flux " + fluxmanifests.Version + " (settings)"}},
+		"nothing before":              {nil, two, []string{"flux " + fluxmanifests.Version + " (new)", "source-controller " + source + " (new)", "kustomize-controller " + kustomize + " (new)"}},
+		"nothing after":               {two, []byte("---\n# empty\n"), []string{"flux " + fluxmanifests.Version + " (removed)", "kustomize-controller " + kustomize + " (removed)", "source-controller " + source + " (removed)"}},
+		"a version that nobody knows": {replaced(t, two, "app.kubernetes.io/version: "+fluxmanifests.Version, "app.kubernetes.io/version: \"\""), two, []string{"flux unknown → " + fluxmanifests.Version}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			changes, err := fluxinstall.CompareComponents(c.before, c.after)
+			changes, err := fluxmanifests.CompareComponents(c.before, c.after)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func TestCompareComponents(t *testing.T) {
 			}
 		})
 	}
-	_, err := fluxinstall.CompareComponents(content, []byte("a: [\n"))
+	_, err := fluxmanifests.CompareComponents(content, []byte("a: [\n"))
 	if err == nil || !strings.HasPrefix(err.Error(), "reading Flux's components as they will be: ") {
 		t.Errorf("unreadable: %v", err)
 	}
@@ -111,12 +111,12 @@ func TestCompareVersions(t *testing.T) {
 		{"v2.9.4", "v2.9.4", 0}, {"2.9.4", "v2.9.4", 0}, {"v2.9.10", "v2.9.4", 1}, {"v2.8.5", "v2.9.4", -1}, {"v2.10.0", "v2.9.4", 1},
 		{"v3.0.0-rc.1", "v2.9.4", 1}, {"v2.9.4-rc.1", "v2.9.4", -1}, {"v2.9.4+eks", "v2.9.4", 0},
 	} {
-		if got, err := fluxinstall.CompareVersions(c.a, c.b); err != nil || got != c.want {
+		if got, err := fluxmanifests.CompareVersions(c.a, c.b); err != nil || got != c.want {
 			t.Errorf("%s against %s: %d, %v, want %d", c.a, c.b, got, err, c.want)
 		}
 	}
 	for _, bad := range []string{"", "latest", "v2", "sha256:aa"} {
-		if _, err := fluxinstall.CompareVersions("v2.9.4", bad); err == nil || !strings.Contains(err.Error(), "is none") {
+		if _, err := fluxmanifests.CompareVersions("v2.9.4", bad); err == nil || !strings.Contains(err.Error(), "is none") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
