@@ -26,8 +26,10 @@ var mayImport = map[string][]string{
 	"pkg/github":       {"internal/redact", "pkg/secret"},
 	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/localfile", "internal/redact", "internal/sshkeys", "internal/text", "pkg/fluxmanifests", "pkg/secret"},
 	"pkg/secret":       {},
-	"internal/gitrepo": {"internal/localfile", "internal/redact", "internal/repourl", "internal/sshkeys", "internal/text", "pkg/secret"},
+	"internal/gitrepo": {"internal/gitrepo/internal/pack", "internal/localfile", "internal/redact", "internal/repourl", "internal/sshkeys", "internal/text", "pkg/secret"},
 	"internal/sshkeys": {"internal/localfile", "internal/repourl", "internal/text", "pkg/secret"},
+
+	"internal/gitrepo/internal/pack": {},
 
 	"internal/buildinfo":    {},
 	"internal/crash":        {},
@@ -58,7 +60,7 @@ var forAll = []string{"internal/crash"}
 
 // onlyImporter names, for libraries that are one room's business, the packages that may import them.
 var onlyImporter = map[string][]string{
-	"github.com/go-git/":               {"internal/gitrepo"},
+	"github.com/go-git/":               {"internal/gitrepo", "internal/gitrepo/internal/pack"},
 	"github.com/google/go-github":      {"pkg/github"},
 	"k8s.io/client-go":                 {"pkg/fluxinstall"},
 	"sigs.k8s.io/controller-runtime":   {"pkg/fluxinstall"},

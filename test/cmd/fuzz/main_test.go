@@ -75,7 +75,7 @@ func TestFind(t *testing.T) {
 		found[t] = true
 	}
 	for _, want := range []target{{"pkg/clusterspec", "FuzzParse"}, {"pkg/lint", "FuzzCheckRepository"}, {"internal/sshkeys", "FuzzKnownHosts"},
-		{"pkg/github", "FuzzAnswer"}, {"internal/gitrepo", "FuzzObjects"}} {
+		{"pkg/github", "FuzzAnswer"}, {"internal/gitrepo/internal/pack", "FuzzObjects"}} {
 		if !found[want] {
 			t.Errorf("%v is not found among %v", want, targets)
 		}

@@ -1,4 +1,4 @@
-package gitrepo
+package pack
 
 // recentObjects keeps the objects that were unpacked last, within a bound: what falls out is unpacked again when somebody needs it. Two
 // generations take the place of a list in order of use: when the young one is full, it becomes the old one, and that is forgotten.
@@ -35,7 +35,7 @@ func (r *recentObjects) put(i int, content []byte) {
 }
 
 // allocate gives small pieces out of large ones: a fetch has tens of thousands of small directories.
-func (o *objects) allocate(size int) []byte {
+func (o *Objects) allocate(size int) []byte {
 	if size > arenaSize/8 {
 		return make([]byte, size)
 	}

@@ -1,4 +1,4 @@
-package gitrepo
+package pack
 
 import (
 	"context"
@@ -12,55 +12,59 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/hash"
 )
 
-// A pack (gitformat-pack(5)) is kept as it came, with a small index: where each object begins, and what it is called. Commits and
-// directories are unpacked once to learn their names, files when somebody reads one; what was used last stays unpacked. This is what
-// makes a fetch of a large repository cheap: go-git's storage unpacks everything, and keeps it.
-//
-// Packs come from servers that may be hostile, so nothing is believed: sizes and numbers are checked before memory is taken, every object
-// is named by the hash of its content, and the work is bounded. The memory that a pack takes follows from its size and its number of
-// objects, not from what it unpacks to.
-
 // Kinds of entries in a pack.
 const (
-	kindCommit   = 1
-	kindTree     = 2
-	kindBlob     = 3
-	kindTag      = 4
+	Commit       = 1
+	Tree         = 2
+	Blob         = 3
+	Tag          = 4
 	kindOfsDelta = 6
 	kindRefDelta = 7
 )
 
-func objectType(kind byte) plumbing.ObjectType {
+// ObjectType is a kind of object as go-git knows it.
+func ObjectType(kind byte) plumbing.ObjectType {
 	switch kind {
-	case kindCommit:
+	case Commit:
 		return plumbing.CommitObject
-	case kindTree:
+	case Tree:
 		return plumbing.TreeObject
-	case kindBlob:
+	case Blob:
 		return plumbing.BlobObject
 	}
 	return plumbing.TagObject
 }
 
-// errBadPack is the cause of every error about what a pack holds.
-var errBadPack = errors.New("the server sent a damaged pack")
+// ErrDamaged is the cause of every error about what a pack holds.
+var ErrDamaged = errors.New("the server sent a damaged pack")
 
-func badPack(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errBadPack, fmt.Sprintf(format, args...))
+// Damaged is an error about what a pack, or an object out of one, holds.
+func Damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...))
 }
 
 // These say which limit a pack went over.
 var (
-	errObjectTooLarge = errors.New("object too large")
-	errPackTooLarge   = errors.New("pack too large")
-	errTooManyObjects = errors.New("too many objects")
-	errChainTooLarge  = errors.New("too many deltas on the way to an object")
+	ErrObjectTooLarge = errors.New("object too large")
+	ErrTooLarge       = errors.New("pack too large")
+	ErrTooManyObjects = errors.New("too many objects")
+	ErrChainTooLarge  = errors.New("too many deltas on the way to an object")
 )
 
-// objects are the objects of one repository, as they came in packs. Nothing in the index is a pointer: it may have a million entries.
-type objects struct {
+// Limits bound what is taken in of packs. They have no defaults.
+type Limits struct {
+	// Object and File are the size in bytes of one commit or directory, and of one file.
+	Object, File int64
+	// Objects is the number of objects in all packs together.
+	Objects int64
+	// Inflated is the size in bytes of all objects, unpacked.
+	Inflated int64
+}
+
+// Objects are the objects of one repository, as they came in packs. Nothing in the index is a pointer: it may have a million entries.
+type Objects struct {
 	limits  Limits
-	packs   []*packData
+	packs   []*Data
 	entries []packEntry // of all packs, one pack after the other
 	// names lead to commits and directories, and to files once one was asked for.
 	names  map[plumbing.Hash]uint32
@@ -89,28 +93,20 @@ const (
 
 func (e *packEntry) is(flag byte) bool { return e.flags&flag != 0 }
 
-func newObjects(limits Limits) *objects {
-	return &objects{limits: limits, names: map[plumbing.Hash]uint32{}, hasher: newHash()}
+// NewObjects is an empty store, whose packs together keep to the limits.
+func NewObjects(limits Limits) *Objects {
+	return &Objects{limits: limits, names: map[plumbing.Hash]uint32{}, hasher: NewHash()}
 }
 
-const (
-	packHeaderSize  = 12
-	packTrailerSize = 20
-	// minEntrySize is the smallest entry: one byte of header and the smallest zlib stream.
-	minEntrySize = 9
-	// maxRatio is more than deflate can compress: 1032 to 1.
-	maxRatio = 1100
-)
-
-// add takes a pack over, and unpacks its commits and directories to learn their names.
-func (o *objects) add(ctx context.Context, data *packData) error {
+// Add takes a pack over, and unpacks its commits and directories to learn their names.
+func (o *Objects) Add(ctx context.Context, data *Data) error {
 	var header [packHeaderSize]byte
 	if n := (&packReader{data: data}).copyTo(header[:]); n < len(header) || data.size < packHeaderSize+packTrailerSize ||
 		string(header[:4]) != "PACK" || binary.BigEndian.Uint32(header[4:]) != 2 {
-		return badPack("no header")
+		return Damaged("no header")
 	}
 	if int64(data.size) > math.MaxUint32 || len(o.packs) == math.MaxUint16 {
-		return errPackTooLarge
+		return ErrTooLarge
 	}
 	trailer := data.truncate(packTrailerSize)
 	o.hasher.Reset()
@@ -121,14 +117,14 @@ func (o *objects) add(ctx context.Context, data *packData) error {
 		o.hasher.Write(piece) //nolint:errcheck // a hash does not fail
 	}
 	if string(o.hasher.Sum(nil)) != string(trailer) {
-		return badPack("wrong checksum")
+		return Damaged("wrong checksum")
 	}
 	count := int(binary.BigEndian.Uint32(header[8:]))
 	if count > data.size/minEntrySize+1 {
-		return badPack("%d objects in %d bytes", count, data.size)
+		return Damaged("%d objects in %d bytes", count, data.size)
 	}
 	if int64(len(o.entries)+count) > o.limits.Objects {
-		return errTooManyObjects
+		return ErrTooManyObjects
 	}
 	first := len(o.entries)
 	o.packs = append(o.packs, data)
@@ -145,89 +141,24 @@ func (o *objects) add(ctx context.Context, data *packData) error {
 		position = end
 	}
 	if position != data.size {
-		return badPack("%d bytes too many", data.size-position)
+		return Damaged("%d bytes too many", data.size-position)
 	}
 	return o.resolveReferences(ctx, first)
 }
 
-// packedHeader is what stands before the compressed content of an object.
-type packedHeader struct {
-	kind     byte  // as in the pack
-	size     int64 // of the content, or of the delta
-	body     int   // where the compressed content begins
-	distance int64 // of a delta by offset: how far before it its base begins
-	ref      plumbing.Hash
-}
-
-// readHeader reads the type, size and base of the entry at an offset.
-func readHeader(data *packData, offset int) (packedHeader, error) {
-	var h packedHeader
-	r := packReader{data: data, at: offset}
-	next := func() (byte, error) {
-		c, err := r.ReadByte()
-		if err != nil {
-			return 0, badPack("cut off")
-		}
-		return c, nil
-	}
-	c, err := next()
-	if err != nil {
-		return h, err
-	}
-	h.kind = c >> 4 & 7
-	h.size = int64(c & 0x0f)
-	for shift := 4; c&0x80 != 0; shift += 7 {
-		if shift > 53 {
-			return h, badPack("an impossible size")
-		}
-		if c, err = next(); err != nil {
-			return h, err
-		}
-		h.size |= int64(c&0x7f) << shift
-	}
-	switch h.kind {
-	case kindCommit, kindTree, kindBlob, kindTag:
-	case kindOfsDelta:
-		if c, err = next(); err != nil {
-			return h, err
-		}
-		h.distance = int64(c & 0x7f)
-		for c&0x80 != 0 {
-			if h.distance > int64(data.size) {
-				return h, badPack("a delta without a base")
-			}
-			if c, err = next(); err != nil {
-				return h, err
-			}
-			h.distance = (h.distance+1)<<7 | int64(c&0x7f)
-		}
-	case kindRefDelta:
-		if r.copyTo(h.ref[:]) < len(h.ref) {
-			return h, badPack("cut off")
-		}
-	default:
-		return h, badPack("an object of type %d", h.kind)
-	}
-	h.body = r.at
-	if h.size > int64(r.left())*maxRatio {
-		return h, badPack("an impossible size")
-	}
-	return h, nil
-}
-
 // at finds the entry that begins at an offset, among those from first on.
-func (o *objects) at(first int, offset int64) (int, bool) {
+func (o *Objects) at(first int, offset int64) (int, bool) {
 	entries := o.entries[first:]
 	i := sort.Search(len(entries), func(i int) bool { return int64(entries[i].offset) >= offset })
 	return first + i, i < len(entries) && int64(entries[i].offset) == offset
 }
 
 // isStructure says whether a kind is unpacked at once.
-func isStructure(root byte) bool { return root == kindCommit || root == kindTree }
+func isStructure(root byte) bool { return root == Commit || root == Tree }
 
 // scan notes the entry at an offset of the last pack, whose entries begin at first, finds where it ends, and unpacks it when it is a
 // commit or a directory whose base is known.
-func (o *objects) scan(ctx context.Context, first, offset int) (end int, err error) {
+func (o *Objects) scan(ctx context.Context, first, offset int) (end int, err error) {
 	data := o.packs[len(o.packs)-1]
 	h, err := readHeader(data, offset)
 	if err != nil {
@@ -238,7 +169,7 @@ func (o *objects) scan(ctx context.Context, first, offset int) (end int, err err
 	case kindOfsDelta:
 		base, ok := o.at(first, int64(offset)-h.distance)
 		if !ok {
-			return 0, badPack("a delta without a base")
+			return 0, Damaged("a delta without a base")
 		}
 		e.flags, e.base, e.root = entryDelta, int32(base), o.entries[base].root //nolint:gosec // there are fewer, see add
 	case kindRefDelta:
@@ -263,7 +194,7 @@ func (o *objects) scan(ctx context.Context, first, offset int) (end int, err err
 }
 
 // findBase looks for the base of a delta by name.
-func (o *objects) findBase(e *packEntry, ref plumbing.Hash) bool {
+func (o *Objects) findBase(e *packEntry, ref plumbing.Hash) bool {
 	base, ok := o.names[ref]
 	if ok {
 		e.base, e.root = int32(base), o.entries[base].root //nolint:gosec // there are fewer, see add
@@ -272,14 +203,14 @@ func (o *objects) findBase(e *packEntry, ref plumbing.Hash) bool {
 }
 
 // name unpacks an entry whose base is known, and notes its name. The reader then stands behind it.
-func (o *objects) name(ctx context.Context, i int) error {
+func (o *Objects) name(ctx context.Context, i int) error {
 	content, err := o.unpack(ctx, i)
 	if err != nil {
 		return err
 	}
 	e := &o.entries[i]
 	e.flags |= entryNamed
-	name := hashObject(o.hasher, objectType(e.root), content)
+	name := HashObject(o.hasher, ObjectType(e.root), content)
 	if _, again := o.names[name]; !again {
 		o.names[name] = uint32(i) //nolint:gosec // there are fewer, see add
 	}
@@ -290,12 +221,12 @@ func (o *objects) name(ctx context.Context, i int) error {
 const maxRounds = 64
 
 // resolveReferences names the commits and directories from first on that are deltas to objects which come later in the pack.
-func (o *objects) resolveReferences(ctx context.Context, first int) error {
+func (o *Objects) resolveReferences(ctx context.Context, first int) error {
 	again := true
 	for round := 0; again; round++ {
 		again = false
 		if round > maxRounds {
-			return badPack("deltas in an order that no git writes")
+			return Damaged("deltas in an order that no git writes")
 		}
 		for i := first; i < len(o.entries); i++ {
 			e := &o.entries[i]
@@ -328,15 +259,15 @@ func (o *objects) resolveReferences(ctx context.Context, first int) error {
 	return nil
 }
 
-func (o *objects) spend(n int64) error {
+func (o *Objects) spend(n int64) error {
 	if o.inflated += n; o.inflated > o.limits.Inflated {
-		return errPackTooLarge
+		return ErrTooLarge
 	}
 	return nil
 }
 
-// structure returns a commit or a directory, nil and false when it is not there.
-func (o *objects) structure(h plumbing.Hash) ([]byte, bool, error) {
+// Structure returns a commit or a directory, nil and false when it is not there.
+func (o *Objects) Structure(h plumbing.Hash) ([]byte, bool, error) {
 	i, ok := o.names[h]
 	if !ok || !isStructure(o.entries[i].root) {
 		return nil, false, nil
@@ -346,19 +277,19 @@ func (o *objects) structure(h plumbing.Hash) ([]byte, bool, error) {
 	return content, err == nil, err
 }
 
-// has says whether a commit or a directory is there.
-func (o *objects) has(h plumbing.Hash) bool {
+// Has says whether a commit or a directory is there.
+func (o *Objects) Has(h plumbing.Hash) bool {
 	i, ok := o.names[h]
 	return ok && isStructure(o.entries[i].root)
 }
 
-// file returns a file, nil when no pack has it.
-func (o *objects) file(ctx context.Context, h plumbing.Hash) ([]byte, error) {
+// File returns a file, nil when no pack has it.
+func (o *Objects) File(ctx context.Context, h plumbing.Hash) ([]byte, error) {
 	if err := o.nameFiles(ctx); err != nil {
 		return nil, err
 	}
 	i, ok := o.names[h]
-	if !ok || o.entries[i].root != kindBlob {
+	if !ok || o.entries[i].root != Blob {
 		return nil, nil
 	}
 	content, err := o.unpack(ctx, int(i))
@@ -369,7 +300,7 @@ func (o *objects) file(ctx context.Context, h plumbing.Hash) ([]byte, error) {
 }
 
 // nameFiles names the files of the packs, once. Files that are too large to be read are left out.
-func (o *objects) nameFiles(ctx context.Context) error {
+func (o *Objects) nameFiles(ctx context.Context) error {
 	if o.filed == len(o.packs) {
 		return nil
 	}
@@ -378,7 +309,7 @@ func (o *objects) nameFiles(ctx context.Context) error {
 		if i%1024 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if e.is(entryNamed) || int(e.pack) < o.filed || e.root != 0 && e.root != kindBlob {
+		if e.is(entryNamed) || int(e.pack) < o.filed || e.root != 0 && e.root != Blob {
 			continue
 		}
 		if e.is(entryDelta) {
@@ -391,11 +322,11 @@ func (o *objects) nameFiles(ctx context.Context) error {
 					continue // its base is in no pack
 				}
 			}
-			if e.root = o.entries[e.base].root; e.root != kindBlob {
+			if e.root = o.entries[e.base].root; e.root != Blob {
 				continue
 			}
 		}
-		if err := o.name(ctx, i); err != nil && !errors.Is(err, errObjectTooLarge) && !errors.Is(err, errNoBase) {
+		if err := o.name(ctx, i); err != nil && !errors.Is(err, ErrObjectTooLarge) && !errors.Is(err, errNoBase) {
 			return err
 		}
 	}
@@ -409,12 +340,12 @@ var errNoBase = errors.New("a delta without a base")
 const (
 	// maxChain is the longest chain of deltas that git itself can be told to write.
 	maxChain = 4095
-	// maxChainWork bounds in bytes what is unpacked on the way to one object.
-	maxChainWork = 256 << 20
+	// MaxChainWork bounds in bytes what is unpacked on the way to one object.
+	MaxChainWork = 256 << 20
 )
 
 // unpack returns the content of an object, which nobody may change, and leaves the reader behind its entry.
-func (o *objects) unpack(ctx context.Context, i int) ([]byte, error) {
+func (o *Objects) unpack(ctx context.Context, i int) ([]byte, error) {
 	content, known := o.recent.get(i)
 	if known {
 		return content, nil
@@ -426,7 +357,7 @@ func (o *objects) unpack(ctx context.Context, i int) ([]byte, error) {
 	var chain []int
 	for at := i; ; at = int(o.entries[at].base) {
 		if len(chain) > maxChain {
-			return nil, badPack("a chain of deltas that is too long")
+			return nil, Damaged("a chain of deltas that is too long")
 		}
 		if at < 0 {
 			return nil, errNoBase
@@ -444,8 +375,8 @@ func (o *objects) unpack(ctx context.Context, i int) ([]byte, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if o.inflated-before > maxChainWork {
-			return nil, errChainTooLarge
+		if o.inflated-before > MaxChainWork {
+			return nil, ErrChainTooLarge
 		}
 		e := &o.entries[chain[n]]
 		raw, err := o.inflate(e, limit)
@@ -463,14 +394,14 @@ func (o *objects) unpack(ctx context.Context, i int) ([]byte, error) {
 }
 
 // inflate unpacks the body of an entry into memory. That of a delta is good until the next one is unpacked.
-func (o *objects) inflate(e *packEntry, limit int64) ([]byte, error) {
+func (o *Objects) inflate(e *packEntry, limit int64) ([]byte, error) {
 	data := o.packs[e.pack]
 	h, err := readHeader(data, int(e.offset))
 	if err != nil {
 		return nil, err
 	}
 	if h.size > limit {
-		return nil, errObjectTooLarge
+		return nil, ErrObjectTooLarge
 	}
 	if err := o.spend(h.size); err != nil {
 		return nil, err

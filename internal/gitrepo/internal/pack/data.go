@@ -1,4 +1,4 @@
-package gitrepo
+package pack
 
 import (
 	"compress/zlib"
@@ -7,16 +7,19 @@ import (
 	"io"
 )
 
-// packData is a pack as it came, in pieces of one size: a transfer grows without being copied, so that it never takes twice its size.
-type packData struct {
+// Data is a pack as it came, in pieces of one size: a transfer grows without being copied, so that it never takes twice its size.
+type Data struct {
 	pieces [][]byte
 	size   int
 }
 
+// Len is the size in bytes.
+func (d *Data) Len() int { return d.size }
+
 const pieceSize = 64 << 10
 
 // Write adds to the end.
-func (d *packData) Write(p []byte) (int, error) {
+func (d *Data) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		last := len(d.pieces) - 1
@@ -34,7 +37,7 @@ func (d *packData) Write(p []byte) (int, error) {
 }
 
 // truncate takes the last n bytes away and returns them.
-func (d *packData) truncate(n int) []byte {
+func (d *Data) truncate(n int) []byte {
 	tail := make([]byte, n)
 	(&packReader{data: d, at: d.size - n}).copyTo(tail)
 	d.size -= n
@@ -51,7 +54,7 @@ func (d *packData) truncate(n int) []byte {
 
 // packReader reads a pack from a place on. It is an io.ByteReader, of which flate reads no byte too many.
 type packReader struct {
-	data *packData
+	data *Data
 	at   int
 }
 
@@ -96,12 +99,12 @@ type zlibReader struct {
 	scratch []byte
 }
 
-func (r *zlibReader) begin(data *packData, at int) error {
+func (r *zlibReader) begin(data *Data, at int) error {
 	r.source = packReader{data: data, at: at}
 	if r.zlib == nil {
 		z, err := zlib.NewReader(&r.source)
 		if err != nil {
-			return badPack("an object that is not compressed")
+			return Damaged("an object that is not compressed")
 		}
 		r.zlib = z
 		return nil
@@ -111,7 +114,7 @@ func (r *zlibReader) begin(data *packData, at int) error {
 		return errors.New("compress/zlib cannot be reset")
 	}
 	if err := resetter.Reset(&r.source, nil); err != nil {
-		return badPack("an object that is not compressed")
+		return Damaged("an object that is not compressed")
 	}
 	return nil
 }
@@ -120,24 +123,24 @@ func (r *zlibReader) begin(data *packData, at int) error {
 func (r *zlibReader) finish() (int, error) {
 	var one [1]byte
 	if n, err := r.zlib.Read(one[:]); n != 0 || !errors.Is(err, io.EOF) {
-		return 0, badPack("an object of another size than announced")
+		return 0, Damaged("an object of another size than announced")
 	}
 	return r.source.at, nil
 }
 
 // read unpacks an object that has exactly the size of content.
-func (r *zlibReader) read(data *packData, at int, content []byte) (int, error) {
+func (r *zlibReader) read(data *Data, at int, content []byte) (int, error) {
 	if err := r.begin(data, at); err != nil {
 		return 0, err
 	}
 	if _, err := io.ReadFull(r.zlib, content); err != nil {
-		return 0, badPack("an object of another size than announced")
+		return 0, Damaged("an object of another size than announced")
 	}
 	return r.finish()
 }
 
 // skip unpacks without keeping anything.
-func (r *zlibReader) skip(ctx context.Context, data *packData, at int, size int64) (int, error) {
+func (r *zlibReader) skip(ctx context.Context, data *Data, at int, size int64) (int, error) {
 	if err := r.begin(data, at); err != nil {
 		return 0, err
 	}
@@ -148,7 +151,7 @@ func (r *zlibReader) skip(ctx context.Context, data *packData, at int, size int6
 		n, err := io.ReadFull(r.zlib, r.scratch[:min(size, int64(len(r.scratch)))])
 		size -= int64(n)
 		if err != nil {
-			return 0, badPack("an object of another size than announced")
+			return 0, Damaged("an object of another size than announced")
 		}
 		if size > 0 && ctx.Err() != nil {
 			return 0, context.Cause(ctx)

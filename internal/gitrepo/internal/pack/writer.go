@@ -1,33 +1,28 @@
-package gitrepo
+package pack
 
 import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 )
 
-// noThin is the capability of servers that want packs which hold every base of their deltas.
-const noThin = capability.Capability("no-thin")
-
-// writePack packs objects. Directories are written as differences to the older ones that the server has, unless it cannot use such a
+// Write packs objects. Directories are written as differences to the older ones that the server has, unless it cannot use such a
 // thin pack: in a repository of ten thousand clusters, one of them is then a few hundred bytes on the wire, not a third of a megabyte.
-func writePack(objects []newObject, thin bool) ([]byte, error) {
+func Write(objects []Object, thin bool) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("PACK")
 	header := binary.BigEndian.AppendUint32(nil, 2)
 	b.Write(binary.BigEndian.AppendUint32(header, uint32(len(objects))))
 	z := zlib.NewWriter(&b)
 	for _, o := range objects {
-		kind, body := o.kind, o.content
-		if thin && o.delta != nil && len(o.delta) < len(o.content) {
-			kind, body = kindRefDelta, o.delta
+		kind, body := o.Kind, o.Content
+		if thin && o.Delta != nil && len(o.Delta) < len(o.Content) {
+			kind, body = kindRefDelta, o.Delta
 		}
 		b.Write(entryHeader(kind, len(body)))
 		if kind == kindRefDelta {
-			b.Write(o.base[:])
+			b.Write(o.Base[:])
 		}
 		z.Reset(&b)
 		if _, err := z.Write(body); err != nil {
@@ -37,7 +32,7 @@ func writePack(objects []newObject, thin bool) ([]byte, error) {
 			return nil, fmt.Errorf("packing objects: %w", err)
 		}
 	}
-	h := newHash()
+	h := NewHash()
 	h.Write(b.Bytes()) //nolint:errcheck // a hash does not fail
 	return h.Sum(b.Bytes()), nil
 }
@@ -54,27 +49,30 @@ func entryHeader(kind byte, size int) []byte {
 	return append(header, c)
 }
 
-// deltaWriter makes an object out of pieces of an older one and new ones, and the delta that says so (gitformat-pack(5),
+// DeltaWriter makes an object out of pieces of an older one and new ones, and the delta that says so (gitformat-pack(5),
 // "Deltified representation").
-type deltaWriter struct {
-	content []byte
+type DeltaWriter struct {
+	// Content is the new object, as far as it was made.
+	Content []byte
 	steps   []byte
 	from    int // where the piece of the older object that is being copied begins
 	length  int // of that piece
 }
 
-func (w *deltaWriter) copy(at int, piece []byte) {
+// Copy takes over a piece of the older object, which begins at a place in it.
+func (w *DeltaWriter) Copy(at int, piece []byte) {
 	if w.from+w.length != at {
 		w.flush()
 		w.from = at
 	}
 	w.length += len(piece)
-	w.content = append(w.content, piece...)
+	w.Content = append(w.Content, piece...)
 }
 
-func (w *deltaWriter) insert(piece []byte) {
+// Insert adds a new piece.
+func (w *DeltaWriter) Insert(piece []byte) {
 	w.flush()
-	w.content = append(w.content, piece...)
+	w.Content = append(w.Content, piece...)
 	for len(piece) > 0 {
 		n := min(len(piece), 0x7f)
 		w.steps = append(append(w.steps, byte(n)), piece[:n]...)
@@ -82,15 +80,16 @@ func (w *deltaWriter) insert(piece []byte) {
 	}
 }
 
-func (w *deltaWriter) flush() {
+func (w *DeltaWriter) flush() {
 	w.steps = appendCopy(w.steps, w.from, w.length)
 	w.from, w.length = w.from+w.length, 0
 }
 
-func (w *deltaWriter) finish(olderSize int) []byte {
+// Finish returns the delta to an older object of this size. The writer cannot be used any more.
+func (w *DeltaWriter) Finish(olderSize int) []byte {
 	w.flush()
 	delta := appendDeltaSize(make([]byte, 0, len(w.steps)+16), olderSize)
-	return append(appendDeltaSize(delta, len(w.content)), w.steps...)
+	return append(appendDeltaSize(delta, len(w.Content)), w.steps...)
 }
 
 func appendDeltaSize(delta []byte, size int) []byte {

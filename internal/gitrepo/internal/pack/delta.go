@@ -1,7 +1,7 @@
-package gitrepo
+package pack
 
 // apply applies a delta (gitformat-pack(5), "Deltified representation").
-func (o *objects) apply(base, delta []byte, limit int64) ([]byte, error) {
+func (o *Objects) apply(base, delta []byte, limit int64) ([]byte, error) {
 	baseSize, delta, err := deltaSize(delta)
 	if err != nil {
 		return nil, err
@@ -11,10 +11,10 @@ func (o *objects) apply(base, delta []byte, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if baseSize != int64(len(base)) {
-		return nil, badPack("a delta for another base")
+		return nil, Damaged("a delta for another base")
 	}
 	if size > limit {
-		return nil, errObjectTooLarge
+		return nil, ErrObjectTooLarge
 	}
 	if err := o.spend(size); err != nil {
 		return nil, err
@@ -27,12 +27,12 @@ func (o *objects) apply(base, delta []byte, limit int64) ([]byte, error) {
 			return nil, err
 		}
 		if len(piece) > len(rest) {
-			return nil, badPack("a delta with too much in it")
+			return nil, Damaged("a delta with too much in it")
 		}
 		rest = rest[copy(rest, piece):]
 	}
 	if len(rest) > 0 {
-		return nil, badPack("a delta with too little in it")
+		return nil, Damaged("a delta with too little in it")
 	}
 	return out, nil
 }
@@ -48,7 +48,7 @@ func deltaSize(delta []byte) (int64, []byte, error) {
 			return size, delta[i+1:], nil
 		}
 	}
-	return 0, nil, badPack("a delta without a size")
+	return 0, nil, Damaged("a delta without a size")
 }
 
 // deltaStep reads one instruction: copy from the base, or take what follows.
@@ -56,11 +56,11 @@ func deltaStep(base, delta []byte) (piece, rest []byte, err error) {
 	command := delta[0]
 	delta = delta[1:]
 	if command == 0 {
-		return nil, nil, badPack("an unknown delta instruction")
+		return nil, nil, Damaged("an unknown delta instruction")
 	}
 	if command&0x80 == 0 {
 		if int(command) > len(delta) {
-			return nil, nil, badPack("a delta that is cut off")
+			return nil, nil, Damaged("a delta that is cut off")
 		}
 		return delta[:command], delta[command:], nil
 	}
@@ -70,7 +70,7 @@ func deltaStep(base, delta []byte) (piece, rest []byte, err error) {
 			continue
 		}
 		if len(delta) == 0 {
-			return nil, nil, badPack("a delta that is cut off")
+			return nil, nil, Damaged("a delta that is cut off")
 		}
 		operands[i], delta = int(delta[0]), delta[1:]
 	}
@@ -80,7 +80,7 @@ func deltaStep(base, delta []byte) (piece, rest []byte, err error) {
 		size = 0x10000
 	}
 	if offset > len(base) || size > len(base)-offset {
-		return nil, nil, badPack("a delta that copies from outside its base")
+		return nil, nil, Damaged("a delta that copies from outside its base")
 	}
 	return base[offset : offset+size], delta, nil
 }
