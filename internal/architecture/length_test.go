@@ -12,7 +12,7 @@ import (
 // mostLines is how long a file of Go may be. One that grows beyond is about several things, each of which has a name.
 const mostLines = 500
 
-// TestFileLength holds every file of Go to a length in which a reader keeps its subject in mind, tests and the module of the stack included.
+// TestFileLength holds every file of Go to a length in which a reader keeps its subject in mind, tests included.
 func TestFileLength(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")

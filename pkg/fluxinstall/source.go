@@ -43,7 +43,7 @@ const (
 
 // SourceSecret is what Flux reads a repository with: over HTTPS when Username or Password is set, over SSH otherwise.
 type SourceSecret struct {
-	// Namespace and Name say where it is; Name is [SourceSecretName] when empty.
+	// Namespace and Name say where it is; Name is [fluxmanifests.SourceSecretName] when empty.
 	Namespace, Name string
 	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever form. Without a given
 	// key, the one in the Secret is kept, and one is made with GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
