@@ -14,7 +14,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || true)
 BUILDINFO := github.com/eksa-gitops/eksa-gitops/internal/buildinfo
 LDFLAGS := -s -w -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(COMMIT)
 
-MANIFESTS := pkg/fluxinstall/manifests/.complete
+MANIFESTS := pkg/fluxmanifests/manifests/.complete
 MODULES := . test internal/tools
 STATICCHECK := go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck
 
@@ -28,11 +28,11 @@ build: $(MANIFESTS) ## build bin/eksa-gitops
 
 .PHONY: generate
 generate: ## make Flux's manifests (embedded, not committed) and the generated documentation
-	go generate ./pkg/fluxinstall
+	go generate ./pkg/fluxmanifests
 	go run ./internal/docgen docs
 
-$(MANIFESTS): pkg/fluxinstall/internal/release/release.go $(wildcard pkg/fluxinstall/internal/genmanifests/*.go)
-	go generate ./pkg/fluxinstall
+$(MANIFESTS): pkg/fluxmanifests/internal/release/release.go $(wildcard pkg/fluxmanifests/internal/genmanifests/*.go)
+	go generate ./pkg/fluxmanifests
 
 .PHONY: demo
 demo: build ## run the main job for real: control plane, Flux, Git and a GitHub of our own (KEEP=1 leaves it up)
@@ -91,4 +91,4 @@ vulnerabilities: $(MANIFESTS) ## hold the program against the Go vulnerability d
 clean: ## remove what was built, the cached stack included
 	-cd test && go run ./cmd/stack clean
 	rm -rf bin dist coverage.out
-	git clean -fdxq pkg/fluxinstall/manifests
+	git clean -fdxq pkg/fluxmanifests/manifests

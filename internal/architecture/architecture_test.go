@@ -16,17 +16,20 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"internal/ui":      {"internal/redact", "pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/localfile", "internal/redact", "internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/github", "pkg/layout", "pkg/secret"},
-	"pkg/layout":       {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "pkg/clusterspec"},
+	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
+	"pkg/layout":       {"internal/kustomize", "internal/yamlnode", "pkg/clusterspec"},
+	"pkg/lint":         {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/layout"},
 	"pkg/clusterspec":  {"internal/localfile", "internal/redact", "internal/repourl", "internal/spelling"},
 	"pkg/github":       {"internal/redact", "pkg/secret"},
-	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/kustomize", "internal/localfile", "internal/redact", "internal/sshkeys", "internal/text", "pkg/fluxinstall/internal/release", "pkg/secret"},
+	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/localfile", "internal/redact", "internal/sshkeys", "internal/text", "pkg/fluxmanifests", "pkg/secret"},
 	"pkg/secret":       {},
-	"internal/gitrepo": {"internal/localfile", "internal/redact", "internal/repourl", "internal/sshkeys", "internal/text", "pkg/secret"},
+	"internal/gitrepo": {"internal/gitrepo/internal/pack", "internal/localfile", "internal/redact", "internal/repourl", "internal/sshkeys", "internal/text", "pkg/secret"},
 	"internal/sshkeys": {"internal/localfile", "internal/repourl", "internal/text", "pkg/secret"},
+
+	"internal/gitrepo/internal/pack": {},
 
 	"internal/buildinfo":    {},
 	"internal/crash":        {},
@@ -35,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/spelling":     {},
 	"internal/repourl":      {},
 	"internal/text":         {},
+	"internal/yamlnode":     {},
 	"internal/localfile":    {"internal/text"},
 	"internal/redact":       {"internal/repourl", "pkg/secret"},
 	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
@@ -46,8 +50,9 @@ var mayImport = map[string][]string{
 	"internal/githubtest/description":         {},
 	"internal/githubtest/description/extract": {"internal/githubtest", "internal/githubtest/description"},
 
-	"pkg/fluxinstall/internal/genmanifests": {"pkg/fluxinstall/internal/release"},
-	"pkg/fluxinstall/internal/release":      {},
+	"pkg/fluxmanifests":                       {"internal/kustomize", "internal/localfile", "pkg/fluxmanifests/internal/release"},
+	"pkg/fluxmanifests/internal/genmanifests": {"pkg/fluxmanifests/internal/release"},
+	"pkg/fluxmanifests/internal/release":      {},
 }
 
 // forAll may be imported by every package: whoever starts a goroutine needs internal/crash.
@@ -55,12 +60,12 @@ var forAll = []string{"internal/crash"}
 
 // onlyImporter names, for libraries that are one room's business, the packages that may import them.
 var onlyImporter = map[string][]string{
-	"github.com/go-git/":               {"internal/gitrepo"},
+	"github.com/go-git/":               {"internal/gitrepo", "internal/gitrepo/internal/pack"},
 	"github.com/google/go-github":      {"pkg/github"},
 	"k8s.io/client-go":                 {"pkg/fluxinstall"},
 	"sigs.k8s.io/controller-runtime":   {"pkg/fluxinstall"},
-	"github.com/fluxcd/":               {"internal/fluxbuild", "pkg/fluxinstall", "pkg/fluxinstall/internal/genmanifests"},
-	"sigs.k8s.io/kustomize/api/krusty": {"internal/kustomize", "pkg/fluxinstall/internal/genmanifests"},
+	"github.com/fluxcd/":               {"internal/fluxbuild", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/fluxmanifests/internal/genmanifests"},
+	"sigs.k8s.io/kustomize/api/krusty": {"internal/kustomize", "pkg/fluxmanifests/internal/genmanifests"},
 	"github.com/spf13/cobra":           {"internal/cli", "internal/docgen"},
 	"github.com/spf13/viper":           {"internal/cli"},
 	"golang.org/x/term":                {"internal/ui", "internal/cli"},

@@ -12,7 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -60,7 +60,7 @@ func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
 	isNew := file.Before == nil
 	switch base := path.Base(file.Path); {
 	case base == layout.ComponentsFile:
-		version, _, err := fluxinstall.ComponentVersion(file.After)
+		version, _, err := fluxmanifests.ComponentVersion(file.After)
 		if err != nil {
 			version = "of no known release"
 		}

@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -23,7 +24,7 @@ import (
 const tokenVariable = "EKSA_GITHUB_TOKEN"
 
 // userAgent is how the program introduces itself to every server.
-func userAgent() string { return "eksa-gitops/" + buildinfo.Read(fluxinstall.Version).Version }
+func userAgent() string { return "eksa-gitops/" + buildinfo.Read(fluxmanifests.Version).Version }
 
 // clusterOptions say how the management cluster is reached.
 type clusterOptions struct {
@@ -215,7 +216,7 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 	w := &wiring{
 		settings: gitops.Settings{
 			DryRun: c.dryRun, FluxTimeout: c.fluxTimeout,
-			Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+			Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxmanifests.Version).Version,
 		},
 		ports: gitops.Ports{
 			Report: steps,

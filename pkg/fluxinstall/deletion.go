@@ -12,6 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines alone, and lets the object go
@@ -85,7 +86,7 @@ func (d *Deletion) pruning() string {
 	case d.Asleep != "":
 		return fmt.Sprintf("as soon as %s runs again, it deletes what the Kustomization has applied: %s", d.Asleep, takes)
 	}
-	return fmt.Sprintf("%s deletes what the Kustomization has applied: %s", kustomizeController, takes)
+	return fmt.Sprintf("%s deletes what the Kustomization has applied: %s", fluxmanifests.KustomizeController, takes)
 }
 
 // mostOf names objects, the Clusters among them all.
@@ -194,9 +195,9 @@ func (o *fluxObjects) deletion(namespace string, object *unstructured.Unstructur
 	switch d.Kind {
 	case kustomizationKind().name:
 		d.Takes = takenAlong(object)
-		d.Asleep = o.asleep(namespace, kustomizeController)
+		d.Asleep = o.asleep(namespace, fluxmanifests.KustomizeController)
 	case gitRepositoryKind().name:
-		d.Asleep = o.asleep(namespace, sourceController)
+		d.Asleep = o.asleep(namespace, fluxmanifests.SourceController)
 	case clusterKind().name:
 		d.resource = resourcesOf(object)
 		d.Management = cmp.Or(text(object, "spec", "managementCluster", "name"), d.Name) == d.Name

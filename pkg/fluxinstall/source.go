@@ -20,6 +20,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -42,7 +43,7 @@ const (
 
 // SourceSecret is what Flux reads a repository with: over HTTPS when Username or Password is set, over SSH otherwise.
 type SourceSecret struct {
-	// Namespace and Name say where it is; Name is [SourceSecretName] when empty.
+	// Namespace and Name say where it is; Name is [fluxmanifests.SourceSecretName] when empty.
 	Namespace, Name string
 	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever form. Without a given
 	// key, the one in the Secret is kept, and one is made with GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
@@ -113,7 +114,7 @@ func (e *UnreadableKeyError) Hint() string {
 // that is there is never replaced by a generated one, or by one for want of another; when it cannot be read, the error is an
 // *UnreadableKeyError. Other entries of the Secret are left alone.
 func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (publicKey string, changed bool, err error) {
-	source.Name = cmp.Or(source.Name, SourceSecretName)
+	source.Name = cmp.Or(source.Name, fluxmanifests.SourceSecretName)
 	err = c.retry(ctx, func() error {
 		existing, err := c.fetch(ctx, secretKind(), source.Namespace, source.Name)
 		if err != nil {
@@ -133,7 +134,7 @@ func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (
 // publicKey, and, when the run has made that too, the namespace, as long as nothing else is in it. It says what it removed and may be
 // repeated.
 func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error) {
-	existing, err := c.get(ctx, secretKind(), namespace, SourceSecretName)
+	existing, err := c.get(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +143,12 @@ func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string,
 		if err != nil || authorizedKey(holds) != publicKey {
 			return nil, nil
 		}
-		changed, err := c.removeObject(ctx, secretKind(), namespace, SourceSecretName)
+		changed, err := c.removeObject(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 		if err != nil {
 			return nil, err
 		}
 		if changed {
-			removed = append(removed, "Secret "+namespace+"/"+SourceSecretName)
+			removed = append(removed, "Secret "+namespace+"/"+fluxmanifests.SourceSecretName)
 		}
 	}
 	if !withNamespace {

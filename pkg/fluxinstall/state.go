@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // InspectOptions say what to look at.
@@ -156,7 +157,7 @@ func (g *LiveGitOps) clusterPath() string {
 // Inspect reads what the other methods would change, and what tells whether they may. It writes nothing. The errors are
 // *UnreachableError, *ForbiddenError and the context's.
 func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, error) {
-	namespace := cmp.Or(options.SystemNamespace, defaultNamespace)
+	namespace := cmp.Or(options.SystemNamespace, fluxmanifests.DefaultNamespace)
 	state := &State{Server: c.server, Origin: c.origin}
 	// One request first: when the server cannot be reached, one error says so.
 	clusters, err := c.list(ctx, clusterKind(), "")
@@ -183,12 +184,12 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 			return ignoreForbidden(err)
 		},
 		func() (err error) {
-			found.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{partOfLabel: "flux"})
+			found.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 			return err
 		},
 		func() (err error) { found.namespace, err = c.get(ctx, namespaceKind(), "", namespace); return err },
 		func() (err error) {
-			found.secret, err = c.get(ctx, secretKind(), namespace, SourceSecretName)
+			found.secret, err = c.get(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 			return err
 		},
 		func() (err error) {

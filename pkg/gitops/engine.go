@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -128,8 +129,8 @@ func (r *run) clusterResult(name string) *ClusterResult {
 
 func (r *run) repoRef() github.RepoRef { return refOfConfig(r.config) }
 
-func (r *run) syncOptions() fluxinstall.SyncOptions {
-	return fluxinstall.SyncOptions{
+func (r *run) syncOptions() fluxmanifests.SyncOptions {
+	return fluxmanifests.SyncOptions{
 		Namespace: r.config.SystemNamespace,
 		URL:       r.settings.Remote.Cluster,
 		Branch:    r.config.Branch,

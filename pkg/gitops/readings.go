@@ -5,7 +5,7 @@ import (
 	"path"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -18,7 +18,7 @@ func (r *run) checkReadings(p *filePlan) error {
 		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
 			continue
 		}
-		if path.Base(c.Path) == layout.ComponentsFile && fluxinstall.Carried(c.After, r.config.SystemNamespace) {
+		if path.Base(c.Path) == layout.ComponentsFile && fluxmanifests.Carried(c.After, r.config.SystemNamespace) {
 			continue
 		}
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {

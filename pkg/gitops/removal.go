@@ -15,7 +15,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -271,7 +271,7 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 			before[name] = text
 		}
 	}
-	if fluxinstall.CheckBuild(before, dir) != nil {
+	if fluxmanifests.CheckBuild(before, dir) != nil {
 		return nil // it does not build from these files alone; what it is made of cannot be judged here
 	}
 	after := map[string][]byte{}
@@ -279,7 +279,7 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 		after[name] = r.content[name]
 	}
 	after[file] = content
-	if err := fluxinstall.CheckBuild(after, dir); err != nil {
+	if err := fluxmanifests.CheckBuild(after, dir); err != nil {
 		return &entangledError{file, err.Error()}
 	}
 	return nil

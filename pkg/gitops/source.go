@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -22,7 +23,7 @@ import (
 func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
 	if r.seen.ports.host == nil {
 		source := *r.options.Source
-		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
+		source.Namespace, source.Name = namespace, fluxmanifests.SourceSecretName
 		source.Unwanted, source.ForWantOfAnother = r.foreignKey, r.options.SourceIsOperators
 		if r.keepsSourceKey() {
 			source.PrivateKey, source.Passphrase = secret.Value{}, secret.Value{}
@@ -38,7 +39,7 @@ func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, 
 		return source, nil
 	}
 	return fluxinstall.SourceSecret{
-		Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: r.seen.knownHosts,
+		Namespace: namespace, Name: fluxmanifests.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: r.seen.knownHosts,
 	}, nil
 }
 
@@ -68,7 +69,7 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 	}
 	replace := "to give Flux another key, say which: --cluster-private-key FILE"
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
-		kept := &fluxinstall.UnreadableKeyError{Namespace: r.config.SystemNamespace, Name: fluxinstall.SourceSecretName, Reason: reason}
+		kept := &fluxinstall.UnreadableKeyError{Namespace: r.config.SystemNamespace, Name: fluxmanifests.SourceSecretName, Reason: reason}
 		finding := Finding{AreaCluster, kept.Error(), kept.Hint()}
 		if overSSH {
 			finding.Hint = joinedHints(replace, kept.Hint())
