@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/redact":       {"internal/repourl", "pkg/secret"},
 	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
+	"internal/fixture":      {},
 	"internal/gittest":      {},
 	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
 	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
