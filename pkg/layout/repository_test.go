@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -717,7 +718,7 @@ func TestCheckRepository_within(t *testing.T) {
 // TestCheckRepository_goldenTrees lints every tree that the package writes.
 func TestCheckRepository_goldenTrees(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../testdata/layout/*.txtar")
+	files, err := fixture.Glob("../../testdata/layout/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden trees: %v", err)
 	}
