@@ -67,7 +67,7 @@ func Components(ctx context.Context, options ComponentsOptions) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	have := complete() && generate.Version == Version
+	have := Complete() && generate.Version == Version
 	if have && onlyNamespace(generate) {
 		return rendered(generate.Namespace)
 	}
@@ -216,7 +216,7 @@ func download(ctx context.Context, generate install.Options) ([]byte, error) {
 	done := crash.Go(func() result {
 		manifest, err := install.Generate(generate, "")
 		if err != nil {
-			return result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version && !complete(), Extra: notDefault(generate.Components), Err: err}}
+			return result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version && !Complete(), Extra: notDefault(generate.Components), Err: err}}
 		}
 		return result{content: []byte(manifest.Content)}
 	})
@@ -268,8 +268,9 @@ func (e *ReleaseError) Hint() string {
 	return "without access to the download, install the version that the program carries: " + Version
 }
 
-// complete says whether the program was built with the manifests of its Flux version.
-func complete() bool {
+// Complete says whether the program was built with the manifests of its Flux version. They are generated, not committed: a program that is
+// built without them downloads them.
+func Complete() bool {
 	marker, err := embedded.ReadFile("manifests/" + release.Marker)
 	version, _, _ := strings.Cut(string(marker), "\n")
 	return err == nil && version == Version

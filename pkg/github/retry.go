@@ -10,6 +10,8 @@ import (
 	"time"
 
 	gh "github.com/google/go-github/v53/github"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // RetryPolicy bounds how often and how long a request is tried again. Zero fields have the defaults named.
@@ -75,16 +77,7 @@ type systemClock struct{}
 
 func (systemClock) Now() time.Time { return time.Now() }
 
-func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
+func (systemClock) Sleep(ctx context.Context, d time.Duration) error { return sleep.For(ctx, d) }
 
 // operation is one request as the program means it.
 type operation struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -221,15 +222,16 @@ func TestCheckRepository_within(t *testing.T) {
 // TestCheckRepository_goldenTrees lints every tree that package layout writes.
 func TestCheckRepository_goldenTrees(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../testdata/layout/*.txtar")
+	files, err := fixture.Glob("../../testdata/layout/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden trees: %v", err)
 	}
 	for _, file := range files {
-		golden, err := txtar.ParseFile(file)
+		content, err := fixture.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		golden := txtar.Parse(content)
 		r := repository{}
 		for _, f := range golden.Files[1:] {
 			dir, base := filepath.Split(f.Name)
