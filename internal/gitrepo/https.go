@@ -42,7 +42,7 @@ func newHTTPSTransport(e *endpoint, r Remote, u *url.URL, auth TokenAuth) (*http
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(r.CAPEM) {
-			return nil, errors.New("the certificate authority for the repository is no PEM certificate")
+			return nil, errors.New("the certificate authority for the repository is not a PEM certificate")
 		}
 		config.RootCAs = pool
 	}

@@ -243,7 +243,7 @@ func (t *sshTransport) handshakeError(err, refused error, w *wire, ids *sshkeys.
 		return e.networkError("the SSH handshake", w.firstError())
 	case strings.Contains(err.Error(), "overflow reading version string"), strings.Contains(err.Error(), "invalid packet length"),
 		strings.Contains(err.Error(), "unexpected"):
-		return &ProtocolError{Remote: e.name, Reason: "what answers is no SSH server: " + e.oneLine(err.Error())}
+		return &ProtocolError{Remote: e.name, Reason: "what answers is not an SSH server: " + e.oneLine(err.Error())}
 	}
 	return e.networkError("the SSH handshake", err)
 }

@@ -187,7 +187,7 @@ func (i *Identities) openAgent(ctx context.Context, o *Opened) error {
 		i.addAgentKey(o, s, listed[n].Comment)
 	}
 	if len(o.Signers) == offered && i.key == nil {
-		return fail("it holds no key that can be used", "add one with: ssh-add")
+		return fail("it has no key that can be used", "add one with: ssh-add")
 	}
 	o.conn, o.stop = conn, stop
 	return nil

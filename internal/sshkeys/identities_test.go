@@ -183,7 +183,7 @@ func TestSelect_errors(t *testing.T) {
 	for reason, socket := range map[string]string{
 		"no private key and no agent are given": "",
 		"no such file or directory":             "/nonexistent/agent",
-		"it holds no key that can be used":      startAgent(t),
+		"it has no key that can be used":        startAgent(t),
 		"it does not answer":                    serveSocket(t, func(net.Conn) {}),
 	} {
 		_, err := sshkeys.Select(t.Context(), sshkeys.Source{AgentSocket: socket})

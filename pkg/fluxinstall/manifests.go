@@ -101,7 +101,7 @@ func (o *ComponentsOptions) generate() (install.Options, error) {
 	}
 	generate.Components = o.Chosen()
 	if !strings.HasPrefix(generate.Version, "v") {
-		return generate, fmt.Errorf("%q is no Flux release; they are named like %s", generate.Version, Version)
+		return generate, fmt.Errorf("%q is not a Flux release; releases are named like %s", generate.Version, Version)
 	}
 	return generate, nil
 }

@@ -43,7 +43,7 @@ func (e *CredentialsError) Hint() string {
 	case e.Missing:
 		return "install " + e.Plugin + ", or put it on PATH"
 	default:
-		return "see what it wants with: kubectl get --raw /readyz, with the same kubeconfig; a login may have expired"
+		return "see what it needs with: kubectl get --raw /readyz, with the same kubeconfig; a login may have expired"
 	}
 }
 

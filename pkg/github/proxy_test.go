@@ -36,7 +36,7 @@ func TestProxy_refuses(t *testing.T) {
 		text, hint string
 		waits      int
 	}{
-		407: {"407 Proxy Authentication Required", "the proxy wants a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT", 0},
+		407: {"407 Proxy Authentication Required", "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT", 0},
 		403: {"403 Forbidden", "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached without the proxy", 0},
 		404: {"404 Not Found", general, 0},
 		502: {"502 Bad Gateway", general, 5},

@@ -41,7 +41,7 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 		forbidden := new(fluxinstall.ForbiddenError)
 		switch {
 		case errors.As(err, &forbidden):
-			r.steps.Note(LevelInfo, fmt.Sprintf("the API server could not be asked whether it takes all objects of cluster %s: %v", c.Name, err))
+			r.steps.Note(LevelInfo, fmt.Sprintf("the API server could not be asked whether it accepts all objects of cluster %s: %v", c.Name, err))
 		case err != nil:
 			found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of cluster %s: %w", c.Name, err))
 		}

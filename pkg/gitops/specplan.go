@@ -396,7 +396,7 @@ func (p *specPlan) describeConflict(c clusterspec.Conflict) string {
 	}
 	text += fmt.Sprintf(": the file says %s (%s), Git says %s", said(c.Ours), p.placeOf(c.Object, c.Field), said(c.Theirs))
 	if c.Base != "" {
-		text += ", before both it was " + c.Base
+		text += ", original value: " + c.Base
 	}
 	if len(p.others) > 0 {
 		text += "; in Git it was changed by " + revisionText(p.others[0])

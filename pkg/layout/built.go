@@ -158,7 +158,7 @@ func (f *fleet) checkUnits() {
 				unseen = built.Err
 			}
 			f.at(clusterspec.SeverityNotice, "not-looked-at", at, nil, clusterspec.Problem{
-				Message: "what Flux makes of this directory is not known here, and its files are judged as they are written: " + oneLine(unseen),
+				Message: "what Flux makes of this directory is not known here, and its files are checked as they are written: " + oneLine(unseen),
 			})
 		}
 		if u.err != nil && !f.hasErrorsBelow(dir) {
@@ -237,7 +237,7 @@ func (f *fleet) checkBuiltName(c *clusterspec.Cluster, o *clusterspec.Object) {
 	line, column := written.Position("metadata.name")
 	f.report(clusterspec.Problem{
 		Severity: clusterspec.SeverityError, Rule: "cluster-transformed", File: o.File, Line: line, Column: column, Object: written.Label(), Field: "metadata",
-		Message: fmt.Sprintf("%s makes cluster %s/%s of this one, while EKS Anywhere and eksa-gitops go by what the file says",
+		Message: fmt.Sprintf("%s turns this cluster into %s/%s, while EKS Anywhere and eksa-gitops go by what the file says",
 			cmp.Or(u.file, "the Kustomization of Flux"), o.Namespace, c.Name),
 		Found: quote(written.Namespace + "/" + written.Name), Expected: "a kustomization that leaves the names and namespaces of clusters as they are",
 	})

@@ -183,7 +183,7 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Flux has applied it: Cluster dev now wants 3 workers (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Printf("Flux has applied it: Cluster dev now has 3 workers in its spec (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
 	err = d.stack.WaitFor(d.ctx, dev, "the workers are there", func() bool {
 		observed, _, _ := unstructured.NestedInt64(dev.Object, "status", "observedGeneration")
 		conditions, _, _ := unstructured.NestedSlice(dev.Object, "status", "conditions")
