@@ -31,6 +31,10 @@ generate: ## make Flux's manifests (embedded, not committed) and the generated d
 	go generate ./pkg/fluxinstall
 	go run ./internal/docgen docs
 
+.PHONY: changelog
+changelog: ## write CHANGELOG.md from the files in changes
+	go run ./internal/changelog changes CHANGELOG.md
+
 $(MANIFESTS): pkg/fluxinstall/internal/release/release.go $(wildcard pkg/fluxinstall/internal/genmanifests/*.go)
 	go generate ./pkg/fluxinstall
 
@@ -77,6 +81,7 @@ verify: $(MANIFESTS) ## check formatting, vet, static analysis, module files, ge
 	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'; \
 	for module in $(MODULES); do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
 	check docs go run ./internal/docgen -check docs; \
+	check changelog go run ./internal/changelog -check changes CHANGELOG.md; \
 	check goreleaser go -C internal/tools/release tool goreleaser check ../../../.goreleaser.yaml; \
 	check vulnerabilities internal/tools/vulnerabilities.sh .; \
 	check race env CGO_ENABLED=1 go test -race $(RACE) ./...; \

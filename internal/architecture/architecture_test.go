@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/architecture": {},
 	"internal/gittest":      {},
 	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
+	"internal/changelog":    {},
 	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
 
 	"internal/githubtest/description":         {},
