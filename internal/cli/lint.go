@@ -147,7 +147,7 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	defer local.Close() //nolint:errcheck // it was only read
+	defer local.Close() // it was only read
 	within, err := filepath.Rel(local.Root(), dir)
 	if err != nil {
 		return nil, err

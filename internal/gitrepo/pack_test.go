@@ -49,7 +49,7 @@ func history(t testing.TB) string {
 // packOf is a pack as a transfer brings it.
 func packOf(content []byte) *packData {
 	p := &packData{}
-	p.Write(content) //nolint:errcheck // into memory
+	p.Write(content)
 	return p
 }
 
@@ -197,7 +197,7 @@ func TestObjects_bombs(t *testing.T) {
 	lie := append([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01"), entryHeader(kindTree, 1<<40)...)
 	lie = append(lie, make([]byte, 50)...)
 	h := newHash()
-	h.Write(lie) //nolint:errcheck // a hash does not fail
+	h.Write(lie)
 	if err := newObjects(Limits{Object: 1 << 50}.withDefaults()).add(t.Context(), packOf(h.Sum(lie))); !errors.Is(err, errBadPack) {
 		t.Errorf("error is %v, want a bad pack", err)
 	}
@@ -213,7 +213,7 @@ func FuzzObjects(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		h := newHash()
-		h.Write(body) //nolint:errcheck // a hash does not fail
+		h.Write(body)
 		o := newObjects(Limits{Pack: 1 << 20, Object: 1 << 20, File: 1 << 20, Inflated: 8 << 20}.withDefaults())
 		if err := o.add(context.Background(), packOf(h.Sum(body))); err != nil {
 			return
@@ -226,9 +226,9 @@ func FuzzObjects(f *testing.F) {
 			if hashObject(newHash(), plumbing.TreeObject, content) != id && hashObject(newHash(), plumbing.CommitObject, content) != id {
 				t.Fatal("an object with the wrong name")
 			}
-			rewriteTree(content, []treeChange{{name: "x", mode: 0o100644}}) //nolint:errcheck // it must not panic
+			rewriteTree(content, []treeChange{{name: "x", mode: 0o100644}}) // it must not panic
 		}
-		o.file(context.Background(), plumbing.ZeroHash) //nolint:errcheck // it must not panic
+		o.file(context.Background(), plumbing.ZeroHash) // it must not panic
 	})
 }
 

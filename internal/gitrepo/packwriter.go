@@ -38,7 +38,7 @@ func writePack(objects []newObject, thin bool) ([]byte, error) {
 		}
 	}
 	h := newHash()
-	h.Write(b.Bytes()) //nolint:errcheck // a hash does not fail
+	h.Write(b.Bytes())
 	return h.Sum(b.Bytes()), nil
 }
 

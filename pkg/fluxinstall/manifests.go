@@ -195,7 +195,7 @@ func render(generate install.Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking Flux's manifests: %w", err)
 	}
-	defer dir.Remove() //nolint:errcheck // what is left lies among the temporary files
+	defer dir.Remove() // what is left lies among the temporary files
 	manifest, err := install.Generate(generate, dir.Dir())
 	if err != nil {
 		return nil, fmt.Errorf("generating Flux %s: %w", generate.Version, err)

@@ -121,16 +121,16 @@ func TestProxy_tunnels(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer far.Close() //nolint:errcheck // the tunnel has ended
+		defer far.Close() // the tunnel has ended
 		near, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		defer near.Close() //nolint:errcheck // as above
+		defer near.Close()
 		fmt.Fprint(near, "HTTP/1.1 200 Connection established\r\n\r\n")
-		go io.Copy(far, near) //nolint:errcheck // ends with either side
-		io.Copy(near, far)    //nolint:errcheck // as above
+		go io.Copy(far, near) // ends with either side
+		io.Copy(near, far)
 	}))
 	defer server.Close()
 	transport, err := newTransport(gh.CAPEM())

@@ -302,7 +302,7 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)
-		wait := limit/2 + rand.N(limit) //nolint:gosec // spreading out needs no secrecy
+		wait := limit/2 + rand.N(limit) // spreading out needs no secrecy
 		var unreachable *gitrepo.UnreachableError
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
@@ -347,7 +347,7 @@ func raceDelay(lost int, took time.Duration) time.Duration {
 
 // pause waits for a random part of a time, so that many writers spread out.
 func pause(ctx context.Context, most time.Duration) error {
-	timer := time.NewTimer(rand.N(most)) //nolint:gosec // spreading out needs no secrecy
+	timer := time.NewTimer(rand.N(most)) // spreading out needs no secrecy
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -108,7 +108,7 @@ func (r *clustersRun) givenKeyIs(public string) bool {
 // sameKeyMaterial compares two public keys in authorized_keys form without their comments.
 func sameKeyMaterial(a, b string) bool {
 	fields := func(line string) (algorithm, material string) {
-		fmt.Sscan(line, &algorithm, &material) //nolint:errcheck // what is missing is empty
+		fmt.Sscan(line, &algorithm, &material) // what is missing is empty
 		return algorithm, material
 	}
 	algorithmA, materialA := fields(a)

@@ -252,7 +252,7 @@ func (u *upgradeRun) reconcileGitOpsKinds(p *specPlan, was *clusterspec.Set, the
 
 // parseLeniently reads a file for a comparison; what is wrong with it is for others to say.
 func parseLeniently(name string, data []byte) *clusterspec.Set {
-	set, _ := clusterspec.Parse([]clusterspec.Source{{Name: name, Data: data}}) //nolint:errcheck // see above
+	set, _ := clusterspec.Parse([]clusterspec.Source{{Name: name, Data: data}})
 	return set
 }
 

@@ -250,7 +250,7 @@ func (f *fleet) written(file, label string) *clusterspec.Object {
 	set := f.asWritten[file]
 	f.mu.Unlock()
 	if set == nil {
-		set, _ = clusterspec.Parse([]clusterspec.Source{{Name: file, Data: f.contents[file]}}) //nolint:errcheck // only positions are asked for
+		set, _ = clusterspec.Parse([]clusterspec.Source{{Name: file, Data: f.contents[file]}}) // only positions are asked for
 		f.mu.Lock()
 		f.asWritten[file] = set
 		f.mu.Unlock()

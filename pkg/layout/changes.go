@@ -83,7 +83,7 @@ func (p *pair) changedSets(changed map[string]bool) (before, after *clusterspec.
 	if len(sources) == 0 {
 		return &clusterspec.Set{}, after
 	}
-	set, _ := clusterspec.Parse(sources) //nolint:errcheck // what was wrong in the base is not the concern of a change
+	set, _ := clusterspec.Parse(sources) // what was wrong in the base is not the concern of a change
 	before = restrict(set, changed)
 	// Of a cluster that has a part in the changed files in one state only, both states count.
 	names := map[string]bool{}

@@ -48,7 +48,7 @@ func main() {
 
 // show is one demonstration under way.
 type show struct {
-	ctx     context.Context //nolint:containedctx // one run, one context; every method of the show needs it
+	ctx     context.Context // one run, one context; every method of the show needs it
 	program string
 	dir     string
 	env     []string
