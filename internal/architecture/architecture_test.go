@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/fixture":      {},
 	"internal/gittest":      {},
 	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
+	"internal/changelog":    {},
 	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
 
 	"internal/githubtest/description":         {},

@@ -43,7 +43,7 @@ counts are the files as they are on disk, without those that git ignores: what g
 PATH is taken for the root.
 
 With --base every change from another revision is classified as EKS Anywhere and Flux will take it: applied, ignored, rejected as
-immutable, or replaced, when an object becomes another one and Flux deletes the one that was, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
+immutable, or replaced, when an object becomes another one and Flux deletes the old one, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
 parted, so that it shows what this branch changes and nothing else.
 
 What is found goes to standard output. The exit code is 3 when there are errors, a rejected or replacing change among them, with --strict also when
@@ -114,7 +114,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return err
 	}
 	if run.rootless && run.isPart(found) {
-		printLines(d.streams.Err, "hint", run.root+" is in no Git work tree and was taken for the root of the repository; if it is a part of one, give its root")
+		printLines(d.streams.Err, "hint", run.root+" is not in a Git work tree and was treated as the root of the repository; if it is a part of one, name its root")
 	}
 	if code != exitDone {
 		return &reportedError{code: code}
@@ -147,7 +147,7 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	defer local.Close() //nolint:errcheck // it was only read
+	defer local.Close() // it was only read
 	within, err := filepath.Rel(local.Root(), dir)
 	if err != nil {
 		return nil, err
@@ -357,7 +357,7 @@ func (t *lintText) changes(found *lint.RepositoryReport, first bool) bool {
 	}
 	isBroken := func(f lint.Fleet) bool { return f.Broken }
 	if len(found.Changes) == 0 && slices.ContainsFunc(found.Fleets, isBroken) {
-		t.printf("What changed from %s cannot be told until the errors above are put right.", from)
+		t.printf("What changed from %s cannot be told until the errors above are fixed.", from)
 		return true
 	}
 	if len(found.Changes) == 0 {
@@ -384,13 +384,13 @@ func (t *lintText) changes(found *lint.RepositoryReport, first bool) bool {
 	for _, f := range found.Fleets {
 		switch {
 		case f.Broken:
-			t.printf("Flux applies nothing of %s until the errors above are put right.", f.Path)
+			t.printf("Flux applies nothing of %s until the errors above are fixed.", f.Path)
 		case rejected[f.Path]:
-			t.printf("One rejected object is enough: Flux applies nothing of %s until that is put right.", f.Path)
+			t.printf("One rejected object is enough: Flux applies nothing of %s until that is fixed.", f.Path)
 		}
 	}
 	if counts[clusterspec.VerdictReplaced] > 0 {
-		t.printf("What is replaced is another object then: Flux deletes the one that was, a cluster with all its machines, unless it is marked to be kept.")
+		t.printf("What is replaced becomes another object: Flux deletes the old one, a cluster with all its machines, unless it is marked to be kept.")
 	}
 	return counts[clusterspec.VerdictRejected]+counts[clusterspec.VerdictReplaced] == 0
 }

@@ -194,7 +194,7 @@ func printValidation(d *deps, o *validateOptions, report diagnostics.Report, res
 	out := &lines{w: d.streams.Out}
 	if result.Errors > 0 {
 		if o.server && result.Server == nil {
-			out.printf("The management cluster was not asked: put right the errors first.")
+			out.printf("The management cluster was not asked: fix the errors first.")
 		}
 		return nil
 	}

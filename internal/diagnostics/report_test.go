@@ -17,7 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-var update = flag.Bool("update", false, "write the expected output anew")
+var update = flag.Bool("update", false, "write the expected output again")
 
 // problemsOf gives all that is wrong with a file.
 func problemsOf(source clusterspec.Source) []clusterspec.Problem {
@@ -71,7 +71,7 @@ func TestWrite_golden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s differs (go test ./internal/diagnostics -update writes it anew):\n%s", golden, got)
+				t.Errorf("%s differs (go test ./internal/diagnostics -update writes it again):\n%s", golden, got)
 			}
 		})
 	}

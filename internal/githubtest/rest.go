@@ -150,13 +150,13 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if fault != nil && fault.truncate {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		w.WriteHeader(status)
-		w.Write(body[:len(body)/2])           //nolint:errcheck // it is cut anyway
-		http.NewResponseController(w).Flush() //nolint:errcheck // as above
+		w.Write(body[:len(body)/2]) // it is cut anyway
+		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified {
-		w.Write(body) //nolint:errcheck // the client may be gone
+		w.Write(body) // the client may be gone
 	}
 }
 

@@ -155,7 +155,7 @@ func TestWalk(t *testing.T) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 	got = nil
-	if err := s.Walk(t.Context(), "x", func(e Entry) error { note(e); return fs.SkipAll }); err != nil || len(got) != 1 { //nolint:errcheck // it has none
+	if err := s.Walk(t.Context(), "x", func(e Entry) error { note(e); return fs.SkipAll }); err != nil || len(got) != 1 { // it has none
 		t.Errorf("%q, %v", got, err)
 	}
 	if err := s.Walk(t.Context(), "x", func(Entry) error { return errTooLarge }); !errors.Is(err, errTooLarge) {

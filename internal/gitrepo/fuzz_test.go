@@ -50,10 +50,10 @@ func packets(lines ...string) []byte {
 	enc := pktline.NewEncoder(&b)
 	for _, line := range lines {
 		if line == "" {
-			enc.Flush() //nolint:errcheck // into memory
+			enc.Flush()
 			continue
 		}
-		enc.EncodeString(line) //nolint:errcheck // into memory
+		enc.EncodeString(line)
 	}
 	return b.Bytes()
 }

@@ -348,7 +348,7 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 			}
 		case bandProgress:
 			if words != nil {
-				words.Write(packet[1:]) //nolint:errcheck // it is a buffer
+				words.Write(packet[1:])
 			}
 		case bandError:
 			return e.fatal(s, string(packet[1:]))

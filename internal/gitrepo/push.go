@@ -129,7 +129,7 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 	}
 	if !adv.supports(capability.ReportStatus) {
 		// Servers this old say nothing; whether it worked is seen by looking.
-		io.Copy(io.Discard, response) //nolint:errcheck // the branch tells
+		io.Copy(io.Discard, response) // the branch tells
 		return &UnreachableError{Remote: e.name, Reason: "the server does not report on pushes"}
 	}
 	var data, words limitedBuffer

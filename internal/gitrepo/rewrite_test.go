@@ -123,6 +123,6 @@ func history(t testing.TB) string {
 // transferred is a pack as a transfer brings it.
 func transferred(content []byte) *pack.Data {
 	p := &pack.Data{}
-	p.Write(content) //nolint:errcheck // into memory
+	p.Write(content)
 	return p
 }

@@ -154,7 +154,7 @@ func orderNames(tree []byte) (nameOrder, error) {
 		if err != nil {
 			return nil, err
 		}
-		order = append(order, uint32(at)) //nolint:gosec // objects are smaller, see Limits
+		order = append(order, uint32(at)) // objects are smaller, see Limits
 		at += len(e.raw)
 	}
 	slices.SortStableFunc(order, func(a, b uint32) int { return bytes.Compare(nameAt(tree, a), nameAt(tree, b)) })

@@ -77,7 +77,7 @@ func parseSSH(text string) (*URL, error) {
 	r := &URL{User: u.User.Username(), Host: u.Hostname(), Port: sshPort, Path: u.Path}
 	if p := u.Port(); p != "" {
 		if r.Port, err = strconv.Atoi(p); err != nil || r.Port < 1 || r.Port > 65535 {
-			return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
+			return nil, fmt.Errorf("the repository URL has the port %s, which is not a port number", p)
 		}
 	}
 	return r.check()
@@ -128,7 +128,7 @@ func ParseHTTPS(text string) (*url.URL, error) {
 	}
 	if p := u.Port(); p != "" {
 		if port, err := strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-			return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
+			return nil, fmt.Errorf("the repository URL has the port %s, which is not a port number", p)
 		}
 	}
 	return u, checkParts(u.Hostname(), "", u.Path)

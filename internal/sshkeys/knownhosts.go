@@ -3,7 +3,7 @@ package sshkeys
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the format of hashed host names
+	"crypto/sha1" // the format of hashed host names
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"

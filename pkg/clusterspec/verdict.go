@@ -301,7 +301,7 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		reject("cannot switch from external to stacked etcd topology")
 	case path == "spec.controlPlaneConfiguration.endpoint.host" && c.new.cluster != nil && c.new.cluster.Provider == "cloudstack":
 		if strings.TrimSuffix(show(before), ":6443") == strings.TrimSuffix(show(after), ":6443") {
-			change.Verdict, change.Message = VerdictApplied, "6443 is the port without one, too"
+			change.Verdict, change.Message = VerdictApplied, "6443 is also the default port"
 		}
 	case path == "spec.identityProviderRefs":
 		old, current := iamName(before), iamName(after)

@@ -253,7 +253,7 @@ func (c *Cluster) Repoint(ctx context.Context, namespace string, sync []byte) (c
 	for _, k := range []kind{gitRepositoryKind(), kustomizationKind()} {
 		spec := maps.Clone(wanted[k.name])
 		if spec == nil {
-			return changed, fmt.Errorf("the sync manifests hold no %s", k.name)
+			return changed, fmt.Errorf("the sync manifests contain no %s", k.name)
 		}
 		if k == kustomizationKind() {
 			spec["prune"] = false

@@ -92,7 +92,7 @@ func asleepProblem(deployment *unstructured.Unstructured) *NotReadyError {
 	namespace, name := deployment.GetNamespace(), deployment.GetName()
 	return &NotReadyError{
 		Object: objectName(deployment), Reason: scaledToZero, Message: "somebody scaled it to zero replicas, so that nothing of it runs",
-		Next: shell.Command("when it is meant to work again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
+		Next: shell.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
 	}
 }
 

@@ -95,19 +95,19 @@ func (c *Cluster) EnsureNamespace(ctx context.Context, name string) (created boo
 	return created, err
 }
 
-// UnreadableKeyError says that a Secret holds a private key that cannot be read, and that nobody has chosen another one for it.
+// UnreadableKeyError says that a Secret contains a private key that cannot be read, and that nobody has chosen another one for it.
 type UnreadableKeyError struct {
 	Namespace, Name string
 	Reason          string // it holds nothing of the key
 }
 
 func (e *UnreadableKeyError) Error() string {
-	return fmt.Sprintf("Secret %s/%s holds a private key that cannot be read (%s); it is not replaced unasked", e.Namespace, e.Name, e.Reason)
+	return fmt.Sprintf("Secret %s/%s contains a private key that cannot be read (%s); eksa-gitops does not replace it by itself", e.Namespace, e.Name, e.Reason)
 }
 
 // Hint says how it is replaced.
 func (e *UnreadableKeyError) Hint() string {
-	return shell.Command("put it right, or, when nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
+	return shell.Command("fix it, or, if nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
 }
 
 // EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys form, or "" over HTTPS. A key

@@ -356,7 +356,7 @@ func heldUp(d definition, items []unstructured.Unstructured) *NotReadyError {
 	}
 	for _, item := range items {
 		if finalizers := item.GetFinalizers(); len(finalizers) > 0 {
-			problem.Message = fmt.Sprintf("its %s is held up by finalizer %s", objectName(&item), strings.Join(finalizers, ", "))
+			problem.Message = fmt.Sprintf("its %s is blocked by finalizer %s", objectName(&item), strings.Join(finalizers, ", "))
 			problem.Next = shell.Command("kubectl -n %s get %s %s -o yaml", item.GetNamespace(), resourceOf(&item), item.GetName())
 			break
 		}

@@ -35,14 +35,14 @@ func ReadBundles(content []byte) (*Bundles, error) {
 		return nil, fmt.Errorf("it is not valid YAML: %w", err)
 	}
 	if file.Kind != "Bundles" || !strings.HasPrefix(file.APIVersion, bundlesGroup+"/") {
-		what := "it is no Kubernetes object"
+		what := "it is not a Kubernetes object"
 		if file.Kind != "" {
 			what = fmt.Sprintf("it is a %s of %s", file.Kind, file.APIVersion)
 		}
 		if file.Kind == "Release" {
 			what = "it is the list of releases, each of which names its Bundles file as bundleManifestUrl"
 		}
-		return nil, fmt.Errorf("%s; wanted is kind Bundles of %s/v1alpha1", what, bundlesGroup)
+		return nil, fmt.Errorf("%s; it must be kind Bundles of %s/v1alpha1", what, bundlesGroup)
 	}
 	if len(file.Spec.VersionsBundles) == 0 {
 		return nil, fmt.Errorf("spec.versionsBundles is empty")

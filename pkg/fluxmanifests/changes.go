@@ -206,11 +206,11 @@ func splitImage(image string) (name, tag string) {
 func CompareVersions(a, b string) (int, error) {
 	left, err := version.ParseSemantic(a)
 	if err != nil {
-		return 0, fmt.Errorf("comparing Flux versions: %q is none", a)
+		return 0, fmt.Errorf("comparing Flux versions: %q is not a version", a)
 	}
 	right, err := version.ParseSemantic(b)
 	if err != nil {
-		return 0, fmt.Errorf("comparing Flux versions: %q is none", b)
+		return 0, fmt.Errorf("comparing Flux versions: %q is not a version", b)
 	}
 	switch {
 	case left.LessThan(right):

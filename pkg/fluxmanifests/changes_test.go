@@ -116,7 +116,7 @@ func TestCompareVersions(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "latest", "v2", "sha256:aa"} {
-		if _, err := fluxmanifests.CompareVersions("v2.9.4", bad); err == nil || !strings.Contains(err.Error(), "is none") {
+		if _, err := fluxmanifests.CompareVersions("v2.9.4", bad); err == nil || !strings.Contains(err.Error(), "is not a version") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -27,7 +27,7 @@ func GeneratedFrom(components []byte) (ComponentsOptions, error) {
 		return nil
 	})
 	if err == nil && (r.options.Version == "" || len(r.options.Components) == 0) {
-		err = errors.New("it holds no controllers of a release of Flux")
+		err = errors.New("it contains no controllers of a release of Flux")
 	}
 	if err != nil {
 		return ComponentsOptions{}, fmt.Errorf("reading Flux's components: %w", err)

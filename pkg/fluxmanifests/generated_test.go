@@ -128,7 +128,7 @@ func TestReadBundles(t *testing.T) {
 	}
 	for content, want := range map[string]string{
 		"a: [":                            "not valid YAML",
-		"a: b":                            "no Kubernetes object; wanted is kind Bundles of anywhere.eks.amazonaws.com/v1alpha1",
+		"a: b":                            "not a Kubernetes object; it must be kind Bundles of anywhere.eks.amazonaws.com/v1alpha1",
 		"kind: ConfigMap\napiVersion: v1": "it is a ConfigMap of v1",
 		"kind: Release\napiVersion: anywhere.eks.amazonaws.com/v1alpha1":                                                                          "bundleManifestUrl",
 		"kind: Bundles\napiVersion: anywhere.eks.amazonaws.com/v1alpha1":                                                                          "spec.versionsBundles is empty",

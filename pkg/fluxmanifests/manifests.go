@@ -101,7 +101,7 @@ func (o *ComponentsOptions) generate() (install.Options, error) {
 	}
 	generate.Components = o.Chosen()
 	if !strings.HasPrefix(generate.Version, "v") {
-		return generate, fmt.Errorf("%q is no Flux release; they are named like %s", generate.Version, Version)
+		return generate, fmt.Errorf("%q is not a Flux release; releases are named like %s", generate.Version, Version)
 	}
 	return generate, nil
 }
@@ -195,7 +195,7 @@ func render(generate install.Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking Flux's manifests: %w", err)
 	}
-	defer dir.Remove() //nolint:errcheck // what is left lies among the temporary files
+	defer dir.Remove() // what is left lies among the temporary files
 	manifest, err := install.Generate(generate, dir.Dir())
 	if err != nil {
 		return nil, fmt.Errorf("generating Flux %s: %w", generate.Version, err)

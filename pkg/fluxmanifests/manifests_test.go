@@ -197,7 +197,7 @@ func TestComponents_refused(t *testing.T) {
 	}{
 		"unknown component": {fluxmanifests.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller", "helm"}}, `flux has no component "helm"; it has: helm-controller, image-automation-controller`},
 		"required missing":  {fluxmanifests.ComponentsOptions{Components: []string{"source-controller"}}, "must include kustomize-controller"},
-		"version":           {fluxmanifests.ComponentsOptions{Version: "2.9.4"}, `"2.9.4" is no Flux release`},
+		"version":           {fluxmanifests.ComponentsOptions{Version: "2.9.4"}, `"2.9.4" is not a Flux release`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

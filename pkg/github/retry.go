@@ -51,7 +51,7 @@ func (p RetryPolicy) backOff(try int) time.Duration {
 	if shift := try - 1; shift < 30 && p.FirstWait<<shift < bound {
 		bound = p.FirstWait << shift
 	}
-	return bound/2 + rand.N(bound/2+1) //nolint:gosec // spreading out needs no secrecy
+	return bound/2 + rand.N(bound/2+1) // spreading out needs no secrecy
 }
 
 // RetryEvent tells that a request is going to be made again after a wait.

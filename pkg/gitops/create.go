@@ -144,7 +144,7 @@ func (r *createRun) conclude(ctx context.Context) error {
 	}
 	if r.gitOpsError != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "the run did not come to its end", Cause: r.gitOpsError}
+		return &IncompleteError{What: "the run did not finish", Cause: r.gitOpsError}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
 }
 
 func unfinishedHint(cluster string) string {
-	return fmt.Sprintf("a creation of %s that did not end has left its kubeconfig in the folder %s, and eksctl anywhere begins no other on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
+	return fmt.Sprintf("an unfinished creation of %s left its kubeconfig in folder %s, and eksctl anywhere does not start another one on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
 		cluster, text.ShellWord(cluster))
 }
 

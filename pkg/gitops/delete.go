@@ -182,7 +182,7 @@ func (d *deleteRun) checkOptions() []Finding {
 			"delete it from both, or only from the cluster"})
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so that it is not known which repository it is about", d.managementCluster),
+		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known", d.managementCluster),
 			"name the cluster's file with -f"})
 	}
 	return found

@@ -292,7 +292,7 @@ func TestDelete_broken(t *testing.T) {
 			want: "is not ready (Failed): Cluster/default/w02 dry-run failed: no", hint: halves,
 		},
 		"not Flux's":      {break_: func(w *world) { w.state.Flux.Kustomization.Inventory = nil }, want: "its files are in Git, but Flux does not manage the object", hint: halves},
-		"marked":          {break_: func(w *world) { w.state.Clusters[1].KeptByFlux = true }, want: "with which Flux does not delete it", hint: halves},
+		"marked":          {break_: func(w *world) { w.state.Clusters[1].KeptByFlux = true }, want: "which keeps Flux from deleting it", hint: halves},
 		"paused":          {break_: func(w *world) { w.state.Clusters[1].Paused = true }, want: "cluster w01 is paused", hint: "allow-delete-when-paused=true"},
 		"another manager": {break_: func(w *world) { w.state.Clusters[1].ManagementCluster = "ops" }, want: "cluster w01 is managed by ops, not by dev", hint: "--kubeconfig"},
 		"somebody's Flux": {break_: func(w *world) { w.state.Flux.Others = []fluxinstall.Other{{Description: "Helm"}} }, want: "Flux is already installed by somebody else: Helm"},
@@ -373,11 +373,11 @@ func TestDelete_goneAlready(t *testing.T) {
 func TestDelete_held(t *testing.T) {
 	t.Parallel()
 	w := fleetWorld(t, onGitHub, "w01", "w02")
-	w.held["w01"] = "held up by finalizer machines"
+	w.held["w01"] = "blocked by finalizer machines"
 	options := doomed(t, onGitHub, "w01", "w02")
 	result, err := gitops.Delete(t.Context(), w.ports(nil), options)
 	incomplete := new(gitops.IncompleteError)
-	if !errors.As(err, &incomplete) || !strings.Contains(err.Error(), "Cluster default/w01 is not gone: held up by finalizer machines") || result.Status != gitops.StatusIncomplete {
+	if !errors.As(err, &incomplete) || !strings.Contains(err.Error(), "Cluster default/w01 is not gone: blocked by finalizer machines") || result.Status != gitops.StatusIncomplete {
 		t.Errorf("%v, %s", err, result.Status)
 	}
 	if result.Clusters[0].Gone || result.Clusters[0].Message == "" || !result.Clusters[1].Gone {

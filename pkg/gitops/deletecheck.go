@@ -64,7 +64,7 @@ func (d *deleteRun) checkTargets(found *findings) {
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				resumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it all the same: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
+				resumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
 		}
 		switch {
 		case d.options.From == FromCluster:
@@ -106,7 +106,7 @@ func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 	switch {
 	case t.live == nil:
 	case t.live.KeptByFlux && t.live.Held == nil:
-		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, with which Flux does not delete it")
+		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, which keeps Flux from deleting it")
 	case !ks.AppliedCluster(t.Namespace, t.Name) && t.files:
 		broken("its files are in Git, but Flux does not manage the object in the cluster")
 	case !ks.AppliedCluster(t.Namespace, t.Name):
@@ -171,7 +171,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	ks := d.seen.cluster.Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
-			d.steps.Note(LevelWarning, text.Command("should cluster %s still have files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
+			d.steps.Note(LevelWarning, text.Command("if cluster %s still has files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
 		}
 		return
 	}

@@ -71,7 +71,7 @@ func TestDelete_managementRefused(t *testing.T) {
 			w.commitOther("main", func(files map[string]string) { delete(files, componentsPath) })
 		}, want: "nothing says that this repository installed them"},
 		"a name that is a path": {names: []string{"../dev"}, change: func(*world) {}, want: `"../dev" is not a cluster name`},
-		"without a repository":  {names: []string{"w01"}, from: gitops.FromGit, change: nil, want: "has no gitOpsRef, so that it is not known which repository it is about"},
+		"without a repository":  {names: []string{"w01"}, from: gitops.FromGit, change: nil, want: "has no gitOpsRef, so its repository is not known"},
 		"a credential that fails": {change: func(w *world) {
 			w.accessFindings = []github.Finding{{Kind: github.KindPermission, Message: "no right"}}
 		}, want: "no right"},

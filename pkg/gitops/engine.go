@@ -242,7 +242,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 		snapshot.Close()
 		snapshot = nil
 		// A random part of the time, so that many writers spread out.
-		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil { //nolint:gosec // spreading out needs no secrecy
+		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil { // spreading out needs no secrecy
 			return effect{}, err
 		}
 	}
@@ -305,7 +305,7 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)
-		wait := limit/2 + rand.N(limit) //nolint:gosec // spreading out needs no secrecy
+		wait := limit/2 + rand.N(limit) // spreading out needs no secrecy
 		var unreachable *gitrepo.UnreachableError
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)

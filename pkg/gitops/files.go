@@ -60,7 +60,7 @@ func (e *conflictError) Error() string {
 	for _, c := range e.changes {
 		paths = append(paths, c.Path)
 	}
-	return "the repository holds other content than the spec for " + strings.Join(paths, ", ")
+	return "the repository differs from the spec in " + strings.Join(paths, ", ")
 }
 
 func (e *conflictError) Hint() string {

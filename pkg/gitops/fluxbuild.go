@@ -117,7 +117,7 @@ func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error 
 		case fit == fluxmanifests.FitSame, fit == fluxmanifests.FitUnknown && expected == "":
 			continue
 		case fit == fluxmanifests.FitUnknown:
-			plan.note("it cannot be told whether image %s of %s is of Flux %s: it has no version for its tag", images[name], name, release)
+			plan.note("it cannot be told whether image %s of %s is of Flux %s: its tag is not a version", images[name], name, release)
 			continue
 		}
 		f := r.pinFinding(plan, name, images[name], release, fit)
@@ -175,7 +175,7 @@ func (r *run) noteRunning(ctx context.Context) {
 		var err error
 		if running, err = r.seen.ports.cluster.RunningControllers(ctx, r.config.SystemNamespace); err != nil {
 			if ctx.Err() == nil {
-				r.steps.Note(LevelWarning, fmt.Sprintf("it could not be looked at which of Flux's controllers run: %v", err))
+				r.steps.Note(LevelWarning, fmt.Sprintf("could not look at which of Flux's controllers run: %v", err))
 			}
 			return
 		}

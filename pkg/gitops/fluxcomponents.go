@@ -62,7 +62,7 @@ func (u *upgradeRun) choosesComponents() bool {
 func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
 	if newer(live) {
 		return nil, &fluxRefusal{AreaCluster,
-			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: to write the latter's files to Git would be a downgrade", live, s.config.SystemNamespace, fluxmanifests.Version),
+			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s to Git would be a downgrade", live, s.config.SystemNamespace, fluxmanifests.Version),
 			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
 	}
 	wanted, registries := s.options.Components, map[string]bool{}
@@ -184,7 +184,7 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 		using = append(using[:most], fmt.Sprintf("%d more", n))
 	}
 	return &fluxRefusal{AreaCluster,
-		fmt.Sprintf("%s cannot be removed: its kinds go with it, and with them %s", strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
+		fmt.Sprintf("%s cannot be removed: its kinds would be deleted with it, and with them %s", strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
 		"delete these objects first, through Git where they come from there, or keep the controller among the components"}
 }
 

@@ -161,7 +161,7 @@ func TestUpgrade_fluxKept(t *testing.T) {
 		"in use": {all, "", func(w *world, o *gitops.UpgradeOptions) {
 			o.Components.Components = []string{"source-controller", "kustomize-controller", "notification-controller"}
 			w.resources.Objects = []fluxinstall.FluxObject{{Kind: "HelmRelease", Namespace: "shop", Name: "web"}}
-		}, "", "helm-controller cannot be removed: its kinds go with it, and with them HelmRelease shop/web"},
+		}, "", "helm-controller cannot be removed: its kinds would be deleted with it, and with them HelmRelease shop/web"},
 		"patch of a controller that goes": {all, "", func(w *world, o *gitops.UpgradeOptions) {
 			o.Components.Components = []string{"source-controller", "kustomize-controller", "notification-controller"}
 			w.commitOther("main", func(files map[string]string) {

@@ -188,7 +188,7 @@ func (r *clustersRun) betweenHint(d fluxinstall.DroppedVersions) string {
 		command += " --components-extra=image-reflector-controller,image-automation-controller"
 	}
 	components := path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
-	return "go by way of Flux " + release + ", which has the old version and stores a newer one: in a clone, " + command + text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again", components)
+	return "first upgrade to Flux " + release + ", which has the old version and stores a newer one: in a clone, " + command + text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again", components)
 }
 
 // describeMigrations lists them in a few words.

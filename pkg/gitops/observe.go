@@ -335,7 +335,7 @@ func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
 	}
 	if len(names) == 0 {
 		return []Finding{{AreaCluster,
-			fmt.Sprintf("the cluster at %s holds no management Cluster object; the spec names %s", state.Server, want),
+			fmt.Sprintf("the cluster at %s has no management Cluster object; the spec names %s", state.Server, want),
 			"choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin}}
 	}
 	return []Finding{{AreaCluster,
@@ -376,7 +376,7 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
-			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace) + orAdopt})
+			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes all that one which is not suspended has applied, clusters included", ks.Name, namespace) + orAdopt})
 	}
 	return wrong
 }
@@ -387,7 +387,7 @@ func otherHint(other fluxinstall.Other) string {
 	case fluxinstall.InstallerOperator:
 		return text.Command("flux-operator would undo what eksa-gitops does to Flux, with --adopt or without: either keep it, and commit the cluster's files by hand to what its spec.sync follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
 	case fluxinstall.InstallerHelm:
-		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds goes with them, and run this command again", other.Name)
+		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds is deleted with them, and run this command again", other.Name)
 	case fluxinstall.InstallerElsewhere:
 		return text.Command("a cluster has one Flux: put systemNamespace: %s into the spec to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its Kustomizations suspended", other.Namespace, other.Namespace)
 	}

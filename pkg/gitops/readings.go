@@ -23,7 +23,7 @@ func (r *run) checkReadings(p *filePlan) error {
 		}
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {
 			hint := "change that in your file, or in the repository where it comes from there, and run the same command again"
-			wrong.findings = append(wrong.findings, Finding{AreaSpec, fmt.Sprintf("what would be written is not read alike by all readers: %s", problem), hint})
+			wrong.findings = append(wrong.findings, Finding{AreaSpec, fmt.Sprintf("YAML readers do not agree on what would be written: %s", problem), hint})
 		}
 	}
 	if len(wrong.findings) > 0 {

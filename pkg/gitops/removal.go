@@ -24,7 +24,7 @@ const changeDelete = "delete"
 
 // removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
 type removal struct {
-	ctx      context.Context //nolint:containedctx // one planning is one call
+	ctx      context.Context // one planning is one call
 	snapshot Snapshot
 	config   *clusterspec.GitOps
 	plan     *filePlan

@@ -192,7 +192,7 @@ func (j *judge) judgeKey() {
 	switch secret := j.Survey.Flux.SourceSecret; {
 	case secret != nil && secret.Unreadable != "":
 		j.problem(Problem{
-			Object: "Secret " + k.Secret, Message: "it holds a private key that cannot be read: " + secret.Unreadable,
+			Object: "Secret " + k.Secret, Message: "it contains a private key that cannot be read: " + secret.Unreadable,
 			Cause: "Flux cannot read the repository with it either",
 			Next:  (&fluxinstall.UnreadableKeyError{Namespace: j.Survey.Namespace, Name: fluxmanifests.SourceSecretName}).Hint(),
 		})

@@ -111,7 +111,7 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 			continue
 		}
 		if !refused[c.Object] && c.Field != "" {
-			p.changes[i].Message = "the API server takes it, though EKS Anywhere's rules say: " + c.Message
+			p.changes[i].Message = "the API server accepts it, although EKS Anywhere's rules say: " + c.Message
 			p.changes[i].Verdict = clusterspec.VerdictApplied
 			continue
 		}

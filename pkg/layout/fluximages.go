@@ -47,7 +47,7 @@ func editKustomization(kustomization []byte, namespace string, edit func(*imageE
 		return nil, fmt.Errorf("reading the kustomization of Flux's directory: %w", err)
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("reading the kustomization of Flux's directory: it is no object")
+		return nil, fmt.Errorf("reading the kustomization of Flux's directory: it is not an object")
 	}
 	e := &imageEdit{root: document.Content[0], lines: strings.SplitAfter(string(kustomization), "\n"), namespace: namespace}
 	if err := edit(e); err != nil {
@@ -82,7 +82,7 @@ func (e *imageEdit) edit(images map[string]string, gone []string) error {
 	e.inPlace = true
 	patches := yamlnode.At(e.root, "patches")
 	if patches != nil && patches.Kind != yaml.SequenceNode && !yamlnode.IsNull(patches) {
-		return fmt.Errorf("reading the kustomization of Flux's directory: patches is no list")
+		return fmt.Errorf("reading the kustomization of Flux's directory: patches is not a list")
 	}
 	var there []string
 	if patches != nil && patches.Kind == yaml.SequenceNode {

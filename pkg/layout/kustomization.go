@@ -106,7 +106,7 @@ func Unlist(file string, content []byte, gone func(path string) bool) (*Unlisted
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("reading %s: it is no object", file)
+		return nil, fmt.Errorf("reading %s: it is not an object", file)
 	}
 	names := func(value string) bool {
 		return value != "" && !strings.Contains(value, "://") && gone(path.Join(path.Dir(file), value))

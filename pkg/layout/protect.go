@@ -78,7 +78,7 @@ func ProtectSystem(kustomization []byte, namespace string) ([]byte, error) {
 	return editKustomization(kustomization, namespace, func(e *imageEdit) error {
 		patches := yamlnode.At(e.root, "patches")
 		if patches != nil && patches.Kind != yaml.SequenceNode && !yamlnode.IsNull(patches) {
-			return fmt.Errorf("reading the kustomization of Flux's directory: patches is no list")
+			return fmt.Errorf("reading the kustomization of Flux's directory: patches is not a list")
 		}
 		if bytes.Contains(kustomization, []byte(KeepAnnotation)) {
 			return nil
@@ -100,7 +100,7 @@ func ProtectCluster(kustomization []byte) ([]byte, error) {
 		return nil, fmt.Errorf("reading the kustomization of the cluster's directory: %w", err)
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("reading the kustomization of the cluster's directory: it is no object")
+		return nil, fmt.Errorf("reading the kustomization of the cluster's directory: it is not an object")
 	}
 	root := document.Content[0]
 	scalar := func(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value} }

@@ -160,7 +160,7 @@ func (f *fleet) checkUnits() {
 				unseen = built.Err
 			}
 			f.at(clusterspec.SeverityNotice, "not-looked-at", at, nil, clusterspec.Problem{
-				Message: "what Flux makes of this directory is not known here, and its files are judged as they are written: " + oneLine(unseen),
+				Message: "what Flux makes of this directory is not known here, and its files are checked as they are written: " + oneLine(unseen),
 			})
 		}
 		if u.err != nil && !f.hasErrorsBelow(dir) {
@@ -239,7 +239,7 @@ func (f *fleet) checkBuiltName(c *clusterspec.Cluster, o *clusterspec.Object) {
 	line, column := written.Position("metadata.name")
 	f.report(clusterspec.Problem{
 		Severity: clusterspec.SeverityError, Rule: "cluster-transformed", File: o.File, Line: line, Column: column, Object: written.Label(), Field: "metadata",
-		Message: fmt.Sprintf("%s makes cluster %s/%s of this one, while EKS Anywhere and eksa-gitops go by what the file says",
+		Message: fmt.Sprintf("%s turns this cluster into %s/%s, while EKS Anywhere and eksa-gitops go by what the file says",
 			cmp.Or(u.file, "the Kustomization of Flux"), o.Namespace, c.Name),
 		Found: quote(written.Namespace + "/" + written.Name), Expected: "a kustomization that leaves the names and namespaces of clusters as they are",
 	})
@@ -252,7 +252,7 @@ func (f *fleet) written(file, label string) *clusterspec.Object {
 	set := f.asWritten[file]
 	f.mu.Unlock()
 	if set == nil {
-		set, _ = clusterspec.Parse([]clusterspec.Source{{Name: file, Data: f.contents[file]}}) //nolint:errcheck // only positions are asked for
+		set, _ = clusterspec.Parse([]clusterspec.Source{{Name: file, Data: f.contents[file]}}) // only positions are asked for
 		f.mu.Lock()
 		f.asWritten[file] = set
 		f.mu.Unlock()

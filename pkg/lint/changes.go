@@ -83,7 +83,7 @@ func (p *pair) changedSets(changed map[string]bool) (before, after *clusterspec.
 	if len(sources) == 0 {
 		return &clusterspec.Set{}, after
 	}
-	set, _ := clusterspec.Parse(sources) //nolint:errcheck // what was wrong in the base is not the concern of a change
+	set, _ := clusterspec.Parse(sources) // what was wrong in the base is not the concern of a change
 	before = restrict(set, changed)
 	// Of a cluster that has a part in the changed files in one state only, both states count.
 	names := map[string]bool{}
@@ -351,7 +351,7 @@ func tellMoves(pairs []*pair) {
 				continue
 			}
 			problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-moved", replaceDeliberately
-			problem.Message = fmt.Sprintf("to move the cluster from %s to %s deletes it with all its machines and creates it anew", p.root, to.root)
+			problem.Message = fmt.Sprintf("moving the cluster from %s to %s deletes it with all its machines and creates it again", p.root, to.root)
 			p.after.problems[i] = problem
 		}
 	}
@@ -439,6 +439,6 @@ func (p *pair) fleetRemoved() {
 	p.after.report(clusterspec.Problem{
 		Severity: clusterspec.SeverityWarning, Rule: "fleet-removed", File: file,
 		Message:  p.root + " is gone as a whole: a Flux that still follows it fails from then on and deletes nothing, and the clusters stay as they are",
-		Expected: "eksa-gitops delete cluster, when the clusters shall go",
+		Expected: "eksa-gitops delete cluster, to delete the clusters",
 	})
 }

@@ -415,7 +415,7 @@ func (f *fleet) checkKubernetes(name string) {
 	for _, document := range documents {
 		if yamlnode.Scalar(document, "kind") == "" || yamlnode.Scalar(document, "apiVersion") == "" {
 			f.at(clusterspec.SeverityError, "not-kubernetes", name, document, clusterspec.Problem{
-				Message:  "Flux reads every YAML file below " + f.shown() + " as Kubernetes objects, and this is none (no apiVersion or kind); " + f.breaks(),
+				Message:  "Flux reads every YAML file below " + f.shown() + " as Kubernetes objects, and this is not one (no apiVersion or kind); " + f.breaks(),
 				Expected: "the file elsewhere, or in a directory whose kustomization.yaml does not list it",
 			})
 			return

@@ -163,7 +163,7 @@ func (f *fleet) checkComponents(namespace, file string) {
 		return
 	}
 	if len(found.objects) == 0 {
-		f.fail("flux-incomplete", file, nil, "the file holds no objects, so that Flux removes itself", "", "the manifests that flux install --export prints")
+		f.fail("flux-incomplete", file, nil, "the file contains no objects, so that Flux removes itself", "", "the manifests that flux install --export prints")
 		return
 	}
 	for _, want := range []manifest{

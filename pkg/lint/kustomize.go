@@ -176,7 +176,7 @@ func (a *applied) build(dir, file string, namespaced bool, in *unit) {
 func (a *applied) follow(target string, k *kustomization, ref reference, namespaced bool, in *unit) {
 	if target == a.fleet.root || inside(path.Dir(k.file), target) {
 		a.fleet.at(clusterspec.SeverityError, "kustomization-cycle", k.file, ref.node, clusterspec.Problem{
-			Field: ref.field, Message: "the directory holds this kustomization itself, and kustomize then builds nothing", Found: quote(ref.path),
+			Field: ref.field, Message: "the directory contains this kustomization itself, and kustomize then builds nothing", Found: quote(ref.path),
 		})
 		return
 	}

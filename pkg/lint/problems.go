@@ -18,7 +18,7 @@ func inRepository(p clusterspec.Problem) (clusterspec.Problem, bool) {
 		if path.Base(p.File) != layout.SpecFile {
 			return p, false
 		}
-		p.Message = "not an object of EKS Anywhere's spec files; Flux applies it, but EKS Anywhere drops it when it writes the file anew"
+		p.Message = "not an object of EKS Anywhere's spec files; Flux applies it, but EKS Anywhere drops it when it writes the file again"
 		p.Expected = "a file of its own beside this one, listed in " + layout.KustomizationFile
 	case "unquoted-version":
 		p.Severity = clusterspec.SeverityError // Flux applies the number, and the API server refuses it

@@ -344,7 +344,7 @@ func (f *fleet) parse() {
 			conflicts[name] = true
 			f.report(clusterspec.Problem{
 				Severity: clusterspec.SeverityError, Rule: "conflict-marker", File: name, Line: line, Column: 1,
-				Message: "the file holds the marks of a merge that was not finished",
+				Message: "the file contains the marks of a merge that was not finished",
 			})
 		}
 		sources = append(sources, clusterspec.Source{Name: name, Data: content})

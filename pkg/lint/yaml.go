@@ -28,7 +28,7 @@ func parseYAML(file string, content []byte) ([]*yaml.Node, *clusterspec.Problem)
 		return nil, &problem
 	}
 	if line := conflictMarker(content); line > 0 {
-		problem.Rule, problem.Line, problem.Message = "conflict-marker", line, "the file holds the marks of a merge that was not finished"
+		problem.Rule, problem.Line, problem.Message = "conflict-marker", line, "the file contains the marks of a merge that was not finished"
 		return nil, &problem
 	}
 	var documents []*yaml.Node

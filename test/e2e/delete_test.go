@@ -107,7 +107,7 @@ func TestDelete_workload(t *testing.T) {
 	before := w.mark()
 	w.run("delete", "cluster", "dev").exits(2).tells("there is no terminal to ask on", "--yes", "--dry-run")
 	dry := w.run("delete", "cluster", "dev", "test", "--dry-run").exits(0)
-	dry.prints("Cluster dev (namespace default, Kubernetes 1.33) goes, with all its machines:", "object  VSphereMachineConfig default/dev-md",
+	dry.prints("Cluster dev (namespace default, Kubernetes 1.33) will be deleted, with all its machines:", "object  VSphereMachineConfig default/dev-md",
 		"delete  "+devFiles[0], "delete  "+devFiles[1], "modify  clusters/mgmt/kustomization.yaml", "keep    clusters/mgmt/dev/NOTES.md",
 		"-- dev/eksa-system # the developers'", "This was a dry run: nothing has been changed.")
 	before.writesNothing()
@@ -159,8 +159,8 @@ func TestDelete_held(t *testing.T) {
 	stackOf(t).EKSA().HoldDeletion("default", "dev")
 	stackOf(t).EKSA().Fail("default", "dev", "MachineHealth", "machine dev-md-0 does not answer")
 	held := w.run("delete", "cluster", "dev", "--yes", "--timeout", "12s").exits(5)
-	held.tells("Cluster default/dev is not gone", "held up by finalizer "+eksacontroller.Finalizer, "EKS Anywhere says: machine dev-md-0 does not answer", "with a longer --timeout",
-		"what is done is kept; continue with: eksa-gitops delete cluster dev --yes --timeout 12s")
+	held.tells("Cluster default/dev is not gone", "blocked by finalizer "+eksacontroller.Finalizer, "EKS Anywhere says: machine dev-md-0 does not answer", "with a longer --timeout",
+		"finished steps are kept; continue with: eksa-gitops delete cluster dev --yes --timeout 12s")
 	if files := w.files(); files[devFiles[0]] != "" {
 		t.Errorf("dev is still in Git: %v", keys(files))
 	}
@@ -311,7 +311,7 @@ func TestDelete_managementIsNotPruned(t *testing.T) {
 		for _, u := range own() {
 			was, is := before[u.GetName()+u.GetKind()], object(t, eksaGroup, "v1alpha1", u.GetKind(), "default", u.GetName())
 			if is.GetUID() != was.GetUID() || is.GetDeletionTimestamp() != nil {
-				t.Errorf("%s %s: deleted, or made anew", u.GetKind(), u.GetName())
+				t.Errorf("%s %s: deleted, or created again", u.GetKind(), u.GetName())
 			}
 			unstructured.RemoveNestedField(was.Object, "spec", "gitOpsRef")
 			if !equalJSON(was.Object["spec"], is.Object["spec"]) {

@@ -239,7 +239,7 @@ func TestFluxUpgrade_componentsAndImages(t *testing.T) {
 	w.write("bundles.yaml", bundles)
 	before := w.mark()
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--components", "source-controller,helm-controller").exits(2).tells("must include kustomize-controller")
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--bundles", "mgmt.yaml").exits(3).tells("mgmt.yaml cannot be used as a Bundles file", "wanted is kind Bundles")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--bundles", "mgmt.yaml").exits(3).tells("mgmt.yaml cannot be used as a Bundles file", "it must be kind Bundles")
 	before.writesNothing()
 	three := "source-controller,kustomize-controller,helm-controller"
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--components", three, "--bundles", "bundles.yaml").exits(0)

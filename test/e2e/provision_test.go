@@ -204,12 +204,12 @@ func TestProvision_createFails(t *testing.T) {
 
 	w.env["FAKE_EKSCTL"] = "fail-late"
 	// Nothing is offered to continue with: it would not work.
-	if late := w.run(create...).exits(5).tells("timed out", "a creation of mgmt that did not end", "delete what it has made"); strings.Contains(late.stderr, "continue with") {
+	if late := w.run(create...).exits(5).tells("timed out", "an unfinished creation of mgmt", "delete what it has made"); strings.Contains(late.stderr, "continue with") {
 		t.Errorf("a command is offered that is refused:\n%s", late.stderr)
 	}
 	delete(w.env, "FAKE_EKSCTL")
 	calls := len(w.calls())
-	w.run(create...).exits(3).tells("holds no management Cluster object", "a creation of mgmt that did not end", "delete what it has made")
+	w.run(create...).exits(3).tells("has no management Cluster object", "an unfinished creation of mgmt", "delete what it has made")
 	before.writesNothing()
 	if len(w.calls()) != calls {
 		t.Error("eksctl was called all the same")
@@ -373,7 +373,7 @@ func TestProvision_upgrade(t *testing.T) {
 			t.Errorf("%s: eksctl was called: %v", name, w.calls())
 		}
 
-		w.run(upgrade...).exits(0).prints("luster "+name+" is as the file says.", "eksctl log").
+		w.run(upgrade...).exits(0).prints("luster "+name+" matches the file.", "eksctl log").
 			tells("Pause Flux on cluster "+name, "Cluster upgraded!", "Resume Flux on cluster "+name)
 		assertNotPaused(t, name)
 		if got := workers(t, name); got != int64(2) {

@@ -43,7 +43,7 @@ func TestProvision_delete(t *testing.T) {
 	remove := []string{"delete", "cluster", "-f", "dev.yaml", "--provisioner", "eksctl", "--yes"}
 	w.run("delete", "cluster", "dev", "--provisioner", "eksctl", "--yes").exits(2).tells("--provisioner eksctl needs the clusters' files", "-f dev/dev-eks-a-cluster.yaml")
 	before := w.mark()
-	w.run(append(remove, "--dry-run")...).exits(0).prints("Cluster dev (namespace default, Kubernetes 1.33) goes, with all its machines:",
+	w.run(append(remove, "--dry-run")...).exits(0).prints("Cluster dev (namespace default, Kubernetes 1.33) will be deleted, with all its machines:",
 		"run     eksctl anywhere delete cluster -f dev.yaml --kubeconfig mgmt/mgmt-eks-a-cluster.kubeconfig", "This was a dry run").
 		tells("Delete cluster dev with eksctl anywhere (eksctl anywhere delete cluster")
 	w.run("delete", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl", "--yes").exits(3).tells("1 workload cluster is there, which management cluster mgmt manages: dev")
@@ -70,7 +70,7 @@ func TestProvision_delete(t *testing.T) {
 	remove[3] = "mgmt.yaml"
 	kubeconfig := filepath.Join(w.dir, "mgmt", "mgmt-eks-a-cluster.kubeconfig")
 	before = w.mark()
-	w.run(append(remove, "--dry-run")...).exits(0).prints("Management cluster mgmt (namespace default, Kubernetes 1.33) goes, with all its machines and all that runs on it:",
+	w.run(append(remove, "--dry-run")...).exits(0).prints("Management cluster mgmt (namespace default, Kubernetes 1.33) will be deleted, with all its machines and all that runs on it:",
 		"run     eksctl anywhere delete cluster -f mgmt.yaml", "delete  clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml")
 	w.run(append(remove, "--from", "git")...).exits(3).tells("management cluster mgmt is still there", "delete it from both")
 	before.writesNothing()
@@ -110,11 +110,11 @@ func TestProvision_deleteRest(t *testing.T) {
 	before := w.mark()
 	w.run(append(remove, "--yes")...).exits(3).tells("which does not mean that it is gone")
 	rest := append(remove, "--from", "git")
-	w.run(append(rest, "--dry-run")...).exits(0).prints("What is left of management cluster mgmt goes; that the cluster itself does not exist any more, --from git says:",
+	w.run(append(rest, "--dry-run")...).exits(0).prints("What is left of management cluster mgmt will be removed; --from git says that the cluster itself no longer exists:",
 		"delete  clusters/mgmt/flux-system/gotk-sync.yaml")
 	before.writesNothing()
 	w.run(append(rest, "--yes")...).exits(0).prints("Cluster mgmt is not in Git any more.").
-		tells("management cluster mgmt is taken for gone because --from git says so", "Remove the deploy key (eksa-gitops mgmt/flux-system)")
+		tells("management cluster mgmt is assumed to be gone because of --from git", "Remove the deploy key (eksa-gitops mgmt/flux-system)")
 	if repo := w.gh.Repo("alice/fleet"); len(w.files()) != 0 || len(repo.DeployKeys()) != 0 {
 		t.Errorf("files %v, deploy keys %v", keys(w.files()), repo.DeployKeys())
 	}

@@ -65,7 +65,7 @@ type Stack struct {
 	http      *http.Client // of stack-admin
 	client    client.WithWatch
 
-	lifetime context.Context //nolint:containedctx // ends with the stack; the parent of its background work
+	lifetime context.Context // ends with the stack; the parent of its background work
 	end      context.CancelFunc
 
 	mu        sync.Mutex // guards what follows: start, stop and reset exclude each other

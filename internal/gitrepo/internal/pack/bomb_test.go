@@ -23,18 +23,18 @@ func packBombs(size int) map[string]func() []byte {
 		return func() []byte {
 			var b bytes.Buffer
 			b.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
-			z, _ := zlib.NewWriterLevel(&b, zlib.BestSpeed) //nolint:errcheck // the level is right
+			z, _ := zlib.NewWriterLevel(&b, zlib.BestSpeed) // the level is right
 			n := 0
 			for ; b.Len() < size; n++ {
 				body := content(n)
 				b.Write(entryHeader(kind, len(body)))
 				z.Reset(&b)
-				z.Write(body) //nolint:errcheck // into memory
-				z.Close()     //nolint:errcheck // into memory
+				z.Write(body)
+				z.Close()
 			}
-			binary.BigEndian.PutUint32(b.Bytes()[8:], uint32(n)) //nolint:gosec // a test
+			binary.BigEndian.PutUint32(b.Bytes()[8:], uint32(n))
 			h := NewHash()
-			h.Write(b.Bytes()) //nolint:errcheck // a hash does not fail
+			h.Write(b.Bytes()) // a hash does not fail
 			return h.Sum(b.Bytes())
 		}
 	}
@@ -86,7 +86,7 @@ func TestObjects_memory(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		// The pack, its index, and what is kept unpacked.
-		if took := int64(live()) - int64(before); took > 4*size+2*generationSize { //nolint:gosec // far from that
+		if took := int64(live()) - int64(before); took > 4*size+2*generationSize { // far from that
 			t.Errorf("%s: %d kB", name, took>>10)
 		}
 		runtime.KeepAlive(o)
@@ -122,7 +122,7 @@ func TestPackBombProcess(t *testing.T) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := f.Read(buffer)
-		data.Write(buffer[:n]) //nolint:errcheck // into memory
+		data.Write(buffer[:n])
 		if err != nil {
 			break
 		}
@@ -144,7 +144,7 @@ func TestPackBombProcess(t *testing.T) {
 	var rss int64
 	for line := range strings.Lines(string(status)) {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			fmt.Sscan(rest, &rss) //nolint:errcheck // the kernel's own
+			fmt.Sscan(rest, &rss) // the kernel's own
 		}
 	}
 	out, err := json.Marshal(bombFigures{rss, time.Since(start).Milliseconds(), len(o.entries), said})
@@ -170,7 +170,7 @@ func BenchmarkPackBombs(b *testing.B) {
 			}
 			var figures bombFigures
 			for b.Loop() {
-				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPackBombProcess$", "-test.v") //nolint:gosec // this binary
+				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPackBombProcess$", "-test.v") // this binary
 				cmd.Env = append(os.Environ(), bombEnv+"="+file)
 				out, err := cmd.CombinedOutput()
 				if err != nil {

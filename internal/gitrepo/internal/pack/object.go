@@ -18,8 +18,8 @@ func HashObject(h hash.Hash, t plumbing.ObjectType, content []byte) plumbing.Has
 	head := append(header[:0], t.Bytes()...)
 	head = append(head, ' ')
 	head = strconv.AppendInt(head, int64(len(content)), 10)
-	h.Write(append(head, 0)) //nolint:errcheck // a hash does not fail
-	h.Write(content)         //nolint:errcheck // a hash does not fail
+	h.Write(append(head, 0))
+	h.Write(content)
 	var name plumbing.Hash
 	h.Sum(name[:0])
 	return name

@@ -114,7 +114,7 @@ func (o *Objects) Add(ctx context.Context, data *Data) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		o.hasher.Write(piece) //nolint:errcheck // a hash does not fail
+		o.hasher.Write(piece)
 	}
 	if string(o.hasher.Sum(nil)) != string(trailer) {
 		return Damaged("wrong checksum")
@@ -164,14 +164,14 @@ func (o *Objects) scan(ctx context.Context, first, offset int) (end int, err err
 	if err != nil {
 		return 0, err
 	}
-	e := packEntry{offset: uint32(offset), pack: uint16(len(o.packs) - 1), base: -1} //nolint:gosec // both are checked in add
+	e := packEntry{offset: uint32(offset), pack: uint16(len(o.packs) - 1), base: -1} // both are checked in add
 	switch h.kind {
 	case kindOfsDelta:
 		base, ok := o.at(first, int64(offset)-h.distance)
 		if !ok {
 			return 0, Damaged("a delta without a base")
 		}
-		e.flags, e.base, e.root = entryDelta, int32(base), o.entries[base].root //nolint:gosec // there are fewer, see add
+		e.flags, e.base, e.root = entryDelta, int32(base), o.entries[base].root // there are fewer, see add
 	case kindRefDelta:
 		e.flags = entryDelta
 		o.findBase(&e, h.ref)
@@ -197,7 +197,7 @@ func (o *Objects) scan(ctx context.Context, first, offset int) (end int, err err
 func (o *Objects) findBase(e *packEntry, ref plumbing.Hash) bool {
 	base, ok := o.names[ref]
 	if ok {
-		e.base, e.root = int32(base), o.entries[base].root //nolint:gosec // there are fewer, see add
+		e.base, e.root = int32(base), o.entries[base].root // there are fewer, see add
 	}
 	return ok
 }
@@ -212,7 +212,7 @@ func (o *Objects) name(ctx context.Context, i int) error {
 	e.flags |= entryNamed
 	name := HashObject(o.hasher, ObjectType(e.root), content)
 	if _, again := o.names[name]; !again {
-		o.names[name] = uint32(i) //nolint:gosec // there are fewer, see add
+		o.names[name] = uint32(i) // there are fewer, see add
 	}
 	return nil
 }

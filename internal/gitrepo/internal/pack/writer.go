@@ -33,7 +33,7 @@ func Write(objects []Object, thin bool) ([]byte, error) {
 		}
 	}
 	h := NewHash()
-	h.Write(b.Bytes()) //nolint:errcheck // a hash does not fail
+	h.Write(b.Bytes()) // a hash does not fail
 	return h.Sum(b.Bytes()), nil
 }
 
