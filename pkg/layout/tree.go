@@ -52,15 +52,6 @@ func (b Bytes) Read() ([]byte, error) { return b, nil }
 // Holds compares the bytes.
 func (b Bytes) Holds(content []byte) bool { return bytes.Equal(b, content) }
 
-// TreeOf makes a tree of files in memory.
-func TreeOf(files []File) Tree {
-	tree := Tree{}
-	for _, f := range files {
-		tree[f.Path] = Node{Content: Bytes(f.Content)}
-	}
-	return tree
-}
-
 // folders is a tree with its directories: the names in each, sorted, by its path; "." is the root. What git ignores is not in it.
 type folders struct {
 	tree     Tree
