@@ -17,7 +17,7 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
 	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/lint", "pkg/secret"},
-	"internal/ui":      {"internal/redact", "pkg/gitops", "pkg/secret"},
+	"internal/ui":      {"internal/redact", "internal/text", "pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/localfile", "internal/redact", "internal/ui", "pkg/gitops"},
 	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"pkg/layout":       {"internal/kustomize", "internal/yamlnode", "pkg/clusterspec"},
@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"internal/kustomize":    {},
 	"internal/fluxbuild":    {"internal/kustomize"},
 	"internal/spelling":     {},
-	"internal/repourl":      {},
+	"internal/repourl":      {"internal/text"},
 	"internal/text":         {},
 	"internal/yamlnode":     {},
 	"internal/localfile":    {"internal/sleep", "internal/text"},

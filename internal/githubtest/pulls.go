@@ -55,15 +55,6 @@ func (r *Repo) MergePull(number int) (sha string) {
 	return sha
 }
 
-// ClosePull closes a pull request without merging it.
-func (r *Repo) ClosePull(number int) {
-	r.locked(func() {
-		if p := r.pull(number); p != nil {
-			r.close(p)
-		}
-	})
-}
-
 func (r *Repo) pull(number int) *PullRequest {
 	if number < 1 || number > len(r.pulls) {
 		return nil

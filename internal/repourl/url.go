@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // URL is the address of a repository over SSH.
@@ -150,7 +152,7 @@ func checkParts(host, user, path string) error {
 		return errors.New("the repository URL has something else than a name or an address for its host")
 	case strings.HasPrefix(user, "-"):
 		return errors.New("the repository URL has a user that begins with a dash, which programs take for an option")
-	case strings.ContainsFunc(host+user+path, invisible):
+	case strings.ContainsFunc(host+user+path, text.Invisible):
 		return errors.New("the repository URL has a control character or an invisible one in it")
 	}
 	return nil
@@ -185,11 +187,6 @@ func isHost(text string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(".-_", c)
 	})
-}
-
-// invisible says whether a character is not what a person sees: a control character, or one that hides or turns text around.
-func invisible(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
 }
 
 // Address is host:port.

@@ -226,11 +226,6 @@ func (k *KnownHosts) Check(address string, key ssh.PublicKey) error {
 	return k.hostKeyError(host, problem, key, expected, "")
 }
 
-// Callback is Check in the form of ssh.ClientConfig.
-func (k *KnownHosts) Callback() ssh.HostKeyCallback {
-	return func(address string, _ net.Addr, key ssh.PublicKey) error { return k.Check(address, key) }
-}
-
 func (k *KnownHosts) checkRevoked(host string, key ssh.PublicKey) error {
 	shown := []ssh.PublicKey{key}
 	if cert, ok := key.(*ssh.Certificate); ok {

@@ -78,12 +78,6 @@ func (kinds FluxKinds) of(apiVersion, kind string) (found *FluxKind, version str
 	return nil, version
 }
 
-// Serves says whether objects of an apiVersion and kind are served. Of kinds that are not among these it cannot be told, and is not denied.
-func (kinds FluxKinds) Serves(apiVersion, kind string) bool {
-	k, version := kinds.of(apiVersion, kind)
-	return k == nil || slices.Contains(k.Served, version)
-}
-
 // preferred is the apiVersion that objects of the kind should have.
 func (k *FluxKind) preferred() string {
 	if slices.Contains(k.Served, k.Stored) || len(k.Served) == 0 {

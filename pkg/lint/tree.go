@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // Tree is one state of a repository: everything in it by its slash path relative to the root, without directories.
@@ -52,15 +51,6 @@ func (b Bytes) Read() ([]byte, error) { return b, nil }
 
 // Holds compares the bytes.
 func (b Bytes) Holds(content []byte) bool { return bytes.Equal(b, content) }
-
-// TreeOf makes a tree of files in memory.
-func TreeOf(files []layout.File) Tree {
-	tree := Tree{}
-	for _, f := range files {
-		tree[f.Path] = Node{Content: Bytes(f.Content)}
-	}
-	return tree
-}
 
 // folders is a tree with its directories: the names in each, sorted, by its path; "." is the root. What git ignores is not in it.
 type folders struct {
