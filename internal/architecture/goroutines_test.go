@@ -13,7 +13,7 @@ import (
 
 // mayStartGoroutines are internal/crash, which keeps panics from ending the process, and what is not the program.
 var mayStartGoroutines = []string{
-	"internal/crash", "internal/architecture", "internal/docgen", "internal/githubtest", "internal/gittest", "internal/tools", "pkg/fluxinstall/internal",
+	"internal/crash", "internal/architecture", "internal/docgen", "internal/githubtest", "internal/gittest", "internal/tools", "pkg/fluxmanifests/internal",
 }
 
 // TestGoroutines holds that the program starts goroutines through internal/crash alone: a panic in any other ends the process at once, with

@@ -24,7 +24,7 @@ var weakening = map[string][]string{
 }
 
 // mayStart are the packages that may start processes: each sees to what its children inherit.
-var mayStart = []string{"internal/eksctl", "pkg/fluxinstall/internal/genmanifests", "internal/gittest", "internal/githubtest"}
+var mayStart = []string{"internal/eksctl", "pkg/fluxmanifests/internal/genmanifests", "internal/gittest", "internal/githubtest"}
 
 // No line of the program turns the verification of a server off, starts a process or goes around the type system, but where this test
 // says so.

@@ -95,7 +95,7 @@ func completeRevisions(cmd *cobra.Command, d *deps) {
 		if err != nil {
 			return nil
 		}
-		defer local.Close() //nolint:errcheck // it was only read
+		defer local.Close() // it was only read
 		return local.Names()
 	}))
 }

@@ -23,7 +23,7 @@ func newConvertCmd(d *deps, run func(context.Context, *deps, *convertOptions) er
 	o := &convertOptions{}
 	cmd := &cobra.Command{
 		Use:   "convert -f FILE",
-		Short: "Print a cluster file with a FluxConfig in the place of its GitOpsConfig",
+		Short: "Print a cluster file with a FluxConfig instead of its GitOpsConfig",
 		Long: strings.TrimSpace(`
 Prints a cluster file with each GitOpsConfig, which EKS Anywhere has deprecated, replaced by the FluxConfig that says the same, and with
 the gitOpsRef of its clusters pointing to it. Comments, order and formatting of everything else stay as they are. The file goes to
@@ -180,7 +180,7 @@ func splitReferences(data []byte) []string {
 	}
 	for _, object := range set.Unused {
 		if object.Kind == "FluxConfig" {
-			warnings = append(warnings, object.Label()+" belongs to no Cluster in the files: where it stands, spec.gitOpsRef.kind has to become FluxConfig")
+			warnings = append(warnings, object.Label()+" belongs to no Cluster in the files: where the Cluster is, change spec.gitOpsRef.kind to FluxConfig")
 		}
 	}
 	return warnings

@@ -45,7 +45,7 @@ shows first what will go, and asks; --yes answers for scripts. Only the files th
 of objects in namespace eksa-packages-NAME, which EKS Anywhere removes with the cluster; others in the same directories stay and are named. A kustomization that lists what goes is changed so that the rest still builds.
 
 Which repository a cluster is in is read from the gitOpsRef of its management cluster, or from the file given with -f. A cluster that
-is gone already, or never was, is no error: the command says so and exits with 0.
+is gone already, or never was, is not an error: the command says so and exits with 0.
 
 When GitOps does not work (Flux is suspended or fails, or does not manage the cluster), nothing is begun. The two halves can then be
 done separately: --from git takes the files out of Git and waits for nothing; --from cluster deletes the Cluster object, does not
@@ -216,18 +216,18 @@ func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 		}
 		switch {
 		case c.Role == string(clusterspec.RoleManagement) && eksctl && from == string(gitops.FromGit):
-			out.printf("What is left of management cluster %s goes; that the cluster itself does not exist any more, --from git says:", c.Name)
+			out.printf("What is left of management cluster %s will be removed; --from git says that the cluster itself no longer exists:", c.Name)
 		case c.Role == string(clusterspec.RoleManagement) && eksctl && c.Provision == nil:
 			out.printf("Nothing is left of management cluster %s.", c.Name)
 		case c.Role == string(clusterspec.RoleManagement) && eksctl:
-			out.printf("Management cluster %s (namespace %s%s) goes, with all its machines and all that runs on it:", c.Name, c.Namespace, version)
+			out.printf("Management cluster %s (namespace %s%s) will be deleted, with all its machines and all that runs on it:", c.Name, c.Namespace, version)
 		case c.Role == string(clusterspec.RoleManagement):
 			out.printf("Management cluster %s (namespace %s%s) is detached from Git and keeps running.", c.Name, c.Namespace, version)
-			out.printf("  Flux goes, with its controllers, its resource types and their objects:")
+			out.printf("  Flux is removed, with its controllers, its resource types and their objects:")
 		case from == string(gitops.FromGit):
 			out.printf("Cluster %s (namespace %s%s) leaves Git. Flux, when it works, deletes it with all its machines:", c.Name, c.Namespace, version)
 		default:
-			out.printf("Cluster %s (namespace %s%s) goes, with all its machines:", c.Name, c.Namespace, version)
+			out.printf("Cluster %s (namespace %s%s) will be deleted, with all its machines:", c.Name, c.Namespace, version)
 		}
 		for _, object := range c.Objects {
 			out.printf("  object  %s", object)

@@ -117,12 +117,12 @@ func TestExitCode_withoutGitOps(t *testing.T) {
 func TestResume(t *testing.T) {
 	t.Parallel()
 	const command = "eksa-gitops create cluster -f mgmt.yaml"
-	if got := continueHint(command); got != "what is done is kept; continue with: "+command {
+	if got := continueHint(command); got != "finished steps are kept; continue with: "+command {
 		t.Errorf("hint %q", got)
 	}
 	for _, input := range []string{"-f -", "-f-", "--filename -", "--filename=-"} {
 		command := "eksa-gitops create cluster " + input
-		if got := continueHint(command); got != "what is done is kept; continue, with the same files on standard input, with: "+command {
+		if got := continueHint(command); got != "finished steps are kept; continue, with the same files on standard input, with: "+command {
 			t.Errorf("hint %q", got)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -24,16 +24,16 @@ func (o *fluxOptions) addFlags(cmd *cobra.Command, otherwise string) {
 	flags.StringSliceVar(&o.components, "components", nil, "Flux's controllers, with commas between them (default: "+otherwise+")")
 	flags.StringSliceVar(&o.extra, "components-extra", nil, "more of Flux's controllers, such as image-reflector-controller; they are downloaded")
 	flags.StringVar(&o.bundles, "bundles", "", "Bundles `file` of EKS Anywhere, whose images Flux's controllers get")
-	names := append(fluxinstall.DefaultComponents(), "image-reflector-controller", "image-automation-controller", "source-watcher")
+	names := append(fluxmanifests.DefaultComponents(), "image-reflector-controller", "image-automation-controller", "source-watcher")
 	for _, name := range []string{"components", "components-extra"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // fails for no flag of that name only
 	}
 }
 
 // read checks the flags and reads the Bundles file.
-func (o *fluxOptions) read(ctx context.Context, d *deps) (fluxinstall.ComponentsOptions, map[string]string, error) {
-	chosen := fluxinstall.ComponentsOptions{Components: o.components, ComponentsExtra: o.extra}
-	if err := fluxinstall.CheckComponents(o.components, o.extra); err != nil {
+func (o *fluxOptions) read(ctx context.Context, d *deps) (fluxmanifests.ComponentsOptions, map[string]string, error) {
+	chosen := fluxmanifests.ComponentsOptions{Components: o.components, ComponentsExtra: o.extra}
+	if err := fluxmanifests.CheckComponents(o.components, o.extra); err != nil {
 		return chosen, nil, usagef("--components: %w", err)
 	}
 	if o.bundles == "" {
@@ -46,12 +46,12 @@ func (o *fluxOptions) read(ctx context.Context, d *deps) (fluxinstall.Components
 	if err != nil {
 		return chosen, nil, usagef("--bundles: %w", err)
 	}
-	bundles, err := fluxinstall.ReadBundles(content)
+	bundles, err := fluxmanifests.ReadBundles(content)
 	if err != nil {
 		return chosen, nil, &bundlesError{file: o.bundles, err: err}
 	}
-	if order, err := fluxinstall.CompareVersions(bundles.Version, fluxinstall.Version); err == nil && order != 0 && d.global.progress != "json" {
-		printLines(d.streams.Err, "warning", fmt.Sprintf("the images of %s are of Flux %s, and the rest of Flux will be of %s", o.bundles, bundles.Version, fluxinstall.Version))
+	if order, err := fluxmanifests.CompareVersions(bundles.Version, fluxmanifests.Version); err == nil && order != 0 && d.global.progress != "json" {
+		printLines(d.streams.Err, "warning", fmt.Sprintf("the images of %s are of Flux %s, and the rest of Flux will be of %s", o.bundles, bundles.Version, fluxmanifests.Version))
 	}
 	return chosen, bundles.Images, nil
 }

@@ -38,8 +38,8 @@ func newGetKubeconfigCmd(d *deps, run func(context.Context, *deps, *getKubeconfi
 		Short: "Print or write the kubeconfig of a workload cluster",
 		Long: strings.TrimSpace(`
 Reads the kubeconfig of a cluster from the Secret NAME-kubeconfig in namespace eksa-system of the management cluster, where EKS
-Anywhere keeps it, and prints it, or writes it to a file that only its owner can read. Whoever holds it administers the cluster. A file
-that holds something else already is left as it is without --overwrite; what is no regular file, such as /dev/stdout, is refused.
+Anywhere keeps it, and prints it, or writes it to a file that only its owner can read. Whoever has it administers the cluster. A file
+with other content is left as it is without --overwrite; anything but a regular file, such as /dev/stdout, is refused.
 
 --merge adds it to your own kubeconfig, KUBECONFIG's first file or ~/.kube/config, with a context that has the cluster's name. The
 current context stays. A context of that name which leads to another server is never replaced without --overwrite. The file is written
@@ -61,7 +61,7 @@ Running it again brings the context up to date.`),
 	cmd.Flags().BoolVar(&o.merge, "merge", false, "merge it into your kubeconfig: KUBECONFIG's first file, or ~/.kube/config")
 	cmd.Flags().StringVar(&o.contextName, "context-name", "", "with --merge: `name` of the context (default: the cluster's)")
 	cmd.Flags().BoolVar(&o.setCurrent, "set-current", false, "with --merge: make it the current context")
-	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name which leads to another server; with --file: replace what the file holds")
+	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name which leads to another server; with --file: replace what is in the file")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for the whole run")
 	o.cluster.addFlags(cmd)
 	completeClusters(cmd, d, &o.cluster, 1)

@@ -46,7 +46,7 @@ func newGetClustersCmd(d *deps, run func(context.Context, *deps, *getClustersOpt
 Lists the management cluster and its workload clusters. Git and the management cluster are read together, so that a cluster which is
 only in one of them is seen: STATE says "only in Git", "only in the cluster", or "not in Git (not managed through Git)" for one
 without a GitOps configuration. COMMIT is the one that Flux has applied to it last. CONTROL PLANE and WORKERS are the ready
-and the wanted machines.
+and the desired machines.
 
 As with kubectl, clusters of one namespace are listed: that of the kubeconfig's context, or of --namespace; -A lists all.
 Exit code 0 says that the list could be made, whatever the clusters' state; status judges that.`),

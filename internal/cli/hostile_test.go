@@ -269,7 +269,7 @@ func TestHostile_lint(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return err
 			}
-			return exec.Command("mkfifo", filepath.Join(dir, "eksa-cluster.yaml")).Run() //nolint:noctx // it returns at once
+			return exec.Command("mkfifo", filepath.Join(dir, "eksa-cluster.yaml")).Run() // it returns at once
 		},
 		"a submodule": func(root string) error {
 			return writeAll(filepath.Join(root, "clusters/mgmt"), map[string]string{".git": "gitdir: " + outside + "\n", "eksa-cluster.yaml": secretSpec})

@@ -17,9 +17,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // lintOptions are the argument and the flags of lint.
@@ -44,7 +44,7 @@ counts are the files as they are on disk, without those that git ignores: what g
 PATH is taken for the root.
 
 With --base every change from another revision is classified as EKS Anywhere and Flux will take it: applied, ignored, rejected as
-immutable, or replaced, when an object becomes another one and Flux deletes the one that was, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
+immutable, or replaced, when an object becomes another one and Flux deletes the old one, for the role of the cluster. When HEAD does not contain the revision, the comparison is with the commit at which the two
 parted, so that it shows what this branch changes and nothing else.
 
 What is found goes to standard output. The exit code is 3 when there are errors, a rejected or replacing change among them, with --strict also when
@@ -80,8 +80,8 @@ type lintRun struct {
 	within string // slash path below root
 	// rootless says that root is in no Git work tree.
 	rootless bool
-	tree     layout.Tree
-	base     layout.Tree          // nil without --base
+	tree     lint.Tree
+	base     lint.Tree            // nil without --base
 	from     *gitrepo.LocalCommit // what the base is
 	named    string               // as it was given
 	parted   bool                 // from is not what was named but where the histories parted
@@ -92,12 +92,12 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	found, err := layout.CheckRepository(run.tree, run.base, layout.Options{Within: run.within})
+	found, err := lint.CheckRepository(run.tree, run.base, lint.Options{Within: run.within})
 	if err != nil {
 		return err
 	}
 	report := diagnostics.Report{
-		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, Rules: lintRules(), ToolVersion: buildinfo.Read(fluxinstall.Version).Version,
+		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, Rules: lintRules(), ToolVersion: buildinfo.Read(fluxmanifests.Version).Version,
 	}
 	code := exitDone
 	if failures, warnings := report.Counts(); failures > 0 || o.strict && warnings > 0 {
@@ -115,7 +115,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return err
 	}
 	if run.rootless && run.isPart(found) {
-		printLines(d.streams.Err, "hint", run.root+" is in no Git work tree and was taken for the root of the repository; if it is a part of one, give its root")
+		printLines(d.streams.Err, "hint", run.root+" is not in a Git work tree and was treated as the root of the repository; if it is a part of one, name its root")
 	}
 	if code != exitDone {
 		return &reportedError{code: code}
@@ -125,7 +125,7 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 
 func lintRules() map[string]string {
 	summaries := map[string]string{}
-	for _, rule := range layout.Rules() {
+	for _, rule := range lint.Rules() {
 		summaries[rule.Name] = rule.Summary
 	}
 	return summaries
@@ -148,7 +148,7 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	defer local.Close() //nolint:errcheck // it was only read
+	defer local.Close() // it was only read
 	within, err := filepath.Rel(local.Root(), dir)
 	if err != nil {
 		return nil, err
@@ -169,13 +169,13 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 }
 
 // isPart says whether what was taken for the root is a directory of a repository: its files name the path that leads to it.
-func (r *lintRun) isPart(found *layout.RepositoryReport) bool {
+func (r *lintRun) isPart(found *lint.RepositoryReport) bool {
 	return slices.ContainsFunc(found.Problems, func(p clusterspec.Problem) bool {
 		if p.Rule != "config-path" && p.Rule != "flux-path" {
 			return false
 		}
 		path := "/" + strings.TrimPrefix(strings.Trim(p.Found, `"`), "./")
-		return slices.ContainsFunc(found.Fleets, func(f layout.Fleet) bool {
+		return slices.ContainsFunc(found.Fleets, func(f lint.Fleet) bool {
 			return strings.HasSuffix(filepath.ToSlash(filepath.Join(r.root, f.Path)), path)
 		})
 	})
@@ -224,15 +224,15 @@ func (r *lintRun) readBase(ctx context.Context, local *gitrepo.Local) error {
 	return nil
 }
 
-func treeOf(files gitrepo.LocalTree) layout.Tree {
-	tree := make(layout.Tree, len(files))
+func treeOf(files gitrepo.LocalTree) lint.Tree {
+	tree := make(lint.Tree, len(files))
 	for name, file := range files {
-		node := layout.Node{Ignored: file.Ignored, Filter: file.Filter, Content: file}
+		node := lint.Node{Ignored: file.Ignored, Filter: file.Filter, Content: file}
 		switch file.Mode {
 		case git.Symlink:
-			node.Kind = layout.NodeSymlink
+			node.Kind = lint.NodeSymlink
 		case git.Submodule:
-			node.Kind = layout.NodeSubmodule
+			node.Kind = lint.NodeSubmodule
 		}
 		tree[name] = node
 	}
@@ -242,11 +242,11 @@ func treeOf(files gitrepo.LocalTree) layout.Tree {
 // lintDocument is the JSON form.
 type lintDocument struct {
 	diagnostics.Document
-	ExitCode int            `json:"exitCode"`
-	Fleets   []layout.Fleet `json:"fleets"`
-	Base     *lintBase      `json:"base,omitempty"`
+	ExitCode int          `json:"exitCode"`
+	Fleets   []lint.Fleet `json:"fleets"`
+	Base     *lintBase    `json:"base,omitempty"`
 	// Changes are those from the base; none without one.
-	Changes []layout.Change `json:"changes"`
+	Changes []lint.Change   `json:"changes"`
 	Failure *failureSummary `json:"failure,omitempty"`
 }
 
@@ -258,7 +258,7 @@ type lintBase struct {
 	MergeBase bool `json:"mergeBase"`
 }
 
-func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryReport, code exitCode) any {
+func (r *lintRun) document(report diagnostics.Report, found *lint.RepositoryReport, code exitCode) any {
 	document := lintDocument{Document: report.Document(), ExitCode: int(code), Fleets: found.Fleets, Changes: found.Changes}
 	if r.from != nil {
 		document.Base = &lintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
@@ -267,7 +267,7 @@ func (r *lintRun) document(report diagnostics.Report, found *layout.RepositoryRe
 }
 
 // writeText writes the problems with excerpts, then what the changes do, each change once.
-func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *layout.RepositoryReport) error {
+func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *lint.RepositoryReport) error {
 	colour := d.streams.OutTTY && d.streams.Color
 	report.Problems = slices.DeleteFunc(slices.Clone(report.Problems), func(p clusterspec.Problem) bool {
 		return p.Severity == clusterspec.SeverityNotice && p.Rule != "kustomization-deprecated" && p.Rule != "not-looked-at" || strings.HasPrefix(p.Rule, "change-")
@@ -325,7 +325,7 @@ func (r *lintRun) shownName() func(string) string {
 }
 
 // inventory says what was checked: "3 clusters in clusters/mgmt".
-func inventory(fleets []layout.Fleet) string {
+func inventory(fleets []lint.Fleet) string {
 	clusters := 0
 	var paths []string
 	for _, f := range fleets {
@@ -348,7 +348,7 @@ type lintText struct {
 }
 
 // changes writes what the changes do, and says whether none is rejected. first is whether nothing is printed yet.
-func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
+func (t *lintText) changes(found *lint.RepositoryReport, first bool) bool {
 	from := t.run.named + " (" + t.run.from.Short() + ")"
 	if t.run.parted {
 		from = fmt.Sprintf("%s, where HEAD and %s parted", t.run.from.Short(), t.run.named)
@@ -356,9 +356,9 @@ func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
 	if !first {
 		t.printf("")
 	}
-	isBroken := func(f layout.Fleet) bool { return f.Broken }
+	isBroken := func(f lint.Fleet) bool { return f.Broken }
 	if len(found.Changes) == 0 && slices.ContainsFunc(found.Fleets, isBroken) {
-		t.printf("What changed from %s cannot be told until the errors above are put right.", from)
+		t.printf("What changed from %s cannot be told until the errors above are fixed.", from)
 		return true
 	}
 	if len(found.Changes) == 0 {
@@ -385,31 +385,31 @@ func (t *lintText) changes(found *layout.RepositoryReport, first bool) bool {
 	for _, f := range found.Fleets {
 		switch {
 		case f.Broken:
-			t.printf("Flux applies nothing of %s until the errors above are put right.", f.Path)
+			t.printf("Flux applies nothing of %s until the errors above are fixed.", f.Path)
 		case rejected[f.Path]:
-			t.printf("One rejected object is enough: Flux applies nothing of %s until that is put right.", f.Path)
+			t.printf("One rejected object is enough: Flux applies nothing of %s until that is fixed.", f.Path)
 		}
 	}
 	if counts[clusterspec.VerdictReplaced] > 0 {
-		t.printf("What is replaced is another object then: Flux deletes the one that was, a cluster with all its machines, unless it is marked to be kept.")
+		t.printf("What is replaced becomes another object: Flux deletes the old one, a cluster with all its machines, unless it is marked to be kept.")
 	}
 	return counts[clusterspec.VerdictRejected]+counts[clusterspec.VerdictReplaced] == 0
 }
 
 // groupChanges puts together what belongs to one cluster.
-func groupChanges(changes []layout.Change) [][]layout.Change {
-	var groups [][]layout.Change
+func groupChanges(changes []lint.Change) [][]lint.Change {
+	var groups [][]lint.Change
 	for _, c := range changes {
 		if n := len(groups); n > 0 && groups[n-1][0].Fleet == c.Fleet && groups[n-1][0].Cluster == c.Cluster {
 			groups[n-1] = append(groups[n-1], c)
 			continue
 		}
-		groups = append(groups, []layout.Change{c})
+		groups = append(groups, []lint.Change{c})
 	}
 	return groups
 }
 
-func (t *lintText) group(group []layout.Change, several bool) {
+func (t *lintText) group(group []lint.Change, several bool) {
 	first := group[0]
 	head := "Flux in " + first.Fleet
 	switch {
@@ -423,18 +423,18 @@ func (t *lintText) group(group []layout.Change, several bool) {
 	}
 	fmt.Fprintf(t.w, "\n%s\n", t.bold+ui.CleanLine(head)+t.reset)
 	// Of a cluster that comes or goes as a whole the Cluster says all; it is first.
-	if whole := first.Field == "" && first.Object == "Cluster "+first.Cluster && !slices.ContainsFunc(group, func(c layout.Change) bool { return c.Field != "" }); whole {
+	if whole := first.Field == "" && first.Object == "Cluster "+first.Cluster && !slices.ContainsFunc(group, func(c lint.Change) bool { return c.Field != "" }); whole {
 		if n := len(group) - 1; n > 0 {
 			first.Message += " (and " + count(n, "object") + " with it)"
 		}
-		group = []layout.Change{first}
+		group = []lint.Change{first}
 	}
 	for _, c := range group {
 		t.change(c)
 	}
 }
 
-func (t *lintText) change(c layout.Change) {
+func (t *lintText) change(c lint.Change) {
 	colour := map[clusterspec.Verdict]string{
 		clusterspec.VerdictApplied: t.green, clusterspec.VerdictIgnored: t.yellow, clusterspec.VerdictRejected: t.red, clusterspec.VerdictReplaced: t.red,
 	}[c.Verdict]

@@ -17,8 +17,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/cli"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // fleet writes what create cluster pushes for mgmt.yaml and dev.yaml, Flux's own files included: fleet DIR.
@@ -39,9 +40,9 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 		files = append(files, ours...)
 	}
 	config := set.Clusters[0].GitOps
-	components, err := fluxinstall.Components(context.Background(), fluxinstall.ComponentsOptions{})
+	components, err := fluxmanifests.Components(context.Background(), fluxmanifests.ComponentsOptions{})
 	ts.Check(err)
-	sync, err := fluxinstall.Sync(fluxinstall.SyncOptions{URL: "ssh://git@github.com/alice/fleet", Branch: config.Branch, Path: layout.SyncPath(config)})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/alice/fleet", Branch: config.Branch, Path: layout.SyncPath(config)})
 	ts.Check(err)
 	system, err := layout.SystemFiles(config, layout.FluxFiles{Components: components, Sync: sync})
 	ts.Check(err)
@@ -61,7 +62,7 @@ func TestLint_documentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := layout.Rules()
+	rules := lint.Rules()
 	for _, rule := range rules {
 		if !strings.Contains(string(content), "\n| `"+rule.Name+"` | ") {
 			t.Errorf("docs/lint.md does not explain %s", rule.Name)

@@ -51,7 +51,7 @@ func danglingGitOps(state *fluxinstall.State, management string) error {
 	for _, c := range state.ManagementClusters() {
 		if c.Name == management && c.GitOpsName != "" {
 			return &fleetError{
-				message: fmt.Sprintf("management cluster %s refers to %s %s, which does not exist: it is not known which repository it is about", management, c.GitOpsKind, c.GitOpsName),
+				message: fmt.Sprintf("management cluster %s refers to %s %s, which does not exist, so its repository is not known", management, c.GitOpsKind, c.GitOpsName),
 				hint:    "name the cluster's file with -f",
 			}
 		}
@@ -80,12 +80,12 @@ func managementOf(state *fluxinstall.State, name string) (string, error) {
 		}
 	case len(names) == 0:
 		return "", &fleetError{
-			message: fmt.Sprintf("the cluster at %s holds no management Cluster object", state.Server),
+			message: fmt.Sprintf("the cluster at %s has no management Cluster object", state.Server),
 			hint:    "choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin,
 		}
 	default:
 		return "", &fleetError{
-			message: fmt.Sprintf("the cluster at %s holds several management Cluster objects (%s), and none of the name %s", state.Server, strings.Join(names, ", "), name),
+			message: fmt.Sprintf("the cluster at %s has several management Cluster objects (%s), and none is called %s", state.Server, strings.Join(names, ", "), name),
 			hint:    "name the cluster's file with -f, which says whose it is",
 		}
 	}

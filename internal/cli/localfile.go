@@ -145,7 +145,7 @@ func writeKubeconfig(path string, content []byte, overwrite bool) (bool, error) 
 type takenError struct{ path string }
 
 func (e *takenError) Error() string {
-	return e.path + " holds something else already, and was left as it is"
+	return e.path + " already contains something else, and was left as it is"
 }
 func (e *takenError) Hint() string {
 	return "name another file, or replace what is there with --overwrite"

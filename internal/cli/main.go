@@ -151,7 +151,7 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 	if code == exitUsage {
 		printLines(d.streams.Err, "hint", cmd.CommandPath()+" --help shows how it is used")
 		if len(d.settings) > 0 {
-			printLines(d.streams.Err, "hint", "besides the command line these are in force: "+strings.Join(d.settings, ", "))
+			printLines(d.streams.Err, "hint", "besides the command line, these settings apply: "+strings.Join(d.settings, ", "))
 		}
 	}
 	return int(code)

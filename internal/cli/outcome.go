@@ -46,8 +46,8 @@ func resumeOf(err error, command string) string {
 func continueHint(command string) string {
 	for _, input := range []string{" -f - ", " -f- ", " --filename - ", " --filename=- "} {
 		if strings.Contains(command+" ", input) {
-			return "what is done is kept; continue, with the same files on standard input, with: " + command
+			return "finished steps are kept; continue, with the same files on standard input, with: " + command
 		}
 	}
-	return "what is done is kept; continue with: " + command
+	return "finished steps are kept; continue with: " + command
 }

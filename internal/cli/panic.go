@@ -11,7 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // execute runs the command that the command line names. A panic of it is its error, once all that was deferred has run, and so is one of a
@@ -34,7 +34,7 @@ func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err 
 // printPanic tells of a panic in one line: whose fault it is, and what to report. The trace is in a file, or on standard error before the
 // line with --verbose and where no file can be written.
 func printPanic(d *deps, e *crash.Error) {
-	trace := d.redactor.Text(fmt.Sprintf("%+v\n%s\n\n%s\n\n%s", buildinfo.Read(fluxinstall.Version), d.commandLine(), e.Error(), e.Stack))
+	trace := d.redactor.Text(fmt.Sprintf("%+v\n%s\n\n%s\n\n%s", buildinfo.Read(fluxmanifests.Version), d.commandLine(), e.Error(), e.Stack))
 	report := "the trace above"
 	file := ""
 	if !d.global.verbose {

@@ -33,7 +33,7 @@ func newPauseClusterCmd(d *deps, run func(context.Context, *deps, *pauseOptions)
 	o := &pauseOptions{}
 	cmd := &cobra.Command{
 		Use:   "cluster NAME...",
-		Short: "Have EKS Anywhere leave clusters alone, in a way that holds against Flux",
+		Short: "Have EKS Anywhere leave clusters alone, in a way that Flux does not undo",
 		Long: strings.TrimSpace(`
 Puts the annotation anywhere.eks.amazonaws.com/paused on clusters, with which EKS Anywhere neither changes nor deletes them; what runs on
 them goes on running. A management cluster can be paused, too.

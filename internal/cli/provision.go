@@ -38,7 +38,7 @@ type provisionOptions struct {
 func (o *provisionOptions) addFlags(cmd *cobra.Command, verb gitops.Verb) {
 	flags := cmd.Flags()
 	provisioner := newEnum(&o.provisioner, provisionerExisting, provisionerExisting, provisionerEksctl)
-	flags.Var(provisioner, "provisioner", fmt.Sprintf("existing leaves machines to EKS Anywhere's controller; eksctl runs eksctl anywhere %s cluster, too: %s", verb, provisioner.choices()))
+	flags.Var(provisioner, "provisioner", fmt.Sprintf("who makes the machines: with existing, EKS Anywhere's controller; with eksctl, the command runs eksctl anywhere %s cluster: %s", verb, provisioner.choices()))
 	completeEnum(cmd, "provisioner", provisioner)
 	flags.StringArrayVar(&o.args, "eksctl-arg", nil, "further `argument` for eksctl anywhere, such as --eksctl-arg=--hardware-csv=FILE; may be repeated")
 }
@@ -52,7 +52,7 @@ func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, tim
 	}
 	if !o.usesEksctl() {
 		if len(o.args) > 0 {
-			return usagef("--eksctl-arg has a meaning with --provisioner eksctl only")
+			return usagef("--eksctl-arg works only with --provisioner eksctl")
 		}
 		return nil
 	}

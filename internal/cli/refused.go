@@ -9,7 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // given is the value of a flag as the words of a command line have it, or else its variable; the last one counts. It is for what has to
@@ -68,7 +68,7 @@ func refusedObject(command string, err error, code exitCode) any {
 	case "validate":
 		return &validation{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Clusters: []clusterSummary{}, Failure: failure}
 	case "lint":
-		return &lintDocument{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Fleets: []layout.Fleet{}, Changes: []layout.Change{}, Failure: failure}
+		return &lintDocument{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
 	case "get clusters":
 		return &clustersResult{Version: gitops.ResultVersion, Command: command, Clusters: []gitops.ClusterStatus{}, ExitCode: int(code), Failure: failure}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -60,7 +60,7 @@ func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
 	isNew := file.Before == nil
 	switch base := path.Base(file.Path); {
 	case base == layout.ComponentsFile:
-		version, _, err := fluxinstall.ComponentVersion(file.After)
+		version, _, err := fluxmanifests.ComponentVersion(file.After)
 		if err != nil {
 			version = "of no known release"
 		}
@@ -93,7 +93,7 @@ func printPlan(d *deps, out *lines, result *gitops.Result, whole bool) {
 	if result.Failure != nil {
 		what := "GitOps could not be enabled: "
 		if went := goesOn(result); went != "" {
-			what = went + ", but a run could not do its part: "
+			what = went + ", but a run could not finish: "
 		}
 		printLines(d.streams.Err, "error", what+result.Failure.Message)
 		if result.Failure.Hint != "" {
@@ -241,9 +241,9 @@ func printKept(out *lines, result *gitops.Result) {
 		switch {
 		case c.LocalSpecKept == "":
 		case c.LocalSpec == "":
-			out.printf("%s was left as it is, with what it holds; no copy was written.", c.LocalSpecKept)
+			out.printf("%s was left as it is; no copy was written.", c.LocalSpecKept)
 		default:
-			out.printf("%s was left as it is, with what it holds; the copy is in %s.", c.LocalSpecKept, c.LocalSpec)
+			out.printf("%s was left as it is; the copy is in %s.", c.LocalSpecKept, c.LocalSpec)
 		}
 	}
 }
@@ -370,7 +370,7 @@ func printPartly(d *deps, out *lines, result *gitops.Result) {
 func gitOpsVerdict(result *gitops.Result, up []string) string {
 	what := "GitOps is NOT enabled"
 	if went := goesOn(result); went != "" {
-		what = went + ", but this run could not do its part"
+		what = went + ", but this run could not finish"
 	}
 	switch {
 	case len(up) == 0:
@@ -388,7 +388,7 @@ func goesOn(result *gitops.Result) string {
 	case flux == nil || flux.Revision == "":
 		return ""
 	case flux.Ready:
-		return "Flux goes on with " + shortRevision(flux.Revision)
+		return "Flux still applies " + shortRevision(flux.Revision)
 	}
 	return "Flux had applied " + shortRevision(flux.Revision)
 }

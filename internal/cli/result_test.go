@@ -67,9 +67,9 @@ func TestGitOpsVerdict(t *testing.T) {
 		{nil, []string{"mgmt"}, "cluster mgmt is up, but GitOps is NOT enabled"},
 		{nil, nil, "GitOps is NOT enabled"},
 		{&gitops.FluxResult{}, []string{"mgmt"}, "cluster mgmt is up, but GitOps is NOT enabled"},
-		{&gitops.FluxResult{Revision: revision, Ready: true}, []string{"mgmt"}, "cluster mgmt is up; Flux goes on with main@0123456, but this run could not do its part"},
-		{&gitops.FluxResult{Revision: revision, Ready: true}, nil, "Flux goes on with main@0123456, but this run could not do its part"},
-		{&gitops.FluxResult{Revision: revision}, []string{"dev", "w01"}, "clusters dev, w01 are up; Flux had applied main@0123456, but this run could not do its part"},
+		{&gitops.FluxResult{Revision: revision, Ready: true}, []string{"mgmt"}, "cluster mgmt is up; Flux still applies main@0123456, but this run could not finish"},
+		{&gitops.FluxResult{Revision: revision, Ready: true}, nil, "Flux still applies main@0123456, but this run could not finish"},
+		{&gitops.FluxResult{Revision: revision}, []string{"dev", "w01"}, "clusters dev, w01 are up; Flux had applied main@0123456, but this run could not finish"},
 	} {
 		if got := gitOpsVerdict(&gitops.Result{Flux: tc.flux}, tc.up); got != tc.want {
 			t.Errorf("%q, want %q", got, tc.want)
@@ -86,14 +86,14 @@ func TestAgreement(t *testing.T) {
 		result gitops.Result
 		want   string
 	}{
-		"all agree":                {gitops.Result{}, "as the file says"},
-		"changed":                  {gitops.Result{Changed: true}, "as the file says"},
-		"Git has more":             {gitops.Result{Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as Git says; the file differs in 2 fields"},
-		"changed, Git has more":    {gitops.Result{Changed: true, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as Git says; the file differs in 2 fields"},
-		"the file was updated":     {gitops.Result{LocalFiles: file, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as Git says"},
-		"both were":                {gitops.Result{Changed: true, LocalFiles: file, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "as the file says"},
-		"the cluster is otherwise": {gitops.Result{Clusters: []gitops.ClusterResult{{Name: "dev", Drift: drift}}}, "in Git as the file says, and the cluster differs in 1 field: see eksa-gitops status dev"},
-		"Flux has just applied it": {gitops.Result{Changed: true, Clusters: []gitops.ClusterResult{{Name: "dev", Drift: drift}}}, "as the file says"},
+		"all agree":                {gitops.Result{}, "the file"},
+		"changed":                  {gitops.Result{Changed: true}, "the file"},
+		"Git has more":             {gitops.Result{Clusters: []gitops.ClusterResult{{Merged: kept}}}, "Git; the file differs in 2 fields"},
+		"changed, Git has more":    {gitops.Result{Changed: true, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "Git; the file differs in 2 fields"},
+		"the file was updated":     {gitops.Result{LocalFiles: file, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "Git"},
+		"both were":                {gitops.Result{Changed: true, LocalFiles: file, Clusters: []gitops.ClusterResult{{Merged: kept}}}, "the file"},
+		"the cluster is otherwise": {gitops.Result{Clusters: []gitops.ClusterResult{{Name: "dev", Drift: drift}}}, "the file; the cluster differs from Git in 1 field: see eksa-gitops status dev"},
+		"Flux has just applied it": {gitops.Result{Changed: true, Clusters: []gitops.ClusterResult{{Name: "dev", Drift: drift}}}, "the file"},
 	} {
 		if got := agreement(&tc.result); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)

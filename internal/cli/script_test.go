@@ -11,9 +11,14 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/cli"
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 func TestMain(m *testing.M) {
+	if !fluxmanifests.Complete() {
+		fmt.Fprintln(os.Stderr, "Flux's manifests are missing; they are generated, not committed: run make generate first")
+		os.Exit(1)
+	}
 	testscript.Main(m, map[string]func(){
 		"eksa-gitops": func() { os.Exit(cli.Main()) },
 	})

@@ -238,7 +238,7 @@ func configPath(cmd *cobra.Command, d *deps) (path string, explicit bool, err er
 		home, err := os.UserConfigDir()
 		if err != nil {
 			// No home directory, as in some containers: there is no configuration file then.
-			return "", false, nil //nolint:nilerr // see above
+			return "", false, nil
 		}
 		dir = home
 	}
@@ -265,7 +265,7 @@ func readConfig(cmd *cobra.Command, v *viper.Viper, path string, explicit bool) 
 		return nil, nil
 	}
 	if info, err := os.Stat(path); !explicit && (err != nil || !info.Mode().IsRegular()) {
-		return nil, nil //nolint:nilerr // see above
+		return nil, nil
 	}
 	ctx, cancel := ofWholeRun(cmd)
 	defer cancel()

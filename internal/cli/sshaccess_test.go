@@ -140,7 +140,7 @@ func agentWith(t *testing.T, keys ...crypto.Signer) string {
 			}
 			go func() {
 				defer conn.Close()
-				agent.ServeAgent(ring, conn) //nolint:errcheck // ends with the connection
+				agent.ServeAgent(ring, conn) // ends with the connection
 			}()
 		}
 	}()

@@ -39,7 +39,7 @@ func newStatusCmd(d *deps, run func(context.Context, *deps, *statusOptions) erro
 		Short: "Show whether Git, Flux and the clusters agree, and why not",
 		Long: strings.TrimSpace(`
 Shows on one page the repository, the key that Flux reads it with, Flux, the clusters, and every field that Git sets and that is
-otherwise in the cluster. For whatever is not well it says why in plain words, and which command is next. With NAME, only that
+different in the cluster. For whatever is not well it says why in plain words, and which command is next. With NAME, only that
 cluster is looked at, in more detail.
 
 The management cluster says where the repository is; no file is needed. Without --kubeconfig and KUBECONFIG, the kubeconfig is that of NAME's

@@ -75,7 +75,7 @@ func (p *page) repository(r *gitops.Report) {
 func describeKey(key *gitops.DeployKeyStatus) string {
 	switch {
 	case key.Username != "" && key.Fingerprint == "":
-		return fmt.Sprintf("none: Secret %s holds the HTTPS credentials of %s", key.Secret, key.Username)
+		return fmt.Sprintf("none: Secret %s has the HTTPS credentials of %s", key.Secret, key.Username)
 	case key.Fingerprint == "":
 		return fmt.Sprintf("none in Secret %s", key.Secret)
 	case key.Registered == nil:
@@ -243,9 +243,9 @@ func (p *page) drift(r *gitops.Report) {
 	}
 	switch {
 	case drifted > 0:
-		p.section("Drift", "%s not as Git says", are(drifted, "field"))
+		p.section("Drift", "%s different in the cluster", are(drifted, "field"))
 	case pending > 0:
-		p.section("Drift", "not judged before Flux has applied the commit; %s", are(pending, "field")+" yet to change")
+		p.section("Drift", "not checked until Flux has applied the commit; %s will change", count(pending, "field"))
 	default:
 		p.section("Drift", "none")
 	}

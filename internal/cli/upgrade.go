@@ -51,7 +51,7 @@ Git since is kept: edits that do not overlap are merged, and those that do are l
 values win. --update-file writes what was kept from Git into the file. After the push the command makes Flux fetch, waits until the
 objects carry the change, and follows the clusters until they are Ready.
 
-Flux itself is brought to the version of this program: its components in Git are written anew, with the controllers and settings they
+Flux itself is brought to the version of this program: its components in Git are written again, with the controllers and settings they
 have, and Flux applies them. Patches in the kustomization beside them are kept; what somebody has edited in the components is named and
 replaced with --overwrite only. Objects that are stored in versions which the new release drops are migrated before the push; files with
 such versions, and images that keep a controller at another release, are named, and nothing is done. A newer Flux is left alone.
@@ -216,27 +216,27 @@ func agreement(result *gitops.Result) string {
 			}
 		}
 	}
-	says := "as the file says"
+	says := "the file"
 	switch {
 	case len(result.LocalFiles) > 0 && !result.Changed:
-		says = "as Git says"
+		says = "Git"
 	case len(result.LocalFiles) == 0 && kept > 0:
-		says = fmt.Sprintf("as Git says; the file differs in %s", count(kept, "field"))
+		says = "Git; the file differs in " + count(kept, "field")
 	}
 	if drifted > 0 && !result.Changed {
-		says = fmt.Sprintf("in Git %s, and the cluster differs in %s: see %s", says, count(drifted, "field"), next)
+		says += fmt.Sprintf("; the cluster differs from Git in %s: see %s", count(drifted, "field"), next)
 	}
 	return says
 }
 
 func printUpgraded(out *lines, result *gitops.Result) {
 	names := managedNames(result)
-	what := "cluster " + strings.Join(names, ", ") + " is"
+	what := "cluster " + strings.Join(names, ", ") + " matches"
 	switch {
 	case len(names) > fewClusters:
-		what = fmt.Sprintf("%d clusters are", len(names))
+		what = fmt.Sprintf("%d clusters match", len(names))
 	case len(names) > 1:
-		what = "clusters " + strings.Join(names, ", ") + " are"
+		what = "clusters " + strings.Join(names, ", ") + " match"
 	}
 	says := agreement(result)
 	if !result.Changed && len(result.LocalFiles) == 0 {

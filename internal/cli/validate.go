@@ -12,7 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // validateOptions are the flags of validate.
@@ -161,7 +161,7 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 // checkFiles reads the files of a run and reports all that is wrong with them. Its error is an interrupt's; without one, the set is
 // never nil.
 func checkFiles(ctx context.Context, d *deps, files []string) (diagnostics.Report, *clusterspec.Set, error) {
-	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: buildinfo.Read(fluxinstall.Version).Version}
+	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: buildinfo.Read(fluxmanifests.Version).Version}
 	sources, err := d.readFiles(ctx, files)
 	set := &clusterspec.Set{}
 	if err == nil {
@@ -194,7 +194,7 @@ func printValidation(d *deps, o *validateOptions, report diagnostics.Report, res
 	out := &lines{w: d.streams.Out}
 	if result.Errors > 0 {
 		if o.server && result.Server == nil {
-			out.printf("The management cluster was not asked: put right the errors first.")
+			out.printf("The management cluster was not asked: fix the errors first.")
 		}
 		return nil
 	}

@@ -69,7 +69,7 @@ type noVerdictError struct {
 }
 
 func (e *noVerdictError) Error() string {
-	return fmt.Sprintf("the API server %s gave no verdict within %s", e.server, e.limit)
+	return fmt.Sprintf("the API server %s did not answer within %s", e.server, e.limit)
 }
 func (e *noVerdictError) Hint() string {
 	return "check that the cluster is well (kubectl get --raw /readyz), or give it more time with --timeout"
@@ -95,7 +95,7 @@ func verdictProblems(v fluxinstall.Verdict, object *clusterspec.Object) []cluste
 		p.Expected = "a management cluster whose EKS Anywhere has the kind"
 		return []clusterspec.Problem{p}
 	case fluxinstall.RefusedNoAnswer:
-		return []clusterspec.Problem{problem(ruleServerNoAnswer, "", "the API server comes to no verdict: "+v.Message)}
+		return []clusterspec.Problem{problem(ruleServerNoAnswer, "", "the API server could not decide: "+v.Message)}
 	}
 	who := "the API server"
 	if v.Webhook != "" {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 func newVersionCmd(d *deps) *cobra.Command {
@@ -18,7 +18,7 @@ func newVersionCmd(d *deps) *cobra.Command {
 		Example: "  eksa-gitops version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(_ *cobra.Command, _ []string) error {
-			info := buildinfo.Read(fluxinstall.Version)
+			info := buildinfo.Read(fluxmanifests.Version)
 			if output == outputJSON {
 				return diagnostics.WriteJSON(d.streams.Out, info)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/connect"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -23,7 +24,7 @@ import (
 const tokenVariable = "EKSA_GITHUB_TOKEN"
 
 // userAgent is how the program introduces itself to every server.
-func userAgent() string { return "eksa-gitops/" + buildinfo.Read(fluxinstall.Version).Version }
+func userAgent() string { return "eksa-gitops/" + buildinfo.Read(fluxmanifests.Version).Version }
 
 // clusterOptions say how the management cluster is reached.
 type clusterOptions struct {
@@ -226,7 +227,7 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 	}
 	author := c.git.author()
 	way.Settings.Author, way.Settings.Committer = author, author
-	way.Settings.ToolVersion = buildinfo.Read(fluxinstall.Version).Version
+	way.Settings.ToolVersion = buildinfo.Read(fluxmanifests.Version).Version
 	way.Settings.DryRun, way.Settings.FluxTimeout = c.dryRun, c.fluxTimeout
 	way.Ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) {
 		cluster, err := c.cluster.open(ctx, d, f.managementCluster)

@@ -13,10 +13,11 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-var update = flag.Bool("update", false, "write the expected output anew")
+var update = flag.Bool("update", false, "write the expected output again")
 
 // problemsOf gives all that is wrong with a file.
 func problemsOf(source clusterspec.Source) []clusterspec.Problem {
@@ -41,7 +42,7 @@ func TestWrite_golden(t *testing.T) {
 	specs := filepath.Join("..", "..", "testdata", "specs")
 	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: "v1.2.3"}
 	for _, name := range []string{"invalid/many-mistakes.yaml", "valid/vsphere-low-memory.yaml", "invalid/missing-everything.yaml"} {
-		data, err := os.ReadFile(filepath.Join(specs, filepath.FromSlash(name)))
+		data, err := fixture.Read(filepath.Join(specs, filepath.FromSlash(name)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +71,7 @@ func TestWrite_golden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s differs (go test ./internal/diagnostics -update writes it anew):\n%s", golden, got)
+				t.Errorf("%s differs (go test ./internal/diagnostics -update writes it again):\n%s", golden, got)
 			}
 		})
 	}
@@ -319,13 +320,13 @@ func TestWrite_hostileText(t *testing.T) {
 // TestWrite_sarifIsValid holds the SARIF form of the whole corpus of broken files against the schema of SARIF 2.1.0.
 func TestWrite_sarifIsValid(t *testing.T) {
 	t.Parallel()
-	paths, err := filepath.Glob("../../testdata/specs/invalid/*.yaml")
+	paths, err := fixture.Glob("../../testdata/specs/invalid/*.yaml")
 	if err != nil || len(paths) < 100 {
 		t.Fatalf("%d files, %v", len(paths), err)
 	}
 	all := diagnostics.Report{Command: "validate"}
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
+		data, err := fixture.Read(path)
 		if err != nil {
 			t.Fatal(err)
 		}

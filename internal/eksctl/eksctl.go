@@ -100,7 +100,7 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 
 // Hint says what to do.
 func (e *BrokenError) Hint() string {
-	return "run `eksctl anywhere version` yourself and put right what it says"
+	return "run `eksctl anywhere version` yourself and fix what it says"
 }
 
 // find looks for a program on the environment's PATH. Relative directories are passed over, as in Go's own lookup.

@@ -137,7 +137,7 @@ func (o *Object) become(text []byte) error {
 		} `json:"metadata"`
 	}
 	if err := yaml.Unmarshal(text, &identity); err != nil {
-		return fmt.Errorf("%s: what becomes of it with its variables is not valid YAML: %w", o.File, err)
+		return fmt.Errorf("%s: with its variables put in, it is not valid YAML: %w", o.File, err)
 	}
 	o.text, o.APIVersion = text, identity.APIVersion
 	o.Name = Name{Group: groupOf(identity.APIVersion), Kind: identity.Kind, Namespace: identity.Metadata.Namespace, Name: identity.Metadata.Name}

@@ -245,7 +245,7 @@ func lowered(names []string) []string {
 func random(n int) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	b := make([]byte, n)
-	rand.Read(b) //nolint:errcheck // documented never to fail
+	rand.Read(b) // documented never to fail
 	for i := range b {
 		b[i] = alphabet[int(b[i])%len(alphabet)]
 	}

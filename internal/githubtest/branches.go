@@ -324,8 +324,8 @@ func (c *call) changedFiles(r *Repo, rev string) []object {
 		}
 		counts := strings.SplitN(fields[i], "\t", 3)
 		if len(counts) == 3 && byName[counts[2]] != nil {
-			added, _ := strconv.Atoi(counts[0])   //nolint:errcheck // a binary file has "-"
-			deleted, _ := strconv.Atoi(counts[1]) //nolint:errcheck // as above
+			added, _ := strconv.Atoi(counts[0]) // a binary file has "-"
+			deleted, _ := strconv.Atoi(counts[1])
 			file := byName[counts[2]]
 			file["additions"], file["deletions"], file["changes"] = added, deleted, added+deleted
 		}
@@ -370,7 +370,7 @@ func (c *call) getContents() *reply {
 		if f[1] == "tree" {
 			kind = "dir"
 		}
-		size, _ := strconv.Atoi(f[3]) //nolint:errcheck // a directory has "-"
+		size, _ := strconv.Atoi(f[3]) // a directory has "-"
 		entries = append(entries, c.entryJSON(r, ref, path.Join(name, base), kind, f[2], size))
 	}
 	return &reply{http.StatusOK, entries}

@@ -18,7 +18,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer gh.Close() //nolint:errcheck // an example
+	defer gh.Close()
 	gh.AddUser("alice")
 	token := gh.AddClassicToken("alice", "repo")
 
@@ -36,8 +36,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	io.Copy(io.Discard, resp.Body) //nolint:errcheck // an example
-	resp.Body.Close()              //nolint:errcheck // an example
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
 
 	fmt.Println(resp.Status, resp.Header.Get("X-OAuth-Scopes"))
 	fmt.Println(gh.Repo("alice/fleet").Private(), gh.Repo("alice/fleet").Git().Branches())

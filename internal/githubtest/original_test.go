@@ -24,7 +24,7 @@ func answer(t *testing.T, gh *githubtest.Server, token, method, url, body string
 		Message string
 		Errors  []struct{ Resource, Code, Field, Message string }
 	}
-	json.Unmarshal([]byte(text), &e) //nolint:errcheck // a list has no message
+	json.Unmarshal([]byte(text), &e) // a list has no message
 	line := fmt.Sprintf("%d %s", resp.StatusCode, e.Message)
 	for _, x := range e.Errors {
 		line += fmt.Sprintf(" [%s.%s %s: %s]", x.Resource, x.Field, x.Code, x.Message)

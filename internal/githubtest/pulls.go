@@ -55,15 +55,6 @@ func (r *Repo) MergePull(number int) (sha string) {
 	return sha
 }
 
-// ClosePull closes a pull request without merging it.
-func (r *Repo) ClosePull(number int) {
-	r.locked(func() {
-		if p := r.pull(number); p != nil {
-			r.close(p)
-		}
-	})
-}
-
 func (r *Repo) pull(number int) *PullRequest {
 	if number < 1 || number > len(r.pulls) {
 		return nil
@@ -195,15 +186,15 @@ func (r *Repo) changes(base, head string) (commits, additions, deletions, files 
 	if err != nil {
 		return 0, 0, 0, 0
 	}
-	commits, _ = strconv.Atoi(strings.TrimSpace(out)) //nolint:errcheck // git counts
+	commits, _ = strconv.Atoi(strings.TrimSpace(out)) // git counts
 	out, err = r.git.TryGit(nil, "diff", "--numstat", base+"..."+head)
 	if err != nil {
 		return commits, 0, 0, 0
 	}
 	for line := range strings.Lines(out) {
 		f := strings.Fields(line)
-		added, _ := strconv.Atoi(f[0])   //nolint:errcheck // a binary file has "-"
-		deleted, _ := strconv.Atoi(f[1]) //nolint:errcheck // as above
+		added, _ := strconv.Atoi(f[0]) // a binary file has "-"
+		deleted, _ := strconv.Atoi(f[1])
 		additions, deletions, files = additions+added, deletions+deleted, files+1
 	}
 	return commits, additions, deletions, files

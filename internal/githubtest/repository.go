@@ -205,12 +205,6 @@ func (r *Repo) locked(do func()) {
 // Git is the repository on disk, to be read and changed past all rules.
 func (r *Repo) Git() *gittest.Repo { return r.git }
 
-// FullName is owner/name, as it is now.
-func (r *Repo) FullName() (name string) {
-	r.locked(func() { name = r.fullName() })
-	return name
-}
-
 // Private says whether the repository is private.
 func (r *Repo) Private() (private bool) {
 	r.locked(func() { private = r.private })

@@ -51,7 +51,7 @@ func generateBigRepository(tb testing.TB, repo *gittest.Repo, clusters, commits 
 		tb.Fatal(err)
 	}
 	go func() {
-		defer in.Close() //nolint:errcheck // fast-import says what is wrong
+		defer in.Close() // fast-import says what is wrong
 		n := 0
 		for commit := range commits {
 			fmt.Fprintf(in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+commit)
@@ -60,7 +60,7 @@ func generateBigRepository(tb testing.TB, repo *gittest.Repo, clusters, commits 
 				fmt.Fprintf(in, "M 100644 inline %s\ndata %d\n%s\n", clusterPath(n), len(spec), spec)
 				fmt.Fprintf(in, "M 100644 inline %s\ndata %d\n%s\n", strings.Replace(clusterPath(n), "eksa-cluster", "kustomization", 1), len(kustomization), kustomization)
 			}
-			io.WriteString(in, "\n") //nolint:errcheck // as above
+			io.WriteString(in, "\n")
 		}
 	}()
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -142,7 +142,7 @@ func BenchmarkPeakMemory10kClusters(b *testing.B) {
 			}
 			var most peak
 			for b.Loop() {
-				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPeakMemoryProcess$", "-test.v") //nolint:gosec // this binary
+				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPeakMemoryProcess$", "-test.v") // this binary
 				cmd.Env = append(os.Environ(), memoryEnv+"="+string(job))
 				out, err := cmd.CombinedOutput()
 				if err != nil {

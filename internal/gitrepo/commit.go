@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
@@ -36,16 +37,7 @@ type Commit struct {
 	tree    plumbing.Hash
 	parent  plumbing.Hash
 	changes []Change
-	objects []newObject
-}
-
-// newObject is an object that the server does not have. With a delta, it is also known as a difference to base, which the server has.
-type newObject struct {
-	kind    byte
-	hash    plumbing.Hash
-	content []byte
-	base    plumbing.Hash
-	delta   []byte
+	objects []pack.Object
 }
 
 // Hash is the commit's name in hexadecimal.
@@ -85,7 +77,7 @@ func (s *Snapshot) Commit(edits []git.Edit, opts git.CommitOptions) (*Commit, er
 	}
 	if tree.IsZero() {
 		// Everything is deleted.
-		tree = b.add(newObject{kind: kindTree, content: []byte{}})
+		tree = b.add(pack.Object{Kind: pack.Tree, Content: []byte{}})
 	}
 	b.commit.tree = tree
 	slices.SortFunc(b.commit.changes, func(x, y Change) int { return strings.Compare(x.Path, y.Path) })
@@ -134,10 +126,10 @@ type treeBuilder struct {
 	commit   *Commit
 }
 
-func (b *treeBuilder) add(o newObject) plumbing.Hash {
-	o.hash = hashObject(newHash(), objectType(o.kind), o.content)
+func (b *treeBuilder) add(o pack.Object) plumbing.Hash {
+	o.Hash = pack.HashObject(pack.NewHash(), pack.ObjectType(o.Kind), o.Content)
 	b.commit.objects = append(b.commit.objects, o)
-	return o.hash
+	return o.Hash
 }
 
 // rewrite applies the edits below a directory and returns its new name: zero when nothing is left in it. The directory at the zero
@@ -180,7 +172,7 @@ func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode, prefix string) 
 	if len(old) == 0 {
 		delta = nil
 	}
-	return b.add(newObject{kind: kindTree, content: content, base: dir, delta: delta}), true, nil
+	return b.add(pack.Object{Kind: pack.Tree, Content: content, Base: dir, Delta: delta}), true, nil
 }
 
 func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode, path string) (treeChange, bool, error) {
@@ -207,8 +199,8 @@ func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode,
 		}
 		return treeChange{}, exists, nil
 	}
-	blob := newObject{kind: kindBlob, content: node.edit.Content}
-	change := treeChange{mode: filemode.Regular, hash: hashObject(newHash(), plumbing.BlobObject, blob.content)}
+	blob := pack.Object{Kind: pack.Blob, Content: node.edit.Content}
+	change := treeChange{mode: filemode.Regular, hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, blob.Content)}
 	kind := Added
 	if exists {
 		if change.hash == found.hash {
@@ -264,7 +256,7 @@ func (b *treeBuilder) finish(opts git.CommitOptions) error {
 	if err != nil {
 		return fmt.Errorf("making the commit: %w", err)
 	}
-	b.commit.hash = b.add(newObject{kind: kindCommit, content: content})
+	b.commit.hash = b.add(pack.Object{Kind: pack.Commit, Content: content})
 	return nil
 }
 

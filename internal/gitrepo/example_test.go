@@ -20,7 +20,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer srv.Close() //nolint:errcheck // an example
+	defer srv.Close()
 	srv.Accounts().AddToken("t0ken", "alice", gittest.Write)
 	repo := srv.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"replicas": "1\n"}))
 

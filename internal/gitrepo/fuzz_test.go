@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
@@ -50,10 +51,10 @@ func packets(lines ...string) []byte {
 	enc := pktline.NewEncoder(&b)
 	for _, line := range lines {
 		if line == "" {
-			enc.Flush() //nolint:errcheck // into memory
+			enc.Flush()
 			continue
 		}
-		enc.EncodeString(line) //nolint:errcheck // into memory
+		enc.EncodeString(line)
 	}
 	return b.Bytes()
 }
@@ -65,9 +66,9 @@ func FuzzServer(f *testing.F) {
 	dir := history(f)
 	head := strings.TrimSpace(string(runGit(f, dir, nil, "rev-parse", "main")))
 	names := runGit(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=1", "main")
-	pack := string(runGit(f, dir, names, "pack-objects", "--stdout", "--quiet"))
+	packed := string(runGit(f, dir, names, "pack-objects", "--stdout", "--quiet"))
 	list := packets(head+" HEAD\x00shallow side-band-64k ofs-delta report-status agent=git/2 symref=HEAD:refs/heads/main\n", head+" refs/heads/main\n", "")
-	f.Add(list, packets("shallow "+head+"\n", "", "NAK\n", "\x02counting\r", "\x01"+pack[:100], "\x01"+pack[100:], ""), packets("\x01"+string(packets("unpack ok\n", "ok refs/heads/main\n", "")), ""))
+	f.Add(list, packets("shallow "+head+"\n", "", "NAK\n", "\x02counting\r", "\x01"+packed[:100], "\x01"+packed[100:], ""), packets("\x01"+string(packets("unpack ok\n", "ok refs/heads/main\n", "")), ""))
 	f.Add(list, packets("NAK\n", "\x03"+token+" \x1b]0;x\x07"), packets("\x02remote: \x1b[2J"+encoded+"\n", "\x01"+string(packets("unpack ok\n", "ng refs/heads/main hook \x9b declined\n", "")), ""))
 	f.Add(packets("ERR access denied "+token+"\n"), []byte("0000"), []byte("0004"))
 	f.Add(packets(head+" refs/heads/\u202e\x1b[31m\x00 object-format=\x1b[31m\n", ""), packets("ERR upload-pack: not our ref "+head), []byte{})
@@ -99,7 +100,7 @@ func FuzzServer(f *testing.F) {
 			}
 		}
 		ctx := t.Context()
-		s := &Snapshot{endpoint: e, branch: "main", objects: newObjects(limits), files: map[plumbing.Hash][]byte{}}
+		s := &Snapshot{endpoint: e, branch: "main", objects: pack.NewObjects(limits.ofPacks()), files: map[plumbing.Hash][]byte{}}
 		if err := s.fetch(ctx); err != nil {
 			told("fetching", err)
 			return

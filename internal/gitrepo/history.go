@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
@@ -33,7 +34,7 @@ func historySteps() []int { return []int{20, 200, 2000} }
 
 // past is what a snapshot knows of the time before it.
 type past struct {
-	objects *objects // of their own, so that their limits are not the snapshot's
+	objects *pack.Objects // of their own, so that their limits are not the snapshot's
 	// boundary are the commits whose parents were not sent because they are further away than was asked for.
 	boundary map[plumbing.Hash]bool
 	// ends are the commits whose parents the server does not have.
@@ -42,9 +43,9 @@ type past struct {
 	depth int
 }
 
-func (p *past) store(s *Snapshot) *objects {
+func (p *past) store(s *Snapshot) *pack.Objects {
 	if p.objects == nil {
-		p.objects = newObjects(s.endpoint.limits)
+		p.objects = pack.NewObjects(s.endpoint.limits.ofPacks())
 	}
 	return p.objects
 }
@@ -67,17 +68,17 @@ func (p *past) fetched(adv *advertisement, w wants, got *transfer) {
 }
 
 // stores are all objects that the snapshot has.
-func (s *Snapshot) stores() []*objects {
+func (s *Snapshot) stores() []*pack.Objects {
 	if s.past.objects == nil {
-		return []*objects{s.objects}
+		return []*pack.Objects{s.objects}
 	}
-	return []*objects{s.objects, s.past.objects}
+	return []*pack.Objects{s.objects, s.past.objects}
 }
 
 // content is a commit or a directory.
 func (s *Snapshot) content(h plumbing.Hash) ([]byte, bool) {
 	for _, store := range s.stores() {
-		if content, ok, err := store.structure(h); err == nil && ok {
+		if content, ok, err := store.Structure(h); err == nil && ok {
 			return content, true
 		}
 	}
@@ -86,7 +87,7 @@ func (s *Snapshot) content(h plumbing.Hash) ([]byte, bool) {
 
 // has says whether a commit or a directory is there.
 func (s *Snapshot) has(h plumbing.Hash) bool {
-	return slices.ContainsFunc(s.stores(), func(store *objects) bool { return store.has(h) })
+	return slices.ContainsFunc(s.stores(), func(store *pack.Objects) bool { return store.Has(h) })
 }
 
 // History returns the commits before and at the snapshot's own that changed what is at a path, a file or a directory, newest first

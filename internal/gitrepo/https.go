@@ -45,7 +45,7 @@ func newHTTPSTransport(e *endpoint, r Remote, u *url.URL, auth TokenAuth) (*http
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(r.CAPEM) {
-			return nil, errors.New("the certificate authority for the repository is no PEM certificate")
+			return nil, errors.New("the certificate authority for the repository is not a PEM certificate")
 		}
 		config.RootCAs = pool
 	}
@@ -200,7 +200,7 @@ func (s *httpsSession) do(ctx context.Context, method string, u *url.URL, body [
 	if !s.t.auth.Token.IsZero() {
 		req.SetBasicAuth(s.t.auth.user(), s.t.auth.Token.Reveal())
 	}
-	resp, err := s.t.client.Do(req) //nolint:bodyclose // closed with the session
+	resp, err := s.t.client.Do(req) // closed with the session
 	if err != nil {
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) {
@@ -234,7 +234,7 @@ func (f *fed) Read(p []byte) (int, error) {
 // watched tells the watchdog of every part of a response that comes in.
 type watched struct {
 	io.ReadCloser
-	ctx  context.Context //nolint:containedctx // of the request that the body belongs to
+	ctx  context.Context // of the request that the body belongs to
 	dog  *time.Timer
 	idle time.Duration
 }
@@ -312,7 +312,7 @@ func (s *httpsSession) refs() io.Reader { return s.list }
 
 func (s *httpsSession) exchange(ctx context.Context, request []byte) (io.Reader, error) {
 	// The connection is free for the next request once the list has been read to its end.
-	io.Copy(io.Discard, io.LimitReader(s.list, 1<<10)) //nolint:errcheck // otherwise another connection is made
+	io.Copy(io.Discard, io.LimitReader(s.list, 1<<10)) // otherwise another connection is made
 	u := *s.t.repository()
 	u.Path += "/" + string(s.svc)
 	resp, err := s.do(ctx, http.MethodPost, &u, request)
@@ -341,7 +341,7 @@ func (s *httpsSession) close() {
 		dog.Stop()
 	}
 	for _, body := range s.bodies {
-		body.Close() //nolint:errcheck // everything of interest has been read
+		body.Close() // everything of interest has been read
 	}
 	for _, cancel := range s.cancels {
 		cancel(nil)

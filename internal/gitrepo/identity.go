@@ -85,7 +85,7 @@ func readConfig(file string) *config.Config {
 	if err != nil {
 		return parsed
 	}
-	config.NewDecoder(bytes.NewReader(content)).Decode(parsed) //nolint:errcheck // what stands before a mistake counts
+	config.NewDecoder(bytes.NewReader(content)).Decode(parsed) // what stands before a mistake counts
 	return parsed
 }
 

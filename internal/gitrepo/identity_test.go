@@ -123,7 +123,7 @@ func gitConfig(t *testing.T, dir, key string) string {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	out, err := cmd.Output()
-	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) { //nolint:errorlint // it is not wrapped
+	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) { // it is not wrapped
 		t.Fatal(err)
 	}
 	return strings.TrimSuffix(string(out), "\n")

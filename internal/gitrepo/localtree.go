@@ -16,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
@@ -64,7 +65,7 @@ func (f *LocalFile) Holds(content []byte) bool {
 		there, err := localfile.ReadRegular(f.disk, maxLocalFile)
 		return err == nil && bytes.Equal(there, content)
 	}
-	return hashObject(newHash(), plumbing.BlobObject, content) == f.hash
+	return pack.HashObject(pack.NewHash(), plumbing.BlobObject, content) == f.hash
 }
 
 // missing explains an object that should be there.
@@ -100,7 +101,7 @@ func (l *Local) Tree(ctx context.Context, revision LocalCommit) (LocalTree, erro
 
 // walkError names the commit in what is wrong with its directories.
 func (l *Local) walkError(revision LocalCommit, err error) error {
-	if errors.Is(err, errBadPack) {
+	if errors.Is(err, pack.ErrDamaged) {
 		return fmt.Errorf("reading the directories of %s: %w", revision.Name, err)
 	}
 	return err

@@ -123,13 +123,13 @@ func startAgent(t *testing.T, private crypto.Signer) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a leftover of a test
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "s")
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() }) //nolint:errcheck // nothing is lost
+	t.Cleanup(func() { ln.Close() })
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -137,8 +137,8 @@ func startAgent(t *testing.T, private crypto.Signer) string {
 				return
 			}
 			go func() {
-				defer c.Close()           //nolint:errcheck // nothing is lost
-				agent.ServeAgent(ring, c) //nolint:errcheck // ends with the connection
+				defer c.Close()
+				agent.ServeAgent(ring, c) // ends with the connection
 			}()
 		}
 	}()
@@ -188,7 +188,7 @@ func TestFetch_silentPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() }) //nolint:errcheck // nothing is lost
+	t.Cleanup(func() { ln.Close() })
 	key := gittest.NewKey(t, gittest.ED25519)
 	for _, remote := range []gitrepo.Remote{
 		{URL: "https://" + ln.Addr().String() + "/x"},

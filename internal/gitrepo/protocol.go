@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
@@ -183,7 +184,7 @@ type wants struct {
 
 // transfer is what a fetch brings.
 type transfer struct {
-	pack *packData
+	pack *pack.Data
 	// shallow are commits that are sent without their parents; unshallow are earlier ones whose parents come now.
 	shallow, unshallow []plumbing.Hash
 }
@@ -260,24 +261,24 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 	if err := e.readNegotiation(s, response, lines, got); err != nil {
 		return nil, err
 	}
-	pack := limitedPack{limit: e.limits.Pack}
+	received := limitedPack{limit: e.limits.Pack}
 	if w.limit > 0 {
-		pack.limit = min(pack.limit, w.limit)
+		received.limit = min(received.limit, w.limit)
 	}
 	if adv.supports(capability.Sideband64k) {
-		err = e.demultiplex(s, response, lines, &pack, nil)
-	} else if _, err = io.Copy(&pack, response); err != nil && !errors.Is(err, errTooLarge) {
+		err = e.demultiplex(s, response, lines, &received, nil)
+	} else if _, err = io.Copy(&received, response); err != nil && !errors.Is(err, errTooLarge) {
 		err = s.explain(err)
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, &git.LimitError{Remote: e.name, What: "the transfer", Limit: pack.limit}
+		return nil, &git.LimitError{Remote: e.name, What: "the transfer", Limit: received.limit}
 	case err != nil:
 		return nil, err
-	case pack.data.size == 0:
+	case received.data.Len() == 0:
 		return nil, s.explain(io.ErrUnexpectedEOF)
 	}
-	got.pack = &pack.data
+	got.pack = &received.data
 	return got, nil
 }
 
@@ -349,7 +350,7 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 			}
 		case bandProgress:
 			if words != nil {
-				words.Write(packet[1:]) //nolint:errcheck // it is a buffer
+				words.Write(packet[1:])
 			}
 		case bandError:
 			return e.fatal(s, string(packet[1:]))
@@ -383,14 +384,14 @@ func (e *endpoint) fatal(s session, text string) error {
 
 // limitedPack collects a pack up to a limit.
 type limitedPack struct {
-	data  packData
+	data  pack.Data
 	limit int64
 }
 
 var errTooLarge = errors.New("too large")
 
 func (p *limitedPack) Write(b []byte) (int, error) {
-	if int64(p.data.size+len(b)) > p.limit {
+	if int64(p.data.Len()+len(b)) > p.limit {
 		return 0, errTooLarge
 	}
 	return p.data.Write(b)

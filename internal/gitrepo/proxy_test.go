@@ -20,13 +20,13 @@ func TestFetch_proxyRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer listener.Close() //nolint:errcheck // at the end of the test
+		defer listener.Close() // at the end of the test
 		go func() {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			defer conn.Close() //nolint:errcheck // the client has its answer
+			defer conn.Close() // the client has its answer
 			request, err := http.ReadRequest(bufio.NewReader(conn))
 			if err != nil {
 				return

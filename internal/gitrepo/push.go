@@ -14,9 +14,13 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
+
+// noThin is the capability of servers that want packs which hold every base of their deltas.
+const noThin = capability.Capability("no-thin")
 
 // Push makes the commit the branch's tip, if the branch is still where the snapshot found it: on its commit, or not there at all. It
 // may be repeated with the same commit: a commit that has arrived is success. When the answer is lost, the branch is looked at.
@@ -38,11 +42,11 @@ func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 	default:
 		return s.conflict(tip, "")
 	}
-	pack, err := writePack(c.objects, !adv.supports(noThin))
+	packed, err := pack.Write(c.objects, !adv.supports(noThin))
 	if err != nil {
 		return err
 	}
-	request, err := s.pushRequest(adv, c, pack)
+	request, err := s.pushRequest(adv, c, packed)
 	if err != nil {
 		return err
 	}
@@ -98,7 +102,7 @@ func (s *Snapshot) conflict(tip plumbing.Hash, server string) *git.ConflictError
 }
 
 // pushRequest is the body of a receive-pack request (gitprotocol-pack(5), "Pushing Data To a Server").
-func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, pack []byte) ([]byte, error) {
+func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, packed []byte) ([]byte, error) {
 	capabilities := []string{}
 	for _, name := range []capability.Capability{capability.ReportStatus, capability.Sideband64k, capability.Quiet} {
 		if adv.supports(name) {
@@ -114,7 +118,7 @@ func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, pack []byte) ([]by
 		enc.Encodef("%s %s %s\x00 %s", s.expected(), c.hash, branchPrefix+s.branch, strings.Join(capabilities, " ")),
 		enc.Flush(),
 	)
-	b.Write(pack)
+	b.Write(packed)
 	return b.Bytes(), err
 }
 
@@ -127,7 +131,7 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 	}
 	if !adv.supports(capability.ReportStatus) {
 		// Servers this old say nothing; whether it worked is seen by looking.
-		io.Copy(io.Discard, response) //nolint:errcheck // the branch tells
+		io.Copy(io.Discard, response) // the branch tells
 		return &git.UnreachableError{Remote: e.name, Reason: "the server does not report on pushes"}
 	}
 	var data, words limitedBuffer

@@ -111,7 +111,7 @@ func TestRefusal_hint(t *testing.T) {
 			"for the organization's single sign-on, in the settings of the account that it belongs to",
 		"Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.": "run the command " +
 			"from a network that the organization's IP allow list names",
-		"`acme` forbids access via a personal access token (classic).": "the organization does not take this kind of token, or not for this long: make one as its words say",
+		"`acme` forbids access via a personal access token (classic).": "the organization does not accept this kind of token, or not for this long: make one as its words say",
 	} {
 		e := &endpoint{name: "https://github.com/acme/fleet.git"}
 		err := e.refusal(receivePack, words)

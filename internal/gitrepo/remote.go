@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
@@ -85,6 +86,11 @@ const (
 	defaultIdleLimit     = 60 * time.Second
 	defaultUserAgent     = "eksa-gitops"
 )
+
+// ofPacks are the limits that what is unpacked has to keep to.
+func (l Limits) ofPacks() pack.Limits {
+	return pack.Limits{Object: l.Object, File: l.File, Objects: l.Objects, Inflated: l.Inflated}
+}
 
 func (l Limits) withDefaults() Limits {
 	set := func(field *int64, value int64) {

@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
@@ -26,7 +27,7 @@ type Snapshot struct {
 	defaultBranch string
 	head          plumbing.Hash
 	root          plumbing.Hash
-	objects       *objects
+	objects       *pack.Objects
 	filtered      bool
 	files         map[plumbing.Hash][]byte
 	branches      []string
@@ -52,7 +53,7 @@ func Fetch(ctx context.Context, remote Remote, branch string) (*Snapshot, error)
 		return nil, err
 	}
 	for move := 1; ; move++ {
-		s := &Snapshot{endpoint: e, branch: branch, objects: newObjects(e.limits), files: map[plumbing.Hash][]byte{}}
+		s := &Snapshot{endpoint: e, branch: branch, objects: pack.NewObjects(e.limits.ofPacks()), files: map[plumbing.Hash][]byte{}}
 		err := s.fetch(ctx)
 		switch {
 		case err == nil:
@@ -144,8 +145,8 @@ func (s *Snapshot) look(adv *advertisement) {
 	}
 }
 
-func (s *Snapshot) unpack(ctx context.Context, into *objects, pack *packData) error {
-	return s.damageUnlessInterrupted(ctx, into.add(ctx, pack))
+func (s *Snapshot) unpack(ctx context.Context, into *pack.Objects, data *pack.Data) error {
+	return s.damageUnlessInterrupted(ctx, into.Add(ctx, data))
 }
 
 func (s *Snapshot) damageUnlessInterrupted(ctx context.Context, err error) error {
@@ -161,14 +162,14 @@ func (s *Snapshot) damage(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errObjectTooLarge):
+	case errors.Is(err, pack.ErrObjectTooLarge):
 		return &git.LimitError{Remote: e.name, What: "a directory", Limit: e.limits.Object}
-	case errors.Is(err, errPackTooLarge):
+	case errors.Is(err, pack.ErrTooLarge):
 		return &git.LimitError{Remote: e.name, What: "the unpacked transfer", Limit: e.limits.Inflated}
-	case errors.Is(err, errTooManyObjects):
+	case errors.Is(err, pack.ErrTooManyObjects):
 		return &git.LimitError{Remote: e.name, What: "the transfer", Limit: e.limits.Objects, Unit: "objects"}
-	case errors.Is(err, errChainTooLarge):
-		return &git.LimitError{Remote: e.name, What: "what one object is made of", Limit: maxChainWork}
+	case errors.Is(err, pack.ErrChainTooLarge):
+		return &git.LimitError{Remote: e.name, What: "what one object is made of", Limit: pack.MaxChainWork}
 	}
 	return &git.ProtocolError{Remote: e.name, Reason: err.Error()}
 }
@@ -230,7 +231,7 @@ func (s *Snapshot) tree(h plumbing.Hash) ([]byte, error) {
 		return nil, nil
 	}
 	for _, store := range s.stores() {
-		if content, ok, err := store.structure(h); ok || err != nil {
+		if content, ok, err := store.Structure(h); ok || err != nil {
 			return content, s.damage(err)
 		}
 	}
@@ -316,7 +317,7 @@ func (s *Snapshot) Holds(path string, content []byte) (bool, error) {
 	if err != nil || !ok || !e.Mode.IsFile() {
 		return false, err
 	}
-	return e.BlobID == hashObject(newHash(), plumbing.BlobObject, content).String(), nil
+	return e.BlobID == pack.HashObject(pack.NewHash(), plumbing.BlobObject, content).String(), nil
 }
 
 // Read returns a file's content. It may have to be transferred, alone. The error is fs.ErrNotExist when there is no such file, a
@@ -393,7 +394,7 @@ func (s *Snapshot) load(ctx context.Context, h plumbing.Hash) error {
 		return nil
 	}
 	for _, store := range s.stores() {
-		content, err := store.file(ctx, h)
+		content, err := store.File(ctx, h)
 		if err != nil {
 			return s.damageUnlessInterrupted(ctx, err)
 		}

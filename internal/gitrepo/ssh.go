@@ -63,7 +63,7 @@ type wire struct {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	w.SetReadDeadline(w.limit()) //nolint:errcheck // a closed connection shows in Read
+	w.SetReadDeadline(w.limit()) // a closed connection shows in Read
 	n, err := w.Conn.Read(p)
 	w.failed(err)
 	return n, err
@@ -71,7 +71,7 @@ func (w *wire) Read(p []byte) (int, error) {
 
 func (w *wire) Write(p []byte) (int, error) {
 	limit := w.limit()
-	w.SetDeadline(limit) //nolint:errcheck // a closed connection shows in Write
+	w.SetDeadline(limit) // a closed connection shows in Write
 	n, err := w.Conn.Write(p)
 	w.failed(err)
 	return n, err
@@ -95,7 +95,7 @@ func (w *wire) within(d time.Duration) {
 		w.deadline = time.Now().Add(d)
 	}
 	w.mu.Unlock()
-	w.SetDeadline(w.limit()) //nolint:errcheck // a closed connection shows in Read
+	w.SetDeadline(w.limit()) // a closed connection shows in Read
 }
 
 func (w *wire) failed(err error) {
@@ -121,7 +121,7 @@ func (t *sshTransport) close() {
 	t.kept = nil
 	t.mu.Unlock()
 	if kept != nil {
-		kept.Close() //nolint:errcheck // nothing is lost
+		kept.Close()
 	}
 }
 
@@ -131,7 +131,7 @@ func (t *sshTransport) takeKept() *sshConn {
 	kept := t.kept
 	t.kept = nil
 	if kept != nil && time.Since(kept.idle) > keepFor {
-		kept.Close() //nolint:errcheck // nothing is lost
+		kept.Close()
 		return nil
 	}
 	return kept
@@ -144,7 +144,7 @@ func (t *sshTransport) keep(c *sshConn) {
 	t.kept = c
 	t.mu.Unlock()
 	if other != nil {
-		other.Close() //nolint:errcheck // nothing is lost
+		other.Close()
 	}
 }
 
@@ -157,7 +157,7 @@ func (t *sshTransport) open(ctx context.Context, svc service) (session, error) {
 			return s, nil
 		}
 		// The server allows one session for each connection, or the connection is dead.
-		conn.Close() //nolint:errcheck // nothing is lost
+		conn.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -168,7 +168,7 @@ func (t *sshTransport) open(ctx context.Context, svc service) (session, error) {
 	}
 	s, err := t.start(ctx, conn, svc)
 	if err != nil {
-		conn.Close() //nolint:errcheck // nothing is lost
+		conn.Close()
 		return nil, t.endpoint.networkError("opening a session", err)
 	}
 	return s, nil
@@ -188,14 +188,14 @@ func (t *sshTransport) connect(ctx context.Context) (*sshConn, error) {
 	w := &wire{Conn: raw, silence: e.limits.Idle}
 	w.within(e.limits.Connect)
 	// The identities may wait for an agent, and the agent for a touch; the caller's context ends that too.
-	stop := context.AfterFunc(ctx, func() { raw.Close() }) //nolint:errcheck // nothing is lost
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	identities, err := t.auth.Identities.Open(ctx)
 	if err != nil {
-		raw.Close() //nolint:errcheck // nothing is lost
+		raw.Close()
 		return nil, err
 	}
-	defer identities.Close() //nolint:errcheck // nothing is lost
+	defer identities.Close()
 	var refused error
 	config := &ssh.ClientConfig{
 		User:          t.url.User,
@@ -216,7 +216,7 @@ func (t *sshTransport) connect(ctx context.Context) (*sshConn, error) {
 	}
 	conn, channels, requests, err := ssh.NewClientConn(w, address, config)
 	if err != nil {
-		raw.Close() //nolint:errcheck // nothing is lost
+		raw.Close()
 		return nil, t.handshakeError(err, refused, w, identities)
 	}
 	w.within(0)
@@ -244,7 +244,7 @@ func (t *sshTransport) handshakeError(err, refused error, w *wire, ids *sshkeys.
 		return e.networkError("the SSH handshake", w.firstError())
 	case strings.Contains(err.Error(), "overflow reading version string"), strings.Contains(err.Error(), "invalid packet length"),
 		strings.Contains(err.Error(), "unexpected"):
-		return &git.ProtocolError{Remote: e.name, Reason: "what answers is no SSH server: " + e.oneLine(err.Error())}
+		return &git.ProtocolError{Remote: e.name, Reason: "what answers is not an SSH server: " + e.oneLine(err.Error())}
 	}
 	return e.networkError("the SSH handshake", err)
 }
@@ -286,7 +286,7 @@ func (b *bounded) String() string {
 }
 
 func (t *sshTransport) start(ctx context.Context, conn *sshConn, svc service) (*sshSession, error) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // nothing is lost
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	s := &sshSession{t: t, svc: svc, conn: conn, stderr: &bounded{}, stop: stop, ended: make(chan error, 1)}
 	s.aside = func(work func()) { crash.Loose(ctx, work) }
 	fail := func(err error) (*sshSession, error) {
@@ -327,7 +327,7 @@ func (s *sshSession) exchange(_ context.Context, request []byte) (io.Reader, err
 	s.exchanged = true
 	// The server may refuse before it has read everything: what it says is read meanwhile, and a failed write shows as an end of it.
 	s.aside(func() {
-		defer s.stdin.Close() //nolint:errcheck // as above
+		defer s.stdin.Close()
 		n, _ := s.stdin.Write(request)
 		s.t.endpoint.stats.sent.Add(int64(n))
 	})
@@ -365,8 +365,8 @@ func (s *sshSession) close() {
 	if !s.exchanged && !s.broken {
 		// A flush packet says that nothing is wanted. The writer must not wait for a server that does not read.
 		s.aside(func() {
-			io.WriteString(s.stdin, "0000") //nolint:errcheck // the server may be gone
-			s.stdin.Close()                 //nolint:errcheck // as above
+			io.WriteString(s.stdin, "0000") // the server may be gone
+			s.stdin.Close()
 		})
 	}
 	if !s.broken && s.conn.wire.firstError() == nil {
@@ -374,7 +374,7 @@ func (s *sshSession) close() {
 		defer timer.Stop()
 		select {
 		case <-s.ended:
-			s.ssh.Close() //nolint:errcheck // it is closed by the server
+			s.ssh.Close() // it is closed by the server
 			if s.stop() {
 				s.t.keep(s.conn)
 				return
@@ -383,5 +383,5 @@ func (s *sshSession) close() {
 		}
 	}
 	s.stop()
-	s.conn.Close() //nolint:errcheck // nothing is lost
+	s.conn.Close()
 }

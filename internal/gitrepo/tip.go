@@ -11,12 +11,13 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // Tip describes the commit that the snapshot shows; nil without one. Nothing is transferred.
 func (s *Snapshot) Tip() *git.CommitInfo {
-	content, ok, _ := s.objects.structure(s.head)
+	content, ok, _ := s.objects.Structure(s.head)
 	if s.head.IsZero() || !ok {
 		return nil
 	}
@@ -72,23 +73,23 @@ func (s *Snapshot) Behind(ctx context.Context, commit string, most int) (count i
 	if err != nil {
 		return 0, false, err
 	}
-	history := newObjects(s.endpoint.limits)
-	if err := history.add(ctx, got.pack); err != nil {
+	history := pack.NewObjects(s.endpoint.limits.ofPacks())
+	if err := history.Add(ctx, got.pack); err != nil {
 		return 0, false, s.damageUnlessInterrupted(ctx, err)
 	}
-	if !history.has(from) {
+	if !history.Has(from) {
 		return 0, false, nil
 	}
-	return len(history.reachable(s.head)) - len(history.reachable(from)), true, nil
+	return len(reachable(history, s.head)) - len(reachable(history, from)), true, nil
 }
 
 // reachable are the commits that can be got to from one, as far as they are known.
-func (o *objects) reachable(from plumbing.Hash) map[plumbing.Hash]bool {
+func reachable(o *pack.Objects, from plumbing.Hash) map[plumbing.Hash]bool {
 	seen := map[plumbing.Hash]bool{}
 	for next := []plumbing.Hash{from}; len(next) > 0; {
 		at := next[len(next)-1]
 		next = next[:len(next)-1]
-		content, ok, _ := o.structure(at)
+		content, ok, _ := o.Structure(at)
 		if !ok || seen[at] {
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 )
 
 // treeEntry is one entry of a directory object: "MODE NAME\0HASH". The name and raw are parts of the object.
@@ -24,15 +26,15 @@ func nextEntry(tree []byte) (treeEntry, []byte, error) {
 	const hashSize = len(plumbing.Hash{})
 	space := bytes.IndexByte(tree, ' ')
 	if space < 1 || space > 6 {
-		return treeEntry{}, nil, badPack("a malformed directory")
+		return treeEntry{}, nil, pack.Damaged("a malformed directory")
 	}
 	mode, err := strconv.ParseUint(string(tree[:space]), 8, 32)
 	if err != nil {
-		return treeEntry{}, nil, badPack("a malformed directory")
+		return treeEntry{}, nil, pack.Damaged("a malformed directory")
 	}
 	end := bytes.IndexByte(tree[space+1:], 0)
 	if end < 1 || len(tree)-space-2-end < hashSize {
-		return treeEntry{}, nil, badPack("a malformed directory")
+		return treeEntry{}, nil, pack.Damaged("a malformed directory")
 	}
 	end += space + 1
 	e := treeEntry{mode: filemode.FileMode(mode), name: tree[space+1 : end], raw: tree[:end+1+hashSize]}
@@ -86,7 +88,7 @@ func rewriteTree(tree []byte, changes []treeChange) (content, delta []byte, err 
 	sort.Slice(added, func(i, j int) bool {
 		return sortKey(added[i].name, added[i].mode) < sortKey(added[j].name, added[j].mode)
 	})
-	out := deltaWriter{content: make([]byte, 0, size)}
+	out := pack.DeltaWriter{Content: make([]byte, 0, size)}
 	at := 0
 	for at < len(tree) {
 		e, _, err := nextEntry(tree[at:])
@@ -96,17 +98,17 @@ func rewriteTree(tree []byte, changes []treeChange) (content, delta []byte, err 
 		begin := at
 		at += len(e.raw)
 		for len(added) > 0 && sortKey(added[0].name, added[0].mode) <= sortKey(string(e.name), e.mode) {
-			out.insert(entryBytes(added[0]))
+			out.Insert(entryBytes(added[0]))
 			added = added[1:]
 		}
 		if !gone[string(e.name)] {
-			out.copy(begin, e.raw)
+			out.Copy(begin, e.raw)
 		}
 	}
 	for _, c := range added {
-		out.insert(entryBytes(c))
+		out.Insert(entryBytes(c))
 	}
-	return out.content, out.finish(len(tree)), nil
+	return out.Content, out.Finish(len(tree)), nil
 }
 
 func entryBytes(c treeChange) []byte {
@@ -152,7 +154,7 @@ func orderNames(tree []byte) (nameOrder, error) {
 		if err != nil {
 			return nil, err
 		}
-		order = append(order, uint32(at)) //nolint:gosec // objects are smaller, see Limits
+		order = append(order, uint32(at)) // objects are smaller, see Limits
 		at += len(e.raw)
 	}
 	slices.SortStableFunc(order, func(a, b uint32) int { return bytes.Compare(nameAt(tree, a), nameAt(tree, b)) })

@@ -48,7 +48,7 @@ func times(a, b int64) int64 {
 
 // treeWalk goes through directories of one repository.
 type treeWalk struct {
-	ctx  context.Context //nolint:containedctx // of one walk
+	ctx  context.Context // of one walk
 	read func(dir plumbing.Hash, path string) ([]byte, error)
 	// sizes are those of the directories that were measured.
 	sizes map[plumbing.Hash]measured

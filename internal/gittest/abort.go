@@ -15,12 +15,12 @@ func Abort(w http.ResponseWriter) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // not HTTP/1, or hijacked already
 	}
-	defer conn.Close()                                          //nolint:errcheck // that is the point
-	io.WriteString(conn, "HTTP/1.1 200 OK\r\n")                 //nolint:errcheck // the client may be gone
-	conn.SetReadDeadline(time.Now().Add(time.Second))           //nolint:errcheck // as above
+	defer conn.Close()                          // that is the point
+	io.WriteString(conn, "HTTP/1.1 200 OK\r\n") // the client may be gone
+	conn.SetReadDeadline(time.Now().Add(time.Second))
 	if half, ok := conn.(interface{ CloseWrite() error }); ok { // so that what is unread does not reset the connection
-		half.CloseWrite() //nolint:errcheck // as above
+		half.CloseWrite()
 	}
-	io.Copy(io.Discard, buffered) //nolint:errcheck // as above
+	io.Copy(io.Discard, buffered)
 	panic(http.ErrAbortHandler)
 }

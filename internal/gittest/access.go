@@ -118,20 +118,6 @@ func (a *Accounts) AddKey(key ssh.PublicKey, login string, level Level, repos ..
 	a.keys[string(key.Marshal())] = account{login, level, repos}
 }
 
-// RemoveToken makes a token unknown.
-func (a *Accounts) RemoveToken(token string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.tokens, token)
-}
-
-// RemoveKey makes a key unknown.
-func (a *Accounts) RemoveKey(key ssh.PublicKey) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.keys, string(key.Marshal()))
-}
-
 // AllowAnonymous gives a level to HTTPS clients without credentials.
 func (a *Accounts) AllowAnonymous(level Level) {
 	a.mu.Lock()

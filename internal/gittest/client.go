@@ -43,7 +43,7 @@ esac
 // NewClient is Client with known hosts of the caller's choice, for example those of an OpenSSH server.
 func (s *Server) NewClient(c Credentials, knownHosts string) (*Client, error) {
 	var id [6]byte
-	rand.Read(id[:]) //nolint:errcheck // documented never to fail
+	rand.Read(id[:]) // documented never to fail
 	home := filepath.Join(s.dir, "clients", hex.EncodeToString(id[:]))
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, fmt.Errorf("making a git client: %w", err)

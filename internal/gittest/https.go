@@ -125,7 +125,7 @@ func deny(w http.ResponseWriter, v Verdict, a Access) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.WriteHeader(status)
-	io.WriteString(w, v.message(a)+"\n") //nolint:errcheck // the client may be gone
+	io.WriteString(w, v.message(a)+"\n") // the client may be gone
 }
 
 // exchange answers one allowed request, through the faults that are switched on.
@@ -141,14 +141,14 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, g gitRequest, 
 	switch {
 	case fault.is(Hang):
 		// Without reading the body, the server does not notice that the client has gone.
-		go io.Copy(io.Discard, body) //nolint:errcheck // ends with the connection
+		go io.Copy(io.Discard, body) // ends with the connection
 		wait(ctx, fault.off, 0)
 		panic(http.ErrAbortHandler)
 	case fault.is(Delay):
 		wait(ctx, fault.off, fault.Delay)
 	case fault.is(Garbage):
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, fault.Text) //nolint:errcheck // the client may be gone
+		io.WriteString(w, fault.Text) // the client may be gone
 		return
 	}
 	m := &meter{repo: repo, service: g.service, http: true}
@@ -163,7 +163,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, g gitRequest, 
 	err := s.httpBackend(ctx, w, r, g, repo, v, fault, in, out)
 	if dropped.Load() && maxSent >= 0 {
 		// What was sent so far has to arrive.
-		http.NewResponseController(w).Flush() //nolint:errcheck // the client may be gone
+		http.NewResponseController(w).Flush() // the client may be gone
 		panic(http.ErrAbortHandler)
 	}
 	if dropped.Load() || fault.is(LoseReply) {
@@ -232,8 +232,8 @@ func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http
 		return err
 	}
 	go func() {
-		io.Copy(stdin, in) //nolint:errcheck // the program may end before it has read everything
-		stdin.Close()      //nolint:errcheck // as above
+		io.Copy(stdin, in) // the program may end before it has read everything
+		stdin.Close()
 	}()
 	err = copyCGI(w, out, stdout, reportFor(v, fault))
 	return errors.Join(err, cmd.Wait())

@@ -257,7 +257,7 @@ func (o *OpenSSH) serve(ctx context.Context) {
 		}
 		untrack, ok := o.server.track(conn)
 		if !ok {
-			conn.Close() //nolint:errcheck // the server is closing
+			conn.Close() // the server is closing
 			return
 		}
 		go func() {
@@ -277,7 +277,7 @@ func (o *OpenSSH) serveConn(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		return
 	}
-	defer socket.Close() //nolint:errcheck // nothing is lost
+	defer socket.Close()
 	cmd := exec.CommandContext(ctx, o.sshd, "-i", "-f", o.file("sshd_config"), "-E", o.file("log"))
 	cmd.Stdin, cmd.Stdout = socket, socket
 	cmd.Env = isolatedEnv(filepath.Join(o.server.dir, "home"))
@@ -297,7 +297,7 @@ func (o *OpenSSH) serveConn(ctx context.Context, conn net.Conn) {
 	if err := cmd.Start(); err != nil {
 		return
 	}
-	cmd.Wait() //nolint:errcheck // how a client ended is in the log
+	cmd.Wait() // how a client ended is in the log
 }
 
 // Close stops listening and ends all sessions with their processes. It may be called more than once.

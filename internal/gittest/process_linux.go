@@ -55,7 +55,7 @@ func killTree(root int) {
 	kill = func(pid int) {
 		for _, child := range children[pid] {
 			kill(child)
-			syscall.Kill(child, syscall.SIGKILL) //nolint:errcheck // it may have ended by itself
+			syscall.Kill(child, syscall.SIGKILL) // it may have ended by itself
 		}
 	}
 	kill(root)

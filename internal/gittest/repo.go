@@ -402,9 +402,6 @@ func writeScript(path, text string) error {
 	return os.Rename(path+".new", path)
 }
 
-// SetConfig sets a key of the repository's git configuration, such as uploadpack.allowFilter.
-func (r *Repo) SetConfig(key, value string) { r.Git("config", key, value) }
-
 func lines(out string) []string {
 	return strings.FieldsFunc(out, func(c rune) bool { return c == '\n' })
 }

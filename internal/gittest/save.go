@@ -59,6 +59,6 @@ func (s *Server) Restore(state *State) error {
 	for _, name := range state.names {
 		s.repos[strings.ToLower(name)] = &Repo{server: s, name: name, dir: s.repoDir(name)}
 	}
-	os.RemoveAll(old) //nolint:errcheck // Close removes what somebody who is late keeps from going
+	os.RemoveAll(old) // Close removes what somebody who is late keeps from going
 	return nil
 }

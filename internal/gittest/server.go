@@ -53,7 +53,7 @@ type Server struct {
 	sshUser    string
 	ca         *ca
 
-	ctx    context.Context //nolint:containedctx // the life of the server, which bounds its sessions' processes
+	ctx    context.Context // the life of the server, which bounds its sessions' processes
 	cancel context.CancelFunc
 	closed sync.Once
 
@@ -170,7 +170,7 @@ func (s *Server) start(ctx context.Context) error {
 		// HTTP/2 is off so that dropping a connection drops exactly one request.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 	}
-	go s.https.ServeTLS(s.httpsLn, "", "") //nolint:errcheck // always http.ErrServerClosed
+	go s.https.ServeTLS(s.httpsLn, "", "") // always http.ErrServerClosed
 	go s.serveSSH(s.sshLn)
 	return nil
 }
@@ -206,16 +206,16 @@ func (s *Server) Close() error {
 		s.mu.Unlock()
 		s.cancel()
 		if s.https != nil {
-			s.https.Close() //nolint:errcheck // nothing is lost
+			s.https.Close()
 		}
 		if s.httpsLn != nil {
-			s.httpsLn.Close() //nolint:errcheck // closed already when the server ran
+			s.httpsLn.Close() // closed already when the server ran
 		}
 		if s.sshLn != nil {
-			s.sshLn.Close() //nolint:errcheck // nothing is lost
+			s.sshLn.Close()
 		}
 		for c := range conns {
-			c.Close() //nolint:errcheck // nothing is lost
+			c.Close()
 		}
 		for _, c := range closers {
 			err = errors.Join(err, c())
@@ -249,7 +249,7 @@ func (s *Server) track(c net.Conn) (untrack func(), ok bool) {
 	s.conns[c] = struct{}{}
 	s.sessions.Add(1)
 	return func() {
-		c.Close() //nolint:errcheck // nothing is lost
+		c.Close()
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()

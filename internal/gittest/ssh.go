@@ -29,7 +29,7 @@ func (s *Server) serveSSH(ln net.Listener) {
 		}
 		untrack, ok := s.track(conn)
 		if !ok {
-			conn.Close() //nolint:errcheck // the server is closing
+			conn.Close() // the server is closing
 			return
 		}
 		go func() {
@@ -91,7 +91,7 @@ func (s *Server) serveSSHConn(conn net.Conn) {
 	defer running.Wait()
 	for offered := range channels {
 		if offered.ChannelType() != "session" {
-			offered.Reject(ssh.UnknownChannelType, "only sessions are served") //nolint:errcheck // the client may be gone
+			offered.Reject(ssh.UnknownChannelType, "only sessions are served") // the client may be gone
 			continue
 		}
 		channel, requests, err := offered.Accept()
@@ -140,7 +140,7 @@ func (c *sshSession) serve(ctx context.Context, requests <-chan *ssh.Request) {
 			}
 		}
 		if req.WantReply {
-			req.Reply(ok, nil) //nolint:errcheck // the client may be gone
+			req.Reply(ok, nil) // the client may be gone
 		}
 		if run != nil {
 			started = true
@@ -152,12 +152,12 @@ func (c *sshSession) serve(ctx context.Context, requests <-chan *ssh.Request) {
 
 func (c *sshSession) finish(status int) {
 	// The client may be gone, or a fault may have cut the connection.
-	c.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)})) //nolint:errcheck
-	c.channel.Close()                                                                                 //nolint:errcheck
+	c.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
+	c.channel.Close()
 }
 
 // say writes a message where ssh clients show it.
-func (c *sshSession) say(text string) { io.WriteString(c.channel.Stderr(), text+"\n") } //nolint:errcheck // the client may be gone
+func (c *sshSession) say(text string) { io.WriteString(c.channel.Stderr(), text+"\n") } // the client may be gone
 
 func (c *sshSession) greet() int {
 	c.say("Hi " + c.perms.Extensions["name"] + "! You've successfully authenticated, but GitHub does not provide shell access.")
@@ -215,7 +215,7 @@ func (c *sshSession) transfer(ctx context.Context, service Service, repo *Repo, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	drop := func() {
-		c.conn.Close() //nolint:errcheck // that is the point
+		c.conn.Close() // that is the point
 		cancel()
 	}
 	fault := c.server.faults.take(func(f Fault) bool { return f.Kind != RejectAuth && f.matches(service, repo.Name()) })
@@ -227,7 +227,7 @@ func (c *sshSession) transfer(ctx context.Context, service Service, repo *Repo, 
 	case fault.is(Delay):
 		wait(ctx, fault.off, fault.Delay)
 	case fault.is(Garbage):
-		io.WriteString(c.channel, fault.Text) //nolint:errcheck // the client may be gone
+		io.WriteString(c.channel, fault.Text) // the client may be gone
 		return 0
 	}
 	m := &meter{repo: repo, service: service}
@@ -267,8 +267,8 @@ func (c *sshSession) run(ctx context.Context, service Service, repo *Repo, v Ver
 		return 1
 	}
 	go func() {
-		io.Copy(stdin, in) //nolint:errcheck // git may end before it has read everything
-		stdin.Close()      //nolint:errcheck // as above
+		io.Copy(stdin, in) // git may end before it has read everything
+		stdin.Close()
 	}()
 	err = cmd.Wait()
 	var exit *exec.ExitError

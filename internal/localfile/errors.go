@@ -36,7 +36,7 @@ func (e *KindError) Hint() string { return "name a regular file" }
 type OwnerError struct{ Path string }
 
 func (e *OwnerError) Error() string {
-	return e.Path + " belongs to another user or group, which it would not any more after it was written by you; it was left as it is"
+	return e.Path + " belongs to another user or group, and would not any more if you wrote it; it was left as it is"
 }
 
 // Hint is the next action.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
@@ -33,12 +34,8 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 		if time.Now().After(until) {
 			return nil, &LockedError{Path: path}
 		}
-		timer := time.NewTimer(lockRetry)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, context.Cause(ctx)
-		case <-timer.C:
+		if err := sleep.For(ctx, lockRetry); err != nil {
+			return nil, err
 		}
 	}
 }

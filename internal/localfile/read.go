@@ -53,7 +53,7 @@ func ReadRegular(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if info, err = file.Stat(); err == nil && !info.Mode().IsRegular() {
-		file.Close() //nolint:errcheck // nothing was read
+		file.Close() // nothing was read
 		return nil, &KindError{Path: path, Kind: kindOf(info.Mode())}
 	}
 	content, _, err := readOpen(file, path, limit)
@@ -62,7 +62,7 @@ func ReadRegular(path string, limit int64) ([]byte, error) {
 
 // readOpen reads an open file to its end and closes it.
 func readOpen(file *os.File, path string, limit int64) ([]byte, fs.FileInfo, error) {
-	defer file.Close() //nolint:errcheck // it is only read
+	defer file.Close() // it is only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, nil, err

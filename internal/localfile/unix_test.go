@@ -101,7 +101,7 @@ func TestRead_pipe(t *testing.T) {
 		t.Errorf("a pipe that nobody has named: %v", err)
 	}
 	spoken := fifo(t)
-	go os.WriteFile(spoken, []byte("content"), 0) //nolint:errcheck // the reader tells
+	go os.WriteFile(spoken, []byte("content"), 0) // the reader tells
 	if content, _, err := localfile.Read(t.Context(), spoken, limit); err != nil || string(content) != "content" {
 		t.Errorf("a pipe: %q, %v", content, err)
 	}

@@ -210,7 +210,7 @@ func (p place) writeBeside(content []byte, private bool) (temporary string, err 
 	}
 	var file *os.File
 	for {
-		temporary = filepath.Join(filepath.Dir(p.path), fmt.Sprintf(".%s.%08x.tmp", filepath.Base(p.path), rand.Uint32())) //nolint:gosec // only to be a new name
+		temporary = filepath.Join(filepath.Dir(p.path), fmt.Sprintf(".%s.%08x.tmp", filepath.Base(p.path), rand.Uint32())) // only to be a new name
 		file, err = os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if !errors.Is(err, fs.ErrExist) {
 			break
@@ -292,7 +292,7 @@ func gone(err error) error {
 func syncDirectory(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
-		return nil //nolint:nilerr // the file is written; a directory that may be written and not read is a rarity
+		return nil // the file is written; a directory that may be written and not read is a rarity
 	}
 	_ = dir.Sync()
 	return dir.Close()

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // URL is the address of a repository over SSH.
@@ -77,7 +79,7 @@ func parseSSH(text string) (*URL, error) {
 	r := &URL{User: u.User.Username(), Host: u.Hostname(), Port: sshPort, Path: u.Path}
 	if p := u.Port(); p != "" {
 		if r.Port, err = strconv.Atoi(p); err != nil || r.Port < 1 || r.Port > 65535 {
-			return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
+			return nil, fmt.Errorf("the repository URL has the port %s, which is not a port number", p)
 		}
 	}
 	return r.check()
@@ -128,7 +130,7 @@ func ParseHTTPS(text string) (*url.URL, error) {
 	}
 	if p := u.Port(); p != "" {
 		if port, err := strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-			return nil, fmt.Errorf("the repository URL has the port %s, which is none", p)
+			return nil, fmt.Errorf("the repository URL has the port %s, which is not a port number", p)
 		}
 	}
 	return u, checkParts(u.Hostname(), "", u.Path)
@@ -150,7 +152,7 @@ func checkParts(host, user, path string) error {
 		return errors.New("the repository URL has something else than a name or an address for its host")
 	case strings.HasPrefix(user, "-"):
 		return errors.New("the repository URL has a user that begins with a dash, which programs take for an option")
-	case strings.ContainsFunc(host+user+path, invisible):
+	case strings.ContainsFunc(host+user+path, text.Invisible):
 		return errors.New("the repository URL has a control character or an invisible one in it")
 	}
 	return nil
@@ -185,11 +187,6 @@ func isHost(text string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(".-_", c)
 	})
-}
-
-// invisible says whether a character is not what a person sees: a control character, or one that hides or turns text around.
-func invisible(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
 }
 
 // Address is host:port.

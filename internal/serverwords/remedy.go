@@ -153,7 +153,7 @@ var accessRemedies = []remedy{
 		always("authorize the token or the SSH key for the organization's single sign-on, in the settings of the account that it belongs to")},
 	{signs(`ip allow list`, `ip address is not`), always("run the command from a network that the organization's IP allow list names")},
 	{signs(`forbids access via`),
-		always("the organization does not take this kind of token, or not for this long: make one as its words say")},
+		always("the organization does not accept this kind of token, or not for this long: make one as its words say")},
 }
 
 // AccessRemedy is the next action after a session was refused with these words, empty when rights would have helped.

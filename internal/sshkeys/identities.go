@@ -97,7 +97,7 @@ func agentHolds(ctx context.Context, socket string, public ssh.PublicKey) bool {
 	if err != nil {
 		return false
 	}
-	defer open.Close() //nolint:errcheck // nothing is lost
+	defer open.Close()
 	return len(open.Signers) > 0
 }
 
@@ -161,10 +161,10 @@ func (i *Identities) openAgent(ctx context.Context, o *Opened) error {
 	if err != nil {
 		return &AgentError{Socket: i.socket, Reason: dialReason(err), Next: "start it with: eval \"$(ssh-agent)\", then: ssh-add"}
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // nothing is lost
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	fail := func(reason, next string) error {
 		stop()
-		conn.Close() //nolint:errcheck // nothing is lost
+		conn.Close()
 		return &AgentError{Socket: i.socket, Reason: reason, Next: next}
 	}
 	if err := conn.SetDeadline(time.Now().Add(agentTimeout)); err != nil {
@@ -187,7 +187,7 @@ func (i *Identities) openAgent(ctx context.Context, o *Opened) error {
 		i.addAgentKey(o, s, listed[n].Comment)
 	}
 	if len(o.Signers) == offered && i.key == nil {
-		return fail("it holds no key that can be used", "add one with: ssh-add")
+		return fail("it has no key that can be used", "add one with: ssh-add")
 	}
 	o.conn, o.stop = conn, stop
 	return nil

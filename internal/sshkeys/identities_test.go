@@ -34,7 +34,7 @@ func startAgent(t *testing.T, keys ...crypto.Signer) string {
 			t.Fatal(err)
 		}
 	}
-	return serveSocket(t, func(c net.Conn) { agent.ServeAgent(ring, c) }) //nolint:errcheck // ends with the connection
+	return serveSocket(t, func(c net.Conn) { agent.ServeAgent(ring, c) }) // ends with the connection
 }
 
 func serveSocket(t *testing.T, serve func(net.Conn)) string {
@@ -44,13 +44,13 @@ func serveSocket(t *testing.T, serve func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a leftover of a test
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "s")
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() }) //nolint:errcheck // nothing is lost
+	t.Cleanup(func() { ln.Close() })
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -58,7 +58,7 @@ func serveSocket(t *testing.T, serve func(net.Conn)) string {
 				return
 			}
 			go func() {
-				defer c.Close() //nolint:errcheck // nothing is lost
+				defer c.Close()
 				serve(c)
 			}()
 		}
@@ -111,7 +111,7 @@ func TestSelect(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer open.Close() //nolint:errcheck // nothing is lost
+			defer open.Close()
 			if len(open.Signers) != len(c.offered) || len(open.Names) != len(c.offered) || len(open.Skipped) != c.skipped {
 				t.Fatalf("offered %q, skipped %q", open.Names, open.Skipped)
 			}
@@ -160,7 +160,7 @@ func TestSelect_publicKeyBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer open.Close() //nolint:errcheck // nothing is lost
+	defer open.Close()
 	if len(open.Signers) != 1 || !bytes.Equal(open.Signers[0].PublicKey().Marshal(), public.Marshal()) {
 		t.Errorf("offered %q", open.Names)
 	}
@@ -183,7 +183,7 @@ func TestSelect_errors(t *testing.T) {
 	for reason, socket := range map[string]string{
 		"no private key and no agent are given": "",
 		"no such file or directory":             "/nonexistent/agent",
-		"it holds no key that can be used":      startAgent(t),
+		"it has no key that can be used":        startAgent(t),
 		"it does not answer":                    serveSocket(t, func(net.Conn) {}),
 	} {
 		_, err := sshkeys.Select(t.Context(), sshkeys.Source{AgentSocket: socket})

@@ -275,19 +275,19 @@ func privateBlock(content []byte, origin string) (*pem.Block, error) {
 			return block, nil
 		}
 	}
-	e := &KeyError{Origin: origin, Reason: "it holds no private key"}
+	e := &KeyError{Origin: origin, Reason: "it contains no private key"}
 	switch {
 	case len(trimmed) == 0:
 		e.Reason = "it is empty"
 	case bytes.HasPrefix(trimmed, []byte("PuTTY-User-Key-File")):
 		e.Reason, e.Next = "it is in PuTTY's format", "convert it: puttygen KEY.ppk -O private-openssh -o KEY"
 	case bytes.Contains(trimmed, []byte("BEGIN SSH2 PUBLIC KEY")), bytes.Contains(trimmed, []byte("BEGIN PUBLIC KEY")):
-		e.Reason, e.Next = "it holds a public key", "name the private key"
+		e.Reason, e.Next = "it contains a public key", "name the private key"
 	case bytes.Contains(trimmed, []byte("-----BEGIN")):
 		e.Reason = "its private key is cut off or damaged"
 	default:
 		if _, _, _, _, err := ssh.ParseAuthorizedKey(trimmed); err == nil {
-			e.Reason, e.Next = "it holds a public key", "name the private key, usually the file of that name without .pub"
+			e.Reason, e.Next = "it contains a public key", "name the private key, usually the file of that name without .pub"
 		}
 	}
 	return nil, e

@@ -3,7 +3,7 @@ package sshkeys
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the format of hashed host names
+	"crypto/sha1" // the format of hashed host names
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -226,11 +226,6 @@ func (k *KnownHosts) Check(address string, key ssh.PublicKey) error {
 		expected = append(expected, k.known(l))
 	}
 	return k.hostKeyError(host, problem, key, expected, "")
-}
-
-// Callback is Check in the form of ssh.ClientConfig.
-func (k *KnownHosts) Callback() ssh.HostKeyCallback {
-	return func(address string, _ net.Addr, key ssh.PublicKey) error { return k.Check(address, key) }
 }
 
 func (k *KnownHosts) checkRevoked(host string, key ssh.PublicKey) error {

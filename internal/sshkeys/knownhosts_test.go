@@ -98,7 +98,7 @@ func TestKnownHosts_Check(t *testing.T) {
 				}
 				return
 			}
-			e, ok := err.(*git.HostKeyError) //nolint:errorlint // it is not wrapped
+			e, ok := err.(*git.HostKeyError) // it is not wrapped
 			if !ok || e.Problem != c.problem || e.Fingerprint != ssh.FingerprintSHA256(signer(t, c.offered).PublicKey()) || e.File != "known_hosts" {
 				t.Fatalf("error is %+v", err)
 			}
@@ -120,11 +120,11 @@ func TestKnownHosts_Check(t *testing.T) {
 func TestHostKeyError_hints(t *testing.T) {
 	t.Parallel()
 	k := parse(t, "h.example "+line(t, "ed25519 -"))
-	e, ok := k.Check("h.example:2222", signer(t, "ed25519 -").PublicKey()).(*git.HostKeyError) //nolint:errorlint // it is not wrapped
+	e, ok := k.Check("h.example:2222", signer(t, "ed25519 -").PublicKey()).(*git.HostKeyError) // it is not wrapped
 	if !ok || !e.PlainEntry || !strings.Contains(e.Hint(), "write [h.example]:2222") || !strings.Contains(e.Hint(), "ssh-keyscan -p 2222 h.example | ssh-keygen -lf -") {
 		t.Errorf("%+v", e)
 	}
-	e, ok = k.Check("g.example:22", signer(t, "ed25519 -").PublicKey()).(*git.HostKeyError) //nolint:errorlint // it is not wrapped
+	e, ok = k.Check("g.example:22", signer(t, "ed25519 -").PublicKey()).(*git.HostKeyError) // it is not wrapped
 	if !ok || e.PlainEntry || !strings.Contains(e.Hint(), "ssh-keyscan g.example |") {
 		t.Errorf("%+v", e)
 	}
@@ -163,7 +163,7 @@ func TestKnownHosts_certificates(t *testing.T) {
 		{"revoked host key", "@revoked * " + line(t, "ecdsa p-256") + "\n" + trusting, "h.example:22", good, git.HostKeyRevoked},
 	} {
 		err := parse(t, c.content).Check(c.address, c.cert)
-		e, _ := err.(*git.HostKeyError) //nolint:errorlint // it is not wrapped
+		e, _ := err.(*git.HostKeyError) // it is not wrapped
 		if (err == nil) != (c.problem == 0) || (e != nil && e.Problem != c.problem) {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -19,14 +19,14 @@ func Confirm(ctx context.Context, streams Streams, question string, accepted ...
 	if err != nil {
 		return false, ErrNoTerminal
 	}
-	defer out.Close() //nolint:errcheck // on Unix it is the same file as in
+	defer out.Close() // on Unix it is the same file as in
 	fmt.Fprint(out, Clean(question)+" ")
 	type answer struct {
 		text string
 		err  error
 	}
 	answered := crash.Go(func() answer {
-		defer in.Close() //nolint:errcheck // nothing is lost
+		defer in.Close()
 		text, err := bufio.NewReader(in).ReadString('\n')
 		return answer{text, err}
 	})

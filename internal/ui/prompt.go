@@ -30,8 +30,8 @@ func AskSecret(ctx context.Context, streams Streams, question string) (secret.Va
 		return secret.Value{}, ErrNoTerminal
 	}
 	defer func() {
-		in.Close()  //nolint:errcheck // nothing is lost
-		out.Close() //nolint:errcheck // on Unix it is the same file
+		in.Close()
+		out.Close() // on Unix it is the same file
 	}()
 	// The terminal must be silent before the question is seen: who types ahead would see the secret.
 	fd := int(in.Fd())
@@ -39,7 +39,7 @@ func AskSecret(ctx context.Context, streams Streams, question string) (secret.Va
 	if err != nil {
 		return secret.Value{}, ErrNoTerminal
 	}
-	defer term.Restore(fd, before) //nolint:errcheck // nothing else can be done
+	defer term.Restore(fd, before) // nothing else can be done
 	type answer struct {
 		text string
 		err  error

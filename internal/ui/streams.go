@@ -5,12 +5,12 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // Streams are the program's standard streams and the facts about the terminal behind them. Tests fill it by hand.
@@ -109,10 +109,7 @@ func CleanLine(text string) string {
 }
 
 func unsafeRune(r rune) bool {
-	if r == '\n' || r == '\t' {
-		return false
-	}
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029'
+	return r != '\n' && r != '\t' && text.Invisible(r)
 }
 
 func hexEscape(r rune) string {

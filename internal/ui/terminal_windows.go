@@ -10,7 +10,7 @@ func openTerminal() (in, out *os.File, err error) {
 	}
 	out, err = os.OpenFile("CONOUT$", os.O_RDWR, 0)
 	if err != nil {
-		in.Close() //nolint:errcheck // nothing is lost
+		in.Close()
 		return nil, nil, err
 	}
 	return in, out, nil

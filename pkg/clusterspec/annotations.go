@@ -43,7 +43,7 @@ const (
 // PausedAnnotation has EKS Anywhere do nothing with an object.
 const PausedAnnotation = eksaPrefix + "paused"
 
-const takeOut = "take it out of the file: eksa-gitops writes it to no repository, and upgrade cluster takes it out of one"
+const takeOut = "take it out of the file: eksa-gitops never writes it to a repository, and upgrade cluster removes it from there"
 
 // Annotations are all that act, EKS Anywhere's first (its API's cluster_types.go; its controller), then those of Flux's
 // kustomize-controller, which takes them for labels as well.
@@ -56,7 +56,7 @@ func Annotations() []Annotation {
 		},
 		{
 			Name: eksaPrefix + "managed-by-cli", Value: "true", Place: PlaceNone, rule: "cli-annotation",
-			Does:   "EKS Anywhere takes the object for one that its command line is working on: it leaves the machines alone, and lets a Cluster be deleted, a management cluster's, too",
+			Does:   "EKS Anywhere thinks that its command line is working on the object: it leaves the machines alone, and lets a Cluster be deleted, a management cluster's, too",
 			Advice: takeOut,
 		},
 		{
@@ -71,7 +71,7 @@ func Annotations() []Annotation {
 		},
 		{
 			Name: "kubectl.kubernetes.io/last-applied-configuration", Place: PlaceNone,
-			Does: "kubectl apply compares with it; Flux takes it off",
+			Does: "kubectl apply compares with it; Flux removes it",
 		},
 		{
 			Name: eksaPrefix + "allow-delete-when-paused", Value: "true", Place: PlaceObject, rule: "guard-lifted", kinds: []string{"Cluster"},
@@ -85,12 +85,12 @@ func Annotations() []Annotation {
 		},
 		{
 			Name: eksaPrefix + "skip-eksa-version-skew-check", Value: "true", Place: PlaceGit, rule: "guard-lifted", kinds: []string{"Cluster"},
-			Does:   "EKS Anywhere takes any step from one eksaVersion to another",
+			Does:   "EKS Anywhere allows any change from one eksaVersion to another",
 			Advice: "take it out when the step is done",
 		},
-		{Name: eksaPrefix + "managed-by", Place: PlaceGit, Does: "EKS Anywhere takes the object for one of a workload cluster, whose settings may change"},
-		{Name: eksaPrefix + "control-plane", Value: "true", Place: PlaceGit, Does: "EKS Anywhere takes the machines for those of a control plane, whose settings are frozen"},
-		{Name: eksaPrefix + "etcd", Value: "true", Place: PlaceGit, Does: "EKS Anywhere takes the machines for those of etcd, whose settings are frozen"},
+		{Name: eksaPrefix + "managed-by", Place: PlaceGit, Does: "EKS Anywhere treats the object as one of a workload cluster, whose settings may change"},
+		{Name: eksaPrefix + "control-plane", Value: "true", Place: PlaceGit, Does: "EKS Anywhere treats the machines as those of a control plane, whose settings are frozen"},
+		{Name: eksaPrefix + "etcd", Value: "true", Place: PlaceGit, Does: "EKS Anywhere treats the machines as those of etcd, whose settings are frozen"},
 
 		{
 			Name: fluxPrefix + "reconcile", Value: "disabled", Place: PlaceObject, rule: "paused",

@@ -30,11 +30,11 @@ func TestParse_release(t *testing.T) {
 		"release not known": {"vsphere-workload-github", version("1.18", "  eksaVersion: v0.22.0\n"), ""},
 		"build of a day":    {"vsphere-workload-github", version("1.18", "  eksaVersion: v0.0.0-dev+build.1\n"), ""},
 		"release newer than the table": {"vsphere-workload-github", version("1.99", "  eksaVersion: v0.99.0\n"),
-			`warning: 20:16: Cluster dev: spec.eksaVersion: the release is newer than those that this version of eksa-gitops knows, so that its rules may be others; found "v0.99.0"; expected at most v0.27`},
+			`warning: 20:16: Cluster dev: spec.eksaVersion: the release is newer than those that this version of eksa-gitops knows, so its rules may differ; found "v0.99.0"; expected at most v0.27`},
 		"workers": {"vsphere-workload-github", []string{`"1.33"`, `"1.30"`, workers, workers + "    kubernetesVersion: \"1.29\"\n"},
 			`warning: 17:24: Cluster dev: spec.workerNodeGroupConfigurations[0].kubernetesVersion: EKS Anywhere v0.26 does not come with this Kubernetes version (no eksaVersion says which release it is); found "1.29"; expected 1.30 to 1.36, or eksaVersion v0.25`},
 		"CloudStack": {"cloudstack-workload-github", nil,
-			`warning: 30:11: Cluster dev: spec.datacenterRef.kind: EKS Anywhere v0.26 has no CloudStack any more (no eksaVersion says which release it is); expected a release up to v0.25, or another provider`},
+			`warning: 30:11: Cluster dev: spec.datacenterRef.kind: EKS Anywhere v0.26 no longer supports CloudStack (no eksaVersion says which release it is); expected a release up to v0.25, or another provider`},
 		"CloudStack while it was there": {"cloudstack-workload-github", []string{"  clusterNetwork:", "  eksaVersion: v0.25.4\n  clusterNetwork:"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,17 +84,17 @@ warning: 99:22: Cluster dev: spec.kubernetesVersion: EKS Anywhere v0.10 does not
 		"eksaVersion two behind":    {"vsphere", append(with("eksaVersion: v0.26.1"), `"1.33"`, `"1.34"`), with("eksaVersion: v0.24.0"), `warning: 113:16: Cluster dev: spec.eksaVersion: the management cluster mgmt is more than one minor version above the cluster, which EKS Anywhere does not support; found "v0.24.0"; expected v0.25 or v0.26`},
 		"release of the management": {"vsphere", append(with("eksaVersion: v0.25.1"), `"1.33"`, `"1.29"`), []string{`"1.33"`, `"1.36"`}, `warning: 99:22: Cluster dev: spec.kubernetesVersion: EKS Anywhere v0.25 does not come with this Kubernetes version (spec.eksaVersion of Cluster mgmt); found "1.36"; expected 1.29 to 1.35, or eksaVersion v0.26`},
 		"another Tinkerbell":        {"tinkerbell", nil, []string{"10.20.0.11", "10.20.0.12"}, `122:17: TinkerbellDatacenterConfig dev: spec.tinkerbellIP: the address is not that of the management cluster mgmt, whose Tinkerbell provides the machines; found "10.20.0.12"; expected "10.20.0.11"`},
-		"two licenses": {"vsphere", with("licenseToken: a"), with("licenseToken: b"), `warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will stand in Git in plain text
-warning: 113:17: Cluster dev: spec.licenseToken: the license token will stand in Git in plain text`},
+		"two licenses": {"vsphere", with("licenseToken: a"), with("licenseToken: b"), `warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will be in Git in plain text
+warning: 113:17: Cluster dev: spec.licenseToken: the license token will be in Git in plain text`},
 		"one license": {"vsphere", with("licenseToken: a"), with("licenseToken: a"), `113:17: Cluster dev: spec.licenseToken: the license token is that of Cluster mgmt in spec.yaml:1, and EKS Anywhere refuses it for a second one in extended support; expected a license token of its own
-warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will stand in Git in plain text
-warning: 113:17: Cluster dev: spec.licenseToken: the license token will stand in Git in plain text`},
-		"one license, not needed": {"vsphere", with("licenseToken: a"), append(with("licenseToken: a"), `"1.33"`, `"1.36"`), `warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will stand in Git in plain text
+warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will be in Git in plain text
+warning: 113:17: Cluster dev: spec.licenseToken: the license token will be in Git in plain text`},
+		"one license, not needed": {"vsphere", with("licenseToken: a"), append(with("licenseToken: a"), `"1.33"`, `"1.36"`), `warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will be in Git in plain text
 warning: 113:17: Cluster dev: spec.licenseToken: the license token is that of Cluster mgmt in spec.yaml:1; EKS Anywhere refuses it as soon as the Kubernetes version is in extended support; expected a license token of its own
-warning: 113:17: Cluster dev: spec.licenseToken: the license token will stand in Git in plain text`},
-		"one license, before v0.22": {"vsphere", append(with("licenseToken: a\n  eksaVersion: v0.19.1"), `"1.33"`, `"1.29"`), append(with("licenseToken: a"), `"1.33"`, `"1.28"`), `warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will stand in Git in plain text
+warning: 113:17: Cluster dev: spec.licenseToken: the license token will be in Git in plain text`},
+		"one license, before v0.22": {"vsphere", append(with("licenseToken: a\n  eksaVersion: v0.19.1"), `"1.33"`, `"1.29"`), append(with("licenseToken: a"), `"1.33"`, `"1.28"`), `warning: 20:17: Cluster mgmt: spec.licenseToken: the license token will be in Git in plain text
 warning: 114:17: Cluster dev: spec.licenseToken: the license token is that of Cluster mgmt in spec.yaml:1; EKS Anywhere refuses it as soon as the Kubernetes version is in extended support; expected a license token of its own
-warning: 114:17: Cluster dev: spec.licenseToken: the license token will stand in Git in plain text`},
+warning: 114:17: Cluster dev: spec.licenseToken: the license token will be in Git in plain text`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -42,7 +42,7 @@ func (r *report) add(severity Severity, rule string, node *yaml.Node, path, mess
 	case len(r.problems) == maxObjectProblems:
 		last := p
 		last.Rule, last.Field, last.Line, last.Column = "too-many-problems", "", r.object.Line, 1
-		last.Message = fmt.Sprintf("the first %d problems of the object are shown, and no others", len(r.problems))
+		last.Message = fmt.Sprintf("only the first %d problems of the object are shown", len(r.problems))
 		r.problems = append(r.problems, last)
 		return &p
 	}

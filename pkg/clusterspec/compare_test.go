@@ -54,7 +54,7 @@ func TestCompareSets(t *testing.T) {
 			"rejected documented spec.kubernetesVersion 1.33 -> 1.35 (only +1 minor version skew is supported; from 1.33 that is 1.34)"},
 		{"downgrade", "vsphere-workload-github", []string{`"1.33"`, `"1.32"`}, "rejected documented spec.kubernetesVersion 1.33 -> 1.32 (Kubernetes cannot be downgraded from 1.33 to 1.32)"},
 		{"endpoint", "vsphere-workload-github", []string{"10.20.0.10", "10.20.0.20"}, "rejected spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.20 (field is immutable)"},
-		{"endpoint with port", "cloudstack-workload-github", []string{"host: 10.20.0.10", "host: 10.20.0.10:6443"}, "applied spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.10:6443 (6443 is the port without one, too)"},
+		{"endpoint with port", "cloudstack-workload-github", []string{"host: 10.20.0.10", "host: 10.20.0.10:6443"}, "applied spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.10:6443 (6443 is also the default port)"},
 		{"pods", "vsphere-workload-github", []string{"192.168.0.0/16", "172.16.0.0/16"}, `rejected spec.clusterNetwork.pods.cidrBlocks ["192.168.0.0/16"] -> ["172.16.0.0/16"] (field is immutable)`},
 		{"gitops of workload", "vsphere-workload-github", []string{"kind: FluxConfig\n    name: dev", "kind: FluxConfig\n    name: other"}, "rejected spec.gitOpsRef.name dev -> other (field is immutable)"},
 		{"etcd added", "vsphere-workload-github", []string{"  managementCluster", "  externalEtcdConfiguration: {count: 3}\n  managementCluster"},
@@ -280,7 +280,7 @@ func TestCompareSets_webhooks(t *testing.T) {
 			"applied TinkerbellDatacenterConfig dev: spec.skipLoadBalancerDeployment:  -> false" + same},
 		{"Tinkerbell hook by the command line tool", "tinkerbell-workload-github", nil,
 			[]string{"  name: dev\nspec:\n  tinkerbellIP", "  name: dev\n" + fmt.Sprintf(annotation, "managed-by-cli: 'true'") + "spec:\n  hookImagesURLPath: https://h/x\n  tinkerbellIP"},
-			"applied TinkerbellDatacenterConfig dev: metadata.annotations[anywhere.eks.amazonaws.com/managed-by-cli]:  -> true (EKS Anywhere takes the object for one that its command line is working on: it leaves the machines alone, and lets a Cluster be deleted, a management cluster's, too)\n" +
+			"applied TinkerbellDatacenterConfig dev: metadata.annotations[anywhere.eks.amazonaws.com/managed-by-cli]:  -> true (EKS Anywhere thinks that its command line is working on the object: it leaves the machines alone, and lets a Cluster be deleted, a management cluster's, too)\n" +
 				"applied TinkerbellDatacenterConfig dev: spec.hookImagesURLPath:  -> https://h/x (accepted because of the annotation anywhere.eks.amazonaws.com/managed-by-cli)"},
 		{"Tinkerbell IP", "tinkerbell-workload-github", nil, []string{"10.20.0.11", "10.20.0.12"}, "rejected TinkerbellDatacenterConfig dev: spec.tinkerbellIP: 10.20.0.11 -> 10.20.0.12 (field is immutable)"},
 		{"Tinkerbell second key", "tinkerbell-workload-github", nil, []string{"Example ops\n", "Example ops\n    - ssh-rsa AAAA\n"}, "one rejected"},

@@ -38,7 +38,7 @@ func Convert(source Source) ([]byte, error) {
 		case isOurs(d, "Cluster"):
 			if _, kind := lookup(d.root, "spec", "gitOpsRef", "kind"); kind != nil && kind.Value == "GitOpsConfig" && converted[text(d.root, "spec", "gitOpsRef", "name")] {
 				if !s.replaceScalar(kind, d.shifted(kind), "FluxConfig") {
-					p := d.problem("not-editable", kind, "the reference cannot be edited where it stands")
+					p := d.problem("not-editable", kind, "the reference cannot be edited in place")
 					p.Object, p.Field, p.Expected = objectName(d.root), "spec.gitOpsRef.kind", "FluxConfig"
 					problems = append(problems, p)
 				}

@@ -142,7 +142,7 @@ func TestConvert_errors(t *testing.T) {
 		"\xff":                  "a.yaml:1:1: not text in UTF-8",
 		gitops + "---\n" + flux: "a.yaml:6:1: FluxConfig dev: a FluxConfig of this name is in the file already",
 		strings.Replace(gitops, "{github: {owner: a}}", "{}", 1):                                                       "a.yaml:1:1: GitOpsConfig dev: spec.flux.github: the GitOpsConfig has no settings",
-		gitops + "---\n" + strings.Replace(clusterWithGitOps, "kind: GitOpsConfig #", "kind: &kind GitOpsConfig #", 1): "a.yaml:14:11: Cluster dev: spec.gitOpsRef.kind: the reference cannot be edited where it stands",
+		gitops + "---\n" + strings.Replace(clusterWithGitOps, "kind: GitOpsConfig #", "kind: &kind GitOpsConfig #", 1): "a.yaml:14:11: Cluster dev: spec.gitOpsRef.kind: the reference cannot be edited in place",
 	} {
 		_, err := clusterspec.Convert(clusterspec.Source{Name: "a.yaml", Data: []byte(input)})
 		var problems clusterspec.Problems

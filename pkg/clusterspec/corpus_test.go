@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -24,22 +26,16 @@ const corpus = "../../testdata/specs"
 // specFiles lists the spec files of a directory of the corpus.
 func specFiles(t testing.TB, dir string) []string {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(corpus, dir))
-	if err != nil {
-		t.Fatal(err)
+	names, err := fixture.Glob(filepath.Join(corpus, dir, "*"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no files in %s: %v", dir, err)
 	}
-	var files []string
-	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != ".out" {
-			files = append(files, filepath.Join(corpus, dir, entry.Name()))
-		}
-	}
-	return files
+	return slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) == ".out" })
 }
 
 func parseFile(t testing.TB, path string) (*clusterspec.Set, error) {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	data, err := fixture.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}

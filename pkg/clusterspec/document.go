@@ -206,7 +206,7 @@ func readAll(source Source, limits *limits) ([]*document, Problems) {
 	}
 	if number == 0 {
 		problem := emptyFile(source.Name)
-		problem.Message = "the file holds only comments"
+		problem.Message = "the file contains only comments"
 		return nil, Problems{problem}
 	}
 	return documents, problems
@@ -295,7 +295,7 @@ func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
 		return node, fmt.Sprintf("values are nested more than %d deep", maxDepth)
 	case node.Kind == yaml.AliasNode:
 		if open[node.Alias] {
-			return node, "an alias refers to a value that holds the alias"
+			return node, "an alias refers to a value that contains the alias"
 		}
 		return d.bounded(node.Alias, depth+1, open, budget)
 	}
@@ -332,11 +332,11 @@ func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
 func (d *document) valueProblem(node *yaml.Node) *Problem {
 	switch {
 	case node.Style&yaml.TaggedStyle != 0 && !plainTag(node):
-		p := d.problem("wrong-type", node, "EKS Anywhere's readers do not all understand the tag alike")
-		p.Object, p.Found, p.Expected = objectName(d.root), quote(node.Tag), "no tag; quotes make a string"
+		p := d.problem("wrong-type", node, "EKS Anywhere's YAML readers do not agree on the tag")
+		p.Object, p.Found, p.Expected = objectName(d.root), quote(node.Tag), "no tag; for a string, quotes"
 		return &p
 	case node.Kind == yaml.ScalarNode && node.Style == 0 && notFiniteForm.MatchString(node.Value):
-		p := d.problem("wrong-type", node, "Kubernetes has no such number")
+		p := d.problem("wrong-type", node, "Kubernetes does not accept this number")
 		p.Object, p.Found, p.Expected = objectName(d.root), node.Value, "a number, or a string in quotes"
 		return &p
 	}

@@ -24,7 +24,7 @@ spec:
 	fmt.Println(err)
 	// Output:
 	// flux.yaml: no cluster in the files; found FluxConfig; expected a document of kind Cluster and apiVersion anywhere.eks.amazonaws.com/v1alpha1
-	// flux.yaml:7:22: FluxConfig dev: spec.clusterConfigPath: the path leaves the repository or goes in circles; found "../clusters"; expected a path below the root of the repository, such as clusters/dev
+	// flux.yaml:7:22: FluxConfig dev: spec.clusterConfigPath: the path contains . or .. as a part; found "../clusters"; expected a path below the root of the repository, such as clusters/dev
 	// flux.yaml:9:5: FluxConfig dev: spec.github.prsonal: there is no such field; did you mean "personal"?
 }
 

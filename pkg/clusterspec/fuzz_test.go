@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
@@ -18,7 +18,7 @@ func addCorpus(f *testing.F) {
 	f.Helper()
 	for _, dir := range []string{"valid", "invalid"} {
 		for _, file := range specFiles(f, dir) {
-			data, err := os.ReadFile(file)
+			data, err := fixture.Read(file)
 			if err != nil {
 				f.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func FuzzEdited(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, file, at, operation uint8, text string) {
-		data, err := os.ReadFile(files[int(file)%len(files)])
+		data, err := fixture.Read(files[int(file)%len(files)])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func FuzzMerge(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, file, at, operation uint8, text string, theirAt, theirOperation uint8, theirText string) {
-		data, err := os.ReadFile(files[int(file)%len(files)])
+		data, err := fixture.Read(files[int(file)%len(files)])
 		if err != nil {
 			t.Fatal(err)
 		}

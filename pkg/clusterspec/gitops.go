@@ -106,12 +106,12 @@ func (r *report) checkGitOps() {
 		}
 	}
 	if value := text(o.root(), keys(at.repository)...); value != "" && strings.Trim(value, ".") == "" || strings.HasSuffix(strings.ToLower(value), ".git") {
-		p := r.wrong("invalid-value", at.repository, "GitHub allows no such repository name")
+		p := r.wrong("invalid-value", at.repository, "GitHub does not allow this repository name")
 		p.Found, p.Expected = quote(value), "the name without .git"
 	}
 	for _, field := range []string{at.owner, at.repository} {
 		if value := text(o.root(), keys(field)...); len(value) > maxGitHubName {
-			p := r.wrong("invalid-value", field, "no name on GitHub is that long")
+			p := r.wrong("invalid-value", field, "the name is longer than GitHub allows")
 			p.Expected = fmt.Sprintf("at most %d characters", maxGitHubName)
 		}
 	}
@@ -156,7 +156,7 @@ func (r *report) checkBranch(field, branch string) {
 		r.wrong("branch", field, "the branch name is too long").Expected = fmt.Sprintf("at most %d characters", maxBranch)
 	}
 	if branch == "HEAD" || slices.ContainsFunc(strings.Split(branch, "/"), func(part string) bool { return strings.HasSuffix(part, ".lock") }) {
-		p := r.wrong("branch", field, "Git allows no such branch name")
+		p := r.wrong("branch", field, "Git does not allow this branch name")
 		p.Found = quote(branch)
 	}
 }
@@ -198,7 +198,7 @@ func (r *report) checkRepositoryURL(field, value string) {
 	if err == nil && parsed.User != nil {
 		// The user of a URL may be a token, too, but for SSH, which has no such thing.
 		if _, has := parsed.User.Password(); has || !repourl.IsSSH(parsed.Scheme) {
-			p := r.wrong("repository-url", field, "the URL holds a credential, which would stand in Git")
+			p := r.wrong("repository-url", field, "the URL contains a credential, which would be in Git in plain text")
 			p.Expected = form
 			return
 		}
@@ -223,18 +223,18 @@ func (r *report) checkRepositoryURL(field, value string) {
 	case parsed.Hostname() == "":
 		wrong("the URL has no host", form, "")
 	case !validPort(parsed.Port()):
-		wrong("the URL has a port that cannot be", "a port from 1 to 65535", "")
+		wrong("the URL has a port that is not valid", "a port from 1 to 65535", "")
 	case strings.Trim(parsed.Path, "/") == "":
 		wrong("the URL has no repository", form, "")
 	case strings.HasSuffix(parsed.Path, "/"):
-		wrong("the URL ends with a slash, in which EKS Anywhere finds no repository name", form, strings.TrimRight(value, "/"))
+		wrong("the URL ends with a slash, so that EKS Anywhere finds no repository name", form, strings.TrimRight(value, "/"))
 	case parsed.RawQuery != "" || parsed.Fragment != "":
 		wrong("the URL has a query or fragment", form, "")
 	case strings.ContainsFunc(value, func(c rune) bool { return !unicode.IsPrint(c) || c == ' ' || c == '\\' }):
-		wrong("the URL holds a character that no URL has", form, "")
+		wrong("the URL contains a character that is not allowed in URLs", form, "")
 	case strings.Contains(parsed.Host, "git-codecommit") && strings.Contains(parsed.Host, "amazonaws.com"):
 		if !codeCommitForm.MatchString(value) || parsed.User.Username() == "git" {
-			wrong("not an AWS CodeCommit URL as EKS Anywhere takes it", "ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
+			wrong("not an AWS CodeCommit URL in the form that EKS Anywhere accepts", "ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
 		}
 	default:
 		// What the steps after this one take.
@@ -258,9 +258,9 @@ var windowsNames = regexp.MustCompile(`(?i)^(con|prn|aux|nul|conin\$|conout\$|co
 func badPath(value string) string {
 	switch {
 	case strings.ContainsRune(value, '\\'):
-		return "the path holds a backslash"
+		return "the path contains a backslash"
 	case strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "the path holds a control or invisible character"
+		return "the path contains a control or invisible character"
 	case strings.HasPrefix(value, "/") || len(value) > 1 && value[1] == ':':
 		return "the path is absolute"
 	case len(value) > 1024:
@@ -272,7 +272,7 @@ func badPath(value string) string {
 		case segment == "":
 			return "the path has an empty part"
 		case segment == ".." || segment == "." && i > 0:
-			return "the path leaves the repository or goes in circles"
+			return "the path contains . or .. as a part"
 		case segment == ".":
 		case lower == ".git" || strings.HasPrefix(strings.ToLower(segment), "git~"):
 			return "the path goes into Git's own directory"

@@ -37,7 +37,7 @@ func GitOpsOf(kind, name string, spec map[string]any, managementCluster string) 
 		return nil, wrong(fmt.Errorf("clusterConfigPath %q: %s", g.ClusterConfigPath, message))
 	}
 	if !isDNSLabel(g.SystemNamespace) {
-		return nil, wrong(fmt.Errorf("the namespace of Flux is %q, which is no valid name", g.SystemNamespace))
+		return nil, wrong(fmt.Errorf("the namespace of Flux is %q, which is not a valid name", g.SystemNamespace))
 	}
 	return g, nil
 }

@@ -102,7 +102,7 @@ func compareReadings(file, content string, ours []located) Problems {
 	if refused > 0 {
 		return Problems{{
 			Severity: SeverityError, Rule: "separator", File: file, Line: refused, Column: 1,
-			Message: "Kubernetes' reader takes the line for one that separates documents, and does not accept what stands on it", Expected: "--- on a line of its own",
+			Message: "Kubernetes reads the line as one that separates documents, and does not accept the rest of it", Expected: "--- on a line of its own",
 		}}
 	}
 	for _, p := range parts {

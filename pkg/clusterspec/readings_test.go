@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +14,8 @@ import (
 
 	k8syaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 )
 
 // kubernetesReading is what Kubernetes' own readers make of a file: that of several documents, and that of one.
@@ -109,12 +109,12 @@ var oddValues = []string{
 // FuzzReadings: what is accepted means the same to Kubernetes' own readers, and so does what is written of it.
 func FuzzReadings(f *testing.F) {
 	for _, dir := range []string{"valid", "invalid"} {
-		files, err := filepath.Glob("../../testdata/specs/" + dir + "/*.yaml")
+		files, err := fixture.Glob("../../testdata/specs/" + dir + "/*.yaml")
 		if err != nil || len(files) == 0 {
 			f.Fatal(err)
 		}
 		for _, file := range files {
-			data, err := os.ReadFile(file)
+			data, err := fixture.Read(file)
 			if err != nil {
 				f.Fatal(err)
 			}

@@ -16,10 +16,10 @@ Generated from the program's field table, which its checks and ` + "`lint`" + ` 
 - **Required**: EKS Anywhere refuses the spec without it. Below an optional object it counts when the object is there.
 - **GitOps**: the clusters for which the user documentation lists the field as changed through Git or in an upgrade: *m*anagement, *w*orkload.
 - **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*, or the object is
-  *replaced*: it is another one then, and Flux deletes the one that was, a cluster with all its machines. The webhook says
+  *replaced*: it becomes another one, and Flux deletes the old one, a cluster with all its machines. The webhook says
   "` + immutable + `" when nothing else is given. Where the roles differ both are given. Some changes depend on their values; remarks say so.
 
-Besides what stands here there are rules about values that go together; ` + "`validate`" + ` names the fields when one is broken.
+Besides these there are rules about values that go together; ` + "`validate`" + ` names the fields when one is broken.
 
 `)
 	table := fields()
@@ -61,7 +61,7 @@ func writeReleases(b *strings.Builder) {
 ## Releases
 
 A Kubernetes version or a provider that the release does not have is warned of. The release is that of `+"`spec.eksaVersion`"+`, of the
-management cluster's, or else v0.%d, of which the facts on this page are. Of releases that are not listed nothing is said.
+management cluster's, or else v0.%d, of which the facts on this page are. Releases that are not listed are not checked.
 
 | EKS Anywhere | Kubernetes | CloudStack | Flux |
 |---|---|---|---|

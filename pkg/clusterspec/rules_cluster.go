@@ -374,7 +374,7 @@ func (r *report) checkIdentityProviders() {
 func (r *report) checkPackages() {
 	for _, name := range []string{"controller", "cronjob"} {
 		if r.managed() && r.present("spec", "packages", name) {
-			r.wrong("packages", "spec.packages."+name, "packages."+name+" belongs to the management cluster").Expected = "nothing of it in a workload cluster"
+			r.wrong("packages", "spec.packages."+name, "packages."+name+" belongs to the management cluster").Expected = "no such setting in a workload cluster"
 		}
 	}
 	provider := r.provider()
@@ -392,7 +392,7 @@ func (r *report) checkPackages() {
 func (r *report) checkSecretsInGit() {
 	root := r.object.root()
 	if text(root, "spec", "licenseToken") != "" {
-		r.warn("secret", "spec.licenseToken", "the license token will stand in Git in plain text")
+		r.warn("secret", "spec.licenseToken", "the license token will be in Git in plain text")
 	}
 	for _, name := range []string{"httpProxy", "httpsProxy"} {
 		value := text(root, "spec", "proxyConfiguration", name)
@@ -401,7 +401,7 @@ func (r *report) checkSecretsInGit() {
 		}
 		if proxy, err := url.Parse(value); err == nil && proxy.User != nil {
 			if _, has := proxy.User.Password(); has {
-				r.warn("secret", "spec.proxyConfiguration."+name, "the password of the proxy will stand in Git in plain text")
+				r.warn("secret", "spec.proxyConfiguration."+name, "the password of the proxy will be in Git in plain text")
 			}
 		}
 	}

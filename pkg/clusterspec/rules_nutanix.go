@@ -10,7 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
-// checkNutanixImages: the name of an image holds the Kubernetes version of the machines that are made of it.
+// checkNutanixImages: the name of an image contains the Kubernetes version of the machines that are made of it.
 func checkNutanixImages(uses []machineUse) {
 	for _, use := range uses {
 		root := use.config.object.root()
@@ -18,7 +18,7 @@ func checkNutanixImages(uses []machineUse) {
 		if text(root, "spec", "image", "type") != "name" || name == "" || use.version == "" || placeholderForm.MatchString(name) || versionInName(name, use.version) {
 			continue
 		}
-		e := use.config.wrong("nutanix", "spec.image.name", fmt.Sprintf("the name of the image does not hold the Kubernetes version of %s", use.what))
+		e := use.config.wrong("nutanix", "spec.image.name", fmt.Sprintf("the name of the image does not contain the Kubernetes version of %s", use.what))
 		e.Found, e.Expected = quote(name), fmt.Sprintf("a name with %s in it, such as ubuntu-2204-%s", use.version, use.version)
 	}
 }
@@ -123,7 +123,7 @@ func (r *report) checkNutanixMachine() {
 			continue
 		}
 		if bytes, ok := quantity(node.Value); ok && bytes < float64(size.least<<30) {
-			e := r.wrong("nutanix", "spec."+size.name, "less than EKS Anywhere takes for a machine")
+			e := r.wrong("nutanix", "spec."+size.name, "less than EKS Anywhere accepts for a machine")
 			e.Found, e.Expected = quote(node.Value), fmt.Sprintf("at least %dGi", size.least)
 		}
 	}

@@ -89,7 +89,7 @@ func (r *report) checkCloudStackDatacenter() {
 		r.checkCloudStackResource(path, zone, "zone")
 		r.checkCloudStackResource(path+".network", zone, "zone", "network")
 		if name := text(zone, "name"); !isLabelValue(name) {
-			e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].name", i), "the name becomes a label, whose value it cannot be")
+			e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].name", i), "the name becomes the value of a label, for which it is not valid")
 			e.Found, e.Expected = quote(name), labelValueExpected
 		}
 		if api := text(zone, "managementApiEndpoint"); api != "" {
@@ -228,7 +228,7 @@ func (p *parser) checkInCluster(c *Cluster) {
 				return other.Kind == "TinkerbellDatacenterConfig" && text(other.root(), "spec", "osImageURL") != ""
 			})
 			if inDatacenter && text(o.root(), "spec", "osImageURL") != "" {
-				r.wrong("tinkerbell", "spec.osImageURL", "osImageURL stands in the datacenter config too").Expected = "one of both"
+				r.wrong("tinkerbell", "spec.osImageURL", "osImageURL is set in the datacenter config too").Expected = "one of both"
 			}
 		}
 	}

@@ -67,7 +67,7 @@ func (p *parser) checkReleases() {
 		at := slices.IndexFunc(releases, func(known release) bool { return known.minor == minor })
 		if last := releases[len(releases)-1].minor; at < 0 && minor > last {
 			if own, _ := releaseMinor(text(r.object.root(), "spec", "eksaVersion")); own == minor {
-				w := r.warn("release", "spec.eksaVersion", "the release is newer than those that this version of eksa-gitops knows, so that its rules may be others")
+				w := r.warn("release", "spec.eksaVersion", "the release is newer than those that this version of eksa-gitops knows, so its rules may differ")
 				w.Found, w.Expected = quote(text(r.object.root(), "spec", "eksaVersion")), fmt.Sprintf("at most v0.%d", last)
 			}
 			continue
@@ -77,7 +77,7 @@ func (p *parser) checkReleases() {
 		}
 		known := releases[at]
 		if known.noCloudStack && c.Provider == "cloudstack" {
-			w := r.warn("release", "spec.datacenterRef.kind", fmt.Sprintf("EKS Anywhere v0.%d has no CloudStack any more (%s)", minor, why))
+			w := r.warn("release", "spec.datacenterRef.kind", fmt.Sprintf("EKS Anywhere v0.%d no longer supports CloudStack (%s)", minor, why))
 			w.Expected = "a release up to v0.25, or another provider"
 		}
 		r.checkKubernetes(known, why, "spec.kubernetesVersion", c.KubernetesVersion)

@@ -40,11 +40,11 @@ func (r *report) checkRollout() {
 			if _, strategy := lookup(group, "upgradeRolloutStrategy"); strategy == nil {
 				at = path + ".upgradeRolloutStrategy"
 			}
-			e := r.wrong("rollout", at, "workers are upgraded in another way than the control plane, and EKS Anywhere wants one way for all")
+			e := r.wrong("rollout", at, "workers are upgraded in another way than the control plane, and EKS Anywhere requires one way for all")
 			e.Found, e.Expected = mine, "type "+first
 		}
 		if _, scaling := lookup(group, "autoscalingConfiguration"); scaling != nil && first == inPlace {
-			e := r.wrong("rollout", path+".autoscalingConfiguration", "upgrades in place do not go with autoscaling")
+			e := r.wrong("rollout", path+".autoscalingConfiguration", "upgrades in place cannot be combined with autoscaling")
 			e.Found, e.Expected = "upgradeRolloutStrategy.type InPlace", "no autoscalingConfiguration, or type RollingUpdate"
 		}
 	}
@@ -70,7 +70,7 @@ func (r *report) checkStrategy(part *yaml.Node, path string) {
 			e.Found, e.Expected = quote(inPlace), rollingUpdate
 		}
 		if update != nil {
-			e := r.wrong("rollout", path+".rollingUpdate", "an upgrade in place takes no parameters of a rolling one")
+			e := r.wrong("rollout", path+".rollingUpdate", "an upgrade in place has no parameters of a rolling upgrade")
 			e.Found, e.Expected = "type InPlace with rollingUpdate", "no rollingUpdate, or type RollingUpdate"
 		}
 	case rollingUpdate:

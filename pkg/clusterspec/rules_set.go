@@ -125,7 +125,7 @@ func (p *parser) tellDifferences(reference *Cluster, differences []difference, c
 				e.Expected = "a reference to a FluxConfig"
 				continue
 			}
-			e := d.of.wrong("gitops-differs", d.ofPath, fmt.Sprintf("%s is not that of the %d workload clusters in the files, and EKS Anywhere wants all the same", d.what, compared))
+			e := d.of.wrong("gitops-differs", d.ofPath, fmt.Sprintf("%s is not that of the %d workload clusters in the files, and EKS Anywhere requires all to be the same", d.what, compared))
 			e.Found, e.Expected = d.theirs, d.ours
 			continue
 		}
@@ -135,7 +135,7 @@ func (p *parser) tellDifferences(reference *Cluster, differences []difference, c
 				e.Expected = "GitOps on the management cluster first"
 				continue
 			}
-			e := d.in.wrong("gitops-differs", path, fmt.Sprintf("%s is not that of Cluster %s, and EKS Anywhere wants both the same", d.what, reference.Name))
+			e := d.in.wrong("gitops-differs", path, fmt.Sprintf("%s is not that of Cluster %s, and EKS Anywhere requires both to be the same", d.what, reference.Name))
 			e.Found, e.Expected = d.ours, d.theirs
 		}
 	}

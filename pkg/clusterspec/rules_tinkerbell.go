@@ -14,7 +14,7 @@ import (
 // checkTinkerbellISO: the image that machines boot from is known by its ending.
 func (r *report) checkTinkerbellISO() {
 	if iso := text(r.object.root(), "spec", "hookIsoURL"); iso != "" && path.Ext(iso) != ".iso" {
-		e := r.wrong("tinkerbell", "spec.hookIsoURL", "EKS Anywhere takes an image whose name ends with .iso only")
+		e := r.wrong("tinkerbell", "spec.hookIsoURL", "EKS Anywhere accepts only an image whose name ends with .iso")
 		e.Found, e.Expected = quote(iso), "a URL that ends with .iso"
 	}
 }
@@ -46,7 +46,7 @@ func checkOSImages(datacenter *report, uses []machineUse) {
 	if shared != "" {
 		for _, version := range versionsOf(uses) {
 			if !versionInName(shared, version) {
-				e := datacenter.wrong("tinkerbell", field, "the name of the image does not hold a Kubernetes version of the cluster")
+				e := datacenter.wrong("tinkerbell", field, "the name of the image does not contain a Kubernetes version of the cluster")
 				e.Found, e.Expected = quote(shared), imageWith(version)
 				return
 			}
@@ -65,7 +65,7 @@ func checkOSImages(datacenter *report, uses []machineUse) {
 	}
 	for _, use := range uses {
 		if own := text(use.config.object.root(), "spec", "osImageURL"); own != "" && use.version != "" && !versionInName(own, use.version) {
-			e := use.config.wrong("tinkerbell", field, fmt.Sprintf("the name of the image does not hold the Kubernetes version of %s", use.what))
+			e := use.config.wrong("tinkerbell", field, fmt.Sprintf("the name of the image does not contain the Kubernetes version of %s", use.what))
 			e.Found, e.Expected = quote(own), imageWith(use.version)
 		}
 	}

@@ -47,13 +47,13 @@ func (r *report) checkLabels(path string, labels *yaml.Node, annotations bool) {
 		}
 		switch kind := kindOf(e.value); {
 		case !isQualifiedName(e.key.Value) && !(annotations && isQualifiedName(strings.ToLower(e.key.Value))): // as the API server does
-			p := r.add(SeverityError, "labels", e.key, at, "Kubernetes takes no such key for a label")
+			p := r.add(SeverityError, "labels", e.key, at, "Kubernetes does not accept this key for a label")
 			if annotations {
-				p.Message = "Kubernetes takes no such key for an annotation"
+				p.Message = "Kubernetes does not accept this key for an annotation"
 			}
 			p.Found, p.Expected = quote(e.key.Value), qualifiedNameExpected
 		case !annotations && kind == kindString && !isLabelValue(e.value.Value):
-			p := r.add(SeverityError, "labels", e.value, at, "Kubernetes takes no such value for a label")
+			p := r.add(SeverityError, "labels", e.value, at, "Kubernetes does not accept this value for a label")
 			p.Found, p.Expected = quote(e.value.Value), labelValueExpected
 		}
 	}
@@ -134,7 +134,7 @@ func (r *report) checkHostOS(family string) {
 		for _, name := range []string{"bottlerocketConfiguration", "certBundles"} {
 			if _, value := lookup(host, name); value != nil && len(value.Content) > 0 {
 				e := r.wrong("bottlerocket", at+"."+name, "this works with Bottlerocket only")
-				e.Found, e.Expected = "osFamily "+family, "osFamily bottlerocket, or nothing of it"
+				e.Found, e.Expected = "osFamily "+family, "osFamily bottlerocket, or no such setting"
 			}
 		}
 		return

@@ -120,7 +120,7 @@ func (r *pathReader) directory(dir string) {
 	if !found {
 		r.problems = append(r.problems, Problem{
 			Severity: SeverityError, Rule: "empty-file", File: dir,
-			Message: "the directory holds no cluster files", Expected: "files named *.yaml, *.yml or *.json",
+			Message: "the directory contains no cluster files", Expected: "files named *.yaml, *.yml or *.json",
 		})
 	}
 }

@@ -47,7 +47,7 @@ func TestReadPaths(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 4 {
 		t.Fatalf("got %v", err)
 	}
-	for i, want := range []string{"blank.yaml: the file is empty", "the directory holds no cluster files", "none.yaml: there is no such file or directory", "stdin: the file is empty"} {
+	for i, want := range []string{"blank.yaml: the file is empty", "the directory contains no cluster files", "none.yaml: there is no such file or directory", "stdin: the file is empty"} {
 		if !strings.Contains(problems[i].String(), want) {
 			t.Errorf("got %s, want %s", problems[i], want)
 		}

@@ -131,7 +131,7 @@ func strangeIndent(line string) (column int, name string) {
 		case c == '\t':
 			return column, "a tab"
 		case c == '\u00A0' || c == '\uFEFF' || c == '\u200B' || c > unicode.MaxASCII && unicode.IsSpace(c):
-			return column, "a blank that is no space (" + strings.TrimPrefix(strconv.QuoteToASCII(string(c)), "")[1:7] + ")"
+			return column, "a blank that is not a plain space (" + strings.TrimPrefix(strconv.QuoteToASCII(string(c)), "")[1:7] + ")"
 		default:
 			return 0, ""
 		}

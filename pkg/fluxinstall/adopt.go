@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // Taking over a Flux that follows another repository, branch or path.
@@ -70,7 +71,7 @@ func (c *Cluster) RecordFlux(ctx context.Context, namespace string) (name string
 		if name = ks.GetAnnotations()[adoptingMark]; name != "" {
 			return nil
 		}
-		secret, err := c.fetch(ctx, secretKind(), namespace, SourceSecretName)
+		secret, err := c.fetch(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 		if err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func otherSettings(object *unstructured.Unstructured, known ...string) []string 
 // recordName is the same for the same source and path, and no other.
 func recordName(r *record) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{r.URL, r.Branch, r.Path}, "\n")))
-	return SourceSecretName + "-before-" + hex.EncodeToString(sum[:])[:8]
+	return fluxmanifests.SourceSecretName + "-before-" + hex.EncodeToString(sum[:])[:8]
 }
 
 // writeRecord creates or updates the record. Its time alone is no difference.
@@ -252,7 +253,7 @@ func (c *Cluster) Repoint(ctx context.Context, namespace string, sync []byte) (c
 	for _, k := range []kind{gitRepositoryKind(), kustomizationKind()} {
 		spec := maps.Clone(wanted[k.name])
 		if spec == nil {
-			return changed, fmt.Errorf("the sync manifests hold no %s", k.name)
+			return changed, fmt.Errorf("the sync manifests contain no %s", k.name)
 		}
 		if k == kustomizationKind() {
 			spec["prune"] = false

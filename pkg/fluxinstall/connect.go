@@ -189,7 +189,7 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 	contexts := strings.Join(slices.Sorted(maps.Keys(merged.Contexts)), ", ")
 	switch chosen, there := merged.Contexts[name]; {
 	case len(merged.Contexts) == 0:
-		return nil, "", errors.New("it holds no contexts; is it a kubeconfig?")
+		return nil, "", errors.New("it contains no contexts; is it a kubeconfig?")
 	case name == "":
 		return nil, "", fmt.Errorf("it has no current context; its contexts are: %s", contexts)
 	case !there:
@@ -228,7 +228,7 @@ func checkServer(name string, cluster *clientcmdapi.Cluster) error {
 	}
 	proxy, err := url.Parse(cluster.ProxyURL)
 	if err != nil || proxy.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, proxy.Scheme) {
-		return fmt.Errorf("its cluster %q has a proxy-url that is none; write it as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT", name)
+		return fmt.Errorf("its cluster %q has a proxy-url that is not a proxy's address; write it as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT", name)
 	}
 	return nil
 }

@@ -10,15 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
-
-// requiredControllers are the Deployments without which nothing is fetched or applied.
-func requiredControllers() []string { return []string{sourceController, kustomizeController} }
 
 // controllers reads Flux's Deployments, and the pods of the namespace when one of them is not available. It tries once; its error is
 // the client library's own.
 func (c *Cluster) controllers(ctx context.Context, namespace string) (deployments, pods []unstructured.Unstructured, err error) {
-	deployments, err = c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
+	deployments, err = c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil || !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
 		return deployments, nil, err
 	}
@@ -34,7 +32,7 @@ func (c *Cluster) controllers(ctx context.Context, namespace string) (deployment
 // rest depends on rather than another.
 func controllerProblems(namespace string, deployments, pods []unstructured.Unstructured) []*NotReadyError {
 	var problems []*NotReadyError
-	required := requiredControllers()
+	required := fluxmanifests.RequiredControllers()
 	for _, name := range required {
 		if !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return d.GetName() == name }) {
 			problems = append(problems, &NotReadyError{
@@ -94,7 +92,7 @@ func asleepProblem(deployment *unstructured.Unstructured) *NotReadyError {
 	namespace, name := deployment.GetNamespace(), deployment.GetName()
 	return &NotReadyError{
 		Object: objectName(deployment), Reason: scaledToZero, Message: "somebody scaled it to zero replicas, so that nothing of it runs",
-		Next: shell.Command("when it is meant to work again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
+		Next: shell.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *Cluster) WaitGone(ctx context.Context, namespace, name string, progress
 		}
 		if waited = cmp.Or(waited, object.GetUID()); waited != object.GetUID() {
 			return false, &NotReadyError{
-				Object: objectName(object), State: "is there again", Message: "it was deleted, and somebody else made it anew while this run waited",
+				Object: objectName(object), State: "is there again", Message: "it was deleted, and somebody else created it again while this run waited",
 				Next: "eksa-gitops status", final: true,
 			}
 		}
@@ -68,7 +68,7 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 	failure := text(object, "status", "failureMessage")
 	switch {
 	case object.GetDeletionTimestamp() == nil && keptByFlux(object):
-		problem.Message = fmt.Sprintf("it carries the mark %s or %s, with which Flux does not delete it", pruneMark, reconcileMark)
+		problem.Message = fmt.Sprintf("it carries the mark %s or %s, which keeps Flux from deleting it", pruneMark, reconcileMark)
 		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s- %s-", namespace, eksaGroup, name, pruneMark, reconcileMark)
 	case object.GetDeletionTimestamp() == nil:
 		problem.Message = "nobody has asked for its deletion yet"
@@ -80,7 +80,7 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 	default:
 		problem.Message = "it is being deleted"
 		if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
-			problem.Message += "; held up by finalizer " + strings.Join(finalizers, ", ")
+			problem.Message += "; blocked by finalizer " + strings.Join(finalizers, ", ")
 		}
 		if failure == "" {
 			if open := openConditions(object); open != "" {

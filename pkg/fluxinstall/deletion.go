@@ -12,6 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines alone, and lets the object go
@@ -44,9 +45,9 @@ func (d *Deletion) Object() string {
 
 // Describe says what is seen.
 func (d *Deletion) Describe() string {
-	text := "it is being deleted since " + d.Since.UTC().Format(minuteForm)
+	text := "it has been marked for deletion since " + d.Since.UTC().Format(minuteForm)
 	if len(d.Finalizers) > 0 {
-		text += "; finalizer " + strings.Join(d.Finalizers, ", ") + " holds it up"
+		text += "; finalizer " + strings.Join(d.Finalizers, ", ") + " blocks it"
 	}
 	return text
 }
@@ -57,19 +58,19 @@ func (d *Deletion) Meaning() string {
 	case kustomizationKind().name:
 		return d.pruning()
 	case gitRepositoryKind().name:
-		return "Flux reads the repository no more when it is gone; what it has applied stays"
+		return "without it Flux no longer reads the repository; what it has applied stays"
 	case secretKind().name:
 		return "Flux cannot read the repository any more when it is gone"
 	case namespaceKind().name:
-		return "all that is in it goes, Flux included, and nothing can be made in it until it is gone; a namespace's deletion cannot be taken back"
+		return "everything in it is deleted, Flux included, and nothing can be created in it until it is gone; a namespace's deletion cannot be taken back"
 	case deploymentKind().name:
-		return "its pods go with it"
+		return "its pods are deleted with it"
 	case clusterKind().name:
 		switch {
 		case d.ByCLI:
-			return "annotation " + managedByCLI + " is on it, so that EKS Anywhere lets the object go, with what it owns, and leaves the machines behind that nobody manages then; a deletion cannot be taken back"
+			return "annotation " + managedByCLI + " is on it, so EKS Anywhere deletes the object, with what it owns, and leaves the machines behind, which nobody manages then; a deletion cannot be taken back"
 		case d.Management:
-			return "a deletion cannot be taken back; EKS Anywhere does not go on with that of a management cluster as long as nobody puts annotation " + managedByCLI + " on it"
+			return "a deletion cannot be taken back; EKS Anywhere does not continue that of a management cluster until somebody adds annotation " + managedByCLI + " on it"
 		}
 		return "EKS Anywhere deletes its machines; a deletion cannot be taken back, and Flux creates the cluster again, with new machines, when its files are still in Git"
 	}
@@ -85,7 +86,7 @@ func (d *Deletion) pruning() string {
 	case d.Asleep != "":
 		return fmt.Sprintf("as soon as %s runs again, it deletes what the Kustomization has applied: %s", d.Asleep, takes)
 	}
-	return fmt.Sprintf("%s deletes what the Kustomization has applied: %s", kustomizeController, takes)
+	return fmt.Sprintf("%s deletes what the Kustomization has applied: %s", fluxmanifests.KustomizeController, takes)
 }
 
 // mostOf names objects, the Clusters among them all.
@@ -114,20 +115,20 @@ func (d *Deletion) Next() string {
 		if len(d.Finalizers) == 0 {
 			text = "look at it: " + show
 		}
-		return text + "; it goes then, all that it has applied stays, and this program or Flux creates it again"
+		return text + "; it is then deleted, all that it has applied stays, and this program or Flux creates it again"
 	case clusterKind().name:
 		pause := d.kubectl() + shell.Command(" annotate %s %s %s=true", d.resource, d.Name, pausedAnnotation)
 		if d.Management {
-			return "keep EKS Anywhere off it: " + pause + shell.Command(" (in Git it holds against Flux: eksa-gitops pause cluster %s)", d.Name)
+			return "keep EKS Anywhere from working on it: " + pause + shell.Command(" (if it comes from Git, so that Flux does not undo this: eksa-gitops pause cluster %s)", d.Name)
 		}
-		return shell.Command("to let it go for good: eksa-gitops delete cluster %s; to keep EKS Anywhere from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: ", d.Name, d.Name) + pause
+		return shell.Command("to delete it for good: eksa-gitops delete cluster %s; to keep EKS Anywhere from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: ", d.Name, d.Name) + pause
 	case namespaceKind().name:
 		return "see what it waits for: " + show + "; run the command again when it is gone"
 	}
 	if len(d.Finalizers) == 0 {
 		return "look at it: " + show
 	}
-	return "let what holds it up finish, or end it: " + d.release() + "; then run the command again, which creates it again"
+	return "wait for what blocks it, or unblock it: " + d.release() + "; then run the command again, which creates it again"
 }
 
 // release is the command that takes the finalizers off. A Kustomization is suspended in the same write: its controller deletes nothing for
@@ -194,9 +195,9 @@ func (o *fluxObjects) deletion(namespace string, object *unstructured.Unstructur
 	switch d.Kind {
 	case kustomizationKind().name:
 		d.Takes = takenAlong(object)
-		d.Asleep = o.asleep(namespace, kustomizeController)
+		d.Asleep = o.asleep(namespace, fluxmanifests.KustomizeController)
 	case gitRepositoryKind().name:
-		d.Asleep = o.asleep(namespace, sourceController)
+		d.Asleep = o.asleep(namespace, fluxmanifests.SourceController)
 	case clusterKind().name:
 		d.resource = resourcesOf(object)
 		d.Management = cmp.Or(text(object, "spec", "managementCluster", "name"), d.Name) == d.Name

@@ -50,7 +50,7 @@ func TestDeletions_kustomization(t *testing.T) {
 			if len(found) != 1 || found[0].Object() != "Kustomization flux-system/flux-system" || found[0].Meaning() != test.want {
 				t.Fatalf("%+v, %q", found, found[0].Meaning())
 			}
-			if got := found[0].Describe(); got != "it is being deleted since 2026-02-03 04:05 UTC; finalizer finalizers.fluxcd.io holds it up" {
+			if got := found[0].Describe(); got != "it has been marked for deletion since 2026-02-03 04:05 UTC; finalizer finalizers.fluxcd.io blocks it" {
 				t.Errorf("%q", got)
 			}
 			const patch = `kubectl -n flux-system patch kustomization.kustomize.toolkit.fluxcd.io flux-system --type merge -p '{"metadata":{"finalizers":null},"spec":{"suspend":true}}'`
@@ -87,13 +87,13 @@ func TestDeletions(t *testing.T) {
 	})
 	want := []string{
 		"Kustomization flux-system/flux-system | as soon as kustomize-controller runs | stop it while kustomize-controller does not run: kubectl",
-		"GitRepository flux-system/flux-system | Flux reads the repository no more | kubectl -n flux-system patch gitrepository.source.toolkit.fluxcd.io flux-system --type merge -p '{\"metadata\":{\"finalizers\":null}}'",
+		"GitRepository flux-system/flux-system | without it Flux no longer reads the repository | kubectl -n flux-system patch gitrepository.source.toolkit.fluxcd.io flux-system --type merge -p '{\"metadata\":{\"finalizers\":null}}'",
 		"Secret flux-system/flux-system | Flux cannot read the repository any more | kubectl -n flux-system patch secret flux-system",
 		"Namespace flux-system | cannot be taken back | kubectl get namespace flux-system -o yaml",
-		"Deployment flux-system/source-controller | its pods go with it | kubectl -n flux-system patch deployment.apps source-controller",
+		"Deployment flux-system/source-controller | its pods are deleted with it | kubectl -n flux-system patch deployment.apps source-controller",
 		"Kustomization team/apps | what it has applied stays | kubectl -n team patch kustomization.kustomize.toolkit.fluxcd.io apps",
 		"Cluster default/dev | Flux creates the cluster again, with new machines | eksa-gitops delete cluster dev; to keep EKS Anywhere from going on: eksa-gitops pause cluster dev",
-		"Cluster default/mgmt | EKS Anywhere does not go on with that of a management cluster | kubectl -n default annotate clusters.anywhere.eks.amazonaws.com mgmt anywhere.eks.amazonaws.com/paused=true",
+		"Cluster default/mgmt | EKS Anywhere does not continue that of a management cluster | kubectl -n default annotate clusters.anywhere.eks.amazonaws.com mgmt anywhere.eks.amazonaws.com/paused=true",
 		"Cluster default/cli | leaves the machines behind | eksa-gitops pause cluster cli",
 		"FluxConfig default/mgmt | which repository the clusters are in | kubectl -n default patch fluxconfig.anywhere.eks.amazonaws.com mgmt",
 	}
@@ -122,7 +122,7 @@ func TestController_scaledToZero(t *testing.T) {
 	}
 	problems := controllerProblems("flux-system", []unstructured.Unstructured{awake, helm, asleep}, nil)
 	if len(problems) != 1 || problems[0].Error() != "Deployment flux-system/kustomize-controller is not ready (ScaledToZero): somebody scaled it to zero replicas, so that nothing of it runs" ||
-		problems[0].Next != "when it is meant to work again: kubectl -n flux-system scale deployment kustomize-controller --replicas=1" {
+		problems[0].Next != "to start it again: kubectl -n flux-system scale deployment kustomize-controller --replicas=1" {
 		t.Errorf("problems %+v", problems)
 	}
 }

@@ -54,7 +54,7 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 func (e *UnreachableError) Hint() string {
 	switch dns := new(net.DNSError); {
 	case errors.As(e.Err, new(*tls.CertificateVerificationError)):
-		return "the certificate is not the one the kubeconfig trusts: the cluster was made anew, or something in between answers; fetch a fresh kubeconfig"
+		return "the certificate is not the one the kubeconfig trusts: the cluster was created again, or something in between answers; fetch a fresh kubeconfig"
 	case errors.As(e.Err, &dns):
 		return "the name " + dns.Name + " cannot be resolved from this machine: look at the kubeconfig's server address and at DNS"
 	default:
@@ -111,7 +111,7 @@ type RefusedError struct {
 
 // Error gives the server's own words, which name the object.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the API server %s does not take the object: %v", e.Server, e.Err)
+	return fmt.Sprintf("the API server %s rejected the object: %v", e.Server, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -132,7 +132,7 @@ type UnavailableError struct {
 
 // Error gives the server's own words.
 func (e *UnavailableError) Error() string {
-	return fmt.Sprintf("the API server %s cannot do it at present: %v", e.Server, e.Err)
+	return fmt.Sprintf("the API server %s cannot do this at present: %v", e.Server, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -284,7 +284,7 @@ var (
 func terminating(name string, err error) *NotReadyError {
 	return &NotReadyError{
 		Object: "Namespace " + name, Reason: "Terminating", Message: "it is being deleted",
-		Cause: "what is in it has to go first; an object with a finalizer whose controller is gone holds it up", Next: "kubectl get namespaces -o wide", Err: err,
+		Cause: "what is in it has to go first; an object with a finalizer whose controller is gone blocks it", Next: "kubectl get namespaces -o wide", Err: err,
 	}
 }
 

@@ -49,7 +49,7 @@ func TestClassify_answers(t *testing.T) {
 		},
 		"invalid": {
 			422, "Invalid", `Deployment.apps "source-controller" is invalid: spec.selector: Invalid value: {}: field is immutable`,
-			new(*RefusedError), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is made anew",
+			new(*RefusedError), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is created again",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestClassify_noAnswer(t *testing.T) {
 	for name, test := range map[string]struct{ url, message, hint string }{
 		"nobody listens": {closed, "connection refused", "check that the cluster is up and this machine can reach it: kubectl get --raw /readyz, with the same kubeconfig"},
 		"unknown name":   {"https://nowhere.invalid:6443", "", "the name nowhere.invalid cannot be resolved from this machine: look at the kubeconfig's server address and at DNS"},
-		"certificate":    {untrusted.URL, "certificate", "the certificate is not the one the kubeconfig trusts: the cluster was made anew, or something in between answers; fetch a fresh kubeconfig"},
+		"certificate":    {untrusted.URL, "certificate", "the certificate is not the one the kubeconfig trusts: the cluster was created again, or something in between answers; fetch a fresh kubeconfig"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

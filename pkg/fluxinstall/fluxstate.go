@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // FluxState is Flux as it is installed in the system namespace.
@@ -103,7 +104,9 @@ func (s *State) Applied(branch, commit string) bool {
 }
 
 // Working says whether the controllers that fetch and apply run.
-func (f *FluxState) Working() bool { return f.runs(sourceController) && f.runs(kustomizeController) }
+func (f *FluxState) Working() bool {
+	return f.runs(fluxmanifests.SourceController) && f.runs(fluxmanifests.KustomizeController)
+}
 
 func (f *FluxState) runs(controller string) bool {
 	return slices.ContainsFunc(f.Controllers, func(c ControllerState) bool { return c.Name == controller && c.Available })
@@ -139,7 +142,7 @@ func (o *fluxObjects) state(namespace string) FluxState {
 	}
 	for _, item := range o.deployments {
 		if item.GetNamespace() == namespace && !byHelm(&item) {
-			state.Version = cmp.Or(state.Version, item.GetLabels()[versionLabel])
+			state.Version = cmp.Or(state.Version, item.GetLabels()[fluxmanifests.VersionLabel])
 			state.Controllers = append(state.Controllers, controllerState(&item))
 		}
 	}

@@ -269,6 +269,35 @@ func (c *Cluster) Release(ctx context.Context, namespace, cluster string, object
 	return changed, nil
 }
 
+// Released is an object as [Cluster.Release] leaves it, worked out without a write: for a dry run. An object without a hold is as it was.
+func Released(object LiveObject) LiveObject {
+	u := &unstructured.Unstructured{Object: object.Fields}
+	if holdOf(u) == nil {
+		return object
+	}
+	return liveObject(released(u))
+}
+
+// released is a held object without its hold. It has to come to what Release does.
+func released(object *unstructured.Unstructured) *unstructured.Unstructured {
+	record, after := holdOf(object), object.DeepCopy()
+	annotations := after.GetAnnotations()
+	delete(annotations, holdAnnotation)
+	if ours(object) {
+		delete(annotations, reconcileAnnotation)
+	}
+	if record.EKSA {
+		delete(annotations, pausedAnnotation)
+	}
+	after.SetAnnotations(annotations)
+	if ref, _, _ := unstructured.NestedMap(object.Object, "spec", "gitOpsRef"); record.GitOpsRef != nil && len(ref) == 0 {
+		// A reference is a map of strings, as it was read from JSON: setting it cannot fail but where spec is no map, which the API server
+		// does not let be.
+		_ = unstructured.SetNestedMap(after.Object, record.GitOpsRef, "spec", "gitOpsRef")
+	}
+	return after
+}
+
 // ours says whether the pause of an object that carries this program's note is as this program set it: nobody has written the
 // annotation since.
 func ours(object *unstructured.Unstructured) bool {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // eksaServer keeps objects of EKS Anywhere by path and takes merge patches. What a webhook would refuse, it refuses.
@@ -220,7 +222,33 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// Wherever a run dies, between any two of its writes, Release puts everything back.
+// state is what commands know of the objects, and of the cluster; of the objects as they are, or as through makes them.
+func (s *eksaServer) state(t *testing.T, c *Cluster, name string, through func(LiveObject) LiveObject) string {
+	t.Helper()
+	objects, err := c.Objects(t.Context(), holdRequest(name).Objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := c.Inspect(t.Context(), InspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if through != nil {
+		state = state.Released("default", name)
+	}
+	var all strings.Builder
+	for _, o := range objects {
+		if through != nil {
+			o = through(o)
+		}
+		u := unstructured.Unstructured{Object: o.Fields}
+		fmt.Fprintln(&all, o.Kind, o.Name, u.GetAnnotations(), u.Object["spec"], len(o.Pauses))
+	}
+	fmt.Fprintf(&all, "%+v", state.Clusters)
+	return all.String()
+}
+
+// Wherever a run dies, between any two of its writes, Release puts everything back; Released says beforehand to what.
 func TestHold_brokenOff(t *testing.T) {
 	t.Parallel()
 	for name, object := range map[string]string{"mgmt": liveMgmt, "dev": liveDev} {
@@ -230,6 +258,7 @@ func TestHold_brokenOff(t *testing.T) {
 			c := apiServer(t, server.ServeHTTP)
 			_, _ = c.Hold(t.Context(), holdRequest(name))
 			server.refuse = nil
+			planned := server.state(t, c, name, Released)
 			// Release may die as well.
 			for dies := range 4 {
 				at := len(server.writes) + dies
@@ -239,6 +268,9 @@ func TestHold_brokenOff(t *testing.T) {
 			}
 			if _, err := c.Release(t.Context(), "default", name, holdRequest(name).Objects); err != nil {
 				t.Errorf("%s, dead after %d writes: %v", name, after, err)
+			}
+			if done := server.state(t, c, name, nil); planned != done {
+				t.Errorf("%s, dead after %d writes: a dry run goes on with\n%s\nand the run with\n%s", name, after, planned, done)
 			}
 			if server.ref("clusters/"+name) == nil || len(server.annotations("clusters/"+name)) != 0 || len(server.annotations("vspheremachineconfigs/md")) != 0 {
 				t.Errorf("%s, dead after %d writes: left %v, %v, reference %v", name, after, server.annotations("clusters/"+name),

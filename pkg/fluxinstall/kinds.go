@@ -9,13 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // The groups that hold what the package works with.
 const (
 	eksaGroup      = "anywhere.eks.amazonaws.com"
-	sourceGroup    = "source.toolkit.fluxcd.io"
-	kustomizeGroup = "kustomize.toolkit.fluxcd.io"
+	sourceGroup    = fluxmanifests.SourceGroup
+	kustomizeGroup = fluxmanifests.KustomizeGroup
 	crdGroup       = "apiextensions.k8s.io"
 )
 

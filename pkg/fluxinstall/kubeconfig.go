@@ -47,7 +47,7 @@ type KubeconfigNotFoundError struct {
 
 // Error says what is missing where.
 func (e *KubeconfigNotFoundError) Error() string {
-	return fmt.Sprintf("the cluster at %s holds no kubeconfig of %s: there is no Secret %s/%s-kubeconfig with one", e.Server, e.Name, eksaNamespace, e.Name)
+	return fmt.Sprintf("the cluster at %s has no kubeconfig of %s: there is no Secret %s/%s-kubeconfig with one", e.Server, e.Name, eksaNamespace, e.Name)
 }
 
 // Hint tells a cluster that is not up yet from a wrong name.

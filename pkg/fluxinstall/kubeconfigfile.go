@@ -29,9 +29,9 @@ func unreadable(paths []string) error {
 		}
 		if _, err := clientcmd.Load(content); err != nil {
 			if line := atLine.FindStringSubmatch(err.Error()); line != nil {
-				return fmt.Errorf("%s is no YAML that could be a kubeconfig: line %s does not fit those before it", path, line[1])
+				return fmt.Errorf("%s is not a kubeconfig, because it is not valid YAML: line %s does not fit those before it", path, line[1])
 			}
-			return fmt.Errorf("%s is YAML, but no kubeconfig: a value in it is of the wrong kind", path)
+			return fmt.Errorf("%s is YAML, but not a kubeconfig: a value in it has the wrong type", path)
 		}
 	}
 	return errors.New("its files cannot be read together")

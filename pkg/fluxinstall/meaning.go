@@ -62,13 +62,13 @@ var meanings = []meaning{
 		regexp.MustCompile(`(?s)anywhere\.(eks\.)?amazonaws\.com.* is immutable`),
 		"EKS Anywhere does not allow this field to change on a cluster that exists: put the old value back in Git", "",
 	},
-	{regexp.MustCompile(`is immutable`), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is made anew", ""},
+	{regexp.MustCompile(`is immutable`), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is created again", ""},
 	{regexp.MustCompile(`admission webhook "[^"]+" denied`), "a webhook in the cluster refuses the object: correct it in Git", ""},
 	{
 		regexp.MustCompile(`([A-Z]\w+/[^/\s:]+) namespace not specified`),
-		"$1 in Git names no namespace, and Flux gives it none: it then applies nothing; write metadata.namespace into it", "eksa-gitops lint, in a clone of the repository: it names the file and the line",
+		"$1 in Git names no namespace, and Flux does not set one, so it applies nothing; write metadata.namespace into it", "eksa-gitops lint, in a clone of the repository: it names the file and the line",
 	},
-	{regexp.MustCompile(`namespace not specified`), "an object in Git names no namespace, and Flux gives it none: it then applies nothing", "eksa-gitops lint, in a clone of the repository: it names the file and the line"},
+	{regexp.MustCompile(`namespace not specified`), "an object in Git names no namespace, and Flux does not set one, so it applies nothing", "eksa-gitops lint, in a clone of the repository: it names the file and the line"},
 	{
 		regexp.MustCompile(`no matches for kind "[^"]*" in version "([^"/]+)/[^"]*"`), "the cluster has no such resource type (yet): its CRD is missing",
 		"kubectl api-resources --api-group $1",
@@ -80,7 +80,7 @@ var meanings = []meaning{
 	},
 	{regexp.MustCompile(`no space left on device`), "the disk of source-controller is full", "kubectl -n NAMESPACE rollout restart deployment/source-controller"},
 	{
-		regexp.MustCompile(`ValidatingAdmissionPolicy '([^']*)'`), "admission policy $1 of the cluster refuses the object: correct it in Git, or have who keeps the policy allow it",
+		regexp.MustCompile(`ValidatingAdmissionPolicy '([^']*)'`), "admission policy $1 of the cluster refuses the object: correct it in Git, or ask whoever maintains the policy to allow it",
 		"kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings",
 	},
 	{regexp.MustCompile(`violates PodSecurity`), "the pod security level of the namespace refuses the pods: correct them in Git, or change the level of the namespace", ""},

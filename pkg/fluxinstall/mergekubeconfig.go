@@ -54,7 +54,7 @@ func MergeKubeconfig(file []byte, kubeconfig secret.Value, options MergeOptions)
 	before, err := clientcmd.Load(file)
 	if err != nil {
 		// What the library says may quote the file.
-		return nil, errors.New("the file to merge into is no kubeconfig")
+		return nil, errors.New("the file to merge into is not a kubeconfig")
 	}
 	cluster, user, err := onlyContext([]byte(kubeconfig.Reveal()))
 	if err != nil {
@@ -92,7 +92,7 @@ func MergeKubeconfig(file []byte, kubeconfig secret.Value, options MergeOptions)
 func onlyContext(content []byte) (*api.Cluster, *api.AuthInfo, error) {
 	config, err := clientcmd.Load(content)
 	if err != nil {
-		return nil, nil, errors.New("what the Secret holds is no kubeconfig")
+		return nil, nil, errors.New("what is in the Secret is not a kubeconfig")
 	}
 	name := config.CurrentContext
 	if name == "" && len(config.Contexts) == 1 {

@@ -107,8 +107,8 @@ func TestMergeKubeconfig_refused(t *testing.T) {
 	t.Parallel()
 	good := workloadKubeconfig("https://dev:6443", "s3cret").Reveal()
 	for name, tc := range map[string]struct{ file, kubeconfig, want string }{
-		"a file that is none":   {"password: [s3cret", good, "no kubeconfig"},
-		"a Secret that is none": {"", "s3cret: [", "no kubeconfig"},
+		"a file that is none":   {"password: [s3cret", good, "not a kubeconfig"},
+		"a Secret that is none": {"", "s3cret: [", "not a kubeconfig"},
 		"nothing in the Secret": {"", "{}", "no current context"},
 		"no server":             {"", strings.ReplaceAll(good, `server: "https://dev:6443"`, `server: ""`), "no server"},
 		"a program to run": {

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // How Flux marks what a Kustomization has applied, and how it is told to leave an object alone (its documentation, Kustomization,
@@ -72,7 +73,7 @@ func (s *KustomizationState) AppliedClusters() []ClusterName {
 // read is left out.
 func InventoryOf(manifests []byte) []string {
 	var ids []string
-	_ = eachDocument(manifests, func(document []byte) error { // what follows a document that cannot be read is left out, too
+	_ = fluxmanifests.EachDocument(manifests, func(document []byte) error { // what follows a document that cannot be read is left out, too
 		var object struct {
 			APIVersion, Kind string
 			Metadata         struct{ Name, Namespace string }

@@ -43,7 +43,7 @@ func (e *CredentialsError) Hint() string {
 	case e.Missing:
 		return "install " + e.Plugin + ", or put it on PATH"
 	default:
-		return "see what it wants with: kubectl get --raw /readyz, with the same kubeconfig; a login may have expired"
+		return "see what it needs with: kubectl get --raw /readyz, with the same kubeconfig; a login may have expired"
 	}
 }
 
@@ -75,7 +75,7 @@ func (t *pluginTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	mark := &atomic.Bool{}
 	request = request.WithContext(context.WithValue(request.Context(), passedKey{}, mark))
 	answers := crash.Go(func() answer {
-		response, err := t.next.RoundTrip(request) //nolint:bodyclose // whoever takes the answer closes it
+		response, err := t.next.RoundTrip(request) // whoever takes the answer closes it
 		return answer{response, err}
 	})
 	slow := time.NewTimer(silentFor)

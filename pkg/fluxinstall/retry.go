@@ -16,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // backoff says how often a request that failed for a passing reason is tried again.
@@ -51,7 +53,7 @@ func (c *Cluster) retryEvery(ctx context.Context, every backoff, do func() error
 		}
 		c.contact.tell(err, time.Since(start))
 		last = err
-		if pause(ctx, delay/2+rand.N(delay/2+1)) != nil {
+		if sleep.For(ctx, delay/2+rand.N(delay/2+1)) != nil {
 			return c.cutOff(ctx, last)
 		}
 	}
@@ -118,18 +120,6 @@ func (t *teller) tell(err error, failing time.Duration) {
 	if t.last.IsZero() || now.Sub(t.last) >= pause {
 		t.last, t.told = now, event.String()
 		t.to(event)
-	}
-}
-
-// pause waits; its error is that of a context that ended before.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }
 

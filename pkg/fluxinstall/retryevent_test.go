@@ -77,7 +77,7 @@ func TestRetry_timeLimit(t *testing.T) {
 		handle http.HandlerFunc
 		want   string
 	}{
-		"busy":   {func(w http.ResponseWriter, _ *http.Request) { status(w, 503, "ServiceUnavailable", "not yet") }, "the API server %s cannot do it at present: not yet; the time limit is over"},
+		"busy":   {func(w http.ResponseWriter, _ *http.Request) { status(w, 503, "ServiceUnavailable", "not yet") }, "the API server %s cannot do this at present: not yet; the time limit is over"},
 		"silent": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer from the API server %s yet: the time limit is over"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // Rollover says what WaitRolledOver waits for.
@@ -49,7 +51,7 @@ func (w *Rollover) unlike(deployments, pods []unstructured.Unstructured) *NotRea
 	for _, name := range slices.Sorted(maps.Keys(w.Images)) {
 		at := slices.IndexFunc(deployments, func(d unstructured.Unstructured) bool { return d.GetName() == name })
 		problem := &NotReadyError{
-			Object: fmt.Sprintf("Deployment %s/%s", w.Namespace, name), Next: logsOf(w.Namespace, kustomizeController),
+			Object: fmt.Sprintf("Deployment %s/%s", w.Namespace, name), Next: logsOf(w.Namespace, fluxmanifests.KustomizeController),
 		}
 		if at < 0 {
 			problem.Message = "Flux has not made it yet"
@@ -62,7 +64,7 @@ func (w *Rollover) unlike(deployments, pods []unstructured.Unstructured) *NotRea
 	}
 	for _, deployment := range deployments {
 		if slices.Contains(w.Removed, deployment.GetName()) {
-			return &NotReadyError{Object: objectName(&deployment), Message: "Flux has not removed it yet", Next: logsOf(w.Namespace, kustomizeController)}
+			return &NotReadyError{Object: objectName(&deployment), Message: "Flux has not removed it yet", Next: logsOf(w.Namespace, fluxmanifests.KustomizeController)}
 		}
 	}
 	if problems := controllerProblems(w.Namespace, deployments, pods); len(problems) > 0 {
@@ -126,9 +128,9 @@ func unhandled(object *unstructured.Unstructured, k kind, wait Rollover, token s
 		return problems[0]
 	}
 	if text(object, "status", "lastHandledReconcileAt") != token {
-		controller := sourceController
+		controller := fluxmanifests.SourceController
 		if k == kustomizationKind() {
-			controller = kustomizeController
+			controller = fluxmanifests.KustomizeController
 		}
 		return &NotReadyError{Object: objectName(object), Message: "the new controller has not looked at it yet", Next: logsOf(wait.Namespace, controller)}
 	}
@@ -136,7 +138,7 @@ func unhandled(object *unstructured.Unstructured, k kind, wait Rollover, token s
 		return problemOf(object, ready)
 	}
 	if !readyNow(object) {
-		return &NotReadyError{Object: objectName(object), Message: "the new controller is working on it", Next: logsOf(wait.Namespace, kustomizeController)}
+		return &NotReadyError{Object: objectName(object), Message: "the new controller is working on it", Next: logsOf(wait.Namespace, fluxmanifests.KustomizeController)}
 	}
 	return nil
 }

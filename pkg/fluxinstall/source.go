@@ -20,6 +20,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -42,7 +43,7 @@ const (
 
 // SourceSecret is what Flux reads a repository with: over HTTPS when Username or Password is set, over SSH otherwise.
 type SourceSecret struct {
-	// Namespace and Name say where it is; Name is [SourceSecretName] when empty.
+	// Namespace and Name say where it is; Name is [fluxmanifests.SourceSecretName] when empty.
 	Namespace, Name string
 	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever form. Without a given
 	// key, the one in the Secret is kept, and one is made with GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
@@ -94,26 +95,26 @@ func (c *Cluster) EnsureNamespace(ctx context.Context, name string) (created boo
 	return created, err
 }
 
-// UnreadableKeyError says that a Secret holds a private key that cannot be read, and that nobody has chosen another one for it.
+// UnreadableKeyError says that a Secret contains a private key that cannot be read, and that nobody has chosen another one for it.
 type UnreadableKeyError struct {
 	Namespace, Name string
 	Reason          string // it holds nothing of the key
 }
 
 func (e *UnreadableKeyError) Error() string {
-	return fmt.Sprintf("Secret %s/%s holds a private key that cannot be read (%s); it is not replaced unasked", e.Namespace, e.Name, e.Reason)
+	return fmt.Sprintf("Secret %s/%s contains a private key that cannot be read (%s); eksa-gitops does not replace it by itself", e.Namespace, e.Name, e.Reason)
 }
 
 // Hint says how it is replaced.
 func (e *UnreadableKeyError) Hint() string {
-	return shell.Command("put it right, or, when nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
+	return shell.Command("fix it, or, if nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
 }
 
 // EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys form, or "" over HTTPS. A key
 // that is there is never replaced by a generated one, or by one for want of another; when it cannot be read, the error is an
 // *UnreadableKeyError. Other entries of the Secret are left alone.
 func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (publicKey string, changed bool, err error) {
-	source.Name = cmp.Or(source.Name, SourceSecretName)
+	source.Name = cmp.Or(source.Name, fluxmanifests.SourceSecretName)
 	err = c.retry(ctx, func() error {
 		existing, err := c.fetch(ctx, secretKind(), source.Namespace, source.Name)
 		if err != nil {
@@ -133,7 +134,7 @@ func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (
 // publicKey, and, when the run has made that too, the namespace, as long as nothing else is in it. It says what it removed and may be
 // repeated.
 func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error) {
-	existing, err := c.get(ctx, secretKind(), namespace, SourceSecretName)
+	existing, err := c.get(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +143,12 @@ func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string,
 		if err != nil || authorizedKey(holds) != publicKey {
 			return nil, nil
 		}
-		changed, err := c.removeObject(ctx, secretKind(), namespace, SourceSecretName)
+		changed, err := c.removeObject(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 		if err != nil {
 			return nil, err
 		}
 		if changed {
-			removed = append(removed, "Secret "+namespace+"/"+SourceSecretName)
+			removed = append(removed, "Secret "+namespace+"/"+fluxmanifests.SourceSecretName)
 		}
 	}
 	if !withNamespace {

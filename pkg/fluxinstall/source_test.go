@@ -172,7 +172,7 @@ func TestWantedSource_keeps(t *testing.T) {
 		for name, have := range unreadable {
 			_, _, err := wantedSource(have, &s)
 			var kept *UnreadableKeyError
-			if !errors.As(err, &kept) || !strings.HasPrefix(err.Error(), "Secret gitops/flux-system holds a private key that cannot be read (") ||
+			if !errors.As(err, &kept) || !strings.HasPrefix(err.Error(), "Secret gitops/flux-system contains a private key that cannot be read (") ||
 				strings.Contains(err.Error(), "garbage") || kept.Hint() == "" {
 				t.Errorf("%s, %s: error %v", source, name, err)
 			}
@@ -203,7 +203,7 @@ func TestWantedSource_refused(t *testing.T) {
 	t.Parallel()
 	locked, _ := newKey(t, "pass")
 	for want, source := range map[string]SourceSecret{
-		`"dsa" is not a key algorithm`:           {GenerateAlgorithm: "dsa"},
+		`"dsa" is not a key algorithm`:        {GenerateAlgorithm: "dsa"},
 		"reading the private key: ":           {PrivateKey: secret.New("garbage")},
 		"passphrase protected":                {PrivateKey: secret.New(locked)},
 		"x509: decryption password incorrect": {PrivateKey: secret.New(locked), Passphrase: secret.New("wrong")},
@@ -407,7 +407,7 @@ func TestEnsureNamespace_staysTerminating(t *testing.T) {
 	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { body(w, going) })
 	c.backoff.total = 0
 	_, err := c.EnsureNamespace(t.Context(), "a")
-	const want = "Namespace a is not ready (Terminating): it is being deleted; what is in it has to go first; an object with a finalizer whose controller is gone holds it up"
+	const want = "Namespace a is not ready (Terminating): it is being deleted; what is in it has to go first; an object with a finalizer whose controller is gone blocks it"
 	if !errors.As(err, new(*NotReadyError)) || err.Error() != want {
 		t.Errorf("error %T %v", err, err)
 	}

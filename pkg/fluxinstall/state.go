@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // InspectOptions say what to look at.
@@ -52,6 +53,8 @@ type ClusterInfo struct {
 	AppliedBy      string // namespace/name of the Kustomization of Flux that applied it; empty when none did
 	Held           *Pause // this program's hold on it, which a run that is over should have released; see [Cluster.Hold]
 	KeptByFlux     bool   // annotated so that Flux does not delete it when it is no longer in Git
+
+	released *ClusterInfo // what it is without the hold; nil where there is none
 }
 
 // LiveGitOps is a FluxConfig or GitOpsConfig object.
@@ -82,6 +85,22 @@ func (s *State) Cluster(namespace, name string) *ClusterInfo {
 		}
 	}
 	return nil
+}
+
+// Released is the state in which a cluster's hold is taken back, as [Cluster.Release] does it: for a dry run. The state itself stays as it is.
+func (s *State) Released(namespace, name string) *State {
+	after := *s
+	after.Clusters = slices.Clone(s.Clusters)
+	for i, c := range after.Clusters {
+		if c.Namespace != namespace || c.Name != name || c.Held == nil {
+			continue
+		}
+		if c.released != nil {
+			after.Clusters[i] = *c.released
+		}
+		after.Clusters[i].Held = nil
+	}
+	return &after
 }
 
 // GitOpsConfigOf is the GitOps configuration that a management cluster refers to, or nil.
@@ -138,7 +157,7 @@ func (g *LiveGitOps) clusterPath() string {
 // Inspect reads what the other methods would change, and what tells whether they may. It writes nothing. The errors are
 // *UnreachableError, *ForbiddenError and the context's.
 func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, error) {
-	namespace := cmp.Or(options.SystemNamespace, defaultNamespace)
+	namespace := cmp.Or(options.SystemNamespace, fluxmanifests.DefaultNamespace)
 	state := &State{Server: c.server, Origin: c.origin}
 	// One request first: when the server cannot be reached, one error says so.
 	clusters, err := c.list(ctx, clusterKind(), "")
@@ -165,12 +184,12 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 			return ignoreForbidden(err)
 		},
 		func() (err error) {
-			found.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{partOfLabel: "flux"})
+			found.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 			return err
 		},
 		func() (err error) { found.namespace, err = c.get(ctx, namespaceKind(), "", namespace); return err },
 		func() (err error) {
-			found.secret, err = c.get(ctx, secretKind(), namespace, SourceSecretName)
+			found.secret, err = c.get(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 			return err
 		},
 		func() (err error) {
@@ -229,6 +248,8 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 		KeptByFlux:        keptByFlux(u),
 	}
 	if record := holdOf(u); record != nil {
+		after := clusterInfo(released(u))
+		info.released = &after
 		info.Held = &Pause{Object: objectName(u), Field: reconcileAnnotation, By: heldBy(record), Since: record.Since, Resume: undo(u, record)}
 		if kind, ok := record.GitOpsRef["kind"].(string); ok && info.GitOpsName == "" {
 			name, _ := record.GitOpsRef["name"].(string)

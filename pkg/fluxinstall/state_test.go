@@ -211,7 +211,7 @@ func TestKubeconfig(t *testing.T) {
 		if !errors.As(err, &missing) || missing.Hint() != hint {
 			t.Errorf("%s: %v, hint %q", name, err, missing.Hint())
 		}
-		if want := "the cluster at " + c.server + " holds no kubeconfig of " + name + ": there is no Secret eksa-system/" + name + "-kubeconfig with one"; err.Error() != want {
+		if want := "the cluster at " + c.server + " has no kubeconfig of " + name + ": there is no Secret eksa-system/" + name + "-kubeconfig with one"; err.Error() != want {
 			t.Errorf("error %v", err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // SurveyOptions say what to look at.
@@ -118,7 +120,7 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 		func() (err error) { fluxConfigs, err = c.list(ctx, fluxConfigKind(), ""); return err },
 		func() (err error) { gitOpsConfigs, err = c.list(ctx, gitOpsConfigKind(), ""); return err },
 		func() (err error) {
-			seen.fluxObjects.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{partOfLabel: "flux"})
+			seen.fluxObjects.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 			return err
 		},
 		func() (err error) {
@@ -157,7 +159,7 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 	if options.SystemNamespace != nil {
 		s.Namespace = cmp.Or(options.SystemNamespace(&s.State), s.Namespace)
 	}
-	s.Namespace = cmp.Or(s.Namespace, defaultNamespace)
+	s.Namespace = cmp.Or(s.Namespace, fluxmanifests.DefaultNamespace)
 	err = together(
 		func() (err error) {
 			seen.namespace, err = c.get(ctx, namespaceKind(), "", s.Namespace)
@@ -176,7 +178,7 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 			return optional(6, err)
 		},
 		func() (err error) {
-			seen.secret, err = c.get(ctx, secretKind(), s.Namespace, SourceSecretName)
+			seen.secret, err = c.get(ctx, secretKind(), s.Namespace, fluxmanifests.SourceSecretName)
 			return optional(4, err)
 		},
 		func() (err error) {

@@ -1,7 +1,6 @@
 package fluxinstall
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	ssautils "github.com/fluxcd/pkg/ssa/utils"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // instanceLabel names, on everything of an installation of Flux, the namespace it was made for.
@@ -88,7 +87,7 @@ type definition struct {
 // fluxDefinitions lists Flux's CRDs. Those that tell whose installation it is, the GitRepository's and the Kustomization's, come last:
 // what is removed in this order can still be recognised after a crash.
 func (c *Cluster) fluxDefinitions(ctx context.Context) ([]definition, error) {
-	items, err := c.list(ctx, crdKind(), "", client.MatchingLabels{partOfLabel: "flux"})
+	items, err := c.list(ctx, crdKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return nil, err
 	}
@@ -126,180 +125,6 @@ func (d definition) telling() bool {
 	return d.kind.name == gitRepositoryKind().name || d.kind.name == kustomizationKind().name
 }
 
-// StopFlux makes Flux do nothing more: it suspends the GitRepository and the Kustomization, scales the controllers in the namespace to
-// zero, and waits until no pod of theirs is left. From then on nothing is applied and, above all, nothing is deleted, whatever happens
-// to the repository. It says whether anything was to do, and may be repeated. progress may be nil.
-//
-// Suspending comes first: should somebody start the controllers again, they leave alone what these two have applied.
-func (c *Cluster) StopFlux(ctx context.Context, namespace string, progress func(Progress)) (changed bool, err error) {
-	for _, k := range []kind{kustomizationKind(), gitRepositoryKind()} {
-		did, err := c.suspend(ctx, k, namespace, namespace)
-		changed = changed || did
-		if err != nil {
-			return changed, err
-		}
-	}
-	deployments, err := c.list(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
-	if err != nil {
-		return changed, err
-	}
-	for _, deployment := range deployments {
-		did, err := c.scaleToZero(ctx, namespace, deployment.GetName())
-		changed = changed || did
-		if err != nil {
-			return changed, err
-		}
-	}
-	return changed, c.waitStopped(ctx, namespace, progress)
-}
-
-func (c *Cluster) suspend(ctx context.Context, k kind, namespace, name string) (changed bool, err error) {
-	err = c.retry(ctx, func() error {
-		object, err := c.fetch(ctx, k, namespace, name)
-		if err != nil || object == nil {
-			return err
-		}
-		if suspended, _, _ := unstructured.NestedBool(object.Object, "spec", "suspend"); suspended {
-			return nil
-		}
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"suspend":true}}`))
-		err = client.IgnoreNotFound(c.client.Patch(ctx, object, patch, client.FieldOwner(stopManager)))
-		changed = changed || err == nil
-		return err
-	})
-	return changed, err
-}
-
-// stopManager is who owns the suspension that [Cluster.StopFlux] makes. By it a suspension that an uninstallation left, which was broken
-// off, is told from one that a person wants.
-const stopManager = "eksa-gitops-detach"
-
-// stoppedByUs says whether StopFlux suspended the object.
-func stoppedByUs(object *unstructured.Unstructured) bool {
-	pause := suspension(object)
-	return pause != nil && pause.By == stopManager
-}
-
-// sourceLimit bounds the wait for a source that was resumed, before what is applied from it is resumed as well.
-const sourceLimit = 30 * time.Second
-
-// resumeAll ends the suspensions that StopFlux made, of sources first: what kustomize-controller would find of a source that has not
-// been looked at since is out of date, and the file may be gone with the pod that had it. It names what it resumed.
-func (c *Cluster) resumeAll(ctx context.Context, objects []*unstructured.Unstructured) (resumed []string, err error) {
-	ordered := slices.SortedStableFunc(slices.Values(objects), func(a, b *unstructured.Unstructured) int {
-		return cmp.Compare(a.GetKind(), b.GetKind()) // a GitRepository before a Kustomization
-	})
-	for _, object := range ordered {
-		did, err := c.resume(ctx, object)
-		if err != nil {
-			return resumed, err
-		}
-		if !did {
-			continue
-		}
-		resumed = append(resumed, ssautils.FmtUnstructured(object))
-		if object.GetKind() == gitRepositoryKind().name {
-			c.waitFetched(ctx, object)
-		}
-	}
-	return resumed, nil
-}
-
-// waitFetched waits until a GitRepository is Ready in its current state. When it does not become so, whoever waits for the commit finds
-// out why.
-func (c *Cluster) waitFetched(ctx context.Context, object *unstructured.Unstructured) {
-	ctx, cancel := context.WithTimeout(ctx, sourceLimit)
-	defer cancel()
-	namespace, name := object.GetNamespace(), object.GetName()
-	_ = c.until(ctx, []watched{{gitRepositoryKind(), namespace, name}}, func() (bool, error) {
-		live, err := c.fetch(ctx, gitRepositoryKind(), namespace, name)
-		return live == nil || readyNow(live), err
-	})
-}
-
-// resume ends the suspension that StopFlux made. Others stay.
-func (c *Cluster) resume(ctx context.Context, object *unstructured.Unstructured) (changed bool, err error) {
-	gvk := object.GroupVersionKind()
-	err = c.retry(ctx, func() error {
-		live, err := c.fetch(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(), object.GetName())
-		if err != nil || live == nil || !stoppedByUs(live) {
-			return err
-		}
-		// With the resource version, a suspension that somebody makes in this moment stays.
-		patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"suspend":null}}`, live.GetResourceVersion())
-		err = client.IgnoreNotFound(c.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(stopManager)))
-		changed = changed || err == nil
-		return err
-	})
-	return changed, err
-}
-
-func (c *Cluster) scaleToZero(ctx context.Context, namespace, name string) (changed bool, err error) {
-	err = c.retry(ctx, func() error {
-		deployment, err := c.fetch(ctx, deploymentKind(), namespace, name)
-		if err != nil || deployment == nil {
-			return err
-		}
-		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); set && replicas == 0 {
-			return nil
-		}
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":0}}`))
-		err = client.IgnoreNotFound(c.client.Patch(ctx, deployment, patch, client.FieldOwner(fieldManager)))
-		changed = changed || err == nil
-		return err
-	})
-	return changed, err
-}
-
-// waitStopped waits until the namespace has no pod of a controller of Flux. A pod whose node is gone keeps it waiting: nobody knows
-// whether it still runs.
-func (c *Cluster) waitStopped(ctx context.Context, namespace string, progress func(Progress)) error {
-	s := &story{progress: progress}
-	err := c.until(ctx, []watched{{podKind(), namespace, ""}, {deploymentKind(), namespace, ""}}, func() (bool, error) {
-		deployments, err := c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{partOfLabel: "flux"})
-		if err != nil {
-			return false, err
-		}
-		pods, err := c.fetchAll(ctx, podKind(), namespace)
-		if err != nil {
-			return false, err
-		}
-		problem := stillRunning(deployments, pods)
-		if problem == nil {
-			return true, nil
-		}
-		s.notYet(problem)
-		return false, nil
-	})
-	return s.explain(ctx, err)
-}
-
-// stillRunning names the first controller that was scaled to zero and yet has, or may soon have, a pod.
-func stillRunning(deployments, pods []unstructured.Unstructured) *NotReadyError {
-	for _, deployment := range deployments {
-		problem := &NotReadyError{
-			Object: objectName(&deployment), State: "is not stopped",
-			Next: shell.Command("kubectl -n %s get pods -l app=%s -o wide", deployment.GetNamespace(), deployment.GetName()),
-		}
-		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); !set || replicas > 0 {
-			problem.Message = "somebody has scaled it up again"
-			return problem
-		}
-		if !observed(&deployment) {
-			problem.Message = "Kubernetes has not seen yet that it has no replicas any more"
-			return problem
-		}
-		selector, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
-		for _, pod := range pods {
-			if selects(selector, pod.GetLabels()) && text(&pod, "status", "phase") != "Succeeded" && text(&pod, "status", "phase") != "Failed" {
-				problem.Message = "its pod " + pod.GetName() + " is ending"
-				return problem
-			}
-		}
-	}
-	return nil
-}
-
 // Removal is what Uninstall did.
 type Removal struct {
 	// Removed are the objects that it deleted, by kind and name, in order.
@@ -329,7 +154,7 @@ type uninstaller struct {
 
 func (u *uninstaller) run(ctx context.Context) error {
 	c := u.cluster
-	deployments, err := c.list(ctx, deploymentKind(), u.namespace, client.MatchingLabels{partOfLabel: "flux"})
+	deployments, err := c.list(ctx, deploymentKind(), u.namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return err
 	}
@@ -369,7 +194,7 @@ func (u *uninstaller) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.remove(ctx, secretKind(), u.namespace, SourceSecretName); err != nil {
+	if err := u.remove(ctx, secretKind(), u.namespace, fluxmanifests.SourceSecretName); err != nil {
 		return err
 	}
 	return u.removeNamespace(ctx)
@@ -396,7 +221,7 @@ func clusterScoped(k kind) bool {
 
 // removeLabelled deletes the objects of a kind that carry the marks of Flux's installation in this namespace.
 func (u *uninstaller) removeLabelled(ctx context.Context, k kind) error {
-	labels := client.MatchingLabels{partOfLabel: "flux"}
+	labels := client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"}
 	namespace := u.namespace
 	if clusterScoped(k) {
 		// They exist once in the cluster, and say by a label whose they are.
@@ -531,7 +356,7 @@ func heldUp(d definition, items []unstructured.Unstructured) *NotReadyError {
 	}
 	for _, item := range items {
 		if finalizers := item.GetFinalizers(); len(finalizers) > 0 {
-			problem.Message = fmt.Sprintf("its %s is held up by finalizer %s", objectName(&item), strings.Join(finalizers, ", "))
+			problem.Message = fmt.Sprintf("its %s is blocked by finalizer %s", objectName(&item), strings.Join(finalizers, ", "))
 			problem.Next = shell.Command("kubectl -n %s get %s %s -o yaml", item.GetNamespace(), resourceOf(&item), item.GetName())
 			break
 		}
@@ -546,7 +371,7 @@ func (u *uninstaller) removeNamespace(ctx context.Context) error {
 	if err != nil || namespace == nil || namespace.GetDeletionTimestamp() != nil {
 		return err
 	}
-	if namespace.GetLabels()[partOfLabel] != "flux" {
+	if namespace.GetLabels()[fluxmanifests.PartOfLabel] != "flux" {
 		u.removal.NamespaceKept = "it does not come from Flux's installation"
 		return nil
 	}
@@ -599,7 +424,7 @@ func (c *Cluster) otherContents(ctx context.Context, namespace string) ([]string
 // goesAlong says whether an object is nobody's loss: on its way already, part of another one, or made by Kubernetes or Flux.
 func goesAlong(u *unstructured.Unstructured) bool {
 	switch {
-	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0, u.GetLabels()[partOfLabel] == "flux":
+	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0, u.GetLabels()[fluxmanifests.PartOfLabel] == "flux":
 		return true
 	case u.GetKind() == "ConfigMap" && u.GetName() == "kube-root-ca.crt", u.GetKind() == "ServiceAccount" && u.GetName() == "default":
 		return true

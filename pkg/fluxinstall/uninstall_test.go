@@ -31,11 +31,11 @@ func TestStillThere(t *testing.T) {
 		"not asked yet": {want: "Cluster default/dev is not gone: nobody has asked for its deletion yet", next: "kubectl get kustomizations"},
 		"kept by Flux": {
 			metadata: "\n  annotations: {kustomize.toolkit.fluxcd.io/prune: disabled}",
-			want:     "with which Flux does not delete it", next: "annotate clusters.anywhere.eks.amazonaws.com dev kustomize.toolkit.fluxcd.io/prune-",
+			want:     "which keeps Flux from deleting it", next: "annotate clusters.anywhere.eks.amazonaws.com dev kustomize.toolkit.fluxcd.io/prune-",
 		},
 		"finalizers": {
 			metadata: deleting,
-			want:     "Cluster default/dev is not gone: it is being deleted; held up by finalizer clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep",
+			want:     "Cluster default/dev is not gone: it is being deleted; blocked by finalizer clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep",
 			next:     "logs deployment/eksa-controller-manager",
 		},
 		"conditions": {
@@ -44,7 +44,7 @@ func TestStillThere(t *testing.T) {
 		},
 		"its own words": {
 			metadata: deleting, rest: "\nstatus: {failureMessage: no such host, failureReason: Provider}",
-			want: "Cluster default/dev is not gone (Provider): it is being deleted; held up by finalizer clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep; EKS Anywhere says: no such host",
+			want: "Cluster default/dev is not gone (Provider): it is being deleted; blocked by finalizer clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep; EKS Anywhere says: no such host",
 		},
 		"paused": {
 			metadata: deleting + "\n  annotations: {anywhere.eks.amazonaws.com/paused: \"true\"}",

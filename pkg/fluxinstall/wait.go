@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // SyncWait says what WaitSynced waits for.
@@ -116,7 +117,7 @@ func syncProblems(git, ks *unstructured.Unstructured, wait SyncWait, deployments
 	var others []*NotReadyError
 	for _, problem := range controllerProblems(wait.Namespace, deployments, pods) {
 		_, name, _ := strings.Cut(problem.Object, "/")
-		if hard := problem.Reason != "" || problem.Cause != ""; hard && slices.Contains(requiredControllers(), name) {
+		if hard := problem.Reason != "" || problem.Cause != ""; hard && slices.Contains(fluxmanifests.RequiredControllers(), name) {
 			problems = append(problems, problem)
 		} else {
 			others = append(others, problem)
@@ -226,13 +227,13 @@ func waitingFor(git, ks *unstructured.Unstructured, revision, fetched string) *N
 		if fetched != "" {
 			have = fetched
 		}
-		return &NotReadyError{Object: objectName(git), Message: "it has fetched " + have, Next: logsOf(git.GetNamespace(), sourceController)}
+		return &NotReadyError{Object: objectName(git), Message: "it has fetched " + have, Next: logsOf(git.GetNamespace(), fluxmanifests.SourceController)}
 	}
 	message := "it has fetched the commit and is applying it"
 	if ready := conditionOf(ks, "Ready"); ready.Message != "" && (ready.Status == "Unknown" || ready.Reason == "DependencyNotReady") {
 		message = ready.Words()
 	}
-	return &NotReadyError{Object: objectName(ks), Message: message, Next: logsOf(ks.GetNamespace(), kustomizeController)}
+	return &NotReadyError{Object: objectName(ks), Message: message, Next: logsOf(ks.GetNamespace(), fluxmanifests.KustomizeController)}
 }
 
 func logsOf(namespace, controller string) string {

@@ -311,7 +311,7 @@ func TestWaitGone(t *testing.T) {
 	defer cancel()
 	c := clusterAPI(t, func(request int) string { return []string{of("a"), of("b")}[min(request, 2)-1] })
 	err := c.WaitGone(ctx, "default", "dev", nil)
-	const want = "Cluster default/dev is there again: it was deleted, and somebody else made it anew while this run waited"
+	const want = "Cluster default/dev is there again: it was deleted, and somebody else created it again while this run waited"
 	if !errors.As(err, new(*NotReadyError)) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

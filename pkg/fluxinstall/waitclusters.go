@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // ClusterName names a Cluster object.
@@ -37,7 +39,7 @@ func (c *Cluster) WaitClusters(ctx context.Context, names []ClusterName, changed
 	told, lives := make([]string, len(names)), make([]lifetime, len(names))
 	var deleted *NotReadyError // the first one
 	err := c.until(ctx, []watched{{clusterKind(), namespace, ""}}, func() (bool, error) {
-		if fleet != nil && pause(ctx, fleetPause) != nil {
+		if fleet != nil && sleep.For(ctx, fleetPause) != nil {
 			return false, ctx.Err()
 		}
 		objects, err := c.fetchAll(ctx, clusterKind(), namespace)

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // Waiting relies on watches. A watch can miss its kind (a CRD that is not there yet) or die unnoticed in a middlebox; looking again now
@@ -124,7 +125,7 @@ func (c *Cluster) watch(ctx context.Context, object watched, changed chan<- stru
 				c.contact.lost.Store(time.Now().UnixNano())
 			}
 		}
-		if pause(ctx, rereadWithout) != nil {
+		if sleep.For(ctx, rereadWithout) != nil {
 			return
 		}
 	}

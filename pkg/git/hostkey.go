@@ -58,7 +58,7 @@ func (e *HostKeyError) Error() string {
 	case HostKeyRevoked:
 		fmt.Fprintf(&b, "the host key of %s is revoked: offered %s, revoked as %s", e.Host, offered, joinKeys(e.Expected))
 	case HostKeyInvalid:
-		fmt.Fprintf(&b, "the host certificate of %s does not hold: %s (offered %s)", e.Host, e.Detail, offered)
+		fmt.Fprintf(&b, "the host certificate of %s is not valid: %s (offered %s)", e.Host, e.Detail, offered)
 	default:
 		fmt.Fprintf(&b, "the host key of %s is not known: offered %s, and %s has no line for this host", e.Host, offered, e.File)
 	}

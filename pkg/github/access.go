@@ -396,7 +396,7 @@ func (a *accessCheck) checkBranch() {
 	switch {
 	case protection.Refuses():
 		a.add(Finding{Name: FindingBranch, Severity: SeverityError, Kind: KindPolicy,
-			Message: fmt.Sprintf("branch %s of %s takes no direct push: %s", a.request.Branch, a.request.Ref, protection),
+			Message: fmt.Sprintf("branch %s of %s does not accept direct pushes: %s", a.request.Branch, a.request.Ref, protection),
 			Hint:    "name another branch in spec.branch, or have an administrator let the token's user pass"})
 	case protection.MayRefuse():
 		a.add(Finding{Name: FindingBranch, Severity: SeverityWarning, Kind: KindPolicy,

@@ -189,7 +189,7 @@ func TestCheckAccess(t *testing.T) {
 		"protected": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			repo(gh).Protect("main", githubtest.Protection{RequirePullRequest: true, EnforceAdmins: true})
 			return classic(gh)
-		}, []string{"error/policy/branch-protection: branch main of acme/fleet takes no direct push: changes have to be made through a pull request (branch protection) | name another branch in spec.branch, or have an administrator let the token's user pass | "}},
+		}, []string{"error/policy/branch-protection: branch main of acme/fleet does not accept direct pushes: changes have to be made through a pull request (branch protection) | name another branch in spec.branch, or have an administrator let the token's user pass | "}},
 		"protected, administrators exempt": {request, func(_ *testing.T, gh *githubtest.Server) string {
 			repo(gh).Protect("main", githubtest.Protection{RequirePullRequest: true})
 			return classic(gh)

@@ -70,7 +70,7 @@ func (c *Client) classifyAnswer(e *Error, op operation, response *http.Response,
 	case e.Status == http.StatusGone, e.Status == http.StatusBadRequest && saysVersion(lower):
 		e.hint = "the server no longer speaks a version of its API that this program knows: use a newer eksa-gitops"
 	case e.Status < 300:
-		e.Message = "the answer is not what GitHub's API gives"
+		e.Message = "the answer is not what GitHub's API returns"
 		e.hint = "check that the API's URL is right (an enterprise server has it at https://HOST/api/v3/) and that no proxy or sign-in page answers in its place"
 		e.cause = decodingError(err)
 	}
@@ -111,9 +111,9 @@ var reasons = []reason{
 		"GitHub saw too many bad credentials and refuses good ones too for some minutes: wait, then run the same command again"},
 	{[][]string{{"forbids access via", "lifetime"}}, ErrPolicy, "the organization limits how long a token may live: make one that expires sooner"},
 	{[][]string{{"forbids access via"}}, ErrPolicy,
-		"the organization does not take this kind of token: use another kind, or ask an owner of the organization (Personal access tokens, in its settings)"},
+		"the organization does not accept this kind of token: use another kind, or ask an owner of the organization (Personal access tokens, in its settings)"},
 	{[][]string{{"ip allow list"}}, ErrPolicy,
-		"the organization's IP allow list does not hold the address that this machine is seen with: run the command from an allowed network"},
+		"the organization's IP allow list does not contain the address of this machine: run the command from an allowed network"},
 	{[][]string{{"access restrictions"}}, ErrPolicy, "an owner of the organization has to approve the application that the token belongs to, or use a personal access token"},
 	{[][]string{{"two-factor"}, {"2fa"}}, ErrPolicy, "the organization demands two-factor authentication: enable it for the account of the token, or use another account's"},
 	{[][]string{{"installation", "suspended"}}, ErrAuthentication, "the installation of the GitHub App is suspended: an owner of the account can end that in the settings of its installed GitHub Apps"},
@@ -194,7 +194,7 @@ func classifyInvalid(e *Error, message string) {
 		e.hint = "the organization does not let this user make private repositories: have an owner create the repository, and run the same command again"
 	case strings.Contains(message, "key is already in use"):
 		e.class = ErrConflict
-		e.hint = "GitHub takes each SSH key once only, and this one belongs to another repository or to a user: make a new key for the cluster"
+		e.hint = "GitHub accepts each SSH key only once, and this one belongs to another repository or to a user: make a new key for the cluster"
 	case strings.Contains(message, "name already exists"):
 		e.class = ErrConflict
 	}

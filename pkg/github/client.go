@@ -149,7 +149,7 @@ func parseBase(text string) (*url.URL, error) {
 		// The text stays out of the error: it may hold a password.
 		return nil, errors.New("GitHub's API URL is not a URL")
 	case base.User != nil:
-		return nil, errors.New("GitHub's API URL must not hold credentials")
+		return nil, errors.New("GitHub's API URL must not contain credentials")
 	case base.RawQuery != "", base.Fragment != "":
 		return nil, fmt.Errorf("GitHub's API URL for %s must end with its path", base.Host)
 	case base.Scheme == "https", base.Scheme == "http" && isLoopback(base.Hostname()):

@@ -15,12 +15,12 @@ func TestNew_refusesWhatCannotBeAToken(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ token, problem string }{
 		"empty":     {"", "EKSA_GITHUB_TOKEN is not set: there is no token for GitHub"},
-		"newline":   {"ghp_sentinel\n", "EKSA_GITHUB_TOKEN is malformed: it holds a line break"},
-		"return":    {"ghp_sentinel\r", "EKSA_GITHUB_TOKEN is malformed: it holds a line break"},
-		"blank":     {" ghp_sentinel", "EKSA_GITHUB_TOKEN is malformed: it holds white space"},
-		"tab":       {"ghp_\tsentinel", "EKSA_GITHUB_TOKEN is malformed: it holds white space"},
-		"non-ascii": {"ghp_sentinelé", "EKSA_GITHUB_TOKEN is malformed: it holds a character that no token has"},
-		"control":   {"ghp_sentinel\x1b[0m", "EKSA_GITHUB_TOKEN is malformed: it holds a character that no token has"},
+		"newline":   {"ghp_sentinel\n", "EKSA_GITHUB_TOKEN is malformed: it contains a line break"},
+		"return":    {"ghp_sentinel\r", "EKSA_GITHUB_TOKEN is malformed: it contains a line break"},
+		"blank":     {" ghp_sentinel", "EKSA_GITHUB_TOKEN is malformed: it contains white space"},
+		"tab":       {"ghp_\tsentinel", "EKSA_GITHUB_TOKEN is malformed: it contains white space"},
+		"non-ascii": {"ghp_sentinelé", "EKSA_GITHUB_TOKEN is malformed: it contains a character that tokens do not have"},
+		"control":   {"ghp_sentinel\x1b[0m", "EKSA_GITHUB_TOKEN is malformed: it contains a character that tokens do not have"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +42,7 @@ func TestNew_refusesBadURLs(t *testing.T) {
 		"http://api.github.com/":              "GitHub's API URL for api.github.com must begin with https://, for a token is sent there",
 		"ftp://api.github.com/":               "GitHub's API URL for api.github.com must begin with https://, for a token is sent there",
 		"api.github.com":                      "GitHub's API URL is not a URL",
-		"https://user:sentinel@github.com/":   "GitHub's API URL must not hold credentials",
+		"https://user:sentinel@github.com/":   "GitHub's API URL must not contain credentials",
 		"https://github.com/api/v3/?q=1":      "GitHub's API URL for github.com must end with its path",
 		"https://git\x1b.example.com/api/v3/": "GitHub's API URL is not a URL",
 	} {
@@ -61,7 +61,7 @@ func TestNew_refusesBadURLs(t *testing.T) {
 func TestNew_refusesBadAuthorities(t *testing.T) {
 	t.Parallel()
 	_, err := github.New(github.Options{Token: secret.New("t"), CAPEM: []byte("nonsense")})
-	if err == nil || err.Error() != "the file of certificate authorities (--ca-file) holds no PEM certificate" {
+	if err == nil || err.Error() != "the file of certificate authorities (--ca-file) contains no PEM certificate" {
 		t.Error(err)
 	}
 	_, err = github.New(github.Options{Token: secret.New("t"), CAPEM: []byte("x"), HTTPTransport: http.DefaultTransport})
@@ -111,7 +111,7 @@ func TestNames_areConfined(t *testing.T) {
 		}
 	}
 	if _, err := s.EnsureDeployKey(ctx, fleet(), github.DeployKey{PublicKey: "no key"}); err == nil ||
-		err.Error() != "registering a deploy key on acme/fleet: what is to be registered is no public key" {
+		err.Error() != "registering a deploy key on acme/fleet: what is to be registered is not a public key" {
 		t.Error(err)
 	}
 	equal(t, "requests", gh.Since(mark).Requests, nil)

@@ -120,7 +120,7 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted DeployKey) (changed bool, err error) {
 	key := material(wanted.PublicKey)
 	if key == "" {
-		return false, fmt.Errorf("registering a deploy key on %s: what is to be registered is no public key", ref)
+		return false, fmt.Errorf("registering a deploy key on %s: what is to be registered is not a public key", ref)
 	}
 	op := "registering a deploy key on " + ref.String()
 	looked := false

@@ -232,7 +232,7 @@ func TestEnsureDeployKey_refusals(t *testing.T) {
 			gh.AddRepo("acme/other").AddDeployKey("x", publicKey(t, "flux"), true)
 			return gh.AddClassicToken("alice", "repo")
 		}, github.ErrConflict, "registering a deploy key on acme/fleet: conflict (HTTP 422): Validation Failed: key is already in use",
-			"GitHub takes each SSH key once only, and this one belongs to another repository or to a user: make a new key for the cluster"},
+			"GitHub accepts each SSH key only once, and this one belongs to another repository or to a user: make a new key for the cluster"},
 		"deploy keys disabled": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 			return gh.AddClassicToken("alice", "repo")

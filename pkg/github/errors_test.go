@@ -62,7 +62,7 @@ func TestErrors_thatUsersMet(t *testing.T) {
 		s := owner(t, gh)
 		_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
 		e := s.fails(err, github.ErrConflict, "registering a deploy key on acme/fleet: conflict (HTTP 422): Validation Failed: key is already in use",
-			"GitHub takes each SSH key once only, and this one belongs to another repository or to a user: make a new key for the cluster")
+			"GitHub accepts each SSH key only once, and this one belongs to another repository or to a user: make a new key for the cluster")
 		equal(t, "details", e.Errors, []github.Detail{{Resource: "PublicKey", Field: "key", Code: "custom", Message: "key is already in use"}})
 	})
 	t.Run("GET /repos/{owner}/{repo}/keys: 404", func(t *testing.T) {
@@ -117,11 +117,11 @@ func TestErrors_refusals(t *testing.T) {
 		hint  string
 	}{
 		"`acme` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a personal access token with fine-grained permissions.": {
-			github.ErrPolicy, "forbidden by policy", "the organization does not take this kind of token: *"},
+			github.ErrPolicy, "forbidden by policy", "the organization does not accept this kind of token: *"},
 		"The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days.": {
 			github.ErrPolicy, "forbidden by policy", "the organization limits how long a token may live: make one that expires sooner"},
 		"Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.": {
-			github.ErrPolicy, "forbidden by policy", "the organization's IP allow list does not hold *"},
+			github.ErrPolicy, "forbidden by policy", "the organization's IP allow list does not contain *"},
 		"Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions, meaning that data access to third-parties is limited.": {
 			github.ErrPolicy, "forbidden by policy", "an owner of the organization has to approve the application *"},
 		"Upgrade to GitHub Pro or make this repository public to enable this feature.":  {github.ErrPlan, "not part of the plan", "the account's plan at GitHub *"},
@@ -239,7 +239,7 @@ func TestErrors_notGitHub(t *testing.T) {
 		gh.Break(getFleet, githubtest.Respond(200, body))
 		s := owner(t, gh)
 		_, err := s.Repository(t.Context(), fleet())
-		s.fails(err, github.ErrUnexpected, "reading repository acme/fleet: unexpected answer (HTTP 200): the answer is not what GitHub's API gives", "check that the API's URL is right *")
+		s.fails(err, github.ErrUnexpected, "reading repository acme/fleet: unexpected answer (HTTP 200): the answer is not what GitHub's API returns", "check that the API's URL is right *")
 		equal(t, "waits", s.clock.waits(), nil)
 	}
 }

@@ -18,7 +18,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer server.Close() //nolint:errcheck // an example
+	defer server.Close()
 	server.AddOrg("acme", githubtest.OrgOwner("alice"))
 
 	client, err := github.New(github.Options{
@@ -67,7 +67,7 @@ func ExampleError() {
 		fmt.Println(err)
 		return
 	}
-	defer server.Close() //nolint:errcheck // an example
+	defer server.Close()
 	server.AddUser("alice")
 	server.AddRepo("alice/fleet")
 	token := server.AddFineGrainedToken("alice", githubtest.FineGrained{Permissions: githubtest.Permissions{"contents": "write"}})

@@ -74,7 +74,7 @@ func TestLimits_thatTheLibraryKnows(t *testing.T) {
 			github.ErrRateLimited, "rate limit exceeded (HTTP 403): You have triggered an abuse detection mechanism.", 5},
 		"second factor": {401, http.Header{"X-Github-Otp": {"required; app"}}, `{"message":"Must specify two-factor authentication OTP code."}`,
 			github.ErrAuthentication, "authentication refused (HTTP 401): Must specify two-factor authentication OTP code.", 0},
-		"accepted for later": {202, nil, "", github.ErrUnexpected, "unexpected answer (HTTP 202): the answer is not what GitHub's API gives", 0},
+		"accepted for later": {202, nil, "", github.ErrUnexpected, "unexpected answer (HTTP 202): the answer is not what GitHub's API returns", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

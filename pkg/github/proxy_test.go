@@ -36,7 +36,7 @@ func TestProxy_refuses(t *testing.T) {
 		text, hint string
 		waits      int
 	}{
-		407: {"407 Proxy Authentication Required", "the proxy wants a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT", 0},
+		407: {"407 Proxy Authentication Required", "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT", 0},
 		403: {"403 Forbidden", "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached without the proxy", 0},
 		404: {"404 Not Found", general, 0},
 		502: {"502 Bad Gateway", general, 5},
@@ -121,16 +121,16 @@ func TestProxy_tunnels(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer far.Close() //nolint:errcheck // the tunnel has ended
+		defer far.Close() // the tunnel has ended
 		near, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		defer near.Close() //nolint:errcheck // as above
+		defer near.Close()
 		fmt.Fprint(near, "HTTP/1.1 200 Connection established\r\n\r\n")
-		go io.Copy(far, near) //nolint:errcheck // ends with either side
-		io.Copy(near, far)    //nolint:errcheck // as above
+		go io.Copy(far, near) // ends with either side
+		io.Copy(near, far)
 	}))
 	defer server.Close()
 	transport, err := newTransport(gh.CAPEM())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	gh "github.com/google/go-github/v53/github"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // RetryPolicy bounds how often and how long a request is tried again. Zero fields have the defaults named.
@@ -49,7 +51,7 @@ func (p RetryPolicy) backOff(try int) time.Duration {
 	if shift := try - 1; shift < 30 && p.FirstWait<<shift < bound {
 		bound = p.FirstWait << shift
 	}
-	return bound/2 + rand.N(bound/2+1) //nolint:gosec // spreading out needs no secrecy
+	return bound/2 + rand.N(bound/2+1) // spreading out needs no secrecy
 }
 
 // RetryEvent tells that a request is going to be made again after a wait.
@@ -75,16 +77,7 @@ type systemClock struct{}
 
 func (systemClock) Now() time.Time { return time.Now() }
 
-func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
+func (systemClock) Sleep(ctx context.Context, d time.Duration) error { return sleep.For(ctx, d) }
 
 // operation is one request as the program means it.
 type operation struct {

@@ -29,7 +29,7 @@ func classifyTLS(e *Error, host string, err error) bool {
 	case errors.As(err, &connection) && strings.HasSuffix(connection.Op, " error"):
 		// A TLS alert, of either side: crypto/tls gives them the operations "local error" and "remote error".
 		e.class = ErrUnavailable
-		e.Message = fmt.Sprintf("%s and this program agree on no TLS connection (TLS 1.2 or later is needed): %v", host, err)
+		e.Message = fmt.Sprintf("%s and this program cannot agree on a TLS connection (TLS 1.2 or later is needed): %v", host, err)
 	default:
 		return false
 	}

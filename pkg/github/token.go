@@ -30,11 +30,11 @@ func checkToken(token secret.Value) error {
 	for _, r := range value {
 		switch {
 		case r == '\r' || r == '\n':
-			return &TokenError{Problem: "is malformed: it holds a line break"}
+			return &TokenError{Problem: "is malformed: it contains a line break"}
 		case r == ' ' || r == '\t':
-			return &TokenError{Problem: "is malformed: it holds white space"}
+			return &TokenError{Problem: "is malformed: it contains white space"}
 		case r < 0x21 || r > 0x7e:
-			return &TokenError{Problem: "is malformed: it holds a character that no token has"}
+			return &TokenError{Problem: "is malformed: it contains a character that tokens do not have"}
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func newTransport(caPEM []byte) (*http.Transport, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(caPEM) {
-			return nil, errors.New("the file of certificate authorities (--ca-file) holds no PEM certificate")
+			return nil, errors.New("the file of certificate authorities (--ca-file) contains no PEM certificate")
 		}
 		transport.TLSClientConfig.RootCAs = pool
 	}
@@ -223,7 +223,7 @@ func (e *proxyError) hint() string {
 	case 0:
 		return "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
 	case http.StatusProxyAuthRequired:
-		return "the proxy wants a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
+		return "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
 	case http.StatusForbidden:
 		return "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached without the proxy"
 	}

@@ -134,10 +134,10 @@ func TestTLS(t *testing.T) {
 	t.Run("too old", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, none, func(server *httptest.Server, _ *github.Options) {
-			server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // it has to be refused
+			server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} // it has to be refused
 		})
 		_, err := s.Repository(t.Context(), fleet())
-		s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: 127.0.0.1:* and this program agree on no TLS connection (TLS 1.2 or later is needed): *", "check the network, *")
+		s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: 127.0.0.1:* and this program cannot agree on a TLS connection (TLS 1.2 or later is needed): *", "check the network, *")
 		equal(t, "waits", s.clock.waits(), nil)
 	})
 	t.Run("name of another host", func(t *testing.T) {

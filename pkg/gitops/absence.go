@@ -25,7 +25,7 @@ func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
 		return
 	}
 	name := r.management.Name
-	build := text.Command("when it is to be built all the same, add --build %s", name)
+	build := text.Command("to build it anyway, add --build %s", name)
 	signs, err := r.signsOfLife(ctx)
 	switch {
 	case len(signs) > 0:
@@ -94,7 +94,7 @@ func (d *deleteRun) checkGone(found *findings) {
 		return
 	case deleted:
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("no kubeconfig leads to management cluster %s; eksctl anywhere has deleted one of that name from this directory, and something of it is left in Git: whether that is of the same cluster is for a person to say", d.managementCluster),
+			fmt.Sprintf("no kubeconfig leads to management cluster %s; eksctl anywhere has deleted one of that name from this directory, and something of it is left in Git: you have to say whether that is of the same cluster", d.managementCluster),
 			hintRest})
 	default:
 		found.addFinding(Finding{AreaCluster,

@@ -40,7 +40,7 @@ func TestAbsence_delete(t *testing.T) {
 		{name: "in Git and alive", message: unknown},
 		{name: "nothing in Git", change: func(w *world) { w.branches["main"].files = map[string]string{"README.md": "a"}; w.keys = nil }, message: unknown},
 		{name: "a deploy key only", change: func(w *world) { w.branches["main"].files = map[string]string{"README.md": "a"} }, message: unknown},
-		{name: "one of that name was deleted from here, and something is in Git", change: func(w *world) { w.deleted["dev"] = true }, message: "is for a person to say"},
+		{name: "one of that name was deleted from here, and something is in Git", change: func(w *world) { w.deleted["dev"] = true }, message: "you have to say whether"},
 		{name: "deleted from here, and nothing is left", change: func(w *world) {
 			w.deleted["dev"], w.keys = true, nil
 			w.branches["main"].files = map[string]string{"README.md": "a"}
@@ -104,7 +104,7 @@ func TestAbsence_word(t *testing.T) {
 		ports := w.provisioned()
 		ports.Report = heard
 		result, err := gitops.Delete(t.Context(), ports, options)
-		if heard.warned("is taken for gone because --from git says so") != tc.warned {
+		if heard.warned("is assumed to be gone because of --from git") != tc.warned {
 			t.Errorf("%s: warnings %q", name, heard.warnings)
 		}
 		if tc.message != "" {

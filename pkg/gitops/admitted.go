@@ -14,12 +14,15 @@ import (
 // The API server is asked about objects before they are committed: Flux applies all or nothing of a path, so that one object that an
 // admission policy, a webhook or the schema refuses holds up every cluster of it.
 
-// checkAdmitted asks the API server about the objects of the clusters that a creation puts into Git. What it refuses is a finding. Somebody
-// who creates through Git needs no right to change these objects, and is told when the API server could not be asked for want of it.
+// checkAdmitted asks the API server, about all of them at once, whether it takes the objects of the clusters that a creation puts into Git.
+// What it refuses is a finding. Somebody who creates through Git needs no right to change these objects, and is told when the API server could
+// not be asked for want of it.
 func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil || r.seen.ports.cluster == nil {
 		return
 	}
+	var asked []map[string]any
+	owners := map[fluxinstall.ObjectName]*clusterspec.Cluster{}
 	missing := r.missing()
 	for _, c := range r.managed {
 		spec := layout.PathsOf(c).Spec
@@ -28,24 +31,45 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 		}
 		git := GitCluster{Name: c.Name, Path: spec}
 		git.parse(r.seen.files.after[spec])
-		var objects []map[string]any
 		for _, o := range git.Objects {
 			if slices.Contains(clusterspec.Kinds(), o.Kind) {
-				objects = append(objects, o.Fields)
+				asked = append(asked, o.Fields)
+				metadata, _ := o.Fields["metadata"].(map[string]any)
+				namespace, _ := metadata["namespace"].(string) // as the file has it, and the verdict
+				owners[fluxinstall.ObjectName{Kind: o.Kind, Namespace: namespace, Name: o.Name}] = c
 			}
 		}
-		verdicts, err := r.seen.ports.cluster.DryRunApply(ctx, objects)
-		for _, f := range refusedObjects(c.Name, verdicts, nil) {
+	}
+	if len(asked) == 0 {
+		return
+	}
+	verdicts, err := r.seen.ports.cluster.DryRunApply(ctx, asked)
+	for _, v := range verdicts {
+		c := owners[fluxinstall.ObjectName{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name}]
+		if r.givesGitOps(c) {
+			v = allowReference(v)
+		}
+		for _, f := range refusedObjects(c.Name, []fluxinstall.Verdict{v}, nil) {
 			found.addFinding(f)
 		}
-		forbidden := new(fluxinstall.ForbiddenError)
-		switch {
-		case errors.As(err, &forbidden):
-			r.steps.Note(LevelInfo, fmt.Sprintf("the API server could not be asked whether it takes all objects of cluster %s: %v", c.Name, err))
-		case err != nil:
-			found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of cluster %s: %w", c.Name, err))
-		}
 	}
+	switch forbidden := new(fluxinstall.ForbiddenError); {
+	case errors.As(err, &forbidden):
+		r.steps.Note(LevelInfo, fmt.Sprintf("the API server could not be asked whether it accepts all objects of the clusters: %v", err))
+	case err != nil:
+		found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of the clusters: %w", err))
+	}
+}
+
+// allowReference takes back the refusal of a Cluster's gitOpsRef: the run sets it before Flux applies the object, in the way that EKS Anywhere
+// lets it change.
+func allowReference(v fluxinstall.Verdict) fluxinstall.Verdict {
+	others := slices.DeleteFunc(slices.Clone(v.Causes), func(cause fluxinstall.Cause) bool { return cause.Field == "spec.gitOpsRef" })
+	if len(others) == 0 && len(v.Causes) > 0 {
+		return fluxinstall.Verdict{APIVersion: v.APIVersion, Kind: v.Kind, Namespace: v.Namespace, Name: v.Name}
+	}
+	v.Causes = others
+	return v
 }
 
 // refusedObjects words what the API server refuses of a cluster's objects, each rejected field by itself. Of objects that are told of

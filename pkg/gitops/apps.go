@@ -106,7 +106,7 @@ func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *
 	slices.Sort(files)
 	return &appsError{
 		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there with the apps scaffold", strings.Join(files, ", ")),
-		hint: fmt.Sprintf("commit %s, which lists %s, %s and what shall stay there, and run the same command again; or move the files elsewhere",
+		hint: fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run the same command again; or move the files elsewhere",
 			paths.ClusterKustomization, layout.ClusterSubdir, layout.AppsSyncFile),
 	}
 }

@@ -66,7 +66,7 @@ func (r *run) checkAsleep(state *fluxinstall.State) []Finding {
 	for _, name := range sleeping(flux) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("%s in namespace %s is scaled to zero, so that Flux would not apply the change", name, namespace),
-			text.Command("when it is meant to work again: kubectl -n %s scale deployment %s --replicas=1", namespace, name)})
+			text.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name)})
 	}
 	return wrong
 }

@@ -66,14 +66,14 @@ func TestAsleep_refused(t *testing.T) {
 		want    string
 		by      []string
 	}{
-		"Kustomization deleted":           {delete_(pruning), "Kustomization flux-system/flux-system: it is being deleted", all},
-		"another would prune":             {delete_(others), "Kustomization team/apps: it is being deleted", all},
+		"Kustomization deleted":           {delete_(pruning), "Kustomization flux-system/flux-system: it has been marked for deletion", all},
+		"another would prune":             {delete_(others), "Kustomization team/apps: it has been marked for deletion", all},
 		"another goes with its owner":     {delete_(awake), "", nil},
-		"GitRepository deleted":           {delete_(going("GitRepository", "flux-system", "flux-system")), "GitRepository flux-system/flux-system: it is being deleted", all},
-		"Secret deleted":                  {delete_(going("Secret", "flux-system", "flux-system")), "Secret flux-system/flux-system: it is being deleted", all},
-		"namespace deleted":               {delete_(going("Namespace", "", "flux-system")), "Namespace flux-system: it is being deleted", all},
-		"controller deleted":              {delete_(going("Deployment", "flux-system", "source-controller")), "Deployment flux-system/source-controller: it is being deleted", all},
-		"management cluster deleted":      {delete_(management), "Cluster default/dev: it is being deleted", all[:5]},
+		"GitRepository deleted":           {delete_(going("GitRepository", "flux-system", "flux-system")), "GitRepository flux-system/flux-system: it has been marked for deletion", all},
+		"Secret deleted":                  {delete_(going("Secret", "flux-system", "flux-system")), "Secret flux-system/flux-system: it has been marked for deletion", all},
+		"namespace deleted":               {delete_(going("Namespace", "", "flux-system")), "Namespace flux-system: it has been marked for deletion", all},
+		"controller deleted":              {delete_(going("Deployment", "flux-system", "source-controller")), "Deployment flux-system/source-controller: it has been marked for deletion", all},
+		"management cluster deleted":      {delete_(management), "Cluster default/dev: it has been marked for deletion", all[:5]},
 		"workload cluster deleted":        {delete_(going("Cluster", "default", "w01")), "cluster w01 is being deleted: EKS Anywhere deletes its machines", []string{"upgrade workload"}},
 		"somebody else's FluxConfig":      {delete_(going("FluxConfig", "default", "w01")), "", nil},
 		"kustomize-controller is asleep":  {scaled("kustomize-controller"), "kustomize-controller", []string{"create workload", "upgrade workload", "delete workload", "pause"}},

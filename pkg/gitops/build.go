@@ -80,7 +80,7 @@ func (o *Observation) buildPath(ctx context.Context, snapshot Snapshot, seen *Gi
 	contents[path.Join(system, layout.KustomizationFile)] = layout.InertKustomization()
 	built, err := fluxbuild.Build(filesOf(contents), root, settings)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	for i := range seen.Clusters {
 		if c := &seen.Clusters[i]; o.wants(c) && c.Broken == "" {

@@ -6,7 +6,9 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // clustersRun is what a creation and an upgrade have in common: both bring the files of clusters to Git, and what Flux needs to apply them.
@@ -23,6 +25,9 @@ type clustersRun struct {
 	gitOpsStep  Step     // in which step that was
 	notReady    error    // why not every cluster was seen to be Ready
 
+	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held is released.
+	asReleased bool
+
 	made made // for Flux to read the repository with
 	// sourceLater says that the credentials change after the push, in the course of a take-over.
 	sourceLater bool
@@ -30,7 +35,7 @@ type clustersRun struct {
 	// dropped is what the planned components take away of the versions of Flux's kinds.
 	dropped []fluxinstall.DroppedVersions
 	// kinds are those of the components that were read last; see kindsOf.
-	kinds     layout.FluxKinds
+	kinds     lint.FluxKinds
 	kindsRead []byte
 
 	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
@@ -85,11 +90,11 @@ func (r *clustersRun) render(ctx context.Context) error {
 	}
 	components := r.options.Components
 	components.Namespace = r.config.SystemNamespace
-	manifests, err := fluxinstall.Components(ctx, components)
+	manifests, err := fluxmanifests.Components(ctx, components)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
 	}
-	sync, err := fluxinstall.Sync(r.syncOptions())
+	sync, err := fluxmanifests.Sync(r.syncOptions())
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}

@@ -41,7 +41,7 @@ const (
 // forecast works out what Flux does once it applies a plan on top of a snapshot.
 type forecast struct {
 	run      *run
-	ctx      context.Context //nolint:containedctx // of the one look that it is made for
+	ctx      context.Context // of the one look that it is made for
 	snapshot Snapshot
 	plan     *filePlan
 

@@ -7,6 +7,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // CreateOptions are what [Create] works on.
@@ -22,7 +23,7 @@ type CreateOptions struct {
 	// is in the cluster already is then left there.
 	SourceIsOperators bool
 	// Components choose what of Flux is installed; zero is the pinned version with Flux's default components.
-	Components fluxinstall.ComponentsOptions
+	Components fluxmanifests.ComponentsOptions
 	// Images replaces controllers' images, by Deployment name, as EKS Anywhere's bundles do.
 	Images map[string]string
 	// Meant are consequences that are meant though the run is not about them.
@@ -143,7 +144,7 @@ func (r *createRun) conclude(ctx context.Context) error {
 	}
 	if r.gitOpsError != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: "the run did not come to its end", Cause: r.gitOpsError}
+		return &IncompleteError{What: "the run did not finish", Cause: r.gitOpsError}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
 }
 
 func unfinishedHint(cluster string) string {
-	return fmt.Sprintf("a creation of %s that did not end has left its kubeconfig in the folder %s, and eksctl anywhere begins no other on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
+	return fmt.Sprintf("an unfinished creation of %s left its kubeconfig in folder %s, and eksctl anywhere does not start another one on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
 		cluster, text.ShellWord(cluster))
 }
 
@@ -144,7 +144,7 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 func (r *createRun) giveGitOps(context.Context) sequence {
 	var parts sequence
 	for _, c := range r.managed {
-		if r.gitOpsError != nil || !r.hasProvisioner() || c.Role() != clusterspec.RoleWorkload || r.hasGitOps(c) {
+		if r.gitOpsError != nil || !r.givesGitOps(c) {
 			continue
 		}
 		parts = append(parts, action{
@@ -163,6 +163,11 @@ func (r *createRun) giveGitOps(context.Context) sequence {
 		return nil
 	}
 	return sequence{orElse{parts, r.giveUpGitOps}}
+}
+
+// givesGitOps says whether the run gives a cluster its GitOps configuration past Git: a provisioner makes workload clusters without it.
+func (r *createRun) givesGitOps(c *clusterspec.Cluster) bool {
+	return r.hasProvisioner() && c.Role() == clusterspec.RoleWorkload && !r.hasGitOps(c)
 }
 
 // hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets none from its provisioner.

@@ -76,7 +76,7 @@ func (r *clustersRun) takeBackMade(ctx context.Context, err error) error {
 		r.failedStep = failed
 	}
 	if r.newRepository != (github.RepoRef{}) && !r.pushed {
-		r.steps.Note(LevelInfo, fmt.Sprintf("repository %s, which this run has created, stays, empty; the next run uses it", r.newRepository))
+		r.steps.Note(LevelInfo, fmt.Sprintf("repository %s, which this run has created, stays and is empty; the next run uses it", r.newRepository))
 	}
 	return err
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
@@ -190,7 +189,7 @@ func (d *deleteRun) checkOptions() []Finding {
 			"delete it from both, or only from the cluster"})
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so that it is not known which repository it is about", d.managementCluster),
+		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known", d.managementCluster),
 			"name the cluster's file with -f"})
 	}
 	return found
@@ -265,20 +264,6 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	return errors.Join(found.soft...)
 }
 
-// checkLostFiles is checkLoss for clusters that are to be deleted, which can be done without the repository. A management cluster leaves
-// Git with Flux stopped, and loses nothing.
-func (d *deleteRun) checkLostFiles(ctx context.Context, found *findings) {
-	if d.detaches || !d.usesGit() || !d.usesCluster() || !slices.ContainsFunc(d.targets, (*target).there) {
-		return
-	}
-	before := len(found.list)
-	d.checkLoss(ctx, found)
-	for i := range found.list[before:] {
-		f := &found.list[before+i]
-		f.Hint = f.Hint + text.Command("; or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", namesOf(d.options.Clusters))
-	}
-}
-
 // namesOf are the names of clusters, as words of a command.
 func namesOf(clusters []Doomed) []string {
 	names := make([]string, 0, len(clusters))
@@ -286,24 +271,6 @@ func namesOf(clusters []Doomed) []string {
 		names = append(names, c.Name)
 	}
 	return names
-}
-
-// repositoryError says that the repository cannot be written now, though credentials and rights are as they should be.
-type repositoryError struct {
-	err      error
-	clusters []Doomed
-	detaches bool
-}
-
-func (e *repositoryError) Error() string { return e.err.Error() + "; " + nothingChanged }
-func (e *repositoryError) Unwrap() error { return e.err }
-
-// Hint offers the half that needs no repository. A management cluster is better detached from both.
-func (e *repositoryError) Hint() string {
-	if e.detaches {
-		return "run the same command again when that is fixed"
-	}
-	return text.Command("run the same command again when that is fixed, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
 }
 
 // planFiles works out what goes from a snapshot.
@@ -382,147 +349,6 @@ func (t *target) there() bool { return t.files || t.live != nil }
 // leaving says whether the cluster's deletion is under way and needs nothing but time.
 func (t *target) leaving() bool { return !t.files && t.live != nil && t.live.Deleting }
 
-// checkState judges the management cluster as a deletion needs it.
-func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
-	if wrong := d.checkManagementCluster(state); wrong != nil {
-		return wrong
-	}
-	if d.options.GitOps == nil || d.options.From == FromCluster && !d.detaches {
-		return nil
-	}
-	return slices.Concat(d.checkFlux(state), d.checkHanging(state))
-}
-
-// checkTargets finds what would keep clusters from going, so that nothing is begun that cannot be ended.
-func (d *deleteRun) checkTargets(found *findings) {
-	for _, t := range d.targets {
-		if t.live != nil && t.live.ManagementCluster != d.managementCluster {
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s", t.Name, t.live.ManagementCluster, d.managementCluster),
-				"choose the management cluster's kubeconfig with --kubeconfig"})
-			continue
-		}
-		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				resumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it all the same: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
-		}
-		switch {
-		case d.options.From == FromCluster:
-			d.checkFromCluster(t, found)
-		case d.hasProvisioner() && !t.files:
-			// The provisioner deletes what is in the cluster, whether Flux manages it or not.
-		case d.options.From == FromBoth && t.there() && !t.leaving():
-			d.checkFromBoth(t, found)
-		}
-	}
-}
-
-// halves is the way out of a GitOps that does not work.
-func (d *deleteRun) halves(t *target) string {
-	switch {
-	case t.files && t.live != nil:
-		return text.Command("fix this, or delete in two steps: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
-	case t.files:
-		return text.Command("fix this, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
-	default:
-		return text.Command("fix this, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
-	}
-}
-
-// checkFromBoth makes sure that Flux will delete from the cluster what leaves Git.
-func (d *deleteRun) checkFromBoth(t *target, found *findings) {
-	broken := func(format string, args ...any) {
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
-	}
-	if d.options.GitOps == nil {
-		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.managementCluster)
-		return
-	}
-	if reason := d.brokenFlux(); reason != "" {
-		broken("GitOps does not work: %s", reason)
-		return
-	}
-	ks := d.seen.cluster.Flux.Kustomization
-	switch {
-	case t.live == nil:
-	case t.live.KeptByFlux && t.live.Held == nil:
-		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, with which Flux does not delete it")
-	case !ks.AppliedCluster(t.Namespace, t.Name) && t.files:
-		broken("its files are in Git, but Flux does not manage the object in the cluster")
-	case !ks.AppliedCluster(t.Namespace, t.Name):
-		broken("it is in the cluster only: it is not in Git, and Flux does not manage it")
-	}
-}
-
-// brokenFlux says why Flux would not delete what leaves Git; empty when it would. That it cannot apply the very clusters that go is no
-// reason: it can once they are gone.
-func (d *deleteRun) brokenFlux() string {
-	flux := &d.seen.cluster.Flux
-	namespace := d.config.SystemNamespace
-	git, ks := flux.GitRepository, flux.Kustomization
-	switch {
-	case git == nil && ks == nil:
-		return "there is no Flux in namespace " + namespace
-	case git == nil:
-		return fmt.Sprintf("there is no GitRepository %s/%s", namespace, namespace)
-	case ks == nil:
-		return fmt.Sprintf("there is no Kustomization %s/%s", namespace, namespace)
-	case git.Suspended:
-		return fmt.Sprintf("GitRepository %s/%s is suspended", namespace, git.Name)
-	case ks.Suspended:
-		return fmt.Sprintf("Kustomization %s/%s is suspended", namespace, ks.Name)
-	case !ks.Prune:
-		return fmt.Sprintf("Kustomization %s/%s does not delete what is no longer in Git (spec.prune)", namespace, ks.Name)
-	}
-	if c := failing(git.Conditions); c != nil {
-		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s", namespace, git.Name, c.Reason, c.Words())
-	}
-	if c := failing(ks.Conditions); c != nil && !d.aboutTarget(c.Culprit()) {
-		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s", namespace, ks.Name, c.Reason, c.Words())
-	}
-	for _, name := range []string{"source-controller", "kustomize-controller"} {
-		if !slices.ContainsFunc(flux.Controllers, func(c fluxinstall.ControllerState) bool { return c.Name == name && c.Available }) {
-			return fmt.Sprintf("%s is not running in namespace %s", name, namespace)
-		}
-	}
-	return ""
-}
-
-// failing is the condition with which a controller says that it failed, or that it has given up.
-func failing(conditions []fluxinstall.Condition) *fluxinstall.Condition {
-	for i, c := range conditions {
-		if c.Type == "Ready" && c.Status == "False" || c.Type == "Stalled" && c.Status == "True" {
-			return &conditions[i]
-		}
-	}
-	return nil
-}
-
-// aboutTarget says whether whom Flux blames belongs to a cluster that goes: its directory, or one of its objects.
-func (d *deleteRun) aboutTarget(culprit string) bool {
-	return slices.ContainsFunc(d.targets, func(t *target) bool {
-		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.config, t.Name).Cluster+"/") ||
-			slices.Contains(slices.Concat(d.removal.objects[t.Name], d.removal.dependents[t.Name]), strings.Replace(culprit, "/", " ", 1)))
-	})
-}
-
-// checkFromCluster makes sure that Flux would not make the cluster again.
-func (d *deleteRun) checkFromCluster(t *target, found *findings) {
-	ks := d.seen.cluster.Flux.Kustomization
-	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
-		if t.live != nil && ks != nil {
-			d.steps.Note(LevelWarning, text.Command("should cluster %s still have files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
-		}
-		return
-	}
-	if !ks.AppliedCluster(t.Namespace, t.Name) {
-		return
-	}
-	namespace := d.config.SystemNamespace
-	found.addFinding(Finding{AreaCluster,
-		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again", t.Name, namespace, ks.Name),
-		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
-}
-
 // describe puts what is about to go into the result.
 func (d *deleteRun) describe(ctx context.Context) {
 	d.describeProvisioning(ctx)
@@ -573,63 +399,6 @@ func (d *deleteRun) confirm(ctx context.Context) error {
 		return err
 	}
 	return ctx.Err()
-}
-
-// deleteWorkloads deletes clusters that were found fit for it.
-func (d *deleteRun) deleteWorkloads() deletion {
-	var going []*target
-	for _, t := range d.targets {
-		if t.files || d.usesCluster() && t.live != nil {
-			going = append(going, t)
-			continue
-		}
-		d.noteGone(t)
-	}
-	if len(going) == 0 {
-		return deletion{gone: true}
-	}
-	return deletion{
-		parts: d.parts(going),
-		asks:  slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }),
-		gone:  d.usesCluster(),
-	}
-}
-
-// incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
-func (d *deleteRun) incomplete(ctx context.Context, err error) error {
-	_, changed := d.steps.results()
-	if errors.Is(ctx.Err(), context.Canceled) || !changed && !endedWaiting(err) {
-		if !changed {
-			err = unchanged(err)
-		}
-		return err
-	}
-	d.result.Status = StatusIncomplete
-	return &IncompleteError{What: "the deletion is not complete", Cause: err}
-}
-
-func (d *deleteRun) markGone(targets []*target) {
-	for _, t := range targets {
-		d.clusterResult(t.Name).Gone = true
-	}
-}
-
-// noteGone tells that there is nothing to delete, and what there is, in case the name is wrong.
-func (d *deleteRun) noteGone(t *target) {
-	where := map[From]string{FromBoth: "neither in Git nor in the cluster", FromGit: "not in Git", FromCluster: "not in the cluster"}[d.options.From]
-	text := fmt.Sprintf("cluster %s is %s: there is nothing to delete", t.Name, where)
-	var there []string
-	if d.seen.cluster != nil {
-		for _, c := range d.seen.cluster.Clusters {
-			there = append(there, c.Name)
-		}
-	}
-	there = append(there, d.removal.clusters()...)
-	slices.Sort(there)
-	if there = slices.Compact(there); len(there) > 0 {
-		text += "; the clusters there are: " + strings.Join(there, ", ")
-	}
-	d.steps.Note(LevelWarning, text)
 }
 
 func stepDeleteCluster(name string) Step { return Step(fmt.Sprintf("Delete cluster %s", name)) }
@@ -689,34 +458,4 @@ func deletionSubject(going []*target) string {
 		return "Delete cluster " + going[0].Name
 	}
 	return fmt.Sprintf("Delete %d clusters", len(going))
-}
-
-func (d *deleteRun) deleteObject(t *target) action {
-	return action{
-		name: stepDeleteCluster(t.Name),
-		plan: planned(effectOf(!t.live.Deleting, "")),
-		apply: func(ctx context.Context) (effect, error) {
-			changed, err := d.seen.ports.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
-			if err != nil {
-				return effect{}, fmt.Errorf("deleting Cluster %s/%s: %w", t.Namespace, t.Name, err)
-			}
-			return effectOf(changed, ""), nil
-		},
-	}
-}
-
-func (d *deleteRun) waitGone(t *target) action {
-	step := stepWaitGone(t.Name)
-	return action{
-		name: step,
-		plan: planned(waitEffect(t.live == nil)),
-		apply: func(ctx context.Context) (effect, error) {
-			if err := d.seen.ports.cluster.WaitGone(ctx, t.Namespace, t.Name, d.progressOf(step)); err != nil {
-				d.clusterResult(t.Name).Message = err.Error()
-				return effect{}, fmt.Errorf("waiting until cluster %s is gone: %w", t.Name, err)
-			}
-			d.clusterResult(t.Name).Gone = true
-			return checkedEffect, nil
-		},
-	}
 }

@@ -115,7 +115,7 @@ func (d *deleteRun) provisionedParts(going []*target) sequence {
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 	d.seen.absent, d.seen.cluster = true, &fluxinstall.State{}
 	unseen := func(err error) {
-		d.steps.Note(LevelWarning, fmt.Sprintf("management cluster %s is taken for gone because --from git says so; it could not be looked for: %v", d.managementCluster, err))
+		d.steps.Note(LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because of --from git; this could not be checked: %v", d.managementCluster, err))
 	}
 	cluster, err := d.ports.OpenCluster(ctx)
 	if err != nil {
@@ -127,7 +127,7 @@ func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 	case err != nil && IsAccessError(err):
 		found.addFinding(Finding{AreaAccess,
 			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.managementCluster, err),
-			joinedHints(hintOf(err), "when it is gone all the same, take its kubeconfig out of the way, and run the same command again")})
+			joinedHints(hintOf(err), "if it is gone anyway, move its kubeconfig away, and run the same command again")})
 		return
 	case err != nil:
 		unseen(err)
@@ -182,7 +182,7 @@ func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
 	if names := d.workloadsInGit(); len(names) > 0 {
 		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
 		if d.seen.absent {
-			hint = "take their files out first, by hand: there is no cluster any more that would do anything about it"
+			hint = "take their files out first, by hand: no cluster is left that would do it"
 		}
 		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")), hint})
 	}

@@ -47,13 +47,13 @@ func (r *removal) removeDependents(names []string) error {
 				case object.LivesWith(name):
 					going, owners = append(going, object), append(owners, name)
 				case object.KubeconfigSecret == layout.KubeconfigSecret(name):
-					r.plan.notes = append(r.plan.notes, fmt.Sprintf("%s:%d: %s reaches into cluster %s, which goes; take it out when the cluster is gone", file, object.Line, object, name))
+					r.plan.notes = append(r.plan.notes, fmt.Sprintf("%s:%d: %s works on cluster %s, which is being deleted; remove it from Git when the cluster is gone", file, object.Line, object, name))
 				}
 			}
 		}
 		for i, object := range going {
 			if len(going) < len(objects) {
-				refuse(file, object.Line, owners[i], fmt.Sprintf("%s is in one file with what stays", object))
+				refuse(file, object.Line, owners[i], fmt.Sprintf("%s is in the same file as objects that stay", object))
 				continue
 			}
 			r.dependents[owners[i]] = append(r.dependents[owners[i]], object.String())

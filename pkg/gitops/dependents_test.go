@@ -91,11 +91,11 @@ func TestDelete_dependents(t *testing.T) {
 		},
 		"an application that reaches into it": {
 			there: map[string]string{root + "w01-shop.yaml": manifest("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "eksa-system", "shop") + "spec:\n  kubeConfig:\n    secretRef:\n      name: w01-kubeconfig\n"},
-			note:  root + "w01-shop.yaml:1: Kustomization eksa-system/shop reaches into cluster w01",
+			note:  root + "w01-shop.yaml:1: Kustomization eksa-system/shop works on cluster w01",
 		},
 		"in one file with what stays": {
 			there: map[string]string{root + "all.yaml": configMap + "---\n# the registry\n" + doom + "---\n" + manifest("v1", "Secret", "eksa-packages-w01", "login")},
-			wrong: []string{root + "all.yaml:8: " + harbor + " is in one file with what stays", root + "all.yaml:14: Secret eksa-packages-w01/login is in one file with what stays"},
+			wrong: []string{root + "all.yaml:8: " + harbor + " is in the same file as objects that stay", root + "all.yaml:14: Secret eksa-packages-w01/login is in the same file as objects that stay"},
 		},
 		"generated": {
 			there: map[string]string{root + "packages/kustomization.yaml": "resources: []\nsecretGenerator:\n- name: login\n  namespace: eksa-packages-w01\n  literals: [a=b]\n"},

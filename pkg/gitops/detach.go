@@ -91,7 +91,7 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 		}
 		found.addFinding(Finding{AreaCluster,
 			"other objects need Flux, and did not come from this repository: " + strings.Join(names, ", "),
-			"remove them first; they would go with Flux's resource types (suspend a Kustomization before, or it takes all it has applied with it)"})
+			"remove them first; they would be deleted with Flux's resource types (suspend a Kustomization first, or Flux deletes all it has applied)"})
 	}
 	return d.findDeployKeys(ctx)
 }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -128,8 +130,8 @@ func (r *run) clusterResult(name string) *ClusterResult {
 
 func (r *run) repoRef() github.RepoRef { return refOfConfig(r.config) }
 
-func (r *run) syncOptions() fluxinstall.SyncOptions {
-	return fluxinstall.SyncOptions{
+func (r *run) syncOptions() fluxmanifests.SyncOptions {
+	return fluxmanifests.SyncOptions{
 		Namespace: r.config.SystemNamespace,
 		URL:       r.settings.Remote.Cluster,
 		Branch:    r.config.Branch,
@@ -258,7 +260,8 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
 		snapshot.Close()
 		snapshot = nil
-		if err := pause(ctx, raceDelay(attempt, time.Since(began))); err != nil {
+		// A random part of the time, so that many writers spread out.
+		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil { // spreading out needs no secrecy
 			return effect{}, err
 		}
 	}
@@ -321,18 +324,14 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)
-		wait := limit/2 + rand.N(limit) //nolint:gosec // spreading out needs no secrecy
+		wait := limit/2 + rand.N(limit) // spreading out needs no secrecy
 		var unreachable *git.UnreachableError
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
 		r.steps.Note(LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d", wait.Round(100*time.Millisecond), err, try+1, gitTries))
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		case <-timer.C:
+		if err := sleep.For(ctx, wait); err != nil {
+			return err
 		}
 	}
 }
@@ -362,18 +361,6 @@ func raceDelay(lost int, took time.Duration) time.Duration {
 		steps = max(2*peak-1-lost, 0)
 	}
 	return min(max(took, minRaceDelay)<<steps, maxRaceDelay)
-}
-
-// pause waits for a random part of a time, so that many writers spread out.
-func pause(ctx context.Context, most time.Duration) error {
-	timer := time.NewTimer(rand.N(most)) //nolint:gosec // spreading out needs no secrecy
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }
 
 func (r *run) noteKept(plan *filePlan) {

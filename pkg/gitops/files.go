@@ -10,7 +10,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -72,7 +72,7 @@ func (e *conflictError) Error() string {
 	for _, c := range e.changes {
 		paths = append(paths, c.Path)
 	}
-	return "the repository holds other content than the spec for " + strings.Join(paths, ", ")
+	return "the repository differs from the spec in " + strings.Join(paths, ", ")
 }
 
 func (e *conflictError) Hint() string {
@@ -310,11 +310,11 @@ func keptNote(file string, before []byte) string {
 	if path.Base(file) != layout.ComponentsFile {
 		return file + " is kept as it is in Git"
 	}
-	there, _, err := fluxinstall.ComponentVersion(before)
-	if err != nil || there == fluxinstall.Version {
+	there, _, err := fluxmanifests.ComponentVersion(before)
+	if err != nil || there == fluxmanifests.Version {
 		return file + " is kept as it is in Git, where it has been edited"
 	}
-	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, fluxinstall.Version)
+	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, fluxmanifests.Version)
 }
 
 // listsResources says whether a kustomization lists all of the given files.

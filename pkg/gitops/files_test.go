@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -65,7 +65,7 @@ func TestCreate_fileInGit(t *testing.T) {
 		"a gotk-sync.yaml of another URL": {syncPath, "other", "refused", "replaced", ""},
 		"a patched Flux":                  {fluxKustomizationPath, patched, "kept", "kept", "is kept as it is in Git"},
 		"a Flux without its sync":         {fluxKustomizationPath, "resources: [gotk-components.yaml]\n", "refused", "replaced", ""},
-		"later components":                {componentsPath, smallComponents, "kept", "kept", "Flux v99.1.0 (this program would install " + fluxinstall.Version + ")"},
+		"later components":                {componentsPath, smallComponents, "kept", "kept", "Flux v99.1.0 (this program would install " + fluxmanifests.Version + ")"},
 		"empty components":                {componentsPath, "", "replaced", "replaced", ""},
 	} {
 		for _, overwrite := range []bool{false, true} {

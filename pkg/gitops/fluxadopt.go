@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -107,7 +108,7 @@ func (u *upgradeRun) tellFlux() {
 	u.steps.Note(LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
 		version, u.config.SystemNamespace, from.Branch, from.URL, from.Path))
 	if !u.sameSource(from.URL) {
-		u.steps.Note(LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxinstall.SourceSecretName, u.settings.Remote.Cluster))
+		u.steps.Note(LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxmanifests.SourceSecretName, u.settings.Remote.Cluster))
 	}
 	if a := u.seen.cluster.Flux.Adoption; a != nil {
 		u.steps.Note(LevelInfo, "an earlier run began to take it over; this one goes on")

@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // builtSystem is what Flux's directory builds to.
@@ -29,7 +31,7 @@ func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err 
 		}
 	}
 	b := builtSystem{files: maps.Clone(files)}
-	b.components, b.sync, b.err = fluxinstall.BuildSystem(files)
+	b.components, b.sync, b.err = fluxmanifests.BuildSystem(files)
 	r.built = append(r.built, b)
 	return b.components, b.sync, b.err
 }
@@ -91,7 +93,7 @@ func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *fil
 		return r.unbuilt(err)
 	}
 	plan.system = used
-	_, images, err := fluxinstall.ComponentVersion(built)
+	_, images, err := fluxmanifests.ComponentVersion(built)
 	if err != nil {
 		return nil // kept as it is, whatever it is
 	}
@@ -110,17 +112,17 @@ func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error 
 	installs := flux.GitRepository == nil || flux.Kustomization == nil || !flux.Working()
 	var pinned []Finding
 	for _, name := range slices.Sorted(maps.Keys(images)) {
-		fit, expected := fluxinstall.ControllerFit(release, name, images[name])
+		fit, expected := fluxmanifests.ControllerFit(release, name, images[name])
 		switch {
-		case fit == fluxinstall.FitSame, fit == fluxinstall.FitUnknown && expected == "":
+		case fit == fluxmanifests.FitSame, fit == fluxmanifests.FitUnknown && expected == "":
 			continue
-		case fit == fluxinstall.FitUnknown:
-			plan.note("it cannot be told whether image %s of %s is of Flux %s: it has no version for its tag", images[name], name, release)
+		case fit == fluxmanifests.FitUnknown:
+			plan.note("it cannot be told whether image %s of %s is of Flux %s: its tag is not a version", images[name], name, release)
 			continue
 		}
 		f := r.pinFinding(plan, name, images[name], release, fit)
 		// EKS Anywhere's own bundles may be ahead of the definitions that its flux command brings.
-		if fit == fluxinstall.FitNewer && strings.Contains(images[name], "-eks-a-") || !installs && !plan.changesIn(layout.SystemDir(r.config)) {
+		if fit == fluxmanifests.FitNewer && strings.Contains(images[name], "-eks-a-") || !installs && !plan.changesIn(layout.SystemDir(r.config)) {
 			plan.note("%s; %s", f.Message, f.Hint)
 			continue
 		}
@@ -133,14 +135,14 @@ func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error 
 }
 
 // pinFinding names a controller's image, where that is set, and what helps.
-func (r *clustersRun) pinFinding(plan *filePlan, name, image, release string, fit fluxinstall.Fit) Finding {
+func (r *clustersRun) pinFinding(plan *filePlan, name, image, release string, fit fluxmanifests.Fit) Finding {
 	where := "an image of --bundles"
 	f := Finding{Area: AreaSpec, Hint: fmt.Sprintf("use the Bundles file of a release of EKS Anywhere whose Flux is of the same minor release as %s, or none", release)}
 	if r.options.Images[name] != image {
 		files := maps.Clone(plan.system)
 		delete(files, layout.ComponentsFile)
 		where = path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
-		for _, pin := range layout.PinnedImages(files) {
+		for _, pin := range lint.PinnedImages(files) {
 			if pin.Controller == name {
 				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.config), pin.File), pin.Line)
 			}
@@ -148,10 +150,10 @@ func (r *clustersRun) pinFinding(plan *filePlan, name, image, release string, fi
 		f.Hint = fmt.Sprintf("take the image out there, or have the controllers get those of a Bundles file of EKS Anywhere for Flux %s with --bundles FILE", release)
 	}
 	effect := "an older controller does not know the new definitions, and Flux would apply nothing any more"
-	if fit == fluxinstall.FitNewer {
+	if fit == fluxmanifests.FitNewer {
 		effect = "a newer controller may need definitions that are not there"
 	}
-	f.Message = fmt.Sprintf("%s gives %s version %s (%s), which is of another release than Flux %s: %s", where, name, fluxinstall.ImageVersion(image), image, release, effect)
+	f.Message = fmt.Sprintf("%s gives %s version %s (%s), which is of another release than Flux %s: %s", where, name, fluxmanifests.ImageVersion(image), image, release, effect)
 	return f
 }
 
@@ -173,7 +175,7 @@ func (r *run) noteRunning(ctx context.Context) {
 		var err error
 		if running, err = r.seen.ports.cluster.RunningControllers(ctx, r.config.SystemNamespace); err != nil {
 			if ctx.Err() == nil {
-				r.steps.Note(LevelWarning, fmt.Sprintf("it could not be looked at which of Flux's controllers run: %v", err))
+				r.steps.Note(LevelWarning, fmt.Sprintf("could not look at which of Flux's controllers run: %v", err))
 			}
 			return
 		}
@@ -188,13 +190,13 @@ func (r *run) noteRunning(ctx context.Context) {
 	release := result.Version
 	for _, c := range running {
 		for _, image := range c.Images {
-			fit, expected := fluxinstall.ControllerFit(release, c.Name, image)
-			result.Controllers = append(result.Controllers, FluxController{Name: c.Name, Version: fluxinstall.ImageVersion(image), Image: image, Fit: fit})
+			fit, expected := fluxmanifests.ControllerFit(release, c.Name, image)
+			result.Controllers = append(result.Controllers, FluxController{Name: c.Name, Version: fluxmanifests.ImageVersion(image), Image: image, Fit: fit})
 			switch {
-			case fit == fluxinstall.FitOlder || fit == fluxinstall.FitNewer:
+			case fit == fluxmanifests.FitOlder || fit == fluxmanifests.FitNewer:
 				result.Version = ""
-				r.steps.Note(LevelWarning, fmt.Sprintf("%s runs %s, which is of another release than Flux %s, of which the definitions are", c.Name, fluxinstall.ImageVersion(image), release))
-			case fit == fluxinstall.FitUnknown && expected != "":
+				r.steps.Note(LevelWarning, fmt.Sprintf("%s runs %s, which is of another release than Flux %s, of which the definitions are", c.Name, fluxmanifests.ImageVersion(image), release))
+			case fit == fluxmanifests.FitUnknown && expected != "":
 				r.steps.Note(LevelInfo, fmt.Sprintf("%s runs image %s, of which it cannot be told whether it is of Flux %s", c.Name, image, release))
 			}
 		}

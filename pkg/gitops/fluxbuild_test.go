@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -27,12 +28,12 @@ func (w *world) pinControllers(image string) {
 func TestUpgrade_pinnedImages(t *testing.T) {
 	t.Parallel()
 	for image, want := range map[string]string{
-		"public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22":      systemPatches + ":11 gives source-controller version v0.36.1-eks-a-22 (public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22), which is of another release than Flux " + fluxinstall.Version + ": an older controller does not know the new definitions",
+		"public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22":      systemPatches + ":11 gives source-controller version v0.36.1-eks-a-22 (public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22), which is of another release than Flux " + fluxmanifests.Version + ": an older controller does not know the new definitions",
 		"ghcr.io/fluxcd/source-controller:v1.8.5":                         systemPatches + ":11 gives source-controller version v1.8.5",
 		"ghcr.io/fluxcd/source-controller:v1.10.0":                        "a newer controller may need definitions that are not there",
 		"public.ecr.aws/x/fluxcd/source-controller:v1.9.0-eks-a-v0.26.0":  "",
 		"public.ecr.aws/x/fluxcd/source-controller:v1.10.0-eks-a-v0.27.0": "note: v1.10.0-eks-a-v0.27.0",
-		"registry.example.com/source-controller@sha256:0123":              "note: it cannot be told whether image registry.example.com/source-controller@sha256:0123 of source-controller is of Flux " + fluxinstall.Version,
+		"registry.example.com/source-controller@sha256:0123":              "note: it cannot be told whether image registry.example.com/source-controller@sha256:0123 of source-controller is of Flux " + fluxmanifests.Version,
 		"registry.example.com/source-controller:stable":                   "note: it cannot be told whether",
 	} {
 		t.Run(image, func(t *testing.T) {
@@ -67,7 +68,7 @@ func TestUpgrade_bundlesOfAnotherRelease(t *testing.T) {
 	options := upgrading(t, spec("dev", onGitHub))
 	options.Images = map[string]string{"source-controller": "public.ecr.aws/x/fluxcd/source-controller:v1.2.3-eks-a-60"}
 	found := refusedUpgrade(t, w, options)
-	if len(found) != 1 || !strings.Contains(found[0].Message, "an image of --bundles gives source-controller version v1.2.3-eks-a-60") || !strings.Contains(found[0].Hint, "the Bundles file of a release of EKS Anywhere whose Flux is of the same minor release as "+fluxinstall.Version) {
+	if len(found) != 1 || !strings.Contains(found[0].Message, "an image of --bundles gives source-controller version v1.2.3-eks-a-60") || !strings.Contains(found[0].Hint, "the Bundles file of a release of EKS Anywhere whose Flux is of the same minor release as "+fluxmanifests.Version) {
 		t.Errorf("found %+v", found)
 	}
 }
@@ -77,7 +78,7 @@ func TestUpgrade_bundlesOfAnotherRelease(t *testing.T) {
 func TestCreate_pinnedImages(t *testing.T) {
 	t.Parallel()
 	for image, refuse := range map[string]bool{"ghcr.io/fluxcd/source-controller:v0.36.1": true, "ghcr.io/fluxcd/source-controller:v1.9.1": false} {
-		w := withFlux(t, components(t, fluxinstall.ComponentsOptions{}), "Add Flux component manifests")
+		w := withFlux(t, components(t, fluxmanifests.ComponentsOptions{}), "Add Flux component manifests")
 		w.pinControllers(image)
 		w.state.Flux, w.components, w.sync = fluxinstall.FluxState{}, "", "" // the cluster was built anew
 		if refuse {
@@ -107,12 +108,12 @@ func TestFluxVersion_asItRuns(t *testing.T) {
 	if got, want := fmt.Sprint(result.Flux.Version, result.Flux.Controllers), "[{kustomize-controller v1.9.4 ghcr.io/fluxcd/kustomize-controller:v1.9.4 same} {source-controller v0.36.1 ghcr.io/fluxcd/source-controller:v0.36.1 older}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if notes := strings.Join(report.notes(), "\n"); !strings.Contains(notes, "source-controller runs v0.36.1, which is of another release than Flux "+fluxinstall.Version) {
+	if notes := strings.Join(report.notes(), "\n"); !strings.Contains(notes, "source-controller runs v0.36.1, which is of another release than Flux "+fluxmanifests.Version) {
 		t.Errorf("notes\n%s", notes)
 	}
 	fresh := newWorld(t)
 	made := create(t, fresh, on(t, spec("dev", onGitHub)))
-	if made.Flux.Version != fluxinstall.Version || len(made.Flux.Controllers) != 4 || made.Flux.Controllers[0].Fit != fluxinstall.FitSame {
+	if made.Flux.Version != fluxmanifests.Version || len(made.Flux.Controllers) != 4 || made.Flux.Controllers[0].Fit != fluxmanifests.FitSame {
 		t.Errorf("flux %+v", made.Flux)
 	}
 }

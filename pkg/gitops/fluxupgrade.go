@@ -7,20 +7,17 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fluxPlan is what an upgrade does to Flux itself.
 type fluxPlan struct {
-	changes []fluxinstall.ComponentChange
+	changes []fluxmanifests.ComponentChange
 	images  map[string]string // what the controllers run afterwards, by Deployment; nil when nothing changes
 	removed []string          // the controllers that go
 }
@@ -121,228 +118,6 @@ func (s *systemPlan) note(format string, args ...any) {
 	s.plan.note(format, args...)
 }
 
-// newer says whether a version of Flux is newer than the one of this program. One that cannot be read is not.
-func newer(version string) bool {
-	order, err := fluxinstall.CompareVersions(version, fluxinstall.Version)
-	return err == nil && order > 0
-}
-
-// components plans gotk-components.yaml.
-func (s *systemPlan) components(ctx context.Context) error {
-	ours := s.systemFile(layout.ComponentsFile)
-	before := s.before[layout.ComponentsFile]
-	live := s.seen.cluster.Flux.Version
-	if isBlank(before) {
-		content, err := s.firstComponents(ctx, ours.Content, live)
-		if err == nil {
-			s.put(layout.ComponentsFile, content)
-		}
-		return err
-	}
-	if bytes.Equal(before, ours.Content) {
-		s.put(layout.ComponentsFile, before)
-		return nil
-	}
-	there, _, err := fluxinstall.ComponentVersion(before)
-	if err == nil && (newer(there) || newer(live)) {
-		where, version := ours.Path, there
-		if !newer(there) {
-			where, version = "the cluster", live
-		}
-		s.note("Flux %s in %s is newer than %s, which this program brings: Flux's components are left alone", version, where, fluxinstall.Version)
-		if s.choosesComponents() {
-			s.note("the components asked for are not set for the same reason; use a newer eksa-gitops")
-		}
-		s.put(layout.ComponentsFile, before)
-		return nil
-	}
-	return s.upgradeComponents(ctx, ours.Path, before)
-}
-
-func (u *upgradeRun) choosesComponents() bool {
-	return len(u.options.Components.Components) > 0 || len(u.options.Components.ComponentsExtra) > 0
-}
-
-// firstComponents are those of a repository that has none. A Flux that runs already keeps its controllers, and where their images come
-// from, unless others are asked for.
-func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
-	if newer(live) {
-		return nil, &fluxRefusal{AreaCluster,
-			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: to write the latter's files to Git would be a downgrade", live, s.config.SystemNamespace, fluxinstall.Version),
-			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
-	}
-	wanted, registries := s.options.Components, map[string]bool{}
-	var running []string
-	for _, c := range s.seen.cluster.Flux.Controllers {
-		running = append(running, c.Name)
-		name, _, _ := strings.Cut(c.Image, "@")
-		if at := strings.LastIndex(name, "/"+c.Name+":"); at > 0 {
-			registries[name[:at]] = true
-		}
-	}
-	if s.seen.cluster.Flux.Kustomization == nil || s.choosesComponents() || fluxinstall.CheckComponents(running, nil) != nil || len(running) == 0 {
-		return ours, nil
-	}
-	// In the default order, so that the file is the one that `flux bootstrap` writes.
-	ordered := slices.DeleteFunc(fluxinstall.DefaultComponents(), func(name string) bool { return !slices.Contains(running, name) })
-	for _, name := range running {
-		if !slices.Contains(ordered, name) {
-			ordered = append(ordered, name)
-		}
-	}
-	wanted.Components, wanted.Namespace = ordered, s.config.SystemNamespace
-	if len(registries) == 1 && wanted.Registry == "" && len(s.options.Images) == 0 {
-		wanted.Registry = slices.Collect(maps.Keys(registries))[0]
-	}
-	made, err := fluxinstall.Components(ctx, wanted)
-	if err != nil {
-		return nil, fmt.Errorf("rendering Flux's components: %w", err)
-	}
-	return made, nil
-}
-
-// upgradeComponents brings components that are in Git to our version and to the choice of controllers. What somebody has edited in them by
-// hand is never thrown away without being told to.
-func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before []byte) error {
-	was, err := fluxinstall.GeneratedFrom(before)
-	if err != nil {
-		if !s.options.Overwrite {
-			return &fluxRefusal{AreaSpec, fmt.Sprintf("%s is not what Flux's generator writes: %v", file, err), "replace it with --overwrite"}
-		}
-		s.put(layout.ComponentsFile, s.systemFile(layout.ComponentsFile).Content)
-		return nil
-	}
-	wanted := was
-	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxinstall.Version, s.config.SystemNamespace, s.options.Components.ComponentsExtra
-	if len(s.options.Components.Components) > 0 {
-		wanted.Components = s.options.Components.Components
-	}
-	edited, known, err := s.editedComponents(ctx, file, before, was)
-	if err != nil {
-		return err
-	}
-	if was.Version == wanted.Version && sameNames(was.Components, wanted.Chosen()) && (!s.options.Overwrite || len(edited) == 0) {
-		if len(edited) > 0 {
-			s.note("%s is kept as it is in Git, where it has been edited: %s", file, componentNames(edited))
-		}
-		s.put(layout.ComponentsFile, before)
-		return nil
-	}
-	switch {
-	case !known && !s.options.Overwrite:
-		return &fluxRefusal{AreaSpec,
-			fmt.Sprintf("%s holds Flux %s; the history of the branch does not tell whether somebody has edited it, and Flux %s would replace all of it", file, was.Version, wanted.Version),
-			"see the difference with --dry-run --overwrite; then replace it with --overwrite"}
-	case len(edited) > 0 && !s.options.Overwrite:
-		return &fluxRefusal{AreaSpec,
-			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s", file, wanted.Version, componentNames(edited)),
-			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them with --overwrite", path.Join(layout.SystemDir(s.config), layout.KustomizationFile))}
-	case len(edited) > 0:
-		s.note("edits of %s that are replaced: %s", file, componentNames(edited))
-	}
-	after, err := fluxinstall.Components(ctx, wanted)
-	if err != nil {
-		return fmt.Errorf("rendering Flux's components: %w", err)
-	}
-	s.put(layout.ComponentsFile, after)
-	s.flux.removed = slices.DeleteFunc(slices.Clone(was.Components), func(name string) bool { return slices.Contains(wanted.Chosen(), name) })
-	return s.checkRemoved(ctx, before, after)
-}
-
-func sameNames(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
-}
-
-// componentNames lists changes in a few words.
-func componentNames(changes []fluxinstall.ComponentChange) string {
-	var names []string
-	for _, c := range changes {
-		names = append(names, c.String())
-	}
-	return strings.Join(names, ", ")
-}
-
-// checkRemoved makes sure that no object goes with a controller: Flux takes the controller's kinds away, and Kubernetes every object of
-// them, while nobody is left to end what they stand for.
-func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) error {
-	if len(s.flux.removed) == 0 {
-		return nil
-	}
-	kinds, err := fluxinstall.RemovedKinds(before, after)
-	if err != nil || len(kinds) == 0 {
-		return err
-	}
-	resources, err := s.seen.ports.cluster.FluxResources(ctx, kinds...)
-	if err != nil {
-		return fmt.Errorf("looking for objects of %s: %w", strings.Join(s.flux.removed, ", "), err)
-	}
-	var using []string
-	for _, o := range resources.Objects {
-		if !o.Derived {
-			using = append(using, o.String())
-		}
-	}
-	if len(using) == 0 {
-		return nil
-	}
-	const most = 10
-	if n := len(using) - most; n > 0 {
-		using = append(using[:most], fmt.Sprintf("%d more", n))
-	}
-	return &fluxRefusal{AreaCluster,
-		fmt.Sprintf("%s cannot be removed: its kinds go with it, and with them %s", strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
-		"delete these objects first, through Git where they come from there, or keep the controller among the components"}
-}
-
-// generatedByFlux is how `flux bootstrap`, and so EKS Anywhere, describes the commit that it writes the components with.
-var generatedByFlux = regexp.MustCompile(`^Add Flux v\S+ component manifests`)
-
-// editedComponents finds what somebody has changed in the components since a generator wrote them. Components of our own version are
-// generated once more; of others, the history of the branch says what was written. known is false when it does not.
-func (s *systemPlan) editedComponents(ctx context.Context, file string, before []byte, was fluxinstall.ComponentsOptions) (edited []fluxinstall.ComponentChange, known bool, err error) {
-	embedded := fluxinstall.DefaultComponents()
-	if was.Version == fluxinstall.Version && !slices.ContainsFunc(was.Components, func(name string) bool { return !slices.Contains(embedded, name) }) {
-		made, err := fluxinstall.Components(ctx, was)
-		if err != nil {
-			return nil, false, fmt.Errorf("rendering Flux's components: %w", err)
-		}
-		edited, err = compareComponents(made, before)
-		return edited, true, err
-	}
-	var newest, written *git.Revision
-	err = s.snapshot.EachRevision(ctx, file, func(r git.Revision) bool {
-		if newest == nil {
-			newest = &r
-		}
-		if len(r.Trailer(trailerVersion)) > 0 || generatedByFlux.MatchString(r.Message) {
-			written = &r
-		}
-		return written == nil && !r.Deleted
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("reading the history of %s: %w", file, err)
-	}
-	if written == nil || written.Deleted {
-		return nil, false, nil
-	}
-	if written.Commit == newest.Commit {
-		return nil, true, nil
-	}
-	content, err := readRevision(ctx, s.snapshot, file, *written)
-	if err != nil {
-		return nil, false, err
-	}
-	edited, err = compareComponents(content, before)
-	return edited, true, err
-}
-
-func compareComponents(before, after []byte) ([]fluxinstall.ComponentChange, error) {
-	if bytes.Equal(before, after) {
-		return nil, nil
-	}
-	return fluxinstall.CompareComponents(before, after)
-}
-
 // kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when others are given and for patches
 // of controllers that go.
 func (s *systemPlan) kustomization(context.Context) error {
@@ -375,28 +150,6 @@ func (s *systemPlan) kustomization(context.Context) error {
 	}
 	s.put(layout.KustomizationFile, after)
 	return nil
-}
-
-// componentsAfter are the controllers of the planned components.
-func (s *systemPlan) componentsAfter() []string {
-	made, err := fluxinstall.GeneratedFrom(s.plan.system[layout.ComponentsFile])
-	if err != nil {
-		return nil
-	}
-	return made.Components
-}
-
-// imagesOfComponents are the images for controllers that are installed: kustomize refuses a patch of one that is not. Nil is all.
-func (o *CreateOptions) imagesOfComponents(components []string) map[string]string {
-	if len(o.Images) == 0 || components == nil {
-		return o.Images
-	}
-	images := maps.Clone(o.Images)
-	known := fluxinstall.DefaultComponents()
-	maps.DeleteFunc(images, func(name, _ string) bool {
-		return slices.Contains(known, name) && !slices.Contains(components, name)
-	})
-	return images
 }
 
 // sync plans gotk-sync.yaml, which stays as it is as long as it follows what the spec says.
@@ -453,7 +206,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		return s.unbuilt(err)
 	}
 	s.plan.system = used
-	_, images, err := fluxinstall.ComponentVersion(after)
+	_, images, err := fluxmanifests.ComponentVersion(after)
 	if err != nil {
 		return nil // kept as it is, whatever it is
 	}
@@ -488,116 +241,16 @@ func (s *systemPlan) protectedBefore() map[string][]byte {
 }
 
 // liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier upgrade.
-func liveChanges(controllers []fluxinstall.ControllerState, images map[string]string) []fluxinstall.ComponentChange {
-	var changes []fluxinstall.ComponentChange
+func liveChanges(controllers []fluxinstall.ControllerState, images map[string]string) []fluxmanifests.ComponentChange {
+	var changes []fluxmanifests.ComponentChange
 	for _, c := range controllers {
 		if image := images[c.Name]; image != "" && c.Image != "" && image != c.Image {
-			changes = append(changes, fluxinstall.ComponentChange{
-				Name: c.Name, OldImage: c.Image, NewImage: image, OldVersion: fluxinstall.ImageVersion(c.Image), NewVersion: fluxinstall.ImageVersion(image),
+			changes = append(changes, fluxmanifests.ComponentChange{
+				Name: c.Name, OldImage: c.Image, NewImage: image, OldVersion: fluxmanifests.ImageVersion(c.Image), NewVersion: fluxmanifests.ImageVersion(image),
 			})
 		}
 	}
 	return changes
-}
-
-// fluxFollows says whether Flux applies its own files from Git, so that it brings itself to what they say.
-func (u *upgradeRun) fluxFollows() bool {
-	flux := &u.seen.cluster.Flux
-	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil && flux.Working()
-}
-
-// bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not there, or broken, is
-// installed; and one that follows something else is taken over.
-func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
-	switch {
-	case u.management == nil:
-		return nil
-	case u.adopts():
-		return u.adopt()
-	case !u.fluxFollows():
-		return u.installFlux(ctx)
-	}
-	return sequence{telling(u.noteFlux)}
-}
-
-// noteFlux begins the part of the result that is about Flux.
-func (u *upgradeRun) noteFlux() {
-	version, _, err := fluxinstall.ComponentVersion(u.seen.files.system[layout.ComponentsFile])
-	if err != nil {
-		version = u.seen.cluster.Flux.Version
-	}
-	u.result.Flux = &FluxResult{Version: version, Namespace: u.config.SystemNamespace, URL: u.settings.Remote.Cluster, Path: layout.SyncPath(u.config), Changes: u.flux.changes}
-}
-
-// nudgeEvery is how often Flux is asked to look again while its controllers are being replaced.
-const nudgeEvery = 10 * time.Second
-
-// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller that begins to work while the
-// source-controller is being replaced, too, cannot fetch, and tries again only at its interval, which is ten minutes.
-func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var nudging crash.Group
-	nudging.Go(func() {
-		ticker := time.NewTicker(nudgeEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				// A failure shows in what is waited for.
-				_ = u.seen.ports.cluster.RequestReconcile(ctx, u.config.SystemNamespace, u.config.SystemNamespace)
-			}
-		}
-	})
-	return func() {
-		cancel()
-		nudging.Wait()
-	}
-}
-
-// waitUpgraded is waitApplied while Flux's own controllers may be replaced by the commit.
-func (u *upgradeRun) waitUpgraded(context.Context) sequence {
-	wait := u.waitApplied(u.planLater)
-	if u.flux.images != nil {
-		waitNow := wait.apply
-		wait.apply = func(ctx context.Context) (effect, error) {
-			defer u.nudge(ctx)()
-			return waitNow(ctx)
-		}
-	}
-	return sequence{wait}
-}
-
-const stepRollOver = Step("Wait for Flux's new controllers to work")
-
-// replacesControllers says whether Flux's controllers are others after the run.
-func (u *upgradeRun) replacesControllers() bool {
-	return len(u.flux.changes) > 0 && u.flux.images != nil
-}
-
-// waitRolledOver waits until the controllers that changed run, and have worked.
-func (u *upgradeRun) waitRolledOver(context.Context) sequence {
-	if u.result.Flux != nil {
-		u.result.Flux.Changes = u.flux.changes
-	}
-	if !u.replacesControllers() {
-		return nil
-	}
-	return sequence{action{
-		name: stepRollOver,
-		plan: planned(changedEffect(componentNames(u.flux.changes))),
-		apply: func(ctx context.Context) (effect, error) {
-			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
-			defer cancel()
-			wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
-			if err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
-				u.result.Flux.Ready = false
-				return effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
-			}
-			return changedEffect(componentNames(u.flux.changes)), nil
-		},
-	}}
 }
 
 // asRefusal gives an error that is about Flux's files as a finding; false for others.

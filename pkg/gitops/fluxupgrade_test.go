@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -17,9 +18,9 @@ const (
 )
 
 // components are Flux's of our version with some options.
-func components(t *testing.T, options fluxinstall.ComponentsOptions) string {
+func components(t *testing.T, options fluxmanifests.ComponentsOptions) string {
 	t.Helper()
-	made, err := fluxinstall.Components(t.Context(), options)
+	made, err := fluxmanifests.Components(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func components(t *testing.T, options fluxinstall.ComponentsOptions) string {
 
 // aged makes components of our version into some of an older one.
 func aged(content string) string {
-	return strings.NewReplacer(fluxinstall.Version, "v2.8.5", "source-controller:v1.9.4", "source-controller:v1.8.5").Replace(content)
+	return strings.NewReplacer(fluxmanifests.Version, "v2.8.5", "source-controller:v1.9.4", "source-controller:v1.8.5").Replace(content)
 }
 
 // withFlux is a managed world whose Flux, in Git and in the cluster, has these components, committed with a message.
@@ -40,7 +41,7 @@ func withFlux(t *testing.T, content, message string) *world {
 		tip := w.branches["main"]
 		tip.history[len(tip.history)-1].message = message
 	}
-	version, images, err := fluxinstall.ComponentVersion([]byte(content))
+	version, images, err := fluxmanifests.ComponentVersion([]byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func fluxChangesOf(result *gitops.Result) []string {
 // TestUpgrade_flux brings an older Flux to our version: Git is regenerated with the options it had, and Flux applies it.
 func TestUpgrade_flux(t *testing.T) {
 	t.Parallel()
-	options := fluxinstall.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}, Registry: "registry.example.com/flux", NoNetworkPolicy: true}
+	options := fluxmanifests.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}, Registry: "registry.example.com/flux", NoNetworkPolicy: true}
 	now := components(t, options)
 	w := withFlux(t, aged(now), "Add Flux v2.8.5 component manifests")
 	sync := w.branches["main"].files[systemSync]
@@ -80,12 +81,12 @@ func TestUpgrade_flux(t *testing.T) {
 		"RequestReconcile flux-system/flux-system", "SaveLocal dev",
 	})
 	equal(t, "waits", w.waits, []string{"WaitSynced", "WaitRolledOver", "WaitCluster dev"})
-	equal(t, "changes", fluxChangesOf(result), []string{"flux v2.8.5 → " + fluxinstall.Version, "source-controller v1.8.5 → v1.9.4"})
+	equal(t, "changes", fluxChangesOf(result), []string{"flux v2.8.5 → " + fluxmanifests.Version, "source-controller v1.8.5 → v1.9.4"})
 	if got := w.rolled.Images["source-controller"]; got != "registry.example.com/flux/source-controller:v1.9.4" {
 		t.Errorf("waited for %v", w.rolled)
 	}
 	history := w.branches["main"].history
-	if got := history[len(history)-1].message; !strings.HasPrefix(got, "Upgrade Flux from v2.8.5 to "+fluxinstall.Version+"\n") {
+	if got := history[len(history)-1].message; !strings.HasPrefix(got, "Upgrade Flux from v2.8.5 to "+fluxmanifests.Version+"\n") {
 		t.Errorf("the commit says %q", got)
 	}
 	// The cluster still has the old one, as after a crash: the next run waits for the new one, and writes nothing to Git.
@@ -103,7 +104,7 @@ func TestUpgrade_flux(t *testing.T) {
 func TestUpgrade_fluxPlanned(t *testing.T) {
 	t.Parallel()
 	older := func(t *testing.T) *world {
-		return withFlux(t, aged(components(t, fluxinstall.ComponentsOptions{})), "Add Flux v2.8.5 component manifests")
+		return withFlux(t, aged(components(t, fluxmanifests.ComponentsOptions{})), "Add Flux v2.8.5 component manifests")
 	}
 	for name, test := range map[string]struct {
 		world func(t *testing.T) *world
@@ -141,9 +142,9 @@ func TestUpgrade_fluxPlanned(t *testing.T) {
 // TestUpgrade_fluxKept: what is not replaced, and what is said.
 func TestUpgrade_fluxKept(t *testing.T) {
 	t.Parallel()
-	all := components(t, fluxinstall.ComponentsOptions{})
+	all := components(t, fluxmanifests.ComponentsOptions{})
 	more := strings.Replace(all, "cpu: 50m", "cpu: 55m", 1)
-	newer := strings.ReplaceAll(all, fluxinstall.Version, "v2.99.0")
+	newer := strings.ReplaceAll(all, fluxmanifests.Version, "v2.99.0")
 	for name, test := range map[string]struct {
 		content, message string
 		change           func(w *world, o *gitops.UpgradeOptions)
@@ -155,12 +156,12 @@ func TestUpgrade_fluxKept(t *testing.T) {
 		"edited, same version": {more, "", nil, "where it has been edited: source-controller v1.9.4 (settings)", ""},
 		"edited, other components": {more, "", func(_ *world, o *gitops.UpgradeOptions) {
 			o.Components.Components = []string{"source-controller", "kustomize-controller"}
-		}, "", "has been edited by hand, and Flux " + fluxinstall.Version + " would replace that: source-controller v1.9.4 (settings) | move the edits into patches of " + systemKustomization},
+		}, "", "has been edited by hand, and Flux " + fluxmanifests.Version + " would replace that: source-controller v1.9.4 (settings) | move the edits into patches of " + systemKustomization},
 		"older, unknown history": {aged(all), "Import", nil, "", "the history of the branch does not tell whether somebody has edited it"},
 		"in use": {all, "", func(w *world, o *gitops.UpgradeOptions) {
 			o.Components.Components = []string{"source-controller", "kustomize-controller", "notification-controller"}
 			w.resources.Objects = []fluxinstall.FluxObject{{Kind: "HelmRelease", Namespace: "shop", Name: "web"}}
-		}, "", "helm-controller cannot be removed: its kinds go with it, and with them HelmRelease shop/web"},
+		}, "", "helm-controller cannot be removed: its kinds would be deleted with it, and with them HelmRelease shop/web"},
 		"patch of a controller that goes": {all, "", func(w *world, o *gitops.UpgradeOptions) {
 			o.Components.Components = []string{"source-controller", "kustomize-controller", "notification-controller"}
 			w.commitOther("main", func(files map[string]string) {
@@ -206,7 +207,7 @@ func (r noteReporter) Note(_ gitops.Level, text string)      { r(text) }
 // TestUpgrade_fluxImages gives the controllers other images in the user's own kustomization.
 func TestUpgrade_fluxImages(t *testing.T) {
 	t.Parallel()
-	w := withFlux(t, components(t, fluxinstall.ComponentsOptions{}), "")
+	w := withFlux(t, components(t, fluxmanifests.ComponentsOptions{}), "")
 	mine := "# mine\n" + w.branches["main"].files[systemKustomization]
 	w.commitOther("main", func(files map[string]string) { files[systemKustomization] = mine })
 	options := upgrading(t, spec("dev", onGitHub))
@@ -268,7 +269,7 @@ func TestUpgrade_adopt(t *testing.T) {
 		t.Errorf("adopted %+v", adopted)
 	}
 	// The two controllers that ran are those in Git.
-	if made, err := fluxinstall.GeneratedFrom([]byte(w.branches["main"].files[componentsPath])); err != nil || len(made.Components) != 2 {
+	if made, err := fluxmanifests.GeneratedFrom([]byte(w.branches["main"].files[componentsPath])); err != nil || len(made.Components) != 2 {
 		t.Errorf("components %v (%v)", made.Components, err)
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // FluxMigrator prepares a cluster for definitions of Flux's resource types that serve other versions.
@@ -56,25 +58,25 @@ func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *f
 		return nil
 	}
 	kinds := r.kindsOf(plan.system[layout.ComponentsFile])
-	tree, there := layout.Tree{}, filesAt(ctx, snapshot, nil)
+	tree, there := lint.Tree{}, filesAt(ctx, snapshot, nil)
 	if len(kinds) > 0 {
 		if err := there.prefetch(layout.RootDir(r.config)); err != nil {
 			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.config), err)
 		}
 	}
 	for file, content := range there.contents {
-		tree[file] = layout.Node{Content: layout.Bytes(content)}
+		tree[file] = lint.Node{Content: lint.Bytes(content)}
 	}
 	for _, gone := range plan.gone {
 		delete(tree, gone)
 	}
 	for file, content := range plan.after {
-		tree[file] = layout.Node{Content: layout.Bytes(content)}
+		tree[file] = lint.Node{Content: lint.Bytes(content)}
 	}
 	for base, content := range plan.system {
-		tree[path.Join(layout.SystemDir(r.config), base)] = layout.Node{Content: layout.Bytes(content)}
+		tree[path.Join(layout.SystemDir(r.config), base)] = lint.Node{Content: lint.Bytes(content)}
 	}
-	problems, err := layout.CheckFluxVersions(tree, layout.RootDir(r.config), kinds)
+	problems, err := lint.CheckFluxVersions(tree, layout.RootDir(r.config), kinds)
 	if err != nil {
 		return err
 	}
@@ -86,9 +88,9 @@ func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *f
 
 // kindsOf reads the kinds of components, which are large, once as long as they are the same. Components that cannot be read have none: they
 // are kept as they are, whatever they are.
-func (r *clustersRun) kindsOf(components []byte) layout.FluxKinds {
+func (r *clustersRun) kindsOf(components []byte) lint.FluxKinds {
 	if !bytes.Equal(components, r.kindsRead) {
-		r.kinds, _ = layout.ReadFluxKinds(components)
+		r.kinds, _ = lint.ReadFluxKinds(components)
 		r.kindsRead = components
 	}
 	return r.kinds
@@ -96,9 +98,9 @@ func (r *clustersRun) kindsOf(components []byte) layout.FluxKinds {
 
 // plannedVersion is the release of the planned components.
 func (r *clustersRun) plannedVersion(plan *filePlan) string {
-	version, _, err := fluxinstall.ComponentVersion(plan.system[layout.ComponentsFile])
+	version, _, err := fluxmanifests.ComponentVersion(plan.system[layout.ComponentsFile])
 	if err != nil {
-		return fluxinstall.Version
+		return fluxmanifests.Version
 	}
 	return version
 }
@@ -195,7 +197,7 @@ func (r *clustersRun) betweenHint(d fluxinstall.DroppedVersions) string {
 		command += " --components-extra=image-reflector-controller,image-automation-controller"
 	}
 	components := path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
-	return "go by way of Flux " + release + ", which has the old version and stores a newer one: in a clone, " + command + text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again", components)
+	return "first upgrade to Flux " + release + ", which has the old version and stores a newer one: in a clone, " + command + text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again", components)
 }
 
 // describeMigrations lists them in a few words.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -24,7 +25,7 @@ func storedOlder() []fluxinstall.DroppedVersions {
 // olderFluxWorld is a managed world whose Flux is of an older release.
 func olderFluxWorld(t *testing.T) *world {
 	t.Helper()
-	return withFlux(t, strings.Replace(aged(components(t, fluxinstall.ComponentsOptions{})), "kustomize-controller:v1.9.4", "kustomize-controller:v1.8.5", 1), "Add Flux v2.8.5 component manifests")
+	return withFlux(t, strings.Replace(aged(components(t, fluxmanifests.ComponentsOptions{})), "kustomize-controller:v1.9.4", "kustomize-controller:v1.8.5", 1), "Add Flux v2.8.5 component manifests")
 }
 
 // refusedUpgrade is the findings of an upgrade that is refused, dry or not, with the same, and that writes nothing.
@@ -123,7 +124,7 @@ func TestUpgrade_versionsInTheWay(t *testing.T) {
 	}{
 		"stored in a version that goes": {
 			func(w *world) { w.versions.dropped = stuck },
-			"CustomResourceDefinition " + sourceDefinition + " stores objects as v1beta2, which Flux " + fluxinstall.Version + " does not have any more",
+			"CustomResourceDefinition " + sourceDefinition + " stores objects as v1beta2, which Flux " + fluxmanifests.Version + " does not have any more",
 			"flux install --version=v2.6.4 --export > clusters/dev/flux-system/gotk-components.yaml",
 		},
 		"of image automation": {
@@ -138,7 +139,7 @@ func TestUpgrade_versionsInTheWay(t *testing.T) {
 				w.versions.dropped = storedOlder()
 				w.versions.applied = []fluxinstall.AppliedVersion{{Kustomization: "tenants/shop", Object: "GitRepository shop/web", APIVersion: "source.toolkit.fluxcd.io/v1beta2"}}
 			},
-			"Kustomization tenants/shop applies GitRepository shop/web as source.toolkit.fluxcd.io/v1beta2, which Flux " + fluxinstall.Version + " does not serve",
+			"Kustomization tenants/shop applies GitRepository shop/web as source.toolkit.fluxcd.io/v1beta2, which Flux " + fluxmanifests.Version + " does not serve",
 			"kubectl -n tenants get kustomizations.kustomize.toolkit.fluxcd.io shop",
 		},
 		"in a file of the user's": {
@@ -148,7 +149,7 @@ func TestUpgrade_versionsInTheWay(t *testing.T) {
 				})
 				w.flux()
 			},
-			"clusters/dev/monitoring/alerts.yaml:2: Alert flux-system/ops has apiVersion notification.toolkit.fluxcd.io/v1beta2, which Flux " + fluxinstall.Version + " does not serve",
+			"clusters/dev/monitoring/alerts.yaml:2: Alert flux-system/ops has apiVersion notification.toolkit.fluxcd.io/v1beta2, which Flux " + fluxmanifests.Version + " does not serve",
 			"write apiVersion: notification.toolkit.fluxcd.io/v1beta3 there",
 		},
 		"in the sync file, with a field that is gone": {

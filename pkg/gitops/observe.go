@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
@@ -65,79 +64,6 @@ type demands struct {
 	judge func(*fluxinstall.State) []Finding
 	// orAbsent says that the command goes on without a kubeconfig, and looks for other evidence of the cluster.
 	orAbsent bool
-}
-
-// findings collects what is wrong from several goroutines.
-type findings struct {
-	mu   sync.Mutex
-	list []Finding
-	soft []error // reasons for which GitOps cannot be set up now, but creation may go on
-	hard []error // those of list that were errors
-}
-
-// unfinished is what was under way when a context ended by a time limit: the errors that say so.
-func (f *findings) unfinished(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var unfinished []error
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		for _, err := range slices.Concat(f.hard, f.soft) {
-			if errors.Is(err, context.Cause(ctx)) {
-				unfinished = append(unfinished, err)
-			}
-		}
-	}
-	return errors.Join(unfinished...)
-}
-
-// add adds an error about an area. A credential or a right that is missing is about access, whatever was looked at when that came up.
-func (f *findings) add(area Area, err error) {
-	if IsAccessError(err) {
-		area = AreaAccess
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
-	f.hard = append(f.hard, err)
-}
-
-func (f *findings) addFinding(finding Finding) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.list = append(f.list, finding)
-}
-
-// addAll adds what a planner has found; false is an error of another kind.
-func (f *findings) addAll(err error) bool {
-	all := new(foundError)
-	if !errors.As(err, &all) {
-		return false
-	}
-	for _, finding := range all.findings {
-		f.addFinding(finding)
-	}
-	return true
-}
-
-func (f *findings) addSoft(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.soft = append(f.soft, err)
-}
-
-// refused is the error of a preflight that found something to put right first, with all that was found; nil without. What alone would not
-// stop the run is told beside it: the step that it belongs to is shown as failed. It has the area that leaves the exit code to the others.
-func (f *findings) refused() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.list) == 0 {
-		return nil
-	}
-	list := slices.Clone(f.list)
-	for _, err := range f.soft {
-		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: hintOf(err)})
-	}
-	return &PreflightError{Findings: list}
 }
 
 // observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An
@@ -422,7 +348,7 @@ func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
 	}
 	if len(names) == 0 {
 		return []Finding{{AreaCluster,
-			fmt.Sprintf("the cluster at %s holds no management Cluster object; the spec names %s", state.Server, want),
+			fmt.Sprintf("the cluster at %s has no management Cluster object; the spec names %s", state.Server, want),
 			"choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin}}
 	}
 	return []Finding{{AreaCluster,
@@ -463,7 +389,7 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
 		wrong = append(wrong, Finding{AreaCluster,
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
-			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: one that is not suspended takes all it has applied with it, clusters included", ks.Name, namespace) + orAdopt})
+			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes all that one which is not suspended has applied, clusters included", ks.Name, namespace) + orAdopt})
 	}
 	return wrong
 }
@@ -474,7 +400,7 @@ func otherHint(other fluxinstall.Other) string {
 	case fluxinstall.InstallerOperator:
 		return text.Command("flux-operator would undo what eksa-gitops does to Flux, with --adopt or without: either keep it, and commit the cluster's files by hand to what its spec.sync follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
 	case fluxinstall.InstallerHelm:
-		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds goes with them, and run this command again", other.Name)
+		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds is deleted with them, and run this command again", other.Name)
 	case fluxinstall.InstallerElsewhere:
 		return text.Command("a cluster has one Flux: put systemNamespace: %s into the spec to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its Kustomizations suspended", other.Namespace, other.Namespace)
 	}
@@ -513,21 +439,4 @@ func (r *clustersRun) checkTogether(found *findings) {
 			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference), hint})
 		}
 	}
-}
-
-// hintedError is a message with the next action.
-type hintedError struct {
-	message, hint string
-	is            error // its class; nil for none
-}
-
-func (e *hintedError) Error() string        { return e.message }
-func (e *hintedError) Hint() string         { return e.hint }
-func (e *hintedError) Is(target error) bool { return e.is != nil && target == e.is }
-
-func joined(message, hint string) string {
-	if hint == "" {
-		return message
-	}
-	return message + "; " + hint
 }

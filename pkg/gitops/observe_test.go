@@ -54,7 +54,7 @@ func TestCreate_refuses(t *testing.T) {
 		}, false, access, "looking at the management cluster", "list"},
 		"no EKS Anywhere": {func(w *world) { w.state.EKSAInstalled, w.state.Clusters = false, nil }, false, cluster, "has no EKS Anywhere", "--kubeconfig"},
 		"no management cluster": {func(w *world) { w.state.Clusters[0].ManagementCluster = "other" }, false, cluster,
-			"holds no management Cluster object; the spec names dev", "KUBECONFIG"},
+			"has no management Cluster object; the spec names dev", "KUBECONFIG"},
 		"wrong cluster": {func(w *world) { w.state.Clusters[0].Name, w.state.Clusters[0].ManagementCluster = "prod", "prod" }, false, cluster,
 			"is the management cluster prod, not dev", "kubeconfig of dev"},
 		"wrong cluster for a workload": {func(w *world) { w.state.Clusters[0].Name, w.state.Clusters[0].ManagementCluster = "prod", "prod" }, true, cluster,

@@ -26,7 +26,7 @@ type PauseOptions struct {
 	GitOps *clusterspec.GitOps
 }
 
-// PauseClusters has EKS Anywhere leave clusters alone, in a way that holds against Flux: the annotation goes into the files that are in Git,
+// PauseClusters has EKS Anywhere leave clusters alone, in a way that Flux does not undo: the annotation goes into the files that are in Git,
 // in one commit, and the run waits until Flux has applied that and the live Clusters carry it. A cluster that is not in Git gets it on its
 // object alone. What is paused already is left as it is.
 //
@@ -161,7 +161,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			switch {
 			case found.addAll(err):
 			case errors.As(err, &problems):
-				found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "put it right in the repository, and run the same command again"})
+				found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "fix it in the repository, and run the same command again"})
 			default:
 				return err
 			}
@@ -314,7 +314,7 @@ func (p *pauseRun) message() string {
 }
 
 func (p *pauseRun) stepMark(name string) Step {
-	return Step(fmt.Sprintf(p.words("Keep EKS Anywhere off cluster %s", "Let EKS Anywhere work on cluster %s"), name))
+	return Step(fmt.Sprintf(p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
 }
 
 // mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on an object beside Git, and for
@@ -325,7 +325,7 @@ func (p *pauseRun) mark(t *pauseTarget) action {
 		plan: planned(effectOf(t.live == nil || t.live.Paused != p.paused, "")),
 		apply: func(ctx context.Context) (effect, error) {
 			if t.live == nil {
-				return effect{OutcomeUnchanged, "there is no such object yet; it is made so"}, nil
+				return effect{OutcomeUnchanged, "there is no such object yet; it will be created that way"}, nil
 			}
 			changed := false
 			for _, name := range t.objects {

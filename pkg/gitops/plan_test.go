@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -48,7 +48,7 @@ func TestCreate_dryRun(t *testing.T) {
 			"Prepare namespace flux-system and its Git credentials: planned",
 			"Register the read-only deploy key: planned",
 			"Push cluster files to branch main: planned",
-			"Install Flux " + fluxinstall.Version + ": planned",
+			"Install Flux " + fluxmanifests.Version + ": planned",
 			"Point Flux at the repository: planned",
 			"Wait for Flux to apply the commit: planned",
 			"Wait for cluster dev to be Ready: planned",

@@ -220,8 +220,8 @@ func countObjects(n int) string {
 	return fmt.Sprintf("%d objects", n)
 }
 
-// takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run only
-// says that there is something.
+// takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run goes on with
+// what it would see then.
 func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findings) error {
 	if r.seen.cluster == nil {
 		return nil
@@ -232,13 +232,13 @@ func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findin
 			continue
 		}
 		left := fmt.Sprintf("cluster %s: %s: a run was broken off and has left that", c.Name, live.Held.Describe())
-		if r.settings.DryRun {
-			found.addFinding(Finding{AreaCluster, left, "the same command without --dry-run takes it back first; by hand: " + live.Held.Resume})
-			continue
-		}
 		r.steps.Note(LevelWarning, left+"; it is taken back")
 		if err := r.release(heldOf(c)).perform(ctx, r.run); err != nil {
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
+		}
+		if r.settings.DryRun {
+			r.seen.cluster, r.asReleased = r.seen.cluster.Released(c.Namespace, c.Name), true
+			continue
 		}
 		r.released = append(r.released, c.Name)
 	}

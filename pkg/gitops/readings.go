@@ -5,7 +5,7 @@ import (
 	"path"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -18,12 +18,12 @@ func (r *run) checkReadings(p *filePlan) error {
 		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
 			continue
 		}
-		if path.Base(c.Path) == layout.ComponentsFile && fluxinstall.Carried(c.After, r.config.SystemNamespace) {
+		if path.Base(c.Path) == layout.ComponentsFile && fluxmanifests.Carried(c.After, r.config.SystemNamespace) {
 			continue
 		}
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {
 			hint := "change that in your file, or in the repository where it comes from there, and run the same command again"
-			wrong.findings = append(wrong.findings, Finding{AreaSpec, fmt.Sprintf("what would be written is not read alike by all readers: %s", problem), hint})
+			wrong.findings = append(wrong.findings, Finding{AreaSpec, fmt.Sprintf("YAML readers do not agree on what would be written: %s", problem), hint})
 		}
 	}
 	if len(wrong.findings) > 0 {

@@ -64,7 +64,7 @@ func (e GitHubEndpoints) Validate() error {
 			return fmt.Errorf("GitHub's %s is not a URL", endpoint.name)
 		}
 		if _, password := u.User.Password(); password || (u.User != nil && endpoint.scheme != "ssh") {
-			return fmt.Errorf("GitHub's %s must not hold credentials", endpoint.name)
+			return fmt.Errorf("GitHub's %s must not contain credentials", endpoint.name)
 		}
 		if u.Scheme != endpoint.scheme || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 			return fmt.Errorf("GitHub's %s %q must have the form %s://HOST/", endpoint.name, u.Redacted(), endpoint.scheme)

@@ -61,9 +61,9 @@ func TestGitHubEndpoints_Validate(t *testing.T) {
 		"no URL":            {func(e *gitops.GitHubEndpoints) { e.API = "https://%zz/" }, "API URL"},
 		"query":             {func(e *gitops.GitHubEndpoints) { e.API += "?a=b" }, "API URL"},
 		"fragment":          {func(e *gitops.GitHubEndpoints) { e.Git += "#a" }, "Git URL"},
-		"user":              {func(e *gitops.GitHubEndpoints) { e.Git = "https://" + secret + "@git.example.com/" }, "must not hold credentials"},
-		"password":          {func(e *gitops.GitHubEndpoints) { e.API = "https://a:" + secret + "@git.example.com/" }, "must not hold credentials"},
-		"SSH password":      {func(e *gitops.GitHubEndpoints) { e.SSH = "ssh://git:" + secret + "@git.example.com/" }, "must not hold credentials"},
+		"user":              {func(e *gitops.GitHubEndpoints) { e.Git = "https://" + secret + "@git.example.com/" }, "must not contain credentials"},
+		"password":          {func(e *gitops.GitHubEndpoints) { e.API = "https://a:" + secret + "@git.example.com/" }, "must not contain credentials"},
+		"SSH password":      {func(e *gitops.GitHubEndpoints) { e.SSH = "ssh://git:" + secret + "@git.example.com/" }, "must not contain credentials"},
 		"secret and no URL": {func(e *gitops.GitHubEndpoints) { e.API = "https://a:" + secret + "@%zz/" }, "API URL"},
 	} {
 		endpoints := good

@@ -14,7 +14,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -24,7 +24,7 @@ const changeDelete = "delete"
 
 // removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
 type removal struct {
-	ctx      context.Context //nolint:containedctx // one planning is one call
+	ctx      context.Context // one planning is one call
 	snapshot Snapshot
 	config   *clusterspec.GitOps
 	plan     *filePlan
@@ -271,7 +271,7 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 			before[name] = text
 		}
 	}
-	if fluxinstall.CheckBuild(before, dir) != nil {
+	if fluxmanifests.CheckBuild(before, dir) != nil {
 		return nil // it does not build from these files alone; what it is made of cannot be judged here
 	}
 	after := map[string][]byte{}
@@ -279,7 +279,7 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 		after[name] = r.content[name]
 	}
 	after[file] = content
-	if err := fluxinstall.CheckBuild(after, dir); err != nil {
+	if err := fluxmanifests.CheckBuild(after, dir); err != nil {
 		return &entangledError{file, err.Error()}
 	}
 	return nil

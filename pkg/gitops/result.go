@@ -4,6 +4,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
@@ -25,17 +26,17 @@ const (
 
 // Result is what a run did and what is there now. Its JSON form is documented in docs/output.md.
 type Result struct {
-	Version    string          `json:"version"`
-	Command    string          `json:"command"`
-	Status     Status          `json:"status"`
-	Changed    bool            `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
-	DryRun     bool            `json:"dryRun"`
+	Version string `json:"version"`
+	Command string `json:"command"`
+	Status  Status `json:"status"`
+	Changed bool   `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
+	DryRun  bool   `json:"dryRun"`
 	// WouldChange is whether the run that a dry run stands for would write anything to the host, to Git or to the cluster.
-	WouldChange bool `json:"wouldChange"`
-	Clusters   []ClusterResult `json:"clusters"`
-	Repository *RepoResult     `json:"repository,omitempty"`
-	Flux       *FluxResult     `json:"flux,omitempty"`
-	Steps      []StepResult    `json:"steps"`
+	WouldChange bool            `json:"wouldChange"`
+	Clusters    []ClusterResult `json:"clusters"`
+	Repository  *RepoResult     `json:"repository,omitempty"`
+	Flux        *FluxResult     `json:"flux,omitempty"`
+	Steps       []StepResult    `json:"steps"`
 	// Consequences are what Flux does with clusters, and deletes, once it applies what the run leaves in Git.
 	Consequences []Consequence `json:"consequences,omitempty"`
 	Failure      *Failure      `json:"failure,omitempty"`
@@ -123,18 +124,18 @@ type FluxResult struct {
 	Controllers []FluxController `json:"controllers,omitempty"`
 
 	// Of an upgrade: what changes in Flux's controllers, and what Flux followed before it was taken over.
-	Changes []fluxinstall.ComponentChange `json:"changes,omitempty"`
-	Adopted *Adopted                      `json:"adopted,omitempty"`
+	Changes []fluxmanifests.ComponentChange `json:"changes,omitempty"`
+	Adopted *Adopted                        `json:"adopted,omitempty"`
 	// Migrated are the definitions of Flux whose objects were stored in other versions before the push, or would be.
 	Migrated []fluxinstall.Migration `json:"migrated,omitempty"`
 }
 
 // FluxController is a controller of Flux that runs.
 type FluxController struct {
-	Name    string          `json:"name"`
-	Version string          `json:"version,omitempty"` // the tag of its image, or its digest
-	Image   string          `json:"image"`
-	Fit     fluxinstall.Fit `json:"fit"` // whether it is of the release that Flux's definitions are of
+	Name    string            `json:"name"`
+	Version string            `json:"version,omitempty"` // the tag of its image, or its digest
+	Image   string            `json:"image"`
+	Fit     fluxmanifests.Fit `json:"fit"` // whether it is of the release that Flux's definitions are of
 }
 
 // Adopted is what a Flux followed before it was taken over.

@@ -25,7 +25,7 @@ type SnapshotWalker interface {
 
 // snapshotFiles are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
 type snapshotFiles struct {
-	ctx      context.Context //nolint:containedctx // of the one build that it is made for
+	ctx      context.Context // of the one build that it is made for
 	snapshot Snapshot        // nil is a repository without files
 	written  map[string][]byte
 	gone     map[string]bool

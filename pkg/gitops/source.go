@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -22,7 +23,7 @@ import (
 func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
 	if r.seen.ports.host == nil {
 		source := *r.options.Source
-		source.Namespace, source.Name = namespace, fluxinstall.SourceSecretName
+		source.Namespace, source.Name = namespace, fluxmanifests.SourceSecretName
 		source.Unwanted, source.ForWantOfAnother = r.foreignKey, r.options.SourceIsOperators
 		if r.keepsSourceKey() {
 			source.PrivateKey, source.Passphrase = secret.Value{}, secret.Value{}
@@ -38,7 +39,7 @@ func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, 
 		return source, nil
 	}
 	return fluxinstall.SourceSecret{
-		Namespace: namespace, Name: fluxinstall.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: r.seen.knownHosts,
+		Namespace: namespace, Name: fluxmanifests.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: r.seen.knownHosts,
 	}, nil
 }
 
@@ -68,7 +69,7 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 	}
 	replace := "to give Flux another key, say which: --cluster-private-key FILE"
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
-		kept := &fluxinstall.UnreadableKeyError{Namespace: r.config.SystemNamespace, Name: fluxinstall.SourceSecretName, Reason: reason}
+		kept := &fluxinstall.UnreadableKeyError{Namespace: r.config.SystemNamespace, Name: fluxmanifests.SourceSecretName, Reason: reason}
 		finding := Finding{AreaCluster, kept.Error(), kept.Hint()}
 		if overSSH {
 			finding.Hint = joinedHints(replace, kept.Hint())
@@ -80,7 +81,7 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 		return
 	}
 	if c := failing(flux.GitRepository.Conditions); c != nil {
-		r.steps.Note(LevelWarning, fmt.Sprintf("Flux does not get the repository (%s: %s); the key that it has (%s) stays, since that may pass; %s",
+		r.steps.Note(LevelWarning, fmt.Sprintf("Flux cannot fetch the repository (%s: %s); its key (%s) is kept, since that may be temporary; %s",
 			c.Reason, c.Words(), flux.SourceSecret.Fingerprint, replace))
 	}
 }
@@ -108,7 +109,7 @@ func (r *clustersRun) givenKeyIs(public string) bool {
 // sameKeyMaterial compares two public keys in authorized_keys form without their comments.
 func sameKeyMaterial(a, b string) bool {
 	fields := func(line string) (algorithm, material string) {
-		fmt.Sscan(line, &algorithm, &material) //nolint:errcheck // what is missing is empty
+		fmt.Sscan(line, &algorithm, &material) // what is missing is empty
 		return algorithm, material
 	}
 	algorithmA, materialA := fields(a)
@@ -128,7 +129,7 @@ func (r *clustersRun) checkSource(found *findings) {
 		return // checkSourceKey says so
 	case !given && (r.seen.cluster.Flux.SourcePublicKey == "" || r.seen.cluster.Flux.SourcePublicKey == r.foreignKey):
 		found.addFinding(Finding{AreaAccess,
-			"Flux needs a private key to read the repository with, and there is none to give it: an SSH agent keeps its keys to itself",
+			"Flux needs a private key to read the repository with, and there is none to use: an SSH agent does not hand out its keys",
 			"name a key that may only read the repository with --cluster-private-key FILE, or your own with EKSA_GIT_PRIVATE_KEY=FILE"})
 	case given && r.options.SourceIsOperators && !r.keepsSourceKey() && r.checkSourceAlgorithm(found):
 	case r.seen.snapshot == nil:
@@ -182,7 +183,7 @@ func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 	}
 	defer snapshot.Close()
 	if snapshot.CheckPush(ctx) == nil {
-		r.steps.Note(LevelWarning, "the cluster's private key is not refused when it asks to push to the repository; one that may only read is safer")
+		r.steps.Note(LevelWarning, "Flux's key can also push to the repository; one that may only read is safer")
 	}
 }
 
@@ -243,7 +244,7 @@ func (r *run) noteUnseen() {
 		case u.Name == github.FindingPush, u.Name == github.FindingDeployKeys && registered:
 			// observePush asks about the first, and the second has been done.
 		default:
-			r.steps.Note(LevelInfo, "cannot be seen before it is tried: "+u.Message)
+			r.steps.Note(LevelInfo, "can only be found out by trying: "+u.Message)
 		}
 	}
 }
@@ -259,7 +260,7 @@ func (r *clustersRun) noteFormerKeys() {
 		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.cluster.Flux.SourcePublicKey) {
 			continue
 		}
-		r.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: a former cluster of this name has left it, and it still opens the repository; when that cluster is gone, remove it: %s",
+		r.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: an earlier cluster of this name left it, and it still opens the repository; when that cluster is gone, remove it: %s",
 			key.Title, key.ID, r.repoRef(), text.Command("gh api --method DELETE repos/%s/keys/%s", r.repoRef(), key.ID)))
 	}
 }

@@ -186,7 +186,7 @@ func TestCreate_unreadableClusterKey(t *testing.T) {
 				t.Errorf("%s: error %v, key %q", name, err, w.publicKey)
 			case tc.hint == "":
 			case !errors.As(err, &refused) || len(refused.Findings) != 1 || !strings.Contains(refused.Findings[0].Hint, tc.hint) ||
-				!strings.Contains(err.Error(), "holds a private key that cannot be read (ssh: this private key is passphrase protected)") || len(w.calls) > 0:
+				!strings.Contains(err.Error(), "contains a private key that cannot be read (ssh: this private key is passphrase protected)") || len(w.calls) > 0:
 				t.Errorf("%s: error %v, calls %v", name, err, w.calls)
 			}
 		}
@@ -201,7 +201,7 @@ func TestCreate_noClusterKey(t *testing.T) {
 	options.Source.PrivateKey = secret.Value{}
 	_, err := gitops.Create(t.Context(), w.ports(nil), options)
 	var refused *gitops.PreflightError
-	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "an SSH agent keeps its keys to itself") {
+	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "an SSH agent does not hand out its keys") {
 		t.Errorf("error %v", err)
 	}
 	if len(w.effects) > 0 {
@@ -330,11 +330,11 @@ func TestCreate_unseen(t *testing.T) {
 		if result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub))); err != nil || result.Status != gitops.StatusDone {
 			t.Fatalf("%v, %+v", err, result)
 		}
-		return slices.DeleteFunc(report.notes(), func(note string) bool { return !strings.HasPrefix(note, "info: cannot be seen ") })
+		return slices.DeleteFunc(report.notes(), func(note string) bool { return !strings.HasPrefix(note, "info: can only be found out by trying: ") })
 	}
 	w := newSmallWorld(t, onGitHub)
 	w.unseen = unseen
-	equal(t, "first run", told(w), []string{"info: cannot be seen before it is tried: whether acme allows deploy keys, which GitHub does not show to this token"})
+	equal(t, "first run", told(w), []string{"info: can only be found out by trying: whether acme allows deploy keys, which GitHub does not show to this token"})
 	equal(t, "second run", told(w), nil)
 }
 

@@ -252,7 +252,7 @@ func (u *upgradeRun) reconcileGitOpsKinds(p *specPlan, was *clusterspec.Set, the
 
 // parseLeniently reads a file for a comparison; what is wrong with it is for others to say.
 func parseLeniently(name string, data []byte) *clusterspec.Set {
-	set, _ := clusterspec.Parse([]clusterspec.Source{{Name: name, Data: data}}) //nolint:errcheck // see above
+	set, _ := clusterspec.Parse([]clusterspec.Source{{Name: name, Data: data}})
 	return set
 }
 
@@ -396,7 +396,7 @@ func (p *specPlan) describeConflict(c clusterspec.Conflict) string {
 	}
 	text += fmt.Sprintf(": the file says %s (%s), Git says %s", said(c.Ours), p.placeOf(c.Object, c.Field), said(c.Theirs))
 	if c.Base != "" {
-		text += ", before both it was " + c.Base
+		text += ", original value: " + c.Base
 	}
 	if len(p.others) > 0 {
 		text += "; in Git it was changed by " + revisionText(p.others[0])

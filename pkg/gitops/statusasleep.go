@@ -44,7 +44,7 @@ func (j *judge) deleting(object string) bool {
 }
 
 // deletingWords begin what [fluxinstall.Deletion.Describe] says.
-const deletingWords = "it is being deleted since "
+const deletingWords = "it has been marked for deletion since "
 
 // wakes says which deletion goes on as soon as a controller that is scaled to zero runs again; nil when none does.
 func (j *judge) wakes(object string) *fluxinstall.Deletion {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // judgeReleases holds the controllers against the release of Flux that their labels, and so its definitions, are of. An image that a patch has
@@ -16,10 +16,10 @@ func (j *judge) judgeReleases() {
 		if c.Image == "" || release == "" {
 			continue
 		}
-		fit, expected := fluxinstall.ControllerFit(release, c.Name, c.Image)
+		fit, expected := fluxmanifests.ControllerFit(release, c.Name, c.Image)
 		c.Fit = fit
 		switch {
-		case fit == fluxinstall.FitOlder:
+		case fit == fluxmanifests.FitOlder:
 			f.Version = ""
 			j.problem(Problem{
 				Object:  fmt.Sprintf("Deployment %s/%s", j.Survey.Namespace, c.Name),
@@ -27,10 +27,10 @@ func (j *judge) judgeReleases() {
 				Cause:   "an older controller does not know these definitions: something in the repository keeps its image, such as gotk-patches.yaml or a patch in the kustomization of Flux's directory",
 				Next:    "in a clone of the repository, see where that is: eksa-gitops lint",
 			})
-		case fit == fluxinstall.FitNewer && !strings.Contains(c.Image, "-eks-a-"): // EKS Anywhere's own bundles may be ahead of its flux command
+		case fit == fluxmanifests.FitNewer && !strings.Contains(c.Image, "-eks-a-"): // EKS Anywhere's own bundles may be ahead of its flux command
 			f.Version = ""
 			j.note("%s runs %s, which is newer than Flux %s, of which the definitions are", c.Name, c.Version, release)
-		case fit == fluxinstall.FitUnknown && expected != "":
+		case fit == fluxmanifests.FitUnknown && expected != "":
 			j.note("%s runs image %s, of which it cannot be told whether it is of Flux %s", c.Name, c.Image, release)
 		}
 	}

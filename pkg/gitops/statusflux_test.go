@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -13,14 +14,14 @@ func TestJudge_controllersOfAnotherRelease(t *testing.T) {
 	t.Parallel()
 	for image, want := range map[string]struct {
 		version, problem, note string
-		fit                    fluxinstall.Fit
+		fit                    fluxmanifests.Fit
 	}{
-		"ghcr.io/fluxcd/source-controller:v1.9.4":                        {version: "v2.9.4", fit: fluxinstall.FitSame},
-		"public.ecr.aws/x/fluxcd/source-controller:v1.9.0-eks-a-v0.26.0": {version: "v2.9.4", fit: fluxinstall.FitSame},
-		"public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22":     {problem: "it runs v0.36.1-eks-a-22 (public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22), and Flux's definitions are of v2.9.4", fit: fluxinstall.FitOlder},
-		"ghcr.io/fluxcd/source-controller:v1.10.1":                       {note: "source-controller runs v1.10.1, which is newer than Flux v2.9.4", fit: fluxinstall.FitNewer},
-		"public.ecr.aws/x/fluxcd/source-controller:v1.10.0-eks-a-v0.27":  {version: "v2.9.4", fit: fluxinstall.FitNewer},
-		"registry.example.com/source-controller@sha256:0123":             {version: "v2.9.4", note: "of which it cannot be told whether it is of Flux v2.9.4", fit: fluxinstall.FitUnknown},
+		"ghcr.io/fluxcd/source-controller:v1.9.4":                        {version: "v2.9.4", fit: fluxmanifests.FitSame},
+		"public.ecr.aws/x/fluxcd/source-controller:v1.9.0-eks-a-v0.26.0": {version: "v2.9.4", fit: fluxmanifests.FitSame},
+		"public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22":     {problem: "it runs v0.36.1-eks-a-22 (public.ecr.aws/x/fluxcd/source-controller:v0.36.1-eks-a-22), and Flux's definitions are of v2.9.4", fit: fluxmanifests.FitOlder},
+		"ghcr.io/fluxcd/source-controller:v1.10.1":                       {note: "source-controller runs v1.10.1, which is newer than Flux v2.9.4", fit: fluxmanifests.FitNewer},
+		"public.ecr.aws/x/fluxcd/source-controller:v1.10.0-eks-a-v0.27":  {version: "v2.9.4", fit: fluxmanifests.FitNewer},
+		"registry.example.com/source-controller@sha256:0123":             {version: "v2.9.4", note: "of which it cannot be told whether it is of Flux v2.9.4", fit: fluxmanifests.FitUnknown},
 	} {
 		o := well()
 		o.Survey.Flux.Controllers = []fluxinstall.ControllerState{{Name: "source-controller", Image: image, Available: true}}

@@ -18,7 +18,7 @@ func resumeCommand(name string) string { return text.Command("eksa-gitops resume
 func (j *judge) pauseProblem(cluster string, pause *fluxinstall.Pause) Problem {
 	p := Problem{
 		Object: pause.Object, Message: pause.Describe(), Cluster: cluster,
-		Cause: "what changes in Git does not reach it, or is not worked on, until the annotation is gone", Next: "when it is meant to go on: " + pause.Resume,
+		Cause: "what changes in Git does not reach it, or is not worked on, until the annotation is gone", Next: "to resume: " + pause.Resume,
 	}
 	if pause.Field != clusterspec.PausedAnnotation || cluster == "" {
 		return p
@@ -26,7 +26,7 @@ func (j *judge) pauseProblem(cluster string, pause *fluxinstall.Pause) Problem {
 	switch inGit, known := j.pausedInGit(cluster, pause.Object); {
 	case inGit:
 		p.Cause = "EKS Anywhere does not work on it until the annotation is gone; it is in Git, so that Flux puts it back on the object"
-		p.Next = "when it is meant to go on: " + resumeCommand(cluster)
+		p.Next = "to resume: " + resumeCommand(cluster)
 	case known && strings.HasPrefix(pause.By, "kubectl"):
 		p.Cause = "EKS Anywhere does not work on it, but it is not in Git: Flux takes the annotation off when it applies next"
 		p.Next = text.Command("to keep it: eksa-gitops pause cluster %s; to end it: ", cluster) + resumeCommand(cluster)

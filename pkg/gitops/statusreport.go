@@ -3,7 +3,7 @@ package gitops
 import (
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // Report is what status has to say. Its JSON form is documented in docs/output.md; fields are only ever added within a version. Texts
@@ -90,8 +90,8 @@ type ControllerStatus struct {
 	Image string `json:"image"`
 	Ready bool   `json:"ready"`
 	// Version is the tag of the image, or its digest. Fit says whether it is of the release that Flux's definitions are of.
-	Version string          `json:"version,omitempty"`
-	Fit     fluxinstall.Fit `json:"fit,omitempty"`
+	Version string            `json:"version,omitempty"`
+	Fit     fluxmanifests.Fit `json:"fit,omitempty"`
 	// Asleep says that it is scaled to zero.
 	Asleep bool `json:"asleep,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -153,7 +154,7 @@ func timeOf(t time.Time) *time.Time {
 // deployKey holds the key in the cluster against those that the host knows.
 func (j *judge) deployKey() {
 	namespace := j.Survey.Namespace
-	k := &DeployKeyStatus{Secret: namespace + "/" + fluxinstall.SourceSecretName}
+	k := &DeployKeyStatus{Secret: namespace + "/" + fluxmanifests.SourceSecretName}
 	if source := j.Survey.Flux.GitRepository; source != nil && source.Secret != "" {
 		k.Secret = namespace + "/" + source.Secret
 	}
@@ -191,9 +192,9 @@ func (j *judge) judgeKey() {
 	switch secret := j.Survey.Flux.SourceSecret; {
 	case secret != nil && secret.Unreadable != "":
 		j.problem(Problem{
-			Object: "Secret " + k.Secret, Message: "it holds a private key that cannot be read: " + secret.Unreadable,
+			Object: "Secret " + k.Secret, Message: "it contains a private key that cannot be read: " + secret.Unreadable,
 			Cause: "Flux cannot read the repository with it either",
-			Next:  (&fluxinstall.UnreadableKeyError{Namespace: j.Survey.Namespace, Name: fluxinstall.SourceSecretName}).Hint(),
+			Next:  (&fluxinstall.UnreadableKeyError{Namespace: j.Survey.Namespace, Name: fluxmanifests.SourceSecretName}).Hint(),
 		})
 	case j.Survey.Flux.SourceSecret == nil && j.Survey.Flux.GitRepository.Secret != "" && !j.secretUnseen():
 		j.problem(Problem{

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -15,7 +15,7 @@ import (
 func namesOf(result *gitops.Result) []string {
 	names := []string{}
 	for _, s := range result.Steps {
-		names = append(names, strings.ReplaceAll(string(s.Step), "v99.1.0", fluxinstall.Version)) // of the small components of a world
+		names = append(names, strings.ReplaceAll(string(s.Step), "v99.1.0", fluxmanifests.Version)) // of the small components of a world
 	}
 	return names
 }

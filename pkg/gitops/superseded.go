@@ -44,7 +44,7 @@ func (e *supersededError) Hint() string {
 	if hint := hintOf(e.err); hint != "" {
 		return hint
 	}
-	return "what was pushed last is what counts; run the same command again only if this is to be done all the same"
+	return "what was pushed last is what counts; run the same command again only if you still want this done"
 }
 
 // endedWaiting says whether a run ended while it waited for what it, or an earlier one, had begun: it can be continued, whether it has written

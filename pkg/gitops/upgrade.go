@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -281,6 +281,11 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 	if err != nil {
 		return nil, fmt.Errorf("reading the clusters' objects: %w", err)
 	}
+	if u.asReleased {
+		for i := range live {
+			live[i] = fluxinstall.Released(live[i])
+		}
+	}
 	return live, nil
 }
 
@@ -360,208 +365,12 @@ func (u *upgradeRun) readSpecs(ctx context.Context, snapshot Snapshot) (map[stri
 	return snapshot.ReadAll(ctx, paths)
 }
 
-// overlapError says that files and Git changed the same fields, each in its own way, and that nobody said which one wins.
-type overlapError struct{ plans []*specPlan }
-
-func (e *overlapError) Error() string {
-	var all []string
-	for _, p := range e.plans {
-		for _, c := range p.conflicts {
-			all = append(all, p.describeConflict(c))
-		}
-	}
-	return strings.Join(all, "; ")
-}
-
-func (e *overlapError) Hint() string {
-	return "put Git's value into the file to keep it, or run the command with --overwrite to use the file's value"
-}
-
-// asFindings gives an error that is about the files as findings; none for others.
-func (u *upgradeRun) asFindings(err error) []Finding {
-	if overlap := new(overlapError); errors.As(err, &overlap) {
-		var list []Finding
-		for _, p := range overlap.plans {
-			for i, c := range p.conflicts {
-				f := Finding{Area: AreaSpec, Message: p.describeConflict(c)}
-				if i == len(p.conflicts)-1 {
-					f.Hint = overlap.Hint()
-				}
-				list = append(list, f)
-			}
-		}
-		return list
-	}
-	if changed := new(sourceChangedError); errors.As(err, &changed) {
-		return []Finding{{AreaLocal, changed.Error(), changed.Hint()}}
-	}
-	if taken := new(takenOutError); errors.As(err, &taken) {
-		return []Finding{{AreaSpec, taken.Error(), taken.Hint()}}
-	}
-	if broken := new(unreadableError); errors.As(err, &broken) {
-		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
-	}
-	if found := new(foundError); errors.As(err, &found) {
-		return found.findings
-	}
-	if refusal, ok := asRefusal(err); ok {
-		return []Finding{refusal}
-	}
-	if conflict := new(conflictError); errors.As(err, &conflict) {
-		conflict.upgrade = true
-		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
-	}
-	var problems clusterspec.Problems
-	if errors.As(err, &problems) {
-		var list []Finding
-		for _, p := range problems {
-			list = append(list, Finding{Area: AreaSpec, Message: "of the file as it would be in Git: " + p.String()})
-		}
-		return list
-	}
-	return nil
-}
-
 // recordPlans puts what was worked out into the result.
 func (u *upgradeRun) recordPlans() {
 	for _, p := range u.specs {
 		record := u.clusterResult(p.cluster.Name)
 		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged, p.conflicts
 		record.Drift = u.drift(p)
-	}
-}
-
-// drift is where the live objects differ from what is in Git and applied.
-func (u *upgradeRun) drift(p *specPlan) []Difference {
-	snapshot := u.seen.snapshot
-	if snapshot == nil || !u.seen.cluster.Applied(u.config.Branch, snapshot.Head()) {
-		return nil
-	}
-	var found []Difference
-	for _, o := range p.was {
-		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
-			continue
-		}
-		for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
-			d.Cluster = p.cluster.Name
-			found = append(found, d)
-		}
-	}
-	return found
-}
-
-// tell says what the run is about to change, before it does.
-func (u *upgradeRun) tell() {
-	u.tellFlux()
-	for _, p := range u.specs {
-		for _, note := range p.notes {
-			u.steps.Note(LevelWarning, note)
-		}
-		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
-		for _, c := range p.changes {
-			level := LevelInfo
-			if c.Verdict != clusterspec.VerdictApplied {
-				level = LevelWarning
-			}
-			u.steps.Note(level, "change of "+prefix+c.String())
-		}
-		for i, e := range p.merged {
-			text := "kept from Git, " + prefix + p.describeEdit(e)
-			if i == 0 && len(p.others) > 0 {
-				text += ", by " + revisionText(p.others[0])
-			}
-			u.steps.Note(LevelInfo, text)
-		}
-		if len(p.merged) > 0 && !u.asked.UpdateSources {
-			u.steps.Note(LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
-		}
-		for _, d := range u.clusterResult(p.cluster.Name).Drift {
-			u.steps.Note(LevelWarning, "drift of "+prefix+d.String())
-		}
-	}
-}
-
-// judgeChanges asks the API server about every object that changes, and refuses what would not be applied. Where the server takes what
-// EKS Anywhere's rules, as this program knows them, reject, the server knows better.
-func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
-	for _, p := range u.specs {
-		if !p.changed() {
-			continue
-		}
-		objects, err := p.objects(ctx, u.seen.snapshot)
-		if err != nil {
-			return fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
-		}
-		fields := make([]map[string]any, 0, len(objects))
-		for _, o := range objects {
-			fields = append(fields, o.Fields)
-		}
-		verdicts, err := u.seen.ports.cluster.DryRunApply(ctx, fields)
-		if err != nil {
-			if IsAccessError(err) {
-				found.add(AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
-				continue
-			}
-			return fmt.Errorf("asking the API server about the change: %w", err)
-		}
-		u.judgeOne(p, verdicts, found)
-		u.checkMarks(p, objects, found)
-	}
-	return nil
-}
-
-// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of the rules where they know
-// it, else in the server's.
-func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
-	refused := map[string]bool{}
-	for _, v := range verdicts {
-		if !v.Accepted() {
-			refused[v.Kind+" "+v.Name] = true
-		}
-	}
-	for _, f := range refusedObjects(p.cluster.Name, verdicts, func(object string) bool { return len(rejectedOf(p.changes, object)) > 0 }) {
-		found.addFinding(f)
-	}
-	u.refuseReplacement(p, found)
-	for i, c := range p.changes {
-		if c.Verdict != clusterspec.VerdictRejected {
-			continue
-		}
-		if !refused[c.Object] && c.Field != "" {
-			p.changes[i].Message = "the API server takes it, though EKS Anywhere's rules say: " + c.Message
-			p.changes[i].Verdict = clusterspec.VerdictApplied
-			continue
-		}
-		hint := ""
-		if line := c.Line; line > 0 && !u.fromGit(p, c) {
-			hint = fmt.Sprintf("give the field its old value in %s", p.ours.Name)
-		}
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s", p.cluster.Name, c.String()), hint})
-	}
-	u.clusterResult(p.cluster.Name).Changes = p.changes
-}
-
-// fromGit says whether a change came from Git.
-func (u *upgradeRun) fromGit(p *specPlan, c clusterspec.Change) bool {
-	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool { return e.Object == c.Object && e.Field == c.Field })
-}
-
-func rejectedOf(changes []clusterspec.Change, object string) []clusterspec.Change {
-	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected), func(c clusterspec.Change) bool { return c.Object != object })
-}
-
-// checkMarks finds objects that change and that Flux is told to leave alone.
-func (u *upgradeRun) checkMarks(p *specPlan, objects []GitObject, found *findings) {
-	for _, o := range objects {
-		live := u.liveObject(o.Kind, o.Namespace, o.Name)
-		if live == nil || len(differences(o, live)) == 0 {
-			continue
-		}
-		for _, pause := range live.Pauses {
-			if pause.StopsFlux() {
-				found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change", p.cluster.Name, pause.Object, pause.Describe()), pause.Resume})
-			}
-		}
 	}
 }
 
@@ -590,7 +399,7 @@ func (u *upgradeRun) upgradeSubject() string {
 		}
 	}
 	switch {
-	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxinstall.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
 		return fmt.Sprintf("Upgrade Flux from %s to %s", u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
 	case len(changing) == 0:
 		return "Update the files of Flux"
@@ -607,53 +416,6 @@ func (u *upgradeRun) upgradeSubject() string {
 		}
 	}
 	return "Change cluster " + p.cluster.Name
-}
-
-// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for objects that it is told to
-// leave alone.
-func (u *upgradeRun) checkCarried(context.Context) sequence {
-	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
-		return nil
-	}
-	return sequence{action{
-		name:  "Check that the objects carry the change",
-		plan:  planned(checkedEffect),
-		apply: u.checkCarriedNow,
-	}}
-}
-
-func (u *upgradeRun) checkCarriedNow(ctx context.Context) (effect, error) {
-	var err error
-	if u.live, err = u.readLive(ctx); err != nil {
-		return effect{}, err
-	}
-	var missing []error
-	for _, p := range u.specs {
-		objects, err := p.objects(ctx, u.seen.snapshot)
-		if err != nil {
-			return effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
-		}
-		for _, o := range objects {
-			if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
-				continue
-			}
-			for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
-				d.Cluster = p.cluster.Name
-				missing = append(missing, &notCarriedError{difference: d})
-			}
-		}
-	}
-	return checkedEffect, errors.Join(missing...)
-}
-
-// notCarriedError says that Flux has applied the commit and an object does not carry it.
-type notCarriedError struct{ difference Difference }
-
-func (e *notCarriedError) Error() string {
-	return "Flux has applied the commit, but " + e.difference.String()
-}
-func (e *notCarriedError) Hint() string {
-	return text.Command("eksa-gitops status %s", e.difference.Cluster)
 }
 
 // conclude draws up the result of an upgrade that has come to its end, and keeps a copy of each spec.

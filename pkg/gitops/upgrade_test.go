@@ -181,7 +181,7 @@ func TestUpgrade_overlap(t *testing.T) {
 	options := upgrading(t, file)
 	got := refusals(t, w, options)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "spec: cluster w01: Cluster w01: spec.") || !strings.Contains(got[0], "the file says 3 (a.yaml:11)") ||
-		!strings.Contains(got[0], "Git says 5, before both it was 1; in Git it was changed by Alice") || !strings.Contains(got[0], "--overwrite") {
+		!strings.Contains(got[0], "Git says 5, original value: 1; in Git it was changed by Alice") || !strings.Contains(got[0], "--overwrite") {
 		t.Errorf("findings %q", got)
 	}
 	options.Overwrite = true
@@ -273,7 +273,7 @@ func TestUpgrade_refused(t *testing.T) {
 		"workload without GitOps":               {func(w *world) { w.state.Clusters[1].GitOpsName = "" }, spec("w01", onGitHub), "refuses to add one to a workload cluster"},
 		"gitOpsRef taken out":                   {nil, noRef("w01"), "cluster w01 is managed through Git (it refers to FluxConfig w01), and its file has no gitOpsRef"},
 		"management, taken out":                 {nil, noRef("dev"), "to detach the cluster, which goes on running: eksa-gitops delete cluster dev"},
-		"paused":                                {func(w *world) { w.state.Clusters[1].Paused = true }, spec("w01", onGitHub), "when it is meant to go on: eksa-gitops resume cluster w01"},
+		"paused":                                {func(w *world) { w.state.Clusters[1].Paused = true }, spec("w01", onGitHub), "to resume: eksa-gitops resume cluster w01"},
 		"deleted": {func(w *world) {
 			w.state.Clusters[1].Deleting = true
 			w.state.Deletions = []fluxinstall.Deletion{{Kind: "Cluster", Namespace: "default", Name: "w01"}}

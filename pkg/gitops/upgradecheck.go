@@ -114,8 +114,8 @@ func (u *upgradeRun) checkExistence(found *findings) {
 				fmt.Sprintf("cluster %s exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster (spec.gitOpsRef: field is immutable)", c.Name),
 				fmt.Sprintf("create the cluster again, under another name with gitOpsRef in its file, or have Flux manage it without the reference: take gitOpsRef and the %s out of the file and commit it by hand beside %s/%s", c.GitOps.Kind, u.config.ClusterConfigPath, c.ManagementCluster)})
 		case live.Paused:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere would not work on the change", c.Name),
-				"when it is meant to go on: " + resumeCommand(c.Name)})
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s carries the annotation anywhere.eks.amazonaws.com/paused, so EKS Anywhere would not make the change", c.Name),
+				"to resume: " + resumeCommand(c.Name)})
 		}
 	}
 }

@@ -39,7 +39,7 @@ type missingError struct {
 }
 
 func (e *missingError) Error() string {
-	return fmt.Sprintf("cluster %s was not created, because Flux creates it from the commit: %v", e.name, e.err)
+	return fmt.Sprintf("cluster %s was not created, because the commit could not be pushed or applied: %v", e.name, e.err)
 }
 func (e *missingError) Unwrap() error { return e.err }
 

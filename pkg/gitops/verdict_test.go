@@ -89,9 +89,9 @@ func TestVerdict_timeIsOver(t *testing.T) {
 		want     string
 		ready    bool // the first cluster
 	}{
-		{"at the push", hang("Push"), []string{"dev"}, "the run did not come to its end: ", true},
+		{"at the push", hang("Push"), []string{"dev"}, "the run did not finish: ", true},
 		{"at the push, two clusters", hang("Push"), []string{"dev", "w01"}, "not every cluster is Ready: 1 of 2 are not\n  w01: not created", true},
-		{"while Flux applies", hang("WaitSynced"), []string{"dev"}, "the run did not come to its end: waiting for Flux to apply ", true},
+		{"while Flux applies", hang("WaitSynced"), []string{"dev"}, "the run did not finish: waiting for Flux to apply ", true},
 		{"while the cluster is looked at", hang("WaitCluster"), []string{"dev"}, "whether every cluster is Ready was not seen: ", false},
 		{"while clusters are looked at", hang("WaitCluster"), []string{"dev", "w01"}, "whether every cluster is Ready was not seen: ", false},
 		{"the cluster was not Ready", func(w *world) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
 // storedVersions is what a world's cluster has of the versions of Flux's kinds.
@@ -52,7 +53,7 @@ func (c cluster) RunningControllers(context.Context, string) ([]fluxinstall.Runn
 	defer c.mu.Unlock()
 	images := c.rolled.Images
 	if images == nil {
-		_, images, _ = fluxinstall.ComponentVersion([]byte(c.components))
+		_, images, _ = fluxmanifests.ComponentVersion([]byte(c.components))
 	}
 	if c.running != nil {
 		images = c.running

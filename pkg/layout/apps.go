@@ -14,9 +14,9 @@ const (
 	AppsSyncFile = "apps-sync.yaml"
 )
 
-// eksaNamespace is where EKS Anywhere keeps the kubeconfigs of clusters, as <name>-kubeconfig. Flux reads a Secret only in the namespace of
-// its Kustomization.
-const eksaNamespace = "eksa-system"
+// KubeconfigNamespace is where EKS Anywhere keeps the kubeconfigs of clusters, as <name>-kubeconfig. Flux reads a Secret only in the
+// namespace of its Kustomization.
+const KubeconfigNamespace = "eksa-system"
 
 // AppsName is the name of the Flux Kustomization that applies a cluster's apps.
 func AppsName(cluster string) string { return cluster + "-apps" }
@@ -24,7 +24,7 @@ func AppsName(cluster string) string { return cluster + "-apps" }
 // AppsNamespace is the namespace of that Kustomization.
 func AppsNamespace(g *clusterspec.GitOps, role clusterspec.Role) string {
 	if role == clusterspec.RoleWorkload {
-		return eksaNamespace
+		return KubeconfigNamespace
 	}
 	return g.SystemNamespace
 }

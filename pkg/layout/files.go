@@ -50,7 +50,9 @@ func LocalSpec(c *clusterspec.Cluster) []byte { return clusterspec.Render(c) }
 // SpecWithoutGitOps is the spec without gitOpsRef and the object it refers to, for a provisioner that shall leave GitOps to us.
 func SpecWithoutGitOps(c *clusterspec.Cluster) []byte { return clusterspec.RenderWithoutGitOps(c) }
 
-// controllers are Flux's Deployments in the order in which EKS Anywhere writes their patches.
+// Controllers names Flux's Deployments in the order in which EKS Anywhere writes their patches.
+func Controllers() []string { return slices.Clone(controllers) }
+
 var controllers = []string{"helm-controller", "kustomize-controller", "notification-controller", "source-controller"}
 
 // SystemFiles gives the files of Flux's directory, sorted by path: the two manifests, and a kustomization which is that of

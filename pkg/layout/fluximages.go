@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
 // ControllerImages are the images that patches of a kustomization give Flux's controllers, by the names of their Deployments. Only patches
@@ -17,7 +19,7 @@ func ControllerImages(kustomization []byte) map[string]string {
 	if yaml.Unmarshal(kustomization, &document) != nil || len(document.Content) == 0 {
 		return images
 	}
-	if patches := valueAt(document.Content[0], "patches"); patches != nil {
+	if patches := yamlnode.At(document.Content[0], "patches"); patches != nil {
 		for _, item := range patches.Content {
 			if patch := imagePatchOf(item); patch != nil {
 				images[patch.controller] = patch.image.Value
@@ -45,7 +47,7 @@ func editKustomization(kustomization []byte, namespace string, edit func(*imageE
 		return nil, fmt.Errorf("reading the kustomization of Flux's directory: %w", err)
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("reading the kustomization of Flux's directory: it is no object")
+		return nil, fmt.Errorf("reading the kustomization of Flux's directory: it is not an object")
 	}
 	e := &imageEdit{root: document.Content[0], lines: strings.SplitAfter(string(kustomization), "\n"), namespace: namespace}
 	if err := edit(e); err != nil {
@@ -78,9 +80,9 @@ type imageEdit struct {
 
 func (e *imageEdit) edit(images map[string]string, gone []string) error {
 	e.inPlace = true
-	patches := valueAt(e.root, "patches")
-	if patches != nil && patches.Kind != yaml.SequenceNode && !isNull(patches) {
-		return fmt.Errorf("reading the kustomization of Flux's directory: patches is no list")
+	patches := yamlnode.At(e.root, "patches")
+	if patches != nil && patches.Kind != yaml.SequenceNode && !yamlnode.IsNull(patches) {
+		return fmt.Errorf("reading the kustomization of Flux's directory: patches is not a list")
 	}
 	var there []string
 	if patches != nil && patches.Kind == yaml.SequenceNode {
@@ -197,7 +199,7 @@ type imagePatch struct {
 }
 
 func imagePatchOf(item *yaml.Node) *imagePatch {
-	text := valueAt(item, "patch")
+	text := yamlnode.At(item, "patch")
 	if text == nil || text.Kind != yaml.ScalarNode {
 		return nil
 	}
@@ -206,21 +208,21 @@ func imagePatchOf(item *yaml.Node) *imagePatch {
 		return nil
 	}
 	patch := document.Content[0]
-	name, image := scalarAt(patch, "metadata", "name"), (*yaml.Node)(nil)
-	for at, leaf := range flatten(patch) {
+	name, image := yamlnode.Scalar(patch, "metadata", "name"), (*yaml.Node)(nil)
+	for at, leaf := range yamlnode.Leaves(patch) {
 		switch at {
 		case "apiVersion", "kind", "metadata.name", "metadata.namespace":
 		case "spec.template.spec.containers[0].name":
-			if leaf.text != "manager" {
+			if leaf.Text != "manager" {
 				return nil
 			}
 		case "spec.template.spec.containers[0].image":
-			image = leaf.node
+			image = leaf.Node
 		default:
 			return nil
 		}
 	}
-	if scalarAt(patch, "kind") != "Deployment" || !slices.Contains(controllers, name) || image == nil || image.Value == "" {
+	if yamlnode.Scalar(patch, "kind") != "Deployment" || !slices.Contains(controllers, name) || image == nil || image.Value == "" {
 		return nil
 	}
 	return &imagePatch{controller: name, text: text, image: image}

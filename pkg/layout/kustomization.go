@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
 // IsKustomization says whether kustomize takes a file for the description of its directory.
@@ -60,7 +61,7 @@ func List(content []byte, entry string) ([]byte, bool) {
 	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
 		return nil, false
 	}
-	list := valueAt(document.Content[0], "resources")
+	list := yamlnode.At(document.Content[0], "resources")
 	if list == nil || list.Kind != yaml.SequenceNode || list.Style&yaml.FlowStyle != 0 || len(list.Content) == 0 {
 		return nil, false
 	}
@@ -76,19 +77,8 @@ func List(content []byte, entry string) ([]byte, bool) {
 	if yaml.Unmarshal(changed, &after) != nil || len(after.Content) == 0 {
 		return nil, false
 	}
-	now := valueAt(after.Content[0], "resources")
+	now := yamlnode.At(after.Content[0], "resources")
 	return changed, now != nil && len(now.Content) == len(list.Content)+1 && now.Content[0].Value == entry
-}
-
-// listsOthersOnly says whether a kustomization lists something, and not the cluster's file.
-func listsOthersOnly(content []byte) bool {
-	var document yaml.Node
-	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
-		return false
-	}
-	list := valueAt(document.Content[0], "resources")
-	return list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 &&
-		!slices.ContainsFunc(list.Content, func(entry *yaml.Node) bool { return path.Clean(entry.Value) == SpecFile })
 }
 
 // Unlisted is a kustomization without its references to what is gone.
@@ -116,7 +106,7 @@ func Unlist(file string, content []byte, gone func(path string) bool) (*Unlisted
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("reading %s: it is no object", file)
+		return nil, fmt.Errorf("reading %s: it is not an object", file)
 	}
 	names := func(value string) bool {
 		return value != "" && !strings.Contains(value, "://") && gone(path.Join(path.Dir(file), value))
@@ -185,15 +175,11 @@ func saysNothing(root *yaml.Node) bool {
 		case "apiVersion", "kind", "metadata":
 			continue
 		}
-		if !isNothing(root.Content[i+1]) {
+		if !yamlnode.IsEmpty(root.Content[i+1]) {
 			return false
 		}
 	}
 	return true
-}
-
-func isNothing(value *yaml.Node) bool {
-	return value.Tag == "!!null" || value.Kind != yaml.ScalarNode && value.Kind != yaml.AliasNode && len(value.Content) == 0
 }
 
 // withoutLines takes whole lines out. What else stood in them is missed by the caller, who compares.
@@ -231,7 +217,7 @@ func withoutEmptyLists(document *yaml.Node) *yaml.Node {
 	root := document.Content[0]
 	var kept []*yaml.Node
 	for i := 0; i+1 < len(root.Content); i += 2 {
-		if listsOthers(root.Content[i].Value) && isNothing(root.Content[i+1]) {
+		if listsOthers(root.Content[i].Value) && yamlnode.IsEmpty(root.Content[i+1]) {
 			continue
 		}
 		kept = append(kept, root.Content[i], root.Content[i+1])

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -17,14 +17,19 @@ var update = flag.Bool("update", false, "write the golden trees")
 
 // TestGoldenTrees renders each input and compares with the whole tree, Flux's directory included.
 func TestGoldenTrees(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("../../testdata/layout/*.txtar")
+	if !*update { // what is written must not be read meanwhile
+		t.Parallel()
+	}
+	files, err := fixture.Glob("../../testdata/layout/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden trees: %v", err)
 	}
+	texts := map[string][]byte{}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
+			if !*update {
+				t.Parallel()
+			}
 			golden, err := readArchive(file)
 			if err != nil {
 				t.Fatal(err)
@@ -37,15 +42,15 @@ func TestGoldenTrees(t *testing.T) {
 			want := &archive{files: golden.files[1:]}
 			if *update {
 				written := &archive{files: append(golden.files[:1:1], got.files...)}
-				if err := os.WriteFile(file, written.format(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				want.files = got.files
+				texts[file], want.files = written.format(), got.files
 			}
 			if a, b := got.format(), want.format(); !bytes.Equal(a, b) {
 				t.Errorf("the tree differs; got:\n%s\nwant:\n%s", a, b)
 			}
 		})
+	}
+	if err := fixture.Write(texts); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -62,7 +67,7 @@ func (a *archive) format() []byte {
 }
 
 func readArchive(path string) (*archive, error) {
-	data, err := os.ReadFile(path)
+	data, err := fixture.Read(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	k8syaml "sigs.k8s.io/yaml"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
 // packagesNamespace is where EKS Anywhere's curated packages are managed; every cluster has a namespace of its own beside it.
@@ -152,7 +154,7 @@ func NamespaceIn(content []byte, namespace string) KustomizationNaming {
 			set = value.Value == namespace
 		case "apiVersion", "kind", "metadata", "labels", "commonLabels", "commonAnnotations":
 		default:
-			plain = plain && isNothing(value)
+			plain = plain && yamlnode.IsEmpty(value)
 		}
 	}
 	found.Places = plain && set

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
 // What must not be deleted by a mistake in Git says so to Flux: the management cluster's own objects, and what Flux cannot do without.
@@ -16,12 +18,12 @@ import (
 // Kustomizations beside Flux's own files also get the deletionPolicy Orphan. One that somebody has renamed there is another one, which works
 // beside the one that was; when the mistake is taken back it goes, and must not take along what both have applied.
 const (
-	keepAnnotation = "kustomize.toolkit.fluxcd.io/prune"
-	keepValue      = "disabled"
+	KeepAnnotation = "kustomize.toolkit.fluxcd.io/prune"
+	KeepValue      = "disabled"
 )
 
 // ProtectionMark is what the objects carry that Flux does not delete, as a kustomization says it.
-const ProtectionMark = keepAnnotation + ": " + keepValue
+const ProtectionMark = KeepAnnotation + ": " + KeepValue
 
 const orphanPolicy = "deletionPolicy: Orphan"
 
@@ -36,7 +38,7 @@ func ManagementKustomization() []byte {
 }
 
 // keepAll has kustomize mark everything that a kustomization lists.
-const keepAll = "commonAnnotations: # no mistake in Git shall delete the management cluster\n  " + keepAnnotation + ": " + keepValue + "\n"
+const keepAll = "commonAnnotations: # no mistake in Git shall delete the management cluster\n  " + KeepAnnotation + ": " + KeepValue + "\n"
 
 // systemKept are the objects of Flux's directory, by name, without which Flux does not work or not fetch from the repository, and CRDs with
 // which every Kustomization would go. The controllers that one can do without are not among them: an upgrade may take them away.
@@ -53,7 +55,7 @@ func keepPatches(namespace string) string {
     metadata:
       name: ` + namespace + `
       annotations:
-        ` + keepAnnotation + `: ` + keepValue + `
+        ` + KeepAnnotation + `: ` + KeepValue + `
   target:
     name: ` + systemKept(namespace) + `
 - patch: |-
@@ -74,11 +76,11 @@ func keepPatches(namespace string) string {
 // kustomization.
 func ProtectSystem(kustomization []byte, namespace string) ([]byte, error) {
 	return editKustomization(kustomization, namespace, func(e *imageEdit) error {
-		patches := valueAt(e.root, "patches")
-		if patches != nil && patches.Kind != yaml.SequenceNode && !isNull(patches) {
-			return fmt.Errorf("reading the kustomization of Flux's directory: patches is no list")
+		patches := yamlnode.At(e.root, "patches")
+		if patches != nil && patches.Kind != yaml.SequenceNode && !yamlnode.IsNull(patches) {
+			return fmt.Errorf("reading the kustomization of Flux's directory: patches is not a list")
 		}
-		if bytes.Contains(kustomization, []byte(keepAnnotation)) {
+		if bytes.Contains(kustomization, []byte(KeepAnnotation)) {
 			return nil
 		}
 		e.inPlace = patches == nil || patches.Style&yaml.FlowStyle == 0
@@ -90,7 +92,7 @@ func ProtectSystem(kustomization []byte, namespace string) ([]byte, error) {
 // Git. One that has that in any form stays as it is, and so does everything else in the file. The error says that the file is no
 // kustomization.
 func ProtectCluster(kustomization []byte) ([]byte, error) {
-	if bytes.Contains(kustomization, []byte(keepAnnotation)) {
+	if bytes.Contains(kustomization, []byte(KeepAnnotation)) {
 		return kustomization, nil
 	}
 	var document yaml.Node
@@ -98,14 +100,14 @@ func ProtectCluster(kustomization []byte) ([]byte, error) {
 		return nil, fmt.Errorf("reading the kustomization of the cluster's directory: %w", err)
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("reading the kustomization of the cluster's directory: it is no object")
+		return nil, fmt.Errorf("reading the kustomization of the cluster's directory: it is not an object")
 	}
 	root := document.Content[0]
 	scalar := func(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value} }
-	there := valueAt(root, "commonAnnotations")
-	if there == nil || isNull(there) {
+	there := yamlnode.At(root, "commonAnnotations")
+	if there == nil || yamlnode.IsNull(there) {
 		root.Content = slices.DeleteFunc(root.Content, func(node *yaml.Node) bool { return node == there || there != nil && node.Value == "commonAnnotations" })
-		added := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{scalar(keepAnnotation), scalar(keepValue)}}
+		added := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{scalar(KeepAnnotation), scalar(KeepValue)}}
 		root.Content = append(root.Content, scalar("commonAnnotations"), added)
 		text := string(kustomization)
 		if !strings.HasSuffix(text, "\n") {
@@ -115,7 +117,7 @@ func ProtectCluster(kustomization []byte) ([]byte, error) {
 			return content, nil
 		}
 	} else {
-		there.Content = append(there.Content, scalar(keepAnnotation), scalar(keepValue))
+		there.Content = append(there.Content, scalar(KeepAnnotation), scalar(KeepValue))
 	}
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)

@@ -1,6 +1,8 @@
 package layout_test
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 const (
 	plainSystem = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"
+	listing     = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- eksa-cluster.yaml\n"
 	keep        = "kustomize.toolkit.fluxcd.io/prune: disabled"
 )
 
@@ -64,18 +67,18 @@ func TestProtect(t *testing.T) {
 	}
 }
 
-// repositoryFiles gives a repository to the builder.
-type repositoryFiles struct{ repository }
+// tree gives files in memory to the builder.
+type tree map[string]string
 
-func (r repositoryFiles) IsFile(name string) bool { _, ok := r.repository[name]; return ok }
+func (r tree) IsFile(name string) bool { _, ok := r[name]; return ok }
 
-func (r repositoryFiles) IsDir(name string) bool { return len(r.List(name)) > 0 }
+func (r tree) IsDir(name string) bool { return len(r.List(name)) > 0 }
 
-func (r repositoryFiles) Read(name string) ([]byte, error) { return []byte(r.text(name)), nil }
+func (r tree) Read(name string) ([]byte, error) { return []byte(r[name]), nil }
 
-func (r repositoryFiles) List(dir string) []string {
+func (r tree) List(dir string) []string {
 	var names []string
-	for file := range r.repository {
+	for file := range r {
 		if below, ok := strings.CutPrefix(file, dir+"/"); ok {
 			name, _, _ := strings.Cut(below, "/")
 			names = append(names, name)
@@ -85,29 +88,70 @@ func (r repositoryFiles) List(dir string) []string {
 	return slices.Compact(names)
 }
 
+// protectedFleet is a fleet in clusters/dev: management cluster dev, workload cluster w01, and the objects of Flux that matter.
+func protectedFleet(t *testing.T) tree {
+	t.Helper()
+	r := tree{}
+	rename := strings.NewReplacer("name: dev", "name: w01", "name: mgmt", "name: dev")
+	for name, from := range map[string]string{"dev": "vsphere-management-github", "w01": "vsphere-workload-github"} {
+		spec, err := os.ReadFile("../../testdata/specs/valid/" + from + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := regexp.MustCompile(`(metadata:\n  name: [^\n]*\n)`).ReplaceAllString(string(spec), "${1}  namespace: default\n")
+		if name == "w01" {
+			text = rename.Replace(text)
+		}
+		r["clusters/dev/"+name+"/eksa-system/eksa-cluster.yaml"] = text
+		r["clusters/dev/"+name+"/eksa-system/kustomization.yaml"] = listing
+	}
+	r["clusters/dev/dev/eksa-system/kustomization.yaml"] = string(layout.ManagementKustomization())
+	objects := func(list ...[3]string) (text string) {
+		for _, o := range list {
+			text += "---\napiVersion: " + o[0] + "\nkind: " + o[1] + "\nmetadata:\n  name: " + o[2] + "\n"
+			if !slices.Contains([]string{"Namespace", "CustomResourceDefinition"}, o[1]) {
+				text += "  namespace: flux-system\n"
+			}
+		}
+		return text
+	}
+	r["clusters/dev/flux-system/gotk-components.yaml"] = objects(
+		[3]string{"v1", "Namespace", "flux-system"},
+		[3]string{"apiextensions.k8s.io/v1", "CustomResourceDefinition", "gitrepositories.source.toolkit.fluxcd.io"},
+		[3]string{"apiextensions.k8s.io/v1", "CustomResourceDefinition", "kustomizations.kustomize.toolkit.fluxcd.io"},
+		[3]string{"apiextensions.k8s.io/v1", "CustomResourceDefinition", "helmreleases.helm.toolkit.fluxcd.io"},
+		[3]string{"apps/v1", "Deployment", "source-controller"},
+		[3]string{"apps/v1", "Deployment", "kustomize-controller"},
+		[3]string{"apps/v1", "Deployment", "helm-controller"},
+	)
+	r["clusters/dev/flux-system/gotk-sync.yaml"] = objects(
+		[3]string{"source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system"},
+		[3]string{"kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system"},
+	)
+	return r
+}
+
 // TestProtect_built: the management cluster's objects and what Flux cannot do without are kept; workload clusters, and controllers that an
 // upgrade may take away, are not.
 func TestProtect_built(t *testing.T) {
 	t.Parallel()
-	r := newRepository(t)
-	r.put(mgmt+"/kustomization.yaml", string(layout.ManagementKustomization()))
-	r.put(flux+"/gotk-components.yaml", components+"---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: helm-controller\n  namespace: flux-system\n---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: helmreleases.helm.toolkit.fluxcd.io\n")
-	files, err := layout.SystemFiles(&clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: root}, layout.FluxFiles{})
+	r := protectedFleet(t)
+	files, err := layout.SystemFiles(&clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: "clusters/dev"}, layout.FluxFiles{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
 		if strings.HasSuffix(file.Path, layout.KustomizationFile) {
-			r.put(file.Path, string(file.Content))
+			r[file.Path] = string(file.Content)
 		}
 	}
-	built, err := fluxbuild.Build(repositoryFiles{r}, root, fluxbuild.Settings{})
+	built, err := fluxbuild.Build(r, "clusters/dev", fluxbuild.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var kept, left []string
 	for _, o := range built.Objects {
-		if o.File == w01+"/eksa-cluster.yaml" || o.File == root+"/w02/eksa-system/eksa-cluster.yaml" {
+		if o.File == "clusters/dev/w01/eksa-system/eksa-cluster.yaml" {
 			if fluxbuild.Kept(o.Fields()) {
 				t.Errorf("%s of a workload cluster is kept", o.Name)
 			}

@@ -48,7 +48,7 @@ func main() {
 
 // show is one demonstration under way.
 type show struct {
-	ctx     context.Context //nolint:containedctx // one run, one context; every method of the show needs it
+	ctx     context.Context // one run, one context; every method of the show needs it
 	program string
 	dir     string
 	env     []string
@@ -183,7 +183,7 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Flux has applied it: Cluster dev now wants 3 workers (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Printf("Flux has applied it: Cluster dev now has 3 workers in its spec (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
 	err = d.stack.WaitFor(d.ctx, dev, "the workers are there", func() bool {
 		observed, _, _ := unstructured.NestedInt64(dev.Object, "status", "observedGeneration")
 		conditions, _, _ := unstructured.NestedSlice(dev.Object, "status", "conditions")

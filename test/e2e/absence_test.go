@@ -86,7 +86,7 @@ func TestAbsence_folders(t *testing.T) {
 	w.run("status", "mgmt").exits(0)
 	w.run("get", "clusters").exits(0).prints("dev", "mgmt")
 	w.run("get", "kubeconfig", "dev").exits(0).prints("clusters:")
-	w.run("delete", "cluster", "dev", "--dry-run").exits(0).prints("Cluster dev (namespace default, Kubernetes 1.33) goes")
+	w.run("delete", "cluster", "dev", "--dry-run").exits(0).prints("Cluster dev (namespace default, Kubernetes 1.33) will be deleted")
 
 	// Nothing says so any more: dev's own kubeconfig is told as what it is, whichever command would take it.
 	if err := os.Remove(filepath.Join(w.dir, "dev", "dev-eks-a-cluster.yaml")); err != nil {

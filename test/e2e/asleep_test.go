@@ -61,7 +61,7 @@ func TestAsleep_kustomizationDeleted(t *testing.T) {
 	startDeletion(t, kustomization())
 	before := w.mark()
 	seen := w.run("status").exits(5)
-	seen.prints("BEING DELETED", "it is being deleted since", "as soon as kustomize-controller runs again, it deletes what the Kustomization has applied: Cluster default/dev, Cluster default/mgmt",
+	seen.prints("BEING DELETED", "it has been marked for deletion since", "as soon as kustomize-controller runs again, it deletes what the Kustomization has applied: Cluster default/dev, Cluster default/mgmt",
 		"do not start it before the deletion of Kustomization flux-system/flux-system is stopped")
 	report := w.run("status", "-o", "json").exits(5).json()
 	if at(t, report, "flux", "kustomization", "deleting") != true {
@@ -71,8 +71,8 @@ func TestAsleep_kustomizationDeleted(t *testing.T) {
 		{"create", "cluster", "-f", "mgmt.yaml"}, {"create", "cluster", "-f", "two.yaml"}, {"upgrade", "cluster", "-f", "mgmt.yaml"},
 		{"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev", "--yes"},
 	} {
-		w.run(args...).exits(3).tells("Kustomization flux-system/flux-system: it is being deleted since", "Cluster default/dev", "nothing has been changed")
-		w.run(append(args, "--dry-run")...).exits(3).tells("Kustomization flux-system/flux-system: it is being deleted since")
+		w.run(args...).exits(3).tells("Kustomization flux-system/flux-system: it has been marked for deletion since", "Cluster default/dev", "nothing has been changed")
+		w.run(append(args, "--dry-run")...).exits(3).tells("Kustomization flux-system/flux-system: it has been marked for deletion since")
 	}
 	before.writesNothing()
 
@@ -128,13 +128,13 @@ func TestAsleep_others(t *testing.T) {
 
 	secret := reference("", "v1", "Secret", "flux-system", "flux-system")
 	hold(secret)
-	w.run("status").exits(5).prints("Secret flux-system/flux-system", "finalizer example.com/hold holds it up", "Flux cannot read the repository any more when it is gone")
+	w.run("status").exits(5).prints("Secret flux-system/flux-system", "finalizer example.com/hold blocks it", "Flux cannot read the repository any more when it is gone")
 	before := w.mark()
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system: it is being deleted since")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system: it has been marked for deletion since")
 	before.writesNothing()
 
 	// A cluster whose files are still in Git: Flux would build it a second time.
 	stackOf(t).EKSA().HoldDeletion("default", "dev")
 	startDeletion(t, clusterObject(t, "dev"))
-	w.run("status", "dev").exits(5).prints("Cluster default/dev", "finalizer "+eksacontroller.Finalizer+" holds it up", "Flux creates the cluster again", "eksa-gitops delete cluster dev")
+	w.run("status", "dev").exits(5).prints("Cluster default/dev", "finalizer "+eksacontroller.Finalizer+" blocks it", "Flux creates the cluster again", "eksa-gitops delete cluster dev")
 }

@@ -60,7 +60,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 3 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 4 "))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(3).tells("the file says 3 (one.yaml:", "Git says 4, before both it was 1; in Git it was changed by ", "run the command with --overwrite", "nothing has been changed")
+		out.exits(3).tells("the file says 3 (one.yaml:", "Git says 4, original value: 1; in Git it was changed by ", "run the command with --overwrite", "nothing has been changed")
 		agrees(t, w.files(), "dev", 4)
 	})
 	t.Run("two changes, one with --overwrite", func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml", "--overwrite"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(0).prints("Cluster dev is as the file says.")
+		out.exits(0).prints("Cluster dev matches the file.")
 		agrees(t, w.files(), "dev", 5)
 	})
 	t.Run("two changes of different fields", func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 ", "count: 1\n", "count: 3\n"))
 		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(0).prints("Cluster dev is as Git says; the file differs in 1 field.")
+		out.exits(0).prints("Cluster dev matches Git; the file differs in 1 field.")
 		agrees(t, w.files(), "dev", 6)
 		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
 			t.Errorf("the control plane has count %v, want the other run's 3", got)
@@ -129,7 +129,7 @@ func TestConcurrency_afterPush(t *testing.T) {
 		w.write("one.yaml", withCount(t, "twin", 1))
 		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
 		out.exits(5).tells("somebody else pushed before Flux had applied ", "by eksa-gitops: Delete cluster twin): clusters/mgmt/twin/eksa-system/",
-			" was taken out of Git", "run the same command again only if this is to be done all the same")
+			" was taken out of Git", "run the same command again only if you still want this done")
 		if hasCluster(t, "twin") {
 			t.Error("the cluster is there")
 		}
@@ -155,7 +155,7 @@ func TestConcurrency_afterPush(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 "))
 		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() { pushed(w, "Grow the control plane", replaced("count: 1\n", "count: 3\n")) })
-		out.exits(0).prints("Cluster dev is as the file says.").tells("right after this run: commit ", ": Grow the control plane")
+		out.exits(0).prints("Cluster dev matches the file.").tells("right after this run: commit ", ": Grow the control plane")
 		agrees(t, w.files(), "dev", 5)
 		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
 			t.Errorf("the control plane has count %v, want the other's 3", got)

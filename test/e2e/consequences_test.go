@@ -91,7 +91,7 @@ func TestConsequences_rebuilt(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(3).tells(seen)
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(3).tells(seen)
 	mark.writesNothing()
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--build", "dev").exits(0).tells(`deploy key "eksa-gitops mgmt/flux-system" (number`, "a former cluster of this name has left it", "gh api --method DELETE repos/alice/fleet/keys/")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--build", "dev").exits(0).tells(`deploy key "eksa-gitops mgmt/flux-system" (number`, "an earlier cluster of this name left it", "gh api --method DELETE repos/alice/fleet/keys/")
 	w.until(statusArgs, 0, "All is well.")
 	if !hasCluster(t, "dev") {
 		t.Error("dev was not built")

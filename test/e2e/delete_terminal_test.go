@@ -116,7 +116,7 @@ func TestDelete_asks(t *testing.T) {
 		p := w.startOnTerminal("delete", "cluster", "dev")
 		p.answer("Delete cluster dev? Type its name, or y:", no)
 		shown := p.ends(130)
-		for _, text := range []string{"Cluster dev (namespace default, Kubernetes 1.33) goes, with all its machines:", "object  Cluster default/dev", "delete  " + devFiles[0], "not confirmed; nothing has been changed"} {
+		for _, text := range []string{"Cluster dev (namespace default, Kubernetes 1.33) will be deleted, with all its machines:", "object  Cluster default/dev", "delete  " + devFiles[0], "not confirmed; nothing has been changed"} {
 			if !strings.Contains(shown, text) {
 				t.Errorf("%q is not shown:\n%s", text, shown)
 			}

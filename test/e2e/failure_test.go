@@ -41,7 +41,7 @@ func TestCreate_gitOpsFailureDoesNotStopCreation(t *testing.T) {
 				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 				return func() { repo.Unprotect("main") }
 			},
-			cause: "takes no direct push: changes have to be made through a pull request", code: 4,
+			cause: "does not accept direct pushes: changes have to be made through a pull request", code: 4,
 		},
 		{
 			name: "token revoked during the run",

@@ -40,7 +40,7 @@ func TestFaults_git(t *testing.T) {
 		{name: "protected branch", code: 4, writesNothing: true, strike: changed(func(*world) func() {
 			repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 			return func() { repo.Unprotect("main") }
-		}), tells: []string{"takes no direct push: changes have to be made through a pull request", "nothing has been changed"}},
+		}), tells: []string{"does not accept direct pushes: changes have to be made through a pull request", "nothing has been changed"}},
 		{name: "lost race", strike: changed(func(w *world) func() {
 			var once sync.Once
 			w.gh.Around(func(next http.Handler) http.Handler {

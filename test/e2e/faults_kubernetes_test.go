@@ -89,7 +89,7 @@ func TestFaults_kubernetes(t *testing.T) {
 	}
 	modified := refusing(409, metav1.StatusReasonConflict, "the object has been modified; please apply your changes to the latest version and try again")
 	upgrade, limited := []string{"upgrade", "cluster", "-f", "dev.yaml"}, []string{"upgrade", "cluster", "-f", "dev.yaml", "--timeout", "10s"}
-	const goOn = "what is done is kept; continue with: eksa-gitops upgrade cluster -f dev.yaml"
+	const goOn = "finished steps are kept; continue with: eksa-gitops upgrade cluster -f dev.yaml"
 	for _, f := range []fault{
 		{name: "API server restarts", waits: true, tells: []string{"waiting for the API server https://", ", which does not answer: "}, strike: changed(func(t *testing.T) func() {
 			var off func()
@@ -117,10 +117,10 @@ func TestFaults_kubernetes(t *testing.T) {
 		{name: "503", strike: at("GET", "/clusters/dev", 2, refusing(503, metav1.StatusReasonServiceUnavailable, "apiserver is shutting down"))},
 		{name: "webhook down", waits: true, code: 5, args: limited, again: upgrade, strike: at("PATCH", source, 0, refusing(500, metav1.StatusReasonInternalError,
 			`Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: connection refused`)),
-			tells: []string{`cannot do it at present: Internal error occurred: failed calling webhook "policy.example.com"`, "the time limit of 10s is over",
+			tells: []string{`cannot do this at present: Internal error occurred: failed calling webhook "policy.example.com"`, "the time limit of 10s is over",
 				"a webhook that has to agree does not answer: look at the controller behind it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"}},
 		{name: "webhook refuses", code: 4, strike: at("PATCH", source, 0, refusing(403, metav1.StatusReasonForbidden, `admission webhook "policy.example.com" denied the request: only on weekdays`)),
-			tells: []string{`does not take the object: admission webhook "policy.example.com" denied the request: only on weekdays`, goOn}},
+			tells: []string{`rejected the object: admission webhook "policy.example.com" denied the request: only on weekdays`, goOn}},
 		{name: "right taken away", code: 4, strike: at("PATCH", source, 0, refusing(403, metav1.StatusReasonForbidden,
 			`gitrepositories.source.toolkit.fluxcd.io "flux-system" is forbidden: User "operator" cannot patch resource "gitrepositories" in API group "source.toolkit.fluxcd.io" in the namespace "flux-system"`)),
 			tells: []string{`the user needs a Role in namespace flux-system with the rule: apiGroups ["source.toolkit.fluxcd.io"], resources ["gitrepositories"], verbs ["patch"]`, goOn}},

@@ -87,7 +87,7 @@ func (g *gate) hook(w *world, repo *gittest.Repo) {
 				return
 			}
 			sessions.Go(func() {
-				defer conn.Close() //nolint:errcheck // the hook has its answer
+				defer conn.Close() // the hook has its answer
 				question, err := bufio.NewReader(conn).ReadString('\n')
 				if err == nil {
 					_, _ = io.WriteString(conn, g.push(strings.TrimSpace(question), repo.Name())+"\n")
@@ -97,7 +97,7 @@ func (g *gate) hook(w *world, repo *gittest.Repo) {
 	})
 	w.t.Cleanup(func() {
 		g.letGo()
-		listener.Close() //nolint:errcheck // nobody asks any more
+		listener.Close() // nobody asks any more
 		sessions.Wait()
 	})
 	for _, name := range []string{"pre-receive", "post-receive"} {

@@ -30,7 +30,7 @@ func TestGitHub_freePlan(t *testing.T) {
 	before.writesNothing()
 	quiet(w.run("create", "cluster", "-f", "dev.yaml").exits(0))
 	w.write("dev.yaml", spec(t, "dev.yaml", "count: 1   # scaled", "count: 2   # scaled"))
-	quiet(w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is as the file says."))
+	quiet(w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev matches the file."))
 	quiet(w.run("status").exits(0))
 	quiet(w.run("delete", "cluster", "dev", "--yes").exits(0))
 	quiet(w.run("delete", "cluster", "mgmt", "--yes").exits(0))
@@ -104,7 +104,7 @@ func asMember(t *testing.T) *world {
 	return w
 }
 
-const unseenKeys = "cannot be seen before it is tried: whether acme allows deploy keys, which GitHub does not show to this token"
+const unseenKeys = "can only be found out by trying: whether acme allows deploy keys, which GitHub does not show to this token"
 
 func TestGitHub_member(t *testing.T) {
 	w := asMember(t)
@@ -112,7 +112,7 @@ func TestGitHub_member(t *testing.T) {
 	before := w.mark()
 	again := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
 	before.writesNothing()
-	if strings.Contains(again.stderr, "cannot be seen") {
+	if strings.Contains(again.stderr, "can only be found out") {
 		t.Errorf("what has been done is said to be unseen:\n%s", again.stderr)
 	}
 }
@@ -143,7 +143,7 @@ func TestGitHub_refused(t *testing.T) {
 			func(w *world) { w.gh.AddOrg("acme", githubtest.DeployKeysEnabled()) },
 			[]string{unseenKeys, "Deploy keys are disabled for this repository", "an owner of the organization can allow deploy keys",
 				"✓ Take back what this run has made (Secret flux-system/flux-system, namespace flux-system)",
-				"repository acme/fleet, which this run has created, stays, empty; the next run uses it"},
+				"repository acme/fleet, which this run has created, stays and is empty; the next run uses it"},
 		},
 		"push": {
 			func(w *world) {

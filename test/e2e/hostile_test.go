@@ -168,7 +168,7 @@ func TestHostile_words(t *testing.T) {
 		func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "text/plain")
 			rw.WriteHeader(http.StatusForbidden)
-			io.WriteString(rw, nasty) //nolint:errcheck // the client decides
+			io.WriteString(rw, nasty) // the client decides
 		},
 		func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
@@ -177,7 +177,7 @@ func TestHostile_words(t *testing.T) {
 		},
 		func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "text/html; charset="+nasty[1:4])
-			io.WriteString(rw, nasty) //nolint:errcheck // the client decides
+			io.WriteString(rw, nasty) // the client decides
 		},
 	} {
 		s.answer = answer
@@ -189,7 +189,7 @@ func TestHostile_words(t *testing.T) {
 func TestHostile_servers(t *testing.T) {
 	w := newWorld(t)
 	w.gh.AddRepo("alice/fleet", withReadme("main")...)
-	s := newStranger(w, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "{}") }) //nolint:errcheck // nobody should ask
+	s := newStranger(w, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "{}") }) // nobody should ask
 	for _, target := range []string{s.URL, strings.Replace(s.URL, "https:", "http:", 1), strings.Replace(w.gh.APIURL(), "https:", "http:", 1), "https://user:pass@" + strings.TrimPrefix(s.URL, "https://")} {
 		for _, status := range []int{301, 302, 307, 308} {
 			off := w.gh.Break("GET /**", githubtest.RespondWith(status, http.Header{"Location": {target + "/x"}}, "{}"))
@@ -204,10 +204,10 @@ func TestHostile_servers(t *testing.T) {
 	endless := newStranger(w, func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			rw.Header().Set("Content-Type", "application/json")
-			io.WriteString(rw, `{"login":"`) //nolint:errcheck // the client gives up
+			io.WriteString(rw, `{"login":"`) // the client gives up
 		} else {
 			rw.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
-			io.WriteString(rw, "001e# service=git-upload-pack\n0000") //nolint:errcheck // the client gives up
+			io.WriteString(rw, "001e# service=git-upload-pack\n0000") // the client gives up
 		}
 		chunk := strings.Repeat("003f"+strings.Repeat("a", 40)+" refs/heads/"+strings.Repeat("x", 6)+"\n", 1000)
 		for {

@@ -110,7 +110,7 @@ func TestRepository_identity(t *testing.T) {
 		repo.Archive()
 		w.run("status").exits(5).prints("it is archived", "nobody can push to it")
 		w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).
-			tells("cluster mgmt is up; Flux goes on with main@", ", but this run could not do its part", "repository alice/fleet is archived: nobody can write to it")
+			tells("cluster mgmt is up; Flux still applies main@", ", but this run could not finish", "repository alice/fleet is archived: nobody can write to it")
 	})
 	t.Run("deleted", func(t *testing.T) {
 		w.gh.RemoveRepo("alice/fleet")

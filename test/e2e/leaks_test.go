@@ -139,7 +139,7 @@ func TestSecrets_echoed(t *testing.T) {
 	// A Git server: the words beside an error, a page, and packets.
 	headers := func(r *http.Request) string {
 		var b strings.Builder
-		r.Header.Write(&b) //nolint:errcheck // into memory
+		r.Header.Write(&b)
 		user, password, _ := r.BasicAuth()
 		return b.String() + user + ":" + password + "\n" + split + "\n"
 	}
@@ -149,21 +149,21 @@ func TestSecrets_echoed(t *testing.T) {
 			rw.Header().Set("WWW-Authenticate", `Basic realm="`+r.Header.Get("Authorization")+`"`)
 			rw.Header().Set("Content-Type", "text/plain")
 			rw.WriteHeader(http.StatusUnauthorized)
-			io.WriteString(rw, headers(r)) //nolint:errcheck // the client decides
+			io.WriteString(rw, headers(r)) // the client decides
 		},
 		"403": func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Type", "text/plain")
 			rw.WriteHeader(http.StatusForbidden)
-			io.WriteString(rw, headers(r)) //nolint:errcheck // the client decides
+			io.WriteString(rw, headers(r)) // the client decides
 		},
 		"418": func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Type", "text/plain")
 			rw.WriteHeader(http.StatusTeapot)
-			io.WriteString(rw, headers(r)) //nolint:errcheck // the client decides
+			io.WriteString(rw, headers(r)) // the client decides
 		},
 		"a page": func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Type", "text/html; x="+r.Header.Get("Authorization"))
-			io.WriteString(rw, headers(r)) //nolint:errcheck // the client decides
+			io.WriteString(rw, headers(r)) // the client decides
 		},
 		"an error packet": func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")

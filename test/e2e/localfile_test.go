@@ -40,9 +40,9 @@ func TestLocalFiles(t *testing.T) {
 	}
 
 	// It is the file that was given.
-	w.run("create", "cluster", "-f", place).exits(0).prints(place + " was left as it is, with what it holds; no copy was written.")
+	w.run("create", "cluster", "-f", place).exits(0).prints(place + " was left as it is; no copy was written.")
 	stays(own)
-	w.run("upgrade", "cluster", "-f", place).exits(0).prints(place + " was left as it is, with what it holds; no copy was written.")
+	w.run("upgrade", "cluster", "-f", place).exits(0).prints(place + " was left as it is; no copy was written.")
 	stays(own)
 	// It holds an edit that is nowhere else.
 	pending := strings.Replace(own, "numCPUs: 2", "numCPUs: 3", 1)
@@ -50,7 +50,7 @@ func TestLocalFiles(t *testing.T) {
 		t.Fatal("dev.yaml is not what this test edits")
 	}
 	w.write(place, pending)
-	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Nothing to do", place+" was left as it is, with what it holds; the copy is in "+place+".from-git.")
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Nothing to do", place+" was left as it is; the copy is in "+place+".from-git.")
 	stays(pending, place+".from-git")
 	w.run("upgrade", "cluster", "-f", "dev.yaml", "-o", "json").exits(0).prints(`"localSpec": "`+place+`.from-git"`, `"localSpecKept": "`+place+`"`)
 	stays(pending, place+".from-git")
@@ -79,7 +79,7 @@ func TestLocalFiles(t *testing.T) {
 	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(0).tells("dev.kubeconfig is up to date")
 	kubeconfig := w.read("dev.kubeconfig")
 	w.write("dev.kubeconfig", "mine")
-	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(3).tells("dev.kubeconfig holds something else already, and was left as it is", "--overwrite")
+	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(3).tells("dev.kubeconfig already contains something else, and was left as it is", "--overwrite")
 	if got := w.read("dev.kubeconfig"); got != "mine" {
 		t.Errorf("dev.kubeconfig holds %q", got)
 	}

@@ -40,7 +40,7 @@ func TestDelete_packages(t *testing.T) {
 
 	before := w.mark()
 	for _, dry := range []string{"--dry-run", "--yes"} {
-		w.run("delete", "cluster", "dev", dry).exits(3).tells(together+":7: Package eksa-packages-dev/emissary is in one file with what stays",
+		w.run("delete", "cluster", "dev", dry).exits(3).tells(together+":7: Package eksa-packages-dev/emissary is in the same file as objects that stay",
 			"EKS Anywhere removes namespace eksa-packages-dev with cluster dev", "take that out of "+together+" by hand", "nothing has been changed")
 	}
 	before.writesNothing()

@@ -36,7 +36,7 @@ func TestPause(t *testing.T) {
 	waitFor(t, clusterObject(t, "dev"), "Flux has undone kubectl's pause", func(u *unstructured.Unstructured) bool { return u.GetAnnotations()[eksacontroller.Paused] == "" })
 
 	before := w.mark()
-	w.run("pause", "cluster", "dev", "--dry-run").exits(0).prints(`+    anywhere.eks.amazonaws.com/paused: "true"`, "This was a dry run").tells("Keep EKS Anywhere off cluster dev (planned)")
+	w.run("pause", "cluster", "dev", "--dry-run").exits(0).prints(`+    anywhere.eks.amazonaws.com/paused: "true"`, "This was a dry run").tells("Pause EKS Anywhere's work on cluster dev (planned)")
 	w.run("pause", "cluster", "nobody").exits(3).tells("there is no cluster nobody, neither in Git nor in the management cluster", "the clusters there are: dev, mgmt")
 	before.writesNothing()
 	result := w.run("pause", "cluster", "dev", "-o", "json").exits(0).json()
@@ -52,9 +52,9 @@ func TestPause(t *testing.T) {
 	before = w.mark()
 	w.run("pause", "cluster", "dev").exits(0).prints("Nothing to do: cluster dev is paused.")
 	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells("cluster dev carries the annotation anywhere.eks.amazonaws.com/paused", "eksa-gitops resume cluster dev")
-	w.run("delete", "cluster", "dev", "--yes").exits(3).tells("cluster dev is paused: EKS Anywhere would not delete it", "eksa-gitops resume cluster dev; or have EKS Anywhere delete it all the same: kubectl")
+	w.run("delete", "cluster", "dev", "--yes").exits(3).tells("cluster dev is paused: EKS Anywhere would not delete it", "eksa-gitops resume cluster dev; or have EKS Anywhere delete it anyway: kubectl")
 	before.writesNothing()
-	w.run("status", "dev").exits(5).prints("it is in Git, so that Flux puts it back on the object", "when it is meant to go on: eksa-gitops resume cluster dev")
+	w.run("status", "dev").exits(5).prints("it is in Git, so that Flux puts it back on the object", "to resume: eksa-gitops resume cluster dev")
 
 	// What status advised before does not last: Flux puts back what Git says.
 	kubectlAnnotate(t, "dev", `{"metadata":{"annotations":{"`+eksacontroller.Paused+`":null}}}`)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
 // stepNames are the steps of a result, in order.
@@ -68,7 +70,7 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 	w := newWorldIn(t, managed())
 	apply(t, `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: frozen},
   spec: {matchConstraints: {resourceRules: [{apiGroups: [anywhere.eks.amazonaws.com], apiVersions: ["*"], operations: [CREATE], resources: [clusters]}]},
-  validations: [{expression: "false", message: no new cluster before Monday}]}}
+  validations: [{expression: object.metadata.name != "dev", message: no new cluster before Monday}]}}
 ---
 {apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: frozen}, spec: {policyName: frozen, validationActions: [Deny]}}
 `)
@@ -79,4 +81,76 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 			tells("cluster dev: Cluster dev: ", "no new cluster before Monday", "nothing has been changed")
 	}
 	before.writesNothing()
+
+	binding := reference("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "", "frozen")
+	if err := stackOf(t).Client().Delete(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the policy works no longer", func() bool { return w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").code == 0 })
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0)
+}
+
+// TestPlan_refused: a dry run makes the checks of the run that it stands for: it ends with the same exit code, names the same causes, and
+// writes nothing.
+func TestPlan_refused(t *testing.T) {
+	w := newFleetWorld(t)
+	w.gh.SetPlan("alice", githubtest.PlanPaid) // protection of private repositories
+	repo := w.gh.Repo("alice/fleet")
+	w.write("w01.yaml", workload(t, "w01", 1))
+	w.edit("dev.yaml", "1.33", "1.34")
+	path, err := stackOf(t).KubeconfigFor("viewer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.grant("viewer", documentedRoles(t)["eksa-gitops-view"])
+	for _, f := range []struct {
+		name   string
+		break_ func() (heal func())
+		env    map[string]string
+		code   int
+		tells  string
+		runs   [][]string
+	}{
+		{
+			name: "protected branch", code: 4, tells: "takes no direct push: changes have to be made through a pull request",
+			break_: func() func() {
+				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
+				return func() { repo.Unprotect("main") }
+			},
+			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
+		},
+		{
+			name: "revoked token", code: 4, tells: "Bad credentials", env: map[string]string{"EKSA_GITHUB_TOKEN": "ghp_sentinelrevoked00000000000000000000"},
+			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
+		},
+		{
+			name: "user who may only look", code: 4, tells: "hint: the user needs a ", env: map[string]string{"KUBECONFIG": path},
+			runs: [][]string{{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"}},
+		},
+		{
+			name: "archived repository", code: 4, tells: "repository alice/fleet is archived: nobody can write to it",
+			break_: func() func() {
+				repo.Archive()
+				return func() {}
+			},
+			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
+		},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			if f.break_ != nil {
+				defer f.break_()()
+			}
+			w := w.with(t, f.env)
+			for _, args := range f.runs {
+				before := w.mark()
+				w.run(append(slices.Clone(args), "--dry-run")...).exits(f.code).tells(f.tells)
+				before.writesNothing()
+				if args[0] == "delete" {
+					args = append(slices.Clone(args), "--yes")
+				}
+				w.run(args...).exits(f.code).tells(f.tells)
+				before.writesNothing()
+			}
+		})
+	}
 }

@@ -172,7 +172,7 @@ func TestRBAC_documentedRolesSuffice(t *testing.T) {
 	operator.run("get", "kubeconfig", "dev").exits(0)
 	w.edit("dev.yaml", "count: 1   # scaled", "count: 2   # scaled")
 	operator.run("upgrade", "cluster", "-f", "dev.yaml").exits(4).tells("anywhere.eks.amazonaws.com")
-	w.as("upgrader", view, roles["eksa-gitops-operate"], roles["eksa-gitops-change"]).run("upgrade", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is as the file says.")
+	w.as("upgrader", view, roles["eksa-gitops-operate"], roles["eksa-gitops-change"]).run("upgrade", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev matches the file.")
 	operator.run("delete", "cluster", "dev", "--yes").exits(0)
 	w.as("detacher", view, roles["eksa-gitops-detach"]).run("delete", "cluster", "mgmt", "--yes").exits(0)
 }

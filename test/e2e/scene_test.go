@@ -142,7 +142,7 @@ func prepare(t testing.TB, on *stack.Stack, s scene) *prepared {
 	done := false
 	t.Cleanup(func() {
 		if !done {
-			gh.Close() //nolint:errcheck // the test has failed already
+			gh.Close() // the test has failed already
 		}
 	})
 	gh.AddUser("alice")

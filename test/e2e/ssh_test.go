@@ -208,8 +208,8 @@ func TestCreate_openSSHKeepsClusterKey(t *testing.T) {
 	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey())
 	ready("False")
 	for _, command := range []string{"create", "upgrade"} {
-		w.run(command, "cluster", "-f", "mgmt.yaml", "--dry-run").tells("the key that it has (SHA256:", "--cluster-private-key FILE")
-		w.run(command, "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").tells("the key that it has (SHA256:", "stays, since that may pass", "--cluster-private-key FILE")
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--dry-run").tells("its key (SHA256:", "--cluster-private-key FILE")
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").tells("its key (SHA256:", "is kept, since that may be temporary", "--cluster-private-key FILE")
 		holds(command + " while the server refuses")
 	}
 	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey(), `environment="GITTEST_ACCESS=read" `+w.cluster.AuthorizedKey())
@@ -220,9 +220,9 @@ func TestCreate_openSSHKeepsClusterKey(t *testing.T) {
 	// What is in the Secret cannot be read any more.
 	patch(t, reference("", "v1", "Secret", "flux-system", "flux-system"), `{"stringData":{"identity":"unreadable"}}`)
 	for _, command := range []string{"create", "upgrade"} {
-		w.run(command, "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system holds a private key that cannot be read", "it is not replaced unasked", "--cluster-private-key FILE", "nothing has been changed")
+		w.run(command, "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system contains a private key that cannot be read", "eksa-gitops does not replace it by itself", "--cluster-private-key FILE", "nothing has been changed")
 	}
-	w.run("status").exits(5).prints("it holds a private key that cannot be read")
+	w.run("status").exits(5).prints("it contains a private key that cannot be read")
 	before.writesNothing()
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
 	holds("after a person's word")
@@ -462,7 +462,7 @@ func TestCreate_sshFaults(t *testing.T) {
 
 	off = w.git.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch})
 	head := repo.Head("main")
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("Flux goes on with main@"+head[:7]+", but this run could not do its part", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("Flux still applies main@"+head[:7]+", but this run could not finish", "continue with: eksa-gitops create cluster -f mgmt.yaml")
 	off()
 	if got := repo.Head("main"); got != head {
 		t.Errorf("main is at %s, want %s", got, head)

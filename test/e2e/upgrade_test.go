@@ -66,7 +66,7 @@ func TestUpgrade_enable(t *testing.T) {
 		tells(`change of cluster mgmt: Cluster mgmt: spec.gitOpsRef: (none) → {"kind":"FluxConfig","name":"mgmt"}: applied`)
 	plan.writesNothing()
 
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is as the file says.")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt matches the file.")
 	for name, old := range objects {
 		now := vsphere(t, old.GetKind(), name)
 		if now.GetGeneration() != old.GetGeneration() || now.GetUID() != old.GetUID() {
@@ -89,7 +89,7 @@ func TestUpgrade_enable(t *testing.T) {
 	}
 
 	again := w.mark()
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt is as the file says.")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt matches the file.")
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(3) // the health check of the workers is in Git and not in the file
 	again.writesNothing()
 }
@@ -100,7 +100,7 @@ func TestUpgrade_enableWorkload(t *testing.T) {
 	apply(t, strings.Replace(withoutGitOps(w.read("dev.yaml")), "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", 1))
 	before := w.mark()
 	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).
-		tells("cluster dev exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster", "hint: create the cluster anew", "nothing has been changed")
+		tells("cluster dev exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster", "hint: create the cluster again", "nothing has been changed")
 	w.write("other.yaml", strings.ReplaceAll(w.read("dev.yaml"), "name: dev", "name: w77"))
 	w.run("upgrade", "cluster", "-f", "other.yaml").exits(3).tells("there is no cluster w77", "eksa-gitops create cluster -f other.yaml")
 	before.writesNothing()
@@ -191,7 +191,7 @@ func TestUpgrade_properties(t *testing.T) {
 					}
 				}
 				w.write(file, content)
-				w.run("upgrade", "cluster", "-f", file).exits(0).tells(c.told).prints("Cluster " + cluster.name + " is as the file says.")
+				w.run("upgrade", "cluster", "-f", file).exits(0).tells(c.told).prints("Cluster " + cluster.name + " matches the file.")
 				if got := at(t, vsphere(t, c.kind, c.of), c.path...); got != c.want {
 					t.Errorf("%s: the live %s %s has %v, want %v", c.name, c.kind, c.of, got, c.want)
 				}
@@ -285,7 +285,7 @@ func TestUpgrade_gitMovedOn(t *testing.T) {
 			w.edit("dev.yaml", "numCPUs: 2", "numCPUs: 4")
 			before := w.mark()
 			w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells(
-				"cluster dev: VSphereMachineConfig dev-cp: spec.numCPUs: the file says 4 (dev.yaml:", "Git says 3, before both it was 2; in Git it was changed by Bob", "--overwrite", "nothing has been changed")
+				"cluster dev: VSphereMachineConfig dev-cp: spec.numCPUs: the file says 4 (dev.yaml:", "Git says 3, original value: 2; in Git it was changed by Bob", "--overwrite", "nothing has been changed")
 			before.leavesClusterAlone()
 			w.run("upgrade", "cluster", "-f", "dev.yaml", "--overwrite").exits(0)
 			inGit("numCPUs: 4", "memoryMiB: 9216", "count: 4   # Bob needs four")

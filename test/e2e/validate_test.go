@@ -147,7 +147,7 @@ error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind
 			t.Fatal(err)
 		}
 		w.run("validate", "-f", "dev.yaml", "--server").exits(3).prints(
-			`error: dev.yaml:89:1: FluxConfig dev: the API server comes to no verdict: Internal error occurred: failed calling webhook "dead.example.com"`)
+			`error: dev.yaml:89:1: FluxConfig dev: the API server could not decide: Internal error occurred: failed calling webhook "dead.example.com"`)
 	})
 	before.leavesClusterAlone()
 
@@ -159,7 +159,7 @@ error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind
 		if err := stackOf(t).ThawAPIServer(); err != nil {
 			t.Fatal(err)
 		}
-		out.exits(3).tells(" gave no verdict within 1s\n", "hint: check that the cluster is well")
+		out.exits(3).tells(" did not answer within 1s\n", "hint: check that the cluster is well")
 	})
 
 	t.Run("server does not answer", func(t *testing.T) {

@@ -41,7 +41,7 @@ func Serve() (*Webhook, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the webhook's certificate: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // does not block
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // does not block
 	if err != nil {
 		return nil, fmt.Errorf("listening for the webhook: %w", err)
 	}

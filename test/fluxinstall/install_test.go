@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
@@ -39,7 +40,7 @@ func TestInstall(t *testing.T) {
 	if !state.Applied(branch, w.commit) {
 		t.Errorf("it is not applied: %+v", state.Flux)
 	}
-	if flux := state.Flux; !flux.Namespace || flux.Version != fluxinstall.Version || len(flux.Controllers) != 4 || flux.GitRepository.URL != w.git.SSHURL("acme/fleet") ||
+	if flux := state.Flux; !flux.Namespace || flux.Version != fluxmanifests.Version || len(flux.Controllers) != 4 || flux.GitRepository.URL != w.git.SSHURL("acme/fleet") ||
 		flux.GitRepository.Secret != "flux-system" || flux.Kustomization.Path != "./"+repoPath || !strings.HasPrefix(flux.SourceSecret.Fingerprint, "SHA256:") || len(flux.Others) != 0 {
 		t.Errorf("flux: %+v", state.Flux)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 	"github.com/eksa-gitops/eksa-gitops/test/stack"
 )
@@ -83,11 +84,11 @@ func newWorld(t *testing.T) *world {
 	})
 	w := &world{t: t, stack: s, git: gittest.Start(t), cluster: connect(t, s.Kubeconfig())}
 	w.repo = w.git.AddRepo("acme/fleet")
-	components, err := fluxinstall.Components(ctx, fluxinstall.ComponentsOptions{Namespace: namespace})
+	components, err := fluxmanifests.Components(ctx, fluxmanifests.ComponentsOptions{Namespace: namespace})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sync, err := fluxinstall.Sync(fluxinstall.SyncOptions{Namespace: namespace, URL: w.git.SSHURL("acme/fleet"), Branch: branch, Path: repoPath})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{Namespace: namespace, URL: w.git.SSHURL("acme/fleet"), Branch: branch, Path: repoPath})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func (w *world) built() (components, sync []byte) {
 			files[path.Base(name)] = []byte(content)
 		}
 	}
-	components, sync, err := fluxinstall.BuildSystem(files)
+	components, sync, err := fluxmanifests.BuildSystem(files)
 	if err != nil {
 		w.t.Fatal(err)
 	}

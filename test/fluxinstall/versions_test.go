@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
@@ -108,7 +109,7 @@ spec: {interval: 1h, url: "https://git.example.com/shop"}
 	if writers := survey.Dropped[0].Writers; len(writers) != 1 || !strings.HasPrefix(writers[0], "GitRepository default/shop (") {
 		t.Errorf("writers %v", writers)
 	}
-	manifests, err := fluxinstall.Components(ctx, fluxinstall.ComponentsOptions{Namespace: namespace})
+	manifests, err := fluxmanifests.Components(ctx, fluxmanifests.ComponentsOptions{Namespace: namespace})
 	if err != nil {
 		t.Fatal(err)
 	}

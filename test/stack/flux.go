@@ -388,7 +388,7 @@ func fluxArgs(pod *corev1.Pod, controller, home, address string) []string {
 // freeAddress is a loopback address that is free now. Should somebody take it
 // before source-controller does, that exits, and is started anew with another.
 func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -65,7 +65,7 @@ func (p *processes) start(name string, command Command, env []string, args ...st
 	}
 	defer log.Close()
 	// Not CommandContext: a process ends by kill, together with its group.
-	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], args...)...) //nolint:noctx // see above
+	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], args...)...)
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = log, log, env, p.logs
 	cmd.SysProcAttr = processAttributes()
 	started := make(chan error, 1)

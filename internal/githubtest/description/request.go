@@ -134,7 +134,7 @@ func (o *Operation) validate(r *http.Request, params map[string]string, raw []by
 
 // texts takes an error of the library apart, into one text a fault. It does not use errors.As, which finds the first of several only.
 func texts(where string, err error) (list []string) {
-	switch e := err.(type) { //nolint:errorlint // see above
+	switch e := err.(type) {
 	case nil:
 		return nil
 	case openapi3.MultiError:

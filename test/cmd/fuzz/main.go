@@ -33,7 +33,7 @@ func main() {
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "fuzz: error:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop is called above
+		os.Exit(1) // stop is called above
 	}
 }
 

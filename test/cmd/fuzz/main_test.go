@@ -74,8 +74,8 @@ func TestFind(t *testing.T) {
 	for _, t := range targets {
 		found[t] = true
 	}
-	for _, want := range []target{{"pkg/clusterspec", "FuzzParse"}, {"pkg/layout", "FuzzCheckRepository"}, {"internal/sshkeys", "FuzzKnownHosts"},
-		{"pkg/github", "FuzzAnswer"}, {"internal/gitrepo", "FuzzObjects"}} {
+	for _, want := range []target{{"pkg/clusterspec", "FuzzParse"}, {"pkg/lint", "FuzzCheckRepository"}, {"internal/sshkeys", "FuzzKnownHosts"},
+		{"pkg/github", "FuzzAnswer"}, {"internal/gitrepo/internal/pack", "FuzzObjects"}} {
 		if !found[want] {
 			t.Errorf("%v is not found among %v", want, targets)
 		}

@@ -30,7 +30,7 @@ func main() {
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "stack: error:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop is called above
+		os.Exit(1) // stop is called above
 	}
 }
 

@@ -50,7 +50,7 @@ func extract(pkg, dir string, operations []description.Name) error {
 				f = without(f, base)
 			}
 			name := server + "." + version + ".json"
-			if err := os.WriteFile(filepath.Join(dir, name), f.Encode(), 0o644); err != nil { //nolint:gosec // as readable as the sources
+			if err := os.WriteFile(filepath.Join(dir, name), f.Encode(), 0o644); err != nil { // as readable as the sources
 				return err
 			}
 			written = append(written, name)

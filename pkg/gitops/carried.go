@@ -1,0 +1,58 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+)
+
+// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for objects that it is told to
+// leave alone.
+func (u *upgradeRun) checkCarried(context.Context) sequence {
+	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
+		return nil
+	}
+	return sequence{action{
+		name:  "Check that the objects carry the change",
+		plan:  planned(checkedEffect),
+		apply: u.checkCarriedNow,
+	}}
+}
+
+func (u *upgradeRun) checkCarriedNow(ctx context.Context) (effect, error) {
+	var err error
+	if u.live, err = u.readLive(ctx); err != nil {
+		return effect{}, err
+	}
+	var missing []error
+	for _, p := range u.specs {
+		objects, err := p.objects(ctx, u.seen.snapshot)
+		if err != nil {
+			return effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+		}
+		for _, o := range objects {
+			if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+				continue
+			}
+			for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+				d.Cluster = p.cluster.Name
+				missing = append(missing, &notCarriedError{difference: d})
+			}
+		}
+	}
+	return checkedEffect, errors.Join(missing...)
+}
+
+// notCarriedError says that Flux has applied the commit and an object does not carry it.
+type notCarriedError struct{ difference Difference }
+
+func (e *notCarriedError) Error() string {
+	return "Flux has applied the commit, but " + e.difference.String()
+}
+func (e *notCarriedError) Hint() string {
+	return text.Command("eksa-gitops status %s", e.difference.Cluster)
+}

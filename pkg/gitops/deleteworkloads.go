@@ -1,0 +1,96 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// deleteWorkloads deletes clusters that were found fit for it.
+func (d *deleteRun) deleteWorkloads() deletion {
+	var going []*target
+	for _, t := range d.targets {
+		if t.files || d.usesCluster() && t.live != nil {
+			going = append(going, t)
+			continue
+		}
+		d.noteGone(t)
+	}
+	if len(going) == 0 {
+		return deletion{gone: true}
+	}
+	return deletion{
+		parts: d.parts(going),
+		asks:  slices.ContainsFunc(going, func(t *target) bool { return !t.leaving() }),
+		gone:  d.usesCluster(),
+	}
+}
+
+// incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
+func (d *deleteRun) incomplete(ctx context.Context, err error) error {
+	_, changed := d.steps.results()
+	if errors.Is(ctx.Err(), context.Canceled) || !changed && !endedWaiting(err) {
+		if !changed {
+			err = unchanged(err)
+		}
+		return err
+	}
+	d.result.Status = StatusIncomplete
+	return &IncompleteError{What: "the deletion is not complete", Cause: err}
+}
+
+func (d *deleteRun) markGone(targets []*target) {
+	for _, t := range targets {
+		d.clusterResult(t.Name).Gone = true
+	}
+}
+
+// noteGone tells that there is nothing to delete, and what there is, in case the name is wrong.
+func (d *deleteRun) noteGone(t *target) {
+	where := map[From]string{FromBoth: "neither in Git nor in the cluster", FromGit: "not in Git", FromCluster: "not in the cluster"}[d.options.From]
+	text := fmt.Sprintf("cluster %s is %s: there is nothing to delete", t.Name, where)
+	var there []string
+	if d.seen.cluster != nil {
+		for _, c := range d.seen.cluster.Clusters {
+			there = append(there, c.Name)
+		}
+	}
+	there = append(there, d.removal.clusters()...)
+	slices.Sort(there)
+	if there = slices.Compact(there); len(there) > 0 {
+		text += "; the clusters there are: " + strings.Join(there, ", ")
+	}
+	d.steps.Note(LevelWarning, text)
+}
+
+func (d *deleteRun) deleteObject(t *target) action {
+	return action{
+		name: stepDeleteCluster(t.Name),
+		plan: planned(effectOf(!t.live.Deleting, "")),
+		apply: func(ctx context.Context) (effect, error) {
+			changed, err := d.seen.ports.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
+			if err != nil {
+				return effect{}, fmt.Errorf("deleting Cluster %s/%s: %w", t.Namespace, t.Name, err)
+			}
+			return effectOf(changed, ""), nil
+		},
+	}
+}
+
+func (d *deleteRun) waitGone(t *target) action {
+	step := stepWaitGone(t.Name)
+	return action{
+		name: step,
+		plan: planned(waitEffect(t.live == nil)),
+		apply: func(ctx context.Context) (effect, error) {
+			if err := d.seen.ports.cluster.WaitGone(ctx, t.Namespace, t.Name, d.progressOf(step)); err != nil {
+				d.clusterResult(t.Name).Message = err.Error()
+				return effect{}, fmt.Errorf("waiting until cluster %s is gone: %w", t.Name, err)
+			}
+			d.clusterResult(t.Name).Gone = true
+			return checkedEffect, nil
+		},
+	}
+}

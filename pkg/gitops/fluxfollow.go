@@ -1,0 +1,112 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// fluxFollows says whether Flux applies its own files from Git, so that it brings itself to what they say.
+func (u *upgradeRun) fluxFollows() bool {
+	flux := &u.seen.cluster.Flux
+	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil && flux.Working()
+}
+
+// bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not there, or broken, is
+// installed; and one that follows something else is taken over.
+func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
+	switch {
+	case u.management == nil:
+		return nil
+	case u.adopts():
+		return u.adopt()
+	case !u.fluxFollows():
+		return u.installFlux(ctx)
+	}
+	return sequence{telling(u.noteFlux)}
+}
+
+// noteFlux begins the part of the result that is about Flux.
+func (u *upgradeRun) noteFlux() {
+	version, _, err := fluxmanifests.ComponentVersion(u.seen.files.system[layout.ComponentsFile])
+	if err != nil {
+		version = u.seen.cluster.Flux.Version
+	}
+	u.result.Flux = &FluxResult{Version: version, Namespace: u.config.SystemNamespace, URL: u.settings.Remote.Cluster, Path: layout.SyncPath(u.config), Changes: u.flux.changes}
+}
+
+// nudgeEvery is how often Flux is asked to look again while its controllers are being replaced.
+const nudgeEvery = 10 * time.Second
+
+// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller that begins to work while the
+// source-controller is being replaced, too, cannot fetch, and tries again only at its interval, which is ten minutes.
+func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var nudging crash.Group
+	nudging.Go(func() {
+		ticker := time.NewTicker(nudgeEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				// A failure shows in what is waited for.
+				_ = u.seen.ports.cluster.RequestReconcile(ctx, u.config.SystemNamespace, u.config.SystemNamespace)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		nudging.Wait()
+	}
+}
+
+// waitUpgraded is waitApplied while Flux's own controllers may be replaced by the commit.
+func (u *upgradeRun) waitUpgraded(context.Context) sequence {
+	wait := u.waitApplied(u.planLater)
+	if u.flux.images != nil {
+		waitNow := wait.apply
+		wait.apply = func(ctx context.Context) (effect, error) {
+			defer u.nudge(ctx)()
+			return waitNow(ctx)
+		}
+	}
+	return sequence{wait}
+}
+
+const stepRollOver = Step("Wait for Flux's new controllers to work")
+
+// replacesControllers says whether Flux's controllers are others after the run.
+func (u *upgradeRun) replacesControllers() bool {
+	return len(u.flux.changes) > 0 && u.flux.images != nil
+}
+
+// waitRolledOver waits until the controllers that changed run, and have worked.
+func (u *upgradeRun) waitRolledOver(context.Context) sequence {
+	if u.result.Flux != nil {
+		u.result.Flux.Changes = u.flux.changes
+	}
+	if !u.replacesControllers() {
+		return nil
+	}
+	return sequence{action{
+		name: stepRollOver,
+		plan: planned(changedEffect(componentNames(u.flux.changes))),
+		apply: func(ctx context.Context) (effect, error) {
+			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
+			defer cancel()
+			wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
+			if err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
+				u.result.Flux.Ready = false
+				return effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
+			}
+			return changedEffect(componentNames(u.flux.changes)), nil
+		},
+	}}
+}

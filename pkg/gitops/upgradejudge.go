@@ -1,0 +1,149 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+)
+
+// drift is where the live objects differ from what is in Git and applied.
+func (u *upgradeRun) drift(p *specPlan) []Difference {
+	snapshot := u.seen.snapshot
+	if snapshot == nil || !u.seen.cluster.Applied(u.config.Branch, snapshot.Head()) {
+		return nil
+	}
+	var found []Difference
+	for _, o := range p.was {
+		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+			continue
+		}
+		for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+			d.Cluster = p.cluster.Name
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// tell says what the run is about to change, before it does.
+func (u *upgradeRun) tell() {
+	u.tellFlux()
+	for _, p := range u.specs {
+		for _, note := range p.notes {
+			u.steps.Note(LevelWarning, note)
+		}
+		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
+		for _, c := range p.changes {
+			level := LevelInfo
+			if c.Verdict != clusterspec.VerdictApplied {
+				level = LevelWarning
+			}
+			u.steps.Note(level, "change of "+prefix+c.String())
+		}
+		for i, e := range p.merged {
+			text := "kept from Git, " + prefix + p.describeEdit(e)
+			if i == 0 && len(p.others) > 0 {
+				text += ", by " + revisionText(p.others[0])
+			}
+			u.steps.Note(LevelInfo, text)
+		}
+		if len(p.merged) > 0 && !u.asked.UpdateSources {
+			u.steps.Note(LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
+		}
+		for _, d := range u.clusterResult(p.cluster.Name).Drift {
+			u.steps.Note(LevelWarning, "drift of "+prefix+d.String())
+		}
+	}
+}
+
+// judgeChanges asks the API server about every object that changes, and refuses what would not be applied. Where the server takes what
+// EKS Anywhere's rules, as this program knows them, reject, the server knows better.
+func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
+	for _, p := range u.specs {
+		if !p.changed() {
+			continue
+		}
+		objects, err := p.objects(ctx, u.seen.snapshot)
+		if err != nil {
+			return fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+		}
+		fields := make([]map[string]any, 0, len(objects))
+		for _, o := range objects {
+			fields = append(fields, o.Fields)
+		}
+		verdicts, err := u.seen.ports.cluster.DryRunApply(ctx, fields)
+		if err != nil {
+			if IsAccessError(err) {
+				found.add(AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
+				continue
+			}
+			return fmt.Errorf("asking the API server about the change: %w", err)
+		}
+		if u.asReleased {
+			for i := range verdicts {
+				verdicts[i] = allowReference(verdicts[i])
+			}
+		}
+		u.judgeOne(p, verdicts, found)
+		u.checkMarks(p, objects, found)
+	}
+	return nil
+}
+
+// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of the rules where they know
+// it, else in the server's.
+func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
+	refused := map[string]bool{}
+	for _, v := range verdicts {
+		if !v.Accepted() {
+			refused[v.Kind+" "+v.Name] = true
+		}
+	}
+	for _, f := range refusedObjects(p.cluster.Name, verdicts, func(object string) bool { return len(rejectedOf(p.changes, object)) > 0 }) {
+		found.addFinding(f)
+	}
+	u.refuseReplacement(p, found)
+	for i, c := range p.changes {
+		if c.Verdict != clusterspec.VerdictRejected {
+			continue
+		}
+		if !refused[c.Object] && c.Field != "" {
+			p.changes[i].Message = "the API server accepts it, although EKS Anywhere's rules say: " + c.Message
+			p.changes[i].Verdict = clusterspec.VerdictApplied
+			continue
+		}
+		hint := ""
+		if line := c.Line; line > 0 && !u.fromGit(p, c) {
+			hint = fmt.Sprintf("give the field its old value in %s", p.ours.Name)
+		}
+		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s", p.cluster.Name, c.String()), hint})
+	}
+	u.clusterResult(p.cluster.Name).Changes = p.changes
+}
+
+// fromGit says whether a change came from Git.
+func (u *upgradeRun) fromGit(p *specPlan, c clusterspec.Change) bool {
+	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool { return e.Object == c.Object && e.Field == c.Field })
+}
+
+func rejectedOf(changes []clusterspec.Change, object string) []clusterspec.Change {
+	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected), func(c clusterspec.Change) bool { return c.Object != object })
+}
+
+// checkMarks finds objects that change and that Flux is told to leave alone.
+func (u *upgradeRun) checkMarks(p *specPlan, objects []GitObject, found *findings) {
+	for _, o := range objects {
+		live := u.liveObject(o.Kind, o.Namespace, o.Name)
+		if live == nil || len(differences(o, live)) == 0 {
+			continue
+		}
+		for _, pause := range live.Pauses {
+			if pause.StopsFlux() {
+				found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change", p.cluster.Name, pause.Object, pause.Describe()), pause.Resume})
+			}
+		}
+	}
+}
