@@ -140,11 +140,10 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	if err == nil && result.Failure != nil {
 		code = withoutGitOps(o.onGitOpsFailure, result)
 	}
-	code = o.connection.planned(code, result)
-	result.ExitCode = int(code)
-	if code != exitDone && code != exitPlanned || result.Status == gitops.StatusGitOpsFailed {
+	if code != exitDone || result.Status == gitops.StatusGitOpsFailed {
 		result.Resume = resumeOf(err, resume)
 	}
+	err = o.connection.exits(code, result, err)
 	if o.output == outputJSON {
 		if o.connection.dryRun {
 			addDiffs(d, result)
@@ -154,9 +153,6 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 		}
 	} else {
 		printCreateResult(d, result, o.connection.diff == diffFull)
-	}
-	if err == nil && code != exitDone {
-		return &reportedError{code: code}
 	}
 	return err
 }

@@ -266,11 +266,7 @@ func finishChange(ctx context.Context, d *deps, output string, c *connection, re
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		err = &interruptedError{err: err, resume: resume}
 	}
-	code := c.planned(exitCodeOf(err), result)
-	result.ExitCode = int(code)
-	if code == exitPlanned {
-		err = &reportedError{code: code}
-	}
+	err = c.exits(exitCodeOf(err), result, err)
 	if result.Status == gitops.StatusIncomplete || result.Status == gitops.StatusInterrupted {
 		result.Resume = resume
 	}

@@ -142,11 +142,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 	if code != exitDone {
 		result.Resume = resume
 	}
-	code = o.connection.planned(code, result)
-	result.ExitCode = int(code)
-	if code == exitPlanned {
-		err = &reportedError{code: code}
-	}
+	err = o.connection.exits(code, result, err)
 	if o.output == outputJSON {
 		if o.connection.dryRun {
 			addDiffs(d, result)

@@ -158,12 +158,17 @@ func (c *connection) check() error {
 	return nil
 }
 
-// planned is the exit code of a run that ends with code.
-func (c *connection) planned(code exitCode, result *gitops.Result) exitCode {
+// exits puts the exit code of a run that ends with code and err into its result: with --detailed-exitcode, another one where a dry run has
+// found something to do. It returns the error that ends the program with that code.
+func (c *connection) exits(code exitCode, result *gitops.Result, err error) error {
 	if c.dryRun && c.detailed && code == exitDone && result.WouldChange {
-		return exitPlanned
+		code = exitPlanned
 	}
-	return code
+	result.ExitCode = int(code)
+	if err == nil && code != exitDone {
+		return &reportedError{code: code}
+	}
+	return err
 }
 
 func (c *connection) addFlags(cmd *cobra.Command) {

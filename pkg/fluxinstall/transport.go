@@ -32,8 +32,9 @@ type contact struct {
 	lost     atomic.Int64 // when it last did not, in Unix nanoseconds
 }
 
-// warmUp is how long an API server that has just started may refuse everybody: it serves before it has read all roles.
-const warmUp = 10 * time.Second
+// warmUp is how long an API server that has just started may refuse everybody: it serves before it has read all roles, which has been seen
+// to take more than ten seconds on a busy machine.
+const warmUp = 30 * time.Second
 
 // restarted says whether the server went away a moment ago.
 func (c *contact) restarted() bool {

@@ -49,9 +49,7 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 		if r.givesGitOps(c) {
 			v = allowReference(v)
 		}
-		for _, f := range refusedObjects(c.Name, []fluxinstall.Verdict{v}, nil) {
-			found.addFinding(f)
-		}
+		found.addRefusal(c.Name, v)
 	}
 	switch forbidden := new(fluxinstall.ForbiddenError); {
 	case errors.As(err, &forbidden):
@@ -72,30 +70,24 @@ func allowReference(v fluxinstall.Verdict) fluxinstall.Verdict {
 	return v
 }
 
-// refusedObjects words what the API server refuses of a cluster's objects, each rejected field by itself. Of objects that are told of
-// otherwise it says nothing.
-func refusedObjects(cluster string, verdicts []fluxinstall.Verdict, toldOf func(object string) bool) []Finding {
-	var found []Finding
-	for _, v := range verdicts {
-		object := v.Kind + " " + v.Name
-		if v.Accepted() || toldOf != nil && toldOf(object) {
-			continue
-		}
-		who := "the API server"
-		if v.Webhook != "" {
-			who = "webhook " + v.Webhook
-		}
-		fields := v.Causes
-		if len(fields) == 0 {
-			fields = []fluxinstall.Cause{{Message: v.Message}}
-		}
-		for _, cause := range fields {
-			text := fmt.Sprintf("cluster %s: %s", cluster, object)
-			if cause.Field != "" {
-				text += ": " + cause.Field
-			}
-			found = append(found, Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
-		}
+// addRefusal adds what the API server refuses of an object of a cluster, each rejected field by itself; nothing of one that it accepts.
+func (f *findings) addRefusal(cluster string, v fluxinstall.Verdict) {
+	if v.Accepted() {
+		return
 	}
-	return found
+	who := "the API server"
+	if v.Webhook != "" {
+		who = "webhook " + v.Webhook
+	}
+	fields := v.Causes
+	if len(fields) == 0 {
+		fields = []fluxinstall.Cause{{Message: v.Message}}
+	}
+	for _, cause := range fields {
+		text := fmt.Sprintf("cluster %s: %s %s", cluster, v.Kind, v.Name)
+		if cause.Field != "" {
+			text += ": " + cause.Field
+		}
+		f.addFinding(Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
+	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -114,9 +113,8 @@ func (r *clustersRun) installFlux(context.Context) sequence {
 	install := Step("Install Flux " + version)
 	return sequence{
 		silently(func(context.Context) (err error) {
-			if components, sync, err = r.buildFiles(r.seen.files.system); err != nil {
-				r.failedStep = install
-				return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)
+			if components, sync, err = r.buildPushed(install); err != nil {
+				return err
 			}
 			r.result.Flux = &FluxResult{Version: version, Namespace: r.config.SystemNamespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
 			return nil
@@ -162,8 +160,7 @@ func (r *run) progressOf(step Step) func(fluxinstall.Progress) {
 // appliedInPlace says of a dry run whether the plan changes nothing in Git and Flux has applied that.
 func (r *run) appliedInPlace() bool {
 	snapshot := r.seen.snapshot
-	return snapshot != nil && len(r.seen.files.changes) == 0 && snapshot.State() == git.BranchExists &&
-		r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
+	return r.seen.files.inPlace(snapshot) && r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
 }
 
 func effectOfChanges(changes fluxinstall.ChangeSet) effect {

@@ -214,8 +214,7 @@ func (r *run) push(work commitWork) action {
 				r.commit = snapshot.Head()
 				r.result.Repository.Commit = r.commit
 			}
-			inPlace := len(files.changes) == 0 && snapshot != nil && snapshot.State() == git.BranchExists
-			return effectOf(!inPlace, countFiles(len(files.changes))), nil
+			return effectOf(!files.inPlace(snapshot), countFiles(len(files.changes))), nil
 		},
 		apply: func(ctx context.Context) (effect, error) { return r.pushNow(ctx, work) },
 	}
@@ -237,7 +236,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 		}
 		r.seen.snapshot, r.seen.files = snapshot, files
 		r.commit = snapshot.Head()
-		if len(files.changes) == 0 && snapshot.State() == git.BranchExists {
+		if files.inPlace(snapshot) {
 			r.noteKept(files)
 			r.result.Repository.Commit = r.commit
 			return effect{OutcomeUnchanged, "at " + short(r.commit)}, nil

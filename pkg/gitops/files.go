@@ -41,6 +41,11 @@ func (p *filePlan) note(format string, args ...any) {
 	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
+// inPlace says whether Git has all of the plan already, in the state that it was made on.
+func (p *filePlan) inPlace(snapshot Snapshot) bool {
+	return snapshot != nil && len(p.changes) == 0 && snapshot.State() == git.BranchExists
+}
+
 // changesFile says whether the plan changes a file.
 func (p *filePlan) changesFile(file string) bool {
 	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == file })

@@ -144,11 +144,8 @@ func (u *upgradeRun) adopt() sequence {
 		}
 	})
 	build := silently(func(context.Context) (err error) {
-		if _, sync, err = u.buildFiles(u.seen.files.system); err != nil {
-			u.failedStep = stepRepoint
-			return fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(u.config), err)
-		}
-		return nil
+		_, sync, err = u.buildPushed(stepRepoint)
+		return err
 	})
 	keep := action{
 		name: stepRecord,

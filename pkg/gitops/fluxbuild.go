@@ -23,7 +23,7 @@ type builtSystem struct {
 	err              error
 }
 
-// buildFiles is [fluxinstall.BuildSystem], done once for the same files: a plan is checked, compared and carried out.
+// buildFiles is [fluxmanifests.BuildSystem], done once for the same files: a plan is checked, compared and carried out.
 func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err error) {
 	for _, b := range r.built {
 		if maps.EqualFunc(b.files, files, bytes.Equal) {
@@ -34,6 +34,16 @@ func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err 
 	b.components, b.sync, b.err = fluxmanifests.BuildSystem(files)
 	r.built = append(r.built, b)
 	return b.components, b.sync, b.err
+}
+
+// buildPushed builds Flux's directory as it is in Git now, for a step that applies it: a failure is that step's.
+func (r *clustersRun) buildPushed(step Step) (components, sync []byte, err error) {
+	components, sync, err = r.buildFiles(r.seen.files.system)
+	if err != nil {
+		r.failedStep = step
+		err = fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)
+	}
+	return components, sync, err
 }
 
 // buildSystem builds Flux's directory, with the user's own files beside ours when the kustomization needs them.

@@ -98,12 +98,14 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
 	refused := map[string]bool{}
 	for _, v := range verdicts {
-		if !v.Accepted() {
-			refused[v.Kind+" "+v.Name] = true
+		object := v.Kind + " " + v.Name
+		if v.Accepted() {
+			continue
 		}
-	}
-	for _, f := range refusedObjects(p.cluster.Name, verdicts, func(object string) bool { return len(rejectedOf(p.changes, object)) > 0 }) {
-		found.addFinding(f)
+		refused[object] = true
+		if len(rejectedOf(p.changes, object)) == 0 {
+			found.addRefusal(p.cluster.Name, v)
+		}
 	}
 	u.refuseReplacement(p, found)
 	for i, c := range p.changes {

@@ -2,7 +2,6 @@ package gitops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,9 +121,7 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 				left.add(c.Name, record.Cause)
 				left.next = append(left.next, record.Next)
 			}
-			if err != nil {
-				left.cause = errors.Join(left.cause, err)
-			}
+			left.cause = err
 			return checkedEffect, err
 		},
 	}

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"testing"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -59,7 +58,7 @@ func TestDelete_packages(t *testing.T) {
 			t.Errorf("%s is still in Git", file)
 		}
 	}
-	waitNoNamespace(t, "eksa-packages-dev")
+	waitGone(t, reference("", "v1", "Namespace", "", "eksa-packages-dev"))
 
 	// The fleet goes on.
 	w.push(gittest.Change{Message: "Change something else", Files: map[string]string{together: note + "data: {a: b}\n"}})
@@ -81,18 +80,4 @@ func TestDelete_packages(t *testing.T) {
 	before = w.mark()
 	w.run("delete", "cluster", "dev", "--yes").exits(0).prints("Nothing to do: cluster dev is gone.")
 	before.writesNothing()
-}
-
-func waitNoNamespace(t *testing.T, name string) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		if _, there := exists(t, "", "v1", "Namespace", "", name); !there {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("namespace %s does not go", name)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

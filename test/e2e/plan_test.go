@@ -112,7 +112,7 @@ func TestPlan_refused(t *testing.T) {
 		runs   [][]string
 	}{
 		{
-			name: "protected branch", code: 4, tells: "takes no direct push: changes have to be made through a pull request",
+			name: "protected branch", code: 4, tells: "does not accept direct pushes: changes have to be made through a pull request",
 			break_: func() func() {
 				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 				return func() { repo.Unprotect("main") }

@@ -55,29 +55,15 @@ func newProvisioned(t *testing.T, bare bool) *world {
 		patch(t, cluster, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, eksacontroller.ManagedByCLI))
 		remove(t, eksaGroup, "v1alpha1", "Cluster", "default", "mgmt")
 		// What it owns goes with it.
-		waitNoObject(t, "VSphereDatacenterConfig", "mgmt")
-		waitNoObject(t, "VSphereMachineConfig", "mgmt-cp")
-		waitNoObject(t, "VSphereMachineConfig", "mgmt-md")
+		waitGone(t, reference(eksaGroup, "v1alpha1", "VSphereDatacenterConfig", "default", "mgmt"))
+		waitGone(t, reference(eksaGroup, "v1alpha1", "VSphereMachineConfig", "default", "mgmt-cp"))
+		waitGone(t, reference(eksaGroup, "v1alpha1", "VSphereMachineConfig", "default", "mgmt-md"))
 	} else {
 		w.env["KUBECONFIG"] = ""
 		w.copyKubeconfig("mgmt")
 	}
 	t.Cleanup(func() { w.assertEksctlClean() })
 	return w
-}
-
-func waitNoObject(t *testing.T, kind, name string) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		if _, there := exists(t, eksaGroup, "v1alpha1", kind, "default", name); !there {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s %s does not go", kind, name)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 // copyKubeconfig leaves the kubeconfig of a cluster where eksctl anywhere does.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,17 +57,7 @@ func remove(t testing.TB, group, version, kind, namespace, name string) {
 	if err := stackOf(t).Client().Delete(t.Context(), u); err != nil {
 		t.Fatalf("deleting %s %s/%s: %v", kind, namespace, name, err)
 	}
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		err := stackOf(t).Client().Get(t.Context(), client.ObjectKeyFromObject(u), u)
-		if apierrors.IsNotFound(err) {
-			return
-		}
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("%s %s/%s does not go: %v", kind, namespace, name, err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	waitGone(t, u)
 }
 
 func patch(t testing.TB, u *unstructured.Unstructured, content string) {

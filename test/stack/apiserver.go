@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	apidiscovery "k8s.io/api/apidiscovery/v2"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 func (s *Stack) startAPIServer() (err error) {
@@ -65,7 +67,7 @@ func (s *Stack) waitReady(ctx context.Context, path string) error {
 				return part.ended()
 			}
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := sleep.For(ctx, 20*time.Millisecond); err != nil {
 			err = fmt.Errorf("waiting for the API server: %w", err)
 			if errors.Is(err, context.DeadlineExceeded) { // not when the caller has had enough
 				err = fmt.Errorf("%w; the end of its log:\n%s", err, tail(s.api.log, 15))

@@ -23,6 +23,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
@@ -108,7 +109,7 @@ func (s *Stack) StartFlux(ctx context.Context, namespace string) error {
 		if len(missing) == 0 {
 			return nil
 		}
-		if err := pause(ctx, 25*time.Millisecond); err != nil {
+		if err := sleep.For(ctx, 25*time.Millisecond); err != nil {
 			return fmt.Errorf("waiting for %s in the namespace %s: %w; the end of its log:\n%s",
 				strings.Join(missing, " and "), namespace, err, s.Logs(missing[0]))
 		}
@@ -192,7 +193,7 @@ func (r *fluxRunner) run(ctx context.Context, ended chan<- struct{}) {
 		if settled {
 			r.waitForChange(ctx, version)
 		} else {
-			_ = pause(ctx, 100*time.Millisecond)
+			_ = sleep.For(ctx, 100*time.Millisecond)
 		}
 	}
 }
@@ -216,7 +217,7 @@ func (r *fluxRunner) waitForChange(ctx context.Context, version string) {
 	defer cancel()
 	watcher, err := r.core.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{LabelSelector: fluxPods(), ResourceVersion: version})
 	if err != nil {
-		_ = pause(ctx, 100*time.Millisecond)
+		_ = sleep.For(ctx, 100*time.Millisecond)
 		return
 	}
 	defer watcher.Stop()

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
@@ -85,7 +86,7 @@ func (s *Stack) waitHold(ctx context.Context, name string, want bool) error {
 		if _, held := probe.GetAnnotations()[holdAnnotation]; held == want {
 			return nil
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := sleep.For(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("waiting for the API server to take note of the hold: %w", err)
 		}
 	}

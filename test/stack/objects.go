@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
@@ -55,7 +56,7 @@ func (s *Stack) namespaced(ctx context.Context, object *unstructured.Unstructure
 		if err == nil || time.Since(began) > 5*time.Second {
 			return namespaced, err
 		}
-		if ended := pause(ctx, 25*time.Millisecond); ended != nil {
+		if ended := sleep.For(ctx, 25*time.Millisecond); ended != nil {
 			return false, err
 		}
 	}
@@ -72,7 +73,7 @@ func (s *Stack) WaitFor(ctx context.Context, obj client.Object, what string, ok 
 		if err == nil && ok() {
 			return nil
 		}
-		if ended := pause(ctx, 25*time.Millisecond); ended != nil {
+		if ended := sleep.For(ctx, 25*time.Millisecond); ended != nil {
 			return fmt.Errorf("waiting for %s to be %s: %w", describe(obj), what, errors.Join(ended, lastState(obj, err)))
 		}
 	}

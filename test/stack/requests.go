@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // Request is a request that may have changed the cluster.
@@ -72,7 +74,7 @@ func (s *Stack) MutatingRequests(ctx context.Context, who string, since Marker) 
 		if !unfinished || !s.apiServerAlive() {
 			return requests, nil
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := sleep.For(ctx, 5*time.Millisecond); err != nil {
 			return nil, fmt.Errorf("waiting for requests in progress: %w", err)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // State is a copy of a stack's cluster, as it was at a moment. It belongs to
@@ -125,7 +127,7 @@ func (s *Stack) answers(ctx context.Context, now content) error {
 				if err == nil {
 					return nil
 				}
-				if ended := pause(ctx, 100*time.Millisecond); ended != nil {
+				if ended := sleep.For(ctx, 100*time.Millisecond); ended != nil {
 					return errors.Join(ended, err)
 				}
 			}
@@ -171,7 +173,7 @@ func (s *Stack) settle(ctx context.Context, before, now content) error {
 			s.restoredAt = revision
 			return nil
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := sleep.For(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("waiting for the API server to see that the cluster was put back: %w", err)
 		}
 	}

@@ -352,15 +352,3 @@ func (s *Stack) env() []string {
 		"TMPDIR=" + filepath.Join(s.dir, "tmp"),
 	}
 }
-
-// pause waits, or returns the context's error when that ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
