@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/connect", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"internal/ui":      {"internal/redact", "internal/text", "pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/localfile", "internal/redact", "internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
+	"pkg/gitops":       {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"pkg/layout":       {"internal/kustomize", "internal/yamlnode", "pkg/clusterspec"},
 	"pkg/lint":         {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/layout"},
 	"pkg/clusterspec":  {"internal/localfile", "internal/redact", "internal/repourl", "internal/spelling"},

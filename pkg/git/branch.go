@@ -1,5 +1,11 @@
 package git
 
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+)
+
 // BranchState is what was found where the branch should be.
 type BranchState int
 
@@ -22,6 +28,15 @@ type Entry struct {
 	BlobID string // the object's name, in hexadecimal
 	// Unsafe says that the path is one that every method of the snapshot refuses, such as one with ".." in it.
 	Unsafe bool
+}
+
+// BlobID is the name, in hexadecimal, that Git gives a file with this content in a repository whose objects are named by SHA-1
+// (gitformat-pack and "Git Objects" of the Git book).
+func BlobID(content []byte) string {
+	h := sha1.New() // a name, not a proof: Git's own choice
+	fmt.Fprintf(h, "blob %d\x00", len(content))
+	h.Write(content)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Mode is what an entry of a directory is.

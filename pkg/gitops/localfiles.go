@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -75,7 +74,7 @@ func (r *run) isInGit(ctx context.Context, path string, content []byte) bool {
 	if r.seen.snapshot == nil {
 		return false
 	}
-	found, blob := false, gitrepo.BlobID(content)
+	found, blob := false, git.BlobID(content)
 	err := r.seen.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		found = !revision.Deleted && revision.BlobID == blob
 		return !found

@@ -157,7 +157,7 @@ func (s *snapshot) EachRevision(_ context.Context, file string, visit func(git.R
 		}
 		r := git.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
 		if there {
-			r.BlobID = gitrepo.BlobID([]byte(content))
+			r.BlobID = git.BlobID([]byte(content))
 		}
 		for line := range strings.Lines(commit.message) {
 			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
