@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
@@ -77,7 +78,7 @@ func refusedObject(command string, err error, code exitCode) any {
 		status = gitops.StatusInterrupted
 	}
 	return &gitops.Result{
-		Version: gitops.ResultVersion, Command: command, Status: status, Clusters: []gitops.ClusterResult{}, Steps: []gitops.StepResult{},
+		Version: gitops.ResultVersion, Command: command, Status: status, Clusters: []gitops.ClusterResult{}, Steps: []step.Result{},
 		Failure: &gitops.Failure{Message: failure.Message, Hint: failure.Hint}, ExitCode: int(code),
 	}
 }

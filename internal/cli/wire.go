@@ -17,6 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -42,7 +43,7 @@ func (o *clusterOptions) retries(d *deps) func(fluxinstall.RetryEvent) {
 	return func(e fluxinstall.RetryEvent) {
 		steps := d.steps()
 		defer steps.Close()
-		steps.Note(gitops.LevelInfo, e.String())
+		steps.Note(step.LevelInfo, e.String())
 	}
 }
 
@@ -208,7 +209,7 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 	if err := checkProxies(d.getenv); err != nil {
 		return nil, err
 	}
-	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) }
+	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(step.LevelInfo, e.String()) }
 	options := connect.Options{
 		GitOps: f.config, KeepsFlux: f.keepsFlux, SSH: c.git.ssh(d), KnownHosts: d.getenv(knownHostsVariable),
 		UserAgent: userAgent(), Report: steps, Explain: explainAccess,

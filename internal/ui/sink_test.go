@@ -8,7 +8,8 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // Whatever writes to the streams, and in whatever form, no secret comes out; data does as it is.
@@ -47,7 +48,7 @@ func TestGuarded(t *testing.T) {
 	} {
 		err.Reset()
 		steps := ui.NewSteps(streams, mode, true)
-		steps.Note(gitops.LevelInfo, "at "+address+" with "+known)
+		steps.Note(step.LevelInfo, "at "+address+" with "+known)
 		steps.Close()
 		if !bytes.Contains(err.Bytes(), []byte(want)) || bytes.Contains(err.Bytes(), []byte("s3cret")) {
 			t.Errorf("%s: %q, not %q", mode, err.String(), want)

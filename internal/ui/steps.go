@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // ProgressMode is how the steps of a run are shown.
@@ -58,7 +59,7 @@ type Steps struct {
 }
 
 type activeStep struct {
-	step    gitops.Step
+	step    step.Name
 	detail  string
 	shown   string
 	shownAt time.Time
@@ -110,7 +111,7 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 }
 
 // Begin implements [gitops.Reporter].
-func (s *Steps) Begin(step gitops.Step) {
+func (s *Steps) Begin(step step.Name) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = append(s.active, activeStep{step: step, began: s.now()})
@@ -123,7 +124,7 @@ func (s *Steps) Begin(step gitops.Step) {
 }
 
 // Progress implements [gitops.Reporter].
-func (s *Steps) Progress(step gitops.Step, detail string) {
+func (s *Steps) Progress(step step.Name, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.active {
@@ -156,7 +157,7 @@ func (s *Steps) showProgress(a *activeStep) {
 }
 
 // End implements [gitops.Reporter].
-func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
+func (s *Steps) End(step step.Name, outcome step.Outcome, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.active {
@@ -178,14 +179,14 @@ func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
 	}
 }
 
-func (s *Steps) line(step gitops.Step, outcome gitops.Outcome, detail string) string {
+func (s *Steps) line(name step.Name, outcome step.Outcome, detail string) string {
 	glyph, paint := s.glyphs.done, s.paint.green
 	switch outcome {
-	case gitops.OutcomeFailed:
+	case step.OutcomeFailed:
 		glyph, paint = s.glyphs.failed, s.paint.red
-	case gitops.OutcomeSkipped:
+	case step.OutcomeSkipped:
 		glyph, paint = s.glyphs.skipped, s.paint.dim
-	case gitops.OutcomePlanned:
+	case step.OutcomePlanned:
 		glyph, paint = s.glyphs.planned, s.paint.yellow
 	}
 	reset := ""
@@ -196,10 +197,10 @@ func (s *Steps) line(step gitops.Step, outcome gitops.Outcome, detail string) st
 	if detail != "" {
 		notes = append(notes, CleanLine(detail))
 	}
-	if outcome == gitops.OutcomeUnchanged || outcome == gitops.OutcomeSkipped || outcome == gitops.OutcomePlanned {
+	if outcome == step.OutcomeUnchanged || outcome == step.OutcomeSkipped || outcome == step.OutcomePlanned {
 		notes = append(notes, string(outcome))
 	}
-	line := paint + glyph + reset + " " + CleanLine(string(step))
+	line := paint + glyph + reset + " " + CleanLine(string(name))
 	if len(notes) > 0 {
 		line += " (" + strings.Join(notes, ", ") + ")"
 	}
@@ -207,19 +208,19 @@ func (s *Steps) line(step gitops.Step, outcome gitops.Outcome, detail string) st
 }
 
 // Note implements [gitops.Reporter].
-func (s *Steps) Note(level gitops.Level, text string) {
+func (s *Steps) Note(level step.Level, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
 		s.event(map[string]any{"event": "note", "level": level, "text": Clean(text)})
 	case ProgressNone:
-		if level == gitops.LevelWarning {
+		if level == step.LevelWarning {
 			fmt.Fprintf(s.out, "eksa-gitops: warning: %s\n", Clean(text))
 		}
 	default:
 		s.clear()
-		if level == gitops.LevelWarning {
+		if level == step.LevelWarning {
 			reset := ""
 			if s.paint.yellow != "" {
 				reset = s.paint.reset
@@ -383,4 +384,4 @@ func (s *Steps) event(fields map[string]any) {
 	fmt.Fprintf(s.out, "%s\n", EscapeJSON(line))
 }
 
-var _ gitops.Reporter = (*Steps)(nil)
+var _ step.Reporter = (*Steps)(nil)

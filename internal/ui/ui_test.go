@@ -7,7 +7,8 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 func TestClean(t *testing.T) {
@@ -41,13 +42,13 @@ func tell(t *testing.T, s ui.Streams, mode ui.ProgressMode) string {
 	s.Err = &out
 	steps := ui.NewSteps(s, mode, false)
 	steps.Begin("Create repository acme/fleet")
-	steps.End("Create repository acme/fleet", gitops.OutcomeChanged, "private")
+	steps.End("Create repository acme/fleet", step.OutcomeChanged, "private")
 	steps.Begin("Push")
 	steps.Progress("Push", "quick: not worth a line")
-	steps.End("Push", gitops.OutcomeUnchanged, "at 3f2a1bc")
-	steps.Note(gitops.LevelWarning, "the token \x1b[1mexpires soon")
+	steps.End("Push", step.OutcomeUnchanged, "at 3f2a1bc")
+	steps.Note(step.LevelWarning, "the token \x1b[1mexpires soon")
 	steps.Begin("Install Flux")
-	steps.End("Install Flux", gitops.OutcomeFailed, "")
+	steps.End("Install Flux", step.OutcomeFailed, "")
 	steps.Close()
 	steps.Close()
 	return out.String()

@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -37,7 +38,7 @@ type Options struct {
 	// UserAgent is how the program introduces itself to every server, such as fleet/1.0; a default stands for an empty one.
 	UserAgent string
 	// Report is told what the run does, and also when a server has to be waited for. Nil is nobody.
-	Report gitops.Reporter
+	Report step.Reporter
 	// Explain may put an error about a key or known hosts into words that whoever set these Options knows: a [KnownHostsError], a
 	// [NoKeyError], a [KeyFileError]. Nil leaves them as they are.
 	Explain func(error) error
@@ -84,7 +85,7 @@ func (o Options) openCluster(ctx context.Context) (gitops.Cluster, error) {
 		kubeconfig.UserAgent = o.UserAgent
 	}
 	if kubeconfig.OnRetry == nil {
-		kubeconfig.OnRetry = func(e fluxinstall.RetryEvent) { o.note(gitops.LevelInfo, e.String()) }
+		kubeconfig.OnRetry = func(e fluxinstall.RetryEvent) { o.note(step.LevelInfo, e.String()) }
 	}
 	cluster, err := fluxinstall.Connect(ctx, kubeconfig)
 	if err != nil {
@@ -109,8 +110,8 @@ func (w *Way) onGitHub(ctx context.Context, o Options) error {
 	open := sync.OnceValues(func() (*github.Client, error) {
 		return github.New(github.Options{
 			APIURL: endpoints.API, Token: o.Token, CAPEM: o.CAPEM, UserAgent: o.UserAgent,
-			OnRetry:  func(e github.RetryEvent) { o.note(gitops.LevelInfo, e.String()) },
-			OnSunset: func(s github.Sunset) { o.note(gitops.LevelWarning, s.String()) },
+			OnRetry:  func(e github.RetryEvent) { o.note(step.LevelInfo, e.String()) },
+			OnSunset: func(s github.Sunset) { o.note(step.LevelWarning, s.String()) },
 		})
 	})
 	w.Ports.OpenHost = func(context.Context) (gitops.Host, error) {
@@ -124,7 +125,7 @@ func (w *Way) onGitHub(ctx context.Context, o Options) error {
 	return nil
 }
 
-func (o Options) note(level gitops.Level, text string) {
+func (o Options) note(level step.Level, text string) {
 	if o.Report != nil {
 		o.Report.Note(level, text)
 	}

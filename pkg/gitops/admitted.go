@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -53,7 +54,7 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 	}
 	switch forbidden := new(fluxinstall.ForbiddenError); {
 	case errors.As(err, &forbidden):
-		r.steps.Note(LevelInfo, fmt.Sprintf("the API server could not be asked whether it accepts all objects of the clusters: %v", err))
+		r.steps.Note(step.LevelInfo, fmt.Sprintf("the API server could not be asked whether it accepts all objects of the clusters: %v", err))
 	case err != nil:
 		found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of the clusters: %w", err))
 	}

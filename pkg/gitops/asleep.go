@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // What hangs or sleeps in the management cluster. A run that writes to Git, or starts Flux, sets off what waits there: a Kustomization whose
@@ -85,7 +86,7 @@ func sleeping(flux *fluxinstall.FluxState) []string {
 // noteAsleep says which controllers this run starts again.
 func (r *run) noteAsleep() {
 	if names := sleeping(&r.seen.cluster.Flux); len(names) > 0 {
-		r.steps.Note(LevelWarning, fmt.Sprintf("%s in namespace %s: scaled to zero; this run starts them as Flux's files in Git say", strings.Join(names, ", "), r.config.SystemNamespace))
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("%s in namespace %s: scaled to zero; this run starts them as Flux's files in Git say", strings.Join(names, ", "), r.config.SystemNamespace))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -20,10 +21,10 @@ type clustersRun struct {
 	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are worked on
 
 	rendered    rendering
-	restored    []string // clusters whose files come back to Git
-	gitOpsError error    // why the GitOps part was given up; an upgrade gives it up with an error of its own
-	gitOpsStep  Step     // in which step that was
-	notReady    error    // why not every cluster was seen to be Ready
+	restored    []string  // clusters whose files come back to Git
+	gitOpsError error     // why the GitOps part was given up; an upgrade gives it up with an error of its own
+	gitOpsStep  step.Name // in which step that was
+	notReady    error     // why not every cluster was seen to be Ready
 
 	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held is released.
 	asReleased bool

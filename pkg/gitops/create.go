@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // CreateOptions are what [Create] works on.
@@ -73,7 +74,7 @@ func (r *createRun) do(ctx context.Context) error {
 	if err := r.observe(ctx); err != nil {
 		return err
 	}
-	if err := r.parts().perform(ctx, r.run); err != nil {
+	if err := r.steps.Perform(ctx, r.parts()); err != nil {
 		return err
 	}
 	if r.settings.DryRun {
@@ -84,18 +85,18 @@ func (r *createRun) do(ctx context.Context) error {
 }
 
 // parts are those of a creation. What GitOps fails of does not stop what comes after it.
-func (r *createRun) parts() sequence {
-	return sequence{
+func (r *createRun) parts() step.Sequence {
+	return step.Sequence{
 		r.provision(),
-		when(r.giveGitOps),
-		when(func(context.Context) sequence {
+		step.When(r.giveGitOps),
+		step.When(func(context.Context) step.Sequence {
 			if r.gitOpsError != nil {
 				return nil
 			}
-			return sequence{orElse{r.throughGit(), r.giveUpGitOps}}
+			return step.Sequence{step.OrElse{Steps: r.throughGit(), Failed: r.giveUpGitOps}}
 		}),
-		telling(r.noteGivenUp),
-		when(func(ctx context.Context) sequence { return r.awaitClusters(ctx, r.managed) }),
+		step.Telling(r.noteGivenUp),
+		step.When(func(ctx context.Context) step.Sequence { return r.awaitClusters(ctx, r.managed) }),
 	}
 }
 
@@ -107,7 +108,7 @@ func (r *createRun) giveUpGitOps(ctx context.Context, err error) error {
 	if broken := ctx.Err(); errors.Is(broken, context.Canceled) {
 		return broken
 	}
-	r.gitOpsError, r.gitOpsStep = err, r.failedStep
+	r.gitOpsError, r.gitOpsStep = err, r.steps.Failed
 	return nil
 }
 

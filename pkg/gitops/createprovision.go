@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -91,13 +92,13 @@ func (r *createRun) creation(c *clusterspec.Cluster) ProvisionJob {
 
 // provision has the provisioner make the clusters that do not exist, the management cluster first, and looks at them. It is done
 // whether GitOps can be enabled or not. Its error ends the run: a cluster is not there.
-func (r *createRun) provision() sequence {
-	var parts sequence
+func (r *createRun) provision() step.Sequence {
+	var parts step.Sequence
 	for _, c := range r.missing() {
-		parts = append(parts, orElse{
-			r.runProvisioner(r.creation(c)),
-			func(ctx context.Context, err error) error { return r.notMade(ctx, c, err) },
-		}, silently(func(ctx context.Context) error {
+		parts = append(parts, step.OrElse{
+			Steps:  r.runProvisioner(r.creation(c)),
+			Failed: func(ctx context.Context, err error) error { return r.notMade(ctx, c, err) },
+		}, step.Silently(func(ctx context.Context) error {
 			if err := ctx.Err(); errors.Is(err, context.Canceled) {
 				return err
 			}
@@ -141,28 +142,28 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 
 // giveGitOps gives workload clusters that the provisioner has made from a file without GitOps their gitOpsRef. Flux could not: EKS
 // Anywhere lets the reference of a workload cluster change only while the cluster is paused.
-func (r *createRun) giveGitOps(context.Context) sequence {
-	var parts sequence
+func (r *createRun) giveGitOps(context.Context) step.Sequence {
+	var parts step.Sequence
 	for _, c := range r.managed {
 		if r.gitOpsError != nil || !r.givesGitOps(c) {
 			continue
 		}
-		parts = append(parts, action{
-			name: Step(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)),
-			plan: planned(changedEffect("")),
-			apply: func(ctx context.Context) (effect, error) {
+		parts = append(parts, step.Action{
+			Name: step.Name(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)),
+			Plan: step.Planned(step.Changed("")),
+			Apply: func(ctx context.Context) (step.Effect, error) {
 				changed, err := r.seen.ports.cluster.AdoptGitOps(ctx, c.Namespace, c.Name, clusterspec.GitOpsObject(c))
 				if err != nil {
-					return effect{}, fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
+					return step.Effect{}, fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
 				}
-				return effectOf(changed, ""), nil
+				return step.Written(changed, ""), nil
 			},
 		})
 	}
 	if len(parts) == 0 {
 		return nil
 	}
-	return sequence{orElse{parts, r.giveUpGitOps}}
+	return step.Sequence{step.OrElse{Steps: parts, Failed: r.giveUpGitOps}}
 }
 
 // givesGitOps says whether the run gives a cluster its GitOps configuration past Git: a provisioner makes workload clusters without it.

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -83,7 +84,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 	d.unguarded = d.detaches || options.From == FromCluster || options.GitOps == nil
 	err := crash.Guarded(func() error { return d.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		d.result.Failure = failureOf(d.failedStep, err)
+		d.result.Failure = failureOf(d.steps.Failed, err)
 	}
 	return d.end(ctx, err)
 }
@@ -125,7 +126,7 @@ func (d *deleteRun) do(ctx context.Context) error {
 	case d.destroys():
 		return d.carryOut(ctx, d.destroy())
 	case d.detaches && d.options.GitOps == nil:
-		d.steps.Note(LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
+		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
 		d.result.Status = StatusDone
 		return nil
 	case d.detaches:
@@ -136,7 +137,7 @@ func (d *deleteRun) do(ctx context.Context) error {
 
 // deletion is what a run is to do.
 type deletion struct {
-	parts sequence // none when there is nothing to do
+	parts step.Sequence // none when there is nothing to do
 	// asks says that a person has to agree.
 	asks bool
 	// gone says that the clusters are, once the parts are done.
@@ -147,7 +148,7 @@ type deletion struct {
 func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 	if d.settings.DryRun {
 		d.result.Status = StatusPlanned
-		return what.parts.perform(ctx, d.run)
+		return d.steps.Perform(ctx, what.parts)
 	}
 	if what.asks {
 		if err := d.confirm(ctx); err != nil {
@@ -157,7 +158,7 @@ func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 	if d.result.Repository != nil {
 		d.result.Repository.Files = []FileChange{} // until they are pushed
 	}
-	if err := what.parts.perform(ctx, d.run); err != nil {
+	if err := d.steps.Perform(ctx, what.parts); err != nil {
 		return d.incomplete(ctx, err)
 	}
 	if what.gone {
@@ -401,17 +402,19 @@ func (d *deleteRun) confirm(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func stepDeleteCluster(name string) Step { return Step(fmt.Sprintf("Delete cluster %s", name)) }
-func stepWaitGone(name string) Step {
-	return Step(fmt.Sprintf("Wait until cluster %s is gone", name))
+func stepDeleteCluster(name string) step.Name {
+	return step.Name(fmt.Sprintf("Delete cluster %s", name))
+}
+func stepWaitGone(name string) step.Name {
+	return step.Name(fmt.Sprintf("Wait until cluster %s is gone", name))
 }
 
 // parts take the files out of Git, in one commit, and follow the clusters until they are gone.
-func (d *deleteRun) parts(going []*target) sequence {
+func (d *deleteRun) parts(going []*target) step.Sequence {
 	if d.hasProvisioner() && d.options.From == FromBoth {
 		return d.provisionedParts(going)
 	}
-	var parts sequence
+	var parts step.Sequence
 	if d.usesGit() {
 		parts = d.pushRemoval(deletionSubject(going), going)
 	}
@@ -431,7 +434,7 @@ func (d *deleteRun) parts(going []*target) sequence {
 			parts = append(parts, d.waitApplied(d.planFiles))
 		}
 	}
-	var waits each
+	var waits step.Each
 	for _, t := range going {
 		if t.live != nil || d.options.From != FromCluster {
 			waits = append(waits, d.waitGone(t))
@@ -441,7 +444,7 @@ func (d *deleteRun) parts(going []*target) sequence {
 }
 
 // pushRemoval takes the files out of Git.
-func (d *deleteRun) pushRemoval(subject string, going []*target) sequence {
+func (d *deleteRun) pushRemoval(subject string, going []*target) step.Sequence {
 	if d.seen.snapshot == nil || d.seen.snapshot.State() != git.BranchExists {
 		return nil // there is no branch, and so no file
 	}
@@ -450,7 +453,7 @@ func (d *deleteRun) pushRemoval(subject string, going []*target) sequence {
 		names = append(names, t.Name)
 	}
 	message := d.commitMessage(subject, names)
-	return sequence{d.push(commitWork{plan: d.planRemoval, message: func() string { return message }})}
+	return step.Sequence{d.push(commitWork{plan: d.planRemoval, message: func() string { return message }})}
 }
 
 func deletionSubject(going []*target) string {

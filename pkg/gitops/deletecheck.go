@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -171,7 +172,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	ks := d.seen.cluster.Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
-			d.steps.Note(LevelWarning, text.Command("if cluster %s still has files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
+			d.steps.Note(step.LevelWarning, text.Command("if cluster %s still has files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
 		}
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // Deleting with a provisioner. A workload cluster leaves Git first, while Flux is kept from its objects, so that it neither deletes them
@@ -58,18 +59,18 @@ func (d *deleteRun) describeProvisioning(ctx context.Context) {
 }
 
 // provisionedDeletion deletes one cluster with the provisioner.
-func (d *deleteRun) provisionedDeletion(t *target) sequence {
+func (d *deleteRun) provisionedDeletion(t *target) step.Sequence {
 	if t.live == nil {
 		return nil
 	}
-	return sequence{
-		when(func(ctx context.Context) sequence {
-			return sequence{orElse{d.runProvisioner(d.deletionJob(ctx, t)), func(_ context.Context, err error) error {
+	return step.Sequence{
+		step.When(func(ctx context.Context) step.Sequence {
+			return step.Sequence{step.OrElse{Steps: d.runProvisioner(d.deletionJob(ctx, t)), Failed: func(_ context.Context, err error) error {
 				d.clusterResult(t.Name).Message = err.Error()
 				return fmt.Errorf("cluster %s was not deleted: %w", t.Name, err)
 			}}}
 		}),
-		silently(func(ctx context.Context) error {
+		step.Silently(func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -87,9 +88,9 @@ func (d *deleteRun) forget(_ context.Context, t *target) error {
 }
 
 // provisionedParts take workload clusters out of Git and have the provisioner delete them.
-func (d *deleteRun) provisionedParts(going []*target) sequence {
+func (d *deleteRun) provisionedParts(going []*target) step.Sequence {
 	var held []heldCluster
-	var inside sequence
+	var inside step.Sequence
 	inGit := false
 	for _, t := range going {
 		// What Flux has applied and not yet taken off its list it would make anew.
@@ -107,7 +108,7 @@ func (d *deleteRun) provisionedParts(going []*target) sequence {
 			inside = append(append(inside, d.provisionedDeletion(t)...), d.waitGone(t))
 		}
 	}
-	return sequence{d.paused(held, inside)}
+	return step.Sequence{d.paused(held, inside)}
 }
 
 // checkDestroyed takes a person's word that a management cluster is gone, of which only the rest in Git is to be removed, unless the cluster
@@ -115,7 +116,7 @@ func (d *deleteRun) provisionedParts(going []*target) sequence {
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 	d.seen.absent, d.seen.cluster = true, &fluxinstall.State{}
 	unseen := func(err error) {
-		d.steps.Note(LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because of --from git; this could not be checked: %v", d.managementCluster, err))
+		d.steps.Note(step.LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because of --from git; this could not be checked: %v", d.managementCluster, err))
 	}
 	cluster, err := d.ports.OpenCluster(ctx)
 	if err != nil {
@@ -229,15 +230,15 @@ func (d *deleteRun) runsFlux() bool {
 	return flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0
 }
 
-func (d *deleteRun) destroyParts(t *target) sequence {
-	var parts sequence
+func (d *deleteRun) destroyParts(t *target) step.Sequence {
+	var parts step.Sequence
 	if t.live == nil {
-		parts = sequence{silently(func(ctx context.Context) error { return d.forget(ctx, t) })}
+		parts = step.Sequence{step.Silently(func(ctx context.Context) error { return d.forget(ctx, t) })}
 	} else {
 		if d.runsFlux() {
-			parts = sequence{d.stopFlux(false)}
+			parts = step.Sequence{d.stopFlux(false)}
 		}
-		parts = append(parts, orElse{d.provisionedDeletion(t), func(_ context.Context, err error) error {
+		parts = append(parts, step.OrElse{Steps: d.provisionedDeletion(t), Failed: func(_ context.Context, err error) error {
 			return &hintedCause{err: err, hint: "Flux has stopped, and nothing has left Git; to keep the cluster instead, which starts Flux again: eksa-gitops create cluster -f with its file"}
 		}})
 	}

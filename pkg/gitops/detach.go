@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -42,10 +43,10 @@ type detachment struct {
 
 // The steps.
 const (
-	stepStopFlux     Step = "Stop Flux"
-	stepDeployKey    Step = "Remove the deploy key"
-	stepUninstall    Step = "Uninstall Flux"
-	stepRemoveGitOps Step = "Take the GitOps configuration off the cluster"
+	stepStopFlux     step.Name = "Stop Flux"
+	stepDeployKey    step.Name = "Remove the deploy key"
+	stepUninstall    step.Name = "Uninstall Flux"
+	stepRemoveGitOps step.Name = "Take the GitOps configuration off the cluster"
 )
 
 // checkDetach makes sure that the management cluster can be detached: no other cluster depends on it, and Flux is the one that this
@@ -153,7 +154,7 @@ func (d *deleteRun) findDeployKeys(ctx context.Context) error {
 		case public != "" && key.SameMaterial(public):
 			d.attached.keys = append(d.attached.keys, key)
 		case key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace):
-			d.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if nobody needs it, remove it in the repository's settings", key.Title, d.repoRef()))
+			d.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if nobody needs it, remove it in the repository's settings", key.Title, d.repoRef()))
 		}
 	}
 	return nil
@@ -190,108 +191,108 @@ func (d *deleteRun) detach() deletion {
 	}
 	flux := &d.seen.cluster.Flux
 	stopped := (flux.Kustomization == nil || flux.Kustomization.Suspended) && (flux.GitRepository == nil || flux.GitRepository.Suspended) && len(flux.Controllers) == 0
-	parts := sequence{d.stopFlux(stopped)}
+	parts := step.Sequence{d.stopFlux(stopped)}
 	if d.usesGit() {
 		parts = slices.Concat(parts, d.pushRemoval(fmt.Sprintf("Detach management cluster %s", d.managementCluster), d.targets), d.removeDeployKey())
 	} else {
-		parts = append(parts, silently(d.noteLeft))
+		parts = append(parts, step.Silently(d.noteLeft))
 	}
-	return deletion{parts: slices.Concat(parts, sequence{d.uninstall()}, d.removeGitOps()), asks: true}
+	return deletion{parts: slices.Concat(parts, step.Sequence{d.uninstall()}, d.removeGitOps()), asks: true}
 }
 
 // noteLeft says what a run that does not look at Git leaves there.
 func (d *deleteRun) noteLeft(context.Context) error {
 	if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && d.config.GitHub != nil {
-		d.steps.Note(LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
+		d.steps.Note(step.LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
 	}
 	return nil
 }
 
 // stopFlux stops it within the time that is allowed for Flux.
-func (d *deleteRun) stopFlux(stopped bool) action {
-	return action{
-		name: stepStopFlux,
-		plan: planned(effectOf(!stopped, "")),
-		apply: func(ctx context.Context) (effect, error) {
+func (d *deleteRun) stopFlux(stopped bool) step.Action {
+	return step.Action{
+		Name: stepStopFlux,
+		Plan: step.Planned(step.Written(!stopped, "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			limited, cancel := context.WithTimeout(ctx, d.settings.FluxTimeout)
 			defer cancel()
 			changed, err := d.seen.ports.cluster.StopFlux(limited, d.config.SystemNamespace, d.progressOf(stepStopFlux))
 			if err != nil {
-				return effect{}, fmt.Errorf("stopping Flux: %w", err)
+				return step.Effect{}, fmt.Errorf("stopping Flux: %w", err)
 			}
-			return effectOf(changed, ""), nil
+			return step.Written(changed, ""), nil
 		},
 	}
 }
 
-func (d *deleteRun) removeDeployKey() sequence {
+func (d *deleteRun) removeDeployKey() step.Sequence {
 	if d.seen.ports.host == nil {
-		return sequence{silently(func(context.Context) error {
+		return step.Sequence{step.Silently(func(context.Context) error {
 			if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
-				d.steps.Note(LevelInfo, fmt.Sprintf("the Git server still accepts the key that Flux read the repository with (%s); if nobody else uses it, remove it there", secret.Fingerprint))
+				d.steps.Note(step.LevelInfo, fmt.Sprintf("the Git server still accepts the key that Flux read the repository with (%s); if nobody else uses it, remove it there", secret.Fingerprint))
 			}
 			return nil
 		})}
 	}
-	return sequence{action{
-		name: stepDeployKey,
-		plan: planned(effectOf(len(d.attached.keys) > 0, "")),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: stepDeployKey,
+		Plan: step.Planned(step.Written(len(d.attached.keys) > 0, "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			title := ""
 			for _, key := range d.attached.keys {
 				if err := d.seen.ports.host.DeleteDeployKey(ctx, d.repoRef(), key.ID); err != nil {
-					return effect{}, err
+					return step.Effect{}, err
 				}
 				title = key.Title
 			}
-			return effectOf(len(d.attached.keys) > 0, title), nil
+			return step.Written(len(d.attached.keys) > 0, title), nil
 		},
 	}}
 }
 
-func (d *deleteRun) uninstall() action {
+func (d *deleteRun) uninstall() step.Action {
 	flux := &d.seen.cluster.Flux
 	there := d.attached.resources.Definitions > 0 || len(flux.Controllers) > 0 || flux.SourceSecret != nil
-	return action{
-		name: stepUninstall,
-		plan: planned(effectOf(there, flux.Version)),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Action{
+		Name: stepUninstall,
+		Plan: step.Planned(step.Written(there, flux.Version)),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			removal, err := d.seen.ports.cluster.Uninstall(ctx, d.config.SystemNamespace, d.progressOf(stepUninstall))
 			if err != nil {
-				return effect{}, fmt.Errorf("uninstalling Flux: %w", err)
+				return step.Effect{}, fmt.Errorf("uninstalling Flux: %w", err)
 			}
 			if removal.NamespaceKept != "" {
-				d.steps.Note(LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.config.SystemNamespace, removal.NamespaceKept))
+				d.steps.Note(step.LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.config.SystemNamespace, removal.NamespaceKept))
 			}
-			return effectOf(len(removal.Removed) > 0, fmt.Sprintf("%d objects", len(removal.Removed))), nil
+			return step.Written(len(removal.Removed) > 0, fmt.Sprintf("%d objects", len(removal.Removed))), nil
 		},
 	}
 }
 
 // removeGitOps takes the reference off the Cluster object, which EKS Anywhere allows for management clusters. Should a webhook be
 // against it, the reference stays and does no harm: only EKS Anywhere's own command line looks at it.
-func (d *deleteRun) removeGitOps() sequence {
+func (d *deleteRun) removeGitOps() step.Sequence {
 	live := d.targets[0].live
 	if live == nil {
 		return nil
 	}
-	return sequence{action{
-		name: stepRemoveGitOps,
-		plan: planned(effectOf(d.refersToGitOps(), "")),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: stepRemoveGitOps,
+		Plan: step.Planned(step.Written(d.refersToGitOps(), "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			kind, name := d.liveGitOps()
 			if name == "" {
-				return unchangedEffect, nil
+				return step.Unchanged(), nil
 			}
 			changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, kind, name)
 			if refused := new(fluxinstall.RefusedError); errors.As(err, &refused) {
-				d.steps.Note(LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
-				return effect{OutcomeSkipped, "refused"}, nil
+				d.steps.Note(step.LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
+				return step.Effect{Outcome: step.OutcomeSkipped, Detail: "refused"}, nil
 			}
 			if err != nil {
-				return effect{}, fmt.Errorf("taking the GitOps configuration off cluster %s: %w", live.Name, err)
+				return step.Effect{}, fmt.Errorf("taking the GitOps configuration off cluster %s: %w", live.Name, err)
 			}
-			return effectOf(changed, ""), nil
+			return step.Written(changed, ""), nil
 		},
 	}}
 }

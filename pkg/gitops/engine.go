@@ -16,6 +16,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -46,7 +47,7 @@ type Settings struct {
 type run struct {
 	ports    Ports
 	settings Settings
-	steps    *recorder
+	steps    *step.Recorder
 	result   Result
 
 	config            *clusterspec.GitOps // where the repository, its branch and Flux are
@@ -63,10 +64,9 @@ type run struct {
 	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not looked at.
 	unguarded bool
 
-	seen       observation
-	failedStep Step   // of the step that failed
-	commit     string // what Flux has to apply
-	pushed     bool   // whether this run has made it
+	seen   observation
+	commit string // what Flux has to apply
+	pushed bool   // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
 	snapshots     []Snapshot    // all that were fetched
@@ -81,8 +81,8 @@ func newRun(command string, ports Ports, settings Settings) *run {
 		settings.FluxTimeout = DefaultFluxTimeout
 	}
 	return &run{
-		ports: ports, settings: settings, steps: newRecorder(ports.Report),
-		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}},
+		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report, settings.DryRun, ports.Shield),
+		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
 	}
 }
 
@@ -91,10 +91,11 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 	for _, s := range r.snapshots {
 		s.Close()
 	}
-	if lost := r.steps.crashed; lost != nil && crash.In(err) == nil {
+	if lost := r.steps.Crashed(); lost != nil && crash.In(err) == nil {
 		err = errors.Join(err, lost)
 	}
-	r.result.Steps, r.result.Changed = r.steps.results()
+	r.result.Steps, r.result.Changed = r.steps.Results()
+	r.result.WouldChange = r.steps.WouldChange()
 	r.result.Changed = r.result.Changed || len(r.released) > 0
 	if r.result.Flux != nil {
 		r.result.Flux.Migrated = r.migrated
@@ -111,7 +112,7 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 	r.result.inPlainWords()
 	switch {
 	case crash.In(err) != nil:
-		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.failedStep
+		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.steps.Failed
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		r.result.Status = StatusInterrupted
 	case err != nil && r.result.Status == "" && r.result.Changed:
@@ -139,15 +140,6 @@ func (r *run) syncOptions() fluxmanifests.SyncOptions {
 	}
 }
 
-// step runs one step and remembers which one failed.
-func (r *run) step(step Step, do func() (Outcome, string, error)) error {
-	err := r.steps.run(step, do)
-	if err != nil {
-		r.failedStep = step
-	}
-	return err
-}
-
 // startRepositoryResult begins the part of the result that is about the repository.
 func (r *run) startRepositoryResult() {
 	r.result.Repository = &RepoResult{
@@ -169,7 +161,9 @@ const (
 	maxRaceDelay = 5 * time.Second
 )
 
-func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
+func (r *run) stepPush() step.Name {
+	return step.Name("Push cluster files to branch " + r.config.Branch)
+}
 
 // SnapshotPusher makes a commit and pushes it.
 type SnapshotPusher interface {
@@ -203,10 +197,10 @@ type commitWork struct {
 }
 
 // push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on what the winner pushed.
-func (r *run) push(work commitWork) action {
-	return action{
-		name: r.stepPush(),
-		plan: func(context.Context) (effect, error) {
+func (r *run) push(work commitWork) step.Action {
+	return step.Action{
+		Name: r.stepPush(),
+		Plan: func(context.Context) (step.Effect, error) {
 			snapshot, files := r.seen.snapshot, r.seen.files
 			r.result.Repository.Files = files.changes
 			r.noteKept(files)
@@ -214,13 +208,13 @@ func (r *run) push(work commitWork) action {
 				r.commit = snapshot.Head()
 				r.result.Repository.Commit = r.commit
 			}
-			return effectOf(!files.inPlace(snapshot), countFiles(len(files.changes))), nil
+			return step.Written(!files.inPlace(snapshot), countFiles(len(files.changes))), nil
 		},
-		apply: func(ctx context.Context) (effect, error) { return r.pushNow(ctx, work) },
+		Apply: func(ctx context.Context) (step.Effect, error) { return r.pushNow(ctx, work) },
 	}
 }
 
-func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
+func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error) {
 	snapshot, files := r.seen.snapshot, r.seen.files
 	for attempt := 1; ; attempt++ {
 		var err error
@@ -231,7 +225,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 				err = work.prepare(ctx)
 			}
 			if err != nil {
-				return effect{}, err
+				return step.Effect{}, err
 			}
 		}
 		r.seen.snapshot, r.seen.files = snapshot, files
@@ -239,11 +233,11 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 		if files.inPlace(snapshot) {
 			r.noteKept(files)
 			r.result.Repository.Commit = r.commit
-			return effect{OutcomeUnchanged, "at " + short(r.commit)}, nil
+			return step.Effect{Outcome: step.OutcomeUnchanged, Detail: "at " + short(r.commit)}, nil
 		}
 		commit, err := snapshot.Commit(files.edits(), r.commitOptions(work.message()))
 		if err != nil {
-			return effect{}, fmt.Errorf("making the commit: %w", err)
+			return step.Effect{}, fmt.Errorf("making the commit: %w", err)
 		}
 		err = r.persist(ctx, func() error { return snapshot.Push(ctx, commit) })
 		if err == nil {
@@ -251,17 +245,17 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 			r.commit, r.pushed = commit.Hash(), true
 			r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
 			r.result.Repository.Files = files.changes
-			return changedEffect(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
+			return step.Changed(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
 		}
 		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
-			return effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
+			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
 		}
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
 		snapshot.Close()
 		snapshot = nil
 		// A random part of the time, so that many writers spread out.
 		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil { // spreading out needs no secrecy
-			return effect{}, err
+			return step.Effect{}, err
 		}
 	}
 }
@@ -328,7 +322,7 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
-		r.steps.Note(LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d", wait.Round(100*time.Millisecond), err, try+1, gitTries))
+		r.steps.Note(step.LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d", wait.Round(100*time.Millisecond), err, try+1, gitTries))
 		if err := sleep.For(ctx, wait); err != nil {
 			return err
 		}
@@ -364,28 +358,28 @@ func raceDelay(lost int, took time.Duration) time.Duration {
 
 func (r *run) noteKept(plan *filePlan) {
 	for _, note := range plan.notes {
-		r.steps.Note(LevelInfo, note)
+		r.steps.Note(step.LevelInfo, note)
 	}
 }
 
-const stepWaitApplied Step = "Wait for Flux to apply the commit"
+const stepWaitApplied step.Name = "Wait for Flux to apply the commit"
 
 // waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to
 // look now. When Flux has applied what others pushed after it, plan tells whether the run still has what it wanted; if not, the error is a
 // *supersededError.
-func (r *run) waitApplied(plan planner) action {
-	return action{
-		name:  stepWaitApplied,
-		plan:  func(context.Context) (effect, error) { return waitEffect(r.appliedInPlace()), nil },
-		apply: func(ctx context.Context) (effect, error) { return r.waitAppliedNow(ctx, plan) },
+func (r *run) waitApplied(plan planner) step.Action {
+	return step.Action{
+		Name:  stepWaitApplied,
+		Plan:  func(context.Context) (step.Effect, error) { return step.Waited(r.appliedInPlace()), nil },
+		Apply: func(ctx context.Context) (step.Effect, error) { return r.waitAppliedNow(ctx, plan) },
 	}
 }
 
-func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) {
+func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, error) {
 	namespace, cluster := r.config.SystemNamespace, r.seen.ports.cluster
 	if r.seen.cluster.Flux.GitRepository != nil && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
 		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
-			return effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
+			return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.settings.FluxTimeout)
@@ -403,10 +397,10 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) 
 		},
 	}, r.progressOf(stepWaitApplied))
 	if err != nil {
-		return effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
+		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
 	}
 	if superseded != nil {
-		return effect{}, superseded
+		return step.Effect{}, superseded
 	}
 	if applied == "" {
 		applied = r.config.Branch + "@sha1:" + r.commit
@@ -415,7 +409,7 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) 
 		r.result.Flux = &FluxResult{Version: r.seen.cluster.Flux.Version, Namespace: namespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
 	}
 	r.result.Flux.Revision, r.result.Flux.Ready = applied, true
-	return effect{OutcomeChecked, short(r.commit)}, nil
+	return step.Effect{Outcome: step.OutcomeChecked, Detail: short(r.commit)}, nil
 }
 
 // commitOptions says who commits and why.

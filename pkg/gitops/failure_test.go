@@ -11,13 +11,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // TestCreate_gitOpsFailed breaks each step that writes for GitOps. The management cluster stays created: it is waited for, its copy
 // is written, and there is no error.
 func TestCreate_gitOpsFailed(t *testing.T) {
 	t.Parallel()
-	for n, step := range []gitops.Step{
+	for n, name := range []step.Name{
 		"Create repository octo/fleet",
 		"Prepare namespace flux-system and its Git credentials",
 		"Prepare namespace flux-system and its Git credentials",
@@ -26,7 +27,7 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 		"Install Flux v99.1.0",
 		"Point Flux at the repository",
 	} {
-		t.Run(fmt.Sprintf("%d %s", n+1, step), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d %s", n+1, name), func(t *testing.T) {
 			t.Parallel()
 			w := newSmallWorld(t, onGitHub)
 			w.failBefore = n + 1
@@ -35,7 +36,7 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Status != gitops.StatusGitOpsFailed || result.Failure == nil || result.Failure.Step != step || !strings.Contains(result.Failure.Message, errFault.Error()) {
+			if result.Status != gitops.StatusGitOpsFailed || result.Failure == nil || result.Failure.Step != name || !strings.Contains(result.Failure.Message, errFault.Error()) {
 				t.Errorf("%s, %+v", result.Status, result.Failure)
 			}
 			equal(t, "waits", w.waits, []string{"WaitCluster dev"})
@@ -48,7 +49,7 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 			}
 			report.check(t, result)
 			for _, s := range result.Steps {
-				if (s.Outcome == gitops.OutcomeFailed) != (s.Step == step) {
+				if (s.Outcome == step.OutcomeFailed) != (s.Step == name) {
 					t.Errorf("step %s is %s", s.Step, s.Outcome)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -95,7 +96,7 @@ func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 // tellFlux says what the run is about to change in Flux.
 func (u *upgradeRun) tellFlux() {
 	for _, c := range u.flux.changes {
-		u.steps.Note(LevelInfo, "change of Flux: "+c.String())
+		u.steps.Note(step.LevelInfo, "change of Flux: "+c.String())
 	}
 	if !u.adopts() {
 		return
@@ -105,58 +106,58 @@ func (u *upgradeRun) tellFlux() {
 	if v := u.seen.cluster.Flux.Version; v != "" {
 		version = " " + v
 	}
-	u.steps.Note(LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
+	u.steps.Note(step.LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
 		version, u.config.SystemNamespace, from.Branch, from.URL, from.Path))
 	if !u.sameSource(from.URL) {
-		u.steps.Note(LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxmanifests.SourceSecretName, u.settings.Remote.Cluster))
+		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxmanifests.SourceSecretName, u.settings.Remote.Cluster))
 	}
 	if a := u.seen.cluster.Flux.Adoption; a != nil {
-		u.steps.Note(LevelInfo, "an earlier run began to take it over; this one goes on")
+		u.steps.Note(step.LevelInfo, "an earlier run began to take it over; this one goes on")
 	}
 }
 
 // The steps of a take-over.
 const (
-	stepRecord  Step = "Keep what Flux follows now in a Secret"
-	stepHold    Step = "Have Flux delete nothing"
-	stepRepoint Step = "Point Flux at the repository"
-	stepNewOnly Step = "Wait for Flux to apply the new files with nothing deleted"
-	stepRelease Step = "Let Flux delete again what goes from the new files"
+	stepRecord  step.Name = "Keep what Flux follows now in a Secret"
+	stepHold    step.Name = "Have Flux delete nothing"
+	stepRepoint step.Name = "Point Flux at the repository"
+	stepNewOnly step.Name = "Wait for Flux to apply the new files with nothing deleted"
+	stepRelease step.Name = "Let Flux delete again what goes from the new files"
 )
 
 // adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has them and nothing else in its
 // inventory, it deletes nothing: pointed elsewhere, it would otherwise delete all that it applied before. The order makes a run that is
 // cut off anywhere repeatable: the record of what was there comes first, and the mark that names it goes last.
-func (u *upgradeRun) adopt() sequence {
+func (u *upgradeRun) adopt() step.Sequence {
 	namespace := u.config.SystemNamespace
 	flux := &u.seen.cluster.Flux
 	var record string // the Secret's name
 	var sync []byte
 	var had []string // what Flux had applied before
-	did := func(changed bool, detail, what string, err error) (effect, error) {
-		return effectOf(changed, detail), wrapped(what, err)
+	did := func(changed bool, detail, what string, err error) (step.Effect, error) {
+		return step.Written(changed, detail), wrapped(what, err)
 	}
-	begin := telling(func() {
+	begin := step.Telling(func() {
 		u.noteFlux()
 		u.result.Flux.Adopted = u.adopted()
 		if u.settings.DryRun {
 			u.result.Flux.Adopted.Unmanaged = unmanagedObjects(inventoryBefore(flux), u.plannedInventory())
 		}
 	})
-	build := silently(func(context.Context) (err error) {
+	build := step.Silently(func(context.Context) (err error) {
 		_, sync, err = u.buildPushed(stepRepoint)
 		return err
 	})
-	keep := action{
-		name: stepRecord,
-		plan: planned(effectOf(flux.Adoption == nil, "")),
-		apply: func(ctx context.Context) (_ effect, err error) {
+	keep := step.Action{
+		Name: stepRecord,
+		Plan: step.Planned(step.Written(flux.Adoption == nil, "")),
+		Apply: func(ctx context.Context) (_ step.Effect, err error) {
 			var changed bool
 			record, changed, err = u.seen.ports.cluster.RecordFlux(ctx, namespace)
 			return did(changed, namespace+"/"+record, "keeping what Flux follows now", err)
 		},
 	}
-	look := silently(func(ctx context.Context) error {
+	look := step.Silently(func(ctx context.Context) error {
 		u.result.Flux.Adopted.Record = namespace + "/" + record
 		// From now on the record is what is known of the old files: another run may have held Flux before.
 		before, err := u.seen.ports.cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
@@ -166,44 +167,44 @@ func (u *upgradeRun) adopt() sequence {
 		had = inventoryBefore(&before.Flux)
 		return nil
 	})
-	hold := action{
-		name: stepHold,
-		plan: planned(effectOf(flux.Adoption == nil || flux.Kustomization.Prune, "")),
-		apply: func(ctx context.Context) (effect, error) {
+	hold := step.Action{
+		Name: stepHold,
+		Plan: step.Planned(step.Written(flux.Adoption == nil || flux.Kustomization.Prune, "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			changed, err := u.seen.ports.cluster.HoldPruning(ctx, namespace, record, u.progressOf(stepHold))
 			return did(changed, "", "having Flux delete nothing", err)
 		},
 	}
-	repoint := action{
-		name: stepRepoint,
-		plan: planned(effectOf(u.followsOther(flux), "")),
-		apply: func(ctx context.Context) (effect, error) {
+	repoint := step.Action{
+		Name: stepRepoint,
+		Plan: step.Planned(step.Written(u.followsOther(flux), "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			changed, err := u.seen.ports.cluster.Repoint(ctx, namespace, sync)
 			return did(changed, "", "pointing Flux at "+u.settings.Remote.Cluster, err)
 		},
 	}
-	newOnly := action{
-		name:  stepNewOnly,
-		plan:  planned(checkedEffect),
-		apply: func(ctx context.Context) (effect, error) { return u.waitNewOnly(ctx, had) },
+	newOnly := step.Action{
+		Name:  stepNewOnly,
+		Plan:  step.Planned(step.Checked()),
+		Apply: func(ctx context.Context) (step.Effect, error) { return u.waitNewOnly(ctx, had) },
 	}
-	release := action{
-		name: stepRelease,
-		plan: planned(changedEffect("")),
-		apply: func(ctx context.Context) (effect, error) {
+	release := step.Action{
+		Name: stepRelease,
+		Plan: step.Planned(step.Changed("")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			changed, err := u.seen.ports.cluster.EndAdoption(ctx, namespace, sync)
 			return did(changed, "", "letting Flux delete again", err)
 		},
 	}
-	foretell := telling(func() {
+	foretell := step.Telling(func() {
 		if !u.settings.DryRun {
 			return
 		}
 		for _, object := range u.result.Flux.Adopted.Unmanaged {
-			u.steps.Note(LevelWarning, "would no longer be managed through Git: "+object)
+			u.steps.Note(step.LevelWarning, "would no longer be managed through Git: "+object)
 		}
 	})
-	return slices.Concat(sequence{begin, build, keep, look, hold}, u.ensureSource(), sequence{repoint, newOnly, release, foretell})
+	return slices.Concat(step.Sequence{begin, build, keep, look, hold}, u.ensureSource(), step.Sequence{repoint, newOnly, release, foretell})
 }
 
 func wrapped(what string, err error) error {
@@ -226,10 +227,10 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 
 // waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It may be that of a later commit,
 // whatever others did in it: nothing is left of the old files then. What that means for the run is judged once Flux may delete again.
-func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (effect, error) {
+func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect, error) {
 	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
 	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
-		return effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
+		return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 	defer cancel()
@@ -239,21 +240,21 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (effect, err
 		Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
 	}, u.progressOf(stepNewOnly))
 	if err != nil {
-		return effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
+		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
 	}
 	after, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
 	if err != nil {
-		return effect{}, fmt.Errorf("looking at what Flux has applied: %w", err)
+		return step.Effect{}, fmt.Errorf("looking at what Flux has applied: %w", err)
 	}
 	ks := after.Flux.Kustomization
 	if ks == nil || ks.Prune || u.followsOther(&after.Flux) {
-		return effect{}, fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
+		return step.Effect{}, fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
 	}
 	u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
 	for _, object := range u.result.Flux.Adopted.Unmanaged {
-		u.steps.Note(LevelWarning, "no longer managed through Git: "+object)
+		u.steps.Note(step.LevelWarning, "no longer managed through Git: "+object)
 	}
-	return checkedEffect, nil
+	return step.Checked(), nil
 }
 
 // unmanagedObjects are the entries of one inventory that are not in another, as kind namespace/name.

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -37,10 +38,10 @@ func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err 
 }
 
 // buildPushed builds Flux's directory as it is in Git now, for a step that applies it: a failure is that step's.
-func (r *clustersRun) buildPushed(step Step) (components, sync []byte, err error) {
+func (r *clustersRun) buildPushed(step step.Name) (components, sync []byte, err error) {
 	components, sync, err = r.buildFiles(r.seen.files.system)
 	if err != nil {
-		r.failedStep = step
+		r.steps.Failed = step
 		err = fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)
 	}
 	return components, sync, err
@@ -185,7 +186,7 @@ func (r *run) noteRunning(ctx context.Context) {
 		var err error
 		if running, err = r.seen.ports.cluster.RunningControllers(ctx, r.config.SystemNamespace); err != nil {
 			if ctx.Err() == nil {
-				r.steps.Note(LevelWarning, fmt.Sprintf("could not look at which of Flux's controllers run: %v", err))
+				r.steps.Note(step.LevelWarning, fmt.Sprintf("could not look at which of Flux's controllers run: %v", err))
 			}
 			return
 		}
@@ -205,9 +206,9 @@ func (r *run) noteRunning(ctx context.Context) {
 			switch {
 			case fit == fluxmanifests.FitOlder || fit == fluxmanifests.FitNewer:
 				result.Version = ""
-				r.steps.Note(LevelWarning, fmt.Sprintf("%s runs %s, which is of another release than Flux %s, of which the definitions are", c.Name, fluxmanifests.ImageVersion(image), release))
+				r.steps.Note(step.LevelWarning, fmt.Sprintf("%s runs %s, which is of another release than Flux %s, of which the definitions are", c.Name, fluxmanifests.ImageVersion(image), release))
 			case fit == fluxmanifests.FitUnknown && expected != "":
-				r.steps.Note(LevelInfo, fmt.Sprintf("%s runs image %s, of which it cannot be told whether it is of Flux %s", c.Name, image, release))
+				r.steps.Note(step.LevelInfo, fmt.Sprintf("%s runs image %s, of which it cannot be told whether it is of Flux %s", c.Name, image, release))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -19,7 +20,7 @@ func (u *upgradeRun) fluxFollows() bool {
 
 // bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not there, or broken, is
 // installed; and one that follows something else is taken over.
-func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
+func (u *upgradeRun) bringFlux(ctx context.Context) step.Sequence {
 	switch {
 	case u.management == nil:
 		return nil
@@ -28,7 +29,7 @@ func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
 	case !u.fluxFollows():
 		return u.installFlux(ctx)
 	}
-	return sequence{telling(u.noteFlux)}
+	return step.Sequence{step.Telling(u.noteFlux)}
 }
 
 // noteFlux begins the part of the result that is about Flux.
@@ -68,19 +69,19 @@ func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 }
 
 // waitUpgraded is waitApplied while Flux's own controllers may be replaced by the commit.
-func (u *upgradeRun) waitUpgraded(context.Context) sequence {
+func (u *upgradeRun) waitUpgraded(context.Context) step.Sequence {
 	wait := u.waitApplied(u.planLater)
 	if u.flux.images != nil {
-		waitNow := wait.apply
-		wait.apply = func(ctx context.Context) (effect, error) {
+		waitNow := wait.Apply
+		wait.Apply = func(ctx context.Context) (step.Effect, error) {
 			defer u.nudge(ctx)()
 			return waitNow(ctx)
 		}
 	}
-	return sequence{wait}
+	return step.Sequence{wait}
 }
 
-const stepRollOver = Step("Wait for Flux's new controllers to work")
+const stepRollOver = step.Name("Wait for Flux's new controllers to work")
 
 // replacesControllers says whether Flux's controllers are others after the run.
 func (u *upgradeRun) replacesControllers() bool {
@@ -88,25 +89,25 @@ func (u *upgradeRun) replacesControllers() bool {
 }
 
 // waitRolledOver waits until the controllers that changed run, and have worked.
-func (u *upgradeRun) waitRolledOver(context.Context) sequence {
+func (u *upgradeRun) waitRolledOver(context.Context) step.Sequence {
 	if u.result.Flux != nil {
 		u.result.Flux.Changes = u.flux.changes
 	}
 	if !u.replacesControllers() {
 		return nil
 	}
-	return sequence{action{
-		name: stepRollOver,
-		plan: planned(changedEffect(componentNames(u.flux.changes))),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: stepRollOver,
+		Plan: step.Planned(step.Changed(componentNames(u.flux.changes))),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 			defer cancel()
 			wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
 			if err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
 				u.result.Flux.Ready = false
-				return effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
+				return step.Effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
 			}
-			return changedEffect(componentNames(u.flux.changes)), nil
+			return step.Changed(componentNames(u.flux.changes)), nil
 		},
 	}}
 }

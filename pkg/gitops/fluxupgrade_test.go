@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 const (
@@ -198,11 +199,11 @@ func TestUpgrade_fluxKept(t *testing.T) {
 // noteReporter is told the notes only.
 type noteReporter func(text string)
 
-func (noteReporter) Begin(gitops.Step)                       {}
-func (noteReporter) Progress(gitops.Step, string)            {}
-func (noteReporter) Part(gitops.Step, gitops.Part)           {}
-func (noteReporter) End(gitops.Step, gitops.Outcome, string) {}
-func (r noteReporter) Note(_ gitops.Level, text string)      { r(text) }
+func (noteReporter) Begin(step.Name)                     {}
+func (noteReporter) Progress(step.Name, string)          {}
+func (noteReporter) Part(step.Name, step.Part)           {}
+func (noteReporter) End(step.Name, step.Outcome, string) {}
+func (r noteReporter) Note(_ step.Level, text string)    { r(text) }
 
 // TestUpgrade_fluxImages gives the controllers other images in the user's own kustomization.
 func TestUpgrade_fluxImages(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -30,7 +31,7 @@ type FluxMigrator interface {
 // push, in the cluster and below the path in Git.
 
 // stepMigrate has what is stored in versions that go stored in another. It comes before the push: Flux applies its new definitions at once.
-const stepMigrate Step = "Migrate Flux's stored objects to versions that stay"
+const stepMigrate step.Name = "Migrate Flux's stored objects to versions that stay"
 
 // bringsComponents says whether what a plan has of Flux's components is going to be applied by the run, or by Flux after its push.
 func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *filePlan) bool {
@@ -171,7 +172,7 @@ func (r *clustersRun) noteWriters(d *fluxinstall.DroppedVersions, version string
 		writers = append(slices.Clone(writers[:most]), fmt.Sprintf("%d more", n))
 	}
 	if len(writers) > 0 {
-		r.steps.Note(LevelWarning, fmt.Sprintf("Flux %s does not serve %s %s, in which was written last: %s; whoever writes that again needs another apiVersion", version, d.Kind, strings.Join(d.Served, ", "), strings.Join(writers, ", ")))
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("Flux %s does not serve %s %s, in which was written last: %s; whoever writes that again needs another apiVersion", version, d.Kind, strings.Join(d.Served, ", "), strings.Join(writers, ", ")))
 	}
 }
 
@@ -210,18 +211,18 @@ func describeMigrations(migrations []fluxinstall.Migration) string {
 }
 
 // migrateStored has what is stored in versions that go stored in others.
-func (r *clustersRun) migrateStored() sequence {
+func (r *clustersRun) migrateStored() step.Sequence {
 	if len(r.migrated) == 0 {
 		return nil
 	}
-	return sequence{action{
-		name: stepMigrate,
-		plan: planned(changedEffect(describeMigrations(r.migrated))),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: stepMigrate,
+		Plan: step.Planned(step.Changed(describeMigrations(r.migrated))),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			done, err := r.seen.ports.cluster.MigrateVersions(ctx, r.dropped, r.progressOf(stepMigrate))
 			r.migrated = done
 			// Without any, somebody else has done it meanwhile.
-			return effectOf(len(done) > 0, describeMigrations(done)), err
+			return step.Written(len(done) > 0, describeMigrations(done)), err
 		},
 	}}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 const sourceDefinition = "gitrepositories.source.toolkit.fluxcd.io"
@@ -60,8 +61,8 @@ func TestUpgrade_migratesStored(t *testing.T) {
 	options.DryRun = true
 	const what = sourceDefinition + " v1beta2 → v1 (3 objects)"
 	plan := upgrade(t, w, options)
-	at := slices.IndexFunc(plan.Steps, func(s gitops.StepResult) bool { return s.Step == "Migrate Flux's stored objects to versions that stay" })
-	if at < 0 || plan.Steps[at].Outcome != gitops.OutcomePlanned || plan.Steps[at].Detail != what || !strings.HasPrefix(string(plan.Steps[at+1].Step), "Prepare namespace") {
+	at := slices.IndexFunc(plan.Steps, func(s step.Result) bool { return s.Step == "Migrate Flux's stored objects to versions that stay" })
+	if at < 0 || plan.Steps[at].Outcome != step.OutcomePlanned || plan.Steps[at].Detail != what || !strings.HasPrefix(string(plan.Steps[at+1].Step), "Prepare namespace") {
 		t.Errorf("steps %+v", plan.Steps)
 	}
 	if fmt.Sprint(plan.Flux.Migrated) != "["+what+"]" || len(w.calls) > 0 {
@@ -100,8 +101,8 @@ func TestCreate_migratesStored(t *testing.T) {
 	w.versions.dropped = storedOlder()
 	options := on(t, spec("dev", onGitHub))
 	options.DryRun = true
-	if plan := create(t, w, options); !slices.ContainsFunc(plan.Steps, func(s gitops.StepResult) bool {
-		return s.Step == "Migrate Flux's stored objects to versions that stay" && s.Outcome == gitops.OutcomePlanned
+	if plan := create(t, w, options); !slices.ContainsFunc(plan.Steps, func(s step.Result) bool {
+		return s.Step == "Migrate Flux's stored objects to versions that stay" && s.Outcome == step.OutcomePlanned
 	}) {
 		t.Errorf("steps %+v", plan.Steps)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // Which repository it is. GitHub does not tell names apart by case, and redirects a name that a repository had before it was renamed or
@@ -143,7 +144,7 @@ func (r *run) noteRenamed() {
 			return // the cluster has another name than the file, which is a finding
 		}
 	}
-	r.steps.Note(LevelWarning, renameText(r.repoRef(), now, advice))
+	r.steps.Note(step.LevelWarning, renameText(r.repoRef(), now, advice))
 }
 
 // leaveOldName is what to do about a rename when a cluster has the old name.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -185,10 +186,10 @@ func (u *upgradeRun) sources() []clusterspec.Source {
 
 // updateFiles brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
 // right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run.
-func (u *upgradeRun) updateFiles(context.Context) sequence {
+func (u *upgradeRun) updateFiles(context.Context) step.Sequence {
 	updates, err := u.sourceUpdates()
 	if err != nil {
-		return sequence{failure{err}}
+		return step.Sequence{step.Fail{Err: err}}
 	}
 	var names []string
 	for _, update := range updates {
@@ -196,32 +197,32 @@ func (u *upgradeRun) updateFiles(context.Context) sequence {
 			names = append(names, update.file.Name)
 		}
 	}
-	var step Step
+	var name step.Name
 	switch len(names) {
 	case 0:
 		return nil
 	case 1:
-		step = Step(fmt.Sprintf("Bring %s up to date", names[0]))
+		name = step.Name(fmt.Sprintf("Bring %s up to date", names[0]))
 	default:
-		step = Step(fmt.Sprintf("Bring %d files up to date", len(names)))
+		name = step.Name(fmt.Sprintf("Bring %d files up to date", len(names)))
 	}
-	return sequence{action{
-		name: step,
-		plan: func(context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: name,
+		Plan: func(context.Context) (step.Effect, error) {
 			for _, update := range updates {
 				u.noteSource(update.file, update.was)
 			}
-			return changedEffect(""), nil
+			return step.Changed(""), nil
 		},
-		apply: func(ctx context.Context) (effect, error) {
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			before := len(u.unsaved)
 			if err := u.saveUpdates(ctx); err != nil {
-				return effect{}, err
+				return step.Effect{}, err
 			}
 			if len(u.unsaved) > before {
-				return effect{OutcomeSkipped, "edited meanwhile"}, nil
+				return step.Effect{Outcome: step.OutcomeSkipped, Detail: "edited meanwhile"}, nil
 			}
-			return changedEffect(""), nil
+			return step.Changed(""), nil
 		},
 	}}
 }

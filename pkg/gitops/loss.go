@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -147,7 +148,7 @@ func (r *run) checkLoss(ctx context.Context, found *findings) {
 		return
 	}
 	if r.meant.RestoreMissing && !lost.gone && lost.renamed == "" {
-		r.steps.Note(LevelWarning, lost.message()+"; the files of running clusters go there")
+		r.steps.Note(step.LevelWarning, lost.message()+"; the files of running clusters go there")
 		return
 	}
 	message := lost.message()
@@ -219,7 +220,7 @@ func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) 
 		return err != nil || there
 	})
 	if len(l.lacking) == 0 {
-		r.steps.Note(LevelWarning, rewrittenText(l.applied, r.config.Branch))
+		r.steps.Note(step.LevelWarning, rewrittenText(l.applied, r.config.Branch))
 		return nil, nil
 	}
 	l.registered = r.fluxKeyRegistered(ctx)

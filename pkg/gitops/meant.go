@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -47,7 +48,7 @@ func (r *run) foresee(ctx context.Context, snapshot Snapshot, plan *filePlan) ([
 		return nil, fmt.Errorf("working out what Flux makes of %s: %w", layout.RootDir(r.config), err)
 	}
 	for _, unseen := range f.unseen {
-		r.steps.Note(LevelInfo, "what Flux makes of the whole path cannot be told: "+unseen.Error())
+		r.steps.Note(step.LevelInfo, "what Flux makes of the whole path cannot be told: "+unseen.Error())
 	}
 	all, err := f.consequences()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -32,8 +33,8 @@ type ClusterInspector interface {
 
 // The steps that only look.
 const (
-	stepAccess  Step = "Check access to the repository"
-	stepCluster Step = "Check the management cluster"
+	stepAccess  step.Name = "Check access to the repository"
+	stepCluster step.Name = "Check the management cluster"
 )
 
 // observation is what preflight found.
@@ -135,7 +136,7 @@ func (r *run) look(ctx context.Context, needs demands, found *findings) error {
 
 func (r *run) observeRepository(ctx context.Context, found *findings) {
 	r.steps.Begin(stepAccess)
-	outcome, detail := OutcomeFailed, ""
+	outcome, detail := step.OutcomeFailed, ""
 	defer func() { r.steps.End(stepAccess, outcome, detail) }()
 
 	repo, err := r.ports.OpenRepository(ctx)
@@ -158,7 +159,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		}
 	}
 	if !exists {
-		outcome = OutcomeChecked
+		outcome = step.OutcomeChecked
 		return
 	}
 	var snapshot Snapshot
@@ -171,7 +172,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		return
 	}
 	r.seen.snapshot = snapshot
-	outcome = OutcomeChecked
+	outcome = step.OutcomeChecked
 }
 
 // observeHost asks the host's API. It returns whether the repository exists and a few words about what was found, none when
@@ -196,7 +197,7 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 	for _, f := range access.Findings {
 		switch {
 		case f.Severity == github.SeverityWarning:
-			r.steps.Note(LevelWarning, joined(f.Message, f.Hint))
+			r.steps.Note(step.LevelWarning, joined(f.Message, f.Hint))
 		case f.Kind == github.KindAuth, f.Kind == github.KindPermission:
 			found.addFinding(Finding{Area: AreaAccess, Message: f.Message, Hint: f.Hint})
 			good = false
@@ -281,13 +282,13 @@ func classifyFetch(err error, found *findings) {
 
 func (r *run) observeCluster(ctx context.Context, needs demands, found *findings) {
 	r.steps.Begin(stepCluster)
-	outcome, detail := OutcomeFailed, ""
+	outcome, detail := step.OutcomeFailed, ""
 	defer func() { r.steps.End(stepCluster, outcome, detail) }()
 
 	cluster, err := r.ports.OpenCluster(ctx)
 	if r.seen.absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.absent {
 		r.seen.cluster, r.seen.unfound = &fluxinstall.State{}, err
-		outcome, detail = OutcomeChecked, "no kubeconfig leads to "+r.managementCluster
+		outcome, detail = step.OutcomeChecked, "no kubeconfig leads to "+r.managementCluster
 		return
 	}
 	if err != nil {
@@ -310,7 +311,7 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 		found.addFinding(f)
 	}
 	if len(wrong) == 0 {
-		outcome, detail = OutcomeChecked, fmt.Sprintf("%s at %s", r.managementCluster, state.Server)
+		outcome, detail = step.OutcomeChecked, fmt.Sprintf("%s at %s", r.managementCluster, state.Server)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // panicScenario is a command on a world in which it has something to do.
@@ -187,8 +188,8 @@ func (b *breaking) tell() {
 	}
 }
 
-func (b *breaking) Begin(gitops.Step)                       { b.tell() }
-func (b *breaking) Progress(gitops.Step, string)            { b.tell() }
-func (b *breaking) Part(gitops.Step, gitops.Part)           { b.tell() }
-func (b *breaking) End(gitops.Step, gitops.Outcome, string) { b.tell() }
-func (b *breaking) Note(gitops.Level, string)               { b.tell() }
+func (b *breaking) Begin(step.Name)                     { b.tell() }
+func (b *breaking) Progress(step.Name, string)          { b.tell() }
+func (b *breaking) Part(step.Name, step.Part)           { b.tell() }
+func (b *breaking) End(step.Name, step.Outcome, string) { b.tell() }
+func (b *breaking) Note(step.Level, string)             { b.tell() }

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -78,14 +79,14 @@ func newPauseRun(command string, ports Ports, options PauseOptions, paused bool)
 func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
 	err := crash.Guarded(func() error { return p.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		_, changed := p.steps.results()
+		_, changed := p.steps.Results()
 		if (changed || endedWaiting(err)) && !errors.Is(ctx.Err(), context.Canceled) {
 			p.result.Status = StatusIncomplete
 			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"), Cause: err}
 		} else if !changed {
 			err = unchanged(err)
 		}
-		p.result.Failure = failureOf(p.failedStep, err)
+		p.result.Failure = failureOf(p.steps.Failed, err)
 	}
 	return p.end(ctx, err)
 }
@@ -106,7 +107,7 @@ func (p *pauseRun) do(ctx context.Context) error {
 		p.startRepositoryResult()
 		p.result.Repository.Commit = p.seen.snapshot.Head()
 	}
-	if err := p.parts().perform(ctx, p.run); err != nil {
+	if err := p.steps.Perform(ctx, p.parts()); err != nil {
 		return err
 	}
 	p.result.Status = StatusDone
@@ -117,10 +118,10 @@ func (p *pauseRun) do(ctx context.Context) error {
 }
 
 // parts are those of a pause and of its end.
-func (p *pauseRun) parts() sequence {
-	var parts sequence
+func (p *pauseRun) parts() step.Sequence {
+	var parts step.Sequence
 	if p.usesGit() {
-		parts = sequence{p.push(commitWork{plan: p.planFiles, message: p.message}), p.waitApplied(p.planFiles)}
+		parts = step.Sequence{p.push(commitWork{plan: p.planFiles, message: p.message}), p.waitApplied(p.planFiles)}
 	}
 	for _, t := range p.targets {
 		parts = append(parts, p.mark(t))
@@ -175,7 +176,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
 			if lost := p.lookForLoss(ctx, &found); lost != nil {
-				p.steps.Note(LevelWarning, lost.message()+"; so it is done on the objects in the cluster alone")
+				p.steps.Note(step.LevelWarning, lost.message()+"; so it is done on the objects in the cluster alone")
 			}
 		}
 	}
@@ -183,7 +184,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
-		p.failedStep = stepAccess
+		p.steps.Failed = stepAccess
 		return fmt.Errorf("%w; %s", err, nothingChanged)
 	}
 	return nil
@@ -313,19 +314,19 @@ func (p *pauseRun) message() string {
 	return fmt.Sprintf("%s\n\n%s: %s\n", subject, trailerVersion, p.settings.ToolVersion)
 }
 
-func (p *pauseRun) stepMark(name string) Step {
-	return Step(fmt.Sprintf(p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
+func (p *pauseRun) stepMark(name string) step.Name {
+	return step.Name(fmt.Sprintf(p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
 }
 
 // mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on an object beside Git, and for
 // an object that Flux is told to leave alone.
-func (p *pauseRun) mark(t *pauseTarget) action {
-	return action{
-		name: p.stepMark(t.Name),
-		plan: planned(effectOf(t.live == nil || t.live.Paused != p.paused, "")),
-		apply: func(ctx context.Context) (effect, error) {
+func (p *pauseRun) mark(t *pauseTarget) step.Action {
+	return step.Action{
+		Name: p.stepMark(t.Name),
+		Plan: step.Planned(step.Written(t.live == nil || t.live.Paused != p.paused, "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			if t.live == nil {
-				return effect{OutcomeUnchanged, "there is no such object yet; it will be created that way"}, nil
+				return step.Effect{Outcome: step.OutcomeUnchanged, Detail: "there is no such object yet; it will be created that way"}, nil
 			}
 			changed := false
 			for _, name := range t.objects {
@@ -334,12 +335,12 @@ func (p *pauseRun) mark(t *pauseTarget) action {
 				}
 				did, err := p.seen.ports.cluster.SetPaused(ctx, name, p.paused)
 				if err != nil {
-					return effect{}, fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
+					return step.Effect{}, fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
 				}
 				changed = changed || did
 			}
 			p.clusterResult(t.Name).Paused = p.paused
-			return effectOf(changed, ""), nil
+			return step.Written(changed, ""), nil
 		},
 	}
 }

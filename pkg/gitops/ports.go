@@ -6,6 +6,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // What a port promises holds for each of its methods: when ctx is done they return its cause, and where nothing else is said they may be
@@ -107,7 +108,7 @@ type Ports struct {
 	// OpenClusterRepository opens the repository with the key that the cluster gets, when that is a key of its own. Nil otherwise.
 	OpenClusterRepository func(ctx context.Context) (Repository, error)
 	OpenCluster           func(ctx context.Context) (Cluster, error)
-	Report                Reporter
+	Report                step.Reporter
 	// Local writes files for the person who runs the command. Nil writes none.
 	Local LocalFiles
 	// Provisioner makes, changes and deletes the clusters themselves. Nil leaves that to others: a management cluster is there already,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -80,26 +81,26 @@ type ProvisionerRecord interface {
 // hasProvisioner says whether clusters are made by this run.
 func (r *run) hasProvisioner() bool { return r.ports.Provisioner != nil }
 
-func stepProvision(verb Verb, cluster string) Step {
+func stepProvision(verb Verb, cluster string) step.Name {
 	words := map[Verb]string{VerbCreate: "Create", VerbUpgrade: "Upgrade", VerbDelete: "Delete"}
-	return Step(fmt.Sprintf("%s cluster %s with eksctl anywhere", words[verb], cluster))
+	return step.Name(fmt.Sprintf("%s cluster %s with eksctl anywhere", words[verb], cluster))
 }
 
 // runProvisioner does one job in a step of its own and notes it in the result.
-func (r *run) runProvisioner(job ProvisionJob) action {
+func (r *run) runProvisioner(job ProvisionJob) step.Action {
 	record := &ProvisionResult{Verb: job.Verb, Command: r.ports.Provisioner.Command(job)}
 	r.clusterResult(job.Cluster).Provision = record
-	return action{
-		name: stepProvision(job.Verb, job.Cluster),
-		plan: planned(changedEffect(record.Command)),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Action{
+		Name: stepProvision(job.Verb, job.Cluster),
+		Plan: step.Planned(step.Changed(record.Command)),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			log, err := r.ports.Provisioner.Run(ctx, job)
 			record.Log = log
 			if err != nil {
-				return effect{}, err
+				return step.Effect{}, err
 			}
 			record.Done = true
-			return changedEffect("log in " + log), nil
+			return step.Changed("log in " + log), nil
 		},
 	}
 }
@@ -111,15 +112,15 @@ func (r *run) checkReadiness(ctx context.Context, found *findings) string {
 			found.addLocal(fmt.Errorf("the log of eksctl anywhere cannot be kept: %w", err))
 		}
 	}
-	const step Step = "Check eksctl anywhere"
-	r.steps.Begin(step)
+	const name step.Name = "Check eksctl anywhere"
+	r.steps.Begin(name)
 	version, err := r.ports.Provisioner.Check(ctx)
 	if err != nil {
-		r.steps.End(step, OutcomeFailed, "")
+		r.steps.End(name, step.OutcomeFailed, "")
 		found.add(AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
 		return ""
 	}
-	r.steps.End(step, OutcomeChecked, version)
+	r.steps.End(name, step.OutcomeChecked, version)
 	return version
 }
 
@@ -162,12 +163,12 @@ func (e *StillPausedError) Hint() string {
 // paused is parts during which Flux leaves the clusters' objects alone, so that it does not bring them back to what Git says. The pause is
 // taken back whatever happens, and what an earlier run has left paused with it. The error is that of the parts, joined with a
 // *StillPausedError for every cluster for which that was impossible.
-func (r *run) paused(clusters []heldCluster, inside part) part {
-	b := bracket{inside: inside}
+func (r *run) paused(clusters []heldCluster, inside step.Steps) step.Steps {
+	b := step.Bracket{Inside: inside}
 	for _, c := range clusters {
 		var held fluxinstall.Held
-		b.openings = append(b.openings, r.hold(c, &held))
-		b.closings = append(b.closings, orElse{r.release(c), func(_ context.Context, err error) error {
+		b.Openings = append(b.Openings, r.hold(c, &held))
+		b.Closings = append(b.Closings, step.OrElse{Steps: r.release(c), Failed: func(_ context.Context, err error) error {
 			left := &StillPausedError{Cluster: c.name, Objects: held.Objects, Undo: held.Undo, Err: err}
 			if len(left.Objects) == 0 {
 				left.Objects = []string{"objects"}
@@ -179,36 +180,36 @@ func (r *run) paused(clusters []heldCluster, inside part) part {
 }
 
 // hold keeps Flux from a cluster's objects, and tells held of it.
-func (r *run) hold(c heldCluster, held *fluxinstall.Held) action {
-	return action{
-		name: Step("Pause Flux on cluster " + c.name),
-		plan: planned(changedEffect("")),
-		apply: func(ctx context.Context) (_ effect, err error) {
+func (r *run) hold(c heldCluster, held *fluxinstall.Held) step.Action {
+	return step.Action{
+		Name: step.Name("Pause Flux on cluster " + c.name),
+		Plan: step.Planned(step.Changed("")),
+		Apply: func(ctx context.Context) (_ step.Effect, err error) {
 			*held, err = r.seen.ports.cluster.Hold(ctx, fluxinstall.HoldRequest{
 				Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator, Now: time.Now(),
 			})
 			if err != nil {
-				return effect{}, fmt.Errorf("pausing Flux on cluster %s: %w", c.name, err)
+				return step.Effect{}, fmt.Errorf("pausing Flux on cluster %s: %w", c.name, err)
 			}
 			for _, pause := range held.Earlier {
-				r.steps.Note(LevelInfo, fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's", pause.Object, pause.Describe()))
+				r.steps.Note(step.LevelInfo, fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's", pause.Object, pause.Describe()))
 			}
 			for _, pause := range held.Foreign {
-				r.steps.Note(LevelWarning, fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s", pause.Object, pause.Describe(), pause.Resume))
+				r.steps.Note(step.LevelWarning, fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s", pause.Object, pause.Describe(), pause.Resume))
 			}
-			return effectOf(held.Changed, countObjects(len(held.Objects))), nil
+			return step.Written(held.Changed, countObjects(len(held.Objects))), nil
 		},
 	}
 }
 
 // release has Flux go on with a cluster's objects.
-func (r *run) release(c heldCluster) action {
-	return action{
-		name: Step("Resume Flux on cluster " + c.name),
-		plan: planned(changedEffect("")),
-		apply: func(ctx context.Context) (effect, error) {
+func (r *run) release(c heldCluster) step.Action {
+	return step.Action{
+		Name: step.Name("Resume Flux on cluster " + c.name),
+		Plan: step.Planned(step.Changed("")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name, c.objects)
-			return effectOf(changed, ""), err
+			return step.Written(changed, ""), err
 		},
 	}
 }
@@ -232,8 +233,8 @@ func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findin
 			continue
 		}
 		left := fmt.Sprintf("cluster %s: %s: a run was broken off and has left that", c.Name, live.Held.Describe())
-		r.steps.Note(LevelWarning, left+"; it is taken back")
-		if err := r.release(heldOf(c)).perform(ctx, r.run); err != nil {
+		r.steps.Note(step.LevelWarning, left+"; it is taken back")
+		if err := r.steps.Perform(ctx, r.release(heldOf(c))); err != nil {
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
 		}
 		if r.settings.DryRun {

@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -41,7 +42,7 @@ func (r *clustersRun) restore(ctx context.Context, found *findings) {
 		}
 		r.restored = append(r.restored, c.name.Name)
 		r.rendered.files = append(r.rendered.files, files...)
-		r.steps.Note(LevelInfo, fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.name.Name))
+		r.steps.Note(step.LevelInfo, fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.name.Name))
 	}
 }
 

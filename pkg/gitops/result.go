@@ -5,6 +5,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
@@ -36,7 +37,7 @@ type Result struct {
 	Clusters    []ClusterResult `json:"clusters"`
 	Repository  *RepoResult     `json:"repository,omitempty"`
 	Flux        *FluxResult     `json:"flux,omitempty"`
-	Steps       []StepResult    `json:"steps"`
+	Steps       []step.Result   `json:"steps"`
 	// Consequences are what Flux does with clusters, and deletes, once it applies what the run leaves in Git.
 	Consequences []Consequence `json:"consequences,omitempty"`
 	Failure      *Failure      `json:"failure,omitempty"`
@@ -153,7 +154,7 @@ type Adopted struct {
 
 // Failure is why the GitOps part, or the run, did not succeed.
 type Failure struct {
-	Step     Step      `json:"step,omitempty"`
+	Step     step.Name `json:"step,omitempty"`
 	Message  string    `json:"message"`
 	Hint     string    `json:"hint,omitempty"`
 	Findings []Finding `json:"findings,omitempty"`
@@ -177,6 +178,6 @@ func (r *Result) inPlainWords() {
 }
 
 // failureOf is what a result says of an error that a step has ended with.
-func failureOf(step Step, err error) *Failure {
+func failureOf(step step.Name, err error) *Failure {
 	return &Failure{Step: step, Message: err.Error(), Hint: hintOf(err), Err: err}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -81,7 +82,7 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 		return
 	}
 	if c := failing(flux.GitRepository.Conditions); c != nil {
-		r.steps.Note(LevelWarning, fmt.Sprintf("Flux cannot fetch the repository (%s: %s); its key (%s) is kept, since that may be temporary; %s",
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("Flux cannot fetch the repository (%s: %s); its key (%s) is kept, since that may be temporary; %s",
 			c.Reason, c.Words(), flux.SourceSecret.Fingerprint, replace))
 	}
 }
@@ -135,7 +136,7 @@ func (r *clustersRun) checkSource(found *findings) {
 	case r.seen.snapshot == nil:
 		return
 	case given && r.options.SourceIsOperators && !r.sourceInPlace():
-		r.steps.Note(LevelWarning, fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE", r.config.SystemNamespace))
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE", r.config.SystemNamespace))
 	}
 }
 
@@ -157,7 +158,7 @@ func (r *clustersRun) checkSourceAlgorithm(found *findings) bool {
 // noteAuthority says what follows from a server that is known by a certificate authority only.
 func (r *clustersRun) noteAuthority() {
 	if r.seen.ports.host == nil && len(r.options.Source.KnownHosts) == 0 && !r.sourceInPlace() {
-		r.steps.Note(LevelWarning, "the known-hosts file knows the server by a certificate authority, which Flux does not understand: Flux gets the host key that the authority vouches for today; when the server changes it, run this command again")
+		r.steps.Note(step.LevelWarning, "the known-hosts file knows the server by a certificate authority, which Flux does not understand: Flux gets the host key that the authority vouches for today; when the server changes it, run this command again")
 	}
 }
 
@@ -183,7 +184,7 @@ func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 	}
 	defer snapshot.Close()
 	if snapshot.CheckPush(ctx) == nil {
-		r.steps.Note(LevelWarning, "Flux's key can also push to the repository; one that may only read is safer")
+		r.steps.Note(step.LevelWarning, "Flux's key can also push to the repository; one that may only read is safer")
 	}
 }
 
@@ -244,7 +245,7 @@ func (r *run) noteUnseen() {
 		case u.Name == github.FindingPush, u.Name == github.FindingDeployKeys && registered:
 			// observePush asks about the first, and the second has been done.
 		default:
-			r.steps.Note(LevelInfo, "can only be found out by trying: "+u.Message)
+			r.steps.Note(step.LevelInfo, "can only be found out by trying: "+u.Message)
 		}
 	}
 }
@@ -260,7 +261,7 @@ func (r *clustersRun) noteFormerKeys() {
 		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.cluster.Flux.SourcePublicKey) {
 			continue
 		}
-		r.steps.Note(LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: an earlier cluster of this name left it, and it still opens the repository; when that cluster is gone, remove it: %s",
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: an earlier cluster of this name left it, and it still opens the repository; when that cluster is gone, remove it: %s",
 			key.Title, key.ID, r.repoRef(), text.Command("gh api --method DELETE repos/%s/keys/%s", r.repoRef(), key.ID)))
 	}
 }

@@ -13,22 +13,23 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
 // notes keeps the warnings of a run.
 type notes struct {
-	gitops.Reporter
+	step.Reporter
 	warnings []string
 	all      []string
 }
 
-func (n *notes) Begin(gitops.Step)                       {}
-func (n *notes) Progress(gitops.Step, string)            {}
-func (n *notes) End(gitops.Step, gitops.Outcome, string) {}
-func (n *notes) Note(level gitops.Level, text string) {
+func (n *notes) Begin(step.Name)                     {}
+func (n *notes) Progress(step.Name, string)          {}
+func (n *notes) End(step.Name, step.Outcome, string) {}
+func (n *notes) Note(level step.Level, text string) {
 	n.all = append(n.all, text)
-	if level == gitops.LevelWarning {
+	if level == step.LevelWarning {
 		n.warnings = append(n.warnings, text)
 	}
 }

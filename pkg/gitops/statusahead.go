@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -25,7 +26,7 @@ type Ahead struct {
 // lookAhead works out what Flux does when it applies the tip of a branch, unless it has.
 func (o *Observation) lookAhead(ctx context.Context, snapshot Snapshot, observer ClusterObserver) (*Ahead, error) {
 	flux := &o.Survey.Flux
-	r := &run{config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote}, steps: newRecorder(nil)}
+	r := &run{config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote}, steps: step.NewRecorder(nil, false, nil)}
 	r.seen.cluster, r.seen.observer = &o.Survey.State, observer
 	if r.seen.cluster.Applied(o.Config.Branch, snapshot.Head()) {
 		return &Ahead{}, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // namesOf are the steps of a run, in order.
@@ -202,13 +203,13 @@ func TestSteps_planned(t *testing.T) {
 				t.Fatalf("error %v, failure %+v", err, result.Failure)
 			}
 			equal(t, "steps", namesOf(plan), namesOf(result))
-			for i, step := range plan.Steps {
+			for i, was := range plan.Steps {
 				did := result.Steps[i].Outcome
-				if strings.HasPrefix(string(step.Step), "Resume Flux ") {
+				if strings.HasPrefix(string(was.Step), "Resume Flux ") {
 					continue // what is deleted or applied anew meanwhile is not held any more
 				}
-				if changed := did == gitops.OutcomeChanged; changed != (step.Outcome == gitops.OutcomePlanned) && did != gitops.OutcomeChecked {
-					t.Errorf("%s: planned %s, done %s", step.Step, step.Outcome, did)
+				if changed := did == step.OutcomeChanged; changed != (was.Outcome == step.OutcomePlanned) && did != step.OutcomeChecked {
+					t.Errorf("%s: planned %s, done %s", was.Step, was.Outcome, did)
 				}
 			}
 		})

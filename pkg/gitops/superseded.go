@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // supersededError says that others wrote the files of a run between its commit and Flux's look at the branch, so that Flux never applies
@@ -98,7 +99,7 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 	switch {
 	case err == nil && len(files.changes) == 0:
 		r.seen.snapshot = tip.snapshot
-		r.steps.Note(LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
 		return true, nil
 	case ctx.Err() != nil:
 		return false, nil

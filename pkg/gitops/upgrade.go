@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -39,7 +40,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := crash.Guarded(func() error { return u.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		_, wrote := u.steps.results()
+		_, wrote := u.steps.Results()
 		if u.made.takenBack && u.newRepository == (github.RepoRef{}) {
 			wrote = false
 		}
@@ -52,7 +53,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 		case !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled):
 			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
 		}
-		u.result.Failure = failureOf(u.failedStep, err)
+		u.result.Failure = failureOf(u.steps.Failed, err)
 		if wrote {
 			u.result.Status = StatusIncomplete
 		}
@@ -86,7 +87,7 @@ func (u *upgradeRun) do(ctx context.Context) error {
 		return err
 	}
 	u.tell()
-	if err := u.parts().perform(ctx, u.run); err != nil {
+	if err := u.steps.Perform(ctx, u.parts()); err != nil {
 		return err
 	}
 	if u.settings.DryRun {
@@ -98,35 +99,35 @@ func (u *upgradeRun) do(ctx context.Context) error {
 
 // parts are those of an upgrade, which stops at the first failure. Clusters that the provisioner has to upgrade it upgrades while Flux
 // leaves them alone; what is in Git then is what it has made.
-func (u *upgradeRun) parts() sequence {
+func (u *upgradeRun) parts() step.Sequence {
 	inGit := u.throughGit()
 	if len(u.provisioned) > 0 {
 		held := make([]heldCluster, 0, len(u.provisioned))
 		for _, p := range u.provisioned {
 			held = append(held, heldOf(p.cluster))
 		}
-		inGit = sequence{u.paused(held, append(u.upgradeClusters(), inGit...))}
+		inGit = step.Sequence{u.paused(held, append(u.upgradeClusters(), inGit...))}
 	}
 	return slices.Concat(
-		sequence{telling(u.startRepositoryResult)},
+		step.Sequence{step.Telling(u.startRepositoryResult)},
 		u.createRepository(),
 		inGit,
-		sequence{
-			when(u.checkCarried),
-			when(func(ctx context.Context) sequence { return u.awaitClusters(ctx, u.managed) }),
+		step.Sequence{
+			step.When(u.checkCarried),
+			step.When(func(ctx context.Context) step.Sequence { return u.awaitClusters(ctx, u.managed) }),
 		},
 	)
 }
 
 // throughGit writes Git and has Flux apply it.
-func (u *upgradeRun) throughGit() sequence {
-	return sequence{
-		when(u.updateFiles),
+func (u *upgradeRun) throughGit() step.Sequence {
+	return step.Sequence{
+		step.When(u.updateFiles),
 		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates, message: u.upgradeMessage}),
-		when(u.bringFlux),
-		when(u.waitUpgraded),
-		when(u.waitRolledOver),
-		silently(u.tellRunning),
+		step.When(u.bringFlux),
+		step.When(u.waitUpgraded),
+		step.When(u.waitRolledOver),
+		step.Silently(u.tellRunning),
 	}
 }
 
@@ -202,41 +203,41 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
-		u.failedStep = stepAccess
+		u.steps.Failed = stepAccess
 		return fmt.Errorf("%w; %s", err, nothingChanged)
 	}
 	return nil
 }
 
 // stepCompare looks at what the files would change.
-const stepCompare Step = "Compare the files with Git and the cluster"
+const stepCompare step.Name = "Compare the files with Git and the cluster"
 
 // observeSpecs reads the live objects, plans the change and has it judged. Its error is no verdict on the files.
 func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
-	return u.step(stepCompare, func() (Outcome, string, error) {
+	return u.steps.Do(stepCompare, func() (step.Effect, error) {
 		var err error
 		if u.live, err = u.readLive(ctx); err != nil {
-			return "", "", err
+			return step.Effect{}, err
 		}
 		u.checkExistence(found)
 		if len(found.list) > 0 {
-			return OutcomeFailed, "", nil
+			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
 		u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
 		if refused := u.asFindings(err); len(refused) > 0 {
 			found.list = append(found.list, refused...)
-			return OutcomeFailed, "", nil
+			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
 		if err != nil {
-			return "", "", err
+			return step.Effect{}, err
 		}
 		if err := u.judgeChanges(ctx, found); err != nil {
-			return "", "", err
+			return step.Effect{}, err
 		}
 		if len(found.list) > 0 {
-			return OutcomeFailed, "", nil
+			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
-		return OutcomeChecked, u.countChanges(), nil
+		return step.Effect{Outcome: step.OutcomeChecked, Detail: u.countChanges()}, nil
 	})
 }
 

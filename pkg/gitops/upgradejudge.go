@@ -7,6 +7,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // drift is where the live objects differ from what is in Git and applied.
@@ -33,13 +34,13 @@ func (u *upgradeRun) tell() {
 	u.tellFlux()
 	for _, p := range u.specs {
 		for _, note := range p.notes {
-			u.steps.Note(LevelWarning, note)
+			u.steps.Note(step.LevelWarning, note)
 		}
 		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
 		for _, c := range p.changes {
-			level := LevelInfo
+			level := step.LevelInfo
 			if c.Verdict != clusterspec.VerdictApplied {
-				level = LevelWarning
+				level = step.LevelWarning
 			}
 			u.steps.Note(level, "change of "+prefix+c.String())
 		}
@@ -48,13 +49,13 @@ func (u *upgradeRun) tell() {
 			if i == 0 && len(p.others) > 0 {
 				text += ", by " + revisionText(p.others[0])
 			}
-			u.steps.Note(LevelInfo, text)
+			u.steps.Note(step.LevelInfo, text)
 		}
 		if len(p.merged) > 0 && !u.asked.UpdateSources {
-			u.steps.Note(LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
+			u.steps.Note(step.LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
 		}
 		for _, d := range u.clusterResult(p.cluster.Name).Drift {
-			u.steps.Note(LevelWarning, "drift of "+prefix+d.String())
+			u.steps.Note(step.LevelWarning, "drift of "+prefix+d.String())
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // An upgrade with a provisioner: while Flux leaves the clusters' objects alone, the provisioner brings the clusters to what will be in
@@ -83,25 +84,25 @@ func (u *upgradeRun) upgradeJob(ctx context.Context, p *specPlan) (ProvisionJob,
 }
 
 // upgradeClusters upgrades clusters with the provisioner, the management cluster first.
-func (u *upgradeRun) upgradeClusters() sequence {
-	var parts sequence
+func (u *upgradeRun) upgradeClusters() step.Sequence {
+	var parts step.Sequence
 	for _, p := range u.provisioned {
-		parts = append(parts, when(func(ctx context.Context) sequence {
+		parts = append(parts, step.When(func(ctx context.Context) step.Sequence {
 			job, err := u.upgradeJob(ctx, p)
 			if err != nil {
-				return sequence{failure{err}}
+				return step.Sequence{step.Fail{Err: err}}
 			}
-			return sequence{orElse{u.runProvisioner(job), func(_ context.Context, err error) error {
+			return step.Sequence{step.OrElse{Steps: u.runProvisioner(job), Failed: func(_ context.Context, err error) error {
 				return fmt.Errorf("cluster %s was not upgraded: %w", p.cluster.Name, err)
 			}}}
-		}), silently(func(ctx context.Context) error {
+		}), step.Silently(func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return nil
 		}))
 	}
-	return append(parts, silently(u.followVersion))
+	return append(parts, step.Silently(u.followVersion))
 }
 
 // followVersion plans the files anew with the versions that the provisioner has given the clusters. It always sets its own, whatever the
@@ -133,6 +134,6 @@ func (u *upgradeRun) withVersion(p *specPlan, set *clusterspec.Set) {
 	if !bytes.Equal(after, p.after) {
 		p.after = after
 		p.notes = append(p.notes, fmt.Sprintf("cluster %s: spec.eksaVersion is %s in Git now, as eksctl anywhere has made it; put that into the file, too, if it names one", p.cluster.Name, version))
-		u.steps.Note(LevelInfo, p.notes[len(p.notes)-1])
+		u.steps.Note(step.LevelInfo, p.notes[len(p.notes)-1])
 	}
 }

@@ -55,7 +55,7 @@ func (r *clustersRun) noteFluxGoesOn() {
 		apply.AppliedRevision == "" {
 		return
 	}
-	_, changed := r.steps.results()
+	_, changed := r.steps.Results()
 	if r.result.Flux == nil {
 		r.result.Flux = &FluxResult{Version: flux.Version, Namespace: r.config.SystemNamespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
 	}

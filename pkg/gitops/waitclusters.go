@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // ClusterWaiter waits, and writes nothing. A time limit of the context ends a wait with a *fluxinstall.NotReadyError that has the cause, and so
@@ -39,7 +40,7 @@ func (r *clustersRun) notCreated(c *clusterspec.Cluster) bool {
 
 // awaitClusters follows clusters until all are Ready. Why not every one was seen to be is r.notReady afterwards, which names each that is
 // not, with its cause; that ends no run.
-func (r *clustersRun) awaitClusters(ctx context.Context, clusters []*clusterspec.Cluster) sequence {
+func (r *clustersRun) awaitClusters(ctx context.Context, clusters []*clusterspec.Cluster) step.Sequence {
 	if len(clusters) == 1 {
 		return r.awaitCluster(ctx, clusters[0])
 	}
@@ -58,11 +59,11 @@ func (r *clustersRun) awaitClusters(ctx context.Context, clusters []*clusterspec
 		record.Message, record.Cause = notCreated, notCreated
 		left.add(c.Name, notCreated)
 	}
-	var parts sequence
+	var parts step.Sequence
 	if len(awaited) > 0 {
-		parts = sequence{r.unlessReady(r.awaitFleet(awaited, left))}
+		parts = step.Sequence{r.unlessReady(r.awaitFleet(awaited, left))}
 	}
-	return append(parts, telling(func() {
+	return append(parts, step.Telling(func() {
 		if len(left.names) > 0 {
 			r.notReady = left
 		}
@@ -70,13 +71,13 @@ func (r *clustersRun) awaitClusters(ctx context.Context, clusters []*clusterspec
 }
 
 // unlessReady is a wait whose failure is no reason not to go on.
-func (r *clustersRun) unlessReady(wait action) part {
-	failed := r.failedStep
-	return orElse{wait, func(_ context.Context, err error) error {
+func (r *clustersRun) unlessReady(wait step.Action) step.Steps {
+	failed := r.steps.Failed
+	return step.OrElse{Steps: wait, Failed: func(_ context.Context, err error) error {
 		if r.settings.DryRun {
 			return err
 		}
-		r.failedStep, r.notReady = failed, err
+		r.steps.Failed, r.notReady = failed, err
 		return nil
 	}}
 }
@@ -90,18 +91,18 @@ func (r *clustersRun) seenReady(clusters []*clusterspec.Cluster) bool {
 }
 
 // awaitFleet waits for several clusters at the same time, and records and adds up what is not Ready.
-func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReadyError) action {
-	step := Step(fmt.Sprintf("Wait for %d clusters to be Ready", len(clusters)))
-	return action{
-		name: step,
-		plan: func(context.Context) (effect, error) { return waitEffect(r.seenReady(clusters)), nil },
-		apply: func(ctx context.Context) (effect, error) {
+func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReadyError) step.Action {
+	name := step.Name(fmt.Sprintf("Wait for %d clusters to be Ready", len(clusters)))
+	return step.Action{
+		Name: name,
+		Plan: func(context.Context) (step.Effect, error) { return step.Waited(r.seenReady(clusters)), nil },
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			names := make([]fluxinstall.ClusterName, len(clusters))
 			for i, c := range clusters {
 				names[i] = fluxinstall.ClusterName{Namespace: c.Namespace, Name: c.Name}
-				r.steps.Part(step, Part{Name: c.Name, State: PartWaiting})
+				r.steps.Part(name, step.Part{Name: c.Name, State: step.PartWaiting})
 			}
-			live, err := r.seen.ports.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(step, partOf(&c)) })
+			live, err := r.seen.ports.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(name, partOf(&c)) })
 			for i, c := range clusters {
 				record := r.clusterResult(c.Name)
 				if live == nil {
@@ -122,14 +123,14 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 				left.next = append(left.next, record.Next)
 			}
 			left.cause = err
-			return checkedEffect, err
+			return step.Checked(), err
 		},
 	}
 }
 
 // awaitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
 // is nothing to wait for.
-func (r *clustersRun) awaitCluster(ctx context.Context, c *clusterspec.Cluster) sequence {
+func (r *clustersRun) awaitCluster(ctx context.Context, c *clusterspec.Cluster) step.Sequence {
 	record := r.clusterResult(c.Name)
 	switch {
 	case r.notCreated(c):
@@ -140,33 +141,33 @@ func (r *clustersRun) awaitCluster(ctx context.Context, c *clusterspec.Cluster) 
 		record.Ready = true
 		return nil
 	}
-	step := Step(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
-	return sequence{r.unlessReady(action{
-		name: step,
-		plan: func(context.Context) (effect, error) {
-			return waitEffect(r.seenReady([]*clusterspec.Cluster{c})), nil
+	name := step.Name(fmt.Sprintf("Wait for cluster %s to be Ready", c.Name))
+	return step.Sequence{r.unlessReady(step.Action{
+		Name: name,
+		Plan: func(context.Context) (step.Effect, error) {
+			return step.Waited(r.seenReady([]*clusterspec.Cluster{c})), nil
 		},
-		apply: func(ctx context.Context) (effect, error) {
-			err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, r.progressOf(step))
+		Apply: func(ctx context.Context) (step.Effect, error) {
+			err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, r.progressOf(name))
 			if err != nil {
 				record.Message, record.Next = err.Error(), hintOf(err)
-				return effect{}, fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
+				return step.Effect{}, fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
 			}
 			record.Ready = true
-			return checkedEffect, nil
+			return step.Checked(), nil
 		},
 	})}
 }
 
 // partOf is what a person is told of a cluster that is waited for.
-func partOf(c *fluxinstall.LiveCluster) Part {
+func partOf(c *fluxinstall.LiveCluster) step.Part {
 	switch {
 	case c.Problem == nil:
-		return Part{Name: c.Name, State: PartDone}
+		return step.Part{Name: c.Name, State: step.PartDone}
 	case c.FailureMessage != "" || c.Paused || c.Deleting:
-		return Part{Name: c.Name, State: PartFailing, Detail: c.Problem.Words()}
+		return step.Part{Name: c.Name, State: step.PartFailing, Detail: c.Problem.Words()}
 	default:
-		return Part{Name: c.Name, State: PartWaiting, Detail: c.Problem.Words()}
+		return step.Part{Name: c.Name, State: step.PartWaiting, Detail: c.Problem.Words()}
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -191,7 +192,7 @@ func newSmallWorld(t *testing.T, provider string) *world {
 }
 
 // ports are the ways into the world.
-func (w *world) ports(report gitops.Reporter) gitops.Ports {
+func (w *world) ports(report step.Reporter) gitops.Ports {
 	ports := gitops.Ports{
 		OpenRepository: func(context.Context) (gitops.Repository, error) { return repository{w}, w.openRepoErr },
 		OpenCluster:    func(context.Context) (gitops.Cluster, error) { return cluster{w}, w.openClusterErr },

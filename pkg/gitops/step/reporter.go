@@ -1,9 +1,9 @@
-package gitops
+package step
 
 import "time"
 
-// Step names one part of a run, in the imperative and for people: "Push cluster files to main".
-type Step string
+// Name is what one step of a run is called, in the imperative and for people: "Push cluster files to main".
+type Name string
 
 // Outcome is how a step ended.
 type Outcome string
@@ -27,18 +27,20 @@ const (
 	LevelWarning Level = "warning"
 )
 
-// Reporter is told what a run does while it does it. Its methods are called from several goroutines at once and must return
-// quickly. Nothing passed to it holds a secret; text that came from another system may hold control characters.
+// Reporter is told what a run does while it does it. Its methods are called from several goroutines at once
+// and must return quickly. Nothing passed to it holds a secret; text that came from another system may hold
+// control characters.
 type Reporter interface {
 	// Begin says that a step starts. Several steps may be under way at once.
-	Begin(step Step)
+	Begin(step Name)
 	// Progress says what a step that is under way is doing or waiting for.
-	Progress(step Step, detail string)
-	// Part says how one of the things goes that a step under way does at the same time. All parts are told of when the step begins,
-	// and each again when it changes.
-	Part(step Step, part Part)
-	// End says how a step that was begun ended; detail is a few words such as "5 files, 3f2a1bc", and may be empty.
-	End(step Step, outcome Outcome, detail string)
+	Progress(step Name, detail string)
+	// Part says how one of the things goes that a step under way does at the same time. All parts are told of
+	// when the step begins, and each again when it changes.
+	Part(step Name, part Part)
+	// End says how a step that was begun ended; detail is a few words such as "5 files, 3f2a1bc", and may be
+	// empty.
+	End(step Name, outcome Outcome, detail string)
 	// Note passes on something to know that belongs to no step.
 	Note(level Level, text string)
 }
@@ -60,9 +62,9 @@ type Part struct {
 	Detail string // what it waits for, or what is wrong
 }
 
-// StepResult is the record of one step in a [Result].
-type StepResult struct {
-	Step     Step          `json:"step"`
+// Result is the record of one step.
+type Result struct {
+	Step     Name          `json:"step"`
 	Outcome  Outcome       `json:"outcome"`
 	Detail   string        `json:"detail,omitempty"`
 	Duration time.Duration `json:"-"`
@@ -72,8 +74,8 @@ type StepResult struct {
 // silent is the Reporter of callers that gave none.
 type silent struct{}
 
-func (silent) Begin(Step)                {}
-func (silent) Progress(Step, string)     {}
-func (silent) Part(Step, Part)           {}
-func (silent) End(Step, Outcome, string) {}
+func (silent) Begin(Name)                {}
+func (silent) Progress(Name, string)     {}
+func (silent) Part(Name, Part)           {}
+func (silent) End(Name, Outcome, string) {}
 func (silent) Note(Level, string)        {}
