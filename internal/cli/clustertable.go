@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // clusterColumns are the headers of a table of clusters.
@@ -21,10 +22,10 @@ func clusterColumns(namespaces, wide bool) []string {
 }
 
 // clusterCells are one cluster's cells.
-func clusterCells(now time.Time, c *gitops.ClusterStatus, namespaces, wide bool) []string {
+func clusterCells(now time.Time, c *status.ClusterStatus, namespaces, wide bool) []string {
 	ready := "False"
 	switch {
-	case c.State == gitops.StateOnlyGit:
+	case c.State == status.StateOnlyGit:
 		ready = "-"
 	case c.Ready:
 		ready = "True"
@@ -47,7 +48,7 @@ func clusterCells(now time.Time, c *gitops.ClusterStatus, namespaces, wide bool)
 }
 
 // clusterState is the one word on what is special.
-func clusterState(c *gitops.ClusterStatus) string {
+func clusterState(c *status.ClusterStatus) string {
 	var states []string
 	if c.State != "" {
 		states = append(states, c.State)
@@ -61,7 +62,7 @@ func clusterState(c *gitops.ClusterStatus) string {
 	return strings.Join(states, ", ")
 }
 
-func machines(m gitops.MachineStatus) string {
+func machines(m facts.MachineStatus) string {
 	if m.Ready == nil {
 		return fmt.Sprintf("?/%d", m.Desired)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // The output formats of get, which are kubectl's.
@@ -106,13 +106,13 @@ type clustersResult struct {
 	Version           string                 `json:"version"`
 	Command           string                 `json:"command"`
 	ManagementCluster string                 `json:"managementCluster"`
-	Clusters          []gitops.ClusterStatus `json:"clusters"`
-	Unseen            []gitops.Unseen        `json:"unseen,omitempty"`
+	Clusters          []status.ClusterStatus `json:"clusters"`
+	Unseen            []status.Unseen        `json:"unseen,omitempty"`
 	ExitCode          int                    `json:"exitCode"`
 	Failure           *failureSummary        `json:"failure,omitempty"`
 }
 
-func (l *clusterList) show(report *gitops.Report) error {
+func (l *clusterList) show(report *status.Report) error {
 	first := !l.began
 	chosen, err := l.choose(report, first)
 	if err != nil {
@@ -124,7 +124,7 @@ func (l *clusterList) show(report *gitops.Report) error {
 			printLines(l.d.streams.Err, "warning", fmt.Sprintf("%s was not looked at, so that some states are not known: %s", u.What, u.Reason))
 		}
 	}
-	var changed []gitops.ClusterStatus
+	var changed []status.ClusterStatus
 	for _, c := range chosen {
 		text, err := json.Marshal(c)
 		if err != nil {
@@ -140,7 +140,7 @@ func (l *clusterList) show(report *gitops.Report) error {
 	}
 	result := clustersResult{Version: report.Version, Command: "get clusters", ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
 	if changed == nil {
-		result.Clusters = []gitops.ClusterStatus{}
+		result.Clusters = []status.ClusterStatus{}
 	}
 	switch l.o.output {
 	case outputJSON:
@@ -167,12 +167,12 @@ func (l *clusterList) show(report *gitops.Report) error {
 }
 
 // choose takes the clusters that were asked for. At first all of them have to be there; later one may go.
-func (l *clusterList) choose(report *gitops.Report, first bool) ([]gitops.ClusterStatus, error) {
+func (l *clusterList) choose(report *status.Report, first bool) ([]status.ClusterStatus, error) {
 	namespace := l.o.namespace
 	if namespace == "" {
 		namespace = l.look.live.Namespace()
 	}
-	var chosen, elsewhere []gitops.ClusterStatus
+	var chosen, elsewhere []status.ClusterStatus
 	for _, c := range report.Clusters {
 		switch {
 		case len(l.o.names) > 0 && !slices.Contains(l.o.names, c.Name):
@@ -183,8 +183,8 @@ func (l *clusterList) choose(report *gitops.Report, first bool) ([]gitops.Cluste
 		}
 	}
 	for _, name := range l.o.names {
-		if first && !slices.ContainsFunc(chosen, func(c gitops.ClusterStatus) bool { return c.Name == name }) {
-			unknown := &gitops.UnknownClusterError{Name: name}
+		if first && !slices.ContainsFunc(chosen, func(c status.ClusterStatus) bool { return c.Name == name }) {
+			unknown := &status.UnknownClusterError{Name: name}
 			for _, c := range report.Clusters {
 				unknown.Known = append(unknown.Known, c.Namespace+"/"+c.Name)
 			}
@@ -204,7 +204,7 @@ func (l *clusterList) choose(report *gitops.Report, first bool) ([]gitops.Cluste
 	return chosen, nil
 }
 
-func (l *clusterList) rows(report *gitops.Report, clusters []gitops.ClusterStatus) error {
+func (l *clusterList) rows(report *status.Report, clusters []status.ClusterStatus) error {
 	if len(clusters) == 0 {
 		return nil
 	}

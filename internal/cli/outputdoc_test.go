@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // jsonFields are the names of all fields that a value of a type has in its JSON form, at whatever depth, each with the struct it is of.
@@ -73,7 +74,7 @@ func TestOutput_everyFieldIsDocumented(t *testing.T) {
 		sections []string
 	}{
 		{gitops.Result{}, []string{run}},
-		{gitops.Report{}, []string{"status -o json", run}},
+		{status.Report{}, []string{"status -o json", run}},
 		{validation{}, []string{"validate", refused}},
 		{lintDocument{}, []string{"lint", "validate", refused}},
 		{clustersResult{}, []string{"get clusters -o json|yaml", "status -o json", run, refused}},

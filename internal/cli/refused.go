@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -71,7 +72,7 @@ func refusedObject(command string, err error, code exitCode) any {
 	case "lint":
 		return &lintDocument{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
 	case "get clusters":
-		return &clustersResult{Version: gitops.ResultVersion, Command: command, Clusters: []gitops.ClusterStatus{}, ExitCode: int(code), Failure: failure}
+		return &clustersResult{Version: gitops.ResultVersion, Command: command, Clusters: []status.ClusterStatus{}, ExitCode: int(code), Failure: failure}
 	}
 	status := gitops.StatusRefused
 	if code == exitInterrupted {

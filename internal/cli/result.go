@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -42,7 +43,7 @@ func (l *lines) printf(format string, args ...any) {
 
 // printDiffs shows what would be different in files. Of one that goes only the name is told, elsewhere: its content is no news. Of Flux's own
 // files, which nobody wrote, a line says what they come to, unless they are wanted whole.
-func printDiffs(d *deps, out *lines, files []gitops.FileChange, whole bool) {
+func printDiffs(d *deps, out *lines, files []layout.FileChange, whole bool) {
 	for _, file := range files {
 		switch summary := fluxFileSummary(files, file); {
 		case file.After == nil:
@@ -55,7 +56,7 @@ func printDiffs(d *deps, out *lines, files []gitops.FileChange, whole bool) {
 }
 
 // fluxFileSummary is the line of one of Flux's own files; empty for others, and where the difference is short and worth seeing.
-func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
+func fluxFileSummary(all []layout.FileChange, file layout.FileChange) string {
 	lines := func(content []byte) string { return grouped(bytes.Count(content, []byte("\n"))) }
 	isNew := file.Before == nil
 	switch base := path.Base(file.Path); {
@@ -76,8 +77,8 @@ func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
 	return ""
 }
 
-func hasFile(files []gitops.FileChange, name string) bool {
-	return slices.ContainsFunc(files, func(f gitops.FileChange) bool { return f.Path == name })
+func hasFile(files []layout.FileChange, name string) bool {
+	return slices.ContainsFunc(files, func(f layout.FileChange) bool { return f.Path == name })
 }
 
 // grouped is a number with its thousands apart.
@@ -152,7 +153,7 @@ func nodes(c *gitops.ClusterResult) string {
 	if c.ControlPlane == nil || c.Workers == nil {
 		return "-"
 	}
-	sum := gitops.MachineStatus{Desired: c.ControlPlane.Desired + c.Workers.Desired}
+	sum := facts.MachineStatus{Desired: c.ControlPlane.Desired + c.Workers.Desired}
 	if c.ControlPlane.Ready != nil && c.Workers.Ready != nil {
 		ready := *c.ControlPlane.Ready + *c.Workers.Ready
 		sum.Ready = &ready

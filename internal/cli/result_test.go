@@ -6,6 +6,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // What a clone checks out has to be what Flux follows.
@@ -80,8 +82,8 @@ func TestGitOpsVerdict(t *testing.T) {
 // What an upgrade says at its end is true: the file, Git and the cluster are told apart.
 func TestAgreement(t *testing.T) {
 	t.Parallel()
-	kept, drift := make([]clusterspec.MergeEdit, 2), []gitops.Difference{{Cluster: "dev"}, {Cluster: "dev", Pending: true}}
-	file := []gitops.FileChange{{Path: "dev.yaml"}}
+	kept, drift := make([]clusterspec.MergeEdit, 2), []facts.Difference{{Cluster: "dev"}, {Cluster: "dev", Pending: true}}
+	file := []layout.FileChange{{Path: "dev.yaml"}}
 	for name, tc := range map[string]struct {
 		result gitops.Result
 		want   string

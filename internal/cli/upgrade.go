@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // upgradeOptions are the flags of upgrade cluster.
@@ -162,7 +163,7 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 
 // addDiffs gives the files of a dry run their differences.
 func addDiffs(d *deps, result *gitops.Result) {
-	lists := [][]gitops.FileChange{result.LocalFiles}
+	lists := [][]layout.FileChange{result.LocalFiles}
 	if result.Repository != nil {
 		lists = append(lists, result.Repository.Files)
 	}

@@ -94,6 +94,14 @@ func place() string {
 	}
 }
 
+// Both runs two functions at the same time, and returns when both have ended.
+func Both(first, second func()) {
+	var both Group
+	both.Go(second)
+	first()
+	both.Wait()
+}
+
 // Group runs functions in goroutines of their own, as a sync.WaitGroup does. Its zero value is ready.
 type Group struct {
 	running sync.WaitGroup

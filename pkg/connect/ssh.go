@@ -7,7 +7,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -68,7 +68,7 @@ func (w *Way) overSSH(ctx context.Context, o Options) error {
 	var push string
 	if access.url != nil {
 		push = access.url.String()
-		w.Settings.Remote = gitops.Remote{Web: push, Push: push, Cluster: o.GitOps.Git.RepositoryURL}
+		w.Settings.Remote = facts.Remote{Web: push, Push: push, Cluster: o.GitOps.Git.RepositoryURL}
 	}
 	w.Warnings = access.warnings
 	w.Source, w.SourceIsOperators = &access.source, access.operators

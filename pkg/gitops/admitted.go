@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -19,7 +20,7 @@ import (
 // What it refuses is a finding. Somebody who creates through Git needs no right to change these objects, and is told when the API server could
 // not be asked for want of it.
 func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
-	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil || r.seen.ports.cluster == nil {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.planned == nil || r.open.cluster == nil {
 		return
 	}
 	var asked []map[string]any
@@ -27,11 +28,11 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 	missing := r.missing()
 	for _, c := range r.managed {
 		spec := layout.PathsOf(c).Spec
-		if slices.Contains(missing, c) || !r.seen.files.changesFile(spec) {
+		if slices.Contains(missing, c) || !r.planned.ChangesFile(spec) {
 			continue
 		}
-		git := GitCluster{Name: c.Name, Path: spec}
-		git.parse(r.seen.files.after[spec])
+		git := facts.GitCluster{Name: c.Name, Path: spec}
+		git.Parse(r.planned.After[spec])
 		for _, o := range git.Objects {
 			if slices.Contains(clusterspec.Kinds(), o.Kind) {
 				asked = append(asked, o.Fields)
@@ -44,7 +45,7 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 	if len(asked) == 0 {
 		return
 	}
-	verdicts, err := r.seen.ports.cluster.DryRunApply(ctx, asked)
+	verdicts, err := r.open.cluster.DryRunApply(ctx, asked)
 	for _, v := range verdicts {
 		c := owners[fluxinstall.ObjectName{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name}]
 		if r.givesGitOps(c) {

@@ -59,15 +59,15 @@ func (r *createRun) throughGit() step.Sequence {
 
 // createRepository makes the repository on a host that has it not.
 func (r *clustersRun) createRepository() step.Sequence {
-	if r.seen.ports.host == nil || r.seen.access.Repository != nil {
+	if r.open.host == nil || r.seen.Access.Repository != nil {
 		return nil
 	}
 	return step.Sequence{step.Action{
-		Name: step.Name(fmt.Sprintf("Create repository %s", r.repoRef())),
+		Name: step.Name(fmt.Sprintf("Create repository %s", r.seen.RepoRef())),
 		Plan: step.Planned(step.Changed("private")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			repository, created, err := r.seen.ports.host.EnsureRepository(ctx, github.NewRepository{
-				Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Private: true, Description: repositoryDescription,
+			repository, created, err := r.open.host.EnsureRepository(ctx, github.NewRepository{
+				Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Private: true, Description: repositoryDescription,
 			})
 			if err != nil {
 				return step.Effect{}, err
@@ -110,14 +110,14 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		return nil
 	}
 	var components, sync []byte
-	version := r.plannedVersion(r.seen.files)
+	version := r.plannedVersion(r.planned)
 	install := step.Name("Install Flux " + version)
 	return step.Sequence{
 		step.Silently(func(context.Context) (err error) {
 			if components, sync, err = r.buildPushed(install); err != nil {
 				return err
 			}
-			r.result.Flux = &FluxResult{Version: version, Namespace: r.config.SystemNamespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+			r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config.SystemNamespace, URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
 			return nil
 		}),
 		step.Action{
@@ -125,10 +125,10 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 			Plan: func(context.Context) (step.Effect, error) { return step.Written(!r.appliedInPlace(), ""), nil },
 			Apply: func(ctx context.Context) (step.Effect, error) {
 				// When Flux itself reports that it applied this very commit, its components are what Git says: it applies them too.
-				if r.seen.cluster.Applied(r.config.Branch, r.commit) {
+				if r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
 					return step.Unchanged(), nil
 				}
-				changes, err := r.seen.ports.cluster.EnsureComponents(ctx, components, r.progressOf(install))
+				changes, err := r.open.cluster.EnsureComponents(ctx, components, r.progressOf(install))
 				if err != nil {
 					return step.Effect{}, fmt.Errorf("installing Flux: %w", err)
 				}
@@ -138,14 +138,14 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		step.Action{
 			Name: stepRepoint,
 			Plan: func(context.Context) (step.Effect, error) {
-				flux := &r.seen.cluster.Flux
+				flux := &r.seen.Cluster.Flux
 				inPlace := flux.GitRepository != nil && flux.Kustomization != nil && !flux.GitRepository.Stopped && !flux.Kustomization.Stopped
 				return step.Written(!inPlace, ""), nil
 			},
 			Apply: func(ctx context.Context) (step.Effect, error) {
-				changes, err := r.seen.ports.cluster.EnsureSync(ctx, sync)
+				changes, err := r.open.cluster.EnsureSync(ctx, sync)
 				if err != nil {
-					return step.Effect{}, fmt.Errorf("pointing Flux at %s: %w", r.settings.Remote.Cluster, err)
+					return step.Effect{}, fmt.Errorf("pointing Flux at %s: %w", r.seen.Remote.Cluster, err)
 				}
 				return effectOfChanges(changes), nil
 			},
@@ -160,8 +160,8 @@ func (r *run) progressOf(step step.Name) func(fluxinstall.Progress) {
 
 // appliedInPlace says of a dry run whether the plan changes nothing in Git and Flux has applied that.
 func (r *run) appliedInPlace() bool {
-	snapshot := r.seen.snapshot
-	return r.seen.files.inPlace(snapshot) && r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
+	snapshot := r.snapshot
+	return r.planned.InPlace(snapshot) && r.seen.Cluster.Applied(r.seen.Config.Branch, snapshot.Head())
 }
 
 func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
@@ -171,12 +171,12 @@ func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
 // ensureSource makes the Secret that Flux reads the repository with and, on GitHub, registers its public key. The key is taken from
 // the Secret when that exists, so that whatever an earlier run left is completed, never replaced.
 func (r *clustersRun) ensureSource() step.Sequence {
-	namespace := r.config.SystemNamespace
+	namespace := r.seen.Config.SystemNamespace
 	parts := step.Sequence{step.Action{
 		Name: step.Name("Prepare namespace " + namespace + " and its Git credentials"),
 		Plan: func(context.Context) (step.Effect, error) { return step.Written(!r.sourceInPlace(), ""), nil },
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			cluster := r.seen.ports.cluster
+			cluster := r.open.cluster
 			created, err := cluster.EnsureNamespace(ctx, namespace)
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("creating namespace %s: %w", namespace, err)
@@ -190,26 +190,26 @@ func (r *clustersRun) ensureSource() step.Sequence {
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("writing Secret %s/%s: %w", namespace, source.Name, err)
 			}
-			r.made.secret = r.made.secret || changed && r.seen.cluster.Flux.SourceSecret == nil
+			r.made.secret = r.made.secret || changed && r.seen.Cluster.Flux.SourceSecret == nil
 			r.made.publicKey = key
 			return step.Written(created || changed, ""), nil
 		},
 	}}
-	if r.seen.ports.host == nil {
+	if r.open.host == nil {
 		return parts
 	}
 	return append(parts, step.Action{
 		Name: "Register the read-only deploy key",
 		Plan: func(ctx context.Context) (step.Effect, error) {
-			public := r.seen.cluster.Flux.SourcePublicKey
+			public := r.seen.Cluster.Flux.SourcePublicKey
 			registered, err := r.keyRegistered(ctx, public)
 			if err != nil {
-				return step.Effect{}, fmt.Errorf("reading the deploy keys of %s: %w", r.repoRef(), err)
+				return step.Effect{}, fmt.Errorf("reading the deploy keys of %s: %w", r.seen.RepoRef(), err)
 			}
 			return step.Written(!registered || public == r.foreignKey, r.deployKeyTitle()), nil
 		},
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := r.seen.ports.host.EnsureDeployKey(ctx, r.repoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
+			changed, err := r.open.host.EnsureDeployKey(ctx, r.seen.RepoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
 			if err != nil {
 				return step.Effect{}, err
 			}
@@ -221,10 +221,10 @@ func (r *clustersRun) ensureSource() step.Sequence {
 
 // keyRegistered says whether the Secret's public key is a read-only deploy key of the repository.
 func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, error) {
-	if public == "" || r.seen.access.Repository == nil {
+	if public == "" || r.seen.Access.Repository == nil {
 		return false, nil
 	}
-	keys, err := r.seen.ports.host.DeployKeys(ctx, r.repoRef())
+	keys, err := r.open.host.DeployKeys(ctx, r.seen.RepoRef())
 	if err != nil {
 		return false, err
 	}
@@ -237,7 +237,7 @@ func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, e
 }
 
 func (r *clustersRun) deployKeyTitle() string {
-	return deployKeyTitle(r.management.Name, r.config.SystemNamespace)
+	return deployKeyTitle(r.management.Name, r.seen.Config.SystemNamespace)
 }
 
 // deployKeyTitle is how the key of a management cluster's Flux is called at the host.

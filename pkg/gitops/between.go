@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one that kept its endpoint, or a
@@ -18,7 +19,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 		return nil
 	}
 	r.heldBetween = true
-	clusters, err := (&Observation{StatusOptions: StatusOptions{Config: r.config, ManagementCluster: r.managementCluster}}).clustersIn(snapshot)
+	clusters, err := facts.ClustersIn(snapshot, r.seen.Config, r.seen.ManagementCluster)
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
@@ -34,7 +35,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 			continue
 		}
 		paths = append(paths, c.Path)
-		if c.Name == r.managementCluster {
+		if c.Name == r.seen.ManagementCluster {
 			management = c.Path
 		}
 	}

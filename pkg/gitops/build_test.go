@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // TestObserve_built: what is compared with the cluster is what Flux builds, wherever in the path, or in Flux's own Kustomization, something
@@ -49,7 +49,7 @@ func TestObserve_built(t *testing.T) {
 			survey := well().Survey
 			survey.Flux.Kustomization.AppliedRevision = fluxinstall.Revision("main", w.branches["main"].head)
 			var wanted []fluxinstall.ObjectName
-			observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, gitops.StatusOptions{
+			observation, err := status.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, status.Options{
 				Config: on(t, spec("w01", onGitHub)).Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey,
 			})
 			if err != nil || observation.GitErr != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -31,15 +32,15 @@ func (u *upgradeRun) checkCarriedNow(ctx context.Context) (step.Effect, error) {
 	}
 	var missing []error
 	for _, p := range u.specs {
-		objects, err := p.objects(ctx, u.seen.snapshot)
+		objects, err := p.objects(ctx, u.snapshot)
 		if err != nil {
 			return step.Effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
 		}
 		for _, o := range objects {
-			if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+			if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
 				continue
 			}
-			for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+			for _, d := range facts.Differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
 				d.Cluster = p.cluster.Name
 				missing = append(missing, &notCarriedError{difference: d})
 			}
@@ -49,7 +50,7 @@ func (u *upgradeRun) checkCarriedNow(ctx context.Context) (step.Effect, error) {
 }
 
 // notCarriedError says that Flux has applied the commit and an object does not carry it.
-type notCarriedError struct{ difference Difference }
+type notCarriedError struct{ difference facts.Difference }
 
 func (e *notCarriedError) Error() string {
 	return "Flux has applied the commit, but " + e.difference.String()

@@ -62,13 +62,13 @@ func newClustersRun(command string, ports Ports, options CreateOptions) *cluster
 			continue
 		}
 		r.managed = append(r.managed, c)
-		r.config, r.managementCluster = c.GitOps, c.ManagementCluster
+		r.seen.Config, r.seen.ManagementCluster = c.GitOps, c.ManagementCluster
 		if c.Role() == clusterspec.RoleManagement {
 			r.management = c
 		}
 	}
 	if r.management != nil {
-		r.config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
+		r.seen.Config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
 	}
 	return r
 }
@@ -90,7 +90,7 @@ func (r *clustersRun) render(ctx context.Context) error {
 		return nil
 	}
 	components := r.options.Components
-	components.Namespace = r.config.SystemNamespace
+	components.Namespace = r.seen.Config.SystemNamespace
 	manifests, err := fluxmanifests.Components(ctx, components)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
@@ -99,7 +99,7 @@ func (r *clustersRun) render(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}
-	r.rendered.system, err = layout.SystemFiles(r.config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
+	r.rendered.system, err = layout.SystemFiles(r.seen.Config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
 	if err != nil {
 		return fmt.Errorf("rendering Flux's files: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -90,14 +91,14 @@ func on(t *testing.T, specs ...string) gitops.CreateOptions {
 		Settings: gitops.Settings{
 			Author:      git.Identity{Name: "Ann", Email: "ann@example.com"},
 			ToolVersion: "v1.2.3",
-			Remote: gitops.Remote{
+			Remote: facts.Remote{
 				Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",
 			},
 		},
 	}
 	if options.Clusters[0].GitOps != nil && options.Clusters[0].GitOps.Git != nil {
 		url := options.Clusters[0].GitOps.Git.RepositoryURL
-		options.Remote = gitops.Remote{Web: url, Push: url, Cluster: url}
+		options.Remote = facts.Remote{Web: url, Push: url, Cluster: url}
 		options.Source = &fluxinstall.SourceSecret{PrivateKey: operatorKey(t), KnownHosts: []byte("git.example.com ssh-ed25519 AAAA\n")}
 	}
 	return options

@@ -16,12 +16,12 @@ import (
 
 // missing are the clusters of the run that the provisioner has to make: those that do not exist.
 func (r *createRun) missing() []*clusterspec.Cluster {
-	if !r.hasProvisioner() || r.seen.cluster == nil {
+	if !r.hasProvisioner() || r.seen.Cluster == nil {
 		return nil
 	}
 	var missing []*clusterspec.Cluster
 	for _, c := range r.managed {
-		if r.seen.absent || !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
+		if r.seen.Absent || !r.seen.Cluster.HasCluster(c.Namespace, c.Name) {
 			missing = append(missing, c)
 		}
 	}
@@ -130,9 +130,9 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 	if (&PreflightError{Findings: found.list}).AboutAccess() {
 		err.is = github.ErrPermission
 	}
-	if r.seen.ports.cluster == nil || !r.seen.cluster.EKSAInstalled {
+	if r.open.cluster == nil || !r.seen.Cluster.EKSAInstalled {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: fmt.Sprintf("cluster %s was created, but cannot be reached", r.managementCluster), Cause: err}
+		return &IncompleteError{What: fmt.Sprintf("cluster %s was created, but cannot be reached", r.seen.ManagementCluster), Cause: err}
 	}
 	if r.gitOpsError == nil {
 		r.gitOpsError, r.gitOpsStep = err, stepCluster
@@ -152,7 +152,7 @@ func (r *createRun) giveGitOps(context.Context) step.Sequence {
 			Name: step.Name(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)),
 			Plan: step.Planned(step.Changed("")),
 			Apply: func(ctx context.Context) (step.Effect, error) {
-				changed, err := r.seen.ports.cluster.AdoptGitOps(ctx, c.Namespace, c.Name, clusterspec.GitOpsObject(c))
+				changed, err := r.open.cluster.AdoptGitOps(ctx, c.Namespace, c.Name, clusterspec.GitOpsObject(c))
 				if err != nil {
 					return step.Effect{}, fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
 				}
@@ -173,7 +173,7 @@ func (r *createRun) givesGitOps(c *clusterspec.Cluster) bool {
 
 // hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets none from its provisioner.
 func (r *createRun) hasGitOps(c *clusterspec.Cluster) bool {
-	live := r.seen.cluster.Cluster(c.Namespace, c.Name)
+	live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
 	if live == nil {
 		return !r.settings.DryRun
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -44,17 +45,17 @@ func (r *clustersRun) pushWithCredentials(work commitWork) step.Sequence {
 // fluxWaits says whether a Flux is there that only lacks its credentials. It fetches as soon as it has them, so that they come after the push:
 // before, it would apply what others have left in the branch, and delete what this run is about to bring back.
 func (r *clustersRun) fluxWaits() bool {
-	flux := &r.seen.cluster.Flux
-	return flux.GitRepository != nil && flux.Kustomization != nil && r.fluxCutOff()
+	flux := &r.seen.Cluster.Flux
+	return flux.GitRepository != nil && flux.Kustomization != nil && r.seen.FluxCutOff()
 }
 
 // checkCommit makes sure that the commit can be made, before anything is written for it: what is in the repository may be in the way.
 func (r *clustersRun) checkCommit(message string) error {
-	snapshot, files := r.seen.snapshot, r.seen.files
-	if snapshot == nil || len(files.changes) == 0 {
+	snapshot, files := r.snapshot, r.planned
+	if snapshot == nil || len(files.Changes) == 0 {
 		return nil
 	}
-	if _, err := snapshot.Commit(files.edits(), r.commitOptions(message)); err != nil {
+	if _, err := snapshot.Commit(files.Edits(), r.commitOptions(message)); err != nil {
 		return r.steps.Do(r.stepPush(), func() (step.Effect, error) { return step.Effect{}, fmt.Errorf("making the commit: %w", err) })
 	}
 	return nil
@@ -65,7 +66,7 @@ const stepTakeBack step.Name = "Take back what this run has made"
 // takeBackMade takes back what the run has made for Flux when err is a refusal, which running the same command again would meet again. After
 // any other failure the next run goes on from what is there. It returns err.
 func (r *clustersRun) takeBackMade(ctx context.Context, err error) error {
-	if r.settings.DryRun || !IsRuleError(err) && !IsAccessError(err) || ctx.Err() != nil {
+	if r.settings.DryRun || !facts.IsRuleError(err) && !facts.IsAccessError(err) || ctx.Err() != nil {
 		return err
 	}
 	failed := r.steps.Failed
@@ -86,7 +87,7 @@ func (r *clustersRun) takeBackMade(ctx context.Context, err error) error {
 func (r *clustersRun) removeMade(ctx context.Context) (step.Effect, error) {
 	var removed []string
 	if r.made.deployKey {
-		keys, err := r.seen.ports.host.DeployKeys(ctx, r.repoRef())
+		keys, err := r.open.host.DeployKeys(ctx, r.seen.RepoRef())
 		if err != nil {
 			return step.Effect{}, err
 		}
@@ -94,14 +95,14 @@ func (r *clustersRun) removeMade(ctx context.Context) (step.Effect, error) {
 			if !key.SameMaterial(r.made.publicKey) {
 				continue
 			}
-			if err := r.seen.ports.host.DeleteDeployKey(ctx, r.repoRef(), key.ID); err != nil {
+			if err := r.open.host.DeleteDeployKey(ctx, r.seen.RepoRef(), key.ID); err != nil {
 				return step.Effect{}, err
 			}
 			removed = append(removed, "deploy key "+key.Title)
 		}
 	}
 	if r.made.secret || r.made.namespace {
-		gone, err := r.seen.ports.cluster.RemoveSource(ctx, r.config.SystemNamespace, r.made.publicKey, r.made.namespace)
+		gone, err := r.open.cluster.RemoveSource(ctx, r.seen.Config.SystemNamespace, r.made.publicKey, r.made.namespace)
 		if err != nil {
 			return step.Effect{}, err
 		}

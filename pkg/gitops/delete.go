@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -69,7 +70,7 @@ type DeleteOptions struct {
 func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, error) {
 	options.From = cmp.Or(options.From, FromBoth)
 	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
-	d.config, d.managementCluster = options.GitOps, options.ManagementCluster
+	d.seen.Config, d.seen.ManagementCluster = options.GitOps, options.ManagementCluster
 	d.removes = true
 	for _, c := range options.Clusters {
 		role := clusterspec.RoleWorkload
@@ -111,9 +112,9 @@ func (d *deleteRun) do(ctx context.Context) error {
 	if found := d.checkOptions(); len(found) > 0 {
 		return &PreflightError{Findings: found}
 	}
-	if d.config == nil {
+	if d.seen.Config == nil {
 		// Nothing is in Git; Flux is looked for where it is by default.
-		d.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+		d.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
 	}
 	if err := d.checkSpecs(); err != nil {
 		return err
@@ -126,7 +127,7 @@ func (d *deleteRun) do(ctx context.Context) error {
 	case d.destroys():
 		return d.carryOut(ctx, d.destroy())
 	case d.detaches && d.options.GitOps == nil:
-		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
+		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.seen.ManagementCluster))
 		d.result.Status = StatusDone
 		return nil
 	case d.detaches:
@@ -156,7 +157,7 @@ func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 		}
 	}
 	if d.result.Repository != nil {
-		d.result.Repository.Files = []FileChange{} // until they are pushed
+		d.result.Repository.Files = []layout.FileChange{} // until they are pushed
 	}
 	if err := d.steps.Perform(ctx, what.parts); err != nil {
 		return d.incomplete(ctx, err)
@@ -181,16 +182,16 @@ func (d *deleteRun) checkOptions() []Finding {
 	}
 	if d.detaches && len(d.options.Clusters) > 1 {
 		found = append(found, Finding{AreaSpec,
-			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.managementCluster),
+			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.seen.ManagementCluster),
 			"delete the workload clusters first, then the management cluster by itself"})
 	}
 	if d.detaches && !d.hasProvisioner() && d.options.From == FromGit {
 		found = append(found, Finding{AreaSpec,
-			fmt.Sprintf("the files of management cluster %s cannot go first: Flux would delete the cluster's objects", d.managementCluster),
+			fmt.Sprintf("the files of management cluster %s cannot go first: Flux would delete the cluster's objects", d.seen.ManagementCluster),
 			"delete it from both, or only from the cluster"})
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known", d.managementCluster),
+		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known", d.seen.ManagementCluster),
 			"name the cluster's file with -f"})
 	}
 	return found
@@ -228,7 +229,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if len(found.soft) > 0 {
 		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
 	}
-	plan, err := d.planFiles(ctx, d.seen.snapshot)
+	plan, err := d.planFiles(ctx, d.snapshot)
 	if entangled := new(entangledError); errors.As(err, &entangled) {
 		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
 	}
@@ -238,7 +239,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.seen.files = plan
+	d.planned = plan
 	d.findTargets(&found)
 	d.checkLostFiles(ctx, &found)
 	if len(found.list) == 0 {
@@ -275,8 +276,8 @@ func namesOf(clusters []Doomed) []string {
 }
 
 // planFiles works out what goes from a snapshot.
-func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	r, err := newRemoval(ctx, snapshot, d.config)
+func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
+	r, err := newRemoval(ctx, snapshot, d.seen.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +290,7 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan
 		names = append(names, c.Name)
 	}
 	if d.detaches {
-		err = r.removeManagement(d.managementCluster)
+		err = r.removeManagement(d.seen.ManagementCluster)
 	} else {
 		err = r.removeWorkloads(names)
 	}
@@ -300,7 +301,7 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan
 }
 
 // planRemoval is the planner of the push, for what others have pushed meanwhile.
-func (d *deleteRun) planRemoval(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+func (d *deleteRun) planRemoval(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	plan, err := d.planFiles(ctx, snapshot)
 	if others := d.workloadsInGit(); d.detaches && len(others) > 0 {
 		return nil, fmt.Errorf("somebody has pushed %s in the meantime", strings.Join(others, ", "))
@@ -313,13 +314,13 @@ func (d *deleteRun) findTargets(found *findings) {
 	for i, c := range d.options.Clusters {
 		t := &target{Doomed: c}
 		record := &d.result.Clusters[i]
-		paths := layout.PathsIn(d.config, c.Name)
-		for _, change := range d.seen.files.changes {
+		paths := layout.PathsIn(d.seen.Config, c.Name)
+		for _, change := range d.planned.Changes {
 			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
 		t.files = t.files || len(d.removal.dependents[c.Name]) > 0
 		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
-		if state := d.seen.cluster; state != nil {
+		if state := d.seen.Cluster; state != nil {
 			var in []string
 			for j, live := range state.Clusters {
 				if live.Name == c.Name && (t.Namespace == "" || t.Namespace == live.Namespace) {
@@ -355,9 +356,9 @@ func (d *deleteRun) describe(ctx context.Context) {
 	d.describeProvisioning(ctx)
 	if d.usesGit() {
 		d.startRepositoryResult()
-		d.result.Repository.Files = d.seen.files.changes
-		if d.seen.snapshot != nil && d.seen.snapshot.State() == git.BranchExists {
-			d.result.Repository.Commit = d.seen.snapshot.Head()
+		d.result.Repository.Files = d.planned.Changes
+		if d.snapshot != nil && d.snapshot.State() == git.BranchExists {
+			d.result.Repository.Commit = d.snapshot.Head()
 		}
 	}
 	var dirs []string
@@ -382,11 +383,11 @@ func (d *deleteRun) describe(ctx context.Context) {
 			record.Objects = append(record.Objects, d.removal.dependents[t.Name]...)
 		}
 		if t.files {
-			dirs = append(dirs, layout.PathsIn(d.config, t.Name).Cluster)
+			dirs = append(dirs, layout.PathsIn(d.seen.Config, t.Name).Cluster)
 		}
 	}
-	if d.detaches && len(d.seen.files.changes) > 0 {
-		dirs = append(dirs, layout.SystemDir(d.config))
+	if d.detaches && len(d.planned.Changes) > 0 {
+		dirs = append(dirs, layout.SystemDir(d.seen.Config))
 	}
 	d.result.Kept = d.removal.kept(dirs...)
 }
@@ -445,7 +446,7 @@ func (d *deleteRun) parts(going []*target) step.Sequence {
 
 // pushRemoval takes the files out of Git.
 func (d *deleteRun) pushRemoval(subject string, going []*target) step.Sequence {
-	if d.seen.snapshot == nil || d.seen.snapshot.State() != git.BranchExists {
+	if d.snapshot == nil || d.snapshot.State() != git.BranchExists {
 		return nil // there is no branch, and so no file
 	}
 	names := make([]string, 0, len(going))

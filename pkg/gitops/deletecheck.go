@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -58,14 +59,14 @@ func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
 // checkTargets finds what would keep clusters from going, so that nothing is begun that cannot be ended.
 func (d *deleteRun) checkTargets(found *findings) {
 	for _, t := range d.targets {
-		if t.live != nil && t.live.ManagementCluster != d.managementCluster {
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s", t.Name, t.live.ManagementCluster, d.managementCluster),
+		if t.live != nil && t.live.ManagementCluster != d.seen.ManagementCluster {
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s", t.Name, t.live.ManagementCluster, d.seen.ManagementCluster),
 				"choose the management cluster's kubeconfig with --kubeconfig"})
 			continue
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
 			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				resumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
+				facts.ResumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
 		}
 		switch {
 		case d.options.From == FromCluster:
@@ -96,14 +97,14 @@ func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 		found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
 	}
 	if d.options.GitOps == nil {
-		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.managementCluster)
+		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.seen.ManagementCluster)
 		return
 	}
 	if reason := d.brokenFlux(); reason != "" {
 		broken("GitOps does not work: %s", reason)
 		return
 	}
-	ks := d.seen.cluster.Flux.Kustomization
+	ks := d.seen.Cluster.Flux.Kustomization
 	switch {
 	case t.live == nil:
 	case t.live.KeptByFlux && t.live.Held == nil:
@@ -118,8 +119,8 @@ func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 // brokenFlux says why Flux would not delete what leaves Git; empty when it would. That it cannot apply the very clusters that go is no
 // reason: it can once they are gone.
 func (d *deleteRun) brokenFlux() string {
-	flux := &d.seen.cluster.Flux
-	namespace := d.config.SystemNamespace
+	flux := &d.seen.Cluster.Flux
+	namespace := d.seen.Config.SystemNamespace
 	git, ks := flux.GitRepository, flux.Kustomization
 	switch {
 	case git == nil && ks == nil:
@@ -135,10 +136,10 @@ func (d *deleteRun) brokenFlux() string {
 	case !ks.Prune:
 		return fmt.Sprintf("Kustomization %s/%s does not delete what is no longer in Git (spec.prune)", namespace, ks.Name)
 	}
-	if c := failing(git.Conditions); c != nil {
+	if c := facts.Failing(git.Conditions); c != nil {
 		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s", namespace, git.Name, c.Reason, c.Words())
 	}
-	if c := failing(ks.Conditions); c != nil && !d.aboutTarget(c.Culprit()) {
+	if c := facts.Failing(ks.Conditions); c != nil && !d.aboutTarget(c.Culprit()) {
 		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s", namespace, ks.Name, c.Reason, c.Words())
 	}
 	for _, name := range []string{"source-controller", "kustomize-controller"} {
@@ -149,27 +150,17 @@ func (d *deleteRun) brokenFlux() string {
 	return ""
 }
 
-// failing is the condition with which a controller says that it failed, or that it has given up.
-func failing(conditions []fluxinstall.Condition) *fluxinstall.Condition {
-	for i, c := range conditions {
-		if c.Type == "Ready" && c.Status == "False" || c.Type == "Stalled" && c.Status == "True" {
-			return &conditions[i]
-		}
-	}
-	return nil
-}
-
 // aboutTarget says whether whom Flux blames belongs to a cluster that goes: its directory, or one of its objects.
 func (d *deleteRun) aboutTarget(culprit string) bool {
 	return slices.ContainsFunc(d.targets, func(t *target) bool {
-		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.config, t.Name).Cluster+"/") ||
+		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.seen.Config, t.Name).Cluster+"/") ||
 			slices.Contains(slices.Concat(d.removal.objects[t.Name], d.removal.dependents[t.Name]), strings.Replace(culprit, "/", " ", 1)))
 	})
 }
 
 // checkFromCluster makes sure that Flux would not make the cluster again.
 func (d *deleteRun) checkFromCluster(t *target, found *findings) {
-	ks := d.seen.cluster.Flux.Kustomization
+	ks := d.seen.Cluster.Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
 			d.steps.Note(step.LevelWarning, text.Command("if cluster %s still has files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
@@ -179,7 +170,7 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	if !ks.AppliedCluster(t.Namespace, t.Name) {
 		return
 	}
-	namespace := d.config.SystemNamespace
+	namespace := d.seen.Config.SystemNamespace
 	found.addFinding(Finding{AreaCluster,
 		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again", t.Name, namespace, ks.Name),
 		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})

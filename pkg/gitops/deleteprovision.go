@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -41,7 +42,7 @@ func (d *deleteRun) needsProvisioner() bool {
 // deletionJob is the provisioner's work on a cluster.
 func (d *deleteRun) deletionJob(ctx context.Context, t *target) ProvisionJob {
 	return ProvisionJob{
-		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.managementCluster,
+		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.seen.ManagementCluster,
 		Spec: clusterspec.RenderWithoutGitOps(d.options.Specs[t.Name]), Kubeconfig: d.ownKubeconfig(ctx, t.Name),
 	}
 }
@@ -94,7 +95,7 @@ func (d *deleteRun) provisionedParts(going []*target) step.Sequence {
 	inGit := false
 	for _, t := range going {
 		// What Flux has applied and not yet taken off its list it would make anew.
-		ks := d.seen.cluster.Flux.Kustomization
+		ks := d.seen.Cluster.Flux.Kustomization
 		inGit = inGit || t.files || d.usesGit() && ks != nil && ks.AppliedCluster(t.Namespace, t.Name)
 		if t.live != nil && !t.live.Deleting {
 			held = append(held, heldOf(d.options.Specs[t.Name]))
@@ -114,28 +115,28 @@ func (d *deleteRun) provisionedParts(going []*target) step.Sequence {
 // checkDestroyed takes a person's word that a management cluster is gone, of which only the rest in Git is to be removed, unless the cluster
 // itself contradicts: Flux would delete its objects. An API server that answers, and does not let itself be looked at, contradicts, too.
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
-	d.seen.absent, d.seen.cluster = true, &fluxinstall.State{}
+	d.seen.Absent, d.seen.Cluster = true, &fluxinstall.State{}
 	unseen := func(err error) {
-		d.steps.Note(step.LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because of --from git; this could not be checked: %v", d.managementCluster, err))
+		d.steps.Note(step.LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because of --from git; this could not be checked: %v", d.seen.ManagementCluster, err))
 	}
 	cluster, err := d.ports.OpenCluster(ctx)
 	if err != nil {
 		unseen(err)
 		return
 	}
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: d.config.SystemNamespace})
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: d.seen.Config.SystemNamespace})
 	switch {
-	case err != nil && IsAccessError(err):
+	case err != nil && facts.IsAccessError(err):
 		found.addFinding(Finding{AreaAccess,
-			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.managementCluster, err),
-			joinedHints(hintOf(err), "if it is gone anyway, move its kubeconfig away, and run the same command again")})
+			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.seen.ManagementCluster, err),
+			joinedHints(facts.HintOf(err), "if it is gone anyway, move its kubeconfig away, and run the same command again")})
 		return
 	case err != nil:
 		unseen(err)
 		return
 	}
 	for _, c := range state.ManagementClusters() {
-		if c.Name == d.managementCluster {
+		if c.Name == d.seen.ManagementCluster {
 			found.addFinding(Finding{AreaSpec,
 				fmt.Sprintf("management cluster %s is still there, at %s: its files cannot go first, since Flux would delete the cluster's objects", c.Name, state.Server),
 				"delete it from both"})
@@ -164,35 +165,35 @@ func joinedHints(first, second string) string {
 
 // checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete it.
 func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
-	if d.seen.absent && d.options.From != FromGit {
+	if d.seen.Absent && d.options.From != FromGit {
 		err := d.findTitledKeys(ctx)
 		d.checkGone(found)
 		return err
 	}
 	var names []string
-	for _, c := range d.seen.cluster.Clusters {
-		if c.Name != d.managementCluster && c.ManagementCluster == d.managementCluster {
+	for _, c := range d.seen.Cluster.Clusters {
+		if c.Name != d.seen.ManagementCluster && c.ManagementCluster == d.seen.ManagementCluster {
 			names = append(names, c.Name)
 		}
 	}
 	if len(names) > 0 {
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("%s there, which management cluster %s manages: %s", quantity(len(names), "workload cluster is", "workload clusters are"), d.managementCluster, strings.Join(names, ", ")),
+			fmt.Sprintf("%s there, which management cluster %s manages: %s", quantity(len(names), "workload cluster is", "workload clusters are"), d.seen.ManagementCluster, strings.Join(names, ", ")),
 			"first run: eksa-gitops delete cluster -f with their files"})
 	}
 	if names := d.workloadsInGit(); len(names) > 0 {
 		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
-		if d.seen.absent {
+		if d.seen.Absent {
 			hint = "take their files out first, by hand: no cluster is left that would do it"
 		}
 		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")), hint})
 	}
-	if !d.seen.absent && !d.ports.Provisioner.HasKubeconfig(d.managementCluster) {
+	if !d.seen.Absent && !d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster) {
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig", d.managementCluster),
+			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig", d.seen.ManagementCluster),
 			"run the command in the directory from which the cluster was created, or put its kubeconfig there"})
 	}
-	if d.seen.absent {
+	if d.seen.Absent {
 		return d.findTitledKeys(ctx)
 	}
 	return d.findDeployKeys(ctx)
@@ -200,15 +201,15 @@ func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
 
 // findTitledKeys finds the deploy keys of a cluster whose Secret is gone: those that only read and have the title that this program gives.
 func (d *deleteRun) findTitledKeys(ctx context.Context) error {
-	if d.seen.ports.host == nil || d.seen.access == nil || d.seen.access.Repository == nil {
+	if d.open.host == nil || d.seen.Access == nil || d.seen.Access.Repository == nil {
 		return nil
 	}
-	keys, err := d.seen.ports.host.DeployKeys(ctx, d.repoRef())
+	keys, err := d.open.host.DeployKeys(ctx, d.seen.RepoRef())
 	if err != nil {
-		return fmt.Errorf("reading the deploy keys of %s: %w", d.repoRef(), err)
+		return fmt.Errorf("reading the deploy keys of %s: %w", d.seen.RepoRef(), err)
 	}
 	for _, key := range keys {
-		if key.ReadOnly && key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace) {
+		if key.ReadOnly && key.Title == deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace) {
 			d.attached.keys = append(d.attached.keys, key)
 		}
 	}
@@ -218,7 +219,7 @@ func (d *deleteRun) findTitledKeys(ctx context.Context) error {
 // destroy deletes a management cluster and what is left of it in Git.
 func (d *deleteRun) destroy() deletion {
 	t := d.targets[0]
-	there := t.live != nil || len(d.seen.files.changes) > 0 || len(d.attached.keys) > 0 || d.ports.Provisioner.HasKubeconfig(d.managementCluster)
+	there := t.live != nil || len(d.planned.Changes) > 0 || len(d.attached.keys) > 0 || d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster)
 	if !there {
 		return deletion{gone: d.usesCluster()}
 	}
@@ -226,7 +227,7 @@ func (d *deleteRun) destroy() deletion {
 }
 
 func (d *deleteRun) runsFlux() bool {
-	flux := &d.seen.cluster.Flux
+	flux := &d.seen.Cluster.Flux
 	return flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0
 }
 
@@ -245,7 +246,7 @@ func (d *deleteRun) destroyParts(t *target) step.Sequence {
 	if !d.usesGit() {
 		return parts
 	}
-	return slices.Concat(parts, d.pushRemoval("Delete management cluster "+d.managementCluster, d.targets), d.removeDeployKey())
+	return slices.Concat(parts, d.pushRemoval("Delete management cluster "+d.seen.ManagementCluster, d.targets), d.removeDeployKey())
 }
 
 // hintedCause adds the next action to an error.

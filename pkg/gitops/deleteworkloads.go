@@ -54,8 +54,8 @@ func (d *deleteRun) noteGone(t *target) {
 	where := map[From]string{FromBoth: "neither in Git nor in the cluster", FromGit: "not in Git", FromCluster: "not in the cluster"}[d.options.From]
 	text := fmt.Sprintf("cluster %s is %s: there is nothing to delete", t.Name, where)
 	var there []string
-	if d.seen.cluster != nil {
-		for _, c := range d.seen.cluster.Clusters {
+	if d.seen.Cluster != nil {
+		for _, c := range d.seen.Cluster.Clusters {
 			there = append(there, c.Name)
 		}
 	}
@@ -72,7 +72,7 @@ func (d *deleteRun) deleteObject(t *target) step.Action {
 		Name: stepDeleteCluster(t.Name),
 		Plan: step.Planned(step.Written(!t.live.Deleting, "")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := d.seen.ports.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
+			changed, err := d.open.cluster.DeleteCluster(ctx, t.Namespace, t.Name)
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("deleting Cluster %s/%s: %w", t.Namespace, t.Name, err)
 			}
@@ -87,7 +87,7 @@ func (d *deleteRun) waitGone(t *target) step.Action {
 		Name: name,
 		Plan: step.Planned(step.Waited(t.live == nil)),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			if err := d.seen.ports.cluster.WaitGone(ctx, t.Namespace, t.Name, d.progressOf(name)); err != nil {
+			if err := d.open.cluster.WaitGone(ctx, t.Namespace, t.Name, d.progressOf(name)); err != nil {
 				d.clusterResult(t.Name).Message = err.Error()
 				return step.Effect{}, fmt.Errorf("waiting until cluster %s is gone: %w", t.Name, err)
 			}

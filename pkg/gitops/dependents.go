@@ -47,7 +47,7 @@ func (r *removal) removeDependents(names []string) error {
 				case object.LivesWith(name):
 					going, owners = append(going, object), append(owners, name)
 				case object.KubeconfigSecret == layout.KubeconfigSecret(name):
-					r.plan.notes = append(r.plan.notes, fmt.Sprintf("%s:%d: %s works on cluster %s, which is being deleted; remove it from Git when the cluster is gone", file, object.Line, object, name))
+					r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("%s:%d: %s works on cluster %s, which is being deleted; remove it from Git when the cluster is gone", file, object.Line, object, name))
 				}
 			}
 		}
@@ -111,5 +111,5 @@ func (r *removal) manifests() []string {
 
 // isDependentsOnly says whether of a cluster nothing but such objects is left in Git.
 func (r *removal) isDependentsOnly(cluster string) bool {
-	return len(r.dependents[cluster]) > 0 && !slices.Contains(r.plan.gone, layout.PathsIn(r.config, cluster).Spec)
+	return len(r.dependents[cluster]) > 0 && !slices.Contains(r.plan.Gone, layout.PathsIn(r.config, cluster).Spec)
 }

@@ -57,14 +57,14 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 			fmt.Sprintf("%s still in Git: %s; without Flux nothing would manage them", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
 			text.Command("first run: eksa-gitops delete cluster %s", names)})
 	}
-	flux := &d.seen.cluster.Flux
+	flux := &d.seen.Cluster.Flux
 	if d.options.GitOps == nil {
 		return nil // there is nothing that this run could touch
 	}
 	if ks := flux.Kustomization; ks != nil {
 		var leaving []string
-		for _, c := range d.seen.cluster.Clusters {
-			if c.Name != d.managementCluster && ks.AppliedCluster(c.Namespace, c.Name) && !slices.Contains(d.workloadsInGit(), c.Name) {
+		for _, c := range d.seen.Cluster.Clusters {
+			if c.Name != d.seen.ManagementCluster && ks.AppliedCluster(c.Namespace, c.Name) && !slices.Contains(d.workloadsInGit(), c.Name) {
 				leaving = append(leaving, c.Name)
 			}
 		}
@@ -77,10 +77,10 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) > 0 && !d.componentsInGit() {
 		found.addFinding(Finding{AreaCluster,
 			fmt.Sprintf("Flux's controllers run in namespace %s, but nothing says that this repository installed them: there is no GitRepository %s/%s",
-				d.config.SystemNamespace, d.config.SystemNamespace, d.config.SystemNamespace),
+				d.seen.Config.SystemNamespace, d.seen.Config.SystemNamespace, d.seen.Config.SystemNamespace),
 			"remove Flux with the tool that installed it, then run the same command again"})
 	}
-	resources, err := d.seen.ports.cluster.FluxResources(ctx)
+	resources, err := d.open.cluster.FluxResources(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for Flux's objects: %w", err)
 	}
@@ -105,20 +105,20 @@ func quantity(n int, one, many string) string {
 }
 
 func (d *deleteRun) workloadsInGit() []string {
-	return slices.DeleteFunc(d.removal.clusters(), func(name string) bool { return name == d.managementCluster })
+	return slices.DeleteFunc(d.removal.clusters(), func(name string) bool { return name == d.seen.ManagementCluster })
 }
 
 // componentsInGit says whether the repository holds Flux's installation: its first run was cut off before the sync objects came.
 func (d *deleteRun) componentsInGit() bool {
-	return slices.ContainsFunc(d.seen.files.changes, func(c FileChange) bool {
-		return strings.HasPrefix(c.Path, layout.SystemDir(d.config)+"/") && strings.HasSuffix(c.Path, "/"+layout.ComponentsFile)
+	return slices.ContainsFunc(d.planned.Changes, func(c layout.FileChange) bool {
+		return strings.HasPrefix(c.Path, layout.SystemDir(d.seen.Config)+"/") && strings.HasSuffix(c.Path, "/"+layout.ComponentsFile)
 	})
 }
 
 // foreignObjects are the objects of Flux's kinds that did not come from this repository: neither the two sync objects, nor what these
 // have applied, nor what that has applied in turn.
 func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
-	namespace := d.config.SystemNamespace
+	namespace := d.seen.Config.SystemNamespace
 	root := namespace + "/" + namespace
 	ours := map[string]bool{root: true} // Kustomizations
 	for more := true; more; {
@@ -141,20 +141,20 @@ func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
 
 // findDeployKeys finds the key that Flux reads the repository with among the repository's.
 func (d *deleteRun) findDeployKeys(ctx context.Context) error {
-	public := d.seen.cluster.Flux.SourcePublicKey
-	if d.seen.ports.host == nil || d.seen.access == nil || d.seen.access.Repository == nil {
+	public := d.seen.Cluster.Flux.SourcePublicKey
+	if d.open.host == nil || d.seen.Access == nil || d.seen.Access.Repository == nil {
 		return nil
 	}
-	keys, err := d.seen.ports.host.DeployKeys(ctx, d.repoRef())
+	keys, err := d.open.host.DeployKeys(ctx, d.seen.RepoRef())
 	if err != nil {
-		return fmt.Errorf("reading the deploy keys of %s: %w", d.repoRef(), err)
+		return fmt.Errorf("reading the deploy keys of %s: %w", d.seen.RepoRef(), err)
 	}
 	for _, key := range keys {
 		switch {
 		case public != "" && key.SameMaterial(public):
 			d.attached.keys = append(d.attached.keys, key)
-		case key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace):
-			d.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if nobody needs it, remove it in the repository's settings", key.Title, d.repoRef()))
+		case key.Title == deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace):
+			d.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if nobody needs it, remove it in the repository's settings", key.Title, d.seen.RepoRef()))
 		}
 	}
 	return nil
@@ -162,8 +162,8 @@ func (d *deleteRun) findDeployKeys(ctx context.Context) error {
 
 // isAttached says whether anything is left to do.
 func (d *deleteRun) isAttached() bool {
-	flux := &d.seen.cluster.Flux
-	return len(d.seen.files.changes) > 0 || flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0 ||
+	flux := &d.seen.Cluster.Flux
+	return len(d.planned.Changes) > 0 || flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0 ||
 		flux.SourceSecret != nil || d.attached.resources.Definitions > 0 || len(d.attached.keys) > 0 || d.refersToGitOps()
 }
 
@@ -178,7 +178,7 @@ func (d *deleteRun) liveGitOps() (kind, name string) {
 	if live == nil {
 		return "", ""
 	}
-	if left := d.seen.cluster.AbandonedGitOps(live.Name); left != nil {
+	if left := d.seen.Cluster.AbandonedGitOps(live.Name); left != nil {
 		return left.Kind, left.Name
 	}
 	return live.GitOpsKind, live.GitOpsName
@@ -189,11 +189,11 @@ func (d *deleteRun) detach() deletion {
 	if !d.isAttached() {
 		return deletion{}
 	}
-	flux := &d.seen.cluster.Flux
+	flux := &d.seen.Cluster.Flux
 	stopped := (flux.Kustomization == nil || flux.Kustomization.Suspended) && (flux.GitRepository == nil || flux.GitRepository.Suspended) && len(flux.Controllers) == 0
 	parts := step.Sequence{d.stopFlux(stopped)}
 	if d.usesGit() {
-		parts = slices.Concat(parts, d.pushRemoval(fmt.Sprintf("Detach management cluster %s", d.managementCluster), d.targets), d.removeDeployKey())
+		parts = slices.Concat(parts, d.pushRemoval(fmt.Sprintf("Detach management cluster %s", d.seen.ManagementCluster), d.targets), d.removeDeployKey())
 	} else {
 		parts = append(parts, step.Silently(d.noteLeft))
 	}
@@ -202,8 +202,8 @@ func (d *deleteRun) detach() deletion {
 
 // noteLeft says what a run that does not look at Git leaves there.
 func (d *deleteRun) noteLeft(context.Context) error {
-	if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && d.config.GitHub != nil {
-		d.steps.Note(step.LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.managementCluster, d.config.SystemNamespace), secret.Fingerprint, d.repoRef()))
+	if secret := d.seen.Cluster.Flux.SourceSecret; secret != nil && d.seen.Config.GitHub != nil {
+		d.steps.Note(step.LevelWarning, fmt.Sprintf("the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at", deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace), secret.Fingerprint, d.seen.RepoRef()))
 	}
 	return nil
 }
@@ -216,7 +216,7 @@ func (d *deleteRun) stopFlux(stopped bool) step.Action {
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			limited, cancel := context.WithTimeout(ctx, d.settings.FluxTimeout)
 			defer cancel()
-			changed, err := d.seen.ports.cluster.StopFlux(limited, d.config.SystemNamespace, d.progressOf(stepStopFlux))
+			changed, err := d.open.cluster.StopFlux(limited, d.seen.Config.SystemNamespace, d.progressOf(stepStopFlux))
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("stopping Flux: %w", err)
 			}
@@ -226,9 +226,9 @@ func (d *deleteRun) stopFlux(stopped bool) step.Action {
 }
 
 func (d *deleteRun) removeDeployKey() step.Sequence {
-	if d.seen.ports.host == nil {
+	if d.open.host == nil {
 		return step.Sequence{step.Silently(func(context.Context) error {
-			if secret := d.seen.cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
+			if secret := d.seen.Cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
 				d.steps.Note(step.LevelInfo, fmt.Sprintf("the Git server still accepts the key that Flux read the repository with (%s); if nobody else uses it, remove it there", secret.Fingerprint))
 			}
 			return nil
@@ -240,7 +240,7 @@ func (d *deleteRun) removeDeployKey() step.Sequence {
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			title := ""
 			for _, key := range d.attached.keys {
-				if err := d.seen.ports.host.DeleteDeployKey(ctx, d.repoRef(), key.ID); err != nil {
+				if err := d.open.host.DeleteDeployKey(ctx, d.seen.RepoRef(), key.ID); err != nil {
 					return step.Effect{}, err
 				}
 				title = key.Title
@@ -251,18 +251,18 @@ func (d *deleteRun) removeDeployKey() step.Sequence {
 }
 
 func (d *deleteRun) uninstall() step.Action {
-	flux := &d.seen.cluster.Flux
+	flux := &d.seen.Cluster.Flux
 	there := d.attached.resources.Definitions > 0 || len(flux.Controllers) > 0 || flux.SourceSecret != nil
 	return step.Action{
 		Name: stepUninstall,
 		Plan: step.Planned(step.Written(there, flux.Version)),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			removal, err := d.seen.ports.cluster.Uninstall(ctx, d.config.SystemNamespace, d.progressOf(stepUninstall))
+			removal, err := d.open.cluster.Uninstall(ctx, d.seen.Config.SystemNamespace, d.progressOf(stepUninstall))
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("uninstalling Flux: %w", err)
 			}
 			if removal.NamespaceKept != "" {
-				d.steps.Note(step.LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.config.SystemNamespace, removal.NamespaceKept))
+				d.steps.Note(step.LevelInfo, fmt.Sprintf("namespace %s stays: %s", d.seen.Config.SystemNamespace, removal.NamespaceKept))
 			}
 			return step.Written(len(removal.Removed) > 0, fmt.Sprintf("%d objects", len(removal.Removed))), nil
 		},
@@ -284,7 +284,7 @@ func (d *deleteRun) removeGitOps() step.Sequence {
 			if name == "" {
 				return step.Unchanged(), nil
 			}
-			changed, err := d.seen.ports.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, kind, name)
+			changed, err := d.open.cluster.RemoveGitOps(ctx, live.Namespace, live.Name, kind, name)
 			if refused := new(fluxinstall.RefusedError); errors.As(err, &refused) {
 				d.steps.Note(step.LevelWarning, fmt.Sprintf("spec.gitOpsRef of cluster %s stays, which does no harm: %v", live.Name, refused.Err))
 				return step.Effect{Outcome: step.OutcomeSkipped, Detail: "refused"}, nil

@@ -11,11 +11,12 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
-	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -27,7 +28,7 @@ const DefaultFluxTimeout = 5 * time.Minute
 // Settings are what every run on a repository is told.
 type Settings struct {
 	// Remote says where the repository is.
-	Remote Remote
+	Remote facts.Remote
 	// Author and Committer sign the commit.
 	Author, Committer git.Identity
 	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as enterprise servers do; Flux
@@ -50,10 +51,8 @@ type run struct {
 	steps    *step.Recorder
 	result   Result
 
-	config            *clusterspec.GitOps // where the repository, its branch and Flux are
-	managementCluster string              // its name
-	keepsFlux         bool                // the run looks after Flux itself, its credentials included
-	purpose           fluxinstall.Purpose // what it does with Flux
+	keepsFlux bool                // the run looks after Flux itself, its credentials included
+	purpose   fluxinstall.Purpose // what it does with Flux
 	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered. adopting is whether that was
 	// asked for: such a Flux is no finding then.
 	adoptHint string
@@ -64,9 +63,17 @@ type run struct {
 	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not looked at.
 	unguarded bool
 
-	seen   observation
-	commit string // what Flux has to apply
-	pushed bool   // whether this run has made it
+	seen facts.Facts
+	// open is what was opened to look, and to write.
+	open struct {
+		host    Host
+		repo    Repository
+		cluster Cluster
+	}
+	snapshot Snapshot    // nil when there is no repository yet
+	planned  *files.Plan // on the snapshot
+	commit   string      // what Flux has to apply
+	pushed   bool        // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
 	snapshots     []Snapshot    // all that were fetched
@@ -82,6 +89,7 @@ func newRun(command string, ports Ports, settings Settings) *run {
 	}
 	return &run{
 		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report, settings.DryRun, ports.Shield),
+		seen:   facts.Facts{Remote: settings.Remote},
 		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
 	}
 }
@@ -129,27 +137,25 @@ func (r *run) clusterResult(name string) *ClusterResult {
 	return &r.result.Clusters[i]
 }
 
-func (r *run) repoRef() github.RepoRef { return refOfConfig(r.config) }
-
 func (r *run) syncOptions() fluxmanifests.SyncOptions {
 	return fluxmanifests.SyncOptions{
-		Namespace: r.config.SystemNamespace,
-		URL:       r.settings.Remote.Cluster,
-		Branch:    r.config.Branch,
-		Path:      layout.SyncPath(r.config),
+		Namespace: r.seen.Config.SystemNamespace,
+		URL:       r.seen.Remote.Cluster,
+		Branch:    r.seen.Config.Branch,
+		Path:      layout.SyncPath(r.seen.Config),
 	}
 }
 
 // startRepositoryResult begins the part of the result that is about the repository.
 func (r *run) startRepositoryResult() {
 	r.result.Repository = &RepoResult{
-		URL: r.settings.Remote.Web, CloneURL: r.settings.Remote.Push, Branch: r.config.Branch, RenamedTo: r.renamed(), Files: []FileChange{},
+		URL: r.seen.Remote.Web, CloneURL: r.seen.Remote.Push, Branch: r.seen.Config.Branch, RenamedTo: r.seen.Renamed(), Files: []layout.FileChange{},
 	}
 	switch {
-	case r.seen.access != nil && r.seen.access.Repository != nil:
-		r.result.Repository.DefaultBranch = r.seen.access.Repository.DefaultBranch
-	case r.seen.snapshot != nil:
-		r.result.Repository.DefaultBranch = r.seen.snapshot.DefaultBranch()
+	case r.seen.Access != nil && r.seen.Access.Repository != nil:
+		r.result.Repository.DefaultBranch = r.seen.Access.Repository.DefaultBranch
+	case r.snapshot != nil:
+		r.result.Repository.DefaultBranch = r.snapshot.DefaultBranch()
 	}
 }
 
@@ -162,7 +168,7 @@ const (
 )
 
 func (r *run) stepPush() step.Name {
-	return step.Name("Push cluster files to branch " + r.config.Branch)
+	return step.Name("Push cluster files to branch " + r.seen.Config.Branch)
 }
 
 // SnapshotPusher makes a commit and pushes it.
@@ -185,7 +191,7 @@ type Commit interface {
 }
 
 // planner works out what has to be written on top of a snapshot; nil is a repository that does not exist yet.
-type planner func(ctx context.Context, snapshot Snapshot) (*filePlan, error)
+type planner func(ctx context.Context, snapshot Snapshot) (*files.Plan, error)
 
 // commitWork is what a run puts into its commit.
 type commitWork struct {
@@ -201,21 +207,21 @@ func (r *run) push(work commitWork) step.Action {
 	return step.Action{
 		Name: r.stepPush(),
 		Plan: func(context.Context) (step.Effect, error) {
-			snapshot, files := r.seen.snapshot, r.seen.files
-			r.result.Repository.Files = files.changes
+			snapshot, files := r.snapshot, r.planned
+			r.result.Repository.Files = files.Changes
 			r.noteKept(files)
 			if snapshot != nil {
 				r.commit = snapshot.Head()
 				r.result.Repository.Commit = r.commit
 			}
-			return step.Written(!files.inPlace(snapshot), countFiles(len(files.changes))), nil
+			return step.Written(!files.InPlace(snapshot), countFiles(len(files.Changes))), nil
 		},
 		Apply: func(ctx context.Context) (step.Effect, error) { return r.pushNow(ctx, work) },
 	}
 }
 
 func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error) {
-	snapshot, files := r.seen.snapshot, r.seen.files
+	snapshot, files := r.snapshot, r.planned
 	for attempt := 1; ; attempt++ {
 		var err error
 		began := time.Now()
@@ -228,14 +234,14 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 				return step.Effect{}, err
 			}
 		}
-		r.seen.snapshot, r.seen.files = snapshot, files
+		r.snapshot, r.planned = snapshot, files
 		r.commit = snapshot.Head()
-		if files.inPlace(snapshot) {
+		if files.InPlace(snapshot) {
 			r.noteKept(files)
 			r.result.Repository.Commit = r.commit
-			return step.Effect{Outcome: step.OutcomeUnchanged, Detail: "at " + short(r.commit)}, nil
+			return step.Effect{Outcome: step.OutcomeUnchanged, Detail: "at " + facts.ShortCommit(r.commit)}, nil
 		}
-		commit, err := snapshot.Commit(files.edits(), r.commitOptions(work.message()))
+		commit, err := snapshot.Commit(files.Edits(), r.commitOptions(work.message()))
 		if err != nil {
 			return step.Effect{}, fmt.Errorf("making the commit: %w", err)
 		}
@@ -244,11 +250,11 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 			r.noteKept(files)
 			r.commit, r.pushed = commit.Hash(), true
 			r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
-			r.result.Repository.Files = files.changes
-			return step.Changed(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
+			r.result.Repository.Files = files.Changes
+			return step.Changed(fmt.Sprintf("%s, commit %s", countFiles(len(files.Changes)), facts.ShortCommit(commit.Hash()))), nil
 		}
 		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
-			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
+			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.seen.Config.Branch, err)
 		}
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
 		snapshot.Close()
@@ -261,7 +267,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 }
 
 // refetch reads the branch again and plans on what is there now.
-func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, error) {
+func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *files.Plan, error) {
 	snapshot, err := r.fetch(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
@@ -283,7 +289,7 @@ type overtakenError struct {
 }
 
 func (e *overtakenError) Error() string {
-	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v", short(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
+	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v", facts.ShortCommit(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
 }
 
 func (e *overtakenError) Unwrap() error { return e.err }
@@ -303,7 +309,7 @@ func (r *run) repositoryIsNew() bool {
 	if r.newRepository != (github.RepoRef{}) {
 		return true
 	}
-	access := r.seen.access
+	access := r.seen.Access
 	return access != nil && access.Repository != nil && time.Since(access.Repository.Created) < settling
 }
 
@@ -334,7 +340,7 @@ func (r *run) fetch(ctx context.Context) (Snapshot, error) {
 	var snapshot Snapshot
 	err := r.persist(ctx, func() error {
 		var err error
-		snapshot, err = r.seen.ports.repo.Fetch(ctx, r.config.Branch)
+		snapshot, err = r.open.repo.Fetch(ctx, r.seen.Config.Branch)
 		return err
 	})
 	if err == nil {
@@ -356,8 +362,8 @@ func raceDelay(lost int, took time.Duration) time.Duration {
 	return min(max(took, minRaceDelay)<<steps, maxRaceDelay)
 }
 
-func (r *run) noteKept(plan *filePlan) {
-	for _, note := range plan.notes {
+func (r *run) noteKept(plan *files.Plan) {
+	for _, note := range plan.Notes {
 		r.steps.Note(step.LevelInfo, note)
 	}
 }
@@ -376,8 +382,8 @@ func (r *run) waitApplied(plan planner) step.Action {
 }
 
 func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, error) {
-	namespace, cluster := r.config.SystemNamespace, r.seen.ports.cluster
-	if r.seen.cluster.Flux.GitRepository != nil && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
+	namespace, cluster := r.seen.Config.SystemNamespace, r.open.cluster
+	if r.seen.Cluster.Flux.GitRepository != nil && !r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
 		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
 			return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 		}
@@ -387,7 +393,7 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, er
 	var applied string
 	var superseded error
 	err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: r.config.Branch, Commit: r.commit,
+		Namespace: namespace, Name: namespace, Branch: r.seen.Config.Branch, Commit: r.commit,
 		Accept: func(revision string) bool {
 			var answer bool
 			if answer, superseded = r.judgeLater(ctx, revision, plan); answer {
@@ -397,19 +403,19 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, er
 		},
 	}, r.progressOf(stepWaitApplied))
 	if err != nil {
-		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
+		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", facts.ShortCommit(r.commit), err)
 	}
 	if superseded != nil {
 		return step.Effect{}, superseded
 	}
 	if applied == "" {
-		applied = r.config.Branch + "@sha1:" + r.commit
+		applied = r.seen.Config.Branch + "@sha1:" + r.commit
 	}
 	if r.result.Flux == nil {
-		r.result.Flux = &FluxResult{Version: r.seen.cluster.Flux.Version, Namespace: namespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+		r.result.Flux = &FluxResult{Version: r.seen.Cluster.Flux.Version, Namespace: namespace, URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
 	}
 	r.result.Flux.Revision, r.result.Flux.Ready = applied, true
-	return step.Effect{Outcome: step.OutcomeChecked, Detail: short(r.commit)}, nil
+	return step.Effect{Outcome: step.OutcomeChecked, Detail: facts.ShortCommit(r.commit)}, nil
 }
 
 // commitOptions says who commits and why.
@@ -421,8 +427,6 @@ func (r *run) commitOptions(message string) git.CommitOptions {
 func (r *run) commitMessage(subject string, clusters []string) string {
 	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n", subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
 }
-
-func short(commit string) string { return commit[:min(7, len(commit))] }
 
 func countFiles(n int) string {
 	if n == 1 {

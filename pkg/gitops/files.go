@@ -11,62 +11,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
-	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// SnapshotFiles reads files by their paths. An unsafe path is a *git.PathError.
-type SnapshotFiles interface {
-	// Lookup finds what is at a path, and false when there is nothing. Links are not followed.
-	Lookup(path string) (git.Entry, bool, error)
-	// List has the entries of a directory, "" being the root; one that does not exist has none.
-	List(dir string) ([]git.Entry, error)
-	// Holds says whether a file has exactly this content. Nothing is transferred for it.
-	Holds(path string, content []byte) (bool, error)
-	// ReadAll reads files, all of them or none.
-	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
-}
-
-// filePlan is what a run changes in one snapshot of the repository.
-type filePlan struct {
-	changes []FileChange
-	notes   []string          // about files that stay as they are although ours would differ
-	system  map[string][]byte // Flux's files as they are after the commit, by base name
-	after   map[string][]byte // all the run's files as they are after the commit, by path
-	gone    []string          // the paths that are no longer there after the commit
-	later   bool              // it is on a commit that Flux has applied after the run's, so that nothing comes of it
-}
-
-func (p *filePlan) note(format string, args ...any) {
-	p.notes = append(p.notes, fmt.Sprintf(format, args...))
-}
-
-// inPlace says whether Git has all of the plan already, in the state that it was made on.
-func (p *filePlan) inPlace(snapshot Snapshot) bool {
-	return snapshot != nil && len(p.changes) == 0 && snapshot.State() == git.BranchExists
-}
-
-// changesFile says whether the plan changes a file.
-func (p *filePlan) changesFile(file string) bool {
-	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == file })
-}
-
-// changesIn says whether the plan changes a file directly in a directory.
-func (p *filePlan) changesIn(dir string) bool {
-	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
-}
-
-func (p *filePlan) edits() []git.Edit {
-	edits := make([]git.Edit, 0, len(p.changes))
-	for _, c := range p.changes {
-		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
-	}
-	return edits
-}
-
 // conflictError says that files in Git differ from what the run would write and that nobody said to overwrite them.
 type conflictError struct {
-	changes []FileChange
+	changes []layout.FileChange
 	upgrade bool // the run is an upgrade, so that its own files are merged and these are others
 	// unlisting is a kustomization in the directory of a cluster that is not in Git, and that does not list the cluster's file.
 	unlisting string
@@ -92,7 +43,7 @@ func (e *conflictError) Hint() string {
 
 // planFiles compares the rendering with the snapshot at hand and keeps the plan. A spec that differs is a finding.
 func (r *createRun) planFiles(ctx context.Context, found *findings) error {
-	plan, err := r.compare(ctx, r.seen.snapshot)
+	plan, err := r.compare(ctx, r.snapshot)
 	if conflict, ok := err.(*conflictError); ok {
 		found.add(AreaSpec, conflict)
 		return nil
@@ -111,7 +62,7 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 	if err != nil {
 		return err
 	}
-	r.seen.files = plan
+	r.planned = plan
 	return nil
 }
 
@@ -119,12 +70,12 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 func isBlank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
-func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	return r.compareOn(ctx, snapshot, false)
 }
 
-func (r *createRun) compareOn(ctx context.Context, snapshot Snapshot, later bool) (*filePlan, error) {
-	plan := newFilePlan(later)
+func (r *createRun) compareOn(ctx context.Context, snapshot Snapshot, later bool) (*files.Plan, error) {
+	plan := files.NewPlan(later)
 	if err := r.compareFiles(ctx, snapshot, plan, r.rendered, func(string) bool { return r.options.Overwrite }); err != nil {
 		return nil, err
 	}
@@ -143,43 +94,39 @@ func (r *createRun) compareOn(ctx context.Context, snapshot Snapshot, later bool
 	return plan, r.checkFiles(ctx, snapshot, plan)
 }
 
-func newFilePlan(later bool) *filePlan {
-	return &filePlan{system: map[string][]byte{}, after: map[string][]byte{}, later: later}
-}
-
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another
 // content.
-func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan *filePlan, made rendering, replace func(path string) bool) error {
+func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan *files.Plan, made rendering, replace func(path string) bool) error {
 	wanted := slices.Concat(made.files, made.system)
 	for _, file := range wanted {
-		plan.after[file.Path] = file.Content
+		plan.After[file.Path] = file.Content
 	}
 	existing, err := differing(ctx, snapshot, wanted)
 	if err != nil {
 		return err
 	}
-	var conflicts []FileChange
+	var conflicts []layout.FileChange
 	unlisting := ""
 	for _, file := range made.files {
 		before, differs := existing[file.Path]
 		switch {
 		case !differs:
-			plan.add(snapshot, file)
+			plan.Add(snapshot, file)
 		case r.lacksProtection(file.Path, before) && listsResources(before, layout.SpecFile):
-			plan.after[file.Path] = before
-			plan.notes = append(plan.notes, unprotectedNote(file.Path))
+			plan.After[file.Path] = before
+			plan.Notes = append(plan.Notes, unprotectedNote(file.Path))
 		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
-			plan.after[file.Path] = before
-			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
+			plan.After[file.Path] = before
+			plan.Notes = append(plan.Notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
 		case replace(file.Path) || isBlank(before) || bytes.Equal(before, layout.InertKustomization()):
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
-		case path.Base(file.Path) == layout.KustomizationFile && plan.addsSpecBeside(file.Path) && listed(before) != nil:
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+		case path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) && listed(before) != nil:
 			// It stays from before the cluster was deleted, for the sake of files of others.
-			plan.after[file.Path] = listed(before)
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: listed(before)})
+			plan.After[file.Path] = listed(before)
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: listed(before)})
 		default:
-			conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
-			if path.Base(file.Path) == layout.KustomizationFile && plan.addsSpecBeside(file.Path) {
+			conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			if path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) {
 				unlisting = file.Path
 			}
 		}
@@ -189,54 +136,48 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 	}
 	for _, file := range made.system {
 		base := path.Base(file.Path)
-		plan.system[base] = file.Content
+		plan.System[base] = file.Content
 		before, differs := existing[file.Path]
 		was := before
 		if base == layout.SyncFile && differs && !isBlank(before) && !r.options.Overwrite {
-			if before, err = r.servedSync(file.Path, was, plan.system[layout.ComponentsFile], plan.note); err != nil {
+			if before, err = r.servedSync(file.Path, was, plan.System[layout.ComponentsFile], plan.Note); err != nil {
 				return err
 			}
 		}
 		switch {
 		case !differs:
-			plan.add(snapshot, file)
+			plan.Add(snapshot, file)
 		case base == layout.SyncFile && !bytes.Equal(was, before) && sameObjects(before, file.Content):
-			plan.system[base], plan.after[file.Path] = before, before
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: was, After: before})
+			plan.System[base], plan.After[file.Path] = before, before
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: was, After: before})
 		case isBlank(before):
 			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		case base == layout.SyncFile && !sameObjects(before, file.Content):
 			if !r.options.Overwrite {
-				conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 				continue
 			}
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		case base == layout.KustomizationFile && !listsResources(before, layout.ComponentsFile, layout.SyncFile):
 			if !r.options.Overwrite {
-				conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 				continue
 			}
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 		case r.lacksProtection(file.Path, before):
-			plan.system[base], plan.after[file.Path] = before, before
-			plan.notes = append(plan.notes, unprotectedNote(file.Path))
+			plan.System[base], plan.After[file.Path] = before, before
+			plan.Notes = append(plan.Notes, unprotectedNote(file.Path))
 		default:
-			plan.system[base], plan.after[file.Path] = before, before
-			plan.notes = append(plan.notes, keptNote(file.Path, before))
+			plan.System[base], plan.After[file.Path] = before, before
+			plan.Notes = append(plan.Notes, keptNote(file.Path, before))
 		}
 	}
 	if len(conflicts) > 0 {
 		return &conflictError{changes: conflicts, unlisting: unlisting}
 	}
-	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
 	return nil
-}
-
-// addsSpecBeside says whether the plan adds a cluster's file in the directory of a file.
-func (p *filePlan) addsSpecBeside(file string) bool {
-	spec := path.Join(path.Dir(file), layout.SpecFile)
-	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == spec && c.Change == "add" })
 }
 
 // listed is a kustomization with the cluster's file among its resources; nil when it cannot be put there.
@@ -249,7 +190,7 @@ func listed(kustomization []byte) []byte {
 
 // reopen has Flux look into the directories of clusters again in which a deletion has left a kustomization that builds to nothing, for the
 // sake of files of others.
-func (r *clustersRun) reopen(snapshot Snapshot, plan *filePlan) error {
+func (r *clustersRun) reopen(snapshot Snapshot, plan *files.Plan) error {
 	if snapshot == nil {
 		return nil
 	}
@@ -264,21 +205,11 @@ func (r *clustersRun) reopen(snapshot Snapshot, plan *filePlan) error {
 		}
 		if closed {
 			content := layout.ReopenedKustomization()
-			plan.after[file] = content
-			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: inert, After: content})
+			plan.After[file] = content
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: inert, After: content})
 		}
 	}
 	return nil
-}
-
-// add plans a file that is absent; one that is there, and does not differ, needs nothing.
-func (p *filePlan) add(snapshot Snapshot, file layout.File) {
-	if snapshot != nil {
-		if _, there, err := snapshot.Lookup(file.Path); err == nil && there {
-			return
-		}
-	}
-	p.changes = append(p.changes, FileChange{Path: file.Path, Change: "add", After: file.Content})
 }
 
 // differing reads those of the wanted files that are in the snapshot with other content. Files that are the same are recognised by

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // findings collects what is wrong from several goroutines.
@@ -32,12 +34,12 @@ func (f *findings) unfinished(ctx context.Context) error {
 
 // add adds an error about an area. A credential or a right that is missing is about access, whatever was looked at when that came up.
 func (f *findings) add(area Area, err error) {
-	if IsAccessError(err) {
+	if facts.IsAccessError(err) {
 		area = AreaAccess
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
+	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: facts.HintOf(err)})
 	f.hard = append(f.hard, err)
 }
 
@@ -75,7 +77,7 @@ func (f *findings) refused() error {
 	}
 	list := slices.Clone(f.list)
 	for _, err := range f.soft {
-		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: hintOf(err)})
+		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: facts.HintOf(err)})
 	}
 	return &PreflightError{Findings: list}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // FluxAdopter takes over a Flux that follows something else, in the order of the methods. They say whether they wrote.
@@ -27,26 +27,20 @@ type FluxAdopter interface {
 	EndAdoption(ctx context.Context, namespace string, sync []byte) (bool, error)
 }
 
-// followsOther says whether the Flux of a bootstrap in our namespace follows another repository or branch, or applies another path.
-func (r *run) followsOther(flux *fluxinstall.FluxState) bool {
-	git, ks := flux.GitRepository, flux.Kustomization
-	return git != nil && (!r.sameSource(git.URL) || git.Branch != r.config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(r.config))
-}
-
 // adopts says whether the run takes over a Flux that follows something else, or goes on with that.
 func (u *upgradeRun) adopts() bool {
-	if u.management == nil || u.seen.cluster == nil || !u.asked.Adopt {
+	if u.management == nil || u.seen.Cluster == nil || !u.asked.Adopt {
 		return false
 	}
-	flux := &u.seen.cluster.Flux
-	return flux.Adoption != nil || u.followsOther(flux)
+	flux := &u.seen.Cluster.Flux
+	return flux.Adoption != nil || u.seen.FollowsOther(flux)
 }
 
 // adopted is what Flux followed before; from the record when a take-over is under way.
 func (u *upgradeRun) adopted() *Adopted {
-	flux := &u.seen.cluster.Flux
+	flux := &u.seen.Cluster.Flux
 	if a := flux.Adoption; a != nil {
-		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
+		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path, Record: u.seen.Config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
 	if git := flux.GitRepository; git != nil {
@@ -63,13 +57,13 @@ func (u *upgradeRun) noteForeignKey() {
 	if !u.adopts() {
 		return
 	}
-	flux := &u.seen.cluster.Flux
+	flux := &u.seen.Cluster.Flux
 	switch {
 	case flux.Adoption != nil:
-		if flux.Adoption.URL != "" && !u.sameSource(flux.Adoption.URL) {
+		if flux.Adoption.URL != "" && !u.seen.SameSource(flux.Adoption.URL) {
 			u.foreignKey = flux.Adoption.PublicKey
 		}
-	case flux.GitRepository != nil && !u.sameSource(flux.GitRepository.URL):
+	case flux.GitRepository != nil && !u.seen.SameSource(flux.GitRepository.URL):
 		u.foreignKey = flux.SourcePublicKey
 	}
 }
@@ -77,8 +71,8 @@ func (u *upgradeRun) noteForeignKey() {
 // checkAdoption makes sure that a Flux that follows something else can be taken over.
 func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 	flux := &state.Flux
-	namespace := u.config.SystemNamespace
-	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.followsOther(flux) {
+	namespace := u.seen.Config.SystemNamespace
+	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.seen.FollowsOther(flux) {
 		return nil
 	}
 	if flux.GitRepository == nil || flux.Kustomization == nil {
@@ -103,15 +97,15 @@ func (u *upgradeRun) tellFlux() {
 	}
 	from := u.adopted()
 	version := ""
-	if v := u.seen.cluster.Flux.Version; v != "" {
+	if v := u.seen.Cluster.Flux.Version; v != "" {
 		version = " " + v
 	}
 	u.steps.Note(step.LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
-		version, u.config.SystemNamespace, from.Branch, from.URL, from.Path))
-	if !u.sameSource(from.URL) {
-		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxmanifests.SourceSecretName, u.settings.Remote.Cluster))
+		version, u.seen.Config.SystemNamespace, from.Branch, from.URL, from.Path))
+	if !u.seen.SameSource(from.URL) {
+		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.seen.Config.SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote.Cluster))
 	}
-	if a := u.seen.cluster.Flux.Adoption; a != nil {
+	if a := u.seen.Cluster.Flux.Adoption; a != nil {
 		u.steps.Note(step.LevelInfo, "an earlier run began to take it over; this one goes on")
 	}
 }
@@ -129,8 +123,8 @@ const (
 // inventory, it deletes nothing: pointed elsewhere, it would otherwise delete all that it applied before. The order makes a run that is
 // cut off anywhere repeatable: the record of what was there comes first, and the mark that names it goes last.
 func (u *upgradeRun) adopt() step.Sequence {
-	namespace := u.config.SystemNamespace
-	flux := &u.seen.cluster.Flux
+	namespace := u.seen.Config.SystemNamespace
+	flux := &u.seen.Cluster.Flux
 	var record string // the Secret's name
 	var sync []byte
 	var had []string // what Flux had applied before
@@ -153,14 +147,14 @@ func (u *upgradeRun) adopt() step.Sequence {
 		Plan: step.Planned(step.Written(flux.Adoption == nil, "")),
 		Apply: func(ctx context.Context) (_ step.Effect, err error) {
 			var changed bool
-			record, changed, err = u.seen.ports.cluster.RecordFlux(ctx, namespace)
+			record, changed, err = u.open.cluster.RecordFlux(ctx, namespace)
 			return did(changed, namespace+"/"+record, "keeping what Flux follows now", err)
 		},
 	}
 	look := step.Silently(func(ctx context.Context) error {
 		u.result.Flux.Adopted.Record = namespace + "/" + record
 		// From now on the record is what is known of the old files: another run may have held Flux before.
-		before, err := u.seen.ports.cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
+		before, err := u.open.cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
 		if err != nil {
 			return fmt.Errorf("looking at Flux: %w", err)
 		}
@@ -171,16 +165,16 @@ func (u *upgradeRun) adopt() step.Sequence {
 		Name: stepHold,
 		Plan: step.Planned(step.Written(flux.Adoption == nil || flux.Kustomization.Prune, "")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := u.seen.ports.cluster.HoldPruning(ctx, namespace, record, u.progressOf(stepHold))
+			changed, err := u.open.cluster.HoldPruning(ctx, namespace, record, u.progressOf(stepHold))
 			return did(changed, "", "having Flux delete nothing", err)
 		},
 	}
 	repoint := step.Action{
 		Name: stepRepoint,
-		Plan: step.Planned(step.Written(u.followsOther(flux), "")),
+		Plan: step.Planned(step.Written(u.seen.FollowsOther(flux), "")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := u.seen.ports.cluster.Repoint(ctx, namespace, sync)
-			return did(changed, "", "pointing Flux at "+u.settings.Remote.Cluster, err)
+			changed, err := u.open.cluster.Repoint(ctx, namespace, sync)
+			return did(changed, "", "pointing Flux at "+u.seen.Remote.Cluster, err)
 		},
 	}
 	newOnly := step.Action{
@@ -192,7 +186,7 @@ func (u *upgradeRun) adopt() step.Sequence {
 		Name: stepRelease,
 		Plan: step.Planned(step.Changed("")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := u.seen.ports.cluster.EndAdoption(ctx, namespace, sync)
+			changed, err := u.open.cluster.EndAdoption(ctx, namespace, sync)
 			return did(changed, "", "letting Flux delete again", err)
 		},
 	}
@@ -228,7 +222,7 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 // waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It may be that of a later commit,
 // whatever others did in it: nothing is left of the old files then. What that means for the run is judged once Flux may delete again.
 func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect, error) {
-	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
+	cluster, namespace := u.open.cluster, u.seen.Config.SystemNamespace
 	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
 		return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 	}
@@ -236,18 +230,18 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect
 	defer cancel()
 	defer u.nudge(limited)()
 	err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
+		Namespace: namespace, Name: namespace, Branch: u.seen.Config.Branch, Commit: u.commit,
 		Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
 	}, u.progressOf(stepNewOnly))
 	if err != nil {
-		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
+		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", facts.ShortCommit(u.commit), err)
 	}
 	after, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
 	if err != nil {
 		return step.Effect{}, fmt.Errorf("looking at what Flux has applied: %w", err)
 	}
 	ks := after.Flux.Kustomization
-	if ks == nil || ks.Prune || u.followsOther(&after.Flux) {
+	if ks == nil || ks.Prune || u.seen.FollowsOther(&after.Flux) {
 		return step.Effect{}, fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
 	}
 	u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
@@ -273,7 +267,7 @@ func unmanagedObjects(had, has []string) []string {
 // looked at.
 func (u *upgradeRun) plannedInventory() []string {
 	var files [][]byte
-	if components, sync, err := u.buildFiles(u.seen.files.system); err == nil {
+	if components, sync, err := u.buildFiles(u.planned.System); err == nil {
 		files = append(files, components, sync)
 	}
 	for _, p := range u.specs {

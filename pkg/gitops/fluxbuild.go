@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -39,10 +40,10 @@ func (r *run) buildFiles(files map[string][]byte) (components, sync []byte, err 
 
 // buildPushed builds Flux's directory as it is in Git now, for a step that applies it: a failure is that step's.
 func (r *clustersRun) buildPushed(step step.Name) (components, sync []byte, err error) {
-	components, sync, err = r.buildFiles(r.seen.files.system)
+	components, sync, err = r.buildFiles(r.planned.System)
 	if err != nil {
 		r.steps.Failed = step
-		err = fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.config), err)
+		err = fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.seen.Config), err)
 	}
 	return components, sync, err
 }
@@ -53,7 +54,7 @@ func (r *clustersRun) buildSystem(ctx context.Context, snapshot Snapshot, files 
 	if err == nil || snapshot == nil {
 		return components, files, err
 	}
-	all, readErr := withOthers(ctx, snapshot, layout.SystemDir(r.config), files)
+	all, readErr := withOthers(ctx, snapshot, layout.SystemDir(r.seen.Config), files)
 	if readErr != nil || len(all) == len(files) {
 		return nil, files, err
 	}
@@ -86,24 +87,24 @@ func withOthers(ctx context.Context, snapshot Snapshot, root string, files map[s
 
 // unbuilt says that Flux's directory, as it would be, cannot be built.
 func (r *clustersRun) unbuilt(err error) error {
-	return &fluxRefusal{AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.config), err),
-		"bring " + path.Join(layout.SystemDir(r.config), layout.KustomizationFile) + " in Git to what the components have"}
+	return &fluxRefusal{AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.seen.Config), err),
+		"bring " + path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile) + " in Git to what the components have"}
 }
 
 // checkBuilt makes sure that what the plan of a creation has of Flux's directory can be built, and that the controllers fit the definitions.
 // What is nothing but ours needs no look.
-func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	ours := len(r.options.Images) == 0 && !slices.ContainsFunc(r.rendered.system, func(f layout.File) bool {
-		return string(plan.system[path.Base(f.Path)]) != string(f.Content)
+		return string(plan.System[path.Base(f.Path)]) != string(f.Content)
 	})
 	if ours || !r.bringsComponents(snapshot, plan) {
 		return nil
 	}
-	built, used, err := r.buildSystem(ctx, snapshot, plan.system)
+	built, used, err := r.buildSystem(ctx, snapshot, plan.System)
 	if err != nil {
 		return r.unbuilt(err)
 	}
-	plan.system = used
+	plan.System = used
 	_, images, err := fluxmanifests.ComponentVersion(built)
 	if err != nil {
 		return nil // kept as it is, whatever it is
@@ -114,12 +115,12 @@ func (r *createRun) checkBuilt(ctx context.Context, snapshot Snapshot, plan *fil
 // checkPins holds the images that Flux's controllers would have against the release of the planned definitions: a controller works with
 // definitions that it does not know when a patch has kept its image from an older Flux, and nothing that is in Git is applied any more. Where
 // the run does not change Flux, it is told only.
-func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error {
-	if plan.later {
+func (r *clustersRun) checkPins(plan *files.Plan, images map[string]string) error {
+	if plan.Later {
 		return nil
 	}
 	release := r.plannedVersion(plan)
-	flux := &r.seen.cluster.Flux
+	flux := &r.seen.Cluster.Flux
 	installs := flux.GitRepository == nil || flux.Kustomization == nil || !flux.Working()
 	var pinned []Finding
 	for _, name := range slices.Sorted(maps.Keys(images)) {
@@ -128,13 +129,13 @@ func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error 
 		case fit == fluxmanifests.FitSame, fit == fluxmanifests.FitUnknown && expected == "":
 			continue
 		case fit == fluxmanifests.FitUnknown:
-			plan.note("it cannot be told whether image %s of %s is of Flux %s: its tag is not a version", images[name], name, release)
+			plan.Note("it cannot be told whether image %s of %s is of Flux %s: its tag is not a version", images[name], name, release)
 			continue
 		}
 		f := r.pinFinding(plan, name, images[name], release, fit)
 		// EKS Anywhere's own bundles may be ahead of the definitions that its flux command brings.
-		if fit == fluxmanifests.FitNewer && strings.Contains(images[name], "-eks-a-") || !installs && !plan.changesIn(layout.SystemDir(r.config)) {
-			plan.note("%s; %s", f.Message, f.Hint)
+		if fit == fluxmanifests.FitNewer && strings.Contains(images[name], "-eks-a-") || !installs && !plan.ChangesIn(layout.SystemDir(r.seen.Config)) {
+			plan.Note("%s; %s", f.Message, f.Hint)
 			continue
 		}
 		pinned = append(pinned, f)
@@ -146,16 +147,16 @@ func (r *clustersRun) checkPins(plan *filePlan, images map[string]string) error 
 }
 
 // pinFinding names a controller's image, where that is set, and what helps.
-func (r *clustersRun) pinFinding(plan *filePlan, name, image, release string, fit fluxmanifests.Fit) Finding {
+func (r *clustersRun) pinFinding(plan *files.Plan, name, image, release string, fit fluxmanifests.Fit) Finding {
 	where := "an image of --bundles"
 	f := Finding{Area: AreaSpec, Hint: fmt.Sprintf("use the Bundles file of a release of EKS Anywhere whose Flux is of the same minor release as %s, or none", release)}
 	if r.options.Images[name] != image {
-		files := maps.Clone(plan.system)
+		files := maps.Clone(plan.System)
 		delete(files, layout.ComponentsFile)
-		where = path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
+		where = path.Join(layout.SystemDir(r.seen.Config), layout.ComponentsFile)
 		for _, pin := range lint.PinnedImages(files) {
 			if pin.Controller == name {
-				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.config), pin.File), pin.Line)
+				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.seen.Config), pin.File), pin.Line)
 			}
 		}
 		f.Hint = fmt.Sprintf("take the image out there, or have the controllers get those of a Bundles file of EKS Anywhere for Flux %s with --bundles FILE", release)
@@ -178,20 +179,20 @@ func (r *run) tellRunning(ctx context.Context) error {
 // out otherwise. The release that is named is that of the definitions only when all controllers are of it.
 func (r *run) noteRunning(ctx context.Context) {
 	result := r.result.Flux
-	if result == nil || r.seen.cluster == nil {
+	if result == nil || r.seen.Cluster == nil {
 		return
 	}
 	var running []fluxinstall.RunningController
-	if r.keepsFlux && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
+	if r.keepsFlux && !r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
 		var err error
-		if running, err = r.seen.ports.cluster.RunningControllers(ctx, r.config.SystemNamespace); err != nil {
+		if running, err = r.open.cluster.RunningControllers(ctx, r.seen.Config.SystemNamespace); err != nil {
 			if ctx.Err() == nil {
 				r.steps.Note(step.LevelWarning, fmt.Sprintf("could not look at which of Flux's controllers run: %v", err))
 			}
 			return
 		}
 	} else {
-		for _, c := range r.seen.cluster.Flux.Controllers {
+		for _, c := range r.seen.Cluster.Flux.Controllers {
 			if c.Available {
 				running = append(running, fluxinstall.RunningController{Name: c.Name, Images: []string{c.Image}})
 			}

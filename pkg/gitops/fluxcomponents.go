@@ -25,7 +25,7 @@ func newer(version string) bool {
 func (s *systemPlan) components(ctx context.Context) error {
 	ours := s.systemFile(layout.ComponentsFile)
 	before := s.before[layout.ComponentsFile]
-	live := s.seen.cluster.Flux.Version
+	live := s.seen.Cluster.Flux.Version
 	if isBlank(before) {
 		content, err := s.firstComponents(ctx, ours.Content, live)
 		if err == nil {
@@ -62,19 +62,19 @@ func (u *upgradeRun) choosesComponents() bool {
 func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
 	if newer(live) {
 		return nil, &fluxRefusal{AreaCluster,
-			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s to Git would be a downgrade", live, s.config.SystemNamespace, fluxmanifests.Version),
+			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s to Git would be a downgrade", live, s.seen.Config.SystemNamespace, fluxmanifests.Version),
 			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
 	}
 	wanted, registries := s.options.Components, map[string]bool{}
 	var running []string
-	for _, c := range s.seen.cluster.Flux.Controllers {
+	for _, c := range s.seen.Cluster.Flux.Controllers {
 		running = append(running, c.Name)
 		name, _, _ := strings.Cut(c.Image, "@")
 		if at := strings.LastIndex(name, "/"+c.Name+":"); at > 0 {
 			registries[name[:at]] = true
 		}
 	}
-	if s.seen.cluster.Flux.Kustomization == nil || s.choosesComponents() || fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
+	if s.seen.Cluster.Flux.Kustomization == nil || s.choosesComponents() || fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
 		return ours, nil
 	}
 	// In the default order, so that the file is the one that `flux bootstrap` writes.
@@ -84,7 +84,7 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 			ordered = append(ordered, name)
 		}
 	}
-	wanted.Components, wanted.Namespace = ordered, s.config.SystemNamespace
+	wanted.Components, wanted.Namespace = ordered, s.seen.Config.SystemNamespace
 	if len(registries) == 1 && wanted.Registry == "" && len(s.options.Images) == 0 {
 		wanted.Registry = slices.Collect(maps.Keys(registries))[0]
 	}
@@ -107,7 +107,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 		return nil
 	}
 	wanted := was
-	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version, s.config.SystemNamespace, s.options.Components.ComponentsExtra
+	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version, s.seen.Config.SystemNamespace, s.options.Components.ComponentsExtra
 	if len(s.options.Components.Components) > 0 {
 		wanted.Components = s.options.Components.Components
 	}
@@ -130,7 +130,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	case len(edited) > 0 && !s.options.Overwrite:
 		return &fluxRefusal{AreaSpec,
 			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s", file, wanted.Version, componentNames(edited)),
-			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them with --overwrite", path.Join(layout.SystemDir(s.config), layout.KustomizationFile))}
+			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them with --overwrite", path.Join(layout.SystemDir(s.seen.Config), layout.KustomizationFile))}
 	case len(edited) > 0:
 		s.note("edits of %s that are replaced: %s", file, componentNames(edited))
 	}
@@ -166,7 +166,7 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 	if err != nil || len(kinds) == 0 {
 		return err
 	}
-	resources, err := s.seen.ports.cluster.FluxResources(ctx, kinds...)
+	resources, err := s.open.cluster.FluxResources(ctx, kinds...)
 	if err != nil {
 		return fmt.Errorf("looking for objects of %s: %w", strings.Join(s.flux.removed, ", "), err)
 	}
@@ -239,7 +239,7 @@ func compareComponents(before, after []byte) ([]fluxmanifests.ComponentChange, e
 
 // componentsAfter are the controllers of the planned components.
 func (s *systemPlan) componentsAfter() []string {
-	made, err := fluxmanifests.GeneratedFrom(s.plan.system[layout.ComponentsFile])
+	made, err := fluxmanifests.GeneratedFrom(s.plan.System[layout.ComponentsFile])
 	if err != nil {
 		return nil
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -33,7 +35,7 @@ func (e *fluxRefusal) Hint() string  { return e.hint }
 
 // planSystem works out what becomes of Flux's files on top of a snapshot, and adds it to the plan. Other than a creation, an upgrade brings
 // gotk-components.yaml up to date. The errors that are about the files are *fluxRefusal and *conflictError.
-func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	u.flux = fluxPlan{}
 	if u.management == nil {
 		return nil
@@ -56,7 +58,7 @@ func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *fi
 type systemPlan struct {
 	*upgradeRun
 	snapshot Snapshot
-	plan     *filePlan
+	plan     *files.Plan
 	before   map[string][]byte // by base name; what is in Git
 	flux     fluxPlan
 }
@@ -104,18 +106,18 @@ func (u *upgradeRun) systemFile(base string) layout.File {
 // put plans one of Flux's files.
 func (s *systemPlan) put(base string, content []byte) {
 	file := s.systemFile(base).Path
-	s.plan.system[base], s.plan.after[file] = content, content
+	s.plan.System[base], s.plan.After[file] = content, content
 	before, there := s.before[base]
 	switch {
 	case !there:
-		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: "add", After: content})
+		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: "add", After: content})
 	case !bytes.Equal(before, content):
-		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: content})
+		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: before, After: content})
 	}
 }
 
 func (s *systemPlan) note(format string, args ...any) {
-	s.plan.note(format, args...)
+	s.plan.Note(format, args...)
 }
 
 // kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when others are given and for patches
@@ -129,19 +131,19 @@ func (s *systemPlan) kustomization(context.Context) error {
 		return nil
 	case !listsResources(before, layout.ComponentsFile, layout.SyncFile):
 		if !s.options.Overwrite {
-			return &conflictError{changes: []FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
 		}
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
 	}
-	after, err := layout.SetControllerImages(before, s.config.SystemNamespace, s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
+	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace, s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
-	if after, err = layout.ProtectSystem(after, s.config.SystemNamespace); err != nil {
+	if after, err = layout.ProtectSystem(after, s.seen.Config.SystemNamespace); err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
-	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 && !bytes.Equal(s.plan.system[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
+	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 && !bytes.Equal(s.plan.System[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
 		var images []string
 		for _, name := range slices.Sorted(maps.Keys(patched)) {
 			images = append(images, patched[name])
@@ -160,7 +162,7 @@ func (s *systemPlan) sync(context.Context) error {
 	case isBlank(before) || s.options.Overwrite && !s.followsSpec(before):
 		s.put(layout.SyncFile, ours.Content)
 	case s.followsSpec(before):
-		after, err := s.servedSync(ours.Path, before, s.plan.system[layout.ComponentsFile], s.note)
+		after, err := s.servedSync(ours.Path, before, s.plan.System[layout.ComponentsFile], s.note)
 		if err != nil {
 			return err
 		}
@@ -169,7 +171,7 @@ func (s *systemPlan) sync(context.Context) error {
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
 	default:
-		return &conflictError{changes: []FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
 	}
 	return nil
 }
@@ -177,18 +179,18 @@ func (s *systemPlan) sync(context.Context) error {
 // followsSpec says whether sync manifests follow the repository, branch and path of the spec, whatever else they say.
 func (s *systemPlan) followsSpec(sync []byte) bool {
 	git, path := false, false
-	for _, o := range decodeObjects(sync) {
-		if o.Name != s.config.SystemNamespace || o.Namespace != s.config.SystemNamespace {
+	for _, o := range facts.DecodeObjects(sync) {
+		if o.Name != s.seen.Config.SystemNamespace || o.Namespace != s.seen.Config.SystemNamespace {
 			continue
 		}
 		spec := section(o.Fields, "spec")
 		switch o.Kind {
 		case "GitRepository":
 			url, _ := spec["url"].(string)
-			git = s.sameSource(url) && section(spec, "ref")["branch"] == s.config.Branch
+			git = s.seen.SameSource(url) && section(spec, "ref")["branch"] == s.seen.Config.Branch
 		case "Kustomization":
 			given, _ := spec["path"].(string)
-			path = samePath(given, layout.SyncPath(s.config))
+			path = facts.SamePath(given, layout.SyncPath(s.seen.Config))
 		}
 	}
 	return git && path
@@ -196,16 +198,16 @@ func (s *systemPlan) followsSpec(sync []byte) bool {
 
 // compare builds Flux's files as Flux will, and says what changes for the controllers.
 func (s *systemPlan) compare(ctx context.Context) error {
-	changed := slices.ContainsFunc(s.plan.changes, func(c FileChange) bool { return path.Dir(c.Path) == layout.SystemDir(s.config) })
-	applied := s.snapshot != nil && s.seen.cluster.Applied(s.config.Branch, s.snapshot.Head())
+	changed := slices.ContainsFunc(s.plan.Changes, func(c layout.FileChange) bool { return path.Dir(c.Path) == layout.SystemDir(s.seen.Config) })
+	applied := s.snapshot != nil && s.seen.Cluster.Applied(s.seen.Config.Branch, s.snapshot.Head())
 	if !changed && applied {
 		return nil
 	}
-	after, used, err := s.buildSystem(ctx, s.snapshot, s.plan.system)
+	after, used, err := s.buildSystem(ctx, s.snapshot, s.plan.System)
 	if err != nil {
 		return s.unbuilt(err)
 	}
-	s.plan.system = used
+	s.plan.System = used
 	_, images, err := fluxmanifests.ComponentVersion(after)
 	if err != nil {
 		return nil // kept as it is, whatever it is
@@ -223,7 +225,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		}
 	}
 	if len(s.flux.changes) == 0 {
-		s.flux.changes = liveChanges(s.seen.cluster.Flux.Controllers, images)
+		s.flux.changes = liveChanges(s.seen.Cluster.Flux.Controllers, images)
 	}
 	if len(s.flux.changes) > 0 {
 		s.flux.images = images
@@ -234,7 +236,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 // protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing about the controllers.
 func (s *systemPlan) protectedBefore() map[string][]byte {
 	files := maps.Clone(s.before)
-	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile], s.config.SystemNamespace); err == nil {
+	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile], s.seen.Config.SystemNamespace); err == nil {
 		files[layout.KustomizationFile] = protected
 	}
 	return files

@@ -12,6 +12,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -34,11 +36,11 @@ type FluxMigrator interface {
 const stepMigrate step.Name = "Migrate Flux's stored objects to versions that stay"
 
 // bringsComponents says whether what a plan has of Flux's components is going to be applied by the run, or by Flux after its push.
-func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *filePlan) bool {
-	if r.management == nil || r.seen.cluster == nil || plan.later {
+func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *files.Plan) bool {
+	if r.management == nil || r.seen.Cluster == nil || plan.Later {
 		return false
 	}
-	return plan.changesIn(layout.SystemDir(r.config)) || snapshot == nil || !r.seen.cluster.Applied(r.config.Branch, snapshot.Head())
+	return plan.ChangesIn(layout.SystemDir(r.seen.Config)) || snapshot == nil || !r.seen.Cluster.Applied(r.seen.Config.Branch, snapshot.Head())
 }
 
 // unserved says that files below the path hold objects of Flux's in versions that the components of a release do not serve.
@@ -54,30 +56,30 @@ func unserved(problems []clusterspec.Problem, version string) error {
 
 // checkFiles makes sure that no file below the path has an object of Flux's in a version that the planned components do not serve. Its error
 // is a *foundError, or says that the repository could not be read.
-func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	if !r.bringsComponents(snapshot, plan) {
 		return nil
 	}
-	kinds := r.kindsOf(plan.system[layout.ComponentsFile])
-	tree, there := lint.Tree{}, filesAt(ctx, snapshot, nil)
+	kinds := r.kindsOf(plan.System[layout.ComponentsFile])
+	tree, there := lint.Tree{}, files.At(ctx, snapshot, nil)
 	if len(kinds) > 0 {
-		if err := there.prefetch(layout.RootDir(r.config)); err != nil {
-			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.config), err)
+		if err := there.Prefetch(layout.RootDir(r.seen.Config)); err != nil {
+			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.seen.Config), err)
 		}
 	}
-	for file, content := range there.contents {
+	for file, content := range there.Contents {
 		tree[file] = lint.Node{Content: lint.Bytes(content)}
 	}
-	for _, gone := range plan.gone {
+	for _, gone := range plan.Gone {
 		delete(tree, gone)
 	}
-	for file, content := range plan.after {
+	for file, content := range plan.After {
 		tree[file] = lint.Node{Content: lint.Bytes(content)}
 	}
-	for base, content := range plan.system {
-		tree[path.Join(layout.SystemDir(r.config), base)] = lint.Node{Content: lint.Bytes(content)}
+	for base, content := range plan.System {
+		tree[path.Join(layout.SystemDir(r.seen.Config), base)] = lint.Node{Content: lint.Bytes(content)}
 	}
-	problems, err := lint.CheckFluxVersions(tree, layout.RootDir(r.config), kinds)
+	problems, err := lint.CheckFluxVersions(tree, layout.RootDir(r.seen.Config), kinds)
 	if err != nil {
 		return err
 	}
@@ -98,8 +100,8 @@ func (r *clustersRun) kindsOf(components []byte) lint.FluxKinds {
 }
 
 // plannedVersion is the release of the planned components.
-func (r *clustersRun) plannedVersion(plan *filePlan) string {
-	version, _, err := fluxmanifests.ComponentVersion(plan.system[layout.ComponentsFile])
+func (r *clustersRun) plannedVersion(plan *files.Plan) string {
+	version, _, err := fluxmanifests.ComponentVersion(plan.System[layout.ComponentsFile])
 	if err != nil {
 		return fluxmanifests.Version
 	}
@@ -122,24 +124,24 @@ func (r *clustersRun) servedSync(file string, before, components []byte, note fu
 // checkStored looks at what the planned components take away in the cluster: what is stored in versions that go is migrated before the push,
 // and what keeps that, or Flux, from working is a finding.
 func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
-	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.files == nil || r.seen.ports.cluster == nil || !r.bringsComponents(r.seen.snapshot, r.seen.files) {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.planned == nil || r.open.cluster == nil || !r.bringsComponents(r.snapshot, r.planned) {
 		return nil
 	}
-	kinds := r.kindsOf(r.seen.files.system[layout.ComponentsFile])
+	kinds := r.kindsOf(r.planned.System[layout.ComponentsFile])
 	wanted := make([]fluxinstall.KindVersions, 0, len(kinds))
 	for _, k := range kinds {
 		wanted = append(wanted, fluxinstall.KindVersions{Definition: k.Definition, Group: k.Group, Kind: k.Kind, Versions: k.Versions, Served: k.Served})
 	}
-	survey, err := r.seen.ports.cluster.SurveyVersions(ctx, r.config.SystemNamespace, wanted)
+	survey, err := r.open.cluster.SurveyVersions(ctx, r.seen.Config.SystemNamespace, wanted)
 	if err != nil {
 		err = fmt.Errorf("looking at the versions in which Flux's objects are stored: %w", err)
-		if IsAccessError(err) {
+		if facts.IsAccessError(err) {
 			found.add(AreaAccess, err)
 			return nil
 		}
 		return err
 	}
-	version := r.plannedVersion(r.seen.files)
+	version := r.plannedVersion(r.planned)
 	for _, d := range survey.Dropped {
 		if d.Stuck {
 			found.addFinding(Finding{AreaCluster,
@@ -191,13 +193,13 @@ func (r *clustersRun) betweenHint(d fluxinstall.DroppedVersions) string {
 		release = releaseBetweenImage
 	}
 	command := text.Command("flux install --version=%s", release)
-	if r.config.SystemNamespace != defaultSystemNamespace {
-		command += text.Command(" --namespace=%s", r.config.SystemNamespace)
+	if r.seen.Config.SystemNamespace != defaultSystemNamespace {
+		command += text.Command(" --namespace=%s", r.seen.Config.SystemNamespace)
 	}
 	if strings.HasPrefix(d.Group, "image.") {
 		command += " --components-extra=image-reflector-controller,image-automation-controller"
 	}
-	components := path.Join(layout.SystemDir(r.config), layout.ComponentsFile)
+	components := path.Join(layout.SystemDir(r.seen.Config), layout.ComponentsFile)
 	return "first upgrade to Flux " + release + ", which has the old version and stores a newer one: in a clone, " + command + text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops status), and run this command again", components)
 }
 
@@ -219,7 +221,7 @@ func (r *clustersRun) migrateStored() step.Sequence {
 		Name: stepMigrate,
 		Plan: step.Planned(step.Changed(describeMigrations(r.migrated))),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			done, err := r.seen.ports.cluster.MigrateVersions(ctx, r.dropped, r.progressOf(stepMigrate))
+			done, err := r.open.cluster.MigrateVersions(ctx, r.dropped, r.progressOf(stepMigrate))
 			r.migrated = done
 			// Without any, somebody else has done it meanwhile.
 			return step.Written(len(done) > 0, describeMigrations(done)), err

@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 const sourceDefinition = "gitrepositories.source.toolkit.fluxcd.io"
@@ -210,7 +211,7 @@ func TestServedSync(t *testing.T) {
 			if got := w.branches["main"].files[systemSync]; got != sync {
 				t.Errorf("the sync file is\n%s", got)
 			}
-			if !slices.ContainsFunc(result.Repository.Files, func(f gitops.FileChange) bool { return f.Path == systemSync && f.Change == "modify" }) {
+			if !slices.ContainsFunc(result.Repository.Files, func(f layout.FileChange) bool { return f.Path == systemSync && f.Change == "modify" }) {
 				t.Errorf("files %+v", result.Repository.Files)
 			}
 		})

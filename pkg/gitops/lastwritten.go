@@ -10,19 +10,8 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
-
-// SnapshotHistory looks into the past of a branch, as far as the question needs it.
-type SnapshotHistory interface {
-	// EachRevision visits the commits that changed a path, the newest first, until visit returns false.
-	EachRevision(ctx context.Context, path string, visit func(git.Revision) bool) error
-	// ReadAt reads a file as it was at a commit; fs.ErrNotExist when the history does not have it.
-	ReadAt(ctx context.Context, commit, path string) ([]byte, error)
-	// Behind counts the commits after another one, and looks at no more than most; known is false where that is not enough to tell.
-	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
-	// Lacks says whether a commit is surely not in the history; false where that cannot be told.
-	Lacks(ctx context.Context, commit string) (bool, error)
-}
 
 // The trailers of the commits that this program makes: its version, the names of the clusters whose files it wrote, with blanks
 // between them, and the names of those among them into which it merged what others had written to Git and the user's file did not get.
@@ -72,7 +61,7 @@ type fileHistory struct {
 // readHistory works out from the history of a cluster's file what the user's own file said the last time. That is what the commit left,
 // or, when others' edits were merged into it that the user's file did not get, what it left without those. Were they in the base, the
 // user's file would seem to take them back.
-func readHistory(ctx context.Context, snapshot SnapshotHistory, path, cluster string) (*fileHistory, error) {
+func readHistory(ctx context.Context, snapshot facts.SnapshotHistory, path, cluster string) (*fileHistory, error) {
 	var revisions []git.Revision
 	err := snapshot.EachRevision(ctx, path, func(r git.Revision) bool {
 		revisions = append(revisions, r)
@@ -108,7 +97,7 @@ func writtenByEksctl(r git.Revision) bool {
 
 // usersFile is the user's file as of the first of some revisions, which is one by this program. It is fuller than that, perhaps, when
 // others' edits were merged into a file that this program had not written before.
-func usersFile(ctx context.Context, snapshot SnapshotHistory, path, cluster string, revisions []git.Revision) (content []byte, fuller bool, err error) {
+func usersFile(ctx context.Context, snapshot facts.SnapshotHistory, path, cluster string, revisions []git.Revision) (content []byte, fuller bool, err error) {
 	written, err := readRevision(ctx, snapshot, path, revisions[0])
 	if err != nil || !names(revisions[0], trailerMerged, cluster) {
 		return written, false, err
@@ -136,13 +125,13 @@ func usersFile(ctx context.Context, snapshot SnapshotHistory, path, cluster stri
 	return undone.Overwriting, fuller, nil
 }
 
-func readRevision(ctx context.Context, snapshot SnapshotHistory, path string, r git.Revision) ([]byte, error) {
+func readRevision(ctx context.Context, snapshot facts.SnapshotHistory, path string, r git.Revision) ([]byte, error) {
 	content, err := snapshot.ReadAt(ctx, r.Commit, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s as it was at commit %s: %w", path, short(r.Commit), err)
+		return nil, fmt.Errorf("reading %s as it was at commit %s: %w", path, facts.ShortCommit(r.Commit), err)
 	}
 	return content, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -50,7 +51,7 @@ func (r *run) checkCopies(found *findings, copies map[string][]byte) {
 
 // addLocal adds what is wrong on this machine, once for all clusters that it is in the way of.
 func (f *findings) addLocal(err error) {
-	finding := Finding{Area: AreaLocal, Message: err.Error(), Hint: hintOf(err)}
+	finding := Finding{Area: AreaLocal, Message: err.Error(), Hint: facts.HintOf(err)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !slices.Contains(f.list, finding) {
@@ -72,11 +73,11 @@ func (r *run) saveCopy(ctx context.Context, name, path string, content []byte) e
 // isInGit says whether Git has, or had in the history of the branch, exactly this content at a path, so that nothing is lost with a copy
 // of it. What cannot be found out is no.
 func (r *run) isInGit(ctx context.Context, path string, content []byte) bool {
-	if r.seen.snapshot == nil {
+	if r.snapshot == nil {
 		return false
 	}
 	found, blob := false, git.BlobID(content)
-	err := r.seen.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
+	err := r.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		found = !revision.Deleted && revision.BlobID == blob
 		return !found
 	})
@@ -257,7 +258,7 @@ func (u *upgradeRun) noteSource(source clusterspec.Source, before []byte) {
 			return
 		}
 	}
-	u.result.LocalFiles = append(u.result.LocalFiles, FileChange{Path: source.Name, Change: changeModify, Before: before, After: source.Data})
+	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: source.Name, Change: changeModify, Before: before, After: source.Data})
 }
 
 // keepSource notes a file that was edited during the run.
@@ -265,8 +266,8 @@ func (u *upgradeRun) keepSource(name, cluster string) {
 	if !slices.Contains(u.unsaved, cluster) {
 		u.unsaved = append(u.unsaved, cluster)
 	}
-	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f FileChange) bool { return f.Path == name })
-	u.result.LocalFiles = append(u.result.LocalFiles, FileChange{Path: name, Change: ChangeKeep})
+	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f layout.FileChange) bool { return f.Path == name })
+	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: name, Change: ChangeKeep})
 }
 
 // lacksMerged says whether the user's file does not get what was merged into the one in Git.

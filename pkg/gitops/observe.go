@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -36,28 +37,6 @@ const (
 	stepAccess  step.Name = "Check access to the repository"
 	stepCluster step.Name = "Check the management cluster"
 )
-
-// observation is what preflight found.
-type observation struct {
-	ports struct {
-		host    Host
-		repo    Repository
-		cluster Cluster
-	}
-	access     *github.Access
-	knownHosts []byte // of a host with an API, for Flux; empty keeps those in the cluster
-	// noKnownHosts is why the operator can give none for a host that publishes none.
-	noKnownHosts error
-	// otherName is how Flux calls the repository, when that is another name and the host says that it is the same one.
-	otherName github.RepoRef
-	snapshot  Snapshot        // nil when there is no repository yet
-	observer  ClusterObserver // in the place of ports.cluster, for what only looks
-	cluster   *fluxinstall.State
-	// absent says that the run cannot look at the management cluster; unfound is where a kubeconfig was looked for.
-	absent  bool
-	unfound error
-	files   *filePlan
-}
 
 // demands are what a command needs of the management cluster.
 type demands struct {
@@ -124,7 +103,7 @@ func (r *run) look(ctx context.Context, needs demands, found *findings) error {
 	// Both begin here: otherwise chance decides which of the two is told first.
 	r.steps.Begin(stepAccess)
 	r.steps.Begin(stepCluster)
-	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, needs, found) })
+	crash.Both(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, needs, found) })
 	if ctx.Err() == nil {
 		return nil
 	}
@@ -144,7 +123,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		found.addOpening(err)
 		return
 	}
-	r.seen.ports.repo = repo
+	r.open.repo = repo
 	exists := true
 	if r.ports.OpenHost != nil {
 		host, err := r.ports.OpenHost(ctx)
@@ -152,7 +131,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 			found.add(AreaAccess, err)
 			return
 		}
-		r.seen.ports.host = host
+		r.open.host = host
 		exists, detail = r.observeHost(ctx, host, found)
 		if detail == "" {
 			return
@@ -163,7 +142,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		return
 	}
 	var snapshot Snapshot
-	aside(
+	crash.Both(
 		func() { snapshot, err = r.fetch(ctx) },
 		func() { r.observeClusterKey(ctx, found) },
 	)
@@ -171,7 +150,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
 		return
 	}
-	r.seen.snapshot = snapshot
+	r.snapshot = snapshot
 	outcome = step.OutcomeChecked
 }
 
@@ -185,14 +164,14 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 		aside.Go(func() { known, trusted = r.hostsOf(ctx, host, found) })
 	}
 	access, err := host.CheckAccess(ctx, github.AccessRequest{
-		Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Branch: r.config.Branch, NeedDeployKey: r.keepsFlux,
+		Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Branch: r.seen.Config.Branch, NeedDeployKey: r.keepsFlux,
 	})
 	aside.Wait()
 	if err != nil {
 		classifyHost(err, found)
 		return false, ""
 	}
-	r.seen.access = access
+	r.seen.Access = access
 	good := trusted
 	for _, f := range access.Findings {
 		switch {
@@ -216,8 +195,8 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 	if !good {
 		return false, ""
 	}
-	r.seen.knownHosts = known
-	ref := r.repoRef().String()
+	r.seen.KnownHosts = known
+	ref := r.seen.RepoRef().String()
 	if access.Repository == nil {
 		missing := ref + " does not exist"
 		if r.keepsFlux { // so that it would make the repository
@@ -234,13 +213,13 @@ func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []
 	keys, err := host.HostKeys(ctx)
 	switch {
 	case errors.Is(err, github.ErrNotFound) && r.settings.KnownHosts != nil:
-		known, r.seen.noKnownHosts = r.settings.KnownHosts()
+		known, r.seen.NoKnownHosts = r.settings.KnownHosts()
 		return known, true
 	case err != nil:
 		classifyHost(err, found)
 		return nil, false
 	}
-	if known, err = sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, keys); err != nil {
+	if known, err = sshkeys.KnownHostsForKeys(r.seen.Remote.Cluster, keys); err != nil {
 		found.add(AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
 	}
 	return known, err == nil
@@ -249,20 +228,20 @@ func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []
 // checkHosts makes sure that Flux knows the host's keys when the operator gives none: those with which it reads the repository already are
 // good enough.
 func (r *run) checkHosts(found *findings) {
-	if r.seen.noKnownHosts == nil || r.seen.cluster == nil {
+	if r.seen.NoKnownHosts == nil || r.seen.Cluster == nil {
 		return
 	}
-	flux := &r.seen.cluster.Flux
-	if flux.GitRepository == nil || r.followsOther(flux) || flux.SourceSecret == nil || len(flux.SourceSecret.KnownHosts) == 0 {
-		found.add(AreaAccess, r.seen.noKnownHosts)
+	flux := &r.seen.Cluster.Flux
+	if flux.GitRepository == nil || r.seen.FollowsOther(flux) || flux.SourceSecret == nil || len(flux.SourceSecret.KnownHosts) == 0 {
+		found.add(AreaAccess, r.seen.NoKnownHosts)
 	}
 }
 
 func classifyHost(err error, found *findings) {
 	switch {
-	case IsAccessError(err):
+	case facts.IsAccessError(err):
 		found.add(AreaAccess, err)
-	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), IsRuleError(err):
+	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), facts.IsRuleError(err):
 		found.addSoft(err)
 	default:
 		found.add(AreaSpec, err)
@@ -271,7 +250,7 @@ func classifyHost(err error, found *findings) {
 
 func classifyFetch(err error, found *findings) {
 	switch {
-	case IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
+	case facts.IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
 		found.add(AreaAccess, err)
 	case errors.As(err, new(*git.NotFoundError)):
 		found.add(AreaSpec, err)
@@ -286,22 +265,22 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 	defer func() { r.steps.End(stepCluster, outcome, detail) }()
 
 	cluster, err := r.ports.OpenCluster(ctx)
-	if r.seen.absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.absent {
-		r.seen.cluster, r.seen.unfound = &fluxinstall.State{}, err
-		outcome, detail = step.OutcomeChecked, "no kubeconfig leads to "+r.managementCluster
+	if r.seen.Absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.Absent {
+		r.seen.Cluster, r.seen.Unfound = &fluxinstall.State{}, err
+		outcome, detail = step.OutcomeChecked, "no kubeconfig leads to "+r.seen.ManagementCluster
 		return
 	}
 	if err != nil {
 		found.add(AreaCluster, err)
 		return
 	}
-	r.seen.ports.cluster = cluster
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace, Purpose: r.purpose})
+	r.open.cluster = cluster
+	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: r.seen.Config.SystemNamespace, Purpose: r.purpose})
 	if err != nil {
 		found.add(AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
 		return
 	}
-	r.seen.cluster = state
+	r.seen.Cluster = state
 	r.identify(ctx, &state.Flux)
 	wrong := needs.judge(state)
 	for _, right := range state.MissingRights {
@@ -311,7 +290,7 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 		found.addFinding(f)
 	}
 	if len(wrong) == 0 {
-		outcome, detail = step.OutcomeChecked, fmt.Sprintf("%s at %s", r.managementCluster, state.Server)
+		outcome, detail = step.OutcomeChecked, fmt.Sprintf("%s at %s", r.seen.ManagementCluster, state.Server)
 	}
 }
 
@@ -326,15 +305,15 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 	}
 	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
 		wrong = append(wrong, Finding{AreaCluster,
-			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", r.managementCluster, r.config.SystemNamespace),
-			text.Command("first run: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
+			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", r.seen.ManagementCluster, r.seen.Config.SystemNamespace),
+			text.Command("first run: eksa-gitops create cluster -f with the file of %s", r.seen.ManagementCluster)})
 	}
 	return wrong
 }
 
 // checkManagementCluster makes sure that the cluster is the management cluster that is meant; nil when it is.
 func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
-	want := r.managementCluster
+	want := r.seen.ManagementCluster
 	if !state.EKSAInstalled {
 		return []Finding{{AreaCluster,
 			fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
@@ -370,7 +349,7 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	if r.adopting || slices.ContainsFunc(state.Flux.Others, kept) {
 		return wrong
 	}
-	namespace := r.config.SystemNamespace
+	namespace := r.seen.Config.SystemNamespace
 	if a := state.Flux.Adoption; a != nil && r.adoptHint != "" {
 		return []Finding{{AreaCluster,
 			fmt.Sprintf("a run that was cut off began to take over the Flux in namespace %s, which followed branch %s of %s; until that is done Flux deletes nothing", namespace, a.Branch, a.URL),
@@ -381,15 +360,15 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 		orAdopt = "; or " + r.adoptHint
 	}
 	if git := state.Flux.GitRepository; git != nil {
-		if !r.sameSource(git.URL) || git.Branch != r.config.Branch {
+		if !r.seen.SameSource(git.URL) || git.Branch != r.seen.Config.Branch {
 			wrong = append(wrong, Finding{AreaCluster,
-				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.settings.Remote.Cluster),
+				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.seen.Config.Branch, r.seen.Remote.Cluster),
 				"put the repository and branch that are in use into the spec, or remove the GitRepository first" + orAdopt})
 		}
 	}
-	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
+	if ks := state.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(r.seen.Config)) {
 		wrong = append(wrong, Finding{AreaCluster,
-			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
+			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.seen.Config)),
 			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes all that one which is not suspended has applied, clusters included", ks.Name, namespace) + orAdopt})
 	}
 	return wrong
@@ -408,22 +387,17 @@ func otherHint(other fluxinstall.Other) string {
 	return "remove it first, or keep using it; eksa-gitops does not take over another installation"
 }
 
-func samePath(a, b string) bool {
-	clean := func(p string) string { return strings.Trim(strings.TrimPrefix(p, "./"), "/") }
-	return clean(a) == clean(b)
-}
-
 // checkTogether compares the spec of workload clusters with the GitOps configuration of their management cluster. EKS Anywhere
 // demands equal specs and different names (eksctl anywhere's create validations).
 func (r *clustersRun) checkTogether(found *findings) {
-	if r.seen.cluster == nil || r.management != nil {
+	if r.seen.Cluster == nil || r.management != nil {
 		return
 	}
 	for _, c := range r.managed {
 		if c.Role() != clusterspec.RoleWorkload {
 			continue
 		}
-		live := r.seen.cluster.GitOpsConfigOf(c.ManagementCluster)
+		live := r.seen.Cluster.GitOpsConfigOf(c.ManagementCluster)
 		if live == nil {
 			continue
 		}

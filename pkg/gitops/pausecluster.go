@@ -12,6 +12,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -62,13 +64,13 @@ type pauseTarget struct {
 
 func newPauseRun(command string, ports Ports, options PauseOptions, paused bool) *pauseRun {
 	p := &pauseRun{run: newRun(command, ports, options.Settings), options: options, paused: paused}
-	p.config, p.managementCluster = options.GitOps, options.ManagementCluster
-	if p.config == nil {
-		p.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+	p.seen.Config, p.seen.ManagementCluster = options.GitOps, options.ManagementCluster
+	if p.seen.Config == nil {
+		p.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
 	}
 	for _, c := range options.Clusters {
 		p.result.Clusters = append(p.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: roleOf(c.Name, options.ManagementCluster), ManagementCluster: options.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, options.ManagementCluster), ManagementCluster: options.ManagementCluster,
 		})
 		p.targets = append(p.targets, &pauseTarget{ClusterName: c})
 	}
@@ -105,7 +107,7 @@ func (p *pauseRun) do(ctx context.Context) error {
 	}
 	if p.usesGit() {
 		p.startRepositoryResult()
-		p.result.Repository.Commit = p.seen.snapshot.Head()
+		p.result.Repository.Commit = p.snapshot.Head()
 	}
 	if err := p.steps.Perform(ctx, p.parts()); err != nil {
 		return err
@@ -157,7 +159,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 	p.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		var err error
-		if p.seen.files, err = p.planFiles(ctx, p.seen.snapshot); err != nil {
+		if p.planned, err = p.planFiles(ctx, p.snapshot); err != nil {
 			var problems clusterspec.Problems
 			switch {
 			case found.addAll(err):
@@ -176,7 +178,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
 			if lost := p.lookForLoss(ctx, &found); lost != nil {
-				p.steps.Note(step.LevelWarning, lost.message()+"; so it is done on the objects in the cluster alone")
+				p.steps.Note(step.LevelWarning, lost.Message()+"; so it is done on the objects in the cluster alone")
 			}
 		}
 	}
@@ -193,14 +195,14 @@ func (p *pauseRun) observe(ctx context.Context) error {
 // checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that keeps EKS Anywhere from going
 // on.
 func (p *pauseRun) checkSync() []Finding {
-	state := *p.seen.cluster
+	state := *p.seen.Cluster
 	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool { return d.Kind == "Cluster" })
 	wrong := p.checkHanging(&state)
 	if len(wrong) == 0 {
 		wrong = p.checkAsleep(&state)
 	}
 	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
-		wrong = append(wrong, Finding{AreaCluster, "there is no Flux in namespace " + p.config.SystemNamespace + " that would apply the change", "eksa-gitops status"})
+		wrong = append(wrong, Finding{AreaCluster, "there is no Flux in namespace " + p.seen.Config.SystemNamespace + " that would apply the change", "eksa-gitops status"})
 	}
 	return wrong
 }
@@ -208,18 +210,18 @@ func (p *pauseRun) checkSync() []Finding {
 // findTargets brings together what is known of each cluster.
 func (p *pauseRun) findTargets(found *findings) {
 	var known []string
-	for _, live := range p.seen.cluster.Clusters {
+	for _, live := range p.seen.Cluster.Clusters {
 		known = append(known, live.Name)
 	}
 	for i, t := range p.targets {
-		for j, live := range p.seen.cluster.Clusters {
+		for j, live := range p.seen.Cluster.Clusters {
 			if live.Name != t.Name || t.Namespace != "" && live.Namespace != t.Namespace {
 				continue
 			}
 			if t.live != nil {
 				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s", t.Name, t.live.Namespace, live.Namespace), "choose one with --namespace"})
 			}
-			t.live = &p.seen.cluster.Clusters[j]
+			t.live = &p.seen.Cluster.Clusters[j]
 		}
 		switch {
 		case t.live == nil && !t.inGit:
@@ -244,20 +246,20 @@ func (p *pauseRun) findTargets(found *findings) {
 			record.KubernetesVersion, record.Paused = t.live.KubernetesVersion, t.live.Paused
 		}
 		if t.inGit {
-			record.SpecPath = layout.PathsIn(p.config, t.Name).Spec
+			record.SpecPath = layout.PathsIn(p.seen.Config, t.Name).Spec
 		}
 	}
 }
 
 // planFiles is the planner: the annotation in the files that are there, or out of them.
-func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	plan := &filePlan{after: map[string][]byte{}}
+func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
+	plan := &files.Plan{After: map[string][]byte{}}
 	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != git.BranchExists {
 		return plan, nil
 	}
 	var paths []string
 	for _, t := range p.targets {
-		spec := layout.PathsIn(p.config, t.Name).Spec
+		spec := layout.PathsIn(p.seen.Config, t.Name).Spec
 		entry, there, err := snapshot.Lookup(spec)
 		if err != nil {
 			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
@@ -277,22 +279,22 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan,
 		if !t.inGit {
 			continue
 		}
-		file := layout.PathsIn(p.config, t.Name).Spec
+		file := layout.PathsIn(p.seen.Config, t.Name).Spec
 		before := contents[file]
 		out, _, err := clusterspec.SetPaused(clusterspec.Source{Name: file, Data: before}, t.Name, p.paused)
 		if err != nil {
 			return nil, err
 		}
-		plan.after[file] = out.Data
+		plan.After[file] = out.Data
 		if string(before) != string(out.Data) {
-			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: out.Data})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: before, After: out.Data})
 		}
-		git := GitCluster{Name: t.Name, Path: file}
-		git.parse(before)
+		git := facts.GitCluster{Name: t.Name, Path: file}
+		git.Parse(before)
 		t.objects = nil
 		for _, object := range git.Objects {
 			if slices.Contains(clusterspec.Kinds(), object.Kind) {
-				t.objects = append(t.objects, nameOf(object))
+				t.objects = append(t.objects, facts.NameOf(object))
 			}
 		}
 	}
@@ -333,7 +335,7 @@ func (p *pauseRun) mark(t *pauseTarget) step.Action {
 				if p.paused && name.Kind != "Cluster" {
 					continue
 				}
-				did, err := p.seen.ports.cluster.SetPaused(ctx, name, p.paused)
+				did, err := p.open.cluster.SetPaused(ctx, name, p.paused)
 				if err != nil {
 					return step.Effect{}, fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
 				}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -16,23 +16,8 @@ import (
 // Host is the service that holds the repository and has an API for it. A generic Git server has none. The errors match those of
 // pkg/github ([github.ErrNotFound], [github.ErrPermission], [github.ErrUnavailable] and so on).
 type Host interface {
-	HostReader
+	facts.HostReader
 	HostWriter
-}
-
-// HostReader looks, and writes nothing.
-type HostReader interface {
-	// CheckAccess finds out what the credentials may do of what is going to be done. What is wrong is in the Access, and the error is that
-	// of asking.
-	CheckAccess(ctx context.Context, request github.AccessRequest) (*github.Access, error)
-	// Repository describes a repository; [github.ErrNotFound] where the credentials can see none.
-	Repository(ctx context.Context, repository github.RepoRef) (*github.Repository, error)
-	// BranchName is what a branch is called now, after it was renamed, and empty where there is no such branch.
-	BranchName(ctx context.Context, repository github.RepoRef, branch string) (string, error)
-	// DeployKeys are those of a repository; [github.ErrPermission] where the credentials may not see them.
-	DeployKeys(ctx context.Context, repository github.RepoRef) ([]github.DeployKey, error)
-	// HostKeys are the SSH keys of the host, as "algorithm base64"; [github.ErrNotFound] where it publishes none.
-	HostKeys(ctx context.Context) ([]string, error)
 }
 
 // HostWriter creates and deletes. Its methods write only a difference, and say whether they wrote.
@@ -56,27 +41,10 @@ type Repository interface {
 // Snapshot is one fetched state of a branch. It does not change. Errors of reading what was not fetched yet are those of
 // [Repository.Fetch].
 type Snapshot interface {
-	SnapshotTip
-	SnapshotFiles
-	SnapshotWalker
-	SnapshotHistory
+	facts.SnapshotReader
 	SnapshotPusher
 	// Close gives up the connection, if one is kept. It may be called more than once.
 	Close()
-}
-
-// SnapshotTip says what the snapshot is of. Nothing is transferred for it.
-type SnapshotTip interface {
-	// State is what was found where the branch should be.
-	State() git.BranchState
-	// DefaultBranch is what the server names as default; empty when it does not say.
-	DefaultBranch() string
-	// Head is the commit in hexadecimal; empty without one.
-	Head() string
-	// Tip describes that commit; nil without one.
-	Tip() *git.CommitInfo
-	// HostKey is the key with which the server has proved who it is, in authorized_keys form; empty over HTTPS.
-	HostKey() string
 }
 
 // Cluster is the management cluster. The errors are those of pkg/fluxinstall: *fluxinstall.UnreachableError, *fluxinstall.ForbiddenError,
@@ -84,7 +52,7 @@ type SnapshotTip interface {
 // context's. A progress may be nil.
 type Cluster interface {
 	ClusterInspector
-	ClusterObserver
+	facts.ClusterObserver
 	ClusterWaiter
 	KubeconfigReader
 	SourceKeeper

@@ -6,17 +6,18 @@ import (
 	"path"
 	"slices"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from deleting the cluster after a
 // mistake there; see [layout.ProtectCluster]. Installations from before that, and directories that EKS Anywhere has written, have none.
-func (u *upgradeRun) planProtection(plan *filePlan) error {
+func (u *upgradeRun) planProtection(plan *files.Plan) error {
 	if u.management == nil {
 		return nil
 	}
 	file := layout.PathsOf(u.management).Kustomization
-	before := plan.after[file]
+	before := plan.After[file]
 	after, err := layout.ProtectCluster(before)
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err), "repair the file in the repository"}
@@ -24,9 +25,9 @@ func (u *upgradeRun) planProtection(plan *filePlan) error {
 	if bytes.Equal(before, after) {
 		return nil
 	}
-	plan.after[file] = after
-	plan.notes = slices.DeleteFunc(plan.notes, func(note string) bool { return note == unprotectedNote(file) })
-	plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: after})
+	plan.After[file] = after
+	plan.Notes = slices.DeleteFunc(plan.Notes, func(note string) bool { return note == unprotectedNote(file) })
+	plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: before, After: after})
 	return nil
 }
 
@@ -44,8 +45,8 @@ func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 			return false // it is somebody's own, and told as such
 		}
 		protected, err = layout.ProtectCluster(before)
-	case path.Join(layout.SystemDir(r.config), layout.KustomizationFile):
-		protected, err = layout.ProtectSystem(before, r.config.SystemNamespace)
+	case path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile):
+		protected, err = layout.ProtectSystem(before, r.seen.Config.SystemNamespace)
 	default:
 		return false
 	}

@@ -185,7 +185,7 @@ func (r *run) hold(c heldCluster, held *fluxinstall.Held) step.Action {
 		Name: step.Name("Pause Flux on cluster " + c.name),
 		Plan: step.Planned(step.Changed("")),
 		Apply: func(ctx context.Context) (_ step.Effect, err error) {
-			*held, err = r.seen.ports.cluster.Hold(ctx, fluxinstall.HoldRequest{
+			*held, err = r.open.cluster.Hold(ctx, fluxinstall.HoldRequest{
 				Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator, Now: time.Now(),
 			})
 			if err != nil {
@@ -208,7 +208,7 @@ func (r *run) release(c heldCluster) step.Action {
 		Name: step.Name("Resume Flux on cluster " + c.name),
 		Plan: step.Planned(step.Changed("")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := r.seen.ports.cluster.Release(ctx, c.namespace, c.name, c.objects)
+			changed, err := r.open.cluster.Release(ctx, c.namespace, c.name, c.objects)
 			return step.Written(changed, ""), err
 		},
 	}
@@ -224,11 +224,11 @@ func countObjects(n int) string {
 // takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run goes on with
 // what it would see then.
 func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findings) error {
-	if r.seen.cluster == nil {
+	if r.seen.Cluster == nil {
 		return nil
 	}
 	for _, c := range r.managed {
-		live := r.seen.cluster.Cluster(c.Namespace, c.Name)
+		live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
 		if live == nil || live.Held == nil {
 			continue
 		}
@@ -238,7 +238,7 @@ func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findin
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
 		}
 		if r.settings.DryRun {
-			r.seen.cluster, r.asReleased = r.seen.cluster.Released(c.Namespace, c.Name), true
+			r.seen.Cluster, r.asReleased = r.seen.Cluster.Released(c.Namespace, c.Name), true
 			continue
 		}
 		r.released = append(r.released, c.Name)
@@ -251,10 +251,10 @@ func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findin
 
 // ownKubeconfig is a workload cluster's, for a provisioner that has none of it; empty when there is none yet.
 func (r *run) ownKubeconfig(ctx context.Context, name string) secret.Value {
-	if name == r.managementCluster || r.ports.Provisioner.HasKubeconfig(name) {
+	if name == r.seen.ManagementCluster || r.ports.Provisioner.HasKubeconfig(name) {
 		return secret.Value{}
 	}
 	// Without it the provisioner says what it needs.
-	own, _ := r.seen.ports.cluster.Kubeconfig(ctx, name)
+	own, _ := r.open.cluster.Kubeconfig(ctx, name)
 	return own
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // GitHubEndpoints are the base URLs of one GitHub: github.com, an enterprise server or a test's.
@@ -73,17 +74,10 @@ func (e GitHubEndpoints) Validate() error {
 	return nil
 }
 
-// Remote is one repository as each side reaches it.
-type Remote struct {
-	Web     string // for a person's browser; the Git URL where there is no web page
-	Push    string // for this program
-	Cluster string // for Flux
-}
-
 // Repository returns the addresses of a repository on this GitHub.
-func (e GitHubEndpoints) Repository(ref github.RepoRef) Remote {
+func (e GitHubEndpoints) Repository(ref github.RepoRef) facts.Remote {
 	path := url.PathEscape(ref.Owner) + "/" + url.PathEscape(ref.Name)
-	return Remote{
+	return facts.Remote{
 		Web:     slashed(e.Git) + path,
 		Push:    slashed(e.Git) + path + ".git",
 		Cluster: slashed(e.SSH) + path,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 func deployKey(public string) github.DeployKey {
@@ -86,16 +87,16 @@ func TestGitHubEndpoints_Repository(t *testing.T) {
 	for _, test := range []struct {
 		endpoints gitops.GitHubEndpoints
 		ref       github.RepoRef
-		want      gitops.Remote
+		want      facts.Remote
 	}{
-		{gitops.GitHubHost(""), github.RepoRef{Owner: "octo", Name: "fleet"}, gitops.Remote{
+		{gitops.GitHubHost(""), github.RepoRef{Owner: "octo", Name: "fleet"}, facts.Remote{
 			Web: "https://github.com/octo/fleet", Push: "https://github.com/octo/fleet.git", Cluster: "ssh://git@github.com/octo/fleet",
 		}},
-		{gitops.GitHubEndpoints{API: "https://x/", Git: "https://x/git", SSH: "ssh://git@x:2222"}, github.RepoRef{Owner: "octo", Name: "fleet.io"}, gitops.Remote{
+		{gitops.GitHubEndpoints{API: "https://x/", Git: "https://x/git", SSH: "ssh://git@x:2222"}, github.RepoRef{Owner: "octo", Name: "fleet.io"}, facts.Remote{
 			Web: "https://x/git/octo/fleet.io", Push: "https://x/git/octo/fleet.io.git", Cluster: "ssh://git@x:2222/octo/fleet.io",
 		}},
 		// Names come from a file: they do not lead to another repository.
-		{gitops.GitHubHost(""), github.RepoRef{Owner: "octo", Name: "a/../b?c#d"}, gitops.Remote{
+		{gitops.GitHubHost(""), github.RepoRef{Owner: "octo", Name: "a/../b?c#d"}, facts.Remote{
 			Web: "https://github.com/octo/a%2F..%2Fb%3Fc%23d", Push: "https://github.com/octo/a%2F..%2Fb%3Fc%23d.git", Cluster: "ssh://git@github.com/octo/a%2F..%2Fb%3Fc%23d",
 		}},
 	} {

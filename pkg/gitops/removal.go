@@ -16,18 +16,16 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
-
-// changeDelete is the kind of a [FileChange] that takes a file away.
-const changeDelete = "delete"
 
 // removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
 type removal struct {
 	ctx      context.Context // one planning is one call
 	snapshot Snapshot
 	config   *clusterspec.GitOps
-	plan     *filePlan
+	plan     *files.Plan
 
 	files   map[string]bool   // what is below the roots that were walked; false is gone after the plan
 	content map[string][]byte // of what was read
@@ -54,7 +52,7 @@ func (e *entangledError) Hint() string {
 // newRemoval reads the directories of a snapshot. Without the branch there is nothing to remove.
 func newRemoval(ctx context.Context, snapshot Snapshot, config *clusterspec.GitOps) (*removal, error) {
 	r := &removal{
-		ctx: ctx, snapshot: snapshot, config: config, plan: &filePlan{},
+		ctx: ctx, snapshot: snapshot, config: config, plan: &files.Plan{},
 		files: map[string]bool{}, content: map[string][]byte{}, objects: map[string][]string{}, dependents: map[string][]string{}, namespaces: map[string]string{},
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists {
@@ -180,7 +178,7 @@ func (r *removal) removeWorkloads(names []string) error {
 	if err := r.removeDependents(names); err != nil {
 		return err
 	}
-	if len(r.plan.changes) == 0 {
+	if len(r.plan.Changes) == 0 {
 		return nil
 	}
 	for _, name := range names {
@@ -210,15 +208,15 @@ func (r *removal) removeCluster(name string) {
 // noteKept tells of the files that stay in a cluster's directory.
 func (r *removal) noteKept(name string) {
 	if kept := r.kept(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
-		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
+		r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
 			layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
 	}
 }
 
 func (r *removal) remove(file string) {
 	r.files[file] = false
-	r.plan.gone = append(r.plan.gone, file)
-	r.plan.changes = append(r.plan.changes, FileChange{Path: file, Change: changeDelete, Before: r.content[file]})
+	r.plan.Gone = append(r.plan.Gone, file)
+	r.plan.Changes = append(r.plan.Changes, layout.FileChange{Path: file, Change: layout.ChangeDelete, Before: r.content[file]})
 }
 
 // keepBuilding sees to the files that stay beside a cluster's: a kustomization that lists them stays with them, and without the cluster.
@@ -226,7 +224,7 @@ func (r *removal) keepBuilding(name string) error {
 	file := layout.PathsIn(r.config, name).Kustomization
 	dir := path.Dir(file)
 	stay := r.below(dir)
-	if len(stay) == 0 || !slices.Contains(r.plan.gone, file) {
+	if len(stay) == 0 || !slices.Contains(r.plan.Gone, file) {
 		return nil
 	}
 	rest, err := layout.Unlist(file, r.content[file], r.isGone)
@@ -252,13 +250,13 @@ func (r *removal) keepBuilding(name string) error {
 
 // keep makes a modification out of a deletion, or plans one.
 func (r *removal) keep(file string, content []byte) {
-	at := slices.IndexFunc(r.plan.changes, func(c FileChange) bool { return c.Path == file })
+	at := slices.IndexFunc(r.plan.Changes, func(c layout.FileChange) bool { return c.Path == file })
 	if at < 0 {
-		r.plan.changes = append(r.plan.changes, FileChange{Path: file, Before: r.content[file]})
-		at = len(r.plan.changes) - 1
+		r.plan.Changes = append(r.plan.Changes, layout.FileChange{Path: file, Before: r.content[file]})
+		at = len(r.plan.Changes) - 1
 	}
-	r.plan.changes[at].Change, r.plan.changes[at].After = "modify", content
-	r.plan.gone = slices.DeleteFunc(r.plan.gone, func(gone string) bool { return gone == file })
+	r.plan.Changes[at].Change, r.plan.Changes[at].After = "modify", content
+	r.plan.Gone = slices.DeleteFunc(r.plan.Gone, func(gone string) bool { return gone == file })
 	r.files[file] = true
 }
 
@@ -287,7 +285,7 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 
 // isGone says whether a path is that of a file that goes, or of a directory that nothing describes any more.
 func (r *removal) isGone(name string) bool {
-	if slices.Contains(r.plan.gone, name) || slices.Contains(r.specDirs, name) && len(r.below(name)) == 0 {
+	if slices.Contains(r.plan.Gone, name) || slices.Contains(r.specDirs, name) && len(r.below(name)) == 0 {
 		return true
 	}
 	described := false
@@ -330,7 +328,7 @@ func (r *removal) otherKustomizations() ([]string, error) {
 // from now on when there are manifests beside it.
 func (r *removal) unlist(kustomizations []string) error {
 	for _, file := range kustomizations {
-		if !r.files[file] || slices.ContainsFunc(r.plan.changes, func(c FileChange) bool { return c.Path == file }) {
+		if !r.files[file] || slices.ContainsFunc(r.plan.Changes, func(c layout.FileChange) bool { return c.Path == file }) {
 			continue
 		}
 		rest, err := layout.Unlist(file, r.content[file], r.isGone)
@@ -358,7 +356,7 @@ func (r *removal) unlist(kustomizations []string) error {
 		default:
 			r.remove(file)
 		}
-		r.plan.notes = append(r.plan.notes, fmt.Sprintf("%s no longer lists %s", file, strings.Join(rest.Removed, ", ")))
+		r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("%s no longer lists %s", file, strings.Join(rest.Removed, ", ")))
 	}
 	return nil
 }
@@ -385,7 +383,7 @@ func (r *removal) removeManagement(name string) error {
 	}
 	r.noteKept(name)
 	if kept := r.kept(layout.SystemDir(r.config)); len(kept) > 0 {
-		r.plan.notes = append(r.plan.notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
+		r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
 			layout.SystemDir(r.config), strings.Join(kept, ", ")))
 	}
 	return nil
@@ -395,16 +393,16 @@ func (r *removal) removeManagement(name string) error {
 func (r *removal) kept(dirs ...string) []string {
 	kept := []string{}
 	for _, dir := range dirs {
-		kept = append(kept, slices.DeleteFunc(r.below(dir), r.plan.changesFile)...)
+		kept = append(kept, slices.DeleteFunc(r.below(dir), r.plan.ChangesFile)...)
 	}
 	slices.Sort(kept)
 	return kept
 }
 
 // finish puts the plan in order.
-func (r *removal) finish() *filePlan {
-	slices.SortFunc(r.plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
-	slices.Sort(r.plan.gone)
+func (r *removal) finish() *files.Plan {
+	slices.SortFunc(r.plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.Sort(r.plan.Gone)
 	return r.plan
 }
 

@@ -5,7 +5,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // ResultVersion is the version of the JSON form of a [Result]; fields are only ever added within it.
@@ -39,12 +41,12 @@ type Result struct {
 	Flux        *FluxResult     `json:"flux,omitempty"`
 	Steps       []step.Result   `json:"steps"`
 	// Consequences are what Flux does with clusters, and deletes, once it applies what the run leaves in Git.
-	Consequences []Consequence `json:"consequences,omitempty"`
-	Failure      *Failure      `json:"failure,omitempty"`
-	Resume       string        `json:"resume,omitempty"`     // the command that continues, when there is something to continue
-	Kept         []string      `json:"kept,omitempty"`       // of a deletion: files beside those that go, which stay
-	LocalFiles   []FileChange  `json:"localFiles,omitempty"` // of an upgrade: the user's own files that it brought up to date with Git
-	ExitCode     int           `json:"exitCode"`
+	Consequences []facts.Consequence `json:"consequences,omitempty"`
+	Failure      *Failure            `json:"failure,omitempty"`
+	Resume       string              `json:"resume,omitempty"`     // the command that continues, when there is something to continue
+	Kept         []string            `json:"kept,omitempty"`       // of a deletion: files beside those that go, which stay
+	LocalFiles   []layout.FileChange `json:"localFiles,omitempty"` // of an upgrade: the user's own files that it brought up to date with Git
+	ExitCode     int                 `json:"exitCode"`
 }
 
 // ClusterResult is one cluster of the run.
@@ -63,8 +65,8 @@ type ClusterResult struct {
 	Next              string `json:"next,omitempty"`    // the command that shows more or helps, when it is not Ready
 
 	// The machines, when several clusters were waited for together.
-	ControlPlane *MachineStatus `json:"controlPlane,omitempty"`
-	Workers      *MachineStatus `json:"workers,omitempty"`
+	ControlPlane *facts.MachineStatus `json:"controlPlane,omitempty"`
+	Workers      *facts.MachineStatus `json:"workers,omitempty"`
 
 	Provision *ProvisionResult `json:"provision,omitempty"` // what the provisioner was asked to do
 	// Of an upgrade: what it changes in the cluster's objects and what EKS Anywhere does with each change; the edits that were found in Git
@@ -72,7 +74,7 @@ type ClusterResult struct {
 	Changes   []clusterspec.Change    `json:"changes,omitempty"`
 	Merged    []clusterspec.MergeEdit `json:"merged,omitempty"`
 	Conflicts []clusterspec.Conflict  `json:"conflicts,omitempty"`
-	Drift     []Difference            `json:"drift,omitempty"`
+	Drift     []facts.Difference      `json:"drift,omitempty"`
 
 	Paused  bool     `json:"paused,omitempty"`  // of a pause or its end: EKS Anywhere leaves the cluster alone
 	Gone    bool     `json:"gone,omitempty"`    // deleted, and not there any more
@@ -89,26 +91,17 @@ type ProvisionResult struct {
 
 // RepoResult is the Git repository of the run.
 type RepoResult struct {
-	URL      string       `json:"url"` // where a person looks at it, or its Git URL
-	Branch   string       `json:"branch"`
-	Commit   string       `json:"commit,omitempty"`
-	Created  bool         `json:"created"`
-	Pushed   bool         `json:"pushed"`
-	Files    []FileChange `json:"files"` // what the run changed or, in a dry run, would change
-	CloneURL string       `json:"cloneURL,omitempty"`
+	URL      string              `json:"url"` // where a person looks at it, or its Git URL
+	Branch   string              `json:"branch"`
+	Commit   string              `json:"commit,omitempty"`
+	Created  bool                `json:"created"`
+	Pushed   bool                `json:"pushed"`
+	Files    []layout.FileChange `json:"files"` // what the run changed or, in a dry run, would change
+	CloneURL string              `json:"cloneURL,omitempty"`
 	// DefaultBranch is what is checked out when the repository is cloned; empty when it is not known.
 	DefaultBranch string `json:"defaultBranch,omitempty"`
 	// RenamedTo is the repository's present name on the host, as owner/name, when it was renamed or transferred since the spec was written.
 	RenamedTo string `json:"renamedTo,omitempty"`
-}
-
-// FileChange is one file that a run writes into the repository.
-type FileChange struct {
-	Path   string `json:"path"`
-	Change string `json:"change"` // add, modify or delete; of a local file that was edited during the run keep
-	Before []byte `json:"-"`
-	After  []byte `json:"-"`
-	Diff   string `json:"diff,omitempty"` // unified; in a dry run
 }
 
 // FluxResult is Flux on the management cluster.
@@ -179,5 +172,5 @@ func (r *Result) inPlainWords() {
 
 // failureOf is what a result says of an error that a step has ended with.
 func failureOf(step step.Name, err error) *Failure {
-	return &Failure{Step: step, Message: err.Error(), Hint: hintOf(err), Err: err}
+	return &Failure{Step: step, Message: err.Error(), Hint: facts.HintOf(err), Err: err}
 }

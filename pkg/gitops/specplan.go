@@ -16,6 +16,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -28,7 +30,7 @@ type specPlan struct {
 	after   []byte // what shall be
 
 	ours      clusterspec.Source // the user's file as it would be in Git, with what EKS Anywhere filled in
-	was       []GitObject        // of before
+	was       []facts.GitObject  // of before
 	changes   []clusterspec.Change
 	merged    []clusterspec.MergeEdit // the edits in Git that the user's file does not have
 	conflicts []clusterspec.Conflict
@@ -103,8 +105,8 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 		p.notes = append(p.notes, annotation+" leaves Git: a command line tool wrote it for itself")
 	}
 	was := parseLeniently(p.path, p.before)
-	git := GitCluster{Name: p.cluster.Name, Path: p.path}
-	git.parse(p.before)
+	git := facts.GitCluster{Name: p.cluster.Name, Path: p.path}
+	git.Parse(p.before)
 	p.was = git.Objects
 	if err := u.reconcileGitOpsKinds(p, was, theirs); err != nil {
 		return u.unreadable(p, err)
@@ -275,8 +277,8 @@ func (u *upgradeRun) liveText(c *clusterspec.Cluster) ([]byte, error) {
 
 // overlaidText is what the live objects become when a file is applied to them.
 func (u *upgradeRun) overlaidText(c *clusterspec.Cluster, file []byte) ([]byte, error) {
-	git := GitCluster{Name: c.Name}
-	git.parse(file)
+	git := facts.GitCluster{Name: c.Name}
+	git.Parse(file)
 	var documents [][]byte
 	for _, o := range git.Objects {
 		fields := any(o.Fields)
@@ -354,9 +356,9 @@ func (u *upgradeRun) liveObject(kind, namespace, name string) *fluxinstall.LiveO
 }
 
 // objects are what Flux will apply of a cluster: the objects of its file, or what the directory's own kustomization makes of them.
-func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]GitObject, error) {
-	git := GitCluster{Name: p.cluster.Name, Path: p.path}
-	git.parse(p.after)
+func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]facts.GitObject, error) {
+	git := facts.GitCluster{Name: p.cluster.Name, Path: p.path}
+	git.Parse(p.after)
 	dir := path.Dir(p.path)
 	kustomization := path.Join(dir, layout.KustomizationFile)
 	if snapshot == nil || !p.inGit {
@@ -366,17 +368,17 @@ func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]GitObject,
 	if err != nil || plain {
 		return git.Objects, err
 	}
-	files, err := filesBelow(ctx, snapshot, path.Dir(dir))
-	if err != nil || !slices.Contains(files, kustomization) {
+	list, err := facts.FilesBelow(ctx, snapshot, path.Dir(dir))
+	if err != nil || !slices.Contains(list, kustomization) {
 		return git.Objects, err
 	}
-	contents, err := snapshot.ReadAll(ctx, files)
+	contents, err := snapshot.ReadAll(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	contents[p.path] = p.after
 	plainObjects := git.Objects
-	if git.build(files, contents); git.Broken != "" {
+	if files.BuildCluster(&git, list, contents); git.Broken != "" {
 		return plainObjects, nil // it needs files from elsewhere, so that only Flux can build it
 	}
 	return git.Objects, nil
@@ -451,7 +453,7 @@ func indexed(object map[string]any, field string) string {
 // revisionText names a commit for a person.
 func revisionText(r git.Revision) string {
 	subject, _, _ := strings.Cut(r.Message, "\n")
-	return fmt.Sprintf("%s on %s (%s %s)", r.Author, r.When.UTC().Format("2006-01-02"), short(r.Commit), subject)
+	return fmt.Sprintf("%s on %s (%s %s)", r.Author, r.When.UTC().Format("2006-01-02"), facts.ShortCommit(r.Commit), subject)
 }
 
 // describeEdit tells of an edit in Git that the file does not have.

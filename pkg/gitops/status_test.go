@@ -16,7 +16,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 )
 
 // well is an observation of a management cluster and one workload cluster, with nothing wrong.
-func well() *gitops.Observation {
+func well() *status.Observation {
 	live := func(name string) fluxinstall.LiveCluster {
 		return fluxinstall.LiveCluster{
 			ClusterInfo: fluxinstall.ClusterInfo{
@@ -36,8 +37,8 @@ func well() *gitops.Observation {
 			ControlPlane: fluxinstall.Machines{Desired: 3, Ready: 3}, Workers: fluxinstall.Machines{Desired: 2, Ready: 2},
 		}
 	}
-	inGit := func(name string) gitops.GitCluster {
-		return gitops.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml", Read: true, Objects: []gitops.GitObject{
+	inGit := func(name string) facts.GitCluster {
+		return facts.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml", Read: true, Objects: []facts.GitObject{
 			asGit("{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: Cluster, metadata: {name: " + name + "}, spec: {kubernetesVersion: '1.33'}}"),
 		}}
 	}
@@ -55,18 +56,18 @@ func well() *gitops.Observation {
 		},
 		Namespace: "flux-system", Interval: "1m0s", Clusters: []fluxinstall.LiveCluster{live("mgmt"), live("dev")},
 	}
-	o := &gitops.Observation{
-		StatusOptions: gitops.StatusOptions{
+	o := &status.Observation{
+		Options: status.Options{
 			Config: &clusterspec.GitOps{
 				Kind: "FluxConfig", Name: "mgmt", SystemNamespace: "flux-system", ClusterConfigPath: "clusters/mgmt", Branch: "main",
 				GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"},
 			},
 			ManagementCluster: "mgmt", Survey: survey,
-			Remote: gitops.Remote{Web: "https://github.com/acme/fleet", Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
+			Remote: facts.Remote{Web: "https://github.com/acme/fleet", Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
 		},
 		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Git:  &gitops.GitSight{State: git.BranchExists, Tip: git.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{inGit("dev"), inGit("mgmt")}},
-		Host: &gitops.HostSight{
+		Git:  &status.GitSight{State: git.BranchExists, Tip: git.CommitInfo{Hash: commitOne}, Clusters: []facts.GitCluster{inGit("dev"), inGit("mgmt")}},
+		Host: &status.HostSight{
 			Repository: &github.Repository{Ref: github.RepoRef{Owner: "acme", Name: "fleet"}, URL: "https://github.com/acme/fleet"},
 			Keys:       []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
 		},
@@ -78,7 +79,7 @@ func well() *gitops.Observation {
 }
 
 // asGit reads YAML.
-func asGit(text string) gitops.GitObject {
+func asGit(text string) facts.GitObject {
 	var fields map[string]any
 	if err := yaml.Unmarshal([]byte(text), &fields); err != nil {
 		panic(err)
@@ -86,12 +87,12 @@ func asGit(text string) gitops.GitObject {
 	metadata, _ := fields["metadata"].(map[string]any)
 	kind, _ := fields["kind"].(string)
 	name, _ := metadata["name"].(string)
-	return gitops.GitObject{Kind: kind, Namespace: "default", Name: name, Fields: fields}
+	return facts.GitObject{Kind: kind, Namespace: "default", Name: name, Fields: fields}
 }
 
-func judge(t *testing.T, o *gitops.Observation) *gitops.Report {
+func judge(t *testing.T, o *status.Observation) *status.Report {
 	t.Helper()
-	report, err := gitops.Judge(o)
+	report, err := status.Judge(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestJudge_well(t *testing.T) {
 		t.Errorf("Flux %+v", f)
 	}
 	names := []string{report.Clusters[0].Name, report.Clusters[1].Name}
-	if !reflect.DeepEqual(names, []string{"mgmt", "dev"}) || report.Clusters[1].Commit != commitOne || report.Clusters[1].State != gitops.StateBoth {
+	if !reflect.DeepEqual(names, []string{"mgmt", "dev"}) || report.Clusters[1].Commit != commitOne || report.Clusters[1].State != status.StateBoth {
 		t.Errorf("clusters %+v", report.Clusters)
 	}
 }
@@ -148,28 +149,28 @@ func TestJudge_unseen(t *testing.T) {
 	t.Parallel()
 	noToken := errors.New("EKSA_GITHUB_TOKEN is not set")
 	for name, tc := range map[string]struct {
-		change func(o *gitops.Observation)
-		want   []gitops.Unseen
+		change func(o *status.Observation)
+		want   []status.Unseen
 	}{
 		"no token": {
-			func(o *gitops.Observation) {
-				o.Git, o.GitErr, o.Live, o.Host = nil, noToken, nil, &gitops.HostSight{Err: noToken, KeysErr: noToken}
+			func(o *status.Observation) {
+				o.Git, o.GitErr, o.Live, o.Host = nil, noToken, nil, &status.HostSight{Err: noToken, KeysErr: noToken}
 			},
-			[]gitops.Unseen{{What: "the repository", Reason: noToken.Error(), Problem: true}},
+			[]status.Unseen{{What: "the repository", Reason: noToken.Error(), Problem: true}},
 		},
 		"keys only": {
-			func(o *gitops.Observation) { o.Host.Keys, o.Host.KeysErr = nil, errors.New("no Administration") },
-			[]gitops.Unseen{{What: "the deploy keys", Reason: "no Administration"}},
+			func(o *status.Observation) { o.Host.Keys, o.Host.KeysErr = nil, errors.New("no Administration") },
+			[]status.Unseen{{What: "the deploy keys", Reason: "no Administration"}},
 		},
 		"no right to read objects": {
-			func(o *gitops.Observation) { o.Live, o.LiveErr = nil, errors.New("forbidden") },
-			[]gitops.Unseen{{What: "drift", Reason: "forbidden"}},
+			func(o *status.Observation) { o.Live, o.LiveErr = nil, errors.New("forbidden") },
+			[]status.Unseen{{What: "drift", Reason: "forbidden"}},
 		},
 		"no right to read the Secret": {
-			func(o *gitops.Observation) {
+			func(o *status.Observation) {
 				o.Survey.Flux.SourceSecret, o.Survey.Unseen = nil, []string{`cannot get resource "secrets"`}
 			},
-			[]gitops.Unseen{{What: "a part of the cluster", Reason: `cannot get resource "secrets"`}},
+			[]status.Unseen{{What: "a part of the cluster", Reason: `cannot get resource "secrets"`}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,7 +193,7 @@ func TestJudge_states(t *testing.T) {
 	lost := o.Survey.Clusters[1]
 	lost.Name = "lost"
 	o.Survey.Clusters = append(o.Survey.Clusters, unmanaged, lost)
-	o.Git.Clusters = append(o.Git.Clusters, gitops.GitCluster{
+	o.Git.Clusters = append(o.Git.Clusters, facts.GitCluster{
 		Name: "new", Path: "clusters/mgmt/new/eksa-system/eksa-cluster.yaml", Read: true, Namespace: "fleet", ManagementCluster: "mgmt",
 		KubernetesVersion: "1.34", ControlPlanes: 3, Workers: 5,
 	})
@@ -231,8 +232,8 @@ func TestJudge_unknownCluster(t *testing.T) {
 	t.Parallel()
 	o := well()
 	o.Cluster = "dve"
-	_, err := gitops.Judge(o)
-	unknown, ok := errors.AsType[*gitops.UnknownClusterError](err)
+	_, err := status.Judge(o)
+	unknown, ok := errors.AsType[*status.UnknownClusterError](err)
 	if !ok || !reflect.DeepEqual(unknown.Known, []string{"dev", "mgmt"}) || unknown.Hint() != "the clusters there are: dev, mgmt" {
 		t.Errorf("error %v, %+v", err, unknown)
 	}
@@ -243,7 +244,7 @@ func TestJudge_notConfigured(t *testing.T) {
 	o := well()
 	o.Config, o.Git, o.Live, o.Host = nil, nil, nil, nil
 	report := judge(t, o)
-	if !report.Healthy || report.Repository != nil || report.Flux != nil || len(report.Notes) != 1 || report.Clusters[1].State != gitops.StateUnmanaged {
+	if !report.Healthy || report.Repository != nil || report.Flux != nil || len(report.Notes) != 1 || report.Clusters[1].State != status.StateUnmanaged {
 		t.Errorf("%+v", report)
 	}
 }
@@ -260,24 +261,24 @@ func TestJudge_drift(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		old, new string
-		want     []gitops.Difference
+		want     []facts.Difference
 	}{
 		"nothing":       {"", "", nil},
-		"a number":      {"count: 3", "count: 5", []gitops.Difference{{Field: "spec.count", Git: "3", Live: "5"}}},
+		"a number":      {"count: 3", "count: 5", []facts.Difference{{Field: "spec.count", Git: "3", Live: "5"}}},
 		"a float":       {"count: 3", "count: 3.0", nil},
-		"a type":        {"count: 3", `count: "3"`, []gitops.Difference{{Field: "spec.count", Git: "3", Live: "3"}}},
-		"gone":          {"count: 3,", "", []gitops.Difference{{Field: "spec.count", Git: "3"}}},
-		"a label":       {"team: a", "team: b", []gitops.Difference{{Field: "metadata.labels.team", Git: "a", Live: "b"}}},
-		"an annotation": {"a.b/c: x", "a.b/c: z", []gitops.Difference{{Field: `metadata.annotations["a.b/c"]`, Git: "x", Live: "z"}}},
-		"in an item":    {"md-0, count: 1", "md-0, count: 2", []gitops.Difference{{Field: "spec.items[md-0].count", Git: "1", Live: "2"}}},
-		"one more item": {"list: [a, b]", "list: [a, b, c]", []gitops.Difference{{Field: "spec.list", Git: `["a","b"]`, Live: `["a","b","c"]`}}},
-		"an item":       {"list: [a, b]", "list: [a, c]", []gitops.Difference{{Field: "spec.list[1]", Git: "b", Live: "c"}}},
-		"a credential":  {"u:p4ss@proxy", "u:0ther@proxy", []gitops.Difference{{Field: "spec.proxy.httpProxy", Git: "http://***@proxy", Live: "http://***@proxy"}}},
+		"a type":        {"count: 3", `count: "3"`, []facts.Difference{{Field: "spec.count", Git: "3", Live: "3"}}},
+		"gone":          {"count: 3,", "", []facts.Difference{{Field: "spec.count", Git: "3"}}},
+		"a label":       {"team: a", "team: b", []facts.Difference{{Field: "metadata.labels.team", Git: "a", Live: "b"}}},
+		"an annotation": {"a.b/c: x", "a.b/c: z", []facts.Difference{{Field: `metadata.annotations["a.b/c"]`, Git: "x", Live: "z"}}},
+		"in an item":    {"md-0, count: 1", "md-0, count: 2", []facts.Difference{{Field: "spec.items[md-0].count", Git: "1", Live: "2"}}},
+		"one more item": {"list: [a, b]", "list: [a, b, c]", []facts.Difference{{Field: "spec.list", Git: `["a","b"]`, Live: `["a","b","c"]`}}},
+		"an item":       {"list: [a, b]", "list: [a, c]", []facts.Difference{{Field: "spec.list[1]", Git: "b", Live: "c"}}},
+		"a credential":  {"u:p4ss@proxy", "u:0ther@proxy", []facts.Difference{{Field: "spec.proxy.httpProxy", Git: "http://***@proxy", Live: "http://***@proxy"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := well()
-			o.Git.Clusters[0].Objects = []gitops.GitObject{asGit(git)}
+			o.Git.Clusters[0].Objects = []facts.GitObject{asGit(git)}
 			o.Live[0].Fields = asGit(live(tc.old, tc.new)).Fields
 			for i := range tc.want {
 				tc.want[i].Cluster, tc.want[i].Object = "dev", "Cluster default/dev"
@@ -334,8 +335,8 @@ func TestObserve(t *testing.T) {
 	survey := well().Survey
 	survey.Flux.Kustomization.AppliedRevision = fluxinstall.Revision("main", w.branches["main"].head)
 	var wanted []fluxinstall.ObjectName
-	options := gitops.StatusOptions{Config: on(t, spec("w01", onGitHub)).Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, MaxAge: time.Hour}
-	observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
+	options := status.Options{Config: on(t, spec("w01", onGitHub)).Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, MaxAge: time.Hour}
+	observation, err := status.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
 	if err != nil || observation.GitErr != nil || observation.Host.KeysErr != nil {
 		t.Fatal(err, observation.GitErr, observation.Host.KeysErr)
 	}
@@ -364,14 +365,14 @@ func TestObserve(t *testing.T) {
 	// A watch does not ask the Git server each time.
 	fetches := w.fetches
 	options.Before = observation
-	again, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
+	again, err := status.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options)
 	if err != nil || w.fetches != fetches || again.Git == nil {
 		t.Errorf("%v: %d fetches, want %d", err, w.fetches, fetches)
 	}
 	moved := *survey
 	moved.Flux.GitRepository = &fluxinstall.GitRepositoryState{Revision: fluxinstall.Revision("main", commitTwo)}
 	options.Survey, options.Before = &moved, again
-	if _, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options); err != nil || w.fetches != fetches+1 {
+	if _, err := status.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, options); err != nil || w.fetches != fetches+1 {
 		t.Errorf("%v: %d fetches, want one more than %d, since Flux has fetched another commit", err, w.fetches, fetches)
 	}
 }
@@ -380,7 +381,7 @@ func TestObserve(t *testing.T) {
 // what its history lacks.
 func TestObserve_identity(t *testing.T) {
 	t.Parallel()
-	look := func(t *testing.T, change func(w *world)) *gitops.Report {
+	look := func(t *testing.T, change func(w *world)) *status.Report {
 		t.Helper()
 		w := fleetWorld(t, onGitHub, "w01")
 		w.live("FluxConfig", "dev", frozenConfig("fleet"))
@@ -392,7 +393,7 @@ func TestObserve_identity(t *testing.T) {
 		}
 		change(w)
 		options := on(t, spec("dev", onGitHub))
-		observation, err := gitops.Observe(t.Context(), w.ports(nil), liveObjects{wanted: new([]fluxinstall.ObjectName)}, gitops.StatusOptions{
+		observation, err := status.Observe(t.Context(), w.ports(nil), liveObjects{wanted: new([]fluxinstall.ObjectName)}, status.Options{
 			Config: options.Clusters[0].GitOps, ManagementCluster: "dev", Survey: survey, Remote: options.Remote,
 		})
 		if err != nil {
@@ -400,7 +401,7 @@ func TestObserve_identity(t *testing.T) {
 		}
 		return judge(t, observation)
 	}
-	seen := func(r *gitops.Report) (objects []string) {
+	seen := func(r *status.Report) (objects []string) {
 		for _, p := range r.Problems {
 			if !strings.HasPrefix(p.Object, "DockerDatacenterConfig ") && !strings.HasPrefix(p.Object, "FluxConfig ") && !strings.HasPrefix(p.Object, "Cluster ") {
 				objects = append(objects, p.Object+": "+p.Cause)

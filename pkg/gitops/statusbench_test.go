@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // BenchmarkStatus observes and judges 500 workload clusters, with servers that answer at once: what is left is the program's own time,
 // above all reading 500 specs and comparing some 2,500 objects.
 func BenchmarkStatus(b *testing.B) {
 	const clusters = 500
-	options := gitops.StatusOptions{Config: well().Config, ManagementCluster: "mgmt", Survey: well().Survey}
+	options := status.Options{Config: well().Config, ManagementCluster: "mgmt", Survey: well().Survey}
 	w := &world{noHost: true, branches: map[string]*tip{}}
 	var live []fluxinstall.LiveObject
 	w.commitOther("main", func(files map[string]string) {
@@ -29,7 +29,7 @@ func BenchmarkStatus(b *testing.B) {
 	})
 	var wanted []fluxinstall.ObjectName
 	observer := liveObjects{wanted: &wanted}
-	first, err := gitops.Observe(b.Context(), w.ports(nil), observer, options)
+	first, err := status.Observe(b.Context(), w.ports(nil), observer, options)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -42,11 +42,11 @@ func BenchmarkStatus(b *testing.B) {
 	options.Survey.Flux.Kustomization.AppliedRevision = fluxinstall.Revision("main", first.Git.Tip.Hash)
 	b.ReportAllocs()
 	for b.Loop() {
-		observation, err := gitops.Observe(b.Context(), w.ports(nil), observer, options)
+		observation, err := status.Observe(b.Context(), w.ports(nil), observer, options)
 		if err != nil {
 			b.Fatal(err)
 		}
-		report, err := gitops.Judge(observation)
+		report, err := status.Judge(observation)
 		if err != nil || len(report.Drift) != 0 || len(report.Clusters) != clusters+2 {
 			b.Fatalf("%v, %d clusters, drift %v", err, len(report.Clusters), report.Drift)
 		}

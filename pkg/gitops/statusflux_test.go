@@ -6,7 +6,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // TestJudge_controllersOfAnotherRelease: a label that says v2.9.4 is not believed where the image says otherwise.
@@ -25,7 +25,7 @@ func TestJudge_controllersOfAnotherRelease(t *testing.T) {
 	} {
 		o := well()
 		o.Survey.Flux.Controllers = []fluxinstall.ControllerState{{Name: "source-controller", Image: image, Available: true}}
-		report, err := gitops.Judge(o)
+		report, err := status.Judge(o)
 		if err != nil {
 			t.Fatal(err)
 		}

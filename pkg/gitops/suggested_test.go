@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // What somebody who may push, or who has a right in the cluster, can call things.
@@ -24,7 +24,7 @@ var programs = regexp.MustCompile(`(?:git|kubectl|flux|helm|gh|ssh-keyscan|ssh-k
 func TestJudge_suggestsNothingHostile(t *testing.T) {
 	t.Parallel()
 	all := troubles()
-	all["nothing"] = trouble{change: func(*gitops.Observation) {}}
+	all["nothing"] = trouble{change: func(*status.Observation) {}}
 	suggestions := map[string]bool{}
 	for name, trouble := range all {
 		for at := 0; ; at++ {
@@ -34,7 +34,7 @@ func TestJudge_suggestsNothingHostile(t *testing.T) {
 			if !poison(reflect.ValueOf(o), &left, map[uintptr]bool{}) {
 				break
 			}
-			report, err := gitops.Judge(o)
+			report, err := status.Judge(o)
 			if err != nil {
 				continue // what is asked for is not there then
 			}

@@ -12,7 +12,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // supersededError says that others wrote the files of a run between its commit and Flux's look at the branch, so that Flux never applies
@@ -35,14 +38,14 @@ func (e *supersededError) Error() string {
 	case e.by.Deleted:
 		cause = e.path + " was taken out of Git"
 	}
-	return fmt.Sprintf("somebody else pushed before Flux had applied %s (%s): %s", short(e.commit), described(e.by), cause)
+	return fmt.Sprintf("somebody else pushed before Flux had applied %s (%s): %s", facts.ShortCommit(e.commit), described(e.by), cause)
 }
 
 func (e *supersededError) Unwrap() error { return e.err }
 
 // Hint leaves the decision to the person: that of the others is as good as this run's.
 func (e *supersededError) Hint() string {
-	if hint := hintOf(e.err); hint != "" {
+	if hint := facts.HintOf(e.err); hint != "" {
 		return hint
 	}
 	return "what was pushed last is what counts; run the same command again only if you still want this done"
@@ -57,7 +60,7 @@ func endedWaiting(err error) bool {
 // described names a commit and who made it.
 func described(r *git.Revision) string {
 	subject, _, _ := strings.Cut(r.Message, "\n")
-	return fmt.Sprintf("commit %s by %s: %s", short(r.Commit), r.Author, subject)
+	return fmt.Sprintf("commit %s by %s: %s", facts.ShortCommit(r.Commit), r.Author, subject)
 }
 
 // laterTip is the branch as Flux has applied it, when that has others' commits after the run's.
@@ -97,14 +100,14 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 	}
 	files, err := plan(ctx, tip.snapshot)
 	switch {
-	case err == nil && len(files.changes) == 0:
-		r.seen.snapshot = tip.snapshot
+	case err == nil && len(files.Changes) == 0:
+		r.snapshot = tip.snapshot
 		r.steps.Note(step.LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
 		return true, nil
 	case ctx.Err() != nil:
 		return false, nil
 	}
-	superseded := &supersededError{commit: r.commit, path: tip.path, by: tip.by, deletes: slices.Contains(r.seen.files.gone, tip.path), err: err}
+	superseded := &supersededError{commit: r.commit, path: tip.path, by: tip.by, deletes: slices.Contains(r.planned.Gone, tip.path), err: err}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
 		superseded.err = nil // it would say the same with less
 	}
@@ -113,7 +116,7 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 
 // appliedTip is the branch as it is now, if that is the revision; nil otherwise, and for one that Flux had applied before the push.
 func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
-	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
+	if before := r.seen.Cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
 		return nil // Flux has not looked since the push
 	}
 	snapshot, err := r.fetch(ctx)
@@ -125,19 +128,19 @@ func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
 
 // firstOther is the first of the run's files that is not as the run left it, one that is gone before others; empty when all are.
 func (r *run) firstOther(snapshot Snapshot) (path string, err error) {
-	for _, path := range r.seen.files.gone {
+	for _, path := range r.planned.Gone {
 		if _, there, err := snapshot.Lookup(path); err != nil || there {
 			return path, err
 		}
 	}
-	paths := slices.Sorted(maps.Keys(r.seen.files.after))
+	paths := slices.Sorted(maps.Keys(r.planned.After))
 	for _, path := range paths {
 		if _, there, err := snapshot.Lookup(path); err != nil || !there {
 			return path, err
 		}
 	}
 	for _, path := range paths {
-		if same, err := snapshot.Holds(path, r.seen.files.after[path]); err != nil || !same {
+		if same, err := snapshot.Holds(path, r.planned.After[path]); err != nil || !same {
 			return path, err
 		}
 	}
@@ -150,7 +153,7 @@ const laterCommits = 100
 // writtenSince is the last commit that wrote a file, and says whether the branch has the run's commit before it: a read that is behind may
 // give an older branch, in which the run's files are still to come.
 func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) (last *git.Revision, later bool) {
-	wrote := r.pushed && slices.ContainsFunc(r.seen.files.changes, func(c FileChange) bool { return c.Path == path })
+	wrote := r.pushed && slices.ContainsFunc(r.planned.Changes, func(c layout.FileChange) bool { return c.Path == path })
 	err := snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		if last == nil {
 			last = &revision
@@ -169,25 +172,25 @@ func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) 
 }
 
 // compareLater is compare for what others have pushed after the run's commit: they may change a cluster that the run has created.
-func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	plan, err := r.compareOn(ctx, snapshot, true)
 	if conflict := new(conflictError); !errors.As(err, &conflict) {
 		return plan, err
 	}
-	for path := range r.seen.files.after {
+	for path := range r.planned.After {
 		if _, there, lookErr := snapshot.Lookup(path); lookErr != nil || !there {
 			return nil, cmp.Or(lookErr, err)
 		}
 	}
-	return &filePlan{}, nil
+	return &files.Plan{}, nil
 }
 
 // planLater is planUpgrade for what others have pushed after the run's commit. When the run has nothing to add to that, the clusters'
 // objects are to be as it says.
-func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	specs, flux := u.specs, u.flux
 	plan, err := u.planUpgradeOn(ctx, snapshot, true)
-	if err == nil && len(plan.changes) == 0 {
+	if err == nil && len(plan.Changes) == 0 {
 		for i, p := range u.specs {
 			if edit := takenBack(specs[i], p); edit != nil {
 				err = fmt.Errorf("cluster %s: %s: %s is %s in Git now", p.cluster.Name, edit.Object, edit.Field, cmp.Or(edit.New, "nothing"))

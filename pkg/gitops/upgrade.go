@@ -12,6 +12,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -133,7 +135,7 @@ func (u *upgradeRun) throughGit() step.Sequence {
 
 // checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed through Git.
 func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
-	u.config, u.managementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}, u.options.Clusters[0].ManagementCluster
+	u.seen.Config, u.seen.ManagementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}, u.options.Clusters[0].ManagementCluster
 	var found findings
 	u.observeCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
 	if ctx.Err() != nil {
@@ -158,7 +160,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.takeBack(ctx, demands{judge: u.checkState}, &found); err != nil {
 		return err
 	}
-	if u.seen.cluster != nil {
+	if u.seen.Cluster != nil {
 		u.checkDetached(&found)
 	}
 	u.noteForeignKey()
@@ -177,7 +179,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			return err
 		}
 		if u.restore(ctx, &found); len(u.restored) > 0 && len(found.list) == 0 {
-			if u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot); err != nil {
+			if u.planned, err = u.planUpgrade(ctx, u.snapshot); err != nil {
 				return err
 			}
 		}
@@ -223,7 +225,7 @@ func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
 		if len(found.list) > 0 {
 			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
-		u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
+		u.planned, err = u.planUpgrade(ctx, u.snapshot)
 		if refused := u.asFindings(err); len(refused) > 0 {
 			found.list = append(found.list, refused...)
 			return step.Effect{Outcome: step.OutcomeFailed}, nil
@@ -264,7 +266,7 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 			list = append(list, o)
 		}
 	}
-	inGit, err := u.readSpecs(ctx, u.seen.snapshot)
+	inGit, err := u.readSpecs(ctx, u.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository: %w", err)
 	}
@@ -272,13 +274,13 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 		for _, o := range c.Objects {
 			add(o.Kind, o.Namespace, o.Name)
 		}
-		git := GitCluster{Name: c.Name}
-		git.parse(inGit[layout.PathsOf(c).Spec])
+		git := facts.GitCluster{Name: c.Name}
+		git.Parse(inGit[layout.PathsOf(c).Spec])
 		for _, o := range git.Objects {
 			add(o.Kind, o.Namespace, o.Name)
 		}
 	}
-	live, err := u.seen.ports.cluster.Objects(ctx, list)
+	live, err := u.open.cluster.Objects(ctx, list)
 	if err != nil {
 		return nil, fmt.Errorf("reading the clusters' objects: %w", err)
 	}
@@ -292,11 +294,11 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 
 // planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what others pushed meanwhile is
 // merged again. The errors that are about the files are *overlapError and *unreadableError.
-func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	return u.planUpgradeOn(ctx, snapshot, false)
 }
 
-func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*filePlan, error) {
+func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*files.Plan, error) {
 	u.specs = nil
 	before, err := u.readSpecs(ctx, snapshot)
 	if err != nil {
@@ -327,7 +329,7 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 		}
 		made.files = append(made.files, file)
 	}
-	plan := newFilePlan(later)
+	plan := files.NewPlan(later)
 	if err := u.compareFiles(ctx, snapshot, plan, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
 		return nil, err
 	}
@@ -337,7 +339,7 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 	if err := u.planProtection(plan); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
 	if err := u.checkReadings(plan); err != nil {
 		return nil, err
 	}

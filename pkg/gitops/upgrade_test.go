@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 const w01Spec = "clusters/dev/w01/eksa-system/eksa-cluster.yaml"
@@ -400,7 +401,7 @@ func TestUpgrade_enableRefused(t *testing.T) {
 			w.applyObjects(strings.ReplaceAll(edited(t, file, "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""), "kind: FluxConfig", "kind: Other"))
 			refuse(w)
 			result, err := gitops.Upgrade(t.Context(), w.ports(nil), upgrading(t, file))
-			if !gitops.IsRuleError(err) || errors.As(err, new(*gitops.IncompleteError)) || !strings.HasSuffix(err.Error(), "nothing has been changed") {
+			if !facts.IsRuleError(err) || errors.As(err, new(*gitops.IncompleteError)) || !strings.HasSuffix(err.Error(), "nothing has been changed") {
 				t.Errorf("%v, status %s", err, result.Status)
 			}
 			equal(t, "left", []any{w.namespace, w.private, len(w.keys), len(w.branches)}, []any{false, false, 0, 0})

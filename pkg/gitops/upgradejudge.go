@@ -7,21 +7,22 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // drift is where the live objects differ from what is in Git and applied.
-func (u *upgradeRun) drift(p *specPlan) []Difference {
-	snapshot := u.seen.snapshot
-	if snapshot == nil || !u.seen.cluster.Applied(u.config.Branch, snapshot.Head()) {
+func (u *upgradeRun) drift(p *specPlan) []facts.Difference {
+	snapshot := u.snapshot
+	if snapshot == nil || !u.seen.Cluster.Applied(u.seen.Config.Branch, snapshot.Head()) {
 		return nil
 	}
-	var found []Difference
+	var found []facts.Difference
 	for _, o := range p.was {
-		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+		if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
 			continue
 		}
-		for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+		for _, d := range facts.Differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
 			d.Cluster = p.cluster.Name
 			found = append(found, d)
 		}
@@ -67,7 +68,7 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 		if !p.changed() {
 			continue
 		}
-		objects, err := p.objects(ctx, u.seen.snapshot)
+		objects, err := p.objects(ctx, u.snapshot)
 		if err != nil {
 			return fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
 		}
@@ -75,9 +76,9 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 		for _, o := range objects {
 			fields = append(fields, o.Fields)
 		}
-		verdicts, err := u.seen.ports.cluster.DryRunApply(ctx, fields)
+		verdicts, err := u.open.cluster.DryRunApply(ctx, fields)
 		if err != nil {
-			if IsAccessError(err) {
+			if facts.IsAccessError(err) {
 				found.add(AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
 				continue
 			}
@@ -137,10 +138,10 @@ func rejectedOf(changes []clusterspec.Change, object string) []clusterspec.Chang
 }
 
 // checkMarks finds objects that change and that Flux is told to leave alone.
-func (u *upgradeRun) checkMarks(p *specPlan, objects []GitObject, found *findings) {
+func (u *upgradeRun) checkMarks(p *specPlan, objects []facts.GitObject, found *findings) {
 	for _, o := range objects {
 		live := u.liveObject(o.Kind, o.Namespace, o.Name)
-		if live == nil || len(differences(o, live)) == 0 {
+		if live == nil || len(facts.Differences(o, live)) == 0 {
 			continue
 		}
 		for _, pause := range live.Pauses {

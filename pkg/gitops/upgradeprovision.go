@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -23,7 +24,7 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 	version := u.checkReadiness(ctx, found)
 	u.provisioned = nil
 	for _, p := range u.specs {
-		if live := u.seen.cluster.Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
+		if live := u.seen.Cluster.Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
 			continue // Flux makes it from what is in Git
 		}
 		if p.inGit && p.changed() || u.lags(ctx, p) || u.isOlder(p, version) {
@@ -35,19 +36,19 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 // lags says whether a live object of a cluster is not as its file in Git is going to be. What the reference to the GitOps configuration
 // is, is not the provisioner's business.
 func (u *upgradeRun) lags(ctx context.Context, p *specPlan) bool {
-	objects, err := p.objects(ctx, u.seen.snapshot)
+	objects, err := p.objects(ctx, u.snapshot)
 	if err != nil {
 		return p.changed()
 	}
 	for _, o := range objects {
-		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || o.Kind == "FluxConfig" || o.Kind == "GitOpsConfig" {
+		if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || o.Kind == "FluxConfig" || o.Kind == "GitOpsConfig" {
 			continue
 		}
 		live := u.liveObject(o.Kind, o.Namespace, o.Name)
 		if live == nil {
 			return true
 		}
-		for _, d := range differences(o, live) {
+		for _, d := range facts.Differences(o, live) {
 			if o.Kind != "Cluster" || !isGitOpsRef(d.Field) {
 				return true
 			}
@@ -120,7 +121,7 @@ func (u *upgradeRun) followVersion(ctx context.Context) error {
 			u.versions[p.cluster.Name], _ = spec["eksaVersion"].(string)
 		}
 	}
-	u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
+	u.planned, err = u.planUpgrade(ctx, u.snapshot)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -35,7 +36,7 @@ func (r *clustersRun) notCreated(c *clusterspec.Cluster) bool {
 	if made := r.clusterResult(c.Name).Provision; made != nil && made.Done {
 		return false
 	}
-	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.cluster.HasCluster(c.Namespace, c.Name)
+	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.Cluster.HasCluster(c.Namespace, c.Name)
 }
 
 // awaitClusters follows clusters until all are Ready. Why not every one was seen to be is r.notReady afterwards, which names each that is
@@ -85,9 +86,9 @@ func (r *clustersRun) unlessReady(wait step.Action) step.Steps {
 // seenReady says of clusters whether the run has seen all of them Ready and leaves them as they are.
 func (r *clustersRun) seenReady(clusters []*clusterspec.Cluster) bool {
 	return !slices.ContainsFunc(clusters, func(c *clusterspec.Cluster) bool {
-		live := r.seen.cluster.Cluster(c.Namespace, c.Name)
+		live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
 		return live == nil || !live.Ready
-	}) && r.seen.files != nil && r.appliedInPlace()
+	}) && r.planned != nil && r.appliedInPlace()
 }
 
 // awaitFleet waits for several clusters at the same time, and records and adds up what is not Ready.
@@ -102,17 +103,17 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 				names[i] = fluxinstall.ClusterName{Namespace: c.Namespace, Name: c.Name}
 				r.steps.Part(name, step.Part{Name: c.Name, State: step.PartWaiting})
 			}
-			live, err := r.seen.ports.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(name, partOf(&c)) })
+			live, err := r.open.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(name, partOf(&c)) })
 			for i, c := range clusters {
 				record := r.clusterResult(c.Name)
 				if live == nil {
 					left.unseen = true
-					record.Message, record.Cause, record.Next = err.Error(), err.Error(), hintOf(err)
+					record.Message, record.Cause, record.Next = err.Error(), err.Error(), facts.HintOf(err)
 					left.add(c.Name, record.Cause)
 					continue
 				}
 				now := &live[i]
-				controlPlane, workers := machineStatus(now.ControlPlane), machineStatus(now.Workers)
+				controlPlane, workers := facts.MachineStatusOf(now.ControlPlane), facts.MachineStatusOf(now.Workers)
 				record.ControlPlane, record.Workers = &controlPlane, &workers
 				if now.Problem == nil {
 					record.Ready = true
@@ -148,9 +149,9 @@ func (r *clustersRun) awaitCluster(ctx context.Context, c *clusterspec.Cluster) 
 			return step.Waited(r.seenReady([]*clusterspec.Cluster{c})), nil
 		},
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			err := r.seen.ports.cluster.WaitCluster(ctx, c.Namespace, c.Name, r.progressOf(name))
+			err := r.open.cluster.WaitCluster(ctx, c.Namespace, c.Name, r.progressOf(name))
 			if err != nil {
-				record.Message, record.Next = err.Error(), hintOf(err)
+				record.Message, record.Next = err.Error(), facts.HintOf(err)
 				return step.Effect{}, fmt.Errorf("waiting for cluster %s: %w", c.Name, err)
 			}
 			record.Ready = true

@@ -1,9 +1,10 @@
-package gitops
+package status
 
 import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // Report is what status has to say. Its JSON form is documented in docs/output.md; fields are only ever added within a version. Texts
@@ -23,7 +24,7 @@ type Report struct {
 	Flux              *FluxStatus       `json:"flux,omitempty"`
 	Clusters          []ClusterStatus   `json:"clusters"`
 	// Drift are the fields that Git sets and that are otherwise in the cluster.
-	Drift []Difference `json:"drift"`
+	Drift []facts.Difference `json:"drift"`
 	// NotCompared are the clusters whose files could not be compared with what is live, with the reason.
 	NotCompared []NotCompared `json:"notCompared,omitempty"`
 	// Problems are the causes of all that is not well, the first first.
@@ -134,29 +135,23 @@ const (
 
 // ClusterStatus is one cluster.
 type ClusterStatus struct {
-	Name              string            `json:"name"`
-	Namespace         string            `json:"namespace"`
-	Role              string            `json:"role"`
-	ManagementCluster string            `json:"managementCluster"`
-	KubernetesVersion string            `json:"kubernetesVersion,omitempty"`
-	State             string            `json:"state,omitempty"`
-	ControlPlane      MachineStatus     `json:"controlPlane"`
-	Workers           MachineStatus     `json:"workers"`
-	Ready             bool              `json:"ready"`
-	Deleting          bool              `json:"deleting,omitempty"`
-	Commit            string            `json:"commit,omitempty"` // that Flux has applied to it last
-	Created           *time.Time        `json:"created,omitempty"`
-	SpecPath          string            `json:"specPath,omitempty"`
-	Paused            []PauseStatus     `json:"paused,omitempty"`
-	Conditions        []ConditionStatus `json:"conditions,omitempty"`
-	FailureMessage    string            `json:"failureMessage,omitempty"`
-	Message           string            `json:"message,omitempty"` // why it is not Ready, in the cluster's words
-}
-
-// MachineStatus counts machines. Ready is nil when nothing tells.
-type MachineStatus struct {
-	Ready   *int `json:"ready,omitempty"`
-	Desired int  `json:"desired"`
+	Name              string              `json:"name"`
+	Namespace         string              `json:"namespace"`
+	Role              string              `json:"role"`
+	ManagementCluster string              `json:"managementCluster"`
+	KubernetesVersion string              `json:"kubernetesVersion,omitempty"`
+	State             string              `json:"state,omitempty"`
+	ControlPlane      facts.MachineStatus `json:"controlPlane"`
+	Workers           facts.MachineStatus `json:"workers"`
+	Ready             bool                `json:"ready"`
+	Deleting          bool                `json:"deleting,omitempty"`
+	Commit            string              `json:"commit,omitempty"` // that Flux has applied to it last
+	Created           *time.Time          `json:"created,omitempty"`
+	SpecPath          string              `json:"specPath,omitempty"`
+	Paused            []PauseStatus       `json:"paused,omitempty"`
+	Conditions        []ConditionStatus   `json:"conditions,omitempty"`
+	FailureMessage    string              `json:"failureMessage,omitempty"`
+	Message           string              `json:"message,omitempty"` // why it is not Ready, in the cluster's words
 }
 
 // Problem is something that is not well.

@@ -1,4 +1,4 @@
-package gitops
+package status
 
 import (
 	"cmp"
@@ -7,13 +7,13 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
-	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // clusters brings together what Git and the management cluster know, sorted: the management cluster first, then by name.
 func (j *judge) clusters() {
-	inGit := map[string]*GitCluster{}
+	inGit := map[string]*facts.GitCluster{}
 	if j.Git != nil {
 		for i := range j.Git.Clusters {
 			inGit[j.Git.Clusters[i].Name] = &j.Git.Clusters[i]
@@ -53,8 +53,8 @@ func (j *judge) clusters() {
 
 func (j *judge) liveStatus(c *fluxinstall.LiveCluster) ClusterStatus {
 	status := ClusterStatus{
-		Name: c.Name, Namespace: c.Namespace, Role: roleOf(c.Name, c.ManagementCluster), ManagementCluster: c.ManagementCluster,
-		KubernetesVersion: c.KubernetesVersion, ControlPlane: machineStatus(c.ControlPlane), Workers: machineStatus(c.Workers),
+		Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, c.ManagementCluster), ManagementCluster: c.ManagementCluster,
+		KubernetesVersion: c.KubernetesVersion, ControlPlane: facts.MachineStatusOf(c.ControlPlane), Workers: facts.MachineStatusOf(c.Workers),
 		Ready: c.Problem == nil, Deleting: c.Deleting, Created: timeOf(c.Created), FailureMessage: c.FailureMessage,
 		Conditions: conditionsOf(c.Conditions),
 	}
@@ -70,28 +70,13 @@ func (j *judge) liveStatus(c *fluxinstall.LiveCluster) ClusterStatus {
 	return status
 }
 
-func (j *judge) gitStatus(c *GitCluster) ClusterStatus {
+func (j *judge) gitStatus(c *facts.GitCluster) ClusterStatus {
 	return ClusterStatus{
 		Name: c.Name, Namespace: cmp.Or(c.Namespace, "default"), ManagementCluster: cmp.Or(c.ManagementCluster, j.ManagementCluster),
-		Role: roleOf(c.Name, cmp.Or(c.ManagementCluster, j.ManagementCluster)), KubernetesVersion: c.KubernetesVersion, State: StateOnlyGit,
-		ControlPlane: MachineStatus{Desired: c.ControlPlanes}, Workers: MachineStatus{Desired: c.Workers}, SpecPath: c.Path,
+		Role: facts.RoleOf(c.Name, cmp.Or(c.ManagementCluster, j.ManagementCluster)), KubernetesVersion: c.KubernetesVersion, State: StateOnlyGit,
+		ControlPlane: facts.MachineStatus{Desired: c.ControlPlanes}, Workers: facts.MachineStatus{Desired: c.Workers}, SpecPath: c.Path,
 		Message: "there is no such Cluster object",
 	}
-}
-
-func roleOf(name, managementCluster string) string {
-	if name == managementCluster {
-		return string(clusterspec.RoleManagement)
-	}
-	return string(clusterspec.RoleWorkload)
-}
-
-func machineStatus(m fluxinstall.Machines) MachineStatus {
-	status := MachineStatus{Desired: m.Desired}
-	if m.Ready >= 0 {
-		status.Ready = &m.Ready
-	}
-	return status
 }
 
 // judgePauses says which objects are left alone, and by whom.
@@ -122,7 +107,7 @@ func (j *judge) clusterOf(object *fluxinstall.LiveObject) (cluster string, mine 
 	}
 	for i := range j.Git.Clusters {
 		c := &j.Git.Clusters[i]
-		if slices.ContainsFunc(c.Objects, func(o GitObject) bool {
+		if slices.ContainsFunc(c.Objects, func(o facts.GitObject) bool {
 			return o.Kind == object.Kind && o.Namespace == object.Namespace && o.Name == object.Name
 		}) {
 			return c.Name, true
@@ -164,7 +149,7 @@ func (j *judge) judgeClusters() {
 // judgeDrift sums up the differences of each cluster: the fields are in the report.
 func (j *judge) judgeDrift() {
 	if j.LiveErr != nil {
-		j.unseen("drift", j.LiveErr.Error(), hintOf(j.LiveErr))
+		j.unseen("drift", j.LiveErr.Error(), facts.HintOf(j.LiveErr))
 	}
 	if j.Git != nil && !j.Brief {
 		for _, c := range j.Git.Clusters {
@@ -174,7 +159,7 @@ func (j *judge) judgeDrift() {
 		}
 	}
 	var objects []string
-	first := map[string]*Difference{}
+	first := map[string]*facts.Difference{}
 	counts := map[string]int{}
 	for i := range j.report.Drift {
 		d := &j.report.Drift[i]
@@ -206,18 +191,6 @@ func (j *judge) judgeDrift() {
 			p.Next = "to keep the change, make it in Git; then let Flux work on it again"
 		}
 		j.problem(p)
-	}
-}
-
-// Text is the difference in a few words.
-func (d *Difference) Text() string {
-	switch {
-	case d.Field == "":
-		return "it is in Git, and not in the cluster"
-	case d.Live == "":
-		return fmt.Sprintf("%s is not set; Git says %s", d.Field, d.Git)
-	default:
-		return fmt.Sprintf("%s is %s; Git says %s", d.Field, d.Live, d.Git)
 	}
 }
 

@@ -1,4 +1,4 @@
-package gitops
+package status
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -35,7 +36,7 @@ func (j *judge) judgeDeletions() {
 
 // inGit says whether a cluster's files are in Git.
 func (j *judge) inGit(name string) bool {
-	return j.Git != nil && slices.ContainsFunc(j.Git.Clusters, func(c GitCluster) bool { return c.Name == name })
+	return j.Git != nil && slices.ContainsFunc(j.Git.Clusters, func(c facts.GitCluster) bool { return c.Name == name })
 }
 
 // deleting says whether the problem of an object is told of as its deletion already.

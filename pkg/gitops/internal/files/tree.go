@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"context"
@@ -10,39 +10,30 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// SnapshotWalker goes through directories, which may be hostile.
-type SnapshotWalker interface {
-	// CheckSize is the error of Walk for a directory that is too large, without walking it.
-	CheckSize(ctx context.Context, dir string) error
-	// Walk visits all that is below a directory, "" being the root, each directory before what is in it. It ends without an error when visit
-	// returns fs.SkipAll, and with any other error of visit. A directory that holds more than anybody should look at is an error before the
-	// first visit.
-	Walk(ctx context.Context, dir string, visit func(git.Entry) error) error
-}
-
-// snapshotFiles are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
-type snapshotFiles struct {
-	ctx      context.Context // of the one build that it is made for
-	snapshot Snapshot        // nil is a repository without files
+// Tree are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
+type Tree struct {
+	ctx      context.Context      // of the one build that it is made for
+	snapshot facts.SnapshotReader // nil is a repository without files
 	written  map[string][]byte
 	gone     map[string]bool
-	contents map[string][]byte // what was read of the snapshot
+	Contents map[string][]byte // what was read of the snapshot
 	listed   map[string][]git.Entry
 	err      error // the first of reading
 }
 
-// filesAt gives a snapshot's files after the changes of a plan; nil is no plan.
-func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFiles {
-	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}, listed: map[string][]git.Entry{}}
+// At gives a snapshot's files after the changes of a plan; nil is no plan.
+func At(ctx context.Context, snapshot facts.SnapshotReader, plan *Plan) *Tree {
+	f := &Tree{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, Contents: map[string][]byte{}, listed: map[string][]git.Entry{}}
 	if snapshot != nil && snapshot.State() != git.BranchExists {
 		f.snapshot = nil
 	}
 	if plan != nil {
-		for _, c := range plan.changes {
-			if c.Change == changeDelete {
+		for _, c := range plan.Changes {
+			if c.Change == layout.ChangeDelete {
 				f.gone[c.Path] = true
 			} else {
 				f.written[c.Path] = c.After
@@ -52,18 +43,18 @@ func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFi
 	return f
 }
 
-// filesOf are files that have been read, as a repository that has nothing else.
-func filesOf(contents map[string][]byte) *snapshotFiles { return &snapshotFiles{written: contents} }
+// Of are files that have been read, as a repository that has nothing else.
+func Of(contents map[string][]byte) *Tree { return &Tree{written: contents} }
 
-// prefetch reads all manifests below a directory with one transfer.
-func (f *snapshotFiles) prefetch(dir string) error {
+// Prefetch reads all manifests below a directory with one transfer.
+func (f *Tree) Prefetch(dir string) error {
 	if f.snapshot == nil || f.stopped() {
 		return f.err
 	}
 	var paths []string
 	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry git.Entry) error {
 		if entry.Mode.IsFile() && !entry.Unsafe && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)) &&
-			!f.gone[entry.Path] && !f.writes(entry.Path) && f.contents[entry.Path] == nil {
+			!f.gone[entry.Path] && !f.writes(entry.Path) && f.Contents[entry.Path] == nil {
 			paths = append(paths, entry.Path)
 		}
 		return nil
@@ -78,12 +69,12 @@ func (f *snapshotFiles) prefetch(dir string) error {
 	if err != nil {
 		return err
 	}
-	maps.Copy(f.contents, contents)
+	maps.Copy(f.Contents, contents)
 	return nil
 }
 
 // writes says whether the plan writes a file.
-func (f *snapshotFiles) writes(name string) bool { _, ok := f.written[name]; return ok }
+func (f *Tree) writes(name string) bool { _, ok := f.written[name]; return ok }
 
 // inRepository is a directory's name as a snapshot has it.
 func inRepository(dir string) string {
@@ -95,7 +86,7 @@ func inRepository(dir string) string {
 
 // stopped says whether nothing is to be read any more, because reading failed before or the run has ended. What builds then finds nothing, and
 // ends soon.
-func (f *snapshotFiles) stopped() bool {
+func (f *Tree) stopped() bool {
 	if f.err == nil && f.ctx != nil && f.ctx.Err() != nil {
 		f.err = context.Cause(f.ctx)
 	}
@@ -104,7 +95,7 @@ func (f *snapshotFiles) stopped() bool {
 
 // list gives the entries of a directory of the snapshot whose names are safe. A kustomization may lead anywhere, so the size of every
 // directory is looked at that is not in one whose size is known.
-func (f *snapshotFiles) list(dir string) []git.Entry {
+func (f *Tree) list(dir string) []git.Entry {
 	if f.snapshot == nil || f.stopped() {
 		return nil
 	}
@@ -128,7 +119,7 @@ func (f *snapshotFiles) list(dir string) []git.Entry {
 }
 
 // IsFile implements [fluxbuild.Files].
-func (f *snapshotFiles) IsFile(name string) bool {
+func (f *Tree) IsFile(name string) bool {
 	if f.writes(name) {
 		return true
 	}
@@ -140,10 +131,10 @@ func (f *snapshotFiles) IsFile(name string) bool {
 }
 
 // IsDir implements [fluxbuild.Files]. A directory without files is none, as in Git.
-func (f *snapshotFiles) IsDir(name string) bool { return len(f.List(name)) > 0 }
+func (f *Tree) IsDir(name string) bool { return len(f.List(name)) > 0 }
 
 // List implements [fluxbuild.Files].
-func (f *snapshotFiles) List(dir string) []string {
+func (f *Tree) List(dir string) []string {
 	names := map[string]bool{}
 	prefix := strings.TrimPrefix(path.Clean(dir)+"/", "./")
 	for name := range f.written {
@@ -162,7 +153,7 @@ func (f *snapshotFiles) List(dir string) []string {
 }
 
 // emptied says whether nothing is left in a directory of the snapshot.
-func (f *snapshotFiles) emptied(dir string) bool {
+func (f *Tree) emptied(dir string) bool {
 	touched := false
 	for name := range f.gone {
 		touched = touched || strings.HasPrefix(name, dir+"/")
@@ -174,27 +165,27 @@ func (f *snapshotFiles) emptied(dir string) bool {
 }
 
 // Read implements [fluxbuild.Files].
-func (f *snapshotFiles) Read(name string) ([]byte, error) {
+func (f *Tree) Read(name string) ([]byte, error) {
 	if f.stopped() {
 		return nil, f.err
 	}
 	if content, ok := f.written[name]; ok {
 		return content, nil
 	}
-	if content, ok := f.contents[name]; ok {
+	if content, ok := f.Contents[name]; ok {
 		return content, nil
 	}
 	contents, err := f.snapshot.ReadAll(f.ctx, []string{name})
 	if err != nil {
 		return nil, err
 	}
-	f.contents[name] = contents[name]
+	f.Contents[name] = contents[name]
 	return contents[name], nil
 }
 
 // build gives what Flux makes of a directory.
-func (f *snapshotFiles) build(dir string, settings fluxbuild.Settings) (*fluxbuild.Built, error) {
-	if err := f.prefetch(dir); err != nil {
+func (f *Tree) build(dir string, settings fluxbuild.Settings) (*fluxbuild.Built, error) {
+	if err := f.Prefetch(dir); err != nil {
 		return nil, err
 	}
 	built, err := fluxbuild.Build(f, dir, settings)

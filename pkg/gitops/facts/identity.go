@@ -1,16 +1,14 @@
-package gitops
+package facts
 
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // Which repository it is. GitHub does not tell names apart by case, and redirects a name that a repository had before it was renamed or
@@ -49,9 +47,9 @@ func (m Remote) refOf(address string) (github.RepoRef, bool) {
 	return github.RepoRef{Owner: owner, Name: name}, below && named && owner != "" && name != "" && !strings.Contains(name, "/")
 }
 
-// follows says whether a URL that Flux fetches from is the repository that the configuration names. With GitHub, formerly are further
+// Follows says whether a URL that Flux fetches from is the repository that the configuration names. With GitHub, formerly are further
 // names that the host says are this repository.
-func (m Remote) follows(config *clusterspec.GitOps, url string, formerly ...github.RepoRef) bool {
+func (m Remote) Follows(config *clusterspec.GitOps, url string, formerly ...github.RepoRef) bool {
 	if sameRepository(url, m.Cluster) {
 		return true
 	}
@@ -59,7 +57,7 @@ func (m Remote) follows(config *clusterspec.GitOps, url string, formerly ...gith
 	if config.GitHub == nil || !ok {
 		return false
 	}
-	for _, name := range append(formerly, refOfConfig(config)) {
+	for _, name := range append(formerly, RefOf(config)) {
 		if ref.SameAs(name) {
 			return true
 		}
@@ -67,18 +65,19 @@ func (m Remote) follows(config *clusterspec.GitOps, url string, formerly ...gith
 	return false
 }
 
-func refOfConfig(config *clusterspec.GitOps) github.RepoRef {
+// RefOf is the repository that a configuration names on GitHub; zero for a generic Git server.
+func RefOf(config *clusterspec.GitOps) github.RepoRef {
 	if config.GitHub == nil {
 		return github.RepoRef{}
 	}
 	return github.RepoRef{Owner: config.GitHub.Owner, Name: config.GitHub.Repository}
 }
 
-// otherName asks the host whether what Flux follows under another name than the configuration has is the same repository. It returns that
+// OtherName asks the host whether what Flux follows under another name than the configuration has is the same repository. It returns that
 // other name, none when it is not, or when nobody can tell.
-func otherName(ctx context.Context, host Host, remote Remote, config *clusterspec.GitOps, flux *fluxinstall.FluxState) github.RepoRef {
+func OtherName(ctx context.Context, host HostReader, remote Remote, config *clusterspec.GitOps, flux *fluxinstall.FluxState) github.RepoRef {
 	git := flux.GitRepository
-	if git == nil || remote.follows(config, git.URL) {
+	if git == nil || remote.Follows(config, git.URL) {
 		return github.RepoRef{}
 	}
 	name, ok := remote.refOf(git.URL)
@@ -89,70 +88,34 @@ func otherName(ctx context.Context, host Host, remote Remote, config *clusterspe
 	if err != nil {
 		return github.RepoRef{}
 	}
-	ours, err := host.Repository(ctx, refOfConfig(config))
+	ours, err := host.Repository(ctx, RefOf(config))
 	if err != nil || !ours.Ref.SameAs(theirs.Ref) {
 		return github.RepoRef{}
 	}
 	return name
 }
 
-// identify finds out whether Flux follows the repository under another name.
-func (r *run) identify(ctx context.Context, flux *fluxinstall.FluxState) {
-	if r.config.GitHub == nil || r.ports.OpenHost == nil {
-		return
-	}
-	// A host that cannot be opened is told of where the repository is looked at.
-	if host, err := r.ports.OpenHost(ctx); err == nil {
-		r.seen.otherName = otherName(ctx, host, r.settings.Remote, r.config, flux)
-	}
-}
-
-// sameSource says whether a URL that Flux fetches from is the run's repository.
-func (r *run) sameSource(url string) bool {
-	return r.settings.Remote.follows(r.config, url, r.seen.otherName)
-}
-
-// renamed is the present name of the repository when that is not the one in the spec; none otherwise.
-func (r *run) renamed() string {
-	if r.seen.access == nil || r.seen.access.Repository == nil {
-		return ""
-	}
-	return presentName(r.seen.access.Repository, r.repoRef())
-}
-
-func presentName(repository *github.Repository, asked github.RepoRef) string {
+// PresentName is the name that a repository has now, when that is another than was asked for; empty otherwise.
+func PresentName(repository *github.Repository, asked github.RepoRef) string {
 	if repository.Ref.SameAs(asked) {
 		return ""
 	}
 	return repository.Ref.String()
 }
 
-// noteRenamed says, once, that the repository has another name now, and what that means. Once a cluster has the GitOps configuration, the
-// name in it stays: EKS Anywhere's webhook takes no change of its spec.
-func (r *run) noteRenamed() {
-	now := r.renamed()
-	if now == "" {
-		return
-	}
-	advice := leaveOldName(r.config.Kind)
-	if r.seen.cluster != nil {
-		live := r.seen.cluster.GitOpsConfigOf(r.managementCluster)
-		switch {
-		case live == nil:
-			advice = "no cluster has the old name yet, so put the new one into spec.github.owner and spec.github.repository"
-		case slices.ContainsFunc(gitOpsDifferences(live.Spec, r.config), r.sameButName):
-			return // the cluster has another name than the file, which is a finding
-		}
-	}
-	r.steps.Note(step.LevelWarning, renameText(r.repoRef(), now, advice))
-}
-
-// leaveOldName is what to do about a rename when a cluster has the old name.
-func leaveOldName(kind string) string {
+// LeaveOldName is what to do about a rename when a cluster has the old name.
+func LeaveOldName(kind string) string {
 	return fmt.Sprintf("nothing has to be done: leave the old name in the file, because EKS Anywhere does not let a %s change", kind)
 }
 
-// renameText tells of a rename.
-func renameText(old github.RepoRef, now, advice string) string {
+// RenameText tells of a rename.
+func RenameText(old github.RepoRef, now, advice string) string {
 	return fmt.Sprintf("repository %s is now called %s; GitHub redirects the old name, for Flux as well, until somebody makes a new %s; %s", old, now, old, advice)
+}
+
+// Remote is one repository as each side reaches it.
+type Remote struct {
+	Web     string // for a person's browser; the Git URL where there is no web page
+	Push    string // for this program
+	Cluster string // for Flux
 }

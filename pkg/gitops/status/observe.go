@@ -1,9 +1,7 @@
-package gitops
+package status
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"runtime"
@@ -16,23 +14,20 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// ClusterObserver reads the live objects of the management cluster; see [fluxinstall.Cluster.Objects].
-type ClusterObserver interface {
-	// Objects reads those of the names that exist, perhaps with others of their kinds. It writes nothing.
-	Objects(ctx context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error)
-}
-
-// StatusOptions say what [Observe] looks at.
-type StatusOptions struct {
+// Options say what [Observe] looks at.
+type Options struct {
 	// Config is nil when the management cluster has no GitOps configuration: then there is nothing but the cluster to look at.
 	Config *clusterspec.GitOps
 	// NoReference says that Config is what Flux follows, because the management cluster itself has no gitOpsRef (yet).
 	NoReference       bool
 	ManagementCluster string
-	Remote            Remote
+	Remote            facts.Remote
 	// Survey is what is in the management cluster.
 	Survey *fluxinstall.Survey
 	// Cluster is the one cluster that is asked about; empty is all of them.
@@ -47,7 +42,7 @@ type StatusOptions struct {
 
 // Observation is all that a [Report] is made of.
 type Observation struct {
-	StatusOptions
+	Options
 	Time time.Time
 
 	// Git is what the branch holds; nil when it could not be read, for the reason in GitErr.
@@ -83,9 +78,9 @@ type GitSight struct {
 	// Renamed is what a branch that is not there is called now; empty when that is not known.
 	Renamed string
 	// Clusters are those below the path, sorted by name.
-	Clusters []GitCluster
+	Clusters []facts.GitCluster
 	// Sync are the GitRepository and the Kustomization; nil when patches in the repository may change them.
-	Sync []GitObject
+	Sync []facts.GitObject
 	// Ahead is what Flux does when it applies the tip; nil when it was not looked at.
 	Ahead *Ahead
 	// AheadErr is why it could not be worked out.
@@ -94,37 +89,13 @@ type GitSight struct {
 	SystemFiles bool
 }
 
-// GitCluster is one cluster's directory.
-type GitCluster struct {
-	Name string // of the directory, which is that of the cluster
-	Path string // of its spec
-	// The rest is known when the spec was read.
-	Read                   bool
-	Namespace              string
-	KubernetesVersion      string
-	ManagementCluster      string
-	ControlPlanes, Workers int
-	Objects                []GitObject
-	// Broken is what is so wrong with the files that they cannot be compared with anything; empty when they can.
-	Broken string
-}
-
-// GitObject is an object as the repository has it.
-type GitObject struct {
-	Kind, Namespace, Name string
-	Fields                map[string]any
-}
-
-// maxBehind is how many commits are looked through for the one that Flux has applied.
-const maxBehind = 200
-
 // Observe looks at the repository, its host and the objects of the management cluster. It writes nothing. What cannot be looked at is
 // noted in the observation; its error is the context's alone.
-func Observe(ctx context.Context, ports Ports, observer ClusterObserver, options StatusOptions) (*Observation, error) {
-	o := &Observation{StatusOptions: options, Time: time.Now()}
+func Observe(ctx context.Context, ports gitops.Ports, observer facts.ClusterObserver, options Options) (*Observation, error) {
+	o := &Observation{Options: options, Time: time.Now()}
 	o.Before = nil
 	if options.Config != nil && !o.reuse(options.Before) {
-		aside(
+		crash.Both(
 			func() { o.Git, o.GitErr = o.observeGit(ctx, ports, observer) },
 			func() { o.observeHost(ctx, ports) },
 		)
@@ -149,7 +120,7 @@ func (o *Observation) reuse(before *Observation) bool {
 	if before == nil || before.Git == nil || o.Time.Sub(before.Git.Time) >= o.MaxAge {
 		return false
 	}
-	if fetched := commitOf(o.fetchedRevision()); fetched != "" && fetched != commitOf(before.fetchedRevision()) && fetched != before.Git.Tip.Hash {
+	if fetched := facts.CommitOf(o.fetchedRevision()); fetched != "" && fetched != facts.CommitOf(before.fetchedRevision()) && fetched != before.Git.Tip.Hash {
 		return false
 	}
 	o.Git, o.Host = before.Git, before.Host
@@ -174,19 +145,13 @@ func (o *Observation) fetchedRevision() string {
 // appliedCommit is the commit that Flux has applied last; empty without one.
 func (o *Observation) appliedCommit() string {
 	if ks := o.Survey.Flux.Kustomization; ks != nil {
-		return commitOf(ks.AppliedRevision)
+		return facts.CommitOf(ks.AppliedRevision)
 	}
 	return ""
 }
 
-// commitOf is the commit in a revision as Flux writes it.
-func commitOf(revision string) string {
-	_, commit, _ := strings.Cut(revision, ":")
-	return commit
-}
-
 // observeHost asks the host for what Git does not tell.
-func (o *Observation) observeHost(ctx context.Context, ports Ports) {
+func (o *Observation) observeHost(ctx context.Context, ports gitops.Ports) {
 	if ports.OpenHost == nil || o.Brief || o.Config.GitHub == nil {
 		return
 	}
@@ -196,16 +161,16 @@ func (o *Observation) observeHost(ctx context.Context, ports Ports) {
 		o.Host.Err, o.Host.KeysErr = err, err
 		return
 	}
-	ref := refOfConfig(o.Config)
-	aside(
+	ref := facts.RefOf(o.Config)
+	crash.Both(
 		func() { o.Host.Repository, o.Host.Err = host.Repository(ctx, ref) },
 		func() { o.Host.Keys, o.Host.KeysErr = host.DeployKeys(ctx, ref) },
 	)
-	o.Host.OtherName = otherName(ctx, host, o.Remote, o.Config, &o.Survey.Flux)
+	o.Host.OtherName = facts.OtherName(ctx, host, o.Remote, o.Config, &o.Survey.Flux)
 }
 
 // observeGit reads the tip of the branch and the specs below the path.
-func (o *Observation) observeGit(ctx context.Context, ports Ports, observer ClusterObserver) (*GitSight, error) {
+func (o *Observation) observeGit(ctx context.Context, ports gitops.Ports, observer facts.ClusterObserver) (*GitSight, error) {
 	repository, err := ports.OpenRepository(ctx)
 	if err != nil {
 		return nil, err
@@ -213,7 +178,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports, observer Clus
 	snapshot, err := repository.Fetch(ctx, o.Config.Branch)
 	if err != nil {
 		// A public repository can be read without a token; of any other, that it is missing says more than the server's refusal.
-		if ports.OpenHost != nil && IsAccessError(err) {
+		if ports.OpenHost != nil && facts.IsAccessError(err) {
 			if _, missing := ports.OpenHost(ctx); missing != nil {
 				err = missing
 			}
@@ -225,14 +190,14 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports, observer Clus
 	applied := o.appliedCommit()
 	if seen.State != git.BranchExists {
 		if !o.Brief {
-			seen.Renamed = branchNow(ctx, o.openHost(ctx, ports), snapshot, o.Config, applied)
+			seen.Renamed = facts.BranchNow(ctx, o.openHost(ctx, ports), snapshot, o.Config, applied)
 		}
 		return seen, nil
 	}
 	if tip := snapshot.Tip(); tip != nil {
 		seen.Tip = *tip
 	}
-	if seen.Clusters, err = o.clustersIn(snapshot); err != nil {
+	if seen.Clusters, err = facts.ClustersIn(snapshot, o.Config, o.ManagementCluster); err != nil {
 		return nil, err
 	}
 	if err := o.readSpecs(ctx, snapshot, seen); err != nil {
@@ -242,7 +207,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports, observer Clus
 		seen.Ahead, seen.AheadErr = o.lookAhead(ctx, snapshot, observer)
 	}
 	if applied != "" && !o.Brief {
-		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {
+		if count, known, err := snapshot.Behind(ctx, applied, facts.MaxBehind); err == nil && known {
 			seen.Behind = count
 		} else if err == nil {
 			seen.Lacks, _ = snapshot.Lacks(ctx, applied) // what cannot be looked at is not said to lack anything
@@ -252,7 +217,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports, observer Clus
 }
 
 // openHost is the host, nil when there is none or it cannot be opened.
-func (o *Observation) openHost(ctx context.Context, ports Ports) Host {
+func (o *Observation) openHost(ctx context.Context, ports gitops.Ports) gitops.Host {
 	if ports.OpenHost == nil {
 		return nil
 	}
@@ -263,39 +228,9 @@ func (o *Observation) openHost(ctx context.Context, ports Ports) Host {
 	return host
 }
 
-// clustersIn finds the clusters' directories. Nothing is transferred for it.
-func (o *Observation) clustersIn(snapshot Snapshot) ([]GitCluster, error) {
-	root := layout.RootDir(o.Config)
-	dir := root
-	if root == "." {
-		dir = ""
-	}
-	entries, err := snapshot.List(dir)
-	if errors.As(err, new(*git.PathError)) {
-		return nil, nil // what should be the directory is none; Flux says so
-	}
-	if err != nil {
-		return nil, err
-	}
-	var clusters []GitCluster
-	for _, entry := range entries {
-		if entry.Mode != git.Dir || entry.Name == o.Config.SystemNamespace && entry.Name != o.ManagementCluster {
-			continue
-		}
-		spec := path.Join(root, entry.Name, layout.ClusterSubdir, layout.SpecFile)
-		found, there, err := snapshot.Lookup(spec)
-		if err != nil || !there || !found.Mode.IsFile() {
-			continue // a hostile name is refused; it is no cluster
-		}
-		clusters = append(clusters, GitCluster{Name: entry.Name, Path: spec})
-	}
-	slices.SortFunc(clusters, func(a, b GitCluster) int { return strings.Compare(a.Name, b.Name) })
-	return clusters, nil
-}
-
 // wants says whether a cluster's files are worth reading: in a brief look only those of clusters about which the management cluster
 // says nothing.
-func (o *Observation) wants(c *GitCluster) bool {
+func (o *Observation) wants(c *facts.GitCluster) bool {
 	if o.Cluster != "" && c.Name != o.Cluster {
 		return false
 	}
@@ -303,7 +238,7 @@ func (o *Observation) wants(c *GitCluster) bool {
 }
 
 // readSpecs reads the wanted clusters' specs and Flux's sync objects with one transfer.
-func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *GitSight) error {
+func (o *Observation) readSpecs(ctx context.Context, snapshot facts.SnapshotReader, seen *GitSight) error {
 	var paths []string
 	own := map[string][]string{} // the files of directories whose kustomization is somebody's own
 	for i := range seen.Clusters {
@@ -317,7 +252,7 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 		if err != nil || o.Brief || plain && !hasKustomization(snapshot, path.Dir(dir)) {
 			continue
 		}
-		files, err := filesBelow(ctx, snapshot, path.Dir(dir))
+		files, err := facts.FilesBelow(ctx, snapshot, path.Dir(dir))
 		if err != nil {
 			return err
 		}
@@ -341,12 +276,12 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 		return err
 	}
 	if seen.SystemFiles && !o.Brief && patchesOnlyDeployments(contents[kustomization]) {
-		seen.Sync = decodeObjects(contents[syncFile])
+		seen.Sync = facts.DecodeObjects(contents[syncFile])
 	}
 	parseSpecs(seen.Clusters, contents)
 	for i := range seen.Clusters {
-		if files, ok := own[seen.Clusters[i].Name]; ok {
-			seen.Clusters[i].build(files, contents)
+		if list, ok := own[seen.Clusters[i].Name]; ok {
+			files.BuildCluster(&seen.Clusters[i], list, contents)
 		}
 	}
 	if o.Brief {
@@ -355,59 +290,20 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 	return o.buildPath(ctx, snapshot, seen, contents[syncFile])
 }
 
-// maxOwnFiles bounds what is read of a directory whose kustomization is somebody's own.
-const maxOwnFiles = 200
-
-// filesBelow lists the files of a directory and those below, those nearest to it where there are more.
-func filesBelow(ctx context.Context, snapshot SnapshotWalker, dir string) ([]string, error) {
-	var files []string
-	err := snapshot.Walk(ctx, dir, func(entry git.Entry) error {
-		if entry.Mode.IsFile() && !entry.Unsafe {
-			files = append(files, entry.Path)
-		}
-		return nil
-	})
-	depth := func(file string) int { return strings.Count(file, "/") }
-	slices.SortStableFunc(files, func(a, b string) int { return cmp.Compare(depth(a), depth(b)) })
-	return files[:min(len(files), maxOwnFiles)], err
-}
-
 // parseSpecs reads the specs, several at a time: with many clusters it is what takes longest.
-func parseSpecs(clusters []GitCluster, contents map[string][]byte) {
+func parseSpecs(clusters []facts.GitCluster, contents map[string][]byte) {
 	var group crash.Group
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
 		group.Go(func() {
 			for i := worker; i < len(clusters); i += workers {
 				if content, ok := contents[clusters[i].Path]; ok {
-					clusters[i].parse(content)
+					clusters[i].Parse(content)
 				}
 			}
 		})
 	}
 	group.Wait()
-}
-
-// parse reads a spec. What the checks of a whole run would find is for validate and lint to say; here only what cannot be read at all
-// matters.
-func (c *GitCluster) parse(content []byte) {
-	set, err := clusterspec.Parse([]clusterspec.Source{{Name: c.Path, Data: content}})
-	c.Read = true
-	objects := slices.Clone(set.Unused)
-	for _, cluster := range set.Clusters {
-		objects = append(objects, cluster.Objects...)
-		if cluster.Name == c.Name || len(set.Clusters) == 1 {
-			c.Namespace, c.KubernetesVersion, c.ManagementCluster = cluster.Namespace, cluster.KubernetesVersion, cluster.ManagementCluster
-			c.ControlPlanes, c.Workers = cluster.ControlPlaneCount, cluster.WorkerCount
-		}
-	}
-	for _, object := range objects {
-		c.Objects = append(c.Objects, GitObject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name, Fields: object.Decoded()})
-	}
-	var problems clusterspec.Problems
-	if errors.As(err, &problems) && len(set.Clusters) == 0 {
-		c.Broken = problems[0].String()
-	}
 }
 
 // namesInGit are the objects of EKS Anywhere that have to be read to compare, beside those of the survey.
@@ -420,7 +316,7 @@ func (o *Observation) namesInGit() []fluxinstall.ObjectName {
 	for _, c := range o.Git.Clusters {
 		for _, object := range c.Objects {
 			if slices.Contains(kinds, object.Kind) && !o.Survey.Holds(object.Kind) {
-				names = append(names, nameOf(object))
+				names = append(names, facts.NameOf(object))
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package gitops
+package status
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -17,8 +19,8 @@ import (
 // error is an *UnknownClusterError.
 func Judge(o *Observation) (*Report, error) {
 	j := &judge{Observation: o, report: &Report{
-		Version: ResultVersion, Command: "status", Time: o.Time, ManagementCluster: o.ManagementCluster, Server: o.Survey.Server,
-		Clusters: []ClusterStatus{}, Drift: []Difference{}, Problems: []Problem{},
+		Version: gitops.ResultVersion, Command: "status", Time: o.Time, ManagementCluster: o.ManagementCluster, Server: o.Survey.Server,
+		Clusters: []ClusterStatus{}, Drift: []facts.Difference{}, Problems: []Problem{},
 	}}
 	j.clusters()
 	if o.Cluster != "" && len(j.report.Clusters) == 0 {
@@ -194,7 +196,7 @@ func (j *judge) judgeSync() {
 			Cause: fmt.Sprintf("%s %s says branch %s of %s", j.Config.Kind, j.Config.Name, j.Config.Branch, j.Remote.Cluster), Next: j.createCommand(),
 		})
 	}
-	if ks := j.Survey.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(j.Config)) {
+	if ks := j.Survey.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(j.Config)) {
 		j.problem(Problem{
 			Object: "Kustomization " + j.Survey.Namespace + "/" + ks.Name, Message: "it applies path " + ks.Path,
 			Cause: fmt.Sprintf("%s %s says %s", j.Config.Kind, j.Config.Name, layout.SyncPath(j.Config)), Next: j.createCommand(),
@@ -234,7 +236,7 @@ func (j *judge) fileOf(found *fluxinstall.NotReadyError) (file, cluster string) 
 				return c.Path, c.Name
 			}
 			return found.Culprit, c.Name
-		case found.Culprit != "" && slices.ContainsFunc(c.Objects, func(o GitObject) bool { return o.Kind+"/"+o.Namespace+"/"+o.Name == found.Culprit }):
+		case found.Culprit != "" && slices.ContainsFunc(c.Objects, func(o facts.GitObject) bool { return o.Kind+"/"+o.Namespace+"/"+o.Name == found.Culprit }):
 			return c.Path, c.Name
 		case found.Culprit == "" && found.Reason == "BuildFailed" && c.Read && len(c.Objects) == 0:
 			return c.Path, c.Name
@@ -264,20 +266,20 @@ func (j *judge) judgeRepository() {
 		return
 	}
 	f := j.report.Flux
-	head := short(j.Git.Tip.Hash)
+	head := facts.ShortCommit(j.Git.Tip.Hash)
 	distance := ""
 	if j.Git.Behind > 0 {
 		distance = ", " + countCommits(j.Git.Behind) + " behind"
 	}
 	applied := "nothing"
 	if commit := j.appliedCommit(); commit != "" {
-		applied = short(commit)
+		applied = facts.ShortCommit(commit)
 	}
 	p := Problem{
 		Object:  fmt.Sprintf("Kustomization %s/%s", j.Survey.Namespace, j.Survey.Namespace),
 		Message: fmt.Sprintf("Flux has applied %s%s; the branch is at %s", applied, distance, head),
 	}
-	if commitOf(f.Fetched) == j.Git.Tip.Hash {
+	if facts.CommitOf(f.Fetched) == j.Git.Tip.Hash {
 		p.Cause = "Flux has fetched the commit and is applying it"
 		p.Next = text.Command("eksa-gitops status --watch, or: kubectl -n %s logs deployment/kustomize-controller --tail 20", f.Namespace)
 	} else {

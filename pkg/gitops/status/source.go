@@ -1,4 +1,4 @@
-package gitops
+package status
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -22,7 +23,7 @@ func (j *judge) repository() {
 	j.report.Repository = r
 	switch {
 	case j.Git == nil:
-		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(), Hint: hintOf(j.unseenError()), Problem: true})
+		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(), Hint: facts.HintOf(j.unseenError()), Problem: true})
 	case j.Git.State == git.BranchExists:
 		tip := j.Git.Tip
 		r.Seen, r.Commit, r.Author, r.Subject, r.Time = true, tip.Hash, tip.Author.Name, tip.Subject, timeOf(tip.When)
@@ -56,23 +57,23 @@ func (j *judge) judgeSource() {
 	switch {
 	case repository != nil && repository.Disabled:
 		j.problem(Problem{
-			Object: object, Message: "GitHub has disabled it", Cause: "nobody can read or write what is in it: " + nothingNew,
+			Object: object, Message: "GitHub has disabled it", Cause: "nobody can read or write what is in it: " + facts.NothingNew,
 			Next: "its owner has to turn to GitHub's support, or to the administrator of an enterprise server",
 		})
 	case repository != nil && repository.Archived:
 		j.problem(Problem{
-			Object: object, Message: "it is archived", Cause: "nobody can push to it; " + nothingNew,
+			Object: object, Message: "it is archived", Cause: "nobody can push to it; " + facts.NothingNew,
 			Next: "take it out of the archive in its settings: " + repository.URL + "/settings",
 		})
 	}
 	if repository != nil {
-		if now := presentName(repository, refOfConfig(j.Config)); now != "" {
+		if now := facts.PresentName(repository, facts.RefOf(j.Config)); now != "" {
 			j.report.Repository.RenamedTo = now
 			kind := j.Config.Kind
 			if j.NoReference {
 				kind = "FluxConfig" // in Git, which Flux has yet to apply
 			}
-			j.report.Notes = append(j.report.Notes, renameText(refOfConfig(j.Config), now, leaveOldName(kind)))
+			j.report.Notes = append(j.report.Notes, facts.RenameText(facts.RefOf(j.Config), now, facts.LeaveOldName(kind)))
 		}
 	}
 	if j.Git == nil {
@@ -83,7 +84,7 @@ func (j *judge) judgeSource() {
 	}
 	if lost := j.loss(); lost != nil {
 		j.lost = true
-		j.problem(Problem{Object: lost.object(), Message: lost.message(), Cause: lost.cause(), Next: lost.next()})
+		j.problem(Problem{Object: lost.Object(), Message: lost.Message(), Cause: lost.Cause(), Next: lost.Next()})
 	}
 }
 
@@ -91,15 +92,15 @@ func (j *judge) judgeSource() {
 func (j *judge) unseenRepository(object string) Problem {
 	err := j.unseenError()
 	p := Problem{
-		Object: object, Message: j.unseenReason(), Next: hintOf(err),
+		Object: object, Message: j.unseenReason(), Next: facts.HintOf(err),
 		Cause: "it was not looked at, so that nothing is said about what is in Git",
 	}
 	if !errors.Is(err, github.ErrNotFound) && !errors.As(err, new(*git.NotFoundError)) {
 		return p
 	}
-	lost := &loss{config: j.Config, remote: j.Remote, gone: true}
-	p.Message, p.Next = "it does not exist any more, or the credentials may not see it: "+p.Message, lost.next()
-	p.Cause = "when it is gone, " + lost.cause()
+	lost := &facts.Loss{Config: j.Config, Remote: j.Remote, Gone: true}
+	p.Message, p.Next = "it does not exist any more, or the credentials may not see it: "+p.Message, lost.Next()
+	p.Cause = "when it is gone, " + lost.Cause()
 	if source := j.Survey.Flux.GitRepository; source != nil && source.Ready {
 		p.Cause = "Flux could read it when it looked last, so most likely it is the credentials; " + p.Cause
 		return p
@@ -109,14 +110,14 @@ func (j *judge) unseenRepository(object string) Problem {
 }
 
 // loss is what the branch does not have of what Flux has applied; nil when it has it, or Flux follows something else.
-func (j *judge) loss() *loss {
+func (j *judge) loss() *facts.Loss {
 	source, ks := j.Survey.Flux.GitRepository, j.Survey.Flux.Kustomization
-	if !j.report.Flux.Installed || source != nil && (!j.follows(source.URL) || source.Branch != j.Config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(j.Config)) {
+	if !j.report.Flux.Installed || source != nil && (!j.follows(source.URL) || source.Branch != j.Config.Branch) || ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(j.Config)) {
 		return nil
 	}
-	l := &loss{config: j.Config, remote: j.Remote, applied: j.appliedCommit(), state: j.Git.State, renamed: j.Git.Renamed, head: j.Git.Tip.Hash}
+	l := &facts.Loss{Config: j.Config, Remote: j.Remote, Applied: j.appliedCommit(), State: j.Git.State, Renamed: j.Git.Renamed, Head: j.Git.Tip.Hash}
 	if j.report.DeployKey != nil {
-		l.registered = j.report.DeployKey.Registered
+		l.Registered = j.report.DeployKey.Registered
 	}
 	switch {
 	case j.Git.State != git.BranchExists:
@@ -124,11 +125,11 @@ func (j *judge) loss() *loss {
 	case !j.Git.Lacks || ks == nil:
 		return nil
 	}
-	l.lacking = lackingClusters(ks, func(name string) bool {
-		return slices.ContainsFunc(j.Git.Clusters, func(c GitCluster) bool { return c.Name == name })
+	l.Lacking = facts.LackingClusters(ks, func(name string) bool {
+		return slices.ContainsFunc(j.Git.Clusters, func(c facts.GitCluster) bool { return c.Name == name })
 	})
-	if len(l.lacking) == 0 {
-		j.report.Notes = append(j.report.Notes, rewrittenText(l.applied, j.Config.Branch))
+	if len(l.Lacking) == 0 {
+		j.report.Notes = append(j.report.Notes, facts.RewrittenText(l.Applied, j.Config.Branch))
 		return nil
 	}
 	return l
@@ -140,7 +141,7 @@ func (j *judge) follows(url string) bool {
 	if j.Host != nil {
 		other = j.Host.OtherName
 	}
-	return j.Remote.Cluster == "" || j.Remote.follows(j.Config, url, other)
+	return j.Remote.Cluster == "" || j.Remote.Follows(j.Config, url, other)
 }
 
 func timeOf(t time.Time) *time.Time {
@@ -170,7 +171,7 @@ func (j *judge) deployKey() {
 	if err := j.Host.KeysErr; err != nil {
 		// A token that is missing, or a repository that is, is said once, with the repository.
 		if j.GitErr == nil || j.GitErr.Error() != err.Error() && !errors.Is(err, github.ErrNotFound) {
-			j.unseen("the deploy keys", err.Error(), hintOf(err))
+			j.unseen("the deploy keys", err.Error(), facts.HintOf(err))
 		}
 		return
 	}

@@ -1,4 +1,4 @@
-package gitops
+package facts
 
 import (
 	"encoding/json"
@@ -38,9 +38,9 @@ func (d Difference) String() string {
 	return text + d.Live
 }
 
-// differences compares an object of the repository with the live one, on the fields that the repository sets: what the server or a
+// Differences compares an object of the repository with the live one, on the fields that the repository sets: what the server or a
 // webhook has filled in is none of Git's business, as with server-side apply. A live object that is not there is one difference.
-func differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
+func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 	object, kind := fmt.Sprintf("%s %s/%s", git.Kind, git.Namespace, git.Name), git.Kind
 	if live == nil {
 		return []Difference{{Object: object}}
@@ -182,55 +182,22 @@ func valueText(value any) string {
 	return string(text)
 }
 
-// drift compares what was read of Git with what is in the cluster.
-func (o *Observation) drift() []Difference {
-	if o.Git == nil || o.LiveErr != nil || o.Brief {
-		return nil
-	}
-	live := make(map[fluxinstall.ObjectName]*fluxinstall.LiveObject, len(o.Live))
-	for i, object := range o.Live {
-		live[fluxinstall.ObjectName{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}] = &o.Live[i]
-	}
-	kinds := clusterspec.Kinds()
-	pending := !o.upToDate()
-	var found []Difference
-	for i := range o.Git.Clusters {
-		c := &o.Git.Clusters[i]
-		for _, object := range c.Objects {
-			if !slices.Contains(kinds, object.Kind) || appliedOnce(object) {
-				continue
-			}
-			if object.Kind == "Cluster" && live[nameOf(object)] == nil {
-				// The state of the cluster says so, and all else of it is missing too.
-				break
-			}
-			for _, d := range differences(object, live[nameOf(object)]) {
-				d.Cluster, d.Pending = c.Name, pending
-				found = append(found, d)
-			}
-		}
-	}
-	for _, object := range o.Git.Sync {
-		for _, actual := range o.Survey.Sync {
-			if actual.Kind == object.Kind && actual.Name == object.Name && actual.Namespace == object.Namespace {
-				for _, d := range differences(object, &actual) {
-					d.Pending = pending
-					found = append(found, d)
-				}
-			}
-		}
-	}
-	return found
-}
-
-func nameOf(o GitObject) fluxinstall.ObjectName {
-	return fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
-}
-
-// appliedOnce says whether Git itself tells Flux not to correct an object (kustomize-controller's annotation ssa).
-func appliedOnce(object GitObject) bool {
+// AppliedOnce says whether Git itself tells Flux not to correct an object (kustomize-controller's annotation ssa).
+func AppliedOnce(object GitObject) bool {
 	metadata, _ := object.Fields["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
 	policy, _ := annotations["kustomize.toolkit.fluxcd.io/ssa"].(string)
 	return strings.EqualFold(policy, "IfNotPresent") || strings.EqualFold(policy, "Ignore")
+}
+
+// Text is the difference in a few words.
+func (d *Difference) Text() string {
+	switch {
+	case d.Field == "":
+		return "it is in Git, and not in the cluster"
+	case d.Live == "":
+		return fmt.Sprintf("%s is not set; Git says %s", d.Field, d.Git)
+	default:
+		return fmt.Sprintf("%s is %s; Git says %s", d.Field, d.Live, d.Git)
+	}
 }

@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"cmp"
@@ -14,38 +14,55 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// Consequence is what becomes of one object of the management cluster when Flux applies what a run leaves in Git. Of creations and changes
-// only Clusters are told, of deletions every object.
-type Consequence struct {
-	Object string `json:"object"` // kind namespace/name
-	// Change is create, change or delete.
-	Change string `json:"change"`
-	// File is where the object is, or was, in the repository; empty when that is not known.
-	File string `json:"file,omitempty"`
-	// Asked says that the run was told to do that; nothing else is done.
-	Asked bool `json:"asked"`
-
-	name  fluxbuild.Name
-	owner fluxbuild.Name // the Cluster that the live object belongs to; zero when that is not known
+// Foreseen is a [facts.Consequence], with what it is known by.
+type Foreseen struct {
+	facts.Consequence
+	Name  fluxbuild.Name
+	Owner fluxbuild.Name // the Cluster that the live object belongs to; zero when that is not known
 }
 
-// The changes.
-const (
-	changeCreate = "create"
-	changeChange = "change"
-)
+func of(name fluxbuild.Name, change, file string) Foreseen {
+	return Foreseen{Consequence: facts.Consequence{Object: name.String(), Change: change, File: file}, Name: name}
+}
 
-// forecast works out what Flux does once it applies a plan on top of a snapshot.
-type forecast struct {
-	run      *run
+// IsCluster says whether it is a Cluster that is told of.
+func (c *Foreseen) IsCluster() bool {
+	return c.Name.Group == eksaGroup && c.Name.Kind == "Cluster"
+}
+
+// Told are consequences as they are told.
+func Told(all []Foreseen) []facts.Consequence {
+	var list []facts.Consequence
+	for _, c := range all {
+		list = append(list, c.Consequence)
+	}
+	return list
+}
+
+// Run is what a forecast is told of the run, or of the look, that it is made for.
+type Foresight struct {
+	Facts *facts.Facts
+	// Observer reads the objects of which it matters whether they are there; without one, nil, they are not.
+	Observer facts.ClusterObserver
+	// KeepsFlux says that the run looks after Flux, its credentials included; Adopting, that it takes over one that follows something else.
+	KeepsFlux, Adopting bool
+	// Asked says whether the run was told to do something, and Named whether it is about a Cluster; nil is nothing, and none.
+	Asked func(c *Foreseen, plan *Plan) bool
+	Named func(name fluxbuild.Name) bool
+}
+
+// Forecast works out what Flux does once it applies a plan on top of a snapshot.
+type Forecast struct {
+	Foresight
 	ctx      context.Context // of the one look that it is made for
-	snapshot Snapshot
-	plan     *filePlan
+	snapshot facts.SnapshotReader
+	plan     *Plan
 
-	before, after *snapshotFiles
+	before, after *Tree
 	settings      fluxbuild.Settings
 	// following says that Flux applies the branch by itself, whatever this run does: then only the difference that the run makes is its
 	// doing. Otherwise the run has Flux start, or gives it back the way to the repository, and everything that Flux then does is.
@@ -55,19 +72,19 @@ type forecast struct {
 	// was are the objects that there are before, is those after.
 	was, is map[fluxbuild.Name]*fluxbuild.Object
 	// unbuilt is why Flux could not apply what the run leaves: then it does nothing at all.
-	unbuilt error
-	unseen  []error
+	Unbuilt error
+	Unseen  []error
 }
 
-// newForecast builds what is compared.
-func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan) (*forecast, error) {
-	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan)}
-	root := layout.RootDir(r.config)
+// NewForecast builds what is compared.
+func NewForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader, plan *Plan) (*Forecast, error) {
+	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan)}
+	root := layout.RootDir(f.Facts.Config)
 	if err := f.readSettings(); err != nil {
 		return nil, err
 	}
-	f.running = r.fluxRuns() && f.before.IsDir(root) && !(r.keepsFlux && r.fluxCutOff())
-	f.following = f.running && !r.fluxFails()
+	f.running = f.Facts.FluxRuns() && f.before.IsDir(root) && !(f.KeepsFlux && f.Facts.FluxCutOff())
+	f.following = f.running && !f.Facts.FluxFails()
 	if f.following {
 		return f, f.compareChanged()
 	}
@@ -75,37 +92,37 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 }
 
 // compareChanged builds what the plan touches, or all of it where one part may change another.
-func (f *forecast) compareChanged() error {
-	if units, ok := f.units(layout.RootDir(f.run.config)); ok {
+func (f *Forecast) compareChanged() error {
+	if units, ok := f.units(layout.RootDir(f.Facts.Config)); ok {
 		return f.compareUnits(units)
 	}
 	return f.compareFollowing(f.settings)
 }
 
-// clustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of it. A snapshot that cannot be built
+// ClustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of it. A snapshot that cannot be built
 // has none: Flux stands still on it.
-func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
-	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan), running: true, following: true}
+func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.SnapshotReader, plan *Plan) ([]Foreseen, error) {
+	f := &Forecast{Foresight: Foresight{Facts: seen}, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan), running: true, following: true}
 	if err := f.settingsInGit(); err != nil {
 		return nil, err
 	}
 	if err := f.compareChanged(); err != nil {
 		return nil, err
 	}
-	var leaving []Consequence
+	var leaving []Foreseen
 	for name, object := range f.was {
-		c := Consequence{Object: name.String(), Change: changeDelete, File: object.File, name: name}
-		if _, stays := f.is[name]; !stays && c.isCluster() && f.unbuilt == nil {
+		c := of(name, facts.ConsequenceDelete, object.File)
+		if _, stays := f.is[name]; !stays && c.IsCluster() && f.Unbuilt == nil {
 			leaving = append(leaving, c)
 		}
 	}
-	slices.SortFunc(leaving, func(a, b Consequence) int { return strings.Compare(a.Object, b.Object) })
+	slices.SortFunc(leaving, func(a, b Foreseen) int { return strings.Compare(a.Object, b.Object) })
 	return leaving, nil
 }
 
 // settingsInGit takes Flux's settings from its directory in Git, for want of its live Kustomization: both states are built with the same.
-func (f *forecast) settingsInGit() error {
-	system := layout.SystemDir(f.run.config)
+func (f *Forecast) settingsInGit() error {
+	system := layout.SystemDir(f.Facts.Config)
 	if !f.before.IsDir(system) {
 		return nil
 	}
@@ -121,8 +138,8 @@ func (f *forecast) settingsInGit() error {
 }
 
 // compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux follows the branch.
-func (f *forecast) compareAll() error {
-	root := layout.RootDir(f.run.config)
+func (f *Forecast) compareAll() error {
+	root := layout.RootDir(f.Facts.Config)
 	built, err := f.after.build(root, f.settings)
 	if err == nil {
 		// Flux takes its own settings from what it applies.
@@ -133,48 +150,23 @@ func (f *forecast) compareAll() error {
 	}
 	switch {
 	case errors.As(err, new(*fluxbuild.Error)):
-		f.unbuilt = err
+		f.Unbuilt = err
 		return nil
 	case err != nil:
 		return err
 	}
-	f.is, f.unseen = byName(built), built.Unseen
+	f.is, f.Unseen = byName(built), built.Unseen
 	if !f.following {
 		f.was = f.applied()
 	}
 	return nil
 }
 
-// fluxRuns says whether Flux is there, follows the branch, and is at work, if perhaps without success.
-func (r *run) fluxRuns() bool {
-	if r.seen.cluster == nil {
-		return false
-	}
-	flux := &r.seen.cluster.Flux
-	git, ks := flux.GitRepository, flux.Kustomization
-	return git != nil && ks != nil && flux.Adoption == nil && !r.followsOther(flux) && samePath(ks.Path, layout.SyncPath(r.config)) &&
-		!git.Suspended && !ks.Suspended && flux.Working()
-}
-
-// fluxCutOff says whether Flux does not get at the repository: it says so, or has nothing to read it with that the host would let in, so that
-// it is going to say so. A run that looks after Flux gives it what it lacks, and so has it apply whatever it has missed.
-func (r *run) fluxCutOff() bool {
-	flux := &r.seen.cluster.Flux
-	if flux.GitRepository == nil || failing(flux.GitRepository.Conditions) != nil || flux.SourceSecret == nil {
-		return true
-	}
-	access := r.seen.access
-	return access != nil && access.Repository != nil && !r.sourceKeyRegistered()
-}
-
-// fluxFails says of a Flux that runs whether it cannot apply what is in the branch.
-func (r *run) fluxFails() bool { return failing(r.seen.cluster.Flux.Kustomization.Conditions) != nil }
-
 // applied are the objects in the inventory of Flux's Kustomization.
-func (f *forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
+func (f *Forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 	objects := map[fluxbuild.Name]*fluxbuild.Object{}
-	state := f.run.seen.cluster
-	if state == nil || state.Flux.Kustomization == nil || f.run.takesOver() {
+	state := f.Facts.Cluster
+	if state == nil || state.Flux.Kustomization == nil || f.takesOver() {
 		return objects
 	}
 	for _, id := range state.Flux.Kustomization.Inventory {
@@ -186,9 +178,9 @@ func (f *forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 }
 
 // takesOver says whether Flux follows something else and is going to be taken over, during which it deletes nothing.
-func (r *run) takesOver() bool {
-	flux := &r.seen.cluster.Flux
-	return r.adopting && (flux.Adoption != nil || flux.Kustomization != nil && (r.followsOther(flux) || !samePath(flux.Kustomization.Path, layout.SyncPath(r.config))))
+func (f *Forecast) takesOver() bool {
+	flux := &f.Facts.Cluster.Flux
+	return f.Adopting && (flux.Adoption != nil || flux.Kustomization != nil && (f.Facts.FollowsOther(flux) || !facts.SamePath(flux.Kustomization.Path, layout.SyncPath(f.Facts.Config))))
 }
 
 func byName(built *fluxbuild.Built) map[fluxbuild.Name]*fluxbuild.Object {
@@ -201,12 +193,12 @@ func byName(built *fluxbuild.Built) map[fluxbuild.Name]*fluxbuild.Object {
 
 // units are the parts of the path that the plan touches, when each of them is built by itself: directly below a path without a
 // kustomization and without settings that change everything. false is for any other path.
-func (f *forecast) units(root string) ([]string, bool) {
+func (f *Forecast) units(root string) ([]string, bool) {
 	if !f.settings.IsZero() {
 		return nil, false
 	}
 	units := map[string]bool{}
-	for _, c := range f.plan.changes {
+	for _, c := range f.plan.Changes {
 		below, ok := strings.CutPrefix(c.Path, strings.TrimPrefix(root+"/", "./"))
 		if !ok {
 			continue
@@ -226,11 +218,11 @@ func (f *forecast) units(root string) ([]string, bool) {
 }
 
 // compareUnits builds only the parts that the plan touches. What a part cannot be built from now is nothing that Flux would apply later.
-func (f *forecast) compareUnits(units []string) error {
+func (f *Forecast) compareUnits(units []string) error {
 	f.was, f.is = map[fluxbuild.Name]*fluxbuild.Object{}, map[fluxbuild.Name]*fluxbuild.Object{}
 	for _, unit := range units {
 		for _, side := range []struct {
-			files *snapshotFiles
+			files *Tree
 			into  map[fluxbuild.Name]*fluxbuild.Object
 		}{{f.before, f.was}, {f.after, f.is}} {
 			if !side.files.IsDir(unit) && !side.files.IsFile(unit) {
@@ -243,7 +235,7 @@ func (f *forecast) compareUnits(units []string) error {
 				f.following = false
 				return f.compareAll()
 			case errors.As(err, new(*fluxbuild.Error)):
-				f.unbuilt = err
+				f.Unbuilt = err
 				return nil
 			case err != nil:
 				return err
@@ -252,7 +244,7 @@ func (f *forecast) compareUnits(units []string) error {
 				side.into[name] = object
 			}
 			if side.files == f.after {
-				f.unseen = append(f.unseen, built.Unseen...)
+				f.Unseen = append(f.Unseen, built.Unseen...)
 				if changed, err := f.settingsFrom(built); err != nil || changed {
 					return cmp.Or(err, f.compareFollowing(fluxbuild.Settings{}))
 				}
@@ -263,8 +255,8 @@ func (f *forecast) compareUnits(units []string) error {
 }
 
 // compareFollowing builds all of both states, that before with the settings that Flux has now.
-func (f *forecast) compareFollowing(settings fluxbuild.Settings) error {
-	built, err := f.before.build(layout.RootDir(f.run.config), settings)
+func (f *Forecast) compareFollowing(settings fluxbuild.Settings) error {
+	built, err := f.before.build(layout.RootDir(f.Facts.Config), settings)
 	switch {
 	case errors.As(err, new(*fluxbuild.Error)):
 		f.following = false // Flux stands still, and starts again with what this run writes
@@ -277,7 +269,7 @@ func (f *forecast) compareFollowing(settings fluxbuild.Settings) error {
 }
 
 // buildUnit builds a part of a path: a directory, or a file that lies there.
-func (f *snapshotFiles) buildUnit(unit string) (*fluxbuild.Built, error) {
+func (f *Tree) buildUnit(unit string) (*fluxbuild.Built, error) {
 	if f.IsDir(unit) {
 		return f.build(unit, fluxbuild.Settings{})
 	}
@@ -292,18 +284,18 @@ func (f *snapshotFiles) buildUnit(unit string) (*fluxbuild.Built, error) {
 }
 
 // readSettings finds what Flux's Kustomization adds to what it builds, as it is now.
-func (f *forecast) readSettings() error {
-	state := f.run.seen.cluster
-	if state == nil || state.Flux.Kustomization == nil || f.run.takesOver() {
+func (f *Forecast) readSettings() error {
+	state := f.Facts.Cluster
+	if state == nil || state.Flux.Kustomization == nil || f.takesOver() {
 		return nil
 	}
 	return f.setSettings(state.Flux.Kustomization.Spec)
 }
 
 // settingsFrom finds the settings in what was built, and says whether they are others.
-func (f *forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error) {
-	namespace := f.run.config.SystemNamespace
-	sync := built.Find(fluxbuild.Name{Group: kustomizeGroup, Kind: "Kustomization", Namespace: namespace, Name: namespace})
+func (f *Forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error) {
+	namespace := f.Facts.Config.SystemNamespace
+	sync := built.Find(fluxbuild.Name{Group: KustomizeGroup, Kind: "Kustomization", Namespace: namespace, Name: namespace})
 	if sync == nil {
 		return false, nil
 	}
@@ -314,7 +306,7 @@ func (f *forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error
 	return !reflect.DeepEqual(before.WithoutPrune(), f.settings.WithoutPrune()), nil
 }
 
-func (f *forecast) setSettings(spec map[string]any) error {
+func (f *Forecast) setSettings(spec map[string]any) error {
 	settings, err := fluxbuild.SettingsOf(spec)
 	if err != nil {
 		return fmt.Errorf("reading Flux's Kustomization: %w", err)
@@ -325,45 +317,45 @@ func (f *forecast) setSettings(spec map[string]any) error {
 
 // The API groups whose objects are looked at.
 const (
-	kustomizeGroup = "kustomize.toolkit.fluxcd.io"
-	sourceGroup    = "source.toolkit.fluxcd.io"
+	KustomizeGroup = "kustomize.toolkit.fluxcd.io"
+	SourceGroup    = "source.toolkit.fluxcd.io"
 )
 
 var eksaGroup, _, _ = strings.Cut(clusterspec.APIVersion, "/")
 
-// consequences tells what Flux does, the Clusters first.
-func (f *forecast) consequences() ([]Consequence, error) {
-	if f.unbuilt != nil {
+// Consequences tells what Flux does, the Clusters first.
+func (f *Forecast) Consequences() ([]Foreseen, error) {
+	if f.Unbuilt != nil {
 		return nil, nil
 	}
-	var all []Consequence
+	var all []Foreseen
 	going, err := f.going()
 	if err != nil {
 		return nil, err
 	}
 	all = append(all, going...)
 	for name, object := range f.is {
-		c := Consequence{Object: name.String(), File: object.File, name: name}
-		if !c.isCluster() {
+		c := of(name, "", object.File)
+		if !c.IsCluster() {
 			continue
 		}
 		before, was := f.was[name]
 		switch {
-		case f.run.liveCluster(name) != nil:
+		case f.liveCluster(name) != nil:
 			if !was || before.File == "" || object.Same(before) {
 				continue
 			}
-			c.Change, c.Asked = changeChange, true
-		case was && f.following, f.running && !f.following && !f.plan.changesFile(object.File):
+			c.Change, c.Asked = facts.ConsequenceChange, true
+		case was && f.following, f.running && !f.following && !f.plan.ChangesFile(object.File):
 			continue // Flux creates it by itself, as soon as it can
 		default:
-			c.Change = changeCreate
+			c.Change = facts.ConsequenceCreate
 		}
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b Consequence) int {
-		rank := func(c Consequence) int {
-			if c.isCluster() {
+	slices.SortFunc(all, func(a, b Foreseen) int {
+		rank := func(c Foreseen) int {
+			if c.IsCluster() {
 				return 0
 			}
 			return 1
@@ -374,7 +366,7 @@ func (f *forecast) consequences() ([]Consequence, error) {
 }
 
 // going are the objects that Flux deletes.
-func (f *forecast) going() ([]Consequence, error) {
+func (f *Forecast) going() ([]Foreseen, error) {
 	var names []fluxbuild.Name
 	for name, object := range f.was {
 		if _, stays := f.is[name]; stays || f.ofFlux(name) || object.File != "" && fluxbuild.Kept(object.Fields()) {
@@ -385,20 +377,20 @@ func (f *forecast) going() ([]Consequence, error) {
 	if len(names) == 0 || !f.prunes() {
 		return nil, nil
 	}
-	var all, doubtful []Consequence
+	var all, doubtful []Foreseen
 	var unsure []fluxbuild.Name // whether they are there, and whose they are
 	for _, name := range names {
-		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
+		c := of(name, facts.ConsequenceDelete, f.was[name].File)
 		switch {
-		case c.isCluster():
-			live := f.run.liveCluster(name)
+		case c.IsCluster():
+			live := f.liveCluster(name)
 			if live == nil || live.KeptByFlux && live.Held == nil || live.Deleting {
 				continue
 			}
-		case name.Group == eksaGroup && !f.run.asks(&c, f.plan):
+		case name.Group == eksaGroup && !(f.Asked != nil && f.Asked(&c, f.plan)):
 			unsure, doubtful = append(unsure, name), append(doubtful, c)
 			continue
-		case name.Group != eksaGroup && len(f.unseen) > 0 && c.File == "":
+		case name.Group != eksaGroup && len(f.Unseen) > 0 && c.File == "":
 			continue // it may be among what is not looked at
 		}
 		all = append(all, c)
@@ -409,12 +401,12 @@ func (f *forecast) going() ([]Consequence, error) {
 	}
 	for _, c := range doubtful {
 		if live != nil {
-			object := live[fluxinstall.ObjectName{Kind: c.name.Kind, Namespace: c.name.Namespace, Name: c.name.Name}]
+			object := live[fluxinstall.ObjectName{Kind: c.Name.Kind, Namespace: c.Name.Namespace, Name: c.Name.Name}]
 			if object == nil || fluxbuild.Kept(object.Fields) {
 				continue
 			}
-			c.owner = ownerOf(object.Fields)
-			c.Asked = f.run.isNamed(c.owner)
+			c.Owner = ownerOf(object.Fields)
+			c.Asked = f.Named != nil && f.Named(c.Owner)
 		}
 		all = append(all, c)
 	}
@@ -422,17 +414,17 @@ func (f *forecast) going() ([]Consequence, error) {
 }
 
 // prunes says whether Flux deletes what is no longer in Git, as its Kustomization has it after the run.
-func (f *forecast) prunes() bool {
+func (f *Forecast) prunes() bool {
 	if f.settings.Prune != nil {
 		return *f.settings.Prune
 	}
-	state := f.run.seen.cluster
+	state := f.Facts.Cluster
 	return state != nil && state.Flux.Kustomization != nil && state.Flux.Kustomization.Prune
 }
 
 // ofFlux says whether an object is one of Flux's components, which change with its release, while others of them stay.
-func (f *forecast) ofFlux(name fluxbuild.Name) bool {
-	namespace := f.run.config.SystemNamespace
+func (f *Forecast) ofFlux(name fluxbuild.Name) bool {
+	namespace := f.Facts.Config.SystemNamespace
 	if _, stays := f.is[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace, Name: "kustomize-controller"}]; !stays {
 		if _, there := f.was[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace, Name: "kustomize-controller"}]; there {
 			return false
@@ -450,22 +442,18 @@ func (f *forecast) ofFlux(name fluxbuild.Name) bool {
 }
 
 // liveObjects reads objects of EKS Anywhere, by name; nil when the user has no right to see them.
-func (f *forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectName]*fluxinstall.LiveObject, error) {
+func (f *Forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectName]*fluxinstall.LiveObject, error) {
 	live := map[fluxinstall.ObjectName]*fluxinstall.LiveObject{}
-	observer := f.run.seen.observer
-	if f.run.seen.ports.cluster != nil {
-		observer = f.run.seen.ports.cluster
-	}
-	if len(names) == 0 || observer == nil {
+	if len(names) == 0 || f.Observer == nil {
 		return live, nil
 	}
 	wanted := make([]fluxinstall.ObjectName, 0, len(names))
 	for _, name := range names {
 		wanted = append(wanted, fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name})
 	}
-	objects, err := observer.Objects(f.ctx, wanted)
+	objects, err := f.Observer.Objects(f.ctx, wanted)
 	switch {
-	case err != nil && IsAccessError(err):
+	case err != nil && facts.IsAccessError(err):
 		return nil, nil // then all of them count
 	case err != nil:
 		return nil, fmt.Errorf("reading the objects that Flux would delete: %w", err)
@@ -477,11 +465,11 @@ func (f *forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectNa
 }
 
 // liveCluster is a Cluster object as it was seen; nil when it is not there.
-func (r *run) liveCluster(name fluxbuild.Name) *fluxinstall.ClusterInfo {
-	if r.seen.cluster == nil {
+func (f *Forecast) liveCluster(name fluxbuild.Name) *fluxinstall.ClusterInfo {
+	if f.Facts.Cluster == nil {
 		return nil
 	}
-	return r.seen.cluster.Cluster(name.Namespace, name.Name)
+	return f.Facts.Cluster.Cluster(name.Namespace, name.Name)
 }
 
 // ownerOf is the Cluster that an object of EKS Anywhere belongs to, as its controller notes it; zero without one.
@@ -496,4 +484,14 @@ func ownerOf(fields map[string]any) fluxbuild.Name {
 		}
 	}
 	return fluxbuild.Name{}
+}
+
+// TipForecast compares what Flux has applied with what it would apply of the tip of a branch.
+func TipForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader) (*Forecast, error) {
+	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: &Plan{}, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, nil)}
+	f.running = f.Facts.FluxRuns() && f.Facts.FluxFails() && !f.Facts.FluxCutOff() // that one at work is about to create clusters is worth a note
+	if err := f.readSettings(); err != nil {
+		return nil, err
+	}
+	return f, f.compareAll()
 }

@@ -1,4 +1,4 @@
-package gitops
+package status
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -18,40 +19,30 @@ type Ahead struct {
 	// Absent says that the path which Flux applies is not there.
 	Absent bool
 	// Consequences are what Flux does then; it has not yet.
-	Consequences []Consequence
+	Consequences []facts.Consequence
 	// Standing says that Flux does not do it by itself: it is not there, suspended or failing, or does not get at the repository.
 	Standing bool
 }
 
 // lookAhead works out what Flux does when it applies the tip of a branch, unless it has.
-func (o *Observation) lookAhead(ctx context.Context, snapshot Snapshot, observer ClusterObserver) (*Ahead, error) {
+func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotReader, observer facts.ClusterObserver) (*Ahead, error) {
 	flux := &o.Survey.Flux
-	r := &run{config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote}, steps: step.NewRecorder(nil, false, nil)}
-	r.seen.cluster, r.seen.observer = &o.Survey.State, observer
-	if r.seen.cluster.Applied(o.Config.Branch, snapshot.Head()) {
+	seen := &facts.Facts{Config: o.Config, Remote: o.Remote, ManagementCluster: o.ManagementCluster, Cluster: &o.Survey.State}
+	if seen.Cluster.Applied(o.Config.Branch, snapshot.Head()) {
 		return &Ahead{}, nil
 	}
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 && len(o.Survey.GitOps) == 0 {
 		return &Ahead{}, nil
 	}
-	ahead := &Ahead{Standing: !r.fluxRuns() || r.fluxFails() || r.fluxCutOff()}
-	f, err := r.newTipForecast(ctx, snapshot)
+	ahead := &Ahead{Standing: !seen.FluxRuns() || seen.FluxFails() || seen.FluxCutOff()}
+	f, err := files.TipForecast(ctx, files.Foresight{Facts: seen, Observer: observer}, snapshot)
 	if err != nil {
 		return nil, err
 	}
-	ahead.Absent = errors.Is(f.unbuilt, fluxbuild.ErrAbsent)
-	ahead.Consequences, err = f.consequences()
+	ahead.Absent = errors.Is(f.Unbuilt, fluxbuild.ErrAbsent)
+	all, err := f.Consequences()
+	ahead.Consequences = files.Told(all)
 	return ahead, err
-}
-
-// newTipForecast compares what Flux has applied with what it would apply of the tip of a branch.
-func (r *run) newTipForecast(ctx context.Context, snapshot Snapshot) (*forecast, error) {
-	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: &filePlan{}, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, nil)}
-	f.running = r.fluxRuns() && r.fluxFails() && !r.fluxCutOff() // that one at work is about to create clusters is worth a note
-	if err := f.readSettings(); err != nil {
-		return nil, err
-	}
-	return f, f.compareAll()
 }
 
 // judgeAhead tells what Flux would do that nobody may want, while it can still be kept from it.
@@ -66,19 +57,19 @@ func (j *judge) judgeAhead() {
 	object := fmt.Sprintf("path %s of branch %s", layout.RootDir(j.Config), j.Config.Branch)
 	if ahead.Absent && len(j.appliedClusters()) > 0 {
 		j.problem(Problem{
-			Object: object, Message: "there is no such directory in Git; Flux has applied " + clusterList(j.appliedClusters()) + " from it",
-			Cause: nothingNew + "; what is not in the path when it is there again is deleted",
+			Object: object, Message: "there is no such directory in Git; Flux has applied " + facts.ClusterList(j.appliedClusters()) + " from it",
+			Cause: facts.NothingNew + "; what is not in the path when it is there again is deleted",
 			Next:  "bring back all of it: revert the commit that took it out (git revert), or " + j.createCommand() + ", and --restore-missing",
 		})
 		return
 	}
-	var goes, comes []*Consequence
-	for i := range ahead.Consequences {
-		switch c := &ahead.Consequences[i]; c.Change {
-		case changeDelete:
-			goes = append(goes, c)
-		case changeCreate:
-			comes = append(comes, c)
+	var goes, comes []string
+	for _, c := range ahead.Consequences {
+		switch c.Change {
+		case facts.ConsequenceDelete:
+			goes = append(goes, c.Object)
+		case facts.ConsequenceCreate:
+			comes = append(comes, c.Object)
 		}
 	}
 	if len(goes)+len(comes) == 0 {
@@ -86,17 +77,17 @@ func (j *judge) judgeAhead() {
 	}
 	var what []string
 	if len(goes) > 0 {
-		what = append(what, "deletes "+someObjects(goes))
+		what = append(what, "deletes "+facts.ObjectList(goes))
 	}
 	if len(comes) > 0 {
-		what = append(what, "creates "+someObjects(comes)+", which EKS Anywhere builds")
+		what = append(what, "creates "+facts.ObjectList(comes)+", which EKS Anywhere builds")
 	}
 	if !ahead.Standing {
-		j.note("Flux is about to apply commit %s of branch %s: it %s", short(j.Git.Tip.Hash), j.Config.Branch, strings.Join(what, " and "))
+		j.note("Flux is about to apply commit %s of branch %s: it %s", facts.ShortCommit(j.Git.Tip.Hash), j.Config.Branch, strings.Join(what, " and "))
 		return
 	}
 	p := Problem{
-		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s", short(j.Git.Tip.Hash), strings.Join(what, " and ")),
+		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s", facts.ShortCommit(j.Git.Tip.Hash), strings.Join(what, " and ")),
 		Cause: "Flux has not applied that commit, and does not now", Next: text.Command("see that this is meant before Flux runs again: git log -p -- %s", layout.RootDir(j.Config)),
 	}
 	if len(comes) > 0 && j.looksRebuilt() {
@@ -106,7 +97,7 @@ func (j *judge) judgeAhead() {
 }
 
 func (j *judge) looksRebuilt() bool {
-	return (&run{seen: observation{cluster: &j.Survey.State}}).looksRebuilt()
+	return (&facts.Facts{Cluster: &j.Survey.State}).LooksRebuilt()
 }
 
 // appliedClusters are the workload clusters that Flux has applied.
@@ -115,5 +106,5 @@ func (j *judge) appliedClusters() []string {
 	if ks == nil {
 		return nil
 	}
-	return lackingClusters(ks, func(string) bool { return false })
+	return facts.LackingClusters(ks, func(string) bool { return false })
 }

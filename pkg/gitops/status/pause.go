@@ -1,4 +1,4 @@
-package gitops
+package status
 
 import (
 	"strings"
@@ -6,12 +6,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // What status says of annotations that keep EKS Anywhere off an object, or lift its guards.
-
-// resumeCommand is how a cluster that is paused is let go on: by this program where that is in Git, since Flux puts back what Git says.
-func resumeCommand(name string) string { return text.Command("eksa-gitops resume cluster %s", name) }
 
 // pauseProblem tells of an object that is left alone, and of whether that lasts: Flux puts back what Git says, and takes off what kubectl
 // has put there.
@@ -26,10 +24,10 @@ func (j *judge) pauseProblem(cluster string, pause *fluxinstall.Pause) Problem {
 	switch inGit, known := j.pausedInGit(cluster, pause.Object); {
 	case inGit:
 		p.Cause = "EKS Anywhere does not work on it until the annotation is gone; it is in Git, so that Flux puts it back on the object"
-		p.Next = "to resume: " + resumeCommand(cluster)
+		p.Next = "to resume: " + facts.ResumeCommand(cluster)
 	case known && strings.HasPrefix(pause.By, "kubectl"):
 		p.Cause = "EKS Anywhere does not work on it, but it is not in Git: Flux takes the annotation off when it applies next"
-		p.Next = text.Command("to keep it: eksa-gitops pause cluster %s; to end it: ", cluster) + resumeCommand(cluster)
+		p.Next = text.Command("to keep it: eksa-gitops pause cluster %s; to end it: ", cluster) + facts.ResumeCommand(cluster)
 	}
 	return p
 }
