@@ -16,6 +16,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -193,13 +194,13 @@ func managerInFolder(cluster string) string {
 	if err != nil {
 		return cluster
 	}
-	for document := range strings.SplitSeq("\n"+string(content), "\n---") {
+	for document := range yamlnode.Documents(content) {
 		var object struct {
 			Kind     string
 			Metadata struct{ Name string }
 			Spec     struct{ ManagementCluster struct{ Name string } }
 		}
-		if yaml.Unmarshal([]byte(document), &object) == nil && object.Kind == "Cluster" && object.Metadata.Name == cluster {
+		if yaml.Unmarshal(document, &object) == nil && object.Kind == "Cluster" && object.Metadata.Name == cluster {
 			return cmp.Or(object.Spec.ManagementCluster.Name, cluster)
 		}
 	}

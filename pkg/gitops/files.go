@@ -10,6 +10,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -278,9 +279,9 @@ func sameObjects(a, b []byte) bool {
 
 func canonical(content []byte) ([]byte, error) {
 	var documents []string
-	for document := range strings.SplitSeq("\n"+string(content), "\n---") {
+	for document := range yamlnode.Documents(content) {
 		var object any
-		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+		if err := yaml.Unmarshal(document, &object); err != nil {
 			return nil, err
 		}
 		if object == nil {

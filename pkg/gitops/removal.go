@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
@@ -409,7 +410,7 @@ func (r *removal) finish() *files.Plan {
 // objectsOf lists the objects of a file, as kind namespace/name, and finds the namespace of a Cluster object in it. What is no YAML is
 // left out.
 func objectsOf(content []byte, cluster string) (objects []string, namespace string) {
-	for document := range bytes.SplitSeq(append([]byte("\n"), content...), []byte("\n---")) {
+	for document := range yamlnode.Documents(content) {
 		var object struct {
 			APIVersion, Kind string
 			Metadata         struct{ Namespace, Name string }

@@ -1,7 +1,6 @@
 package facts
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,6 +10,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
@@ -68,7 +68,7 @@ func NameOf(o GitObject) fluxinstall.ObjectName {
 // DecodeObjects reads a stream of YAML documents. What is no object is left out.
 func DecodeObjects(stream []byte) []GitObject {
 	var objects []GitObject
-	for document := range bytes.SplitSeq(stream, []byte("\n---")) {
+	for document := range yamlnode.Documents(stream) {
 		var fields map[string]any
 		if yaml.Unmarshal(document, &fields) != nil {
 			continue
