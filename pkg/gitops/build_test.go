@@ -46,7 +46,7 @@ func TestObserve_built(t *testing.T) {
 			t.Parallel()
 			w := fleet(t)
 			w.commitOther("main", test.change)
-			survey := well().Survey
+			survey := surveyed()
 			survey.Flux.Kustomization.AppliedRevision = fluxinstall.Revision("main", w.branches["main"].head)
 			var wanted []fluxinstall.ObjectName
 			observation, err := status.Observe(t.Context(), w.ports(nil), liveObjects{wanted: &wanted}, status.Options{

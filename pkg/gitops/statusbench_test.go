@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
@@ -13,7 +14,10 @@ import (
 // above all reading 500 specs and comparing some 2,500 objects.
 func BenchmarkStatus(b *testing.B) {
 	const clusters = 500
-	options := status.Options{Config: well().Config, ManagementCluster: "mgmt", Survey: well().Survey}
+	options := status.Options{Config: &clusterspec.GitOps{
+		Kind: "FluxConfig", Name: "mgmt", SystemNamespace: "flux-system", ClusterConfigPath: "clusters/mgmt", Branch: "main",
+		GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"},
+	}, ManagementCluster: "mgmt", Survey: surveyed()}
 	w := &world{noHost: true, branches: map[string]*tip{}}
 	var live []fluxinstall.LiveObject
 	w.commitOther("main", func(files map[string]string) {

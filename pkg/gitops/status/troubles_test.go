@@ -1,4 +1,4 @@
-package gitops_test
+package status_test
 
 import (
 	"errors"
