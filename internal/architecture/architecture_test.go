@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/text", "internal/ui", "internal/yamlnode", "pkg/clusterspec", "pkg/connect", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/gitops", "pkg/gitops/facts", "pkg/gitops/status", "pkg/gitops/step", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"internal/ui":      {"internal/redact", "internal/text", "pkg/gitops/step", "pkg/secret"},
 	"internal/eksctl":  {"internal/localfile", "internal/redact", "internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/gitops/facts", "pkg/gitops/internal/files", "pkg/gitops/step", "pkg/layout", "pkg/lint", "pkg/secret"},
+	"pkg/gitops":       {"internal/fluxbuild", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/gitops/facts", "pkg/gitops/internal/files", "pkg/gitops/step", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"pkg/layout":       {"internal/kustomize", "internal/yamlnode", "pkg/clusterspec"},
 	"pkg/lint":         {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/layout"},
 	"pkg/clusterspec":  {"internal/localfile", "internal/redact", "internal/repourl", "internal/spelling"},
@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	// is status, which looks and judges, and no command needs it.
 	"pkg/gitops/step":           {"internal/text"},
 	"pkg/gitops/facts":          {"internal/redact", "internal/sshkeys", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/fluxinstall", "pkg/git", "pkg/github", "pkg/layout"},
-	"pkg/gitops/internal/files": {"internal/fluxbuild", "pkg/clusterspec", "pkg/fluxinstall", "pkg/git", "pkg/gitops/facts", "pkg/layout"},
+	"pkg/gitops/internal/files": {"internal/fluxbuild", "internal/kustomize", "internal/yamlnode", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/gitops/facts", "pkg/layout"},
 	"pkg/gitops/status":         {"internal/fluxbuild", "internal/kustomize", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/gitops", "pkg/gitops/facts", "pkg/gitops/internal/files", "pkg/layout"},
 
 	"internal/buildinfo":    {},

@@ -39,7 +39,7 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 	if len(r.rendered.apps) == 0 {
 		return nil
 	}
-	existing, err := differing(ctx, snapshot, r.rendered.apps)
+	existing, err := files.Differing(ctx, snapshot, r.rendered.apps)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 // checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the scaffold.
 func (r *createRun) checkScaffold(file layout.File, before []byte) error {
 	dir := path.Dir(file.Path)
-	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir || listsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
+	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir || files.ListsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
 		return nil
 	}
 	return &appsError{

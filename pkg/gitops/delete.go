@@ -96,7 +96,7 @@ type deleteRun struct {
 	options  DeleteOptions
 	detaches bool // it is about the management cluster
 
-	removal  *removal
+	removal  *files.Removal
 	targets  []*target
 	attached detachment
 }
@@ -230,7 +230,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
 	}
 	plan, err := d.planFiles(ctx, d.snapshot)
-	if entangled := new(entangledError); errors.As(err, &entangled) {
+	if entangled := new(files.EntangledError); errors.As(err, &entangled) {
 		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
 	}
 	if dependents := new(foundError); errors.As(err, &dependents) {
@@ -277,27 +277,34 @@ func namesOf(clusters []Doomed) []string {
 
 // planFiles works out what goes from a snapshot.
 func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
-	r, err := newRemoval(ctx, snapshot, d.seen.Config)
+	r, err := files.NewRemoval(ctx, snapshot, d.seen.Config)
 	if err != nil {
 		return nil, err
 	}
 	d.removal = r
 	if !d.usesGit() {
-		return r.finish(), nil
+		return r.Finish(), nil
 	}
 	var names []string
 	for _, c := range d.options.Clusters {
 		names = append(names, c.Name)
 	}
 	if d.detaches {
-		err = r.removeManagement(d.seen.ManagementCluster)
+		err = r.RemoveManagement(d.seen.ManagementCluster)
 	} else {
-		err = r.removeWorkloads(names)
+		err = r.RemoveWorkloads(names)
+	}
+	if dependents := new(files.DependentsError); errors.As(err, &dependents) {
+		found := &foundError{}
+		for _, dependent := range dependents.Dependents {
+			found.findings = append(found.findings, Finding{AreaSpec, dependent.Message, dependent.Hint})
+		}
+		err = found
 	}
 	if err == nil {
-		err = d.checkReadings(r.plan)
+		err = d.checkReadings(r.Plan)
 	}
-	return r.finish(), err
+	return r.Finish(), err
 }
 
 // planRemoval is the planner of the push, for what others have pushed meanwhile.
@@ -318,8 +325,8 @@ func (d *deleteRun) findTargets(found *findings) {
 		for _, change := range d.planned.Changes {
 			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
-		t.files = t.files || len(d.removal.dependents[c.Name]) > 0
-		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
+		t.files = t.files || len(d.removal.Dependents[c.Name]) > 0
+		t.Namespace = cmp.Or(t.Namespace, d.removal.Namespaces[c.Name])
 		if state := d.seen.Cluster; state != nil {
 			var in []string
 			for j, live := range state.Clusters {
@@ -336,7 +343,7 @@ func (d *deleteRun) findTargets(found *findings) {
 		if t.live != nil {
 			t.Namespace, record.KubernetesVersion = t.live.Namespace, t.live.KubernetesVersion
 		}
-		if t.files && !d.removal.isDependentsOnly(c.Name) {
+		if t.files && !d.removal.IsDependentsOnly(c.Name) {
 			record.SpecPath = paths.Spec
 		}
 		t.Namespace = cmp.Or(t.Namespace, "default")
@@ -374,13 +381,13 @@ func (d *deleteRun) describe(ctx context.Context) {
 			for _, o := range d.attached.resources.Objects {
 				record.Objects = append(record.Objects, o.String())
 			}
-		case len(d.removal.objects[t.Name]) > 0:
-			record.Objects = d.removal.objects[t.Name]
+		case len(d.removal.Objects[t.Name]) > 0:
+			record.Objects = d.removal.Objects[t.Name]
 		case t.live != nil:
 			record.Objects = []string{fmt.Sprintf("Cluster %s/%s", t.Namespace, t.Name)}
 		}
 		if !d.detaches {
-			record.Objects = append(record.Objects, d.removal.dependents[t.Name]...)
+			record.Objects = append(record.Objects, d.removal.Dependents[t.Name]...)
 		}
 		if t.files {
 			dirs = append(dirs, layout.PathsIn(d.seen.Config, t.Name).Cluster)
@@ -389,7 +396,7 @@ func (d *deleteRun) describe(ctx context.Context) {
 	if d.detaches && len(d.planned.Changes) > 0 {
 		dirs = append(dirs, layout.SystemDir(d.seen.Config))
 	}
-	d.result.Kept = d.removal.kept(dirs...)
+	d.result.Kept = d.removal.Kept(dirs...)
 }
 
 // confirm asks, if there is somebody to ask.

@@ -154,7 +154,7 @@ func (d *deleteRun) brokenFlux() string {
 func (d *deleteRun) aboutTarget(culprit string) bool {
 	return slices.ContainsFunc(d.targets, func(t *target) bool {
 		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.seen.Config, t.Name).Cluster+"/") ||
-			slices.Contains(slices.Concat(d.removal.objects[t.Name], d.removal.dependents[t.Name]), strings.Replace(culprit, "/", " ", 1)))
+			slices.Contains(slices.Concat(d.removal.Objects[t.Name], d.removal.Dependents[t.Name]), strings.Replace(culprit, "/", " ", 1)))
 	})
 }
 

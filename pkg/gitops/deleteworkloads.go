@@ -59,7 +59,7 @@ func (d *deleteRun) noteGone(t *target) {
 			there = append(there, c.Name)
 		}
 	}
-	there = append(there, d.removal.clusters()...)
+	there = append(there, d.removal.Clusters()...)
 	slices.Sort(there)
 	if there = slices.Compact(there); len(there) > 0 {
 		text += "; the clusters there are: " + strings.Join(there, ", ")

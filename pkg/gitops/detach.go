@@ -105,7 +105,7 @@ func quantity(n int, one, many string) string {
 }
 
 func (d *deleteRun) workloadsInGit() []string {
-	return slices.DeleteFunc(d.removal.clusters(), func(name string) bool { return name == d.seen.ManagementCluster })
+	return slices.DeleteFunc(d.removal.Clusters(), func(name string) bool { return name == d.seen.ManagementCluster })
 }
 
 // componentsInGit says whether the repository holds Flux's installation: its first run was cut off before the sync objects came.

@@ -8,10 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
-	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -67,9 +63,6 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 	return nil
 }
 
-// isBlank says whether a file holds nothing, as one does that is not there, or that a failed installation by EKS Anywhere left.
-func isBlank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
-
 // compare works out what has to be written on top of snapshot; nil is a repository that does not exist yet.
 func (r *createRun) compare(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	return r.compareOn(ctx, snapshot, false)
@@ -102,7 +95,7 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 	for _, file := range wanted {
 		plan.After[file.Path] = file.Content
 	}
-	existing, err := differing(ctx, snapshot, wanted)
+	existing, err := files.Differing(ctx, snapshot, wanted)
 	if err != nil {
 		return err
 	}
@@ -113,18 +106,18 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 		switch {
 		case !differs:
 			plan.Add(snapshot, file)
-		case r.lacksProtection(file.Path, before) && listsResources(before, layout.SpecFile):
+		case r.lacksProtection(file.Path, before) && files.ListsResources(before, layout.SpecFile):
 			plan.After[file.Path] = before
 			plan.Notes = append(plan.Notes, unprotectedNote(file.Path))
-		case path.Base(file.Path) == layout.KustomizationFile && listsResources(before, layout.SpecFile):
+		case path.Base(file.Path) == layout.KustomizationFile && files.ListsResources(before, layout.SpecFile):
 			plan.After[file.Path] = before
 			plan.Notes = append(plan.Notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
-		case replace(file.Path) || isBlank(before) || bytes.Equal(before, layout.InertKustomization()):
+		case replace(file.Path) || files.IsBlank(before) || bytes.Equal(before, layout.InertKustomization()):
 			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
-		case path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) && listed(before) != nil:
+		case path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) && files.Listed(before) != nil:
 			// It stays from before the cluster was deleted, for the sake of files of others.
-			plan.After[file.Path] = listed(before)
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: listed(before)})
+			plan.After[file.Path] = files.Listed(before)
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: files.Listed(before)})
 		default:
 			conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 			if path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) {
@@ -140,7 +133,7 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 		plan.System[base] = file.Content
 		before, differs := existing[file.Path]
 		was := before
-		if base == layout.SyncFile && differs && !isBlank(before) && !r.options.Overwrite {
+		if base == layout.SyncFile && differs && !files.IsBlank(before) && !r.options.Overwrite {
 			if before, err = r.servedSync(file.Path, was, plan.System[layout.ComponentsFile], plan.Note); err != nil {
 				return err
 			}
@@ -148,19 +141,19 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 		switch {
 		case !differs:
 			plan.Add(snapshot, file)
-		case base == layout.SyncFile && !bytes.Equal(was, before) && sameObjects(before, file.Content):
+		case base == layout.SyncFile && !bytes.Equal(was, before) && files.SameObjects(before, file.Content):
 			plan.System[base], plan.After[file.Path] = before, before
 			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: was, After: before})
-		case isBlank(before):
+		case files.IsBlank(before):
 			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
 			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
-		case base == layout.SyncFile && !sameObjects(before, file.Content):
+		case base == layout.SyncFile && !files.SameObjects(before, file.Content):
 			if !r.options.Overwrite {
 				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 				continue
 			}
 			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
-		case base == layout.KustomizationFile && !listsResources(before, layout.ComponentsFile, layout.SyncFile):
+		case base == layout.KustomizationFile && !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
 			if !r.options.Overwrite {
 				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
 				continue
@@ -171,21 +164,13 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 			plan.Notes = append(plan.Notes, unprotectedNote(file.Path))
 		default:
 			plan.System[base], plan.After[file.Path] = before, before
-			plan.Notes = append(plan.Notes, keptNote(file.Path, before))
+			plan.Notes = append(plan.Notes, files.KeptNote(file.Path, before))
 		}
 	}
 	if len(conflicts) > 0 {
 		return &conflictError{changes: conflicts, unlisting: unlisting}
 	}
 	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
-	return nil
-}
-
-// listed is a kustomization with the cluster's file among its resources; nil when it cannot be put there.
-func listed(kustomization []byte) []byte {
-	if content, ok := layout.List(kustomization, layout.SpecFile); ok {
-		return content
-	}
 	return nil
 }
 
@@ -211,88 +196,4 @@ func (r *clustersRun) reopen(snapshot Snapshot, plan *files.Plan) error {
 		}
 	}
 	return nil
-}
-
-// differing reads those of the wanted files that are in the snapshot with other content. Files that are the same are recognised by
-// their blob IDs and not transferred.
-func differing(ctx context.Context, snapshot Snapshot, wanted []layout.File) (map[string][]byte, error) {
-	if snapshot == nil {
-		return nil, nil
-	}
-	var paths []string
-	for _, file := range wanted {
-		_, there, err := snapshot.Lookup(file.Path)
-		if err != nil {
-			return nil, fmt.Errorf("looking for %s in the repository: %w", file.Path, err)
-		}
-		if !there {
-			continue
-		}
-		same, err := snapshot.Holds(file.Path, file.Content)
-		if err != nil {
-			return nil, fmt.Errorf("comparing %s with the repository: %w", file.Path, err)
-		}
-		if !same {
-			paths = append(paths, file.Path)
-		}
-	}
-	if len(paths) == 0 {
-		return nil, nil
-	}
-	return snapshot.ReadAll(ctx, paths)
-}
-
-// keptNote says why one of Flux's files stays as it is.
-func keptNote(file string, before []byte) string {
-	if path.Base(file) != layout.ComponentsFile {
-		return file + " is kept as it is in Git"
-	}
-	there, _, err := fluxmanifests.ComponentVersion(before)
-	if err != nil || there == fluxmanifests.Version {
-		return file + " is kept as it is in Git, where it has been edited"
-	}
-	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, fluxmanifests.Version)
-}
-
-// listsResources says whether a kustomization lists all of the given files.
-func listsResources(content []byte, files ...string) bool {
-	var kustomization struct {
-		Resources []string `json:"resources"`
-	}
-	if err := yaml.Unmarshal(content, &kustomization); err != nil {
-		return false
-	}
-	for _, file := range files {
-		if !slices.ContainsFunc(kustomization.Resources, func(r string) bool { return path.Clean(r) == file }) {
-			return false
-		}
-	}
-	return true
-}
-
-// sameObjects says whether two multi-document files hold the same objects apart from comments and formatting.
-func sameObjects(a, b []byte) bool {
-	left, errLeft := canonical(a)
-	right, errRight := canonical(b)
-	return errLeft == nil && errRight == nil && bytes.Equal(left, right)
-}
-
-func canonical(content []byte) ([]byte, error) {
-	var documents []string
-	for document := range yamlnode.Documents(content) {
-		var object any
-		if err := yaml.Unmarshal(document, &object); err != nil {
-			return nil, err
-		}
-		if object == nil {
-			continue
-		}
-		encoded, err := yaml.Marshal(object)
-		if err != nil {
-			return nil, err
-		}
-		documents = append(documents, string(encoded))
-	}
-	slices.Sort(documents)
-	return []byte(strings.Join(documents, "---\n")), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -26,7 +27,7 @@ func (s *systemPlan) components(ctx context.Context) error {
 	ours := s.systemFile(layout.ComponentsFile)
 	before := s.before[layout.ComponentsFile]
 	live := s.seen.Cluster.Flux.Version
-	if isBlank(before) {
+	if files.IsBlank(before) {
 		content, err := s.firstComponents(ctx, ours.Content, live)
 		if err == nil {
 			s.put(layout.ComponentsFile, content)

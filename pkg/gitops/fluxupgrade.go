@@ -126,10 +126,10 @@ func (s *systemPlan) kustomization(context.Context) error {
 	ours := s.systemFile(layout.KustomizationFile)
 	before := s.before[layout.KustomizationFile]
 	switch {
-	case isBlank(before) || bytes.Equal(before, ours.Content):
+	case files.IsBlank(before) || bytes.Equal(before, ours.Content):
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
-	case !listsResources(before, layout.ComponentsFile, layout.SyncFile):
+	case !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
 		if !s.options.Overwrite {
 			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
 		}
@@ -159,7 +159,7 @@ func (s *systemPlan) sync(context.Context) error {
 	ours := s.systemFile(layout.SyncFile)
 	before := s.before[layout.SyncFile]
 	switch {
-	case isBlank(before) || s.options.Overwrite && !s.followsSpec(before):
+	case files.IsBlank(before) || s.options.Overwrite && !s.followsSpec(before):
 		s.put(layout.SyncFile, ours.Content)
 	case s.followsSpec(before):
 		after, err := s.servedSync(ours.Path, before, s.plan.System[layout.ComponentsFile], s.note)

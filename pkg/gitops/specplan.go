@@ -53,9 +53,9 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 		u.first[p.path] = first
 	}
 	switch {
-	case isBlank(before) && !isBlank(first.text):
+	case files.IsBlank(before) && !files.IsBlank(first.text):
 		return nil, &takenOutError{cluster: c.Name, file: c.Objects[0].File}
-	case isBlank(before):
+	case files.IsBlank(before):
 		p.inGit = false
 		err = u.planFirst(p)
 	default:
@@ -175,7 +175,7 @@ func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan
 		return nil, fmt.Errorf("reading the history of %s: %w", p.path, err)
 	}
 	switch {
-	case isBlank(first.text):
+	case files.IsBlank(first.text):
 		return &fileHistory{since: last}, nil
 	case first.history == nil:
 		// The file said what Git said.

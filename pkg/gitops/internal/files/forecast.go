@@ -43,7 +43,7 @@ func Told(all []Foreseen) []facts.Consequence {
 	return list
 }
 
-// Run is what a forecast is told of the run, or of the look, that it is made for.
+// Foresight is what a forecast is told of the run, or of the look, that it is made for.
 type Foresight struct {
 	Facts *facts.Facts
 	// Observer reads the objects of which it matters whether they are there; without one, nil, they are not.

@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"fmt"
@@ -13,12 +13,29 @@ import (
 // Git for that namespace cannot be applied any more then, and Flux applies nothing at all as long as one object cannot be. So it leaves Git
 // in the same commit, wherever in the fleet's path it is.
 
+// DependentsError says that objects go with a cluster and cannot be taken out of Git without what is somebody else's.
+type DependentsError struct{ Dependents []Dependent }
+
+// Dependent is such an object, or what makes some: where it is, and what helps.
+type Dependent struct{ Message, Hint string }
+
+func (e *DependentsError) Error() string {
+	messages := make([]string, 0, len(e.Dependents))
+	for _, d := range e.Dependents {
+		messages = append(messages, d.Message)
+	}
+	return strings.Join(messages, "; ")
+}
+
+// Hint is what helps with the first of them.
+func (e *DependentsError) Hint() string { return e.Dependents[0].Hint }
+
 // removeDependents plans the removal of the files that hold nothing but objects that go with the clusters. What is elsewhere is a
-// *foundError: beside other objects in one file, or made by a kustomization.
-func (r *removal) removeDependents(names []string) error {
-	var wrong []Finding
+// *DependentsError: beside other objects in one file, or made by a kustomization.
+func (r *Removal) removeDependents(names []string) error {
+	var wrong []Dependent
 	refuse := func(file string, line int, cluster, what string) {
-		wrong = append(wrong, Finding{AreaSpec,
+		wrong = append(wrong, Dependent{
 			fmt.Sprintf("%s:%d: %s: EKS Anywhere removes namespace %s with cluster %s, and Flux could not apply the fleet any more", file, line, what, layout.PackagesNamespace(cluster), cluster),
 			fmt.Sprintf("take that out of %s by hand, push, and run the same command again", file)})
 	}
@@ -47,7 +64,7 @@ func (r *removal) removeDependents(names []string) error {
 				case object.LivesWith(name):
 					going, owners = append(going, object), append(owners, name)
 				case object.KubeconfigSecret == layout.KubeconfigSecret(name):
-					r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("%s:%d: %s works on cluster %s, which is being deleted; remove it from Git when the cluster is gone", file, object.Line, object, name))
+					r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("%s:%d: %s works on cluster %s, which is being deleted; remove it from Git when the cluster is gone", file, object.Line, object, name))
 				}
 			}
 		}
@@ -56,24 +73,24 @@ func (r *removal) removeDependents(names []string) error {
 				refuse(file, object.Line, owners[i], fmt.Sprintf("%s is in the same file as objects that stay", object))
 				continue
 			}
-			r.dependents[owners[i]] = append(r.dependents[owners[i]], object.String())
+			r.Dependents[owners[i]] = append(r.Dependents[owners[i]], object.String())
 		}
 		if len(going) > 0 && len(going) == len(objects) {
 			r.remove(file)
 		}
 	}
 	for _, name := range names {
-		slices.Sort(r.dependents[name])
+		slices.Sort(r.Dependents[name])
 	}
 	if len(wrong) > 0 {
-		return &foundError{findings: wrong}
+		return &DependentsError{wrong}
 	}
 	return nil
 }
 
 // removePlaced plans the removal of what a kustomization puts into the namespace of a cluster's packages, and of the kustomization, if all
 // that is files beside it, which nobody else lists.
-func (r *removal) removePlaced(file string, naming layout.KustomizationNaming, cluster string) bool {
+func (r *Removal) removePlaced(file string, naming layout.KustomizationNaming, cluster string) bool {
 	if !naming.Places {
 		return false
 	}
@@ -91,7 +108,7 @@ func (r *removal) removePlaced(file string, naming layout.KustomizationNaming, c
 			if object.Kind != "Namespace" {
 				object.Namespace = layout.PackagesNamespace(cluster)
 			}
-			r.dependents[cluster] = append(r.dependents[cluster], object.String())
+			r.Dependents[cluster] = append(r.Dependents[cluster], object.String())
 		}
 		r.remove(listed)
 	}
@@ -103,13 +120,13 @@ func (r *removal) removePlaced(file string, naming layout.KustomizationNaming, c
 }
 
 // manifests are the files below the fleet's path that may hold such objects. Flux's own are large, and nobody's but Flux's.
-func (r *removal) manifests() []string {
+func (r *Removal) manifests() []string {
 	return slices.DeleteFunc(r.below(layout.RootDir(r.config)), func(file string) bool {
 		return !layout.IsManifest(file) && !layout.IsKustomization(file) || path.Base(file) == layout.ComponentsFile
 	})
 }
 
-// isDependentsOnly says whether of a cluster nothing but such objects is left in Git.
-func (r *removal) isDependentsOnly(cluster string) bool {
-	return len(r.dependents[cluster]) > 0 && !slices.Contains(r.plan.Gone, layout.PathsIn(r.config, cluster).Spec)
+// IsDependentsOnly says whether of a cluster nothing but such objects is left in Git.
+func (r *Removal) IsDependentsOnly(cluster string) bool {
+	return len(r.Dependents[cluster]) > 0 && !slices.Contains(r.Plan.Gone, layout.PathsIn(r.config, cluster).Spec)
 }

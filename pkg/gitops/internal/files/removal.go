@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"bytes"
@@ -17,44 +17,45 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
-type removal struct {
+// Removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
+type Removal struct {
 	ctx      context.Context // one planning is one call
-	snapshot Snapshot
+	snapshot facts.SnapshotReader
 	config   *clusterspec.GitOps
-	plan     *files.Plan
+	Plan     *Plan
 
 	files   map[string]bool   // what is below the roots that were walked; false is gone after the plan
 	content map[string][]byte // of what was read
-	objects map[string][]string
-	// dependents are the objects elsewhere that go with a cluster.
-	dependents map[string][]string
+	// Objects are those in the specs that go, by cluster.
+	Objects map[string][]string
+	// Dependents are the objects elsewhere that go with a cluster.
+	Dependents map[string][]string
 	// specDirs are the eksa-system directories of the clusters that go; somebody may have removed them before.
 	specDirs []string
-	// namespaces of the Cluster objects in the removed specs, by cluster.
-	namespaces map[string]string
+	// Namespaces of the Cluster objects in the removed specs, by cluster.
+	Namespaces map[string]string
 }
 
-// entangledError says that files of somebody else would not build without what goes, and that no program should guess what they mean.
-type entangledError struct{ file, reason string }
+// EntangledError says that files of somebody else would not build without what goes, and that no program should guess what they mean.
+type EntangledError struct{ file, reason string }
 
-func (e *entangledError) Error() string {
+func (e *EntangledError) Error() string {
 	return fmt.Sprintf("%s cannot go on without the cluster's files: %s", e.file, e.reason)
 }
 
-func (e *entangledError) Hint() string {
+func (e *EntangledError) Hint() string {
 	return "take that out of " + e.file + " by hand, push, and run the same command again"
 }
 
-// newRemoval reads the directories of a snapshot. Without the branch there is nothing to remove.
-func newRemoval(ctx context.Context, snapshot Snapshot, config *clusterspec.GitOps) (*removal, error) {
-	r := &removal{
-		ctx: ctx, snapshot: snapshot, config: config, plan: &files.Plan{},
-		files: map[string]bool{}, content: map[string][]byte{}, objects: map[string][]string{}, dependents: map[string][]string{}, namespaces: map[string]string{},
+// NewRemoval reads the directories of a snapshot. Without the branch there is nothing to remove.
+func NewRemoval(ctx context.Context, snapshot facts.SnapshotReader, config *clusterspec.GitOps) (*Removal, error) {
+	r := &Removal{
+		ctx: ctx, snapshot: snapshot, config: config, Plan: &Plan{},
+		files: map[string]bool{}, content: map[string][]byte{}, Objects: map[string][]string{}, Dependents: map[string][]string{}, Namespaces: map[string]string{},
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists {
 		return r, nil
@@ -63,7 +64,7 @@ func newRemoval(ctx context.Context, snapshot Snapshot, config *clusterspec.GitO
 }
 
 // walk notes the files below a directory.
-func (r *removal) walk(dir string) error {
+func (r *Removal) walk(dir string) error {
 	if dir == "." {
 		dir = ""
 	}
@@ -82,8 +83,8 @@ func (r *removal) walk(dir string) error {
 	return nil
 }
 
-// clusters names the clusters that have files in Git, sorted.
-func (r *removal) clusters() []string {
+// Clusters names the clusters that have files in Git, sorted.
+func (r *Removal) Clusters() []string {
 	var names []string
 	for file := range r.files {
 		dir := path.Dir(path.Dir(file))
@@ -97,7 +98,7 @@ func (r *removal) clusters() []string {
 
 // clusterFiles are the files of a cluster that are there: what layout writes, edited or not. Of the apps scaffold, the kustomizations are
 // made to be edited, and then somebody else's.
-func (r *removal) clusterFiles(name string) []string {
+func (r *Removal) clusterFiles(name string) []string {
 	paths := layout.PathsIn(r.config, name)
 	files := r.there(paths.Spec, paths.Kustomization, paths.AppsSync)
 	if r.holds(paths.AppsKustomization, layout.EmptyApps()) {
@@ -107,7 +108,7 @@ func (r *removal) clusterFiles(name string) []string {
 }
 
 // holds says whether a file is there and is as we write it.
-func (r *removal) holds(file string, content []byte) bool {
+func (r *Removal) holds(file string, content []byte) bool {
 	if !r.files[file] {
 		return false
 	}
@@ -116,17 +117,17 @@ func (r *removal) holds(file string, content []byte) bool {
 }
 
 // systemFiles are Flux's files that are there.
-func (r *removal) systemFiles() []string {
+func (r *Removal) systemFiles() []string {
 	dir := layout.SystemDir(r.config)
 	return r.there(path.Join(dir, layout.ComponentsFile), path.Join(dir, layout.SyncFile), path.Join(dir, layout.KustomizationFile))
 }
 
-func (r *removal) there(paths ...string) []string {
+func (r *Removal) there(paths ...string) []string {
 	return slices.DeleteFunc(paths, func(file string) bool { return !r.files[file] })
 }
 
 // below lists what stays below a directory, sorted.
-func (r *removal) below(dir string) []string {
+func (r *Removal) below(dir string) []string {
 	prefix := dir + "/"
 	if dir == "." {
 		prefix = ""
@@ -142,7 +143,7 @@ func (r *removal) below(dir string) []string {
 }
 
 // read brings the contents of files here, in one transfer.
-func (r *removal) read(files []string) error {
+func (r *Removal) read(files []string) error {
 	files = slices.DeleteFunc(slices.Clone(files), func(file string) bool { _, here := r.content[file]; return here })
 	if len(files) == 0 {
 		return nil
@@ -157,8 +158,8 @@ func (r *removal) read(files []string) error {
 	return nil
 }
 
-// removeWorkloads plans the removal of clusters' files, and of what other kustomizations say about them.
-func (r *removal) removeWorkloads(names []string) error {
+// RemoveWorkloads plans the removal of clusters' files, and of what other kustomizations say about them.
+func (r *Removal) RemoveWorkloads(names []string) error {
 	var ours []string
 	for _, name := range names {
 		ours = append(ours, r.clusterFiles(name)...)
@@ -179,7 +180,7 @@ func (r *removal) removeWorkloads(names []string) error {
 	if err := r.removeDependents(names); err != nil {
 		return err
 	}
-	if len(r.plan.Changes) == 0 {
+	if len(r.Plan.Changes) == 0 {
 		return nil
 	}
 	for _, name := range names {
@@ -197,43 +198,43 @@ func (r *removal) removeWorkloads(names []string) error {
 }
 
 // removeCluster plans the deletion of one cluster's files.
-func (r *removal) removeCluster(name string) {
+func (r *Removal) removeCluster(name string) {
 	for _, file := range r.clusterFiles(name) {
 		if path.Base(file) == layout.SpecFile {
-			r.objects[name], r.namespaces[name] = objectsOf(r.content[file], name)
+			r.Objects[name], r.Namespaces[name] = objectsOf(r.content[file], name)
 		}
 		r.remove(file)
 	}
 }
 
 // noteKept tells of the files that stay in a cluster's directory.
-func (r *removal) noteKept(name string) {
-	if kept := r.kept(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
-		r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
+func (r *Removal) noteKept(name string) {
+	if kept := r.Kept(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
+		r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
 			layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
 	}
 }
 
-func (r *removal) remove(file string) {
+func (r *Removal) remove(file string) {
 	r.files[file] = false
-	r.plan.Gone = append(r.plan.Gone, file)
-	r.plan.Changes = append(r.plan.Changes, layout.FileChange{Path: file, Change: layout.ChangeDelete, Before: r.content[file]})
+	r.Plan.Gone = append(r.Plan.Gone, file)
+	r.Plan.Changes = append(r.Plan.Changes, layout.FileChange{Path: file, Change: layout.ChangeDelete, Before: r.content[file]})
 }
 
 // keepBuilding sees to the files that stay beside a cluster's: a kustomization that lists them stays with them, and without the cluster.
-func (r *removal) keepBuilding(name string) error {
+func (r *Removal) keepBuilding(name string) error {
 	file := layout.PathsIn(r.config, name).Kustomization
 	dir := path.Dir(file)
 	stay := r.below(dir)
-	if len(stay) == 0 || !slices.Contains(r.plan.Gone, file) {
+	if len(stay) == 0 || !slices.Contains(r.Plan.Gone, file) {
 		return nil
 	}
 	rest, err := layout.Unlist(file, r.content[file], r.isGone)
 	if err != nil {
-		return &entangledError{file, err.Error()}
+		return &EntangledError{file, err.Error()}
 	}
 	if len(rest.Others) > 0 {
-		return &entangledError{file, "it names them under " + strings.Join(rest.Others, ", ")}
+		return &EntangledError{file, "it names them under " + strings.Join(rest.Others, ", ")}
 	}
 	content := rest.Content
 	if rest.Empty {
@@ -250,19 +251,19 @@ func (r *removal) keepBuilding(name string) error {
 }
 
 // keep makes a modification out of a deletion, or plans one.
-func (r *removal) keep(file string, content []byte) {
-	at := slices.IndexFunc(r.plan.Changes, func(c layout.FileChange) bool { return c.Path == file })
+func (r *Removal) keep(file string, content []byte) {
+	at := slices.IndexFunc(r.Plan.Changes, func(c layout.FileChange) bool { return c.Path == file })
 	if at < 0 {
-		r.plan.Changes = append(r.plan.Changes, layout.FileChange{Path: file, Before: r.content[file]})
-		at = len(r.plan.Changes) - 1
+		r.Plan.Changes = append(r.Plan.Changes, layout.FileChange{Path: file, Before: r.content[file]})
+		at = len(r.Plan.Changes) - 1
 	}
-	r.plan.Changes[at].Change, r.plan.Changes[at].After = "modify", content
-	r.plan.Gone = slices.DeleteFunc(r.plan.Gone, func(gone string) bool { return gone == file })
+	r.Plan.Changes[at].Change, r.Plan.Changes[at].After = "modify", content
+	r.Plan.Gone = slices.DeleteFunc(r.Plan.Gone, func(gone string) bool { return gone == file })
 	r.files[file] = true
 }
 
 // checkBuild finds out whether a kustomization that built before still does: a patch may have been for what is gone.
-func (r *removal) checkBuild(file string, content []byte, beside []string) error {
+func (r *Removal) checkBuild(file string, content []byte, beside []string) error {
 	dir := path.Dir(file)
 	before := map[string][]byte{}
 	for name, text := range r.content {
@@ -279,14 +280,14 @@ func (r *removal) checkBuild(file string, content []byte, beside []string) error
 	}
 	after[file] = content
 	if err := fluxmanifests.CheckBuild(after, dir); err != nil {
-		return &entangledError{file, err.Error()}
+		return &EntangledError{file, err.Error()}
 	}
 	return nil
 }
 
 // isGone says whether a path is that of a file that goes, or of a directory that nothing describes any more.
-func (r *removal) isGone(name string) bool {
-	if slices.Contains(r.plan.Gone, name) || slices.Contains(r.specDirs, name) && len(r.below(name)) == 0 {
+func (r *Removal) isGone(name string) bool {
+	if slices.Contains(r.Plan.Gone, name) || slices.Contains(r.specDirs, name) && len(r.below(name)) == 0 {
 		return true
 	}
 	described := false
@@ -301,7 +302,7 @@ func (r *removal) isGone(name string) bool {
 }
 
 // otherKustomizations lists the kustomizations below P that are not as we write them for a cluster, the deepest first.
-func (r *removal) otherKustomizations() ([]string, error) {
+func (r *Removal) otherKustomizations() ([]string, error) {
 	var list []string
 	for file := range r.files {
 		if !layout.IsKustomization(file) {
@@ -327,9 +328,9 @@ func (r *removal) otherKustomizations() ([]string, error) {
 
 // unlist takes what is gone out of the kustomizations of others that list it. One that lists nothing else goes too, or says nothing
 // from now on when there are manifests beside it.
-func (r *removal) unlist(kustomizations []string) error {
+func (r *Removal) unlist(kustomizations []string) error {
 	for _, file := range kustomizations {
-		if !r.files[file] || slices.ContainsFunc(r.plan.Changes, func(c layout.FileChange) bool { return c.Path == file }) {
+		if !r.files[file] || slices.ContainsFunc(r.Plan.Changes, func(c layout.FileChange) bool { return c.Path == file }) {
 			continue
 		}
 		rest, err := layout.Unlist(file, r.content[file], r.isGone)
@@ -337,7 +338,7 @@ func (r *removal) unlist(kustomizations []string) error {
 			continue // it did not build before either
 		}
 		if len(rest.Others) > 0 {
-			return &entangledError{file, "it names them under " + strings.Join(rest.Others, ", ")}
+			return &EntangledError{file, "it names them under " + strings.Join(rest.Others, ", ")}
 		}
 		switch dir := path.Dir(file); {
 		case len(rest.Removed) == 0:
@@ -357,14 +358,14 @@ func (r *removal) unlist(kustomizations []string) error {
 		default:
 			r.remove(file)
 		}
-		r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("%s no longer lists %s", file, strings.Join(rest.Removed, ", ")))
+		r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("%s no longer lists %s", file, strings.Join(rest.Removed, ", ")))
 	}
 	return nil
 }
 
-// removeManagement plans the removal of the management cluster's files and Flux's own. What others have put beside them stays as it is:
+// RemoveManagement plans the removal of the management cluster's files and Flux's own. What others have put beside them stays as it is:
 // nothing builds it any more.
-func (r *removal) removeManagement(name string) error {
+func (r *Removal) RemoveManagement(name string) error {
 	ours := slices.Concat(r.clusterFiles(name), r.systemFiles())
 	scaffold := layout.PathsIn(r.config, name).ClusterKustomization
 	if r.holds(scaffold, layout.ScaffoldKustomization()) {
@@ -383,28 +384,28 @@ func (r *removal) removeManagement(name string) error {
 		r.remove(file)
 	}
 	r.noteKept(name)
-	if kept := r.kept(layout.SystemDir(r.config)); len(kept) > 0 {
-		r.plan.Notes = append(r.plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
+	if kept := r.Kept(layout.SystemDir(r.config)); len(kept) > 0 {
+		r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
 			layout.SystemDir(r.config), strings.Join(kept, ", ")))
 	}
 	return nil
 }
 
-// kept lists the files of others in the directories of clusters that stay as they are, sorted. One that is changed is among the changes.
-func (r *removal) kept(dirs ...string) []string {
+// Kept lists the files of others in the directories of clusters that stay as they are, sorted. One that is changed is among the changes.
+func (r *Removal) Kept(dirs ...string) []string {
 	kept := []string{}
 	for _, dir := range dirs {
-		kept = append(kept, slices.DeleteFunc(r.below(dir), r.plan.ChangesFile)...)
+		kept = append(kept, slices.DeleteFunc(r.below(dir), r.Plan.ChangesFile)...)
 	}
 	slices.Sort(kept)
 	return kept
 }
 
-// finish puts the plan in order.
-func (r *removal) finish() *files.Plan {
-	slices.SortFunc(r.plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
-	slices.Sort(r.plan.Gone)
-	return r.plan
+// Finish puts the plan in order.
+func (r *Removal) Finish() *Plan {
+	slices.SortFunc(r.Plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.Sort(r.Plan.Gone)
+	return r.Plan
 }
 
 // objectsOf lists the objects of a file, as kind namespace/name, and finds the namespace of a Cluster object in it. What is no YAML is
