@@ -109,7 +109,7 @@ func partLine(g glyphs, part step.Part) string {
 	return glyph + " " + part.Name + ": " + part.Detail
 }
 
-// Part implements [gitops.Reporter].
+// Part implements [step.Reporter].
 func (s *Steps) Part(step step.Name, part step.Part) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

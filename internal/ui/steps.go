@@ -39,7 +39,7 @@ const repeatAfter = 30 * time.Second
 // spinnerPeriod is the time between two frames of the spinner.
 const spinnerPeriod = 100 * time.Millisecond
 
-// Steps shows the steps of a run on standard error. It implements [gitops.Reporter] and is safe for use by several goroutines.
+// Steps shows the steps of a run on standard error. It implements [step.Reporter] and is safe for use by several goroutines.
 type Steps struct {
 	out     io.Writer
 	mode    ProgressMode
@@ -110,7 +110,7 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 	return steps
 }
 
-// Begin implements [gitops.Reporter].
+// Begin implements [step.Reporter].
 func (s *Steps) Begin(step step.Name) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Steps) Begin(step step.Name) {
 	}
 }
 
-// Progress implements [gitops.Reporter].
+// Progress implements [step.Reporter].
 func (s *Steps) Progress(step step.Name, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *Steps) showProgress(a *activeStep) {
 	}
 }
 
-// End implements [gitops.Reporter].
+// End implements [step.Reporter].
 func (s *Steps) End(step step.Name, outcome step.Outcome, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +207,7 @@ func (s *Steps) line(name step.Name, outcome step.Outcome, detail string) string
 	return line
 }
 
-// Note implements [gitops.Reporter].
+// Note implements [step.Reporter].
 func (s *Steps) Note(level step.Level, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

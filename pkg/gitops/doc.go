@@ -2,6 +2,9 @@
 // invariants, and leaves every contact with the outside to the ports in ports.go, which pkg/connect makes of pkg/github,
 // internal/gitrepo and pkg/fluxinstall.
 //
+// How steps are done or planned is pkg/gitops/step; what was seen, and what follows from it, is pkg/gitops/facts.
+// What a person is told of a repository and its clusters without a run is pkg/gitops/status.
+//
 // # Invariants
 //
 //   - Nothing is written anywhere before every check that can be made by reading has passed.

@@ -11,7 +11,7 @@ import (
 
 // What a port promises holds for each of its methods: when ctx is done they return its cause, and where nothing else is said they may be
 // repeated at any time, also after an error or a lost reply, and nobody loses anything by it. A port is put together of interfaces that
-// are declared where they are used.
+// are declared where they are used; those that only read are in pkg/gitops/facts.
 
 // Host is the service that holds the repository and has an API for it. A generic Git server has none. The errors match those of
 // pkg/github ([github.ErrNotFound], [github.ErrPermission], [github.ErrUnavailable] and so on).

@@ -8,6 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 )
 
+// The ports that only read. What pkg/gitops says of its ports, which are put together of these, holds for them.
+
 // HostReader looks, and writes nothing.
 type HostReader interface {
 	// CheckAccess finds out what the credentials may do of what is going to be done. What is wrong is in the Access, and the error is that
