@@ -214,7 +214,7 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 		return nil, err
 	}
 	if installed := state.Flux.GitRepository != nil && state.Flux.Kustomization != nil; options.Purpose != ForInstalling || !installed {
-		state.MissingRights = c.missingRights(ctx, options.Purpose, namespace)
+		state.MissingRights = c.MissingRights(ctx, options.Purpose, namespace)
 	}
 	return state, nil
 }

@@ -256,6 +256,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return err
 	}
 	d.checkConsequences(ctx, &found)
+	d.checkRights(ctx, &found, d.intents()...)
 	d.observePush(ctx, &found)
 	if d.needsProvisioner() && len(found.list) == 0 {
 		d.checkReadiness(ctx, &found)

@@ -30,6 +30,9 @@ type ClusterInspector interface {
 	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
 	// RunningControllers reads which images of Flux's controllers run.
 	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
+	// MissingRights are those that a purpose needs in a namespace and the whole cluster, and the user does not
+	// have. A server that does not say is taken to give them.
+	MissingRights(ctx context.Context, purpose fluxinstall.Purpose, namespace string) []*fluxinstall.MissingRight
 }
 
 // The steps that only look.
@@ -81,6 +84,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		if err := r.checkStored(ctx, &found); err != nil {
 			return err
 		}
+		r.checkRights(ctx, &found)
 		r.observePush(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {

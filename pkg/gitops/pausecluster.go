@@ -175,11 +175,15 @@ func (p *pauseRun) observe(ctx context.Context) error {
 				found.addFinding(f)
 			}
 			p.checkLoss(ctx, &found)
+			p.checkRights(ctx, &found, p.intents()...)
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
 			if lost := p.lookForLoss(ctx, &found); lost != nil {
 				p.steps.Note(step.LevelWarning, lost.Message()+"; so it is done on the objects in the cluster alone")
 			}
+		}
+		if !p.usesGit() {
+			p.checkRights(ctx, &found, p.intents()...)
 		}
 	}
 	if err := found.refused(); err != nil {

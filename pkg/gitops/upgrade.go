@@ -192,6 +192,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 				return err
 			}
 		}
+		u.checkRights(ctx, &found)
 		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
 	}

@@ -78,6 +78,7 @@ type world struct {
 	sync           string
 	openClusterErr error
 	inspectErr     error
+	lacking        map[fluxinstall.Purpose]string // the namespaces in which the user lacks rights for it
 	notReady       map[string]error
 	syncErr        error
 	versions       storedVersions

@@ -2,6 +2,7 @@ package gitops_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -45,6 +46,14 @@ func (c cluster) MigrateVersions(ctx context.Context, dropped []fluxinstall.Drop
 		return len(done) > 0, nil
 	})
 	return done, err
+}
+
+// MissingRights gives one that names the purpose.
+func (c cluster) MissingRights(_ context.Context, purpose fluxinstall.Purpose, namespace string) []*fluxinstall.MissingRight {
+	if c.lacking[purpose] != namespace {
+		return nil
+	}
+	return []*fluxinstall.MissingRight{{Verbs: []string{"patch"}, Resource: fmt.Sprintf("purpose%d", purpose), Namespace: namespace}}
 }
 
 // RunningControllers gives what Flux has rolled over to last, or else what the components have that were installed.

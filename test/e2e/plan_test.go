@@ -125,7 +125,11 @@ func TestPlan_refused(t *testing.T) {
 		},
 		{
 			name: "user who may only look", code: 4, tells: "hint: the user needs a ", env: map[string]string{"KUBECONFIG": path},
-			runs: [][]string{{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"}},
+			runs: [][]string{
+				{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"},
+				{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"},
+				{"pause", "cluster", "dev"}, {"delete", "cluster", "dev", "--from", "cluster"},
+			},
 		},
 		{
 			name: "archived repository", code: 4, tells: "repository alice/fleet is archived: nobody can write to it",
