@@ -63,6 +63,7 @@ type forecast struct {
 func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan) (*forecast, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan)}
 	root := layout.RootDir(r.config)
+	f.readCheckouts()
 	if err := f.readSettings(); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan
 
 // compareChanged builds what the plan touches, or all of it where one part may change another.
 func (f *forecast) compareChanged() error {
-	if units, ok := f.units(layout.RootDir(f.run.config)); ok {
+	if units, ok := f.units(layout.RootDir(f.run.config)); ok && f.fetchesSame() {
 		return f.compareUnits(units)
 	}
 	return f.compareFollowing(f.settings)
@@ -86,6 +87,7 @@ func (f *forecast) compareChanged() error {
 // has none: Flux stands still on it.
 func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan), running: true, following: true}
+	f.readCheckouts()
 	if err := f.settingsInGit(); err != nil {
 		return nil, err
 	}

@@ -140,6 +140,9 @@ func (r *createRun) compareOn(ctx context.Context, snapshot Snapshot, later bool
 	if err := r.checkReadings(plan); err != nil {
 		return nil, err
 	}
+	if err := r.checkReach(ctx, snapshot, plan); err != nil {
+		return nil, err
+	}
 	return plan, r.checkFiles(ctx, snapshot, plan)
 }
 
@@ -150,6 +153,10 @@ func newFilePlan(later bool) *filePlan {
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another
 // content.
 func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan *filePlan, made rendering, replace func(path string) bool) error {
+	made, err := r.withCheckout(ctx, snapshot, made)
+	if err != nil {
+		return err
+	}
 	wanted := slices.Concat(made.files, made.system)
 	for _, file := range wanted {
 		plan.after[file.Path] = file.Content
@@ -194,6 +201,9 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 		was := before
 		if base == layout.SyncFile && differs && !isBlank(before) && !r.options.Overwrite {
 			if before, err = r.servedSync(file.Path, was, plan.system[layout.ComponentsFile], plan.note); err != nil {
+				return err
+			}
+			if before, err = r.setCheckout(file.Path, before); err != nil {
 				return err
 			}
 		}

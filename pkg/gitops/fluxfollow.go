@@ -25,7 +25,7 @@ func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
 		return nil
 	case u.adopts():
 		return u.adopt()
-	case !u.fluxFollows():
+	case !u.fluxFollows(), u.fetchesTooLittle():
 		return u.installFlux(ctx)
 	}
 	return sequence{telling(u.noteFlux)}

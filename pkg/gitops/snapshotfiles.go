@@ -31,7 +31,8 @@ type snapshotFiles struct {
 	gone     map[string]bool
 	contents map[string][]byte // what was read of the snapshot
 	listed   map[string][]git.Entry
-	err      error // the first of reading
+	err      error              // the first of reading
+	checkout fluxbuild.Checkout // what Flux fetches of them
 }
 
 // filesAt gives a snapshot's files after the changes of a plan; nil is no plan.
@@ -197,7 +198,7 @@ func (f *snapshotFiles) build(dir string, settings fluxbuild.Settings) (*fluxbui
 	if err := f.prefetch(dir); err != nil {
 		return nil, err
 	}
-	built, err := fluxbuild.Build(f, dir, settings)
+	built, err := fluxbuild.Build(f.checkout.Of(f), dir, settings)
 	if f.err != nil {
 		return nil, f.err
 	}

@@ -92,6 +92,8 @@ type GitSight struct {
 	AheadErr error
 	// SystemFiles says whether Flux's own directory is there.
 	SystemFiles bool
+
+	sparse sparseSight
 }
 
 // GitCluster is one cluster's directory.
@@ -240,6 +242,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports, observer Clus
 	}
 	if !o.Brief {
 		seen.Ahead, seen.AheadErr = o.lookAhead(ctx, snapshot, observer)
+		seen.sparse = o.lookSparse(ctx, snapshot, seen.Sync)
 	}
 	if applied != "" && !o.Brief {
 		if count, known, err := snapshot.Behind(ctx, applied, maxBehind); err == nil && known {

@@ -1,0 +1,80 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// sparseSight is what was seen of the repository outside of what Flux applies.
+type sparseSight struct {
+	// suggested says that Flux fetches many files that it does not need.
+	suggested bool
+	// lacking is what Flux needs and does not fetch. It is looked for when Flux fails.
+	lacking []fluxbuild.Reach
+}
+
+// lookSparse looks at what Flux fetches of a branch beside what it needs, or too little of. It is advice: what cannot be read is left out.
+func (o *Observation) lookSparse(ctx context.Context, snapshot Snapshot, sync []GitObject) sparseSight {
+	r := &run{config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote}, steps: newRecorder(nil)}
+	r.seen.cluster = &o.Survey.State
+	flux := &o.Survey.Flux
+	if snapshot.State() != git.BranchExists || flux.GitRepository == nil || flux.Kustomization == nil || r.followsOther(flux) {
+		return sparseSight{}
+	}
+	settings, err := fluxbuild.SettingsOf(flux.Kustomization.Spec)
+	if err != nil {
+		return sparseSight{}
+	}
+	if live := fluxbuild.Checkout(flux.GitRepository.SparseCheckout); len(live) > 0 {
+		if !r.fluxFails() {
+			return sparseSight{}
+		}
+		lacking, _ := r.reachesIn(filesAt(ctx, snapshot, nil), settings, live)
+		return sparseSight{lacking: lacking}
+	}
+	checkout := fluxbuild.Checkout(layout.SparseCheckout(o.Config))
+	if len(checkout) == 0 || sparseInGit(sync) || !manyOutside(ctx, snapshot, checkout) {
+		return sparseSight{}
+	}
+	for _, ks := range o.Survey.Kustomizations {
+		name := fluxbuild.Name{Kind: ks.Kind, Namespace: ks.Namespace, Name: ks.Name}
+		if len(liveReaches(name, section(ks.Fields, "spec"), r.source(), checkout)) > 0 {
+			return sparseSight{}
+		}
+	}
+	reaches, err := r.reachesIn(filesAt(ctx, snapshot, nil), settings, checkout)
+	return sparseSight{suggested: err == nil && len(reaches) == 0}
+}
+
+// sparseInGit says whether a GitRepository in Git fetches a part already, which Flux may have yet to apply.
+func sparseInGit(sync []GitObject) bool {
+	for _, o := range sync {
+		if list, _ := section(o.Fields, "spec")["sparseCheckout"].([]any); o.Kind == "GitRepository" && len(list) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeSparse tells what Flux needs and does not fetch, and suggests to fetch less where that is of use.
+func (j *judge) judgeSparse() {
+	if j.Git == nil || j.lost {
+		return
+	}
+	root := layout.RootDir(j.Config)
+	for _, reach := range j.Git.sparse.lacking {
+		message, _ := reachText(reach, root)
+		j.problem(Problem{
+			Object: fmt.Sprintf("GitRepository %s/%s", j.Survey.Namespace, j.Survey.Namespace), Message: message, File: reach.File,
+			Cause: "its spec.sparseCheckout has Flux fetch no more than that, so that it cannot build what needs more",
+			Next:  "correct that file and push; or have Flux fetch everything: eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
+		})
+	}
+	if j.Git.sparse.suggested {
+		j.note("%s", manyOutsideText(root))
+	}
+}
