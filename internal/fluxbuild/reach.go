@@ -17,7 +17,8 @@ import (
 
 // Reach is where something that Flux builds leads out of what it checks out.
 type Reach struct {
-	// File and Line are where it stands; Line is 0 when that is not known. An object that is in no file has none.
+	// File and Line are where it stands; Line is 0 when that is not known. An object that is in no file has
+	// none.
 	File string
 	Line int
 	// Object is the object of Flux's whose field it is; empty for a kustomization.
@@ -27,9 +28,10 @@ type Reach struct {
 	Target string // what it is, by its path in the repository
 }
 
-// Reaches finds where the build of a directory leads out of a checkout. It builds the directory with all files, watches which of them are
-// looked at, and, when any lies outside, builds it without those. The built objects are those of all files. Its error is that of [Build]
-// with all files; what was found until then is given all the same.
+// Reaches finds where the build of a directory leads out of a checkout. It builds the directory with all
+// files, watches which of them are looked at, and, when any lies outside, builds it without those. The built
+// objects are those of all files. Its error is that of [Build] with all files; what was found until then is
+// given all the same.
 func Reaches(files Files, dir string, settings Settings, checkout Checkout) (*Built, []Reach, error) {
 	watch := &watched{Files: files, checkout: checkout, outside: map[string]bool{}}
 	built, err := Build(watch, dir, settings)
@@ -51,7 +53,8 @@ func Reaches(files Files, dir string, settings Settings, checkout Checkout) (*Bu
 	case errWithout != nil && !errors.As(errWithout, &unbuilt):
 		return nil, nil, errWithout
 	case errWithout != nil:
-		found = append(found, Reach{File: path.Clean(dir), Target: slices.Sorted(mapKeys(watch.outside))[0], Value: errWithout.Error()})
+		target := slices.Sorted(mapKeys(watch.outside))[0]
+		found = append(found, Reach{File: path.Clean(dir), Target: target, Value: errWithout.Error()})
 	case !sameObjects(built, without):
 		found = append(found, watch.ignores()...)
 	}
@@ -82,7 +85,8 @@ func sameObjects(a, b *Built) bool {
 	return true
 }
 
-// watched are files that note what is looked at outside of a checkout, and which kustomizations are read in it.
+// watched are files that note what is looked at outside of a checkout, and which kustomizations are read in
+// it.
 type watched struct {
 	Files
 	checkout       Checkout
@@ -110,14 +114,15 @@ func (w *watched) IsDir(name string) bool {
 
 // Read implements [kustomize.Source].
 func (w *watched) Read(name string) ([]byte, error) {
-	if slices.Contains(kustomize.FileNames, path.Base(name)) && w.checkout.HasFile(name) && !slices.Contains(w.kustomizations, name) {
+	listing := slices.Contains(kustomize.FileNames, path.Base(name)) && w.checkout.HasFile(name)
+	if listing && !slices.Contains(w.kustomizations, name) {
 		w.kustomizations = append(w.kustomizations, name)
 	}
 	return w.Files.Read(name)
 }
 
-// references finds the entries of kustomizations that lead out. What they say is followed by its text, too: a build that ends at something
-// from elsewhere has not come to the rest.
+// references finds the entries of kustomizations that lead out. What they say is followed by its text, too: a
+// build that ends at something from elsewhere has not come to the rest.
 func (w *watched) references() ([]Reach, error) {
 	var found []Reach
 	for i := 0; i < len(w.kustomizations); i++ {
@@ -140,7 +145,9 @@ func (w *watched) references() ([]Reach, error) {
 			}
 		})
 	}
-	slices.SortFunc(found, func(a, b Reach) int { return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
+	slices.SortFunc(found, func(a, b Reach) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
 	return found, nil
 }
 
@@ -153,9 +160,11 @@ func (w *watched) enter(dir string) {
 	}
 }
 
-// leads finds what a text in a kustomization names, and says whether that is outside. The target is empty when it names nothing.
+// leads finds what a text in a kustomization names, and says whether that is outside. The target is empty
+// when it names nothing.
 func (w *watched) leads(dir, text string) (target string, out bool) {
-	if text == "" || len(text) > 1000 || strings.ContainsAny(text, "\n{") || strings.HasPrefix(text, "/") || kustomize.IsRemote(text) {
+	noPath := text == "" || len(text) > 1000 || strings.ContainsAny(text, "\n{") || strings.HasPrefix(text, "/")
+	if noPath || kustomize.IsRemote(text) {
 		return "", false
 	}
 	for _, value := range []string{text, afterKey(text)} {
@@ -195,7 +204,8 @@ func (w *watched) components(dir string, settings Settings) []Reach {
 	var found []Reach
 	for i, component := range settings.Components {
 		if target, out := w.leads(dir, component); out {
-			found = append(found, Reach{Field: fmt.Sprintf("spec.components[%d]", i), Value: component, Target: target})
+			field := fmt.Sprintf("spec.components[%d]", i)
+			found = append(found, Reach{Field: field, Value: component, Target: target})
 		}
 	}
 	return found

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Checkout is which part of a repository Flux's source-controller checks out: the spec.sparseCheckout of a GitRepository. Each entry is how
-// the paths of files begin, and not a directory: clusters/dev is also the beginning of clusters/dev2 (go-git, Index.SkipUnless). Without an
-// entry it is everything.
+// Checkout is which part of a repository Flux's source-controller checks out: the spec.sparseCheckout of a
+// GitRepository. Each entry is how the paths of files begin, and not a directory: clusters/dev is also the
+// beginning of clusters/dev2 (go-git, Index.SkipUnless). Without an entry it is everything.
 type Checkout []string
 
 // prefixes are the entries as source-controller gives them to go-git.
@@ -22,7 +22,10 @@ func (c Checkout) prefixes() []string {
 
 // HasFile says whether a file is checked out.
 func (c Checkout) HasFile(name string) bool {
-	return len(c) == 0 || slices.ContainsFunc(c.prefixes(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	if len(c) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // HasDir says whether all of a directory is checked out.
@@ -36,7 +39,9 @@ func (c Checkout) HasDir(dir string) bool {
 // leadsTo says whether an entry is below a directory, so that a part of that is checked out.
 func (c Checkout) leadsTo(dir string) bool {
 	dir = path.Clean(dir)
-	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool { return dir == "." || strings.HasPrefix(prefix, dir+"/") })
+	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool {
+		return dir == "." || strings.HasPrefix(prefix, dir+"/")
+	})
 }
 
 // Of gives the files of a repository that are checked out.

@@ -18,8 +18,8 @@ type Use struct {
 	Path  string // as it is written; empty is all of the repository
 }
 
-// The kinds of objects that take something from a GitRepository, as far as they say from where. An ImageUpdateAutomation is none: it clones
-// the repository by itself.
+// The kinds of objects that take something from a GitRepository, as far as they say from where. An
+// ImageUpdateAutomation is none: it clones the repository by itself.
 var usingKinds = []string{"Kustomization", "HelmRelease", "HelmChart", "GitRepository", "ArtifactGenerator"}
 
 // UsingKinds are the kinds that [UsesOf] understands.
@@ -119,9 +119,12 @@ func (c Checkout) Outside(used string) bool {
 	return !c.HasDir(cmp.Or(name, ".")) && (name == "" || !c.HasFile(name))
 }
 
-// ReachesOf finds where a directory, and what its objects have Flux build from the same GitRepository, leads out of a checkout. The built
-// objects are those of the directory alone. The error is that of [Build] for the directory: what cannot be built below it is for Flux to say.
-func ReachesOf(files Files, dir string, settings Settings, source Name, checkout Checkout) (*Built, []Reach, error) {
+// ReachesOf finds where a directory, and what its objects have Flux build from the same GitRepository, leads
+// out of a checkout. The built objects are those of the directory alone. The error is that of [Build] for the
+// directory: what cannot be built below it is for Flux to say.
+func ReachesOf(
+	files Files, dir string, settings Settings, source Name, checkout Checkout,
+) (*Built, []Reach, error) {
 	built, found, err := Reaches(files, dir, settings, checkout)
 	if err != nil {
 		return built, found, err
@@ -191,7 +194,8 @@ func reachOf(files Files, object *Object, use Use) Reach {
 		return reach // where it stands is all that is lost
 	}
 	for _, document := range documents(content) {
-		if scalar(document, "kind") != object.Kind || scalar(child(document, "metadata"), "name") != object.Name.Name {
+		name := scalar(child(document, "metadata"), "name")
+		if scalar(document, "kind") != object.Kind || name != object.Name.Name {
 			continue
 		}
 		reach.Line = nodeAt(document, use.Field).Line

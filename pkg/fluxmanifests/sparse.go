@@ -16,8 +16,9 @@ import (
 // sparseField is the field of a GitRepository that says which part of the repository Flux fetches.
 const sparseField = "sparseCheckout"
 
-// SparseCheckout reads from sync manifests which part of the repository Flux fetches: the spec.sparseCheckout of the GitRepository with that
-// name and namespace. Nothing is the whole repository, and what cannot be read.
+// SparseCheckout reads from sync manifests which part of the repository Flux fetches: the spec.sparseCheckout
+// of the GitRepository with that name and namespace. Nothing is the whole repository, and what cannot be
+// read.
 func SparseCheckout(sync []byte, namespace string) []string {
 	spec, err := sourceSpec(sync, namespace)
 	if err != nil {
@@ -38,9 +39,9 @@ func sparseOf(spec *yaml.Node) []string {
 	return dirs
 }
 
-// SetSparseCheckout has the GitRepository of sync manifests fetch only what begins with one of dirs, or everything when there are none. Its
-// lines are edited, so that all else stays as it stands; into a file as [Sync] writes it, the field goes where that puts it. The error
-// says why the file cannot be edited.
+// SetSparseCheckout has the GitRepository of sync manifests fetch only what begins with one of dirs, or
+// everything when there are none. Its lines are edited, so that all else stays as it stands; into a file as
+// [Sync] writes it, the field goes where that puts it. The error says why the file cannot be edited.
 func SetSparseCheckout(sync []byte, namespace string, dirs []string) ([]byte, error) {
 	spec, err := sourceSpec(sync, namespace)
 	if err != nil {
@@ -53,7 +54,8 @@ func SetSparseCheckout(sync []byte, namespace string, dirs []string) ([]byte, er
 		return nil, errInPlace
 	}
 	lines := strings.SplitAfter(string(sync), "\n")
-	if at := slices.IndexFunc(spec.Content, func(n *yaml.Node) bool { return n.Value == sparseField }); at >= 0 && at%2 == 0 {
+	at := slices.IndexFunc(spec.Content, func(n *yaml.Node) bool { return n.Value == sparseField })
+	if at >= 0 && at%2 == 0 {
 		from := spec.Content[at].Line - 1
 		to := lastLine(spec.Content[at+1])
 		lines = slices.Delete(lines, from, to)
@@ -67,15 +69,18 @@ func SetSparseCheckout(sync []byte, namespace string, dirs []string) ([]byte, er
 		}
 	}
 	after := []byte(strings.Join(lines, ""))
-	if spec, err := sourceSpec(after, namespace); err != nil || !slices.Equal(sparseOf(spec), dirs) || !sameButSparse(sync, after) {
+	spec, err = sourceSpec(after, namespace)
+	if err != nil || !slices.Equal(sparseOf(spec), dirs) || !sameButSparse(sync, after) {
 		return nil, errInPlace
 	}
 	return after, nil
 }
 
-var errInPlace = errors.New("spec.sparseCheckout of the GitRepository is written in a way that cannot be changed in place")
+var errInPlace = errors.New("spec.sparseCheckout of the GitRepository is written in a way " +
+	"that cannot be changed in place")
 
-// insertSparse adds the field before the first one that comes after it in the alphabet, as the generator has them.
+// insertSparse adds the field before the first one that comes after it in the alphabet, as the generator has
+// them.
 func insertSparse(lines []string, spec *yaml.Node, dirs []string) ([]string, error) {
 	if len(spec.Content) == 0 {
 		return nil, errInPlace
@@ -125,7 +130,8 @@ func sourceSpec(sync []byte, namespace string) (*yaml.Node, error) {
 		return nil, err
 	}
 	for _, document := range documents {
-		name, in := yamlnode.Scalar(document, "metadata", "name"), yamlnode.Scalar(document, "metadata", "namespace")
+		name := yamlnode.Scalar(document, "metadata", "name")
+		in := yamlnode.Scalar(document, "metadata", "namespace")
 		if yamlnode.Scalar(document, "kind") != "GitRepository" || name != namespace || in != namespace {
 			continue
 		}

@@ -13,11 +13,13 @@ import (
 
 const fleetURL = "ssh://git@github.com/acme/fleet.git"
 
-// bootstrapped is what `flux bootstrap --sparse-checkout` writes: it gives manifestgen these options (flux2, cmd/flux/bootstrap_git.go).
+// bootstrapped is what `flux bootstrap --sparse-checkout` writes: it gives manifestgen these options (flux2,
+// cmd/flux/bootstrap_git.go).
 func bootstrapped(t *testing.T, dirs ...string) string {
 	t.Helper()
 	options := sync.MakeDefaultOptions()
-	options.Interval, options.URL, options.TargetPath, options.SparseCheckout = time.Minute, fleetURL, "./clusters/mgmt", dirs
+	options.Interval, options.URL, options.TargetPath, options.SparseCheckout = time.Minute, fleetURL,
+		"./clusters/mgmt", dirs
 	manifest, err := sync.Generate(options)
 	if err != nil {
 		t.Fatal(err)
@@ -25,8 +27,8 @@ func bootstrapped(t *testing.T, dirs ...string) string {
 	return manifest.Content
 }
 
-// TestSync_sparse: with a sparse checkout the file has the bytes that `flux bootstrap` of the same version writes, whether it is written
-// anew or edited.
+// TestSync_sparse: with a sparse checkout the file has the bytes that `flux bootstrap` of the same version
+// writes, whether it is written anew or edited.
 func TestSync_sparse(t *testing.T) {
 	t.Parallel()
 	for _, dirs := range [][]string{{"clusters/mgmt/"}, {"clusters/mgmt/", "base/"}, {"*odd: {path}"}} {
@@ -114,8 +116,11 @@ data:
 	if err != nil || string(off) != edited {
 		t.Fatalf("%v\n%s", err, off)
 	}
-	last := strings.Replace(edited, "    url: ssh://git@github.com/acme/fleet.git # where it is\n    # a long word about the limit\n    timeout: 2m\n", "", 1)
-	if on, err = fluxmanifests.SetSparseCheckout([]byte(last), "flux-system", []string{"a/"}); err != nil || !strings.Contains(string(on), "    interval: 1m0s\n    sparseCheckout:\n    - a/\n\n---") {
+	last := strings.Replace(edited, "    url: ssh://git@github.com/acme/fleet.git # where it is\n    # a "+
+		"long word about the limit\n    timeout: 2m\n", "", 1)
+	if on, err = fluxmanifests.SetSparseCheckout([]byte(last), "flux-system",
+		[]string{"a/"}); err != nil || !strings.Contains(string(on), "    interval: 1m0s\n    sparseCheckout:\n "+
+		"   - a/\n\n---") {
 		t.Errorf("as the last field: %v\n%s", err, on)
 	}
 }

@@ -63,8 +63,7 @@ type forecast struct {
 func (r *run) newForecast(ctx context.Context, snapshot Snapshot, plan *filePlan) (*forecast, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan)}
 	root := layout.RootDir(r.config)
-	f.readCheckouts()
-	if err := f.readSettings(); err != nil {
+	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
 	}
 	f.running = r.fluxRuns() && f.before.IsDir(root) && !(r.keepsFlux && r.fluxCutOff())
@@ -87,8 +86,7 @@ func (f *forecast) compareChanged() error {
 // has none: Flux stands still on it.
 func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *filePlan) ([]Consequence, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: plan, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, plan), running: true, following: true}
-	f.readCheckouts()
-	if err := f.settingsInGit(); err != nil {
+	if err := f.readFlux(f.settingsInGit); err != nil {
 		return nil, err
 	}
 	if err := f.compareChanged(); err != nil {

@@ -14,13 +14,17 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
-// Which part of the repository Flux fetches. In a repository of many fleets nearly all of the time until a commit is applied goes into files
-// of others, at every commit of anybody. spec.sparseCheckout of the GitRepository leaves them out. It is in gotk-sync.yaml in Git and nowhere
-// else: what is there is kept until somebody asks for something else. What Flux needs from outside would be missing then, so that it is looked
+// Which part of the repository Flux fetches. In a repository of many fleets nearly all of the time until a
+// commit is applied goes into files of others, at every commit of anybody. spec.sparseCheckout of the
+// GitRepository leaves them out. It is in gotk-sync.yaml in Git and nowhere else: what is there is kept until
+// somebody asks for something else. What Flux needs from outside would be missing then, so that it is looked
 // for before, by building the path without the rest.
 
-// withCheckout gives the rendered gotk-sync.yaml the part of the repository that it has in a snapshot, or that was asked for.
-func (r *clustersRun) withCheckout(ctx context.Context, snapshot Snapshot, made rendering) (rendering, error) {
+// withCheckout gives the rendered gotk-sync.yaml the part of the repository that it has in a snapshot, or
+// that was asked for.
+func (r *clustersRun) withCheckout(
+	ctx context.Context, snapshot Snapshot, made rendering,
+) (rendering, error) {
 	at := slices.IndexFunc(made.system, func(f layout.File) bool { return path.Base(f.Path) == layout.SyncFile })
 	if at < 0 {
 		return made, nil
@@ -61,7 +65,8 @@ func (r *clustersRun) syncFor(before []byte) ([]byte, error) {
 	return sync, wrapped("rendering Flux's sync objects", err)
 }
 
-// checkoutFor is what Flux shall fetch: what was asked for, else what Git has. One that somebody has extended stays when one is asked for.
+// checkoutFor is what Flux shall fetch: what was asked for, else what Git has. One that somebody has extended
+// stays when one is asked for.
 func (r *clustersRun) checkoutFor(before []byte) fluxbuild.Checkout {
 	have := fluxbuild.Checkout(fluxmanifests.SparseCheckout(before, r.config.SystemNamespace))
 	switch asked := r.options.SparseCheckout; {
@@ -75,7 +80,8 @@ func (r *clustersRun) checkoutFor(before []byte) fluxbuild.Checkout {
 	return layout.SparseCheckout(r.config)
 }
 
-// setCheckout has a gotk-sync.yaml of Git fetch what was asked for, in its lines. The error is a *fluxRefusal.
+// setCheckout has a gotk-sync.yaml of Git fetch what was asked for, in its lines. The error is a
+// *fluxRefusal.
 func (r *clustersRun) setCheckout(file string, before []byte) ([]byte, error) {
 	if r.options.SparseCheckout == nil {
 		return before, nil
@@ -83,7 +89,8 @@ func (r *clustersRun) setCheckout(file string, before []byte) ([]byte, error) {
 	after, err := fluxmanifests.SetSparseCheckout(before, r.config.SystemNamespace, r.checkoutFor(before))
 	if err != nil {
 		return nil, &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err),
-			"bring the GitRepository there into the form that flux bootstrap writes and push that first, or replace the file with --overwrite"}
+			"bring the GitRepository there into the form that flux bootstrap writes and push that first, " +
+				"or replace the file with --overwrite"}
 	}
 	return after, nil
 }
@@ -105,8 +112,14 @@ func (r *run) plannedCheckout(plan *filePlan) (before, after fluxbuild.Checkout,
 	return of(sync), of(sync), says
 }
 
-// readCheckouts finds what Flux fetches before and after the plan. Where that says nothing, the live object does, for which nothing has to be
-// read of the repository.
+// readFlux finds what Flux fetches, and what its settings are, in the given way.
+func (f *forecast) readFlux(settings func() error) error {
+	f.readCheckouts()
+	return settings()
+}
+
+// readCheckouts finds what Flux fetches before and after the plan. Where that says nothing, the live object
+// does, for which nothing has to be read of the repository.
 func (f *forecast) readCheckouts() {
 	r := f.run
 	before, after, says := r.plannedCheckout(f.plan)
@@ -125,9 +138,11 @@ func (f *forecast) readCheckouts() {
 	f.before.checkout, f.after.checkout = before, after
 }
 
-// fetchesSame says whether both states are fetched alike, and the whole path in both: then its parts can be looked at one by one.
+// fetchesSame says whether both states are fetched alike, and the whole path in both: then its parts can be
+// looked at one by one.
 func (f *forecast) fetchesSame() bool {
-	return slices.Equal(f.before.checkout, f.after.checkout) && f.after.checkout.HasDir(layout.RootDir(f.run.config))
+	root := layout.RootDir(f.run.config)
+	return slices.Equal(f.before.checkout, f.after.checkout) && f.after.checkout.HasDir(root)
 }
 
 // asksSparse says whether the run was told to have Flux fetch its path alone.
@@ -141,8 +156,8 @@ func (r *run) source() fluxbuild.Name {
 	return fluxbuild.Name{Group: sourceGroup, Kind: "GitRepository", Namespace: namespace, Name: namespace}
 }
 
-// checkReach makes sure, when Flux shall fetch its path alone, that it needs nothing else of the repository. Its error is a *foundError, or says
-// what could not be read. What works already is not looked at again.
+// checkReach makes sure, when Flux shall fetch its path alone, that it needs nothing else of the repository.
+// Its error is a *foundError, or says what could not be read. What works already is not looked at again.
 func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
 	if r.management == nil || plan.later || !r.asksSparse() {
 		return nil
@@ -152,7 +167,9 @@ func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *f
 		plan.note("--sparse-checkout changes nothing: the path that Flux applies is the whole repository")
 		return nil
 	}
-	if !plan.changesFile(r.syncFile()) && snapshot != nil && r.seen.cluster != nil && r.seen.cluster.Applied(r.config.Branch, snapshot.Head()) {
+	state := r.seen.cluster
+	applied := snapshot != nil && state != nil && state.Applied(r.config.Branch, snapshot.Head())
+	if applied && !plan.changesFile(r.syncFile()) {
 		return nil
 	}
 	if err := r.checkSparseField(plan, plan.after[r.syncFile()]); err != nil {
@@ -182,21 +199,29 @@ func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *f
 	return nil
 }
 
-// checkSparseField makes sure that the planned definitions have the field: an older Flux refuses it, and with it everything.
+// checkSparseField makes sure that the planned definitions have the field: an older Flux refuses it, and with
+// it everything.
 func (r *clustersRun) checkSparseField(plan *filePlan, sync []byte) error {
 	unknown := new(lint.UnknownFieldError)
-	if err := r.kindsOf(plan.system[layout.ComponentsFile]).UnknownField(r.syncFile(), sync); errors.As(err, &unknown) && strings.HasPrefix(unknown.Field, "spec.sparseCheckout") {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("the Flux in Git (%s) does not have spec.sparseCheckout yet, and would apply nothing any more with it", r.plannedVersion(plan)),
-			"first bring Flux to the version of this program: eksa-gitops upgrade cluster -f FILE, without --sparse-checkout"}
+	err := r.kindsOf(plan.system[layout.ComponentsFile]).UnknownField(r.syncFile(), sync)
+	if errors.As(err, &unknown) && strings.HasPrefix(unknown.Field, "spec.sparseCheckout") {
+		return &fluxRefusal{AreaSpec,
+			fmt.Sprintf("the Flux in Git (%s) does not have spec.sparseCheckout yet, and would apply nothing any "+
+				"more with it", r.plannedVersion(plan)),
+			"first bring Flux to the version of this program: eksa-gitops upgrade cluster -f FILE, " +
+				"without --sparse-checkout"}
 	}
 	return nil
 }
 
-// fetchesTooLittle says whether Flux fails with a part of the repository that the run widens: it cannot apply the commit that says so, and the
-// GitRepository has to be written for it.
+// fetchesTooLittle says whether Flux fails with a part of the repository that the run widens: it cannot apply
+// the commit that says so, and the GitRepository has to be written for it.
 func (r *run) fetchesTooLittle() bool {
 	flux := &r.seen.cluster.Flux
-	if flux.GitRepository == nil || flux.Kustomization == nil || len(flux.GitRepository.SparseCheckout) == 0 || r.seen.files == nil || !r.fluxFails() {
+	if flux.GitRepository == nil || flux.Kustomization == nil || r.seen.files == nil {
+		return false
+	}
+	if len(flux.GitRepository.SparseCheckout) == 0 || !r.fluxFails() {
 		return false
 	}
 	_, after, says := r.plannedCheckout(r.seen.files)

@@ -30,7 +30,8 @@ const sparseLines = "  sparseCheckout:\n  - clusters/dev/\n"
 // syncWith is gotk-sync.yaml of the tests' fleet.
 func syncWith(t *testing.T, dirs ...string) string {
 	t.Helper()
-	options := fluxmanifests.SyncOptions{URL: "ssh://git@git.example.com/octo/fleet", Path: "./clusters/dev", SparseCheckout: dirs}
+	options := fluxmanifests.SyncOptions{URL: "ssh://git@git.example.com/octo/fleet", Path: "./clusters/dev",
+		SparseCheckout: dirs}
 	content, err := fluxmanifests.Sync(options)
 	if err != nil {
 		t.Fatal(err)
@@ -38,8 +39,8 @@ func syncWith(t *testing.T, dirs ...string) string {
 	return string(content)
 }
 
-// TestSparseCheckout goes through the life of the setting: it is made with the repository, stays without the flag, goes and comes with it,
-// and a run that changes nothing about it writes nothing.
+// TestSparseCheckout goes through the life of the setting: it is made with the repository, stays without the
+// flag, goes and comes with it, and a run that changes nothing about it writes nothing.
 func TestSparseCheckout(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
@@ -50,10 +51,19 @@ func TestSparseCheckout(t *testing.T) {
 	}
 	made := sync()
 	for name, run := range map[string]func() *gitops.Result{
-		"create without the flag":  func() *gitops.Result { return create(t, w, on(t, spec("dev", onGitHub))) },
-		"create with it":           func() *gitops.Result { return create(t, w, sparse(on(t, spec("dev", onGitHub)), true)) },
-		"upgrade without the flag": func() *gitops.Result { return upgrade(t, w, upgrading(t, spec("dev", onGitHub))) },
-		"upgrade with it":          func() *gitops.Result { return upgrade(t, w, sparseUpgrade(t, true, spec("dev", onGitHub))) },
+		"create without the flag": func() *gitops.Result { return create(t, w, on(t, spec("dev", onGitHub))) },
+		"create with it": func() *gitops.Result {
+			return create(t, w, sparse(on(t, spec("dev", onGitHub)),
+				true))
+		},
+		"upgrade without the flag": func() *gitops.Result {
+			return upgrade(t, w, upgrading(t, spec("dev",
+				onGitHub)))
+		},
+		"upgrade with it": func() *gitops.Result {
+			return upgrade(t, w, sparseUpgrade(t, true, spec("dev",
+				onGitHub)))
+		},
 	} {
 		if result := run(); result.Changed || sync() != made {
 			t.Errorf("%s: changed %v\n%s", name, result.Changed, sync())
@@ -74,13 +84,15 @@ func TestSparseCheckout(t *testing.T) {
 	}
 }
 
-// TestSparseCheckout_edited keeps what somebody else has made of the file: more directories, other fields, comments.
+// TestSparseCheckout_edited keeps what somebody else has made of the file: more directories, other fields,
+// comments.
 func TestSparseCheckout_edited(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ before, want string }{
-		"more directories": {"  sparseCheckout:\n  - clusters/dev\n  - base # the common one\n", "  sparseCheckout:\n  - clusters/dev\n  - base # the common one\n"},
-		"too little":       {"  sparseCheckout: [clusters/dev/dev]\n", sparseLines},
-		"another field":    {"  timeout: 3m\n", sparseLines + "  timeout: 3m\n"},
+		"more directories": {"  sparseCheckout:\n  - clusters/dev\n  - base # the common one\n",
+			"  sparseCheckout:\n  - clusters/dev\n  - base # the common one\n"},
+		"too little":    {"  sparseCheckout: [clusters/dev/dev]\n", sparseLines},
+		"another field": {"  timeout: 3m\n", sparseLines + "  timeout: 3m\n"},
 	} {
 		w := managed(t, onGitHub)
 		w.commitOther("main", func(files map[string]string) {
@@ -103,8 +115,9 @@ func TestSparseCheckout_planned(t *testing.T) {
 	options.DryRun = true
 	before := w.describe()
 	result := upgrade(t, w, options)
-	if w.describe() != before || len(result.Repository.Files) != 1 || !strings.Contains(string(result.Repository.Files[0].After), sparseLines) {
-		t.Errorf("%+v", result.Repository.Files)
+	files := result.Repository.Files
+	if w.describe() != before || len(files) != 1 || !strings.Contains(string(files[0].After), sparseLines) {
+		t.Errorf("%+v", files)
 	}
 }
 
@@ -116,42 +129,58 @@ func outsideCases() map[string]struct {
 } {
 	const base = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
 	const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: default\n"
-	const apps = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: apps\n  namespace: flux-system\n" +
-		"spec:\n  interval: 10m\n  prune: true\n  path: ./apps\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n"
+	const apps = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: apps\n " +
+		" namespace: flux-system\n" +
+		"spec:\n  interval: 10m\n  prune: true\n  path: ./apps\n  sourceRef:\n    kind: GitRepository\n    " +
+		"name: flux-system\n"
 	return map[string]struct {
 		files   map[string]string
 		objects []fluxinstall.FluxObject
 		want    string
 	}{
 		"a base": {
-			files: map[string]string{"clusters/dev/infra/kustomization.yaml": base + "- ../../../base\n", "base/kustomization.yaml": base + "- x.yaml\n", "base/x.yaml": configMap},
-			want: "spec: " + `clusters/dev/infra/kustomization.yaml:4: resources[0] is "../../../base", which is outside of clusters/dev: with --sparse-checkout Flux would not fetch that, and would apply nothing any more` +
+			files: map[string]string{"clusters/dev/infra/kustomization.yaml": base + "- ../../../base\n",
+				"base/kustomization.yaml": base + "- x.yaml\n", "base/x.yaml": configMap},
+			want: "spec: " + `clusters/dev/infra/kustomization.yaml:4: resources[0] is "../../../base", which is ` +
+				`outside of clusters/dev: with --sparse-checkout Flux would not fetch that, and would apply nothing ` +
+				`any more` +
 				"; move base below clusters/dev, correct the entry and push that first; or leave --sparse-checkout out",
 		},
 		"another Kustomization": {
 			files: map[string]string{"clusters/dev/apps.yaml": apps, "apps/x.yaml": configMap},
-			want: "spec: " + `clusters/dev/apps.yaml:9: Kustomization flux-system/apps: spec.path is "./apps", which is not below clusters/dev: with --sparse-checkout Flux would not fetch that, and that object would do nothing any more` +
-				"; give that object a GitRepository of its own, or move what it uses below clusters/dev and push that first; or leave --sparse-checkout out",
+			want: "spec: " + `clusters/dev/apps.yaml:9: Kustomization flux-system/apps: spec.path is "./apps", ` +
+				`which is not below clusters/dev: with --sparse-checkout Flux would not fetch that, and that object ` +
+				`would do nothing any more` +
+				"; give that object a GitRepository of its own, or move what it uses below clusters/dev and push that " +
+				"first; or leave --sparse-checkout out",
 		},
 		"an ignore file": {
 			files: map[string]string{".sourceignore": "/clusters/dev/old/\n", "clusters/dev/old/x.yaml": configMap},
-			want: "spec: .sourceignore leaves files below clusters/dev out, and is itself outside of it: with --sparse-checkout Flux would not fetch that, and would apply those files" +
-				"; write its lines for that directory into clusters/dev/.sourceignore and push that first; or leave --sparse-checkout out",
+			want: "spec: .sourceignore leaves files below clusters/dev out, and is itself outside of it: with " +
+				"--sparse-checkout Flux would not fetch that, and would apply those files" +
+				"; write its lines for that directory into clusters/dev/.sourceignore and push that first; or leave " +
+				"--sparse-checkout out",
 		},
 		"a release in the cluster": {
 			objects: []fluxinstall.FluxObject{
-				{Kind: "HelmRelease", Namespace: "shop", Name: "web", Spec: map[string]any{"chart": map[string]any{"spec": map[string]any{
-					"chart": "./charts/web", "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system", "namespace": "flux-system"}}}}},
-				{Kind: "Kustomization", Namespace: "shop", Name: "other", Spec: map[string]any{"path": "./x", "sourceRef": map[string]any{"kind": "GitRepository", "name": "other"}}},
+				{Kind: "HelmRelease", Namespace: "shop", Name: "web",
+					Spec: map[string]any{"chart": map[string]any{"spec": map[string]any{
+						"chart": "./charts/web", "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system",
+							"namespace": "flux-system"}}}}},
+				{Kind: "Kustomization", Namespace: "shop", Name: "other", Spec: map[string]any{"path": "./x",
+					"sourceRef": map[string]any{"kind": "GitRepository", "name": "other"}}},
 			},
-			want: "spec: " + `HelmRelease shop/web: spec.chart.spec.chart is "./charts/web", which is not below clusters/dev: with --sparse-checkout Flux would not fetch that, and that object would do nothing any more` +
-				"; give that object a GitRepository of its own, or move what it uses below clusters/dev and push that first; or leave --sparse-checkout out",
+			want: "spec: " + `HelmRelease shop/web: spec.chart.spec.chart is "./charts/web", which is not below ` +
+				`clusters/dev: with --sparse-checkout Flux would not fetch that, and that object would do nothing any ` +
+				`more` +
+				"; give that object a GitRepository of its own, or move what it uses below clusters/dev and push that " +
+				"first; or leave --sparse-checkout out",
 		},
 	}
 }
 
-// TestSparseCheckout_outside refuses it when Flux needs something from outside of its path, in what Git holds and in the cluster. Nothing is
-// written then.
+// TestSparseCheckout_outside refuses it when Flux needs something from outside of its path, in what Git holds
+// and in the cluster. Nothing is written then.
 func TestSparseCheckout_outside(t *testing.T) {
 	t.Parallel()
 	for name, test := range outsideCases() {
@@ -208,14 +237,17 @@ spec:
 	w.flux()
 	w.forget()
 	found := refusedUpgrade(t, w, sparseUpgrade(t, true, spec("dev", onGitHub)))
-	want := "the Flux in Git (v99.1.0) does not have spec.sparseCheckout yet, and would apply nothing any more with it" +
-		"; first bring Flux to the version of this program: eksa-gitops upgrade cluster -f FILE, without --sparse-checkout"
+	want := "the Flux in Git (v99.1.0) does not have spec.sparseCheckout yet, and would apply nothing any " +
+		"more with it" +
+		"; first bring Flux to the version of this program: eksa-gitops upgrade cluster -f FILE, without " +
+		"--sparse-checkout"
 	if got := told(found); got != "spec: "+want {
 		t.Errorf("got %s", got)
 	}
 }
 
-// TestSparseCheckout_workload: a run without the management cluster's file changes nothing about Flux, and says so.
+// TestSparseCheckout_workload: a run without the management cluster's file changes nothing about Flux, and
+// says so.
 func TestSparseCheckout_workload(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
@@ -224,7 +256,8 @@ func TestSparseCheckout_workload(t *testing.T) {
 	if _, err := gitops.Create(t.Context(), w.ports(heard), options); err != nil {
 		t.Fatal(err)
 	}
-	const want = "--sparse-checkout is about the Flux of management cluster dev, whose file is not among those of this run: " +
+	const want = "--sparse-checkout is about the Flux of management cluster dev, whose file is not among " +
+		"those of this run: " +
 		"what Flux fetches stays as it is; eksa-gitops upgrade cluster -f with that file changes it"
 	if !heard.told(want) || strings.Contains(w.branches["main"].files[systemSync], "sparseCheckout") {
 		t.Errorf("notes %q", heard.all)
@@ -239,56 +272,76 @@ func TestSparseCheckout_narrow(t *testing.T) {
 	w.commitOther("main", func(files map[string]string) {
 		files[systemSync] = syncWith(t, "clusters/dev/dev/", "clusters/dev/flux-system/")
 	})
-	w.state.Flux.GitRepository.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False", Message: "cannot clone"}}
+	w.state.Flux.GitRepository.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False",
+		Message: "cannot clone"}}
 	w.forget()
 	if got := told(refused(t, w, on(t, spec("dev", onGitHub)))); !strings.Contains(got, "Cluster default/w01") {
 		t.Errorf("got %s", got)
 	}
 }
 
-// TestSparseCheckout_stands: a Flux that lacks something cannot apply the commit that has it fetch all again; the run does it.
+// TestSparseCheckout_stands: a Flux that lacks something cannot apply the commit that has it fetch all again;
+// the run does it.
 func TestSparseCheckout_stands(t *testing.T) {
 	t.Parallel()
 	for _, fails := range []bool{false, true} {
 		w := newSmallWorld(t, onGitHub)
 		create(t, w, sparse(on(t, spec("dev", onGitHub)), true))
 		if fails {
-			w.state.Flux.Kustomization.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False", Message: "no such file"}}
+			w.state.Flux.Kustomization.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False",
+				Message: "no such file"}}
 		}
 		w.forget()
 		upgrade(t, w, sparseUpgrade(t, false, spec("dev", onGitHub)))
-		if wrote := slices.Contains(w.effects, "EnsureSync"); wrote != fails || strings.Contains(w.sync, "sparseCheckout") == fails {
+		if wrote := slices.Contains(w.effects, "EnsureSync"); wrote != fails || strings.Contains(w.sync,
+			"sparseCheckout") == fails {
 			t.Errorf("failing %v: wrote %v\n%s", fails, w.effects, w.sync)
 		}
 	}
 }
 
-// TestSparseCheckout_suggested: a creation in a repository of many others says that Flux fetches them, where it could do without.
+// TestSparseCheckout_suggested: a creation in a repository of many others says that Flux fetches them, where
+// it could do without.
 func TestSparseCheckout_suggested(t *testing.T) {
 	t.Parallel()
-	const want = "more than 1000 files of the repository are outside of clusters/dev, and Flux fetches and unpacks all of them at every commit " +
-		"of anybody; it needs none of them: eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch that directory alone"
+	const want = "more than 1000 files of the repository are outside of clusters/dev, and Flux fetches and " +
+		"unpacks all of them at every commit " +
+		"of anybody; it needs none of them: eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch " +
+		"that directory alone"
 	for name, test := range map[string]struct {
 		files   int
 		edit    func(w *world)
 		options func(gitops.CreateOptions) gitops.CreateOptions
 		want    bool
 	}{
-		"many":       {files: 1001, want: true},
-		"not many":   {files: 990},
-		"asked for":  {files: 1001, options: func(o gitops.CreateOptions) gitops.CreateOptions { return sparse(o, true) }},
-		"not wanted": {files: 1001, options: func(o gitops.CreateOptions) gitops.CreateOptions { return sparse(o, false) }},
-		"it has it":  {files: 1001, edit: func(w *world) { w.branches["main"].files[systemSync] = syncWith(t, "clusters/dev/") }},
+		"many":     {files: 1001, want: true},
+		"not many": {files: 990},
+		"asked for": {files: 1001, options: func(o gitops.CreateOptions) gitops.CreateOptions {
+			return sparse(o,
+				true)
+		}},
+		"not wanted": {files: 1001, options: func(o gitops.CreateOptions) gitops.CreateOptions {
+			return sparse(o,
+				false)
+		}},
+		"it has it": {files: 1001, edit: func(w *world) {
+			w.branches["main"].files[systemSync] = syncWith(t,
+				"clusters/dev/")
+		}},
 		"needs more": {files: 1001, edit: func(w *world) {
 			w.branches["main"].files["clusters/dev/a/kustomization.yaml"] = "resources: [../../../others]\n"
 			w.branches["main"].files["others/kustomization.yaml"] = "resources: [7.yaml]\n"
 		}},
-		"is used alive": {files: 1001, edit: func(w *world) { w.resources.Objects = outsideCases()["a release in the cluster"].objects }},
+		"is used alive": {files: 1001, edit: func(w *world) {
+			w.resources.Objects = outsideCases()["a release "+
+				"in the cluster"].objects
+		}},
 	} {
 		w := managed(t, onGitHub)
 		w.commitOther("main", func(files map[string]string) {
 			for i := range test.files {
-				files[fmt.Sprintf("others/%d.yaml", i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x%d\n  namespace: default\n", i)
+				files[fmt.Sprintf("others/%d.yaml", i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  "+
+					"name: x%d\n  namespace: default\n", i)
 			}
 		})
 		if test.edit != nil {

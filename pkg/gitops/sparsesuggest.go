@@ -50,20 +50,25 @@ func (r *clustersRun) noteSparseElsewhere() {
 	if *asked == (len(state.Flux.GitRepository.SparseCheckout) > 0) {
 		return
 	}
-	r.steps.Note(LevelWarning, fmt.Sprintf("--sparse-checkout is about the Flux of management cluster %s, whose file is not among those of "+
-		"this run: what Flux fetches stays as it is; eksa-gitops upgrade cluster -f with that file changes it", r.managementCluster))
+	note := fmt.Sprintf("--sparse-checkout is about the Flux of management cluster %s, whose file is not among "+
+		"those of this run: what Flux fetches stays as it is; ", r.managementCluster)
+	r.steps.Note(LevelWarning, note+"eksa-gitops upgrade cluster -f with that file changes it")
 }
 
-// suggestSparse suggests a sparse checkout where it would be of use and would work. It is no reason to fail: whatever is in the way of working
-// that out, there is no suggestion then.
+// suggestSparse suggests a sparse checkout where it would be of use and would work. It is no reason to fail:
+// whatever is in the way of working that out, there is no suggestion then.
 func (r *createRun) suggestSparse(ctx context.Context) {
 	snapshot, plan := r.seen.snapshot, r.seen.files
 	checkout := fluxbuild.Checkout(layout.SparseCheckout(r.config))
-	if r.management == nil || r.options.SparseCheckout != nil || snapshot == nil || plan == nil || len(checkout) == 0 {
+	if r.management == nil || r.options.SparseCheckout != nil || len(checkout) == 0 {
+		return
+	}
+	if snapshot == nil || plan == nil {
 		return
 	}
 	sync := plan.after[r.syncFile()]
-	if _, planned, says := r.plannedCheckout(plan); !says || len(planned) > 0 || !manyOutside(ctx, snapshot, checkout) {
+	_, planned, says := r.plannedCheckout(plan)
+	if !says || len(planned) > 0 || !manyOutside(ctx, snapshot, checkout) {
 		return
 	}
 	with, err := fluxmanifests.SetSparseCheckout(sync, r.config.SystemNamespace, checkout)
@@ -71,7 +76,8 @@ func (r *createRun) suggestSparse(ctx context.Context) {
 		return
 	}
 	settings := syncSettings(sync, layout.SyncPath(r.config))
-	if reaches, err := r.reachesIn(filesAt(ctx, snapshot, plan), settings, checkout); err != nil || len(reaches) > 0 {
+	reaches, err := r.reachesIn(filesAt(ctx, snapshot, plan), settings, checkout)
+	if err != nil || len(reaches) > 0 {
 		return
 	}
 	looked := true
@@ -84,6 +90,7 @@ func (r *createRun) suggestSparse(ctx context.Context) {
 
 // manyOutsideText suggests a sparse checkout.
 func manyOutsideText(root string) string {
-	return fmt.Sprintf("more than %d files of the repository are outside of %s, and Flux fetches and unpacks all of them at every commit of "+
-		"anybody; it needs none of them: eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch that directory alone", manyFiles, root)
+	note := fmt.Sprintf("more than %d files of the repository are outside of %s, and Flux fetches and unpacks "+
+		"all of them at every commit of anybody; it needs none of them: ", manyFiles, root)
+	return note + "eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch that directory alone"
 }

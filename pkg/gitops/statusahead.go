@@ -47,8 +47,7 @@ func (o *Observation) lookAhead(ctx context.Context, snapshot Snapshot, observer
 func (r *run) newTipForecast(ctx context.Context, snapshot Snapshot) (*forecast, error) {
 	f := &forecast{run: r, ctx: ctx, snapshot: snapshot, plan: &filePlan{}, before: filesAt(ctx, snapshot, nil), after: filesAt(ctx, snapshot, nil)}
 	f.running = r.fluxRuns() && r.fluxFails() && !r.fluxCutOff() // that one at work is about to create clusters is worth a note
-	f.readCheckouts()
-	if err := f.readSettings(); err != nil {
+	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
 	}
 	return f, f.compareAll()

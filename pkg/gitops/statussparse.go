@@ -17,12 +17,17 @@ type sparseSight struct {
 	lacking []fluxbuild.Reach
 }
 
-// lookSparse looks at what Flux fetches of a branch beside what it needs, or too little of. It is advice: what cannot be read is left out.
+// lookSparse looks at what Flux fetches of a branch beside what it needs, or too little of. It is advice:
+// what cannot be read is left out.
 func (o *Observation) lookSparse(ctx context.Context, snapshot Snapshot, sync []GitObject) sparseSight {
-	r := &run{config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote}, steps: newRecorder(nil)}
+	r := &run{
+		config: o.Config, managementCluster: o.ManagementCluster, settings: Settings{Remote: o.Remote},
+		steps: newRecorder(nil),
+	}
 	r.seen.cluster = &o.Survey.State
 	flux := &o.Survey.Flux
-	if snapshot.State() != git.BranchExists || flux.GitRepository == nil || flux.Kustomization == nil || r.followsOther(flux) {
+	installed := flux.GitRepository != nil && flux.Kustomization != nil
+	if snapshot.State() != git.BranchExists || !installed || r.followsOther(flux) {
 		return sparseSight{}
 	}
 	settings, err := fluxbuild.SettingsOf(flux.Kustomization.Spec)
@@ -53,7 +58,8 @@ func (o *Observation) lookSparse(ctx context.Context, snapshot Snapshot, sync []
 // sparseInGit says whether a GitRepository in Git fetches a part already, which Flux may have yet to apply.
 func sparseInGit(sync []GitObject) bool {
 	for _, o := range sync {
-		if list, _ := section(o.Fields, "spec")["sparseCheckout"].([]any); o.Kind == "GitRepository" && len(list) > 0 {
+		list, _ := section(o.Fields, "spec")["sparseCheckout"].([]any)
+		if o.Kind == "GitRepository" && len(list) > 0 {
 			return true
 		}
 	}
@@ -69,9 +75,11 @@ func (j *judge) judgeSparse() {
 	for _, reach := range j.Git.sparse.lacking {
 		message, _ := reachText(reach, root)
 		j.problem(Problem{
-			Object: fmt.Sprintf("GitRepository %s/%s", j.Survey.Namespace, j.Survey.Namespace), Message: message, File: reach.File,
+			Object:  fmt.Sprintf("GitRepository %s/%s", j.Survey.Namespace, j.Survey.Namespace),
+			Message: message, File: reach.File,
 			Cause: "its spec.sparseCheckout has Flux fetch no more than that, so that it cannot build what needs more",
-			Next:  "correct that file and push; or have Flux fetch everything: eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
+			Next: "correct that file and push; or have Flux fetch everything: " +
+				"eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
 		})
 	}
 	if j.Git.sparse.suggested {

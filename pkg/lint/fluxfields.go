@@ -7,8 +7,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
-// UnknownField finds the first field of an object of Flux's in a file that the definitions do not have in the version that it is in: the API
-// server would refuse the object. The error is an *UnknownFieldError, or says that the file cannot be read.
+// UnknownField finds the first field of an object of Flux's in a file that the definitions do not have in the
+// version that it is in: the API server would refuse the object. The error is an *UnknownFieldError, or says
+// that the file cannot be read.
 func (kinds FluxKinds) UnknownField(file string, content []byte) error {
 	documents, problem := parseYAML(file, content)
 	if problem != nil {

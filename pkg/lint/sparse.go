@@ -41,10 +41,14 @@ func sparseOf(tree *folders, root string) *sparse {
 		objects, _ := manifestsIn(file, content)
 		for _, m := range objects {
 			list := yamlnode.Follow(yamlnode.At(m.node, "spec", "sparseCheckout"))
-			if m.kind != "GitRepository" || m.name != name || list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
+			if m.kind != "GitRepository" || m.name != name || list == nil || list.Kind != yaml.SequenceNode {
 				continue
 			}
-			s := &sparse{file: file, node: list, whole: tree, source: fluxbuild.Name{Kind: m.kind, Namespace: m.namespace, Name: m.name}}
+			if len(list.Content) == 0 {
+				continue
+			}
+			source := fluxbuild.Name{Kind: m.kind, Namespace: m.namespace, Name: m.name}
+			s := &sparse{file: file, node: list, whole: tree, source: source}
 			for _, item := range list.Content {
 				s.checkout = append(s.checkout, yamlnode.Follow(item).Value)
 			}
@@ -86,7 +90,8 @@ func (s *sparse) fetched() *folders {
 	return foldersOf(part)
 }
 
-// fetchedOf gives the fleet only what its Flux fetches. A part that lacks something of the fleet itself is told, and all is looked at.
+// fetchedOf gives the fleet only what its Flux fetches. A part that lacks something of the fleet itself is
+// told, and all is looked at.
 func (f *fleet) fetchedOf(tree *folders) {
 	if f.sparse = sparseOf(tree, f.root); f.sparse != nil && f.sparse.checkout.HasDir(f.root) {
 		f.tree = f.sparse.fetched()
@@ -99,8 +104,10 @@ func (s *sparse) shown() string { return strings.Join(s.checkout, ", ") }
 // outsideProblem is what is said of something that is there and not fetched.
 func (s *sparse) outsideProblem(target string) clusterspec.Problem {
 	return clusterspec.Problem{
-		Message:  fmt.Sprintf("%s is not in what Flux fetches of the repository (spec.sparseCheckout in %s: %s)", target, s.file, s.shown()),
-		Expected: "it in there; or all of the repository fetched: eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
+		Message: fmt.Sprintf("%s is not in what Flux fetches of the repository (spec.sparseCheckout in %s: %s)",
+			target, s.file, s.shown()),
+		Expected: "it in there; or all of the repository fetched: " +
+			"eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
 	}
 }
 
@@ -121,8 +128,10 @@ func (f *fleet) checkReach() {
 	}
 	if !s.checkout.HasDir(f.root) {
 		f.at(clusterspec.SeverityError, outsideRule, s.file, s.node, clusterspec.Problem{
-			Object: s.source.Kind + " " + s.source.Name, Field: "spec.sparseCheckout", Found: quote(s.shown()), Expected: quote(f.root + "/"),
-			Message: "Flux does not fetch all of the path that it applies, and deletes what it has applied from the rest",
+			Object: s.source.Kind + " " + s.source.Name, Field: "spec.sparseCheckout",
+			Found: quote(s.shown()), Expected: quote(f.root + "/"),
+			Message: "Flux does not fetch all of the path that it applies, " +
+				"and deletes what it has applied from the rest",
 		})
 		return
 	}
@@ -144,7 +153,8 @@ func (f *fleet) checkReach() {
 			continue
 		}
 		p := s.outsideProblem(reach.Target)
-		p.Severity, p.Rule, p.File, p.Line, p.Column = clusterspec.SeverityError, outsideRule, reach.File, max(reach.Line, 1), 1
+		p.Severity, p.Rule = clusterspec.SeverityError, outsideRule
+		p.File, p.Line, p.Column = reach.File, max(reach.Line, 1), 1
 		p.Object, p.Field, p.Found = objectLabel(reach.Object), reach.Field, quote(reach.Value)
 		if reach.Field == "" {
 			p.Message, p.Found = "Flux does not heed this file: "+p.Message, ""

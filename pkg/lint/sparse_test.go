@@ -11,7 +11,8 @@ import (
 
 // fetchOnly has the fleet's Flux fetch a part of the repository.
 func (r repository) fetchOnly(beginnings ...string) {
-	r.replace(flux+"/gotk-sync.yaml", "  url:", "  sparseCheckout:\n  - "+strings.Join(beginnings, "\n  - ")+"\n  url:")
+	r.replace(flux+"/gotk-sync.yaml", "  url:", "  sparseCheckout:\n  - "+strings.Join(beginnings,
+		"\n  - ")+"\n  url:")
 }
 
 var fetchedPart = regexp.MustCompile(`sparseCheckout:\n((?:  - .*\n)+)`)
@@ -32,8 +33,8 @@ func (r repository) fetches(name string) bool {
 	})
 }
 
-// TestCheckRepository_sparseChange: a change that reaches outside of what Flux fetches is told with its line, and one that has all fetched again
-// is good.
+// TestCheckRepository_sparseChange: a change that reaches outside of what Flux fetches is told with its line,
+// and one that has all fetched again is good.
 func TestCheckRepository_sparseChange(t *testing.T) {
 	t.Parallel()
 	before := newRepository(t)
@@ -56,9 +57,12 @@ func TestCheckRepository_sparseChange(t *testing.T) {
 		}
 		return all
 	}
-	const want = "outside-checkout clusters/dev/w01/eksa-system/kustomization.yaml:5:3: resources[1]: base is not in what Flux fetches of the " +
-		"repository (spec.sparseCheckout in clusters/dev/flux-system/gotk-sync.yaml: clusters/dev/); Flux then applies nothing of clusters/dev; " +
-		`found "../../../../base"; expected it in there; or all of the repository fetched: eksa-gitops upgrade cluster -f FILE --sparse-checkout=false`
+	const want = "outside-checkout clusters/dev/w01/eksa-system/kustomization.yaml:5:3: resources[1]: base " +
+		"is not in what Flux fetches of the " +
+		"repository (spec.sparseCheckout in clusters/dev/flux-system/gotk-sync.yaml: clusters/dev/); Flux then " +
+		"applies nothing of clusters/dev; " +
+		`found "../../../../base"; expected it in there; or all of the repository fetched: eksa-gitops upgrade ` +
+		`cluster -f FILE --sparse-checkout=false`
 	if got := errorsOf(edited()); !slices.Equal(got, []string{want}) {
 		t.Errorf("got %q", got)
 	}

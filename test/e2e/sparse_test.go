@@ -17,7 +17,8 @@ func fetchesOnly(u *unstructured.Unstructured) []string {
 	return entries
 }
 
-// applied waits until Flux has applied the head of the branch, from a source that fetches these beginnings of paths.
+// applied waits until Flux has applied the head of the branch, from a source that fetches these beginnings of
+// paths.
 func (w *world) applied(entries ...string) {
 	w.t.Helper()
 	requestReconcile(w.t)
@@ -28,15 +29,18 @@ func (w *world) applied(entries ...string) {
 	})
 	head := w.gh.Repo("alice/fleet").Git().Head("main")
 	waitFor(w.t, kustomization(), "the head applied", func(u *unstructured.Unstructured) bool {
-		return conditionOf(u, "Ready") == "True" && strings.HasSuffix(fmt.Sprint(at(w.t, u, "status", "lastAppliedRevision")), head)
+		return conditionOf(u, "Ready") == "True" && strings.HasSuffix(fmt.Sprint(at(w.t, u, "status",
+			"lastAppliedRevision")), head)
 	})
 }
 
-// TestSparseCheckout: with --sparse-checkout Flux fetches its own path alone, and goes on applying it whatever is outside; the flag is
-// refused where something outside is needed, which is told with its line; and it goes again with =false.
+// TestSparseCheckout: with --sparse-checkout Flux fetches its own path alone, and goes on applying it
+// whatever is outside; the flag is refused where something outside is needed, which is told with its line;
+// and it goes again with =false.
 func TestSparseCheckout(t *testing.T) {
 	w := newFleet(t, "dev")
-	const outside = "clusters/mgmt/infra/kustomization.yaml:2: resources[0] is \"../../../base\", which is outside of clusters/mgmt"
+	const outside = "clusters/mgmt/infra/kustomization.yaml:2: resources[0] is \"../../../base\", which is " +
+		"outside of clusters/mgmt"
 	w.push(gittest.Change{Message: "Add others", Files: map[string]string{
 		"base/kustomization.yaml":                "resources:\n- shared.yaml\n",
 		"base/shared.yaml":                       fmt.Sprintf(appMap, "shared"),
@@ -45,12 +49,14 @@ func TestSparseCheckout(t *testing.T) {
 		"clusters/mgmt2/broken.yaml": "kind: [\n",
 	}})
 	w.applied()
-	waitFor(t, reference("", "v1", "ConfigMap", "default", "shared"), "there", func(*unstructured.Unstructured) bool { return true })
+	waitFor(t, reference("", "v1", "ConfigMap", "default", "shared"), "there",
+		func(*unstructured.Unstructured) bool { return true })
 
 	// Refused, with nothing written anywhere.
 	mark := w.mark()
 	for _, command := range []string{"create", "upgrade"} {
-		w.run(command, "cluster", "-f", "mgmt.yaml", "--sparse-checkout").exits(3).tells(outside, "move base below clusters/mgmt")
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--sparse-checkout").exits(3).tells(outside,
+			"move base below clusters/mgmt")
 	}
 	mark.writesNothing()
 
@@ -63,7 +69,8 @@ func TestSparseCheckout(t *testing.T) {
 	}})
 	w.applied()
 	mark = w.mark()
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--sparse-checkout", "--dry-run").exits(0).prints("+  sparseCheckout:", "+  - clusters/mgmt/")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--sparse-checkout", "--dry-run").exits(0).prints("+  "+
+		"sparseCheckout:", "+  - clusters/mgmt/")
 	mark.writesNothing()
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--sparse-checkout").exits(0)
 	w.applied("clusters/mgmt/")
@@ -80,7 +87,8 @@ func TestSparseCheckout(t *testing.T) {
 		"clusters/mgmt/infra/more.yaml":          fmt.Sprintf(appMap, "more"),
 	}})
 	w.applied("clusters/mgmt/")
-	waitFor(t, reference("", "v1", "ConfigMap", "default", "more"), "there", func(*unstructured.Unstructured) bool { return true })
+	waitFor(t, reference("", "v1", "ConfigMap", "default", "more"), "there",
+		func(*unstructured.Unstructured) bool { return true })
 
 	// A change that reaches outside: Flux stands, and status names the line.
 	w.push(gittest.Change{Message: "Reach outside", Files: map[string]string{
@@ -94,7 +102,8 @@ func TestSparseCheckout(t *testing.T) {
 	// All of it again: that same commit can be applied.
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--sparse-checkout=false").exits(0)
 	w.applied()
-	waitFor(t, reference("", "v1", "ConfigMap", "default", "x"), "there", func(*unstructured.Unstructured) bool { return true })
+	waitFor(t, reference("", "v1", "ConfigMap", "default", "x"), "there",
+		func(*unstructured.Unstructured) bool { return true })
 	w.until(statusArgs, 0, "All is well.")
 	if after := clusterUIDs(t, "mgmt", "dev"); !slices.Equal(after, before) {
 		t.Errorf("the clusters are others: %v, then %v", before, after)
