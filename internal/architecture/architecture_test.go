@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/githubtest/description":         {},
 	"internal/githubtest/description/extract": {"internal/githubtest", "internal/githubtest/description"},
 
-	"pkg/fluxmanifests":                       {"internal/kustomize", "internal/localfile", "pkg/fluxmanifests/internal/release"},
+	"pkg/fluxmanifests":                       {"internal/kustomize", "internal/localfile", "internal/yamlnode", "pkg/fluxmanifests/internal/release"},
 	"pkg/fluxmanifests/internal/genmanifests": {"pkg/fluxmanifests/internal/release"},
 	"pkg/fluxmanifests/internal/release":      {},
 }

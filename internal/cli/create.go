@@ -66,6 +66,12 @@ With --with-apps every cluster of the run gets an empty directory apps beside it
 what you list in its kustomization.yaml to that cluster, through the cluster's kubeconfig. What is there of it already stays as it is,
 also when later runs do not say --with-apps.
 
+In a repository of many fleets nearly all the time until a commit is applied goes into files of others, which
+Flux fetches and unpacks. With --sparse-checkout it fetches only its own path (spec.clusterConfigPath). What
+it needs from elsewhere would be missing then, such as a base that a kustomization lists: that is named with
+its file, and nothing is written. The setting is in gotk-sync.yaml in Git, and later runs keep it as it is
+there; --sparse-checkout=false takes it out.
+
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
 command resumes. The exit code is 0 if eksctl made a cluster in this run, else 4 or 5; --on-gitops-failure says otherwise.
 
@@ -124,7 +130,7 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	result, err := gitops.Create(limited, w.Ports, gitops.CreateOptions{
 		Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
-		Components: components, Images: images, Meant: o.meant.meant(),
+		Components: components, Images: images, Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)

@@ -16,6 +16,7 @@ type fluxOptions struct {
 	components []string
 	extra      []string
 	bundles    string
+	sparse     *bool
 }
 
 // addFlags adds them to a command that has the given components otherwise.
@@ -24,6 +25,8 @@ func (o *fluxOptions) addFlags(cmd *cobra.Command, otherwise string) {
 	flags.StringSliceVar(&o.components, "components", nil, "Flux's controllers, with commas between them (default: "+otherwise+")")
 	flags.StringSliceVar(&o.extra, "components-extra", nil, "more of Flux's controllers, such as image-reflector-controller; they are downloaded")
 	flags.StringVar(&o.bundles, "bundles", "", "Bundles `file` of EKS Anywhere, whose images Flux's controllers get")
+	addSwitch(flags, &o.sparse, "sparse-checkout", "have Flux fetch only its own path of the repository, or with =false all of it again "+
+		"(default: as it is in Git)")
 	names := append(fluxmanifests.DefaultComponents(), "image-reflector-controller", "image-automation-controller", "source-watcher")
 	for _, name := range []string{"components", "components-extra"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // fails for no flag of that name only

@@ -120,6 +120,9 @@ func (p *page) flux(r *status.Report) {
 		if f.Interval != "" {
 			text += ", looks every " + f.Interval
 		}
+		if len(f.SparseCheckout) > 0 {
+			text += ", fetches only " + strings.Join(f.SparseCheckout, ", ")
+		}
 		p.detail("source", "%s", text)
 	}
 	if f.Kustomization != nil {

@@ -58,6 +58,10 @@ replaced with --overwrite only. Objects that are stored in versions which the ne
 such versions, and images that keep a controller at another release, are named, and nothing is done. A newer Flux is left alone.
 --components and --components-extra choose other controllers, --bundles gives them the images of an EKS Anywhere Bundles file.
 
+--sparse-checkout has Flux fetch only its own path of the repository, and --sparse-checkout=false all of it
+again. Without the flag that stays as it is in Git. What Flux needs from elsewhere would be missing, and is
+named with its file before anything is written.
+
 A Flux that flux bootstrap installed and that follows another repository, branch or path is taken over with --adopt: nothing of what it
 has applied is deleted, and what is not in the new files is listed as no longer managed through Git. One that Helm or flux-operator keeps
 is left to them.
@@ -124,7 +128,7 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
 			Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
-			Components: components, Images: images, Meant: o.meant.meant(),
+			Components: components, Images: images, Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
 		},
 		Sources: sources, UpdateSources: o.updateFile, Adopt: o.adopt,
 	}

@@ -85,9 +85,13 @@ func (c *Cluster) EnsureSync(ctx context.Context, manifests []byte) (ChangeSet, 
 	if err := a.apply(ctx, objects); err != nil {
 		return a.changes(), err
 	}
+	widened, err := c.widenAll(ctx, objects)
+	if err != nil {
+		return a.changes(), err
+	}
 	resumed, err := c.resumeAll(ctx, objects)
 	changes := a.changes()
-	for _, subject := range resumed {
+	for _, subject := range slices.Concat(widened, resumed) {
 		if slices.Contains(changes.Unchanged, subject) {
 			changes.Unchanged = slices.DeleteFunc(changes.Unchanged, func(s string) bool { return s == subject })
 			changes.Configured = append(changes.Configured, subject)

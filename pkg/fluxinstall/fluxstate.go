@@ -48,6 +48,8 @@ type GitRepositoryState struct {
 	Revision                  string // of the artifact: branch@sha1:commit
 	Ready                     bool   // Ready is True for the current generation
 	Conditions                []Condition
+	// SparseCheckout is which part of the repository it fetches, as spec.sparseCheckout has it; all of it when empty.
+	SparseCheckout []string
 }
 
 // KustomizationState is what Flux applies from the source.
@@ -232,6 +234,7 @@ func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
 		Conditions: conditions(u),
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	s.SparseCheckout, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "sparseCheckout")
 	s.Stopped = stoppedByUs(u)
 	s.Deleting = u.GetDeletionTimestamp() != nil
 	return s

@@ -41,6 +41,8 @@ type Survey struct {
 	// Nested are the other Kustomizations that come from the repository, be it through others, and that are not well: one that fails,
 	// is suspended or is being deleted, such as those of clusters' apps.
 	Nested []NestedProblem
+	// Kustomizations are all of them, in all namespaces.
+	Kustomizations []LiveObject
 	// Unseen are what could not be looked at for want of a right, each with the server's words.
 	Unseen []string
 }
@@ -251,6 +253,9 @@ func (s *Survey) judge(seen *surveyed) {
 				s.Problems = append(s.Problems, problem)
 			}
 		}
+	}
+	for _, item := range seen.kustomizations {
+		s.Kustomizations = append(s.Kustomizations, liveObject(&item))
 	}
 	for _, item := range below(s.Namespace, seen.kustomizations) {
 		if problem := nestedProblem(&item); problem != nil {

@@ -34,6 +34,7 @@ type FluxObject struct {
 	AppliedBy string
 	// Derived says that a controller made it for another object, such as the HelmChart of a HelmRelease.
 	Derived bool
+	Spec    map[string]any // as it is in the cluster
 }
 
 // String is kind namespace/name.
@@ -62,7 +63,9 @@ func (c *Cluster) FluxResources(ctx context.Context, kinds ...string) (FluxResou
 		reads[i] = func() error {
 			items, err := c.list(ctx, d.kind, "")
 			for _, item := range items {
+				spec, _, _ := unstructured.NestedMap(item.Object, "spec")
 				lists[i] = append(lists[i], FluxObject{
+					Spec: spec,
 					Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), AppliedBy: appliedBy(&item),
 					Derived: len(item.GetOwnerReferences()) > 0 || item.GetLabels()[helmReleaseLabel] != "",
 				})

@@ -301,6 +301,8 @@ type SyncOptions struct {
 	SecretName string        // of the source Secret; [SourceSecretName] when empty
 	Path       string        // of the Kustomization, as ./clusters/mgmt
 	Interval   time.Duration // at which Flux looks at the repository; a minute when zero
+	// SparseCheckout are the beginnings of the paths that Flux fetches, as `flux bootstrap --sparse-checkout` is given them; all when empty.
+	SparseCheckout []string
 }
 
 // Sync returns gotk-sync.yaml: the GitRepository and the Kustomization, as `flux bootstrap` writes them.
@@ -314,7 +316,7 @@ func Sync(options SyncOptions) ([]byte, error) {
 	generate.Name = cmp.Or(options.Name, generate.Namespace)
 	generate.Secret = cmp.Or(options.SecretName, SourceSecretName)
 	generate.Branch = cmp.Or(options.Branch, generate.Branch)
-	generate.URL, generate.TargetPath = options.URL, options.Path
+	generate.URL, generate.TargetPath, generate.SparseCheckout = options.URL, options.Path, options.SparseCheckout
 	manifest, err := sync.Generate(generate)
 	if err != nil {
 		return nil, fmt.Errorf("generating the sync manifests: %w", err)

@@ -34,6 +34,9 @@ type CreateOptions struct {
 	// WithApps gives every cluster a directory for apps and a Flux Kustomization that applies it to the cluster itself. What of that is
 	// there already stays as it is; without WithApps nothing of it is touched.
 	WithApps bool
+	// SparseCheckout has Flux fetch only its path of the repository, or, when false, all of it again. Nil
+	// leaves what gotk-sync.yaml in Git says. What Flux needs from outside of the path is a finding.
+	SparseCheckout *bool
 }
 
 // Create has the provisioner, if there is one, make the clusters that do not exist; it puts clusters into Git, installs Flux on their management cluster if that is among them, and waits until Flux has applied

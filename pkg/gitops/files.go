@@ -85,12 +85,19 @@ func (r *createRun) compareOn(ctx context.Context, snapshot Snapshot, later bool
 	if err := r.checkReadings(plan); err != nil {
 		return nil, err
 	}
+	if err := r.checkReach(ctx, snapshot, plan); err != nil {
+		return nil, err
+	}
 	return plan, r.checkFiles(ctx, snapshot, plan)
 }
 
 // compareFiles is compare for files that were made in any way. replace says of a cluster's file whether it may take the place of another
 // content.
 func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan *files.Plan, made rendering, replace func(path string) bool) error {
+	made, err := r.withCheckout(ctx, snapshot, made)
+	if err != nil {
+		return err
+	}
 	wanted := slices.Concat(made.files, made.system)
 	for _, file := range wanted {
 		plan.After[file.Path] = file.Content
@@ -135,6 +142,9 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 		was := before
 		if base == layout.SyncFile && differs && !files.IsBlank(before) && !r.options.Overwrite {
 			if before, err = r.servedSync(file.Path, was, plan.System[layout.ComponentsFile], plan.Note); err != nil {
+				return err
+			}
+			if before, err = r.setCheckout(file.Path, before); err != nil {
 				return err
 			}
 		}

@@ -26,7 +26,7 @@ func (u *upgradeRun) bringFlux(ctx context.Context) step.Sequence {
 		return nil
 	case u.adopts():
 		return u.adopt()
-	case !u.fluxFollows():
+	case !u.fluxFollows(), u.fetchesTooLittle():
 		return u.installFlux(ctx)
 	}
 	return step.Sequence{step.Telling(u.noteFlux)}

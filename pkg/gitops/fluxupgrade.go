@@ -158,12 +158,24 @@ func (s *systemPlan) kustomization(context.Context) error {
 func (s *systemPlan) sync(context.Context) error {
 	ours := s.systemFile(layout.SyncFile)
 	before := s.before[layout.SyncFile]
+	following := s.followsSpec(before)
+	var kept []byte // whose part of the repository stays
+	if following {
+		kept = before
+	}
+	var err error
+	if ours.Content, err = s.syncFor(kept); err != nil {
+		return err
+	}
 	switch {
-	case files.IsBlank(before) || s.options.Overwrite && !s.followsSpec(before):
+	case files.IsBlank(before) || s.options.Overwrite && !following:
 		s.put(layout.SyncFile, ours.Content)
-	case s.followsSpec(before):
+	case following:
 		after, err := s.servedSync(ours.Path, before, s.plan.System[layout.ComponentsFile], s.note)
 		if err != nil {
+			return err
+		}
+		if after, err = s.setCheckout(ours.Path, after); err != nil {
 			return err
 		}
 		s.put(layout.SyncFile, after)

@@ -93,6 +93,10 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteUnseen()
 		r.noteAsleep()
 	}
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		r.noteSparseElsewhere()
+		r.suggestSparse(ctx)
+	}
 	if err := found.refused(); err != nil {
 		return err
 	}

@@ -202,6 +202,9 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.noteUnseen()
 		u.noteAsleep()
 	}
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		u.noteSparseElsewhere()
+	}
 	if err := found.refused(); err != nil {
 		return err
 	}
@@ -342,6 +345,9 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 	}
 	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
 	if err := u.checkReadings(plan); err != nil {
+		return nil, err
+	}
+	if err := u.checkReach(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
 	return plan, u.checkFiles(ctx, snapshot, plan)

@@ -123,8 +123,9 @@ func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.
 				Kind     string
 				Metadata struct{ Name string }
 				Spec     struct {
-					URL, Path string
-					Ref       struct{ Branch string }
+					URL, Path      string
+					Ref            struct{ Branch string }
+					SparseCheckout []string
 				}
 			}
 			if err := yaml.Unmarshal(document, &object); err != nil {
@@ -132,7 +133,7 @@ func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.
 			}
 			switch object.Kind {
 			case "GitRepository":
-				c.state.Flux.GitRepository = &fluxinstall.GitRepositoryState{Name: object.Metadata.Name, URL: object.Spec.URL, Branch: object.Spec.Ref.Branch}
+				c.state.Flux.GitRepository = &fluxinstall.GitRepositoryState{Name: object.Metadata.Name, URL: object.Spec.URL, Branch: object.Spec.Ref.Branch, SparseCheckout: object.Spec.SparseCheckout}
 			case "Kustomization":
 				c.state.Flux.Kustomization = &fluxinstall.KustomizationState{Name: object.Metadata.Name, Path: object.Spec.Path}
 			}

@@ -78,7 +78,7 @@ func (s *snapshot) Lookup(file string) (git.Entry, bool, error) {
 func (s *snapshot) List(dir string) ([]git.Entry, error) {
 	seen := map[string]git.Entry{}
 	for file := range s.files {
-		rest, below := strings.CutPrefix("/"+file, path.Join("/", dir)+"/")
+		rest, below := strings.CutPrefix("/"+file, strings.TrimSuffix(path.Join("/", dir), "/")+"/")
 		if !below {
 			continue
 		}

@@ -47,6 +47,35 @@ func brokenRepositories() map[string]func(repository) {
 			r.put(flux+"/kustomization.yaml", pinnedBy()["gotk-patches.yaml of EKS Anywhere"].kustomization)
 			r.put(flux+"/gotk-patches.yaml", imagePatch)
 		},
+		"sparse checkout": func(r repository) { r.fetchOnly("clusters/dev/") },
+		"sparse checkout of a name's beginning": func(r repository) {
+			r.fetchOnly("clusters/de")
+			r.put("clusters/default/kustomization.yaml", "resources: [x.yaml]\n")
+			r.put("clusters/default/x.yaml", configMap)
+			r.put(list, listing+"- ../../../default\n")
+		},
+		"sparse checkout and a base outside": func(r repository) {
+			r.fetchOnly("clusters/dev/")
+			r.put("base/kustomization.yaml", "resources: [x.yaml]\n")
+			r.put("base/x.yaml", configMap)
+			r.put(list, listing+"- ../../../../base\n")
+		},
+		"sparse checkout and a patch outside": func(r repository) {
+			r.fetchOnly("clusters/dev/")
+			r.put("patch.yaml", "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata:\n  name: w01\nspec: {}\n")
+			r.put(list, listing+"patches:\n- path: ../../../../patch.yaml\n")
+		},
+		"sparse checkout and a Kustomization outside": func(r repository) {
+			r.fetchOnly("clusters/dev/")
+			r.put(root+"/infra.yaml", fluxManifest("Kustomization", "infra", "  interval: 10m\n  path: ./infra\n  prune: true\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n    namespace: flux-system\n"))
+			r.put("infra/x.yaml", configMap)
+		},
+		"sparse checkout and an ignore file outside": func(r repository) {
+			r.put(".sourceignore", "/clusters/dev/old/\n")
+			r.put(root+"/old/x.yaml", configMap)
+			r.fetchOnly("clusters/dev/")
+		},
+		"sparse checkout without a cluster": func(r repository) { r.fetchOnly("clusters/dev/dev/", "clusters/dev/flux-system/") },
 		"root kustomization that lists all": func(r repository) {
 			r.put(root+"/kustomization.yaml", "resources: [dev/eksa-system, w01/eksa-system, w02/eksa-system, flux-system]\n")
 		},

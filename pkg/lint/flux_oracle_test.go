@@ -44,7 +44,7 @@ func buildAsFlux(t *testing.T, r repository) error {
 	t.Helper()
 	dir := t.TempDir()
 	for name, node := range r {
-		if node.Kind != lint.NodeFile || node.Ignored {
+		if node.Kind != lint.NodeFile || node.Ignored || !r.fetches(name) {
 			continue
 		}
 		file := filepath.Join(dir, name)

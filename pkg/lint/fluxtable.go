@@ -80,6 +80,7 @@ var fluxRows = []fluxRow{
 
 	{"source", "spec.url", "", always, fluxWarning, "Flux fetches another repository from then on, and deletes what it does not find there"},
 	{"source", "spec.ref", "", always, fluxWarning, "Flux follows another revision from then on, and deletes what it does not find there"},
+	{"source", "spec.sparseCheckout", "", always, fluxNotice, "decides which part of the repository Flux fetches"},
 	{"source", "spec.ignore", "", always, fluxWarning, "Flux leaves other files out, and deletes what it has applied and does not find any more"},
 	{"source", "spec.include", "", always, fluxWarning, "Flux adds other repositories, and deletes what it has applied and does not find any more"},
 	{"source", "spec.secretRef", "", always, fluxWarning, "Flux fetches with other credentials"},

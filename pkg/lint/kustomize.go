@@ -215,6 +215,10 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 	p := clusterspec.Problem{Field: ref.field, Found: quote(ref.path)}
 	rule := "missing-resource"
 	switch blocking, node := a.fleet.inTheWay(target); {
+	case a.fleet.outside(target):
+		rule = outsideRule
+		out := a.fleet.sparse.outsideProblem(target)
+		p.Message, p.Expected = out.Message, out.Expected
 	case node == nil:
 		p.Message = "there is no such file or directory"
 		p.Expected = a.expected(target, k)
@@ -230,6 +234,7 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 	p.Message += "; " + a.fleet.breaks()
 	a.fleet.told[target] = true
 	a.fleet.at(clusterspec.SeverityError, rule, k.file, ref.node, p)
+	a.fleet.stopsAt(k.file)
 }
 
 // expected says what would put a missing resource right.

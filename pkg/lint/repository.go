@@ -162,6 +162,7 @@ func isClusterDir(f *folders, dir string) bool {
 type fleet struct {
 	shared   *repositoryCheck
 	tree     *folders
+	sparse   *sparse // nil when Flux fetches all of the repository
 	root     string
 	contents map[string][]byte
 	applied  *applied
@@ -189,10 +190,12 @@ type fleet struct {
 }
 
 func newFleet(shared *repositoryCheck, tree *folders, root string) *fleet {
-	return &fleet{
+	f := &fleet{
 		shared: shared, tree: tree, root: root, contents: map[string][]byte{}, told: map[string]bool{},
 		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, asWritten: map[string]*clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{}, unbuilt: map[string]bool{},
 	}
+	f.fetchedOf(tree)
+	return f
 }
 
 // there says whether the state holds anything of the fleet.
@@ -226,6 +229,7 @@ func (p *pair) run() {
 		p.after.checkPins()
 		p.after.parseBuilt()
 		p.after.checkUnits()
+		p.after.checkReach()
 	}
 	if p.before != nil {
 		p.before.read(p.after)

@@ -29,6 +29,7 @@ func Rules() []Rule {
 		{"missing-resource", "A kustomization lists a file or directory that is not there."},
 		{"listed-twice", "A kustomization lists a resource twice."},
 		{"outside-repository", "A kustomization lists a path that leads out of the repository."},
+		{outsideRule, "Flux needs something that lies outside of what it fetches of the repository (`spec.sparseCheckout`)."},
 		{"unlisted-file", "No kustomization lists a YAML file beside a cluster's spec."},
 		{"not-applied", "No kustomization leads to a file that Flux shall apply."},
 		{"not-kubernetes", "Flux would read a YAML file that is not a Kubernetes object."},

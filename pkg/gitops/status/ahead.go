@@ -26,8 +26,7 @@ type Ahead struct {
 
 // lookAhead works out what Flux does when it applies the tip of a branch, unless it has.
 func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotReader, observer facts.ClusterObserver) (*Ahead, error) {
-	flux := &o.Survey.Flux
-	seen := &facts.Facts{Config: o.Config, Remote: o.Remote, ManagementCluster: o.ManagementCluster, Cluster: &o.Survey.State}
+	seen, flux := o.facts(), &o.Survey.Flux
 	if seen.Cluster.Applied(o.Config.Branch, snapshot.Head()) {
 		return &Ahead{}, nil
 	}
@@ -43,6 +42,13 @@ func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotRead
 	all, err := f.Consequences()
 	ahead.Consequences = files.Told(all)
 	return ahead, err
+}
+
+// facts are what the survey says, as far as it can be told without the host.
+func (o *Observation) facts() *facts.Facts {
+	return &facts.Facts{
+		Config: o.Config, Remote: o.Remote, ManagementCluster: o.ManagementCluster, Cluster: &o.Survey.State,
+	}
 }
 
 // judgeAhead tells what Flux would do that nobody may want, while it can still be kept from it.

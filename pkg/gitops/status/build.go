@@ -19,7 +19,7 @@ import (
 // something else. What cannot be built is Flux's to tell, and is judged as it is written. Flux's own directory is not built: it is large.
 func (o *Observation) buildPath(ctx context.Context, snapshot facts.SnapshotReader, seen *GitSight, sync []byte) error {
 	root, system := layout.RootDir(o.Config), layout.SystemDir(o.Config)
-	settings := syncSettings(sync, layout.SyncPath(o.Config))
+	settings := files.SyncSettings(sync, layout.SyncPath(o.Config))
 	if settings.IsZero() && !hasKustomization(snapshot, root) {
 		return nil
 	}
@@ -47,21 +47,6 @@ func (o *Observation) buildPath(ctx context.Context, snapshot facts.SnapshotRead
 		}
 	}
 	return nil
-}
-
-// syncSettings are the settings of the Kustomization that applies a path, as they are in Git.
-func syncSettings(sync []byte, applies string) fluxbuild.Settings {
-	for _, object := range facts.DecodeObjects(sync) {
-		spec, _ := object.Fields["spec"].(map[string]any)
-		given, _ := spec["path"].(string)
-		if object.Kind != "Kustomization" || !facts.SamePath(given, applies) {
-			continue
-		}
-		if settings, err := fluxbuild.SettingsOf(spec); err == nil {
-			return settings
-		}
-	}
-	return fluxbuild.Settings{}
 }
 
 // hasKustomization says whether a directory is built as a kustomization in it says.

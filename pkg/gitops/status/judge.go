@@ -42,6 +42,7 @@ func Judge(o *Observation) (*Report, error) {
 		j.judgeKey()
 		j.judgeDeletions()
 		j.judgeAhead()
+		j.judgeSparse()
 		j.judgeFlux()
 		j.judgeRepository()
 	}
@@ -127,7 +128,7 @@ func (j *judge) flux() {
 	}
 	if git := live.GitRepository; git != nil {
 		f.Source = &SyncObjectStatus{Name: git.Name, Ready: git.Ready, Suspended: git.Suspended, Deleting: git.Deleting, Conditions: conditionsOf(git.Conditions)}
-		f.Fetched = git.Revision
+		f.Fetched, f.SparseCheckout = git.Revision, git.SparseCheckout
 	}
 	if ks := live.Kustomization; ks != nil {
 		f.Kustomization = &SyncObjectStatus{Name: ks.Name, Ready: ks.Ready, Suspended: ks.Suspended, Deleting: ks.Deleting, Conditions: conditionsOf(ks.Conditions)}

@@ -87,6 +87,8 @@ type GitSight struct {
 	AheadErr error
 	// SystemFiles says whether Flux's own directory is there.
 	SystemFiles bool
+
+	sparse sparseSight
 }
 
 // Observe looks at the repository, its host and the objects of the management cluster. It writes nothing. What cannot be looked at is
@@ -205,6 +207,7 @@ func (o *Observation) observeGit(ctx context.Context, ports gitops.Ports, observ
 	}
 	if !o.Brief {
 		seen.Ahead, seen.AheadErr = o.lookAhead(ctx, snapshot, observer)
+		seen.sparse = o.lookSparse(ctx, snapshot, seen.Sync)
 	}
 	if applied != "" && !o.Brief {
 		if count, known, err := snapshot.Behind(ctx, applied, facts.MaxBehind); err == nil && known {

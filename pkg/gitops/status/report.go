@@ -78,6 +78,9 @@ type FluxStatus struct {
 	Applied       string             `json:"appliedRevision,omitempty"`
 	Attempted     string             `json:"attemptedRevision,omitempty"`
 	Interval      string             `json:"interval,omitempty"`
+	// SparseCheckout is which part of the repository Flux fetches, as its GitRepository says; all of it when
+	// empty.
+	SparseCheckout []string `json:"sparseCheckout,omitempty"`
 	// UpToDate says that the branch's head is applied; nil when the head is not known. Behind counts the commits that are not; nil when
 	// it cannot be told.
 	UpToDate *bool         `json:"upToDate,omitempty"`

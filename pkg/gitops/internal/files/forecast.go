@@ -80,7 +80,7 @@ type Forecast struct {
 func NewForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader, plan *Plan) (*Forecast, error) {
 	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan)}
 	root := layout.RootDir(f.Facts.Config)
-	if err := f.readSettings(); err != nil {
+	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
 	}
 	f.running = f.Facts.FluxRuns() && f.before.IsDir(root) && !(f.KeepsFlux && f.Facts.FluxCutOff())
@@ -93,7 +93,7 @@ func NewForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReade
 
 // compareChanged builds what the plan touches, or all of it where one part may change another.
 func (f *Forecast) compareChanged() error {
-	if units, ok := f.units(layout.RootDir(f.Facts.Config)); ok {
+	if units, ok := f.units(layout.RootDir(f.Facts.Config)); ok && f.fetchesSame() {
 		return f.compareUnits(units)
 	}
 	return f.compareFollowing(f.settings)
@@ -103,7 +103,7 @@ func (f *Forecast) compareChanged() error {
 // has none: Flux stands still on it.
 func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.SnapshotReader, plan *Plan) ([]Foreseen, error) {
 	f := &Forecast{Foresight: Foresight{Facts: seen}, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan), running: true, following: true}
-	if err := f.settingsInGit(); err != nil {
+	if err := f.readFlux(f.settingsInGit); err != nil {
 		return nil, err
 	}
 	if err := f.compareChanged(); err != nil {
@@ -166,7 +166,7 @@ func (f *Forecast) compareAll() error {
 func (f *Forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 	objects := map[fluxbuild.Name]*fluxbuild.Object{}
 	state := f.Facts.Cluster
-	if state == nil || state.Flux.Kustomization == nil || f.takesOver() {
+	if state == nil || state.Flux.Kustomization == nil || f.TakesOver() {
 		return objects
 	}
 	for _, id := range state.Flux.Kustomization.Inventory {
@@ -177,8 +177,9 @@ func (f *Forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 	return objects
 }
 
-// takesOver says whether Flux follows something else and is going to be taken over, during which it deletes nothing.
-func (f *Forecast) takesOver() bool {
+// TakesOver says whether Flux follows something else and is going to be taken over, during which it deletes
+// nothing.
+func (f *Foresight) TakesOver() bool {
 	flux := &f.Facts.Cluster.Flux
 	return f.Adopting && (flux.Adoption != nil || flux.Kustomization != nil && (f.Facts.FollowsOther(flux) || !facts.SamePath(flux.Kustomization.Path, layout.SyncPath(f.Facts.Config))))
 }
@@ -286,7 +287,7 @@ func (f *Tree) buildUnit(unit string) (*fluxbuild.Built, error) {
 // readSettings finds what Flux's Kustomization adds to what it builds, as it is now.
 func (f *Forecast) readSettings() error {
 	state := f.Facts.Cluster
-	if state == nil || state.Flux.Kustomization == nil || f.takesOver() {
+	if state == nil || state.Flux.Kustomization == nil || f.TakesOver() {
 		return nil
 	}
 	return f.setSettings(state.Flux.Kustomization.Spec)
@@ -490,7 +491,7 @@ func ownerOf(fields map[string]any) fluxbuild.Name {
 func TipForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader) (*Forecast, error) {
 	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: &Plan{}, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, nil)}
 	f.running = f.Facts.FluxRuns() && f.Facts.FluxFails() && !f.Facts.FluxCutOff() // that one at work is about to create clusters is worth a note
-	if err := f.readSettings(); err != nil {
+	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
 	}
 	return f, f.compareAll()

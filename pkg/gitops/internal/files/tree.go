@@ -22,7 +22,8 @@ type Tree struct {
 	gone     map[string]bool
 	Contents map[string][]byte // what was read of the snapshot
 	listed   map[string][]git.Entry
-	err      error // the first of reading
+	err      error              // the first of reading
+	checkout fluxbuild.Checkout // what Flux fetches of them
 }
 
 // At gives a snapshot's files after the changes of a plan; nil is no plan.
@@ -188,7 +189,7 @@ func (f *Tree) build(dir string, settings fluxbuild.Settings) (*fluxbuild.Built,
 	if err := f.Prefetch(dir); err != nil {
 		return nil, err
 	}
-	built, err := fluxbuild.Build(f, dir, settings)
+	built, err := fluxbuild.Build(f.checkout.Of(f), dir, settings)
 	if f.err != nil {
 		return nil, f.err
 	}
