@@ -128,7 +128,7 @@ func TestPlan_refused(t *testing.T) {
 			runs: [][]string{
 				{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"},
 				{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"},
-				{"pause", "cluster", "dev"}, {"delete", "cluster", "dev", "--from", "cluster"},
+				{"pause", "cluster", "dev"},
 			},
 		},
 		{
