@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -116,7 +115,7 @@ func (s *Steps) Begin(step gitops.Step) {
 	s.active = append(s.active, activeStep{step: step, began: s.now()})
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "begin", "step": step})
+		s.event(Event{Event: EventBegin, Step: step})
 	case ProgressSpinner:
 		s.draw()
 	}
@@ -138,7 +137,7 @@ func (s *Steps) Progress(step gitops.Step, detail string) {
 func (s *Steps) showProgress(a *activeStep) {
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "progress", "step": a.step, "detail": a.detail})
+		s.event(Event{Event: EventProgress, Step: a.step, Detail: &a.detail})
 	case ProgressSpinner:
 		s.draw()
 	case ProgressPlain:
@@ -170,7 +169,7 @@ func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
 	}
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "end", "step": step, "outcome": outcome, "detail": CleanLine(detail)})
+		s.event(Event{Event: EventEnd, Step: step, Outcome: outcome, Detail: new(CleanLine(detail))})
 	case ProgressSpinner, ProgressPlain:
 		s.clear()
 		fmt.Fprintln(s.out, s.line(step, outcome, detail))
@@ -212,7 +211,7 @@ func (s *Steps) Note(level gitops.Level, text string) {
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "note", "level": level, "text": Clean(text)})
+		s.event(Event{Event: EventNote, Level: level, Text: new(Clean(text))})
 	case ProgressNone:
 		if level == gitops.LevelWarning {
 			fmt.Fprintf(s.out, "eksa-gitops: warning: %s\n", Clean(text))
@@ -238,7 +237,7 @@ func (s *Steps) Output(program, line string) {
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "output", "program": program, "text": Clean(line)})
+		s.event(Event{Event: EventOutput, Program: program, Text: new(Clean(line))})
 	case ProgressSpinner, ProgressPlain:
 		s.clear()
 		reset := ""
@@ -373,14 +372,6 @@ func (s *Steps) erasure() string {
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows-1)
 }
 
-func (s *Steps) event(fields map[string]any) {
-	fields["time"] = s.now().UTC().Format(time.RFC3339Nano)
-	line, err := json.Marshal(fields)
-	if err != nil {
-		// Only strings and times go in; a failure here is a fault of this file.
-		line = []byte(`{"event":"error"}`)
-	}
-	fmt.Fprintf(s.out, "%s\n", EscapeJSON(line))
-}
+func (s *Steps) event(event Event) { WriteEvent(s.out, s.now(), event) }
 
 var _ gitops.Reporter = (*Steps)(nil)
