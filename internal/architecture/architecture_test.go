@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/sleep":        {},
 	"internal/redact":       {"internal/repourl", "pkg/secret"},
 	"internal/serverwords":  {},
-	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
+	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec", "pkg/gitops"},
 	"internal/architecture": {},
 	"internal/fixture":      {},
 	"internal/gittest":      {},

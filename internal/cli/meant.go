@@ -31,7 +31,9 @@ func printConsequences(out *lines, result *gitops.Result) {
 	}
 	out.printf("Flux then:")
 	for _, c := range result.Consequences {
-		verb := map[string]string{"create": "creates", "change": "changes", "delete": "deletes"}[c.Change]
+		verb := map[gitops.ConsequenceKind]string{
+			gitops.ConsequenceCreate: "creates", gitops.ConsequenceChange: "changes", gitops.ConsequenceDelete: "deletes",
+		}[c.Change]
 		out.printf("  %-7s  %s", verb, c.Object)
 	}
 }

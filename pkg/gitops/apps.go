@@ -47,7 +47,7 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *filePl
 			// It stands there since the cluster was deleted and its apps stayed, and nobody has edited it.
 			plan.after[file.Path] = file.Content
 			plan.changes = slices.DeleteFunc(plan.changes, func(c FileChange) bool { return c.Path == file.Path })
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 			continue
 		}
 		if differs {
@@ -87,7 +87,7 @@ func (r *createRun) checkScaffold(file layout.File, before []byte) error {
 func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, plan *filePlan) error {
 	paths := layout.PathsOf(c)
 	isNew := func(file string) bool {
-		return slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == file && change.Change == "add" })
+		return slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == file && change.Change == FileAdd })
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists || !isNew(paths.ClusterKustomization) {
 		return nil

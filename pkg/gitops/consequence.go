@@ -20,10 +20,9 @@ import (
 // Consequence is what becomes of one object of the management cluster when Flux applies what a run leaves in Git. Of creations and changes
 // only Clusters are told, of deletions every object.
 type Consequence struct {
-	Object string `json:"object"` // kind namespace/name
-	// Change is create, change or delete.
-	Change string `json:"change"`
-	// File is where the object is, or was, in the repository; empty when that is not known.
+	Object string          `json:"object"` // kind namespace/name
+	Change ConsequenceKind `json:"change"` // what happens to it
+	// File is where the object is, or was, in the repository; none when that is not known.
 	File string `json:"file,omitempty"`
 	// Asked says that the run was told to do that; nothing else is done.
 	Asked bool `json:"asked"`
@@ -31,12 +30,6 @@ type Consequence struct {
 	name  fluxbuild.Name
 	owner fluxbuild.Name // the Cluster that the live object belongs to; zero when that is not known
 }
-
-// The changes.
-const (
-	changeCreate = "create"
-	changeChange = "change"
-)
 
 // forecast works out what Flux does once it applies a plan on top of a snapshot.
 type forecast struct {
@@ -94,7 +87,7 @@ func (r *run) clustersLeaving(ctx context.Context, snapshot Snapshot, plan *file
 	}
 	var leaving []Consequence
 	for name, object := range f.was {
-		c := Consequence{Object: name.String(), Change: changeDelete, File: object.File, name: name}
+		c := Consequence{Object: name.String(), Change: ConsequenceDelete, File: object.File, name: name}
 		if _, stays := f.is[name]; !stays && c.isCluster() && f.unbuilt == nil {
 			leaving = append(leaving, c)
 		}
@@ -353,11 +346,11 @@ func (f *forecast) consequences() ([]Consequence, error) {
 			if !was || before.File == "" || object.Same(before) {
 				continue
 			}
-			c.Change, c.Asked = changeChange, true
+			c.Change, c.Asked = ConsequenceChange, true
 		case was && f.following, f.running && !f.following && !f.plan.changesFile(object.File):
 			continue // Flux creates it by itself, as soon as it can
 		default:
-			c.Change = changeCreate
+			c.Change = ConsequenceCreate
 		}
 		all = append(all, c)
 	}
@@ -388,7 +381,7 @@ func (f *forecast) going() ([]Consequence, error) {
 	var all, doubtful []Consequence
 	var unsure []fluxbuild.Name // whether they are there, and whose they are
 	for _, name := range names {
-		c := Consequence{Object: name.String(), Change: changeDelete, File: f.was[name].File, name: name}
+		c := Consequence{Object: name.String(), Change: ConsequenceDelete, File: f.was[name].File, name: name}
 		switch {
 		case c.isCluster():
 			live := f.run.liveCluster(name)

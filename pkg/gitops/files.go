@@ -59,7 +59,7 @@ func (p *filePlan) changesIn(dir string) bool {
 func (p *filePlan) edits() []git.Edit {
 	edits := make([]git.Edit, 0, len(p.changes))
 	for _, c := range p.changes {
-		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
+		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == FileDelete})
 	}
 	return edits
 }
@@ -172,13 +172,13 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 			plan.after[file.Path] = before
 			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
 		case replace(file.Path) || isBlank(before) || bytes.Equal(before, layout.InertKustomization()):
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 		case path.Base(file.Path) == layout.KustomizationFile && plan.addsSpecBeside(file.Path) && listed(before) != nil:
 			// It stays from before the cluster was deleted, for the sake of files of others.
 			plan.after[file.Path] = listed(before)
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: listed(before)})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: before, After: listed(before)})
 		default:
-			conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			conflicts = append(conflicts, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 			if path.Base(file.Path) == layout.KustomizationFile && plan.addsSpecBeside(file.Path) {
 				unlisting = file.Path
 			}
@@ -202,22 +202,22 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 			plan.add(snapshot, file)
 		case base == layout.SyncFile && !bytes.Equal(was, before) && sameObjects(before, file.Content):
 			plan.system[base], plan.after[file.Path] = before, before
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: was, After: before})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: was, After: before})
 		case isBlank(before):
 			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 		case base == layout.SyncFile && !sameObjects(before, file.Content):
 			if !r.options.Overwrite {
-				conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				conflicts = append(conflicts, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 				continue
 			}
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 		case base == layout.KustomizationFile && !listsResources(before, layout.ComponentsFile, layout.SyncFile):
 			if !r.options.Overwrite {
-				conflicts = append(conflicts, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				conflicts = append(conflicts, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 				continue
 			}
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: FileModify, Before: before, After: file.Content})
 		case r.lacksProtection(file.Path, before):
 			plan.system[base], plan.after[file.Path] = before, before
 			plan.notes = append(plan.notes, unprotectedNote(file.Path))
@@ -236,7 +236,7 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 // addsSpecBeside says whether the plan adds a cluster's file in the directory of a file.
 func (p *filePlan) addsSpecBeside(file string) bool {
 	spec := path.Join(path.Dir(file), layout.SpecFile)
-	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == spec && c.Change == "add" })
+	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return c.Path == spec && c.Change == FileAdd })
 }
 
 // listed is a kustomization with the cluster's file among its resources; nil when it cannot be put there.
@@ -265,7 +265,7 @@ func (r *clustersRun) reopen(snapshot Snapshot, plan *filePlan) error {
 		if closed {
 			content := layout.ReopenedKustomization()
 			plan.after[file] = content
-			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: inert, After: content})
+			plan.changes = append(plan.changes, FileChange{Path: file, Change: FileModify, Before: inert, After: content})
 		}
 	}
 	return nil
@@ -278,7 +278,7 @@ func (p *filePlan) add(snapshot Snapshot, file layout.File) {
 			return
 		}
 	}
-	p.changes = append(p.changes, FileChange{Path: file.Path, Change: "add", After: file.Content})
+	p.changes = append(p.changes, FileChange{Path: file.Path, Change: FileAdd, After: file.Content})
 }
 
 // differing reads those of the wanted files that are in the snapshot with other content. Files that are the same are recognised by

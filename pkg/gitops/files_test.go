@@ -107,7 +107,7 @@ func TestCreate_fileInGit(t *testing.T) {
 					t.Fatalf("%s, %v, %+v", result.Status, err, result.Failure)
 				}
 				got, ours := w.branches["main"].files[test.file], whole.branches["main"].files[test.file]
-				change := ""
+				var change gitops.FileChangeKind
 				for _, c := range result.Repository.Files {
 					if c.Path == test.file {
 						change = c.Change

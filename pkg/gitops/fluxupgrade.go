@@ -108,9 +108,9 @@ func (s *systemPlan) put(base string, content []byte) {
 	before, there := s.before[base]
 	switch {
 	case !there:
-		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: "add", After: content})
+		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: FileAdd, After: content})
 	case !bytes.Equal(before, content):
-		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: content})
+		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: FileModify, Before: before, After: content})
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *systemPlan) kustomization(context.Context) error {
 		return nil
 	case !listsResources(before, layout.ComponentsFile, layout.SyncFile):
 		if !s.options.Overwrite {
-			return &conflictError{changes: []FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+			return &conflictError{changes: []FileChange{{Path: ours.Path, Change: FileModify, Before: before, After: ours.Content}}}
 		}
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
@@ -169,7 +169,7 @@ func (s *systemPlan) sync(context.Context) error {
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
 	default:
-		return &conflictError{changes: []FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+		return &conflictError{changes: []FileChange{{Path: ours.Path, Change: FileModify, Before: before, After: ours.Content}}}
 	}
 	return nil
 }

@@ -63,9 +63,9 @@ func (r *run) foresee(ctx context.Context, snapshot Snapshot, plan *filePlan) ([
 func (r *run) asks(c *Consequence, plan *filePlan) bool {
 	isCluster := c.isCluster()
 	switch {
-	case c.Change == changeCreate:
+	case c.Change == ConsequenceCreate:
 		return !r.removes && r.isNamed(c.name) || r.meant.builds(c.name.Name)
-	case c.Change != changeDelete:
+	case c.Change != ConsequenceDelete:
 		return true
 	case isCluster:
 		return r.removes && r.isNamed(c.name)
@@ -155,7 +155,7 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []Consequence)
 		c := &all[i]
 		switch {
 		case c.Asked:
-		case c.Change == changeCreate:
+		case c.Change == ConsequenceCreate:
 			built = append(built, c)
 		case c.isCluster():
 			clusters = append(clusters, c)
@@ -219,7 +219,7 @@ func (r *run) successorOf(c *Consequence, all []Consequence) *Consequence {
 	spec := layout.PathsIn(r.config, c.name.Name).Spec
 	for i := range all {
 		other := &all[i]
-		if other.Change == changeCreate && other.isCluster() && other.File != "" && (other.File == c.File || other.File == spec) {
+		if other.Change == ConsequenceCreate && other.isCluster() && other.File != "" && (other.File == c.File || other.File == spec) {
 			return other
 		}
 	}

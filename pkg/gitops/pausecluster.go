@@ -284,7 +284,7 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan,
 		}
 		plan.after[file] = out.Data
 		if string(before) != string(out.Data) {
-			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: out.Data})
+			plan.changes = append(plan.changes, FileChange{Path: file, Change: FileModify, Before: before, After: out.Data})
 		}
 		git := GitCluster{Name: t.Name, Path: file}
 		git.parse(before)

@@ -26,7 +26,7 @@ func (u *upgradeRun) planProtection(plan *filePlan) error {
 	}
 	plan.after[file] = after
 	plan.notes = slices.DeleteFunc(plan.notes, func(note string) bool { return note == unprotectedNote(file) })
-	plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: after})
+	plan.changes = append(plan.changes, FileChange{Path: file, Change: FileModify, Before: before, After: after})
 	return nil
 }
 

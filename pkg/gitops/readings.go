@@ -15,7 +15,7 @@ import (
 func (r *run) checkReadings(p *filePlan) error {
 	wrong := &foundError{}
 	for _, c := range p.changes {
-		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
+		if c.Change == FileDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
 			continue
 		}
 		if path.Base(c.Path) == layout.ComponentsFile && fluxmanifests.Carried(c.After, r.config.SystemNamespace) {

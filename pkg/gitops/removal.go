@@ -19,9 +19,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// changeDelete is the kind of a [FileChange] that takes a file away.
-const changeDelete = "delete"
-
 // removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
 type removal struct {
 	ctx      context.Context // one planning is one call
@@ -218,7 +215,7 @@ func (r *removal) noteKept(name string) {
 func (r *removal) remove(file string) {
 	r.files[file] = false
 	r.plan.gone = append(r.plan.gone, file)
-	r.plan.changes = append(r.plan.changes, FileChange{Path: file, Change: changeDelete, Before: r.content[file]})
+	r.plan.changes = append(r.plan.changes, FileChange{Path: file, Change: FileDelete, Before: r.content[file]})
 }
 
 // keepBuilding sees to the files that stay beside a cluster's: a kustomization that lists them stays with them, and without the cluster.
@@ -257,7 +254,7 @@ func (r *removal) keep(file string, content []byte) {
 		r.plan.changes = append(r.plan.changes, FileChange{Path: file, Before: r.content[file]})
 		at = len(r.plan.changes) - 1
 	}
-	r.plan.changes[at].Change, r.plan.changes[at].After = "modify", content
+	r.plan.changes[at].Change, r.plan.changes[at].After = FileModify, content
 	r.plan.gone = slices.DeleteFunc(r.plan.gone, func(gone string) bool { return gone == file })
 	r.files[file] = true
 }

@@ -62,11 +62,11 @@ type Part struct {
 
 // StepResult is the record of one step in a [Result].
 type StepResult struct {
-	Step     Step          `json:"step"`
-	Outcome  Outcome       `json:"outcome"`
-	Detail   string        `json:"detail,omitempty"`
-	Duration time.Duration `json:"-"`
-	Millis   int64         `json:"durationMilliseconds"`
+	Step     Step          `json:"step"`                 // its name, for people
+	Outcome  Outcome       `json:"outcome"`              // how it ended
+	Detail   string        `json:"detail,omitempty"`     // a few words on that
+	Duration time.Duration `json:"-"`                    // the time that it took
+	Millis   int64         `json:"durationMilliseconds"` // the time that it took
 }
 
 // silent is the Reporter of callers that gave none.

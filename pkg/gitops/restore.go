@@ -30,7 +30,7 @@ func (r *clustersRun) restore(ctx context.Context, found *findings) {
 	}
 	for i := range all {
 		c := &all[i]
-		if c.Asked || c.Change != changeDelete || !c.isCluster() || r.isNamed(c.name) {
+		if c.Asked || c.Change != ConsequenceDelete || !c.isCluster() || r.isNamed(c.name) {
 			continue
 		}
 		files, err := r.filesOfLive(ctx, fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.name.Namespace, Name: c.name.Name})

@@ -42,7 +42,7 @@ func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFi
 	}
 	if plan != nil {
 		for _, c := range plan.changes {
-			if c.Change == changeDelete {
+			if c.Change == FileDelete {
 				f.gone[c.Path] = true
 			} else {
 				f.written[c.Path] = c.After

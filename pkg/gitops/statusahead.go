@@ -74,9 +74,9 @@ func (j *judge) judgeAhead() {
 	var goes, comes []*Consequence
 	for i := range ahead.Consequences {
 		switch c := &ahead.Consequences[i]; c.Change {
-		case changeDelete:
+		case ConsequenceDelete:
 			goes = append(goes, c)
-		case changeCreate:
+		case ConsequenceCreate:
 			comes = append(comes, c)
 		}
 	}

@@ -79,11 +79,11 @@ func (j *judge) gitStatus(c *GitCluster) ClusterStatus {
 	}
 }
 
-func roleOf(name, managementCluster string) string {
+func roleOf(name, managementCluster string) clusterspec.Role {
 	if name == managementCluster {
-		return string(clusterspec.RoleManagement)
+		return clusterspec.RoleManagement
 	}
-	return string(clusterspec.RoleWorkload)
+	return clusterspec.RoleWorkload
 }
 
 func machineStatus(m fluxinstall.Machines) MachineStatus {
