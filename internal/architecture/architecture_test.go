@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"internal/gittest":      {},
 	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
 	"internal/changelog":    {},
-	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
+	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec", "pkg/gitops"},
 
 	"internal/githubtest/description":         {},
 	"internal/githubtest/description/extract": {"internal/githubtest", "internal/githubtest/description"},
@@ -76,6 +76,8 @@ var onlyImporter = map[string][]string{
 	"github.com/spf13/viper":           {"internal/cli"},
 	"golang.org/x/term":                {"internal/ui", "internal/cli"},
 	"github.com/getkin/kin-openapi":    {"internal/githubtest/description"},
+
+	"github.com/invopop/jsonschema": {"internal/docgen"},
 }
 
 type listedPackage struct {
