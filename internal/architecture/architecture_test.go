@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
 	"internal/changelog":    {},
 	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec", "pkg/gitops"},
+	"internal/schematest":   {},
 
 	"internal/githubtest/description":         {},
 	"internal/githubtest/description/extract": {"internal/githubtest", "internal/githubtest/description"},
@@ -77,7 +78,8 @@ var onlyImporter = map[string][]string{
 	"golang.org/x/term":                {"internal/ui", "internal/cli"},
 	"github.com/getkin/kin-openapi":    {"internal/githubtest/description"},
 
-	"github.com/invopop/jsonschema": {"internal/docgen"},
+	"github.com/invopop/jsonschema":         {"internal/docgen"},
+	"github.com/santhosh-tekuri/jsonschema": {"internal/schematest"},
 }
 
 type listedPackage struct {
