@@ -52,13 +52,14 @@ var mayImport = map[string][]string{
 	"internal/sleep":        {},
 	"internal/redact":       {"internal/repourl", "pkg/secret"},
 	"internal/serverwords":  {},
-	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
+	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec", "pkg/gitops"},
 	"internal/architecture": {},
 	"internal/fixture":      {},
 	"internal/gittest":      {},
 	"internal/githubtest":   {"internal/githubtest/description", "internal/gittest"},
 	"internal/changelog":    {},
-	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec"},
+	"internal/docgen":       {"internal/cli", "internal/ui", "pkg/clusterspec", "pkg/gitops", "pkg/gitops/step"},
+	"internal/schematest":   {},
 
 	"internal/githubtest/description":         {},
 	"internal/githubtest/description/extract": {"internal/githubtest", "internal/githubtest/description"},
@@ -83,6 +84,9 @@ var onlyImporter = map[string][]string{
 	"github.com/spf13/viper":           {"internal/cli"},
 	"golang.org/x/term":                {"internal/ui", "internal/cli"},
 	"github.com/getkin/kin-openapi":    {"internal/githubtest/description"},
+
+	"github.com/invopop/jsonschema":         {"internal/docgen"},
+	"github.com/santhosh-tekuri/jsonschema": {"internal/schematest"},
 }
 
 type listedPackage struct {

@@ -20,9 +20,9 @@ type Info struct {
 	Version   string `json:"version"`          // a semantic version with a leading v, a short commit ID, or "dev"
 	Commit    string `json:"commit,omitempty"` // full Git commit ID; "-dirty" is added when the tree was changed
 	Date      string `json:"date,omitempty"`   // of the commit, RFC 3339
-	GoVersion string `json:"goVersion"`
-	Platform  string `json:"platform"` // GOOS/GOARCH
-	Flux      string `json:"flux"`     // the Flux version that is installed by default
+	GoVersion string `json:"goVersion"`        // of the toolchain that built it
+	Platform  string `json:"platform"`         // GOOS/GOARCH
+	Flux      string `json:"flux"`             // the Flux version that is installed by default
 }
 
 // Read returns the description of the running binary. flux is the pinned Flux version.

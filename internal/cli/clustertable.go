@@ -35,7 +35,7 @@ func clusterCells(now time.Time, c *status.ClusterStatus, namespaces, wide bool)
 		created = age(now.Sub(*c.Created))
 	}
 	cells := []string{
-		c.Name, c.Role, orDash(c.KubernetesVersion), machines(c.ControlPlane), machines(c.Workers), ready, orDash(c.Commit[:min(7, len(c.Commit))]), created,
+		c.Name, string(c.Role), orDash(c.KubernetesVersion), machines(c.ControlPlane), machines(c.Workers), ready, orDash(c.Commit[:min(7, len(c.Commit))]), created,
 		orDash(clusterState(c)),
 	}
 	if namespaces {
@@ -51,7 +51,7 @@ func clusterCells(now time.Time, c *status.ClusterStatus, namespaces, wide bool)
 func clusterState(c *status.ClusterStatus) string {
 	var states []string
 	if c.State != "" {
-		states = append(states, c.State)
+		states = append(states, string(c.State))
 	}
 	if len(c.Paused) > 0 {
 		states = append(states, "paused")

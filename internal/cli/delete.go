@@ -200,14 +200,14 @@ func confirmDeletion(ctx context.Context, d *deps, o *deleteOptions, plan *gitop
 
 // detached says whether a cluster goes on running without Git.
 func detached(c *gitops.ClusterResult, o *deleteOptions) bool {
-	return c.Role == string(clusterspec.RoleManagement) && !o.provision.usesEksctl()
+	return c.Role == clusterspec.RoleManagement && !o.provision.usesEksctl()
 }
 
 // printDoom lists what a deletion takes away, and what it leaves.
 func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 	from, eksctl := o.from, o.provision.usesEksctl()
 	for _, c := range plan.Clusters {
-		if len(c.Objects) == 0 && c.SpecPath == "" && c.Role == string(clusterspec.RoleWorkload) {
+		if len(c.Objects) == 0 && c.SpecPath == "" && c.Role == clusterspec.RoleWorkload {
 			continue
 		}
 		version := ""
@@ -215,13 +215,13 @@ func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 			version = ", Kubernetes " + c.KubernetesVersion
 		}
 		switch {
-		case c.Role == string(clusterspec.RoleManagement) && eksctl && from == string(gitops.FromGit):
+		case c.Role == clusterspec.RoleManagement && eksctl && from == string(gitops.FromGit):
 			out.printf("What is left of management cluster %s will be removed; --from git says that the cluster itself no longer exists:", c.Name)
-		case c.Role == string(clusterspec.RoleManagement) && eksctl && c.Provision == nil:
+		case c.Role == clusterspec.RoleManagement && eksctl && c.Provision == nil:
 			out.printf("Nothing is left of management cluster %s.", c.Name)
-		case c.Role == string(clusterspec.RoleManagement) && eksctl:
+		case c.Role == clusterspec.RoleManagement && eksctl:
 			out.printf("Management cluster %s (namespace %s%s) will be deleted, with all its machines and all that runs on it:", c.Name, c.Namespace, version)
-		case c.Role == string(clusterspec.RoleManagement):
+		case c.Role == clusterspec.RoleManagement:
 			out.printf("Management cluster %s (namespace %s%s) is detached from Git and keeps running.", c.Name, c.Namespace, version)
 			out.printf("  Flux is removed, with its controllers, its resource types and their objects:")
 		case from == string(gitops.FromGit):
@@ -346,7 +346,7 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 		out.printf("  take gitOpsRef and the %s out of the cluster's file before you use it with eksctl anywhere, or", gitOpsKinds)
 		out.printf("  eksa-gitops create cluster -f FILE")
 		out.printf("      to manage the cluster through Git again")
-	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
+	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == clusterspec.RoleWorkload:
 		out.printf("")
 		out.printf("Next:")
 		out.printf("  %s", text.Command("eksa-gitops delete cluster %s", names))

@@ -101,15 +101,16 @@ type clusterList struct {
 	shown map[string]string // clusters as they were printed last, by namespace and name
 }
 
-// clustersResult is the JSON and YAML form of get clusters.
-type clustersResult struct {
-	Version           string                 `json:"version"`
-	Command           string                 `json:"command"`
-	ManagementCluster string                 `json:"managementCluster"`
-	Clusters          []status.ClusterStatus `json:"clusters"`
-	Unseen            []status.Unseen        `json:"unseen,omitempty"`
-	ExitCode          int                    `json:"exitCode"`
-	Failure           *failureSummary        `json:"failure,omitempty"`
+// ClustersResult is the JSON and YAML form of the result of get clusters (docs/output.md).
+type ClustersResult struct {
+	Version           string `json:"version"`           // of this form: eksa-gitops/v1
+	Command           string `json:"command"`           // the command, which is get clusters
+	ManagementCluster string `json:"managementCluster"` // its name; empty when it was not asked
+	// Clusters are those that were asked for; later objects of --watch have those that have changed.
+	Clusters []status.ClusterStatus `json:"clusters"`
+	Unseen   []status.Unseen        `json:"unseen,omitempty"`  // what could not be looked at
+	ExitCode int                    `json:"exitCode"`          // of the program, as in docs/exit-codes.md
+	Failure  *FailureSummary        `json:"failure,omitempty"` // why there is no list
 }
 
 func (l *clusterList) show(report *status.Report) error {
@@ -138,7 +139,7 @@ func (l *clusterList) show(report *status.Report) error {
 	if len(changed) == 0 && !first {
 		return nil
 	}
-	result := clustersResult{Version: report.Version, Command: "get clusters", ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
+	result := ClustersResult{Version: report.Version, Command: "get clusters", ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
 	if changed == nil {
 		result.Clusters = []status.ClusterStatus{}
 	}

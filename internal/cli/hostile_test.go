@@ -24,6 +24,9 @@ func runHere(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	env := map[string]string{"XDG_CONFIG_HOME": "/no-home"}
 	code = cli.Run(t.Context(), args, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, UTF8: true, Width: func() int { return 80 }},
 		func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	if err := checkForms(args, unset, out.String(), errs.String()); err != nil {
+		t.Error(err)
+	}
 	return code, out.String(), errs.String()
 }
 

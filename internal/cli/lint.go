@@ -239,29 +239,28 @@ func treeOf(files gitrepo.LocalTree) lint.Tree {
 	return tree
 }
 
-// lintDocument is the JSON form.
-type lintDocument struct {
+// LintResult is the JSON form of the result of lint (docs/output.md).
+type LintResult struct {
 	diagnostics.Document
-	ExitCode int          `json:"exitCode"`
-	Fleets   []lint.Fleet `json:"fleets"`
-	Base     *lintBase    `json:"base,omitempty"`
-	// Changes are those from the base; none without one.
-	Changes []lint.Change   `json:"changes"`
-	Failure *failureSummary `json:"failure,omitempty"`
+	ExitCode int             `json:"exitCode"`          // of the program, as in docs/exit-codes.md
+	Fleets   []lint.Fleet    `json:"fleets"`            // what was found in the repository
+	Base     *LintBase       `json:"base,omitempty"`    // with --base: what the repository was compared with
+	Changes  []lint.Change   `json:"changes"`           // those from the base; none without one
+	Failure  *FailureSummary `json:"failure,omitempty"` // why the repository could not be checked
 }
 
-// lintBase is what the repository was compared with.
-type lintBase struct {
-	Revision string `json:"revision"`
-	Commit   string `json:"commit"`
-	// MergeBase says that Commit is not Revision itself but the commit at which HEAD and Revision parted.
+// LintBase is what the repository was compared with.
+type LintBase struct {
+	Revision string `json:"revision"` // as --base names it
+	Commit   string `json:"commit"`   // its full ID
+	// MergeBase says that the commit is the one at which HEAD and the revision parted.
 	MergeBase bool `json:"mergeBase"`
 }
 
 func (r *lintRun) document(report diagnostics.Report, found *lint.RepositoryReport, code exitCode) any {
-	document := lintDocument{Document: report.Document(), ExitCode: int(code), Fleets: found.Fleets, Changes: found.Changes}
+	document := LintResult{Document: report.Document(), ExitCode: int(code), Fleets: found.Fleets, Changes: found.Changes}
 	if r.from != nil {
-		document.Base = &lintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
+		document.Base = &LintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
 	}
 	return document
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // meantOptions are the flags by which a person says what Flux may do that the run is not about.
@@ -31,7 +32,9 @@ func printConsequences(out *lines, result *gitops.Result) {
 	}
 	out.printf("Flux then:")
 	for _, c := range result.Consequences {
-		verb := map[string]string{"create": "creates", "change": "changes", "delete": "deletes"}[c.Change]
+		verb := map[facts.ConsequenceKind]string{
+			facts.ConsequenceCreate: "creates", facts.ConsequenceChange: "changes", facts.ConsequenceDelete: "deletes",
+		}[c.Change]
 		out.printf("  %-7s  %s", verb, c.Object)
 	}
 }

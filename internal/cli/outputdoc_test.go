@@ -75,10 +75,11 @@ func TestOutput_everyFieldIsDocumented(t *testing.T) {
 	}{
 		{gitops.Result{}, []string{run}},
 		{status.Report{}, []string{"status -o json", run}},
-		{validation{}, []string{"validate", refused}},
-		{lintDocument{}, []string{"lint", "validate", refused}},
-		{clustersResult{}, []string{"get clusters -o json|yaml", "status -o json", run, refused}},
+		{Validation{}, []string{"validate", refused}},
+		{LintResult{}, []string{"lint", "validate", refused}},
+		{ClustersResult{}, []string{"get clusters -o json|yaml", "status -o json", run, refused}},
 		{buildinfo.Info{}, []string{"version -o json"}},
+		{ui.Event{}, []string{run}},
 	} {
 		var known []string
 		for _, section := range form.sections {

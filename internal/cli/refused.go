@@ -68,11 +68,11 @@ func refusedObject(command string, err error, code exitCode) any {
 	failure := summaryOf(err)
 	switch command {
 	case "validate":
-		return &validation{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Clusters: []clusterSummary{}, Failure: failure}
+		return &Validation{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Clusters: []ClusterSummary{}, Failure: failure}
 	case "lint":
-		return &lintDocument{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
+		return &LintResult{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
 	case "get clusters":
-		return &clustersResult{Version: gitops.ResultVersion, Command: command, Clusters: []status.ClusterStatus{}, ExitCode: int(code), Failure: failure}
+		return &ClustersResult{Version: gitops.ResultVersion, Command: command, Clusters: []status.ClusterStatus{}, ExitCode: int(code), Failure: failure}
 	}
 	status := gitops.StatusRefused
 	if code == exitInterrupted {
@@ -85,8 +85,8 @@ func refusedObject(command string, err error, code exitCode) any {
 }
 
 // summaryOf is what the JSON forms say of an error.
-func summaryOf(err error) *failureSummary {
-	failure := &failureSummary{Message: text.Plain(err.Error())}
+func summaryOf(err error) *FailureSummary {
+	failure := &FailureSummary{Message: text.Plain(err.Error())}
 	if hints := hintsOf(err); len(hints) > 0 {
 		failure.Hint = hints[0]
 	}

@@ -289,7 +289,7 @@ func printNext(out *lines, result *gitops.Result) {
 		if c.SpecPath == "" {
 			continue
 		}
-		if c.Role == string(clusterspec.RoleManagement) {
+		if c.Role == clusterspec.RoleManagement {
 			management = true
 			continue
 		}

@@ -81,7 +81,7 @@ func copySpecs(dir string) error {
 }
 
 // exits runs a command and asserts its exit code: exits 3 eksa-gitops create cluster -f x.yaml. What it printed is in stdout and
-// stderr afterwards, and holds no token.
+// stderr afterwards, holds no token, and is as the schemas say where it is JSON.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
@@ -100,6 +100,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if token := ts.Getenv("SENTINEL"); strings.Contains(printed, token) {
 		ts.Fatalf("the token was printed")
+	}
+	if args[1] == "eksa-gitops" {
+		ts.Check(checkForms(args[2:], ts.Getenv, ts.ReadFile("stdout"), ts.ReadFile("stderr")))
 	}
 }
 

@@ -66,6 +66,10 @@ func TestSecrets_neverPrinted(t *testing.T) {
 				code := cli.Run(t.Context(), append(args[:len(args):len(args)], format...),
 					ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, UTF8: true, Width: func() int { return 80 }},
 					func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+				words := append(args[:len(args):len(args)], format...)
+				if err := checkForms(words, unset, out.String(), errs.String()); err != nil {
+					t.Error(err)
+				}
 				printed := out.String() + errs.String()
 				if code == 0 || printed == "" {
 					t.Errorf("%v: exit code %d\n%s", format, code, printed)

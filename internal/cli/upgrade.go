@@ -173,7 +173,7 @@ func addDiffs(d *deps, result *gitops.Result) {
 	}
 	for _, files := range lists {
 		for i, file := range files {
-			if file.Change != "delete" { // its content is no news
+			if file.Change != layout.FileDelete { // its content is no news
 				files[i].Diff = d.diff(file.Path, file.Before, file.After)
 			}
 		}
@@ -247,7 +247,7 @@ func printUpgraded(out *lines, result *gitops.Result) {
 	}
 	printWhere(out, result)
 	for _, file := range result.LocalFiles {
-		if file.Change == gitops.ChangeKeep {
+		if file.Change == layout.FileKeep {
 			out.printf("  not updated %s, which has changed since it was read", file.Path)
 			continue
 		}

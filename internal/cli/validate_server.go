@@ -21,7 +21,7 @@ const (
 
 // askServer sends the objects of all clusters to the management cluster as a dry run, in the form in which they would be committed,
 // and gives back its objections at their places in the files. The summary is nil when the server could not be asked.
-func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspec.Set) (*serverSummary, []clusterspec.Problem, error) {
+func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspec.Set) (*ServerSummary, []clusterspec.Problem, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	cluster, err := o.cluster.open(ctx, d, set.Clusters[0].ManagementCluster)
@@ -49,7 +49,7 @@ func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspe
 	if err != nil && len(verdicts) == 0 {
 		return nil, nil, err
 	}
-	summary := &serverSummary{URL: cluster.Server(), Asked: len(verdicts)}
+	summary := &ServerSummary{URL: cluster.Server(), Asked: len(verdicts)}
 	var problems []clusterspec.Problem
 	for _, v := range verdicts {
 		if v.Accepted() {

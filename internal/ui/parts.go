@@ -121,9 +121,9 @@ func (s *Steps) Part(step step.Name, part step.Part) {
 		a.parts.set(part)
 		switch s.mode {
 		case ProgressJSON:
-			event := map[string]any{"event": "part", "step": step, "part": CleanLine(part.Name), "state": part.State}
+			event := Event{Event: EventPart, Step: step, Part: CleanLine(part.Name), State: part.State}
 			if part.Detail != "" {
-				event["detail"] = CleanLine(part.Detail)
+				event.Detail = new(CleanLine(part.Detail))
 			}
 			s.event(event)
 		case ProgressPlain:

@@ -226,6 +226,7 @@ func TestSteps_partsAsJSON(t *testing.T) {
 	steps.Begin(waiting)
 	steps.Part(waiting, step.Part{Name: "dev", State: step.PartFailing, Detail: "no room"})
 	steps.Close()
+	checkEvents(t, out.String())
 	if want := `"detail":"no room","event":"part","part":"dev","state":"failing","step":"Wait for clusters to be Ready"`; !strings.Contains(out.String(), want) {
 		t.Errorf("got %s, want %s in it", out.String(), want)
 	}

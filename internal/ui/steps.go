@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -117,7 +116,7 @@ func (s *Steps) Begin(step step.Name) {
 	s.active = append(s.active, activeStep{step: step, began: s.now()})
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "begin", "step": step})
+		s.event(Event{Event: EventBegin, Step: step})
 	case ProgressSpinner:
 		s.draw()
 	}
@@ -139,7 +138,7 @@ func (s *Steps) Progress(step step.Name, detail string) {
 func (s *Steps) showProgress(a *activeStep) {
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "progress", "step": a.step, "detail": a.detail})
+		s.event(Event{Event: EventProgress, Step: a.step, Detail: &a.detail})
 	case ProgressSpinner:
 		s.draw()
 	case ProgressPlain:
@@ -171,7 +170,7 @@ func (s *Steps) End(step step.Name, outcome step.Outcome, detail string) {
 	}
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "end", "step": step, "outcome": outcome, "detail": CleanLine(detail)})
+		s.event(Event{Event: EventEnd, Step: step, Outcome: outcome, Detail: new(CleanLine(detail))})
 	case ProgressSpinner, ProgressPlain:
 		s.clear()
 		fmt.Fprintln(s.out, s.line(step, outcome, detail))
@@ -213,7 +212,7 @@ func (s *Steps) Note(level step.Level, text string) {
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "note", "level": level, "text": Clean(text)})
+		s.event(Event{Event: EventNote, Level: level, Text: new(Clean(text))})
 	case ProgressNone:
 		if level == step.LevelWarning {
 			fmt.Fprintf(s.out, "eksa-gitops: warning: %s\n", Clean(text))
@@ -239,7 +238,7 @@ func (s *Steps) Output(program, line string) {
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "output", "program": program, "text": Clean(line)})
+		s.event(Event{Event: EventOutput, Program: program, Text: new(Clean(line))})
 	case ProgressSpinner, ProgressPlain:
 		s.clear()
 		reset := ""
@@ -374,14 +373,6 @@ func (s *Steps) erasure() string {
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows-1)
 }
 
-func (s *Steps) event(fields map[string]any) {
-	fields["time"] = s.now().UTC().Format(time.RFC3339Nano)
-	line, err := json.Marshal(fields)
-	if err != nil {
-		// Only strings and times go in; a failure here is a fault of this file.
-		line = []byte(`{"event":"error"}`)
-	}
-	fmt.Fprintf(s.out, "%s\n", EscapeJSON(line))
-}
+func (s *Steps) event(event Event) { WriteEvent(s.out, s.now(), event) }
 
 var _ step.Reporter = (*Steps)(nil)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/schematest"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
@@ -87,7 +88,9 @@ func TestSteps_spinnerEndsOnWholeLines(t *testing.T) {
 func TestSteps_jsonLines(t *testing.T) {
 	t.Parallel()
 	var events []string
-	for line := range strings.Lines(tell(t, ui.Streams{}, ui.ProgressJSON)) {
+	lines := tell(t, ui.Streams{}, ui.ProgressJSON)
+	checkEvents(t, lines)
+	for line := range strings.Lines(lines) {
 		var event map[string]any
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -96,6 +99,18 @@ func TestSteps_jsonLines(t *testing.T) {
 	}
 	if got, want := strings.Join(events, " "), "begin end begin progress end note begin end"; got != want {
 		t.Errorf("events %q, want %q", got, want)
+	}
+}
+
+// checkEvents holds lines of --progress json against the published schema.
+func checkEvents(t *testing.T, lines string) {
+	t.Helper()
+	schemas, err := schematest.Read("../../docs/schema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schemas.Check([]byte(lines)); err != nil {
+		t.Errorf("%v\n%s", err, lines)
 	}
 }
 

@@ -12,25 +12,21 @@ import (
 
 // Change is one difference between two states of an object, and what EKS Anywhere makes of it.
 type Change struct {
-	// Cluster is the cluster the object belongs to, and Role that cluster's role. Both are empty for an object of no cluster.
-	Cluster string `json:"cluster,omitempty"`
-	Role    Role   `json:"role,omitempty"`
-	// Object is kind and name. Field is empty when the whole object was added or removed. Items of a list are shown by what tells
-	// them apart: "spec.workerNodeGroupConfigurations[md-0].count".
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"`
-	// Old and New are the values as text, JSON for objects and lists; empty is absent.
-	Old string `json:"old,omitempty"`
-	New string `json:"new,omitempty"`
-	// Verdict is what the webhooks and the controller do. Message is what they answer to a rejected change, or a remark.
-	Verdict Verdict `json:"verdict"`
-	Message string  `json:"message,omitempty"`
+	Cluster string `json:"cluster,omitempty"` // the cluster that the object belongs to; not all do
+	Role    Role   `json:"role,omitempty"`    // that cluster's role
+	Object  string `json:"object"`            // kind and name, "Cluster dev"
+	// Field is a path in which items of a list are shown by what tells them apart, such as
+	// "spec.workerNodeGroupConfigurations[md-0].count"; none when the whole object was added or removed.
+	Field   string  `json:"field,omitempty"`
+	Old     string  `json:"old,omitempty"`     // the value before, JSON for objects and lists; none is absent
+	New     string  `json:"new,omitempty"`     // the value after, JSON for objects and lists; none is absent
+	Verdict Verdict `json:"verdict"`           // what the webhooks and the controller do
+	Message string  `json:"message,omitempty"` // what they answer to a rejected change, or a remark
 	// Documented is whether the user documentation lists the field, for the role, as changed through Git or in an upgrade.
-	Documented bool `json:"documented"`
-	// File, Line and Column are where the change shows: in the new state, or for what is gone in the old one.
-	File   string `json:"file,omitempty"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
+	Documented bool   `json:"documented"`
+	File       string `json:"file,omitempty"`   // where the change shows, or what is gone was
+	Line       int    `json:"line,omitempty"`   // in the file, from 1
+	Column     int    `json:"column,omitempty"` // in the line, from 1, in characters
 }
 
 const (

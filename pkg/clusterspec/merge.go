@@ -22,37 +22,35 @@ const (
 
 // Position is a place in a file, counted from 1.
 type Position struct {
-	File   string `json:"file"`
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
+	File   string `json:"file"`   // its name
+	Line   int    `json:"line"`   // in the file
+	Column int    `json:"column"` // in the line, in characters
 }
 
 // MergeEdit is one edit that a merge took over.
 type MergeEdit struct {
-	Side Side `json:"side"`
-	// Object is kind and name. Field is empty when the whole object was added or removed; items of a list are shown by what tells them
-	// apart: "spec.workerNodeGroupConfigurations[md-0].count".
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"`
-	// Old is the value of the base, New that after the merge, as text, JSON for objects and lists; empty is absent.
-	Old string `json:"old,omitempty"`
-	New string `json:"new,omitempty"`
+	Side   Side   `json:"side"`   // who made it
+	Object string `json:"object"` // kind and name, "Cluster dev"
+	// Field is a path in which items of a list are shown by what tells them apart, such as
+	// "spec.workerNodeGroupConfigurations[md-0].count"; none when the whole object was added or removed.
+	Field string `json:"field,omitempty"`
+	Old   string `json:"old,omitempty"` // the value of the base, JSON for objects and lists; none is absent
+	New   string `json:"new,omitempty"` // the value after the merge, JSON for objects and lists; none is absent
 	// Position is where the edit shows on its side; for what is gone, where it would be. For both it is ours.
 	Position Position `json:"position"`
 }
 
 // Conflict is a field that both sides changed, each in its own way.
 type Conflict struct {
-	// Object and Field are as in [MergeEdit].
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"`
-	// Base, Ours and Theirs are the values as text, JSON for objects and lists; empty is absent.
-	Base   string `json:"base,omitempty"`
-	Ours   string `json:"ours,omitempty"`
-	Theirs string `json:"theirs,omitempty"`
-	// OursAt and TheirsAt are where the values stand, or where they would.
-	OursAt   Position `json:"oursAt"`
-	TheirsAt Position `json:"theirsAt"`
+	Object string `json:"object"` // kind and name, "Cluster dev"
+	// Field is a path in which items of a list are shown by what tells them apart, such as
+	// "spec.workerNodeGroupConfigurations[md-0].count"; none when the whole object was added or removed.
+	Field    string   `json:"field,omitempty"`
+	Base     string   `json:"base,omitempty"`   // the value before both, JSON for objects and lists
+	Ours     string   `json:"ours,omitempty"`   // our value, JSON for objects and lists; none is absent
+	Theirs   string   `json:"theirs,omitempty"` // their value, JSON for objects and lists; none is absent
+	OursAt   Position `json:"oursAt"`           // where our value stands, or would
+	TheirsAt Position `json:"theirsAt"`         // where their value stands, or would
 }
 
 // Merged is the result of [Merge].

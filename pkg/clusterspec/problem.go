@@ -23,22 +23,20 @@ const (
 
 // Problem is one thing that is wrong with a file.
 type Problem struct {
-	Severity Severity `json:"severity"`
+	Severity Severity `json:"severity"` // whether it stops the work
 	// Rule is a short, stable name for the kind of problem, such as "unknown-field".
 	Rule string `json:"rule"`
-	// File is the name of the source. It is empty only for a problem of the whole run.
+	// File is the name of the source. Only a problem of the whole run has none.
 	File string `json:"file,omitempty"`
-	// Document counts the YAML documents of the file that hold something, from 1; 0 is the whole file.
-	Document int `json:"document,omitempty"`
-	// Line and Column count from 1, columns in characters; 0 is unknown.
-	Line   int `json:"line,omitempty"`
-	Column int `json:"column,omitempty"`
-	// Object is kind and name, "Cluster dev"; Field is a path such as "spec.workerNodeGroupConfigurations[0].count".
-	Object string `json:"object,omitempty"`
-	Field  string `json:"field,omitempty"`
-	// Message says what is wrong. Found and Expected are what is there and what would be right, where that can be said shortly.
-	Message  string `json:"message"`
-	Found    string `json:"found,omitempty"`
+	// Document counts the YAML documents of the file that hold something, from 1; none is the whole file.
+	Document int    `json:"document,omitempty"`
+	Line     int    `json:"line,omitempty"`   // in the file, from 1; none is unknown
+	Column   int    `json:"column,omitempty"` // in the line, from 1, in characters; none is unknown
+	Object   string `json:"object,omitempty"` // kind and name, "Cluster dev"
+	Field    string `json:"field,omitempty"`  // a path such as "spec.workerNodeGroupConfigurations[0].count"
+	Message  string `json:"message"`          // what is wrong
+	Found    string `json:"found,omitempty"`  // what is there, where that can be said shortly
+	// Expected is what would be right, where that can be said shortly.
 	Expected string `json:"expected,omitempty"`
 	// Suggestion is the text that was probably meant, to put in the place of what was found.
 	Suggestion string `json:"suggestion,omitempty"`

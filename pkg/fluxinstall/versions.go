@@ -204,10 +204,10 @@ func (c *Cluster) appliedVersions(ctx context.Context, namespace string, gone ma
 
 // Migration is what was done for one definition.
 type Migration struct {
-	Definition string   `json:"definition"`
-	From       []string `json:"from"` // versions in which nothing is stored any more
-	To         string   `json:"to"`   // the one in which all is
-	Objects    int      `json:"objects"`
+	Definition string   `json:"definition"` // the name of the CustomResourceDefinition
+	From       []string `json:"from"`       // versions in which nothing is stored any more
+	To         string   `json:"to"`         // the one in which all is
+	Objects    int      `json:"objects"`    // how many were written again
 }
 
 // String gives it in a few words: "gitrepositories.source.toolkit.fluxcd.io v1beta2 → v1 (3 objects)".

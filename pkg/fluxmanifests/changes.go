@@ -21,16 +21,15 @@ const FluxItself = "flux"
 
 // ComponentChange is what differs in one of Flux's controllers, or in [FluxItself], between two versions of gotk-components.yaml.
 type ComponentChange struct {
-	Name string `json:"name"`
-	// OldVersion and NewVersion are the tags of the image, or its digest where it has no tag; of FluxItself, the releases. Empty is
-	// absent or unknown.
+	Name string `json:"name"` // of the controller; "flux" for the release and what belongs to no controller
+	// OldVersion is the tag or the digest of the image before; of "flux", the release. None is unknown.
 	OldVersion string `json:"oldVersion,omitempty"`
+	// NewVersion is the tag or the digest of the image after; of "flux", the release. None is unknown.
 	NewVersion string `json:"newVersion,omitempty"`
-	// OldImage and NewImage are the whole images; FluxItself has none.
-	OldImage string `json:"oldImage,omitempty"`
-	NewImage string `json:"newImage,omitempty"`
-	Added    bool   `json:"added,omitempty"`
-	Removed  bool   `json:"removed,omitempty"`
+	OldImage   string `json:"oldImage,omitempty"` // the whole image before; "flux" has none
+	NewImage   string `json:"newImage,omitempty"` // the whole image after; "flux" has none
+	Added      bool   `json:"added,omitempty"`    // whether it was not there before
+	Removed    bool   `json:"removed,omitempty"`  // whether it is not there any more
 	// Other says that something else than the image differs, such as arguments, limits, or the definitions of its kinds.
 	Other bool `json:"other,omitempty"`
 }

@@ -49,7 +49,7 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 			// It stands there since the cluster was deleted and its apps stayed, and nobody has edited it.
 			plan.After[file.Path] = file.Content
 			plan.Changes = slices.DeleteFunc(plan.Changes, func(c layout.FileChange) bool { return c.Path == file.Path })
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 			continue
 		}
 		if differs {
@@ -89,7 +89,7 @@ func (r *createRun) checkScaffold(file layout.File, before []byte) error {
 func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, plan *files.Plan) error {
 	paths := layout.PathsOf(c)
 	isNew := func(file string) bool {
-		return slices.ContainsFunc(plan.Changes, func(change layout.FileChange) bool { return change.Path == file && change.Change == "add" })
+		return slices.ContainsFunc(plan.Changes, func(change layout.FileChange) bool { return change.Path == file && change.Change == layout.FileAdd })
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists || !isNew(paths.ClusterKustomization) {
 		return nil

@@ -55,7 +55,7 @@ func newClustersRun(command string, ports Ports, options CreateOptions) *cluster
 	r.meant = options.Meant
 	for _, c := range r.options.Clusters {
 		r.result.Clusters = append(r.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: c.Role(), ManagementCluster: c.ManagementCluster,
 			KubernetesVersion: c.KubernetesVersion,
 		})
 		if c.GitOps == nil {

@@ -55,7 +55,7 @@ func refusedWith(t *testing.T, w *world, err error, want ...string) {
 func foreseen(result *gitops.Result) []string {
 	var all []string
 	for _, c := range result.Consequences {
-		line := c.Change + " " + c.Object
+		line := string(c.Change) + " " + c.Object
 		if !c.Asked {
 			line += " unasked"
 		}

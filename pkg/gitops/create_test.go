@@ -121,6 +121,7 @@ func create(t *testing.T, w *world, options gitops.CreateOptions) *gitops.Result
 	if err != nil || result.Failure != nil {
 		t.Fatalf("error %v, failure %+v", err, result.Failure)
 	}
+	asPublished(t, result)
 	return result
 }
 

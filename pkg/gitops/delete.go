@@ -79,7 +79,7 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 			d.detaches, d.keepsFlux, d.purpose = true, true, fluxinstall.ForRemoving
 		}
 		d.result.Clusters = append(d.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: string(role), ManagementCluster: options.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: role, ManagementCluster: options.ManagementCluster,
 		})
 	}
 	d.unguarded = d.detaches || options.From == FromCluster || options.GitOps == nil

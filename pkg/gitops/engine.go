@@ -108,6 +108,9 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 	if r.result.Flux != nil {
 		r.result.Flux.Migrated = r.migrated
 	}
+	if repository := r.result.Repository; repository != nil && repository.Files == nil {
+		repository.Files = []layout.FileChange{} // a plan without changes has no list, and JSON would have null
+	}
 	if err != nil && r.result.Failure == nil {
 		r.result.Failure = failureOf("", err)
 		var preflight *PreflightError

@@ -21,9 +21,9 @@ const (
 
 // Finding is one thing that a preflight check found wrong.
 type Finding struct {
-	Area    Area   `json:"area"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+	Area    Area   `json:"area"`           // what it is about
+	Message string `json:"message"`        // what is wrong
+	Hint    string `json:"hint,omitempty"` // what helps
 }
 
 // PreflightError says everything that has to be put right first. Nothing was written anywhere, but that what an earlier run had left held of

@@ -120,13 +120,13 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 			plan.After[file.Path] = before
 			plan.Notes = append(plan.Notes, file.Path+" is kept as it is in Git: it lists the cluster's file and more or other things")
 		case replace(file.Path) || files.IsBlank(before) || bytes.Equal(before, layout.InertKustomization()):
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 		case path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) && files.Listed(before) != nil:
 			// It stays from before the cluster was deleted, for the sake of files of others.
 			plan.After[file.Path] = files.Listed(before)
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: files.Listed(before)})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: files.Listed(before)})
 		default:
-			conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 			if path.Base(file.Path) == layout.KustomizationFile && plan.AddsSpecBeside(file.Path) {
 				unlisting = file.Path
 			}
@@ -153,22 +153,22 @@ func (r *clustersRun) compareFiles(ctx context.Context, snapshot Snapshot, plan 
 			plan.Add(snapshot, file)
 		case base == layout.SyncFile && !bytes.Equal(was, before) && files.SameObjects(before, file.Content):
 			plan.System[base], plan.After[file.Path] = before, before
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: was, After: before})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: was, After: before})
 		case files.IsBlank(before):
 			// EKS Anywhere leaves an empty gotk-sync.yaml when its own installation fails half way.
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 		case base == layout.SyncFile && !files.SameObjects(before, file.Content):
 			if !r.options.Overwrite {
-				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 				continue
 			}
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 		case base == layout.KustomizationFile && !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
 			if !r.options.Overwrite {
-				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+				conflicts = append(conflicts, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 				continue
 			}
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
 		case r.lacksProtection(file.Path, before):
 			plan.System[base], plan.After[file.Path] = before, before
 			plan.Notes = append(plan.Notes, unprotectedNote(file.Path))
@@ -202,7 +202,7 @@ func (r *clustersRun) reopen(snapshot Snapshot, plan *files.Plan) error {
 		if closed {
 			content := layout.ReopenedKustomization()
 			plan.After[file] = content
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: inert, After: content})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: inert, After: content})
 		}
 	}
 	return nil

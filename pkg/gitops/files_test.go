@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // Paths in the repository of management cluster dev.
@@ -107,7 +108,7 @@ func TestCreate_fileInGit(t *testing.T) {
 					t.Fatalf("%s, %v, %+v", result.Status, err, result.Failure)
 				}
 				got, ours := w.branches["main"].files[test.file], whole.branches["main"].files[test.file]
-				change := ""
+				var change layout.FileChangeKind
 				for _, c := range result.Repository.Files {
 					if c.Path == test.file {
 						change = c.Change

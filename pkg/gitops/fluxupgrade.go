@@ -110,9 +110,9 @@ func (s *systemPlan) put(base string, content []byte) {
 	before, there := s.before[base]
 	switch {
 	case !there:
-		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: "add", After: content})
+		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: layout.FileAdd, After: content})
 	case !bytes.Equal(before, content):
-		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: before, After: content})
+		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: content})
 	}
 }
 
@@ -131,7 +131,7 @@ func (s *systemPlan) kustomization(context.Context) error {
 		return nil
 	case !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
 		if !s.options.Overwrite {
-			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify, Before: before, After: ours.Content}}}
 		}
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
@@ -183,7 +183,7 @@ func (s *systemPlan) sync(context.Context) error {
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
 	default:
-		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify, Before: before, After: ours.Content}}}
 	}
 	return nil
 }

@@ -138,13 +138,6 @@ func (u *upgradeRun) checkLocal(found *findings) error {
 	return nil
 }
 
-// What becomes of a file of the user's.
-const (
-	changeModify = "modify"
-	// ChangeKeep says that it was edited since the run has read it, and stays as it is.
-	ChangeKeep = "keep"
-)
-
 // sourceUpdate is what one cluster changes in a file of the user's.
 type sourceUpdate struct {
 	cluster string
@@ -258,7 +251,7 @@ func (u *upgradeRun) noteSource(source clusterspec.Source, before []byte) {
 			return
 		}
 	}
-	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: source.Name, Change: changeModify, Before: before, After: source.Data})
+	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: source.Name, Change: layout.FileModify, Before: before, After: source.Data})
 }
 
 // keepSource notes a file that was edited during the run.
@@ -267,7 +260,7 @@ func (u *upgradeRun) keepSource(name, cluster string) {
 		u.unsaved = append(u.unsaved, cluster)
 	}
 	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f layout.FileChange) bool { return f.Path == name })
-	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: name, Change: ChangeKeep})
+	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: name, Change: layout.FileKeep})
 }
 
 // lacksMerged says whether the user's file does not get what was merged into the one in Git.
@@ -279,7 +272,7 @@ func (u *upgradeRun) lacksMerged(p *specPlan) bool {
 func (u *upgradeRun) checkSaved() error {
 	var names []string
 	for _, f := range u.result.LocalFiles {
-		if f.Change == ChangeKeep {
+		if f.Change == layout.FileKeep {
 			names = append(names, f.Path)
 		}
 	}

@@ -291,7 +291,7 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pla
 		}
 		plan.After[file] = out.Data
 		if string(before) != string(out.Data) {
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: before, After: out.Data})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: out.Data})
 		}
 		git := facts.GitCluster{Name: t.Name, Path: file}
 		git.Parse(before)

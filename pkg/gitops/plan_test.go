@@ -32,7 +32,7 @@ func afterLooking(result *gitops.Result) []string { return stepsOf(result)[2:] }
 
 func changesOf(result *gitops.Result) (all []string) {
 	for _, c := range result.Repository.Files {
-		all = append(all, c.Change+" "+c.Path)
+		all = append(all, string(c.Change)+" "+c.Path)
 	}
 	return all
 }

@@ -27,7 +27,7 @@ func (u *upgradeRun) planProtection(plan *files.Plan) error {
 	}
 	plan.After[file] = after
 	plan.Notes = slices.DeleteFunc(plan.Notes, func(note string) bool { return note == unprotectedNote(file) })
-	plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: "modify", Before: before, After: after})
+	plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: after})
 	return nil
 }
 

@@ -45,7 +45,7 @@ func TestUpgrade_protects(t *testing.T) {
 	}
 	var planned []string
 	for _, c := range result.Repository.Files {
-		planned = append(planned, c.Change+" "+c.Path)
+		planned = append(planned, string(c.Change)+" "+c.Path)
 	}
 	if want := []string{"modify " + devKustomization, "modify " + fluxKustomization}; !slices.Equal(planned, want) {
 		t.Errorf("the dry run shows %q, want %q", planned, want)

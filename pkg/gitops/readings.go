@@ -16,7 +16,7 @@ import (
 func (r *run) checkReadings(p *files.Plan) error {
 	wrong := &foundError{}
 	for _, c := range p.Changes {
-		if c.Change == layout.ChangeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
+		if c.Change == layout.FileDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
 			continue
 		}
 		if path.Base(c.Path) == layout.ComponentsFile && fluxmanifests.Carried(c.After, r.seen.Config.SystemNamespace) {

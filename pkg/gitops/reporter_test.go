@@ -69,9 +69,10 @@ func (r *reporter) notes() (all []string) {
 }
 
 // check makes sure that every step begins once and ends once, that progress is told in between only, and that the result has the same
-// steps in the same order.
+// steps in the same order, and is what its schema says.
 func (r *reporter) check(t *testing.T, result *gitops.Result) {
 	t.Helper()
+	asPublished(t, result)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	underWay, ended := map[step.Name]bool{}, map[step.Name]step.Outcome{}

@@ -137,6 +137,7 @@ func TestObserve_identity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		asPublished(t, report)
 		return report
 	}
 	seen := func(r *status.Report) (objects []string) {

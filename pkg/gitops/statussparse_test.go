@@ -82,6 +82,7 @@ func TestStatus_sparse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		asPublished(t, report)
 		if got := slices.Contains(report.Notes,
 			suggestion); got != test.suggests || !slices.Equal(report.Flux.SparseCheckout, test.live) {
 			t.Errorf("%s: notes %q, fetches %q", name, report.Notes, report.Flux.SparseCheckout)

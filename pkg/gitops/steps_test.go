@@ -202,6 +202,8 @@ func TestSteps_planned(t *testing.T) {
 			if failed := err != nil || result.Failure != nil; failed != scenario.fails {
 				t.Fatalf("error %v, failure %+v", err, result.Failure)
 			}
+			asPublished(t, plan)
+			asPublished(t, result)
 			equal(t, "steps", namesOf(plan), namesOf(result))
 			for i, was := range plan.Steps {
 				did := result.Steps[i].Outcome

@@ -34,6 +34,7 @@ func upgrade(t *testing.T, w *world, options gitops.UpgradeOptions) *gitops.Resu
 	if err != nil || result.Failure != nil {
 		t.Fatalf("error %v, failure %+v", err, result.Failure)
 	}
+	asPublished(t, result)
 	return result
 }
 

@@ -32,26 +32,26 @@ type RepositoryReport struct {
 
 // Fleet is a management cluster with its workload clusters: what one Flux applies.
 type Fleet struct {
-	Path string `json:"path"` // P, relative to the root of the repository
-	// ManagementCluster is empty when its directory is not in the repository.
+	Path string `json:"path"` // relative to the root of the repository
+	// ManagementCluster is the cluster's name; none when its directory is not in the repository.
 	ManagementCluster string         `json:"managementCluster,omitempty"`
-	Clusters          []FleetCluster `json:"clusters"`
+	Clusters          []FleetCluster `json:"clusters"` // the management cluster first, then by name
 	// Broken says that Flux cannot build or apply the fleet as a whole, so that it applies nothing of it.
 	Broken bool `json:"broken"`
 }
 
 // FleetCluster is one cluster of a fleet.
 type FleetCluster struct {
-	Name string           `json:"name"`
-	Role clusterspec.Role `json:"role"`
-	File string           `json:"file"`
+	Name string           `json:"name"` // of the Cluster object
+	Role clusterspec.Role `json:"role"` // whether it manages itself
+	File string           `json:"file"` // the file that the Cluster object is in
 }
 
 // Change is a change of one object or field.
 type Change struct {
-	Fleet string `json:"fleet"` // its path
+	Fleet string `json:"fleet"` // the path of the fleet that it is in
 	clusterspec.Change
-	// Removed says that File is a file of the base that is not there any more.
+	// Removed says that the file is one of the base that is not there any more.
 	Removed bool `json:"removed,omitempty"`
 }
 

@@ -183,6 +183,7 @@ func (p *process) wait() outcome {
 	p.world.outputs.Write(p.stderr.Bytes())
 	if _, measured := p.world.t.(*testing.B); !measured {
 		p.world.inspect(p.args, p.stdout.Bytes(), p.stderr.Bytes())
+		p.world.asPublished(p.args, p.cmd.ProcessState.ExitCode(), p.stdout.Bytes(), p.stderr.Bytes())
 	}
 	return outcome{p.world.t, p.args, p.stdout.String(), p.stderr.String(), p.cmd.ProcessState.ExitCode(), ended.Sub(p.began)}
 }

@@ -16,12 +16,11 @@ import (
 
 // Difference is a field that Git sets and that is otherwise in the management cluster.
 type Difference struct {
-	Cluster string `json:"cluster,omitempty"` // whose file sets it; empty for Flux's own
+	Cluster string `json:"cluster,omitempty"` // whose file sets it; none for Flux's own
 	Object  string `json:"object"`            // kind namespace/name
-	Field   string `json:"field,omitempty"`   // empty when the whole object is missing
-	// Git and Live are the values, JSON for objects and lists, empty when there is none.
-	Git  string `json:"git,omitempty"`
-	Live string `json:"live,omitempty"`
+	Field   string `json:"field,omitempty"`   // none when the whole object is missing
+	Git     string `json:"git,omitempty"`     // the value in Git, JSON for objects and lists
+	Live    string `json:"live,omitempty"`    // the value in the cluster, JSON for objects and lists
 	// Pending says that Flux has yet to apply the commit, so that the difference is no drift.
 	Pending bool `json:"pending,omitempty"`
 }

@@ -135,9 +135,9 @@ func ClustersIn(snapshot SnapshotFiles, config *clusterspec.GitOps, managementCl
 }
 
 // RoleOf is the role of a cluster that has this management cluster.
-func RoleOf(name, managementCluster string) string {
+func RoleOf(name, managementCluster string) clusterspec.Role {
 	if name == managementCluster {
-		return string(clusterspec.RoleManagement)
+		return clusterspec.RoleManagement
 	}
-	return string(clusterspec.RoleWorkload)
+	return clusterspec.RoleWorkload
 }

@@ -4,10 +4,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
-// MachineStatus counts machines. Ready is nil when nothing tells.
+// MachineStatus counts machines.
 type MachineStatus struct {
-	Ready   *int `json:"ready,omitempty"`
-	Desired int  `json:"desired"`
+	Ready   *int `json:"ready,omitempty"` // those that are ready; none when nothing tells
+	Desired int  `json:"desired"`         // those that there are to be
 }
 
 // MachineStatusOf is how a count of machines is told.

@@ -98,6 +98,7 @@ func judge(t *testing.T, o *status.Observation) *status.Report {
 	if report.Healthy != (len(report.Problems) == 0) {
 		t.Errorf("healthy %v with the problems %+v", report.Healthy, report.Problems)
 	}
+	asPublished(t, report)
 	return report
 }
 

@@ -64,11 +64,11 @@ type Part struct {
 
 // Result is the record of one step.
 type Result struct {
-	Step     Name          `json:"step"`
-	Outcome  Outcome       `json:"outcome"`
-	Detail   string        `json:"detail,omitempty"`
-	Duration time.Duration `json:"-"`
-	Millis   int64         `json:"durationMilliseconds"`
+	Step     Name          `json:"step"`                 // its name, for people
+	Outcome  Outcome       `json:"outcome"`              // how it ended
+	Detail   string        `json:"detail,omitempty"`     // a few words on that
+	Duration time.Duration `json:"-"`                    // the time that it took
+	Millis   int64         `json:"durationMilliseconds"` // the time that it took
 }
 
 // silent is the Reporter of callers that gave none.

@@ -25,7 +25,7 @@ type Foreseen struct {
 	Owner fluxbuild.Name // the Cluster that the live object belongs to; zero when that is not known
 }
 
-func of(name fluxbuild.Name, change, file string) Foreseen {
+func of(name fluxbuild.Name, change facts.ConsequenceKind, file string) Foreseen {
 	return Foreseen{Consequence: facts.Consequence{Object: name.String(), Change: change, File: file}, Name: name}
 }
 

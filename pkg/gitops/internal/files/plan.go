@@ -44,7 +44,7 @@ func (p *Plan) ChangesIn(dir string) bool {
 func (p *Plan) Edits() []git.Edit {
 	edits := make([]git.Edit, 0, len(p.Changes))
 	for _, c := range p.Changes {
-		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == layout.ChangeDelete})
+		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == layout.FileDelete})
 	}
 	return edits
 }
@@ -57,7 +57,7 @@ func NewPlan(later bool) *Plan {
 // AddsSpecBeside says whether the plan adds a cluster's file in the directory of a file.
 func (p *Plan) AddsSpecBeside(file string) bool {
 	spec := path.Join(path.Dir(file), layout.SpecFile)
-	return slices.ContainsFunc(p.Changes, func(c layout.FileChange) bool { return c.Path == spec && c.Change == "add" })
+	return slices.ContainsFunc(p.Changes, func(c layout.FileChange) bool { return c.Path == spec && c.Change == layout.FileAdd })
 }
 
 // Add plans a file that is absent; one that is there, and does not differ, needs nothing.
@@ -67,5 +67,5 @@ func (p *Plan) Add(snapshot facts.SnapshotReader, file layout.File) {
 			return
 		}
 	}
-	p.Changes = append(p.Changes, layout.FileChange{Path: file.Path, Change: "add", After: file.Content})
+	p.Changes = append(p.Changes, layout.FileChange{Path: file.Path, Change: layout.FileAdd, After: file.Content})
 }

@@ -218,7 +218,7 @@ func (r *Removal) noteKept(name string) {
 func (r *Removal) remove(file string) {
 	r.files[file] = false
 	r.Plan.Gone = append(r.Plan.Gone, file)
-	r.Plan.Changes = append(r.Plan.Changes, layout.FileChange{Path: file, Change: layout.ChangeDelete, Before: r.content[file]})
+	r.Plan.Changes = append(r.Plan.Changes, layout.FileChange{Path: file, Change: layout.FileDelete, Before: r.content[file]})
 }
 
 // keepBuilding sees to the files that stay beside a cluster's: a kustomization that lists them stays with them, and without the cluster.
@@ -257,7 +257,7 @@ func (r *Removal) keep(file string, content []byte) {
 		r.Plan.Changes = append(r.Plan.Changes, layout.FileChange{Path: file, Before: r.content[file]})
 		at = len(r.Plan.Changes) - 1
 	}
-	r.Plan.Changes[at].Change, r.Plan.Changes[at].After = "modify", content
+	r.Plan.Changes[at].Change, r.Plan.Changes[at].After = layout.FileModify, content
 	r.Plan.Gone = slices.DeleteFunc(r.Plan.Gone, func(gone string) bool { return gone == file })
 	r.files[file] = true
 }

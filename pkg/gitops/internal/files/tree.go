@@ -34,7 +34,7 @@ func At(ctx context.Context, snapshot facts.SnapshotReader, plan *Plan) *Tree {
 	}
 	if plan != nil {
 		for _, c := range plan.Changes {
-			if c.Change == layout.ChangeDelete {
+			if c.Change == layout.FileDelete {
 				f.gone[c.Path] = true
 			} else {
 				f.written[c.Path] = c.After
