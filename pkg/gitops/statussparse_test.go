@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
@@ -90,5 +91,48 @@ func TestStatus_sparse(t *testing.T) {
 		if got := slices.Contains(report.Problems, missing); got != test.misses {
 			t.Errorf("%s: problems %+v", name, report.Problems)
 		}
+	}
+}
+
+// TestStatus_sparseWidened: a watch, which looks into Git again only after a while, tells of nothing that is
+// missed once Flux goes on.
+func TestStatus_sparseWidened(t *testing.T) {
+	t.Parallel()
+	w := fleetWorld(t, onGitHub, "w01")
+	w.commitOther("main", func(files map[string]string) {
+		files["clusters/dev/infra/kustomization.yaml"] = "resources:\n- ../../../base\n"
+		files["base/kustomization.yaml"] = "resources: []\n"
+	})
+	w.flux()
+	options := on(t, spec("dev", onGitHub))
+	looked := status.Options{
+		Config: options.Clusters[0].GitOps, ManagementCluster: "dev", Remote: options.Remote, MaxAge: time.Hour,
+		Survey: &fluxinstall.Survey{State: w.state, Namespace: "flux-system"},
+	}
+	fetches := 0
+	for _, fails := range []bool{true, false} {
+		flux := &looked.Survey.Flux
+		flux.GitRepository.SparseCheckout, flux.Kustomization.Conditions = nil, nil
+		if fails {
+			flux.GitRepository.SparseCheckout = []string{"clusters/dev/"}
+			flux.Kustomization.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False"}}
+			fetches = w.fetches + 1
+		}
+		objects := liveObjects{wanted: new([]fluxinstall.ObjectName)}
+		observation, err := status.Observe(t.Context(), w.ports(nil), objects, looked)
+		if err != nil || w.fetches != fetches {
+			t.Fatalf("%v, %d fetches, want %d", err, w.fetches, fetches)
+		}
+		report, err := status.Judge(observation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := slices.ContainsFunc(report.Problems, func(p status.Problem) bool {
+			return p.File == "clusters/dev/infra/kustomization.yaml"
+		})
+		if told != fails {
+			t.Errorf("failing %v: problems %+v", fails, report.Problems)
+		}
+		looked.Before = observation
 	}
 }

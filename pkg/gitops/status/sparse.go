@@ -73,7 +73,11 @@ func (j *judge) judgeSparse() {
 		return
 	}
 	root := layout.RootDir(j.Config)
-	for _, reach := range j.Git.sparse.lacking {
+	lacking := j.Git.sparse.lacking
+	if ks := j.Survey.Flux.Kustomization; ks == nil || facts.Failing(ks.Conditions) == nil {
+		lacking = nil // what was seen of Git may be older than the survey
+	}
+	for _, reach := range lacking {
 		message, _ := files.ReachText(reach, root)
 		j.problem(Problem{
 			Object:  fmt.Sprintf("GitRepository %s/%s", j.Survey.Namespace, j.Survey.Namespace),
