@@ -139,7 +139,9 @@ func (w *watched) references() ([]Reach, error) {
 			target, leads := w.leads(path.Dir(file), node.Value)
 			switch {
 			case leads:
-				found = append(found, Reach{File: file, Line: node.Line, Field: field, Value: node.Value, Target: target})
+				found = append(found, Reach{
+					File: file, Line: node.Line, Field: field, Value: node.Value, Target: target,
+				})
 			case target != "" && w.checkout.HasDir(target):
 				w.enter(target)
 			}
@@ -163,13 +165,15 @@ func (w *watched) enter(dir string) {
 // leads finds what a text in a kustomization names, and says whether that is outside. The target is empty
 // when it names nothing.
 func (w *watched) leads(dir, text string) (target string, out bool) {
-	noPath := text == "" || len(text) > 1000 || strings.ContainsAny(text, "\n{") || strings.HasPrefix(text, "/")
+	noPath := text == "" || len(text) > 1000 || strings.ContainsAny(text, "\n{") ||
+		strings.HasPrefix(text, "/")
 	if noPath || kustomize.IsRemote(text) {
 		return "", false
 	}
 	for _, value := range []string{text, afterKey(text)} {
 		target = path.Join(dir, value)
-		if target == ".." || strings.HasPrefix(target, "../") || !w.Files.IsFile(target) && !w.Files.IsDir(target) {
+		above := target == ".." || strings.HasPrefix(target, "../")
+		if above || !w.Files.IsFile(target) && !w.Files.IsDir(target) {
 			continue
 		}
 		outside := !w.checkout.HasFile(target) && !w.checkout.HasDir(target) && !w.checkout.leadsTo(target)

@@ -25,7 +25,9 @@ func (c Checkout) HasFile(name string) bool {
 	if len(c) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	})
 }
 
 // HasDir says whether all of a directory is checked out.

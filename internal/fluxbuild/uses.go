@@ -68,7 +68,8 @@ func includeUses(object Name, spec map[string]any, source Name) []Use {
 	includes, _ := spec["include"].([]any)
 	for i, item := range includes {
 		include, _ := item.(map[string]any)
-		if object.Namespace == source.Namespace && asText(fieldsAt(include, "repository")["name"]) == source.Name {
+		name := asText(fieldsAt(include, "repository")["name"])
+		if object.Namespace == source.Namespace && name == source.Name {
 			uses = append(uses, Use{fmt.Sprintf("spec.include[%d].fromPath", i), asText(include["fromPath"])})
 		}
 	}
@@ -212,7 +213,8 @@ func nodeAt(node *yaml.Node, field string) *yaml.Node {
 			break
 		}
 		node = below
-		if at, err := strconv.Atoi(strings.TrimSuffix(item, "]")); isItem && err == nil && at < len(node.Content) {
+		at, err := strconv.Atoi(strings.TrimSuffix(item, "]"))
+		if isItem && err == nil && at < len(node.Content) {
 			node = node.Content[at]
 		}
 	}

@@ -48,7 +48,8 @@ type GitRepositoryState struct {
 	Revision                  string // of the artifact: branch@sha1:commit
 	Ready                     bool   // Ready is True for the current generation
 	Conditions                []Condition
-	// SparseCheckout is which part of the repository it fetches, as spec.sparseCheckout has it; all of it when empty.
+	// SparseCheckout is which part of the repository it fetches, as spec.sparseCheckout has it; all of it when
+	// empty.
 	SparseCheckout []string
 }
 

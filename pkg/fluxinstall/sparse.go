@@ -21,7 +21,8 @@ func (c *Cluster) widenAll(
 			continue
 		}
 		without := func(live *unstructured.Unstructured) map[string]any {
-			if there, _, _ := unstructured.NestedSlice(live.Object, "spec", "sparseCheckout"); len(there) == 0 {
+			there, _, _ := unstructured.NestedSlice(live.Object, "spec", "sparseCheckout")
+			if len(there) == 0 {
 				return nil
 			}
 			return map[string]any{"spec": map[string]any{"sparseCheckout": nil}}

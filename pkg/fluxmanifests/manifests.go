@@ -301,7 +301,8 @@ type SyncOptions struct {
 	SecretName string        // of the source Secret; [SourceSecretName] when empty
 	Path       string        // of the Kustomization, as ./clusters/mgmt
 	Interval   time.Duration // at which Flux looks at the repository; a minute when zero
-	// SparseCheckout are the beginnings of the paths that Flux fetches, as `flux bootstrap --sparse-checkout` is given them; all when empty.
+	// SparseCheckout are the beginnings of the paths that Flux fetches, as `flux bootstrap --sparse-checkout` is
+	// given them; all when empty.
 	SparseCheckout []string
 }
 
@@ -316,7 +317,8 @@ func Sync(options SyncOptions) ([]byte, error) {
 	generate.Name = cmp.Or(options.Name, generate.Namespace)
 	generate.Secret = cmp.Or(options.SecretName, SourceSecretName)
 	generate.Branch = cmp.Or(options.Branch, generate.Branch)
-	generate.URL, generate.TargetPath, generate.SparseCheckout = options.URL, options.Path, options.SparseCheckout
+	generate.URL, generate.TargetPath = options.URL, options.Path
+	generate.SparseCheckout = options.SparseCheckout
 	manifest, err := sync.Generate(generate)
 	if err != nil {
 		return nil, fmt.Errorf("generating the sync manifests: %w", err)

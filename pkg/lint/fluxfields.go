@@ -26,7 +26,9 @@ func (kinds FluxKinds) UnknownField(file string, content []byte) error {
 			continue
 		}
 		object := kind + " " + yamlnode.Scalar(document, "metadata", "name")
-		return &UnknownFieldError{File: file, Line: node.Line, Object: object, Field: field, APIVersion: apiVersion}
+		return &UnknownFieldError{
+			File: file, Line: node.Line, Object: object, Field: field, APIVersion: apiVersion,
+		}
 	}
 	return nil
 }

@@ -104,8 +104,8 @@ func (s *sparse) shown() string { return strings.Join(s.checkout, ", ") }
 // outsideProblem is what is said of something that is there and not fetched.
 func (s *sparse) outsideProblem(target string) clusterspec.Problem {
 	return clusterspec.Problem{
-		Message: fmt.Sprintf("%s is not in what Flux fetches of the repository (spec.sparseCheckout in %s: %s)",
-			target, s.file, s.shown()),
+		Message: fmt.Sprintf("%s is not in what Flux fetches of the repository "+
+			"(spec.sparseCheckout in %s: %s)", target, s.file, s.shown()),
 		Expected: "it in there; or all of the repository fetched: " +
 			"eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
 	}
