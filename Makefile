@@ -15,7 +15,7 @@ BUILDINFO := github.com/eksa-gitops/eksa-gitops/internal/buildinfo
 LDFLAGS := -s -w -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(COMMIT)
 
 MANIFESTS := pkg/fluxmanifests/manifests/.complete
-MODULES := . test internal/tools
+MODULES := . test examples/library internal/tools
 STATICCHECK := go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck
 
 .PHONY: help
@@ -83,16 +83,19 @@ CHECKED = if [ -n "$$failed" ]; then echo "$@: failed:$$failed" >&2; exit 1; fi;
 LINT = check gofmt test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"; \
 	check vet go vet ./...; \
 	check vet-test go -C test vet ./...; \
+	check vet-library go -C examples/library vet ./...; \
 	check staticcheck $(STATICCHECK) ./...; \
-	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'
+	check staticcheck-test bash -c 'cd test && $(STATICCHECK) ./...'; \
+	check staticcheck-library bash -c 'cd examples/library && $(STATICCHECK) ./...'
 
 .PHONY: lint
 lint: $(MANIFESTS) ## check formatting, vet and static analysis: the part of verify to run while you work
 	@$(CHECKS); $(LINT); $(CHECKED)
 
 .PHONY: verify
-verify: $(MANIFESTS) ## check all that lint does, module files, generated documentation, known vulnerabilities, data races
+verify: $(MANIFESTS) ## check all that lint does, examples/library, module files, generated documentation, known vulnerabilities, data races
 	@$(CHECKS); $(LINT); \
+	check test-library go -C examples/library test ./...; \
 	for module in $(MODULES); do check "tidy:$$module" go -C $$module mod tidy -diff; done; \
 	check docs go run ./internal/docgen -check docs; \
 	check changelog go run ./internal/changelog -check changes CHANGELOG.md; \

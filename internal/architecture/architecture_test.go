@@ -16,18 +16,20 @@ const module = "github.com/eksa-gitops/eksa-gitops/"
 // the test: whoever adds a room decides where its doors are.
 var mayImport = map[string][]string{
 	"cmd/eksa-gitops":  {"internal/cli"},
-	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/sshkeys", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/lint", "pkg/secret"},
+	"internal/cli":     {"internal/buildinfo", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/localfile", "internal/redact", "internal/spelling", "internal/text", "internal/ui", "pkg/clusterspec", "pkg/connect", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/gitops", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"internal/ui":      {"internal/redact", "internal/text", "pkg/gitops", "pkg/secret"},
 	"internal/eksctl":  {"internal/localfile", "internal/redact", "internal/ui", "pkg/gitops"},
-	"pkg/gitops":       {"internal/fluxbuild", "internal/gitrepo", "internal/kustomize", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
+	"pkg/gitops":       {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/fluxmanifests", "pkg/git", "pkg/github", "pkg/layout", "pkg/lint", "pkg/secret"},
 	"pkg/layout":       {"internal/kustomize", "internal/yamlnode", "pkg/clusterspec"},
 	"pkg/lint":         {"internal/fluxbuild", "internal/kustomize", "internal/redact", "internal/spelling", "internal/text", "internal/yamlnode", "pkg/clusterspec", "pkg/layout"},
 	"pkg/clusterspec":  {"internal/localfile", "internal/redact", "internal/repourl", "internal/spelling"},
+	"pkg/connect":      {"internal/gitrepo", "internal/localfile", "internal/sshkeys", "internal/text", "pkg/clusterspec", "pkg/fluxinstall", "pkg/git", "pkg/github", "pkg/gitops", "pkg/secret"},
+	"pkg/git":          {"internal/serverwords", "internal/text"},
 	"pkg/github":       {"internal/redact", "internal/sleep", "pkg/secret"},
 	"pkg/fluxinstall":  {"internal/fluxbuild", "internal/localfile", "internal/redact", "internal/sleep", "internal/sshkeys", "internal/text", "pkg/fluxmanifests", "pkg/secret"},
 	"pkg/secret":       {},
-	"internal/gitrepo": {"internal/gitrepo/internal/pack", "internal/localfile", "internal/redact", "internal/repourl", "internal/sshkeys", "internal/text", "pkg/secret"},
-	"internal/sshkeys": {"internal/localfile", "internal/repourl", "internal/text", "pkg/secret"},
+	"internal/gitrepo": {"internal/gitrepo/internal/pack", "internal/localfile", "internal/redact", "internal/repourl", "internal/serverwords", "internal/sshkeys", "internal/text", "pkg/git", "pkg/secret"},
+	"internal/sshkeys": {"internal/localfile", "internal/repourl", "internal/text", "pkg/git", "pkg/secret"},
 
 	"internal/gitrepo/internal/pack": {},
 
@@ -42,6 +44,7 @@ var mayImport = map[string][]string{
 	"internal/localfile":    {"internal/sleep", "internal/text"},
 	"internal/sleep":        {},
 	"internal/redact":       {"internal/repourl", "pkg/secret"},
+	"internal/serverwords":  {},
 	"internal/diagnostics":  {"internal/redact", "internal/ui", "pkg/clusterspec"},
 	"internal/architecture": {},
 	"internal/fixture":      {},

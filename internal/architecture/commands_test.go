@@ -35,7 +35,7 @@ var verb = regexp.MustCompile(`%[-+# 0-9.]*[a-zA-Z]`)
 func TestSuggestedCommands_quoteValues(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
-	for _, dir := range []string{"internal/cli", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/sshkeys", "internal/ui", "pkg"} {
+	for _, dir := range []string{"internal/cli", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/serverwords", "internal/sshkeys", "internal/ui", "pkg"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(filepath.ToSlash(path), "/internal/genmanifests/") {
 				return err

@@ -120,10 +120,10 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	if err != nil {
 		return err
 	}
-	w.ports.Local = localFiles{sources: sources}
+	w.Ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
-	result, err := gitops.Create(limited, w.ports, gitops.CreateOptions{
-		Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+	result, err := gitops.Create(limited, w.Ports, gitops.CreateOptions{
+		Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
 		Components: components, Images: images, Meant: o.meant.meant(),
 	})
 	steps.Close()

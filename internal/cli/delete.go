@@ -128,11 +128,11 @@ func runDeleteCluster(ctx context.Context, d *deps, o *deleteOptions) error {
 		return err
 	}
 	o.provision.wire(d, &o.connection, f, options.Clusters[0].Name == f.managementCluster, steps, w)
-	options.Settings, options.From = w.settings, gitops.From(o.from)
+	options.Settings, options.From = w.Settings, gitops.From(o.from)
 	if !o.yes {
 		options.Confirm = func(ctx context.Context, plan *gitops.Result) error { return confirmDeletion(ctx, d, o, plan) }
 	}
-	result, err := gitops.Delete(limited, w.ports, options)
+	result, err := gitops.Delete(limited, w.Ports, options)
 	steps.Close()
 	return finishDelete(ctx, d, o, result, err)
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -73,7 +73,7 @@ func exitCodeOf(err error) exitCode {
 	var reported *reportedError
 	var preflight *gitops.PreflightError
 	var noKubeconfig *fluxinstall.KubeconfigNotFoundError
-	var unreachable *gitrepo.UnreachableError
+	var unreachable *git.UnreachableError
 	switch {
 	case err == nil:
 		return exitDone
@@ -103,7 +103,7 @@ func exitCodeOf(err error) exitCode {
 		// Nothing has been written: what was done in part is an IncompleteError.
 		return exitUnexpected
 	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err), errors.As(err, new(*gitrepo.TreeLimitError)), errors.As(err, new(*gitrepo.LimitError)):
+		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err), errors.As(err, new(*git.TreeLimitError)), errors.As(err, new(*git.LimitError)):
 		return exitSpec
 	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -23,9 +23,9 @@ var refusals = map[string]error{
 	"single sign-on":                github.ErrSSO,
 	"policy at GitHub":              github.ErrPolicy,
 	"plan at GitHub":                github.ErrPlan,
-	"credentials for Git":           &gitrepo.AuthError{},
-	"right in Git":                  &gitrepo.PermissionError{},
-	"hook":                          &gitrepo.RejectedError{},
+	"credentials for Git":           &git.AuthError{},
+	"right in Git":                  &git.PermissionError{},
+	"hook":                          &git.RejectedError{},
 	"right in the cluster":          &fluxinstall.ForbiddenError{Err: errors.New("forbidden")},
 	"credentials for the cluster":   &fluxinstall.CredentialsError{},
 	"admission policy":              &fluxinstall.RefusedError{Policy: true, Err: errors.New("denied")},
@@ -66,8 +66,8 @@ func TestExitCode_others(t *testing.T) {
 		"limit before a write":           {limit, exitUnexpected},
 		"limit of a library":             {context.DeadlineExceeded, exitUnexpected},
 		"limit after a write":            {&gitops.IncompleteError{What: "x", Cause: limit}, exitPartly},
-		"push that may have arrived":     {&gitrepo.UnreachableError{OutcomeUnknown: true}, exitPartly},
-		"server that is away":            {&gitrepo.UnreachableError{}, exitUnexpected},
+		"push that may have arrived":     {&git.UnreachableError{OutcomeUnknown: true}, exitPartly},
+		"server that is away":            {&git.UnreachableError{}, exitUnexpected},
 		"eksctl":                         {&eksctl.FailedError{}, exitPartly},
 		"pause left":                     {errors.Join(github.ErrPermission, &gitops.StillPausedError{Err: errors.New("x")}), exitPartly},
 		"invalid object":                 {&gitops.IncompleteError{What: "x", Cause: &fluxinstall.RefusedError{Err: errors.New("invalid")}}, exitPartly},
@@ -138,7 +138,7 @@ func TestResume(t *testing.T) {
 // What a server says in lines is shown in lines, below what it was said to, and the hint stands alone.
 func TestPrintError_lines(t *testing.T) {
 	t.Parallel()
-	err := fmt.Errorf("pushing to branch main: %w; nothing has been changed", &gitrepo.RejectedError{
+	err := fmt.Errorf("pushing to branch main: %w; nothing has been changed", &git.RejectedError{
 		Remote: "https://github.com/acme/fleet.git", Branch: "main", Reason: "push declined due to repository rule violations",
 		Server: "GH013: Repository rule violations found for refs/heads/main.\n- Commits must have verified signatures.\x1b[2J",
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
@@ -228,9 +229,9 @@ func treeOf(files gitrepo.LocalTree) lint.Tree {
 	for name, file := range files {
 		node := lint.Node{Ignored: file.Ignored, Filter: file.Filter, Content: file}
 		switch file.Mode {
-		case gitrepo.Symlink:
+		case git.Symlink:
 			node.Kind = lint.NodeSymlink
-		case gitrepo.Submodule:
+		case git.Submodule:
 			node.Kind = lint.NodeSubmodule
 		}
 		tree[name] = node

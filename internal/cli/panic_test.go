@@ -83,7 +83,7 @@ func TestPanic(t *testing.T) {
 				}
 				return lookup(name)
 			}
-		}, []string{"create", "cluster", "-f", spec, "--dry-run"}, "cli.(*wiring).onGitHub"},
+		}, []string{"create", "cluster", "-f", spec, "--dry-run"}, "cli.(*gitOptions).onGitHub"},
 		{"JSON", func(d *deps) { d.streams.Out = bursting{panicWords} }, []string{"version", "-o", "json"}, "diagnostics.WriteJSON"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

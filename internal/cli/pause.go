@@ -93,7 +93,7 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	if err != nil {
 		return err
 	}
-	options := gitops.PauseOptions{Settings: w.settings, ManagementCluster: f.managementCluster, GitOps: f.config}
+	options := gitops.PauseOptions{Settings: w.Settings, ManagementCluster: f.managementCluster, GitOps: f.config}
 	seen := map[string]bool{}
 	for _, name := range o.names {
 		if !seen[name] {
@@ -105,7 +105,7 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	if o.resume {
 		set = gitops.ResumeClusters
 	}
-	result, err := set(limited, w.ports, options)
+	result, err := set(limited, w.Ports, options)
 	steps.Close()
 	return finishPause(ctx, d, o, result, err)
 }

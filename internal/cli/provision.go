@@ -15,6 +15,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/eksctl"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/connect"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -77,18 +78,18 @@ func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, tim
 }
 
 // wire puts the provisioner into the ports of a run, which is about the management cluster itself or about others. It starts nothing.
-func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool, steps *ui.Steps, w *wiring) {
+func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool, steps *ui.Steps, w *connect.Way) {
 	if !o.usesEksctl() {
 		return
 	}
-	w.settings.Operator = operator()
-	w.ports.Shield = shield
-	w.ports.Provisioner = eksctl.New(eksctl.Options{
+	w.Settings.Operator = operator()
+	w.Ports.Shield = shield
+	w.Ports.Provisioner = eksctl.New(eksctl.Options{
 		Environ: os.Environ(), Kubeconfig: c.cluster.path(d, f.managementCluster, management), Args: o.args,
 		Line: func(line string) { steps.Output("eksctl", line) },
 	})
 	if management {
-		w.ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) {
+		w.Ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) {
 			cluster, err := c.cluster.openProvisioned(ctx, d, f.managementCluster)
 			if err != nil {
 				return nil, err

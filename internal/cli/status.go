@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/pkg/connect"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -121,7 +122,7 @@ type look struct {
 	brief   bool
 
 	live   *fluxinstall.Cluster
-	wiring *wiring
+	way    *connect.Way
 	fleet  fleet
 	before *gitops.Observation
 }
@@ -156,8 +157,8 @@ func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	if err := l.wire(ctx, f); err != nil {
 		return nil, err
 	}
-	observation, err := gitops.Observe(ctx, l.wiring.ports, l.live, gitops.StatusOptions{
-		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster, Remote: l.wiring.settings.Remote, Survey: survey,
+	observation, err := gitops.Observe(ctx, l.way.Ports, l.live, gitops.StatusOptions{
+		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster, Remote: l.way.Settings.Remote, Survey: survey,
 		Cluster: l.name, Brief: l.brief, Before: l.before, MaxAge: watchGit,
 	})
 	if err != nil {
@@ -169,7 +170,7 @@ func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 
 // wire prepares the way to the repository, once, and again when the management cluster names another one.
 func (l *look) wire(ctx context.Context, f fleet) error {
-	if l.wiring != nil && (l.fleet.config == nil) == (f.config == nil) && (f.config == nil || sameConfig(l.fleet, f)) {
+	if l.way != nil && (l.fleet.config == nil) == (f.config == nil) && (f.config == nil || sameConfig(l.fleet, f)) {
 		return nil
 	}
 	steps := l.d.steps()
@@ -178,7 +179,7 @@ func (l *look) wire(ctx context.Context, f fleet) error {
 	if err != nil {
 		return err
 	}
-	l.wiring, l.fleet, l.before = w, f, nil
+	l.way, l.fleet, l.before = w, f, nil
 	return nil
 }
 

@@ -118,16 +118,16 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	if err != nil {
 		return err
 	}
-	w.ports.Local = localFiles{sources: sources}
+	w.Ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
-			Settings: w.settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.source, SourceIsOperators: w.sourceIsOperators,
+			Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
 			Components: components, Images: images, Meant: o.meant.meant(),
 		},
 		Sources: sources, UpdateSources: o.updateFile, Adopt: o.adopt,
 	}
-	result, err := gitops.Upgrade(limited, w.ports, options)
+	result, err := gitops.Upgrade(limited, w.Ports, options)
 	steps.Close()
 	return finishUpgrade(ctx, d, o, result, err)
 }

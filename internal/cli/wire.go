@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,9 +12,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/connect"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
-	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -117,7 +117,7 @@ func (o *gitOptions) caPEM(ctx context.Context) ([]byte, error) {
 const maxCAFile = 16 << 20
 
 // author is who signs the commit: flags, then Git's own configuration, then the program.
-func (o *gitOptions) author() gitrepo.Identity {
+func (o *gitOptions) author() git.Identity {
 	identity := gitrepo.ConfiguredIdentity()
 	if o.authorName != "" {
 		identity.Name = o.authorName
@@ -203,101 +203,59 @@ func fleetOf(clusters []*clusterspec.Cluster) fleet {
 	return f
 }
 
-// wiring is what a run of pkg/gitops needs.
-type wiring struct {
-	ports             gitops.Ports
-	settings          gitops.Settings
-	source            *fluxinstall.SourceSecret // with a generic Git server
-	sourceIsOperators bool
-}
-
-// wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase.
-func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps) (*wiring, error) {
+// wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase, before the steps begin to draw.
+func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps) (*connect.Way, error) {
 	if err := checkProxies(d.getenv); err != nil {
 		return nil, err
 	}
-	author := c.git.author()
 	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) }
-	w := &wiring{
-		settings: gitops.Settings{
-			DryRun: c.dryRun, FluxTimeout: c.fluxTimeout,
-			Author: author, Committer: author, ToolVersion: buildinfo.Read(fluxmanifests.Version).Version,
-		},
-		ports: gitops.Ports{
-			Report: steps,
-			OpenCluster: func(ctx context.Context) (gitops.Cluster, error) {
-				cluster, err := c.cluster.open(ctx, d, f.managementCluster)
-				if err != nil {
-					return nil, err
-				}
-				return cluster, nil
-			},
-		},
+	options := connect.Options{
+		GitOps: f.config, KeepsFlux: f.keepsFlux, SSH: c.git.ssh(d), KnownHosts: d.getenv(knownHostsVariable),
+		UserAgent: userAgent(), Report: steps, Explain: explainAccess,
 	}
-	switch {
-	case f.config == nil:
-		return w, nil
-	case f.config.GitHub == nil:
-		return w, w.overSSH(ctx, d, &c.git, f)
-	default:
-		return w, w.onGitHub(ctx, d, &c.git, f.config.GitHub, steps)
-	}
-}
-
-// onGitHub fills in what the github provider needs: one token for the API and for pushing.
-func (w *wiring) onGitHub(ctx context.Context, d *deps, o *gitOptions, config *clusterspec.GitHubConfig, steps *ui.Steps) error {
-	if o.clusterPrivateKey != "" {
-		printLines(d.streams.Err, "warning", "--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
-	}
-	ca, err := o.caPEM(ctx)
-	if err != nil {
-		return err
-	}
-	endpoints, err := o.endpoints()
-	if err != nil {
-		return err
-	}
-	w.settings.Remote = endpoints.Repository(github.RepoRef{Owner: config.Owner, Name: config.Repository})
-	w.settings.KnownHosts = knownHostsOfGitHub(ctx, d, w.settings.Remote.Cluster)
-	push := w.settings.Remote.Push
-	token := secret.New(d.getenv(tokenVariable))
-	// One client for the run: what it finds out about the server is found out, and told, once.
-	open := sync.OnceValues(func() (*github.Client, error) {
-		return github.New(github.Options{
-			APIURL: endpoints.API, Token: token, CAPEM: ca, UserAgent: userAgent(),
-			OnRetry:  func(e github.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) },
-			OnSunset: func(s github.Sunset) { steps.Note(gitops.LevelWarning, s.String()) },
-		})
-	})
-	w.ports.OpenHost = func(context.Context) (gitops.Host, error) {
-		client, err := open()
-		if err != nil {
+	if f.config != nil && f.config.GitHub != nil {
+		if err := c.git.onGitHub(ctx, d, &options); err != nil {
 			return nil, err
 		}
-		return client, nil
 	}
-	w.ports.OpenRepository = func(context.Context) (gitops.Repository, error) {
-		return remoteRepository{remote: gitrepo.Remote{
-			URL: push, CAPEM: ca, UserAgent: userAgent(), Auth: gitrepo.TokenAuth{Username: config.Owner, Token: token},
-		}}, nil
-	}
-	return nil
-}
-
-// remoteRepository is the gitops.Repository over Git.
-type remoteRepository struct{ remote gitrepo.Remote }
-
-// Fetch implements [gitops.Repository].
-func (r remoteRepository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, error) {
-	snapshot, err := gitrepo.Fetch(ctx, r.remote, branch)
+	way, err := connect.New(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	return snapshot, nil
+	for _, problem := range way.Problems {
+		if errors.Is(problem, ui.ErrInterrupted) {
+			return nil, &interruptedError{err: problem, resume: d.commandLine()}
+		}
+	}
+	for _, warning := range way.Warnings {
+		printLines(d.streams.Err, "warning", warning)
+	}
+	author := c.git.author()
+	way.Settings.Author, way.Settings.Committer = author, author
+	way.Settings.ToolVersion = buildinfo.Read(fluxmanifests.Version).Version
+	way.Settings.DryRun, way.Settings.FluxTimeout = c.dryRun, c.fluxTimeout
+	way.Ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) {
+		cluster, err := c.cluster.open(ctx, d, f.managementCluster)
+		if err != nil {
+			return nil, err
+		}
+		return cluster, nil
+	}
+	return way, nil
 }
 
-var (
-	_ gitops.Host     = (*github.Client)(nil)
-	_ gitops.Cluster  = (*fluxinstall.Cluster)(nil)
-	_ gitops.Snapshot = (*gitrepo.Snapshot)(nil)
-)
+// onGitHub adds what is said about a repository on GitHub.
+func (o *gitOptions) onGitHub(ctx context.Context, d *deps, options *connect.Options) error {
+	if o.clusterPrivateKey != "" {
+		printLines(d.streams.Err, "warning", "--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
+	}
+	var err error
+	if options.CAPEM, err = o.caPEM(ctx); err != nil {
+		return err
+	}
+	if options.Endpoints, err = o.endpoints(); err != nil {
+		return err
+	}
+	options.Token = secret.New(d.getenv(tokenVariable))
+	return nil
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -203,7 +204,7 @@ func benchmarkRuns(b *testing.B, remote gitrepo.Remote, clusters int) {
 		if held, err := s.Holds(edit.Path, edit.Content); err != nil || held {
 			b.Fatalf("holds: %v, %v", held, err)
 		}
-		c, err := s.Commit([]gitrepo.Edit{edit}, options("Scale"))
+		c, err := s.Commit([]git.Edit{edit}, options("Scale"))
 		if err != nil {
 			b.Fatal(err)
 		}

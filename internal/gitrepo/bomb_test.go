@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // directoryOf makes a directory object.
@@ -33,7 +34,7 @@ func holding(t testing.TB, made []pack.Object) *Snapshot {
 		t.Fatal(err)
 	}
 	e := &endpoint{name: "https://git.example.com/x", limits: Limits{}.withDefaults(), stats: &Stats{}}
-	s := &Snapshot{endpoint: e, branch: "main", state: BranchExists, objects: pack.NewObjects(e.limits.ofPacks()), files: map[plumbing.Hash][]byte{}}
+	s := &Snapshot{endpoint: e, branch: "main", state: git.BranchExists, objects: pack.NewObjects(e.limits.ofPacks()), files: map[plumbing.Hash][]byte{}}
 	if err := s.objects.Add(t.Context(), transferred(content)); err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +107,8 @@ func TestWalk_bombs(t *testing.T) {
 		for _, dir := range []string{"", "clusters", "clusters/mgmt"} {
 			visits := 0
 			start := time.Now()
-			err := s.Walk(t.Context(), dir, func(Entry) error { visits++; return nil })
-			limit, ok := errors.AsType[*TreeLimitError](err)
+			err := s.Walk(t.Context(), dir, func(git.Entry) error { visits++; return nil })
+			limit, ok := errors.AsType[*git.TreeLimitError](err)
 			if !ok || limit.Dir != c.dir || limit.What != c.what || visits != 0 {
 				t.Errorf("%s, walking %q: %d visits, %v", name, dir, visits, err)
 			}
@@ -119,7 +120,7 @@ func TestWalk_bombs(t *testing.T) {
 			}
 		}
 		visits := 0
-		if err := s.Walk(t.Context(), "clusters/zz", func(Entry) error { visits++; return nil }); err != nil || visits != 1 {
+		if err := s.Walk(t.Context(), "clusters/zz", func(git.Entry) error { visits++; return nil }); err != nil || visits != 1 {
 			t.Errorf("%s, beside it: %d visits, %v", name, visits, err)
 		}
 	}
@@ -136,7 +137,7 @@ func TestWalk(t *testing.T) {
 		treeChange{name: "m", mode: filemode.Submodule, hash: file}, treeChange{name: "z\x1b", mode: filemode.Regular, hash: file})))
 	s := holding(t, below(all, "x"))
 	var got []string
-	note := func(e Entry) error {
+	note := func(e git.Entry) error {
 		line := e.Mode.String() + " " + e.Path
 		if e.Unsafe {
 			line = "unsafe " + line
@@ -155,16 +156,16 @@ func TestWalk(t *testing.T) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 	got = nil
-	if err := s.Walk(t.Context(), "x", func(e Entry) error { note(e); return fs.SkipAll }); err != nil || len(got) != 1 { // it has none
+	if err := s.Walk(t.Context(), "x", func(e git.Entry) error { note(e); return fs.SkipAll }); err != nil || len(got) != 1 { // it has none
 		t.Errorf("%q, %v", got, err)
 	}
-	if err := s.Walk(t.Context(), "x", func(Entry) error { return errTooLarge }); !errors.Is(err, errTooLarge) {
+	if err := s.Walk(t.Context(), "x", func(git.Entry) error { return errTooLarge }); !errors.Is(err, errTooLarge) {
 		t.Error(err)
 	}
 	if err := s.Walk(t.Context(), "nothing/here", note); err != nil {
 		t.Error(err)
 	}
-	if err := s.Walk(t.Context(), "zz/f", note); !is[*PathError](err) {
+	if err := s.Walk(t.Context(), "zz/f", note); !is[*git.PathError](err) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -207,7 +208,7 @@ func TestReadAll_tooMuch(t *testing.T) {
 		entries, paths = append(entries, treeChange{name: name, mode: filemode.Regular, hash: all[0].Hash}), append(paths, name)
 	}
 	s := holding(t, append(all, made(pack.Tree, directoryOf(entries...))))
-	if _, err := s.ReadAll(t.Context(), paths); !is[*LimitError](err) {
+	if _, err := s.ReadAll(t.Context(), paths); !is[*git.LimitError](err) {
 		t.Errorf("a gigabyte: %v", err)
 	}
 	if got, err := s.ReadAll(t.Context(), paths[:8]); err != nil || len(got["f007.yaml"]) != 1<<20 {
@@ -220,7 +221,7 @@ func TestDamage_tooManyObjects(t *testing.T) {
 	t.Parallel()
 	s := &Snapshot{endpoint: &endpoint{name: "ssh://git@example.com/x", limits: Limits{}.withDefaults()}}
 	const want = "ssh://git@example.com/x: the transfer has more than the limit of 750000 objects"
-	if err := s.damage(pack.ErrTooManyObjects); !is[*LimitError](err) || err.Error() != want {
+	if err := s.damage(pack.ErrTooManyObjects); !is[*git.LimitError](err) || err.Error() != want {
 		t.Error(err)
 	}
 }

@@ -12,26 +12,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
-
-// Edit is one change of a file: written with this content, or deleted. A file that exists keeps its mode, a new one is not executable.
-// Deleting what is not there is no change; directories that become empty go away.
-type Edit struct {
-	Path    string
-	Content []byte
-	Delete  bool
-}
-
-// Identity is who made a commit.
-type Identity struct{ Name, Email string }
-
-// CommitOptions are what a commit says about itself.
-type CommitOptions struct {
-	Message   string // a line feed is added at its end when it has none
-	Author    Identity
-	Committer Identity  // the author when empty
-	When      time.Time // in seconds; its time zone is kept
-}
 
 // ChangeKind is what became of a file.
 type ChangeKind int
@@ -78,9 +60,9 @@ func (c *Commit) Changes() []Change { return append([]Change(nil), c.changes...)
 // Commit makes a commit on top of the snapshot, in memory. The work is in proportion to the files that are edited and the directories
 // on the way to them. The same snapshot, edits and options give the same commit.
 //
-// The error is [ErrNoChange] when the tree would stay as it is, and a *PathError when a path is unsafe, or leads through something
+// The error is [git.ErrNoChange] when the tree would stay as it is, and a *PathError when a path is unsafe, or leads through something
 // that is no directory, or to something that is no file.
-func (s *Snapshot) Commit(edits []Edit, opts CommitOptions) (*Commit, error) {
+func (s *Snapshot) Commit(edits []git.Edit, opts git.CommitOptions) (*Commit, error) {
 	root, err := planEdits(edits)
 	if err != nil {
 		return nil, err
@@ -91,7 +73,7 @@ func (s *Snapshot) Commit(edits []Edit, opts CommitOptions) (*Commit, error) {
 		return nil, err
 	}
 	if len(b.commit.changes) == 0 || tree == s.root {
-		return nil, ErrNoChange
+		return nil, git.ErrNoChange
 	}
 	if tree.IsZero() {
 		// Everything is deleted.
@@ -108,11 +90,11 @@ func (s *Snapshot) Commit(edits []Edit, opts CommitOptions) (*Commit, error) {
 // editNode is a directory or a file that is to be changed.
 type editNode struct {
 	children map[string]*editNode // of a directory
-	edit     *Edit                // of a file
+	edit     *git.Edit            // of a file
 }
 
 // planEdits makes a tree of the edits.
-func planEdits(edits []Edit) (*editNode, error) {
+func planEdits(edits []git.Edit) (*editNode, error) {
 	root := &editNode{children: map[string]*editNode{}}
 	for i := range edits {
 		e := &edits[i]
@@ -131,7 +113,7 @@ func planEdits(edits []Edit) (*editNode, error) {
 				next = &editNode{children: map[string]*editNode{}}
 				at.children[name] = next
 			case last || next.edit != nil:
-				return nil, &PathError{Path: e.Path, Reason: "it is edited twice, or as a file and as a directory"}
+				return nil, &git.PathError{Path: e.Path, Reason: "it is edited twice, or as a file and as a directory"}
 			}
 			at = next
 		}
@@ -196,8 +178,8 @@ func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode, prefix string) 
 func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode, path string) (treeChange, bool, error) {
 	mode, _ := modeOf(found.mode)
 	if node.edit == nil {
-		if exists && mode != Dir {
-			return treeChange{}, false, &PathError{Path: firstPath(node, path), Entry: path, Mode: mode}
+		if exists && mode != git.Dir {
+			return treeChange{}, false, &git.PathError{Path: firstPath(node, path), Entry: path, Mode: mode}
 		}
 		sub, changed, err := b.rewrite(found.hash, node, path+"/")
 		if err != nil || !changed {
@@ -209,7 +191,7 @@ func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode,
 		return treeChange{mode: filemode.Dir, hash: sub}, true, nil
 	}
 	if exists && !mode.IsFile() {
-		return treeChange{}, false, &PathError{Path: path, Entry: path, Mode: mode}
+		return treeChange{}, false, &git.PathError{Path: path, Entry: path, Mode: mode}
 	}
 	if node.edit.Delete {
 		if exists {
@@ -245,8 +227,8 @@ func firstPath(node *editNode, path string) string {
 }
 
 // finish makes the commit object.
-func (b *treeBuilder) finish(opts CommitOptions) error {
-	if opts.Committer == (Identity{}) {
+func (b *treeBuilder) finish(opts git.CommitOptions) error {
+	if opts.Committer == (git.Identity{}) {
 		opts.Committer = opts.Author
 	}
 	message := opts.Message
@@ -279,7 +261,7 @@ func (b *treeBuilder) finish(opts CommitOptions) error {
 }
 
 // signature takes out what would end a name or an address in a commit object (git does the same).
-func signature(id Identity, when time.Time) object.Signature {
+func signature(id git.Identity, when time.Time) object.Signature {
 	strip := func(s string) string {
 		s = strings.Map(func(r rune) rune {
 			if r < ' ' || r == '<' || r == '>' || r == 0x7f {

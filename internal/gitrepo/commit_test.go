@@ -11,6 +11,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // special is a repository with everything in it that a directory can hold.
@@ -56,16 +57,16 @@ func TestLookup(t *testing.T) {
 	t.Parallel()
 	f, repo := special(t)
 	s := mustFetch(t, f.remote(repoName), "main")
-	for path, mode := range map[string]gitrepo.Mode{
-		"README.md": gitrepo.File, "bin": gitrepo.Dir, "bin/run": gitrepo.Executable, "link": gitrepo.Symlink, "vendor/lib": gitrepo.Submodule,
-		"clusters/dev/eksa-system/eksa-cluster.yaml": gitrepo.File,
+	for path, mode := range map[string]git.Mode{
+		"README.md": git.File, "bin": git.Dir, "bin/run": git.Executable, "link": git.Symlink, "vendor/lib": git.Submodule,
+		"clusters/dev/eksa-system/eksa-cluster.yaml": git.File,
 		"none": 0, "clusters/none/x": 0, "README.md/x": 0, "link/passwd": 0, "vendor/lib/x": 0,
 	} {
 		e, ok, err := s.Lookup(path)
 		if err != nil || ok != (mode != 0) || e.Mode != mode {
 			t.Errorf("%s: %+v, %v, %v", path, e, ok, err)
 		}
-		if ok && mode != gitrepo.Submodule && strings.TrimSpace(repo.Git("rev-parse", "main:"+path)) != e.BlobID {
+		if ok && mode != git.Submodule && strings.TrimSpace(repo.Git("rev-parse", "main:"+path)) != e.BlobID {
 			t.Errorf("%s: id %s", path, e.BlobID)
 		}
 	}
@@ -86,7 +87,7 @@ func TestLookup(t *testing.T) {
 	if none, err := s.List("clusters/none"); err != nil || none != nil {
 		t.Errorf("a missing directory is %v, %v", none, err)
 	}
-	if _, err := s.List("link"); !is[*gitrepo.PathError](err) {
+	if _, err := s.List("link"); !is[*git.PathError](err) {
 		t.Errorf("listing a link: %v", err)
 	}
 }
@@ -98,19 +99,19 @@ func TestCommit_entryInTheWay(t *testing.T) {
 	s := mustFetch(t, f.remote(repoName), "main")
 	for _, c := range []struct {
 		path, entry string
-		mode        gitrepo.Mode
+		mode        git.Mode
 	}{
-		{"link/passwd", "link", gitrepo.Symlink},
-		{"link", "link", gitrepo.Symlink},
-		{"clusters/evil/eksa-system/eksa-cluster.yaml", "clusters/evil", gitrepo.Symlink},
-		{"vendor/lib/a/b", "vendor/lib", gitrepo.Submodule},
-		{"vendor/lib", "vendor/lib", gitrepo.Submodule},
-		{"README.md/a", "README.md", gitrepo.File},
-		{"clusters/dev", "clusters/dev", gitrepo.Dir},
+		{"link/passwd", "link", git.Symlink},
+		{"link", "link", git.Symlink},
+		{"clusters/evil/eksa-system/eksa-cluster.yaml", "clusters/evil", git.Symlink},
+		{"vendor/lib/a/b", "vendor/lib", git.Submodule},
+		{"vendor/lib", "vendor/lib", git.Submodule},
+		{"README.md/a", "README.md", git.File},
+		{"clusters/dev", "clusters/dev", git.Dir},
 	} {
 		for _, del := range []bool{false, true} {
-			_, err := s.Commit([]gitrepo.Edit{{Path: c.path, Content: []byte("x"), Delete: del}}, options("x"))
-			e := asError[*gitrepo.PathError](t, err)
+			_, err := s.Commit([]git.Edit{{Path: c.path, Content: []byte("x"), Delete: del}}, options("x"))
+			e := asError[*git.PathError](t, err)
 			if e.Path != c.path || e.Entry != c.entry || e.Mode != c.mode {
 				t.Errorf("%s: %+v", c.path, e)
 			}
@@ -129,26 +130,26 @@ func TestCommit_unsafePaths(t *testing.T) {
 		strings.Repeat("x", 256), strings.Repeat("x/", 3000) + "x",
 	} {
 		for _, call := range []func() error{
-			func() error { _, err := s.Commit([]gitrepo.Edit{write(path, "x")}, options("x")); return err },
+			func() error { _, err := s.Commit([]git.Edit{write(path, "x")}, options("x")); return err },
 			func() error { _, _, err := s.Lookup(path); return err },
 			func() error { _, err := s.Read(t.Context(), path); return err },
 		} {
-			if err := call(); !is[*gitrepo.PathError](err) {
+			if err := call(); !is[*git.PathError](err) {
 				t.Errorf("%q: error is %v, want a *PathError", path, err)
 			}
 		}
 	}
-	for _, edits := range [][]gitrepo.Edit{
+	for _, edits := range [][]git.Edit{
 		{write("a", "1"), write("a", "2")},
 		{write("a", "1"), write("a/b", "2")},
 		{write("a/b", "1"), write("a", "2")},
 	} {
-		if _, err := s.Commit(edits, options("x")); !is[*gitrepo.PathError](err) {
+		if _, err := s.Commit(edits, options("x")); !is[*git.PathError](err) {
 			t.Errorf("%v: error is %v, want a *PathError", edits, err)
 		}
 	}
 	for _, path := range []string{"a..b", "..a", ".gitignore", ".github/x", "git", "a b", "ä/ö", "~x", "-x"} {
-		if _, err := s.Commit([]gitrepo.Edit{write(path, "x")}, options("x")); err != nil {
+		if _, err := s.Commit([]git.Edit{write(path, "x")}, options("x")); err != nil {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
@@ -163,8 +164,8 @@ func TestCommit_changes(t *testing.T) {
 		write("bin/run", "#!/bin/sh\n"),
 		write("README.md", "hello\n"),
 		write("new/deep/er/x", "1\n"),
-		gitrepo.Edit{Path: "clusters/dev/notes.txt", Delete: true},
-		gitrepo.Edit{Path: "clusters/none/at/all", Delete: true},
+		git.Edit{Path: "clusters/dev/notes.txt", Delete: true},
+		git.Edit{Path: "clusters/none/at/all", Delete: true},
 	)
 	want := []gitrepo.Change{{Path: "bin/run", Kind: gitrepo.Modified}, {Path: "clusters/dev/eksa-system/eksa-cluster.yaml", Kind: gitrepo.Modified}, {Path: "clusters/dev/notes.txt", Kind: gitrepo.Deleted}, {Path: "new/deep/er/x", Kind: gitrepo.Added}}
 	if got := c.Changes(); !reflect.DeepEqual(got, want) {
@@ -195,7 +196,7 @@ func TestCommit_deleteEverything(t *testing.T) {
 	eachTransport(t, func(t *testing.T, f fixture) {
 		repo := f.srv.AddRepo(repoName, gittest.WithFiles(map[string]string{"a/b/c": "1\n"}))
 		s := mustFetch(t, f.remote(repoName), "main")
-		if err := s.Push(t.Context(), mustCommit(t, s, gitrepo.Edit{Path: "a/b/c", Delete: true})); err != nil {
+		if err := s.Push(t.Context(), mustCommit(t, s, git.Edit{Path: "a/b/c", Delete: true})); err != nil {
 			t.Fatal(err)
 		}
 		equalFiles(t, repo.Files("main"), nil)
@@ -214,13 +215,13 @@ func TestCommit_isDeterministic(t *testing.T) {
 	f := startSSH(t)
 	f.srv.AddRepo(repoName, readme())
 	s := mustFetch(t, f.remote(repoName), "main")
-	edits := []gitrepo.Edit{write("b", "1\n"), write("a/c", "2\n"), write("a.b", "3\n")}
+	edits := []git.Edit{write("b", "1\n"), write("a/c", "2\n"), write("a.b", "3\n")}
 	first := mustCommit(t, s, edits...)
 	second := mustCommit(t, mustFetch(t, f.remote(repoName), "main"), edits[2], edits[0], edits[1])
 	if first.Hash() != second.Hash() {
 		t.Errorf("%s and %s", first.Hash(), second.Hash())
 	}
-	odd, err := s.Commit(edits, gitrepo.CommitOptions{Message: "x", Author: gitrepo.Identity{Name: "A\n<B>", Email: "a@b>\ncommitter x"}, When: when})
+	odd, err := s.Commit(edits, git.CommitOptions{Message: "x", Author: git.Identity{Name: "A\n<B>", Email: "a@b>\ncommitter x"}, When: when})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +244,7 @@ func TestCommit_agreesWithGit(t *testing.T) {
 	for range 25 {
 		s := mustFetch(t, f.remote(repoName), "main")
 		next := maps.Clone(want)
-		var edits []gitrepo.Edit
+		var edits []git.Edit
 		for range 1 + random.IntN(6) {
 			// Files are f..., directories are d...: neither gets into the other's way.
 			path := "d" + names[random.IntN(len(names))] + "/f" + names[random.IntN(len(names))]
@@ -257,7 +258,7 @@ func TestCommit_agreesWithGit(t *testing.T) {
 				continue
 			}
 			if random.IntN(3) == 0 {
-				edits = append(edits, gitrepo.Edit{Path: path, Delete: true})
+				edits = append(edits, git.Edit{Path: path, Delete: true})
 				delete(next, path)
 				continue
 			}
@@ -266,7 +267,7 @@ func TestCommit_agreesWithGit(t *testing.T) {
 			next[path] = content
 		}
 		c, err := s.Commit(edits, options("x"))
-		if errors.Is(err, gitrepo.ErrNoChange) {
+		if errors.Is(err, git.ErrNoChange) {
 			if !maps.Equal(want, next) {
 				t.Fatalf("no change, but %v is not %v", want, next)
 			}
@@ -287,7 +288,7 @@ func TestCommit_agreesWithGit(t *testing.T) {
 	}
 }
 
-func overlaps(edits []gitrepo.Edit, path string) bool {
+func overlaps(edits []git.Edit, path string) bool {
 	for _, e := range edits {
 		if e.Path == path || strings.HasPrefix(e.Path, path+"/") || strings.HasPrefix(path, e.Path+"/") {
 			return true

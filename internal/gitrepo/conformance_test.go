@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -82,12 +83,12 @@ func sshAuth(t testing.TB, key *gittest.Key, knownHosts string) gitrepo.SSHAuth 
 
 var when = time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
 
-func options(message string) gitrepo.CommitOptions {
-	return gitrepo.CommitOptions{Message: message, Author: gitrepo.Identity{Name: "Ann", Email: "ann@example.com"}, When: when}
+func options(message string) git.CommitOptions {
+	return git.CommitOptions{Message: message, Author: git.Identity{Name: "Ann", Email: "ann@example.com"}, When: when}
 }
 
-func write(path, content string) gitrepo.Edit {
-	return gitrepo.Edit{Path: path, Content: []byte(content)}
+func write(path, content string) git.Edit {
+	return git.Edit{Path: path, Content: []byte(content)}
 }
 
 func mustFetch(t testing.TB, remote gitrepo.Remote, branch string) *gitrepo.Snapshot {
@@ -100,7 +101,7 @@ func mustFetch(t testing.TB, remote gitrepo.Remote, branch string) *gitrepo.Snap
 	return s
 }
 
-func mustCommit(t testing.TB, s *gitrepo.Snapshot, edits ...gitrepo.Edit) *gitrepo.Commit {
+func mustCommit(t testing.TB, s *gitrepo.Snapshot, edits ...git.Edit) *gitrepo.Commit {
 	t.Helper()
 	c, err := s.Commit(edits, options("Change the fleet"))
 	if err != nil {
@@ -116,18 +117,18 @@ func TestConformance(t *testing.T) {
 	cases := []struct {
 		name          string
 		opts          []gittest.RepoOption
-		state         gitrepo.BranchState
+		state         git.BranchState
 		defaultBranch string
 		parents       int
 		files         map[string]string
 	}{
-		{"empty", nil, gitrepo.RepositoryEmpty, "", 0, map[string]string{}},
-		{"empty with another default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk")}, gitrepo.RepositoryEmpty, "", 0, map[string]string{}},
-		{"not empty", []gittest.RepoOption{readme}, gitrepo.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"other default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk"), readme}, gitrepo.BranchMissing, "trunk", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"no filters at the server", []gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowFilter", "false")}, gitrepo.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"only tips at the server", []gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false")}, gitrepo.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"head names no branch", []gittest.RepoOption{gittest.DefaultBranch("nowhere"), gittest.WithCommits(gittest.Change{Branch: "dev", Files: map[string]string{"README.md": "hello\n"}})}, gitrepo.BranchMissing, "", 1, map[string]string{"README.md": "hello\n"}},
+		{"empty", nil, git.RepositoryEmpty, "", 0, map[string]string{}},
+		{"empty with another default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk")}, git.RepositoryEmpty, "", 0, map[string]string{}},
+		{"not empty", []gittest.RepoOption{readme}, git.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"other default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk"), readme}, git.BranchMissing, "trunk", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"no filters at the server", []gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowFilter", "false")}, git.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"only tips at the server", []gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false")}, git.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"head names no branch", []gittest.RepoOption{gittest.DefaultBranch("nowhere"), gittest.WithCommits(gittest.Change{Branch: "dev", Files: map[string]string{"README.md": "hello\n"}})}, git.BranchMissing, "", 1, map[string]string{"README.md": "hello\n"}},
 	}
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
@@ -167,8 +168,8 @@ func TestConformance(t *testing.T) {
 					if held, err := again.Holds("clusters/dev/eksa-system/eksa-cluster.yaml", []byte("kind: Cluster\n")); err != nil || !held {
 						t.Errorf("holds: %v, %v", held, err)
 					}
-					_, err := again.Commit([]gitrepo.Edit{write("clusters/dev/eksa-system/eksa-cluster.yaml", "kind: Cluster\n")}, options("x"))
-					if !errors.Is(err, gitrepo.ErrNoChange) {
+					_, err := again.Commit([]git.Edit{write("clusters/dev/eksa-system/eksa-cluster.yaml", "kind: Cluster\n")}, options("x"))
+					if !errors.Is(err, git.ErrNoChange) {
 						t.Errorf("second commit: %v, want ErrNoChange", err)
 					}
 					if totals := remote.Stats.Totals(); totals.Pushes != 1 {

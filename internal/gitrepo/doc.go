@@ -3,7 +3,7 @@
 //
 //	snapshot, err := gitrepo.Fetch(ctx, remote, "main")                  // one shallow transfer into memory
 //	same, err := snapshot.Holds("clusters/dev/eksa-system/eksa-cluster.yaml", content)
-//	commit, err := snapshot.Commit([]gitrepo.Edit{{Path: path, Content: content}}, options) // ErrNoChange
+//	commit, err := snapshot.Commit([]git.Edit{{Path: path, Content: content}}, options) // ErrNoChange
 //	err = snapshot.Push(ctx, commit)                                     // *ConflictError: fetch again and repeat
 //
 // A run is one fetch and one push. Its cost is in proportion to the files that it touches and the number of directories, not to the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -30,8 +31,8 @@ func Example() {
 			return err
 		}
 		defer snapshot.Close()
-		commit, err := snapshot.Commit([]gitrepo.Edit{{Path: "replicas", Content: []byte("3\n")}}, gitrepo.CommitOptions{
-			Message: "Scale to three", Author: gitrepo.Identity{Name: "Alice", Email: "alice@example.com"}, When: time.Unix(1_700_000_000, 0).UTC(),
+		commit, err := snapshot.Commit([]git.Edit{{Path: "replicas", Content: []byte("3\n")}}, git.CommitOptions{
+			Message: "Scale to three", Author: git.Identity{Name: "Alice", Email: "alice@example.com"}, When: time.Unix(1_700_000_000, 0).UTC(),
 		})
 		if err != nil {
 			return err
@@ -39,10 +40,10 @@ func Example() {
 		return snapshot.Push(ctx, commit)
 	}
 	err = change()
-	for errors.As(err, new(*gitrepo.ConflictError)) {
+	for errors.As(err, new(*git.ConflictError)) {
 		err = change()
 	}
-	fmt.Println(err, errors.Is(change(), gitrepo.ErrNoChange))
+	fmt.Println(err, errors.Is(change(), git.ErrNoChange))
 	fmt.Print(repo.Files("main")["replicas"])
 	// Output:
 	// <nil> true

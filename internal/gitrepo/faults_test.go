@@ -15,6 +15,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -62,7 +63,7 @@ func TestFetch_cutInTheMiddle(t *testing.T) {
 			off := f.srv.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Fetch, Bytes: bytes})
 			_, err := gitrepo.Fetch(t.Context(), f.remote(repoName), "main")
 			off()
-			if err != nil && !errors.Is(err, gitrepo.ErrTransient) {
+			if err != nil && !errors.Is(err, git.ErrTransient) {
 				t.Errorf("cut after %d bytes: %T %v, want a transient error", bytes, err, err)
 			}
 		}
@@ -77,16 +78,16 @@ func TestFetch_badCredentials(t *testing.T) {
 	srv.Accounts().AddKey(known.Public(), "alice", gittest.Write)
 
 	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM(), Auth: gitrepo.TokenAuth{Token: secret.New("sentinel-bad")}}, "main")
-	bad := asError[*gitrepo.AuthError](t, err)
+	bad := asError[*git.AuthError](t, err)
 	contains(t, bad.Error(), "the server does not accept the token", "Invalid username or token")
 	if strings.Contains(bad.Error(), "sentinel") {
 		t.Errorf("the token is shown: %v", bad)
 	}
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM()}, "main")
-	contains(t, asError[*gitrepo.AuthError](t, err).Error(), "there are none")
+	contains(t, asError[*git.AuthError](t, err).Error(), "there are none")
 
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, stranger, srv.KnownHosts())}, "main")
-	refused := asError[*gitrepo.AuthError](t, err)
+	refused := asError[*git.AuthError](t, err)
 	contains(t, refused.Error(), "accepts none of the identities tried: ssh-rsa "+stranger.Fingerprint()+" (test key)")
 }
 
@@ -97,7 +98,7 @@ func TestFetch_repositoryNotFound(t *testing.T) {
 			t.Parallel()
 			f := tr.start(t)
 			_, err := gitrepo.Fetch(t.Context(), f.remote("acme/none"), "main")
-			contains(t, asError[*gitrepo.NotFoundError](t, err).Error(), "repository not found", "Repository not found.")
+			contains(t, asError[*git.NotFoundError](t, err).Error(), "repository not found", "Repository not found.")
 		})
 	}
 }
@@ -112,7 +113,7 @@ func TestFetch_hostKey(t *testing.T) {
 	old := ssh.FingerprintSHA256(srv.HostKeys()[0])
 
 	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, strings.ReplaceAll(before, "127.0.0.1", "192.0.2.1"))}, "main")
-	unknown := asError[*gitrepo.HostKeyError](t, err)
+	unknown := asError[*git.HostKeyError](t, err)
 	if unknown.Problem != 1 || unknown.Fingerprint != old {
 		t.Errorf("error is %+v", unknown)
 	}
@@ -120,10 +121,10 @@ func TestFetch_hostKey(t *testing.T) {
 	srv.ChangeHostKeys()
 	offered := ssh.FingerprintSHA256(srv.HostKeys()[0])
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, before)}, "main")
-	changed := asError[*gitrepo.HostKeyError](t, err)
+	changed := asError[*git.HostKeyError](t, err)
 	contains(t, changed.Error(), "offered ssh-ed25519 "+offered, "expected ssh-ed25519 "+old+" (known_hosts:1)")
 	contains(t, changed.Hint(), "ssh-keyscan -p ")
-	if errors.Is(err, gitrepo.ErrTransient) {
+	if errors.Is(err, git.ErrTransient) {
 		t.Error("a host key is not transient")
 	}
 
@@ -156,7 +157,7 @@ func TestHang(t *testing.T) {
 					return err
 				}
 				defer s.Close()
-				c, err := s.Commit([]gitrepo.Edit{write("a", "1\n")}, options("x"))
+				c, err := s.Commit([]git.Edit{write("a", "1\n")}, options("x"))
 				if err != nil {
 					return err
 				}
@@ -186,7 +187,7 @@ func TestHang(t *testing.T) {
 			remote := f.remote(repoName)
 			remote.Limits.Idle = 300 * time.Millisecond
 			err = c.call(t.Context(), remote)
-			if !errors.Is(err, gitrepo.ErrTransient) || !strings.Contains(err.Error(), "in time") {
+			if !errors.Is(err, git.ErrTransient) || !strings.Contains(err.Error(), "in time") {
 				t.Errorf("%s: idle error is %T %v", name, err, err)
 			}
 			off()
@@ -206,8 +207,8 @@ func TestFetch_garbage(t *testing.T) {
 				if err == nil {
 					continue // over SSH there is no listing apart from the session
 				}
-				_, protocol := errors.AsType[*gitrepo.ProtocolError](err)
-				if !protocol && !errors.Is(err, gitrepo.ErrTransient) {
+				_, protocol := errors.AsType[*git.ProtocolError](err)
+				if !protocol && !errors.Is(err, git.ErrTransient) {
 					t.Errorf("%q: error is %T %v", text, err, err)
 				}
 			}
@@ -224,14 +225,14 @@ func TestFetch_unreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := gitrepo.Fetch(t.Context(), gone, "main")
-	refused := asError[*gitrepo.UnreachableError](t, err)
+	refused := asError[*git.UnreachableError](t, err)
 	contains(t, refused.Error(), "connection refused")
-	if !refused.Temporary() || !errors.Is(err, gitrepo.ErrTransient) {
+	if !refused.Temporary() || !errors.Is(err, git.ErrTransient) {
 		t.Error("a refused connection is transient")
 	}
 
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName)}, "main")
-	untrusted := asError[*gitrepo.UnreachableError](t, err)
+	untrusted := asError[*git.UnreachableError](t, err)
 	contains(t, untrusted.Error(), "certificate is not trusted")
 	if untrusted.Temporary() {
 		t.Error("an untrusted certificate does not go away")
@@ -275,18 +276,18 @@ func TestFetch_httpStatus(t *testing.T) {
 		_, err := gitrepo.Fetch(t.Context(), remote(name), "main")
 		return err
 	}
-	if err := asError[*gitrepo.RedirectError](t, fetch("elsewhere")); err.Target != other.URL+"/elsewhere/x.git" {
+	if err := asError[*git.RedirectError](t, fetch("elsewhere")); err.Target != other.URL+"/elsewhere/x.git" {
 		t.Errorf("redirect to %s", err.Target)
 	}
-	contains(t, asError[*gitrepo.ProtocolError](t, fetch("loop")).Error(), "redirects without end")
-	contains(t, asError[*gitrepo.ProtocolError](t, fetch("login")).Error(), "log-in page")
-	busy := asError[*gitrepo.UnreachableError](t, fetch("busy"))
+	contains(t, asError[*git.ProtocolError](t, fetch("loop")).Error(), "redirects without end")
+	contains(t, asError[*git.ProtocolError](t, fetch("login")).Error(), "log-in page")
+	busy := asError[*git.UnreachableError](t, fetch("busy"))
 	if busy.RetryAfter != 7*time.Second || !busy.Temporary() {
 		t.Errorf("busy is %+v", busy)
 	}
 	contains(t, busy.Error(), "HTTP 503", "the server says: down  for maintenance Basic ***")
-	contains(t, asError[*gitrepo.ProtocolError](t, fetch("page")).Error(), "a web page")
-	contains(t, asError[*gitrepo.RejectedError](t, fetch("teapot")).Error(), "HTTP 418")
+	contains(t, asError[*git.ProtocolError](t, fetch("page")).Error(), "a web page")
+	contains(t, asError[*git.RejectedError](t, fetch("teapot")).Error(), "HTTP 418")
 }
 
 // A repository that was renamed is followed on the same host.
@@ -325,7 +326,7 @@ func TestRead_movedBranch(t *testing.T) {
 		repo.Commit(gittest.Change{Files: map[string]string{"README.md": "other\n"}})
 		// Over HTTP, git gives out what can be reached from a tip; it has not seen the list of references that the client saw.
 		content, err := s.Read(t.Context(), "README.md")
-		if string(content) != "hello\n" && !errors.Is(err, gitrepo.ErrTransient) {
+		if string(content) != "hello\n" && !errors.Is(err, git.ErrTransient) {
 			t.Errorf("read %q, %T %v, want a transient error", content, err, err)
 		}
 	})
@@ -353,7 +354,7 @@ func TestReadAll(t *testing.T) {
 		if _, err := s.Read(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("error is %v, want fs.ErrNotExist", err)
 		}
-		if _, err := s.Read(t.Context(), "b"); !is[*gitrepo.PathError](err) {
+		if _, err := s.Read(t.Context(), "b"); !is[*git.PathError](err) {
 			t.Errorf("error is %v, want a *PathError", err)
 		}
 	})
@@ -391,14 +392,14 @@ func TestLimits(t *testing.T) {
 		} {
 			remote := f.remote(repoName)
 			set(&remote.Limits)
-			if _, err := gitrepo.Fetch(t.Context(), remote, "main"); !is[*gitrepo.LimitError](err) {
+			if _, err := gitrepo.Fetch(t.Context(), remote, "main"); !is[*git.LimitError](err) {
 				t.Errorf("%s: error is %T %v, want a *LimitError", name, err, err)
 			}
 		}
 		remote := f.remote(repoName)
 		remote.Limits.File = 1000
 		s := mustFetch(t, remote, "main")
-		if _, err := s.Read(t.Context(), "big"); !is[*gitrepo.LimitError](err) {
+		if _, err := s.Read(t.Context(), "big"); !is[*git.LimitError](err) {
 			t.Errorf("error is %T %v, want a *LimitError", err, err)
 		}
 		if _, err := s.Read(t.Context(), "d/e/f"); err != nil {

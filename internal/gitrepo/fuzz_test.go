@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // scripted is a server that says what it is told to, whatever it is asked.
@@ -63,9 +64,9 @@ func FuzzServer(f *testing.F) {
 	const token = "ghp_sentinel"
 	encoded := base64.StdEncoding.EncodeToString([]byte("git:" + token))
 	dir := history(f)
-	head := strings.TrimSpace(string(git(f, dir, nil, "rev-parse", "main")))
-	names := git(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=1", "main")
-	packed := string(git(f, dir, names, "pack-objects", "--stdout", "--quiet"))
+	head := strings.TrimSpace(string(runGit(f, dir, nil, "rev-parse", "main")))
+	names := runGit(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=1", "main")
+	packed := string(runGit(f, dir, names, "pack-objects", "--stdout", "--quiet"))
 	list := packets(head+" HEAD\x00shallow side-band-64k ofs-delta report-status agent=git/2 symref=HEAD:refs/heads/main\n", head+" refs/heads/main\n", "")
 	f.Add(list, packets("shallow "+head+"\n", "", "NAK\n", "\x02counting\r", "\x01"+packed[:100], "\x01"+packed[100:], ""), packets("\x01"+string(packets("unpack ok\n", "ok refs/heads/main\n", "")), ""))
 	f.Add(list, packets("NAK\n", "\x03"+token+" \x1b]0;x\x07"), packets("\x02remote: \x1b[2J"+encoded+"\n", "\x01"+string(packets("unpack ok\n", "ng refs/heads/main hook \x9b declined\n", "")), ""))
@@ -111,7 +112,7 @@ func FuzzServer(f *testing.F) {
 			_, err := s.Read(ctx, entry.Path)
 			told("reading "+fmt.Sprintf("%q", entry.Path), err)
 		}
-		commit, err := s.Commit([]Edit{{Path: "clusters/x", Content: []byte("x")}}, CommitOptions{Message: "x", Author: Identity{"x", "x@example.com"}})
+		commit, err := s.Commit([]git.Edit{{Path: "clusters/x", Content: []byte("x")}}, git.CommitOptions{Message: "x", Author: git.Identity{Name: "x", Email: "x@example.com"}})
 		told("committing", err)
 		if err == nil {
 			told("pushing", s.Push(ctx, commit))

@@ -7,6 +7,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -39,11 +40,11 @@ func TestPush_githubRefuses(t *testing.T) {
 				s := mustFetch(t, remote("alice/"+name), "main")
 				opts := options("Change the fleet")
 				opts.Author.Email = email
-				c, err := s.Commit([]gitrepo.Edit{write("clusters/dev.yaml", content)}, opts)
+				c, err := s.Commit([]git.Edit{write("clusters/dev.yaml", content)}, opts)
 				if err != nil {
 					t.Fatal(err)
 				}
-				refused := asError[*gitrepo.RejectedError](t, s.Push(t.Context(), c))
+				refused := asError[*git.RejectedError](t, s.Push(t.Context(), c))
 				if repo.Git().Head("main") != head {
 					t.Error("the branch has moved")
 				}

@@ -18,40 +18,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
-
-// Revision is a commit that changed a path.
-type Revision struct {
-	// Commit is its name in hexadecimal.
-	Commit string
-	// Author, AuthorEmail and When are what the commit says about who made the change and when. Anybody who can push can write
-	// anything there.
-	Author      string
-	AuthorEmail string
-	When        time.Time
-	// Message is the whole message without control characters other than line feeds.
-	Message string
-	// Trailers are the "Key: value" lines at the end of the message, in their order (git-interpret-trailers(1)).
-	Trailers []Trailer
-	// BlobID is the name of the file that the commit left at the path, in hexadecimal; empty when it left none.
-	BlobID string
-	// Deleted says that the commit left nothing at the path.
-	Deleted bool
-}
-
-// Trailer is one line of the last paragraph of a commit message.
-type Trailer struct{ Key, Value string }
-
-// Trailer returns the values of a trailer, of which the key's case does not matter, in their order.
-func (r Revision) Trailer(key string) []string {
-	var values []string
-	for _, t := range r.Trailers {
-		if strings.EqualFold(t.Key, key) {
-			values = append(values, t.Value)
-		}
-	}
-	return values
-}
 
 const (
 	// historyTransfer bounds in bytes what one step into the past may transfer.
@@ -136,9 +104,9 @@ func (s *Snapshot) has(h plumbing.Hash) bool {
 //
 // The errors are those of [Fetch], a *PathError, and an *UnreachableError when the branch has moved and the server does not give out
 // what it was before. The revisions found until then are returned with the error.
-func (s *Snapshot) History(ctx context.Context, path string, limit int) ([]Revision, error) {
-	var revisions []Revision
-	err := s.EachRevision(ctx, path, func(r Revision) bool {
+func (s *Snapshot) History(ctx context.Context, path string, limit int) ([]git.Revision, error) {
+	var revisions []git.Revision
+	err := s.EachRevision(ctx, path, func(r git.Revision) bool {
 		revisions = append(revisions, r)
 		return limit <= 0 || len(revisions) < limit
 	})
@@ -147,7 +115,7 @@ func (s *Snapshot) History(ctx context.Context, path string, limit int) ([]Revis
 
 // EachRevision is [Snapshot.History] for a caller that knows a revision when it sees it: it calls visit with one after the other and
 // transfers no more once visit returns false.
-func (s *Snapshot) EachRevision(ctx context.Context, path string, visit func(Revision) bool) error {
+func (s *Snapshot) EachRevision(ctx context.Context, path string, visit func(git.Revision) bool) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
@@ -167,7 +135,7 @@ func (s *Snapshot) EachRevision(ctx context.Context, path string, visit func(Rev
 }
 
 // step looks at one commit and says which one comes next.
-func (s *Snapshot) step(ctx context.Context, path string, at plumbing.Hash, visit func(Revision) bool) (next plumbing.Hash, more bool, err error) {
+func (s *Snapshot) step(ctx context.Context, path string, at plumbing.Hash, visit func(git.Revision) bool) (next plumbing.Hash, more bool, err error) {
 	c, err := s.commitAt(at)
 	if err != nil {
 		return next, false, err
@@ -201,7 +169,7 @@ func (s *Snapshot) step(ctx context.Context, path string, at plumbing.Hash, visi
 // pathState is what is at a path in a commit.
 type pathState struct {
 	there bool
-	mode  Mode
+	mode  git.Mode
 	blob  string
 }
 
@@ -264,11 +232,11 @@ func (s *Snapshot) deepen(ctx context.Context) (bool, error) {
 		w.filter = packp.FilterBlobNone()
 	}
 	if !adv.supports(capability.Shallow) || s.filtered && !adv.supports(capability.Filter) {
-		return false, &ProtocolError{Remote: s.endpoint.name, Reason: "the server cannot do any more what it did a moment ago"}
+		return false, &git.ProtocolError{Remote: s.endpoint.name, Reason: "the server cannot do any more what it did a moment ago"}
 	}
 	got, err := s.endpoint.download(ctx, session, adv, w)
 	if errors.Is(err, errNotOurs) {
-		err = &UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
+		err = &git.UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
 	}
 	if err != nil {
 		return false, err
@@ -339,7 +307,7 @@ func (s *Snapshot) ReadAt(ctx context.Context, commit, path string) ([]byte, err
 	case !ok:
 		return nil, absent()
 	case !entry.Mode.IsFile():
-		return nil, &PathError{Path: path, Entry: path, Mode: entry.Mode}
+		return nil, &git.PathError{Path: path, Entry: path, Mode: entry.Mode}
 	}
 	h := plumbing.NewHash(entry.BlobID)
 	if err := s.load(ctx, h); err != nil {
@@ -352,7 +320,7 @@ func (s *Snapshot) ReadAt(ctx context.Context, commit, path string) ([]byte, err
 	}
 	content, ok := s.files[h]
 	if !ok {
-		return nil, &LimitError{Remote: s.endpoint.name, What: path, Limit: s.endpoint.limits.File}
+		return nil, &git.LimitError{Remote: s.endpoint.name, What: path, Limit: s.endpoint.limits.File}
 	}
 	return bytes.Clone(content), nil
 }
@@ -369,7 +337,7 @@ type commitObject struct {
 const maxParents = 1000
 
 func (s *Snapshot) commitAt(h plumbing.Hash) (*commitObject, error) {
-	bad := &ProtocolError{Remote: s.endpoint.name, Reason: "a commit of the history is damaged or missing"}
+	bad := &git.ProtocolError{Remote: s.endpoint.name, Reason: "a commit of the history is damaged or missing"}
 	content, ok := s.content(h)
 	if !ok {
 		return nil, bad
@@ -394,8 +362,8 @@ func (s *Snapshot) commitAt(h plumbing.Hash) (*commitObject, error) {
 	return c, nil
 }
 
-func (c *commitObject) revision(at plumbing.Hash, here pathState) Revision {
-	r := Revision{Commit: hex.EncodeToString(at[:]), Deleted: !here.there, Message: cleanMessage(c.message)}
+func (c *commitObject) revision(at plumbing.Hash, here pathState) git.Revision {
+	r := git.Revision{Commit: hex.EncodeToString(at[:]), Deleted: !here.there, Message: cleanMessage(c.message)}
 	if here.mode.IsFile() {
 		r.BlobID = here.blob
 	}
@@ -435,12 +403,12 @@ func cleanMessage(message string) string {
 
 // trailers reads the last paragraph of a message if it has nothing but trailers, and lines that continue one, in it and is not the
 // subject.
-func trailers(message string) []Trailer {
+func trailers(message string) []git.Trailer {
 	paragraphs := strings.Split(strings.TrimRight(message, "\n "), "\n\n")
 	if len(paragraphs) < 2 {
 		return nil
 	}
-	var found []Trailer
+	var found []git.Trailer
 	for line := range strings.SplitSeq(strings.Trim(paragraphs[len(paragraphs)-1], "\n"), "\n") {
 		if strings.HasPrefix(line, " ") && len(found) > 0 {
 			last := &found[len(found)-1]
@@ -453,7 +421,7 @@ func trailers(message string) []Trailer {
 		}) {
 			return nil
 		}
-		found = append(found, Trailer{Key: key, Value: strings.TrimSpace(value)})
+		found = append(found, git.Trailer{Key: key, Value: strings.TrimSpace(value)})
 	}
 	return found
 }

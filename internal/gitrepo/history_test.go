@@ -14,6 +14,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 const historyPath = "clusters/dev/eksa-system/eksa-cluster.yaml"
@@ -36,7 +37,7 @@ func gitLog(repo *gittest.Repo, path string) []string {
 	return strings.Fields(repo.Git("log", "--format=%H", "main", "--", path))
 }
 
-func commitsOf(revisions []gitrepo.Revision) []string {
+func commitsOf(revisions []git.Revision) []string {
 	var out []string
 	for _, r := range revisions {
 		out = append(out, r.Commit)
@@ -271,14 +272,14 @@ func TestHistory_emptyAndMissing(t *testing.T) {
 		t.Errorf("of a branch that is not there yet: %v, %v", revisions, err)
 	}
 	for _, path := range []string{"", "../x", "a//b", ".git/config"} {
-		if _, err := s.History(t.Context(), path, 0); !is[*gitrepo.PathError](err) {
+		if _, err := s.History(t.Context(), path, 0); !is[*git.PathError](err) {
 			t.Errorf("history of %q: %v", path, err)
 		}
-		if _, err := s.ReadAt(t.Context(), repo.Head("main"), path); !is[*gitrepo.PathError](err) {
+		if _, err := s.ReadAt(t.Context(), repo.Head("main"), path); !is[*git.PathError](err) {
 			t.Errorf("reading %q: %v", path, err)
 		}
 	}
-	if _, err := s.ReadAt(t.Context(), repo.Head("main"), "clusters"); !is[*gitrepo.PathError](err) {
+	if _, err := s.ReadAt(t.Context(), repo.Head("main"), "clusters"); !is[*git.PathError](err) {
 		t.Errorf("reading a directory: %v", err)
 	}
 	tree := strings.TrimSpace(repo.Git("rev-parse", "main^{tree}"))
@@ -308,7 +309,7 @@ func TestHistory_movedBranch(t *testing.T) {
 			if (config == "true" || strings.HasPrefix(s.Remote(), "https:")) && (err != nil || !slices.Equal(commitsOf(revisions), want)) {
 				t.Errorf("revisions %v, %v", commitsOf(revisions), err)
 			}
-			if config == "false" && strings.HasPrefix(s.Remote(), "ssh:") && !errors.Is(err, gitrepo.ErrTransient) {
+			if config == "false" && strings.HasPrefix(s.Remote(), "ssh:") && !errors.Is(err, git.ErrTransient) {
 				t.Errorf("revisions %v, %v; want a transient error", commitsOf(revisions), err)
 			}
 		})
@@ -323,7 +324,7 @@ func TestHistory_bounds(t *testing.T) {
 	remote.Limits.Pack = 12 << 10
 	s := mustFetch(t, remote, "main")
 	revisions, err := s.History(t.Context(), historyPath, 0)
-	if !is[*gitrepo.LimitError](err) || !slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)[:2]) {
+	if !is[*git.LimitError](err) || !slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)[:2]) {
 		t.Errorf("revisions %v, %v", commitsOf(revisions), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -349,18 +350,18 @@ func TestHistory_bounds(t *testing.T) {
 func TestHistory_messages(t *testing.T) {
 	t.Parallel()
 	f := startHTTPS(t)
-	type trailer = gitrepo.Trailer
+	type trailer = git.Trailer
 	cases := []struct {
 		message, want string
 		trailers      []trailer
 	}{
-		{message: "Subject\n\nA: 1\nB-c: 2 3\n", trailers: []trailer{{"A", "1"}, {"B-c", "2 3"}}},
-		{message: "Subject\n\nBody: yes\n\nA: 1\n  more\nA: 2\n\n\n", trailers: []trailer{{"A", "1 more"}, {"A", "2"}}},
+		{message: "Subject\n\nA: 1\nB-c: 2 3\n", trailers: []trailer{{Key: "A", Value: "1"}, {Key: "B-c", Value: "2 3"}}},
+		{message: "Subject\n\nBody: yes\n\nA: 1\n  more\nA: 2\n\n\n", trailers: []trailer{{Key: "A", Value: "1 more"}, {Key: "A", Value: "2"}}},
 		{message: "A: 1\n"},
 		{message: "Subject\n\nA: 1\nno trailer\n"},
 		{message: "Subject\n\nA: 1\n\nwords\n"},
-		{message: "Subject\n\nhttps://example.com\n", trailers: []trailer{{"https", "//example.com"}}},
-		{message: "Subject \x1b[31mred\x1b[0m\r\n\r\nA: \x00\u202e1\n", want: "Subject red\n\nA: 1\n", trailers: []trailer{{"A", "1"}}},
+		{message: "Subject\n\nhttps://example.com\n", trailers: []trailer{{Key: "https", Value: "//example.com"}}},
+		{message: "Subject \x1b[31mred\x1b[0m\r\n\r\nA: \x00\u202e1\n", want: "Subject red\n\nA: 1\n", trailers: []trailer{{Key: "A", Value: "1"}}},
 	}
 	repo := f.srv.AddRepo(repoName)
 	for i, c := range cases {

@@ -16,6 +16,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // httpsTransport speaks git's smart protocol over HTTPS (gitprotocol-http(5)). Its connections are kept between requests.
@@ -153,7 +156,7 @@ func (t *httpsTransport) open(ctx context.Context, svc service) (session, error)
 		return s, nil
 	}
 	s.close()
-	return nil, &ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects without end"}
+	return nil, &git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects without end"}
 }
 
 // redirected returns the repository's new address, which must be on the same host and of the same scheme: nothing else may see the
@@ -161,15 +164,15 @@ func (t *httpsTransport) open(ctx context.Context, svc service) (session, error)
 func (t *httpsTransport) redirected(from *url.URL, location string, svc service) (*url.URL, error) {
 	to, err := from.Parse(location)
 	if err != nil {
-		return nil, &ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a malformed address"}
+		return nil, &git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a malformed address"}
 	}
 	if to.Scheme != from.Scheme || !strings.EqualFold(to.Host, from.Host) {
 		shown := url.URL{Scheme: to.Scheme, Host: to.Host, Path: strings.TrimSuffix(to.Path, "/info/refs")}
-		return nil, &RedirectError{Remote: t.endpoint.name, Target: t.endpoint.oneLine(shown.String())}
+		return nil, &git.RedirectError{Remote: t.endpoint.name, Target: t.endpoint.oneLine(shown.String())}
 	}
 	path, ok := strings.CutSuffix(to.Path, "/info/refs")
 	if !ok || to.Query().Get("service") != string(svc) {
-		return nil, &ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a page that is not a repository, such as a log-in page"}
+		return nil, &git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a page that is not a repository, such as a log-in page"}
 	}
 	return &url.URL{Scheme: to.Scheme, Host: to.Host, Path: path}, nil
 }
@@ -186,7 +189,7 @@ func (s *httpsSession) do(ctx context.Context, method string, u *url.URL, body [
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), content)
 	if err != nil {
-		return nil, &ProtocolError{Remote: e.name, Reason: "the repository URL cannot be asked for"}
+		return nil, &git.ProtocolError{Remote: e.name, Reason: "the repository URL cannot be asked for"}
 	}
 	req.Header.Set("User-Agent", "git/"+e.agent)
 	if body != nil {
@@ -256,9 +259,9 @@ func (s *httpsSession) check(resp *http.Response, kind string) error {
 	if err != nil || got != want {
 		shown := e.oneLine(resp.Header.Get("Content-Type"))
 		if strings.HasPrefix(got, "text/html") {
-			return &ProtocolError{Remote: e.name, Reason: "a web page (" + shown + ") came back where Git was asked for"}
+			return &git.ProtocolError{Remote: e.name, Reason: "a web page (" + shown + ") came back where Git was asked for"}
 		}
-		return &ProtocolError{Remote: e.name, Reason: fmt.Sprintf("the answer is of type %q, not Git's", shown)}
+		return &git.ProtocolError{Remote: e.name, Reason: fmt.Sprintf("the answer is of type %q, not Git's", shown)}
 	}
 	return nil
 }
@@ -277,19 +280,19 @@ func (s *httpsSession) statusError(resp *http.Response) error {
 	status := fmt.Sprintf("HTTP %d", resp.StatusCode)
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized:
-		return &AuthError{Remote: e.name, Server: text, Anonymous: s.t.auth.Token.IsZero()}
+		return &git.AuthError{Remote: e.name, Server: text, Anonymous: s.t.auth.Token.IsZero()}
 	case code == http.StatusForbidden && !limited.MatchString(strings.ToLower(text)):
-		return &PermissionError{Remote: e.name, Write: s.svc == receivePack, Server: text}
+		return &git.PermissionError{Remote: e.name, Write: s.svc == receivePack, Server: text}
 	case code == http.StatusNotFound, code == http.StatusGone:
-		return &NotFoundError{Remote: e.name, Server: text}
+		return &git.NotFoundError{Remote: e.name, Server: text}
 	case code == http.StatusProxyAuthRequired:
-		return &UnreachableError{Remote: e.name, Reason: "the proxy asks for credentials", Permanent: true, next: "put them into HTTPS_PROXY"}
+		return &git.UnreachableError{Remote: e.name, Reason: "the proxy asks for credentials", Permanent: true, Next: "put them into HTTPS_PROXY"}
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusForbidden:
-		return &UnreachableError{Remote: e.name, Reason: "the server cannot answer now (" + status + ")" + said(text), RetryAfter: retryAfter(resp.Header)}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server cannot answer now (" + status + ")" + serverwords.Said(text), RetryAfter: retryAfter(resp.Header)}
 	case code >= 300 && code < 400:
-		return &ProtocolError{Remote: e.name, Reason: "the server redirects a transfer (" + status + ")"}
+		return &git.ProtocolError{Remote: e.name, Reason: "the server redirects a transfer (" + status + ")"}
 	default:
-		return &RejectedError{Remote: e.name, Reason: status, Server: text}
+		return &git.RejectedError{Remote: e.name, Reason: status, Server: text}
 	}
 }
 
@@ -326,9 +329,9 @@ func (s *httpsSession) explain(err error) error {
 	e := s.t.endpoint
 	switch {
 	case errors.Is(err, errSilent):
-		return &UnreachableError{Remote: e.name, Reason: "the server did not answer in time"}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server did not answer in time"}
 	case err == nil:
-		return &UnreachableError{Remote: e.name, Reason: "the server ended the session without an answer"}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server ended the session without an answer"}
 	}
 	return e.networkError("talking to the server", err)
 }

@@ -10,16 +10,17 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // ConfiguredIdentity is the user.name and user.email of Git's own configuration of this system and user; empty where it has none. The
 // files and their order are those of git-config(1), with GIT_CONFIG_GLOBAL, GIT_CONFIG_SYSTEM and GIT_CONFIG_NOSYSTEM, and with what
 // include.path names. Conditional includes depend on a work tree, which there is none of here. What cannot be read counts as empty:
 // git itself will complain about it.
-func ConfiguredIdentity() Identity {
-	var found Identity
+func ConfiguredIdentity() git.Identity {
+	var found git.Identity
 	for _, file := range configFiles() {
-		found.read(file, 0)
+		readIdentity(&found, file, 0)
 	}
 	return found
 }
@@ -55,8 +56,8 @@ const maxGitFile = 64 << 20
 // maxIncludes is how deep git follows files that include others.
 const maxIncludes = 10
 
-// read takes over what a file sets, as far as the file can be read.
-func (i *Identity) read(file string, depth int) {
+// readIdentity takes over what a file sets, as far as the file can be read.
+func readIdentity(found *git.Identity, file string, depth int) {
 	if depth > maxIncludes {
 		return
 	}
@@ -64,14 +65,14 @@ func (i *Identity) read(file string, depth int) {
 		switch {
 		case section.IsName("user"):
 			if name := section.Options.Get("name"); name != "" {
-				i.Name = name
+				found.Name = name
 			}
 			if email := section.Options.Get("email"); email != "" {
-				i.Email = email
+				found.Email = email
 			}
 		case section.IsName("include"):
 			for _, path := range section.Options.GetAll("path") {
-				i.read(includedPath(path, file), depth+1)
+				readIdentity(found, includedPath(path, file), depth+1)
 			}
 		}
 	}

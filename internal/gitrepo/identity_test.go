@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // Who git says the user is, the program says too. It cannot be parallel: the environment is the input.
@@ -16,13 +17,13 @@ func TestConfiguredIdentity(t *testing.T) {
 		name  string
 		files map[string]string // below the home directory
 		env   map[string]string // HOME in a value is the home directory
-		want  gitrepo.Identity
+		want  git.Identity
 	}{
 		{name: "nothing"},
 		{
 			name:  "home",
 			files: map[string]string{".gitconfig": "[user]\n\tname = Ann Example\n\temail = \"ann@example.com\" # work\n"},
-			want:  gitrepo.Identity{Name: "Ann Example", Email: "ann@example.com"},
+			want:  git.Identity{Name: "Ann Example", Email: "ann@example.com"},
 		},
 		{
 			name: "both files, home wins",
@@ -30,13 +31,13 @@ func TestConfiguredIdentity(t *testing.T) {
 				".config/git/config": "[user]\nname = X\nemail = x@example.com\n",
 				".gitconfig":         "[User]\nName = Ann\n",
 			},
-			want: gitrepo.Identity{Name: "Ann", Email: "x@example.com"},
+			want: git.Identity{Name: "Ann", Email: "x@example.com"},
 		},
 		{
 			name:  "XDG_CONFIG_HOME",
 			files: map[string]string{"xdg/git/config": "[user]\nname = Ann\n", ".config/git/config": "[user]\nname = Not me\n"},
 			env:   map[string]string{"XDG_CONFIG_HOME": "HOME/xdg"},
-			want:  gitrepo.Identity{Name: "Ann"},
+			want:  git.Identity{Name: "Ann"},
 		},
 		{
 			name: "includes, the later wins",
@@ -46,19 +47,19 @@ func TestConfiguredIdentity(t *testing.T) {
 				"never.conf":    "[user]\nname = Never\n",
 				"sub/mail.conf": "[user]\nemail = ann@example.com\n",
 			},
-			want: gitrepo.Identity{Name: "Ann W", Email: "ann@example.com"},
+			want: git.Identity{Name: "Ann W", Email: "ann@example.com"},
 		},
 		{
 			name:  "GIT_CONFIG_GLOBAL",
 			files: map[string]string{".gitconfig": "[user]\nname = Not me\n", "other": "[user]\nemail = ann@example.com\n"},
 			env:   map[string]string{"GIT_CONFIG_GLOBAL": "HOME/other"},
-			want:  gitrepo.Identity{Email: "ann@example.com"},
+			want:  git.Identity{Email: "ann@example.com"},
 		},
 		{
 			name:  "GIT_CONFIG_SYSTEM",
 			files: map[string]string{".gitconfig": "[user]\nname = Ann\n", "system": "[user]\nname = S\nemail = s@example.com\n"},
 			env:   map[string]string{"GIT_CONFIG_SYSTEM": "HOME/system", "GIT_CONFIG_NOSYSTEM": "false"},
-			want:  gitrepo.Identity{Name: "Ann", Email: "s@example.com"},
+			want:  git.Identity{Name: "Ann", Email: "s@example.com"},
 		},
 	}
 	for _, test := range tests {
@@ -84,7 +85,7 @@ func TestConfiguredIdentity(t *testing.T) {
 			if got := gitrepo.ConfiguredIdentity(); got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
-			if got := (gitrepo.Identity{Name: gitConfig(t, home, "user.name"), Email: gitConfig(t, home, "user.email")}); got != test.want {
+			if got := (git.Identity{Name: gitConfig(t, home, "user.name"), Email: gitConfig(t, home, "user.email")}); got != test.want {
 				t.Errorf("git itself says %+v, want %+v", got, test.want)
 			}
 		})
@@ -102,7 +103,7 @@ func TestConfiguredIdentity_broken(t *testing.T) {
 	if err := os.WriteFile(file, []byte("[user]\nname = Ann\n[include]\npath = config\n[\nemail = x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := gitrepo.ConfiguredIdentity(), (gitrepo.Identity{Name: "Ann"}); got != want {
+	if got, want := gitrepo.ConfiguredIdentity(), (git.Identity{Name: "Ann"}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

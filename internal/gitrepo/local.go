@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // Local is a repository on this machine with its work tree. It is only read. Its methods may be called at the same time. Close it when
@@ -161,7 +162,7 @@ func (l *Local) object(t plumbing.ObjectType, hash plumbing.Hash) ([]byte, error
 		return nil, err
 	}
 	if encoded.Size() > maxLocalFile {
-		return nil, &LimitError{Remote: l.root, What: "object " + hash.String(), Limit: maxLocalFile}
+		return nil, &git.LimitError{Remote: l.root, What: "object " + hash.String(), Limit: maxLocalFile}
 	}
 	reader, err := encoded.Reader()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // clone is a repository made by git itself.
@@ -489,7 +490,7 @@ func TestLocal_Tree_bomb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := local.Tree(t.Context(), revision); !errors.As(err, new(*gitrepo.TreeLimitError)) {
+	if _, err := local.Tree(t.Context(), revision); !errors.As(err, new(*git.TreeLimitError)) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // LocalTree is a state of a local repository: what is in it, by slash path relative to the root, without directories.
@@ -26,7 +27,7 @@ type LocalTree map[string]*LocalFile
 
 // LocalFile is a file of a local repository, or a symbolic link or submodule in the place of one.
 type LocalFile struct {
-	Mode Mode
+	Mode git.Mode
 	// Ignored is set for what lies in the work tree and git leaves out: a file, or a whole directory, which is then one entry.
 	Ignored bool
 	// Filter is the git filter, such as lfs, that makes what is committed of a file of the work tree another content; empty for none.
@@ -47,7 +48,7 @@ func (f *LocalFile) Read() ([]byte, error) {
 	if f.disk != "" {
 		content, err := localfile.ReadRegular(f.disk, maxLocalFile)
 		if errors.As(err, new(*localfile.TooLargeError)) {
-			return nil, &LimitError{Remote: f.disk, What: "the file", Limit: maxLocalFile}
+			return nil, &git.LimitError{Remote: f.disk, What: "the file", Limit: maxLocalFile}
 		}
 		return content, err
 	}
@@ -90,7 +91,7 @@ func (l *Local) Tree(ctx context.Context, revision LocalCommit) (LocalTree, erro
 		return nil, l.walkError(revision, err)
 	}
 	err = w.each(c.TreeHash, "", func(e treeEntry, path string) error {
-		if mode, known := modeOf(e.mode); known && mode != Dir {
+		if mode, known := modeOf(e.mode); known && mode != git.Dir {
 			out[path] = &LocalFile{Mode: mode, local: l, path: path, revision: revision.Name, hash: e.hash}
 		}
 		return nil
@@ -221,23 +222,23 @@ func (w *workTreeWalk) walk(ctx context.Context, dir string, from inherited) err
 
 func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry, from inherited) error {
 	if w.seen++; w.seen > maxTreeEntries {
-		return &TreeLimitError{Dir: orRoot(w.largest()), What: "files and directories", Limit: maxTreeEntries}
+		return &git.TreeLimitError{Dir: orRoot(w.largest()), What: "files and directories", Limit: maxTreeEntries}
 	}
 	disk := filepath.Join(w.local.root, filepath.FromSlash(name))
 	staged, ignored := w.tracked[name], from.ignored
 	switch {
 	case entry.IsDir() && (staged != nil && staged.Mode == filemode.Submodule || isRepository(disk)):
-		w.out[name] = &LocalFile{Mode: Submodule, Ignored: ignored && staged == nil, local: w.local}
+		w.out[name] = &LocalFile{Mode: git.Submodule, Ignored: ignored && staged == nil, local: w.local}
 	case entry.IsDir() && ignored && !w.dirs[name]:
-		w.out[name] = &LocalFile{Mode: Dir, Ignored: true, local: w.local}
+		w.out[name] = &LocalFile{Mode: git.Dir, Ignored: true, local: w.local}
 	case entry.IsDir():
 		return w.walk(ctx, name, from)
 	case entry.Type()&fs.ModeSymlink != 0, staged != nil && staged.Mode == filemode.Symlink && entry.Type().IsRegular():
 		// On a file system without links git checks them out as files.
-		w.out[name] = &LocalFile{Mode: Symlink, Ignored: ignored && staged == nil, local: w.local}
+		w.out[name] = &LocalFile{Mode: git.Symlink, Ignored: ignored && staged == nil, local: w.local}
 	case entry.Type().IsRegular():
 		filter := append(from.attributes[:len(from.attributes):len(from.attributes)], w.attributes...).filter(strings.Split(name, "/"))
-		w.out[name] = &LocalFile{Mode: File, Ignored: ignored && staged == nil, Filter: filter, disk: disk, local: w.local}
+		w.out[name] = &LocalFile{Mode: git.File, Ignored: ignored && staged == nil, Filter: filter, disk: disk, local: w.local}
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -175,7 +176,7 @@ func TestFetch_hostCertificate(t *testing.T) {
 	mustFetch(t, gitrepo.Remote{URL: sshd.URL(repoName), Auth: sshAuth(t, key, trusting)}, "main")
 
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: sshd.URL(repoName), Auth: sshAuth(t, key, "@revoked * "+host.AuthorizedKey()+"\n"+trusting)}, "main")
-	if e := asError[*gitrepo.HostKeyError](t, err); e.Problem != sshkeys.HostKeyRevoked {
+	if e := asError[*git.HostKeyError](t, err); e.Problem != git.HostKeyRevoked {
 		t.Errorf("error is %+v", e)
 	}
 }
@@ -203,7 +204,7 @@ func TestFetch_silentPort(t *testing.T) {
 		}
 		remote.Limits.Connect = 100 * time.Millisecond
 		_, err = gitrepo.Fetch(t.Context(), remote, "main")
-		if !errors.Is(err, gitrepo.ErrTransient) || !strings.Contains(err.Error(), "in time") {
+		if !errors.Is(err, git.ErrTransient) || !strings.Contains(err.Error(), "in time") {
 			t.Errorf("%s: %T %v", scheme, err, err)
 		}
 	}
@@ -216,7 +217,7 @@ func TestFetch_wrongService(t *testing.T) {
 	srv.AddRepo(repoName, readme())
 	key := gittest.NewKey(t, gittest.ED25519)
 	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: "https://" + srv.SSHAddr() + "/x"}, "main")
-	contains(t, asError[*gitrepo.UnreachableError](t, err).Error(), "does not speak TLS")
+	contains(t, asError[*git.UnreachableError](t, err).Error(), "does not speak TLS")
 	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: "ssh://git@" + srv.HTTPSAddr() + "/x", Auth: sshAuth(t, key, "h "+key.AuthorizedKey())}, "main")
 	if err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -42,7 +43,7 @@ func TestSnapshot_CheckPush(t *testing.T) {
 			}
 			defer snapshot.Close()
 			err = snapshot.CheckPush(t.Context())
-			if _, denied := errors.AsType[*gitrepo.PermissionError](err); denied == tc.may || tc.may && err != nil {
+			if _, denied := errors.AsType[*git.PermissionError](err); denied == tc.may || tc.may && err != nil {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -170,7 +171,7 @@ func TestServersWithFewCapabilities(t *testing.T) {
 
 			// The next branch is made on the default one's commit.
 			s = mustFetch(t, remote(repoName), "fresh")
-			if s.State() != gitrepo.BranchMissing || s.Head() != commit.Hash() {
+			if s.State() != git.BranchMissing || s.Head() != commit.Hash() {
 				t.Fatalf("the missing branch is %v at %s", s.State(), s.Head())
 			}
 			next := mustCommit(t, s, write("b", "1\n"))

@@ -3,13 +3,15 @@ package gitrepo
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // checkPath confines a path to the repository. Beside what git itself refuses (".", "..", ".git"), it refuses what would be something
 // else on a file system that somebody may clone the repository to: other spellings of .git on Windows and macOS, backslashes, and
 // control characters.
 func checkPath(path string) error {
-	refuse := func(reason string) error { return &PathError{Path: path, Reason: reason} }
+	refuse := func(reason string) error { return &git.PathError{Path: path, Reason: reason} }
 	switch {
 	case path == "":
 		return refuse("it is empty")

@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // advertisement is what a service says first: what it can do, and the repository's references (gitprotocol-pack(5), "Reference
@@ -41,7 +43,7 @@ func (e *endpoint) discover(ctx context.Context, svc service) (session, *adverti
 			return nil, nil, gone
 		}
 		if errors.Is(err, errSilent) {
-			err = &UnreachableError{Remote: e.name, Reason: "the server did not answer in time"}
+			err = &git.UnreachableError{Remote: e.name, Reason: "the server did not answer in time"}
 		}
 		return nil, nil, e.networkError("connecting", err)
 	}
@@ -86,9 +88,9 @@ func (e *endpoint) readAdvertisement(s session) (*advertisement, error) {
 	case errors.As(err, &refused):
 		return nil, e.refusal(sessionService(s), refused.Text)
 	case malformed(err, s.refs()):
-		return nil, &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
+		return nil, &git.ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
 	case limited.N <= 0:
-		return nil, &LimitError{Remote: e.name, What: "the list of references", Limit: maxAdvertisement}
+		return nil, &git.LimitError{Remote: e.name, What: "the list of references", Limit: maxAdvertisement}
 	default:
 		return nil, s.explain(cutOff(err))
 	}
@@ -125,7 +127,7 @@ func (e *endpoint) readReference(adv *advertisement, line []byte, first bool) er
 			adv.can[name] = value
 		}
 		if format := adv.can["object-format"]; format != "" && format != "sha1" {
-			return &ProtocolError{Remote: e.name, Reason: "the repository's objects are named with " + cleanLine(format) + "; only sha1 is supported"}
+			return &git.ProtocolError{Remote: e.name, Reason: "the repository's objects are named with " + cleanLine(format) + "; only sha1 is supported"}
 		}
 	}
 	if end, shallow := strings.CutPrefix(text, "shallow "); shallow {
@@ -136,11 +138,11 @@ func (e *endpoint) readReference(adv *advertisement, line []byte, first bool) er
 	}
 	hash, name, ok := strings.Cut(text, " ")
 	if !ok || len(hash) != hashLength {
-		return &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
+		return &git.ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
 	}
 	var h plumbing.Hash
 	if _, err := hex.Decode(h[:], []byte(hash)); err != nil {
-		return &ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
+		return &git.ProtocolError{Remote: e.name, Reason: "what answers does not speak Git"}
 	}
 	if branch, ok := strings.CutPrefix(name, branchPrefix); ok {
 		adv.branches[branch] = h
@@ -270,7 +272,7 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, &LimitError{Remote: e.name, What: "the transfer", Limit: received.limit}
+		return nil, &git.LimitError{Remote: e.name, What: "the transfer", Limit: received.limit}
 	case err != nil:
 		return nil, err
 	case received.data.Len() == 0:
@@ -293,7 +295,7 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 		switch {
 		case line == "":
 		case (isShallow || isUnshallow) && len(got.shallow)+len(got.unshallow) >= maxShallow:
-			return &ProtocolError{Remote: e.name, Reason: "the server cuts the history off in too many places"}
+			return &git.ProtocolError{Remote: e.name, Reason: "the server cuts the history off in too many places"}
 		case isShallow && plumbing.IsHash(name):
 			got.shallow = append(got.shallow, plumbing.NewHash(name))
 		case isUnshallow && plumbing.IsHash(back):
@@ -302,7 +304,7 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 		case line == "NAK", strings.HasPrefix(line, "ACK "):
 			return nil
 		default:
-			return &ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
+			return &git.ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
 		}
 	}
 	var refused *pktline.ErrorLine
@@ -312,7 +314,7 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 	case errors.As(err, &refused):
 		return e.refusal(uploadPack, refused.Text)
 	case malformed(err, response):
-		return &ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
+		return &git.ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
 	default:
 		return e.streamEnd(s, cutOff(err))
 	}
@@ -321,7 +323,7 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 // streamEnd explains why a response ended. A server that does not give an object out may say so beside the stream only.
 func (e *endpoint) streamEnd(s session, err error) error {
 	err = s.explain(err)
-	if rejected, ok := errors.AsType[*RejectedError](err); ok && strings.Contains(rejected.Reason, "not our ref") {
+	if rejected, ok := errors.AsType[*git.RejectedError](err); ok && strings.Contains(rejected.Reason, "not our ref") {
 		return errNotOurs
 	}
 	return err
@@ -353,7 +355,7 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 		case bandError:
 			return e.fatal(s, string(packet[1:]))
 		default:
-			return &ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
+			return &git.ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
 		}
 	}
 	var refused *pktline.ErrorLine
@@ -361,7 +363,7 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 	case errors.As(err, &refused):
 		return e.fatal(s, refused.Text)
 	case malformed(err, response):
-		return &ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
+		return &git.ProtocolError{Remote: e.name, Reason: "the server's answer is damaged"}
 	default:
 		return s.explain(cutOff(err))
 	}
@@ -371,11 +373,11 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 // reason that we know.
 func (e *endpoint) fatal(s session, text string) error {
 	err := e.refusal(sessionService(s), text)
-	if is[*RejectedError](err) {
-		if isRule(text) {
+	if is[*git.RejectedError](err) {
+		if serverwords.IsRule(text) {
 			return err
 		}
-		return &UnreachableError{Remote: e.name, Reason: "the server gave up" + said(e.clean(text)), next: e.afterIncident()}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server gave up" + serverwords.Said(e.clean(text)), Next: e.afterIncident()}
 	}
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // What a proxy refuses is not taken for the server's refusal, and its password is not shown, even if the proxy repeats it.
@@ -42,7 +44,7 @@ func TestFetch_proxyRefuses(t *testing.T) {
 		e.transport.(*httpsTransport).client.Transport.(*http.Transport).Proxy = http.ProxyURL(proxy)
 		_, _, err = e.discover(t.Context(), uploadPack)
 		want := fmt.Sprintf("https://git.example.com/acme/fleet.git: connecting: the proxy %s does not connect to git.example.com:443: %d %s", proxy.Host, status, http.StatusText(status))
-		unreachable, ok := errors.AsType[*UnreachableError](err)
+		unreachable, ok := errors.AsType[*git.UnreachableError](err)
 		if !ok || err.Error() != want || unreachable.Permanent != permanent {
 			t.Errorf("error %T %v, want %s", err, err, want)
 		}

@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // noThin is the capability of servers that want packs which hold every base of their deltas.
@@ -53,10 +55,10 @@ func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 	if gone := e.interrupted(ctx); gone != nil {
 		return gone
 	}
-	if unreachable, ok := errors.AsType[*UnreachableError](err); ok {
+	if unreachable, ok := errors.AsType[*git.UnreachableError](err); ok {
 		return s.afterLostReply(ctx, c, unreachable)
 	}
-	if is[*ProtocolError](err) {
+	if is[*git.ProtocolError](err) {
 		return s.afterLostReply(ctx, c, err)
 	}
 	return err
@@ -75,21 +77,21 @@ func (s *Snapshot) CheckPush(ctx context.Context) error {
 	// A key that is bound to reading by a forced command gets git-upload-pack whatever it asks for. Only that service has this capability
 	// (gitprotocol-capabilities(5)).
 	if adv.supports(capability.MultiACK) {
-		return &PermissionError{Remote: s.endpoint.name, Write: true, Server: "git-upload-pack, which only reads, runs in the place of git-receive-pack"}
+		return &git.PermissionError{Remote: s.endpoint.name, Write: true, Server: "git-upload-pack, which only reads, runs in the place of git-receive-pack"}
 	}
 	return nil
 }
 
 // expected is what the branch has to be for the push: zero when it must not exist.
 func (s *Snapshot) expected() plumbing.Hash {
-	if s.state == BranchExists {
+	if s.state == git.BranchExists {
 		return s.head
 	}
 	return plumbing.ZeroHash
 }
 
-func (s *Snapshot) conflict(tip plumbing.Hash, server string) *ConflictError {
-	c := &ConflictError{Remote: s.endpoint.name, Branch: s.branch, Server: server}
+func (s *Snapshot) conflict(tip plumbing.Hash, server string) *git.ConflictError {
+	c := &git.ConflictError{Remote: s.endpoint.name, Branch: s.branch, Server: server}
 	if expected := s.expected(); !expected.IsZero() {
 		c.Expected = expected.String()
 	}
@@ -130,7 +132,7 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 	if !adv.supports(capability.ReportStatus) {
 		// Servers this old say nothing; whether it worked is seen by looking.
 		io.Copy(io.Discard, response) // the branch tells
-		return &UnreachableError{Remote: e.name, Reason: "the server does not report on pushes"}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server does not report on pushes"}
 	}
 	var data, words limitedBuffer
 	data.limit, words.limit = maxReport, maxReport
@@ -140,7 +142,7 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 		err = session.explain(err)
 	}
 	if errors.Is(err, errTooLarge) {
-		return &LimitError{Remote: e.name, What: "the report on the push", Limit: maxReport}
+		return &git.LimitError{Remote: e.name, What: "the report on the push", Limit: maxReport}
 	}
 	report := packp.NewReportStatus()
 	if failed := report.Decode(bytes.NewReader(data.data)); failed != nil {
@@ -150,7 +152,7 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 		case len(data.data) == 0:
 			return s.unreported(session.explain(io.ErrUnexpectedEOF), string(words.data))
 		}
-		return &ProtocolError{Remote: e.name, Reason: "the server's report on the push is damaged"}
+		return &git.ProtocolError{Remote: e.name, Reason: "the server's report on the push is damaged"}
 	}
 	// A report that is whole counts, however the connection ended after it.
 	return s.verdict(report, string(words.data))
@@ -159,17 +161,17 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 // unreported is for a push that ended without a report, for the reason err. What the server said before tells more than that the connection
 // ended: GitHub says "Internal Server Error" and no more.
 func (s *Snapshot) unreported(err error, words string) error {
-	unreachable, ok := errors.AsType[*UnreachableError](err)
+	unreachable, ok := errors.AsType[*git.UnreachableError](err)
 	text := s.endpoint.useful(words)
 	switch {
 	case !ok || text == "":
 		return err
-	case isRule(text):
+	case serverwords.IsRule(text):
 		return s.refused("no report on the push", words)
-	case unreachable.next == "":
-		unreachable.next = s.endpoint.afterIncident()
+	case unreachable.Next == "":
+		unreachable.Next = s.endpoint.afterIncident()
 	}
-	unreachable.Reason += said(text)
+	unreachable.Reason += serverwords.Said(text)
 	return err
 }
 
@@ -191,13 +193,13 @@ func (s *Snapshot) verdict(report *packp.ReportStatus, words string) error {
 		}
 		return s.declined(status.Status, words)
 	}
-	return &ProtocolError{Remote: e.name, Reason: "the server's report does not name the branch"}
+	return &git.ProtocolError{Remote: e.name, Reason: "the server's report does not name the branch"}
 }
 
 // notUnpacked is for a report that says that the objects were not taken in.
 func (s *Snapshot) notUnpacked(reason, words string) error {
 	switch both := strings.ToLower(reason + "\n" + words); {
-	case isRule(both):
+	case serverwords.IsRule(both):
 		return s.refused("unpacking failed: "+reason, words)
 	case noRight.MatchString(both):
 		return s.noRight(reason, words)
@@ -221,7 +223,7 @@ func (s *Snapshot) declined(reason, words string) error {
 	both := lower + "\n" + strings.ToLower(words)
 	hook := strings.Contains(lower, "hook")
 	switch {
-	case isRule(both), hook && !brokenHooks.MatchString(both):
+	case serverwords.IsRule(both), hook && !brokenHooks.MatchString(both):
 		return s.refused(reason, words)
 	case hook, incidents.MatchString(both), slices.Contains(failedStatus, strings.TrimSpace(lower)):
 		return s.incident(reason, words)
@@ -240,21 +242,21 @@ func (s *Snapshot) refused(reason, words string) error {
 	if first == "" {
 		first = "no reason given"
 	}
-	return &RejectedError{Remote: e.name, Branch: s.branch, Reason: first, Server: e.useful(rest + "\n" + words)}
+	return &git.RejectedError{Remote: e.name, Branch: s.branch, Reason: first, Server: e.useful(rest + "\n" + words)}
 }
 
 // incident is for a failure of the server's own, which may pass.
 func (s *Snapshot) incident(reason, words string) error {
 	e := s.endpoint
-	return &UnreachableError{
-		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s", s.branch, inOneLine(e.useful(reason+"\n"+words))),
-		next: e.afterIncident(),
+	return &git.UnreachableError{
+		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s", s.branch, serverwords.OneLine(e.useful(reason+"\n"+words))),
+		Next: e.afterIncident(),
 	}
 }
 
 func (s *Snapshot) noRight(reason, words string) error {
 	e := s.endpoint
-	return &PermissionError{Remote: e.name, Write: true, Server: e.useful(reason + "\n" + words)}
+	return &git.PermissionError{Remote: e.name, Write: true, Server: e.useful(reason + "\n" + words)}
 }
 
 // afterLostReply looks at the branch when it is not known whether a push arrived.
@@ -266,7 +268,7 @@ func (s *Snapshot) afterLostReply(ctx context.Context, c *Commit, lost error) er
 		return gone
 	}
 	if err != nil {
-		if u, ok := errors.AsType[*UnreachableError](lost); ok {
+		if u, ok := errors.AsType[*git.UnreachableError](lost); ok {
 			unknown := *u
 			unknown.OutcomeUnknown = true
 			return &unknown

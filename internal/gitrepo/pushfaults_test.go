@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // Two pushers: the slower one is told, nothing of the faster one's is lost, and on the new tip it succeeds.
@@ -19,7 +20,7 @@ func TestPush_lostRace(t *testing.T) {
 		slow := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, slow, write("slow", "1\n"))
 		theirs := repo.Commit(gittest.Change{Files: map[string]string{"fast": "1\n"}})
-		conflict := asError[*gitrepo.ConflictError](t, slow.Push(t.Context(), commit))
+		conflict := asError[*git.ConflictError](t, slow.Push(t.Context(), commit))
 		if conflict.Actual != theirs || conflict.Expected != slow.Head() {
 			t.Errorf("conflict is %+v", conflict)
 		}
@@ -39,7 +40,7 @@ func TestPush_lostRaceForFirstCommit(t *testing.T) {
 		slow := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, slow, write("slow", "1\n"))
 		repo.Commit(gittest.Change{Files: map[string]string{"fast": "1\n"}})
-		asError[*gitrepo.ConflictError](t, slow.Push(t.Context(), commit))
+		asError[*git.ConflictError](t, slow.Push(t.Context(), commit))
 	})
 }
 
@@ -51,7 +52,7 @@ func TestPush_raceInsideServer(t *testing.T) {
 		s := mustFetch(t, f.remote(repoName), "main")
 		other := repo.Commit(gittest.Change{Branch: "other", Files: map[string]string{"fast": "1\n"}})
 		repo.SetHook("pre-receive", "#!/bin/sh\nunset GIT_QUARANTINE_PATH\ngit update-ref refs/heads/main "+other+"\n")
-		asError[*gitrepo.ConflictError](t, s.Push(t.Context(), mustCommit(t, s, write("slow", "1\n"))))
+		asError[*git.ConflictError](t, s.Push(t.Context(), mustCommit(t, s, write("slow", "1\n"))))
 		if got := repo.Head("main"); got != other {
 			t.Errorf("main is at %s, want %s", got, other)
 		}
@@ -74,12 +75,12 @@ func TestPush_manyAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c, err := s.Commit([]gitrepo.Edit{write(fmt.Sprintf("clusters/c%d/x", n), "1\n")}, options("x"))
+					c, err := s.Commit([]git.Edit{write(fmt.Sprintf("clusters/c%d/x", n), "1\n")}, options("x"))
 					if err == nil {
 						err = s.Push(t.Context(), c)
 					}
 					s.Close()
-					if _, lost := errors.AsType[*gitrepo.ConflictError](err); lost {
+					if _, lost := errors.AsType[*git.ConflictError](err); lost {
 						continue
 					}
 					if err != nil {
@@ -127,7 +128,7 @@ func TestPush_cutInTheMiddle(t *testing.T) {
 		s := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, s, write("a", strings.Repeat("0123456789abcdef", 400)+"\n"))
 		err := s.Push(t.Context(), commit)
-		if !errors.Is(err, gitrepo.ErrTransient) {
+		if !errors.Is(err, git.ErrTransient) {
 			t.Fatalf("error is %v, want a transient one", err)
 		}
 		if err := s.Push(t.Context(), commit); err != nil {
@@ -147,7 +148,7 @@ func TestPush_rejectedByHook(t *testing.T) {
 		repo.SetHook("pre-receive", "#!/bin/sh\nprintf 'GH006: Protected branch update failed for refs/heads/main.\\n\\033[31mAt least 1 approving review\\033[0m is required\\n' >&2\nprintf 'At least 1 approving review is required\\n' >&2\nexit 1\n")
 		s := mustFetch(t, f.remote(repoName), "main")
 		err := s.Push(t.Context(), mustCommit(t, s, write("a", "1\n")))
-		rejected := asError[*gitrepo.RejectedError](t, err)
+		rejected := asError[*git.RejectedError](t, err)
 		if rejected.Reason != "pre-receive hook declined" || rejected.Branch != "main" {
 			t.Errorf("rejected is %+v", rejected)
 		}
@@ -157,7 +158,7 @@ func TestPush_rejectedByHook(t *testing.T) {
 		if want := "name another branch in spec.branch, or have an administrator let this account push to this one"; rejected.Hint() != want {
 			t.Errorf("hint is %q, want %q", rejected.Hint(), want)
 		}
-		if errors.Is(err, gitrepo.ErrTransient) {
+		if errors.Is(err, git.ErrTransient) {
 			t.Error("a rule is not transient")
 		}
 	})
@@ -181,8 +182,8 @@ func TestPush_serverFails(t *testing.T) {
 			f.srv.Inject(c.fault)
 			s := mustFetch(t, f.remote(repoName), "main")
 			err := s.Push(t.Context(), mustCommit(t, s, write("a", c.want+"\n")))
-			failed := asError[*gitrepo.UnreachableError](t, err)
-			if want := "the server could not take the push to main: " + c.want; failed.Reason != want || !errors.Is(err, gitrepo.ErrTransient) {
+			failed := asError[*git.UnreachableError](t, err)
+			if want := "the server could not take the push to main: " + c.want; failed.Reason != want || !errors.Is(err, git.ErrTransient) {
 				t.Errorf("reason is %q, want %q, transient", failed.Reason, want)
 			}
 			if repo.Head("main") != before {
@@ -228,7 +229,7 @@ func TestPush_rejectedInLines(t *testing.T) {
 			c.fault.Kind, c.fault.Service, c.fault.Times = gittest.FailReport, gittest.Push, 1
 			f.srv.Inject(c.fault)
 			s := mustFetch(t, f.remote(repoName), "main")
-			rejected := asError[*gitrepo.RejectedError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+			rejected := asError[*git.RejectedError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 			if want := rejected.Remote + ": the server refused the push to main:" + c.want; rejected.Error() != want {
 				t.Errorf("error is\n%s\nwant\n%s", rejected.Error(), want)
 			}
@@ -244,7 +245,7 @@ func TestPush_readOnly(t *testing.T) {
 		f.srv.AddRepo(repoName, readme())
 		f.srv.Accounts().AddToken(token, "alice", gittest.Read)
 		s := mustFetch(t, f.remote(repoName), "main")
-		err := asError[*gitrepo.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+		err := asError[*git.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 		contains(t, err.Error(), "permission denied to push", "denied to alice")
 	})
 	t.Run("ssh", func(t *testing.T) {
@@ -254,7 +255,7 @@ func TestPush_readOnly(t *testing.T) {
 		srv.Accounts().AddKey(key.Public(), "deploy", gittest.Read, repoName)
 		srv.AddRepo(repoName, readme())
 		s := mustFetch(t, gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, srv.KnownHosts())}, "main")
-		err := asError[*gitrepo.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+		err := asError[*git.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 		if err.Server != gittest.ReadOnlyKey || !err.Write {
 			t.Errorf("error is %+v", err)
 		}

@@ -18,8 +18,8 @@ import (
 func TestWritePack_gitReadsIt(t *testing.T) {
 	t.Parallel()
 	dir := history(t)
-	tree := plumbing.NewHash(strings.TrimSpace(string(git(t, dir, nil, "rev-parse", "main:d/e0"))))
-	older := git(t, dir, nil, "cat-file", "tree", tree.String())
+	tree := plumbing.NewHash(strings.TrimSpace(string(runGit(t, dir, nil, "rev-parse", "main:d/e0"))))
+	older := runGit(t, dir, nil, "cat-file", "tree", tree.String())
 	newer, delta, err := rewriteTree(older, []treeChange{{name: "f10"}, {name: "zz", mode: 0o40000, hash: tree}})
 	if err != nil {
 		t.Fatal(err)
@@ -33,8 +33,8 @@ func TestWritePack_gitReadsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		sizes[thin] = len(packed)
-		git(t, dir, packed, "index-pack", "--stdin", "--fix-thin")
-		if got := git(t, dir, nil, "cat-file", "tree", object.Hash.String()); !bytes.Equal(got, newer) {
+		runGit(t, dir, packed, "index-pack", "--stdin", "--fix-thin")
+		if got := runGit(t, dir, nil, "cat-file", "tree", object.Hash.String()); !bytes.Equal(got, newer) {
 			t.Error("git reads something else")
 		}
 	}
@@ -87,8 +87,8 @@ func TestRewriteTree_delta(t *testing.T) {
 	}
 }
 
-// git runs the git command on a repository in a directory of the test.
-func git(t testing.TB, dir string, stdin []byte, args ...string) []byte {
+// runGit runs the git command on a repository in a directory of the test.
+func runGit(t testing.TB, dir string, stdin []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...)
 	cmd.Stdin = bytes.NewReader(stdin)
@@ -106,7 +106,7 @@ func git(t testing.TB, dir string, stdin []byte, args ...string) []byte {
 func history(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "r.git")
-	git(t, t.TempDir(), nil, "init", "--quiet", "--bare", "--initial-branch=main", dir)
+	runGit(t, t.TempDir(), nil, "init", "--quiet", "--bare", "--initial-branch=main", dir)
 	var in strings.Builder
 	for commit := range 30 {
 		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+commit)
@@ -116,7 +116,7 @@ func history(t testing.TB) string {
 		}
 		in.WriteString("\n")
 	}
-	git(t, dir, []byte(in.String()), "fast-import", "--quiet")
+	runGit(t, dir, []byte(in.String()), "fast-import", "--quiet")
 	return dir
 }
 

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // maxServerText bounds how much of a server's words is kept.
@@ -117,23 +120,7 @@ func escapeSequence(s string) int {
 
 // oneLine is clean for a reason that stands in the middle of a sentence.
 func (e *endpoint) oneLine(raw string) string {
-	return inOneLine(e.clean(raw))
-}
-
-// inOneLine joins lines. What ends a sentence, or goes on, needs no mark between.
-func inOneLine(text string) string {
-	joined := ""
-	for line := range strings.SplitSeq(text, "\n") {
-		switch {
-		case joined == "" || line == "":
-			joined += line
-		case strings.ContainsAny(joined[len(joined)-1:], ".:,!?"):
-			joined += " " + line
-		default:
-			joined += "; " + line
-		}
-	}
-	return joined
+	return serverwords.OneLine(e.clean(raw))
 }
 
 // noise are lines beside a push that are of no use to somebody who has not run git: its progress, the name of a commit that was never
@@ -175,21 +162,21 @@ func (e *endpoint) refusal(svc service, raw string) error {
 	}
 	write := svc == receivePack
 	switch {
-	case accessRemedyFor(text) != "":
-		return &PermissionError{Remote: e.name, Write: write, Server: text}
+	case serverwords.AccessRemedy(text) != "":
+		return &git.PermissionError{Remote: e.name, Write: write, Server: text}
 	case says("too many", "rate limit", "abuse detection", "temporarily unavailable", "try again", "under maintenance", "in maintenance",
 		"service unavailable", "timed out", "internal server error", "internal api", "connection reset", "cannot fork", "resource temporarily"):
-		return &UnreachableError{Remote: e.name, Reason: "the server cannot answer now" + said(text), next: e.afterIncident()}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server cannot answer now" + serverwords.Said(text), Next: e.afterIncident()}
 	case says("repository not found", "does not appear to be a git repository", "repository does not exist", "could not be found",
 		"no such repository", "cannot find repository", "project not found", "not a git repository", "no such project", "is not found"):
-		return &NotFoundError{Remote: e.name, Server: text}
+		return &git.NotFoundError{Remote: e.name, Server: text}
 	case says("invalid username or", "authentication failed", "bad credentials", "password authentication", "no anonymous"):
-		return &AuthError{Remote: e.name, Server: text}
+		return &git.AuthError{Remote: e.name, Server: text}
 	case says("read only", "read-only", "denied", "not allowed", "write access", "forbidden", "unauthorized", "not authorized", "not granted",
 		"insufficient permission", "permission", "saml"):
-		return &PermissionError{Remote: e.name, Write: write, Server: text}
+		return &git.PermissionError{Remote: e.name, Write: write, Server: text}
 	case text == "":
-		return &UnreachableError{Remote: e.name, Reason: "the server ended the session without an answer"}
+		return &git.UnreachableError{Remote: e.name, Reason: "the server ended the session without an answer"}
 	}
-	return &RejectedError{Remote: e.name, Reason: inOneLine(text)}
+	return &git.RejectedError{Remote: e.name, Reason: serverwords.OneLine(text)}
 }

@@ -3,6 +3,8 @@ package gitrepo
 import (
 	"strings"
 	"testing"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 func TestClean(t *testing.T) {
@@ -50,8 +52,8 @@ func TestRefusal(t *testing.T) {
 	t.Parallel()
 	e := &endpoint{name: "ssh://git@example.com/x"}
 	kinds := map[string]func(error) bool{
-		"not found": is[*NotFoundError], "permission": is[*PermissionError], "auth": is[*AuthError],
-		"unreachable": is[*UnreachableError], "rejected": is[*RejectedError],
+		"not found": is[*git.NotFoundError], "permission": is[*git.PermissionError], "auth": is[*git.AuthError],
+		"unreachable": is[*git.UnreachableError], "rejected": is[*git.RejectedError],
 	}
 	for words, kind := range map[string]string{
 		"ERROR: Repository not found.":                                                            "not found",
@@ -84,7 +86,7 @@ func TestRefusal(t *testing.T) {
 // The reasons that servers give for a reference, and what they mean.
 func TestDeclined(t *testing.T) {
 	t.Parallel()
-	s := &Snapshot{endpoint: &endpoint{name: "x"}, branch: "main", state: RepositoryEmpty}
+	s := &Snapshot{endpoint: &endpoint{name: "x"}, branch: "main", state: git.RepositoryEmpty}
 	for _, c := range []struct {
 		reason, words string
 		conflict      bool
@@ -102,7 +104,7 @@ func TestDeclined(t *testing.T) {
 		{"failed to update ref", "error: cannot lock ref 'refs/heads/main/x': 'refs/heads/main' exists; cannot create 'refs/heads/main/x'", false},
 	} {
 		err := s.declined(c.reason, c.words)
-		if is[*ConflictError](err) != c.conflict || is[*RejectedError](err) == c.conflict {
+		if is[*git.ConflictError](err) != c.conflict || is[*git.RejectedError](err) == c.conflict {
 			t.Errorf("%s: %T %v", c.reason, err, err)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // session is one conversation with a git service: the server's list of references, and at most one request with its response.
@@ -60,7 +62,7 @@ func (e *endpoint) interrupted(ctx context.Context) error {
 
 // networkError turns an error of a connection into ours. What it does not know is taken as something that may go away.
 func (e *endpoint) networkError(doing string, err error) error {
-	u := &UnreachableError{Remote: e.name}
+	u := &git.UnreachableError{Remote: e.name}
 	var dns *net.DNSError
 	var timeout net.Error
 	var verify *tls.CertificateVerificationError
@@ -71,16 +73,16 @@ func (e *endpoint) networkError(doing string, err error) error {
 		return err
 	case errors.As(err, &refused):
 		u.Reason, u.Permanent = doing+": "+refused.Error(), refused.permanent()
-		u.next = "check the proxy settings (HTTPS_PROXY, NO_PROXY); credentials for the proxy are written as http://USER:PASSWORD@HOST:PORT"
+		u.Next = "check the proxy settings (HTTPS_PROXY, NO_PROXY); credentials for the proxy are written as http://USER:PASSWORD@HOST:PORT"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		u.Reason, u.Permanent = fmt.Sprintf("the host name %s is not known", cleanLine(dns.Name)), true
-		u.next = "check the URL and the name server"
+		u.Next = "check the URL and the name server"
 	case errors.As(err, &verify):
 		u.Reason, u.Permanent = "the server's certificate is not trusted: "+certificateReason(verify.Err), true
-		u.next = "if the server's certificate comes from an authority of your own, give that authority's certificate"
+		u.Next = "if the server's certificate comes from an authority of your own, give that authority's certificate"
 	case errors.As(err, &record):
 		u.Reason, u.Permanent = "the server does not speak TLS on this port", true
-		u.next = "check the URL's scheme and port"
+		u.Next = "check the URL's scheme and port"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		u.Reason = doing + ": connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -107,8 +109,8 @@ func certificateReason(err error) string {
 // isOurs says whether an error has been classified already.
 func isOurs(err error) bool {
 	for _, check := range []func(error) bool{
-		is[*AuthError], is[*PermissionError], is[*NotFoundError], is[*ConflictError], is[*RejectedError], is[*HostKeyError],
-		is[*UnreachableError], is[*ProtocolError], is[*RedirectError], is[*LimitError], is[*PathError],
+		is[*git.AuthError], is[*git.PermissionError], is[*git.NotFoundError], is[*git.ConflictError], is[*git.RejectedError], is[*git.HostKeyError],
+		is[*git.UnreachableError], is[*git.ProtocolError], is[*git.RedirectError], is[*git.LimitError], is[*git.PathError],
 	} {
 		if check(err) {
 			return true

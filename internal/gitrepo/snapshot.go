@@ -15,20 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
-)
-
-// BranchState is what was found where the branch should be.
-type BranchState int
-
-// The states.
-const (
-	// BranchExists: the snapshot is the branch's tip.
-	BranchExists BranchState = iota + 1
-	// BranchMissing: there are commits, but no such branch. The snapshot is the tip of the default branch, on which a push creates
-	// the branch. If the default branch has no commit either, the snapshot is that of the only branch, or empty when there are many.
-	BranchMissing
-	// RepositoryEmpty: there is no commit at all. The snapshot is empty; a push makes the first commit.
-	RepositoryEmpty
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // Snapshot is one commit of a repository, in memory: its directories, and its files as far as they were needed. Its methods may not
@@ -36,7 +23,7 @@ const (
 type Snapshot struct {
 	endpoint      *endpoint
 	branch        string
-	state         BranchState
+	state         git.BranchState
 	defaultBranch string
 	head          plumbing.Hash
 	root          plumbing.Hash
@@ -46,16 +33,6 @@ type Snapshot struct {
 	branches      []string
 	past          past
 	wide          map[plumbing.Hash]nameOrder
-}
-
-// Entry is one entry of a directory.
-type Entry struct {
-	Name   string // the last element of Path, as it is in the repository: not made fit to be shown
-	Path   string
-	Mode   Mode
-	BlobID string // the object's name, in hexadecimal
-	// Unsafe says that the path is one that every method of the snapshot refuses, such as one with ".." in it.
-	Unsafe bool
 }
 
 // maxMoves is how often a fetch begins anew because the branch moved between the list of references and the transfer.
@@ -84,7 +61,7 @@ func Fetch(ctx context.Context, remote Remote, branch string) (*Snapshot, error)
 		case errors.Is(err, errNotOurs) && move < maxMoves:
 			continue
 		case errors.Is(err, errNotOurs):
-			err = &UnreachableError{Remote: e.name, Reason: "the branch moves faster than it can be read"}
+			err = &git.UnreachableError{Remote: e.name, Reason: "the branch moves faster than it can be read"}
 		}
 		e.transport.close()
 		return nil, err
@@ -152,14 +129,14 @@ func (s *Snapshot) look(adv *advertisement) {
 	s.defaultBranch = adv.defaultBranch()
 	s.branches = slices.Sorted(maps.Keys(adv.branches))
 	if tip, ok := adv.branches[s.branch]; ok {
-		s.state, s.head = BranchExists, tip
+		s.state, s.head = git.BranchExists, tip
 		return
 	}
 	if len(adv.branches) == 0 && adv.head.IsZero() {
-		s.state = RepositoryEmpty
+		s.state = git.RepositoryEmpty
 		return
 	}
-	s.state = BranchMissing
+	s.state = git.BranchMissing
 	switch {
 	case !adv.head.IsZero():
 		s.head = adv.head
@@ -186,34 +163,34 @@ func (s *Snapshot) damage(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, pack.ErrObjectTooLarge):
-		return &LimitError{Remote: e.name, What: "a directory", Limit: e.limits.Object}
+		return &git.LimitError{Remote: e.name, What: "a directory", Limit: e.limits.Object}
 	case errors.Is(err, pack.ErrTooLarge):
-		return &LimitError{Remote: e.name, What: "the unpacked transfer", Limit: e.limits.Inflated}
+		return &git.LimitError{Remote: e.name, What: "the unpacked transfer", Limit: e.limits.Inflated}
 	case errors.Is(err, pack.ErrTooManyObjects):
-		return &LimitError{Remote: e.name, What: "the transfer", Limit: e.limits.Objects, Unit: "objects"}
+		return &git.LimitError{Remote: e.name, What: "the transfer", Limit: e.limits.Objects, Unit: "objects"}
 	case errors.Is(err, pack.ErrChainTooLarge):
-		return &LimitError{Remote: e.name, What: "what one object is made of", Limit: pack.MaxChainWork}
+		return &git.LimitError{Remote: e.name, What: "what one object is made of", Limit: pack.MaxChainWork}
 	}
-	return &ProtocolError{Remote: e.name, Reason: err.Error()}
+	return &git.ProtocolError{Remote: e.name, Reason: err.Error()}
 }
 
 // findRoot reads the commit, of which only the directory matters.
 func (s *Snapshot) findRoot() error {
 	commit, ok := s.content(s.head)
 	if !ok {
-		return &ProtocolError{Remote: s.endpoint.name, Reason: "the server did not send the commit that was asked for"}
+		return &git.ProtocolError{Remote: s.endpoint.name, Reason: "the server did not send the commit that was asked for"}
 	}
 	line, _, _ := bytes.Cut(commit, []byte("\n"))
 	name, ok := strings.CutPrefix(string(line), "tree ")
 	if !ok || !plumbing.IsHash(name) {
-		return &ProtocolError{Remote: s.endpoint.name, Reason: "the branch's tip is not a commit"}
+		return &git.ProtocolError{Remote: s.endpoint.name, Reason: "the branch's tip is not a commit"}
 	}
 	s.root = plumbing.NewHash(name)
 	return nil
 }
 
 // State is what was found where the branch should be.
-func (s *Snapshot) State() BranchState { return s.state }
+func (s *Snapshot) State() git.BranchState { return s.state }
 
 // Branch is the branch that was asked for.
 func (s *Snapshot) Branch() string { return s.branch }
@@ -261,54 +238,54 @@ func (s *Snapshot) tree(h plumbing.Hash) ([]byte, error) {
 	if h.String() == emptyTree {
 		return nil, nil
 	}
-	return nil, &ProtocolError{Remote: s.endpoint.name, Reason: "the server left a directory out of its answer"}
+	return nil, &git.ProtocolError{Remote: s.endpoint.name, Reason: "the server left a directory out of its answer"}
 }
 
 // emptyTree is the name of the directory without entries, which git knows without being sent it.
 const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 // Lookup finds a file, a directory or whatever else is at a path, and false when there is nothing. Links are not followed.
-func (s *Snapshot) Lookup(path string) (Entry, bool, error) {
+func (s *Snapshot) Lookup(path string) (git.Entry, bool, error) {
 	return s.lookup(s.root, path)
 }
 
 // lookup finds what is at a path below a root directory.
-func (s *Snapshot) lookup(root plumbing.Hash, path string) (Entry, bool, error) {
+func (s *Snapshot) lookup(root plumbing.Hash, path string) (git.Entry, bool, error) {
 	if err := checkPath(path); err != nil {
-		return Entry{}, false, err
+		return git.Entry{}, false, err
 	}
 	at := root
 	names := strings.Split(path, "/")
 	for i, name := range names {
 		tree, err := s.tree(at)
 		if err != nil {
-			return Entry{}, false, err
+			return git.Entry{}, false, err
 		}
 		found, ok, err := s.find(at, tree, name)
 		if err != nil || !ok {
-			return Entry{}, false, s.damage(err)
+			return git.Entry{}, false, s.damage(err)
 		}
 		if i == len(names)-1 {
 			entry, ok := s.entry(found, path)
 			return entry, ok, nil
 		}
-		if mode, _ := modeOf(found.mode); mode != Dir {
-			return Entry{}, false, nil
+		if mode, _ := modeOf(found.mode); mode != git.Dir {
+			return git.Entry{}, false, nil
 		}
 		at = found.hash
 	}
-	return Entry{}, false, nil
+	return git.Entry{}, false, nil
 }
 
-func (s *Snapshot) entry(e treeEntry, path string) (Entry, bool) {
+func (s *Snapshot) entry(e treeEntry, path string) (git.Entry, bool) {
 	mode, ok := modeOf(e.mode)
-	return Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String(), Unsafe: isUnsafe(string(e.name), path)}, ok
+	return git.Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String(), Unsafe: isUnsafe(string(e.name), path)}, ok
 }
 
 // List returns the entries of a directory in git's order; "" is the root. Names are as they are in the repository, which may be hostile:
 // ".." is possible, and every method of the snapshot refuses it. A directory that does not exist has none. A path to
 // something that is no directory is a *PathError.
-func (s *Snapshot) List(dir string) ([]Entry, error) {
+func (s *Snapshot) List(dir string) ([]git.Entry, error) {
 	at, found, err := s.directory(dir)
 	if err != nil || !found {
 		return nil, err
@@ -321,7 +298,7 @@ func (s *Snapshot) List(dir string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var entries []Entry
+	var entries []git.Entry
 	for len(tree) > 0 {
 		var e treeEntry
 		if e, tree, err = nextEntry(tree); err != nil {
@@ -369,7 +346,7 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 		case !ok:
 			return nil, fmt.Errorf("reading %s of %s: %w", path, s.endpoint.name, fs.ErrNotExist)
 		case !e.Mode.IsFile():
-			return nil, &PathError{Path: path, Entry: path, Mode: e.Mode}
+			return nil, &git.PathError{Path: path, Entry: path, Mode: e.Mode}
 		}
 		h := plumbing.NewHash(e.BlobID)
 		blobs[path] = h
@@ -393,7 +370,7 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 	for path, h := range blobs {
 		content, ok := s.files[h]
 		if !ok {
-			return nil, &LimitError{Remote: s.endpoint.name, What: path, Limit: s.endpoint.limits.File}
+			return nil, &git.LimitError{Remote: s.endpoint.name, What: path, Limit: s.endpoint.limits.File}
 		}
 		if read += int64(len(content)); read > s.endpoint.limits.Read {
 			return nil, s.tooMuch()
@@ -405,7 +382,7 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 
 // tooMuch says that more is to be read at once than memory is taken for.
 func (s *Snapshot) tooMuch() error {
-	return &LimitError{Remote: s.endpoint.name, What: "what has to be read of the files", Limit: s.endpoint.limits.Read}
+	return &git.LimitError{Remote: s.endpoint.name, What: "what has to be read of the files", Limit: s.endpoint.limits.Read}
 }
 
 // packOverhead is more than a pack of a few files has beside their contents.
@@ -469,7 +446,7 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 		got, err = s.endpoint.download(ctx, session, adv, w)
 	}
 	if errors.Is(err, errNotOurs) {
-		err = &UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
+		err = &git.UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
 	}
 	if err != nil {
 		return err

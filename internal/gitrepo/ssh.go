@@ -15,6 +15,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // sshTransport runs git's services over SSH (gitprotocol-pack(5)). One connection is made and kept for a short while, so that a push
@@ -229,12 +230,12 @@ func (t *sshTransport) handshakeError(err, refused error, w *wire, ids *sshkeys.
 	case refused != nil:
 		return refused
 	case errors.As(err, &negotiation):
-		return &ProtocolError{Remote: e.name, Reason: fmt.Sprintf("the SSH server and this program have no algorithm in common for %s: the server offers %s",
+		return &git.ProtocolError{Remote: e.name, Reason: fmt.Sprintf("the SSH server and this program have no algorithm in common for %s: the server offers %s",
 			cleanLine(negotiation.What), e.oneLine(strings.Join(negotiation.RequestedAlgorithms, ", ")))}
 	case strings.Contains(err.Error(), "unable to authenticate"), strings.Contains(err.Error(), "too many authentication failures"),
 		strings.Contains(err.Error(), "Too many authentication failures"):
 		// x/crypto/ssh has no type for this.
-		failed := &AuthError{Remote: e.name, Tried: ids.Names, Skipped: ids.Skipped}
+		failed := &git.AuthError{Remote: e.name, Tried: ids.Names, Skipped: ids.Skipped}
 		if ids.AgentProblem != nil {
 			failed.Skipped = append(failed.Skipped, ids.AgentProblem.Error())
 		}
@@ -243,7 +244,7 @@ func (t *sshTransport) handshakeError(err, refused error, w *wire, ids *sshkeys.
 		return e.networkError("the SSH handshake", w.firstError())
 	case strings.Contains(err.Error(), "overflow reading version string"), strings.Contains(err.Error(), "invalid packet length"),
 		strings.Contains(err.Error(), "unexpected"):
-		return &ProtocolError{Remote: e.name, Reason: "what answers is not an SSH server: " + e.oneLine(err.Error())}
+		return &git.ProtocolError{Remote: e.name, Reason: "what answers is not an SSH server: " + e.oneLine(err.Error())}
 	}
 	return e.networkError("the SSH handshake", err)
 }

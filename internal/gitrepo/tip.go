@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -13,18 +12,11 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// CommitInfo is what a commit says about itself. Its texts are as they are in the repository: not made fit to be shown.
-type CommitInfo struct {
-	Hash    string // in hexadecimal
-	Author  Identity
-	When    time.Time // of the committer: when it came into being in this form
-	Subject string    // the first line of the message
-}
-
 // Tip describes the commit that the snapshot shows; nil without one. Nothing is transferred.
-func (s *Snapshot) Tip() *CommitInfo {
+func (s *Snapshot) Tip() *git.CommitInfo {
 	content, ok, _ := s.objects.Structure(s.head)
 	if s.head.IsZero() || !ok {
 		return nil
@@ -33,8 +25,8 @@ func (s *Snapshot) Tip() *CommitInfo {
 }
 
 // parseCommit reads the headers that matter. What is malformed stays empty: a commit is somebody else's.
-func parseCommit(hash plumbing.Hash, content []byte) *CommitInfo {
-	info := &CommitInfo{Hash: hash.String()}
+func parseCommit(hash plumbing.Hash, content []byte) *git.CommitInfo {
+	info := &git.CommitInfo{Hash: hash.String()}
 	headers, message, _ := bytes.Cut(content, []byte("\n\n"))
 	for line := range bytes.Lines(headers) {
 		name, value, _ := bytes.Cut(bytes.TrimRight(line, "\n"), []byte(" "))
@@ -42,7 +34,7 @@ func parseCommit(hash plumbing.Hash, content []byte) *CommitInfo {
 		switch string(name) {
 		case "author":
 			signature.Decode(value)
-			info.Author = Identity{Name: signature.Name, Email: signature.Email}
+			info.Author = git.Identity{Name: signature.Name, Email: signature.Email}
 		case "committer":
 			signature.Decode(value)
 			info.When = signature.When

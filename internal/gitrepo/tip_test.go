@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // history is what a fast-import makes: five commits, the third of which is merged from a side branch.
@@ -75,8 +75,8 @@ func TestTipAndBehind(t *testing.T) {
 	defer s.Close()
 
 	tip := s.Tip()
-	want := gitrepo.CommitInfo{
-		Hash: repo.Head("main"), Author: gitrepo.Identity{Name: "Alice A", Email: "alice@example.com"},
+	want := git.CommitInfo{
+		Hash: repo.Head("main"), Author: git.Identity{Name: "Alice A", Email: "alice@example.com"},
 		When: time.Unix(1_700_000_500, 0), Subject: "Scale dev",
 	}
 	if tip == nil || tip.Hash != want.Hash || tip.Author != want.Author || !tip.When.Equal(want.When) || tip.Subject != want.Subject {

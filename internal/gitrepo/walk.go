@@ -3,14 +3,13 @@ package gitrepo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // A dozen directory objects that each name the next one ten times are a tree of a million million files: a few hundred bytes that anybody
@@ -25,26 +24,6 @@ const (
 	// maxTreeDepth is how many directories may be in each other. A path of 4096 bytes, the longest that systems take, has at most 2048.
 	maxTreeDepth = 2048
 )
-
-// TreeLimitError says that a directory of a repository, with all that is in it, is larger than what is looked at. Nothing was read of it.
-type TreeLimitError struct {
-	// Dir is the directory that is too large, as it is in the repository; "/" is the root.
-	Dir   string
-	What  string // what there is too much of
-	Limit int64
-}
-
-func (e *TreeLimitError) Error() string {
-	return fmt.Sprintf("directory %q in the repository has more than %d %s, counted with all that is below it", e.Dir, e.Limit, e.What)
-}
-
-// Hint is the next action.
-func (e *TreeLimitError) Hint() string {
-	if e.Dir == "/" {
-		return "a repository for clusters needs a small part of that: see who put them there, and take them out"
-	}
-	return "see who put it there with git log -- " + text.ShellWord(e.Dir) + ", and take it out, or move it to another repository"
-}
 
 // measured is how much there is in a directory and below.
 type measured struct {
@@ -82,10 +61,10 @@ func (w *treeWalk) check(dir plumbing.Hash, path string) error {
 		return err
 	}
 	if size.entries > maxTreeEntries {
-		return &TreeLimitError{Dir: orRoot(w.culprit(dir, path, maxTreeEntries, func(m measured) int64 { return m.entries })), What: "files and directories", Limit: maxTreeEntries}
+		return &git.TreeLimitError{Dir: orRoot(w.culprit(dir, path, maxTreeEntries, func(m measured) int64 { return m.entries })), What: "files and directories", Limit: maxTreeEntries}
 	}
 	if size.paths > maxTreePaths {
-		return &TreeLimitError{Dir: orRoot(w.culprit(dir, path, maxTreePaths, func(m measured) int64 { return m.paths })), What: "bytes of names", Limit: maxTreePaths}
+		return &git.TreeLimitError{Dir: orRoot(w.culprit(dir, path, maxTreePaths, func(m measured) int64 { return m.paths })), What: "bytes of names", Limit: maxTreePaths}
 	}
 	return nil
 }
@@ -100,7 +79,7 @@ func (w *treeWalk) measure(dir plumbing.Hash, path string, depth int) (measured,
 	}
 	if depth > maxTreeDepth {
 		first, _, _ := strings.Cut(path, "/")
-		return measured{}, &TreeLimitError{Dir: first, What: "directories in each other", Limit: maxTreeDepth}
+		return measured{}, &git.TreeLimitError{Dir: first, What: "directories in each other", Limit: maxTreeDepth}
 	}
 	tree, err := w.read(dir, path)
 	if err != nil {
@@ -132,7 +111,7 @@ func (w *treeWalk) measure(dir plumbing.Hash, path string, depth int) (measured,
 // isFollowed says whether an entry is a directory that is walked.
 func isFollowed(e treeEntry) bool {
 	mode, known := modeOf(e.mode)
-	return known && mode == Dir && !isUnsafe(string(e.name), string(e.name))
+	return known && mode == git.Dir && !isUnsafe(string(e.name), string(e.name))
 }
 
 // childPath is the path of an entry. It is only for words, and so is not made longer than people read.
@@ -217,7 +196,7 @@ func (s *Snapshot) CheckSize(ctx context.Context, dir string) error {
 //
 // The error is a *TreeLimitError, before the first visit, when there is more below the directory than anybody should look at, a
 // *PathError when it is no directory or its path is unsafe, and the context's cause when that is done.
-func (s *Snapshot) Walk(ctx context.Context, dir string, visit func(Entry) error) error {
+func (s *Snapshot) Walk(ctx context.Context, dir string, visit func(git.Entry) error) error {
 	at, found, err := s.directory(dir)
 	if err != nil || !found {
 		return err
@@ -248,7 +227,7 @@ func (s *Snapshot) Walk(ctx context.Context, dir string, visit func(Entry) error
 
 // walkError names the remote in what is wrong with its directories.
 func (s *Snapshot) walkError(ctx context.Context, err error) error {
-	if err == nil || isOurs(err) || errors.As(err, new(*TreeLimitError)) {
+	if err == nil || isOurs(err) || errors.As(err, new(*git.TreeLimitError)) {
 		return err
 	}
 	return s.damageUnlessInterrupted(ctx, err)
@@ -263,8 +242,8 @@ func (s *Snapshot) directory(dir string) (at plumbing.Hash, found bool, err erro
 	if err != nil || !found {
 		return plumbing.ZeroHash, false, err
 	}
-	if e.Mode != Dir {
-		return plumbing.ZeroHash, false, &PathError{Path: dir, Entry: dir, Mode: e.Mode}
+	if e.Mode != git.Dir {
+		return plumbing.ZeroHash, false, &git.PathError{Path: dir, Entry: dir, Mode: e.Mode}
 	}
 	return plumbing.NewHash(e.BlobID), true, nil
 }

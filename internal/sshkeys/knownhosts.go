@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // KnownHosts are the lines of a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). It does not change and may be used by
@@ -211,8 +213,8 @@ func (k *KnownHosts) Check(address string, key ssh.PublicKey) error {
 	if cert, ok := key.(*ssh.Certificate); ok {
 		return k.checkCertificate(host, address, cert)
 	}
-	problem := HostUnknown
-	var expected []KnownKey
+	problem := git.HostUnknown
+	var expected []git.KnownKey
 	for _, l := range k.lines {
 		if l.marker == markerRevoked || !l.matches(host) {
 			continue
@@ -220,7 +222,7 @@ func (k *KnownHosts) Check(address string, key ssh.PublicKey) error {
 		if l.marker == "" && sameKey(l.key, key) {
 			return nil
 		}
-		problem = HostKeyChanged
+		problem = git.HostKeyChanged
 		expected = append(expected, k.known(l))
 	}
 	return k.hostKeyError(host, problem, key, expected, "")
@@ -237,7 +239,7 @@ func (k *KnownHosts) checkRevoked(host string, key ssh.PublicKey) error {
 		}
 		for _, s := range shown {
 			if sameKey(l.key, s) {
-				return k.hostKeyError(host, HostKeyRevoked, s, []KnownKey{k.known(l)}, "")
+				return k.hostKeyError(host, git.HostKeyRevoked, s, []git.KnownKey{k.known(l)}, "")
 			}
 		}
 	}
@@ -245,7 +247,7 @@ func (k *KnownHosts) checkRevoked(host string, key ssh.PublicKey) error {
 }
 
 func (k *KnownHosts) checkCertificate(host, address string, cert *ssh.Certificate) error {
-	var expected []KnownKey
+	var expected []git.KnownKey
 	trusted := false
 	for _, l := range k.lines {
 		if l.marker == markerRevoked || !l.matches(host) {
@@ -258,9 +260,9 @@ func (k *KnownHosts) checkCertificate(host, address string, cert *ssh.Certificat
 		trusted = trusted || l.marker == markerAuthority && sameKey(l.key, cert.SignatureKey)
 	}
 	if !trusted {
-		problem := HostUnknown
+		problem := git.HostUnknown
 		if len(expected) > 0 {
-			problem = HostKeyChanged
+			problem = git.HostKeyChanged
 		}
 		return k.hostKeyError(host, problem, cert.SignatureKey, expected, "")
 	}
@@ -269,18 +271,18 @@ func (k *KnownHosts) checkCertificate(host, address string, cert *ssh.Certificat
 		address = net.JoinHostPort(address, "22")
 	}
 	if err := checker.CheckHostKey(address, nil, cert); err != nil {
-		return k.hostKeyError(host, HostKeyInvalid, cert.Key, expected, strings.TrimPrefix(printable(err.Error()), "ssh: "))
+		return k.hostKeyError(host, git.HostKeyInvalid, cert.Key, expected, strings.TrimPrefix(printable(err.Error()), "ssh: "))
 	}
 	return nil
 }
 
-func (k *KnownHosts) known(l hostLine) KnownKey {
-	return KnownKey{Type: l.key.Type(), Fingerprint: ssh.FingerprintSHA256(l.key), File: k.file, Line: l.number, Authority: l.marker == markerAuthority}
+func (k *KnownHosts) known(l hostLine) git.KnownKey {
+	return git.KnownKey{Type: l.key.Type(), Fingerprint: ssh.FingerprintSHA256(l.key), File: k.file, Line: l.number, Authority: l.marker == markerAuthority}
 }
 
-func (k *KnownHosts) hostKeyError(host string, problem HostKeyProblem, key ssh.PublicKey, expected []KnownKey, detail string) *HostKeyError {
-	e := &HostKeyError{Host: host, Problem: problem, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), Expected: expected, File: k.file, Detail: detail}
-	if plain, _, ok := strings.Cut(strings.TrimPrefix(host, "["), "]:"); ok && problem == HostUnknown && strings.HasPrefix(host, "[") {
+func (k *KnownHosts) hostKeyError(host string, problem git.HostKeyProblem, key ssh.PublicKey, expected []git.KnownKey, detail string) *git.HostKeyError {
+	e := &git.HostKeyError{Host: host, Problem: problem, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), Expected: expected, File: k.file, Detail: detail}
+	if plain, _, ok := strings.Cut(strings.TrimPrefix(host, "["), "]:"); ok && problem == git.HostUnknown && strings.HasPrefix(host, "[") {
 		for _, l := range k.lines {
 			e.PlainEntry = e.PlainEntry || l.marker != markerRevoked && l.matches(plain)
 		}

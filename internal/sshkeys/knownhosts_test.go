@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // signer is a host's or an authority's key.
@@ -44,11 +45,11 @@ func hashed(host string) string { return knownhosts.HashHostname(host) }
 func TestKnownHosts_Check(t *testing.T) {
 	t.Parallel()
 	ed, ec, other := line(t, "ed25519 -"), line(t, "ecdsa p-256"), line(t, "ecdsa p-384")
-	const unknown, changed, revoked = sshkeys.HostUnknown, sshkeys.HostKeyChanged, sshkeys.HostKeyRevoked
+	const unknown, changed, revoked = git.HostUnknown, git.HostKeyChanged, git.HostKeyRevoked
 	cases := []struct {
 		name, content, address string
 		offered                string // kind of the key that the server shows
-		problem                sshkeys.HostKeyProblem
+		problem                git.HostKeyProblem
 		lines                  []int // of the keys that were expected
 		forCluster             string
 	}{
@@ -97,7 +98,7 @@ func TestKnownHosts_Check(t *testing.T) {
 				}
 				return
 			}
-			e, ok := err.(*sshkeys.HostKeyError) // it is not wrapped
+			e, ok := err.(*git.HostKeyError) // it is not wrapped
 			if !ok || e.Problem != c.problem || e.Fingerprint != ssh.FingerprintSHA256(signer(t, c.offered).PublicKey()) || e.File != "known_hosts" {
 				t.Fatalf("error is %+v", err)
 			}
@@ -119,11 +120,11 @@ func TestKnownHosts_Check(t *testing.T) {
 func TestHostKeyError_hints(t *testing.T) {
 	t.Parallel()
 	k := parse(t, "h.example "+line(t, "ed25519 -"))
-	e, ok := k.Check("h.example:2222", signer(t, "ed25519 -").PublicKey()).(*sshkeys.HostKeyError) // it is not wrapped
+	e, ok := k.Check("h.example:2222", signer(t, "ed25519 -").PublicKey()).(*git.HostKeyError) // it is not wrapped
 	if !ok || !e.PlainEntry || !strings.Contains(e.Hint(), "write [h.example]:2222") || !strings.Contains(e.Hint(), "ssh-keyscan -p 2222 h.example | ssh-keygen -lf -") {
 		t.Errorf("%+v", e)
 	}
-	e, ok = k.Check("g.example:22", signer(t, "ed25519 -").PublicKey()).(*sshkeys.HostKeyError) // it is not wrapped
+	e, ok = k.Check("g.example:22", signer(t, "ed25519 -").PublicKey()).(*git.HostKeyError) // it is not wrapped
 	if !ok || e.PlainEntry || !strings.Contains(e.Hint(), "ssh-keyscan g.example |") {
 		t.Errorf("%+v", e)
 	}
@@ -148,21 +149,21 @@ func TestKnownHosts_certificates(t *testing.T) {
 	for _, c := range []struct {
 		name, content, address string
 		cert                   *ssh.Certificate
-		problem                sshkeys.HostKeyProblem
+		problem                git.HostKeyProblem
 	}{
 		{"good", trusting, "h.example:22", good, 0},
 		{"good, other port", "@cert-authority [h.example]:2222 " + line(t, "ed25519 -"), "h.example:2222", good, 0},
 		{"the host's own key is known", "h.example " + line(t, "ecdsa p-256"), "h.example:22", good, 0},
-		{"unknown authority", "@cert-authority *.example " + line(t, "ecdsa p-384"), "h.example:22", good, sshkeys.HostKeyChanged},
-		{"authority of another host", trusting, "h.test:22", good, sshkeys.HostUnknown},
-		{"for another host", trusting, "g.example:22", good, sshkeys.HostKeyInvalid},
-		{"expired", trusting, "h.example:22", certificate(func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Minute).Unix()) }), sshkeys.HostKeyInvalid},
-		{"of a user", trusting, "h.example:22", certificate(func(c *ssh.Certificate) { c.CertType = ssh.UserCert }), sshkeys.HostKeyInvalid},
-		{"revoked authority", "@revoked * " + line(t, "ed25519 -") + "\n" + trusting, "h.example:22", good, sshkeys.HostKeyRevoked},
-		{"revoked host key", "@revoked * " + line(t, "ecdsa p-256") + "\n" + trusting, "h.example:22", good, sshkeys.HostKeyRevoked},
+		{"unknown authority", "@cert-authority *.example " + line(t, "ecdsa p-384"), "h.example:22", good, git.HostKeyChanged},
+		{"authority of another host", trusting, "h.test:22", good, git.HostUnknown},
+		{"for another host", trusting, "g.example:22", good, git.HostKeyInvalid},
+		{"expired", trusting, "h.example:22", certificate(func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Minute).Unix()) }), git.HostKeyInvalid},
+		{"of a user", trusting, "h.example:22", certificate(func(c *ssh.Certificate) { c.CertType = ssh.UserCert }), git.HostKeyInvalid},
+		{"revoked authority", "@revoked * " + line(t, "ed25519 -") + "\n" + trusting, "h.example:22", good, git.HostKeyRevoked},
+		{"revoked host key", "@revoked * " + line(t, "ecdsa p-256") + "\n" + trusting, "h.example:22", good, git.HostKeyRevoked},
 	} {
 		err := parse(t, c.content).Check(c.address, c.cert)
-		e, _ := err.(*sshkeys.HostKeyError) // it is not wrapped
+		e, _ := err.(*git.HostKeyError) // it is not wrapped
 		if (err == nil) != (c.problem == 0) || (e != nil && e.Problem != c.problem) {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -69,7 +69,7 @@ func (r *createRun) signsOfLife(ctx context.Context) ([]string, error) {
 		}
 		r.snapshots = append(r.snapshots, snapshot)
 	}
-	if snapshot.State() != gitrepo.BranchExists {
+	if snapshot.State() != git.BranchExists {
 		return signs, unseen
 	}
 	system := layout.SystemDir(r.config)

@@ -12,6 +12,27 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// SourceKeeper keeps the Secret with which Flux reads the repository.
+type SourceKeeper interface {
+	// EnsureNamespace creates a namespace and says whether it did.
+	EnsureNamespace(ctx context.Context, name string) (bool, error)
+	// EnsureSourceSecret brings the Secret to what source says and returns its public key, empty over HTTPS. A key that is there is never
+	// replaced by a generated one; one that cannot be read is a *fluxinstall.UnreadableKeyError.
+	EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (publicKey string, changed bool, err error)
+	// RemoveSource takes back a Secret that still holds the key and, when asked to, the namespace if nothing else is in it.
+	RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error)
+}
+
+// FluxInstaller installs Flux and has it look. Only objects that differ are written; beside an error the result says what was done.
+type FluxInstaller interface {
+	// EnsureComponents applies Flux's installation, resource types first.
+	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
+	// EnsureSync applies the objects that say what Flux follows. It ends a suspension that a detachment left, and no other.
+	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
+	// RequestReconcile asks Flux to look at the repository now. Objects that are not there are left out.
+	RequestReconcile(ctx context.Context, namespace, name string) error
+}
+
 // repositoryDescription is what a repository that this program creates is described as.
 const repositoryDescription = "EKS Anywhere clusters, managed through Git by Flux"
 

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -89,7 +89,7 @@ func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *
 	isNew := func(file string) bool {
 		return slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == file && change.Change == "add" })
 	}
-	if snapshot == nil || snapshot.State() != gitrepo.BranchExists || !isNew(paths.ClusterKustomization) {
+	if snapshot == nil || snapshot.State() != git.BranchExists || !isNew(paths.ClusterKustomization) {
 		return nil
 	}
 	files, err := filesBelow(ctx, snapshot, paths.Cluster)

@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one that kept its endpoint, or a
 // cluster that would be above its management cluster, is refused. What is wrong is a *foundError. Reading them is a fetch of its own, so
 // that only clusters that are not in Git yet are held against them, and once in a run.
 func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
-	if snapshot == nil || snapshot.State() != gitrepo.BranchExists || r.heldBetween {
+	if snapshot == nil || snapshot.State() != git.BranchExists || r.heldBetween {
 		return nil
 	}
 	r.heldBetween = true

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -88,7 +88,7 @@ func on(t *testing.T, specs ...string) gitops.CreateOptions {
 	options := gitops.CreateOptions{
 		Clusters: parse(t, specs...),
 		Settings: gitops.Settings{
-			Author:      gitrepo.Identity{Name: "Ann", Email: "ann@example.com"},
+			Author:      git.Identity{Name: "Ann", Email: "ann@example.com"},
 			ToolVersion: "v1.2.3",
 			Remote: gitops.Remote{
 				Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",

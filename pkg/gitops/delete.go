@@ -9,11 +9,18 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
+
+// ClusterDeleter deletes clusters.
+type ClusterDeleter interface {
+	// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and says whether that was still to
+	// do.
+	DeleteCluster(ctx context.Context, namespace, name string) (bool, error)
+}
 
 // From says from where clusters are deleted.
 type From string
@@ -348,7 +355,7 @@ func (d *deleteRun) describe(ctx context.Context) {
 	if d.usesGit() {
 		d.startRepositoryResult()
 		d.result.Repository.Files = d.seen.files.changes
-		if d.seen.snapshot != nil && d.seen.snapshot.State() == gitrepo.BranchExists {
+		if d.seen.snapshot != nil && d.seen.snapshot.State() == git.BranchExists {
 			d.result.Repository.Commit = d.seen.snapshot.Head()
 		}
 	}
@@ -435,7 +442,7 @@ func (d *deleteRun) parts(going []*target) sequence {
 
 // pushRemoval takes the files out of Git.
 func (d *deleteRun) pushRemoval(subject string, going []*target) sequence {
-	if d.seen.snapshot == nil || d.seen.snapshot.State() != gitrepo.BranchExists {
+	if d.seen.snapshot == nil || d.seen.snapshot.State() != git.BranchExists {
 		return nil // there is no branch, and so no file
 	}
 	names := make([]string, 0, len(going))

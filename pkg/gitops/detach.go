@@ -13,6 +13,17 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// FluxRemover takes Flux off its cluster, in the order of the methods. What Flux has applied stays.
+type FluxRemover interface {
+	// StopFlux suspends Flux and stops its controllers, waits until they are gone, and says whether anything was to do.
+	StopFlux(ctx context.Context, namespace string, progress func(fluxinstall.Progress)) (bool, error)
+	// Uninstall removes a Flux that has been stopped; before it has done anything it fails with one that runs.
+	Uninstall(ctx context.Context, namespace string, progress func(fluxinstall.Progress)) (fluxinstall.Removal, error)
+	// RemoveGitOps takes the reference to the GitOps configuration off a management cluster, deletes that configuration unless another
+	// cluster refers to it, and says whether anything was to do.
+	RemoveGitOps(ctx context.Context, namespace, name, configKind, config string) (bool, error)
+}
+
 // Detaching a management cluster is the reverse of creating it, in an order in which nothing can be lost:
 //
 //  1. Flux stops. From then on nothing deletes what leaves Git.

@@ -1,6 +1,6 @@
 // Package gitops turns EKS Anywhere cluster specs into clusters managed through Git: it knows the steps, their order and their
-// invariants, and leaves every contact with the outside to the ports in ports.go, which pkg/github, internal/gitrepo and
-// pkg/fluxinstall fill.
+// invariants, and leaves every contact with the outside to the ports in ports.go, which pkg/connect makes of pkg/github,
+// internal/gitrepo and pkg/fluxinstall.
 //
 // # Invariants
 //

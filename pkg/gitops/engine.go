@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -28,7 +28,7 @@ type Settings struct {
 	// Remote says where the repository is.
 	Remote Remote
 	// Author and Committer sign the commit.
-	Author, Committer gitrepo.Identity
+	Author, Committer git.Identity
 	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as enterprise servers do; Flux
 	// accepts no others. Nil when there are none to give.
 	KnownHosts func() ([]byte, error)
@@ -171,6 +171,25 @@ const (
 
 func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
 
+// SnapshotPusher makes a commit and pushes it.
+type SnapshotPusher interface {
+	// Commit makes a commit on top of the snapshot, and writes nothing. [git.ErrNoChange] says that it would change nothing, a
+	// *git.PathError that a path is unsafe or in the way.
+	Commit(edits []git.Edit, options git.CommitOptions) (Commit, error)
+	// CheckPush asks whether the credentials may push, as far as the server says so beforehand. It writes nothing. The error is a
+	// *git.PermissionError where they may not.
+	CheckPush(ctx context.Context) error
+	// Push makes the commit the branch's tip, if that is still what the snapshot found: a *git.ConflictError says that it is not, and
+	// nothing is lost. A commit that has arrived already is success. A rule of the server is a *git.RejectedError.
+	Push(ctx context.Context, commit Commit) error
+}
+
+// Commit is a commit that a [Snapshot] has made, and that this Snapshot alone can push.
+type Commit interface {
+	// Hash is its name in hexadecimal.
+	Hash() string
+}
+
 // planner works out what has to be written on top of a snapshot; nil is a repository that does not exist yet.
 type planner func(ctx context.Context, snapshot Snapshot) (*filePlan, error)
 
@@ -234,7 +253,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 			r.result.Repository.Files = files.changes
 			return changedEffect(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
 		}
-		if !errors.As(err, new(*gitrepo.ConflictError)) || attempt == maxPushes {
+		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
 			return effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
 		}
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
@@ -265,7 +284,7 @@ func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, e
 
 // overtakenError says that somebody else wrote the same files after this run had looked at them.
 type overtakenError struct {
-	by  *gitrepo.CommitInfo // the last commit
+	by  *git.CommitInfo // the last commit
 	err error
 }
 
@@ -299,13 +318,13 @@ func (r *run) repositoryIsNew() bool {
 func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		early := errors.As(err, new(*gitrepo.NotFoundError)) && r.repositoryIsNew()
-		if err == nil || !errors.Is(err, gitrepo.ErrTransient) && !early || try == gitTries {
+		early := errors.As(err, new(*git.NotFoundError)) && r.repositoryIsNew()
+		if err == nil || !errors.Is(err, git.ErrTransient) && !early || try == gitTries {
 			return err
 		}
 		limit := gitFirstBackOff << (try - 1)
 		wait := limit/2 + rand.N(limit) // spreading out needs no secrecy
-		var unreachable *gitrepo.UnreachableError
+		var unreachable *git.UnreachableError
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
@@ -400,8 +419,8 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) 
 }
 
 // commitOptions says who commits and why.
-func (r *run) commitOptions(message string) gitrepo.CommitOptions {
-	return gitrepo.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
+func (r *run) commitOptions(message string) git.CommitOptions {
+	return git.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
 }
 
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.

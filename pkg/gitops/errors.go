@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 )
 
@@ -74,7 +74,7 @@ func (e *IncompleteError) Unwrap() error { return e.Cause }
 // IsAccessError says whether err is, at its root, a credential that was refused or a permission that is missing.
 func IsAccessError(err error) bool {
 	return errors.Is(err, github.ErrAuthentication) || errors.Is(err, github.ErrPermission) || errors.Is(err, github.ErrSSO) ||
-		errors.As(err, new(*gitrepo.AuthError)) || errors.As(err, new(*gitrepo.PermissionError)) ||
+		errors.As(err, new(*git.AuthError)) || errors.As(err, new(*git.PermissionError)) ||
 		errors.As(err, new(*fluxinstall.ForbiddenError)) || errors.As(err, new(*fluxinstall.CredentialsError))
 }
 
@@ -83,7 +83,7 @@ func IsAccessError(err error) bool {
 // help.
 func IsRuleError(err error) bool {
 	refused := new(fluxinstall.RefusedError)
-	return errors.Is(err, github.ErrPolicy) || errors.Is(err, github.ErrPlan) || errors.As(err, new(*gitrepo.RejectedError)) ||
+	return errors.Is(err, github.ErrPolicy) || errors.Is(err, github.ErrPlan) || errors.As(err, new(*git.RejectedError)) ||
 		errors.As(err, &refused) && refused.Policy
 }
 

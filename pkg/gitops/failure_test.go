@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -205,7 +205,7 @@ func TestCreate_pushRefused(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
 	w.state.Flux.GitRepository.Revision = "" // so that the run goes on to Flux if the push is thought to have worked
-	rejected := &gitrepo.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
+	rejected := &git.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
 	w.onPush = func() error { return rejected }
 	w.commitOther("main", func(files map[string]string) { delete(files, specPath) })
 	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub)))
@@ -226,7 +226,7 @@ func TestCreate_pushRefused(t *testing.T) {
 func TestCreate_refused(t *testing.T) {
 	t.Parallel()
 	policy := fmt.Errorf("%w: Deploy keys are disabled for this repository", github.ErrPolicy)
-	rule := &gitrepo.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
+	rule := &git.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
 	passing := fmt.Errorf("%w: bad gateway", github.ErrUnavailable)
 	const taken = "Take back what this run has made"
 	for name, test := range map[string]struct {

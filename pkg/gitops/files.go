@@ -10,10 +10,22 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
+
+// SnapshotFiles reads files by their paths. An unsafe path is a *git.PathError.
+type SnapshotFiles interface {
+	// Lookup finds what is at a path, and false when there is nothing. Links are not followed.
+	Lookup(path string) (git.Entry, bool, error)
+	// List has the entries of a directory, "" being the root; one that does not exist has none.
+	List(dir string) ([]git.Entry, error)
+	// Holds says whether a file has exactly this content. Nothing is transferred for it.
+	Holds(path string, content []byte) (bool, error)
+	// ReadAll reads files, all of them or none.
+	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
+}
 
 // filePlan is what a run changes in one snapshot of the repository.
 type filePlan struct {
@@ -31,7 +43,7 @@ func (p *filePlan) note(format string, args ...any) {
 
 // inPlace says whether Git has all of the plan already, in the state that it was made on.
 func (p *filePlan) inPlace(snapshot Snapshot) bool {
-	return snapshot != nil && len(p.changes) == 0 && snapshot.State() == gitrepo.BranchExists
+	return snapshot != nil && len(p.changes) == 0 && snapshot.State() == git.BranchExists
 }
 
 // changesFile says whether the plan changes a file.
@@ -44,10 +56,10 @@ func (p *filePlan) changesIn(dir string) bool {
 	return slices.ContainsFunc(p.changes, func(c FileChange) bool { return path.Dir(c.Path) == dir })
 }
 
-func (p *filePlan) edits() []gitrepo.Edit {
-	edits := make([]gitrepo.Edit, 0, len(p.changes))
+func (p *filePlan) edits() []git.Edit {
+	edits := make([]git.Edit, 0, len(p.changes))
 	for _, c := range p.changes {
-		edits = append(edits, gitrepo.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
+		edits = append(edits, git.Edit{Path: c.Path, Content: c.After, Delete: c.Change == changeDelete})
 	}
 	return edits
 }

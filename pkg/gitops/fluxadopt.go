@@ -13,6 +13,19 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
+// FluxAdopter takes over a Flux that follows something else, in the order of the methods. They say whether they wrote.
+type FluxAdopter interface {
+	// RecordFlux keeps what Flux follows now, its credentials included, and returns the record's name. That of a take-over under way stays
+	// as it is.
+	RecordFlux(ctx context.Context, namespace string) (record string, changed bool, err error)
+	// HoldPruning has Flux delete and apply nothing, and waits until a round that was under way is over.
+	HoldPruning(ctx context.Context, namespace, record string, progress func(fluxinstall.Progress)) (bool, error)
+	// Repoint has Flux follow what the manifests say. It still deletes and applies nothing.
+	Repoint(ctx context.Context, namespace string, sync []byte) (bool, error)
+	// EndAdoption ends what HoldPruning began.
+	EndAdoption(ctx context.Context, namespace string, sync []byte) (bool, error)
+}
+
 // followsOther says whether the Flux of a bootstrap in our namespace follows another repository or branch, or applies another path.
 func (r *run) followsOther(flux *fluxinstall.FluxState) bool {
 	git, ks := flux.GitRepository, flux.Kustomization

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
@@ -63,8 +63,8 @@ func (r *clustersRun) buildSystem(ctx context.Context, snapshot Snapshot, files 
 // withOthers adds the other files of Flux's directory, by their paths below it.
 func withOthers(ctx context.Context, snapshot Snapshot, root string, files map[string][]byte) (map[string][]byte, error) {
 	var paths []string
-	err := snapshot.Walk(ctx, root, func(entry gitrepo.Entry) error {
-		if _, ours := files[strings.TrimPrefix(entry.Path, root+"/")]; !ours && entry.Mode != gitrepo.Dir {
+	err := snapshot.Walk(ctx, root, func(entry git.Entry) error {
+		if _, ours := files[strings.TrimPrefix(entry.Path, root+"/")]; !ours && entry.Mode != git.Dir {
 			paths = append(paths, entry.Path)
 		}
 		return nil

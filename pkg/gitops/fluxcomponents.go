@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -203,8 +203,8 @@ func (s *systemPlan) editedComponents(ctx context.Context, file string, before [
 		edited, err = compareComponents(made, before)
 		return edited, true, err
 	}
-	var newest, written *gitrepo.Revision
-	err = s.snapshot.EachRevision(ctx, file, func(r gitrepo.Revision) bool {
+	var newest, written *git.Revision
+	err = s.snapshot.EachRevision(ctx, file, func(r git.Revision) bool {
 		if newest == nil {
 			newest = &r
 		}

@@ -16,6 +16,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
+// FluxMigrator prepares a cluster for definitions of Flux's resource types that serve other versions.
+type FluxMigrator interface {
+	// SurveyVersions looks at what the kinds lose compared with what is in the cluster, and writes nothing.
+	SurveyVersions(ctx context.Context, namespace string, kinds []fluxinstall.KindVersions) (*fluxinstall.VersionSurvey, error)
+	// MigrateVersions has objects stored in the version that stays. Each is written as it is, and the list of versions last. Beside an error
+	// the result says what was done.
+	MigrateVersions(ctx context.Context, dropped []fluxinstall.DroppedVersions, progress func(fluxinstall.Progress)) ([]fluxinstall.Migration, error)
+}
+
 // A release of Flux may drop versions of its kinds. With one object left in such a version, stored in the cluster or written in Git, Flux
 // applies nothing any more, itself included, and no later commit helps. So what a run's components no longer have is looked for before its
 // push, in the cluster and below the path in Git.

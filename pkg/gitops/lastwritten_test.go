@@ -3,15 +3,15 @@ package gitops
 import (
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 func TestLastWritten(t *testing.T) {
 	t.Parallel()
-	by := func(commit string, trailers ...string) gitrepo.Revision {
-		r := gitrepo.Revision{Commit: commit}
+	by := func(commit string, trailers ...string) git.Revision {
+		r := git.Revision{Commit: commit}
 		for i := 0; i < len(trailers); i += 2 {
-			r.Trailers = append(r.Trailers, gitrepo.Trailer{Key: trailers[i], Value: trailers[i+1]})
+			r.Trailers = append(r.Trailers, git.Trailer{Key: trailers[i], Value: trailers[i+1]})
 		}
 		return r
 	}
@@ -19,18 +19,18 @@ func TestLastWritten(t *testing.T) {
 	deleted := by("deleted", trailerClusters, "dev")
 	deleted.Deleted = true
 	for name, c := range map[string]struct {
-		revisions []gitrepo.Revision
+		revisions []git.Revision
 		cluster   string
 		want      string
 	}{
 		"nothing":                         {nil, "dev", ""},
-		"only others":                     {[]gitrepo.Revision{by("a"), by("b", "Signed-off-by", "Ann")}, "dev", ""},
-		"the newest of ours":              {[]gitrepo.Revision{by("a"), ours, by("older", trailerClusters, "dev")}, "dev", "ours"},
-		"one of several clusters":         {[]gitrepo.Revision{ours}, "w01", "ours"},
-		"the beginning of a name":         {[]gitrepo.Revision{ours}, "w0", ""},
-		"another cluster":                 {[]gitrepo.Revision{by("a", trailerClusters, "prod"), ours}, "dev", "ours"},
-		"the trailer's case and number":   {[]gitrepo.Revision{by("a", "eksa-gitops-clusters", "prod", "EKSA-GITOPS-CLUSTERS", "dev")}, "dev", "a"},
-		"taken out by us, back by others": {[]gitrepo.Revision{by("back"), deleted, ours}, "dev", ""},
+		"only others":                     {[]git.Revision{by("a"), by("b", "Signed-off-by", "Ann")}, "dev", ""},
+		"the newest of ours":              {[]git.Revision{by("a"), ours, by("older", trailerClusters, "dev")}, "dev", "ours"},
+		"one of several clusters":         {[]git.Revision{ours}, "w01", "ours"},
+		"the beginning of a name":         {[]git.Revision{ours}, "w0", ""},
+		"another cluster":                 {[]git.Revision{by("a", trailerClusters, "prod"), ours}, "dev", "ours"},
+		"the trailer's case and number":   {[]git.Revision{by("a", "eksa-gitops-clusters", "prod", "EKSA-GITOPS-CLUSTERS", "dev")}, "dev", "a"},
+		"taken out by us, back by others": {[]git.Revision{by("back"), deleted, ours}, "dev", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -74,8 +74,8 @@ func (r *run) isInGit(ctx context.Context, path string, content []byte) bool {
 	if r.seen.snapshot == nil {
 		return false
 	}
-	found, blob := false, gitrepo.BlobID(content)
-	err := r.seen.snapshot.EachRevision(ctx, path, func(revision gitrepo.Revision) bool {
+	found, blob := false, git.BlobID(content)
+	err := r.seen.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		found = !revision.Deleted && revision.BlobID == blob
 		return !found
 	})

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -22,17 +22,17 @@ type loss struct {
 	remote  Remote
 	applied string // the commit that Flux has applied last; empty when it has not yet
 
-	gone       bool                // there is no repository, or none that the token can see
-	state      gitrepo.BranchState // of the branch that Flux follows
-	renamed    string              // what that branch is called now; empty when that is not known
-	head       string              // the commit that the branch is at instead
-	lacking    []string            // clusters that Flux has applied and whose files are not there
-	registered *bool               // whether Flux's deploy key is registered there; nil when that is not known
+	gone       bool            // there is no repository, or none that the token can see
+	state      git.BranchState // of the branch that Flux follows
+	renamed    string          // what that branch is called now; empty when that is not known
+	head       string          // the commit that the branch is at instead
+	lacking    []string        // clusters that Flux has applied and whose files are not there
+	registered *bool           // whether Flux's deploy key is registered there; nil when that is not known
 }
 
 // object is what is not as it should be.
 func (l *loss) object() string {
-	if l.state == gitrepo.BranchMissing {
+	if l.state == git.BranchMissing {
 		return "branch " + l.config.Branch
 	}
 	return "repository " + l.remote.Web
@@ -44,11 +44,11 @@ func (l *loss) message() string {
 	switch {
 	case l.gone:
 		return fmt.Sprintf("repository %s, whose branch %s Flux follows, does not exist any more, or the token may not see it", l.remote.Web, branch)
-	case l.state == gitrepo.RepositoryEmpty:
+	case l.state == git.RepositoryEmpty:
 		return fmt.Sprintf("repository %s is empty, so that there is no branch %s any more, which Flux follows", l.remote.Web, branch)
 	case l.renamed != "":
 		return fmt.Sprintf("branch %s of %s was renamed to %s, and Flux goes on looking for %s", branch, l.remote.Web, l.renamed, branch)
-	case l.state == gitrepo.BranchMissing:
+	case l.state == git.BranchMissing:
 		return fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more", branch, l.remote.Web)
 	}
 	return fmt.Sprintf("Flux has applied commit %s, which is not in the history of branch %s of %s, now at %s; nor are there files of %s, which Flux has applied",
@@ -58,9 +58,9 @@ func (l *loss) message() string {
 // cause says what that means, in plain words.
 func (l *loss) cause() string {
 	switch {
-	case l.state == gitrepo.RepositoryEmpty:
+	case l.state == git.RepositoryEmpty:
 		return "it was created again under the old name, or all its branches were deleted" + l.keyText()
-	case l.gone, l.state == gitrepo.BranchMissing:
+	case l.gone, l.state == git.BranchMissing:
 		return nothingNew
 	case l.registered != nil && !*l.registered:
 		return "it is another repository under the old name" + l.keyText()
@@ -98,9 +98,9 @@ func (l *loss) next() string {
 	case l.renamed != "":
 		return text.Command("rename it back (EKS Anywhere does not let spec.branch of a %s change), or push it under the old name as well, from any clone: git fetch %s %s && git push %s FETCH_HEAD:%s",
 			l.config.Kind, address, l.renamed, address, branch)
-	case l.state == gitrepo.BranchMissing:
+	case l.state == git.BranchMissing:
 		return "restore it from a clone that has what Flux applied last: " + restore
-	case l.state == gitrepo.RepositoryEmpty:
+	case l.state == git.RepositoryEmpty:
 		return l.swapBack("push the branch from a clone that has what Flux applied last: " + restore)
 	case l.registered != nil && *l.registered:
 		return "bring back what Flux applied last, from a clone that has it: " + strings.Replace(restore, "git push", "git push --force", 1)
@@ -151,7 +151,7 @@ func (r *run) checkLoss(ctx context.Context, found *findings) {
 		return
 	}
 	message := lost.message()
-	if cause := lost.cause(); !lost.gone && lost.state != gitrepo.BranchMissing {
+	if cause := lost.cause(); !lost.gone && lost.state != git.BranchMissing {
 		message += " (" + cause + ")"
 	}
 	found.addFinding(Finding{AreaCluster,
@@ -188,7 +188,7 @@ func (r *run) orRestore(lost *loss) string {
 func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) (*loss, error) {
 	l := &loss{config: r.config, remote: r.settings.Remote, applied: commitOf(ks.AppliedRevision)}
 	snapshot := r.seen.snapshot
-	if snapshot == nil || snapshot.State() != gitrepo.BranchExists {
+	if snapshot == nil || snapshot.State() != git.BranchExists {
 		if l.applied == "" && r.keepsFlux {
 			return nil, nil
 		}
@@ -247,7 +247,7 @@ func (r *run) lacks(ctx context.Context, snapshot Snapshot, commit string) (bool
 // has what Flux applied last; empty when nobody can tell. A redirect to the default branch alone proves nothing; see
 // [github.Client.BranchName].
 func branchNow(ctx context.Context, host Host, snapshot Snapshot, config *clusterspec.GitOps, applied string) string {
-	if snapshot.State() != gitrepo.BranchMissing {
+	if snapshot.State() != git.BranchMissing {
 		return ""
 	}
 	now, standard := "", snapshot.DefaultBranch()

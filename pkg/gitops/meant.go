@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -249,7 +249,7 @@ func (r *run) removedBy(ctx context.Context, snapshot Snapshot, file string) (co
 		return ""
 	}
 	// What cannot be looked at leaves the message without its commit.
-	_ = snapshot.EachRevision(ctx, file, func(revision gitrepo.Revision) bool {
+	_ = snapshot.EachRevision(ctx, file, func(revision git.Revision) bool {
 		if revision.Deleted {
 			commit = revision.Commit
 		}

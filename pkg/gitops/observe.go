@@ -8,14 +8,27 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
+
+// ClusterInspector looks at what a run is going to change, and writes nothing.
+type ClusterInspector interface {
+	// Inspect reads what the other methods would change, and what tells whether they may.
+	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
+	// DryRunApply asks the API server about each object, in the given order, as if Flux applied it. The error is for what is no verdict on an
+	// object; verdicts on others may come beside it.
+	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
+	// FluxResources lists the objects of Flux's kinds, sorted; with kinds, those alone.
+	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
+	// RunningControllers reads which images of Flux's controllers run.
+	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
+}
 
 // The steps that only look.
 const (
@@ -257,9 +270,9 @@ func classifyHost(err error, found *findings) {
 
 func classifyFetch(err error, found *findings) {
 	switch {
-	case IsAccessError(err), errors.As(err, new(*gitrepo.HostKeyError)):
+	case IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
 		found.add(AreaAccess, err)
-	case errors.As(err, new(*gitrepo.NotFoundError)):
+	case errors.As(err, new(*git.NotFoundError)):
 		found.add(AreaSpec, err)
 	default:
 		found.addSoft(err)

@@ -8,9 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
-	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -33,12 +32,12 @@ func TestCreate_refuses(t *testing.T) {
 		"single sign-on":     {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrSSO) }, false, access, "single sign-on", ""},
 		"no such owner":      {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrNotFound) }, false, spec01, "not found", ""},
 		"host keys no right": {func(w *world) { w.hostKeysErr = fmt.Errorf("asking: %w", github.ErrPermission) }, false, access, "permission denied", ""},
-		"fetch no log-in":    {func(w *world) { w.exists, w.fetchErr = true, &gitrepo.AuthError{Remote: "https://x/"} }, false, access, "reading the repository", "token"},
-		"fetch no right":     {func(w *world) { w.exists, w.fetchErr = true, &gitrepo.PermissionError{Remote: "https://x/"} }, false, access, "reading the repository", ""},
+		"fetch no log-in":    {func(w *world) { w.exists, w.fetchErr = true, &git.AuthError{Remote: "https://x/"} }, false, access, "reading the repository", "token"},
+		"fetch no right":     {func(w *world) { w.exists, w.fetchErr = true, &git.PermissionError{Remote: "https://x/"} }, false, access, "reading the repository", ""},
 		"fetch host key": {func(w *world) {
-			w.exists, w.fetchErr = true, &gitrepo.HostKeyError{Host: "x", Problem: sshkeys.HostUnknown}
+			w.exists, w.fetchErr = true, &git.HostKeyError{Host: "x", Problem: git.HostUnknown}
 		}, false, access, "reading the repository", ""},
-		"fetch not found": {func(w *world) { w.exists, w.fetchErr = true, &gitrepo.NotFoundError{Remote: "https://x/"} }, false, spec01, "reading the repository", ""},
+		"fetch not found": {func(w *world) { w.exists, w.fetchErr = true, &git.NotFoundError{Remote: "https://x/"} }, false, spec01, "reading the repository", ""},
 		"finding auth":    {find(github.KindAuth, github.SeverityError), false, access, "found it", "do this"},
 		"finding right":   {find(github.KindPermission, github.SeverityError), false, access, "found it", "do this"},
 		"finding config":  {find(github.KindConfig, github.SeverityError), false, spec01, "found it", "do this"},
@@ -186,7 +185,7 @@ func TestCreate_soft(t *testing.T) {
 		"plan":                {func(w *world) { w.accessErr = fmt.Errorf("asking: %w", github.ErrPlan) }, "not part of the plan", ""},
 		"host keys":           {func(w *world) { w.hostKeysErr = fmt.Errorf("asking: %w", github.ErrUnavailable) }, "unavailable", ""},
 		"fetch": {func(w *world) {
-			w.exists, w.fetchErr = true, &gitrepo.UnreachableError{Remote: "https://git.example.com/", Reason: "no route"}
+			w.exists, w.fetchErr = true, &git.UnreachableError{Remote: "https://git.example.com/", Reason: "no route"}
 		}, "reading the repository", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -251,7 +251,7 @@ func (p *pauseRun) findTargets(found *findings) {
 // planFiles is the planner: the annotation in the files that are there, or out of them.
 func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
 	plan := &filePlan{after: map[string][]byte{}}
-	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != gitrepo.BranchExists {
+	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != git.BranchExists {
 		return plan, nil
 	}
 	var paths []string

@@ -10,13 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
 // away is a fault that passes.
 func away(retryAfter time.Duration) error {
-	return fmt.Errorf("asking: %w", &gitrepo.UnreachableError{Remote: "https://git.example.com/", Reason: "connection reset", RetryAfter: retryAfter})
+	return fmt.Errorf("asking: %w", &git.UnreachableError{Remote: "https://git.example.com/", Reason: "connection reset", RetryAfter: retryAfter})
 }
 
 // failing gives a port that fails so many times and works after that.
@@ -47,7 +47,7 @@ func TestCreate_persists(t *testing.T) {
 		"fetch, for good":     {func(w *world) { w.onFetch = failing(1, errors.New("broken pack")) }, false, 0, 0, 0},
 		"push, once":          {func(w *world) { w.onPush = failing(1, away(0)) }, true, 1, 250 * time.Millisecond, 750 * time.Millisecond},
 		"push, too often":     {func(w *world) { w.onPush = failing(5, away(0)) }, false, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"push, refused":       {func(w *world) { w.onPush = failing(1, &gitrepo.RejectedError{Branch: "main", Reason: "hook"}) }, false, 0, 0, 0},
+		"push, refused":       {func(w *world) { w.onPush = failing(1, &git.RejectedError{Branch: "main", Reason: "hook"}) }, false, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +104,7 @@ type lossySnapshot struct {
 	lose bool
 }
 
-func (l *lossySnapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
+func (l *lossySnapshot) Push(ctx context.Context, commit gitops.Commit) error {
 	err := l.Snapshot.Push(ctx, commit)
 	if err == nil && l.lose {
 		l.lose = false
@@ -117,7 +117,7 @@ func (l *lossySnapshot) Push(ctx context.Context, commit *gitrepo.Commit) error 
 // moment, to a fetch as to a push. A repository that was there before and is not found is not waited for.
 func TestCreate_newRepository(t *testing.T) {
 	t.Parallel()
-	missing := &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git", Server: "Repository not found."}
+	missing := &git.NotFoundError{Remote: "https://git.example.com/octo/fleet.git", Server: "Repository not found."}
 	for name, test := range map[string]struct {
 		exists bool
 		fault  func(w *world)

@@ -4,119 +4,95 @@ import (
 	"context"
 	"errors"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
-	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// Host is the service that holds the repository and has an API for it. A generic Git server has none.
-// Every method may be repeated; the Ensure methods write only a difference and say whether they wrote.
+// What a port promises holds for each of its methods: when ctx is done they return its cause, and where nothing else is said they may be
+// repeated at any time, also after an error or a lost reply, and nobody loses anything by it. A port is put together of interfaces that
+// are declared where they are used.
+
+// Host is the service that holds the repository and has an API for it. A generic Git server has none. The errors match those of
+// pkg/github ([github.ErrNotFound], [github.ErrPermission], [github.ErrUnavailable] and so on).
 type Host interface {
 	HostReader
-	EnsureRepository(ctx context.Context, repository github.NewRepository) (*github.Repository, bool, error)
-	EnsureDeployKey(ctx context.Context, repository github.RepoRef, key github.DeployKey) (bool, error)
-	DeleteDeployKey(ctx context.Context, repository github.RepoRef, id int64) error
+	HostWriter
 }
 
 // HostReader looks, and writes nothing.
 type HostReader interface {
+	// CheckAccess finds out what the credentials may do of what is going to be done. What is wrong is in the Access, and the error is that
+	// of asking.
 	CheckAccess(ctx context.Context, request github.AccessRequest) (*github.Access, error)
+	// Repository describes a repository; [github.ErrNotFound] where the credentials can see none.
 	Repository(ctx context.Context, repository github.RepoRef) (*github.Repository, error)
+	// BranchName is what a branch is called now, after it was renamed, and empty where there is no such branch.
 	BranchName(ctx context.Context, repository github.RepoRef, branch string) (string, error)
+	// DeployKeys are those of a repository; [github.ErrPermission] where the credentials may not see them.
 	DeployKeys(ctx context.Context, repository github.RepoRef) ([]github.DeployKey, error)
+	// HostKeys are the SSH keys of the host, as "algorithm base64"; [github.ErrNotFound] where it publishes none.
 	HostKeys(ctx context.Context) ([]string, error)
+}
+
+// HostWriter creates and deletes. Its methods write only a difference, and say whether they wrote.
+type HostWriter interface {
+	// EnsureRepository creates a repository without a commit, unless there is one, which is left as it is.
+	EnsureRepository(ctx context.Context, repository github.NewRepository) (*github.Repository, bool, error)
+	// EnsureDeployKey registers a key. Keys are compared by their material; others are left alone unless the key says otherwise.
+	EnsureDeployKey(ctx context.Context, repository github.RepoRef, key github.DeployKey) (bool, error)
+	// DeleteDeployKey takes a key off. One that is gone is no error.
+	DeleteDeployKey(ctx context.Context, repository github.RepoRef, id int64) error
 }
 
 // Repository is the Git repository as it is reached for fetching and pushing.
 type Repository interface {
-	// Fetch reads the tip of a branch; see [gitrepo.Fetch].
+	// Fetch reads the tip of a branch. A branch or a commit that is not there is a state of the Snapshot and no error. The errors are those
+	// of pkg/git: *git.AuthError, *git.PermissionError, *git.NotFoundError, *git.HostKeyError, *git.UnreachableError and so on; after one
+	// that is [git.ErrTransient] a run tries again.
 	Fetch(ctx context.Context, branch string) (Snapshot, error)
 }
 
-// Snapshot is one fetched state of a branch; see [gitrepo.Snapshot].
+// Snapshot is one fetched state of a branch. It does not change. Errors of reading what was not fetched yet are those of
+// [Repository.Fetch].
 type Snapshot interface {
-	State() gitrepo.BranchState
-	DefaultBranch() string
-	Head() string
-	Tip() *gitrepo.CommitInfo
-	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
-	Lacks(ctx context.Context, commit string) (bool, error)
-	Lookup(path string) (gitrepo.Entry, bool, error)
-	List(dir string) ([]gitrepo.Entry, error)
-	CheckSize(ctx context.Context, dir string) error
-	Walk(ctx context.Context, dir string, visit func(gitrepo.Entry) error) error
-	Holds(path string, content []byte) (bool, error)
-	ReadAll(ctx context.Context, paths []string) (map[string][]byte, error)
-	Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error)
-	EachRevision(ctx context.Context, path string, visit func(gitrepo.Revision) bool) error
-	ReadAt(ctx context.Context, commit, path string) ([]byte, error)
-	HostKey() string
-	CheckPush(ctx context.Context) error
-	Push(ctx context.Context, commit *gitrepo.Commit) error
+	SnapshotTip
+	SnapshotFiles
+	SnapshotWalker
+	SnapshotHistory
+	SnapshotPusher
+	// Close gives up the connection, if one is kept. It may be called more than once.
 	Close()
 }
 
-// Cluster is the management cluster. Every method may be repeated; the Ensure methods write only a difference.
+// SnapshotTip says what the snapshot is of. Nothing is transferred for it.
+type SnapshotTip interface {
+	// State is what was found where the branch should be.
+	State() git.BranchState
+	// DefaultBranch is what the server names as default; empty when it does not say.
+	DefaultBranch() string
+	// Head is the commit in hexadecimal; empty without one.
+	Head() string
+	// Tip describes that commit; nil without one.
+	Tip() *git.CommitInfo
+	// HostKey is the key with which the server has proved who it is, in authorized_keys form; empty over HTTPS.
+	HostKey() string
+}
+
+// Cluster is the management cluster. The errors are those of pkg/fluxinstall: *fluxinstall.UnreachableError, *fluxinstall.ForbiddenError,
+// *fluxinstall.RefusedError for what a webhook is against, and *fluxinstall.NotReadyError where a wait ends for another reason than the
+// context's. A progress may be nil.
 type Cluster interface {
-	ClusterReader
-	ClusterWriter
-	ClusterHolder
-}
-
-// ClusterReader looks and waits, and writes nothing.
-type ClusterReader interface {
-	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
-	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
-	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
-	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
-	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
-	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
-	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
-	SurveyVersions(ctx context.Context, namespace string, kinds []fluxinstall.KindVersions) (*fluxinstall.VersionSurvey, error)
-	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
-	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
+	ClusterInspector
 	ClusterObserver
-}
-
-// ClusterWriter installs Flux and its objects.
-type ClusterWriter interface {
-	EnsureNamespace(ctx context.Context, name string) (bool, error)
-	EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (publicKey string, changed bool, err error)
-	RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error)
-	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
-	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
-	MigrateVersions(ctx context.Context, dropped []fluxinstall.DroppedVersions, progress func(fluxinstall.Progress)) ([]fluxinstall.Migration, error)
-	RequestReconcile(ctx context.Context, namespace, name string) error
-	WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover, progress func(fluxinstall.Progress)) error
+	ClusterWaiter
+	KubeconfigReader
+	SourceKeeper
+	FluxInstaller
+	FluxMigrator
 	FluxAdopter
-	ClusterRemover
-}
-
-// FluxAdopter takes over a Flux that follows something else, in the order of the methods. Every method may be repeated, and says whether
-// it wrote.
-type FluxAdopter interface {
-	RecordFlux(ctx context.Context, namespace string) (record string, changed bool, err error)
-	HoldPruning(ctx context.Context, namespace, record string, progress func(fluxinstall.Progress)) (bool, error)
-	Repoint(ctx context.Context, namespace string, sync []byte) (bool, error)
-	EndAdoption(ctx context.Context, namespace string, sync []byte) (bool, error)
-}
-
-// ClusterRemover deletes clusters and takes Flux off its cluster. Every method may be repeated, and says whether it wrote.
-type ClusterRemover interface {
-	DeleteCluster(ctx context.Context, namespace, name string) (bool, error)
-	StopFlux(ctx context.Context, namespace string, progress func(fluxinstall.Progress)) (bool, error)
-	Uninstall(ctx context.Context, namespace string, progress func(fluxinstall.Progress)) (fluxinstall.Removal, error)
-	RemoveGitOps(ctx context.Context, namespace, name, configKind, config string) (bool, error)
-}
-
-// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git, and EKS Anywhere off a cluster. Every method
-// may be repeated.
-type ClusterHolder interface {
-	Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error)
-	Release(ctx context.Context, namespace, cluster string, objects []fluxinstall.ObjectName) (bool, error)
-	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
-	SetPaused(ctx context.Context, object fluxinstall.ObjectName, paused bool) (bool, error)
+	FluxRemover
+	ClusterDeleter
+	ClusterHolder
 }
 
 // ErrNoKubeconfig is what [Ports.OpenCluster] returns, or wraps, when no kubeconfig leads to the management cluster. It says nothing about

@@ -11,6 +11,26 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
+// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git, and EKS Anywhere off a cluster.
+type ClusterHolder interface {
+	// Hold keeps Flux off objects, in their order, and notes in the cluster what it took off. After an error, Release takes back what was
+	// done.
+	Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error)
+	// Release takes back what Hold did, in this run or an earlier one, and says whether anything was to do.
+	Release(ctx context.Context, namespace, cluster string, objects []fluxinstall.ObjectName) (bool, error)
+	// AdoptGitOps gives a workload cluster that was made without it its GitOps configuration, and says whether anything was to do.
+	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
+	// SetPaused has EKS Anywhere leave an object alone, or not any more, and says whether that was still to do. An object that does not
+	// exist is left so.
+	SetPaused(ctx context.Context, object fluxinstall.ObjectName, paused bool) (bool, error)
+}
+
+// KubeconfigReader reads how clusters are reached that EKS Anywhere has made.
+type KubeconfigReader interface {
+	// Kubeconfig is that of a cluster; a *fluxinstall.KubeconfigNotFoundError where there is none (yet).
+	Kubeconfig(ctx context.Context, name string) (secret.Value, error)
+}
+
 // Verb is what a provisioner is asked to do.
 type Verb string
 
@@ -41,13 +61,18 @@ type Provisioner interface {
 	CheckLog(cluster string) error
 	// Command is the command line of a job, for people to read. It holds no secret.
 	Command(job ProvisionJob) string
+	// Run does a job to its end, and returns the file with all that was printed, if there is one. When ctx ends, the job is asked to
+	// end as well, and Run returns when it has; the error is then the context's, too. While Run runs, interrupts do not end the process.
+	Run(ctx context.Context, job ProvisionJob) (log string, err error)
+	ProvisionerRecord
+}
+
+// ProvisionerRecord is what a provisioner keeps here of the clusters that it has made.
+type ProvisionerRecord interface {
 	// HasKubeconfig says whether the provisioner keeps a kubeconfig of a cluster here: it made the cluster, or began to.
 	HasKubeconfig(cluster string) bool
 	// HasDeleted says whether the provisioner's own record here ends with the deletion of a cluster.
 	HasDeleted(cluster string) bool
-	// Run does a job to its end, and returns the file with all that was printed, if there is one. When ctx ends, the job is asked to
-	// end as well, and Run returns when it has; the error is then the context's, too. While Run runs, interrupts do not end the process.
-	Run(ctx context.Context, job ProvisionJob) (log string, err error)
 	// Forget removes the kubeconfig that HasKubeconfig tells of, and says whether there was one. It may be repeated.
 	Forget(cluster string) (bool, error)
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -101,7 +101,7 @@ func TestCreate_endlessRace(t *testing.T) {
 	w.raceForever = true
 	synctest.Test(t, func(t *testing.T) {
 		result, err := gitops.Create(t.Context(), w.ports(nil), options)
-		if !errors.As(err, new(*gitrepo.ConflictError)) || !errors.As(err, new(*gitops.IncompleteError)) {
+		if !errors.As(err, new(*git.ConflictError)) || !errors.As(err, new(*gitops.IncompleteError)) {
 			t.Errorf("%v", err)
 		}
 		if result.Failure == nil || result.Status != gitops.StatusIncomplete {

@@ -12,10 +12,10 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -57,7 +57,7 @@ func newRemoval(ctx context.Context, snapshot Snapshot, config *clusterspec.GitO
 		ctx: ctx, snapshot: snapshot, config: config, plan: &filePlan{},
 		files: map[string]bool{}, content: map[string][]byte{}, objects: map[string][]string{}, dependents: map[string][]string{}, namespaces: map[string]string{},
 	}
-	if snapshot == nil || snapshot.State() != gitrepo.BranchExists {
+	if snapshot == nil || snapshot.State() != git.BranchExists {
 		return r, nil
 	}
 	return r, r.walk(layout.RootDir(config))
@@ -68,13 +68,13 @@ func (r *removal) walk(dir string) error {
 	if dir == "." {
 		dir = ""
 	}
-	err := r.snapshot.Walk(r.ctx, dir, func(entry gitrepo.Entry) error {
-		if entry.Mode != gitrepo.Dir {
+	err := r.snapshot.Walk(r.ctx, dir, func(entry git.Entry) error {
+		if entry.Mode != git.Dir {
 			r.files[entry.Path] = true
 		}
 		return nil
 	})
-	if errors.As(err, new(*gitrepo.PathError)) {
+	if errors.As(err, new(*git.PathError)) {
 		return nil // a file is there; nothing of ours is below
 	}
 	if err != nil {

@@ -9,9 +9,19 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
+
+// SnapshotWalker goes through directories, which may be hostile.
+type SnapshotWalker interface {
+	// CheckSize is the error of Walk for a directory that is too large, without walking it.
+	CheckSize(ctx context.Context, dir string) error
+	// Walk visits all that is below a directory, "" being the root, each directory before what is in it. It ends without an error when visit
+	// returns fs.SkipAll, and with any other error of visit. A directory that holds more than anybody should look at is an error before the
+	// first visit.
+	Walk(ctx context.Context, dir string, visit func(git.Entry) error) error
+}
 
 // snapshotFiles are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
 type snapshotFiles struct {
@@ -20,14 +30,14 @@ type snapshotFiles struct {
 	written  map[string][]byte
 	gone     map[string]bool
 	contents map[string][]byte // what was read of the snapshot
-	listed   map[string][]gitrepo.Entry
+	listed   map[string][]git.Entry
 	err      error // the first of reading
 }
 
 // filesAt gives a snapshot's files after the changes of a plan; nil is no plan.
 func filesAt(ctx context.Context, snapshot Snapshot, plan *filePlan) *snapshotFiles {
-	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}, listed: map[string][]gitrepo.Entry{}}
-	if snapshot != nil && snapshot.State() != gitrepo.BranchExists {
+	f := &snapshotFiles{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, contents: map[string][]byte{}, listed: map[string][]git.Entry{}}
+	if snapshot != nil && snapshot.State() != git.BranchExists {
 		f.snapshot = nil
 	}
 	if plan != nil {
@@ -51,14 +61,14 @@ func (f *snapshotFiles) prefetch(dir string) error {
 		return f.err
 	}
 	var paths []string
-	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry gitrepo.Entry) error {
+	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry git.Entry) error {
 		if entry.Mode.IsFile() && !entry.Unsafe && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)) &&
 			!f.gone[entry.Path] && !f.writes(entry.Path) && f.contents[entry.Path] == nil {
 			paths = append(paths, entry.Path)
 		}
 		return nil
 	})
-	if err != nil && !errors.As(err, new(*gitrepo.PathError)) {
+	if err != nil && !errors.As(err, new(*git.PathError)) {
 		return err
 	}
 	if len(paths) == 0 {
@@ -94,7 +104,7 @@ func (f *snapshotFiles) stopped() bool {
 
 // list gives the entries of a directory of the snapshot whose names are safe. A kustomization may lead anywhere, so the size of every
 // directory is looked at that is not in one whose size is known.
-func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
+func (f *snapshotFiles) list(dir string) []git.Entry {
 	if f.snapshot == nil || f.stopped() {
 		return nil
 	}
@@ -105,14 +115,14 @@ func (f *snapshotFiles) list(dir string) []gitrepo.Entry {
 	if _, ok := f.listed[inRepository(path.Dir(dir))]; !ok {
 		f.err = f.snapshot.CheckSize(f.ctx, dir)
 	}
-	var entries []gitrepo.Entry
+	var entries []git.Entry
 	if f.err == nil {
 		entries, f.err = f.snapshot.List(dir)
 	}
-	if errors.As(f.err, new(*gitrepo.PathError)) {
+	if errors.As(f.err, new(*git.PathError)) {
 		f.err = nil
 	}
-	entries = slices.DeleteFunc(entries, func(e gitrepo.Entry) bool { return e.Unsafe }) // Flux does not get to see it either
+	entries = slices.DeleteFunc(entries, func(e git.Entry) bool { return e.Unsafe }) // Flux does not get to see it either
 	f.listed[dir] = entries
 	return entries
 }
@@ -143,7 +153,7 @@ func (f *snapshotFiles) List(dir string) []string {
 		}
 	}
 	for _, entry := range f.list(path.Clean(dir)) {
-		if f.gone[entry.Path] || entry.Mode == gitrepo.Dir && f.emptied(entry.Path) {
+		if f.gone[entry.Path] || entry.Mode == git.Dir && f.emptied(entry.Path) {
 			continue
 		}
 		names[entry.Name] = true

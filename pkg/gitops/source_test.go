@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
@@ -239,7 +239,7 @@ func TestCreate_knownByAuthority(t *testing.T) {
 func TestCreate_keyMayNotPush(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGit)
-	w.denyPush = &gitrepo.PermissionError{Remote: "ssh://git.example.com/octo/fleet.git", Write: true, Server: "read only"}
+	w.denyPush = &git.PermissionError{Remote: "ssh://git.example.com/octo/fleet.git", Write: true, Server: "read only"}
 	_, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGit)))
 	var refused *gitops.PreflightError
 	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "asking to push") {
@@ -345,7 +345,7 @@ func TestCreate_tokenMayNotPush(t *testing.T) {
 		w := newSmallWorld(t, onGitHub)
 		w.exists, w.viewer.Kind = true, kind
 		w.commitOther("main", func(files map[string]string) { files["README.md"] = "hi" })
-		w.denyPush = &gitrepo.PermissionError{Remote: "https://git.example.com/octo/fleet.git", Write: true, Server: "Write access to repository not granted."}
+		w.denyPush = &git.PermissionError{Remote: "https://git.example.com/octo/fleet.git", Write: true, Server: "Write access to repository not granted."}
 		if !asked {
 			create(t, w, on(t, spec("dev", onGitHub)))
 			continue

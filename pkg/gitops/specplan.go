@@ -12,10 +12,10 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -32,7 +32,7 @@ type specPlan struct {
 	changes   []clusterspec.Change
 	merged    []clusterspec.MergeEdit // the edits in Git that the user's file does not have
 	conflicts []clusterspec.Conflict
-	others    []gitrepo.Revision // the commits of others since ours
+	others    []git.Revision // the commits of others since ours
 	notes     []string
 }
 
@@ -164,8 +164,8 @@ func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan
 		first.history, err = readHistory(ctx, snapshot, p.path, p.cluster.Name)
 		return first.history, err
 	}
-	var last []gitrepo.Revision
-	err := snapshot.EachRevision(ctx, p.path, func(r gitrepo.Revision) bool {
+	var last []git.Revision
+	err := snapshot.EachRevision(ctx, p.path, func(r git.Revision) bool {
 		last = append(last, r)
 		return false
 	})
@@ -449,7 +449,7 @@ func indexed(object map[string]any, field string) string {
 }
 
 // revisionText names a commit for a person.
-func revisionText(r gitrepo.Revision) string {
+func revisionText(r git.Revision) string {
 	subject, _, _ := strings.Cut(r.Message, "\n")
 	return fmt.Sprintf("%s on %s (%s %s)", r.Author, r.When.UTC().Format("2006-01-02"), short(r.Commit), subject)
 }

@@ -12,15 +12,16 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // ClusterObserver reads the live objects of the management cluster; see [fluxinstall.Cluster.Objects].
 type ClusterObserver interface {
+	// Objects reads those of the names that exist, perhaps with others of their kinds. It writes nothing.
 	Objects(ctx context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error)
 }
 
@@ -74,9 +75,9 @@ type HostSight struct {
 // GitSight is what a branch holds.
 type GitSight struct {
 	Time   time.Time // when it was fetched
-	State  gitrepo.BranchState
-	Tip    gitrepo.CommitInfo // zero without a commit
-	Behind int                // how many commits Flux has not applied, -1 when that is not known
+	State  git.BranchState
+	Tip    git.CommitInfo // zero without a commit
+	Behind int            // how many commits Flux has not applied, -1 when that is not known
 	// Lacks says that the commit which Flux has applied last is surely not in the branch's history.
 	Lacks bool
 	// Renamed is what a branch that is not there is called now; empty when that is not known.
@@ -222,7 +223,7 @@ func (o *Observation) observeGit(ctx context.Context, ports Ports, observer Clus
 	defer snapshot.Close()
 	seen := &GitSight{Time: time.Now(), State: snapshot.State(), Behind: -1}
 	applied := o.appliedCommit()
-	if seen.State != gitrepo.BranchExists {
+	if seen.State != git.BranchExists {
 		if !o.Brief {
 			seen.Renamed = branchNow(ctx, o.openHost(ctx, ports), snapshot, o.Config, applied)
 		}
@@ -270,7 +271,7 @@ func (o *Observation) clustersIn(snapshot Snapshot) ([]GitCluster, error) {
 		dir = ""
 	}
 	entries, err := snapshot.List(dir)
-	if errors.As(err, new(*gitrepo.PathError)) {
+	if errors.As(err, new(*git.PathError)) {
 		return nil, nil // what should be the directory is none; Flux says so
 	}
 	if err != nil {
@@ -278,7 +279,7 @@ func (o *Observation) clustersIn(snapshot Snapshot) ([]GitCluster, error) {
 	}
 	var clusters []GitCluster
 	for _, entry := range entries {
-		if entry.Mode != gitrepo.Dir || entry.Name == o.Config.SystemNamespace && entry.Name != o.ManagementCluster {
+		if entry.Mode != git.Dir || entry.Name == o.Config.SystemNamespace && entry.Name != o.ManagementCluster {
 			continue
 		}
 		spec := path.Join(root, entry.Name, layout.ClusterSubdir, layout.SpecFile)
@@ -358,9 +359,9 @@ func (o *Observation) readSpecs(ctx context.Context, snapshot Snapshot, seen *Gi
 const maxOwnFiles = 200
 
 // filesBelow lists the files of a directory and those below, those nearest to it where there are more.
-func filesBelow(ctx context.Context, snapshot Snapshot, dir string) ([]string, error) {
+func filesBelow(ctx context.Context, snapshot SnapshotWalker, dir string) ([]string, error) {
 	var files []string
-	err := snapshot.Walk(ctx, dir, func(entry gitrepo.Entry) error {
+	err := snapshot.Walk(ctx, dir, func(entry git.Entry) error {
 		if entry.Mode.IsFile() && !entry.Unsafe {
 			files = append(files, entry.Path)
 		}

@@ -12,9 +12,9 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -36,7 +36,7 @@ func well() *gitops.Observation {
 			ControlPlane: fluxinstall.Machines{Desired: 3, Ready: 3}, Workers: fluxinstall.Machines{Desired: 2, Ready: 2},
 		}
 	}
-	git := func(name string) gitops.GitCluster {
+	inGit := func(name string) gitops.GitCluster {
 		return gitops.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml", Read: true, Objects: []gitops.GitObject{
 			asGit("{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: Cluster, metadata: {name: " + name + "}, spec: {kubernetesVersion: '1.33'}}"),
 		}}
@@ -65,7 +65,7 @@ func well() *gitops.Observation {
 			Remote: gitops.Remote{Web: "https://github.com/acme/fleet", Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
 		},
 		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Git:  &gitops.GitSight{State: gitrepo.BranchExists, Tip: gitrepo.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{git("dev"), git("mgmt")}},
+		Git:  &gitops.GitSight{State: git.BranchExists, Tip: git.CommitInfo{Hash: commitOne}, Clusters: []gitops.GitCluster{inGit("dev"), inGit("mgmt")}},
 		Host: &gitops.HostSight{
 			Repository: &github.Repository{Ref: github.RepoRef{Owner: "acme", Name: "fleet"}, URL: "https://github.com/acme/fleet"},
 			Keys:       []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -58,7 +58,7 @@ func (j *judge) judgeAhead() {
 	if j.Git != nil && j.Git.AheadErr != nil {
 		j.unseen("what Flux makes of "+layout.RootDir(j.Config), j.Git.AheadErr.Error(), "")
 	}
-	if j.Git == nil || j.Git.State != gitrepo.BranchExists || j.Git.Ahead == nil || j.lost {
+	if j.Git == nil || j.Git.State != git.BranchExists || j.Git.Ahead == nil || j.lost {
 		return
 	}
 	ahead := j.Git.Ahead

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -251,13 +251,13 @@ func (j *judge) judgeRepository() {
 	if j.Git == nil || !j.report.Flux.Installed {
 		return
 	}
-	if j.Git.State != gitrepo.BranchExists && !j.lost {
+	if j.Git.State != git.BranchExists && !j.lost {
 		// Flux follows something else, which is told as well, or is not there.
 		j.problem(Problem{
 			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web, Cause: "there is nothing that Flux could apply", Next: j.createCommand(),
 		})
 	}
-	if j.lost || j.Git.State != gitrepo.BranchExists {
+	if j.lost || j.Git.State != git.BranchExists {
 		return
 	}
 	if j.upToDate() || len(j.report.Problems) > 0 {

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -23,7 +23,7 @@ func (j *judge) repository() {
 	switch {
 	case j.Git == nil:
 		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(), Hint: hintOf(j.unseenError()), Problem: true})
-	case j.Git.State == gitrepo.BranchExists:
+	case j.Git.State == git.BranchExists:
 		tip := j.Git.Tip
 		r.Seen, r.Commit, r.Author, r.Subject, r.Time = true, tip.Hash, tip.Author.Name, tip.Subject, timeOf(tip.When)
 	default:
@@ -94,7 +94,7 @@ func (j *judge) unseenRepository(object string) Problem {
 		Object: object, Message: j.unseenReason(), Next: hintOf(err),
 		Cause: "it was not looked at, so that nothing is said about what is in Git",
 	}
-	if !errors.Is(err, github.ErrNotFound) && !errors.As(err, new(*gitrepo.NotFoundError)) {
+	if !errors.Is(err, github.ErrNotFound) && !errors.As(err, new(*git.NotFoundError)) {
 		return p
 	}
 	lost := &loss{config: j.Config, remote: j.Remote, gone: true}
@@ -110,8 +110,8 @@ func (j *judge) unseenRepository(object string) Problem {
 
 // loss is what the branch does not have of what Flux has applied; nil when it has it, or Flux follows something else.
 func (j *judge) loss() *loss {
-	git, ks := j.Survey.Flux.GitRepository, j.Survey.Flux.Kustomization
-	if !j.report.Flux.Installed || git != nil && (!j.follows(git.URL) || git.Branch != j.Config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(j.Config)) {
+	source, ks := j.Survey.Flux.GitRepository, j.Survey.Flux.Kustomization
+	if !j.report.Flux.Installed || source != nil && (!j.follows(source.URL) || source.Branch != j.Config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(j.Config)) {
 		return nil
 	}
 	l := &loss{config: j.Config, remote: j.Remote, applied: j.appliedCommit(), state: j.Git.State, renamed: j.Git.Renamed, head: j.Git.Tip.Hash}
@@ -119,7 +119,7 @@ func (j *judge) loss() *loss {
 		l.registered = j.report.DeployKey.Registered
 	}
 	switch {
-	case j.Git.State != gitrepo.BranchExists:
+	case j.Git.State != git.BranchExists:
 		return l
 	case !j.Git.Lacks || ks == nil:
 		return nil

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
 // supersededError says that others wrote the files of a run between its commit and Flux's look at the branch, so that Flux never applies
@@ -19,7 +19,7 @@ import (
 type supersededError struct {
 	commit  string // the run's
 	path    string // of the first file that is another now
-	by      *gitrepo.Revision
+	by      *git.Revision
 	deletes bool  // the run took its files out of Git
 	err     error // what is in the way of the run now; nil when it only would have to be repeated
 }
@@ -54,7 +54,7 @@ func endedWaiting(err error) bool {
 }
 
 // described names a commit and who made it.
-func described(r *gitrepo.Revision) string {
+func described(r *git.Revision) string {
 	subject, _, _ := strings.Cut(r.Message, "\n")
 	return fmt.Sprintf("commit %s by %s: %s", short(r.Commit), r.Author, subject)
 }
@@ -62,8 +62,8 @@ func described(r *gitrepo.Revision) string {
 // laterTip is the branch as Flux has applied it, when that has others' commits after the run's.
 type laterTip struct {
 	snapshot Snapshot
-	path     string            // of the first of the run's files that is not as the run left it; empty when all are
-	by       *gitrepo.Revision // the last commit that wrote it
+	path     string        // of the first of the run's files that is not as the run left it; empty when all are
+	by       *git.Revision // the last commit that wrote it
 }
 
 // appliedLater says what Flux has applied when it reports a revision that is not the run's commit; nil as long as that may be an earlier
@@ -148,9 +148,9 @@ const laterCommits = 100
 
 // writtenSince is the last commit that wrote a file, and says whether the branch has the run's commit before it: a read that is behind may
 // give an older branch, in which the run's files are still to come.
-func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) (last *gitrepo.Revision, later bool) {
+func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) (last *git.Revision, later bool) {
 	wrote := r.pushed && slices.ContainsFunc(r.seen.files.changes, func(c FileChange) bool { return c.Path == path })
-	err := snapshot.EachRevision(ctx, path, func(revision gitrepo.Revision) bool {
+	err := snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		if last == nil {
 			last = &revision
 		}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -98,7 +98,7 @@ func troubles() map[string]trouble {
 		},
 		"branch gone": {
 			func(o *gitops.Observation) {
-				o.Git = &gitops.GitSight{State: gitrepo.BranchMissing}
+				o.Git = &gitops.GitSight{State: git.BranchMissing}
 				o.Live = nil
 				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "couldn't find remote ref", "the branch is not in the repository", "")}
 			},
@@ -106,14 +106,14 @@ func troubles() map[string]trouble {
 		},
 		"branch renamed": {
 			func(o *gitops.Observation) {
-				o.Git = &gitops.GitSight{State: gitrepo.BranchMissing, Renamed: "trunk of all"}
+				o.Git = &gitops.GitSight{State: git.BranchMissing, Renamed: "trunk of all"}
 				o.Live = nil
 			},
 			[]string{"branch main | applies nothing new |  | git fetch https://github.com/acme/fleet.git 'trunk of all' && git push https://github.com/acme/fleet.git FETCH_HEAD:refs/heads/main"},
 		},
 		"repository empty": {
 			func(o *gitops.Observation) {
-				o.Git = &gitops.GitSight{State: gitrepo.RepositoryEmpty}
+				o.Git = &gitops.GitSight{State: git.RepositoryEmpty}
 				o.Live, o.Host.Keys = nil, nil
 			},
 			[]string{"repository https://github.com/acme/fleet | Flux's deploy key is not registered there |  | call that one acme/fleet again; else push the branch from a clone"},
@@ -147,7 +147,7 @@ func troubles() map[string]trouble {
 		},
 		"repository gone": {
 			func(o *gitops.Observation) {
-				o.Git, o.GitErr, o.Host = nil, &gitrepo.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
+				o.Git, o.GitErr, o.Host = nil, &git.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
 				o.Survey.Flux.GitRepository.Ready = false
 				o.Survey.Problems = []*fluxinstall.NotReadyError{notReady(source, "GitOperationFailed", "repository not found", "the repository is gone", "")}
 			},
@@ -155,7 +155,7 @@ func troubles() map[string]trouble {
 		},
 		"repository hidden from the token": {
 			func(o *gitops.Observation) {
-				o.Git, o.GitErr, o.Host = nil, &gitrepo.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
+				o.Git, o.GitErr, o.Host = nil, &git.NotFoundError{}, &gitops.HostSight{Err: github.ErrNotFound, KeysErr: github.ErrNotFound}
 			},
 			[]string{"repository https://github.com/acme/fleet | Flux could read it when it looked last, so most likely it is the credentials |  | use a token that may see it"},
 		},

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
@@ -389,7 +389,7 @@ func TestUpgrade_enableRefused(t *testing.T) {
 			w.keyErr = fmt.Errorf("%w: Deploy keys are disabled for this repository", github.ErrPolicy)
 		},
 		"push": func(w *world) {
-			w.onPush = func() error { return &gitrepo.RejectedError{Branch: "main", Reason: "protected branch hook declined"} }
+			w.onPush = func() error { return &git.RejectedError{Branch: "main", Reason: "protected branch hook declined"} }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

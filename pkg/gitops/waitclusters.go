@@ -10,6 +10,22 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
+// ClusterWaiter waits, and writes nothing. A time limit of the context ends a wait with a *fluxinstall.NotReadyError that has the cause, and so
+// does what no time can help.
+type ClusterWaiter interface {
+	// WaitSynced waits until Flux has fetched and applied a commit and is well.
+	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
+	// WaitRolledOver waits until Flux's controllers run the wanted images and have worked.
+	WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover, progress func(fluxinstall.Progress)) error
+	// WaitCluster waits until a cluster is Ready. One that is not there yet is waited for, one that is deleted meanwhile is not.
+	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
+	// WaitClusters waits until all are Ready and tells of each that changes. The result is in the order of names, also beside an error, and
+	// nil when no look succeeded; at a time limit the error is the context's.
+	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
+	// WaitGone waits until a Cluster object is gone, its finalizers included.
+	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
+}
+
 // notCreated is the message of a workload cluster that Flux has not made.
 const notCreated = "not created: Flux creates it from the commit, which could not be applied"
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
@@ -33,17 +34,17 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 		return nil, r.fetchErr
 	}
 	if !r.noHost && !r.exists {
-		return nil, &gitrepo.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
+		return nil, &git.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
 	}
-	s := &snapshot{world: r.world, branch: branch, state: gitrepo.RepositoryEmpty, files: map[string]string{}, made: map[*gitrepo.Commit][]gitrepo.Edit{}, messages: map[*gitrepo.Commit]string{}}
+	s := &snapshot{world: r.world, branch: branch, state: git.RepositoryEmpty, files: map[string]string{}, made: map[gitops.Commit][]git.Edit{}, messages: map[gitops.Commit]string{}}
 	if len(r.branches) > 0 {
-		s.state = gitrepo.BranchMissing
+		s.state = git.BranchMissing
 		if at := r.branches[s.DefaultBranch()]; at != nil {
 			s.history = slices.Clone(at.history)
 		}
 	}
 	if at := r.branches[branch]; at != nil {
-		s.state, s.head, s.files, s.history = gitrepo.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
+		s.state, s.head, s.files, s.history = git.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
 	}
 	return s, nil
 }
@@ -52,43 +53,43 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 type snapshot struct {
 	world  *world
 	branch string
-	state  gitrepo.BranchState
+	state  git.BranchState
 	head   string
 	files  map[string]string
-	made   map[*gitrepo.Commit][]gitrepo.Edit
+	made   map[gitops.Commit][]git.Edit
 
-	messages map[*gitrepo.Commit]string
+	messages map[gitops.Commit]string
 	history  []past
 }
 
-func (s *snapshot) State() gitrepo.BranchState { return s.state }
-func (s *snapshot) DefaultBranch() string      { return cmp.Or(s.world.standard, "main") }
-func (s *snapshot) Head() string               { return s.head }
-func (s *snapshot) HostKey() string            { return s.world.hostKey }
-func (s *snapshot) Close()                     {}
+func (s *snapshot) State() git.BranchState { return s.state }
+func (s *snapshot) DefaultBranch() string  { return cmp.Or(s.world.standard, "main") }
+func (s *snapshot) Head() string           { return s.head }
+func (s *snapshot) HostKey() string        { return s.world.hostKey }
+func (s *snapshot) Close()                 {}
 
 func (s *snapshot) CheckPush(context.Context) error { return s.world.denyPush }
 
-func (s *snapshot) Lookup(file string) (gitrepo.Entry, bool, error) {
+func (s *snapshot) Lookup(file string) (git.Entry, bool, error) {
 	_, there := s.files[file]
-	return gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}, there, nil
+	return git.Entry{Name: path.Base(file), Path: file, Mode: git.File}, there, nil
 }
 
-func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
-	seen := map[string]gitrepo.Entry{}
+func (s *snapshot) List(dir string) ([]git.Entry, error) {
+	seen := map[string]git.Entry{}
 	for file := range s.files {
 		rest, below := strings.CutPrefix("/"+file, path.Join("/", dir)+"/")
 		if !below {
 			continue
 		}
 		name, _, isDir := strings.Cut(rest, "/")
-		entry := gitrepo.Entry{Name: name, Path: path.Join(dir, name), Mode: gitrepo.File}
+		entry := git.Entry{Name: name, Path: path.Join(dir, name), Mode: git.File}
 		if isDir {
-			entry.Mode = gitrepo.Dir
+			entry.Mode = git.Dir
 		}
 		seen[name] = entry
 	}
-	var entries []gitrepo.Entry
+	var entries []git.Entry
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
 		entries = append(entries, seen[name])
 	}
@@ -97,7 +98,7 @@ func (s *snapshot) List(dir string) ([]gitrepo.Entry, error) {
 
 func (s *snapshot) CheckSize(context.Context, string) error { return s.world.tooLarge }
 
-func (s *snapshot) Walk(_ context.Context, dir string, visit func(gitrepo.Entry) error) error {
+func (s *snapshot) Walk(_ context.Context, dir string, visit func(git.Entry) error) error {
 	if s.world.tooLarge != nil {
 		return s.world.tooLarge
 	}
@@ -105,7 +106,7 @@ func (s *snapshot) Walk(_ context.Context, dir string, visit func(gitrepo.Entry)
 		if _, below := strings.CutPrefix("/"+file, strings.TrimSuffix(path.Join("/", dir), "/")+"/"); !below {
 			continue
 		}
-		if err := visit(gitrepo.Entry{Name: path.Base(file), Path: file, Mode: gitrepo.File}); err != nil {
+		if err := visit(git.Entry{Name: path.Base(file), Path: file, Mode: git.File}); err != nil {
 			if errors.Is(err, fs.SkipAll) {
 				return nil
 			}
@@ -115,11 +116,11 @@ func (s *snapshot) Walk(_ context.Context, dir string, visit func(gitrepo.Entry)
 	return nil
 }
 
-func (s *snapshot) Tip() *gitrepo.CommitInfo {
+func (s *snapshot) Tip() *git.CommitInfo {
 	if s.head == "" {
 		return nil
 	}
-	return &gitrepo.CommitInfo{Hash: s.head, Author: gitrepo.Identity{Name: "Alice"}, Subject: "Change something"}
+	return &git.CommitInfo{Hash: s.head, Author: git.Identity{Name: "Alice"}, Subject: "Change something"}
 }
 
 func (s *snapshot) Behind(_ context.Context, commit string, _ int) (int, bool, error) {
@@ -144,7 +145,7 @@ func (s *snapshot) ReadAll(_ context.Context, paths []string) (map[string][]byte
 	return all, nil
 }
 
-func (s *snapshot) EachRevision(_ context.Context, file string, visit func(gitrepo.Revision) bool) error {
+func (s *snapshot) EachRevision(_ context.Context, file string, visit func(git.Revision) bool) error {
 	for i, commit := range slices.Backward(s.history) {
 		before := map[string]string{}
 		if i > 0 {
@@ -154,13 +155,13 @@ func (s *snapshot) EachRevision(_ context.Context, file string, visit func(gitre
 		if old, was := before[file]; was == there && old == content {
 			continue
 		}
-		r := gitrepo.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
+		r := git.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
 		if there {
-			r.BlobID = gitrepo.BlobID([]byte(content))
+			r.BlobID = git.BlobID([]byte(content))
 		}
 		for line := range strings.Lines(commit.message) {
 			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
-				r.Trailers = append(r.Trailers, gitrepo.Trailer{Key: key, Value: value})
+				r.Trailers = append(r.Trailers, git.Trailer{Key: key, Value: value})
 			}
 		}
 		if !visit(r) {
@@ -180,14 +181,14 @@ func (s *snapshot) ReadAt(_ context.Context, commit, file string) ([]byte, error
 }
 
 // Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
-func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (*gitrepo.Commit, error) {
+func (s *snapshot) Commit(edits []git.Edit, options git.CommitOptions) (gitops.Commit, error) {
 	message := options.Message
 	options.Message += "on " + s.head
 	// The commit is made on nothing, from which nothing can be deleted.
 	named := slices.Clone(edits)
 	for i, edit := range named {
 		if edit.Delete {
-			named[i] = gitrepo.Edit{Path: edit.Path, Content: []byte("deleted")}
+			named[i] = git.Edit{Path: edit.Path, Content: []byte("deleted")}
 		}
 	}
 	commit, err := new(gitrepo.Snapshot).Commit(named, options)
@@ -198,7 +199,7 @@ func (s *snapshot) Commit(edits []gitrepo.Edit, options gitrepo.CommitOptions) (
 	return commit, nil
 }
 
-func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
+func (s *snapshot) Push(ctx context.Context, commit gitops.Commit) error {
 	w := s.world
 	_, err := w.write(ctx, "Push "+s.branch, func() (bool, error) {
 		if w.onPush != nil {
@@ -221,7 +222,7 @@ func (s *snapshot) Push(ctx context.Context, commit *gitrepo.Commit) error {
 			return false, nil // it arrived before
 		}
 		if at.head != s.head {
-			return false, &gitrepo.ConflictError{Branch: s.branch, Expected: s.head, Actual: at.head}
+			return false, &git.ConflictError{Branch: s.branch, Expected: s.head, Actual: at.head}
 		}
 		for _, edit := range s.made[commit] {
 			if edit.Delete {

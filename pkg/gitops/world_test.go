@@ -18,6 +18,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -331,7 +332,7 @@ func (w *world) commitSeed() {
 
 // hash makes the name of a commit out of a text.
 func hash(text string) string {
-	commit, err := new(gitrepo.Snapshot).Commit([]gitrepo.Edit{{Path: "text", Content: []byte(text)}}, gitrepo.CommitOptions{})
+	commit, err := new(gitrepo.Snapshot).Commit([]git.Edit{{Path: "text", Content: []byte(text)}}, git.CommitOptions{})
 	if err != nil {
 		panic(err)
 	}

@@ -1,4 +1,4 @@
-package gitrepo
+package git
 
 import (
 	"errors"
@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
+	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // ErrTransient matches, with errors.Is, every error after which the same call may succeed if it is made again a little later.
@@ -14,9 +15,6 @@ var ErrTransient = errors.New("transient")
 
 // ErrNoChange says that the edits would leave the tree as it is. Nothing has to be pushed.
 var ErrNoChange = errors.New("nothing to change")
-
-// HostKeyError says that an SSH server could not prove who it is.
-type HostKeyError = sshkeys.HostKeyError
 
 // AuthError says that the server does not accept the credentials at all: a bad or expired token, an unknown key.
 type AuthError struct {
@@ -47,7 +45,7 @@ func (e *AuthError) Error() string {
 	if len(e.Skipped) > 0 {
 		b.WriteString("; not offered: " + strings.Join(e.Skipped, ", "))
 	}
-	return b.String() + said(e.Server)
+	return b.String() + serverwords.Said(e.Server)
 }
 
 // Hint is the next action.
@@ -66,12 +64,12 @@ type PermissionError struct {
 }
 
 func (e *PermissionError) Error() string {
-	return fmt.Sprintf("%s: permission denied to %s%s", e.Remote, readOrWrite(e.Write), said(e.Server))
+	return fmt.Sprintf("%s: permission denied to %s%s", e.Remote, readOrWrite(e.Write), serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
 func (e *PermissionError) Hint() string {
-	if hint := accessRemedyFor(e.Server); hint != "" {
+	if hint := serverwords.AccessRemedy(e.Server); hint != "" {
 		return hint
 	}
 	if e.Write {
@@ -94,7 +92,7 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("%s: repository not found%s", e.Remote, said(e.Server))
+	return fmt.Sprintf("%s: repository not found%s", e.Remote, serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
@@ -114,7 +112,7 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s", e.Remote, e.Branch, said(e.Server))
+	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s", e.Remote, e.Branch, serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
@@ -138,7 +136,7 @@ func (e *RejectedError) Error() string {
 		what += " the push to " + e.Branch
 	}
 	if !strings.Contains(e.Server, "\n") {
-		return fmt.Sprintf("%s: %s: %s%s", e.Remote, what, e.Reason, said(e.Server))
+		return fmt.Sprintf("%s: %s: %s%s", e.Remote, what, e.Reason, serverwords.Said(e.Server))
 	}
 	return fmt.Sprintf("%s: %s:\n  %s\nwith the status: %s", e.Remote, what, strings.ReplaceAll(e.Server, "\n", "\n  "), e.Reason)
 }
@@ -146,10 +144,10 @@ func (e *RejectedError) Error() string {
 // Hint is the next action.
 func (e *RejectedError) Hint() string {
 	words := e.Reason + "\n" + e.Server
-	if hint := accessRemedyFor(words); hint != "" && e.Branch == "" {
+	if hint := serverwords.AccessRemedy(words); hint != "" && e.Branch == "" {
 		return hint
 	}
-	if hint := remedyFor(words); hint != "" {
+	if hint := serverwords.Remedy(words); hint != "" {
 		return hint
 	}
 	if e.Server == "" && e.Branch != "" {
@@ -169,7 +167,8 @@ type UnreachableError struct {
 	// OutcomeUnknown says that a push was sent and neither its result nor the branch could be read. Pushing the same commit again, or
 	// fetching and repeating, is safe.
 	OutcomeUnknown bool
-	next           string
+	// Next is the next action; empty stands for the usual one.
+	Next string
 }
 
 func (e *UnreachableError) Error() string {
@@ -183,8 +182,8 @@ func (e *UnreachableError) Error() string {
 // Hint is the next action.
 func (e *UnreachableError) Hint() string {
 	switch {
-	case e.next != "":
-		return e.next
+	case e.Next != "":
+		return e.Next
 	case e.OutcomeUnknown:
 		return "run the same command again: it looks at the branch first"
 	}
@@ -268,10 +267,22 @@ func (e *PathError) Hint() string {
 	return fmt.Sprintf("move %s away in the repository, or choose another path", e.Entry)
 }
 
-// said puts the server's words behind an error, in one line.
-func said(server string) string {
-	if server == "" {
-		return ""
+// TreeLimitError says that a directory of a repository, with all that is in it, is larger than what is looked at. Nothing was read of it.
+type TreeLimitError struct {
+	// Dir is the directory that is too large, as it is in the repository; "/" is the root.
+	Dir   string
+	What  string // what there is too much of
+	Limit int64
+}
+
+func (e *TreeLimitError) Error() string {
+	return fmt.Sprintf("directory %q in the repository has more than %d %s, counted with all that is below it", e.Dir, e.Limit, e.What)
+}
+
+// Hint is the next action.
+func (e *TreeLimitError) Hint() string {
+	if e.Dir == "/" {
+		return "a repository for clusters needs a small part of that: see who put them there, and take them out"
 	}
-	return ": the server says: " + inOneLine(server)
+	return "see who put it there with git log -- " + text.ShellWord(e.Dir) + ", and take it out, or move it to another repository"
 }
