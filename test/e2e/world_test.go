@@ -111,8 +111,10 @@ type outcome struct {
 // run runs the program to its end.
 func (w *world) run(args ...string) outcome {
 	w.t.Helper()
-	started := w.start(args...)
-	return started.wait()
+	plan := w.planOf(args)
+	o := w.start(args...).wait()
+	plan.holds(w.t, o)
+	return o
 }
 
 // process is the program while it runs.
