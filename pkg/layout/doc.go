@@ -3,8 +3,8 @@
 //
 // Under P, the clusterConfigPath of the GitOps configuration, it is
 //
-//	P/<system namespace>/{gotk-components,gotk-sync,kustomization}.yaml   Flux, of the management cluster only
-//	P/<cluster>/eksa-system/{eksa-cluster,kustomization}.yaml             each cluster, the management cluster too
+//	P/<system namespace>/{gotk-components,gotk-sync,kustomization}.yaml Flux, of the management cluster only
+//	P/<cluster>/eksa-system/{eksa-cluster,kustomization}.yaml           each cluster, the management cluster too
 //
 // which is the layout of EKS Anywhere, with Flux's files as `flux bootstrap` names and writes them; either tool can take over.
 //
