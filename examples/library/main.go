@@ -1,7 +1,7 @@
 // Command fleet shows what another program can do with the packages of eksa-gitops.
 //
-//	fleet FILE                                                       prints the files of the clusters in FILE, as JSON
-//	fleet -kubeconfig FILE -key FILE -known-hosts FILE FILE          creates the clusters, and prints the result
+//	fleet FILE                                                prints the files of the clusters, as JSON
+//	fleet -kubeconfig FILE -key FILE -known-hosts FILE FILE   creates the clusters, and prints the result
 //
 // It takes clusters whose repository is on a Git server that is reached over SSH; see connect.Options for one on GitHub.
 package main

@@ -8,15 +8,19 @@
 //	gh := githubtest.Start(t)                                   // or New(ctx, Options{}) and Close()
 //	gh.AddUser("alice")
 //	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgMember("bob"))
-//	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "hi\n"}), githubtest.Grant("bob", githubtest.Push))
+//	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "hi\n"}),
+//		githubtest.Grant("bob", githubtest.Push))
 //	token := gh.AddClassicToken("alice", "repo")                // ghp_ and 36 characters
-//	token = gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Repositories: []string{"fleet"},
+//	token = gh.AddFineGrainedToken("alice", githubtest.FineGrained{
+//		Owner: "acme", Repositories: []string{"fleet"},
 //		Permissions: githubtest.Permissions{"contents": "write", "administration": "write"}})
-//	token = gh.AddInstallationToken("acme", githubtest.Installation{Permissions: githubtest.Permissions{"contents": "write"}})
+//	token = gh.AddInstallationToken("acme", githubtest.Installation{
+//		Permissions: githubtest.Permissions{"contents": "write"}})
 //	gh.ExpireToken(token, at); gh.RevokeToken(token); gh.AuthorizeSSO(token, "acme")
 //	gh.AddSSHKey("alice", authorizedKey); repo.AddDeployKey("flux", authorizedKey, true)
 //	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
-//	repo.AddRuleset(githubtest.Ruleset{Name: "no direct pushes", Branches: []string{"main"}, RequirePullRequest: true})
+//	repo.AddRuleset(githubtest.Ruleset{Name: "no direct pushes", Branches: []string{"main"},
+//		RequirePullRequest: true})
 //	repo.Archive(); repo.Rename("fleet2"); repo.Transfer("acme"); repo.RenameBranch("main", "trunk")
 //	repo.Block(githubtest.BlockedForTerms); repo.Disable(); repo.DisableKey(id); gh.Suspend("alice")
 //
@@ -56,7 +60,8 @@
 // # Faults
 //
 //	off := gh.Break("POST /repos/*/*/keys", githubtest.LoseReply(), githubtest.Times(1))
-//	gh.Break("GET /repos/acme/fleet", githubtest.Respond(502, "<html>bad gateway</html>"), githubtest.Skip(1), githubtest.Times(2))
+//	gh.Break("GET /repos/acme/fleet", githubtest.Respond(502, "<html>bad gateway</html>"),
+//		githubtest.Skip(1), githubtest.Times(2))
 //	gh.Break("* /**", githubtest.SecondaryRateLimit(2*time.Second), githubtest.Times(1))
 //
 // Effects: [Respond], [RespondWith], [CloseConnection], [LoseReply], [Truncate], [Latency], [RedirectTo], [PrimaryRateLimit],

@@ -299,22 +299,25 @@ func overlaps(edits []git.Edit, path string) bool {
 
 func TestParseRemoteURL(t *testing.T) {
 	t.Parallel()
+	const codeCommit = "git-codecommit.eu-west-1.amazonaws.com"
 	for text, want := range map[string]string{
-		"https://github.com/acme/fleet.git":                                   "https://github.com/acme/fleet.git https  github.com 443 /acme/fleet.git",
-		"https://git.example.com:8443/a":                                      "https://git.example.com:8443/a https  git.example.com 8443 /a",
-		"https://[::1]:8443/a":                                                "https://[::1]:8443/a https  ::1 8443 /a",
-		"ssh://git@example.com/acme/fleet.git":                                "ssh://git@example.com/acme/fleet.git ssh git example.com 22 /acme/fleet.git",
-		"ssh://example.com:2222/x":                                            "ssh://git@example.com:2222/x ssh git example.com 2222 /x",
-		"ssh://git@example.com:22/x":                                          "ssh://git@example.com/x ssh git example.com 22 /x",
-		"ssh://git@[2001:db8::1]/x":                                           "ssh://git@[2001:db8::1]/x ssh git 2001:db8::1 22 /x",
-		"ssh://git@[2001:db8::1]:2222/x":                                      "ssh://git@[2001:db8::1]:2222/x ssh git 2001:db8::1 2222 /x",
-		"ssh://me@example.com/~/x.git":                                        "ssh://me@example.com/~/x.git ssh me example.com 22 ~/x.git",
-		"ssh://me@example.com/~you/x.git":                                     "ssh://me@example.com/~you/x.git ssh me example.com 22 ~you/x.git",
-		"git@github.com:acme/fleet.git":                                       "ssh://git@github.com/acme/fleet.git ssh git github.com 22 /acme/fleet.git",
-		"github.com:acme/fleet.git":                                           "ssh://git@github.com/acme/fleet.git ssh git github.com 22 /acme/fleet.git",
-		"git@[2001:db8::1]:x.git":                                             "ssh://git@[2001:db8::1]/x.git ssh git 2001:db8::1 22 /x.git",
-		"APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com:/v1/repos/x":      "ssh://APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x ssh APKAEXAMPLE git-codecommit.eu-west-1.amazonaws.com 22 /v1/repos/x",
-		"ssh://APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x": "ssh://APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x ssh APKAEXAMPLE git-codecommit.eu-west-1.amazonaws.com 22 /v1/repos/x",
+		"https://github.com/acme/fleet.git":    "https://github.com/acme/fleet.git https  github.com 443 /acme/fleet.git",
+		"https://git.example.com:8443/a":       "https://git.example.com:8443/a https  git.example.com 8443 /a",
+		"https://[::1]:8443/a":                 "https://[::1]:8443/a https  ::1 8443 /a",
+		"ssh://git@example.com/acme/fleet.git": "ssh://git@example.com/acme/fleet.git ssh git example.com 22 /acme/fleet.git",
+		"ssh://example.com:2222/x":             "ssh://git@example.com:2222/x ssh git example.com 2222 /x",
+		"ssh://git@example.com:22/x":           "ssh://git@example.com/x ssh git example.com 22 /x",
+		"ssh://git@[2001:db8::1]/x":            "ssh://git@[2001:db8::1]/x ssh git 2001:db8::1 22 /x",
+		"ssh://git@[2001:db8::1]:2222/x":       "ssh://git@[2001:db8::1]:2222/x ssh git 2001:db8::1 2222 /x",
+		"ssh://me@example.com/~/x.git":         "ssh://me@example.com/~/x.git ssh me example.com 22 ~/x.git",
+		"ssh://me@example.com/~you/x.git":      "ssh://me@example.com/~you/x.git ssh me example.com 22 ~you/x.git",
+		"git@github.com:acme/fleet.git":        "ssh://git@github.com/acme/fleet.git ssh git github.com 22 /acme/fleet.git",
+		"github.com:acme/fleet.git":            "ssh://git@github.com/acme/fleet.git ssh git github.com 22 /acme/fleet.git",
+		"git@[2001:db8::1]:x.git":              "ssh://git@[2001:db8::1]/x.git ssh git 2001:db8::1 22 /x.git",
+		"APKAEXAMPLE@" + codeCommit + ":/v1/repos/x": "ssh://APKAEXAMPLE@" + codeCommit + "/v1/repos/x ssh APKAEXAMPLE " +
+			codeCommit + " 22 /v1/repos/x",
+		"ssh://APKAEXAMPLE@" + codeCommit + "/v1/repos/x": "ssh://APKAEXAMPLE@" + codeCommit + "/v1/repos/x ssh APKAEXAMPLE " +
+			codeCommit + " 22 /v1/repos/x",
 	} {
 		u, err := gitrepo.ParseRemoteURL(text)
 		if err != nil {

@@ -1,10 +1,10 @@
 // Package gitrepo reads and changes a branch of a remote Git repository without a work tree, over HTTPS and SSH. It is the only
 // importer of go-git.
 //
-//	snapshot, err := gitrepo.Fetch(ctx, remote, "main")                  // one shallow transfer into memory
+//	snapshot, err := gitrepo.Fetch(ctx, remote, "main") // one shallow transfer into memory
 //	same, err := snapshot.Holds("clusters/dev/eksa-system/eksa-cluster.yaml", content)
 //	commit, err := snapshot.Commit([]git.Edit{{Path: path, Content: content}}, options) // ErrNoChange
-//	err = snapshot.Push(ctx, commit)                                     // *ConflictError: fetch again and repeat
+//	err = snapshot.Push(ctx, commit) // *ConflictError: fetch again and repeat
 //
 // A run is one fetch and one push. Its cost is in proportion to the files that it touches and the number of directories, not to the
 // files in the repository or the length of the history: the fetch is shallow and leaves out the contents of files where the server
@@ -12,7 +12,7 @@
 //
 // What a path was before is found by deepening the shallow fetch step by step, as far as the question needs it:
 //
-//	revisions, err := snapshot.History(ctx, path, 10)                    // the commits that changed it, newest first
+//	revisions, err := snapshot.History(ctx, path, 10) // the commits that changed it, newest first
 //	content, err := snapshot.ReadAt(ctx, revisions[0].Commit, path)
 //
 // # Promises

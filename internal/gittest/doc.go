@@ -19,10 +19,14 @@
 //
 // A repository is set up and read directly on disk, past all hooks, permissions and counters:
 //
-//	sha := repo.Commit(gittest.Change{Branch: "main", Message: "m", Files: map[string]string{"a": "1"}, Delete: []string{"b"}})
-//	repo.Head("main"), repo.Files("main"), repo.File("main", "a"), repo.Log("main"), repo.Branches(), repo.DefaultBranch()
-//	repo.SetHook("pre-receive", "#!/bin/sh\nexit 1\n"), repo.SetConfig("uploadpack.allowFilter", "false"), repo.Git("fsck")
-//	before := repo.Counts(); ...; repo.Counts().Sub(before)   // {Fetches, Pushes, Sessions, BytesSent, BytesReceived}
+//	sha := repo.Commit(gittest.Change{Branch: "main", Message: "m",
+//		Files: map[string]string{"a": "1"}, Delete: []string{"b"}})
+//	repo.Head("main"), repo.Files("main"), repo.File("main", "a"), repo.Log("main")
+//	repo.Branches(), repo.DefaultBranch()
+//	repo.SetHook("pre-receive", "#!/bin/sh\nexit 1\n"), repo.SetConfig("uploadpack.allowFilter", "false")
+//	repo.Git("fsck")
+//	before := repo.Counts(); ...; repo.Counts().Sub(before)
+//	// {Fetches, Pushes, Sessions, BytesSent, BytesReceived}
 //
 // Set-up and inspection do not return errors: they fail the test given to Start. A server made with New panics with an error
 // instead, because such a failure is a mistake in the caller or a machine without git.
@@ -32,10 +36,11 @@
 // A [Client] is the plain git command with an isolated configuration and credentials that never appear in its arguments; a
 // [WorkTree] is its clone, for changes by "another user":
 //
-//	c := srv.Client(gittest.Credentials{Username: "alice", Password: "s3cret"})   // or {Key: key} for SSH
-//	w, err := c.Clone(ctx, url, dir); w.Write("a", "2"); sha, err := w.Commit(ctx, "scale"); err = w.Push(ctx)
-//	out, err := c.Git(ctx, dir, "ls-remote", url)             // err is a *CommandError with the command's stderr
-//	key := gittest.NewKey(t, gittest.ED25519)                 // key.PEM, key.AuthorizedKey(), key.Public(), key.File(dir)
+//	c := srv.Client(gittest.Credentials{Username: "alice", Password: "s3cret"}) // or {Key: key}, for SSH
+//	w, err := c.Clone(ctx, url, dir); w.Write("a", "2")
+//	sha, err := w.Commit(ctx, "scale"); err = w.Push(ctx)
+//	out, err := c.Git(ctx, dir, "ls-remote", url) // err is a *CommandError with the command's stderr
+//	key := gittest.NewKey(t, gittest.ED25519) // key.PEM, key.AuthorizedKey(), key.Public(), key.File(dir)
 //
 // # Faults
 //
@@ -52,7 +57,8 @@
 // [Server.StartOpenSSH] serves the same repositories through a real sshd, one process for each connection, with its own
 // configuration, host keys and authorized keys, for the user that runs the test, root or not:
 //
-//	ssh, err := srv.StartOpenSSH(ctx, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}}) // root installs it where it is missing
+//	// root installs it where it is missing
+//	ssh, err := srv.StartOpenSSH(ctx, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}})
 //	ssh.URL("acme/fleet"), ssh.KnownHosts(), ssh.User(), ssh.Log(), ssh.Close()
 //
 // # What it refuses

@@ -7,6 +7,7 @@
 //	key, err := sshkeys.LoadKey(ctx, path, passphrase)     // *PassphraseError when one is needed or wrong
 //	ids, err := sshkeys.Select(ctx, sshkeys.Source{KeyFile: path, AgentSocket: os.Getenv("SSH_AUTH_SOCK")})
 //	known, err := sshkeys.ParseKnownHosts(content, path)
-//	err = known.Check("git.example.com:22", hostKey)       // *HostKeyError: what was offered, what was expected, and where it says so
+//	// *HostKeyError: what was offered, what was expected, and where it says so
+//	err = known.Check("git.example.com:22", hostKey)
 //	secret := known.LinesFor("git.example.com:22")         // what the cluster has to know
 package sshkeys

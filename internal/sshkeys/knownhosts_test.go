@@ -298,5 +298,6 @@ func ExampleKnownHosts_LinesFor() {
 	}
 	fmt.Print(known.LinesFor("git.example.com:2222"))
 	fmt.Print(known.LinesFor("git.example.com:22"))
-	// Output: git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl
+	// Output:
+	// git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl
 }

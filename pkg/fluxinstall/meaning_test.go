@@ -38,7 +38,8 @@ func TestMeaningOf(t *testing.T) {
 		"CrashLoopBackOff back-off 5m0s restarting failed container=manager":                                                    "look at its logs",
 		"Unschedulable 0/1 nodes are available: 1 Insufficient memory.":                                                         "no node",
 		"x509: certificate signed by unknown authority":                                                                         "certificate",
-		`Deployment.apps "source-controller" is invalid: spec.selector: Invalid value: {}: field is immutable`:                  "this field cannot change on an object",
+		`Deployment.apps "source-controller" is invalid: ` +
+			`spec.selector: Invalid value: {}: field is immutable`: "this field cannot change on an object",
 		"all is well": "",
 	} {
 		got, _ := meaningOf(message)

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -33,44 +32,6 @@ func keys(t *testing.T, repo *githubtest.Repo, names ...string) []string {
 		list = append(list, fmt.Sprintf("%s %s %v", k.Title, name, k.ReadOnly))
 	}
 	return list
-}
-
-func TestDeployKeys_allPages(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	repo := gh.AddRepo("acme/fleet")
-	for i := range 230 {
-		repo.AddDeployKey(fmt.Sprint("key ", i), publicKey(t, fmt.Sprint(i)), i%2 == 0)
-	}
-	s := owner(t, gh)
-	list, err := s.DeployKeys(t.Context(), fleet())
-	ok(t, err)
-	equal(t, "keys, requests", []int{len(list), len(gh.Requests())}, []int{230, 3})
-	last := list[229]
-	equal(t, "last", []any{last.Title, last.PublicKey, last.ReadOnly, last.ID != 0}, []any{"key 229", publicKey(t, "229"), false, true})
-	// A key on the last page is found.
-	changed, err := s.EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "x", PublicKey: publicKey(t, "228"), ReadOnly: true})
-	ok(t, err)
-	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
-}
-
-// A list whose next page is one that was read already, or that has no end, is read for a bounded time.
-func TestDeployKeys_endlessList(t *testing.T) {
-	t.Parallel()
-	for next, requests := range map[string]int{"1": 1, "2": 2, "-1": 1, "51": 1, "9223372036854775807": 1} {
-		gh := world(t)
-		gh.AddRepo("acme/fleet", files())
-		link := http.Header{"Link": {`<https://api.example.com/keys?page=` + next + `>; rel="next"`}}
-		gh.Break("GET /repos/acme/fleet/keys", githubtest.RespondWith(200, link, "[]"))
-		gh.Break("GET /repos/acme/fleet/rules/branches/main", githubtest.RespondWith(200, link, "[]"))
-		s := owner(t, gh)
-		_, err := s.DeployKeys(t.Context(), fleet())
-		ok(t, err)
-		equal(t, "requests with next "+next, len(gh.Requests()), requests)
-		_, err = s.Protection(t.Context(), fleet(), "main")
-		ok(t, err)
-		equal(t, "requests with next "+next, len(gh.Requests()), 2*requests+1)
-	}
 }
 
 func TestDeployKey_sameMaterial(t *testing.T) {
@@ -318,46 +279,6 @@ func TestEnsureDeployKey_renamedRepository(t *testing.T) {
 	equal(t, "changed, keys", []any{changed, keys(t, repo, "flux")}, []any{true, []string{"eksa-gitops mgmt/flux-system flux true"}})
 }
 
-func TestHostKeys(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	s := owner(t, gh)
-	published, err := s.HostKeys(t.Context())
-	ok(t, err)
-	if len(published) == 0 {
-		t.Fatal("no keys")
-	}
-	for _, key := range published {
-		if !strings.Contains(gh.KnownHosts(), " "+key+"\n") {
-			t.Errorf("%q is not among\n%s", key, gh.KnownHosts())
-		}
-	}
-	for body, want := range map[string]struct {
-		class      error
-		text, hint string
-	}{
-		`{"verifiable_password_authentication":true}`: {github.ErrNotFound, "reading GitHub's SSH host keys: not found: the server publishes none (GET /meta)",
-			"check the name; what a token may not see looks to it as if it did not exist"},
-		`{"ssh_keys":["evil.example.com ssh-ed25519 AAAA\u001b[31m"]}`: {github.ErrUnexpected, `reading GitHub's SSH host keys: unexpected answer: none of the keys that it publishes is of a known kind, such as "evil.example.com ssh-ed25519 AAAA[31m"`, ""},
-	} {
-		off := gh.Break("GET /meta", githubtest.Respond(200, body))
-		_, err := s.HostKeys(t.Context())
-		s.fails(err, want.class, want.text, want.hint)
-		off()
-	}
-}
-
-// A server that publishes a key of a new kind is as good as before.
-func TestHostKeys_unknownKind(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	known := publicKey(t, "host")
-	gh.Break("GET /meta", githubtest.Respond(200, `{"ssh_keys":["ssh-mldsa65 AAAAC3NzaC1tbGRzYTY1","`+known+`"]}`))
-	published, err := owner(t, gh).HostKeys(t.Context())
-	ok(t, err)
-	equal(t, "keys", published, []string{known})
-}
-
 // GitHub's copies of a new repository need a moment, for writes as well: the key is registered when they have caught up.
 func TestEnsureDeployKey_lag(t *testing.T) {
 	t.Parallel()
@@ -431,35 +352,4 @@ func TestAnswers_dataIsExact(t *testing.T) {
 	keys, err := s.DeployKeys(t.Context(), fleet())
 	ok(t, err)
 	equal(t, "keys", keys, []github.DeployKey{{ID: 1, Title: long, PublicKey: "ssh-ed25519 " + long}, {ID: 2}})
-}
-
-// GitHub answers lists with several Link lines, the first of which may be about the API's version. All pages are read.
-func TestDeployKeys_linkLines(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	repo := gh.AddRepo("acme/fleet", files())
-	for i := range 101 {
-		repo.AddDeployKey(fmt.Sprint(i), publicKey(t, fmt.Sprint(i)), true)
-	}
-	gh.Around(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(&linkFirst{w, `<https://docs.github.com/rest>; rel="deprecation"; type="text/html"`}, r)
-		})
-	})
-	keys, err := owner(t, gh).DeployKeys(t.Context(), fleet())
-	ok(t, err)
-	equal(t, "keys", len(keys), 101)
-}
-
-// linkFirst puts a Link line before the others.
-type linkFirst struct {
-	http.ResponseWriter
-	line string
-}
-
-func (l *linkFirst) WriteHeader(status int) {
-	if links := l.Header().Values("Link"); len(links) > 0 {
-		l.Header()["Link"] = append([]string{l.line}, links...)
-	}
-	l.ResponseWriter.WriteHeader(status)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
@@ -79,10 +80,11 @@ func ExampleError() {
 	_, err = client.DeployKeys(ctx, github.RepoRef{Owner: "alice", Name: "fleet"})
 	var failure *github.Error
 	if errors.Is(err, github.ErrPermission) && errors.As(err, &failure) {
-		fmt.Println("error:", failure)
+		fmt.Println("error:", strings.Replace(failure.Error(), "): ", "):\n", 1))
 		fmt.Println("hint:", failure.Hint())
 	}
 	// Output:
-	// error: reading the deploy keys of alice/fleet: permission denied (HTTP 403): Resource not accessible by personal access token
+	// error: reading the deploy keys of alice/fleet: permission denied (HTTP 403):
+	// Resource not accessible by personal access token
 	// hint: the token in EKSA_GITHUB_TOKEN needs "Administration: write"
 }
