@@ -11,7 +11,8 @@ import (
 
 // clusterColumns are the headers of a table of clusters.
 func clusterColumns(namespaces, wide bool) []string {
-	columns := []string{"NAME", "ROLE", "VERSION", "CONTROL PLANE", "WORKERS", "READY", "COMMIT", "AGE", "STATE"}
+	columns := []string{"NAME", "ROLE", "VERSION", "CONTROL PLANE", "WORKERS", "READY", "COMMIT",
+		"AGE", "STATE"}
 	if namespaces {
 		columns = append([]string{"NAMESPACE"}, columns...)
 	}
@@ -35,8 +36,8 @@ func clusterCells(now time.Time, c *status.ClusterStatus, namespaces, wide bool)
 		created = age(now.Sub(*c.Created))
 	}
 	cells := []string{
-		c.Name, string(c.Role), orDash(c.KubernetesVersion), machines(c.ControlPlane), machines(c.Workers), ready, orDash(c.Commit[:min(7, len(c.Commit))]), created,
-		orDash(clusterState(c)),
+		c.Name, string(c.Role), orDash(c.KubernetesVersion), machines(c.ControlPlane), machines(c.Workers),
+		ready, orDash(c.Commit[:min(7, len(c.Commit))]), created, orDash(clusterState(c)),
 	}
 	if namespaces {
 		cells = append([]string{c.Namespace}, cells...)

@@ -95,12 +95,17 @@ The command may be run again at any time; it does what is missing and writes not
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
-	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
+	flags.BoolVar(&o.overwrite, "overwrite", false,
+		"replace a cluster's files in Git that differ from what would be written")
+	flags.BoolVar(&o.withApps, "with-apps", false,
+		"give each cluster a directory apps, which Flux applies to the cluster itself")
 	failure := newEnum(&o.onGitOpsFailure, "", onFailureContinue, onFailureFail)
-	flags.Var(failure, "on-gitops-failure", "exit code if setting up GitOps fails: "+failure.choices()+" (0, or 4 for what has to be allowed and 5 for the rest; default: continue if eksctl made a cluster in this run, else fail)")
+	flags.Var(failure, "on-gitops-failure",
+		"exit code if setting up GitOps fails: "+failure.choices()+" (0, or 4 for what has to be allowed "+
+			"and 5 for the rest; default: continue if eksctl made a cluster in this run, else fail)")
 	completeEnum(cmd, "on-gitops-failure", failure)
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout,
+		"time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
 	completeContexts(cmd, d, &o.connection.cluster)
@@ -129,8 +134,9 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	w.Ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	result, err := gitops.Create(limited, w.Ports, gitops.CreateOptions{
-		Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
-		Components: components, Images: images, Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
+		Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps,
+		Source: w.Source, SourceIsOperators: w.SourceIsOperators, Components: components, Images: images,
+		Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)
@@ -163,7 +169,8 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	return err
 }
 
-// commandLine is the command line of this run, as the user can paste it to continue. It holds no secret: there is no flag for one.
+// commandLine is the command line of this run, as the user can paste it to continue. It holds no secret:
+// there is no flag for one.
 func (d *deps) commandLine() string {
 	words := []string{"eksa-gitops"}
 	for _, arg := range d.args {
@@ -190,7 +197,8 @@ func loadClusters(ctx context.Context, d *deps, files []string) ([]*clusterspec.
 }
 
 // readClusters is loadClusters for those that need the files, too.
-func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
+func readClusters(ctx context.Context, d *deps,
+	files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
 	sources, err := d.readFiles(ctx, files)
 	if err != nil {
 		return nil, nil, err
@@ -213,9 +221,10 @@ func checkOneFleet(clusters []*clusterspec.Cluster) error {
 	for _, c := range clusters[1:] {
 		if first := clusters[0]; c.ManagementCluster != first.ManagementCluster {
 			problems = append(problems, clusterspec.Problem{
-				Severity: clusterspec.SeverityError, File: c.Objects[0].File, Line: c.Objects[0].Line, Object: "Cluster " + c.Name,
-				Field:   "spec.managementCluster.name",
-				Message: fmt.Sprintf("%s is managed by %s, and %s by %s; one run works on the clusters of one management cluster", c.Name, c.ManagementCluster, first.Name, first.ManagementCluster),
+				Severity: clusterspec.SeverityError, File: c.Objects[0].File, Line: c.Objects[0].Line,
+				Object: "Cluster " + c.Name, Field: "spec.managementCluster.name", Message: fmt.Sprintf(
+					"%s is managed by %s, and %s by %s; one run works on the clusters of one management "+
+						"cluster", c.Name, c.ManagementCluster, first.Name, first.ManagementCluster),
 			})
 		}
 	}

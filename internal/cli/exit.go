@@ -99,15 +99,19 @@ func exitCodeOf(err error) exitCode {
 	case facts.IsRefusal(err):
 		// Wherever the run was: the same command meets it again until somebody allows it.
 		return exitPermission
-	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*eksctl.FailedError)), errors.As(err, &unreachable) && unreachable.OutcomeUnknown:
+	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*eksctl.FailedError)),
+		errors.As(err, &unreachable) && unreachable.OutcomeUnknown:
 		return exitPartly
 	case errors.Is(err, context.DeadlineExceeded):
 		// Nothing has been written: what was done in part is an IncompleteError.
 		return exitUnexpected
-	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*status.UnknownClusterError)), isAboutFile(err), errors.As(err, new(*git.TreeLimitError)), errors.As(err, new(*git.LimitError)):
+	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)),
+		errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
+		errors.As(err, new(*status.UnknownClusterError)), isAboutFile(err),
+		errors.As(err, new(*git.TreeLimitError)), errors.As(err, new(*git.LimitError)):
 		return exitSpec
-	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
+	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)),
+		errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec
 	case errors.As(err, &noKubeconfig):
 		if slices.Contains(noKubeconfig.Known, noKubeconfig.Name) {

@@ -65,10 +65,13 @@ Exit code 0 says that the list could be made, whatever the clusters' state; stat
 	output := newEnum(&o.output, outputTable, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	flags.VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "`namespace` of the Cluster objects (default: that of the kubeconfig's context)")
+	flags.StringVarP(&o.namespace, "namespace", "n", "",
+		"`namespace` of the Cluster objects (default: that of the kubeconfig's context)")
 	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "list the clusters of all namespaces")
-	flags.BoolVarP(&o.watch, "watch", "w", false, "after the list, print every cluster that changes, until interrupted or until --timeout is over")
-	flags.DurationVar(&o.timeout, "timeout", 0, "time limit for the whole run (default: 1m, with --watch none)")
+	flags.BoolVarP(&o.watch, "watch", "w", false,
+		"after the list, print every cluster that changes, until interrupted or until --timeout is over")
+	flags.DurationVar(&o.timeout, "timeout", 0,
+		"time limit for the whole run (default: 1m, with --watch none)")
 	o.cluster.addFlags(cmd)
 	completeClusters(cmd, d, &o.cluster, 0)
 	completeContexts(cmd, d, &o.cluster)
@@ -122,7 +125,8 @@ func (l *clusterList) show(report *status.Report) error {
 	l.began = true
 	if first {
 		for _, u := range report.Unseen {
-			printLines(l.d.streams.Err, "warning", fmt.Sprintf("%s was not looked at, so that some states are not known: %s", u.What, u.Reason))
+			printLines(l.d.streams.Err, "warning",
+				fmt.Sprintf("%s was not looked at, so that some states are not known: %s", u.What, u.Reason))
 		}
 	}
 	var changed []status.ClusterStatus
@@ -139,7 +143,8 @@ func (l *clusterList) show(report *status.Report) error {
 	if len(changed) == 0 && !first {
 		return nil
 	}
-	result := ClustersResult{Version: report.Version, Command: "get clusters", ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
+	result := ClustersResult{Version: report.Version, Command: "get clusters",
+		ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
 	if changed == nil {
 		result.Clusters = []status.ClusterStatus{}
 	}
@@ -184,7 +189,8 @@ func (l *clusterList) choose(report *status.Report, first bool) ([]status.Cluste
 		}
 	}
 	for _, name := range l.o.names {
-		if first && !slices.ContainsFunc(chosen, func(c status.ClusterStatus) bool { return c.Name == name }) {
+		if first &&
+			!slices.ContainsFunc(chosen, func(c status.ClusterStatus) bool { return c.Name == name }) {
 			unknown := &status.UnknownClusterError{Name: name}
 			for _, c := range report.Clusters {
 				unknown.Known = append(unknown.Known, c.Namespace+"/"+c.Name)

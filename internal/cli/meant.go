@@ -16,9 +16,12 @@ type meantOptions struct {
 
 func (o *meantOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.build, "build", nil, "clusters that may be built although they are only in Git, or seem to have been built already, with commas between them, or all")
-	flags.StringSliceVar(&o.prune, "prune", nil, "objects that Flux may delete because they are not in Git any more, as Kind/NAMESPACE/NAME with commas between them, or all; never clusters")
-	flags.BoolVar(&o.restoreMissing, "restore-missing", false, "write the files of running clusters back into Git that Flux has applied and that are not there any more")
+	flags.StringSliceVar(&o.build, "build", nil, "clusters that may be built although they are only in "+
+		"Git, or seem to have been built already, with commas between them, or all")
+	flags.StringSliceVar(&o.prune, "prune", nil, "objects that Flux may delete because they are not in Git "+
+		"any more, as Kind/NAMESPACE/NAME with commas between them, or all; never clusters")
+	flags.BoolVar(&o.restoreMissing, "restore-missing", false, "write the files of running clusters back "+
+		"into Git that Flux has applied and that are not there any more")
 }
 
 func (o *meantOptions) meant() gitops.Meant {
@@ -33,7 +36,8 @@ func printConsequences(out *lines, result *gitops.Result) {
 	out.printf("Flux then:")
 	for _, c := range result.Consequences {
 		verb := map[facts.ConsequenceKind]string{
-			facts.ConsequenceCreate: "creates", facts.ConsequenceChange: "changes", facts.ConsequenceDelete: "deletes",
+			facts.ConsequenceCreate: "creates", facts.ConsequenceChange: "changes",
+			facts.ConsequenceDelete: "deletes",
 		}[c.Change]
 		out.printf("  %-7s  %s", verb, c.Object)
 	}

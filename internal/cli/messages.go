@@ -21,8 +21,8 @@ func (d *deps) messagesAsJSON() {
 	}
 }
 
-// printLines writes a message (error, hint, warning, info): each of its lines after the program's name and what it is, or all of it as one
-// event.
+// printLines writes a message (error, hint, warning, info): each of its lines after the program's name and
+// what it is, or all of it as one event.
 func printLines(w io.Writer, kind, message string) {
 	message = strings.TrimRight(text.Plain(message), "\n")
 	if events, ok := w.(jsonMessages); ok {

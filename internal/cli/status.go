@@ -61,8 +61,10 @@ could not be looked at.`),
 	}
 	addOutputFlag(cmd, &o.output)
 	flags := cmd.Flags()
-	flags.BoolVarP(&o.watch, "watch", "w", false, "show it again whenever it changes, until interrupted or until --timeout is over")
-	flags.DurationVar(&o.timeout, "timeout", 0, "time limit for the whole run (default: 1m, with --watch none)")
+	flags.BoolVarP(&o.watch, "watch", "w", false,
+		"show it again whenever it changes, until interrupted or until --timeout is over")
+	flags.DurationVar(&o.timeout, "timeout", 0,
+		"time limit for the whole run (default: 1m, with --watch none)")
 	o.cluster.addFlags(cmd)
 	completeClusters(cmd, d, &o.cluster, 1)
 	completeContexts(cmd, d, &o.cluster)
@@ -158,8 +160,9 @@ func (l *look) once(ctx context.Context) (*status.Report, error) {
 		return nil, err
 	}
 	observation, err := status.Observe(ctx, l.way.Ports, l.live, status.Options{
-		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster, Remote: l.way.Settings.Remote, Survey: survey,
-		Cluster: l.name, Brief: l.brief, Before: l.before, MaxAge: watchGit,
+		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster,
+		Remote: l.way.Settings.Remote, Survey: survey, Cluster: l.name, Brief: l.brief, Before: l.before,
+		MaxAge: watchGit,
 	})
 	if err != nil {
 		return nil, err
@@ -170,7 +173,8 @@ func (l *look) once(ctx context.Context) (*status.Report, error) {
 
 // wire prepares the way to the repository, once, and again when the management cluster names another one.
 func (l *look) wire(ctx context.Context, f fleet) error {
-	if l.way != nil && (l.fleet.config == nil) == (f.config == nil) && (f.config == nil || sameConfig(l.fleet, f)) {
+	if l.way != nil && (l.fleet.config == nil) == (f.config == nil) &&
+		(f.config == nil || sameConfig(l.fleet, f)) {
 		return nil
 	}
 	steps := l.d.steps()
@@ -184,7 +188,8 @@ func (l *look) wire(ctx context.Context, f fleet) error {
 }
 
 func sameConfig(a, b fleet) bool {
-	if a.managementCluster != b.managementCluster || a.config.Branch != b.config.Branch || a.config.ClusterConfigPath != b.config.ClusterConfigPath {
+	if a.managementCluster != b.managementCluster || a.config.Branch != b.config.Branch ||
+		a.config.ClusterConfigPath != b.config.ClusterConfigPath {
 		return false
 	}
 	if a.config.GitHub != nil && b.config.GitHub != nil {
@@ -232,8 +237,8 @@ func unchanging(report *status.Report) (string, error) {
 	return text.String(), err
 }
 
-// watch looks again and again until ctx ends, which is how a watch is meant to end: an interrupt has its exit code and no story, a time
-// limit is no error. The first look has to succeed.
+// watch looks again and again until ctx ends, which is how a watch is meant to end: an interrupt has its exit
+// code and no story, a time limit is no error. The first look has to succeed.
 func watch(ctx context.Context, d *deps, look *look, show func(*status.Report) error) error {
 	first, told := true, ""
 	for {

@@ -65,7 +65,8 @@ func (p *page) repository(r *status.Report) {
 	case repo.Commit == "":
 		p.detail("head", "there is no branch %s", repo.Branch)
 	default:
-		p.detail("head", "%s %q by %s, %s", repo.Commit[:min(7, len(repo.Commit))], shorten(repo.Subject, maxValue), repo.Author, ago(p.now, repo.Time))
+		p.detail("head", "%s %q by %s, %s", repo.Commit[:min(7, len(repo.Commit))],
+			shorten(repo.Subject, maxValue), repo.Author, ago(p.now, repo.Time))
 	}
 	if key := r.DeployKey; key != nil {
 		p.section("Deploy key", "%s", describeKey(key))
@@ -106,7 +107,8 @@ func (p *page) flux(r *status.Report) {
 			ready++
 		}
 	}
-	p.section("Flux", "%s in namespace %s, %d of %s ready", fluxRelease(f.Version, len(f.Controllers)), f.Namespace, ready, count(len(f.Controllers), "controller"))
+	p.section("Flux", "%s in namespace %s, %d of %s ready", fluxRelease(f.Version, len(f.Controllers)),
+		f.Namespace, ready, count(len(f.Controllers), "controller"))
 	for _, c := range f.Controllers {
 		switch {
 		case c.Asleep:
@@ -222,7 +224,9 @@ func (p *page) conditions(r *status.Report) {
 			p.printf("")
 			table := ui.NewTable(p.w, "CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE")
 			for _, condition := range c.Conditions {
-				table.Row(condition.Type, condition.Status, strings.TrimSuffix(ago(p.now, condition.Since), " ago"), condition.Reason, condition.Message)
+				table.Row(condition.Type, condition.Status,
+					strings.TrimSuffix(ago(p.now, condition.Since), " ago"), condition.Reason,
+					condition.Message)
 			}
 			_ = table.Flush() // as above
 		}
@@ -248,7 +252,8 @@ func (p *page) drift(r *status.Report) {
 	case drifted > 0:
 		p.section("Drift", "%s different in the cluster", are(drifted, "field"))
 	case pending > 0:
-		p.section("Drift", "not checked until Flux has applied the commit; %s will change", count(pending, "field"))
+		p.section("Drift", "not checked until Flux has applied the commit; %s will change",
+			count(pending, "field"))
 	default:
 		p.section("Drift", "none")
 	}

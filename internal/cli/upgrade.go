@@ -94,10 +94,13 @@ The command may be run again at any time; it does what is missing and writes not
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, use the file's value")
+	flags.BoolVar(&o.overwrite, "overwrite", false,
+		"where the file and Git both changed a field, use the file's value")
 	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
-	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that follows another repository, branch or path; what it has applied stays")
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that "+
+		"follows another repository, branch or path; what it has applied stays")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout,
+		"time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "those in Git")
 	o.connection.addFlags(cmd)
 	completeContexts(cmd, d, &o.connection.cluster)
@@ -127,8 +130,9 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
-			Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
-			Components: components, Images: images, Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
+			Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.Source,
+			SourceIsOperators: w.SourceIsOperators, Components: components, Images: images,
+			Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
 		},
 		Sources: sources, UpdateSources: o.updateFile, Adopt: o.adopt,
 	}
@@ -185,7 +189,8 @@ func printUpgradeResult(d *deps, result *gitops.Result, whole bool) {
 	out := &lines{w: d.streams.Out}
 	switch result.Status {
 	case gitops.StatusNotConfigured:
-		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed through Git. Nothing was changed.")
+		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed " +
+			"through Git. Nothing was changed.")
 	case gitops.StatusPlanned:
 		printUpgradePlan(d, out, result, whole)
 	case gitops.StatusDone:
@@ -203,8 +208,8 @@ func printUpgradePlan(d *deps, out *lines, result *gitops.Result, whole bool) {
 	out.printf("This was a dry run: nothing has been changed.")
 }
 
-// agreement says with what clusters agree after an upgrade: their file, or Git, where that has edits which the file has not, and whether a
-// cluster is otherwise than both, when the run had nothing to change.
+// agreement says with what clusters agree after an upgrade: their file, or Git, where that has edits which
+// the file has not, and whether a cluster is otherwise than both, when the run had nothing to change.
 func agreement(result *gitops.Result) string {
 	kept, drifted := 0, 0
 	next := ""

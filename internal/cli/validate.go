@@ -64,8 +64,10 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 	flags.VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 for warnings too")
-	flags.BoolVar(&o.server, "server", false, "ask the management cluster too, by a dry run of each object; nothing is written")
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for --server; given, it is one for the reading of files as well")
+	flags.BoolVar(&o.server, "server", false,
+		"ask the management cluster too, by a dry run of each object; nothing is written")
+	flags.DurationVar(&o.timeout, "timeout", 30*time.Second,
+		"time limit for --server; given, it is one for the reading of files as well")
 	o.cluster.addFlags(cmd)
 	completeContexts(cmd, d, &o.cluster)
 	return cmd
@@ -119,10 +121,11 @@ type FailureSummary struct {
 // Validation is the JSON form of the result of validate (docs/output.md).
 type Validation struct {
 	diagnostics.Document
-	ExitCode int              `json:"exitCode"`          // of the program, as in docs/exit-codes.md
-	Clusters []ClusterSummary `json:"clusters"`          // as far as they could be read
-	Server   *ServerSummary   `json:"server,omitempty"`  // with --server, when the management cluster was asked
-	Failure  *FailureSummary  `json:"failure,omitempty"` // why something could not be checked
+	ExitCode int              `json:"exitCode"` // of the program, as in docs/exit-codes.md
+	Clusters []ClusterSummary `json:"clusters"` // as far as they could be read
+	// with --server, when the management cluster was asked
+	Server  *ServerSummary  `json:"server,omitempty"`
+	Failure *FailureSummary `json:"failure,omitempty"` // why something could not be checked
 }
 
 func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
@@ -167,10 +170,11 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 	return nil
 }
 
-// checkFiles reads the files of a run and reports all that is wrong with them. Its error is an interrupt's; without one, the set is
-// never nil.
+// checkFiles reads the files of a run and reports all that is wrong with them. Its error is an interrupt's;
+// without one, the set is never nil.
 func checkFiles(ctx context.Context, d *deps, files []string) (diagnostics.Report, *clusterspec.Set, error) {
-	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: buildinfo.Read(fluxmanifests.Version).Version}
+	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{},
+		ToolVersion: buildinfo.Read(fluxmanifests.Version).Version}
 	sources, err := d.readFiles(ctx, files)
 	set := &clusterspec.Set{}
 	if err == nil {
@@ -211,7 +215,8 @@ func printValidation(d *deps, o *validateOptions, report diagnostics.Report, res
 		out.printf("%s", c)
 	}
 	if result.Server != nil && result.Failure == nil {
-		out.printf("The API server %s would accept %s (dry run, nothing has been changed).", result.Server.URL, count(result.Server.Accepted, "object"))
+		out.printf("The API server %s would accept %s (dry run, nothing has been changed).",
+			result.Server.URL, count(result.Server.Accepted, "object"))
 	}
 	return nil
 }
@@ -241,7 +246,8 @@ func summarizeGitOps(g *clusterspec.GitOps) *GitOpsSummary {
 	return s
 }
 
-// String is the line that people get: "mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps: ...".
+// String is the line that people get: "mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps:
+// ...".
 func (s ClusterSummary) String() string {
 	role := string(s.Role) + " cluster " + s.Name
 	if s.Role == clusterspec.RoleWorkload {
@@ -251,5 +257,6 @@ func (s ClusterSummary) String() string {
 	if g := s.GitOps; g != nil {
 		gitOps = fmt.Sprintf("GitOps: %s %s branch %s path %s", g.Provider, g.Repository, g.Branch, g.Path)
 	}
-	return fmt.Sprintf("%s: %s (%s, Kubernetes %s), %s", s.File, role, s.Provider, s.KubernetesVersion, gitOps)
+	return fmt.Sprintf("%s: %s (%s, Kubernetes %s), %s",
+		s.File, role, s.Provider, s.KubernetesVersion, gitOps)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// Document is the JSON form of a report (docs/output.md). A command that has more to say embeds it in a struct of its own and writes
-// that with [WriteJSON]. No list in it is null.
+// Document is the JSON form of a report (docs/output.md). A command that has more to say embeds it in a
+// struct of its own and writes that with [WriteJSON]. No list in it is null.
 type Document struct {
 	Version  string                `json:"version"`  // of this form: eksa-gitops/v1
 	Command  string                `json:"command"`  // the command that found it
@@ -34,8 +34,8 @@ func (r Report) Document() Document {
 	return d
 }
 
-// WriteJSON writes a value as indented JSON with a line feed at its end. Characters that a terminal might obey are written as JSON
-// escapes; a reader of the JSON gets them as they are.
+// WriteJSON writes a value as indented JSON with a line feed at its end. Characters that a terminal might
+// obey are written as JSON escapes; a reader of the JSON gets them as they are.
 func WriteJSON(w io.Writer, value any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

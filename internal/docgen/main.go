@@ -1,7 +1,7 @@
 // Command docgen writes the documentation that is made from the program itself: the reference of the commands
-// (docs/cli), the schemas of the JSON that they print (docs/schema) and the reference of the fields of cluster
-// files (docs/fields.md), and for release archives the manual pages and shell completions. It runs in the root
-// of the module, whose sources it reads.
+// (docs/cli), the schemas of the JSON that they print (docs/schema) and the reference of the fields of
+// cluster files (docs/fields.md), and for release archives the manual pages and shell completions. It runs in
+// the root of the module, whose sources it reads.
 //
 //	docgen [-check] docs       writes them, or with -check fails when they are not up to date
 //	docgen -release DIR        writes DIR/man and DIR/completions
@@ -132,7 +132,8 @@ func compare(folders map[string]map[string][]byte, fieldsFile string, fields []b
 		}
 		for _, entry := range entries {
 			if _, ok := files[entry.Name()]; !ok {
-				stale = append(stale, fmt.Errorf("%s is not generated any more", filepath.Join(folder, entry.Name())))
+				stale = append(stale,
+					fmt.Errorf("%s is not generated any more", filepath.Join(folder, entry.Name())))
 			}
 		}
 	}
@@ -152,7 +153,9 @@ func writeRelease(dir string) error {
 	root := cli.Command()
 	// A fixed date: the same source makes the same pages.
 	epoch := time.Unix(0, 0).UTC()
-	if err := doc.GenManTree(root, &doc.GenManHeader{Title: "EKSA-GITOPS", Section: "1", Date: &epoch, Source: "eksa-gitops"}, man); err != nil {
+	if err := doc.GenManTree(root,
+		&doc.GenManHeader{Title: "EKSA-GITOPS", Section: "1", Date: &epoch, Source: "eksa-gitops"},
+		man); err != nil {
 		return err
 	}
 	return errors.Join(

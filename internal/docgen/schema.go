@@ -101,7 +101,8 @@ func (w *schemaWriter) write(form cli.Form) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// definitions are the names in a schema of types whose own name says enough only beside that of their package.
+// definitions are the names in a schema of types whose own name says enough only beside that of their
+// package.
 var definitions = map[reflect.Type]string{reflect.TypeFor[step.Result](): "StepResult"}
 
 // name makes sure that two types of a schema do not share a definition.
@@ -182,7 +183,8 @@ func constantsOf(t reflect.Type) ([]any, error) {
 			}
 			for _, spec := range constants.Specs {
 				spec := spec.(*ast.ValueSpec)
-				if of, ok := spec.Type.(*ast.Ident); !ok || of.Name != t.Name() || !spec.Names[0].IsExported() {
+				if of, ok := spec.Type.(*ast.Ident); !ok || of.Name != t.Name() ||
+					!spec.Names[0].IsExported() {
 					continue
 				}
 				literal, ok := spec.Values[0].(*ast.BasicLit)

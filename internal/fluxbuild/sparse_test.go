@@ -67,12 +67,13 @@ func TestReachesOf(t *testing.T) {
 	const root = "clusters/dev"
 	source := fluxbuild.Name{Namespace: "flux-system", Name: "flux-system"}
 	fluxObject := func(group, kind, spec string) string {
-		return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: shop\n  namespace: flux-system\nspec:\n%s",
+		return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: shop\n  namespace: flux-system\n"+
+			"spec:\n%s",
 			group, kind, spec)
 	}
 	kustomizationOf := func(path string) string {
-		return fluxObject("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "  path: "+path+"\n  sourceRef:\n  "+
-			"  kind: GitRepository\n    name: flux-system\n")
+		return fluxObject("kustomize.toolkit.fluxcd.io/v1", "Kustomization",
+			"  path: "+path+"\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n")
 	}
 	for name, test := range map[string]struct {
 		files    files
@@ -82,10 +83,13 @@ func TestReachesOf(t *testing.T) {
 		"nothing": {files: files{root + "/a/kustomization.yaml": kustomization("resources: [x.yaml]"),
 			root + "/a/x.yaml": configMap("x"), "other/y.yaml": configMap("x")}},
 		"a base": {
-			files: files{root + "/a/kustomization.yaml": kustomization("resources:", "- x.yaml", "- ../../../base"),
-				root + "/a/x.yaml":        configMap("x"),
-				"base/kustomization.yaml": kustomization("resources: [y.yaml, ../more]"), "base/y.yaml": configMap("y"),
-				"more/kustomization.yaml": kustomization("resources: [z.yaml]"), "more/z.yaml": configMap("z")},
+			files: files{
+				root + "/a/kustomization.yaml": kustomization("resources:", "- x.yaml", "- ../../../base"),
+				root + "/a/x.yaml":             configMap("x"),
+				"base/kustomization.yaml":      kustomization("resources: [y.yaml, ../more]"),
+				"base/y.yaml":                  configMap("y"),
+				"more/kustomization.yaml":      kustomization("resources: [z.yaml]"),
+				"more/z.yaml":                  configMap("z")},
 			want: []string{"clusters/dev/a/kustomization.yaml:5 resources[1] ../../../base → base"},
 		},
 		"a base inside": {files: files{root + "/kustomization.yaml": kustomization("resources: [a]"),
@@ -94,21 +98,25 @@ func TestReachesOf(t *testing.T) {
 			root + "/b/x.yaml": configMap("x")}},
 		"files of all kinds": {
 			files: files{root + "/a/kustomization.yaml": kustomization("resources: [x.yaml]", "patches:",
-				"- path: ../../../p.yaml", "configMapGenerator:", "- name: g", "  files:", "  - key=../../../data.txt",
-				"components: [../../../c]"),
-				root + "/a/x.yaml": configMap("x"), "p.yaml": configMap("x") + "data: {a: b}\n", "data.txt": "x",
-				"c/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nnamePrefix: " +
-					"c-\n"},
+				"- path: ../../../p.yaml", "configMapGenerator:", "- name: g", "  files:",
+				"  - key=../../../data.txt", "components: [../../../c]"),
+				root + "/a/x.yaml": configMap("x"), "p.yaml": configMap("x") + "data: {a: b}\n",
+				"data.txt": "x", "c/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\n" +
+					"kind: Component\nnamePrefix: c-\n"},
 			want: []string{
 				"clusters/dev/a/kustomization.yaml:5 patches[0].path ../../../p.yaml → p.yaml",
-				"clusters/dev/a/kustomization.yaml:9 configMapGenerator[0].files[0] key=../../../data.txt → data.txt",
+				"clusters/dev/a/kustomization.yaml:9 configMapGenerator[0].files[0] key=../../../data.txt " +
+					"→ data.txt",
 				"clusters/dev/a/kustomization.yaml:10 components[0] ../../../c → c",
 			},
 		},
 		"behind something from elsewhere": {
-			files: files{root + "/a/kustomization.yaml": kustomization("resources:", "- https://example.com/x.yaml",
-				"- ../b"), root + "/b/kustomization.yaml": kustomization("resources: [../../../base]"),
-				"base/kustomization.yaml": kustomization("resources: [x.yaml]"), "base/x.yaml": configMap("x")},
+			files: files{
+				root + "/a/kustomization.yaml": kustomization("resources:", "- https://example.com/x.yaml",
+					"- ../b"),
+				root + "/b/kustomization.yaml": kustomization("resources: [../../../base]"),
+				"base/kustomization.yaml":      kustomization("resources: [x.yaml]"),
+				"base/x.yaml":                  configMap("x")},
 			want: []string{"clusters/dev/b/kustomization.yaml:3 resources[0] ../../../base → base"},
 		},
 		"a component of Flux's Kustomization": {
@@ -122,11 +130,13 @@ func TestReachesOf(t *testing.T) {
 				root + "/b/x.yaml": configMap("x")},
 			want: []string{".sourceignore:0   → .sourceignore"},
 		},
-		"an ignore file that does not": {files: files{".sourceignore": "/docs/\n", root + "/a.yaml": configMap("a"),
-			"docs/x.yaml": "x"}},
+		"an ignore file that does not": {files: files{".sourceignore": "/docs/\n",
+			root + "/a.yaml": configMap("a"),
+			"docs/x.yaml":    "x"}},
 		"another Kustomization": {
 			files: files{root + "/apps.yaml": kustomizationOf("./apps"), "apps/x.yaml": configMap("x")},
-			want:  []string{"clusters/dev/apps.yaml:7 Kustomization flux-system/shop spec.path ./apps → apps"},
+			want: []string{
+				"clusters/dev/apps.yaml:7 Kustomization flux-system/shop spec.path ./apps → apps"},
 		},
 		"the whole repository": {
 			files: files{root + "/apps.yaml": kustomizationOf(`""`)},
@@ -134,7 +144,8 @@ func TestReachesOf(t *testing.T) {
 		},
 		"one above": {
 			files: files{root + "/apps.yaml": kustomizationOf("clusters")},
-			want:  []string{"clusters/dev/apps.yaml:7 Kustomization flux-system/shop spec.path clusters → clusters"},
+			want: []string{
+				"clusters/dev/apps.yaml:7 Kustomization flux-system/shop spec.path clusters → clusters"},
 		},
 		"one inside that leads out": {
 			files: files{root + "/apps.yaml": kustomizationOf("./clusters/dev/apps"),
@@ -149,26 +160,28 @@ func TestReachesOf(t *testing.T) {
 			"Kustomization", "  path: ./apps\n  sourceRef:\n    kind: GitRepository\n    name: other\n")}},
 		"a chart": {
 			files: files{root + "/web.yaml": fluxObject("helm.toolkit.fluxcd.io/v2", "HelmRelease",
-				"  chart:\n    spec:\n      chart: ./charts/web\n      valuesFiles:\n      - "+
-					"./clusters/dev/values.yaml\n      - ./values.yaml\n      sourceRef:\n        kind: GitRepository\n  "+
-					"      name: flux-system\n")},
+				"  chart:\n    spec:\n      chart: ./charts/web\n      valuesFiles:\n"+
+					"      - ./clusters/dev/values.yaml\n      - ./values.yaml\n      sourceRef:\n"+
+					"        kind: GitRepository\n        name: flux-system\n")},
 			want: []string{
-				"clusters/dev/web.yaml:9 HelmRelease flux-system/shop spec.chart.spec.chart ./charts/web → charts/web",
-				"clusters/dev/web.yaml:12 HelmRelease flux-system/shop spec.chart.spec.valuesFiles[1] ./values.yaml → " +
-					"values.yaml",
+				"clusters/dev/web.yaml:9 HelmRelease flux-system/shop spec.chart.spec.chart ./charts/web → " +
+					"charts/web",
+				"clusters/dev/web.yaml:12 HelmRelease flux-system/shop spec.chart.spec.valuesFiles[1] " +
+					"./values.yaml → values.yaml",
 			},
 		},
 		"an include": {
 			files: files{root + "/more.yaml": fluxObject("source.toolkit.fluxcd.io/v1", "GitRepository",
 				"  include:\n  - repository: {name: flux-system}\n    fromPath: shared\n")},
-			want: []string{"clusters/dev/more.yaml:9 GitRepository flux-system/shop spec.include[0].fromPath " +
-				"shared → shared"},
+			want: []string{"clusters/dev/more.yaml:9 GitRepository flux-system/shop " +
+				"spec.include[0].fromPath shared → shared"},
 		},
 		"copies": {
-			files: files{root + "/more.yaml": fluxObject("source.extensions.fluxcd.io/v1beta1", "ArtifactGenerator",
-				"  sources:\n  - {alias: all, kind: GitRepository, name: flux-system}\n  artifacts:\n  - name: a\n    "+
-					"copy:\n    - {from: '@all/shared/**', to: '@artifact/'}\n    - {from: '@all/clusters/dev/x*', to: "+
-					"'@artifact/'}\n")},
+			files: files{root + "/more.yaml": fluxObject("source.extensions.fluxcd.io/v1beta1",
+				"ArtifactGenerator",
+				"  sources:\n  - {alias: all, kind: GitRepository, name: flux-system}\n  artifacts:\n"+
+					"  - name: a\n    copy:\n    - {from: '@all/shared/**', to: '@artifact/'}\n"+
+					"    - {from: '@all/clusters/dev/x*', to: '@artifact/'}\n")},
 			want: []string{"clusters/dev/more.yaml:12 ArtifactGenerator flux-system/shop " +
 				"spec.artifacts[0].copy[0].from shared → shared"},
 		},
@@ -184,7 +197,8 @@ func TestReachesOf(t *testing.T) {
 			if r.Object != "" {
 				object = r.Object + " "
 			}
-			got = append(got, fmt.Sprintf("%s:%d %s%s %s → %s", r.File, r.Line, object, r.Field, r.Value, r.Target))
+			got = append(got,
+				fmt.Sprintf("%s:%d %s%s %s → %s", r.File, r.Line, object, r.Field, r.Value, r.Target))
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, test.want)

@@ -49,7 +49,8 @@ func fields(t *testing.T, text string) map[string]any {
 	return o
 }
 
-// A version that is to end says so on every answer, in a Link line of its own before that of the pages; one that has ended is gone.
+// A version that is to end says so on every answer, in a Link line of its own before that of the pages; one
+// that has ended is gone.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
@@ -64,7 +65,8 @@ func TestVersions(t *testing.T) {
 	token := gh.AddClassicToken("alice", "repo")
 	const deprecation = `<https://docs.github.com/en/rest/about-the-rest-api/api-versions>; rel="deprecation"; type="text/html"`
 	list := func(base, version string) (*http.Response, string) {
-		return send(t, gh, token, "GET", base+"repos/alice/fleet/keys?per_page=1", "", "X-GitHub-Api-Version", version)
+		return send(t, gh, token, "GET", base+"repos/alice/fleet/keys?per_page=1", "",
+			"X-GitHub-Api-Version", version)
 	}
 	pages := func(base string) string {
 		to := base + "repos/alice/fleet/keys?page=2&per_page=1"
@@ -75,13 +77,16 @@ func TestVersions(t *testing.T) {
 		equal(t, "selected", resp.Header.Get("X-GitHub-Api-Version-Selected"), "2022-11-28")
 		equal(t, "deprecation", resp.Header.Get("Deprecation"), "Tue, 10 Mar 2026 00:00:00 GMT")
 		equal(t, "sunset", resp.Header.Get("Sunset"), "Fri, 10 Mar 2028 00:00:00 GMT")
-		equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")), fmt.Sprintf("%q", []string{deprecation, pages(gh.RootAPIURL())}))
+		equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")),
+			fmt.Sprintf("%q", []string{deprecation, pages(gh.RootAPIURL())}))
 	}
 	resp, _ := list(gh.RootAPIURL(), "2026-03-10")
 	equal(t, "selected", resp.Header.Get("X-GitHub-Api-Version-Selected"), "2026-03-10")
 	equal(t, "deprecation and sunset", resp.Header.Get("Deprecation")+resp.Header.Get("Sunset"), "")
-	equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")), fmt.Sprintf("%q", []string{pages(gh.RootAPIURL())}))
-	equal(t, "never a version", answer(t, gh, token, "GET", gh.RootAPIURL()+"user", "", "X-GitHub-Api-Version", "2021-01-01"),
+	equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")),
+		fmt.Sprintf("%q", []string{pages(gh.RootAPIURL())}))
+	equal(t, "never a version",
+		answer(t, gh, token, "GET", gh.RootAPIURL()+"user", "", "X-GitHub-Api-Version", "2021-01-01"),
 		`400 "2021-01-01" is not a supported version.`)
 	gh.TakeViolations()
 
@@ -108,7 +113,8 @@ func TestVersions_breakingChanges(t *testing.T) {
 	repo.Git().Git("update-ref", "refs/heads/topic", repo.Git().Head("main"))
 	repo.Git().Commit(gittest.Change{Branch: "topic", Files: map[string]string{"a": "2"}})
 	token := gh.AddClassicToken("alice", "repo", "admin:org")
-	_, text := send(t, gh, token, "POST", gh.RootAPIURL()+"repos/acme/fleet/pulls", `{"title":"T","head":"topic","base":"main"}`)
+	_, text := send(t, gh, token, "POST", gh.RootAPIURL()+"repos/acme/fleet/pulls",
+		`{"title":"T","head":"topic","base":"main"}`)
 	if _, there := fields(t, text)["merge_commit_sha"]; !there {
 		t.Fatalf("pull request %s", text)
 	}
@@ -120,7 +126,8 @@ func TestVersions_breakingChanges(t *testing.T) {
 	} {
 		for _, name := range names {
 			for version, want := range map[string]bool{"2022-11-28": true, "2026-03-10": false} {
-				_, text := send(t, gh, token, "GET", gh.RootAPIURL()+path, "", "X-GitHub-Api-Version", version)
+				_, text := send(t, gh, token, "GET", gh.RootAPIURL()+path, "",
+					"X-GitHub-Api-Version", version)
 				if _, got := fields(t, text)[name]; got != want {
 					t.Errorf("%s of %s in %s: %v, want %v", name, path, version, got, want)
 				}
@@ -129,17 +136,21 @@ func TestVersions_breakingChanges(t *testing.T) {
 	}
 }
 
-// A repository that was just created is not found by the first read, the first write and the first use of Git.
+// A repository that was just created is not found by the first read, the first write and the first use of
+// Git.
 func TestCreationLag(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
 	token := gh.AddClassicToken("alice", "repo")
 	create := func(name string) string {
-		equal(t, "creation", answer(t, gh, token, "POST", gh.RootAPIURL()+"user/repos", `{"name":"`+name+`","auto_init":true}`), "201")
+		equal(t, "creation", answer(t,
+			gh, token, "POST", gh.RootAPIURL()+"user/repos", `{"name":"`+name+`","auto_init":true}`),
+			"201")
 		return gh.RootAPIURL() + "repos/alice/" + name
 	}
 	key := func() string {
-		return fmt.Sprintf(`{"title":"flux","key":%q,"read_only":true}`, gittest.NewKey(t, gittest.ED25519).AuthorizedKey())
+		return fmt.Sprintf(`{"title":"flux","key":%q,"read_only":true}`,
+			gittest.NewKey(t, gittest.ED25519).AuthorizedKey())
 	}
 	ls := func(url string, c githubtest.Credential) error {
 		_, err := gh.GitClient(c).Git(ctx, t.TempDir(), "ls-remote", url)
@@ -167,7 +178,8 @@ func TestCreationLag(t *testing.T) {
 	three := create("three")
 	equal(t, "no lag", answer(t, gh, token, "GET", three, ""), "200")
 	gh.AddRepo("alice/four")
-	equal(t, "not created by the API", answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/four", ""), "200")
+	equal(t, "not created by the API",
+		answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/four", ""), "200")
 }
 
 // A deploy key that is switched off, by itself or with all of the organization's, shows it and opens nothing.
@@ -189,7 +201,8 @@ func TestDeployKeys_disabled(t *testing.T) {
 		return list
 	}
 	ls := func(k *gittest.Key) error {
-		_, err := gh.GitClient(githubtest.WithKey(k)).Git(ctx, t.TempDir(), "ls-remote", gh.SSHURL()+"acme/fleet.git")
+		_, err := gh.GitClient(githubtest.WithKey(k)).Git(ctx, t.TempDir(), "ls-remote",
+			gh.SSHURL()+"acme/fleet.git")
 		return err
 	}
 	equal(t, "keys", fmt.Sprint(enabled()), "[true true]")
@@ -209,10 +222,11 @@ func TestCreate_private(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
 	create := func(login, org, body string) string {
-		return answer(t, gh, gh.AddClassicToken(login, "repo"), "POST", gh.RootAPIURL()+"orgs/"+org+"/repos", body)
+		return answer(t, gh, gh.AddClassicToken(login, "repo"), "POST",
+			gh.RootAPIURL()+"orgs/"+org+"/repos", body)
 	}
-	const refused = "422 Repository creation failed. [Repository.visibility custom: Visibility can't be private. " +
-		"Private repositories are not permitted for this organization.]"
+	const refused = "422 Repository creation failed. [Repository.visibility custom: Visibility can't be " +
+		"private. Private repositories are not permitted for this organization.]"
 	gh.AddOrg("acme", githubtest.MembersCannotCreatePrivate())
 	equal(t, "member", create("bob", "acme", `{"name":"a","private":true}`), refused)
 	equal(t, "member, public", create("bob", "acme", `{"name":"a"}`), "201")
@@ -226,7 +240,8 @@ func TestBlocked(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
 	files := githubtest.Files(map[string]string{"a": "1"})
-	terms, takedown, disabled := gh.AddRepo("acme/terms", files), gh.AddRepo("acme/takedown", files), gh.AddRepo("acme/disabled", files)
+	terms, takedown, disabled := gh.AddRepo("acme/terms", files), gh.AddRepo("acme/takedown", files),
+		gh.AddRepo("acme/disabled", files)
 	terms.Block(githubtest.BlockedForTerms)
 	takedown.Block(githubtest.BlockedForTakedown)
 	disabled.Disable()
@@ -243,20 +258,26 @@ func TestBlocked(t *testing.T) {
 		resp, text := send(t, gh, token, "GET", gh.RootAPIURL()+"repos/acme/"+repo, "")
 		block, _ := fields(t, text)["block"].(map[string]any)
 		at, _ := block["created_at"].(string)
-		equal(t, repo, fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(strings.Replace(text, at, "*", 1))), want)
-		fails(t, git(gh.GitURL()+"acme/"+repo+".git", githubtest.WithToken(token)), "remote: Access to this repository has been disabled by GitHub staff.", "403")
+		equal(t, repo,
+			fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(strings.Replace(text, at, "*", 1))), want)
+		fails(t, git(gh.GitURL()+"acme/"+repo+".git", githubtest.WithToken(token)),
+			"remote: Access to this repository has been disabled by GitHub staff.", "403")
 	}
 	_, text := send(t, gh, token, "GET", gh.RootAPIURL()+"repos/acme/disabled", "")
 	if fields(t, text)["disabled"] != true {
 		t.Errorf("not disabled: %s", text)
 	}
-	fails(t, git(gh.SSHURL()+"acme/disabled.git", githubtest.WithKey(key)), "ERROR: Repository 'acme/disabled' is disabled.", "Please ask the owner to check their account.")
-	fails(t, git(gh.GitURL()+"acme/disabled.git", githubtest.WithToken(token)), "remote: Repository 'acme/disabled' is disabled.", "403")
+	fails(t, git(gh.SSHURL()+"acme/disabled.git", githubtest.WithKey(key)),
+		"ERROR: Repository 'acme/disabled' is disabled.", "Please ask the owner to check their account.")
+	fails(t, git(gh.GitURL()+"acme/disabled.git", githubtest.WithToken(token)),
+		"remote: Repository 'acme/disabled' is disabled.", "403")
 
 	gh.AddRepo("acme/fleet", files)
 	gh.Suspend("alice")
-	equal(t, "suspended", answer(t, gh, token, "GET", gh.RootAPIURL()+"user", ""), "403 Sorry. Your account was suspended")
-	fails(t, git(gh.GitURL()+"acme/fleet.git", githubtest.WithToken(token)), "remote: Your account is suspended.", "403")
+	equal(t, "suspended", answer(t, gh, token, "GET", gh.RootAPIURL()+"user", ""),
+		"403 Sorry. Your account was suspended")
+	fails(t, git(gh.GitURL()+"acme/fleet.git", githubtest.WithToken(token)),
+		"remote: Your account is suspended.", "403")
 	fails(t, git(gh.SSHURL()+"acme/fleet.git", githubtest.WithKey(key)), "ERROR: Your account is suspended.")
 }
 
@@ -276,8 +297,8 @@ func TestMoved(t *testing.T) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(ctx, method, gh.RootAPIURL()+path, strings.NewReader(body))
 		ok(t, err)
-		for name, value := range map[string]string{"Accept": "application/vnd.github+json", "User-Agent": "test", "Authorization": "Bearer " + token,
-			"Content-Type": "application/json"} {
+		for name, value := range map[string]string{"Accept": "application/vnd.github+json",
+			"User-Agent": "test", "Authorization": "Bearer " + token, "Content-Type": "application/json"} {
 			req.Header.Set(name, value)
 		}
 		resp, err := plain.Do(req)
@@ -285,7 +306,8 @@ func TestMoved(t *testing.T) {
 		resp.Body.Close()
 		return fmt.Sprintf("%d %s", resp.StatusCode, resp.Header.Get("Location"))
 	}
-	for name, move := range map[string]func(){"renamed": func() { repo.Rename("estate") }, "transferred": func() { repo.Transfer("acme") }} {
+	for name, move := range map[string]func(){"renamed": func() { repo.Rename("estate") },
+		"transferred": func() { repo.Transfer("acme") }} {
 		move()
 		key := fmt.Sprintf(`{"key":%q}`, gittest.NewKey(t, gittest.ED25519).AuthorizedKey())
 		equal(t, name, follow("GET", "repos/alice/fleet", ""), "301 "+last)
@@ -293,22 +315,26 @@ func TestMoved(t *testing.T) {
 		equal(t, name, follow("POST", "repos/alice/fleet/keys", key), "307 "+last+"/keys")
 		equal(t, name, answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", ""), "200")
 		for url, credential := range map[string]githubtest.Credential{
-			gh.GitURL() + "alice/fleet.git": githubtest.WithToken(token), gh.SSHURL() + "alice/fleet.git": githubtest.WithKey(deploy),
+			gh.GitURL() + "alice/fleet.git": githubtest.WithToken(token),
+			gh.SSHURL() + "alice/fleet.git": githubtest.WithKey(deploy),
 		} {
 			_, err := gh.GitClient(credential).Git(ctx, t.TempDir(), "ls-remote", url)
 			ok(t, err)
 		}
 	}
-	if got := gh.Repos(); !slices.Equal(got, []string{"acme/estate"}) && !slices.Equal(got, []string{"acme/fleet"}) {
+	if got := gh.Repos(); !slices.Equal(got, []string{"acme/estate"}) &&
+		!slices.Equal(got, []string{"acme/fleet"}) {
 		t.Errorf("repositories %v", got)
 	}
 	gh.AddRepo("alice/fleet")
-	equal(t, "the old name is taken", answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", ""), "200")
+	equal(t, "the old name is taken",
+		answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", ""), "200")
 	_, text = send(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", "")
 	equal(t, "the old name is taken", fmt.Sprint(fields(t, text)["full_name"]), "alice/fleet")
 }
 
-// The API redirects from a branch's former name, and from master to the default branch; Git knows the present name only.
+// The API redirects from a branch's former name, and from master to the default branch; Git knows the present
+// name only.
 func TestRenamedBranch(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
@@ -334,7 +360,8 @@ func TestRenamedBranch(t *testing.T) {
 	equal(t, "default branch", info.GetDefaultBranch(), "release/1")
 	out, err := gh.GitClient().Git(ctx, t.TempDir(), "ls-remote", "--symref", gh.GitURL()+"acme/fleet.git")
 	ok(t, err)
-	equal(t, "references", out, "ref: refs/heads/release/1\tHEAD\n"+head+"\tHEAD\n"+head+"\trefs/heads/release/1\n")
+	equal(t, "references", out,
+		"ref: refs/heads/release/1\tHEAD\n"+head+"\tHEAD\n"+head+"\trefs/heads/release/1\n")
 }
 
 // The abuse detection of old names no time to wait and leaves the budget alone.
@@ -345,11 +372,12 @@ func TestAbuseDetection(t *testing.T) {
 	gh.Break("GET /user", githubtest.AbuseDetection(), githubtest.Times(1))
 	_, resp, err := client(t, gh, token).Users.Get(t.Context(), "")
 	var limited *github.AbuseRateLimitError
-	if !errors.As(err, &limited) || resp.StatusCode != 403 ||
-		limited.Message != "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again." {
+	if !errors.As(err, &limited) || resp.StatusCode != 403 || limited.Message !=
+		"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again." {
 		t.Errorf("abuse detection: %v", err)
 	}
-	if resp.Header.Get("Retry-After") != "" || resp.Rate != (github.Rate{Limit: 5000, Remaining: 4999, Reset: resp.Rate.Reset}) {
+	if resp.Header.Get("Retry-After") != "" ||
+		resp.Rate != (github.Rate{Limit: 5000, Remaining: 4999, Reset: resp.Rate.Reset}) {
 		t.Errorf("rate %v, header %v", resp.Rate, resp.Header)
 	}
 }

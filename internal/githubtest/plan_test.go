@@ -8,7 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
-// On GitHub Free a private repository has no rules: its administrators are told so like everybody else, and nothing is enforced.
+// On GitHub Free a private repository has no rules: its administrators are told so like everybody else, and
+// nothing is enforced.
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
@@ -24,8 +25,10 @@ func TestPlan(t *testing.T) {
 		"a user on Free":        {gh.RootAPIURL(), "alice/own", upgrade, upgrade},
 		"an enterprise has all": {gh.APIURL(), "alice/own", "200", "404 Branch not protected"},
 	} {
-		equal(t, name, answer(t, gh, token, "GET", tc.base+"repos/"+tc.repo+"/rules/branches/main", ""), tc.rules)
-		equal(t, name, answer(t, gh, token, "GET", tc.base+"repos/"+tc.repo+"/branches/main/protection", ""), tc.protection)
+		equal(t, name,
+			answer(t, gh, token, "GET", tc.base+"repos/"+tc.repo+"/rules/branches/main", ""), tc.rules)
+		equal(t, name, answer(t, gh, token, "GET", tc.base+"repos/"+tc.repo+"/branches/main/protection", ""),
+			tc.protection)
 	}
 	w, err := gh.GitClient(githubtest.WithToken(token)).Clone(ctx, gh.GitURL()+"acme/fleet.git", "")
 	ok(t, err)
@@ -64,7 +67,8 @@ func TestPlan_misuse(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				want := name + " of alice/own: GitHub Free has no rules for private repositories; use OrgPlan or SetPlan with PlanPaid, or Public"
+				want := name + " of alice/own: GitHub Free has no rules for private repositories; use " +
+					"OrgPlan or SetPlan with PlanPaid, or Public"
 				equal(t, name, fmt.Sprint(recover()), want)
 			}()
 			do()
@@ -72,7 +76,8 @@ func TestPlan_misuse(t *testing.T) {
 	}
 }
 
-// An organization's settings are its owners' to see, and of those whose token may: nobody else learns that something is left out.
+// An organization's settings are its owners' to see, and of those whose token may: nobody else learns that
+// something is left out.
 func TestOrganization_settings(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
@@ -84,12 +89,13 @@ func TestOrganization_settings(t *testing.T) {
 		token string
 		sees  bool
 	}{
-		"owner":                       {gh.AddClassicToken("alice", "repo", "admin:org"), true},
-		"owner without the scope":     {gh.AddClassicToken("alice", "repo", "read:org"), false},
-		"member with the scope":       {gh.AddClassicToken("bob", "repo", "admin:org"), false},
-		"stranger":                    {gh.AddClassicToken("carol", "admin:org"), false},
-		"nobody":                      {"", false},
-		"fine-grained":                {fine(githubtest.Permissions{"organization_administration": "read"}), true},
+		"owner":                   {gh.AddClassicToken("alice", "repo", "admin:org"), true},
+		"owner without the scope": {gh.AddClassicToken("alice", "repo", "read:org"), false},
+		"member with the scope":   {gh.AddClassicToken("bob", "repo", "admin:org"), false},
+		"stranger":                {gh.AddClassicToken("carol", "admin:org"), false},
+		"nobody":                  {"", false},
+		"fine-grained": {fine(githubtest.Permissions{"organization_administration": "read"}),
+			true},
 		"fine-grained, repositories'": {fine(githubtest.Permissions{"administration": "write"}), false},
 		"App": {gh.AddInstallationToken("acme", githubtest.Installation{
 			Permissions: githubtest.Permissions{"organization_administration": "read"}}), true},
@@ -99,7 +105,8 @@ func TestOrganization_settings(t *testing.T) {
 			o := fields(t, text)
 			for field, want := range map[string]any{
 				"deploy_keys_enabled_for_repositories": false, "members_can_create_repositories": true,
-				"members_can_create_private_repositories": false, "members_can_create_public_repositories": true,
+				"members_can_create_private_repositories": false,
+				"members_can_create_public_repositories":  true,
 			} {
 				if got, there := o[field]; there != tc.sees || there && got != want {
 					t.Errorf("%s: %s is %v (%v)", name, field, got, there)
@@ -132,9 +139,11 @@ func TestEnterprise(t *testing.T) {
 		if got := resp.Header.Get("Sunset") != ""; got != tc.sunset {
 			t.Errorf("%s: sunset %q", base, resp.Header.Get("Sunset"))
 		}
-		equal(t, base, answer(t, gh, token, "GET", base+"user", "", "X-GitHub-Api-Version", "2026-03-10"), tc.newest)
+		equal(t, base, answer(t, gh, token, "GET", base+"user", "", "X-GitHub-Api-Version", "2026-03-10"),
+			tc.newest)
 	}
-	want := []githubtest.Violation{{Request: "GET /user", Problem: `X-GitHub-Api-Version "2026-03-10" is not supported`}}
+	want := []githubtest.Violation{{Request: "GET /user",
+		Problem: `X-GitHub-Api-Version "2026-03-10" is not supported`}}
 	if got := gh.TakeViolations(); !slices.Equal(got, want) {
 		t.Errorf("violations %v", got)
 	}

@@ -16,21 +16,29 @@ func TestBranchesAndContents(t *testing.T) {
 	gh, ctx := world(t), t.Context()
 	gh.SetPlan("acme", githubtest.PlanPaid)
 	gh.AddRepo("acme/empty")
-	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a/b.txt": strings.Repeat("hello ", 30), "c": "1"}), githubtest.Grant("bob", githubtest.Push))
-	repo.Git().Commit(gittest.Change{Branch: "topic/one", Message: "Second", Files: map[string]string{"c": "2"}})
-	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 2, EnforceAdmins: true, StatusChecks: []string{"ci"}})
-	repo.AddRuleset(githubtest.Ruleset{Name: "r", Branches: []string{"topic/*"}, RequirePullRequest: true, Approvals: 1, BlockForcePushes: true})
-	repo.AddRuleset(githubtest.Ruleset{Name: "off", Branches: []string{"~ALL"}, RequirePullRequest: true, Enforcement: "evaluate"})
+	repo := gh.AddRepo("acme/fleet",
+		githubtest.Files(map[string]string{"a/b.txt": strings.Repeat("hello ", 30), "c": "1"}),
+		githubtest.Grant("bob", githubtest.Push))
+	repo.Git().Commit(gittest.Change{Branch: "topic/one", Message: "Second",
+		Files: map[string]string{"c": "2"}})
+	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 2, EnforceAdmins: true,
+		StatusChecks: []string{"ci"}})
+	repo.AddRuleset(githubtest.Ruleset{Name: "r", Branches: []string{"topic/*"}, RequirePullRequest: true,
+		Approvals: 1, BlockForcePushes: true})
+	repo.AddRuleset(githubtest.Ruleset{Name: "off", Branches: []string{"~ALL"}, RequirePullRequest: true,
+		Enforcement: "evaluate"})
 	c := client(t, gh, gh.AddClassicToken("alice", "repo"))
 
 	branches, _, err := c.Repositories.ListBranches(ctx, "acme", "fleet", nil)
 	ok(t, err)
-	if len(branches) != 2 || branches[0].GetName() != "main" || !branches[0].GetProtected() || !branches[1].GetProtected() {
+	if len(branches) != 2 || branches[0].GetName() != "main" || !branches[0].GetProtected() ||
+		!branches[1].GetProtected() {
 		t.Errorf("branches %v", branches)
 	}
 	b, _, err := c.Repositories.GetBranch(ctx, "acme", "fleet", "topic/one", false)
 	ok(t, err)
-	if b.GetName() != "topic/one" || b.GetCommit().GetSHA() != repo.Git().Head("topic/one") || b.GetCommit().GetCommit().GetMessage() != "Second" {
+	if b.GetName() != "topic/one" || b.GetCommit().GetSHA() != repo.Git().Head("topic/one") ||
+		b.GetCommit().GetCommit().GetMessage() != "Second" {
 		t.Errorf("branch %v", b)
 	}
 	_, _, err = c.Repositories.GetBranch(ctx, "acme", "fleet", "none", false)
@@ -39,17 +47,21 @@ func TestBranchesAndContents(t *testing.T) {
 	}
 	p, _, err := c.Repositories.GetBranchProtection(ctx, "acme", "fleet", "main")
 	ok(t, err)
-	if p.GetRequiredPullRequestReviews().RequiredApprovingReviewCount != 2 || !p.GetEnforceAdmins().Enabled || p.GetRequiredStatusChecks().Contexts[0] != "ci" || p.GetAllowForcePushes().Enabled {
+	if p.GetRequiredPullRequestReviews().RequiredApprovingReviewCount != 2 || !p.GetEnforceAdmins().Enabled ||
+		p.GetRequiredStatusChecks().Contexts[0] != "ci" || p.GetAllowForcePushes().Enabled {
 		t.Errorf("protection %v", p)
 	}
-	if _, _, err := c.Repositories.GetBranchProtection(ctx, "acme", "fleet", "topic/one"); !errors.Is(err, github.ErrBranchNotProtected) {
+	if _, _, err := c.Repositories.GetBranchProtection(ctx, "acme", "fleet", "topic/one"); !errors.Is(err,
+		github.ErrBranchNotProtected) {
 		t.Errorf("no protection: %v", err)
 	}
-	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.GetBranchProtection(ctx, "acme", "fleet", "main")
+	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.GetBranchProtection(ctx, "acme",
+		"fleet", "main")
 	refused(t, err, 404, "Not Found")
 	rules, _, err := c.Repositories.GetRulesForBranch(ctx, "acme", "fleet", "topic/one")
 	ok(t, err)
-	if len(rules) != 2 || rules[0].Type != "non_fast_forward" || rules[1].Type != "pull_request" || !strings.Contains(string(*rules[1].Parameters), `"required_approving_review_count":1`) {
+	if len(rules) != 2 || rules[0].Type != "non_fast_forward" || rules[1].Type != "pull_request" ||
+		!strings.Contains(string(*rules[1].Parameters), `"required_approving_review_count":1`) {
 		t.Errorf("rules %+v", rules)
 	}
 	none, _, err := c.Repositories.GetRulesForBranch(ctx, "acme", "fleet", "main")
@@ -59,10 +71,12 @@ func TestBranchesAndContents(t *testing.T) {
 	}
 	file, _, _, err := c.Repositories.GetContents(ctx, "acme", "fleet", "a/b.txt", nil)
 	ok(t, err)
-	if text, err := file.GetContent(); err != nil || text != strings.Repeat("hello ", 30) || file.GetPath() != "a/b.txt" {
+	if text, err := file.GetContent(); err != nil || text != strings.Repeat("hello ", 30) ||
+		file.GetPath() != "a/b.txt" {
 		t.Errorf("file %v %v", file, err)
 	}
-	_, dir, _, err := c.Repositories.GetContents(ctx, "acme", "fleet", "", &github.RepositoryContentGetOptions{Ref: "topic/one"})
+	_, dir, _, err := c.Repositories.GetContents(ctx, "acme", "fleet", "",
+		&github.RepositoryContentGetOptions{Ref: "topic/one"})
 	ok(t, err)
 	if len(dir) != 1 || dir[0].GetName() != "c" {
 		t.Errorf("directory %v", dir)
@@ -78,7 +92,8 @@ func TestBranchesAndContents(t *testing.T) {
 	}
 	_, _, err = c.Git.GetRef(ctx, "acme", "empty", "heads/main")
 	refused(t, err, 409, "Git Repository is empty.")
-	commits, _, err := c.Repositories.ListCommits(ctx, "acme", "fleet", &github.CommitsListOptions{SHA: "topic/one", Path: "c"})
+	commits, _, err := c.Repositories.ListCommits(ctx, "acme", "fleet",
+		&github.CommitsListOptions{SHA: "topic/one", Path: "c"})
 	ok(t, err)
 	if len(commits) != 1 || commits[0].GetCommit().GetMessage() != "Second" {
 		t.Errorf("commits %v", commits)
@@ -94,7 +109,8 @@ func TestPullRequests(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
 	gh.SetPlan("acme", githubtest.PlanPaid)
-	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}), githubtest.Grant("bob", githubtest.Push))
+	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}),
+		githubtest.Grant("bob", githubtest.Push))
 	base := repo.Git().Head("main")
 	for _, b := range []string{"one", "two"} {
 		repo.Git().Git("update-ref", "refs/heads/"+b, base)
@@ -104,23 +120,29 @@ func TestPullRequests(t *testing.T) {
 	c := client(t, gh, gh.AddClassicToken("bob", "repo"))
 	open := func(head string) (*github.PullRequest, error) {
 		p, _, err := c.PullRequests.Create(ctx, "acme", "fleet", &github.NewPullRequest{
-			Title: github.String("T"), Head: github.String(head), Base: github.String("main"), Body: github.String("B")})
+			Title: github.String("T"), Head: github.String(head), Base: github.String("main"),
+			Body: github.String("B")})
 		return p, err
 	}
 	p, err := open("one")
 	ok(t, err)
-	if p.GetNumber() != 1 || p.GetState() != "open" || p.GetHead().GetRef() != "one" || p.GetUser().GetLogin() != "bob" || !p.GetMergeable() || p.GetMergeableState() != "clean" {
+	if p.GetNumber() != 1 || p.GetState() != "open" || p.GetHead().GetRef() != "one" ||
+		p.GetUser().GetLogin() != "bob" || !p.GetMergeable() || p.GetMergeableState() != "clean" {
 		t.Errorf("pull request %v", p)
 	}
 	_, err = open("acme:one")
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "custom", Message: "A pull request already exists for acme:one."})
+	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "custom",
+		Message: "A pull request already exists for acme:one."})
 	_, err = open("same")
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "custom", Message: "No commits between main and same"})
+	refused(t, err, 422, "Validation Failed",
+		github.Error{Resource: "PullRequest", Code: "custom", Message: "No commits between main and same"})
 	_, err = open("none")
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "invalid", Field: "head"})
+	refused(t, err, 422, "Validation Failed",
+		github.Error{Resource: "PullRequest", Code: "invalid", Field: "head"})
 	_, err = open("two")
 	ok(t, err)
-	list, _, err := c.PullRequests.List(ctx, "acme", "fleet", &github.PullRequestListOptions{Head: "acme:one", Base: "main"})
+	list, _, err := c.PullRequests.List(ctx, "acme", "fleet",
+		&github.PullRequestListOptions{Head: "acme:one", Base: "main"})
 	ok(t, err)
 	if len(list) != 1 || list[0].GetNumber() != 1 {
 		t.Errorf("list %v", list)
@@ -136,15 +158,18 @@ func TestPullRequests(t *testing.T) {
 	sha := repo.MergePull(1)
 	merged, _, err := c.PullRequests.Get(ctx, "acme", "fleet", 1)
 	ok(t, err)
-	if !merged.GetMerged() || merged.GetMergeCommitSHA() != sha || repo.Git().Head("main") != sha || merged.GetState() != "closed" {
+	if !merged.GetMerged() || merged.GetMergeCommitSHA() != sha || repo.Git().Head("main") != sha ||
+		merged.GetState() != "closed" {
 		t.Errorf("merged %v", merged)
 	}
 	repo.Unprotect("main")
 	_, _, err = c.PullRequests.Merge(ctx, "acme", "fleet", 2, "", &github.PullRequestOptions{SHA: base})
 	refused(t, err, 409, "Head branch was modified. Review and try the merge again.")
-	result, _, err := c.PullRequests.Merge(ctx, "acme", "fleet", 2, "", &github.PullRequestOptions{MergeMethod: "squash"})
+	result, _, err := c.PullRequests.Merge(ctx, "acme", "fleet", 2, "",
+		&github.PullRequestOptions{MergeMethod: "squash"})
 	ok(t, err)
-	if !result.GetMerged() || repo.Git().Log("main")[0].Subject() != "T (#2)" || len(repo.Git().Files("main")) != 3 {
+	if !result.GetMerged() || repo.Git().Log("main")[0].Subject() != "T (#2)" ||
+		len(repo.Git().Files("main")) != 3 {
 		t.Errorf("result %v, files %v", result, repo.Git().Paths("main"))
 	}
 	_, err = c.Git.DeleteRef(ctx, "acme", "fleet", "heads/two")

@@ -20,7 +20,8 @@ type clone struct {
 	dir string
 }
 
-// newClone makes an empty repository on branch main with one commit, as somebody with no configuration of their own.
+// newClone makes an empty repository on branch main with one commit, as somebody with no configuration of
+// their own.
 func newClone(t *testing.T) *clone {
 	t.Helper()
 	c := &clone{t: t, dir: filepath.Join(t.TempDir(), "repo")}
@@ -35,7 +36,9 @@ func newClone(t *testing.T) *clone {
 
 func (c *clone) git(args ...string) string {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-c", "protocol.file.allow=always", "-c", "user.name=a", "-c", "user.email=a@example.com", "-C", c.dir}, args...)...)
+	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-c", "protocol.file.allow=always", "-c",
+		"user.name=a", "-c", "user.email=a@example.com", "-C", c.dir},
+		args...)...)
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -49,14 +52,16 @@ func (c *clone) commit(message string) string {
 	c.t.Helper()
 	c.git("add", "--all")
 	n := c.git("rev-list", "--all", "--count")
-	c.git("-c", "user.name=a", "commit", "--quiet", "--allow-empty", "--message", message, "--date", fmt.Sprintf("2026-01-01T00:%02s:00Z", n))
+	c.git("-c", "user.name=a", "commit", "--quiet", "--allow-empty", "--message", message, "--date",
+		fmt.Sprintf("2026-01-01T00:%02s:00Z", n))
 	return c.git("rev-parse", "HEAD")
 }
 
 func (c *clone) write(name, content string) {
 	c.t.Helper()
 	file := filepath.Join(c.dir, name)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755),
+		os.WriteFile(file, []byte(content), 0o644)); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -108,12 +113,15 @@ func TestLocal_Resolve(t *testing.T) {
 		}
 		local := far.open()
 		for name, want := range map[string]string{
-			"HEAD": merge, "@": merge, "main": merge, "heads/main": merge, "refs/heads/main": merge, "origin/main": merge, "origin": merge,
-			"refs/remotes/origin/main": merge, "origin/feature/x": three, "light": two, "release/v1": one, "of-a-tag": one, "tags/light": two,
+			"HEAD": merge, "@": merge, "main": merge, "heads/main": merge, "refs/heads/main": merge,
+			"origin/main": merge, "origin": merge, "refs/remotes/origin/main": merge,
+			"origin/feature/x": three, "light": two, "release/v1": one, "of-a-tag": one, "tags/light": two,
 			"FETCH_HEAD": three, "origin/deadbeef": one,
-			"HEAD^": two, "HEAD^1": two, "HEAD^2": three, "HEAD~1": two, "HEAD~2": one, "HEAD^2~1": one, "HEAD^0": merge, "HEAD~0": merge, "@~": two, "HEAD^^": one,
+			"HEAD^": two, "HEAD^1": two, "HEAD^2": three, "HEAD~1": two, "HEAD~2": one, "HEAD^2~1": one,
+			"HEAD^0": merge, "HEAD~0": merge, "@~": two, "HEAD^^": one,
 			"light^{commit}": two, "release/v1^{}": one,
-			three: three, three[:7]: three, strings.ToUpper(three[:9]): three, three[:40]: three, merge[:8] + "^2": three,
+			three: three, three[:7]: three, strings.ToUpper(three[:9]): three, three[:40]: three,
+			merge[:8] + "^2": three,
 		} {
 			got, err := local.Resolve(name)
 			if err != nil || got.Hash() != want || got.Name != name {
@@ -132,11 +140,13 @@ func TestLocal_Resolve_unknown(t *testing.T) {
 	absent := strings.Repeat("12345678", 5)
 	local := far.open()
 	for name, want := range map[string]string{
-		"nope":           `revision "nope": there is no such branch, tag or commit in this clone|see git branch --all and git tag for the names that there are`,
-		"release":        `revision "release": there is no such branch, tag or commit in this clone|did you mean origin/release?`,
-		"origin/gone":    `revision "origin/gone": there is no such branch, tag or commit in this clone|fetch it: git fetch origin +refs/heads/gone:refs/remotes/origin/gone`,
-		absent:           `revision "` + absent + `": there is no such branch, tag or commit in this clone|fetch it: git fetch origin ` + absent,
-		"HEAD~2":         fmt.Sprintf(`revision "HEAD~2": commit %s has 0 parents|`, far.git("rev-parse", "--short=7", "HEAD~1")),
+		"nope":        `revision "nope": there is no such branch, tag or commit in this clone|see git branch --all and git tag for the names that there are`,
+		"release":     `revision "release": there is no such branch, tag or commit in this clone|did you mean origin/release?`,
+		"origin/gone": `revision "origin/gone": there is no such branch, tag or commit in this clone|fetch it: git fetch origin +refs/heads/gone:refs/remotes/origin/gone`,
+		absent: `revision "` + absent +
+			`": there is no such branch, tag or commit in this clone|fetch it: git fetch origin ` + absent,
+		"HEAD~2": fmt.Sprintf(`revision "HEAD~2": commit %s has 0 parents|`,
+			far.git("rev-parse", "--short=7", "HEAD~1")),
 		"HEAD..main":     `revision "HEAD..main": one commit is wanted, not a range|`,
 		"HEAD@{1}":       `revision "HEAD@{1}": this form is not understood; name a branch, a tag or a commit|`,
 		"HEAD~x":         `revision "HEAD~x": "x" is not understood|`,
@@ -155,7 +165,8 @@ func TestLocal_Resolve_unknown(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", name, got, want)
 		}
 	}
-	if _, err := local.Resolve(far.git("rev-parse", "HEAD^{tree}")); err == nil || !strings.Contains(err.Error(), "it is a tree, not a commit") {
+	if _, err := local.Resolve(far.git("rev-parse", "HEAD^{tree}")); err == nil ||
+		!strings.Contains(err.Error(), "it is a tree, not a commit") {
 		t.Errorf("a tree: %v", err)
 	}
 }
@@ -171,8 +182,9 @@ func TestLocal_Resolve_shallow(t *testing.T) {
 		t.Error("the clone is not shallow")
 	}
 	for name, want := range map[string]string{
-		"HEAD~1":      "git fetch --unshallow; in GitHub Actions, actions/checkout with fetch-depth: 0",
-		"origin/base": "fetch it: git fetch origin +refs/heads/base:refs/remotes/origin/base; in GitHub Actions, actions/checkout with fetch-depth: 0 fetches everything",
+		"HEAD~1": "git fetch --unshallow; in GitHub Actions, actions/checkout with fetch-depth: 0",
+		"origin/base": "fetch it: git fetch origin +refs/heads/base:refs/remotes/origin/base; in GitHub " +
+			"Actions, actions/checkout with fetch-depth: 0 fetches everything",
 	} {
 		_, err := local.Resolve(name)
 		var revision *gitrepo.RevisionError
@@ -211,7 +223,8 @@ func TestLocal_MergeBase(t *testing.T) {
 	}
 	for pair, want := range map[[2]string]string{
 		{"topic", "main"}: fork, {"main", "topic"}: fork, {"topic", "topic~1"}: c.git("rev-parse", "topic~1"),
-		{"main", "main"}: c.git("rev-parse", "main"), {"merged", "main"}: c.git("rev-parse", "main"), {"topic~2", "merged"}: fork, {"other", "main"}: "",
+		{"main", "main"}: c.git("rev-parse", "main"), {"merged", "main"}: c.git("rev-parse", "main"),
+		{"topic~2", "merged"}: fork, {"other", "main"}: "",
 	} {
 		base, ok, err := local.MergeBase(t.Context(), resolve(pair[0]), resolve(pair[1]))
 		if err != nil || ok != (want != "") || ok && base.Hash() != want {
@@ -220,12 +233,14 @@ func TestLocal_MergeBase(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := local.MergeBase(stopped, resolve("topic"), resolve("main")); !errors.Is(err, context.Canceled) {
+	if _, _, err := local.MergeBase(stopped, resolve("topic"), resolve("main")); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("a cancelled walk: %v", err)
 	}
 }
 
-// TestLocal_MergeBase_checkout is what continuous integration has: a merge commit alone, with its base fetched beside it.
+// TestLocal_MergeBase_checkout is what continuous integration has: a merge commit alone, with its base
+// fetched beside it.
 func TestLocal_MergeBase_checkout(t *testing.T) {
 	t.Parallel()
 	c := newClone(t)
@@ -261,7 +276,8 @@ func TestOpenLocal_refused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(stray, ".git"), []byte("gitdir: nowhere\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gitrepo.OpenLocal(stray); err == nil || !strings.Contains(err.Error(), "is not a repository") {
+	if _, err := gitrepo.OpenLocal(stray); err == nil ||
+		!strings.Contains(err.Error(), "is not a repository") {
 		t.Errorf("a work tree whose repository is gone: %v", err)
 	}
 	empty := &clone{t: t, dir: t.TempDir()}

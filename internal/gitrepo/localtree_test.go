@@ -66,7 +66,8 @@ func TestLocal_Tree(t *testing.T) {
 	c.git("worktree", "add", "--quiet", "--detach", linked)
 	c.git("gc", "--quiet")
 	for name, dir := range map[string]string{
-		"packed": c.dir, "below": filepath.Join(c.dir, "b"), "objects of another repository": shared, "linked work tree": linked,
+		"packed": c.dir, "below": filepath.Join(c.dir, "b"), "objects of another repository": shared,
+		"linked work tree": linked,
 	} {
 		local := openAt(t, dir)
 		head, err := local.Resolve("HEAD")
@@ -113,8 +114,9 @@ func TestLocal_WorkTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, contents(t, tree), map[string]string{
-		".gitignore": "*.log\n/build/\n!keep.log\n", "sub/.gitignore": "/local.yaml\n", "a.yaml": "a: 2\n", "new/b.yaml": "b: 1\n", "x.log": "[ignored]",
-		"keep.log": "x\n", "tracked.log": "x\n", "build/tracked.yaml": "x\n", "build/out.yaml": "[ignored]", "sub/local.yaml": "[ignored]",
+		".gitignore": "*.log\n/build/\n!keep.log\n", "sub/.gitignore": "/local.yaml\n", "a.yaml": "a: 2\n",
+		"new/b.yaml": "b: 1\n", "x.log": "[ignored]", "keep.log": "x\n", "tracked.log": "x\n",
+		"build/tracked.yaml": "x\n", "build/out.yaml": "[ignored]", "sub/local.yaml": "[ignored]",
 		"local.yaml": "x\n", "cache": "[ignored]", "nested": "[submodule]", "link": "[symlink]",
 	})
 	plain, err := gitrepo.ReadDirectory(t.Context(), filepath.Join(c.dir, "build"))
@@ -128,10 +130,12 @@ func TestLocal_WorkTree(t *testing.T) {
 func TestLocal_WorkTree_filters(t *testing.T) {
 	t.Parallel()
 	c := newClone(t)
-	c.write(".gitattributes", "# specs\n*.yaml filter=lfs diff=lfs merge=lfs -text\nplain.yaml -filter\n\"a b.txt\" filter=crypt\nbad/ [attr\n")
+	c.write(".gitattributes", "# specs\n*.yaml filter=lfs diff=lfs merge=lfs -text\nplain.yaml -filter\n"+
+		"\"a b.txt\" filter=crypt\nbad/ [attr\n")
 	c.write("sub/.gitattributes", "*.yaml !filter\nkept.yaml filter=crypt text\n")
 	c.write(".git/info/attributes", "info.yaml filter=mine\n")
-	names := []string{"a.yaml", "plain.yaml", "a b.txt", "c.txt", "sub/b.yaml", "sub/kept.yaml", "sub/info.yaml", "info.yaml", "sub/deep/c.yaml"}
+	names := []string{"a.yaml", "plain.yaml", "a b.txt", "c.txt", "sub/b.yaml", "sub/kept.yaml",
+		"sub/info.yaml", "info.yaml", "sub/deep/c.yaml"}
 	for _, name := range names {
 		c.write(name, "x\n")
 	}
@@ -166,7 +170,8 @@ func TestLocal_WorkTree_sparse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, contents(t, tree), map[string]string{"a.yaml": "a: 1\n", "b/b.yaml": "b: 1\n", "c/c.yaml": "c: 1\n"})
+	equal(t, contents(t, tree),
+		map[string]string{"a.yaml": "a: 1\n", "b/b.yaml": "b: 1\n", "c/c.yaml": "c: 1\n"})
 }
 
 // TestLocal_Tree_partial reads what a partial clone has, and says how to get what it has not.
@@ -204,7 +209,8 @@ func TestLocal_Tree_partial(t *testing.T) {
 	}
 }
 
-// A commit that says that there are a million million files, in a dozen directories in each other, is refused at once.
+// A commit that says that there are a million million files, in a dozen directories in each other, is refused
+// at once.
 func TestLocal_Tree_bomb(t *testing.T) {
 	t.Parallel()
 	c := newClone(t)

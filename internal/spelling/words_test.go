@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// banned are phrases over which readers stumbled, and what is said instead. A new one belongs here as soon as it has been reworded everywhere.
+// banned are phrases over which readers stumbled, and what is said instead. A new one belongs here as soon as
+// it has been reworded everywhere.
 var banned = []struct{ phrase, instead string }{
 	{`\banew\b`, "again"},
 	{`\b(is|are|was|were) none\b`, "is not a ..."},
@@ -42,7 +43,8 @@ var banned = []struct{ phrase, instead string }{
 // fine are the readings of a banned phrase that everybody understands.
 var fine = regexp.MustCompile(`(?i)\b(there|here|it) (is|are|was|were) none\b|\bthere (is|are|was|were) no [a-z]|\b(is|are|was|were) no (longer|more)\b`)
 
-// TestPlainWords reads every text that the program may print, and the documents of its users, for phrases that are banned.
+// TestPlainWords reads every text that the program may print, and the documents of its users, for phrases
+// that are banned.
 func TestPlainWords(t *testing.T) {
 	t.Parallel()
 	phrases := make([]*regexp.Regexp, len(banned))
@@ -60,18 +62,19 @@ func TestPlainWords(t *testing.T) {
 	root := filepath.Join("..", "..")
 	read := 0
 	for _, directory := range []string{"cmd", "internal", "pkg"} {
-		err := filepath.WalkDir(filepath.Join(root, directory), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.IsDir() && (entry.Name() == "testdata" || strings.HasSuffix(path, "test")):
-				return fs.SkipDir
-			case entry.IsDir(), !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
-				return nil
-			}
-			read++
-			return literals(path, check)
-		})
+		err := filepath.WalkDir(filepath.Join(root, directory),
+			func(path string, entry fs.DirEntry, err error) error {
+				switch {
+				case err != nil:
+					return err
+				case entry.IsDir() && (entry.Name() == "testdata" || strings.HasSuffix(path, "test")):
+					return fs.SkipDir
+				case entry.IsDir(), !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
+					return nil
+				}
+				read++
+				return literals(path, check)
+			})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// What a plain log is told of the parts of a step. A few are told of one by one, each when it changes; of many only the counts, and
-// those now and then.
+// What a plain log is told of the parts of a step. A few are told of one by one, each when it changes; of
+// many only the counts, and those now and then.
 const (
 	fewParts   = 20
 	quietStart = 2 * time.Second  // a step that takes a moment needs no running commentary
@@ -63,8 +63,8 @@ func (p *parts) count() string {
 	return text
 }
 
-// lines are at most so many lines on the parts: all when that suffices; else those that fail, then those that are waited for, and how
-// many there are besides.
+// lines are at most so many lines on the parts: all when that suffices; else those that fail, then those that
+// are waited for, and how many there are besides.
 func (p *parts) lines(g glyphs, most int) []string {
 	if len(p.list) == 0 || most <= 0 {
 		return nil
@@ -166,6 +166,7 @@ func (s *Steps) logStep(a *activeStep) {
 	silent := min(now.Sub(p.loggedAt), now.Sub(a.began))
 	if silent >= repeatAfter || len(p.list) > fewParts && count != p.counted && silent >= countAfter {
 		p.counted, p.loggedAt = count, now
-		fmt.Fprintf(s.out, "  %s %s: %s (%s)\n", s.glyphs.ellipsis, CleanLine(string(a.step)), strings.TrimSpace(count), now.Sub(a.began).Round(time.Second))
+		fmt.Fprintf(s.out, "  %s %s: %s (%s)\n", s.glyphs.ellipsis, CleanLine(string(a.step)),
+			strings.TrimSpace(count), now.Sub(a.began).Round(time.Second))
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// screen is a terminal that is good for what Steps writes: text, carriage return, line feed, and the sequences K, J and A.
+// screen is a terminal that is good for what Steps writes: text, carriage return, line feed, and the
+// sequences K, J and A.
 type screen struct {
 	mu          sync.Mutex
 	height      int
@@ -89,7 +90,8 @@ func (s *screen) String() string {
 
 const waiting step.Name = "Wait for clusters to be Ready"
 
-// TestSteps_screen shows the parts of a step below it, never more than the screen holds, and leaves nothing of them behind.
+// TestSteps_screen shows the parts of a step below it, never more than the screen holds, and leaves nothing
+// of them behind.
 func TestSteps_screen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +99,9 @@ func TestSteps_screen(t *testing.T) {
 		var height atomic.Int64
 		height.Store(6)
 		steps := ui.NewSteps(ui.Streams{
-			Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int { return int(height.Load()) },
+			Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int {
+				return int(height.Load())
+			},
 		}, ui.ProgressAuto, false)
 		shows := func(when, want string) {
 			t.Helper()
@@ -120,7 +124,8 @@ func TestSteps_screen(t *testing.T) {
 		}
 		shows("three", "[ok] Push\n- Wait for clusters to be Ready: 0 ...\n  - w0\n  - w1\n  - w2")
 		for i := range 7 {
-			steps.Part(waiting, step.Part{Name: fmt.Sprintf("w%d", i), State: step.PartWaiting, Detail: "its machines are being made, which takes long"})
+			steps.Part(waiting, step.Part{Name: fmt.Sprintf("w%d", i), State: step.PartWaiting,
+				Detail: "its machines are being made, which takes long"})
 		}
 		steps.Part(waiting, step.Part{Name: "w5", State: step.PartFailing, Detail: "no\nroom"})
 		steps.Part(waiting, step.Part{Name: "w0", State: step.PartDone})
@@ -145,7 +150,8 @@ func TestSteps_screen(t *testing.T) {
   - w2: its machines are being made...
   ... and 3 more`)
 		steps.End(waiting, step.OutcomeFailed, "")
-		shows("the end", "[ok] Push\n  by the way\n[failed] Wait for clusters to be Ready (1 of 7, 1 failing)")
+		shows("the end",
+			"[ok] Push\n  by the way\n[failed] Wait for clusters to be Ready (1 of 7, 1 failing)")
 		steps.Close()
 		shows("closed", "[ok] Push\n  by the way\n[failed] Wait for clusters to be Ready (1 of 7, 1 failing)")
 	})
@@ -155,7 +161,9 @@ func TestSteps_screen(t *testing.T) {
 func TestSteps_screenInterrupted(t *testing.T) {
 	t.Parallel()
 	terminal := &screen{height: 6}
-	steps := ui.NewSteps(ui.Streams{Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int { return 6 }}, ui.ProgressAuto, false)
+	steps := ui.NewSteps(ui.Streams{Err: terminal, ErrTTY: true, Width: func() int { return 40 },
+		Height: func() int { return 6 }},
+		ui.ProgressAuto, false)
 	steps.Begin(waiting)
 	for i := range 20 {
 		steps.Part(waiting, step.Part{Name: fmt.Sprint(i), State: step.PartWaiting})
@@ -175,9 +183,11 @@ func TestSteps_log(t *testing.T) {
 		want  string
 	}{
 		{3, "  · w0: making machines\n  · w2: making machines\n  ✓ w1\n  ✗ w2: no room\n" +
-			"  … Wait for clusters to be Ready: 1 of 3, 1 failing, first w2: no room (40s)\n  ✓ w0\n  ✓ w2\n✓ Wait for clusters to be Ready (3 of 3)\n"},
+			"  … Wait for clusters to be Ready: 1 of 3, 1 failing, first w2: no room (40s)\n  ✓ w0\n" +
+			"  ✓ w2\n✓ Wait for clusters to be Ready (3 of 3)\n"},
 		{30, "  … Wait for clusters to be Ready: 1 of 30, 1 failing, first w2: no room (10s)\n" +
-			"  … Wait for clusters to be Ready: 1 of 30, 1 failing, first w2: no room (40s)\n✓ Wait for clusters to be Ready (30 of 30)\n"},
+			"  … Wait for clusters to be Ready: 1 of 30, 1 failing, first w2: no room (40s)\n" +
+			"✓ Wait for clusters to be Ready (30 of 30)\n"},
 	} {
 		t.Run(fmt.Sprint(tc.parts), func(t *testing.T) {
 			t.Parallel()
@@ -227,7 +237,8 @@ func TestSteps_partsAsJSON(t *testing.T) {
 	steps.Part(waiting, step.Part{Name: "dev", State: step.PartFailing, Detail: "no room"})
 	steps.Close()
 	checkEvents(t, out.String())
-	if want := `"detail":"no room","event":"part","part":"dev","state":"failing","step":"Wait for clusters to be Ready"`; !strings.Contains(out.String(), want) {
+	if want := `"detail":"no room","event":"part","part":"dev","state":"failing","step":"Wait for clusters to be Ready"`; !strings.
+		Contains(out.String(), want) {
 		t.Errorf("got %s, want %s in it", out.String(), want)
 	}
 }

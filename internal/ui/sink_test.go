@@ -24,8 +24,11 @@ func TestGuarded(t *testing.T) {
 		write func()
 		want  string
 	}{
-		"text": {func() { fmt.Fprintf(streams.Out, "at %s with %s\n", address, known) }, "at https://***@h/x with ***\n"},
-		"JSON": {func() { io.WriteString(streams.Out, `{"url":"`+address+`","hunter22":["\"hunter22\u202e"]}`+"\n") },
+		"text": {func() { fmt.Fprintf(streams.Out, "at %s with %s\n", address, known) },
+			"at https://***@h/x with ***\n"},
+		"JSON": {func() {
+			io.WriteString(streams.Out, `{"url":"`+address+`","hunter22":["\"hunter22\u202e"]}`+"\n")
+		},
 			`{"url":"https://***@h/x","hunter22":["\"***\u202e"]}` + "\n"},
 		"table": {func() {
 			table := ui.NewTable(streams.Out, "URL", "KEY")

@@ -28,17 +28,20 @@ const (
 
 // ProgressModes lists the modes a user may choose.
 func ProgressModes() []string {
-	return []string{string(ProgressAuto), string(ProgressSpinner), string(ProgressPlain), string(ProgressJSON), string(ProgressNone)}
+	return []string{string(ProgressAuto), string(ProgressSpinner), string(ProgressPlain),
+		string(ProgressJSON), string(ProgressNone)}
 }
 
-// repeatAfter is how long a plain log stays silent about a wait before the same progress line is worth printing again: short enough
-// that a watched log is seen to live, long enough that an hour of waiting does not fill it.
+// repeatAfter is how long a plain log stays silent about a wait before the same progress line is worth
+// printing again: short enough that a watched log is seen to live, long enough that an hour of waiting does
+// not fill it.
 const repeatAfter = 30 * time.Second
 
 // spinnerPeriod is the time between two frames of the spinner.
 const spinnerPeriod = 100 * time.Millisecond
 
-// Steps shows the steps of a run on standard error. It implements [step.Reporter] and is safe for use by several goroutines.
+// Steps shows the steps of a run on standard error. It implements [step.Reporter] and is safe for use by
+// several goroutines.
 type Steps struct {
 	out     io.Writer
 	mode    ProgressMode
@@ -74,8 +77,8 @@ type glyphs struct {
 
 type palette struct{ green, red, yellow, dim, reset string }
 
-// NewSteps shows steps on s.Err in the given mode. verbose also shows every progress message in plain mode. Call Close when the
-// run is over: it stops the spinner and leaves the cursor on an empty line.
+// NewSteps shows steps on s.Err in the given mode. verbose also shows every progress message in plain mode.
+// Call Close when the run is over: it stops the spinner and leaves the cursor on an empty line.
 func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 	if mode == ProgressAuto || mode == "" {
 		mode = ProgressPlain
@@ -83,10 +86,13 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 			mode = ProgressSpinner
 		}
 	}
-	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, height: s.Height, now: time.Now, stop: make(chan struct{})}
-	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", "-", []string{"|", "/", "-", `\`}, "..."}
+	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, height: s.Height, now: time.Now,
+		stop: make(chan struct{})}
+	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", "-",
+		[]string{"|", "/", "-", `\`}, "..."}
 	if s.UTF8 {
-		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", "·", []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
+		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", "·",
+			[]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
 	}
 	if s.Color {
 		steps.paint = palette{"\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"}
@@ -245,7 +251,8 @@ func (s *Steps) Output(program, line string) {
 		if s.paint.dim != "" {
 			reset = s.paint.reset
 		}
-		fmt.Fprintf(s.out, "  %s%s|%s %s\n", s.paint.dim, CleanLine(program), reset, strings.ReplaceAll(Clean(line), "\n", " "))
+		fmt.Fprintf(s.out, "  %s%s|%s %s\n", s.paint.dim, CleanLine(program), reset,
+			strings.ReplaceAll(Clean(line), "\n", " "))
 		s.draw()
 	}
 }
@@ -288,8 +295,8 @@ func (s *Steps) locked(do func()) {
 	do()
 }
 
-// draw shows the steps under way: one on a line, and below it its parts, as far as the screen goes. The cursor stays behind the last
-// line. The caller holds the lock.
+// draw shows the steps under way: one on a line, and below it its parts, as far as the screen goes. The
+// cursor stays behind the last line. The caller holds the lock.
 func (s *Steps) draw() {
 	if s.mode != ProgressSpinner || len(s.active) == 0 {
 		return
@@ -329,7 +336,8 @@ func (s *Steps) cut(text string) string {
 func (s *Steps) redraw(lines []string) {
 	var b strings.Builder
 	before := s.drawn
-	if slices.ContainsFunc(before, func(line string) bool { return utf8.RuneCountInString(line) >= s.width() }) {
+	if slices.ContainsFunc(before,
+		func(line string) bool { return utf8.RuneCountInString(line) >= s.width() }) {
 		// The terminal has become narrower, and the lines drawn have become several.
 		b.WriteString(s.erasure())
 		before = nil

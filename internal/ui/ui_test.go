@@ -72,7 +72,8 @@ func TestSteps_plain(t *testing.T) {
 func TestSteps_plainASCII(t *testing.T) {
 	t.Parallel()
 	got := tell(t, ui.Streams{}, ui.ProgressPlain)
-	if strings.ContainsFunc(got, func(r rune) bool { return r > 127 }) || !strings.Contains(got, "[ok] Push (at 3f2a1bc, unchanged)\n") {
+	if strings.ContainsFunc(got, func(r rune) bool { return r > 127 }) ||
+		!strings.Contains(got, "[ok] Push (at 3f2a1bc, unchanged)\n") {
 		t.Errorf("got:\n%s", got)
 	}
 }
@@ -80,7 +81,8 @@ func TestSteps_plainASCII(t *testing.T) {
 func TestSteps_spinnerEndsOnWholeLines(t *testing.T) {
 	t.Parallel()
 	got := tell(t, ui.Streams{UTF8: true, ErrTTY: true}, ui.ProgressAuto)
-	if !strings.Contains(got, "\r\x1b[K✓ Push (at 3f2a1bc, unchanged)\n") || !strings.HasSuffix(got, "✗ Install Flux\n") {
+	if !strings.Contains(got, "\r\x1b[K✓ Push (at 3f2a1bc, unchanged)\n") ||
+		!strings.HasSuffix(got, "✗ Install Flux\n") {
 		t.Errorf("got: %q", got)
 	}
 }
@@ -116,7 +118,8 @@ func checkEvents(t *testing.T, lines string) {
 
 func TestSteps_none(t *testing.T) {
 	t.Parallel()
-	if got, want := tell(t, ui.Streams{}, ui.ProgressNone), "eksa-gitops: warning: the token \\x1b[1mexpires soon\n"; got != want {
+	if got, want := tell(t, ui.Streams{}, ui.ProgressNone),
+		"eksa-gitops: warning: the token \\x1b[1mexpires soon\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -130,7 +133,8 @@ func TestDiff(t *testing.T) {
 	if got := ui.Diff("a.yaml", []byte("x: 1\n"), []byte("x: 2\n")); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := ui.Diff("a.yaml", nil, []byte("x: 2\n")); !strings.HasPrefix(got, "--- /dev/null\n+++ b/a.yaml\n") {
+	if got := ui.Diff("a.yaml", nil, []byte("x: 2\n")); !strings.HasPrefix(got,
+		"--- /dev/null\n+++ b/a.yaml\n") {
 		t.Errorf("a new file: %q", got)
 	}
 }

@@ -59,7 +59,8 @@ func ExampleKinds() {
 }
 
 func ExampleMerge() {
-	base := "kind: Cluster\nmetadata: {name: dev}\nspec:\n  kubernetesVersion: \"1.33\"\n  controlPlaneConfiguration:\n    count: 1\n"
+	base := "kind: Cluster\nmetadata: {name: dev}\nspec:\n  kubernetesVersion: \"1.33\"\n" +
+		"  controlPlaneConfiguration:\n    count: 1\n"
 	ours := strings.Replace(base, "1.33", "1.34", 1)
 	theirs := strings.Replace(base, "count: 1", "count: 3 # since the audit", 1)
 	merged, err := clusterspec.Merge(

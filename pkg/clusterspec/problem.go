@@ -42,7 +42,8 @@ type Problem struct {
 	Suggestion string `json:"suggestion,omitempty"`
 }
 
-// String gives the problem in one line: position, object, field, message, what was found and what would be right.
+// String gives the problem in one line: position, object, field, message, what was found and what would be
+// right.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -79,7 +80,8 @@ func (p Problem) Text() string {
 	return text
 }
 
-// Problems are all that is wrong with the files of a run, sorted by file, line and column. It is the error of [Parse].
+// Problems are all that is wrong with the files of a run, sorted by file, line and column. It is the error of
+// [Parse].
 type Problems []Problem
 
 // Error gives all problems, one a line.
@@ -112,15 +114,18 @@ func (p Problems) bounded() Problems {
 	}
 	last := p[maxProblems]
 	return append(p[:maxProblems:maxProblems], Problem{
-		Severity: last.Severity, Rule: "too-many-problems", File: last.File, Line: last.Line, Column: last.Column,
-		Message: fmt.Sprintf("the first %d problems are shown; from here on there are %d more", maxProblems, len(p)-maxProblems),
+		Severity: last.Severity, Rule: "too-many-problems", File: last.File, Line: last.Line,
+		Column: last.Column,
+		Message: fmt.Sprintf("the first %d problems are shown; from here on there are %d more",
+			maxProblems, len(p)-maxProblems),
 	})
 }
 
 // mostQuoted is how many characters of a value are shown.
 const mostQuoted = 60
 
-// quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without control characters.
+// quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without
+// control characters.
 func quote(value string) string {
 	value = redact.Text(value)
 	if runes := []rune(value); len(runes) > mostQuoted {

@@ -1,5 +1,5 @@
-// Package connect makes the ports of pkg/gitops out of settings: where the repository and its host are, with which credentials they are
-// reached, and which file of known hosts vouches for them.
+// Package connect makes the ports of pkg/gitops out of settings: where the repository and its host are, with
+// which credentials they are reached, and which file of known hosts vouches for them.
 //
 //	way, err := connect.New(ctx, connect.Options{
 //		GitOps:     cluster.GitOps,
@@ -13,7 +13,7 @@
 //		SourceIsOperators: way.SourceIsOperators, ...}
 //	result, err := gitops.Create(ctx, way.Ports, options)
 //
-// It reads the files that it is given, and no environment variable, save those that name proxies, which the libraries that make connections
-// heed. It prints nothing and asks nobody: a passphrase that is missing is asked of [SSH.Ask]. No connection is made before a port is
-// opened.
+// It reads the files that it is given, and no environment variable, save those that name proxies, which the
+// libraries that make connections heed. It prints nothing and asks nobody: a passphrase that is missing is
+// asked of [SSH.Ask]. No connection is made before a port is opened.
 package connect

@@ -62,7 +62,8 @@ func (m *MissingRight) Hint() string {
 	if m.Namespace != "" {
 		role = "a Role in namespace " + m.Namespace
 	}
-	return fmt.Sprintf("the user needs %s with the rule: apiGroups [%q], resources [%q]%s, verbs [%s]", role, m.Group, m.Resource, name, quoted(m.Verbs))
+	return fmt.Sprintf("the user needs %s with the rule: apiGroups [%q], resources [%q]%s, verbs [%s]",
+		role, m.Group, m.Resource, name, quoted(m.Verbs))
 }
 
 func quoted(words []string) string {
@@ -144,10 +145,10 @@ func (p Purpose) needs(namespace string) []need {
 	return nil
 }
 
-// MissingRights lists what the user may not do and the purpose needs, by resource, in a namespace and the whole
-// cluster. One request answers for users who may do all of it; what its answer does not list is asked for one
-// by one, as it may be incomplete. A server that does not answer such questions is no reason to stop: it will
-// refuse what it refuses. It writes nothing and may be repeated.
+// MissingRights lists what the user may not do and the purpose needs, by resource, in a namespace and the
+// whole cluster. One request answers for users who may do all of it; what its answer does not list is asked
+// for one by one, as it may be incomplete. A server that does not answer such questions is no reason to stop:
+// it will refuse what it refuses. It writes nothing and may be repeated.
 func (c *Cluster) MissingRights(ctx context.Context, purpose Purpose, namespace string) []*MissingRight {
 	return c.missing(ctx, purpose.needs(namespace), namespace)
 }
@@ -169,7 +170,8 @@ func (c *Cluster) missing(ctx context.Context, needs []need, namespace string) [
 		denied[i] = make([]bool, len(n.verbs))
 		for j, verb := range n.verbs {
 			if !allowedBy(rules, n, verb) {
-				asks = append(asks, func() error { denied[i][j] = c.denied(ctx, n, verb, namespace); return nil })
+				asks = append(asks,
+					func() error { denied[i][j] = c.denied(ctx, n, verb, namespace); return nil })
 			}
 		}
 	}
@@ -196,7 +198,8 @@ func (c *Cluster) missing(ctx context.Context, needs []need, namespace string) [
 // denied asks the server about one right.
 func (c *Cluster) denied(ctx context.Context, n need, verb, namespace string) bool {
 	resource, subresource, _ := strings.Cut(n.resource, "/")
-	attributes := map[string]any{"group": n.group, "resource": resource, "subresource": subresource, "verb": verb, "name": n.name}
+	attributes := map[string]any{"group": n.group, "resource": resource, "subresource": subresource,
+		"verb": verb, "name": n.name}
 	if n.namespaced {
 		attributes["namespace"] = namespace
 	}
@@ -218,7 +221,8 @@ func allowedBy(rules []any, n need, verb string) bool {
 			return slices.Contains(list, value) || slices.Contains(list, "*")
 		}
 		names, _, _ := unstructured.NestedStringSlice(fields, "resourceNames")
-		if holds("apiGroups", n.group) && holds("resources", n.resource) && holds("verbs", verb) && (len(names) == 0 || slices.Contains(names, n.name) && n.name != "") {
+		if holds("apiGroups", n.group) && holds("resources", n.resource) && holds("verbs", verb) &&
+			(len(names) == 0 || slices.Contains(names, n.name) && n.name != "") {
 			return true
 		}
 	}

@@ -46,7 +46,8 @@ metadata: {name: dev, namespace: default, generation: 2}
 func TestWaitCluster_timeLimit(t *testing.T) {
 	t.Parallel()
 	c := clusterAPI(t, func(int) string {
-		return someCluster + "status: {failureReason: MissingDependentObjects, failureMessage: 'fluxconfigs.anywhere.eks.amazonaws.com \"dev\" not found'}"
+		return someCluster + "status: {failureReason: MissingDependentObjects, failureMessage: " +
+			"'fluxconfigs.anywhere.eks.amazonaws.com \"dev\" not found'}"
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -65,27 +66,33 @@ func TestWaitCluster_timeLimit(t *testing.T) {
 	}
 }
 
-// A cluster that was there is not waited for when somebody deletes it, whether it takes its time to go or not. One that was going when it
-// was looked at first, may come again.
+// A cluster that was there is not waited for when somebody deletes it, whether it takes its time to go or
+// not. One that was going when it was looked at first, may come again.
 func TestWaitCluster_deleted(t *testing.T) {
 	t.Parallel()
-	going := strings.Replace(someCluster, "generation: 2", "generation: 2, deletionTimestamp: \"2026-01-02T03:04:05Z\", finalizers: [a.example.com/b]", 1)
+	going := strings.Replace(someCluster, "generation: 2",
+		"generation: 2, deletionTimestamp: \"2026-01-02T03:04:05Z\", finalizers: [a.example.com/b]", 1)
 	ready := someCluster + "status: {observedGeneration: 2, conditions: [{type: Ready, status: \"True\"}]}"
 	for name, test := range map[string]struct {
 		looks []string
 		want  string
 	}{
-		"at once":        {[]string{someCluster, ""}, "Cluster default/dev was deleted: somebody else did that while this run waited for it"},
-		"by and by":      {[]string{"", someCluster, going}, "Cluster default/dev was deleted: somebody else did that while this run waited for it"},
+		"at once": {[]string{someCluster, ""},
+			"Cluster default/dev was deleted: somebody else did that while this run waited for it"},
+		"by and by": {[]string{"", someCluster, going},
+			"Cluster default/dev was deleted: somebody else did that while this run waited for it"},
 		"before the run": {[]string{going, "", ready}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := clusterAPI(t, func(request int) string { return test.looks[min(request, len(test.looks))-1] })
+			c := clusterAPI(t, func(request int) string {
+				return test.looks[min(request, len(test.looks))-1]
+			})
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			err := c.WaitCluster(ctx, "default", "dev", nil)
-			if (err == nil) != (test.want == "") || err != nil && (err.Error() != test.want || !errors.As(err, new(*NotReadyError))) {
+			if (err == nil) != (test.want == "") ||
+				err != nil && (err.Error() != test.want || !errors.As(err, new(*NotReadyError))) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 		})
@@ -102,7 +109,8 @@ func TestWaitGone(t *testing.T) {
 	defer cancel()
 	c := clusterAPI(t, func(request int) string { return []string{of("a"), of("b")}[min(request, 2)-1] })
 	err := c.WaitGone(ctx, "default", "dev", nil)
-	const want = "Cluster default/dev is there again: it was deleted, and somebody else created it again while this run waited"
+	const want = "Cluster default/dev is there again: it was deleted, and somebody else created it again " +
+		"while this run waited"
 	if !errors.As(err, new(*NotReadyError)) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -159,13 +167,20 @@ func TestClusterProblem(t *testing.T) {
 	const name = "Cluster default/dev is not ready"
 	for want, content := range map[string]string{
 		"": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": EKS Anywhere has not looked at its current state yet": someCluster + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it has no conditions yet":                             someCluster + `status: {observedGeneration: 2}`,
-		name + " (ScalingUp): ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized); EKS Anywhere is at work on its machines, which takes minutes": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
+		name + ": EKS Anywhere has not looked at its current state yet": someCluster +
+			`status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
+		name + ": it has no conditions yet": someCluster + `status: {observedGeneration: 2}`,
+		name + " (ScalingUp): " +
+			"ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized); " +
+			"EKS Anywhere is at work on its machines, which takes minutes": someCluster +
+			`status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
 		name + " (WorkersNotReady): nearly":         someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: WorkersNotReady, message: nearly}, {type: DefaultCNIConfigured, status: "False", reason: SkipUpgradesForDefaultCNIConfigured}]}`,
 		name + " (ClusterInvalid): no such version": someCluster + `status: {observedGeneration: 2, failureReason: ClusterInvalid, failureMessage: no such version, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it is being deleted":              strings.Replace(someCluster, "generation: 2", `generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
-		name + " (Paused): it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it": strings.Replace(someCluster, "generation: 2", `generation: 2, annotations: {anywhere.eks.amazonaws.com/paused: "true"}`, 1),
+		name + ": it is being deleted": strings.Replace(someCluster, "generation: 2",
+			`generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
+		name + " (Paused): it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS " +
+			"Anywhere does not work on it": strings.Replace(someCluster, "generation: 2",
+			`generation: 2, annotations: {anywhere.eks.amazonaws.com/paused: "true"}`, 1),
 	} {
 		got := ""
 		if problem := clusterProblem(parse(t, content), "default", "dev"); problem != nil {

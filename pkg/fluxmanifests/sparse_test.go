@@ -119,8 +119,8 @@ data:
 	last := strings.Replace(edited, "    url: ssh://git@github.com/acme/fleet.git # where it is\n    # a "+
 		"long word about the limit\n    timeout: 2m\n", "", 1)
 	if on, err = fluxmanifests.SetSparseCheckout([]byte(last), "flux-system",
-		[]string{"a/"}); err != nil || !strings.Contains(string(on), "    interval: 1m0s\n    sparseCheckout:\n "+
-		"   - a/\n\n---") {
+		[]string{"a/"}); err != nil ||
+		!strings.Contains(string(on), "    interval: 1m0s\n    sparseCheckout:\n    - a/\n\n---") {
 		t.Errorf("as the last field: %v\n%s", err, on)
 	}
 }
@@ -129,7 +129,8 @@ func TestSetSparseCheckout_impossible(t *testing.T) {
 	t.Parallel()
 	const odd = "kind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {url: x}\n"
 	for content, want := range map[string]string{
-		odd:        "spec.sparseCheckout of the GitRepository is written in a way that cannot be changed in place",
+		odd: "spec.sparseCheckout of the GitRepository is written in a way that cannot be changed " +
+			"in place",
 		"kind: [":  "it is not valid YAML",
 		"kind: A":  "it has no GitRepository flux-system/flux-system with a spec",
 		"--- 1\n2": "",

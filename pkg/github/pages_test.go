@@ -21,9 +21,11 @@ func TestDeployKeys_allPages(t *testing.T) {
 	ok(t, err)
 	equal(t, "keys, requests", []int{len(list), len(gh.Requests())}, []int{230, 3})
 	last := list[229]
-	equal(t, "last", []any{last.Title, last.PublicKey, last.ReadOnly, last.ID != 0}, []any{"key 229", publicKey(t, "229"), false, true})
+	equal(t, "last", []any{last.Title, last.PublicKey, last.ReadOnly, last.ID != 0},
+		[]any{"key 229", publicKey(t, "229"), false, true})
 	// A key on the last page is found.
-	changed, err := s.EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "x", PublicKey: publicKey(t, "228"), ReadOnly: true})
+	changed, err := s.EnsureDeployKey(t.Context(), fleet(),
+		github.DeployKey{Title: "x", PublicKey: publicKey(t, "228"), ReadOnly: true})
 	ok(t, err)
 	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
 }
@@ -47,7 +49,8 @@ func TestDeployKeys_endlessList(t *testing.T) {
 	}
 }
 
-// GitHub answers lists with several Link lines, the first of which may be about the API's version. All pages are read.
+// GitHub answers lists with several Link lines, the first of which may be about the API's version. All pages
+// are read.
 func TestDeployKeys_linkLines(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
@@ -57,7 +60,8 @@ func TestDeployKeys_linkLines(t *testing.T) {
 	}
 	gh.Around(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(&linkFirst{w, `<https://docs.github.com/rest>; rel="deprecation"; type="text/html"`}, r)
+			next.ServeHTTP(
+				&linkFirst{w, `<https://docs.github.com/rest>; rel="deprecation"; type="text/html"`}, r)
 		})
 	})
 	keys, err := owner(t, gh).DeployKeys(t.Context(), fleet())

@@ -17,18 +17,25 @@ import (
 type SourceKeeper interface {
 	// EnsureNamespace creates a namespace and says whether it did.
 	EnsureNamespace(ctx context.Context, name string) (bool, error)
-	// EnsureSourceSecret brings the Secret to what source says and returns its public key, empty over HTTPS. A key that is there is never
-	// replaced by a generated one; one that cannot be read is a *fluxinstall.UnreadableKeyError.
-	EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (publicKey string, changed bool, err error)
-	// RemoveSource takes back a Secret that still holds the key and, when asked to, the namespace if nothing else is in it.
-	RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error)
+	// EnsureSourceSecret brings the Secret to what source says and returns its public key, empty over HTTPS.
+	// A key that is there is never replaced by a generated one; one that cannot be read is a
+	// *fluxinstall.UnreadableKeyError.
+	EnsureSourceSecret(ctx context.Context,
+		source fluxinstall.SourceSecret) (publicKey string, changed bool, err error)
+	// RemoveSource takes back a Secret that still holds the key and, when asked to, the namespace if nothing
+	// else is in it.
+	RemoveSource(ctx context.Context, namespace, publicKey string,
+		withNamespace bool) (removed []string, err error)
 }
 
-// FluxInstaller installs Flux and has it look. Only objects that differ are written; beside an error the result says what was done.
+// FluxInstaller installs Flux and has it look. Only objects that differ are written; beside an error the
+// result says what was done.
 type FluxInstaller interface {
 	// EnsureComponents applies Flux's installation, resource types first.
-	EnsureComponents(ctx context.Context, manifests []byte, progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
-	// EnsureSync applies the objects that say what Flux follows. It ends a suspension that a detachment left, and no other.
+	EnsureComponents(ctx context.Context, manifests []byte,
+		progress func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error)
+	// EnsureSync applies the objects that say what Flux follows. It ends a suspension that a detachment left,
+	// and no other.
 	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
 	// RequestReconcile asks Flux to look at the repository now. Objects that are not there are left out.
 	RequestReconcile(ctx context.Context, namespace, name string) error
@@ -40,7 +47,8 @@ const repositoryDescription = "EKS Anywhere clusters, managed through Git by Flu
 // deployKeyAlgorithm is the default of `flux bootstrap` and of EKS Anywhere.
 const deployKeyAlgorithm = "ecdsa"
 
-// throughGit brings the repository, the host, Flux and the cluster to what the specs say, in the order that keeps the invariants.
+// throughGit brings the repository, the host, Flux and the cluster to what the specs say, in the order that
+// keeps the invariants.
 func (r *createRun) throughGit() step.Sequence {
 	names := make([]string, 0, len(r.managed))
 	for _, c := range r.managed {
@@ -67,7 +75,8 @@ func (r *clustersRun) createRepository() step.Sequence {
 		Plan: step.Planned(step.Changed("private")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			repository, created, err := r.open.host.EnsureRepository(ctx, github.NewRepository{
-				Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Private: true, Description: repositoryDescription,
+				Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Private: true,
+				Description: repositoryDescription,
 			})
 			if err != nil {
 				return step.Effect{}, err
@@ -117,14 +126,18 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 			if components, sync, err = r.buildPushed(install); err != nil {
 				return err
 			}
-			r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config.SystemNamespace, URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
+			r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config.SystemNamespace,
+				URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
 			return nil
 		}),
 		step.Action{
 			Name: install,
-			Plan: func(context.Context) (step.Effect, error) { return step.Written(!r.appliedInPlace(), ""), nil },
+			Plan: func(context.Context) (step.Effect, error) {
+				return step.Written(!r.appliedInPlace(), ""), nil
+			},
 			Apply: func(ctx context.Context) (step.Effect, error) {
-				// When Flux itself reports that it applied this very commit, its components are what Git says: it applies them too.
+				// When Flux itself reports that it applied this very commit, its components are what Git
+				// says: it applies them too.
 				if r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
 					return step.Unchanged(), nil
 				}
@@ -139,7 +152,8 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 			Name: stepRepoint,
 			Plan: func(context.Context) (step.Effect, error) {
 				flux := &r.seen.Cluster.Flux
-				inPlace := flux.GitRepository != nil && flux.Kustomization != nil && !flux.GitRepository.Stopped && !flux.Kustomization.Stopped
+				inPlace := flux.GitRepository != nil && flux.Kustomization != nil &&
+					!flux.GitRepository.Stopped && !flux.Kustomization.Stopped
 				return step.Written(!inPlace, ""), nil
 			},
 			Apply: func(ctx context.Context) (step.Effect, error) {
@@ -168,8 +182,9 @@ func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
 	return step.Written(changes.Changed() > 0, fmt.Sprintf("%d objects", changes.Changed()))
 }
 
-// ensureSource makes the Secret that Flux reads the repository with and, on GitHub, registers its public key. The key is taken from
-// the Secret when that exists, so that whatever an earlier run left is completed, never replaced.
+// ensureSource makes the Secret that Flux reads the repository with and, on GitHub, registers its public key.
+// The key is taken from the Secret when that exists, so that whatever an earlier run left is completed, never
+// replaced.
 func (r *clustersRun) ensureSource() step.Sequence {
 	namespace := r.seen.Config.SystemNamespace
 	parts := step.Sequence{step.Action{
@@ -209,7 +224,8 @@ func (r *clustersRun) ensureSource() step.Sequence {
 			return step.Written(!registered || public == r.foreignKey, r.deployKeyTitle()), nil
 		},
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changed, err := r.open.host.EnsureDeployKey(ctx, r.seen.RepoRef(), github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
+			changed, err := r.open.host.EnsureDeployKey(ctx, r.seen.RepoRef(),
+				github.DeployKey{Title: r.deployKeyTitle(), PublicKey: r.made.publicKey, ReadOnly: true})
 			if err != nil {
 				return step.Effect{}, err
 			}

@@ -34,7 +34,8 @@ func (r *clustersRun) renderApps(c *clusterspec.Cluster) error {
 	return nil
 }
 
-// addApps adds to the plan what of the scaffold is missing. It is made for people to edit: what is there stays as it is.
+// addApps adds to the plan what of the scaffold is missing. It is made for people to edit: what is there
+// stays as it is.
 func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	if len(r.rendered.apps) == 0 {
 		return nil
@@ -45,11 +46,15 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 	}
 	for _, file := range r.rendered.apps {
 		before, differs := existing[file.Path]
-		if differs && (bytes.Equal(before, layout.InertKustomization()) || bytes.Equal(before, layout.ReopenedKustomization())) {
+		if differs && (bytes.Equal(before, layout.InertKustomization()) ||
+			bytes.Equal(before, layout.ReopenedKustomization())) {
 			// It stands there since the cluster was deleted and its apps stayed, and nobody has edited it.
 			plan.After[file.Path] = file.Content
-			plan.Changes = slices.DeleteFunc(plan.Changes, func(c layout.FileChange) bool { return c.Path == file.Path })
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify, Before: before, After: file.Content})
+			plan.Changes = slices.DeleteFunc(plan.Changes, func(c layout.FileChange) bool {
+				return c.Path == file.Path
+			})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify,
+				Before: before, After: file.Content})
 			continue
 		}
 		if differs {
@@ -72,24 +77,32 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 	return nil
 }
 
-// checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the scaffold.
+// checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the
+// scaffold.
 func (r *createRun) checkScaffold(file layout.File, before []byte) error {
 	dir := path.Dir(file.Path)
-	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir || files.ListsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
+	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir ||
+		files.ListsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
 		return nil
 	}
 	return &appsError{
-		message: fmt.Sprintf("%s does not list %s and %s, so that the apps of the cluster would not be applied", file.Path, layout.ClusterSubdir, layout.AppsSyncFile),
-		hint:    "list both under its resources, and not " + layout.AppsSubdir + ", push, and run the same command again",
+		message: fmt.Sprintf(
+			"%s does not list %s and %s, so that the apps of the cluster would not be applied",
+			file.Path, layout.ClusterSubdir, layout.AppsSyncFile),
+		hint: "list both under its resources, and not " + layout.AppsSubdir +
+			", push, and run the same command again",
 	}
 }
 
-// checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from Flux what it applies there
-// at present: it would delete that.
-func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, plan *files.Plan) error {
+// checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from
+// Flux what it applies there at present: it would delete that.
+func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster,
+	plan *files.Plan) error {
 	paths := layout.PathsOf(c)
 	isNew := func(file string) bool {
-		return slices.ContainsFunc(plan.Changes, func(change layout.FileChange) bool { return change.Path == file && change.Change == layout.FileAdd })
+		return slices.ContainsFunc(plan.Changes, func(change layout.FileChange) bool {
+			return change.Path == file && change.Change == layout.FileAdd
+		})
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists || !isNew(paths.ClusterKustomization) {
 		return nil
@@ -100,15 +113,18 @@ func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *
 	}
 	inSpecs := path.Dir(paths.Spec) + "/"
 	files = slices.DeleteFunc(files, func(file string) bool {
-		return strings.HasPrefix(file, inSpecs) || file == paths.AppsSync || !layout.IsManifest(file) && !layout.IsKustomization(file)
+		return strings.HasPrefix(file, inSpecs) || file == paths.AppsSync ||
+			!layout.IsManifest(file) && !layout.IsKustomization(file)
 	})
 	if len(files) == 0 {
 		return nil
 	}
 	slices.Sort(files)
 	return &appsError{
-		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there with the apps scaffold", strings.Join(files, ", ")),
-		hint: fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run the same command again; or move the files elsewhere",
+		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there "+
+			"with the apps scaffold", strings.Join(files, ", ")),
+		hint: fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run "+
+			"the same command again; or move the files elsewhere",
 			paths.ClusterKustomization, layout.ClusterSubdir, layout.AppsSyncFile),
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// What hangs or sleeps in the management cluster. A run that writes to Git, or starts Flux, sets off what waits there: a Kustomization whose
-// deletion has begun takes all that it has applied along as soon as its controller runs. So this is looked at before anything is written.
+// What hangs or sleeps in the management cluster. A run that writes to Git, or starts Flux, sets off what
+// waits there: a Kustomization whose deletion has begun takes all that it has applied along as soon as its
+// controller runs. So this is looked at before anything is written.
 
 // deletionFinding tells of a deletion that is under way.
 func deletionFinding(d *fluxinstall.Deletion) Finding {
@@ -30,8 +31,8 @@ func (r *run) checkHanging(state *fluxinstall.State) []Finding {
 	return wrong
 }
 
-// hinders says whether a deletion is in the way. Those of other clusters, and of other Kustomizations while their controller runs, go on
-// whatever the run does.
+// hinders says whether a deletion is in the way. Those of other clusters, and of other Kustomizations while
+// their controller runs, go on whatever the run does.
 func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 	namespace := r.seen.Config.SystemNamespace
 	switch d.Kind {
@@ -39,7 +40,8 @@ func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 		return d.Namespace == namespace && d.Name == namespace || d.Asleep != "" && len(d.Takes) > 0
 	case "Namespace":
 		// An empty one is gone in a moment, which a run that creates it again waits for.
-		return state.Flux.GitRepository != nil || state.Flux.Kustomization != nil || len(state.Flux.Controllers) > 0
+		return state.Flux.GitRepository != nil || state.Flux.Kustomization != nil ||
+			len(state.Flux.Controllers) > 0
 	case "FluxConfig", "GitOpsConfig":
 		live := state.GitOpsConfigOf(r.seen.ManagementCluster)
 		return live != nil && live.Kind == d.Kind && live.Namespace == d.Namespace && live.Name == d.Name
@@ -49,8 +51,8 @@ func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 	return true
 }
 
-// checkAsleep finds why Flux would not do what a run pushes: it is suspended, or nobody wants its controllers to run. What a detachment that
-// was broken off has stopped, a run that looks after Flux starts again.
+// checkAsleep finds why Flux would not do what a run pushes: it is suspended, or nobody wants its controllers
+// to run. What a detachment that was broken off has stopped, a run that looks after Flux starts again.
 func (r *run) checkAsleep(state *fluxinstall.State) []Finding {
 	var wrong []Finding
 	flux := &state.Flux
@@ -65,14 +67,16 @@ func (r *run) checkAsleep(state *fluxinstall.State) []Finding {
 		return wrong // it starts them, and says so
 	}
 	for _, name := range sleeping(flux) {
-		wrong = append(wrong, Finding{AreaCluster,
-			fmt.Sprintf("%s in namespace %s is scaled to zero, so that Flux would not apply the change", name, namespace),
-			text.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name)})
+		wrong = append(wrong, Finding{AreaCluster, fmt.Sprintf(
+			"%s in namespace %s is scaled to zero, so that Flux would not apply the change", name, namespace),
+			text.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1",
+				namespace, name)})
 	}
 	return wrong
 }
 
-// sleeping are the controllers that fetch and apply, as far as they are scaled to zero. Another one that is so is that in Git.
+// sleeping are the controllers that fetch and apply, as far as they are scaled to zero. Another one that is
+// so is that in Git.
 func sleeping(flux *fluxinstall.FluxState) []string {
 	var names []string
 	for _, c := range flux.Controllers {
@@ -86,11 +90,14 @@ func sleeping(flux *fluxinstall.FluxState) []string {
 // noteAsleep says which controllers this run starts again.
 func (r *run) noteAsleep() {
 	if names := sleeping(&r.seen.Cluster.Flux); len(names) > 0 {
-		r.steps.Note(step.LevelWarning, fmt.Sprintf("%s in namespace %s: scaled to zero; this run starts them as Flux's files in Git say", strings.Join(names, ", "), r.seen.Config.SystemNamespace))
+		r.steps.Note(step.LevelWarning,
+			fmt.Sprintf("%s in namespace %s: scaled to zero; this run starts them as Flux's files in Git say",
+				strings.Join(names, ", "), r.seen.Config.SystemNamespace))
 	}
 }
 
-// checkLeaving finds clusters of the run that are being deleted: a file that is pushed now has Flux build the cluster anew when it is gone.
+// checkLeaving finds clusters of the run that are being deleted: a file that is pushed now has Flux build the
+// cluster anew when it is gone.
 func (r *clustersRun) checkLeaving(found *findings) {
 	if r.seen.Cluster == nil {
 		return
@@ -98,15 +105,17 @@ func (r *clustersRun) checkLeaving(found *findings) {
 	for _, c := range r.managed {
 		for i := range r.seen.Cluster.Deletions {
 			d := &r.seen.Cluster.Deletions[i]
-			if c.Role() == clusterspec.RoleWorkload && d.Kind == "Cluster" && d.Namespace == c.Namespace && d.Name == c.Name {
-				found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next()})
+			if c.Role() == clusterspec.RoleWorkload && d.Kind == "Cluster" && d.Namespace == c.Namespace &&
+				d.Name == c.Name {
+				found.addFinding(Finding{AreaCluster,
+					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next()})
 			}
 		}
 	}
 }
 
-// checkHanging is that of a run, but for a detachment: what it takes off the cluster may be going already, as long as nothing else goes with
-// it.
+// checkHanging is that of a run, but for a detachment: what it takes off the cluster may be going already, as
+// long as nothing else goes with it.
 func (d *deleteRun) checkHanging(state *fluxinstall.State) []Finding {
 	if !d.detaches {
 		return d.run.checkHanging(state)
@@ -116,7 +125,8 @@ func (d *deleteRun) checkHanging(state *fluxinstall.State) []Finding {
 	for i := range state.Deletions {
 		// Of other Kustomizations it takes the finalizers off while no controller runs.
 		deletion := &state.Deletions[i]
-		if deletion.Kind == "Kustomization" && deletion.Namespace == namespace && deletion.Name == namespace && len(deletion.Takes) > 0 {
+		if deletion.Kind == "Kustomization" && deletion.Namespace == namespace &&
+			deletion.Name == namespace && len(deletion.Takes) > 0 {
 			wrong = append(wrong, deletionFinding(deletion))
 		}
 	}

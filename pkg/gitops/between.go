@@ -11,9 +11,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
-// checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one that kept its endpoint, or a
-// cluster that would be above its management cluster, is refused. What is wrong is a *foundError. Reading them is a fetch of its own, so
-// that only clusters that are not in Git yet are held against them, and once in a run.
+// checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one
+// that kept its endpoint, or a cluster that would be above its management cluster, is refused. What is wrong
+// is a *foundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet are
+// held against them, and once in a run.
 func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	if snapshot == nil || snapshot.State() != git.BranchExists || r.heldBetween {
 		return nil
@@ -54,7 +55,8 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	}
 	var wrong []Finding
 	for _, p := range clusterspec.CheckBetween(r.managed, others) {
-		wrong = append(wrong, Finding{AreaSpec, p.String(), text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
+		wrong = append(wrong, Finding{AreaSpec, p.String(),
+			text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
 	}
 	if len(wrong) > 0 {
 		return &foundError{findings: wrong}

@@ -12,8 +12,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for objects that it is told to
-// leave alone.
+// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for
+// objects that it is told to leave alone.
 func (u *upgradeRun) checkCarried(context.Context) step.Sequence {
 	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
 		return nil

@@ -12,13 +12,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
-// clustersRun is what a creation and an upgrade have in common: both bring the files of clusters to Git, and what Flux needs to apply them.
+// clustersRun is what a creation and an upgrade have in common: both bring the files of clusters to Git, and
+// what Flux needs to apply them.
 type clustersRun struct {
 	*run
 	options CreateOptions
 
-	managed    []*clusterspec.Cluster // the clusters with GitOps; all have the same configuration but for names
-	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are worked on
+	// the clusters with GitOps; all have the same configuration but for names
+	managed    []*clusterspec.Cluster
+	management *clusterspec.Cluster // among managed, or nil when only workload clusters are worked on
 
 	rendered    rendering
 	restored    []string  // clusters whose files come back to Git
@@ -26,7 +28,8 @@ type clustersRun struct {
 	gitOpsStep  step.Name // in which step that was
 	notReady    error     // why not every cluster was seen to be Ready
 
-	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held is released.
+	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held
+	// is released.
 	asReleased bool
 
 	made made // for Flux to read the repository with
@@ -39,7 +42,8 @@ type clustersRun struct {
 	kinds     lint.FluxKinds
 	kindsRead []byte
 
-	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
+	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced;
+	// empty without one.
 	foreignKey string
 }
 
@@ -99,7 +103,8 @@ func (r *clustersRun) render(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}
-	r.rendered.system, err = layout.SystemFiles(r.seen.Config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
+	r.rendered.system, err = layout.SystemFiles(r.seen.Config, layout.FluxFiles{Components: manifests,
+		Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
 	if err != nil {
 		return fmt.Errorf("rendering Flux's files: %w", err)
 	}

@@ -19,16 +19,16 @@ import (
 
 // ClusterDeleter deletes clusters.
 type ClusterDeleter interface {
-	// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and says whether that was still to
-	// do.
+	// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and
+	// says whether that was still to do.
 	DeleteCluster(ctx context.Context, namespace, name string) (bool, error)
 }
 
 // From says from where clusters are deleted.
 type From string
 
-// The places. Deleting from both is one job as long as GitOps works: what leaves Git is deleted from the cluster by Flux. When it does
-// not, each half can be done by itself.
+// The places. Deleting from both is one job as long as GitOps works: what leaves Git is deleted from the
+// cluster by Flux. When it does not, each half can be done by itself.
 const (
 	// FromBoth takes the files out of Git and waits until the cluster is gone.
 	FromBoth From = "both"
@@ -50,23 +50,25 @@ type DeleteOptions struct {
 	ManagementCluster string
 	// GitOps is the configuration of the management cluster; nil when it has none.
 	GitOps *clusterspec.GitOps
-	// Specs are the files of Clusters, by name. They are needed with a provisioner, and of no use without one.
+	// Specs are the files of Clusters, by name. They are needed with a provisioner, and of no use without
+	// one.
 	Specs map[string]*clusterspec.Cluster
 	// From is FromBoth when empty.
 	From From
-	// Confirm is told what a run is about to delete, before the first write; its error ends the run. It is not called when there is
-	// nothing to delete. Nil agrees to everything.
+	// Confirm is told what a run is about to delete, before the first write; its error ends the run. It is
+	// not called when there is nothing to delete. Nil agrees to everything.
 	Confirm func(ctx context.Context, plan *Result) error
 }
 
-// Delete deletes workload clusters: it takes their files out of Git in one commit, and waits until Flux has applied that and the
-// Cluster objects are gone, finalizers included. Files of others stay. With a provisioner it is the provisioner that deletes the clusters,
-// a management cluster with its machines, too. Without one, a management cluster it detaches from Git: Flux stops, then its
-// and the cluster's files go, the deploy key and Flux itself; the cluster goes on running as it is.
+// Delete deletes workload clusters: it takes their files out of Git in one commit, and waits until Flux has
+// applied that and the Cluster objects are gone, finalizers included. Files of others stay. With a
+// provisioner it is the provisioner that deletes the clusters, a management cluster with its machines, too.
+// Without one, a management cluster it detaches from Git: Flux stops, then its and the cluster's files go,
+// the deploy key and Flux itself; the cluster goes on running as it is.
 //
-// What is gone already is success. The Result is never nil. The errors are *PreflightError (nothing was written),
-// *IncompleteError (run it again to continue), that of Confirm, those of a first write that failed, and the context's. Delete may be
-// repeated.
+// What is gone already is success. The Result is never nil. The errors are *PreflightError (nothing was
+// written), *IncompleteError (run it again to continue), that of Confirm, those of a first write that failed,
+// and the context's. Delete may be repeated.
 func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, error) {
 	options.From = cmp.Or(options.From, FromBoth)
 	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
@@ -127,7 +129,8 @@ func (d *deleteRun) do(ctx context.Context) error {
 	case d.destroys():
 		return d.carryOut(ctx, d.destroy())
 	case d.detaches && d.options.GitOps == nil:
-		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.seen.ManagementCluster))
+		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not "+
+			"managed through Git; if its file has one, name the file with -f", d.seen.ManagementCluster))
 		d.result.Status = StatusDone
 		return nil
 	case d.detaches:
@@ -182,16 +185,19 @@ func (d *deleteRun) checkOptions() []Finding {
 	}
 	if d.detaches && len(d.options.Clusters) > 1 {
 		found = append(found, Finding{AreaSpec,
-			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.seen.ManagementCluster),
+			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone",
+				d.seen.ManagementCluster),
 			"delete the workload clusters first, then the management cluster by itself"})
 	}
 	if d.detaches && !d.hasProvisioner() && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec,
-			fmt.Sprintf("the files of management cluster %s cannot go first: Flux would delete the cluster's objects", d.seen.ManagementCluster),
+		found = append(found, Finding{AreaSpec, fmt.Sprintf("the files of management cluster %s cannot go "+
+			"first: Flux would delete the cluster's objects", d.seen.ManagementCluster),
 			"delete it from both, or only from the cluster"})
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known", d.seen.ManagementCluster),
+		found = append(found, Finding{AreaSpec,
+			fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known",
+				d.seen.ManagementCluster),
 			"name the cluster's file with -f"})
 	}
 	return found
@@ -227,7 +233,8 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return found.refused()
 	}
 	if len(found.soft) > 0 {
-		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
+		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters,
+			detaches: d.detaches}
 	}
 	plan, err := d.planFiles(ctx, d.snapshot)
 	if entangled := new(files.EntangledError); errors.As(err, &entangled) {
@@ -337,7 +344,9 @@ func (d *deleteRun) findTargets(found *findings) {
 				}
 			}
 			if len(in) > 1 {
-				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in each of the namespaces %s", c.Name, strings.Join(in, ", ")),
+				found.addFinding(Finding{AreaSpec,
+					fmt.Sprintf("there is a cluster %s in each of the namespaces %s",
+						c.Name, strings.Join(in, ", ")),
 					"name the cluster's file with -f, which says which one is meant"})
 			}
 		}

@@ -30,7 +30,8 @@ func (d *deleteRun) deleteWorkloads() deletion {
 	}
 }
 
-// incomplete is the error of a run that has to be continued. When nothing was written and nothing was under way, it is the cause alone.
+// incomplete is the error of a run that has to be continued. When nothing was written and nothing was under
+// way, it is the cause alone.
 func (d *deleteRun) incomplete(ctx context.Context, err error) error {
 	_, changed := d.steps.Results()
 	if errors.Is(ctx.Err(), context.Canceled) || !changed && !endedWaiting(err) {
@@ -51,7 +52,8 @@ func (d *deleteRun) markGone(targets []*target) {
 
 // noteGone tells that there is nothing to delete, and what there is, in case the name is wrong.
 func (d *deleteRun) noteGone(t *target) {
-	where := map[From]string{FromBoth: "neither in Git nor in the cluster", FromGit: "not in Git", FromCluster: "not in the cluster"}[d.options.From]
+	where := map[From]string{FromBoth: "neither in Git nor in the cluster", FromGit: "not in Git",
+		FromCluster: "not in the cluster"}[d.options.From]
 	text := fmt.Sprintf("cluster %s is %s: there is nothing to delete", t.Name, where)
 	var there []string
 	if d.seen.Cluster != nil {

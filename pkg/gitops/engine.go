@@ -21,8 +21,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [Settings] name no other time. It is what `flux bootstrap` allows
-// for the same wait.
+// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [Settings] name no other time. It is
+// what `flux bootstrap` allows for the same wait.
 const DefaultFluxTimeout = 5 * time.Minute
 
 // Settings are what every run on a repository is told.
@@ -31,8 +31,8 @@ type Settings struct {
 	Remote facts.Remote
 	// Author and Committer sign the commit.
 	Author, Committer git.Identity
-	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as enterprise servers do; Flux
-	// accepts no others. Nil when there are none to give.
+	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as
+	// enterprise servers do; Flux accepts no others. Nil when there are none to give.
 	KnownHosts func() ([]byte, error)
 	// ToolVersion goes into the commit's trailer.
 	ToolVersion string
@@ -44,7 +44,8 @@ type Settings struct {
 	Operator string
 }
 
-// run is what the runs of all commands are made of: what they were told, what they have seen, and how they write to the repository.
+// run is what the runs of all commands are made of: what they were told, what they have seen, and how they
+// write to the repository.
 type run struct {
 	ports    Ports
 	settings Settings
@@ -53,14 +54,16 @@ type run struct {
 
 	keepsFlux bool                // the run looks after Flux itself, its credentials included
 	purpose   fluxinstall.Purpose // what it does with Flux
-	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered. adopting is whether that was
-	// asked for: such a Flux is no finding then.
+	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered.
+	// adopting is whether that was asked for: such a Flux is no finding then.
 	adoptHint string
 	adopting  bool
-	// meant are the consequences that a person has said are meant; removes, that the run's clusters are to go.
+	// meant are the consequences that a person has said are meant; removes, that the run's clusters are to
+	// go.
 	meant   Meant
 	removes bool
-	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not looked at.
+	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not
+	// looked at.
 	unguarded bool
 
 	seen facts.Facts
@@ -78,7 +81,8 @@ type run struct {
 	newRepository github.RepoRef
 	snapshots     []Snapshot    // all that were fetched
 	built         []builtSystem // of Flux's directory
-	released      []string      // the clusters of which the run has released what an earlier one had left held
+	// the clusters of which the run has released what an earlier one had left held
+	released []string
 	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
 	migrated []fluxinstall.Migration
 }
@@ -88,9 +92,10 @@ func newRun(command string, ports Ports, settings Settings) *run {
 		settings.FluxTimeout = DefaultFluxTimeout
 	}
 	return &run{
-		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report, settings.DryRun, ports.Shield),
-		seen:   facts.Facts{Remote: settings.Remote},
-		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
+		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report,
+			settings.DryRun, ports.Shield),
+		seen: facts.Facts{Remote: settings.Remote}, result: Result{Version: ResultVersion, Command: command,
+			DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
 	}
 }
 
@@ -109,7 +114,8 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 		r.result.Flux.Migrated = r.migrated
 	}
 	if repository := r.result.Repository; repository != nil && repository.Files == nil {
-		repository.Files = []layout.FileChange{} // a plan without changes has no list, and JSON would have null
+		// a plan without changes has no list, and JSON would have null
+		repository.Files = []layout.FileChange{}
 	}
 	if err != nil && r.result.Failure == nil {
 		r.result.Failure = failureOf("", err)
@@ -152,7 +158,8 @@ func (r *run) syncOptions() fluxmanifests.SyncOptions {
 // startRepositoryResult begins the part of the result that is about the repository.
 func (r *run) startRepositoryResult() {
 	r.result.Repository = &RepoResult{
-		URL: r.seen.Remote.Web, CloneURL: r.seen.Remote.Push, Branch: r.seen.Config.Branch, RenamedTo: r.seen.Renamed(), Files: []layout.FileChange{},
+		URL: r.seen.Remote.Web, CloneURL: r.seen.Remote.Push, Branch: r.seen.Config.Branch,
+		RenamedTo: r.seen.Renamed(), Files: []layout.FileChange{},
 	}
 	switch {
 	case r.seen.Access != nil && r.seen.Access.Repository != nil:
@@ -162,8 +169,8 @@ func (r *run) startRepositoryResult() {
 	}
 }
 
-// Pushes that lose a race are rebuilt on the new tip. Each loser needs one more round for every winner before it, so the bound is far
-// above the number of writers that ever meet; the run's own time limit ends it first.
+// Pushes that lose a race are rebuilt on the new tip. Each loser needs one more round for every winner before
+// it, so the bound is far above the number of writers that ever meet; the run's own time limit ends it first.
 const (
 	maxPushes    = 100
 	minRaceDelay = 50 * time.Millisecond
@@ -176,14 +183,15 @@ func (r *run) stepPush() step.Name {
 
 // SnapshotPusher makes a commit and pushes it.
 type SnapshotPusher interface {
-	// Commit makes a commit on top of the snapshot, and writes nothing. [git.ErrNoChange] says that it would change nothing, a
-	// *git.PathError that a path is unsafe or in the way.
+	// Commit makes a commit on top of the snapshot, and writes nothing. [git.ErrNoChange] says that it would
+	// change nothing, a *git.PathError that a path is unsafe or in the way.
 	Commit(edits []git.Edit, options git.CommitOptions) (Commit, error)
-	// CheckPush asks whether the credentials may push, as far as the server says so beforehand. It writes nothing. The error is a
-	// *git.PermissionError where they may not.
+	// CheckPush asks whether the credentials may push, as far as the server says so beforehand. It writes
+	// nothing. The error is a *git.PermissionError where they may not.
 	CheckPush(ctx context.Context) error
-	// Push makes the commit the branch's tip, if that is still what the snapshot found: a *git.ConflictError says that it is not, and
-	// nothing is lost. A commit that has arrived already is success. A rule of the server is a *git.RejectedError.
+	// Push makes the commit the branch's tip, if that is still what the snapshot found: a *git.ConflictError
+	// says that it is not, and nothing is lost. A commit that has arrived already is success. A rule of the
+	// server is a *git.RejectedError.
 	Push(ctx context.Context, commit Commit) error
 }
 
@@ -199,13 +207,15 @@ type planner func(ctx context.Context, snapshot Snapshot) (*files.Plan, error)
 // commitWork is what a run puts into its commit.
 type commitWork struct {
 	plan planner
-	// prepare is what has to be done once it is planned and before it is committed; nil is nothing. It may be repeated.
+	// prepare is what has to be done once it is planned and before it is committed; nil is nothing. It may be
+	// repeated.
 	prepare func(ctx context.Context) error
 	// message is the commit's, of what was planned last.
 	message func() string
 }
 
-// push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on what the winner pushed.
+// push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on
+// what the winner pushed.
 func (r *run) push(work commitWork) step.Action {
 	return step.Action{
 		Name: r.stepPush(),
@@ -242,7 +252,8 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 		if files.InPlace(snapshot) {
 			r.noteKept(files)
 			r.result.Repository.Commit = r.commit
-			return step.Effect{Outcome: step.OutcomeUnchanged, Detail: "at " + facts.ShortCommit(r.commit)}, nil
+			return step.Effect{Outcome: step.OutcomeUnchanged,
+				Detail: "at " + facts.ShortCommit(r.commit)}, nil
 		}
 		commit, err := snapshot.Commit(files.Edits(), r.commitOptions(work.message()))
 		if err != nil {
@@ -254,7 +265,8 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 			r.commit, r.pushed = commit.Hash(), true
 			r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
 			r.result.Repository.Files = files.Changes
-			return step.Changed(fmt.Sprintf("%s, commit %s", countFiles(len(files.Changes)), facts.ShortCommit(commit.Hash()))), nil
+			return step.Changed(fmt.Sprintf("%s, commit %s",
+				countFiles(len(files.Changes)), facts.ShortCommit(commit.Hash()))), nil
 		}
 		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
 			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.seen.Config.Branch, err)
@@ -263,7 +275,8 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 		snapshot.Close()
 		snapshot = nil
 		// A random part of the time, so that many writers spread out.
-		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil { // spreading out needs no secrecy
+		// spreading out needs no secrecy
+		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil {
 			return step.Effect{}, err
 		}
 	}
@@ -292,7 +305,8 @@ type overtakenError struct {
 }
 
 func (e *overtakenError) Error() string {
-	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v", facts.ShortCommit(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
+	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v",
+		facts.ShortCommit(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
 }
 
 func (e *overtakenError) Unwrap() error { return e.err }
@@ -304,7 +318,8 @@ const (
 	gitMaxBackOff   = 30 * time.Second
 )
 
-// settling is how long GitHub may need until Git finds a new repository. It is a matter of seconds; more of them cost nobody anything.
+// settling is how long GitHub may need until Git finds a new repository. It is a matter of seconds; more of
+// them cost nobody anything.
 const settling = 2 * time.Minute
 
 // repositoryIsNew says whether the repository was created just now, by this run or by one before.
@@ -316,8 +331,8 @@ func (r *run) repositoryIsNew() bool {
 	return access != nil && access.Repository != nil && time.Since(access.Repository.Created) < settling
 }
 
-// persist repeats do while the Git server fails for a passing reason, and while it does not know a repository that is new: GitHub's
-// copies need a moment. do has to be safe to repeat.
+// persist repeats do while the Git server fails for a passing reason, and while it does not know a repository
+// that is new: GitHub's copies need a moment. do has to be safe to repeat.
 func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
@@ -331,7 +346,8 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
-		r.steps.Note(step.LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d", wait.Round(100*time.Millisecond), err, try+1, gitTries))
+		r.steps.Note(step.LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d",
+			wait.Round(100*time.Millisecond), err, try+1, gitTries))
 		if err := sleep.For(ctx, wait); err != nil {
 			return err
 		}
@@ -352,10 +368,11 @@ func (r *run) fetch(ctx context.Context) (Snapshot, error) {
 	return snapshot, err
 }
 
-// raceDelay is the longest pause after a number of lost races; took is how long the last try took. Of those that meet, one always
-// wins, so that nobody would have to wait, but every try that is lost costs the server, and all others, the time of one. The pause
-// therefore grows with the tries, in units of what one takes at present: a slow or busy server sees fewer. Whoever has lost often waits
-// less again, so that latecomers do not overtake it for ever.
+// raceDelay is the longest pause after a number of lost races; took is how long the last try took. Of those
+// that meet, one always wins, so that nobody would have to wait, but every try that is lost costs the server,
+// and all others, the time of one. The pause therefore grows with the tries, in units of what one takes at
+// present: a slow or busy server sees fewer. Whoever has lost often waits less again, so that latecomers do
+// not overtake it for ever.
 func raceDelay(lost int, took time.Duration) time.Duration {
 	const peak = 4
 	steps := lost - 1
@@ -373,9 +390,9 @@ func (r *run) noteKept(plan *files.Plan) {
 
 const stepWaitApplied step.Name = "Wait for Flux to apply the commit"
 
-// waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to
-// look now. When Flux has applied what others pushed after it, plan tells whether the run still has what it wanted; if not, the error is a
-// *supersededError.
+// waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself;
+// after a push it is told to look now. When Flux has applied what others pushed after it, plan tells whether
+// the run still has what it wanted; if not, the error is a *supersededError.
 func (r *run) waitApplied(plan planner) step.Action {
 	return step.Action{
 		Name:  stepWaitApplied,
@@ -415,7 +432,8 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, er
 		applied = r.seen.Config.Branch + "@sha1:" + r.commit
 	}
 	if r.result.Flux == nil {
-		r.result.Flux = &FluxResult{Version: r.seen.Cluster.Flux.Version, Namespace: namespace, URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
+		r.result.Flux = &FluxResult{Version: r.seen.Cluster.Flux.Version, Namespace: namespace,
+			URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
 	}
 	r.result.Flux.Revision, r.result.Flux.Ready = applied, true
 	return step.Effect{Outcome: step.OutcomeChecked, Detail: facts.ShortCommit(r.commit)}, nil
@@ -423,12 +441,14 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, er
 
 // commitOptions says who commits and why.
 func (r *run) commitOptions(message string) git.CommitOptions {
-	return git.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
+	return git.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer,
+		When: time.Now()}
 }
 
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
 func (r *run) commitMessage(subject string, clusters []string) string {
-	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n", subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
+	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n",
+		subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
 }
 
 func countFiles(n int) string {

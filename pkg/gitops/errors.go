@@ -26,8 +26,8 @@ type Finding struct {
 	Hint    string `json:"hint,omitempty"` // what helps
 }
 
-// PreflightError says everything that has to be put right first. Nothing was written anywhere, but that what an earlier run had left held of
-// clusters was released.
+// PreflightError says everything that has to be put right first. Nothing was written anywhere, but that what
+// an earlier run had left held of clusters was released.
 type PreflightError struct {
 	Findings []Finding
 	Released []string // the clusters
@@ -45,8 +45,8 @@ func messagesOf(findings []Finding) string {
 	return strings.Join(messages, "; ")
 }
 
-// AboutAccess says whether all that is wrong are credentials or permissions. With a fault in the spec or the cluster beside it, the
-// run would not succeed with better credentials alone.
+// AboutAccess says whether all that is wrong are credentials or permissions. With a fault in the spec or the
+// cluster beside it, the run would not succeed with better credentials alone.
 func (e *PreflightError) AboutAccess() bool {
 	for _, f := range e.Findings {
 		if f.Area != AreaAccess {
@@ -68,7 +68,8 @@ func (e *IncompleteError) Error() string { return fmt.Sprintf("%s: %v", e.What, 
 // Unwrap returns the cause.
 func (e *IncompleteError) Unwrap() error { return e.Cause }
 
-// unchanged adds to an error that came before the first write that it did, where the error is a refusal and so leaves no doubt.
+// unchanged adds to an error that came before the first write that it did, where the error is a refusal and
+// so leaves no doubt.
 func unchanged(err error) error {
 	if facts.IsRuleError(err) && !strings.Contains(err.Error(), nothingChanged) {
 		return fmt.Errorf("%w; %s", err, nothingChanged)
@@ -78,7 +79,8 @@ func unchanged(err error) error {
 
 const nothingChanged = "nothing has been changed"
 
-// foundError is several findings of one kind, each with what helps, where an error is asked for: a planner has only that.
+// foundError is several findings of one kind, each with what helps, where an error is asked for: a planner
+// has only that.
 type foundError struct {
 	findings []Finding
 	hint     string // for all of them; empty is that of the first

@@ -32,7 +32,8 @@ func (f *findings) unfinished(ctx context.Context) error {
 	return errors.Join(unfinished...)
 }
 
-// add adds an error about an area. A credential or a right that is missing is about access, whatever was looked at when that came up.
+// add adds an error about an area. A credential or a right that is missing is about access, whatever was
+// looked at when that came up.
 func (f *findings) add(area Area, err error) {
 	if facts.IsAccessError(err) {
 		area = AreaAccess
@@ -67,8 +68,9 @@ func (f *findings) addSoft(err error) {
 	f.soft = append(f.soft, err)
 }
 
-// refused is the error of a preflight that found something to put right first, with all that was found; nil without. What alone would not
-// stop the run is told beside it: the step that it belongs to is shown as failed. It has the area that leaves the exit code to the others.
+// refused is the error of a preflight that found something to put right first, with all that was found; nil
+// without. What alone would not stop the run is told beside it: the step that it belongs to is shown as
+// failed. It has the area that leaves the exit code to the others.
 func (f *findings) refused() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,13 +14,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// FluxAdopter takes over a Flux that follows something else, in the order of the methods. They say whether they wrote.
+// FluxAdopter takes over a Flux that follows something else, in the order of the methods. They say whether
+// they wrote.
 type FluxAdopter interface {
-	// RecordFlux keeps what Flux follows now, its credentials included, and returns the record's name. That of a take-over under way stays
-	// as it is.
+	// RecordFlux keeps what Flux follows now, its credentials included, and returns the record's name. That
+	// of a take-over under way stays as it is.
 	RecordFlux(ctx context.Context, namespace string) (record string, changed bool, err error)
 	// HoldPruning has Flux delete and apply nothing, and waits until a round that was under way is over.
-	HoldPruning(ctx context.Context, namespace, record string, progress func(fluxinstall.Progress)) (bool, error)
+	HoldPruning(ctx context.Context, namespace, record string,
+		progress func(fluxinstall.Progress)) (bool, error)
 	// Repoint has Flux follow what the manifests say. It still deletes and applies nothing.
 	Repoint(ctx context.Context, namespace string, sync []byte) (bool, error)
 	// EndAdoption ends what HoldPruning began.
@@ -40,7 +42,9 @@ func (u *upgradeRun) adopts() bool {
 func (u *upgradeRun) adopted() *Adopted {
 	flux := &u.seen.Cluster.Flux
 	if a := flux.Adoption; a != nil {
-		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path, Record: u.seen.Config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
+		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path,
+			Record: u.seen.Config.SystemNamespace + "/" + a.Record, Settings: a.Settings,
+			Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
 	if git := flux.GitRepository; git != nil {
@@ -52,7 +56,8 @@ func (u *upgradeRun) adopted() *Adopted {
 	return adopted
 }
 
-// noteForeignKey remembers the key of the source Secret when it is for another repository: a deploy key of GitHub cannot be used for two.
+// noteForeignKey remembers the key of the source Secret when it is for another repository: a deploy key of
+// GitHub cannot be used for two.
 func (u *upgradeRun) noteForeignKey() {
 	if !u.adopts() {
 		return
@@ -76,13 +81,18 @@ func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 		return nil
 	}
 	if flux.GitRepository == nil || flux.Kustomization == nil {
-		return []Finding{{AreaCluster,
-			fmt.Sprintf("only one of GitRepository and Kustomization %s/%s exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
-			text.Command("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
+		return []Finding{{AreaCluster, fmt.Sprintf("only one of GitRepository and Kustomization %s/%s "+
+			"exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
+			text.Command("kubectl -n %s get "+
+				"gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io",
+				namespace)}}
 	}
 	if !flux.Working() {
-		return []Finding{{AreaCluster, fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller have to be available for it to be taken over", namespace),
-			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
+		return []Finding{{AreaCluster,
+			fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller "+
+				"have to be available for it to be taken over", namespace),
+			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller",
+				namespace)}}
 	}
 	return nil
 }
@@ -100,10 +110,14 @@ func (u *upgradeRun) tellFlux() {
 	if v := u.seen.Cluster.Flux.Version; v != "" {
 		version = " " + v
 	}
-	u.steps.Note(step.LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
-		version, u.seen.Config.SystemNamespace, from.Branch, from.URL, from.Path))
+	u.steps.Note(step.LevelWarning,
+		fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; "+
+			"what it has applied from there stays in the cluster and is no longer managed through Git",
+			version, u.seen.Config.SystemNamespace, from.Branch, from.URL, from.Path))
 	if !u.seen.SameSource(from.URL) {
-		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.seen.Config.SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote.Cluster))
+		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, "+
+			"gets a key for %s; the old content is kept in a Secret of its own",
+			u.seen.Config.SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote.Cluster))
 	}
 	if a := u.seen.Cluster.Flux.Adoption; a != nil {
 		u.steps.Note(step.LevelInfo, "an earlier run began to take it over; this one goes on")
@@ -119,9 +133,10 @@ const (
 	stepRelease step.Name = "Let Flux delete again what goes from the new files"
 )
 
-// adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has them and nothing else in its
-// inventory, it deletes nothing: pointed elsewhere, it would otherwise delete all that it applied before. The order makes a run that is
-// cut off anywhere repeatable: the record of what was there comes first, and the mark that names it goes last.
+// adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has
+// them and nothing else in its inventory, it deletes nothing: pointed elsewhere, it would otherwise delete
+// all that it applied before. The order makes a run that is cut off anywhere repeatable: the record of what
+// was there comes first, and the mark that names it goes last.
 func (u *upgradeRun) adopt() step.Sequence {
 	namespace := u.seen.Config.SystemNamespace
 	flux := &u.seen.Cluster.Flux
@@ -198,7 +213,8 @@ func (u *upgradeRun) adopt() step.Sequence {
 			u.steps.Note(step.LevelWarning, "would no longer be managed through Git: "+object)
 		}
 	})
-	return slices.Concat(step.Sequence{begin, build, keep, look, hold}, u.ensureSource(), step.Sequence{repoint, newOnly, release, foretell})
+	return slices.Concat(step.Sequence{begin, build, keep, look, hold}, u.ensureSource(),
+		step.Sequence{repoint, newOnly, release, foretell})
 }
 
 func wrapped(what string, err error) error {
@@ -219,8 +235,9 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 	return nil
 }
 
-// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It may be that of a later commit,
-// whatever others did in it: nothing is left of the old files then. What that means for the run is judged once Flux may delete again.
+// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It
+// may be that of a later commit, whatever others did in it: nothing is left of the old files then. What that
+// means for the run is judged once Flux may delete again.
 func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect, error) {
 	cluster, namespace := u.open.cluster, u.seen.Config.SystemNamespace
 	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
@@ -242,7 +259,8 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect
 	}
 	ks := after.Flux.Kustomization
 	if ks == nil || ks.Prune || u.seen.FollowsOther(&after.Flux) {
-		return step.Effect{}, fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
+		return step.Effect{}, fmt.Errorf(
+			"somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
 	}
 	u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
 	for _, object := range u.result.Flux.Adopted.Unmanaged {
@@ -263,8 +281,8 @@ func unmanagedObjects(had, has []string) []string {
 	return objects
 }
 
-// plannedInventory is what Flux will have applied of the files of this run, as it notes it. Files of others below the same path are not
-// looked at.
+// plannedInventory is what Flux will have applied of the files of this run, as it notes it. Files of others
+// below the same path are not looked at.
 func (u *upgradeRun) plannedInventory() []string {
 	var files [][]byte
 	if components, sync, err := u.buildFiles(u.planned.System); err == nil {

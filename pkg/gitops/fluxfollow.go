@@ -15,11 +15,12 @@ import (
 // fluxFollows says whether Flux applies its own files from Git, so that it brings itself to what they say.
 func (u *upgradeRun) fluxFollows() bool {
 	flux := &u.seen.Cluster.Flux
-	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil && flux.Working()
+	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil &&
+		flux.Working()
 }
 
-// bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not there, or broken, is
-// installed; and one that follows something else is taken over.
+// bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not
+// there, or broken, is installed; and one that follows something else is taken over.
 func (u *upgradeRun) bringFlux(ctx context.Context) step.Sequence {
 	switch {
 	case u.management == nil:
@@ -38,14 +39,16 @@ func (u *upgradeRun) noteFlux() {
 	if err != nil {
 		version = u.seen.Cluster.Flux.Version
 	}
-	u.result.Flux = &FluxResult{Version: version, Namespace: u.seen.Config.SystemNamespace, URL: u.seen.Remote.Cluster, Path: layout.SyncPath(u.seen.Config), Changes: u.flux.changes}
+	u.result.Flux = &FluxResult{Version: version, Namespace: u.seen.Config.SystemNamespace,
+		URL: u.seen.Remote.Cluster, Path: layout.SyncPath(u.seen.Config), Changes: u.flux.changes}
 }
 
 // nudgeEvery is how often Flux is asked to look again while its controllers are being replaced.
 const nudgeEvery = 10 * time.Second
 
-// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller that begins to work while the
-// source-controller is being replaced, too, cannot fetch, and tries again only at its interval, which is ten minutes.
+// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller
+// that begins to work while the source-controller is being replaced, too, cannot fetch, and tries again only
+// at its interval, which is ten minutes.
 func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var nudging crash.Group
@@ -58,7 +61,8 @@ func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 				return
 			case <-ticker.C:
 				// A failure shows in what is waited for.
-				_ = u.open.cluster.RequestReconcile(ctx, u.seen.Config.SystemNamespace, u.seen.Config.SystemNamespace)
+				_ = u.open.cluster.RequestReconcile(ctx, u.seen.Config.SystemNamespace,
+					u.seen.Config.SystemNamespace)
 			}
 		}
 	})
@@ -102,7 +106,8 @@ func (u *upgradeRun) waitRolledOver(context.Context) step.Sequence {
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 			defer cancel()
-			wait := fluxinstall.Rollover{Namespace: u.seen.Config.SystemNamespace, Name: u.seen.Config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
+			wait := fluxinstall.Rollover{Namespace: u.seen.Config.SystemNamespace,
+				Name: u.seen.Config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
 			if err := u.open.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
 				u.result.Flux.Ready = false
 				return step.Effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)

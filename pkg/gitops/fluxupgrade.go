@@ -33,8 +33,9 @@ type fluxRefusal struct {
 func (e *fluxRefusal) Error() string { return e.message }
 func (e *fluxRefusal) Hint() string  { return e.hint }
 
-// planSystem works out what becomes of Flux's files on top of a snapshot, and adds it to the plan. Other than a creation, an upgrade brings
-// gotk-components.yaml up to date. The errors that are about the files are *fluxRefusal and *conflictError.
+// planSystem works out what becomes of Flux's files on top of a snapshot, and adds it to the plan. Other than
+// a creation, an upgrade brings gotk-components.yaml up to date. The errors that are about the files are
+// *fluxRefusal and *conflictError.
 func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	u.flux = fluxPlan{}
 	if u.management == nil {
@@ -110,9 +111,11 @@ func (s *systemPlan) put(base string, content []byte) {
 	before, there := s.before[base]
 	switch {
 	case !there:
-		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: layout.FileAdd, After: content})
+		s.plan.Changes = append(s.plan.Changes,
+			layout.FileChange{Path: file, Change: layout.FileAdd, After: content})
 	case !bytes.Equal(before, content):
-		s.plan.Changes = append(s.plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: content})
+		s.plan.Changes = append(s.plan.Changes,
+			layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: content})
 	}
 }
 
@@ -120,8 +123,8 @@ func (s *systemPlan) note(format string, args ...any) {
 	s.plan.Note(format, args...)
 }
 
-// kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when others are given and for patches
-// of controllers that go.
+// kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when
+// others are given and for patches of controllers that go.
 func (s *systemPlan) kustomization(context.Context) error {
 	ours := s.systemFile(layout.KustomizationFile)
 	before := s.before[layout.KustomizationFile]
@@ -131,24 +134,28 @@ func (s *systemPlan) kustomization(context.Context) error {
 		return nil
 	case !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
 		if !s.options.Overwrite {
-			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify, Before: before, After: ours.Content}}}
+			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
+				Before: before, After: ours.Content}}}
 		}
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
 	}
-	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace, s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
+	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace,
+		s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
 	if after, err = layout.ProtectSystem(after, s.seen.Config.SystemNamespace); err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
-	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 && !bytes.Equal(s.plan.System[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
+	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 &&
+		!bytes.Equal(s.plan.System[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
 		var images []string
 		for _, name := range slices.Sorted(maps.Keys(patched)) {
 			images = append(images, patched[name])
 		}
-		s.note("%s keeps the images that it gives Flux's controllers: %s; --bundles FILE gives them those of a Bundles file", ours.Path, strings.Join(images, ", "))
+		s.note("%s keeps the images that it gives Flux's controllers: %s; --bundles FILE gives them those "+
+			"of a Bundles file", ours.Path, strings.Join(images, ", "))
 	}
 	s.put(layout.KustomizationFile, after)
 	return nil
@@ -183,12 +190,14 @@ func (s *systemPlan) sync(context.Context) error {
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
 	default:
-		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify, Before: before, After: ours.Content}}}
+		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
+			Before: before, After: ours.Content}}}
 	}
 	return nil
 }
 
-// followsSpec says whether sync manifests follow the repository, branch and path of the spec, whatever else they say.
+// followsSpec says whether sync manifests follow the repository, branch and path of the spec, whatever else
+// they say.
 func (s *systemPlan) followsSpec(sync []byte) bool {
 	git, path := false, false
 	for _, o := range facts.DecodeObjects(sync) {
@@ -210,7 +219,9 @@ func (s *systemPlan) followsSpec(sync []byte) bool {
 
 // compare builds Flux's files as Flux will, and says what changes for the controllers.
 func (s *systemPlan) compare(ctx context.Context) error {
-	changed := slices.ContainsFunc(s.plan.Changes, func(c layout.FileChange) bool { return path.Dir(c.Path) == layout.SystemDir(s.seen.Config) })
+	changed := slices.ContainsFunc(s.plan.Changes, func(c layout.FileChange) bool {
+		return path.Dir(c.Path) == layout.SystemDir(s.seen.Config)
+	})
 	applied := s.snapshot != nil && s.seen.Cluster.Applied(s.seen.Config.Branch, s.snapshot.Head())
 	if !changed && applied {
 		return nil
@@ -245,22 +256,28 @@ func (s *systemPlan) compare(ctx context.Context) error {
 	return nil
 }
 
-// protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing about the controllers.
+// protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing
+// about the controllers.
 func (s *systemPlan) protectedBefore() map[string][]byte {
 	files := maps.Clone(s.before)
-	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile], s.seen.Config.SystemNamespace); err == nil {
+	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile],
+		s.seen.Config.SystemNamespace); err == nil {
 		files[layout.KustomizationFile] = protected
 	}
 	return files
 }
 
-// liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier upgrade.
-func liveChanges(controllers []fluxinstall.ControllerState, images map[string]string) []fluxmanifests.ComponentChange {
+// liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier
+// upgrade.
+func liveChanges(controllers []fluxinstall.ControllerState,
+	images map[string]string) []fluxmanifests.ComponentChange {
 	var changes []fluxmanifests.ComponentChange
 	for _, c := range controllers {
 		if image := images[c.Name]; image != "" && c.Image != "" && image != c.Image {
 			changes = append(changes, fluxmanifests.ComponentChange{
-				Name: c.Name, OldImage: c.Image, NewImage: image, OldVersion: fluxmanifests.ImageVersion(c.Image), NewVersion: fluxmanifests.ImageVersion(image),
+				Name: c.Name, OldImage: c.Image, NewImage: image,
+				OldVersion: fluxmanifests.ImageVersion(c.Image),
+				NewVersion: fluxmanifests.ImageVersion(image),
 			})
 		}
 	}

@@ -13,17 +13,20 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// LocalFiles are the files that a run leaves with the person who runs it. They are that person's: one that this program has not written
-// exactly as it stands there is never replaced.
+// LocalFiles are the files that a run leaves with the person who runs it. They are that person's: one that
+// this program has not written exactly as it stands there is never replaced.
 type LocalFiles interface {
-	// CheckCopy says whether SaveCopy could write the copy of a cluster's file; nil content is any. It writes nothing.
+	// CheckCopy says whether SaveCopy could write the copy of a cluster's file; nil content is any. It writes
+	// nothing.
 	CheckCopy(cluster string, content []byte) error
-	// SaveCopy writes <name>/<name>-eks-a-cluster.yaml, where EKS Anywhere looks for it. A file that is there is replaced only when written
-	// says that Git has, or had, its content; otherwise the copy goes beside it or is left out.
+	// SaveCopy writes <name>/<name>-eks-a-cluster.yaml, where EKS Anywhere looks for it. A file that is there
+	// is replaced only when written says that Git has, or had, its content; otherwise the copy goes beside it
+	// or is left out.
 	SaveCopy(cluster string, content []byte, written func([]byte) bool) (LocalCopy, error)
 	// CheckUpdate says whether Update could write a file that a person has named. It writes nothing.
 	CheckUpdate(name string) error
-	// Update writes a file that a person has named, if it still holds what was read from it, and says whether it did.
+	// Update writes a file that a person has named, if it still holds what was read from it, and says whether
+	// it did.
 	Update(file clusterspec.Source, was []byte) (bool, error)
 }
 
@@ -61,7 +64,9 @@ func (f *findings) addLocal(err error) {
 
 // saveCopy keeps the local copy of a cluster's file, and says where.
 func (r *run) saveCopy(ctx context.Context, name, path string, content []byte) error {
-	saved, err := r.ports.Local.SaveCopy(name, content, func(there []byte) bool { return r.isInGit(ctx, path, there) })
+	saved, err := r.ports.Local.SaveCopy(name, content, func(there []byte) bool {
+		return r.isInGit(ctx, path, there)
+	})
 	if err != nil {
 		return fmt.Errorf("writing the local copy of cluster %s: %w", name, err)
 	}
@@ -70,8 +75,8 @@ func (r *run) saveCopy(ctx context.Context, name, path string, content []byte) e
 	return nil
 }
 
-// isInGit says whether Git has, or had in the history of the branch, exactly this content at a path, so that nothing is lost with a copy
-// of it. What cannot be found out is no.
+// isInGit says whether Git has, or had in the history of the branch, exactly this content at a path, so that
+// nothing is lost with a copy of it. What cannot be found out is no.
 func (r *run) isInGit(ctx context.Context, path string, content []byte) bool {
 	if r.snapshot == nil {
 		return false
@@ -157,7 +162,8 @@ func (u *upgradeRun) sourceUpdates() ([]sourceUpdate, error) {
 			continue
 		}
 		before := clusterspec.Source{Name: p.path, Data: clusterspec.Render(p.cluster)}
-		changed, err := clusterspec.UpdateSources(sources, before, clusterspec.Source{Name: p.path, Data: p.after})
+		changed, err := clusterspec.UpdateSources(sources, before,
+			clusterspec.Source{Name: p.path, Data: p.after})
 		if err != nil {
 			return nil, fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
 		}
@@ -178,8 +184,9 @@ func (u *upgradeRun) sources() []clusterspec.Source {
 	return u.updated
 }
 
-// updateFiles brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
-// right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run.
+// updateFiles brings the user's own files to what is in Git after the run. It comes before the push: a file
+// that has what Git has is right whether the push succeeds or not, while a commit that says so of a file that
+// has it not would mislead the next run.
 func (u *upgradeRun) updateFiles(context.Context) step.Sequence {
 	updates, err := u.sourceUpdates()
 	if err != nil {
@@ -221,7 +228,8 @@ func (u *upgradeRun) updateFiles(context.Context) step.Sequence {
 	}}
 }
 
-// saveUpdates writes the user's files. One that was edited since it was read is left as it is; its clusters are in unsaved.
+// saveUpdates writes the user's files. One that was edited since it was read is left as it is; its clusters
+// are in unsaved.
 func (u *upgradeRun) saveUpdates(context.Context) error {
 	updates, err := u.sourceUpdates()
 	if err != nil {
@@ -238,7 +246,9 @@ func (u *upgradeRun) saveUpdates(context.Context) error {
 		}
 		u.noteSource(update.file, update.was)
 		sources := u.sources()
-		sources[slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == update.file.Name })] = update.file
+		sources[slices.IndexFunc(sources, func(s clusterspec.Source) bool {
+			return s.Name == update.file.Name
+		})] = update.file
 	}
 	return nil
 }
@@ -251,7 +261,8 @@ func (u *upgradeRun) noteSource(source clusterspec.Source, before []byte) {
 			return
 		}
 	}
-	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: source.Name, Change: layout.FileModify, Before: before, After: source.Data})
+	u.result.LocalFiles = append(u.result.LocalFiles,
+		layout.FileChange{Path: source.Name, Change: layout.FileModify, Before: before, After: source.Data})
 }
 
 // keepSource notes a file that was edited during the run.
@@ -259,7 +270,9 @@ func (u *upgradeRun) keepSource(name, cluster string) {
 	if !slices.Contains(u.unsaved, cluster) {
 		u.unsaved = append(u.unsaved, cluster)
 	}
-	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f layout.FileChange) bool { return f.Path == name })
+	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f layout.FileChange) bool {
+		return f.Path == name
+	})
 	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: name, Change: layout.FileKeep})
 }
 
@@ -290,7 +303,8 @@ func (e *sourceChangedError) Error() string {
 	if len(e.files) > 1 {
 		verb = "have"
 	}
-	return fmt.Sprintf("%s %s changed since the run has read it, and was not brought up to date", strings.Join(e.files, ", "), verb)
+	return fmt.Sprintf("%s %s changed since the run has read it, and was not brought up to date",
+		strings.Join(e.files, ", "), verb)
 }
 
 // Hint is the next action.

@@ -20,16 +20,17 @@ import (
 // All stands for everything in the lists of [Meant].
 const All = "all"
 
-// Meant are consequences that a person has said are meant. Without a word, a run does not have Flux build a cluster that it is not about,
-// nor delete anything but what it is about.
+// Meant are consequences that a person has said are meant. Without a word, a run does not have Flux build a
+// cluster that it is not about, nor delete anything but what it is about.
 type Meant struct {
-	// Build names clusters that are in Git and not alive, and that may be built when Flux starts to apply what is in Git, or by a
-	// provisioner although there are signs that they were built already; All is any.
+	// Build names clusters that are in Git and not alive, and that may be built when Flux starts to apply
+	// what is in Git, or by a provisioner although there are signs that they were built already; All is any.
 	Build []string
-	// Prune names objects, as "Kind namespace/name" or "Kind/namespace/name", that Flux may delete because they are not in Git any
-	// more; All is any. A Cluster is never among them: that is what [Delete] is for.
+	// Prune names objects, as "Kind namespace/name" or "Kind/namespace/name", that Flux may delete because
+	// they are not in Git any more; All is any. A Cluster is never among them: that is what [Delete] is for.
 	Prune []string
-	// RestoreMissing writes the files of live clusters back into Git that Flux has applied and that are not there any more.
+	// RestoreMissing writes the files of live clusters back into Git that Flux has applied and that are not
+	// there any more.
 	RestoreMissing bool
 }
 
@@ -45,7 +46,8 @@ func (m *Meant) prunes(object string) bool {
 
 // foresight is what a forecast has to know of the run.
 func (r *run) foresight() files.Foresight {
-	of := files.Foresight{Facts: &r.seen, KeepsFlux: r.keepsFlux, Adopting: r.adopting, Asked: r.asks, Named: r.isNamed}
+	of := files.Foresight{Facts: &r.seen, KeepsFlux: r.keepsFlux, Adopting: r.adopting, Asked: r.asks,
+		Named: r.isNamed}
 	if r.open.cluster != nil {
 		of.Observer = r.open.cluster
 	}
@@ -93,7 +95,8 @@ func (r *run) asks(c *files.Foreseen, plan *files.Plan) bool {
 // isNamed says whether a Cluster object is one that the run is about.
 func (r *run) isNamed(name fluxbuild.Name) bool {
 	return slices.ContainsFunc(r.result.Clusters, func(c ClusterResult) bool {
-		return c.Name == name.Name && (c.Namespace == name.Namespace || c.Namespace == "" || c.Namespace == "default" && name.Namespace == "")
+		return c.Name == name.Name && (c.Namespace == name.Namespace || c.Namespace == "" ||
+			c.Namespace == "default" && name.Namespace == "")
 	})
 }
 
@@ -104,7 +107,8 @@ func (r *run) inNamedDir(file string) bool {
 	})
 }
 
-// checkConsequences makes sure that Flux does nothing that nobody asked for when it applies what the run is going to leave in Git.
+// checkConsequences makes sure that Flux does nothing that nobody asked for when it applies what the run is
+// going to leave in Git.
 func (r *run) checkConsequences(ctx context.Context, found *findings) {
 	if len(found.list) > 0 || len(found.soft) > 0 || r.planned == nil {
 		return
@@ -133,8 +137,8 @@ func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *files.Plan) er
 	return nil
 }
 
-// guardBuilt is guard for a deletion that does not look at the cluster: the clusters that leave Git are those that were named. A kustomization
-// may make another one of a cluster's file.
+// guardBuilt is guard for a deletion that does not look at the cluster: the clusters that leave Git are those
+// that were named. A kustomization may make another one of a cluster's file.
 func (r *run) guardBuilt(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	going, err := files.ClustersLeaving(ctx, &r.seen, snapshot, plan)
 	if err != nil {
@@ -145,9 +149,11 @@ func (r *run) guardBuilt(ctx context.Context, snapshot Snapshot, plan *files.Pla
 		if r.isNamed(c.Name) {
 			continue
 		}
-		refused.findings = append(refused.findings, Finding{AreaSpec,
-			fmt.Sprintf("Flux would delete %s with all its machines: that is what Flux builds from %s", c.Object, c.File),
-			text.Command("see what makes another cluster of it: git grep -nE 'namePrefix|nameSuffix|namespace|patches' -- %s; correct that, or, if this cluster is meant, take its files out by hand: git rm -r %s",
+		refused.findings = append(refused.findings, Finding{AreaSpec, fmt.Sprintf(
+			"Flux would delete %s with all its machines: that is what Flux builds from %s", c.Object, c.File),
+			text.Command("see what makes another cluster of it: git grep -nE "+
+				"'namePrefix|nameSuffix|namespace|patches' -- %s; correct that, or, if this cluster "+
+				"is meant, take its files out by hand: git rm -r %s",
 				layout.RootDir(r.seen.Config), r.placeOf(&c))})
 	}
 	if len(refused.findings) > 0 {
@@ -167,7 +173,8 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Forese
 			built = append(built, c)
 		case c.IsCluster():
 			clusters = append(clusters, c)
-		case c.Name.Namespace == r.seen.Config.SystemNamespace && slices.Contains([]string{files.KustomizeGroup, files.SourceGroup, "apps"}, c.Name.Group):
+		case c.Name.Namespace == r.seen.Config.SystemNamespace &&
+			slices.Contains([]string{files.KustomizeGroup, files.SourceGroup, "apps"}, c.Name.Group):
 			flux = append(flux, c)
 		default:
 			objects = append(objects, c)
@@ -183,12 +190,15 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Forese
 	}
 	if len(flux) > 0 {
 		found = append(found, Finding{AreaCluster,
-			fmt.Sprintf("Flux would delete itself: %s, which it has applied, would not be in what it finds in %s", facts.ObjectList(namesOfObjects(flux)), layout.RootDir(r.seen.Config)),
-			text.Command("bring its files back first: eksa-gitops create cluster -f with the file of %s", r.seen.ManagementCluster)})
+			fmt.Sprintf("Flux would delete itself: %s, which it has applied, would not be in what it finds "+
+				"in %s", facts.ObjectList(namesOfObjects(flux)), layout.RootDir(r.seen.Config)),
+			text.Command("bring its files back first: eksa-gitops create cluster -f with the file of %s",
+				r.seen.ManagementCluster)})
 	}
 	if len(objects) > 0 {
-		found = append(found, Finding{AreaCluster,
-			fmt.Sprintf("Flux would delete %s, which it has applied and would not find any more in %s of branch %s", facts.ObjectList(namesOfObjects(objects)), layout.RootDir(r.seen.Config), r.seen.Config.Branch),
+		found = append(found, Finding{AreaCluster, fmt.Sprintf(
+			"Flux would delete %s, which it has applied and would not find any more in %s of branch %s",
+			facts.ObjectList(namesOfObjects(objects)), layout.RootDir(r.seen.Config), r.seen.Config.Branch),
 			"bring their files back, or say that they may go: " + r.pruneFlag(objects)})
 	}
 	if len(built) > 0 {
@@ -218,12 +228,14 @@ func namesOfObjects(list []*files.Foreseen) []string {
 	return names
 }
 
-// successorOf is the Cluster that would be built from the file of one that goes: the same under another name. Nil without one.
+// successorOf is the Cluster that would be built from the file of one that goes: the same under another name.
+// Nil without one.
 func (r *run) successorOf(c *files.Foreseen, all []files.Foreseen) *files.Foreseen {
 	spec := layout.PathsIn(r.seen.Config, c.Name.Name).Spec
 	for i := range all {
 		other := &all[i]
-		if other.Change == facts.ConsequenceCreate && other.IsCluster() && other.File != "" && (other.File == c.File || other.File == spec) {
+		if other.Change == facts.ConsequenceCreate && other.IsCluster() && other.File != "" &&
+			(other.File == c.File || other.File == spec) {
 			return other
 		}
 	}
@@ -235,16 +247,21 @@ func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c, successor *
 	spec := layout.PathsIn(r.seen.Config, c.Name.Name).Spec
 	if successor != nil {
 		return Finding{AreaSpec,
-			fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name and namespace are what it is known by, and cannot be changed", c.Object, successor.Object),
-			text.Command("leave them as they are; if another cluster is meant to take its place: eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.Name.Name)}
+			fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name "+
+				"and namespace are what it is known by, and cannot be changed", c.Object, successor.Object),
+			text.Command("leave them as they are; if another cluster is meant to take its place: "+
+				"eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.Name.Name)}
 	}
-	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not find it any more in %s of branch %s", c.Object, layout.RootDir(r.seen.Config), r.seen.Config.Branch)
+	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not "+
+		"find it any more in %s of branch %s", c.Object, layout.RootDir(r.seen.Config), r.seen.Config.Branch)
 	back := "bring its files back with --restore-missing, which makes them from the cluster"
 	if commit := r.removedBy(ctx, snapshot, spec); commit != "" {
 		message += "; commit " + facts.ShortCommit(commit) + " took its files out"
-		back = text.Command("bring its files back with git revert %s, or with --restore-missing, which makes them from the cluster", facts.ShortCommit(commit))
+		back = text.Command("bring its files back with git revert %s, or with --restore-missing, which "+
+			"makes them from the cluster", facts.ShortCommit(commit))
 	}
-	return Finding{AreaCluster, message, back + text.Command("; if it is meant: eksa-gitops delete cluster %s", c.Name.Name)}
+	return Finding{AreaCluster, message,
+		back + text.Command("; if it is meant: eksa-gitops delete cluster %s", c.Name.Name)}
 }
 
 // removedBy is the commit that took a file out of the branch; empty when that is not known.
@@ -269,9 +286,11 @@ func (r *run) wouldBuild(built []*files.Foreseen) Finding {
 		names = append(names, c.Name.Name)
 		removals = append(removals, r.placeOf(c))
 	}
-	message := fmt.Sprintf("EKS Anywhere would build %s: in Git, but not in management cluster %s", facts.ClusterList(names), r.seen.ManagementCluster)
+	message := fmt.Sprintf("EKS Anywhere would build %s: in Git, but not in management cluster %s",
+		facts.ClusterList(names), r.seen.ManagementCluster)
 	if r.seen.LooksRebuilt() {
-		message += "; this looks like a rebuilt management cluster, and clusters of the former one that still run would be built a second time, with the same addresses"
+		message += "; this looks like a rebuilt management cluster, and clusters of the former one that " +
+			"still run would be built a second time, with the same addresses"
 	}
 	hint := text.Command("say that this is meant: --build %s", strings.Join(names, ","))
 	const few = 3

@@ -21,7 +21,8 @@ import (
 // PauseOptions are what [PauseClusters] and [ResumeClusters] work on.
 type PauseOptions struct {
 	Settings
-	// Clusters are clusters of one management cluster, itself among them if need be. Without a namespace each is the only one of its name.
+	// Clusters are clusters of one management cluster, itself among them if need be. Without a namespace each
+	// is the only one of its name.
 	Clusters []fluxinstall.ClusterName
 	// ManagementCluster is the name of the one that manages them.
 	ManagementCluster string
@@ -29,18 +30,19 @@ type PauseOptions struct {
 	GitOps *clusterspec.GitOps
 }
 
-// PauseClusters has EKS Anywhere leave clusters alone, in a way that Flux does not undo: the annotation goes into the files that are in Git,
-// in one commit, and the run waits until Flux has applied that and the live Clusters carry it. A cluster that is not in Git gets it on its
-// object alone. What is paused already is left as it is.
+// PauseClusters has EKS Anywhere leave clusters alone, in a way that Flux does not undo: the annotation goes
+// into the files that are in Git, in one commit, and the run waits until Flux has applied that and the live
+// Clusters carry it. A cluster that is not in Git gets it on its object alone. What is paused already is left
+// as it is.
 //
-// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of a
-// first write that failed, and the context's. It may be repeated.
+// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it
+// again to continue), those of a first write that failed, and the context's. It may be repeated.
 func PauseClusters(ctx context.Context, ports Ports, options PauseOptions) (*Result, error) {
 	return newPauseRun("pause cluster", ports, options, true).finish(ctx)
 }
 
-// ResumeClusters ends what [PauseClusters] did, and any other pause of the clusters' objects by that annotation, in Git and on the live
-// objects. Its results and errors are those of PauseClusters.
+// ResumeClusters ends what [PauseClusters] did, and any other pause of the clusters' objects by that
+// annotation, in Git and on the live objects. Its results and errors are those of PauseClusters.
 func ResumeClusters(ctx context.Context, ports Ports, options PauseOptions) (*Result, error) {
 	return newPauseRun("resume cluster", ports, options, false).finish(ctx)
 }
@@ -70,7 +72,8 @@ func newPauseRun(command string, ports Ports, options PauseOptions, paused bool)
 	}
 	for _, c := range options.Clusters {
 		p.result.Clusters = append(p.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, options.ManagementCluster), ManagementCluster: options.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, options.ManagementCluster),
+			ManagementCluster: options.ManagementCluster,
 		})
 		p.targets = append(p.targets, &pauseTarget{ClusterName: c})
 	}
@@ -84,7 +87,8 @@ func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
 		_, changed := p.steps.Results()
 		if (changed || endedWaiting(err)) && !errors.Is(ctx.Err(), context.Canceled) {
 			p.result.Status = StatusIncomplete
-			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"), Cause: err}
+			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"),
+				Cause: err}
 		} else if !changed {
 			err = unchanged(err)
 		}
@@ -123,7 +127,8 @@ func (p *pauseRun) do(ctx context.Context) error {
 func (p *pauseRun) parts() step.Sequence {
 	var parts step.Sequence
 	if p.usesGit() {
-		parts = step.Sequence{p.push(commitWork{plan: p.planFiles, message: p.message}), p.waitApplied(p.planFiles)}
+		parts = step.Sequence{p.push(commitWork{plan: p.planFiles, message: p.message}),
+			p.waitApplied(p.planFiles)}
 	}
 	for _, t := range p.targets {
 		parts = append(parts, p.mark(t))
@@ -136,8 +141,8 @@ func (p *pauseRun) usesGit() bool {
 	return slices.ContainsFunc(p.targets, func(t *pauseTarget) bool { return t.inGit })
 }
 
-// checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when it is known whether a cluster is
-// in Git.
+// checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when
+// it is known whether a cluster is in Git.
 func (p *pauseRun) checkState(state *fluxinstall.State) []Finding {
 	if wrong := p.checkManagementCluster(state); wrong != nil || p.options.GitOps == nil {
 		return wrong
@@ -164,7 +169,9 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			switch {
 			case found.addAll(err):
 			case errors.As(err, &problems):
-				found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "fix it in the repository, and run the same command again"})
+				found.addFinding(Finding{AreaSpec,
+					"the cluster's file in Git cannot be read: " + problems[0].String(),
+					"fix it in the repository, and run the same command again"})
 			default:
 				return err
 			}
@@ -179,7 +186,8 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
 			if lost := p.lookForLoss(ctx, &found); lost != nil {
-				p.steps.Note(step.LevelWarning, lost.Message()+"; so it is done on the objects in the cluster alone")
+				p.steps.Note(step.LevelWarning,
+					lost.Message()+"; so it is done on the objects in the cluster alone")
 			}
 		}
 		if !p.usesGit() {
@@ -196,17 +204,21 @@ func (p *pauseRun) observe(ctx context.Context) error {
 	return nil
 }
 
-// checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that keeps EKS Anywhere from going
-// on.
+// checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that
+// keeps EKS Anywhere from going on.
 func (p *pauseRun) checkSync() []Finding {
 	state := *p.seen.Cluster
-	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool { return d.Kind == "Cluster" })
+	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool {
+		return d.Kind == "Cluster"
+	})
 	wrong := p.checkHanging(&state)
 	if len(wrong) == 0 {
 		wrong = p.checkAsleep(&state)
 	}
 	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
-		wrong = append(wrong, Finding{AreaCluster, "there is no Flux in namespace " + p.seen.Config.SystemNamespace + " that would apply the change", "eksa-gitops status"})
+		wrong = append(wrong, Finding{AreaCluster,
+			"there is no Flux in namespace " + p.seen.Config.SystemNamespace + " that would apply the change",
+			"eksa-gitops status"})
 	}
 	return wrong
 }
@@ -223,16 +235,23 @@ func (p *pauseRun) findTargets(found *findings) {
 				continue
 			}
 			if t.live != nil {
-				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s", t.Name, t.live.Namespace, live.Namespace), "choose one with --namespace"})
+				found.addFinding(Finding{AreaSpec,
+					fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s",
+						t.Name, t.live.Namespace, live.Namespace),
+					"choose one with --namespace"})
 			}
 			t.live = &p.seen.Cluster.Clusters[j]
 		}
 		switch {
 		case t.live == nil && !t.inGit:
 			slices.Sort(known)
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name), "the clusters there are: " + strings.Join(known, ", ")})
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name),
+				"the clusters there are: " + strings.Join(known, ", ")})
 		case t.live != nil && t.live.Held != nil:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself", t.Name, t.live.Held.By), text.Command("eksa-gitops status %s", t.Name)})
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on "+
+				"it, or was cut off, and pauses it itself", t.Name, t.live.Held.By),
+				text.Command("eksa-gitops status %s", t.Name)})
 		}
 		if t.live != nil {
 			t.Namespace = t.live.Namespace
@@ -291,7 +310,8 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pla
 		}
 		plan.After[file] = out.Data
 		if string(before) != string(out.Data) {
-			plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: out.Data})
+			plan.Changes = append(plan.Changes,
+				layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: out.Data})
 		}
 		git := facts.GitCluster{Name: t.Name, Path: file}
 		git.Parse(before)
@@ -305,8 +325,8 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pla
 	return plan, p.checkReadings(plan)
 }
 
-// message is that of the commit. It does not say that the clusters' files were written: what a user's file says is not in it, so that the
-// next upgrade with one keeps the pause as an edit of somebody else.
+// message is that of the commit. It does not say that the clusters' files were written: what a user's file
+// says is not in it, so that the next upgrade with one keeps the pause as an edit of somebody else.
 func (p *pauseRun) message() string {
 	names := make([]string, 0, len(p.targets))
 	for _, t := range p.targets {
@@ -321,18 +341,20 @@ func (p *pauseRun) message() string {
 }
 
 func (p *pauseRun) stepMark(name string) step.Name {
-	return step.Name(fmt.Sprintf(p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
+	return step.Name(fmt.Sprintf(
+		p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
 }
 
-// mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on an object beside Git, and for
-// an object that Flux is told to leave alone.
+// mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on
+// an object beside Git, and for an object that Flux is told to leave alone.
 func (p *pauseRun) mark(t *pauseTarget) step.Action {
 	return step.Action{
 		Name: p.stepMark(t.Name),
 		Plan: step.Planned(step.Written(t.live == nil || t.live.Paused != p.paused, "")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			if t.live == nil {
-				return step.Effect{Outcome: step.OutcomeUnchanged, Detail: "there is no such object yet; it will be created that way"}, nil
+				return step.Effect{Outcome: step.OutcomeUnchanged,
+					Detail: "there is no such object yet; it will be created that way"}, nil
 			}
 			changed := false
 			for _, name := range t.objects {
@@ -341,7 +363,8 @@ func (p *pauseRun) mark(t *pauseTarget) step.Action {
 				}
 				did, err := p.open.cluster.SetPaused(ctx, name, p.paused)
 				if err != nil {
-					return step.Effect{}, fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
+					return step.Effect{}, fmt.Errorf("%s %s/%s: %w",
+						name.Kind, name.Namespace, name.Name, err)
 				}
 				changed = changed || did
 			}

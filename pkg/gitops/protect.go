@@ -10,8 +10,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from deleting the cluster after a
-// mistake there; see [layout.ProtectCluster]. Installations from before that, and directories that EKS Anywhere has written, have none.
+// planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from
+// deleting the cluster after a mistake there; see [layout.ProtectCluster]. Installations from before that,
+// and directories that EKS Anywhere has written, have none.
 func (u *upgradeRun) planProtection(plan *files.Plan) error {
 	if u.management == nil {
 		return nil
@@ -26,13 +27,16 @@ func (u *upgradeRun) planProtection(plan *files.Plan) error {
 		return nil
 	}
 	plan.After[file] = after
-	plan.Notes = slices.DeleteFunc(plan.Notes, func(note string) bool { return note == unprotectedNote(file) })
-	plan.Changes = append(plan.Changes, layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: after})
+	plan.Notes = slices.DeleteFunc(plan.Notes, func(note string) bool {
+		return note == unprotectedNote(file)
+	})
+	plan.Changes = append(plan.Changes,
+		layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: after})
 	return nil
 }
 
-// lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from deleting the management
-// cluster and itself.
+// lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from
+// deleting the management cluster and itself.
 func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 	if r.management == nil {
 		return false
@@ -54,5 +58,6 @@ func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 }
 
 func unprotectedNote(file string) string {
-	return file + " is kept as it is in Git, where a mistake can delete the management cluster or Flux; eksa-gitops upgrade cluster adds what prevents that"
+	return file + " is kept as it is in Git, where a mistake can delete the management cluster or Flux; " +
+		"eksa-gitops upgrade cluster adds what prevents that"
 }

@@ -12,17 +12,19 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git, and EKS Anywhere off a cluster.
+// ClusterHolder keeps Flux off a cluster's objects while a provisioner changes them past Git, and EKS
+// Anywhere off a cluster.
 type ClusterHolder interface {
-	// Hold keeps Flux off objects, in their order, and notes in the cluster what it took off. After an error, Release takes back what was
-	// done.
+	// Hold keeps Flux off objects, in their order, and notes in the cluster what it took off. After an error,
+	// Release takes back what was done.
 	Hold(ctx context.Context, request fluxinstall.HoldRequest) (fluxinstall.Held, error)
 	// Release takes back what Hold did, in this run or an earlier one, and says whether anything was to do.
 	Release(ctx context.Context, namespace, cluster string, objects []fluxinstall.ObjectName) (bool, error)
-	// AdoptGitOps gives a workload cluster that was made without it its GitOps configuration, and says whether anything was to do.
+	// AdoptGitOps gives a workload cluster that was made without it its GitOps configuration, and says
+	// whether anything was to do.
 	AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error)
-	// SetPaused has EKS Anywhere leave an object alone, or not any more, and says whether that was still to do. An object that does not
-	// exist is left so.
+	// SetPaused has EKS Anywhere leave an object alone, or not any more, and says whether that was still to
+	// do. An object that does not exist is left so.
 	SetPaused(ctx context.Context, object fluxinstall.ObjectName, paused bool) (bool, error)
 }
 
@@ -50,31 +52,36 @@ type ProvisionJob struct {
 	ManagementCluster string
 	// Spec is the cluster's file without its GitOps part.
 	Spec []byte
-	// Kubeconfig is the cluster's own, for a provisioner that needs it and does not find it where it keeps it. It may be empty.
+	// Kubeconfig is the cluster's own, for a provisioner that needs it and does not find it where it keeps
+	// it. It may be empty.
 	Kubeconfig secret.Value
 }
 
 // Provisioner makes, changes and deletes clusters, machines included.
 type Provisioner interface {
-	// Check makes sure that the provisioner can work here, and says which version it is, if that is known. It changes nothing.
+	// Check makes sure that the provisioner can work here, and says which version it is, if that is known. It
+	// changes nothing.
 	Check(ctx context.Context) (version string, err error)
 	// CheckLog makes sure that the log of a job on a cluster could be kept. It writes nothing.
 	CheckLog(cluster string) error
 	// Command is the command line of a job, for people to read. It holds no secret.
 	Command(job ProvisionJob) string
-	// Run does a job to its end, and returns the file with all that was printed, if there is one. When ctx ends, the job is asked to
-	// end as well, and Run returns when it has; the error is then the context's, too. While Run runs, interrupts do not end the process.
+	// Run does a job to its end, and returns the file with all that was printed, if there is one. When ctx
+	// ends, the job is asked to end as well, and Run returns when it has; the error is then the context's,
+	// too. While Run runs, interrupts do not end the process.
 	Run(ctx context.Context, job ProvisionJob) (log string, err error)
 	ProvisionerRecord
 }
 
 // ProvisionerRecord is what a provisioner keeps here of the clusters that it has made.
 type ProvisionerRecord interface {
-	// HasKubeconfig says whether the provisioner keeps a kubeconfig of a cluster here: it made the cluster, or began to.
+	// HasKubeconfig says whether the provisioner keeps a kubeconfig of a cluster here: it made the cluster,
+	// or began to.
 	HasKubeconfig(cluster string) bool
 	// HasDeleted says whether the provisioner's own record here ends with the deletion of a cluster.
 	HasDeleted(cluster string) bool
-	// Forget removes the kubeconfig that HasKubeconfig tells of, and says whether there was one. It may be repeated.
+	// Forget removes the kubeconfig that HasKubeconfig tells of, and says whether there was one. It may be
+	// repeated.
 	Forget(cluster string) (bool, error)
 }
 
@@ -105,7 +112,8 @@ func (r *run) runProvisioner(job ProvisionJob) step.Action {
 	}
 }
 
-// checkReadiness makes sure that the provisioner can work, when there is work for it, and says which version it is.
+// checkReadiness makes sure that the provisioner can work, when there is work for it, and says which version
+// it is.
 func (r *run) checkReadiness(ctx context.Context, found *findings) string {
 	for _, c := range r.result.Clusters {
 		if err := r.ports.Provisioner.CheckLog(c.Name); err != nil {
@@ -130,12 +138,14 @@ type heldCluster struct {
 	objects         []fluxinstall.ObjectName
 }
 
-// heldOf names what belongs to a cluster of a file: all its objects but the GitOps configuration, which nobody changes.
+// heldOf names what belongs to a cluster of a file: all its objects but the GitOps configuration, which
+// nobody changes.
 func heldOf(c *clusterspec.Cluster) heldCluster {
 	held := heldCluster{namespace: c.Namespace, name: c.Name}
 	for _, o := range c.Objects {
 		if o.Kind != "FluxConfig" && o.Kind != "GitOpsConfig" {
-			held.objects = append(held.objects, fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
+			held.objects = append(held.objects,
+				fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
 		}
 	}
 	return held
@@ -150,7 +160,8 @@ type StillPausedError struct {
 }
 
 func (e *StillPausedError) Error() string {
-	return fmt.Sprintf("Flux is still paused on %s of cluster %s, which could not be taken back: %v", strings.Join(e.Objects, ", "), e.Cluster, e.Err)
+	return fmt.Sprintf("Flux is still paused on %s of cluster %s, which could not be taken back: %v",
+		strings.Join(e.Objects, ", "), e.Cluster, e.Err)
 }
 
 func (e *StillPausedError) Unwrap() error { return e.Err }
@@ -160,21 +171,23 @@ func (e *StillPausedError) Hint() string {
 	return "the same command, run again, takes it back; by hand: " + strings.Join(e.Undo, "; ")
 }
 
-// paused is parts during which Flux leaves the clusters' objects alone, so that it does not bring them back to what Git says. The pause is
-// taken back whatever happens, and what an earlier run has left paused with it. The error is that of the parts, joined with a
-// *StillPausedError for every cluster for which that was impossible.
+// paused is parts during which Flux leaves the clusters' objects alone, so that it does not bring them back
+// to what Git says. The pause is taken back whatever happens, and what an earlier run has left paused with
+// it. The error is that of the parts, joined with a *StillPausedError for every cluster for which that was
+// impossible.
 func (r *run) paused(clusters []heldCluster, inside step.Steps) step.Steps {
 	b := step.Bracket{Inside: inside}
 	for _, c := range clusters {
 		var held fluxinstall.Held
 		b.Openings = append(b.Openings, r.hold(c, &held))
-		b.Closings = append(b.Closings, step.OrElse{Steps: r.release(c), Failed: func(_ context.Context, err error) error {
-			left := &StillPausedError{Cluster: c.name, Objects: held.Objects, Undo: held.Undo, Err: err}
-			if len(left.Objects) == 0 {
-				left.Objects = []string{"objects"}
-			}
-			return left
-		}})
+		b.Closings = append(b.Closings,
+			step.OrElse{Steps: r.release(c), Failed: func(_ context.Context, err error) error {
+				left := &StillPausedError{Cluster: c.name, Objects: held.Objects, Undo: held.Undo, Err: err}
+				if len(left.Objects) == 0 {
+					left.Objects = []string{"objects"}
+				}
+				return left
+			}})
 	}
 	return b
 }
@@ -186,16 +199,21 @@ func (r *run) hold(c heldCluster, held *fluxinstall.Held) step.Action {
 		Plan: step.Planned(step.Changed("")),
 		Apply: func(ctx context.Context) (_ step.Effect, err error) {
 			*held, err = r.open.cluster.Hold(ctx, fluxinstall.HoldRequest{
-				Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator, Now: time.Now(),
+				Namespace: c.namespace, Cluster: c.name, Objects: c.objects, By: r.settings.Operator,
+				Now: time.Now(),
 			})
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("pausing Flux on cluster %s: %w", c.name, err)
 			}
 			for _, pause := range held.Earlier {
-				r.steps.Note(step.LevelInfo, fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's", pause.Object, pause.Describe()))
+				r.steps.Note(step.LevelInfo,
+					fmt.Sprintf("%s: %s, left by an earlier run; it is taken back with this run's",
+						pause.Object, pause.Describe()))
 			}
 			for _, pause := range held.Foreign {
-				r.steps.Note(step.LevelWarning, fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s", pause.Object, pause.Describe(), pause.Resume))
+				r.steps.Note(step.LevelWarning,
+					fmt.Sprintf("%s: %s; that was set by somebody else and stays; it ends with: %s",
+						pause.Object, pause.Describe(), pause.Resume))
 			}
 			return step.Written(held.Changed, countObjects(len(held.Objects))), nil
 		},
@@ -221,8 +239,8 @@ func countObjects(n int) string {
 	return fmt.Sprintf("%d objects", n)
 }
 
-// takeBack releases what a run that is over has left held of the clusters, and looks at the management cluster again. A dry run goes on with
-// what it would see then.
+// takeBack releases what a run that is over has left held of the clusters, and looks at the management
+// cluster again. A dry run goes on with what it would see then.
 func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findings) error {
 	if r.seen.Cluster == nil {
 		return nil
@@ -232,7 +250,8 @@ func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findin
 		if live == nil || live.Held == nil {
 			continue
 		}
-		left := fmt.Sprintf("cluster %s: %s: a run was broken off and has left that", c.Name, live.Held.Describe())
+		left := fmt.Sprintf("cluster %s: %s: a run was broken off and has left that",
+			c.Name, live.Held.Describe())
 		r.steps.Note(step.LevelWarning, left+"; it is taken back")
 		if err := r.steps.Perform(ctx, r.release(heldOf(c))); err != nil {
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)

@@ -16,8 +16,9 @@ type GitHubEndpoints struct {
 	SSH string // Git over SSH, as ssh://user@host[:port]/
 }
 
-// GitHubHost returns the endpoints of a GitHub host by GitHub's own rules: github.com and the enterprises on GHE.com have their API on a
-// host of its own, an enterprise server has it below /api/v3/ (https://docs.github.com/rest/quickstart;
+// GitHubHost returns the endpoints of a GitHub host by GitHub's own rules: github.com and the enterprises on
+// GHE.com have their API on a host of its own, an enterprise server has it below /api/v3/
+// (https://docs.github.com/rest/quickstart;
 // https://docs.github.com/enterprise-cloud@latest/admin/data-residency/about-github-enterprise-cloud-with-data-residency).
 func GitHubHost(host string) GitHubEndpoints {
 	endpoints := GitHubEndpoints{
@@ -37,8 +38,8 @@ func GitHubHost(host string) GitHubEndpoints {
 	return endpoints
 }
 
-// onGHE names the enterprise of a host on GHE.com, such as octocorp.ghe.com. It is also the user for SSH there, as GitHub's own command
-// line has it (cli/cli, internal/ghrepo).
+// onGHE names the enterprise of a host on GHE.com, such as octocorp.ghe.com. It is also the user for SSH
+// there, as GitHub's own command line has it (cli/cli, internal/ghrepo).
 func onGHE(host string) (enterprise string, ok bool) {
 	enterprise, ok = strings.CutSuffix(strings.ToLower(host), ".ghe.com")
 	return enterprise, ok && enterprise != "" && !strings.ContainsAny(enterprise, ".:/@")
@@ -55,7 +56,8 @@ func hostname(host string) string {
 	return host
 }
 
-// Validate checks that each endpoint is an absolute URL of the right scheme without credentials, query or fragment.
+// Validate checks that each endpoint is an absolute URL of the right scheme without credentials, query or
+// fragment.
 func (e GitHubEndpoints) Validate() error {
 	for _, endpoint := range []struct{ name, value, scheme string }{
 		{"API URL", e.API, "https"}, {"Git URL", e.Git, "https"}, {"SSH URL", e.SSH, "ssh"},
@@ -68,7 +70,8 @@ func (e GitHubEndpoints) Validate() error {
 			return fmt.Errorf("GitHub's %s must not contain credentials", endpoint.name)
 		}
 		if u.Scheme != endpoint.scheme || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("GitHub's %s %q must have the form %s://HOST/", endpoint.name, u.Redacted(), endpoint.scheme)
+			return fmt.Errorf("GitHub's %s %q must have the form %s://HOST/",
+				endpoint.name, u.Redacted(), endpoint.scheme)
 		}
 	}
 	return nil

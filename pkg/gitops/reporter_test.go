@@ -37,7 +37,8 @@ func (r *reporter) Progress(step step.Name, detail string) {
 }
 
 func (r *reporter) Part(step step.Name, part step.Part) {
-	r.add(event{kind: "progress", step: step, text: strings.TrimSpace(fmt.Sprintf("%s %s %s", part.Name, part.State, part.Detail))})
+	r.add(event{kind: "progress", step: step,
+		text: strings.TrimSpace(fmt.Sprintf("%s %s %s", part.Name, part.State, part.Detail))})
 }
 
 func (r *reporter) End(step step.Name, outcome step.Outcome, detail string) {
@@ -68,8 +69,8 @@ func (r *reporter) notes() (all []string) {
 	return all
 }
 
-// check makes sure that every step begins once and ends once, that progress is told in between only, and that the result has the same
-// steps in the same order, and is what its schema says.
+// check makes sure that every step begins once and ends once, that progress is told in between only, and that
+// the result has the same steps in the same order, and is what its schema says.
 func (r *reporter) check(t *testing.T, result *gitops.Result) {
 	t.Helper()
 	asPublished(t, result)

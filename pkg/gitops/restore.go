@@ -20,10 +20,11 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// restore adds to what the run writes the files of live clusters that Flux has applied and that it would delete for want of them. They are
-// made from the clusters' objects.
+// restore adds to what the run writes the files of live clusters that Flux has applied and that it would
+// delete for want of them. They are made from the clusters' objects.
 func (r *clustersRun) restore(ctx context.Context, found *findings) {
-	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster == nil || r.planned == nil {
+	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster == nil ||
+		r.planned == nil {
 		return
 	}
 	all, err := r.foresee(ctx, r.snapshot, r.planned)
@@ -36,15 +37,19 @@ func (r *clustersRun) restore(ctx context.Context, found *findings) {
 		if c.Asked || c.Change != facts.ConsequenceDelete || !c.IsCluster() || r.isNamed(c.Name) {
 			continue
 		}
-		files, err := r.filesOfLive(ctx, fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.Name.Namespace, Name: c.Name.Name})
+		files, err := r.filesOfLive(ctx,
+			fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.Name.Namespace, Name: c.Name.Name})
 		if err != nil {
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.Name.Name, err),
-				text.Command("bring them back from the repository's history: git log -- %s", layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)})
+			found.addFinding(Finding{AreaCluster,
+				fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.Name.Name, err),
+				text.Command("bring them back from the repository's history: git log -- %s",
+					layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)})
 			continue
 		}
 		r.restored = append(r.restored, c.Name.Name)
 		r.rendered.files = append(r.rendered.files, files...)
-		r.steps.Note(step.LevelInfo, fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.Name.Name))
+		r.steps.Note(step.LevelInfo,
+			fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.Name.Name))
 	}
 }
 
@@ -155,9 +160,11 @@ func withoutServers(fields map[string]any) map[string]any {
 	return out
 }
 
-// isServers says whether a label or annotation is one that Flux, kubectl or this program sets on live objects, for their own use.
+// isServers says whether a label or annotation is one that Flux, kubectl or this program sets on live
+// objects, for their own use.
 func isServers(name string) bool {
 	prefix, _, _ := strings.Cut(name, "/")
-	return slices.Contains([]string{files.KustomizeGroup, "reconcile.fluxcd.io", "kubectl.kubernetes.io", "eksa-gitops"}, prefix) &&
+	return slices.Contains([]string{files.KustomizeGroup,
+		"reconcile.fluxcd.io", "kubectl.kubernetes.io", "eksa-gitops"}, prefix) &&
 		path.Base(name) != "prune"
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// ResultVersion is the version of the JSON form of a [Result], a [Report] and all else that the program prints; fields are only ever added
-// within it.
+// ResultVersion is the version of the JSON form of a [Result], a [Report] and all else that the program
+// prints; fields are only ever added within it.
 const ResultVersion = "eksa-gitops/v1"
 
 // Status is how a run ended as a whole.
@@ -22,10 +22,12 @@ const (
 	StatusDone          Status = "done"           // all of it is in place
 	StatusNotConfigured Status = "not-configured" // the spec has no gitOpsRef: nothing to do for Git or Flux
 	StatusPlanned       Status = "planned"        // a dry run
-	StatusGitOpsFailed  Status = "gitops-failed"  // the clusters are there, GitOps is not (or not wholly) enabled
-	StatusIncomplete    Status = "incomplete"     // a cluster is not Ready, or was not created
-	StatusRefused       Status = "refused"        // the spec or a preflight check did not pass; nothing was written
-	StatusInterrupted   Status = "interrupted"
+	// the clusters are there, GitOps is not (or not wholly) enabled
+	StatusGitOpsFailed Status = "gitops-failed"
+	StatusIncomplete   Status = "incomplete" // a cluster is not Ready, or was not created
+	// the spec or a preflight check did not pass; nothing was written
+	StatusRefused     Status = "refused"
+	StatusInterrupted Status = "interrupted"
 )
 
 // Result is what a run did and what is there now. Its JSON form is documented in docs/output.md.
@@ -35,7 +37,8 @@ type Result struct {
 	Status  Status `json:"status"`  // how the run ended as a whole
 	Changed bool   `json:"changed"` // whether the run wrote anything to the host, to Git or to the cluster
 	DryRun  bool   `json:"dryRun"`  // whether the run only planned
-	// WouldChange is whether the run that a dry run stands for would write anything to the host, to Git or to the cluster.
+	// WouldChange is whether the run that a dry run stands for would write anything to the host, to Git or to
+	// the cluster.
 	WouldChange bool            `json:"wouldChange"`
 	Clusters    []ClusterResult `json:"clusters"`             // the clusters of the run
 	Repository  *RepoResult     `json:"repository,omitempty"` // the Git repository, when the run came to it
@@ -43,8 +46,9 @@ type Result struct {
 	Steps       []step.Result   `json:"steps"`                // the steps, in the order in which they ended
 	// Consequences are what Flux does with clusters, and deletes, once it applies what the run leaves in Git.
 	Consequences []facts.Consequence `json:"consequences,omitempty"`
-	Failure      *Failure            `json:"failure,omitempty"` // why the run, or its GitOps part, did not succeed
-	Resume       string              `json:"resume,omitempty"`  // the command that continues the run
+	// why the run, or its GitOps part, did not succeed
+	Failure *Failure `json:"failure,omitempty"`
+	Resume  string   `json:"resume,omitempty"` // the command that continues the run
 	// Kept are, of a deletion, files beside those that go, which stay.
 	Kept []string `json:"kept,omitempty"`
 	// LocalFiles are, of an upgrade, the user's files that get what Git has.
@@ -87,7 +91,8 @@ type ClusterResult struct {
 	// Drift is, of an upgrade, where the live objects differ from Git.
 	Drift []facts.Difference `json:"drift,omitempty"`
 
-	Paused  bool     `json:"paused,omitempty"`  // of a pause or its end: EKS Anywhere leaves the cluster alone
+	// of a pause or its end: EKS Anywhere leaves the cluster alone
+	Paused  bool     `json:"paused,omitempty"`
 	Gone    bool     `json:"gone,omitempty"`    // of a deletion: the cluster was seen to be gone
 	Objects []string `json:"objects,omitempty"` // of a deletion: what goes, as kind namespace/name
 }
@@ -102,16 +107,18 @@ type ProvisionResult struct {
 
 // RepoResult is the Git repository of the run.
 type RepoResult struct {
-	URL      string              `json:"url"`                // where a person looks at it, or its Git URL
-	Branch   string              `json:"branch"`             // the branch that Flux follows
-	Commit   string              `json:"commit,omitempty"`   // the head of the branch at the end of the run
-	Created  bool                `json:"created"`            // whether the run created the repository
-	Pushed   bool                `json:"pushed"`             // whether the run pushed a commit
-	Files    []layout.FileChange `json:"files"`              // what the run changed or, in a dry run, would change
+	URL     string `json:"url"`              // where a person looks at it, or its Git URL
+	Branch  string `json:"branch"`           // the branch that Flux follows
+	Commit  string `json:"commit,omitempty"` // the head of the branch at the end of the run
+	Created bool   `json:"created"`          // whether the run created the repository
+	Pushed  bool   `json:"pushed"`           // whether the run pushed a commit
+	// what the run changed or, in a dry run, would change
+	Files    []layout.FileChange `json:"files"`
 	CloneURL string              `json:"cloneURL,omitempty"` // for git clone
 	// DefaultBranch is what is checked out when the repository is cloned; none when it is not known.
 	DefaultBranch string `json:"defaultBranch,omitempty"`
-	// RenamedTo is the repository's present name on the host, as owner/name, when it was renamed or transferred since the spec was written.
+	// RenamedTo is the repository's present name on the host, as owner/name, when it was renamed or
+	// transferred since the spec was written.
 	RenamedTo string `json:"renamedTo,omitempty"`
 }
 
@@ -123,8 +130,8 @@ type FluxResult struct {
 	URL       string `json:"url"`                // of the repository that it follows
 	Path      string `json:"path"`               // the directory in the repository that it applies
 	Revision  string `json:"revision,omitempty"` // what Flux has applied: branch@sha1:commit
-	// Ready says that Flux has applied what the run left in Git; of a run that could not do its GitOps part, that
-	// Flux still applies the revision that it had applied before.
+	// Ready says that Flux has applied what the run left in Git; of a run that could not do its GitOps part,
+	// that Flux still applies the revision that it had applied before.
 	Ready bool `json:"ready"`
 
 	// Controllers are those that run at the end, one for each image.
@@ -134,7 +141,8 @@ type FluxResult struct {
 	Changes []fluxmanifests.ComponentChange `json:"changes,omitempty"`
 	// Adopted is, of an upgrade, what Flux followed before it was taken over.
 	Adopted *Adopted `json:"adopted,omitempty"`
-	// Migrated are the definitions of Flux whose objects were stored in other versions before the push, or would be.
+	// Migrated are the definitions of Flux whose objects were stored in other versions before the push, or
+	// would be.
 	Migrated []fluxinstall.Migration `json:"migrated,omitempty"`
 }
 
@@ -152,11 +160,14 @@ type Adopted struct {
 	URL    string `json:"url"`              // of the repository
 	Branch string `json:"branch,omitempty"` // none when it followed something else, such as a tag
 	Path   string `json:"path"`             // the directory in the repository that it applied
-	// Record is the Secret, as namespace/name, that keeps what was there before, the key to the old repository included.
+	// Record is the Secret, as namespace/name, that keeps what was there before, the key to the old
+	// repository included.
 	Record string `json:"record,omitempty"`
-	// Unmanaged are the objects that Flux had applied from there and does not apply any more, as kind namespace/name. They stay.
+	// Unmanaged are the objects that Flux had applied from there and does not apply any more, as kind
+	// namespace/name. They stay.
 	Unmanaged []string `json:"unmanaged"`
-	// Settings are fields of the GitRepository and the Kustomization, as kind spec.field, that they do not have any more.
+	// Settings are fields of the GitRepository and the Kustomization, as kind spec.field, that they do not
+	// have any more.
 	Settings []string `json:"settings,omitempty"`
 }
 

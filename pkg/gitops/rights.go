@@ -13,9 +13,9 @@ type intent struct {
 	namespace string
 }
 
-// checkRights finds what the user may not do in the cluster and the run would, beside what was asked about with
-// the state of the cluster: otherwise that shows when the commit is pushed already. What a user may do matters
-// only where all else is well.
+// checkRights finds what the user may not do in the cluster and the run would, beside what was asked about
+// with the state of the cluster: otherwise that shows when the commit is pushed already. What a user may do
+// matters only where all else is well.
 func (r *run) checkRights(ctx context.Context, found *findings, intents ...intent) {
 	if len(found.list) > 0 || r.open.cluster == nil {
 		return
@@ -41,8 +41,8 @@ func (r *run) asksFlux() bool {
 	return !r.planned.InPlace(r.snapshot) || !r.seen.Cluster.Applied(r.seen.Config.Branch, r.snapshot.Head())
 }
 
-// intents are what a deletion does to objects of clusters itself. What a management cluster needs is asked about
-// with its state.
+// intents are what a deletion does to objects of clusters itself. What a management cluster needs is asked
+// about with its state.
 func (d *deleteRun) intents() []intent {
 	var intents []intent
 	for _, t := range d.targets {

@@ -51,12 +51,14 @@ func TestRights_refused(t *testing.T) {
 		"create":                     {fluxinstall.ForFollowing, "flux-system", create, true},
 		"upgrade":                    {fluxinstall.ForFollowing, "flux-system", upgrade, true},
 		"upgrade with nothing to do": {fluxinstall.ForFollowing, "flux-system", nothing, false},
-		"delete":                     {fluxinstall.ForFollowing, "flux-system", delete_("w01", gitops.FromBoth), true},
-		"delete from the cluster":    {fluxinstall.ForDeleting, "default", delete_("alone", gitops.FromCluster), true},
-		"pause in Git":               {fluxinstall.ForFollowing, "flux-system", pause("w01"), true},
-		"pause in the cluster":       {fluxinstall.ForMarking, "default", pause("alone"), true},
-		"needs no marks":             {fluxinstall.ForMarking, "default", pause("w01"), false},
-		"needs no deletion":          {fluxinstall.ForDeleting, "default", delete_("w01", gitops.FromBoth), false},
+		"delete": {fluxinstall.ForFollowing, "flux-system",
+			delete_("w01", gitops.FromBoth), true},
+		"delete from the cluster": {fluxinstall.ForDeleting, "default",
+			delete_("alone", gitops.FromCluster), true},
+		"pause in Git":         {fluxinstall.ForFollowing, "flux-system", pause("w01"), true},
+		"pause in the cluster": {fluxinstall.ForMarking, "default", pause("alone"), true},
+		"needs no marks":       {fluxinstall.ForMarking, "default", pause("w01"), false},
+		"needs no deletion":    {fluxinstall.ForDeleting, "default", delete_("w01", gitops.FromBoth), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,9 +77,11 @@ func TestRights_refused(t *testing.T) {
 					}
 					continue
 				}
-				want := fmt.Sprintf("the user of the kubeconfig may not patch purpose%d in namespace %s", test.lacking, test.namespace)
-				if !errors.As(err, &refused) || result.Status != gitops.StatusRefused || len(refused.Findings) != 1 ||
-					refused.Findings[0].Area != gitops.AreaAccess || refused.Findings[0].Message != want {
+				want := fmt.Sprintf("the user of the kubeconfig may not patch purpose%d in namespace %s",
+					test.lacking, test.namespace)
+				if !errors.As(err, &refused) || result.Status != gitops.StatusRefused ||
+					len(refused.Findings) != 1 || refused.Findings[0].Area != gitops.AreaAccess ||
+					refused.Findings[0].Message != want {
 					t.Errorf("dry run %t: %v, %s", dry, err, result.Status)
 				}
 				if len(w.calls) > 0 || w.describe() != before {

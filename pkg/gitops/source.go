@@ -16,8 +16,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// The way from the cluster to the repository: on GitHub a deploy key that is made during the run; on a generic Git server a key that the
-// operator gives.
+// The way from the cluster to the repository: on GitHub a deploy key that is made during the run; on a
+// generic Git server a key that the operator gives.
 
 // sourceSecret is what the Secret of Flux's source has to hold.
 func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, error) {
@@ -39,13 +39,14 @@ func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, 
 		return source, nil
 	}
 	return fluxinstall.SourceSecret{
-		Namespace: namespace, Name: fluxmanifests.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm, Unwanted: r.foreignKey, KnownHosts: r.seen.KnownHosts,
+		Namespace: namespace, Name: fluxmanifests.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm,
+		Unwanted: r.foreignKey, KnownHosts: r.seen.KnownHosts,
 	}, nil
 }
 
-// choosesSourceKey says whether a person has chosen a private key for the cluster. The operator's own, which the cluster gets for want of
-// another, is no choice: it may push, and a key that is in the cluster is not replaced with it, whether Flux reads the repository just now
-// or not.
+// choosesSourceKey says whether a person has chosen a private key for the cluster. The operator's own, which
+// the cluster gets for want of another, is no choice: it may push, and a key that is in the cluster is not
+// replaced with it, whether Flux reads the repository just now or not.
 func (r *clustersRun) choosesSourceKey() bool {
 	return !r.options.Source.PrivateKey.IsZero() && !r.options.SourceIsOperators
 }
@@ -56,8 +57,8 @@ func (r *clustersRun) keepsSourceKey() bool {
 	return flux.SourcePublicKey != "" && flux.SourcePublicKey != r.foreignKey && !r.choosesSourceKey()
 }
 
-// checkSourceKey makes sure that a private key in the cluster that cannot be read is not replaced unasked, and says how a key is replaced
-// with which Flux does not get on.
+// checkSourceKey makes sure that a private key in the cluster that cannot be read is not replaced unasked,
+// and says how a key is replaced with which Flux does not get on.
 func (r *clustersRun) checkSourceKey(found *findings) {
 	if r.management == nil || r.seen.Cluster == nil || r.seen.Cluster.Flux.SourceSecret == nil {
 		return
@@ -69,7 +70,8 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 	}
 	replace := "to give Flux another key, say which: --cluster-private-key FILE"
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
-		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config.SystemNamespace, Name: fluxmanifests.SourceSecretName, Reason: reason}
+		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config.SystemNamespace,
+			Name: fluxmanifests.SourceSecretName, Reason: reason}
 		finding := Finding{AreaCluster, kept.Error(), kept.Hint()}
 		if overSSH {
 			finding.Hint = joinedHints(replace, kept.Hint())
@@ -77,12 +79,14 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 		found.addFinding(finding)
 		return
 	}
-	if !overSSH || flux.GitRepository == nil || !r.keepsSourceKey() || r.options.Source.PrivateKey.IsZero() || r.givenKeyIs(flux.SourcePublicKey) {
+	if !overSSH || flux.GitRepository == nil || !r.keepsSourceKey() || r.options.Source.PrivateKey.IsZero() ||
+		r.givenKeyIs(flux.SourcePublicKey) {
 		return
 	}
 	if c := facts.Failing(flux.GitRepository.Conditions); c != nil {
-		r.steps.Note(step.LevelWarning, fmt.Sprintf("Flux cannot fetch the repository (%s: %s); its key (%s) is kept, since that may be temporary; %s",
-			c.Reason, c.Words(), flux.SourceSecret.Fingerprint, replace))
+		r.steps.Note(step.LevelWarning,
+			fmt.Sprintf("Flux cannot fetch the repository (%s: %s); its key (%s) is kept, since that may "+
+				"be temporary; %s", c.Reason, c.Words(), flux.SourceSecret.Fingerprint, replace))
 	}
 }
 
@@ -102,7 +106,8 @@ func (r *clustersRun) sourceInPlace() bool {
 // givenKeyIs says whether the given private key is the one of a public key in authorized_keys form.
 func (r *clustersRun) givenKeyIs(public string) bool {
 	source := r.options.Source
-	key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "the cluster's private key")
+	key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase,
+		"the cluster's private key")
 	return err == nil && sameKeyMaterial(key.AuthorizedKey(), public)
 }
 
@@ -117,7 +122,8 @@ func sameKeyMaterial(a, b string) bool {
 	return algorithmA == algorithmB && materialA == materialB && materialA != ""
 }
 
-// checkSource makes sure that there is a key for the cluster, and warns about one that can do more than it should.
+// checkSource makes sure that there is a key for the cluster, and warns about one that can do more than it
+// should.
 func (r *clustersRun) checkSource(found *findings) {
 	r.checkSourceKey(found)
 	if r.management == nil || r.ports.OpenHost != nil || r.seen.Cluster == nil || r.open.repo == nil {
@@ -125,26 +131,34 @@ func (r *clustersRun) checkSource(found *findings) {
 	}
 	given := !r.options.Source.PrivateKey.IsZero()
 	switch {
-	case r.seen.Cluster.Flux.SourceSecret != nil && r.seen.Cluster.Flux.SourceSecret.Unreadable != "" && !r.choosesSourceKey():
+	case r.seen.Cluster.Flux.SourceSecret != nil && r.seen.Cluster.Flux.SourceSecret.Unreadable != "" &&
+		!r.choosesSourceKey():
 		return // checkSourceKey says so
-	case !given && (r.seen.Cluster.Flux.SourcePublicKey == "" || r.seen.Cluster.Flux.SourcePublicKey == r.foreignKey):
-		found.addFinding(Finding{AreaAccess,
-			"Flux needs a private key to read the repository with, and there is none to use: an SSH agent does not hand out its keys",
-			"name a key that may only read the repository with --cluster-private-key FILE, or your own with EKSA_GIT_PRIVATE_KEY=FILE"})
+	case !given &&
+		(r.seen.Cluster.Flux.SourcePublicKey == "" || r.seen.Cluster.Flux.SourcePublicKey == r.foreignKey):
+		found.addFinding(Finding{AreaAccess, "Flux needs a private key to read the repository with, and " +
+			"there is none to use: an SSH agent does not hand out its keys",
+			"name a key that may only read the repository with --cluster-private-key FILE, or your own " +
+				"with EKSA_GIT_PRIVATE_KEY=FILE"})
 	case given && r.options.SourceIsOperators && !r.keepsSourceKey() && r.checkSourceAlgorithm(found):
 	case r.snapshot == nil:
 		return
 	case given && r.options.SourceIsOperators && !r.sourceInPlace():
-		r.steps.Note(step.LevelWarning, fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE", r.seen.Config.SystemNamespace))
+		r.steps.Note(step.LevelWarning,
+			fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in "+
+				"namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE",
+				r.seen.Config.SystemNamespace))
 	}
 }
 
-// checkSourceAlgorithm makes sure that the key that the cluster gets is of the kind that the spec names, and says whether it is not.
+// checkSourceAlgorithm makes sure that the key that the cluster gets is of the kind that the spec names, and
+// says whether it is not.
 func (r *clustersRun) checkSourceAlgorithm(found *findings) bool {
 	if r.seen.Config.Git == nil {
 		return false
 	}
-	key, err := sshkeys.ParseKey([]byte(r.options.Source.PrivateKey.Reveal()), r.options.Source.Passphrase, "that is your own, and that Flux would get,")
+	key, err := sshkeys.ParseKey([]byte(r.options.Source.PrivateKey.Reveal()), r.options.Source.Passphrase,
+		"that is your own, and that Flux would get,")
 	if err == nil {
 		err = key.CheckAlgorithm(r.seen.Config.Git.SSHKeyAlgorithm)
 	}
@@ -157,11 +171,14 @@ func (r *clustersRun) checkSourceAlgorithm(found *findings) bool {
 // noteAuthority says what follows from a server that is known by a certificate authority only.
 func (r *clustersRun) noteAuthority() {
 	if r.open.host == nil && len(r.options.Source.KnownHosts) == 0 && !r.sourceInPlace() {
-		r.steps.Note(step.LevelWarning, "the known-hosts file knows the server by a certificate authority, which Flux does not understand: Flux gets the host key that the authority vouches for today; when the server changes it, run this command again")
+		r.steps.Note(step.LevelWarning, "the known-hosts file knows the server by a certificate authority, "+
+			"which Flux does not understand: Flux gets the host key that the authority vouches for today; "+
+			"when the server changes it, run this command again")
 	}
 }
 
-// observeClusterKey tries the key that the cluster gets: it has to read the repository, and better not write it.
+// observeClusterKey tries the key that the cluster gets: it has to read the repository, and better not write
+// it.
 func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 	if !r.keepsFlux || r.ports.OpenClusterRepository == nil {
 		return
@@ -183,12 +200,13 @@ func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 	}
 	defer snapshot.Close()
 	if snapshot.CheckPush(ctx) == nil {
-		r.steps.Note(step.LevelWarning, "Flux's key can also push to the repository; one that may only read is safer")
+		r.steps.Note(step.LevelWarning,
+			"Flux's key can also push to the repository; one that may only read is safer")
 	}
 }
 
-// observePush finds out before the first write whether the operator's credentials may push. Of a classic token GitHub's API has said so;
-// of others it says what the user may do, and not what the token was granted.
+// observePush finds out before the first write whether the operator's credentials may push. Of a classic
+// token GitHub's API has said so; of others it says what the user may do, and not what the token was granted.
 func (r *run) observePush(ctx context.Context, found *findings) {
 	if r.planned == nil || len(r.planned.Changes) == 0 || r.snapshot == nil {
 		return
@@ -217,7 +235,8 @@ func (f *findings) addOpening(err error) {
 	f.add(area, err)
 }
 
-// noteUnseen says what no check can show to this token and so shows when it is done, of the things that this run is going to do.
+// noteUnseen says what no check can show to this token and so shows when it is done, of the things that this
+// run is going to do.
 func (r *run) noteUnseen() {
 	access := r.seen.Access
 	if access == nil {
@@ -234,8 +253,9 @@ func (r *run) noteUnseen() {
 	}
 }
 
-// noteFormerKeys names deploy keys with the title of this cluster's that are of another key: those of a cluster of the same name that was
-// there before. They open the repository as long as somebody has their private half; whether that cluster is gone is for a person to say.
+// noteFormerKeys names deploy keys with the title of this cluster's that are of another key: those of a
+// cluster of the same name that was there before. They open the repository as long as somebody has their
+// private half; whether that cluster is gone is for a person to say.
 func (r *clustersRun) noteFormerKeys() {
 	access := r.seen.Access
 	if access == nil || r.management == nil {
@@ -245,7 +265,9 @@ func (r *clustersRun) noteFormerKeys() {
 		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.Cluster.Flux.SourcePublicKey) {
 			continue
 		}
-		r.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the cluster: an earlier cluster of this name left it, and it still opens the repository; when that cluster is gone, remove it: %s",
-			key.Title, key.ID, r.seen.RepoRef(), text.Command("gh api --method DELETE repos/%s/keys/%s", r.seen.RepoRef(), key.ID)))
+		r.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the "+
+			"cluster: an earlier cluster of this name left it, and it still opens the repository; when "+
+			"that cluster is gone, remove it: %s", key.Title, key.ID, r.seen.RepoRef(),
+			text.Command("gh api --method DELETE repos/%s/keys/%s", r.seen.RepoRef(), key.ID)))
 	}
 }

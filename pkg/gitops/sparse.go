@@ -155,9 +155,8 @@ func (r *clustersRun) checkSparseField(plan *files.Plan, sync []byte) error {
 	unknown := new(lint.UnknownFieldError)
 	err := r.kindsOf(plan.System[layout.ComponentsFile]).UnknownField(files.SyncFile(r.seen.Config), sync)
 	if errors.As(err, &unknown) && strings.HasPrefix(unknown.Field, "spec.sparseCheckout") {
-		return &fluxRefusal{AreaSpec,
-			fmt.Sprintf("the Flux in Git (%s) does not have spec.sparseCheckout yet, and would apply nothing "+
-				"any more with it", r.plannedVersion(plan)),
+		return &fluxRefusal{AreaSpec, fmt.Sprintf("the Flux in Git (%s) does not have spec.sparseCheckout "+
+			"yet, and would apply nothing any more with it", r.plannedVersion(plan)),
 			"first bring Flux to the version of this program: eksa-gitops upgrade cluster -f FILE, " +
 				"without --sparse-checkout"}
 	}

@@ -51,7 +51,9 @@ func TestSparseCheckout(t *testing.T) {
 	}
 	made := sync()
 	for name, run := range map[string]func() *gitops.Result{
-		"create without the flag": func() *gitops.Result { return create(t, w, on(t, spec("dev", onGitHub))) },
+		"create without the flag": func() *gitops.Result {
+			return create(t, w, on(t, spec("dev", onGitHub)))
+		},
 		"create with it": func() *gitops.Result {
 			return create(t, w, sparse(on(t, spec("dev", onGitHub)),
 				true))
@@ -101,7 +103,8 @@ func TestSparseCheckout_edited(t *testing.T) {
 		w.flux()
 		before := w.branches["main"].files[systemSync]
 		upgrade(t, w, sparseUpgrade(t, true, spec("dev", onGitHub)))
-		if got := w.branches["main"].files[systemSync]; got != strings.Replace(before, test.before, test.want, 1) {
+		if got := w.branches["main"].files[systemSync]; got != strings.Replace(before, test.before,
+			test.want, 1) {
 			t.Errorf("%s:\n%s", name, got)
 		}
 	}
@@ -129,10 +132,9 @@ func outsideCases() map[string]struct {
 } {
 	const base = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
 	const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: default\n"
-	const apps = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: apps\n " +
-		" namespace: flux-system\n" +
-		"spec:\n  interval: 10m\n  prune: true\n  path: ./apps\n  sourceRef:\n    kind: GitRepository\n    " +
-		"name: flux-system\n"
+	const apps = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n" +
+		"  name: apps\n  namespace: flux-system\nspec:\n  interval: 10m\n  prune: true\n  path: ./apps\n" +
+		"  sourceRef:\n    kind: GitRepository\n    name: flux-system\n"
 	return map[string]struct {
 		files   map[string]string
 		objects []fluxinstall.FluxObject
@@ -141,40 +143,44 @@ func outsideCases() map[string]struct {
 		"a base": {
 			files: map[string]string{"clusters/dev/infra/kustomization.yaml": base + "- ../../../base\n",
 				"base/kustomization.yaml": base + "- x.yaml\n", "base/x.yaml": configMap},
-			want: "spec: " + `clusters/dev/infra/kustomization.yaml:4: resources[0] is "../../../base", which is ` +
+			want: "spec: " +
+				`clusters/dev/infra/kustomization.yaml:4: resources[0] is "../../../base", which is ` +
 				`outside of clusters/dev: with --sparse-checkout Flux would not fetch that, and would apply nothing ` +
 				`any more` +
-				"; move base below clusters/dev, correct the entry and push that first; or leave --sparse-checkout out",
+				"; move base below clusters/dev, correct the entry and push that first; or leave " +
+				"--sparse-checkout out",
 		},
 		"another Kustomization": {
 			files: map[string]string{"clusters/dev/apps.yaml": apps, "apps/x.yaml": configMap},
-			want: "spec: " + `clusters/dev/apps.yaml:9: Kustomization flux-system/apps: spec.path is "./apps", ` +
+			want: "spec: " +
+				`clusters/dev/apps.yaml:9: Kustomization flux-system/apps: spec.path is "./apps", ` +
 				`which is not below clusters/dev: with --sparse-checkout Flux would not fetch that, and that object ` +
-				`would do nothing any more` +
-				"; give that object a GitRepository of its own, or move what it uses below clusters/dev and push that " +
-				"first; or leave --sparse-checkout out",
+				`would do nothing any more` + "; give that object a GitRepository of its own, or move what " +
+				"it uses below clusters/dev and push that first; or leave --sparse-checkout out",
 		},
 		"an ignore file": {
-			files: map[string]string{".sourceignore": "/clusters/dev/old/\n", "clusters/dev/old/x.yaml": configMap},
-			want: "spec: .sourceignore leaves files below clusters/dev out, and is itself outside of it: with " +
-				"--sparse-checkout Flux would not fetch that, and would apply those files" +
-				"; write its lines for that directory into clusters/dev/.sourceignore and push that first; or leave " +
+			files: map[string]string{".sourceignore": "/clusters/dev/old/\n",
+				"clusters/dev/old/x.yaml": configMap},
+			want: "spec: .sourceignore leaves files below clusters/dev out, and is itself outside of it: " +
+				"with --sparse-checkout Flux would not fetch that, and would apply those files; write its " +
+				"lines for that directory into clusters/dev/.sourceignore and push that first; or leave " +
 				"--sparse-checkout out",
 		},
 		"a release in the cluster": {
 			objects: []fluxinstall.FluxObject{
 				{Kind: "HelmRelease", Namespace: "shop", Name: "web",
 					Spec: map[string]any{"chart": map[string]any{"spec": map[string]any{
-						"chart": "./charts/web", "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system",
-							"namespace": "flux-system"}}}}},
+						"chart": "./charts/web", "sourceRef": map[string]any{"kind": "GitRepository",
+							"name": "flux-system", "namespace": "flux-system"}}}}},
 				{Kind: "Kustomization", Namespace: "shop", Name: "other", Spec: map[string]any{"path": "./x",
 					"sourceRef": map[string]any{"kind": "GitRepository", "name": "other"}}},
 			},
-			want: "spec: " + `HelmRelease shop/web: spec.chart.spec.chart is "./charts/web", which is not below ` +
+			want: "spec: " +
+				`HelmRelease shop/web: spec.chart.spec.chart is "./charts/web", which is not below ` +
 				`clusters/dev: with --sparse-checkout Flux would not fetch that, and that object would do nothing any ` +
 				`more` +
-				"; give that object a GitRepository of its own, or move what it uses below clusters/dev and push that " +
-				"first; or leave --sparse-checkout out",
+				"; give that object a GitRepository of its own, or move what it uses below clusters/dev " +
+				"and push that first; or leave --sparse-checkout out",
 		},
 	}
 }
@@ -275,7 +281,8 @@ func TestSparseCheckout_narrow(t *testing.T) {
 	w.state.Flux.GitRepository.Conditions = []fluxinstall.Condition{{Type: "Ready", Status: "False",
 		Message: "cannot clone"}}
 	w.forget()
-	if got := told(refused(t, w, on(t, spec("dev", onGitHub)))); !strings.Contains(got, "Cluster default/w01") {
+	if got := told(refused(t, w, on(t, spec("dev", onGitHub)))); !strings.Contains(got,
+		"Cluster default/w01") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -305,9 +312,8 @@ func TestSparseCheckout_stands(t *testing.T) {
 func TestSparseCheckout_suggested(t *testing.T) {
 	t.Parallel()
 	const want = "more than 1000 files of the repository are outside of clusters/dev, and Flux fetches and " +
-		"unpacks all of them at every commit " +
-		"of anybody; it needs none of them: eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch " +
-		"that directory alone"
+		"unpacks all of them at every commit of anybody; it needs none of them: eksa-gitops upgrade " +
+		"cluster -f FILE --sparse-checkout has it fetch that directory alone"
 	for name, test := range map[string]struct {
 		files   int
 		edit    func(w *world)
@@ -340,8 +346,8 @@ func TestSparseCheckout_suggested(t *testing.T) {
 		w := managed(t, onGitHub)
 		w.commitOther("main", func(files map[string]string) {
 			for i := range test.files {
-				files[fmt.Sprintf("others/%d.yaml", i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  "+
-					"name: x%d\n  namespace: default\n", i)
+				files[fmt.Sprintf("others/%d.yaml", i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\n"+
+					"metadata:\n  name: x%d\n  namespace: default\n", i)
 			}
 		})
 		if test.edit != nil {

@@ -28,16 +28,15 @@ func TestStatus_sparse(t *testing.T) {
 		Fields: map[string]any{"spec": map[string]any{
 			"path": "./apps", "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system",
 				"namespace": "flux-system"}}}}
-	suggestion := "more than 1000 files of the repository are outside of clusters/dev, and Flux fetches and " +
-		"unpacks all of them at every commit of " +
-		"anybody; it needs none of them: eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch " +
-		"that directory alone"
+	suggestion := "more than 1000 files of the repository are outside of clusters/dev, and Flux fetches " +
+		"and unpacks all of them at every commit of anybody; it needs none of them: eksa-gitops upgrade " +
+		"cluster -f FILE --sparse-checkout has it fetch that directory alone"
 	missing := status.Problem{
 		Object: "GitRepository flux-system/flux-system", File: "clusters/dev/infra/kustomization.yaml",
 		Message: `clusters/dev/infra/kustomization.yaml:2: resources[0] is "../../../base", which is outside of ` +
 			`clusters/dev`,
-		Cause: "its spec.sparseCheckout has Flux fetch no more than that, so that it cannot build what needs " +
-			"more",
+		Cause: "its spec.sparseCheckout has Flux fetch no more than that, " +
+			"so that it cannot build what needs more",
 		Next: "correct that file and push; or have Flux fetch everything: eksa-gitops upgrade cluster -f " +
 			"FILE --sparse-checkout=false",
 	}
@@ -106,8 +105,8 @@ func TestStatus_sparseWidened(t *testing.T) {
 	w.flux()
 	options := on(t, spec("dev", onGitHub))
 	looked := status.Options{
-		Config: options.Clusters[0].GitOps, ManagementCluster: "dev", Remote: options.Remote, MaxAge: time.Hour,
-		Survey: &fluxinstall.Survey{State: w.state, Namespace: "flux-system"},
+		Config: options.Clusters[0].GitOps, ManagementCluster: "dev", Remote: options.Remote,
+		MaxAge: time.Hour, Survey: &fluxinstall.Survey{State: w.state, Namespace: "flux-system"},
 	}
 	fetches := 0
 	for _, fails := range []bool{true, false} {

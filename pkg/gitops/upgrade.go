@@ -18,27 +18,31 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// UpgradeOptions are what [Upgrade] works on. Overwrite lets the file's values win where the file and Git both changed a field.
+// UpgradeOptions are what [Upgrade] works on. Overwrite lets the file's values win where the file and Git
+// both changed a field.
 type UpgradeOptions struct {
 	CreateOptions
 	// Sources are the user's files from which Clusters were read.
 	Sources []clusterspec.Source
 	// UpdateSources writes Sources back with what others changed in Git.
 	UpdateSources bool
-	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows another repository, branch or
-	// path. What it had applied from there stays in the cluster.
+	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows
+	// another repository, branch or path. What it had applied from there stays in the cluster.
 	Adopt bool
 }
 
-// Upgrade brings clusters that exist to what their files say. A cluster that is not in Git yet is put there, and Flux takes its objects
-// over as they are: GitOps is enabled. One that is in Git is changed there: edits of the file and edits that others made in Git since
-// are merged, the API server is asked whether it would take the result, and after the push the run waits until the objects carry the
-// change and the clusters are Ready.
+// Upgrade brings clusters that exist to what their files say. A cluster that is not in Git yet is put there,
+// and Flux takes its objects over as they are: GitOps is enabled. One that is in Git is changed there: edits
+// of the file and edits that others made in Git since are merged, the API server is asked whether it would
+// take the result, and after the push the run waits until the objects carry the change and the clusters are
+// Ready.
 //
-// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of
-// a first write that failed, and the context's. Unlike a creation, an upgrade stops at a failure. Upgrade may be repeated.
+// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it
+// again to continue), those of a first write that failed, and the context's. Unlike a creation, an upgrade
+// stops at a failure. Upgrade may be repeated.
 func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
-	u := &upgradeRun{clustersRun: newClustersRun("upgrade cluster", ports, options.CreateOptions), asked: options, first: map[string]*firstLook{}}
+	u := &upgradeRun{clustersRun: newClustersRun("upgrade cluster", ports, options.CreateOptions),
+		asked: options, first: map[string]*firstLook{}}
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := crash.Guarded(func() error { return u.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
@@ -99,8 +103,8 @@ func (u *upgradeRun) do(ctx context.Context) error {
 	return u.conclude(ctx)
 }
 
-// parts are those of an upgrade, which stops at the first failure. Clusters that the provisioner has to upgrade it upgrades while Flux
-// leaves them alone; what is in Git then is what it has made.
+// parts are those of an upgrade, which stops at the first failure. Clusters that the provisioner has to
+// upgrade it upgrades while Flux leaves them alone; what is in Git then is what it has made.
 func (u *upgradeRun) parts() step.Sequence {
 	inGit := u.throughGit()
 	if len(u.provisioned) > 0 {
@@ -125,7 +129,8 @@ func (u *upgradeRun) parts() step.Sequence {
 func (u *upgradeRun) throughGit() step.Sequence {
 	return step.Sequence{
 		step.When(u.updateFiles),
-		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates, message: u.upgradeMessage}),
+		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates,
+			message: u.upgradeMessage}),
 		step.When(u.bringFlux),
 		step.When(u.waitUpgraded),
 		step.When(u.waitRolledOver),
@@ -133,9 +138,11 @@ func (u *upgradeRun) throughGit() step.Sequence {
 	}
 }
 
-// checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed through Git.
+// checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed
+// through Git.
 func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
-	u.seen.Config, u.seen.ManagementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}, u.options.Clusters[0].ManagementCluster
+	u.seen.Config, u.seen.ManagementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace},
+		u.options.Clusters[0].ManagementCluster
 	var found findings
 	u.observeCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
 	if ctx.Err() != nil {
@@ -218,7 +225,8 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 // stepCompare looks at what the files would change.
 const stepCompare step.Name = "Compare the files with Git and the cluster"
 
-// observeSpecs reads the live objects, plans the change and has it judged. Its error is no verdict on the files.
+// observeSpecs reads the live objects, plans the change and has it judged. Its error is no verdict on the
+// files.
 func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
 	return u.steps.Do(stepCompare, func() (step.Effect, error) {
 		var err error
@@ -261,7 +269,8 @@ func (u *upgradeRun) countChanges() string {
 	return fmt.Sprintf("%d changes", n)
 }
 
-// readLive reads the objects of the clusters' files, the user's and those in Git, as they are in the management cluster.
+// readLive reads the objects of the clusters' files, the user's and those in Git, as they are in the
+// management cluster.
 func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, error) {
 	var list []fluxinstall.ObjectName
 	add := func(kind, namespace, name string) {
@@ -296,8 +305,9 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 	return live, nil
 }
 
-// planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what others pushed meanwhile is
-// merged again. The errors that are about the files are *overlapError and *unreadableError.
+// planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what
+// others pushed meanwhile is merged again. The errors that are about the files are *overlapError and
+// *unreadableError.
 func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	return u.planUpgradeOn(ctx, snapshot, false)
 }
@@ -334,7 +344,8 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 		made.files = append(made.files, file)
 	}
 	plan := files.NewPlan(later)
-	if err := u.compareFiles(ctx, snapshot, plan, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
+	if err := u.compareFiles(ctx, snapshot, plan, made,
+		func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
 		return nil, err
 	}
 	if err := u.planSystem(ctx, snapshot, plan); err != nil {
@@ -379,13 +390,14 @@ func (u *upgradeRun) readSpecs(ctx context.Context, snapshot Snapshot) (map[stri
 func (u *upgradeRun) recordPlans() {
 	for _, p := range u.specs {
 		record := u.clusterResult(p.cluster.Name)
-		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged, p.conflicts
+		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged,
+			p.conflicts
 		record.Drift = u.drift(p)
 	}
 }
 
-// upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so
-// that the next run knows what the file says.
+// upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the
+// user's file, are named, so that the next run knows what the file says.
 func (u *upgradeRun) upgradeMessage() string {
 	var all, merged []string
 	for _, p := range u.specs {
@@ -409,8 +421,10 @@ func (u *upgradeRun) upgradeSubject() string {
 		}
 	}
 	switch {
-	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
-		return fmt.Sprintf("Upgrade Flux from %s to %s", u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
+	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself &&
+		u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+		return fmt.Sprintf("Upgrade Flux from %s to %s",
+			u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
 	case len(changing) == 0:
 		return "Update the files of Flux"
 	case len(changing) > 1:

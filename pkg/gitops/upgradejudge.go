@@ -53,7 +53,9 @@ func (u *upgradeRun) tell() {
 			u.steps.Note(step.LevelInfo, text)
 		}
 		if len(p.merged) > 0 && !u.asked.UpdateSources {
-			u.steps.Note(step.LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
+			u.steps.Note(step.LevelInfo,
+				fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there",
+					p.ours.Name))
 		}
 		for _, d := range u.clusterResult(p.cluster.Name).Drift {
 			u.steps.Note(step.LevelWarning, "drift of "+prefix+d.String())
@@ -61,8 +63,9 @@ func (u *upgradeRun) tell() {
 	}
 }
 
-// judgeChanges asks the API server about every object that changes, and refuses what would not be applied. Where the server takes what
-// EKS Anywhere's rules, as this program knows them, reject, the server knows better.
+// judgeChanges asks the API server about every object that changes, and refuses what would not be applied.
+// Where the server takes what EKS Anywhere's rules, as this program knows them, reject, the server knows
+// better.
 func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 	for _, p := range u.specs {
 		if !p.changed() {
@@ -95,8 +98,8 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 	return nil
 }
 
-// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of the rules where they know
-// it, else in the server's.
+// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of
+// the rules where they know it, else in the server's.
 func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
 	refused := map[string]bool{}
 	for _, v := range verdicts {
@@ -115,7 +118,8 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 			continue
 		}
 		if !refused[c.Object] && c.Field != "" {
-			p.changes[i].Message = "the API server accepts it, although EKS Anywhere's rules say: " + c.Message
+			p.changes[i].Message = "the API server accepts it, although EKS Anywhere's rules say: " +
+				c.Message
 			p.changes[i].Verdict = clusterspec.VerdictApplied
 			continue
 		}
@@ -130,11 +134,14 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 
 // fromGit says whether a change came from Git.
 func (u *upgradeRun) fromGit(p *specPlan, c clusterspec.Change) bool {
-	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool { return e.Object == c.Object && e.Field == c.Field })
+	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool {
+		return e.Object == c.Object && e.Field == c.Field
+	})
 }
 
 func rejectedOf(changes []clusterspec.Change, object string) []clusterspec.Change {
-	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected), func(c clusterspec.Change) bool { return c.Object != object })
+	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected),
+		func(c clusterspec.Change) bool { return c.Object != object })
 }
 
 // checkMarks finds objects that change and that Flux is told to leave alone.
@@ -146,7 +153,10 @@ func (u *upgradeRun) checkMarks(p *specPlan, objects []facts.GitObject, found *f
 		}
 		for _, pause := range live.Pauses {
 			if pause.StopsFlux() {
-				found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change", p.cluster.Name, pause.Object, pause.Describe()), pause.Resume})
+				found.addFinding(Finding{AreaCluster,
+					fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change",
+						p.cluster.Name, pause.Object, pause.Describe()),
+					pause.Resume})
 			}
 		}
 	}

@@ -12,18 +12,21 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// ClusterWaiter waits, and writes nothing. A time limit of the context ends a wait with a *fluxinstall.NotReadyError that has the cause, and so
-// does what no time can help.
+// ClusterWaiter waits, and writes nothing. A time limit of the context ends a wait with a
+// *fluxinstall.NotReadyError that has the cause, and so does what no time can help.
 type ClusterWaiter interface {
 	// WaitSynced waits until Flux has fetched and applied a commit and is well.
 	WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error
 	// WaitRolledOver waits until Flux's controllers run the wanted images and have worked.
 	WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover, progress func(fluxinstall.Progress)) error
-	// WaitCluster waits until a cluster is Ready. One that is not there yet is waited for, one that is deleted meanwhile is not.
+	// WaitCluster waits until a cluster is Ready. One that is not there yet is waited for, one that is
+	// deleted meanwhile is not.
 	WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
-	// WaitClusters waits until all are Ready and tells of each that changes. The result is in the order of names, also beside an error, and
-	// nil when no look succeeded; at a time limit the error is the context's.
-	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
+	// WaitClusters waits until all are Ready and tells of each that changes. The result is in the order of
+	// names, also beside an error, and nil when no look succeeded; at a time limit the error is the
+	// context's.
+	WaitClusters(ctx context.Context, names []fluxinstall.ClusterName,
+		changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error)
 	// WaitGone waits until a Cluster object is gone, its finalizers included.
 	WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error
 }
@@ -31,16 +34,18 @@ type ClusterWaiter interface {
 // notCreated is the message of a workload cluster that Flux has not made.
 const notCreated = "not created: Flux creates it from the commit, which could not be applied"
 
-// notCreated says whether there is no use in waiting for a cluster: Flux makes workload clusters of the commit, which it has not got.
+// notCreated says whether there is no use in waiting for a cluster: Flux makes workload clusters of the
+// commit, which it has not got.
 func (r *clustersRun) notCreated(c *clusterspec.Cluster) bool {
 	if made := r.clusterResult(c.Name).Provision; made != nil && made.Done {
 		return false
 	}
-	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil && !r.seen.Cluster.HasCluster(c.Namespace, c.Name)
+	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil &&
+		!r.seen.Cluster.HasCluster(c.Namespace, c.Name)
 }
 
-// awaitClusters follows clusters until all are Ready. Why not every one was seen to be is r.notReady afterwards, which names each that is
-// not, with its cause; that ends no run.
+// awaitClusters follows clusters until all are Ready. Why not every one was seen to be is r.notReady
+// afterwards, which names each that is not, with its cause; that ends no run.
 func (r *clustersRun) awaitClusters(ctx context.Context, clusters []*clusterspec.Cluster) step.Sequence {
 	if len(clusters) == 1 {
 		return r.awaitCluster(ctx, clusters[0])
@@ -103,7 +108,9 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 				names[i] = fluxinstall.ClusterName{Namespace: c.Namespace, Name: c.Name}
 				r.steps.Part(name, step.Part{Name: c.Name, State: step.PartWaiting})
 			}
-			live, err := r.open.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) { r.steps.Part(name, partOf(&c)) })
+			live, err := r.open.cluster.WaitClusters(ctx, names, func(c fluxinstall.LiveCluster) {
+				r.steps.Part(name, partOf(&c))
+			})
 			for i, c := range clusters {
 				record := r.clusterResult(c.Name)
 				if live == nil {
@@ -113,13 +120,15 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 					continue
 				}
 				now := &live[i]
-				controlPlane, workers := facts.MachineStatusOf(now.ControlPlane), facts.MachineStatusOf(now.Workers)
+				controlPlane, workers := facts.MachineStatusOf(now.ControlPlane),
+					facts.MachineStatusOf(now.Workers)
 				record.ControlPlane, record.Workers = &controlPlane, &workers
 				if now.Problem == nil {
 					record.Ready = true
 					continue
 				}
-				record.Message, record.Cause, record.Next = now.Problem.Error(), now.Problem.Words(), now.Problem.Hint()
+				record.Message, record.Cause, record.Next = now.Problem.Error(), now.Problem.Words(),
+					now.Problem.Hint()
 				left.add(c.Name, record.Cause)
 				left.next = append(left.next, record.Next)
 			}
@@ -129,8 +138,8 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 	}
 }
 
-// awaitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so without the commit there
-// is nothing to wait for.
+// awaitCluster follows one cluster until it is Ready. A workload cluster is made by Flux from the commit, so
+// without the commit there is nothing to wait for.
 func (r *clustersRun) awaitCluster(ctx context.Context, c *clusterspec.Cluster) step.Sequence {
 	record := r.clusterResult(c.Name)
 	switch {
@@ -202,7 +211,8 @@ func (e *notReadyError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Hint is the next command, when it is the same for all or there is only one, and otherwise the one that tells of all.
+// Hint is the next command, when it is the same for all or there is only one, and otherwise the one that
+// tells of all.
 func (e *notReadyError) Hint() string {
 	if next := slices.Compact(slices.Clone(e.next)); len(next) == 1 && len(e.next) == len(e.names) {
 		return next[0]

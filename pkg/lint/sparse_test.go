@@ -58,8 +58,8 @@ func TestCheckRepository_sparseChange(t *testing.T) {
 		return all
 	}
 	const want = "outside-checkout clusters/dev/w01/eksa-system/kustomization.yaml:5:3: resources[1]: base " +
-		"is not in what Flux fetches of the " +
-		"repository (spec.sparseCheckout in clusters/dev/flux-system/gotk-sync.yaml: clusters/dev/); Flux then " +
+		"is not in what Flux fetches of the repository (spec.sparseCheckout in " +
+		"clusters/dev/flux-system/gotk-sync.yaml: clusters/dev/); Flux then " +
 		"applies nothing of clusters/dev; " +
 		`found "../../../../base"; expected it in there; or all of the repository fetched: eksa-gitops upgrade ` +
 		`cluster -f FILE --sparse-checkout=false`

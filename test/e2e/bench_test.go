@@ -9,9 +9,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
-// BenchmarkCreate times the program as a process: a management cluster from nothing until Flux has applied it, the same in a
-// repository with 10,000 clusters of others and there with a sparse checkout, the same again with nothing to do, and the program's start
-// alone. The times of the steps go to the log (-v).
+// BenchmarkCreate times the program as a process: a management cluster from nothing until Flux has applied
+// it, the same in a repository with 10,000 clusters of others and there with a sparse checkout, the same
+// again with nothing to do, and the program's start alone. The times of the steps go to the log (-v).
 func BenchmarkCreate(b *testing.B) {
 	b.Run("fresh", func(b *testing.B) {
 		for b.Loop() {
@@ -24,7 +24,8 @@ func BenchmarkCreate(b *testing.B) {
 			b.StartTimer()
 		}
 	})
-	for name, args := range map[string][]string{"many-fleets": nil, "many-fleets-sparse": {"--sparse-checkout"}} {
+	for name, args := range map[string][]string{"many-fleets": nil,
+		"many-fleets-sparse": {"--sparse-checkout"}} {
 		b.Run(name, func(b *testing.B) {
 			others := manyFleets(b)
 			for b.Loop() {
@@ -32,7 +33,8 @@ func BenchmarkCreate(b *testing.B) {
 				w := newWorld(b)
 				w.gh.AddRepo("alice/fleet", githubtest.DefaultBranch("main"), githubtest.Files(others))
 				b.StartTimer()
-				out := w.run(append([]string{"create", "cluster", "-f", "mgmt.yaml", "-o", "json"}, args...)...).exits(0)
+				out := w.run(append([]string{"create", "cluster", "-f", "mgmt.yaml", "-o", "json"},
+					args...)...).exits(0)
 				b.StopTimer()
 				logSteps(b, out)
 				b.StartTimer()

@@ -16,7 +16,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// sshWorld is a world whose repository is on an OpenSSH server. The operator has a key that may push, the cluster one that may not.
+// sshWorld is a world whose repository is on an OpenSSH server. The operator has a key that may push, the
+// cluster one that may not.
 type sshWorld struct {
 	*world
 	git               *gittest.Server
@@ -40,12 +41,14 @@ func newSSHWorldWith(t testing.TB, options gittest.OpenSSHOptions) *sshWorld {
 // withSSH gives a world an OpenSSH server in the place of GitHub.
 func withSSH(t testing.TB, on *world, options gittest.OpenSSHOptions) *sshWorld {
 	t.Helper()
-	w := &sshWorld{world: on, git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256), cluster: gittest.NewKey(t, gittest.ECDSA384)}
+	w := &sshWorld{world: on, git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256),
+		cluster: gittest.NewKey(t, gittest.ECDSA384)}
 	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	options.AuthorizedKeys, options.ReadOnlyKeys = []string{w.operator.AuthorizedKey()}, []string{w.cluster.AuthorizedKey()}
+	options.AuthorizedKeys, options.ReadOnlyKeys = []string{w.operator.AuthorizedKey()},
+		[]string{w.cluster.AuthorizedKey()}
 	w.ssh, err = w.git.StartOpenSSH(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +87,8 @@ func (w *sshWorld) know(lines string) {
 // spec is a file of testdata with the generic Git provider in the place of GitHub.
 func (w *sshWorld) spec(name string) string {
 	const github = "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n"
-	return spec(w.t, name, github, "  git:\n    repositoryUrl: "+w.ssh.URL("acme/fleet")+"\n    sshKeyAlgorithm: ecdsa\n")
+	return spec(w.t, name, github,
+		"  git:\n    repositoryUrl: "+w.ssh.URL("acme/fleet")+"\n    sshKeyAlgorithm: ecdsa\n")
 }
 
 // sshMark remembers how much has happened at the Git server and in the cluster.
@@ -141,7 +145,8 @@ func (w *sshWorld) startAgent(keyFile string) string {
 	}
 }
 
-// runOnTerminal runs the program on a terminal of its own, answers one question, and returns all that the terminal showed.
+// runOnTerminal runs the program on a terminal of its own, answers one question, and returns all that the
+// terminal showed.
 func (w *sshWorld) runOnTerminal(code int, question, answer string, args ...string) string {
 	w.t.Helper()
 	cmd := exec.CommandContext(w.t.Context(), suite.program, args...)

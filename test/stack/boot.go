@@ -143,7 +143,8 @@ func (s *Stack) startControllers(ctx context.Context, addresses map[string]strin
 	if err != nil {
 		return err
 	}
-	s.eksa, err = eksacontroller.Start(s.lifetime, eksacontroller.Options{Config: config, Step: s.options.EKSAStep})
+	s.eksa, err = eksacontroller.Start(s.lifetime,
+		eksacontroller.Options{Config: config, Step: s.options.EKSAStep})
 	if err != nil {
 		return fmt.Errorf("starting the EKS-A test controller: %w", err)
 	}

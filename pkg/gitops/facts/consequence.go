@@ -1,7 +1,7 @@
 package facts
 
-// Consequence is what becomes of one object of the management cluster when Flux applies what is, or is going to be, in Git.
-// Of creations and changes only Clusters are told, of deletions every object.
+// Consequence is what becomes of one object of the management cluster when Flux applies what is, or is going
+// to be, in Git. Of creations and changes only Clusters are told, of deletions every object.
 type Consequence struct {
 	Object string          `json:"object"` // kind namespace/name
 	Change ConsequenceKind `json:"change"` // what happens to it

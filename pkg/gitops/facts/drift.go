@@ -37,8 +37,9 @@ func (d Difference) String() string {
 	return text + d.Live
 }
 
-// Differences compares an object of the repository with the live one, on the fields that the repository sets: what the server or a
-// webhook has filled in is none of Git's business, as with server-side apply. A live object that is not there is one difference.
+// Differences compares an object of the repository with the live one, on the fields that the repository sets:
+// what the server or a webhook has filled in is none of Git's business, as with server-side apply. A live
+// object that is not there is one difference.
 func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 	object, kind := fmt.Sprintf("%s %s/%s", git.Kind, git.Namespace, git.Name), git.Kind
 	if live == nil {
@@ -66,15 +67,16 @@ func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 
 // shownDifference fills in the values of a difference, as they may be shown.
 func shownDifference(kind string, d Difference, git, live any) Difference {
-	d.Git, d.Live = valueText(clusterspec.Shown(kind, d.Field, git)), valueText(clusterspec.Shown(kind, d.Field, live))
+	d.Git, d.Live = valueText(clusterspec.Shown(kind, d.Field, git)),
+		valueText(clusterspec.Shown(kind, d.Field, live))
 	if d.Git == redact.Mask && d.Live == redact.Mask {
 		d.Live += " (another one)"
 	}
 	return d
 }
 
-// compareFields walks what Git sets. The lists of EKS Anywhere's kinds are atomic to the server: they have the length that Git gives
-// them, while defaults may be filled into their items.
+// compareFields walks what Git sets. The lists of EKS Anywhere's kinds are atomic to the server: they have
+// the length that Git gives them, while defaults may be filled into their items.
 func compareFields(field string, git, live any, note func(field string, git, live any)) {
 	if isNothing(git) && isNothing(live) {
 		return // a controller that writes the object leaves out what is empty
@@ -145,7 +147,8 @@ func isNothing(value any) bool {
 	return false
 }
 
-// sameScalar compares values that came through different decoders: a whole number may be an integer or a float.
+// sameScalar compares values that came through different decoders: a whole number may be an integer or a
+// float.
 func sameScalar(a, b any) bool {
 	if x, ok := asFloat(a); ok {
 		y, ok := asFloat(b)
@@ -181,7 +184,8 @@ func valueText(value any) string {
 	return string(text)
 }
 
-// AppliedOnce says whether Git itself tells Flux not to correct an object (kustomize-controller's annotation ssa).
+// AppliedOnce says whether Git itself tells Flux not to correct an object (kustomize-controller's annotation
+// ssa).
 func AppliedOnce(object GitObject) bool {
 	metadata, _ := object.Fields["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)

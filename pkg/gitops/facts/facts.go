@@ -26,12 +26,14 @@ type Facts struct {
 	KnownHosts []byte
 	// NoKnownHosts is why the operator can give none for a host that publishes none.
 	NoKnownHosts error
-	// OtherName is how Flux calls the repository, when that is another name and the host says that it is the same one.
+	// OtherName is how Flux calls the repository, when that is another name and the host says that it is the
+	// same one.
 	OtherName github.RepoRef
 
 	// Cluster is what is in the management cluster; nil when it could not be looked at.
 	Cluster *fluxinstall.State
-	// Absent says that the run cannot look at the management cluster; Unfound is where a kubeconfig was looked for.
+	// Absent says that the run cannot look at the management cluster; Unfound is where a kubeconfig was
+	// looked for.
 	Absent  bool
 	Unfound error
 }
@@ -52,10 +54,12 @@ func (f *Facts) Renamed() string {
 	return PresentName(f.Access.Repository, f.RepoRef())
 }
 
-// FollowsOther says whether the Flux of a bootstrap in our namespace follows another repository or branch, or applies another path.
+// FollowsOther says whether the Flux of a bootstrap in our namespace follows another repository or branch, or
+// applies another path.
 func (f *Facts) FollowsOther(flux *fluxinstall.FluxState) bool {
 	git, ks := flux.GitRepository, flux.Kustomization
-	return git != nil && (!f.SameSource(git.URL) || git.Branch != f.Config.Branch) || ks != nil && !SamePath(ks.Path, layout.SyncPath(f.Config))
+	return git != nil && (!f.SameSource(git.URL) || git.Branch != f.Config.Branch) ||
+		ks != nil && !SamePath(ks.Path, layout.SyncPath(f.Config))
 }
 
 // FluxRuns says whether Flux is there, follows the branch, and is at work, if perhaps without success.
@@ -65,15 +69,17 @@ func (f *Facts) FluxRuns() bool {
 	}
 	flux := &f.Cluster.Flux
 	git, ks := flux.GitRepository, flux.Kustomization
-	return git != nil && ks != nil && flux.Adoption == nil && !f.FollowsOther(flux) && SamePath(ks.Path, layout.SyncPath(f.Config)) &&
-		!git.Suspended && !ks.Suspended && flux.Working()
+	return git != nil && ks != nil && flux.Adoption == nil && !f.FollowsOther(flux) &&
+		SamePath(ks.Path, layout.SyncPath(f.Config)) && !git.Suspended && !ks.Suspended && flux.Working()
 }
 
-// FluxCutOff says whether Flux does not get at the repository: it says so, or has nothing to read it with that the host would let in, so that
-// it is going to say so. A run that looks after Flux gives it what it lacks, and so has it apply whatever it has missed.
+// FluxCutOff says whether Flux does not get at the repository: it says so, or has nothing to read it with
+// that the host would let in, so that it is going to say so. A run that looks after Flux gives it what it
+// lacks, and so has it apply whatever it has missed.
 func (f *Facts) FluxCutOff() bool {
 	flux := &f.Cluster.Flux
-	if flux.GitRepository == nil || Failing(flux.GitRepository.Conditions) != nil || flux.SourceSecret == nil {
+	if flux.GitRepository == nil || Failing(flux.GitRepository.Conditions) != nil ||
+		flux.SourceSecret == nil {
 		return true
 	}
 	access := f.Access
@@ -83,7 +89,8 @@ func (f *Facts) FluxCutOff() bool {
 // FluxFails says of a Flux that runs whether it cannot apply what is in the branch.
 func (f *Facts) FluxFails() bool { return Failing(f.Cluster.Flux.Kustomization.Conditions) != nil }
 
-// SourceKeyRegistered says whether the key that Flux has is among the deploy keys that were seen, and opens the repository.
+// SourceKeyRegistered says whether the key that Flux has is among the deploy keys that were seen, and opens
+// the repository.
 func (f *Facts) SourceKeyRegistered() bool {
 	return slices.ContainsFunc(f.Access.DeployKeys, func(k github.DeployKey) bool {
 		return !k.Disabled && k.SameMaterial(f.Cluster.Flux.SourcePublicKey)

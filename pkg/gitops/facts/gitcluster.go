@@ -28,7 +28,8 @@ type GitCluster struct {
 	ManagementCluster      string
 	ControlPlanes, Workers int
 	Objects                []GitObject
-	// Broken is what is so wrong with the files that they cannot be compared with anything; empty when they can.
+	// Broken is what is so wrong with the files that they cannot be compared with anything; empty when they
+	// can.
 	Broken string
 }
 
@@ -38,8 +39,8 @@ type GitObject struct {
 	Fields                map[string]any
 }
 
-// Parse reads a spec. What the checks of a whole run would find is for validate and lint to say; here only what cannot be read at all
-// matters.
+// Parse reads a spec. What the checks of a whole run would find is for validate and lint to say; here only
+// what cannot be read at all matters.
 func (c *GitCluster) Parse(content []byte) {
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: c.Path, Data: content}})
 	c.Read = true
@@ -47,12 +48,14 @@ func (c *GitCluster) Parse(content []byte) {
 	for _, cluster := range set.Clusters {
 		objects = append(objects, cluster.Objects...)
 		if cluster.Name == c.Name || len(set.Clusters) == 1 {
-			c.Namespace, c.KubernetesVersion, c.ManagementCluster = cluster.Namespace, cluster.KubernetesVersion, cluster.ManagementCluster
+			c.Namespace, c.KubernetesVersion, c.ManagementCluster = cluster.Namespace,
+				cluster.KubernetesVersion, cluster.ManagementCluster
 			c.ControlPlanes, c.Workers = cluster.ControlPlaneCount, cluster.WorkerCount
 		}
 	}
 	for _, object := range objects {
-		c.Objects = append(c.Objects, GitObject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name, Fields: object.Decoded()})
+		c.Objects = append(c.Objects, GitObject{Kind: object.Kind, Namespace: object.Namespace,
+			Name: object.Name, Fields: object.Decoded()})
 	}
 	var problems clusterspec.Problems
 	if errors.As(err, &problems) && len(set.Clusters) == 0 {
@@ -105,7 +108,8 @@ func FilesBelow(ctx context.Context, snapshot SnapshotWalker, dir string) ([]str
 const maxOwnFiles = 200
 
 // ClustersIn finds the clusters' directories in a snapshot, sorted by name. Nothing is transferred for it.
-func ClustersIn(snapshot SnapshotFiles, config *clusterspec.GitOps, managementCluster string) ([]GitCluster, error) {
+func ClustersIn(snapshot SnapshotFiles, config *clusterspec.GitOps,
+	managementCluster string) ([]GitCluster, error) {
 	root := layout.RootDir(config)
 	dir := root
 	if root == "." {

@@ -11,13 +11,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 )
 
-// Which repository it is. GitHub does not tell names apart by case, and redirects a name that a repository had before it was renamed or
-// transferred, for Git as well
-// (https://docs.github.com/en/repositories/creating-and-managing-repositories/renaming-a-repository), until a new one takes it. So two
-// names may be one repository, and EKS Anywhere, which compares texts, does not know.
+// Which repository it is. GitHub does not tell names apart by case, and redirects a name that a repository
+// had before it was renamed or transferred, for Git as well
+// (https://docs.github.com/en/repositories/creating-and-managing-repositories/renaming-a-repository), until a
+// new one takes it. So two names may be one repository, and EKS Anywhere, which compares texts, does not
+// know.
 
-// sameRepository compares two URLs of Git over SSH, whatever way they are written: with port 22 or without, with the user git or none.
-// The case of hosts does not matter, that of paths does.
+// sameRepository compares two URLs of Git over SSH, whatever way they are written: with port 22 or without,
+// with the user git or none. The case of hosts does not matter, that of paths does.
 func sameRepository(a, b string) bool {
 	if a == b {
 		return true
@@ -31,7 +32,8 @@ func sameServer(a, b *sshkeys.URL) bool {
 	return strings.EqualFold(a.Address(), b.Address()) && a.User == b.User
 }
 
-// refOf is the repository that a URL of Git over SSH names on the GitHub that the configuration is about, if it is one of its.
+// refOf is the repository that a URL of Git over SSH names on the GitHub that the configuration is about, if
+// it is one of its.
 func (m Remote) refOf(address string) (github.RepoRef, bool) {
 	theirs, errTheirs := sshkeys.ParseURL(address)
 	ours, errOurs := sshkeys.ParseURL(m.Cluster)
@@ -44,11 +46,12 @@ func (m Remote) refOf(address string) (github.RepoRef, bool) {
 	}
 	rest, below := strings.CutPrefix(theirs.Path, base+"/")
 	owner, name, named := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(rest, "/"), ".git"), "/")
-	return github.RepoRef{Owner: owner, Name: name}, below && named && owner != "" && name != "" && !strings.Contains(name, "/")
+	return github.RepoRef{Owner: owner, Name: name},
+		below && named && owner != "" && name != "" && !strings.Contains(name, "/")
 }
 
-// Follows says whether a URL that Flux fetches from is the repository that the configuration names. With GitHub, formerly are further
-// names that the host says are this repository.
+// Follows says whether a URL that Flux fetches from is the repository that the configuration names. With
+// GitHub, formerly are further names that the host says are this repository.
 func (m Remote) Follows(config *clusterspec.GitOps, url string, formerly ...github.RepoRef) bool {
 	if sameRepository(url, m.Cluster) {
 		return true
@@ -73,9 +76,10 @@ func RefOf(config *clusterspec.GitOps) github.RepoRef {
 	return github.RepoRef{Owner: config.GitHub.Owner, Name: config.GitHub.Repository}
 }
 
-// OtherName asks the host whether what Flux follows under another name than the configuration has is the same repository. It returns that
-// other name, none when it is not, or when nobody can tell.
-func OtherName(ctx context.Context, host HostReader, remote Remote, config *clusterspec.GitOps, flux *fluxinstall.FluxState) github.RepoRef {
+// OtherName asks the host whether what Flux follows under another name than the configuration has is the same
+// repository. It returns that other name, none when it is not, or when nobody can tell.
+func OtherName(ctx context.Context, host HostReader, remote Remote, config *clusterspec.GitOps,
+	flux *fluxinstall.FluxState) github.RepoRef {
 	git := flux.GitRepository
 	if git == nil || remote.Follows(config, git.URL) {
 		return github.RepoRef{}
@@ -95,7 +99,8 @@ func OtherName(ctx context.Context, host HostReader, remote Remote, config *clus
 	return name
 }
 
-// PresentName is the name that a repository has now, when that is another than was asked for; empty otherwise.
+// PresentName is the name that a repository has now, when that is another than was asked for; empty
+// otherwise.
 func PresentName(repository *github.Repository, asked github.RepoRef) string {
 	if repository.Ref.SameAs(asked) {
 		return ""
@@ -105,12 +110,14 @@ func PresentName(repository *github.Repository, asked github.RepoRef) string {
 
 // LeaveOldName is what to do about a rename when a cluster has the old name.
 func LeaveOldName(kind string) string {
-	return fmt.Sprintf("nothing has to be done: leave the old name in the file, because EKS Anywhere does not let a %s change", kind)
+	return fmt.Sprintf("nothing has to be done: leave the old name in the file, because EKS Anywhere does "+
+		"not let a %s change", kind)
 }
 
 // RenameText tells of a rename.
 func RenameText(old github.RepoRef, now, advice string) string {
-	return fmt.Sprintf("repository %s is now called %s; GitHub redirects the old name, for Flux as well, until somebody makes a new %s; %s", old, now, old, advice)
+	return fmt.Sprintf("repository %s is now called %s; GitHub redirects the old name, for Flux as well, "+
+		"until somebody makes a new %s; %s", old, now, old, advice)
 }
 
 // Remote is one repository as each side reaches it.

@@ -12,9 +12,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// Loss is that the repository does not have what Flux has applied from it: it is gone, its branch is gone or has another name, or it is
-// another repository under the old name. What is pushed then has nothing of what Flux has applied, and Flux deletes what it does not find
-// any more, other clusters among it.
+// Loss is that the repository does not have what Flux has applied from it: it is gone, its branch is gone or
+// has another name, or it is another repository under the old name. What is pushed then has nothing of what
+// Flux has applied, and Flux deletes what it does not find any more, other clusters among it.
 type Loss struct {
 	Config  *clusterspec.GitOps
 	Remote  Remote
@@ -41,15 +41,20 @@ func (l *Loss) Message() string {
 	branch := l.Config.Branch
 	switch {
 	case l.Gone:
-		return fmt.Sprintf("repository %s, whose branch %s Flux follows, does not exist any more, or the token may not see it", l.Remote.Web, branch)
+		return fmt.Sprintf("repository %s, whose branch %s Flux follows, does not exist any more, or the "+
+			"token may not see it", l.Remote.Web, branch)
 	case l.State == git.RepositoryEmpty:
-		return fmt.Sprintf("repository %s is empty, so that there is no branch %s any more, which Flux follows", l.Remote.Web, branch)
+		return fmt.Sprintf("repository %s is empty, so that there is no branch %s any more, which Flux "+
+			"follows", l.Remote.Web, branch)
 	case l.Renamed != "":
-		return fmt.Sprintf("branch %s of %s was renamed to %s, and Flux goes on looking for %s", branch, l.Remote.Web, l.Renamed, branch)
+		return fmt.Sprintf("branch %s of %s was renamed to %s, and Flux goes on looking for %s",
+			branch, l.Remote.Web, l.Renamed, branch)
 	case l.State == git.BranchMissing:
-		return fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more", branch, l.Remote.Web)
+		return fmt.Sprintf("branch %s of %s, which Flux follows, does not exist any more",
+			branch, l.Remote.Web)
 	}
-	return fmt.Sprintf("Flux has applied commit %s, which is not in the history of branch %s of %s, now at %s; nor are there files of %s, which Flux has applied",
+	return fmt.Sprintf("Flux has applied commit %s, which is not in the history of branch %s of %s, "+
+		"now at %s; nor are there files of %s, which Flux has applied",
 		ShortCommit(l.Applied), branch, l.Remote.Web, ShortCommit(l.Head), ClusterList(l.Lacking))
 }
 
@@ -82,7 +87,8 @@ func (l *Loss) keyText() string {
 	}
 }
 
-// Next says what helps. The branch in the configuration cannot follow a rename: EKS Anywhere's webhook takes no change of it.
+// Next says what helps. The branch in the configuration cannot follow a rename: EKS Anywhere's webhook takes
+// no change of it.
 func (l *Loss) Next() string {
 	address, branch := l.Remote.Push, "refs/heads/"+l.Config.Branch
 	restore := text.Command("git push %s %s:%s", address, l.Applied, branch)
@@ -91,20 +97,24 @@ func (l *Loss) Next() string {
 	}
 	switch {
 	case l.Gone && l.Config.GitHub != nil:
-		return "have its owner restore it (GitHub keeps a deleted repository for 90 days), or use a token that may see it"
+		return "have its owner restore it (GitHub keeps a deleted repository for 90 days), or use a token " +
+			"that may see it"
 	case l.Gone:
 		return "restore it, or use a key that may read it"
 	case l.Renamed != "":
-		return text.Command("rename it back (EKS Anywhere does not let spec.branch of a %s change), or push it under the old name as well, from any clone: git fetch %s %s && git push %s FETCH_HEAD:%s",
-			l.Config.Kind, address, l.Renamed, address, branch)
+		return text.Command("rename it back (EKS Anywhere does not let spec.branch of a %s change), or "+
+			"push it under the old name as well, from any clone: git fetch %s %s && git push %s "+
+			"FETCH_HEAD:%s", l.Config.Kind, address, l.Renamed, address, branch)
 	case l.State == git.BranchMissing:
 		return "restore it from a clone that has what Flux applied last: " + restore
 	case l.State == git.RepositoryEmpty:
 		return l.swapBack("push the branch from a clone that has what Flux applied last: " + restore)
 	case l.Registered != nil && *l.Registered:
-		return "bring back what Flux applied last, from a clone that has it: " + strings.Replace(restore, "git push", "git push --force", 1)
+		return "bring back what Flux applied last, from a clone that has it: " +
+			strings.Replace(restore, "git push", "git push --force", 1)
 	}
-	return l.swapBack("push what Flux applied last, from a clone that has it: " + strings.Replace(restore, "git push", "git push --force", 1))
+	return l.swapBack("push what Flux applied last, from a clone that has it: " +
+		strings.Replace(restore, "git push", "git push --force", 1))
 }
 
 // swapBack offers to bring back the repository itself where it may exist under another name.
@@ -112,7 +122,8 @@ func (l *Loss) swapBack(or string) string {
 	if l.Config.GitHub == nil {
 		return or
 	}
-	return fmt.Sprintf("if the repository that Flux followed still exists under another name, rename this one and call that one %s again; else %s", RefOf(l.Config), or)
+	return fmt.Sprintf("if the repository that Flux followed still exists under another name, rename this "+
+		"one and call that one %s again; else %s", RefOf(l.Config), or)
 }
 
 // LackingClusters are the clusters that Flux has applied and that has says are not there, sorted.
@@ -129,19 +140,23 @@ func LackingClusters(ks *fluxinstall.KustomizationState, has func(name string) b
 
 // RewrittenText tells of a history that was rewritten without harm.
 func RewrittenText(applied, branch string) string {
-	return fmt.Sprintf("commit %s, which Flux applied last, is not in the history of branch %s any more: it was rewritten; the files of all clusters that Flux has applied are there", ShortCommit(applied), branch)
+	return fmt.Sprintf("commit %s, which Flux applied last, is not in the history of branch %s any more: "+
+		"it was rewritten; the files of all clusters that Flux has applied are there",
+		ShortCommit(applied), branch)
 }
 
-// BranchNow is what a branch that is not there is called now: what the host redirects its name to, or else the default branch, if that
-// has what Flux applied last; empty when nobody can tell. A redirect to the default branch alone proves nothing; see
-// [github.Client.BranchName].
-func BranchNow(ctx context.Context, host HostReader, snapshot SnapshotReader, config *clusterspec.GitOps, applied string) string {
+// BranchNow is what a branch that is not there is called now: what the host redirects its name to, or else
+// the default branch, if that has what Flux applied last; empty when nobody can tell. A redirect to the
+// default branch alone proves nothing; see [github.Client.BranchName].
+func BranchNow(ctx context.Context, host HostReader, snapshot SnapshotReader, config *clusterspec.GitOps,
+	applied string) string {
 	if snapshot.State() != git.BranchMissing {
 		return ""
 	}
 	now, standard := "", snapshot.DefaultBranch()
 	if host != nil && config.GitHub != nil {
-		if name, err := host.BranchName(ctx, RefOf(config), config.Branch); err == nil && name != config.Branch {
+		if name, err := host.BranchName(ctx, RefOf(config), config.Branch); err == nil &&
+			name != config.Branch {
 			now = name
 		}
 	}

@@ -31,5 +31,6 @@ func ObjectList(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// ResumeCommand is how a cluster that is paused is let go on: by this program where that is in Git, since Flux puts back what Git says.
+// ResumeCommand is how a cluster that is paused is let go on: by this program where that is in Git, since
+// Flux puts back what Git says.
 func ResumeCommand(name string) string { return text.Command("eksa-gitops resume cluster %s", name) }

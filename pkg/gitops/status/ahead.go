@@ -20,17 +20,20 @@ type Ahead struct {
 	Absent bool
 	// Consequences are what Flux does then; it has not yet.
 	Consequences []facts.Consequence
-	// Standing says that Flux does not do it by itself: it is not there, suspended or failing, or does not get at the repository.
+	// Standing says that Flux does not do it by itself: it is not there, suspended or failing, or does not
+	// get at the repository.
 	Standing bool
 }
 
 // lookAhead works out what Flux does when it applies the tip of a branch, unless it has.
-func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotReader, observer facts.ClusterObserver) (*Ahead, error) {
+func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotReader,
+	observer facts.ClusterObserver) (*Ahead, error) {
 	seen, flux := o.facts(), &o.Survey.Flux
 	if seen.Cluster.Applied(o.Config.Branch, snapshot.Head()) {
 		return &Ahead{}, nil
 	}
-	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 && len(o.Survey.GitOps) == 0 {
+	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 &&
+		len(o.Survey.GitOps) == 0 {
 		return &Ahead{}, nil
 	}
 	ahead := &Ahead{Standing: !seen.FluxRuns() || seen.FluxFails() || seen.FluxCutOff()}
@@ -63,9 +66,11 @@ func (j *judge) judgeAhead() {
 	object := fmt.Sprintf("path %s of branch %s", layout.RootDir(j.Config), j.Config.Branch)
 	if ahead.Absent && len(j.appliedClusters()) > 0 {
 		j.problem(Problem{
-			Object: object, Message: "there is no such directory in Git; Flux has applied " + facts.ClusterList(j.appliedClusters()) + " from it",
+			Object: object, Message: "there is no such directory in Git; Flux has applied " +
+				facts.ClusterList(j.appliedClusters()) + " from it",
 			Cause: facts.NothingNew + "; what is not in the path when it is there again is deleted",
-			Next:  "bring back all of it: revert the commit that took it out (git revert), or " + j.createCommand() + ", and --restore-missing",
+			Next: "bring back all of it: revert the commit that took it out (git revert), or " +
+				j.createCommand() + ", and --restore-missing",
 		})
 		return
 	}
@@ -89,15 +94,19 @@ func (j *judge) judgeAhead() {
 		what = append(what, "creates "+facts.ObjectList(comes)+", which EKS Anywhere builds")
 	}
 	if !ahead.Standing {
-		j.note("Flux is about to apply commit %s of branch %s: it %s", facts.ShortCommit(j.Git.Tip.Hash), j.Config.Branch, strings.Join(what, " and "))
+		j.note("Flux is about to apply commit %s of branch %s: it %s",
+			facts.ShortCommit(j.Git.Tip.Hash), j.Config.Branch, strings.Join(what, " and "))
 		return
 	}
 	p := Problem{
-		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s", facts.ShortCommit(j.Git.Tip.Hash), strings.Join(what, " and ")),
-		Cause: "Flux has not applied that commit, and does not now", Next: text.Command("see that this is meant before Flux runs again: git log -p -- %s", layout.RootDir(j.Config)),
+		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s",
+			facts.ShortCommit(j.Git.Tip.Hash), strings.Join(what, " and ")),
+		Cause: "Flux has not applied that commit, and does not now", Next: text.Command(
+			"see that this is meant before Flux runs again: git log -p -- %s", layout.RootDir(j.Config)),
 	}
 	if len(comes) > 0 && j.looksRebuilt() {
-		p.Cause = "this looks like a rebuilt management cluster: clusters of the former one that still run would be built a second time, with the same addresses"
+		p.Cause = "this looks like a rebuilt management cluster: clusters of the former one that still run " +
+			"would be built a second time, with the same addresses"
 	}
 	j.problem(p)
 }

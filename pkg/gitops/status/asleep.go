@@ -12,8 +12,9 @@ import (
 
 // What status judges of what hangs or sleeps: deletions under way, and Kustomizations below Flux's own.
 
-// judgeDeletions tells of deletions under way, before all that follows from them. A cluster that leaves Git is deleted, as it should be: only
-// one whose files are still there is told of, and a management cluster, which nothing should delete.
+// judgeDeletions tells of deletions under way, before all that follows from them. A cluster that leaves Git
+// is deleted, as it should be: only one whose files are still there is told of, and a management cluster,
+// which nothing should delete.
 func (j *judge) judgeDeletions() {
 	for i := range j.Survey.Deletions {
 		d := &j.Survey.Deletions[i]
@@ -36,18 +37,23 @@ func (j *judge) judgeDeletions() {
 
 // inGit says whether a cluster's files are in Git.
 func (j *judge) inGit(name string) bool {
-	return j.Git != nil && slices.ContainsFunc(j.Git.Clusters, func(c facts.GitCluster) bool { return c.Name == name })
+	return j.Git != nil && slices.ContainsFunc(j.Git.Clusters, func(c facts.GitCluster) bool {
+		return c.Name == name
+	})
 }
 
 // deleting says whether the problem of an object is told of as its deletion already.
 func (j *judge) deleting(object string) bool {
-	return slices.ContainsFunc(j.report.Problems, func(p Problem) bool { return p.Object == object && strings.HasPrefix(p.Message, deletingWords) })
+	return slices.ContainsFunc(j.report.Problems, func(p Problem) bool {
+		return p.Object == object && strings.HasPrefix(p.Message, deletingWords)
+	})
 }
 
 // deletingWords begin what [fluxinstall.Deletion.Describe] says.
 const deletingWords = "it has been marked for deletion since "
 
-// wakes says which deletion goes on as soon as a controller that is scaled to zero runs again; nil when none does.
+// wakes says which deletion goes on as soon as a controller that is scaled to zero runs again; nil when none
+// does.
 func (j *judge) wakes(object string) *fluxinstall.Deletion {
 	for i := range j.Survey.Deletions {
 		d := &j.Survey.Deletions[i]
@@ -58,8 +64,8 @@ func (j *judge) wakes(object string) *fluxinstall.Deletion {
 	return nil
 }
 
-// judgeNested tells of Kustomizations of the repository that are not well. That the apps of a cluster are not applied that is not Ready is
-// no wonder.
+// judgeNested tells of Kustomizations of the repository that are not well. That the apps of a cluster are not
+// applied that is not Ready is no wonder.
 func (j *judge) judgeNested() {
 	if j.Config == nil {
 		return
@@ -89,7 +95,8 @@ func (j *judge) clusterOfApps(nested *fluxinstall.NestedProblem) *fluxinstall.Li
 		if c.ManagementCluster == c.Name {
 			role = clusterspec.RoleManagement
 		}
-		if nested.Name == layout.AppsName(c.Name) && nested.Namespace == layout.AppsNamespace(j.Config, role) {
+		if nested.Name == layout.AppsName(c.Name) &&
+			nested.Namespace == layout.AppsNamespace(j.Config, role) {
 			return c
 		}
 	}

@@ -15,9 +15,11 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// buildPath builds the whole path when its root has a kustomization or Flux's Kustomization settings by which all clusters may become
-// something else. What cannot be built is Flux's to tell, and is judged as it is written. Flux's own directory is not built: it is large.
-func (o *Observation) buildPath(ctx context.Context, snapshot facts.SnapshotReader, seen *GitSight, sync []byte) error {
+// buildPath builds the whole path when its root has a kustomization or Flux's Kustomization settings by which
+// all clusters may become something else. What cannot be built is Flux's to tell, and is judged as it is
+// written. Flux's own directory is not built: it is large.
+func (o *Observation) buildPath(ctx context.Context, snapshot facts.SnapshotReader, seen *GitSight,
+	sync []byte) error {
 	root, system := layout.RootDir(o.Config), layout.SystemDir(o.Config)
 	settings := files.SyncSettings(sync, layout.SyncPath(o.Config))
 	if settings.IsZero() && !hasKustomization(snapshot, root) {
@@ -57,15 +59,17 @@ func hasKustomization(snapshot facts.SnapshotReader, dir string) bool {
 	})
 }
 
-// patchesOnlyDeployments says whether a kustomization of Flux's directory leaves the sync objects as their file has them: nothing in
-// it, or patches that name Deployments, as those that EKS Anywhere writes for images, or that only keep objects from being deleted.
+// patchesOnlyDeployments says whether a kustomization of Flux's directory leaves the sync objects as their
+// file has them: nothing in it, or patches that name Deployments, as those that EKS Anywhere writes for
+// images, or that only keep objects from being deleted.
 func patchesOnlyDeployments(content []byte) bool {
 	var fields map[string]any
 	if yaml.Unmarshal(content, &fields) != nil {
 		return false
 	}
 	for name := range fields {
-		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "namespace", "resources", "patches"}, name) {
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "namespace", "resources", "patches"},
+			name) {
 			return false
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
-// clusters brings together what Git and the management cluster know, sorted: the management cluster first, then by name.
+// clusters brings together what Git and the management cluster know, sorted: the management cluster first,
+// then by name.
 func (j *judge) clusters() {
 	inGit := map[string]*facts.GitCluster{}
 	if j.Git != nil {
@@ -47,16 +48,18 @@ func (j *judge) clusters() {
 		}
 	}
 	slices.SortFunc(j.report.Clusters, func(a, b ClusterStatus) int {
-		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Namespace, b.Namespace))
 	})
 }
 
 func (j *judge) liveStatus(c *fluxinstall.LiveCluster) ClusterStatus {
 	status := ClusterStatus{
-		Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, c.ManagementCluster), ManagementCluster: c.ManagementCluster,
-		KubernetesVersion: c.KubernetesVersion, ControlPlane: facts.MachineStatusOf(c.ControlPlane), Workers: facts.MachineStatusOf(c.Workers),
-		Ready: c.Problem == nil, Deleting: c.Deleting, Created: timeOf(c.Created), FailureMessage: c.FailureMessage,
-		Conditions: conditionsOf(c.Conditions),
+		Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, c.ManagementCluster),
+		ManagementCluster: c.ManagementCluster, KubernetesVersion: c.KubernetesVersion,
+		ControlPlane: facts.MachineStatusOf(c.ControlPlane), Workers: facts.MachineStatusOf(c.Workers),
+		Ready: c.Problem == nil, Deleting: c.Deleting, Created: timeOf(c.Created),
+		FailureMessage: c.FailureMessage, Conditions: conditionsOf(c.Conditions),
 	}
 	if c.Problem != nil {
 		status.Message = c.Problem.Error()
@@ -72,9 +75,12 @@ func (j *judge) liveStatus(c *fluxinstall.LiveCluster) ClusterStatus {
 
 func (j *judge) gitStatus(c *facts.GitCluster) ClusterStatus {
 	return ClusterStatus{
-		Name: c.Name, Namespace: cmp.Or(c.Namespace, "default"), ManagementCluster: cmp.Or(c.ManagementCluster, j.ManagementCluster),
-		Role: facts.RoleOf(c.Name, cmp.Or(c.ManagementCluster, j.ManagementCluster)), KubernetesVersion: c.KubernetesVersion, State: StateOnlyGit,
-		ControlPlane: facts.MachineStatus{Desired: c.ControlPlanes}, Workers: facts.MachineStatus{Desired: c.Workers}, SpecPath: c.Path,
+		Name: c.Name, Namespace: cmp.Or(c.Namespace, "default"),
+		ManagementCluster: cmp.Or(c.ManagementCluster, j.ManagementCluster),
+		Role:              facts.RoleOf(c.Name, cmp.Or(c.ManagementCluster, j.ManagementCluster)),
+		KubernetesVersion: c.KubernetesVersion,
+		State:             StateOnlyGit, ControlPlane: facts.MachineStatus{Desired: c.ControlPlanes},
+		Workers: facts.MachineStatus{Desired: c.Workers}, SpecPath: c.Path,
 		Message: "there is no such Cluster object",
 	}
 }
@@ -123,21 +129,29 @@ func (j *judge) judgeClusters() {
 		switch {
 		case c.State == StateOnlyGit && j.upToDate() && len(j.Survey.Problems) == 0:
 			j.problem(Problem{
-				Object: object, Message: "it is in Git, and not in the cluster although Flux has applied the commit", Cluster: c.Name, File: c.SpecPath,
-				Cause: "Flux does not build its directory, for example because a kustomization above does not list it, or somebody deleted the object and Flux has not brought it back yet",
-				Next:  text.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s", j.Survey.Namespace, j.Survey.Namespace),
+				Object:  object,
+				Message: "it is in Git, and not in the cluster although Flux has applied the commit",
+				Cluster: c.Name, File: c.SpecPath,
+				Cause: "Flux does not build its directory, for example because a kustomization above does " +
+					"not list it, or somebody deleted the object and Flux has not brought it back yet",
+				Next: text.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s",
+					j.Survey.Namespace, j.Survey.Namespace),
 			})
-		case c.State == StateOnlyCluster && !j.lost && !c.Deleting: // one that goes has its own problem, if it hangs
+		// one that goes has its own problem, if it hangs
+		case c.State == StateOnlyCluster && !j.lost && !c.Deleting:
 			j.problem(Problem{
-				Object: object, Message: "it has a GitOps configuration, but no files in Git", Cluster: c.Name,
-				Cause: "a change in Git cannot reach it: its files were never pushed, or they were removed without Flux deleting it",
-				Next:  text.Command("put its file into Git: eksa-gitops create cluster -f FILE, with the file of %s", c.Name),
+				Object: object, Message: "it has a GitOps configuration, but no files in Git",
+				Cluster: c.Name, Cause: "a change in Git cannot reach it: its files were never pushed, or " +
+					"they were removed without Flux deleting it",
+				Next: text.Command(
+					"put its file into Git: eksa-gitops create cluster -f FILE, with the file of %s", c.Name),
 			})
 		}
 	}
 	for i := range j.Survey.Clusters {
 		c := &j.Survey.Clusters[i]
-		if c.Problem == nil || j.deleting(fmt.Sprintf("Cluster %s/%s", c.Namespace, c.Name)) || j.Cluster != "" && c.Name != j.Cluster || c.Problem.Reason == "Paused" && len(c.Pauses) > 0 {
+		if c.Problem == nil || j.deleting(fmt.Sprintf("Cluster %s/%s", c.Namespace, c.Name)) ||
+			j.Cluster != "" && c.Name != j.Cluster || c.Problem.Reason == "Paused" && len(c.Pauses) > 0 {
 			continue
 		}
 		p := j.explain(c.Problem)
@@ -154,7 +168,8 @@ func (j *judge) judgeDrift() {
 	if j.Git != nil && !j.Brief {
 		for _, c := range j.Git.Clusters {
 			if c.Broken != "" && (j.Cluster == "" || c.Name == j.Cluster) {
-				j.report.NotCompared = append(j.report.NotCompared, NotCompared{Cluster: c.Name, Reason: c.Broken})
+				j.report.NotCompared = append(j.report.NotCompared,
+					NotCompared{Cluster: c.Name, Reason: c.Broken})
 			}
 		}
 	}
@@ -196,9 +211,12 @@ func (j *judge) judgeDrift() {
 
 // leftAlone says whether Flux does not correct an object now.
 func (j *judge) leftAlone(object string) bool {
-	if slices.ContainsFunc(j.Survey.Pauses, func(p fluxinstall.Pause) bool { return strings.HasPrefix(p.Object, "Kustomization ") }) {
+	if slices.ContainsFunc(j.Survey.Pauses,
+		func(p fluxinstall.Pause) bool { return strings.HasPrefix(p.Object, "Kustomization ") }) {
 		return true
 	}
 	named := func(p fluxinstall.Pause) bool { return p.Object == object }
-	return slices.ContainsFunc(j.Live, func(o fluxinstall.LiveObject) bool { return slices.ContainsFunc(o.Pauses, named) })
+	return slices.ContainsFunc(j.Live, func(o fluxinstall.LiveObject) bool {
+		return slices.ContainsFunc(o.Pauses, named)
+	})
 }

@@ -15,7 +15,8 @@ func (o *Observation) drift() []facts.Difference {
 	}
 	live := make(map[fluxinstall.ObjectName]*fluxinstall.LiveObject, len(o.Live))
 	for i, object := range o.Live {
-		live[fluxinstall.ObjectName{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}] = &o.Live[i]
+		live[fluxinstall.ObjectName{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}] =
+			&o.Live[i]
 	}
 	kinds := clusterspec.Kinds()
 	pending := !o.upToDate()
@@ -38,7 +39,8 @@ func (o *Observation) drift() []facts.Difference {
 	}
 	for _, object := range o.Git.Sync {
 		for _, actual := range o.Survey.Sync {
-			if actual.Kind == object.Kind && actual.Name == object.Name && actual.Namespace == object.Namespace {
+			if actual.Kind == object.Kind && actual.Name == object.Name &&
+				actual.Namespace == object.Namespace {
 				for _, d := range facts.Differences(object, &actual) {
 					d.Pending = pending
 					found = append(found, d)

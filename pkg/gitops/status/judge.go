@@ -15,12 +15,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// Judge draws up the report of an observation: what is there, what is not well, and why. It reads nothing but the observation. The
-// error is an *UnknownClusterError.
+// Judge draws up the report of an observation: what is there, what is not well, and why. It reads nothing but
+// the observation. The error is an *UnknownClusterError.
 func Judge(o *Observation) (*Report, error) {
 	j := &judge{Observation: o, report: &Report{
-		Version: gitops.ResultVersion, Command: "status", Time: o.Time, ManagementCluster: o.ManagementCluster, Server: o.Survey.Server,
-		Clusters: []ClusterStatus{}, Drift: []facts.Difference{}, Problems: []Problem{},
+		Version: gitops.ResultVersion, Command: "status", Time: o.Time,
+		ManagementCluster: o.ManagementCluster, Server: o.Survey.Server, Clusters: []ClusterStatus{},
+		Drift: []facts.Difference{}, Problems: []Problem{},
 	}}
 	j.clusters()
 	if o.Cluster != "" && len(j.report.Clusters) == 0 {
@@ -32,7 +33,8 @@ func Judge(o *Observation) (*Report, error) {
 	} else if o.Config == nil {
 		j.note("GitOps is not configured: cluster %s has no gitOpsRef", o.ManagementCluster)
 	} else if o.NoReference {
-		j.note("cluster %s has no gitOpsRef: either Flux has yet to apply its first commit, or this Flux is for something else", o.ManagementCluster)
+		j.note("cluster %s has no gitOpsRef: either Flux has yet to apply its first commit, or this Flux "+
+			"is for something else", o.ManagementCluster)
 	}
 	if o.Config != nil {
 		j.repository()
@@ -63,8 +65,10 @@ func (j *judge) danglingReference() *Problem {
 	for _, c := range j.Survey.ManagementClusters() {
 		if c.Name == j.ManagementCluster && c.GitOpsName != "" && j.Survey.GitOpsConfigOf(c.Name) == nil {
 			return &Problem{
-				Object: fmt.Sprintf("%s %s/%s", c.GitOpsKind, c.Namespace, c.GitOpsName), Message: fmt.Sprintf("it does not exist; the gitOpsRef of cluster %s names it", c.Name),
-				Cause: "somebody deleted it, so that nothing says which repository the clusters are in", Next: j.createCommand(), Cluster: c.Name,
+				Object:  fmt.Sprintf("%s %s/%s", c.GitOpsKind, c.Namespace, c.GitOpsName),
+				Message: fmt.Sprintf("it does not exist; the gitOpsRef of cluster %s names it", c.Name),
+				Cause:   "somebody deleted it, so that nothing says which repository the clusters are in",
+				Next:    j.createCommand(), Cluster: c.Name,
 			}
 		}
 	}
@@ -75,7 +79,9 @@ func (j *judge) danglingReference() *Problem {
 type judge struct {
 	*Observation
 	report *Report
-	lost   bool // the repository does not have what Flux applied from it: nothing that follows from that is a problem of its own
+	// the repository does not have what Flux applied from it: nothing that follows from that is a problem of
+	// its own
+	lost bool
 }
 
 func (j *judge) note(format string, args ...any) {
@@ -123,15 +129,18 @@ func (j *judge) flux() {
 	j.report.Flux = f
 	for _, c := range live.Controllers {
 		f.Controllers = append(f.Controllers, ControllerStatus{
-			Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxmanifests.ImageVersion(c.Image), Asleep: c.Asleep,
+			Name: c.Name, Image: c.Image, Ready: c.Available, Version: fluxmanifests.ImageVersion(c.Image),
+			Asleep: c.Asleep,
 		})
 	}
 	if git := live.GitRepository; git != nil {
-		f.Source = &SyncObjectStatus{Name: git.Name, Ready: git.Ready, Suspended: git.Suspended, Deleting: git.Deleting, Conditions: conditionsOf(git.Conditions)}
+		f.Source = &SyncObjectStatus{Name: git.Name, Ready: git.Ready, Suspended: git.Suspended,
+			Deleting: git.Deleting, Conditions: conditionsOf(git.Conditions)}
 		f.Fetched, f.SparseCheckout = git.Revision, git.SparseCheckout
 	}
 	if ks := live.Kustomization; ks != nil {
-		f.Kustomization = &SyncObjectStatus{Name: ks.Name, Ready: ks.Ready, Suspended: ks.Suspended, Deleting: ks.Deleting, Conditions: conditionsOf(ks.Conditions)}
+		f.Kustomization = &SyncObjectStatus{Name: ks.Name, Ready: ks.Ready, Suspended: ks.Suspended,
+			Deleting: ks.Deleting, Conditions: conditionsOf(ks.Conditions)}
 		f.Applied, f.Attempted = ks.AppliedRevision, ks.AttemptedRevision
 	}
 	for _, pause := range j.Survey.Pauses {
@@ -149,13 +158,15 @@ func (j *judge) flux() {
 func conditionsOf(conditions []fluxinstall.Condition) []ConditionStatus {
 	list := make([]ConditionStatus, 0, len(conditions))
 	for _, c := range conditions {
-		list = append(list, ConditionStatus{Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message, Since: timeOf(c.Since)})
+		list = append(list, ConditionStatus{Type: c.Type, Status: c.Status, Reason: c.Reason,
+			Message: c.Message, Since: timeOf(c.Since)})
 	}
 	return list
 }
 
 func pauseStatus(p *fluxinstall.Pause) PauseStatus {
-	return PauseStatus{Object: p.Object, Field: p.Field, Description: p.Describe(), By: p.By, Since: timeOf(p.Since), Resume: p.Resume}
+	return PauseStatus{Object: p.Object, Field: p.Field, Description: p.Describe(), By: p.By,
+		Since: timeOf(p.Since), Resume: p.Resume}
 }
 
 // judgeFlux tells why nothing is fetched or applied.
@@ -170,7 +181,8 @@ func (j *judge) judgeFlux() {
 	for _, other := range j.Survey.Flux.Others {
 		j.problem(Problem{
 			Object: "Flux", Message: "another installation: " + other.Description,
-			Cause: "two installations fight over every object", Next: "kubectl get deployments -A -l app.kubernetes.io/part-of=flux",
+			Cause: "two installations fight over every object",
+			Next:  "kubectl get deployments -A -l app.kubernetes.io/part-of=flux",
 		})
 	}
 	j.judgeReleases()
@@ -178,7 +190,8 @@ func (j *judge) judgeFlux() {
 	key := j.report.DeployKey
 	keyGone := key.Registered != nil && !*key.Registered || key.Disabled
 	for _, found := range j.Survey.Problems {
-		if source := strings.HasPrefix(found.Object, "GitRepository "); source && (j.lost || keyGone && strings.Contains(found.Cause, "credentials")) {
+		if source := strings.HasPrefix(found.Object, "GitRepository "); source &&
+			(j.lost || keyGone && strings.Contains(found.Cause, "credentials")) {
 			continue // that is why
 		}
 		p := j.explain(found)
@@ -191,16 +204,22 @@ func (j *judge) judgeFlux() {
 
 // judgeSync makes sure that Flux follows what the GitOps configuration says.
 func (j *judge) judgeSync() {
-	if git := j.Survey.Flux.GitRepository; git != nil && (!j.follows(git.URL) || git.Branch != j.Config.Branch) {
+	if git := j.Survey.Flux.GitRepository; git != nil &&
+		(!j.follows(git.URL) || git.Branch != j.Config.Branch) {
 		j.problem(Problem{
-			Object: "GitRepository " + j.Survey.Namespace + "/" + git.Name, Message: fmt.Sprintf("it follows branch %s of %s", git.Branch, git.URL),
-			Cause: fmt.Sprintf("%s %s says branch %s of %s", j.Config.Kind, j.Config.Name, j.Config.Branch, j.Remote.Cluster), Next: j.createCommand(),
+			Object:  "GitRepository " + j.Survey.Namespace + "/" + git.Name,
+			Message: fmt.Sprintf("it follows branch %s of %s", git.Branch, git.URL),
+			Cause: fmt.Sprintf("%s %s says branch %s of %s",
+				j.Config.Kind, j.Config.Name, j.Config.Branch, j.Remote.Cluster),
+			Next: j.createCommand(),
 		})
 	}
 	if ks := j.Survey.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(j.Config)) {
 		j.problem(Problem{
-			Object: "Kustomization " + j.Survey.Namespace + "/" + ks.Name, Message: "it applies path " + ks.Path,
-			Cause: fmt.Sprintf("%s %s says %s", j.Config.Kind, j.Config.Name, layout.SyncPath(j.Config)), Next: j.createCommand(),
+			Object:  "Kustomization " + j.Survey.Namespace + "/" + ks.Name,
+			Message: "it applies path " + ks.Path,
+			Cause:   fmt.Sprintf("%s %s says %s", j.Config.Kind, j.Config.Name, layout.SyncPath(j.Config)),
+			Next:    j.createCommand(),
 		})
 	}
 }
@@ -214,13 +233,14 @@ func (j *judge) explain(found *fluxinstall.NotReadyError) Problem {
 	p := Problem{Object: found.Object, Message: message, Cause: found.Cause, Next: found.Next}
 	p.File, p.Cluster = j.fileOf(found)
 	if p.File != "" {
-		p.Next = text.Command("in a clone of the repository, see what changed last: git log -p -1 -- %s", p.File)
+		p.Next = text.Command("in a clone of the repository, see what changed last: git log -p -1 -- %s",
+			p.File)
 	}
 	return p
 }
 
-// fileOf finds the file that a problem blames, and the cluster it belongs to. A build that fails without naming a file is the fault of
-// one that cannot be read.
+// fileOf finds the file that a problem blames, and the cluster it belongs to. A build that fails without
+// naming a file is the fault of one that cannot be read.
 func (j *judge) fileOf(found *fluxinstall.NotReadyError) (file, cluster string) {
 	if j.Git == nil {
 		if found.CulpritIsFile() {
@@ -237,7 +257,9 @@ func (j *judge) fileOf(found *fluxinstall.NotReadyError) (file, cluster string) 
 				return c.Path, c.Name
 			}
 			return found.Culprit, c.Name
-		case found.Culprit != "" && slices.ContainsFunc(c.Objects, func(o facts.GitObject) bool { return o.Kind+"/"+o.Namespace+"/"+o.Name == found.Culprit }):
+		case found.Culprit != "" && slices.ContainsFunc(c.Objects, func(o facts.GitObject) bool {
+			return o.Kind+"/"+o.Namespace+"/"+o.Name == found.Culprit
+		}):
 			return c.Path, c.Name
 		case found.Culprit == "" && found.Reason == "BuildFailed" && c.Read && len(c.Objects) == 0:
 			return c.Path, c.Name
@@ -257,7 +279,8 @@ func (j *judge) judgeRepository() {
 	if j.Git.State != git.BranchExists && !j.lost {
 		// Flux follows something else, which is told as well, or is not there.
 		j.problem(Problem{
-			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web, Cause: "there is nothing that Flux could apply", Next: j.createCommand(),
+			Object: "branch " + j.Config.Branch, Message: "it is not in " + j.Remote.Web,
+			Cause: "there is nothing that Flux could apply", Next: j.createCommand(),
 		})
 	}
 	if j.lost || j.Git.State != git.BranchExists {
@@ -282,13 +305,17 @@ func (j *judge) judgeRepository() {
 	}
 	if facts.CommitOf(f.Fetched) == j.Git.Tip.Hash {
 		p.Cause = "Flux has fetched the commit and is applying it"
-		p.Next = text.Command("eksa-gitops status --watch, or: kubectl -n %s logs deployment/kustomize-controller --tail 20", f.Namespace)
+		p.Next = text.Command("eksa-gitops status --watch, or: kubectl -n %s logs "+
+			"deployment/kustomize-controller --tail 20", f.Namespace)
 	} else {
 		p.Cause = "Flux has not looked at the repository since the push"
 		if f.Interval != "" {
 			p.Cause += "; it does every " + f.Interval
 		}
-		p.Next = text.Command("make it look now: kubectl -n %s annotate --overwrite gitrepositories.source.toolkit.fluxcd.io %s reconcile.fluxcd.io/requestedAt=", f.Namespace, f.Namespace) + `"$(date +%s)"`
+		p.Next = text.Command("make it look now: kubectl -n %s annotate --overwrite "+
+			"gitrepositories.source.toolkit.fluxcd.io %s reconcile.fluxcd.io/requestedAt=",
+			f.Namespace, f.Namespace) +
+			`"$(date +%s)"`
 	}
 	j.problem(p)
 }

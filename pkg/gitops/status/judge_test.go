@@ -30,16 +30,20 @@ func well() *status.Observation {
 	live := func(name string) fluxinstall.LiveCluster {
 		return fluxinstall.LiveCluster{
 			ClusterInfo: fluxinstall.ClusterInfo{
-				Namespace: "default", Name: name, ManagementCluster: "mgmt", GitOpsKind: "FluxConfig", GitOpsName: name, KubernetesVersion: "1.33", Ready: true,
+				Namespace: "default", Name: name, ManagementCluster: "mgmt", GitOpsKind: "FluxConfig",
+				GitOpsName: name, KubernetesVersion: "1.33", Ready: true,
 			},
 			AppliedBy:    "flux-system/flux-system",
-			ControlPlane: fluxinstall.Machines{Desired: 3, Ready: 3}, Workers: fluxinstall.Machines{Desired: 2, Ready: 2},
+			ControlPlane: fluxinstall.Machines{Desired: 3, Ready: 3},
+			Workers:      fluxinstall.Machines{Desired: 2, Ready: 2},
 		}
 	}
 	inGit := func(name string) facts.GitCluster {
-		return facts.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml", Read: true, Objects: []facts.GitObject{
-			asGit("{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: Cluster, metadata: {name: " + name + "}, spec: {kubernetesVersion: '1.33'}}"),
-		}}
+		return facts.GitCluster{Name: name, Path: "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml",
+			Read: true, Objects: []facts.GitObject{
+				asGit("{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: Cluster, metadata: {name: " +
+					name + "}, spec: {kubernetesVersion: '1.33'}}"),
+			}}
 	}
 	revision := fluxinstall.Revision("main", commitOne)
 	survey := &fluxinstall.Survey{
@@ -47,32 +51,42 @@ func well() *status.Observation {
 			Server: "https://127.0.0.1:6443", EKSAInstalled: true,
 			Flux: fluxinstall.FluxState{
 				Namespace: true, Version: "v2.9.4",
-				Controllers:   []fluxinstall.ControllerState{{Name: "kustomize-controller", Available: true}, {Name: "source-controller", Available: true}},
-				GitRepository: &fluxinstall.GitRepositoryState{Name: "flux-system", URL: "ssh://git@github.com/acme/fleet", Branch: "main", Secret: "flux-system", Revision: revision, Ready: true},
-				Kustomization: &fluxinstall.KustomizationState{Name: "flux-system", Path: "./clusters/mgmt", AppliedRevision: revision, Ready: true},
-				SourceSecret:  &fluxinstall.SourceSecretState{PublicKey: someKey, Fingerprint: "SHA256:abc"},
+				Controllers: []fluxinstall.ControllerState{{Name: "kustomize-controller", Available: true},
+					{Name: "source-controller", Available: true}},
+				GitRepository: &fluxinstall.GitRepositoryState{Name: "flux-system",
+					URL: "ssh://git@github.com/acme/fleet", Branch: "main",
+					Secret: "flux-system", Revision: revision, Ready: true},
+				Kustomization: &fluxinstall.KustomizationState{Name: "flux-system", Path: "./clusters/mgmt",
+					AppliedRevision: revision, Ready: true},
+				SourceSecret: &fluxinstall.SourceSecretState{PublicKey: someKey, Fingerprint: "SHA256:abc"},
 			},
 		},
-		Namespace: "flux-system", Interval: "1m0s", Clusters: []fluxinstall.LiveCluster{live("mgmt"), live("dev")},
+		Namespace: "flux-system", Interval: "1m0s", Clusters: []fluxinstall.LiveCluster{live("mgmt"),
+			live("dev")},
 	}
 	o := &status.Observation{
 		Options: status.Options{
 			Config: &clusterspec.GitOps{
-				Kind: "FluxConfig", Name: "mgmt", SystemNamespace: "flux-system", ClusterConfigPath: "clusters/mgmt", Branch: "main",
+				Kind: "FluxConfig", Name: "mgmt",
+				SystemNamespace: "flux-system", ClusterConfigPath: "clusters/mgmt", Branch: "main",
 				GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"},
 			},
 			ManagementCluster: "mgmt", Survey: survey,
-			Remote: facts.Remote{Web: "https://github.com/acme/fleet", Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
+			Remote: facts.Remote{Web: "https://github.com/acme/fleet",
+				Push: "https://github.com/acme/fleet.git", Cluster: "ssh://git@github.com/acme/fleet"},
 		},
 		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Git:  &status.GitSight{State: git.BranchExists, Tip: git.CommitInfo{Hash: commitOne}, Clusters: []facts.GitCluster{inGit("dev"), inGit("mgmt")}},
+		Git: &status.GitSight{State: git.BranchExists, Tip: git.CommitInfo{Hash: commitOne},
+			Clusters: []facts.GitCluster{inGit("dev"), inGit("mgmt")}},
 		Host: &status.HostSight{
-			Repository: &github.Repository{Ref: github.RepoRef{Owner: "acme", Name: "fleet"}, URL: "https://github.com/acme/fleet"},
-			Keys:       []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
+			Repository: &github.Repository{Ref: github.RepoRef{Owner: "acme", Name: "fleet"},
+				URL: "https://github.com/acme/fleet"},
+			Keys: []github.DeployKey{{Title: "eksa-gitops", PublicKey: someKey + " comment", ReadOnly: true}},
 		},
 	}
 	for _, c := range o.Git.Clusters {
-		o.Live = append(o.Live, fluxinstall.LiveObject{Kind: "Cluster", Namespace: "default", Name: c.Name, Fields: c.Objects[0].Fields})
+		o.Live = append(o.Live, fluxinstall.LiveObject{Kind: "Cluster", Namespace: "default", Name: c.Name,
+			Fields: c.Objects[0].Fields})
 	}
 	return o
 }
@@ -108,19 +122,22 @@ func TestJudge_well(t *testing.T) {
 	if !report.Healthy || len(report.Drift)+len(report.Unseen)+len(report.Notes) > 0 {
 		t.Errorf("%+v", report)
 	}
-	if k := report.DeployKey; k.Registered == nil || !*k.Registered || k.ReadOnly == nil || !*k.ReadOnly || k.Title != "eksa-gitops" {
+	if k := report.DeployKey; k.Registered == nil || !*k.Registered || k.ReadOnly == nil || !*k.ReadOnly ||
+		k.Title != "eksa-gitops" {
 		t.Errorf("deploy key %+v", k)
 	}
 	if f := report.Flux; f.UpToDate == nil || !*f.UpToDate || f.Behind == nil || *f.Behind != 0 {
 		t.Errorf("Flux %+v", f)
 	}
 	names := []string{report.Clusters[0].Name, report.Clusters[1].Name}
-	if !reflect.DeepEqual(names, []string{"mgmt", "dev"}) || report.Clusters[1].Commit != commitOne || report.Clusters[1].State != status.StateBoth {
+	if !reflect.DeepEqual(names, []string{"mgmt", "dev"}) || report.Clusters[1].Commit != commitOne ||
+		report.Clusters[1].State != status.StateBoth {
 		t.Errorf("clusters %+v", report.Clusters)
 	}
 }
 
-// Each cause that can be told has one problem, with plain words and a next command, and no problem that merely follows from it.
+// Each cause that can be told has one problem, with plain words and a next command, and no problem that
+// merely follows from it.
 func TestJudge_problems(t *testing.T) {
 	t.Parallel()
 	for name, tc := range troubles() {
@@ -135,7 +152,8 @@ func TestJudge_problems(t *testing.T) {
 			for i, want := range tc.want {
 				parts := strings.Split(want, " | ")
 				p := report.Problems[i]
-				if p.Object != parts[0] || !strings.Contains(p.Cause, parts[1]) || p.File != parts[2] || !strings.Contains(p.Next, parts[3]) || p.Message == "" {
+				if p.Object != parts[0] || !strings.Contains(p.Cause, parts[1]) || p.File != parts[2] ||
+					!strings.Contains(p.Next, parts[3]) || p.Message == "" {
 					t.Errorf("problem %+v, want %s", p, want)
 				}
 			}
@@ -143,8 +161,8 @@ func TestJudge_problems(t *testing.T) {
 	}
 }
 
-// What cannot be looked at is said, and is no problem of the clusters. Of the repository it is one: without it nobody can say that all is
-// well.
+// What cannot be looked at is said, and is no problem of the clusters. Of the repository it is one: without
+// it nobody can say that all is well.
 func TestJudge_unseen(t *testing.T) {
 	t.Parallel()
 	noToken := errors.New("EKSA_GITHUB_TOKEN is not set")
@@ -154,12 +172,15 @@ func TestJudge_unseen(t *testing.T) {
 	}{
 		"no token": {
 			func(o *status.Observation) {
-				o.Git, o.GitErr, o.Live, o.Host = nil, noToken, nil, &status.HostSight{Err: noToken, KeysErr: noToken}
+				o.Git, o.GitErr, o.Live, o.Host = nil, noToken, nil,
+					&status.HostSight{Err: noToken, KeysErr: noToken}
 			},
 			[]status.Unseen{{What: "the repository", Reason: noToken.Error(), Problem: true}},
 		},
 		"keys only": {
-			func(o *status.Observation) { o.Host.Keys, o.Host.KeysErr = nil, errors.New("no Administration") },
+			func(o *status.Observation) {
+				o.Host.Keys, o.Host.KeysErr = nil, errors.New("no Administration")
+			},
 			[]status.Unseen{{What: "the deploy keys", Reason: "no Administration"}},
 		},
 		"no right to read objects": {
@@ -194,12 +215,13 @@ func TestJudge_states(t *testing.T) {
 	lost.Name = "lost"
 	o.Survey.Clusters = append(o.Survey.Clusters, unmanaged, lost)
 	o.Git.Clusters = append(o.Git.Clusters, facts.GitCluster{
-		Name: "new", Path: "clusters/mgmt/new/eksa-system/eksa-cluster.yaml", Read: true, Namespace: "fleet", ManagementCluster: "mgmt",
-		KubernetesVersion: "1.34", ControlPlanes: 3, Workers: 5,
+		Name: "new", Path: "clusters/mgmt/new/eksa-system/eksa-cluster.yaml", Read: true, Namespace: "fleet",
+		ManagementCluster: "mgmt", KubernetesVersion: "1.34", ControlPlanes: 3, Workers: 5,
 	})
 	var got []string
 	for _, c := range judge(t, o).Clusters {
-		got = append(got, fmt.Sprintf("%s/%s %s %q %s %d/%d", c.Namespace, c.Name, c.Role, c.State, c.KubernetesVersion, c.ControlPlane.Desired, c.Workers.Desired))
+		got = append(got, fmt.Sprintf("%s/%s %s %q %s %d/%d", c.Namespace, c.Name, c.Role, c.State,
+			c.KubernetesVersion, c.ControlPlane.Desired, c.Workers.Desired))
 	}
 	equal(t, "clusters", got, []string{
 		`default/mgmt management "" 1.33 3/2`,
@@ -234,7 +256,8 @@ func TestJudge_unknownCluster(t *testing.T) {
 	o.Cluster = "dve"
 	_, err := status.Judge(o)
 	unknown, ok := errors.AsType[*status.UnknownClusterError](err)
-	if !ok || !reflect.DeepEqual(unknown.Known, []string{"dev", "mgmt"}) || unknown.Hint() != "the clusters there are: dev, mgmt" {
+	if !ok || !reflect.DeepEqual(unknown.Known, []string{"dev", "mgmt"}) ||
+		unknown.Hint() != "the clusters there are: dev, mgmt" {
 		t.Errorf("error %v, %+v", err, unknown)
 	}
 }
@@ -244,7 +267,8 @@ func TestJudge_notConfigured(t *testing.T) {
 	o := well()
 	o.Config, o.Git, o.Live, o.Host = nil, nil, nil, nil
 	report := judge(t, o)
-	if !report.Healthy || report.Repository != nil || report.Flux != nil || len(report.Notes) != 1 || report.Clusters[1].State != status.StateUnmanaged {
+	if !report.Healthy || report.Repository != nil || report.Flux != nil || len(report.Notes) != 1 ||
+		report.Clusters[1].State != status.StateUnmanaged {
 		t.Errorf("%+v", report)
 	}
 }
@@ -256,24 +280,32 @@ func TestJudge_drift(t *testing.T) {
 		count: 3, name: dev, on: true, empty: "", none: null, items: [{name: md-0, count: 1}], list: [a, b], proxy: {httpProxy: "http://u:p4ss@proxy"}}}`
 	live := func(old, new string) string {
 		text := strings.Replace(`{apiVersion: a/v1, kind: Cluster, metadata: {name: dev, uid: 1, labels: {team: a, other: b}, annotations: {a.b/c: x}}, spec: {
-		count: 3, name: dev, on: true, items: [{name: md-0, count: 1, defaulted: x}], list: [a, b], proxy: {httpProxy: "http://u:p4ss@proxy"}, defaulted: {a: 1}}, status: {x: 1}}`, old, new, 1)
+		count: 3, name: dev, on: true, items: [{name: md-0, count: 1, defaulted: x}], list: [a, b], proxy: {httpProxy: "http://u:p4ss@proxy"}, defaulted: {a: 1}}, status: {x: 1}}`,
+			old, new, 1)
 		return text
 	}
 	for name, tc := range map[string]struct {
 		old, new string
 		want     []facts.Difference
 	}{
-		"nothing":       {"", "", nil},
-		"a number":      {"count: 3", "count: 5", []facts.Difference{{Field: "spec.count", Git: "3", Live: "5"}}},
-		"a float":       {"count: 3", "count: 3.0", nil},
-		"a type":        {"count: 3", `count: "3"`, []facts.Difference{{Field: "spec.count", Git: "3", Live: "3"}}},
-		"gone":          {"count: 3,", "", []facts.Difference{{Field: "spec.count", Git: "3"}}},
-		"a label":       {"team: a", "team: b", []facts.Difference{{Field: "metadata.labels.team", Git: "a", Live: "b"}}},
-		"an annotation": {"a.b/c: x", "a.b/c: z", []facts.Difference{{Field: `metadata.annotations["a.b/c"]`, Git: "x", Live: "z"}}},
-		"in an item":    {"md-0, count: 1", "md-0, count: 2", []facts.Difference{{Field: "spec.items[md-0].count", Git: "1", Live: "2"}}},
-		"one more item": {"list: [a, b]", "list: [a, b, c]", []facts.Difference{{Field: "spec.list", Git: `["a","b"]`, Live: `["a","b","c"]`}}},
-		"an item":       {"list: [a, b]", "list: [a, c]", []facts.Difference{{Field: "spec.list[1]", Git: "b", Live: "c"}}},
-		"a credential":  {"u:p4ss@proxy", "u:0ther@proxy", []facts.Difference{{Field: "spec.proxy.httpProxy", Git: "http://***@proxy", Live: "http://***@proxy"}}},
+		"nothing":  {"", "", nil},
+		"a number": {"count: 3", "count: 5", []facts.Difference{{Field: "spec.count", Git: "3", Live: "5"}}},
+		"a float":  {"count: 3", "count: 3.0", nil},
+		"a type": {"count: 3", `count: "3"`,
+			[]facts.Difference{{Field: "spec.count", Git: "3", Live: "3"}}},
+		"gone": {"count: 3,", "", []facts.Difference{{Field: "spec.count", Git: "3"}}},
+		"a label": {"team: a", "team: b",
+			[]facts.Difference{{Field: "metadata.labels.team", Git: "a", Live: "b"}}},
+		"an annotation": {"a.b/c: x", "a.b/c: z",
+			[]facts.Difference{{Field: `metadata.annotations["a.b/c"]`, Git: "x", Live: "z"}}},
+		"in an item": {"md-0, count: 1", "md-0, count: 2",
+			[]facts.Difference{{Field: "spec.items[md-0].count", Git: "1", Live: "2"}}},
+		"one more item": {"list: [a, b]", "list: [a, b, c]",
+			[]facts.Difference{{Field: "spec.list", Git: `["a","b"]`, Live: `["a","b","c"]`}}},
+		"an item": {"list: [a, b]", "list: [a, c]",
+			[]facts.Difference{{Field: "spec.list[1]", Git: "b", Live: "c"}}},
+		"a credential": {"u:p4ss@proxy", "u:0ther@proxy", []facts.Difference{{Field: "spec.proxy.httpProxy",
+			Git: "http://***@proxy", Live: "http://***@proxy"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -292,16 +324,19 @@ func TestJudge_drift(t *testing.T) {
 	t.Run("an object is missing", func(t *testing.T) {
 		t.Parallel()
 		o := well()
-		o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects, asGit("{kind: VSphereMachineConfig, metadata: {name: dev-cp}}"), asGit("{kind: ConfigMap, metadata: {name: not-ours}}"))
-		if report := judge(t, o); len(report.Drift) != 1 || report.Drift[0].Text() != "it is in Git, and not in the cluster" {
+		o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects,
+			asGit("{kind: VSphereMachineConfig, metadata: {name: dev-cp}}"),
+			asGit("{kind: ConfigMap, metadata: {name: not-ours}}"))
+		if report := judge(t, o); len(report.Drift) != 1 ||
+			report.Drift[0].Text() != "it is in Git, and not in the cluster" {
 			t.Errorf("%+v", report.Drift)
 		}
 	})
 	t.Run("Git says not to correct it", func(t *testing.T) {
 		t.Parallel()
 		o := well()
-		o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects,
-			asGit("{kind: VSphereMachineConfig, metadata: {name: dev-cp, annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}}}"))
+		o.Git.Clusters[0].Objects = append(o.Git.Clusters[0].Objects, asGit("{kind: VSphereMachineConfig, "+
+			"metadata: {name: dev-cp, annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}}}"))
 		if report := judge(t, o); len(report.Drift) != 0 {
 			t.Errorf("%+v", report.Drift)
 		}

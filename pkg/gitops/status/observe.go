@@ -22,9 +22,11 @@ import (
 
 // Options say what [Observe] looks at.
 type Options struct {
-	// Config is nil when the management cluster has no GitOps configuration: then there is nothing but the cluster to look at.
+	// Config is nil when the management cluster has no GitOps configuration: then there is nothing but the
+	// cluster to look at.
 	Config *clusterspec.GitOps
-	// NoReference says that Config is what Flux follows, because the management cluster itself has no gitOpsRef (yet).
+	// NoReference says that Config is what Flux follows, because the management cluster itself has no
+	// gitOpsRef (yet).
 	NoReference       bool
 	ManagementCluster string
 	Remote            facts.Remote
@@ -34,8 +36,8 @@ type Options struct {
 	Cluster string
 	// Brief leaves out the deploy key and the contents of what is in Git and in the cluster both.
 	Brief bool
-	// Before is what an earlier Observe of the same repository saw. What it saw of Git is used again while it is younger than MaxAge,
-	// unless Flux has fetched another commit meanwhile.
+	// Before is what an earlier Observe of the same repository saw. What it saw of Git is used again while it
+	// is younger than MaxAge, unless Flux has fetched another commit meanwhile.
 	Before *Observation
 	MaxAge time.Duration
 }
@@ -63,7 +65,8 @@ type HostSight struct {
 	// Keys are the repository's deploy keys; KeysErr is why the host did not tell.
 	Keys    []github.DeployKey
 	KeysErr error
-	// OtherName is how Flux calls the repository, when that is another name for it than the configuration has.
+	// OtherName is how Flux calls the repository, when that is another name for it than the configuration
+	// has.
 	OtherName github.RepoRef
 }
 
@@ -91,9 +94,10 @@ type GitSight struct {
 	sparse sparseSight
 }
 
-// Observe looks at the repository, its host and the objects of the management cluster. It writes nothing. What cannot be looked at is
-// noted in the observation; its error is the context's alone.
-func Observe(ctx context.Context, ports gitops.Ports, observer facts.ClusterObserver, options Options) (*Observation, error) {
+// Observe looks at the repository, its host and the objects of the management cluster. It writes nothing.
+// What cannot be looked at is noted in the observation; its error is the context's alone.
+func Observe(ctx context.Context, ports gitops.Ports, observer facts.ClusterObserver,
+	options Options) (*Observation, error) {
 	o := &Observation{Options: options, Time: time.Now()}
 	o.Before = nil
 	if options.Config != nil && !o.reuse(options.Before) {
@@ -122,7 +126,8 @@ func (o *Observation) reuse(before *Observation) bool {
 	if before == nil || before.Git == nil || o.Time.Sub(before.Git.Time) >= o.MaxAge {
 		return false
 	}
-	if fetched := facts.CommitOf(o.fetchedRevision()); fetched != "" && fetched != facts.CommitOf(before.fetchedRevision()) && fetched != before.Git.Tip.Hash {
+	if fetched := facts.CommitOf(o.fetchedRevision()); fetched != "" &&
+		fetched != facts.CommitOf(before.fetchedRevision()) && fetched != before.Git.Tip.Hash {
 		return false
 	}
 	o.Git, o.Host = before.Git, before.Host
@@ -172,14 +177,16 @@ func (o *Observation) observeHost(ctx context.Context, ports gitops.Ports) {
 }
 
 // observeGit reads the tip of the branch and the specs below the path.
-func (o *Observation) observeGit(ctx context.Context, ports gitops.Ports, observer facts.ClusterObserver) (*GitSight, error) {
+func (o *Observation) observeGit(ctx context.Context, ports gitops.Ports,
+	observer facts.ClusterObserver) (*GitSight, error) {
 	repository, err := ports.OpenRepository(ctx)
 	if err != nil {
 		return nil, err
 	}
 	snapshot, err := repository.Fetch(ctx, o.Config.Branch)
 	if err != nil {
-		// A public repository can be read without a token; of any other, that it is missing says more than the server's refusal.
+		// A public repository can be read without a token; of any other, that it is missing says more than
+		// the server's refusal.
 		if ports.OpenHost != nil && facts.IsAccessError(err) {
 			if _, missing := ports.OpenHost(ctx); missing != nil {
 				err = missing
@@ -213,7 +220,8 @@ func (o *Observation) observeGit(ctx context.Context, ports gitops.Ports, observ
 		if count, known, err := snapshot.Behind(ctx, applied, facts.MaxBehind); err == nil && known {
 			seen.Behind = count
 		} else if err == nil {
-			seen.Lacks, _ = snapshot.Lacks(ctx, applied) // what cannot be looked at is not said to lack anything
+			// what cannot be looked at is not said to lack anything
+			seen.Lacks, _ = snapshot.Lacks(ctx, applied)
 		}
 	}
 	return seen, nil
@@ -231,13 +239,15 @@ func (o *Observation) openHost(ctx context.Context, ports gitops.Ports) gitops.H
 	return host
 }
 
-// wants says whether a cluster's files are worth reading: in a brief look only those of clusters about which the management cluster
-// says nothing.
+// wants says whether a cluster's files are worth reading: in a brief look only those of clusters about which
+// the management cluster says nothing.
 func (o *Observation) wants(c *facts.GitCluster) bool {
 	if o.Cluster != "" && c.Name != o.Cluster {
 		return false
 	}
-	return !o.Brief || !slices.ContainsFunc(o.Survey.Clusters, func(live fluxinstall.LiveCluster) bool { return live.Name == c.Name })
+	return !o.Brief || !slices.ContainsFunc(o.Survey.Clusters, func(live fluxinstall.LiveCluster) bool {
+		return live.Name == c.Name
+	})
 }
 
 // readSpecs reads the wanted clusters' specs and Flux's sync objects with one transfer.
@@ -337,7 +347,8 @@ type UnknownClusterError struct {
 // Error names the cluster and where it was looked for.
 func (e *UnknownClusterError) Error() string {
 	if e.GitUnseen {
-		return fmt.Sprintf("there is no cluster %s in the management cluster, and Git could not be looked at", e.Name)
+		return fmt.Sprintf("there is no cluster %s in the management cluster, and Git could not be looked at",
+			e.Name)
 	}
 	return fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", e.Name)
 }

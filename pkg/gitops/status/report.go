@@ -8,8 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
-// Report is what status has to say. Its JSON form is documented in docs/output.md; fields are only ever added within a version. Texts
-// may come from the repository or the cluster and are not made fit to be shown.
+// Report is what status has to say. Its JSON form is documented in docs/output.md; fields are only ever added
+// within a version. Texts may come from the repository or the cluster and are not made fit to be shown.
 type Report struct {
 	Version string    `json:"version"` // of this form: eksa-gitops/v1
 	Command string    `json:"command"` // the command, which is status
@@ -141,10 +141,14 @@ type ClusterState string
 
 // The states of a cluster. Both is the usual one.
 const (
-	StateBoth        ClusterState = ""                                     // in Git and in the cluster, or Git was not looked at
-	StateOnlyGit     ClusterState = "only in Git"                          // Flux has not created it, or somebody deleted it
-	StateOnlyCluster ClusterState = "only in the cluster"                  // it has a GitOps configuration, and no files in Git
-	StateUnmanaged   ClusterState = "not in Git (not managed through Git)" // it has neither
+	// in Git and in the cluster, or Git was not looked at
+	StateBoth ClusterState = ""
+	// Flux has not created it, or somebody deleted it
+	StateOnlyGit ClusterState = "only in Git"
+	// it has a GitOps configuration, and no files in Git
+	StateOnlyCluster ClusterState = "only in the cluster"
+	// it has neither
+	StateUnmanaged ClusterState = "not in Git (not managed through Git)"
 )
 
 // ClusterStatus is one cluster.

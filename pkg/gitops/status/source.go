@@ -23,16 +23,19 @@ func (j *judge) repository() {
 	j.report.Repository = r
 	switch {
 	case j.Git == nil:
-		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(), Hint: facts.HintOf(j.unseenError()), Problem: true})
+		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(),
+			Hint: facts.HintOf(j.unseenError()), Problem: true})
 	case j.Git.State == git.BranchExists:
 		tip := j.Git.Tip
-		r.Seen, r.Commit, r.Author, r.Subject, r.Time = true, tip.Hash, tip.Author.Name, tip.Subject, timeOf(tip.When)
+		r.Seen, r.Commit, r.Author, r.Subject, r.Time = true, tip.Hash, tip.Author.Name, tip.Subject,
+			timeOf(tip.When)
 	default:
 		r.Seen = true
 	}
 }
 
-// unseenError is why the repository could not be looked at. That the host says there is none tells more than Git's refusal.
+// unseenError is why the repository could not be looked at. That the host says there is none tells more than
+// Git's refusal.
 func (j *judge) unseenError() error {
 	if j.Host != nil && errors.Is(j.Host.Err, github.ErrNotFound) {
 		return j.Host.Err
@@ -57,8 +60,9 @@ func (j *judge) judgeSource() {
 	switch {
 	case repository != nil && repository.Disabled:
 		j.problem(Problem{
-			Object: object, Message: "GitHub has disabled it", Cause: "nobody can read or write what is in it: " + facts.NothingNew,
-			Next: "its owner has to turn to GitHub's support, or to the administrator of an enterprise server",
+			Object: object, Message: "GitHub has disabled it",
+			Cause: "nobody can read or write what is in it: " + facts.NothingNew, Next: "its owner has to " +
+				"turn to GitHub's support, or to the administrator of an enterprise server",
 		})
 	case repository != nil && repository.Archived:
 		j.problem(Problem{
@@ -73,7 +77,8 @@ func (j *judge) judgeSource() {
 			if j.NoReference {
 				kind = "FluxConfig" // in Git, which Flux has yet to apply
 			}
-			j.report.Notes = append(j.report.Notes, facts.RenameText(facts.RefOf(j.Config), now, facts.LeaveOldName(kind)))
+			j.report.Notes = append(j.report.Notes,
+				facts.RenameText(facts.RefOf(j.Config), now, facts.LeaveOldName(kind)))
 		}
 	}
 	if j.Git == nil {
@@ -84,11 +89,13 @@ func (j *judge) judgeSource() {
 	}
 	if lost := j.loss(); lost != nil {
 		j.lost = true
-		j.problem(Problem{Object: lost.Object(), Message: lost.Message(), Cause: lost.Cause(), Next: lost.Next()})
+		j.problem(Problem{Object: lost.Object(), Message: lost.Message(), Cause: lost.Cause(),
+			Next: lost.Next()})
 	}
 }
 
-// unseenRepository is that the repository is gone, or could not be looked at: it cannot be said that all is well.
+// unseenRepository is that the repository is gone, or could not be looked at: it cannot be said that all is
+// well.
 func (j *judge) unseenRepository(object string) Problem {
 	err := j.unseenError()
 	p := Problem{
@@ -99,7 +106,8 @@ func (j *judge) unseenRepository(object string) Problem {
 		return p
 	}
 	lost := &facts.Loss{Config: j.Config, Remote: j.Remote, Gone: true}
-	p.Message, p.Next = "it does not exist any more, or the credentials may not see it: "+p.Message, lost.Next()
+	p.Message, p.Next = "it does not exist any more, or the credentials may not see it: "+p.Message,
+		lost.Next()
 	p.Cause = "when it is gone, " + lost.Cause()
 	if source := j.Survey.Flux.GitRepository; source != nil && source.Ready {
 		p.Cause = "Flux could read it when it looked last, so most likely it is the credentials; " + p.Cause
@@ -109,13 +117,17 @@ func (j *judge) unseenRepository(object string) Problem {
 	return p
 }
 
-// loss is what the branch does not have of what Flux has applied; nil when it has it, or Flux follows something else.
+// loss is what the branch does not have of what Flux has applied; nil when it has it, or Flux follows
+// something else.
 func (j *judge) loss() *facts.Loss {
 	source, ks := j.Survey.Flux.GitRepository, j.Survey.Flux.Kustomization
-	if !j.report.Flux.Installed || source != nil && (!j.follows(source.URL) || source.Branch != j.Config.Branch) || ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(j.Config)) {
+	if !j.report.Flux.Installed ||
+		source != nil && (!j.follows(source.URL) || source.Branch != j.Config.Branch) ||
+		ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(j.Config)) {
 		return nil
 	}
-	l := &facts.Loss{Config: j.Config, Remote: j.Remote, Applied: j.appliedCommit(), State: j.Git.State, Renamed: j.Git.Renamed, Head: j.Git.Tip.Hash}
+	l := &facts.Loss{Config: j.Config, Remote: j.Remote, Applied: j.appliedCommit(), State: j.Git.State,
+		Renamed: j.Git.Renamed, Head: j.Git.Tip.Hash}
 	if j.report.DeployKey != nil {
 		l.Registered = j.report.DeployKey.Registered
 	}
@@ -164,7 +176,8 @@ func (j *judge) deployKey() {
 	if secret == nil {
 		return
 	}
-	k.Fingerprint, k.PublicKey, k.Username = secret.Fingerprint, strings.TrimSpace(secret.PublicKey), secret.Username
+	k.Fingerprint, k.PublicKey, k.Username = secret.Fingerprint, strings.TrimSpace(secret.PublicKey),
+		secret.Username
 	if j.Host == nil || secret.PublicKey == "" {
 		return
 	}
@@ -175,7 +188,9 @@ func (j *judge) deployKey() {
 		}
 		return
 	}
-	i := slices.IndexFunc(j.Host.Keys, func(key github.DeployKey) bool { return key.SameMaterial(secret.PublicKey) })
+	i := slices.IndexFunc(j.Host.Keys, func(key github.DeployKey) bool {
+		return key.SameMaterial(secret.PublicKey)
+	})
 	registered := i >= 0
 	k.Registered = &registered
 	if registered {
@@ -184,7 +199,8 @@ func (j *judge) deployKey() {
 	}
 }
 
-// judgeKey comes first: without a key that the host knows nothing is fetched, whatever the objects say so far.
+// judgeKey comes first: without a key that the host knows nothing is fetched, whatever the objects say so
+// far.
 func (j *judge) judgeKey() {
 	if j.Survey.Flux.GitRepository == nil {
 		return
@@ -193,9 +209,10 @@ func (j *judge) judgeKey() {
 	switch secret := j.Survey.Flux.SourceSecret; {
 	case secret != nil && secret.Unreadable != "":
 		j.problem(Problem{
-			Object: "Secret " + k.Secret, Message: "it contains a private key that cannot be read: " + secret.Unreadable,
-			Cause: "Flux cannot read the repository with it either",
-			Next:  (&fluxinstall.UnreadableKeyError{Namespace: j.Survey.Namespace, Name: fluxmanifests.SourceSecretName}).Hint(),
+			Object:  "Secret " + k.Secret,
+			Message: "it contains a private key that cannot be read: " + secret.Unreadable,
+			Cause:   "Flux cannot read the repository with it either", Next: (&fluxinstall.UnreadableKeyError{
+				Namespace: j.Survey.Namespace, Name: fluxmanifests.SourceSecretName}).Hint(),
 		})
 	case j.Survey.Flux.SourceSecret == nil && j.Survey.Flux.GitRepository.Secret != "" && !j.secretUnseen():
 		j.problem(Problem{
@@ -204,22 +221,30 @@ func (j *judge) judgeKey() {
 		})
 	case k.Registered != nil && !*k.Registered && !j.lost:
 		j.problem(Problem{
-			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf("the key in Secret %s is not among the deploy keys of %s", k.Secret, j.Remote.Web),
-			Cause: "somebody removed it, or GitHub did when the token was deleted that had registered it: Flux cannot fetch any more",
-			Next:  j.createCommand() + ": it registers the key again",
+			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf(
+				"the key in Secret %s is not among the deploy keys of %s", k.Secret, j.Remote.Web),
+			Cause: "somebody removed it, or GitHub did when the token was deleted that had registered it: " +
+				"Flux cannot fetch any more",
+			Next: j.createCommand() + ": it registers the key again",
 		})
 	case k.Disabled:
 		j.problem(Problem{
-			Object: "deploy key " + k.Fingerprint, Message: fmt.Sprintf("it is registered at %s as %q and disabled", j.Remote.Web, k.Title),
-			Cause: "the organization does not allow deploy keys: Flux cannot fetch any more",
-			Next:  "have an owner of the organization allow them (organization settings, Deploy keys); Flux then goes on by itself",
+			Object:  "deploy key " + k.Fingerprint,
+			Message: fmt.Sprintf("it is registered at %s as %q and disabled", j.Remote.Web, k.Title),
+			Cause:   "the organization does not allow deploy keys: Flux cannot fetch any more",
+			Next: "have an owner of the organization allow them (organization settings, Deploy keys); Flux " +
+				"then goes on by itself",
 		})
 	case k.ReadOnly != nil && !*k.ReadOnly:
-		j.note("the deploy key %s may write to the repository; reading is all that Flux needs (%s replaces it)", k.Fingerprint, j.createCommand())
+		j.note(
+			"the deploy key %s may write to the repository; reading is all that Flux needs (%s replaces it)",
+			k.Fingerprint, j.createCommand())
 	}
 }
 
 // secretUnseen says whether the Secret may be there, and only the right to read it is missing.
 func (j *judge) secretUnseen() bool {
-	return slices.ContainsFunc(j.Survey.Unseen, func(text string) bool { return strings.Contains(text, "secrets") })
+	return slices.ContainsFunc(j.Survey.Unseen, func(text string) bool {
+		return strings.Contains(text, "secrets")
+	})
 }

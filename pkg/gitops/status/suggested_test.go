@@ -17,10 +17,12 @@ import (
 const hostileName = "x'$(touch owned)'`touch owned`\"; touch owned; \n touch owned # \x1b]0;x\x07"
 
 // programs are those that are suggested, at the beginning of a command.
-var programs = regexp.MustCompile(`(?:git|kubectl|flux|helm|gh|ssh-keyscan|ssh-keygen|ssh-add|eksa-gitops) [-a-z]`)
+var programs = regexp.MustCompile(
+	`(?:git|kubectl|flux|helm|gh|ssh-keyscan|ssh-keygen|ssh-add|eksa-gitops) [-a-z]`)
 
-// Whatever a name is, whoever pastes a suggested command runs that command and nothing else: each text of each thing that status looks at
-// is a hostile one in turn, in each state of trouble that it tells of. What is suggested then is run, in a shell whose programs are stubs.
+// Whatever a name is, whoever pastes a suggested command runs that command and nothing else: each text of
+// each thing that status looks at is a hostile one in turn, in each state of trouble that it tells of. What
+// is suggested then is run, in a shell whose programs are stubs.
 func TestJudge_suggestsNothingHostile(t *testing.T) {
 	t.Parallel()
 	all := troubles()
@@ -79,8 +81,8 @@ func TestJudge_suggestsNothingHostile(t *testing.T) {
 	}
 }
 
-// untilHostileWord is a command up to the end of the shell's word that has the hostile name in it, or all of it when the name is not inside
-// quotes, so that it has no end to speak of.
+// untilHostileWord is a command up to the end of the shell's word that has the hostile name in it, or all of
+// it when the name is not inside quotes, so that it has no end to speak of.
 func untilHostileWord(text string) (command string, hostile bool) {
 	inside := strings.Index(text, "touch owned")
 	if inside < 0 {
@@ -101,7 +103,8 @@ func untilHostileWord(text string) (command string, hostile bool) {
 func runStubbed(t *testing.T, command string) (out string, made bool) {
 	t.Helper()
 	dir, stubs := t.TempDir(), t.TempDir()
-	for _, name := range []string{"git", "kubectl", "flux", "helm", "gh", "ssh-keyscan", "ssh-keygen", "ssh-add", "eksa-gitops", "date"} {
+	for _, name := range []string{"git", "kubectl", "flux", "helm", "gh", "ssh-keyscan", "ssh-keygen",
+		"ssh-add", "eksa-gitops", "date"} {
 		if err := os.WriteFile(filepath.Join(stubs, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -129,8 +132,8 @@ func runStubbed(t *testing.T, command string) (out string, made bool) {
 	return "", err == nil
 }
 
-// poison puts a hostile name into one text of a value, the one with this number, and says whether there was one. What is a command already,
-// made elsewhere, is left alone.
+// poison puts a hostile name into one text of a value, the one with this number, and says whether there was
+// one. What is a command already, made elsewhere, is left alone.
 func poison(v reflect.Value, left *int, seen map[uintptr]bool) bool {
 	switch v.Kind() {
 	case reflect.Pointer:

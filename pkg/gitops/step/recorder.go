@@ -83,7 +83,8 @@ func (r *Recorder) Begin(step Name) {
 func (r *Recorder) End(step Name, outcome Outcome, detail string) {
 	r.mu.Lock()
 	took := time.Since(r.began[step])
-	r.ended[step] = Result{Step: step, Outcome: outcome, Detail: detail, Duration: took, Millis: took.Milliseconds()}
+	r.ended[step] = Result{Step: step, Outcome: outcome, Detail: detail, Duration: took,
+		Millis: took.Milliseconds()}
 	r.mu.Unlock()
 	r.to.End(step, outcome, detail)
 }

@@ -46,14 +46,17 @@ func TestRecorder_Perform(t *testing.T) {
 			}, "a b", "b",
 		},
 		"each is done": {
-			func(l *told) step.Steps { return step.Each{l.action("a", errFault), l.action("b", nil)} }, "a b", "a",
+			func(l *told) step.Steps { return step.Each{l.action("a", errFault), l.action("b", nil)} },
+			"a b", "a",
 		},
 		"a bracket closes what it has opened": {
 			func(l *told) step.Steps {
 				return step.Bracket{
-					Openings: []step.Steps{l.action("open", nil), l.action("open too", errFault), l.action("never", nil)},
-					Inside:   l.action("inside", nil),
-					Closings: []step.Steps{l.action("close", nil), l.action("close too", nil), l.action("not", nil)},
+					Openings: []step.Steps{l.action("open", nil), l.action("open too", errFault),
+						l.action("never", nil)},
+					Inside: l.action("inside", nil),
+					Closings: []step.Steps{l.action("close", nil), l.action("close too", nil),
+						l.action("not", nil)},
 				}
 			}, "open open too close close too", "open too",
 		},
@@ -72,7 +75,8 @@ func TestRecorder_Perform(t *testing.T) {
 			did := &told{}
 			run := step.NewRecorder(nil, false, nil)
 			err := run.Perform(t.Context(), test.steps(did))
-			if got := strings.Join(did.lines, " "); got != test.want || err == nil || run.Failed != test.failed {
+			if got := strings.Join(did.lines, " "); got != test.want || err == nil ||
+				run.Failed != test.failed {
 				t.Errorf("done %q, failed %q: %v", got, run.Failed, err)
 			}
 			if crashed := run.Crashed(); (crashed != nil) != (test.failed == "panic") {

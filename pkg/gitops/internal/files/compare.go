@@ -16,7 +16,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// IsBlank says whether a file holds nothing, as one does that is not there, or that a failed installation by EKS Anywhere left.
+// IsBlank says whether a file holds nothing, as one does that is not there, or that a failed installation by
+// EKS Anywhere left.
 func IsBlank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 
 // Listed is a kustomization with the cluster's file among its resources; nil when it cannot be put there.
@@ -27,9 +28,10 @@ func Listed(kustomization []byte) []byte {
 	return nil
 }
 
-// Differing reads those of the wanted files that are in the snapshot with other content. Files that are the same are recognised by
-// their blob IDs and not transferred.
-func Differing(ctx context.Context, snapshot facts.SnapshotReader, wanted []layout.File) (map[string][]byte, error) {
+// Differing reads those of the wanted files that are in the snapshot with other content. Files that are the
+// same are recognised by their blob IDs and not transferred.
+func Differing(ctx context.Context, snapshot facts.SnapshotReader,
+	wanted []layout.File) (map[string][]byte, error) {
 	if snapshot == nil {
 		return nil, nil
 	}
@@ -65,7 +67,8 @@ func KeptNote(file string, before []byte) string {
 	if err != nil || there == fluxmanifests.Version {
 		return file + " is kept as it is in Git, where it has been edited"
 	}
-	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)", file, there, fluxmanifests.Version)
+	return fmt.Sprintf("%s is kept as it is in Git: Flux %s (this program would install %s)",
+		file, there, fluxmanifests.Version)
 }
 
 // ListsResources says whether a kustomization lists all of the given files.
@@ -77,7 +80,8 @@ func ListsResources(content []byte, files ...string) bool {
 		return false
 	}
 	for _, file := range files {
-		if !slices.ContainsFunc(kustomization.Resources, func(r string) bool { return path.Clean(r) == file }) {
+		if !slices.ContainsFunc(kustomization.Resources,
+			func(r string) bool { return path.Clean(r) == file }) {
 			return false
 		}
 	}

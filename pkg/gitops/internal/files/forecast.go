@@ -26,7 +26,8 @@ type Foreseen struct {
 }
 
 func of(name fluxbuild.Name, change facts.ConsequenceKind, file string) Foreseen {
-	return Foreseen{Consequence: facts.Consequence{Object: name.String(), Change: change, File: file}, Name: name}
+	return Foreseen{Consequence: facts.Consequence{Object: name.String(), Change: change, File: file},
+		Name: name}
 }
 
 // IsCluster says whether it is a Cluster that is told of.
@@ -48,9 +49,11 @@ type Foresight struct {
 	Facts *facts.Facts
 	// Observer reads the objects of which it matters whether they are there; without one, nil, they are not.
 	Observer facts.ClusterObserver
-	// KeepsFlux says that the run looks after Flux, its credentials included; Adopting, that it takes over one that follows something else.
+	// KeepsFlux says that the run looks after Flux, its credentials included; Adopting, that it takes over
+	// one that follows something else.
 	KeepsFlux, Adopting bool
-	// Asked says whether the run was told to do something, and Named whether it is about a Cluster; nil is nothing, and none.
+	// Asked says whether the run was told to do something, and Named whether it is about a Cluster; nil is
+	// nothing, and none.
 	Asked func(c *Foreseen, plan *Plan) bool
 	Named func(name fluxbuild.Name) bool
 }
@@ -64,10 +67,12 @@ type Forecast struct {
 
 	before, after *Tree
 	settings      fluxbuild.Settings
-	// following says that Flux applies the branch by itself, whatever this run does: then only the difference that the run makes is its
-	// doing. Otherwise the run has Flux start, or gives it back the way to the repository, and everything that Flux then does is.
+	// following says that Flux applies the branch by itself, whatever this run does: then only the difference
+	// that the run makes is its doing. Otherwise the run has Flux start, or gives it back the way to the
+	// repository, and everything that Flux then does is.
 	following bool
-	// running says that Flux would apply the branch by itself, and may fail to: what is in Git then, others have put there for it.
+	// running says that Flux would apply the branch by itself, and may fail to: what is in Git then, others
+	// have put there for it.
 	running bool
 	// was are the objects that there are before, is those after.
 	was, is map[fluxbuild.Name]*fluxbuild.Object
@@ -77,8 +82,10 @@ type Forecast struct {
 }
 
 // NewForecast builds what is compared.
-func NewForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader, plan *Plan) (*Forecast, error) {
-	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan)}
+func NewForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader,
+	plan *Plan) (*Forecast, error) {
+	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil),
+		after: At(ctx, snapshot, plan)}
 	root := layout.RootDir(f.Facts.Config)
 	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
@@ -99,10 +106,12 @@ func (f *Forecast) compareChanged() error {
 	return f.compareFollowing(f.settings)
 }
 
-// ClustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of it. A snapshot that cannot be built
-// has none: Flux stands still on it.
-func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.SnapshotReader, plan *Plan) ([]Foreseen, error) {
-	f := &Forecast{Foresight: Foresight{Facts: seen}, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan), running: true, following: true}
+// ClustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of
+// it. A snapshot that cannot be built has none: Flux stands still on it.
+func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.SnapshotReader,
+	plan *Plan) ([]Foreseen, error) {
+	f := &Forecast{Foresight: Foresight{Facts: seen}, ctx: ctx, snapshot: snapshot, plan: plan,
+		before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan), running: true, following: true}
 	if err := f.readFlux(f.settingsInGit); err != nil {
 		return nil, err
 	}
@@ -120,7 +129,8 @@ func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.Snap
 	return leaving, nil
 }
 
-// settingsInGit takes Flux's settings from its directory in Git, for want of its live Kustomization: both states are built with the same.
+// settingsInGit takes Flux's settings from its directory in Git, for want of its live Kustomization: both
+// states are built with the same.
 func (f *Forecast) settingsInGit() error {
 	system := layout.SystemDir(f.Facts.Config)
 	if !f.before.IsDir(system) {
@@ -137,7 +147,8 @@ func (f *Forecast) settingsInGit() error {
 	return err
 }
 
-// compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux follows the branch.
+// compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux
+// follows the branch.
 func (f *Forecast) compareAll() error {
 	root := layout.RootDir(f.Facts.Config)
 	built, err := f.after.build(root, f.settings)
@@ -181,7 +192,8 @@ func (f *Forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 // nothing.
 func (f *Foresight) TakesOver() bool {
 	flux := &f.Facts.Cluster.Flux
-	return f.Adopting && (flux.Adoption != nil || flux.Kustomization != nil && (f.Facts.FollowsOther(flux) || !facts.SamePath(flux.Kustomization.Path, layout.SyncPath(f.Facts.Config))))
+	return f.Adopting && (flux.Adoption != nil || flux.Kustomization != nil && (f.Facts.FollowsOther(flux) ||
+		!facts.SamePath(flux.Kustomization.Path, layout.SyncPath(f.Facts.Config))))
 }
 
 func byName(built *fluxbuild.Built) map[fluxbuild.Name]*fluxbuild.Object {
@@ -192,8 +204,8 @@ func byName(built *fluxbuild.Built) map[fluxbuild.Name]*fluxbuild.Object {
 	return objects
 }
 
-// units are the parts of the path that the plan touches, when each of them is built by itself: directly below a path without a
-// kustomization and without settings that change everything. false is for any other path.
+// units are the parts of the path that the plan touches, when each of them is built by itself: directly below
+// a path without a kustomization and without settings that change everything. false is for any other path.
 func (f *Forecast) units(root string) ([]string, bool) {
 	if !f.settings.IsZero() {
 		return nil, false
@@ -218,7 +230,8 @@ func (f *Forecast) units(root string) ([]string, bool) {
 	return slices.Sorted(maps.Keys(units)), true
 }
 
-// compareUnits builds only the parts that the plan touches. What a part cannot be built from now is nothing that Flux would apply later.
+// compareUnits builds only the parts that the plan touches. What a part cannot be built from now is nothing
+// that Flux would apply later.
 func (f *Forecast) compareUnits(units []string) error {
 	f.was, f.is = map[fluxbuild.Name]*fluxbuild.Object{}, map[fluxbuild.Name]*fluxbuild.Object{}
 	for _, unit := range units {
@@ -232,7 +245,8 @@ func (f *Forecast) compareUnits(units []string) error {
 			built, err := side.files.buildUnit(unit)
 			switch {
 			case errors.As(err, new(*fluxbuild.Error)) && side.files == f.before:
-				// Flux stands still on this: it has not applied what is there, and what it applied before is in its inventory.
+				// Flux stands still on this: it has not applied what is there, and what it applied before is
+				// in its inventory.
 				f.following = false
 				return f.compareAll()
 			case errors.As(err, new(*fluxbuild.Error)):
@@ -296,7 +310,8 @@ func (f *Forecast) readSettings() error {
 // settingsFrom finds the settings in what was built, and says whether they are others.
 func (f *Forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error) {
 	namespace := f.Facts.Config.SystemNamespace
-	sync := built.Find(fluxbuild.Name{Group: KustomizeGroup, Kind: "Kustomization", Namespace: namespace, Name: namespace})
+	sync := built.Find(fluxbuild.Name{Group: KustomizeGroup, Kind: "Kustomization", Namespace: namespace,
+		Name: namespace})
 	if sync == nil {
 		return false, nil
 	}
@@ -361,7 +376,8 @@ func (f *Forecast) Consequences() ([]Foreseen, error) {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Change, b.Change))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Object, b.Object),
+			cmp.Compare(a.Change, b.Change))
 	})
 	return all, nil
 }
@@ -370,7 +386,8 @@ func (f *Forecast) Consequences() ([]Foreseen, error) {
 func (f *Forecast) going() ([]Foreseen, error) {
 	var names []fluxbuild.Name
 	for name, object := range f.was {
-		if _, stays := f.is[name]; stays || f.ofFlux(name) || object.File != "" && fluxbuild.Kept(object.Fields()) {
+		if _, stays := f.is[name]; stays || f.ofFlux(name) ||
+			object.File != "" && fluxbuild.Kept(object.Fields()) {
 			continue
 		}
 		names = append(names, name)
@@ -402,7 +419,8 @@ func (f *Forecast) going() ([]Foreseen, error) {
 	}
 	for _, c := range doubtful {
 		if live != nil {
-			object := live[fluxinstall.ObjectName{Kind: c.Name.Kind, Namespace: c.Name.Namespace, Name: c.Name.Name}]
+			object := live[fluxinstall.ObjectName{Kind: c.Name.Kind, Namespace: c.Name.Namespace,
+				Name: c.Name.Name}]
 			if object == nil || fluxbuild.Kept(object.Fields) {
 				continue
 			}
@@ -423,17 +441,21 @@ func (f *Forecast) prunes() bool {
 	return state != nil && state.Flux.Kustomization != nil && state.Flux.Kustomization.Prune
 }
 
-// ofFlux says whether an object is one of Flux's components, which change with its release, while others of them stay.
+// ofFlux says whether an object is one of Flux's components, which change with its release, while others of
+// them stay.
 func (f *Forecast) ofFlux(name fluxbuild.Name) bool {
 	namespace := f.Facts.Config.SystemNamespace
-	if _, stays := f.is[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace, Name: "kustomize-controller"}]; !stays {
-		if _, there := f.was[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace, Name: "kustomize-controller"}]; there {
+	if _, stays := f.is[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace,
+		Name: "kustomize-controller"}]; !stays {
+		if _, there := f.was[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace,
+			Name: "kustomize-controller"}]; there {
 			return false
 		}
 	}
 	switch {
 	case name.Namespace == namespace:
-		return slices.Contains([]string{"Deployment", "Service", "ServiceAccount", "NetworkPolicy", "ResourceQuota"}, name.Kind)
+		return slices.Contains(
+			[]string{"Deployment", "Service", "ServiceAccount", "NetworkPolicy", "ResourceQuota"}, name.Kind)
 	case name.Kind == "CustomResourceDefinition":
 		return strings.HasSuffix(name.Name, ".toolkit.fluxcd.io")
 	case name.Kind == "ClusterRole" || name.Kind == "ClusterRoleBinding":
@@ -443,14 +465,16 @@ func (f *Forecast) ofFlux(name fluxbuild.Name) bool {
 }
 
 // liveObjects reads objects of EKS Anywhere, by name; nil when the user has no right to see them.
-func (f *Forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectName]*fluxinstall.LiveObject, error) {
+func (f *Forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectName]*fluxinstall.LiveObject,
+	error) {
 	live := map[fluxinstall.ObjectName]*fluxinstall.LiveObject{}
 	if len(names) == 0 || f.Observer == nil {
 		return live, nil
 	}
 	wanted := make([]fluxinstall.ObjectName, 0, len(names))
 	for _, name := range names {
-		wanted = append(wanted, fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name})
+		wanted = append(wanted,
+			fluxinstall.ObjectName{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name})
 	}
 	objects, err := f.Observer.Objects(f.ctx, wanted)
 	switch {
@@ -473,7 +497,8 @@ func (f *Forecast) liveCluster(name fluxbuild.Name) *fluxinstall.ClusterInfo {
 	return f.Facts.Cluster.Cluster(name.Namespace, name.Name)
 }
 
-// ownerOf is the Cluster that an object of EKS Anywhere belongs to, as its controller notes it; zero without one.
+// ownerOf is the Cluster that an object of EKS Anywhere belongs to, as its controller notes it; zero without
+// one.
 func ownerOf(fields map[string]any) fluxbuild.Name {
 	metadata, _ := fields["metadata"].(map[string]any)
 	namespace, _ := metadata["namespace"].(string)
@@ -489,8 +514,10 @@ func ownerOf(fields map[string]any) fluxbuild.Name {
 
 // TipForecast compares what Flux has applied with what it would apply of the tip of a branch.
 func TipForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader) (*Forecast, error) {
-	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: &Plan{}, before: At(ctx, snapshot, nil), after: At(ctx, snapshot, nil)}
-	f.running = f.Facts.FluxRuns() && f.Facts.FluxFails() && !f.Facts.FluxCutOff() // that one at work is about to create clusters is worth a note
+	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: &Plan{}, before: At(ctx, snapshot, nil),
+		after: At(ctx, snapshot, nil)}
+	// that one at work is about to create clusters is worth a note
+	f.running = f.Facts.FluxRuns() && f.Facts.FluxFails() && !f.Facts.FluxCutOff()
 	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ type Plan struct {
 	System  map[string][]byte // Flux's files as they are after the commit, by base name
 	After   map[string][]byte // all the run's files as they are after the commit, by path
 	Gone    []string          // the paths that are no longer there after the commit
-	Later   bool              // it is on a commit that Flux has applied after the run's, so that nothing comes of it
+	// it is on a commit that Flux has applied after the run's, so that nothing comes of it
+	Later bool
 }
 
 // Note adds a note.
@@ -57,7 +58,9 @@ func NewPlan(later bool) *Plan {
 // AddsSpecBeside says whether the plan adds a cluster's file in the directory of a file.
 func (p *Plan) AddsSpecBeside(file string) bool {
 	spec := path.Join(path.Dir(file), layout.SpecFile)
-	return slices.ContainsFunc(p.Changes, func(c layout.FileChange) bool { return c.Path == spec && c.Change == layout.FileAdd })
+	return slices.ContainsFunc(p.Changes, func(c layout.FileChange) bool {
+		return c.Path == spec && c.Change == layout.FileAdd
+	})
 }
 
 // Add plans a file that is absent; one that is there, and does not differ, needs nothing.
@@ -67,5 +70,6 @@ func (p *Plan) Add(snapshot facts.SnapshotReader, file layout.File) {
 			return
 		}
 	}
-	p.Changes = append(p.Changes, layout.FileChange{Path: file.Path, Change: layout.FileAdd, After: file.Content})
+	p.Changes = append(p.Changes,
+		layout.FileChange{Path: file.Path, Change: layout.FileAdd, After: file.Content})
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// Removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on building.
+// Removal works out which files of a snapshot go with clusters, and what has to change for the rest to go on
+// building.
 type Removal struct {
 	ctx      context.Context // one planning is one call
 	snapshot facts.SnapshotReader
@@ -34,13 +35,15 @@ type Removal struct {
 	Objects map[string][]string
 	// Dependents are the objects elsewhere that go with a cluster.
 	Dependents map[string][]string
-	// specDirs are the eksa-system directories of the clusters that go; somebody may have removed them before.
+	// specDirs are the eksa-system directories of the clusters that go; somebody may have removed them
+	// before.
 	specDirs []string
 	// Namespaces of the Cluster objects in the removed specs, by cluster.
 	Namespaces map[string]string
 }
 
-// EntangledError says that files of somebody else would not build without what goes, and that no program should guess what they mean.
+// EntangledError says that files of somebody else would not build without what goes, and that no program
+// should guess what they mean.
 type EntangledError struct{ file, reason string }
 
 func (e *EntangledError) Error() string {
@@ -52,10 +55,12 @@ func (e *EntangledError) Hint() string {
 }
 
 // NewRemoval reads the directories of a snapshot. Without the branch there is nothing to remove.
-func NewRemoval(ctx context.Context, snapshot facts.SnapshotReader, config *clusterspec.GitOps) (*Removal, error) {
+func NewRemoval(ctx context.Context, snapshot facts.SnapshotReader,
+	config *clusterspec.GitOps) (*Removal, error) {
 	r := &Removal{
 		ctx: ctx, snapshot: snapshot, config: config, Plan: &Plan{},
-		files: map[string]bool{}, content: map[string][]byte{}, Objects: map[string][]string{}, Dependents: map[string][]string{}, Namespaces: map[string]string{},
+		files: map[string]bool{}, content: map[string][]byte{}, Objects: map[string][]string{},
+		Dependents: map[string][]string{}, Namespaces: map[string]string{},
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists {
 		return r, nil
@@ -88,7 +93,8 @@ func (r *Removal) Clusters() []string {
 	var names []string
 	for file := range r.files {
 		dir := path.Dir(path.Dir(file))
-		if file == path.Join(dir, layout.ClusterSubdir, layout.SpecFile) && path.Join(dir) == path.Join(layout.RootDir(r.config), path.Base(dir)) {
+		if file == path.Join(dir, layout.ClusterSubdir, layout.SpecFile) &&
+			path.Join(dir) == path.Join(layout.RootDir(r.config), path.Base(dir)) {
 			names = append(names, path.Base(dir))
 		}
 	}
@@ -96,8 +102,8 @@ func (r *Removal) Clusters() []string {
 	return names
 }
 
-// clusterFiles are the files of a cluster that are there: what layout writes, edited or not. Of the apps scaffold, the kustomizations are
-// made to be edited, and then somebody else's.
+// clusterFiles are the files of a cluster that are there: what layout writes, edited or not. Of the apps
+// scaffold, the kustomizations are made to be edited, and then somebody else's.
 func (r *Removal) clusterFiles(name string) []string {
 	paths := layout.PathsIn(r.config, name)
 	files := r.there(paths.Spec, paths.Kustomization, paths.AppsSync)
@@ -119,7 +125,8 @@ func (r *Removal) holds(file string, content []byte) bool {
 // systemFiles are Flux's files that are there.
 func (r *Removal) systemFiles() []string {
 	dir := layout.SystemDir(r.config)
-	return r.there(path.Join(dir, layout.ComponentsFile), path.Join(dir, layout.SyncFile), path.Join(dir, layout.KustomizationFile))
+	return r.there(path.Join(dir, layout.ComponentsFile), path.Join(dir, layout.SyncFile),
+		path.Join(dir, layout.KustomizationFile))
 }
 
 func (r *Removal) there(paths ...string) []string {
@@ -144,7 +151,8 @@ func (r *Removal) below(dir string) []string {
 
 // read brings the contents of files here, in one transfer.
 func (r *Removal) read(files []string) error {
-	files = slices.DeleteFunc(slices.Clone(files), func(file string) bool { _, here := r.content[file]; return here })
+	files = slices.DeleteFunc(slices.Clone(files),
+		func(file string) bool { _, here := r.content[file]; return here })
 	if len(files) == 0 {
 		return nil
 	}
@@ -210,18 +218,21 @@ func (r *Removal) removeCluster(name string) {
 // noteKept tells of the files that stay in a cluster's directory.
 func (r *Removal) noteKept(name string) {
 	if kept := r.Kept(layout.PathsIn(r.config, name).Cluster); len(kept) > 0 {
-		r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
-			layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
+		r.Plan.Notes = append(r.Plan.Notes,
+			fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
+				layout.PathsIn(r.config, name).Cluster, strings.Join(kept, ", ")))
 	}
 }
 
 func (r *Removal) remove(file string) {
 	r.files[file] = false
 	r.Plan.Gone = append(r.Plan.Gone, file)
-	r.Plan.Changes = append(r.Plan.Changes, layout.FileChange{Path: file, Change: layout.FileDelete, Before: r.content[file]})
+	r.Plan.Changes = append(r.Plan.Changes,
+		layout.FileChange{Path: file, Change: layout.FileDelete, Before: r.content[file]})
 }
 
-// keepBuilding sees to the files that stay beside a cluster's: a kustomization that lists them stays with them, and without the cluster.
+// keepBuilding sees to the files that stay beside a cluster's: a kustomization that lists them stays with
+// them, and without the cluster.
 func (r *Removal) keepBuilding(name string) error {
 	file := layout.PathsIn(r.config, name).Kustomization
 	dir := path.Dir(file)
@@ -262,7 +273,8 @@ func (r *Removal) keep(file string, content []byte) {
 	r.files[file] = true
 }
 
-// checkBuild finds out whether a kustomization that built before still does: a patch may have been for what is gone.
+// checkBuild finds out whether a kustomization that built before still does: a patch may have been for what
+// is gone.
 func (r *Removal) checkBuild(file string, content []byte, beside []string) error {
 	dir := path.Dir(file)
 	before := map[string][]byte{}
@@ -301,7 +313,8 @@ func (r *Removal) isGone(name string) bool {
 	return described
 }
 
-// otherKustomizations lists the kustomizations below P that are not as we write them for a cluster, the deepest first.
+// otherKustomizations lists the kustomizations below P that are not as we write them for a cluster, the
+// deepest first.
 func (r *Removal) otherKustomizations() ([]string, error) {
 	var list []string
 	for file := range r.files {
@@ -326,11 +339,12 @@ func (r *Removal) otherKustomizations() ([]string, error) {
 	return list, nil
 }
 
-// unlist takes what is gone out of the kustomizations of others that list it. One that lists nothing else goes too, or says nothing
-// from now on when there are manifests beside it.
+// unlist takes what is gone out of the kustomizations of others that list it. One that lists nothing else
+// goes too, or says nothing from now on when there are manifests beside it.
 func (r *Removal) unlist(kustomizations []string) error {
 	for _, file := range kustomizations {
-		if !r.files[file] || slices.ContainsFunc(r.Plan.Changes, func(c layout.FileChange) bool { return c.Path == file }) {
+		if !r.files[file] ||
+			slices.ContainsFunc(r.Plan.Changes, func(c layout.FileChange) bool { return c.Path == file }) {
 			continue
 		}
 		rest, err := layout.Unlist(file, r.content[file], r.isGone)
@@ -358,13 +372,14 @@ func (r *Removal) unlist(kustomizations []string) error {
 		default:
 			r.remove(file)
 		}
-		r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("%s no longer lists %s", file, strings.Join(rest.Removed, ", ")))
+		r.Plan.Notes = append(r.Plan.Notes,
+			fmt.Sprintf("%s no longer lists %s", file, strings.Join(rest.Removed, ", ")))
 	}
 	return nil
 }
 
-// RemoveManagement plans the removal of the management cluster's files and Flux's own. What others have put beside them stays as it is:
-// nothing builds it any more.
+// RemoveManagement plans the removal of the management cluster's files and Flux's own. What others have put
+// beside them stays as it is: nothing builds it any more.
 func (r *Removal) RemoveManagement(name string) error {
 	ours := slices.Concat(r.clusterFiles(name), r.systemFiles())
 	scaffold := layout.PathsIn(r.config, name).ClusterKustomization
@@ -385,13 +400,15 @@ func (r *Removal) RemoveManagement(name string) error {
 	}
 	r.noteKept(name)
 	if kept := r.Kept(layout.SystemDir(r.config)); len(kept) > 0 {
-		r.Plan.Notes = append(r.Plan.Notes, fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
-			layout.SystemDir(r.config), strings.Join(kept, ", ")))
+		r.Plan.Notes = append(r.Plan.Notes,
+			fmt.Sprintf("directory %s stays, because it contains files that are not from eksa-gitops: %s",
+				layout.SystemDir(r.config), strings.Join(kept, ", ")))
 	}
 	return nil
 }
 
-// Kept lists the files of others in the directories of clusters that stay as they are, sorted. One that is changed is among the changes.
+// Kept lists the files of others in the directories of clusters that stay as they are, sorted. One that is
+// changed is among the changes.
 func (r *Removal) Kept(dirs ...string) []string {
 	kept := []string{}
 	for _, dir := range dirs {
@@ -403,13 +420,14 @@ func (r *Removal) Kept(dirs ...string) []string {
 
 // Finish puts the plan in order.
 func (r *Removal) Finish() *Plan {
-	slices.SortFunc(r.Plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(r.Plan.Changes,
+		func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
 	slices.Sort(r.Plan.Gone)
 	return r.Plan
 }
 
-// objectsOf lists the objects of a file, as kind namespace/name, and finds the namespace of a Cluster object in it. What is no YAML is
-// left out.
+// objectsOf lists the objects of a file, as kind namespace/name, and finds the namespace of a Cluster object
+// in it. What is no YAML is left out.
 func objectsOf(content []byte, cluster string) (objects []string, namespace string) {
 	for document := range yamlnode.Documents(content) {
 		var object struct {
@@ -420,7 +438,8 @@ func objectsOf(content []byte, cluster string) (objects []string, namespace stri
 			continue
 		}
 		in := cmp.Or(object.Metadata.Namespace, "default")
-		if object.Kind == "Cluster" && object.Metadata.Name == cluster && strings.HasPrefix(object.APIVersion, "anywhere.eks.amazonaws.com/") {
+		if object.Kind == "Cluster" && object.Metadata.Name == cluster &&
+			strings.HasPrefix(object.APIVersion, "anywhere.eks.amazonaws.com/") {
 			namespace = in
 		}
 		objects = append(objects, fmt.Sprintf("%s %s/%s", object.Kind, in, object.Metadata.Name))

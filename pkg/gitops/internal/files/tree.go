@@ -14,7 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// Tree are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one goroutine.
+// Tree are the files of a snapshot with the changes of a plan, as [fluxbuild.Build] reads them. It is for one
+// goroutine.
 type Tree struct {
 	ctx      context.Context      // of the one build that it is made for
 	snapshot facts.SnapshotReader // nil is a repository without files
@@ -28,7 +29,8 @@ type Tree struct {
 
 // At gives a snapshot's files after the changes of a plan; nil is no plan.
 func At(ctx context.Context, snapshot facts.SnapshotReader, plan *Plan) *Tree {
-	f := &Tree{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{}, Contents: map[string][]byte{}, listed: map[string][]git.Entry{}}
+	f := &Tree{ctx: ctx, snapshot: snapshot, written: map[string][]byte{}, gone: map[string]bool{},
+		Contents: map[string][]byte{}, listed: map[string][]git.Entry{}}
 	if snapshot != nil && snapshot.State() != git.BranchExists {
 		f.snapshot = nil
 	}
@@ -54,8 +56,9 @@ func (f *Tree) Prefetch(dir string) error {
 	}
 	var paths []string
 	err := f.snapshot.Walk(f.ctx, inRepository(dir), func(entry git.Entry) error {
-		if entry.Mode.IsFile() && !entry.Unsafe && (layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)) &&
-			!f.gone[entry.Path] && !f.writes(entry.Path) && f.Contents[entry.Path] == nil {
+		if entry.Mode.IsFile() && !entry.Unsafe &&
+			(layout.IsManifest(entry.Path) || layout.IsKustomization(entry.Path)) && !f.gone[entry.Path] &&
+			!f.writes(entry.Path) && f.Contents[entry.Path] == nil {
 			paths = append(paths, entry.Path)
 		}
 		return nil
@@ -85,8 +88,8 @@ func inRepository(dir string) string {
 	return dir
 }
 
-// stopped says whether nothing is to be read any more, because reading failed before or the run has ended. What builds then finds nothing, and
-// ends soon.
+// stopped says whether nothing is to be read any more, because reading failed before or the run has ended.
+// What builds then finds nothing, and ends soon.
 func (f *Tree) stopped() bool {
 	if f.err == nil && f.ctx != nil && f.ctx.Err() != nil {
 		f.err = context.Cause(f.ctx)
@@ -94,8 +97,8 @@ func (f *Tree) stopped() bool {
 	return f.err != nil
 }
 
-// list gives the entries of a directory of the snapshot whose names are safe. A kustomization may lead anywhere, so the size of every
-// directory is looked at that is not in one whose size is known.
+// list gives the entries of a directory of the snapshot whose names are safe. A kustomization may lead
+// anywhere, so the size of every directory is looked at that is not in one whose size is known.
 func (f *Tree) list(dir string) []git.Entry {
 	if f.snapshot == nil || f.stopped() {
 		return nil
@@ -114,7 +117,8 @@ func (f *Tree) list(dir string) []git.Entry {
 	if errors.As(f.err, new(*git.PathError)) {
 		f.err = nil
 	}
-	entries = slices.DeleteFunc(entries, func(e git.Entry) bool { return e.Unsafe }) // Flux does not get to see it either
+	// Flux does not get to see it either
+	entries = slices.DeleteFunc(entries, func(e git.Entry) bool { return e.Unsafe })
 	f.listed[dir] = entries
 	return entries
 }
