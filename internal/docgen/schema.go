@@ -189,7 +189,7 @@ func constantsOf(t reflect.Type) ([]any, error) {
 				}
 				literal, ok := spec.Values[0].(*ast.BasicLit)
 				if !ok {
-					return nil, fmt.Errorf("%s: the value of %s is no literal", name, spec.Names[0])
+					return nil, fmt.Errorf("%s: the value of %s is not a literal", name, spec.Names[0])
 				}
 				value, err := strconv.Unquote(literal.Value)
 				if err != nil {
