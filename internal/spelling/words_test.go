@@ -110,14 +110,34 @@ func literals(path string, check func(place, text string)) error {
 		return err
 	}
 	ast.Inspect(source, func(node ast.Node) bool {
-		literal, ok := node.(*ast.BasicLit)
-		if !ok || literal.Kind != token.STRING {
+		expression, ok := node.(ast.Expr)
+		if !ok {
 			return true
 		}
-		if text, err := strconv.Unquote(literal.Value); err == nil {
-			check(files.Position(literal.Pos()).String(), strings.Join(strings.Fields(text), " "))
+		text, whole := literal(expression)
+		if text != "" {
+			check(files.Position(expression.Pos()).String(), strings.Join(strings.Fields(text), " "))
 		}
-		return true
+		return !whole
 	})
 	return nil
+}
+
+// literal is the text of a string, which may be put together of several; whole says that it is nothing else.
+// Of one that is put together with other things it is empty: its parts are looked at one by one.
+func literal(expression ast.Expr) (text string, whole bool) {
+	switch e := expression.(type) {
+	case *ast.BasicLit:
+		if e.Kind == token.STRING {
+			text, err := strconv.Unquote(e.Value)
+			return text, err == nil
+		}
+	case *ast.BinaryExpr:
+		left, leftWhole := literal(e.X)
+		right, rightWhole := literal(e.Y)
+		if e.Op == token.ADD && leftWhole && rightWhole {
+			return left + right, true
+		}
+	}
+	return "", false
 }
