@@ -1,9 +1,10 @@
 // Command fleet shows what another program can do with the packages of eksa-gitops.
 //
-//	fleet FILE                                                       prints the files of the clusters in FILE, as JSON
-//	fleet -kubeconfig FILE -key FILE -known-hosts FILE FILE          creates the clusters, and prints the result
+//	fleet FILE                                                prints the files of the clusters, as JSON
+//	fleet -kubeconfig FILE -key FILE -known-hosts FILE FILE   creates the clusters, and prints the result
 //
-// It takes clusters whose repository is on a Git server that is reached over SSH; see connect.Options for one on GitHub.
+// It takes clusters whose repository is on a Git server that is reached over SSH; see connect.Options for one
+// on GitHub.
 package main
 
 import (
@@ -44,9 +45,11 @@ type access struct{ kubeconfig, key, knownHosts string }
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var way access
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
-	flags.StringVar(&way.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the management cluster; without it, files are rendered and nothing is created")
+	flags.StringVar(&way.kubeconfig, "kubeconfig", "",
+		"kubeconfig `file` of the management cluster; without it, files are rendered and nothing is created")
 	flags.StringVar(&way.key, "key", "", "private key `file` that may push to the repository")
-	flags.StringVar(&way.knownHosts, "known-hosts", "", "`file` with the host keys of the repository's server")
+	flags.StringVar(&way.knownHosts, "known-hosts", "",
+		"`file` with the host keys of the repository's server")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -94,7 +97,8 @@ func render(clusters []*clusterspec.Cluster) (map[string]string, error) {
 	return tree, nil
 }
 
-// create brings the repository and the management cluster to what the clusters say, and waits until Flux has applied it.
+// create brings the repository and the management cluster to what the clusters say, and waits until Flux has
+// applied it.
 func create(ctx context.Context, clusters []*clusterspec.Cluster, way access) (*gitops.Result, error) {
 	options := gitops.CreateOptions{Clusters: clusters}
 	settings := connect.Options{

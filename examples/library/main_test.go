@@ -24,7 +24,8 @@ func TestRender(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &tree); err != nil {
 		t.Fatalf("%v:\n%s", err, &out)
 	}
-	want := []string{"clusters/dev/dev/eksa-system/eksa-cluster.yaml", "clusters/dev/dev/eksa-system/kustomization.yaml"}
+	want := []string{"clusters/dev/dev/eksa-system/eksa-cluster.yaml",
+		"clusters/dev/dev/eksa-system/kustomization.yaml"}
 	if got := slices.Sorted(maps.Keys(tree)); !slices.Equal(got, want) {
 		t.Errorf("files are %q, want %q", got, want)
 	}
@@ -40,7 +41,8 @@ func TestRender_invalid(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
-	if err := os.WriteFile(broken, bytes.Replace(spec, []byte("count: 3"), []byte("count: many"), 1), 0o600); err != nil {
+	if err := os.WriteFile(broken, bytes.Replace(spec, []byte("count: 3"), []byte("count: many"), 1),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -53,7 +55,9 @@ func TestRender_invalid(t *testing.T) {
 // All that a creation misses is found before anything is connected to.
 func TestCreate_refused(t *testing.T) {
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"-kubeconfig", filepath.Join(t.TempDir(), "none"), "-key", "none", "testdata/dev.yaml"}, &out)
+	err := run(t.Context(),
+		[]string{"-kubeconfig", filepath.Join(t.TempDir(), "none"), "-key", "none", "testdata/dev.yaml"},
+		&out)
 	refused, ok := errors.AsType[*gitops.PreflightError](err)
 	if !ok || len(refused.Findings) != 3 {
 		t.Errorf("error %v, want one about the kubeconfig, the known hosts and the key", err)

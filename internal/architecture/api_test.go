@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// TestPublicAPI keeps pkg/ usable by other modules, which cannot name a type of internal/: they could not fill an option of such a type,
-// write a port that takes one, or keep what a function returns.
+// TestPublicAPI keeps pkg/ usable by other modules, which cannot name a type of internal/: they could not
+// fill an option of such a type, write a port that takes one, or keep what a function returns.
 func TestPublicAPI(t *testing.T) {
 	t.Parallel()
 	for _, pkg := range publicPackages(t) {
@@ -27,8 +27,8 @@ func TestPublicAPI(t *testing.T) {
 	}
 }
 
-// TestPublicAPI_smallInterfaces keeps the ports such that somebody else can write one, and a fake of what a function needs: an interface has
-// five methods, and a larger one is put together of such.
+// TestPublicAPI_smallInterfaces keeps the ports such that somebody else can write one, and a fake of what a
+// function needs: an interface has five methods, and a larger one is put together of such.
 func TestPublicAPI_smallInterfaces(t *testing.T) {
 	t.Parallel()
 	for _, pkg := range publicPackages(t) {
@@ -37,8 +37,10 @@ func TestPublicAPI_smallInterfaces(t *testing.T) {
 			if !ok || !object.Exported() {
 				continue
 			}
-			if declared, ok := object.Type().Underlying().(*types.Interface); ok && declared.NumExplicitMethods() > 5 {
-				t.Errorf("%s.%s declares %d methods itself; five are enough for one interface", strings.TrimPrefix(pkg.Path(), module), name, declared.NumExplicitMethods())
+			if declared, ok := object.Type().Underlying().(*types.Interface); ok &&
+				declared.NumExplicitMethods() > 5 {
+				t.Errorf("%s.%s declares %d methods itself; five are enough for one interface",
+					strings.TrimPrefix(pkg.Path(), module), name, declared.NumExplicitMethods())
 			}
 		}
 	}
@@ -47,7 +49,8 @@ func TestPublicAPI_smallInterfaces(t *testing.T) {
 // publicPackages are the packages below pkg/ that other modules may import, as the compiler exports them.
 func publicPackages(t *testing.T) []*types.Package {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", module+"pkg/...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export",
+		module+"pkg/...")
 	cmd.Dir = "../.."
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -74,7 +77,9 @@ func publicPackages(t *testing.T) []*types.Package {
 	if len(public) == 0 {
 		t.Fatal("go list found no packages below pkg/")
 	}
-	read := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	read := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})
 	var packages []*types.Package
 	for _, path := range public {
 		pkg, err := read.Import(path)
@@ -92,7 +97,8 @@ func isInternal(path string) bool {
 	return ok && slices.Contains(strings.Split(ours, "/"), "internal")
 }
 
-// internalMentions are the exported declarations of a package in which a type of internal/ appears, each with that type.
+// internalMentions are the exported declarations of a package in which a type of internal/ appears, each with
+// that type.
 func internalMentions(pkg *types.Package) []string {
 	var found []string
 	for _, name := range pkg.Scope().Names() {
@@ -103,7 +109,8 @@ func internalMentions(pkg *types.Package) []string {
 		look := &mentions{pkg: pkg, seen: map[types.Type]bool{}}
 		look.declared(object)
 		for _, internal := range slices.Compact(slices.Sorted(slices.Values(look.internal))) {
-			found = append(found, fmt.Sprintf("%s.%s mentions %s", strings.TrimPrefix(pkg.Path(), module), name, internal))
+			found = append(found,
+				fmt.Sprintf("%s.%s mentions %s", strings.TrimPrefix(pkg.Path(), module), name, internal))
 		}
 	}
 	return found
@@ -129,7 +136,8 @@ func (m *mentions) declared(object types.Object) {
 	m.inNamed(name.Type().(*types.Named))
 }
 
-// inNamed looks at what can be seen of a type of this package: what it is made of, and its methods, also those that embedded fields give.
+// inNamed looks at what can be seen of a type of this package: what it is made of, and its methods, also
+// those that embedded fields give.
 func (m *mentions) inNamed(named *types.Named) {
 	if m.seen[named] {
 		return
@@ -195,7 +203,8 @@ func (m *mentions) inType(t types.Type) {
 	}
 }
 
-// inField looks at a field. An embedded one without an exported name shows nothing but the fields and methods that it gives.
+// inField looks at a field. An embedded one without an exported name shows nothing but the fields and methods
+// that it gives.
 func (m *mentions) inField(field *types.Var) {
 	if field.Exported() {
 		m.inType(field.Type())
@@ -210,8 +219,8 @@ func (m *mentions) inField(field *types.Var) {
 	}
 }
 
-// named looks at a name that is mentioned. Exported names of pkg/ are looked at where they are declared; what has no exported name can
-// only be seen here.
+// named looks at a name that is mentioned. Exported names of pkg/ are looked at where they are declared; what
+// has no exported name can only be seen here.
 func (m *mentions) named(name *types.TypeName, t types.Type) {
 	switch {
 	case name.Pkg() == nil:

@@ -13,15 +13,16 @@ import (
 	"testing"
 )
 
-// suggested is what a command that a person is told to type looks like: a program with what it is to do. In prose such words stand for
-// themselves ("a kubectl", "git ignores it").
+// suggested is what a command that a person is told to type looks like: a program with what it is to do. In
+// prose such words stand for themselves ("a kubectl", "git ignores it").
 var suggested = regexp.MustCompile(`(?:^|[\s(,:;"'|=&])(?:` + strings.Join([]string{
 	`git (?:-C |add|checkout|clone|config|diff|fetch|log|pull|push|refs|restore|revert|rm|show|sparse-checkout|update-index)\b`,
 	`kubectl(?: --?[a-z%]| %s| (?:annotate|apply|delete|describe|edit|get|label|logs|patch|scale|wait)\b)`,
 	`flux (?:get|install|reconcile|resume|suspend|uninstall)\b`,
 	`eksa-gitops (?:convert|create|delete|get|lint|pause|resume|status|upgrade|validate|version)\b`,
 	`eksctl anywhere (?:create|delete|generate|get|upgrade) `,
-	`gh (?:api|auth|repo)\b`, `helm [a-z]+\b`, `ssh-(?:keygen|keyscan|add)\b`, `(?:rm|mv|cp|chmod|chown|mkdir) [-%$]`, `(?:export|unset) [A-Z%]`, `eval "`,
+	`gh (?:api|auth|repo)\b`, `helm [a-z]+\b`, `ssh-(?:keygen|keyscan|add)\b`,
+	`(?:rm|mv|cp|chmod|chown|mkdir) [-%$]`, `(?:export|unset) [A-Z%]`, `eval "`,
 }, "|") + `)`)
 
 // option is the end of a text to which the value of an option is added, or such a value inside.
@@ -29,26 +30,30 @@ var option = regexp.MustCompile(`(?:^|[\s(])--[a-z][a-z-]+[ =](?:%[a-z]|$)`)
 
 var verb = regexp.MustCompile(`%[-+# 0-9.]*[a-zA-Z]`)
 
-// A command that is suggested has nothing in it that a shell could take for more than a word: wherever values are put into one, that is
-// done by text.Command, which quotes them, or each is quoted by text.ShellWord. The person who copies a line runs nothing that somebody
-// else has put into a name.
+// A command that is suggested has nothing in it that a shell could take for more than a word: wherever values
+// are put into one, that is done by text.Command, which quotes them, or each is quoted by text.ShellWord. The
+// person who copies a line runs nothing that somebody else has put into a name.
 func TestSuggestedCommands_quoteValues(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
-	for _, dir := range []string{"internal/cli", "internal/diagnostics", "internal/eksctl", "internal/gitrepo", "internal/serverwords", "internal/sshkeys", "internal/ui", "pkg"} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(filepath.ToSlash(path), "/internal/genmanifests/") {
-				return err
-			}
-			source, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			for _, complaint := range unquotedCommands(t, path, source) {
-				t.Error(strings.TrimPrefix(complaint, root+string(filepath.Separator)))
-			}
-			return nil
-		})
+	for _, dir := range []string{"internal/cli", "internal/diagnostics", "internal/eksctl",
+		"internal/gitrepo", "internal/serverwords", "internal/sshkeys", "internal/ui", "pkg"} {
+		err := filepath.WalkDir(filepath.Join(root, dir),
+			func(path string, entry fs.DirEntry, err error) error {
+				if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") ||
+					strings.HasSuffix(path, "_test.go") ||
+					strings.Contains(filepath.ToSlash(path), "/internal/genmanifests/") {
+					return err
+				}
+				source, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				for _, complaint := range unquotedCommands(t, path, source) {
+					t.Error(strings.TrimPrefix(complaint, root+string(filepath.Separator)))
+				}
+				return nil
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +100,9 @@ func unquotedCommands(t *testing.T, path string, source []byte) []string {
 		t.Fatal(err)
 	}
 	var wrong []string
-	complain := func(node ast.Node, what string) { wrong = append(wrong, set.Position(node.Pos()).String()+": "+what) }
+	complain := func(node ast.Node, what string) {
+		wrong = append(wrong, set.Position(node.Pos()).String()+": "+what)
+	}
 	constants := constantsOf(file)
 	inside := map[ast.Node]bool{}
 	ast.Inspect(file, func(node ast.Node) bool {
@@ -106,10 +113,12 @@ func unquotedCommands(t *testing.T, path string, source []byte) []string {
 				return true
 			}
 			if isCall(node, "text", "Command") {
-				if strings.Count(format, "%s") != len(values) || len(verb.FindAllString(format, -1)) != len(values) {
+				if strings.Count(format, "%s") != len(values) ||
+					len(verb.FindAllString(format, -1)) != len(values) {
 					complain(node, "the verbs of text.Command are one %s for each value")
 				}
-				if strings.Contains(format, "'%s") || strings.Contains(format, `"%s`) || strings.Contains(format, "%s'") || strings.Contains(format, `%s"`) {
+				if strings.Contains(format, "'%s") || strings.Contains(format, `"%s`) ||
+					strings.Contains(format, "%s'") || strings.Contains(format, `%s"`) {
 					complain(node, "text.Command quotes its values itself")
 				}
 				return true
@@ -153,7 +162,8 @@ func formatOf(call *ast.CallExpr) (string, []ast.Expr) {
 	case *ast.Ident:
 		name = f.Name
 	}
-	if name != "Command" && !strings.HasSuffix(strings.ToLower(name), "f") && name != "section" && name != "detail" && name != "note" {
+	if name != "Command" && !strings.HasSuffix(strings.ToLower(name), "f") && name != "section" &&
+		name != "detail" && name != "note" {
 		return "", nil
 	}
 	for i, arg := range call.Args {
@@ -197,7 +207,8 @@ func isCall(expr ast.Expr, pkg, name string) bool {
 	return ok && (of.Name == pkg || pkg == "text" && of.Name == "shell") && selector.Sel.Name == name
 }
 
-// quoted says whether an expression is safe in a command: a word or a command made by package text, a constant, or a number.
+// quoted says whether an expression is safe in a command: a word or a command made by package text, a
+// constant, or a number.
 func quoted(expr ast.Expr, constants map[string]bool) bool {
 	switch e := expr.(type) {
 	case *ast.BasicLit:
@@ -222,8 +233,8 @@ func quoted(expr ast.Expr, constants map[string]bool) bool {
 	return false
 }
 
-// constantsOf are the names that a file's package, as far as the file tells, has for constants: those declared as such. Constants of other
-// files are put into formats by text.Command as any value.
+// constantsOf are the names that a file's package, as far as the file tells, has for constants: those
+// declared as such. Constants of other files are put into formats by text.Command as any value.
 func constantsOf(file *ast.File) map[string]bool {
 	names := map[string]bool{}
 	ast.Inspect(file, func(node ast.Node) bool {

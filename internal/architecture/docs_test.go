@@ -39,7 +39,8 @@ func TestDocs_namedTestsExist(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)(\\*?)`").FindAllStringSubmatch(string(content), -1) {
+		for _, name := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)(\\*?)`").FindAllStringSubmatch(
+			string(content), -1) {
 			end := "\n"
 			if name[2] == "*" {
 				end = ""

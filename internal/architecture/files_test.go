@@ -13,24 +13,28 @@ import (
 	"testing"
 )
 
-// fileFunctions are the functions of package os that write files, or read them without a bound, and wait for whoever is at the other
-// end of a pipe.
+// fileFunctions are the functions of package os that write files, or read them without a bound, and wait for
+// whoever is at the other end of a pipe.
 var fileFunctions = []string{
-	"Chmod", "Chown", "Chtimes", "CopyFS", "Create", "CreateTemp", "Lchown", "Link", "Mkdir", "MkdirAll", "MkdirTemp", "NewFile", "Open", "OpenFile",
-	"OpenInRoot", "OpenRoot", "ReadFile", "Remove", "RemoveAll", "Rename", "Symlink", "Truncate", "WriteFile",
+	"Chmod", "Chown", "Chtimes", "CopyFS", "Create", "CreateTemp", "Lchown", "Link", "Mkdir", "MkdirAll",
+	"MkdirTemp", "NewFile", "Open", "OpenFile", "OpenInRoot", "OpenRoot", "ReadFile", "Remove", "RemoveAll",
+	"Rename", "Symlink", "Truncate", "WriteFile",
 }
 
 // mayUse names, by file, the functions that are used outside the room for files, and why that is no harm.
 var mayUse = map[string][]string{
 	"internal/ui/terminal_unix.go":    {"OpenFile"}, // the terminal, to ask for a passphrase
 	"internal/ui/terminal_windows.go": {"OpenFile"},
-	"pkg/clusterspec/source.go":       {"Open"}, // cluster files, under a context and with one bound for all of them
+	// cluster files, under a context and with one bound for all of them
+	"pkg/clusterspec/source.go": {"Open"},
 }
 
-// TestFiles: nothing in the program reads or writes files but the room for that, internal/localfile, which does it without harm.
+// TestFiles: nothing in the program reads or writes files but the room for that, internal/localfile, which
+// does it without harm.
 func TestFiles(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Dir", "./cmd/eksa-gitops")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Dir",
+		"./cmd/eksa-gitops")
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {
@@ -63,14 +67,16 @@ func TestFiles(t *testing.T) {
 	for name, functions := range used {
 		for _, function := range functions {
 			if !slices.Contains(mayUse[name], function) {
-				t.Errorf("%s uses os.%s; files are read and written by internal/localfile alone", name, function)
+				t.Errorf("%s uses os.%s; files are read and written by internal/localfile alone",
+					name, function)
 			}
 		}
 	}
 	for name, functions := range mayUse {
 		for _, function := range functions {
 			if !slices.Contains(used[name], function) {
-				t.Errorf("%s does not use os.%s any more: take it out of the table of this test", name, function)
+				t.Errorf("%s does not use os.%s any more: take it out of the table of this test",
+					name, function)
 			}
 		}
 	}
@@ -97,7 +103,8 @@ func fileFunctionsIn(t *testing.T, path string) []string {
 	var used []string
 	ast.Inspect(parsed, func(node ast.Node) bool {
 		if selector, ok := node.(*ast.SelectorExpr); ok {
-			if of, ok := selector.X.(*ast.Ident); ok && names[of.Name] && slices.Contains(fileFunctions, selector.Sel.Name) {
+			if of, ok := selector.X.(*ast.Ident); ok && names[of.Name] &&
+				slices.Contains(fileFunctions, selector.Sel.Name) {
 				used = append(used, selector.Sel.Name)
 			}
 		}

@@ -11,13 +11,15 @@ import (
 	"testing"
 )
 
-// mayStartGoroutines are internal/crash, which keeps panics from ending the process, and what is not the program.
+// mayStartGoroutines are internal/crash, which keeps panics from ending the process, and what is not the
+// program.
 var mayStartGoroutines = []string{
-	"internal/crash", "internal/architecture", "internal/docgen", "internal/githubtest", "internal/gittest", "internal/tools", "pkg/fluxmanifests/internal",
+	"internal/crash", "internal/architecture", "internal/docgen", "internal/githubtest", "internal/gittest",
+	"internal/tools", "pkg/fluxmanifests/internal",
 }
 
-// TestGoroutines holds that the program starts goroutines through internal/crash alone: a panic in any other ends the process at once, with
-// exit code 2, and nothing is taken back.
+// TestGoroutines holds that the program starts goroutines through internal/crash alone: a panic in any other
+// ends the process at once, with exit code 2, and nothing is taken back.
 func TestGoroutines(t *testing.T) {
 	t.Parallel()
 	files := 0
@@ -44,7 +46,8 @@ func TestGoroutines(t *testing.T) {
 					t.Errorf("%s:%d starts a goroutine: use internal/crash", name, set.Position(n.Pos()).Line)
 				case *ast.SelectorExpr:
 					if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "sync" && n.Sel.Name == "WaitGroup" {
-						t.Errorf("%s:%d has a sync.WaitGroup: use crash.Group", name, set.Position(n.Pos()).Line)
+						t.Errorf("%s:%d has a sync.WaitGroup: use crash.Group",
+							name, set.Position(n.Pos()).Line)
 					}
 				case *ast.ImportSpec:
 					if strings.Contains(n.Path.Value, "sync/errgroup") {

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// weakening lists, by identifier, what would take away from the verification of a server, and who may name it all the same.
+// weakening lists, by identifier, what would take away from the verification of a server, and who may name it
+// all the same.
 var weakening = map[string][]string{
 	"InsecureSkipVerify":    {},
 	"InsecureIgnoreHostKey": {},
@@ -20,14 +21,16 @@ var weakening = map[string][]string{
 	"VerifyConnection":      {},
 	// To refuse a kubeconfig that has it.
 	"InsecureSkipTLSVerify": {"pkg/fluxinstall"},
-	"MinVersion":            {"pkg/github", "internal/gitrepo"}, // TLS 1.2, which is also what the Kubernetes client has
+	// TLS 1.2, which is also what the Kubernetes client has
+	"MinVersion": {"pkg/github", "internal/gitrepo"},
 }
 
 // mayStart are the packages that may start processes: each sees to what its children inherit.
-var mayStart = []string{"internal/eksctl", "pkg/fluxmanifests/internal/genmanifests", "internal/gittest", "internal/githubtest"}
+var mayStart = []string{"internal/eksctl", "pkg/fluxmanifests/internal/genmanifests", "internal/gittest",
+	"internal/githubtest"}
 
-// No line of the program turns the verification of a server off, starts a process or goes around the type system, but where this test
-// says so.
+// No line of the program turns the verification of a server off, starts a process or goes around the type
+// system, but where this test says so.
 func TestNoShortcuts(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -36,7 +39,9 @@ func TestNoShortcuts(t *testing.T) {
 			return err
 		}
 		if entry.IsDir() {
-			if name := entry.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "tools") || path == filepath.Join(root, "test") {
+			if name := entry.Name(); path != root &&
+				(strings.HasPrefix(name, ".") || name == "testdata" || name == "tools") ||
+				path == filepath.Join(root, "test") {
 				return fs.SkipDir
 			}
 			return nil
@@ -64,13 +69,15 @@ func TestNoShortcuts(t *testing.T) {
 				t.Errorf("%s imports %s", set.Position(imported.Pos()), imported.Path.Value)
 			case "os/exec":
 				if !slices.Contains(mayStart, dir) {
-					t.Errorf("%s imports os/exec; only %v may start processes", set.Position(imported.Pos()), mayStart)
+					t.Errorf("%s imports os/exec; only %v may start processes",
+						set.Position(imported.Pos()), mayStart)
 				}
 			}
 		}
 		ast.Inspect(file, func(node ast.Node) bool {
 			if id, ok := node.(*ast.Ident); ok {
-				if allowed, weak := weakening[id.Name]; weak && !slices.Contains(allowed, dir) && dir != "internal/gittest" && dir != "internal/githubtest" {
+				if allowed, weak := weakening[id.Name]; weak && !slices.Contains(allowed, dir) &&
+					dir != "internal/gittest" && dir != "internal/githubtest" {
 					t.Errorf("%s names %s", set.Position(id.Pos()), id.Name)
 				}
 			}

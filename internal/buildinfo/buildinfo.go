@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// These are set by the release build through the linker (-X); a build with the plain go command leaves them empty and is described
-// by what the toolchain recorded.
+// These are set by the release build through the linker (-X); a build with the plain go command leaves them
+// empty and is described by what the toolchain recorded.
 var (
 	version string
 	commit  string
@@ -17,17 +17,19 @@ var (
 
 // Info describes the running binary.
 type Info struct {
-	Version   string `json:"version"`          // a semantic version with a leading v, a short commit ID, or "dev"
-	Commit    string `json:"commit,omitempty"` // full Git commit ID; "-dirty" is added when the tree was changed
-	Date      string `json:"date,omitempty"`   // of the commit, RFC 3339
-	GoVersion string `json:"goVersion"`
-	Platform  string `json:"platform"` // GOOS/GOARCH
-	Flux      string `json:"flux"`     // the Flux version that is installed by default
+	Version string `json:"version"` // a semantic version with a leading v, a short commit ID, or "dev"
+	// full Git commit ID; "-dirty" is added when the tree was changed
+	Commit    string `json:"commit,omitempty"`
+	Date      string `json:"date,omitempty"` // of the commit, RFC 3339
+	GoVersion string `json:"goVersion"`      // of the toolchain that built it
+	Platform  string `json:"platform"`       // GOOS/GOARCH
+	Flux      string `json:"flux"`           // the Flux version that is installed by default
 }
 
 // Read returns the description of the running binary. flux is the pinned Flux version.
 func Read(flux string) Info {
-	info := Info{Version: version, Commit: commit, Date: date, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Flux: flux}
+	info := Info{Version: version, Commit: commit, Date: date, GoVersion: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, Flux: flux}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		if info.Version == "" && build.Main.Version != "" && build.Main.Version != "(devel)" {
 			info.Version = build.Main.Version

@@ -1,10 +1,10 @@
-// Command changelog writes CHANGELOG.md from the files in a directory, one for each change that users notice: two people who describe two
-// changes then never edit the same lines.
+// Command changelog writes CHANGELOG.md from the files in a directory, one for each change that users notice:
+// two people who describe two changes then never edit the same lines.
 //
 //	changelog [-check] changes CHANGELOG.md   writes it, or with -check fails when it is not up to date
 //
-// The first line of a file is a category, the rest one or two sentences. Files directly in the directory are of the next release, those in
-// a directory such as changes/v1.2.0 are of that one.
+// The first line of a file is a category, the rest one or two sentences. Files directly in the directory are
+// of the next release, those in a directory such as changes/v1.2.0 are of that one.
 package main
 
 import (
@@ -82,7 +82,8 @@ func render(changes fs.FS) ([]byte, error) {
 		switch {
 		case !entry.IsDir():
 		case !releaseForm.MatchString(entry.Name()):
-			wrong = append(wrong, fmt.Errorf("directory %s is not called after a release, such as v1.2.0", entry.Name()))
+			wrong = append(wrong,
+				fmt.Errorf("directory %s is not called after a release, such as v1.2.0", entry.Name()))
 		default:
 			r, errs := readRelease(changes, entry.Name())
 			releases, wrong = append(releases, r), append(wrong, errs...)
@@ -91,9 +92,11 @@ func render(changes fs.FS) ([]byte, error) {
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	slices.SortFunc(releases, func(a, b release) int { return slices.Compare(numbers(b.name), numbers(a.name)) })
+	slices.SortFunc(releases,
+		func(a, b release) int { return slices.Compare(numbers(b.name), numbers(a.name)) })
 	out := &bytes.Buffer{}
-	out.WriteString("# Changes\n\nMade by `make changelog` from the files in [changes](changes); edit those.\n")
+	out.WriteString("# Changes\n\n" +
+		"Made by `make changelog` from the files in [changes](changes); edit those.\n")
 	next.write(out, "Next release")
 	for _, r := range releases {
 		r.write(out, r.name)
@@ -147,7 +150,8 @@ func parse(name, content string) (category, text string, err error) {
 	case path.Ext(name) != ".md":
 		return "", "", errors.New("the name must end with .md")
 	case !slices.Contains(categories(), category):
-		return "", "", fmt.Errorf("the first line is %q; it must be one of %s", category, strings.Join(categories(), ", "))
+		return "", "", fmt.Errorf("the first line is %q; it must be one of %s",
+			category, strings.Join(categories(), ", "))
 	case text == "":
 		return "", "", errors.New("the change is not described")
 	case len(text) > longest:
@@ -169,7 +173,8 @@ func (r *release) write(out *bytes.Buffer, title string) {
 		if len(texts) == 0 {
 			continue
 		}
-		slices.SortFunc(texts, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
+		slices.SortFunc(texts,
+			func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
 		fmt.Fprintf(out, "\n### %s\n\n", category)
 		for _, text := range texts {
 			fmt.Fprintf(out, "- %s\n", text)

@@ -19,7 +19,8 @@ func TestRender(t *testing.T) {
 		"v0.10.0/y.md": file("Security\nY.\n"),
 	})
 	const want = "# Changes\n\nMade by `make changelog` from the files in [changes](changes); edit those.\n" +
-		"\n## Next release\n\n### Added\n\n- `new` exists.\n\n### Fixed\n\n- A is right. It was wrong.\n- B no longer ends early.\n" +
+		"\n## Next release\n\n### Added\n\n- `new` exists.\n\n### Fixed\n\n- A is right. It was wrong.\n" +
+		"- B no longer ends early.\n" +
 		"\n## v0.10.0\n\n### Security\n\n- Y.\n\n## v0.9.0\n\n### Changed\n\n- X.\n"
 	if err != nil || string(got) != want {
 		t.Errorf("error %v, got\n%s\nwant\n%s", err, got, want)
@@ -62,7 +63,8 @@ func TestRun(t *testing.T) {
 	if err := run(changes, written, true); err != nil {
 		t.Error("what was just written:", err)
 	}
-	if err := run(t.TempDir(), written, true); err == nil || !strings.Contains(err.Error(), "is not up to date; run: make changelog") {
+	if err := run(t.TempDir(), written, true); err == nil ||
+		!strings.Contains(err.Error(), "is not up to date; run: make changelog") {
 		t.Error("other changes:", err)
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // clusterColumns are the headers of a table of clusters.
 func clusterColumns(namespaces, wide bool) []string {
-	columns := []string{"NAME", "ROLE", "VERSION", "CONTROL PLANE", "WORKERS", "READY", "COMMIT", "AGE", "STATE"}
+	columns := []string{"NAME", "ROLE", "VERSION", "CONTROL PLANE", "WORKERS", "READY", "COMMIT",
+		"AGE", "STATE"}
 	if namespaces {
 		columns = append([]string{"NAMESPACE"}, columns...)
 	}
@@ -21,10 +23,10 @@ func clusterColumns(namespaces, wide bool) []string {
 }
 
 // clusterCells are one cluster's cells.
-func clusterCells(now time.Time, c *gitops.ClusterStatus, namespaces, wide bool) []string {
+func clusterCells(now time.Time, c *status.ClusterStatus, namespaces, wide bool) []string {
 	ready := "False"
 	switch {
-	case c.State == gitops.StateOnlyGit:
+	case c.State == status.StateOnlyGit:
 		ready = "-"
 	case c.Ready:
 		ready = "True"
@@ -34,8 +36,8 @@ func clusterCells(now time.Time, c *gitops.ClusterStatus, namespaces, wide bool)
 		created = age(now.Sub(*c.Created))
 	}
 	cells := []string{
-		c.Name, c.Role, orDash(c.KubernetesVersion), machines(c.ControlPlane), machines(c.Workers), ready, orDash(c.Commit[:min(7, len(c.Commit))]), created,
-		orDash(clusterState(c)),
+		c.Name, string(c.Role), orDash(c.KubernetesVersion), machines(c.ControlPlane), machines(c.Workers),
+		ready, orDash(c.Commit[:min(7, len(c.Commit))]), created, orDash(clusterState(c)),
 	}
 	if namespaces {
 		cells = append([]string{c.Namespace}, cells...)
@@ -47,10 +49,10 @@ func clusterCells(now time.Time, c *gitops.ClusterStatus, namespaces, wide bool)
 }
 
 // clusterState is the one word on what is special.
-func clusterState(c *gitops.ClusterStatus) string {
+func clusterState(c *status.ClusterStatus) string {
 	var states []string
 	if c.State != "" {
-		states = append(states, c.State)
+		states = append(states, string(c.State))
 	}
 	if len(c.Paused) > 0 {
 		states = append(states, "paused")
@@ -61,7 +63,7 @@ func clusterState(c *gitops.ClusterStatus) string {
 	return strings.Join(states, ", ")
 }
 
-func machines(m gitops.MachineStatus) string {
+func machines(m facts.MachineStatus) string {
 	if m.Ready == nil {
 		return fmt.Sprintf("?/%d", m.Desired)
 	}

@@ -18,8 +18,8 @@ const completionLimit = 3 * time.Second
 
 type completer = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
 
-// completeWith offers names that begin with what was typed. What keeps names from being known is no news to somebody who is typing: then
-// nothing is offered. The settings count as in a run.
+// completeWith offers names that begin with what was typed. What keeps names from being known is no news to
+// somebody who is typing: then nothing is offered. The settings count as in a run.
 func completeWith(d *deps, names func(ctx context.Context, args []string) []string) completer {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if applySettings(cmd, d) != nil {
@@ -39,14 +39,16 @@ func completeWith(d *deps, names func(ctx context.Context, args []string) []stri
 		case <-ctx.Done():
 		}
 		offered = slices.DeleteFunc(offered, func(name string) bool {
-			return !strings.HasPrefix(name, begun) || strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0
+			return !strings.HasPrefix(name, begun) ||
+				strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0
 		})
 		slices.Sort(offered)
 		return slices.Compact(offered), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// completeClusters offers the clusters of the management cluster as arguments, each once, and at most so many; 0 is any number.
+// completeClusters offers the clusters of the management cluster as arguments, each once, and at most so
+// many; 0 is any number.
 func completeClusters(cmd *cobra.Command, d *deps, o *clusterOptions, most int) {
 	cmd.ValidArgsFunction = completeWith(d, func(ctx context.Context, args []string) []string {
 		if most > 0 && len(args) >= most {
@@ -86,16 +88,17 @@ func completeContexts(cmd *cobra.Command, d *deps, o *clusterOptions) {
 
 // completeRevisions offers branches and tags of the repository that lint would look at.
 func completeRevisions(cmd *cobra.Command, d *deps) {
-	_ = cmd.RegisterFlagCompletionFunc("base", completeWith(d, func(_ context.Context, args []string) []string {
-		dir, err := realDirectory(append(args, ".")[0])
-		if err != nil {
-			return nil
-		}
-		local, err := gitrepo.OpenLocal(dir)
-		if err != nil {
-			return nil
-		}
-		defer local.Close() // it was only read
-		return local.Names()
-	}))
+	_ = cmd.RegisterFlagCompletionFunc("base",
+		completeWith(d, func(_ context.Context, args []string) []string {
+			dir, err := realDirectory(append(args, ".")[0])
+			if err != nil {
+				return nil
+			}
+			local, err := gitrepo.OpenLocal(dir)
+			if err != nil {
+				return nil
+			}
+			defer local.Close() // it was only read
+			return local.Names()
+		}))
 }

@@ -71,7 +71,8 @@ func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
 		names[i] = source.Name
 	}
 	if bytes.Equal(before.data, after) {
-		printLines(d.streams.Err, "info", "nothing to convert: there is no GitOpsConfig in "+strings.Join(names, ", "))
+		printLines(d.streams.Err, "info",
+			"nothing to convert: there is no GitOpsConfig in "+strings.Join(names, ", "))
 	} else if !d.global.quiet {
 		was, is := before.parts(before.data), before.parts(after)
 		for i, name := range names {
@@ -86,7 +87,8 @@ func runConvert(ctx context.Context, d *deps, o *convertOptions) error {
 	return nil
 }
 
-// convertFailed shows what keeps files from being converted. It goes to standard error: standard output is for the file.
+// convertFailed shows what keeps files from being converted. It goes to standard error: standard output is
+// for the file.
 func convertFailed(d *deps, sources []clusterspec.Source, err error) error {
 	var problems clusterspec.Problems
 	if !errors.As(err, &problems) {
@@ -167,7 +169,8 @@ func (j *joined) placed(err error) error {
 	return out
 }
 
-// splitReferences says which clusters and GitOps objects of the result belong to something that was not converted with them.
+// splitReferences says which clusters and GitOps objects of the result belong to something that was not
+// converted with them.
 func splitReferences(data []byte) []string {
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: "the result", Data: data}})
 	var problems clusterspec.Problems
@@ -175,12 +178,14 @@ func splitReferences(data []byte) []string {
 	var warnings []string
 	for _, p := range problems {
 		if p.Rule == "dangling-reference" && strings.HasPrefix(p.Field, "spec.gitOpsRef") {
-			warnings = append(warnings, p.Object+" refers to a GitOps object that is in none of the files: convert both in one run, with a further -f")
+			warnings = append(warnings, p.Object+" refers to a GitOps object that is in none of the files: "+
+				"convert both in one run, with a further -f")
 		}
 	}
 	for _, object := range set.Unused {
 		if object.Kind == "FluxConfig" {
-			warnings = append(warnings, object.Label()+" belongs to no Cluster in the files: where the Cluster is, change spec.gitOpsRef.kind to FluxConfig")
+			warnings = append(warnings, object.Label()+" belongs to no Cluster in the files: where the "+
+				"Cluster is, change spec.gitOpsRef.kind to FluxConfig")
 		}
 	}
 	return warnings

@@ -66,6 +66,12 @@ With --with-apps every cluster of the run gets an empty directory apps beside it
 what you list in its kustomization.yaml to that cluster, through the cluster's kubeconfig. What is there of it already stays as it is,
 also when later runs do not say --with-apps.
 
+In a repository of many fleets nearly all the time until a commit is applied goes into files of others, which
+Flux fetches and unpacks. With --sparse-checkout it fetches only its own path (spec.clusterConfigPath). What
+it needs from elsewhere would be missing then, such as a base that a kustomization lists: that is named with
+its file, and nothing is written. The setting is in gotk-sync.yaml in Git, and later runs keep it as it is
+there; --sparse-checkout=false takes it out.
+
 When setting up GitOps fails after the checks have passed, creation goes on without it; the last lines say so, why, and which
 command resumes. The exit code is 0 if eksctl made a cluster in this run, else 4 or 5; --on-gitops-failure says otherwise.
 
@@ -89,12 +95,17 @@ The command may be run again at any time; it does what is missing and writes not
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	flags.BoolVar(&o.overwrite, "overwrite", false, "replace a cluster's files in Git that differ from what would be written")
-	flags.BoolVar(&o.withApps, "with-apps", false, "give each cluster a directory apps, which Flux applies to the cluster itself")
+	flags.BoolVar(&o.overwrite, "overwrite", false,
+		"replace a cluster's files in Git that differ from what would be written")
+	flags.BoolVar(&o.withApps, "with-apps", false,
+		"give each cluster a directory apps, which Flux applies to the cluster itself")
 	failure := newEnum(&o.onGitOpsFailure, "", onFailureContinue, onFailureFail)
-	flags.Var(failure, "on-gitops-failure", "exit code if setting up GitOps fails: "+failure.choices()+" (0, or 4 for what has to be allowed and 5 for the rest; default: continue if eksctl made a cluster in this run, else fail)")
+	flags.Var(failure, "on-gitops-failure",
+		"exit code if setting up GitOps fails: "+failure.choices()+" (0, or 4 for what has to be allowed "+
+			"and 5 for the rest; default: continue if eksctl made a cluster in this run, else fail)")
 	completeEnum(cmd, "on-gitops-failure", failure)
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout,
+		"time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "Flux's four default ones")
 	o.connection.addFlags(cmd)
 	completeContexts(cmd, d, &o.connection.cluster)
@@ -123,8 +134,9 @@ func runCreateCluster(ctx context.Context, d *deps, o *createOptions) error {
 	w.Ports.Local = localFiles{sources: sources}
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	result, err := gitops.Create(limited, w.Ports, gitops.CreateOptions{
-		Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
-		Components: components, Images: images, Meant: o.meant.meant(),
+		Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, WithApps: o.withApps,
+		Source: w.Source, SourceIsOperators: w.SourceIsOperators, Components: components, Images: images,
+		Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
 	})
 	steps.Close()
 	return finishCreate(ctx, d, o, result, err)
@@ -157,7 +169,8 @@ func finishCreate(ctx context.Context, d *deps, o *createOptions, result *gitops
 	return err
 }
 
-// commandLine is the command line of this run, as the user can paste it to continue. It holds no secret: there is no flag for one.
+// commandLine is the command line of this run, as the user can paste it to continue. It holds no secret:
+// there is no flag for one.
 func (d *deps) commandLine() string {
 	words := []string{"eksa-gitops"}
 	for _, arg := range d.args {
@@ -184,7 +197,8 @@ func loadClusters(ctx context.Context, d *deps, files []string) ([]*clusterspec.
 }
 
 // readClusters is loadClusters for those that need the files, too.
-func readClusters(ctx context.Context, d *deps, files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
+func readClusters(ctx context.Context, d *deps,
+	files []string) ([]clusterspec.Source, []*clusterspec.Cluster, error) {
 	sources, err := d.readFiles(ctx, files)
 	if err != nil {
 		return nil, nil, err
@@ -207,9 +221,10 @@ func checkOneFleet(clusters []*clusterspec.Cluster) error {
 	for _, c := range clusters[1:] {
 		if first := clusters[0]; c.ManagementCluster != first.ManagementCluster {
 			problems = append(problems, clusterspec.Problem{
-				Severity: clusterspec.SeverityError, File: c.Objects[0].File, Line: c.Objects[0].Line, Object: "Cluster " + c.Name,
-				Field:   "spec.managementCluster.name",
-				Message: fmt.Sprintf("%s is managed by %s, and %s by %s; one run works on the clusters of one management cluster", c.Name, c.ManagementCluster, first.Name, first.ManagementCluster),
+				Severity: clusterspec.SeverityError, File: c.Objects[0].File, Line: c.Objects[0].Line,
+				Object: "Cluster " + c.Name, Field: "spec.managementCluster.name", Message: fmt.Sprintf(
+					"%s is managed by %s, and %s by %s; one run works on the clusters of one management "+
+						"cluster", c.Name, c.ManagementCluster, first.Name, first.ManagementCluster),
 			})
 		}
 	}

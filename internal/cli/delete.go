@@ -82,11 +82,14 @@ The command may be run again at any time; it goes on where the last run ended.`)
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	from := newEnum(&o.from, string(gitops.FromBoth), string(gitops.FromBoth), string(gitops.FromGit), string(gitops.FromCluster))
-	flags.Var(from, "from", "delete from Git and, through Flux, from the cluster, or do one half by itself: "+from.choices())
+	from := newEnum(&o.from, string(gitops.FromBoth), string(gitops.FromBoth), string(gitops.FromGit),
+		string(gitops.FromCluster))
+	flags.Var(from, "from",
+		"delete from Git and, through Flux, from the cluster, or do one half by itself: "+from.choices())
 	completeEnum(cmd, "from", from)
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout,
+		"time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.connection.addFlags(cmd)
 	completeClusters(cmd, d, &o.connection.cluster, 0)
 	completeContexts(cmd, d, &o.connection.cluster)
@@ -102,9 +105,11 @@ func (o *deleteOptions) check(d *deps) error {
 	case len(o.names) > 0 && len(o.files) > 0:
 		return usagef("name the clusters or give their files with -f, not both")
 	case len(o.names) > 0 && o.provision.usesEksctl():
-		return usagef("--provisioner eksctl needs the clusters' files: name them with -f, as in -f %s", localSpecPath(o.names[0]))
+		return usagef("--provisioner eksctl needs the clusters' files: name them with -f, as in -f %s",
+			localSpecPath(o.names[0]))
 	case !o.yes && !o.connection.dryRun && !d.streams.InTTY:
-		return usagef("there is no terminal to ask on: confirm the deletion with --yes, or look at it first with --dry-run")
+		return usagef("there is no terminal to ask on: confirm the deletion with --yes, or look at it " +
+			"first with --dry-run")
 	}
 	for _, name := range o.names {
 		if !clusterspec.IsClusterName(name) {
@@ -130,7 +135,9 @@ func runDeleteCluster(ctx context.Context, d *deps, o *deleteOptions) error {
 	o.provision.wire(d, &o.connection, f, options.Clusters[0].Name == f.managementCluster, steps, w)
 	options.Settings, options.From = w.Settings, gitops.From(o.from)
 	if !o.yes {
-		options.Confirm = func(ctx context.Context, plan *gitops.Result) error { return confirmDeletion(ctx, d, o, plan) }
+		options.Confirm = func(ctx context.Context, plan *gitops.Result) error {
+			return confirmDeletion(ctx, d, o, plan)
+		}
 	}
 	result, err := gitops.Delete(limited, w.Ports, options)
 	steps.Close()
@@ -200,14 +207,14 @@ func confirmDeletion(ctx context.Context, d *deps, o *deleteOptions, plan *gitop
 
 // detached says whether a cluster goes on running without Git.
 func detached(c *gitops.ClusterResult, o *deleteOptions) bool {
-	return c.Role == string(clusterspec.RoleManagement) && !o.provision.usesEksctl()
+	return c.Role == clusterspec.RoleManagement && !o.provision.usesEksctl()
 }
 
 // printDoom lists what a deletion takes away, and what it leaves.
 func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 	from, eksctl := o.from, o.provision.usesEksctl()
 	for _, c := range plan.Clusters {
-		if len(c.Objects) == 0 && c.SpecPath == "" && c.Role == string(clusterspec.RoleWorkload) {
+		if len(c.Objects) == 0 && c.SpecPath == "" && c.Role == clusterspec.RoleWorkload {
 			continue
 		}
 		version := ""
@@ -215,19 +222,24 @@ func printDoom(out *lines, plan *gitops.Result, o *deleteOptions) {
 			version = ", Kubernetes " + c.KubernetesVersion
 		}
 		switch {
-		case c.Role == string(clusterspec.RoleManagement) && eksctl && from == string(gitops.FromGit):
-			out.printf("What is left of management cluster %s will be removed; --from git says that the cluster itself no longer exists:", c.Name)
-		case c.Role == string(clusterspec.RoleManagement) && eksctl && c.Provision == nil:
+		case c.Role == clusterspec.RoleManagement && eksctl && from == string(gitops.FromGit):
+			out.printf("What is left of management cluster %s will be removed; --from git says that the "+
+				"cluster itself no longer exists:", c.Name)
+		case c.Role == clusterspec.RoleManagement && eksctl && c.Provision == nil:
 			out.printf("Nothing is left of management cluster %s.", c.Name)
-		case c.Role == string(clusterspec.RoleManagement) && eksctl:
-			out.printf("Management cluster %s (namespace %s%s) will be deleted, with all its machines and all that runs on it:", c.Name, c.Namespace, version)
-		case c.Role == string(clusterspec.RoleManagement):
-			out.printf("Management cluster %s (namespace %s%s) is detached from Git and keeps running.", c.Name, c.Namespace, version)
+		case c.Role == clusterspec.RoleManagement && eksctl:
+			out.printf("Management cluster %s (namespace %s%s) will be deleted, with all its machines and "+
+				"all that runs on it:", c.Name, c.Namespace, version)
+		case c.Role == clusterspec.RoleManagement:
+			out.printf("Management cluster %s (namespace %s%s) is detached from Git and keeps running.",
+				c.Name, c.Namespace, version)
 			out.printf("  Flux is removed, with its controllers, its resource types and their objects:")
 		case from == string(gitops.FromGit):
-			out.printf("Cluster %s (namespace %s%s) leaves Git. Flux, when it works, deletes it with all its machines:", c.Name, c.Namespace, version)
+			out.printf("Cluster %s (namespace %s%s) leaves Git. Flux, when it works, deletes it with all "+
+				"its machines:", c.Name, c.Namespace, version)
 		default:
-			out.printf("Cluster %s (namespace %s%s) will be deleted, with all its machines:", c.Name, c.Namespace, version)
+			out.printf("Cluster %s (namespace %s%s) will be deleted, with all its machines:",
+				c.Name, c.Namespace, version)
 		}
 		for _, object := range c.Objects {
 			out.printf("  object  %s", object)
@@ -259,9 +271,10 @@ func finishDelete(ctx context.Context, d *deps, o *deleteOptions, result *gitops
 	})
 }
 
-// finishChange decides the exit code of a run that names clusters, completes the result, and prints it: what was done, or would be, by
-// print.
-func finishChange(ctx context.Context, d *deps, output string, c *connection, result *gitops.Result, err error, print func(out *lines)) error {
+// finishChange decides the exit code of a run that names clusters, completes the result, and prints it: what
+// was done, or would be, by print.
+func finishChange(ctx context.Context, d *deps, output string, c *connection, result *gitops.Result,
+	err error, print func(out *lines)) error {
 	resume := d.commandLine()
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		err = &interruptedError{err: err, resume: resume}
@@ -343,10 +356,11 @@ func printDeleted(out *lines, o *deleteOptions, result *gitops.Result) {
 	case management:
 		out.printf("")
 		out.printf("Next:")
-		out.printf("  take gitOpsRef and the %s out of the cluster's file before you use it with eksctl anywhere, or", gitOpsKinds)
+		out.printf("  take gitOpsRef and the %s out of the cluster's file before you use it with eksctl "+
+			"anywhere, or", gitOpsKinds)
 		out.printf("  eksa-gitops create cluster -f FILE")
 		out.printf("      to manage the cluster through Git again")
-	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == string(clusterspec.RoleWorkload):
+	case o.from == string(gitops.FromGit) && result.Clusters[0].Role == clusterspec.RoleWorkload:
 		out.printf("")
 		out.printf("Next:")
 		out.printf("  %s", text.Command("eksa-gitops delete cluster %s", names))

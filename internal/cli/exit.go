@@ -13,6 +13,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // exitCode is what the process returns. The codes are an interface: only ever added to (docs/exit-codes.md).
@@ -94,18 +96,22 @@ func exitCodeOf(err error) exitCode {
 		return exitSpec
 	case errors.As(err, new(*gitops.StillPausedError)):
 		return exitPartly
-	case gitops.IsRefusal(err):
+	case facts.IsRefusal(err):
 		// Wherever the run was: the same command meets it again until somebody allows it.
 		return exitPermission
-	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*eksctl.FailedError)), errors.As(err, &unreachable) && unreachable.OutcomeUnknown:
+	case errors.As(err, new(*gitops.IncompleteError)), errors.As(err, new(*eksctl.FailedError)),
+		errors.As(err, &unreachable) && unreachable.OutcomeUnknown:
 		return exitPartly
 	case errors.Is(err, context.DeadlineExceeded):
 		// Nothing has been written: what was done in part is an IncompleteError.
 		return exitUnexpected
-	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)), errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
-		errors.As(err, new(*gitops.UnknownClusterError)), isAboutFile(err), errors.As(err, new(*git.TreeLimitError)), errors.As(err, new(*git.LimitError)):
+	case errors.As(err, new(*bundlesError)), errors.As(err, new(*noVerdictError)),
+		errors.As(err, new(*fleetError)), errors.As(err, new(*contextTakenError)),
+		errors.As(err, new(*status.UnknownClusterError)), isAboutFile(err),
+		errors.As(err, new(*git.TreeLimitError)), errors.As(err, new(*git.LimitError)):
 		return exitSpec
-	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)), errors.As(err, new(*fluxinstall.UnreachableError)):
+	case errors.As(err, new(*kubeconfigMissingError)), errors.As(err, new(*fluxinstall.KubeconfigError)),
+		errors.As(err, new(*fluxinstall.UnreachableError)):
 		return exitSpec
 	case errors.As(err, &noKubeconfig):
 		if slices.Contains(noKubeconfig.Known, noKubeconfig.Name) {

@@ -18,18 +18,19 @@ import (
 
 // refusals are all kinds of errors that say that somebody has to allow something first.
 var refusals = map[string]error{
-	"token":                         github.ErrAuthentication,
-	"right at GitHub":               github.ErrPermission,
-	"single sign-on":                github.ErrSSO,
-	"policy at GitHub":              github.ErrPolicy,
-	"plan at GitHub":                github.ErrPlan,
-	"credentials for Git":           &git.AuthError{},
-	"right in Git":                  &git.PermissionError{},
-	"hook":                          &git.RejectedError{},
-	"right in the cluster":          &fluxinstall.ForbiddenError{Err: errors.New("forbidden")},
-	"credentials for the cluster":   &fluxinstall.CredentialsError{},
-	"admission policy":              &fluxinstall.RefusedError{Policy: true, Err: errors.New("denied")},
-	"right that preflight missed":   &gitops.PreflightError{Findings: []gitops.Finding{{Area: gitops.AreaAccess}}},
+	"token":                       github.ErrAuthentication,
+	"right at GitHub":             github.ErrPermission,
+	"single sign-on":              github.ErrSSO,
+	"policy at GitHub":            github.ErrPolicy,
+	"plan at GitHub":              github.ErrPlan,
+	"credentials for Git":         &git.AuthError{},
+	"right in Git":                &git.PermissionError{},
+	"hook":                        &git.RejectedError{},
+	"right in the cluster":        &fluxinstall.ForbiddenError{Err: errors.New("forbidden")},
+	"credentials for the cluster": &fluxinstall.CredentialsError{},
+	"admission policy":            &fluxinstall.RefusedError{Policy: true, Err: errors.New("denied")},
+	"right that preflight missed": &gitops.PreflightError{
+		Findings: []gitops.Finding{{Area: gitops.AreaAccess}}},
 	"right, seen at the same time":  errors.Join(errors.New("the wait is over"), github.ErrPermission),
 	"right, as a finding of GitHub": fmt.Errorf("reading: %w", github.ErrPermission),
 }
@@ -39,9 +40,11 @@ func TestExitCode_refusals(t *testing.T) {
 	t.Parallel()
 	for name, err := range refusals {
 		for place, wrapped := range map[string]error{
-			"alone": err, "in a step": fmt.Errorf("pushing: %w", err), "after a write": &gitops.IncompleteError{What: "the upgrade is not complete", Cause: err},
-			"beside a cluster that is not Ready": &gitops.IncompleteError{What: "x", Cause: errors.Join(&fluxinstall.NotReadyError{Object: "Cluster a/b"}, err)},
-			"to be continued":                    &resumeError{err: err},
+			"alone": err, "in a step": fmt.Errorf("pushing: %w", err),
+			"after a write": &gitops.IncompleteError{What: "the upgrade is not complete", Cause: err},
+			"beside a cluster that is not Ready": &gitops.IncompleteError{What: "x",
+				Cause: errors.Join(&fluxinstall.NotReadyError{Object: "Cluster a/b"}, err)},
+			"to be continued": &resumeError{err: err},
 		} {
 			if code := exitCodeOf(wrapped); code != exitPermission {
 				t.Errorf("%s, %s: exit code %d, want %d", name, place, code, exitPermission)
@@ -61,21 +64,27 @@ func TestExitCode_others(t *testing.T) {
 		err  error
 		want exitCode
 	}{
-		"nothing":                        {nil, exitDone},
-		"unexpected":                     {errors.New("odd"), exitUnexpected},
-		"limit before a write":           {limit, exitUnexpected},
-		"limit of a library":             {context.DeadlineExceeded, exitUnexpected},
-		"limit after a write":            {&gitops.IncompleteError{What: "x", Cause: limit}, exitPartly},
-		"push that may have arrived":     {&git.UnreachableError{OutcomeUnknown: true}, exitPartly},
-		"server that is away":            {&git.UnreachableError{}, exitUnexpected},
-		"eksctl":                         {&eksctl.FailedError{}, exitPartly},
-		"pause left":                     {errors.Join(github.ErrPermission, &gitops.StillPausedError{Err: errors.New("x")}), exitPartly},
-		"invalid object":                 {&gitops.IncompleteError{What: "x", Cause: &fluxinstall.RefusedError{Err: errors.New("invalid")}}, exitPartly},
-		"interrupt, whatever it met":     {&interruptedError{err: github.ErrPermission}, exitInterrupted},
-		"usage":                          {usagef("odd"), exitUsage},
-		"file":                           {clusterspec.Problems{{}}, exitSpec},
-		"cluster and right":              {&gitops.PreflightError{Findings: []gitops.Finding{{Area: gitops.AreaCluster}, {Area: gitops.AreaAccess}}}, exitSpec},
-		"API server that is not reached": {&fluxinstall.UnreachableError{Err: errors.New("refused")}, exitSpec},
+		"nothing":                    {nil, exitDone},
+		"unexpected":                 {errors.New("odd"), exitUnexpected},
+		"limit before a write":       {limit, exitUnexpected},
+		"limit of a library":         {context.DeadlineExceeded, exitUnexpected},
+		"limit after a write":        {&gitops.IncompleteError{What: "x", Cause: limit}, exitPartly},
+		"push that may have arrived": {&git.UnreachableError{OutcomeUnknown: true}, exitPartly},
+		"server that is away":        {&git.UnreachableError{}, exitUnexpected},
+		"eksctl":                     {&eksctl.FailedError{}, exitPartly},
+		"pause left": {errors.Join(github.ErrPermission, &gitops.StillPausedError{Err: errors.New("x")}),
+			exitPartly},
+		"invalid object": {
+			&gitops.IncompleteError{What: "x", Cause: &fluxinstall.RefusedError{Err: errors.New("invalid")}},
+			exitPartly},
+		"interrupt, whatever it met": {&interruptedError{err: github.ErrPermission}, exitInterrupted},
+		"usage":                      {usagef("odd"), exitUsage},
+		"file":                       {clusterspec.Problems{{}}, exitSpec},
+		"cluster and right": {&gitops.PreflightError{Findings: []gitops.Finding{{Area: gitops.AreaCluster},
+			{Area: gitops.AreaAccess}}},
+			exitSpec},
+		"API server that is not reached": {&fluxinstall.UnreachableError{Err: errors.New("refused")},
+			exitSpec},
 	} {
 		if code := exitCodeOf(tc.err); code != tc.want {
 			t.Errorf("%s: exit code %d, want %d", name, code, tc.want)
@@ -83,7 +92,8 @@ func TestExitCode_others(t *testing.T) {
 	}
 }
 
-// A creation that goes on without GitOps ends with 0 only where it has made a cluster, or where that was asked for.
+// A creation that goes on without GitOps ends with 0 only where it has made a cluster, or where that was
+// asked for.
 func TestExitCode_withoutGitOps(t *testing.T) {
 	t.Parallel()
 	made := []gitops.ClusterResult{{Provision: &gitops.ProvisionResult{Verb: gitops.VerbCreate, Done: true}}}
@@ -96,24 +106,29 @@ func TestExitCode_withoutGitOps(t *testing.T) {
 		cause    error
 		want     exitCode
 	}{
-		"nothing made":                   {cause: github.ErrUnavailable, want: exitPartly},
-		"nothing made, continue":         {flag: onFailureContinue, cause: github.ErrPermission, want: exitDone},
-		"cluster made":                   {clusters: made, changed: true, cause: github.ErrPermission, want: exitDone},
-		"cluster made, fail":             {flag: onFailureFail, clusters: made, changed: true, cause: github.ErrPolicy, want: exitPermission},
-		"cluster not made":               {clusters: planned, cause: github.ErrUnavailable, want: exitPartly},
-		"dry run that would make it":     {clusters: planned, dryRun: true, cause: github.ErrUnavailable, want: exitDone},
+		"nothing made":           {cause: github.ErrUnavailable, want: exitPartly},
+		"nothing made, continue": {flag: onFailureContinue, cause: github.ErrPermission, want: exitDone},
+		"cluster made": {clusters: made, changed: true, cause: github.ErrPermission,
+			want: exitDone},
+		"cluster made, fail": {flag: onFailureFail, clusters: made, changed: true, cause: github.ErrPolicy,
+			want: exitPermission},
+		"cluster not made": {clusters: planned, cause: github.ErrUnavailable, want: exitPartly},
+		"dry run that would make it": {clusters: planned, dryRun: true, cause: github.ErrUnavailable,
+			want: exitDone},
 		"dry run of a refusal":           {dryRun: true, cause: github.ErrPolicy, want: exitPermission},
 		"time limit before any write":    {cause: &timeoutError{}, want: exitUnexpected},
 		"time limit after a first write": {changed: true, cause: &timeoutError{}, want: exitPartly},
 	} {
-		result := &gitops.Result{Clusters: tc.clusters, Changed: tc.changed, DryRun: tc.dryRun, Failure: &gitops.Failure{Err: tc.cause}}
+		result := &gitops.Result{Clusters: tc.clusters, Changed: tc.changed, DryRun: tc.dryRun,
+			Failure: &gitops.Failure{Err: tc.cause}}
 		if code := withoutGitOps(tc.flag, result); code != tc.want {
 			t.Errorf("%s: exit code %d, want %d", name, code, tc.want)
 		}
 	}
 }
 
-// A command that is suggested works: none is where something has to be cleared away first, and one that reads standard input says so.
+// A command that is suggested works: none is where something has to be cleared away first, and one that reads
+// standard input says so.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	const command = "eksa-gitops create cluster -f mgmt.yaml"
@@ -122,11 +137,13 @@ func TestResume(t *testing.T) {
 	}
 	for _, input := range []string{"-f -", "-f-", "--filename -", "--filename=-"} {
 		command := "eksa-gitops create cluster " + input
-		if got := continueHint(command); got != "finished steps are kept; continue, with the same files on standard input, with: "+command {
+		if got := continueHint(command); got !=
+			"finished steps are kept; continue, with the same files on standard input, with: "+command {
 			t.Errorf("hint %q", got)
 		}
 	}
-	unfinished := &gitops.IncompleteError{What: "cluster mgmt was not created", Cause: &gitops.UnfinishedClusterError{Cluster: "mgmt", Err: &eksctl.FailedError{}}}
+	unfinished := &gitops.IncompleteError{What: "cluster mgmt was not created",
+		Cause: &gitops.UnfinishedClusterError{Cluster: "mgmt", Err: &eksctl.FailedError{}}}
 	if got := resumeOf(unfinished, command); got != "" {
 		t.Errorf("continued with %q", got)
 	}
@@ -139,12 +156,15 @@ func TestResume(t *testing.T) {
 func TestPrintError_lines(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("pushing to branch main: %w; nothing has been changed", &git.RejectedError{
-		Remote: "https://github.com/acme/fleet.git", Branch: "main", Reason: "push declined due to repository rule violations",
-		Server: "GH013: Repository rule violations found for refs/heads/main.\n- Commits must have verified signatures.\x1b[2J",
+		Remote: "https://github.com/acme/fleet.git", Branch: "main",
+		Reason: "push declined due to repository rule violations",
+		Server: "GH013: Repository rule violations found for refs/heads/main.\n" +
+			"- Commits must have verified signatures.\x1b[2J",
 	})
 	var shown bytes.Buffer
 	printError(&shown, err)
-	want := `eksa-gitops: error: pushing to branch main: https://github.com/acme/fleet.git: the server refused the push to main:
+	want :=
+		`eksa-gitops: error: pushing to branch main: https://github.com/acme/fleet.git: the server refused the push to main:
 eksa-gitops: error:   GH013: Repository rule violations found for refs/heads/main.
 eksa-gitops: error:   - Commits must have verified signatures.\x1b[2J
 eksa-gitops: error: with the status: push declined due to repository rule violations; nothing has been changed

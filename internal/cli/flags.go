@@ -17,5 +17,6 @@ func addOutputFlag(cmd *cobra.Command, target *string) {
 }
 
 func addFilesFlag(cmd *cobra.Command, target *[]string) {
-	cmd.Flags().StringArrayVarP(target, "filename", "f", nil, "EKS Anywhere cluster `file`; may be repeated, may be a directory, - is standard input")
+	cmd.Flags().StringArrayVarP(target, "filename", "f", nil,
+		"EKS Anywhere cluster `file`; may be repeated, may be a directory, - is standard input")
 }

@@ -11,27 +11,38 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// fluxOptions are the flags that choose what of Flux is installed. They are named as those of `flux bootstrap` and `eksctl anywhere`.
+// fluxOptions are the flags that choose what of Flux is installed. They are named as those of `flux
+// bootstrap` and `eksctl anywhere`.
 type fluxOptions struct {
 	components []string
 	extra      []string
 	bundles    string
+	sparse     *bool
 }
 
 // addFlags adds them to a command that has the given components otherwise.
 func (o *fluxOptions) addFlags(cmd *cobra.Command, otherwise string) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.components, "components", nil, "Flux's controllers, with commas between them (default: "+otherwise+")")
-	flags.StringSliceVar(&o.extra, "components-extra", nil, "more of Flux's controllers, such as image-reflector-controller; they are downloaded")
-	flags.StringVar(&o.bundles, "bundles", "", "Bundles `file` of EKS Anywhere, whose images Flux's controllers get")
-	names := append(fluxmanifests.DefaultComponents(), "image-reflector-controller", "image-automation-controller", "source-watcher")
+	flags.StringSliceVar(&o.components, "components", nil,
+		"Flux's controllers, with commas between them (default: "+otherwise+")")
+	flags.StringSliceVar(&o.extra, "components-extra", nil,
+		"more of Flux's controllers, such as image-reflector-controller; they are downloaded")
+	flags.StringVar(&o.bundles, "bundles", "",
+		"Bundles `file` of EKS Anywhere, whose images Flux's controllers get")
+	addSwitch(flags, &o.sparse, "sparse-checkout", "have Flux fetch only its own path of the repository, "+
+		"or with =false all of it again (default: as it is in Git)")
+	names := append(fluxmanifests.DefaultComponents(), "image-reflector-controller",
+		"image-automation-controller", "source-watcher")
 	for _, name := range []string{"components", "components-extra"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // fails for no flag of that name only
+		// fails for no flag of that name only
+		_ = cmd.RegisterFlagCompletionFunc(name,
+			cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
 
 // read checks the flags and reads the Bundles file.
-func (o *fluxOptions) read(ctx context.Context, d *deps) (fluxmanifests.ComponentsOptions, map[string]string, error) {
+func (o *fluxOptions) read(ctx context.Context,
+	d *deps) (fluxmanifests.ComponentsOptions, map[string]string, error) {
 	chosen := fluxmanifests.ComponentsOptions{Components: o.components, ComponentsExtra: o.extra}
 	if err := fluxmanifests.CheckComponents(o.components, o.extra); err != nil {
 		return chosen, nil, usagef("--components: %w", err)
@@ -50,8 +61,11 @@ func (o *fluxOptions) read(ctx context.Context, d *deps) (fluxmanifests.Componen
 	if err != nil {
 		return chosen, nil, &bundlesError{file: o.bundles, err: err}
 	}
-	if order, err := fluxmanifests.CompareVersions(bundles.Version, fluxmanifests.Version); err == nil && order != 0 && d.global.progress != "json" {
-		printLines(d.streams.Err, "warning", fmt.Sprintf("the images of %s are of Flux %s, and the rest of Flux will be of %s", o.bundles, bundles.Version, fluxmanifests.Version))
+	if order, err := fluxmanifests.CompareVersions(bundles.Version, fluxmanifests.Version); err == nil &&
+		order != 0 && d.global.progress != "json" {
+		printLines(d.streams.Err, "warning",
+			fmt.Sprintf("the images of %s are of Flux %s, and the rest of Flux will be of %s",
+				o.bundles, bundles.Version, fluxmanifests.Version))
 	}
 	return chosen, bundles.Images, nil
 }
@@ -70,7 +84,8 @@ func (e *bundlesError) Error() string {
 }
 func (e *bundlesError) Unwrap() error { return e.err }
 func (e *bundlesError) Hint() string {
-	return "give the file that a release of EKS Anywhere names as bundleManifestUrl, or bundle-release.yaml of an air-gapped copy"
+	return "give the file that a release of EKS Anywhere names as bundleManifestUrl, or " +
+		"bundle-release.yaml of an air-gapped copy"
 }
 
 // printFluxChanges says what changed, or would change, in Flux.
@@ -101,5 +116,6 @@ func printFluxChanges(out *lines, result *gitops.Result) {
 	for _, object := range from.Unmanaged {
 		out.printf("  %s", object)
 	}
-	out.printf("To manage them through Git again, commit their manifests below %s, in a directory of their own; otherwise delete them with kubectl.", flux.Path)
+	out.printf("To manage them through Git again, commit their manifests below %s, in a directory of their "+
+		"own; otherwise delete them with kubectl.", flux.Path)
 }

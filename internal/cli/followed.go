@@ -19,8 +19,9 @@ func systemNamespaceOf(name string) func(*fluxinstall.State) string {
 	}
 }
 
-// followed is the configuration that Flux itself follows, for a management cluster that has none (yet): a creation that could not be
-// finished leaves Flux waiting for its first commit, and the reference is in that commit. Nil without Flux.
+// followed is the configuration that Flux itself follows, for a management cluster that has none (yet): a
+// creation that could not be finished leaves Flux waiting for its first commit, and the reference is in that
+// commit. Nil without Flux.
 func (o *gitOptions) followed(survey *fluxinstall.Survey) (*clusterspec.GitOps, error) {
 	source, apply := survey.Flux.GitRepository, survey.Flux.Kustomization
 	if source == nil || apply == nil {
@@ -35,7 +36,8 @@ func (o *gitOptions) followed(survey *fluxinstall.Survey) (*clusterspec.GitOps, 
 		ClusterConfigPath: path.Clean(strings.TrimLeft(apply.Path, "/")),
 	}
 	if err := clusterspec.CheckPath(config.ClusterConfigPath); err != nil {
-		return nil, fmt.Errorf("the path %q of Kustomization %s/%s: %w", apply.Path, survey.Namespace, apply.Name, err)
+		return nil, fmt.Errorf("the path %q of Kustomization %s/%s: %w",
+			apply.Path, survey.Namespace, apply.Name, err)
 	}
 	repository, onGitHub := below(source.URL, endpoints.SSH)
 	if !onGitHub {
@@ -50,7 +52,8 @@ func (o *gitOptions) followed(survey *fluxinstall.Survey) (*clusterspec.GitOps, 
 	return config, nil
 }
 
-// below is what follows the base in a URL. The case of hosts does not matter, nor does that of anything else on GitHub.
+// below is what follows the base in a URL. The case of hosts does not matter, nor does that of anything else
+// on GitHub.
 func below(url, base string) (rest string, ok bool) {
 	if len(url) < len(base) || !strings.EqualFold(url[:len(base)], base) {
 		return "", false

@@ -27,11 +27,13 @@ type getKubeconfigOptions struct {
 }
 
 func newGetCmd(d *deps) *cobra.Command {
-	return newVerbCmd("get", "Show something", "  eksa-gitops get clusters\n  eksa-gitops get kubeconfig dev > dev.kubeconfig",
+	return newVerbCmd("get", "Show something",
+		"  eksa-gitops get clusters\n  eksa-gitops get kubeconfig dev > dev.kubeconfig",
 		newGetClustersCmd(d, runGetClusters), newGetKubeconfigCmd(d, runGetKubeconfig))
 }
 
-func newGetKubeconfigCmd(d *deps, run func(context.Context, *deps, *getKubeconfigOptions) error) *cobra.Command {
+func newGetKubeconfigCmd(d *deps,
+	run func(context.Context, *deps, *getKubeconfigOptions) error) *cobra.Command {
 	o := &getKubeconfigOptions{}
 	cmd := &cobra.Command{
 		Use:   "kubeconfig NAME",
@@ -57,11 +59,15 @@ Running it again brings the context up to date.`),
 			return run(cmd.Context(), d, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.file, "file", "", "write it to this `file` (mode 0600) instead of to standard output")
-	cmd.Flags().BoolVar(&o.merge, "merge", false, "merge it into your kubeconfig: KUBECONFIG's first file, or ~/.kube/config")
-	cmd.Flags().StringVar(&o.contextName, "context-name", "", "with --merge: `name` of the context (default: the cluster's)")
+	cmd.Flags().StringVar(&o.file, "file", "",
+		"write it to this `file` (mode 0600) instead of to standard output")
+	cmd.Flags().BoolVar(&o.merge, "merge", false,
+		"merge it into your kubeconfig: KUBECONFIG's first file, or ~/.kube/config")
+	cmd.Flags().StringVar(&o.contextName, "context-name", "",
+		"with --merge: `name` of the context (default: the cluster's)")
 	cmd.Flags().BoolVar(&o.setCurrent, "set-current", false, "with --merge: make it the current context")
-	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name which leads to another server; with --file: replace what is in the file")
+	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "with --merge: replace a context of that name "+
+		"which leads to another server; with --file: replace what is in the file")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for the whole run")
 	o.cluster.addFlags(cmd)
 	completeClusters(cmd, d, &o.cluster, 1)
@@ -115,7 +121,8 @@ func runGetKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions) err
 	if !changed {
 		did = target + " is up to date"
 	}
-	printLines(d.streams.Err, "info", did+"; "+text.Command("use it with: kubectl --kubeconfig %s get nodes", target))
+	printLines(d.streams.Err, "info",
+		did+"; "+text.Command("use it with: kubectl --kubeconfig %s get nodes", target))
 	return nil
 }
 

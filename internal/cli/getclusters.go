@@ -13,7 +13,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // The output formats of get, which are kubectl's.
@@ -65,10 +65,13 @@ Exit code 0 says that the list could be made, whatever the clusters' state; stat
 	output := newEnum(&o.output, outputTable, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	flags.VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "`namespace` of the Cluster objects (default: that of the kubeconfig's context)")
+	flags.StringVarP(&o.namespace, "namespace", "n", "",
+		"`namespace` of the Cluster objects (default: that of the kubeconfig's context)")
 	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "list the clusters of all namespaces")
-	flags.BoolVarP(&o.watch, "watch", "w", false, "after the list, print every cluster that changes, until interrupted or until --timeout is over")
-	flags.DurationVar(&o.timeout, "timeout", 0, "time limit for the whole run (default: 1m, with --watch none)")
+	flags.BoolVarP(&o.watch, "watch", "w", false,
+		"after the list, print every cluster that changes, until interrupted or until --timeout is over")
+	flags.DurationVar(&o.timeout, "timeout", 0,
+		"time limit for the whole run (default: 1m, with --watch none)")
 	o.cluster.addFlags(cmd)
 	completeClusters(cmd, d, &o.cluster, 0)
 	completeContexts(cmd, d, &o.cluster)
@@ -101,18 +104,19 @@ type clusterList struct {
 	shown map[string]string // clusters as they were printed last, by namespace and name
 }
 
-// clustersResult is the JSON and YAML form of get clusters.
-type clustersResult struct {
-	Version           string                 `json:"version"`
-	Command           string                 `json:"command"`
-	ManagementCluster string                 `json:"managementCluster"`
-	Clusters          []gitops.ClusterStatus `json:"clusters"`
-	Unseen            []gitops.Unseen        `json:"unseen,omitempty"`
-	ExitCode          int                    `json:"exitCode"`
-	Failure           *failureSummary        `json:"failure,omitempty"`
+// ClustersResult is the JSON and YAML form of the result of get clusters (docs/output.md).
+type ClustersResult struct {
+	Version           string `json:"version"`           // of this form: eksa-gitops/v1
+	Command           string `json:"command"`           // the command, which is get clusters
+	ManagementCluster string `json:"managementCluster"` // its name; empty when it was not asked
+	// Clusters are those that were asked for; later objects of --watch have those that have changed.
+	Clusters []status.ClusterStatus `json:"clusters"`
+	Unseen   []status.Unseen        `json:"unseen,omitempty"`  // what could not be looked at
+	ExitCode int                    `json:"exitCode"`          // of the program, as in docs/exit-codes.md
+	Failure  *FailureSummary        `json:"failure,omitempty"` // why there is no list
 }
 
-func (l *clusterList) show(report *gitops.Report) error {
+func (l *clusterList) show(report *status.Report) error {
 	first := !l.began
 	chosen, err := l.choose(report, first)
 	if err != nil {
@@ -121,10 +125,11 @@ func (l *clusterList) show(report *gitops.Report) error {
 	l.began = true
 	if first {
 		for _, u := range report.Unseen {
-			printLines(l.d.streams.Err, "warning", fmt.Sprintf("%s was not looked at, so that some states are not known: %s", u.What, u.Reason))
+			printLines(l.d.streams.Err, "warning",
+				fmt.Sprintf("%s was not looked at, so that some states are not known: %s", u.What, u.Reason))
 		}
 	}
-	var changed []gitops.ClusterStatus
+	var changed []status.ClusterStatus
 	for _, c := range chosen {
 		text, err := json.Marshal(c)
 		if err != nil {
@@ -138,9 +143,10 @@ func (l *clusterList) show(report *gitops.Report) error {
 	if len(changed) == 0 && !first {
 		return nil
 	}
-	result := clustersResult{Version: report.Version, Command: "get clusters", ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
+	result := ClustersResult{Version: report.Version, Command: "get clusters",
+		ManagementCluster: report.ManagementCluster, Clusters: changed, Unseen: report.Unseen}
 	if changed == nil {
-		result.Clusters = []gitops.ClusterStatus{}
+		result.Clusters = []status.ClusterStatus{}
 	}
 	switch l.o.output {
 	case outputJSON:
@@ -167,12 +173,12 @@ func (l *clusterList) show(report *gitops.Report) error {
 }
 
 // choose takes the clusters that were asked for. At first all of them have to be there; later one may go.
-func (l *clusterList) choose(report *gitops.Report, first bool) ([]gitops.ClusterStatus, error) {
+func (l *clusterList) choose(report *status.Report, first bool) ([]status.ClusterStatus, error) {
 	namespace := l.o.namespace
 	if namespace == "" {
 		namespace = l.look.live.Namespace()
 	}
-	var chosen, elsewhere []gitops.ClusterStatus
+	var chosen, elsewhere []status.ClusterStatus
 	for _, c := range report.Clusters {
 		switch {
 		case len(l.o.names) > 0 && !slices.Contains(l.o.names, c.Name):
@@ -183,8 +189,9 @@ func (l *clusterList) choose(report *gitops.Report, first bool) ([]gitops.Cluste
 		}
 	}
 	for _, name := range l.o.names {
-		if first && !slices.ContainsFunc(chosen, func(c gitops.ClusterStatus) bool { return c.Name == name }) {
-			unknown := &gitops.UnknownClusterError{Name: name}
+		if first &&
+			!slices.ContainsFunc(chosen, func(c status.ClusterStatus) bool { return c.Name == name }) {
+			unknown := &status.UnknownClusterError{Name: name}
 			for _, c := range report.Clusters {
 				unknown.Known = append(unknown.Known, c.Namespace+"/"+c.Name)
 			}
@@ -204,7 +211,7 @@ func (l *clusterList) choose(report *gitops.Report, first bool) ([]gitops.Cluste
 	return chosen, nil
 }
 
-func (l *clusterList) rows(report *gitops.Report, clusters []gitops.ClusterStatus) error {
+func (l *clusterList) rows(report *status.Report, clusters []status.ClusterStatus) error {
 	if len(clusters) == 0 {
 		return nil
 	}

@@ -13,11 +13,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// backupSuffix is added to the name of a kubeconfig for its state before a merge, with a number when there is another backup already.
+// backupSuffix is added to the name of a kubeconfig for its state before a merge, with a number when there is
+// another backup already.
 const backupSuffix = ".eksa-gitops.bak"
 
-// mergeKubeconfig merges a cluster's kubeconfig into the user's, in one step, and keeps what was there before in a file beside it.
-func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path string, kubeconfig secret.Value) error {
+// mergeKubeconfig merges a cluster's kubeconfig into the user's, in one step, and keeps what was there before
+// in a file beside it.
+func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path string,
+	kubeconfig secret.Value) error {
 	if err := localfile.Directory(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("merging into the kubeconfig: %w", err)
 	}
@@ -43,7 +46,8 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path
 	if name == "" {
 		name = o.name
 	}
-	merged, err := fluxinstall.MergeKubeconfig(before, kubeconfig, fluxinstall.MergeOptions{Context: name, Overwrite: o.overwrite, SetCurrent: o.setCurrent})
+	merged, err := fluxinstall.MergeKubeconfig(before, kubeconfig,
+		fluxinstall.MergeOptions{Context: name, Overwrite: o.overwrite, SetCurrent: o.setCurrent})
 	if taken, ok := errors.AsType[*fluxinstall.ContextTakenError](err); ok {
 		return &contextTakenError{file: path, cause: taken}
 	}
@@ -75,12 +79,14 @@ func mergeKubeconfig(ctx context.Context, d *deps, o *getKubeconfigOptions, path
 	}
 	printLines(d.streams.Err, "info", fmt.Sprintf("%s %s%s; %s", did, path, kept, use))
 	if seenByOthers(path) {
-		printLines(d.streams.Err, "warning", "others can read "+path+", as before; "+text.Command("for its owner alone: chmod 600 %s", path))
+		printLines(d.streams.Err, "warning",
+			"others can read "+path+", as before; "+text.Command("for its owner alone: chmod 600 %s", path))
 	}
 	return nil
 }
 
-// userKubeconfig is the file that kubectl would write to: KUBECONFIG's first, else the one in the home directory.
+// userKubeconfig is the file that kubectl would write to: KUBECONFIG's first, else the one in the home
+// directory.
 func userKubeconfig(d *deps) (string, error) {
 	for _, path := range filepath.SplitList(d.getenv("KUBECONFIG")) {
 		if path != "" {

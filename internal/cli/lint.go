@@ -65,7 +65,8 @@ there are only warnings.`),
 			return runLint(cmd.Context(), d, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.base, "base", "", "say what every change from this `revision` does: a branch, a tag or a commit")
+	cmd.Flags().StringVar(&o.base, "base", "",
+		"say what every change from this `revision` does: a branch, a tag or a commit")
 	completeRevisions(cmd, d)
 	output := newEnum(&o.output, diagnostics.FormatText, diagnostics.Formats()...)
 	cmd.Flags().VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
@@ -97,7 +98,8 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return err
 	}
 	report := diagnostics.Report{
-		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources, Rules: lintRules(), ToolVersion: buildinfo.Read(fluxmanifests.Version).Version,
+		Command: "lint", Problems: found.Problems, Files: found.Files, Sources: found.Sources,
+		Rules: lintRules(), ToolVersion: buildinfo.Read(fluxmanifests.Version).Version,
 	}
 	code := exitDone
 	if failures, warnings := report.Counts(); failures > 0 || o.strict && warnings > 0 {
@@ -115,7 +117,8 @@ func runLint(ctx context.Context, d *deps, o *lintOptions) error {
 		return err
 	}
 	if run.rootless && run.isPart(found) {
-		printLines(d.streams.Err, "hint", run.root+" is not in a Git work tree and was treated as the root of the repository; if it is a part of one, name its root")
+		printLines(d.streams.Err, "hint", run.root+" is not in a Git work tree and was treated as the root "+
+			"of the repository; if it is a part of one, name its root")
 	}
 	if code != exitDone {
 		return &reportedError{code: code}
@@ -131,7 +134,8 @@ func lintRules() map[string]string {
 	return summaries
 }
 
-// readRepository reads the work tree and the base. What cannot be opened or resolved is a mistake of the command line.
+// readRepository reads the work tree and the base. What cannot be opened or resolved is a mistake of the
+// command line.
 func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 	dir, err := realDirectory(o.path)
 	if err != nil {
@@ -168,7 +172,8 @@ func readRepository(ctx context.Context, o *lintOptions) (*lintRun, error) {
 	return run, nil
 }
 
-// isPart says whether what was taken for the root is a directory of a repository: its files name the path that leads to it.
+// isPart says whether what was taken for the root is a directory of a repository: its files name the path
+// that leads to it.
 func (r *lintRun) isPart(found *lint.RepositoryReport) bool {
 	return slices.ContainsFunc(found.Problems, func(p clusterspec.Problem) bool {
 		if p.Rule != "config-path" && p.Rule != "flux-path" {
@@ -181,7 +186,8 @@ func (r *lintRun) isPart(found *lint.RepositoryReport) bool {
 	})
 }
 
-// realDirectory is the absolute path of a directory, links followed, so that it can be compared with the repository's root.
+// realDirectory is the absolute path of a directory, links followed, so that it can be compared with the
+// repository's root.
 func realDirectory(path string) (string, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -211,7 +217,8 @@ func (r *lintRun) readBase(ctx context.Context, local *gitrepo.Local) error {
 		if err != nil {
 			return err
 		}
-		// In a shallow clone the histories may seem to have nothing in common; then the revision itself is the best there is.
+		// In a shallow clone the histories may seem to have nothing in common; then the revision itself is
+		// the best there is.
 		if ok && parting.Hash() != revision.Hash() {
 			revision, r.parted = parting, true
 		}
@@ -239,29 +246,29 @@ func treeOf(files gitrepo.LocalTree) lint.Tree {
 	return tree
 }
 
-// lintDocument is the JSON form.
-type lintDocument struct {
+// LintResult is the JSON form of the result of lint (docs/output.md).
+type LintResult struct {
 	diagnostics.Document
-	ExitCode int          `json:"exitCode"`
-	Fleets   []lint.Fleet `json:"fleets"`
-	Base     *lintBase    `json:"base,omitempty"`
-	// Changes are those from the base; none without one.
-	Changes []lint.Change   `json:"changes"`
-	Failure *failureSummary `json:"failure,omitempty"`
+	ExitCode int             `json:"exitCode"`          // of the program, as in docs/exit-codes.md
+	Fleets   []lint.Fleet    `json:"fleets"`            // what was found in the repository
+	Base     *LintBase       `json:"base,omitempty"`    // with --base: what the repository was compared with
+	Changes  []lint.Change   `json:"changes"`           // those from the base; none without one
+	Failure  *FailureSummary `json:"failure,omitempty"` // why the repository could not be checked
 }
 
-// lintBase is what the repository was compared with.
-type lintBase struct {
-	Revision string `json:"revision"`
-	Commit   string `json:"commit"`
-	// MergeBase says that Commit is not Revision itself but the commit at which HEAD and Revision parted.
+// LintBase is what the repository was compared with.
+type LintBase struct {
+	Revision string `json:"revision"` // as --base names it
+	Commit   string `json:"commit"`   // its full ID
+	// MergeBase says that the commit is the one at which HEAD and the revision parted.
 	MergeBase bool `json:"mergeBase"`
 }
 
 func (r *lintRun) document(report diagnostics.Report, found *lint.RepositoryReport, code exitCode) any {
-	document := lintDocument{Document: report.Document(), ExitCode: int(code), Fleets: found.Fleets, Changes: found.Changes}
+	document := LintResult{Document: report.Document(), ExitCode: int(code), Fleets: found.Fleets,
+		Changes: found.Changes}
 	if r.from != nil {
-		document.Base = &lintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
+		document.Base = &LintBase{Revision: r.named, Commit: r.from.Hash(), MergeBase: r.parted}
 	}
 	return document
 }
@@ -270,7 +277,9 @@ func (r *lintRun) document(report diagnostics.Report, found *lint.RepositoryRepo
 func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *lint.RepositoryReport) error {
 	colour := d.streams.OutTTY && d.streams.Color
 	report.Problems = slices.DeleteFunc(slices.Clone(report.Problems), func(p clusterspec.Problem) bool {
-		return p.Severity == clusterspec.SeverityNotice && p.Rule != "kustomization-deprecated" && p.Rule != "not-looked-at" || strings.HasPrefix(p.Rule, "change-")
+		return p.Severity == clusterspec.SeverityNotice && p.Rule != "kustomization-deprecated" &&
+			p.Rule != "not-looked-at" ||
+			strings.HasPrefix(p.Rule, "change-")
 	})
 	r.nameFiles(&report)
 	if err := report.Write(d.streams.Out, diagnostics.FormatText, colour); err != nil {
@@ -281,7 +290,8 @@ func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *lint.Repo
 		out.arrow = "→"
 	}
 	if colour {
-		out.bold, out.red, out.yellow, out.green, out.reset = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[0m"
+		out.bold, out.red, out.yellow, out.green, out.reset = "\x1b[1m", "\x1b[31m", "\x1b[33m",
+			"\x1b[32m", "\x1b[0m"
 	}
 	clean := len(report.Problems) == 0
 	if r.from != nil {
@@ -293,7 +303,8 @@ func (r *lintRun) writeText(d *deps, report diagnostics.Report, found *lint.Repo
 	return nil
 }
 
-// nameFiles makes the names of files relative to the working directory, as an editor or a terminal wants them.
+// nameFiles makes the names of files relative to the working directory, as an editor or a terminal wants
+// them.
 func (r *lintRun) nameFiles(report *diagnostics.Report) {
 	rename := r.shownName()
 	sources := make(map[string][]byte, len(report.Sources))
@@ -317,7 +328,8 @@ func (r *lintRun) shownName() func(string) string {
 		return func(name string) string { return name }
 	}
 	return func(name string) string {
-		if relative, err := filepath.Rel(working, filepath.Join(r.root, filepath.FromSlash(name))); err == nil && name != "" {
+		if relative, err := filepath.Rel(working,
+			filepath.Join(r.root, filepath.FromSlash(name))); err == nil && name != "" {
 			return relative
 		}
 		return name
@@ -347,7 +359,8 @@ type lintText struct {
 	bold, red, yellow, green, reset string
 }
 
-// changes writes what the changes do, and says whether none is rejected. first is whether nothing is printed yet.
+// changes writes what the changes do, and says whether none is rejected. first is whether nothing is printed
+// yet.
 func (t *lintText) changes(found *lint.RepositoryReport, first bool) bool {
 	from := t.run.named + " (" + t.run.from.Short() + ")"
 	if t.run.parted {
@@ -376,7 +389,8 @@ func (t *lintText) changes(found *lint.RepositoryReport, first bool) bool {
 		t.group(group, len(found.Fleets) > 1)
 	}
 	var parts []string
-	for _, verdict := range []clusterspec.Verdict{clusterspec.VerdictApplied, clusterspec.VerdictIgnored, clusterspec.VerdictRejected, clusterspec.VerdictReplaced} {
+	for _, verdict := range []clusterspec.Verdict{clusterspec.VerdictApplied, clusterspec.VerdictIgnored,
+		clusterspec.VerdictRejected, clusterspec.VerdictReplaced} {
 		if counts[verdict] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[verdict], verdict))
 		}
@@ -391,7 +405,8 @@ func (t *lintText) changes(found *lint.RepositoryReport, first bool) bool {
 		}
 	}
 	if counts[clusterspec.VerdictReplaced] > 0 {
-		t.printf("What is replaced becomes another object: Flux deletes the old one, a cluster with all its machines, unless it is marked to be kept.")
+		t.printf("What is replaced becomes another object: Flux deletes the old one, a cluster with all " +
+			"its machines, unless it is marked to be kept.")
 	}
 	return counts[clusterspec.VerdictRejected]+counts[clusterspec.VerdictReplaced] == 0
 }
@@ -423,7 +438,8 @@ func (t *lintText) group(group []lint.Change, several bool) {
 	}
 	fmt.Fprintf(t.w, "\n%s\n", t.bold+ui.CleanLine(head)+t.reset)
 	// Of a cluster that comes or goes as a whole the Cluster says all; it is first.
-	if whole := first.Field == "" && first.Object == "Cluster "+first.Cluster && !slices.ContainsFunc(group, func(c lint.Change) bool { return c.Field != "" }); whole {
+	if whole := first.Field == "" && first.Object == "Cluster "+first.Cluster &&
+		!slices.ContainsFunc(group, func(c lint.Change) bool { return c.Field != "" }); whole {
 		if n := len(group) - 1; n > 0 {
 			first.Message += " (and " + count(n, "object") + " with it)"
 		}
@@ -436,7 +452,8 @@ func (t *lintText) group(group []lint.Change, several bool) {
 
 func (t *lintText) change(c lint.Change) {
 	colour := map[clusterspec.Verdict]string{
-		clusterspec.VerdictApplied: t.green, clusterspec.VerdictIgnored: t.yellow, clusterspec.VerdictRejected: t.red, clusterspec.VerdictReplaced: t.red,
+		clusterspec.VerdictApplied: t.green, clusterspec.VerdictIgnored: t.yellow,
+		clusterspec.VerdictRejected: t.red, clusterspec.VerdictReplaced: t.red,
 	}[c.Verdict]
 	text := c.Object
 	if c.Field != "" {

@@ -42,7 +42,8 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 	config := set.Clusters[0].GitOps
 	components, err := fluxmanifests.Components(context.Background(), fluxmanifests.ComponentsOptions{})
 	ts.Check(err)
-	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/alice/fleet", Branch: config.Branch, Path: layout.SyncPath(config)})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/alice/fleet",
+		Branch: config.Branch, Path: layout.SyncPath(config)})
 	ts.Check(err)
 	system, err := layout.SystemFiles(config, layout.FluxFiles{Components: components, Sync: sync})
 	ts.Check(err)
@@ -69,12 +70,14 @@ func TestLint_documentation(t *testing.T) {
 		}
 	}
 	// Other tables have no severities.
-	if rows := len(regexp.MustCompile("\n\\| `[a-z-]+` \\| (error|warning|notice)").FindAllString(string(content), -1)); rows != len(rules) {
+	if rows := len(regexp.MustCompile("\n\\| `[a-z-]+` \\| (error|warning|notice)").
+		FindAllString(string(content), -1)); rows != len(rules) {
 		t.Errorf("%d rules in docs/lint.md, %d in the program", rows, len(rules))
 	}
 }
 
-// BenchmarkLint lints 1,000 clusters in a Git repository as it is checked out, alone and against a commit in which one is different.
+// BenchmarkLint lints 1,000 clusters in a Git repository as it is checked out, alone and against a commit in
+// which one is different.
 func BenchmarkLint(b *testing.B) {
 	dir := b.TempDir()
 	spec, err := os.ReadFile("../../testdata/specs/valid/vsphere-workload-github.yaml")
@@ -83,9 +86,12 @@ func BenchmarkLint(b *testing.B) {
 	}
 	put := func(name, text string) {
 		text = strings.ReplaceAll(text, "name: dev", "name: "+name)
-		text = regexp.MustCompile(`(metadata:\n  name: .*\n)`).ReplaceAllString(text, "${1}  namespace: default\n")
-		for file, content := range map[string]string{"eksa-cluster.yaml": text, "kustomization.yaml": "resources:\n- eksa-cluster.yaml\n"} {
-			if err := writeFile(filepath.Join(dir, "clusters/mgmt", name, "eksa-system", file), []byte(content)); err != nil {
+		text = regexp.MustCompile(`(metadata:\n  name: .*\n)`).ReplaceAllString(text,
+			"${1}  namespace: default\n")
+		for file, content := range map[string]string{"eksa-cluster.yaml": text,
+			"kustomization.yaml": "resources:\n- eksa-cluster.yaml\n"} {
+			if err := writeFile(filepath.Join(dir, "clusters/mgmt", name, "eksa-system", file),
+				[]byte(content)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -93,8 +99,11 @@ func BenchmarkLint(b *testing.B) {
 	for i := range 1000 {
 		put(fmt.Sprintf("w%04d", i), string(spec))
 	}
-	for _, args := range [][]string{{"init", "--quiet"}, {"add", "--all"}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message=one"}, {"gc", "--quiet"}} {
-		if out, err := exec.CommandContext(b.Context(), "git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+	for _, args := range [][]string{{"init", "--quiet"}, {"add", "--all"},
+		{"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message=one"},
+		{"gc", "--quiet"}} {
+		if out, err := exec.CommandContext(b.Context(), "git",
+			append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
 			b.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
@@ -109,7 +118,8 @@ func BenchmarkLint(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				var out strings.Builder
-				code := cli.Run(b.Context(), test.args, ui.Streams{Out: &out, Err: io.Discard}, func(string) (string, bool) { return "", false })
+				code := cli.Run(b.Context(), test.args, ui.Streams{Out: &out, Err: io.Discard},
+					func(string) (string, bool) { return "", false })
 				if code != 0 || !strings.Contains(out.String(), test.want) {
 					b.Fatalf("exit code %d\n%s", code, out.String())
 				}

@@ -9,9 +9,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
-// doomedFleet finds out from the management cluster itself which fleet a cluster of that name belongs to, for a deletion that gets no file:
-// the repository is the one of its gitOpsRef; see fleetOfState. A reference that leads nowhere is an error. A deletion may have been cut off
-// right before its end: a management cluster that refers to no GitOps configuration any more, and has one, is of that one's repository.
+// doomedFleet finds out from the management cluster itself which fleet a cluster of that name belongs to, for
+// a deletion that gets no file: the repository is the one of its gitOpsRef; see fleetOfState. A reference
+// that leads nowhere is an error. A deletion may have been cut off right before its end: a management cluster
+// that refers to no GitOps configuration any more, and has one, is of that one's repository.
 func doomedFleet(ctx context.Context, d *deps, c *connection, name string) (fleet, error) {
 	cluster, err := c.cluster.openFor(ctx, d, name, true)
 	if err != nil {
@@ -32,8 +33,9 @@ func doomedFleet(ctx context.Context, d *deps, c *connection, name string) (flee
 	return f, danglingGitOps(state, f.managementCluster)
 }
 
-// fleetOfState is the fleet of a cluster as the management cluster's own objects have it. A cluster that is not there belongs to the only
-// management cluster. The config is nil when the management cluster has no gitOpsRef, or one that leads nowhere.
+// fleetOfState is the fleet of a cluster as the management cluster's own objects have it. A cluster that is
+// not there belongs to the only management cluster. The config is nil when the management cluster has no
+// gitOpsRef, or one that leads nowhere.
 func fleetOfState(state *fluxinstall.State, name string) (fleet, error) {
 	management, err := managementOf(state, name)
 	if err != nil {
@@ -51,8 +53,9 @@ func danglingGitOps(state *fluxinstall.State, management string) error {
 	for _, c := range state.ManagementClusters() {
 		if c.Name == management && c.GitOpsName != "" {
 			return &fleetError{
-				message: fmt.Sprintf("management cluster %s refers to %s %s, which does not exist, so its repository is not known", management, c.GitOpsKind, c.GitOpsName),
-				hint:    "name the cluster's file with -f",
+				message: fmt.Sprintf("management cluster %s refers to %s %s, which does not exist, so its "+
+					"repository is not known", management, c.GitOpsKind, c.GitOpsName),
+				hint: "name the cluster's file with -f",
 			}
 		}
 	}
@@ -75,8 +78,9 @@ func managementOf(state *fluxinstall.State, name string) (string, error) {
 		return names[0], nil
 	case !state.EKSAInstalled:
 		return "", &fleetError{
-			message: fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
-			hint:    "choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin,
+			message: fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is no resource type "+
+				"clusters.anywhere.eks.amazonaws.com", state.Server),
+			hint: "choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin,
 		}
 	case len(names) == 0:
 		return "", &fleetError{
@@ -85,8 +89,10 @@ func managementOf(state *fluxinstall.State, name string) (string, error) {
 		}
 	default:
 		return "", &fleetError{
-			message: fmt.Sprintf("the cluster at %s has several management Cluster objects (%s), and none is called %s", state.Server, strings.Join(names, ", "), name),
-			hint:    "name the cluster's file with -f, which says whose it is",
+			message: fmt.Sprintf(
+				"the cluster at %s has several management Cluster objects (%s), and none is called %s",
+				state.Server, strings.Join(names, ", "), name),
+			hint: "name the cluster's file with -f, which says whose it is",
 		}
 	}
 }

@@ -15,10 +15,12 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// localSpecPath is where the local copy of a cluster's spec is, below the working directory, as EKS Anywhere has it.
+// localSpecPath is where the local copy of a cluster's spec is, below the working directory, as EKS Anywhere
+// has it.
 func localSpecPath(name string) string { return filepath.Join(name, name+"-eks-a-cluster.yaml") }
 
-// besideSuffix is added to the name of a file that is the user's for what Git has. The name is none that `-f DIRECTORY` reads.
+// besideSuffix is added to the name of a file that is the user's for what Git has. The name is none that `-f
+// DIRECTORY` reads.
 const besideSuffix = ".from-git"
 
 // localFiles are the files in the working directory, and those that the user has named.
@@ -55,7 +57,8 @@ func (l localFiles) CheckCopy(cluster string, content []byte) error {
 }
 
 // SaveCopy implements [gitops.LocalFiles]. The file that the user has named is left to --update-file.
-func (l localFiles) SaveCopy(cluster string, content []byte, written func([]byte) bool) (gitops.LocalCopy, error) {
+func (l localFiles) SaveCopy(cluster string, content []byte,
+	written func([]byte) bool) (gitops.LocalCopy, error) {
 	path := localSpecPath(cluster)
 	if err := localfile.Directory(cluster, 0o755); err != nil {
 		return gitops.LocalCopy{}, err
@@ -76,7 +79,8 @@ func (l localFiles) SaveCopy(cluster string, content []byte, written func([]byte
 	return gitops.LocalCopy{Path: beside, Kept: path}, nil
 }
 
-// saveOver writes a file unless it holds something that is not ours, and says whether it has the content then.
+// saveOver writes a file unless it holds something that is not ours, and says whether it has the content
+// then.
 func saveOver(path string, content []byte, ours func([]byte) bool) (bool, error) {
 	seen, err := localfile.Look(path, clusterspec.MaxTotalSize)
 	if errors.As(err, new(*localfile.TooLargeError)) {
@@ -126,7 +130,8 @@ func checkKubeconfigFile(path string) error {
 	return nil
 }
 
-// writeKubeconfig writes a kubeconfig to the file that the user has named, and says whether that changed anything.
+// writeKubeconfig writes a kubeconfig to the file that the user has named, and says whether that changed
+// anything.
 func writeKubeconfig(path string, content []byte, overwrite bool) (bool, error) {
 	seen, err := localfile.Look(path, fluxinstall.MaxKubeconfig)
 	if err != nil && !errors.As(err, new(*localfile.TooLargeError)) {
@@ -159,9 +164,11 @@ func (e *exposedError) Error() string {
 }
 func (e *exposedError) Hint() string { return text.Command("chmod 600 %s", e.path) }
 
-// isAboutFile says whether an error is that a file could not be written where it was asked for, and was left as it is.
+// isAboutFile says whether an error is that a file could not be written where it was asked for, and was left
+// as it is.
 func isAboutFile(err error) bool {
-	return errors.As(err, new(*localfile.KindError)) || errors.As(err, new(*localfile.DirectoryError)) || errors.As(err, new(*localfile.OwnerError)) ||
-		errors.As(err, new(*localfile.ChangedError)) || errors.As(err, new(*localfile.TooLargeError)) ||
-		errors.As(err, new(*takenError)) || errors.As(err, new(*exposedError))
+	return errors.As(err, new(*localfile.KindError)) || errors.As(err, new(*localfile.DirectoryError)) ||
+		errors.As(err, new(*localfile.OwnerError)) || errors.As(err, new(*localfile.ChangedError)) ||
+		errors.As(err, new(*localfile.TooLargeError)) || errors.As(err, new(*takenError)) ||
+		errors.As(err, new(*exposedError))
 }

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// program runs the program in a directory of the test's, with these variables and no others, and returns its exit code and what it
-// printed.
+// program runs the program in a directory of the test's, with these variables and no others, and returns its
+// exit code and what it printed.
 func program(t *testing.T, dir string, env []string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	path, err := exec.LookPath("eksa-gitops")
@@ -66,7 +66,8 @@ func TestOddHome(t *testing.T) {
 	listed := filepath.Join(dir, "listed", ".config", "eksa-gitops", "config.yaml")
 	broken := filepath.Join(dir, "broken", ".config", "eksa-gitops")
 	for _, err := range []error{
-		os.Symlink("loop", loop), os.MkdirAll(piped, 0o700), syscall.Mkfifo(filepath.Join(piped, "config.yaml"), 0o600), os.MkdirAll(listed, 0o700),
+		os.Symlink("loop", loop), os.MkdirAll(piped, 0o700),
+		syscall.Mkfifo(filepath.Join(piped, "config.yaml"), 0o600), os.MkdirAll(listed, 0o700),
 		os.MkdirAll(broken, 0o700), os.WriteFile(filepath.Join(broken, "config.yaml"), []byte("{"), 0o600),
 	} {
 		if err != nil {
@@ -74,29 +75,38 @@ func TestOddHome(t *testing.T) {
 		}
 	}
 	for _, home := range []string{
-		"", "relative", "/none", os.DevNull, filepath.Join(dir, "mgmt.yaml"), loop, filepath.Join(dir, strings.Repeat("x", 4000)), filepath.Join(dir, "piped"),
-		filepath.Join(dir, "listed"),
+		"", "relative", "/none", os.DevNull, filepath.Join(dir, "mgmt.yaml"), loop,
+		filepath.Join(dir, strings.Repeat("x", 4000)), filepath.Join(dir, "piped"), filepath.Join(dir,
+			"listed"),
 	} {
-		for _, args := range [][]string{{"version"}, {"completion", "bash"}, {"help"}, {"__complete", "create", ""}, {"validate", "-f", "mgmt.yaml"}} {
-			if code, out, errs := program(t, dir, []string{"HOME=" + home}, args...); code != 0 || out == "" || strings.Contains(errs, "error") {
-				t.Errorf("HOME=%.60s eksa-gitops %s: exit code %d: %s", home, strings.Join(args, " "), code, errs)
+		for _, args := range [][]string{{"version"}, {"completion", "bash"}, {"help"},
+			{"__complete", "create", ""}, {"validate", "-f", "mgmt.yaml"}} {
+			if code, out, errs := program(t, dir, []string{"HOME=" + home}, args...); code != 0 ||
+				out == "" || strings.Contains(errs, "error") {
+				t.Errorf("HOME=%.60s eksa-gitops %s: exit code %d: %s",
+					home, strings.Join(args, " "), code, errs)
 			}
 		}
 	}
-	// Settings that cannot be read are no settings for a command that has any, but nothing to it that has none.
-	for command, want := range map[string]int{"version": 0, "completion bash": 0, "help": 0, "validate -f mgmt.yaml": 2} {
-		if code, _, errs := program(t, dir, []string{"HOME=" + filepath.Join(dir, "broken")}, strings.Fields(command)...); code != want {
+	// Settings that cannot be read are no settings for a command that has any, but nothing to it that has
+	// none.
+	for command, want := range map[string]int{"version": 0, "completion bash": 0, "help": 0,
+		"validate -f mgmt.yaml": 2} {
+		if code, _, errs := program(t, dir, []string{"HOME=" + filepath.Join(dir, "broken")},
+			strings.Fields(command)...); code != want {
 			t.Errorf("broken settings: eksa-gitops %s: exit code %d, want %d: %s", command, code, want, errs)
 		}
 	}
 }
 
-// Whatever file is a pipe that nobody writes to, the time limit of the run ends the wait, or it is refused at once.
+// Whatever file is a pipe that nobody writes to, the time limit of the run ends the wait, or it is refused at
+// once.
 func TestPipes(t *testing.T) {
 	t.Parallel()
 	dir := specsIn(t)
 	pipe := pipeIn(t, dir)
-	generic := strings.Replace(readFile(t, filepath.Join(dir, "mgmt.yaml")), "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n",
+	generic := strings.Replace(readFile(t, filepath.Join(dir, "mgmt.yaml")),
+		"  github:\n    personal: true\n    owner: alice\n    repository: fleet\n",
 		"  git:\n    repositoryUrl: ssh://git@git.example.com/fleet.git\n", 1)
 	if !strings.Contains(generic, "repositoryUrl") {
 		t.Fatal("mgmt.yaml is not what this test changes")
@@ -119,13 +129,17 @@ func TestPipes(t *testing.T) {
 		{"validate -f " + pipe, []string{"EKSA_GITOPS_TIMEOUT=1s"}, over},
 		{"create cluster -f mgmt.yaml --timeout 1s --bundles " + pipe, nil, over},
 		{"create cluster -f mgmt.yaml --timeout 1s --ca-file " + pipe, nil, over},
-		{"create cluster -f git.yaml --timeout 1s", []string{"EKSA_GIT_PRIVATE_KEY=" + pipe, "EKSA_GIT_KNOWN_HOSTS=mgmt.yaml"}, over},
-		{"create cluster -f git.yaml --timeout 1s --cluster-private-key " + pipe, []string{"SSH_AUTH_SOCK=none"}, over},
+		{"create cluster -f git.yaml --timeout 1s",
+			[]string{"EKSA_GIT_PRIVATE_KEY=" + pipe, "EKSA_GIT_KNOWN_HOSTS=mgmt.yaml"}, over},
+		{"create cluster -f git.yaml --timeout 1s --cluster-private-key " + pipe,
+			[]string{"SSH_AUTH_SOCK=none"}, over},
 		{"create cluster -f git.yaml --timeout 1s", []string{"EKSA_GIT_KNOWN_HOSTS=" + pipe}, over},
 		{"status --timeout 1s --kubeconfig " + pipe, nil, pipe + " is not a regular file"},
 		{"status --timeout 1s", []string{"KUBECONFIG=" + pipe}, pipe + " is not a regular file"},
 		// Where Git looks for its own configuration, nobody waits.
-		{"create cluster -f mgmt.yaml --timeout 50s", []string{"GIT_CONFIG_GLOBAL=" + pipe, "EKSA_GITHUB_TOKEN=none", "EKSA_GITOPS_GITHUB_API_URL=https://127.0.0.1:1"}, "there is no kubeconfig"},
+		{"create cluster -f mgmt.yaml --timeout 50s", []string{"GIT_CONFIG_GLOBAL=" + pipe,
+			"EKSA_GITHUB_TOKEN=none", "EKSA_GITOPS_GITHUB_API_URL=https://127.0.0.1:1"},
+			"there is no kubeconfig"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
@@ -164,11 +178,14 @@ func TestGetKubeconfig_target(t *testing.T) {
 		{"/dev/stdout", "/dev/stdout is a pipe, not a regular file"},
 		{pipe, pipe + " is a pipe, not a regular file"},
 		{dir, dir + " is a directory, not a regular file"},
-		{filepath.Join(dir, "file", "new"), "no file can be written in directory " + filepath.Join(dir, "file") + ": not a directory"},
+		{filepath.Join(dir, "file", "new"),
+			"no file can be written in directory " + filepath.Join(dir, "file") + ": not a directory"},
 	} {
 		for _, args := range [][]string{{"--file", c.file}, {"--merge"}} {
-			code, out, errs := program(t, dir, []string{"HOME=/none", "KUBECONFIG=" + c.file}, append([]string{"get", "kubeconfig", "dev", "--kubeconfig", "none"}, args...)...)
-			if want := "eksa-gitops: error: " + args[0] + ": " + c.told; code != 3 || !strings.HasPrefix(errs, want) || out != "" {
+			code, out, errs := program(t, dir, []string{"HOME=/none", "KUBECONFIG=" + c.file},
+				append([]string{"get", "kubeconfig", "dev", "--kubeconfig", "none"}, args...)...)
+			if want := "eksa-gitops: error: " + args[0] + ": " + c.told; code != 3 ||
+				!strings.HasPrefix(errs, want) || out != "" {
 				t.Errorf("%v: exit code %d, says %s; want %s", args, code, errs, want)
 			}
 		}
@@ -176,8 +193,11 @@ func TestGetKubeconfig_target(t *testing.T) {
 	if info, err := os.Lstat(pipe); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
 		t.Errorf("the pipe is %v, %v", info.Mode(), err)
 	}
-	code, _, errs := program(t, dir, []string{"HOME=/none"}, "get", "kubeconfig", "dev", "--kubeconfig", "none", "--file", "open")
-	if code != 3 || !strings.HasPrefix(errs, "eksa-gitops: error: others can read open, and whoever has the kubeconfig administers the cluster\neksa-gitops: hint: chmod 600 open\n") {
+	code, _, errs := program(t, dir, []string{"HOME=/none"}, "get", "kubeconfig", "dev", "--kubeconfig",
+		"none", "--file", "open")
+	if code != 3 || !strings.HasPrefix(errs,
+		"eksa-gitops: error: others can read open, and whoever has the kubeconfig administers the cluster\n"+
+			"eksa-gitops: hint: chmod 600 open\n") {
 		t.Errorf("exit code %d, says %s", code, errs)
 	}
 }

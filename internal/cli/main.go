@@ -18,13 +18,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
-// errInterrupted is the cause of a context that a signal ended, errUnread of one that ended because nobody reads the output any more.
+// errInterrupted is the cause of a context that a signal ended, errUnread of one that ended because nobody
+// reads the output any more.
 var (
 	errInterrupted = errors.New("interrupted")
 	errUnread      = fmt.Errorf("nobody reads the output: %w", errInterrupted)
 )
 
-// Main runs the program on the process's own arguments, streams and environment and returns its exit code (docs/exit-codes.md).
+// Main runs the program on the process's own arguments, streams and environment and returns its exit code
+// (docs/exit-codes.md).
 func Main() int {
 	// Standard error is the program's. What libraries have to say is in the errors that they return.
 	log.SetOutput(io.Discard)
@@ -56,9 +58,11 @@ func (p *pipe) Write(data []byte) (int, error) {
 // secretVariables hold credentials themselves, not the names of files with them.
 var secretVariables = []string{tokenVariable, passphraseVariable, clusterPassphraseVariable}
 
-// withoutSecrets takes the credentials out of the process's environment and gives a lookup that still knows them: what this process
-// starts, such as the credential plugin that a kubeconfig names, inherits none of them.
-func withoutSecrets(lookup func(string) (string, bool), unset func(string) error) func(string) (string, bool) {
+// withoutSecrets takes the credentials out of the process's environment and gives a lookup that still knows
+// them: what this process starts, such as the credential plugin that a kubeconfig names, inherits none of
+// them.
+func withoutSecrets(lookup func(string) (string, bool),
+	unset func(string) error) func(string) (string, bool) {
 	kept := map[string]string{}
 	for _, name := range secretVariables {
 		if value, ok := lookup(name); ok {
@@ -75,13 +79,15 @@ func withoutSecrets(lookup func(string) (string, bool), unset func(string) error
 	}
 }
 
-// interruptible returns a context that ends with errInterrupted at the first SIGINT, SIGTERM or SIGHUP (the terminal has gone), and a
-// function that ends it for another cause. A second SIGINT or SIGTERM ends the process at once, as a user who presses Ctrl-C twice
-// expects; a second SIGHUP, which a shell and a kernel send both, does not. Under nohup SIGHUP goes on meaning nothing.
+// interruptible returns a context that ends with errInterrupted at the first SIGINT, SIGTERM or SIGHUP (the
+// terminal has gone), and a function that ends it for another cause. A second SIGINT or SIGTERM ends the
+// process at once, as a user who presses Ctrl-C twice expects; a second SIGHUP, which a shell and a kernel
+// send both, does not. Under nohup SIGHUP goes on meaning nothing.
 //
-// SIGPIPE would end the process in the middle of whatever it does; it is caught, so that the write fails instead, and not ignored, as
-// what this process starts would then ignore it, too.
-func interruptible(parent context.Context) (ctx context.Context, interrupt context.CancelCauseFunc, stop func()) {
+// SIGPIPE would end the process in the middle of whatever it does; it is caught, so that the write fails
+// instead, and not ignored, as what this process starts would then ignore it, too.
+func interruptible(parent context.Context) (ctx context.Context, interrupt context.CancelCauseFunc,
+	stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals, hangups, pipes := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
@@ -139,7 +145,8 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 	}
 	code := exitCodeOf(err)
 	if !d.out.used() {
-		if writeErr := crash.Guarded(func() error { return d.printRefused(cmd, err, code) }); writeErr != nil {
+		if writeErr := crash.Guarded(func() error { return d.printRefused(cmd, err, code) }); writeErr !=
+			nil {
 			err = errors.Join(err, writeErr)
 		}
 	}
@@ -151,7 +158,8 @@ func runTree(ctx context.Context, d *deps, root *cobra.Command) int {
 	if code == exitUsage {
 		printLines(d.streams.Err, "hint", cmd.CommandPath()+" --help shows how it is used")
 		if len(d.settings) > 0 {
-			printLines(d.streams.Err, "hint", "besides the command line, these settings apply: "+strings.Join(d.settings, ", "))
+			printLines(d.streams.Err, "hint",
+				"besides the command line, these settings apply: "+strings.Join(d.settings, ", "))
 		}
 	}
 	return int(code)

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // meantOptions are the flags by which a person says what Flux may do that the run is not about.
@@ -15,9 +16,12 @@ type meantOptions struct {
 
 func (o *meantOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.build, "build", nil, "clusters that may be built although they are only in Git, or seem to have been built already, with commas between them, or all")
-	flags.StringSliceVar(&o.prune, "prune", nil, "objects that Flux may delete because they are not in Git any more, as Kind/NAMESPACE/NAME with commas between them, or all; never clusters")
-	flags.BoolVar(&o.restoreMissing, "restore-missing", false, "write the files of running clusters back into Git that Flux has applied and that are not there any more")
+	flags.StringSliceVar(&o.build, "build", nil, "clusters that may be built although they are only in "+
+		"Git, or seem to have been built already, with commas between them, or all")
+	flags.StringSliceVar(&o.prune, "prune", nil, "objects that Flux may delete because they are not in Git "+
+		"any more, as Kind/NAMESPACE/NAME with commas between them, or all; never clusters")
+	flags.BoolVar(&o.restoreMissing, "restore-missing", false, "write the files of running clusters back "+
+		"into Git that Flux has applied and that are not there any more")
 }
 
 func (o *meantOptions) meant() gitops.Meant {
@@ -31,7 +35,10 @@ func printConsequences(out *lines, result *gitops.Result) {
 	}
 	out.printf("Flux then:")
 	for _, c := range result.Consequences {
-		verb := map[string]string{"create": "creates", "change": "changes", "delete": "deletes"}[c.Change]
+		verb := map[facts.ConsequenceKind]string{
+			facts.ConsequenceCreate: "creates", facts.ConsequenceChange: "changes",
+			facts.ConsequenceDelete: "deletes",
+		}[c.Change]
 		out.printf("  %-7s  %s", verb, c.Object)
 	}
 }

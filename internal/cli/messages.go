@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // jsonMessages is a standard error on which messages are events, as with --progress json.
@@ -21,8 +21,8 @@ func (d *deps) messagesAsJSON() {
 	}
 }
 
-// printLines writes a message (error, hint, warning, info): each of its lines after the program's name and what it is, or all of it as one
-// event.
+// printLines writes a message (error, hint, warning, info): each of its lines after the program's name and
+// what it is, or all of it as one event.
 func printLines(w io.Writer, kind, message string) {
 	message = strings.TrimRight(text.Plain(message), "\n")
 	if events, ok := w.(jsonMessages); ok {
@@ -36,13 +36,9 @@ func printLines(w io.Writer, kind, message string) {
 
 // message writes one event. What belongs to no step is a note, but for errors and what helps against them.
 func (m jsonMessages) message(kind, message string) {
-	fields := map[string]string{"time": time.Now().UTC().Format(time.RFC3339Nano), "event": kind, "text": message}
-	if kind != "error" && kind != "hint" {
-		fields["event"], fields["level"] = "note", kind
+	event := ui.Event{Event: ui.EventKind(kind), Text: &message}
+	if event.Event != ui.EventError && event.Event != ui.EventHint {
+		event.Event, event.Level = ui.EventNote, step.Level(kind)
 	}
-	line, err := json.Marshal(fields)
-	if err != nil {
-		line = []byte(`{"event":"error"}`) // of strings alone that does not come to be
-	}
-	fmt.Fprintf(m.Writer, "%s\n", ui.EscapeJSON(line))
+	ui.WriteEvent(m.Writer, time.Now(), event)
 }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// output is standard output. It remembers the first write that did not succeed, whoever made it: what was printed is the result of a
-// command, and one that cannot be read is none.
+// output is standard output. It remembers the first write that did not succeed, whoever made it: what was
+// printed is the result of a command, and one that cannot be read is none.
 type output struct {
 	to io.Writer
 
@@ -36,7 +36,8 @@ func (o *output) used() bool {
 	return o.written
 }
 
-// lost is the error of an output that could not be written; nil when all of it was, or when its reader has had enough.
+// lost is the error of an output that could not be written; nil when all of it was, or when its reader has
+// had enough.
 func (o *output) lost() *unwrittenError {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,9 +14,11 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
-// jsonFields are the names of all fields that a value of a type has in its JSON form, at whatever depth, each with the struct it is of.
+// jsonFields are the names of all fields that a value of a type has in its JSON form, at whatever depth, each
+// with the struct it is of.
 func jsonFields(t reflect.Type, seen map[reflect.Type]bool, add func(owner, name string)) {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
@@ -53,7 +55,8 @@ func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
 	}
 }
 
-// Every field of every JSON form is in docs/output.md, in the section of its command or in one that this refers to.
+// Every field of every JSON form is in docs/output.md, in the section of its command or in one that this
+// refers to.
 func TestOutput_everyFieldIsDocumented(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../../docs/output.md")
@@ -64,7 +67,8 @@ func TestOutput_everyFieldIsDocumented(t *testing.T) {
 	for _, section := range strings.Split(string(doc), "\n## ")[1:] {
 		title, text, _ := strings.Cut(section, "\n")
 		for _, code := range regexp.MustCompile("`[^`]+`").FindAllString(text, -1) {
-			words[strings.ReplaceAll(title, "`", "")] = append(words[strings.ReplaceAll(title, "`", "")], regexp.MustCompile(`\w+`).FindAllString(code, -1)...)
+			words[strings.ReplaceAll(title, "`", "")] = append(words[strings.ReplaceAll(title, "`", "")],
+				regexp.MustCompile(`\w+`).FindAllString(code, -1)...)
 		}
 	}
 	const run, refused = "create cluster -o json", "A run that ends before it begins"
@@ -73,11 +77,12 @@ func TestOutput_everyFieldIsDocumented(t *testing.T) {
 		sections []string
 	}{
 		{gitops.Result{}, []string{run}},
-		{gitops.Report{}, []string{"status -o json", run}},
-		{validation{}, []string{"validate", refused}},
-		{lintDocument{}, []string{"lint", "validate", refused}},
-		{clustersResult{}, []string{"get clusters -o json|yaml", "status -o json", run, refused}},
+		{status.Report{}, []string{"status -o json", run}},
+		{Validation{}, []string{"validate", refused}},
+		{LintResult{}, []string{"lint", "validate", refused}},
+		{ClustersResult{}, []string{"get clusters -o json|yaml", "status -o json", run, refused}},
 		{buildinfo.Info{}, []string{"version -o json"}},
+		{ui.Event{}, []string{run}},
 	} {
 		var known []string
 		for _, section := range form.sections {
@@ -94,7 +99,8 @@ func TestOutput_everyFieldIsDocumented(t *testing.T) {
 	}
 }
 
-// A flag, a variable and a setting that cannot be read are told in plain words, whatever kind of value they have and of whatever command.
+// A flag, a variable and a setting that cannot be read are told in plain words, whatever kind of value they
+// have and of whatever command.
 func TestRun_badValuesInPlainWords(t *testing.T) {
 	t.Parallel()
 	tried := 0
@@ -110,14 +116,16 @@ func TestRun_badValuesInPlainWords(t *testing.T) {
 			for _, value := range []string{"maybe", "99999999999999999999"} {
 				var out, told bytes.Buffer
 				args := append(slices.Clone(path), "--"+f.Name+"="+value)
-				code := Run(t.Context(), args, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &told}, func(string) (string, bool) { return "", false })
+				code := Run(t.Context(), args, ui.Streams{In: strings.NewReader(""), Out: &out, Err: &told},
+					func(string) (string, bool) { return "", false })
 				tried++
 				if exitCode(code) != exitUsage || !strings.Contains(told.String(), "--"+f.Name) {
 					t.Errorf("eksa-gitops %s: exit code %d\n%s", strings.Join(args, " "), code, told.String())
 				}
 				for _, word := range []string{"strconv", "parsing ", "time: ", "context "} {
 					if strings.Contains(told.String(), word) {
-						t.Errorf("eksa-gitops %s speaks as a library does (%q):\n%s", strings.Join(args, " "), word, told.String())
+						t.Errorf("eksa-gitops %s speaks as a library does (%q):\n%s",
+							strings.Join(args, " "), word, told.String())
 					}
 				}
 			}

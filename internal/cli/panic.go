@@ -14,8 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
-// execute runs the command that the command line names. A panic of it is its error, once all that was deferred has run, and so is one of a
-// goroutine that nobody waits for, which ends ctx.
+// execute runs the command that the command line names. A panic of it is its error, once all that was
+// deferred has run, and so is one of a goroutine that nobody waits for, which ends ctx.
 func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -31,10 +31,11 @@ func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err 
 	return cmd, err
 }
 
-// printPanic tells of a panic in one line: whose fault it is, and what to report. The trace is in a file, or on standard error before the
-// line with --verbose and where no file can be written.
+// printPanic tells of a panic in one line: whose fault it is, and what to report. The trace is in a file, or
+// on standard error before the line with --verbose and where no file can be written.
 func printPanic(d *deps, e *crash.Error) {
-	trace := d.redactor.Text(fmt.Sprintf("%+v\n%s\n\n%s\n\n%s", buildinfo.Read(fluxmanifests.Version), d.commandLine(), e.Error(), e.Stack))
+	trace := d.redactor.Text(fmt.Sprintf("%+v\n%s\n\n%s\n\n%s",
+		buildinfo.Read(fluxmanifests.Version), d.commandLine(), e.Error(), e.Stack))
 	report := "the trace above"
 	file := ""
 	if !d.global.verbose {
@@ -46,7 +47,9 @@ func printPanic(d *deps, e *crash.Error) {
 	} else {
 		fmt.Fprintln(d.streams.Err, ui.Clean(trace))
 	}
-	printLines(d.streams.Err, "error", fmt.Sprintf("this is a defect of eksa-gitops, please report it with %s: %s", report, oneLine(e.Error())))
+	printLines(d.streams.Err, "error",
+		fmt.Sprintf("this is a defect of eksa-gitops, please report it with %s: %s",
+			report, oneLine(e.Error())))
 }
 
 // oneLine puts the lines of a text behind each other.

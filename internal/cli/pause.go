@@ -52,7 +52,8 @@ eksa-gitops resume cluster ends it. The command may be run again at any time; a 
 }
 
 // complete gives one of the two commands what they share.
-func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Context, *deps, *pauseOptions) error) {
+func (o *pauseOptions) complete(d *deps, cmd *cobra.Command,
+	run func(context.Context, *deps, *pauseOptions) error) {
 	cmd.Args = cobra.MinimumNArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.names = args
@@ -63,7 +64,8 @@ func (o *pauseOptions) complete(d *deps, cmd *cobra.Command, run func(context.Co
 	}
 	addOutputFlag(cmd, &o.output)
 	flags := cmd.Flags()
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "`namespace` of the clusters, where there are several of a name")
+	flags.StringVarP(&o.namespace, "namespace", "n", "",
+		"`namespace` of the clusters, where there are several of a name")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run")
 	o.connection.addFlags(cmd)
 	completeClusters(cmd, d, &o.connection.cluster, 0)
@@ -93,11 +95,13 @@ func runPauseCluster(ctx context.Context, d *deps, o *pauseOptions) error {
 	if err != nil {
 		return err
 	}
-	options := gitops.PauseOptions{Settings: w.Settings, ManagementCluster: f.managementCluster, GitOps: f.config}
+	options := gitops.PauseOptions{Settings: w.Settings, ManagementCluster: f.managementCluster,
+		GitOps: f.config}
 	seen := map[string]bool{}
 	for _, name := range o.names {
 		if !seen[name] {
-			options.Clusters = append(options.Clusters, fluxinstall.ClusterName{Namespace: o.namespace, Name: name})
+			options.Clusters = append(options.Clusters,
+				fluxinstall.ClusterName{Namespace: o.namespace, Name: name})
 		}
 		seen[name] = true
 	}

@@ -25,7 +25,8 @@ const (
 	provisionerEksctl   = "eksctl"
 )
 
-// eksctlTimeout bounds a run in which EKS Anywhere builds machines. It has time limits of its own, of an hour for each of several waits.
+// eksctlTimeout bounds a run in which EKS Anywhere builds machines. It has time limits of its own, of an hour
+// for each of several waits.
 const eksctlTimeout = 4 * time.Hour
 
 // provisionOptions are the flags about the provisioner.
@@ -38,9 +39,12 @@ type provisionOptions struct {
 func (o *provisionOptions) addFlags(cmd *cobra.Command, verb gitops.Verb) {
 	flags := cmd.Flags()
 	provisioner := newEnum(&o.provisioner, provisionerExisting, provisionerExisting, provisionerEksctl)
-	flags.Var(provisioner, "provisioner", fmt.Sprintf("who makes the machines: with existing, EKS Anywhere's controller; with eksctl, the command runs eksctl anywhere %s cluster: %s", verb, provisioner.choices()))
+	flags.Var(provisioner, "provisioner",
+		fmt.Sprintf("who makes the machines: with existing, EKS Anywhere's controller; with eksctl, the "+
+			"command runs eksctl anywhere %s cluster: %s", verb, provisioner.choices()))
 	completeEnum(cmd, "provisioner", provisioner)
-	flags.StringArrayVar(&o.args, "eksctl-arg", nil, "further `argument` for eksctl anywhere, such as --eksctl-arg=--hardware-csv=FILE; may be repeated")
+	flags.StringArrayVar(&o.args, "eksctl-arg", nil,
+		"further `argument` for eksctl anywhere, such as --eksctl-arg=--hardware-csv=FILE; may be repeated")
 }
 
 func (o *provisionOptions) usesEksctl() bool { return o.provisioner == provisionerEksctl }
@@ -62,14 +66,17 @@ func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, tim
 		case name == "-f" || name == "--filename" || name == "--kubeconfig" || name == "--w-config":
 			return usagef("--eksctl-arg: %s is given to eksctl anywhere already", name)
 		case !strings.HasPrefix(arg, "-"):
-			return usagef("--eksctl-arg: %q is not a flag; write a flag and its value in one, as in --eksctl-arg=--hardware-csv=FILE", arg)
+			return usagef("--eksctl-arg: %q is not a flag; write a flag and its value in one, as in "+
+				"--eksctl-arg=--hardware-csv=FILE", arg)
 		}
 	}
 	if c.cluster.context != "" {
-		return usagef("--context cannot be used with --provisioner eksctl: eksctl anywhere knows the current context only; name a kubeconfig that has it with --kubeconfig")
+		return usagef("--context cannot be used with --provisioner eksctl: eksctl anywhere knows the " +
+			"current context only; name a kubeconfig that has it with --kubeconfig")
 	}
 	if c.cluster.kubeconfig == "" && len(filepath.SplitList(d.getenv("KUBECONFIG"))) > 1 {
-		return usagef("KUBECONFIG names several files, of which eksctl anywhere would use the first alone; name the one that is meant with --kubeconfig")
+		return usagef("KUBECONFIG names several files, of which eksctl anywhere would use the first alone; " +
+			"name the one that is meant with --kubeconfig")
 	}
 	if !cmd.Flags().Changed("timeout") {
 		*timeout = eksctlTimeout
@@ -77,8 +84,10 @@ func (o *provisionOptions) check(cmd *cobra.Command, d *deps, c *connection, tim
 	return nil
 }
 
-// wire puts the provisioner into the ports of a run, which is about the management cluster itself or about others. It starts nothing.
-func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool, steps *ui.Steps, w *connect.Way) {
+// wire puts the provisioner into the ports of a run, which is about the management cluster itself or about
+// others. It starts nothing.
+func (o *provisionOptions) wire(d *deps, c *connection, f fleet, management bool, steps *ui.Steps,
+	w *connect.Way) {
 	if !o.usesEksctl() {
 		return
 	}

@@ -10,25 +10,28 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// proxyVariables name proxies to the libraries that make connections, with the schemes that these know. They take no notice of a value that
-// they cannot read, and go round the proxy. ALL_PROXY counts for SSH, which goes through SOCKS only; other programs take other schemes there.
+// proxyVariables name proxies to the libraries that make connections, with the schemes that these know. They
+// take no notice of a value that they cannot read, and go round the proxy. ALL_PROXY counts for SSH, which
+// goes through SOCKS only; other programs take other schemes there.
 var proxyVariables = []struct {
 	names   []string
 	schemes []string
 }{
-	{[]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"}, []string{"http", "https", "socks5", "socks5h"}},
+	{[]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"},
+		[]string{"http", "https", "socks5", "socks5h"}},
 	{[]string{"ALL_PROXY", "all_proxy"}, []string{"socks5", "socks5h", "http", "https"}},
 }
 
-// checkProxies refuses a variable that names no proxy that could be used, before anything is sent past it. The error names the variable and
-// nothing of its value, in which a password may stand.
+// checkProxies refuses a variable that names no proxy that could be used, before anything is sent past it.
+// The error names the variable and nothing of its value, in which a password may stand.
 func checkProxies(getenv func(string) string) error {
 	for _, kind := range proxyVariables {
 		for _, name := range kind.names {
 			if value := getenv(name); value != "" && !isProxy(value, kind.schemes) {
 				return &usageError{
 					err: fmt.Errorf("%s is not the address of a proxy", name),
-					hint: "write " + kind.schemes[0] + "://HOST:PORT, with USER:PASSWORD@ before the host where the proxy asks for it and their special characters as %XX, or " +
+					hint: "write " + kind.schemes[0] + "://HOST:PORT, with USER:PASSWORD@ before the host " +
+						"where the proxy asks for it and their special characters as %XX, or " +
 						text.Command("unset %s", name),
 				}
 			}
@@ -42,7 +45,8 @@ func isProxy(value string, schemes []string) bool {
 		value = "http://" + value // as the libraries do
 	}
 	proxy, err := url.Parse(value)
-	if err != nil || proxy.Hostname() == "" || strings.HasSuffix(proxy.Host, ":") || strings.Trim(proxy.Path, "/") != "" || !slices.Contains(schemes, proxy.Scheme) {
+	if err != nil || proxy.Hostname() == "" || strings.HasSuffix(proxy.Host, ":") ||
+		strings.Trim(proxy.Path, "/") != "" || !slices.Contains(schemes, proxy.Scheme) {
 		return false
 	}
 	port, err := strconv.Atoi(proxy.Port())

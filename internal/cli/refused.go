@@ -9,11 +9,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
-// given is the value of a flag as the words of a command line have it, or else its variable; the last one counts. It is for what has to
-// be known of a command line that cannot be understood.
+// given is the value of a flag as the words of a command line have it, or else its variable; the last one
+// counts. It is for what has to be known of a command line that cannot be understood.
 func (d *deps) given(name, short string) string {
 	value := d.getenv(envName(name))
 	for i, word := range d.args {
@@ -35,14 +37,16 @@ func (d *deps) given(name, short string) string {
 	return value
 }
 
-// printRefused gives -o json and -o yaml their one object for a run that ended before it printed any: a command line that cannot be
-// understood, a spec that does not pass, a server that does not answer. The error itself goes to standard error as well.
+// printRefused gives -o json and -o yaml their one object for a run that ended before it printed any: a
+// command line that cannot be understood, a spec that does not pass, a server that does not answer. The error
+// itself goes to standard error as well.
 func (d *deps) printRefused(cmd *cobra.Command, err error, code exitCode) error {
 	format := d.given("output", "o")
 	if output := cmd.Flags().Lookup("output"); output != nil && output.Changed {
 		format = output.Value.String()
 	}
-	object := refusedObject(strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " "), err, code)
+	object := refusedObject(strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " "),
+		err, code)
 	if result, ok := object.(*gitops.Result); ok {
 		dry := cmd.Flags().Lookup("dry-run")
 		result.DryRun = dry != nil && dry.Value.String() == "true"
@@ -66,25 +70,29 @@ func refusedObject(command string, err error, code exitCode) any {
 	failure := summaryOf(err)
 	switch command {
 	case "validate":
-		return &validation{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Clusters: []clusterSummary{}, Failure: failure}
+		return &Validation{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code),
+			Clusters: []ClusterSummary{}, Failure: failure}
 	case "lint":
-		return &lintDocument{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code), Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
+		return &LintResult{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code),
+			Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
 	case "get clusters":
-		return &clustersResult{Version: gitops.ResultVersion, Command: command, Clusters: []gitops.ClusterStatus{}, ExitCode: int(code), Failure: failure}
+		return &ClustersResult{Version: gitops.ResultVersion, Command: command,
+			Clusters: []status.ClusterStatus{}, ExitCode: int(code), Failure: failure}
 	}
 	status := gitops.StatusRefused
 	if code == exitInterrupted {
 		status = gitops.StatusInterrupted
 	}
 	return &gitops.Result{
-		Version: gitops.ResultVersion, Command: command, Status: status, Clusters: []gitops.ClusterResult{}, Steps: []gitops.StepResult{},
-		Failure: &gitops.Failure{Message: failure.Message, Hint: failure.Hint}, ExitCode: int(code),
+		Version: gitops.ResultVersion, Command: command, Status: status, Clusters: []gitops.ClusterResult{},
+		Steps: []step.Result{}, Failure: &gitops.Failure{Message: failure.Message, Hint: failure.Hint},
+		ExitCode: int(code),
 	}
 }
 
 // summaryOf is what the JSON forms say of an error.
-func summaryOf(err error) *failureSummary {
-	failure := &failureSummary{Message: text.Plain(err.Error())}
+func summaryOf(err error) *FailureSummary {
+	failure := &FailureSummary{Message: text.Plain(err.Error())}
 	if hints := hintsOf(err); len(hints) > 0 {
 		failure.Hint = hints[0]
 	}

@@ -14,16 +14,18 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// printCreateResult writes the last lines of create cluster: what is there now, where, and what to type next. They go to standard
-// output, but for the story of a failure, which belongs to standard error.
+// printCreateResult writes the last lines of create cluster: what is there now, where, and what to type next.
+// They go to standard output, but for the story of a failure, which belongs to standard error.
 func printCreateResult(d *deps, result *gitops.Result, whole bool) {
 	out := &lines{w: d.streams.Out}
 	switch result.Status {
 	case gitops.StatusNotConfigured:
-		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef. Nothing was changed in Git or Flux.")
+		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef. Nothing was changed " +
+			"in Git or Flux.")
 	case gitops.StatusPlanned:
 		printPlan(d, out, result, whole)
 	case gitops.StatusDone:
@@ -33,16 +35,18 @@ func printCreateResult(d *deps, result *gitops.Result, whole bool) {
 	}
 }
 
-// lines writes cleaned lines to a stream. Standard output that is gone is noticed by the next command in the pipe, not here.
+// lines writes cleaned lines to a stream. Standard output that is gone is noticed by the next command in the
+// pipe, not here.
 type lines struct{ w io.Writer }
 
 func (l *lines) printf(format string, args ...any) {
 	fmt.Fprintln(l.w, ui.Clean(fmt.Sprintf(format, args...)))
 }
 
-// printDiffs shows what would be different in files. Of one that goes only the name is told, elsewhere: its content is no news. Of Flux's own
-// files, which nobody wrote, a line says what they come to, unless they are wanted whole.
-func printDiffs(d *deps, out *lines, files []gitops.FileChange, whole bool) {
+// printDiffs shows what would be different in files. Of one that goes only the name is told, elsewhere: its
+// content is no news. Of Flux's own files, which nobody wrote, a line says what they come to, unless they are
+// wanted whole.
+func printDiffs(d *deps, out *lines, files []layout.FileChange, whole bool) {
 	for _, file := range files {
 		switch summary := fluxFileSummary(files, file); {
 		case file.After == nil:
@@ -54,8 +58,9 @@ func printDiffs(d *deps, out *lines, files []gitops.FileChange, whole bool) {
 	}
 }
 
-// fluxFileSummary is the line of one of Flux's own files; empty for others, and where the difference is short and worth seeing.
-func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
+// fluxFileSummary is the line of one of Flux's own files; empty for others, and where the difference is short
+// and worth seeing.
+func fluxFileSummary(all []layout.FileChange, file layout.FileChange) string {
 	lines := func(content []byte) string { return grouped(bytes.Count(content, []byte("\n"))) }
 	isNew := file.Before == nil
 	switch base := path.Base(file.Path); {
@@ -67,17 +72,19 @@ func fluxFileSummary(all []gitops.FileChange, file gitops.FileChange) string {
 		if isNew {
 			return fmt.Sprintf("+ %s: Flux %s, %s lines", file.Path, version, lines(file.After))
 		}
-		return fmt.Sprintf("~ %s: Flux %s, %s lines become %s", file.Path, version, lines(file.Before), lines(file.After))
+		return fmt.Sprintf("~ %s: Flux %s, %s lines become %s",
+			file.Path, version, lines(file.Before), lines(file.After))
 	case !isNew:
 		return ""
-	case base == layout.SyncFile, base == layout.KustomizationFile && hasFile(all, path.Join(path.Dir(file.Path), layout.ComponentsFile)):
+	case base == layout.SyncFile, base == layout.KustomizationFile &&
+		hasFile(all, path.Join(path.Dir(file.Path), layout.ComponentsFile)):
 		return fmt.Sprintf("+ %s: %s lines", file.Path, lines(file.After))
 	}
 	return ""
 }
 
-func hasFile(files []gitops.FileChange, name string) bool {
-	return slices.ContainsFunc(files, func(f gitops.FileChange) bool { return f.Path == name })
+func hasFile(files []layout.FileChange, name string) bool {
+	return slices.ContainsFunc(files, func(f layout.FileChange) bool { return f.Path == name })
 }
 
 // grouped is a number with its thousands apart.
@@ -138,7 +145,8 @@ func printFleet(out *lines, result *gitops.Result) {
 		if c.Ready {
 			ready = "True"
 		}
-		table.Row(c.Name, orDash(c.KubernetesVersion), nodes(&c), ready, orDash(shorten(c.Cause, longestCause)))
+		table.Row(c.Name, orDash(c.KubernetesVersion), nodes(&c), ready,
+			orDash(shorten(c.Cause, longestCause)))
 	}
 	// Standard output that is gone is noticed by the next command in the pipe, not here.
 	_ = table.Flush()
@@ -152,7 +160,7 @@ func nodes(c *gitops.ClusterResult) string {
 	if c.ControlPlane == nil || c.Workers == nil {
 		return "-"
 	}
-	sum := gitops.MachineStatus{Desired: c.ControlPlane.Desired + c.Workers.Desired}
+	sum := facts.MachineStatus{Desired: c.ControlPlane.Desired + c.Workers.Desired}
 	if c.ControlPlane.Ready != nil && c.Workers.Ready != nil {
 		ready := *c.ControlPlane.Ready + *c.Workers.Ready
 		sum.Ready = &ready
@@ -207,7 +215,8 @@ func printWhere(out *lines, result *gitops.Result) {
 		out.printf("  spec        %s", c.SpecPath)
 	}
 	if flux := result.Flux; flux != nil && flux.Ready {
-		out.printf("  Flux        %s in namespace %s, has applied %s", fluxRelease(flux.Version, len(flux.Controllers)), flux.Namespace, shortRevision(flux.Revision))
+		out.printf("  Flux        %s in namespace %s, has applied %s",
+			fluxRelease(flux.Version, len(flux.Controllers)), flux.Namespace, shortRevision(flux.Revision))
 	}
 	printCopies(out, result)
 	for _, c := range result.Clusters {
@@ -288,7 +297,7 @@ func printNext(out *lines, result *gitops.Result) {
 		if c.SpecPath == "" {
 			continue
 		}
-		if c.Role == string(clusterspec.RoleManagement) {
+		if c.Role == clusterspec.RoleManagement {
 			management = true
 			continue
 		}
@@ -381,7 +390,8 @@ func gitOpsVerdict(result *gitops.Result, up []string) string {
 	return isAre("cluster", up) + " up, but " + what
 }
 
-// goesOn is what Flux did before a run that failed and, as far as that is known, does; empty when it followed no repository.
+// goesOn is what Flux did before a run that failed and, as far as that is known, does; empty when it followed
+// no repository.
 func goesOn(result *gitops.Result) string {
 	flux := result.Flux
 	switch {

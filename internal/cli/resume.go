@@ -8,8 +8,8 @@ import (
 )
 
 func newResumeCmd(d *deps) *cobra.Command {
-	return newVerbCmd("resume", "Have EKS Anywhere work on something again", "  eksa-gitops resume cluster dev",
-		newResumeClusterCmd(d, runPauseCluster))
+	return newVerbCmd("resume", "Have EKS Anywhere work on something again",
+		"  eksa-gitops resume cluster dev", newResumeClusterCmd(d, runPauseCluster))
 }
 
 func newResumeClusterCmd(d *deps, run func(context.Context, *deps, *pauseOptions) error) *cobra.Command {

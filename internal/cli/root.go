@@ -13,7 +13,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 )
 
-// deps is what the commands share. Nothing in it is opened before a command asks, so that help and version need no credentials.
+// deps is what the commands share. Nothing in it is opened before a command asks, so that help and version
+// need no credentials.
 type deps struct {
 	args      []string // the command line, without the program's name
 	streams   ui.Streams
@@ -25,7 +26,8 @@ type deps struct {
 	settings  []string // where flags that the command line left alone have their values from
 }
 
-// newDeps prepares what commands share. Their streams are not the given ones: no secret passes, and what cannot be written is remembered.
+// newDeps prepares what commands share. Their streams are not the given ones: no secret passes, and what
+// cannot be written is remembered.
 func newDeps(args []string, streams ui.Streams, lookupEnv func(string) (string, bool)) *deps {
 	d := &deps{args: args, streams: streams, out: &output{to: streams.Out}, lookupEnv: lookupEnv}
 	d.streams.Out = d.out
@@ -103,17 +105,21 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 spec or preflight not acceptable, 4
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&d.global.config, "config", "", "configuration `file` (default: eksa-gitops/config.yaml in the user's configuration directory)")
+	flags.StringVar(&d.global.config, "config", "",
+		"configuration `file` (default: eksa-gitops/config.yaml in the user's configuration directory)")
 	progress := newEnum(&d.global.progress, string(ui.ProgressAuto), ui.ProgressModes()...)
 	flags.Var(progress, "progress", "how steps are shown on standard error: "+progress.choices())
 	flags.BoolVarP(&d.global.quiet, "quiet", "q", false, "show warnings and errors only")
 	flags.BoolVarP(&d.global.verbose, "verbose", "v", false, "show more detail of every step")
 	completeEnum(root, "progress", progress)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err: err, hint: meantFlag(cmd, err)} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err: err, hint: meantFlag(cmd, err)}
+	})
 
 	root.AddCommand(
-		newCreateCmd(d), newUpgradeCmd(d), newDeleteCmd(d), newPauseCmd(d), newResumeCmd(d), newGetCmd(d), newStatusCmd(d, runStatus),
-		newValidateCmd(d, runValidate), newLintCmd(d), newConvertCmd(d, runConvert), newVersionCmd(d),
+		newCreateCmd(d), newUpgradeCmd(d), newDeleteCmd(d), newPauseCmd(d), newResumeCmd(d), newGetCmd(d),
+		newStatusCmd(d, runStatus), newValidateCmd(d, runValidate), newLintCmd(d),
+		newConvertCmd(d, runConvert), newVersionCmd(d),
 	)
 	root.SetIn(d.streams.In)
 	root.SetOut(d.streams.Out)
@@ -223,14 +229,16 @@ func (e *enumFlag) choices() string { return strings.Join(e.values, "|") }
 
 func completeEnum(cmd *cobra.Command, name string, e *enumFlag) {
 	// It fails only for a flag that was never registered, which the command-tree test would show.
-	_ = cmd.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return e.values, cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = cmd.RegisterFlagCompletionFunc(name,
+		func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return e.values, cobra.ShellCompDirectiveNoFileComp
+		})
 }
 
 var _ pflag.Value = (*enumFlag)(nil)
 
-// Command returns the command tree for generators of documentation and completions. It is not meant to be run.
+// Command returns the command tree for generators of documentation and completions. It is not meant to be
+// run.
 func Command() *cobra.Command {
 	return newRootCmd(&deps{lookupEnv: func(string) (string, bool) { return "", false }})
 }

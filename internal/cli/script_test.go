@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if !fluxmanifests.Complete() {
-		fmt.Fprintln(os.Stderr, "Flux's manifests are missing; they are generated, not committed: run make generate first")
+		fmt.Fprintln(os.Stderr,
+			"Flux's manifests are missing; they are generated, not committed: run make generate first")
 		os.Exit(1)
 	}
 	testscript.Main(m, map[string]func(){
@@ -27,8 +28,9 @@ func TestMain(m *testing.M) {
 // serverKey finds the GitHub of a script among the values of its environment.
 type serverKey struct{}
 
-// TestScripts runs the program as a user would, one script a promise, against a GitHub of the script's own and without a cluster.
-// After each script the GitHub has seen no write, and nothing that the program printed holds the token.
+// TestScripts runs the program as a user would, one script a promise, against a GitHub of the script's own
+// and without a cluster. After each script the GitHub has seen no write, and nothing that the program printed
+// holds the token.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -80,8 +82,8 @@ func copySpecs(dir string) error {
 	return nil
 }
 
-// exits runs a command and asserts its exit code: exits 3 eksa-gitops create cluster -f x.yaml. What it printed is in stdout and
-// stderr afterwards, and holds no token.
+// exits runs a command and asserts its exit code: exits 3 eksa-gitops create cluster -f x.yaml. What it
+// printed is in stdout and stderr afterwards, holds no token, and is as the schemas say where it is JSON.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
@@ -100,6 +102,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if token := ts.Getenv("SENTINEL"); strings.Contains(printed, token) {
 		ts.Fatalf("the token was printed")
+	}
+	if args[1] == "eksa-gitops" {
+		ts.Check(checkForms(args[2:], ts.Getenv, ts.ReadFile("stdout"), ts.ReadFile("stderr")))
 	}
 }
 

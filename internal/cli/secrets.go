@@ -8,7 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// environmentSecrets are the secrets in the variables that a run looks at: whatever quotes them, they are not shown.
+// environmentSecrets are the secrets in the variables that a run looks at: whatever quotes them, they are not
+// shown.
 func environmentSecrets(lookupEnv func(string) (string, bool)) []string {
 	var found []string
 	for _, name := range secretVariables {
@@ -35,7 +36,8 @@ func (d *deps) readFiles(ctx context.Context, files []string) ([]clusterspec.Sou
 	return sources, err
 }
 
-// diff is the difference of a file as it may be shown. That a secret changes is seen in it, the secret is not.
+// diff is the difference of a file as it may be shown. That a secret changes is seen in it, the secret is
+// not.
 func (d *deps) diff(path string, before, after []byte) string {
 	d.redactor.Know(clusterspec.Secrets(before)...)
 	d.redactor.Know(clusterspec.Secrets(after)...)

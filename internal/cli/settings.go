@@ -36,9 +36,9 @@ func envName(flag string) string {
 	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// applySettings gives every flag of cmd that the command line left alone its value from the environment or, failing that, from the
-// configuration file. The flag itself parses a text, so that a value means the same wherever it came from. A setting that nothing would
-// heed is an error: somebody relies on it.
+// applySettings gives every flag of cmd that the command line left alone its value from the environment or,
+// failing that, from the configuration file. The flag itself parses a text, so that a value means the same
+// wherever it came from. A setting that nothing would heed is an error: somebody relies on it.
 func applySettings(cmd *cobra.Command, d *deps) error {
 	if cmd.Name() == cobra.ShellCompRequestCmd || cmd.Name() == cobra.ShellCompNoDescRequestCmd {
 		return nil // a shell asks, which has no use for complaints
@@ -68,7 +68,8 @@ func applySettings(cmd *cobra.Command, d *deps) error {
 		if value, ok := d.lookupEnv(envName(f.Name)); ok {
 			source := envName(f.Name)
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				problems = append(problems, fmt.Errorf("environment variable %s: invalid value %q: %w", source, value, meaningOfValue(f, err)))
+				problems = append(problems, fmt.Errorf("environment variable %s: invalid value %q: %w",
+					source, value, meaningOfValue(f, err)))
 			}
 			d.settings = append(d.settings, source)
 			return
@@ -88,7 +89,8 @@ func applySettings(cmd *cobra.Command, d *deps) error {
 	return nil
 }
 
-// settingNames are the names of all flags of all commands, sorted: one environment and one file serve them all.
+// settingNames are the names of all flags of all commands, sorted: one environment and one file serve them
+// all.
 func settingNames(cmd *cobra.Command) []string {
 	names := map[string]bool{"help": true}
 	for _, c := range append(allCommands(cmd.Root()), cmd) {
@@ -98,7 +100,8 @@ func settingNames(cmd *cobra.Command) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// misplaced says what is wrong with a key of the configuration file; nothing when it is the name of a setting.
+// misplaced says what is wrong with a key of the configuration file; nothing when it is the name of a
+// setting.
 func misplaced(key string, names []string) string {
 	switch {
 	case key == "config":
@@ -114,7 +117,8 @@ func misplaced(key string, names []string) string {
 	return fmt.Sprintf("unknown setting %q; a setting is the name of a flag without its dashes", key)
 }
 
-// unknownVariables finds the variables of the environment, given as NAME=VALUE, that begin like ours and that nothing would heed.
+// unknownVariables finds the variables of the environment, given as NAME=VALUE, that begin like ours and that
+// nothing would heed.
 func unknownVariables(environ, names []string) []error {
 	known := slices.Clone(ownVariables)
 	refused := map[string]string{}
@@ -133,7 +137,9 @@ func unknownVariables(environ, names []string) []error {
 			continue
 		}
 		if flag := refused[variable]; flag != "" {
-			problems = append(problems, fmt.Errorf("environment variable %s: --%s has to be given on the command line: %s", variable, flag, commandLineOnly[flag]))
+			problems = append(problems,
+				fmt.Errorf("environment variable %s: --%s has to be given on the command line: %s",
+					variable, flag, commandLineOnly[flag]))
 			continue
 		}
 		// The common beginning would make all of them look alike.
@@ -141,7 +147,8 @@ func unknownVariables(environ, names []string) []error {
 		for i, name := range known {
 			words[i] = strings.TrimPrefix(name, envPrefix+"_")
 		}
-		explanation := "the variable of a flag is " + envPrefix + "_ and its name in capitals, as in " + envName("flux-timeout")
+		explanation := "the variable of a flag is " + envPrefix + "_ and its name in capitals, as in " +
+			envName("flux-timeout")
 		if near := spelling.Nearest(word, words); near != "" {
 			explanation = fmt.Sprintf("did you mean %s_%s?", envPrefix, near)
 		}
@@ -151,7 +158,8 @@ func unknownVariables(environ, names []string) []error {
 	return problems
 }
 
-// setFromFile sets a flag to a value of the configuration file: a text as on the command line, or a list where the flag takes several.
+// setFromFile sets a flag to a value of the configuration file: a text as on the command line, or a list
+// where the flag takes several.
 func setFromFile(flags *pflag.FlagSet, f *pflag.Flag, value any) error {
 	items, isList := value.([]any)
 	if !isList {
@@ -197,7 +205,8 @@ func meaningOfValue(f *pflag.Flag, err error) error {
 	case "duration":
 		return errors.New("must be a time such as 90s, 15m or 1h30m")
 	case "stringSlice":
-		return errors.New("must be values with commas between them, and double quotes only around whole values")
+		return errors.New(
+			"must be values with commas between them, and double quotes only around whole values")
 	}
 	// pflag repeats flag and value.
 	if invalid := new(pflag.InvalidValueError); errors.As(err, &invalid) {
@@ -224,8 +233,8 @@ func ofWholeRun(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(cmd.Context(), limit, &timeoutError{limit: limit})
 }
 
-// configPath is the configuration file to read: --config, EKSA_GITOPS_CONFIG, else eksa-gitops/config.yaml in the user's
-// configuration directory. explicit says that the user named it, so that it has to exist.
+// configPath is the configuration file to read: --config, EKSA_GITOPS_CONFIG, else eksa-gitops/config.yaml in
+// the user's configuration directory. explicit says that the user named it, so that it has to exist.
 func configPath(cmd *cobra.Command, d *deps) (path string, explicit bool, err error) {
 	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
 		return f.Value.String(), true, nil
@@ -245,11 +254,14 @@ func configPath(cmd *cobra.Command, d *deps) (path string, explicit bool, err er
 	return filepath.Join(dir, "eksa-gitops", "config.yaml"), false, nil
 }
 
-// needsNoConfig says whether a command does without settings that nobody has named: it has to work whatever the home directory is like.
+// needsNoConfig says whether a command does without settings that nobody has named: it has to work whatever
+// the home directory is like.
 func needsNoConfig(cmd *cobra.Command) bool {
 	for c := cmd; c.HasParent(); c = c.Parent() {
 		if !c.Parent().HasParent() {
-			return slices.Contains([]string{"version", "completion", "help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, c.Name())
+			return slices.Contains([]string{"version", "completion", "help",
+				cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd},
+				c.Name())
 		}
 	}
 	return true // the program's name alone prints the help
@@ -258,8 +270,8 @@ func needsNoConfig(cmd *cobra.Command) bool {
 // maxConfig bounds what is read as a configuration file.
 const maxConfig = 1 << 20
 
-// readConfig reads the file into v and returns the names of its settings, sorted. A file that nobody has named, in a place that cannot
-// be looked at, is one that is not there: a home directory may be anything.
+// readConfig reads the file into v and returns the names of its settings, sorted. A file that nobody has
+// named, in a place that cannot be looked at, is one that is not there: a home directory may be anything.
 func readConfig(cmd *cobra.Command, v *viper.Viper, path string, explicit bool) ([]string, error) {
 	if path == "" {
 		return nil, nil

@@ -74,8 +74,8 @@ func sample(t *testing.T, f *pflag.Flag) string {
 	return ""
 }
 
-// TestSettings_everyFlag goes over every flag of every command. Its variable does what the flag does, and so does its place in the
-// configuration file; where there is none, setting it is an error that says why.
+// TestSettings_everyFlag goes over every flag of every command. Its variable does what the flag does, and so
+// does its place in the configuration file; where there is none, setting it is an error that says why.
 func TestSettings_everyFlag(t *testing.T) {
 	t.Parallel()
 	checked := 0
@@ -101,13 +101,16 @@ func TestSettings_everyFlag(t *testing.T) {
 				}
 				variable := "EKSA_GITOPS_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 				none := map[string]string{"XDG_CONFIG_HOME": t.TempDir()}
-				byVariable := ask(t, path, name, map[string]string{"XDG_CONFIG_HOME": none["XDG_CONFIG_HOME"], variable: value})
+				byVariable := ask(t, path, name,
+					map[string]string{"XDG_CONFIG_HOME": none["XDG_CONFIG_HOME"], variable: value})
 				file := filepath.Join(t.TempDir(), "config.yaml")
 				writeText(t, file, fmt.Sprintf("%s: %q\n", name, value))
 				byFile := ask(t, path, name, none, "--config", file)
 				if why := commandLineOnly[name]; why != "" {
 					for source, got := range map[string]asked{variable: byVariable, file: byFile} {
-						if got.code != 2 || !strings.Contains(got.stderr, source) || !strings.Contains(got.stderr, "--"+name+" has to be given on the command line: "+why) {
+						if got.code != 2 ||
+							!strings.Contains(got.stderr, source) || !strings.Contains(got.stderr,
+							"--"+name+" has to be given on the command line: "+why) {
 							t.Errorf("exit code %d\n%s", got.code, got.stderr)
 						}
 					}
@@ -129,7 +132,9 @@ func TestSettings_everyFlag(t *testing.T) {
 				}
 				// The command line wins.
 				if f.Value.Type() != "bool" && name != "config" && !isEnum(f) {
-					if got := ask(t, path, name, map[string]string{"XDG_CONFIG_HOME": none["XDG_CONFIG_HOME"], variable: sample2(f)}, "--"+name+"="+value); got != byFlag {
+					if got := ask(t, path, name,
+						map[string]string{"XDG_CONFIG_HOME": none["XDG_CONFIG_HOME"], variable: sample2(f)},
+						"--"+name+"="+value); got != byFlag {
 						t.Errorf("with both: %+v", got)
 					}
 				}
@@ -150,7 +155,8 @@ func sample2(f *pflag.Flag) string {
 	return "other"
 }
 
-// TestSettings_refused has settings that nobody could heed, or that mean nothing. Each is named, with what was probably meant.
+// TestSettings_refused has settings that nobody could heed, or that mean nothing. Each is named, with what
+// was probably meant.
 func TestSettings_refused(t *testing.T) {
 	t.Parallel()
 	create := []string{"create", "cluster"}
@@ -159,23 +165,36 @@ func TestSettings_refused(t *testing.T) {
 		file    string
 		want    string
 	}{
-		{environ: map[string]string{"EKSA_GITOPS_DRYRUN": "1"}, want: "unknown environment variable EKSA_GITOPS_DRYRUN; did you mean EKSA_GITOPS_DRY_RUN?"},
-		{environ: map[string]string{"EKSA_GITOPS_dry_run": "1"}, want: "unknown environment variable EKSA_GITOPS_dry_run; did you mean EKSA_GITOPS_DRY_RUN?"},
-		{environ: map[string]string{"EKSA_GITOPS_FILENAMES": ""}, want: "unknown environment variable EKSA_GITOPS_FILENAMES; did you mean EKSA_GITOPS_FILENAME?"},
-		{environ: map[string]string{"EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPRASE": "hunter2"}, want: "did you mean EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPHRASE?"},
-		{environ: map[string]string{"EKSA_GITOPS_COLOUR": "red"}, want: "unknown environment variable EKSA_GITOPS_COLOUR; the variable of a flag is EKSA_GITOPS_ and its name in capitals, as in EKSA_GITOPS_FLUX_TIMEOUT"},
-		{environ: map[string]string{"EKSA_GITOPS_YES": "false"}, want: "environment variable EKSA_GITOPS_YES: --yes has to be given on the command line: it answers the question of one deletion"},
-		{environ: map[string]string{"EKSA_GITOPS_DRY_RUN": "maybe"}, want: `environment variable EKSA_GITOPS_DRY_RUN: invalid value "maybe": must be true or false`},
-		{environ: map[string]string{"EKSA_GITOPS_DRY_RUN": ""}, want: `environment variable EKSA_GITOPS_DRY_RUN: invalid value "": must be true or false`},
+		{environ: map[string]string{"EKSA_GITOPS_DRYRUN": "1"},
+			want: "unknown environment variable EKSA_GITOPS_DRYRUN; did you mean EKSA_GITOPS_DRY_RUN?"},
+		{environ: map[string]string{"EKSA_GITOPS_dry_run": "1"},
+			want: "unknown environment variable EKSA_GITOPS_dry_run; did you mean EKSA_GITOPS_DRY_RUN?"},
+		{environ: map[string]string{"EKSA_GITOPS_FILENAMES": ""},
+			want: "unknown environment variable EKSA_GITOPS_FILENAMES; did you mean EKSA_GITOPS_FILENAME?"},
+		{environ: map[string]string{"EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPRASE": "hunter2"},
+			want: "did you mean EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPHRASE?"},
+		{environ: map[string]string{"EKSA_GITOPS_COLOUR": "red"},
+			want: "unknown environment variable EKSA_GITOPS_COLOUR; the variable of a flag is EKSA_GITOPS_ " +
+				"and its name in capitals, as in EKSA_GITOPS_FLUX_TIMEOUT"},
+		{environ: map[string]string{"EKSA_GITOPS_YES": "false"},
+			want: "environment variable EKSA_GITOPS_YES: --yes has to be given on the command line: it " +
+				"answers the question of one deletion"},
+		{environ: map[string]string{"EKSA_GITOPS_DRY_RUN": "maybe"},
+			want: `environment variable EKSA_GITOPS_DRY_RUN: invalid value "maybe": must be true or false`},
+		{environ: map[string]string{"EKSA_GITOPS_DRY_RUN": ""},
+			want: `environment variable EKSA_GITOPS_DRY_RUN: invalid value "": must be true or false`},
 		{environ: map[string]string{"EKSA_GITOPS_TIMEOUT": "soon"}, want: `environment variable EKSA_GITOPS_TIMEOUT: invalid value "soon": must be a time such as 90s, 15m or 1h30m`},
-		{environ: map[string]string{"EKSA_GITOPS_BUILD": `a"b`}, want: "environment variable EKSA_GITOPS_BUILD: invalid value"},
-		{environ: map[string]string{"EKSA_GITOPS_OUTPUT": "xml"}, want: `environment variable EKSA_GITOPS_OUTPUT: invalid value "xml": must be one of text|json`},
+		{environ: map[string]string{"EKSA_GITOPS_BUILD": `a"b`},
+			want: "environment variable EKSA_GITOPS_BUILD: invalid value"},
+		{environ: map[string]string{"EKSA_GITOPS_OUTPUT": "xml"},
+			want: `environment variable EKSA_GITOPS_OUTPUT: invalid value "xml": must be one of text|json`},
 		{file: "dry-run: yes\n", want: `dry-run: invalid value "yes": must be true or false`},
 		{file: "dry_run: true\n", want: `unknown setting "dry_run"; did you mean "dry-run"?`},
 		{file: "kubeconfig: [a, b]\n", want: "kubeconfig: must be one value, not a list"},
 		{file: "filename: [[a]]\n", want: "filename: must be a text, a number, true or false"},
 		{file: "kubeconfig: {a: b}\n", want: `unknown setting "kubeconfig.a"`},
-		{file: "config: x\n", want: "the setting config is this file's own name: use --config or EKSA_GITOPS_CONFIG"},
+		{file: "config: x\n",
+			want: "the setting config is this file's own name: use --config or EKSA_GITOPS_CONFIG"},
 		{file: "yes: true\n", want: "--yes has to be given on the command line"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
@@ -211,7 +230,8 @@ func TestSettings_fileLists(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "config.yaml")
 		writeText(t, path, content)
-		if got := ask(t, []string{"create", "cluster"}, "build", map[string]string{}, "--config", path); got.code != 0 || got.value != want || !got.changed {
+		if got := ask(t, []string{"create", "cluster"}, "build", map[string]string{}, "--config",
+			path); got.code != 0 || got.value != want || !got.changed {
 			t.Errorf("%q gives %+v, want %s", content, got, want)
 		}
 	}

@@ -24,10 +24,12 @@ const (
 // ssh is the way to a generic Git server as the environment and the flags say.
 func (o *gitOptions) ssh(d *deps) connect.SSH {
 	return connect.SSH{
-		Key:         connect.KeyFile{File: d.getenv(privateKeyVariable), Passphrase: secret.New(d.getenv(passphraseVariable))},
+		Key: connect.KeyFile{File: d.getenv(privateKeyVariable),
+			Passphrase: secret.New(d.getenv(passphraseVariable))},
 		AgentSocket: d.getenv(agentVariable),
-		ClusterKey:  connect.KeyFile{File: o.clusterPrivateKey, Passphrase: secret.New(d.getenv(clusterPassphraseVariable))},
-		Ask:         d.askPassphrase,
+		ClusterKey: connect.KeyFile{File: o.clusterPrivateKey,
+			Passphrase: secret.New(d.getenv(clusterPassphraseVariable))},
+		Ask: d.askPassphrase,
 	}
 }
 
@@ -46,15 +48,18 @@ func (d *deps) askPassphrase(ctx context.Context, locked connect.LockedKey) (sec
 	return entered, err
 }
 
-// explainAccess says what is wrong with a credential in the words of whoever runs the command: the variables and flags that name it.
+// explainAccess says what is wrong with a credential in the words of whoever runs the command: the variables
+// and flags that name it.
 func explainAccess(err error) error {
 	if hosts, ok := errors.AsType[*connect.KnownHostsError](err); ok {
 		return explainKnownHosts(hosts)
 	}
 	if none, ok := errors.AsType[*connect.NoKeyError](err); ok {
 		return &accessError{
-			message: fmt.Sprintf("there is no private key to log in to %s with: neither %s nor %s is set", none.Host, privateKeyVariable, agentVariable),
-			hint:    fmt.Sprintf("export %s=FILE, or start an agent: eval \"$(ssh-agent -s)\" && ssh-add FILE", privateKeyVariable),
+			message: fmt.Sprintf("there is no private key to log in to %s with: neither %s nor %s is set",
+				none.Host, privateKeyVariable, agentVariable),
+			hint: fmt.Sprintf("export %s=FILE, or start an agent: eval \"$(ssh-agent -s)\" && ssh-add FILE",
+				privateKeyVariable),
 		}
 	}
 	if key, ok := errors.AsType[*connect.KeyFileError](err); ok {
@@ -67,26 +72,32 @@ func explainKnownHosts(e *connect.KnownHostsError) error {
 	message := ""
 	switch e.Problem {
 	case connect.KnownHostsNotGiven:
-		message = fmt.Sprintf("%s is not set: without a known-hosts file the host keys of %s cannot be checked", knownHostsVariable, e.Host)
+		message =
+			fmt.Sprintf("%s is not set: without a known-hosts file the host keys of %s cannot be checked",
+				knownHostsVariable, e.Host)
 		if e.Unpublished {
-			message = fmt.Sprintf("%s publishes no SSH host keys (GET /meta), as GitHub Enterprise servers do not, and %s is not set: Flux would trust no server", e.Host, knownHostsVariable)
+			message = fmt.Sprintf("%s publishes no SSH host keys (GET /meta), as GitHub Enterprise servers "+
+				"do not, and %s is not set: Flux would trust no server", e.Host, knownHostsVariable)
 		}
 	case connect.KnownHostsAbsent:
 		message = fmt.Sprintf("%s=%s: there is no such file", knownHostsVariable, e.File)
 	case connect.KnownHostsDirectory:
 		message = fmt.Sprintf("%s=%s is a directory, not a known-hosts file", knownHostsVariable, e.File)
 	case connect.KnownHostsTooLarge:
-		message = fmt.Sprintf("%s=%s is larger than a known-hosts file may be (%d MiB)", knownHostsVariable, e.File, e.MaxSize()>>20)
+		message = fmt.Sprintf("%s=%s is larger than a known-hosts file may be (%d MiB)",
+			knownHostsVariable, e.File, e.MaxSize()>>20)
 	case connect.KnownHostsMalformed:
 		message = fmt.Sprintf("%s: %v", knownHostsVariable, e.Err)
 	case connect.KnownHostsWithoutHost:
-		message = fmt.Sprintf("%s=%s has no host key of %s that Flux understands, and the server publishes none (GET /meta)", knownHostsVariable, e.File, e.Host)
+		message = fmt.Sprintf("%s=%s has no host key of %s that Flux understands, and the server publishes "+
+			"none (GET /meta)", knownHostsVariable, e.File, e.Host)
 	default:
 		return fmt.Errorf("%s: %w", knownHostsVariable, e.Err)
 	}
 	return &accessError{
 		message: message,
-		hint: "make one with: " + e.ScanCommand() + ", compare its fingerprints (ssh-keygen -lf known_hosts) with those that the server's administrator publishes, then: export " +
+		hint: "make one with: " + e.ScanCommand() + ", compare its fingerprints (ssh-keygen -lf " +
+			"known_hosts) with those that the server's administrator publishes, then: export " +
 			knownHostsVariable + "=known_hosts",
 	}
 }
@@ -100,9 +111,11 @@ func explainKey(e *connect.KeyFileError) error {
 	locked, wrong := e.Locked()
 	switch {
 	case wrong:
-		return &accessError{message: e.Error(), hint: text.Command("check the passphrase with: ssh-keygen -y -f %s; it is taken from %s, or asked for on a terminal", e.File, variable)}
+		return &accessError{message: e.Error(), hint: text.Command("check the passphrase with: ssh-keygen "+
+			"-y -f %s; it is taken from %s, or asked for on a terminal", e.File, variable)}
 	case locked:
-		hint := fmt.Sprintf("put it into %s, or run the command on a terminal, where it is asked for", variable)
+		hint := fmt.Sprintf("put it into %s, or run the command on a terminal, where it is asked for",
+			variable)
 		if variable == passphraseVariable {
 			hint += text.Command("; or load the key into an SSH agent with: ssh-add %s", e.File)
 		}

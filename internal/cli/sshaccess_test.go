@@ -58,7 +58,8 @@ func userKeys(t *testing.T) []userKey {
 		return key
 	}
 	keys := []userKey{
-		{name: "rsa 2048, PKCS1", algorithm: "rsa", private: rsaKey, plain: pemFile("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey))},
+		{name: "rsa 2048, PKCS1", algorithm: "rsa", private: rsaKey,
+			plain: pemFile("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey))},
 		{name: "ecdsa P-256, PKCS8", algorithm: "ecdsa", private: curve(elliptic.P256())},
 		{name: "ecdsa P-384, SEC1", algorithm: "ecdsa", private: curve(elliptic.P384())},
 		{name: "ecdsa P-521, OpenSSH", algorithm: "ecdsa", private: curve(elliptic.P521())},
@@ -147,8 +148,9 @@ func agentWith(t *testing.T, keys ...crypto.Signer) string {
 	return listener.Addr().String()
 }
 
-// Every kind of key from every source, and either against every state of the known-hosts file, with a real sshd. There is no cluster,
-// so that a run whose way to the repository is good says only that; nothing is written in either case.
+// Every kind of key from every source, and either against every state of the known-hosts file, with a real
+// sshd. There is no cluster, so that a run whose way to the repository is good says only that; nothing is
+// written in either case.
 func TestSSHAccess(t *testing.T) {
 	t.Parallel()
 	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
@@ -164,7 +166,9 @@ func TestSSHAccess(t *testing.T) {
 	}
 	authority := gittest.NewKey(t, gittest.ECDSA256)
 	sshd, err := server.StartOpenSSH(t.Context(), gittest.OpenSSHOptions{
-		AuthorizedKeys: authorized, HostKeys: []gittest.Algorithm{gittest.ED25519, gittest.ECDSA256, gittest.RSA}, HostAuthority: authority.Signer(),
+		AuthorizedKeys: authorized,
+		HostKeys:       []gittest.Algorithm{gittest.ED25519, gittest.ECDSA256, gittest.RSA},
+		HostAuthority:  authority.Signer(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -185,23 +189,31 @@ func TestSSHAccess(t *testing.T) {
 		tells string
 	}{
 		{"file", func(_ *testing.T, n int, key userKey) map[string]string {
-			return map[string]string{"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("plain-%d", n), key.plain, 0o600)}
+			return map[string]string{"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("plain-%d", n),
+				key.plain, 0o600)}
 		}, ""},
 		{"file that others may read", func(_ *testing.T, n int, key userKey) map[string]string {
-			return map[string]string{"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("open-%d", n), key.plain, 0o644)}
+			return map[string]string{"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("open-%d", n),
+				key.plain, 0o644)}
 		}, "chmod 600"},
 		{"locked file, passphrase given", func(_ *testing.T, n int, key userKey) map[string]string {
-			return map[string]string{"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("locked-%d", n), key.locked, 0o600), "EKSA_GIT_SSH_KEY_PASSPHRASE": sshPassphrase}
+			return map[string]string{
+				"EKSA_GIT_PRIVATE_KEY":        file(fmt.Sprintf("locked-%d", n), key.locked, 0o600),
+				"EKSA_GIT_SSH_KEY_PASSPHRASE": sshPassphrase}
 		}, ""},
 		{"agent", func(t *testing.T, _ int, key userKey) map[string]string {
 			return map[string]string{"SSH_AUTH_SOCK": agentWith(t, key.private)}
 		}, ""},
 		{"locked file, key in the agent", func(t *testing.T, n int, key userKey) map[string]string {
-			return map[string]string{"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("agent-%d", n), key.locked, 0o600), "SSH_AUTH_SOCK": agentWith(t, key.private)}
+			return map[string]string{
+				"EKSA_GIT_PRIVATE_KEY": file(fmt.Sprintf("agent-%d", n), key.locked, 0o600),
+				"SSH_AUTH_SOCK":        agentWith(t, key.private)}
 		}, ""},
-		{"file that the server does not know, key in the agent", func(t *testing.T, _ int, key userKey) map[string]string {
-			return map[string]string{"EKSA_GIT_PRIVATE_KEY": foreign, "SSH_AUTH_SOCK": agentWith(t, key.private)}
-		}, ""},
+		{"file that the server does not know, key in the agent",
+			func(t *testing.T, _ int, key userKey) map[string]string {
+				return map[string]string{"EKSA_GIT_PRIVATE_KEY": foreign,
+					"SSH_AUTH_SOCK": agentWith(t, key.private)}
+			}, ""},
 	}
 
 	name := strings.Fields(sshd.KnownHosts())[0] // [127.0.0.1]:port
@@ -221,13 +233,18 @@ func TestSSHAccess(t *testing.T) {
 		{"all keys", sshd.KnownHosts(), nil},
 		{"only the last of the server's keys", line(name, sshd.HostKeys()[2]), nil},
 		{"hashed", hashed, nil},
-		{"wildcard and other hosts", "*.example.com " + stranger.AuthorizedKey() + "\n" + line("[127.0.0.*]:"+port, sshd.HostKeys()[0]), nil},
+		{"wildcard and other hosts", "*.example.com " + stranger.AuthorizedKey() + "\n" +
+			line("[127.0.0.*]:"+port, sshd.HostKeys()[0]),
+			nil},
 		{"authority", line("@cert-authority [127.0.0.1]:"+port, authority.Public()), nil},
-		{"other hosts only", line("git.example.com", stranger.Public()),
-			[]string{"is not known: offered ", "has no line for this host", "ssh-keyscan -p " + port + " 127.0.0.1 | ssh-keygen -lf -"}},
-		{"without the port", line("127.0.0.1", sshd.HostKeys()[0]), []string{"is not known: offered ", "has a line for the host without its port"}},
-		{"changed", "# the server's key\n" + line(name, stranger.Public()), []string{"is not the one in", stranger.Fingerprint(), "known_hosts:2"}},
-		{"revoked", sshd.KnownHosts() + line("@revoked "+name, sshd.HostKeys()[0]) + line("@revoked "+name, sshd.HostKeys()[1]) + line("@revoked "+name, sshd.HostKeys()[2]),
+		{"other hosts only", line("git.example.com", stranger.Public()), []string{"is not known: offered ",
+			"has no line for this host", "ssh-keyscan -p " + port + " 127.0.0.1 | ssh-keygen -lf -"}},
+		{"without the port", line("127.0.0.1", sshd.HostKeys()[0]),
+			[]string{"is not known: offered ", "has a line for the host without its port"}},
+		{"changed", "# the server's key\n" + line(name, stranger.Public()),
+			[]string{"is not the one in", stranger.Fingerprint(), "known_hosts:2"}},
+		{"revoked", sshd.KnownHosts() + line("@revoked "+name, sshd.HostKeys()[0]) +
+			line("@revoked "+name, sshd.HostKeys()[1]) + line("@revoked "+name, sshd.HostKeys()[2]),
 			[]string{"is revoked", "do not connect"}},
 	}
 
@@ -250,7 +267,8 @@ func TestSSHAccess(t *testing.T) {
 					if code != 3 || !strings.Contains(stderr, "there is no kubeconfig") {
 						t.Fatalf("exit code %d, want 3 for want of a cluster:\n%s", code, stderr)
 					}
-					wrong := strings.Count(stderr, "eksa-gitops: error: ") - 2 // the kubeconfig and the last line
+					// the kubeconfig and the last line
+					wrong := strings.Count(stderr, "eksa-gitops: error: ") - 2
 					if len(host.tells) == 0 && wrong != 0 {
 						t.Errorf("the repository could not be read:\n%s", stderr)
 					}
@@ -289,7 +307,8 @@ func mustPEM(t *testing.T, key *gittest.Key) []byte {
 	return content
 }
 
-// specOverSSH writes a cluster file whose repository is on a generic Git server; an empty algorithm is left out.
+// specOverSSH writes a cluster file whose repository is on a generic Git server; an empty algorithm is left
+// out.
 func specOverSSH(t *testing.T, url, algorithm string) string {
 	t.Helper()
 	content, err := os.ReadFile("../../test/e2e/testdata/mgmt.yaml")
@@ -300,7 +319,8 @@ func specOverSSH(t *testing.T, url, algorithm string) string {
 	if algorithm != "" {
 		git += "    sshKeyAlgorithm: " + algorithm + "\n"
 	}
-	text := strings.Replace(string(content), "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n", git, 1)
+	text := strings.Replace(string(content),
+		"  github:\n    personal: true\n    owner: alice\n    repository: fleet\n", git, 1)
 	path := filepath.Join(t.TempDir(), "mgmt.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -309,7 +329,8 @@ func specOverSSH(t *testing.T, url, algorithm string) string {
 }
 
 // runWithoutCluster runs the program in this process with no environment but the given one.
-func runWithoutCluster(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
+func runWithoutCluster(t *testing.T, env map[string]string,
+	args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	streams := ui.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, UTF8: true}

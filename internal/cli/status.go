@@ -13,7 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/pkg/connect"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // What a watch looks at how often: the cluster costs nothing, the Git server and its API are somebody else's.
@@ -61,8 +61,10 @@ could not be looked at.`),
 	}
 	addOutputFlag(cmd, &o.output)
 	flags := cmd.Flags()
-	flags.BoolVarP(&o.watch, "watch", "w", false, "show it again whenever it changes, until interrupted or until --timeout is over")
-	flags.DurationVar(&o.timeout, "timeout", 0, "time limit for the whole run (default: 1m, with --watch none)")
+	flags.BoolVarP(&o.watch, "watch", "w", false,
+		"show it again whenever it changes, until interrupted or until --timeout is over")
+	flags.DurationVar(&o.timeout, "timeout", 0,
+		"time limit for the whole run (default: 1m, with --watch none)")
 	o.cluster.addFlags(cmd)
 	completeClusters(cmd, d, &o.cluster, 1)
 	completeContexts(cmd, d, &o.cluster)
@@ -96,7 +98,7 @@ func limitLook(ctx context.Context, timeout time.Duration, watch bool) (context.
 }
 
 // showStatus prints a report; its error is the exit code alone.
-func showStatus(d *deps, o *statusOptions, report *gitops.Report) error {
+func showStatus(d *deps, o *statusOptions, report *status.Report) error {
 	if !report.Healthy {
 		report.ExitCode = int(exitPartly)
 	}
@@ -124,7 +126,7 @@ type look struct {
 	live   *fluxinstall.Cluster
 	way    *connect.Way
 	fleet  fleet
-	before *gitops.Observation
+	before *status.Observation
 }
 
 func newLook(d *deps, cluster *clusterOptions, git *gitOptions, name string, brief bool) *look {
@@ -132,7 +134,7 @@ func newLook(d *deps, cluster *clusterOptions, git *gitOptions, name string, bri
 }
 
 // once looks at everything and judges it.
-func (l *look) once(ctx context.Context) (*gitops.Report, error) {
+func (l *look) once(ctx context.Context) (*status.Report, error) {
 	if l.live == nil {
 		live, err := l.cluster.openFor(ctx, l.d, l.name, false)
 		if err != nil {
@@ -157,20 +159,22 @@ func (l *look) once(ctx context.Context) (*gitops.Report, error) {
 	if err := l.wire(ctx, f); err != nil {
 		return nil, err
 	}
-	observation, err := gitops.Observe(ctx, l.way.Ports, l.live, gitops.StatusOptions{
-		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster, Remote: l.way.Settings.Remote, Survey: survey,
-		Cluster: l.name, Brief: l.brief, Before: l.before, MaxAge: watchGit,
+	observation, err := status.Observe(ctx, l.way.Ports, l.live, status.Options{
+		Config: f.config, NoReference: noReference, ManagementCluster: f.managementCluster,
+		Remote: l.way.Settings.Remote, Survey: survey, Cluster: l.name, Brief: l.brief, Before: l.before,
+		MaxAge: watchGit,
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.before = observation
-	return gitops.Judge(observation)
+	return status.Judge(observation)
 }
 
 // wire prepares the way to the repository, once, and again when the management cluster names another one.
 func (l *look) wire(ctx context.Context, f fleet) error {
-	if l.way != nil && (l.fleet.config == nil) == (f.config == nil) && (f.config == nil || sameConfig(l.fleet, f)) {
+	if l.way != nil && (l.fleet.config == nil) == (f.config == nil) &&
+		(f.config == nil || sameConfig(l.fleet, f)) {
 		return nil
 	}
 	steps := l.d.steps()
@@ -184,7 +188,8 @@ func (l *look) wire(ctx context.Context, f fleet) error {
 }
 
 func sameConfig(a, b fleet) bool {
-	if a.managementCluster != b.managementCluster || a.config.Branch != b.config.Branch || a.config.ClusterConfigPath != b.config.ClusterConfigPath {
+	if a.managementCluster != b.managementCluster || a.config.Branch != b.config.Branch ||
+		a.config.ClusterConfigPath != b.config.ClusterConfigPath {
 		return false
 	}
 	if a.config.GitHub != nil && b.config.GitHub != nil {
@@ -196,7 +201,7 @@ func sameConfig(a, b fleet) bool {
 // watchStatus shows the report whenever it changes. A passing failure to look is told and outlived.
 func watchStatus(ctx context.Context, d *deps, o *statusOptions, look *look) error {
 	shown, last := "", error(nil)
-	err := watch(ctx, d, look, func(report *gitops.Report) error {
+	err := watch(ctx, d, look, func(report *status.Report) error {
 		text, err := unchanging(report)
 		if err != nil || text == shown {
 			return err
@@ -224,7 +229,7 @@ func watchStatus(ctx context.Context, d *deps, o *statusOptions, look *look) err
 const clearScreen = "\x1b[H\x1b[2J"
 
 // unchanging is a report without what differs from look to look.
-func unchanging(report *gitops.Report) (string, error) {
+func unchanging(report *status.Report) (string, error) {
 	still := *report
 	still.Time = time.Time{}
 	var text bytes.Buffer
@@ -232,9 +237,9 @@ func unchanging(report *gitops.Report) (string, error) {
 	return text.String(), err
 }
 
-// watch looks again and again until ctx ends, which is how a watch is meant to end: an interrupt has its exit code and no story, a time
-// limit is no error. The first look has to succeed.
-func watch(ctx context.Context, d *deps, look *look, show func(*gitops.Report) error) error {
+// watch looks again and again until ctx ends, which is how a watch is meant to end: an interrupt has its exit
+// code and no story, a time limit is no error. The first look has to succeed.
+func watch(ctx context.Context, d *deps, look *look, show func(*status.Report) error) error {
 	first, told := true, ""
 	for {
 		report, err := look.once(ctx)

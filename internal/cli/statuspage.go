@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
 
 // What a page shows at most: it is meant for one screen, -o json has everything.
@@ -18,7 +18,7 @@ const (
 )
 
 // printStatus writes the page.
-func printStatus(d *deps, r *gitops.Report, name string) {
+func printStatus(d *deps, r *status.Report, name string) {
 	p := &page{lines: lines{w: d.streams.Out}, now: r.Time}
 	p.section("Cluster", "%s at %s", r.ManagementCluster, r.Server)
 	p.repository(r)
@@ -53,7 +53,7 @@ func (p *page) detail(title, format string, args ...any) {
 	p.printf("  %-10s %s", title, ui.CleanLine(fmt.Sprintf(format, args...)))
 }
 
-func (p *page) repository(r *gitops.Report) {
+func (p *page) repository(r *status.Report) {
 	repo := r.Repository
 	if repo == nil {
 		return
@@ -65,14 +65,15 @@ func (p *page) repository(r *gitops.Report) {
 	case repo.Commit == "":
 		p.detail("head", "there is no branch %s", repo.Branch)
 	default:
-		p.detail("head", "%s %q by %s, %s", repo.Commit[:min(7, len(repo.Commit))], shorten(repo.Subject, maxValue), repo.Author, ago(p.now, repo.Time))
+		p.detail("head", "%s %q by %s, %s", repo.Commit[:min(7, len(repo.Commit))],
+			shorten(repo.Subject, maxValue), repo.Author, ago(p.now, repo.Time))
 	}
 	if key := r.DeployKey; key != nil {
 		p.section("Deploy key", "%s", describeKey(key))
 	}
 }
 
-func describeKey(key *gitops.DeployKeyStatus) string {
+func describeKey(key *status.DeployKeyStatus) string {
 	switch {
 	case key.Username != "" && key.Fingerprint == "":
 		return fmt.Sprintf("none: Secret %s has the HTTPS credentials of %s", key.Secret, key.Username)
@@ -91,7 +92,7 @@ func describeKey(key *gitops.DeployKeyStatus) string {
 	}
 }
 
-func (p *page) flux(r *gitops.Report) {
+func (p *page) flux(r *status.Report) {
 	f := r.Flux
 	if f == nil {
 		return
@@ -106,7 +107,8 @@ func (p *page) flux(r *gitops.Report) {
 			ready++
 		}
 	}
-	p.section("Flux", "%s in namespace %s, %d of %s ready", fluxRelease(f.Version, len(f.Controllers)), f.Namespace, ready, count(len(f.Controllers), "controller"))
+	p.section("Flux", "%s in namespace %s, %d of %s ready", fluxRelease(f.Version, len(f.Controllers)),
+		f.Namespace, ready, count(len(f.Controllers), "controller"))
 	for _, c := range f.Controllers {
 		switch {
 		case c.Asleep:
@@ -119,6 +121,9 @@ func (p *page) flux(r *gitops.Report) {
 		text := syncText(p.now, f.Source) + ", fetched " + orNothing(shortRevision(f.Fetched))
 		if f.Interval != "" {
 			text += ", looks every " + f.Interval
+		}
+		if len(f.SparseCheckout) > 0 {
+			text += ", fetches only " + strings.Join(f.SparseCheckout, ", ")
 		}
 		p.detail("source", "%s", text)
 	}
@@ -144,7 +149,7 @@ func orNothing(revision string) string {
 }
 
 // syncText says how an object of Flux is: Ready, or what its Ready condition says, and since when.
-func syncText(now time.Time, s *gitops.SyncObjectStatus) string {
+func syncText(now time.Time, s *status.SyncObjectStatus) string {
 	text := "no condition yet"
 	for _, c := range s.Conditions {
 		if c.Type != "Ready" {
@@ -171,9 +176,9 @@ func syncText(now time.Time, s *gitops.SyncObjectStatus) string {
 	return text
 }
 
-func (p *page) clusters(r *gitops.Report, name string) {
+func (p *page) clusters(r *status.Report, name string) {
 	ready := 0
-	var odd []gitops.ClusterStatus
+	var odd []status.ClusterStatus
 	for _, c := range r.Clusters {
 		if c.Ready {
 			ready++
@@ -213,13 +218,15 @@ func (p *page) clusters(r *gitops.Report, name string) {
 }
 
 // conditions shows more of the one cluster that was asked for.
-func (p *page) conditions(r *gitops.Report) {
+func (p *page) conditions(r *status.Report) {
 	for _, c := range r.Clusters {
 		if len(c.Conditions) > 0 {
 			p.printf("")
 			table := ui.NewTable(p.w, "CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE")
 			for _, condition := range c.Conditions {
-				table.Row(condition.Type, condition.Status, strings.TrimSuffix(ago(p.now, condition.Since), " ago"), condition.Reason, condition.Message)
+				table.Row(condition.Type, condition.Status,
+					strings.TrimSuffix(ago(p.now, condition.Since), " ago"), condition.Reason,
+					condition.Message)
 			}
 			_ = table.Flush() // as above
 		}
@@ -229,7 +236,7 @@ func (p *page) conditions(r *gitops.Report) {
 	}
 }
 
-func (p *page) drift(r *gitops.Report) {
+func (p *page) drift(r *status.Report) {
 	if r.Repository == nil || !r.Repository.Seen {
 		return
 	}
@@ -245,7 +252,8 @@ func (p *page) drift(r *gitops.Report) {
 	case drifted > 0:
 		p.section("Drift", "%s different in the cluster", are(drifted, "field"))
 	case pending > 0:
-		p.section("Drift", "not checked until Flux has applied the commit; %s will change", count(pending, "field"))
+		p.section("Drift", "not checked until Flux has applied the commit; %s will change",
+			count(pending, "field"))
 	default:
 		p.section("Drift", "none")
 	}
@@ -269,7 +277,7 @@ func are(n int, noun string) string {
 	return fmt.Sprintf("%d %ss are", n, noun)
 }
 
-func (p *page) problems(r *gitops.Report) {
+func (p *page) problems(r *status.Report) {
 	p.printf("")
 	if r.Healthy {
 		if len(r.Unseen) > 0 {

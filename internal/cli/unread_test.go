@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestUnread: a program whose output nobody reads ends without a story, with the exit code that a shell gives to one that SIGPIPE has
-// ended. An output that cannot be written for another reason is an error.
+// TestUnread: a program whose output nobody reads ends without a story, with the exit code that a shell gives
+// to one that SIGPIPE has ended. An output that cannot be written for another reason is an error.
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -26,9 +26,11 @@ func TestUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	const spec = "../../test/e2e/testdata/mgmt.yaml"
-	const plain, broken = "../../testdata/specs/valid/docker-no-gitops.yaml", "../../testdata/specs/invalid/empty.yaml"
-	const lost = "eksa-gitops: error: the output could not be written: write /dev/stdout: no space left on device\n" +
-		"eksa-gitops: hint: make room where the output goes, or send it elsewhere, and run the same command again\n"
+	const plain, broken = "../../testdata/specs/valid/docker-no-gitops.yaml",
+		"../../testdata/specs/invalid/empty.yaml"
+	const lost = "eksa-gitops: error: the output could not be written: write /dev/stdout: no space left on " +
+		"device\neksa-gitops: hint: make room where the output goes, or send it elsewhere, and run the " +
+		"same command again\n"
 	for _, test := range []struct {
 		out  *os.File
 		args []string
@@ -60,7 +62,8 @@ func TestUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		if code := cmd.ProcessState.ExitCode(); code != test.code || told.String() != test.told {
-			t.Errorf("eksa-gitops %v: exit code %d, want %d; it says %q, want %q", test.args, code, test.code, told.String(), test.told)
+			t.Errorf("eksa-gitops %v: exit code %d, want %d; it says %q, want %q",
+				test.args, code, test.code, told.String(), test.told)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // upgradeOptions are the flags of upgrade cluster.
@@ -57,6 +58,10 @@ replaced with --overwrite only. Objects that are stored in versions which the ne
 such versions, and images that keep a controller at another release, are named, and nothing is done. A newer Flux is left alone.
 --components and --components-extra choose other controllers, --bundles gives them the images of an EKS Anywhere Bundles file.
 
+--sparse-checkout has Flux fetch only its own path of the repository, and --sparse-checkout=false all of it
+again. Without the flag that stays as it is in Git. What Flux needs from elsewhere would be missing, and is
+named with its file before anything is written.
+
 A Flux that flux bootstrap installed and that follows another repository, branch or path is taken over with --adopt: nothing of what it
 has applied is deleted, and what is not in the new files is listed as no longer managed through Git. One that Helm or flux-operator keeps
 is left to them.
@@ -89,10 +94,13 @@ The command may be run again at any time; it does what is missing and writes not
 	flags := cmd.Flags()
 	addFilesFlag(cmd, &o.files)
 	addOutputFlag(cmd, &o.output)
-	flags.BoolVar(&o.overwrite, "overwrite", false, "where the file and Git both changed a field, use the file's value")
+	flags.BoolVar(&o.overwrite, "overwrite", false,
+		"where the file and Git both changed a field, use the file's value")
 	flags.BoolVar(&o.updateFile, "update-file", false, "write what others changed in Git into the file")
-	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that follows another repository, branch or path; what it has applied stays")
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
+	flags.BoolVar(&o.adopt, "adopt", false, "take over a Flux that flux bootstrap installed and that "+
+		"follows another repository, branch or path; what it has applied stays")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout,
+		"time limit for the whole run; with --provisioner eksctl, 4h unless it is given")
 	o.flux.addFlags(cmd, "those in Git")
 	o.connection.addFlags(cmd)
 	completeContexts(cmd, d, &o.connection.cluster)
@@ -122,8 +130,9 @@ func runUpgradeCluster(ctx context.Context, d *deps, o *upgradeOptions) error {
 	o.provision.wire(d, &o.connection, fleetOf(clusters), fleetOf(clusters).keepsFlux, steps, w)
 	options := gitops.UpgradeOptions{
 		CreateOptions: gitops.CreateOptions{
-			Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.Source, SourceIsOperators: w.SourceIsOperators,
-			Components: components, Images: images, Meant: o.meant.meant(),
+			Settings: w.Settings, Clusters: clusters, Overwrite: o.overwrite, Source: w.Source,
+			SourceIsOperators: w.SourceIsOperators, Components: components, Images: images,
+			Meant: o.meant.meant(), SparseCheckout: o.flux.sparse,
 		},
 		Sources: sources, UpdateSources: o.updateFile, Adopt: o.adopt,
 	}
@@ -162,13 +171,13 @@ func finishUpgrade(ctx context.Context, d *deps, o *upgradeOptions, result *gito
 
 // addDiffs gives the files of a dry run their differences.
 func addDiffs(d *deps, result *gitops.Result) {
-	lists := [][]gitops.FileChange{result.LocalFiles}
+	lists := [][]layout.FileChange{result.LocalFiles}
 	if result.Repository != nil {
 		lists = append(lists, result.Repository.Files)
 	}
 	for _, files := range lists {
 		for i, file := range files {
-			if file.Change != "delete" { // its content is no news
+			if file.Change != layout.FileDelete { // its content is no news
 				files[i].Diff = d.diff(file.Path, file.Before, file.After)
 			}
 		}
@@ -180,7 +189,8 @@ func printUpgradeResult(d *deps, result *gitops.Result, whole bool) {
 	out := &lines{w: d.streams.Out}
 	switch result.Status {
 	case gitops.StatusNotConfigured:
-		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed through Git. Nothing was changed.")
+		out.printf("GitOps is not configured: no cluster of this file has a gitOpsRef, and none is managed " +
+			"through Git. Nothing was changed.")
 	case gitops.StatusPlanned:
 		printUpgradePlan(d, out, result, whole)
 	case gitops.StatusDone:
@@ -198,8 +208,8 @@ func printUpgradePlan(d *deps, out *lines, result *gitops.Result, whole bool) {
 	out.printf("This was a dry run: nothing has been changed.")
 }
 
-// agreement says with what clusters agree after an upgrade: their file, or Git, where that has edits which the file has not, and whether a
-// cluster is otherwise than both, when the run had nothing to change.
+// agreement says with what clusters agree after an upgrade: their file, or Git, where that has edits which
+// the file has not, and whether a cluster is otherwise than both, when the run had nothing to change.
 func agreement(result *gitops.Result) string {
 	kept, drifted := 0, 0
 	next := ""
@@ -242,7 +252,7 @@ func printUpgraded(out *lines, result *gitops.Result) {
 	}
 	printWhere(out, result)
 	for _, file := range result.LocalFiles {
-		if file.Change == gitops.ChangeKeep {
+		if file.Change == layout.FileKeep {
 			out.printf("  not updated %s, which has changed since it was read", file.Path)
 			continue
 		}

@@ -64,56 +64,68 @@ What is found goes to standard output. The exit code is 3 when there are errors,
 	flags.VarP(output, "output", "o", "format of the result on standard output: "+output.choices())
 	completeEnum(cmd, "output", output)
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 for warnings too")
-	flags.BoolVar(&o.server, "server", false, "ask the management cluster too, by a dry run of each object; nothing is written")
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for --server; given, it is one for the reading of files as well")
+	flags.BoolVar(&o.server, "server", false,
+		"ask the management cluster too, by a dry run of each object; nothing is written")
+	flags.DurationVar(&o.timeout, "timeout", 30*time.Second,
+		"time limit for --server; given, it is one for the reading of files as well")
 	o.cluster.addFlags(cmd)
 	completeContexts(cmd, d, &o.cluster)
 	return cmd
 }
 
-// clusterSummary is what is told of a cluster that was found in the files.
-type clusterSummary struct {
-	Name              string         `json:"name"`
-	Namespace         string         `json:"namespace"`
-	Role              string         `json:"role"`
+// ClusterSummary is what is told of a cluster that was found in the files.
+type ClusterSummary struct {
+	Name      string           `json:"name"`      // of the Cluster object
+	Namespace string           `json:"namespace"` // of the Cluster object
+	Role      clusterspec.Role `json:"role"`      // whether it manages itself
+	// ManagementCluster is the cluster that manages it, which may be itself.
 	ManagementCluster string         `json:"managementCluster"`
-	Provider          string         `json:"provider"`
-	KubernetesVersion string         `json:"kubernetesVersion"`
-	File              string         `json:"file"`
-	GitOps            *gitOpsSummary `json:"gitOps,omitempty"`
+	Provider          string         `json:"provider"`          // of its machines, such as vsphere
+	KubernetesVersion string         `json:"kubernetesVersion"` // as its file has it
+	File              string         `json:"file"`              // the file that the Cluster object is in
+	GitOps            *GitOpsSummary `json:"gitOps,omitempty"`  // where it is kept; none without a gitOpsRef
 }
 
-// gitOpsSummary is where a cluster is kept.
-type gitOpsSummary struct {
-	Provider string `json:"provider"` // github or git
+// GitOpsSummary is where a cluster is kept.
+type GitOpsSummary struct {
+	Provider GitProvider `json:"provider"` // the kind of Git host
 	// Repository is OWNER/NAME on GitHub, else the URL.
 	Repository string `json:"repository"`
-	Branch     string `json:"branch"`
-	Path       string `json:"path"`
-	Namespace  string `json:"namespace"`
+	Branch     string `json:"branch"`    // the branch that Flux follows
+	Path       string `json:"path"`      // the directory in the repository that Flux applies
+	Namespace  string `json:"namespace"` // the namespace that Flux runs in
 }
 
-// serverSummary is what the API server said.
-type serverSummary struct {
-	URL string `json:"url"`
-	// Asked is how many objects it gave a verdict on, Accepted how many it would take.
-	Asked    int `json:"asked"`
-	Accepted int `json:"accepted"`
+// GitProvider is the kind of host that a repository is on.
+type GitProvider string
+
+// The kinds of hosts.
+const (
+	GitProviderGitHub GitProvider = "github"
+	GitProviderGit    GitProvider = "git" // any other, over SSH
+)
+
+// ServerSummary is what the API server said.
+type ServerSummary struct {
+	URL      string `json:"url"`      // of the server
+	Asked    int    `json:"asked"`    // how many objects it gave a verdict on
+	Accepted int    `json:"accepted"` // how many objects it would take
 }
 
-// failureSummary is why a check that was asked for could not be made.
-type failureSummary struct {
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+// FailureSummary is why a check that was asked for could not be made.
+type FailureSummary struct {
+	Message string `json:"message"`        // what went wrong
+	Hint    string `json:"hint,omitempty"` // what helps
 }
 
-// validation is the JSON form of the result (docs/output.md).
-type validation struct {
+// Validation is the JSON form of the result of validate (docs/output.md).
+type Validation struct {
 	diagnostics.Document
-	ExitCode int              `json:"exitCode"`
-	Clusters []clusterSummary `json:"clusters"`
-	Server   *serverSummary   `json:"server,omitempty"`
-	Failure  *failureSummary  `json:"failure,omitempty"`
+	ExitCode int              `json:"exitCode"` // of the program, as in docs/exit-codes.md
+	Clusters []ClusterSummary `json:"clusters"` // as far as they could be read
+	// with --server, when the management cluster was asked
+	Server  *ServerSummary  `json:"server,omitempty"`
+	Failure *FailureSummary `json:"failure,omitempty"` // why something could not be checked
 }
 
 func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
@@ -121,7 +133,7 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 	if err != nil {
 		return err
 	}
-	result := &validation{Clusters: []clusterSummary{}}
+	result := &Validation{Clusters: []ClusterSummary{}}
 	for _, c := range set.Clusters {
 		result.Clusters = append(result.Clusters, summarize(c))
 	}
@@ -158,10 +170,11 @@ func runValidate(ctx context.Context, d *deps, o *validateOptions) error {
 	return nil
 }
 
-// checkFiles reads the files of a run and reports all that is wrong with them. Its error is an interrupt's; without one, the set is
-// never nil.
+// checkFiles reads the files of a run and reports all that is wrong with them. Its error is an interrupt's;
+// without one, the set is never nil.
 func checkFiles(ctx context.Context, d *deps, files []string) (diagnostics.Report, *clusterspec.Set, error) {
-	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: buildinfo.Read(fluxmanifests.Version).Version}
+	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{},
+		ToolVersion: buildinfo.Read(fluxmanifests.Version).Version}
 	sources, err := d.readFiles(ctx, files)
 	set := &clusterspec.Set{}
 	if err == nil {
@@ -181,7 +194,7 @@ func checkFiles(ctx context.Context, d *deps, files []string) (diagnostics.Repor
 }
 
 // printValidation writes the result to standard output.
-func printValidation(d *deps, o *validateOptions, report diagnostics.Report, result *validation) error {
+func printValidation(d *deps, o *validateOptions, report diagnostics.Report, result *Validation) error {
 	if o.output == diagnostics.FormatJSON {
 		return diagnostics.WriteJSON(d.streams.Out, result)
 	}
@@ -202,14 +215,15 @@ func printValidation(d *deps, o *validateOptions, report diagnostics.Report, res
 		out.printf("%s", c)
 	}
 	if result.Server != nil && result.Failure == nil {
-		out.printf("The API server %s would accept %s (dry run, nothing has been changed).", result.Server.URL, count(result.Server.Accepted, "object"))
+		out.printf("The API server %s would accept %s (dry run, nothing has been changed).",
+			result.Server.URL, count(result.Server.Accepted, "object"))
 	}
 	return nil
 }
 
-func summarize(c *clusterspec.Cluster) clusterSummary {
-	s := clusterSummary{
-		Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
+func summarize(c *clusterspec.Cluster) ClusterSummary {
+	s := ClusterSummary{
+		Name: c.Name, Namespace: c.Namespace, Role: c.Role(), ManagementCluster: c.ManagementCluster,
 		Provider: c.Provider, KubernetesVersion: c.KubernetesVersion, GitOps: summarizeGitOps(c.GitOps),
 	}
 	if len(c.Objects) > 0 {
@@ -218,29 +232,31 @@ func summarize(c *clusterspec.Cluster) clusterSummary {
 	return s
 }
 
-func summarizeGitOps(g *clusterspec.GitOps) *gitOpsSummary {
+func summarizeGitOps(g *clusterspec.GitOps) *GitOpsSummary {
 	if g == nil {
 		return nil
 	}
-	s := &gitOpsSummary{Branch: g.Branch, Path: g.ClusterConfigPath, Namespace: g.SystemNamespace}
+	s := &GitOpsSummary{Branch: g.Branch, Path: g.ClusterConfigPath, Namespace: g.SystemNamespace}
 	switch {
 	case g.GitHub != nil:
-		s.Provider, s.Repository = "github", g.GitHub.Owner+"/"+g.GitHub.Repository
+		s.Provider, s.Repository = GitProviderGitHub, g.GitHub.Owner+"/"+g.GitHub.Repository
 	case g.Git != nil:
-		s.Provider, s.Repository = "git", g.Git.RepositoryURL
+		s.Provider, s.Repository = GitProviderGit, g.Git.RepositoryURL
 	}
 	return s
 }
 
-// String is the line that people get: "mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps: ...".
-func (s clusterSummary) String() string {
-	role := s.Role + " cluster " + s.Name
-	if s.Role == string(clusterspec.RoleWorkload) {
+// String is the line that people get: "mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps:
+// ...".
+func (s ClusterSummary) String() string {
+	role := string(s.Role) + " cluster " + s.Name
+	if s.Role == clusterspec.RoleWorkload {
 		role += " of " + s.ManagementCluster
 	}
 	gitOps := "no GitOps"
 	if g := s.GitOps; g != nil {
 		gitOps = fmt.Sprintf("GitOps: %s %s branch %s path %s", g.Provider, g.Repository, g.Branch, g.Path)
 	}
-	return fmt.Sprintf("%s: %s (%s, Kubernetes %s), %s", s.File, role, s.Provider, s.KubernetesVersion, gitOps)
+	return fmt.Sprintf("%s: %s (%s, Kubernetes %s), %s",
+		s.File, role, s.Provider, s.KubernetesVersion, gitOps)
 }

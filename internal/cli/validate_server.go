@@ -19,9 +19,11 @@ const (
 	ruleServerNoAnswer  = "server-no-answer"
 )
 
-// askServer sends the objects of all clusters to the management cluster as a dry run, in the form in which they would be committed,
-// and gives back its objections at their places in the files. The summary is nil when the server could not be asked.
-func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspec.Set) (*serverSummary, []clusterspec.Problem, error) {
+// askServer sends the objects of all clusters to the management cluster as a dry run, in the form in which
+// they would be committed, and gives back its objections at their places in the files. The summary is nil
+// when the server could not be asked.
+func askServer(ctx context.Context, d *deps, o *validateOptions,
+	set *clusterspec.Set) (*ServerSummary, []clusterspec.Problem, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &timeoutError{limit: o.timeout})
 	defer cancel()
 	cluster, err := o.cluster.open(ctx, d, set.Clusters[0].ManagementCluster)
@@ -49,7 +51,7 @@ func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspe
 	if err != nil && len(verdicts) == 0 {
 		return nil, nil, err
 	}
-	summary := &serverSummary{URL: cluster.Server(), Asked: len(verdicts)}
+	summary := &ServerSummary{URL: cluster.Server(), Asked: len(verdicts)}
 	var problems []clusterspec.Problem
 	for _, v := range verdicts {
 		if v.Accepted() {
@@ -61,8 +63,8 @@ func askServer(ctx context.Context, d *deps, o *validateOptions, set *clusterspe
 	return summary, oneForAll(problems), err
 }
 
-// noVerdictError is an API server that takes too long. It is not said to be a time limit of the run, which would be exit code 5:
-// nothing has been begun that could be continued.
+// noVerdictError is an API server that takes too long. It is not said to be a time limit of the run, which
+// would be exit code 5: nothing has been begun that could be continued.
 type noVerdictError struct {
 	server string
 	limit  time.Duration
@@ -78,7 +80,8 @@ func (e *noVerdictError) Hint() string {
 // verdictProblems shows an objection of the server at its places in the user's file.
 func verdictProblems(v fluxinstall.Verdict, object *clusterspec.Object) []clusterspec.Problem {
 	problem := func(rule, field, message string) clusterspec.Problem {
-		p := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: rule, Object: v.Kind + " " + v.Name, Field: field, Message: redact.Source(message)}
+		p := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: rule,
+			Object: v.Kind + " " + v.Name, Field: field, Message: redact.Source(message)}
 		if object != nil {
 			p.File = object.File
 			p.Line, p.Column = object.Position(field)
@@ -95,14 +98,16 @@ func verdictProblems(v fluxinstall.Verdict, object *clusterspec.Object) []cluste
 		p.Expected = "a management cluster whose EKS Anywhere has the kind"
 		return []clusterspec.Problem{p}
 	case fluxinstall.RefusedNoAnswer:
-		return []clusterspec.Problem{problem(ruleServerNoAnswer, "", "the API server could not decide: "+v.Message)}
+		return []clusterspec.Problem{problem(ruleServerNoAnswer, "",
+			"the API server could not decide: "+v.Message)}
 	}
 	who := "the API server"
 	if v.Webhook != "" {
 		who = "webhook " + v.Webhook
 	}
 	if len(v.Causes) == 0 {
-		return []clusterspec.Problem{problem(ruleServerRefused, "", fmt.Sprintf("%s (%s refuses the object)", v.Message, who))}
+		return []clusterspec.Problem{problem(ruleServerRefused, "",
+			fmt.Sprintf("%s (%s refuses the object)", v.Message, who))}
 	}
 	var problems []clusterspec.Problem
 	for _, cause := range v.Causes {

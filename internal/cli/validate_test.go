@@ -28,8 +28,10 @@ func TestValidate_colour(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			var out, errs bytes.Buffer
-			streams := ui.Streams{In: strings.NewReader("kind: x\n"), Out: &out, Err: &errs, OutTTY: tc.tty, Color: tc.colour}
-			code := cli.Run(t.Context(), []string{"validate", "-f", "-", "-o", tc.output}, streams, func(string) (string, bool) { return "", false })
+			streams := ui.Streams{In: strings.NewReader("kind: x\n"), Out: &out, Err: &errs, OutTTY: tc.tty,
+				Color: tc.colour}
+			code := cli.Run(t.Context(), []string{"validate", "-f", "-", "-o", tc.output}, streams,
+				func(string) (string, bool) { return "", false })
 			if code != 3 || errs.Len() > 0 {
 				t.Errorf("exit code %d, stderr %q", code, errs.String())
 			}

@@ -24,7 +24,8 @@ func newVersionCmd(d *deps) *cobra.Command {
 			}
 			_, err := fmt.Fprintf(d.streams.Out, "eksa-gitops %s\n", info.Version)
 			if d.global.verbose && err == nil {
-				_, err = fmt.Fprintf(d.streams.Out, "commit %s\nbuilt with %s for %s\nFlux %s\n", info.Commit, info.GoVersion, info.Platform, info.Flux)
+				_, err = fmt.Fprintf(d.streams.Out, "commit %s\nbuilt with %s for %s\nFlux %s\n", info.Commit,
+					info.GoVersion, info.Platform, info.Flux)
 			}
 			return err
 		},

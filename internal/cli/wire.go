@@ -17,6 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -42,12 +43,13 @@ func (o *clusterOptions) retries(d *deps) func(fluxinstall.RetryEvent) {
 	return func(e fluxinstall.RetryEvent) {
 		steps := d.steps()
 		defer steps.Close()
-		steps.Note(gitops.LevelInfo, e.String())
+		steps.Note(step.LevelInfo, e.String())
 	}
 }
 
 func (o *clusterOptions) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the management cluster (default: KUBECONFIG, then NAME/NAME-eks-a-cluster.kubeconfig)")
+	cmd.Flags().StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the management cluster "+
+		"(default: KUBECONFIG, then NAME/NAME-eks-a-cluster.kubeconfig)")
 	cmd.Flags().StringVar(&o.context, "context", "", "kubeconfig context to use (default: the current one)")
 }
 
@@ -67,19 +69,27 @@ type gitOptions struct {
 func (o *gitOptions) addFlags(cmd *cobra.Command) {
 	o.addServerFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.clusterPrivateKey, "cluster-private-key", "", "private key `file` for Flux to read a generic Git server's repository with (default: your own, EKSA_GIT_PRIVATE_KEY)")
-	flags.StringVar(&o.authorName, "author-name", "", "name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
-	flags.StringVar(&o.authorEmail, "author-email", "", "e-mail address in the commit (default: user.email of your Git configuration)")
+	flags.StringVar(&o.clusterPrivateKey, "cluster-private-key", "", "private key `file` for Flux to read "+
+		"a generic Git server's repository with (default: your own, EKSA_GIT_PRIVATE_KEY)")
+	flags.StringVar(&o.authorName, "author-name", "",
+		"name in the commit (default: user.name of your Git configuration, else eksa-gitops)")
+	flags.StringVar(&o.authorEmail, "author-email", "",
+		"e-mail address in the commit (default: user.email of your Git configuration)")
 }
 
 // addServerFlags are those of commands that only read.
 func (o *gitOptions) addServerFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.githubHost, "github-host", "github.com", "`host` of a GitHub Enterprise server, or SUBDOMAIN.ghe.com")
-	flags.StringVar(&o.githubAPIURL, "github-api-url", "", "base `URL` of GitHub's API (default: as --github-host says)")
-	flags.StringVar(&o.githubGitURL, "github-git-url", "", "base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
-	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "", "base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
-	flags.StringVar(&o.caFile, "ca-file", "", "PEM `file` with certificate authorities to trust besides the system's, for GitHub and Git over HTTPS")
+	flags.StringVar(&o.githubHost, "github-host", "github.com",
+		"`host` of a GitHub Enterprise server, or SUBDOMAIN.ghe.com")
+	flags.StringVar(&o.githubAPIURL, "github-api-url", "",
+		"base `URL` of GitHub's API (default: as --github-host says)")
+	flags.StringVar(&o.githubGitURL, "github-git-url", "",
+		"base `URL` of GitHub's Git over HTTPS (default: as --github-host says)")
+	flags.StringVar(&o.githubSSHURL, "github-ssh-url", "",
+		"base `URL` of GitHub's Git over SSH, which Flux uses (default: as --github-host says)")
+	flags.StringVar(&o.caFile, "ca-file", "", "PEM `file` with certificate authorities to trust besides "+
+		"the system's, for GitHub and Git over HTTPS")
 }
 
 // endpoints are GitHub's base URLs as the settings say.
@@ -150,7 +160,8 @@ const (
 	diffFull    = "full"
 )
 
-// check makes sure that an exit code for dry runs is asked of one: a script that waits for it would take any run for one with nothing to do.
+// check makes sure that an exit code for dry runs is asked of one: a script that waits for it would take any
+// run for one with nothing to do.
 func (c *connection) check() error {
 	if c.detailed && !c.dryRun {
 		return &usageError{err: errors.New("--detailed-exitcode is only for dry runs"), hint: "add --dry-run"}
@@ -158,8 +169,9 @@ func (c *connection) check() error {
 	return nil
 }
 
-// exits puts the exit code of a run that ends with code and err into its result: with --detailed-exitcode, another one where a dry run has
-// found something to do. It returns the error that ends the program with that code.
+// exits puts the exit code of a run that ends with code and err into its result: with --detailed-exitcode,
+// another one where a dry run has found something to do. It returns the error that ends the program with that
+// code.
 func (c *connection) exits(code exitCode, result *gitops.Result, err error) error {
 	if c.dryRun && c.detailed && code == exitDone && result.WouldChange {
 		code = exitPlanned
@@ -173,12 +185,16 @@ func (c *connection) exits(code exitCode, result *gitops.Result, err error) erro
 
 func (c *connection) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&c.dryRun, "dry-run", false, "show what would be done and the difference of every file; write nothing anywhere")
-	flags.BoolVar(&c.detailed, "detailed-exitcode", false, "with --dry-run: exit with 7 if something would be changed, with 0 if nothing would")
+	flags.BoolVar(&c.dryRun, "dry-run", false,
+		"show what would be done and the difference of every file; write nothing anywhere")
+	flags.BoolVar(&c.detailed, "detailed-exitcode", false,
+		"with --dry-run: exit with 7 if something would be changed, with 0 if nothing would")
 	diff := newEnum(&c.diff, diffSummary, diffSummary, diffFull)
-	flags.Var(diff, "diff", "with --dry-run: "+diff.choices()+": a line for each new file of Flux's own, or all of it")
+	flags.Var(diff, "diff",
+		"with --dry-run: "+diff.choices()+": a line for each new file of Flux's own, or all of it")
 	completeEnum(cmd, "diff", diff)
-	flags.DurationVar(&c.fluxTimeout, "flux-timeout", gitops.DefaultFluxTimeout, "time limit for Flux to apply the commit")
+	flags.DurationVar(&c.fluxTimeout, "flux-timeout", gitops.DefaultFluxTimeout,
+		"time limit for Flux to apply the commit")
 	c.cluster.addFlags(cmd)
 	c.git.addFlags(cmd)
 }
@@ -203,12 +219,13 @@ func fleetOf(clusters []*clusterspec.Cluster) fleet {
 	return f
 }
 
-// wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase, before the steps begin to draw.
+// wire makes the ports and settings of a run. It opens no connection; it may ask for a passphrase, before the
+// steps begin to draw.
 func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps) (*connect.Way, error) {
 	if err := checkProxies(d.getenv); err != nil {
 		return nil, err
 	}
-	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(gitops.LevelInfo, e.String()) }
+	c.cluster.waiting = func(e fluxinstall.RetryEvent) { steps.Note(step.LevelInfo, e.String()) }
 	options := connect.Options{
 		GitOps: f.config, KeepsFlux: f.keepsFlux, SSH: c.git.ssh(d), KnownHosts: d.getenv(knownHostsVariable),
 		UserAgent: userAgent(), Report: steps, Explain: explainAccess,
@@ -247,7 +264,8 @@ func (c *connection) wire(ctx context.Context, d *deps, f fleet, steps *ui.Steps
 // onGitHub adds what is said about a repository on GitHub.
 func (o *gitOptions) onGitHub(ctx context.Context, d *deps, options *connect.Options) error {
 	if o.clusterPrivateKey != "" {
-		printLines(d.streams.Err, "warning", "--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
+		printLines(d.streams.Err, "warning",
+			"--cluster-private-key has no effect: on GitHub, Flux gets a deploy key that is made for it")
 	}
 	var err error
 	if options.CAPEM, err = o.caPEM(ctx); err != nil {

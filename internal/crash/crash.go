@@ -1,6 +1,6 @@
-// Package crash keeps a panic from ending the process before what the run has begun is taken back. It is the only place of the program that
-// starts goroutines: a panic in one goes on in the goroutine that waits for it, where deferred clean-ups run, or ends the run's context
-// where none waits.
+// Package crash keeps a panic from ending the process before what the run has begun is taken back. It is the
+// only place of the program that starts goroutines: a panic in one goes on in the goroutine that waits for
+// it, where deferred clean-ups run, or ends the run's context where none waits.
 package crash
 
 import (
@@ -13,7 +13,8 @@ import (
 	"sync"
 )
 
-// Error is a panic that was caught: a defect of the program, which no other input or rights would help against.
+// Error is a panic that was caught: a defect of the program, which no other input or rights would help
+// against.
 type Error struct {
 	Value any
 	Place string // file and line of the first function that is not Go's own; empty when it is not known
@@ -56,7 +57,8 @@ func In(err error) *Error {
 	return nil
 }
 
-// Catch is deferred, and turns a panic into the error that its function returns. A panic that was passed on keeps its first stack.
+// Catch is deferred, and turns a panic into the error that its function returns. A panic that was passed on
+// keeps its first stack.
 func Catch(err *error) {
 	if value := recover(); value != nil {
 		*err = caught(value)
@@ -83,7 +85,8 @@ func place() string {
 	panicking := false
 	for {
 		frame, more := frames.Next()
-		gosOwn := strings.HasPrefix(frame.Function, "runtime.") || strings.HasPrefix(frame.Function, "internal/runtime/")
+		gosOwn := strings.HasPrefix(frame.Function, "runtime.") ||
+			strings.HasPrefix(frame.Function, "internal/runtime/")
 		if panicking && !gosOwn {
 			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
 		}
@@ -92,6 +95,14 @@ func place() string {
 			return ""
 		}
 	}
+}
+
+// Both runs two functions at the same time, and returns when both have ended.
+func Both(first, second func()) {
+	var both Group
+	both.Go(second)
+	first()
+	both.Wait()
 }
 
 // Group runs functions in goroutines of their own, as a sync.WaitGroup does. Its zero value is ready.
@@ -140,7 +151,8 @@ func (a Answer[T]) Value() T {
 	return a.value
 }
 
-// Go runs work in a goroutine of its own, and gives the channel on which its one answer comes. Nobody has to take it.
+// Go runs work in a goroutine of its own, and gives the channel on which its one answer comes. Nobody has to
+// take it.
 func Go[T any](work func() T) <-chan Answer[T] {
 	answers := make(chan Answer[T], 1)
 	go func() {
@@ -155,12 +167,14 @@ func Go[T any](work func() T) <-chan Answer[T] {
 // handlerKey finds the handler of a run in its context.
 type handlerKey struct{}
 
-// WithHandler gives a run its handler for panics in goroutines that nobody waits for. It may be called from several at once.
+// WithHandler gives a run its handler for panics in goroutines that nobody waits for. It may be called from
+// several at once.
 func WithHandler(ctx context.Context, handle func(*Error)) context.Context {
 	return context.WithValue(ctx, handlerKey{}, handle)
 }
 
-// Loose runs work in a goroutine that nobody waits for. Its panic goes to the handler of ctx; without one it is a panic.
+// Loose runs work in a goroutine that nobody waits for. Its panic goes to the handler of ctx; without one it
+// is a panic.
 func Loose(ctx context.Context, work func()) {
 	go func() {
 		if err := Guarded(func() error { work(); return nil }); err != nil {

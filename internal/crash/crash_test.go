@@ -13,7 +13,8 @@ var errBroken = errors.New("broken")
 
 func index(list []int, i int) int { return list[i] }
 
-// TestCatch has panics of every kind of value. Each becomes an error with the place where it began and the stack of it.
+// TestCatch has panics of every kind of value. Each becomes an error with the place where it began and the
+// stack of it.
 func TestCatch(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -23,7 +24,8 @@ func TestCatch(t *testing.T) {
 	}{
 		{"text", func() { panic("no such thing") }, "panic: no such thing ("},
 		{"error", func() { panic(errBroken) }, "panic: broken ("},
-		{"value", func() { panic(struct{ password string }{"hunter2"}) }, "panic: a value of type struct { password string } ("},
+		{"value", func() { panic(struct{ password string }{"hunter2"}) },
+			"panic: a value of type struct { password string } ("},
 		{"index", func() { index(nil, 3) }, "panic: runtime error: index out of range [3] with length 0 ("},
 		//lint:ignore SA5000 it is the panic that is wanted
 		{"nil", func() { var m map[string]int; m["x"] = 1 }, "panic: assignment to entry in nil map ("},
@@ -32,7 +34,8 @@ func TestCatch(t *testing.T) {
 			t.Parallel()
 			err := crash.Guarded(func() error { test.work(); return nil })
 			found := crash.In(err)
-			if found == nil || !strings.HasPrefix(err.Error(), test.want) || !strings.Contains(found.Place, "internal/crash/crash_test.go:") {
+			if found == nil || !strings.HasPrefix(err.Error(), test.want) ||
+				!strings.Contains(found.Place, "internal/crash/crash_test.go:") {
 				t.Fatalf("%v", err)
 			}
 			if !strings.Contains(string(found.Stack), "TestCatch") {
@@ -40,12 +43,14 @@ func TestCatch(t *testing.T) {
 			}
 		})
 	}
-	if err := crash.Guarded(func() error { return errBroken }); !errors.Is(err, errBroken) || crash.In(err) != nil {
+	if err := crash.Guarded(func() error { return errBroken }); !errors.Is(err, errBroken) ||
+		crash.In(err) != nil {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestGoroutines has a panic in each kind of goroutine come out where it is waited for, with the stack of where it began.
+// TestGoroutines has a panic in each kind of goroutine come out where it is waited for, with the stack of
+// where it began.
 func TestGoroutines(t *testing.T) {
 	t.Parallel()
 	beyond := func() { index(nil, 7) }
@@ -87,7 +92,8 @@ func TestGoroutines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			found := crash.In(crash.Guarded(work))
-			if found == nil || found.What() != "runtime error: index out of range [7] with length 0" || !strings.Contains(string(found.Stack), "crash_test.index") {
+			if found == nil || found.What() != "runtime error: index out of range [7] with length 0" ||
+				!strings.Contains(string(found.Stack), "crash_test.index") {
 				t.Fatalf("%+v", found)
 			}
 		})

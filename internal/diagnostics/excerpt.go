@@ -20,7 +20,8 @@ const maxExcerpt = 100
 // lead is how much of a cut line is kept before the mark.
 const lead = 30
 
-// scanned is how many characters around a mark are looked at, so that a file of one huge line with many problems takes no time.
+// scanned is how many characters around a mark are looked at, so that a file of one huge line with many
+// problems takes no time.
 const scanned = 2000
 
 const (
@@ -43,8 +44,9 @@ type cell struct {
 	width int
 }
 
-// excerptOf prepares a source line for a terminal and marks the token at a column, which counts characters from 1; 0 is no mark. secret
-// says that the token is one; other secrets that the redactor can tell are never shown.
+// excerptOf prepares a source line for a terminal and marks the token at a column, which counts characters
+// from 1; 0 is no mark. secret says that the token is one; other secrets that the redactor can tell are never
+// shown.
 func excerptOf(line string, column int, secret bool, redactor *redact.Redactor) excerpt {
 	runes := []rune(line)
 	var cutLeft, cutRight bool
@@ -169,8 +171,8 @@ func cellOf(r rune) cell {
 	return cell{string(r), 1}
 }
 
-// tokenEnd finds the end of the YAML token that begins at an index, by looking at the line only: a quoted or plain scalar, a key, or
-// the indicator of something longer. inFlow says that it is within brackets.
+// tokenEnd finds the end of the YAML token that begins at an index, by looking at the line only: a quoted or
+// plain scalar, a key, or the indicator of something longer. inFlow says that it is within brackets.
 func tokenEnd(runes []rune, at int, inFlow bool) int {
 	if at >= len(runes) {
 		return at
@@ -229,8 +231,8 @@ func quotedEnd(runes []rune, at int) int {
 	return len(runes)
 }
 
-// flowDepth counts the brackets that are open at the end of the beginning of a line. A quote opens a string only where a value may
-// begin, so that an apostrophe inside a word does not.
+// flowDepth counts the brackets that are open at the end of the beginning of a line. A quote opens a string
+// only where a value may begin, so that an apostrophe inside a word does not.
 func flowDepth(runes []rune) int {
 	depth := 0
 	for i := 0; i < len(runes); i++ {
@@ -247,8 +249,8 @@ func flowDepth(runes []rune) int {
 	return depth
 }
 
-// sourceLines splits a file the way the positions of problems count its lines: any of CRLF, LF and CR ends one, a byte order mark is
-// no character, UTF-16 is read when a mark announces it.
+// sourceLines splits a file the way the positions of problems count its lines: any of CRLF, LF and CR ends
+// one, a byte order mark is no character, UTF-16 is read when a mark announces it.
 func sourceLines(data []byte) []string {
 	for mark, order := range map[string][2]int{"\xFF\xFE": {0, 1}, "\xFE\xFF": {1, 0}} {
 		if !bytes.HasPrefix(data, []byte(mark)) {

@@ -10,8 +10,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// writeGitHub writes workflow commands, which GitHub Actions turns into annotations of a pull request's files (GitHub's documentation
-// on workflow commands; the escapes are those of its toolkit). The last line is for readers of the log.
+// writeGitHub writes workflow commands, which GitHub Actions turns into annotations of a pull request's files
+// (GitHub's documentation on workflow commands; the escapes are those of its toolkit). The last line is for
+// readers of the log.
 func (r Report) writeGitHub(w io.Writer) error {
 	var out strings.Builder // written at once: half a secret is not known as one
 	problems := r.sorted()
@@ -24,7 +25,8 @@ func (r Report) writeGitHub(w io.Writer) error {
 		message := ""
 		if p.File == "stdin" {
 			// There is no file to put the annotation on.
-			message = strings.TrimSuffix(clusterspec.Problem{File: p.File, Line: p.Line, Column: p.Column}.String(), " ") + " "
+			message = strings.TrimSuffix(
+				clusterspec.Problem{File: p.File, Line: p.Line, Column: p.Column}.String(), " ") + " "
 		} else if p.File != "" {
 			properties = append(properties, "file="+property(filepath.ToSlash(p.File)))
 			if p.Line > 0 {
@@ -36,7 +38,8 @@ func (r Report) writeGitHub(w io.Writer) error {
 		}
 		properties = append(properties, "title="+property("eksa-gitops: "+p.Rule))
 		p.File = ""
-		out.WriteString("::" + command + " " + strings.Join(properties, ",") + "::" + escapeData(message+p.String()) + "\n")
+		out.WriteString("::" + command + " " + strings.Join(properties, ",") + "::" +
+			escapeData(message+p.String()) + "\n")
 	}
 	if len(problems) > 0 {
 		out.WriteString(r.summary(problems) + "\n")

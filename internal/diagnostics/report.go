@@ -29,17 +29,19 @@ type Report struct {
 	Problems []clusterspec.Problem
 	// Files are the names of all files that were checked, the good ones included.
 	Files []string
-	// Sources are the files' contents by name, for excerpts. A file that is missing here is shown without one.
+	// Sources are the files' contents by name, for excerpts. A file that is missing here is shown without
+	// one.
 	Sources map[string][]byte
-	// Rules says in a sentence each what the command's own rules are about, by name; those of clusterspec are known.
+	// Rules says in a sentence each what the command's own rules are about, by name; those of clusterspec are
+	// known.
 	Rules map[string]string
 	// ToolVersion is the program's version, which SARIF names. It may be empty.
 	ToolVersion string
 }
 
-// Write writes the report in one of the [Formats]; an empty format is text. colour adds colours to text and means nothing to the other
-// forms. A report without problems writes no text at all; the other forms always write a complete document. The error is the
-// writer's, or says that there is no such format.
+// Write writes the report in one of the [Formats]; an empty format is text. colour adds colours to text and
+// means nothing to the other forms. A report without problems writes no text at all; the other forms always
+// write a complete document. The error is the writer's, or says that there is no such format.
 func (r Report) Write(w io.Writer, format string, colour bool) error {
 	switch format {
 	case FormatText, "":
@@ -68,8 +70,8 @@ func (r Report) Counts() (errors, warnings int) {
 	return errors, warnings
 }
 
-// Summary says in one line how much is wrong: "2 errors, 1 warning in 3 files". When only some of the files have problems it says so:
-// "1 error in 1 of 3 files".
+// Summary says in one line how much is wrong: "2 errors, 1 warning in 3 files". When only some of the files
+// have problems it says so: "1 error in 1 of 3 files".
 func (r Report) Summary() string {
 	return r.summary(r.sorted())
 }
@@ -122,8 +124,8 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// sorted gives the problems by file, in the order of Files, and position, each once. Problems of no file come first, those of files
-// that are not in Files last.
+// sorted gives the problems by file, in the order of Files, and position, each once. Problems of no file come
+// first, those of files that are not in Files last.
 func (r Report) sorted() []clusterspec.Problem {
 	rank := map[string]int{"": -1}
 	for i, name := range r.Files {
@@ -140,8 +142,9 @@ func (r Report) sorted() []clusterspec.Problem {
 	problems := slices.Clone(r.Problems)
 	slices.SortStableFunc(problems, func(a, b clusterspec.Problem) int {
 		return cmp.Or(
-			cmp.Compare(rankOf(a.File), rankOf(b.File)), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Message, b.Message),
+			cmp.Compare(rankOf(a.File), rankOf(b.File)), cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Field, b.Field),
+			cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Message, b.Message),
 			cmp.Compare(a.Object, b.Object), cmp.Compare(a.Rule, b.Rule),
 		)
 	})

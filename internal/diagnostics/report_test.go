@@ -41,7 +41,8 @@ func TestWrite_golden(t *testing.T) {
 	t.Parallel()
 	specs := filepath.Join("..", "..", "testdata", "specs")
 	report := diagnostics.Report{Command: "validate", Sources: map[string][]byte{}, ToolVersion: "v1.2.3"}
-	for _, name := range []string{"invalid/many-mistakes.yaml", "valid/vsphere-low-memory.yaml", "invalid/missing-everything.yaml"} {
+	for _, name := range []string{"invalid/many-mistakes.yaml", "valid/vsphere-low-memory.yaml",
+		"invalid/missing-everything.yaml"} {
 		data, err := fixture.Read(filepath.Join(specs, filepath.FromSlash(name)))
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +56,8 @@ func TestWrite_golden(t *testing.T) {
 		name, format string
 		colour       bool
 	}{
-		{"report.txt", "text", false}, {"report.colour.txt", "text", true}, {"report.json", "json", true}, {"report.github.txt", "github", true}, {"report.sarif", "sarif", true},
+		{"report.txt", "text", false}, {"report.colour.txt", "text", true}, {"report.json", "json", true},
+		{"report.github.txt", "github", true}, {"report.sarif", "sarif", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,7 +73,8 @@ func TestWrite_golden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s differs (go test ./internal/diagnostics -update writes it again):\n%s", golden, got)
+				t.Errorf("%s differs (go test ./internal/diagnostics -update writes it again):\n%s",
+					golden, got)
 			}
 		})
 	}
@@ -94,15 +97,18 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n2 |   cillium: {}\n  |   ^^^^^^^ did you mean \"cilium\"?\n",
 		},
 		{
-			"what was found is not repeated when it is marked", "a: 'x'\n", clusterspec.Problem{Line: 1, Column: 4, Found: `"x"`, Suggestion: "y"},
+			"what was found is not repeated when it is marked", "a: 'x'\n", clusterspec.Problem{Line: 1,
+				Column: 4, Found: `"x"`, Suggestion: "y"},
 			"  |\n1 | a: 'x'\n  |    ^^^ did you mean \"y\"?\n",
 		},
 		{
-			"what was found and is not to be seen", "a: [1]\n", clusterspec.Problem{Line: 1, Column: 1, Found: "a list", Expected: "a string"},
+			"what was found and is not to be seen", "a: [1]\n", clusterspec.Problem{Line: 1, Column: 1,
+				Found: "a list", Expected: "a string"},
 			"  |\n1 | a: [1]\n  | ^ found a list\n  = expected a string\n",
 		},
 		{
-			"found and meant", "a: &x b\n", clusterspec.Problem{Line: 1, Column: 4, Found: `"b"`, Suggestion: "c"},
+			"found and meant", "a: &x b\n", clusterspec.Problem{Line: 1, Column: 4, Found: `"b"`,
+				Suggestion: "c"},
 			"  |\n1 | a: &x b\n  |    ^^ did you mean \"c\"?\n  = found \"b\"\n",
 		},
 		{
@@ -114,8 +120,8 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n1 | a: {b: c d, e: f}\n  |        ^^^\n",
 		},
 		{
-			"a value with a colon and a comma", "a: ssh://x:22/a,b\n", clusterspec.Problem{Line: 1, Column: 4},
-			"  |\n1 | a: ssh://x:22/a,b\n  |    ^^^^^^^^^^^^^^\n",
+			"a value with a colon and a comma", "a: ssh://x:22/a,b\n",
+			clusterspec.Problem{Line: 1, Column: 4}, "  |\n1 | a: ssh://x:22/a,b\n  |    ^^^^^^^^^^^^^^\n",
 		},
 		{
 			"after an apostrophe", "it's: [don't, b]\n", clusterspec.Problem{Line: 1, Column: 15},
@@ -134,7 +140,8 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n1 | e\u0301: e\u0301e\n  |    ^^\n",
 		},
 		{
-			"escape sequences and directions", "a: \x1b[31m\u202eb c\n", clusterspec.Problem{Line: 1, Column: 10},
+			"escape sequences and directions", "a: \x1b[31m\u202eb c\n", clusterspec.Problem{Line: 1,
+				Column: 10},
 			"  |\n1 | a: \\x1b[31m\\u202eb c\n  |                  ^^^\n",
 		},
 		{
@@ -150,8 +157,9 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n1 | k: " + long[:97] + "...\n  | ^\n",
 		},
 		{
-			"cut on both sides", "k: [" + strings.Repeat("x, ", 100) + "here, " + long + "]", clusterspec.Problem{Line: 1, Column: 305},
-			"  |\n1 | ..." + strings.Repeat("x, ", 10) + "here, " + long[:64] + "...\n  |    " + strings.Repeat(" ", 30) + "^^^^\n",
+			"cut on both sides", "k: [" + strings.Repeat("x, ", 100) + "here, " + long + "]",
+			clusterspec.Problem{Line: 1, Column: 305}, "  |\n1 | ..." + strings.Repeat("x, ", 10) + "here, " +
+				long[:64] + "...\n  |    " + strings.Repeat(" ", 30) + "^^^^\n",
 		},
 		{
 			"the mark is cut with the line", "k: " + long, clusterspec.Problem{Line: 1, Column: 4},
@@ -166,7 +174,8 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n1 | a: 1\n  = found x\n",
 		},
 		{
-			"a tab where it must not be", "\t\ta: 1\n", clusterspec.Problem{Line: 1, Column: 1, Found: "a tab"},
+			"a tab where it must not be", "\t\ta: 1\n", clusterspec.Problem{Line: 1,
+				Column: 1, Found: "a tab"},
 			"  |\n1 |         a: 1\n  | ^^^^^^^^ found a tab\n",
 		},
 		{
@@ -174,20 +183,25 @@ func TestWrite_excerpts(t *testing.T) {
 			"  |\n1 | a: *** # x\n  |    ^^^\n",
 		},
 		{
-			"a password in a URL", "url: ssh://git:s3cret@example.com/x.git\n", clusterspec.Problem{Line: 1, Column: 6},
+			"a password in a URL", "url: ssh://git:s3cret@example.com/x.git\n", clusterspec.Problem{Line: 1,
+				Column: 6},
 			"  |\n1 | url: ssh://git:***@example.com/x.git\n  |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n",
 		},
 		{
-			"a password beside the mistake", "{password: 's3 cret', x: 1}\n", clusterspec.Problem{Line: 1, Column: 23},
+			"a password beside the mistake", "{password: 's3 cret', x: 1}\n", clusterspec.Problem{Line: 1,
+				Column: 23},
 			"  |\n1 | {password: ***, x: 1}\n  |                 ^\n",
 		},
 		{
-			"a secret on a line of its own", "kind: Cluster\nspec:\n  licenseToken: |\n    s3cret-of-the-spec\n", clusterspec.Problem{Line: 4, Column: 5},
-			"  |\n4 |     ***\n  |     ^^^\n",
+			"a secret on a line of its own",
+			"kind: Cluster\nspec:\n  licenseToken: |\n    s3cret-of-the-spec\n",
+			clusterspec.Problem{Line: 4, Column: 5}, "  |\n4 |     ***\n  |     ^^^\n",
 		},
 		{
-			"in a huge line", "[" + strings.Repeat("x, ", 100_000) + "here, " + strings.Repeat("y, ", 100_000) + "]", clusterspec.Problem{Line: 1, Column: 300_002},
-			"  |\n1 | ..." + strings.Repeat("x, ", 10) + "here, " + strings.Repeat("y, ", 21) + "y...\n  |    " + strings.Repeat(" ", 30) + "^^^^\n",
+			"in a huge line",
+			"[" + strings.Repeat("x, ", 100_000) + "here, " + strings.Repeat("y, ", 100_000) + "]",
+			clusterspec.Problem{Line: 1, Column: 300_002}, "  |\n1 | ..." + strings.Repeat("x, ", 10) +
+				"here, " + strings.Repeat("y, ", 21) + "y...\n  |    " + strings.Repeat(" ", 30) + "^^^^\n",
 		},
 		{
 			"an empty line", "\n", clusterspec.Problem{Line: 1, Column: 1},
@@ -198,15 +212,18 @@ func TestWrite_excerpts(t *testing.T) {
 			" = expected x\n",
 		},
 		{
-			"a wide gutter", strings.Repeat("\n", 99) + "a: 1\n", clusterspec.Problem{Line: 100, Column: 1, Expected: "x"},
+			"a wide gutter", strings.Repeat("\n", 99) + "a: 1\n", clusterspec.Problem{Line: 100, Column: 1,
+				Expected: "x"},
 			"    |\n100 | a: 1\n    | ^\n    = expected x\n",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			tc.problem.File, tc.problem.Severity, tc.problem.Message = "f.yaml", clusterspec.SeverityError, "wrong"
+			tc.problem.File, tc.problem.Severity, tc.problem.Message = "f.yaml",
+				clusterspec.SeverityError, "wrong"
 			got := write(t, diagnostics.Report{
-				Problems: []clusterspec.Problem{tc.problem}, Files: []string{"f.yaml"}, Sources: map[string][]byte{"f.yaml": []byte(tc.source)},
+				Problems: []clusterspec.Problem{tc.problem}, Files: []string{"f.yaml"},
+				Sources: map[string][]byte{"f.yaml": []byte(tc.source)},
 			}, "text", false)
 			_, got, _ = strings.Cut(got, "\n")
 			want := tc.want + "\n1 error in 1 file\n"
@@ -221,13 +238,15 @@ func TestWrite_excerpts(t *testing.T) {
 func TestWrite_order(t *testing.T) {
 	t.Parallel()
 	p := func(severity clusterspec.Severity, file string, line int, message string) clusterspec.Problem {
-		return clusterspec.Problem{Severity: severity, File: file, Line: line, Column: min(line, 1), Message: message}
+		return clusterspec.Problem{Severity: severity, File: file, Line: line, Column: min(line, 1),
+			Message: message}
 	}
 	r := diagnostics.Report{
 		Files: []string{"b.yaml", "a.yaml", "good.yaml"},
 		Problems: []clusterspec.Problem{
-			p("warning", "a.yaml", 1, "third"), p("error", "b.yaml", 1, "second"), p("error", "", 0, "first"), p("error", "b.yaml", 1, "second"),
-			p("error", "a.yaml", 1, "fourth"), p("error", "zzz.yaml", 0, "last"),
+			p("warning", "a.yaml", 1, "third"), p("error", "b.yaml", 1, "second"), p("error", "", 0, "first"),
+			p("error", "b.yaml", 1, "second"), p("error", "a.yaml", 1, "fourth"), p("error", "zzz.yaml",
+				0, "last"),
 		},
 		Sources: map[string][]byte{"a.yaml": []byte("x: y\n")},
 	}
@@ -282,20 +301,23 @@ func TestWrite_nothingWrong(t *testing.T) {
 	if got := r.Summary(); got != "no problems in 1 file" {
 		t.Errorf("Summary() = %q", got)
 	}
-	if err := r.Write(&bytes.Buffer{}, "xml", false); err == nil || err.Error() != `there is no format "xml"; formats are text, json, github, sarif` {
+	if err := r.Write(&bytes.Buffer{}, "xml", false); err == nil ||
+		err.Error() != `there is no format "xml"; formats are text, json, github, sarif` {
 		t.Errorf("an unknown format gives %v", err)
 	}
 }
 
-// TestWrite_hostileText shows that nothing from a file reaches the terminal, a workflow command or JSON as anything but text.
+// TestWrite_hostileText shows that nothing from a file reaches the terminal, a workflow command or JSON as
+// anything but text.
 func TestWrite_hostileText(t *testing.T) {
 	t.Parallel()
 	r := diagnostics.Report{
 		Files:   []string{"a,b:%.yaml"},
 		Sources: map[string][]byte{"a,b:%.yaml": []byte("x: \x1b]0;t\x07\n")},
 		Problems: []clusterspec.Problem{{
-			Severity: "error", Rule: "x\n::set-output name=a::b", File: "a,b:%.yaml", Line: 1, Column: 4, Object: "Cluster \x1b[2J", Field: "spec\u202e",
-			Message: "100%\r\n::error::no", Found: "\u009b2J", Expected: "\U000e0001", Suggestion: "\x07",
+			Severity: "error", Rule: "x\n::set-output name=a::b", File: "a,b:%.yaml", Line: 1, Column: 4,
+			Object: "Cluster \x1b[2J", Field: "spec\u202e", Message: "100%\r\n::error::no", Found: "\u009b2J",
+			Expected: "\U000e0001", Suggestion: "\x07",
 		}},
 	}
 	unsafe := regexp.MustCompile(`[\x00-\x09\x0b-\x1f\x7f-\x{9f}\p{Cf}]`)
@@ -312,12 +334,15 @@ func TestWrite_hostileText(t *testing.T) {
 		t.Errorf("github is\n%s", got)
 	}
 	r.Problems[0].File = "stdin"
-	if got, want := write(t, r, "github", false), `::error title=eksa-gitops%3A x%0A%3A%3Aset-output name=a%3A%3Ab::stdin:1:4: Cluster`; !strings.HasPrefix(got, want) {
+	if got, want := write(t, r, "github", false),
+		`::error title=eksa-gitops%3A x%0A%3A%3Aset-output name=a%3A%3Ab::stdin:1:4: Cluster`; !strings.
+		HasPrefix(got, want) {
 		t.Errorf("github on stdin is\n%s", got)
 	}
 }
 
-// TestWrite_sarifIsValid holds the SARIF form of the whole corpus of broken files against the schema of SARIF 2.1.0.
+// TestWrite_sarifIsValid holds the SARIF form of the whole corpus of broken files against the schema of SARIF
+// 2.1.0.
 func TestWrite_sarifIsValid(t *testing.T) {
 	t.Parallel()
 	paths, err := fixture.Glob("../../testdata/specs/invalid/*.yaml")
@@ -333,7 +358,9 @@ func TestWrite_sarifIsValid(t *testing.T) {
 		all.Files = append(all.Files, path)
 		all.Problems = append(all.Problems, problemsOf(clusterspec.Source{Name: path, Data: data})...)
 	}
-	all.Problems = append(all.Problems, clusterspec.Problem{Severity: "error", Rule: "x", Message: "of the whole run"}, clusterspec.Problem{Severity: "error", Rule: "x", File: "/a b:c.yaml", Message: "y"})
+	all.Problems = append(all.Problems,
+		clusterspec.Problem{Severity: "error", Rule: "x", Message: "of the whole run"},
+		clusterspec.Problem{Severity: "error", Rule: "x", File: "/a b:c.yaml", Message: "y"})
 	for _, r := range []diagnostics.Report{all, {}} {
 		log, err := sarif.FromString(write(t, r, "sarif", false))
 		if err != nil {

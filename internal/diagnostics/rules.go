@@ -6,7 +6,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// ruleSummaries says in a sentence what each rule is about. A rule that is missing here is shown by its name alone.
+// ruleSummaries says in a sentence what each rule is about. A rule that is missing here is shown by its name
+// alone.
 func ruleSummaries() map[string]string {
 	return map[string]string{
 		// Reading.
@@ -34,10 +35,11 @@ func ruleSummaries() map[string]string {
 		"deprecated":       "A form that EKS Anywhere has replaced by another.",
 		"secret":           "A secret would be in Git in plain text.",
 		"cli-annotation":   "An annotation that a command line tool writes for itself is in a file.",
-		"force":            "An annotation has Flux delete an object and create it again when a change of it is refused.",
-		"guard-lifted":     "An annotation lifts one of EKS Anywhere's guards.",
-		"not-pruned":       "An annotation keeps Flux from deleting what is taken out of Git.",
-		"paused":           "An annotation keeps Flux or EKS Anywhere from acting on an object.",
+		"force": "An annotation has Flux delete an object and create it again when a change of it is " +
+			"refused.",
+		"guard-lifted": "An annotation lifts one of EKS Anywhere's guards.",
+		"not-pruned":   "An annotation keeps Flux from deleting what is taken out of Git.",
+		"paused":       "An annotation keeps Flux or EKS Anywhere from acting on an object.",
 		// Objects and how they hang together.
 		"no-cluster":              "The files contain no cluster.",
 		"foreign-object":          "An object of a kind that does not belong into EKS Anywhere's spec files.",
@@ -48,7 +50,8 @@ func ruleSummaries() map[string]string {
 		"kind":                    "A reference is to an object of the wrong kind.",
 		"management-cluster":      "The clusters of a run do not have the same management cluster.",
 		"two-management-clusters": "A run has more than one management cluster.",
-		"gitops-differs":          "The GitOps settings of a workload cluster are not those of its management cluster.",
+		"gitops-differs": "The GitOps settings of a workload cluster are not those of its management " +
+			"cluster.",
 		// Rules about settings.
 		"git-provider":    "A FluxConfig has exactly one of github and git.",
 		"repository-url":  "The address of the Git repository cannot be used.",
@@ -89,11 +92,14 @@ func hintFor(p clusterspec.Problem, command string) string {
 	case p.Rule == "deprecated" && strings.HasPrefix(p.Object, "GitOpsConfig "):
 		return "eksa-gitops convert -f FILE prints the file with a FluxConfig in its place"
 	case p.Rule == "dangling-reference" && p.Suggestion == "" && command == "lint":
-		return "the files that Flux applies of a fleet are read together; is the object in a file that no kustomization lists?"
+		return "the files that Flux applies of a fleet are read together; is the object in a file that no " +
+			"kustomization lists?"
 	case p.Rule == "dangling-reference" && p.Suggestion == "":
-		return "all files of a run are read together; when the object is in another file, name that with a further -f"
+		return "all files of a run are read together; when the object is in another file, name that with a " +
+			"further -f"
 	case p.Rule == "server-refused" && strings.Contains(p.Message, "not declared in schema"):
-		return "the EKS Anywhere in the management cluster does not know the field: is it older than what the file is written for?"
+		return "the EKS Anywhere in the management cluster does not know the field: is it older than what " +
+			"the file is written for?"
 	}
 	return ""
 }

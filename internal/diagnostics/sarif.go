@@ -16,8 +16,8 @@ import (
 // projectURI is where the program's documentation is.
 const projectURI = "https://github.com/eksa-gitops/eksa-gitops"
 
-// writeSARIF writes a log in SARIF 2.1.0, the form that code scanning services read. Columns count characters, as everywhere in the
-// program, and the log says so.
+// writeSARIF writes a log in SARIF 2.1.0, the form that code scanning services read. Columns count
+// characters, as everywhere in the program, and the log says so.
 func (r Report) writeSARIF(w io.Writer) error {
 	problems := r.sorted()
 	run := sarif.NewRunWithInformationURI("eksa-gitops", projectURI)
@@ -50,7 +50,8 @@ func (r Report) writeSARIF(w io.Writer) error {
 		}
 		message := p
 		message.File = ""
-		result := run.CreateResultForRule(p.Rule).WithLevel(level).WithMessage(sarif.NewTextMessage(message.String()))
+		result := run.CreateResultForRule(p.Rule).WithLevel(level).
+			WithMessage(sarif.NewTextMessage(message.String()))
 		if p.File == "" {
 			continue
 		}
@@ -73,7 +74,8 @@ func (r Report) writeSARIF(w io.Writer) error {
 	return WriteJSON(w, log)
 }
 
-// artifact names a file by its URI: relative ones are relative to the root of the source, which is the directory of the run.
+// artifact names a file by its URI: relative ones are relative to the root of the source, which is the
+// directory of the run.
 func artifact(file string) *sarif.ArtifactLocation {
 	path := filepath.ToSlash(file)
 	if filepath.IsAbs(file) {

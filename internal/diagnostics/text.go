@@ -17,10 +17,12 @@ func paintFor(colour bool) paint {
 	if !colour {
 		return paint{}
 	}
-	return paint{err: "\x1b[1;31m", warning: "\x1b[1;33m", gutter: "\x1b[1;34m", bold: "\x1b[1m", reset: "\x1b[0m"}
+	return paint{err: "\x1b[1;31m", warning: "\x1b[1;33m", gutter: "\x1b[1;34m", bold: "\x1b[1m",
+		reset: "\x1b[0m"}
 }
 
-// textWriter writes problems one after the other. It knows which files it has split into lines and which hints it has given.
+// textWriter writes problems one after the other. It knows which files it has split into lines and which
+// hints it has given.
 type textWriter struct {
 	out     *strings.Builder // written at once: half a secret is not known as one
 	paint   paint
@@ -38,11 +40,13 @@ func (r Report) writeText(w io.Writer, colour bool) error {
 	}
 	t := &textWriter{
 		out: &strings.Builder{}, paint: paintFor(colour), sources: r.Sources,
-		lines: map[string][]string{}, secrets: map[string]*redact.Redactor{}, hinted: map[string]bool{}, command: r.Command,
+		lines: map[string][]string{}, secrets: map[string]*redact.Redactor{}, hinted: map[string]bool{},
+		command: r.Command,
 	}
 	for i, p := range problems {
 		// Several problems at one place share its excerpt.
-		repeated := i > 0 && p.Line > 0 && problems[i-1].File == p.File && problems[i-1].Line == p.Line && problems[i-1].Column == p.Column
+		repeated := i > 0 && p.Line > 0 && problems[i-1].File == p.File && problems[i-1].Line == p.Line &&
+			problems[i-1].Column == p.Column
 		if i > 0 && !repeated {
 			t.out.WriteByte('\n')
 		}
@@ -93,7 +97,8 @@ func (t *textWriter) problem(p clusterspec.Problem, repeated bool) {
 			t.out.WriteString(margin + t.gutter("|") + "\n")
 			t.out.WriteString(t.gutter(number+" |") + pad(e.text) + "\n")
 			if e.width > 0 {
-				t.out.WriteString(margin + t.gutter("|") + " " + strings.Repeat(" ", e.start) + colour + strings.Repeat("^", e.width) + label + t.paint.reset + "\n")
+				t.out.WriteString(margin + t.gutter("|") + " " + strings.Repeat(" ", e.start) + colour +
+					strings.Repeat("^", e.width) + label + t.paint.reset + "\n")
 			} else if label != "" {
 				t.note(margin, strings.TrimSpace(label))
 			}
@@ -149,7 +154,8 @@ func (t *textWriter) line(p clusterspec.Problem) (string, bool) {
 // cleanLine makes text safe to print and keeps it on one line.
 func cleanLine(text string) string { return ui.CleanLine(strings.ReplaceAll(text, "\r", " ")) }
 
-// showsFound says whether the marked piece of the source is what was found, so that it need not be said again.
+// showsFound says whether the marked piece of the source is what was found, so that it need not be said
+// again.
 func showsFound(token, found string) bool {
 	if found == "" {
 		return true

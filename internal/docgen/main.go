@@ -1,5 +1,7 @@
-// Command docgen writes the documentation that is made from the program itself: the reference of the commands (docs/cli) and of the
-// fields of cluster files (docs/fields.md), and for release archives the manual pages and shell completions.
+// Command docgen writes the documentation that is made from the program itself: the reference of the commands
+// (docs/cli), the schemas of the JSON that they print (docs/schema) and the reference of the fields of
+// cluster files (docs/fields.md), and for release archives the manual pages and shell completions. It runs in
+// the root of the module, whose sources it reads.
 //
 //	docgen [-check] docs       writes them, or with -check fails when they are not up to date
 //	docgen -release DIR        writes DIR/man and DIR/completions
@@ -46,23 +48,40 @@ func run(dir string, check, release bool) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(dir, "cli")
+	forms, err := schemas(cli.Forms())
+	if err != nil {
+		return err
+	}
+	folders := map[string]map[string][]byte{
+		filepath.Join(dir, "cli"):    pages,
+		filepath.Join(dir, "schema"): forms,
+	}
 	fields := filepath.Join(dir, "fields.md")
 	if check {
-		return compare(folder, pages, fields, clusterspec.FieldReference())
+		return compare(folders, fields, clusterspec.FieldReference())
 	}
+	for folder, files := range folders {
+		if err := writeFolder(folder, files); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(fields, clusterspec.FieldReference(), 0o644)
+}
+
+// writeFolder makes a folder that holds the files and nothing else.
+func writeFolder(folder string, files map[string][]byte) error {
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for name, content := range pages {
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(fields, clusterspec.FieldReference(), 0o644)
+	return nil
 }
 
 // reference renders one Markdown page a command, by file name.
@@ -93,25 +112,29 @@ func pageName(c *cobra.Command) string {
 	return string(bytes.ReplaceAll([]byte(c.CommandPath()), []byte(" "), []byte("_"))) + ".md"
 }
 
-// compare holds the folder of the commands' pages and the page of the fields against what they should be.
-func compare(folder string, pages map[string][]byte, fieldsFile string, fields []byte) error {
+// compare holds the generated folders and the page of the fields against what they should be.
+func compare(folders map[string]map[string][]byte, fieldsFile string, fields []byte) error {
 	var stale []error
 	if content, err := os.ReadFile(fieldsFile); err != nil || !bytes.Equal(content, fields) {
 		stale = append(stale, fmt.Errorf("%s is not up to date", fieldsFile))
 	}
-	for _, name := range slices.Sorted(maps.Keys(pages)) {
-		content, err := os.ReadFile(filepath.Join(folder, name))
-		if err != nil || !bytes.Equal(content, pages[name]) {
-			stale = append(stale, fmt.Errorf("%s is not up to date", filepath.Join(folder, name)))
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		files := folders[folder]
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			content, err := os.ReadFile(filepath.Join(folder, name))
+			if err != nil || !bytes.Equal(content, files[name]) {
+				stale = append(stale, fmt.Errorf("%s is not up to date", filepath.Join(folder, name)))
+			}
 		}
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, entry := range entries {
-		if _, ok := pages[entry.Name()]; !ok {
-			stale = append(stale, fmt.Errorf("%s belongs to no command", filepath.Join(folder, entry.Name())))
+		entries, err := os.ReadDir(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, entry := range entries {
+			if _, ok := files[entry.Name()]; !ok {
+				stale = append(stale,
+					fmt.Errorf("%s is not generated any more", filepath.Join(folder, entry.Name())))
+			}
 		}
 	}
 	if len(stale) > 0 {
@@ -130,7 +153,9 @@ func writeRelease(dir string) error {
 	root := cli.Command()
 	// A fixed date: the same source makes the same pages.
 	epoch := time.Unix(0, 0).UTC()
-	if err := doc.GenManTree(root, &doc.GenManHeader{Title: "EKSA-GITOPS", Section: "1", Date: &epoch, Source: "eksa-gitops"}, man); err != nil {
+	if err := doc.GenManTree(root,
+		&doc.GenManHeader{Title: "EKSA-GITOPS", Section: "1", Date: &epoch, Source: "eksa-gitops"},
+		man); err != nil {
 		return err
 	}
 	return errors.Join(

@@ -39,11 +39,13 @@ const (
 type Options struct {
 	// Environ is this process's environment, as [os.Environ] gives it. PATH in it finds the programs.
 	Environ []string
-	// Kubeconfig is the file with which the management cluster is reached: one file, whose current context is the one that is meant.
-	// It is given to the child for workload clusters. For a management cluster EKS Anywhere takes the file that it has written itself; only
-	// when that is not in this directory, it is given this one.
+	// Kubeconfig is the file with which the management cluster is reached: one file, whose current context is
+	// the one that is meant. It is given to the child for workload clusters. For a management cluster EKS
+	// Anywhere takes the file that it has written itself; only when that is not in this directory, it is
+	// given this one.
 	Kubeconfig string
-	// Dir is the directory in which the child runs and EKS Anywhere keeps its files; the working directory when empty.
+	// Dir is the directory in which the child runs and EKS Anywhere keeps its files; the working directory
+	// when empty.
 	Dir string
 	// Args are further arguments for the child, such as --hardware-csv=FILE.
 	Args []string
@@ -76,9 +78,11 @@ func (e *MissingError) Error() string { return e.Program + " is not on PATH" }
 // Hint says where it comes from.
 func (e *MissingError) Hint() string {
 	if e.Program == program {
-		return "install eksctl and its plugin eksctl-anywhere and put both on PATH; for a cluster that is up already, --provisioner existing needs neither"
+		return "install eksctl and its plugin eksctl-anywhere and put both on PATH; for a cluster that is " +
+			"up already, --provisioner existing needs neither"
 	}
-	return "install the plugin, eksctl-anywhere, in a directory of PATH: eksctl runs it for `eksctl anywhere`; for a cluster that is up already, --provisioner existing does not need it"
+	return "install the plugin, eksctl-anywhere, in a directory of PATH: eksctl runs it for `eksctl " +
+		"anywhere`; for a cluster that is up already, --provisioner existing does not need it"
 }
 
 // BrokenError says that eksctl is there and does not work.
@@ -103,7 +107,8 @@ func (e *BrokenError) Hint() string {
 	return "run `eksctl anywhere version` yourself and fix what it says"
 }
 
-// find looks for a program on the environment's PATH. Relative directories are passed over, as in Go's own lookup.
+// find looks for a program on the environment's PATH. Relative directories are passed over, as in Go's own
+// lookup.
 func (p *Provisioner) find(name string) (string, error) {
 	var path string
 	for _, entry := range p.options.Environ {
@@ -122,8 +127,9 @@ func (p *Provisioner) find(name string) (string, error) {
 	return "", &MissingError{Program: name}
 }
 
-// Check implements [gitops.Provisioner]: both programs are there and `eksctl anywhere version` works. The version is the first word
-// of its output that looks like one. The errors are *MissingError, *BrokenError and the context's.
+// Check implements [gitops.Provisioner]: both programs are there and `eksctl anywhere version` works. The
+// version is the first word of its output that looks like one. The errors are *MissingError, *BrokenError and
+// the context's.
 func (p *Provisioner) Check(ctx context.Context) (version string, err error) {
 	path, err := p.find(program)
 	if err != nil {
@@ -132,7 +138,8 @@ func (p *Provisioner) Check(ctx context.Context) (version string, err error) {
 	if _, err := p.find(plugin); err != nil {
 		return "", err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, versionLimit, fmt.Errorf("no answer within %s", versionLimit))
+	limited, cancel := context.WithTimeoutCause(ctx, versionLimit,
+		fmt.Errorf("no answer within %s", versionLimit))
 	defer cancel()
 	cmd := exec.CommandContext(limited, path, "anywhere", "version")
 	cmd.Env = childEnvironment(p.options.Environ)
@@ -179,7 +186,8 @@ func (p *Provisioner) HasKubeconfig(cluster string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() > 0
 }
 
-// Forget implements [gitops.Provisioner]. `eksctl anywhere create cluster` refuses a name for which that file is there.
+// Forget implements [gitops.Provisioner]. `eksctl anywhere create cluster` refuses a name for which that file
+// is there.
 func (p *Provisioner) Forget(cluster string) (bool, error) {
 	return localfile.Remove(filepath.Join(p.options.Dir, kubeconfigOf(cluster)))
 }
@@ -251,8 +259,8 @@ func (e *FailedError) Error() string {
 // Hint names the log.
 func (e *FailedError) Hint() string { return "all of its output is in " + e.Log }
 
-// Run implements [gitops.Provisioner]. The errors are *MissingError, *FailedError and the context's; both of the latter when the child
-// was interrupted.
+// Run implements [gitops.Provisioner]. The errors are *MissingError, *FailedError and the context's; both of
+// the latter when the child was interrupted.
 func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log string, err error) {
 	path, err := p.find(program)
 	if err != nil {
@@ -263,7 +271,8 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 		return "", fmt.Errorf("making a private directory for the cluster's file: %w", err)
 	}
 	defer func() { err = errors.Join(err, private.Remove()) }()
-	// From here to the end signals do not end this process: the private files have to go, and the caller may have things to take back.
+	// From here to the end signals do not end this process: the private files have to go, and the caller may
+	// have things to take back.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -276,7 +285,8 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 	}
 	kubeconfig := ""
 	if p.needsOwnKubeconfig(job) && !job.Kubeconfig.IsZero() {
-		if kubeconfig, err = private.Write(job.Cluster+".kubeconfig", []byte(job.Kubeconfig.Reveal())); err != nil {
+		if kubeconfig, err = private.Write(job.Cluster+".kubeconfig",
+			[]byte(job.Kubeconfig.Reveal())); err != nil {
 			return "", fmt.Errorf("writing the cluster's kubeconfig for eksctl: %w", err)
 		}
 	}
@@ -300,7 +310,8 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 	killed := p.wait(ctx, cmd, signals, out)
 	out.flush()
 	if state := cmd.ProcessState; state == nil || !state.Success() {
-		failed := &FailedError{Command: p.Command(job), ExitCode: -1, Killed: killed, Log: log, Tail: out.tail}
+		failed := &FailedError{Command: p.Command(job), ExitCode: -1, Killed: killed, Log: log,
+			Tail: out.tail}
 		if state != nil {
 			failed.ExitCode, failed.Signal = state.ExitCode(), signalOf(cmd)
 		}
@@ -319,7 +330,8 @@ func (p *Provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (log str
 }
 
 // wait follows the child to its end. It says whether the child had to be killed.
-func (p *Provisioner) wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal, out *output) (killed bool) {
+func (p *Provisioner) wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal,
+	out *output) (killed bool) {
 	ended := crash.Go(func() error { return cmd.Wait() })
 	var late <-chan time.Time
 	timer := time.NewTimer(endLimit)
@@ -378,7 +390,8 @@ func (p *Provisioner) openLog(job gitops.ProvisionJob) (*os.File, string, error)
 		if n > 1 {
 			suffix = fmt.Sprintf("-%d", n)
 		}
-		name := filepath.Join(job.Cluster, fmt.Sprintf("%s-eksctl-%s-%s%s.log", job.Cluster, cmp.Or(job.Verb, "run"), stamp, suffix))
+		name := filepath.Join(job.Cluster,
+			fmt.Sprintf("%s-eksctl-%s-%s%s.log", job.Cluster, cmp.Or(job.Verb, "run"), stamp, suffix))
 		file, err := localfile.Create(filepath.Join(p.options.Dir, name))
 		if errors.Is(err, fs.ErrExist) && n < 100 {
 			continue

@@ -107,7 +107,9 @@ func (c *child) provisioner(act string, o eksctl.Options) *eksctl.Provisioner {
 		}
 	}
 	o.Dir = c.dir
-	o.Environ = append([]string{"PATH=relative" + string(os.PathListSeparator) + bin, "ACT=" + act, "EKSA_VSPHERE_PASSWORD=sup3rs3cret"}, o.Environ...)
+	o.Environ = append([]string{"PATH=relative" + string(os.PathListSeparator) + bin, "ACT=" + act,
+		"EKSA_VSPHERE_PASSWORD=sup3rs3cret"},
+		o.Environ...)
 	o.Now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 	o.Line = func(line string) {
 		c.mu.Lock()
@@ -124,7 +126,8 @@ func (c *child) output() string {
 	return strings.Join(c.lines, "\n")
 }
 
-var createDev = gitops.ProvisionJob{Verb: gitops.VerbCreate, Cluster: "dev", ManagementCluster: "mgmt", Spec: []byte("kind: Cluster\n")}
+var createDev = gitops.ProvisionJob{Verb: gitops.VerbCreate, Cluster: "dev", ManagementCluster: "mgmt",
+	Spec: []byte("kind: Cluster\n")}
 
 func TestCheck(t *testing.T) {
 	c := newChild(t)
@@ -134,7 +137,8 @@ func TestCheck(t *testing.T) {
 	}
 	var broken *eksctl.BrokenError
 	_, err = c.provisioner("broken", eksctl.Options{}).Check(t.Context())
-	if !errors.As(err, &broken) || !strings.Contains(err.Error(), `exit status 1: unknown command "anywhere" for "eksctl", password ***`) {
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(),
+		`exit status 1: unknown command "anywhere" for "eksctl", password ***`) {
 		t.Errorf("broken: %v", err)
 	}
 	if err := os.Remove(filepath.Join(c.dir, "bin", "eksctl-anywhere")); err != nil {
@@ -150,11 +154,14 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// The child gets a private copy of the spec, which is gone afterwards, and the flags that EKS Anywhere documents.
+// The child gets a private copy of the spec, which is gone afterwards, and the flags that EKS Anywhere
+// documents.
 func TestRun_arguments(t *testing.T) {
 	c := newChild(t)
-	p := c.provisioner("file", eksctl.Options{Kubeconfig: "mgmt.kubeconfig", Args: []string{"--skip-ip-check"}})
-	if got, want := p.Command(createDev), "eksctl anywhere create cluster -f dev.yaml --kubeconfig mgmt.kubeconfig --skip-ip-check"; got != want {
+	p := c.provisioner("file",
+		eksctl.Options{Kubeconfig: "mgmt.kubeconfig", Args: []string{"--skip-ip-check"}})
+	if got, want := p.Command(createDev), "eksctl anywhere create cluster -f dev.yaml --kubeconfig "+
+		"mgmt.kubeconfig --skip-ip-check"; got != want {
 		t.Errorf("Command: %s", got)
 	}
 	log, err := p.Run(t.Context(), createDev)
@@ -162,7 +169,8 @@ func TestRun_arguments(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := c.output()
-	for _, want := range []string{"/dev.yaml --kubeconfig mgmt.kubeconfig --skip-ip-check", "spec kind: Cluster", "mode -rw------- drwx------"} {
+	for _, want := range []string{"/dev.yaml --kubeconfig mgmt.kubeconfig --skip-ip-check",
+		"spec kind: Cluster", "mode -rw------- drwx------"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -185,7 +193,8 @@ func TestRun_arguments(t *testing.T) {
 	}
 
 	// A deletion needs the cluster's own kubeconfig, and is given it unless it finds it.
-	job := gitops.ProvisionJob{Verb: gitops.VerbDelete, Cluster: "dev", ManagementCluster: "mgmt", Kubeconfig: secret.New("apiVersion: v1")}
+	job := gitops.ProvisionJob{Verb: gitops.VerbDelete, Cluster: "dev", ManagementCluster: "mgmt",
+		Kubeconfig: secret.New("apiVersion: v1")}
 	if _, err := p.Run(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +215,8 @@ func TestRun_arguments(t *testing.T) {
 	}
 	// A management cluster's kubeconfig is the one that EKS Anywhere writes.
 	job = gitops.ProvisionJob{Verb: gitops.VerbCreate, Cluster: "mgmt", ManagementCluster: "mgmt"}
-	if got, want := p.Command(job), "eksctl anywhere create cluster -f mgmt.yaml --skip-ip-check"; got != want {
+	if got, want := p.Command(job),
+		"eksctl anywhere create cluster -f mgmt.yaml --skip-ip-check"; got != want {
 		t.Errorf("Command: %s", got)
 	}
 }
@@ -214,8 +224,9 @@ func TestRun_arguments(t *testing.T) {
 func TestRun_environment(t *testing.T) {
 	c := newChild(t)
 	p := c.provisioner("environment", eksctl.Options{Environ: []string{
-		"EKSA_GITHUB_TOKEN=ghp_x", "EKSA_GIT_PRIVATE_KEY=/k", "EKSA_GIT_SSH_KEY_PASSPHRASE=p", "EKSA_GITOPS_TIMEOUT=1h", "KUBECONFIG=/k",
-		"SSH_AUTH_SOCK=/s", "EKSA_VSPHERE_USERNAME=u", "HTTPS_PROXY=http://proxy", "HOME=/h",
+		"EKSA_GITHUB_TOKEN=ghp_x", "EKSA_GIT_PRIVATE_KEY=/k", "EKSA_GIT_SSH_KEY_PASSPHRASE=p",
+		"EKSA_GITOPS_TIMEOUT=1h", "KUBECONFIG=/k", "SSH_AUTH_SOCK=/s", "EKSA_VSPHERE_USERNAME=u",
+		"HTTPS_PROXY=http://proxy", "HOME=/h",
 	}})
 	if _, err := p.Run(t.Context(), createDev); err != nil {
 		t.Fatal(err)
@@ -227,7 +238,8 @@ func TestRun_environment(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"ACT", "EKSA_VSPHERE_PASSWORD", "EKSA_VSPHERE_USERNAME", "HOME", "HTTPS_PROXY", "PATH"}; !slices.Equal(names, want) {
+	if want := []string{"ACT", "EKSA_VSPHERE_PASSWORD", "EKSA_VSPHERE_USERNAME", "HOME", "HTTPS_PROXY",
+		"PATH"}; !slices.Equal(names, want) {
 		t.Errorf("the child's environment: %v, want %v", names, want)
 	}
 }
@@ -243,12 +255,14 @@ func TestRun_secretsAndControlCharacters(t *testing.T) {
 		t.Fatal(err)
 	}
 	for where, text := range map[string]string{"output": c.output(), "log": string(content)} {
-		for _, want := range []string{"password *** in two writes", `title \x1b]0;owned\x07 done` + "\nnext", "no line end: ***"} {
+		for _, want := range []string{"password *** in two writes", `title \x1b]0;owned\x07 done` + "\nnext",
+			"no line end: ***"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: no %q in:\n%s", where, want, text)
 			}
 		}
-		if strings.Contains(text, "sup3r") || strings.Contains(text, "c3VwM3J") || strings.Contains(text, "N1cDNyczNj") {
+		if strings.Contains(text, "sup3r") || strings.Contains(text, "c3VwM3J") ||
+			strings.Contains(text, "N1cDNyczNj") {
 			t.Errorf("%s holds the secret:\n%s", where, text)
 		}
 	}
@@ -258,10 +272,12 @@ func TestRun_failure(t *testing.T) {
 	c := newChild(t)
 	log, err := c.provisioner("fail", eksctl.Options{}).Run(t.Context(), createDev)
 	var failed *eksctl.FailedError
-	if !errors.As(err, &failed) || failed.ExitCode != 7 || failed.Log != log || failed.Tail[0] != "line 18" || len(failed.Tail) != 12 {
+	if !errors.As(err, &failed) || failed.ExitCode != 7 || failed.Log != log || failed.Tail[0] != "line 18" ||
+		len(failed.Tail) != 12 {
 		t.Fatalf("%#v", err)
 	}
-	if want := "eksctl anywhere create cluster -f dev.yaml failed with exit code 7; it ended with:\n  line 18\n"; !strings.HasPrefix(err.Error(), want) {
+	if want := "eksctl anywhere create cluster -f dev.yaml failed with exit code 7; it ended with:\n" +
+		"  line 18\n"; !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("message: %s", err)
 	}
 	if failed.Hint() != "all of its output is in "+log {
@@ -289,7 +305,8 @@ func TestRun_interrupted(t *testing.T) {
 	began := time.Now()
 	_, err := p.Run(ctx, createDev)
 	var failed *eksctl.FailedError
-	if !errors.Is(err, context.Canceled) || !errors.As(err, &failed) || failed.Signal != "interrupt" || failed.Killed {
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &failed) || failed.Signal != "interrupt" ||
+		failed.Killed {
 		t.Errorf("%v", err)
 	}
 	if took := time.Since(began); took > 10*time.Second {

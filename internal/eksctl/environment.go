@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// withheld are variables that the child has no need of: its file has no GitOps part, and the cluster it works with is named by flags.
+// withheld are variables that the child has no need of: its file has no GitOps part, and the cluster it works
+// with is named by flags.
 var withheld = []string{
 	"EKSA_GITHUB_TOKEN", "EKSA_GIT_PRIVATE_KEY", "EKSA_GIT_SSH_KEY_PASSPHRASE", "EKSA_GIT_KNOWN_HOSTS",
 	"GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_ENTERPRISE_TOKEN",

@@ -17,8 +17,8 @@ const (
 	tailLines = 12       // shown when the child fails
 )
 
-// output takes what the child prints, makes lines of it, hides the secrets and the control characters in them, and passes them on. It
-// is safe for use by several goroutines.
+// output takes what the child prints, makes lines of it, hides the secrets and the control characters in
+// them, and passes them on. It is safe for use by several goroutines.
 type output struct {
 	redact *redact.Redactor
 	log    io.Writer

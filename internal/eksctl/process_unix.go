@@ -7,10 +7,12 @@ import (
 	"syscall"
 )
 
-// ownGroup puts the child into a process group of its own, so that Ctrl-C on a terminal reaches it only through this program.
+// ownGroup puts the child into a process group of its own, so that Ctrl-C on a terminal reaches it only
+// through this program.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// interruptGroup asks the child and its children to end; killGroup ends them. A group that is gone already is no failure.
+// interruptGroup asks the child and its children to end; killGroup ends them. A group that is gone already is
+// no failure.
 func interruptGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 func killGroup(cmd *exec.Cmd)      { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 

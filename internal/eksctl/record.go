@@ -10,15 +10,16 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// The logs are a record, too: of what was done last to a cluster from this directory, and whether it came to its end.
+// The logs are a record, too: of what was done last to a cluster from this directory, and whether it came to
+// its end.
 
 // deletedMark is the last line of the log of a deletion that succeeded.
 func deletedMark(cluster string) string {
 	return "(eksctl anywhere has deleted cluster " + cluster + ")"
 }
 
-// HasDeleted implements [gitops.Provisioner]: the newest log of the cluster is that of a deletion that succeeded, and no kubeconfig of it is
-// here.
+// HasDeleted implements [gitops.Provisioner]: the newest log of the cluster is that of a deletion that
+// succeeded, and no kubeconfig of it is here.
 func (p *Provisioner) HasDeleted(cluster string) bool {
 	if p.HasKubeconfig(cluster) {
 		return false

@@ -10,7 +10,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// A deletion is on record when it came to its end, nothing was done to the cluster after it, and no kubeconfig is here.
+// A deletion is on record when it came to its end, nothing was done to the cluster after it, and no
+// kubeconfig is here.
 func TestHasDeleted(t *testing.T) {
 	c := newChild(t)
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -50,7 +51,8 @@ func TestHasDeleted(t *testing.T) {
 		}
 		holds(step.name, step.want)
 	}
-	if err := os.WriteFile(filepath.Join(c.dir, "mgmt", "mgmt-eks-a-cluster.kubeconfig"), []byte("x"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.dir, "mgmt", "mgmt-eks-a-cluster.kubeconfig"), []byte("x"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	holds("there is a kubeconfig", false)

@@ -9,10 +9,12 @@ import (
 	"github.com/fluxcd/pkg/sourceignore/gitignore"
 )
 
-// Artifact is what Flux's source-controller makes of a repository: its files without those that the controller leaves out by itself (images,
-// archives, files of continuous integration and of Git) and by .sourceignore files. ignore are further patterns, those of spec.ignore.
+// Artifact is what Flux's source-controller makes of a repository: its files without those that the
+// controller leaves out by itself (images, archives, files of continuous integration and of Git) and by
+// .sourceignore files. ignore are further patterns, those of spec.ignore.
 func Artifact(files Files, ignore string) Files {
-	return &artifact{Files: files, own: sourceignore.ReadPatterns(strings.NewReader(ignore), nil), dirs: map[string]*ignoredDir{}}
+	return &artifact{Files: files, own: sourceignore.ReadPatterns(strings.NewReader(ignore), nil),
+		dirs: map[string]*ignoredDir{}}
 }
 
 type artifact struct {
@@ -47,7 +49,8 @@ func (a *artifact) dir(name string) *ignoredDir {
 			d.patterns = append(d.patterns, sourceignore.ReadPatterns(bytes.NewReader(content), domain)...)
 		}
 	}
-	d.matcher = sourceignore.NewDefaultMatcher(append(d.patterns[:len(d.patterns):len(d.patterns)], a.own...), nil)
+	d.matcher = sourceignore.NewDefaultMatcher(append(d.patterns[:len(d.patterns):len(d.patterns)], a.own...),
+		nil)
 	return d
 }
 

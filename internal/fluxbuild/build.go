@@ -17,7 +17,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 )
 
-// Files are the files of one state of a repository, by their slash paths from its root; the root itself is ".".
+// Files are the files of one state of a repository, by their slash paths from its root; the root itself is
+// ".".
 type Files interface {
 	kustomize.Source
 	// List names what is in a directory, sorted; links and submodules may be among it.
@@ -27,7 +28,8 @@ type Files interface {
 // Built is what Flux makes of a directory.
 type Built struct {
 	Objects []Object
-	// Unseen are the directories of which nothing is known, because they take something from elsewhere; the errors say what.
+	// Unseen are the directories of which nothing is known, because they take something from elsewhere; the
+	// errors say what.
 	Unseen []error
 }
 
@@ -56,8 +58,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrAbsent is the cause when there is no such directory.
 var ErrAbsent = errors.New("there is no such directory")
 
-// Build gives the objects that Flux applies of a directory, with the settings of its Kustomization, of what source-controller fetches; see
-// [Artifact], which says so with further patterns. What Flux cannot build is an *Error;
+// Build gives the objects that Flux applies of a directory, with the settings of its Kustomization, of what
+// source-controller fetches; see [Artifact], which says so with further patterns. What Flux cannot build is
+// an *Error;
 // other errors are those of reading.
 func Build(files Files, dir string, settings Settings) (*Built, error) {
 	dir = path.Clean(dir)
@@ -89,7 +92,8 @@ func Build(files Files, dir string, settings Settings) (*Built, error) {
 	return &b.built, nil
 }
 
-// BuildFile gives the objects of one file, as of one that lies in a directory without a kustomization. The errors are those of [Build].
+// BuildFile gives the objects of one file, as of one that lies in a directory without a kustomization. The
+// errors are those of [Build].
 func BuildFile(files Files, name string) (*Built, error) {
 	b := &build{files: files, root: name, ids: map[Name]string{}}
 	err := b.file(name)
@@ -147,7 +151,8 @@ func (b *build) kustomizationIn(dir string) string {
 	return ""
 }
 
-// scan takes a directory without a kustomization: all YAML files in it and below, and directories with a kustomization as that says.
+// scan takes a directory without a kustomization: all YAML files in it and below, and directories with a
+// kustomization as that says.
 func (b *build) scan(dir string) error {
 	for _, name := range b.files.List(dir) {
 		child := path.Join(dir, name)
@@ -172,8 +177,8 @@ func (b *build) scan(dir string) error {
 	return nil
 }
 
-// IsUnseen says whether an error is that something is not looked at here, which Flux may well be able to build: what is from elsewhere, and
-// fields of kustomize that are not supported here.
+// IsUnseen says whether an error is that something is not looked at here, which Flux may well be able to
+// build: what is from elsewhere, and fields of kustomize that are not supported here.
 func IsUnseen(err error) bool {
 	var remote *kustomize.RemoteError
 	var unsupported *kustomize.UnsupportedError
@@ -194,8 +199,8 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// kustomization takes a directory by its kustomization. One that only lists resources is followed without kustomize, which would take a
-// hundred times as long.
+// kustomization takes a directory by its kustomization. One that only lists resources is followed without
+// kustomize, which would take a hundred times as long.
 func (b *build) kustomization(dir string) error {
 	resources, untouched, settings, plain, err := b.plain(dir)
 	if err != nil {
@@ -213,7 +218,8 @@ func (b *build) kustomization(dir string) error {
 		case b.kustomizationIn(target) != "":
 			err = b.kustomization(target)
 		default:
-			err = fmt.Errorf("%s lists %s, where there is nothing to build", path.Join(dir, kustomize.FileNames[0]), entry)
+			err = fmt.Errorf("%s lists %s, where there is nothing to build",
+				path.Join(dir, kustomize.FileNames[0]), entry)
 		}
 		if err != nil {
 			b.built.Objects = b.built.Objects[:before]
@@ -229,10 +235,11 @@ func (b *build) kustomization(dir string) error {
 	return nil
 }
 
-// plain reads the resources of a kustomization that decides nothing else about which objects there are; false is for any other.
+// plain reads the resources of a kustomization that decides nothing else about which objects there are; false
+// is for any other.
 //
-// untouched says that it has nothing else; other fields that are there are [harmless]. settings says that they may change what a
-// Kustomization object says of the build.
+// untouched says that it has nothing else; other fields that are there are [harmless]. settings says that
+// they may change what a Kustomization object says of the build.
 func (b *build) plain(dir string) (resources []string, untouched, settings, plain bool, err error) {
 	var file string
 	for _, name := range kustomize.FileNames {
@@ -248,7 +255,8 @@ func (b *build) plain(dir string) (resources []string, untouched, settings, plai
 		return nil, false, false, false, err
 	}
 	var root yaml.Node
-	if yaml.Unmarshal(content, &root) != nil || root.Kind != yaml.DocumentNode || root.Content[0].Kind != yaml.MappingNode {
+	if yaml.Unmarshal(content, &root) != nil || root.Kind != yaml.DocumentNode ||
+		root.Content[0].Kind != yaml.MappingNode {
 		return nil, false, false, false, nil
 	}
 	untouched = true
@@ -261,10 +269,12 @@ func (b *build) plain(dir string) (resources []string, untouched, settings, plai
 		switch {
 		case again:
 			return nil, false, false, false, nil
-		case key == "apiVersion" && value.Value == "kustomize.config.k8s.io/v1beta1", key == "kind" && value.Value == "Kustomization":
+		case key == "apiVersion" && value.Value == "kustomize.config.k8s.io/v1beta1",
+			key == "kind" && value.Value == "Kustomization":
 		case key == "resources" && value.Kind == yaml.SequenceNode && len(value.Content) > 0:
 			for _, item := range value.Content {
-				if item.Kind != yaml.ScalarNode || !isLocal(dir, item.Value) || slices.Contains(resources, item.Value) {
+				if item.Kind != yaml.ScalarNode || !isLocal(dir, item.Value) ||
+					slices.Contains(resources, item.Value) {
 					return nil, false, false, false, nil
 				}
 				resources = append(resources, item.Value)
@@ -333,7 +343,8 @@ func (b *build) file(name string) error {
 // documentText is a document's lines, up to the separator.
 func documentText(lines [][]byte, from, to int) []byte {
 	for i := from; i < to; i++ {
-		if i > from && (bytes.HasPrefix(lines[i], []byte("---")) || bytes.HasPrefix(lines[i], []byte("..."))) {
+		if i > from &&
+			(bytes.HasPrefix(lines[i], []byte("---")) || bytes.HasPrefix(lines[i], []byte("..."))) {
 			to = i
 		}
 	}
@@ -349,9 +360,11 @@ func (b *build) document(file string, node *yaml.Node, text []byte) error {
 	apiVersion, kind := scalar(node, "apiVersion"), scalar(node, "kind")
 	metadata := child(node, "metadata")
 	if apiVersion == "" || kind == "" {
-		return fmt.Errorf("%s:%d is not a Kubernetes object: it has no apiVersion or no kind", file, node.Line)
+		return fmt.Errorf("%s:%d is not a Kubernetes object: it has no apiVersion or no kind",
+			file, node.Line)
 	}
-	if items := child(node, "items"); strings.HasSuffix(kind, "List") && items != nil && items.Kind == yaml.SequenceNode {
+	if items := child(node, "items"); strings.HasSuffix(kind, "List") && items != nil &&
+		items.Kind == yaml.SequenceNode {
 		for _, item := range items.Content {
 			text, err := yaml.Marshal(item)
 			if err != nil {
@@ -368,7 +381,8 @@ func (b *build) document(file string, node *yaml.Node, text []byte) error {
 		return fmt.Errorf("%s:%d is not a Kubernetes object: it has no metadata.name", file, node.Line)
 	}
 	b.built.Objects = append(b.built.Objects, Object{
-		Name:       Name{Group: groupOf(apiVersion), Kind: kind, Namespace: scalar(metadata, "namespace"), Name: name},
+		Name: Name{Group: groupOf(apiVersion), Kind: kind, Namespace: scalar(metadata, "namespace"),
+			Name: name},
 		APIVersion: apiVersion, File: file, Line: node.Line, text: text,
 	})
 	return nil

@@ -38,7 +38,8 @@ func configMap(name string) string {
 }
 
 func kustomization(lines ...string) string {
-	return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + strings.Join(lines, "\n") + "\n"
+	return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" +
+		strings.Join(lines, "\n") + "\n"
 }
 
 // told is what was built: each object with its file and line.
@@ -64,43 +65,62 @@ func TestBuild(t *testing.T) {
 		err      string
 	}{
 		"all YAML files": {
-			files: files{"p/a.yaml": "# two\n" + configMap("a") + "---\n" + configMap("b"), "p/x/c.yml": configMap("c"), "p/README.md": "no", "q/d.yaml": configMap("d")},
-			want:  []string{"default_a__ConfigMap p/a.yaml:2", "default_b__ConfigMap p/a.yaml:8", "default_c__ConfigMap p/x/c.yml:1"},
+			files: files{"p/a.yaml": "# two\n" + configMap("a") + "---\n" + configMap("b"),
+				"p/x/c.yml": configMap("c"), "p/README.md": "no", "q/d.yaml": configMap("d")},
+			want: []string{"default_a__ConfigMap p/a.yaml:2", "default_b__ConfigMap p/a.yaml:8",
+				"default_c__ConfigMap p/x/c.yml:1"},
 		},
 		"a directory with a kustomization as it says": {
-			files: files{"p/x/kustomization.yaml": kustomization("resources: [a.yaml]"), "p/x/a.yaml": configMap("a"), "p/x/b.yaml": configMap("b"), "p/c.yaml": configMap("c")},
-			want:  []string{"default_a__ConfigMap p/x/a.yaml:1", "default_c__ConfigMap p/c.yaml:1"},
+			files: files{"p/x/kustomization.yaml": kustomization("resources: [a.yaml]"),
+				"p/x/a.yaml": configMap("a"), "p/x/b.yaml": configMap("b"), "p/c.yaml": configMap("c")},
+			want: []string{"default_a__ConfigMap p/x/a.yaml:1", "default_c__ConfigMap p/c.yaml:1"},
 		},
 		"names that change": {
-			files: files{"p/x/kustomization.yaml": kustomization("namePrefix: prod-", "namespace: other", "resources: [a.yaml]"), "p/x/a.yaml": configMap("a")},
-			want:  []string{"other_prod-a__ConfigMap p/x/a.yaml"},
+			files: files{"p/x/kustomization.yaml": kustomization("namePrefix: prod-", "namespace: other",
+				"resources: [a.yaml]"),
+				"p/x/a.yaml": configMap("a")},
+			want: []string{"other_prod-a__ConfigMap p/x/a.yaml"},
 		},
 		"a base beside the path": {
-			files: files{"p/kustomization.yaml": kustomization("resources: [../base, own.yaml]"), "base/kustomization.yaml": kustomization("nameSuffix: -z", "resources: [a.yaml]"), "base/a.yaml": configMap("a"), "p/own.yaml": configMap("own")},
-			want:  []string{"default_a-z__ConfigMap base/a.yaml", "default_own__ConfigMap p/own.yaml"},
+			files: files{"p/kustomization.yaml": kustomization("resources: [../base, own.yaml]"),
+				"base/kustomization.yaml": kustomization("nameSuffix: -z", "resources: [a.yaml]"),
+				"base/a.yaml":             configMap("a"), "p/own.yaml": configMap("own")},
+			want: []string{"default_a-z__ConfigMap base/a.yaml", "default_own__ConfigMap p/own.yaml"},
 		},
 		"generated": {
-			files: files{"p/x/kustomization.yaml": kustomization("configMapGenerator: [{name: g, namespace: ns, files: [data.txt]}]", "generatorOptions: {disableNameSuffixHash: true}"), "p/x/data.txt": "data"},
-			want:  []string{"ns_g__ConfigMap "},
+			files: files{"p/x/kustomization.yaml": kustomization("configMapGenerator: [{name: g, "+
+				"namespace: ns, files: [data.txt]}]", "generatorOptions: {disableNameSuffixHash: true}"),
+				"p/x/data.txt": "data"},
+			want: []string{"ns_g__ConfigMap "},
 		},
 		"what takes from elsewhere is not looked at": {
-			files: files{"p/x/kustomization.yaml": kustomization("resources: ['https://example.com/base?ref=main']"), "p/a.yaml": configMap("a")},
-			want:  []string{"default_a__ConfigMap p/a.yaml:1"},
+			files: files{
+				"p/x/kustomization.yaml": kustomization("resources: ['https://example.com/base?ref=main']"),
+				"p/a.yaml":               configMap("a")},
+			want: []string{"default_a__ConfigMap p/a.yaml:1"},
 		},
 		"the Kustomization's own settings": {
-			files:    files{"p/a.yaml": configMap("a"), "p/x/kustomization.yaml": kustomization("resources: [b.yaml]"), "p/x/b.yaml": configMap("b")},
+			files: files{"p/a.yaml": configMap("a"),
+				"p/x/kustomization.yaml": kustomization("resources: [b.yaml]"), "p/x/b.yaml": configMap("b")},
 			settings: fluxbuild.Settings{TargetNamespace: "t", NamePrefix: "n-"},
 			want:     []string{"t_n-a__ConfigMap p/a.yaml", "t_n-b__ConfigMap p/x/b.yaml"},
 		},
 		"a list": {
-			files: files{"p/a.yaml": "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: n}}\n"},
-			want:  []string{"n_a__ConfigMap p/a.yaml:4"},
+			files: files{"p/a.yaml": "apiVersion: v1\nkind: List\nitems:\n" +
+				"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: n}}\n"},
+			want: []string{"n_a__ConfigMap p/a.yaml:4"},
 		},
-		"roles":         {files: files{"p/a.yaml": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'a:b'}\n"}, want: []string{"_a__b_rbac.authorization.k8s.io_ClusterRole p/a.yaml:1"}},
-		"no directory":  {files: files{"q/a.yaml": configMap("a")}, err: "Flux cannot build p: there is no such directory"},
-		"no object":     {files: files{"p/a.yaml": "a: b\n"}, err: "Flux cannot build p: p/a.yaml:1 is not a Kubernetes object: it has no apiVersion or no kind"},
-		"twice":         {files: files{"p/a.yaml": configMap("a"), "p/b.yaml": configMap("a")}, err: "Flux cannot build p: ConfigMap default/a is in p/a.yaml and in p/b.yaml"},
-		"a missing one": {files: files{"p/x/kustomization.yaml": kustomization("resources: [a.yaml]")}, err: "Flux cannot build p: p/x/kustomization.yaml lists a.yaml, where there is nothing to build"},
+		"roles": {files: files{"p/a.yaml": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n" +
+			"metadata: {name: 'a:b'}\n"},
+			want: []string{"_a__b_rbac.authorization.k8s.io_ClusterRole p/a.yaml:1"}},
+		"no directory": {files: files{"q/a.yaml": configMap("a")},
+			err: "Flux cannot build p: there is no such directory"},
+		"no object": {files: files{"p/a.yaml": "a: b\n"}, err: "Flux cannot build p: p/a.yaml:1 is not a " +
+			"Kubernetes object: it has no apiVersion or no kind"},
+		"twice": {files: files{"p/a.yaml": configMap("a"), "p/b.yaml": configMap("a")},
+			err: "Flux cannot build p: ConfigMap default/a is in p/a.yaml and in p/b.yaml"},
+		"a missing one": {files: files{"p/x/kustomization.yaml": kustomization("resources: [a.yaml]")},
+			err: "Flux cannot build p: p/x/kustomization.yaml lists a.yaml, where there is nothing to build"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,9 +191,11 @@ func TestBuild_asKustomize(t *testing.T) {
 func TestParseID(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]fluxbuild.Name{
-		"default_dev_anywhere.eks.amazonaws.com_Cluster": {Group: "anywhere.eks.amazonaws.com", Kind: "Cluster", Namespace: "default", Name: "dev"},
-		"_flux-system__Namespace":                        {Kind: "Namespace", Name: "flux-system"},
-		"_a__b_rbac.authorization.k8s.io_ClusterRole":    {Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "a:b"},
+		"default_dev_anywhere.eks.amazonaws.com_Cluster": {Group: "anywhere.eks.amazonaws.com",
+			Kind: "Cluster", Namespace: "default", Name: "dev"},
+		"_flux-system__Namespace": {Kind: "Namespace", Name: "flux-system"},
+		"_a__b_rbac.authorization.k8s.io_ClusterRole": {Group: "rbac.authorization.k8s.io",
+			Kind: "ClusterRole", Name: "a:b"},
 	} {
 		if got, ok := fluxbuild.ParseID(id); !ok || got != want || got.ID() != id {
 			t.Errorf("%s is read as %+v", id, got)

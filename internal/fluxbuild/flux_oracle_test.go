@@ -14,7 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
-// buildWithFlux builds a directory with the packages of Flux's kustomize-controller, and gives the identities of what it would apply.
+// buildWithFlux builds a directory with the packages of Flux's kustomize-controller, and gives the identities
+// of what it would apply.
 func buildWithFlux(t *testing.T, tree files, dir string, spec map[string]any) []string {
 	t.Helper()
 	root := t.TempDir()
@@ -27,7 +28,8 @@ func buildWithFlux(t *testing.T, tree files, dir string, spec map[string]any) []
 			t.Fatal(err)
 		}
 	}
-	object := unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "x", "namespace": "y"}, "spec": spec}}
+	object := unstructured.Unstructured{
+		Object: map[string]any{"metadata": map[string]any{"name": "x", "namespace": "y"}, "spec": spec}}
 	target := filepath.Join(root, dir)
 	if _, err := fluxkustomize.NewGeneratorWithIgnore(root, "", object).WriteFile(target); err != nil {
 		t.Fatal(err)
@@ -38,39 +40,50 @@ func buildWithFlux(t *testing.T, tree files, dir string, spec map[string]any) []
 	}
 	var out []string
 	for _, r := range built.Resources() {
-		if substituted, err := fluxkustomize.SubstituteVariables(context.Background(), nil, object, r, fluxkustomize.SubstituteWithDryRun(true)); err != nil {
+		if substituted, err := fluxkustomize.SubstituteVariables(context.Background(), nil, object, r,
+			fluxkustomize.SubstituteWithDryRun(true)); err != nil {
 			t.Fatal(err)
 		} else if substituted != nil {
 			r = substituted
 		}
 		gvk := r.GetGvk()
-		out = append(out, fluxbuild.Name{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}.ID())
+		out = append(out, fluxbuild.Name{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(),
+			Name: r.GetName()}.ID())
 	}
 	slices.Sort(out)
 	return out
 }
 
-// TestBuild_asFlux: with the settings of a Kustomization the same objects come out as with Flux's own packages.
+// TestBuild_asFlux: with the settings of a Kustomization the same objects come out as with Flux's own
+// packages.
 func TestBuild_asFlux(t *testing.T) {
 	t.Parallel()
 	tree := files{
-		"p/a.yaml": configMap("a"), "p/x/b.yaml": configMap("b-${env}"), "p/y/kustomization.yaml": kustomization("resources: [c.yaml]", "namePrefix: y-"), "p/y/c.yaml": configMap("c"),
-		"p/d.yaml":                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n  namespace: ${ns:=other}\n  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n",
-		"c/kustomization.yaml":    "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nnameSuffix: -c\n",
+		"p/a.yaml": configMap("a"), "p/x/b.yaml": configMap("b-${env}"),
+		"p/y/kustomization.yaml": kustomization("resources: [c.yaml]", "namePrefix: y-"),
+		"p/y/c.yaml":             configMap("c"),
+		"p/d.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n  namespace: ${ns:=other}\n" +
+			"  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n",
+		"c/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n" +
+			"nameSuffix: -c\n",
 		"own/kustomization.yaml":  kustomization("resources: [a.yaml]", "namespace: own"),
 		"own/a.yaml":              configMap("a"),
 		"own/unlisted.yaml":       configMap("unlisted"),
-		"plain/kustomization.yml": kustomization("resources: [a.yaml]"), "plain/a.yaml": configMap("$${env}-${env:-none}"),
+		"plain/kustomization.yml": kustomization("resources: [a.yaml]"),
+		"plain/a.yaml":            configMap("$${env}-${env:-none}"),
 	}
 	for name, spec := range map[string]map[string]any{
 		"nothing":          {},
 		"target namespace": {"targetNamespace": "t"},
 		"prefix, suffix":   {"namePrefix": "p-", "nameSuffix": "-s"},
 		"a component":      {"components": []any{"../c"}},
-		"patches":          {"patches": []any{map[string]any{"patch": "- {op: replace, path: /metadata/name, value: patched}", "target": map[string]any{"kind": "ConfigMap", "name": "a"}}}},
-		"variables":        {"postBuild": map[string]any{"substitute": map[string]any{"env": "prod"}}},
-		"no variable":      {"postBuild": map[string]any{"substitute": map[string]any{}}},
-		"other variables":  {"postBuild": map[string]any{"substitute": map[string]any{"other": "x"}}, "namePrefix": "p-"},
+		"patches": {
+			"patches": []any{map[string]any{"patch": "- {op: replace, path: /metadata/name, value: patched}",
+				"target": map[string]any{"kind": "ConfigMap", "name": "a"}}}},
+		"variables":   {"postBuild": map[string]any{"substitute": map[string]any{"env": "prod"}}},
+		"no variable": {"postBuild": map[string]any{"substitute": map[string]any{}}},
+		"other variables": {"postBuild": map[string]any{"substitute": map[string]any{"other": "x"}},
+			"namePrefix": "p-"},
 	} {
 		for _, dir := range []string{"p", "own", "plain"} {
 			t.Run(name+" "+dir, func(t *testing.T) {
@@ -101,7 +114,8 @@ func TestBuild_unknownVariables(t *testing.T) {
 	t.Parallel()
 	tree := files{"p/a.yaml": configMap("a-${env}-${region}"), "p/b.yaml": configMap("b")}
 	settings, err := fluxbuild.SettingsOf(map[string]any{"postBuild": map[string]any{
-		"substitute": map[string]any{"env": "prod"}, "substituteFrom": []any{map[string]any{"kind": "Secret", "name": "site"}},
+		"substitute":     map[string]any{"env": "prod"},
+		"substituteFrom": []any{map[string]any{"kind": "Secret", "name": "site"}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +124,12 @@ func TestBuild_unknownVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"default_a-prod-${region}__ConfigMap p/a.yaml:1", "default_b__ConfigMap p/b.yaml:1"}; !slices.Equal(told(built), want) {
+	if want := []string{"default_a-prod-${region}__ConfigMap p/a.yaml:1",
+		"default_b__ConfigMap p/b.yaml:1"}; !slices.Equal(told(built), want) {
 		t.Errorf("got  %q\nwant %q", told(built), want)
 	}
-	if len(built.Unseen) != 1 || built.Unseen[0].Error() != "p/a.yaml uses ${region} of Secret site in the cluster" {
+	if len(built.Unseen) != 1 ||
+		built.Unseen[0].Error() != "p/a.yaml uses ${region} of Secret site in the cluster" {
 		t.Errorf("unseen: %v", built.Unseen)
 	}
 }
@@ -121,11 +137,13 @@ func TestBuild_unknownVariables(t *testing.T) {
 // TestBuild_commonMetadata: labels and annotations of the Kustomization are on everything, and win.
 func TestBuild_commonMetadata(t *testing.T) {
 	t.Parallel()
-	settings, err := fluxbuild.SettingsOf(map[string]any{"commonMetadata": map[string]any{"annotations": map[string]any{"kustomize.toolkit.fluxcd.io/prune": "disabled"}}})
+	settings, err := fluxbuild.SettingsOf(map[string]any{"commonMetadata": map[string]any{
+		"annotations": map[string]any{"kustomize.toolkit.fluxcd.io/prune": "disabled"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := fluxbuild.Build(files{"p/a.yaml": configMap("a"), "p/b.yaml": configMap("b")}, "p", settings)
+	built, err := fluxbuild.Build(files{"p/a.yaml": configMap("a"), "p/b.yaml": configMap("b")},
+		"p", settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +152,8 @@ func TestBuild_commonMetadata(t *testing.T) {
 			t.Errorf("%s has %v", o.Name, o.Fields()["metadata"])
 		}
 	}
-	if want := []string{"default_a__ConfigMap p/a.yaml:1", "default_b__ConfigMap p/b.yaml:1"}; !slices.Equal(told(built), want) {
+	if want := []string{"default_a__ConfigMap p/a.yaml:1", "default_b__ConfigMap p/b.yaml:1"}; !slices.Equal(
+		told(built), want) {
 		t.Errorf("got %q", told(built))
 	}
 }
@@ -143,9 +162,12 @@ func TestBuild_commonMetadata(t *testing.T) {
 func TestArtifact(t *testing.T) {
 	t.Parallel()
 	tree := files{
-		".sourceignore": "# not for Flux\n/p/drafts/\n*.tmp.yaml\n", "p/a.yaml": configMap("a"), "p/drafts/b.yaml": configMap("b"), "p/x/c.tmp.yaml": configMap("c"),
-		"p/x/.sourceignore": "d.yaml\n!keep.tmp.yaml\n", "p/x/d.yaml": configMap("d"), "p/d.yaml": configMap("d"), "p/x/keep.tmp.yaml": configMap("keep"),
-		"p/.github/e.yaml": configMap("e"), "p/.sops.yaml": "creation_rules: []\n", "p/.drone.yml": "kind: pipeline\n", "p/own/f.yaml": configMap("f"),
+		".sourceignore": "# not for Flux\n/p/drafts/\n*.tmp.yaml\n",
+		"p/a.yaml":      configMap("a"), "p/drafts/b.yaml": configMap("b"), "p/x/c.tmp.yaml": configMap("c"),
+		"p/x/.sourceignore": "d.yaml\n!keep.tmp.yaml\n", "p/x/d.yaml": configMap("d"),
+		"p/d.yaml": configMap("d"), "p/x/keep.tmp.yaml": configMap("keep"),
+		"p/.github/e.yaml": configMap("e"), "p/.sops.yaml": "creation_rules: []\n",
+		"p/.drone.yml": "kind: pipeline\n", "p/own/f.yaml": configMap("f"),
 	}
 	for ignore, want := range map[string][]string{
 		"":       {"a", "d", "f", "keep"},
@@ -163,7 +185,8 @@ func TestArtifact(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("with %q: got %q, want %q", ignore, got, want)
 		}
-		if files := fluxbuild.Artifact(tree, ignore); files.IsDir("p/drafts") || files.IsFile(path.Join("p/drafts", "b.yaml")) || !files.IsFile("p/a.yaml") {
+		if files := fluxbuild.Artifact(tree, ignore); files.IsDir("p/drafts") ||
+			files.IsFile(path.Join("p/drafts", "b.yaml")) || !files.IsFile("p/a.yaml") {
 			t.Error("drafts are there, or a is not")
 		}
 	}

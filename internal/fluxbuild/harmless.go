@@ -10,9 +10,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 )
 
-// harmless are the fields of a kustomization, beside its resources, that change objects and not which objects there are. What they make of
-// an object is worked out when somebody asks for its fields: to have kustomize build Flux's components takes half a second, and mostly
-// nobody does.
+// harmless are the fields of a kustomization, beside its resources, that change objects and not which objects
+// there are. What they make of an object is worked out when somebody asks for its fields: to have kustomize
+// build Flux's components takes half a second, and mostly nobody does.
 func harmless(key string, value *yaml.Node) bool {
 	switch key {
 	case "commonAnnotations", "commonLabels", "labels", "images":
@@ -32,8 +32,9 @@ func hasOther(nodes []*yaml.Node, is func(*yaml.Node) bool) bool {
 	return false
 }
 
-// keepsIdentity says whether a patch surely leaves an object its name and kind, deletes none, and builds whether it finds one or not: a
-// strategic merge patch that is written there, and has a target, without options.
+// keepsIdentity says whether a patch surely leaves an object its name and kind, deletes none, and builds
+// whether it finds one or not: a strategic merge patch that is written there, and has a target, without
+// options.
 func keepsIdentity(patch *yaml.Node) bool {
 	if patch.Kind != yaml.MappingNode || child(patch, "target") == nil {
 		return false
@@ -45,7 +46,8 @@ func keepsIdentity(patch *yaml.Node) bool {
 	}
 	text := scalar(patch, "patch")
 	var merge yaml.Node
-	if text == "" || strings.Contains(text, "$patch") || yaml.Unmarshal([]byte(text), &merge) != nil || len(merge.Content) != 1 {
+	if text == "" || strings.Contains(text, "$patch") || yaml.Unmarshal([]byte(text), &merge) != nil ||
+		len(merge.Content) != 1 {
 		return false
 	}
 	return merge.Content[0].Kind == yaml.MappingNode
@@ -54,10 +56,13 @@ func keepsIdentity(patch *yaml.Node) bool {
 // aSetting finds a field of a Kustomization object that is among the settings.
 var aSetting = regexp.MustCompile(`(^|[\s,{"])(prune|targetNamespace|namePrefix|nameSuffix|commonMetadata|postBuild|patches|images|components)"?\s*:`)
 
-// patchesSettings says whether a kustomization that keeps identities may change the settings of a Kustomization object.
+// patchesSettings says whether a kustomization that keeps identities may change the settings of a
+// Kustomization object.
 func patchesSettings(kustomization *yaml.Node) bool {
 	patches := child(kustomization, "patches")
-	return patches != nil && hasOther(patches.Content, func(patch *yaml.Node) bool { return !aSetting.MatchString(scalar(patch, "patch")) })
+	return patches != nil && hasOther(patches.Content, func(patch *yaml.Node) bool {
+		return !aSetting.MatchString(scalar(patch, "patch"))
+	})
 }
 
 // later is a directory that kustomize builds when somebody asks for the fields of one of its objects.

@@ -12,8 +12,8 @@ import (
 type Object struct {
 	Name
 	APIVersion string
-	// File is the file that the object was read from, by its path in the repository, and Line where its document begins there. Line is 0
-	// when it is not known, File is empty for what kustomize has generated.
+	// File is the file that the object was read from, by its path in the repository, and Line where its
+	// document begins there. Line is 0 when it is not known, File is empty for what kustomize has generated.
 	File string
 	Line int
 
@@ -28,8 +28,8 @@ type Name struct {
 	Group, Kind, Namespace, Name string
 }
 
-// ID is how Flux notes the object in an inventory: namespace_name_group_kind. A colon, which only the names of roles have, is written as
-// two underscores.
+// ID is how Flux notes the object in an inventory: namespace_name_group_kind. A colon, which only the names
+// of roles have, is written as two underscores.
 func (n Name) ID() string {
 	return strings.Join([]string{n.Namespace, strings.ReplaceAll(n.Name, ":", "__"), n.Group, n.Kind}, "_")
 }
@@ -56,7 +56,8 @@ func ParseID(id string) (Name, bool) {
 	if !ok || name == "" || kind == "" {
 		return Name{}, false
 	}
-	return Name{Group: group, Kind: kind, Namespace: namespace, Name: strings.ReplaceAll(name, "__", ":")}, true
+	return Name{Group: group, Kind: kind, Namespace: namespace,
+		Name: strings.ReplaceAll(name, "__", ":")}, true
 }
 
 // ObjectOf gives an entry of an inventory as [Name.String] does; what is none is given as it is.
@@ -103,7 +104,8 @@ func (o *Object) Fields() map[string]any {
 // Same says whether two objects have the same fields.
 func (o *Object) Same(other *Object) bool { return reflect.DeepEqual(o.Fields(), other.Fields()) }
 
-// keeping are Flux's marks by which an object stays when it is no longer in Git: not to be deleted, or not to be touched at all.
+// keeping are Flux's marks by which an object stays when it is no longer in Git: not to be deleted, or not to
+// be touched at all.
 var keeping = []string{"kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/reconcile"}
 
 // Kept says whether an object carries a mark by which Flux leaves it in the cluster when it is gone from Git.

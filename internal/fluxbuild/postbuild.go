@@ -28,7 +28,8 @@ type Metadata struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// UnknownVariablesError says that variables have values that are not known here, so that what is built of a file may be something else.
+// UnknownVariablesError says that variables have values that are not known here, so that what is built of a
+// file may be something else.
 type UnknownVariablesError struct {
 	File      string
 	Variables []string
@@ -41,7 +42,8 @@ func (e *UnknownVariablesError) Error() string {
 	for _, s := range e.Sources {
 		sources = append(sources, s.Kind+" "+s.Name)
 	}
-	return fmt.Sprintf("%s uses %s of %s in the cluster", e.File, strings.Join(e.Variables, ", "), strings.Join(sources, ", "))
+	return fmt.Sprintf("%s uses %s of %s in the cluster",
+		e.File, strings.Join(e.Variables, ", "), strings.Join(sources, ", "))
 }
 
 // substituteMark is by what an object says that it has no variables.
@@ -67,7 +69,8 @@ func (b *build) finish(settings Settings) error {
 
 // substitute puts values in the place of variables. Without any variable Flux leaves everything as it is.
 func (b *build) substitute(o *Object, post *PostBuild) error {
-	if post == nil || len(post.Substitute)+len(post.SubstituteFrom) == 0 || !bytes.Contains(o.Text(), []byte("$")) {
+	if post == nil || len(post.Substitute)+len(post.SubstituteFrom) == 0 ||
+		!bytes.Contains(o.Text(), []byte("$")) {
 		return nil
 	}
 	metadata, _ := o.Fields()["metadata"].(map[string]any)
@@ -94,7 +97,8 @@ func (b *build) substitute(o *Object, post *PostBuild) error {
 		return fmt.Errorf("%s: putting in variables: %w", o.File, err)
 	}
 	if len(unknown) > 0 {
-		b.built.Unseen = append(b.built.Unseen, &UnknownVariablesError{File: o.File, Variables: unknown, Sources: post.SubstituteFrom})
+		b.built.Unseen = append(b.built.Unseen,
+			&UnknownVariablesError{File: o.File, Variables: unknown, Sources: post.SubstituteFrom})
 	}
 	return o.become([]byte(text))
 }
@@ -106,7 +110,8 @@ func (o *Object) addMetadata(common *Metadata) error {
 	if metadata == nil {
 		return nil
 	}
-	for part, values := range map[string]map[string]string{"labels": common.Labels, "annotations": common.Annotations} {
+	for part, values := range map[string]map[string]string{"labels": common.Labels,
+		"annotations": common.Annotations} {
 		if len(values) == 0 {
 			continue
 		}
@@ -140,6 +145,7 @@ func (o *Object) become(text []byte) error {
 		return fmt.Errorf("%s: with its variables put in, it is not valid YAML: %w", o.File, err)
 	}
 	o.text, o.APIVersion = text, identity.APIVersion
-	o.Name = Name{Group: groupOf(identity.APIVersion), Kind: identity.Kind, Namespace: identity.Metadata.Namespace, Name: identity.Metadata.Name}
+	o.Name = Name{Group: groupOf(identity.APIVersion), Kind: identity.Kind,
+		Namespace: identity.Metadata.Namespace, Name: identity.Metadata.Name}
 	return nil
 }

@@ -14,7 +14,8 @@ import (
 
 // Settings are the fields of Flux's Kustomization object that change what it makes of a directory.
 type Settings struct {
-	// Prune says whether Flux deletes what is no longer there; nil when that is not said. It changes nothing about what is built.
+	// Prune says whether Flux deletes what is no longer there; nil when that is not said. It changes nothing
+	// about what is built.
 	Prune           *bool         `json:"prune"`
 	TargetNamespace string        `json:"targetNamespace"`
 	NamePrefix      string        `json:"namePrefix"`
@@ -55,7 +56,8 @@ func (s *Settings) IsZero() bool {
 
 // plain says whether kustomize has nothing to do for the settings.
 func (s *Settings) plain() bool {
-	return s.TargetNamespace == "" && s.NamePrefix == "" && s.NameSuffix == "" && len(s.Patches)+len(s.Images)+len(s.Components) == 0
+	return s.TargetNamespace == "" && s.NamePrefix == "" && s.NameSuffix == "" &&
+		len(s.Patches)+len(s.Images)+len(s.Components) == 0
 }
 
 // WithoutPrune is what decides about the build.
@@ -64,12 +66,14 @@ func (s Settings) WithoutPrune() Settings {
 	return s
 }
 
-// transformed builds a directory as Flux does with settings: they are added to the directory's kustomization, which is made when there is
-// none.
+// transformed builds a directory as Flux does with settings: they are added to the directory's kustomization,
+// which is made when there is none.
 func (b *build) transformed(dir, own string, settings Settings) error {
 	var files Files = b.files
 	if own == "" {
-		k := types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}, Resources: b.generated(dir, dir)}
+		k := types.Kustomization{
+			TypeMeta:  types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
+			Resources: b.generated(dir, dir)}
 		text, err := yaml.Marshal(k)
 		if err != nil {
 			return err

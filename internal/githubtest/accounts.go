@@ -62,7 +62,8 @@ func PendingMember(logins ...string) OrgOption {
 // BasePermission is what every member may do in every repository of the organization; the default is nothing.
 func BasePermission(r Role) OrgOption { return func(o *organization) { o.base = r } }
 
-// DeployKeysDisabled forbids deploy keys, as new organizations do by default, and switches those off that exist. See
+// DeployKeysDisabled forbids deploy keys, as new organizations do by default, and switches those off that
+// exist. See
 // https://docs.github.com/organizations/managing-organization-settings/restricting-deploy-keys-in-your-organization.
 func DeployKeysDisabled() OrgOption { return func(o *organization) { o.deployKeysDisabled = true } }
 
@@ -98,13 +99,15 @@ func (s *Server) addUser(login string) {
 	}
 }
 
-// AddOrg adds an organization, or changes one that exists. Users named in the options are added when they do not exist.
+// AddOrg adds an organization, or changes one that exists. Users named in the options are added when they do
+// not exist.
 func (s *Server) AddOrg(login string, opts ...OrgOption) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.accounts[key(login)]
 	if a == nil {
-		a = &account{login: login, id: s.id(), created: s.now(), org: &organization{members: map[string]string{}, pending: map[string]bool{}}}
+		a = &account{login: login, id: s.id(), created: s.now(),
+			org: &organization{members: map[string]string{}, pending: map[string]bool{}}}
 		s.accounts[key(login)] = a
 	}
 	if a.org == nil {
@@ -119,8 +122,9 @@ func (s *Server) AddOrg(login string, opts ...OrgOption) {
 	}
 }
 
-// Permissions of fine-grained and installation tokens: name to "read" or "write". The names that matter here are contents,
-// administration, pull_requests, and of an organization members and organization_administration; metadata is always readable.
+// Permissions of fine-grained and installation tokens: name to "read" or "write". The names that matter here
+// are contents, administration, pull_requests, and of an organization members and
+// organization_administration; metadata is always readable.
 type Permissions map[string]string
 
 func (p Permissions) allow(name, level string) bool {
@@ -188,27 +192,30 @@ func (t *token) hasScope(scope string) bool {
 	return false
 }
 
-// AddClassicToken makes a classic personal access token of a user with these scopes, in GitHub's form: ghp_ and 36 characters.
+// AddClassicToken makes a classic personal access token of a user with these scopes, in GitHub's form: ghp_
+// and 36 characters.
 func (s *Server) AddClassicToken(login string, scopes ...string) string {
 	return s.addToken(&token{value: "ghp_" + random(36), kind: classic, scopes: scopes}, login)
 }
 
-// AddFineGrainedToken makes a fine-grained personal access token of a user, in GitHub's form: github_pat_ and 22 and 59 characters.
+// AddFineGrainedToken makes a fine-grained personal access token of a user, in GitHub's form: github_pat_ and
+// 22 and 59 characters.
 func (s *Server) AddFineGrainedToken(login string, f FineGrained) string {
 	if f.Owner == "" {
 		f.Owner = login
 	}
 	return s.addToken(&token{
-		value: "github_pat_" + random(22) + "_" + random(59), kind: fineGrained, owner: f.Owner, repos: lowered(f.Repositories), perms: f.Permissions,
+		value: "github_pat_" + random(22) + "_" + random(59), kind: fineGrained, owner: f.Owner,
+		repos: lowered(f.Repositories), perms: f.Permissions,
 	}, login)
 }
 
-// AddInstallationToken makes an installation access token of an App on an account, in GitHub's form: ghs_ and 36 characters. It
-// expires after an hour.
+// AddInstallationToken makes an installation access token of an App on an account, in GitHub's form: ghs_ and
+// 36 characters. It expires after an hour.
 func (s *Server) AddInstallationToken(account string, i Installation) string {
 	return s.addToken(&token{
-		value: "ghs_" + random(36), kind: installation, owner: account, repos: lowered(i.Repositories), perms: i.Permissions,
-		expires: s.now().Add(time.Hour),
+		value: "ghs_" + random(36), kind: installation, owner: account, repos: lowered(i.Repositories),
+		perms: i.Permissions, expires: s.now().Add(time.Hour),
 	}, "")
 }
 
@@ -263,17 +270,21 @@ func (s *Server) withToken(value string, do func(*token)) {
 	do(t)
 }
 
-// ExpireToken sets when a token expires. From then on it is as good as unknown; before, responses name the time.
+// ExpireToken sets when a token expires. From then on it is as good as unknown; before, responses name the
+// time.
 func (s *Server) ExpireToken(value string, at time.Time) {
 	s.withToken(value, func(t *token) { t.expires = at })
 }
 
-// RevokeToken deletes a token. Deploy keys that were registered with a classic token go with it, as on GitHub.
+// RevokeToken deletes a token. Deploy keys that were registered with a classic token go with it, as on
+// GitHub.
 func (s *Server) RevokeToken(value string) {
 	s.withToken(value, func(t *token) {
 		delete(s.tokens, value)
 		for _, r := range s.repos {
-			r.keys = slices.DeleteFunc(r.keys, func(k *DeployKey) bool { return t.kind == classic && k.token == value })
+			r.keys = slices.DeleteFunc(r.keys, func(k *DeployKey) bool {
+				return t.kind == classic && k.token == value
+			})
 		}
 	})
 }

@@ -36,7 +36,8 @@ type caller struct {
 // send makes one request and returns the answer.
 func (c *caller) send(method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	c.t.Helper()
-	r := httptest.NewRequestWithContext(c.t.Context(), method, "https://github.test"+c.base+path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(c.t.Context(), method, "https://github.test"+c.base+path,
+		strings.NewReader(body))
 	r.Header.Set("Accept", "application/vnd.github+json")
 	r.Header.Set("User-Agent", "answers-test")
 	if body != "" {
@@ -56,14 +57,16 @@ func (c *caller) send(method, path, body string, headers ...string) *httptest.Re
 	return w
 }
 
-// everything asks for every operation about a repository and its owner's accounts, in the repository's present state.
+// everything asks for every operation about a repository and its owner's accounts, in the repository's
+// present state.
 func (c *caller) everything(repo *Repo, fullName string) {
 	c.t.Helper()
 	for i := range c.s.routes {
 		route := &c.s.routes[i]
 		c.made++
 		body := ""
-		fill := map[string]string{"username": "alice", "org": "acme", "branch": "main", "ref": "heads/main", "path": "README.md", "key_id": "1", "pull_number": "1"}
+		fill := map[string]string{"username": "alice", "org": "acme", "branch": "main", "ref": "heads/main",
+			"path": "README.md", "key_id": "1", "pull_number": "1"}
 		switch n := route.operation(); n.Method + " " + strings.TrimPrefix(n.Path, repository) {
 		case "POST /user/repos", "POST /orgs/{org}/repos":
 			body = fmt.Sprintf(`{"name":"made%d","private":true}`, c.made)
@@ -80,7 +83,8 @@ func (c *caller) everything(repo *Repo, fullName string) {
 			}
 		case "POST /pulls":
 			if repo.git.Head("main") != "" {
-				repo.git.Commit(gittest.Change{Branch: topic(repo, c.made), Files: map[string]string{fmt.Sprintf("f%d", c.made): "1"}})
+				repo.git.Commit(gittest.Change{Branch: topic(repo, c.made),
+					Files: map[string]string{fmt.Sprintf("f%d", c.made): "1"}})
 			}
 			body = fmt.Sprintf(`{"title":"T","head":"topic%d","base":"main"}`, c.made)
 		case "PATCH /pulls/{pull_number}":
@@ -127,8 +131,9 @@ func publicKey(t *testing.T) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
 }
 
-// Every operation, asked by every kind of token about repositories in every state, is answered as GitHub describes it, on github.com in
-// both versions of the API and on enterprise servers. What is answered otherwise is an exception with a reason, and every one is needed.
+// Every operation, asked by every kind of token about repositories in every state, is answered as GitHub
+// describes it, on github.com in both versions of the API and on enterprise servers. What is answered
+// otherwise is an exception with a reason, and every one is needed.
 func TestEveryAnswer(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -153,14 +158,17 @@ func TestEveryAnswer(t *testing.T) {
 			s := Start(t)
 			s.SetCreationLag(Lag{}) // its 404 is that of any repository that is not there
 			s.AddUser("alice", "bob", "carol", "dave", "eve")
-			s.AddOrg("acme", OrgOwner("alice", "eve"), OrgMember("bob"), PendingMember("carol"), OrgPlan(PlanPaid))
+			s.AddOrg("acme", OrgOwner("alice", "eve"), OrgMember("bob"), PendingMember("carol"),
+				OrgPlan(PlanPaid))
 			succeeded := map[description.Name]bool{}
 			ask := func(token string, repo *Repo, fullName string) {
 				t.Helper()
-				(&caller{t: t, s: s, base: where.base, token: token, headers: where.headers, succeeded: succeeded, made: int(s.id())}).everything(repo, fullName)
+				(&caller{t: t, s: s, base: where.base, token: token, headers: where.headers,
+					succeeded: succeeded, made: int(s.id())}).everything(repo, fullName)
 			}
 			everyObject(s, ask)
-			if name == "github.com, 2022-11-28" { // the rest decides about statuses only, which are the same everywhere
+			// the rest decides about statuses only, which are the same everywhere
+			if name == "github.com, 2022-11-28" {
 				everyState(s, ask)
 				everyToken(s, ask)
 			}
@@ -177,7 +185,8 @@ func TestEveryAnswer(t *testing.T) {
 }
 
 func answersRepo(s *Server, name string) *Repo {
-	return s.AddRepo(name, Files(map[string]string{"README.md": "hi\n", "a/b": "1"}), Grant("bob", Push), Grant("dave", Pull))
+	return s.AddRepo(name, Files(map[string]string{"README.md": "hi\n", "a/b": "1"}), Grant("bob", Push),
+		Grant("dave", Pull))
 }
 
 // everyObject asks as an owner for whatever there is.
@@ -185,9 +194,11 @@ func everyObject(s *Server, ask func(token string, repo *Repo, fullName string))
 	owner := s.AddClassicToken("alice", "repo", "admin:org", "user")
 	fleet := answersRepo(s, "acme/fleet")
 	ask(owner, fleet, "acme/fleet")
-	fleet.Protect("main", Protection{RequirePullRequest: true, Approvals: 1, StatusChecks: []string{"ci"}, EnforceAdmins: true, RequireSignatures: true})
-	fleet.AddRuleset(Ruleset{Branches: []string{"~ALL"}, RequirePullRequest: true, Approvals: 1, StatusChecks: []string{"ci"}, BlockForcePushes: true,
-		BlockCreation: true, BlockDeletions: true, RequireSignatures: true, LinearHistory: true, MessagePattern: "^[A-Z]"})
+	fleet.Protect("main", Protection{RequirePullRequest: true, Approvals: 1, StatusChecks: []string{"ci"},
+		EnforceAdmins: true, RequireSignatures: true})
+	fleet.AddRuleset(Ruleset{Branches: []string{"~ALL"}, RequirePullRequest: true, Approvals: 1,
+		StatusChecks: []string{"ci"}, BlockForcePushes: true, BlockCreation: true, BlockDeletions: true,
+		RequireSignatures: true, LinearHistory: true, MessagePattern: "^[A-Z]"})
 	ask(owner, fleet, "acme/fleet")
 }
 
@@ -195,9 +206,12 @@ func everyObject(s *Server, ask func(token string, repo *Repo, fullName string))
 func everyState(s *Server, ask func(token string, repo *Repo, fullName string)) {
 	owner := s.AddClassicToken("alice", "repo")
 	for state, change := range map[string]func(*Repo){
-		"archived": (*Repo).Archive, "disabled": (*Repo).Disable, "blocked": func(r *Repo) { r.Block(BlockedForTerms) },
-		"takendown": func(r *Repo) { r.Block(BlockedForTakedown) }, "transferred": func(r *Repo) { r.Transfer("alice") },
-		"branch": func(r *Repo) { r.RenameBranch("main", "trunk") }, "public": func(r *Repo) { r.SetPrivate(false) },
+		"archived": (*Repo).Archive, "disabled": (*Repo).Disable,
+		"blocked":     func(r *Repo) { r.Block(BlockedForTerms) },
+		"takendown":   func(r *Repo) { r.Block(BlockedForTakedown) },
+		"transferred": func(r *Repo) { r.Transfer("alice") },
+		"branch":      func(r *Repo) { r.RenameBranch("main", "trunk") },
+		"public":      func(r *Repo) { r.SetPrivate(false) },
 	} {
 		r := answersRepo(s, "acme/"+state)
 		change(r)
@@ -210,18 +224,23 @@ func everyState(s *Server, ask func(token string, repo *Repo, fullName string)) 
 
 // everyToken asks by every kind of token about a repository with rules.
 func everyToken(s *Server, ask func(token string, repo *Repo, fullName string)) {
-	all := Permissions{"contents": "write", "administration": "write", "pull_requests": "write", "members": "read", "organization_administration": "read"}
+	all := Permissions{"contents": "write", "administration": "write", "pull_requests": "write",
+		"members": "read", "organization_administration": "read"}
 	fleet := s.Repo("acme/fleet")
 	owner := s.AddClassicToken("alice", "repo")
 	for _, token := range []string{
 		"", "ghp_unknown",
-		s.AddClassicToken("alice"), s.AddClassicToken("bob", "repo"), s.AddClassicToken("dave", "repo"), s.AddClassicToken("carol", "repo", "read:org"),
-		s.AddFineGrainedToken("alice", FineGrained{Owner: "acme", Permissions: all}), s.AddFineGrainedToken("alice", FineGrained{Owner: "acme"}),
-		s.AddInstallationToken("acme", Installation{Permissions: all}), s.AddInstallationToken("acme", Installation{}),
+		s.AddClassicToken("alice"), s.AddClassicToken("bob", "repo"), s.AddClassicToken("dave", "repo"),
+		s.AddClassicToken("carol", "repo", "read:org"),
+		s.AddFineGrainedToken("alice", FineGrained{Owner: "acme", Permissions: all}),
+		s.AddFineGrainedToken("alice", FineGrained{Owner: "acme"}),
+		s.AddInstallationToken("acme", Installation{Permissions: all}), s.AddInstallationToken("acme",
+			Installation{}),
 	} {
 		ask(token, fleet, "acme/fleet")
 	}
-	s.AddOrg("acme", EnforceSSO(), DeployKeysDisabled(), MembersCannotCreate(), PrivateRepositoriesForbidden())
+	s.AddOrg("acme", EnforceSSO(), DeployKeysDisabled(), MembersCannotCreate(),
+		PrivateRepositoriesForbidden())
 	ask(owner, fleet, "acme/fleet")
 	ask(s.AddClassicToken("bob", "repo"), fleet, "acme/fleet")
 	s.AuthorizeSSO(owner, "acme")
@@ -233,8 +252,8 @@ func everyToken(s *Server, ask func(token string, repo *Repo, fullName string)) 
 	ask(s.AddClassicToken("eve", "repo"), fleet, "acme/fleet")
 }
 
-// What an operation refuses with a status that GitHub does not document, or answers with an object that lacks something, fails the test
-// that asked.
+// What an operation refuses with a status that GitHub does not document, or answers with an object that lacks
+// something, fails the test that asked.
 func TestVerify_mistakes(t *testing.T) {
 	t.Parallel()
 	s, err := New(t.Context(), Options{})
@@ -291,7 +310,8 @@ func (m *mistakes) Errorf(format string, args ...any) { fmt.Fprintf(&m.text, for
 // What is recorded are the operations that are served, no more and no less.
 func TestRecordedOperations(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile("description/" + description.GitHub + "." + description.FirstVersion + ".json")
+	content, err := os.ReadFile("description/" + description.GitHub + "." +
+		description.FirstVersion + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +344,8 @@ func BenchmarkCheck(b *testing.B) {
 			s.AddRepo("alice/fleet")
 			token := s.AddClassicToken("alice", "repo")
 			for b.Loop() {
-				r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "https://github.test"+base+"/repos/alice/fleet", nil)
+				r := httptest.NewRequestWithContext(b.Context(), http.MethodGet,
+					"https://github.test"+base+"/repos/alice/fleet", nil)
 				r.Header.Set("Accept", "application/vnd.github+json")
 				r.Header.Set("User-Agent", "benchmark")
 				r.Header.Set("Authorization", "Bearer "+token)

@@ -45,7 +45,8 @@ func (z authorizer) KnowsKey(k ssh.PublicKey) (string, bool) {
 	switch {
 	case user != nil:
 		return user.login, true
-	case repo != nil && repo.enabled(deploy): // GitHub's documentation does not say how a key that is switched off is refused
+	// GitHub's documentation does not say how a key that is switched off is refused
+	case repo != nil && repo.enabled(deploy):
 		return repo.fullName(), true
 	default:
 		return "", false
@@ -194,8 +195,9 @@ func (s *Server) authorizeToken(a gittest.Access, repo *Repo) gittest.Verdict {
 		case a.Write && !t.hasScope("public_repo"):
 			return gittest.Verdict{Outcome: gittest.Forbidden, Login: t.user.login}
 		case repo.needsSSO(t) && (repo.private || a.Write):
-			return gittest.Verdict{Outcome: gittest.Forbidden, Message: "The '" + repo.owner.login + "' organization has enabled or enforced SAML SSO. " +
-				"To access\nthis repository, you must use the HTTPS remote with a personal access token\nor SSH with an SSH key and passphrase\n" +
+			return gittest.Verdict{Outcome: gittest.Forbidden, Message: "The '" + repo.owner.login +
+				"' organization has enabled or enforced SAML SSO. To access\nthis repository, you must use " +
+				"the HTTPS remote with a personal access token\nor SSH with an SSH key and passphrase\n" +
 				"that has been authorized for this organization."}
 		}
 		return v

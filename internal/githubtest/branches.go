@@ -21,16 +21,20 @@ func (c *call) commitJSON(r *Repo, e gittest.LogEntry) object {
 		parents = append(parents, object{"sha": p, "url": c.url("/repos/%s/commits/%s", r.fullName(), p),
 			"html_url": c.s.origin() + "/" + r.fullName() + "/commit/" + p})
 	}
-	person := func(name, email string) object { return object{"name": name, "email": email, "date": stamp(e.When)} }
+	person := func(name, email string) object {
+		return object{"name": name, "email": email, "date": stamp(e.When)}
+	}
 	tree := strings.TrimSpace(r.git.Git("rev-parse", e.Hash+"^{tree}"))
 	return object{
-		"sha": e.Hash, "node_id": nodeID("Commit", r.id) + e.Hash[:8], "url": api, "html_url": c.s.origin() + "/" + r.fullName() + "/commit/" + e.Hash,
-		"comments_url": api + "/comments",
-		"commit": object{
-			"author": person(e.Author, e.AuthorEmail), "committer": person(e.Committer, e.CommitterEmail), "message": e.Message,
-			"tree":          object{"sha": tree, "url": c.url("/repos/%s/git/trees/%s", r.fullName(), tree)},
+		"sha": e.Hash, "node_id": nodeID("Commit", r.id) + e.Hash[:8],
+		"url": api, "html_url": c.s.origin() + "/" + r.fullName() + "/commit/" + e.Hash,
+		"comments_url": api + "/comments", "commit": object{
+			"author": person(e.Author, e.AuthorEmail), "committer": person(e.Committer, e.CommitterEmail),
+			"message": e.Message, "tree": object{"sha": tree,
+				"url": c.url("/repos/%s/git/trees/%s", r.fullName(), tree)},
 			"url":           c.url("/repos/%s/git/commits/%s", r.fullName(), e.Hash),
-			"comment_count": 0, "verification": object{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil},
+			"comment_count": 0, "verification": object{"verified": false, "reason": "unsigned",
+				"signature": nil, "payload": nil, "verified_at": nil},
 		},
 		"author": nil, "committer": nil, "parents": parents,
 	}
@@ -65,9 +69,10 @@ func (c *call) branchSummary(r *Repo, branch string) object {
 	contexts := append([]string{}, p.StatusChecks...)
 	head := r.git.Head(branch)
 	return object{
-		"name": branch, "protected": r.isProtected(branch),
-		"commit":         object{"sha": head, "url": c.url("/repos/%s/commits/%s", r.fullName(), head)},
-		"protection":     object{"enabled": own, "required_status_checks": object{"enforcement_level": level, "contexts": contexts, "checks": []any{}}},
+		"name": branch, "protected": r.isProtected(branch), "commit": object{"sha": head,
+			"url": c.url("/repos/%s/commits/%s", r.fullName(), head)},
+		"protection": object{"enabled": own, "required_status_checks": object{"enforcement_level": level,
+			"contexts": contexts, "checks": []any{}}},
 		"protection_url": c.url("/repos/%s/branches/%s/protection", r.fullName(), escaped(branch)),
 	}
 }
@@ -101,7 +106,8 @@ func (c *call) getBranch() *reply {
 	}
 	o := c.branchSummary(r, branch)
 	o["commit"] = c.commitJSON(r, log[0])
-	o["_links"] = object{"self": c.url("/repos/%s/branches/%s", r.fullName(), branch), "html": c.s.origin() + "/" + r.fullName() + "/tree/" + branch}
+	o["_links"] = object{"self": c.url("/repos/%s/branches/%s", r.fullName(), branch),
+		"html": c.s.origin() + "/" + r.fullName() + "/tree/" + branch}
 	return &reply{http.StatusOK, o}
 }
 
@@ -124,9 +130,10 @@ func (c *call) getProtection() *reply {
 	self := c.url("/repos/%s/branches/%s/protection", r.fullName(), branch)
 	enabled := func(on bool) object { return object{"enabled": on} }
 	o := object{
-		"url":                              self,
-		"enforce_admins":                   object{"url": self + "/enforce_admins", "enabled": p.EnforceAdmins},
-		"required_signatures":              object{"url": self + "/required_signatures", "enabled": p.RequireSignatures},
+		"url":            self,
+		"enforce_admins": object{"url": self + "/enforce_admins", "enabled": p.EnforceAdmins},
+		"required_signatures": object{"url": self + "/required_signatures",
+			"enabled": p.RequireSignatures},
 		"required_linear_history":          enabled(p.LinearHistory),
 		"allow_force_pushes":               enabled(p.AllowForcePushes),
 		"allow_deletions":                  enabled(p.AllowDeletions),
@@ -137,8 +144,9 @@ func (c *call) getProtection() *reply {
 	}
 	if p.RequirePullRequest {
 		o["required_pull_request_reviews"] = object{
-			"url": self + "/required_pull_request_reviews", "dismiss_stale_reviews": false, "require_code_owner_reviews": false,
-			"require_last_push_approval": false, "required_approving_review_count": p.Approvals,
+			"url": self + "/required_pull_request_reviews", "dismiss_stale_reviews": false,
+			"require_code_owner_reviews": false, "require_last_push_approval": false,
+			"required_approving_review_count": p.Approvals,
 		}
 	}
 	if len(p.StatusChecks) > 0 {
@@ -146,7 +154,8 @@ func (c *call) getProtection() *reply {
 		for _, check := range p.StatusChecks {
 			checks = append(checks, object{"context": check, "app_id": nil})
 		}
-		o["required_status_checks"] = object{"url": self + "/required_status_checks", "strict": false, "contexts": p.StatusChecks, "checks": checks,
+		o["required_status_checks"] = object{"url": self + "/required_status_checks", "strict": false,
+			"contexts": p.StatusChecks, "checks": checks,
 			"contexts_url": self + "/required_status_checks/contexts"}
 	}
 	return &reply{http.StatusOK, o}
@@ -170,7 +179,8 @@ func (c *call) getRules() *reply {
 			if !when {
 				return
 			}
-			rule := object{"type": kind, "ruleset_source_type": sourceType, "ruleset_source": source, "ruleset_id": rs.id}
+			rule := object{"type": kind, "ruleset_source_type": sourceType, "ruleset_source": source,
+				"ruleset_id": rs.id}
 			if parameters != nil {
 				rule["parameters"] = parameters
 			}
@@ -186,11 +196,14 @@ func (c *call) getRules() *reply {
 		add(rs.RequireSignatures, "required_signatures", nil)
 		add(rs.LinearHistory, "required_linear_history", nil)
 		add(rs.RequirePullRequest, "pull_request", object{
-			"required_approving_review_count": rs.Approvals, "dismiss_stale_reviews_on_push": false, "require_code_owner_review": false,
-			"require_last_push_approval": false, "required_review_thread_resolution": false,
+			"required_approving_review_count": rs.Approvals, "dismiss_stale_reviews_on_push": false,
+			"require_code_owner_review": false, "require_last_push_approval": false,
+			"required_review_thread_resolution": false,
 		})
-		add(len(checks) > 0, "required_status_checks", object{"strict_required_status_checks_policy": false, "required_status_checks": checks})
-		add(rs.MessagePattern != "", "commit_message_pattern", object{"name": "", "negate": false, "operator": "regex", "pattern": rs.MessagePattern})
+		add(len(checks) > 0, "required_status_checks",
+			object{"strict_required_status_checks_policy": false, "required_status_checks": checks})
+		add(rs.MessagePattern != "", "commit_message_pattern",
+			object{"name": "", "negate": false, "operator": "regex", "pattern": rs.MessagePattern})
 	}
 	return page(c, rules)
 }
@@ -210,7 +223,8 @@ func (c *call) getRef() *reply {
 	}
 	return &reply{http.StatusOK, object{
 		"ref": ref, "node_id": nodeID("Ref", r.id), "url": c.url("/repos/%s/git/%s", r.fullName(), ref),
-		"object": object{"type": "commit", "sha": sha, "url": c.url("/repos/%s/git/commits/%s", r.fullName(), sha)},
+		"object": object{"type": "commit", "sha": sha,
+			"url": c.url("/repos/%s/git/commits/%s", r.fullName(), sha)},
 	}}
 }
 
@@ -236,7 +250,8 @@ func (c *call) deleteRef() *reply {
 	return &reply{http.StatusNoContent, nil}
 }
 
-// revision resolves what a client calls a commit: a hash, a branch, heads/branch or a tag; empty is the default branch.
+// revision resolves what a client calls a commit: a hash, a branch, heads/branch or a tag; empty is the
+// default branch.
 func (r *Repo) revision(name string) string {
 	if name == "" {
 		return r.git.Head(r.git.DefaultBranch())
@@ -300,7 +315,8 @@ func (c *call) getCommit() *reply {
 
 // changedFiles are the files that a commit changes.
 func (c *call) changedFiles(r *Repo, rev string) []object {
-	out := r.git.Git("diff-tree", "--root", "-r", "-z", "--no-commit-id", "--no-renames", "--raw", "--numstat", rev)
+	out := r.git.Git("diff-tree", "--root", "-r", "-z", "--no-commit-id", "--no-renames", "--raw",
+		"--numstat", rev)
 	files, byName := []object{}, map[string]object{}
 	fields := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
 	for i := 0; i < len(fields); i++ {
@@ -315,8 +331,9 @@ func (c *call) changedFiles(r *Repo, rev string) []object {
 				blob = f[2]
 			}
 			at := c.s.origin() + "/" + r.fullName()
-			byName[name] = object{"sha": blob, "filename": name, "status": status, "additions": 0, "deletions": 0, "changes": 0,
-				"blob_url": at + "/blob/" + rev + "/" + escaped(name), "raw_url": at + "/raw/" + rev + "/" + escaped(name),
+			byName[name] = object{"sha": blob, "filename": name, "status": status, "additions": 0,
+				"deletions": 0, "changes": 0, "blob_url": at + "/blob/" + rev + "/" + escaped(name),
+				"raw_url":      at + "/raw/" + rev + "/" + escaped(name),
 				"contents_url": c.url("/repos/%s/contents/%s?ref=%s", r.fullName(), escaped(name), rev)}
 			files = append(files, byName[name])
 			i++
@@ -380,8 +397,9 @@ func (c *call) entryJSON(r *Repo, ref, name, kind, sha string, size int) object 
 	self := c.url("/repos/%s/contents/%s?ref=%s", r.fullName(), escaped(name), url.QueryEscape(ref))
 	page := fmt.Sprintf("%s/%s/blob/%s/%s", c.s.origin(), r.fullName(), ref, name)
 	blob := c.url("/repos/%s/git/blobs/%s", r.fullName(), sha)
-	o := object{"type": kind, "name": path.Base(name), "path": name, "sha": sha, "size": size, "url": self, "html_url": page, "git_url": blob,
-		"download_url": nil, "_links": object{"self": self, "git": blob, "html": page}}
+	o := object{"type": kind, "name": path.Base(name), "path": name, "sha": sha, "size": size, "url": self,
+		"html_url": page, "git_url": blob, "download_url": nil,
+		"_links": object{"self": self, "git": blob, "html": page}}
 	if kind == "file" {
 		o["download_url"] = fmt.Sprintf("%s/raw/%s/%s/%s", c.s.origin(), r.fullName(), ref, name)
 	}
@@ -393,7 +411,8 @@ func (c *call) fileContents(r *Repo, ref, rev, name, content string) *reply {
 		c.header.Set("Content-Type", "application/vnd.github.raw+json; charset=utf-8")
 		return &reply{http.StatusOK, content}
 	}
-	o := c.entryJSON(r, ref, name, "file", strings.TrimSpace(r.git.Git("rev-parse", rev+":"+name)), len(content))
+	o := c.entryJSON(r, ref, name, "file", strings.TrimSpace(r.git.Git("rev-parse", rev+":"+name)),
+		len(content))
 	// GitHub breaks the encoded text into lines of 60 characters.
 	encoded := base64.StdEncoding.EncodeToString([]byte(content))
 	var lines strings.Builder

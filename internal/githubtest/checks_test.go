@@ -27,20 +27,24 @@ func TestGit_checks(t *testing.T) {
 
 	repo.LimitFileSize(1 << 20)
 	commit("d/big file", string(make([]byte, 3<<19)))
-	fails(t, w.Push(ctx), "remote: error: File d/big file is 1.50 MB; this exceeds GitHub's file size limit of 1.00 MB",
-		"remote: error: GH001: Large files detected. You may want to try Git Large File Storage - https://git-lfs.github.com.", "(pre-receive hook declined)")
+	fails(t, w.Push(ctx),
+		"remote: error: File d/big file is 1.50 MB; this exceeds GitHub's file size limit of 1.00 MB",
+		"remote: error: GH001: Large files detected. You may want to try Git Large File Storage - "+
+			"https://git-lfs.github.com.", "(pre-receive hook declined)")
 	repo.LimitFileSize(0)
 	ok(t, w.Push(ctx))
 
 	gh.HideEmails("alice", "alice@example.com")
 	address := func(email string) error {
-		_, err := w.Git(ctx, "commit", "--quiet", "--allow-empty", "--author", "Alice <"+email+">", "-m", "By "+email)
+		_, err := w.Git(ctx, "commit", "--quiet", "--allow-empty", "--author", "Alice <"+email+">", "-m",
+			"By "+email)
 		ok(t, err)
 		return w.Push(ctx)
 	}
-	fails(t, address("alice@example.com"), "remote: error: GH007: Your push would publish a private email address.",
-		"remote: You can make your email public or disable this protection by visiting:", "remote: "+gh.GitURL()+"settings/emails",
-		"(push declined due to email privacy restrictions)")
+	fails(t, address("alice@example.com"),
+		"remote: error: GH007: Your push would publish a private email address.",
+		"remote: You can make your email public or disable this protection by visiting:",
+		"remote: "+gh.GitURL()+"settings/emails", "(push declined due to email privacy restrictions)")
 	ok(t, address("1+alice@users.noreply.github.com"))
 	gh.HideEmails("alice")
 	ok(t, address("alice@example.com"))
@@ -49,13 +53,17 @@ func TestGit_checks(t *testing.T) {
 	repo.ProtectSecrets(githubtest.SecretKind{Name: "Sentinel Token", Pattern: "sentinel_[a-z]{8}"})
 	commit("new", "a: b\nc: sentinel_bbbbbbbb\nd: sentinel_cccccccc\n")
 	err = w.Push(ctx)
-	fails(t, err, "remote: error: GH013: Repository rule violations found for refs/heads/main.", "remote: - GITHUB PUSH PROTECTION",
-		"remote:     - Push cannot contain secrets", "remote:        —— Sentinel Token ——", "remote:         locations:", "remote:             path: new:2",
-		"remote:             path: new:3", "remote:         (?) To push, remove secret from commit(s) or follow this URL to allow the secret.",
+	fails(t, err, "remote: error: GH013: Repository rule violations found for refs/heads/main.",
+		"remote: - GITHUB PUSH PROTECTION", "remote:     - Push cannot contain secrets",
+		"remote:        —— Sentinel Token ——", "remote:         locations:",
+		"remote:             path: new:2", "remote:             path: new:3",
+		"remote:         (?) To push, remove secret from commit(s) or follow this URL to allow the secret.",
 		"(push declined due to repository rule violations)")
 	var failed *gittest.CommandError
 	errors.As(err, &failed)
-	addresses := regexp.MustCompile(`https://\S+/acme/fleet/security/secret-scanning/unblock-secret/[0-9a-f]{27}`).FindAllString(failed.Stderr, -1)
+	addresses :=
+		regexp.MustCompile(`https://\S+/acme/fleet/security/secret-scanning/unblock-secret/[0-9a-f]{27}`).
+			FindAllString(failed.Stderr, -1)
 	if len(addresses) != 2 {
 		t.Fatalf("addresses %q, want 2 in:\n%s", addresses, failed.Stderr)
 	}
@@ -67,7 +75,8 @@ func TestGit_checks(t *testing.T) {
 	// Rules of the branch are told of beside.
 	repo.AddRuleset(githubtest.Ruleset{Branches: []string{"main"}, RequireSignatures: true})
 	commit("new", "sentinel_dddddddd\n")
-	fails(t, w.Push(ctx), "Review all repository rules at", "remote: - Commits must have verified signatures.", "remote:   Found 1 violation:",
+	fails(t, w.Push(ctx), "Review all repository rules at",
+		"remote: - Commits must have verified signatures.", "remote:   Found 1 violation:",
 		"remote:   "+headOf(t, w), "remote: - GITHUB PUSH PROTECTION", "path: new:1")
 }
 

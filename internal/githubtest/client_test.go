@@ -56,14 +56,16 @@ func ok(t *testing.T, err error) {
 }
 
 // refused checks an error of go-github: its status, message and the texts of its entries.
-func refused(t *testing.T, err error, status int, message string, entries ...github.Error) *github.ErrorResponse {
+func refused(t *testing.T, err error, status int, message string,
+	entries ...github.Error) *github.ErrorResponse {
 	t.Helper()
 	var e *github.ErrorResponse
 	if !errors.As(err, &e) {
 		t.Fatalf("got %v, want status %d", err, status)
 	}
 	if e.Response.StatusCode != status || e.Message != message || !slices.Equal(e.Errors, entries) {
-		t.Errorf("got %d %q %+v, want %d %q %+v", e.Response.StatusCode, e.Message, e.Errors, status, message, entries)
+		t.Errorf("got %d %q %+v, want %d %q %+v",
+			e.Response.StatusCode, e.Message, e.Errors, status, message, entries)
 	}
 	if e.DocumentationURL == "" {
 		t.Error("no documentation_url")
@@ -86,20 +88,26 @@ func TestRepositories(t *testing.T) {
 	c := client(t, gh, gh.AddClassicToken("alice", "repo", "read:org"))
 	me, resp, err := c.Users.Get(ctx, "")
 	ok(t, err)
-	if me.GetLogin() != "alice" || me.GetType() != "User" || resp.Header.Get("X-OAuth-Scopes") != "repo, read:org" || resp.Rate.Limit != 5000 || resp.Rate.Remaining != 4999 {
+	if me.GetLogin() != "alice" || me.GetType() != "User" ||
+		resp.Header.Get("X-OAuth-Scopes") != "repo, read:org" || resp.Rate.Limit != 5000 ||
+		resp.Rate.Remaining != 4999 {
 		t.Errorf("user %v, header %v", me, resp.Header)
 	}
 	_, _, err = c.Repositories.Get(ctx, "acme", "fleet")
 	refused(t, err, 404, "Not Found")
-	made, _, err := c.Repositories.Create(ctx, "acme", &github.Repository{Name: github.String("fleet"), Private: github.Bool(true), Description: github.String("d")})
+	made, _, err := c.Repositories.Create(ctx, "acme", &github.Repository{Name: github.String("fleet"),
+		Private: github.Bool(true), Description: github.String("d")})
 	ok(t, err)
-	if made.GetFullName() != "acme/fleet" || !made.GetPrivate() || made.GetVisibility() != "private" || made.GetOwner().GetType() != "Organization" ||
-		made.GetCloneURL() != gh.GitURL()+"acme/fleet.git" || made.GetSSHURL() != gh.SSHURL()+"acme/fleet.git" || !made.GetPermissions()["admin"] {
+	if made.GetFullName() != "acme/fleet" || !made.GetPrivate() || made.GetVisibility() != "private" ||
+		made.GetOwner().GetType() != "Organization" || made.GetCloneURL() != gh.GitURL()+"acme/fleet.git" ||
+		made.GetSSHURL() != gh.SSHURL()+"acme/fleet.git" || !made.GetPermissions()["admin"] {
 		t.Errorf("made %v", made)
 	}
 	_, _, err = c.Repositories.Create(ctx, "acme", &github.Repository{Name: github.String("Fleet")})
-	refused(t, err, 422, "Repository creation failed.", github.Error{Resource: "Repository", Code: "custom", Field: "name", Message: "name already exists on this account"})
-	own, _, err := c.Repositories.Create(ctx, "", &github.Repository{Name: github.String("init"), AutoInit: github.Bool(true)})
+	refused(t, err, 422, "Repository creation failed.", github.Error{Resource: "Repository", Code: "custom",
+		Field: "name", Message: "name already exists on this account"})
+	own, _, err := c.Repositories.Create(ctx, "",
+		&github.Repository{Name: github.String("init"), AutoInit: github.Bool(true)})
 	ok(t, err)
 	if own.GetFullName() != "alice/init" || own.GetPrivate() {
 		t.Errorf("made %v", own)
@@ -107,7 +115,8 @@ func TestRepositories(t *testing.T) {
 	if files := gh.Repo("alice/init").Git().Files("main"); files["README.md"] != "# init\n" {
 		t.Errorf("files %v", files)
 	}
-	edited, _, err := c.Repositories.Edit(ctx, "alice", "init", &github.Repository{Description: github.String("new"), Archived: github.Bool(true)})
+	edited, _, err := c.Repositories.Edit(ctx, "alice", "init",
+		&github.Repository{Description: github.String("new"), Archived: github.Bool(true)})
 	ok(t, err)
 	if edited.GetDescription() != "new" || !edited.GetArchived() {
 		t.Errorf("edited %v", edited)
@@ -136,7 +145,8 @@ func TestRepositories(t *testing.T) {
 	}
 	meta, _, err := c.APIMeta(ctx)
 	ok(t, err)
-	if len(meta.SSHKeys) != 3 || !strings.Contains(gh.KnownHosts(), meta.SSHKeys[0]) || meta.SSHKeyFingerprints["SHA256_ED25519"] == "" {
+	if len(meta.SSHKeys) != 3 || !strings.Contains(gh.KnownHosts(), meta.SSHKeys[0]) ||
+		meta.SSHKeyFingerprints["SHA256_ED25519"] == "" {
 		t.Errorf("meta %v", meta)
 	}
 	limits, _, err := c.RateLimits(ctx)
@@ -156,25 +166,30 @@ func TestCreate_permissions(t *testing.T) {
 	refused(t, err, 404, "Not Found")
 	_, _, err = client(t, gh, "").Repositories.Create(ctx, "", repo)
 	refused(t, err, 401, "Requires authentication")
-	_, _, err = client(t, gh, gh.AddFineGrainedToken("alice", githubtest.FineGrained{Permissions: githubtest.Permissions{"contents": "write"}})).Repositories.Create(ctx, "", repo)
+	_, _, err = client(t, gh, gh.AddFineGrainedToken("alice", githubtest.FineGrained{
+		Permissions: githubtest.Permissions{"contents": "write"}})).Repositories.Create(ctx, "", repo)
 	e := refused(t, err, 403, "Resource not accessible by personal access token")
 	if got := e.Response.Header.Get("X-Accepted-GitHub-Permissions"); got != "administration=write" {
 		t.Errorf("accepted permissions %q", got)
 	}
-	app := client(t, gh, gh.AddInstallationToken("acme", githubtest.Installation{Permissions: githubtest.Permissions{"administration": "write"}}))
+	app := client(t, gh, gh.AddInstallationToken("acme",
+		githubtest.Installation{Permissions: githubtest.Permissions{"administration": "write"}}))
 	_, _, err = app.Users.Get(ctx, "")
 	refused(t, err, 403, "Resource not accessible by integration")
 	_, _, err = app.Repositories.Create(ctx, "acme", repo)
 	ok(t, err)
-	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.Create(ctx, "acme", &github.Repository{Name: github.String("a b")})
-	refused(t, err, 422, "Repository creation failed.", github.Error{Resource: "Repository", Code: "custom", Field: "name",
-		Message: "name can only contain ASCII letters, digits, and the characters ., -, and _"})
+	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.Create(ctx, "acme",
+		&github.Repository{Name: github.String("a b")})
+	refused(t, err, 422, "Repository creation failed.",
+		github.Error{Resource: "Repository", Code: "custom", Field: "name",
+			Message: "name can only contain ASCII letters, digits, and the characters ., -, and _"})
 }
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
-	gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}), githubtest.Grant("bob", githubtest.Push))
+	gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}),
+		githubtest.Grant("bob", githubtest.Push))
 	gh.AddRepo("acme/other")
 	get := func(token, repo string) (*github.Repository, *github.Response, error) {
 		return client(t, gh, token).Repositories.Get(ctx, "acme", repo)
@@ -186,7 +201,8 @@ func TestTokens(t *testing.T) {
 	if p := r.GetPermissions(); !p["push"] || p["admin"] || !p["pull"] {
 		t.Errorf("permissions %v", p)
 	}
-	if h := resp.Header.Get("github-authentication-token-expiration"); h != "2126-11-30 10:00:00 UTC" || resp.TokenExpiration.Year() != 2126 {
+	if h := resp.Header.Get("github-authentication-token-expiration"); h != "2126-11-30 10:00:00 UTC" ||
+		resp.TokenExpiration.Year() != 2126 {
 		t.Errorf("expiration %q, %v", h, resp.TokenExpiration)
 	}
 	gh.ExpireToken(expiring, time.Now().Add(-time.Second))
@@ -199,7 +215,8 @@ func TestTokens(t *testing.T) {
 	_, _, err = get(gh.AddClassicToken("carol", "repo"), "fleet")
 	refused(t, err, 404, "Not Found")
 
-	fine := gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Repositories: []string{"fleet"}, Permissions: githubtest.Permissions{"contents": "write"}})
+	fine := gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme",
+		Repositories: []string{"fleet"}, Permissions: githubtest.Permissions{"contents": "write"}})
 	_, resp, err = get(fine, "fleet")
 	ok(t, err)
 	if _, scoped := resp.Header["X-Oauth-Scopes"]; scoped {
@@ -219,7 +236,8 @@ func TestTokens(t *testing.T) {
 	gh.AddOrg("acme", githubtest.EnforceSSO())
 	sso := gh.AddClassicToken("alice", "repo")
 	_, _, err = get(sso, "fleet")
-	e = refused(t, err, 403, "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization.")
+	e = refused(t, err, 403, "Resource protected by organization SAML enforcement. You must grant your "+
+		"Personal Access token access to this organization.")
 	if h := e.Response.Header.Get("X-GitHub-SSO"); !strings.HasPrefix(h, "required; url=https://") {
 		t.Errorf("X-GitHub-SSO %q", h)
 	}
@@ -235,25 +253,31 @@ func TestDeployKeys(t *testing.T) {
 	gh.AddRepo("alice/other")
 	token := gh.AddClassicToken("alice", "repo")
 	c := client(t, gh, token)
-	inUse := github.Error{Resource: "PublicKey", Code: "custom", Field: "key", Message: "key is already in use"}
+	inUse := github.Error{Resource: "PublicKey", Code: "custom", Field: "key",
+		Message: "key is already in use"}
 	var made []int64
 	for _, algorithm := range []gittest.Algorithm{gittest.ECDSA384, gittest.ED25519, gittest.RSA} {
 		k := gittest.NewKey(t, algorithm)
 		got, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet", &github.Key{
-			Title: github.String("flux"), Key: github.String(k.AuthorizedKey() + " comment"), ReadOnly: github.Bool(true)})
+			Title: github.String("flux"), Key: github.String(k.AuthorizedKey() + " comment"),
+			ReadOnly: github.Bool(true)})
 		ok(t, err)
-		if got.GetKey() != k.AuthorizedKey() || !got.GetReadOnly() || !got.GetVerified() || got.GetTitle() != "flux" || got.GetID() == 0 || got.GetAddedBy() != "alice" {
+		if got.GetKey() != k.AuthorizedKey() || !got.GetReadOnly() || !got.GetVerified() ||
+			got.GetTitle() != "flux" || got.GetID() == 0 || got.GetAddedBy() != "alice" {
 			t.Errorf("key %v", got)
 		}
 		made = append(made, got.GetID())
-		_, _, err = c.Repositories.CreateKey(ctx, "alice", "other", &github.Key{Key: github.String(k.AuthorizedKey())})
+		_, _, err = c.Repositories.CreateKey(ctx, "alice", "other",
+			&github.Key{Key: github.String(k.AuthorizedKey())})
 		refused(t, err, 422, "Validation Failed", inUse)
 	}
-	_, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet", &github.Key{Key: github.String("ssh-rsa nonsense")})
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PublicKey", Code: "custom", Field: "key",
-		Message: "key is invalid. You must supply a key in OpenSSH public key format"})
+	_, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet",
+		&github.Key{Key: github.String("ssh-rsa nonsense")})
+	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PublicKey", Code: "custom",
+		Field: "key", Message: "key is invalid. You must supply a key in OpenSSH public key format"})
 	writable := gittest.NewKey(t, gittest.ED25519)
-	got, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet", &github.Key{Key: github.String(writable.AuthorizedKey())})
+	got, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet",
+		&github.Key{Key: github.String(writable.AuthorizedKey())})
 	ok(t, err)
 	if got.GetReadOnly() {
 		t.Error("a key that is not said to be read-only is")
@@ -265,7 +289,8 @@ func TestDeployKeys(t *testing.T) {
 	if len(first) != 3 || resp.NextPage != 2 || resp.LastPage != 2 {
 		t.Errorf("first page: %d keys, next %d, last %d", len(first), resp.NextPage, resp.LastPage)
 	}
-	second, resp, err := c.Repositories.ListKeys(ctx, "acme", "fleet", &github.ListOptions{PerPage: 3, Page: 2})
+	second, resp, err := c.Repositories.ListKeys(ctx, "acme", "fleet",
+		&github.ListOptions{PerPage: 3, Page: 2})
 	ok(t, err)
 	if len(second) != 1 || resp.NextPage != 0 || resp.PrevPage != 1 || resp.FirstPage != 1 {
 		t.Errorf("second page: %d keys, %+v", len(second), resp)
@@ -279,7 +304,8 @@ func TestDeployKeys(t *testing.T) {
 	ok(t, err)
 	_, err = c.Repositories.DeleteKey(ctx, "acme", "fleet", made[0])
 	refused(t, err, 404, "Not Found")
-	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.ListKeys(ctx, "acme", "fleet", nil)
+	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.ListKeys(ctx, "acme",
+		"fleet", nil)
 	refused(t, err, 404, "Not Found")
 	if n := len(repo.DeployKeys()); n != 3 {
 		t.Errorf("%d keys", n)
@@ -289,155 +315,10 @@ func TestDeployKeys(t *testing.T) {
 		t.Errorf("%d keys outlive their token", n)
 	}
 	gh.AddOrg("acme", githubtest.DeployKeysDisabled())
-	_, _, err = client(t, gh, gh.AddClassicToken("alice", "repo")).Repositories.CreateKey(ctx, "acme", "fleet", &github.Key{Key: github.String(writable.AuthorizedKey())})
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PublicKey", Code: "custom", Message: "Deploy keys are disabled for this repository"})
-}
-
-func TestBranchesAndContents(t *testing.T) {
-	t.Parallel()
-	gh, ctx := world(t), t.Context()
-	gh.SetPlan("acme", githubtest.PlanPaid)
-	gh.AddRepo("acme/empty")
-	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a/b.txt": strings.Repeat("hello ", 30), "c": "1"}), githubtest.Grant("bob", githubtest.Push))
-	repo.Git().Commit(gittest.Change{Branch: "topic/one", Message: "Second", Files: map[string]string{"c": "2"}})
-	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 2, EnforceAdmins: true, StatusChecks: []string{"ci"}})
-	repo.AddRuleset(githubtest.Ruleset{Name: "r", Branches: []string{"topic/*"}, RequirePullRequest: true, Approvals: 1, BlockForcePushes: true})
-	repo.AddRuleset(githubtest.Ruleset{Name: "off", Branches: []string{"~ALL"}, RequirePullRequest: true, Enforcement: "evaluate"})
-	c := client(t, gh, gh.AddClassicToken("alice", "repo"))
-
-	branches, _, err := c.Repositories.ListBranches(ctx, "acme", "fleet", nil)
-	ok(t, err)
-	if len(branches) != 2 || branches[0].GetName() != "main" || !branches[0].GetProtected() || !branches[1].GetProtected() {
-		t.Errorf("branches %v", branches)
-	}
-	b, _, err := c.Repositories.GetBranch(ctx, "acme", "fleet", "topic/one", false)
-	ok(t, err)
-	if b.GetName() != "topic/one" || b.GetCommit().GetSHA() != repo.Git().Head("topic/one") || b.GetCommit().GetCommit().GetMessage() != "Second" {
-		t.Errorf("branch %v", b)
-	}
-	_, _, err = c.Repositories.GetBranch(ctx, "acme", "fleet", "none", false)
-	if err == nil || !strings.Contains(err.Error(), "404") {
-		t.Errorf("a branch that is not there: %v", err)
-	}
-	p, _, err := c.Repositories.GetBranchProtection(ctx, "acme", "fleet", "main")
-	ok(t, err)
-	if p.GetRequiredPullRequestReviews().RequiredApprovingReviewCount != 2 || !p.GetEnforceAdmins().Enabled || p.GetRequiredStatusChecks().Contexts[0] != "ci" || p.GetAllowForcePushes().Enabled {
-		t.Errorf("protection %v", p)
-	}
-	if _, _, err := c.Repositories.GetBranchProtection(ctx, "acme", "fleet", "topic/one"); !errors.Is(err, github.ErrBranchNotProtected) {
-		t.Errorf("no protection: %v", err)
-	}
-	_, _, err = client(t, gh, gh.AddClassicToken("bob", "repo")).Repositories.GetBranchProtection(ctx, "acme", "fleet", "main")
-	refused(t, err, 404, "Not Found")
-	rules, _, err := c.Repositories.GetRulesForBranch(ctx, "acme", "fleet", "topic/one")
-	ok(t, err)
-	if len(rules) != 2 || rules[0].Type != "non_fast_forward" || rules[1].Type != "pull_request" || !strings.Contains(string(*rules[1].Parameters), `"required_approving_review_count":1`) {
-		t.Errorf("rules %+v", rules)
-	}
-	none, _, err := c.Repositories.GetRulesForBranch(ctx, "acme", "fleet", "main")
-	ok(t, err)
-	if len(none) != 0 {
-		t.Errorf("rules %+v", none)
-	}
-	file, _, _, err := c.Repositories.GetContents(ctx, "acme", "fleet", "a/b.txt", nil)
-	ok(t, err)
-	if text, err := file.GetContent(); err != nil || text != strings.Repeat("hello ", 30) || file.GetPath() != "a/b.txt" {
-		t.Errorf("file %v %v", file, err)
-	}
-	_, dir, _, err := c.Repositories.GetContents(ctx, "acme", "fleet", "", &github.RepositoryContentGetOptions{Ref: "topic/one"})
-	ok(t, err)
-	if len(dir) != 1 || dir[0].GetName() != "c" {
-		t.Errorf("directory %v", dir)
-	}
-	_, _, _, err = c.Repositories.GetContents(ctx, "acme", "fleet", "none", nil)
-	refused(t, err, 404, "Not Found")
-	_, _, _, err = c.Repositories.GetContents(ctx, "acme", "empty", "a", nil)
-	refused(t, err, 404, "This repository is empty.")
-	ref, _, err := c.Git.GetRef(ctx, "acme", "fleet", "heads/main")
-	ok(t, err)
-	if ref.GetObject().GetSHA() != repo.Git().Head("main") || ref.GetRef() != "refs/heads/main" {
-		t.Errorf("ref %v", ref)
-	}
-	_, _, err = c.Git.GetRef(ctx, "acme", "empty", "heads/main")
-	refused(t, err, 409, "Git Repository is empty.")
-	commits, _, err := c.Repositories.ListCommits(ctx, "acme", "fleet", &github.CommitsListOptions{SHA: "topic/one", Path: "c"})
-	ok(t, err)
-	if len(commits) != 1 || commits[0].GetCommit().GetMessage() != "Second" {
-		t.Errorf("commits %v", commits)
-	}
-	commit, _, err := c.Repositories.GetCommit(ctx, "acme", "fleet", "topic/one", nil)
-	ok(t, err)
-	if len(commit.Files) != 1 || commit.Files[0].GetFilename() != "c" {
-		t.Errorf("commit %v", commit)
-	}
-}
-
-func TestPullRequests(t *testing.T) {
-	t.Parallel()
-	gh, ctx := world(t), t.Context()
-	gh.SetPlan("acme", githubtest.PlanPaid)
-	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}), githubtest.Grant("bob", githubtest.Push))
-	base := repo.Git().Head("main")
-	for _, b := range []string{"one", "two"} {
-		repo.Git().Git("update-ref", "refs/heads/"+b, base)
-		repo.Git().Commit(gittest.Change{Branch: b, Message: b, Files: map[string]string{b: "1"}})
-	}
-	repo.Git().Git("update-ref", "refs/heads/same", base)
-	c := client(t, gh, gh.AddClassicToken("bob", "repo"))
-	open := func(head string) (*github.PullRequest, error) {
-		p, _, err := c.PullRequests.Create(ctx, "acme", "fleet", &github.NewPullRequest{
-			Title: github.String("T"), Head: github.String(head), Base: github.String("main"), Body: github.String("B")})
-		return p, err
-	}
-	p, err := open("one")
-	ok(t, err)
-	if p.GetNumber() != 1 || p.GetState() != "open" || p.GetHead().GetRef() != "one" || p.GetUser().GetLogin() != "bob" || !p.GetMergeable() || p.GetMergeableState() != "clean" {
-		t.Errorf("pull request %v", p)
-	}
-	_, err = open("acme:one")
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "custom", Message: "A pull request already exists for acme:one."})
-	_, err = open("same")
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "custom", Message: "No commits between main and same"})
-	_, err = open("none")
-	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PullRequest", Code: "invalid", Field: "head"})
-	_, err = open("two")
-	ok(t, err)
-	list, _, err := c.PullRequests.List(ctx, "acme", "fleet", &github.PullRequestListOptions{Head: "acme:one", Base: "main"})
-	ok(t, err)
-	if len(list) != 1 || list[0].GetNumber() != 1 {
-		t.Errorf("list %v", list)
-	}
-	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1})
-	_, _, err = c.PullRequests.Merge(ctx, "acme", "fleet", 1, "", nil)
-	refused(t, err, 405, "At least 1 approving review is required by reviewers with write access.")
-	blocked, _, err := c.PullRequests.Get(ctx, "acme", "fleet", 1)
-	ok(t, err)
-	if blocked.GetMergeableState() != "blocked" {
-		t.Errorf("state %q", blocked.GetMergeableState())
-	}
-	sha := repo.MergePull(1)
-	merged, _, err := c.PullRequests.Get(ctx, "acme", "fleet", 1)
-	ok(t, err)
-	if !merged.GetMerged() || merged.GetMergeCommitSHA() != sha || repo.Git().Head("main") != sha || merged.GetState() != "closed" {
-		t.Errorf("merged %v", merged)
-	}
-	repo.Unprotect("main")
-	_, _, err = c.PullRequests.Merge(ctx, "acme", "fleet", 2, "", &github.PullRequestOptions{SHA: base})
-	refused(t, err, 409, "Head branch was modified. Review and try the merge again.")
-	result, _, err := c.PullRequests.Merge(ctx, "acme", "fleet", 2, "", &github.PullRequestOptions{MergeMethod: "squash"})
-	ok(t, err)
-	if !result.GetMerged() || repo.Git().Log("main")[0].Subject() != "T (#2)" || len(repo.Git().Files("main")) != 3 {
-		t.Errorf("result %v, files %v", result, repo.Git().Paths("main"))
-	}
-	_, err = c.Git.DeleteRef(ctx, "acme", "fleet", "heads/two")
-	ok(t, err)
-	_, _, err = c.PullRequests.Merge(ctx, "acme", "fleet", 2, "", nil)
-	refused(t, err, 405, "Pull Request is not mergeable")
-	is, _, err := c.PullRequests.IsMerged(ctx, "acme", "fleet", 2)
-	ok(t, err)
-	if !is {
-		t.Error("not merged")
-	}
+	_, _, err = client(t, gh, gh.AddClassicToken("alice", "repo")).Repositories.CreateKey(ctx, "acme",
+		"fleet", &github.Key{Key: github.String(writable.AuthorizedKey())})
+	refused(t, err, 422, "Validation Failed", github.Error{Resource: "PublicKey", Code: "custom",
+		Message: "Deploy keys are disabled for this repository"})
 }
 
 func TestPublicRepository_needsPermissionToWrite(t *testing.T) {
@@ -446,17 +327,21 @@ func TestPublicRepository_needsPermissionToWrite(t *testing.T) {
 	repo := gh.AddRepo("acme/open", githubtest.Public(), githubtest.Files(map[string]string{"a": "1"}))
 	repo.Git().Git("update-ref", "refs/heads/topic", repo.Git().Head("main"))
 	repo.Git().Commit(gittest.Change{Branch: "topic", Files: map[string]string{"a": "2"}})
-	open := &github.NewPullRequest{Title: github.String("T"), Head: github.String("topic"), Base: github.String("main")}
-	fine := client(t, gh, gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"pull_requests": "read"}}))
+	open := &github.NewPullRequest{Title: github.String("T"), Head: github.String("topic"),
+		Base: github.String("main")}
+	fine := client(t, gh, gh.AddFineGrainedToken("alice",
+		githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"pull_requests": "read"}}))
 	_, _, err := fine.Repositories.GetBranch(ctx, "acme", "open", "main", false)
 	ok(t, err)
 	_, _, err = fine.PullRequests.Create(ctx, "acme", "open", open)
 	refused(t, err, 403, "Resource not accessible by personal access token")
 	_, _, err = client(t, gh, gh.AddClassicToken("alice")).PullRequests.Create(ctx, "acme", "open", open)
 	refused(t, err, 404, "Not Found")
-	_, _, err = client(t, gh, gh.AddClassicToken("alice", "public_repo")).PullRequests.Create(ctx, "acme", "open", open)
+	_, _, err = client(t, gh, gh.AddClassicToken("alice", "public_repo")).PullRequests.Create(ctx, "acme",
+		"open", open)
 	ok(t, err)
-	_, _, err = client(t, gh, gh.AddClassicToken("carol", "repo")).Repositories.Edit(ctx, "acme", "open", &github.Repository{Description: github.String("x")})
+	_, _, err = client(t, gh, gh.AddClassicToken("carol", "repo")).Repositories.Edit(ctx, "acme", "open",
+		&github.Repository{Description: github.String("x")})
 	refused(t, err, 403, "Must have admin rights to Repository.")
 	repo.Archive()
 	_, _, err = client(t, gh, gh.AddClassicToken("alice", "repo")).Repositories.CreateKey(ctx, "acme", "open",

@@ -1,28 +1,33 @@
-// Package githubtest is a stateful GitHub for tests, the end-to-end stack and the demonstration: the REST API, Git over HTTPS and Git
-// over SSH on loopback ports, over one set of users, organizations, repositories, tokens, keys and rules. It answers with GitHub's
-// JSON shapes, status codes, headers and error texts, as its REST documentation and its servers give them; Git is served by the
-// real git binary through package gittest.
+// Package githubtest is a stateful GitHub for tests, the end-to-end stack and the demonstration: the REST
+// API, Git over HTTPS and Git over SSH on loopback ports, over one set of users, organizations, repositories,
+// tokens, keys and rules. It answers with GitHub's JSON shapes, status codes, headers and error texts, as its
+// REST documentation and its servers give them; Git is served by the real git binary through package gittest.
 //
 // # Setting up
 //
 //	gh := githubtest.Start(t)                                   // or New(ctx, Options{}) and Close()
 //	gh.AddUser("alice")
 //	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgMember("bob"))
-//	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "hi\n"}), githubtest.Grant("bob", githubtest.Push))
+//	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "hi\n"}),
+//		githubtest.Grant("bob", githubtest.Push))
 //	token := gh.AddClassicToken("alice", "repo")                // ghp_ and 36 characters
-//	token = gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Repositories: []string{"fleet"},
+//	token = gh.AddFineGrainedToken("alice", githubtest.FineGrained{
+//		Owner: "acme", Repositories: []string{"fleet"},
 //		Permissions: githubtest.Permissions{"contents": "write", "administration": "write"}})
-//	token = gh.AddInstallationToken("acme", githubtest.Installation{Permissions: githubtest.Permissions{"contents": "write"}})
+//	token = gh.AddInstallationToken("acme", githubtest.Installation{
+//		Permissions: githubtest.Permissions{"contents": "write"}})
 //	gh.ExpireToken(token, at); gh.RevokeToken(token); gh.AuthorizeSSO(token, "acme")
 //	gh.AddSSHKey("alice", authorizedKey); repo.AddDeployKey("flux", authorizedKey, true)
 //	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
-//	repo.AddRuleset(githubtest.Ruleset{Name: "no direct pushes", Branches: []string{"main"}, RequirePullRequest: true})
+//	repo.AddRuleset(githubtest.Ruleset{Name: "no direct pushes", Branches: []string{"main"},
+//		RequirePullRequest: true})
 //	repo.Archive(); repo.Rename("fleet2"); repo.Transfer("acme"); repo.RenameBranch("main", "trunk")
 //	repo.Block(githubtest.BlockedForTerms); repo.Disable(); repo.DisableKey(id); gh.Suspend("alice")
 //
-// Nothing is kinder than the original unless a test says so: accounts are on GitHub Free, where private repositories have no rules
-// ([Server.SetPlan], [OrgPlan]); an organization's settings are shown to its owners only; a repository that the API creates is not
-// found at once ([Server.SetCreationLag]); and version 2022-11-28 of the API announces its end ([Server.AnnounceEnd]).
+// Nothing is kinder than the original unless a test says so: accounts are on GitHub Free, where private
+// repositories have no rules ([Server.SetPlan], [OrgPlan]); an organization's settings are shown to its
+// owners only; a repository that the API creates is not found at once ([Server.SetCreationLag]); and version
+// 2022-11-28 of the API announces its end ([Server.AnnounceEnd]).
 //
 // # Pointing a client at it
 //
@@ -44,28 +49,32 @@
 //
 // # Strictness
 //
-// A request with an unknown path or method, with an Accept, User-Agent or Content-Type header that GitHub's documentation does not allow,
-// or with a query or a body that GitHub's own description of the operation does not (see package description), is answered as GitHub
-// would and recorded. [Server.Verify] fails the test and lists such requests; a server from Start does so by itself when the test ends.
-// [Server.TakeViolations] hands them over to a test that means them.
+// A request with an unknown path or method, with an Accept, User-Agent or Content-Type header that GitHub's
+// documentation does not allow, or with a query or a body that GitHub's own description of the operation does
+// not (see package description), is answered as GitHub would and recorded. [Server.Verify] fails the test and
+// lists such requests; a server from Start does so by itself when the test ends. [Server.TakeViolations]
+// hands them over to a test that means them.
 //
-// The answers are held against the same description: of github.com in the version that was asked for, or of all enterprise servers. An
-// answer that differs is a mistake of this server, which Verify reports too, unless it is among the exceptions in undocumented.go, each
-// with the place where GitHub gives it all the same.
+// The answers are held against the same description: of github.com in the version that was asked for, or of
+// all enterprise servers. An answer that differs is a mistake of this server, which Verify reports too,
+// unless it is among the exceptions in undocumented.go, each with the place where GitHub gives it all the
+// same.
 //
 // # Faults
 //
 //	off := gh.Break("POST /repos/*/*/keys", githubtest.LoseReply(), githubtest.Times(1))
-//	gh.Break("GET /repos/acme/fleet", githubtest.Respond(502, "<html>bad gateway</html>"), githubtest.Skip(1), githubtest.Times(2))
+//	gh.Break("GET /repos/acme/fleet", githubtest.Respond(502, "<html>bad gateway</html>"),
+//		githubtest.Skip(1), githubtest.Times(2))
 //	gh.Break("* /**", githubtest.SecondaryRateLimit(2*time.Second), githubtest.Times(1))
 //
-// Effects: [Respond], [RespondWith], [CloseConnection], [LoseReply], [Truncate], [Latency], [RedirectTo], [PrimaryRateLimit],
-// [SecondaryRateLimit], [AbuseDetection]; [Times], [Skip] and [Status] modify them. A star stands for one segment of the path, two stars for the rest; the path is written without /api/v3.
-// [Server.SetCreationLag] says how late new repositories are found, [Server.SetRateLimit] sets the budget that real
-// requests use up, and [Server.InjectGit] breaks Git traffic (see gittest.Fault).
+// Effects: [Respond], [RespondWith], [CloseConnection], [LoseReply], [Truncate], [Latency], [RedirectTo],
+// [PrimaryRateLimit], [SecondaryRateLimit], [AbuseDetection]; [Times], [Skip] and [Status] modify them. A
+// star stands for one segment of the path, two stars for the rest; the path is written without /api/v3.
+// [Server.SetCreationLag] says how late new repositories are found, [Server.SetRateLimit] sets the budget
+// that real requests use up, and [Server.InjectGit] breaks Git traffic (see gittest.Fault).
 //
 // # What it refuses
 //
-// It is no GitHub for production: it knows the endpoints and rules that a bootstrapper needs, and everything else is a violation. It
-// imports nothing of the program.
+// It is no GitHub for production: it knows the endpoints and rules that a bootstrapper needs, and everything
+// else is a violation. It imports nothing of the program.
 package githubtest

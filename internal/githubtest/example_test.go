@@ -22,7 +22,8 @@ func Example() {
 	gh.AddUser("alice")
 	token := gh.AddClassicToken("alice", "repo")
 
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, gh.APIURL()+"user/repos", strings.NewReader(`{"name":"fleet","private":true}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, gh.APIURL()+"user/repos",
+		strings.NewReader(`{"name":"fleet","private":true}`))
 	if err != nil {
 		fmt.Println(err)
 		return

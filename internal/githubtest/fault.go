@@ -81,32 +81,37 @@ func PrimaryRateLimit(reset time.Duration) Effect {
 	}
 }
 
-// SecondaryRateLimit answers as when requests come too fast, with a Retry-After in whole seconds. The address of the documentation in
-// the answer is the present one, by which older clients, such as go-github v53, do not recognise the limit.
+// SecondaryRateLimit answers as when requests come too fast, with a Retry-After in whole seconds. The address
+// of the documentation in the answer is the present one, by which older clients, such as go-github v53, do
+// not recognise the limit.
 func SecondaryRateLimit(retryAfter time.Duration) Effect {
 	return func(f *apiFault) {
 		f.respond = func(_ *Server, h http.Header) (int, string) {
 			h.Set("Retry-After", strconv.Itoa(int(retryAfter.Round(time.Second)/time.Second)))
 			return http.StatusForbidden, errorBody(http.StatusForbidden,
-				"You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to GitHub Support for help, please include the request ID.",
+				"You have exceeded a secondary rate limit. Please wait a few minutes before you try "+
+					"again. If you reach out to GitHub Support for help, please include the request ID.",
 				primaryLimitDoc+"#about-secondary-rate-limits")
 		}
 	}
 }
 
-// AbuseDetection answers with the older form of SecondaryRateLimit, which comes without a Retry-After and with most of the budget left.
+// AbuseDetection answers with the older form of SecondaryRateLimit, which comes without a Retry-After and
+// with most of the budget left.
 func AbuseDetection() Effect {
 	return func(f *apiFault) {
 		f.respond = func(*Server, http.Header) (int, string) {
-			return http.StatusForbidden, errorBody(http.StatusForbidden,
-				"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.",
+			return http.StatusForbidden, errorBody(http.StatusForbidden, "You have triggered an "+
+				"abuse detection mechanism. Please wait a few minutes before you try again.",
 				docs+"/overview/resources-in-the-rest-api#abuse-rate-limits")
 		}
 	}
 }
 
-// Break switches a fault on until the returned function is called. The pattern is a method, or *, and a path without /api/v3, in which
-// * is one segment and a final ** any rest: "POST /repos/*/*/keys". Faults switched on first strike first, one a request.
+// Break switches a fault on until the returned function is called. The pattern is a method, or *, and a path
+// without /api/v3, in which
+// * is one segment and a final ** any rest: "POST /repos/*/*/keys". Faults switched on first strike first,
+// one a request.
 func (s *Server) Break(pattern string, effects ...Effect) (off func()) {
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok || !strings.HasPrefix(path, "/") {

@@ -33,9 +33,11 @@ func TestRateLimits(t *testing.T) {
 	for _, status := range []int{403, 429} {
 		off := gh.Break("GET /user", githubtest.SecondaryRateLimit(2*time.Second), githubtest.Status(status))
 		_, _, err = client(t, gh, token).Users.Get(ctx, "")
-		// This go-github knows the limit only by an older address of its documentation, so this is no AbuseRateLimitError.
+		// This go-github knows the limit only by an older address of its documentation, so this is no
+		// AbuseRateLimitError.
 		var e *github.ErrorResponse
-		if !errors.As(err, &e) || e.Response.StatusCode != status || e.Response.Header.Get("Retry-After") != "2" ||
+		if !errors.As(err, &e) || e.Response.StatusCode != status ||
+			e.Response.Header.Get("Retry-After") != "2" ||
 			!strings.HasPrefix(e.Message, "You have exceeded a secondary rate limit.") ||
 			!strings.HasSuffix(e.DocumentationURL, "#about-secondary-rate-limits") {
 			t.Errorf("secondary limit: %v", err)
@@ -58,7 +60,8 @@ func TestFaults(t *testing.T) {
 	c := client(t, gh, gh.AddClassicToken("alice", "repo"))
 	mark := gh.Mark()
 
-	gh.Break("GET /repos/ACME/*", githubtest.Respond(502, "<html>bad gateway</html>"), githubtest.Skip(1), githubtest.Times(1))
+	gh.Break("GET /repos/ACME/*", githubtest.Respond(502, "<html>bad gateway</html>"), githubtest.Skip(1),
+		githubtest.Times(1))
 	get := func() error { _, _, err := c.Repositories.Get(ctx, "acme", "fleet"); return err }
 	ok(t, get())
 	var e *github.ErrorResponse
@@ -68,7 +71,8 @@ func TestFaults(t *testing.T) {
 	ok(t, get())
 	gh.Break("POST /repos/*/*/keys", githubtest.LoseReply(), githubtest.Times(1))
 	k := gittest.NewKey(t, gittest.ED25519)
-	if _, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet", &github.Key{Key: github.String(k.AuthorizedKey())}); err == nil || errors.As(err, &e) {
+	if _, _, err := c.Repositories.CreateKey(ctx, "acme", "fleet",
+		&github.Key{Key: github.String(k.AuthorizedKey())}); err == nil || errors.As(err, &e) {
 		t.Errorf("lost reply: %v", err)
 	}
 	if len(repo.DeployKeys()) != 1 {
@@ -94,7 +98,8 @@ func TestFaults(t *testing.T) {
 		t.Error("no error from where the redirect leads")
 	}
 	a := gh.Since(mark)
-	if len(a.Mutations) != 1 || a.Mutations[0].String() != "POST /repos/acme/fleet/keys 0" || a.Mutations[0].User != "alice" || a.Pushes != 0 {
+	if len(a.Mutations) != 1 || a.Mutations[0].String() != "POST /repos/acme/fleet/keys 0" ||
+		a.Mutations[0].User != "alice" || a.Pushes != 0 {
 		t.Errorf("activity %v", a)
 	}
 	gh.DelayVisibility(2)

@@ -10,8 +10,9 @@ import (
 
 func (c *call) keyJSON(r *Repo, k *DeployKey) object {
 	o := object{
-		"id": k.ID, "key": k.Key, "url": c.url("/repos/%s/keys/%d", r.fullName(), k.ID), "title": k.Title, "verified": true, "enabled": r.enabled(k),
-		"created_at": stamp(k.Created), "read_only": k.ReadOnly, "added_by": nil, "last_used": nil,
+		"id": k.ID, "key": k.Key, "url": c.url("/repos/%s/keys/%d", r.fullName(), k.ID), "title": k.Title,
+		"verified": true, "enabled": r.enabled(k), "created_at": stamp(k.Created), "read_only": k.ReadOnly,
+		"added_by": nil, "last_used": nil,
 	}
 	if k.AddedBy != "" {
 		o["added_by"] = k.AddedBy
@@ -44,7 +45,8 @@ func (c *call) createKey() *reply {
 	}
 	if r.owner.org != nil && r.owner.org.deployKeysDisabled {
 		// It names no field: see https://github.com/vitodeploy/vito/issues/949.
-		return c.invalid(apiError{Resource: "PublicKey", Code: "custom", Message: "Deploy keys are disabled for this repository"})
+		return c.invalid(apiError{Resource: "PublicKey", Code: "custom",
+			Message: "Deploy keys are disabled for this repository"})
 	}
 	wrong := func(message string) *reply {
 		return c.invalid(apiError{Resource: "PublicKey", Code: "custom", Field: "key", Message: message})

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Rename gives the repository another name under the same owner. The old name redirects until another repository takes it.
+// Rename gives the repository another name under the same owner. The old name redirects until another
+// repository takes it.
 func (r *Repo) Rename(name string) {
 	r.locked(func() {
 		if err := r.move(r.owner, name); err != nil {
@@ -17,8 +18,9 @@ func (r *Repo) Rename(name string) {
 	})
 }
 
-// Transfer gives the repository to another account under the same name. The old name redirects as after Rename, deploy keys
-// stay, and a user who gave it away becomes a collaborator: see https://docs.github.com/repositories/creating-and-managing-repositories/transferring-a-repository.
+// Transfer gives the repository to another account under the same name. The old name redirects as after
+// Rename, deploy keys stay, and a user who gave it away becomes a collaborator: see
+// https://docs.github.com/repositories/creating-and-managing-repositories/transferring-a-repository.
 func (r *Repo) Transfer(login string) {
 	r.locked(func() {
 		owner := r.server.accounts[key(login)]
@@ -55,7 +57,8 @@ func (r *Repo) move(owner *account, name string) error {
 	return nil
 }
 
-// moved answers what is asked under a former name: 301 for reads and 307 for writes, to the address that lasts. See
+// moved answers what is asked under a former name: 301 for reads and 307 for writes, to the address that
+// lasts. See
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects.
 func (c *call) moved(r *Repo) *reply {
 	to := c.url("/repositories/%d", r.id)
@@ -82,13 +85,15 @@ func (c *call) redirect(to string) *reply {
 		"documentation_url": docs + "/guides/best-practices-for-using-the-rest-api#follow-redirects"}}
 }
 
-// RenameBranch renames a branch as its page on GitHub does: it stays the default branch when it was, its own protection and the pull
-// requests of it go with it, and the API redirects from the old name as long as no branch has it. Git does not: see
+// RenameBranch renames a branch as its page on GitHub does: it stays the default branch when it was, its own
+// protection and the pull requests of it go with it, and the API redirects from the old name as long as no
+// branch has it. Git does not: see
 // https://docs.github.com/repositories/configuring-branches-and-merges-in-your-repository/managing-branches-in-your-repository/renaming-a-branch.
 func (r *Repo) RenameBranch(from, to string) {
 	r.locked(func() {
 		if r.git.Head(from) == "" || r.git.Head(to) != "" {
-			r.server.misuse("renaming branch %s of %s to %s: the one is missing, or the other is not", from, r.fullName(), to)
+			r.server.misuse("renaming branch %s of %s to %s: the one is missing, or the other is not",
+				from, r.fullName(), to)
 			return
 		}
 		wasDefault := r.git.DefaultBranch() == from
@@ -117,8 +122,9 @@ func (r *Repo) RenameBranch(from, to string) {
 	})
 }
 
-// successor is the branch to which the API leads from one that does not exist: the one that it was renamed to. From master it leads to
-// the default branch in any case, as was measured in https://github.com/github/rest-api-description/issues/7096.
+// successor is the branch to which the API leads from one that does not exist: the one that it was renamed
+// to. From master it leads to the default branch in any case, as was measured in
+// https://github.com/github/rest-api-description/issues/7096.
 func (r *Repo) successor(branch string) string {
 	branches := r.git.Branches()
 	if to := r.renamedBranches[branch]; slices.Contains(branches, to) {

@@ -49,139 +49,8 @@ func fields(t *testing.T, text string) map[string]any {
 	return o
 }
 
-// On GitHub Free a private repository has no rules: its administrators are told so like everybody else, and nothing is enforced.
-func TestPlan(t *testing.T) {
-	t.Parallel()
-	gh, ctx := world(t), t.Context()
-	gh.AddOrg("acme", githubtest.OrgPlan(githubtest.PlanPaid))
-	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"a": "1"}))
-	gh.AddRepo("alice/own", githubtest.Files(map[string]string{"a": "1"}))
-	repo.Protect("main", githubtest.Protection{RequirePullRequest: true, EnforceAdmins: true})
-	repo.AddRuleset(githubtest.Ruleset{Branches: []string{"main"}, RequirePullRequest: true})
-	token := gh.AddClassicToken("alice", "repo")
-	const upgrade = "403 Upgrade to GitHub Pro or make this repository public to enable this feature."
-	for name, tc := range map[string]struct{ base, repo, rules, protection string }{
-		"paid":                  {gh.RootAPIURL(), "acme/fleet", "200", "200"},
-		"a user on Free":        {gh.RootAPIURL(), "alice/own", upgrade, upgrade},
-		"an enterprise has all": {gh.APIURL(), "alice/own", "200", "404 Branch not protected"},
-	} {
-		equal(t, name, answer(t, gh, token, "GET", tc.base+"repos/"+tc.repo+"/rules/branches/main", ""), tc.rules)
-		equal(t, name, answer(t, gh, token, "GET", tc.base+"repos/"+tc.repo+"/branches/main/protection", ""), tc.protection)
-	}
-	w, err := gh.GitClient(githubtest.WithToken(token)).Clone(ctx, gh.GitURL()+"acme/fleet.git", "")
-	ok(t, err)
-	ok(t, w.Write("a", "2"))
-	_, err = w.Commit(ctx, "Change")
-	ok(t, err)
-	fails(t, w.Push(ctx), "GH013", "GH006")
-
-	gh.SetPlan("acme", githubtest.PlanFree)
-	address := gh.RootAPIURL() + "repos/acme/fleet/"
-	equal(t, "rules", answer(t, gh, token, "GET", address+"rules/branches/main", ""), upgrade)
-	equal(t, "protection", answer(t, gh, token, "GET", address+"branches/main/protection", ""), upgrade)
-	_, text := send(t, gh, token, "GET", address+"branches/main", "")
-	if fields(t, text)["protected"] != false {
-		t.Errorf("the branch is protected: %s", text)
-	}
-	ok(t, w.Push(ctx))
-	repo.SetPrivate(false)
-	equal(t, "public", answer(t, gh, token, "GET", address+"branches/main/protection", ""), "200")
-	gh.AddUser("dave")
-	gh.SetPlan("dave", githubtest.PlanPaid)
-	gh.AddRepo("dave/own").Protect("main", githubtest.Protection{})
-}
-
-// A test that sets up rules which GitHub would not take is mistaken.
-func TestPlan_misuse(t *testing.T) {
-	t.Parallel()
-	gh, err := githubtest.New(t.Context(), githubtest.Options{})
-	ok(t, err)
-	defer gh.Close()
-	gh.AddUser("alice")
-	repo := gh.AddRepo("alice/own")
-	for name, do := range map[string]func(){
-		"protecting a branch": func() { repo.Protect("main", githubtest.Protection{}) },
-		"adding a ruleset":    func() { repo.AddRuleset(githubtest.Ruleset{}) },
-	} {
-		func() {
-			defer func() {
-				want := name + " of alice/own: GitHub Free has no rules for private repositories; use OrgPlan or SetPlan with PlanPaid, or Public"
-				equal(t, name, fmt.Sprint(recover()), want)
-			}()
-			do()
-		}()
-	}
-}
-
-// An organization's settings are its owners' to see, and of those whose token may: nobody else learns that something is left out.
-func TestOrganization_settings(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	gh.AddOrg("acme", githubtest.DeployKeysDisabled(), githubtest.MembersCannotCreatePrivate())
-	fine := func(p githubtest.Permissions) string {
-		return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: p})
-	}
-	for name, tc := range map[string]struct {
-		token string
-		sees  bool
-	}{
-		"owner":                       {gh.AddClassicToken("alice", "repo", "admin:org"), true},
-		"owner without the scope":     {gh.AddClassicToken("alice", "repo", "read:org"), false},
-		"member with the scope":       {gh.AddClassicToken("bob", "repo", "admin:org"), false},
-		"stranger":                    {gh.AddClassicToken("carol", "admin:org"), false},
-		"nobody":                      {"", false},
-		"fine-grained":                {fine(githubtest.Permissions{"organization_administration": "read"}), true},
-		"fine-grained, repositories'": {fine(githubtest.Permissions{"administration": "write"}), false},
-		"App": {gh.AddInstallationToken("acme", githubtest.Installation{
-			Permissions: githubtest.Permissions{"organization_administration": "read"}}), true},
-	} {
-		for _, base := range []string{gh.RootAPIURL(), gh.APIURL()} {
-			_, text := send(t, gh, tc.token, "GET", base+"orgs/acme", "")
-			o := fields(t, text)
-			for field, want := range map[string]any{
-				"deploy_keys_enabled_for_repositories": false, "members_can_create_repositories": true,
-				"members_can_create_private_repositories": false, "members_can_create_public_repositories": true,
-			} {
-				if got, there := o[field]; there != tc.sees || there && got != want {
-					t.Errorf("%s: %s is %v (%v)", name, field, got, there)
-				}
-			}
-		}
-	}
-}
-
-// What is asked under /api/v3 is answered as by an enterprise server, anything else as by github.com.
-func TestEnterprise(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	token := gh.AddClassicToken("alice", "repo")
-	for base, tc := range map[string]struct {
-		version      string
-		keys, sunset bool
-		newest       string
-	}{
-		gh.RootAPIURL(): {"", true, true, "200"},
-		gh.APIURL():     {"3.19.1", false, false, `400 "2026-03-10" is not a supported version.`},
-	} {
-		resp, text := send(t, gh, token, "GET", base+"meta", "")
-		_, keys := fields(t, text)["ssh_keys"]
-		_, prints := fields(t, text)["ssh_key_fingerprints"]
-		if keys != tc.keys || prints != tc.keys {
-			t.Errorf("%s: host keys %v, fingerprints %v", base, keys, prints)
-		}
-		equal(t, base, resp.Header.Get("X-GitHub-Enterprise-Version"), tc.version)
-		if got := resp.Header.Get("Sunset") != ""; got != tc.sunset {
-			t.Errorf("%s: sunset %q", base, resp.Header.Get("Sunset"))
-		}
-		equal(t, base, answer(t, gh, token, "GET", base+"user", "", "X-GitHub-Api-Version", "2026-03-10"), tc.newest)
-	}
-	want := []githubtest.Violation{{Request: "GET /user", Problem: `X-GitHub-Api-Version "2026-03-10" is not supported`}}
-	if got := gh.TakeViolations(); !slices.Equal(got, want) {
-		t.Errorf("violations %v", got)
-	}
-}
-
-// A version that is to end says so on every answer, in a Link line of its own before that of the pages; one that has ended is gone.
+// A version that is to end says so on every answer, in a Link line of its own before that of the pages; one
+// that has ended is gone.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
@@ -196,7 +65,8 @@ func TestVersions(t *testing.T) {
 	token := gh.AddClassicToken("alice", "repo")
 	const deprecation = `<https://docs.github.com/en/rest/about-the-rest-api/api-versions>; rel="deprecation"; type="text/html"`
 	list := func(base, version string) (*http.Response, string) {
-		return send(t, gh, token, "GET", base+"repos/alice/fleet/keys?per_page=1", "", "X-GitHub-Api-Version", version)
+		return send(t, gh, token, "GET", base+"repos/alice/fleet/keys?per_page=1", "",
+			"X-GitHub-Api-Version", version)
 	}
 	pages := func(base string) string {
 		to := base + "repos/alice/fleet/keys?page=2&per_page=1"
@@ -207,13 +77,16 @@ func TestVersions(t *testing.T) {
 		equal(t, "selected", resp.Header.Get("X-GitHub-Api-Version-Selected"), "2022-11-28")
 		equal(t, "deprecation", resp.Header.Get("Deprecation"), "Tue, 10 Mar 2026 00:00:00 GMT")
 		equal(t, "sunset", resp.Header.Get("Sunset"), "Fri, 10 Mar 2028 00:00:00 GMT")
-		equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")), fmt.Sprintf("%q", []string{deprecation, pages(gh.RootAPIURL())}))
+		equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")),
+			fmt.Sprintf("%q", []string{deprecation, pages(gh.RootAPIURL())}))
 	}
 	resp, _ := list(gh.RootAPIURL(), "2026-03-10")
 	equal(t, "selected", resp.Header.Get("X-GitHub-Api-Version-Selected"), "2026-03-10")
 	equal(t, "deprecation and sunset", resp.Header.Get("Deprecation")+resp.Header.Get("Sunset"), "")
-	equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")), fmt.Sprintf("%q", []string{pages(gh.RootAPIURL())}))
-	equal(t, "never a version", answer(t, gh, token, "GET", gh.RootAPIURL()+"user", "", "X-GitHub-Api-Version", "2021-01-01"),
+	equal(t, "links", fmt.Sprintf("%q", resp.Header.Values("Link")),
+		fmt.Sprintf("%q", []string{pages(gh.RootAPIURL())}))
+	equal(t, "never a version",
+		answer(t, gh, token, "GET", gh.RootAPIURL()+"user", "", "X-GitHub-Api-Version", "2021-01-01"),
 		`400 "2021-01-01" is not a supported version.`)
 	gh.TakeViolations()
 
@@ -240,7 +113,8 @@ func TestVersions_breakingChanges(t *testing.T) {
 	repo.Git().Git("update-ref", "refs/heads/topic", repo.Git().Head("main"))
 	repo.Git().Commit(gittest.Change{Branch: "topic", Files: map[string]string{"a": "2"}})
 	token := gh.AddClassicToken("alice", "repo", "admin:org")
-	_, text := send(t, gh, token, "POST", gh.RootAPIURL()+"repos/acme/fleet/pulls", `{"title":"T","head":"topic","base":"main"}`)
+	_, text := send(t, gh, token, "POST", gh.RootAPIURL()+"repos/acme/fleet/pulls",
+		`{"title":"T","head":"topic","base":"main"}`)
 	if _, there := fields(t, text)["merge_commit_sha"]; !there {
 		t.Fatalf("pull request %s", text)
 	}
@@ -252,7 +126,8 @@ func TestVersions_breakingChanges(t *testing.T) {
 	} {
 		for _, name := range names {
 			for version, want := range map[string]bool{"2022-11-28": true, "2026-03-10": false} {
-				_, text := send(t, gh, token, "GET", gh.RootAPIURL()+path, "", "X-GitHub-Api-Version", version)
+				_, text := send(t, gh, token, "GET", gh.RootAPIURL()+path, "",
+					"X-GitHub-Api-Version", version)
 				if _, got := fields(t, text)[name]; got != want {
 					t.Errorf("%s of %s in %s: %v, want %v", name, path, version, got, want)
 				}
@@ -261,17 +136,21 @@ func TestVersions_breakingChanges(t *testing.T) {
 	}
 }
 
-// A repository that was just created is not found by the first read, the first write and the first use of Git.
+// A repository that was just created is not found by the first read, the first write and the first use of
+// Git.
 func TestCreationLag(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
 	token := gh.AddClassicToken("alice", "repo")
 	create := func(name string) string {
-		equal(t, "creation", answer(t, gh, token, "POST", gh.RootAPIURL()+"user/repos", `{"name":"`+name+`","auto_init":true}`), "201")
+		equal(t, "creation", answer(t,
+			gh, token, "POST", gh.RootAPIURL()+"user/repos", `{"name":"`+name+`","auto_init":true}`),
+			"201")
 		return gh.RootAPIURL() + "repos/alice/" + name
 	}
 	key := func() string {
-		return fmt.Sprintf(`{"title":"flux","key":%q,"read_only":true}`, gittest.NewKey(t, gittest.ED25519).AuthorizedKey())
+		return fmt.Sprintf(`{"title":"flux","key":%q,"read_only":true}`,
+			gittest.NewKey(t, gittest.ED25519).AuthorizedKey())
 	}
 	ls := func(url string, c githubtest.Credential) error {
 		_, err := gh.GitClient(c).Git(ctx, t.TempDir(), "ls-remote", url)
@@ -299,7 +178,8 @@ func TestCreationLag(t *testing.T) {
 	three := create("three")
 	equal(t, "no lag", answer(t, gh, token, "GET", three, ""), "200")
 	gh.AddRepo("alice/four")
-	equal(t, "not created by the API", answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/four", ""), "200")
+	equal(t, "not created by the API",
+		answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/four", ""), "200")
 }
 
 // A deploy key that is switched off, by itself or with all of the organization's, shows it and opens nothing.
@@ -321,7 +201,8 @@ func TestDeployKeys_disabled(t *testing.T) {
 		return list
 	}
 	ls := func(k *gittest.Key) error {
-		_, err := gh.GitClient(githubtest.WithKey(k)).Git(ctx, t.TempDir(), "ls-remote", gh.SSHURL()+"acme/fleet.git")
+		_, err := gh.GitClient(githubtest.WithKey(k)).Git(ctx, t.TempDir(), "ls-remote",
+			gh.SSHURL()+"acme/fleet.git")
 		return err
 	}
 	equal(t, "keys", fmt.Sprint(enabled()), "[true true]")
@@ -341,10 +222,11 @@ func TestCreate_private(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
 	create := func(login, org, body string) string {
-		return answer(t, gh, gh.AddClassicToken(login, "repo"), "POST", gh.RootAPIURL()+"orgs/"+org+"/repos", body)
+		return answer(t, gh, gh.AddClassicToken(login, "repo"), "POST",
+			gh.RootAPIURL()+"orgs/"+org+"/repos", body)
 	}
-	const refused = "422 Repository creation failed. [Repository.visibility custom: Visibility can't be private. " +
-		"Private repositories are not permitted for this organization.]"
+	const refused = "422 Repository creation failed. [Repository.visibility custom: Visibility can't be " +
+		"private. Private repositories are not permitted for this organization.]"
 	gh.AddOrg("acme", githubtest.MembersCannotCreatePrivate())
 	equal(t, "member", create("bob", "acme", `{"name":"a","private":true}`), refused)
 	equal(t, "member, public", create("bob", "acme", `{"name":"a"}`), "201")
@@ -358,7 +240,8 @@ func TestBlocked(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
 	files := githubtest.Files(map[string]string{"a": "1"})
-	terms, takedown, disabled := gh.AddRepo("acme/terms", files), gh.AddRepo("acme/takedown", files), gh.AddRepo("acme/disabled", files)
+	terms, takedown, disabled := gh.AddRepo("acme/terms", files), gh.AddRepo("acme/takedown", files),
+		gh.AddRepo("acme/disabled", files)
 	terms.Block(githubtest.BlockedForTerms)
 	takedown.Block(githubtest.BlockedForTakedown)
 	disabled.Disable()
@@ -375,20 +258,26 @@ func TestBlocked(t *testing.T) {
 		resp, text := send(t, gh, token, "GET", gh.RootAPIURL()+"repos/acme/"+repo, "")
 		block, _ := fields(t, text)["block"].(map[string]any)
 		at, _ := block["created_at"].(string)
-		equal(t, repo, fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(strings.Replace(text, at, "*", 1))), want)
-		fails(t, git(gh.GitURL()+"acme/"+repo+".git", githubtest.WithToken(token)), "remote: Access to this repository has been disabled by GitHub staff.", "403")
+		equal(t, repo,
+			fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(strings.Replace(text, at, "*", 1))), want)
+		fails(t, git(gh.GitURL()+"acme/"+repo+".git", githubtest.WithToken(token)),
+			"remote: Access to this repository has been disabled by GitHub staff.", "403")
 	}
 	_, text := send(t, gh, token, "GET", gh.RootAPIURL()+"repos/acme/disabled", "")
 	if fields(t, text)["disabled"] != true {
 		t.Errorf("not disabled: %s", text)
 	}
-	fails(t, git(gh.SSHURL()+"acme/disabled.git", githubtest.WithKey(key)), "ERROR: Repository 'acme/disabled' is disabled.", "Please ask the owner to check their account.")
-	fails(t, git(gh.GitURL()+"acme/disabled.git", githubtest.WithToken(token)), "remote: Repository 'acme/disabled' is disabled.", "403")
+	fails(t, git(gh.SSHURL()+"acme/disabled.git", githubtest.WithKey(key)),
+		"ERROR: Repository 'acme/disabled' is disabled.", "Please ask the owner to check their account.")
+	fails(t, git(gh.GitURL()+"acme/disabled.git", githubtest.WithToken(token)),
+		"remote: Repository 'acme/disabled' is disabled.", "403")
 
 	gh.AddRepo("acme/fleet", files)
 	gh.Suspend("alice")
-	equal(t, "suspended", answer(t, gh, token, "GET", gh.RootAPIURL()+"user", ""), "403 Sorry. Your account was suspended")
-	fails(t, git(gh.GitURL()+"acme/fleet.git", githubtest.WithToken(token)), "remote: Your account is suspended.", "403")
+	equal(t, "suspended", answer(t, gh, token, "GET", gh.RootAPIURL()+"user", ""),
+		"403 Sorry. Your account was suspended")
+	fails(t, git(gh.GitURL()+"acme/fleet.git", githubtest.WithToken(token)),
+		"remote: Your account is suspended.", "403")
 	fails(t, git(gh.SSHURL()+"acme/fleet.git", githubtest.WithKey(key)), "ERROR: Your account is suspended.")
 }
 
@@ -408,8 +297,8 @@ func TestMoved(t *testing.T) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(ctx, method, gh.RootAPIURL()+path, strings.NewReader(body))
 		ok(t, err)
-		for name, value := range map[string]string{"Accept": "application/vnd.github+json", "User-Agent": "test", "Authorization": "Bearer " + token,
-			"Content-Type": "application/json"} {
+		for name, value := range map[string]string{"Accept": "application/vnd.github+json",
+			"User-Agent": "test", "Authorization": "Bearer " + token, "Content-Type": "application/json"} {
 			req.Header.Set(name, value)
 		}
 		resp, err := plain.Do(req)
@@ -417,7 +306,8 @@ func TestMoved(t *testing.T) {
 		resp.Body.Close()
 		return fmt.Sprintf("%d %s", resp.StatusCode, resp.Header.Get("Location"))
 	}
-	for name, move := range map[string]func(){"renamed": func() { repo.Rename("estate") }, "transferred": func() { repo.Transfer("acme") }} {
+	for name, move := range map[string]func(){"renamed": func() { repo.Rename("estate") },
+		"transferred": func() { repo.Transfer("acme") }} {
 		move()
 		key := fmt.Sprintf(`{"key":%q}`, gittest.NewKey(t, gittest.ED25519).AuthorizedKey())
 		equal(t, name, follow("GET", "repos/alice/fleet", ""), "301 "+last)
@@ -425,22 +315,26 @@ func TestMoved(t *testing.T) {
 		equal(t, name, follow("POST", "repos/alice/fleet/keys", key), "307 "+last+"/keys")
 		equal(t, name, answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", ""), "200")
 		for url, credential := range map[string]githubtest.Credential{
-			gh.GitURL() + "alice/fleet.git": githubtest.WithToken(token), gh.SSHURL() + "alice/fleet.git": githubtest.WithKey(deploy),
+			gh.GitURL() + "alice/fleet.git": githubtest.WithToken(token),
+			gh.SSHURL() + "alice/fleet.git": githubtest.WithKey(deploy),
 		} {
 			_, err := gh.GitClient(credential).Git(ctx, t.TempDir(), "ls-remote", url)
 			ok(t, err)
 		}
 	}
-	if got := gh.Repos(); !slices.Equal(got, []string{"acme/estate"}) && !slices.Equal(got, []string{"acme/fleet"}) {
+	if got := gh.Repos(); !slices.Equal(got, []string{"acme/estate"}) &&
+		!slices.Equal(got, []string{"acme/fleet"}) {
 		t.Errorf("repositories %v", got)
 	}
 	gh.AddRepo("alice/fleet")
-	equal(t, "the old name is taken", answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", ""), "200")
+	equal(t, "the old name is taken",
+		answer(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", ""), "200")
 	_, text = send(t, gh, token, "GET", gh.RootAPIURL()+"repos/alice/fleet", "")
 	equal(t, "the old name is taken", fmt.Sprint(fields(t, text)["full_name"]), "alice/fleet")
 }
 
-// The API redirects from a branch's former name, and from master to the default branch; Git knows the present name only.
+// The API redirects from a branch's former name, and from master to the default branch; Git knows the present
+// name only.
 func TestRenamedBranch(t *testing.T) {
 	t.Parallel()
 	gh, ctx := world(t), t.Context()
@@ -466,7 +360,8 @@ func TestRenamedBranch(t *testing.T) {
 	equal(t, "default branch", info.GetDefaultBranch(), "release/1")
 	out, err := gh.GitClient().Git(ctx, t.TempDir(), "ls-remote", "--symref", gh.GitURL()+"acme/fleet.git")
 	ok(t, err)
-	equal(t, "references", out, "ref: refs/heads/release/1\tHEAD\n"+head+"\tHEAD\n"+head+"\trefs/heads/release/1\n")
+	equal(t, "references", out,
+		"ref: refs/heads/release/1\tHEAD\n"+head+"\tHEAD\n"+head+"\trefs/heads/release/1\n")
 }
 
 // The abuse detection of old names no time to wait and leaves the budget alone.
@@ -477,11 +372,12 @@ func TestAbuseDetection(t *testing.T) {
 	gh.Break("GET /user", githubtest.AbuseDetection(), githubtest.Times(1))
 	_, resp, err := client(t, gh, token).Users.Get(t.Context(), "")
 	var limited *github.AbuseRateLimitError
-	if !errors.As(err, &limited) || resp.StatusCode != 403 ||
-		limited.Message != "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again." {
+	if !errors.As(err, &limited) || resp.StatusCode != 403 || limited.Message !=
+		"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again." {
 		t.Errorf("abuse detection: %v", err)
 	}
-	if resp.Header.Get("Retry-After") != "" || resp.Rate != (github.Rate{Limit: 5000, Remaining: 4999, Reset: resp.Rate.Reset}) {
+	if resp.Header.Get("Retry-After") != "" ||
+		resp.Rate != (github.Rate{Limit: 5000, Remaining: 4999, Reset: resp.Rate.Reset}) {
 		t.Errorf("rate %v, header %v", resp.Rate, resp.Header)
 	}
 }

@@ -5,8 +5,9 @@ import "net/http"
 // Plan is what an account pays for.
 type Plan int
 
-// The plans, as far as they decide about rules for branches: GitHub Free has them in public repositories only; GitHub Pro (of a user) and
-// GitHub Team (of an organization) everywhere. See https://docs.github.com/get-started/learning-about-github/githubs-plans.
+// The plans, as far as they decide about rules for branches: GitHub Free has them in public repositories
+// only; GitHub Pro (of a user) and GitHub Team (of an organization) everywhere. See
+// https://docs.github.com/get-started/learning-about-github/githubs-plans.
 const (
 	PlanFree Plan = iota
 	PlanPaid
@@ -15,8 +16,9 @@ const (
 // OrgPlan sets an organization's plan; the default is [PlanFree].
 func OrgPlan(p Plan) OrgOption { return func(o *organization) { o.plan = p } }
 
-// SetPlan changes the plan of a user or an organization; the default is [PlanFree]. Rules that a private repository has stay on record when
-// its owner's plan is lowered, but nothing enforces or shows them until it is raised again.
+// SetPlan changes the plan of a user or an organization; the default is [PlanFree]. Rules that a private
+// repository has stay on record when its owner's plan is lowered, but nothing enforces or shows them until it
+// is raised again.
 func (s *Server) SetPlan(login string, p Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,18 +81,20 @@ func (r *Repo) enforcedProtections() map[string]Protection {
 // mayHaveRules ends the test when it sets up rules that GitHub would not have taken.
 func (r *Repo) mayHaveRules(what string) bool {
 	if !r.hasRules() {
-		r.server.misuse("%s of %s: GitHub Free has no rules for private repositories; use OrgPlan or SetPlan with PlanPaid, or Public",
-			what, r.fullName())
+		r.server.misuse("%s of %s: GitHub Free has no rules for private repositories; use OrgPlan or "+
+			"SetPlan with PlanPaid, or Public", what, r.fullName())
 	}
 	return r.hasRules()
 }
 
-// upgradeForRules answers, to everybody, what is asked about rules in a private repository of an account on GitHub Free: with the same
-// words for users (https://github.com/iterative/cml/issues/1229) and for organizations
-// (https://github.com/F-U-S-E-E/FuseDevelopmentGroup/issues/58). An enterprise server has no plans. The answer is nil where there are rules.
+// upgradeForRules answers, to everybody, what is asked about rules in a private repository of an account on
+// GitHub Free: with the same words for users (https://github.com/iterative/cml/issues/1229) and for
+// organizations (https://github.com/F-U-S-E-E/FuseDevelopmentGroup/issues/58). An enterprise server has no
+// plans. The answer is nil where there are rules.
 func (c *call) upgradeForRules(r *Repo) *reply {
 	if c.enterprise || r.hasRules() {
 		return nil
 	}
-	return c.fail(http.StatusForbidden, "Upgrade to GitHub Pro or make this repository public to enable this feature.")
+	return c.fail(http.StatusForbidden,
+		"Upgrade to GitHub Pro or make this repository public to enable this feature.")
 }

@@ -40,7 +40,8 @@ func (r *Repo) Pulls() (pulls []PullRequest) {
 	return pulls
 }
 
-// MergePull merges a pull request with a merge commit, as an administrator whom no rule stops, and returns that commit's hash.
+// MergePull merges a pull request with a merge commit, as an administrator whom no rule stops, and returns
+// that commit's hash.
 func (r *Repo) MergePull(number int) (sha string) {
 	r.locked(func() {
 		p := r.pull(number)
@@ -85,7 +86,8 @@ func (r *Repo) merge(p *PullRequest, method, title, message, login string) strin
 		message = p.Title
 	}
 	text := strings.TrimSpace(title + "\n\n" + message)
-	args := []string{"-c", "user.name=" + login, "-c", "user.email=" + login + "@users.noreply.github.com", "commit-tree", tree, "-p", base}
+	args := []string{"-c", "user.name=" + login, "-c", "user.email=" + login + "@users.noreply.github.com",
+		"commit-tree", tree, "-p", base}
 	if method == "merge" {
 		args = append(args, "-p", head)
 	}
@@ -102,26 +104,33 @@ func (c *call) pullJSON(r *Repo, p *PullRequest, whole bool) object {
 		head, base = p.headSHA, p.baseSHA
 	}
 	end := func(branch, sha string) object {
-		return object{"label": r.owner.login + ":" + branch, "ref": branch, "sha": sha, "user": c.accountJSON(r.owner), "repo": c.repoJSON(r)}
+		return object{"label": r.owner.login + ":" + branch, "ref": branch, "sha": sha,
+			"user": c.accountJSON(r.owner), "repo": c.repoJSON(r)}
 	}
-	self, issue := c.url("/repos/%s/pulls/%d", r.fullName(), p.Number), c.url("/repos/%s/issues/%d", r.fullName(), p.Number)
+	self, issue := c.url("/repos/%s/pulls/%d", r.fullName(), p.Number),
+		c.url("/repos/%s/issues/%d", r.fullName(), p.Number)
 	web := fmt.Sprintf("%s/%s/pull/%d", c.s.origin(), r.fullName(), p.Number)
-	statuses, reviewComment := c.url("/repos/%s/statuses/%s", r.fullName(), head), c.url("/repos/%s/pulls/comments{/number}", r.fullName())
+	statuses, reviewComment := c.url("/repos/%s/statuses/%s", r.fullName(), head),
+		c.url("/repos/%s/pulls/comments{/number}", r.fullName())
 	user := c.appJSON()
 	if p.author != nil {
 		user = c.accountJSON(p.author)
 	}
 	link := func(to string) object { return object{"href": to} }
 	o := object{
-		"id": p.id, "node_id": nodeID("PullRequest", p.id), "number": p.Number, "state": p.State, "locked": false, "title": p.Title, "body": nil,
-		"draft": p.Draft, "user": user, "url": self, "html_url": web, "diff_url": web + ".diff", "patch_url": web + ".patch", "issue_url": issue,
-		"commits_url": self + "/commits", "review_comments_url": self + "/comments", "review_comment_url": reviewComment,
-		"comments_url": issue + "/comments", "statuses_url": statuses,
-		"_links": object{"self": link(self), "html": link(web), "issue": link(issue), "comments": link(issue + "/comments"),
-			"review_comments": link(self + "/comments"), "review_comment": link(reviewComment), "commits": link(self + "/commits"), "statuses": link(statuses)},
-		"head": end(p.Head, head), "base": end(p.Base, base), "created_at": stamp(p.Created), "updated_at": stamp(p.Created),
-		"closed_at": nil, "merged_at": nil, "milestone": nil, "auto_merge": nil, "author_association": r.association(p.author),
-		"assignees": []any{}, "requested_reviewers": []any{}, "requested_teams": []any{}, "labels": []any{},
+		"id": p.id, "node_id": nodeID("PullRequest", p.id), "number": p.Number,
+		"state": p.State, "locked": false, "title": p.Title, "body": nil,
+		"draft": p.Draft, "user": user, "url": self, "html_url": web, "diff_url": web + ".diff",
+		"patch_url": web + ".patch", "issue_url": issue, "commits_url": self + "/commits",
+		"review_comments_url": self + "/comments", "review_comment_url": reviewComment,
+		"comments_url": issue + "/comments", "statuses_url": statuses, "_links": object{"self": link(self),
+			"html": link(web), "issue": link(issue), "comments": link(issue + "/comments"),
+			"review_comments": link(self + "/comments"), "review_comment": link(reviewComment),
+			"commits": link(self + "/commits"), "statuses": link(statuses)},
+		"head": end(p.Head, head), "base": end(p.Base, base), "created_at": stamp(p.Created),
+		"updated_at": stamp(p.Created), "closed_at": nil, "merged_at": nil, "milestone": nil,
+		"auto_merge": nil, "author_association": r.association(p.author), "assignees": []any{},
+		"requested_reviewers": []any{}, "requested_teams": []any{}, "labels": []any{},
 	}
 	if p.Body != "" {
 		o["body"] = p.Body
@@ -139,7 +148,8 @@ func (c *call) pullJSON(r *Repo, p *PullRequest, whole bool) object {
 		o["merged_at"] = stamp(p.closed)
 	}
 	if whole {
-		o["merged"], o["merged_by"], o["mergeable"], o["rebaseable"], o["mergeable_state"] = p.Merged, nil, nil, nil, "unknown"
+		o["merged"], o["merged_by"], o["mergeable"], o["rebaseable"], o["mergeable_state"] = p.Merged, nil,
+			nil, nil, "unknown"
 		o["maintainer_can_modify"], o["comments"], o["review_comments"] = false, 0, 0
 		o["commits"], o["additions"], o["deletions"], o["changed_files"] = r.changes(base, head)
 		if p.State == "open" {
@@ -172,7 +182,8 @@ func (r *Repo) association(user *account) string {
 		return "NONE"
 	case user == r.owner:
 		return "OWNER"
-	case r.owner.org != nil && r.owner.org.members[key(user.login)] != "" && !r.owner.org.pending[key(user.login)]:
+	case r.owner.org != nil && r.owner.org.members[key(user.login)] != "" &&
+		!r.owner.org.pending[key(user.login)]:
 		return "MEMBER"
 	case r.grants[key(user.login)] > None:
 		return "COLLABORATOR"
@@ -200,8 +211,8 @@ func (r *Repo) changes(base, head string) (commits, additions, deletions, files 
 	return commits, additions, deletions, files
 }
 
-// mergeBlocked gives the reason for which rules do not let the actor merge, "" when they do. There are no reviews and no checks on this
-// server, so wherever some are required they are missing.
+// mergeBlocked gives the reason for which rules do not let the actor merge, "" when they do. There are no
+// reviews and no checks on this server, so wherever some are required they are missing.
 func (c *call) mergeBlocked(r *Repo, p *PullRequest) string {
 	role := Push
 	if c.actor.user != nil {
@@ -212,7 +223,8 @@ func (c *call) mergeBlocked(r *Repo, p *PullRequest) string {
 		case approvals == 1:
 			return "At least 1 approving review is required by reviewers with write access."
 		case approvals > 1:
-			return fmt.Sprintf("At least %d approving reviews are required by reviewers with write access.", approvals)
+			return fmt.Sprintf("At least %d approving reviews are required by reviewers with write access.",
+				approvals)
 		case len(checks) > 0:
 			return checksExpected(checks)
 		}
@@ -224,7 +236,9 @@ func (c *call) mergeBlocked(r *Repo, p *PullRequest) string {
 		}
 	}
 	for _, rs := range r.rulesetsFor(p.Base) {
-		bypass := c.actor.user != nil && slices.ContainsFunc(rs.Bypass, func(l string) bool { return strings.EqualFold(l, c.actor.user.login) })
+		bypass := c.actor.user != nil && slices.ContainsFunc(rs.Bypass, func(l string) bool {
+			return strings.EqualFold(l, c.actor.user.login)
+		})
 		if text := blocked(rs.Approvals, rs.StatusChecks); text != "" && !bypass {
 			return "Repository rule violations found\n\n" + text
 		}
@@ -232,7 +246,8 @@ func (c *call) mergeBlocked(r *Repo, p *PullRequest) string {
 	return ""
 }
 
-// branchOf takes the branch from OWNER:BRANCH; false when the owner is not the repository's, since there are no forks here.
+// branchOf takes the branch from OWNER:BRANCH; false when the owner is not the repository's, since there are
+// no forks here.
 func (r *Repo) branchOf(head string) (string, bool) {
 	owner, branch, found := strings.Cut(head, ":")
 	if !found {
@@ -295,12 +310,14 @@ func (c *call) createPull() *reply {
 	}
 	for _, p := range r.pulls {
 		if p.State == "open" && p.Head == head && p.Base == base {
-			return bad(apiError{Code: "custom", Message: fmt.Sprintf("A pull request already exists for %s:%s.", r.owner.login, head)})
+			return bad(apiError{Code: "custom",
+				Message: fmt.Sprintf("A pull request already exists for %s:%s.", r.owner.login, head)})
 		}
 	}
 	p := &PullRequest{
-		Number: len(r.pulls) + 1, Title: c.text("title"), Body: c.text("body"), Head: head, Base: base, State: "open", Draft: c.flag("draft", false),
-		Author: c.actor.login(), Created: c.s.now(), id: c.s.id(), author: c.actor.user,
+		Number: len(r.pulls) + 1, Title: c.text("title"), Body: c.text("body"), Head: head, Base: base,
+		State: "open", Draft: c.flag("draft", false), Author: c.actor.login(), Created: c.s.now(),
+		id: c.s.id(), author: c.actor.user,
 	}
 	r.pulls = append(r.pulls, p)
 	c.header.Set("Location", c.url("/repos/%s/pulls/%d", r.fullName(), p.Number))
@@ -322,7 +339,9 @@ func (c *call) withPull(need Role, do func(*Repo, *PullRequest) *reply) *reply {
 }
 
 func (c *call) getPull() *reply {
-	return c.withPull(Pull, func(r *Repo, p *PullRequest) *reply { return &reply{http.StatusOK, c.pullJSON(r, p, true)} })
+	return c.withPull(Pull, func(r *Repo, p *PullRequest) *reply {
+		return &reply{http.StatusOK, c.pullJSON(r, p, true)}
+	})
 }
 
 func (c *call) editPull() *reply {
@@ -387,6 +406,7 @@ func (c *call) mergePull() *reply {
 		if sha == "" {
 			return c.fail(http.StatusMethodNotAllowed, "Pull Request is not mergeable")
 		}
-		return &reply{http.StatusOK, object{"sha": sha, "merged": true, "message": "Pull Request successfully merged"}}
+		return &reply{http.StatusOK,
+			object{"sha": sha, "merged": true, "message": "Pull Request successfully merged"}}
 	})
 }

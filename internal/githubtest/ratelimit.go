@@ -20,8 +20,8 @@ type budget struct {
 	reset time.Time
 }
 
-// SetRateLimit gives every token, and requests without one, a budget of limit requests of which remaining are left until reset. Real
-// requests use it up; when it is empty they are refused with 403 until then.
+// SetRateLimit gives every token, and requests without one, a budget of limit requests of which remaining are
+// left until reset. Real requests use it up; when it is empty they are refused with 403 until then.
 func (s *Server) SetRateLimit(limit, remaining int, reset time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,8 +51,8 @@ func (s *Server) budget(c *call) *budget {
 // free says that the request uses up nothing.
 func (c *call) free() bool { return c.path == "/rate_limit" }
 
-// spend takes one request off the budget and sets the headers. A budget that is empty already stays at one too many, which limited
-// looks for.
+// spend takes one request off the budget and sets the headers. A budget that is empty already stays at one
+// too many, which limited looks for.
 func (s *Server) spend(c *call) {
 	b := s.budget(c)
 	if !c.free() {

@@ -61,7 +61,8 @@ func (s *Server) Since(m Mark) Activity {
 	fetches, pushes := s.gitCounts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := Activity{Requests: append([]Request(nil), s.requests[m.requests:]...), Fetches: fetches - m.fetches, Pushes: pushes - m.pushes}
+	a := Activity{Requests: append([]Request(nil), s.requests[m.requests:]...), Fetches: fetches - m.fetches,
+		Pushes: pushes - m.pushes}
 	for _, r := range a.Requests {
 		if r.mutates() {
 			a.Mutations = append(a.Mutations, r)
@@ -106,7 +107,8 @@ func (s *Server) TakeViolations() []Violation {
 	return v
 }
 
-// Verify fails the test when there were violations, or answers that GitHub does not give, which are mistakes of this server; it lists them.
+// Verify fails the test when there were violations, or answers that GitHub does not give, which are mistakes
+// of this server; it lists them.
 func (s *Server) Verify(tb TB) {
 	tb.Helper()
 	s.mu.Lock()
@@ -114,7 +116,8 @@ func (s *Server) Verify(tb TB) {
 	for _, list := range []struct {
 		what  string
 		items []Violation
-	}{{"requests that GitHub would not understand", s.violations}, {"answers of the test server that GitHub does not give", s.mistakes}} {
+	}{{"requests that GitHub would not understand", s.violations},
+		{"answers of the test server that GitHub does not give", s.mistakes}} {
 		var lines []string
 		for _, v := range list.items {
 			if line := "  " + v.String(); !slices.Contains(lines, line) {

@@ -17,8 +17,8 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (c *call) url(format string, args ...any) string { return c.base + fmt.Sprintf(format, args...) }
 
-// repo finds the repository of the request and decides whether the actor may do what the endpoint does, in the order in which GitHub
-// reveals what there is. The answer is nil when it may.
+// repo finds the repository of the request and decides whether the actor may do what the endpoint does, in
+// the order in which GitHub reveals what there is. The answer is nil when it may.
 func (c *call) repo(need Role) (*Repo, *reply) {
 	full := c.params["owner"] + "/" + c.params["repo"]
 	r := c.s.repos[key(full)]
@@ -116,8 +116,10 @@ func (c *call) inaccessible() *reply {
 }
 
 func (c *call) ssoRequired(org *account) *reply {
-	c.header.Set("X-GitHub-SSO", fmt.Sprintf("required; url=%s/orgs/%s/sso?authorization_request=%s", c.s.origin(), org.login, random(20)))
-	r := failure(http.StatusForbidden, "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization.",
+	c.header.Set("X-GitHub-SSO", fmt.Sprintf("required; url=%s/orgs/%s/sso?authorization_request=%s",
+		c.s.origin(), org.login, random(20)))
+	r := failure(http.StatusForbidden, "Resource protected by organization SAML enforcement. "+
+		"You must grant your Personal Access token access to this organization.",
 		"https://docs.github.com/articles/authenticating-to-a-github-organization-with-saml-single-sign-on/")
 	return &r
 }
@@ -139,7 +141,8 @@ func (c *call) createUserRepo() *reply {
 	switch {
 	case t.kind == installation:
 		return c.inaccessible()
-	case t.kind == fineGrained && (!strings.EqualFold(t.owner, c.actor.user.login) || t.repos != nil || !t.perms.allow("administration", "write")):
+	case t.kind == fineGrained && (!strings.EqualFold(t.owner, c.actor.user.login) || t.repos != nil ||
+		!t.perms.allow("administration", "write")):
 		return c.inaccessible()
 	}
 	return c.createRepo(c.actor.user)
@@ -151,26 +154,31 @@ func (c *call) createOrgRepo() *reply {
 	if owner == nil || owner.org == nil {
 		return c.notFound()
 	}
-	if t.kind != classic && (!strings.EqualFold(t.owner, owner.login) || t.repos != nil || !t.perms.allow("administration", "write")) {
+	if t.kind != classic && (!strings.EqualFold(t.owner, owner.login) || t.repos != nil ||
+		!t.perms.allow("administration", "write")) {
 		return c.inaccessible()
 	}
 	if t.kind != installation {
 		role, member := owner.org.members[key(c.actor.user.login)]
 		switch {
 		case !member || owner.org.pending[key(c.actor.user.login)]:
-			return c.fail(http.StatusForbidden, "You need admin access to the organization before adding a repository to it.")
+			return c.fail(http.StatusForbidden,
+				"You need admin access to the organization before adding a repository to it.")
 		case owner.needsSSO(t):
 			return c.ssoRequired(owner)
 		case owner.org.noCreate && role != "admin":
-			return c.fail(http.StatusForbidden, "You don't have permission to create repositories in this organization.")
+			return c.fail(http.StatusForbidden,
+				"You don't have permission to create repositories in this organization.")
 		}
 	}
 	return c.createRepo(owner)
 }
 
-// privateForbidden says why a user may not create private repositories of an organization; "" when they may. A nil user is an App.
+// privateForbidden says why a user may not create private repositories of an organization; "" when they may.
+// A nil user is an App.
 func (a *account) privateForbidden(user *account) string {
-	if a.org == nil || (!a.org.noPrivate && (!a.org.noMemberPrivate || user == nil || a.org.members[key(user.login)] == "admin")) {
+	if a.org == nil || (!a.org.noPrivate &&
+		(!a.org.noMemberPrivate || user == nil || a.org.members[key(user.login)] == "admin")) {
 		return ""
 	}
 	return "Visibility can't be private. Private repositories are not permitted for this organization."
@@ -183,7 +191,8 @@ func (c *call) createRepo(owner *account) *reply {
 	if v := c.text("visibility"); v != "" {
 		private = v != "public"
 	}
-	if t := c.actor.token; t.kind == classic && (private && !t.hasScope("repo") || !t.hasScope("public_repo")) {
+	if t := c.actor.token; t.kind == classic &&
+		(private && !t.hasScope("repo") || !t.hasScope("public_repo")) {
 		return c.notFound()
 	}
 	refused := func(message string) *reply {
@@ -195,13 +204,15 @@ func (c *call) createRepo(owner *account) *reply {
 			apiError{Resource: "Repository", Code: "custom", Field: "visibility", Message: text})
 	}
 	name := c.text("name")
-	if !repoNamePattern.MatchString(name) || strings.Trim(name, ".") == "" || strings.HasSuffix(name, ".git") {
+	if !repoNamePattern.MatchString(name) || strings.Trim(name, ".") == "" ||
+		strings.HasSuffix(name, ".git") {
 		return refused("name can only contain ASCII letters, digits, and the characters ., -, and _")
 	}
 	if c.s.repos[key(owner.login+"/"+name)] != nil {
 		return refused("name already exists on this account")
 	}
-	r := &Repo{owner: owner, name: name, private: private, description: c.text("description"), lag: c.s.createLag, grants: map[string]Role{}}
+	r := &Repo{owner: owner, name: name, private: private, description: c.text("description"),
+		lag: c.s.createLag, grants: map[string]Role{}}
 	if owner.org != nil && c.actor.user != nil {
 		r.grants[key(c.actor.user.login)] = Admin
 	}
@@ -230,16 +241,20 @@ func (c *call) editRepo() *reply {
 	}
 	if branch := c.text("default_branch"); branch != "" && branch != r.git.DefaultBranch() {
 		if r.git.Head(branch) == "" {
-			return c.invalid(apiError{Resource: "Repository", Code: "invalid", Field: "default_branch", Message: "The branch " + branch + " was not found. Please push that ref first or create it via the Git Data API."})
+			return c.invalid(apiError{Resource: "Repository",
+				Code: "invalid", Field: "default_branch", Message: "The branch " + branch +
+					" was not found. Please push that ref first or create it via the Git Data API."})
 		}
 		r.git.SetDefaultBranch(branch)
 	}
 	if name := c.text("name"); name != "" && name != r.name {
 		if !repoNamePattern.MatchString(name) {
-			return c.invalid(apiError{Resource: "Repository", Code: "custom", Field: "name", Message: "name is invalid"})
+			return c.invalid(apiError{Resource: "Repository", Code: "custom", Field: "name",
+				Message: "name is invalid"})
 		}
 		if err := r.move(r.owner, name); err != nil {
-			return c.invalid(apiError{Resource: "Repository", Code: "custom", Field: "name", Message: "name already exists on this account"})
+			return c.invalid(apiError{Resource: "Repository", Code: "custom", Field: "name",
+				Message: "name already exists on this account"})
 		}
 	}
 	if _, given := c.body["description"]; given {

@@ -306,8 +306,9 @@ func (r *Repo) enabled(k *DeployKey) bool {
 
 func (r *Repo) addKey(title string, public ssh.PublicKey, readOnly bool, login, token string) *DeployKey {
 	k := &DeployKey{
-		ID: r.server.id(), Title: title, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))), ReadOnly: readOnly,
-		AddedBy: login, Created: r.server.now(), wire: string(public.Marshal()), token: token,
+		ID: r.server.id(), Title: title, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))),
+		ReadOnly: readOnly, AddedBy: login, Created: r.server.now(), wire: string(public.Marshal()),
+		token: token,
 	}
 	r.keys = append(r.keys, k)
 	return k

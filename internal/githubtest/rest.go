@@ -24,8 +24,9 @@ const (
 	enterpriseVersion = "3.19.1"
 
 	docs                = "https://docs.github.com/rest"
-	primaryLimitMessage = "API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID."
-	primaryLimitDoc     = docs + "/overview/rate-limits-for-the-rest-api"
+	primaryLimitMessage = "API rate limit exceeded for user ID 1. If you reach out to GitHub Support for " +
+		"help, please include the request ID."
+	primaryLimitDoc = docs + "/overview/rate-limits-for-the-rest-api"
 )
 
 // call is one request to one endpoint.
@@ -101,13 +102,15 @@ func (c *call) invalid(errs ...apiError) *reply {
 
 // violate records what is wrong with the request. The mutex is held.
 func (c *call) violate(format string, args ...any) {
-	c.s.violations = append(c.s.violations, Violation{c.r.Method + " " + c.path, fmt.Sprintf(format, args...)})
+	c.s.violations = append(c.s.violations,
+		Violation{c.r.Method + " " + c.path, fmt.Sprintf(format, args...)})
 }
 
 // serveAPI answers a request to the API, through the faults that are switched on.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	escaped, enterprise := strings.CutPrefix(r.URL.EscapedPath(), enterprisePrefix+"/")
-	c := &call{s: s, r: r, enterprise: enterprise, base: "https://" + r.Host, header: http.Header{}, query: r.URL.Query()}
+	c := &call{s: s, r: r, enterprise: enterprise, base: "https://" + r.Host, header: http.Header{},
+		query: r.URL.Query()}
 	if r.TLS == nil { // by way of Handler
 		c.base = "http://" + r.Host
 	}
@@ -167,7 +170,8 @@ func (s *Server) record(c *call, status int, lost bool) {
 		status = 0
 	}
 	s.requests = append(s.requests, Request{
-		Method: c.r.Method, Path: c.path, Query: c.r.URL.RawQuery, Status: status, User: c.actor.login(), Body: string(c.raw), Time: s.now(),
+		Method: c.r.Method, Path: c.path, Query: c.r.URL.RawQuery, Status: status, User: c.actor.login(),
+		Body: string(c.raw), Time: s.now(),
 	})
 }
 
@@ -183,7 +187,8 @@ func (c *call) answer(segments []string, fault *apiFault) (int, []byte) {
 		c.header.Set("X-GitHub-Enterprise-Version", enterpriseVersion)
 	}
 	unsupported := c.selectVersion()
-	c.header.Set("X-GitHub-Request-Id", fmt.Sprintf("%04X:%06X:%06X", 0x1000+len(s.requests), s.id(), s.now().Unix()&0xffffff))
+	c.header.Set("X-GitHub-Request-Id",
+		fmt.Sprintf("%04X:%06X:%06X", 0x1000+len(s.requests), s.id(), s.now().Unix()&0xffffff))
 	known := c.authenticate()
 	s.spend(c)
 	if fault != nil && fault.close {
@@ -266,7 +271,8 @@ func (c *call) authenticate() bool {
 		c.header.Set("X-OAuth-Scopes", strings.Join(t.scopes, ", "))
 	}
 	if !t.expires.IsZero() && t.kind != installation {
-		c.header["Github-Authentication-Token-Expiration"] = []string{t.expires.UTC().Format("2006-01-02 15:04:05 UTC")}
+		c.header["Github-Authentication-Token-Expiration"] =
+			[]string{t.expires.UTC().Format("2006-01-02 15:04:05 UTC")}
 	}
 	return true
 }
@@ -279,8 +285,10 @@ func (c *call) checkHeaders() *reply {
 	switch agent := c.r.UserAgent(); {
 	case agent == "":
 		c.violate("no User-Agent header")
-		return &reply{http.StatusForbidden, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header " +
-			"(https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). Check https://developer.github.com for other possible causes."}
+		return &reply{http.StatusForbidden, "Request forbidden by administrative rules. Please make sure " +
+			"your request has a User-Agent header " +
+			"(https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). " +
+			"Check https://developer.github.com for other possible causes."}
 	case strings.HasPrefix(agent, "Go-http-client/"):
 		c.violate("User-Agent %q does not name the program", agent)
 	}
@@ -358,7 +366,8 @@ func (c *call) handle() *reply {
 	return c.route.handle(c)
 }
 
-// operations are the descriptions that the request and its answer are held against: github.com's, or those of all enterprise servers.
+// operations are the descriptions that the request and its answer are held against: github.com's, or those of
+// all enterprise servers.
 func (c *call) operations() []*description.Operation {
 	if c.enterprise {
 		return description.Enterprise(c.route.operation())
@@ -366,7 +375,8 @@ func (c *call) operations() []*description.Operation {
 	return description.Cloud(c.version, c.route.operation())
 }
 
-// decode reads the JSON body and checks the request against the descriptions. The newest server decides what becomes of it.
+// decode reads the JSON body and checks the request against the descriptions. The newest server decides what
+// becomes of it.
 func (c *call) decode() *reply {
 	var last []description.Problem
 	for _, text := range description.Agreed(c.operations(), func(o *description.Operation) (texts []string) {
@@ -412,7 +422,8 @@ func page[T any](c *call, all []T) *reply {
 	link := func(p int, rel string) string {
 		q := c.r.URL.Query()
 		q.Set("page", strconv.Itoa(p))
-		return fmt.Sprintf(`<%s%s?%s>; rel="%s"`, c.base, (&url.URL{Path: c.path}).EscapedPath(), q.Encode(), rel)
+		return fmt.Sprintf(`<%s%s?%s>; rel="%s"`,
+			c.base, (&url.URL{Path: c.path}).EscapedPath(), q.Encode(), rel)
 	}
 	var links []string
 	if n > 1 {

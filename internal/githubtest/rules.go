@@ -30,8 +30,8 @@ type SecretKind struct {
 	Pattern string // an extended regular expression, without a colon
 }
 
-// LimitFileSize sets the size in bytes above which a file is refused. The original's is 100 MB; here it is switched off at first, since
-// files of that size are unwieldy in a test.
+// LimitFileSize sets the size in bytes above which a file is refused. The original's is 100 MB; here it is
+// switched off at first, since files of that size are unwieldy in a test.
 func (r *Repo) LimitFileSize(bytes int64) { r.locked(func() { r.checks.maxFile = bytes }) }
 
 // ProtectSecrets switches push protection on for these kinds of secrets, or off.
@@ -42,7 +42,8 @@ func (r *Repo) AllowSecret(address string) {
 	r.locked(func() { r.checks.allowed = append(slices.Clone(r.checks.allowed), path.Base(address)) })
 }
 
-// HideEmails is the setting "Block command line pushes that expose my email" of a user who has these addresses. Without any, it is off.
+// HideEmails is the setting "Block command line pushes that expose my email" of a user who has these
+// addresses. Without any, it is off.
 func (s *Server) HideEmails(login string, addresses ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +59,8 @@ func (s *Server) HideEmails(login string, addresses ...string) {
 func (r *Repo) checksFor(user *account) []pushRule {
 	var rules []pushRule
 	if n := r.checks.maxFile; n > 0 {
-		rules = append(rules, pushRule{code: largeFile, branch: "*", kind: "large", arg: strconv.FormatInt(n, 10)})
+		rules = append(rules,
+			pushRule{code: largeFile, branch: "*", kind: "large", arg: strconv.FormatInt(n, 10)})
 	}
 	if user != nil {
 		for _, address := range user.hiddenEmails {
@@ -66,7 +68,8 @@ func (r *Repo) checksFor(user *account) []pushRule {
 		}
 	}
 	for _, k := range r.checks.secrets {
-		rules = append(rules, pushRule{code: ruleViolation, branch: "*", kind: "secret", arg: k.Pattern, text: k.Name})
+		rules = append(rules,
+			pushRule{code: ruleViolation, branch: "*", kind: "secret", arg: k.Pattern, text: k.Name})
 	}
 	return rules
 }
@@ -94,7 +97,8 @@ func refusalStatus(ref, words string) string {
 	return "pre-receive hook declined"
 }
 
-// pushRule is one reason for which a push to some references is refused. Kind is a word of the pre-receive hook.
+// pushRule is one reason for which a push to some references is refused. Kind is a word of the pre-receive
+// hook.
 type pushRule struct {
 	code   string
 	branch string // a pattern of path.Match, which a shell understands too
@@ -107,7 +111,8 @@ func (p pushRule) matches(ref string) bool {
 	return branchMatches(p.branch, strings.TrimPrefix(ref, "refs/heads/"))
 }
 
-// branchMatches matches a branch against a pattern in which, as for a shell's case, a star also stands for slashes.
+// branchMatches matches a branch against a pattern in which, as for a shell's case, a star also stands for
+// slashes.
 func branchMatches(pattern, branch string) bool {
 	ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(branch, "/", "\x00"))
 	return err == nil && ok
@@ -132,8 +137,8 @@ func (r *Repo) branchPatterns(rs Ruleset) []string {
 func (r *Repo) rulesetsFor(branch string) []Ruleset {
 	var active []Ruleset
 	for _, rs := range r.enforcedRulesets() {
-		if rs.Enforcement == "active" &&
-			slices.ContainsFunc(r.branchPatterns(rs), func(p string) bool { return branchMatches(p, branch) }) {
+		if rs.Enforcement == "active" && slices.ContainsFunc(r.branchPatterns(rs),
+			func(p string) bool { return branchMatches(p, branch) }) {
 			active = append(active, rs)
 		}
 	}
@@ -160,7 +165,8 @@ func checksExpected(checks []string) string {
 func (r *Repo) rulesFor(user *account, role Role) []pushRule {
 	var rules []pushRule
 	for _, rs := range r.enforcedRulesets() {
-		if rs.Enforcement != "active" || (user != nil && slices.ContainsFunc(rs.Bypass, func(l string) bool { return strings.EqualFold(l, user.login) })) {
+		if rs.Enforcement != "active" || (user != nil &&
+			slices.ContainsFunc(rs.Bypass, func(l string) bool { return strings.EqualFold(l, user.login) })) {
 			continue
 		}
 		for _, pattern := range r.branchPatterns(rs) {
@@ -176,7 +182,8 @@ func (r *Repo) rulesFor(user *account, role Role) []pushRule {
 			add(len(rs.StatusChecks) > 0, "update", "", checksExpected(rs.StatusChecks))
 			add(rs.RequireSignatures, "signed", "", mustBeSigned)
 			add(rs.LinearHistory, "linear", "", mustBeLinear)
-			add(rs.MessagePattern != "", "message", rs.MessagePattern, "Commit message must match a given regex pattern: "+rs.MessagePattern)
+			add(rs.MessagePattern != "", "message", rs.MessagePattern,
+				"Commit message must match a given regex pattern: "+rs.MessagePattern)
 		}
 	}
 	protections := r.enforcedProtections()
@@ -206,16 +213,19 @@ func (r *Repo) rulesFor(user *account, role Role) []pushRule {
 	return rules
 }
 
-// encodeRules writes one rule a line, its fields apart by the unit separator, which a shell does not merge when fields are empty.
+// encodeRules writes one rule a line, its fields apart by the unit separator, which a shell does not merge
+// when fields are empty.
 func encodeRules(rules []pushRule) string {
 	var b strings.Builder
 	for _, p := range rules {
-		b.WriteString(strings.Join([]string{p.code, "refs/heads/" + p.branch, p.kind, p.arg, p.text}, "\x1f") + "\n")
+		b.WriteString(
+			strings.Join([]string{p.code, "refs/heads/" + p.branch, p.kind, p.arg, p.text}, "\x1f") + "\n")
 	}
 	return b.String()
 }
 
-// preReceive refuses pushes as GitHub does, in its words. It is a real hook: git runs it, and shows its messages.
+// preReceive refuses pushes as GitHub does, in its words. It is a real hook: git runs it, and shows its
+// messages.
 const preReceive = `#!/bin/sh
 [ -n "$GITHUBTEST_RULES" ] || exit 0
 zero=0000000000000000000000000000000000000000

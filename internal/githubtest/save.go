@@ -23,8 +23,8 @@ type State struct {
 	git     *gittest.State
 }
 
-// Save makes a copy of all accounts, tokens, keys and repositories, which Restore brings back as often as it is wanted. It belongs to the
-// server and ends with it.
+// Save makes a copy of all accounts, tokens, keys and repositories, which Restore brings back as often as it
+// is wanted. It belongs to the server and ends with it.
 func (s *Server) Save() (*State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,9 +35,9 @@ func (s *Server) Save() (*State, error) {
 	return &State{s.content.copy(), git}, nil
 }
 
-// Restore puts the server back to a state of its own. Address, certificate and host keys stay. Faults end, as does what was put around
-// requests; rate limits, lag, announcements, and what was recorded, are those of a new server. Repositories have to be asked for again: a [Repo] from before is
-// one that was removed.
+// Restore puts the server back to a state of its own. Address, certificate and host keys stay. Faults end, as
+// does what was put around requests; rate limits, lag, announcements, and what was recorded, are those of a
+// new server. Repositories have to be asked for again: a [Repo] from before is one that was removed.
 func (s *Server) Restore(state *State) error {
 	s.git.Around(nil)
 	s.mu.Lock()
@@ -77,7 +77,8 @@ func (c content) copy() content {
 		if repos[r] == nil {
 			b := *r
 			b.owner = copyAccount(r.owner)
-			b.grants, b.protections, b.rulesets = maps.Clone(r.grants), maps.Clone(r.protections), slices.Clone(r.rulesets)
+			b.grants, b.protections, b.rulesets = maps.Clone(r.grants), maps.Clone(r.protections),
+				slices.Clone(r.rulesets)
 			b.renamedBranches = maps.Clone(r.renamedBranches)
 			b.keys, b.pulls = nil, nil
 			for _, k := range r.keys {
@@ -93,8 +94,8 @@ func (c content) copy() content {
 		}
 		return repos[r]
 	}
-	d := content{nextID: c.nextID, accounts: map[string]*account{}, tokens: map[string]*token{}, repos: map[string]*Repo{}, renamed: map[string]*Repo{},
-		userKeys: slices.Clone(c.userKeys)}
+	d := content{nextID: c.nextID, accounts: map[string]*account{}, tokens: map[string]*token{},
+		repos: map[string]*Repo{}, renamed: map[string]*Repo{}, userKeys: slices.Clone(c.userKeys)}
 	for name, a := range c.accounts {
 		d.accounts[name] = copyAccount(a)
 	}

@@ -17,7 +17,8 @@ func TestSaveRestore(t *testing.T) {
 	gh.AddUser("alice", "bob")
 	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgPlan(githubtest.PlanPaid))
 	token := gh.AddClassicToken("alice", "repo")
-	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "fleet\n"}), githubtest.Grant("bob", githubtest.Push))
+	repo := gh.AddRepo("acme/fleet", githubtest.Files(map[string]string{"README.md": "fleet\n"}),
+		githubtest.Grant("bob", githubtest.Push))
 	key := gittest.NewKey(t, gittest.ED25519)
 	repo.AddDeployKey("flux", key.AuthorizedKey(), true)
 	head := repo.Git().Head("main")
@@ -28,7 +29,8 @@ func TestSaveRestore(t *testing.T) {
 	}
 	for range 2 {
 		repo := gh.Repo("acme/fleet")
-		repo.Git().Commit(gittest.Change{Message: "Change", Files: map[string]string{"README.md": "changed\n"}})
+		repo.Git().Commit(gittest.Change{Message: "Change",
+			Files: map[string]string{"README.md": "changed\n"}})
 		repo.RemoveDeployKey(repo.DeployKeys()[0].ID)
 		repo.Protect("main", githubtest.Protection{RequirePullRequest: true})
 		repo.Grant("bob", githubtest.Admin)
@@ -37,7 +39,8 @@ func TestSaveRestore(t *testing.T) {
 		gh.SetPlan("acme", githubtest.PlanFree) // the next time, protecting main would be refused
 		gh.Suspend("alice")
 		repo.DisableKey(repo.AddDeployKey("other", gittest.NewKey(t, gittest.ED25519).AuthorizedKey(), true))
-		repo.Git().Commit(gittest.Change{Branch: "topic", Message: "Topic", Files: map[string]string{"topic": "1\n"}})
+		repo.Git().Commit(gittest.Change{Branch: "topic", Message: "Topic",
+			Files: map[string]string{"topic": "1\n"}})
 		repo.RenameBranch("topic", "trunk")
 		repo.Transfer("alice")
 		gh.AnnounceEnd("2022-11-28", time.Now())
@@ -65,7 +68,8 @@ func TestSaveRestore(t *testing.T) {
 		if n := len(gh.Requests()); n != 0 {
 			t.Errorf("%d requests are recorded", n)
 		}
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gh.APIURL()+"repos/acme/fleet/keys", nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			gh.APIURL()+"repos/acme/fleet/keys", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +86,8 @@ func TestSaveRestore(t *testing.T) {
 			t.Errorf("the token is answered with %s", response.Status)
 		}
 		// A clone shows that faults are gone and that the server serves what was put back.
-		work, err := gh.GitClient(githubtest.WithToken(token)).Clone(t.Context(), gh.GitURL()+"acme/fleet.git", t.TempDir()+"/clone")
+		work, err := gh.GitClient(githubtest.WithToken(token)).Clone(t.Context(),
+			gh.GitURL()+"acme/fleet.git", t.TempDir()+"/clone")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,8 +28,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Server is a GitHub. All methods may be called at the same time. Set-up methods fail the test (after Start) or panic (after New) when
-// they are misused, for example by naming a user who does not exist.
+// Server is a GitHub. All methods may be called at the same time. Set-up methods fail the test (after Start)
+// or panic (after New) when they are misused, for example by naming a user who does not exist.
 type Server struct {
 	git    *gittest.Server
 	now    func() time.Time
@@ -48,8 +48,8 @@ type Server struct {
 	excused    []undocumented // which exceptions were needed
 }
 
-// Start returns a running server. When the test ends it is closed, after [Server.Verify] has failed the test for requests that GitHub
-// would not understand.
+// Start returns a running server. When the test ends it is closed, after [Server.Verify] has failed the test
+// for requests that GitHub would not understand.
 func Start(tb TB) *Server {
 	tb.Helper()
 	s, err := New(context.WithoutCancel(tb.Context()), Options{})
@@ -66,7 +66,8 @@ func Start(tb TB) *Server {
 	return s
 }
 
-// Lend makes a server of New one test's until its end: misuse fails that test, and so does what [Server.Verify] finds in the end.
+// Lend makes a server of New one test's until its end: misuse fails that test, and so does what
+// [Server.Verify] finds in the end.
 func (s *Server) Lend(tb TB) {
 	tb.Helper()
 	s.git.FailWith(func(err error) {
@@ -79,11 +80,13 @@ func (s *Server) Lend(tb TB) {
 	})
 }
 
-// New returns a running server. It lives until Close or until ctx is done, whichever is first; Close must be called in both cases.
+// New returns a running server. It lives until Close or until ctx is done, whichever is first; Close must be
+// called in both cases.
 func New(ctx context.Context, opts Options) (*Server, error) {
 	s := &Server{
-		now:     opts.Now,
-		content: content{accounts: map[string]*account{}, tokens: map[string]*token{}, repos: map[string]*Repo{}, renamed: map[string]*Repo{}},
+		now: opts.Now,
+		content: content{accounts: map[string]*account{}, tokens: map[string]*token{},
+			repos: map[string]*Repo{}, renamed: map[string]*Repo{}},
 		budgets: map[string]*budget{},
 		rate:    rateSettings{limit: defaultLimit},
 
@@ -94,7 +97,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		s.now = time.Now
 	}
 	s.routes = s.allRoutes()
-	git, err := gittest.New(ctx, gittest.Options{Dir: opts.Dir, Authorizer: authorizer{s}, Fallback: http.HandlerFunc(s.serveAPI), SSHUser: "git"})
+	git, err := gittest.New(ctx, gittest.Options{Dir: opts.Dir, Authorizer: authorizer{s},
+		Fallback: http.HandlerFunc(s.serveAPI), SSHUser: "git"})
 	if err != nil {
 		return nil, fmt.Errorf("starting github: %w", err)
 	}
@@ -105,7 +109,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 // Close stops the server and all of its processes and removes what New made. It may be called more than once.
 func (s *Server) Close() error { return s.git.Close() }
 
-// Handler is the REST API, without Git, both at the root and under /api/v3: for a test that wants to serve it itself.
+// Handler is the REST API, without Git, both at the root and under /api/v3: for a test that wants to serve it
+// itself.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveAPI) }
 
 func (s *Server) origin() string { return "https://" + s.git.HTTPSAddr() }
@@ -113,8 +118,9 @@ func (s *Server) origin() string { return "https://" + s.git.HTTPSAddr() }
 // APIURL is the base URL of the API of an enterprise server, with a final slash.
 func (s *Server) APIURL() string { return s.origin() + enterprisePrefix + "/" }
 
-// RootAPIURL is the base URL of github.com's API over the same content, with a final slash. The two differ: an enterprise server has no
-// plans, announces no host keys and no end of its API's version, and knows that one version only.
+// RootAPIURL is the base URL of github.com's API over the same content, with a final slash. The two differ:
+// an enterprise server has no plans, announces no host keys and no end of its API's version, and knows that
+// one version only.
 func (s *Server) RootAPIURL() string { return s.origin() + "/" }
 
 // GitURL is the base URL of Git over HTTPS, with a final slash.
@@ -129,7 +135,8 @@ func (s *Server) CAPEM() []byte { return s.git.CAPEM() }
 // CAFile is the path of a file that holds CAPEM.
 func (s *Server) CAFile() string { return s.git.CAFile() }
 
-// KnownHosts are the SSH server's host keys as lines of a known_hosts file, in the form "[127.0.0.1]:PORT ALGORITHM KEY".
+// KnownHosts are the SSH server's host keys as lines of a known_hosts file, in the form "[127.0.0.1]:PORT
+// ALGORITHM KEY".
 func (s *Server) KnownHosts() string { return s.git.KnownHosts() }
 
 // KnownHostsFile writes KnownHosts to a file and returns its path.

@@ -22,7 +22,8 @@ func (r *recorder) Errorf(format string, args ...any) {
 }
 
 // send makes a request by hand; headers are name, value pairs on top of correct ones.
-func send(t *testing.T, gh *githubtest.Server, token, method, url, body string, headers ...string) (*http.Response, string) {
+func send(t *testing.T, gh *githubtest.Server, token, method, url, body string,
+	headers ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -62,19 +63,26 @@ func TestStrictness(t *testing.T) {
 		status             int
 		violation          string
 	}{
-		"unknown path":      {"GET", "repos/acme/fleet/stargazers", "", nil, 404, "unknown path"},
-		"unknown method":    {"PUT", "repos/acme/fleet", "", nil, 404, "unknown method; the path knows GET, PATCH"},
-		"no accept":         {"GET", "user", "", []string{"Accept", ""}, 200, "no Accept header, want application/vnd.github+json"},
-		"wrong accept":      {"GET", "user", "", []string{"Accept", "text/html"}, 200, `Accept "text/html", want application/vnd.github+json`},
-		"no user agent":     {"GET", "user", "", []string{"User-Agent", ""}, 403, "no User-Agent header"},
-		"default agent":     {"GET", "user", "", []string{"User-Agent", "Go-http-client/1.1"}, 200, `User-Agent "Go-http-client/1.1" does not name the program`},
-		"version":           {"GET", "user", "", []string{"X-GitHub-Api-Version", "2001-01-01"}, 400, `X-GitHub-Api-Version "2001-01-01" is not supported`},
-		"query":             {"GET", "repos/acme/fleet?per_page=1", "", nil, 200, `unknown query parameter "per_page"`},
-		"field":             {"POST", "user/repos", `{"name":"a","privat":true}`, nil, 201, `unknown field "privat"`},
-		"type":              {"POST", "user/repos", `{"name":7}`, nil, 422, `field "name" is no string`},
-		"missing":           {"POST", "user/repos", `{"private":true}`, nil, 422, `missing field "name"`},
-		"no json":           {"POST", "user/repos", `name=a`, nil, 400, "body is no JSON object: invalid character 'a' in literal null (expecting 'u')"},
-		"content type":      {"POST", "user/repos", `{"name":"b"}`, []string{"Content-Type", "text/plain"}, 201, `Content-Type "text/plain", want application/json`},
+		"unknown path": {"GET", "repos/acme/fleet/stargazers", "", nil, 404, "unknown path"},
+		"unknown method": {"PUT", "repos/acme/fleet", "", nil, 404,
+			"unknown method; the path knows GET, PATCH"},
+		"no accept": {"GET", "user", "", []string{"Accept", ""}, 200,
+			"no Accept header, want application/vnd.github+json"},
+		"wrong accept": {"GET", "user", "", []string{"Accept", "text/html"}, 200,
+			`Accept "text/html", want application/vnd.github+json`},
+		"no user agent": {"GET", "user", "", []string{"User-Agent", ""}, 403, "no User-Agent header"},
+		"default agent": {"GET", "user", "", []string{"User-Agent", "Go-http-client/1.1"}, 200,
+			`User-Agent "Go-http-client/1.1" does not name the program`},
+		"version": {"GET", "user", "", []string{"X-GitHub-Api-Version", "2001-01-01"}, 400,
+			`X-GitHub-Api-Version "2001-01-01" is not supported`},
+		"query":   {"GET", "repos/acme/fleet?per_page=1", "", nil, 200, `unknown query parameter "per_page"`},
+		"field":   {"POST", "user/repos", `{"name":"a","privat":true}`, nil, 201, `unknown field "privat"`},
+		"type":    {"POST", "user/repos", `{"name":7}`, nil, 422, `field "name" is no string`},
+		"missing": {"POST", "user/repos", `{"private":true}`, nil, 422, `missing field "name"`},
+		"no json": {"POST", "user/repos", `name=a`, nil, 400,
+			"body is no JSON object: invalid character 'a' in literal null (expecting 'u')"},
+		"content type": {"POST", "user/repos", `{"name":"b"}`, []string{"Content-Type", "text/plain"}, 201,
+			`Content-Type "text/plain", want application/json`},
 		"body where no one": {"GET", "user", `{"x":1}`, nil, 200, "unexpected body"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +100,8 @@ func TestStrictness(t *testing.T) {
 	send(t, gh, token, "GET", gh.APIURL()+"nothing", "")
 	r := &recorder{T: t}
 	gh.Verify(r)
-	if want := []string{"requests that GitHub would not understand:\n  GET /nothing: unknown path"}; !slices.Equal(r.errors, want) {
+	if want := []string{"requests that GitHub would not understand:\n" +
+		"  GET /nothing: unknown path"}; !slices.Equal(r.errors, want) {
 		t.Errorf("verify %q", r.errors)
 	}
 	gh.TakeViolations()
@@ -109,8 +118,9 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("urls do not begin with %s: %s", base, text)
 		}
 		for name, want := range map[string]string{
-			"X-GitHub-Media-Type": "github.v3; format=json", "X-GitHub-Api-Version-Selected": "2022-11-28", "X-RateLimit-Resource": "core",
-			"X-Accepted-OAuth-Scopes": "repo", "Content-Type": "application/json; charset=utf-8",
+			"X-GitHub-Media-Type": "github.v3; format=json", "X-GitHub-Api-Version-Selected": "2022-11-28",
+			"X-RateLimit-Resource": "core", "X-Accepted-OAuth-Scopes": "repo",
+			"Content-Type": "application/json; charset=utf-8",
 		} {
 			if got := resp.Header.Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
@@ -119,9 +129,12 @@ func TestHeaders(t *testing.T) {
 		if resp.Header.Get("X-GitHub-Request-Id") == "" {
 			t.Error("no request id")
 		}
-		again, text := send(t, gh, token, "GET", base+"repos/acme/fleet", "", "If-None-Match", resp.Header.Get("ETag"))
-		if again.StatusCode != 304 || text != "" || again.Header.Get("X-RateLimit-Used") != resp.Header.Get("X-RateLimit-Used") {
-			t.Errorf("not modified: %d %q, used %s", again.StatusCode, text, again.Header.Get("X-RateLimit-Used"))
+		again, text := send(t, gh, token, "GET", base+"repos/acme/fleet", "", "If-None-Match",
+			resp.Header.Get("ETag"))
+		if again.StatusCode != 304 || text != "" ||
+			again.Header.Get("X-RateLimit-Used") != resp.Header.Get("X-RateLimit-Used") {
+			t.Errorf("not modified: %d %q, used %s",
+				again.StatusCode, text, again.Header.Get("X-RateLimit-Used"))
 		}
 	}
 	head, text := send(t, gh, token, "HEAD", gh.APIURL()+"users/alice", "")
@@ -133,7 +146,8 @@ func TestHeaders(t *testing.T) {
 		t.Errorf("anonymous: %d", anonymous.StatusCode)
 	}
 	_, text = send(t, gh, "bad", "GET", gh.APIURL()+"user", "")
-	if want := `{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest","status":"401"}` + "\n"; text != want {
+	if want := `{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest","status":"401"}` +
+		"\n"; text != want {
 		t.Errorf("error body %s", text)
 	}
 }

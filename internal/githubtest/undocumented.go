@@ -26,30 +26,34 @@ const (
 	repository      = "/repos/{owner}/{repo}"
 )
 
-// exceptions are all answers that are not documented with their operation. A test goes through them: each is given by some operation, and
-// none is documented by all.
+// exceptions are all answers that are not documented with their operation. A test goes through them: each is
+// given by some operation, and none is documented by all.
 var exceptions = []undocumented{
 	{status: 301, message: "Moved Permanently", reason: practices + "#follow-redirects"},
 	{status: 307, message: "Temporary Redirect", reason: practices + "#follow-redirects"},
 	{status: 304, reason: practices + "#use-conditional-requests-if-appropriate"},
 	{status: 400, message: "Problems parsing JSON", reason: troubleshooting + "#invalid-json"},
 	{status: 401, message: "Requires authentication", reason: authentication},
-	{status: 403, message: "Resource not accessible by", reason: troubleshooting + "#resource-not-accessible"},
+	{status: 403, message: "Resource not accessible by",
+		reason: troubleshooting + "#resource-not-accessible"},
 	{status: 403, message: "Resource protected by organization SAML enforcement.", reason: authentication},
-	{status: 403, message: "Repository access blocked", reason: "https://github.com/PyGithub/PyGithub/issues/1015"},
-	{status: 451, message: "Repository access blocked", reason: "https://github.com/github/rest-api-description/issues/3314"},
+	{status: 403, message: "Repository access blocked",
+		reason: "https://github.com/PyGithub/PyGithub/issues/1015"},
+	{status: 451, message: "Repository access blocked",
+		reason: "https://github.com/github/rest-api-description/issues/3314"},
 	{status: 404, message: "Not Found", reason: troubleshooting + "#404-not-found-for-an-existing-resource"},
 
 	{method: "GET", path: repository + "/rules/branches/{branch}", status: 403, message: "Upgrade to GitHub",
 		reason: "https://github.com/F-U-S-E-E/FuseDevelopmentGroup/issues/58"},
-	{method: "GET", path: repository + "/branches/{branch}/protection", status: 403, message: "Upgrade to GitHub",
-		reason: "https://github.com/iterative/cml/issues/1229"},
+	{method: "GET", path: repository + "/branches/{branch}/protection", status: 403,
+		message: "Upgrade to GitHub", reason: "https://github.com/iterative/cml/issues/1229"},
 	{status: 403, message: "Repository was archived so is read-only.",
 		reason: "https://docs.github.com/repositories/archiving-a-github-repository/archiving-repositories"},
 }
 
 func (u undocumented) covers(n description.Name, status int, message string) bool {
-	return (u.method == "" || u.method == n.Method) && (u.path == "" || u.path == n.Path) && u.status == status && strings.HasPrefix(message, u.message)
+	return (u.method == "" || u.method == n.Method) && (u.path == "" || u.path == n.Path) &&
+		u.status == status && strings.HasPrefix(message, u.message)
 }
 
 // checkAnswer holds an answer against the descriptions; injected faults are none of GitHub's.

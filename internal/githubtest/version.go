@@ -24,8 +24,8 @@ type lifetime struct {
 	deprecated, sunset time.Time
 }
 
-// usualLifetimes are github.com's announcements; enterprise servers 3.17 to 3.19 have made none. The dates are those of
-// https://docs.github.com/rest/about-the-rest-api/api-versions#supported-api-versions.
+// usualLifetimes are github.com's announcements; enterprise servers 3.17 to 3.19 have made none. The dates
+// are those of https://docs.github.com/rest/about-the-rest-api/api-versions#supported-api-versions.
 func usualLifetimes() map[bool]map[string]lifetime {
 	return map[bool]map[string]lifetime{
 		false: {version2022: {
@@ -36,8 +36,9 @@ func usualLifetimes() map[bool]map[string]lifetime {
 	}
 }
 
-// AnnounceEnd makes both github.com and the enterprise server announce that a version of their API ends at a time: with the headers
-// Deprecation, Sunset and Link on every answer in that version until then, and with 410 to every request for it afterwards.
+// AnnounceEnd makes both github.com and the enterprise server announce that a version of their API ends at a
+// time: with the headers Deprecation, Sunset and Link on every answer in that version until then, and with
+// 410 to every request for it afterwards.
 func (s *Server) AnnounceEnd(version string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,9 +51,10 @@ func (s *Server) AnnounceEnd(version string, at time.Time) {
 
 // selectVersion decides which version of the API answers. The answer is nil when one does.
 //
-// A request that names no version gets the oldest one that is still supported. One that was supported is "410 Gone", as the page on API
-// versions says; one that never was is a bad request, as enterprise servers' page says of every version that they do not support. With
-// which words is told nowhere: see https://github.com/github/rest-api-description/issues/7054.
+// A request that names no version gets the oldest one that is still supported. One that was supported is "410
+// Gone", as the page on API versions says; one that never was is a bad request, as enterprise servers' page
+// says of every version that they do not support. With which words is told nowhere: see
+// https://github.com/github/rest-api-description/issues/7054.
 func (c *call) selectVersion() *reply {
 	known := apiVersions[c.enterprise]
 	ended := func(v string) bool {
@@ -90,7 +92,8 @@ func (c *call) selectVersion() *reply {
 	return refused
 }
 
-// since2026 says whether the version has the breaking changes of 2026-03-10. Those that concern what is served here:
+// since2026 says whether the version has the breaking changes of 2026-03-10. Those that concern what is
+// served here:
 //   - GET /rate_limit has no rate,
 //   - repositories have no has_downloads, master_branch and use_squash_pr_title_as_default,
 //   - organizations have no secret_scanning_push_protection_custom_link_enabled,

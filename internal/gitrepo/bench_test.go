@@ -28,11 +28,13 @@ func clusterPath(n int) string {
 	return fmt.Sprintf("clusters/mgmt/c%05d/eksa-system/eksa-cluster.yaml", n)
 }
 
-// clusterSpec has the size and the compressibility of a real one: some lines in common with all others, some its own.
+// clusterSpec has the size and the compressibility of a real one: some lines in common with all others, some
+// its own.
 func clusterSpec(n, workers int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata:\n  name: c%05d\n  namespace: default\nspec:\n"+
-		"  kubernetesVersion: \"1.33\"\n  workerNodeGroupConfigurations:\n  - count: %d\n    name: md-0\n    machineGroupRef:\n"+
+	fmt.Fprintf(&b, "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata:\n"+
+		"  name: c%05d\n  namespace: default\nspec:\n  kubernetesVersion: \"1.33\"\n"+
+		"  workerNodeGroupConfigurations:\n  - count: %d\n    name: md-0\n    machineGroupRef:\n"+
 		"      kind: VSphereMachineConfig\n      name: c%05d-wk\n", n, workers, n)
 	for i := range 8 {
 		fmt.Fprintf(&b, "    # %x\n", sha256.Sum256(fmt.Appendf(nil, "%d-%d", n, i)))
@@ -40,11 +42,12 @@ func clusterSpec(n, workers int) string {
 	return b.String()
 }
 
-// generateBigRepository fills a repository through git fast-import, in about two seconds: two files for each cluster, in so many
-// commits.
+// generateBigRepository fills a repository through git fast-import, in about two seconds: two files for each
+// cluster, in so many commits.
 func generateBigRepository(tb testing.TB, repo *gittest.Repo, clusters, commits int) {
 	tb.Helper()
-	const kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: eksa-system\nresources:\n- eksa-cluster.yaml\n"
+	const kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" +
+		"namespace: eksa-system\nresources:\n- eksa-cluster.yaml\n"
 	cmd := exec.CommandContext(tb.Context(), "git", "-C", repo.Dir(), "fast-import", "--quiet")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -54,11 +57,14 @@ func generateBigRepository(tb testing.TB, repo *gittest.Repo, clusters, commits 
 		defer in.Close() // fast-import says what is wrong
 		n := 0
 		for commit := range commits {
-			fmt.Fprintf(in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+commit)
+			fmt.Fprintf(in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n",
+				1_700_000_000+commit)
 			for ; n < clusters*(commit+1)/commits; n++ {
 				spec := clusterSpec(n, 1)
 				fmt.Fprintf(in, "M 100644 inline %s\ndata %d\n%s\n", clusterPath(n), len(spec), spec)
-				fmt.Fprintf(in, "M 100644 inline %s\ndata %d\n%s\n", strings.Replace(clusterPath(n), "eksa-cluster", "kustomization", 1), len(kustomization), kustomization)
+				fmt.Fprintf(in, "M 100644 inline %s\ndata %d\n%s\n",
+					strings.Replace(clusterPath(n), "eksa-cluster", "kustomization", 1), len(kustomization),
+					kustomization)
 			}
 			io.WriteString(in, "\n")
 		}
@@ -99,8 +105,11 @@ func TestPeakMemoryProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	s := mustFetch(t, gitrepo.Remote{URL: job.URL, Auth: gitrepo.SSHAuth{Identities: sshkeys.FromKey(key), KnownHosts: known}}, "main")
-	if err := s.Push(t.Context(), mustCommit(t, s, write(clusterPath(int(start.UnixNano()%bigClusters)), start.String()))); err != nil {
+	s := mustFetch(t, gitrepo.Remote{URL: job.URL,
+		Auth: gitrepo.SSHAuth{Identities: sshkeys.FromKey(key), KnownHosts: known}},
+		"main")
+	if err := s.Push(t.Context(),
+		mustCommit(t, s, write(clusterPath(int(start.UnixNano()%bigClusters)), start.String()))); err != nil {
 		t.Fatal(err)
 	}
 	elapsed := time.Since(start)
@@ -123,7 +132,8 @@ func TestPeakMemoryProcess(t *testing.T) {
 	fmt.Printf("peak %s\n", out)
 }
 
-// The most memory that a process needs for one run against the repository of 10,000 clusters, this test binary's own included.
+// The most memory that a process needs for one run against the repository of 10,000 clusters, this test
+// binary's own included.
 func BenchmarkPeakMemory10kClusters(b *testing.B) {
 	for _, filter := range []string{"true", "false"} {
 		b.Run("filter="+filter, func(b *testing.B) {
@@ -136,13 +146,16 @@ func BenchmarkPeakMemory10kClusters(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			job, err := json.Marshal(memoryJob{URL: srv.SSHURL(repoName), Key: file, KnownHosts: srv.KnownHosts()})
+			job, err := json.Marshal(memoryJob{URL: srv.SSHURL(repoName), Key: file,
+				KnownHosts: srv.KnownHosts()})
 			if err != nil {
 				b.Fatal(err)
 			}
 			var most peak
 			for b.Loop() {
-				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPeakMemoryProcess$", "-test.v") // this binary
+				// this binary
+				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPeakMemoryProcess$",
+					"-test.v")
 				cmd.Env = append(os.Environ(), memoryEnv+"="+string(job))
 				out, err := cmd.CombinedOutput()
 				if err != nil {
@@ -178,7 +191,8 @@ func BenchmarkCommitInto10kClusters(b *testing.B) {
 
 // What a run costs as the repository and its history grow.
 func BenchmarkGrowth(b *testing.B) {
-	for _, size := range []struct{ clusters, commits int }{{100, 60}, {1000, 60}, {10_000, 60}, {10_000, 600}} {
+	for _, size := range []struct{ clusters, commits int }{{100, 60}, {1000, 60}, {10_000, 60},
+		{10_000, 600}} {
 		b.Run(fmt.Sprintf("clusters=%d/commits=%d", size.clusters, size.commits), func(b *testing.B) {
 			f := startSSH(b)
 			generateBigRepository(b, f.srv.AddRepo(repoName), size.clusters, size.commits)

@@ -57,11 +57,11 @@ func (c *Commit) Parent() string {
 // Changes are the files that the commit changes, sorted by path.
 func (c *Commit) Changes() []Change { return append([]Change(nil), c.changes...) }
 
-// Commit makes a commit on top of the snapshot, in memory. The work is in proportion to the files that are edited and the directories
-// on the way to them. The same snapshot, edits and options give the same commit.
+// Commit makes a commit on top of the snapshot, in memory. The work is in proportion to the files that are
+// edited and the directories on the way to them. The same snapshot, edits and options give the same commit.
 //
-// The error is [git.ErrNoChange] when the tree would stay as it is, and a *PathError when a path is unsafe, or leads through something
-// that is no directory, or to something that is no file.
+// The error is [git.ErrNoChange] when the tree would stay as it is, and a *PathError when a path is unsafe,
+// or leads through something that is no directory, or to something that is no file.
 func (s *Snapshot) Commit(edits []git.Edit, opts git.CommitOptions) (*Commit, error) {
 	root, err := planEdits(edits)
 	if err != nil {
@@ -113,7 +113,8 @@ func planEdits(edits []git.Edit) (*editNode, error) {
 				next = &editNode{children: map[string]*editNode{}}
 				at.children[name] = next
 			case last || next.edit != nil:
-				return nil, &git.PathError{Path: e.Path, Reason: "it is edited twice, or as a file and as a directory"}
+				return nil, &git.PathError{Path: e.Path,
+					Reason: "it is edited twice, or as a file and as a directory"}
 			}
 			at = next
 		}
@@ -132,9 +133,10 @@ func (b *treeBuilder) add(o pack.Object) plumbing.Hash {
 	return o.Hash
 }
 
-// rewrite applies the edits below a directory and returns its new name: zero when nothing is left in it. The directory at the zero
-// hash is one that does not exist yet.
-func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode, prefix string) (name plumbing.Hash, changed bool, err error) {
+// rewrite applies the edits below a directory and returns its new name: zero when nothing is left in it. The
+// directory at the zero hash is one that does not exist yet.
+func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode,
+	prefix string) (name plumbing.Hash, changed bool, err error) {
 	old, err := b.snapshot.tree(dir)
 	if err != nil {
 		return dir, false, err
@@ -175,7 +177,8 @@ func (b *treeBuilder) rewrite(dir plumbing.Hash, node *editNode, prefix string) 
 	return b.add(pack.Object{Kind: pack.Tree, Content: content, Base: dir, Delta: delta}), true, nil
 }
 
-func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode, path string) (treeChange, bool, error) {
+func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode,
+	path string) (treeChange, bool, error) {
 	mode, _ := modeOf(found.mode)
 	if node.edit == nil {
 		if exists && mode != git.Dir {
@@ -200,7 +203,8 @@ func (b *treeBuilder) rewriteEntry(found treeEntry, exists bool, node *editNode,
 		return treeChange{}, exists, nil
 	}
 	blob := pack.Object{Kind: pack.Blob, Content: node.edit.Content}
-	change := treeChange{mode: filemode.Regular, hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, blob.Content)}
+	change := treeChange{mode: filemode.Regular,
+		hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, blob.Content)}
 	kind := Added
 	if exists {
 		if change.hash == found.hash {

@@ -58,8 +58,8 @@ func TestLookup(t *testing.T) {
 	f, repo := special(t)
 	s := mustFetch(t, f.remote(repoName), "main")
 	for path, mode := range map[string]git.Mode{
-		"README.md": git.File, "bin": git.Dir, "bin/run": git.Executable, "link": git.Symlink, "vendor/lib": git.Submodule,
-		"clusters/dev/eksa-system/eksa-cluster.yaml": git.File,
+		"README.md": git.File, "bin": git.Dir, "bin/run": git.Executable, "link": git.Symlink,
+		"vendor/lib": git.Submodule, "clusters/dev/eksa-system/eksa-cluster.yaml": git.File,
 		"none": 0, "clusters/none/x": 0, "README.md/x": 0, "link/passwd": 0, "vendor/lib/x": 0,
 	} {
 		e, ok, err := s.Lookup(path)
@@ -78,10 +78,12 @@ func TestLookup(t *testing.T) {
 	for _, e := range root {
 		names = append(names, e.Path+" "+e.Mode.String())
 	}
-	if want := []string{"README.md file", "bin directory", "clusters directory", "link symlink", "vendor directory"}; !reflect.DeepEqual(names, want) {
+	if want := []string{"README.md file", "bin directory", "clusters directory", "link symlink",
+		"vendor directory"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("root is %q", names)
 	}
-	if inner, err := s.List("clusters/dev"); err != nil || len(inner) != 2 || inner[0].Path != "clusters/dev/eksa-system" {
+	if inner, err := s.List("clusters/dev"); err != nil || len(inner) != 2 ||
+		inner[0].Path != "clusters/dev/eksa-system" {
 		t.Errorf("clusters/dev is %+v, %v", inner, err)
 	}
 	if none, err := s.List("clusters/none"); err != nil || none != nil {
@@ -125,9 +127,10 @@ func TestCommit_unsafePaths(t *testing.T) {
 	f.srv.AddRepo(repoName, readme())
 	s := mustFetch(t, f.remote(repoName), "main")
 	for _, path := range []string{
-		"", "/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a/./b", "a//b", "a/", ".git/config", "a/.GIT/hooks/x", "a/.git", ".git./x", ".git /x",
-		"git~1/x", "GIT~1", ".git:stream/x", ".g\u200cit/x", `a\b`, `..\x`, "a\x00b", "a\nb", "a\x1b[2Jb", "a\u0085b", "a\xffb",
-		strings.Repeat("x", 256), strings.Repeat("x/", 3000) + "x",
+		"", "/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a/./b", "a//b", "a/", ".git/config",
+		"a/.GIT/hooks/x", "a/.git", ".git./x", ".git /x", "git~1/x", "GIT~1", ".git:stream/x", ".g\u200cit/x",
+		`a\b`, `..\x`, "a\x00b", "a\nb", "a\x1b[2Jb", "a\u0085b", "a\xffb", strings.Repeat("x", 256),
+		strings.Repeat("x/", 3000) + "x",
 	} {
 		for _, call := range []func() error{
 			func() error { _, err := s.Commit([]git.Edit{write(path, "x")}, options("x")); return err },
@@ -167,11 +170,14 @@ func TestCommit_changes(t *testing.T) {
 		git.Edit{Path: "clusters/dev/notes.txt", Delete: true},
 		git.Edit{Path: "clusters/none/at/all", Delete: true},
 	)
-	want := []gitrepo.Change{{Path: "bin/run", Kind: gitrepo.Modified}, {Path: "clusters/dev/eksa-system/eksa-cluster.yaml", Kind: gitrepo.Modified}, {Path: "clusters/dev/notes.txt", Kind: gitrepo.Deleted}, {Path: "new/deep/er/x", Kind: gitrepo.Added}}
+	want := []gitrepo.Change{{Path: "bin/run", Kind: gitrepo.Modified},
+		{Path: "clusters/dev/eksa-system/eksa-cluster.yaml", Kind: gitrepo.Modified},
+		{Path: "clusters/dev/notes.txt", Kind: gitrepo.Deleted}, {Path: "new/deep/er/x", Kind: gitrepo.Added}}
 	if got := c.Changes(); !reflect.DeepEqual(got, want) {
 		t.Errorf("changes are %+v", got)
 	}
-	if again := mustCommit(t, s, write("bin/run", "#!/bin/sh\n")); c.Parent() != s.Head() || again.Hash() == c.Hash() {
+	if again := mustCommit(t, s, write("bin/run", "#!/bin/sh\n")); c.Parent() != s.Head() ||
+		again.Hash() == c.Hash() {
 		t.Error("commits are mixed up")
 	}
 	if err := s.Push(t.Context(), c); err != nil {
@@ -179,7 +185,8 @@ func TestCommit_changes(t *testing.T) {
 	}
 	repo.Git("fsck", "--strict")
 	tree := repo.Git("ls-tree", "-r", "main")
-	for _, line := range []string{"100755 blob", "120000 blob", "160000 commit 1234567890123456789012345678901234567890\tvendor/lib", "\tnew/deep/er/x"} {
+	for _, line := range []string{"100755 blob", "120000 blob",
+		"160000 commit 1234567890123456789012345678901234567890\tvendor/lib", "\tnew/deep/er/x"} {
 		contains(t, tree, line)
 	}
 	if strings.Contains(tree, "notes.txt") {
@@ -221,14 +228,16 @@ func TestCommit_isDeterministic(t *testing.T) {
 	if first.Hash() != second.Hash() {
 		t.Errorf("%s and %s", first.Hash(), second.Hash())
 	}
-	odd, err := s.Commit(edits, git.CommitOptions{Message: "x", Author: git.Identity{Name: "A\n<B>", Email: "a@b>\ncommitter x"}, When: when})
+	odd, err := s.Commit(edits, git.CommitOptions{Message: "x",
+		Author: git.Identity{Name: "A\n<B>", Email: "a@b>\ncommitter x"}, When: when})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Push(t.Context(), odd); err != nil {
 		t.Fatal(err)
 	}
-	if log := f.srv.Repo(repoName).Log("main")[0]; log.Author != "AB" || log.AuthorEmail != "a@bcommitter x" || log.Committer != "AB" {
+	if log := f.srv.Repo(repoName).Log("main")[0]; log.Author != "AB" ||
+		log.AuthorEmail != "a@bcommitter x" || log.Committer != "AB" {
 		t.Errorf("commit is %+v", log)
 	}
 }
@@ -299,22 +308,30 @@ func overlaps(edits []git.Edit, path string) bool {
 
 func TestParseRemoteURL(t *testing.T) {
 	t.Parallel()
+	const codeCommit = "git-codecommit.eu-west-1.amazonaws.com"
 	for text, want := range map[string]string{
-		"https://github.com/acme/fleet.git":                                   "https://github.com/acme/fleet.git https  github.com 443 /acme/fleet.git",
-		"https://git.example.com:8443/a":                                      "https://git.example.com:8443/a https  git.example.com 8443 /a",
-		"https://[::1]:8443/a":                                                "https://[::1]:8443/a https  ::1 8443 /a",
-		"ssh://git@example.com/acme/fleet.git":                                "ssh://git@example.com/acme/fleet.git ssh git example.com 22 /acme/fleet.git",
-		"ssh://example.com:2222/x":                                            "ssh://git@example.com:2222/x ssh git example.com 2222 /x",
-		"ssh://git@example.com:22/x":                                          "ssh://git@example.com/x ssh git example.com 22 /x",
-		"ssh://git@[2001:db8::1]/x":                                           "ssh://git@[2001:db8::1]/x ssh git 2001:db8::1 22 /x",
-		"ssh://git@[2001:db8::1]:2222/x":                                      "ssh://git@[2001:db8::1]:2222/x ssh git 2001:db8::1 2222 /x",
-		"ssh://me@example.com/~/x.git":                                        "ssh://me@example.com/~/x.git ssh me example.com 22 ~/x.git",
-		"ssh://me@example.com/~you/x.git":                                     "ssh://me@example.com/~you/x.git ssh me example.com 22 ~you/x.git",
-		"git@github.com:acme/fleet.git":                                       "ssh://git@github.com/acme/fleet.git ssh git github.com 22 /acme/fleet.git",
-		"github.com:acme/fleet.git":                                           "ssh://git@github.com/acme/fleet.git ssh git github.com 22 /acme/fleet.git",
-		"git@[2001:db8::1]:x.git":                                             "ssh://git@[2001:db8::1]/x.git ssh git 2001:db8::1 22 /x.git",
-		"APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com:/v1/repos/x":      "ssh://APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x ssh APKAEXAMPLE git-codecommit.eu-west-1.amazonaws.com 22 /v1/repos/x",
-		"ssh://APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x": "ssh://APKAEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x ssh APKAEXAMPLE git-codecommit.eu-west-1.amazonaws.com 22 /v1/repos/x",
+		"https://github.com/acme/fleet.git": "https://github.com/acme/fleet.git https  github.com 443 " +
+			"/acme/fleet.git",
+		"https://git.example.com:8443/a": "https://git.example.com:8443/a https  git.example.com 8443 /a",
+		"https://[::1]:8443/a":           "https://[::1]:8443/a https  ::1 8443 /a",
+		"ssh://git@example.com/acme/fleet.git": "ssh://git@example.com/acme/fleet.git ssh git example.com " +
+			"22 /acme/fleet.git",
+		"ssh://example.com:2222/x":        "ssh://git@example.com:2222/x ssh git example.com 2222 /x",
+		"ssh://git@example.com:22/x":      "ssh://git@example.com/x ssh git example.com 22 /x",
+		"ssh://git@[2001:db8::1]/x":       "ssh://git@[2001:db8::1]/x ssh git 2001:db8::1 22 /x",
+		"ssh://git@[2001:db8::1]:2222/x":  "ssh://git@[2001:db8::1]:2222/x ssh git 2001:db8::1 2222 /x",
+		"ssh://me@example.com/~/x.git":    "ssh://me@example.com/~/x.git ssh me example.com 22 ~/x.git",
+		"ssh://me@example.com/~you/x.git": "ssh://me@example.com/~you/x.git ssh me example.com 22 ~you/x.git",
+		"git@github.com:acme/fleet.git": "ssh://git@github.com/acme/fleet.git ssh git github.com 22 " +
+			"/acme/fleet.git",
+		"github.com:acme/fleet.git": "ssh://git@github.com/acme/fleet.git ssh git github.com 22 " +
+			"/acme/fleet.git",
+		"git@[2001:db8::1]:x.git": "ssh://git@[2001:db8::1]/x.git ssh git 2001:db8::1 22 /x.git",
+		"APKAEXAMPLE@" + codeCommit + ":/v1/repos/x": "ssh://APKAEXAMPLE@" + codeCommit +
+			"/v1/repos/x ssh APKAEXAMPLE " +
+			codeCommit + " 22 /v1/repos/x",
+		"ssh://APKAEXAMPLE@" + codeCommit + "/v1/repos/x": "ssh://APKAEXAMPLE@" + codeCommit +
+			"/v1/repos/x ssh APKAEXAMPLE " + codeCommit + " 22 /v1/repos/x",
 	} {
 		u, err := gitrepo.ParseRemoteURL(text)
 		if err != nil {
@@ -329,9 +346,11 @@ func TestParseRemoteURL(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "x", "/local/path", "file:///x", "http://example.com/x", "git://example.com/x", "https://", "https://example.com", "https://example.com/",
-		"https://alice:sentinel@example.com/x", "https://example.com/x?token=sentinel", "ssh://git:sentinel@example.com/x", "ssh://example.com",
-		"ssh://git@/x", "ssh://-oProxyCommand=x/y", "-x@example.com:y", "git@example.com:", "ssh://git@example.com:99999/x", "https://exa mple.com/x", "git@example.com:x\ny",
+		"", "x", "/local/path", "file:///x", "http://example.com/x", "git://example.com/x", "https://",
+		"https://example.com", "https://example.com/", "https://alice:sentinel@example.com/x",
+		"https://example.com/x?token=sentinel", "ssh://git:sentinel@example.com/x", "ssh://example.com",
+		"ssh://git@/x", "ssh://-oProxyCommand=x/y", "-x@example.com:y", "git@example.com:",
+		"ssh://git@example.com:99999/x", "https://exa mple.com/x", "git@example.com:x\ny",
 		"https://exam\x7fple.com/x", "https://%zz:sentinel@example.com/x",
 	} {
 		_, err := gitrepo.ParseRemoteURL(text)
@@ -353,7 +372,9 @@ func TestCheckBranchName(t *testing.T) {
 			t.Errorf("git: %v", err)
 		}
 	}
-	for _, name := range []string{"", "@", "HEAD", "-x", "a..b", "a@{b", "a//b", "/a", "a/", "a.", "refs/heads/x", "a b", "a~", "a^", "a:b", "a?", "a*", "a[", `a\b`, "a\x1bb", ".a", "a/.b", "a.lock", "a.lock/b", "a\xffb", strings.Repeat("x", 300)} {
+	for _, name := range []string{"", "@", "HEAD", "-x", "a..b", "a@{b", "a//b", "/a", "a/", "a.",
+		"refs/heads/x", "a b", "a~", "a^", "a:b", "a?", "a*", "a[", `a\b`, "a\x1bb", ".a", "a/.b", "a.lock",
+		"a.lock/b", "a\xffb", strings.Repeat("x", 300)} {
 		if err := gitrepo.CheckBranchName(name); err == nil {
 			t.Errorf("%q is taken", name)
 		}

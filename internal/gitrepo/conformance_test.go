@@ -38,7 +38,8 @@ func startHTTPS(t testing.TB) fixture {
 	srv := gittest.Start(t)
 	srv.Accounts().AddToken(token, "alice", gittest.Write)
 	return fixture{srv, func(repo string) gitrepo.Remote {
-		return gitrepo.Remote{URL: srv.HTTPSURL(repo), CAPEM: srv.CAPEM(), Auth: gitrepo.TokenAuth{Token: secret.New(token)}}
+		return gitrepo.Remote{URL: srv.HTTPSURL(repo), CAPEM: srv.CAPEM(),
+			Auth: gitrepo.TokenAuth{Token: secret.New(token)}}
 	}}
 }
 
@@ -56,7 +57,8 @@ func startOpenSSH(t testing.TB) fixture {
 	t.Helper()
 	srv := gittest.Start(t)
 	key := gittest.NewKey(t, gittest.ECDSA384)
-	sshd, err := srv.StartOpenSSH(context.WithoutCancel(t.Context()), gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}})
+	sshd, err := srv.StartOpenSSH(context.WithoutCancel(t.Context()),
+		gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}})
 	if errors.Is(err, gittest.ErrNoOpenSSH) {
 		t.Skip(err)
 	}
@@ -84,7 +86,8 @@ func sshAuth(t testing.TB, key *gittest.Key, knownHosts string) gitrepo.SSHAuth 
 var when = time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
 
 func options(message string) git.CommitOptions {
-	return git.CommitOptions{Message: message, Author: git.Identity{Name: "Ann", Email: "ann@example.com"}, When: when}
+	return git.CommitOptions{Message: message, Author: git.Identity{Name: "Ann", Email: "ann@example.com"},
+		When: when}
 }
 
 func write(path, content string) git.Edit {
@@ -110,7 +113,8 @@ func mustCommit(t testing.TB, s *gitrepo.Snapshot, edits ...git.Edit) *gitrepo.C
 	return c
 }
 
-// The repository step, over every transport, in every state a repository can be found in: the result on the server is the same.
+// The repository step, over every transport, in every state a repository can be found in: the result on the
+// server is the same.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	readme := gittest.WithFiles(map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"})
@@ -123,12 +127,24 @@ func TestConformance(t *testing.T) {
 		files         map[string]string
 	}{
 		{"empty", nil, git.RepositoryEmpty, "", 0, map[string]string{}},
-		{"empty with another default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk")}, git.RepositoryEmpty, "", 0, map[string]string{}},
-		{"not empty", []gittest.RepoOption{readme}, git.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"other default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk"), readme}, git.BranchMissing, "trunk", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"no filters at the server", []gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowFilter", "false")}, git.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"only tips at the server", []gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false")}, git.BranchExists, "main", 1, map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
-		{"head names no branch", []gittest.RepoOption{gittest.DefaultBranch("nowhere"), gittest.WithCommits(gittest.Change{Branch: "dev", Files: map[string]string{"README.md": "hello\n"}})}, git.BranchMissing, "", 1, map[string]string{"README.md": "hello\n"}},
+		{"empty with another default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk")},
+			git.RepositoryEmpty, "", 0, map[string]string{}},
+		{"not empty", []gittest.RepoOption{readme}, git.BranchExists, "main", 1,
+			map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"other default branch", []gittest.RepoOption{gittest.DefaultBranch("trunk"), readme},
+			git.BranchMissing, "trunk", 1,
+			map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"no filters at the server",
+			[]gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowFilter", "false")},
+			git.BranchExists, "main", 1,
+			map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"only tips at the server",
+			[]gittest.RepoOption{readme, gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false")},
+			git.BranchExists, "main", 1,
+			map[string]string{"README.md": "hello\n", "clusters/old/x.yaml": "x: 1\n"}},
+		{"head names no branch", []gittest.RepoOption{gittest.DefaultBranch("nowhere"), gittest.WithCommits(
+			gittest.Change{Branch: "dev", Files: map[string]string{"README.md": "hello\n"}})},
+			git.BranchMissing, "", 1, map[string]string{"README.md": "hello\n"}},
 	}
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
@@ -143,9 +159,12 @@ func TestConformance(t *testing.T) {
 					remote.Stats = &gitrepo.Stats{}
 					s := mustFetch(t, remote, "main")
 					if s.State() != c.state || s.DefaultBranch() != c.defaultBranch {
-						t.Fatalf("state %d, default branch %q; want %d, %q", s.State(), s.DefaultBranch(), c.state, c.defaultBranch)
+						t.Fatalf("state %d, default branch %q; want %d, %q",
+							s.State(), s.DefaultBranch(), c.state, c.defaultBranch)
 					}
-					commit := mustCommit(t, s, write("clusters/dev/eksa-system/eksa-cluster.yaml", "kind: Cluster\n"), write("clusters/dev/eksa-system/kustomization.yaml", "resources: []\n"))
+					commit := mustCommit(t, s,
+						write("clusters/dev/eksa-system/eksa-cluster.yaml", "kind: Cluster\n"),
+						write("clusters/dev/eksa-system/kustomization.yaml", "resources: []\n"))
 					if err := s.Push(t.Context(), commit); err != nil {
 						t.Fatal(err)
 					}
@@ -157,18 +176,25 @@ func TestConformance(t *testing.T) {
 					equalFiles(t, repo.Files("main"), want)
 					repo.Git("fsck", "--strict")
 					log := repo.Log("main")[0]
-					if len(log.Parents) != c.parents || log.Subject() != "Change the fleet" || log.Author != "Ann" || log.CommitterEmail != "ann@example.com" || !log.When.Equal(when) {
+					if len(log.Parents) != c.parents || log.Subject() != "Change the fleet" ||
+						log.Author != "Ann" || log.CommitterEmail != "ann@example.com" ||
+						!log.When.Equal(when) {
 						t.Errorf("commit is %+v", log)
 					}
 					// A second run finds the file, can read it, and has nothing to do.
 					again := mustFetch(t, remote, "main")
-					if content, err := again.Read(t.Context(), "clusters/dev/eksa-system/eksa-cluster.yaml"); err != nil || string(content) != "kind: Cluster\n" {
+					if content, err := again.Read(t.Context(),
+						"clusters/dev/eksa-system/eksa-cluster.yaml"); err != nil ||
+						string(content) != "kind: Cluster\n" {
 						t.Errorf("read %q, %v", content, err)
 					}
-					if held, err := again.Holds("clusters/dev/eksa-system/eksa-cluster.yaml", []byte("kind: Cluster\n")); err != nil || !held {
+					if held, err := again.Holds("clusters/dev/eksa-system/eksa-cluster.yaml",
+						[]byte("kind: Cluster\n")); err != nil || !held {
 						t.Errorf("holds: %v, %v", held, err)
 					}
-					_, err := again.Commit([]git.Edit{write("clusters/dev/eksa-system/eksa-cluster.yaml", "kind: Cluster\n")}, options("x"))
+					_, err := again.Commit(
+						[]git.Edit{write("clusters/dev/eksa-system/eksa-cluster.yaml", "kind: Cluster\n")},
+						options("x"))
 					if !errors.Is(err, git.ErrNoChange) {
 						t.Errorf("second commit: %v, want ErrNoChange", err)
 					}

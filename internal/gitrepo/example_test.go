@@ -24,16 +24,19 @@ func Example() {
 	srv.Accounts().AddToken("t0ken", "alice", gittest.Write)
 	repo := srv.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"replicas": "1\n"}))
 
-	remote := gitrepo.Remote{URL: srv.HTTPSURL("acme/fleet"), CAPEM: srv.CAPEM(), Auth: gitrepo.TokenAuth{Token: secret.New("t0ken")}}
+	remote := gitrepo.Remote{URL: srv.HTTPSURL("acme/fleet"), CAPEM: srv.CAPEM(),
+		Auth: gitrepo.TokenAuth{Token: secret.New("t0ken")}}
 	change := func() error {
 		snapshot, err := gitrepo.Fetch(ctx, remote, "main")
 		if err != nil {
 			return err
 		}
 		defer snapshot.Close()
-		commit, err := snapshot.Commit([]git.Edit{{Path: "replicas", Content: []byte("3\n")}}, git.CommitOptions{
-			Message: "Scale to three", Author: git.Identity{Name: "Alice", Email: "alice@example.com"}, When: time.Unix(1_700_000_000, 0).UTC(),
-		})
+		commit, err := snapshot.Commit([]git.Edit{{Path: "replicas", Content: []byte("3\n")}},
+			git.CommitOptions{
+				Message: "Scale to three", Author: git.Identity{Name: "Alice", Email: "alice@example.com"},
+				When: time.Unix(1_700_000_000, 0).UTC(),
+			})
 		if err != nil {
 			return err
 		}

@@ -77,18 +77,23 @@ func TestFetch_badCredentials(t *testing.T) {
 	known, stranger := gittest.NewKey(t, gittest.ED25519), gittest.NewKey(t, gittest.RSA)
 	srv.Accounts().AddKey(known.Public(), "alice", gittest.Write)
 
-	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM(), Auth: gitrepo.TokenAuth{Token: secret.New("sentinel-bad")}}, "main")
+	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM(),
+		Auth: gitrepo.TokenAuth{Token: secret.New("sentinel-bad")}},
+		"main")
 	bad := asError[*git.AuthError](t, err)
 	contains(t, bad.Error(), "the server does not accept the token", "Invalid username or token")
 	if strings.Contains(bad.Error(), "sentinel") {
 		t.Errorf("the token is shown: %v", bad)
 	}
-	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM()}, "main")
+	_, err = gitrepo.Fetch(t.Context(),
+		gitrepo.Remote{URL: srv.HTTPSURL(repoName), CAPEM: srv.CAPEM()}, "main")
 	contains(t, asError[*git.AuthError](t, err).Error(), "there are none")
 
-	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, stranger, srv.KnownHosts())}, "main")
+	_, err = gitrepo.Fetch(t.Context(),
+		gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, stranger, srv.KnownHosts())}, "main")
 	refused := asError[*git.AuthError](t, err)
-	contains(t, refused.Error(), "accepts none of the identities tried: ssh-rsa "+stranger.Fingerprint()+" (test key)")
+	contains(t, refused.Error(),
+		"accepts none of the identities tried: ssh-rsa "+stranger.Fingerprint()+" (test key)")
 }
 
 func TestFetch_repositoryNotFound(t *testing.T) {
@@ -98,7 +103,8 @@ func TestFetch_repositoryNotFound(t *testing.T) {
 			t.Parallel()
 			f := tr.start(t)
 			_, err := gitrepo.Fetch(t.Context(), f.remote("acme/none"), "main")
-			contains(t, asError[*git.NotFoundError](t, err).Error(), "repository not found", "Repository not found.")
+			contains(t, asError[*git.NotFoundError](t, err).Error(), "repository not found",
+				"Repository not found.")
 		})
 	}
 }
@@ -112,7 +118,9 @@ func TestFetch_hostKey(t *testing.T) {
 	before := srv.KnownHosts()
 	old := ssh.FingerprintSHA256(srv.HostKeys()[0])
 
-	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, strings.ReplaceAll(before, "127.0.0.1", "192.0.2.1"))}, "main")
+	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName),
+		Auth: sshAuth(t, key, strings.ReplaceAll(before, "127.0.0.1", "192.0.2.1"))},
+		"main")
 	unknown := asError[*git.HostKeyError](t, err)
 	if unknown.Problem != 1 || unknown.Fingerprint != old {
 		t.Errorf("error is %+v", unknown)
@@ -120,9 +128,11 @@ func TestFetch_hostKey(t *testing.T) {
 
 	srv.ChangeHostKeys()
 	offered := ssh.FingerprintSHA256(srv.HostKeys()[0])
-	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, before)}, "main")
+	_, err = gitrepo.Fetch(t.Context(),
+		gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, before)}, "main")
 	changed := asError[*git.HostKeyError](t, err)
-	contains(t, changed.Error(), "offered ssh-ed25519 "+offered, "expected ssh-ed25519 "+old+" (known_hosts:1)")
+	contains(t, changed.Error(), "offered ssh-ed25519 "+offered,
+		"expected ssh-ed25519 "+old+" (known_hosts:1)")
 	contains(t, changed.Hint(), "ssh-keyscan -p ")
 	if errors.Is(err, git.ErrTransient) {
 		t.Error("a host key is not transient")
@@ -134,7 +144,8 @@ func TestFetch_hostKey(t *testing.T) {
 	}
 }
 
-// A server that hangs, at any point: the caller's context ends the call within a second, and without it the idle limit does.
+// A server that hangs, at any point: the caller's context ends the call within a second, and without it the
+// idle limit does.
 func TestHang(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
@@ -143,26 +154,29 @@ func TestHang(t *testing.T) {
 			fault gittest.Fault
 			call  func(context.Context, gitrepo.Remote) error
 		}{
-			"fetch": {gittest.Fault{Kind: gittest.Hang, Service: gittest.Fetch}, func(ctx context.Context, r gitrepo.Remote) error {
-				_, err := gitrepo.Fetch(ctx, r, "main")
-				return err
-			}},
-			"listing": {gittest.Fault{Kind: gittest.Hang, Service: gittest.Fetch, Listing: true}, func(ctx context.Context, r gitrepo.Remote) error {
-				_, err := gitrepo.Fetch(ctx, r, "main")
-				return err
-			}},
-			"push": {gittest.Fault{Kind: gittest.Hang, Service: gittest.Push}, func(ctx context.Context, r gitrepo.Remote) error {
-				s, err := gitrepo.Fetch(ctx, r, "main")
-				if err != nil {
+			"fetch": {gittest.Fault{Kind: gittest.Hang, Service: gittest.Fetch},
+				func(ctx context.Context, r gitrepo.Remote) error {
+					_, err := gitrepo.Fetch(ctx, r, "main")
 					return err
-				}
-				defer s.Close()
-				c, err := s.Commit([]git.Edit{write("a", "1\n")}, options("x"))
-				if err != nil {
+				}},
+			"listing": {gittest.Fault{Kind: gittest.Hang, Service: gittest.Fetch, Listing: true},
+				func(ctx context.Context, r gitrepo.Remote) error {
+					_, err := gitrepo.Fetch(ctx, r, "main")
 					return err
-				}
-				return s.Push(ctx, c)
-			}},
+				}},
+			"push": {gittest.Fault{Kind: gittest.Hang, Service: gittest.Push},
+				func(ctx context.Context, r gitrepo.Remote) error {
+					s, err := gitrepo.Fetch(ctx, r, "main")
+					if err != nil {
+						return err
+					}
+					defer s.Close()
+					c, err := s.Commit([]git.Edit{write("a", "1\n")}, options("x"))
+					if err != nil {
+						return err
+					}
+					return s.Push(ctx, c)
+				}},
 		}
 		for name, c := range calls {
 			off := f.srv.Inject(c.fault)
@@ -199,9 +213,11 @@ func TestFetch_garbage(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
 		f.srv.AddRepo(repoName, readme())
-		for _, text := range []string{"<html>Please log in to the network</html>", "0008NAK\n", "ffff", "001e# service=git-upload-pack\n0000zzzz"} {
+		for _, text := range []string{"<html>Please log in to the network</html>", "0008NAK\n", "ffff",
+			"001e# service=git-upload-pack\n0000zzzz"} {
 			for _, listing := range []bool{true, false} {
-				off := f.srv.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch, Listing: listing, Text: text})
+				off := f.srv.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch,
+					Listing: listing, Text: text})
 				_, err := gitrepo.Fetch(t.Context(), f.remote(repoName), "main")
 				off()
 				if err == nil {
@@ -244,7 +260,8 @@ func TestFetch_httpStatus(t *testing.T) {
 	t.Parallel()
 	var target string
 	other := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		t.Errorf("the other host was asked for %s with authorization %q", r.URL, r.Header.Get("Authorization"))
+		t.Errorf("the other host was asked for %s with authorization %q",
+			r.URL, r.Header.Get("Authorization"))
 	}))
 	t.Cleanup(other.Close)
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -270,7 +287,8 @@ func TestFetch_httpStatus(t *testing.T) {
 	t.Cleanup(srv.Close)
 	target = other.URL
 	remote := func(name string) gitrepo.Remote {
-		return gitrepo.Remote{URL: srv.URL + "/" + name + "/x.git", Auth: gitrepo.TokenAuth{Username: "alice", Token: secret.New(token)}, CAPEM: certificate(srv)}
+		return gitrepo.Remote{URL: srv.URL + "/" + name + "/x.git",
+			Auth: gitrepo.TokenAuth{Username: "alice", Token: secret.New(token)}, CAPEM: certificate(srv)}
 	}
 	fetch := func(name string) error {
 		_, err := gitrepo.Fetch(t.Context(), remote(name), "main")
@@ -295,7 +313,8 @@ func TestFetch_sameHostRedirect(t *testing.T) {
 	t.Parallel()
 	srv := gittest.Start(t, gittest.Options{Authorizer: renamed{}})
 	repo := srv.AddRepo("acme/new", readme())
-	remote := gitrepo.Remote{URL: srv.HTTPSURL("acme/old"), CAPEM: srv.CAPEM(), Auth: gitrepo.TokenAuth{Token: secret.New(token)}}
+	remote := gitrepo.Remote{URL: srv.HTTPSURL("acme/old"), CAPEM: srv.CAPEM(),
+		Auth: gitrepo.TokenAuth{Token: secret.New(token)}}
 	s := mustFetch(t, remote, "main")
 	c := mustCommit(t, s, write("a", "1\n"))
 	if err := s.Push(t.Context(), c); err != nil {
@@ -317,14 +336,17 @@ func (renamed) Authorize(a gittest.Access) gittest.Verdict {
 	return gittest.Verdict{Outcome: gittest.Allow, Repo: "acme/new"}
 }
 
-// A server that gives out only tips, and a branch that moved: the file is not to be had any more, which a new fetch heals.
+// A server that gives out only tips, and a branch that moved: the file is not to be had any more, which a new
+// fetch heals.
 func TestRead_movedBranch(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
-		repo := f.srv.AddRepo(repoName, readme(), gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false"))
+		repo := f.srv.AddRepo(repoName, readme(),
+			gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false"))
 		s := mustFetch(t, f.remote(repoName), "main")
 		repo.Commit(gittest.Change{Files: map[string]string{"README.md": "other\n"}})
-		// Over HTTP, git gives out what can be reached from a tip; it has not seen the list of references that the client saw.
+		// Over HTTP, git gives out what can be reached from a tip; it has not seen the list of references
+		// that the client saw.
 		content, err := s.Read(t.Context(), "README.md")
 		if string(content) != "hello\n" && !errors.Is(err, git.ErrTransient) {
 			t.Errorf("read %q, %T %v, want a transient error", content, err, err)
@@ -335,14 +357,16 @@ func TestRead_movedBranch(t *testing.T) {
 func TestReadAll(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
-		repo := f.srv.AddRepo(repoName, gittest.WithFiles(map[string]string{"a": "1\n", "b/c": "2\n", "b/same": "1\n", "empty": ""}))
+		repo := f.srv.AddRepo(repoName,
+			gittest.WithFiles(map[string]string{"a": "1\n", "b/c": "2\n", "b/same": "1\n", "empty": ""}))
 		s := mustFetch(t, f.remote(repoName), "main")
 		before := repo.Counts()
 		got, err := s.ReadAll(t.Context(), []string{"a", "b/c", "b/same", "empty"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(got["a"]) != "1\n" || string(got["b/c"]) != "2\n" || string(got["b/same"]) != "1\n" || got["empty"] == nil || len(got["empty"]) != 0 {
+		if string(got["a"]) != "1\n" || string(got["b/c"]) != "2\n" || string(got["b/same"]) != "1\n" ||
+			got["empty"] == nil || len(got["empty"]) != 0 {
 			t.Errorf("read %q", got)
 		}
 		if _, err := s.Read(t.Context(), "a"); err != nil {
@@ -384,7 +408,9 @@ func TestOneFetchOnePush(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
-		f.srv.AddRepo(repoName, gittest.WithFiles(map[string]string{"big": strings.Repeat("x", 5000), "d/e/f": "1\n"}), gittest.WithConfig("uploadpack.allowFilter", "false"))
+		f.srv.AddRepo(repoName,
+			gittest.WithFiles(map[string]string{"big": strings.Repeat("x", 5000), "d/e/f": "1\n"}),
+			gittest.WithConfig("uploadpack.allowFilter", "false"))
 		for name, set := range map[string]func(*gitrepo.Limits){
 			"pack":     func(l *gitrepo.Limits) { l.Pack = 100 },
 			"object":   func(l *gitrepo.Limits) { l.Object = 20 },

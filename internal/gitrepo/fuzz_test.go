@@ -59,7 +59,8 @@ func packets(lines ...string) []byte {
 	return b.Bytes()
 }
 
-// Whatever a Git server says, a fetch, an edit and a push end; and what is told of it is short, printable and without the token.
+// Whatever a Git server says, a fetch, an edit and a push end; and what is told of it is short, printable and
+// without the token.
 func FuzzServer(f *testing.F) {
 	const token = "ghp_sentinel"
 	encoded := base64.StdEncoding.EncodeToString([]byte("git:" + token))
@@ -67,13 +68,20 @@ func FuzzServer(f *testing.F) {
 	head := strings.TrimSpace(string(runGit(f, dir, nil, "rev-parse", "main")))
 	names := runGit(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=1", "main")
 	packed := string(runGit(f, dir, names, "pack-objects", "--stdout", "--quiet"))
-	list := packets(head+" HEAD\x00shallow side-band-64k ofs-delta report-status agent=git/2 symref=HEAD:refs/heads/main\n", head+" refs/heads/main\n", "")
-	f.Add(list, packets("shallow "+head+"\n", "", "NAK\n", "\x02counting\r", "\x01"+packed[:100], "\x01"+packed[100:], ""), packets("\x01"+string(packets("unpack ok\n", "ok refs/heads/main\n", "")), ""))
-	f.Add(list, packets("NAK\n", "\x03"+token+" \x1b]0;x\x07"), packets("\x02remote: \x1b[2J"+encoded+"\n", "\x01"+string(packets("unpack ok\n", "ng refs/heads/main hook \x9b declined\n", "")), ""))
+	list := packets(head+
+		" HEAD\x00shallow side-band-64k ofs-delta report-status agent=git/2 symref=HEAD:refs/heads/main\n",
+		head+" refs/heads/main\n", "")
+	f.Add(list, packets("shallow "+head+"\n", "", "NAK\n", "\x02counting\r", "\x01"+packed[:100],
+		"\x01"+packed[100:], ""),
+		packets("\x01"+string(packets("unpack ok\n", "ok refs/heads/main\n", "")), ""))
+	f.Add(list, packets("NAK\n", "\x03"+token+" \x1b]0;x\x07"), packets("\x02remote: \x1b[2J"+encoded+"\n",
+		"\x01"+string(packets("unpack ok\n", "ng refs/heads/main hook \x9b declined\n", "")), ""))
 	f.Add(packets("ERR access denied "+token+"\n"), []byte("0000"), []byte("0004"))
-	f.Add(packets(head+" refs/heads/\u202e\x1b[31m\x00 object-format=\x1b[31m\n", ""), packets("ERR upload-pack: not our ref "+head), []byte{})
+	f.Add(packets(head+" refs/heads/\u202e\x1b[31m\x00 object-format=\x1b[31m\n", ""),
+		packets("ERR upload-pack: not our ref "+head), []byte{})
 	f.Add(list, packets("NAK\n", "\x03remote: ghp_\x00sent\x1b[0minel"), []byte("0000"))
-	f.Add(packets("# service=git-upload-pack\n", "", head+" HEAD\x00\n", ""), []byte("<html>"), []byte("ffff"))
+	f.Add(packets("# service=git-upload-pack\n", "", head+" HEAD\x00\n", ""), []byte("<html>"),
+		[]byte("ffff"))
 	f.Fuzz(func(t *testing.T, list, fetch, push []byte) {
 		limits := Limits{Pack: 1 << 20, Object: 1 << 18, File: 1 << 18, Inflated: 4 << 20}.withDefaults()
 		e := &endpoint{name: "https://git.example.com/x", agent: "x/1", limits: limits, stats: &Stats{}}
@@ -100,7 +108,8 @@ func FuzzServer(f *testing.F) {
 			}
 		}
 		ctx := t.Context()
-		s := &Snapshot{endpoint: e, branch: "main", objects: pack.NewObjects(limits.ofPacks()), files: map[plumbing.Hash][]byte{}}
+		s := &Snapshot{endpoint: e, branch: "main", objects: pack.NewObjects(limits.ofPacks()),
+			files: map[plumbing.Hash][]byte{}}
 		if err := s.fetch(ctx); err != nil {
 			told("fetching", err)
 			return
@@ -112,7 +121,8 @@ func FuzzServer(f *testing.F) {
 			_, err := s.Read(ctx, entry.Path)
 			told("reading "+fmt.Sprintf("%q", entry.Path), err)
 		}
-		commit, err := s.Commit([]git.Edit{{Path: "clusters/x", Content: []byte("x")}}, git.CommitOptions{Message: "x", Author: git.Identity{Name: "x", Email: "x@example.com"}})
+		commit, err := s.Commit([]git.Edit{{Path: "clusters/x", Content: []byte("x")}},
+			git.CommitOptions{Message: "x", Author: git.Identity{Name: "x", Email: "x@example.com"}})
 		told("committing", err)
 		if err == nil {
 			told("pushing", s.Push(ctx, commit))

@@ -90,20 +90,22 @@ func (s *Snapshot) has(h plumbing.Hash) bool {
 	return slices.ContainsFunc(s.stores(), func(store *pack.Objects) bool { return store.Has(h) })
 }
 
-// History returns the commits before and at the snapshot's own that changed what is at a path, a file or a directory, newest first
-// and at most limit of them; 0 is all. A path that never was has none, and so has an empty repository.
+// History returns the commits before and at the snapshot's own that changed what is at a path, a file or a
+// directory, newest first and at most limit of them; 0 is all. A path that never was has none, and so has an
+// empty repository.
 //
-// Of a merge, the line is followed on which the path is the same as in the merge, the first parent's when there are several, so that
-// a change that came through a pull request is found where it was made. A merge that has the path as none of its parents has it is a
-// revision itself, and the line of its first parent is followed. This is how git log simplifies history, but for the side branches
-// of such a merge.
+// Of a merge, the line is followed on which the path is the same as in the merge, the first parent's when
+// there are several, so that a change that came through a pull request is found where it was made. A merge
+// that has the path as none of its parents has it is a revision itself, and the line of its first parent is
+// followed. This is how git log simplifies history, but for the side branches of such a merge.
 //
-// The history is transferred in steps, of 20, 200 and 2000 commits, without the contents of files where the server can leave them out,
-// and only what the step before did not bring. Commits more than 2000 away are not looked at. Where the server's own history is cut
-// off, its oldest commit counts as the one that made the path. A second call transfers nothing that is known already.
+// The history is transferred in steps, of 20, 200 and 2000 commits, without the contents of files where the
+// server can leave them out, and only what the step before did not bring. Commits more than 2000 away are not
+// looked at. Where the server's own history is cut off, its oldest commit counts as the one that made the
+// path. A second call transfers nothing that is known already.
 //
-// The errors are those of [Fetch], a *PathError, and an *UnreachableError when the branch has moved and the server does not give out
-// what it was before. The revisions found until then are returned with the error.
+// The errors are those of [Fetch], a *PathError, and an *UnreachableError when the branch has moved and the
+// server does not give out what it was before. The revisions found until then are returned with the error.
 func (s *Snapshot) History(ctx context.Context, path string, limit int) ([]git.Revision, error) {
 	var revisions []git.Revision
 	err := s.EachRevision(ctx, path, func(r git.Revision) bool {
@@ -113,8 +115,8 @@ func (s *Snapshot) History(ctx context.Context, path string, limit int) ([]git.R
 	return revisions, err
 }
 
-// EachRevision is [Snapshot.History] for a caller that knows a revision when it sees it: it calls visit with one after the other and
-// transfers no more once visit returns false.
+// EachRevision is [Snapshot.History] for a caller that knows a revision when it sees it: it calls visit with
+// one after the other and transfers no more once visit returns false.
 func (s *Snapshot) EachRevision(ctx context.Context, path string, visit func(git.Revision) bool) error {
 	if err := checkPath(path); err != nil {
 		return err
@@ -135,7 +137,8 @@ func (s *Snapshot) EachRevision(ctx context.Context, path string, visit func(git
 }
 
 // step looks at one commit and says which one comes next.
-func (s *Snapshot) step(ctx context.Context, path string, at plumbing.Hash, visit func(git.Revision) bool) (next plumbing.Hash, more bool, err error) {
+func (s *Snapshot) step(ctx context.Context, path string, at plumbing.Hash,
+	visit func(git.Revision) bool) (next plumbing.Hash, more bool, err error) {
 	c, err := s.commitAt(at)
 	if err != nil {
 		return next, false, err
@@ -187,9 +190,10 @@ type ancestor struct {
 	commit *commitObject
 }
 
-// parentsOf returns a commit's parents, fetched if need be. Those that the server does not have are left out; complete is false when
-// there are none because they are further away than anybody looks.
-func (s *Snapshot) parentsOf(ctx context.Context, at plumbing.Hash, c *commitObject) (parents []ancestor, complete bool, err error) {
+// parentsOf returns a commit's parents, fetched if need be. Those that the server does not have are left out;
+// complete is false when there are none because they are further away than anybody looks.
+func (s *Snapshot) parentsOf(ctx context.Context, at plumbing.Hash,
+	c *commitObject) (parents []ancestor, complete bool, err error) {
 	for s.past.boundary[at] && !s.past.ends[at] {
 		if ok, err := s.deepen(ctx); err != nil || !ok {
 			return nil, false, err
@@ -208,7 +212,8 @@ func (s *Snapshot) parentsOf(ctx context.Context, at plumbing.Hash, c *commitObj
 	return parents, true, nil
 }
 
-// deepen fetches the next step of history, as git fetch --deepen does; false means that there is no further step.
+// deepen fetches the next step of history, as git fetch --deepen does; false means that there is no further
+// step.
 func (s *Snapshot) deepen(ctx context.Context) (bool, error) {
 	depth := 0
 	for _, step := range historySteps() {
@@ -227,16 +232,19 @@ func (s *Snapshot) deepen(ctx context.Context) (bool, error) {
 	defer session.close()
 	boundary := slices.Collect(maps.Keys(s.past.boundary))
 	plumbing.HashesSort(boundary)
-	w := wants{objects: []plumbing.Hash{s.head}, depth: depth, shallow: boundary, have: s.head, limit: historyTransfer}
+	w := wants{objects: []plumbing.Hash{s.head}, depth: depth, shallow: boundary, have: s.head,
+		limit: historyTransfer}
 	if s.filtered {
 		w.filter = packp.FilterBlobNone()
 	}
 	if !adv.supports(capability.Shallow) || s.filtered && !adv.supports(capability.Filter) {
-		return false, &git.ProtocolError{Remote: s.endpoint.name, Reason: "the server cannot do any more what it did a moment ago"}
+		return false, &git.ProtocolError{Remote: s.endpoint.name,
+			Reason: "the server cannot do any more what it did a moment ago"}
 	}
 	got, err := s.endpoint.download(ctx, session, adv, w)
 	if errors.Is(err, errNotOurs) {
-		err = &git.UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
+		err = &git.UnreachableError{Remote: s.endpoint.name,
+			Reason: "the branch has moved, and the server does not give out what it was before"}
 	}
 	if err != nil {
 		return false, err
@@ -248,9 +256,10 @@ func (s *Snapshot) deepen(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// Lacks says whether a commit is surely not in the history of the snapshot's commit: all of that was looked at. It is false as well when
-// the history goes on where nobody looks any more, 2000 commits away, or where the server's own is cut off. The history is transferred
-// in steps, as for [Snapshot.History]. Errors are as those of [Fetch].
+// Lacks says whether a commit is surely not in the history of the snapshot's commit: all of that was looked
+// at. It is false as well when the history goes on where nobody looks any more, 2000 commits away, or where
+// the server's own is cut off. The history is transferred in steps, as for [Snapshot.History]. Errors are as
+// those of [Fetch].
 func (s *Snapshot) Lacks(ctx context.Context, commit string) (bool, error) {
 	if !plumbing.IsHash(commit) {
 		return false, nil
@@ -269,15 +278,17 @@ func (s *Snapshot) Lacks(ctx context.Context, commit string) (bool, error) {
 	}
 }
 
-// ReadAt returns a file as it was at a commit of the snapshot's history, such as one that [Snapshot.History] returned. It may have to
-// be transferred. The error is fs.ErrNotExist when the commit is not in the history, as far as that is looked at, or does not have the
-// file, a *PathError when the path is that of something else, and else as that of [Snapshot.Read].
+// ReadAt returns a file as it was at a commit of the snapshot's history, such as one that [Snapshot.History]
+// returned. It may have to be transferred. The error is fs.ErrNotExist when the commit is not in the history,
+// as far as that is looked at, or does not have the file, a *PathError when the path is that of something
+// else, and else as that of [Snapshot.Read].
 func (s *Snapshot) ReadAt(ctx context.Context, commit, path string) ([]byte, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
 	absent := func() error {
-		return fmt.Errorf("reading %s of %s at commit %s: %w", path, s.endpoint.name, cleanLine(commit), fs.ErrNotExist)
+		return fmt.Errorf("reading %s of %s at commit %s: %w",
+			path, s.endpoint.name, cleanLine(commit), fs.ErrNotExist)
 	}
 	if !plumbing.IsHash(commit) {
 		return nil, absent()
@@ -337,7 +348,8 @@ type commitObject struct {
 const maxParents = 1000
 
 func (s *Snapshot) commitAt(h plumbing.Hash) (*commitObject, error) {
-	bad := &git.ProtocolError{Remote: s.endpoint.name, Reason: "a commit of the history is damaged or missing"}
+	bad := &git.ProtocolError{Remote: s.endpoint.name,
+		Reason: "a commit of the history is damaged or missing"}
 	content, ok := s.content(h)
 	if !ok {
 		return nil, bad
@@ -363,7 +375,8 @@ func (s *Snapshot) commitAt(h plumbing.Hash) (*commitObject, error) {
 }
 
 func (c *commitObject) revision(at plumbing.Hash, here pathState) git.Revision {
-	r := git.Revision{Commit: hex.EncodeToString(at[:]), Deleted: !here.there, Message: cleanMessage(c.message)}
+	r := git.Revision{Commit: hex.EncodeToString(at[:]), Deleted: !here.there,
+		Message: cleanMessage(c.message)}
 	if here.mode.IsFile() {
 		r.BlobID = here.blob
 	}
@@ -401,8 +414,8 @@ func cleanMessage(message string) string {
 	return b.String()
 }
 
-// trailers reads the last paragraph of a message if it has nothing but trailers, and lines that continue one, in it and is not the
-// subject.
+// trailers reads the last paragraph of a message if it has nothing but trailers, and lines that continue one,
+// in it and is not the subject.
 func trailers(message string) []git.Trailer {
 	paragraphs := strings.Split(strings.TrimRight(message, "\n "), "\n\n")
 	if len(paragraphs) < 2 {

@@ -23,7 +23,9 @@ const historyPath = "clusters/dev/eksa-system/eksa-cluster.yaml"
 func manyCommits(n int, at ...int) gittest.RepoOption {
 	changes := make([]gittest.Change, 0, n)
 	for i := range n {
-		c := gittest.Change{Message: fmt.Sprintf("Commit %d", i), Files: map[string]string{fmt.Sprintf("clusters/c%d/spec.yaml", i%7): fmt.Sprintf("n: %d\n", i)}, When: when.Add(time.Duration(i) * time.Hour)}
+		c := gittest.Change{Message: fmt.Sprintf("Commit %d", i),
+			Files: map[string]string{fmt.Sprintf("clusters/c%d/spec.yaml", i%7): fmt.Sprintf("n: %d\n", i)},
+			When:  when.Add(time.Duration(i) * time.Hour)}
 		if slices.Contains(at, i) {
 			c.Files[historyPath] = fmt.Sprintf("version: %d\n", i)
 		}
@@ -45,7 +47,8 @@ func commitsOf(revisions []git.Revision) []string {
 	return out
 }
 
-// The revisions of a path are those that git log gives, with what the file was, over every transport and whatever a server lacks.
+// The revisions of a path are those that git log gives, with what the file was, over every transport and
+// whatever a server lacks.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	servers := []struct {
@@ -54,17 +57,26 @@ func TestHistory(t *testing.T) {
 		limit  func(t *testing.T, f fixture) func(string) gitrepo.Remote
 	}{
 		{name: "all"},
-		{name: "no filter", config: []gittest.RepoOption{gittest.WithConfig("uploadpack.allowFilter", "false")}},
-		{name: "only tips", config: []gittest.RepoOption{gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false")}},
+		{name: "no filter",
+			config: []gittest.RepoOption{gittest.WithConfig("uploadpack.allowFilter", "false")}},
+		{name: "only tips",
+			config: []gittest.RepoOption{gittest.WithConfig("uploadpack.allowAnySHA1InWant", "false")}},
 		{name: "few capabilities", limit: func(t *testing.T, f fixture) func(string) gitrepo.Remote {
-			return startLimited(t, f.srv, []string{"filter", "multi_ack", "multi_ack_detailed", "side-band", "side-band-64k", "ofs-delta", "allow-any-sha1-in-want", "allow-tip-sha1-in-want", "allow-reachable-sha1-in-want"}, nil)
+			return startLimited(t, f.srv, []string{"filter", "multi_ack", "multi_ack_detailed", "side-band",
+				"side-band-64k", "ofs-delta", "allow-any-sha1-in-want", "allow-tip-sha1-in-want",
+				"allow-reachable-sha1-in-want"},
+				nil)
 		}},
 		{name: "no shallow", limit: func(t *testing.T, f fixture) func(string) gitrepo.Remote {
-			return startLimited(t, f.srv, []string{"shallow", "deepen-since", "deepen-not", "deepen-relative"}, nil)
+			return startLimited(t, f.srv,
+				[]string{"shallow", "deepen-since", "deepen-not", "deepen-relative"}, nil)
 		}},
-		{name: "filters, but nothing single and no shallow", limit: func(t *testing.T, f fixture) func(string) gitrepo.Remote {
-			return startLimited(t, f.srv, []string{"shallow", "allow-any-sha1-in-want", "allow-tip-sha1-in-want", "allow-reachable-sha1-in-want"}, nil)
-		}},
+		{name: "filters, but nothing single and no shallow",
+			limit: func(t *testing.T, f fixture) func(string) gitrepo.Remote {
+				return startLimited(t, f.srv, []string{"shallow",
+					"allow-any-sha1-in-want", "allow-tip-sha1-in-want", "allow-reachable-sha1-in-want"},
+					nil)
+			}},
 	}
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
@@ -82,10 +94,14 @@ func TestHistory(t *testing.T) {
 						name = repoName
 						own := startHTTPS(t)
 						remote = server.limit(t, own)(name)
-						checkHistory(t, own.srv.AddRepo(name, slices.Concat(server.config, []gittest.RepoOption{manyCommits(120, 0, 3, 95, 110, 119)})...), remote)
+						checkHistory(t, own.srv.AddRepo(name, slices.Concat(server.config,
+							[]gittest.RepoOption{manyCommits(120, 0, 3, 95, 110, 119)})...),
+							remote)
 						return
 					}
-					checkHistory(t, f.srv.AddRepo(name, slices.Concat(server.config, []gittest.RepoOption{manyCommits(120, 0, 3, 95, 110, 119)})...), remote)
+					checkHistory(t, f.srv.AddRepo(name, slices.Concat(server.config,
+						[]gittest.RepoOption{manyCommits(120, 0, 3, 95, 110, 119)})...),
+						remote)
 				})
 			}
 		})
@@ -94,19 +110,22 @@ func TestHistory(t *testing.T) {
 
 func checkHistory(t *testing.T, repo *gittest.Repo, remote gitrepo.Remote) {
 	t.Helper()
-	repo.Commit(gittest.Change{Delete: []string{historyPath}, Message: "Delete it", When: when.Add(1000 * time.Hour)})
+	repo.Commit(gittest.Change{Delete: []string{historyPath}, Message: "Delete it",
+		When: when.Add(1000 * time.Hour)})
 	s := mustFetch(t, remote, "main")
 	revisions, err := s.History(t.Context(), historyPath, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := commitsOf(revisions), gitLog(repo, historyPath); !slices.Equal(got, want) || len(want) != 6 {
+	if got, want := commitsOf(revisions), gitLog(repo, historyPath); !slices.Equal(got, want) ||
+		len(want) != 6 {
 		t.Fatalf("revisions %v\nwant %v", got, want)
 	}
 	for i, n := range []int{-1, 119, 110, 95, 3, 0} {
 		r := revisions[i]
 		if n < 0 {
-			if _, err := s.ReadAt(t.Context(), r.Commit, historyPath); !r.Deleted || r.BlobID != "" || r.Message != "Delete it\n" || !errors.Is(err, fs.ErrNotExist) {
+			if _, err := s.ReadAt(t.Context(), r.Commit, historyPath); !r.Deleted || r.BlobID != "" ||
+				r.Message != "Delete it\n" || !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the newest revision is %+v, %v", r, err)
 			}
 			continue
@@ -115,23 +134,29 @@ func checkHistory(t *testing.T, repo *gittest.Repo, remote gitrepo.Remote) {
 		if err != nil || string(content) != fmt.Sprintf("version: %d\n", n) {
 			t.Errorf("at %d: %q, %v", n, content, err)
 		}
-		if want := strings.TrimSpace(repo.Git("rev-parse", r.Commit+":"+historyPath)); r.BlobID != want || r.Deleted || r.Author != "Test User" ||
-			r.AuthorEmail != "test@example.com" || !r.When.Equal(when.Add(time.Duration(n)*time.Hour)) || r.Message != fmt.Sprintf("Commit %d\n", n) {
+		if want := strings.TrimSpace(repo.Git("rev-parse", r.Commit+":"+historyPath)); r.BlobID != want ||
+			r.Deleted || r.Author != "Test User" || r.AuthorEmail != "test@example.com" ||
+			!r.When.Equal(when.Add(time.Duration(n)*time.Hour)) ||
+			r.Message != fmt.Sprintf("Commit %d\n", n) {
 			t.Errorf("revision %d is %+v, blob %s", n, r, want)
 		}
 	}
-	if few, err := s.History(t.Context(), historyPath, 2); err != nil || !slices.Equal(commitsOf(few), commitsOf(revisions[:2])) {
+	if few, err := s.History(t.Context(), historyPath, 2); err != nil ||
+		!slices.Equal(commitsOf(few), commitsOf(revisions[:2])) {
 		t.Errorf("two of them: %v, %v", few, err)
 	}
 	for _, rev := range []string{"main", "main~1", "main~100", "main~120"} {
-		if lacks, err := mustFetch(t, remote, "main").Lacks(t.Context(), repo.Resolve(rev)); lacks || err != nil {
+		if lacks, err := mustFetch(t, remote, "main").Lacks(t.Context(), repo.Resolve(rev)); lacks ||
+			err != nil {
 			t.Errorf("it lacks %s: %v, %v", rev, lacks, err)
 		}
 	}
-	if lacks, err := mustFetch(t, remote, "main").Lacks(t.Context(), strings.Repeat("1", 40)); !lacks || err != nil {
+	if lacks, err := mustFetch(t, remote, "main").Lacks(t.Context(), strings.Repeat("1", 40)); !lacks ||
+		err != nil {
 		t.Errorf("it lacks a commit of another history: %v, %v", lacks, err)
 	}
-	if dir, err := s.History(t.Context(), "clusters/dev", 1); err != nil || len(dir) != 1 || dir[0].Commit != revisions[0].Commit || !dir[0].Deleted {
+	if dir, err := s.History(t.Context(), "clusters/dev", 1); err != nil || len(dir) != 1 ||
+		dir[0].Commit != revisions[0].Commit || !dir[0].Deleted {
 		t.Errorf("of the directory: %+v, %v", dir, err)
 	}
 	if none, err := s.History(t.Context(), "clusters/other/file", 0); err != nil || none != nil {
@@ -170,7 +195,8 @@ func TestHistory_transfers(t *testing.T) {
 		if received := totals.BytesReceived - first.BytesReceived; c.fetches == 2 && received > 112<<10 {
 			t.Errorf("%d: %d bytes for 20 commits", c.limit, received)
 		}
-		if again, err := s.History(t.Context(), historyPath, c.limit); err != nil || len(again) != c.revisions || remote.Stats.Totals().Fetches != c.fetches {
+		if again, err := s.History(t.Context(), historyPath, c.limit); err != nil ||
+			len(again) != c.revisions || remote.Stats.Totals().Fetches != c.fetches {
 			t.Errorf("%d: again %d, %v", c.limit, len(again), err)
 		}
 	}
@@ -185,7 +211,8 @@ func TestHistory_merges(t *testing.T) {
 			result.Branch = "result"
 			repo.Git("branch", "--force", "result", "main")
 			tree := repo.Commit(result) + "^{tree}"
-			args := []string{"-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit-tree", tree, "-m", message}
+			args := []string{"-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit-tree", tree,
+				"-m", message}
 			for _, p := range parents {
 				args = append(args, "-p", p)
 			}
@@ -196,17 +223,21 @@ func TestHistory_merges(t *testing.T) {
 		}
 		// A pull request changes the file.
 		repo.Git("branch", "pr-1", "main")
-		made := repo.Commit(gittest.Change{Branch: "pr-1", Message: "Scale\n\nEksa-Gitops-Clusters: dev\n", Files: map[string]string{historyPath: "pr: 1\n"}})
+		made := repo.Commit(gittest.Change{Branch: "pr-1", Message: "Scale\n\nEksa-Gitops-Clusters: dev\n",
+			Files: map[string]string{historyPath: "pr: 1\n"}})
 		repo.Commit(gittest.Change{Branch: "main", Files: map[string]string{"other": "1\n"}})
-		merge("Merge pull request #1", gittest.Change{Files: map[string]string{historyPath: "pr: 1\n"}}, "main", "pr-1")
+		merge("Merge pull request #1", gittest.Change{Files: map[string]string{historyPath: "pr: 1\n"}},
+			"main", "pr-1")
 		// Another one changes something else.
 		repo.Git("branch", "pr-2", "main")
 		repo.Commit(gittest.Change{Branch: "pr-2", Files: map[string]string{"third": "1\n"}})
-		merge("Merge pull request #2", gittest.Change{Files: map[string]string{"third": "1\n"}}, "main", "pr-2")
+		merge("Merge pull request #2", gittest.Change{Files: map[string]string{"third": "1\n"}},
+			"main", "pr-2")
 
 		s := mustFetch(t, f.remote(repoName), "main")
 		revisions, err := s.History(t.Context(), historyPath, 0)
-		if err != nil || !slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)) || len(revisions) != 2 || revisions[0].Commit != made {
+		if err != nil || !slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)) ||
+			len(revisions) != 2 || revisions[0].Commit != made {
 			t.Fatalf("revisions %+v, %v; git says %v", revisions, err, gitLog(repo, historyPath))
 		}
 		if got := revisions[0].Trailer("eksa-gitops-clusters"); !slices.Equal(got, []string{"dev"}) {
@@ -216,10 +247,13 @@ func TestHistory_merges(t *testing.T) {
 		// Both sides change the file: the merge is a revision, and the line goes on with the first parent.
 		repo.Git("branch", "pr-3", "main")
 		repo.Commit(gittest.Change{Branch: "pr-3", Files: map[string]string{historyPath: "pr: 3\n"}})
-		ours := repo.Commit(gittest.Change{Branch: "main", Files: map[string]string{historyPath: "ours: 3\n"}})
-		both := merge("Merge pull request #3", gittest.Change{Files: map[string]string{historyPath: "both: 3\n"}}, "main", "pr-3")
+		ours := repo.Commit(gittest.Change{Branch: "main",
+			Files: map[string]string{historyPath: "ours: 3\n"}})
+		both := merge("Merge pull request #3",
+			gittest.Change{Files: map[string]string{historyPath: "both: 3\n"}}, "main", "pr-3")
 		s = mustFetch(t, f.remote(repoName), "main")
-		if revisions, err = s.History(t.Context(), historyPath, 3); err != nil || !slices.Equal(commitsOf(revisions), []string{both, ours, made}) {
+		if revisions, err = s.History(t.Context(), historyPath, 3); err != nil ||
+			!slices.Equal(commitsOf(revisions), []string{both, ours, made}) {
 			t.Errorf("revisions %v, %v; want %v", commitsOf(revisions), err, []string{both, ours, made})
 		}
 	})
@@ -236,10 +270,12 @@ func TestHistory_shallowServer(t *testing.T) {
 		}
 		s := mustFetch(t, f.remote(repoName), "main")
 		revisions, err := s.History(t.Context(), historyPath, 0)
-		if want := gitLog(repo, historyPath); err != nil || !slices.Equal(commitsOf(revisions), want) || len(want) != 2 || want[1] != cut {
+		if want := gitLog(repo, historyPath); err != nil || !slices.Equal(commitsOf(revisions), want) ||
+			len(want) != 2 || want[1] != cut {
 			t.Fatalf("revisions %v, %v; git says %v", commitsOf(revisions), err, want)
 		}
-		if content, err := s.ReadAt(t.Context(), cut, historyPath); err != nil || string(content) != "version: 30\n" {
+		if content, err := s.ReadAt(t.Context(), cut, historyPath); err != nil ||
+			string(content) != "version: 30\n" {
 			t.Errorf("read %q, %v", content, err)
 		}
 		// What is missing may be where the server's history does not go.
@@ -257,7 +293,8 @@ func TestHistory_emptyAndMissing(t *testing.T) {
 	if revisions, err := s.History(t.Context(), historyPath, 0); err != nil || revisions != nil {
 		t.Errorf("of an empty repository: %v, %v", revisions, err)
 	}
-	if _, err := s.ReadAt(t.Context(), strings.Repeat("1", 40), historyPath); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.ReadAt(t.Context(), strings.Repeat("1", 40), historyPath); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Errorf("reading in an empty repository: %v", err)
 	}
 	if lacks, err := s.Lacks(t.Context(), strings.Repeat("1", 40)); !lacks || err != nil {
@@ -268,7 +305,8 @@ func TestHistory_emptyAndMissing(t *testing.T) {
 	}
 	repo := f.srv.AddRepo("acme/other", manyCommits(30, 0))
 	s = mustFetch(t, f.remote("acme/other"), "topic")
-	if revisions, err := s.History(t.Context(), historyPath, 0); err != nil || !slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)) {
+	if revisions, err := s.History(t.Context(), historyPath, 0); err != nil ||
+		!slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)) {
 		t.Errorf("of a branch that is not there yet: %v, %v", revisions, err)
 	}
 	for _, path := range []string{"", "../x", "a//b", ".git/config"} {
@@ -284,32 +322,38 @@ func TestHistory_emptyAndMissing(t *testing.T) {
 	}
 	tree := strings.TrimSpace(repo.Git("rev-parse", "main^{tree}"))
 	for _, commit := range []string{"", "main", strings.Repeat("1", 40), tree, "\x1b[31m"} {
-		if _, err := s.ReadAt(t.Context(), commit, historyPath); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "\x1b") {
+		if _, err := s.ReadAt(t.Context(), commit, historyPath); !errors.Is(err, fs.ErrNotExist) ||
+			strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("reading at %q: %v", commit, err)
 		}
 	}
 	// A commit that nobody asked for yet is looked for.
 	s = mustFetch(t, f.remote("acme/other"), "main")
-	if content, err := s.ReadAt(t.Context(), strings.TrimSpace(repo.Git("rev-parse", "main~29")), historyPath); err != nil || string(content) != "version: 0\n" {
+	if content, err := s.ReadAt(t.Context(), strings.TrimSpace(repo.Git("rev-parse", "main~29")),
+		historyPath); err != nil || string(content) != "version: 0\n" {
 		t.Errorf("reading at the first commit: %q, %v", content, err)
 	}
 }
 
-// After the branch has moved, the history of the snapshot is still to be had, where the server gives out what is no tip.
+// After the branch has moved, the history of the snapshot is still to be had, where the server gives out what
+// is no tip.
 func TestHistory_movedBranch(t *testing.T) {
 	t.Parallel()
 	for _, config := range []string{"true", "false"} {
 		eachTransport(t, func(t *testing.T, f fixture) {
-			repo := f.srv.AddRepo("acme/moved-"+config, manyCommits(30, 1, 20), gittest.WithConfig("uploadpack.allowAnySHA1InWant", config))
+			repo := f.srv.AddRepo("acme/moved-"+config, manyCommits(30, 1, 20),
+				gittest.WithConfig("uploadpack.allowAnySHA1InWant", config))
 			s := mustFetch(t, f.remote("acme/moved-"+config), "main")
 			want := gitLog(repo, historyPath)
 			repo.Commit(gittest.Change{Files: map[string]string{historyPath: "later\n"}})
 			revisions, err := s.History(t.Context(), historyPath, 0)
 			// Over HTTPS, where every request stands alone, git allows for the race itself.
-			if (config == "true" || strings.HasPrefix(s.Remote(), "https:")) && (err != nil || !slices.Equal(commitsOf(revisions), want)) {
+			if (config == "true" || strings.HasPrefix(s.Remote(), "https:")) &&
+				(err != nil || !slices.Equal(commitsOf(revisions), want)) {
 				t.Errorf("revisions %v, %v", commitsOf(revisions), err)
 			}
-			if config == "false" && strings.HasPrefix(s.Remote(), "ssh:") && !errors.Is(err, git.ErrTransient) {
+			if config == "false" && strings.HasPrefix(s.Remote(), "ssh:") &&
+				!errors.Is(err, git.ErrTransient) {
 				t.Errorf("revisions %v, %v; want a transient error", commitsOf(revisions), err)
 			}
 		})
@@ -334,14 +378,16 @@ func TestHistory_bounds(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	for _, kind := range []gittest.FaultKind{gittest.DropAfter, gittest.Garbage} {
-		off := f.srv.Inject(gittest.Fault{Kind: kind, Service: gittest.Fetch, Bytes: 300, Text: "0008nonsense"})
+		off := f.srv.Inject(gittest.Fault{Kind: kind, Service: gittest.Fetch, Bytes: 300,
+			Text: "0008nonsense"})
 		if _, err := s.History(t.Context(), historyPath, 0); err == nil {
 			t.Errorf("fault %v: no error", kind)
 		}
 		off()
 	}
 	// What failed can be done again.
-	if revisions, err := s.History(t.Context(), historyPath, 0); err != nil || !slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)) {
+	if revisions, err := s.History(t.Context(), historyPath, 0); err != nil ||
+		!slices.Equal(commitsOf(revisions), gitLog(repo, historyPath)) {
 		t.Errorf("afterwards: %v, %v", revisions, err)
 	}
 }
@@ -355,18 +401,23 @@ func TestHistory_messages(t *testing.T) {
 		message, want string
 		trailers      []trailer
 	}{
-		{message: "Subject\n\nA: 1\nB-c: 2 3\n", trailers: []trailer{{Key: "A", Value: "1"}, {Key: "B-c", Value: "2 3"}}},
-		{message: "Subject\n\nBody: yes\n\nA: 1\n  more\nA: 2\n\n\n", trailers: []trailer{{Key: "A", Value: "1 more"}, {Key: "A", Value: "2"}}},
+		{message: "Subject\n\nA: 1\nB-c: 2 3\n",
+			trailers: []trailer{{Key: "A", Value: "1"}, {Key: "B-c", Value: "2 3"}}},
+		{message: "Subject\n\nBody: yes\n\nA: 1\n  more\nA: 2\n\n\n",
+			trailers: []trailer{{Key: "A", Value: "1 more"}, {Key: "A", Value: "2"}}},
 		{message: "A: 1\n"},
 		{message: "Subject\n\nA: 1\nno trailer\n"},
 		{message: "Subject\n\nA: 1\n\nwords\n"},
-		{message: "Subject\n\nhttps://example.com\n", trailers: []trailer{{Key: "https", Value: "//example.com"}}},
-		{message: "Subject \x1b[31mred\x1b[0m\r\n\r\nA: \x00\u202e1\n", want: "Subject red\n\nA: 1\n", trailers: []trailer{{Key: "A", Value: "1"}}},
+		{message: "Subject\n\nhttps://example.com\n",
+			trailers: []trailer{{Key: "https", Value: "//example.com"}}},
+		{message: "Subject \x1b[31mred\x1b[0m\r\n\r\nA: \x00\u202e1\n", want: "Subject red\n\nA: 1\n",
+			trailers: []trailer{{Key: "A", Value: "1"}}},
 	}
 	repo := f.srv.AddRepo(repoName)
 	for i, c := range cases {
 		message := strings.ReplaceAll(c.message, "\x00", "")
-		repo.Commit(gittest.Change{Branch: "main", Message: message, Author: "Ann \x1b[31mX", Email: "ann@example.com", Files: map[string]string{historyPath: fmt.Sprint(i)}})
+		repo.Commit(gittest.Change{Branch: "main", Message: message, Author: "Ann \x1b[31mX",
+			Email: "ann@example.com", Files: map[string]string{historyPath: fmt.Sprint(i)}})
 	}
 	revisions, err := mustFetch(t, f.remote(repoName), "main").History(t.Context(), historyPath, 0)
 	if err != nil || len(revisions) != len(cases) {
@@ -378,7 +429,8 @@ func TestHistory_messages(t *testing.T) {
 		if want == "" {
 			want = c.message
 		}
-		if r := revisions[i]; r.Message != want || !slices.Equal(r.Trailers, c.trailers) || r.Author != "Ann X" {
+		if r := revisions[i]; r.Message != want || !slices.Equal(r.Trailers, c.trailers) ||
+			r.Author != "Ann X" {
 			t.Errorf("%q: %+v", c.message, r)
 		}
 	}

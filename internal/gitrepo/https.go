@@ -21,7 +21,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// httpsTransport speaks git's smart protocol over HTTPS (gitprotocol-http(5)). Its connections are kept between requests.
+// httpsTransport speaks git's smart protocol over HTTPS (gitprotocol-http(5)). Its connections are kept
+// between requests.
 type httpsTransport struct {
 	endpoint *endpoint
 	client   *http.Client
@@ -80,8 +81,8 @@ func newHTTPSTransport(e *endpoint, r Remote, u *url.URL, auth TokenAuth) (*http
 	return t, nil
 }
 
-// proxyAnswer tells a refusal by the proxy from one by the server. The words of its status stay out: they are whatever the proxy likes,
-// even the password that it was shown.
+// proxyAnswer tells a refusal by the proxy from one by the server. The words of its status stay out: they are
+// whatever the proxy likes, even the password that it was shown.
 func proxyAnswer(_ context.Context, proxy *url.URL, request *http.Request, response *http.Response) error {
 	if response.StatusCode == http.StatusOK {
 		return nil
@@ -96,7 +97,8 @@ type proxyError struct {
 }
 
 func (e *proxyError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s", e.proxy, e.target, e.status, http.StatusText(e.status)))
+	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s",
+		e.proxy, e.target, e.status, http.StatusText(e.status)))
 }
 
 // permanent says whether the same proxy will say the same again.
@@ -112,7 +114,8 @@ func (t *httpsTransport) repository() *url.URL {
 	return t.base
 }
 
-// httpsSession is a session of several requests. Each is bounded by a watchdog that ends it when the server is silent for too long.
+// httpsSession is a session of several requests. Each is bounded by a watchdog that ends it when the server
+// is silent for too long.
 type httpsSession struct {
 	t       *httpsTransport
 	svc     service
@@ -138,7 +141,8 @@ func (t *httpsTransport) open(ctx context.Context, svc service) (session, error)
 			s.close()
 			return nil, err
 		}
-		if location := resp.Header.Get("Location"); location != "" && resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		if location := resp.Header.Get("Location"); location != "" && resp.StatusCode >= 300 &&
+			resp.StatusCode < 400 {
 			if target, err = t.redirected(&u, location, svc); err != nil {
 				s.close()
 				return nil, err
@@ -159,12 +163,13 @@ func (t *httpsTransport) open(ctx context.Context, svc service) (session, error)
 	return nil, &git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects without end"}
 }
 
-// redirected returns the repository's new address, which must be on the same host and of the same scheme: nothing else may see the
-// credentials.
+// redirected returns the repository's new address, which must be on the same host and of the same scheme:
+// nothing else may see the credentials.
 func (t *httpsTransport) redirected(from *url.URL, location string, svc service) (*url.URL, error) {
 	to, err := from.Parse(location)
 	if err != nil {
-		return nil, &git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a malformed address"}
+		return nil,
+			&git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a malformed address"}
 	}
 	if to.Scheme != from.Scheme || !strings.EqualFold(to.Host, from.Host) {
 		shown := url.URL{Scheme: to.Scheme, Host: to.Host, Path: strings.TrimSuffix(to.Path, "/info/refs")}
@@ -172,13 +177,15 @@ func (t *httpsTransport) redirected(from *url.URL, location string, svc service)
 	}
 	path, ok := strings.CutSuffix(to.Path, "/info/refs")
 	if !ok || to.Query().Get("service") != string(svc) {
-		return nil, &git.ProtocolError{Remote: t.endpoint.name, Reason: "the server redirects to a page that is not a repository, such as a log-in page"}
+		return nil, &git.ProtocolError{Remote: t.endpoint.name,
+			Reason: "the server redirects to a page that is not a repository, such as a log-in page"}
 	}
 	return &url.URL{Scheme: to.Scheme, Host: to.Host, Path: path}, nil
 }
 
 // do sends one request. Its response's body is closed with the session.
-func (s *httpsSession) do(ctx context.Context, method string, u *url.URL, body []byte) (*http.Response, error) {
+func (s *httpsSession) do(ctx context.Context, method string, u *url.URL,
+	body []byte) (*http.Response, error) {
 	e := s.t.endpoint
 	ctx, cancel := context.WithCancelCause(ctx)
 	dog := time.AfterFunc(e.limits.Idle, func() { cancel(errSilent) })
@@ -259,9 +266,11 @@ func (s *httpsSession) check(resp *http.Response, kind string) error {
 	if err != nil || got != want {
 		shown := e.oneLine(resp.Header.Get("Content-Type"))
 		if strings.HasPrefix(got, "text/html") {
-			return &git.ProtocolError{Remote: e.name, Reason: "a web page (" + shown + ") came back where Git was asked for"}
+			return &git.ProtocolError{Remote: e.name,
+				Reason: "a web page (" + shown + ") came back where Git was asked for"}
 		}
-		return &git.ProtocolError{Remote: e.name, Reason: fmt.Sprintf("the answer is of type %q, not Git's", shown)}
+		return &git.ProtocolError{Remote: e.name,
+			Reason: fmt.Sprintf("the answer is of type %q, not Git's", shown)}
 	}
 	return nil
 }
@@ -272,7 +281,8 @@ var limited = signs(`rate limit`, `abuse detection`)
 func (s *httpsSession) statusError(resp *http.Response) error {
 	e := s.t.endpoint
 	text := ""
-	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && media == "text/plain" {
+	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil &&
+		media == "text/plain" {
 		// What cannot be read is not worth an error of its own.
 		raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxServerText))
 		text = e.clean(string(raw))
@@ -286,9 +296,13 @@ func (s *httpsSession) statusError(resp *http.Response) error {
 	case code == http.StatusNotFound, code == http.StatusGone:
 		return &git.NotFoundError{Remote: e.name, Server: text}
 	case code == http.StatusProxyAuthRequired:
-		return &git.UnreachableError{Remote: e.name, Reason: "the proxy asks for credentials", Permanent: true, Next: "put them into HTTPS_PROXY"}
-	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusForbidden:
-		return &git.UnreachableError{Remote: e.name, Reason: "the server cannot answer now (" + status + ")" + serverwords.Said(text), RetryAfter: retryAfter(resp.Header)}
+		return &git.UnreachableError{Remote: e.name, Reason: "the proxy asks for credentials",
+			Permanent: true, Next: "put them into HTTPS_PROXY"}
+	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout,
+		code == http.StatusTooEarly, code == http.StatusForbidden:
+		return &git.UnreachableError{Remote: e.name,
+			Reason:     "the server cannot answer now (" + status + ")" + serverwords.Said(text),
+			RetryAfter: retryAfter(resp.Header)}
 	case code >= 300 && code < 400:
 		return &git.ProtocolError{Remote: e.name, Reason: "the server redirects a transfer (" + status + ")"}
 	default:

@@ -13,10 +13,11 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// ConfiguredIdentity is the user.name and user.email of Git's own configuration of this system and user; empty where it has none. The
-// files and their order are those of git-config(1), with GIT_CONFIG_GLOBAL, GIT_CONFIG_SYSTEM and GIT_CONFIG_NOSYSTEM, and with what
-// include.path names. Conditional includes depend on a work tree, which there is none of here. What cannot be read counts as empty:
-// git itself will complain about it.
+// ConfiguredIdentity is the user.name and user.email of Git's own configuration of this system and user;
+// empty where it has none. The files and their order are those of git-config(1), with GIT_CONFIG_GLOBAL,
+// GIT_CONFIG_SYSTEM and GIT_CONFIG_NOSYSTEM, and with what include.path names. Conditional includes depend on
+// a work tree, which there is none of here. What cannot be read counts as empty: git itself will complain
+// about it.
 func ConfiguredIdentity() git.Identity {
 	var found git.Identity
 	for _, file := range configFiles() {

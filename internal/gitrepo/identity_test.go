@@ -21,9 +21,10 @@ func TestConfiguredIdentity(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{
-			name:  "home",
-			files: map[string]string{".gitconfig": "[user]\n\tname = Ann Example\n\temail = \"ann@example.com\" # work\n"},
-			want:  git.Identity{Name: "Ann Example", Email: "ann@example.com"},
+			name: "home",
+			files: map[string]string{".gitconfig": "[user]\n\tname = Ann Example\n" +
+				"\temail = \"ann@example.com\" # work\n"},
+			want: git.Identity{Name: "Ann Example", Email: "ann@example.com"},
 		},
 		{
 			name: "both files, home wins",
@@ -34,38 +35,44 @@ func TestConfiguredIdentity(t *testing.T) {
 			want: git.Identity{Name: "Ann", Email: "x@example.com"},
 		},
 		{
-			name:  "XDG_CONFIG_HOME",
-			files: map[string]string{"xdg/git/config": "[user]\nname = Ann\n", ".config/git/config": "[user]\nname = Not me\n"},
-			env:   map[string]string{"XDG_CONFIG_HOME": "HOME/xdg"},
-			want:  git.Identity{Name: "Ann"},
+			name: "XDG_CONFIG_HOME",
+			files: map[string]string{"xdg/git/config": "[user]\nname = Ann\n",
+				".config/git/config": "[user]\nname = Not me\n"},
+			env:  map[string]string{"XDG_CONFIG_HOME": "HOME/xdg"},
+			want: git.Identity{Name: "Ann"},
 		},
 		{
 			name: "includes, the later wins",
 			files: map[string]string{
-				".gitconfig":    "[user]\nname = A\n[include]\npath = ~/work.conf\n[core]\npager = less\n[includeIf \"gitdir:~/x/\"]\npath = never.conf\n",
-				"work.conf":     "[user]\nname = Ann\nname = Ann W\n[include]\npath = sub/mail.conf\npath = missing.conf\n",
+				".gitconfig": "[user]\nname = A\n[include]\npath = ~/work.conf\n[core]\npager = less\n" +
+					"[includeIf \"gitdir:~/x/\"]\npath = never.conf\n",
+				"work.conf": "[user]\nname = Ann\nname = Ann W\n[include]\npath = sub/mail.conf\n" +
+					"path = missing.conf\n",
 				"never.conf":    "[user]\nname = Never\n",
 				"sub/mail.conf": "[user]\nemail = ann@example.com\n",
 			},
 			want: git.Identity{Name: "Ann W", Email: "ann@example.com"},
 		},
 		{
-			name:  "GIT_CONFIG_GLOBAL",
-			files: map[string]string{".gitconfig": "[user]\nname = Not me\n", "other": "[user]\nemail = ann@example.com\n"},
-			env:   map[string]string{"GIT_CONFIG_GLOBAL": "HOME/other"},
-			want:  git.Identity{Email: "ann@example.com"},
+			name: "GIT_CONFIG_GLOBAL",
+			files: map[string]string{".gitconfig": "[user]\nname = Not me\n",
+				"other": "[user]\nemail = ann@example.com\n"},
+			env:  map[string]string{"GIT_CONFIG_GLOBAL": "HOME/other"},
+			want: git.Identity{Email: "ann@example.com"},
 		},
 		{
-			name:  "GIT_CONFIG_SYSTEM",
-			files: map[string]string{".gitconfig": "[user]\nname = Ann\n", "system": "[user]\nname = S\nemail = s@example.com\n"},
-			env:   map[string]string{"GIT_CONFIG_SYSTEM": "HOME/system", "GIT_CONFIG_NOSYSTEM": "false"},
-			want:  git.Identity{Name: "Ann", Email: "s@example.com"},
+			name: "GIT_CONFIG_SYSTEM",
+			files: map[string]string{".gitconfig": "[user]\nname = Ann\n",
+				"system": "[user]\nname = S\nemail = s@example.com\n"},
+			env:  map[string]string{"GIT_CONFIG_SYSTEM": "HOME/system", "GIT_CONFIG_NOSYSTEM": "false"},
+			want: git.Identity{Name: "Ann", Email: "s@example.com"},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			home := t.TempDir()
-			for _, name := range []string{"XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_COUNT", "GIT_DIR"} {
+			for _, name := range []string{"XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
+				"GIT_CONFIG_COUNT", "GIT_DIR"} {
 				unsetenv(t, name)
 			}
 			t.Setenv("HOME", home)
@@ -85,7 +92,8 @@ func TestConfiguredIdentity(t *testing.T) {
 			if got := gitrepo.ConfiguredIdentity(); got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
-			if got := (git.Identity{Name: gitConfig(t, home, "user.name"), Email: gitConfig(t, home, "user.email")}); got != test.want {
+			if got := (git.Identity{Name: gitConfig(t, home, "user.name"),
+				Email: gitConfig(t, home, "user.email")}); got != test.want {
 				t.Errorf("git itself says %+v, want %+v", got, test.want)
 			}
 		})
@@ -100,7 +108,8 @@ func TestConfiguredIdentity_broken(t *testing.T) {
 	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	file := filepath.Join(home, "config")
 	t.Setenv("GIT_CONFIG_GLOBAL", file)
-	if err := os.WriteFile(file, []byte("[user]\nname = Ann\n[include]\npath = config\n[\nemail = x\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("[user]\nname = Ann\n[include]\npath = config\n[\nemail = x\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := gitrepo.ConfiguredIdentity(), (git.Identity{Name: "Ann"}); got != want {

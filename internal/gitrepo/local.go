@@ -22,8 +22,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// Local is a repository on this machine with its work tree. It is only read. Its methods may be called at the same time. Close it when
-// it is not needed any more.
+// Local is a repository on this machine with its work tree. It is only read. Its methods may be called at the
+// same time. Close it when it is not needed any more.
 type Local struct {
 	root    string // the work tree
 	gitDir  string // what belongs to this work tree alone: HEAD, the index
@@ -34,9 +34,9 @@ type Local struct {
 	shallow map[plumbing.Hash]bool
 }
 
-// OpenLocal finds the repository whose work tree dir is, or is in, as git would: upwards from dir. Linked work trees and submodules
-// are repositories of their own. The error is *NoRepositoryError when there is none, and *FormatError when it is of a kind that cannot
-// be read.
+// OpenLocal finds the repository whose work tree dir is, or is in, as git would: upwards from dir. Linked
+// work trees and submodules are repositories of their own. The error is *NoRepositoryError when there is
+// none, and *FormatError when it is of a kind that cannot be read.
 func OpenLocal(dir string) (*Local, error) {
 	start, err := filepath.Abs(dir)
 	if err != nil {
@@ -119,14 +119,17 @@ func openLocal(root, gitDir string) (*Local, error) {
 	return l, nil
 }
 
-// checkFormat refuses what would be misread. go-git's own check is stricter: it refuses partial clones and sparse work trees, too.
+// checkFormat refuses what would be misread. go-git's own check is stricter: it refuses partial clones and
+// sparse work trees, too.
 func (l *Local) checkFormat() error {
 	extensions := l.config.Section("extensions")
 	if format := extensions.Option("objectFormat"); format != "" && !strings.EqualFold(format, "sha1") {
-		return &FormatError{Root: l.root, What: "it names its objects by " + format, next: "only SHA-1 repositories can be read"}
+		return &FormatError{Root: l.root, What: "it names its objects by " + format,
+			next: "only SHA-1 repositories can be read"}
 	}
 	if format := extensions.Option("refStorage"); format != "" && !strings.EqualFold(format, "files") {
-		return &FormatError{Root: l.root, What: "it keeps its references as " + format, next: "git refs migrate --ref-format=files makes them readable"}
+		return &FormatError{Root: l.root, What: "it keeps its references as " + format,
+			next: "git refs migrate --ref-format=files makes them readable"}
 	}
 	return nil
 }

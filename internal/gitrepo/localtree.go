@@ -22,15 +22,18 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// LocalTree is a state of a local repository: what is in it, by slash path relative to the root, without directories.
+// LocalTree is a state of a local repository: what is in it, by slash path relative to the root, without
+// directories.
 type LocalTree map[string]*LocalFile
 
 // LocalFile is a file of a local repository, or a symbolic link or submodule in the place of one.
 type LocalFile struct {
 	Mode git.Mode
-	// Ignored is set for what lies in the work tree and git leaves out: a file, or a whole directory, which is then one entry.
+	// Ignored is set for what lies in the work tree and git leaves out: a file, or a whole directory, which
+	// is then one entry.
 	Ignored bool
-	// Filter is the git filter, such as lfs, that makes what is committed of a file of the work tree another content; empty for none.
+	// Filter is the git filter, such as lfs, that makes what is committed of a file of the work tree another
+	// content; empty for none.
 	Filter string
 
 	disk     string // the path on disk, for the work tree
@@ -59,7 +62,8 @@ func (f *LocalFile) Read() ([]byte, error) {
 	return content, err
 }
 
-// Holds says whether the file has exactly this content. For a file of a commit names of objects are compared and nothing is read.
+// Holds says whether the file has exactly this content. For a file of a commit names of objects are compared
+// and nothing is read.
 func (f *LocalFile) Holds(content []byte) bool {
 	if f.disk != "" {
 		there, err := localfile.ReadRegular(f.disk, maxLocalFile)
@@ -84,9 +88,10 @@ func (l *Local) Tree(ctx context.Context, revision LocalCommit) (LocalTree, erro
 		return nil, l.absent(revision.Name, revision.hash, err)
 	}
 	out := LocalTree{}
-	w := &treeWalk{ctx: ctx, sizes: map[plumbing.Hash]measured{}, read: func(dir plumbing.Hash, path string) ([]byte, error) {
-		return l.directory(revision, dir, path)
-	}}
+	w := &treeWalk{ctx: ctx, sizes: map[plumbing.Hash]measured{},
+		read: func(dir plumbing.Hash, path string) ([]byte, error) {
+			return l.directory(revision, dir, path)
+		}}
 	if err := w.check(c.TreeHash, ""); err != nil {
 		return nil, l.walkError(revision, err)
 	}
@@ -128,16 +133,20 @@ func orRoot(prefix string) string {
 	return strings.TrimSuffix(prefix, "/")
 }
 
-// WorkTree lists the files of the work tree as they are on disk: those that `git add --all` would put into the next commit, in other
-// words without what git ignores and does not track; that is marked as ignored. What a sparse work tree leaves out comes from the index.
+// WorkTree lists the files of the work tree as they are on disk: those that `git add --all` would put into
+// the next commit, in other words without what git ignores and does not track; that is marked as ignored.
+// What a sparse work tree leaves out comes from the index.
 func (l *Local) WorkTree(ctx context.Context) (LocalTree, error) {
 	l.mu.Lock()
 	staged, err := l.storage.Index()
 	l.mu.Unlock()
 	if err != nil {
-		return nil, &FormatError{Root: l.root, What: "the form of its index is not understood (" + err.Error() + ")", next: "git sparse-checkout reapply --no-sparse-index, or git update-index --index-version 2"}
+		return nil,
+			&FormatError{Root: l.root, What: "the form of its index is not understood (" + err.Error() + ")",
+				next: "git sparse-checkout reapply --no-sparse-index, or git update-index --index-version 2"}
 	}
-	w := workTreeWalk{local: l, tracked: make(map[string]*index.Entry, len(staged.Entries)), dirs: map[string]bool{}, out: LocalTree{}}
+	w := workTreeWalk{local: l, tracked: make(map[string]*index.Entry, len(staged.Entries)),
+		dirs: map[string]bool{}, out: LocalTree{}}
 	w.attributes = readAttributes(filepath.Join(l.common, "info", "attributes"), "")
 	for _, entry := range staged.Entries {
 		w.tracked[entry.Name] = entry
@@ -197,9 +206,11 @@ func (w *workTreeWalk) walk(ctx context.Context, dir string, from inherited) err
 		}
 		switch file := filepath.Join(w.local.root, filepath.FromSlash(dir), entry.Name()); entry.Name() {
 		case ".gitignore":
-			from.patterns = append(from.patterns[:len(from.patterns):len(from.patterns)], readIgnoreFile(file, dir)...)
+			from.patterns = append(from.patterns[:len(from.patterns):len(from.patterns)],
+				readIgnoreFile(file, dir)...)
 		case attributesFile:
-			from.attributes = append(from.attributes[:len(from.attributes):len(from.attributes)], readAttributes(file, dir)...)
+			from.attributes = append(from.attributes[:len(from.attributes):len(from.attributes)],
+				readAttributes(file, dir)...)
 		}
 	}
 	var matcher gitignore.Matcher
@@ -212,7 +223,8 @@ func (w *workTreeWalk) walk(ctx context.Context, dir string, from inherited) err
 			continue
 		}
 		below := from
-		below.ignored = from.ignored || matcher != nil && matcher.Match(strings.Split(name, "/"), entry.IsDir())
+		below.ignored = from.ignored ||
+			matcher != nil && matcher.Match(strings.Split(name, "/"), entry.IsDir())
 		if err := w.visit(ctx, name, entry, below); err != nil {
 			return err
 		}
@@ -222,7 +234,8 @@ func (w *workTreeWalk) walk(ctx context.Context, dir string, from inherited) err
 
 func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry, from inherited) error {
 	if w.seen++; w.seen > maxTreeEntries {
-		return &git.TreeLimitError{Dir: orRoot(w.largest()), What: "files and directories", Limit: maxTreeEntries}
+		return &git.TreeLimitError{Dir: orRoot(w.largest()), What: "files and directories",
+			Limit: maxTreeEntries}
 	}
 	disk := filepath.Join(w.local.root, filepath.FromSlash(name))
 	staged, ignored := w.tracked[name], from.ignored
@@ -233,17 +246,21 @@ func (w *workTreeWalk) visit(ctx context.Context, name string, entry fs.DirEntry
 		w.out[name] = &LocalFile{Mode: git.Dir, Ignored: true, local: w.local}
 	case entry.IsDir():
 		return w.walk(ctx, name, from)
-	case entry.Type()&fs.ModeSymlink != 0, staged != nil && staged.Mode == filemode.Symlink && entry.Type().IsRegular():
+	case entry.Type()&fs.ModeSymlink != 0,
+		staged != nil && staged.Mode == filemode.Symlink && entry.Type().IsRegular():
 		// On a file system without links git checks them out as files.
 		w.out[name] = &LocalFile{Mode: git.Symlink, Ignored: ignored && staged == nil, local: w.local}
 	case entry.Type().IsRegular():
-		filter := append(from.attributes[:len(from.attributes):len(from.attributes)], w.attributes...).filter(strings.Split(name, "/"))
-		w.out[name] = &LocalFile{Mode: git.File, Ignored: ignored && staged == nil, Filter: filter, disk: disk, local: w.local}
+		filter := append(from.attributes[:len(from.attributes):len(from.attributes)],
+			w.attributes...).filter(strings.Split(name, "/"))
+		w.out[name] = &LocalFile{Mode: git.File, Ignored: ignored && staged == nil, Filter: filter,
+			disk: disk, local: w.local}
 	}
 	return nil
 }
 
-// largest is the directory in the root below which most of what was seen lies; empty when it is the root itself.
+// largest is the directory in the root below which most of what was seen lies; empty when it is the root
+// itself.
 func (w *workTreeWalk) largest() string {
 	count, most := map[string]int{}, ""
 	for name := range w.out {
@@ -267,7 +284,8 @@ func isRepository(dir string) bool {
 
 // excludes are the patterns that come before those of .gitignore files: the user's and the repository's own.
 func (l *Local) excludes() []gitignore.Pattern {
-	return append(readIgnoreFile(l.excludesFile(), ""), readIgnoreFile(filepath.Join(l.common, "info", "exclude"), "")...)
+	return append(readIgnoreFile(l.excludesFile(), ""),
+		readIgnoreFile(filepath.Join(l.common, "info", "exclude"), "")...)
 }
 
 // excludesFile is core.excludesFile, or where git looks without it.
@@ -305,8 +323,8 @@ func excludesFileIn(file string) string {
 	return set
 }
 
-// readLines reads the lines of a file that says something of a directory of the work tree and what is below, and gives that directory the way
-// go-git wants it; no lines when the file cannot be read.
+// readLines reads the lines of a file that says something of a directory of the work tree and what is below,
+// and gives that directory the way go-git wants it; no lines when the file cannot be read.
 func readLines(file, dir string) (given, domain []string) {
 	content, err := localfile.ReadRegular(file, maxGitFile)
 	if err != nil {
@@ -318,12 +336,14 @@ func readLines(file, dir string) (given, domain []string) {
 	return lines(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))), domain
 }
 
-// readIgnoreFile reads the patterns of a file, which hold for a directory of the work tree; none when it cannot be read.
+// readIgnoreFile reads the patterns of a file, which hold for a directory of the work tree; none when it
+// cannot be read.
 func readIgnoreFile(file, dir string) []gitignore.Pattern {
 	given, domain := readLines(file, dir)
 	var patterns []gitignore.Pattern
 	for _, line := range given {
-		if line = strings.TrimRight(line, "\r"); strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
+		if line = strings.TrimRight(line, "\r"); strings.TrimSpace(line) != "" &&
+			!strings.HasPrefix(line, "#") {
 			patterns = append(patterns, gitignore.ParsePattern(line, domain))
 		}
 	}

@@ -55,7 +55,8 @@ func TestLogin_keyKinds(t *testing.T) {
 		srv.Accounts().AddKey(public, "alice", gittest.Write)
 		authorized = append(authorized, sshkeys.AuthorizedKey(public))
 	}
-	sshd, err := srv.StartOpenSSH(context.WithoutCancel(t.Context()), gittest.OpenSSHOptions{AuthorizedKeys: authorized})
+	sshd, err := srv.StartOpenSSH(context.WithoutCancel(t.Context()),
+		gittest.OpenSSHOptions{AuthorizedKeys: authorized})
 	if errors.Is(err, gittest.ErrNoOpenSSH) {
 		t.Skip(err)
 	}
@@ -77,8 +78,10 @@ func TestLogin_keyKinds(t *testing.T) {
 			"file in agent": {KeyFile: path, AgentSocket: startAgent(t, private)},
 		} {
 			for server, remote := range map[string]gitrepo.Remote{
-				"openssh": {URL: sshd.URL(repoName), Auth: gitrepo.SSHAuth{KnownHosts: knownHosts(t, sshd.KnownHosts())}},
-				"ssh":     {URL: srv.SSHURL(repoName), Auth: gitrepo.SSHAuth{KnownHosts: knownHosts(t, srv.KnownHosts())}},
+				"openssh": {URL: sshd.URL(repoName),
+					Auth: gitrepo.SSHAuth{KnownHosts: knownHosts(t, sshd.KnownHosts())}},
+				"ssh": {URL: srv.SSHURL(repoName),
+					Auth: gitrepo.SSHAuth{KnownHosts: knownHosts(t, srv.KnownHosts())}},
 			} {
 				if server == "openssh" && source == "agent" {
 					continue // the agent signs the same way when the key is chosen by a file
@@ -150,8 +153,10 @@ func TestFetch_hostCertificate(t *testing.T) {
 	t.Parallel()
 	srv := gittest.Start(t)
 	srv.AddRepo(repoName, readme())
-	key, authority, host := gittest.NewKey(t, gittest.ED25519), gittest.NewKey(t, gittest.ECDSA256), gittest.NewKey(t, gittest.ED25519)
-	cert := &ssh.Certificate{Key: host.Public(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
+	key, authority, host := gittest.NewKey(t, gittest.ED25519), gittest.NewKey(t, gittest.ECDSA256),
+		gittest.NewKey(t, gittest.ED25519)
+	cert := &ssh.Certificate{Key: host.Public(), CertType: ssh.HostCert,
+		ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
 	if err := cert.SignCert(rand.Reader, authority.Signer()); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +180,9 @@ func TestFetch_hostCertificate(t *testing.T) {
 	trusting := "@cert-authority [127.0.0.1]:* " + authority.AuthorizedKey() + "\n"
 	mustFetch(t, gitrepo.Remote{URL: sshd.URL(repoName), Auth: sshAuth(t, key, trusting)}, "main")
 
-	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: sshd.URL(repoName), Auth: sshAuth(t, key, "@revoked * "+host.AuthorizedKey()+"\n"+trusting)}, "main")
+	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: sshd.URL(repoName),
+		Auth: sshAuth(t, key, "@revoked * "+host.AuthorizedKey()+"\n"+trusting)},
+		"main")
 	if e := asError[*git.HostKeyError](t, err); e.Problem != git.HostKeyRevoked {
 		t.Errorf("error is %+v", e)
 	}
@@ -218,7 +225,9 @@ func TestFetch_wrongService(t *testing.T) {
 	key := gittest.NewKey(t, gittest.ED25519)
 	_, err := gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: "https://" + srv.SSHAddr() + "/x"}, "main")
 	contains(t, asError[*git.UnreachableError](t, err).Error(), "does not speak TLS")
-	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: "ssh://git@" + srv.HTTPSAddr() + "/x", Auth: sshAuth(t, key, "h "+key.AuthorizedKey())}, "main")
+	_, err = gitrepo.Fetch(t.Context(), gitrepo.Remote{URL: "ssh://git@" + srv.HTTPSAddr() + "/x",
+		Auth: sshAuth(t, key, "h "+key.AuthorizedKey())},
+		"main")
 	if err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}

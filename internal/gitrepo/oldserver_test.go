@@ -22,7 +22,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// A server that lets a credential read only may run the reading service whatever is asked for; that is no right to push.
+// A server that lets a credential read only may run the reading service whatever is asked for; that is no
+// right to push.
 func TestSnapshot_CheckPush(t *testing.T) {
 	t.Parallel()
 	srv := gittest.Start(t)
@@ -43,15 +44,16 @@ func TestSnapshot_CheckPush(t *testing.T) {
 			}
 			defer snapshot.Close()
 			err = snapshot.CheckPush(t.Context())
-			if _, denied := errors.AsType[*git.PermissionError](err); denied == tc.may || tc.may && err != nil {
+			if _, denied := errors.AsType[*git.PermissionError](err); denied == tc.may ||
+				tc.may && err != nil {
 				t.Errorf("error %v", err)
 			}
 		})
 	}
 }
 
-// startLimited puts a server in front of git that hides some of its capabilities and claims others, as older and other servers have
-// them. Git then gets, and answers, requests that do not use what is hidden.
+// startLimited puts a server in front of git that hides some of its capabilities and claims others, as older
+// and other servers have them. Git then gets, and answers, requests that do not use what is hidden.
 func startLimited(t *testing.T, srv *gittest.Server, hide, claim []string) func(repo string) gitrepo.Remote {
 	t.Helper()
 	backend, err := url.Parse(srv.HTTPSURL(repoName))
@@ -86,7 +88,8 @@ func startLimited(t *testing.T, srv *gittest.Server, hide, claim []string) func(
 	front := httptest.NewTLSServer(proxy)
 	t.Cleanup(front.Close)
 	return func(repo string) gitrepo.Remote {
-		return gitrepo.Remote{URL: front.URL + "/" + repo + ".git", CAPEM: certificate(front), Auth: gitrepo.TokenAuth{Token: secret.New(token)}}
+		return gitrepo.Remote{URL: front.URL + "/" + repo + ".git", CAPEM: certificate(front),
+			Auth: gitrepo.TokenAuth{Token: secret.New(token)}}
 	}
 }
 
@@ -121,7 +124,8 @@ func TestServersWithFewCapabilities(t *testing.T) {
 		hide, claim []string
 	}{
 		{name: "no filter", hide: []string{"filter"}},
-		{name: "no single objects", hide: []string{"allow-tip-sha1-in-want", "allow-reachable-sha1-in-want", "allow-any-sha1-in-want"}},
+		{name: "no single objects", hide: []string{"allow-tip-sha1-in-want", "allow-reachable-sha1-in-want",
+			"allow-any-sha1-in-want"}},
 		{name: "no shallow", hide: []string{"shallow", "filter"}},
 		{name: "no side band", hide: []string{"side-band", "side-band-64k"}},
 		{name: "no offset deltas", hide: []string{"ofs-delta"}},
@@ -129,9 +133,11 @@ func TestServersWithFewCapabilities(t *testing.T) {
 		{name: "no symbolic references", hide: []string{"symref"}},
 		{name: "no thin packs", claim: []string{"no-thin"}},
 		{name: "nothing", hide: []string{
-			"filter", "allow-tip-sha1-in-want", "allow-reachable-sha1-in-want", "shallow", "deepen-since", "deepen-not", "deepen-relative", "side-band",
-			"side-band-64k", "ofs-delta", "report-status", "report-status-v2", "symref", "agent", "no-progress", "multi_ack", "multi_ack_detailed",
-			"thin-pack", "include-tag", "no-done", "object-format", "quiet", "atomic", "delete-refs", "session-id", "object-info",
+			"filter", "allow-tip-sha1-in-want", "allow-reachable-sha1-in-want", "shallow", "deepen-since",
+			"deepen-not", "deepen-relative", "side-band", "side-band-64k", "ofs-delta", "report-status",
+			"report-status-v2", "symref", "agent", "no-progress", "multi_ack", "multi_ack_detailed",
+			"thin-pack", "include-tag", "no-done", "object-format", "quiet", "atomic", "delete-refs",
+			"session-id", "object-info",
 		}},
 	}
 	for _, test := range tests {
@@ -145,16 +151,19 @@ func TestServersWithFewCapabilities(t *testing.T) {
 			repo := f.srv.AddRepo(repoName, gittest.WithFiles(files))
 			for n := range 3 {
 				// A history, and a branch of the same commit as the default one.
-				repo.Commit(gittest.Change{Branch: "main", Message: "scale", Files: map[string]string{clusterPath(n): clusterSpec(n, 2)}})
+				repo.Commit(gittest.Change{Branch: "main", Message: "scale",
+					Files: map[string]string{clusterPath(n): clusterSpec(n, 2)}})
 			}
 			repo.Git("branch", "other", "main")
 			remote := startLimited(t, f.srv, test.hide, test.claim)
 
 			s := mustFetch(t, remote(repoName), "main")
 			if s.DefaultBranch() != "main" || s.Head() != repo.Head("main") {
-				t.Errorf("the snapshot is %s at %s, want main at %s", s.DefaultBranch(), s.Head(), repo.Head("main"))
+				t.Errorf("the snapshot is %s at %s, want main at %s",
+					s.DefaultBranch(), s.Head(), repo.Head("main"))
 			}
-			if got, err := s.Read(t.Context(), clusterPath(1)); err != nil || string(got) != clusterSpec(1, 2) {
+			if got, err := s.Read(t.Context(), clusterPath(1)); err != nil ||
+				string(got) != clusterSpec(1, 2) {
 				t.Errorf("reading: %q, %v", got, err)
 			}
 			commit := mustCommit(t, s, write(clusterPath(7), clusterSpec(7, 3)), write("new/file", "x\n"))

@@ -7,9 +7,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// checkPath confines a path to the repository. Beside what git itself refuses (".", "..", ".git"), it refuses what would be something
-// else on a file system that somebody may clone the repository to: other spellings of .git on Windows and macOS, backslashes, and
-// control characters.
+// checkPath confines a path to the repository. Beside what git itself refuses (".", "..", ".git"), it refuses
+// what would be something else on a file system that somebody may clone the repository to: other spellings of
+// .git on Windows and macOS, backslashes, and control characters.
 func checkPath(path string) error {
 	refuse := func(reason string) error { return &git.PathError{Path: path, Reason: reason} }
 	switch {
@@ -52,15 +52,17 @@ func badElement(name string) string {
 	return ""
 }
 
-// isUnsafe says whether an entry of a directory is one that nobody should follow: its path is refused, or its name is more than one
-// element of it.
+// isUnsafe says whether an entry of a directory is one that nobody should follow: its path is refused, or its
+// name is more than one element of it.
 func isUnsafe(name, path string) bool { return strings.Contains(name, "/") || checkPath(path) != nil }
 
-// isDotGit says whether a file system may take a name for .git: without regard to case, with characters that macOS ignores, with the
-// trailing dots and spaces and the streams that Windows ignores, or by its short form there.
+// isDotGit says whether a file system may take a name for .git: without regard to case, with characters that
+// macOS ignores, with the trailing dots and spaces and the streams that Windows ignores, or by its short form
+// there.
 func isDotGit(name string) bool {
 	name = strings.Map(func(r rune) rune {
-		if (r >= 0x200c && r <= 0x200f) || (r >= 0x202a && r <= 0x202e) || (r >= 0x206a && r <= 0x206f) || r == 0xfeff {
+		if (r >= 0x200c && r <= 0x200f) || (r >= 0x202a && r <= 0x202e) || (r >= 0x206a && r <= 0x206f) ||
+			r == 0xfeff {
 			return -1
 		}
 		return r

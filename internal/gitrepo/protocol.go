@@ -19,9 +19,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// advertisement is what a service says first: what it can do, and the repository's references (gitprotocol-pack(5), "Reference
-// Discovery"). Version 0 of the protocol is used, because a session then has one request and one response, and because it is what
-// every server speaks, also through an sshd that passes no environment on.
+// advertisement is what a service says first: what it can do, and the repository's references
+// (gitprotocol-pack(5), "Reference Discovery"). Version 0 of the protocol is used, because a session then has
+// one request and one response, and because it is what every server speaks, also through an sshd that passes
+// no environment on.
 type advertisement struct {
 	can        map[string]string // capability to value
 	head       plumbing.Hash     // what HEAD is; zero when HEAD names no commit
@@ -70,7 +71,8 @@ func (e *endpoint) readAdvertisement(s session) (*advertisement, error) {
 			service = false // HTTP has a flush packet after the service line
 			continue
 		case len(line) == 0:
-			// Without any line before, it is a repository without anything, as servers before git 2.14 say it.
+			// Without any line before, it is a repository without anything, as servers before git 2.14 say
+			// it.
 			return adv, nil
 		case bytes.HasPrefix(line, []byte("# service=")):
 			service = true
@@ -127,7 +129,8 @@ func (e *endpoint) readReference(adv *advertisement, line []byte, first bool) er
 			adv.can[name] = value
 		}
 		if format := adv.can["object-format"]; format != "" && format != "sha1" {
-			return &git.ProtocolError{Remote: e.name, Reason: "the repository's objects are named with " + cleanLine(format) + "; only sha1 is supported"}
+			return &git.ProtocolError{Remote: e.name, Reason: "the repository's objects are named with " +
+				cleanLine(format) + "; only sha1 is supported"}
 		}
 	}
 	if end, shallow := strings.CutPrefix(text, "shallow "); shallow {
@@ -157,7 +160,8 @@ func (a *advertisement) supports(c capability.Capability) bool {
 	return ok
 }
 
-// defaultBranch is the branch that HEAD names. Servers before git 1.8.4.3 do not say; then it is the one branch with HEAD's commit.
+// defaultBranch is the branch that HEAD names. Servers before git 1.8.4.3 do not say; then it is the one
+// branch with HEAD's commit.
 func (a *advertisement) defaultBranch() string {
 	if a.headTarget != "" || a.head.IsZero() {
 		return a.headTarget
@@ -177,7 +181,8 @@ type wants struct {
 	depth   int
 	filter  packp.Filter
 	limit   int64 // of the transfer in bytes; zero is that of the endpoint
-	// shallow are the commits whose parents we do not have, and have is a commit that we have, with all that the filter lets through.
+	// shallow are the commits whose parents we do not have, and have is a commit that we have, with all that
+	// the filter lets through.
 	shallow []plumbing.Hash
 	have    plumbing.Hash
 }
@@ -185,15 +190,18 @@ type wants struct {
 // transfer is what a fetch brings.
 type transfer struct {
 	pack *pack.Data
-	// shallow are commits that are sent without their parents; unshallow are earlier ones whose parents come now.
+	// shallow are commits that are sent without their parents; unshallow are earlier ones whose parents come
+	// now.
 	shallow, unshallow []plumbing.Hash
 }
 
 // request is the body of an upload-pack request (gitprotocol-pack(5), "Packfile Negotiation").
 func (w wants) request(adv *advertisement, agent string) ([]byte, error) {
 	capabilities := []string{}
-	// Azure DevOps answers only clients that say multi_ack_detailed; without anything in common it changes nothing in the answer.
-	for _, c := range []capability.Capability{capability.MultiACKDetailed, capability.Sideband64k, capability.OFSDelta, capability.NoProgress} {
+	// Azure DevOps answers only clients that say multi_ack_detailed; without anything in common it changes
+	// nothing in the answer.
+	for _, c := range []capability.Capability{capability.MultiACKDetailed, capability.Sideband64k,
+		capability.OFSDelta, capability.NoProgress} {
 		if adv.supports(c) {
 			capabilities = append(capabilities, string(c))
 		}
@@ -231,10 +239,12 @@ func (w wants) request(adv *advertisement, agent string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// errNotOurs says that the server does not give an object out: the branch has moved, or it gives out tips only.
+// errNotOurs says that the server does not give an object out: the branch has moved, or it gives out tips
+// only.
 var errNotOurs = errors.New("not our ref")
 
-// download sends the request and reads the pack. Its errors are ours, or errNotOurs, or the caller's cancellation.
+// download sends the request and reads the pack. Its errors are ours, or errNotOurs, or the caller's
+// cancellation.
 func (e *endpoint) download(ctx context.Context, s session, adv *advertisement, w wants) (*transfer, error) {
 	got, err := e.exchangePack(ctx, s, adv, w)
 	if err != nil {
@@ -247,7 +257,8 @@ func (e *endpoint) download(ctx context.Context, s session, adv *advertisement, 
 	return got, nil
 }
 
-func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertisement, w wants) (*transfer, error) {
+func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertisement,
+	w wants) (*transfer, error) {
 	request, err := w.request(adv, e.agent)
 	if err != nil {
 		return nil, fmt.Errorf("%s: asking for objects: %w", e.name, err)
@@ -285,9 +296,10 @@ func (e *endpoint) exchangePack(ctx context.Context, s session, adv *advertiseme
 // maxShallow bounds the commits that a server may say it cuts the history off at.
 const maxShallow = 100_000
 
-// readNegotiation reads the shallow lines and the acknowledgement before a pack. With multi_ack_detailed, acknowledgements with a
-// word behind them come before the last one.
-func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline.Scanner, got *transfer) error {
+// readNegotiation reads the shallow lines and the acknowledgement before a pack. With multi_ack_detailed,
+// acknowledgements with a word behind them come before the last one.
+func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline.Scanner,
+	got *transfer) error {
 	for lines.Scan() {
 		line := string(bytes.TrimSuffix(lines.Bytes(), []byte("\n")))
 		name, isShallow := strings.CutPrefix(line, "shallow ")
@@ -295,7 +307,8 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 		switch {
 		case line == "":
 		case (isShallow || isUnshallow) && len(got.shallow)+len(got.unshallow) >= maxShallow:
-			return &git.ProtocolError{Remote: e.name, Reason: "the server cuts the history off in too many places"}
+			return &git.ProtocolError{Remote: e.name,
+				Reason: "the server cuts the history off in too many places"}
 		case isShallow && plumbing.IsHash(name):
 			got.shallow = append(got.shallow, plumbing.NewHash(name))
 		case isUnshallow && plumbing.IsHash(back):
@@ -304,7 +317,8 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 		case line == "NAK", strings.HasPrefix(line, "ACK "):
 			return nil
 		default:
-			return &git.ProtocolError{Remote: e.name, Reason: "the server answers a fetch with something else"}
+			return &git.ProtocolError{Remote: e.name,
+				Reason: "the server answers a fetch with something else"}
 		}
 	}
 	var refused *pktline.ErrorLine
@@ -320,10 +334,12 @@ func (e *endpoint) readNegotiation(s session, response io.Reader, lines *pktline
 	}
 }
 
-// streamEnd explains why a response ended. A server that does not give an object out may say so beside the stream only.
+// streamEnd explains why a response ended. A server that does not give an object out may say so beside the
+// stream only.
 func (e *endpoint) streamEnd(s session, err error) error {
 	err = s.explain(err)
-	if rejected, ok := errors.AsType[*git.RejectedError](err); ok && strings.Contains(rejected.Reason, "not our ref") {
+	if rejected, ok := errors.AsType[*git.RejectedError](err); ok &&
+		strings.Contains(rejected.Reason, "not our ref") {
 		return errNotOurs
 	}
 	return err
@@ -336,8 +352,10 @@ const (
 	bandError    = 3
 )
 
-// demultiplex splits a response into data and words for the user. It returns at the flush packet that ends it.
-func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Scanner, data, words io.Writer) error {
+// demultiplex splits a response into data and words for the user. It returns at the flush packet that ends
+// it.
+func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Scanner,
+	data, words io.Writer) error {
 	for lines.Scan() {
 		packet := lines.Bytes()
 		if len(packet) == 0 {
@@ -369,15 +387,16 @@ func (e *endpoint) demultiplex(s session, response io.Reader, lines *pktline.Sca
 	}
 }
 
-// fatal is what a server says when it gives up in the middle of an answer: its own failure, which may go away, unless it names a
-// reason that we know.
+// fatal is what a server says when it gives up in the middle of an answer: its own failure, which may go
+// away, unless it names a reason that we know.
 func (e *endpoint) fatal(s session, text string) error {
 	err := e.refusal(sessionService(s), text)
 	if is[*git.RejectedError](err) {
 		if serverwords.IsRule(text) {
 			return err
 		}
-		return &git.UnreachableError{Remote: e.name, Reason: "the server gave up" + serverwords.Said(e.clean(text)), Next: e.afterIncident()}
+		return &git.UnreachableError{Remote: e.name,
+			Reason: "the server gave up" + serverwords.Said(e.clean(text)), Next: e.afterIncident()}
 	}
 	return err
 }

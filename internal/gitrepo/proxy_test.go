@@ -12,7 +12,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// What a proxy refuses is not taken for the server's refusal, and its password is not shown, even if the proxy repeats it.
+// What a proxy refuses is not taken for the server's refusal, and its password is not shown, even if the
+// proxy repeats it.
 func TestFetch_proxyRefuses(t *testing.T) {
 	t.Parallel()
 	for status, permanent := range map[int]bool{403: true, 407: true, 429: false, 502: false} {
@@ -31,7 +32,8 @@ func TestFetch_proxyRefuses(t *testing.T) {
 			if err != nil {
 				return
 			}
-			fmt.Fprintf(conn, "HTTP/1.1 %d cannot connect with %s\r\nContent-Length: 0\r\n\r\n", status, request.Header.Get("Proxy-Authorization"))
+			fmt.Fprintf(conn, "HTTP/1.1 %d cannot connect with %s\r\nContent-Length: 0\r\n\r\n", status,
+				request.Header.Get("Proxy-Authorization"))
 		}()
 		proxy, err := url.Parse("http://user:sentinel@" + listener.Addr().String())
 		if err != nil {
@@ -43,7 +45,8 @@ func TestFetch_proxyRefuses(t *testing.T) {
 		}
 		e.transport.(*httpsTransport).client.Transport.(*http.Transport).Proxy = http.ProxyURL(proxy)
 		_, _, err = e.discover(t.Context(), uploadPack)
-		want := fmt.Sprintf("https://git.example.com/acme/fleet.git: connecting: the proxy %s does not connect to git.example.com:443: %d %s", proxy.Host, status, http.StatusText(status))
+		want := fmt.Sprintf("https://git.example.com/acme/fleet.git: connecting: the proxy %s does not "+
+			"connect to git.example.com:443: %d %s", proxy.Host, status, http.StatusText(status))
 		unreachable, ok := errors.AsType[*git.UnreachableError](err)
 		if !ok || err.Error() != want || unreachable.Permanent != permanent {
 			t.Errorf("error %T %v, want %s", err, err, want)

@@ -22,12 +22,14 @@ import (
 // noThin is the capability of servers that want packs which hold every base of their deltas.
 const noThin = capability.Capability("no-thin")
 
-// Push makes the commit the branch's tip, if the branch is still where the snapshot found it: on its commit, or not there at all. It
-// may be repeated with the same commit: a commit that has arrived is success. When the answer is lost, the branch is looked at.
+// Push makes the commit the branch's tip, if the branch is still where the snapshot found it: on its commit,
+// or not there at all. It may be repeated with the same commit: a commit that has arrived is success. When
+// the answer is lost, the branch is looked at.
 //
-// The error is a *ConflictError when somebody else was faster, a *RejectedError when a rule of the server is against it, a
-// *PermissionError when the credentials may only read, and else as that of [Fetch]: a server that reports a failure of its own is
-// unreachable for the moment. When ctx is done its cause is returned within a second, and whether the push arrived is not known.
+// The error is a *ConflictError when somebody else was faster, a *RejectedError when a rule of the server is
+// against it, a *PermissionError when the credentials may only read, and else as that of [Fetch]: a server
+// that reports a failure of its own is unreachable for the moment. When ctx is done its cause is returned
+// within a second, and whether the push arrived is not known.
 func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 	e := s.endpoint
 	session, adv, err := e.discover(ctx, receivePack)
@@ -64,8 +66,9 @@ func (s *Snapshot) Push(ctx context.Context, c *Commit) error {
 	return err
 }
 
-// CheckPush asks the server whether these credentials may push, as far as it says so before a push: hosts that tell reading keys from
-// writing ones do, a server that leaves it to file permissions or hooks does not. Nothing is sent to the repository.
+// CheckPush asks the server whether these credentials may push, as far as it says so before a push: hosts
+// that tell reading keys from writing ones do, a server that leaves it to file permissions or hooks does not.
+// Nothing is sent to the repository.
 //
 // The error is a *PermissionError when they may not, and else as that of [Fetch].
 func (s *Snapshot) CheckPush(ctx context.Context) error {
@@ -74,10 +77,11 @@ func (s *Snapshot) CheckPush(ctx context.Context) error {
 		return err
 	}
 	session.close()
-	// A key that is bound to reading by a forced command gets git-upload-pack whatever it asks for. Only that service has this capability
-	// (gitprotocol-capabilities(5)).
+	// A key that is bound to reading by a forced command gets git-upload-pack whatever it asks for. Only that
+	// service has this capability (gitprotocol-capabilities(5)).
 	if adv.supports(capability.MultiACK) {
-		return &git.PermissionError{Remote: s.endpoint.name, Write: true, Server: "git-upload-pack, which only reads, runs in the place of git-receive-pack"}
+		return &git.PermissionError{Remote: s.endpoint.name, Write: true,
+			Server: "git-upload-pack, which only reads, runs in the place of git-receive-pack"}
 	}
 	return nil
 }
@@ -104,7 +108,8 @@ func (s *Snapshot) conflict(tip plumbing.Hash, server string) *git.ConflictError
 // pushRequest is the body of a receive-pack request (gitprotocol-pack(5), "Pushing Data To a Server").
 func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, packed []byte) ([]byte, error) {
 	capabilities := []string{}
-	for _, name := range []capability.Capability{capability.ReportStatus, capability.Sideband64k, capability.Quiet} {
+	for _, name := range []capability.Capability{capability.ReportStatus, capability.Sideband64k,
+		capability.Quiet} {
 		if adv.supports(name) {
 			capabilities = append(capabilities, string(name))
 		}
@@ -115,7 +120,8 @@ func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, packed []byte) ([]
 	var b bytes.Buffer
 	enc := pktline.NewEncoder(&b)
 	err := errors.Join(
-		enc.Encodef("%s %s %s\x00 %s", s.expected(), c.hash, branchPrefix+s.branch, strings.Join(capabilities, " ")),
+		enc.Encodef("%s %s %s\x00 %s",
+			s.expected(), c.hash, branchPrefix+s.branch, strings.Join(capabilities, " ")),
 		enc.Flush(),
 	)
 	b.Write(packed)
@@ -123,7 +129,8 @@ func (s *Snapshot) pushRequest(adv *advertisement, c *Commit, packed []byte) ([]
 }
 
 // exchangePush sends the request and reads the report.
-func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *advertisement, request []byte) error {
+func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *advertisement,
+	request []byte) error {
 	e := s.endpoint
 	response, err := session.exchange(ctx, request)
 	if err != nil {
@@ -158,8 +165,8 @@ func (s *Snapshot) exchangePush(ctx context.Context, session session, adv *adver
 	return s.verdict(report, string(words.data))
 }
 
-// unreported is for a push that ended without a report, for the reason err. What the server said before tells more than that the connection
-// ended: GitHub says "Internal Server Error" and no more.
+// unreported is for a push that ended without a report, for the reason err. What the server said before tells
+// more than that the connection ended: GitHub says "Internal Server Error" and no more.
 func (s *Snapshot) unreported(err error, words string) error {
 	unreachable, ok := errors.AsType[*git.UnreachableError](err)
 	text := s.endpoint.useful(words)
@@ -208,16 +215,16 @@ func (s *Snapshot) notUnpacked(reason, words string) error {
 	}
 }
 
-// Reasons that mean that the branch was not where it was expected to be, or is being moved by somebody else at this moment. They are
-// git's own (builtin/receive-pack.c, refs/files-backend.c), JGit's and GitHub's.
+// Reasons that mean that the branch was not where it was expected to be, or is being moved by somebody else
+// at this moment. They are git's own (builtin/receive-pack.c, refs/files-backend.c), JGit's and GitHub's.
 var lostRaces = []string{
-	"non-fast-forward", "fetch first", "stale info", "stale old", "already exists", "cannot lock ref", "failed to lock", "lock_failure",
-	"lock failure", "lock error", "but expected", "unable to create", "unable to resolve reference", "reference changed",
-	"failed to update ref", "incorrect old value",
+	"non-fast-forward", "fetch first", "stale info", "stale old", "already exists", "cannot lock ref",
+	"failed to lock", "lock_failure", "lock failure", "lock error", "but expected", "unable to create",
+	"unable to resolve reference", "reference changed", "failed to update ref", "incorrect old value",
 }
 
-// declined is for a report that gives a reason against the branch. A rule is told by its words, wherever they stand. A hook's refusal is
-// one, too, unless the hook itself has failed.
+// declined is for a report that gives a reason against the branch. A rule is told by its words, wherever they
+// stand. A hook's refusal is one, too, unless the hook itself has failed.
 func (s *Snapshot) declined(reason, words string) error {
 	lower := strings.ToLower(reason)
 	both := lower + "\n" + strings.ToLower(words)
@@ -235,21 +242,24 @@ func (s *Snapshot) declined(reason, words string) error {
 	return s.refused(reason, words)
 }
 
-// refused is for a rule of the server. A reason of several lines, as Azure DevOps gives, is one line and words.
+// refused is for a rule of the server. A reason of several lines, as Azure DevOps gives, is one line and
+// words.
 func (s *Snapshot) refused(reason, words string) error {
 	e := s.endpoint
 	first, rest, _ := strings.Cut(e.useful(reason), "\n")
 	if first == "" {
 		first = "no reason given"
 	}
-	return &git.RejectedError{Remote: e.name, Branch: s.branch, Reason: first, Server: e.useful(rest + "\n" + words)}
+	return &git.RejectedError{Remote: e.name, Branch: s.branch, Reason: first,
+		Server: e.useful(rest + "\n" + words)}
 }
 
 // incident is for a failure of the server's own, which may pass.
 func (s *Snapshot) incident(reason, words string) error {
 	e := s.endpoint
 	return &git.UnreachableError{
-		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s", s.branch, serverwords.OneLine(e.useful(reason+"\n"+words))),
+		Remote: e.name, Reason: fmt.Sprintf("the server could not take the push to %s: %s",
+			s.branch, serverwords.OneLine(e.useful(reason+"\n"+words))),
 		Next: e.afterIncident(),
 	}
 }

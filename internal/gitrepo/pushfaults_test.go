@@ -28,7 +28,8 @@ func TestPush_lostRace(t *testing.T) {
 		if err := again.Push(t.Context(), mustCommit(t, again, write("slow", "1\n"))); err != nil {
 			t.Fatal(err)
 		}
-		equalFiles(t, repo.Files("main"), map[string]string{"README.md": "hello\n", "fast": "1\n", "slow": "1\n"})
+		equalFiles(t, repo.Files("main"),
+			map[string]string{"README.md": "hello\n", "fast": "1\n", "slow": "1\n"})
 	})
 }
 
@@ -51,7 +52,8 @@ func TestPush_raceInsideServer(t *testing.T) {
 		repo := f.srv.AddRepo(repoName, readme())
 		s := mustFetch(t, f.remote(repoName), "main")
 		other := repo.Commit(gittest.Change{Branch: "other", Files: map[string]string{"fast": "1\n"}})
-		repo.SetHook("pre-receive", "#!/bin/sh\nunset GIT_QUARANTINE_PATH\ngit update-ref refs/heads/main "+other+"\n")
+		repo.SetHook("pre-receive",
+			"#!/bin/sh\nunset GIT_QUARANTINE_PATH\ngit update-ref refs/heads/main "+other+"\n")
 		asError[*git.ConflictError](t, s.Push(t.Context(), mustCommit(t, s, write("slow", "1\n"))))
 		if got := repo.Head("main"); got != other {
 			t.Errorf("main is at %s, want %s", got, other)
@@ -75,7 +77,8 @@ func TestPush_manyAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c, err := s.Commit([]git.Edit{write(fmt.Sprintf("clusters/c%d/x", n), "1\n")}, options("x"))
+					c, err := s.Commit([]git.Edit{write(fmt.Sprintf("clusters/c%d/x", n), "1\n")},
+						options("x"))
 					if err == nil {
 						err = s.Push(t.Context(), c)
 					}
@@ -145,17 +148,21 @@ func TestPush_rejectedByHook(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
 		repo := f.srv.AddRepo(repoName, readme())
-		repo.SetHook("pre-receive", "#!/bin/sh\nprintf 'GH006: Protected branch update failed for refs/heads/main.\\n\\033[31mAt least 1 approving review\\033[0m is required\\n' >&2\nprintf 'At least 1 approving review is required\\n' >&2\nexit 1\n")
+		repo.SetHook("pre-receive", "#!/bin/sh\nprintf 'GH006: Protected branch update failed for "+
+			"refs/heads/main.\\n\\033[31mAt least 1 approving review\\033[0m is required\\n' >&2\n"+
+			"printf 'At least 1 approving review is required\\n' >&2\nexit 1\n")
 		s := mustFetch(t, f.remote(repoName), "main")
 		err := s.Push(t.Context(), mustCommit(t, s, write("a", "1\n")))
 		rejected := asError[*git.RejectedError](t, err)
 		if rejected.Reason != "pre-receive hook declined" || rejected.Branch != "main" {
 			t.Errorf("rejected is %+v", rejected)
 		}
-		if want := "GH006: Protected branch update failed for refs/heads/main.\nAt least 1 approving review is required"; rejected.Server != want {
+		if want := "GH006: Protected branch update failed for refs/heads/main.\n" +
+			"At least 1 approving review is required"; rejected.Server != want {
 			t.Errorf("server said %q, want %q", rejected.Server, want)
 		}
-		if want := "name another branch in spec.branch, or have an administrator let this account push to this one"; rejected.Hint() != want {
+		if want := "name another branch in spec.branch, or have an administrator let this account push to " +
+			"this one"; rejected.Hint() != want {
 			t.Errorf("hint is %q, want %q", rejected.Hint(), want)
 		}
 		if errors.Is(err, git.ErrTransient) {
@@ -164,7 +171,8 @@ func TestPush_rejectedByHook(t *testing.T) {
 	})
 }
 
-// A server that fails at a push, and says so in its report, is no server with a rule: trying again is safe and works.
+// A server that fails at a push, and says so in its report, is no server with a rule: trying again is safe
+// and works.
 func TestPush_serverFails(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
@@ -174,16 +182,21 @@ func TestPush_serverFails(t *testing.T) {
 			fault gittest.Fault
 			want  string
 		}{
-			{gittest.Fault{Text: "failure", Words: "fatal error in commit_refs"}, "failure; fatal error in commit_refs"},
-			{gittest.Fault{Text: "Internal Server Error", Words: "Internal Server Error\nRequest ID 3C01:2ADBFE"}, "Internal Server Error; Request ID 3C01:2ADBFE"},
-			{gittest.Fault{Text: "unpacker error", Unpack: "unable to create temporary object directory"}, "unpacking failed: unable to create temporary object directory"},
+			{gittest.Fault{Text: "failure", Words: "fatal error in commit_refs"},
+				"failure; fatal error in commit_refs"},
+			{gittest.Fault{Text: "Internal Server Error",
+				Words: "Internal Server Error\nRequest ID 3C01:2ADBFE"},
+				"Internal Server Error; Request ID 3C01:2ADBFE"},
+			{gittest.Fault{Text: "unpacker error", Unpack: "unable to create temporary object directory"},
+				"unpacking failed: unable to create temporary object directory"},
 		} {
 			c.fault.Kind, c.fault.Service, c.fault.Times = gittest.FailReport, gittest.Push, 1
 			f.srv.Inject(c.fault)
 			s := mustFetch(t, f.remote(repoName), "main")
 			err := s.Push(t.Context(), mustCommit(t, s, write("a", c.want+"\n")))
 			failed := asError[*git.UnreachableError](t, err)
-			if want := "the server could not take the push to main: " + c.want; failed.Reason != want || !errors.Is(err, git.ErrTransient) {
+			if want := "the server could not take the push to main: " + c.want; failed.Reason != want ||
+				!errors.Is(err, git.ErrTransient) {
 				t.Errorf("reason is %q, want %q, transient", failed.Reason, want)
 			}
 			if repo.Head("main") != before {
@@ -203,10 +216,12 @@ func TestPush_serverFailsAfterIt(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, f fixture) {
 		repo := f.srv.AddRepo(repoName, readme())
-		f.srv.Inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "failure", Words: "fatal error in commit_refs", Arrives: true})
+		f.srv.Inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "failure",
+			Words: "fatal error in commit_refs", Arrives: true})
 		s := mustFetch(t, f.remote(repoName), "main")
 		commit := mustCommit(t, s, write("a", "1\n"))
-		if err := s.Push(t.Context(), commit); err != nil || repo.Head("main") != commit.Hash() || repo.Counts().Pushes != 1 {
+		if err := s.Push(t.Context(), commit); err != nil || repo.Head("main") != commit.Hash() ||
+			repo.Counts().Pushes != 1 {
 			t.Errorf("main is at %s after %d pushes: %v", repo.Head("main"), repo.Counts().Pushes, err)
 		}
 	})
@@ -221,16 +236,22 @@ func TestPush_rejectedInLines(t *testing.T) {
 			fault gittest.Fault
 			want  string
 		}{
-			{gittest.Fault{Text: "pre-receive hook declined", Words: "error: File a is 118.99 MB; this exceeds GitHub's file size limit of 100.00 MB\nerror: GH001: Large files detected."},
-				"\n  File a is 118.99 MB; this exceeds GitHub's file size limit of 100.00 MB\n  GH001: Large files detected.\nwith the status: pre-receive hook declined"},
-			{gittest.Fault{Text: "VS403654: The push was rejected because it contains one or more secrets.\n\nSecrets:\n  paths: /a(1,2-3) : SEC101/003 : Key"},
-				"\n  Secrets:\n  paths: /a(1,2-3) : SEC101/003 : Key\nwith the status: VS403654: The push was rejected because it contains one or more secrets."},
+			{gittest.Fault{Text: "pre-receive hook declined", Words: "error: File a is 118.99 MB; this " +
+				"exceeds GitHub's file size limit of 100.00 MB\nerror: GH001: Large files detected."},
+				"\n  File a is 118.99 MB; this exceeds GitHub's file size limit of 100.00 MB\n" +
+					"  GH001: Large files detected.\nwith the status: pre-receive hook declined"},
+			{gittest.Fault{Text: "VS403654: The push was rejected because it contains one " +
+				"or more secrets.\n\nSecrets:\n  paths: /a(1,2-3) : SEC101/003 : Key"},
+				"\n  Secrets:\n  paths: /a(1,2-3) : SEC101/003 : Key\nwith the status: VS403654: The push " +
+					"was rejected because it contains one or more secrets."},
 		} {
 			c.fault.Kind, c.fault.Service, c.fault.Times = gittest.FailReport, gittest.Push, 1
 			f.srv.Inject(c.fault)
 			s := mustFetch(t, f.remote(repoName), "main")
-			rejected := asError[*git.RejectedError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
-			if want := rejected.Remote + ": the server refused the push to main:" + c.want; rejected.Error() != want {
+			rejected := asError[*git.RejectedError](t,
+				s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
+			if want := rejected.Remote + ": the server refused the push to main:" +
+				c.want; rejected.Error() != want {
 				t.Errorf("error is\n%s\nwant\n%s", rejected.Error(), want)
 			}
 		}
@@ -254,7 +275,8 @@ func TestPush_readOnly(t *testing.T) {
 		key := gittest.NewKey(t, gittest.ECDSA256)
 		srv.Accounts().AddKey(key.Public(), "deploy", gittest.Read, repoName)
 		srv.AddRepo(repoName, readme())
-		s := mustFetch(t, gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, srv.KnownHosts())}, "main")
+		s := mustFetch(t,
+			gitrepo.Remote{URL: srv.SSHURL(repoName), Auth: sshAuth(t, key, srv.KnownHosts())}, "main")
 		err := asError[*git.PermissionError](t, s.Push(t.Context(), mustCommit(t, s, write("a", "1\n"))))
 		if err.Server != gittest.ReadOnlyKey || !err.Write {
 			t.Errorf("error is %+v", err)

@@ -10,23 +10,28 @@ func signs(alternatives ...string) *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(alternatives, "|"))
 }
 
-// brokenHooks are words with which a server's own hook says that it could not do its work: Gitea's and Forgejo's when their service does
-// not answer them, GitLab's when its internal API does not.
-var brokenHooks = signs(`internal server error`, `internal api`, `api is not accessible`, `unable to contact (gitea|forgejo)`,
-	`(gitea|forgejo|gitlab): internal error`)
+// brokenHooks are words with which a server's own hook says that it could not do its work: Gitea's and
+// Forgejo's when their service does not answer them, GitLab's when its internal API does not.
+var brokenHooks = signs(`internal server error`, `internal api`, `api is not accessible`,
+	`unable to contact (gitea|forgejo)`, `(gitea|forgejo|gitlab): internal error`)
 
-// incidents are words of a server that fails: GitHub's ("fatal error in commit_refs", "Internal Server Error"), those of git's receive-pack
-// (builtin/receive-pack.c) and JGit's when they cannot write, and those of the systems below.
-var incidents = signs(`fatal error in`, `server error`, `internal error`, `unavailable`, `timed? ?-?out`, `try again`, `temporary failure`, `temporarily`,
-	`no space left`, `disk quota exceeded`, `read-only file system`, `input/output error`, `cannot allocate memory`, `out of memory`,
-	`too many open files`, `cannot fork`, `broken pipe`, `connection (refused|reset)`, `execution expired`, `unable to migrate objects`,
-	`failed to write`, `missing necessary objects`, `transaction failed to start`, `unpacker error`, `abnormal exit`,
-	`unable to create temporary`, `did not report`)
+// incidents are words of a server that fails: GitHub's ("fatal error in commit_refs", "Internal Server
+// Error"), those of git's receive-pack (builtin/receive-pack.c) and JGit's when they cannot write, and those
+// of the systems below.
+var incidents = signs(`fatal error in`, `server error`, `internal error`, `unavailable`,
+	`timed? ?-?out`, `try again`, `temporary failure`, `temporarily`, `no space left`, `disk quota exceeded`,
+	`read-only file system`, `input/output error`, `cannot allocate memory`, `out of memory`,
+	`too many open files`, `cannot fork`, `broken pipe`, `connection (refused|reset)`,
+	`execution expired`, `unable to migrate objects`, `failed to write`, `missing necessary objects`,
+	`transaction failed to start`, `unpacker error`, `abnormal exit`, `unable to create temporary`,
+	`did not report`)
 
-// failedStatus are statuses that say no more than that it did not work. GitHub gives the reason beside it, as "fatal error in commit_refs".
+// failedStatus are statuses that say no more than that it did not work. GitHub gives the reason beside it, as
+// "fatal error in commit_refs".
 var failedStatus = []string{"failure", "error", "failed", "n/a"}
 
-// noRight are words about rights: of Azure DevOps, and of git when the account on the server may not write to the repository's files.
+// noRight are words about rights: of Azure DevOps, and of git when the account on the server may not write to
+// the repository's files.
 var noRight = signs(`tf401027`, `genericcontribute`, `permission denied`, `insufficient permission`)
 
 // statusPages are where the big hosts tell of their incidents.

@@ -29,7 +29,8 @@ func refusalCases(t *testing.T) map[string]*refusalCase {
 		if cases[name] == nil {
 			cases[name] = &refusalCase{unpack: "ok"}
 		}
-		parts := map[string]*string{"unpack": &cases[name].unpack, "status": &cases[name].status, "words": &cases[name].words, "want": &cases[name].want}
+		parts := map[string]*string{"unpack": &cases[name].unpack, "status": &cases[name].status,
+			"words": &cases[name].words, "want": &cases[name].want}
 		*parts[part] = string(f.Data)
 	}
 	return cases
@@ -41,10 +42,12 @@ func TestRefusedPush(t *testing.T) {
 	for name, c := range refusalCases(t) {
 		t.Run(strings.TrimSuffix(name, "/"), func(t *testing.T) {
 			t.Parallel()
-			s := &Snapshot{endpoint: &endpoint{name: "https://github.com/acme/fleet.git"}, branch: "main", state: git.RepositoryEmpty}
+			s := &Snapshot{endpoint: &endpoint{name: "https://github.com/acme/fleet.git"}, branch: "main",
+				state: git.RepositoryEmpty}
 			report := packp.NewReportStatus()
 			report.UnpackStatus = strings.TrimSuffix(c.unpack, "\n")
-			report.CommandStatuses = []*packp.CommandStatus{{ReferenceName: "refs/heads/main", Status: strings.TrimSuffix(c.status, "\n")}}
+			report.CommandStatuses = []*packp.CommandStatus{{ReferenceName: "refs/heads/main",
+				Status: strings.TrimSuffix(c.status, "\n")}}
 			if got := described(s.verdict(report, c.words)); got != c.want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, c.want)
 			}
@@ -82,10 +85,13 @@ func TestUnreported(t *testing.T) {
 	for words, want := range map[string]string{
 		"": "transient\nhttps://github.com/acme/fleet.git: the server closed the connection\n" +
 			"hint: check the network, the proxy settings and the server, and try again\n",
-		"Internal Server Error\n": "transient\nhttps://github.com/acme/fleet.git: the server closed the connection: the server says: Internal Server Error\n" +
-			"hint: the failure is the server's own: run the same command again in a few minutes; https://www.githubstatus.com tells of incidents\n",
-		"error: GH005: Sorry, refs longer than 255 bytes are not allowed.\n": "rejected\nhttps://github.com/acme/fleet.git: the server refused the push to main: " +
-			"no report on the push: the server says: GH005: Sorry, refs longer than 255 bytes are not allowed.\nhint: name another branch in spec.branch\n",
+		"Internal Server Error\n": "transient\nhttps://github.com/acme/fleet.git: the server closed the " +
+			"connection: the server says: Internal Server Error\nhint: the failure is the server's own: " +
+			"run the same command again in a few minutes; https://www.githubstatus.com tells of incidents\n",
+		"error: GH005: Sorry, refs longer than 255 bytes are not allowed.\n": "rejected\n" +
+			"https://github.com/acme/fleet.git: the server refused the push to main: no report on " +
+			"the push: the server says: GH005: Sorry, refs longer than 255 bytes are not allowed.\n" +
+			"hint: name another branch in spec.branch\n",
 	} {
 		if got := described(s.unreported(closed(), words)); got != want {
 			t.Errorf("%q: got:\n%s\nwant:\n%s", words, got, want)
@@ -93,25 +99,41 @@ func TestUnreported(t *testing.T) {
 	}
 }
 
-// What servers say when they shut a session out, and what helps then: other rights only where it is about rights.
+// What servers say when they shut a session out, and what helps then: other rights only where it is about
+// rights.
 func TestRefusal_hint(t *testing.T) {
 	t.Parallel()
 	const write = "use credentials that may write to the repository; a read-only deploy key cannot push"
 	for words, want := range map[string]string{
-		"ERROR: Permission to acme/fleet.git denied to bob.":                                                         write,
-		"ERROR: The key you are authenticating with has been marked as read only.":                                   write,
-		"Your account is suspended. Please visit https://support.github.com for more information.":                   "the account is shut out: its owner has to settle that with the server's support; or use another account's credentials",
-		"ERROR: Your account is suspended. Please check with your installation administrator.":                       "the account is shut out: its owner has to settle that with the server's support; or use another account's credentials",
-		"Your account is disabled. Please see https://github.com/account/billing":                                    "the account is shut out: its owner has to settle that with the server's support; or use another account's credentials",
-		"ERROR: Repository 'acme/fleet' is disabled.\nPlease ask the owner to check their account.":                  "the repository is shut off: its owner has to settle that with the server's support",
-		"Access to this repository has been disabled by GitHub staff.\nIf you are the repository owner, you can ask": "the repository is shut off: its owner has to settle that with the server's support",
-		"Repository access blocked":                               "the repository is shut off: its owner has to settle that with the server's support",
-		"ERROR: This repository was archived so it is read-only.": "an administrator can take the repository out of the archive in its settings",
-		"The 'acme' organization has enabled or enforced SAML SSO.\nTo access this repository, visit https://github.com/orgs/acme/sso and try your request again.": "authorize the token or the SSH key " +
+		"ERROR: Permission to acme/fleet.git denied to bob.":                       write,
+		"ERROR: The key you are authenticating with has been marked as read only.": write,
+		"Your account is suspended. Please visit https://support.github.com for more information.": "the " +
+			"account is shut out: its owner has to settle that with the server's support; or use another " +
+			"account's credentials",
+		"ERROR: Your account is suspended. Please check with your installation administrator.": "the " +
+			"account is shut out: its owner has to settle that with the server's support; or use another " +
+			"account's credentials",
+		"Your account is disabled. Please see https://github.com/account/billing": "the account " +
+			"is shut out: its owner has to settle that with the server's support; or use another account's " +
+			"credentials",
+		"ERROR: Repository 'acme/fleet' is disabled.\nPlease ask the owner to check their account.": "the " +
+			"repository is shut off: its owner has to settle that with the server's support",
+		"Access to this repository has been disabled by GitHub staff.\n" +
+			"If you are the repository owner, you can ask": "the repository is shut off: its owner has to " +
+			"settle that with the server's support",
+		"Repository access blocked": "the repository is shut off: its owner has to settle that with the " +
+			"server's support",
+		"ERROR: This repository was archived so it is read-only.": "an administrator can take the " +
+			"repository out of the archive in its settings",
+		"The 'acme' organization has enabled or enforced SAML SSO.\nTo access this repository, " +
+			"visit https://github.com/orgs/acme/sso and try your request again.": "authorize the " +
+			"token or the SSH key " +
 			"for the organization's single sign-on, in the settings of the account that it belongs to",
-		"Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.": "run the command " +
-			"from a network that the organization's IP allow list names",
-		"`acme` forbids access via a personal access token (classic).": "the organization does not accept this kind of token, or not for this long: make one as its words say",
+		"Although you appear to have the correct authorization credentials, the `acme` organization has an " +
+			"IP allow list enabled, and your IP address is not permitted to access this resource.": "run " +
+			"the command from a network that the organization's IP allow list names",
+		"`acme` forbids access via a personal access token (classic).": "the organization does not accept " +
+			"this kind of token, or not for this long: make one as its words say",
 	} {
 		e := &endpoint{name: "https://github.com/acme/fleet.git"}
 		err := e.refusal(receivePack, words)
@@ -121,7 +143,8 @@ func TestRefusal_hint(t *testing.T) {
 			continue
 		}
 		if denied.Hint() != want || denied.Server != e.clean(words) {
-			t.Errorf("%q: the hint is %q, want %q; the server's words are %q", words, denied.Hint(), want, denied.Server)
+			t.Errorf("%q: the hint is %q, want %q; the server's words are %q",
+				words, denied.Hint(), want, denied.Server)
 		}
 	}
 }

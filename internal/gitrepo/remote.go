@@ -19,7 +19,8 @@ import (
 
 // Remote is a repository on a server, and how to talk to it.
 type Remote struct {
-	// URL is https://host/path, ssh://[user@]host[:port]/path, or the scp form user@host:path. It holds no password.
+	// URL is https://host/path, ssh://[user@]host[:port]/path, or the scp form user@host:path. It holds no
+	// password.
 	URL string
 	// Auth is how to log in: a [TokenAuth] for https, an [SSHAuth] for ssh. Over https it may be nil.
 	Auth Auth
@@ -31,8 +32,8 @@ type Remote struct {
 	Limits Limits
 	// Stats, when not nil, counts what is done with this remote.
 	Stats *Stats
-	// DialContext makes connections. When nil, connections are direct, or go through the proxy that the environment names:
-	// HTTPS_PROXY and NO_PROXY for https, ALL_PROXY (SOCKS) and NO_PROXY for ssh.
+	// DialContext makes connections. When nil, connections are direct, or go through the proxy that the
+	// environment names: HTTPS_PROXY and NO_PROXY for https, ALL_PROXY (SOCKS) and NO_PROXY for ssh.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -59,11 +60,13 @@ func (SSHAuth) scheme() string   { return "ssh" }
 type Limits struct {
 	// Pack is the size in bytes of what one fetch may transfer. Default: 1 GiB.
 	Pack int64
-	// Object is the size in bytes of one commit or directory. Default: 16 MiB, a directory of some 400,000 entries.
+	// Object is the size in bytes of one commit or directory. Default: 16 MiB, a directory of some 400,000
+	// entries.
 	Object int64
 	// File is the size in bytes of one file to read. Default: 16 MiB.
 	File int64
-	// Read is the size in bytes of all files that are read at once, each as often as it has a path. Default: 256 MiB.
+	// Read is the size in bytes of all files that are read at once, each as often as it has a path. Default:
+	// 256 MiB.
 	Read int64
 	// Objects is the number of objects of all fetches from one branch. Default: 750,000.
 	Objects int64
@@ -120,8 +123,9 @@ type Stats struct {
 
 // Totals are the counts of a [Stats] at one moment.
 type Totals struct {
-	Connections   int64 // connections made, log-in included
-	Sessions      int64 // conversations with a git service, those that only read the list of references included
+	Connections int64 // connections made, log-in included
+	// conversations with a git service, those that only read the list of references included
+	Sessions      int64
 	Fetches       int64 // transfers of objects to us
 	Pushes        int64 // transfers of objects to the server
 	BytesSent     int64 // Git payload, without the overhead of TLS, HTTP and SSH
@@ -131,8 +135,8 @@ type Totals struct {
 // Totals returns the counts so far.
 func (s *Stats) Totals() Totals {
 	return Totals{
-		Connections: s.connections.Load(), Sessions: s.sessions.Load(), Fetches: s.fetches.Load(), Pushes: s.pushes.Load(),
-		BytesSent: s.sent.Load(), BytesReceived: s.received.Load(),
+		Connections: s.connections.Load(), Sessions: s.sessions.Load(), Fetches: s.fetches.Load(),
+		Pushes: s.pushes.Load(), BytesSent: s.sent.Load(), BytesReceived: s.received.Load(),
 	}
 }
 
@@ -182,7 +186,8 @@ func newEndpoint(r Remote) (*endpoint, error) {
 	case strings.EqualFold(scheme, "https"):
 		err = e.useHTTPS(r)
 	case strings.EqualFold(scheme, "http"):
-		err = errors.New("the repository URL has the scheme http, over which credentials could be read by anybody: use https")
+		err = errors.New("the repository URL has the scheme http, over which credentials could be read by " +
+			"anybody: use https")
 	default:
 		err = e.useSSH(r)
 	}
@@ -245,7 +250,8 @@ type RemoteURL struct {
 // String is the normal form, without credentials.
 func (u *RemoteURL) String() string { return u.text }
 
-// ParseRemoteURL reads an address in any of the forms that [Remote] takes. No error shows a password that the text may hold.
+// ParseRemoteURL reads an address in any of the forms that [Remote] takes. No error shows a password that the
+// text may hold.
 func ParseRemoteURL(text string) (*RemoteURL, error) {
 	if scheme, _, _ := strings.Cut(text, "://"); strings.EqualFold(scheme, "https") {
 		u, err := repourl.ParseHTTPS(text)
@@ -256,11 +262,13 @@ func ParseRemoteURL(text string) (*RemoteURL, error) {
 		if p := u.Port(); p != "" {
 			port, _ = strconv.Atoi(p)
 		}
-		return &RemoteURL{Scheme: "https", Host: u.Hostname(), Port: port, Path: u.Path, text: u.String()}, nil
+		return &RemoteURL{Scheme: "https", Host: u.Hostname(), Port: port, Path: u.Path,
+			text: u.String()}, nil
 	}
 	u, err := sshkeys.ParseURL(text)
 	if err != nil {
 		return nil, err
 	}
-	return &RemoteURL{Scheme: "ssh", User: u.User, Host: u.Host, Port: u.Port, Path: u.Path, Notice: u.Notice, text: u.String()}, nil
+	return &RemoteURL{Scheme: "ssh", User: u.User, Host: u.Host, Port: u.Port, Path: u.Path, Notice: u.Notice,
+		text: u.String()}, nil
 }

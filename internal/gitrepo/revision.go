@@ -33,8 +33,9 @@ func (c LocalCommit) Hash() string { return c.hash.String() }
 // Short is the beginning of the hash, for people.
 func (c LocalCommit) Short() string { return c.hash.String()[:7] }
 
-// Resolve finds the commit that a name means, by the rules of gitrevisions(7): HEAD, branches, tags, remote branches, full and
-// shortened hashes, each with ~N, ^N and ^{commit} behind it. The error is *RevisionError, whose hint says what to fetch.
+// Resolve finds the commit that a name means, by the rules of gitrevisions(7): HEAD, branches, tags, remote
+// branches, full and shortened hashes, each with ~N, ^N and ^{commit} behind it. The error is *RevisionError,
+// whose hint says what to fetch.
 func (l *Local) Resolve(name string) (LocalCommit, error) {
 	base, steps, err := splitRevision(name)
 	if err != nil {
@@ -57,7 +58,8 @@ func (l *Local) Resolve(name string) (LocalCommit, error) {
 			return LocalCommit{}, l.absent(name, hash, err)
 		}
 		if parent > len(c.ParentHashes) {
-			return LocalCommit{}, &RevisionError{Revision: name, Reason: fmt.Sprintf("commit %s has %d parents", hash.String()[:7], len(c.ParentHashes))}
+			return LocalCommit{}, &RevisionError{Revision: name,
+				Reason: fmt.Sprintf("commit %s has %d parents", hash.String()[:7], len(c.ParentHashes))}
 		}
 		hash = c.ParentHashes[parent-1]
 	}
@@ -127,7 +129,8 @@ func (l *Local) lookUp(name string) (plumbing.Hash, error) {
 	if plumbing.IsHash(name) {
 		return plumbing.NewHash(name), nil
 	}
-	for _, rule := range []string{"%s", "refs/%s", "refs/tags/%s", "refs/heads/%s", "refs/remotes/%s", "refs/remotes/%s/HEAD"} {
+	for _, rule := range []string{"%s", "refs/%s", "refs/tags/%s", "refs/heads/%s", "refs/remotes/%s",
+		"refs/remotes/%s/HEAD"} {
 		full := fmt.Sprintf(rule, name)
 		// A name without refs/ is one of git's own, such as HEAD: those are written in capitals.
 		if !strings.HasPrefix(full, "refs/") && strings.ToUpper(full) != full {
@@ -142,7 +145,8 @@ func (l *Local) lookUp(name string) (plumbing.Hash, error) {
 
 // reference follows a reference to an object.
 func (l *Local) reference(name string) (plumbing.Hash, bool) {
-	if name == "FETCH_HEAD" { // not a reference in form: one line for each that was fetched, the one that counts first
+	// not a reference in form: one line for each that was fetched, the one that counts first
+	if name == "FETCH_HEAD" {
 		content, err := localfile.ReadRegular(filepath.Join(l.gitDir, name), maxGitFile)
 		if err != nil || len(content) < 40 || !plumbing.IsHash(string(content[:40])) {
 			return plumbing.ZeroHash, false
@@ -201,7 +205,8 @@ func (l *Local) abbreviated(name string) (plumbing.Hash, error) {
 	case 1:
 		return found[0], nil
 	}
-	return plumbing.ZeroHash, &RevisionError{Revision: name, Reason: fmt.Sprintf("%d commits begin with that", len(found)), next: "give more of the hash's digits"}
+	return plumbing.ZeroHash, &RevisionError{Revision: name,
+		Reason: fmt.Sprintf("%d commits begin with that", len(found)), next: "give more of the hash's digits"}
 }
 
 // peel follows annotated tags to their commit.
@@ -227,7 +232,8 @@ func (l *Local) peel(name, base string, hash plumbing.Hash) (plumbing.Hash, erro
 			}
 			hash = tag.Target
 		default:
-			return hash, &RevisionError{Revision: name, Reason: "it is a " + encoded.Type().String() + ", not a commit"}
+			return hash, &RevisionError{Revision: name,
+				Reason: "it is a " + encoded.Type().String() + ", not a commit"}
 		}
 	}
 	return hash, &RevisionError{Revision: name, Reason: "tags of tags of tags"}
@@ -243,7 +249,8 @@ func (l *Local) unknown(name, base string) error {
 	case base == "HEAD":
 		e.Reason, e.next = "the repository has no commit yet", "commit first, or leave out the comparison"
 	case cut && branch != "" && slices.Contains(l.remotes(), remote):
-		e.next = text.Command("fetch it: git fetch %s +refs/heads/%s:refs/remotes/%s/%s", remote, branch, remote, branch)
+		e.next = text.Command("fetch it: git fetch %s +refs/heads/%s:refs/remotes/%s/%s",
+			remote, branch, remote, branch)
 	default:
 		e.next = "see git branch --all and git tag for the names that there are"
 		for _, remote := range l.remotes() {
@@ -263,7 +270,9 @@ func (l *Local) absent(name string, hash plumbing.Hash, err error) error {
 	if !errors.Is(err, plumbing.ErrObjectNotFound) {
 		return fmt.Errorf("reading commit %s: %w", hash, err)
 	}
-	e := &RevisionError{Revision: name, Reason: fmt.Sprintf("commit %s is not in this clone", hash.String()[:7]), next: text.Command("fetch it: git fetch %s %s", l.anyRemote(), hash.String())}
+	e := &RevisionError{Revision: name,
+		Reason: fmt.Sprintf("commit %s is not in this clone", hash.String()[:7]),
+		next:   text.Command("fetch it: git fetch %s %s", l.anyRemote(), hash.String())}
 	if l.IsShallow() {
 		e.Reason += ", whose history was cut off when it was made"
 		e.next = "git fetch --unshallow; in GitHub Actions, actions/checkout with fetch-depth: 0"
@@ -294,8 +303,9 @@ func (l *Local) commit(hash plumbing.Hash) (*object.Commit, error) {
 	return object.GetCommit(l.storage, hash)
 }
 
-// MergeBase finds the commit at which two lines of history parted: the one that `git merge-base` names, or one of them when there are
-// several. ok is false when they have none in common, as far as the history is in this clone.
+// MergeBase finds the commit at which two lines of history parted: the one that `git merge-base` names, or
+// one of them when there are several. ok is false when they have none in common, as far as the history is in
+// this clone.
 func (l *Local) MergeBase(ctx context.Context, a, b LocalCommit) (base LocalCommit, ok bool, err error) {
 	const fromA, fromB, stale = 1, 2, 4
 	marks := map[plumbing.Hash]int{}
@@ -307,7 +317,8 @@ func (l *Local) MergeBase(ctx context.Context, a, b LocalCommit) (base LocalComm
 		marks[hash] |= mark
 		c, err := l.commit(hash)
 		if errors.Is(err, plumbing.ErrObjectNotFound) {
-			// Behind the end of a shallow history. It is known by name and may be the other side itself, which was pushed with its content.
+			// Behind the end of a shallow history. It is known by name and may be the other side itself,
+			// which was pushed with its content.
 			return nil
 		}
 		if err != nil {
@@ -320,7 +331,8 @@ func (l *Local) MergeBase(ctx context.Context, a, b LocalCommit) (base LocalComm
 		return LocalCommit{}, false, err
 	}
 	var found *object.Commit
-	for queue.Len() > 0 && slices.ContainsFunc(queue.commits, func(c *object.Commit) bool { return marks[c.Hash]&stale == 0 }) {
+	for queue.Len() > 0 &&
+		slices.ContainsFunc(queue.commits, func(c *object.Commit) bool { return marks[c.Hash]&stale == 0 }) {
 		if ctx.Err() != nil {
 			return LocalCommit{}, false, context.Cause(ctx)
 		}
@@ -372,7 +384,8 @@ func lines(content []byte) []string {
 	return out
 }
 
-// Names are the names of branches, tags and branches of remotes, as a person types them. What cannot be read is left out: they are an offer.
+// Names are the names of branches, tags and branches of remotes, as a person types them. What cannot be read
+// is left out: they are an offer.
 func (l *Local) Names() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

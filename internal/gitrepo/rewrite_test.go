@@ -20,12 +20,15 @@ func TestWritePack_gitReadsIt(t *testing.T) {
 	dir := history(t)
 	tree := plumbing.NewHash(strings.TrimSpace(string(runGit(t, dir, nil, "rev-parse", "main:d/e0"))))
 	older := runGit(t, dir, nil, "cat-file", "tree", tree.String())
-	newer, delta, err := rewriteTree(older, []treeChange{{name: "f10"}, {name: "zz", mode: 0o40000, hash: tree}})
+	newer, delta, err := rewriteTree(older,
+		[]treeChange{{name: "f10"}, {name: "zz", mode: 0o40000, hash: tree}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	object := pack.Object{Kind: pack.Tree, Content: newer, Base: tree, Delta: delta, Hash: pack.HashObject(pack.NewHash(), plumbing.TreeObject, newer)}
-	blob := pack.Object{Kind: pack.Blob, Content: []byte{}, Hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, nil)}
+	object := pack.Object{Kind: pack.Tree, Content: newer, Base: tree, Delta: delta,
+		Hash: pack.HashObject(pack.NewHash(), plumbing.TreeObject, newer)}
+	blob := pack.Object{Kind: pack.Blob, Content: []byte{},
+		Hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, nil)}
 	sizes := map[bool]int{}
 	for _, thin := range []bool{true, false} {
 		packed, err := pack.Write([]pack.Object{blob, object}, thin)
@@ -43,12 +46,14 @@ func TestWritePack_gitReadsIt(t *testing.T) {
 	}
 }
 
-// A change of a few entries of a large directory is small, wherever they are, and says the same as the whole directory.
+// A change of a few entries of a large directory is small, wherever they are, and says the same as the whole
+// directory.
 func TestRewriteTree_delta(t *testing.T) {
 	t.Parallel()
 	var older []byte
 	for n := range 10_000 {
-		older = append(older, entryBytes(treeChange{name: fmt.Sprintf("c%05d", n), mode: 0o40000, hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, fmt.Append(nil, n))})...)
+		older = append(older, entryBytes(treeChange{name: fmt.Sprintf("c%05d", n), mode: 0o40000,
+			hash: pack.HashObject(pack.NewHash(), plumbing.BlobObject, fmt.Append(nil, n))})...)
 	}
 	base := made(pack.Tree, older)
 	server, err := pack.Write([]pack.Object{base}, false)
@@ -75,7 +80,8 @@ func TestRewriteTree_delta(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := pack.NewObjects(Limits{}.withDefaults().ofPacks())
-		if err := errors.Join(o.Add(t.Context(), transferred(server)), o.Add(t.Context(), transferred(difference))); err != nil {
+		if err := errors.Join(o.Add(t.Context(), transferred(server)),
+			o.Add(t.Context(), transferred(difference))); err != nil {
 			t.Fatal(err)
 		}
 		if got, _, err := o.Structure(change.Hash); err != nil || !bytes.Equal(got, newer) {
@@ -92,7 +98,8 @@ func runGit(t testing.TB, dir string, stdin []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...)
 	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.Env = []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=" + dir, "PATH=/usr/local/bin:/usr/bin:/bin"}
+	cmd.Env = []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=" + dir,
+		"PATH=/usr/local/bin:/usr/bin:/bin"}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -109,9 +116,11 @@ func history(t testing.TB) string {
 	runGit(t, t.TempDir(), nil, "init", "--quiet", "--bare", "--initial-branch=main", dir)
 	var in strings.Builder
 	for commit := range 30 {
-		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+commit)
+		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n",
+			1_700_000_000+commit)
 		for n := range 20 {
-			content := strings.Repeat(fmt.Sprintf("line of file %d\n", n), 20) + fmt.Sprintf("changed in %d\n", commit)
+			content := strings.Repeat(fmt.Sprintf("line of file %d\n", n), 20) +
+				fmt.Sprintf("changed in %d\n", commit)
 			fmt.Fprintf(&in, "M 100644 inline d/e%d/f%d\ndata %d\n%s\n", commit%3, n, len(content), content)
 		}
 		in.WriteString("\n")

@@ -14,8 +14,8 @@ import (
 // maxServerText bounds how much of a server's words is kept.
 const maxServerText = 4 << 10
 
-// clean makes a server's words fit to be shown: no control characters or terminal sequences, no credentials, no repetition, no empty
-// lines, and none of the prefixes that git clients add.
+// clean makes a server's words fit to be shown: no control characters or terminal sequences, no credentials,
+// no repetition, no empty lines, and none of the prefixes that git clients add.
 func (e *endpoint) clean(raw string) string {
 	raw = e.withoutSecrets(raw)
 	var lines []string
@@ -46,7 +46,8 @@ func cleanLine(line string) string {
 		text = strings.TrimSpace(strings.TrimPrefix(text, prefix))
 	}
 	// Lines that only draw something, as GitLab's frames and Bitbucket's pictures do.
-	if !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '?' }) {
+	if !strings.ContainsFunc(text,
+		func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '?' }) {
 		return ""
 	}
 	return withoutStrokes(text)
@@ -55,13 +56,15 @@ func cleanLine(line string) string {
 // strokes are the characters of which servers draw lines before and behind a heading.
 const strokes = "=-\u2014\u2013\u2500\u2501\u2550"
 
-// withoutStrokes takes the drawn lines away from a heading, as GitHub has them: "—— Kind of secret ————". One character is a bullet and
-// stays.
+// withoutStrokes takes the drawn lines away from a heading, as GitHub has them: "—— Kind of secret ————". One
+// character is a bullet and stays.
 func withoutStrokes(text string) string {
-	if rest := strings.TrimLeft(text, strokes); strings.HasPrefix(rest, " ") && utf8.RuneCountInString(text[:len(text)-len(rest)]) > 1 {
+	if rest := strings.TrimLeft(text, strokes); strings.HasPrefix(rest, " ") &&
+		utf8.RuneCountInString(text[:len(text)-len(rest)]) > 1 {
 		text = rest
 	}
-	if rest := strings.TrimRight(text, strokes); strings.HasSuffix(rest, " ") && utf8.RuneCountInString(text[len(rest):]) > 1 {
+	if rest := strings.TrimRight(text, strokes); strings.HasSuffix(rest, " ") &&
+		utf8.RuneCountInString(text[len(rest):]) > 1 {
 		text = rest
 	}
 	return strings.TrimSpace(text)
@@ -91,7 +94,8 @@ func plainLine(line string) string {
 	return b.String()
 }
 
-// escapeSequence is the length of the terminal control sequence (ECMA-48) at the start of s, 0 when there is none.
+// escapeSequence is the length of the terminal control sequence (ECMA-48) at the start of s, 0 when there is
+// none.
 func escapeSequence(s string) int {
 	if len(s) < 2 || s[0] != 0x1b {
 		return 0
@@ -123,8 +127,9 @@ func (e *endpoint) oneLine(raw string) string {
 	return serverwords.OneLine(e.clean(raw))
 }
 
-// noise are lines beside a push that are of no use to somebody who has not run git: its progress, the name of a commit that was never
-// seen, headings without a statement, options of git push, and links to help for git's own users.
+// noise are lines beside a push that are of no use to somebody who has not run git: its progress, the name of
+// a commit that was never seen, headings without a statement, options of git push, and links to help for
+// git's own users.
 var noise = regexp.MustCompile(`^(?:` +
 	`(?:Resolving|Compressing|Counting|Receiving|Writing|Unpacking|Updating|Enumerating|Checking|Processing) ` +
 	`(?:deltas|objects|connectivity|references|\d+ references|changes)\b.*` +
@@ -147,8 +152,9 @@ func (e *endpoint) useful(raw string) string {
 	return strings.Join(lines, "\n")
 }
 
-// refusal turns the words with which a server ended a session into an error. It knows GitHub, GitLab, Gitea, Bitbucket, Gerrit,
-// gitolite and plain git; what it does not know is a RejectedError with the server's words.
+// refusal turns the words with which a server ended a session into an error. It knows GitHub, GitLab, Gitea,
+// Bitbucket, Gerrit, gitolite and plain git; what it does not know is a RejectedError with the server's
+// words.
 func (e *endpoint) refusal(svc service, raw string) error {
 	text := e.clean(raw)
 	lower := strings.ToLower(text)
@@ -164,16 +170,20 @@ func (e *endpoint) refusal(svc service, raw string) error {
 	switch {
 	case serverwords.AccessRemedy(text) != "":
 		return &git.PermissionError{Remote: e.name, Write: write, Server: text}
-	case says("too many", "rate limit", "abuse detection", "temporarily unavailable", "try again", "under maintenance", "in maintenance",
-		"service unavailable", "timed out", "internal server error", "internal api", "connection reset", "cannot fork", "resource temporarily"):
-		return &git.UnreachableError{Remote: e.name, Reason: "the server cannot answer now" + serverwords.Said(text), Next: e.afterIncident()}
-	case says("repository not found", "does not appear to be a git repository", "repository does not exist", "could not be found",
-		"no such repository", "cannot find repository", "project not found", "not a git repository", "no such project", "is not found"):
+	case says("too many", "rate limit", "abuse detection", "temporarily unavailable", "try again",
+		"under maintenance", "in maintenance", "service unavailable", "timed out", "internal server error",
+		"internal api", "connection reset", "cannot fork", "resource temporarily"):
+		return &git.UnreachableError{Remote: e.name,
+			Reason: "the server cannot answer now" + serverwords.Said(text), Next: e.afterIncident()}
+	case says("repository not found", "does not appear to be a git repository", "repository does not exist",
+		"could not be found", "no such repository", "cannot find repository", "project not found",
+		"not a git repository", "no such project", "is not found"):
 		return &git.NotFoundError{Remote: e.name, Server: text}
-	case says("invalid username or", "authentication failed", "bad credentials", "password authentication", "no anonymous"):
+	case says("invalid username or", "authentication failed", "bad credentials", "password authentication",
+		"no anonymous"):
 		return &git.AuthError{Remote: e.name, Server: text}
-	case says("read only", "read-only", "denied", "not allowed", "write access", "forbidden", "unauthorized", "not authorized", "not granted",
-		"insufficient permission", "permission", "saml"):
+	case says("read only", "read-only", "denied", "not allowed", "write access", "forbidden", "unauthorized",
+		"not authorized", "not granted", "insufficient permission", "permission", "saml"):
 		return &git.PermissionError{Remote: e.name, Write: write, Server: text}
 	case text == "":
 		return &git.UnreachableError{Remote: e.name, Reason: "the server ended the session without an answer"}

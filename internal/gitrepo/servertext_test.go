@@ -42,7 +42,8 @@ func TestClean(t *testing.T) {
 			t.Errorf("%q in one line: %q, want %q", raw, got, want)
 		}
 	}
-	if got := e.clean(strings.Repeat("0123456789\n", 5) + strings.Repeat("x", 10_000)); len(got) > maxServerText+10 {
+	if got := e.clean(strings.Repeat("0123456789\n", 5) + strings.Repeat("x", 10_000)); len(got) >
+		maxServerText+10 {
 		t.Errorf("%d bytes are kept", len(got))
 	}
 }
@@ -52,30 +53,39 @@ func TestRefusal(t *testing.T) {
 	t.Parallel()
 	e := &endpoint{name: "ssh://git@example.com/x"}
 	kinds := map[string]func(error) bool{
-		"not found": is[*git.NotFoundError], "permission": is[*git.PermissionError], "auth": is[*git.AuthError],
-		"unreachable": is[*git.UnreachableError], "rejected": is[*git.RejectedError],
+		"not found": is[*git.NotFoundError], "permission": is[*git.PermissionError],
+		"auth": is[*git.AuthError], "unreachable": is[*git.UnreachableError],
+		"rejected": is[*git.RejectedError],
 	}
 	for words, kind := range map[string]string{
-		"ERROR: Repository not found.":                                                            "not found",
-		"fatal: '/srv/x.git' does not appear to be a git repository":                              "not found",
-		"ERROR: The project you were looking for could not be found or you don't have permission": "not found",
-		"Gitea: Cannot find repository: acme/x":                                                   "not found",
-		"ERROR: The key you are authenticating with has been marked as read only.":                "permission",
-		"ERROR: Permission to acme/x.git denied to bob.":                                          "permission",
-		"ERROR: This deploy key does not have write access to this project.":                      "permission",
-		"repository access denied. access via a deployment key is read-only.":                     "permission",
-		"FATAL: W any x bob DENIED by fallthru":                                                   "permission",
-		"ERROR: The `acme' organization has enabled or enforced SAML SSO.":                        "permission",
-		"remote: Write access to repository not granted.":                                         "permission",
+		"ERROR: Repository not found.":                               "not found",
+		"fatal: '/srv/x.git' does not appear to be a git repository": "not found",
+		"ERROR: The project you were looking for could not be found or you don't have permission": "not " +
+			"found",
+		"Gitea: Cannot find repository: acme/x": "not found",
+		"ERROR: The key you are authenticating with has been marked as read " +
+			"only.": "permission",
+		"ERROR: Permission to acme/x.git denied to bob.":                     "permission",
+		"ERROR: This deploy key does not have write access to this project.": "permission",
+		"repository access denied. access via a deployment key is " +
+			"read-only.": "permission",
+		"FATAL: W any x bob DENIED by fallthru": "permission",
+		"ERROR: The `acme' organization has enabled or enforced SAML " +
+			"SSO.": "permission",
+		"remote: Write access to repository not " +
+			"granted.": "permission",
 		"Invalid username or token. Password authentication is not supported for Git operations.": "auth",
-		"ERROR: Internal Server Error":                                                            "unreachable",
-		"GitHub is temporarily unavailable, please try again":                                     "unreachable",
-		"ERROR: Internal API unreachable":                                                         "unreachable",
-		"You have triggered an abuse detection mechanism.":                                        "unreachable",
-		"ERROR: This repository was archived so it is read-only.":                                 "permission",
-		"ERROR: Your account is suspended.":                                                       "permission",
-		"":                                                                                        "unreachable",
-		"you shall not pass":                                                                      "rejected",
+		"ERROR: Internal Server " +
+			"Error": "unreachable",
+		"GitHub is temporarily unavailable, please try " +
+			"again": "unreachable",
+		"ERROR: Internal API unreachable":                  "unreachable",
+		"You have triggered an abuse detection mechanism.": "unreachable",
+		"ERROR: This repository was archived so it is " +
+			"read-only.": "permission",
+		"ERROR: Your account is suspended.": "permission",
+		"":                                  "unreachable",
+		"you shall not pass":                "rejected",
 	} {
 		if err := e.refusal(receivePack, words); !kinds[kind](err) {
 			t.Errorf("%q is %T %v, want %s", words, err, err, kind)
@@ -101,7 +111,8 @@ func TestDeclined(t *testing.T) {
 		{"push declined due to repository rule violations", "GH013: Repository rule violations found", false},
 		{"branch is currently checked out", "", false},
 		{"deny updating a hidden ref", "", false},
-		{"failed to update ref", "error: cannot lock ref 'refs/heads/main/x': 'refs/heads/main' exists; cannot create 'refs/heads/main/x'", false},
+		{"failed to update ref", "error: cannot lock ref 'refs/heads/main/x': 'refs/heads/main' exists; " +
+			"cannot create 'refs/heads/main/x'", false},
 	} {
 		err := s.declined(c.reason, c.words)
 		if is[*git.ConflictError](err) != c.conflict || is[*git.RejectedError](err) == c.conflict {

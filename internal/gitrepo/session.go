@@ -16,12 +16,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// session is one conversation with a git service: the server's list of references, and at most one request with its response.
-// Errors of its readers are raw; explain turns them into the package's errors.
+// session is one conversation with a git service: the server's list of references, and at most one request
+// with its response. Errors of its readers are raw; explain turns them into the package's errors.
 type session interface {
 	// refs is the stream that begins with the list of references.
 	refs() io.Reader
-	// exchange sends a whole request and returns the response. The request may not have been read by the server when it returns.
+	// exchange sends a whole request and returns the response. The request may not have been read by the
+	// server when it returns.
 	exchange(ctx context.Context, request []byte) (io.Reader, error)
 	// explain finds out why a stream ended or failed, from what the server said beside it.
 	explain(err error) error
@@ -45,8 +46,8 @@ func (m *metered) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// malformed says whether a stream of pkt-lines is damaged, and not just cut off: pktline takes a length that is cut off for a wrong
-// one.
+// malformed says whether a stream of pkt-lines is damaged, and not just cut off: pktline takes a length that
+// is cut off for a wrong one.
 func malformed(err error, r io.Reader) bool {
 	m, ok := r.(*metered)
 	return errors.Is(err, pktline.ErrInvalidPktLen) && (!ok || m.err == nil)
@@ -60,7 +61,8 @@ func (e *endpoint) interrupted(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", e.name, context.Cause(ctx))
 }
 
-// networkError turns an error of a connection into ours. What it does not know is taken as something that may go away.
+// networkError turns an error of a connection into ours. What it does not know is taken as something that may
+// go away.
 func (e *endpoint) networkError(doing string, err error) error {
 	u := &git.UnreachableError{Remote: e.name}
 	var dns *net.DNSError
@@ -73,13 +75,16 @@ func (e *endpoint) networkError(doing string, err error) error {
 		return err
 	case errors.As(err, &refused):
 		u.Reason, u.Permanent = doing+": "+refused.Error(), refused.permanent()
-		u.Next = "check the proxy settings (HTTPS_PROXY, NO_PROXY); credentials for the proxy are written as http://USER:PASSWORD@HOST:PORT"
+		u.Next = "check the proxy settings (HTTPS_PROXY, NO_PROXY); credentials for the proxy are written " +
+			"as http://USER:PASSWORD@HOST:PORT"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		u.Reason, u.Permanent = fmt.Sprintf("the host name %s is not known", cleanLine(dns.Name)), true
 		u.Next = "check the URL and the name server"
 	case errors.As(err, &verify):
-		u.Reason, u.Permanent = "the server's certificate is not trusted: "+certificateReason(verify.Err), true
-		u.Next = "if the server's certificate comes from an authority of your own, give that authority's certificate"
+		u.Reason, u.Permanent = "the server's certificate is not trusted: "+certificateReason(verify.Err),
+			true
+		u.Next = "if the server's certificate comes from an authority of your own, give that authority's " +
+			"certificate"
 	case errors.As(err, &record):
 		u.Reason, u.Permanent = "the server does not speak TLS on this port", true
 		u.Next = "check the URL's scheme and port"
@@ -109,8 +114,9 @@ func certificateReason(err error) string {
 // isOurs says whether an error has been classified already.
 func isOurs(err error) bool {
 	for _, check := range []func(error) bool{
-		is[*git.AuthError], is[*git.PermissionError], is[*git.NotFoundError], is[*git.ConflictError], is[*git.RejectedError], is[*git.HostKeyError],
-		is[*git.UnreachableError], is[*git.ProtocolError], is[*git.RedirectError], is[*git.LimitError], is[*git.PathError],
+		is[*git.AuthError], is[*git.PermissionError], is[*git.NotFoundError], is[*git.ConflictError],
+		is[*git.RejectedError], is[*git.HostKeyError], is[*git.UnreachableError], is[*git.ProtocolError],
+		is[*git.RedirectError], is[*git.LimitError], is[*git.PathError],
 	} {
 		if check(err) {
 			return true

@@ -18,8 +18,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// Snapshot is one commit of a repository, in memory: its directories, and its files as far as they were needed. Its methods may not
-// be called at the same time. Close it when it is not needed any more.
+// Snapshot is one commit of a repository, in memory: its directories, and its files as far as they were
+// needed. Its methods may not be called at the same time. Close it when it is not needed any more.
 type Snapshot struct {
 	endpoint      *endpoint
 	branch        string
@@ -35,15 +35,16 @@ type Snapshot struct {
 	wide          map[plumbing.Hash]nameOrder
 }
 
-// maxMoves is how often a fetch begins anew because the branch moved between the list of references and the transfer.
+// maxMoves is how often a fetch begins anew because the branch moved between the list of references and the
+// transfer.
 const maxMoves = 4
 
-// Fetch reads the tip of a branch: one shallow transfer into memory, without a work tree, and without files' contents where the
-// server can leave them out. The size of the history does not matter.
+// Fetch reads the tip of a branch: one shallow transfer into memory, without a work tree, and without files'
+// contents where the server can leave them out. The size of the history does not matter.
 //
-// Errors are *AuthError, *PermissionError, *NotFoundError, *HostKeyError, *UnreachableError, *ProtocolError, *RedirectError,
-// *LimitError and, for a name that is none, an ordinary error. When ctx is done its cause is returned within a second. It may be
-// repeated.
+// Errors are *AuthError, *PermissionError, *NotFoundError, *HostKeyError, *UnreachableError, *ProtocolError,
+// *RedirectError, *LimitError and, for a name that is none, an ordinary error. When ctx is done its cause is
+// returned within a second. It may be repeated.
 func Fetch(ctx context.Context, remote Remote, branch string) (*Snapshot, error) {
 	if err := CheckBranchName(branch); err != nil {
 		return nil, err
@@ -53,7 +54,8 @@ func Fetch(ctx context.Context, remote Remote, branch string) (*Snapshot, error)
 		return nil, err
 	}
 	for move := 1; ; move++ {
-		s := &Snapshot{endpoint: e, branch: branch, objects: pack.NewObjects(e.limits.ofPacks()), files: map[plumbing.Hash][]byte{}}
+		s := &Snapshot{endpoint: e, branch: branch, objects: pack.NewObjects(e.limits.ofPacks()),
+			files: map[plumbing.Hash][]byte{}}
 		err := s.fetch(ctx)
 		switch {
 		case err == nil:
@@ -84,7 +86,9 @@ func CheckBranchName(name string) error {
 		return bad(`it begins or ends with "/", or ends with "."`)
 	case strings.HasPrefix(name, "refs/"):
 		return bad("write it without refs/heads/")
-	case strings.ContainsAny(name, " ~^:?*[\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
+	case strings.ContainsAny(name, " ~^:?*[\\") || strings.ContainsFunc(name, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == 0xfffd
+	}):
 		return bad(`it has a space, a control character or one of ~^:?*[\ in it`)
 	}
 	for part := range strings.SplitSeq(name, "/") {
@@ -178,7 +182,8 @@ func (s *Snapshot) damage(err error) error {
 func (s *Snapshot) findRoot() error {
 	commit, ok := s.content(s.head)
 	if !ok {
-		return &git.ProtocolError{Remote: s.endpoint.name, Reason: "the server did not send the commit that was asked for"}
+		return &git.ProtocolError{Remote: s.endpoint.name,
+			Reason: "the server did not send the commit that was asked for"}
 	}
 	line, _, _ := bytes.Cut(commit, []byte("\n"))
 	name, ok := strings.CutPrefix(string(line), "tree ")
@@ -195,7 +200,8 @@ func (s *Snapshot) State() git.BranchState { return s.state }
 // Branch is the branch that was asked for.
 func (s *Snapshot) Branch() string { return s.branch }
 
-// DefaultBranch is the branch that the server names as default; empty when it does not say, as with an empty repository.
+// DefaultBranch is the branch that the server names as default; empty when it does not say, as with an empty
+// repository.
 func (s *Snapshot) DefaultBranch() string { return s.defaultBranch }
 
 // Branches are the names of all branches, sorted.
@@ -212,8 +218,8 @@ func (s *Snapshot) Head() string {
 // Remote is the repository's address without credentials.
 func (s *Snapshot) Remote() string { return s.endpoint.name }
 
-// HostKey is the key with which the server has proved who it is, in authorized_keys form; of a certificate, the key that it vouches for.
-// It is empty over HTTPS.
+// HostKey is the key with which the server has proved who it is, in authorized_keys form; of a certificate,
+// the key that it vouches for. It is empty over HTTPS.
 func (s *Snapshot) HostKey() string {
 	if key := s.endpoint.hostKey.Load(); key != nil {
 		return *key
@@ -221,8 +227,8 @@ func (s *Snapshot) HostKey() string {
 	return ""
 }
 
-// Close gives up the connection that is kept for a push. It may be called more than once, and the snapshot may still be used: a
-// connection is then made again.
+// Close gives up the connection that is kept for a push. It may be called more than once, and the snapshot
+// may still be used: a connection is then made again.
 func (s *Snapshot) Close() { s.endpoint.transport.close() }
 
 // tree returns a directory object.
@@ -238,13 +244,15 @@ func (s *Snapshot) tree(h plumbing.Hash) ([]byte, error) {
 	if h.String() == emptyTree {
 		return nil, nil
 	}
-	return nil, &git.ProtocolError{Remote: s.endpoint.name, Reason: "the server left a directory out of its answer"}
+	return nil,
+		&git.ProtocolError{Remote: s.endpoint.name, Reason: "the server left a directory out of its answer"}
 }
 
 // emptyTree is the name of the directory without entries, which git knows without being sent it.
 const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-// Lookup finds a file, a directory or whatever else is at a path, and false when there is nothing. Links are not followed.
+// Lookup finds a file, a directory or whatever else is at a path, and false when there is nothing. Links are
+// not followed.
 func (s *Snapshot) Lookup(path string) (git.Entry, bool, error) {
 	return s.lookup(s.root, path)
 }
@@ -279,12 +287,13 @@ func (s *Snapshot) lookup(root plumbing.Hash, path string) (git.Entry, bool, err
 
 func (s *Snapshot) entry(e treeEntry, path string) (git.Entry, bool) {
 	mode, ok := modeOf(e.mode)
-	return git.Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String(), Unsafe: isUnsafe(string(e.name), path)}, ok
+	return git.Entry{Name: string(e.name), Path: path, Mode: mode, BlobID: e.hash.String(),
+		Unsafe: isUnsafe(string(e.name), path)}, ok
 }
 
-// List returns the entries of a directory in git's order; "" is the root. Names are as they are in the repository, which may be hostile:
-// ".." is possible, and every method of the snapshot refuses it. A directory that does not exist has none. A path to
-// something that is no directory is a *PathError.
+// List returns the entries of a directory in git's order; "" is the root. Names are as they are in the
+// repository, which may be hostile: ".." is possible, and every method of the snapshot refuses it. A
+// directory that does not exist has none. A path to something that is no directory is a *PathError.
 func (s *Snapshot) List(dir string) ([]git.Entry, error) {
 	at, found, err := s.directory(dir)
 	if err != nil || !found {
@@ -311,7 +320,8 @@ func (s *Snapshot) List(dir string) ([]git.Entry, error) {
 	return entries, nil
 }
 
-// Holds says whether a file with exactly this content is at the path. Names of objects are compared; nothing is transferred.
+// Holds says whether a file with exactly this content is at the path. Names of objects are compared; nothing
+// is transferred.
 func (s *Snapshot) Holds(path string, content []byte) (bool, error) {
 	e, ok, err := s.Lookup(path)
 	if err != nil || !ok || !e.Mode.IsFile() {
@@ -320,8 +330,9 @@ func (s *Snapshot) Holds(path string, content []byte) (bool, error) {
 	return e.BlobID == pack.HashObject(pack.NewHash(), plumbing.BlobObject, content).String(), nil
 }
 
-// Read returns a file's content. It may have to be transferred, alone. The error is fs.ErrNotExist when there is no such file, a
-// *PathError when the path is that of something else, a *LimitError when the file is too large, and else as that of [Fetch].
+// Read returns a file's content. It may have to be transferred, alone. The error is fs.ErrNotExist when there
+// is no such file, a *PathError when the path is that of something else, a *LimitError when the file is too
+// large, and else as that of [Fetch].
 func (s *Snapshot) Read(ctx context.Context, path string) ([]byte, error) {
 	all, err := s.ReadAll(ctx, []string{path})
 	if err != nil {
@@ -382,7 +393,8 @@ func (s *Snapshot) ReadAll(ctx context.Context, paths []string) (map[string][]by
 
 // tooMuch says that more is to be read at once than memory is taken for.
 func (s *Snapshot) tooMuch() error {
-	return &git.LimitError{Remote: s.endpoint.name, What: "what has to be read of the files", Limit: s.endpoint.limits.Read}
+	return &git.LimitError{Remote: s.endpoint.name, What: "what has to be read of the files",
+		Limit: s.endpoint.limits.Read}
 }
 
 // packOverhead is more than a pack of a few files has beside their contents.
@@ -406,8 +418,8 @@ func (s *Snapshot) load(ctx context.Context, h plumbing.Hash) error {
 	return nil
 }
 
-// fetchFiles transfers files that were left out. A server that gives out only whole commits is asked for the newest commits again, as
-// many as depth says or all for 0, this time with all files.
+// fetchFiles transfers files that were left out. A server that gives out only whole commits is asked for the
+// newest commits again, as many as depth says or all for 0, this time with all files.
 func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]bool, depth int) error {
 	if !s.filtered {
 		return nil // they are here, and too large
@@ -426,7 +438,8 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 	into := s.objects
 	err = errNotOurs
 	if adv.supports(capability.AllowReachableSHA1InWant) || adv.supports("allow-any-sha1-in-want") {
-		got, err = s.endpoint.download(ctx, session, adv, wants{objects: hashes, limit: int64(len(hashes))*s.endpoint.limits.File + packOverhead})
+		got, err = s.endpoint.download(ctx, session, adv,
+			wants{objects: hashes, limit: int64(len(hashes))*s.endpoint.limits.File + packOverhead})
 		if errors.Is(err, errNotOurs) {
 			session.close()
 			if session, adv, err = s.endpoint.discover(ctx, uploadPack); err != nil {
@@ -446,7 +459,8 @@ func (s *Snapshot) fetchFiles(ctx context.Context, missing map[plumbing.Hash]boo
 		got, err = s.endpoint.download(ctx, session, adv, w)
 	}
 	if errors.Is(err, errNotOurs) {
-		err = &git.UnreachableError{Remote: s.endpoint.name, Reason: "the branch has moved, and the server does not give out what it was before"}
+		err = &git.UnreachableError{Remote: s.endpoint.name,
+			Reason: "the branch has moved, and the server does not give out what it was before"}
 	}
 	if err != nil {
 		return err

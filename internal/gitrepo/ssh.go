@@ -18,8 +18,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// sshTransport runs git's services over SSH (gitprotocol-pack(5)). One connection is made and kept for a short while, so that a push
-// right after a fetch does not log in again.
+// sshTransport runs git's services over SSH (gitprotocol-pack(5)). One connection is made and kept for a
+// short while, so that a push right after a fetch does not log in again.
 type sshTransport struct {
 	endpoint *endpoint
 	url      *sshkeys.URL
@@ -51,8 +51,8 @@ type sshConn struct {
 	idle time.Time
 }
 
-// wire is a connection on which a silent peer is an error, and which remembers its first error: x/crypto/ssh shows only an end of
-// file for it.
+// wire is a connection on which a silent peer is an error, and which remembers its first error: x/crypto/ssh
+// shows only an end of file for it.
 type wire struct {
 	net.Conn
 	silence time.Duration
@@ -230,9 +230,11 @@ func (t *sshTransport) handshakeError(err, refused error, w *wire, ids *sshkeys.
 	case refused != nil:
 		return refused
 	case errors.As(err, &negotiation):
-		return &git.ProtocolError{Remote: e.name, Reason: fmt.Sprintf("the SSH server and this program have no algorithm in common for %s: the server offers %s",
+		return &git.ProtocolError{Remote: e.name, Reason: fmt.Sprintf(
+			"the SSH server and this program have no algorithm in common for %s: the server offers %s",
 			cleanLine(negotiation.What), e.oneLine(strings.Join(negotiation.RequestedAlgorithms, ", ")))}
-	case strings.Contains(err.Error(), "unable to authenticate"), strings.Contains(err.Error(), "too many authentication failures"),
+	case strings.Contains(err.Error(), "unable to authenticate"),
+		strings.Contains(err.Error(), "too many authentication failures"),
 		strings.Contains(err.Error(), "Too many authentication failures"):
 		// x/crypto/ssh has no type for this.
 		failed := &git.AuthError{Remote: e.name, Tried: ids.Names, Skipped: ids.Skipped}
@@ -242,9 +244,10 @@ func (t *sshTransport) handshakeError(err, refused error, w *wire, ids *sshkeys.
 		return failed
 	case w.firstError() != nil:
 		return e.networkError("the SSH handshake", w.firstError())
-	case strings.Contains(err.Error(), "overflow reading version string"), strings.Contains(err.Error(), "invalid packet length"),
-		strings.Contains(err.Error(), "unexpected"):
-		return &git.ProtocolError{Remote: e.name, Reason: "what answers is not an SSH server: " + e.oneLine(err.Error())}
+	case strings.Contains(err.Error(), "overflow reading version string"),
+		strings.Contains(err.Error(), "invalid packet length"), strings.Contains(err.Error(), "unexpected"):
+		return &git.ProtocolError{Remote: e.name,
+			Reason: "what answers is not an SSH server: " + e.oneLine(err.Error())}
 	}
 	return e.networkError("the SSH handshake", err)
 }
@@ -325,7 +328,8 @@ func (s *sshSession) refs() io.Reader { return s.stdout }
 
 func (s *sshSession) exchange(_ context.Context, request []byte) (io.Reader, error) {
 	s.exchanged = true
-	// The server may refuse before it has read everything: what it says is read meanwhile, and a failed write shows as an end of it.
+	// The server may refuse before it has read everything: what it says is read meanwhile, and a failed write
+	// shows as an end of it.
 	s.aside(func() {
 		defer s.stdin.Close()
 		n, _ := s.stdin.Write(request)
@@ -363,7 +367,8 @@ func (s *sshSession) explain(err error) error {
 
 func (s *sshSession) close() {
 	if !s.exchanged && !s.broken {
-		// A flush packet says that nothing is wanted. The writer must not wait for a server that does not read.
+		// A flush packet says that nothing is wanted. The writer must not wait for a server that does not
+		// read.
 		s.aside(func() {
 			io.WriteString(s.stdin, "0000") // the server may be gone
 			s.stdin.Close()

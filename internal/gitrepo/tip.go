@@ -45,9 +45,9 @@ func parseCommit(hash plumbing.Hash, content []byte) *git.CommitInfo {
 	return info
 }
 
-// Behind counts the commits of the branch that came after a commit: those the snapshot's commit has and that one has not. It looks at
-// most commits back, without their files, and says known = false when it has not found the commit by then, or when the server cannot
-// leave the files out. Errors are as those of [Fetch].
+// Behind counts the commits of the branch that came after a commit: those the snapshot's commit has and that
+// one has not. It looks at most commits back, without their files, and says known = false when it has not
+// found the commit by then, or when the server cannot leave the files out. Errors are as those of [Fetch].
 func (s *Snapshot) Behind(ctx context.Context, commit string, most int) (count int, known bool, err error) {
 	if !plumbing.IsHash(commit) || s.head.IsZero() {
 		return 0, false, nil
@@ -96,7 +96,8 @@ func reachable(o *pack.Objects, from plumbing.Hash) map[plumbing.Hash]bool {
 		seen[at] = true
 		headers, _, _ := bytes.Cut(content, []byte("\n\n"))
 		for line := range bytes.Lines(headers) {
-			if parent, ok := strings.CutPrefix(strings.TrimRight(string(line), "\n"), "parent "); ok && plumbing.IsHash(parent) {
+			if parent, ok := strings.CutPrefix(strings.TrimRight(string(line), "\n"), "parent "); ok &&
+				plumbing.IsHash(parent) {
 				next = append(next, plumbing.NewHash(parent))
 			}
 		}

@@ -79,7 +79,8 @@ func TestTipAndBehind(t *testing.T) {
 		Hash: repo.Head("main"), Author: git.Identity{Name: "Alice A", Email: "alice@example.com"},
 		When: time.Unix(1_700_000_500, 0), Subject: "Scale dev",
 	}
-	if tip == nil || tip.Hash != want.Hash || tip.Author != want.Author || !tip.When.Equal(want.When) || tip.Subject != want.Subject {
+	if tip == nil || tip.Hash != want.Hash || tip.Author != want.Author || !tip.When.Equal(want.When) ||
+		tip.Subject != want.Subject {
 		t.Errorf("tip %+v, want %+v", tip, want)
 	}
 	for rev, want := range map[string]int{"main": 0, "main~1": 1, "main~2": 3, "side": 3, "main~3": 4} {

@@ -72,8 +72,8 @@ func sortKey(name string, mode filemode.FileMode) string {
 	return name
 }
 
-// rewriteTree applies changes to a directory object, and says how the new one comes out of the old. Everything else stays as it is,
-// byte by byte.
+// rewriteTree applies changes to a directory object, and says how the new one comes out of the old.
+// Everything else stays as it is, byte by byte.
 func rewriteTree(tree []byte, changes []treeChange) (content, delta []byte, err error) {
 	gone := make(map[string]bool, len(changes))
 	var added []treeChange
@@ -118,12 +118,12 @@ func entryBytes(c treeChange) []byte {
 // nameOrder are the places of a directory's entries in its object, in the order of their names.
 type nameOrder []uint32
 
-// wideDirectory is the size in bytes from which on a directory's names are put in order once, in the place of being looked through each
-// time: a hundred entries.
+// wideDirectory is the size in bytes from which on a directory's names are put in order once, in the place of
+// being looked through each time: a hundred entries.
 const wideDirectory = 4 << 10
 
-// find looks a name up in a directory. Git's own order is not relied on, as anybody may have written the directory; of two entries with
-// one name it is the first that counts.
+// find looks a name up in a directory. Git's own order is not relied on, as anybody may have written the
+// directory; of two entries with one name it is the first that counts.
 func (s *Snapshot) find(id plumbing.Hash, tree []byte, name string) (treeEntry, bool, error) {
 	if len(tree) < wideDirectory {
 		return findEntry(tree, name)
@@ -157,7 +157,8 @@ func orderNames(tree []byte) (nameOrder, error) {
 		order = append(order, uint32(at)) // objects are smaller, see Limits
 		at += len(e.raw)
 	}
-	slices.SortStableFunc(order, func(a, b uint32) int { return bytes.Compare(nameAt(tree, a), nameAt(tree, b)) })
+	slices.SortStableFunc(order,
+		func(a, b uint32) int { return bytes.Compare(nameAt(tree, a), nameAt(tree, b)) })
 	return order, nil
 }
 

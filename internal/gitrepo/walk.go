@@ -12,16 +12,19 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// A dozen directory objects that each name the next one ten times are a tree of a million million files: a few hundred bytes that anybody
-// with the right to push can send. So a tree is measured before it is walked, and each object once, however often it is there.
+// A dozen directory objects that each name the next one ten times are a tree of a million million files: a
+// few hundred bytes that anybody with the right to push can send. So a tree is measured before it is walked,
+// and each object once, however often it is there.
 
-// Bounds of a tree that is walked: more than any repository of clusters has, and few enough to be held in memory.
+// Bounds of a tree that is walked: more than any repository of clusters has, and few enough to be held in
+// memory.
 const (
 	// maxTreeEntries is the number of files and directories.
 	maxTreeEntries = 500_000
 	// maxTreePaths is the length of all their paths together, in bytes.
 	maxTreePaths = 128 << 20
-	// maxTreeDepth is how many directories may be in each other. A path of 4096 bytes, the longest that systems take, has at most 2048.
+	// maxTreeDepth is how many directories may be in each other. A path of 4096 bytes, the longest that
+	// systems take, has at most 2048.
 	maxTreeDepth = 2048
 )
 
@@ -54,17 +57,22 @@ type treeWalk struct {
 	sizes map[plumbing.Hash]measured
 }
 
-// check makes sure that a directory is within the bounds. The error is a *TreeLimitError, that of reading, or the context's cause.
+// check makes sure that a directory is within the bounds. The error is a *TreeLimitError, that of reading, or
+// the context's cause.
 func (w *treeWalk) check(dir plumbing.Hash, path string) error {
 	size, err := w.measure(dir, path, 0)
 	if err != nil {
 		return err
 	}
 	if size.entries > maxTreeEntries {
-		return &git.TreeLimitError{Dir: orRoot(w.culprit(dir, path, maxTreeEntries, func(m measured) int64 { return m.entries })), What: "files and directories", Limit: maxTreeEntries}
+		return &git.TreeLimitError{
+			Dir:  orRoot(w.culprit(dir, path, maxTreeEntries, func(m measured) int64 { return m.entries })),
+			What: "files and directories", Limit: maxTreeEntries}
 	}
 	if size.paths > maxTreePaths {
-		return &git.TreeLimitError{Dir: orRoot(w.culprit(dir, path, maxTreePaths, func(m measured) int64 { return m.paths })), What: "bytes of names", Limit: maxTreePaths}
+		return &git.TreeLimitError{
+			Dir:  orRoot(w.culprit(dir, path, maxTreePaths, func(m measured) int64 { return m.paths })),
+			What: "bytes of names", Limit: maxTreePaths}
 	}
 	return nil
 }
@@ -79,7 +87,8 @@ func (w *treeWalk) measure(dir plumbing.Hash, path string, depth int) (measured,
 	}
 	if depth > maxTreeDepth {
 		first, _, _ := strings.Cut(path, "/")
-		return measured{}, &git.TreeLimitError{Dir: first, What: "directories in each other", Limit: maxTreeDepth}
+		return measured{}, &git.TreeLimitError{Dir: first, What: "directories in each other",
+			Limit: maxTreeDepth}
 	}
 	tree, err := w.read(dir, path)
 	if err != nil {
@@ -125,7 +134,8 @@ func childPath(dir string, name []byte) string {
 	return dir + "/" + string(name)
 }
 
-// culprit finds the directory that makes a tree too large: the one without which it would not be, as deep as there is one.
+// culprit finds the directory that makes a tree too large: the one without which it would not be, as deep as
+// there is one.
 func (w *treeWalk) culprit(dir plumbing.Hash, path string, limit int64, of func(measured) int64) string {
 	for {
 		tree, err := w.read(dir, path)
@@ -149,7 +159,8 @@ func (w *treeWalk) culprit(dir plumbing.Hash, path string, limit int64, of func(
 	}
 }
 
-// each calls visit with all that is below a directory that was checked, in git's order, a directory before what is in it.
+// each calls visit with all that is below a directory that was checked, in git's order, a directory before
+// what is in it.
 func (w *treeWalk) each(dir plumbing.Hash, prefix string, visit func(e treeEntry, path string) error) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
@@ -177,11 +188,13 @@ func (w *treeWalk) each(dir plumbing.Hash, prefix string, visit func(e treeEntry
 }
 
 func (s *Snapshot) treeWalk(ctx context.Context) *treeWalk {
-	return &treeWalk{ctx: ctx, sizes: map[plumbing.Hash]measured{}, read: func(dir plumbing.Hash, _ string) ([]byte, error) { return s.tree(dir) }}
+	return &treeWalk{ctx: ctx, sizes: map[plumbing.Hash]measured{},
+		read: func(dir plumbing.Hash, _ string) ([]byte, error) { return s.tree(dir) }}
 }
 
-// CheckSize makes sure that a directory, with all that is in it, is within the bounds of [Snapshot.Walk], in a time that follows from
-// what was transferred and not from what that describes. What is no directory is within them. The errors are those of Walk.
+// CheckSize makes sure that a directory, with all that is in it, is within the bounds of [Snapshot.Walk], in
+// a time that follows from what was transferred and not from what that describes. What is no directory is
+// within them. The errors are those of Walk.
 func (s *Snapshot) CheckSize(ctx context.Context, dir string) error {
 	at, found, err := s.directory(dir)
 	if err != nil || !found {
@@ -190,12 +203,13 @@ func (s *Snapshot) CheckSize(ctx context.Context, dir string) error {
 	return s.walkError(ctx, s.treeWalk(ctx).check(at, dir))
 }
 
-// Walk calls visit with all that is below a directory, "" for the root: in git's order, each directory before what is in it. What is in a
-// directory with an unsafe name is left out. It ends without an error when visit returns [fs.SkipAll], and with any other error of visit.
-// A directory that does not exist has nothing in it.
+// Walk calls visit with all that is below a directory, "" for the root: in git's order, each directory before
+// what is in it. What is in a directory with an unsafe name is left out. It ends without an error when visit
+// returns [fs.SkipAll], and with any other error of visit. A directory that does not exist has nothing in it.
 //
-// The error is a *TreeLimitError, before the first visit, when there is more below the directory than anybody should look at, a
-// *PathError when it is no directory or its path is unsafe, and the context's cause when that is done.
+// The error is a *TreeLimitError, before the first visit, when there is more below the directory than anybody
+// should look at, a *PathError when it is no directory or its path is unsafe, and the context's cause when
+// that is done.
 func (s *Snapshot) Walk(ctx context.Context, dir string, visit func(git.Entry) error) error {
 	at, found, err := s.directory(dir)
 	if err != nil || !found {

@@ -35,22 +35,26 @@ const (
 // Verdict is an Authorizer's answer.
 type Verdict struct {
 	Outcome Outcome
-	// Message is what git shows, after "remote: " over HTTPS and "ERROR: " over SSH. When empty, GitHub's text for the outcome.
+	// Message is what git shows, after "remote: " over HTTPS and "ERROR: " over SSH. When empty, GitHub's
+	// text for the outcome.
 	Message string
 	// Login is the name of who was recognised, as in "denied to LOGIN".
 	Login string
-	// Repo is the present name of a repository that was asked for by an old one. HTTPS clients are redirected to it.
+	// Repo is the present name of a repository that was asked for by an old one. HTTPS clients are redirected
+	// to it.
 	Repo string
 	// Env is added to the environment of the hooks, in the form KEY=value.
 	Env []string
-	// Declined gives the status that the client sees for a reference when the pre-receive hook declines a push, instead of git's
-	// "pre-receive hook declined". It is told what the hook said, as far as the client asked for a side band. It may be nil.
+	// Declined gives the status that the client sees for a reference when the pre-receive hook declines a
+	// push, instead of git's "pre-receive hook declined". It is told what the hook said, as far as the client
+	// asked for a side band. It may be nil.
 	Declined func(ref, words string) string
 }
 
 // Authorizer decides who may do what. Its methods are called at the same time from several sessions.
 type Authorizer interface {
-	// KnowsKey says whether the holder of the key may log in over SSH at all. The name is used in the greeting.
+	// KnowsKey says whether the holder of the key may log in over SSH at all. The name is used in the
+	// greeting.
 	KnowsKey(key ssh.PublicKey) (name string, ok bool)
 	// Authorize decides about one session.
 	Authorize(Access) Verdict

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Credentials are what a Client shows. Over HTTPS, Username and Password are given to git when it asks, through GIT_ASKPASS; over
-// SSH, Key is used.
+// Credentials are what a Client shows. Over HTTPS, Username and Password are given to git when it asks,
+// through GIT_ASKPASS; over SSH, Key is used.
 type Credentials struct {
 	Username string
 	Password string
@@ -53,8 +53,10 @@ func (s *Server) NewClient(c Credentials, knownHosts string) (*Client, error) {
 	if err := errors.Join(writeFile(known, knownHosts), writeScript(ask, askpass)); err != nil {
 		return nil, fmt.Errorf("making a git client: %w", err)
 	}
-	ssh := []string{"ssh", "-F", os.DevNull, "-o", "BatchMode=yes", "-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes",
-		"-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=" + os.DevNull, "-o", "UserKnownHostsFile='" + known + "'"}
+	ssh := []string{"ssh", "-F", os.DevNull, "-o", "BatchMode=yes", "-o", "IdentityAgent=none", "-o",
+		"IdentitiesOnly=yes",
+		"-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=" + os.DevNull, "-o",
+		"UserKnownHostsFile='" + known + "'"}
 	identity := os.DevNull
 	if c.Key != nil {
 		var err error
@@ -74,13 +76,14 @@ func (s *Server) NewClient(c Credentials, knownHosts string) (*Client, error) {
 	)}, nil
 }
 
-// Git runs git in a directory and returns its standard output. Its error is a *CommandError when git ran and failed.
+// Git runs git in a directory and returns its standard output. Its error is a *CommandError when git ran and
+// failed.
 func (c *Client) Git(ctx context.Context, dir string, args ...string) (string, error) {
 	return runGit(ctx, dir, c.env, nil, args...)
 }
 
-// Env is the environment of the git commands, for a caller that runs git, or something else that runs git, itself. It holds the
-// password.
+// Env is the environment of the git commands, for a caller that runs git, or something else that runs git,
+// itself. It holds the password.
 func (c *Client) Env() []string { return append([]string(nil), c.env...) }
 
 // WorkTree is a clone with files.
@@ -89,8 +92,8 @@ type WorkTree struct {
 	Dir    string
 }
 
-// Clone clones a repository into a directory that does not exist or is empty; an empty dir is a new one beside the client's files.
-// Args are further options of git clone.
+// Clone clones a repository into a directory that does not exist or is empty; an empty dir is a new one
+// beside the client's files. Args are further options of git clone.
 func (c *Client) Clone(ctx context.Context, url, dir string, args ...string) (*WorkTree, error) {
 	if dir == "" {
 		var err error

@@ -22,10 +22,12 @@ type CommandError struct {
 
 // Error names the command, its exit status and what it wrote on standard error.
 func (e *CommandError) Error() string {
-	return fmt.Sprintf("git %s: exit status %d: %s", strings.Join(e.Args, " "), e.ExitCode, strings.TrimSpace(e.Stderr))
+	return fmt.Sprintf("git %s: exit status %d: %s",
+		strings.Join(e.Args, " "), e.ExitCode, strings.TrimSpace(e.Stderr))
 }
 
-// isolatedEnv is the whole environment of a git process: nothing of the user's configuration, no prompts, English messages.
+// isolatedEnv is the whole environment of a git process: nothing of the user's configuration, no prompts,
+// English messages.
 func isolatedEnv(home string, extra ...string) []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -68,7 +70,8 @@ func runGit(ctx context.Context, dir string, env []string, stdin []byte, args ..
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("git %s: %w", strings.Join(args, " "), context.Cause(ctx))
 	case errors.As(err, &exit):
-		return "", &CommandError{Args: args, ExitCode: exit.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
+		return "", &CommandError{Args: args, ExitCode: exit.ExitCode(), Stdout: stdout.String(),
+			Stderr: stderr.String()}
 	default:
 		return "", fmt.Errorf("running git: %w", err)
 	}

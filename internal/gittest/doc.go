@@ -1,6 +1,7 @@
-// Package gittest runs real Git servers for tests, the end-to-end stack and the demonstration: Git over HTTPS, Git over SSH in
-// process, and a real OpenSSH sshd. All three serve bare repositories on disk through the git binary, so what a client sees is what
-// git itself answers. Nothing of the user's git or ssh configuration is read or changed.
+// Package gittest runs real Git servers for tests, the end-to-end stack and the demonstration: Git over
+// HTTPS, Git over SSH in process, and a real OpenSSH sshd. All three serve bare repositories on disk through
+// the git binary, so what a client sees is what git itself answers. Nothing of the user's git or ssh
+// configuration is read or changed.
 //
 // # Servers and repositories
 //
@@ -19,43 +20,50 @@
 //
 // A repository is set up and read directly on disk, past all hooks, permissions and counters:
 //
-//	sha := repo.Commit(gittest.Change{Branch: "main", Message: "m", Files: map[string]string{"a": "1"}, Delete: []string{"b"}})
-//	repo.Head("main"), repo.Files("main"), repo.File("main", "a"), repo.Log("main"), repo.Branches(), repo.DefaultBranch()
-//	repo.SetHook("pre-receive", "#!/bin/sh\nexit 1\n"), repo.SetConfig("uploadpack.allowFilter", "false"), repo.Git("fsck")
-//	before := repo.Counts(); ...; repo.Counts().Sub(before)   // {Fetches, Pushes, Sessions, BytesSent, BytesReceived}
+//	sha := repo.Commit(gittest.Change{Branch: "main", Message: "m",
+//		Files: map[string]string{"a": "1"}, Delete: []string{"b"}})
+//	repo.Head("main"), repo.Files("main"), repo.File("main", "a"), repo.Log("main")
+//	repo.Branches(), repo.DefaultBranch()
+//	repo.SetHook("pre-receive", "#!/bin/sh\nexit 1\n"), repo.SetConfig("uploadpack.allowFilter", "false")
+//	repo.Git("fsck")
+//	before := repo.Counts(); ...; repo.Counts().Sub(before)
+//	// {Fetches, Pushes, Sessions, BytesSent, BytesReceived}
 //
-// Set-up and inspection do not return errors: they fail the test given to Start. A server made with New panics with an error
-// instead, because such a failure is a mistake in the caller or a machine without git.
+// Set-up and inspection do not return errors: they fail the test given to Start. A server made with New
+// panics with an error instead, because such a failure is a mistake in the caller or a machine without git.
 //
 // # Clients
 //
-// A [Client] is the plain git command with an isolated configuration and credentials that never appear in its arguments; a
-// [WorkTree] is its clone, for changes by "another user":
+// A [Client] is the plain git command with an isolated configuration and credentials that never appear in its
+// arguments; a [WorkTree] is its clone, for changes by "another user":
 //
-//	c := srv.Client(gittest.Credentials{Username: "alice", Password: "s3cret"})   // or {Key: key} for SSH
-//	w, err := c.Clone(ctx, url, dir); w.Write("a", "2"); sha, err := w.Commit(ctx, "scale"); err = w.Push(ctx)
-//	out, err := c.Git(ctx, dir, "ls-remote", url)             // err is a *CommandError with the command's stderr
-//	key := gittest.NewKey(t, gittest.ED25519)                 // key.PEM, key.AuthorizedKey(), key.Public(), key.File(dir)
+//	c := srv.Client(gittest.Credentials{Username: "alice", Password: "s3cret"}) // or {Key: key}, for SSH
+//	w, err := c.Clone(ctx, url, dir); w.Write("a", "2")
+//	sha, err := w.Commit(ctx, "scale"); err = w.Push(ctx)
+//	out, err := c.Git(ctx, dir, "ls-remote", url) // err is a *CommandError with the command's stderr
+//	key := gittest.NewKey(t, gittest.ED25519) // key.PEM, key.AuthorizedKey(), key.Public(), key.File(dir)
 //
 // # Faults
 //
-// Faults are switched on and off while the server runs, for one repository or all, for fetches, pushes or both, from the nth
-// session and for a number of sessions:
+// Faults are switched on and off while the server runs, for one repository or all, for fetches, pushes or
+// both, from the nth session and for a number of sessions:
 //
 //	off := srv.Inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Times: 1}); off()
 //
-// Kinds: [Hang], [Delay], [DropAfter], [LoseReply], [Garbage], [RejectAuth], [FailReport]. [Server.ChangeHostKeys] gives the server new SSH
-// host keys.
+// Kinds: [Hang], [Delay], [DropAfter], [LoseReply], [Garbage], [RejectAuth], [FailReport].
+// [Server.ChangeHostKeys] gives the server new SSH host keys.
 //
 // # OpenSSH
 //
-// [Server.StartOpenSSH] serves the same repositories through a real sshd, one process for each connection, with its own
-// configuration, host keys and authorized keys, for the user that runs the test, root or not:
+// [Server.StartOpenSSH] serves the same repositories through a real sshd, one process for each connection,
+// with its own configuration, host keys and authorized keys, for the user that runs the test, root or not:
 //
-//	ssh, err := srv.StartOpenSSH(ctx, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}}) // root installs it where it is missing
+//	// root installs it where it is missing
+//	ssh, err := srv.StartOpenSSH(ctx, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}})
 //	ssh.URL("acme/fleet"), ssh.KnownHosts(), ssh.User(), ssh.Log(), ssh.Close()
 //
 // # What it refuses
 //
-// Listening anywhere but on loopback, paths outside the server's directory, and anything but git-upload-pack and git-receive-pack.
+// Listening anywhere but on loopback, paths outside the server's directory, and anything but git-upload-pack
+// and git-receive-pack.
 package gittest

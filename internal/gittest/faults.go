@@ -27,26 +27,30 @@ func (s Service) command() string {
 type FaultKind int
 
 const (
-	// Hang takes the request and never answers: until the client gives up, the fault is switched off or the server is closed.
+	// Hang takes the request and never answers: until the client gives up, the fault is switched off or the
+	// server is closed.
 	Hang FaultKind = iota + 1
 	// Delay answers after Fault.Delay.
 	Delay
-	// DropAfter cuts the connection after Fault.Bytes bytes of the transfer: bytes sent in a fetch, bytes received in a push.
+	// DropAfter cuts the connection after Fault.Bytes bytes of the transfer: bytes sent in a fetch, bytes
+	// received in a push.
 	DropAfter
 	// LoseReply lets git do all of its work, then cuts the connection before the client hears of it.
 	LoseReply
 	// Garbage answers with Fault.Text, over HTTPS as an HTML page with status 200, as a captive portal does.
 	Garbage
-	// RejectAuth refuses good credentials. Over SSH it strikes at log-in, where neither service nor repository are known yet: there,
-	// a fault that names one does not strike.
+	// RejectAuth refuses good credentials. Over SSH it strikes at log-in, where neither service nor
+	// repository are known yet: there, a fault that names one does not strike.
 	RejectAuth
-	// FailReport lets the server fail at a push: the report gives Fault.Text as the reason against each reference and Fault.Unpack, if any,
-	// as what became of the objects; Fault.Words are said beside it. Nothing has been changed then, unless Fault.Arrives.
+	// FailReport lets the server fail at a push: the report gives Fault.Text as the reason against each
+	// reference and Fault.Unpack, if any, as what became of the objects; Fault.Words are said beside it.
+	// Nothing has been changed then, unless Fault.Arrives.
 	FailReport
 )
 
-// Fault is something that goes wrong in the sessions it matches. A session over HTTPS has several requests; a fault strikes in the
-// one that transfers, or, with Listing, in the one that lists the references. Over SSH it strikes in the session as a whole.
+// Fault is something that goes wrong in the sessions it matches. A session over HTTPS has several requests; a
+// fault strikes in the one that transfers, or, with Listing, in the one that lists the references. Over SSH
+// it strikes in the session as a whole.
 type Fault struct {
 	Kind    FaultKind
 	Service Service
@@ -120,7 +124,8 @@ func (f *faults) take(matches func(Fault) bool) *armedFault {
 }
 
 func (f Fault) matches(service Service, repo string) bool {
-	return (f.Service == AnyService || f.Service == service) && (f.Repo == "" || strings.EqualFold(f.Repo, repo))
+	return (f.Service == AnyService || f.Service == service) &&
+		(f.Repo == "" || strings.EqualFold(f.Repo, repo))
 }
 
 // is says whether a fault struck and is of that kind.

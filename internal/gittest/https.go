@@ -49,8 +49,9 @@ func parseGitRequest(r *http.Request) (gitRequest, bool) {
 	return g, checkRepoName(g.repo) == nil
 }
 
-// Around puts a handler around all HTTPS requests from now on, Git's and others: for a test that holds, counts or loses them. It has to
-// end when the test does, since Close waits for requests that were passed on. nil takes it away.
+// Around puts a handler around all HTTPS requests from now on, Git's and others: for a test that holds,
+// counts or loses them. It has to end when the test does, since Close waits for requests that were passed on.
+// nil takes it away.
 func (s *Server) Around(wrap func(next http.Handler) http.Handler) {
 	if wrap == nil {
 		s.around.Store(nil)
@@ -86,7 +87,9 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, g gitRequest) 
 	access.Username, access.Password, _ = r.BasicAuth()
 	verdict := s.authorizer.Authorize(access)
 	if access.Password != "" {
-		rejected := s.faults.take(func(f Fault) bool { return f.Kind == RejectAuth && f.matches(g.service, g.repo) })
+		rejected := s.faults.take(func(f Fault) bool {
+			return f.Kind == RejectAuth && f.matches(g.service, g.repo)
+		})
 		if rejected != nil {
 			verdict = Verdict{Outcome: Unauthenticated}
 		}
@@ -133,7 +136,8 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, g gitRequest, 
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	body := bufio.NewReader(r.Body)
-	// The reference list of protocol 2 is asked for in a request of its own, which is not the transfer that faults are meant for.
+	// The reference list of protocol 2 is asked for in a request of its own, which is not the transfer that
+	// faults are meant for.
 	listing := g.listing || isListing(body)
 	fault := s.faults.take(func(f Fault) bool {
 		return f.Kind != RejectAuth && f.Listing == listing && f.matches(g.service, g.repo)
@@ -174,7 +178,8 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, g gitRequest, 
 	}
 }
 
-// isListing recognises the ls-refs command of protocol 2, which is the first pkt-line of a request of its own.
+// isListing recognises the ls-refs command of protocol 2, which is the first pkt-line of a request of its
+// own.
 func isListing(body *bufio.Reader) bool {
 	const command = "0014command=ls-refs"
 	start, err := body.Peek(len(command))
@@ -196,9 +201,11 @@ func wait(ctx context.Context, off <-chan struct{}, limit time.Duration) {
 	}
 }
 
-// httpBackend runs git-http-backend(1) for one request, as a web server runs a CGI program. It is not left to net/http/cgi because
-// that neither takes bodies of unknown length, which git sends for large packs, nor ends the program with the request.
-func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http.Request, g gitRequest, repo *Repo, v Verdict, fault *armedFault, in io.Reader, out io.Writer) error {
+// httpBackend runs git-http-backend(1) for one request, as a web server runs a CGI program. It is not left to
+// net/http/cgi because that neither takes bodies of unknown length, which git sends for large packs, nor ends
+// the program with the request.
+func (s *Server) httpBackend(ctx context.Context, w http.ResponseWriter, r *http.Request, g gitRequest,
+	repo *Repo, v Verdict, fault *armedFault, in io.Reader, out io.Writer) error {
 	dir := repo.Dir()
 	faulty, err := s.pushEnv(fault)
 	if err != nil {

@@ -38,7 +38,8 @@ func TestHTTPS_cloneAndPush(t *testing.T) {
 	repo := srv.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"a": "1", "d/b c": "2"}))
 	srv.Accounts().AddToken("tok", "alice", gittest.Write)
 	client := srv.Client(gittest.Credentials{Username: "anyone", Password: "tok"})
-	for _, url := range []string{srv.HTTPSURL("acme/fleet"), strings.TrimSuffix(srv.HTTPSURL("acme/fleet"), ".git")} {
+	for _, url := range []string{srv.HTTPSURL("acme/fleet"),
+		strings.TrimSuffix(srv.HTTPSURL("acme/fleet"), ".git")} {
 		if _, err := client.Clone(t.Context(), url, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -55,22 +56,26 @@ func TestHTTPS_cloneAndPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A body that is larger than the buffer is sent with an unknown length, after a probe that must not count.
+	// A body that is larger than the buffer is sent with an unknown length, after a probe that must not
+	// count.
 	if err := w.Push(t.Context(), "-c", "http.postBuffer=65536"); err == nil {
 		t.Fatal("git push took -c")
 	}
-	if _, err := w.Git(t.Context(), "-c", "http.postBuffer=1024", "-c", "core.compression=0", "push", "--quiet", "origin", "HEAD"); err != nil {
+	if _, err := w.Git(t.Context(), "-c", "http.postBuffer=1024", "-c", "core.compression=0", "push",
+		"--quiet", "origin", "HEAD"); err != nil {
 		t.Fatal(err)
 	}
 	got := repo.Counts().Sub(before)
-	if got.Pushes != 1 || got.Fetches != 0 || got.Sessions != 1 || got.BytesReceived < 1<<20 || got.BytesSent == 0 {
+	if got.Pushes != 1 || got.Fetches != 0 || got.Sessions != 1 || got.BytesReceived < 1<<20 ||
+		got.BytesSent == 0 {
 		t.Errorf("counts of one push: %+v", got)
 	}
 	if repo.Head("main") != sha || repo.Head("none") != "" {
 		t.Errorf("head %q, want %q; head of no branch %q", repo.Head("main"), sha, repo.Head("none"))
 	}
 	log := repo.Log("main")
-	if len(log) != 2 || log[0].Subject() != "Add a file" || log[0].Message != "Add a file\n\nwith a body" || log[0].Author != "Another User" {
+	if len(log) != 2 || log[0].Subject() != "Add a file" || log[0].Message != "Add a file\n\nwith a body" ||
+		log[0].Author != "Another User" {
 		t.Errorf("log: %+v", log)
 	}
 	if paths := repo.Paths("main"); !slices.Equal(paths, []string{"a", "big", "d/b c"}) {
@@ -120,8 +125,10 @@ func TestHTTPS_refusals(t *testing.T) {
 		want           []string
 	}{
 		"unknown token": {"bad", "acme/fleet", false, []string{
-			"remote: Invalid username or token. Password authentication is not supported for Git operations.", "Authentication failed"}},
-		"read only":     {"ro", "acme/fleet", true, []string{"remote: Permission to acme/fleet.git denied to bob.", "error: 403"}},
+			"remote: Invalid username or token. Password authentication is not supported for Git operations.",
+			"Authentication failed"}},
+		"read only": {"ro", "acme/fleet", true,
+			[]string{"remote: Permission to acme/fleet.git denied to bob.", "error: 403"}},
 		"not covered":   {"ro", "acme/other", false, []string{"remote: Repository not found.", "not found"}},
 		"no repository": {"ro", "acme/none", false, []string{"remote: Repository not found."}},
 	} {
@@ -138,7 +145,8 @@ func TestHTTPS_refusals(t *testing.T) {
 	}
 	t.Run("challenge", func(t *testing.T) {
 		t.Parallel()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.HTTPSURL("acme/fleet")+"/info/refs?service=git-upload-pack", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			srv.HTTPSURL("acme/fleet")+"/info/refs?service=git-upload-pack", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +161,8 @@ func TestHTTPS_refusals(t *testing.T) {
 	})
 	t.Run("not git", func(t *testing.T) {
 		t.Parallel()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+srv.HTTPSAddr()+"/acme/fleet.git/HEAD", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			"https://"+srv.HTTPSAddr()+"/acme/fleet.git/HEAD", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +219,8 @@ func TestHTTPS_faults(t *testing.T) {
 		return err
 	}
 	push := func(branch string) error {
-		_, err := client.Git(t.Context(), repo.Dir(), "push", srv.HTTPSURL("acme/fleet"), repo.Head("main")+":refs/heads/"+branch)
+		_, err := client.Git(t.Context(), repo.Dir(), "push", srv.HTTPSURL("acme/fleet"),
+			repo.Head("main")+":refs/heads/"+branch)
 		return err
 	}
 
@@ -238,7 +248,8 @@ func TestHTTPS_faults(t *testing.T) {
 	off := srv.Inject(gittest.Fault{Kind: gittest.RejectAuth})
 	wantIn(t, stderrOf(t, clone(t.Context())), "Authentication failed")
 	off()
-	srv.Inject(gittest.Fault{Kind: gittest.Garbage, Text: "<html>\nsign in</html>\n", Listing: true, Times: 1})
+	srv.Inject(gittest.Fault{Kind: gittest.Garbage, Text: "<html>\nsign in</html>\n", Listing: true,
+		Times: 1})
 	wantIn(t, stderrOf(t, clone(t.Context())), "not valid: is this a git repository?")
 	srv.Inject(gittest.Fault{Kind: gittest.Delay, Delay: 20 * time.Millisecond, Times: 1})
 	if err := clone(t.Context()); err != nil {
@@ -258,9 +269,10 @@ func TestHTTPS_faults(t *testing.T) {
 
 func TestServer_fallbackAndNames(t *testing.T) {
 	t.Parallel()
-	srv := gittest.Start(t, gittest.Options{Fallback: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "other "+r.URL.Path)
-	})})
+	srv := gittest.Start(t,
+		gittest.Options{Fallback: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "other "+r.URL.Path)
+		})})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+srv.HTTPSAddr()+"/x", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +295,8 @@ func TestServer_fallbackAndNames(t *testing.T) {
 		t.Error("a name was given twice")
 	}
 	srv.RenameRepo("a/b", "c/d")
-	if srv.Repo("a/b") != nil || srv.Repo("C/D") != repo || repo.Name() != "c/d" || len(repo.Branches()) != 0 {
+	if srv.Repo("a/b") != nil || srv.Repo("C/D") != repo || repo.Name() != "c/d" ||
+		len(repo.Branches()) != 0 {
 		t.Error("renaming")
 	}
 	srv.RemoveRepo("c/d")

@@ -89,7 +89,8 @@ func (k *Key) Public() ssh.PublicKey { return k.signer.PublicKey() }
 // Signer signs with the private half.
 func (k *Key) Signer() ssh.Signer { return k.signer }
 
-// AuthorizedKey is the public half as one line of an authorized_keys file, without a comment and without a line feed.
+// AuthorizedKey is the public half as one line of an authorized_keys file, without a comment and without a
+// line feed.
 func (k *Key) AuthorizedKey() string { return authorizedKey(k.Public()) }
 
 // Fingerprint is the SHA-256 fingerprint as ssh-keygen -l shows it.
@@ -97,7 +98,8 @@ func (k *Key) Fingerprint() string { return ssh.FingerprintSHA256(k.Public()) }
 
 // File writes the private key, readable by its owner alone, into a directory and returns its path.
 func (k *Key) File(dir string) (string, error) {
-	path := filepath.Join(dir, "id_"+strings.ReplaceAll(strings.TrimPrefix(k.Fingerprint(), "SHA256:"), "/", "_"))
+	path := filepath.Join(dir,
+		"id_"+strings.ReplaceAll(strings.TrimPrefix(k.Fingerprint(), "SHA256:"), "/", "_"))
 	return path, os.WriteFile(path, k.PEM, 0o600)
 }
 
@@ -105,8 +107,8 @@ func authorizedKey(key ssh.PublicKey) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
 
-// sharedRSAHostKey makes one RSA key in the life of the process: making one takes longer than everything else that a server needs,
-// and servers are told apart by their other host keys and by their ports.
+// sharedRSAHostKey makes one RSA key in the life of the process: making one takes longer than everything else
+// that a server needs, and servers are told apart by their other host keys and by their ports.
 var sharedRSAHostKey = sync.OnceValues(func() (crypto.PrivateKey, error) { return generate(RSA) })
 
 // newHostKeys makes host keys of the three kinds that GitHub has, in the order in which a server offers them.
@@ -140,8 +142,8 @@ func (s *Server) HostKeys() []ssh.PublicKey {
 	return keys
 }
 
-// ChangeHostKeys replaces all host keys of the SSH server, as after a rotation or by an attacker in the middle. Connections that
-// are open stay open.
+// ChangeHostKeys replaces all host keys of the SSH server, as after a rotation or by an attacker in the
+// middle. Connections that are open stay open.
 func (s *Server) ChangeHostKeys() {
 	rsaKey, err := generate(RSA)
 	if !s.must(err) {
@@ -156,10 +158,12 @@ func (s *Server) ChangeHostKeys() {
 	s.hostKeys = keys
 }
 
-// KnownHosts are lines for a known_hosts file, one for each host key, in the form "[127.0.0.1]:PORT ALGORITHM KEY".
+// KnownHosts are lines for a known_hosts file, one for each host key, in the form "[127.0.0.1]:PORT ALGORITHM
+// KEY".
 func (s *Server) KnownHosts() string { return knownHosts(s.SSHAddr(), s.HostKeys()) }
 
-// KnownHostsFile writes KnownHosts to a file and returns its path. After ChangeHostKeys it has to be called again.
+// KnownHostsFile writes KnownHosts to a file and returns its path. After ChangeHostKeys it has to be called
+// again.
 func (s *Server) KnownHostsFile() string {
 	path := filepath.Join(s.dir, "known_hosts")
 	s.must(writeFile(path, s.KnownHosts()))
@@ -178,7 +182,8 @@ func knownHosts(addr string, keys []ssh.PublicKey) string {
 	return b.String()
 }
 
-// writeFile replaces a file as a whole, so that a process that reads it at the same time never sees half of it.
+// writeFile replaces a file as a whole, so that a process that reads it at the same time never sees half of
+// it.
 func writeFile(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {

@@ -25,20 +25,23 @@ var ErrNoOpenSSH = errors.New("no sshd on this machine; install it with: apt-get
 
 // OpenSSHOptions describe an OpenSSH server.
 type OpenSSHOptions struct {
-	// AuthorizedKeys are lines of an authorized_keys file. All of them may read and write all repositories, as with a plain sshd.
+	// AuthorizedKeys are lines of an authorized_keys file. All of them may read and write all repositories,
+	// as with a plain sshd.
 	AuthorizedKeys []string
-	// ReadOnlyKeys are such lines of keys that may only read, as a Git host's deploy keys: the forced command refuses them to push.
+	// ReadOnlyKeys are such lines of keys that may only read, as a Git host's deploy keys: the forced command
+	// refuses them to push.
 	ReadOnlyKeys []string
 	// HostKeys are the algorithms of the host keys; the default is ED25519 and ECDSA256.
 	HostKeys []Algorithm
-	// HostAuthority signs a certificate for each host key, which the server then shows to clients that ask for certificates.
+	// HostAuthority signs a certificate for each host key, which the server then shows to clients that ask
+	// for certificates.
 	HostAuthority ssh.Signer
 	// ExtraConfig is put before the server's own sshd_config; sshd takes the first value of each keyword.
 	ExtraConfig string
 }
 
-// OpenSSH is a listener whose connections are served by a real sshd, in its inetd mode: one process for each connection, so that
-// nothing is left to stop but what a client holds open. Faults do not strike here.
+// OpenSSH is a listener whose connections are served by a real sshd, in its inetd mode: one process for each
+// connection, so that nothing is left to stop but what a client holds open. Faults do not strike here.
 type OpenSSH struct {
 	server *Server
 	dir    string
@@ -62,11 +65,12 @@ func findSSHD() (string, error) {
 	return "", ErrNoOpenSSH
 }
 
-// EnsureOpenSSH installs Debian's openssh-server when the machine has no sshd. Only root can; for anybody else, and where there is no
-// apt-get, the error is [ErrNoOpenSSH]. The package's own service is not started.
+// EnsureOpenSSH installs Debian's openssh-server when the machine has no sshd. Only root can; for anybody
+// else, and where there is no apt-get, the error is [ErrNoOpenSSH]. The package's own service is not started.
 func EnsureOpenSSH(ctx context.Context) error {
 	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
-		// Test programs run side by side. One of them installs; the others have to wait until it is done, as sshd does not work before.
+		// Test programs run side by side. One of them installs; the others have to wait until it is done, as
+		// sshd does not work before.
 		cmd := exec.CommandContext(ctx, "flock", "/var/lib/dpkg", "sh", "-c", installOpenSSH)
 		// RUNLEVEL=1 makes invoke-rc.d leave the service alone on machines without a service manager.
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
@@ -87,8 +91,9 @@ install() { apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout
 install || { apt-get update && install; }
 `
 
-// The command that sshd runs in place of what the client asks for: it turns a repository's name into its path and runs git with an
-// isolated configuration. Traces of git's child processes are what Sessions are read from.
+// The command that sshd runs in place of what the client asks for: it turns a repository's name into its path
+// and runs git with an isolated configuration. Traces of git's child processes are what Sessions are read
+// from.
 const forcedCommand = `#!/bin/sh
 set -f
 service=${SSH_ORIGINAL_COMMAND%%%% *}
@@ -109,8 +114,9 @@ printf '%%s %%s\n' "$service" "$repo" >"%[3]s/sessions/$$"
 exec git "${service#git-}" "%[1]s/repos/$repo.git"
 `
 
-// StartOpenSSH serves the repositories through sshd for the user that runs the test, root or not. Root installs one where it is missing
-// ([EnsureOpenSSH]); for others it fails with [ErrNoOpenSSH] then. The server is closed with the Server, or earlier by its Close.
+// StartOpenSSH serves the repositories through sshd for the user that runs the test, root or not. Root
+// installs one where it is missing ([EnsureOpenSSH]); for others it fails with [ErrNoOpenSSH] then. The
+// server is closed with the Server, or earlier by its Close.
 func (s *Server) StartOpenSSH(ctx context.Context, opts OpenSSHOptions) (*OpenSSH, error) {
 	if err := EnsureOpenSSH(ctx); err != nil {
 		return nil, err
@@ -131,7 +137,8 @@ func (s *Server) StartOpenSSH(ctx context.Context, opts OpenSSHOptions) (*OpenSS
 	if err := o.configure(opts); err != nil {
 		return nil, fmt.Errorf("configuring sshd: %w", err)
 	}
-	if out, err := exec.CommandContext(ctx, sshd, "-t", "-f", o.file("sshd_config")).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, sshd, "-t", "-f", o.file("sshd_config")).CombinedOutput(); err !=
+		nil {
 		return nil, fmt.Errorf("checking sshd's configuration: %w: %s", err, out)
 	}
 	var lc net.ListenConfig
@@ -219,7 +226,9 @@ ForceCommand /bin/sh %q
 `, o.file("authorized_keys"), o.user, command)
 	return errors.Join(
 		os.WriteFile(o.file("sshd_config"), []byte(config.String()), 0o600),
-		os.WriteFile(o.file("authorized_keys"), []byte(strings.Join(slices.Concat(opts.AuthorizedKeys, readOnly(opts.ReadOnlyKeys)), "\n")+"\n"), 0o600),
+		os.WriteFile(o.file("authorized_keys"),
+			[]byte(strings.Join(slices.Concat(opts.AuthorizedKeys, readOnly(opts.ReadOnlyKeys)), "\n")+"\n"),
+			0o600),
 		writeScript(command, fmt.Sprintf(forcedCommand, o.server.dir, os.Getenv("PATH"), o.dir, ReadOnlyKey)),
 	)
 }
@@ -227,7 +236,8 @@ ForceCommand /bin/sh %q
 // certify writes a certificate that a host key belongs to the loopback address.
 func certify(key ssh.PublicKey, authority ssh.Signer, path string) error {
 	certificate := &ssh.Certificate{
-		Key: key, CertType: ssh.HostCert, KeyId: "gittest", ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity,
+		Key: key, CertType: ssh.HostCert, KeyId: "gittest", ValidPrincipals: []string{"127.0.0.1"},
+		ValidBefore: ssh.CertTimeInfinity,
 	}
 	if err := certificate.SignCert(rand.Reader, authority); err != nil {
 		return err
@@ -342,8 +352,8 @@ func (o *OpenSSH) Log() string {
 	return string(log)
 }
 
-// Counts are the sessions of one repository so far, without bytes. They are read from what git traces: a fetch is a session that
-// packed objects, a push one that unpacked some.
+// Counts are the sessions of one repository so far, without bytes. They are read from what git traces: a
+// fetch is a session that packed objects, a push one that unpacked some.
 func (o *OpenSSH) Counts(repo string) Counts {
 	var c Counts
 	entries, err := os.ReadDir(o.file("sessions"))

@@ -94,7 +94,8 @@ func TestOpenSSH_closeEndsSessions(t *testing.T) {
 	srv := gittest.Start(t)
 	repo := srv.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"a": "1"}))
 	mark := filepath.Join(t.TempDir(), "pid")
-	repo.SetHook("pre-receive", "#!/bin/sh\necho $$ >"+mark+".new; mv "+mark+".new "+mark+"\nexec sleep 600\n")
+	repo.SetHook("pre-receive",
+		"#!/bin/sh\necho $$ >"+mark+".new; mv "+mark+".new "+mark+"\nexec sleep 600\n")
 	key := gittest.NewKey(t, gittest.ED25519)
 	sshd := startOpenSSH(t, srv, gittest.OpenSSHOptions{AuthorizedKeys: []string{key.AuthorizedKey()}})
 	client := sshd.Client(gittest.Credentials{Key: key})

@@ -22,14 +22,14 @@ func ownGroup(cmd *exec.Cmd) {
 	}
 }
 
-// dieWithParent makes the kernel kill the process when the thread that starts it ends. The caller must lock that thread until the
-// process has ended: Go may otherwise end the thread while the program goes on.
+// dieWithParent makes the kernel kill the process when the thread that starts it ends. The caller must lock
+// that thread until the process has ended: Go may otherwise end the thread while the program goes on.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }
 
-// killTree kills all descendants of a process. Those that are made meanwhile by a descendant not yet killed escape; sshd makes none
-// after its command.
+// killTree kills all descendants of a process. Those that are made meanwhile by a descendant not yet killed
+// escape; sshd makes none after its command.
 func killTree(root int) {
 	children := map[int][]int{}
 	entries, err := os.ReadDir("/proc")
@@ -45,7 +45,8 @@ func killTree(root int) {
 		if err != nil {
 			continue
 		}
-		// proc(5): the fields after the name, which is in parentheses and may hold anything, are the state and the parent.
+		// proc(5): the fields after the name, which is in parentheses and may hold anything, are the state
+		// and the parent.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		if parent, err := strconv.Atoi(fields[1]); err == nil {
 			children[parent] = append(children[parent], pid)

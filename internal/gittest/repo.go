@@ -29,7 +29,8 @@ type Counts struct {
 	OverHTTP int // those of the fetches that were over HTTPS
 	Pushes   int // receive-pack sessions in which the client sent commands, accepted or refused
 	Sessions int // sessions of either service, those that only read the list of references included
-	// BytesSent and BytesReceived are the Git payload from the server's view, without the overhead of TLS, HTTP and SSH.
+	// BytesSent and BytesReceived are the Git payload from the server's view, without the overhead of TLS,
+	// HTTP and SSH.
 	BytesSent     int64
 	BytesReceived int64
 }
@@ -75,8 +76,8 @@ func WithConfig(key, value string) RepoOption {
 	return func(o *repoOptions) { o.config = append(o.config, [2]string{key, value}) }
 }
 
-// Filters and wants of any object are allowed, as GitHub allows them. Nothing runs in the background, because a test's directory is
-// removed when it ends.
+// Filters and wants of any object are allowed, as GitHub allows them. Nothing runs in the background, because
+// a test's directory is removed when it ends.
 const repoConfig = `[http]
 	receivepack = true
 [uploadpack]
@@ -98,7 +99,8 @@ func (r *Repo) init(ctx context.Context, o repoOptions) error {
 		return err
 	}
 	env := isolatedEnv(filepath.Join(r.server.dir, "home"))
-	if _, err := runGit(ctx, r.server.dir, env, nil, "init", "--quiet", "--bare", "--template=", "--initial-branch="+o.branch, r.dir); err != nil {
+	if _, err := runGit(ctx, r.server.dir, env, nil, "init", "--quiet", "--bare", "--template=",
+		"--initial-branch="+o.branch, r.dir); err != nil {
 		return err
 	}
 	config := filepath.Join(r.dir, "config")
@@ -169,7 +171,8 @@ func (r *Repo) TryGit(stdin []byte, args ...string) (string, error) { return r.g
 
 // Change is one commit to be made on a branch.
 type Change struct {
-	Branch  string            // default: the repository's default branch; made when it does not exist, from nothing
+	// default: the repository's default branch; made when it does not exist, from nothing
+	Branch  string
 	Message string            // default: "Change"
 	Files   map[string]string // path to content, added or replaced
 	Delete  []string          // files or directories removed first
@@ -178,8 +181,8 @@ type Change struct {
 	When    time.Time         // default: now
 }
 
-// Commit writes commits directly into the repository, as a user whom no hook or rule stops, and returns the last one's hash. It is
-// not counted as a session.
+// Commit writes commits directly into the repository, as a user whom no hook or rule stops, and returns the
+// last one's hash. It is not counted as a session.
 func (r *Repo) Commit(changes ...Change) string {
 	sha, err := r.commit(changes)
 	r.server.must(err)
@@ -289,7 +292,9 @@ func (r *Repo) Paths(rev string) []string {
 	if r.Resolve(rev) == "" {
 		return nil
 	}
-	return strings.FieldsFunc(r.Git("ls-tree", "-r", "-z", "--name-only", rev), func(c rune) bool { return c == 0 })
+	return strings.FieldsFunc(r.Git("ls-tree", "-r", "-z", "--name-only", rev), func(c rune) bool {
+		return c == 0
+	})
 }
 
 // Files returns all files at a revision: path to content. A revision that does not exist has none.
@@ -372,8 +377,8 @@ func (r *Repo) LogN(rev string, n int, paths ...string) []LogEntry {
 		seconds, err := strconv.ParseInt(f[6], 10, 64)
 		r.server.must(err)
 		log = append(log, LogEntry{
-			Hash: f[0], Parents: strings.Fields(f[1]), Author: f[2], AuthorEmail: f[3], Committer: f[4], CommitterEmail: f[5],
-			When: time.Unix(seconds, 0).UTC(), Message: strings.TrimRight(f[7], "\n"),
+			Hash: f[0], Parents: strings.Fields(f[1]), Author: f[2], AuthorEmail: f[3], Committer: f[4],
+			CommitterEmail: f[5], When: time.Unix(seconds, 0).UTC(), Message: strings.TrimRight(f[7], "\n"),
 		})
 	}
 	return log
@@ -391,7 +396,8 @@ func (r *Repo) SetHook(name, script string) {
 	r.server.must(writeScript(path, script))
 }
 
-// writeScript writes an executable by way of a new name: a script that another process has open for writing cannot be run.
+// writeScript writes an executable by way of a new name: a script that another process has open for writing
+// cannot be run.
 func writeScript(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

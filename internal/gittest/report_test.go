@@ -6,7 +6,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// A server that fails at a push tells git so, with and without having done it, and only as often as it was told to.
+// A server that fails at a push tells git so, with and without having done it, and only as often as it was
+// told to.
 func TestFailReport(t *testing.T) {
 	t.Parallel()
 	srv := gittest.Start(t)
@@ -18,14 +19,16 @@ func TestFailReport(t *testing.T) {
 		client *gittest.Client
 		url    string
 	}{
-		"https": {srv.Client(gittest.Credentials{Username: "alice", Password: "tok"}), srv.HTTPSURL("acme/fleet")},
-		"ssh":   {srv.Client(gittest.Credentials{Key: key}), srv.SSHURL("acme/fleet")},
+		"https": {srv.Client(gittest.Credentials{Username: "alice", Password: "tok"}),
+			srv.HTTPSURL("acme/fleet")},
+		"ssh": {srv.Client(gittest.Credentials{Key: key}), srv.SSHURL("acme/fleet")},
 	} {
 		push := func(branch string) error {
 			_, err := c.client.Git(t.Context(), repo.Dir(), "push", c.url, "main:refs/heads/"+branch)
 			return err
 		}
-		fault := gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "failure", Words: "fatal error in commit_refs"}
+		fault := gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "failure",
+			Words: "fatal error in commit_refs"}
 		srv.Inject(fault)
 		wantIn(t, stderrOf(t, push(name)), "remote: fatal error in commit_refs", "(failure)")
 		if repo.Head(name) != "" {
@@ -40,7 +43,9 @@ func TestFailReport(t *testing.T) {
 		if repo.Head(name+"-done") == "" {
 			t.Errorf("%s: the push that arrives had no effect", name)
 		}
-		srv.Inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1, Text: "unpacker error", Unpack: "index-pack abnormal exit"})
-		wantIn(t, stderrOf(t, push(name+"-unpack")), "remote unpack failed: index-pack abnormal exit", "(unpacker error)")
+		srv.Inject(gittest.Fault{Kind: gittest.FailReport, Service: gittest.Push, Times: 1,
+			Text: "unpacker error", Unpack: "index-pack abnormal exit"})
+		wantIn(t, stderrOf(t, push(name+"-unpack")), "remote unpack failed: index-pack abnormal exit",
+			"(unpacker error)")
 	}
 }

@@ -18,7 +18,8 @@ type State struct {
 	hostKeys []ssh.Signer
 }
 
-// Save makes a copy of all repositories, which Restore brings back as often as it is wanted. It belongs to the server and ends with it.
+// Save makes a copy of all repositories, which Restore brings back as often as it is wanted. It belongs to
+// the server and ends with it.
 func (s *Server) Save() (*State, error) {
 	state := &State{}
 	for _, r := range s.Repos() {
@@ -37,14 +38,16 @@ func (s *Server) Save() (*State, error) {
 	return state, nil
 }
 
-// Restore puts the repositories back to a state of the server's own, counts from zero, ends all faults and gives the server the host keys
-// that it had. Accounts stay as they are. Repositories have to be asked for again: a [Repo] from before is one that was removed.
+// Restore puts the repositories back to a state of the server's own, counts from zero, ends all faults and
+// gives the server the host keys that it had. Accounts stay as they are. Repositories have to be asked for
+// again: a [Repo] from before is one that was removed.
 func (s *Server) Restore(state *State) error {
 	s.faults.clear()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	repos := filepath.Join(s.dir, "repos")
-	// A push of somebody who is late may still be writing here: his repository goes away as a whole, under another name.
+	// A push of somebody who is late may still be writing here: his repository goes away as a whole, under
+	// another name.
 	old, err := os.MkdirTemp(s.dir, "old-")
 	if err == nil {
 		err = os.Rename(repos, filepath.Join(old, "repos"))

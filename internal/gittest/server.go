@@ -41,7 +41,8 @@ type Options struct {
 	SSHUser string
 }
 
-// Server serves the repositories of one directory over HTTPS and SSH. All methods may be called at the same time.
+// Server serves the repositories of one directory over HTTPS and SSH. All methods may be called at the same
+// time.
 type Server struct {
 	dir     string
 	ownsDir bool
@@ -73,7 +74,8 @@ type Server struct {
 	closers  []func() error        // OpenSSH servers
 }
 
-// Start returns a running server that is closed when the test ends. It fails the test when the server cannot be started.
+// Start returns a running server that is closed when the test ends. It fails the test when the server cannot
+// be started.
 func Start(tb TB, opts ...Options) *Server {
 	tb.Helper()
 	var o Options
@@ -97,7 +99,8 @@ func Start(tb TB, opts ...Options) *Server {
 	return s
 }
 
-// New returns a running server. It lives until Close or until ctx is done, whichever is first; Close must be called in both cases.
+// New returns a running server. It lives until Close or until ctx is done, whichever is first; Close must be
+// called in both cases.
 func New(ctx context.Context, opts Options) (*Server, error) {
 	s := &Server{
 		dir:        opts.Dir,
@@ -175,7 +178,8 @@ func (s *Server) start(ctx context.Context) error {
 	return nil
 }
 
-// FailWith sets what happens when set-up or inspection fails. Start sets it to the test's Fatalf, New to a panic.
+// FailWith sets what happens when set-up or inspection fails. Start sets it to the test's Fatalf, New to a
+// panic.
 func (s *Server) FailWith(fail func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,8 +197,8 @@ func (s *Server) must(err error) bool {
 	return false
 }
 
-// Close stops listening, drops all connections, ends all git processes and removes the directory that New made. It may be called
-// more than once.
+// Close stops listening, drops all connections, ends all git processes and removes the directory that New
+// made. It may be called more than once.
 func (s *Server) Close() error {
 	var err error
 	s.closed.Do(func() {
@@ -292,12 +296,15 @@ func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 // Dir is the directory that holds everything of this server.
 func (s *Server) Dir() string { return s.dir }
 
-// HTTPClient returns a new client that trusts the server's authority only and shares no connections with others.
+// HTTPClient returns a new client that trusts the server's authority only and shares no connections with
+// others.
 func (s *Server) HTTPClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.ca.pool(), MinVersion: tls.VersionTLS12}}}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.ca.pool(),
+		MinVersion: tls.VersionTLS12}}}
 }
 
-// A name is one or more segments of letters, digits, '-', '_' and '.', as on GitHub. A segment of dots only is refused apart.
+// A name is one or more segments of letters, digits, '-', '_' and '.', as on GitHub. A segment of dots only
+// is refused apart.
 var repoName = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
 
 func checkRepoName(name string) error {
@@ -312,7 +319,8 @@ func checkRepoName(name string) error {
 	return nil
 }
 
-// AddRepo creates a repository, empty unless options say otherwise. The name has no .git suffix; it is unique regardless of case.
+// AddRepo creates a repository, empty unless options say otherwise. The name has no .git suffix; it is unique
+// regardless of case.
 func (s *Server) AddRepo(name string, opts ...RepoOption) *Repo {
 	r, err := s.CreateRepo(name, opts...)
 	if !s.must(err) {

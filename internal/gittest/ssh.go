@@ -157,10 +157,12 @@ func (c *sshSession) finish(status int) {
 }
 
 // say writes a message where ssh clients show it.
-func (c *sshSession) say(text string) { io.WriteString(c.channel.Stderr(), text+"\n") } // the client may be gone
+// the client may be gone
+func (c *sshSession) say(text string) { io.WriteString(c.channel.Stderr(), text+"\n") }
 
 func (c *sshSession) greet() int {
-	c.say("Hi " + c.perms.Extensions["name"] + "! You've successfully authenticated, but GitHub does not provide shell access.")
+	c.say("Hi " + c.perms.Extensions["name"] +
+		"! You've successfully authenticated, but GitHub does not provide shell access.")
 	return 1
 }
 
@@ -182,7 +184,8 @@ func (c *sshSession) exec(ctx context.Context, command string) int {
 		c.say("ERROR: " + err.Error())
 		return 1
 	}
-	access := Access{Key: key, Repo: strings.TrimSuffix(strings.Trim(match[2], "/"), ".git"), Write: service == Push}
+	access := Access{Key: key, Repo: strings.TrimSuffix(strings.Trim(match[2], "/"), ".git"),
+		Write: service == Push}
 	verdict := Verdict{Outcome: NotFound}
 	if checkRepoName(access.Repo) == nil {
 		verdict = c.server.authorizer.Authorize(access)
@@ -210,7 +213,8 @@ func (c *sshSession) key() (ssh.PublicKey, error) {
 	return ssh.ParsePublicKey(wire)
 }
 
-// transfer runs one git service between the client and the repository, through the faults that are switched on.
+// transfer runs one git service between the client and the repository, through the faults that are switched
+// on.
 func (c *sshSession) transfer(ctx context.Context, service Service, repo *Repo, v Verdict) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -218,7 +222,9 @@ func (c *sshSession) transfer(ctx context.Context, service Service, repo *Repo, 
 		c.conn.Close() // that is the point
 		cancel()
 	}
-	fault := c.server.faults.take(func(f Fault) bool { return f.Kind != RejectAuth && f.matches(service, repo.Name()) })
+	fault := c.server.faults.take(func(f Fault) bool {
+		return f.Kind != RejectAuth && f.matches(service, repo.Name())
+	})
 	switch {
 	case fault.is(Hang):
 		wait(ctx, fault.off, 0)
@@ -245,7 +251,8 @@ func (c *sshSession) transfer(ctx context.Context, service Service, repo *Repo, 
 	return status
 }
 
-func (c *sshSession) run(ctx context.Context, service Service, repo *Repo, v Verdict, fault *armedFault, in io.Reader, out io.Writer) int {
+func (c *sshSession) run(ctx context.Context, service Service, repo *Repo, v Verdict, fault *armedFault,
+	in io.Reader, out io.Writer) int {
 	env := isolatedEnv(filepath.Join(c.server.dir, "home"), "GIT_PROTOCOL="+c.protocol)
 	faulty, err := c.server.pushEnv(fault)
 	if err != nil {
@@ -257,7 +264,8 @@ func (c *sshSession) run(ctx context.Context, service Service, repo *Repo, v Ver
 	if changed := reportFor(v, fault); service == Push && changed != nil {
 		cmd.Stdout = &reportWriter{report: *changed, to: out}
 	}
-	// A pipe of our own: Wait would otherwise wait for the client to end its side, which it does after it has seen our end.
+	// A pipe of our own: Wait would otherwise wait for the client to end its side, which it does after it has
+	// seen our end.
 	stdin, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -19,7 +19,8 @@ func TestSSH_keys(t *testing.T) {
 	srv := gittest.Start(t, gittest.Options{SSHUser: "git"})
 	repo := srv.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"a": "1"}))
 	srv.AddRepo("acme/other")
-	for _, algorithm := range []gittest.Algorithm{gittest.ED25519, gittest.ECDSA256, gittest.ECDSA384, gittest.RSA} {
+	for _, algorithm := range []gittest.Algorithm{gittest.ED25519, gittest.ECDSA256, gittest.ECDSA384,
+		gittest.RSA} {
 		key := gittest.NewKey(t, algorithm)
 		srv.Accounts().AddKey(key.Public(), "deploy", gittest.Read, "acme/fleet")
 		client := srv.Client(gittest.Credentials{Key: key})
@@ -27,11 +28,13 @@ func TestSSH_keys(t *testing.T) {
 		if _, err := client.Clone(t.Context(), srv.SSHURL("acme/fleet"), ""); err != nil {
 			t.Fatalf("%s: %v", algorithm, err)
 		}
-		if got := repo.Counts().Sub(before); got.Fetches != 1 || got.Sessions != 1 || got.Pushes != 0 || got.BytesSent == 0 {
+		if got := repo.Counts().Sub(before); got.Fetches != 1 || got.Sessions != 1 || got.Pushes != 0 ||
+			got.BytesSent == 0 {
 			t.Errorf("%s: counts of one clone: %+v", algorithm, got)
 		}
 		_, err := client.Git(t.Context(), repo.Dir(), "push", srv.SSHURL("acme/fleet"), "main:x")
-		wantIn(t, stderrOf(t, err), "ERROR: The key you are authenticating with has been marked as read only.")
+		wantIn(t, stderrOf(t, err),
+			"ERROR: The key you are authenticating with has been marked as read only.")
 		_, err = client.Git(t.Context(), repo.Dir(), "ls-remote", srv.SSHURL("acme/other"))
 		wantIn(t, stderrOf(t, err), "ERROR: Repository not found.")
 	}
@@ -42,7 +45,8 @@ func TestSSH_keys(t *testing.T) {
 	key := gittest.NewKey(t, gittest.ED25519)
 	srv.Accounts().AddKey(key.Public(), "alice", gittest.Write)
 	client := srv.Client(gittest.Credentials{Key: key})
-	_, err = client.Git(t.Context(), repo.Dir(), "ls-remote", strings.Replace(srv.SSHURL("acme/fleet"), "git@", "root@", 1))
+	_, err = client.Git(t.Context(), repo.Dir(), "ls-remote",
+		strings.Replace(srv.SSHURL("acme/fleet"), "git@", "root@", 1))
 	wantIn(t, stderrOf(t, err), "Permission denied (publickey).")
 	before := repo.Counts()
 	if _, err := client.Git(t.Context(), repo.Dir(), "push", srv.SSHURL("acme/fleet"), "main:x"); err != nil {
@@ -59,7 +63,8 @@ func TestSSH_keys(t *testing.T) {
 	_, port, _ := strings.Cut(srv.SSHAddr(), ":")
 	cmd.Env = append(client.Env(), "PORT="+port)
 	out, _ := cmd.CombinedOutput()
-	wantIn(t, string(out), "Hi alice! You've successfully authenticated, but GitHub does not provide shell access.")
+	wantIn(t, string(out),
+		"Hi alice! You've successfully authenticated, but GitHub does not provide shell access.")
 }
 
 func TestSSH_protocol2(t *testing.T) {
@@ -69,7 +74,8 @@ func TestSSH_protocol2(t *testing.T) {
 	key := gittest.NewKey(t, gittest.ED25519)
 	srv.Accounts().AddKey(key.Public(), "alice", gittest.Write)
 	client := srv.Client(gittest.Credentials{Key: key})
-	cmd := exec.CommandContext(t.Context(), "git", "-c", "protocol.version=2", "ls-remote", srv.SSHURL("acme/fleet"))
+	cmd := exec.CommandContext(t.Context(), "git", "-c", "protocol.version=2", "ls-remote",
+		srv.SSHURL("acme/fleet"))
 	cmd.Env = append(client.Env(), "GIT_TRACE_PACKET=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -114,7 +120,8 @@ func TestSSH_faults(t *testing.T) {
 		return err
 	}
 	push := func(branch string) error {
-		_, err := client.Git(t.Context(), repo.Dir(), "push", srv.SSHURL("acme/fleet"), repo.Head("main")+":refs/heads/"+branch)
+		_, err := client.Git(t.Context(), repo.Dir(), "push", srv.SSHURL("acme/fleet"),
+			repo.Head("main")+":refs/heads/"+branch)
 		return err
 	}
 	srv.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Fetch, Bytes: 300, Times: 1})
@@ -162,11 +169,13 @@ func TestKey_passphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-P", "open sesame", "-f", path).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-P", "open sesame", "-f",
+		path).CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != key.AuthorizedKey() {
 		t.Errorf("ssh-keygen reads %q (%v), want %q", out, err, key.AuthorizedKey())
 	}
-	if out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-P", "wrong", "-f", path).CombinedOutput(); err == nil {
+	if out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-P", "wrong", "-f",
+		path).CombinedOutput(); err == nil {
 		t.Errorf("a wrong passphrase opened the key: %s", out)
 	}
 }
@@ -180,7 +189,8 @@ func TestClose_endsSessions(t *testing.T) {
 	repo := srv.AddRepo("acme/fleet", gittest.WithFiles(map[string]string{"a": "1"}))
 	srv.Accounts().AddToken("tok", "alice", gittest.Write)
 	mark := filepath.Join(t.TempDir(), "pid")
-	repo.SetHook("pre-receive", "#!/bin/sh\necho $$ >"+mark+".new; mv "+mark+".new "+mark+"\nexec sleep 600\n")
+	repo.SetHook("pre-receive",
+		"#!/bin/sh\necho $$ >"+mark+".new; mv "+mark+".new "+mark+"\nexec sleep 600\n")
 	client := srv.Client(gittest.Credentials{Username: "a", Password: "tok"})
 	ended := make(chan error, 1)
 	go func() {

@@ -14,8 +14,8 @@ import (
 // packStart is the beginning of every pack file of version 2, the only one that git sends.
 var packStart = []byte("PACK\x00\x00\x00\x02")
 
-// meter counts what one exchange moves. It counts before it passes data on, so that a client that has seen the end of an exchange
-// finds it counted.
+// meter counts what one exchange moves. It counts before it passes data on, so that a client that has seen
+// the end of an exchange finds it counted.
 type meter struct {
 	repo    *Repo
 	service Service
@@ -100,7 +100,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sink is what the client gets: metered, swallowed while mute says so, and cut after a number of bytes when limit is not negative.
+// sink is what the client gets: metered, swallowed while mute says so, and cut after a number of bytes when
+// limit is not negative.
 type sink struct {
 	to    io.Writer
 	meter *meter
@@ -129,7 +130,8 @@ func (s *sink) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// limits returns how many bytes may be received and sent before the fault cuts the connection; -1 is any number.
+// limits returns how many bytes may be received and sent before the fault cuts the connection; -1 is any
+// number.
 func (a *armedFault) limits(service Service) (received, sent int64) {
 	switch {
 	case !a.is(DropAfter):
@@ -144,8 +146,9 @@ func (a *armedFault) limits(service Service) (received, sent int64) {
 // hookDeclined is the status that git gives to references that a pre-receive hook refused.
 const hookDeclined = "pre-receive hook declined"
 
-// report is how the answer of receive-pack is changed on its way: the result of unpacking, the status of each reference and the words
-// beside. It says with which status git ended ("" for ok) and what was said in side band 2 before, and is told what the client sees.
+// report is how the answer of receive-pack is changed on its way: the result of unpacking, the status of each
+// reference and the words beside. It says with which status git ended ("" for ok) and what was said in side
+// band 2 before, and is told what the client sees.
 type report struct {
 	words  string                                       // said before the report, where there is a side band
 	unpack string                                       // in place of ok
@@ -155,7 +158,9 @@ type report struct {
 // reportFor is how the report of a push is changed by a verdict and a fault, nil when neither does.
 func reportFor(v Verdict, fault *armedFault) *report {
 	if fault.is(FailReport) {
-		return &report{words: fault.Words, unpack: fault.Unpack, status: func(string, string, string) string { return fault.Text }}
+		return &report{words: fault.Words, unpack: fault.Unpack, status: func(string, string, string) string {
+			return fault.Text
+		}}
 	}
 	if v.Declined == nil {
 		return nil
@@ -168,8 +173,8 @@ func reportFor(v Verdict, fault *armedFault) *report {
 	}}
 }
 
-// reportWriter changes the report in what receive-pack answers: a stream of pkt-lines, in which the report is either plain or wrapped in
-// side band 1 (gitprotocol-pack(5), "Report Status").
+// reportWriter changes the report in what receive-pack answers: a stream of pkt-lines, in which the report is
+// either plain or wrapped in side band 1 (gitprotocol-pack(5), "Report Status").
 type reportWriter struct {
 	report
 	to      io.Writer
@@ -259,7 +264,8 @@ func (w *reportWriter) rewriteLine(packet []byte) []byte {
 
 func pktLine(s string) []byte { return fmt.Appendf(nil, "%04x%s", len(s)+4, s) }
 
-// refusingHooks is a directory of hooks in which every push is declined without a word, for a server that fails before it has taken one.
+// refusingHooks is a directory of hooks in which every push is declined without a word, for a server that
+// fails before it has taken one.
 func (s *Server) refusingHooks() (string, error) {
 	dir := filepath.Join(s.dir, "refusing-hooks")
 	s.mu.Lock()

@@ -1,5 +1,5 @@
-// Package kustomize builds directories of a repository in memory, as Flux's kustomize-controller does, without a word of kustomize's own.
-// Only importer of kustomize's builder.
+// Package kustomize builds directories of a repository in memory, as Flux's kustomize-controller does,
+// without a word of kustomize's own. Only importer of kustomize's builder.
 package kustomize
 
 //lint:file-ignore SA1019 the deprecated fields are what it is about
@@ -16,9 +16,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Build builds the directory dir of files, which are given by their paths. Nothing is printed: kustomize writes to standard error when a
-// kustomization has deprecated fields, and has no option against that, so it gets to see their present forms, which mean the same. A
-// kustomization with fields for which there is none is an *UnsupportedError.
+// Build builds the directory dir of files, which are given by their paths. Nothing is printed: kustomize
+// writes to standard error when a kustomization has deprecated fields, and has no option against that, so it
+// gets to see their present forms, which mean the same. A kustomization with fields for which there is none
+// is an *UnsupportedError.
 func Build(files map[string][]byte, dir string, bounds Bounds) (resmap.ResMap, error) {
 	memory := filesys.MakeFsInMemory()
 	for name, content := range files {
@@ -34,7 +35,8 @@ func Build(files map[string][]byte, dir string, bounds Bounds) (resmap.ResMap, e
 	return built, err
 }
 
-// UnsupportedError says that a kustomization has deprecated fields for which there is no present form of the same meaning.
+// UnsupportedError says that a kustomization has deprecated fields for which there is no present form of the
+// same meaning.
 type UnsupportedError struct {
 	File  string // its path
 	Field string
@@ -42,10 +44,12 @@ type UnsupportedError struct {
 
 // Error names the file and the field.
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("%s uses the field %s, which kustomize has deprecated and which is not supported here", e.File, e.Field)
+	return fmt.Sprintf("%s uses the field %s, which kustomize has deprecated and which is not supported here",
+		e.File, e.Field)
 }
 
-// Hint says how to get rid of the field (https://kubectl.docs.kubernetes.io/references/kustomize/cmd/edit/fix).
+// Hint says how to get rid of the field
+// (https://kubectl.docs.kubernetes.io/references/kustomize/cmd/edit/fix).
 func (e *UnsupportedError) Hint() string {
 	command := "kustomize edit fix"
 	if e.Field == "vars" {
@@ -84,12 +88,13 @@ func (r *renewing) ReadFile(name string) ([]byte, error) {
 	return renewed, nil
 }
 
-// renew gives the deprecated fields of a kustomization their present forms. What has none, or is no kustomization, stays byte by byte: what
-// is wrong with it is for kustomize to say. field is the one that has no such form.
+// renew gives the deprecated fields of a kustomization their present forms. What has none, or is no
+// kustomization, stays byte by byte: what is wrong with it is for kustomize to say. field is the one that has
+// no such form.
 //
-// The forms are those of `kustomize edit fix`, at the places where kustomize works on them (KustTarget.configureBuiltinTransformers): strategic
-// merge patches before all others, labels after the other labels, JSON patches after names and labels, before replicas, images and
-// replacements.
+// The forms are those of `kustomize edit fix`, at the places where kustomize works on them
+// (KustTarget.configureBuiltinTransformers): strategic merge patches before all others, labels after the
+// other labels, JSON patches after names and labels, before replicas, images and replacements.
 func renew(content []byte, isFile func(string) bool) (renewed []byte, field string) {
 	var k types.Kustomization
 	if k.Unmarshal(content) != nil || len(*k.CheckDeprecatedFields()) == 0 {
@@ -128,11 +133,13 @@ func renewMergePatches(k *types.Kustomization, isFile func(string) bool) {
 	k.Patches, k.PatchesStrategicMerge = append(patches, k.Patches...), nil
 }
 
-// renewJSONPatches moves patchesJson6902; false is that there is no other place for them that is known to mean the same.
+// renewJSONPatches moves patchesJson6902; false is that there is no other place for them that is known to
+// mean the same.
 func renewJSONPatches(k *types.Kustomization) bool {
 	patches := k.PatchesJson6902
 	k.PatchesJson6902 = nil
-	between := k.Namespace != "" || k.NamePrefix != "" || k.NameSuffix != "" || len(k.Labels)+len(k.CommonLabels)+len(k.CommonAnnotations) > 0
+	between := k.Namespace != "" || k.NamePrefix != "" || k.NameSuffix != "" ||
+		len(k.Labels)+len(k.CommonLabels)+len(k.CommonAnnotations) > 0
 	switch {
 	case len(patches) == 0:
 		return true
@@ -146,11 +153,13 @@ func renewJSONPatches(k *types.Kustomization) bool {
 	// Transformers come after everything else, so that what follows the patches goes with them.
 	var last []map[string]any
 	add := func(kind string, fields map[string]any) {
-		fields["apiVersion"], fields["kind"], fields["metadata"] = "builtin", kind, map[string]any{"name": fmt.Sprintf("renewed-%d", len(last))}
+		fields["apiVersion"], fields["kind"], fields["metadata"] = "builtin", kind,
+			map[string]any{"name": fmt.Sprintf("renewed-%d", len(last))}
 		last = append(last, fields)
 	}
 	for _, patch := range patches {
-		add("PatchJson6902Transformer", map[string]any{"target": patch.Target, "path": patch.Path, "jsonOp": patch.Patch})
+		add("PatchJson6902Transformer",
+			map[string]any{"target": patch.Target, "path": patch.Path, "jsonOp": patch.Patch})
 	}
 	for _, replica := range k.Replicas {
 		add("ReplicaCountTransformer", map[string]any{"replica": replica, "fieldSpecs": replicaFields()})
@@ -174,7 +183,8 @@ func renewJSONPatches(k *types.Kustomization) bool {
 	return true
 }
 
-// Where kustomize finds the number of replicas and images, by default (its package internal/konfig/builtinpluginconsts).
+// Where kustomize finds the number of replicas and images, by default (its package
+// internal/konfig/builtinpluginconsts).
 
 func replicaFields() []types.FieldSpec {
 	var fields []types.FieldSpec
@@ -189,7 +199,8 @@ func replicaFields() []types.FieldSpec {
 func imageFields() []types.FieldSpec {
 	var fields []types.FieldSpec
 	for _, pod := range []string{"spec/", "spec/template/spec/", "spec/jobTemplate/spec/template/spec/"} {
-		for _, field := range []string{"containers[]/image", "initContainers[]/image", "volumes[]/image/reference"} {
+		for _, field := range []string{"containers[]/image", "initContainers[]/image",
+			"volumes[]/image/reference"} {
 			fields = append(fields, types.FieldSpec{Path: pod + field, CreateIfNotPresent: true})
 		}
 	}

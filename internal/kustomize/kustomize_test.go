@@ -29,9 +29,13 @@ spec:
       volumes: [{name: data, image: {reference: "data:1"}}]
 `),
 		"top/kustomization.yaml": []byte(kustomization),
-		"top/settings.yaml":      []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: red, size: large}\n"),
-		"top/merge.yaml":         []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue}\n"),
-		"top/ops.yaml":           []byte("- {op: replace, path: /spec/replicas, value: 3}\n- {op: replace, path: /spec/template/spec/containers/0/image, value: \"web:json\"}\n"),
+		"top/settings.yaml": []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n" +
+			"data: {color: red, size: large}\n"),
+		"top/merge.yaml": []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n" +
+			"spec: {replicas: 2}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n" +
+			"data: {color: blue}\n"),
+		"top/ops.yaml": []byte("- {op: replace, path: /spec/replicas, value: 3}\n" +
+			"- {op: replace, path: /spec/template/spec/containers/0/image, value: \"web:json\"}\n"),
 	}
 }
 
@@ -39,25 +43,41 @@ const both = "resources: [../base, settings.yaml]\n"
 
 // deprecated are kustomizations with fields that have a present form.
 var deprecated = map[string]string{
-	"bases":                    "bases: [../base]\nresources: [settings.yaml]\n",
-	"commonLabels":             both + "commonLabels: {team: fleet, app: own}\n",
-	"commonLabels with labels": both + "commonLabels: {team: fleet}\nlabels: [{pairs: {team: other, tier: one}}]\n",
-	"imageTags":                both + "imageTags: [{name: web, newTag: \"2\"}]\nimages: [{name: side, newTag: \"3\"}]\n",
-	"merge patches in a file":  both + "patchesStrategicMerge: [merge.yaml]\n",
-	"merge patches, inline":    both + "patchesStrategicMerge:\n- |-\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: settings}\n  data: {size: small}\n- |-\n  $patch: delete\n  apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web}\n",
-	"merge patches before the others": both + "patchesStrategicMerge: [merge.yaml]\npatches:\n- target: {kind: Deployment}\n" +
-		"  patch: '[{\"op\": \"test\", \"path\": \"/spec/replicas\", \"value\": 2}, {\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 9}]'\n",
-	"JSON patches": both + "patchesJson6902: [{target: {group: apps, version: v1, kind: Deployment, name: web}, path: ops.yaml}]\n",
-	"JSON patches, after others": both + "patches:\n- target: {kind: Deployment}\n  patch: '[{\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 9}]'\n" +
-		"patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, patch: '[{\"op\": \"test\", \"path\": \"/spec/replicas\", \"value\": 9}]'}]\n",
+	"bases":        "bases: [../base]\nresources: [settings.yaml]\n",
+	"commonLabels": both + "commonLabels: {team: fleet, app: own}\n",
+	"commonLabels with labels": both +
+		"commonLabels: {team: fleet}\nlabels: [{pairs: {team: other, tier: one}}]\n",
+	"imageTags": both +
+		"imageTags: [{name: web, newTag: \"2\"}]\nimages: [{name: side, newTag: \"3\"}]\n",
+	"merge patches in a file": both + "patchesStrategicMerge: [merge.yaml]\n",
+	"merge patches, inline": both + "patchesStrategicMerge:\n- |-\n  apiVersion: v1\n  kind: ConfigMap\n" +
+		"  metadata: {name: settings}\n  data: {size: small}\n- |-\n  $patch: delete\n" +
+		"  apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web}\n",
+	"merge patches before the others": both +
+		"patchesStrategicMerge: [merge.yaml]\npatches:\n- target: {kind: Deployment}\n" +
+		"  patch: '[{\"op\": \"test\", \"path\": \"/spec/replicas\", \"value\": 2}, {\"op\": \"replace\", " +
+		"\"path\": \"/spec/replicas\", \"value\": 9}]'\n",
+	"JSON patches": both + "patchesJson6902: [{target: {group: apps, version: v1, kind: Deployment, name: " +
+		"web}, path: ops.yaml}]\n",
+	"JSON patches, after others": both + "patches:\n- target: {kind: Deployment}\n" +
+		"  patch: '[{\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 9}]'\n" +
+		"patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, patch: " +
+		"'[{\"op\": \"test\", \"path\": \"/spec/replicas\", \"value\": 9}]'}]\n",
 	"JSON patches, after names": both + "namespace: apps\nnamePrefix: a-\n" +
-		"patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, patch: '[{\"op\": \"replace\", \"path\": \"/metadata/name\", \"value\": \"own\"}]'}]\n",
-	"JSON patches, before images and replicas": both + "namespace: apps\nimages: [{name: \"web\", newTag: last}, {name: data, newTag: last}]\nreplicas: [{name: web, count: 7}]\n" +
-		"replacements: [{source: {kind: ConfigMap, fieldPath: data.color}, targets: [{select: {kind: Deployment}, fieldPaths: [metadata.name]}]}]\n" +
-		"patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, path: ops.yaml}]\n",
-	"all of them": "bases: [../base]\nresources: [settings.yaml]\nnamespace: apps\ncommonLabels: {team: fleet}\nimageTags: [{name: web, newTag: last}]\n" +
-		"patchesStrategicMerge: [merge.yaml]\npatchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, path: ops.yaml}]\n",
-	"empty": both + "bases: []\ncommonLabels: {}\nimageTags: []\npatchesJson6902: []\npatchesStrategicMerge: []\nvars: []\n",
+		"patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, patch: " +
+		"'[{\"op\": \"replace\", \"path\": \"/metadata/name\", \"value\": \"own\"}]'}]\n",
+	"JSON patches, before images and replicas": both +
+		"namespace: apps\nimages: [{name: \"web\", newTag: last}, {name: data, newTag: last}]\n" +
+		"replicas: [{name: web, count: 7}]\nreplacements: [{source: {kind: ConfigMap, fieldPath: " +
+		"data.color}, targets: [{select: {kind: Deployment}, fieldPaths: [metadata.name]}]}]\n" +
+		"patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, path: " +
+		"ops.yaml}]\n",
+	"all of them": "bases: [../base]\nresources: [settings.yaml]\nnamespace: apps\n" +
+		"commonLabels: {team: fleet}\nimageTags: [{name: web, newTag: last}]\n" +
+		"patchesStrategicMerge: [merge.yaml]\npatchesJson6902: [{target: {version: v1, group: apps, kind: " +
+		"Deployment, name: web}, path: ops.yaml}]\n",
+	"empty": both + "bases: []\ncommonLabels: {}\nimageTags: []\npatchesJson6902: []\n" +
+		"patchesStrategicMerge: []\nvars: []\n",
 }
 
 // What kustomize would say something about is built without a word, and just as kustomize itself builds it.
@@ -73,7 +93,8 @@ func TestBuild_deprecated(t *testing.T) {
 				t.Fatalf("the field %s has no present form", field)
 			}
 			var before, after types.Kustomization
-			if err := errors.Join(before.Unmarshal([]byte(kustomization)), after.Unmarshal(renewed)); err != nil {
+			if err := errors.Join(before.Unmarshal([]byte(kustomization)),
+				after.Unmarshal(renewed)); err != nil {
 				t.Fatal(err)
 			}
 			if len(*before.CheckDeprecatedFields()) == 0 {
@@ -120,15 +141,19 @@ func plain(t *testing.T, files map[string][]byte) string {
 // What has no present form is named, with the file; a file that the build does not read is nobody's business.
 func TestBuild_unsupported(t *testing.T) {
 	t.Parallel()
-	json := "patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, path: ops.yaml}]\n"
+	json := "patchesJson6902: [{target: {version: v1, group: apps, kind: Deployment, name: web}, path: " +
+		"ops.yaml}]\n"
 	for kustomization, field := range map[string]string{
-		both + "vars: [{name: COLOR, objref: {kind: ConfigMap, name: settings, apiVersion: v1}, fieldref: {fieldpath: data.color}}]\n": "vars",
-		both + "namespace: apps\nimages: [{name: web, newTag: last}]\nconfigurations: [images.yaml]\n" + json:                          "patchesJson6902",
+		both + "vars: [{name: COLOR, objref: {kind: ConfigMap, name: settings, apiVersion: v1}, fieldref: " +
+			"{fieldpath: data.color}}]\n": "vars",
+		both + "namespace: apps\nimages: [{name: web, newTag: last}]\nconfigurations: [images.yaml]\n" +
+			json: "patchesJson6902",
 	} {
 		files := repository(kustomization)
 		_, err := Build(files, "top", AllFiles)
 		unsupported := new(UnsupportedError)
-		if !errors.As(err, &unsupported) || *unsupported != (UnsupportedError{File: "top/kustomization.yaml", Field: field}) {
+		if !errors.As(err, &unsupported) ||
+			*unsupported != (UnsupportedError{File: "top/kustomization.yaml", Field: field}) {
 			t.Errorf("%s: %v", field, err)
 		}
 		if _, err := Build(files, "base", Directory); err != nil {
@@ -140,7 +165,8 @@ func TestBuild_unsupported(t *testing.T) {
 // A kustomization without deprecated fields, and one that cannot be read, stay as they are.
 func TestRenew_same(t *testing.T) {
 	t.Parallel()
-	for _, content := range []string{"# mine\nresources: [a.yaml] # and why\n", "resources: [a.yaml\n", "nosuch: field\nbases: [x]\n", ""} {
+	for _, content := range []string{"# mine\nresources: [a.yaml] # and why\n", "resources: [a.yaml\n",
+		"nosuch: field\nbases: [x]\n", ""} {
 		if renewed, field := renew([]byte(content), nil); string(renewed) != content || field != "" {
 			t.Errorf("%q became %q, %s", content, renewed, field)
 		}
@@ -154,7 +180,8 @@ func TestBuild_bounds(t *testing.T) {
 	if _, err := Build(files, "top", AllFiles); err != nil {
 		t.Error(err)
 	}
-	if _, err := Build(files, "top", Directory); err == nil || !strings.Contains(err.Error(), "is not in or below '/top'") {
+	if _, err := Build(files, "top", Directory); err == nil ||
+		!strings.Contains(err.Error(), "is not in or below '/top'") {
 		t.Errorf("a file from elsewhere: %v", err)
 	}
 }

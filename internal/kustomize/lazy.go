@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Source gives the files of a repository one by one, by their slash paths from its root; the root itself is ".".
+// Source gives the files of a repository one by one, by their slash paths from its root; the root itself is
+// ".".
 type Source interface {
 	// IsDir and IsFile say what is at a path; links and submodules are neither.
 	IsDir(name string) bool
@@ -30,9 +31,9 @@ func (e *RemoteError) Error() string {
 	return e.File + " takes " + e.Entry + " from elsewhere, which is not looked at"
 }
 
-// BuildFrom builds the directory dir of a source, of which it reads what it needs, under the bounds AllFiles. With edit, the kustomization
-// of dir is what edit makes of it. Nothing is fetched: what a kustomization takes from elsewhere is a *RemoteError. With a kustomization that
-// has deprecated fields it does as [Build].
+// BuildFrom builds the directory dir of a source, of which it reads what it needs, under the bounds AllFiles.
+// With edit, the kustomization of dir is what edit makes of it. Nothing is fetched: what a kustomization
+// takes from elsewhere is a *RemoteError. With a kustomization that has deprecated fields it does as [Build].
 //
 // The objects carry where they are from; see resource.GetOrigin.
 func BuildFrom(source Source, dir string, edit func(*types.Kustomization)) (resmap.ResMap, error) {
@@ -113,9 +114,11 @@ func remoteEntries(k *types.Kustomization) []string {
 	//lint:ignore SA1019 still in repositories
 	bases := k.Bases
 	var found []string
-	for _, lists := range [][]string{k.Resources, k.Components, bases, k.Crds, k.Generators, k.Transformers, k.Validators} {
+	for _, lists := range [][]string{k.Resources, k.Components, bases, k.Crds, k.Generators, k.Transformers,
+		k.Validators} {
 		for _, entry := range lists {
-			if inPlace := strings.ContainsAny(entry, "\n{"); !inPlace && IsRemote(entry) { // generators may be written out in the list
+			// generators may be written out in the list
+			if inPlace := strings.ContainsAny(entry, "\n{"); !inPlace && IsRemote(entry) {
 				found = append(found, entry)
 			}
 		}
@@ -128,11 +131,14 @@ func remoteEntries(k *types.Kustomization) []string {
 
 // IsRemote says whether kustomize would fetch an entry from elsewhere.
 func IsRemote(entry string) bool {
-	if strings.Contains(entry, "://") || strings.HasPrefix(entry, "git@") || strings.HasPrefix(entry, "git::") || strings.Contains(entry, "?ref=") || strings.Contains(entry, ".git//") {
+	if strings.Contains(entry, "://") || strings.HasPrefix(entry, "git@") ||
+		strings.HasPrefix(entry, "git::") || strings.Contains(entry, "?ref=") ||
+		strings.Contains(entry, ".git//") {
 		return true
 	}
 	host, _, _ := strings.Cut(entry, "/")
-	return host == "github.com" || host == "gitlab.com" || host == "bitbucket.org" || strings.HasPrefix(entry, "github.com:")
+	return host == "github.com" || host == "gitlab.com" || host == "bitbucket.org" ||
+		strings.HasPrefix(entry, "github.com:")
 }
 
 // Exists implements filesys.FileSystem.

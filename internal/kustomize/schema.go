@@ -12,8 +12,9 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
-// kustomize keeps the schema of objects in variables of its package kyaml/openapi, which it reads without the lock that it holds to write
-// them: two builds at a time are a data race. Flux's kustomize-controller has a lock around its builds for the same reason.
+// kustomize keeps the schema of objects in variables of its package kyaml/openapi, which it reads without the
+// lock that it holds to write them: two builds at a time are a data race. Flux's kustomize-controller has a
+// lock around its builds for the same reason.
 var schema sync.Mutex
 
 // build runs kustomize alone.
@@ -32,7 +33,8 @@ func build(files filesys.FileSystem, dir string, bounds Bounds) (built resmap.Re
 	return krusty.MakeKustomizer(options).Run(files, dir)
 }
 
-// forgetSchema has the next build start with the schema that is built in: kustomize keeps one that a kustomization brought (its field openapi).
+// forgetSchema has the next build start with the schema that is built in: kustomize keeps one that a
+// kustomization brought (its field openapi).
 func forgetSchema() {
 	if openapi.GetSchemaVersion() != builtIn {
 		openapi.ResetOpenAPI()

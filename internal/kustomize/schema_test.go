@@ -16,16 +16,19 @@ const (
       "type": "array", "items": {"type": "object"}, "x-kubernetes-patch-merge-key": "id", "x-kubernetes-patch-strategy": "merge"
     }}}}
   }}}`
-	machine      = "apiVersion: example.org/v1\nkind: Machine\nmetadata: {name: m}\nspec: {parts: [{id: a, size: 1}, {id: b, size: 1}]}\n"
-	machinePatch = "apiVersion: example.org/v1\nkind: Machine\nmetadata: {name: m}\nspec: {parts: [{id: b, size: 2}]}\n"
+	machine = "apiVersion: example.org/v1\nkind: Machine\nmetadata: {name: m}\n" +
+		"spec: {parts: [{id: a, size: 1}, {id: b, size: 1}]}\n"
+	machinePatch = "apiVersion: example.org/v1\nkind: Machine\nmetadata: {name: m}\n" +
+		"spec: {parts: [{id: b, size: 2}]}\n"
 )
 
 // machines is a directory with such a kind, built with the schema or without.
 func machines(openapi string) map[string][]byte {
 	return map[string][]byte{
-		"m/kustomization.yaml": []byte("resources: [machine.yaml]\npatches: [{path: patch.yaml}]\n" + openapi),
-		"m/machine.yaml":       []byte(machine), "m/patch.yaml": []byte(machinePatch), "m/schema.json": []byte(machineSchema),
-		"m/none.json": []byte("{nothing"),
+		"m/kustomization.yaml": []byte("resources: [machine.yaml]\npatches: [{path: patch.yaml}]\n" +
+			openapi),
+		"m/machine.yaml": []byte(machine), "m/patch.yaml": []byte(machinePatch),
+		"m/schema.json": []byte(machineSchema), "m/none.json": []byte("{nothing"),
 	}
 }
 
@@ -43,13 +46,14 @@ func built(t *testing.T, files map[string][]byte, dir string) string {
 	return string(text)
 }
 
-// Whatever was built before and is built beside it, a directory builds to what it alone would, and kinds are what they were: kustomize
-// keeps the schema in variables. The data races are for the race detector.
+// Whatever was built before and is built beside it, a directory builds to what it alone would, and kinds are
+// what they were: kustomize keeps the schema in variables. The data races are for the race detector.
 func TestBuild_schemaOfOthers(t *testing.T) {
 	t.Parallel()
 	with, without := machines("openapi: {path: schema.json}\n"), machines("")
 	none, old := machines("openapi: {path: none.json}\n"), machines("openapi: {version: v1.20.4}\n")
-	wantWith, wantWithout := "- id: b\n    size: 2\n  - id: a\n    size: 1\n", "parts:\n  - id: b\n    size: 2\n"
+	wantWith, wantWithout := "- id: b\n    size: 2\n  - id: a\n    size: 1\n",
+		"parts:\n  - id: b\n    size: 2\n"
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Go(func() {
@@ -68,11 +72,13 @@ func TestBuild_schemaOfOthers(t *testing.T) {
 						t.Errorf("with a schema that is none:\n%s", got)
 					}
 				case 3:
-					if got := built(t, old, "m"); !strings.Contains(got, "the specified OpenAPI version is not built in") {
+					if got := built(t, old, "m"); !strings.Contains(got,
+						"the specified OpenAPI version is not built in") {
 						t.Errorf("with a version that is not there:\n%s", got)
 					}
 				default:
-					got := fmt.Sprint(NeedsNamespace("apps/v1", "Deployment"), NeedsNamespace("v1", "Node"), NeedsNamespace("example.org/v1", "Machine"),
+					got := fmt.Sprint(NeedsNamespace("apps/v1", "Deployment"), NeedsNamespace("v1", "Node"),
+						NeedsNamespace("example.org/v1", "Machine"),
 						NeedsNamespace("unknown.k8s.io/v1", "Machine"))
 					if got != "true false false false" {
 						t.Errorf("kinds: %s", got)

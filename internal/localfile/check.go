@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// Check says whether [Replace] could write a file, and the directories above it that are not there, as far as that can be known without
-// writing anything: what is there is a regular file, and a new one may be made in its directory. The errors are *KindError,
-// *DirectoryError and those of the file system.
+// Check says whether [Replace] could write a file, and the directories above it that are not there, as far as
+// that can be known without writing anything: what is there is a regular file, and a new one may be made in
+// its directory. The errors are *KindError, *DirectoryError and those of the file system.
 func Check(path string) error {
 	place, err := locate(path)
 	if directory := new(DirectoryError); errors.As(err, &directory) && errors.Is(err, fs.ErrNotExist) {
@@ -35,7 +35,8 @@ func checkDirectory(path string) error {
 		case err != nil:
 			return &DirectoryError{Path: path, Err: bare(err)}
 		case !info.IsDir():
-			return &DirectoryError{Path: path, Err: errors.New("it is " + kindOf(info.Mode()) + ", not a directory")}
+			return &DirectoryError{Path: path,
+				Err: errors.New("it is " + kindOf(info.Mode()) + ", not a directory")}
 		}
 		if err := mayWrite(path); err != nil {
 			return &DirectoryError{Path: path, Err: err}

@@ -23,7 +23,8 @@ func TestCheck_readOnly(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "file"), "x", 0o666)
 	if os.Geteuid() == 0 {
-		// Nothing stops root; this thread, which ends with the test, becomes nobody where files are concerned.
+		// Nothing stops root; this thread, which ends with the test, becomes nobody where files are
+		// concerned.
 		runtime.LockOSThread()
 		t.Cleanup(func() { _ = syscall.Setfsuid(os.Geteuid()) })
 		if err := syscall.Setfsuid(65534); err != nil {
@@ -43,7 +44,8 @@ func TestCheck_readOnly(t *testing.T) {
 		<-owner // so that it can be removed
 	}()
 	for _, name := range []string{"new", "file", "a/b/new"} {
-		if err := localfile.Check(filepath.Join(dir, name)); !errors.As(err, new(*localfile.DirectoryError)) || !errors.Is(err, fs.ErrPermission) {
+		if err := localfile.Check(filepath.Join(dir,
+			name)); !errors.As(err, new(*localfile.DirectoryError)) || !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

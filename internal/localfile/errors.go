@@ -18,8 +18,8 @@ func (e *ChangedError) Error() string {
 // Hint is the next action.
 func (e *ChangedError) Hint() string { return "run the same command again: it reads the file again" }
 
-// KindError says that a path leads to something that is no regular file, which is neither replaced nor, where a regular file is needed,
-// read.
+// KindError says that a path leads to something that is no regular file, which is neither replaced nor, where
+// a regular file is needed, read.
 type KindError struct {
 	Path string
 	Kind string // what it is, with an article
@@ -32,11 +32,13 @@ func (e *KindError) Error() string {
 // Hint is the next action.
 func (e *KindError) Hint() string { return "name a regular file" }
 
-// OwnerError says that a file belongs to somebody else, or to another group, and could not be given back to them after it was written.
+// OwnerError says that a file belongs to somebody else, or to another group, and could not be given back to
+// them after it was written.
 type OwnerError struct{ Path string }
 
 func (e *OwnerError) Error() string {
-	return e.Path + " belongs to another user or group, and would not any more if you wrote it; it was left as it is"
+	return e.Path +
+		" belongs to another user or group, and would not any more if you wrote it; it was left as it is"
 }
 
 // Hint is the next action.
@@ -59,7 +61,8 @@ func (e *DirectoryError) Unwrap() error { return e.Err }
 
 // Hint is the next action.
 func (e *DirectoryError) Hint() string {
-	return "make the directory writable for you, or run the command in another one, with the whole paths of the files that it names"
+	return "make the directory writable for you, or run the command in another one, with the whole paths " +
+		"of the files that it names"
 }
 
 // TooLargeError says that a file is larger than what it is read for may be.

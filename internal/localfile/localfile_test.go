@@ -48,7 +48,8 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(all, " ")
 }
 
-// A file is replaced while it is what was seen, and keeps its mode; one that was edited, came or went since then stays as it is.
+// A file is replaced while it is what was seen, and keeps its mode; one that was edited, came or went since
+// then stays as it is.
 func TestReplace(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -56,9 +57,10 @@ func TestReplace(t *testing.T) {
 		edit   func(t *testing.T, path string)
 		after  string
 	}{
-		"unchanged":   {"old", func(*testing.T, string) {}, "new"},
-		"new":         {"", func(*testing.T, string) {}, "new"},
-		"edited":      {"old", func(t *testing.T, path string) { write(t, path, "old and more", 0o640) }, "old and more"},
+		"unchanged": {"old", func(*testing.T, string) {}, "new"},
+		"new":       {"", func(*testing.T, string) {}, "new"},
+		"edited": {"old", func(t *testing.T, path string) { write(t, path, "old and more", 0o640) },
+			"old and more"},
 		"same length": {"old", func(t *testing.T, path string) { write(t, path, "odd", 0o640) }, "odd"},
 		"emptied":     {"old", func(t *testing.T, path string) { write(t, path, "", 0o640) }, ""},
 		"come":        {"", func(t *testing.T, path string) { write(t, path, "mine", 0o640) }, "mine"},
@@ -76,7 +78,8 @@ func TestReplace(t *testing.T) {
 			}
 			c.edit(t, path)
 			err = localfile.Replace(path, seen, []byte("new"), true)
-			if done := c.after == "new"; done != (err == nil) || !done && !errors.As(err, new(*localfile.ChangedError)) {
+			if done := c.after == "new"; done != (err == nil) ||
+				!done && !errors.As(err, new(*localfile.ChangedError)) {
 				t.Errorf("error %v", err)
 			}
 			if got := read(t, path); got != c.after {
@@ -119,7 +122,8 @@ func TestReplace_link(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := localfile.Replace(filepath.Join(dir, "link"), localfile.Held([]byte("old")), []byte("new"), false); err != nil {
+	if err := localfile.Replace(filepath.Join(dir, "link"), localfile.Held([]byte("old")), []byte("new"),
+		false); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, filepath.Join(dir, "real", "file")); got != "new" {
@@ -170,7 +174,8 @@ func TestCheck(t *testing.T) {
 	for path, want := range map[string]error{
 		"file": nil, "new": nil, "a/b/new": nil,
 		"file/new": new(localfile.DirectoryError), "file/a/new": new(localfile.DirectoryError),
-		".": new(localfile.KindError), "dangling": new(localfile.KindError), "dangling/new": new(localfile.KindError),
+		".": new(localfile.KindError), "dangling": new(localfile.KindError),
+		"dangling/new": new(localfile.KindError),
 	} {
 		err := localfile.Check(filepath.Join(dir, path))
 		if (err == nil) != (want == nil) || want != nil && !sameType(err, want) {
@@ -196,7 +201,8 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, "0123456789", 0o600)
-	if content, info, err := localfile.Read(t.Context(), path, 10); err != nil || string(content) != "0123456789" || info.Mode() != 0o600 {
+	if content, info, err := localfile.Read(t.Context(), path, 10); err != nil ||
+		string(content) != "0123456789" || info.Mode() != 0o600 {
 		t.Errorf("read %q, %v", content, err)
 	}
 	if content, err := localfile.ReadRegular(path, 10); err != nil || string(content) != "0123456789" {
@@ -205,7 +211,8 @@ func TestRead(t *testing.T) {
 	if _, _, err := localfile.Read(t.Context(), path, 9); !errors.As(err, new(*localfile.TooLargeError)) {
 		t.Errorf("a file that is too large: %v", err)
 	}
-	if _, _, err := localfile.Read(t.Context(), filepath.Dir(path), 9); !errors.As(err, new(*localfile.KindError)) {
+	if _, _, err := localfile.Read(t.Context(), filepath.Dir(path), 9); !errors.As(err,
+		new(*localfile.KindError)) {
 		t.Errorf("a directory: %v", err)
 	}
 	if _, _, err := localfile.Read(t.Context(), path+"x", 9); !errors.Is(err, fs.ErrNotExist) {

@@ -17,8 +17,8 @@ const (
 	lockRetry = 50 * time.Millisecond
 )
 
-// Lock takes a lock as kubectl does: a file that exists while somebody writes. The errors are *LockedError, the context's cause and those
-// of the file system.
+// Lock takes a lock as kubectl does: a file that exists while somebody writes. The errors are *LockedError,
+// the context's cause and those of the file system.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	until := time.Now().Add(lockWait)
 	for {

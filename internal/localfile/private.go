@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Private is a directory of the run's own, among the system's temporary files, that nobody else can look into. What is in it goes with
-// it.
+// Private is a directory of the run's own, among the system's temporary files, that nobody else can look
+// into. What is in it goes with it.
 type Private struct{ dir string }
 
 // NewPrivate makes one. The caller removes it.
@@ -25,8 +25,9 @@ func NewPrivate() (*Private, error) {
 	return &Private{dir: resolved}, nil
 }
 
-// Keep puts content into a new file that only this user can read, and returns its path. dir is where, the system's place for such files
-// when it is empty; of pattern the last * becomes what makes the name unique. The file stays.
+// Keep puts content into a new file that only this user can read, and returns its path. dir is where, the
+// system's place for such files when it is empty; of pattern the last * becomes what makes the name unique.
+// The file stays.
 func Keep(dir, pattern string, content []byte) (string, error) {
 	file, err := os.CreateTemp(dir, pattern)
 	if err != nil {

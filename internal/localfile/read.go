@@ -10,9 +10,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
-// Read reads a file that a person has named, up to limit bytes. It may be a pipe, as <(command) gives one, or a terminal: a read that
-// nothing comes of is left behind when ctx ends, and the error is the context's cause. The other errors are *KindError for a directory,
-// *TooLargeError, and those of the file system.
+// Read reads a file that a person has named, up to limit bytes. It may be a pipe, as <(command) gives one, or
+// a terminal: a read that nothing comes of is left behind when ctx ends, and the error is the context's
+// cause. The other errors are *KindError for a directory, *TooLargeError, and those of the file system.
 func Read(ctx context.Context, path string, limit int64) ([]byte, fs.FileInfo, error) {
 	type result struct {
 		content []byte
@@ -37,8 +37,9 @@ func Read(ctx context.Context, path string, limit int64) ([]byte, fs.FileInfo, e
 	}
 }
 
-// ReadRegular reads a file that nobody has named, where one is looked for by custom, up to limit bytes. It never waits: what is no
-// regular file is a *KindError. The other errors are *TooLargeError and those of the file system.
+// ReadRegular reads a file that nobody has named, where one is looked for by custom, up to limit bytes. It
+// never waits: what is no regular file is a *KindError. The other errors are *TooLargeError and those of the
+// file system.
 func ReadRegular(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

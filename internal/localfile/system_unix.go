@@ -24,7 +24,8 @@ func keepOwner(file *os.File, of fs.FileInfo) bool {
 	return file.Chown(int(want.Uid), int(want.Gid)) == nil
 }
 
-// mayWrite says what keeps a file from being made in a directory: the process's rights, or a file system that is only read.
+// mayWrite says what keeps a file from being made in a directory: the process's rights, or a file system that
+// is only read.
 func mayWrite(dir string) error {
 	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }

@@ -86,8 +86,8 @@ func TestReplace_owner(t *testing.T) {
 	}
 }
 
-// A named pipe that nobody writes to is left behind when the context ends; one that somebody writes to is read. Where nobody has named
-// a file, it is not waited for at all.
+// A named pipe that nobody writes to is left behind when the context ends; one that somebody writes to is
+// read. Where nobody has named a file, it is not waited for at all.
 func TestRead_pipe(t *testing.T) {
 	t.Parallel()
 	silent := fifo(t)
@@ -102,7 +102,8 @@ func TestRead_pipe(t *testing.T) {
 	}
 	spoken := fifo(t)
 	go os.WriteFile(spoken, []byte("content"), 0) // the reader tells
-	if content, _, err := localfile.Read(t.Context(), spoken, limit); err != nil || string(content) != "content" {
+	if content, _, err := localfile.Read(t.Context(), spoken, limit); err != nil ||
+		string(content) != "content" {
 		t.Errorf("a pipe: %q, %v", content, err)
 	}
 }

@@ -19,8 +19,8 @@ type Seen struct {
 // Held is the Seen of a file with this content.
 func Held(content []byte) Seen { return Seen{there: true, content: content} }
 
-// Look reads the file that [Replace] would write, up to limit bytes. The errors are *KindError, *DirectoryError when the file cannot be
-// there, *TooLargeError, and those of the file system.
+// Look reads the file that [Replace] would write, up to limit bytes. The errors are *KindError,
+// *DirectoryError when the file cannot be there, *TooLargeError, and those of the file system.
 func Look(path string, limit int64) (Seen, error) {
 	place, err := locate(path)
 	if errors.As(err, new(*DirectoryError)) && errors.Is(err, fs.ErrNotExist) {
@@ -42,12 +42,13 @@ func (s Seen) There() bool { return s.there }
 // Content is what the file held; nothing for one that was not there.
 func (s Seen) Content() []byte { return s.content }
 
-// Replace gives a file new content in one step, if it still is what was seen. A file that is there keeps its owner, its group and its
-// mode; a new one gets the mode that the umask allows, or, when it is private, is for its owner alone. A symbolic link is followed and
-// stays.
+// Replace gives a file new content in one step, if it still is what was seen. A file that is there keeps its
+// owner, its group and its mode; a new one gets the mode that the umask allows, or, when it is private, is
+// for its owner alone. A symbolic link is followed and stays.
 //
-// The errors are *ChangedError, when the file is not what was seen, *KindError, *OwnerError, *DirectoryError, and those of the file
-// system. After any error the file is as it was. Replace may be repeated with what is there then.
+// The errors are *ChangedError, when the file is not what was seen, *KindError, *OwnerError, *DirectoryError,
+// and those of the file system. After any error the file is as it was. Replace may be repeated with what is
+// there then.
 func Replace(path string, seen Seen, content []byte, private bool) error {
 	place, err := locate(path)
 	if err != nil {
@@ -69,8 +70,9 @@ func Replace(path string, seen Seen, content []byte, private bool) error {
 	return syncDirectory(filepath.Dir(place.path))
 }
 
-// Beside keeps content in a file next to another one, of the same owner and for its owner alone, and returns its path: that of the file
-// with suffix added, and a number when another content has that name already. The same content is kept once.
+// Beside keeps content in a file next to another one, of the same owner and for its owner alone, and returns
+// its path: that of the file with suffix added, and a number when another content has that name already. The
+// same content is kept once.
 func Beside(path, suffix string, content []byte) (string, error) {
 	of, err := locate(path)
 	if err != nil {
@@ -107,7 +109,8 @@ func Beside(path, suffix string, content []byte) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("%s: there are %d files %s* beside it already", path, maxBeside, filepath.Base(of.path)+suffix)
+	return "", fmt.Errorf("%s: there are %d files %s* beside it already",
+		path, maxBeside, filepath.Base(of.path)+suffix)
 }
 
 // maxBeside is how many names are tried.
@@ -116,7 +119,8 @@ const maxBeside = 1000
 // Directory makes a directory and those above it, as far as they are not there.
 func Directory(path string, mode fs.FileMode) error { return os.MkdirAll(path, mode) }
 
-// Create makes a new file, for its owner alone, to write to as the run goes. The error is fs.ErrExist when there is one of that name.
+// Create makes a new file, for its owner alone, to write to as the run goes. The error is fs.ErrExist when
+// there is one of that name.
 func Create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
@@ -150,7 +154,8 @@ func locate(path string) (place, error) {
 		return absent(path)
 	}
 	if err != nil {
-		return place{}, &DirectoryError{Path: filepath.Dir(path), Err: bare(err)} // what cannot be looked at cannot be written either
+		// what cannot be looked at cannot be written either
+		return place{}, &DirectoryError{Path: filepath.Dir(path), Err: bare(err)}
 	}
 	if !info.Mode().IsRegular() {
 		return place{}, &KindError{Path: path, Kind: kindOf(info.Mode())}
@@ -176,14 +181,16 @@ func absent(path string) (place, error) {
 	return place{path: filepath.Join(dir, filepath.Base(path))}, nil
 }
 
-// Target is the path to which [Replace] would write, with symbolic links followed. The errors are those of [Look].
+// Target is the path to which [Replace] would write, with symbolic links followed. The errors are those of
+// [Look].
 func Target(path string) (string, error) {
 	place, err := locate(path)
 	return place.path, err
 }
 
-// isStream says whether a path is one of the links by which a process's own streams are named, as /dev/stdout: to replace the file that
-// such a stream goes to would take it away from whoever writes there, too.
+// isStream says whether a path is one of the links by which a process's own streams are named, as
+// /dev/stdout: to replace the file that such a stream goes to would take it away from whoever writes there,
+// too.
 func isStream(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
@@ -201,8 +208,8 @@ func within(dir, root string) bool {
 	return err == nil && filepath.IsLocal(relative)
 }
 
-// writeBeside writes content to a new file in the same directory, with the owner and the mode that the file in place is going to have.
-// Its name begins with a dot, so that nobody takes it for one of the files there.
+// writeBeside writes content to a new file in the same directory, with the owner and the mode that the file
+// in place is going to have. Its name begins with a dot, so that nobody takes it for one of the files there.
 func (p place) writeBeside(content []byte, private bool) (temporary string, err error) {
 	mode := fs.FileMode(0o666) // less what the umask takes away
 	if private || p.info != nil {
@@ -210,7 +217,9 @@ func (p place) writeBeside(content []byte, private bool) (temporary string, err 
 	}
 	var file *os.File
 	for {
-		temporary = filepath.Join(filepath.Dir(p.path), fmt.Sprintf(".%s.%08x.tmp", filepath.Base(p.path), rand.Uint32())) // only to be a new name
+		// only to be a new name
+		temporary = filepath.Join(filepath.Dir(p.path),
+			fmt.Sprintf(".%s.%08x.tmp", filepath.Base(p.path), rand.Uint32()))
 		file, err = os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if !errors.Is(err, fs.ErrExist) {
 			break
@@ -238,8 +247,8 @@ func (p place) writeBeside(content []byte, private bool) (temporary string, err 
 	return temporary, nil
 }
 
-// move puts the temporary file in place, if that still is what was seen: this is the moment of writing. The error wraps fs.ErrExist when
-// it is not.
+// move puts the temporary file in place, if that still is what was seen: this is the moment of writing. The
+// error wraps fs.ErrExist when it is not.
 func (p place) move(temporary string, seen Seen) error {
 	if !seen.there {
 		// A link, unlike a renaming, never takes the place of a file that has come meanwhile.
@@ -288,7 +297,8 @@ func gone(err error) error {
 	return err
 }
 
-// syncDirectory makes a renaming last. Where directories cannot be synced it lasts when the system gets to it.
+// syncDirectory makes a renaming last. Where directories cannot be synced it lasts when the system gets to
+// it.
 func syncDirectory(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

@@ -15,12 +15,13 @@ import (
 // Mask stands in the place of a secret.
 var Mask = secret.Value{}.String()
 
-// Text replaces what has the form of a secret by [Mask]: what stands before the @ of a URL (of one over SSH only a password: its user is
-// no secret), the credentials of an HTTP header, a private key, and tokens that say what they are. It may be repeated.
+// Text replaces what has the form of a secret by [Mask]: what stands before the @ of a URL (of one over SSH
+// only a password: its user is no secret), the credentials of an HTTP header, a private key, and tokens that
+// say what they are. It may be repeated.
 func Text(text string) string { return mask(text, ranges(text)) }
 
-// Source is [Text] for lines of YAML and JSON, where values of keys that are named like a secret are hidden, too. In a sentence such words
-// stand before other things.
+// Source is [Text] for lines of YAML and JSON, where values of keys that are named like a secret are hidden,
+// too. In a sentence such words stand before other things.
 func Source(text string) string { return mask(text, sourceRanges(text)) }
 
 // Ranges are the places of what [Source] hides, as pairs of byte positions in order. None is inside another.
@@ -50,8 +51,10 @@ var (
 	keyValue = regexp.MustCompile(`(?i)((?:password|passwd|token|secret_?access_?key|private_?key)["']?\s*:\s+|(?:password|passwd|token|secret_?access_?key|private_?key)":)("[^"]*"|'[^']*'|[^\s,}\]#][^,}\]#]*)`)
 	// Basic and bearer credentials, with or without the header's name before them.
 	header     = regexp.MustCompile(`(?i)\b(basic|bearer) +([a-z0-9+/_.~-]{8,}=*)`)
-	privateKey = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`)
-	ownName    = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})`)
+	privateKey = regexp.MustCompile(
+		`(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`)
+	ownName = regexp.MustCompile(
+		`\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})`)
 )
 
 func ranges(text string) [][2]int {
@@ -68,15 +71,16 @@ func ranges(text string) [][2]int {
 	}
 	for _, at := range header.FindAllStringSubmatchIndex(text, -1) {
 		// "basic authentication" is said of servers; no credential has the letters of a word alone.
-		if word := text[at[4]:at[5]]; strings.ContainsFunc(word[1:], func(r rune) bool { return !unicode.IsLower(r) && r != '.' && r != '-' }) {
+		if word := text[at[4]:at[5]]; strings.ContainsFunc(word[1:],
+			func(r rune) bool { return !unicode.IsLower(r) && r != '.' && r != '-' }) {
 			found = append(found, [2]int{at[4], at[5]})
 		}
 	}
 	return found
 }
 
-// addressRanges finds the secrets of the URLs in a text. Passwords are written into URLs without the escapes that they need, so that a
-// URL that is none has them, too; and what says why it is none quotes a part of it.
+// addressRanges finds the secrets of the URLs in a text. Passwords are written into URLs without the escapes
+// that they need, so that a URL that is none has them, too; and what says why it is none quotes a part of it.
 func addressRanges(text string) [][2]int {
 	var found [][2]int
 	for from := 0; ; {
@@ -126,7 +130,8 @@ func addressRanges(text string) [][2]int {
 var badPart = regexp.MustCompile(`invalid (?:port|URL escape|character) ("(?:[^"\\]|\\.)*")`)
 
 func isScheme(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '.' || c == '-'
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' ||
+		c == '.' || c == '-'
 }
 
 // maxURL bounds, in bytes, how far is looked for the end of what stands before an @.
@@ -135,8 +140,8 @@ const maxURL = 8 << 10
 // quotes are what a URL is put into, and end it.
 const quotes = "\"`<>"
 
-// runLength is how far a URL can go: up to a blank, a control character or one of the ends. One behind a backslash is a part of it, in a
-// text that was quoted.
+// runLength is how far a URL can go: up to a blank, a control character or one of the ends. One behind a
+// backslash is a part of it, in a text that was quoted.
 func runLength(text, ends string) int {
 	text = text[:min(len(text), maxURL)]
 	for i := 0; i < len(text); {
@@ -171,8 +176,8 @@ func userEnd(run string) int {
 	return strings.LastIndexByte(run, '@')
 }
 
-// badAuthority says whether what should be the port of a URL is no number. That is so when there is a slash in a password, which ends the
-// authority for all who read the URL.
+// badAuthority says whether what should be the port of a URL is no number. That is so when there is a slash
+// in a password, which ends the authority for all who read the URL.
 func badAuthority(run string) bool {
 	if end := strings.IndexAny(run, "/?#"); end >= 0 {
 		run = run[:end]

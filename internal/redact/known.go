@@ -16,9 +16,10 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 )
 
-// Redactor hides secrets whose values it knows, as they are and in the forms in which programs print them: quoted, escaped, in
-// hexadecimal, and in base64 at each of the three places at which a text can begin in it; and, as [Text] does, those that have the form of
-// one. The zero value knows none. It may be used by several goroutines.
+// Redactor hides secrets whose values it knows, as they are and in the forms in which programs print them:
+// quoted, escaped, in hexadecimal, and in base64 at each of the three places at which a text can begin in it;
+// and, as [Text] does, those that have the form of one. The zero value knows none. It may be used by several
+// goroutines.
 type Redactor struct {
 	mu       sync.RWMutex
 	replacer *strings.Replacer
@@ -33,8 +34,9 @@ func New(secrets ...string) *Redactor {
 	return r
 }
 
-// Know adds secrets. What is too short, or a common word, to be told from other text is left out: hiding it would hide half of what is
-// shown, and tell the secret by what is missing. Each longer line of a secret is one, too. It may be repeated.
+// Know adds secrets. What is too short, or a common word, to be told from other text is left out: hiding it
+// would hide half of what is shown, and tell the secret by what is missing. Each longer line of a secret is
+// one, too. It may be repeated.
 func (r *Redactor) Know(secrets ...string) {
 	var forms []string
 	for _, s := range secrets {
@@ -99,8 +101,8 @@ func (r *Redactor) Ranges(text string) [][2]int {
 	return joined(found)
 }
 
-// Prefix hides secrets in all of a text but its end, which may be the beginning of one. It returns what is ready and what is to be looked
-// at again with what follows.
+// Prefix hides secrets in all of a text but its end, which may be the beginning of one. It returns what is
+// ready and what is to be looked at again with what follows.
 func (r *Redactor) Prefix(text string) (ready, rest string) {
 	r.mu.RLock()
 	cut := max(0, len(text)-max(0, r.longest-1))
@@ -109,7 +111,8 @@ func (r *Redactor) Prefix(text string) (ready, rest string) {
 		for _, form := range r.forms {
 			// A secret that begins before the cut and ends behind it is hidden whole.
 			from := max(0, cut-len(form)+1)
-			if i := strings.Index(text[from:min(len(text), cut+len(form)-1)], form); i >= 0 && from+i < cut && from+i+len(form) > cut {
+			if i := strings.Index(text[from:min(len(text), cut+len(form)-1)], form); i >= 0 && from+i < cut &&
+				from+i+len(form) > cut {
 				cut, moved = from+i+len(form), true
 			}
 		}
@@ -118,10 +121,11 @@ func (r *Redactor) Prefix(text string) (ready, rest string) {
 	return r.Text(text[:cut]), text[cut:]
 }
 
-// JSON hides the secrets in the strings of JSON, but for the names of fields; what was JSON stays JSON. What is none comes back as it was,
-// with ok false.
+// JSON hides the secrets in the strings of JSON, but for the names of fields; what was JSON stays JSON. What
+// is none comes back as it was, with ok false.
 func (r *Redactor) JSON(data []byte) (shown []byte, ok bool) {
-	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid(data) {
+	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 ||
+		trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid(data) {
 		return data, false
 	}
 	var b bytes.Buffer
@@ -166,8 +170,9 @@ func quoted(text string) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// AddressSecrets are what a URL has for secrets: its password, and the user, which may be a token, with it, as they are written and as
-// they are meant; none when it has no user information. The URL may be malformed, or lack its scheme.
+// AddressSecrets are what a URL has for secrets: its password, and the user, which may be a token, with it,
+// as they are written and as they are meant; none when it has no user information. The URL may be malformed,
+// or lack its scheme.
 func AddressSecrets(address string) []string {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
@@ -211,7 +216,8 @@ func tellable(secret string) bool {
 
 // formsOf are the forms in which a secret is known.
 func formsOf(secret string) []string {
-	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), unquoted(strconv.Quote(secret)), strings.ReplaceAll(secret, "'", `'\''`)}
+	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret),
+		unquoted(strconv.Quote(secret)), strings.ReplaceAll(secret, "'", `'\''`)}
 	if encoded, err := json.Marshal(secret); err == nil {
 		forms = append(forms, unquoted(string(encoded)))
 	}

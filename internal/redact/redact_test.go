@@ -19,33 +19,39 @@ func TestText(t *testing.T) {
 		// What is no secret stays.
 		"":                        "",
 		"https://github.com/acme": "https://github.com/acme",
-		"ssh://git@git.example.com/acme/fleet.git, git@github.com:acme/fleet": "ssh://git@git.example.com/acme/fleet.git, git@github.com:acme/fleet",
-		"ssh://AKIDEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/x":       "ssh://AKIDEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/x",
-		"https://git@github.com/acme/fleet":                                   "https://git@github.com/acme/fleet",
-		"https://proxy.example.com/mod/@v/list, write to me@example.com":      "https://proxy.example.com/mod/@v/list, write to me@example.com",
-		"http://[::1]:8080/a@b and http://HOST:PORT":                          "http://[::1]:8080/a@b and http://HOST:PORT",
-		"oci://registry:5000/x:v1@sha256:12":                                  "oci://registry:5000/x:v1@sha256:12",
-		"the token: it is missing; Basic authentication is refused":           "the token: it is missing; Basic authentication is refused",
+		"ssh://git@git.example.com/acme/fleet.git, " +
+			"git@github.com:acme/fleet": "ssh://git@git.example.com/acme/fleet.git, " +
+			"git@github.com:acme/fleet",
+		"ssh://AKIDEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/x": "ssh://AKIDEXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/x",
+		"https://git@github.com/acme/fleet":                             "https://git@github.com/acme/fleet",
+		"https://proxy.example.com/mod/@v/list, write to " +
+			"me@example.com": "https://proxy.example.com/mod/@v/list, write to me@example.com",
+		"http://[::1]:8080/a@b and http://HOST:PORT": "http://[::1]:8080/a@b and http://HOST:PORT",
+		"oci://registry:5000/x:v1@sha256:12":         "oci://registry:5000/x:v1@sha256:12",
+		"the token: it is missing; Basic authentication is refused": "the token: it is missing; Basic " +
+			"authentication is refused",
 		// URLs, well made or not.
-		"https://bob:s3cret@git.example.com/fleet":                               "https://***@git.example.com/fleet",
-		"https://TOKEN@git.example.com/fleet":                                    "https://***@git.example.com/fleet",
-		"https://TOKEN:x-oauth-basic@git.example.com/fleet":                      "https://***@git.example.com/fleet",
-		"https://:s3cret@h, socks5://u:s3cret@h:1":                               "https://***@h, socks5://***@h:1",
-		"HTTPS://bob:s3@cret@h:1/a@b":                                            "HTTPS://***@h:1/a@b",
-		"https://bob:s3/cret@h/a":                                                "https://***@h/a",
-		"https://bob:s3cretwhichislo…":                                           "https://***",
-		"ssh://git:s3cret@h/a":                                                   "ssh://git:***@h/a",
-		"git+ssh://git:s3cret@h/a":                                               "git+ssh://git:***@h/a",
-		"://bob:s3cret@h":                                                        "://***@h",
-		"a https://bob:it's@h b":                                                 "a https://***@h b",
-		fmt.Sprintf("%q", `https://bob:a"b\c@h/x`) + ` "y@z"`:                    `"https://***@h/x" "y@z"`,
-		"https://a:b@c,https://d:e@f":                                            "https://***@c,https://***@f",
-		badPort.Error():                                                          `parse "https://***@git.example.com/fleet": invalid port *** after host`,
-		"Proxy-Authorization: Basic b3BlcmF0b3I6c2VudGluZWw=":                    "Proxy-Authorization: Basic ***",
-		"authorization: bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3M.x-":                  "authorization: bearer ***",
-		"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n": "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n",
-		"-----BEGIN PRIVATE KEY-----\nMIIE":                                      "-----BEGIN PRIVATE KEY-----***",
-		"the token ghp_0123456789abcdefghijABCDEFGHIJ0123":                       "the token ***",
+		"https://bob:s3cret@git.example.com/fleet":            "https://***@git.example.com/fleet",
+		"https://TOKEN@git.example.com/fleet":                 "https://***@git.example.com/fleet",
+		"https://TOKEN:x-oauth-basic@git.example.com/fleet":   "https://***@git.example.com/fleet",
+		"https://:s3cret@h, socks5://u:s3cret@h:1":            "https://***@h, socks5://***@h:1",
+		"HTTPS://bob:s3@cret@h:1/a@b":                         "HTTPS://***@h:1/a@b",
+		"https://bob:s3/cret@h/a":                             "https://***@h/a",
+		"https://bob:s3cretwhichislo…":                        "https://***",
+		"ssh://git:s3cret@h/a":                                "ssh://git:***@h/a",
+		"git+ssh://git:s3cret@h/a":                            "git+ssh://git:***@h/a",
+		"://bob:s3cret@h":                                     "://***@h",
+		"a https://bob:it's@h b":                              "a https://***@h b",
+		fmt.Sprintf("%q", `https://bob:a"b\c@h/x`) + ` "y@z"`: `"https://***@h/x" "y@z"`,
+		"https://a:b@c,https://d:e@f":                         "https://***@c,https://***@f",
+		badPort.
+			Error(): `parse "https://***@git.example.com/fleet": invalid port *** after host`,
+		"Proxy-Authorization: Basic b3BlcmF0b3I6c2VudGluZWw=":   "Proxy-Authorization: Basic ***",
+		"authorization: bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3M.x-": "authorization: bearer ***",
+		"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n": "-----BEGIN RSA PRIVATE " +
+			"KEY-----***-----END RSA PRIVATE KEY-----\n",
+		"-----BEGIN PRIVATE KEY-----\nMIIE":                "-----BEGIN PRIVATE KEY-----***",
+		"the token ghp_0123456789abcdefghijABCDEFGHIJ0123": "the token ***",
 	} {
 		got := redact.Text(in)
 		if got != want {
@@ -75,8 +81,9 @@ func TestSource(t *testing.T) {
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"proxy:3128": "proxy:3128", "bob:s3cret@proxy:3128": "***@proxy:3128", "TOKEN@proxy:3128": "***@proxy:3128",
-		"http://bob:s3cret@proxy:3128": "http://***@proxy:3128", "http://proxy/a@b": "http://proxy/a@b", "": "",
+		"proxy:3128": "proxy:3128", "bob:s3cret@proxy:3128": "***@proxy:3128",
+		"TOKEN@proxy:3128": "***@proxy:3128", "http://bob:s3cret@proxy:3128": "http://***@proxy:3128",
+		"http://proxy/a@b": "http://proxy/a@b", "": "",
 	} {
 		if got := redact.Address(in); got != want {
 			t.Errorf("%q is %q, not %q", in, got, want)
@@ -90,16 +97,19 @@ func TestRedactor_forms(t *testing.T) {
 	for _, secret := range []string{"hunter22", `p"a'ss\w&<ö`, "line one of it\nand line two of it"} {
 		r := redact.New(secret)
 		for name, text := range map[string]string{
-			"plain": secret, "quoted": fmt.Sprintf("%q", secret), "query": url.QueryEscape(secret), "path": url.PathEscape(secret),
-			"hexadecimal": fmt.Sprintf("%x", secret), "base64": base64.StdEncoding.EncodeToString([]byte("operator:" + secret)),
+			"plain": secret, "quoted": fmt.Sprintf("%q", secret), "query": url.QueryEscape(secret),
+			"path": url.PathEscape(secret), "hexadecimal": fmt.Sprintf("%x", secret),
+			"base64":          base64.StdEncoding.EncodeToString([]byte("operator:" + secret)),
 			"base64 for URLs": base64.RawURLEncoding.EncodeToString([]byte("??" + secret)),
 		} {
-			if got := r.Text("a " + text + " b"); strings.Contains(got, text) || !strings.Contains(got, redact.Mask) {
+			if got := r.Text("a " + text + " b"); strings.Contains(got, text) ||
+				!strings.Contains(got, redact.Mask) {
 				t.Errorf("%s of %q: %q", name, secret, got)
 			}
 		}
 	}
-	if got := redact.New("line one of it\nand line two of it").Text("+  line one of it\n+  and line two of it\n"); got != "+  ***\n+  ***\n" {
+	if got := redact.New("line one of it\nand line two of it").Text("+  line one of it\n" +
+		"+  and line two of it\n"); got != "+  ***\n+  ***\n" {
 		t.Errorf("line by line: %q", got)
 	}
 	if got := redact.New("test", "true", "abc", "").Text("a true test abc"); got != "a true test abc" {
@@ -115,14 +125,16 @@ func TestRedactor_JSON(t *testing.T) {
 	t.Parallel()
 	r := redact.New("hunter22", "exitCode", `q"uote\d-one`)
 	in := map[string]any{
-		"exitCode": 1, "a": []any{"hunter22", "x https://bob:p\"w@h y", true}, "b": map[string]any{"hunter22 ": `is q"uote\d-one`}, "c": "é<>& ",
+		"exitCode": 1, "a": []any{"hunter22", "x https://bob:p\"w@h y", true},
+		"b": map[string]any{"hunter22 ": `is q"uote\d-one`}, "c": "é<>& ",
 	}
 	data, err := json.MarshalIndent(in, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown, ok := r.JSON(append(data, '\n'))
-	want := map[string]any{"exitCode": 1.0, "a": []any{"***", "x https://***@h y", true}, "b": map[string]any{"hunter22 ": "is ***"}, "c": "é<>& "}
+	want := map[string]any{"exitCode": 1.0, "a": []any{"***", "x https://***@h y", true},
+		"b": map[string]any{"hunter22 ": "is ***"}, "c": "é<>& "}
 	var got map[string]any
 	if err := json.Unmarshal(shown, &got); err != nil || !ok || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v %v: %s", err, ok, shown)
@@ -152,7 +164,8 @@ func TestAddressSecrets(t *testing.T) {
 
 // Whatever a text is, what is hidden in it stays hidden, and the ranges are those of the text.
 func FuzzText(f *testing.F) {
-	for _, seed := range []string{"https://a:b@c", "x://\\", "ssh://:@", "://a:b/c@d…", "Basic A1+/=", "-----BEGIN PRIVATE KEY-----"} {
+	for _, seed := range []string{"https://a:b@c", "x://\\", "ssh://:@", "://a:b/c@d…", "Basic A1+/=",
+		"-----BEGIN PRIVATE KEY-----"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -1,5 +1,5 @@
-// Package repourl reads the addresses of Git repositories. It is the one place where that is done, so that what the first check accepts
-// is what every later step takes: the log-in, Flux, and the API server.
+// Package repourl reads the addresses of Git repositories. It is the one place where that is done, so that
+// what the first check accepts is what every later step takes: the log-in, Flux, and the API server.
 package repourl
 
 import (
@@ -22,7 +22,8 @@ type URL struct {
 	User string // who to log in as; git when the text names nobody
 	Host string // name or address, without brackets
 	Port int    // 22 when the text names none
-	// Path is what the server is asked for: "/owner/repo.git", or "~user/repo.git" for a path in a home directory.
+	// Path is what the server is asked for: "/owner/repo.git", or "~user/repo.git" for a path in a home
+	// directory.
 	Path string
 	// Notice says how the text was read when it was not in the ssh:// form; empty otherwise.
 	Notice string
@@ -36,8 +37,9 @@ const (
 	defaultUser = "git"
 )
 
-// ParseSSH reads ssh://[user@]host[:port]/path and the scp form [user@]host:path, which is taken as ssh://user@host/path with a
-// [URL.Notice]. The error is [ErrNotSSH] when there is another scheme. A password in the URL is refused; no error shows it.
+// ParseSSH reads ssh://[user@]host[:port]/path and the scp form [user@]host:path, which is taken as
+// ssh://user@host/path with a [URL.Notice]. The error is [ErrNotSSH] when there is another scheme. A password
+// in the URL is refused; no error shows it.
 func ParseSSH(text string) (*URL, error) {
 	if err := checkText(text); err != nil {
 		return nil, err
@@ -74,7 +76,8 @@ func parseSSH(text string) (*URL, error) {
 		return nil, errors.New("the repository URL has a password in it, which SSH does not use: remove it")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("the repository URL has a query or a fragment, which SSH does not use: remove it")
+		return nil,
+			errors.New("the repository URL has a query or a fragment, which SSH does not use: remove it")
 	}
 	r := &URL{User: u.User.Username(), Host: u.Hostname(), Port: sshPort, Path: u.Path}
 	if p := u.Port(); p != "" {
@@ -121,12 +124,14 @@ func ParseHTTPS(text string) (*url.URL, error) {
 		return nil, err
 	}
 	u, err := url.Parse(text)
-	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" || strings.Trim(u.Path, "/") == "" {
+	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" ||
+		strings.Trim(u.Path, "/") == "" {
 		// What url.Parse says quotes the URL, which may hold a password.
 		return nil, errors.New("the repository URL is malformed: " + form)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("the repository URL has a user, a query or a fragment in it: " + form + " and give credentials apart")
+		return nil, errors.New("the repository URL has a user, a query or a fragment in it: " + form +
+			" and give credentials apart")
 	}
 	if p := u.Port(); p != "" {
 		if port, err := strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
@@ -147,11 +152,13 @@ func checkText(text string) error {
 func checkParts(host, user, path string) error {
 	switch {
 	case strings.HasPrefix(host, "-"):
-		return errors.New("the repository URL has a host that begins with a dash, which programs take for an option")
+		return errors.New(
+			"the repository URL has a host that begins with a dash, which programs take for an option")
 	case !isHost(host):
 		return errors.New("the repository URL has something else than a name or an address for its host")
 	case strings.HasPrefix(user, "-"):
-		return errors.New("the repository URL has a user that begins with a dash, which programs take for an option")
+		return errors.New(
+			"the repository URL has a user that begins with a dash, which programs take for an option")
 	case strings.ContainsFunc(host+user+path, text.Invisible):
 		return errors.New("the repository URL has a control character or an invisible one in it")
 	}
@@ -178,7 +185,8 @@ func (r *URL) check() (*URL, error) {
 	return r, nil
 }
 
-// isHost says whether text is an address, or letters, digits, dots, dashes and underscores, as a name is. So is an address's zone.
+// isHost says whether text is an address, or letters, digits, dots, dashes and underscores, as a name is. So
+// is an address's zone.
 func isHost(text string) bool {
 	name := text
 	if address, err := netip.ParseAddr(text); err == nil {
@@ -194,7 +202,8 @@ func (r *URL) Address() string { return net.JoinHostPort(r.Host, strconv.Itoa(r.
 
 // String is the normal form: ssh://user@host[:port]/path.
 func (r *URL) String() string {
-	u := url.URL{Scheme: "ssh", User: url.User(r.User), Host: r.Host, Path: "/" + strings.TrimPrefix(r.Path, "/")}
+	u := url.URL{Scheme: "ssh", User: url.User(r.User), Host: r.Host,
+		Path: "/" + strings.TrimPrefix(r.Path, "/")}
 	if strings.Contains(r.Host, ":") {
 		u.Host = "[" + r.Host + "]"
 	}

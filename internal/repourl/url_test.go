@@ -8,7 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/repourl"
 )
 
-// What a later step could take for an option, a second line or another host is refused at the first look, and no error shows a password.
+// What a later step could take for an option, a second line or another host is refused at the first look, and
+// no error shows a password.
 func TestParse_hostile(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
@@ -57,8 +58,10 @@ func TestParse_hostile(t *testing.T) {
 		t.Error(err)
 	}
 	for address, want := range map[string]string{
-		"ssh://git@host/owner/repo.git": "ssh://git@host/owner/repo.git", "git@host:owner/repo": "ssh://git@host/owner/repo",
-		"ssh://host:2222/x": "ssh://git@host:2222/x", "ssh://git@[::1]:22/x": "ssh://git@[::1]/x", "git+ssh://git@host/a%20b": "ssh://git@host/a%20b",
+		"ssh://git@host/owner/repo.git": "ssh://git@host/owner/repo.git",
+		"git@host:owner/repo":           "ssh://git@host/owner/repo",
+		"ssh://host:2222/x":             "ssh://git@host:2222/x", "ssh://git@[::1]:22/x": "ssh://git@[::1]/x",
+		"git+ssh://git@host/a%20b": "ssh://git@host/a%20b",
 	} {
 		if u, err := repourl.ParseSSH(address); err != nil || u.String() != want {
 			t.Errorf("%q: %v, %v", address, u, err)

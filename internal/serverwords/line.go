@@ -1,5 +1,5 @@
-// Package serverwords knows what Git servers say when they refuse something, and what helps against it. The words come to it clean: without
-// control characters and credentials.
+// Package serverwords knows what Git servers say when they refuse something, and what helps against it. The
+// words come to it clean: without control characters and credentials.
 package serverwords
 
 import "strings"

@@ -8,7 +8,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// Every remedy is for something that is among the cases of internal/gitrepo, so that none is left that nothing has tried.
+// Every remedy is for something that is among the cases of internal/gitrepo, so that none is left that
+// nothing has tried.
 func TestRemedies_tried(t *testing.T) {
 	t.Parallel()
 	cases, err := txtar.ParseFile("../gitrepo/testdata/refusals.txtar")

@@ -15,9 +15,10 @@ func Nearest(word string, candidates []string) string {
 			return candidate
 		}
 		distance := Distance(strings.ToLower(word), strings.ToLower(candidate))
-		// A third of the word may be wrong, and not more than four letters: two of a word of four are too many, and long words share
-		// long endings.
-		if limit := min(max(len(candidate), len(word))/3, 4); distance > max(limit, 1) || distance >= len(word) {
+		// A third of the word may be wrong, and not more than four letters: two of a word of four are too
+		// many, and long words share long endings.
+		if limit := min(max(len(candidate), len(word))/3, 4); distance > max(limit, 1) ||
+			distance >= len(word) {
 			continue
 		}
 		if best == "" || distance < bestDistance {
@@ -30,7 +31,8 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// contained finds the one candidate that holds the word or is held by it, as "workerNodeGroups" is by the full name.
+// contained finds the one candidate that holds the word or is held by it, as "workerNodeGroups" is by the
+// full name.
 func contained(word string, candidates []string) string {
 	found := ""
 	for _, candidate := range candidates {
@@ -50,8 +52,8 @@ func contained(word string, candidates []string) string {
 	return found
 }
 
-// Distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b. It works on bytes, and its work
-// grows with the product of the lengths.
+// Distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b. It
+// works on bytes, and its work grows with the product of the lengths.
 func Distance(a, b string) int {
 	before, previous, current := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range previous {

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// banned are phrases over which readers stumbled, and what is said instead. A new one belongs here as soon as it has been reworded everywhere.
+// banned are phrases over which readers stumbled, and what is said instead. A new one belongs here as soon as
+// it has been reworded everywhere.
 var banned = []struct{ phrase, instead string }{
 	{`\banew\b`, "again"},
 	{`\b(is|are|was|were) none\b`, "is not a ..."},
@@ -42,7 +43,8 @@ var banned = []struct{ phrase, instead string }{
 // fine are the readings of a banned phrase that everybody understands.
 var fine = regexp.MustCompile(`(?i)\b(there|here|it) (is|are|was|were) none\b|\bthere (is|are|was|were) no [a-z]|\b(is|are|was|were) no (longer|more)\b`)
 
-// TestPlainWords reads every text that the program may print, and the documents of its users, for phrases that are banned.
+// TestPlainWords reads every text that the program may print, and the documents of its users, for phrases
+// that are banned.
 func TestPlainWords(t *testing.T) {
 	t.Parallel()
 	phrases := make([]*regexp.Regexp, len(banned))
@@ -60,18 +62,19 @@ func TestPlainWords(t *testing.T) {
 	root := filepath.Join("..", "..")
 	read := 0
 	for _, directory := range []string{"cmd", "internal", "pkg"} {
-		err := filepath.WalkDir(filepath.Join(root, directory), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.IsDir() && (entry.Name() == "testdata" || strings.HasSuffix(path, "test")):
-				return fs.SkipDir
-			case entry.IsDir(), !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
-				return nil
-			}
-			read++
-			return literals(path, check)
-		})
+		err := filepath.WalkDir(filepath.Join(root, directory),
+			func(path string, entry fs.DirEntry, err error) error {
+				switch {
+				case err != nil:
+					return err
+				case entry.IsDir() && (entry.Name() == "testdata" || strings.HasSuffix(path, "test")):
+					return fs.SkipDir
+				case entry.IsDir(), !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
+					return nil
+				}
+				read++
+				return literals(path, check)
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,14 +110,34 @@ func literals(path string, check func(place, text string)) error {
 		return err
 	}
 	ast.Inspect(source, func(node ast.Node) bool {
-		literal, ok := node.(*ast.BasicLit)
-		if !ok || literal.Kind != token.STRING {
+		expression, ok := node.(ast.Expr)
+		if !ok {
 			return true
 		}
-		if text, err := strconv.Unquote(literal.Value); err == nil {
-			check(files.Position(literal.Pos()).String(), strings.Join(strings.Fields(text), " "))
+		text, whole := literal(expression)
+		if text != "" {
+			check(files.Position(expression.Pos()).String(), strings.Join(strings.Fields(text), " "))
 		}
-		return true
+		return !whole
 	})
 	return nil
+}
+
+// literal is the text of a string, which may be put together of several; whole says that it is nothing else.
+// Of one that is put together with other things it is empty: its parts are looked at one by one.
+func literal(expression ast.Expr) (text string, whole bool) {
+	switch e := expression.(type) {
+	case *ast.BasicLit:
+		if e.Kind == token.STRING {
+			text, err := strconv.Unquote(e.Value)
+			return text, err == nil
+		}
+	case *ast.BinaryExpr:
+		left, leftWhole := literal(e.X)
+		right, rightWhole := literal(e.Y)
+		if e.Op == token.ADD && leftWhole && rightWhole {
+			return left + right, true
+		}
+	}
+	return "", false
 }

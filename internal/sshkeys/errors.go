@@ -8,7 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// PassphraseError says that a private key is encrypted and its passphrase is missing or wrong. Ask for it and try again.
+// PassphraseError says that a private key is encrypted and its passphrase is missing or wrong. Ask for it and
+// try again.
 type PassphraseError struct {
 	Origin string // the file
 	Wrong  bool   // one was given and does not fit
@@ -53,7 +54,8 @@ type AlgorithmError struct {
 }
 
 func (e *AlgorithmError) Error() string {
-	return fmt.Sprintf("sshKeyAlgorithm is %s, but the private key %s is of algorithm %s", e.Want, e.Origin, e.Key)
+	return fmt.Sprintf("sshKeyAlgorithm is %s, but the private key %s is of algorithm %s",
+		e.Want, e.Origin, e.Key)
 }
 
 // Hint is the next action.

@@ -17,7 +17,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// rsaBits is the size of generated RSA keys; EKS Anywhere and Flux use smaller ones by default, which age sooner.
+// rsaBits is the size of generated RSA keys; EKS Anywhere and Flux use smaller ones by default, which age
+// sooner.
 const rsaBits = 4096
 
 // KeyPair is a generated key.
@@ -27,7 +28,8 @@ type KeyPair struct {
 	Fingerprint   string       // SHA256:...
 }
 
-// Generate makes a key: ecdsa (P-384, as Flux does by default; also when algorithm is empty), ed25519 or rsa (4096 bits).
+// Generate makes a key: ecdsa (P-384, as Flux does by default; also when algorithm is empty), ed25519 or rsa
+// (4096 bits).
 func Generate(algorithm string) (KeyPair, error) {
 	var private crypto.Signer
 	var err error
@@ -53,7 +55,8 @@ func Generate(algorithm string) (KeyPair, error) {
 		return KeyPair{}, fmt.Errorf("encoding the public key: %w", err)
 	}
 	return KeyPair{
-		PrivatePEM:    secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}))),
+		PrivatePEM: secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY",
+			Bytes: encoded}))),
 		AuthorizedKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))),
 		Fingerprint:   ssh.FingerprintSHA256(public),
 	}, nil

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// KnownHostsForKeys makes known_hosts lines for the host of an ssh:// URL out of host keys in authorized_keys form, such as GitHub
-// publishes them. Keys of kinds that are not known here are left out; one has to remain. A port other than 22 is part of the name, as OpenSSH writes it.
+// KnownHostsForKeys makes known_hosts lines for the host of an ssh:// URL out of host keys in authorized_keys
+// form, such as GitHub publishes them. Keys of kinds that are not known here are left out; one has to remain.
+// A port other than 22 is part of the name, as OpenSSH writes it.
 func KnownHostsForKeys(remoteURL string, keys []string) ([]byte, error) {
 	u, err := ParseURL(remoteURL)
 	if err != nil {

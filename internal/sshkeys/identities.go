@@ -15,8 +15,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// agentTimeout bounds an agent's answer to a listing. A signature may take as long as the caller's context: a hardware key waits for
-// a touch.
+// agentTimeout bounds an agent's answer to a listing. A signature may take as long as the caller's context: a
+// hardware key waits for a touch.
 const agentTimeout = 10 * time.Second
 
 // Source says where identities come from: a key file, an agent, or both.
@@ -28,8 +28,8 @@ type Source struct {
 	AgentSocket string
 }
 
-// Identities are what a client proves itself with, in the order in which they are offered: the key file first, then the agent's keys.
-// They may be used by several connections at the same time.
+// Identities are what a client proves itself with, in the order in which they are offered: the key file
+// first, then the agent's keys. They may be used by several connections at the same time.
 type Identities struct {
 	key    *Key
 	socket string
@@ -38,11 +38,11 @@ type Identities struct {
 	from string // the file that only came from
 }
 
-// Select finds the identities of a source. When the key file is encrypted and no passphrase is given, but the agent holds the same
-// key, the agent's is used.
+// Select finds the identities of a source. When the key file is encrypted and no passphrase is given, but the
+// agent holds the same key, the agent's is used.
 //
-// The error is a *PassphraseError when only a passphrase is missing, a *KeyError when the file cannot be used, an *AgentError when
-// the agent is all there is and it cannot be used.
+// The error is a *PassphraseError when only a passphrase is missing, a *KeyError when the file cannot be
+// used, an *AgentError when the agent is all there is and it cannot be used.
 func Select(ctx context.Context, source Source) (*Identities, error) {
 	if source.KeyFile == "" {
 		return selectAgent(ctx, source.AgentSocket)
@@ -66,8 +66,8 @@ func Select(ctx context.Context, source Source) (*Identities, error) {
 	return &Identities{socket: source.AgentSocket, only: public, from: source.KeyFile}, nil
 }
 
-// publicBeside reads the public key that ssh-keygen writes beside a private one; nil when there is none. It only chooses among the
-// agent's keys, so that nothing has to be believed.
+// publicBeside reads the public key that ssh-keygen writes beside a private one; nil when there is none. It
+// only chooses among the agent's keys, so that nothing has to be believed.
 func publicBeside(path string) ssh.PublicKey {
 	content, err := localfile.ReadRegular(path+".pub", maxKeyFile)
 	if err != nil {
@@ -82,7 +82,8 @@ func publicBeside(path string) ssh.PublicKey {
 
 func selectAgent(ctx context.Context, socket string) (*Identities, error) {
 	if socket == "" {
-		return nil, &AgentError{Socket: "(none)", Reason: "no private key and no agent are given", Next: "name a private key file, or start an agent and set SSH_AUTH_SOCK"}
+		return nil, &AgentError{Socket: "(none)", Reason: "no private key and no agent are given",
+			Next: "name a private key file, or start an agent and set SSH_AUTH_SOCK"}
 	}
 	ids := &Identities{socket: socket}
 	open, err := ids.Open(ctx)
@@ -111,11 +112,13 @@ func (i *Identities) Key() *Key { return i.key }
 type Opened struct {
 	// Signers are in the order in which they are offered. RSA keys sign with SHA-2 only.
 	Signers []ssh.Signer
-	// Names describe the signers, in the same order: algorithm, fingerprint, and the file or the agent's comment.
+	// Names describe the signers, in the same order: algorithm, fingerprint, and the file or the agent's
+	// comment.
 	Names []string
 	// Skipped names what is not offered, and why.
 	Skipped []string
-	// AgentProblem is why the agent is left out although one is given and the key file works without it; nil when all is well.
+	// AgentProblem is why the agent is left out although one is given and the key file works without it; nil
+	// when all is well.
 	AgentProblem error
 
 	conn net.Conn
@@ -131,8 +134,8 @@ func (o *Opened) Close() error {
 	return o.conn.Close()
 }
 
-// Open makes the identities ready. A hung agent is left when ctx is done. An agent that cannot be used is an *AgentError only when
-// there is no key file.
+// Open makes the identities ready. A hung agent is left when ctx is done. An agent that cannot be used is an
+// *AgentError only when there is no key file.
 func (i *Identities) Open(ctx context.Context) (*Opened, error) {
 	o := &Opened{}
 	if i.key != nil {
@@ -152,14 +155,16 @@ func (i *Identities) Open(ctx context.Context) (*Opened, error) {
 
 func (o *Opened) add(s ssh.Signer, name string) {
 	o.Signers = append(o.Signers, s)
-	o.Names = append(o.Names, fmt.Sprintf("%s %s (%s)", s.PublicKey().Type(), ssh.FingerprintSHA256(s.PublicKey()), name))
+	o.Names = append(o.Names,
+		fmt.Sprintf("%s %s (%s)", s.PublicKey().Type(), ssh.FingerprintSHA256(s.PublicKey()), name))
 }
 
 func (i *Identities) openAgent(ctx context.Context, o *Opened) error {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", i.socket)
 	if err != nil {
-		return &AgentError{Socket: i.socket, Reason: dialReason(err), Next: "start it with: eval \"$(ssh-agent)\", then: ssh-add"}
+		return &AgentError{Socket: i.socket, Reason: dialReason(err),
+			Next: "start it with: eval \"$(ssh-agent)\", then: ssh-add"}
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	fail := func(reason, next string) error {
@@ -213,8 +218,8 @@ func (i *Identities) addAgentKey(o *Opened, s ssh.Signer, comment string) {
 	o.add(restricted, name)
 }
 
-// acceptAgentKey refuses what a file would be refused for. Keys that a certificate or a hardware token comes with are left to the
-// server.
+// acceptAgentKey refuses what a file would be refused for. Keys that a certificate or a hardware token comes
+// with are left to the server.
 func acceptAgentKey(s ssh.Signer) (ssh.Signer, error) {
 	// An agent's key shows its wire format only.
 	parsed, err := ssh.ParsePublicKey(s.PublicKey().Marshal())

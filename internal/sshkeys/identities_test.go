@@ -75,7 +75,8 @@ func keyFile(t *testing.T, content []byte) string {
 	return path
 }
 
-// Every source: the key file alone, the agent alone, both; what is offered, in which order, and whether it can sign.
+// Every source: the key file alone, the agent alone, both; what is offered, in which order, and whether it
+// can sign.
 func TestSelect(t *testing.T) {
 	t.Parallel()
 	keys := privateKeys()
@@ -95,11 +96,18 @@ func TestSelect(t *testing.T) {
 	}{
 		{"file", sshkeys.Source{KeyFile: keyFile(t, plain)}, []string{file}, 0},
 		{"agent", sshkeys.Source{AgentSocket: withKeys}, []string{"rsa 2048", "ed25519 -"}, 1},
-		{"both", sshkeys.Source{KeyFile: keyFile(t, plain), AgentSocket: withKeys}, []string{file, "rsa 2048", "ed25519 -"}, 1},
-		{"the same in both", sshkeys.Source{KeyFile: keyFile(t, formats(t, "rsa 2048")["pem"]), AgentSocket: withKeys}, []string{"rsa 2048", "ed25519 -"}, 1},
-		{"encrypted file with passphrase", sshkeys.Source{KeyFile: keyFile(t, locked), Passphrase: secret.New(passphrase)}, []string{"ed25519 -"}, 0},
-		{"encrypted file, unlocked in the agent", sshkeys.Source{KeyFile: keyFile(t, locked), AgentSocket: withKeys}, []string{"ed25519 -"}, 0},
-		{"file, agent gone", sshkeys.Source{KeyFile: keyFile(t, plain), AgentSocket: "/nonexistent/agent"}, []string{file}, 0},
+		{"both", sshkeys.Source{KeyFile: keyFile(t, plain), AgentSocket: withKeys},
+			[]string{file, "rsa 2048", "ed25519 -"}, 1},
+		{"the same in both",
+			sshkeys.Source{KeyFile: keyFile(t, formats(t, "rsa 2048")["pem"]), AgentSocket: withKeys},
+			[]string{"rsa 2048", "ed25519 -"}, 1},
+		{"encrypted file with passphrase",
+			sshkeys.Source{KeyFile: keyFile(t, locked), Passphrase: secret.New(passphrase)},
+			[]string{"ed25519 -"}, 0},
+		{"encrypted file, unlocked in the agent",
+			sshkeys.Source{KeyFile: keyFile(t, locked), AgentSocket: withKeys}, []string{"ed25519 -"}, 0},
+		{"file, agent gone", sshkeys.Source{KeyFile: keyFile(t, plain), AgentSocket: "/nonexistent/agent"},
+			[]string{file}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,11 +120,13 @@ func TestSelect(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer open.Close()
-			if len(open.Signers) != len(c.offered) || len(open.Names) != len(c.offered) || len(open.Skipped) != c.skipped {
+			if len(open.Signers) != len(c.offered) || len(open.Names) != len(c.offered) ||
+				len(open.Skipped) != c.skipped {
 				t.Fatalf("offered %q, skipped %q", open.Names, open.Skipped)
 			}
 			for n, s := range open.Signers {
-				if !strings.Contains(open.Names[n], fingerprint(c.offered[n])) || strings.ContainsRune(open.Names[n], 0x1b) {
+				if !strings.Contains(open.Names[n], fingerprint(c.offered[n])) ||
+					strings.ContainsRune(open.Names[n], 0x1b) {
 					t.Errorf("offered %q", open.Names)
 				}
 				algorithm := s.PublicKey().Type()

@@ -46,11 +46,12 @@ type Key struct {
 	warning string
 }
 
-// ParseKey reads a private key in OpenSSH's format, PEM (PKCS#1, SEC 1) or PKCS#8, encrypted or not. The origin, such as the file's
-// path, is used in errors. The passphrase is used only when the content is encrypted.
+// ParseKey reads a private key in OpenSSH's format, PEM (PKCS#1, SEC 1) or PKCS#8, encrypted or not. The
+// origin, such as the file's path, is used in errors. The passphrase is used only when the content is
+// encrypted.
 //
-// The error is a *PassphraseError when the content is encrypted and the passphrase is missing or wrong, and a *KeyError when the
-// content is no private key or one that is refused.
+// The error is a *PassphraseError when the content is encrypted and the passphrase is missing or wrong, and a
+// *KeyError when the content is no private key or one that is refused.
 func ParseKey(content []byte, passphrase secret.Value, origin string) (*Key, error) {
 	raw, err := parsePrivateKey(content, passphrase, origin)
 	if err != nil {
@@ -59,8 +60,8 @@ func ParseKey(content []byte, passphrase secret.Value, origin string) (*Key, err
 	return newKey(raw, origin)
 }
 
-// LoadKey reads a private key from a file as [ParseKey] does. A file that others may read is accepted with a [Key.Warning].
-// The error may be the context's cause, too: what the path leads to may be a pipe.
+// LoadKey reads a private key from a file as [ParseKey] does. A file that others may read is accepted with a
+// [Key.Warning]. The error may be the context's cause, too: what the path leads to may be a pipe.
 func LoadKey(ctx context.Context, path string, passphrase secret.Value) (*Key, error) {
 	content, warning, err := readKeyFile(ctx, path)
 	if err != nil {
@@ -78,9 +79,11 @@ func readKeyFile(ctx context.Context, path string) (content []byte, warning stri
 	content, info, err := localfile.Read(ctx, path, maxKeyFile)
 	switch {
 	case errors.As(err, new(*localfile.KindError)):
-		return nil, "", &KeyError{Origin: path, Reason: "it is a directory", Next: "name the private key file in it"}
+		return nil, "", &KeyError{Origin: path, Reason: "it is a directory",
+			Next: "name the private key file in it"}
 	case errors.As(err, new(*localfile.TooLargeError)):
-		return nil, "", &KeyError{Origin: path, Reason: fmt.Sprintf("it has more than %d bytes, which no private key has", maxKeyFile)}
+		return nil, "", &KeyError{Origin: path,
+			Reason: fmt.Sprintf("it has more than %d bytes, which no private key has", maxKeyFile)}
 	case err != nil:
 		return nil, "", fmt.Errorf("reading the private key: %w", err)
 	}
@@ -92,7 +95,8 @@ func modeWarning(path string, mode os.FileMode) string {
 	if runtime.GOOS == "windows" || mode.Perm()&0o077 == 0 {
 		return ""
 	}
-	return fmt.Sprintf("permissions %#o for %s are too open: others can read the private key, and OpenSSH would refuse it (chmod 600 %[2]s)", mode.Perm(), path)
+	return fmt.Sprintf("permissions %#o for %s are too open: others can read the private key, and OpenSSH "+
+		"would refuse it (chmod 600 %[2]s)", mode.Perm(), path)
 }
 
 func newKey(raw any, origin string) (*Key, error) {
@@ -122,9 +126,11 @@ const typeDSA = "ssh-dss"
 
 const refuseDSA = "DSA keys are not secure; servers and Flux refuse them"
 
-// isDSA says whether a PEM block holds a DSA key; OpenSSH's own format begins with the public key, and with that the key's type.
+// isDSA says whether a PEM block holds a DSA key; OpenSSH's own format begins with the public key, and with
+// that the key's type.
 func isDSA(block *pem.Block) bool {
-	return block.Type == "DSA PRIVATE KEY" || block.Type == "OPENSSH PRIVATE KEY" && bytes.Contains(block.Bytes, []byte(typeDSA))
+	return block.Type == "DSA PRIVATE KEY" ||
+		block.Type == "OPENSSH PRIVATE KEY" && bytes.Contains(block.Bytes, []byte(typeDSA))
 }
 
 // nextKey is the advice for keys that are refused.
@@ -187,7 +193,8 @@ func algorithmOf(p ssh.PublicKey) Algorithm {
 	return Algorithm(p.Type())
 }
 
-// CheckAlgorithm compares the key with a sshKeyAlgorithm field: empty, rsa, ecdsa or ed25519. The error is an *AlgorithmError.
+// CheckAlgorithm compares the key with a sshKeyAlgorithm field: empty, rsa, ecdsa or ed25519. The error is an
+// *AlgorithmError.
 func (k *Key) CheckAlgorithm(want string) error {
 	if want == "" || Algorithm(strings.ToLower(want)) == k.Algorithm() {
 		return nil
@@ -204,8 +211,8 @@ func (k *Key) Signer() ssh.Signer { return k.signer }
 // Fingerprint is the SHA-256 fingerprint of the public half, as ssh-keygen -l prints it.
 func (k *Key) Fingerprint() string { return ssh.FingerprintSHA256(k.Public()) }
 
-// AuthorizedKey is the public half as a line of an authorized_keys file, without a comment and line end: the form in which deploy
-// keys are registered.
+// AuthorizedKey is the public half as a line of an authorized_keys file, without a comment and line end: the
+// form in which deploy keys are registered.
 func (k *Key) AuthorizedKey() string { return AuthorizedKey(k.Public()) }
 
 // AuthorizedKey is a public key as a line of an authorized_keys file, without a comment and line end.
@@ -219,8 +226,8 @@ func (k *Key) Origin() string { return k.origin }
 // Warning is a sentence about a private key file that others may read; empty when all is well.
 func (k *Key) Warning() string { return k.warning }
 
-// PrivatePEM is the private key in OpenSSH's format without a passphrase: the form that every Flux can read, whatever form and
-// passphrase the key came in.
+// PrivatePEM is the private key in OpenSSH's format without a passphrase: the form that every Flux can read,
+// whatever form and passphrase the key came in.
 func (k *Key) PrivatePEM() (secret.Value, error) {
 	block, err := ssh.MarshalPrivateKey(k.private, "")
 	if err != nil {
@@ -253,12 +260,14 @@ func parsePrivateKey(content []byte, passphrase secret.Value, origin string) (an
 			return nil, &PassphraseError{Origin: origin, Wrong: true, Public: missing.PublicKey}
 		}
 		if err != nil && block.Type != "OPENSSH PRIVATE KEY" {
-			// Old PEM encryption has no checksum: one wrong passphrase in 256 decrypts to something, which then is no key.
+			// Old PEM encryption has no checksum: one wrong passphrase in 256 decrypts to something, which
+			// then is no key.
 			return nil, &PassphraseError{Origin: origin, Wrong: true}
 		}
 	}
 	if err != nil {
-		return nil, &KeyError{Origin: origin, Reason: "the private key cannot be read: " + strings.TrimPrefix(err.Error(), "ssh: ")}
+		return nil, &KeyError{Origin: origin,
+			Reason: "the private key cannot be read: " + strings.TrimPrefix(err.Error(), "ssh: ")}
 	}
 	return raw, nil
 }
@@ -281,13 +290,15 @@ func privateBlock(content []byte, origin string) (*pem.Block, error) {
 		e.Reason = "it is empty"
 	case bytes.HasPrefix(trimmed, []byte("PuTTY-User-Key-File")):
 		e.Reason, e.Next = "it is in PuTTY's format", "convert it: puttygen KEY.ppk -O private-openssh -o KEY"
-	case bytes.Contains(trimmed, []byte("BEGIN SSH2 PUBLIC KEY")), bytes.Contains(trimmed, []byte("BEGIN PUBLIC KEY")):
+	case bytes.Contains(trimmed, []byte("BEGIN SSH2 PUBLIC KEY")),
+		bytes.Contains(trimmed, []byte("BEGIN PUBLIC KEY")):
 		e.Reason, e.Next = "it contains a public key", "name the private key"
 	case bytes.Contains(trimmed, []byte("-----BEGIN")):
 		e.Reason = "its private key is cut off or damaged"
 	default:
 		if _, _, _, _, err := ssh.ParseAuthorizedKey(trimmed); err == nil {
-			e.Reason, e.Next = "it contains a public key", "name the private key, usually the file of that name without .pub"
+			e.Reason, e.Next = "it contains a public key",
+				"name the private key, usually the file of that name without .pub"
 		}
 	}
 	return nil, e

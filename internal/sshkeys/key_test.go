@@ -58,7 +58,8 @@ func formats(t *testing.T, kind string) map[string][]byte {
 	return all[kind]
 }
 
-// allFormats are the forms of the private key files of every kind. Encrypting is slow on purpose, so they are made once.
+// allFormats are the forms of the private key files of every kind. Encrypting is slow on purpose, so they are
+// made once.
 var allFormats = sync.OnceValues(func() (map[string]map[string][]byte, error) {
 	all := map[string]map[string][]byte{}
 	for kind, key := range privateKeys() {
@@ -98,7 +99,8 @@ func encode(key crypto.Signer) (map[string][]byte, error) {
 	if block != nil {
 		forms["pem"] = pem.EncodeToMemory(block)
 		//lint:ignore SA1019 an old format that is still read
-		encrypted, err := x509.EncryptPEMBlock(rand.Reader, block.Type, block.Bytes, []byte(passphrase), x509.PEMCipherAES256)
+		encrypted, err := x509.EncryptPEMBlock(rand.Reader, block.Type, block.Bytes, []byte(passphrase),
+			x509.PEMCipherAES256)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +115,8 @@ func encode(key crypto.Signer) (map[string][]byte, error) {
 		"pkcs8 3des sha512":    {"-v2", "des3", "-v2prf", "hmacWithSHA512"},
 		"pkcs8 scrypt":         {"-scrypt"},
 	} {
-		cmd := exec.Command("openssl", append([]string{"pkcs8", "-topk8", "-passout", "env:PASSPHRASE"}, args...)...)
+		cmd := exec.Command("openssl",
+			append([]string{"pkcs8", "-topk8", "-passout", "env:PASSPHRASE"}, args...)...)
 		cmd.Env = append(os.Environ(), "PASSPHRASE="+passphrase)
 		cmd.Stdin = bytes.NewReader(forms["pkcs8"])
 		out, err := cmd.Output()
@@ -142,10 +145,13 @@ func TestParseKey(t *testing.T) {
 					t.Errorf("%s: %v", form, err)
 					continue
 				}
-				if string(key.Algorithm()) != algorithm || key.Fingerprint() != ssh.FingerprintSHA256(public) || key.CheckAlgorithm(algorithm) != nil || key.CheckAlgorithm("") != nil {
+				if string(key.Algorithm()) != algorithm ||
+					key.Fingerprint() != ssh.FingerprintSHA256(public) ||
+					key.CheckAlgorithm(algorithm) != nil || key.CheckAlgorithm("") != nil {
 					t.Errorf("%s: %s %s", form, key.Algorithm(), key.Fingerprint())
 				}
-				if !strings.HasPrefix(key.AuthorizedKey(), public.Type()+" AAAA") || strings.ContainsAny(key.AuthorizedKey(), "\n") {
+				if !strings.HasPrefix(key.AuthorizedKey(), public.Type()+" AAAA") ||
+					strings.ContainsAny(key.AuthorizedKey(), "\n") {
 					t.Errorf("%s: authorized key %q", form, key.AuthorizedKey())
 				}
 				checkSignature(t, form, key)
@@ -161,7 +167,8 @@ func TestParseKey(t *testing.T) {
 func checkSignature(t *testing.T, form string, key *sshkeys.Key) {
 	t.Helper()
 	multi, ok := key.Signer().(ssh.MultiAlgorithmSigner)
-	if key.Algorithm() == sshkeys.RSA && (!ok || len(multi.Algorithms()) != 2 || multi.Algorithms()[0] != ssh.KeyAlgoRSASHA512 || multi.Algorithms()[1] != ssh.KeyAlgoRSASHA256) {
+	if key.Algorithm() == sshkeys.RSA && (!ok || len(multi.Algorithms()) != 2 ||
+		multi.Algorithms()[0] != ssh.KeyAlgoRSASHA512 || multi.Algorithms()[1] != ssh.KeyAlgoRSASHA256) {
 		t.Errorf("%s: an RSA key that signs with more than SHA-2", form)
 	}
 	algorithm := key.Public().Type()
@@ -230,18 +237,20 @@ func TestParseKey_refuses(t *testing.T) {
 	for content, reason := range map[string]string{
 		"":  "it is empty",
 		" ": "it is empty",
-		block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short)):            "the RSA key has 1024 bits; at least 2048 are needed",
+		block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short)): "the RSA key has 1024 bits; at least " +
+			"2048 are needed",
 		block("DSA PRIVATE KEY", dsaKey(t)):                                     "DSA keys are not secure",
 		block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00...ssh-dss...")): "DSA keys are not secure",
-		block("EC PRIVATE KEY", p224der):                                        "the curve P-224 is not used in SSH",
-		"PuTTY-User-Key-File-3: ssh-ed25519\n":                                  "PuTTY's format",
-		string(ssh.MarshalAuthorizedKey(public)):                                "it contains a public key",
-		block("PUBLIC KEY", []byte("x")):                                        "it contains a public key",
-		"just text":                                                             "it contains no private key",
-		whole[:len(whole)/2]:                                                    "cut off or damaged",
-		block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00xx")):            "cannot be read",
-		block("CERTIFICATE", []byte("x")):                                       "damaged",
-		block("ENCRYPTED PRIVATE KEY", []byte("x")):                             "cannot be read",
+		block("EC PRIVATE KEY",
+			p224der): "the curve P-224 is not used in SSH",
+		"PuTTY-User-Key-File-3: ssh-ed25519\n":                       "PuTTY's format",
+		string(ssh.MarshalAuthorizedKey(public)):                     "it contains a public key",
+		block("PUBLIC KEY", []byte("x")):                             "it contains a public key",
+		"just text":                                                  "it contains no private key",
+		whole[:len(whole)/2]:                                         "cut off or damaged",
+		block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00xx")): "cannot be read",
+		block("CERTIFICATE", []byte("x")):                            "damaged",
+		block("ENCRYPTED PRIVATE KEY", []byte("x")):                  "cannot be read",
 	} {
 		_, err := sshkeys.ParseKey([]byte(content), secret.New(passphrase), "id")
 		e, ok := errors.AsType[*sshkeys.KeyError](err)
@@ -250,7 +259,8 @@ func TestParseKey_refuses(t *testing.T) {
 		}
 	}
 	// A file from Windows, and one with a comment before the key.
-	for _, content := range []string{"\xef\xbb\xbf" + strings.ReplaceAll(whole, "\n", "\r\n"), "a comment\n" + whole} {
+	for _, content := range []string{"\xef\xbb\xbf" + strings.ReplaceAll(whole, "\n", "\r\n"),
+		"a comment\n" + whole} {
 		if _, err := sshkeys.ParseKey([]byte(content), secret.Value{}, "id"); err != nil {
 			t.Error(err)
 		}
@@ -277,7 +287,8 @@ func TestCheckAlgorithm(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, ok := errors.AsType[*sshkeys.AlgorithmError](key.CheckAlgorithm("ecdsa"))
-	if !ok || !strings.Contains(e.Error(), "ecdsa") || !strings.Contains(e.Error(), "ed25519") || !strings.Contains(e.Hint(), "ed25519") {
+	if !ok || !strings.Contains(e.Error(), "ecdsa") || !strings.Contains(e.Error(), "ed25519") ||
+		!strings.Contains(e.Hint(), "ed25519") {
 		t.Errorf("error is %v", e)
 	}
 }
@@ -303,30 +314,35 @@ func TestLoadKey(t *testing.T) {
 			t.Errorf("%v, warning %q", err, key.Warning())
 		}
 	}
-	if _, err := sshkeys.LoadKey(t.Context(), dir, secret.Value{}); err == nil || !strings.Contains(err.Error(), "directory") {
+	if _, err := sshkeys.LoadKey(t.Context(), dir, secret.Value{}); err == nil ||
+		!strings.Contains(err.Error(), "directory") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := sshkeys.LoadKey(t.Context(), filepath.Join(dir, "none"), secret.Value{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := sshkeys.LoadKey(t.Context(), filepath.Join(dir, "none"), secret.Value{}); !errors.Is(err,
+		os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sshkeys.LoadKey(t.Context(), path, secret.Value{}); err == nil || !strings.Contains(err.Error(), "which no private key has") {
+	if _, err := sshkeys.LoadKey(t.Context(), path, secret.Value{}); err == nil ||
+		!strings.Contains(err.Error(), "which no private key has") {
 		t.Errorf("a large file: %v", err)
 	}
 }
 
 func TestGenerate(t *testing.T) {
 	t.Parallel()
-	for algorithm, kind := range map[string]string{"": "ecdsa-sha2-nistp384", "ecdsa": "ecdsa-sha2-nistp384", "ed25519": "ssh-ed25519", "rsa": "ssh-rsa"} {
+	for algorithm, kind := range map[string]string{"": "ecdsa-sha2-nistp384", "ecdsa": "ecdsa-sha2-nistp384",
+		"ed25519": "ssh-ed25519", "rsa": "ssh-rsa"} {
 		pair, err := sshkeys.Generate(algorithm)
 		if err != nil {
 			t.Errorf("%s: %v", algorithm, err)
 			continue
 		}
 		key, err := sshkeys.ParseKey([]byte(pair.PrivatePEM.Reveal()), secret.Value{}, "generated")
-		if err != nil || key.Public().Type() != kind || key.AuthorizedKey() != pair.AuthorizedKey || key.Fingerprint() != pair.Fingerprint {
+		if err != nil || key.Public().Type() != kind || key.AuthorizedKey() != pair.AuthorizedKey ||
+			key.Fingerprint() != pair.Fingerprint {
 			t.Errorf("%s: %+v, %v", algorithm, pair, err)
 		}
 	}
@@ -351,7 +367,9 @@ func TestKey_isNotShown(t *testing.T) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	for _, seed := range []string{"", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n", "-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----\n"} {
+	for _, seed := range []string{"",
+		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n",
+		"-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----\n"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {

@@ -17,11 +17,12 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
-// KnownHosts are the lines of a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). It does not change and may be used by
-// several connections at the same time.
+// KnownHosts are the lines of a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). It does not change
+// and may be used by several connections at the same time.
 //
-// A host is written as in the file: "host" for port 22 and "[host]:port" for any other. As in Flux, and unlike in OpenSSH, a line
-// for the host without its port does not vouch for another port: what works here then works in the cluster too.
+// A host is written as in the file: "host" for port 22 and "[host]:port" for any other. As in Flux, and
+// unlike in OpenSSH, a line for the host without its port does not vouch for another port: what works here
+// then works in the cluster too.
 type KnownHosts struct {
 	file  string
 	lines []hostLine
@@ -48,8 +49,9 @@ const (
 	markerRevoked   = "revoked"
 )
 
-// ParseKnownHosts reads the content of a known_hosts file. The origin, such as its path, is used in errors. Lines that cannot be read
-// are left out, as OpenSSH does, and told by [KnownHosts.Problems]; it is an error when no line is left.
+// ParseKnownHosts reads the content of a known_hosts file. The origin, such as its path, is used in errors.
+// Lines that cannot be read are left out, as OpenSSH does, and told by [KnownHosts.Problems]; it is an error
+// when no line is left.
 func ParseKnownHosts(content []byte, origin string) (*KnownHosts, error) {
 	k := &KnownHosts{file: origin}
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
@@ -153,7 +155,8 @@ func (l hostLine) matches(host string) bool {
 	return found
 }
 
-// globMatch knows '*' and '?' only. It takes time in proportion to the product of the lengths, whatever the pattern.
+// globMatch knows '*' and '?' only. It takes time in proportion to the product of the lengths, whatever the
+// pattern.
 func globMatch(pattern, s string) bool {
 	star, mark := -1, 0
 	p, i := 0, 0
@@ -175,8 +178,9 @@ func globMatch(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// HostName is the form in which a known_hosts file names a host: "host" for port 22, "[host]:port" for any other. The address is
-// "host:port" or "host". It is empty for what cannot be a host: such a name could be a pattern, or break out of its line.
+// HostName is the form in which a known_hosts file names a host: "host" for port 22, "[host]:port" for any
+// other. The address is "host:port" or "host". It is empty for what cannot be a host: such a name could be a
+// pattern, or break out of its line.
 func HostName(address string) string {
 	host := strings.ToLower(knownhosts.Normalize(address))
 	if strings.ContainsFunc(host, func(r rune) bool {
@@ -271,18 +275,23 @@ func (k *KnownHosts) checkCertificate(host, address string, cert *ssh.Certificat
 		address = net.JoinHostPort(address, "22")
 	}
 	if err := checker.CheckHostKey(address, nil, cert); err != nil {
-		return k.hostKeyError(host, git.HostKeyInvalid, cert.Key, expected, strings.TrimPrefix(printable(err.Error()), "ssh: "))
+		return k.hostKeyError(host, git.HostKeyInvalid, cert.Key, expected,
+			strings.TrimPrefix(printable(err.Error()), "ssh: "))
 	}
 	return nil
 }
 
 func (k *KnownHosts) known(l hostLine) git.KnownKey {
-	return git.KnownKey{Type: l.key.Type(), Fingerprint: ssh.FingerprintSHA256(l.key), File: k.file, Line: l.number, Authority: l.marker == markerAuthority}
+	return git.KnownKey{Type: l.key.Type(), Fingerprint: ssh.FingerprintSHA256(l.key), File: k.file,
+		Line: l.number, Authority: l.marker == markerAuthority}
 }
 
-func (k *KnownHosts) hostKeyError(host string, problem git.HostKeyProblem, key ssh.PublicKey, expected []git.KnownKey, detail string) *git.HostKeyError {
-	e := &git.HostKeyError{Host: host, Problem: problem, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), Expected: expected, File: k.file, Detail: detail}
-	if plain, _, ok := strings.Cut(strings.TrimPrefix(host, "["), "]:"); ok && problem == git.HostUnknown && strings.HasPrefix(host, "[") {
+func (k *KnownHosts) hostKeyError(host string, problem git.HostKeyProblem, key ssh.PublicKey,
+	expected []git.KnownKey, detail string) *git.HostKeyError {
+	e := &git.HostKeyError{Host: host, Problem: problem, Type: key.Type(),
+		Fingerprint: ssh.FingerprintSHA256(key), Expected: expected, File: k.file, Detail: detail}
+	if plain, _, ok := strings.Cut(strings.TrimPrefix(host, "["), "]:"); ok && problem == git.HostUnknown &&
+		strings.HasPrefix(host, "[") {
 		for _, l := range k.lines {
 			e.PlainEntry = e.PlainEntry || l.marker != markerRevoked && l.matches(plain)
 		}
@@ -292,8 +301,8 @@ func (k *KnownHosts) hostKeyError(host string, problem git.HostKeyProblem, key s
 
 func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 
-// hostKeyFamilies are the host key algorithms that are accepted, in the order of preference for hosts that are not known: first each
-// family's certificate algorithms, then its plain ones. RSA has no SHA-1.
+// hostKeyFamilies are the host key algorithms that are accepted, in the order of preference for hosts that
+// are not known: first each family's certificate algorithms, then its plain ones. RSA has no SHA-1.
 func hostKeyFamilies() []struct {
 	keyType      string
 	certs, plain []string
@@ -306,12 +315,14 @@ func hostKeyFamilies() []struct {
 		{ssh.KeyAlgoECDSA256, []string{ssh.CertAlgoECDSA256v01}, []string{ssh.KeyAlgoECDSA256}},
 		{ssh.KeyAlgoECDSA384, []string{ssh.CertAlgoECDSA384v01}, []string{ssh.KeyAlgoECDSA384}},
 		{ssh.KeyAlgoECDSA521, []string{ssh.CertAlgoECDSA521v01}, []string{ssh.KeyAlgoECDSA521}},
-		{ssh.KeyAlgoRSA, []string{ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01}, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}},
+		{ssh.KeyAlgoRSA, []string{ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01},
+			[]string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}},
 	}
 }
 
-// HostKeyAlgorithms are the algorithms to offer to the address: those that the file has keys for. A server with several keys then
-// shows one that can be verified. When there is none, all are offered, so that the error can say what the server has.
+// HostKeyAlgorithms are the algorithms to offer to the address: those that the file has keys for. A server
+// with several keys then shows one that can be verified. When there is none, all are offered, so that the
+// error can say what the server has.
 func (k *KnownHosts) HostKeyAlgorithms(address string) []string {
 	host := HostName(address)
 	types := map[string]bool{}
@@ -339,15 +350,17 @@ func (k *KnownHosts) HostKeyAlgorithms(address string) []string {
 			others = append(others, f.plain...)
 		}
 	}
-	// The rest comes last: a server that has none of the known types any more then shows what it has instead, which the check refuses
-	// with both fingerprints. Left out, the handshake would fail without naming a key.
+	// The rest comes last: a server that has none of the known types any more then shows what it has instead,
+	// which the check refuses with both fingerprints. Left out, the handshake would fail without naming a
+	// key.
 	return append(append(certs, plain...), others...)
 }
 
-// LinesFor are the lines with the keys of one address, and no others, as the content of a known_hosts file: what Flux needs to know.
-// Patterns and hashed names are written out as the host itself. Lines of certificate authorities are left out: Flux asks no server for
-// a certificate, and would only be led to ask for a key of the authority's type (fluxcd/pkg, ssh/knownhosts). It is empty when the host
-// is not known, or by an authority only.
+// LinesFor are the lines with the keys of one address, and no others, as the content of a known_hosts file:
+// what Flux needs to know. Patterns and hashed names are written out as the host itself. Lines of certificate
+// authorities are left out: Flux asks no server for a certificate, and would only be led to ask for a key of
+// the authority's type (fluxcd/pkg, ssh/knownhosts). It is empty when the host is not known, or by an
+// authority only.
 func (k *KnownHosts) LinesFor(address string) string {
 	host := HostName(address)
 	var b strings.Builder

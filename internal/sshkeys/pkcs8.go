@@ -87,15 +87,17 @@ func prf(oid asn1.ObjectIdentifier) func() hash.Hash {
 	return nil
 }
 
-// parseEncryptedPKCS8 reads what "openssl pkcs8 -topk8" and "openssl genpkey -aes256" write, which x/crypto/ssh does not.
+// parseEncryptedPKCS8 reads what "openssl pkcs8 -topk8" and "openssl genpkey -aes256" write, which
+// x/crypto/ssh does not.
 func parseEncryptedPKCS8(der []byte, passphrase secret.Value, origin string) (any, error) {
 	if passphrase.IsZero() {
 		return nil, &PassphraseError{Origin: origin}
 	}
 	plain, err := decryptPKCS8(der, []byte(passphrase.Reveal()))
 	if err != nil {
-		return nil, &KeyError{Origin: origin, Reason: "the encrypted private key cannot be read: " + err.Error(),
-			Next: "convert it to OpenSSH's format: ssh-keygen -p -f KEY"}
+		return nil,
+			&KeyError{Origin: origin, Reason: "the encrypted private key cannot be read: " + err.Error(),
+				Next: "convert it to OpenSSH's format: ssh-keygen -p -f KEY"}
 	}
 	raw, err := x509.ParsePKCS8PrivateKey(plain)
 	if err != nil {
@@ -130,14 +132,14 @@ func decryptPKCS8(der, passphrase []byte) ([]byte, error) {
 			return nil, err
 		}
 		var iv []byte
-		if _, err := asn1.Unmarshal(params.Cipher.Parameters.FullBytes, &iv); err != nil || len(iv) != block.BlockSize() ||
-			len(info.Data) == 0 || len(info.Data)%block.BlockSize() != 0 {
+		if _, err := asn1.Unmarshal(params.Cipher.Parameters.FullBytes, &iv); err != nil ||
+			len(iv) != block.BlockSize() || len(info.Data) == 0 || len(info.Data)%block.BlockSize() != 0 {
 			return nil, errors.New("malformed cipher parameters")
 		}
 		plain := make([]byte, len(info.Data))
 		cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, info.Data)
-		// The padding (RFC 8018, section 6.1.1) is cut when it is well-formed; otherwise the passphrase was wrong, and parsing
-		// what is left shows it.
+		// The padding (RFC 8018, section 6.1.1) is cut when it is well-formed; otherwise the passphrase was
+		// wrong, and parsing what is left shows it.
 		if pad := int(plain[len(plain)-1]); pad >= 1 && pad <= block.BlockSize() {
 			plain = plain[:len(plain)-pad]
 		}
@@ -150,7 +152,8 @@ func deriveKey(kdf pkix.AlgorithmIdentifier, passphrase []byte, size int) ([]byt
 	switch {
 	case kdf.Algorithm.Equal(oidPBKDF2):
 		var p pbkdf2Params
-		if _, err := asn1.Unmarshal(kdf.Parameters.FullBytes, &p); err != nil || p.Iterations < 1 || p.Iterations > maxIterations {
+		if _, err := asn1.Unmarshal(kdf.Parameters.FullBytes, &p); err != nil || p.Iterations < 1 ||
+			p.Iterations > maxIterations {
 			return nil, errors.New("malformed key derivation parameters")
 		}
 		h := prf(p.PRF.Algorithm)
@@ -160,8 +163,8 @@ func deriveKey(kdf pkix.AlgorithmIdentifier, passphrase []byte, size int) ([]byt
 		return pbkdf2.Key(h, string(passphrase), p.Salt, p.Iterations, size)
 	case kdf.Algorithm.Equal(oidScrypt):
 		var p scryptParams
-		if _, err := asn1.Unmarshal(kdf.Parameters.FullBytes, &p); err != nil || p.Cost < 2 || p.BlockSize < 1 || p.Parallel < 1 ||
-			p.Cost > maxScryptMemory/128/p.BlockSize || p.Parallel > 64 {
+		if _, err := asn1.Unmarshal(kdf.Parameters.FullBytes, &p); err != nil || p.Cost < 2 ||
+			p.BlockSize < 1 || p.Parallel < 1 || p.Cost > maxScryptMemory/128/p.BlockSize || p.Parallel > 64 {
 			return nil, errors.New("malformed key derivation parameters")
 		}
 		return scrypt.Key(passphrase, p.Salt, p.Cost, p.BlockSize, p.Parallel, size)

@@ -11,9 +11,10 @@ import (
 // plain are the characters that mean nothing to a POSIX shell, wherever they stand in a word.
 const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:@,%="
 
-// ShellWord is a text as one word of a command that a person is told to type, in quotes only where a shell would not take it as it is. The
-// word is of characters that can be seen, on one line: those that cannot are escapes in $'...', which bash, zsh and ksh read as what they
-// stand for; to a shell that does not know that form it is another text, and no more.
+// ShellWord is a text as one word of a command that a person is told to type, in quotes only where a shell
+// would not take it as it is. The word is of characters that can be seen, on one line: those that cannot are
+// escapes in $'...', which bash, zsh and ksh read as what they stand for; to a shell that does not know that
+// form it is another text, and no more.
 func ShellWord(s string) string {
 	switch {
 	case strings.ContainsFunc(s, unseen):
@@ -47,12 +48,13 @@ func escaped(s string) string {
 	return b.String() + "'"
 }
 
-// Command is a command line that a person is told to type, or a sentence with one: the format with a value in the place of each %s, each
-// as one word ([ShellWord]), and a list of values as so many. All commands that are suggested with anything from outside in them are made
-// here; the format is written in the program, and has no quotes around a %s.
+// Command is a command line that a person is told to type, or a sentence with one: the format with a value in
+// the place of each %s, each as one word ([ShellWord]), and a list of values as so many. All commands that
+// are suggested with anything from outside in them are made here; the format is written in the program, and
+// has no quotes around a %s.
 //
-// A value that would be taken for an option, since it stands by itself and begins with a dash, gets a ./ before it: what begins so and
-// is nevertheless meant is the name of a file.
+// A value that would be taken for an option, since it stands by itself and begins with a dash, gets a ./
+// before it: what begins so and is nevertheless meant is the name of a file.
 func Command(format string, values ...any) string {
 	var b strings.Builder
 	before := "" // the format up to the value

@@ -11,9 +11,12 @@ import (
 func TestShellWord(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"main": "main", "feature/x": "feature/x", "https://github.com/acme/fleet.git": "https://github.com/acme/fleet.git",
-		"": "''", "a b": "'a b'", "a;b": "'a;b'", "$(x)": "'$(x)'", "it's": `'it'\''s'`, "~": "'~'", "a&b": "'a&b'", "=ls": "'=ls'", "a=b": "a=b",
-		"a\nb": `$'a\012b'`, "\x1b[31m": `$'\033[31m'`, "it's\t\\": `$'it\047s\011\134'`, "\u202ex": `$'\342\200\256x'`, "\xff": `$'\377'`, "é": "'é'",
+		"main": "main", "feature/x": "feature/x",
+		"https://github.com/acme/fleet.git": "https://github.com/acme/fleet.git",
+		"":                                  "''", "a b": "'a b'", "a;b": "'a;b'", "$(x)": "'$(x)'",
+		"it's": `'it'\''s'`, "~": "'~'", "a&b": "'a&b'", "=ls": "'=ls'", "a=b": "a=b", "a\nb": `$'a\012b'`,
+		"\x1b[31m": `$'\033[31m'`, "it's\t\\": `$'it\047s\011\134'`, "\u202ex": `$'\342\200\256x'`,
+		"\xff": `$'\377'`, "é": "'é'",
 	} {
 		if got := text.ShellWord(in); got != want {
 			t.Errorf("%q is %s, want %s", in, got, want)
@@ -44,12 +47,15 @@ func TestCommand(t *testing.T) {
 
 // hostile are names that somebody else chose.
 var hostile = []string{
-	"$(touch owned)", "`touch owned`", "'; touch owned; '", `"; touch owned; "`, "\ntouch owned\n", "a\r\ntouch owned", "\\'; touch owned #", "a\x1b]0;x\x07' ; touch owned ;'",
-	"a && touch owned", "a|touch owned", "a & touch owned", "a > owned", "* ~ {a,b} !x", "$HOME", "\xff'\xfe", "\u202e'$(touch owned)'", "-x", "--upload-pack=touch owned", "=ls", "",
+	"$(touch owned)", "`touch owned`", "'; touch owned; '", `"; touch owned; "`, "\ntouch owned\n",
+	"a\r\ntouch owned", "\\'; touch owned #", "a\x1b]0;x\x07' ; touch owned ;'", "a && touch owned",
+	"a|touch owned", "a & touch owned", "a > owned", "* ~ {a,b} !x", "$HOME", "\xff'\xfe",
+	"\u202e'$(touch owned)'", "-x", "--upload-pack=touch owned", "=ls", "",
 }
 
-// Whatever a value is, every shell takes it for one word, runs nothing of it, and those that know the form get the value itself. Nothing
-// in it can leave its line or its quotes, also when it has gone through what is shown on a terminal.
+// Whatever a value is, every shell takes it for one word, runs nothing of it, and those that know the form
+// get the value itself. Nothing in it can leave its line or its quotes, also when it has gone through what is
+// shown on a terminal.
 func TestCommand_inShells(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"sh", "bash", "dash", "zsh", "ksh", "busybox"} {
@@ -61,7 +67,8 @@ func TestCommand_inShells(t *testing.T) {
 			continue
 		}
 		for _, value := range hostile {
-			args := []string{"-c", `list() { printf '%s\0' "$@"; }; ` + text.Command("list begin %s:x %s end", value, value)}
+			args := []string{"-c",
+				`list() { printf '%s\0' "$@"; }; ` + text.Command("list begin %s:x %s end", value, value)}
 			if shell == "busybox" {
 				args = append([]string{"sh"}, args...)
 			}
@@ -76,10 +83,12 @@ func TestCommand_inShells(t *testing.T) {
 			if strings.ContainsAny(args[len(args)-1], "\n\r\x1b") {
 				t.Errorf("%q has more than a line: %q", value, args)
 			}
-			if alone := len(value) > 1 && value[0] == '-'; shell == "bash" && !alone && words[1] != value+":x" {
+			if alone := len(value) > 1 && value[0] == '-'; shell == "bash" && !alone &&
+				words[1] != value+":x" {
 				t.Errorf("%q comes as %q", value, words[1])
 			}
-			if made, err := exec.CommandContext(t.Context(), "ls", "-A", cmd.Dir).Output(); err != nil || len(made) > 0 {
+			if made, err := exec.CommandContext(t.Context(), "ls", "-A", cmd.Dir).Output(); err != nil ||
+				len(made) > 0 {
 				t.Errorf("%s: %q has made %s", shell, value, made)
 			}
 		}

@@ -9,8 +9,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
-// Confirm asks a question on the terminal and says whether the answer was one of the accepted ones; case counts in none of them. Like
-// [AskSecret] it uses the terminal itself and gives [ErrNoTerminal] without a person there. When ctx ends its cause is returned.
+// Confirm asks a question on the terminal and says whether the answer was one of the accepted ones; case
+// counts in none of them. Like [AskSecret] it uses the terminal itself and gives [ErrNoTerminal] without a
+// person there. When ctx ends its cause is returned.
 func Confirm(ctx context.Context, streams Streams, question string, accepted ...string) (bool, error) {
 	if !streams.InTTY && !streams.ErrTTY {
 		return false, ErrNoTerminal

@@ -6,8 +6,8 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 )
 
-// Diff returns the unified diff from before to after with three lines of context, headed by the path; an absent side is given as
-// nil and named /dev/null, as git shows it. It is empty when nothing differs.
+// Diff returns the unified diff from before to after with three lines of context, headed by the path; an
+// absent side is given as nil and named /dev/null, as git shows it. It is empty when nothing differs.
 func Diff(path string, before, after []byte) string {
 	oldName, newName := "a/"+path, "b/"+path
 	if before == nil {

@@ -6,8 +6,9 @@ import (
 	"unicode/utf16"
 )
 
-// EscapeJSON replaces the characters of JSON that a terminal might obey, or that hide or turn text around, by JSON's escapes, so that a
-// reader of the JSON gets them as they are. In JSON such characters stand only in strings, and encoding/json has escaped the ASCII ones.
+// EscapeJSON replaces the characters of JSON that a terminal might obey, or that hide or turn text around, by
+// JSON's escapes, so that a reader of the JSON gets them as they are. In JSON such characters stand only in
+// strings, and encoding/json has escaped the ASCII ones.
 func EscapeJSON(data []byte) []byte {
 	unsafe := func(r rune) bool { return r >= 0x7F && r != '\uFFFD' && unsafeRune(r) }
 	if bytes.IndexFunc(data, unsafe) < 0 {

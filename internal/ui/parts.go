@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// What a plain log is told of the parts of a step. A few are told of one by one, each when it changes; of many only the counts, and
-// those now and then.
+// What a plain log is told of the parts of a step. A few are told of one by one, each when it changes; of
+// many only the counts, and those now and then.
 const (
 	fewParts   = 20
 	quietStart = 2 * time.Second  // a step that takes a moment needs no running commentary
@@ -18,7 +18,7 @@ const (
 
 // parts are the things that a step does at the same time.
 type parts struct {
-	list  []gitops.Part // in the order in which they were told of
+	list  []step.Part // in the order in which they were told of
 	place map[string]int
 
 	logged   map[string]string // what a log has of each part
@@ -27,7 +27,7 @@ type parts struct {
 }
 
 // set notes how a part goes.
-func (p *parts) set(part gitops.Part) {
+func (p *parts) set(part step.Part) {
 	part.Name, part.Detail = CleanLine(part.Name), CleanLine(part.Detail)
 	if p.place == nil {
 		p.place, p.logged = map[string]int{}, map[string]string{}
@@ -36,13 +36,13 @@ func (p *parts) set(part gitops.Part) {
 	if !known {
 		at = len(p.list)
 		p.place[part.Name] = at
-		p.list = append(p.list, gitops.Part{})
+		p.list = append(p.list, step.Part{})
 	}
 	p.list[at] = part
 }
 
 // in counts the parts in a state.
-func (p *parts) in(state gitops.PartState) (n int) {
+func (p *parts) in(state step.PartState) (n int) {
 	for _, part := range p.list {
 		if part.State == state {
 			n++
@@ -56,15 +56,15 @@ func (p *parts) count() string {
 	if len(p.list) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d of %d", p.in(gitops.PartDone), len(p.list))
-	if failing := p.in(gitops.PartFailing); failing > 0 {
+	text := fmt.Sprintf("%d of %d", p.in(step.PartDone), len(p.list))
+	if failing := p.in(step.PartFailing); failing > 0 {
 		text += fmt.Sprintf(", %d failing", failing)
 	}
 	return text
 }
 
-// lines are at most so many lines on the parts: all when that suffices; else those that fail, then those that are waited for, and how
-// many there are besides.
+// lines are at most so many lines on the parts: all when that suffices; else those that fail, then those that
+// are waited for, and how many there are besides.
 func (p *parts) lines(g glyphs, most int) []string {
 	if len(p.list) == 0 || most <= 0 {
 		return nil
@@ -72,7 +72,7 @@ func (p *parts) lines(g glyphs, most int) []string {
 	shown := p.list
 	if len(p.list) > most {
 		shown = nil
-		for _, state := range []gitops.PartState{gitops.PartFailing, gitops.PartWaiting} {
+		for _, state := range []step.PartState{step.PartFailing, step.PartWaiting} {
 			for _, part := range p.list {
 				if part.State == state {
 					shown = append(shown, part)
@@ -95,12 +95,12 @@ func (p *parts) lines(g glyphs, most int) []string {
 	return lines
 }
 
-func partLine(g glyphs, part gitops.Part) string {
+func partLine(g glyphs, part step.Part) string {
 	glyph := g.waiting
 	switch part.State {
-	case gitops.PartDone:
+	case step.PartDone:
 		glyph = g.done
-	case gitops.PartFailing:
+	case step.PartFailing:
 		glyph = g.failed
 	}
 	if part.Detail == "" {
@@ -109,8 +109,8 @@ func partLine(g glyphs, part gitops.Part) string {
 	return glyph + " " + part.Name + ": " + part.Detail
 }
 
-// Part implements [gitops.Reporter].
-func (s *Steps) Part(step gitops.Step, part gitops.Part) {
+// Part implements [step.Reporter].
+func (s *Steps) Part(step step.Name, part step.Part) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.active {
@@ -121,9 +121,9 @@ func (s *Steps) Part(step gitops.Step, part gitops.Part) {
 		a.parts.set(part)
 		switch s.mode {
 		case ProgressJSON:
-			event := map[string]any{"event": "part", "step": step, "part": CleanLine(part.Name), "state": part.State}
+			event := Event{Event: EventPart, Step: step, Part: CleanLine(part.Name), State: part.State}
 			if part.Detail != "" {
-				event["detail"] = CleanLine(part.Detail)
+				event.Detail = new(CleanLine(part.Detail))
 			}
 			s.event(event)
 		case ProgressPlain:
@@ -149,7 +149,7 @@ func (s *Steps) logStep(a *activeStep) {
 		for _, part := range p.list {
 			line := partLine(s.glyphs, part)
 			// That nothing is known of it yet is no news.
-			if part.State == gitops.PartWaiting && part.Detail == "" || p.logged[part.Name] == line {
+			if part.State == step.PartWaiting && part.Detail == "" || p.logged[part.Name] == line {
 				continue
 			}
 			p.logged[part.Name], p.loggedAt = line, now
@@ -158,7 +158,7 @@ func (s *Steps) logStep(a *activeStep) {
 	}
 	count := p.count()
 	for _, part := range p.list {
-		if part.State == gitops.PartFailing {
+		if part.State == step.PartFailing {
 			count += ", first " + part.Name + ": " + part.Detail
 			break
 		}
@@ -166,6 +166,7 @@ func (s *Steps) logStep(a *activeStep) {
 	silent := min(now.Sub(p.loggedAt), now.Sub(a.began))
 	if silent >= repeatAfter || len(p.list) > fewParts && count != p.counted && silent >= countAfter {
 		p.counted, p.loggedAt = count, now
-		fmt.Fprintf(s.out, "  %s %s: %s (%s)\n", s.glyphs.ellipsis, CleanLine(string(a.step)), strings.TrimSpace(count), now.Sub(a.began).Round(time.Second))
+		fmt.Fprintf(s.out, "  %s %s: %s (%s)\n", s.glyphs.ellipsis, CleanLine(string(a.step)),
+			strings.TrimSpace(count), now.Sub(a.began).Round(time.Second))
 	}
 }

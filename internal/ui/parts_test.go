@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// screen is a terminal that is good for what Steps writes: text, carriage return, line feed, and the sequences K, J and A.
+// screen is a terminal that is good for what Steps writes: text, carriage return, line feed, and the
+// sequences K, J and A.
 type screen struct {
 	mu          sync.Mutex
 	height      int
@@ -86,9 +88,10 @@ func (s *screen) String() string {
 	return strings.TrimRight(strings.Join(s.lines, "\n"), "\n")
 }
 
-const waiting gitops.Step = "Wait for clusters to be Ready"
+const waiting step.Name = "Wait for clusters to be Ready"
 
-// TestSteps_screen shows the parts of a step below it, never more than the screen holds, and leaves nothing of them behind.
+// TestSteps_screen shows the parts of a step below it, never more than the screen holds, and leaves nothing
+// of them behind.
 func TestSteps_screen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -96,7 +99,9 @@ func TestSteps_screen(t *testing.T) {
 		var height atomic.Int64
 		height.Store(6)
 		steps := ui.NewSteps(ui.Streams{
-			Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int { return int(height.Load()) },
+			Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int {
+				return int(height.Load())
+			},
 		}, ui.ProgressAuto, false)
 		shows := func(when, want string) {
 			t.Helper()
@@ -111,18 +116,19 @@ func TestSteps_screen(t *testing.T) {
 			}
 		}
 		steps.Begin("Push")
-		steps.End("Push", gitops.OutcomeChanged, "")
+		steps.End("Push", step.OutcomeChanged, "")
 		steps.Begin(waiting)
 		shows("no parts", "[ok] Push\n- Wait for clusters to be Ready")
 		for i := range 3 {
-			steps.Part(waiting, gitops.Part{Name: fmt.Sprintf("w%d", i), State: gitops.PartWaiting})
+			steps.Part(waiting, step.Part{Name: fmt.Sprintf("w%d", i), State: step.PartWaiting})
 		}
 		shows("three", "[ok] Push\n- Wait for clusters to be Ready: 0 ...\n  - w0\n  - w1\n  - w2")
 		for i := range 7 {
-			steps.Part(waiting, gitops.Part{Name: fmt.Sprintf("w%d", i), State: gitops.PartWaiting, Detail: "its machines are being made, which takes long"})
+			steps.Part(waiting, step.Part{Name: fmt.Sprintf("w%d", i), State: step.PartWaiting,
+				Detail: "its machines are being made, which takes long"})
 		}
-		steps.Part(waiting, gitops.Part{Name: "w5", State: gitops.PartFailing, Detail: "no\nroom"})
-		steps.Part(waiting, gitops.Part{Name: "w0", State: gitops.PartDone})
+		steps.Part(waiting, step.Part{Name: "w5", State: step.PartFailing, Detail: "no\nroom"})
+		steps.Part(waiting, step.Part{Name: "w0", State: step.PartDone})
 		shows("seven", `[ok] Push
 - Wait for clusters to be Ready: 1 ...
   [failed] w5: no room
@@ -135,7 +141,7 @@ func TestSteps_screen(t *testing.T) {
   [failed] w5: no room
   ... and 5 more`)
 		height.Store(6)
-		steps.Note(gitops.LevelInfo, "by the way")
+		steps.Note(step.LevelInfo, "by the way")
 		shows("a note", `[ok] Push
   by the way
 - Wait for clusters to be Ready: 1 ...
@@ -143,8 +149,9 @@ func TestSteps_screen(t *testing.T) {
   - w1: its machines are being made...
   - w2: its machines are being made...
   ... and 3 more`)
-		steps.End(waiting, gitops.OutcomeFailed, "")
-		shows("the end", "[ok] Push\n  by the way\n[failed] Wait for clusters to be Ready (1 of 7, 1 failing)")
+		steps.End(waiting, step.OutcomeFailed, "")
+		shows("the end",
+			"[ok] Push\n  by the way\n[failed] Wait for clusters to be Ready (1 of 7, 1 failing)")
 		steps.Close()
 		shows("closed", "[ok] Push\n  by the way\n[failed] Wait for clusters to be Ready (1 of 7, 1 failing)")
 	})
@@ -154,10 +161,12 @@ func TestSteps_screen(t *testing.T) {
 func TestSteps_screenInterrupted(t *testing.T) {
 	t.Parallel()
 	terminal := &screen{height: 6}
-	steps := ui.NewSteps(ui.Streams{Err: terminal, ErrTTY: true, Width: func() int { return 40 }, Height: func() int { return 6 }}, ui.ProgressAuto, false)
+	steps := ui.NewSteps(ui.Streams{Err: terminal, ErrTTY: true, Width: func() int { return 40 },
+		Height: func() int { return 6 }},
+		ui.ProgressAuto, false)
 	steps.Begin(waiting)
 	for i := range 20 {
-		steps.Part(waiting, gitops.Part{Name: fmt.Sprint(i), State: gitops.PartWaiting})
+		steps.Part(waiting, step.Part{Name: fmt.Sprint(i), State: step.PartWaiting})
 	}
 	steps.Begin("Another")
 	steps.Close()
@@ -174,9 +183,11 @@ func TestSteps_log(t *testing.T) {
 		want  string
 	}{
 		{3, "  · w0: making machines\n  · w2: making machines\n  ✓ w1\n  ✗ w2: no room\n" +
-			"  … Wait for clusters to be Ready: 1 of 3, 1 failing, first w2: no room (40s)\n  ✓ w0\n  ✓ w2\n✓ Wait for clusters to be Ready (3 of 3)\n"},
+			"  … Wait for clusters to be Ready: 1 of 3, 1 failing, first w2: no room (40s)\n  ✓ w0\n" +
+			"  ✓ w2\n✓ Wait for clusters to be Ready (3 of 3)\n"},
 		{30, "  … Wait for clusters to be Ready: 1 of 30, 1 failing, first w2: no room (10s)\n" +
-			"  … Wait for clusters to be Ready: 1 of 30, 1 failing, first w2: no room (40s)\n✓ Wait for clusters to be Ready (30 of 30)\n"},
+			"  … Wait for clusters to be Ready: 1 of 30, 1 failing, first w2: no room (40s)\n" +
+			"✓ Wait for clusters to be Ready (30 of 30)\n"},
 	} {
 		t.Run(fmt.Sprint(tc.parts), func(t *testing.T) {
 			t.Parallel()
@@ -184,25 +195,25 @@ func TestSteps_log(t *testing.T) {
 				var out bytes.Buffer
 				steps := ui.NewSteps(ui.Streams{Err: &out, UTF8: true}, ui.ProgressAuto, false)
 				steps.Begin(waiting)
-				part := func(i int, state gitops.PartState, detail string) {
-					steps.Part(waiting, gitops.Part{Name: fmt.Sprintf("w%d", i), State: state, Detail: detail})
+				part := func(i int, state step.PartState, detail string) {
+					steps.Part(waiting, step.Part{Name: fmt.Sprintf("w%d", i), State: state, Detail: detail})
 				}
 				for i := range tc.parts {
-					part(i, gitops.PartWaiting, "")
+					part(i, step.PartWaiting, "")
 				}
-				part(0, gitops.PartWaiting, "making machines")
-				part(2, gitops.PartWaiting, "making machines")
+				part(0, step.PartWaiting, "making machines")
+				part(2, step.PartWaiting, "making machines")
 				after(3 * time.Second)
-				part(1, gitops.PartDone, "")
+				part(1, step.PartDone, "")
 				after(6500 * time.Millisecond)
-				part(2, gitops.PartFailing, "no room")
+				part(2, step.PartFailing, "no room")
 				after(31 * time.Second)
 				for i := range tc.parts {
 					if i != 1 {
-						part(i, gitops.PartDone, "")
+						part(i, step.PartDone, "")
 					}
 				}
-				steps.End(waiting, gitops.OutcomeChecked, "")
+				steps.End(waiting, step.OutcomeChecked, "")
 				steps.Close()
 				if out.String() != tc.want {
 					t.Errorf("got:\n%s\nwant:\n%s", out.String(), tc.want)
@@ -223,9 +234,11 @@ func TestSteps_partsAsJSON(t *testing.T) {
 	var out bytes.Buffer
 	steps := ui.NewSteps(ui.Streams{Err: &out}, ui.ProgressJSON, false)
 	steps.Begin(waiting)
-	steps.Part(waiting, gitops.Part{Name: "dev", State: gitops.PartFailing, Detail: "no room"})
+	steps.Part(waiting, step.Part{Name: "dev", State: step.PartFailing, Detail: "no room"})
 	steps.Close()
-	if want := `"detail":"no room","event":"part","part":"dev","state":"failing","step":"Wait for clusters to be Ready"`; !strings.Contains(out.String(), want) {
+	checkEvents(t, out.String())
+	if want := `"detail":"no room","event":"part","part":"dev","state":"failing","step":"Wait for clusters to be Ready"`; !strings.
+		Contains(out.String(), want) {
 		t.Errorf("got %s, want %s in it", out.String(), want)
 	}
 }

@@ -18,9 +18,9 @@ var ErrNoTerminal = errors.New("there is no terminal to ask on")
 // ErrInterrupted says that the person pressed Ctrl-C instead of answering.
 var ErrInterrupted = errors.New("interrupted")
 
-// AskSecret asks for a secret on the terminal and does not show what is typed. It uses the terminal itself, so that standard input may
-// be a file. Without a person at a terminal the error is [ErrNoTerminal], after Ctrl-C [ErrInterrupted]. When ctx ends, the terminal is
-// put back into order and the cause is returned.
+// AskSecret asks for a secret on the terminal and does not show what is typed. It uses the terminal itself,
+// so that standard input may be a file. Without a person at a terminal the error is [ErrNoTerminal], after
+// Ctrl-C [ErrInterrupted]. When ctx ends, the terminal is put back into order and the cause is returned.
 func AskSecret(ctx context.Context, streams Streams, question string) (secret.Value, error) {
 	if !streams.InTTY && !streams.ErrTTY {
 		return secret.Value{}, ErrNoTerminal

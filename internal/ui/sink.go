@@ -6,7 +6,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
-// sink is where everything goes that the program prints: what it writes holds no secret that the redactor can tell. JSON stays JSON.
+// sink is where everything goes that the program prints: what it writes holds no secret that the redactor can
+// tell. JSON stays JSON.
 //
 // A secret is found within one write, so text is written whole: a line, a table, a document at a time.
 type sink struct {
@@ -29,15 +30,15 @@ func (s *sink) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Guarded are the streams with secrets taken out of all that is written to standard output and standard error. The redactor may get to
-// know further secrets later.
+// Guarded are the streams with secrets taken out of all that is written to standard output and standard
+// error. The redactor may get to know further secrets later.
 func (s Streams) Guarded(redactor *redact.Redactor) Streams {
 	s.Out, s.Err = &sink{s.Out, redactor}, &sink{s.Err, redactor}
 	return s
 }
 
-// Data is standard output for what a user has asked for as it is: a kubeconfig with its credentials, a cluster file. Nothing else is
-// written to it.
+// Data is standard output for what a user has asked for as it is: a kubeconfig with its credentials, a
+// cluster file. Nothing else is written to it.
 func (s Streams) Data() io.Writer {
 	if guarded, ok := s.Out.(*sink); ok {
 		return guarded.w

@@ -8,7 +8,8 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // Whatever writes to the streams, and in whatever form, no secret comes out; data does as it is.
@@ -23,8 +24,11 @@ func TestGuarded(t *testing.T) {
 		write func()
 		want  string
 	}{
-		"text": {func() { fmt.Fprintf(streams.Out, "at %s with %s\n", address, known) }, "at https://***@h/x with ***\n"},
-		"JSON": {func() { io.WriteString(streams.Out, `{"url":"`+address+`","hunter22":["\"hunter22\u202e"]}`+"\n") },
+		"text": {func() { fmt.Fprintf(streams.Out, "at %s with %s\n", address, known) },
+			"at https://***@h/x with ***\n"},
+		"JSON": {func() {
+			io.WriteString(streams.Out, `{"url":"`+address+`","hunter22":["\"hunter22\u202e"]}`+"\n")
+		},
 			`{"url":"https://***@h/x","hunter22":["\"***\u202e"]}` + "\n"},
 		"table": {func() {
 			table := ui.NewTable(streams.Out, "URL", "KEY")
@@ -47,7 +51,7 @@ func TestGuarded(t *testing.T) {
 	} {
 		err.Reset()
 		steps := ui.NewSteps(streams, mode, true)
-		steps.Note(gitops.LevelInfo, "at "+address+" with "+known)
+		steps.Note(step.LevelInfo, "at "+address+" with "+known)
 		steps.Close()
 		if !bytes.Contains(err.Bytes(), []byte(want)) || bytes.Contains(err.Bytes(), []byte("s3cret")) {
 			t.Errorf("%s: %q, not %q", mode, err.String(), want)

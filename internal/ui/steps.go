@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,7 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // ProgressMode is how the steps of a run are shown.
@@ -28,17 +28,20 @@ const (
 
 // ProgressModes lists the modes a user may choose.
 func ProgressModes() []string {
-	return []string{string(ProgressAuto), string(ProgressSpinner), string(ProgressPlain), string(ProgressJSON), string(ProgressNone)}
+	return []string{string(ProgressAuto), string(ProgressSpinner), string(ProgressPlain),
+		string(ProgressJSON), string(ProgressNone)}
 }
 
-// repeatAfter is how long a plain log stays silent about a wait before the same progress line is worth printing again: short enough
-// that a watched log is seen to live, long enough that an hour of waiting does not fill it.
+// repeatAfter is how long a plain log stays silent about a wait before the same progress line is worth
+// printing again: short enough that a watched log is seen to live, long enough that an hour of waiting does
+// not fill it.
 const repeatAfter = 30 * time.Second
 
 // spinnerPeriod is the time between two frames of the spinner.
 const spinnerPeriod = 100 * time.Millisecond
 
-// Steps shows the steps of a run on standard error. It implements [gitops.Reporter] and is safe for use by several goroutines.
+// Steps shows the steps of a run on standard error. It implements [step.Reporter] and is safe for use by
+// several goroutines.
 type Steps struct {
 	out     io.Writer
 	mode    ProgressMode
@@ -58,7 +61,7 @@ type Steps struct {
 }
 
 type activeStep struct {
-	step    gitops.Step
+	step    step.Name
 	detail  string
 	shown   string
 	shownAt time.Time
@@ -74,8 +77,8 @@ type glyphs struct {
 
 type palette struct{ green, red, yellow, dim, reset string }
 
-// NewSteps shows steps on s.Err in the given mode. verbose also shows every progress message in plain mode. Call Close when the
-// run is over: it stops the spinner and leaves the cursor on an empty line.
+// NewSteps shows steps on s.Err in the given mode. verbose also shows every progress message in plain mode.
+// Call Close when the run is over: it stops the spinner and leaves the cursor on an empty line.
 func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 	if mode == ProgressAuto || mode == "" {
 		mode = ProgressPlain
@@ -83,10 +86,13 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 			mode = ProgressSpinner
 		}
 	}
-	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, height: s.Height, now: time.Now, stop: make(chan struct{})}
-	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", "-", []string{"|", "/", "-", `\`}, "..."}
+	steps := &Steps{out: s.Err, mode: mode, verbose: verbose, width: s.Width, height: s.Height, now: time.Now,
+		stop: make(chan struct{})}
+	steps.glyphs = glyphs{"[ok]", "[failed]", "[!]", "[plan]", "[-]", "-",
+		[]string{"|", "/", "-", `\`}, "..."}
 	if s.UTF8 {
-		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", "·", []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
+		steps.glyphs = glyphs{"✓", "✗", "!", "+", "-", "·",
+			[]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}, "…"}
 	}
 	if s.Color {
 		steps.paint = palette{"\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"}
@@ -109,21 +115,21 @@ func NewSteps(s Streams, mode ProgressMode, verbose bool) *Steps {
 	return steps
 }
 
-// Begin implements [gitops.Reporter].
-func (s *Steps) Begin(step gitops.Step) {
+// Begin implements [step.Reporter].
+func (s *Steps) Begin(step step.Name) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = append(s.active, activeStep{step: step, began: s.now()})
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "begin", "step": step})
+		s.event(Event{Event: EventBegin, Step: step})
 	case ProgressSpinner:
 		s.draw()
 	}
 }
 
-// Progress implements [gitops.Reporter].
-func (s *Steps) Progress(step gitops.Step, detail string) {
+// Progress implements [step.Reporter].
+func (s *Steps) Progress(step step.Name, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.active {
@@ -138,7 +144,7 @@ func (s *Steps) Progress(step gitops.Step, detail string) {
 func (s *Steps) showProgress(a *activeStep) {
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "progress", "step": a.step, "detail": a.detail})
+		s.event(Event{Event: EventProgress, Step: a.step, Detail: &a.detail})
 	case ProgressSpinner:
 		s.draw()
 	case ProgressPlain:
@@ -155,8 +161,8 @@ func (s *Steps) showProgress(a *activeStep) {
 	}
 }
 
-// End implements [gitops.Reporter].
-func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
+// End implements [step.Reporter].
+func (s *Steps) End(step step.Name, outcome step.Outcome, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.active {
@@ -170,7 +176,7 @@ func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
 	}
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "end", "step": step, "outcome": outcome, "detail": CleanLine(detail)})
+		s.event(Event{Event: EventEnd, Step: step, Outcome: outcome, Detail: new(CleanLine(detail))})
 	case ProgressSpinner, ProgressPlain:
 		s.clear()
 		fmt.Fprintln(s.out, s.line(step, outcome, detail))
@@ -178,14 +184,14 @@ func (s *Steps) End(step gitops.Step, outcome gitops.Outcome, detail string) {
 	}
 }
 
-func (s *Steps) line(step gitops.Step, outcome gitops.Outcome, detail string) string {
+func (s *Steps) line(name step.Name, outcome step.Outcome, detail string) string {
 	glyph, paint := s.glyphs.done, s.paint.green
 	switch outcome {
-	case gitops.OutcomeFailed:
+	case step.OutcomeFailed:
 		glyph, paint = s.glyphs.failed, s.paint.red
-	case gitops.OutcomeSkipped:
+	case step.OutcomeSkipped:
 		glyph, paint = s.glyphs.skipped, s.paint.dim
-	case gitops.OutcomePlanned:
+	case step.OutcomePlanned:
 		glyph, paint = s.glyphs.planned, s.paint.yellow
 	}
 	reset := ""
@@ -196,30 +202,30 @@ func (s *Steps) line(step gitops.Step, outcome gitops.Outcome, detail string) st
 	if detail != "" {
 		notes = append(notes, CleanLine(detail))
 	}
-	if outcome == gitops.OutcomeUnchanged || outcome == gitops.OutcomeSkipped || outcome == gitops.OutcomePlanned {
+	if outcome == step.OutcomeUnchanged || outcome == step.OutcomeSkipped || outcome == step.OutcomePlanned {
 		notes = append(notes, string(outcome))
 	}
-	line := paint + glyph + reset + " " + CleanLine(string(step))
+	line := paint + glyph + reset + " " + CleanLine(string(name))
 	if len(notes) > 0 {
 		line += " (" + strings.Join(notes, ", ") + ")"
 	}
 	return line
 }
 
-// Note implements [gitops.Reporter].
-func (s *Steps) Note(level gitops.Level, text string) {
+// Note implements [step.Reporter].
+func (s *Steps) Note(level step.Level, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "note", "level": level, "text": Clean(text)})
+		s.event(Event{Event: EventNote, Level: level, Text: new(Clean(text))})
 	case ProgressNone:
-		if level == gitops.LevelWarning {
+		if level == step.LevelWarning {
 			fmt.Fprintf(s.out, "eksa-gitops: warning: %s\n", Clean(text))
 		}
 	default:
 		s.clear()
-		if level == gitops.LevelWarning {
+		if level == step.LevelWarning {
 			reset := ""
 			if s.paint.yellow != "" {
 				reset = s.paint.reset
@@ -238,14 +244,15 @@ func (s *Steps) Output(program, line string) {
 	defer s.mu.Unlock()
 	switch s.mode {
 	case ProgressJSON:
-		s.event(map[string]any{"event": "output", "program": program, "text": Clean(line)})
+		s.event(Event{Event: EventOutput, Program: program, Text: new(Clean(line))})
 	case ProgressSpinner, ProgressPlain:
 		s.clear()
 		reset := ""
 		if s.paint.dim != "" {
 			reset = s.paint.reset
 		}
-		fmt.Fprintf(s.out, "  %s%s|%s %s\n", s.paint.dim, CleanLine(program), reset, strings.ReplaceAll(Clean(line), "\n", " "))
+		fmt.Fprintf(s.out, "  %s%s|%s %s\n", s.paint.dim, CleanLine(program), reset,
+			strings.ReplaceAll(Clean(line), "\n", " "))
 		s.draw()
 	}
 }
@@ -288,8 +295,8 @@ func (s *Steps) locked(do func()) {
 	do()
 }
 
-// draw shows the steps under way: one on a line, and below it its parts, as far as the screen goes. The cursor stays behind the last
-// line. The caller holds the lock.
+// draw shows the steps under way: one on a line, and below it its parts, as far as the screen goes. The
+// cursor stays behind the last line. The caller holds the lock.
 func (s *Steps) draw() {
 	if s.mode != ProgressSpinner || len(s.active) == 0 {
 		return
@@ -329,7 +336,8 @@ func (s *Steps) cut(text string) string {
 func (s *Steps) redraw(lines []string) {
 	var b strings.Builder
 	before := s.drawn
-	if slices.ContainsFunc(before, func(line string) bool { return utf8.RuneCountInString(line) >= s.width() }) {
+	if slices.ContainsFunc(before,
+		func(line string) bool { return utf8.RuneCountInString(line) >= s.width() }) {
 		// The terminal has become narrower, and the lines drawn have become several.
 		b.WriteString(s.erasure())
 		before = nil
@@ -373,14 +381,6 @@ func (s *Steps) erasure() string {
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows-1)
 }
 
-func (s *Steps) event(fields map[string]any) {
-	fields["time"] = s.now().UTC().Format(time.RFC3339Nano)
-	line, err := json.Marshal(fields)
-	if err != nil {
-		// Only strings and times go in; a failure here is a fault of this file.
-		line = []byte(`{"event":"error"}`)
-	}
-	fmt.Fprintf(s.out, "%s\n", EscapeJSON(line))
-}
+func (s *Steps) event(event Event) { WriteEvent(s.out, s.now(), event) }
 
-var _ gitops.Reporter = (*Steps)(nil)
+var _ step.Reporter = (*Steps)(nil)

@@ -13,13 +13,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// Streams are the program's standard streams and the facts about the terminal behind them. Tests fill it by hand.
+// Streams are the program's standard streams and the facts about the terminal behind them. Tests fill it by
+// hand.
 type Streams struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
 
-	// InTTY and ErrTTY say whether a person sits at that end: questions are asked, and the spinner turns, only then.
+	// InTTY and ErrTTY say whether a person sits at that end: questions are asked, and the spinner turns,
+	// only then.
 	InTTY  bool
 	OutTTY bool
 	ErrTTY bool
@@ -32,8 +34,8 @@ type Streams struct {
 	Height func() int
 }
 
-// SystemStreams are the process's own streams, judged by the environment that getenv gives (NO_COLOR, TERM, CI, LC_ALL, LC_CTYPE,
-// LANG).
+// SystemStreams are the process's own streams, judged by the environment that getenv gives (NO_COLOR, TERM,
+// CI, LC_ALL, LC_CTYPE, LANG).
 func SystemStreams(getenv func(string) string) Streams {
 	return Streams{
 		In:     os.Stdin,
@@ -59,13 +61,14 @@ func SystemStreams(getenv func(string) string) Streams {
 	}
 }
 
-// smart says whether the terminal can redraw a line. Continuous integration often gives its jobs a terminal whose output is a log.
+// smart says whether the terminal can redraw a line. Continuous integration often gives its jobs a terminal
+// whose output is a log.
 func smart(getenv func(string) string) bool {
 	return getenv("TERM") != "dumb" && getenv("CI") == ""
 }
 
-// speaksUTF8 follows the order in which the C library reads the locale; no locale at all is taken as UTF-8 outside a dumb terminal,
-// since that is what today's systems and log viewers show.
+// speaksUTF8 follows the order in which the C library reads the locale; no locale at all is taken as UTF-8
+// outside a dumb terminal, since that is what today's systems and log viewers show.
 func speaksUTF8(getenv func(string) string) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := getenv(name); v != "" {
@@ -76,11 +79,12 @@ func speaksUTF8(getenv func(string) string) bool {
 	return getenv("TERM") != "dumb"
 }
 
-// Clean makes text safe to be shown: what has the form of a secret is hidden ([redact.Text]), control characters (escape sequences, carriage
-// returns, bells, bidirectional overrides) and broken UTF-8 are shown as escapes, line feeds and tabs are kept. What it returns is for
-// people: it is no data any more.
+// Clean makes text safe to be shown: what has the form of a secret is hidden ([redact.Text]), control
+// characters (escape sequences, carriage returns, bells, bidirectional overrides) and broken UTF-8 are shown
+// as escapes, line feeds and tabs are kept. What it returns is for people: it is no data any more.
 func Clean(text string) string {
-	// Here already, and not only where it is written: what is cut to fit a line is no form of a secret any more.
+	// Here already, and not only where it is written: what is cut to fit a line is no form of a secret any
+	// more.
 	return Escape(redact.Text(text))
 }
 

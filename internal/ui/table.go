@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Table writes rows in columns as kubectl does: three blanks apart, each column as wide as its longest cell. Rows may be added after a
-// Flush: columns then stay as wide as they were.
+// Table writes rows in columns as kubectl does: three blanks apart, each column as wide as its longest cell.
+// Rows may be added after a Flush: columns then stay as wide as they were.
 type Table struct {
 	out    io.Writer
 	buffer *bytes.Buffer // a table is written at once

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/schematest"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 func TestClean(t *testing.T) {
@@ -41,13 +43,13 @@ func tell(t *testing.T, s ui.Streams, mode ui.ProgressMode) string {
 	s.Err = &out
 	steps := ui.NewSteps(s, mode, false)
 	steps.Begin("Create repository acme/fleet")
-	steps.End("Create repository acme/fleet", gitops.OutcomeChanged, "private")
+	steps.End("Create repository acme/fleet", step.OutcomeChanged, "private")
 	steps.Begin("Push")
 	steps.Progress("Push", "quick: not worth a line")
-	steps.End("Push", gitops.OutcomeUnchanged, "at 3f2a1bc")
-	steps.Note(gitops.LevelWarning, "the token \x1b[1mexpires soon")
+	steps.End("Push", step.OutcomeUnchanged, "at 3f2a1bc")
+	steps.Note(step.LevelWarning, "the token \x1b[1mexpires soon")
 	steps.Begin("Install Flux")
-	steps.End("Install Flux", gitops.OutcomeFailed, "")
+	steps.End("Install Flux", step.OutcomeFailed, "")
 	steps.Close()
 	steps.Close()
 	return out.String()
@@ -70,7 +72,8 @@ func TestSteps_plain(t *testing.T) {
 func TestSteps_plainASCII(t *testing.T) {
 	t.Parallel()
 	got := tell(t, ui.Streams{}, ui.ProgressPlain)
-	if strings.ContainsFunc(got, func(r rune) bool { return r > 127 }) || !strings.Contains(got, "[ok] Push (at 3f2a1bc, unchanged)\n") {
+	if strings.ContainsFunc(got, func(r rune) bool { return r > 127 }) ||
+		!strings.Contains(got, "[ok] Push (at 3f2a1bc, unchanged)\n") {
 		t.Errorf("got:\n%s", got)
 	}
 }
@@ -78,7 +81,8 @@ func TestSteps_plainASCII(t *testing.T) {
 func TestSteps_spinnerEndsOnWholeLines(t *testing.T) {
 	t.Parallel()
 	got := tell(t, ui.Streams{UTF8: true, ErrTTY: true}, ui.ProgressAuto)
-	if !strings.Contains(got, "\r\x1b[K✓ Push (at 3f2a1bc, unchanged)\n") || !strings.HasSuffix(got, "✗ Install Flux\n") {
+	if !strings.Contains(got, "\r\x1b[K✓ Push (at 3f2a1bc, unchanged)\n") ||
+		!strings.HasSuffix(got, "✗ Install Flux\n") {
 		t.Errorf("got: %q", got)
 	}
 }
@@ -86,7 +90,9 @@ func TestSteps_spinnerEndsOnWholeLines(t *testing.T) {
 func TestSteps_jsonLines(t *testing.T) {
 	t.Parallel()
 	var events []string
-	for line := range strings.Lines(tell(t, ui.Streams{}, ui.ProgressJSON)) {
+	lines := tell(t, ui.Streams{}, ui.ProgressJSON)
+	checkEvents(t, lines)
+	for line := range strings.Lines(lines) {
 		var event map[string]any
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -98,9 +104,22 @@ func TestSteps_jsonLines(t *testing.T) {
 	}
 }
 
+// checkEvents holds lines of --progress json against the published schema.
+func checkEvents(t *testing.T, lines string) {
+	t.Helper()
+	schemas, err := schematest.Read("../../docs/schema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schemas.Check([]byte(lines)); err != nil {
+		t.Errorf("%v\n%s", err, lines)
+	}
+}
+
 func TestSteps_none(t *testing.T) {
 	t.Parallel()
-	if got, want := tell(t, ui.Streams{}, ui.ProgressNone), "eksa-gitops: warning: the token \\x1b[1mexpires soon\n"; got != want {
+	if got, want := tell(t, ui.Streams{}, ui.ProgressNone),
+		"eksa-gitops: warning: the token \\x1b[1mexpires soon\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -114,7 +133,8 @@ func TestDiff(t *testing.T) {
 	if got := ui.Diff("a.yaml", []byte("x: 1\n"), []byte("x: 2\n")); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := ui.Diff("a.yaml", nil, []byte("x: 2\n")); !strings.HasPrefix(got, "--- /dev/null\n+++ b/a.yaml\n") {
+	if got := ui.Diff("a.yaml", nil, []byte("x: 2\n")); !strings.HasPrefix(got,
+		"--- /dev/null\n+++ b/a.yaml\n") {
 		t.Errorf("a new file: %q", got)
 	}
 }

@@ -1,4 +1,5 @@
-// Package yamlnode finds values in YAML that was read as nodes, so that what is said of a value can say where it stands.
+// Package yamlnode finds values in YAML that was read as nodes, so that what is said of a value can say where
+// it stands.
 package yamlnode
 
 import (
@@ -48,7 +49,8 @@ func Scalar(node *yaml.Node, keys ...string) string {
 
 // IsEmpty says whether a value is null, or a list or an object that holds nothing.
 func IsEmpty(value *yaml.Node) bool {
-	return value.Tag == "!!null" || value.Kind != yaml.ScalarNode && value.Kind != yaml.AliasNode && len(value.Content) == 0
+	return value.Tag == "!!null" ||
+		value.Kind != yaml.ScalarNode && value.Kind != yaml.AliasNode && len(value.Content) == 0
 }
 
 // Leaf is a value that is no object.

@@ -16,8 +16,9 @@ func fleet(tb testing.TB, clusters int) []byte {
 	var b strings.Builder
 	b.WriteString(management)
 	for i := range clusters - 1 {
-		b.WriteString("---\n" + strings.NewReplacer("name: dev", fmt.Sprintf("name: w%04d", i), "name: mgmt", "name: dev",
-			"10.20.0.10", fmt.Sprintf("10.21.%d.%d", i/256, i%256)).Replace(workload))
+		b.WriteString("---\n" +
+			strings.NewReplacer("name: dev", fmt.Sprintf("name: w%04d", i), "name: mgmt", "name: dev",
+				"10.20.0.10", fmt.Sprintf("10.21.%d.%d", i/256, i%256)).Replace(workload))
 	}
 	return []byte(b.String())
 }
@@ -67,7 +68,8 @@ func BenchmarkMerge(b *testing.B) {
 	for _, groups := range []int{10, 100, 1000} {
 		b.Run(strconv.Itoa(groups), func(b *testing.B) {
 			var base strings.Builder
-			base.WriteString("kind: Cluster\nmetadata: {name: dev}\nspec:\n  workerNodeGroupConfigurations:\n")
+			base.WriteString("kind: Cluster\nmetadata: {name: dev}\nspec:\n" +
+				"  workerNodeGroupConfigurations:\n")
 			for n := range groups {
 				fmt.Fprintf(&base, "  - name: md-%d\n    count: 1\n    labels:\n      a: x\n", n)
 			}
@@ -75,7 +77,8 @@ func BenchmarkMerge(b *testing.B) {
 			theirs := strings.ReplaceAll(base.String(), "a: x", "a: y")
 			b.SetBytes(int64(base.Len()))
 			for b.Loop() {
-				if merged, err := clusterspec.Merge(source("base", base.String()), source("ours", ours), source("theirs", theirs)); err != nil || merged.Data == nil {
+				if merged, err := clusterspec.Merge(source("base", base.String()), source("ours", ours),
+					source("theirs", theirs)); err != nil || merged.Data == nil {
 					b.Fatal(err)
 				}
 			}

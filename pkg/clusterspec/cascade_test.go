@@ -16,7 +16,8 @@ var specLine = regexp.MustCompile(`^(\s*(?:- )?)([A-Za-z]+):(.*)\n$`)
 
 // slip gives the texts that one slip of a finger makes of a line.
 func slip(line string) map[string]string {
-	out := map[string]string{"deleted": "", "there twice": line + line, "too far right": "  " + line, "too far left": strings.TrimPrefix(line, "  ")}
+	out := map[string]string{"deleted": "", "there twice": line + line, "too far right": "  " + line,
+		"too far left": strings.TrimPrefix(line, "  ")}
 	match := specLine.FindStringSubmatch(line)
 	if match == nil {
 		return out
@@ -32,19 +33,22 @@ func slip(line string) map[string]string {
 	return out
 }
 
-// TestParse_oneMistakeOneProblem makes each slip in each line of real files, one at a time: it is told once, and not what follows
-// from it. Where the line is not missing altogether it is told there, or where the file stops to make sense.
+// TestParse_oneMistakeOneProblem makes each slip in each line of real files, one at a time: it is told once,
+// and not what follows from it. Where the line is not missing altogether it is told there, or where the file
+// stops to make sense.
 func TestParse_oneMistakeOneProblem(t *testing.T) {
 	t.Parallel()
 	// A line that is gone leaves no trace but what it held together; a slip may look like two.
 	several := map[string]bool{
 		"tinkerbell-template: hardwareSelector: deleted": true, "tinkerbell-template: actions: deleted": true,
-		"cluster-newest-fields: helmValues: deleted": true, "taints-and-labels: key: dedicated misspelled": true,
-		"docker-fleet: managementCluster: deleted": true,
+		"cluster-newest-fields: helmValues: deleted":   true,
+		"taints-and-labels: key: dedicated misspelled": true,
+		"docker-fleet: managementCluster: deleted":     true,
 	}
 	names := []string{
-		"vsphere-management-github", "cloudstack-workload-github", "nutanix-management-git", "snow-workload-github", "tinkerbell-template",
-		"docker-gitopsconfig", "oidc-and-iam", "cluster-newest-fields", "taints-and-labels", "docker-fleet",
+		"vsphere-management-github", "cloudstack-workload-github", "nutanix-management-git",
+		"snow-workload-github", "tinkerbell-template", "docker-gitopsconfig", "oidc-and-iam",
+		"cluster-newest-fields", "taints-and-labels", "docker-fleet",
 	}
 	if testing.Short() {
 		names = names[:1]
@@ -69,7 +73,8 @@ func TestParse_oneMistakeOneProblem(t *testing.T) {
 					_, err := clusterspec.Parse([]clusterspec.Source{{Name: "f", Data: []byte(text)}})
 					var problems clusterspec.Problems
 					errors.As(err, &problems)
-					what := fmt.Sprintf("%s: %s %s", name, strings.TrimLeft(strings.TrimSpace(line), "- "), kind)
+					what := fmt.Sprintf("%s: %s %s",
+						name, strings.TrimLeft(strings.TrimSpace(line), "- "), kind)
 					if len(problems) > 1 && !several[what] {
 						t.Errorf("%s (line %d):\n%s", what, i+1, err)
 					}

@@ -14,8 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
-// report collects what is wrong with one object. A rule adds nothing about a field that is known to be wrong already, nor about
-// its parents and children, so that one mistake is told once.
+// report collects what is wrong with one object. A rule adds nothing about a field that is known to be wrong
+// already, nor about its parents and children, so that one mistake is told once.
 type report struct {
 	object   *Object
 	problems Problems
@@ -25,8 +25,8 @@ type report struct {
 	meant    []string // paths of fields that are there under a misspelled name or in another place
 }
 
-// add records a problem with a field. The node is where it shows; nil is the object as a whole. Beyond the bound nothing is recorded,
-// and the last problem says so.
+// add records a problem with a field. The node is where it shows; nil is the object as a whole. Beyond the
+// bound nothing is recorded, and the last problem says so.
 func (r *report) add(severity Severity, rule string, node *yaml.Node, path, message string) *Problem {
 	p := r.object.document.problem(rule, node, message)
 	if node == nil {
@@ -50,7 +50,8 @@ func (r *report) add(severity Severity, rule string, node *yaml.Node, path, mess
 	return &r.problems[len(r.problems)-1]
 }
 
-// wrong records an error found by a rule, unless the field is known to be wrong; then it returns a problem that nobody sees.
+// wrong records an error found by a rule, unless the field is known to be wrong; then it returns a problem
+// that nobody sees.
 func (r *report) wrong(rule, path, message string) *Problem {
 	if len(r.problems) > maxObjectProblems || r.known(path) {
 		return &Problem{}
@@ -69,7 +70,9 @@ func (r *report) warn(rule, path, message string) *Problem {
 func (r *report) known(path string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {
 		return p.Severity == SeverityError && (within(p.Field, path) || within(path, p.Field))
-	}) || slices.ContainsFunc(r.meant, func(meant string) bool { return within(path, meant) || within(meant, path) })
+	}) || slices.ContainsFunc(r.meant, func(meant string) bool {
+		return within(path, meant) || within(meant, path)
+	})
 }
 
 // within says whether a path is another one or lies below it.
@@ -80,7 +83,8 @@ func within(path, parent string) bool {
 
 var pathForm = regexp.MustCompile(`\[([^\]]*)\]|[^.\[\]]+`)
 
-// find gives the node at a path, or of its nearest parent that is there. For a value that is an object or a list it is the key.
+// find gives the node at a path, or of its nearest parent that is there. For a value that is an object or a
+// list it is the key.
 func (o *Object) find(path string) *yaml.Node {
 	node := o.root()
 	shown := node
@@ -114,7 +118,8 @@ func (o *Object) find(path string) *yaml.Node {
 	return shown
 }
 
-// maxObjectProblems bounds what is told about one object. Whoever has that many fields wrong needs no list of them.
+// maxObjectProblems bounds what is told about one object. Whoever has that many fields wrong needs no list of
+// them.
 const maxObjectProblems = 100
 
 // checkFields holds an object against the field table.
@@ -156,7 +161,8 @@ func (r *report) checkObject(at, mapping *yaml.Node, f *field, path string) {
 	}
 	for _, child := range f.order {
 		if child.Required && !present[child.name()] && len(r.missing) < maxObjectProblems {
-			r.missing = append(r.missing, missing{field: child, at: cmp.Or(empty[child.name()], at), path: joinField(path, child.name())})
+			r.missing = append(r.missing, missing{field: child, at: cmp.Or(empty[child.name()], at),
+				path: joinField(path, child.name())})
 		}
 	}
 }
@@ -215,9 +221,10 @@ func (f *field) expectation() string {
 }
 
 var (
-	quantityForm = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`)
-	noBlankForm  = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*):([^\s/].*)$`)
-	percentForm  = regexp.MustCompile(`^[0-9]+%$`)
+	quantityForm = regexp.MustCompile(
+		`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`)
+	noBlankForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*):([^\s/].*)$`)
+	percentForm = regexp.MustCompile(`^[0-9]+%$`)
 )
 
 func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
@@ -234,7 +241,8 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 	case "map":
 		ok = kind == kindObject
 	case "string":
-		if (kind == kindNumber || kind == kindInteger) && f.name() == "kubernetesVersion" && f.pattern.MatchString(value.Value) {
+		if (kind == kindNumber || kind == kindInteger) && f.name() == "kubernetesVersion" &&
+			f.pattern.MatchString(value.Value) {
 			r.unquotedVersion(value, path)
 			return
 		}
@@ -256,14 +264,18 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 			p.Expected = "a list of strings, such as [" + quote(value.Value) + "]"
 		case (f.Type == "list" || f.Type == "strings") && kind == kindObject:
 			p.Expected = `a list, whose items begin with "- "`
-		case (f.Type == "object" || f.Type == "map") && kind == kindString && noBlankForm.MatchString(value.Value):
+		case (f.Type == "object" || f.Type == "map") && kind == kindString &&
+			noBlankForm.MatchString(value.Value):
 			p.Expected = "a blank after the colon: " + noBlankForm.ReplaceAllString(value.Value, "$1: $2")
 		}
-		if f.Type == "string" && value.Kind == yaml.ScalarNode && (f.pattern == nil || f.pattern.MatchString(value.Value)) {
+		if f.Type == "string" && value.Kind == yaml.ScalarNode &&
+			(f.pattern == nil || f.pattern.MatchString(value.Value)) {
 			p.Expected = "a string, in quotes: " + strconv.Quote(value.Value)
 		}
-		if bare := strings.TrimSpace(value.Value); (f.Type == "integer" || f.Type == "boolean") && kind == kindString && value.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
-			if unquoted, _ := scalar(&yaml.Node{Kind: yaml.ScalarNode, Value: bare}); string(unquoted) == f.Type {
+		if bare := strings.TrimSpace(value.Value); (f.Type == "integer" || f.Type == "boolean") &&
+			kind == kindString && value.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+			if unquoted, _ := scalar(&yaml.Node{Kind: yaml.ScalarNode, Value: bare}); string(unquoted) ==
+				f.Type {
 				p.Expected = bare + ", without quotes"
 			}
 		}
@@ -283,23 +295,27 @@ func (r *report) checkValue(key, value *yaml.Node, f *field, path string) {
 	}
 }
 
-// unquotedVersion tells of a version that YAML takes for a number. 1.30 is then 1.3, another version: EKS Anywhere's command repairs
-// that text before it reads the file, but nothing else that reads it does. Other numbers keep their digits, and are written with quotes.
+// unquotedVersion tells of a version that YAML takes for a number. 1.30 is then 1.3, another version: EKS
+// Anywhere's command repairs that text before it reads the file, but nothing else that reads it does. Other
+// numbers keep their digits, and are written with quotes.
 func (r *report) unquotedVersion(value *yaml.Node, path string) {
 	_, number := scalar(value)
 	if read := show(number); read != value.Value {
-		p := r.add(SeverityError, "unquoted-version", value, path, "without quotes YAML reads the version as the number "+read)
+		p := r.add(SeverityError, "unquoted-version", value, path,
+			"without quotes YAML reads the version as the number "+read)
 		p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
 		return
 	}
-	p := r.add(SeverityWarning, "unquoted-version", value, path, "YAML reads a version without quotes as a number; it is written with quotes")
+	p := r.add(SeverityWarning, "unquoted-version", value, path,
+		"YAML reads a version without quotes as a number; it is written with quotes")
 	p.Found, p.Expected = value.Value, strconv.Quote(value.Value)
 }
 
 func (r *report) checkMap(value *yaml.Node, path string) {
 	for _, e := range entries(value) {
 		if kind := kindOf(e.value); kind != kindString && kind != kindNull {
-			p := r.add(SeverityError, "wrong-type", e.value, joinField(path, e.key.Value), "the value has the wrong type")
+			p := r.add(SeverityError, "wrong-type", e.value, joinField(path, e.key.Value),
+				"the value has the wrong type")
 			p.Found, p.Expected = describe(e.value), "a string"
 			if e.value.Kind == yaml.ScalarNode {
 				p.Expected = "a string, in quotes: " + strconv.Quote(e.value.Value)
@@ -346,8 +362,9 @@ func (r *report) checkList(key, value *yaml.Node, f *field, path string) {
 	}
 }
 
-// slips reports the items of a list that come from one line too many or too far to the left: an item that is the first line of the
-// next one alone, and a text among objects that belongs to the empty list just before it.
+// slips reports the items of a list that come from one line too many or too far to the left: an item that is
+// the first line of the next one alone, and a text among objects that belongs to the empty list just before
+// it.
 func (r *report) slips(list *yaml.Node, f *field, path string) map[int]bool {
 	if f.item == nil || f.item.Type != "object" {
 		return nil
@@ -360,9 +377,12 @@ func (r *report) slips(list *yaml.Node, f *field, path string) map[int]bool {
 		}
 		at := fmt.Sprintf("%s[%d]", path, i)
 		key, value := resolve(item.Content[0]), resolve(item.Content[1])
-		if next.Kind == yaml.MappingNode && len(item.Content) == 2 && len(next.Content) > 2 && value.Kind == yaml.ScalarNode &&
-			resolve(next.Content[0]).Value == key.Value && resolve(next.Content[1]).Kind == yaml.ScalarNode && resolve(next.Content[1]).Value == value.Value {
-			p := r.add(SeverityError, "duplicate-key", key, at, "the item is the first line of the next one alone")
+		if next.Kind == yaml.MappingNode && len(item.Content) == 2 && len(next.Content) > 2 &&
+			value.Kind == yaml.ScalarNode && resolve(next.Content[0]).Value == key.Value &&
+			resolve(next.Content[1]).Kind == yaml.ScalarNode &&
+			resolve(next.Content[1]).Value == value.Value {
+			p := r.add(SeverityError, "duplicate-key", key, at,
+				"the item is the first line of the next one alone")
 			p.Found, p.Expected = quote(key.Value+": "+value.Value)+" twice", "the line once"
 			r.meant = append(r.meant, at, joinField(fmt.Sprintf("%s[%d]", path, i+1), key.Value))
 			slips[i] = true
@@ -371,8 +391,10 @@ func (r *report) slips(list *yaml.Node, f *field, path string) map[int]bool {
 			continue
 		}
 		last, empty := resolve(item.Content[len(item.Content)-2]), resolve(item.Content[len(item.Content)-1])
-		if row := f.item.children[last.Value]; row != nil && row.Type == "strings" && kindOf(empty) == kindNull {
-			p := r.add(SeverityError, "wrong-type", next, fmt.Sprintf("%s[%d]", path, i+1), "the item does not fit the others; it is in the wrong place")
+		if row := f.item.children[last.Value]; row != nil && row.Type == "strings" &&
+			kindOf(empty) == kindNull {
+			p := r.add(SeverityError, "wrong-type", next, fmt.Sprintf("%s[%d]", path, i+1),
+				"the item does not fit the others; it is in the wrong place")
 			p.Found, p.Expected = describe(next), "it further right, below "+joinField(at, last.Value)
 			r.meant = append(r.meant, joinField(at, last.Value))
 			slips[i+1] = true
@@ -389,7 +411,8 @@ func (r *report) placeholder(value *yaml.Node, path string) bool {
 		r.noteVariable(value, path)
 		return false
 	}
-	p := r.add(SeverityError, "placeholder", value, path, "the placeholder of the generated file was not replaced")
+	p := r.add(SeverityError, "placeholder", value, path,
+		"the placeholder of the generated file was not replaced")
 	p.Found, p.Expected = quote(value.Value), "a value of your own"
 	return true
 }
@@ -408,7 +431,8 @@ func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
 			p := r.add(SeverityError, "required", value, path, "the field is required")
 			p.Found, p.Expected = "an empty string", f.expectation()
 		} else if f.NonEmpty {
-			p := r.add(SeverityError, "invalid-value", value, path, "the field may be left out, but not be empty")
+			p := r.add(SeverityError, "invalid-value", value, path,
+				"the field may be left out, but not be empty")
 			p.Found, p.Expected = "an empty string", f.expectation()+", or no such field"
 		}
 		return
@@ -422,7 +446,8 @@ func (r *report) checkScalar(key, value *yaml.Node, f *field, path string) {
 	expected := f.expectation()
 	switch {
 	case len(f.Enum) > 0 && !slices.Contains(f.Enum, content):
-		p := r.add(SeverityError, "invalid-value", value, path, "the value is not one that EKS Anywhere knows")
+		p := r.add(SeverityError, "invalid-value", value, path,
+			"the value is not one that EKS Anywhere knows")
 		p.Found, p.Expected, p.Suggestion = quote(content), expected, spelling.Nearest(content, f.Enum)
 		if len(f.Enum) == 1 {
 			p.Suggestion = ""

@@ -12,25 +12,22 @@ import (
 
 // Change is one difference between two states of an object, and what EKS Anywhere makes of it.
 type Change struct {
-	// Cluster is the cluster the object belongs to, and Role that cluster's role. Both are empty for an object of no cluster.
-	Cluster string `json:"cluster,omitempty"`
-	Role    Role   `json:"role,omitempty"`
-	// Object is kind and name. Field is empty when the whole object was added or removed. Items of a list are shown by what tells
-	// them apart: "spec.workerNodeGroupConfigurations[md-0].count".
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"`
-	// Old and New are the values as text, JSON for objects and lists; empty is absent.
-	Old string `json:"old,omitempty"`
-	New string `json:"new,omitempty"`
-	// Verdict is what the webhooks and the controller do. Message is what they answer to a rejected change, or a remark.
-	Verdict Verdict `json:"verdict"`
-	Message string  `json:"message,omitempty"`
-	// Documented is whether the user documentation lists the field, for the role, as changed through Git or in an upgrade.
-	Documented bool `json:"documented"`
-	// File, Line and Column are where the change shows: in the new state, or for what is gone in the old one.
-	File   string `json:"file,omitempty"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
+	Cluster string `json:"cluster,omitempty"` // the cluster that the object belongs to; not all do
+	Role    Role   `json:"role,omitempty"`    // that cluster's role
+	Object  string `json:"object"`            // kind and name, "Cluster dev"
+	// Field is a path in which items of a list are shown by what tells them apart, such as
+	// "spec.workerNodeGroupConfigurations[md-0].count"; none when the whole object was added or removed.
+	Field   string  `json:"field,omitempty"`
+	Old     string  `json:"old,omitempty"`     // the value before, JSON for objects and lists; none is absent
+	New     string  `json:"new,omitempty"`     // the value after, JSON for objects and lists; none is absent
+	Verdict Verdict `json:"verdict"`           // what the webhooks and the controller do
+	Message string  `json:"message,omitempty"` // what they answer to a rejected change, or a remark
+	// Documented is whether the user documentation lists the field, for the role, as changed through Git or
+	// in an upgrade.
+	Documented bool   `json:"documented"`
+	File       string `json:"file,omitempty"`   // where the change shows, or what is gone was
+	Line       int    `json:"line,omitempty"`   // in the file, from 1
+	Column     int    `json:"column,omitempty"` // in the line, from 1, in characters
 }
 
 const (
@@ -38,7 +35,8 @@ const (
 	configImmutable = "config is immutable"
 )
 
-// String gives the change in one line: object, field, values and what EKS Anywhere does with it. Long values are shortened.
+// String gives the change in one line: object, field, values and what EKS Anywhere does with it. Long values
+// are shortened.
 func (c Change) String() string {
 	var b strings.Builder
 	b.WriteString(c.Object)
@@ -76,9 +74,10 @@ func WithVerdict(changes []Change, verdict Verdict) []Change {
 	return out
 }
 
-// CompareSets says what changed from one set to the other, object by object and field by field, and what EKS Anywhere does with each
-// change. Values are compared, not texts; comments and the order of keys make no difference. An object that is in another namespace is
-// one object with a change of metadata.namespace. The result is sorted by cluster, object and field. The sets may hold errors.
+// CompareSets says what changed from one set to the other, object by object and field by field, and what EKS
+// Anywhere does with each change. Values are compared, not texts; comments and the order of keys make no
+// difference. An object that is in another namespace is one object with a change of metadata.namespace. The
+// result is sorted by cluster, object and field. The sets may hold errors.
 func CompareSets(before, after *Set) []Change {
 	old, current := index(before), index(after)
 	pairMoved(old, current)
@@ -97,7 +96,8 @@ func CompareSets(before, after *Set) []Change {
 		changes = append(changes, comparison{old: o, new: n}.run()...)
 	}
 	slices.SortFunc(changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field))
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Object, b.Object),
+			cmp.Compare(a.Field, b.Field))
 	})
 	return changes
 }
@@ -156,7 +156,8 @@ func (o owned) role() Role {
 
 func (o owned) change(field string) Change {
 	line, column := o.object.Position(field)
-	c := Change{Object: o.object.Label(), Field: field, Role: o.role(), File: o.object.File, Line: line, Column: column, Verdict: VerdictApplied}
+	c := Change{Object: o.object.Label(), Field: field, Role: o.role(), File: o.object.File, Line: line,
+		Column: column, Verdict: VerdictApplied}
 	if o.cluster != nil {
 		c.Cluster = o.cluster.Name
 	}
@@ -183,8 +184,8 @@ func (o owned) wholeChange(removed bool) Change {
 	return c
 }
 
-// guarded applies what EKS Anywhere's webhook and controller hold against creating and deleting a Cluster. An annotation of the
-// command line tool or a pause lifts some of it.
+// guarded applies what EKS Anywhere's webhook and controller hold against creating and deleting a Cluster. An
+// annotation of the command line tool or a pause lifts some of it.
 func (o owned) guarded(c *Change, removed bool) {
 	annotated := func(name string) bool {
 		return text(o.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/"+name) == "true"
@@ -195,7 +196,8 @@ func (o owned) guarded(c *Change, removed bool) {
 	case removed && management && !annotated("managed-by-cli"):
 		refuse("deleting a management cluster's own Cluster is refused")
 	case removed && annotated("paused") && !annotated("allow-delete-when-paused"):
-		c.Verdict, c.Message = VerdictIgnored, "EKS Anywhere does not delete a paused cluster unless it is annotated with anywhere.eks.amazonaws.com/allow-delete-when-paused"
+		c.Verdict, c.Message = VerdictIgnored, "EKS Anywhere does not delete a paused cluster unless it is "+
+			"annotated with anywhere.eks.amazonaws.com/allow-delete-when-paused"
 	case !removed && management && !annotated("managed-by-cli") && !annotated("paused"):
 		refuse("creating a self-managed cluster on existing management cluster is not supported")
 	case !removed && encryption != nil:
@@ -215,7 +217,8 @@ func (c comparison) run() []Change {
 	after, _ := valuesOf(c.new.object.root(), table).(map[string]any)
 	for _, object := range []map[string]any{before, after} {
 		delete(object, "status")
-		if metadata, ok := object["metadata"].(map[string]any); ok && (metadata["namespace"] == nil || metadata["namespace"] == "") {
+		if metadata, ok := object["metadata"].(map[string]any); ok &&
+			(metadata["namespace"] == nil || metadata["namespace"] == "") {
 			metadata["namespace"] = "default"
 		}
 	}
@@ -226,7 +229,8 @@ func (c comparison) run() []Change {
 	return c.changes
 }
 
-// defaultWorkers puts in what EKS Anywhere takes for a worker group's missing name and count, so that saying it is no change.
+// defaultWorkers puts in what EKS Anywhere takes for a worker group's missing name and count, so that saying
+// it is no change.
 func defaultWorkers(before, after map[string]any) {
 	old, current := workerGroups(before), workerGroups(after)
 	for name, group := range old {
@@ -321,7 +325,8 @@ func (c *comparison) diffItems(path, shown string, f *field, before, after []any
 		if is < 0 {
 			position = was
 		}
-		c.diff(fmt.Sprintf("%s[%d]", path, position), fmt.Sprintf("%s[%s]", shown, key), f.itemRow(), item(before, was), item(after, is))
+		c.diff(fmt.Sprintf("%s[%d]", path, position), fmt.Sprintf("%s[%s]", shown, key), f.itemRow(),
+			item(before, was), item(after, is))
 	}
 	// Where the first one is special or all are steps, their order is a value, too.
 	if f != nil && f.Ordered || c.new.object.Kind == "TinkerbellMachineConfig" && path == "spec.users" {
@@ -340,8 +345,8 @@ func (c *comparison) diffItems(path, shown string, f *field, before, after []any
 	return true
 }
 
-// keysOfBoth gives what tells the items of two lists apart: the keys of the table or, since a change is shown best at the item that it
-// belongs to, their names.
+// keysOfBoth gives what tells the items of two lists apart: the keys of the table or, since a change is shown
+// best at the item that it belongs to, their names.
 func keysOfBoth(f *field, before, after []any) (old, current []string, ok bool) {
 	for _, by := range []*field{f, nil} {
 		var oldOK, newOK bool
@@ -367,17 +372,21 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	// The webhooks go by the role the stored object has.
 	role := cmp.Or(c.old.role(), c.new.role())
 	change.Verdict, change.Message = tableVerdict(f, role)
-	change.Documented = (documented(f, role) || c.newWorkers(path, before)) && c.documentedHere(path, before, after)
+	change.Documented = (documented(f, role) || c.newWorkers(path, before)) &&
+		c.documentedHere(path, before, after)
 	c.acting(&change, path, before, after)
 	c.special(&change, path, before, after)
 	if change.Verdict == VerdictRejected && c.means(path, f, before, after) {
 		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
 	}
 	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
-		change.Verdict, change.Message = VerdictApplied, "accepted because the object is paused; otherwise: "+change.Message
+		change.Verdict, change.Message = VerdictApplied,
+			"accepted because the object is paused; otherwise: "+change.Message
 	}
-	if change.Verdict == VerdictApplied && change.Message == "" && !change.Documented && strings.HasPrefix(path, "spec") && c.new.cluster != nil {
-		change.Message = fmt.Sprintf("not among the fields that EKS Anywhere documents for GitOps on a %s cluster", c.new.role())
+	if change.Verdict == VerdictApplied && change.Message == "" && !change.Documented &&
+		strings.HasPrefix(path, "spec") && c.new.cluster != nil {
+		change.Message = fmt.Sprintf(
+			"not among the fields that EKS Anywhere documents for GitOps on a %s cluster", c.new.role())
 	}
 	c.changes = append(c.changes, change)
 }

@@ -35,74 +35,143 @@ func parseText(text string) *clusterspec.Set {
 
 func TestCompareSets(t *testing.T) {
 	t.Parallel()
-	const paused = "  annotations:\n    anywhere.eks.amazonaws.com/paused: \"true\"\nspec:\n  kubernetesVersion"
+	const paused = "  annotations:\n    anywhere.eks.amazonaws.com/paused: \"true\"\nspec:\n" +
+		"  kubernetesVersion"
 	for _, test := range []struct {
 		name, spec string
 		edits      []string // old, new, old, new…
 		want       string
 	}{
 		{"nothing", "vsphere-management-github", nil, ""},
-		{"comment and order", "vsphere-management-github", []string{"    count: 3\n    endpoint:\n      host: 10.20.0.10\n", "    # three\n    endpoint: {host: 10.20.0.10}\n    count: 3\n"}, ""},
-		{"namespace default", "vsphere-management-github", []string{"  name: dev\nspec", "  name: dev\n  namespace: default\nspec"}, ""},
+		{"comment and order", "vsphere-management-github", []string{"    count: 3\n    endpoint:\n" +
+			"      host: 10.20.0.10\n", "    # three\n    endpoint: {host: 10.20.0.10}\n    count: 3\n"},
+			""},
+		{"namespace default", "vsphere-management-github",
+			[]string{"  name: dev\nspec", "  name: dev\n  namespace: default\nspec"}, ""},
 		{"scale workers", "vsphere-management-github", []string{"count: 2", "count: 3"},
 			"applied documented spec.workerNodeGroupConfigurations[md-0].count 2 -> 3"},
 		{"control plane of management", "vsphere-management-github", []string{"count: 3", "count: 5"},
-			"applied spec.controlPlaneConfiguration.count 3 -> 5 (not among the fields that EKS Anywhere documents for GitOps on a management cluster)"},
-		{"control plane of workload", "vsphere-workload-github", []string{"count: 3", "count: 5"}, "applied documented spec.controlPlaneConfiguration.count 3 -> 5"},
-		{"upgrade", "vsphere-workload-github", []string{`"1.33"`, `"1.34"`}, "applied documented spec.kubernetesVersion 1.33 -> 1.34"},
+			"applied spec.controlPlaneConfiguration.count 3 -> 5 (not among the fields that EKS Anywhere " +
+				"documents for GitOps on a management cluster)"},
+		{"control plane of workload", "vsphere-workload-github", []string{"count: 3", "count: 5"},
+			"applied documented spec.controlPlaneConfiguration.count 3 -> 5"},
+		{"upgrade", "vsphere-workload-github", []string{`"1.33"`, `"1.34"`},
+			"applied documented spec.kubernetesVersion 1.33 -> 1.34"},
 		{"upgrade by two", "vsphere-workload-github", []string{`"1.33"`, `"1.35"`},
-			"rejected documented spec.kubernetesVersion 1.33 -> 1.35 (only +1 minor version skew is supported; from 1.33 that is 1.34)"},
-		{"downgrade", "vsphere-workload-github", []string{`"1.33"`, `"1.32"`}, "rejected documented spec.kubernetesVersion 1.33 -> 1.32 (Kubernetes cannot be downgraded from 1.33 to 1.32)"},
-		{"endpoint", "vsphere-workload-github", []string{"10.20.0.10", "10.20.0.20"}, "rejected spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.20 (field is immutable)"},
-		{"endpoint with port", "cloudstack-workload-github", []string{"host: 10.20.0.10", "host: 10.20.0.10:6443"}, "applied spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.10:6443 (6443 is also the default port)"},
+			"rejected documented spec.kubernetesVersion 1.33 -> 1.35 (only +1 minor version skew is " +
+				"supported; from 1.33 that is 1.34)"},
+		{"downgrade", "vsphere-workload-github", []string{`"1.33"`, `"1.32"`}, "rejected documented " +
+			"spec.kubernetesVersion 1.33 -> 1.32 (Kubernetes cannot be downgraded from 1.33 to 1.32)"},
+		{"endpoint", "vsphere-workload-github", []string{"10.20.0.10", "10.20.0.20"}, "rejected " +
+			"spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.20 (field is immutable)"},
+		{"endpoint with port", "cloudstack-workload-github",
+			[]string{"host: 10.20.0.10", "host: 10.20.0.10:6443"},
+			"applied spec.controlPlaneConfiguration.endpoint.host 10.20.0.10 -> 10.20.0.10:6443 (6443 is " +
+				"also the default port)"},
 		{"pods", "vsphere-workload-github", []string{"192.168.0.0/16", "172.16.0.0/16"}, `rejected spec.clusterNetwork.pods.cidrBlocks ["192.168.0.0/16"] -> ["172.16.0.0/16"] (field is immutable)`},
-		{"gitops of workload", "vsphere-workload-github", []string{"kind: FluxConfig\n    name: dev", "kind: FluxConfig\n    name: other"}, "rejected spec.gitOpsRef.name dev -> other (field is immutable)"},
-		{"etcd added", "vsphere-workload-github", []string{"  managementCluster", "  externalEtcdConfiguration: {count: 3}\n  managementCluster"},
+		{"gitops of workload", "vsphere-workload-github",
+			[]string{"kind: FluxConfig\n    name: dev", "kind: FluxConfig\n    name: other"},
+			"rejected spec.gitOpsRef.name dev -> other (field is immutable)"},
+		{"etcd added", "vsphere-workload-github",
+			[]string{"  managementCluster", "  externalEtcdConfiguration: {count: 3}\n  managementCluster"},
 			`rejected spec.externalEtcdConfiguration  -> {"count":3} (cannot switch from stacked to external etcd topology)`},
-		{"self-managed by name", "vsphere-management-github", []string{"  gitOpsRef", "  managementCluster: {name: dev}\n  gitOpsRef"}, `applied spec.managementCluster  -> {"name":"dev"} (the cluster manages itself as before)`},
-		{"worker group added", "vsphere-workload-github", []string{"  clusterNetwork:\n", "  - name: md-1\n    count: 1\n  clusterNetwork:\n"},
+		{"self-managed by name", "vsphere-management-github",
+			[]string{"  gitOpsRef", "  managementCluster: {name: dev}\n  gitOpsRef"},
+			`applied spec.managementCluster  -> {"name":"dev"} (the cluster manages itself as before)`},
+		{"worker group added", "vsphere-workload-github",
+			[]string{"  clusterNetwork:\n", "  - name: md-1\n    count: 1\n  clusterNetwork:\n"},
 			`applied documented spec.workerNodeGroupConfigurations[md-1]  -> {"count":1,"name":"md-1"}`},
-		{"status and uid", "server-set-fields", []string{"observedGeneration: 3", "observedGeneration: 4", "uid: 1c9f", "uid: 1c9e"}, "ignored metadata.uid 1c9f -> 1c9e (set by the server)"},
+		{"status and uid", "server-set-fields",
+			[]string{"observedGeneration: 3", "observedGeneration: 4", "uid: 1c9f", "uid: 1c9e"},
+			"ignored metadata.uid 1c9f -> 1c9e (set by the server)"},
 		{"CLI annotation", "only-cli-annotations", []string{"v0.26.0", "v0.26.1"},
-			"applied metadata.annotations[anywhere.eks.amazonaws.com/management-components-version] v0.26.0 -> v0.26.1 (EKS Anywhere's command line notes there which version it has installed; from Git, Flux puts an old one back)"},
-		{"FluxConfig", "vsphere-management-github", []string{"repository: fleet", "repository: fleet2"}, "rejected spec.github.repository fleet -> fleet2 (config is immutable)"},
-		{"FluxConfig default dropped", "custom-path-branch-namespace", []string{"  branch: release/v1\n", ""}, "rejected spec.branch release/v1 ->  (config is immutable)"},
-		{"machine memory of workers", "vsphere-management-github", []string{"name: dev-md\nspec:", "name: dev-md\nspec:\n  storagePolicyName: \"\""}, "applied spec.storagePolicyName  ->  (it means the same as before)"},
-		{"machine memory of control plane", "vsphere-management-github", []string{"memoryMiB: 8192", "memoryMiB: 16384"}, "applied spec.memoryMiB 8192 -> 16384 (not among the fields that EKS Anywhere documents for GitOps on a management cluster)"},
-		{"machine memory of a workload", "vsphere-workload-github", []string{"memoryMiB: 8192", "memoryMiB: 16384"}, "applied documented spec.memoryMiB 8192 -> 16384"},
-		{"machine OS", "vsphere-management-github", []string{"osFamily: ubuntu", "osFamily: redhat"}, "rejected spec.osFamily ubuntu -> redhat (field is immutable)"},
-		{"users removed", "vsphere-management-github", []string{"  users:\n  - name: capv\n    sshAuthorizedKeys:\n    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops\n", ""},
+			"applied metadata.annotations[anywhere.eks.amazonaws.com/management-components-version] " +
+				"v0.26.0 -> v0.26.1 (EKS Anywhere's command line notes there which version it has " +
+				"installed; from Git, Flux puts an old one back)"},
+		{"FluxConfig", "vsphere-management-github", []string{"repository: fleet", "repository: fleet2"},
+			"rejected spec.github.repository fleet -> fleet2 (config is immutable)"},
+		{"FluxConfig default dropped", "custom-path-branch-namespace", []string{"  branch: release/v1\n", ""},
+			"rejected spec.branch release/v1 ->  (config is immutable)"},
+		{"machine memory of workers", "vsphere-management-github",
+			[]string{"name: dev-md\nspec:", "name: dev-md\nspec:\n  storagePolicyName: \"\""},
+			"applied spec.storagePolicyName  ->  (it means the same as before)"},
+		{"machine memory of control plane", "vsphere-management-github",
+			[]string{"memoryMiB: 8192", "memoryMiB: 16384"}, "applied spec.memoryMiB 8192 -> 16384 (not " +
+				"among the fields that EKS Anywhere documents for GitOps on a management cluster)"},
+		{"machine memory of a workload", "vsphere-workload-github",
+			[]string{"memoryMiB: 8192", "memoryMiB: 16384"},
+			"applied documented spec.memoryMiB 8192 -> 16384"},
+		{"machine OS", "vsphere-management-github", []string{"osFamily: ubuntu", "osFamily: redhat"},
+			"rejected spec.osFamily ubuntu -> redhat (field is immutable)"},
+		{"users removed", "vsphere-management-github",
+			[]string{"  users:\n  - name: capv\n    sshAuthorizedKeys:\n    - ssh-ed25519 " +
+				"AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops\n", ""},
 			`rejected spec.users [{"name":"capv","sshAuthorizedKeys":["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops"]}] ->  (users is not set, please provide a user)`},
-		{"paused", "vsphere-workload-github", []string{"spec:\n  kubernetesVersion", paused, "10.20.0.10", "10.20.0.20"}, "metadata.annotations and rejected"},
-		{"zone changed", "cloudstack-workload-github", []string{"domain: ROOT", "domain: ROOT/x"}, "rejected documented spec.availabilityZones[az-1].domain ROOT -> ROOT/x (availabilityZone is immutable)"},
+		{"paused", "vsphere-workload-github",
+			[]string{"spec:\n  kubernetesVersion", paused, "10.20.0.10", "10.20.0.20"},
+			"metadata.annotations and rejected"},
+		{"zone changed", "cloudstack-workload-github", []string{"domain: ROOT", "domain: ROOT/x"},
+			"rejected documented spec.availabilityZones[az-1].domain ROOT -> ROOT/x (availabilityZone is " +
+				"immutable)"},
 		{"zone renamed", "cloudstack-workload-github", []string{"name: az-1", "name: az-2"}, "two rejected"},
-		{"nutanix control plane", "nutanix-management-github", []string{"memorySize: 4Gi", "memorySize: 8Gi"}, "rejected spec.memorySize 4Gi -> 8Gi (field is immutable)"},
-		{"nutanix control plane of a workload", "nutanix-workload-github", []string{"memorySize: 4Gi", "memorySize: 8Gi"}, "applied documented spec.memorySize 4Gi -> 8Gi"},
-		{"nutanix credential", "nutanix-workload-github", []string{"  credentialRef:\n    kind: Secret\n    name: nutanix-credentials\n", ""}, `rejected spec.credentialRef {"kind":"Secret","name":"nutanix-credentials"} ->  (credentialRef cannot be removed)`},
+		{"nutanix control plane", "nutanix-management-github", []string{"memorySize: 4Gi", "memorySize: 8Gi"},
+			"rejected spec.memorySize 4Gi -> 8Gi (field is immutable)"},
+		{"nutanix control plane of a workload", "nutanix-workload-github",
+			[]string{"memorySize: 4Gi", "memorySize: 8Gi"}, "applied documented spec.memorySize 4Gi -> 8Gi"},
+		{"nutanix credential", "nutanix-workload-github",
+			[]string{"  credentialRef:\n    kind: Secret\n    name: nutanix-credentials\n", ""},
+			`rejected spec.credentialRef {"kind":"Secret","name":"nutanix-credentials"} ->  (credentialRef cannot be removed)`},
 		{"tinkerbell key", "tinkerbell-workload-github", []string{"ssh-ed25519", "ssh-rsa"}, `one rejected`},
-		{"tinkerbell template written as none", "tinkerbell-workload-github", []string{"  hardwareSelector:", "  templateRef: {}\n  hardwareSelector:"}, ""},
-		{"tinkerbell template written as none, in full", "tinkerbell-workload-github", []string{"  hardwareSelector:", "  templateRef: {kind: \"\", name: \"\"}\n  hardwareSelector:"}, ""},
-		{"tinkerbell labels", "tinkerbell-workload-github", []string{"    count: 3\n", "    count: 3\n    labels: {a: b}\n"}, `rejected spec.controlPlaneConfiguration.labels  -> {"a":"b"} (field is immutable)`},
-		{"tinkerbell scale and upgrade", "tinkerbell-workload-github", []string{`"1.33"`, `"1.34"`, "count: 2", "count: 3"},
-			"applied documented spec.kubernetesVersion 1.33 -> 1.34\nrejected documented spec.workerNodeGroupConfigurations[md-0].count 2 -> 3 (cannot perform scale up or down during rolling upgrades)"},
-		{"OIDC of management", "oidc-and-iam", []string{"clientId: kubernetes", "clientId: other"}, "rejected spec.clientId kubernetes -> other (config is immutable)"},
+		{"tinkerbell template written as none", "tinkerbell-workload-github",
+			[]string{"  hardwareSelector:", "  templateRef: {}\n  hardwareSelector:"}, ""},
+		{"tinkerbell template written as none, in full", "tinkerbell-workload-github",
+			[]string{"  hardwareSelector:", "  templateRef: {kind: \"\", name: \"\"}\n  hardwareSelector:"},
+			""},
+		{"tinkerbell labels", "tinkerbell-workload-github",
+			[]string{"    count: 3\n", "    count: 3\n    labels: {a: b}\n"},
+			`rejected spec.controlPlaneConfiguration.labels  -> {"a":"b"} (field is immutable)`},
+		{"tinkerbell scale and upgrade", "tinkerbell-workload-github",
+			[]string{`"1.33"`, `"1.34"`, "count: 2", "count: 3"},
+			"applied documented spec.kubernetesVersion 1.33 -> 1.34\n" +
+				"rejected documented spec.workerNodeGroupConfigurations[md-0].count 2 -> 3 (cannot perform " +
+				"scale up or down during rolling upgrades)"},
+		{"OIDC of management", "oidc-and-iam", []string{"clientId: kubernetes", "clientId: other"},
+			"rejected spec.clientId kubernetes -> other (config is immutable)"},
 		{"IAM roles", "oidc-and-iam", []string{"username: ops", "username: admin"}, "one applied"},
-		{"IAM region", "oidc-and-iam", []string{"eu-west-1", "eu-west-2"}, "rejected spec.awsRegion eu-west-1 -> eu-west-2 (config is immutable)"},
-		{"IAM reference", "oidc-and-iam", []string{"kind: AWSIamConfig\n    name: dev", "kind: AWSIamConfig\n    name: other"}, "one rejected"},
-		{"label", "taints-and-labels", []string{"tier: control", "tier: plane"}, "applied spec.controlPlaneConfiguration.labels.tier control -> plane (not among the fields that EKS Anywhere documents for GitOps on a management cluster)"},
-		{"eksaVersion removed", "eksa-version-workload", []string{"  eksaVersion: v0.25.1\n", ""}, "rejected spec.eksaVersion v0.25.1 ->  (field cannot be removed after setting)"},
-		{"eksaVersion raised", "eksa-version-workload", []string{"v0.25.1", "v0.26.0"}, "applied spec.eksaVersion v0.25.1 -> v0.26.0 (not among the fields that EKS Anywhere documents for GitOps on a workload cluster)"},
-		{"eksaVersion raised by two", "eksa-version-workload", []string{"v0.25.1", "v0.27.0"}, "rejected spec.eksaVersion v0.25.1 -> v0.27.0 (EKS Anywhere is upgraded by one minor version at a time, and not back)"},
+		{"IAM region", "oidc-and-iam", []string{"eu-west-1", "eu-west-2"},
+			"rejected spec.awsRegion eu-west-1 -> eu-west-2 (config is immutable)"},
+		{"IAM reference", "oidc-and-iam",
+			[]string{"kind: AWSIamConfig\n    name: dev", "kind: AWSIamConfig\n    name: other"},
+			"one rejected"},
+		{"label", "taints-and-labels", []string{"tier: control", "tier: plane"},
+			"applied spec.controlPlaneConfiguration.labels.tier control -> plane (not among the fields " +
+				"that EKS Anywhere documents for GitOps on a management cluster)"},
+		{"eksaVersion removed", "eksa-version-workload", []string{"  eksaVersion: v0.25.1\n", ""},
+			"rejected spec.eksaVersion v0.25.1 ->  (field cannot be removed after setting)"},
+		{"eksaVersion raised", "eksa-version-workload", []string{"v0.25.1", "v0.26.0"},
+			"applied spec.eksaVersion v0.25.1 -> v0.26.0 (not among the fields that EKS Anywhere documents " +
+				"for GitOps on a workload cluster)"},
+		{"eksaVersion raised by two", "eksa-version-workload", []string{"v0.25.1", "v0.27.0"},
+			"rejected spec.eksaVersion v0.25.1 -> v0.27.0 (EKS Anywhere is upgraded by one minor version " +
+				"at a time, and not back)"},
 		{"unquoted version", "vsphere-workload-github", []string{`"1.33"`, "1.33"}, ""},
-		{"unquoted version, upgraded", "vsphere-workload-github", []string{`"1.33"`, "1.34"}, "applied documented spec.kubernetesVersion 1.33 -> 1.34"},
-		{"key without a value", "vsphere-management-github", []string{"    count: 2", "    labels:\n    count: 2"}, ""},
+		{"unquoted version, upgraded", "vsphere-workload-github", []string{`"1.33"`, "1.34"},
+			"applied documented spec.kubernetesVersion 1.33 -> 1.34"},
+		{"key without a value", "vsphere-management-github",
+			[]string{"    count: 2", "    labels:\n    count: 2"}, ""},
 		{"taint", "taints-and-labels", []string{"effect: NoSchedule", "effect: NoExecute"}, "two applied"},
-		{"GitOps on a management cluster", "vsphere-no-gitops", []string{"    name: dev\n---", "    name: dev\n  gitOpsRef: {kind: FluxConfig, name: dev}\n---"},
+		{"GitOps on a management cluster", "vsphere-no-gitops",
+			[]string{"    name: dev\n---", "    name: dev\n  gitOpsRef: {kind: FluxConfig, name: dev}\n---"},
 			`applied spec.gitOpsRef  -> {"kind":"FluxConfig","name":"dev"} (not among the fields that EKS Anywhere documents for GitOps on a management cluster)`},
-		{"GitOps on a workload cluster", "workload-without-gitops", []string{"  managementCluster:\n", "  gitOpsRef: {kind: FluxConfig, name: dev}\n  managementCluster:\n"},
+		{"GitOps on a workload cluster", "workload-without-gitops", []string{"  managementCluster:\n",
+			"  gitOpsRef: {kind: FluxConfig, name: dev}\n  managementCluster:\n"},
 			`rejected spec.gitOpsRef  -> {"kind":"FluxConfig","name":"dev"} (field is immutable)`},
-		{"first group named", "unnamed-first-group", []string{"workerNodeGroupConfigurations:\n  - ", "workerNodeGroupConfigurations:\n  - name: md-0\n    "}, ""},
-		{"object removed", "management-and-workloads", []string{"kind: Cluster\nmetadata:\n  name: w01", "kind: ConfigMap\nmetadata:\n  name: w01"}, "cluster removed"},
+		{"first group named", "unnamed-first-group", []string{"workerNodeGroupConfigurations:\n  - ",
+			"workerNodeGroupConfigurations:\n  - name: md-0\n    "},
+			""},
+		{"object removed", "management-and-workloads",
+			[]string{"kind: Cluster\nmetadata:\n  name: w01", "kind: ConfigMap\nmetadata:\n  name: w01"},
+			"cluster removed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -152,11 +221,14 @@ func TestCompareSets(t *testing.T) {
 					t.Errorf("got\n%s", got)
 				}
 				reversed := clusterspec.CompareSets(parseText(after), parseText(before))
-				if len(reversed) != 2 || reversed[1].Verdict != clusterspec.VerdictApplied || !strings.Contains(reversed[1].Message, "paused") {
+				if len(reversed) != 2 || reversed[1].Verdict != clusterspec.VerdictApplied ||
+					!strings.Contains(reversed[1].Message, "paused") {
 					t.Errorf("of a paused object: %+v", reversed)
 				}
 			case "cluster removed":
-				if !strings.Contains(got, "applied documented    ->  (the cluster is deleted with all its machines)") && !strings.Contains(got, "the cluster is deleted") {
+				if !strings.Contains(got,
+					"applied documented    ->  (the cluster is deleted with all its machines)") &&
+					!strings.Contains(got, "the cluster is deleted") {
 					t.Errorf("got\n%s", got)
 				}
 			default:
@@ -185,182 +257,10 @@ func verdicts(changes []clusterspec.Change) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestCompareSets_webhooks: what the verdict of EKS Anywhere's webhooks depends on beside the field: the stored value, the role the
-// stored object has, annotations, other fields, and what values mean.
-func TestCompareSets_webhooks(t *testing.T) {
-	t.Parallel()
-	const (
-		undocumented = " (not among the fields that EKS Anywhere documents for GitOps on a %s cluster)"
-		same         = " (it means the same as before)"
-		cilium       = "cilium: {}"
-		ref          = "  gitOpsRef"
-		annotation   = "  annotations: {anywhere.eks.amazonaws.com/%s}\n"
-	)
-	onManagement, onWorkload := fmt.Sprintf(undocumented, "management"), fmt.Sprintf(undocumented, "workload")
-	withVersion := func(version string) []string {
-		return []string{"    count: 2 #", "    kubernetesVersion: \"" + version + "\"\n    count: 2 #"}
-	}
-	for _, test := range []struct {
-		name, spec    string
-		before, after []string // edits: old, new, old, new…
-		want          string
-	}{
-		{"skipUpgrade on", "vsphere-workload-github", nil, []string{cilium, "cilium: {skipUpgrade: true}"},
-			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade:  -> true" + onWorkload},
-		{"skipUpgrade off", "vsphere-workload-github", []string{cilium, "cilium: {skipUpgrade: true}"}, []string{cilium, "cilium: {skipUpgrade: false}"},
-			"rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> false (cannot toggle off skipUpgrade once enabled)"},
-		{"skipUpgrade removed with the plugin", "vsphere-workload-github", []string{cilium, "cilium: {skipUpgrade: true}"}, []string{cilium, "cilium:"},
-			`rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium: {"skipUpgrade":true} ->  (cannot toggle off skipUpgrade once enabled)`},
-		{"CNI with the same skipUpgrade", "vsphere-workload-github", []string{cilium, "cilium: {skipUpgrade: true}"}, []string{cilium, "cilium: {skipUpgrade: true, egressMasqueradeInterfaces: eth0}"},
-			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.egressMasqueradeInterfaces:  -> eth0" + onWorkload},
-		{"empty dns", "vsphere-workload-github", nil, []string{"    pods:", "    dns: {}\n    pods:"}, "applied Cluster dev: spec.clusterNetwork.dns:  -> {}" + same},
-		{"dns", "vsphere-workload-github", nil, []string{"    pods:", "    dns: {resolvConf: {path: /etc/r}}\n    pods:"},
-			`rejected Cluster dev: spec.clusterNetwork.dns:  -> {"resolvConf":{"path":"/etc/r"}} (field is immutable)`},
-		{"empty nodes", "vsphere-workload-github", nil, []string{"    pods:", "    nodes: {}\n    pods:"}, "rejected Cluster dev: spec.clusterNetwork.nodes:  -> {} (field is immutable)"},
-		{"default node mask", "vsphere-workload-github", []string{"    pods:", "    nodes: {}\n    pods:"}, []string{"    pods:", "    nodes: {cidrMaskSize: 24}\n    pods:"},
-			"rejected Cluster dev: spec.clusterNetwork.nodes.cidrMaskSize:  -> 24 (field is immutable)"},
-		{"order of noProxy", "vsphere-workload-github", []string{ref, "  proxyConfiguration: {httpProxy: 'p:1', httpsProxy: 'p:1', noProxy: [a, b]}\n" + ref},
-			[]string{ref, "  proxyConfiguration: {httpProxy: 'p:1', httpsProxy: 'p:1', noProxy: [b, a]}\n" + ref},
-			`applied Cluster dev: spec.proxyConfiguration.noProxy: ["a","b"] -> ["b","a"]` + same},
-		{"noProxy", "vsphere-workload-github", []string{ref, "  proxyConfiguration: {httpProxy: 'p:1', httpsProxy: 'p:1', noProxy: [a, b]}\n" + ref},
-			[]string{ref, "  proxyConfiguration: {httpProxy: 'p:1', httpsProxy: 'p:1', noProxy: [a, a]}\n" + ref},
-			`rejected Cluster dev: spec.proxyConfiguration.noProxy: ["a","b"] -> ["a","a"] (field is immutable)`},
-		{"endpoint removed", "vsphere-workload-github", nil, []string{"    endpoint:\n      host: 10.20.0.10\n", ""},
-			`rejected Cluster dev: spec.controlPlaneConfiguration.endpoint: {"host":"10.20.0.10"} ->  (field is immutable)`},
-		{"datacenter", "vsphere-workload-github", nil, []string{"kind: VSphereDatacenterConfig\n    name: dev", "kind: VSphereDatacenterConfig\n    name: other"},
-			"rejected Cluster dev: spec.datacenterRef.name: dev -> other (field is immutable)"},
-		{"management cluster", "vsphere-workload-github", nil, []string{"name: mgmt", "name: other"}, "rejected Cluster dev: spec.managementCluster.name: mgmt -> other (field is immutable)"},
-		{"becomes a management cluster", "vsphere-workload-github", nil, []string{"  managementCluster:\n    name: mgmt\n", ""},
-			`rejected Cluster dev: spec.managementCluster: {"name":"mgmt"} ->  (field is immutable)`},
-		{"empty managementCluster", "vsphere-management-github", nil, []string{ref, "  managementCluster: {}\n" + ref}, "applied Cluster dev: spec.managementCluster:  -> {} (the cluster manages itself as before)"},
-		{"GitOps of a management cluster set", "vsphere-management-github", []string{"  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""}, nil,
-			`applied Cluster dev: spec.gitOpsRef:  -> {"kind":"FluxConfig","name":"dev"}` + onManagement},
-		{"GitOps of a management cluster changed", "vsphere-management-github", nil, []string{"kind: FluxConfig\n    name: dev", "kind: FluxConfig\n    name: other"},
-			"applied Cluster dev: spec.gitOpsRef.name: dev -> other (the webhook accepts it, but eksctl anywhere upgrade refuses to change a gitOpsRef)"},
-		{"GitOps of a workload cluster set", "vsphere-workload-github", []string{"  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""}, nil,
-			`rejected Cluster dev: spec.gitOpsRef:  -> {"kind":"FluxConfig","name":"dev"} (field is immutable)`},
-		{"external etcd removed", "vsphere-external-etcd", nil, []string{"  externalEtcdConfiguration:\n    count: 3\n    machineGroupRef:\n      kind: VSphereMachineConfig\n      name: dev-etcd\n", ""},
-			`rejected Cluster dev: spec.externalEtcdConfiguration: {"count":3,"machineGroupRef":{"kind":"VSphereMachineConfig","name":"dev-etcd"}} ->  (cannot switch from external to stacked etcd topology)`},
-		{"external etcd count", "vsphere-external-etcd", nil, []string{"  externalEtcdConfiguration:\n    count: 3", "  externalEtcdConfiguration:\n    count: 5"},
-			"applied Cluster dev: spec.externalEtcdConfiguration.count: 3 -> 5" + onManagement},
-
-		{"own version of workers, older", "vsphere-workload-github", nil, withVersion("1.32"),
-			"rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].kubernetesVersion:  -> 1.32 (Kubernetes cannot be downgraded from 1.33 to 1.32)"},
-		{"own version of workers, the same", "vsphere-workload-github", nil, withVersion("1.33"),
-			"applied documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].kubernetesVersion:  -> 1.33"},
-		{"own version of workers, raised by two", "vsphere-workload-github", withVersion("1.31"), withVersion("1.33"),
-			"rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].kubernetesVersion: 1.31 -> 1.33 (only +1 minor version skew is supported; from 1.31 that is 1.32)"},
-		{"own version of workers removed", "vsphere-workload-github", withVersion("1.32"), nil,
-			"applied documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].kubernetesVersion: 1.32 -> "},
-		{"own version of workers removed, too old", "vsphere-workload-github", withVersion("1.31"), nil,
-			"rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].kubernetesVersion: 1.31 ->  (only +1 minor version skew is supported; from 1.31 that is 1.32)"},
-		{"own version of workers removed in an upgrade", "vsphere-workload-github", withVersion("1.33"), []string{`kubernetesVersion: "1.33"`, `kubernetesVersion: "1.34"`},
-			"applied documented Cluster dev: spec.kubernetesVersion: 1.33 -> 1.34\n" +
-				"rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].kubernetesVersion: 1.33 ->  (can't simultaneously remove worker kubernetesVersion and upgrade cluster level kubernetesVersion: 1.34)"},
-		{"versions of a paused cluster", "vsphere-workload-github", []string{"  name: dev\nspec:\n  kub", "  name: dev\n" + fmt.Sprintf(annotation, "paused: 'true'") + "spec:\n  kub"},
-			[]string{"  name: dev\nspec:\n  kub", "  name: dev\n" + fmt.Sprintf(annotation, "paused: 'true'") + "spec:\n  kub", `"1.33"`, `"1.35"`},
-			"rejected documented Cluster dev: spec.kubernetesVersion: 1.33 -> 1.35 (only +1 minor version skew is supported; from 1.33 that is 1.34)"},
-		{"default name and count of the first group", "vsphere-workload-github", []string{"  - name: md-0\n    count: 2 # scaled through Git\n", "  -\n"}, []string{"    count: 2 #", "    count: 1 #"}, ""},
-		{"default count with autoscaling", "vsphere-workload-github", []string{"    count: 2 # scaled through Git\n", "    autoscalingConfiguration: {minCount: 2, maxCount: 4}\n"},
-			[]string{"    count: 2 # scaled through Git\n", "    count: 2\n    autoscalingConfiguration: {minCount: 2, maxCount: 4}\n"}, ""},
-
-		{"Tinkerbell group added in an upgrade", "tinkerbell-workload-github", nil, []string{`"1.33"`, `"1.34"`, "  clusterNetwork:\n", "  - name: md-1\n    count: 1\n  clusterNetwork:\n"},
-			"applied documented Cluster dev: spec.kubernetesVersion: 1.33 -> 1.34\n" +
-				`rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-1]:  -> {"count":1,"name":"md-1"} (cannot perform scale up or down during rolling upgrades)`},
-		{"Tinkerbell group added", "tinkerbell-workload-github", nil, []string{"  clusterNetwork:\n", "  - name: md-1\n    count: 1\n  clusterNetwork:\n"},
-			`applied documented Cluster dev: spec.workerNodeGroupConfigurations[md-1]:  -> {"count":1,"name":"md-1"}`},
-		{"Tinkerbell labels of workers", "tinkerbell-workload-github", nil, []string{"    count: 2 #", "    labels: {a: b}\n    count: 2 #"},
-			`rejected Cluster dev: spec.workerNodeGroupConfigurations[md-0].labels:  -> {"a":"b"} (field is immutable)`},
-		{"Tinkerbell taints of a paused cluster", "tinkerbell-workload-github", []string{"  name: dev\nspec:\n  kub", "  name: dev\n" + fmt.Sprintf(annotation, "paused: 'true'") + "spec:\n  kub"},
-			[]string{"  name: dev\nspec:\n  kub", "  name: dev\n" + fmt.Sprintf(annotation, "paused: 'true'") + "spec:\n  kub", "    count: 3\n", "    count: 3\n    taints: []\n"},
-			"applied Cluster dev: spec.controlPlaneConfiguration.taints:  -> []" + same},
-		{"Tinkerbell load balancer", "tinkerbell-workload-github", nil, []string{"  tinkerbellIP", "  skipLoadBalancerDeployment: true\n  tinkerbellIP"},
-			"rejected TinkerbellDatacenterConfig dev: spec.skipLoadBalancerDeployment:  -> true (field is immutable)"},
-		{"Tinkerbell load balancer, said to be the default", "tinkerbell-workload-github", nil, []string{"  tinkerbellIP", "  skipLoadBalancerDeployment: false\n  tinkerbellIP"},
-			"applied TinkerbellDatacenterConfig dev: spec.skipLoadBalancerDeployment:  -> false" + same},
-		{"Tinkerbell hook by the command line tool", "tinkerbell-workload-github", nil,
-			[]string{"  name: dev\nspec:\n  tinkerbellIP", "  name: dev\n" + fmt.Sprintf(annotation, "managed-by-cli: 'true'") + "spec:\n  hookImagesURLPath: https://h/x\n  tinkerbellIP"},
-			"applied TinkerbellDatacenterConfig dev: metadata.annotations[anywhere.eks.amazonaws.com/managed-by-cli]:  -> true (EKS Anywhere thinks that its command line is working on the object: it leaves the machines alone, and lets a Cluster be deleted, a management cluster's, too)\n" +
-				"applied TinkerbellDatacenterConfig dev: spec.hookImagesURLPath:  -> https://h/x (accepted because of the annotation anywhere.eks.amazonaws.com/managed-by-cli)"},
-		{"Tinkerbell IP", "tinkerbell-workload-github", nil, []string{"10.20.0.11", "10.20.0.12"}, "rejected TinkerbellDatacenterConfig dev: spec.tinkerbellIP: 10.20.0.11 -> 10.20.0.12 (field is immutable)"},
-		{"Tinkerbell second key", "tinkerbell-workload-github", nil, []string{"Example ops\n", "Example ops\n    - ssh-rsa AAAA\n"}, "one rejected"},
-
-		{"vSphere network", "vsphere-workload-github", nil, []string{"/DC1/network/eksa", "/DC1/network/other"}, "rejected VSphereDatacenterConfig dev: spec.network: /DC1/network/eksa -> /DC1/network/other (field is immutable)"},
-		{"vSphere thumbprint", "vsphere-workload-github", nil, []string{`thumbprint: ""`, "thumbprint: AB:CD"}, "applied VSphereDatacenterConfig dev: spec.thumbprint:  -> AB:CD" + onWorkload},
-		{"vSphere default OS", "vsphere-bottlerocket", []string{"osFamily: bottlerocket", "diskGiB: 26"}, []string{"osFamily: bottlerocket", "osFamily: bottlerocket\n  diskGiB: 26"},
-			"applied VSphereMachineConfig dev-cp: spec.osFamily:  -> bottlerocket" + same},
-		{"vSphere key emptied", "vsphere-workload-github", nil, []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops", `""`}, "one rejected"},
-		{"vSphere second user", "vsphere-workload-github", nil, []string{"  users:\n", "  users:\n  - name: more\n    sshAuthorizedKeys: [ssh-rsa AAAA]\n"},
-			`applied documented VSphereMachineConfig dev-cp: spec.users[more]:  -> {"name":"more","sshAuthorizedKeys":["ssh-rsa AAAA"]}`},
-		{"zone added", "cloudstack-workload-github", nil, []string{"  availabilityZones:\n", "  availabilityZones:\n  - {name: az-2}\n"},
-			`applied documented CloudStackDatacenterConfig dev: spec.availabilityZones[az-2]:  -> {"name":"az-2"}`},
-		{"all zones replaced", "cloudstack-workload-github", nil, []string{"name: az-1", "name: az-2"}, "two rejected"},
-		{"CloudStack affinity", "cloudstack-workload-github", nil, []string{"  users:", "  affinity: anti\n  users:"}, "rejected CloudStackMachineConfig dev-cp: spec.affinity:  -> anti (field is immutable)"},
-		{"CloudStack offering", "cloudstack-workload-github", nil, []string{"name: m4-large", "name: m4-small"}, "applied documented CloudStackMachineConfig dev-cp: spec.computeOffering.name: m4-large -> m4-small"},
-
-		{"Nutanix endpoint", "nutanix-workload-github", nil, []string{"prism.example.com", "prism2.example.com"}, "rejected NutanixDatacenterConfig dev: spec.endpoint: prism.example.com -> prism2.example.com (field is immutable)"},
-		{"Nutanix subnet", "nutanix-workload-github", nil, []string{"name: vlan10", "name: vlan11"}, "rejected NutanixMachineConfig dev-cp: spec.subnet.name: vlan10 -> vlan11 (field is immutable)"},
-		{"Nutanix workers' memory", "nutanix-management-github", []string{"memorySize: 4Gi", "memorySize: 8Gi"}, []string{"memorySize: 4Gi", "memorySize: 8Gi", "memorySize: 4Gi", "memorySize: 16Gi"},
-			"applied NutanixMachineConfig dev-md: spec.memorySize: 4Gi -> 16Gi" + onManagement},
-		{"Nutanix annotated as managed", "nutanix-management-github", []string{"  name: dev-cp\nspec", "  name: dev-cp\n" + fmt.Sprintf(annotation, "managed-by: m") + "spec"},
-			[]string{"  name: dev-cp\nspec", "  name: dev-cp\n" + fmt.Sprintf(annotation, "managed-by: m") + "spec", "memorySize: 4Gi", "memorySize: 8Gi"},
-			"applied NutanixMachineConfig dev-cp: spec.memorySize: 4Gi -> 8Gi" + onManagement},
-		{"Nutanix annotated as etcd", "nutanix-workload-github", []string{"  name: dev-cp\nspec", "  name: dev-cp\n" + fmt.Sprintf(annotation, "etcd: 'true'") + "spec"},
-			[]string{"  name: dev-cp\nspec", "  name: dev-cp\n" + fmt.Sprintf(annotation, "etcd: 'true'") + "spec", "memorySize: 4Gi", "memorySize: 8Gi"},
-			"rejected documented NutanixMachineConfig dev-cp: spec.memorySize: 4Gi -> 8Gi (field is immutable)"},
-		{"Snow pool", "snow-workload-github", nil, []string{"10.20.2.20", "10.20.2.30"}, "one rejected"},
-		{"Snow devices", "snow-workload-github", nil, []string{"  - 10.20.1.2", "  - 10.20.1.3"}, `applied documented SnowMachineConfig dev-cp: spec.devices: ["10.20.1.2"] -> ["10.20.1.3"]`},
-
-		{"FluxConfig default said", "vsphere-management-github", nil, []string{"spec:\n  github:\n    personal: true", "spec:\n  branch: main\n  github:\n    personal: true"},
-			"applied FluxConfig dev: spec.branch:  -> main" + same},
-		{"FluxConfig default that the server does not know", "vsphere-management-github", nil, []string{"spec:\n  github:\n    personal: true", "spec:\n  systemNamespace: flux-system\n  github:\n    personal: true"},
-			"rejected FluxConfig dev: spec.systemNamespace:  -> flux-system (config is immutable)"},
-		{"FluxConfig not personal said", "organization", []string{"    personal: false\n", ""}, nil, "applied FluxConfig dev: spec.github.personal:  -> false" + same},
-		{"FluxConfig paused", "vsphere-management-github", []string{"  name: dev\nspec:\n  github", "  name: dev\n" + fmt.Sprintf(annotation, "paused: 'true'") + "spec:\n  github"},
-			[]string{"  name: dev\nspec:\n  github", "  name: dev\n" + fmt.Sprintf(annotation, "paused: 'true'") + "spec:\n  github", "owner: octo", "owner: cat"},
-			"rejected FluxConfig dev: spec.github.owner: octo -> cat (config is immutable)"},
-		{"GitOpsConfig", "vsphere-gitopsconfig", nil, []string{"owner: octo", "owner: cat"}, "rejected GitOpsConfig dev: spec.flux.github.owner: octo -> cat (config is immutable)"},
-		{"IAM partition said", "oidc-and-iam", nil, []string{"  awsRegion", "  partition: aws\n  awsRegion"}, "applied AWSIamConfig dev: spec.partition:  -> aws" + same},
-		{"OIDC of a managed cluster", "oidc-and-iam", []string{"  gitOpsRef", "  managementCluster: {name: mgmt}\n  gitOpsRef", "kind: OIDCConfig\nmetadata:\n", "kind: OIDCConfig\nmetadata:\n" + fmt.Sprintf(annotation, "managed-by: mgmt")},
-			[]string{"  gitOpsRef", "  managementCluster: {name: mgmt}\n  gitOpsRef", "kind: OIDCConfig\nmetadata:\n", "kind: OIDCConfig\nmetadata:\n" + fmt.Sprintf(annotation, "managed-by: mgmt"), "clientId: kubernetes", "clientId: other"},
-			"applied documented OIDCConfig dev: spec.clientId: kubernetes -> other"},
-		{"OIDC of a managed cluster without the annotation", "oidc-and-iam", []string{"  gitOpsRef", "  managementCluster: {name: mgmt}\n  gitOpsRef"},
-			[]string{"  gitOpsRef", "  managementCluster: {name: mgmt}\n  gitOpsRef", "clientId: kubernetes", "clientId: other"},
-			"rejected documented OIDCConfig dev: spec.clientId: kubernetes -> other (config is immutable (the object has no anywhere.eks.amazonaws.com/managed-by annotation, so it counts as a management cluster's))"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			edit := func(edits []string) *clusterspec.Set {
-				text := readSpec(t, test.spec)
-				for i := 0; i < len(edits); i += 2 {
-					text = mustReplace(t, text, edits[i], edits[i+1])
-				}
-				return parseText(text)
-			}
-			changes := clusterspec.CompareSets(edit(test.before), edit(test.after))
-			rejected := 0
-			for _, c := range changes {
-				if c.Verdict == clusterspec.VerdictRejected {
-					rejected++
-				}
-			}
-			switch got := verdicts(changes); test.want {
-			case "one rejected", "two rejected":
-				if want := 1 + strings.Count(test.want, "two"); rejected != want || len(changes) != want {
-					t.Errorf("got\n%s", got)
-				}
-			default:
-				if got != test.want {
-					t.Errorf("got\n%s\nwant\n%s", got, test.want)
-				}
-			}
-		})
-	}
-}
-
 func TestCompareSets_wholeClusters(t *testing.T) {
 	t.Parallel()
-	management, workload := parseText(readSpec(t, "docker-management-github")), parseText(readSpec(t, "docker-workload-github"))
+	management, workload := parseText(readSpec(t, "docker-management-github")),
+		parseText(readSpec(t, "docker-workload-github"))
 	empty := &clusterspec.Set{}
 	for _, test := range []struct {
 		before, after *clusterspec.Set
@@ -369,36 +269,50 @@ func TestCompareSets_wholeClusters(t *testing.T) {
 	}{
 		{empty, workload, clusterspec.VerdictApplied, "the cluster is created with all its machines"},
 		{workload, empty, clusterspec.VerdictApplied, "the cluster is deleted with all its machines"},
-		{empty, management, clusterspec.VerdictRejected, "creating a self-managed cluster on existing management cluster is not supported"},
-		{management, empty, clusterspec.VerdictRejected, "deleting a management cluster's own Cluster is refused"},
+		{empty, management, clusterspec.VerdictRejected,
+			"creating a self-managed cluster on existing management cluster is not supported"},
+		{management, empty, clusterspec.VerdictRejected,
+			"deleting a management cluster's own Cluster is refused"},
 	} {
 		changes := clusterspec.CompareSets(test.before, test.after)
-		if len(changes) != 3 || changes[0].Object != "Cluster dev" || changes[0].Verdict != test.verdict || changes[0].Message != test.message {
+		if len(changes) != 3 || changes[0].Object != "Cluster dev" || changes[0].Verdict != test.verdict ||
+			changes[0].Message != test.message {
 			t.Errorf("want %s, got %+v", test.message, changes)
 		}
 	}
 	annotated := func(spec, annotations string, edits ...string) *clusterspec.Set {
-		text := mustReplace(t, readSpec(t, spec), "  name: dev\nspec:\n  kub", "  name: dev\n  annotations: {"+annotations+"}\nspec:\n  kub")
+		text := mustReplace(t, readSpec(t, spec), "  name: dev\nspec:\n  kub",
+			"  name: dev\n  annotations: {"+annotations+"}\nspec:\n  kub")
 		for i := 0; i < len(edits); i += 2 {
 			text = mustReplace(t, text, edits[i], edits[i+1])
 		}
 		return parseText(text)
 	}
 	const prefix = "anywhere.eks.amazonaws.com/"
-	encrypted := []string{"  gitOpsRef", "  etcdEncryption: [{providers: [{kms: {name: a, socketListenAddress: b}}], resources: [secrets]}]\n  gitOpsRef"}
+	encrypted := []string{"  gitOpsRef", "  etcdEncryption: [{providers: [{kms: {name: a, " +
+		"socketListenAddress: b}}], resources: [secrets]}]\n  gitOpsRef"}
 	for _, test := range []struct {
 		name          string
 		before, after *clusterspec.Set
 		want          string
 	}{
-		{"paused management cluster created", empty, annotated("docker-management-github", prefix+"paused: 'true'"), "applied the cluster is created with all its machines"},
-		{"by the command line tool", annotated("docker-management-github", prefix+"managed-by-cli: 'true'"), empty, "applied the cluster is deleted with all its machines"},
-		{"paused workload cluster deleted", annotated("docker-workload-github", prefix+"paused: 'true'"), empty,
-			"ignored EKS Anywhere does not delete a paused cluster unless it is annotated with " + prefix + "allow-delete-when-paused"},
-		{"paused workload cluster may be deleted", annotated("docker-workload-github", prefix+"paused: 'true', "+prefix+"allow-delete-when-paused: 'true'"), empty, "applied the cluster is deleted with all its machines"},
-		{"created with encryption", empty, annotated("vsphere-workload-github", "a: b", encrypted...), "rejected etcdEncryption is not supported during cluster creation"},
+		{"paused management cluster created", empty,
+			annotated("docker-management-github", prefix+"paused: 'true'"),
+			"applied the cluster is created with all its machines"},
+		{"by the command line tool", annotated("docker-management-github", prefix+"managed-by-cli: 'true'"),
+			empty, "applied the cluster is deleted with all its machines"},
+		{"paused workload cluster deleted", annotated("docker-workload-github", prefix+"paused: 'true'"),
+			empty, "ignored EKS Anywhere does not delete a paused cluster unless it is annotated with " +
+				prefix + "allow-delete-when-paused"},
+		{"paused workload cluster may be deleted", annotated("docker-workload-github",
+			prefix+"paused: 'true', "+prefix+"allow-delete-when-paused: 'true'"),
+			empty, "applied the cluster is deleted with all its machines"},
+		{"created with encryption", empty, annotated("vsphere-workload-github", "a: b", encrypted...),
+			"rejected etcdEncryption is not supported during cluster creation"},
 	} {
-		if changes := clusterspec.CompareSets(test.before, test.after); string(changes[0].Verdict)+" "+changes[0].Message != test.want || changes[0].Object != "Cluster dev" {
+		if changes := clusterspec.CompareSets(test.before,
+			test.after); string(changes[0].Verdict)+" "+changes[0].Message != test.want ||
+			changes[0].Object != "Cluster dev" {
 			t.Errorf("%s: got %+v, want %s", test.name, changes[0], test.want)
 		}
 	}
@@ -410,15 +324,21 @@ func TestCompareSets_wholeClusters(t *testing.T) {
 // TestCompareSets_order: where the order of a list means something, another order is a change.
 func TestCompareSets_order(t *testing.T) {
 	t.Parallel()
-	const first, second = "  - name: ec2-user\n    sshAuthorizedKeys:\n    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops\n", "  - name: second\n    sshAuthorizedKeys: [ssh-ed25519 AAAA]\n"
+	const first, second = "  - name: ec2-user\n    sshAuthorizedKeys:\n" +
+		"    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample ops\n",
+		"  - name: second\n    sshAuthorizedKeys: [ssh-ed25519 AAAA]\n"
 	tinkerbell := mustReplace(t, readSpec(t, "tinkerbell-workload-github"), first, first+second)
-	changes := clusterspec.CompareSets(parseText(tinkerbell), parseText(mustReplace(t, tinkerbell, first+second, second+first)))
-	if len(changes) != 1 || changes[0].Field != "spec.users" || changes[0].Old != `["ec2-user","second"]` || changes[0].New != `["second","ec2-user"]` || changes[0].Verdict != clusterspec.VerdictRejected {
+	changes := clusterspec.CompareSets(parseText(tinkerbell),
+		parseText(mustReplace(t, tinkerbell, first+second, second+first)))
+	if len(changes) != 1 || changes[0].Field != "spec.users" || changes[0].Old != `["ec2-user","second"]` ||
+		changes[0].New != `["second","ec2-user"]` || changes[0].Verdict != clusterspec.VerdictRejected {
 		t.Errorf("Tinkerbell's users: %+v", changes)
 	}
 	vsphere := readSpec(t, "vsphere-management-github")
-	const group = "  - name: md-9\n    count: 1\n    machineGroupRef: {kind: VSphereMachineConfig, name: dev-md}\n"
-	before, after := mustReplace(t, vsphere, "  - name: md-0\n", group+"  - name: md-0\n"), mustReplace(t, vsphere, "  clusterNetwork:\n", group+"  clusterNetwork:\n")
+	const group = "  - name: md-9\n    count: 1\n" +
+		"    machineGroupRef: {kind: VSphereMachineConfig, name: dev-md}\n"
+	before, after := mustReplace(t, vsphere, "  - name: md-0\n", group+"  - name: md-0\n"),
+		mustReplace(t, vsphere, "  clusterNetwork:\n", group+"  clusterNetwork:\n")
 	if changes := clusterspec.CompareSets(parseText(before), parseText(after)); len(changes) != 0 {
 		t.Errorf("worker groups: %+v", changes)
 	}
@@ -428,24 +348,29 @@ func TestChange_String(t *testing.T) {
 	t.Parallel()
 	before := readSpec(t, "vsphere-workload-github")
 	after := mustReplace(t, mustReplace(t, before, `"1.33"`, `"1.35"`), "count: 2", "count: 3")
-	after = mustReplace(t, after, "  clusterNetwork:\n", "  - {name: md-7, count: 1, labels: {"+strings.Repeat("a", 60)+": \"b  c\"}}\n  clusterNetwork:\n")
+	after = mustReplace(t, after, "  clusterNetwork:\n",
+		"  - {name: md-7, count: 1, labels: {"+strings.Repeat("a", 60)+": \"b  c\"}}\n  clusterNetwork:\n")
 	changes := clusterspec.CompareSets(parseText(before), parseText(after))
 	var got []string
 	for _, c := range changes {
 		got = append(got, c.String())
 	}
 	want := []string{
-		"Cluster dev: spec.kubernetesVersion: 1.33 → 1.35: rejected: only +1 minor version skew is supported; from 1.33 that is 1.34",
+		"Cluster dev: spec.kubernetesVersion: 1.33 → 1.35: rejected: only +1 minor version skew is " +
+			"supported; from 1.33 that is 1.34",
 		"Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 2 → 3: applied",
-		`Cluster dev: spec.workerNodeGroupConfigurations[md-7]: (none) → {"count":1,"labels":{"` + strings.Repeat("a", 58) + "…: applied",
+		`Cluster dev: spec.workerNodeGroupConfigurations[md-7]: (none) → {"count":1,"labels":{"` +
+			strings.Repeat("a", 58) + "…: applied",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if rejected := clusterspec.WithVerdict(changes, clusterspec.VerdictRejected); len(rejected) != 1 || rejected[0].Field != "spec.kubernetesVersion" {
+	if rejected := clusterspec.WithVerdict(changes, clusterspec.VerdictRejected); len(rejected) != 1 ||
+		rejected[0].Field != "spec.kubernetesVersion" {
 		t.Errorf("rejected: %+v", rejected)
 	}
-	removed := clusterspec.CompareSets(parseText(before), parseText(mustReplace(t, before, "kind: FluxConfig\nmetadata", "kind: Other\nmetadata")))
+	removed := clusterspec.CompareSets(parseText(before),
+		parseText(mustReplace(t, before, "kind: FluxConfig\nmetadata", "kind: Other\nmetadata")))
 	if len(removed) != 1 || removed[0].String() != "FluxConfig dev: applied: the object is deleted" {
 		t.Errorf("removed: %+v", removed)
 	}

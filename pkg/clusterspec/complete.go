@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// Common gives what two files say alike: the base of a [Merge] when nothing is known about who changed what. With it, what only one of
-// the files says is kept from that one, and what they say differently is a conflict. The text is empty when they have nothing in
-// common. The error is Problems, for a file that cannot be read.
+// Common gives what two files say alike: the base of a [Merge] when nothing is known about who changed what.
+// With it, what only one of the files says is kept from that one, and what they say differently is a
+// conflict. The text is empty when they have nothing in common. The error is Problems, for a file that cannot
+// be read.
 func Common(a, b Source) (Source, error) { return combine(a, b, common) }
 
 // combine makes a file of what a function makes of the objects that two files both have.
@@ -28,7 +29,8 @@ func combine(a, b Source, of func(f *field, a, b any) any) (Source, error) {
 		if shared, ok := of(v.table, v.value, other.value).(map[string]any); ok {
 			text, ok := encodeYAML(shared)
 			if !ok {
-				return Source{}, fmt.Errorf("comparing %s with %s: %s cannot be written as YAML", a.Name, b.Name, objectName(v.document.root))
+				return Source{}, fmt.Errorf("comparing %s with %s: %s cannot be written as YAML",
+					a.Name, b.Name, objectName(v.document.root))
 			}
 			documents = append(documents, text)
 		}
@@ -75,9 +77,9 @@ func common(f *field, a, b any) any {
 	return nil
 }
 
-// Restrict gives what base says of the fields that file says something about, too. It makes a base of a [Merge] out of a file that
-// another program wrote for the user, with defaults of its own: the user's file has not taken those out, it never had them. The error is
-// Problems, for a file that cannot be read.
+// Restrict gives what base says of the fields that file says something about, too. It makes a base of a
+// [Merge] out of a file that another program wrote for the user, with defaults of its own: the user's file
+// has not taken those out, it never had them. The error is Problems, for a file that cannot be read.
 func Restrict(base, file Source) (Source, error) {
 	return combine(base, file, restricted)
 }
@@ -115,17 +117,18 @@ func restricted(f *field, base, file any) any {
 	return base
 }
 
-// defaultedInLists are the fields inside of lists that `eksctl anywhere` fills in where the file has none: health checks of worker
-// groups and the SSH keys that it generates (pkg/cluster/builder.go and the providers of EKS Anywhere). A list is replaced as a whole
-// when it is applied, so that a file without them would take them away; outside of lists what is not in the file stays as it is.
+// defaultedInLists are the fields inside of lists that `eksctl anywhere` fills in where the file has none:
+// health checks of worker groups and the SSH keys that it generates (pkg/cluster/builder.go and the providers
+// of EKS Anywhere). A list is replaced as a whole when it is applied, so that a file without them would take
+// them away; outside of lists what is not in the file stays as it is.
 var defaultedInLists = map[string][]string{
 	"spec.workerNodeGroupConfigurations[]": {"machineHealthCheck"},
 	"spec.users[]":                         {"sshAuthorizedKeys"},
 }
 
-// Complete adds to a file what `eksctl anywhere` has filled in inside of lists, as the objects of current, in the cluster or in Git, have
-// it: what the file leaves to EKS Anywhere stays as EKS Anywhere decided. Everything else in the file stays, byte for byte. The error is
-// Problems, for a file that cannot be read.
+// Complete adds to a file what `eksctl anywhere` has filled in inside of lists, as the objects of current, in
+// the cluster or in Git, have it: what the file leaves to EKS Anywhere stays as EKS Anywhere decided.
+// Everything else in the file stays, byte for byte. The error is Problems, for a file that cannot be read.
 func Complete(file, current Source) (Source, error) {
 	ours, problems := readVersions([]Source{file})
 	there, more := readVersions([]Source{current})
@@ -184,15 +187,17 @@ func completed(f *field, value, current any) any {
 	return value
 }
 
-// saysNothing is true of what EKS Anywhere takes for no value: an absent one, and a list of empty texts, as in sshAuthorizedKeys: [""].
+// saysNothing is true of what EKS Anywhere takes for no value: an absent one, and a list of empty texts, as
+// in sshAuthorizedKeys: [""].
 func saysNothing(value any) bool {
 	list, isList := value.([]any)
 	return value == nil || isList && !slices.ContainsFunc(list, func(item any) bool { return item != "" })
 }
 
-// KeepGitOps gives a file with the GitOps configuration of current instead of its own: the Cluster's gitOpsRef and the object that it
-// names. It is for a FluxConfig that says the same as the GitOpsConfig in Git, where EKS Anywhere does not allow the change. Everything
-// else stays, byte for byte. The error is Problems, for a file that cannot be read.
+// KeepGitOps gives a file with the GitOps configuration of current instead of its own: the Cluster's
+// gitOpsRef and the object that it names. It is for a FluxConfig that says the same as the GitOpsConfig in
+// Git, where EKS Anywhere does not allow the change. Everything else stays, byte for byte. The error is
+// Problems, for a file that cannot be read.
 func KeepGitOps(file, current Source) (Source, error) {
 	ours, problems := readVersions([]Source{file})
 	there, more := readVersions([]Source{current})

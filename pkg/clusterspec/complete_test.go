@@ -10,19 +10,24 @@ import (
 // TestCommon: what two files say alike is left, items of lists by their keys.
 func TestCommon(t *testing.T) {
 	t.Parallel()
-	theirs := mustReplace(t, mustReplace(t, mergeBase, "count: 2", "count: 5"), "kubernetesVersion:", "eksaVersion: v0.26.0\n  kubernetesVersion:")
+	theirs := mustReplace(t, mustReplace(t, mergeBase, "count: 2", "count: 5"), "kubernetesVersion:",
+		"eksaVersion: v0.26.0\n  kubernetesVersion:")
 	shared, err := clusterspec.Common(source("ours.yaml", mergeBase), source("theirs.yaml", theirs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(shared.Data); strings.Contains(text, "count: 2") || strings.Contains(text, "eksaVersion") || !strings.Contains(text, "kubernetesVersion") || !strings.Contains(text, "name: md-0") {
+	if text := string(shared.Data); strings.Contains(text, "count: 2") ||
+		strings.Contains(text, "eksaVersion") || !strings.Contains(text, "kubernetesVersion") ||
+		!strings.Contains(text, "name: md-0") {
 		t.Errorf("in common is\n%s", text)
 	}
 	merged, err := clusterspec.Merge(shared, source("ours.yaml", mergeBase), source("theirs.yaml", theirs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(merged.Conflicts) != 1 || merged.Conflicts[0].Field != "spec.workerNodeGroupConfigurations[md-0].count" || len(merged.Edits) != 1 || merged.Edits[0].Field != "spec.eksaVersion" {
+	if len(merged.Conflicts) != 1 ||
+		merged.Conflicts[0].Field != "spec.workerNodeGroupConfigurations[md-0].count" ||
+		len(merged.Edits) != 1 || merged.Edits[0].Field != "spec.eksaVersion" {
 		t.Errorf("conflicts %+v, edits %+v", merged.Conflicts, merged.Edits)
 	}
 	if _, err := clusterspec.Common(source("ours.yaml", "a: ["), source("theirs.yaml", theirs)); err == nil {
@@ -30,11 +35,13 @@ func TestCommon(t *testing.T) {
 	}
 }
 
-// TestRestrict: defaults that another program wrote down are no part of the base, so that the user's file does not seem to take them out.
+// TestRestrict: defaults that another program wrote down are no part of the base, so that the user's file
+// does not seem to take them out.
 func TestRestrict(t *testing.T) {
 	t.Parallel()
 	written := mustReplace(t, mergeBase, "kubernetesVersion:", "eksaVersion: v0.26.0\n  kubernetesVersion:")
-	written = mustReplace(t, written, "    count: 2\n", "    count: 2\n    machineHealthCheck: {maxUnhealthy: 40%}\n")
+	written = mustReplace(t, written, "    count: 2\n",
+		"    count: 2\n    machineHealthCheck: {maxUnhealthy: 40%}\n")
 	ours := mustReplace(t, mergeBase, "count: 2", "count: 3")
 	base, err := clusterspec.Restrict(source("base.yaml", written), source("ours.yaml", ours))
 	if err != nil {
@@ -44,7 +51,8 @@ func TestRestrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(merged.Data); !strings.Contains(text, "count: 3") || !strings.Contains(text, "eksaVersion: v0.26.0") || !strings.Contains(text, "maxUnhealthy: 40%") {
+	if text := string(merged.Data); !strings.Contains(text, "count: 3") ||
+		!strings.Contains(text, "eksaVersion: v0.26.0") || !strings.Contains(text, "maxUnhealthy: 40%") {
 		t.Errorf("merged is\n%s\nconflicts %+v", text, merged.Conflicts)
 	}
 }
@@ -53,12 +61,15 @@ func TestRestrict(t *testing.T) {
 func TestComplete(t *testing.T) {
 	t.Parallel()
 	live := mustReplace(t, mergeBase, "kubernetesVersion:", "eksaVersion: v0.26.0\n  kubernetesVersion:")
-	live = mustReplace(t, live, "    count: 2\n", "    count: 7\n    machineHealthCheck: {maxUnhealthy: 40%}\n    taints: [{key: a, effect: NoSchedule}]\n")
+	live = mustReplace(t, live, "    count: 2\n", "    count: 7\n"+
+		"    machineHealthCheck: {maxUnhealthy: 40%}\n    taints: [{key: a, effect: NoSchedule}]\n")
 	got, err := clusterspec.Complete(source("ours.yaml", mergeBase), source("the cluster", live))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(got.Data); !strings.Contains(text, "maxUnhealthy: 40%") || strings.Contains(text, "eksaVersion") || strings.Contains(text, "key: a") || !strings.Contains(text, "count: 2") {
+	if text := string(got.Data); !strings.Contains(text, "maxUnhealthy: 40%") ||
+		strings.Contains(text, "eksaVersion") || strings.Contains(text, "key: a") ||
+		!strings.Contains(text, "count: 2") {
 		t.Errorf("completed is\n%s", text)
 	}
 	same, err := clusterspec.Complete(source("ours.yaml", mergeBase), source("the cluster", mergeBase))
@@ -76,7 +87,8 @@ func TestKeepGitOps(t *testing.T) {
 		t.Fatal(err)
 	}
 	set, err := clusterspec.Parse([]clusterspec.Source{got})
-	if err != nil || set.Clusters[0].GitOps.Kind != "GitOpsConfig" || strings.Contains(string(got.Data), "FluxConfig") {
+	if err != nil || set.Clusters[0].GitOps.Kind != "GitOpsConfig" ||
+		strings.Contains(string(got.Data), "FluxConfig") {
 		t.Errorf("error %v\n%s", err, got.Data)
 	}
 }

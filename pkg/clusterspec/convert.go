@@ -8,9 +8,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Convert replaces each GitOpsConfig of a file by the FluxConfig that says the same, under the same name, and points the gitOpsRef
-// of the clusters in the file to it. Everything else, comments included, stays as it is. A file without GitOpsConfig is returned
-// unchanged. The error is Problems, for a file that cannot be read or that holds a FluxConfig of that name already.
+// Convert replaces each GitOpsConfig of a file by the FluxConfig that says the same, under the same name, and
+// points the gitOpsRef of the clusters in the file to it. Everything else, comments included, stays as it is.
+// A file without GitOpsConfig is returned unchanged. The error is Problems, for a file that cannot be read or
+// that holds a FluxConfig of that name already.
 func Convert(source Source) ([]byte, error) {
 	content, bad := normalize(source)
 	if bad != nil {
@@ -36,7 +37,8 @@ func Convert(source Source) ([]byte, error) {
 				problems = append(problems, *p)
 			}
 		case isOurs(d, "Cluster"):
-			if _, kind := lookup(d.root, "spec", "gitOpsRef", "kind"); kind != nil && kind.Value == "GitOpsConfig" && converted[text(d.root, "spec", "gitOpsRef", "name")] {
+			if _, kind := lookup(d.root, "spec", "gitOpsRef", "kind"); kind != nil &&
+				kind.Value == "GitOpsConfig" && converted[text(d.root, "spec", "gitOpsRef", "name")] {
 				if !s.replaceScalar(kind, d.shifted(kind), "FluxConfig") {
 					p := d.problem("not-editable", kind, "the reference cannot be edited in place")
 					p.Object, p.Field, p.Expected = objectName(d.root), "spec.gitOpsRef.kind", "FluxConfig"
@@ -87,7 +89,8 @@ func (d *document) convert(s *splicer) *Problem {
 	_, github := lookup(d.root, "spec", "flux", "github")
 	if github == nil || kindOf(github) != kindObject {
 		p := d.problem("required", d.root, "the GitOpsConfig has no settings")
-		p.Object, p.Field, p.Expected = objectName(d.root), "spec.flux.github", "an object with owner and repository"
+		p.Object, p.Field, p.Expected = objectName(d.root), "spec.flux.github",
+			"an object with owner and repository"
 		return &p
 	}
 	if text, ok := d.convertText(); ok {
@@ -104,8 +107,8 @@ func (d *document) convert(s *splicer) *Problem {
 	return &p
 }
 
-// convertText gives the text of the document as a FluxConfig: by splicing lines or, for JSON style, written anew. Either way the
-// result is read again and must hold the right values.
+// convertText gives the text of the document as a FluxConfig: by splicing lines or, for JSON style, written
+// anew. Either way the result is read again and must hold the right values.
 func (d *document) convertText() (string, bool) {
 	want := fluxSpec(decode(d.root).(map[string]any))
 	if strings.HasPrefix(d.body, "   ") && d.inline || strings.ContainsAny(d.body, "\u0085\u2028\u2029") {
@@ -123,8 +126,10 @@ func (d *document) convertText() (string, bool) {
 	return encoded, ok && holds(encoded, want)
 }
 
-// movedSettings are those that a GitOpsConfig has beside owner and repository and a FluxConfig one level up, by their new names.
-var movedSettings = map[string]string{"branch": "branch", "clusterConfigPath": "clusterConfigPath", "fluxSystemNamespace": "systemNamespace"}
+// movedSettings are those that a GitOpsConfig has beside owner and repository and a FluxConfig one level up,
+// by their new names.
+var movedSettings = map[string]string{"branch": "branch", "clusterConfigPath": "clusterConfigPath",
+	"fluxSystemNamespace": "systemNamespace"}
 
 // fluxSpec makes a FluxConfig of a decoded GitOpsConfig.
 func fluxSpec(object map[string]any) map[string]any {
@@ -149,7 +154,8 @@ func (d *document) convertLines() (string, bool) {
 	s := newSplicer(d.body)
 	specAt := keyIndex(d.root, "spec")
 	kindAt := keyIndex(d.root, "kind")
-	if specAt < 0 || kindAt < 0 || !s.replaceScalar(d.root.Content[kindAt], d.root.Content[kindAt+1], "FluxConfig") {
+	if specAt < 0 || kindAt < 0 ||
+		!s.replaceScalar(d.root.Content[kindAt], d.root.Content[kindAt+1], "FluxConfig") {
 		return "", false
 	}
 	spec := d.root.Content[specAt+1]
@@ -164,7 +170,8 @@ func (d *document) convertLines() (string, bool) {
 	}
 	github, githubKey := flux.Content[githubAt+1], flux.Content[githubAt]
 	first, last, ok := s.entryLines(spec, fluxAt)
-	if !ok || github.Kind != yaml.MappingNode || github.Style&yaml.FlowStyle != 0 || flux.Style&yaml.FlowStyle != 0 || len(github.Content) == 0 ||
+	if !ok || github.Kind != yaml.MappingNode || github.Style&yaml.FlowStyle != 0 ||
+		flux.Style&yaml.FlowStyle != 0 || len(github.Content) == 0 ||
 		githubKey.Line == spec.Content[fluxAt].Line || github.Content[0].Line == githubKey.Line {
 		return "", false
 	}
@@ -201,12 +208,15 @@ func (d *document) convertLines() (string, bool) {
 			below.WriteString(strings.Repeat(" ", indent+2) + content + "\n")
 		}
 	}
-	head := strings.Repeat(" ", indent) + "github:" + strings.TrimPrefix(strings.TrimLeft(s.line(githubKey.Line), " "), "github:") + "\n"
-	fluxComment := strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(s.line(spec.Content[fluxAt].Line), " "), "flux:"))
+	head := strings.Repeat(" ", indent) + "github:" +
+		strings.TrimPrefix(strings.TrimLeft(s.line(githubKey.Line), " "), "github:") + "\n"
+	fluxComment := strings.TrimSpace(
+		strings.TrimPrefix(strings.TrimLeft(s.line(spec.Content[fluxAt].Line), " "), "flux:"))
 	if fluxComment != "" {
 		above.WriteString(strings.Repeat(" ", indent) + fluxComment + "\n")
 	}
-	s.edits = append(s.edits, spliceEdit{s.lines[first-1], s.lines[last], above.String() + moved.String() + head + inside.String() + below.String()})
+	s.edits = append(s.edits, spliceEdit{s.lines[first-1], s.lines[last],
+		above.String() + moved.String() + head + inside.String() + below.String()})
 	return s.apply()
 }
 
@@ -226,7 +236,9 @@ func convertNode(root *yaml.Node) bool {
 	if github == nil || github.Kind != yaml.MappingNode {
 		return false
 	}
-	str := func(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value} }
+	str := func(value string) *yaml.Node {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+	}
 	spec := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	inner := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for i := 0; i+1 < len(github.Content); i += 2 {

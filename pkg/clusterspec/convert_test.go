@@ -88,7 +88,8 @@ spec:
     owner: octo
     repository: fleet
 `},
-		{"nothing to convert", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"},
+		{"nothing to convert", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n",
+			"apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +121,10 @@ func TestConvert_corpus(t *testing.T) {
 			t.Fatal(err)
 		}
 		set, err := clusterspec.Parse([]clusterspec.Source{{Name: name, Data: after}})
-		others := slices.DeleteFunc(set.Warnings, func(w clusterspec.Problem) bool { return w.Rule == "release" }) // of CloudStack
+		// of CloudStack
+		others := slices.DeleteFunc(set.Warnings, func(w clusterspec.Problem) bool {
+			return w.Rule == "release"
+		})
 		if err != nil || len(others) > 0 {
 			t.Fatal(err, others)
 		}
@@ -134,15 +138,21 @@ func TestConvert_corpus(t *testing.T) {
 
 func TestConvert_errors(t *testing.T) {
 	t.Parallel()
-	const object = "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: %s\nmetadata: {name: dev}\nspec: {flux: {github: {owner: a}}}\n"
-	gitops, flux := strings.Replace(object, "%s", "GitOpsConfig", 1), strings.Replace(object, "%s", "FluxConfig", 1)
+	const object = "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: %s\nmetadata: {name: dev}\n" +
+		"spec: {flux: {github: {owner: a}}}\n"
+	gitops, flux := strings.Replace(object, "%s", "GitOpsConfig", 1),
+		strings.Replace(object, "%s", "FluxConfig", 1)
 	for input, want := range map[string]string{
-		"":                      "a.yaml: the file is empty",
-		"a: [":                  "a.yaml:1:1: not valid YAML",
-		"\xff":                  "a.yaml:1:1: not text in UTF-8",
-		gitops + "---\n" + flux: "a.yaml:6:1: FluxConfig dev: a FluxConfig of this name is in the file already",
-		strings.Replace(gitops, "{github: {owner: a}}", "{}", 1):                                                       "a.yaml:1:1: GitOpsConfig dev: spec.flux.github: the GitOpsConfig has no settings",
-		gitops + "---\n" + strings.Replace(clusterWithGitOps, "kind: GitOpsConfig #", "kind: &kind GitOpsConfig #", 1): "a.yaml:14:11: Cluster dev: spec.gitOpsRef.kind: the reference cannot be edited in place",
+		"":     "a.yaml: the file is empty",
+		"a: [": "a.yaml:1:1: not valid YAML",
+		"\xff": "a.yaml:1:1: not text in UTF-8",
+		gitops + "---\n" +
+			flux: "a.yaml:6:1: FluxConfig dev: a FluxConfig of this name is in the file already",
+		strings.Replace(gitops, "{github: {owner: a}}", "{}",
+			1): "a.yaml:1:1: GitOpsConfig dev: spec.flux.github: the GitOpsConfig has no settings",
+		gitops + "---\n" +
+			strings.Replace(clusterWithGitOps, "kind: GitOpsConfig #", "kind: &kind GitOpsConfig #",
+				1): "a.yaml:14:11: Cluster dev: spec.gitOpsRef.kind: the reference cannot be edited in place",
 	} {
 		_, err := clusterspec.Convert(clusterspec.Source{Name: "a.yaml", Data: []byte(input)})
 		var problems clusterspec.Problems

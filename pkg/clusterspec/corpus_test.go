@@ -72,7 +72,8 @@ func TestCorpus_invalid(t *testing.T) {
 			var b strings.Builder
 			for _, p := range problems {
 				fmt.Fprintf(&b, "error[%s]: %s\n", p.Rule, p)
-				if p.Severity != clusterspec.SeverityError || p.Rule == "" || p.File == "" || p.Message == "" {
+				if p.Severity != clusterspec.SeverityError || p.Rule == "" || p.File == "" ||
+					p.Message == "" {
 					t.Errorf("incomplete problem: %+v", p)
 				}
 			}
@@ -96,7 +97,8 @@ func TestCorpus_valid(t *testing.T) {
 			var b strings.Builder
 			for _, c := range set.Clusters {
 				fmt.Fprintf(&b, "cluster %s/%s: %s of %s, %s, Kubernetes %s, %d control plane, %d workers\n",
-					c.Namespace, c.Name, c.Role(), c.ManagementCluster, c.Provider, c.KubernetesVersion, c.ControlPlaneCount, c.WorkerCount)
+					c.Namespace, c.Name, c.Role(), c.ManagementCluster, c.Provider, c.KubernetesVersion,
+					c.ControlPlaneCount, c.WorkerCount)
 				for _, o := range c.Objects {
 					fmt.Fprintf(&b, "  %s:%d %s\n", o.File, o.Line, o.Label())
 				}
@@ -136,13 +138,16 @@ func checkRendering(t *testing.T, c *clusterspec.Cluster) {
 	if !reflect.DeepEqual(again.Clusters[0].GitOps, c.GitOps) {
 		t.Errorf("GitOps is %+v after rendering, was %+v", again.Clusters[0].GitOps, c.GitOps)
 	}
-	if bytes.ContainsAny(rendered, "\r") || bytes.HasPrefix(rendered, []byte("\xEF\xBB\xBF")) || !bytes.HasSuffix(rendered, []byte("\n")) {
+	if bytes.ContainsAny(rendered, "\r") || bytes.HasPrefix(rendered, []byte("\xEF\xBB\xBF")) ||
+		!bytes.HasSuffix(rendered, []byte("\n")) {
 		t.Errorf("line ends or mark:\n%q", rendered)
 	}
-	// EKS Anywhere's lenient reader splits on plain separators and its strict one refuses duplicate keys. Both must see our objects.
+	// EKS Anywhere's lenient reader splits on plain separators and its strict one refuses duplicate keys.
+	// Both must see our objects.
 	documents := lenientSeparator.Split(string(rendered), -1)
 	if len(documents) != len(c.Objects) {
-		t.Fatalf("EKS Anywhere's lenient reader sees %d documents of %d:\n%s", len(documents), len(c.Objects), rendered)
+		t.Fatalf("EKS Anywhere's lenient reader sees %d documents of %d:\n%s",
+			len(documents), len(c.Objects), rendered)
 	}
 	for i, document := range documents {
 		var theirs, ours map[string]any
@@ -164,11 +169,13 @@ func checkRendering(t *testing.T, c *clusterspec.Cluster) {
 			t.Errorf("metadata or status: %v", ours)
 		}
 	}
-	without, err := clusterspec.Parse([]clusterspec.Source{{Name: "without.yaml", Data: clusterspec.RenderWithoutGitOps(c)}})
+	without, err := clusterspec.Parse([]clusterspec.Source{{Name: "without.yaml",
+		Data: clusterspec.RenderWithoutGitOps(c)}})
 	if err != nil {
 		t.Fatalf("without GitOps: %v", err)
 	}
-	if without.Clusters[0].GitOps != nil || len(without.Warnings) > 0 && without.Warnings[0].Rule == "unreferenced" {
+	if without.Clusters[0].GitOps != nil ||
+		len(without.Warnings) > 0 && without.Warnings[0].Rule == "unreferenced" {
 		t.Errorf("GitOps was left in:\n%s", clusterspec.RenderWithoutGitOps(c))
 	}
 }

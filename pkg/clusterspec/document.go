@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds on one document. The API server stores no object above 1.5 MiB; nesting and the number of values are far beyond what any
-// EKS Anywhere object has, and keep hostile input from taking memory and time.
+// Bounds on one document. The API server stores no object above 1.5 MiB; nesting and the number of values are
+// far beyond what any EKS Anywhere object has, and keep hostile input from taking memory and time.
 const (
 	maxDocumentSize   = 3 << 19
 	maxDepth          = 100
@@ -41,9 +41,11 @@ type document struct {
 	inline    bool   // content began on the line of the marker, so that body cannot be edited by lines
 	ended     int    // the line with a "..." that ended what stands before, or 0
 	root      *yaml.Node
-	// duplicates are keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which its lenient one takes the last.
+	// duplicates are keys that a mapping has twice, which EKS Anywhere's strict reader refuses and of which
+	// its lenient one takes the last.
 	duplicates []stray
-	unclear    map[string]bool // fields whose values valueProblem refuses, so that there is no more to say about them
+	// fields whose values valueProblem refuses, so that there is no more to say about them
+	unclear map[string]bool
 }
 
 // position gives line and column in the file.
@@ -56,7 +58,8 @@ func (d *document) position(node *yaml.Node) (line, column int) {
 
 func (d *document) problem(rule string, node *yaml.Node, message string) Problem {
 	line, column := d.position(node)
-	return Problem{Severity: SeverityError, Rule: rule, File: d.file, Document: d.number, Line: line, Column: column, Message: message}
+	return Problem{Severity: SeverityError, Rule: rule, File: d.file, Document: d.number, Line: line,
+		Column: column, Message: message}
 }
 
 // chunk is the text between two document markers.
@@ -68,7 +71,8 @@ type chunk struct {
 	ended     int // the line with a "..." directly before, or 0
 }
 
-// marker says whether a line is a document marker: three characters in the first column with nothing but blanks directly after.
+// marker says whether a line is a document marker: three characters in the first column with nothing but
+// blanks directly after.
 func marker(line, mark string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(line, mark)
 	if !ok || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
@@ -77,8 +81,8 @@ func marker(line, mark string) (rest string, ok bool) {
 	return rest, true
 }
 
-// split cuts a file into documents. The markers cannot occur at the start of a line inside any kind of YAML scalar, so lines are
-// enough to go by.
+// split cuts a file into documents. The markers cannot occur at the start of a line inside any kind of YAML
+// scalar, so lines are enough to go by.
 func split(content string) []chunk {
 	var chunks []chunk
 	var b strings.Builder
@@ -116,7 +120,8 @@ func split(content string) []chunk {
 			continue
 		}
 		if !explicit && strings.HasPrefix(bare, "%") && onlyComments(b.String()) {
-			b.WriteString("\n") // a directive; YAML versions and tag shorthands make no difference to what EKS Anywhere reads
+			// a directive; YAML versions and tag shorthands make no difference to what EKS Anywhere reads
+			b.WriteString("\n")
 			continue
 		}
 		b.WriteString(line)
@@ -135,8 +140,8 @@ func onlyComments(text string) bool {
 	return true
 }
 
-// readDocuments parses the documents of a source. Those that cannot be parsed are left out, each with a problem, which quotes no secret of
-// the source.
+// readDocuments parses the documents of a source. Those that cannot be parsed are left out, each with a
+// problem, which quotes no secret of the source.
 func readDocuments(source Source, limits *limits) ([]*document, Problems) {
 	documents, problems := readAll(source, limits)
 	return documents, withoutSecrets(problems, source)
@@ -171,11 +176,12 @@ func readAll(source Source, limits *limits) ([]*document, Problems) {
 		}
 		if number++; number > maxDocuments {
 			return nil, Problems{{
-				Severity: SeverityError, Rule: "too-large", File: source.Name, Line: c.firstLine, Message: "too many documents",
-				Expected: fmt.Sprintf("at most %d in a file", maxDocuments),
+				Severity: SeverityError, Rule: "too-large", File: source.Name, Line: c.firstLine,
+				Message: "too many documents", Expected: fmt.Sprintf("at most %d in a file", maxDocuments),
 			}}
 		}
-		d := &document{file: source.Name, number: number, lead: lead.String(), body: c.text, firstLine: c.firstLine, inline: c.inline, ended: c.ended}
+		d := &document{file: source.Name, number: number, lead: lead.String(), body: c.text,
+			firstLine: c.firstLine, inline: c.inline, ended: c.ended}
 		problem := d.parse(limits)
 		if line, p := d.missingSeparator(problem != nil); line > 0 && limits.splits > 0 {
 			limits.splits--
@@ -248,7 +254,8 @@ func (d *document) parse(limits *limits) *Problem {
 	limits.values -= values
 	if values > maxDocumentValues || limits.values < 0 {
 		p := d.problem("too-large", nil, "too many values")
-		p.Expected = fmt.Sprintf("at most %d in a document and %d in a run", maxDocumentValues, maxTotalValues)
+		p.Expected = fmt.Sprintf("at most %d in a document and %d in a run",
+			maxDocumentValues, maxTotalValues)
 		return &p
 	}
 	var root yaml.Node
@@ -285,8 +292,10 @@ func (d *document) parse(limits *limits) *Problem {
 
 const keyNotText = "a key is not a plain text"
 
-// bounded walks a document with its aliases followed, as every reader will, and names the node at which it goes too far.
-func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool, budget *int) (*yaml.Node, string) {
+// bounded walks a document with its aliases followed, as every reader will, and names the node at which it
+// goes too far.
+func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
+	budget *int) (*yaml.Node, string) {
 	*budget--
 	switch {
 	case *budget < 0:
@@ -309,7 +318,8 @@ func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
 				return node.Content[i], keyNotText
 			}
 			if isMerge(node.Content[i]) {
-				if value := resolve(node.Content[i+1]); value.Kind != yaml.MappingNode && value.Kind != yaml.SequenceNode {
+				if value := resolve(node.Content[i+1]); value.Kind != yaml.MappingNode &&
+					value.Kind != yaml.SequenceNode {
 					return node.Content[i+1], "a merge key (<<) needs a mapping"
 				}
 			}
@@ -327,8 +337,8 @@ func (d *document) bounded(node *yaml.Node, depth int, open map[*yaml.Node]bool,
 	return nil, ""
 }
 
-// valueProblem refuses what YAML's readers do not all understand alike: tags, but for those that say what is plain to see, and
-// numbers without a form in JSON.
+// valueProblem refuses what YAML's readers do not all understand alike: tags, but for those that say what is
+// plain to see, and numbers without a form in JSON.
 func (d *document) valueProblem(node *yaml.Node) *Problem {
 	switch {
 	case node.Style&yaml.TaggedStyle != 0 && !plainTag(node):
@@ -353,8 +363,8 @@ func plainTag(node *yaml.Node) bool {
 	return node.ShortTag() == "!!str"
 }
 
-// valueProblems finds, besides, keys that YAML does not read as they are written: "on" is the boolean true. It notes keys that a
-// mapping has twice.
+// valueProblems finds, besides, keys that YAML does not read as they are written: "on" is the boolean true.
+// It notes keys that a mapping has twice.
 func (d *document) valueProblems() Problems {
 	var problems Problems
 	var walk func(node *yaml.Node, field string)
@@ -375,7 +385,8 @@ func (d *document) valueProblems() Problems {
 				child := joinField(field, key.Value)
 				if first, twice := seen[key.Value]; twice {
 					if len(d.duplicates) < maxObjectProblems {
-						d.duplicates = append(d.duplicates, stray{mapping: field, key: node.Content[i], value: resolve(node.Content[i+1]), first: d.firstLine + first.Line - 1})
+						d.duplicates = append(d.duplicates, stray{mapping: field, key: node.Content[i],
+							value: resolve(node.Content[i+1]), first: d.firstLine + first.Line - 1})
 					}
 					continue
 				}
@@ -420,7 +431,9 @@ func objectName(root *yaml.Node) string {
 }
 
 func joinField(parent, name string) string {
-	const longest = 320 // a label's key with its prefix is no longer; what is, is no field's name, and would make paths without end
+	// a label's key with its prefix is no longer; what is, is no field's name, and would make paths without
+	// end
+	const longest = 320
 	if len(name) > longest {
 		name = strings.ToValidUTF8(name[:longest], "") + "…"
 	}

@@ -85,8 +85,8 @@ func (d donorList) newItem(key string, want any, f *field) (string, bool) {
 	return itemText(newNode(want, f.itemRow(), nil), want, f.itemRow())
 }
 
-// entryText takes the text of an entry, without indentation, out of the donor, with the comments above it when they are wanted. It is
-// nothing when the donor has another value, or one that refers to other places.
+// entryText takes the text of an entry, without indentation, out of the donor, with the comments above it
+// when they are wanted. It is nothing when the donor has another value, or one that refers to other places.
 func (d donor) entryText(name string, want any, f *field, comments bool) (string, bool) {
 	i := directKey(d.node, name)
 	if d.text == nil || i < 0 || refersElsewhere(d.node.Content[i]) || refersElsewhere(d.node.Content[i+1]) {
@@ -122,7 +122,8 @@ func (d donorList) itemText(key string, want any, f *field) (string, bool) {
 
 // refersElsewhere says whether there are anchors, aliases or tags in a value.
 func refersElsewhere(node *yaml.Node) bool {
-	return node.Kind == yaml.AliasNode || node.Anchor != "" || node.Style&yaml.TaggedStyle != 0 || slices.ContainsFunc(node.Content, refersElsewhere)
+	return node.Kind == yaml.AliasNode || node.Anchor != "" || node.Style&yaml.TaggedStyle != 0 ||
+		slices.ContainsFunc(node.Content, refersElsewhere)
 }
 
 // reindentText moves lines to the right or to the left. Lines without anything stay so.

@@ -18,9 +18,10 @@ type change struct {
 	value  string
 }
 
-// rewrite gives the text of a document with changes made to it. The user's text is spliced, so that everything else stays as it is,
-// byte for byte; only where that is impossible (the document is in JSON style, say) it is written anew from the parsed values. The
-// result is read again, and holds exactly the values it should.
+// rewrite gives the text of a document with changes made to it. The user's text is spliced, so that
+// everything else stays as it is, byte for byte; only where that is impossible (the document is in JSON
+// style, say) it is written anew from the parsed values. The result is read again, and holds exactly the
+// values it should.
 func (d *document) rewrite(changes []change) string {
 	want := decode(d.root)
 	for _, c := range changes {
@@ -40,14 +41,15 @@ func (d *document) rewrite(changes []change) string {
 // holds says whether a text is one document with the given value that every reader understands the same way.
 func holds(content string, want any) bool {
 	check := &document{body: content, firstLine: 1}
-	if len(split(content)) != 1 || check.parse(newLimits()) != nil || check.root == nil || len(check.valueProblems()) > 0 || len(check.duplicates) > 0 || overridesMerge(check.root) {
+	if len(split(content)) != 1 || check.parse(newLimits()) != nil || check.root == nil ||
+		len(check.valueProblems()) > 0 || len(check.duplicates) > 0 || overridesMerge(check.root) {
 		return false
 	}
 	return reflect.DeepEqual(decode(check.root), want)
 }
 
-// overridesMerge says whether a mapping repeats a key that a merge key brings in. EKS Anywhere's strict reader takes that for a
-// duplicate key.
+// overridesMerge says whether a mapping repeats a key that a merge key brings in. EKS Anywhere's strict
+// reader takes that for a duplicate key.
 func overridesMerge(node *yaml.Node) bool {
 	if node.Kind == yaml.AliasNode {
 		return false
@@ -201,7 +203,8 @@ func (d *document) splice(changes []change) (string, bool) {
 	return s.apply()
 }
 
-// change plans one change. It follows no aliases and no merge keys: what they bring in is text somewhere else.
+// change plans one change. It follows no aliases and no merge keys: what they bring in is text somewhere
+// else.
 func (s *splicer) change(root *yaml.Node, c change) bool {
 	parent, parentKey := root, (*yaml.Node)(nil)
 	for _, step := range c.path[:len(c.path)-1] {
@@ -255,7 +258,8 @@ func keyIndex(mapping *yaml.Node, name string) int {
 func plainString(value string) string {
 	node := &yaml.Node{Kind: yaml.ScalarNode, Value: value}
 	simple := value != "" && !strings.ContainsFunc(value, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./+", r))
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("-_./+", r))
 	}) && !strings.HasPrefix(value, "-")
 	if kind, _ := scalar(node); simple && kind == kindString {
 		return value
@@ -272,7 +276,8 @@ func (s *splicer) replaceText(key, value *yaml.Node, text string) bool {
 	if value.Kind != yaml.ScalarNode || value.Anchor != "" {
 		return false
 	}
-	if value.Value == "" && value.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+	if value.Value == "" &&
+		value.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		// Nothing stands behind the colon.
 		if key == nil {
 			return false
@@ -307,7 +312,8 @@ func (s *splicer) replaceText(key, value *yaml.Node, text string) bool {
 	return true
 }
 
-// insertEntry adds an entry: after the name in metadata, which is where people write a namespace, else as the first of its parent.
+// insertEntry adds an entry: after the name in metadata, which is where people write a namespace, else as the
+// first of its parent.
 func (s *splicer) insertEntry(parentKey, parent *yaml.Node, name, value string) bool {
 	if parent.Style&yaml.FlowStyle != 0 {
 		at, ok := s.offset(parent)
@@ -329,7 +335,8 @@ func (s *splicer) insertEntry(parentKey, parent *yaml.Node, name, value string) 
 		after = parent.Content[i+1].Line
 	}
 	at := s.lines[after]
-	s.edits = append(s.edits, spliceEdit{at, at, strings.Repeat(" ", parent.Content[0].Column-1) + name + ": " + plainString(value) + "\n"})
+	s.edits = append(s.edits, spliceEdit{at, at,
+		strings.Repeat(" ", parent.Content[0].Column-1) + name + ": " + plainString(value) + "\n"})
 	return true
 }
 
@@ -343,10 +350,12 @@ func (s *splicer) removeEntry(parent *yaml.Node, i int) bool {
 	return true
 }
 
-// entryLines gives the first and last line of an entry of a mapping in block style, with the comments directly above it.
+// entryLines gives the first and last line of an entry of a mapping in block style, with the comments
+// directly above it.
 func (s *splicer) entryLines(parent *yaml.Node, i int) (first, last int, ok bool) {
 	key := parent.Content[i]
-	if parent.Style&yaml.FlowStyle != 0 || strings.TrimLeft(s.line(key.Line)[:min(key.Column-1, len(s.line(key.Line)))], " ") != "" {
+	if parent.Style&yaml.FlowStyle != 0 ||
+		strings.TrimLeft(s.line(key.Line)[:min(key.Column-1, len(s.line(key.Line)))], " ") != "" {
 		return 0, 0, false // another entry or a list item begins on the same line
 	}
 	indent := key.Column - 1
@@ -363,9 +372,11 @@ func (s *splicer) entryEnd(parent *yaml.Node, i int) int {
 	return s.withDeeper(lastLine(parent.Content[i+1], key.Line), end, key.Column-1)
 }
 
-// withDeeper moves a last line on over the lines behind it, up to end, that are indented more than their entry.
+// withDeeper moves a last line on over the lines behind it, up to end, that are indented more than their
+// entry.
 func (s *splicer) withDeeper(last, end, indent int) int {
-	// Deeper lines belong to the value (the rest of a multi-line text, the end of a list), comments among them included.
+	// Deeper lines belong to the value (the rest of a multi-line text, the end of a list), comments among
+	// them included.
 	for next := last + 1; next <= end; next++ {
 		line := s.line(next)
 		if strings.TrimSpace(line) == "" {

@@ -19,7 +19,8 @@ func (f *field) isForeign() bool {
 	return false
 }
 
-// tellOtherName completes the problem of a stray that has the name which another kind has for a field of this one.
+// tellOtherName completes the problem of a stray that has the name which another kind has for a field of this
+// one.
 func (r *report) tellOtherName(p *Problem, table *field, s stray) bool {
 	var found *field
 	table.each(func(f *field) {
@@ -30,24 +31,28 @@ func (r *report) tellOtherName(p *Problem, table *field, s stray) bool {
 	if found == nil || r.object.valueAt(found.path) != nil {
 		return false
 	}
-	p.Message, p.Expected = fmt.Sprintf("the field has another name and place in a %s", r.object.Kind), "it as "+found.path
+	p.Message, p.Expected = fmt.Sprintf("the field has another name and place in a %s", r.object.Kind),
+		"it as "+found.path
 	r.meant = append(r.meant, found.path)
 	return true
 }
 
-// tellForeign completes the problem of a stray that belongs one level deeper, into what is written in another project's terms.
+// tellForeign completes the problem of a stray that belongs one level deeper, into what is written in another
+// project's terms.
 func (r *report) tellForeign(p *Problem, f *field, s stray) bool {
 	for _, child := range f.order {
 		if child.Foreign && child.children[s.key.Value] != nil {
-			p.Message, p.Expected = "the field is in the wrong place", "it at "+joinField(joinField(s.mapping, child.name()), s.key.Value)
+			p.Message, p.Expected = "the field is in the wrong place",
+				"it at "+joinField(joinField(s.mapping, child.name()), s.key.Value)
 			return true
 		}
 	}
 	return false
 }
 
-// tellOtherKind completes the problem of a stray that is a field of another kind: of one that has it at the same path, even where this
-// kind has the name inside of something else, or of the only one that has it directly in its spec. Kinds of another provider do not count.
+// tellOtherKind completes the problem of a stray that is a field of another kind: of one that has it at the
+// same path, even where this kind has the name inside of something else, or of the only one that has it
+// directly in its spec. Kinds of another provider do not count.
 func (r *report) tellOtherKind(p *Problem, table *field, s stray) bool {
 	kind, path := r.otherKind(func(other *field) string {
 		if f := other.at(s.path()); f != nil && f.Type != "" && f.fits(kindOf(s.value)) {
@@ -66,11 +71,13 @@ func (r *report) tellOtherKind(p *Problem, table *field, s stray) bool {
 	if kind == "" {
 		return false
 	}
-	p.Message, p.Expected = fmt.Sprintf("the field belongs to a %s", kind), fmt.Sprintf("it as %s of that", path)
+	p.Message, p.Expected = fmt.Sprintf("the field belongs to a %s", kind),
+		fmt.Sprintf("it as %s of that", path)
 	return true
 }
 
-// otherKind gives the one kind that goes with the object and in which a search finds something; "" for none or several.
+// otherKind gives the one kind that goes with the object and in which a search finds something; "" for none
+// or several.
 func (r *report) otherKind(search func(table *field) string) (kind, path string) {
 	provider := r.providerOfKind()
 	for _, candidate := range fields().order {
@@ -107,13 +114,14 @@ func kindProvider(kind string) string {
 }
 
 // variableForm is a variable of a shell that is a whole value or a whole part of a path.
-var variableForm = regexp.MustCompile(`(?:^|/)(\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*))(?:/|$)`)
+var variableForm = regexp.MustCompile(
+	`(?:^|/)(\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*))(?:/|$)`)
 
 // unset is a field with a variable that a shell or a tool was to replace.
 type unset struct{ path, variable string }
 
-// noteVariable keeps a variable in mind until the rules have said whether the field is wrong anyway. Actions of a Tinkerbell template have
-// variables of their own.
+// noteVariable keeps a variable in mind until the rules have said whether the field is wrong anyway. Actions
+// of a Tinkerbell template have variables of their own.
 func (r *report) noteVariable(value *yaml.Node, path string) {
 	match := variableForm.FindStringSubmatch(value.Value)
 	if match != nil && r.object.Kind != "TinkerbellTemplateConfig" {
@@ -129,7 +137,8 @@ func (r *report) tellVariables() {
 	}
 }
 
-// isZero says whether a value is what Go writes for a struct of texts that holds nothing: a mapping that is empty, or whose values are.
+// isZero says whether a value is what Go writes for a struct of texts that holds nothing: a mapping that is
+// empty, or whose values are.
 func isZero(value *yaml.Node) bool {
 	if kindOf(value) != kindObject {
 		return false

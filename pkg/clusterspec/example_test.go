@@ -21,11 +21,16 @@ spec:
     owner: octo
     repository: fleet
 `)}})
-	fmt.Println(err)
+	fmt.Println(strings.ReplaceAll(err.Error(), "; ", ";\n- "))
 	// Output:
-	// flux.yaml: no cluster in the files; found FluxConfig; expected a document of kind Cluster and apiVersion anywhere.eks.amazonaws.com/v1alpha1
-	// flux.yaml:7:22: FluxConfig dev: spec.clusterConfigPath: the path contains . or .. as a part; found "../clusters"; expected a path below the root of the repository, such as clusters/dev
-	// flux.yaml:9:5: FluxConfig dev: spec.github.prsonal: there is no such field; did you mean "personal"?
+	// flux.yaml: no cluster in the files;
+	// - found FluxConfig;
+	// - expected a document of kind Cluster and apiVersion anywhere.eks.amazonaws.com/v1alpha1
+	// flux.yaml:7:22: FluxConfig dev: spec.clusterConfigPath: the path contains . or .. as a part;
+	// - found "../clusters";
+	// - expected a path below the root of the repository, such as clusters/dev
+	// flux.yaml:9:5: FluxConfig dev: spec.github.prsonal: there is no such field;
+	// - did you mean "personal"?
 }
 
 // CompareSets says what Flux and EKS Anywhere make of a change.
@@ -54,7 +59,8 @@ func ExampleKinds() {
 }
 
 func ExampleMerge() {
-	base := "kind: Cluster\nmetadata: {name: dev}\nspec:\n  kubernetesVersion: \"1.33\"\n  controlPlaneConfiguration:\n    count: 1\n"
+	base := "kind: Cluster\nmetadata: {name: dev}\nspec:\n  kubernetesVersion: \"1.33\"\n" +
+		"  controlPlaneConfiguration:\n    count: 1\n"
 	ours := strings.Replace(base, "1.33", "1.34", 1)
 	theirs := strings.Replace(base, "count: 1", "count: 3 # since the audit", 1)
 	merged, err := clusterspec.Merge(

@@ -75,7 +75,8 @@ type fieldTable struct {
 	order []string
 }
 
-// fields gives the table. It is read once; the data is part of the program, so an error in it is found by any test.
+// fields gives the table. It is read once; the data is part of the program, so an error in it is found by any
+// test.
 var fields = sync.OnceValue(func() *fieldTable {
 	table, err := parseFieldTable(fieldData)
 	if err != nil {
@@ -112,7 +113,8 @@ func parseFieldTable(data []byte) (*fieldTable, error) {
 	return table, nil
 }
 
-// fieldColumns are the columns of the table. Text with a comma that lacks its quotes would become others, which YAML takes in silence.
+// fieldColumns are the columns of the table. Text with a comma that lacks its quotes would become others,
+// which YAML takes in silence.
 var fieldColumns = func() map[string]bool {
 	columns := map[string]bool{}
 	for column := range reflect.TypeFor[fieldRow]().Fields() {
@@ -138,7 +140,8 @@ func (f *field) addRows(rows *yaml.Node, shapes map[string]*yaml.Node) error {
 			target = target.child(name)
 			if list {
 				if target.item == nil {
-					target.item = &field{path: target.path + "[]", children: map[string]*field{}, parent: target}
+					target.item = &field{path: target.path + "[]", children: map[string]*field{},
+						parent: target}
 				}
 				target = target.item
 			}

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// sample gives a right and a wrong value for a field as YAML in flow style; wrong is empty when everything is right.
+// sample gives a right and a wrong value for a field as YAML in flow style; wrong is empty when everything is
+// right.
 func sample(f *field) (right, wrong string) {
 	wrong = "[[]]"
 	switch f.Type {
@@ -34,7 +35,8 @@ func sample(f *field) (right, wrong string) {
 			right = `"500m"`
 		case f.name() == "socketListenAddress":
 			right = `"unix:///var/run/kms.sock"`
-		case f.name() == "tinkerbellIP" || f.name() == "ipStart" || f.name() == "ipEnd" || f.name() == "gateway":
+		case f.name() == "tinkerbellIP" || f.name() == "ipStart" || f.name() == "ipEnd" ||
+			f.name() == "gateway":
 			right = `"10.0.0.1"`
 		case f.name() == "subnet":
 			right = `"10.0.0.0/24"`
@@ -129,7 +131,8 @@ func problemsAt(t *testing.T, source, path string) []Problem {
 	return out
 }
 
-// TestFieldTable_everyRow puts each field of each kind alone into an object: with a right value, of a wrong type, misspelled.
+// TestFieldTable_everyRow puts each field of each kind alone into an object: with a right value, of a wrong
+// type, misspelled.
 func TestFieldTable_everyRow(t *testing.T) {
 	t.Parallel()
 	rules := []string{"wrong-type", "required", "invalid-value", "unknown-field"}
@@ -148,7 +151,8 @@ func TestFieldTable_everyRow(t *testing.T) {
 				}
 				concrete := strings.ReplaceAll(f.path, "[]", "[0]")
 				for _, p := range problemsAt(t, specWith(kind, f.path, right), concrete) {
-					if (p.Rule == "wrong-type" || p.Rule == "unknown-field" || p.Rule == "invalid-value") && right != "{}" && right != "[]" {
+					if (p.Rule == "wrong-type" || p.Rule == "unknown-field" || p.Rule == "invalid-value") &&
+						right != "{}" && right != "[]" {
 						t.Errorf("%s: %s refuses %s", kind, p, right)
 					}
 				}
@@ -158,13 +162,15 @@ func TestFieldTable_everyRow(t *testing.T) {
 						source = specWith(kind, f.path, "5")
 					}
 					found := problemsAt(t, source, concrete)
-					if len(found) != 1 || found[0].Rule != "wrong-type" || found[0].Line == 0 || found[0].Column == 0 {
+					if len(found) != 1 || found[0].Rule != "wrong-type" || found[0].Line == 0 ||
+						found[0].Column == 0 {
 						t.Errorf("%s: a wrong type at %s gives %v", kind, concrete, found)
 					}
 				}
 				if !strings.HasSuffix(f.path, "[]") {
 					found := problemsAt(t, specWith(kind, f.path+"zq", right), concrete+"zq")
-					if len(found) != 1 || !slices.Contains(rules, found[0].Rule) || found[0].Rule != "unknown-field" {
+					if len(found) != 1 || !slices.Contains(rules, found[0].Rule) ||
+						found[0].Rule != "unknown-field" {
 						t.Errorf("%s: %szq gives %v", kind, concrete, found)
 					}
 					if len(f.name()) > 5 && len(found) == 1 && found[0].Suggestion != f.name() {
@@ -184,7 +190,8 @@ func TestFieldTable_everyRow(t *testing.T) {
 					}
 					if f.parent.Zero {
 						if found := problemsAt(t, source, concrete); len(found) > 0 {
-							t.Errorf("%s: %s is empty as EKS Anywhere writes it, and that gives %v", kind, parent, found)
+							t.Errorf("%s: %s is empty as EKS Anywhere writes it, and that gives %v",
+								kind, parent, found)
 						}
 						for _, other := range f.parent.order {
 							if other != f {
@@ -200,31 +207,37 @@ func TestFieldTable_everyRow(t *testing.T) {
 				}
 				if len(f.Enum) > 0 {
 					found := problemsAt(t, specWith(kind, f.path, `"no such value"`), concrete)
-					if len(found) != 1 || found[0].Rule != "invalid-value" || !strings.Contains(found[0].Expected, f.Enum[0]) {
+					if len(found) != 1 || found[0].Rule != "invalid-value" ||
+						!strings.Contains(found[0].Expected, f.Enum[0]) {
 						t.Errorf("%s: a wrong value of %s gives %v", kind, concrete, found)
 					}
 				}
 				if f.pattern != nil {
 					found := problemsAt(t, specWith(kind, f.path, `"*"`), concrete)
-					if len(found) != 1 || found[0].Rule != "invalid-value" || !strings.Contains(found[0].Expected, f.Expect) {
+					if len(found) != 1 || found[0].Rule != "invalid-value" ||
+						!strings.Contains(found[0].Expected, f.Expect) {
 						t.Errorf("%s: a wrong value of %s gives %v", kind, concrete, found)
 					}
 				}
 				if f.Type == "quantity" || f.Type == "duration" || f.Type == "integer-or-percent" {
 					found := problemsAt(t, specWith(kind, f.path, `"text"`), concrete)
-					if len(found) != 1 || found[0].Rule != "invalid-value" || found[0].Expected != f.expectation() {
+					if len(found) != 1 || found[0].Rule != "invalid-value" ||
+						found[0].Expected != f.expectation() {
 						t.Errorf("%s: a wrong value of %s gives %v", kind, concrete, found)
 					}
 				}
 				if f.MinItems > 0 {
-					found := problemsAt(t, specWith(kind, f.path, "["+strings.Repeat("text, ", f.MinItems-1)+"]"), concrete)
+					found := problemsAt(t,
+						specWith(kind, f.path, "["+strings.Repeat("text, ", f.MinItems-1)+"]"), concrete)
 					if len(found) != 1 || found[0].Rule != "required" {
 						t.Errorf("%s: too few items of %s give %v", kind, concrete, found)
 					}
 				}
 				if f.MaxItems > 0 {
-					found := problemsAt(t, specWith(kind, f.path, "["+strings.Repeat("text, ", f.MaxItems+1)+"]"), concrete)
-					if len(found) != 1 || found[0].Rule != "invalid-value" || found[0].Expected != fmt.Sprintf("at most %d", f.MaxItems) {
+					found := problemsAt(t,
+						specWith(kind, f.path, "["+strings.Repeat("text, ", f.MaxItems+1)+"]"), concrete)
+					if len(found) != 1 || found[0].Rule != "invalid-value" ||
+						found[0].Expected != fmt.Sprintf("at most %d", f.MaxItems) {
 						t.Errorf("%s: too many items of %s give %v", kind, concrete, found)
 					}
 				}
@@ -235,7 +248,8 @@ func TestFieldTable_everyRow(t *testing.T) {
 					if bound.limit == nil {
 						continue
 					}
-					found := problemsAt(t, specWith(kind, f.path, fmt.Sprint(*bound.limit+bound.by)), concrete)
+					found := problemsAt(t,
+						specWith(kind, f.path, fmt.Sprint(*bound.limit+bound.by)), concrete)
 					if len(found) != 1 || found[0].Rule != "invalid-value" {
 						t.Errorf("%s: %d at %s gives %v", kind, *bound.limit+bound.by, concrete, found)
 					}
@@ -271,8 +285,8 @@ func twoValues(f *field) (one, two string) {
 	return "", ""
 }
 
-// whereShown gives the row that a change of a field is told of, and the field as it is shown: items with a name are told apart, other
-// lists change as a whole.
+// whereShown gives the row that a change of a field is told of, and the field as it is shown: items with a
+// name are told apart, other lists change as a whole.
 func whereShown(f *field) (row *field, shown string) {
 	var up []*field
 	for at := f; at.path != ""; at = at.parent {
@@ -300,17 +314,20 @@ func TestFieldTable_everyChange(t *testing.T) {
 	t.Parallel()
 	// Changes of these depend on more than the field; TestCompareSets has them.
 	elsewhere := []string{
-		"Cluster spec.managementCluster", "Cluster spec.eksaVersion", "OIDCConfig spec", "VSphereMachineConfig spec.users", "TinkerbellMachineConfig spec.users",
+		"Cluster spec.managementCluster", "Cluster spec.eksaVersion", "OIDCConfig spec",
+		"VSphereMachineConfig spec.users", "TinkerbellMachineConfig spec.users",
 		"CloudStackDatacenterConfig spec.availabilityZones",
 	}
 	tested := 0
 	for _, kind := range fields().order {
 		fields().kinds[kind].each(func(f *field) {
 			one, two := twoValues(f)
-			if list := f.parent; list != nil && strings.HasSuffix(list.path, "[]") && (f.name() == "name" || slices.Contains(list.parent.Key, f.name())) {
+			if list := f.parent; list != nil && strings.HasSuffix(list.path, "[]") &&
+				(f.name() == "name" || slices.Contains(list.parent.Key, f.name())) {
 				return // another item
 			}
-			if one == "" || !strings.HasPrefix(f.path, "spec.") || slices.ContainsFunc(elsewhere, func(e string) bool { return strings.HasPrefix(kind+" "+f.path, e) }) {
+			if one == "" || !strings.HasPrefix(f.path, "spec.") || slices.ContainsFunc(elsewhere,
+				func(e string) bool { return strings.HasPrefix(kind+" "+f.path, e) }) {
 				return
 			}
 			named := func(value string) string {
@@ -327,12 +344,14 @@ func TestFieldTable_everyChange(t *testing.T) {
 			after, _ := Parse([]Source{{Name: "b", Data: []byte(named(two))}})
 			row, shown := whereShown(f)
 			changes := CompareSets(before, after)
-			if len(changes) != 1 || changes[0].Field != shown || (changes[0].Old == changes[0].New) != (f.Secret == secretValue) || changes[0].New == "" {
+			if len(changes) != 1 || changes[0].Field != shown ||
+				(changes[0].Old == changes[0].New) != (f.Secret == secretValue) || changes[0].New == "" {
 				t.Errorf("%s %s, to be shown as %s: %+v", kind, f.path, shown, changes)
 				return
 			}
 			tested++
-			// What the table says is worked out here once more: the nearest row above that says something counts.
+			// What the table says is worked out here once more: the nearest row above that says something
+			// counts.
 			want, says, wantDocumented := VerdictApplied, "", false
 			column := func(row *field) string {
 				if changes[0].Role == RoleManagement {
@@ -343,7 +362,8 @@ func TestFieldTable_everyChange(t *testing.T) {
 			for at := row; at != nil; at = at.parent {
 				wantDocumented = wantDocumented || slices.Contains(at.GitOps, changes[0].Role)
 				if word := column(at); word != "" && says == "" {
-					want = map[string]Verdict{"applies": VerdictApplied, "rejects": VerdictRejected, "ignores": VerdictIgnored, "replaces": VerdictReplaced}[word]
+					want = map[string]Verdict{"applies": VerdictApplied, "rejects": VerdictRejected,
+						"ignores": VerdictIgnored, "replaces": VerdictReplaced}[word]
 					says = at.Says
 					if says == "" {
 						says = "field is immutable"
@@ -351,10 +371,12 @@ func TestFieldTable_everyChange(t *testing.T) {
 				}
 			}
 			if changes[0].Verdict != want || want == VerdictRejected && changes[0].Message != says {
-				t.Errorf("%s %s: %s (%s), the table says %s (%s)", kind, f.path, changes[0].Verdict, changes[0].Message, want, says)
+				t.Errorf("%s %s: %s (%s), the table says %s (%s)",
+					kind, f.path, changes[0].Verdict, changes[0].Message, want, says)
 			}
 			if changes[0].Documented != wantDocumented {
-				t.Errorf("%s %s: documented is %t, the table says %t", kind, f.path, changes[0].Documented, wantDocumented)
+				t.Errorf("%s %s: documented is %t, the table says %t",
+					kind, f.path, changes[0].Documented, wantDocumented)
 			}
 		})
 	}
@@ -391,11 +413,13 @@ func TestFieldReference(t *testing.T) {
 		t.Error("two calls differ")
 	}
 	for _, want := range []string{
-		"## Cluster\n", "## AWSIamConfig\n",
-		"| `spec.kubernetesVersion` | string | yes | a Kubernetes minor version in quotes, such as \"1.33\" |  | w | applied |  |\n",
-		"| `spec.workerNodeGroupConfigurations[].count` | integer |  | at least 0 | 1 or the minimum of the autoscaling | m, w | applied |  |\n",
+		"## Cluster\n", "## AWSIamConfig\n", "| `spec.kubernetesVersion` | string | yes | a Kubernetes " +
+			"minor version in quotes, such as \"1.33\" |  | w | applied |  |\n",
+		"| `spec.workerNodeGroupConfigurations[].count` | integer |  | at least 0 | 1 or the minimum " +
+			"of the autoscaling | m, w | applied |  |\n",
 		"| `spec.gitOpsRef.name` | string | yes |  |  |  | m: applied; w: rejected |  |\n",
-		"| `spec.branch` | string |  |", "| m: rejected: config is immutable; w: applied |", "\n## All kinds\n", "| `metadata.uid` | any |  |  |  |  | ignored |",
+		"| `spec.branch` | string |  |", "| m: rejected: config is immutable; w: applied |",
+		"\n## All kinds\n", "| `metadata.uid` | any |  |  |  |  | ignored |",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

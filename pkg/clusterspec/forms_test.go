@@ -38,8 +38,8 @@ func asJSON(t *testing.T, text, separator string) string {
 	return strings.Join(documents, separator)
 }
 
-// TestParse_formsOfYAML: one file of three documents in every form that YAML allows reads as the same objects, and renders as something
-// that both of EKS Anywhere's readers read to the end.
+// TestParse_formsOfYAML: one file of three documents in every form that YAML allows reads as the same
+// objects, and renders as something that both of EKS Anywhere's readers read to the end.
 func TestParse_formsOfYAML(t *testing.T) {
 	t.Parallel()
 	base := readSpec(t, "docker-management-github")
@@ -76,25 +76,33 @@ func TestParse_formsOfYAML(t *testing.T) {
 		"no line end at the end":         strings.TrimSuffix(base, "\n"),
 		"blank lines at the end":         base + "\n\n  \n",
 		"tabs after colons":              strings.ReplaceAll(base, "name: dev\n", "name:\tdev\t\n"),
-		"tab before a comment":           strings.ReplaceAll(base, "kind: FluxConfig\nmeta", "kind: FluxConfig\t# x\nmeta"),
-		"tag on the separator":           separated("--- !!map\n"),
-		"anchor on the separator":        separated("--- &all\n"),
-		"JSON":                           asJSON(t, base, "\n---\n"),
-		"JSON on the separator":          "--- " + asJSON(t, base, "\n--- "),
-		"JSON with tabs":                 strings.ReplaceAll(asJSON(t, base, "\n---\n"), ",", ",\n\t\t"),
-		"JSON with end markers":          asJSON(t, base, "\n...\n"),
-		"flow style over lines":          strings.ReplaceAll(asJSON(t, base, "\n---\n"), ",", "\n  ,"),
-		"first document on the marker":   "--- {apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: DockerDatacenterConfig, metadata: {name: dev}, spec: {}}\n---\n" + documents[0] + "---\n" + documents[2],
-		"comments above and below":       "# top\n\n" + separated("# end\n\n---\n\n# begin\n") + "\n# bottom",
-		"aliases":                        strings.ReplaceAll(strings.Replace(base, "  name: dev\nspec:\n  kub", "  name: &n dev\nspec:\n  kub", 1), "kind: DockerDatacenterConfig\n    name: dev", "kind: DockerDatacenterConfig\n    name: *n"),
-		"anchors nobody uses":            strings.ReplaceAll(base, "spec:\n", "spec: &s\n"),
-		"quoted keys":                    strings.NewReplacer("apiVersion:", `"apiVersion":`, "kind:", "'kind':", "name:", `"name" :`).Replace(base),
-		"explicit keys":                  strings.ReplaceAll(base, "kind: FluxConfig\nmetadata:\n  name: dev", "? kind\n: FluxConfig\n? metadata\n: name: dev"),
-		"deeper indentation":             documents[0] + "---\n" + documents[1] + "---\n" + regexp.MustCompile(`(?m)^( +)`).ReplaceAllString(documents[2], "$1$1$1"),
-		"folded and literal":             strings.ReplaceAll(base, "owner: octo", "owner: >-\n      octo"),
-		"quotes over lines":              strings.ReplaceAll(base, "owner: octo", "owner: \"oc\\\n      to\""),
-		"strings with tags":              strings.ReplaceAll(base, "owner: octo", "owner: !!str octo"),
-		"escapes":                        strings.ReplaceAll(base, "owner: octo", `owner: "\x6fct\u006F"`),
+		"tab before a comment": strings.ReplaceAll(base, "kind: FluxConfig\nmeta",
+			"kind: FluxConfig\t# x\nmeta"),
+		"tag on the separator":    separated("--- !!map\n"),
+		"anchor on the separator": separated("--- &all\n"),
+		"JSON":                    asJSON(t, base, "\n---\n"),
+		"JSON on the separator":   "--- " + asJSON(t, base, "\n--- "),
+		"JSON with tabs":          strings.ReplaceAll(asJSON(t, base, "\n---\n"), ",", ",\n\t\t"),
+		"JSON with end markers":   asJSON(t, base, "\n...\n"),
+		"flow style over lines":   strings.ReplaceAll(asJSON(t, base, "\n---\n"), ",", "\n  ,"),
+		"first document on the marker": "--- {apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: " +
+			"DockerDatacenterConfig, metadata: {name: dev}, spec: {}}\n---\n" + documents[0] + "---\n" +
+			documents[2],
+		"comments above and below": "# top\n\n" + separated("# end\n\n---\n\n# begin\n") + "\n# bottom",
+		"aliases": strings.ReplaceAll(
+			strings.Replace(base, "  name: dev\nspec:\n  kub", "  name: &n dev\nspec:\n  kub", 1),
+			"kind: DockerDatacenterConfig\n    name: dev", "kind: DockerDatacenterConfig\n    name: *n"),
+		"anchors nobody uses": strings.ReplaceAll(base, "spec:\n", "spec: &s\n"),
+		"quoted keys": strings.NewReplacer("apiVersion:", `"apiVersion":`, "kind:", "'kind':", "name:",
+			`"name" :`).Replace(base),
+		"explicit keys": strings.ReplaceAll(base, "kind: FluxConfig\nmetadata:\n  name: dev",
+			"? kind\n: FluxConfig\n? metadata\n: name: dev"),
+		"deeper indentation": documents[0] + "---\n" + documents[1] + "---\n" +
+			regexp.MustCompile(`(?m)^( +)`).ReplaceAllString(documents[2], "$1$1$1"),
+		"folded and literal": strings.ReplaceAll(base, "owner: octo", "owner: >-\n      octo"),
+		"quotes over lines":  strings.ReplaceAll(base, "owner: octo", "owner: \"oc\\\n      to\""),
+		"strings with tags":  strings.ReplaceAll(base, "owner: octo", "owner: !!str octo"),
+		"escapes":            strings.ReplaceAll(base, "owner: octo", `owner: "\x6fct\u006F"`),
 	}
 	want := map[string]map[string]any{}
 	for _, o := range parseText(base).Clusters[0].Objects {
@@ -104,7 +112,8 @@ func TestParse_formsOfYAML(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			set, err := clusterspec.Parse([]clusterspec.Source{{Name: "spec.yaml", Data: []byte(text)}})
-			if err != nil || len(set.Warnings) > 0 || len(set.Clusters) != 1 || len(set.Clusters[0].Objects) != len(want) {
+			if err != nil || len(set.Warnings) > 0 || len(set.Clusters) != 1 ||
+				len(set.Clusters[0].Objects) != len(want) {
 				t.Fatalf("%v %v\n%q", err, set.Warnings, text)
 			}
 			for _, o := range set.Clusters[0].Objects {
@@ -122,28 +131,40 @@ func TestParse_formsOfYAML(t *testing.T) {
 	}
 }
 
-// TestParse_notText: what is no text, or no text that YAML allows, is refused with its place, whatever it stands in.
+// TestParse_notText: what is no text, or no text that YAML allows, is refused with its place, whatever it
+// stands in.
 func TestParse_notText(t *testing.T) {
 	t.Parallel()
 	base := readSpec(t, "docker-management-github")
 	for name, test := range map[string]struct{ text, want string }{
-		"NUL":                   {strings.Replace(base, "octo", "oc\x00to", 1), `spec.yaml:41:14: a control character, which YAML does not allow; found U+0000`},
-		"NUL at the end":        {base + "\x00", "spec.yaml:43:1: a control character, which YAML does not allow; found U+0000"},
-		"NUL between documents": {strings.Replace(base, "---\n", "---\n\x00\n", 1), "spec.yaml:28:1: a control character, which YAML does not allow; found U+0000"},
-		"bell":                  {strings.Replace(base, "octo", "\a", 1), "spec.yaml:41:12: a control character, which YAML does not allow; found U+0007"},
-		"form feed":             {strings.Replace(base, "---\n", "---\n\f\n", 1), "spec.yaml:28:1: a control character, which YAML does not allow; found U+000C"},
-		"Latin-1":               {strings.Replace(base, "octo", "# \xE9", 1), "spec.yaml:41:14: not text in UTF-8; found byte 0xE9"},
-		"cut in the middle":     {base + "# \xE2\x82", "spec.yaml:43:3: not text in UTF-8; found byte 0xE2"},
-		"UTF-16 without a mark": {inUTF16(base, binary.LittleEndian)[2:], "spec.yaml:1:2: a control character, which YAML does not allow; found U+0000"},
-		"half a UTF-16 unit":    {inUTF16(base, binary.LittleEndian) + "x", "spec.yaml:43: not text in UTF-16; expected text in UTF-8"},
-		"half a UTF-16 pair":    {inUTF16(base, binary.BigEndian) + "\xD8\x00", "spec.yaml:43: not text in UTF-16; expected text in UTF-8"},
-		"compressed":            {"\x1f\x8b\x08\x00", "spec.yaml:1:1: a control character, which YAML does not allow; found U+001F"},
+		"NUL": {strings.Replace(base, "octo", "oc\x00to", 1),
+			`spec.yaml:41:14: a control character, which YAML does not allow; found U+0000`},
+		"NUL at the end": {base + "\x00",
+			"spec.yaml:43:1: a control character, which YAML does not allow; found U+0000"},
+		"NUL between documents": {strings.Replace(base, "---\n", "---\n\x00\n", 1),
+			"spec.yaml:28:1: a control character, which YAML does not allow; found U+0000"},
+		"bell": {strings.Replace(base, "octo", "\a", 1),
+			"spec.yaml:41:12: a control character, which YAML does not allow; found U+0007"},
+		"form feed": {strings.Replace(base, "---\n", "---\n\f\n", 1),
+			"spec.yaml:28:1: a control character, which YAML does not allow; found U+000C"},
+		"Latin-1": {strings.Replace(base, "octo", "# \xE9", 1),
+			"spec.yaml:41:14: not text in UTF-8; found byte 0xE9"},
+		"cut in the middle": {base + "# \xE2\x82", "spec.yaml:43:3: not text in UTF-8; found byte 0xE2"},
+		"UTF-16 without a mark": {inUTF16(base, binary.LittleEndian)[2:],
+			"spec.yaml:1:2: a control character, which YAML does not allow; found U+0000"},
+		"half a UTF-16 unit": {inUTF16(base, binary.LittleEndian) + "x",
+			"spec.yaml:43: not text in UTF-16; expected text in UTF-8"},
+		"half a UTF-16 pair": {inUTF16(base, binary.BigEndian) + "\xD8\x00",
+			"spec.yaml:43: not text in UTF-16; expected text in UTF-8"},
+		"compressed": {"\x1f\x8b\x08\x00",
+			"spec.yaml:1:1: a control character, which YAML does not allow; found U+001F"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := clusterspec.Parse([]clusterspec.Source{{Name: "spec.yaml", Data: []byte(test.text)}})
 			var problems clusterspec.Problems
-			if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Rule != "not-yaml" || problems[0].String() != test.want {
+			if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Rule != "not-yaml" ||
+				problems[0].String() != test.want {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})

@@ -27,10 +27,12 @@ func addCorpus(f *testing.F) {
 	}
 }
 
-// FuzzParse: no input makes the reader panic, and what it accepts renders to something it accepts and that renders to itself.
+// FuzzParse: no input makes the reader panic, and what it accepts renders to something it accepts and that
+// renders to itself.
 func FuzzParse(f *testing.F) {
 	addCorpus(f)
-	for _, separator := range []string{"\uFEFF---\n", "--- # c\n", "...\n%YAML 1.2\n---\n", "----\n", "\u2014\n", "--- &a\n", "---\t\n", "", "<<<<<<< a\n"} {
+	for _, separator := range []string{"\uFEFF---\n", "--- # c\n", "...\n%YAML 1.2\n---\n", "----\n",
+		"\u2014\n", "--- &a\n", "---\t\n", "", "<<<<<<< a\n"} {
 		f.Add([]byte(strings.ReplaceAll(readSpec(f, "docker-fleet"), "---\n", separator)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -73,8 +75,8 @@ func FuzzConvert(f *testing.F) {
 	})
 }
 
-// FuzzEdited changes one line of a valid file, which stays valid more often than what random bytes make, so that the splicing of
-// text is reached: comments, blank lines, block scalars and flow style in every place.
+// FuzzEdited changes one line of a valid file, which stays valid more often than what random bytes make, so
+// that the splicing of text is reached: comments, blank lines, block scalars and flow style in every place.
 func FuzzEdited(f *testing.F) {
 	files := specFiles(f, "valid")
 	for i := range files {
@@ -82,7 +84,11 @@ func FuzzEdited(f *testing.F) {
 			f.Add(uint8(i), uint8(7*i), operation, "  # a comment")
 		}
 	}
-	for _, text := range []string{"status:", "  finalizers:", "  uid: |\n    x\n   \n", "  annotations: {anywhere.eks.amazonaws.com/managed-by-cli: \"true\"}", "  namespace:", "  branch: ''", "  systemNamespace: ~ # none", "status: {\n}", "\t", "  creationTimestamp: \"a\n    b\"", "x: &a {b: c}\ny: *a", "  labels:\n    <<: {a: b}\n    a: c", "\u2028", "...", "--- !!map", "%YAML 1.1"} {
+	for _, text := range []string{"status:", "  finalizers:", "  uid: |\n    x\n   \n",
+		"  annotations: {anywhere.eks.amazonaws.com/managed-by-cli: \"true\"}", "  namespace:",
+		"  branch: ''", "  systemNamespace: ~ # none", "status: {\n}", "\t",
+		"  creationTimestamp: \"a\n    b\"", "x: &a {b: c}\ny: *a", "  labels:\n    <<: {a: b}\n    a: c",
+		"\u2028", "...", "--- !!map", "%YAML 1.1"} {
 		for at := range uint8(10) {
 			f.Add(uint8(4*at), at, uint8(0), text)
 		}
@@ -108,28 +114,34 @@ func FuzzEdited(f *testing.F) {
 	})
 }
 
-// FuzzMerge changes two lines each of a valid file on two sides and holds the merge to its promises: it is valid if it can be read
-// at all, every edit that stands alone is in it, and nothing else.
+// FuzzMerge changes two lines each of a valid file on two sides and holds the merge to its promises: it is
+// valid if it can be read at all, every edit that stands alone is in it, and nothing else.
 func FuzzMerge(f *testing.F) {
 	files := specFiles(f, "valid")
 	texts := []string{
-		"status: {}", "  labels: {a: b}", "  labels:\n    a: c # why", "  - name: md-7\n    count: 3", "    # a comment", "    count: 7 # seven", "", "---", "  x:\n    - y\n    - z",
-		"  description: |\n    text\n\n    more", "  kubernetesVersion: 1.30", "  taints: [{key: a, value: b, effect: NoSchedule}]", "    labels: &l {a: b}", "\t", "  numCPUs: '4'",
+		"status: {}", "  labels: {a: b}", "  labels:\n    a: c # why", "  - name: md-7\n    count: 3",
+		"    # a comment", "    count: 7 # seven", "", "---", "  x:\n    - y\n    - z",
+		"  description: |\n    text\n\n    more", "  kubernetesVersion: 1.30",
+		"  taints: [{key: a, value: b, effect: NoSchedule}]", "    labels: &l {a: b}", "\t", "  numCPUs: '4'",
 		"      - 10.0.0.0/8", "    - key: a\n      effect: NoExecute", "    labels:\n      <<: {a: b}",
 	}
 	for i := range files {
 		for n := range uint8(6) {
-			f.Add(uint8(i), 3*n+uint8(i), n, texts[(int(n)+i)%len(texts)], 5*n+2*uint8(i), n/2, texts[(3*int(n)+2*i)%len(texts)])
+			f.Add(uint8(i), 3*n+uint8(i), n, texts[(int(n)+i)%len(texts)], 5*n+2*uint8(i), n/2,
+				texts[(3*int(n)+2*i)%len(texts)])
 		}
 	}
-	f.Fuzz(func(t *testing.T, file, at, operation uint8, text string, theirAt, theirOperation uint8, theirText string) {
+	f.Fuzz(func(t *testing.T, file, at, operation uint8, text string, theirAt, theirOperation uint8,
+		theirText string) {
 		data, err := fixture.Read(files[int(file)%len(files)])
 		if err != nil {
 			t.Fatal(err)
 		}
 		base := string(data)
-		ours, theirs := editLine(base, at, operation, text), editLine(base, theirAt, theirOperation, theirText)
-		merged, err := clusterspec.Merge(source("base.yaml", base), source("ours.yaml", ours), source("theirs.yaml", theirs))
+		ours, theirs := editLine(base, at, operation, text),
+			editLine(base, theirAt, theirOperation, theirText)
+		merged, err := clusterspec.Merge(source("base.yaml", base), source("ours.yaml", ours),
+			source("theirs.yaml", theirs))
 		if err != nil {
 			return
 		}
@@ -156,7 +168,8 @@ func editLine(text string, at, operation uint8, with string) string {
 	return strings.Join(lines, "")
 }
 
-// checkMergedValues compares the values of the four texts, leaf by leaf, knowing nothing of how the merge was made.
+// checkMergedValues compares the values of the four texts, leaf by leaf, knowing nothing of how the merge was
+// made.
 func checkMergedValues(t *testing.T, base, ours, theirs string, merged *clusterspec.Merged) {
 	t.Helper()
 	var sides [4]map[string]string
@@ -184,7 +197,8 @@ func checkMergedValues(t *testing.T, base, ours, theirs string, merged *clusters
 	}
 	for _, paths := range sides {
 		for path := range paths {
-			if slices.ContainsFunc(unnamed, func(list string) bool { return strings.HasPrefix(path, list+"[") && path != list+"[]" }) {
+			if slices.ContainsFunc(unnamed,
+				func(list string) bool { return strings.HasPrefix(path, list+"[") && path != list+"[]" }) {
 				continue
 			}
 			b, o, th, got := sides[0][path], sides[1][path], sides[2][path], sides[3][path]
@@ -214,7 +228,8 @@ func checkMergedValues(t *testing.T, base, ours, theirs string, merged *clusters
 	}
 }
 
-// flatten gives the leaves of a value by their paths: those of lists as a whole, and, where all items have names, of each item.
+// flatten gives the leaves of a value by their paths: those of lists as a whole, and, where all items have
+// names, of each item.
 func flatten(object, path string, value any, out map[string]string) {
 	switch value := value.(type) {
 	case nil:
@@ -238,7 +253,8 @@ func flatten(object, path string, value any, out map[string]string) {
 				items[name] = item
 			}
 		}
-		if len(items) < len(value) || !strings.HasSuffix(path, "workerNodeGroupConfigurations") && !strings.HasSuffix(path, "users") {
+		if len(items) < len(value) ||
+			!strings.HasSuffix(path, "workerNodeGroupConfigurations") && !strings.HasSuffix(path, "users") {
 			out[object+path+"[unnamed]"] = path
 			return
 		}
@@ -250,10 +266,11 @@ func flatten(object, path string, value any, out map[string]string) {
 	}
 }
 
-// FuzzCompareSets: whatever two states of a file hold, comparing them gives changes in order, each with a verdict, and the same ones
-// every time.
+// FuzzCompareSets: whatever two states of a file hold, comparing them gives changes in order, each with a
+// verdict, and the same ones every time.
 func FuzzCompareSets(f *testing.F) {
-	for _, name := range []string{"vsphere-external-etcd", "tinkerbell-template", "oidc-and-iam", "cloudstack-workload-github", "docker-fleet"} {
+	for _, name := range []string{"vsphere-external-etcd", "tinkerbell-template", "oidc-and-iam",
+		"cloudstack-workload-github", "docker-fleet"} {
 		before := readSpec(f, name)
 		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "1.33", "1.34")))
 		f.Add([]byte(before), []byte(strings.ReplaceAll(before, "name: md-0", "name: md-1")))

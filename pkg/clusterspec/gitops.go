@@ -20,41 +20,49 @@ const (
 )
 
 // gitOpsFields says where the two kinds keep their settings.
-type gitOpsFields struct{ parent, systemNamespace, clusterConfigPath, branch, owner, repository, personal string }
+type gitOpsFields struct {
+	parent, systemNamespace, clusterConfigPath, branch, owner, repository, personal string
+}
 
 func fieldsOfGitOps(kind string) gitOpsFields {
 	if kind == "GitOpsConfig" {
 		const parent = "spec.flux.github"
 		return gitOpsFields{
-			parent: parent, systemNamespace: parent + ".fluxSystemNamespace", clusterConfigPath: parent + ".clusterConfigPath",
-			branch: parent + ".branch", owner: parent + ".owner", repository: parent + ".repository", personal: parent + ".personal",
+			parent: parent, systemNamespace: parent + ".fluxSystemNamespace",
+			clusterConfigPath: parent + ".clusterConfigPath", branch: parent + ".branch",
+			owner: parent + ".owner", repository: parent + ".repository", personal: parent + ".personal",
 		}
 	}
 	return gitOpsFields{
-		parent: "spec", systemNamespace: "spec.systemNamespace", clusterConfigPath: "spec.clusterConfigPath", branch: "spec.branch",
-		owner: "spec.github.owner", repository: "spec.github.repository", personal: "spec.github.personal",
+		parent: "spec", systemNamespace: "spec.systemNamespace", clusterConfigPath: "spec.clusterConfigPath",
+		branch: "spec.branch", owner: "spec.github.owner", repository: "spec.github.repository",
+		personal: "spec.github.personal",
 	}
 }
 
 func keys(path string) []string { return strings.Split(path, ".") }
 
-// readGitOps gives the settings of a FluxConfig or GitOpsConfig with the defaults for clusters of a management cluster.
+// readGitOps gives the settings of a FluxConfig or GitOpsConfig with the defaults for clusters of a
+// management cluster.
 func readGitOps(o *Object, managementCluster string) *GitOps {
 	at := fieldsOfGitOps(o.Kind)
 	root := o.root()
 	g := &GitOps{
 		Kind: o.Kind, Name: o.Name,
-		SystemNamespace:   orDefault(text(root, keys(at.systemNamespace)...), defaultSystemNamespace),
-		ClusterConfigPath: orDefault(text(root, keys(at.clusterConfigPath)...), path.Join("clusters", managementCluster)),
-		Branch:            orDefault(text(root, keys(at.branch)...), defaultBranch),
+		SystemNamespace: orDefault(text(root, keys(at.systemNamespace)...), defaultSystemNamespace),
+		ClusterConfigPath: orDefault(text(root, keys(at.clusterConfigPath)...),
+			path.Join("clusters", managementCluster)),
+		Branch: orDefault(text(root, keys(at.branch)...), defaultBranch),
 	}
 	if _, github := lookup(root, "spec", "github"); github != nil || o.Kind == "GitOpsConfig" {
 		g.GitHub = &GitHubConfig{
-			Owner: text(root, keys(at.owner)...), Repository: text(root, keys(at.repository)...), Personal: flag(root, keys(at.personal)...),
+			Owner: text(root, keys(at.owner)...), Repository: text(root, keys(at.repository)...),
+			Personal: flag(root, keys(at.personal)...),
 		}
 	} else {
 		g.Git = &GitConfig{
-			RepositoryURL: normalRepositoryURL(text(root, "spec", "git", "repositoryUrl")), SSHKeyAlgorithm: text(root, "spec", "git", "sshKeyAlgorithm"),
+			RepositoryURL:   normalRepositoryURL(text(root, "spec", "git", "repositoryUrl")),
+			SSHKeyAlgorithm: text(root, "spec", "git", "sshKeyAlgorithm"),
 		}
 	}
 	return g
@@ -72,7 +80,8 @@ func (r *report) checkGitOps() {
 	o := r.object
 	at := fieldsOfGitOps(o.Kind)
 	if o.Kind == "GitOpsConfig" {
-		r.add(SeverityWarning, "deprecated", o.find("kind"), "kind", "GitOpsConfig is deprecated").Expected = "a FluxConfig"
+		r.add(SeverityWarning, "deprecated", o.find("kind"), "kind", "GitOpsConfig is deprecated").Expected =
+			"a FluxConfig"
 	} else {
 		r.checkProviderChoice()
 	}
@@ -82,7 +91,8 @@ func (r *report) checkGitOps() {
 		value := text(o.root(), keys(p.Field)...)
 		if p.Rule == "invalid-value" && (p.Field == at.repository || p.Field == at.owner) {
 			last := strings.TrimPrefix(path.Base(strings.TrimSuffix(value, ".git")), "@")
-			if repositoryForm.MatchString(last) && (strings.Contains(value, "/") && p.Field == at.repository || strings.HasPrefix(value, "@")) {
+			if repositoryForm.MatchString(last) &&
+				(strings.Contains(value, "/") && p.Field == at.repository || strings.HasPrefix(value, "@")) {
 				p.Suggestion = last
 			}
 		}
@@ -96,16 +106,19 @@ func (r *report) checkGitOps() {
 		p := r.wrong("invalid-value", at.systemNamespace, "the namespace of Flux is not a valid name")
 		p.Found, p.Expected = quote(value), dnsLabelExpected
 	case windowsNames.MatchString(value):
-		p := r.wrong("path", at.systemNamespace, "Flux's directory, which has the name of the namespace, cannot be checked out on Windows")
+		p := r.wrong("path", at.systemNamespace,
+			"Flux's directory, which has the name of the namespace, cannot be checked out on Windows")
 		p.Found = quote(value)
 	}
 	if value := text(o.root(), keys(at.clusterConfigPath)...); value != "" {
 		if message := badPath(value); message != "" {
 			p := r.wrong("path", at.clusterConfigPath, message)
-			p.Found, p.Expected = quote(value), "a path below the root of the repository, such as clusters/dev"
+			p.Found, p.Expected = quote(value),
+				"a path below the root of the repository, such as clusters/dev"
 		}
 	}
-	if value := text(o.root(), keys(at.repository)...); value != "" && strings.Trim(value, ".") == "" || strings.HasSuffix(strings.ToLower(value), ".git") {
+	if value := text(o.root(), keys(at.repository)...); value != "" && strings.Trim(value, ".") == "" ||
+		strings.HasSuffix(strings.ToLower(value), ".git") {
 		p := r.wrong("invalid-value", at.repository, "GitHub does not allow this repository name")
 		p.Found, p.Expected = quote(value), "the name without .git"
 	}
@@ -143,7 +156,8 @@ func (r *report) checkProviderChoice() {
 		})
 		p := r.wrong("git-provider", "spec.git", "two Git providers")
 		p.Found, p.Expected = "spec.github and spec.git", "one of them"
-	case github == nil && git == nil && !r.strayIn("spec") && !slices.Contains(r.meant, "spec.git") && !slices.Contains(r.meant, "spec.github"):
+	case github == nil && git == nil && !r.strayIn("spec") && !slices.Contains(r.meant, "spec.git") &&
+		!slices.Contains(r.meant, "spec.github"):
 		key, _ := lookup(root, "spec")
 		p := r.add(SeverityError, "git-provider", key, "spec", "no Git provider")
 		p.Expected = "spec.github or spec.git"
@@ -153,9 +167,11 @@ func (r *report) checkProviderChoice() {
 // checkBranch refuses what the table's pattern, which is EKS Anywhere's, lets through and Git does not.
 func (r *report) checkBranch(field, branch string) {
 	if len(branch) > maxBranch {
-		r.wrong("branch", field, "the branch name is too long").Expected = fmt.Sprintf("at most %d characters", maxBranch)
+		r.wrong("branch", field, "the branch name is too long").Expected =
+			fmt.Sprintf("at most %d characters", maxBranch)
 	}
-	if branch == "HEAD" || slices.ContainsFunc(strings.Split(branch, "/"), func(part string) bool { return strings.HasSuffix(part, ".lock") }) {
+	if branch == "HEAD" || slices.ContainsFunc(strings.Split(branch, "/"),
+		func(part string) bool { return strings.HasSuffix(part, ".lock") }) {
 		p := r.wrong("branch", field, "Git does not allow this branch name")
 		p.Found = quote(branch)
 	}
@@ -165,10 +181,12 @@ var (
 	// The form that scp takes and that Git hosts show: user, host (an IPv6 address in brackets), path.
 	scpForm = regexp.MustCompile(`^([A-Za-z0-9_.-]+@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):/?([^/].*)$`)
 	// The form of AWS CodeCommit's URLs, whose user is the ID of the SSH key (EKS Anywhere's own check).
-	codeCommitForm = regexp.MustCompile(`^ssh://[a-zA-Z0-9]+@git-codecommit\.[a-z0-9-]+\.amazonaws\.com/v1/repos/[a-zA-Z0-9\\\-_.]+$`)
+	codeCommitForm = regexp.MustCompile(
+		`^ssh://[a-zA-Z0-9]+@git-codecommit\.[a-z0-9-]+\.amazonaws\.com/v1/repos/[a-zA-Z0-9\\\-_.]+$`)
 )
 
-// normalRepositoryURL writes the scp form as the ssh:// URL that EKS Anywhere and Flux take, and leaves everything else as it is.
+// normalRepositoryURL writes the scp form as the ssh:// URL that EKS Anywhere and Flux take, and leaves
+// everything else as it is.
 func normalRepositoryURL(value string) string {
 	match := scpForm.FindStringSubmatch(value)
 	// What stands between a colon and an @ may be a password.
@@ -186,26 +204,30 @@ func (r *report) checkRepositoryURL(field, value string) {
 	const form = "ssh://git@host/owner/repository.git"
 	if normal := normalRepositoryURL(value); normal != value {
 		_, at := lookup(r.object.root(), keys(field)...)
-		p := r.add(SeverityWarning, "repository-url", at, field, "EKS Anywhere does not read this form of an SSH URL; it is taken as, and written to Git as, the expected one")
+		p := r.add(SeverityWarning, "repository-url", at, field, "EKS Anywhere does not read this form of "+
+			"an SSH URL; it is taken as, and written to Git as, the expected one")
 		p.Found, p.Expected = quote(value), quote(normal)
 		value = normal
 	}
 	parsed, err := url.Parse(value)
 	if !strings.Contains(value, "://") && strings.Contains(value, "@") {
-		r.wrong("repository-url", field, "not a URL").Expected = form // what stands before the @ may be a credential
+		// what stands before the @ may be a credential
+		r.wrong("repository-url", field, "not a URL").Expected = form
 		return
 	}
 	if err == nil && parsed.User != nil {
 		// The user of a URL may be a token, too, but for SSH, which has no such thing.
 		if _, has := parsed.User.Password(); has || !repourl.IsSSH(parsed.Scheme) {
-			p := r.wrong("repository-url", field, "the URL contains a credential, which would be in Git in plain text")
+			p := r.wrong("repository-url", field,
+				"the URL contains a credential, which would be in Git in plain text")
 			p.Expected = form
 			return
 		}
 	}
 	switch {
 	case err != nil && strings.Contains(value, "@"):
-		r.wrong("repository-url", field, "not a URL").Expected = form // what stands before the @ may be a credential
+		// what stands before the @ may be a credential
+		r.wrong("repository-url", field, "not a URL").Expected = form
 	case err != nil:
 		wrong("not a URL", form, "")
 	case parsed.Scheme == "https" || parsed.Scheme == "http":
@@ -227,14 +249,18 @@ func (r *report) checkRepositoryURL(field, value string) {
 	case strings.Trim(parsed.Path, "/") == "":
 		wrong("the URL has no repository", form, "")
 	case strings.HasSuffix(parsed.Path, "/"):
-		wrong("the URL ends with a slash, so that EKS Anywhere finds no repository name", form, strings.TrimRight(value, "/"))
+		wrong("the URL ends with a slash, so that EKS Anywhere finds no repository name", form,
+			strings.TrimRight(value, "/"))
 	case parsed.RawQuery != "" || parsed.Fragment != "":
 		wrong("the URL has a query or fragment", form, "")
-	case strings.ContainsFunc(value, func(c rune) bool { return !unicode.IsPrint(c) || c == ' ' || c == '\\' }):
+	case strings.ContainsFunc(value, func(c rune) bool {
+		return !unicode.IsPrint(c) || c == ' ' || c == '\\'
+	}):
 		wrong("the URL contains a character that is not allowed in URLs", form, "")
 	case strings.Contains(parsed.Host, "git-codecommit") && strings.Contains(parsed.Host, "amazonaws.com"):
 		if !codeCommitForm.MatchString(value) || parsed.User.Username() == "git" {
-			wrong("not an AWS CodeCommit URL in the form that EKS Anywhere accepts", "ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
+			wrong("not an AWS CodeCommit URL in the form that EKS Anywhere accepts",
+				"ssh://<SSH key ID>@git-codecommit.<region>.amazonaws.com/v1/repos/<repository>", "")
 		}
 	default:
 		// What the steps after this one take.
@@ -249,12 +275,13 @@ func validPort(port string) bool {
 	return port == "" || err == nil && number > 0 && number < 1<<16
 }
 
-// windowsNames cannot be the name of a file on Windows, with or without an extension; a repository that has one cannot be checked
-// out there.
-var windowsNames = regexp.MustCompile(`(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$`)
+// windowsNames cannot be the name of a file on Windows, with or without an extension; a repository that has
+// one cannot be checked out there.
+var windowsNames = regexp.MustCompile(
+	`(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$`)
 
-// badPath says why a path of the repository is refused, or "". EKS Anywhere checks nothing here, and joins the path onto a local
-// directory.
+// badPath says why a path of the repository is refused, or "". EKS Anywhere checks nothing here, and joins
+// the path onto a local directory.
 func badPath(value string) string {
 	switch {
 	case strings.ContainsRune(value, '\\'):
@@ -297,7 +324,8 @@ var dnsNameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9](
 
 func isDNSName(name string) bool { return len(name) <= 253 && dnsNameForm.MatchString(name) }
 
-// clusterNameForm is EKS Anywhere's rule for a cluster's name without the capital letters, which the API server then refuses.
+// clusterNameForm is EKS Anywhere's rule for a cluster's name without the capital letters, which the API
+// server then refuses.
 var clusterNameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,33}[a-z0-9]$`)
 
 // IsClusterName says whether a cluster may have that name. Such a name is safe as part of a path, too.

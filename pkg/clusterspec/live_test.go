@@ -26,26 +26,31 @@ func TestGitOpsOf(t *testing.T) {
 		},
 		"Git with everything": {
 			"FluxConfig", spec{
-				"systemNamespace": "flux", "clusterConfigPath": "prod", "branch": "live",
-				"git": spec{"repositoryUrl": "ssh://git@git.example.com/fleet.git", "sshKeyAlgorithm": "ed25519"},
+				"systemNamespace": "flux", "clusterConfigPath": "prod", "branch": "live", "git": spec{
+					"repositoryUrl": "ssh://git@git.example.com/fleet.git", "sshKeyAlgorithm": "ed25519"},
 			},
 			&clusterspec.GitOps{
 				SystemNamespace: "flux", ClusterConfigPath: "prod", Branch: "live",
-				Git: &clusterspec.GitConfig{RepositoryURL: "ssh://git@git.example.com/fleet.git", SSHKeyAlgorithm: "ed25519"},
+				Git: &clusterspec.GitConfig{RepositoryURL: "ssh://git@git.example.com/fleet.git",
+					SSHKeyAlgorithm: "ed25519"},
 			}, "",
 		},
 		"deprecated kind": {
-			"GitOpsConfig", spec{"flux": spec{"github": spec{"owner": "acme", "repository": "fleet", "fluxSystemNamespace": "flux"}}},
+			"GitOpsConfig", spec{"flux": spec{"github": spec{"owner": "acme", "repository": "fleet",
+				"fluxSystemNamespace": "flux"}}},
 			&clusterspec.GitOps{
 				SystemNamespace: "flux", ClusterConfigPath: "clusters/mgmt", Branch: "main",
 				GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"},
 			}, "",
 		},
-		"no repository":   {"FluxConfig", spec{"branch": "main"}, nil, "it names no repository"},
-		"no owner":        {"FluxConfig", spec{"github": spec{"repository": "fleet"}}, nil, "no owner and repository"},
-		"nothing":         {"FluxConfig", nil, nil, "it names no repository"},
-		"other kind":      {"ConfigMap", nil, nil, "neither a FluxConfig"},
-		"leaves the tree": {"FluxConfig", spec{"clusterConfigPath": "../x", "git": spec{"repositoryUrl": "ssh://git@h/r"}}, nil, ". or .. as a part"},
+		"no repository": {"FluxConfig", spec{"branch": "main"}, nil, "it names no repository"},
+		"no owner": {"FluxConfig", spec{"github": spec{"repository": "fleet"}}, nil,
+			"no owner and repository"},
+		"nothing":    {"FluxConfig", nil, nil, "it names no repository"},
+		"other kind": {"ConfigMap", nil, nil, "neither a FluxConfig"},
+		"leaves the tree": {"FluxConfig",
+			spec{"clusterConfigPath": "../x", "git": spec{"repositoryUrl": "ssh://git@h/r"}}, nil,
+			". or .. as a part"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

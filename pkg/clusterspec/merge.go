@@ -22,20 +22,20 @@ const (
 
 // Position is a place in a file, counted from 1.
 type Position struct {
-	File   string `json:"file"`
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
+	File   string `json:"file"`   // its name
+	Line   int    `json:"line"`   // in the file
+	Column int    `json:"column"` // in the line, in characters
 }
 
 // MergeEdit is one edit that a merge took over.
 type MergeEdit struct {
-	Side Side `json:"side"`
-	// Object is kind and name. Field is empty when the whole object was added or removed; items of a list are shown by what tells them
-	// apart: "spec.workerNodeGroupConfigurations[md-0].count".
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"`
-	// Old is the value of the base, New that after the merge, as text, JSON for objects and lists; empty is absent.
-	Old string `json:"old,omitempty"`
+	Side   Side   `json:"side"`   // who made it
+	Object string `json:"object"` // kind and name, "Cluster dev"
+	// Field is a path in which items of a list are shown by what tells them apart, such as
+	// "spec.workerNodeGroupConfigurations[md-0].count"; none when the whole object was added or removed.
+	Field string `json:"field,omitempty"`
+	Old   string `json:"old,omitempty"` // the value of the base, JSON for objects and lists; none is absent
+	// the value after the merge, JSON for objects and lists; none is absent
 	New string `json:"new,omitempty"`
 	// Position is where the edit shows on its side; for what is gone, where it would be. For both it is ours.
 	Position Position `json:"position"`
@@ -43,46 +43,50 @@ type MergeEdit struct {
 
 // Conflict is a field that both sides changed, each in its own way.
 type Conflict struct {
-	// Object and Field are as in [MergeEdit].
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"`
-	// Base, Ours and Theirs are the values as text, JSON for objects and lists; empty is absent.
-	Base   string `json:"base,omitempty"`
-	Ours   string `json:"ours,omitempty"`
-	Theirs string `json:"theirs,omitempty"`
-	// OursAt and TheirsAt are where the values stand, or where they would.
-	OursAt   Position `json:"oursAt"`
-	TheirsAt Position `json:"theirsAt"`
+	Object string `json:"object"` // kind and name, "Cluster dev"
+	// Field is a path in which items of a list are shown by what tells them apart, such as
+	// "spec.workerNodeGroupConfigurations[md-0].count"; none when the whole object was added or removed.
+	Field    string   `json:"field,omitempty"`
+	Base     string   `json:"base,omitempty"`   // the value before both, JSON for objects and lists
+	Ours     string   `json:"ours,omitempty"`   // our value, JSON for objects and lists; none is absent
+	Theirs   string   `json:"theirs,omitempty"` // their value, JSON for objects and lists; none is absent
+	OursAt   Position `json:"oursAt"`           // where our value stands, or would
+	TheirsAt Position `json:"theirsAt"`         // where their value stands, or would
 }
 
 // Merged is the result of [Merge].
 type Merged struct {
 	// Data is the merged file, nil when there are conflicts.
 	Data []byte
-	// Overwriting is the merged file with the value of ours in the place of every conflict. Without conflicts it is Data.
+	// Overwriting is the merged file with the value of ours in the place of every conflict. Without conflicts
+	// it is Data.
 	Overwriting []byte
-	// Edits are what changed since the base and from which side it came, conflicts aside, sorted by object and field.
+	// Edits are what changed since the base and from which side it came, conflicts aside, sorted by object
+	// and field.
 	Edits []MergeEdit
 	// Conflicts are sorted by object and field.
 	Conflicts []Conflict
 }
 
-// Merge puts the edits that two sides made to a common base together: ours is the user's file, theirs what is in Git now, base what
-// was written there last from a file of ours.
+// Merge puts the edits that two sides made to a common base together: ours is the user's file, theirs what is
+// in Git now, base what was written there last from a file of ours.
 //
-// Values are merged, not lines. Objects are told apart by kind, namespace and name, so another name is another object. Maps are
-// merged key by key; lists whose items have a natural key, as worker groups have their names, item by item; other lists, and
-// references to other objects, as a whole. What one side changed is taken over, as is what both changed alike. What they changed
-// differently is a conflict, and so is what one changed and the other took out. Comments and formatting never conflict.
+// Values are merged, not lines. Objects are told apart by kind, namespace and name, so another name is
+// another object. Maps are merged key by key; lists whose items have a natural key, as worker groups have
+// their names, item by item; other lists, and references to other objects, as a whole. What one side changed
+// is taken over, as is what both changed alike. What they changed differently is a conflict, and so is what
+// one changed and the other took out. Comments and formatting never conflict.
 //
-// The text is that of theirs with our edits put in: comments, order of keys and quotes of what is in Git survive, and what is new
-// brings its comments along. When theirs is the base, byte for byte, the text is ours. A document is written anew only where an edit
-// cannot be made in its text, as in JSON style. Lines of a text that was changed end with LF.
+// The text is that of theirs with our edits put in: comments, order of keys and quotes of what is in Git
+// survive, and what is new brings its comments along. When theirs is the base, byte for byte, the text is
+// ours. A document is written anew only where an edit cannot be made in its text, as in JSON style. Lines of
+// a text that was changed end with LF.
 //
-// A base without content says that nothing is known about who changed what: every difference is then a conflict.
+// A base without content says that nothing is known about who changed what: every difference is then a
+// conflict.
 //
-// Merging again with the result as either side changes nothing any more. The error is Problems, for a file that cannot be read.
-// Whether the merged file makes sense is for [Parse] to say.
+// Merging again with the result as either side changes nothing any more. The error is Problems, for a file
+// that cannot be read. Whether the merged file makes sense is for [Parse] to say.
 func Merge(base, ours, theirs Source) (*Merged, error) {
 	var problems Problems
 	read := func(source Source) *versions {
@@ -113,10 +117,11 @@ func Merge(base, ours, theirs Source) (*Merged, error) {
 	return merged, nil
 }
 
-// UpdateSources makes the edits that lead from one text to another in files that hold the same objects written differently: the
-// user's own files, of which before is the rendering. Everything else in them stays, byte for byte, line ends included. It returns
-// the files that change, with their new content, in the order given. New objects come after the one that they follow in after. A
-// field that has another value in the files than in before gets that of after if the edits touch it, and is left alone if not.
+// UpdateSources makes the edits that lead from one text to another in files that hold the same objects
+// written differently: the user's own files, of which before is the rendering. Everything else in them stays,
+// byte for byte, line ends included. It returns the files that change, with their new content, in the order
+// given. New objects come after the one that they follow in after. A field that has another value in the
+// files than in before gets that of after if the edits touch it, and is left alone if not.
 //
 // The error is Problems, for a file that cannot be read.
 func UpdateSources(sources []Source, before, after Source) ([]Source, error) {
@@ -176,7 +181,8 @@ func (p place) item(i int) place {
 		return place{at: p.at, document: p.document}
 	}
 	list, _ := p.value.([]any)
-	return place{value: list[i], node: resolve(p.node.Content[i]), at: p.node.Content[i], document: p.document}
+	return place{value: list[i], node: resolve(p.node.Content[i]), at: p.node.Content[i],
+		document: p.document}
 }
 
 // merger merges values. In a conflict it goes on with ours.
@@ -217,7 +223,9 @@ func (m *merger) run() []wantedObject {
 	slices.SortStableFunc(m.edits, func(a, b MergeEdit) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field))
 	})
-	slices.SortStableFunc(m.conflicts, func(a, b Conflict) int { return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field)) })
+	slices.SortStableFunc(m.conflicts, func(a, b Conflict) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field))
+	})
 	return out
 }
 
@@ -229,8 +237,8 @@ func ids(v *versions) []identity {
 	return out
 }
 
-// interleave gives the wanted elements of two lists in the order of the first, and each that only the second has behind the one that
-// it follows there.
+// interleave gives the wanted elements of two lists in the order of the first, and each that only the second
+// has behind the one that it follows there.
 func interleave[K comparable](first, second []K, wanted func(K) bool) []K {
 	have := make(map[K]bool, len(first))
 	for _, k := range first {
@@ -280,10 +288,12 @@ func (m *merger) merge(shown string, f *field, base, ours, theirs place) any {
 	baseMap, isMap := base.value.(map[string]any)
 	oursMap, oursIsMap := ours.value.(map[string]any)
 	theirsMap, theirsIsMap := theirs.value.(map[string]any)
-	if oursIsMap && theirsIsMap && (isMap || base.value == nil) && !f.isReference() && max(len(baseMap), len(oursMap), len(theirsMap)) <= maxMerged {
+	if oursIsMap && theirsIsMap && (isMap || base.value == nil) && !f.isReference() &&
+		max(len(baseMap), len(oursMap), len(theirsMap)) <= maxMerged {
 		out := map[string]any{}
 		for _, key := range slices.Sorted(maps.Keys(merged(merged(baseMap, oursMap), theirsMap))) {
-			if value := m.merge(joinField(shown, key), f.below(key), base.child(key), ours.child(key), theirs.child(key)); value != nil {
+			if value := m.merge(joinField(shown, key), f.below(key), base.child(key), ours.child(key),
+				theirs.child(key)); value != nil {
 				out[key] = value
 			}
 		}
@@ -297,14 +307,14 @@ func (m *merger) merge(shown string, f *field, base, ours, theirs place) any {
 
 func (m *merger) conflict(shown string, f *field, base, ours, theirs place) any {
 	m.conflicts = append(m.conflicts, Conflict{
-		Object: m.object, Field: shown, Base: f.shown(base.value), Ours: f.shown(ours.value), Theirs: f.shown(theirs.value),
-		OursAt: ours.position(), TheirsAt: theirs.position(),
+		Object: m.object, Field: shown, Base: f.shown(base.value), Ours: f.shown(ours.value),
+		Theirs: f.shown(theirs.value), OursAt: ours.position(), TheirsAt: theirs.position(),
 	})
 	return ours.value
 }
 
-// mergeList merges lists whose items can be told apart; false means that they cannot, or that the order counts and both sides changed
-// which items there are.
+// mergeList merges lists whose items can be told apart; false means that they cannot, or that the order
+// counts and both sides changed which items there are.
 func (m *merger) mergeList(shown string, f *field, base, ours, theirs place) (any, bool) {
 	baseList, isList := base.value.([]any)
 	oursList, oursIsList := ours.value.([]any)
@@ -318,13 +328,15 @@ func (m *merger) mergeList(shown string, f *field, base, ours, theirs place) (an
 	if !ok || !oursOK || !theirsOK {
 		return nil, false
 	}
-	if f != nil && f.Ordered && !slices.Equal(oursKeys, theirsKeys) && !slices.Equal(baseKeys, oursKeys) && !slices.Equal(baseKeys, theirsKeys) {
+	if f != nil && f.Ordered && !slices.Equal(oursKeys, theirsKeys) && !slices.Equal(baseKeys, oursKeys) &&
+		!slices.Equal(baseKeys, theirsKeys) {
 		return nil, false
 	}
 	items := map[string]any{}
 	baseAt, oursAt, theirsAt := indexes(baseKeys), indexes(oursKeys), indexes(theirsKeys)
 	for _, key := range appendNew(appendNew(baseKeys, oursKeys), theirsKeys) {
-		items[key] = m.merge(shown+"["+key+"]", f.itemRow(), base.item(indexOf(baseAt, key)), ours.item(indexOf(oursAt, key)), theirs.item(indexOf(theirsAt, key)))
+		items[key] = m.merge(shown+"["+key+"]", f.itemRow(), base.item(indexOf(baseAt, key)),
+			ours.item(indexOf(oursAt, key)), theirs.item(indexOf(theirsAt, key)))
 	}
 	// Who changed the order decides it.
 	leader, other := theirsKeys, oursKeys
@@ -368,7 +380,8 @@ func (m *merger) edited(side Side, shown string, f *field, from, to place) {
 	if m.editedItems(side, shown, f, from, to) {
 		return
 	}
-	edit := MergeEdit{Side: side, Object: m.object, Field: shown, Old: f.shown(from.value), New: f.shown(to.value), Position: to.position()}
+	edit := MergeEdit{Side: side, Object: m.object, Field: shown, Old: f.shown(from.value),
+		New: f.shown(to.value), Position: to.position()}
 	if shown == "" {
 		edit.Old, edit.New = "", ""
 	}
@@ -386,7 +399,8 @@ func (m *merger) editedItems(side Side, shown string, f *field, from, to place) 
 	}
 	fromAt, toAt := indexes(fromKeys), indexes(toKeys)
 	for _, key := range appendNew(fromKeys[:len(fromKeys):len(fromKeys)], toKeys) {
-		m.edited(side, shown+"["+key+"]", f.itemRow(), from.item(indexOf(fromAt, key)), to.item(indexOf(toAt, key)))
+		m.edited(side, shown+"["+key+"]", f.itemRow(), from.item(indexOf(fromAt, key)),
+			to.item(indexOf(toAt, key)))
 	}
 	m.moved(side, shown, fromKeys, toKeys, to)
 	return true
@@ -400,7 +414,8 @@ func (m *merger) moved(side Side, shown string, from, to []string, at place) {
 	if !slices.Equal(before, after) {
 		order := func(keys []string) string { return "in the order " + strings.Join(keys, ", ") }
 		m.edits = append(m.edits, MergeEdit{
-			Side: side, Object: m.object, Field: shown, Old: order(before), New: order(after), Position: at.position(),
+			Side: side, Object: m.object, Field: shown, Old: order(before), New: order(after),
+			Position: at.position(),
 		})
 	}
 }

@@ -37,7 +37,8 @@ func readSections(t testing.TB, path string) (comment string, sections []section
 	return comment, sections
 }
 
-// TestMergeCorpus: base.yaml, ours.yaml and theirs.yaml give want.yaml, or overwriting.yaml when there are conflicts, and the report.
+// TestMergeCorpus: base.yaml, ours.yaml and theirs.yaml give want.yaml, or overwriting.yaml when there are
+// conflicts, and the report.
 func TestMergeCorpus(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(mergeCorpus, "*.txtar"))
@@ -48,11 +49,13 @@ func TestMergeCorpus(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			comment, sections := readSections(t, file)
-			if len(sections) < 3 || sections[0].name != "base.yaml" || sections[1].name != "ours.yaml" || sections[2].name != "theirs.yaml" {
+			if len(sections) < 3 || sections[0].name != "base.yaml" || sections[1].name != "ours.yaml" ||
+				sections[2].name != "theirs.yaml" {
 				t.Fatal("want base.yaml, ours.yaml and theirs.yaml")
 			}
 			base, ours, theirs := sections[0].text, sections[1].text, sections[2].text
-			merged, err := clusterspec.Merge(source("base.yaml", base), source("ours.yaml", ours), source("theirs.yaml", theirs))
+			merged, err := clusterspec.Merge(source("base.yaml", base), source("ours.yaml", ours),
+				source("theirs.yaml", theirs))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,11 +66,13 @@ func TestMergeCorpus(t *testing.T) {
 				name = "overwriting.yaml"
 			}
 			report := strings.Join(append(showEdits(merged.Edits), showConflicts(merged.Conflicts)...), "\n")
-			for _, s := range append(sections[:3:3], section{name, string(merged.Overwriting)}, section{"report", report + "\n"}) {
+			for _, s := range append(sections[:3:3], section{name, string(merged.Overwriting)},
+				section{"report", report + "\n"}) {
 				fmt.Fprintf(&b, "-- %s --\n%s", s.name, s.text)
 			}
 			golden(t, file, b.String())
-			if _, err := clusterspec.Parse([]clusterspec.Source{source(name, string(merged.Overwriting))}); err != nil {
+			if _, err := clusterspec.Parse([]clusterspec.Source{source(name,
+				string(merged.Overwriting))}); err != nil {
 				t.Errorf("the merged file is not valid: %v", err)
 			}
 			checkMergeLaws(t, base, ours, theirs, merged)
@@ -77,8 +82,8 @@ func TestMergeCorpus(t *testing.T) {
 
 var firstCount = regexp.MustCompile(`"?count"?: ?"?([0-9]+)`)
 
-// TestUpdateSources_corpus: whatever the user's file looks like, an edit of its rendering gets into it, and nothing else changes in
-// what it says.
+// TestUpdateSources_corpus: whatever the user's file looks like, an edit of its rendering gets into it, and
+// nothing else changes in what it says.
 func TestUpdateSources_corpus(t *testing.T) {
 	t.Parallel()
 	for _, file := range specFiles(t, "valid") {
@@ -96,7 +101,9 @@ func TestUpdateSources_corpus(t *testing.T) {
 			for _, c := range set.Clusters {
 				before := clusterspec.Render(c)
 				after := firstCount.ReplaceAll(before, []byte("count: 7"))
-				changed, err := clusterspec.UpdateSources([]clusterspec.Source{raw}, clusterspec.Source{Name: "before", Data: before}, clusterspec.Source{Name: "after", Data: after})
+				changed, err := clusterspec.UpdateSources([]clusterspec.Source{raw},
+					clusterspec.Source{Name: "before", Data: before},
+					clusterspec.Source{Name: "after", Data: after})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -111,11 +118,14 @@ func TestUpdateSources_corpus(t *testing.T) {
 					if updated.Name != c.Name {
 						continue
 					}
-					if left := clusterspec.CompareSets(parseText(string(after)), parseText(string(clusterspec.Render(updated)))); len(left) > 0 {
+					if left := clusterspec.CompareSets(parseText(string(after)),
+						parseText(string(clusterspec.Render(updated)))); len(left) > 0 {
 						t.Errorf("%s differs: %v", c.Name, left)
 					}
 				}
-				if none, err := clusterspec.UpdateSources([]clusterspec.Source{raw}, clusterspec.Source{Name: "before", Data: before}, clusterspec.Source{Name: "after", Data: before}); err != nil || none != nil {
+				if none, err := clusterspec.UpdateSources([]clusterspec.Source{raw},
+					clusterspec.Source{Name: "before", Data: before},
+					clusterspec.Source{Name: "after", Data: before}); err != nil || none != nil {
 					t.Errorf("without an edit: %v, %v", none, err)
 				}
 			}

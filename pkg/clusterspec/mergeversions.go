@@ -50,7 +50,8 @@ func readVersions(sources []Source) (*versions, Problems) {
 			}}
 			if other, twice := v.byID[found.id]; twice {
 				line, _ := other.document.position(other.document.root)
-				p := d.problem("duplicate-object", d.root, fmt.Sprintf("the object is already in %s:%d", other.document.file, line))
+				p := d.problem("duplicate-object", d.root,
+					fmt.Sprintf("the object is already in %s:%d", other.document.file, line))
 				p.Object = objectName(d.root)
 				problems = append(problems, p)
 				continue
@@ -65,9 +66,9 @@ func readVersions(sources []Source) (*versions, Problems) {
 	return v, problems
 }
 
-// valuesOf decodes a node for comparison: what makes no difference to Kubernetes makes none to the merge. A key without a value is
-// no key, nor is one with the form that EKS Anywhere writes for nothing, and a number where the table wants a string, as in
-// kubernetesVersion: 1.30, is its text.
+// valuesOf decodes a node for comparison: what makes no difference to Kubernetes makes none to the merge. A
+// key without a value is no key, nor is one with the form that EKS Anywhere writes for nothing, and a number
+// where the table wants a string, as in kubernetesVersion: 1.30, is its text.
 func valuesOf(node *yaml.Node, f *field) any {
 	node = resolve(node)
 	switch {
@@ -115,7 +116,8 @@ func (f *field) itemRow() *field {
 	return f.item
 }
 
-// isReference says whether the fields below name one thing together, so that half of one name and half of another would be a third.
+// isReference says whether the fields below name one thing together, so that half of one name and half of
+// another would be a third.
 func (f *field) isReference() bool {
 	if f == nil || len(f.children) < 2 {
 		return false
@@ -128,7 +130,8 @@ func (f *field) isReference() bool {
 	return true
 }
 
-// maxMerged bounds the keys of an object, and the items of a list, that are merged one by one. No real one comes near it.
+// maxMerged bounds the keys of an object, and the items of a list, that are merged one by one. No real one
+// comes near it.
 const maxMerged = 1000
 
 // itemKeys gives what tells the items of a list apart, or false when nothing does.

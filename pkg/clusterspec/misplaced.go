@@ -11,9 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
-// stray is a key that is not where it should be: there is no such field in its mapping, or it is there already. One line that is
-// missing, misspelled or wrongly indented makes strays of many keys and leaves required fields missing elsewhere; what is told is the
-// line.
+// stray is a key that is not where it should be: there is no such field in its mapping, or it is there
+// already. One line that is missing, misspelled or wrongly indented makes strays of many keys and leaves
+// required fields missing elsewhere; what is told is the line.
 type stray struct {
 	mapping    string // path of the mapping that has the key
 	key, value *yaml.Node
@@ -54,9 +54,12 @@ func (r *report) checkPlaces(table *field) {
 		}
 	}
 	for _, m := range r.missing {
-		covered := slices.ContainsFunc(r.meant, func(meant string) bool { return within(meant, m.path) || within(m.path, meant) })
+		covered := slices.ContainsFunc(r.meant, func(meant string) bool {
+			return within(meant, m.path) || within(m.path, meant)
+		})
 		if !covered && len(r.problems) < maxObjectProblems {
-			r.add(SeverityError, "required", m.at, m.path, "the field is required").Expected = m.field.expectation()
+			r.add(SeverityError, "required", m.at, m.path, "the field is required").Expected =
+				m.field.expectation()
 		}
 	}
 }
@@ -82,7 +85,8 @@ func (o *Object) valueAt(path string) *yaml.Node {
 	for _, part := range pathForm.FindAllStringSubmatch(path, -1) {
 		if strings.HasPrefix(part[0], "[") && node != nil && node.Kind == yaml.SequenceNode {
 			var index int
-			if _, err := fmt.Sscanf(part[1], "%d", &index); err != nil || index < 0 || index >= len(node.Content) {
+			if _, err := fmt.Sscanf(part[1], "%d", &index); err != nil || index < 0 ||
+				index >= len(node.Content) {
 				return nil
 			}
 			node = resolve(node.Content[index])
@@ -99,7 +103,8 @@ func (o *Object) valueAt(path string) *yaml.Node {
 	return node
 }
 
-// above gives the paths of a mapping and of the mappings around it, the nearest first; "" is the object itself.
+// above gives the paths of a mapping and of the mappings around it, the nearest first; "" is the object
+// itself.
 func above(path string) []string {
 	paths := []string{path}
 	for path != "" {
@@ -113,14 +118,15 @@ func above(path string) []string {
 	return paths
 }
 
-// spilled finds the object below which all strays of a mapping belong: its line is missing, or stands among them too far to the right.
-// It is one that is not there, in the mapping or around it.
+// spilled finds the object below which all strays of a mapping belong: its line is missing, or stands among
+// them too far to the right. It is one that is not there, in the mapping or around it.
 func (r *report) spilled(table *field, group []stray) bool {
 	mapping := group[0].mapping
 	f := table.at(mapping)
 	for _, around := range above(mapping) {
 		parent := table.at(around)
-		if parent == nil || r.object.valueAt(around) == nil || r.object.valueAt(around).Kind != yaml.MappingNode {
+		if parent == nil || r.object.valueAt(around) == nil ||
+			r.object.valueAt(around).Kind != yaml.MappingNode {
 			continue
 		}
 		var fitting []*field
@@ -129,9 +135,11 @@ func (r *report) spilled(table *field, group []stray) bool {
 			if r.object.valueAt(path) != nil || child.Foreign {
 				continue
 			}
-			// A map, and what is not looked into, may hold anything: there it counts that the line is there, with nothing below it.
+			// A map, and what is not looked into, may hold anything: there it counts that the line is there,
+			// with nothing below it.
 			free := child.Type == "map" || child.Type == "any"
-			if key, _ := lookup(r.object.valueAt(around), child.name()); child.Type != "object" && !(free && (key != nil || around != mapping)) {
+			if key, _ := lookup(r.object.valueAt(around), child.name()); child.Type != "object" &&
+				!(free && (key != nil || around != mapping)) {
 				continue
 			}
 			named, below := 0, 0
@@ -150,15 +158,18 @@ func (r *report) spilled(table *field, group []stray) bool {
 				r.tellSpilled(group, path, true)
 				return true
 			case free && around != mapping:
-			case child.Required || len(group) > 1 || len(table.places(group[0].key.Value)) == 1 && group[0].first == 0:
+			case child.Required || len(group) > 1 ||
+				len(table.places(group[0].key.Value)) == 1 && group[0].first == 0:
 				fitting = append(fitting, child)
-			case around == mapping && group[0].first == 0 && spelling.Nearest(group[0].key.Value, f.childNames()) == "":
+			case around == mapping && group[0].first == 0 &&
+				spelling.Nearest(group[0].key.Value, f.childNames()) == "":
 				if place, _ := r.placeOf(table, group[0]); place == "" {
 					fitting = append(fitting, child)
 				}
 			}
 		}
-		if required := slices.DeleteFunc(slices.Clone(fitting), func(f *field) bool { return !f.Required }); len(fitting) > 1 && len(required) == 1 {
+		if required := slices.DeleteFunc(slices.Clone(fitting),
+			func(f *field) bool { return !f.Required }); len(fitting) > 1 && len(required) == 1 {
 			fitting = required
 		}
 		if len(fitting) == 1 {
@@ -177,7 +188,9 @@ func (r *report) tellSpilled(group []stray, target string, named bool) {
 	if named {
 		for _, s := range group {
 			if strings.HasSuffix("."+target, "."+s.key.Value) {
-				r.add(SeverityError, "unknown-field", s.key, s.path(), "the field is in the wrong place, with what belongs below it").Expected = "it at " + target
+				r.add(SeverityError, "unknown-field", s.key, s.path(),
+					"the field is in the wrong place, with what belongs below it").Expected = "it at " +
+					target
 				return
 			}
 		}
@@ -207,7 +220,8 @@ func (r *report) reportStray(table, f *field, s stray) {
 	}
 	switch {
 	case s.first > 0:
-		p := r.add(SeverityError, "duplicate-key", s.key, s.path(), fmt.Sprintf("the key is already on line %d", s.first))
+		p := r.add(SeverityError, "duplicate-key", s.key, s.path(),
+			fmt.Sprintf("the key is already on line %d", s.first))
 		p.Found, p.Expected = quote(s.key.Value)+" twice", "each key once"
 		r.meant = append(r.meant, s.path())
 		if required {
@@ -228,7 +242,8 @@ func (r *report) reportStray(table, f *field, s stray) {
 		r.meant = append(r.meant, "spec.github")
 		return
 	}
-	if suggestion == "" && place == "" && (r.tellForeign(p, f, s) || r.tellOtherName(p, table, s) || r.tellOtherKind(p, table, s)) {
+	if suggestion == "" && place == "" &&
+		(r.tellForeign(p, f, s) || r.tellOtherName(p, table, s) || r.tellOtherKind(p, table, s)) {
 		return
 	}
 	switch {
@@ -243,8 +258,8 @@ func (r *report) reportStray(table, f *field, s stray) {
 	}
 }
 
-// misspelled finds the required field that a mapping lacks and that a stray looks like; when it is the only one that is missing and the
-// stray the only one, and their types fit, it need not look like it.
+// misspelled finds the required field that a mapping lacks and that a stray looks like; when it is the only
+// one that is missing and the stray the only one, and their types fit, it need not look like it.
 func (r *report) misspelled(s stray) string {
 	best, most := "", 0
 	var lacking []missing
@@ -254,7 +269,8 @@ func (r *report) misspelled(s stray) string {
 			continue
 		}
 		lacking = append(lacking, m)
-		if distance := spelling.Distance(strings.ToLower(s.key.Value[:min(len(s.key.Value), 64)]), strings.ToLower(name)); distance*2 <= len(name) && (best == "" || distance < most) {
+		if distance := spelling.Distance(strings.ToLower(s.key.Value[:min(len(s.key.Value), 64)]),
+			strings.ToLower(name)); distance*2 <= len(name) && (best == "" || distance < most) {
 			best, most = name, distance
 		}
 	}
@@ -310,8 +326,8 @@ func placesOf(table, f *field, name string) string {
 	return ""
 }
 
-// placeOf finds the place near a stray where a field of its name is missing: in a mapping around its own, or below a neighbour.
-// The second result says whether the field is required there. "" is none, or several.
+// placeOf finds the place near a stray where a field of its name is missing: in a mapping around its own, or
+// below a neighbour. The second result says whether the field is required there. "" is none, or several.
 func (r *report) placeOf(table *field, s stray) (string, bool) {
 	name := s.key.Value
 	lacks := func(mapping string) (string, bool) {
@@ -342,7 +358,8 @@ func (r *report) placeOf(table *field, s stray) (string, bool) {
 			if key, _ := lookup(value, child.name()); key == nil {
 				continue
 			}
-			if items := r.object.valueAt(path); items != nil && items.Kind == yaml.SequenceNode && len(items.Content) > 0 {
+			if items := r.object.valueAt(path); items != nil && items.Kind == yaml.SequenceNode &&
+				len(items.Content) > 0 {
 				path = fmt.Sprintf("%s[%d]", path, len(items.Content)-1)
 			}
 			if path, ok := lacks(path); ok && path != s.path() {
@@ -357,7 +374,8 @@ func (r *report) placeOf(table *field, s stray) (string, bool) {
 	}
 	for _, mapping := range above(s.mapping)[:min(2, len(above(s.mapping)))] {
 		found := below(mapping)
-		if needed := slices.DeleteFunc(slices.Clone(found), func(path string) bool { return !isRequired(path) }); len(needed) > 0 {
+		if needed := slices.DeleteFunc(slices.Clone(found),
+			func(path string) bool { return !isRequired(path) }); len(needed) > 0 {
 			found = needed
 		}
 		if len(found) == 1 && (mapping == s.mapping || isRequired(found[0])) {

@@ -17,11 +17,13 @@ const APIVersion = "anywhere.eks.amazonaws.com/v1alpha1"
 
 const apiGroup = "anywhere.eks.amazonaws.com/"
 
-// Parse reads and checks the sources together, as one run. The Set is never nil and holds what could be read. The error is nil or of
-// type Problems: everything that is wrong, sorted by file, line and column, each mistake once. Warnings are in Set.Warnings in any
-// case. Work and memory are bounded whatever the sources hold.
+// Parse reads and checks the sources together, as one run. The Set is never nil and holds what could be read.
+// The error is nil or of type Problems: everything that is wrong, sorted by file, line and column, each
+// mistake once. Warnings are in Set.Warnings in any case. Work and memory are bounded whatever the sources
+// hold.
 func Parse(sources []Source) (*Set, error) {
-	p := &parser{set: &Set{}, sources: sources, objects: map[objectKey][]*report{}, repeated: map[string]bool{}}
+	p := &parser{set: &Set{}, sources: sources, objects: map[objectKey][]*report{},
+		repeated: map[string]bool{}}
 	p.read(sources)
 	p.checkObjects()
 	p.assemble()
@@ -37,7 +39,8 @@ type parser struct {
 	problems Problems
 	reports  []*report // one for each object, in the order of the files
 	objects  map[objectKey][]*report
-	// uncertain is set when a document could not be read, so that nothing can be said about objects that seem to be missing.
+	// uncertain is set when a document could not be read, so that nothing can be said about objects that seem
+	// to be missing.
 	uncertain bool
 	repeated  map[string]bool      // kinds of which an object is there twice
 	users     map[*Object]*Cluster // which cluster refers to an object
@@ -58,7 +61,8 @@ func (p *parser) read(sources []Source) {
 	for _, source := range sources {
 		documents, problems := readDocuments(source, limits)
 		for _, problem := range problems {
-			if !slices.Contains([]string{"duplicate-key", "wrong-type", "separator", "empty-file"}, problem.Rule) {
+			if !slices.Contains([]string{"duplicate-key", "wrong-type", "separator", "empty-file"},
+				problem.Rule) {
 				p.uncertain = true
 			}
 		}
@@ -79,13 +83,14 @@ func (p *parser) classify(d *document) *report {
 	line, _ := d.position(d.root)
 	o := &Object{
 		APIVersion: apiVersion, Kind: kind, Name: text(d.root, "metadata", "name"),
-		Namespace: orDefault(text(d.root, "metadata", "namespace"), "default"), NamespaceGiven: text(d.root, "metadata", "namespace") != "",
-		File: d.file, Line: line, document: d,
+		Namespace:      orDefault(text(d.root, "metadata", "namespace"), "default"),
+		NamespaceGiven: text(d.root, "metadata", "namespace") != "", File: d.file, Line: line, document: d,
 	}
 	r := &report{object: o}
 	_, ours := fields().kinds[kind]
 	foreign := func() *report {
-		w := r.add(SeverityWarning, "foreign-object", o.find("kind"), "", "not an object of EKS Anywhere's spec files; it is left out")
+		w := r.add(SeverityWarning, "foreign-object", o.find("kind"), "",
+			"not an object of EKS Anywhere's spec files; it is left out")
 		w.Object = strings.TrimSpace(apiVersion + " " + o.Label())
 		if kind == "List" {
 			w.Message = "a List is left out; put its items into documents of their own"
@@ -99,7 +104,8 @@ func (p *parser) classify(d *document) *report {
 		e := r.add(SeverityError, "required", o.find("kind"), "kind", "the document has no kind")
 		e.Object, e.Expected = objectName(d.root), "Cluster, FluxConfig or another kind of EKS Anywhere"
 		if d.ended > 0 {
-			e.Message = fmt.Sprintf(`the document has no kind; the "..." on line %d ends the one before`, d.ended)
+			e.Message = fmt.Sprintf(`the document has no kind; the "..." on line %d ends the one before`,
+				d.ended)
 		}
 		p.problems = append(p.problems, r.problems...)
 		return nil
@@ -117,7 +123,8 @@ func (p *parser) classify(d *document) *report {
 		return nil
 	case !ours:
 		return foreign()
-	case kind == "Cluster" && apiVersion != "" && !strings.HasPrefix(apiVersion, apiGroup) && spelling.Nearest(apiVersion, []string{APIVersion}) == "":
+	case kind == "Cluster" && apiVersion != "" && !strings.HasPrefix(apiVersion, apiGroup) &&
+		spelling.Nearest(apiVersion, []string{APIVersion}) == "":
 		return foreign() // Cluster API has a Cluster too
 	}
 	return r
@@ -125,7 +132,8 @@ func (p *parser) classify(d *document) *report {
 
 // otherKinds are kinds of EKS Anywhere's API that have no place in a cluster file.
 var otherKinds = []string{
-	"AWSDatacenterConfig", "Bundles", "EKSARelease", "ControlPlaneUpgrade", "MachineDeploymentUpgrade", "NodeUpgrade",
+	"AWSDatacenterConfig", "Bundles", "EKSARelease", "ControlPlaneUpgrade", "MachineDeploymentUpgrade",
+	"NodeUpgrade",
 }
 
 func (p *parser) add(r *report) {
@@ -169,7 +177,8 @@ func (r *report) checkName() {
 		case o.Kind == "Cluster":
 			r.checkClusterName("metadata.name", o.Name)
 			// The name of the management cluster becomes a part of the default clusterConfigPath.
-			if management := text(o.root(), "spec", "managementCluster", "name"); management != "" && management != o.Name {
+			if management := text(o.root(), "spec", "managementCluster", "name"); management != "" &&
+				management != o.Name {
 				r.checkClusterName("spec.managementCluster.name", management)
 			}
 		case !isDNSName(o.Name):
@@ -183,12 +192,14 @@ func (r *report) checkName() {
 	}
 }
 
-// checkClusterName refuses what EKS Anywhere, Kubernetes or a file system would not take for the name of a cluster.
+// checkClusterName refuses what EKS Anywhere, Kubernetes or a file system would not take for the name of a
+// cluster.
 func (r *report) checkClusterName(path, name string) {
 	switch {
 	case !clusterNameForm.MatchString(name):
 		e := r.wrong("name", path, "not a name that EKS Anywhere and Kubernetes accept for a cluster")
-		e.Found, e.Expected = quote(name), `2 to 35 lower-case letters, digits and "-", a letter first and no "-" last`
+		e.Found, e.Expected = quote(name),
+			`2 to 35 lower-case letters, digits and "-", a letter first and no "-" last`
 	case windowsNames.MatchString(name):
 		e := r.wrong("name", path, "the cluster's directory cannot be checked out on Windows")
 		e.Found = quote(name)
@@ -199,11 +210,14 @@ func (r *report) checkClusterName(path, name string) {
 func (p *parser) assemble() {
 	p.users, p.names = map[*Object]*Cluster{}, map[string]*report{}
 	for _, r := range p.reports {
-		if r.object.Kind != "Cluster" || r.object.Name == "" || slices.ContainsFunc(r.problems, func(e Problem) bool { return e.Rule == "duplicate-object" }) {
+		if r.object.Kind != "Cluster" || r.object.Name == "" ||
+			slices.ContainsFunc(r.problems, func(e Problem) bool { return e.Rule == "duplicate-object" }) {
 			continue
 		}
 		if other, twice := p.names[r.object.Name]; twice {
-			e := r.wrong("duplicate-object", "metadata.name", fmt.Sprintf("a cluster of this name is already in %s:%d, and both would have the same directory", other.object.File, other.object.Line))
+			e := r.wrong("duplicate-object", "metadata.name", fmt.Sprintf(
+				"a cluster of this name is already in %s:%d, and both would have the same directory",
+				other.object.File, other.object.Line))
 			e.Found = quote(r.object.Name)
 			continue
 		}
@@ -213,7 +227,8 @@ func (p *parser) assemble() {
 		p.checkInCluster(c)
 	}
 	slices.SortStableFunc(p.set.Clusters, func(a, b *Cluster) int {
-		return cmp.Or(cmp.Compare(b2i(a.Role() != RoleManagement), b2i(b.Role() != RoleManagement)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b2i(a.Role() != RoleManagement), b2i(b.Role() != RoleManagement)),
+			cmp.Compare(a.Name, b.Name))
 	})
 }
 
@@ -229,7 +244,8 @@ func (p *parser) cluster(r *report) *Cluster {
 	o := r.object
 	root := o.root()
 	c := &Cluster{
-		Name: o.Name, Namespace: o.Namespace, Provider: providerOf(text(root, "spec", "datacenterRef", "kind")),
+		Name: o.Name, Namespace: o.Namespace,
+		Provider:          providerOf(text(root, "spec", "datacenterRef", "kind")),
 		ManagementCluster: orDefault(text(root, "spec", "managementCluster", "name"), o.Name),
 		Objects:           []*Object{o},
 	}
@@ -244,7 +260,8 @@ func (p *parser) cluster(r *report) *Cluster {
 	}
 	p.resolveReferences(c, r)
 	slices.SortStableFunc(c.Objects, func(a, b *Object) int {
-		return cmp.Or(cmp.Compare(writingOrder(a.Kind), writingOrder(b.Kind)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
+		return cmp.Or(cmp.Compare(writingOrder(a.Kind), writingOrder(b.Kind)), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Kind, b.Kind))
 	})
 	return c
 }
@@ -270,7 +287,8 @@ func writingOrder(kind string) int {
 	case strings.HasSuffix(kind, "MachineConfig"):
 		return 2
 	}
-	return 3 + slices.Index([]string{"GitOpsConfig", "FluxConfig", "OIDCConfig", "AWSIamConfig", "TinkerbellTemplateConfig", "SnowIPPool"}, kind)
+	return 3 + slices.Index([]string{"GitOpsConfig", "FluxConfig", "OIDCConfig", "AWSIamConfig",
+		"TinkerbellTemplateConfig", "SnowIPPool"}, kind)
 }
 
 // finish sorts what was found and adds what is missing as a whole.
@@ -280,7 +298,9 @@ func (p *parser) finish() (*Set, error) {
 	}
 	failed := slices.ContainsFunc(p.problems, func(e Problem) bool { return e.Severity == SeverityError })
 	// Of nothing but empty files that has been said.
-	onlyEmpty := len(p.reports) == 0 && slices.ContainsFunc(p.problems, func(e Problem) bool { return e.Rule == "empty-file" })
+	onlyEmpty := len(p.reports) == 0 && slices.ContainsFunc(p.problems, func(e Problem) bool {
+		return e.Rule == "empty-file"
+	})
 	if len(p.set.Clusters) == 0 && !p.uncertain && !onlyEmpty && len(p.names) == 0 {
 		p.problems = append(p.problems, p.noCluster())
 		failed = true
@@ -291,7 +311,8 @@ func (p *parser) finish() (*Set, error) {
 		}
 		p.set.Unused = append(p.set.Unused, r.object)
 		if !failed {
-			w := r.add(SeverityWarning, "unreferenced", r.object.root(), "", "no Cluster refers to the object; it is left out")
+			w := r.add(SeverityWarning, "unreferenced", r.object.root(), "",
+				"no Cluster refers to the object; it is left out")
 			p.problems = append(p.problems, *w)
 		}
 	}
@@ -311,7 +332,8 @@ func (p *parser) finish() (*Set, error) {
 }
 
 func (p *parser) noCluster() Problem {
-	e := Problem{Severity: SeverityError, Rule: "no-cluster", Message: "no cluster in the files", Expected: "a document of kind Cluster and apiVersion " + APIVersion}
+	e := Problem{Severity: SeverityError, Rule: "no-cluster", Message: "no cluster in the files",
+		Expected: "a document of kind Cluster and apiVersion " + APIVersion}
 	found := map[string]bool{}
 	for _, r := range p.reports {
 		found[r.object.Kind] = true

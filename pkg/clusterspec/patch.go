@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// rewriteSources gives the sources with the wanted objects in them instead of those that are there. What need not change stays as it
-// is, byte for byte; sources without a change are returned as they are.
-func rewriteSources(sources []Source, have *versions, wanted []wantedObject, from *versions) ([]Source, error) {
+// rewriteSources gives the sources with the wanted objects in them instead of those that are there. What need
+// not change stays as it is, byte for byte; sources without a change are returned as they are.
+func rewriteSources(sources []Source, have *versions, wanted []wantedObject,
+	from *versions) ([]Source, error) {
 	byID := map[identity]wantedObject{}
 	home := make([][]wantedObject, len(sources)) // the objects that each source shall hold, in order
 	at := 0
@@ -62,7 +63,8 @@ func (p *patcher) run() ([]byte, error) {
 	if text := p.anew(); p.holds(text) {
 		return []byte(text), nil
 	}
-	return nil, fmt.Errorf("writing the merged objects of %s: the text could not be made to hold them", p.source.Name)
+	return nil, fmt.Errorf("writing the merged objects of %s: the text could not be made to hold them",
+		p.source.Name)
 }
 
 // holds says whether a text has exactly the wanted objects, in any order.
@@ -135,7 +137,8 @@ func (p *patcher) inPlace() (string, bool) {
 		if !ok {
 			return "", false
 		}
-		if above, marked := marker(s.line(first-1), "---"); marked && !v.document.inline && strings.TrimSpace(above) == "" {
+		if above, marked := marker(s.line(first-1), "---"); marked && !v.document.inline &&
+			strings.TrimSpace(above) == "" {
 			first--
 		} else if first == 1 && s.line(end+1) == "---" {
 			end++
@@ -145,7 +148,8 @@ func (p *patcher) inPlace() (string, bool) {
 	return s.applyAll()
 }
 
-// documentLines gives the first and last line of a document in its file, without its marker, unless it begins on the marker's line.
+// documentLines gives the first and last line of a document in its file, without its marker, unless it begins
+// on the marker's line.
 func (s *splicer) documentLines(d *document) (first, end int, ok bool) {
 	end = d.firstLine + strings.Count(strings.TrimSuffix(d.body, "\n"), "\n")
 	return d.firstLine, end, end < len(s.lines)
@@ -178,7 +182,8 @@ func (p *patcher) anew() string {
 		case reflect.DeepEqual(v.value, w.value) && v.document.spliceable():
 			b.WriteString(v.document.lead + trimBlankLines(v.document.body) + v.document.tail)
 		default:
-			b.WriteString(v.document.lead + trimBlankLines(v.document.reshape(w.value, w.table, p.donorOf(w.id))) + v.document.tail)
+			b.WriteString(v.document.lead +
+				trimBlankLines(v.document.reshape(w.value, w.table, p.donorOf(w.id))) + v.document.tail)
 		}
 	}
 	return b.String()

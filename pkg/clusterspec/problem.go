@@ -23,28 +23,27 @@ const (
 
 // Problem is one thing that is wrong with a file.
 type Problem struct {
-	Severity Severity `json:"severity"`
+	Severity Severity `json:"severity"` // whether it stops the work
 	// Rule is a short, stable name for the kind of problem, such as "unknown-field".
 	Rule string `json:"rule"`
-	// File is the name of the source. It is empty only for a problem of the whole run.
+	// File is the name of the source. Only a problem of the whole run has none.
 	File string `json:"file,omitempty"`
-	// Document counts the YAML documents of the file that hold something, from 1; 0 is the whole file.
-	Document int `json:"document,omitempty"`
-	// Line and Column count from 1, columns in characters; 0 is unknown.
-	Line   int `json:"line,omitempty"`
-	Column int `json:"column,omitempty"`
-	// Object is kind and name, "Cluster dev"; Field is a path such as "spec.workerNodeGroupConfigurations[0].count".
-	Object string `json:"object,omitempty"`
-	Field  string `json:"field,omitempty"`
-	// Message says what is wrong. Found and Expected are what is there and what would be right, where that can be said shortly.
-	Message  string `json:"message"`
-	Found    string `json:"found,omitempty"`
+	// Document counts the YAML documents of the file that hold something, from 1; none is the whole file.
+	Document int    `json:"document,omitempty"`
+	Line     int    `json:"line,omitempty"`   // in the file, from 1; none is unknown
+	Column   int    `json:"column,omitempty"` // in the line, from 1, in characters; none is unknown
+	Object   string `json:"object,omitempty"` // kind and name, "Cluster dev"
+	Field    string `json:"field,omitempty"`  // a path such as "spec.workerNodeGroupConfigurations[0].count"
+	Message  string `json:"message"`          // what is wrong
+	Found    string `json:"found,omitempty"`  // what is there, where that can be said shortly
+	// Expected is what would be right, where that can be said shortly.
 	Expected string `json:"expected,omitempty"`
 	// Suggestion is the text that was probably meant, to put in the place of what was found.
 	Suggestion string `json:"suggestion,omitempty"`
 }
 
-// String gives the problem in one line: position, object, field, message, what was found and what would be right.
+// String gives the problem in one line: position, object, field, message, what was found and what would be
+// right.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -81,7 +80,8 @@ func (p Problem) Text() string {
 	return text
 }
 
-// Problems are all that is wrong with the files of a run, sorted by file, line and column. It is the error of [Parse].
+// Problems are all that is wrong with the files of a run, sorted by file, line and column. It is the error of
+// [Parse].
 type Problems []Problem
 
 // Error gives all problems, one a line.
@@ -114,15 +114,18 @@ func (p Problems) bounded() Problems {
 	}
 	last := p[maxProblems]
 	return append(p[:maxProblems:maxProblems], Problem{
-		Severity: last.Severity, Rule: "too-many-problems", File: last.File, Line: last.Line, Column: last.Column,
-		Message: fmt.Sprintf("the first %d problems are shown; from here on there are %d more", maxProblems, len(p)-maxProblems),
+		Severity: last.Severity, Rule: "too-many-problems", File: last.File, Line: last.Line,
+		Column: last.Column,
+		Message: fmt.Sprintf("the first %d problems are shown; from here on there are %d more",
+			maxProblems, len(p)-maxProblems),
 	})
 }
 
 // mostQuoted is how many characters of a value are shown.
 const mostQuoted = 60
 
-// quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without control characters.
+// quote shows a value from a file: shortened, so that a certificate does not fill the screen, and without
+// control characters.
 func quote(value string) string {
 	value = redact.Text(value)
 	if runes := []rune(value); len(runes) > mostQuoted {

@@ -14,12 +14,14 @@ import (
 	kubernetes "sigs.k8s.io/yaml"
 )
 
-// Files are read here with another library than EKS Anywhere, kustomize and Kubernetes read them with: one that knows where each value
-// stands. The two do not agree about every text. So whatever is accepted here is read by theirs as well, and has to be the same.
+// Files are read here with another library than EKS Anywhere, kustomize and Kubernetes read them with: one
+// that knows where each value stands. The two do not agree about every text. So whatever is accepted here is
+// read by theirs as well, and has to be the same.
 
-// CheckReadings makes sure that every document of a YAML file means to Kubernetes' reader (sigs.k8s.io/yaml) what it means here. It is for
-// files of any kind; what is in them is not judged, and [Parse] does the same for cluster specs. The problems name the lines; a file that
-// cannot be read at all has one. It may be repeated.
+// CheckReadings makes sure that every document of a YAML file means to Kubernetes' reader (sigs.k8s.io/yaml)
+// what it means here. It is for files of any kind; what is in them is not judged, and [Parse] does the same
+// for cluster specs. The problems name the lines; a file that cannot be read at all has one. It may be
+// repeated.
 func CheckReadings(source Source) Problems {
 	content, bad := normalize(source)
 	if bad != nil {
@@ -66,8 +68,9 @@ type part struct {
 	firstLine int
 }
 
-// kubernetesParts cuts a file as Kubernetes' reader of several documents does (k8s.io/apimachinery/pkg/util/yaml): at the lines that begin
-// with three dashes. Of one that has more than a comment behind them it gives the number: that reader refuses the file.
+// kubernetesParts cuts a file as Kubernetes' reader of several documents does
+// (k8s.io/apimachinery/pkg/util/yaml): at the lines that begin with three dashes. Of one that has more than a
+// comment behind them it gives the number: that reader refuses the file.
 func kubernetesParts(content string) (parts []part, refused int) {
 	var b strings.Builder
 	first, number := 1, 0
@@ -101,8 +104,10 @@ func compareReadings(file, content string, ours []located) Problems {
 	parts, refused := kubernetesParts(content)
 	if refused > 0 {
 		return Problems{{
-			Severity: SeverityError, Rule: "separator", File: file, Line: refused, Column: 1,
-			Message: "Kubernetes reads the line as one that separates documents, and does not accept the rest of it", Expected: "--- on a line of its own",
+			Severity: SeverityError, Rule: "separator", File: file, Line: refused,
+			Column: 1, Message: "Kubernetes reads the line as one that separates documents, and does not " +
+				"accept the rest of it",
+			Expected: "--- on a line of its own",
 		}}
 	}
 	for _, p := range parts {
@@ -125,7 +130,8 @@ func compareReadings(file, content string, ours []located) Problems {
 		}
 	}
 	if len(theirs) > len(ours) {
-		return Problems{{Severity: SeverityError, Rule: "not-yaml", File: file, Line: lines[len(ours)], Column: 1, Message: "Kubernetes' reader sees a document here that others do not"}}
+		return Problems{{Severity: SeverityError, Rule: "not-yaml", File: file, Line: lines[len(ours)],
+			Column: 1, Message: "Kubernetes' reader sees a document here that others do not"}}
 	}
 	return nil
 }
@@ -137,12 +143,13 @@ func (d *document) compare(root *yaml.Node, theirs any) *Problem {
 		return nil
 	}
 	p := d.problem("wrong-type", at, "Kubernetes' reader reads this differently")
-	p.Object, p.Found, p.Expected = objectName(root), describe(at)+", to Kubernetes "+other, "a form that all readers understand alike: no tag, and quotes around a text"
+	p.Object, p.Found, p.Expected = objectName(root), describe(at)+", to Kubernetes "+other,
+		"a form that all readers understand alike: no tag, and quotes around a text"
 	return &p
 }
 
-// readAlike does that for the document of a cluster spec. Other readers cut files in other places, which makes no difference: what is
-// written is cut in a way that all understand.
+// readAlike does that for the document of a cluster spec. Other readers cut files in other places, which
+// makes no difference: what is written is cut in a way that all understand.
 func (d *document) readAlike() *Problem {
 	theirs, err := readAsKubernetes(d.body)
 	if err != nil {
@@ -155,7 +162,8 @@ func (d *document) readAlike() *Problem {
 	return d.compare(d.root, theirs)
 }
 
-// refusedComments makes sure that Kubernetes' reader can read a document of comments, which is kept with the next one.
+// refusedComments makes sure that Kubernetes' reader can read a document of comments, which is kept with the
+// next one.
 func refusedComments(file string, c chunk) *Problem {
 	if strings.TrimSpace(c.text) == "" {
 		return nil
@@ -191,9 +199,11 @@ func refusedByKubernetes(file string, p part, err error) Problem {
 	if exact := firstRefusedLine(p.text, lines); exact > 0 {
 		line = exact
 	}
-	problem := Problem{Severity: SeverityError, Rule: "not-yaml", File: file, Line: p.firstLine + line - 1, Column: 1, Message: "EKS Anywhere's YAML reader does not accept this line"}
+	problem := Problem{Severity: SeverityError, Rule: "not-yaml", File: file, Line: p.firstLine + line - 1,
+		Column: 1, Message: "EKS Anywhere's YAML reader does not accept this line"}
 	if column, name := strangeIndent(lines[line-1]); column > 0 {
-		problem.Column, problem.Message = column, "not valid YAML for EKS Anywhere: "+name+" in the indentation"
+		problem.Column, problem.Message = column,
+			"not valid YAML for EKS Anywhere: "+name+" in the indentation"
 		problem.Found, problem.Expected = name, "spaces"
 	}
 	return problem
@@ -201,8 +211,8 @@ func refusedByKubernetes(file string, p part, err error) Problem {
 
 var yamlLineForm = regexp.MustCompile(`line (\d+)`)
 
-// firstRefusedLine finds the line, from 1, with which a text stops to be acceptable to Kubernetes' reader: all that stands before it is. 0
-// when that cannot be told, or not in a short time.
+// firstRefusedLine finds the line, from 1, with which a text stops to be acceptable to Kubernetes' reader:
+// all that stands before it is. 0 when that cannot be told, or not in a short time.
 func firstRefusedLine(text string, lines []string) int {
 	if len(text) > maxSearch/16 {
 		return 0
@@ -211,7 +221,8 @@ func firstRefusedLine(text string, lines []string) int {
 		_, err := readAsKubernetes(strings.Join(lines[:n], "\n"))
 		return err == nil
 	}
-	// What is cut off in the middle may be refused for that alone, so the search is from the end where the whole is refused.
+	// What is cut off in the middle may be refused for that alone, so the search is from the end where the
+	// whole is refused.
 	n := sort.Search(len(lines), func(i int) bool { return !accepts(i + 1) })
 	if n < len(lines) && accepts(n) {
 		return n + 1
@@ -219,7 +230,8 @@ func firstRefusedLine(text string, lines []string) int {
 	return 0
 }
 
-// readDifferently finds the first value that is not the same, as Kubernetes would have it, with words for what it is there.
+// readDifferently finds the first value that is not the same, as Kubernetes would have it, with words for
+// what it is there.
 func readDifferently(node *yaml.Node, theirs any, depth int) (at *yaml.Node, other string, differs bool) {
 	node = resolve(node)
 	if depth > maxDepth {

@@ -18,7 +18,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fixture"
 )
 
-// kubernetesReading is what Kubernetes' own readers make of a file: that of several documents, and that of one.
+// kubernetesReading is what Kubernetes' own readers make of a file: that of several documents, and that of
+// one.
 func kubernetesReading(content []byte) ([]any, error) {
 	var all []any
 	reader := k8syaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
@@ -79,7 +80,8 @@ func sameReading(a, b any) bool {
 		}
 		x, errX := a.Float64()
 		y, errY := other.Float64()
-		return a == other || errX == nil && errY == nil && x == y && (len(a) > 18 || strings.ContainsAny(string(a+other), ".eE"))
+		return a == other || errX == nil && errY == nil && x == y &&
+			(len(a) > 18 || strings.ContainsAny(string(a+other), ".eE"))
 	case []any:
 		other, ok := b.([]any)
 		return ok && slices.EqualFunc(a, other, sameReading)
@@ -100,13 +102,16 @@ func sameReading(a, b any) bool {
 
 // oddValues are forms that two readers of YAML may not read alike.
 var oddValues = []string{
-	"! 8192", "! {a: b}", "! [a]", "!!str 1", "&a 1", "*a", "0o17", "017", "1_000", "0x_1", "y", "on", "NULL", "~", ".inf", "2020-01-01", "12:30", "<<", "=",
-	"|\n   x\n  y", "|1\n  x", ">-\n    x\n\n   \ty", "\"a\\\n   b\"", "'a\n\n b'", "\"\\x41\\u0042\\U00000043\\/\\N\"", "[a, b,]", "{a, b: }", "{a: 1, a: 2}", "? a", "- - a",
-	"a\t# c", "\t# c", "\n\t# c", "# c\n\t# d", "x #c", "x# c", "\u0085", "\u2028x", "%a", "@a", "`a", "- a", "a: b", "!<tag:yaml.org,2002:str> 1", "!!binary aGk=",
-	"1e3", "1.", "+1", "-0", "0b1", "9223372036854775808", "1.7976931348623157e309", "\"\\ud800\"", "a\r\nb", "",
+	"! 8192", "! {a: b}", "! [a]", "!!str 1", "&a 1", "*a", "0o17", "017", "1_000", "0x_1", "y", "on", "NULL",
+	"~", ".inf", "2020-01-01", "12:30", "<<", "=", "|\n   x\n  y", "|1\n  x", ">-\n    x\n\n   \ty",
+	"\"a\\\n   b\"", "'a\n\n b'", "\"\\x41\\u0042\\U00000043\\/\\N\"", "[a, b,]", "{a, b: }", "{a: 1, a: 2}",
+	"? a", "- - a", "a\t# c", "\t# c", "\n\t# c", "# c\n\t# d", "x #c", "x# c", "\u0085", "\u2028x", "%a",
+	"@a", "`a", "- a", "a: b", "!<tag:yaml.org,2002:str> 1", "!!binary aGk=", "1e3", "1.", "+1", "-0", "0b1",
+	"9223372036854775808", "1.7976931348623157e309", "\"\\ud800\"", "a\r\nb", "",
 }
 
-// FuzzReadings: what is accepted means the same to Kubernetes' own readers, and so does what is written of it.
+// FuzzReadings: what is accepted means the same to Kubernetes' own readers, and so does what is written of
+// it.
 func FuzzReadings(f *testing.F) {
 	for _, dir := range []string{"valid", "invalid"} {
 		files, err := fixture.Glob("../../testdata/specs/" + dir + "/*.yaml")
@@ -155,8 +160,10 @@ func FuzzReadings(f *testing.F) {
 			again, problems := readDocuments(Source{Name: "rendered.yaml", Data: text}, newLimits())
 			ours, failed := ourReading(again)
 			theirs, err := kubernetesReading(text)
-			if len(problems) > 0 || failed != nil || err != nil || !slices.EqualFunc(ours, theirs, sameReading) {
-				t.Fatalf("of what is written we read %v (%v, %v), they %v (%v)\n%s", ours, problems, failed, theirs, err, text)
+			if len(problems) > 0 || failed != nil || err != nil ||
+				!slices.EqualFunc(ours, theirs, sameReading) {
+				t.Fatalf("of what is written we read %v (%v, %v), they %v (%v)\n%s",
+					ours, problems, failed, theirs, err, text)
 			}
 		}
 	})

@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// reencode makes the changes in a copy of the parsed document and writes that in block style. Comments stay where the parser keeps
-// them.
+// reencode makes the changes in a copy of the parsed document and writes that in block style. Comments stay
+// where the parser keeps them.
 func (d *document) reencode(changes []change) (string, bool) {
 	root := copyNode(d.root, map[*yaml.Node]*yaml.Node{})
 	json := root.Style&yaml.FlowStyle != 0
@@ -31,7 +31,8 @@ func encodeYAML(value any) (string, bool) {
 	return trimBlankLines(b.String()), true
 }
 
-// copyNode copies a tree; aliases point to the copies of what they pointed to, and mappings that override a merge are spread out.
+// copyNode copies a tree; aliases point to the copies of what they pointed to, and mappings that override a
+// merge are spread out.
 func copyNode(node *yaml.Node, copies map[*yaml.Node]*yaml.Node) *yaml.Node {
 	if have, ok := copies[node]; ok {
 		return have
@@ -73,7 +74,8 @@ func blockStyle(node *yaml.Node, json bool) {
 	if len(node.Content) == 0 && (node.Kind == yaml.MappingNode || node.Kind == yaml.SequenceNode) {
 		node.Style |= yaml.FlowStyle // {} and [] have no other form
 	}
-	if json && node.Kind == yaml.ScalarNode && node.Style&yaml.DoubleQuotedStyle != 0 && plainString(node.Value) == node.Value {
+	if json && node.Kind == yaml.ScalarNode && node.Style&yaml.DoubleQuotedStyle != 0 &&
+		plainString(node.Value) == node.Value {
 		node.Style &^= yaml.DoubleQuotedStyle
 	}
 	for _, child := range node.Content {
@@ -118,7 +120,8 @@ func changeNode(root *yaml.Node, c change) bool {
 		if name == "namespace" {
 			at = keyIndex(parent, "name") + 2
 		}
-		parent.Content = slices.Insert(parent.Content, max(at, 0), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, value)
+		parent.Content = slices.Insert(parent.Content, max(at, 0),
+			&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, value)
 		parent.Style &^= yaml.FlowStyle
 	}
 	return true

@@ -11,15 +11,18 @@ func FieldReference() []byte {
 	var b strings.Builder
 	b.WriteString(`# Fields of EKS Anywhere cluster files
 
-Generated from the program's field table, which its checks and ` + "`lint`" + ` use too. All kinds have apiVersion ` + "`" + APIVersion + "`" + `.
+Generated from the program's field table, which its checks and ` + "`lint`" +
+		` use too. All kinds have apiVersion ` + "`" + APIVersion + "`" + `.
 
 - **Required**: EKS Anywhere refuses the spec without it. Below an optional object it counts when the object is there.
 - **GitOps**: the clusters for which the user documentation lists the field as changed through Git or in an upgrade: *m*anagement, *w*orkload.
 - **Change**: what happens to a change that Flux applies: *applied*, *rejected* by the webhook, *ignored*, or the object is
   *replaced*: it becomes another one, and Flux deletes the old one, a cluster with all its machines. The webhook says
-  "` + immutable + `" when nothing else is given. Where the roles differ both are given. Some changes depend on their values; remarks say so.
+  "` + immutable +
+		`" when nothing else is given. Where the roles differ both are given. Some changes depend on their values; remarks say so.
 
-Besides these there are rules about values that go together; ` + "`validate`" + ` names the fields when one is broken.
+Besides these there are rules about values that go together; ` + "`validate`" +
+		` names the fields when one is broken.
 
 `)
 	table := fields()
@@ -30,7 +33,9 @@ Besides these there are rules about values that go together; ` + "`validate`" + 
 	fmt.Fprintf(&b, "- [%s](#%s)\n", kubeletTitle, strings.ToLower(kubeletTitle))
 	writeReleases(&b)
 	section := func(title, kind string, mine func(path string) bool) {
-		fmt.Fprintf(&b, "\n## %s\n\n| Field | Type | Required | Values | Default | GitOps | Change | Remarks |\n|---|---|---|---|---|---|---|---|\n", title)
+		fmt.Fprintf(&b,
+			"\n## %s\n\n| Field | Type | Required | Values | Default | GitOps | Change | Remarks |\n"+
+				"|---|---|---|---|---|---|---|---|\n", title)
 		table.kinds[kind].each(func(f *field) {
 			if f.Type == "" || f.path == "" || !mine(f.path) || f.parent.isForeign() {
 				return
@@ -43,7 +48,8 @@ Besides these there are rules about values that go together; ` + "`validate`" + 
 			if f.path == "kind" {
 				values = "one of those below"
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", f.path, typeWord(f.Type), required,
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", f.path, typeWord(f.Type),
+				required,
 				cell(values), cell(f.Default), f.gitOpsWord(), f.changeWord(), cell(f.remarks()))
 		})
 	}
@@ -60,7 +66,8 @@ func writeReleases(b *strings.Builder) {
 	fmt.Fprintf(b, `
 ## Releases
 
-A Kubernetes version or a provider that the release does not have is warned of. The release is that of `+"`spec.eksaVersion`"+`, of the
+A Kubernetes version or a provider that the release does not have is warned of. The release is that of `+
+		"`spec.eksaVersion`"+`, of the
 management cluster's, or else v0.%d, of which the facts on this page are. Releases that are not listed are not checked.
 
 | EKS Anywhere | Kubernetes | CloudStack | Flux |
@@ -71,7 +78,8 @@ management cluster's, or else v0.%d, of which the facts on this page are. Releas
 		if r.noCloudStack {
 			cloudStack = "no"
 		}
-		fmt.Fprintf(b, "| v0.%d | 1.%d to 1.%d | %s | %s |\n", r.minor, r.oldest, r.newest, cloudStack, r.flux)
+		fmt.Fprintf(b, "| v0.%d | 1.%d to 1.%d | %s | %s |\n", r.minor, r.oldest, r.newest,
+			cloudStack, r.flux)
 	}
 }
 
@@ -81,8 +89,11 @@ const kubeletTitle = "KubeletConfiguration"
 // writeKubelet gives the fields of a KubeletConfiguration, which Kubernetes describes.
 func writeKubelet(b *strings.Builder, table *fieldTable) {
 	const place = "spec.controlPlaneConfiguration.kubeletConfiguration"
-	settings := table.kinds["VSphereMachineConfig"].at("spec.hostOSConfiguration.bottlerocketConfiguration.kubernetes")
-	fmt.Fprintf(b, "\n## %s\n\nThe fields below `kubeletConfiguration` of the control plane and of each worker group.\n\n", kubeletTitle)
+	settings := table.kinds["VSphereMachineConfig"].at(
+		"spec.hostOSConfiguration.bottlerocketConfiguration.kubernetes")
+	fmt.Fprintf(b, "\n## %s\n\n"+
+		"The fields below `kubeletConfiguration` of the control plane and of each worker group.\n\n",
+		kubeletTitle)
 	b.WriteString("| Field | Type | Required | With Bottlerocket | Remarks |\n|---|---|---|---|---|\n")
 	table.kinds["Cluster"].at(place).each(func(f *field) {
 		name, below := strings.CutPrefix(f.path, place+".")
@@ -93,10 +104,12 @@ func writeKubelet(b *strings.Builder, table *fieldTable) {
 		if f.Required {
 			required = "yes"
 		}
-		if top, _, _ := strings.Cut(name, "."); settings.children[top] != nil && top != "providerID" || top == "kind" || top == "apiVersion" {
+		if top, _, _ := strings.Cut(name, "."); settings.children[top] != nil && top != "providerID" ||
+			top == "kind" || top == "apiVersion" {
 			bottlerocket = "yes"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", name, typeWord(f.Type), required, bottlerocket, cell(f.About))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", name, typeWord(f.Type), required, bottlerocket,
+			cell(f.About))
 	})
 }
 

@@ -52,7 +52,8 @@ func referenceAt(o *Object, path string) (reference, bool) {
 func clusterReferences(o *Object) []reference {
 	var out []reference
 	for _, path := range []string{
-		"spec.datacenterRef", "spec.controlPlaneConfiguration.machineGroupRef", "spec.externalEtcdConfiguration.machineGroupRef", "spec.gitOpsRef",
+		"spec.datacenterRef", "spec.controlPlaneConfiguration.machineGroupRef",
+		"spec.externalEtcdConfiguration.machineGroupRef", "spec.gitOpsRef",
 	} {
 		if ref, ok := referenceAt(o, path); ok {
 			out = append(out, ref)
@@ -61,12 +62,14 @@ func clusterReferences(o *Object) []reference {
 	for i, group := range items(o.root(), "spec", "workerNodeGroupConfigurations") {
 		if _, ref := lookup(group, "machineGroupRef"); ref != nil {
 			out = append(out, reference{
-				path: fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].machineGroupRef", i), kind: text(ref, "kind"), name: text(ref, "name"),
+				path: fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].machineGroupRef", i),
+				kind: text(ref, "kind"), name: text(ref, "name"),
 			})
 		}
 	}
 	for i, ref := range items(o.root(), "spec", "identityProviderRefs") {
-		out = append(out, reference{path: fmt.Sprintf("spec.identityProviderRefs[%d]", i), kind: text(ref, "kind"), name: text(ref, "name")})
+		out = append(out, reference{path: fmt.Sprintf("spec.identityProviderRefs[%d]", i),
+			kind: text(ref, "kind"), name: text(ref, "name")})
 	}
 	return out
 }
@@ -83,7 +86,8 @@ func childReferences(o *Object) []reference {
 		for i, dni := range items(o.root(), "spec", "network", "directNetworkInterfaces") {
 			if _, ref := lookup(dni, "ipPoolRef"); ref != nil {
 				out = append(out, reference{
-					path: fmt.Sprintf("spec.network.directNetworkInterfaces[%d].ipPoolRef", i), kind: text(ref, "kind"), name: text(ref, "name"),
+					path: fmt.Sprintf("spec.network.directNetworkInterfaces[%d].ipPoolRef", i),
+					kind: text(ref, "kind"), name: text(ref, "name"),
 				})
 			}
 		}
@@ -91,12 +95,14 @@ func childReferences(o *Object) []reference {
 	return out
 }
 
-// resolveReferences follows the references of a cluster and of its machine configs and gathers the objects in c. EKS Anywhere looks
-// objects up by kind and name alone, finds none that has another apiVersion or namespace, and does not mind when a FluxConfig, an
-// OIDCConfig, a template or a pool is missing; its controller then does.
+// resolveReferences follows the references of a cluster and of its machine configs and gathers the objects in
+// c. EKS Anywhere looks objects up by kind and name alone, finds none that has another apiVersion or
+// namespace, and does not mind when a FluxConfig, an OIDCConfig, a template or a pool is missing; its
+// controller then does.
 func (p *parser) resolveReferences(c *Cluster, r *report) {
 	r.checkReferenceKinds(c.Provider)
-	if ref, ok := referenceAt(r.object, "spec.datacenterRef"); ok && len(p.objects[objectKey{ref.kind, ref.name}]) > 0 {
+	if ref, ok := referenceAt(r.object, "spec.datacenterRef"); ok &&
+		len(p.objects[objectKey{ref.kind, ref.name}]) > 0 {
 		r.checkMachineKinds(c.Provider)
 	}
 	for _, ref := range clusterReferences(r.object) {
@@ -104,10 +110,12 @@ func (p *parser) resolveReferences(c *Cluster, r *report) {
 		if target == nil {
 			continue
 		}
-		if ref.path == "spec.gitOpsRef" && (target.object.Kind == "FluxConfig" || target.object.Kind == "GitOpsConfig") {
+		if ref.path == "spec.gitOpsRef" &&
+			(target.object.Kind == "FluxConfig" || target.object.Kind == "GitOpsConfig") {
 			c.GitOps = readGitOps(target.object, c.ManagementCluster)
 			if c.GitOps.SystemNamespace == c.Name {
-				e := r.wrong("name", "metadata.name", "the cluster has the name of Flux's namespace, and so the same directory")
+				e := r.wrong("name", "metadata.name",
+					"the cluster has the name of Flux's namespace, and so the same directory")
 				e.Found = quote(c.Name)
 			}
 		}
@@ -118,8 +126,8 @@ func (p *parser) resolveReferences(c *Cluster, r *report) {
 	p.checkNamespaces(c, r)
 }
 
-// checkNamespaces makes sure that all objects of a cluster are in its namespace. When none of several is, it is the Cluster that is in
-// the wrong one.
+// checkNamespaces makes sure that all objects of a cluster are in its namespace. When none of several is, it
+// is the Cluster that is in the wrong one.
 func (p *parser) checkNamespaces(c *Cluster, r *report) {
 	var elsewhere []*report
 	alike := true
@@ -136,12 +144,15 @@ func (p *parser) checkNamespaces(c *Cluster, r *report) {
 		}
 	}
 	if alike && len(elsewhere) > 1 {
-		e := r.wrong("namespace", "metadata.namespace", fmt.Sprintf("the %d objects of the cluster are in another namespace", len(elsewhere)))
-		e.Found, e.Expected = quote(c.Namespace), quote(elsewhere[0].object.Namespace)+", or the namespace in each of them"
+		e := r.wrong("namespace", "metadata.namespace",
+			fmt.Sprintf("the %d objects of the cluster are in another namespace", len(elsewhere)))
+		e.Found, e.Expected = quote(c.Namespace),
+			quote(elsewhere[0].object.Namespace)+", or the namespace in each of them"
 		return
 	}
 	for _, target := range elsewhere {
-		e := target.wrong("namespace", "metadata.namespace", fmt.Sprintf("the object is not in the namespace of Cluster %s, which refers to it", c.Name))
+		e := target.wrong("namespace", "metadata.namespace",
+			fmt.Sprintf("the object is not in the namespace of Cluster %s, which refers to it", c.Name))
 		e.Found, e.Expected = quote(target.object.Namespace), quote(c.Namespace)
 	}
 }
@@ -172,8 +183,10 @@ func (p *parser) follow(c *Cluster, from *report, ref reference) *report {
 		return target
 	}
 	if other := p.users[o]; other != nil {
-		e := from.wrong("shared-object", ref.path+".name", fmt.Sprintf("%s belongs to Cluster %s already", o.Label(), other.Name))
-		e.Found, e.Expected = quote(ref.name), fmt.Sprintf("an object of %s's own, with a name of its own", c.Name)
+		e := from.wrong("shared-object", ref.path+".name",
+			fmt.Sprintf("%s belongs to Cluster %s already", o.Label(), other.Name))
+		e.Found, e.Expected = quote(ref.name),
+			fmt.Sprintf("an object of %s's own, with a name of its own", c.Name)
 		c.Objects = append(c.Objects, o)
 		return target
 	}
@@ -197,11 +210,13 @@ func (p *parser) dangling(from *report, ref reference) {
 		return // most likely one of the objects that are there twice was to have this name
 	}
 	if len(others) > 0 {
-		e := from.wrong("dangling-reference", ref.path+".kind", fmt.Sprintf("there is no %s %s in the files", ref.kind, ref.name))
+		e := from.wrong("dangling-reference", ref.path+".kind",
+			fmt.Sprintf("there is no %s %s in the files", ref.kind, ref.name))
 		e.Found, e.Expected = quote(ref.kind), "a reference to "+strings.Join(others, " or ")
 		return
 	}
-	e := from.wrong("dangling-reference", ref.path+".name", fmt.Sprintf("there is no such %s in the files", ref.kind))
+	e := from.wrong("dangling-reference", ref.path+".name",
+		fmt.Sprintf("there is no such %s in the files", ref.kind))
 	e.Found = quote(ref.name)
 	switch {
 	case len(names) == 0:
@@ -246,8 +261,10 @@ func (r *report) checkReferenceKinds(provider string) {
 		for i, p := range providers {
 			kinds[i] = p.datacenter
 		}
-		e := r.wrong("invalid-value", "spec.datacenterRef.kind", "not a kind of datacenter that EKS Anywhere knows")
-		e.Found, e.Expected, e.Suggestion = quote(ref.kind), "one of "+strings.Join(kinds, ", "), spelling.Nearest(ref.kind, kinds)
+		e := r.wrong("invalid-value", "spec.datacenterRef.kind",
+			"not a kind of datacenter that EKS Anywhere knows")
+		e.Found, e.Expected, e.Suggestion = quote(ref.kind), "one of "+strings.Join(kinds, ", "),
+			spelling.Nearest(ref.kind, kinds)
 	}
 }
 
@@ -266,7 +283,8 @@ func (r *report) checkMachineKinds(provider string) {
 			e.Found, e.Expected = quote(ref.kind), "no machineGroupRef"
 			continue
 		}
-		e := r.wrong("invalid-value", ref.path+".kind", "not the kind of machine config of the cluster's datacenter")
+		e := r.wrong("invalid-value", ref.path+".kind",
+			"not the kind of machine config of the cluster's datacenter")
 		e.Found, e.Expected = quote(ref.kind), machine
 	}
 }

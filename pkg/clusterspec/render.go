@@ -6,16 +6,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// serverMetadata is metadata that the API server or a controller writes, and that a file in Git must not hold.
+// serverMetadata is metadata that the API server or a controller writes, and that a file in Git must not
+// hold.
 var serverMetadata = []string{
-	"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generation", "generateName",
+	"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generation",
+	"generateName",
 	"managedFields", "ownerReferences", "resourceVersion", "selfLink", "uid",
 }
 
-// Render gives the objects of a cluster as one file for Git: the user's documents, with comments, order of keys, quotes and
-// indentation as they are; in a fixed order; with namespace and the defaults of the GitOps configuration made explicit; without
-// status, server-set metadata and annotations that concern only a command line tool. Lines end with LF and documents are separated
-// by plain "---" lines, so that both of EKS Anywhere's readers see all of it. Rendering a rendered file changes nothing.
+// Render gives the objects of a cluster as one file for Git: the user's documents, with comments, order of
+// keys, quotes and indentation as they are; in a fixed order; with namespace and the defaults of the GitOps
+// configuration made explicit; without status, server-set metadata and annotations that concern only a
+// command line tool. Lines end with LF and documents are separated by plain "---" lines, so that both of EKS
+// Anywhere's readers see all of it. Rendering a rendered file changes nothing.
 //
 // The cluster must come from a Parse without errors.
 func Render(c *Cluster) []byte { return render(c, false, "") }
@@ -23,8 +26,8 @@ func Render(c *Cluster) []byte { return render(c, false, "") }
 // RenderWithVersion is Render with another spec.eksaVersion, if the cluster names one.
 func RenderWithVersion(c *Cluster, eksaVersion string) []byte { return render(c, false, eksaVersion) }
 
-// RenderWithoutGitOps is Render without the gitOpsRef and the object it refers to: what a tool is given that shall leave GitOps to
-// this one.
+// RenderWithoutGitOps is Render without the gitOpsRef and the object it refers to: what a tool is given that
+// shall leave GitOps to this one.
 func RenderWithoutGitOps(c *Cluster) []byte { return render(c, true, "") }
 
 func render(c *Cluster, withoutGitOps bool, eksaVersion string) []byte {
@@ -51,8 +54,8 @@ func render(c *Cluster, withoutGitOps bool, eksaVersion string) []byte {
 	return []byte(b.String())
 }
 
-// GitOpsObject is the FluxConfig or GitOpsConfig of a cluster as [Render] writes it, with the defaults that EKS Anywhere fills in, in the
-// types of [Object.Decoded]; nil when the cluster has none.
+// GitOpsObject is the FluxConfig or GitOpsConfig of a cluster as [Render] writes it, with the defaults that
+// EKS Anywhere fills in, in the types of [Object.Decoded]; nil when the cluster has none.
 func GitOpsObject(c *Cluster) map[string]any {
 	for _, o := range c.Objects {
 		if c.GitOps == nil || o.Kind != c.GitOps.Kind || o.Name != c.GitOps.Name {
@@ -107,24 +110,29 @@ func annotationChanges(root *yaml.Node) []change {
 // versionChanges puts quotes around versions that YAML takes for numbers.
 func versionChanges(root *yaml.Node) []change {
 	var changes []change
-	if _, version := lookup(root, "spec", "kubernetesVersion"); version != nil && kindOf(version) != kindString {
+	if _, version := lookup(root, "spec", "kubernetesVersion"); version != nil &&
+		kindOf(version) != kindString {
 		changes = append(changes, change{path: []any{"spec", "kubernetesVersion"}, value: version.Value})
 	}
 	for i, group := range items(root, "spec", "workerNodeGroupConfigurations") {
 		if _, version := lookup(group, "kubernetesVersion"); version != nil && kindOf(version) != kindString {
-			changes = append(changes, change{path: []any{"spec", "workerNodeGroupConfigurations", i, "kubernetesVersion"}, value: version.Value})
+			changes = append(changes,
+				change{path: []any{"spec", "workerNodeGroupConfigurations", i, "kubernetesVersion"},
+					value: version.Value})
 		}
 	}
 	return changes
 }
 
-// gitOpsSettings makes EKS Anywhere's defaults explicit, and the repository's URL one that EKS Anywhere reads. Its object is frozen
-// once it exists, defaults included, so a file that leaves one out could never be applied again.
+// gitOpsSettings makes EKS Anywhere's defaults explicit, and the repository's URL one that EKS Anywhere
+// reads. Its object is frozen once it exists, defaults included, so a file that leaves one out could never be
+// applied again.
 func gitOpsSettings(o *Object, g *GitOps) []change {
 	at := fieldsOfGitOps(o.Kind)
 	var changes []change
 	for _, setting := range []struct{ path, value string }{
-		{at.branch, g.Branch}, {at.clusterConfigPath, g.ClusterConfigPath}, {at.systemNamespace, g.SystemNamespace},
+		{at.branch, g.Branch}, {at.clusterConfigPath, g.ClusterConfigPath}, {at.systemNamespace,
+			g.SystemNamespace},
 	} {
 		if text(o.root(), keys(setting.path)...) != "" {
 			continue
@@ -136,7 +144,8 @@ func gitOpsSettings(o *Object, g *GitOps) []change {
 		changes = append(changes, change{path: path, value: setting.value})
 	}
 	if g.Git != nil && text(o.root(), "spec", "git", "repositoryUrl") != g.Git.RepositoryURL {
-		changes = append(changes, change{path: []any{"spec", "git", "repositoryUrl"}, value: g.Git.RepositoryURL})
+		changes = append(changes,
+			change{path: []any{"spec", "git", "repositoryUrl"}, value: g.Git.RepositoryURL})
 	}
 	return changes
 }

@@ -26,7 +26,8 @@ func TestRender_keepsText(t *testing.T) {
       kept
 ---
 `
-	const datacenter = "kind: DockerDatacenterConfig # first\napiVersion: anywhere.eks.amazonaws.com/v1alpha1\nmetadata:\n  labels: {a: b}\n  name: dev\n"
+	const datacenter = "kind: DockerDatacenterConfig # first\n" +
+		"apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nmetadata:\n  labels: {a: b}\n  name: dev\n"
 	input := `
 # top
 
@@ -93,19 +94,24 @@ spec:
 	checkRendering(t, set.Clusters[0])
 }
 
-// TestRender_trailingLineEnds: a block scalar that keeps its line ends at the end of a document keeps its value.
+// TestRender_trailingLineEnds: a block scalar that keeps its line ends at the end of a document keeps its
+// value.
 func TestRender_trailingLineEnds(t *testing.T) {
 	t.Parallel()
 	text := readSpec(t, "docker-no-gitops")
-	text = mustReplace(t, text, "    name: dev\n---\n", "    name: dev\n  podIamConfig:\n    serviceAccountIssuer: |+\n      kept\n\n\n---\n")
+	text = mustReplace(t, text, "    name: dev\n---\n",
+		"    name: dev\n  podIamConfig:\n    serviceAccountIssuer: |+\n      kept\n\n\n---\n")
 	set := parseText(text)
-	value := set.Clusters[0].Objects[0].Decoded()["spec"].(map[string]any)["podIamConfig"].(map[string]any)["serviceAccountIssuer"]
+	value := set.Clusters[0].Objects[0].
+		Decoded()["spec"].(map[string]any)["podIamConfig"].(map[string]any)["serviceAccountIssuer"]
 	if value != "kept\n\n\n" {
 		t.Fatalf("read %q", value)
 	}
 	checkRendering(t, set.Clusters[0])
 	again := parseText(string(clusterspec.Render(set.Clusters[0])))
-	if got := again.Clusters[0].Objects[0].Decoded()["spec"].(map[string]any)["podIamConfig"].(map[string]any)["serviceAccountIssuer"]; got != value {
+	if got := again.Clusters[0].Objects[0].
+		Decoded()["spec"].(map[string]any)["podIamConfig"].(map[string]any)["serviceAccountIssuer"]; got !=
+		value {
 		t.Errorf("rendered %q", got)
 	}
 }
@@ -115,24 +121,39 @@ func TestRender_awkwardPlaces(t *testing.T) {
 	t.Parallel()
 	base := readSpec(t, "docker-management-github")
 	for name, edit := range map[string][2]string{
-		"status in flow style over lines": {"spec:\n  kubernetesVersion", "status: {\n}\nspec:\n  kubernetesVersion"},
-		"metadata in flow style":          {"metadata:\n  name: dev\nspec:\n  kubern", "metadata: {uid: x, name: dev}\nspec:\n  kubern"},
-		"metadata as an anchor":           {"metadata:\n  name: dev\nspec:\n  kubern", "metadata: &m\n  name: dev\nspec:\n  kubern"},
-		"empty namespace":                 {"metadata:\n  name: dev\nspec:\n  kubern", "metadata:\n  namespace:\n  name: dev\nspec:\n  kubern"},
-		"null namespace":                  {"metadata:\n  name: dev\nspec:\n  kubern", "metadata:\n  namespace: ~ # none\n  name: dev\nspec:\n  kubern"},
-		"quoted empty namespace":          {"metadata:\n  name: dev\nspec:\n  kubern", "metadata:\n  namespace: ''\n  name: dev\nspec:\n  kubern"},
-		"name over lines":                 {"metadata:\n  name: dev\nspec:\n  kubern", "metadata:\n  name: >-\n    dev\nspec:\n  kubern"},
-		"empty branch":                    {"spec:\n  github", "spec:\n  branch: \"\" # default\n  github"},
-		"flow style FluxConfig":           {"spec:\n  github:\n    personal: true\n    owner: octo\n    repository: fleet\n", "spec: {github: {personal: true, owner: octo, repository: fleet}}\n"},
-		"explicit key":                    {"metadata:\n  name: dev\nspec:\n  kubern", "? metadata\n: name: dev\nspec:\n  kubern"},
-		"comment with a line separator":   {"metadata:\n  name: dev\nspec:\n  kubern", "metadata: # a\u2028b\n  name: dev\nspec:\n  kubern"},
-		"tagged":                          {"  name: dev\nspec:\n  kubern", "  name: !!str dev\nspec:\n  kubern"},
-		"merged metadata":                 {"metadata:\n  name: dev\nspec:\n  kubern", "metadata:\n  <<: {labels: {a: b}}\n  name: dev\nspec:\n  kubern"},
-		"document on the marker line":     {"---\napiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: DockerDatacenterConfig\nmetadata:\n  name: dev\nspec: {}\n", "--- {apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: DockerDatacenterConfig, metadata: {name: dev}, spec: {}}\n"},
+		"status in flow style over lines": {"spec:\n  kubernetesVersion",
+			"status: {\n}\nspec:\n  kubernetesVersion"},
+		"metadata in flow style": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata: {uid: x, name: dev}\nspec:\n  kubern"},
+		"metadata as an anchor": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata: &m\n  name: dev\nspec:\n  kubern"},
+		"empty namespace": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata:\n  namespace:\n  name: dev\nspec:\n  kubern"},
+		"null namespace": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata:\n  namespace: ~ # none\n  name: dev\nspec:\n  kubern"},
+		"quoted empty namespace": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata:\n  namespace: ''\n  name: dev\nspec:\n  kubern"},
+		"name over lines": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata:\n  name: >-\n    dev\nspec:\n  kubern"},
+		"empty branch": {"spec:\n  github", "spec:\n  branch: \"\" # default\n  github"},
+		"flow style FluxConfig": {"spec:\n  github:\n    personal: true\n    owner: octo\n" +
+			"    repository: fleet\n", "spec: {github: {personal: true, owner: octo, repository: fleet}}\n"},
+		"explicit key": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"? metadata\n: name: dev\nspec:\n  kubern"},
+		"comment with a line separator": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata: # a\u2028b\n  name: dev\nspec:\n  kubern"},
+		"tagged": {"  name: dev\nspec:\n  kubern", "  name: !!str dev\nspec:\n  kubern"},
+		"merged metadata": {"metadata:\n  name: dev\nspec:\n  kubern",
+			"metadata:\n  <<: {labels: {a: b}}\n  name: dev\nspec:\n  kubern"},
+		"document on the marker line": {"---\napiVersion: anywhere.eks.amazonaws.com/v1alpha1\n" +
+			"kind: DockerDatacenterConfig\nmetadata:\n  name: dev\nspec: {}\n",
+			"--- {apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: DockerDatacenterConfig, metadata: " +
+				"{name: dev}, spec: {}}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			set, err := clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml", Data: []byte(mustReplace(t, base, edit[0], edit[1]))}})
+			set, err := clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml",
+				Data: []byte(mustReplace(t, base, edit[0], edit[1]))}})
 			if name == "comment with a line separator" && err != nil {
 				return // the YAML parser takes the separator for a line end, and what follows for a value
 			}

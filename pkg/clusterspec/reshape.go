@@ -10,8 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// reshape gives the text of a document that holds the value want instead of its own: spliced where that can be done, else written
-// anew, comments kept as far as the YAML library keeps them. Leading and trailing comments of other documents are not in it.
+// reshape gives the text of a document that holds the value want instead of its own: spliced where that can
+// be done, else written anew, comments kept as far as the YAML library keeps them. Leading and trailing
+// comments of other documents are not in it.
 func (d *document) reshape(want any, f *field, from donor) string {
 	if wanted, ok := want.(map[string]any); ok && d.spliceable() {
 		s := newSplicer(d.body)
@@ -42,7 +43,8 @@ func leadingComments(body, encoded string) string {
 		}
 		b.WriteString(line)
 	}
-	if first, _, _ := strings.Cut(b.String(), "\n"); first == "" || strings.Contains(encoded, strings.TrimSpace(first)) {
+	if first, _, _ := strings.Cut(b.String(), "\n"); first == "" ||
+		strings.Contains(encoded, strings.TrimSpace(first)) {
 		return ""
 	}
 	return b.String()
@@ -51,14 +53,16 @@ func leadingComments(body, encoded string) string {
 // holdsValue says whether a text is one document that every reader understands as the given value.
 func holdsValue(content string, want any, f *field) bool {
 	check := &document{body: content, firstLine: 1}
-	return len(split(content)) == 1 && check.parse(trialLimits()) == nil && check.root != nil && len(check.valueProblems()) == 0 && len(check.duplicates) == 0 &&
-		!overridesMerge(check.root) && reflect.DeepEqual(valuesOf(check.root, f), want)
+	return len(split(content)) == 1 && check.parse(trialLimits()) == nil && check.root != nil &&
+		len(check.valueProblems()) == 0 && len(check.duplicates) == 0 && !overridesMerge(check.root) &&
+		reflect.DeepEqual(valuesOf(check.root, f), want)
 }
 
-// reshapeMapping plans the edits that give a mapping in block style other values; false means that they cannot be made in its text.
-// What an entry cannot be spliced into is written anew, entry by entry.
+// reshapeMapping plans the edits that give a mapping in block style other values; false means that they
+// cannot be made in its text. What an entry cannot be spliced into is written anew, entry by entry.
 func (s *splicer) reshapeMapping(node *yaml.Node, want map[string]any, f *field, from donor) bool {
-	if node.Kind != yaml.MappingNode || slices.ContainsFunc(node.Content, isMerge) || max(len(node.Content)/2, len(want)) > maxMerged {
+	if node.Kind != yaml.MappingNode || slices.ContainsFunc(node.Content, isMerge) ||
+		max(len(node.Content)/2, len(want)) > maxMerged {
 		return false
 	}
 	flow := node.Style&yaml.FlowStyle != 0
@@ -120,7 +124,9 @@ func scalarText(value any, before *yaml.Node) string {
 		return newScalar(value).Value
 	case before.Style&yaml.DoubleQuotedStyle != 0:
 		return strconv.Quote(text)
-	case before.Style&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
+	case before.Style&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(text, func(r rune) bool {
+		return r < ' ' || r > '~'
+	}):
 		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	}
 	return plainString(text)
@@ -180,7 +186,8 @@ func (s *splicer) replaceEntry(node *yaml.Node, i int, want any, f *field, from 
 
 // hasComment says whether something inside an entry carries a comment.
 func hasComment(key, value *yaml.Node) bool {
-	if key.LineComment != "" || value.LineComment != "" || value.HeadComment != "" || value.FootComment != "" {
+	if key.LineComment != "" || value.LineComment != "" || value.HeadComment != "" ||
+		value.FootComment != "" {
 		return true
 	}
 	for _, child := range value.Content {
@@ -191,8 +198,10 @@ func hasComment(key, value *yaml.Node) bool {
 	return false
 }
 
-// insertEntries adds the entries that a mapping does not have, each behind the one that it follows in the donor.
-func (s *splicer) insertEntries(node *yaml.Node, there map[string]bool, want map[string]any, f *field, from donor) bool {
+// insertEntries adds the entries that a mapping does not have, each behind the one that it follows in the
+// donor.
+func (s *splicer) insertEntries(node *yaml.Node, there map[string]bool, want map[string]any, f *field,
+	from donor) bool {
 	if len(node.Content) == 0 {
 		return false
 	}
@@ -205,7 +214,8 @@ func (s *splicer) insertEntries(node *yaml.Node, there map[string]bool, want map
 		text, ok := from.entryText(name, want[name], f.below(name), true)
 		if !ok {
 			key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}
-			if text, ok = entryText(key, newNode(want[name], f.below(name), nil), want[name], f.below(name)); !ok {
+			if text, ok = entryText(key, newNode(want[name], f.below(name), nil), want[name],
+				f.below(name)); !ok {
 				return false
 			}
 		}
@@ -223,7 +233,8 @@ func (s *splicer) insertEntries(node *yaml.Node, there map[string]bool, want map
 		if !ok {
 			return false
 		}
-		s.edits = append(s.edits, spliceEdit{position, position, reindentText(text, node.Content[0].Column-1)})
+		s.edits = append(s.edits,
+			spliceEdit{position, position, reindentText(text, node.Content[0].Column-1)})
 	}
 	return true
 }

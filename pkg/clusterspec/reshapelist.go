@@ -71,7 +71,8 @@ func (s *splicer) reshapeList(node *yaml.Node, want []any, f *field, from donor)
 	return true
 }
 
-// reshapeItem plans the edits for one item of a list: in its text, or by writing it anew with the comments above it kept.
+// reshapeItem plans the edits for one item of a list: in its text, or by writing it anew with the comments
+// above it kept.
 func (s *splicer) reshapeItem(list *yaml.Node, i int, want any, f *field, from donor) bool {
 	item := list.Content[i]
 	mark := len(s.edits)
@@ -86,13 +87,15 @@ func (s *splicer) reshapeItem(list *yaml.Node, i int, want any, f *field, from d
 	shaped := reshapeNode(item, want, f.itemRow(), from.node)
 	shaped.HeadComment, shaped.FootComment = "", ""
 	text, ok := itemText(shaped, want, f.itemRow())
-	s.edits = append(s.edits, spliceEdit{s.lines[s.dashLine(list, i)-1], s.lines[last], reindentText(text, list.Column-1)})
+	s.edits = append(s.edits,
+		spliceEdit{s.lines[s.dashLine(list, i)-1], s.lines[last], reindentText(text, list.Column-1)})
 	return ok
 }
 
-// reorderList replaces the text of a list by that of its items in another order, with what changes in them. What stands between two
-// items, blank lines, stays where it is.
-func (s *splicer) reorderList(list *yaml.Node, want []any, wantKeys, haveKeys []string, f *field, from donorList) bool {
+// reorderList replaces the text of a list by that of its items in another order, with what changes in them.
+// What stands between two items, blank lines, stays where it is.
+func (s *splicer) reorderList(list *yaml.Node, want []any, wantKeys, haveKeys []string, f *field,
+	from donorList) bool {
 	var b strings.Builder
 	var gaps []string
 	start, end := 0, 0
@@ -136,7 +139,8 @@ func (s *splicer) itemAfter(list *yaml.Node, i int, want any, f *field, from don
 	first, last, _ := s.itemLines(list, i)
 	mark := len(s.edits)
 	defer func() { s.edits = s.edits[:mark] }()
-	if !reflect.DeepEqual(valuesOf(list.Content[i], f.itemRow()), want) && !s.reshapeItem(list, i, want, f, from) {
+	if !reflect.DeepEqual(valuesOf(list.Content[i], f.itemRow()), want) &&
+		!s.reshapeItem(list, i, want, f, from) {
 		return "", false
 	}
 	start, end := s.lines[first-1], s.lines[last]
@@ -157,14 +161,16 @@ func (s *splicer) dashLine(list *yaml.Node, i int) int {
 		least = lastLine(list.Content[i-1], list.Content[i-1].Line) + 1
 	}
 	for line := list.Content[i].Line; line >= least; line-- {
-		if text := s.line(line); indentation(text) == list.Column-1 && strings.HasPrefix(text[list.Column-1:], "-") {
+		if text := s.line(line); indentation(text) == list.Column-1 &&
+			strings.HasPrefix(text[list.Column-1:], "-") {
 			return line
 		}
 	}
 	return 0
 }
 
-// itemLines gives the first and last line of an item of a list in block style, with the comments directly above it.
+// itemLines gives the first and last line of an item of a list in block style, with the comments directly
+// above it.
 func (s *splicer) itemLines(list *yaml.Node, i int) (first, last int, ok bool) {
 	dash := s.dashLine(list, i)
 	if dash == 0 || list.Style&yaml.FlowStyle != 0 {

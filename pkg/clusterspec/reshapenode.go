@@ -9,7 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// entryText writes an entry in block style, and strings in a form that is understood the same way by all if the usual one is not.
+// entryText writes an entry in block style, and strings in a form that is understood the same way by all if
+// the usual one is not.
 func entryText(key, value *yaml.Node, want any, f *field) (string, bool) {
 	for _, attempt := range []*yaml.Node{value, newNode(want, f, nil), quoted(newNode(want, f, nil))} {
 		text, ok := encodeYAML(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{key, attempt}})
@@ -32,7 +33,8 @@ func itemText(value *yaml.Node, want any, f *field) (string, bool) {
 
 func holdsEntry(text, name string, want any, f *field) bool {
 	check := &document{body: text, firstLine: 1}
-	if strings.TrimSpace(text) == "" || check.parse(trialLimits()) != nil || check.root == nil || len(entries(check.root)) != 1 {
+	if strings.TrimSpace(text) == "" || check.parse(trialLimits()) != nil || check.root == nil ||
+		len(entries(check.root)) != 1 {
 		return false
 	}
 	e := entries(check.root)[0]
@@ -66,12 +68,16 @@ func reshapeNode(node *yaml.Node, want any, f *field, from *yaml.Node) *yaml.Nod
 		for _, e := range entries(node) {
 			there[e.key.Value] = &e
 		}
-		order := interleave(donor{node: node}.keyOrder(), source.keyOrder(), func(name string) bool { return want[name] != nil })
+		order := interleave(donor{node: node}.keyOrder(), source.keyOrder(), func(name string) bool {
+			return want[name] != nil
+		})
 		for _, name := range appendNew(order, tableOrder(f, want)) {
 			if have := there[name]; have != nil {
-				out.Content = append(out.Content, standalone(have.key), reshapeNode(have.value, want[name], f.below(name), source.below(name).node))
+				out.Content = append(out.Content, standalone(have.key),
+					reshapeNode(have.value, want[name], f.below(name), source.below(name).node))
 			} else {
-				out.Content = append(out.Content, newScalar(name), newNode(want[name], f.below(name), source.below(name).node))
+				out.Content = append(out.Content, newScalar(name),
+					newNode(want[name], f.below(name), source.below(name).node))
 			}
 		}
 		return &out
@@ -85,7 +91,8 @@ func reshapeNode(node *yaml.Node, want any, f *field, from *yaml.Node) *yaml.Nod
 		haveAt, items := indexes(haveKeys), source.list(f)
 		for i, key := range wantKeys {
 			if at := indexOf(haveAt, key); at >= 0 {
-				out.Content = append(out.Content, reshapeNode(node.Content[at], want[i], f.itemRow(), items.item(key).node))
+				out.Content = append(out.Content,
+					reshapeNode(node.Content[at], want[i], f.itemRow(), items.item(key).node))
 			} else {
 				out.Content = append(out.Content, newNode(want[i], f.itemRow(), items.item(key).node))
 			}
@@ -94,12 +101,14 @@ func reshapeNode(node *yaml.Node, want any, f *field, from *yaml.Node) *yaml.Nod
 	}
 	shaped := newNode(want, f, from)
 	if node.Kind == yaml.ScalarNode && shaped.Kind == yaml.ScalarNode {
-		if _, isString := want.(string); isString && node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		if _, isString := want.(string); isString &&
+			node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 			shaped.Style = node.Style & (yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle)
 		}
 	}
 	for _, comment := range []struct{ to, from *string }{
-		{&shaped.HeadComment, &node.HeadComment}, {&shaped.LineComment, &node.LineComment}, {&shaped.FootComment, &node.FootComment},
+		{&shaped.HeadComment, &node.HeadComment}, {&shaped.LineComment, &node.LineComment},
+		{&shaped.FootComment, &node.FootComment},
 	} {
 		if *comment.to == "" {
 			*comment.to = *comment.from
@@ -135,7 +144,8 @@ func newNode(want any, f *field, from *yaml.Node) *yaml.Node {
 	case map[string]any:
 		out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 		for _, name := range tableOrder(f, want) {
-			out.Content = append(out.Content, newScalar(name), newNode(want[name], f.below(name), donor{node: from}.below(name).node))
+			out.Content = append(out.Content, newScalar(name),
+				newNode(want[name], f.below(name), donor{node: from}.below(name).node))
 		}
 		if len(want) == 0 {
 			out.Style = yaml.FlowStyle

@@ -6,14 +6,16 @@ import (
 	"slices"
 )
 
-// lastInExtendedSupport is the newest Kubernetes version that was in extended support when EKS Anywhere v0.26 was current (its release
-// notes: standard support of 1.33 ended on 2026-08-31). It only grows, so that what is up to it stays.
+// lastInExtendedSupport is the newest Kubernetes version that was in extended support when EKS Anywhere v0.26
+// was current (its release notes: standard support of 1.33 ended on 2026-08-31). It only grows, so that what
+// is up to it stays.
 const lastInExtendedSupport = 33
 
 // firstWithExtendedSupport is the release of EKS Anywhere that knows license tokens for extended support.
 const firstWithExtendedSupport = 22
 
-// checkBetween holds clusters against each other in what EKS Anywhere and the network allow once only, or alike.
+// checkBetween holds clusters against each other in what EKS Anywhere and the network allow once only, or
+// alike.
 func (p *parser) checkBetween() {
 	endpoints := map[string]*Cluster{}
 	tokens := map[string]*Cluster{}
@@ -31,9 +33,10 @@ func (p *parser) checkBetween() {
 	}
 }
 
-// CheckBetween holds clusters that Parse has read against others of the same fleet, such as those in Git, in what EKS Anywhere and the
-// network allow once only, or alike. The result are errors of the clusters alone, sorted; what is wrong with the others, and others that
-// cannot be read, or have the name of one of the clusters, do not count.
+// CheckBetween holds clusters that Parse has read against others of the same fleet, such as those in Git, in
+// what EKS Anywhere and the network allow once only, or alike. The result are errors of the clusters alone,
+// sorted; what is wrong with the others, and others that cannot be read, or have the name of one of the
+// clusters, do not count.
 func CheckBetween(clusters []*Cluster, others []Source) Problems {
 	p := &parser{set: &Set{}, objects: map[objectKey][]*report{}, repeated: map[string]bool{}}
 	p.read(others)
@@ -57,17 +60,21 @@ func CheckBetween(clusters []*Cluster, others []Source) Problems {
 	p.checkBetween()
 	var wrong Problems
 	for _, r := range ours {
-		wrong = append(wrong, slices.DeleteFunc(r.problems, func(found Problem) bool { return found.Severity != SeverityError })...)
+		wrong = append(wrong, slices.DeleteFunc(r.problems, func(found Problem) bool {
+			return found.Severity != SeverityError
+		})...)
 	}
 	return wrong.sorted().bounded()
 }
 
-// MayShare says whether a file may hold what two clusters may not share, an endpoint or a license token of one of the clusters. It is quick,
-// and lets pass what only looks like one.
+// MayShare says whether a file may hold what two clusters may not share, an endpoint or a license token of
+// one of the clusters. It is quick, and lets pass what only looks like one.
 func MayShare(clusters []*Cluster, content []byte) bool {
 	return slices.ContainsFunc(clusters, func(c *Cluster) bool {
 		root := c.Objects[0].root()
-		for _, value := range []string{canonicalHost(text(root, keys("spec.controlPlaneConfiguration.endpoint.host")...)), text(root, keys("spec.licenseToken")...)} {
+		for _, value := range []string{
+			canonicalHost(text(root, keys("spec.controlPlaneConfiguration.endpoint.host")...)),
+			text(root, keys("spec.licenseToken")...)} {
 			if value != "" && bytes.Contains(content, []byte(value)) {
 				return true
 			}
@@ -76,7 +83,8 @@ func MayShare(clusters []*Cluster, content []byte) bool {
 	})
 }
 
-// checkEndpointOnce: two clusters cannot answer at one address. It is most often a copy of a cluster that kept the original's.
+// checkEndpointOnce: two clusters cannot answer at one address. It is most often a copy of a cluster that
+// kept the original's.
 func (p *parser) checkEndpointOnce(c *Cluster, endpoints map[string]*Cluster) {
 	const path = "spec.controlPlaneConfiguration.endpoint.host"
 	r := p.names[c.Name]
@@ -90,11 +98,13 @@ func (p *parser) checkEndpointOnce(c *Cluster, endpoints map[string]*Cluster) {
 		return
 	}
 	o := p.names[other.Name].object
-	e := r.wrong("endpoint-twice", path, fmt.Sprintf("the endpoint is that of Cluster %s in %s:%d", other.Name, o.File, o.Line))
+	e := r.wrong("endpoint-twice", path,
+		fmt.Sprintf("the endpoint is that of Cluster %s in %s:%d", other.Name, o.File, o.Line))
 	e.Found, e.Expected = quote(text(r.object.root(), keys(path)...)), "an address of its own"
 }
 
-// checkTokenOnce: a workload cluster whose Kubernetes version is in extended support needs a license of its own.
+// checkTokenOnce: a workload cluster whose Kubernetes version is in extended support needs a license of its
+// own.
 func (p *parser) checkTokenOnce(c *Cluster, tokens map[string]*Cluster) {
 	const path = "spec.licenseToken"
 	r := p.names[c.Name]
@@ -113,11 +123,15 @@ func (p *parser) checkTokenOnce(c *Cluster, tokens map[string]*Cluster) {
 	o := p.names[other.Name].object
 	message := fmt.Sprintf("the license token is that of Cluster %s in %s:%d", other.Name, o.File, o.Line)
 	minor, known := minorOf(c.KubernetesVersion)
-	if release, _ := p.releaseOf(c); known && minor <= lastInExtendedSupport && (release == 0 || release >= firstWithExtendedSupport) {
-		r.wrong("license-twice", path, message+", and EKS Anywhere refuses it for a second one in extended support").Expected = "a license token of its own"
+	if release, _ := p.releaseOf(c); known && minor <= lastInExtendedSupport &&
+		(release == 0 || release >= firstWithExtendedSupport) {
+		r.wrong("license-twice", path,
+			message+", and EKS Anywhere refuses it for a second one in extended support").Expected =
+			"a license token of its own"
 		return
 	}
-	r.warn("license-twice", path, message+"; EKS Anywhere refuses it as soon as the Kubernetes version is in extended support").Expected = "a license token of its own"
+	r.warn("license-twice", path, message+"; EKS Anywhere refuses it as soon as the Kubernetes version is "+
+		"in extended support").Expected = "a license token of its own"
 }
 
 // checkReleaseBelow: a workload cluster is not above its management cluster, whose controller looks after it.
@@ -126,19 +140,23 @@ func (p *parser) checkReleaseBelow(c *Cluster, management *report) {
 	r := p.names[c.Name]
 	mine, theirs := text(r.object.root(), keys(path)...), text(management.object.root(), keys(path)...)
 	if order, ok := compareVersions(mine, theirs); ok && order > 0 {
-		e := r.wrong("versions", path, fmt.Sprintf("the cluster would be above its management cluster %s in %s:%d", c.ManagementCluster, management.object.File, management.object.Line))
+		e := r.wrong("versions", path,
+			fmt.Sprintf("the cluster would be above its management cluster %s in %s:%d",
+				c.ManagementCluster, management.object.File, management.object.Line))
 		e.Found, e.Expected = quote(mine), fmt.Sprintf("at most %s, or the management cluster first", theirs)
 		return
 	}
 	myMinor, ok := releaseMinor(mine)
 	theirMinor, theirsOK := releaseMinor(theirs)
 	if ok && theirsOK && theirMinor-myMinor > 1 {
-		w := r.warn("versions", path, fmt.Sprintf("the management cluster %s is more than one minor version above the cluster, which EKS Anywhere does not support", c.ManagementCluster))
+		w := r.warn("versions", path, fmt.Sprintf("the management cluster %s is more than one minor "+
+			"version above the cluster, which EKS Anywhere does not support", c.ManagementCluster))
 		w.Found, w.Expected = quote(mine), fmt.Sprintf("v0.%d or v0.%d", theirMinor-1, theirMinor)
 	}
 }
 
-// checkTinkerbellIP: one Tinkerbell, which is the management cluster's, provides the machines of all its clusters.
+// checkTinkerbellIP: one Tinkerbell, which is the management cluster's, provides the machines of all its
+// clusters.
 func (p *parser) checkTinkerbellIP(c *Cluster) {
 	const path = "spec.tinkerbellIP"
 	var management *Cluster
@@ -158,6 +176,7 @@ func (p *parser) checkTinkerbellIP(c *Cluster) {
 	if mine == "" || wanted == "" || canonicalHost(mine) == canonicalHost(wanted) {
 		return
 	}
-	e := ours.wrong("tinkerbell", path, fmt.Sprintf("the address is not that of the management cluster %s, whose Tinkerbell provides the machines", management.Name))
+	e := ours.wrong("tinkerbell", path, fmt.Sprintf("the address is not that of the management cluster %s, "+
+		"whose Tinkerbell provides the machines", management.Name))
 	e.Found, e.Expected = quote(mine), quote(wanted)
 }

@@ -13,7 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// checkRules runs the rules that the field table cannot hold and that need nothing but the object, kind by kind.
+// checkRules runs the rules that the field table cannot hold and that need nothing but the object, kind by
+// kind.
 func (r *report) checkRules() {
 	r.checkMetadata()
 	r.checkAnnotations()
@@ -80,7 +81,8 @@ func (r *report) required(path, why, expected string) {
 // strayIn says whether a mapping has a field that does not exist and that nobody knows the meaning of.
 func (r *report) strayIn(mapping string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {
-		return p.Rule == "unknown-field" && p.Suggestion == "" && p.Field[:max(strings.LastIndexAny(p.Field, ".["), 0)] == mapping
+		return p.Rule == "unknown-field" && p.Suggestion == "" &&
+			p.Field[:max(strings.LastIndexAny(p.Field, ".["), 0)] == mapping
 	})
 }
 
@@ -89,8 +91,8 @@ func (r *report) present(path ...string) bool {
 	return value != nil
 }
 
-// addressedByIP are the providers whose control plane is reached by an IP address only (their validators in EKS Anywhere); a name is fine
-// with the others.
+// addressedByIP are the providers whose control plane is reached by an IP address only (their validators in
+// EKS Anywhere); a name is fine with the others.
 var addressedByIP = []string{"vsphere", "nutanix", "snow"}
 
 // checkControlPlane: endpoint and machines are needed except with Docker, whose provider refuses an endpoint.
@@ -128,41 +130,54 @@ func (r *report) checkControlPlane() {
 	_, labels := lookup(root, "spec", "controlPlaneConfiguration", "labels")
 	r.checkLabels(at+".labels", labels, false)
 	for i, san := range items(root, "spec", "controlPlaneConfiguration", "certSans") {
-		if _, err := netip.ParseAddr(san.Value); err != nil && kindOf(san) == kindString && !domainForm.MatchString(san.Value) {
-			e := r.wrong("invalid-value", fmt.Sprintf("%s.certSans[%d]", at, i), "neither an IP address nor a domain name")
+		if _, err := netip.ParseAddr(san.Value); err != nil && kindOf(san) == kindString &&
+			!domainForm.MatchString(san.Value) {
+			e := r.wrong("invalid-value", fmt.Sprintf("%s.certSans[%d]", at, i),
+				"neither an IP address nor a domain name")
 			e.Found, e.Expected = quote(san.Value), "a name such as api.example.com"
 		}
 	}
 	if r.present("spec", "controlPlaneConfiguration", "apiServerExtraArgs") {
-		r.warn("feature-gate", at+".apiServerExtraArgs", "EKS Anywhere accepts this only where it runs with API_SERVER_EXTRA_ARGS_ENABLED=true")
+		r.warn("feature-gate", at+".apiServerExtraArgs",
+			"EKS Anywhere accepts this only where it runs with API_SERVER_EXTRA_ARGS_ENABLED=true")
 	}
 	// The user documentation's limit; it needs kubeadm's v1beta4 configuration.
-	if minor, ok := minorVersion(root, "spec", "kubernetesVersion"); ok && minor < 31 && flag(root, "spec", "controlPlaneConfiguration", "skipAdmissionForSystemResources") {
-		r.warn("versions", at+".skipAdmissionForSystemResources", "this works from Kubernetes 1.31 on").Found = fmt.Sprintf("kubernetesVersion 1.%d", minor)
+	if minor, ok := minorVersion(root, "spec", "kubernetesVersion"); ok && minor < 31 &&
+		flag(root, "spec", "controlPlaneConfiguration", "skipAdmissionForSystemResources") {
+		r.warn("versions", at+".skipAdmissionForSystemResources",
+			"this works from Kubernetes 1.31 on").Found = fmt.Sprintf("kubernetesVersion 1.%d", minor)
 	}
 }
 
-// checkEtcd: members of etcd, on the control plane or outside, must be an odd number; Tinkerbell has no external etcd.
+// checkEtcd: members of etcd, on the control plane or outside, must be an odd number; Tinkerbell has no
+// external etcd.
 func (r *report) checkEtcd() {
 	root := r.object.root()
 	provider := r.provider()
 	if !r.present("spec", "externalEtcdConfiguration") {
-		if count, ok := integer(root, "spec", "controlPlaneConfiguration", "count"); ok && count > 0 && count%2 == 0 {
-			e := r.wrong("even-count", "spec.controlPlaneConfiguration.count", "etcd runs on the control plane and needs an odd number of members")
+		if count, ok := integer(root, "spec", "controlPlaneConfiguration", "count"); ok && count > 0 &&
+			count%2 == 0 {
+			e := r.wrong("even-count", "spec.controlPlaneConfiguration.count",
+				"etcd runs on the control plane and needs an odd number of members")
 			e.Found, e.Expected = strconv.FormatInt(count, 10), fmt.Sprintf("%d or %d", count-1, count+1)
 		}
 		return
 	}
 	if provider == "tinkerbell" {
-		r.wrong("tinkerbell", "spec.externalEtcdConfiguration", "Tinkerbell has no external etcd").Expected = "etcd on the control plane"
+		r.wrong("tinkerbell", "spec.externalEtcdConfiguration", "Tinkerbell has no external etcd").Expected =
+			"etcd on the control plane"
 		return
 	}
-	if count, ok := integer(root, "spec", "externalEtcdConfiguration", "count"); ok && count > 0 && count%2 == 0 {
-		e := r.wrong("even-count", "spec.externalEtcdConfiguration.count", "etcd needs an odd number of members")
+	if count, ok := integer(root, "spec", "externalEtcdConfiguration", "count"); ok && count > 0 &&
+		count%2 == 0 {
+		e := r.wrong("even-count", "spec.externalEtcdConfiguration.count",
+			"etcd needs an odd number of members")
 		e.Found, e.Expected = strconv.FormatInt(count, 10), fmt.Sprintf("%d or %d", count-1, count+1)
 	}
-	if provider != "docker" && provider != "" && !r.present("spec", "externalEtcdConfiguration", "machineGroupRef") {
-		r.required("spec.externalEtcdConfiguration.machineGroupRef", "except with Docker", "a reference to a "+machineKindOf(provider))
+	if provider != "docker" && provider != "" &&
+		!r.present("spec", "externalEtcdConfiguration", "machineGroupRef") {
+		r.required("spec.externalEtcdConfiguration.machineGroupRef", "except with Docker",
+			"a reference to a "+machineKindOf(provider))
 	}
 }
 
@@ -185,7 +200,8 @@ func (r *report) checkWorkers() {
 		case name == "" && i > 0 && kindOf(group) == kindObject:
 			r.required(path+".name", "from the second group on", "a name of its own")
 		case twice:
-			e := r.wrong("duplicate-name", path+".name", fmt.Sprintf("the group has the name of group %d", first+1))
+			e := r.wrong("duplicate-name", path+".name",
+				fmt.Sprintf("the group has the name of group %d", first+1))
 			e.Found, e.Expected = quote(name), "a name of its own"
 		}
 		if name == "" && i == 0 {
@@ -196,7 +212,8 @@ func (r *report) checkWorkers() {
 		}
 		if provider != "docker" && provider != "" && kindOf(group) == kindObject {
 			if _, ref := lookup(group, "machineGroupRef"); ref == nil {
-				r.required(path+".machineGroupRef", "except with Docker", "a reference to a "+machineKindOf(provider))
+				r.required(path+".machineGroupRef", "except with Docker",
+					"a reference to a "+machineKindOf(provider))
 			}
 		}
 		r.checkAutoscaling(group, path)
@@ -205,12 +222,13 @@ func (r *report) checkWorkers() {
 		schedulable = schedulable || !keepsPodsOut(group)
 	}
 	if !r.managed() && !schedulable && len(groups) > 0 {
-		r.wrong("taints", at, "every group has a NoSchedule or NoExecute taint, so EKS Anywhere's own pods have nowhere to run").Expected =
-			"one group without such a taint in a management cluster"
+		r.wrong("taints", at, "every group has a NoSchedule or NoExecute taint, so EKS Anywhere's own pods "+
+			"have nowhere to run").Expected = "one group without such a taint in a management cluster"
 	}
 }
 
-// checkNoWorkers: only Tinkerbell can do without workers, from Kubernetes 1.22 on and when the control plane takes pods.
+// checkNoWorkers: only Tinkerbell can do without workers, from Kubernetes 1.22 on and when the control plane
+// takes pods.
 func (r *report) checkNoWorkers(provider string) {
 	const at = "spec.workerNodeGroupConfigurations"
 	root := r.object.root()
@@ -222,8 +240,8 @@ func (r *report) checkNoWorkers(provider string) {
 		r.required(at, "up to Kubernetes 1.21", "a list of worker groups")
 	}
 	if len(items(root, "spec", "controlPlaneConfiguration", "taints")) > 0 {
-		r.wrong("taints", "spec.controlPlaneConfiguration.taints", "a cluster without workers runs its pods on the control plane, which a taint keeps out").Expected =
-			"no taints, or a worker group"
+		r.wrong("taints", "spec.controlPlaneConfiguration.taints", "a cluster without workers runs its "+
+			"pods on the control plane, which a taint keeps out").Expected = "no taints, or a worker group"
 	}
 }
 
@@ -246,7 +264,8 @@ func (r *report) checkAutoscaling(group *yaml.Node, path string) {
 	least, _ := integer(scaling, "minCount")
 	most, _ := integer(scaling, "maxCount")
 	if least > most {
-		e := r.wrong("autoscaling", path+".autoscalingConfiguration.minCount", "the minimum is above the maximum")
+		e := r.wrong("autoscaling", path+".autoscalingConfiguration.minCount",
+			"the minimum is above the maximum")
 		e.Found, e.Expected = strconv.FormatInt(least, 10), fmt.Sprintf("at most %d", most)
 		return
 	}
@@ -267,13 +286,15 @@ func (r *report) checkProxy() {
 		if strings.HasPrefix(value, "http") {
 			parsed, err := url.ParseRequestURI(value)
 			if err != nil {
-				r.wrong("invalid-value", path, "not a URL").Expected = "host:port, or a URL with a port" // it may hold a password
+				// it may hold a password
+				r.wrong("invalid-value", path, "not a URL").Expected = "host:port, or a URL with a port"
 				continue
 			}
 			host = parsed.Host
 		}
 		name, port, err := net.SplitHostPort(host)
-		if number, bad := strconv.Atoi(port); err != nil || name == "" || bad != nil || number < 1 || number > 65535 {
+		if number, bad := strconv.Atoi(port); err != nil || name == "" || bad != nil || number < 1 ||
+			number > 65535 {
 			e := r.wrong("invalid-value", path, "the proxy has no host or no port")
 			e.Expected = "host:port, or a URL with a port"
 			if !strings.Contains(value, "@") {
@@ -286,7 +307,8 @@ func (r *report) checkProxy() {
 // curatedPackages are the registries of EKS Anywhere's curated packages.
 var curatedPackages = regexp.MustCompile(`783794618700\.dkr\.ecr\..*\.amazonaws\.com`)
 
-// checkRegistryMirror: a port is a number; one mirror only for the curated packages, whose controller could not tell several apart.
+// checkRegistryMirror: a port is a number; one mirror only for the curated packages, whose controller could
+// not tell several apart.
 func (r *report) checkRegistryMirror() {
 	const at = "spec.registryMirrorConfiguration"
 	_, mirror := lookup(r.object.root(), keys(at)...)
@@ -297,7 +319,8 @@ func (r *report) checkRegistryMirror() {
 	for i, namespace := range items(mirror, "ociNamespaces") {
 		if registry := text(namespace, "registry"); curatedPackages.MatchString(registry) {
 			if first >= 0 {
-				e := r.wrong("invalid-value", fmt.Sprintf("%s.ociNamespaces[%d].registry", at, i), fmt.Sprintf("item %d is a registry of curated packages already", first+1))
+				e := r.wrong("invalid-value", fmt.Sprintf("%s.ociNamespaces[%d].registry", at, i),
+					fmt.Sprintf("item %d is a registry of curated packages already", first+1))
 				e.Found, e.Expected = quote(registry), "one mirror for curated packages"
 				continue
 			}
@@ -320,13 +343,14 @@ func minorVersion(node *yaml.Node, path ...string) (int, bool) {
 	return number, err == nil
 }
 
-// checkVersions: bundlesRef and eksaVersion exclude each other; workers are neither newer than the control plane nor more than two
-// minor versions older (the webhook's rule).
+// checkVersions: bundlesRef and eksaVersion exclude each other; workers are neither newer than the control
+// plane nor more than two minor versions older (the webhook's rule).
 func (r *report) checkVersions() {
 	root := r.object.root()
 	if r.present("spec", "bundlesRef") {
 		if r.present("spec", "eksaVersion") {
-			r.wrong("versions", "spec.bundlesRef", "bundlesRef and eksaVersion exclude each other").Expected = "eksaVersion"
+			r.wrong("versions", "spec.bundlesRef", "bundlesRef and eksaVersion exclude each other").Expected =
+				"eksaVersion"
 		} else {
 			r.warn("deprecated", "spec.bundlesRef", "bundlesRef is deprecated").Expected = "eksaVersion"
 		}
@@ -346,7 +370,8 @@ func (r *report) checkVersions() {
 			e := r.wrong("versions", path, "workers cannot be newer than the control plane")
 			e.Found, e.Expected = fmt.Sprintf("1.%d", worker), fmt.Sprintf("at most 1.%d", control)
 		case control-worker > 2:
-			e := r.wrong("versions", path, "workers are more than two minor versions older than the control plane")
+			e := r.wrong("versions", path,
+				"workers are more than two minor versions older than the control plane")
 			e.Found, e.Expected = fmt.Sprintf("1.%d", worker), fmt.Sprintf("1.%d to 1.%d", control-2, control)
 		}
 	}
@@ -362,7 +387,9 @@ func (r *report) checkIdentityProviders() {
 		}
 		if before, twice := first[kind]; twice {
 			path := fmt.Sprintf("spec.identityProviderRefs[%d]", i)
-			e := r.wrong("duplicate-name", path, fmt.Sprintf("reference %d is to the same kind already, and EKS Anywhere uses only one", before+1))
+			e := r.wrong("duplicate-name", path,
+				fmt.Sprintf("reference %d is to the same kind already, and EKS Anywhere uses only one",
+					before+1))
 			e.Found, e.Expected = kind+" twice", "one "+kind
 			continue
 		}
@@ -370,11 +397,13 @@ func (r *report) checkIdentityProviders() {
 	}
 }
 
-// checkPackages: the package controller runs on the management cluster; encryption of etcd depends on the provider.
+// checkPackages: the package controller runs on the management cluster; encryption of etcd depends on the
+// provider.
 func (r *report) checkPackages() {
 	for _, name := range []string{"controller", "cronjob"} {
 		if r.managed() && r.present("spec", "packages", name) {
-			r.wrong("packages", "spec.packages."+name, "packages."+name+" belongs to the management cluster").Expected = "no such setting in a workload cluster"
+			r.wrong("packages", "spec.packages."+name, "packages."+name+
+				" belongs to the management cluster").Expected = "no such setting in a workload cluster"
 		}
 	}
 	provider := r.provider()
@@ -382,10 +411,12 @@ func (r *report) checkPackages() {
 		return
 	}
 	if !slices.Contains([]string{"cloudstack", "vsphere", "nutanix"}, provider) {
-		r.wrong("etcd-encryption", "spec.etcdEncryption", "the provider has no encryption of etcd").Expected = "CloudStack, vSphere or Nutanix"
+		r.wrong("etcd-encryption", "spec.etcdEncryption", "the provider has no encryption of etcd").Expected =
+			"CloudStack, vSphere or Nutanix"
 		return
 	}
-	r.warn("etcd-encryption", "spec.etcdEncryption", "EKS Anywhere accepts this for an existing cluster and refuses it when one is created")
+	r.warn("etcd-encryption", "spec.etcdEncryption",
+		"EKS Anywhere accepts this for an existing cluster and refuses it when one is created")
 }
 
 // checkSecretsInGit warns of what everybody who can read the repository will be able to read.
@@ -401,7 +432,8 @@ func (r *report) checkSecretsInGit() {
 		}
 		if proxy, err := url.Parse(value); err == nil && proxy.User != nil {
 			if _, has := proxy.User.Password(); has {
-				r.warn("secret", "spec.proxyConfiguration."+name, "the password of the proxy will be in Git in plain text")
+				r.warn("secret", "spec.proxyConfiguration."+name,
+					"the password of the proxy will be in Git in plain text")
 			}
 		}
 	}

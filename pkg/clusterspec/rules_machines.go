@@ -57,7 +57,8 @@ func (p *parser) machineUses(c *Cluster) []machineUse {
 		}
 		for _, candidate := range p.objects[objectKey{ref.kind, ref.name}] {
 			if slices.Contains(c.Objects, candidate.object) {
-				uses = append(uses, machineUse{what: what, path: path, part: part, config: candidate, version: version(part, path)})
+				uses = append(uses, machineUse{what: what, path: path, part: part, config: candidate,
+					version: version(part, path)})
 				break
 			}
 		}
@@ -106,14 +107,17 @@ func (r *report) checkMirrorOnBottlerocket(uses []machineUse) {
 	}
 	for _, use := range uses {
 		if use.osFamily() == "bottlerocket" {
-			e := r.wrong("bottlerocket", "spec.registryMirrorConfiguration.insecureSkipVerify", "Bottlerocket does not leave the certificate of a registry unverified")
-			e.Found, e.Expected = "osFamily bottlerocket in "+use.config.object.Label(), "the certificate in caCertContent, or another osFamily"
+			e := r.wrong("bottlerocket", "spec.registryMirrorConfiguration.insecureSkipVerify",
+				"Bottlerocket does not leave the certificate of a registry unverified")
+			e.Found, e.Expected = "osFamily bottlerocket in "+use.config.object.Label(),
+				"the certificate in caCertContent, or another osFamily"
 			return
 		}
 	}
 }
 
-// versionInName says whether the name of an image holds a Kubernetes version, in any of the ways to write it: 1.33, 1-33, 1_33, 133.
+// versionInName says whether the name of an image holds a Kubernetes version, in any of the ways to write it:
+// 1.33, 1-33, 1_33, 133.
 func versionInName(name, version string) bool {
 	plain := strings.NewReplacer("-", "", ".", "", "_", "")
 	return strings.Contains(plain.Replace(name), plain.Replace(version))

@@ -16,17 +16,20 @@ func (r *report) checkNetwork() {
 		e := r.wrong("network", at+".services.cidrBlocks[0]", "services and pods share addresses")
 		e.Found, e.Expected = services.String(), "a block that does not overlap with "+pods.String()
 	}
-	if host, err := netip.ParseAddr(text(root, "spec", "controlPlaneConfiguration", "endpoint", "host")); err == nil {
+	if host, err := netip.ParseAddr(text(root, "spec", "controlPlaneConfiguration", "endpoint",
+		"host")); err == nil {
 		for _, block := range []struct {
 			what   string
 			prefix netip.Prefix
 		}{{"pods", pods}, {"services", services}} {
 			if block.prefix.Contains(host) {
-				report := r.warn // EKS Anywhere looks at it with Snow only; elsewhere the endpoint is not reached from pods
+				// EKS Anywhere looks at it with Snow only; elsewhere the endpoint is not reached from pods
+				report := r.warn
 				if r.provider() == "snow" {
 					report = r.wrong
 				}
-				e := report("network", "spec.controlPlaneConfiguration.endpoint.host", "the endpoint is among the addresses of the "+block.what)
+				e := report("network", "spec.controlPlaneConfiguration.endpoint.host",
+					"the endpoint is among the addresses of the "+block.what)
 				e.Found, e.Expected = quote(host.String()), "an address outside "+block.prefix.String()
 			}
 		}
@@ -40,10 +43,12 @@ func (r *report) checkNetwork() {
 		switch bits := int64(pods.Bits()); {
 		case bits >= nodeMask:
 			e := r.wrong("network", field, "the pods' block is too small for the blocks of the nodes")
-			e.Found, e.Expected = fmt.Sprintf("/%d for pods, /%d for each node", bits, nodeMask), "a block for pods that is larger than a node's"
+			e.Found, e.Expected = fmt.Sprintf("/%d for pods, /%d for each node", bits, nodeMask),
+				"a block for pods that is larger than a node's"
 		case nodeMask-bits > 16:
 			e := r.wrong("network", field, "the pods' block is too large for the blocks of the nodes")
-			e.Found, e.Expected = fmt.Sprintf("/%d for pods, /%d for each node", bits, nodeMask), "masks that differ by at most 16"
+			e.Found, e.Expected = fmt.Sprintf("/%d for pods, /%d for each node", bits, nodeMask),
+				"masks that differ by at most 16"
 		}
 	}
 	cni := text(root, "spec", "clusterNetwork", "cni")
@@ -65,7 +70,8 @@ func (r *report) checkNetwork() {
 			}
 		}
 		if count != 1 {
-			r.wrong("network", at+".cniConfig", "there must be exactly one CNI plugin").Expected = "cilium, or kindnetd with Docker"
+			r.wrong("network", at+".cniConfig", "there must be exactly one CNI plugin").Expected =
+				"cilium, or kindnetd with Docker"
 			return
 		}
 	}
@@ -74,7 +80,8 @@ func (r *report) checkNetwork() {
 	}
 }
 
-// checkCilium: whoever maintains Cilium alone configures it alone; native routing goes by blocks of addresses.
+// checkCilium: whoever maintains Cilium alone configures it alone; native routing goes by blocks of
+// addresses.
 func (r *report) checkCilium() {
 	const at = "spec.clusterNetwork.cniConfig.cilium"
 	_, cilium := lookup(r.object.root(), keys(at)...)
@@ -82,18 +89,21 @@ func (r *report) checkCilium() {
 		return
 	}
 	if flag(cilium, "skipUpgrade") && text(cilium, "policyEnforcementMode") != "" {
-		r.wrong("network", at+".policyEnforcementMode", "with skipUpgrade the other settings of Cilium are left to its own installation").Expected =
+		r.wrong("network", at+".policyEnforcementMode",
+			"with skipUpgrade the other settings of Cilium are left to its own installation").Expected =
 			"skipUpgrade alone"
 	}
 	if text(cilium, "routingMode") == "direct" && text(cilium, "ipv4NativeRoutingCIDR") == "" {
-		r.required(at+".ipv4NativeRoutingCIDR", "with routingMode direct", "the block within which packets go without masquerading, such as 10.0.0.0/8")
+		r.required(at+".ipv4NativeRoutingCIDR", "with routingMode direct",
+			"the block within which packets go without masquerading, such as 10.0.0.0/8")
 	}
 	for _, name := range []string{"ipv4NativeRoutingCIDR", "ipv6NativeRoutingCIDR"} {
 		value := text(cilium, name)
 		if value == "" {
 			continue
 		}
-		if prefix, err := netip.ParsePrefix(value); err != nil || prefix.Addr().Is4() != (name == "ipv4NativeRoutingCIDR") {
+		if prefix, err := netip.ParsePrefix(value); err != nil ||
+			prefix.Addr().Is4() != (name == "ipv4NativeRoutingCIDR") {
 			e := r.wrong("network", at+"."+name, "not a block of "+name[2:4]+" addresses")
 			e.Found, e.Expected = quote(value), "CIDR notation such as 10.0.0.0/8"
 			e.Message = strings.Replace(e.Message, " v", " IPv", 1)

@@ -10,21 +10,26 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
-// checkNutanixImages: the name of an image contains the Kubernetes version of the machines that are made of it.
+// checkNutanixImages: the name of an image contains the Kubernetes version of the machines that are made of
+// it.
 func checkNutanixImages(uses []machineUse) {
 	for _, use := range uses {
 		root := use.config.object.root()
 		name := text(root, "spec", "image", "name")
-		if text(root, "spec", "image", "type") != "name" || name == "" || use.version == "" || placeholderForm.MatchString(name) || versionInName(name, use.version) {
+		if text(root, "spec", "image", "type") != "name" || name == "" || use.version == "" ||
+			placeholderForm.MatchString(name) || versionInName(name, use.version) {
 			continue
 		}
-		e := use.config.wrong("nutanix", "spec.image.name", fmt.Sprintf("the name of the image does not contain the Kubernetes version of %s", use.what))
-		e.Found, e.Expected = quote(name), fmt.Sprintf("a name with %s in it, such as ubuntu-2204-%s", use.version, use.version)
+		e := use.config.wrong("nutanix", "spec.image.name",
+			fmt.Sprintf("the name of the image does not contain the Kubernetes version of %s", use.what))
+		e.Found, e.Expected = quote(name),
+			fmt.Sprintf("a name with %s in it, such as ubuntu-2204-%s", use.version, use.version)
 	}
 }
 
-// spreadGroup finds the worker group that a failure domain names. EKS Anywhere looks a name up twice, and not alike: its validator among the
-// machine configs of the worker groups, its template among the names of the groups. So both have to be the one name.
+// spreadGroup finds the worker group that a failure domain names. EKS Anywhere looks a name up twice, and not
+// alike: its validator among the machine configs of the worker groups, its template among the names of the
+// groups. So both have to be the one name.
 func (r *report) spreadGroup(name string) (group *yaml.Node, message string) {
 	var byName, byConfig *yaml.Node
 	for i, candidate := range items(r.object.root(), "spec", "workerNodeGroupConfigurations") {
@@ -43,9 +48,11 @@ func (r *report) spreadGroup(name string) (group *yaml.Node, message string) {
 	case byName == nil && byConfig == nil:
 		return nil, ""
 	case byName == nil:
-		return nil, "EKS Anywhere looks for worker groups and for their machine configs of that name, and finds only a machine config"
+		return nil, "EKS Anywhere looks for worker groups and for their machine configs of that name, and " +
+			"finds only a machine config"
 	case byConfig == nil:
-		return nil, "EKS Anywhere looks for worker groups and for their machine configs of that name, and finds only a worker group"
+		return nil, "EKS Anywhere looks for worker groups and for their machine configs of that name, and " +
+			"finds only a worker group"
 	}
 	return byConfig, ""
 }
@@ -57,7 +64,8 @@ func (r *report) checkNutanixDatacenter() {
 	}
 	for i, excluded := range items(root, "spec", "ccmExcludeNodeIPs") {
 		if kindOf(excluded) == kindString && !isAddressRange(excluded.Value) {
-			e := r.wrong("nutanix", fmt.Sprintf("spec.ccmExcludeNodeIPs[%d]", i), "not an address, a range of addresses or a block of them")
+			e := r.wrong("nutanix", fmt.Sprintf("spec.ccmExcludeNodeIPs[%d]", i),
+				"not an address, a range of addresses or a block of them")
 			e.Found, e.Expected = quote(excluded.Value), "10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.0/28"
 		}
 	}
@@ -70,7 +78,8 @@ func (r *report) checkNutanixDatacenter() {
 	}
 }
 
-// isAddressRange says whether a text is an IP address, two with "-" between them, the smaller first, or a block of addresses.
+// isAddressRange says whether a text is an IP address, two with "-" between them, the smaller first, or a
+// block of addresses.
 func isAddressRange(value string) bool {
 	value = strings.TrimSpace(value)
 	if strings.Contains(value, "/") {
@@ -109,7 +118,8 @@ func (r *report) checkNutanixMachine() {
 	}
 	for i, gpu := range items(root, "spec", "gpus") {
 		if kind := text(gpu, "type"); kind == "deviceID" || kind == "name" {
-			if _, value := lookup(gpu, kind); value == nil || kind == "name" && text(gpu, kind) == "" && kindOf(value) == kindString {
+			if _, value := lookup(gpu, kind); value == nil ||
+				kind == "name" && text(gpu, kind) == "" && kindOf(value) == kindString {
 				r.required(fmt.Sprintf("spec.gpus[%d].%s", i, kind), "with type "+kind, "")
 			}
 		}
@@ -129,8 +139,8 @@ func (r *report) checkNutanixMachine() {
 	}
 }
 
-// checkWorkerGroups: the worker groups that a datacenter's failure domains name are there, and have no more machines than there are
-// domains to spread them over.
+// checkWorkerGroups: the worker groups that a datacenter's failure domains name are there, and have no more
+// machines than there are domains to spread them over.
 func (r *report) checkWorkerGroups(cluster *report) {
 	domains := items(r.object.root(), "spec", "failureDomains")
 	var names []string
@@ -147,12 +157,14 @@ func (r *report) checkWorkerGroups(cluster *report) {
 			group, message := cluster.spreadGroup(name.Value)
 			if message != "" {
 				e := r.wrong("nutanix", path, message)
-				e.Found, e.Expected = quote(name.Value), "a worker group whose name and machineGroupRef.name are the same"
+				e.Found, e.Expected = quote(name.Value),
+					"a worker group whose name and machineGroupRef.name are the same"
 				continue
 			}
 			if group == nil {
 				e := r.wrong("dangling-reference", path, cluster.object.Label()+" has no such worker group")
-				e.Found, e.Expected, e.Suggestion = quote(name.Value), oneOf(names), spelling.Nearest(name.Value, names)
+				e.Found, e.Expected, e.Suggestion = quote(name.Value), oneOf(names),
+					spelling.Nearest(name.Value, names)
 				continue
 			}
 			if count, ok := integer(group, "count"); ok && count > int64(len(domains)) {

@@ -13,7 +13,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/spelling"
 )
 
-// checkVSphereDatacenter: an absolute network is below the datacenter; failure domains have names of their own.
+// checkVSphereDatacenter: an absolute network is below the datacenter; failure domains have names of their
+// own.
 func (r *report) checkVSphereDatacenter() {
 	r.checkVSpherePaths()
 	r.uniqueNames("spec.failureDomains")
@@ -28,7 +29,8 @@ func (r *report) uniqueNames(path string) {
 			continue
 		}
 		if before, twice := first[name]; twice {
-			e := r.wrong("duplicate-name", fmt.Sprintf("%s[%d].name", path, i), fmt.Sprintf("item %d has the name already", before+1))
+			e := r.wrong("duplicate-name", fmt.Sprintf("%s[%d].name", path, i),
+				fmt.Sprintf("item %d has the name already", before+1))
 			e.Found, e.Expected = quote(name), "a name of its own"
 			continue
 		}
@@ -36,7 +38,8 @@ func (r *report) uniqueNames(path string) {
 	}
 }
 
-// checkVSphereMachine: Bottlerocket, which is the default, has one user, ec2-user; memory below the floor is raised in silence.
+// checkVSphereMachine: Bottlerocket, which is the default, has one user, ec2-user; memory below the floor is
+// raised in silence.
 func (r *report) checkVSphereMachine() {
 	root := r.object.root()
 	family := orDefault(text(root, "spec", "osFamily"), "bottlerocket")
@@ -64,7 +67,8 @@ func (r *report) checkBottlerocketUser(family string) {
 	}
 }
 
-// checkCloudStackDatacenter: zones are in availabilityZones; the older form is moved there and must then be gone.
+// checkCloudStackDatacenter: zones are in availabilityZones; the older form is moved there and must then be
+// gone.
 func (r *report) checkCloudStackDatacenter() {
 	root := r.object.root()
 	if r.present("spec") && !r.present("spec", "availabilityZones") {
@@ -72,15 +76,19 @@ func (r *report) checkCloudStackDatacenter() {
 			return
 		}
 		if r.present("spec", "zones") {
-			r.warn("deprecated", "spec.zones", "the form with spec.zones is deprecated").Expected = "spec.availabilityZones"
+			r.warn("deprecated", "spec.zones", "the form with spec.zones is deprecated").Expected =
+				"spec.availabilityZones"
 		} else {
-			r.required("spec.availabilityZones", "", "a list of zones with name, credentialsRef, zone and managementApiEndpoint")
+			r.required("spec.availabilityZones", "",
+				"a list of zones with name, credentialsRef, zone and managementApiEndpoint")
 		}
 		return
 	}
 	for _, name := range []string{"account", "domain", "managementApiEndpoint", "zones"} {
 		if r.present("spec", name) {
-			r.wrong("cloudstack", "spec."+name, "the older form and availabilityZones exclude each other").Expected = "the value in each of availabilityZones"
+			r.wrong("cloudstack", "spec."+name,
+				"the older form and availabilityZones exclude each other").Expected =
+				"the value in each of availabilityZones"
 		}
 	}
 	r.uniqueNames("spec.availabilityZones")
@@ -89,12 +97,14 @@ func (r *report) checkCloudStackDatacenter() {
 		r.checkCloudStackResource(path, zone, "zone")
 		r.checkCloudStackResource(path+".network", zone, "zone", "network")
 		if name := text(zone, "name"); !isLabelValue(name) {
-			e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].name", i), "the name becomes the value of a label, for which it is not valid")
+			e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].name", i),
+				"the name becomes the value of a label, for which it is not valid")
 			e.Found, e.Expected = quote(name), labelValueExpected
 		}
 		if api := text(zone, "managementApiEndpoint"); api != "" {
 			if parsed, err := url.Parse(api); err != nil || parsed.Host == "" {
-				e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].managementApiEndpoint", i), "not a URL")
+				e := r.wrong("cloudstack", fmt.Sprintf("spec.availabilityZones[%d].managementApiEndpoint", i),
+					"not a URL")
 				e.Found, e.Expected = quote(api), "a URL such as https://cloudstack.example.com/client/api"
 			}
 		}
@@ -129,13 +139,17 @@ func (r *report) checkCloudStackMachine() {
 			}
 		}
 	}
-	if affinity := text(root, "spec", "affinity"); affinity != "" && len(items(root, "spec", "affinityGroupIds")) > 0 {
-		r.wrong("cloudstack", "spec.affinity", "affinity and affinityGroupIds exclude each other").Expected = "one of them"
+	if affinity := text(root, "spec", "affinity"); affinity != "" &&
+		len(items(root, "spec", "affinityGroupIds")) > 0 {
+		r.wrong("cloudstack", "spec.affinity", "affinity and affinityGroupIds exclude each other").Expected =
+			"one of them"
 	}
 	_, details := lookup(root, "spec", "userCustomDetails")
 	for _, e := range entries(details) {
-		if path := joinField("spec.userCustomDetails", e.key.Value); slices.Contains(restrictedDetails, e.key.Value) && !r.known(path) {
-			p := r.add(SeverityError, "cloudstack", e.key, path, "EKS Anywhere sets this detail of a machine itself")
+		if path := joinField("spec.userCustomDetails",
+			e.key.Value); slices.Contains(restrictedDetails, e.key.Value) && !r.known(path) {
+			p := r.add(SeverityError, "cloudstack", e.key, path,
+				"EKS Anywhere sets this detail of a machine itself")
 			p.Found, p.Expected = quote(e.key.Value), "only keys that CloudStack leaves to users"
 		}
 	}
@@ -147,7 +161,8 @@ func (r *report) checkCloudStackMachine() {
 				continue
 			}
 			p := r.add(SeverityError, "cloudstack", end, path, "not the path of a link or its target")
-			p.Found, p.Expected = quote(end.Value), `a path of letters, digits, ".", "-" and "_" that starts with "/" and does not end with it`
+			p.Found, p.Expected = quote(end.Value),
+				`a path of letters, digits, ".", "-" and "_" that starts with "/" and does not end with it`
 		}
 	}
 }
@@ -156,12 +171,14 @@ var symlinkForm = regexp.MustCompile(`^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$`)
 
 // restrictedDetails are the details of a machine that EKS Anywhere refuses in userCustomDetails.
 var restrictedDetails = []string{
-	"Encrypted.Password", "Message.ReservedCapacityFreed.Flag", "SSH.KeyPairNames", "SSH.PublicKey", "boot.mode", "configDriveLocation",
-	"configurationId", "controlNodeLoginUser", "cpu.corespersocket", "cpuNumber", "cpuOvercommitRatio", "cpuSpeed", "dataDiskController",
-	"deployvm", "disk", "diskOffering", "firmware", "hypervisortoolsversion", "ip4Address", "ip6Address", "keyboard", "keypairnames",
-	"kvm.vnc.address", "kvm.vnc.port", "memory", "memoryOvercommitRatio", "nameonhypervisor", "nestedVirtualizationFlag", "network", "nic",
-	"nicAdapter", "password", "platform", "ramReservation", "rootDiskController", "rootdisksize", "smc.present", "svga.vramSize", "timeoffset",
-	"video.hardware", "video.ram",
+	"Encrypted.Password", "Message.ReservedCapacityFreed.Flag", "SSH.KeyPairNames",
+	"SSH.PublicKey", "boot.mode", "configDriveLocation", "configurationId", "controlNodeLoginUser",
+	"cpu.corespersocket", "cpuNumber", "cpuOvercommitRatio", "cpuSpeed", "dataDiskController", "deployvm",
+	"disk", "diskOffering", "firmware", "hypervisortoolsversion", "ip4Address", "ip6Address", "keyboard",
+	"keypairnames", "kvm.vnc.address", "kvm.vnc.port", "memory", "memoryOvercommitRatio", "nameonhypervisor",
+	"nestedVirtualizationFlag", "network", "nic", "nicAdapter", "password", "platform", "ramReservation",
+	"rootDiskController", "rootdisksize", "smc.present", "svga.vramSize", "timeoffset", "video.hardware",
+	"video.ram",
 }
 
 var quantityUnits = map[string]float64{
@@ -181,7 +198,8 @@ func quantity(value string) (float64, bool) {
 func (r *report) checkAWSIam() {
 	for i, mode := range items(r.object.root(), "spec", "backendMode") {
 		if mode.Value == "MountedFile" {
-			e := r.wrong("invalid-value", fmt.Sprintf("spec.backendMode[%d]", i), "EKS Anywhere does not support this backend")
+			e := r.wrong("invalid-value", fmt.Sprintf("spec.backendMode[%d]", i),
+				"EKS Anywhere does not support this backend")
 			e.Found, e.Expected = quote(mode.Value), "EKSConfigMap or CRD"
 		}
 	}
@@ -191,7 +209,9 @@ func (r *report) checkAWSIam() {
 func (p *parser) checkInCluster(c *Cluster) {
 	cluster := p.names[c.Name]
 	for _, o := range c.Objects {
-		index := slices.IndexFunc(p.objects[objectKey{o.Kind, o.Name}], func(r *report) bool { return r.object == o })
+		index := slices.IndexFunc(p.objects[objectKey{o.Kind, o.Name}], func(r *report) bool {
+			return r.object == o
+		})
 		if index < 0 {
 			continue
 		}
@@ -205,12 +225,14 @@ func (p *parser) checkInCluster(c *Cluster) {
 		case "NutanixMachineConfig":
 			r.checkFirstUser(c.Role())
 			if _, gpus := lookup(o.root(), "spec", "gpus"); gpus != nil && !cluster.refersFromWorkers(o) {
-				r.wrong("nutanix", "spec.gpus", "GPUs are for workers only").Expected = "no gpus for control plane and etcd"
+				r.wrong("nutanix", "spec.gpus", "GPUs are for workers only").Expected =
+					"no gpus for control plane and etcd"
 			}
 		case "NutanixDatacenterConfig":
 			r.checkWorkerGroups(cluster)
 			if c.Role() == RoleWorkload && !r.present("spec", "credentialRef") {
-				r.required("spec.credentialRef", "by the webhook, which checks what GitOps creates", "a reference to a Secret")
+				r.required("spec.credentialRef", "by the webhook, which checks what GitOps creates",
+					"a reference to a Secret")
 			}
 		case "SnowDatacenterConfig":
 			r.checkSnowIdentity(c.Role())
@@ -219,43 +241,55 @@ func (p *parser) checkInCluster(c *Cluster) {
 		case "TinkerbellDatacenterConfig":
 			host := text(cluster.object.root(), "spec", "controlPlaneConfiguration", "endpoint", "host")
 			if ip := text(o.root(), "spec", "tinkerbellIP"); ip != "" && ip == host {
-				e := r.wrong("tinkerbell", "spec.tinkerbellIP", "the address is that of the cluster's endpoint")
+				e := r.wrong("tinkerbell", "spec.tinkerbellIP",
+					"the address is that of the cluster's endpoint")
 				e.Found, e.Expected = quote(ip), "an address of its own"
 			}
 		case "TinkerbellMachineConfig":
 			r.checkFirstUser(c.Role())
 			inDatacenter := slices.ContainsFunc(c.Objects, func(other *Object) bool {
-				return other.Kind == "TinkerbellDatacenterConfig" && text(other.root(), "spec", "osImageURL") != ""
+				return other.Kind == "TinkerbellDatacenterConfig" &&
+					text(other.root(), "spec", "osImageURL") != ""
 			})
 			if inDatacenter && text(o.root(), "spec", "osImageURL") != "" {
-				r.wrong("tinkerbell", "spec.osImageURL", "osImageURL is set in the datacenter config too").Expected = "one of both"
+				r.wrong("tinkerbell", "spec.osImageURL",
+					"osImageURL is set in the datacenter config too").Expected = "one of both"
 			}
 		}
 	}
 	p.checkMachines(c)
 }
 
-// checkTemplate: what the CLI fills in for a cluster it creates is missing when Git creates one, and the webhook wants a template.
+// checkTemplate: what the CLI fills in for a cluster it creates is missing when Git creates one, and the
+// webhook wants a template.
 func (r *report) checkTemplate(role Role) {
 	if text(r.object.root(), "spec", "template") == "" {
-		r.refusedByWebhook(role)("vsphere", "spec.template", "EKS Anywhere's webhook refuses a machine config without a template").Expected = "the path of a template"
+		r.refusedByWebhook(role)("vsphere", "spec.template",
+			"EKS Anywhere's webhook refuses a machine config without a template").Expected =
+			"the path of a template"
 	}
 }
 
-// checkFirstUser: EKS Anywhere's command makes an SSH key where there is none; its controller does not, and the webhook wants one.
+// checkFirstUser: EKS Anywhere's command makes an SSH key where there is none; its controller does not, and
+// the webhook wants one.
 func (r *report) checkFirstUser(role Role) {
 	report := r.refusedByWebhook(role)
 	users := items(r.object.root(), "spec", "users")
 	if len(users) == 0 {
-		report("users", "spec.users", "EKS Anywhere's webhook refuses a machine config without a user").Expected = "a user with an SSH key"
+		report("users", "spec.users",
+			"EKS Anywhere's webhook refuses a machine config without a user").Expected =
+			"a user with an SSH key"
 		return
 	}
-	if sshKeys := items(users[0], "sshAuthorizedKeys"); len(sshKeys) > 0 && kindOf(sshKeys[0]) == kindString && strings.TrimSpace(sshKeys[0].Value) == "" {
-		report("users", "spec.users[0].sshAuthorizedKeys[0]", "EKS Anywhere's webhook refuses a first user without an SSH key").Expected = "a public key"
+	if sshKeys := items(users[0], "sshAuthorizedKeys"); len(sshKeys) > 0 &&
+		kindOf(sshKeys[0]) == kindString && strings.TrimSpace(sshKeys[0].Value) == "" {
+		report("users", "spec.users[0].sshAuthorizedKeys[0]",
+			"EKS Anywhere's webhook refuses a first user without an SSH key").Expected = "a public key"
 	}
 }
 
-// refusedByWebhook gives the way to report what stops a cluster that Git creates, and is only missing from Git for any other.
+// refusedByWebhook gives the way to report what stops a cluster that Git creates, and is only missing from
+// Git for any other.
 func (r *report) refusedByWebhook(role Role) func(rule, path, message string) *Problem {
 	if role == RoleManagement {
 		return r.warn
@@ -274,7 +308,8 @@ func (r *report) checkFailureDomains(datacenter *report) {
 			if kindOf(domain) != kindString || slices.Contains(names, domain.Value) {
 				continue
 			}
-			e := r.wrong("dangling-reference", fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].failureDomains[%d]", i, j),
+			e := r.wrong("dangling-reference",
+				fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].failureDomains[%d]", i, j),
 				datacenter.object.Label()+" has no such failure domain")
 			e.Found, e.Suggestion = quote(domain.Value), spelling.Nearest(domain.Value, names)
 			e.Expected = oneOf(names)
@@ -285,7 +320,8 @@ func (r *report) checkFailureDomains(datacenter *report) {
 	}
 }
 
-// refersFromWorkers says whether a worker group of the Cluster, and neither its control plane nor its etcd, uses a machine config.
+// refersFromWorkers says whether a worker group of the Cluster, and neither its control plane nor its etcd,
+// uses a machine config.
 func (r *report) refersFromWorkers(o *Object) bool {
 	used := false
 	for _, ref := range clusterReferences(r.object) {

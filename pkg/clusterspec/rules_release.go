@@ -17,24 +17,30 @@ type release struct {
 	noCloudStack bool
 }
 
-// releases are EKS Anywhere's, by its release notes and its table of supported versions, the oldest first. Of those that are missing we
-// have no good source, and say nothing.
+// releases are EKS Anywhere's, by its release notes and its table of supported versions, the oldest first. Of
+// those that are missing we have no good source, and say nothing.
 var releases = []release{
-	{minor: 5, oldest: 20, newest: 21}, {minor: 6, oldest: 20, newest: 21}, {minor: 7, oldest: 20, newest: 21},
-	{minor: 8, oldest: 20, newest: 22}, {minor: 9, oldest: 20, newest: 22}, {minor: 10, oldest: 20, newest: 22},
-	{minor: 11, oldest: 20, newest: 23}, {minor: 12, oldest: 20, newest: 24}, {minor: 13, oldest: 21, newest: 24},
-	{minor: 14, oldest: 21, newest: 25}, {minor: 15, oldest: 22, newest: 26}, {minor: 16, oldest: 23, newest: 27},
-	{minor: 17, oldest: 23, newest: 27}, {minor: 18, oldest: 24, newest: 28}, {minor: 19, oldest: 25, newest: 29},
+	{minor: 5, oldest: 20, newest: 21}, {minor: 6, oldest: 20, newest: 21}, {minor: 7, oldest: 20,
+		newest: 21},
+	{minor: 8, oldest: 20, newest: 22}, {minor: 9, oldest: 20, newest: 22}, {minor: 10, oldest: 20,
+		newest: 22},
+	{minor: 11, oldest: 20, newest: 23}, {minor: 12, oldest: 20, newest: 24}, {minor: 13, oldest: 21,
+		newest: 24},
+	{minor: 14, oldest: 21, newest: 25}, {minor: 15, oldest: 22, newest: 26}, {minor: 16, oldest: 23,
+		newest: 27},
+	{minor: 17, oldest: 23, newest: 27}, {minor: 18, oldest: 24, newest: 28}, {minor: 19, oldest: 25,
+		newest: 29},
 	{minor: 25, oldest: 29, newest: 35},
 	{minor: 26, oldest: 30, newest: 36, flux: "2.8.8", noCloudStack: true},
 	{minor: 27, oldest: 31, newest: 37, flux: "2.10.0", noCloudStack: true},
 }
 
-// ourRelease is the release whose facts the field table holds. It counts where no file says which one is in use.
+// ourRelease is the release whose facts the field table holds. It counts where no file says which one is in
+// use.
 const ourRelease = 26
 
-// compareVersions compares two semantic versions by their three numbers, as [cmp.Compare] does; false when one of them is none. What
-// comes after the numbers is a build of the same release.
+// compareVersions compares two semantic versions by their three numbers, as [cmp.Compare] does; false when
+// one of them is none. What comes after the numbers is a build of the same release.
 func compareVersions(a, b string) (int, bool) {
 	left, right := versionForm.FindStringSubmatch(a), versionForm.FindStringSubmatch(b)
 	if left == nil || right == nil {
@@ -55,8 +61,9 @@ func compareVersions(a, b string) (int, bool) {
 
 var versionForm = regexp.MustCompile(`^v?([0-9]+)\.([0-9]+)\.([0-9]+)([-+].*)?$`)
 
-// checkReleases holds each cluster against the release of EKS Anywhere that it is for: that of its own eksaVersion, that of its management
-// cluster, or the one that the field table is of. What is outside is warned of only: another release may have it.
+// checkReleases holds each cluster against the release of EKS Anywhere that it is for: that of its own
+// eksaVersion, that of its management cluster, or the one that the field table is of. What is outside is
+// warned of only: another release may have it.
 func (p *parser) checkReleases() {
 	for _, c := range p.set.Clusters {
 		r := p.names[c.Name]
@@ -67,8 +74,10 @@ func (p *parser) checkReleases() {
 		at := slices.IndexFunc(releases, func(known release) bool { return known.minor == minor })
 		if last := releases[len(releases)-1].minor; at < 0 && minor > last {
 			if own, _ := releaseMinor(text(r.object.root(), "spec", "eksaVersion")); own == minor {
-				w := r.warn("release", "spec.eksaVersion", "the release is newer than those that this version of eksa-gitops knows, so its rules may differ")
-				w.Found, w.Expected = quote(text(r.object.root(), "spec", "eksaVersion")), fmt.Sprintf("at most v0.%d", last)
+				w := r.warn("release", "spec.eksaVersion", "the release is newer than those that this "+
+					"version of eksa-gitops knows, so its rules may differ")
+				w.Found, w.Expected = quote(text(r.object.root(), "spec", "eksaVersion")),
+					fmt.Sprintf("at most v0.%d", last)
 			}
 			continue
 		}
@@ -77,19 +86,22 @@ func (p *parser) checkReleases() {
 		}
 		known := releases[at]
 		if known.noCloudStack && c.Provider == "cloudstack" {
-			w := r.warn("release", "spec.datacenterRef.kind", fmt.Sprintf("EKS Anywhere v0.%d no longer supports CloudStack (%s)", minor, why))
+			w := r.warn("release", "spec.datacenterRef.kind",
+				fmt.Sprintf("EKS Anywhere v0.%d no longer supports CloudStack (%s)", minor, why))
 			w.Expected = "a release up to v0.25, or another provider"
 		}
 		r.checkKubernetes(known, why, "spec.kubernetesVersion", c.KubernetesVersion)
 		for i, group := range items(r.object.root(), "spec", "workerNodeGroupConfigurations") {
 			if own := text(group, "kubernetesVersion"); own != c.KubernetesVersion {
-				r.checkKubernetes(known, why, fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].kubernetesVersion", i), own)
+				r.checkKubernetes(known, why,
+					fmt.Sprintf("spec.workerNodeGroupConfigurations[%d].kubernetesVersion", i), own)
 			}
 		}
 	}
 }
 
-// releaseOf gives the minor version of EKS Anywhere that counts for a cluster, 0 when that cannot be told, and why it is that.
+// releaseOf gives the minor version of EKS Anywhere that counts for a cluster, 0 when that cannot be told,
+// and why it is that.
 func (p *parser) releaseOf(c *Cluster) (minor int, why string) {
 	version := func(name string) (string, bool) {
 		r := p.names[name]
@@ -116,14 +128,16 @@ func (r *report) checkKubernetes(known release, why, path, version string) {
 	if !ok || minor >= known.oldest && minor <= known.newest {
 		return
 	}
-	w := r.warn("release", path, fmt.Sprintf("EKS Anywhere v0.%d does not come with this Kubernetes version (%s)", known.minor, why))
+	w := r.warn("release", path,
+		fmt.Sprintf("EKS Anywhere v0.%d does not come with this Kubernetes version (%s)", known.minor, why))
 	w.Found, w.Expected = quote(version), fmt.Sprintf("1.%d to 1.%d", known.oldest, known.newest)
 	if other := releaseWith(minor, known); other > 0 {
 		w.Expected += fmt.Sprintf(", or eksaVersion v0.%d", other)
 	}
 }
 
-// releaseWith gives the release nearest to a known one that comes with a Kubernetes version, 0 for none of which we know.
+// releaseWith gives the release nearest to a known one that comes with a Kubernetes version, 0 for none of
+// which we know.
 func releaseWith(minor int, known release) int {
 	found := 0
 	for _, other := range releases {

@@ -12,8 +12,8 @@ const (
 	inPlace       = "InPlace"
 )
 
-// checkRollout holds the rollout strategies of a Cluster against what EKS Anywhere's validators take: in place on bare metal only, and
-// there in the same way for all machines and without autoscaling.
+// checkRollout holds the rollout strategies of a Cluster against what EKS Anywhere's validators take: in
+// place on bare metal only, and there in the same way for all machines and without autoscaling.
 func (r *report) checkRollout() {
 	root := r.object.root()
 	_, control := lookup(root, "spec", "controlPlaneConfiguration")
@@ -28,8 +28,8 @@ func (r *report) checkRollout() {
 			surge, _ := integer(update, "maxSurge")
 			unavailable, _ := integer(update, "maxUnavailable")
 			if surge == 0 && unavailable == 0 {
-				r.wrong("invalid-value", path+".upgradeRolloutStrategy.rollingUpdate", "maxSurge and maxUnavailable are both 0").Expected =
-					"at least 1 in one of them"
+				r.wrong("invalid-value", path+".upgradeRolloutStrategy.rollingUpdate",
+					"maxSurge and maxUnavailable are both 0").Expected = "at least 1 in one of them"
 			}
 		}
 		if r.provider() != "tinkerbell" || kindOf(group) != kindObject {
@@ -40,12 +40,15 @@ func (r *report) checkRollout() {
 			if _, strategy := lookup(group, "upgradeRolloutStrategy"); strategy == nil {
 				at = path + ".upgradeRolloutStrategy"
 			}
-			e := r.wrong("rollout", at, "workers are upgraded in another way than the control plane, and EKS Anywhere requires one way for all")
+			e := r.wrong("rollout", at, "workers are upgraded in another way than the control plane, and "+
+				"EKS Anywhere requires one way for all")
 			e.Found, e.Expected = mine, "type "+first
 		}
 		if _, scaling := lookup(group, "autoscalingConfiguration"); scaling != nil && first == inPlace {
-			e := r.wrong("rollout", path+".autoscalingConfiguration", "upgrades in place cannot be combined with autoscaling")
-			e.Found, e.Expected = "upgradeRolloutStrategy.type InPlace", "no autoscalingConfiguration, or type RollingUpdate"
+			e := r.wrong("rollout", path+".autoscalingConfiguration",
+				"upgrades in place cannot be combined with autoscaling")
+			e.Found, e.Expected = "upgradeRolloutStrategy.type InPlace",
+				"no autoscalingConfiguration, or type RollingUpdate"
 		}
 	}
 }
@@ -70,12 +73,14 @@ func (r *report) checkStrategy(part *yaml.Node, path string) {
 			e.Found, e.Expected = quote(inPlace), rollingUpdate
 		}
 		if update != nil {
-			e := r.wrong("rollout", path+".rollingUpdate", "an upgrade in place has no parameters of a rolling upgrade")
+			e := r.wrong("rollout", path+".rollingUpdate",
+				"an upgrade in place has no parameters of a rolling upgrade")
 			e.Found, e.Expected = "type InPlace with rollingUpdate", "no rollingUpdate, or type RollingUpdate"
 		}
 	case rollingUpdate:
 		if update == nil {
-			r.required(path+".rollingUpdate", "with type RollingUpdate", "an object with maxSurge, such as rollingUpdate: {maxSurge: 1}")
+			r.required(path+".rollingUpdate", "with type RollingUpdate",
+				"an object with maxSurge, such as rollingUpdate: {maxSurge: 1}")
 		}
 	}
 }
@@ -83,9 +88,12 @@ func (r *report) checkStrategy(part *yaml.Node, path string) {
 // checkInPlace: machines are upgraded in place on Ubuntu only.
 func (r *report) checkInPlace(uses []machineUse) {
 	for _, use := range uses {
-		if family := use.osFamily(); rolloutType(use.part) == inPlace && family != "" && family != "ubuntu" && r.provider() == "tinkerbell" {
-			e := r.wrong("rollout", use.path+".upgradeRolloutStrategy.type", "machines are upgraded in place with Ubuntu only")
-			e.Found, e.Expected = fmt.Sprintf("osFamily %s in %s", family, use.config.object.Label()), "type RollingUpdate, or osFamily ubuntu"
+		if family := use.osFamily(); rolloutType(use.part) == inPlace && family != "" && family != "ubuntu" &&
+			r.provider() == "tinkerbell" {
+			e := r.wrong("rollout", use.path+".upgradeRolloutStrategy.type",
+				"machines are upgraded in place with Ubuntu only")
+			e.Found, e.Expected = fmt.Sprintf("osFamily %s in %s", family, use.config.object.Label()),
+				"type RollingUpdate, or osFamily ubuntu"
 		}
 	}
 }

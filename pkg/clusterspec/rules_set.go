@@ -24,9 +24,11 @@ func (p *parser) checkSet() {
 			}
 			first := p.names[management.Name].object
 			e := r.wrong("two-management-clusters", "metadata.name",
-				fmt.Sprintf("a second management cluster: Cluster %s in %s:%d is one already", management.Name, first.File, first.Line))
+				fmt.Sprintf("a second management cluster: Cluster %s in %s:%d is one already",
+					management.Name, first.File, first.Line))
 			e.Found = quote(c.Name)
-			e.Expected = "spec.managementCluster.name: " + management.Name + " in a workload cluster, or a run for each management cluster"
+			e.Expected = "spec.managementCluster.name: " + management.Name +
+				" in a workload cluster, or a run for each management cluster"
 			continue
 		}
 		management = c
@@ -56,13 +58,16 @@ func (p *parser) checkSet() {
 		if first != nil && c.ManagementCluster != first.ManagementCluster {
 			o := p.names[first.Name].object
 			e := p.names[c.Name].wrong("management-cluster", "spec.managementCluster.name",
-				fmt.Sprintf("the cluster has another management cluster than Cluster %s in %s:%d", first.Name, o.File, o.Line))
-			e.Found, e.Expected = quote(c.ManagementCluster), quote(first.ManagementCluster)+", or a run for each management cluster"
+				fmt.Sprintf("the cluster has another management cluster than Cluster %s in %s:%d",
+					first.Name, o.File, o.Line))
+			e.Found, e.Expected = quote(c.ManagementCluster),
+				quote(first.ManagementCluster)+", or a run for each management cluster"
 			e.Suggestion = spelling.Nearest(c.ManagementCluster, []string{first.ManagementCluster})
 			continue
 		}
 		if management != nil && c.ManagementCluster != management.Name {
-			e := p.names[c.Name].wrong("management-cluster", "spec.managementCluster.name", "the cluster is managed by another cluster than the one in the files")
+			e := p.names[c.Name].wrong("management-cluster", "spec.managementCluster.name",
+				"the cluster is managed by another cluster than the one in the files")
 			e.Found, e.Expected = quote(c.ManagementCluster), quote(management.Name)
 			e.Suggestion = spelling.Nearest(c.ManagementCluster, []string{management.Name})
 			continue
@@ -75,8 +80,8 @@ func (p *parser) checkSet() {
 	p.tellDifferences(reference, differences, compared)
 }
 
-// otherManagement says whether all workload clusters name one management cluster that is not the one in the files, and reports that
-// once: it is the management cluster that has another name, or is the wrong one.
+// otherManagement says whether all workload clusters name one management cluster that is not the one in the
+// files, and reports that once: it is the management cluster that has another name, or is the wrong one.
 func (p *parser) otherManagement(management *Cluster, workloads []*Cluster) bool {
 	if management == nil || len(workloads) == 0 || workloads[0].ManagementCluster == management.Name {
 		return false
@@ -94,14 +99,15 @@ func (p *parser) otherManagement(management *Cluster, workloads []*Cluster) bool
 		return false
 	}
 	name := workloads[0].ManagementCluster
-	e := r.wrong("management-cluster", "metadata.name", fmt.Sprintf("the %d other clusters in the files are managed by another cluster", len(workloads)))
+	e := r.wrong("management-cluster", "metadata.name",
+		fmt.Sprintf("the %d other clusters in the files are managed by another cluster", len(workloads)))
 	e.Found, e.Expected = quote(management.Name), quote(name)+", or a run for each management cluster"
 	e.Suggestion = spelling.Nearest(management.Name, []string{name})
 	return true
 }
 
-// difference is something in which a workload cluster's GitOps is not like that of its management cluster. When all workload clusters
-// have it alike it is one of the management cluster.
+// difference is something in which a workload cluster's GitOps is not like that of its management cluster.
+// When all workload clusters have it alike it is one of the management cluster.
 type difference struct {
 	in                       *report // the workload cluster's object
 	path, what, ours, theirs string  // what differs, in words for a message
@@ -121,21 +127,26 @@ func (p *parser) tellDifferences(reference *Cluster, differences []difference, c
 		if alike && compared > 1 && len(found) == compared && reference.Role() == RoleManagement {
 			d := found[0]
 			if path == "spec.gitOpsRef" {
-				e := d.of.wrong("gitops-differs", d.ofPath, fmt.Sprintf("the %d workload clusters in the files have a gitOpsRef, and their management cluster has none", compared))
+				e := d.of.wrong("gitops-differs", d.ofPath, fmt.Sprintf("the %d workload clusters in the "+
+					"files have a gitOpsRef, and their management cluster has none", compared))
 				e.Expected = "a reference to a FluxConfig"
 				continue
 			}
-			e := d.of.wrong("gitops-differs", d.ofPath, fmt.Sprintf("%s is not that of the %d workload clusters in the files, and EKS Anywhere requires all to be the same", d.what, compared))
+			e := d.of.wrong("gitops-differs", d.ofPath, fmt.Sprintf("%s is not that of the %d workload "+
+				"clusters in the files, and EKS Anywhere requires all to be the same", d.what, compared))
 			e.Found, e.Expected = d.theirs, d.ours
 			continue
 		}
 		for _, d := range found {
 			if path == "spec.gitOpsRef" {
-				e := d.in.wrong("gitops-differs", path, fmt.Sprintf("the management cluster %s has no gitOpsRef", reference.Name))
+				e := d.in.wrong("gitops-differs", path,
+					fmt.Sprintf("the management cluster %s has no gitOpsRef", reference.Name))
 				e.Expected = "GitOps on the management cluster first"
 				continue
 			}
-			e := d.in.wrong("gitops-differs", path, fmt.Sprintf("%s is not that of Cluster %s, and EKS Anywhere requires both to be the same", d.what, reference.Name))
+			e := d.in.wrong("gitops-differs", path,
+				fmt.Sprintf("%s is not that of Cluster %s, and EKS Anywhere requires both to be the same",
+					d.what, reference.Name))
 			e.Found, e.Expected = d.ours, d.theirs
 		}
 	}
@@ -156,14 +167,17 @@ func (p *parser) configOf(c *Cluster) *report {
 
 // broken says whether an object has errors, so that its values are not to be compared with.
 func (r *report) broken() bool {
-	return r != nil && slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Severity == SeverityError })
+	return r != nil && slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return p.Severity == SeverityError
+	})
 }
 
-// compareGitOps gives the differences between the GitOps of a workload cluster and that of its management cluster, or of the first
-// workload cluster when that is not among the files: EKS Anywhere refuses any. The second result is false when there is nothing to
-// compare with.
+// compareGitOps gives the differences between the GitOps of a workload cluster and that of its management
+// cluster, or of the first workload cluster when that is not among the files: EKS Anywhere refuses any. The
+// second result is false when there is nothing to compare with.
 func (p *parser) compareGitOps(reference, c *Cluster) ([]difference, bool) {
-	if reference == nil || reference == c || c.GitOps == nil || p.names[reference.Name].known("spec.gitOpsRef") || p.configOf(reference).broken() {
+	if reference == nil || reference == c || c.GitOps == nil ||
+		p.names[reference.Name].known("spec.gitOpsRef") || p.configOf(reference).broken() {
 		return nil, false
 	}
 	cluster, referenceCluster := p.names[c.Name], p.names[reference.Name]
@@ -171,11 +185,14 @@ func (p *parser) compareGitOps(reference, c *Cluster) ([]difference, bool) {
 		if referenceCluster.present("spec", "gitOpsRef") || reference.Role() != RoleManagement {
 			return nil, false
 		}
-		return []difference{{in: cluster, path: "spec.gitOpsRef", of: referenceCluster, ofPath: "spec.gitOpsRef"}}, true
+		return []difference{{in: cluster, path: "spec.gitOpsRef", of: referenceCluster,
+			ofPath: "spec.gitOpsRef"}}, true
 	}
 	theirs, ours := reference.GitOps, c.GitOps
 	if theirs.Kind != ours.Kind {
-		return []difference{{in: cluster, path: "spec.gitOpsRef.kind", what: "the kind of GitOps configuration", ours: ours.Kind, theirs: theirs.Kind, of: referenceCluster, ofPath: "spec.gitOpsRef.kind"}}, true
+		return []difference{{in: cluster, path: "spec.gitOpsRef.kind",
+			what: "the kind of GitOps configuration", ours: ours.Kind, theirs: theirs.Kind,
+			of: referenceCluster, ofPath: "spec.gitOpsRef.kind"}}, true
 	}
 	config, referenceConfig := p.configOf(c), p.configOf(reference)
 	if config == nil || referenceConfig == nil || config.broken() {
@@ -185,7 +202,8 @@ func (p *parser) compareGitOps(reference, c *Cluster) ([]difference, bool) {
 	at := fieldsOfGitOps(ours.Kind)
 	differ := func(path, theirs, ours string) {
 		if theirs != ours {
-			differences = append(differences, difference{in: config, path: path, what: "the setting", ours: quote(ours), theirs: quote(theirs), of: referenceConfig, ofPath: path})
+			differences = append(differences, difference{in: config, path: path, what: "the setting",
+				ours: quote(ours), theirs: quote(theirs), of: referenceConfig, ofPath: path})
 		}
 	}
 	differ(at.systemNamespace, theirs.SystemNamespace, ours.SystemNamespace)
@@ -207,7 +225,8 @@ func (p *parser) compareGitOps(reference, c *Cluster) ([]difference, bool) {
 			return "spec.git"
 		}
 		differences = append(differences, difference{
-			in: config, path: provider(ours), what: "the Git provider", ours: provider(ours), theirs: provider(theirs), of: referenceConfig, ofPath: provider(theirs),
+			in: config, path: provider(ours), what: "the Git provider", ours: provider(ours),
+			theirs: provider(theirs), of: referenceConfig, ofPath: provider(theirs),
 		})
 	}
 	return differences, true

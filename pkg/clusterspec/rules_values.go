@@ -17,7 +17,8 @@ import (
 // The forms of values that Kubernetes, and with it EKS Anywhere, asks for in more than one place.
 var (
 	qualifiedNameForm = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
-	domainForm        = regexp.MustCompile(`([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]`)
+	domainForm        = regexp.MustCompile(
+		`([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]`)
 )
 
 // isQualifiedName says whether a text can be the key of a label or an annotation.
@@ -46,14 +47,16 @@ func (r *report) checkLabels(path string, labels *yaml.Node, annotations bool) {
 			continue
 		}
 		switch kind := kindOf(e.value); {
-		case !isQualifiedName(e.key.Value) && !(annotations && isQualifiedName(strings.ToLower(e.key.Value))): // as the API server does
+		// as the API server does
+		case !isQualifiedName(e.key.Value) && !(annotations && isQualifiedName(strings.ToLower(e.key.Value))):
 			p := r.add(SeverityError, "labels", e.key, at, "Kubernetes does not accept this key for a label")
 			if annotations {
 				p.Message = "Kubernetes does not accept this key for an annotation"
 			}
 			p.Found, p.Expected = quote(e.key.Value), qualifiedNameExpected
 		case !annotations && kind == kindString && !isLabelValue(e.value.Value):
-			p := r.add(SeverityError, "labels", e.value, at, "Kubernetes does not accept this value for a label")
+			p := r.add(SeverityError, "labels", e.value, at,
+				"Kubernetes does not accept this value for a label")
 			p.Found, p.Expected = quote(e.value.Value), labelValueExpected
 		}
 	}
@@ -116,8 +119,8 @@ func (r *report) checkPort(path, value string) {
 	}
 }
 
-// checkHostOS: time servers have a host; what is for Bottlerocket is for Bottlerocket only. The same for all kinds that have
-// hostOSConfiguration.
+// checkHostOS: time servers have a host; what is for Bottlerocket is for Bottlerocket only. The same for all
+// kinds that have hostOSConfiguration.
 func (r *report) checkHostOS(family string) {
 	const at = "spec.hostOSConfiguration"
 	_, host := lookup(r.object.root(), "spec", "hostOSConfiguration")
@@ -126,7 +129,8 @@ func (r *report) checkHostOS(family string) {
 	}
 	for i, server := range items(host, "ntpConfiguration", "servers") {
 		if kindOf(server) == kindString && !isTimeServer(server.Value) {
-			e := r.wrong("invalid-value", fmt.Sprintf("%s.ntpConfiguration.servers[%d]", at, i), "not a time server")
+			e := r.wrong("invalid-value", fmt.Sprintf("%s.ntpConfiguration.servers[%d]", at, i),
+				"not a time server")
 			e.Found, e.Expected = quote(server.Value), "a host name or IP address"
 		}
 	}
@@ -146,12 +150,15 @@ func (r *report) checkHostOS(family string) {
 	}
 	for i, ip := range items(host, "bottlerocketConfiguration", "kubernetes", "clusterDNSIPs") {
 		if kindOf(ip) == kindString {
-			r.checkAddress(fmt.Sprintf("%s.bottlerocketConfiguration.kubernetes.clusterDNSIPs[%d]", at, i), ip.Value)
+			r.checkAddress(fmt.Sprintf("%s.bottlerocketConfiguration.kubernetes.clusterDNSIPs[%d]", at, i),
+				ip.Value)
 		}
 	}
 	for i, name := range items(host, "bottlerocketConfiguration", "kubernetes", "allowedUnsafeSysctls") {
 		if kindOf(name) == kindString && name.Value == "" {
-			r.wrong("invalid-value", fmt.Sprintf("%s.bottlerocketConfiguration.kubernetes.allowedUnsafeSysctls[%d]", at, i), "the name of the setting is empty")
+			r.wrong("invalid-value",
+				fmt.Sprintf("%s.bottlerocketConfiguration.kubernetes.allowedUnsafeSysctls[%d]", at, i),
+				"the name of the setting is empty")
 		}
 	}
 }
@@ -167,8 +174,8 @@ func isTimeServer(server string) bool {
 	return err == nil && parsed.Scheme != "" && parsed.Host != ""
 }
 
-// canonicalHost gives one text for all ways to write a host: an IP address as it is written shortest, a name in small letters, without the
-// port of the API server.
+// canonicalHost gives one text for all ways to write a host: an IP address as it is written shortest, a name
+// in small letters, without the port of the API server.
 func canonicalHost(host string) string {
 	if name, port, err := net.SplitHostPort(host); err == nil && port == "6443" {
 		host = name

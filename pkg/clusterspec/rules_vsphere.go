@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// checkVSpherePaths: the server is a host alone, and an absolute network is below the datacenter's networks, in failure domains too.
+// checkVSpherePaths: the server is a host alone, and an absolute network is below the datacenter's networks,
+// in failure domains too.
 func (r *report) checkVSpherePaths() {
 	root := r.object.root()
 	if server := text(root, "spec", "server"); strings.Contains(server, "://") {
@@ -51,6 +52,7 @@ func oneFamily(uses []machineUse, rule, message string) {
 			continue
 		}
 		e := use.config.wrong(rule, "spec.osFamily", message)
-		e.Found, e.Expected = fmt.Sprintf("%s for %s", quote(mine), use.what), fmt.Sprintf("%s, as for %s in %s", quote(first), uses[0].what, uses[0].config.object.Label())
+		e.Found, e.Expected = fmt.Sprintf("%s for %s", quote(mine), use.what),
+			fmt.Sprintf("%s, as for %s in %s", quote(first), uses[0].what, uses[0].config.object.Label())
 	}
 }

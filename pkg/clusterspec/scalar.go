@@ -23,7 +23,8 @@ const (
 )
 
 var (
-	// The YAML libraries of EKS Anywhere and Kubernetes read YAML 1.1, in which these plain words are no strings.
+	// The YAML libraries of EKS Anywhere and Kubernetes read YAML 1.1, in which these plain words are no
+	// strings.
 	trueWords  = []string{"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
 	falseWords = []string{"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}
 	nullWords  = []string{"", "~", "null", "Null", "NULL"}
@@ -51,7 +52,8 @@ func scalar(node *yaml.Node) (valueKind, any) {
 	if node.Style&yaml.TaggedStyle != 0 {
 		explicit = node.ShortTag()
 	}
-	if explicit == "!!str" || explicit == "!!binary" || node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+	if explicit == "!!str" || explicit == "!!binary" ||
+		node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		return kindString, text
 	}
 	switch {
@@ -89,7 +91,8 @@ type entry struct {
 	key, value *yaml.Node // with aliases followed
 }
 
-// entries gives the entries of a mapping in order, with merge keys ("<<") spread out: what the mapping itself says wins.
+// entries gives the entries of a mapping in order, with merge keys ("<<") spread out: what the mapping itself
+// says wins.
 func entries(mapping *yaml.Node) []entry {
 	if mapping == nil || mapping.Kind != yaml.MappingNode {
 		return nil
@@ -146,7 +149,8 @@ func lookup(mapping *yaml.Node, path ...string) (key, value *yaml.Node) {
 	return key, value
 }
 
-// lookupKey finds one key of a mapping, as entries would, without listing the others where there are no merge keys.
+// lookupKey finds one key of a mapping, as entries would, without listing the others where there are no merge
+// keys.
 func lookupKey(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	if mapping == nil || mapping.Kind != yaml.MappingNode {
 		return nil, nil

@@ -8,22 +8,25 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestScalar_asEKSAnywhereReads reads values that YAML's versions disagree about with EKS Anywhere's own library, and makes sure that
-// each means the same here, or is refused.
+// TestScalar_asEKSAnywhereReads reads values that YAML's versions disagree about with EKS Anywhere's own
+// library, and makes sure that each means the same here, or is refused.
 func TestScalar_asEKSAnywhereReads(t *testing.T) {
 	t.Parallel()
 	refused := map[string]bool{
-		".inf": true, ".Inf": true, "-.inf": true, "+.INF": true, ".nan": true, ".NaN": true, "!!int \"1\"": true, "!!int 1": true, "!!float 1": true,
-		"!!bool yes": true, "!!null x": true, "!!binary aGk=": true, "!foo 1": true, "!!timestamp 2020-01-01": true, "!!str {b: c}": true,
+		".inf": true, ".Inf": true, "-.inf": true, "+.INF": true, ".nan": true, ".NaN": true,
+		"!!int \"1\"": true, "!!int 1": true, "!!float 1": true, "!!bool yes": true, "!!null x": true,
+		"!!binary aGk=": true, "!foo 1": true, "!!timestamp 2020-01-01": true, "!!str {b: c}": true,
 		"!!map [b]": true, "!!set {b: c}": true,
 	}
 	values := []string{
-		"0x1F", "0X1F", "0xG", "0x", "0x_1", "0o17", "0O17", "0o8", "0o", "017", "-017", "08", "-08", "00", "0_7", "0b11", "0B1", "-0b11", "0b",
-		"1_000", "1__0", "_1", "1_", "+1", "-0", "+0", "9223372036854775807", "-9223372036854775808", "-9223372036854775809",
-		"123456789012345678901234567890", ".5", "5.", "1.30", "1.0", "0.0", "1e3", "1E3", "+1e3", "1e+3", "1.5e3", "1.e+3", "12e03", "1_e3", "1e_3",
-		"0.1_2", "1e400", "685_230.15", "+", ".", "..", "-.", "12:30", "1:2:3", "2020-01-01", "2020-01-01T00:00:00Z", "1,000", "1 2", "=", "~", "null",
-		"Null", "NULL", "nULL", "y", "Y", "n", "yes", "Yes", "on", "OFF", "true", "tRUE", "False", "'1'", "\"yes\"", "!!str 1", "!!str", "!!str ~",
-		"!!map {b: c}", "!!seq [b]", "\u0661",
+		"0x1F", "0X1F", "0xG", "0x", "0x_1", "0o17", "0O17", "0o8", "0o", "017", "-017", "08",
+		"-08", "00", "0_7", "0b11", "0B1", "-0b11", "0b", "1_000", "1__0", "_1", "1_", "+1", "-0", "+0",
+		"9223372036854775807", "-9223372036854775808", "-9223372036854775809",
+		"123456789012345678901234567890", ".5", "5.", "1.30", "1.0", "0.0", "1e3", "1E3", "+1e3", "1e+3",
+		"1.5e3", "1.e+3", "12e03", "1_e3", "1e_3", "0.1_2", "1e400", "685_230.15", "+", ".", "..", "-.",
+		"12:30", "1:2:3", "2020-01-01", "2020-01-01T00:00:00Z", "1,000", "1 2", "=", "~", "null", "Null",
+		"NULL", "nULL", "y", "Y", "n", "yes", "Yes", "on", "OFF", "true", "tRUE", "False", "'1'", "\"yes\"",
+		"!!str 1", "!!str", "!!str ~", "!!map {b: c}", "!!seq [b]", "\u0661",
 	}
 	for value := range refused {
 		values = append(values, value)
@@ -36,7 +39,8 @@ func TestScalar_asEKSAnywhereReads(t *testing.T) {
 			continue
 		}
 		if problems := d.valueProblems(); refused[value] {
-			if len(problems) != 1 || problems[0].Rule != "wrong-type" || problems[0].Line != 1 || problems[0].Column != 4 || problems[0].Field != "a" {
+			if len(problems) != 1 || problems[0].Rule != "wrong-type" || problems[0].Line != 1 ||
+				problems[0].Column != 4 || problems[0].Field != "a" {
 				t.Errorf("%s gives %v", value, problems)
 			}
 			continue

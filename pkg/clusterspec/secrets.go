@@ -18,8 +18,9 @@ const (
 	secretAddress = "address"
 )
 
-// Secrets are the values in a cluster file that must not be shown: those of fields that the field table marks, and what a Secret holds. The
-// file may be anything; where it cannot be read as YAML, its lines are gone by. Use them with [redact.New] on what quotes the file.
+// Secrets are the values in a cluster file that must not be shown: those of fields that the field table
+// marks, and what a Secret holds. The file may be anything; where it cannot be read as YAML, its lines are
+// gone by. Use them with [redact.New] on what quotes the file.
 func Secrets(data []byte) []string {
 	if !slices.ContainsFunc(secretWords(), func(word []byte) bool { return bytes.Contains(data, word) }) {
 		return nil
@@ -83,13 +84,15 @@ func scalarsOf(node *yaml.Node, depth int) []string {
 	return found
 }
 
-// lineSecrets are what stands behind the name of a field that is a secret, on its line: in a file that is no YAML, and in a comment.
+// lineSecrets are what stands behind the name of a field that is a secret, on its line: in a file that is no
+// YAML, and in a comment.
 func lineSecrets(data []byte) []string {
 	var found []string
 	for _, match := range secretLine().FindAllSubmatch(data, -1) {
 		value := strings.TrimSpace(string(match[2]))
 		first, _, _ := strings.Cut(value, " ")
-		found = append(found, value, strings.TrimLeft(first, `*&!"'`), strings.TrimLeft(value, `*&!"'`), strings.Trim(strings.Trim(value, ",}]"), ` "'`))
+		found = append(found, value, strings.TrimLeft(first, `*&!"'`), strings.TrimLeft(value, `*&!"'`),
+			strings.Trim(strings.Trim(value, ",}]"), ` "'`))
 		if bare, _, ok := strings.Cut(value, " #"); ok {
 			found = append(found, strings.Trim(strings.TrimSpace(bare), `"'`))
 		}
@@ -144,16 +147,17 @@ func withoutSecrets(problems Problems, sources ...Source) Problems {
 		}
 	}
 	for i := range problems {
-		for _, words := range []*string{&problems[i].Message, &problems[i].Found, &problems[i].Expected, &problems[i].Suggestion} {
+		for _, words := range []*string{&problems[i].Message, &problems[i].Found, &problems[i].Expected,
+			&problems[i].Suggestion} {
 			*words = hide.Text(*words)
 		}
 	}
 	return problems
 }
 
-// Shown is the value of a field as it may be shown: without what the field table calls a secret, and without what has the form of one. The
-// field is that of an object of the kind, with items of lists in brackets, and the value one of JSON. It is for people: it is no data any
-// more.
+// Shown is the value of a field as it may be shown: without what the field table calls a secret, and without
+// what has the form of one. The field is that of an object of the kind, with items of lists in brackets, and
+// the value one of JSON. It is for people: it is no data any more.
 func Shown(kind, path string, value any) any {
 	f := fields().kinds[kind]
 	for _, part := range pathForm.FindAllStringSubmatch(path, -1) {

@@ -17,7 +17,8 @@ type Set struct {
 	Clusters []*Cluster
 	// Warnings are sorted by position. They are there also when Parse returns an error.
 	Warnings []Problem
-	// Unused are the EKS Anywhere objects that belong to no cluster, in the order of the files. Each has a warning.
+	// Unused are the EKS Anywhere objects that belong to no cluster, in the order of the files. Each has a
+	// warning.
 	Unused []*Object
 }
 
@@ -29,14 +30,15 @@ type Cluster struct {
 	KubernetesVersion string
 	// ManagementCluster is the name of the cluster that manages this one; its own for a management cluster.
 	ManagementCluster string
-	// Objects are in the order in which they are written: Cluster, datacenter, machine configs by name, FluxConfig or GitOpsConfig,
-	// OIDC, IAM, Tinkerbell templates, IP pools.
+	// Objects are in the order in which they are written: Cluster, datacenter, machine configs by name,
+	// FluxConfig or GitOpsConfig, OIDC, IAM, Tinkerbell templates, IP pools.
 	Objects []*Object
 	// GitOps is nil when the cluster has no gitOpsRef.
 	GitOps *GitOps
 	// Provider is "vsphere", "cloudstack", "nutanix", "snow", "tinkerbell" or "docker".
 	Provider string
-	// ControlPlaneCount and WorkerCount are the machines asked for; a group with autoscaling counts with its minimum.
+	// ControlPlaneCount and WorkerCount are the machines asked for; a group with autoscaling counts with its
+	// minimum.
 	ControlPlaneCount, WorkerCount int
 }
 
@@ -62,8 +64,8 @@ type Object struct {
 	document *document
 }
 
-// Decoded gives the object as it stands in the file, as map[string]any, []any, string, bool, int64, float64 and nil. Every call
-// returns a new value.
+// Decoded gives the object as it stands in the file, as map[string]any, []any, string, bool, int64, float64
+// and nil. Every call returns a new value.
 func (o *Object) Decoded() map[string]any {
 	decoded, _ := decode(o.document.root).(map[string]any)
 	return decoded
@@ -72,8 +74,8 @@ func (o *Object) Decoded() map[string]any {
 // Label is kind and name, the way messages call the object.
 func (o *Object) Label() string { return o.Kind + " " + o.Name }
 
-// Position gives line and column, from 1, of a field such as "spec.users[0].name" in the object's file. When the field is missing it
-// is the position of the nearest parent that is there.
+// Position gives line and column, from 1, of a field such as "spec.users[0].name" in the object's file. When
+// the field is missing it is the position of the nearest parent that is there.
 func (o *Object) Position(path string) (line, column int) {
 	return o.document.position(o.find(path))
 }
@@ -86,7 +88,8 @@ type GitOps struct {
 	Kind, Name string
 	// SystemNamespace is where Flux runs.
 	SystemNamespace string
-	// ClusterConfigPath is as in the file, a slash path inside the repository; see layout.PathsOf for the directories below.
+	// ClusterConfigPath is as in the file, a slash path inside the repository; see layout.PathsOf for the
+	// directories below.
 	ClusterConfigPath string
 	Branch            string
 	// Exactly one of GitHub and Git is set.
@@ -97,15 +100,17 @@ type GitOps struct {
 // GitHubConfig is a repository on GitHub.
 type GitHubConfig struct {
 	Owner, Repository string
-	// Personal is whether the owner is a user rather than an organization. EKS Anywhere's code takes a missing value as false,
-	// whatever its documentation says.
+	// Personal is whether the owner is a user rather than an organization. EKS Anywhere's code takes a
+	// missing value as false, whatever its documentation says.
 	Personal bool
 }
 
 // GitConfig is a repository on any Git server, reached over SSH.
 type GitConfig struct {
-	// RepositoryURL is an ssh:// URL; a file that has the scp form, git@host:owner/repository, is taken as that.
+	// RepositoryURL is an ssh:// URL; a file that has the scp form, git@host:owner/repository, is taken as
+	// that.
 	RepositoryURL string
-	// SSHKeyAlgorithm is "rsa", "ecdsa" or "ed25519", or empty when the file does not say, which EKS Anywhere takes as ecdsa.
+	// SSHKeyAlgorithm is "rsa", "ecdsa" or "ed25519", or empty when the file does not say, which EKS Anywhere
+	// takes as ecdsa.
 	SSHKeyAlgorithm string
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
-// MaxTotalSize bounds the bytes of all sources of one run. A cluster with everything in it takes 10 KB, so this is room for
-// thousands of them.
+// MaxTotalSize bounds the bytes of all sources of one run. A cluster with everything in it takes 10 KB, so
+// this is room for thousands of them.
 const MaxTotalSize = 32 << 20
 
 // Source is one file to read.
@@ -28,12 +28,13 @@ type Source struct {
 	Data []byte
 }
 
-// ReadPaths reads files, directories and, for "-", stdin, in the order given. A directory stands for the *.yaml, *.yml and *.json
-// files directly in it, sorted by name, but for hidden ones, which editors and systems leave there; a file that was named twice is read
-// once. Its error is Problems: a path that is missing, cannot be read, or is too large, and a directory without such files or with one
-// that is no regular file; or the context's cause. That a file is empty is otherwise for [Parse] to say, beside what is wrong with the
-// others. It never reads more than MaxTotalSize bytes. A read that nothing comes of, from a terminal or a named pipe, is left behind when the
-// context ends.
+// ReadPaths reads files, directories and, for "-", stdin, in the order given. A directory stands for the
+// *.yaml, *.yml and *.json files directly in it, sorted by name, but for hidden ones, which editors and
+// systems leave there; a file that was named twice is read once. Its error is Problems: a path that is
+// missing, cannot be read, or is too large, and a directory without such files or with one that is no regular
+// file; or the context's cause. That a file is empty is otherwise for [Parse] to say, beside what is wrong
+// with the others. It never reads more than MaxTotalSize bytes. A read that nothing comes of, from a terminal
+// or a named pipe, is left behind when the context ends.
 func ReadPaths(ctx context.Context, paths []string, stdin io.Reader) ([]Source, error) {
 	r := &pathReader{left: MaxTotalSize, seen: map[string]bool{}}
 	done := crash.Go(func() struct{} {
@@ -87,7 +88,8 @@ func (r *pathReader) fail(name, rule string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		message = "there is no such file or directory"
 	}
-	r.problems = append(r.problems, Problem{Severity: SeverityError, Rule: rule, File: name, Message: message})
+	r.problems = append(r.problems,
+		Problem{Severity: SeverityError, Rule: rule, File: name, Message: message})
 }
 
 func (r *pathReader) directory(dir string) {
@@ -110,7 +112,8 @@ func (r *pathReader) directory(dir string) {
 		case !info.Mode().IsRegular():
 			r.problems = append(r.problems, Problem{
 				Severity: SeverityError, Rule: "missing-file", File: path,
-				Message: "not a regular file, such as a pipe, which is read only when it is named itself", Expected: "a file",
+				Message:  "not a regular file, such as a pipe, which is read only when it is named itself",
+				Expected: "a file",
 			})
 		default:
 			r.file(path)
@@ -120,13 +123,15 @@ func (r *pathReader) directory(dir string) {
 	if !found {
 		r.problems = append(r.problems, Problem{
 			Severity: SeverityError, Rule: "empty-file", File: dir,
-			Message: "the directory contains no cluster files", Expected: "files named *.yaml, *.yml or *.json",
+			Message:  "the directory contains no cluster files",
+			Expected: "files named *.yaml, *.yml or *.json",
 		})
 	}
 }
 
 func isSpecName(name string) bool {
-	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
+	return !strings.HasPrefix(name, ".") &&
+		slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
 }
 
 func (r *pathReader) file(path string) {
@@ -179,19 +184,21 @@ func Empty(sources []Source) Problems {
 }
 
 func emptyFile(name string) Problem {
-	return Problem{Severity: SeverityError, Rule: "empty-file", File: name, Message: "the file is empty", Expected: "a YAML document of kind Cluster"}
+	return Problem{Severity: SeverityError, Rule: "empty-file", File: name, Message: "the file is empty",
+		Expected: "a YAML document of kind Cluster"}
 }
 
-// normalize gives the text of a source as UTF-8 with LF line ends and without a byte order mark. UTF-16 is understood when a mark
-// announces it, which is what PowerShell writes. The problem is nil when the text can be used.
+// normalize gives the text of a source as UTF-8 with LF line ends and without a byte order mark. UTF-16 is
+// understood when a mark announces it, which is what PowerShell writes. The problem is nil when the text can
+// be used.
 func normalize(source Source) (string, *Problem) {
 	data := source.Data
 	if order := utf16Order(data); order != nil {
 		var ok bool
 		if data, ok = fromUTF16(data[2:], order); !ok {
 			return "", &Problem{
-				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Message: "not text in UTF-16", Expected: "text in UTF-8",
-				Line: bytes.Count(data, []byte("\n")) + 1,
+				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Message: "not text in UTF-16",
+				Expected: "text in UTF-8", Line: bytes.Count(data, []byte("\n")) + 1,
 			}
 		}
 	}
@@ -220,7 +227,8 @@ func normalize(source Source) (string, *Problem) {
 		if message != "" {
 			return "", &Problem{
 				Severity: SeverityError, Rule: "not-yaml", File: source.Name, Message: message, Found: found,
-				Line: line, Column: utf8.RuneCount(data[bytes.LastIndexByte(data[:offset], '\n')+1:offset]) + 1,
+				Line:   line,
+				Column: utf8.RuneCount(data[bytes.LastIndexByte(data[:offset], '\n')+1:offset]) + 1,
 			}
 		}
 		offset += size
@@ -230,8 +238,8 @@ func normalize(source Source) (string, *Problem) {
 
 const byteOrderMark = "\uFEFF"
 
-// withoutMarks takes byte order marks away where a document begins, which is where YAML allows them and where files that were put
-// together have them. EKS Anywhere's readers take one for a part of the first key.
+// withoutMarks takes byte order marks away where a document begins, which is where YAML allows them and where
+// files that were put together have them. EKS Anywhere's readers take one for a part of the first key.
 func withoutMarks(text string) string {
 	if !strings.Contains(text, "\n"+byteOrderMark) {
 		return text

@@ -18,8 +18,9 @@ func TestReadPaths(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		"b.yaml": "b", "a.yml": "a", "c.JSON": "c", "notes.txt": "no", "sub/d.yaml": "no", "empty/x.txt": "no", "empty/.hidden.yaml": "no",
-		".#b.yaml": "no", ".b.yaml": "no", "b.yaml~": "no", ".b.yaml.swp": "no", "#b.yaml#": "no", "blank.d/blank.yaml": " \n",
+		"b.yaml": "b", "a.yml": "a", "c.JSON": "c", "notes.txt": "no", "sub/d.yaml": "no",
+		"empty/x.txt": "no", "empty/.hidden.yaml": "no", ".#b.yaml": "no", ".b.yaml": "no", "b.yaml~": "no",
+		".b.yaml.swp": "no", "#b.yaml#": "no", "blank.d/blank.yaml": " \n",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -29,7 +30,8 @@ func TestReadPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sources, err := clusterspec.ReadPaths(t.Context(), []string{"-", dir, filepath.Join(dir, "b.yaml"), "-"}, strings.NewReader("in"))
+	sources, err := clusterspec.ReadPaths(t.Context(), []string{"-", dir, filepath.Join(dir, "b.yaml"), "-"},
+		strings.NewReader("in"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,17 +44,21 @@ func TestReadPaths(t *testing.T) {
 	}
 
 	blank := filepath.Join(dir, "blank.d", "blank.yaml")
-	_, err = clusterspec.ReadPaths(t.Context(), []string{filepath.Join(dir, "none.yaml"), filepath.Join(dir, "empty"), blank, "-"}, nil)
+	_, err = clusterspec.ReadPaths(t.Context(),
+		[]string{filepath.Join(dir, "none.yaml"), filepath.Join(dir, "empty"), blank, "-"}, nil)
 	var problems clusterspec.Problems
 	if !errors.As(err, &problems) || len(problems) != 4 {
 		t.Fatalf("got %v", err)
 	}
-	for i, want := range []string{"blank.yaml: the file is empty", "the directory contains no cluster files", "none.yaml: there is no such file or directory", "stdin: the file is empty"} {
+	for i, want := range []string{"blank.yaml: the file is empty", "the directory contains no cluster files",
+		"none.yaml: there is no such file or directory", "stdin: the file is empty"} {
 		if !strings.Contains(problems[i].String(), want) {
 			t.Errorf("got %s, want %s", problems[i], want)
 		}
 	}
-	if _, err := clusterspec.ReadPaths(t.Context(), []string{"-"}, iotest.ErrReader(errors.New("broken pipe"))); err == nil || !strings.Contains(err.Error(), "stdin: broken pipe") {
+	if _, err := clusterspec.ReadPaths(t.Context(), []string{"-"},
+		iotest.ErrReader(errors.New("broken pipe"))); err == nil ||
+		!strings.Contains(err.Error(), "stdin: broken pipe") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -90,12 +96,15 @@ func TestParse_bounded(t *testing.T) {
 		"documents":  strings.Repeat("---\na: {b: [c, d]}\n", 300_000),
 		"indented":   indented(20_000),
 		"separators": strings.Repeat("apiVersion: a\nkind: b\n", 20_000),
-		"one value":  strings.Repeat("apiVersion: a\nkind: b\n", 300) + "x: " + strings.Repeat("y", 1_400_000) + "\n",
+		"one value": strings.Repeat("apiVersion: a\nkind: b\n", 300) + "x: " +
+			strings.Repeat("y", 1_400_000) + "\n",
 		"dashes at":  "a: [\n" + strings.Repeat("----\n", 20_000),
 		"broken":     strings.Repeat("---\na: b\n  c: d\n"+strings.Repeat("e: f\n", 100), 500),
 		"late error": strings.Repeat("a: b\n", 60_000) + "[",
-		"strays":     "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\nspec:\n" + strings.Repeat("  count: 1\n  cidrBlocks: [a]\n", 30_000),
-		"items":      "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\nspec:\n  workerNodeGroupConfigurations:\n" + strings.Repeat("  - name: a\n", 60_000),
+		"strays": "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\n" +
+			"spec:\n" + strings.Repeat("  count: 1\n  cidrBlocks: [a]\n", 30_000),
+		"items": "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\n" +
+			"spec:\n  workerNodeGroupConfigurations:\n" + strings.Repeat("  - name: a\n", 60_000),
 		"long lines": "a: \"" + strings.Repeat("\\x41", 300_000) + "\"",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +121,8 @@ func TestParse_bounded(t *testing.T) {
 	}
 }
 
-// TestParse_boundedMessages: hostile input with very many mistakes gives a list that can be read, and says that it was cut.
+// TestParse_boundedMessages: hostile input with very many mistakes gives a list that can be read, and says
+// that it was cut.
 func TestParse_boundedMessages(t *testing.T) {
 	t.Parallel()
 	foreign := strings.Repeat("---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", 3000)
@@ -125,7 +135,8 @@ func TestParse_boundedMessages(t *testing.T) {
 		t.Errorf("the last warning is %s", last)
 	}
 	const head = "apiVersion: " + clusterspec.APIVersion + "\nkind: Cluster\nmetadata: {name: dev}\nspec:\n"
-	_, err = clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml", Data: []byte(head + strings.Repeat("  k: 1\n", 5000))}})
+	_, err = clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml",
+		Data: []byte(head + strings.Repeat("  k: 1\n", 5000))}})
 	var problems clusterspec.Problems
 	if !errors.As(err, &problems) || len(problems) > 202 {
 		t.Errorf("%d problems", len(problems))
@@ -148,14 +159,16 @@ func indented(depth int) string {
 func TestProblem(t *testing.T) {
 	t.Parallel()
 	p := clusterspec.Problem{
-		Severity: clusterspec.SeverityError, Rule: "unknown-field", File: "cluster.yaml", Document: 1, Line: 12, Column: 5,
-		Object: "Cluster dev", Field: "spec.gitOpsReff", Message: "there is no such field", Found: "a", Expected: "b", Suggestion: "gitOpsRef",
+		Severity: clusterspec.SeverityError, Rule: "unknown-field", File: "cluster.yaml",
+		Document: 1, Line: 12, Column: 5, Object: "Cluster dev", Field: "spec.gitOpsReff",
+		Message: "there is no such field", Found: "a", Expected: "b", Suggestion: "gitOpsRef",
 	}
 	const text = `cluster.yaml:12:5: Cluster dev: spec.gitOpsReff: there is no such field; found a; expected b; did you mean "gitOpsRef"?`
 	if p.String() != text {
 		t.Errorf("got %s", p)
 	}
-	if got := (clusterspec.Problems{p, {Message: "x", File: "f", Line: 3}, {Message: "y"}}).Error(); got != text+"\nf:3: x\ny" {
+	if got := (clusterspec.Problems{p, {Message: "x", File: "f", Line: 3}, {Message: "y"}}).Error(); got !=
+		text+"\nf:3: x\ny" {
 		t.Errorf("got %s", got)
 	}
 	encoded, err := json.Marshal(p)
@@ -169,8 +182,10 @@ func TestProblem(t *testing.T) {
 func TestParse_secretsStayHidden(t *testing.T) {
 	t.Parallel()
 	const secret = "ghp_sentinel"
-	for _, url := range []string{"https://" + secret + "@github.com/a/b", "ssh://git:" + secret + "@h/a/b", "https://u:" + secret + "@h/%zz", "ftp://" + secret + "@h/a"} {
-		text := mustReplace(t, readSpec(t, "vsphere-management-git"), "ssh://git@git.example.com/acme/fleet.git", url)
+	for _, url := range []string{"https://" + secret + "@github.com/a/b", "ssh://git:" + secret + "@h/a/b",
+		"https://u:" + secret + "@h/%zz", "ftp://" + secret + "@h/a"} {
+		text := mustReplace(t, readSpec(t, "vsphere-management-git"),
+			"ssh://git@git.example.com/acme/fleet.git", url)
 		_, err := clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml", Data: []byte(text)}})
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s gives %v", url, err)
@@ -182,8 +197,10 @@ func TestObject_Position(t *testing.T) {
 	t.Parallel()
 	c := parseText(readSpec(t, "vsphere-management-github")).Clusters[0]
 	for path, want := range map[string][2]int{
-		"spec.kubernetesVersion": {6, 22}, "spec.workerNodeGroupConfigurations[0].count": {16, 12}, "spec.workerNodeGroupConfigurations[7].count": {14, 3},
-		"spec.missing.deeper": {5, 1}, "": {1, 1}, "spec.clusterNetwork.pods": {23, 5},
+		"spec.kubernetesVersion": {6, 22}, "spec.workerNodeGroupConfigurations[0].count": {16, 12},
+		"spec.workerNodeGroupConfigurations[7].count": {14, 3},
+		"spec.missing.deeper":                         {5, 1}, "": {1, 1},
+		"spec.clusterNetwork.pods": {23, 5},
 	} {
 		if line, column := c.Objects[0].Position(path); line != want[0] || column != want[1] {
 			t.Errorf("%q is at %d:%d, want %v", path, line, column, want)
@@ -191,7 +208,8 @@ func TestObject_Position(t *testing.T) {
 	}
 }
 
-// TestReadPaths_interrupted: somebody has typed a command that reads standard input, and types nothing more but Ctrl-C.
+// TestReadPaths_interrupted: somebody has typed a command that reads standard input, and types nothing more
+// but Ctrl-C.
 func TestReadPaths_interrupted(t *testing.T) {
 	t.Parallel()
 	silent, writer := io.Pipe()
@@ -199,7 +217,8 @@ func TestReadPaths_interrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted")
 	interrupt(cause)
-	if sources, err := clusterspec.ReadPaths(ctx, []string{"-"}, silent); !errors.Is(err, cause) || sources != nil {
+	if sources, err := clusterspec.ReadPaths(ctx, []string{"-"}, silent); !errors.Is(err, cause) ||
+		sources != nil {
 		t.Errorf("%v, %v", sources, err)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// A pipe among the files of a directory is named and not waited for; one that somebody has named is read when something comes, and left
-// when the run ends.
+// A pipe among the files of a directory is named and not waited for; one that somebody has named is read when
+// something comes, and left when the run ends.
 func TestReadPaths_pipe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -38,7 +38,8 @@ func TestReadPaths_pipe(t *testing.T) {
 		t.Fatalf("problems %v", err)
 	}
 	for i, name := range []string{"link.yaml", "pipe.yaml"} {
-		if p := problems[i]; p.File != filepath.Join(dir, name) || !strings.HasPrefix(p.Message, "not a regular file") {
+		if p := problems[i]; p.File != filepath.Join(dir, name) ||
+			!strings.HasPrefix(p.Message, "not a regular file") {
 			t.Errorf("problem %s", p)
 		}
 	}
@@ -54,7 +55,8 @@ func TestReadPaths_pipe(t *testing.T) {
 func TestReadPaths_emptyBeside(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"a.yaml": "", "b.yaml": "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Clster\nmetadata:\n  name: dev\n"} {
+	for name, content := range map[string]string{"a.yaml": "",
+		"b.yaml": "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Clster\nmetadata:\n  name: dev\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -18,17 +18,21 @@ const cannotStart = "found character that cannot start any token"
 // yamlCauses say what the YAML parser's errors mostly come from.
 var yamlCauses = map[string]struct{ message, expected string }{
 	"did not find expected key": {
-		"the line does not fit the indentation of those above", "the indentation of the other keys of the same object",
+		"the line does not fit the indentation of those above",
+		"the indentation of the other keys of the same object",
 	},
 	"did not find expected '-' indicator": {
-		"the line does not fit the list above", `"- " in the same column as before the other items, or less indentation`,
+		"the line does not fit the list above",
+		`"- " in the same column as before the other items, or less indentation`,
 	},
 	"mapping values are not allowed in this context": {
-		`a second "key: value" on the line, or one that does not fit the indentation of those above`, `a line for each; quotes around a value with ": " in it`,
+		`a second "key: value" on the line, or one that does not fit the indentation of those above`,
+		`a line for each; quotes around a value with ": " in it`,
 	},
 	"could not find expected ':'":    {"the line has no colon", "key: value"},
 	"found unexpected end of stream": {"a quote is not closed", "a closing quote"},
-	cannotStart:                      {"the value begins with a character that YAML keeps for itself", "quotes around the value"},
+	cannotStart: {"the value begins with a character that YAML keeps for itself",
+		"quotes around the value"},
 }
 
 // syntaxProblem turns the parser's error into a position and an explanation of the usual causes.
@@ -40,13 +44,16 @@ func (d *document) syntaxProblem(err error, limits *limits) Problem {
 	}
 	p.Message = "not valid YAML: " + match[2]
 	lines := strings.Split(d.body, "\n")
-	if at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "<<<<<<< ") }); at >= 0 {
-		p.Line, p.Column, p.Message, p.Found, p.Expected = d.firstLine+at, 1, "a merge conflict of Git is not resolved", quote(lines[at]), "one of the two sides, without the markers"
+	if at := slices.IndexFunc(lines,
+		func(line string) bool { return strings.HasPrefix(line, "<<<<<<< ") }); at >= 0 {
+		p.Line, p.Column, p.Message, p.Found, p.Expected = d.firstLine+at,
+			1, "a merge conflict of Git is not resolved", quote(lines[at]),
+			"one of the two sides, without the markers"
 		return p
 	}
 	line, _ := strconv.Atoi(match[1])
-	// The parser may name a line behind the last one, none at all for an error on the first, or the one on which the surrounding
-	// value begins.
+	// The parser may name a line behind the last one, none at all for an error on the first, or the one on
+	// which the surrounding value begins.
 	line = min(max(line, 1), len(lines))
 	if limits.searches > 0 {
 		limits.searches--
@@ -54,9 +61,11 @@ func (d *document) syntaxProblem(err error, limits *limits) Problem {
 			line = exact
 		}
 	}
-	if tab := strings.IndexByte(lines[line-1], '\t'); tab >= 0 && strings.TrimSpace(lines[line-1]) == "" && match[2] == cannotStart {
+	if tab := strings.IndexByte(lines[line-1], '\t'); tab >= 0 && strings.TrimSpace(lines[line-1]) == "" &&
+		match[2] == cannotStart {
 		p.Line, p.Column = d.firstLine+line-1, tab+1
-		p.Message, p.Found, p.Expected = "not valid YAML for EKS Anywhere: a tab in an empty line", "a tab", "nothing"
+		p.Message, p.Found, p.Expected = "not valid YAML for EKS Anywhere: a tab in an empty line",
+			"a tab", "nothing"
 		return p
 	}
 	for line > 1 && strings.TrimSpace(lines[line-1]) == "" {
@@ -102,7 +111,8 @@ func (d *document) syntaxProblem(err error, limits *limits) Problem {
 // maxSearch bounds the bytes that are read again to find the line of an error.
 const maxSearch = 2 << 20
 
-// firstBadLine gives the line, from 1, with which a text stops to be YAML: all that stands before it is. 0 when that would take long.
+// firstBadLine gives the line, from 1, with which a text stops to be YAML: all that stands before it is. 0
+// when that would take long.
 func firstBadLine(body string) int {
 	lines := strings.SplitAfter(body, "\n")
 	if len(body)*len(lines)/2 > maxSearch {
@@ -119,7 +129,8 @@ func firstBadLine(body string) int {
 	return 0
 }
 
-// strangeIndent finds what looks like a space in the indentation of a line and is none, with its column from 1; 0 is nothing.
+// strangeIndent finds what looks like a space in the indentation of a line and is none, with its column from
+// 1; 0 is nothing.
 func strangeIndent(line string) (column int, name string) {
 	if strings.TrimSpace(line) == "" {
 		return 0, ""
@@ -131,7 +142,8 @@ func strangeIndent(line string) (column int, name string) {
 		case c == '\t':
 			return column, "a tab"
 		case c == '\u00A0' || c == '\uFEFF' || c == '\u200B' || c > unicode.MaxASCII && unicode.IsSpace(c):
-			return column, "a blank that is not a plain space (" + strings.TrimPrefix(strconv.QuoteToASCII(string(c)), "")[1:7] + ")"
+			return column, "a blank that is not a plain space (" +
+				strings.TrimPrefix(strconv.QuoteToASCII(string(c)), "")[1:7] + ")"
 		default:
 			return 0, ""
 		}
@@ -142,13 +154,15 @@ func strangeIndent(line string) (column int, name string) {
 // almostSeparator is what people write for "---".
 var almostSeparator = regexp.MustCompile(`^(-{2}|-{4,}|[\x{2014}\x{2013}]+-*)[ \t]*$`)
 
-// missingSeparator finds the line in the body, from 1, with which a second object begins without a separator, or with something that
-// looks like one when the text is not YAML; 0 is none. What then follows from it is no mistake of its own.
+// missingSeparator finds the line in the body, from 1, with which a second object begins without a separator,
+// or with something that looks like one when the text is not YAML; 0 is none. What then follows from it is no
+// mistake of its own.
 func (d *document) missingSeparator(broken bool) (int, Problem) {
 	if broken {
 		for i, line := range strings.Split(d.body, "\n") {
 			if i > 0 && almostSeparator.MatchString(line) {
-				p := d.problem("separator", &yaml.Node{Line: i + 1, Column: 1}, "not the line that separates documents")
+				p := d.problem("separator", &yaml.Node{Line: i + 1, Column: 1},
+					"not the line that separates documents")
 				p.Found, p.Expected = quote(strings.TrimSpace(line)), "---"
 				return i + 1, p
 			}
@@ -175,7 +189,8 @@ func (d *document) missingSeparator(broken bool) (int, Problem) {
 		return 0, Problem{}
 	}
 	p := d.problem("separator", first, "a second object begins without a line --- before it")
-	p.Object, p.Found, p.Expected = objectName(d.root), quote(first.Value)+" twice", "--- on a line of its own"
+	p.Object, p.Found, p.Expected = objectName(d.root), quote(first.Value)+" twice",
+		"--- on a line of its own"
 	return first.Line, p
 }
 

@@ -19,21 +19,24 @@ const (
 	VerdictApplied  Verdict = "applied"
 	VerdictIgnored  Verdict = "ignored"
 	VerdictRejected Verdict = "rejected"
-	// VerdictReplaced is for a change of what an object is: its name, namespace, kind or group of apiVersion. Flux deletes the object, of a
-	// Cluster with all its machines, and creates another.
+	// VerdictReplaced is for a change of what an object is: its name, namespace, kind or group of apiVersion.
+	// Flux deletes the object, of a Cluster with all its machines, and creates another.
 	VerdictReplaced Verdict = "replaced"
 )
 
-// newWorkers says whether a change adds a worker group to a workload cluster, which the user documentation lists as a whole.
+// newWorkers says whether a change adds a worker group to a workload cluster, which the user documentation
+// lists as a whole.
 func (c *comparison) newWorkers(path string, before any) bool {
-	return before == nil && c.old.role() == RoleWorkload && strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, "]")
+	return before == nil && c.old.role() == RoleWorkload &&
+		strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, "]")
 }
 
-// documentedHere narrows what the user documentation lists by what a table cannot say: on a management cluster the machine configs
-// of workers only, of identity providers OIDC only.
+// documentedHere narrows what the user documentation lists by what a table cannot say: on a management
+// cluster the machine configs of workers only, of identity providers OIDC only.
 func (c *comparison) documentedHere(path string, before, after any) bool {
 	switch {
-	case c.new.object.Kind == "VSphereMachineConfig" && c.new.cluster != nil && c.new.role() == RoleManagement:
+	case c.new.object.Kind == "VSphereMachineConfig" && c.new.cluster != nil &&
+		c.new.role() == RoleManagement:
 		return (&report{object: c.new.cluster.Objects[0]}).refersFromWorkers(c.new.object)
 	case c.new.object.Kind == "Cluster" && path == "spec.identityProviderRefs":
 		return iamName(before) == iamName(after)
@@ -47,8 +50,9 @@ var serverDefaults = map[string]string{
 	"VSphereMachineConfig spec.osFamily": "bottlerocket", "AWSIamConfig spec.partition": "aws",
 }
 
-// means says whether two values that are written differently are the same to the webhooks: nothing is the same as an empty text, an
-// empty list and false, and as what the server puts in; and lists of texts are sets.
+// means says whether two values that are written differently are the same to the webhooks: nothing is the
+// same as an empty text, an empty list and false, and as what the server puts in; and lists of texts are
+// sets.
 func (c *comparison) means(path string, f *field, before, after any) bool {
 	fallback := serverDefaults[c.new.object.Kind+" "+path]
 	plain := func(value any) any {
@@ -145,12 +149,14 @@ func (c *comparison) acting(change *Change, path string, before, after any) {
 	}
 }
 
-// paused says whether the webhook skips the immutability of the object: when the stored one is paused, for the kinds that know that.
+// paused says whether the webhook skips the immutability of the object: when the stored one is paused, for
+// the kinds that know that.
 func (c *comparison) paused() bool {
 	switch c.new.object.Kind {
-	case "Cluster", "VSphereDatacenterConfig", "VSphereMachineConfig", "CloudStackDatacenterConfig", "CloudStackMachineConfig",
-		"NutanixDatacenterConfig", "NutanixMachineConfig":
-		return text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/paused") == "true"
+	case "Cluster", "VSphereDatacenterConfig", "VSphereMachineConfig", "CloudStackDatacenterConfig",
+		"CloudStackMachineConfig", "NutanixDatacenterConfig", "NutanixMachineConfig":
+		return text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/paused") ==
+			"true"
 	}
 	return false
 }
@@ -160,7 +166,8 @@ const scaleMessage = "cannot perform scale up or down during rolling upgrades"
 
 // versionRule says whether a rejection is one that holds for paused clusters, too: those about versions do.
 func versionRule(path, message string) bool {
-	return strings.HasSuffix(path, "kubernetesVersion") || path == "spec.eksaVersion" || path == "spec.bundlesRef" || message == scaleMessage
+	return strings.HasSuffix(path, "kubernetesVersion") || path == "spec.eksaVersion" ||
+		path == "spec.bundlesRef" || message == scaleMessage
 }
 
 // special holds the verdicts that depend on values.
@@ -176,13 +183,16 @@ func (c *comparison) special(change *Change, path string, before, after any) {
 		case len(users) == 0:
 			reject("users is not set, please provide a user")
 		case !hasKey(users[0]):
-			reject("users[0].SshAuthorizedKeys is not set or is empty, please provide a valid ssh authorized key")
+			reject("users[0].SshAuthorizedKeys is not set or is empty, please provide a valid ssh " +
+				"authorized key")
 		}
 	case "CloudStackDatacenterConfig":
-		if strings.HasPrefix(path, "spec.availabilityZones[") && strings.HasSuffix(path, "]") && (before == nil || after == nil) {
+		if strings.HasPrefix(path, "spec.availabilityZones[") && strings.HasSuffix(path, "]") &&
+			(before == nil || after == nil) {
 			apply("")
 			if !sharesZone(c.old.object, c.new.object) {
-				reject("at least one AvailabilityZone must be shared between new and old CloudStackDatacenterConfig specs")
+				reject("at least one AvailabilityZone must be shared between new and old " +
+					"CloudStackDatacenterConfig specs")
 			}
 		}
 	case "NutanixDatacenterConfig":
@@ -190,12 +200,15 @@ func (c *comparison) special(change *Change, path string, before, after any) {
 			reject("credentialRef cannot be removed")
 		}
 	case "NutanixMachineConfig":
-		frozen := []string{"spec.vcpuSockets", "spec.vcpusPerSocket", "spec.memorySize", "spec.systemDiskSize", "spec.users"}
-		if c.controlPlaneOrEtcd() && slices.ContainsFunc(frozen, func(f string) bool { return within(path, f) }) {
+		frozen := []string{"spec.vcpuSockets", "spec.vcpusPerSocket", "spec.memorySize",
+			"spec.systemDiskSize", "spec.users"}
+		if c.controlPlaneOrEtcd() &&
+			slices.ContainsFunc(frozen, func(f string) bool { return within(path, f) }) {
 			reject(immutable)
 		}
 	case "TinkerbellDatacenterConfig":
-		byCLI := text(c.new.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/managed-by-cli") == "true"
+		byCLI := text(c.new.object.root(), "metadata", "annotations",
+			"anywhere.eks.amazonaws.com/managed-by-cli") == "true"
 		if byCLI && (path == "spec.hookImagesURLPath" || path == "spec.skipLoadBalancerDeployment") {
 			apply("accepted because of the annotation anywhere.eks.amazonaws.com/managed-by-cli")
 		}
@@ -204,8 +217,11 @@ func (c *comparison) special(change *Change, path string, before, after any) {
 			reject(immutable)
 		}
 	case "OIDCConfig":
-		if strings.HasPrefix(path, "spec") && change.Role == RoleWorkload && text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/managed-by") == "" {
-			reject(configImmutable + " (the object has no anywhere.eks.amazonaws.com/managed-by annotation, so it counts as a management cluster's)")
+		if strings.HasPrefix(path, "spec") && change.Role == RoleWorkload &&
+			text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/managed-by") ==
+				"" {
+			reject(configImmutable + " (the object has no anywhere.eks.amazonaws.com/managed-by " +
+				"annotation, so it counts as a management cluster's)")
 		}
 	}
 }
@@ -229,8 +245,9 @@ func sharesZone(a, b *Object) bool {
 	return false
 }
 
-// controlPlaneOrEtcd says whether Nutanix's webhook takes a machine config for a management cluster's control plane or etcd. It goes
-// by annotations of the stored object, which EKS Anywhere's command sets on what it creates, in the cluster and not always in Git.
+// controlPlaneOrEtcd says whether Nutanix's webhook takes a machine config for a management cluster's control
+// plane or etcd. It goes by annotations of the stored object, which EKS Anywhere's command sets on what it
+// creates, in the cluster and not always in Git.
 func (c *comparison) controlPlaneOrEtcd() bool {
 	annotation := func(name string) string {
 		return text(c.old.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/"+name)
@@ -243,8 +260,10 @@ func (c *comparison) controlPlaneOrEtcd() bool {
 	case c.old.role() != RoleManagement:
 		return false
 	}
-	for _, path := range []string{"spec.controlPlaneConfiguration.machineGroupRef", "spec.externalEtcdConfiguration.machineGroupRef"} {
-		if ref, ok := referenceAt(c.old.cluster.Objects[0], path); ok && ref.kind == c.old.object.Kind && ref.name == c.old.object.Name {
+	for _, path := range []string{"spec.controlPlaneConfiguration.machineGroupRef",
+		"spec.externalEtcdConfiguration.machineGroupRef"} {
+		if ref, ok := referenceAt(c.old.cluster.Objects[0], path); ok && ref.kind == c.old.object.Kind &&
+			ref.name == c.old.object.Name {
 			return true
 		}
 	}
@@ -286,7 +305,8 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		if message := skew(before, after); message != "" {
 			reject(message)
 		}
-	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.HasSuffix(path, "].kubernetesVersion"):
+	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") &&
+		strings.HasSuffix(path, "].kubernetesVersion"):
 		if message := c.workerSkew(before, after); message != "" {
 			reject(message)
 		}
@@ -299,7 +319,8 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		reject("cannot switch from stacked to external etcd topology")
 	case path == "spec.externalEtcdConfiguration" && after == nil:
 		reject("cannot switch from external to stacked etcd topology")
-	case path == "spec.controlPlaneConfiguration.endpoint.host" && c.new.cluster != nil && c.new.cluster.Provider == "cloudstack":
+	case path == "spec.controlPlaneConfiguration.endpoint.host" && c.new.cluster != nil &&
+		c.new.cluster.Provider == "cloudstack":
 		if strings.TrimSuffix(show(before), ":6443") == strings.TrimSuffix(show(after), ":6443") {
 			change.Verdict, change.Message = VerdictApplied, "6443 is also the default port"
 		}
@@ -317,11 +338,15 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		return
 	}
 	for _, name := range []string{".labels", ".taints"} {
-		if strings.HasPrefix(path, "spec.controlPlaneConfiguration"+name) || strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && strings.Contains(path, "]"+name) {
+		if strings.HasPrefix(path, "spec.controlPlaneConfiguration"+name) ||
+			strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") &&
+				strings.Contains(path, "]"+name) {
 			reject(immutable)
 		}
 	}
-	scales := path == "spec.controlPlaneConfiguration.count" || strings.HasPrefix(path, "spec.workerNodeGroupConfigurations[") && (strings.HasSuffix(path, "].count") || strings.HasSuffix(path, "]") && strings.Count(path, "[") == 1)
+	scales := path == "spec.controlPlaneConfiguration.count" || strings.HasPrefix(path,
+		"spec.workerNodeGroupConfigurations[") &&
+		(strings.HasSuffix(path, "].count") || strings.HasSuffix(path, "]") && strings.Count(path, "[") == 1)
 	if scales && c.old.cluster != nil && c.old.cluster.KubernetesVersion != c.new.cluster.KubernetesVersion {
 		reject(scaleMessage)
 	}
@@ -329,20 +354,24 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 
 func (c *comparison) specialEksaVersion(change *Change, path string, before, after any) {
 	switch {
-	case after == nil && before != nil && (path == "spec.eksaVersion" || text(c.new.object.root(), "spec", "eksaVersion") == ""):
+	case after == nil && before != nil &&
+		(path == "spec.eksaVersion" || text(c.new.object.root(), "spec", "eksaVersion") == ""):
 		change.Verdict, change.Message = VerdictRejected, "field cannot be removed after setting"
 	case path == "spec.eksaVersion" && before != nil && after != nil:
 		old, oldOK := releaseMinor(show(before))
 		current, newOK := releaseMinor(show(after))
-		skip := text(c.new.object.root(), "metadata", "annotations", "anywhere.eks.amazonaws.com/skip-eksa-version-skew-check") == "true"
+		skip := text(c.new.object.root(), "metadata", "annotations",
+			"anywhere.eks.amazonaws.com/skip-eksa-version-skew-check") == "true"
 		if oldOK && newOK && !skip && (current < old || current > old+1) {
-			change.Verdict, change.Message = VerdictRejected, "EKS Anywhere is upgraded by one minor version at a time, and not back"
+			change.Verdict, change.Message = VerdictRejected,
+				"EKS Anywhere is upgraded by one minor version at a time, and not back"
 			return
 		}
 		fallthrough
 	case path == "spec.eksaVersion" && change.Role == RoleManagement:
 		if change.Role == RoleManagement {
-			change.Message = "EKS Anywhere documents that a management cluster's version is changed with eksctl anywhere upgrade, not through Git"
+			change.Message = "EKS Anywhere documents that a management cluster's version is changed with " +
+				"eksctl anywhere upgrade, not through Git"
 		}
 	}
 }
@@ -369,8 +398,8 @@ func iamName(refs any) string {
 	return ""
 }
 
-// workerSkew says why a worker group's own version cannot change: one that is added is an upgrade from the cluster's, and one that is
-// taken away an upgrade to the cluster's, which must not change with it.
+// workerSkew says why a worker group's own version cannot change: one that is added is an upgrade from the
+// cluster's, and one that is taken away an upgrade to the cluster's, which must not change with it.
 func (c *comparison) workerSkew(before, after any) string {
 	_, old := lookup(c.old.object.root(), "spec", "kubernetesVersion")
 	_, current := lookup(c.new.object.root(), "spec", "kubernetesVersion")
@@ -381,7 +410,8 @@ func (c *comparison) workerSkew(before, after any) string {
 	case before == nil:
 		return skew(old.Value, after)
 	case after == nil && old.Value != current.Value:
-		return "can't simultaneously remove worker kubernetesVersion and upgrade cluster level kubernetesVersion: " + current.Value
+		return "can't simultaneously remove worker kubernetesVersion and upgrade cluster level " +
+			"kubernetesVersion: " + current.Value
 	case after == nil:
 		return skew(before, current.Value)
 	}

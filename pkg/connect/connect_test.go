@@ -27,10 +27,12 @@ func write(t *testing.T, content string) string {
 }
 
 func onGit(url string) *clusterspec.GitOps {
-	return &clusterspec.GitOps{Branch: "main", Git: &clusterspec.GitConfig{RepositoryURL: url, SSHKeyAlgorithm: "ecdsa"}}
+	return &clusterspec.GitOps{Branch: "main",
+		Git: &clusterspec.GitConfig{RepositoryURL: url, SSHKeyAlgorithm: "ecdsa"}}
 }
 
-// A way over SSH leads to the repository: a commit that one snapshot has made is pushed, one that comes from elsewhere is refused.
+// A way over SSH leads to the repository: a commit that one snapshot has made is pushed, one that comes from
+// elsewhere is refused.
 func TestNew_ssh(t *testing.T) {
 	t.Parallel()
 	srv := gittest.Start(t)
@@ -40,12 +42,14 @@ func TestNew_ssh(t *testing.T) {
 
 	way, err := connect.New(t.Context(), connect.Options{
 		GitOps: onGit(srv.SSHURL("acme/fleet")), KeepsFlux: true,
-		SSH: connect.SSH{Key: connect.KeyFile{File: write(t, string(key.PEM))}}, KnownHosts: write(t, srv.KnownHosts()),
+		SSH: connect.SSH{Key: connect.KeyFile{File: write(t, string(key.PEM))}}, KnownHosts: write(t,
+			srv.KnownHosts()),
 	})
 	if err != nil || len(way.Problems) > 0 {
 		t.Fatal(err, way.Problems)
 	}
-	if way.Source.PrivateKey.IsZero() || len(way.Source.KnownHosts) == 0 || !way.SourceIsOperators || way.Ports.OpenClusterRepository != nil {
+	if way.Source.PrivateKey.IsZero() || len(way.Source.KnownHosts) == 0 || !way.SourceIsOperators ||
+		way.Ports.OpenClusterRepository != nil {
 		t.Errorf("the cluster gets %+v, the operator's: %v", way.Source, way.SourceIsOperators)
 	}
 	remote, err := way.Ports.OpenRepository(t.Context())
@@ -57,7 +61,8 @@ func TestNew_ssh(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer snapshot.Close()
-	commit, err := snapshot.Commit([]git.Edit{{Path: "replicas", Content: []byte("3\n")}}, git.CommitOptions{Message: "Scale", Author: git.Identity{Name: "a", Email: "a@example.com"}})
+	commit, err := snapshot.Commit([]git.Edit{{Path: "replicas", Content: []byte("3\n")}},
+		git.CommitOptions{Message: "Scale", Author: git.Identity{Name: "a", Email: "a@example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +72,8 @@ func TestNew_ssh(t *testing.T) {
 	if err := snapshot.Push(t.Context(), commit); err != nil || repo.Head("main") != commit.Hash() {
 		t.Errorf("%v; main is at %s, want %s", err, repo.Head("main"), commit.Hash())
 	}
-	if cluster, err := way.Ports.OpenCluster(t.Context()); cluster != nil || !errors.Is(err, gitops.ErrNoKubeconfig) {
+	if cluster, err := way.Ports.OpenCluster(t.Context()); cluster != nil ||
+		!errors.Is(err, gitops.ErrNoKubeconfig) {
 		t.Errorf("the cluster is %v, %v", cluster, err)
 	}
 }
@@ -89,7 +95,8 @@ func TestNew_problems(t *testing.T) {
 	}
 	_, err = way.Ports.OpenRepository(t.Context())
 	hosts, ok := errors.AsType[*connect.KnownHostsError](err)
-	if !ok || hosts.Problem != connect.KnownHostsNotGiven || hosts.ScanCommand() != "ssh-keyscan -p 2222 git.example.com > known_hosts" {
+	if !ok || hosts.Problem != connect.KnownHostsNotGiven ||
+		hosts.ScanCommand() != "ssh-keyscan -p 2222 git.example.com > known_hosts" {
 		t.Errorf("the error is %v, with %+v", err, hosts)
 	}
 	if !errors.As(err, new(*connect.NoKeyError)) {
@@ -110,7 +117,8 @@ func TestNew_knownHosts(t *testing.T) {
 		"malformed": {write(t, "git.example.com ssh-ed25519 nonsense\n"), connect.KnownHostsMalformed},
 	} {
 		way, err := connect.New(t.Context(), connect.Options{
-			GitOps: onGit("ssh://git@git.example.com/fleet"), SSH: connect.SSH{AgentSocket: "none"}, KnownHosts: test.file,
+			GitOps: onGit("ssh://git@git.example.com/fleet"), SSH: connect.SSH{AgentSocket: "none"},
+			KnownHosts: test.file,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -126,7 +134,8 @@ func TestNew_knownHosts(t *testing.T) {
 func TestNew_github(t *testing.T) {
 	t.Parallel()
 	way, err := connect.New(t.Context(), connect.Options{
-		GitOps:    &clusterspec.GitOps{Branch: "main", GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"}},
+		GitOps: &clusterspec.GitOps{Branch: "main",
+			GitHub: &clusterspec.GitHubConfig{Owner: "acme", Repository: "fleet"}},
 		Endpoints: gitops.GitHubHost("github.example.com"), Token: secret.New("sentinel"),
 	})
 	if err != nil || len(way.Problems) > 0 || way.Source != nil || way.Ports.OpenHost == nil {
@@ -136,7 +145,8 @@ func TestNew_github(t *testing.T) {
 		t.Errorf("Flux reads from %s, want %s", way.Settings.Remote.Cluster, want)
 	}
 	_, err = way.Settings.KnownHosts()
-	if wrong, ok := errors.AsType[*connect.KnownHostsError](err); !ok || !wrong.Unpublished || wrong.Problem != connect.KnownHostsNotGiven {
+	if wrong, ok := errors.AsType[*connect.KnownHostsError](err); !ok || !wrong.Unpublished ||
+		wrong.Problem != connect.KnownHostsNotGiven {
 		t.Errorf("the error is %v", err)
 	}
 }

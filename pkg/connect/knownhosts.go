@@ -14,7 +14,8 @@ import (
 // maxKnownHosts bounds what is read as a known-hosts file.
 const maxKnownHosts = 16 << 20
 
-// readKnownHosts reads the file of known hosts for the server of a URL. The error is a *KnownHostsError, or that of reading.
+// readKnownHosts reads the file of known hosts for the server of a URL. The error is a *KnownHostsError, or
+// that of reading.
 func readKnownHosts(ctx context.Context, path string, server *sshkeys.URL) (*sshkeys.KnownHosts, error) {
 	wrong := func(problem KnownHostsProblem, err error) error {
 		return &KnownHostsError{Problem: problem, File: path, Host: server.Host, Port: server.Port, Err: err}
@@ -57,7 +58,8 @@ func (o Options) knownHostsOfGitHub(ctx context.Context, remote string) func() (
 		lines := known.LinesFor(server.Address())
 		if lines == "" {
 			return nil, o.explain(&KnownHostsError{
-				Problem: KnownHostsWithoutHost, File: known.File(), Host: server.Host, Port: server.Port, Unpublished: true,
+				Problem: KnownHostsWithoutHost, File: known.File(), Host: server.Host, Port: server.Port,
+				Unpublished: true,
 			})
 		}
 		return []byte(lines), nil
@@ -78,7 +80,8 @@ const (
 	KnownHostsWithoutHost                              // it has no key of the host that Flux understands
 )
 
-// KnownHostsError says that host keys of a Git server cannot be checked, for want of a file of known hosts that has them.
+// KnownHostsError says that host keys of a Git server cannot be checked, for want of a file of known hosts
+// that has them.
 type KnownHostsError struct {
 	Problem KnownHostsProblem
 	File    string // the file, if one was named
@@ -93,17 +96,21 @@ func (e *KnownHostsError) Error() string {
 	switch e.Problem {
 	case KnownHostsNotGiven:
 		if e.Unpublished {
-			return fmt.Sprintf("%s publishes no SSH host keys, as GitHub Enterprise servers do not, and no file of known hosts is given: Flux would trust no server", e.Host)
+			return fmt.Sprintf("%s publishes no SSH host keys, as GitHub Enterprise servers do not, and no "+
+				"file of known hosts is given: Flux would trust no server", e.Host)
 		}
-		return fmt.Sprintf("no file of known hosts is given: without one the host keys of %s cannot be checked", e.Host)
+		return fmt.Sprintf(
+			"no file of known hosts is given: without one the host keys of %s cannot be checked", e.Host)
 	case KnownHostsAbsent:
 		return fmt.Sprintf("known hosts: there is no file %s", e.File)
 	case KnownHostsDirectory:
 		return fmt.Sprintf("known hosts: %s is a directory", e.File)
 	case KnownHostsTooLarge:
-		return fmt.Sprintf("known hosts: %s is larger than such a file may be (%d MiB)", e.File, e.MaxSize()>>20)
+		return fmt.Sprintf("known hosts: %s is larger than such a file may be (%d MiB)",
+			e.File, e.MaxSize()>>20)
 	case KnownHostsWithoutHost:
-		return fmt.Sprintf("known hosts: %s has no host key of %s that Flux understands, and the server publishes none", e.File, e.Host)
+		return fmt.Sprintf("known hosts: %s has no host key of %s that Flux understands, and the server "+
+			"publishes none", e.File, e.Host)
 	}
 	return fmt.Sprintf("known hosts: %v", e.Err)
 }
@@ -119,10 +126,12 @@ func (e *KnownHostsError) Hint() string {
 	if e.Problem == KnownHostsUnread {
 		return ""
 	}
-	return "make one with: " + e.ScanCommand() + ", and compare its fingerprints (ssh-keygen -lf known_hosts) with those that the server's administrator publishes"
+	return "make one with: " + e.ScanCommand() + ", and compare its fingerprints (ssh-keygen -lf " +
+		"known_hosts) with those that the server's administrator publishes"
 }
 
-// ScanCommand is the command that makes a file known_hosts of what the server says now, which proves nothing yet.
+// ScanCommand is the command that makes a file known_hosts of what the server says now, which proves nothing
+// yet.
 func (e *KnownHostsError) ScanCommand() string {
 	if e.Port != 22 {
 		return text.Command("ssh-keyscan -p %s %s > known_hosts", e.Port, e.Host)
@@ -134,7 +143,8 @@ func (e *KnownHostsError) ScanCommand() string {
 type NoKeyError struct{ Host string }
 
 func (e *NoKeyError) Error() string {
-	return fmt.Sprintf("there is no private key to log in to %s with: neither a key file nor an SSH agent is given", e.Host)
+	return fmt.Sprintf(
+		"there is no private key to log in to %s with: neither a key file nor an SSH agent is given", e.Host)
 }
 
 // KeyFileError says that a private key cannot be used, or an agent in its place.

@@ -20,19 +20,22 @@ type repository struct{ remote gitrepo.Remote }
 func openHTTPS(url string, o Options) func(context.Context) (gitops.Repository, error) {
 	return func(context.Context) (gitops.Repository, error) {
 		return repository{remote: gitrepo.Remote{
-			URL: url, CAPEM: o.CAPEM, UserAgent: o.UserAgent, Auth: gitrepo.TokenAuth{Username: o.GitOps.GitHub.Owner, Token: o.Token},
+			URL: url, CAPEM: o.CAPEM, UserAgent: o.UserAgent,
+			Auth: gitrepo.TokenAuth{Username: o.GitOps.GitHub.Owner, Token: o.Token},
 		}}, nil
 	}
 }
 
 // openSSH opens a repository with the identities, unless there are problems with them.
-func openSSH(url string, o Options, identities *sshkeys.Identities, known *sshkeys.KnownHosts, problems []error) func(context.Context) (gitops.Repository, error) {
+func openSSH(url string, o Options, identities *sshkeys.Identities, known *sshkeys.KnownHosts,
+	problems []error) func(context.Context) (gitops.Repository, error) {
 	return func(context.Context) (gitops.Repository, error) {
 		if err := errors.Join(problems...); err != nil {
 			return nil, err
 		}
 		return repository{remote: gitrepo.Remote{
-			URL: url, UserAgent: o.UserAgent, Auth: gitrepo.SSHAuth{Identities: identities, KnownHosts: known},
+			URL: url, UserAgent: o.UserAgent, Auth: gitrepo.SSHAuth{Identities: identities,
+				KnownHosts: known},
 		}}, nil
 	}
 }

@@ -7,20 +7,21 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
 // SSH is how to log in to a Git server.
 type SSH struct {
-	// Key is what the operator pushes with, AgentSocket the path of an SSH agent's socket. One of them is needed; with both, the key is
-	// offered first.
+	// Key is what the operator pushes with, AgentSocket the path of an SSH agent's socket. One of them is
+	// needed; with both, the key is offered first.
 	Key         KeyFile
 	AgentSocket string
 	// ClusterKey is the key that Flux reads with. Without one it is Key, for a cluster that has none.
 	ClusterKey KeyFile
-	// Ask is asked for the passphrase of a key for which there is none, and again when the one that it gave is wrong, three times at most.
-	// Its error is one of the Problems; with [ErrNobody] the key stays locked, and that is the problem. Nil asks nobody.
+	// Ask is asked for the passphrase of a key for which there is none, and again when the one that it gave
+	// is wrong, three times at most. Its error is one of the Problems; with [ErrNobody] the key stays locked,
+	// and that is the problem. Nil asks nobody.
 	Ask func(ctx context.Context, locked LockedKey) (secret.Value, error)
 }
 
@@ -35,8 +36,8 @@ type KeyFile struct {
 // LockedKey is a private key whose passphrase is asked for.
 type LockedKey struct {
 	File string
-	// OnlyForCluster says that an agent signs with this key, so that the run goes on without an answer: the key itself is only needed where
-	// the cluster has none yet.
+	// OnlyForCluster says that an agent signs with this key, so that the run goes on without an answer: the
+	// key itself is only needed where the cluster has none yet.
 	OnlyForCluster bool
 }
 
@@ -68,13 +69,14 @@ func (w *Way) overSSH(ctx context.Context, o Options) error {
 	var push string
 	if access.url != nil {
 		push = access.url.String()
-		w.Settings.Remote = gitops.Remote{Web: push, Push: push, Cluster: o.GitOps.Git.RepositoryURL}
+		w.Settings.Remote = facts.Remote{Web: push, Push: push, Cluster: o.GitOps.Git.RepositoryURL}
 	}
 	w.Warnings = access.warnings
 	w.Source, w.SourceIsOperators = &access.source, access.operators
 	w.Ports.OpenRepository = openSSH(push, o, access.identities, access.knownHosts, w.Problems)
 	if access.clusterKey != nil {
-		w.Ports.OpenClusterRepository = openSSH(push, o, sshkeys.FromKey(access.clusterKey), access.knownHosts, w.Problems)
+		w.Ports.OpenClusterRepository = openSSH(push, o, sshkeys.FromKey(access.clusterKey),
+			access.knownHosts, w.Problems)
 	}
 	return nil
 }
@@ -112,17 +114,19 @@ func (a *sshAccess) readKnownHosts(ctx context.Context) error {
 	return nil
 }
 
-// readOperatorKey finds the identities to push with. The cluster gets the operator's key when it has none of its own, so that then the
-// key itself is needed, and not only an agent that signs with it.
+// readOperatorKey finds the identities to push with. The cluster gets the operator's key when it has none of
+// its own, so that then the key itself is needed, and not only an agent that signs with it.
 func (a *sshAccess) readOperatorKey(ctx context.Context) error {
 	settings := a.options.SSH
 	if settings.Key.File == "" && settings.AgentSocket == "" {
 		return &NoKeyError{Host: a.url.Host}
 	}
-	source := sshkeys.Source{KeyFile: settings.Key.File, Passphrase: settings.Key.Passphrase, AgentSocket: settings.AgentSocket}
+	source := sshkeys.Source{KeyFile: settings.Key.File, Passphrase: settings.Key.Passphrase,
+		AgentSocket: settings.AgentSocket}
 	identities, err := sshkeys.Select(ctx, source)
 	shared := a.options.KeepsFlux && settings.ClusterKey.File == ""
-	// An agent may sign with the key of a locked file, but does not hand it on: asking now spares a second run.
+	// An agent may sign with the key of a locked file, but does not hand it on: asking now spares a second
+	// run.
 	onlyForCluster := err == nil && source.KeyFile != "" && shared && identities.Key() == nil
 	if onlyForCluster || errors.As(err, new(*sshkeys.PassphraseError)) {
 		var asked error
@@ -162,7 +166,8 @@ func (a *sshAccess) readClusterKey(ctx context.Context) error {
 	if key == nil {
 		return nil // the preflight knows whether the cluster has one already
 	}
-	// The operator's own key goes into a cluster that has none, and only there it matters of which kind it is: preflight knows.
+	// The operator's own key goes into a cluster that has none, and only there it matters of which kind it
+	// is: preflight knows.
 	if !a.operators {
 		if err := key.CheckAlgorithm(a.options.GitOps.Git.SSHKeyAlgorithm); err != nil {
 			return err
@@ -173,8 +178,10 @@ func (a *sshAccess) readClusterKey(ctx context.Context) error {
 	return err
 }
 
-// loadKey reads a private key, and says with which passphrase. When only the passphrase is missing, it asks, as often as ssh does.
-func (a *sshAccess) loadKey(ctx context.Context, file KeyFile, onlyForCluster bool) (*sshkeys.Key, secret.Value, error) {
+// loadKey reads a private key, and says with which passphrase. When only the passphrase is missing, it asks,
+// as often as ssh does.
+func (a *sshAccess) loadKey(ctx context.Context, file KeyFile,
+	onlyForCluster bool) (*sshkeys.Key, secret.Value, error) {
 	passphrase := file.Passphrase
 	key, err := sshkeys.LoadKey(ctx, file.File, passphrase)
 	for try := 1; try <= passphraseTries; try++ {

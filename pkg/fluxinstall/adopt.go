@@ -27,12 +27,15 @@ import (
 
 // Taking over a Flux that follows another repository, branch or path.
 //
-// A Kustomization that is pointed elsewhere deletes all that it had applied before, clusters among it. To have it delete nothing is not
-// enough: it applies itself from Git, where it says that it deletes, and when anything fails between that and the end of the same round,
-// the next round deletes by the old inventory. So the two objects are also marked as not to be applied for as long as it takes until the
-// new files are the inventory. The marks carry the name of a record of what was there before, from which a run that was cut off goes on.
+// A Kustomization that is pointed elsewhere deletes all that it had applied before, clusters among it. To
+// have it delete nothing is not enough: it applies itself from Git, where it says that it deletes, and when
+// anything fails between that and the end of the same round, the next round deletes by the old inventory. So
+// the two objects are also marked as not to be applied for as long as it takes until the new files are the
+// inventory. The marks carry the name of a record of what was there before, from which a run that was cut off
+// goes on.
 
-// adoptingMark is on the GitRepository and the Kustomization while they are taken over. Its value is the name of the record.
+// adoptingMark is on the GitRepository and the Kustomization while they are taken over. Its value is the name
+// of the record.
 const adoptingMark = "eksa-gitops.github.io/adopting"
 
 // The entries of a record beside those of the source Secret.
@@ -59,9 +62,9 @@ type record struct {
 	Time      string   `json:"time"`
 }
 
-// RecordFlux keeps what Flux follows now, its source Secret included, in a Secret of its own, and returns that Secret's name. When a
-// take-over is under way, it is the record of that one, which stays as it is. Otherwise an older record of the same source is brought up
-// to date. It may be repeated.
+// RecordFlux keeps what Flux follows now, its source Secret included, in a Secret of its own, and returns
+// that Secret's name. When a take-over is under way, it is the record of that one, which stays as it is.
+// Otherwise an older record of the same source is brought up to date. It may be repeated.
 func (c *Cluster) RecordFlux(ctx context.Context, namespace string) (name string, changed bool, err error) {
 	err = c.retry(ctx, func() error {
 		git, ks, err := c.syncObjects(ctx, namespace)
@@ -89,7 +92,8 @@ func (c *Cluster) RecordFlux(ctx context.Context, namespace string) (name string
 
 func recordOf(git, ks *unstructured.Unstructured, data map[string][]byte) *record {
 	kept := &record{
-		URL: text(git, "spec", "url"), Branch: text(git, "spec", "ref", "branch"), Path: text(ks, "spec", "path"), Inventory: inventory(ks),
+		URL:    text(git, "spec", "url"),
+		Branch: text(git, "spec", "ref", "branch"), Path: text(ks, "spec", "path"), Inventory: inventory(ks),
 		Settings: slices.Concat(otherSettings(git, "interval", "url", "ref", "secretRef", "timeout"),
 			otherSettings(ks, "interval", "path", "prune", "sourceRef", "force", "suspend")),
 	}
@@ -118,7 +122,8 @@ func recordName(r *record) string {
 }
 
 // writeRecord creates or updates the record. Its time alone is no difference.
-func (c *Cluster) writeRecord(ctx context.Context, namespace, name string, kept *record, data map[string][]byte) (changed bool, err error) {
+func (c *Cluster) writeRecord(ctx context.Context, namespace, name string, kept *record,
+	data map[string][]byte) (changed bool, err error) {
 	existing, err := c.fetch(ctx, secretKind(), namespace, name)
 	if err != nil {
 		return false, err
@@ -129,7 +134,8 @@ func (c *Cluster) writeRecord(ctx context.Context, namespace, name string, kept 
 		if json.Unmarshal(there[recordEntry], &old) == nil {
 			kept.Time = old.Time
 		}
-		if encoded, err := json.Marshal(kept); err == nil && bytes.Equal(encoded, there[recordEntry]) && sameEntries(there, data) {
+		if encoded, err := json.Marshal(kept); err == nil && bytes.Equal(encoded, there[recordEntry]) &&
+			sameEntries(there, data) {
 			return false, nil
 		}
 	}
@@ -158,11 +164,13 @@ func (c *Cluster) writeRecord(ctx context.Context, namespace, name string, kept 
 			entries[key] = nil
 		}
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": existing.GetResourceVersion()}, "data": entries})
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": existing.GetResourceVersion()}, "data": entries})
 	if err != nil {
 		return false, err
 	}
-	err = c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager))
+	err = c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner(fieldManager))
 	return err == nil, err
 }
 
@@ -190,31 +198,35 @@ func (c *Cluster) adoption(ctx context.Context, ks *unstructured.Unstructured) (
 	if err := json.Unmarshal(secretData(kept)[recordEntry], &r); err != nil {
 		return state, nil // somebody has changed it; the take-over does not depend on it
 	}
-	state.URL, state.Branch, state.Path, state.PublicKey, state.Inventory, state.Settings = r.URL, r.Branch, r.Path, r.PublicKey, r.Inventory, r.Settings
+	state.URL, state.Branch, state.Path, state.PublicKey, state.Inventory, state.Settings = r.URL, r.Branch,
+		r.Path, r.PublicKey, r.Inventory, r.Settings
 	return state, nil
 }
 
-// HoldPruning makes the Kustomization delete nothing, marks it and the GitRepository so that Flux does not apply them, and waits until
-// a round that was under way is over. record is the name of the record. It may be repeated; progress may be nil.
-func (c *Cluster) HoldPruning(ctx context.Context, namespace, record string, progress func(Progress)) (changed bool, err error) {
+// HoldPruning makes the Kustomization delete nothing, marks it and the GitRepository so that Flux does not
+// apply them, and waits until a round that was under way is over. record is the name of the record. It may be
+// repeated; progress may be nil.
+func (c *Cluster) HoldPruning(ctx context.Context, namespace, record string,
+	progress func(Progress)) (changed bool, err error) {
 	marks := map[string]any{reconcileAnnotation: disabled, adoptingMark: record}
 	// The GitRepository first: a round that begins with the Kustomization's change then leaves it alone.
 	for _, target := range []struct {
 		kind kind
 		spec map[string]any
 	}{{gitRepositoryKind(), nil}, {kustomizationKind(), map[string]any{"prune": false}}} {
-		did, err := c.mergeDifference(ctx, target.kind, namespace, func(live *unstructured.Unstructured) map[string]any {
-			patch := map[string]any{}
-			have, _, _ := unstructured.NestedMap(live.Object, "metadata", "annotations")
-			if marks := difference(have, marks); len(marks) > 0 {
-				patch["metadata"] = map[string]any{"annotations": marks}
-			}
-			spec, _, _ := unstructured.NestedMap(live.Object, "spec")
-			if fields := difference(spec, target.spec); len(fields) > 0 {
-				patch["spec"] = fields
-			}
-			return patch
-		})
+		did, err := c.mergeDifference(ctx, target.kind, namespace,
+			func(live *unstructured.Unstructured) map[string]any {
+				patch := map[string]any{}
+				have, _, _ := unstructured.NestedMap(live.Object, "metadata", "annotations")
+				if marks := difference(have, marks); len(marks) > 0 {
+					patch["metadata"] = map[string]any{"annotations": marks}
+				}
+				spec, _, _ := unstructured.NestedMap(live.Object, "spec")
+				if fields := difference(spec, target.spec); len(fields) > 0 {
+					patch["spec"] = fields
+				}
+				return patch
+			})
 		changed = changed || did
 		if err != nil {
 			return changed, err
@@ -223,11 +235,12 @@ func (c *Cluster) HoldPruning(ctx context.Context, namespace, record string, pro
 	return changed, c.waitRound(ctx, namespace, progress)
 }
 
-// roundPatience is how long a round of Flux's that is under way is waited for. One that takes longer waits for its objects' health, and
-// applies nothing more.
+// roundPatience is how long a round of Flux's that is under way is waited for. One that takes longer waits
+// for its objects' health, and applies nothing more.
 const roundPatience = 30 * time.Second
 
-// waitRound waits until the Kustomization's controller has begun and ended a round with its present spec, whatever came of it.
+// waitRound waits until the Kustomization's controller has begun and ended a round with its present spec,
+// whatever came of it.
 func (c *Cluster) waitRound(ctx context.Context, namespace string, progress func(Progress)) error {
 	limited, cancel := context.WithTimeout(ctx, roundPatience)
 	defer cancel()
@@ -242,14 +255,16 @@ func (c *Cluster) waitRound(ctx context.Context, namespace string, progress func
 	return err
 }
 
-// Repoint gives the GitRepository and the Kustomization of the sync manifests the specs they have there, without what their specs had
-// before, and with nothing deleted; the marks of [Cluster.HoldPruning] stay. It may be repeated.
+// Repoint gives the GitRepository and the Kustomization of the sync manifests the specs they have there,
+// without what their specs had before, and with nothing deleted; the marks of [Cluster.HoldPruning] stay. It
+// may be repeated.
 func (c *Cluster) Repoint(ctx context.Context, namespace string, sync []byte) (changed bool, err error) {
 	wanted, err := specsOf(sync)
 	if err != nil {
 		return false, err
 	}
-	// The GitRepository first: it takes a moment to fetch, while a Kustomization with another path begins at once.
+	// The GitRepository first: it takes a moment to fetch, while a Kustomization with another path begins at
+	// once.
 	for _, k := range []kind{gitRepositoryKind(), kustomizationKind()} {
 		spec := maps.Clone(wanted[k.name])
 		if spec == nil {
@@ -258,13 +273,14 @@ func (c *Cluster) Repoint(ctx context.Context, namespace string, sync []byte) (c
 		if k == kustomizationKind() {
 			spec["prune"] = false
 		}
-		did, err := c.mergeDifference(ctx, k, namespace, func(live *unstructured.Unstructured) map[string]any {
-			have, _, _ := unstructured.NestedMap(live.Object, "spec")
-			if fields := replacement(have, spec, defaultedFields(k)...); len(fields) > 0 {
-				return map[string]any{"spec": fields}
-			}
-			return nil
-		})
+		did, err := c.mergeDifference(ctx, k, namespace,
+			func(live *unstructured.Unstructured) map[string]any {
+				have, _, _ := unstructured.NestedMap(live.Object, "spec")
+				if fields := replacement(have, spec, defaultedFields(k)...); len(fields) > 0 {
+					return map[string]any{"spec": fields}
+				}
+				return nil
+			})
 		changed = changed || did
 		if err != nil {
 			return changed, err
@@ -281,7 +297,8 @@ func defaultedFields(k kind) []string {
 	return []string{"force"}
 }
 
-// EndAdoption takes the marks away and lets the Kustomization delete again when the sync manifests say so. It may be repeated.
+// EndAdoption takes the marks away and lets the Kustomization delete again when the sync manifests say so. It
+// may be repeated.
 func (c *Cluster) EndAdoption(ctx context.Context, namespace string, sync []byte) (changed bool, err error) {
 	wanted, err := specsOf(sync)
 	if err != nil {
@@ -289,16 +306,18 @@ func (c *Cluster) EndAdoption(ctx context.Context, namespace string, sync []byte
 	}
 	// The Kustomization's mark names the record, and so goes last.
 	for _, k := range []kind{gitRepositoryKind(), kustomizationKind()} {
-		did, err := c.mergeDifference(ctx, k, namespace, func(live *unstructured.Unstructured) map[string]any {
-			if live.GetAnnotations()[adoptingMark] == "" {
-				return nil
-			}
-			patch := map[string]any{"metadata": map[string]any{"annotations": map[string]any{reconcileAnnotation: nil, adoptingMark: nil}}}
-			if k == kustomizationKind() {
-				patch["spec"] = map[string]any{"prune": wanted[k.name]["prune"]}
-			}
-			return patch
-		})
+		did, err := c.mergeDifference(ctx, k, namespace,
+			func(live *unstructured.Unstructured) map[string]any {
+				if live.GetAnnotations()[adoptingMark] == "" {
+					return nil
+				}
+				patch := map[string]any{"metadata": map[string]any{
+					"annotations": map[string]any{reconcileAnnotation: nil, adoptingMark: nil}}}
+				if k == kustomizationKind() {
+					patch["spec"] = map[string]any{"prune": wanted[k.name]["prune"]}
+				}
+				return patch
+			})
 		changed = changed || did
 		if err != nil {
 			return changed, err
@@ -315,7 +334,8 @@ func specsOf(sync []byte) (map[string]map[string]any, error) {
 	}
 	specs := map[string]map[string]any{}
 	for _, object := range objects {
-		if spec, ok, _ := unstructured.NestedMap(object.Object, "spec"); ok && object.GetName() == object.GetNamespace() {
+		if spec, ok, _ := unstructured.NestedMap(object.Object, "spec"); ok &&
+			object.GetName() == object.GetNamespace() {
 			specs[object.GetKind()] = spec
 		}
 	}
@@ -323,7 +343,8 @@ func specsOf(sync []byte) (map[string]map[string]any, error) {
 }
 
 // syncObjects reads the two objects, both of which have to be there.
-func (c *Cluster) syncObjects(ctx context.Context, namespace string) (git, ks *unstructured.Unstructured, err error) {
+func (c *Cluster) syncObjects(ctx context.Context,
+	namespace string) (git, ks *unstructured.Unstructured, err error) {
 	if git, err = c.fetch(ctx, gitRepositoryKind(), namespace, namespace); err != nil {
 		return nil, nil, err
 	}
@@ -337,14 +358,16 @@ func (c *Cluster) syncObjects(ctx context.Context, namespace string) (git, ks *u
 }
 
 // mergeDifference patches an object with what change gives of its live form; nothing when that is empty.
-func (c *Cluster) mergeDifference(ctx context.Context, k kind, namespace string, change func(*unstructured.Unstructured) map[string]any) (changed bool, err error) {
+func (c *Cluster) mergeDifference(ctx context.Context, k kind, namespace string,
+	change func(*unstructured.Unstructured) map[string]any) (changed bool, err error) {
 	err = c.retry(ctx, func() error {
 		live, err := c.fetch(ctx, k, namespace, namespace)
 		if err != nil {
 			return err
 		}
 		if live == nil {
-			return &NotReadyError{Object: fmt.Sprintf("%s %s/%s", k.name, namespace, namespace), Message: "somebody has deleted it"}
+			return &NotReadyError{Object: fmt.Sprintf("%s %s/%s", k.name, namespace, namespace),
+				Message: "somebody has deleted it"}
 		}
 		patch := change(live)
 		if len(patch) == 0 {
@@ -354,7 +377,8 @@ func (c *Cluster) mergeDifference(ctx context.Context, k kind, namespace string,
 		if err != nil {
 			return err
 		}
-		err = c.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, encoded), client.FieldOwner(fieldManager))
+		err = c.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, encoded),
+			client.FieldOwner(fieldManager))
 		changed = changed || err == nil
 		return err
 	})
@@ -372,8 +396,8 @@ func difference(have, wanted map[string]any) map[string]any {
 	return fields
 }
 
-// replacement is the merge patch that makes wanted of what is there: null takes a field away. Fields that the server fills in are left
-// to it.
+// replacement is the merge patch that makes wanted of what is there: null takes a field away. Fields that the
+// server fills in are left to it.
 func replacement(have, wanted map[string]any, defaulted ...string) map[string]any {
 	patch := map[string]any{}
 	for name, value := range have {

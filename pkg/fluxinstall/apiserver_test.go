@@ -22,7 +22,8 @@ func apiServer(t *testing.T, handle http.HandlerFunc) *Cluster {
 // connectTo is a Cluster at an address, with waits short enough for tests.
 func connectTo(t *testing.T, url string) *Cluster {
 	t.Helper()
-	c, err := Connect(t.Context(), KubeconfigOptions{Paths: []string{kubeconfigFor(t, url)}, Origin: "the test", UserAgent: "eksa-gitops/test"})
+	c, err := Connect(t.Context(), KubeconfigOptions{Paths: []string{kubeconfigFor(t, url)},
+		Origin: "the test", UserAgent: "eksa-gitops/test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,9 @@ contexts: [{name: test, context: {cluster: test, user: test}}]
 func status(w http.ResponseWriter, code int, reason, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q,"message":%q}`, code, reason, message)
+	fmt.Fprintf(w,
+		`{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q,"message":%q}`, code,
+		reason, message)
 }
 
 // body writes an object.

@@ -21,8 +21,8 @@ import (
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// applyConcurrency is how many objects are compared with the server at a time: enough to hide the round trips, few enough not to be
-// held back by the server's fairness.
+// applyConcurrency is how many objects are compared with the server at a time: enough to hide the round
+// trips, few enough not to be held back by the server's fairness.
 const applyConcurrency = 12
 
 // Progress is what is being done or waited for.
@@ -35,8 +35,8 @@ func report(progress func(Progress), format string, args ...any) {
 	}
 }
 
-// ChangeSet says what an apply did, by object ("Deployment/flux-system/source-controller"), each list sorted. Beside an error it says
-// what was done until then.
+// ChangeSet says what an apply did, by object ("Deployment/flux-system/source-controller"), each list sorted.
+// Beside an error it says what was done until then.
 type ChangeSet struct {
 	Created, Configured, Unchanged []string
 }
@@ -44,9 +44,11 @@ type ChangeSet struct {
 // Changed is the number of objects that were written.
 func (s ChangeSet) Changed() int { return len(s.Created) + len(s.Configured) }
 
-// EnsureComponents applies Flux's installation in stages: namespaces; CRDs and cluster roles; the rest; and, when the CRDs are
-// established, Deployments. Only objects that differ from the server's dry run are written. It may be repeated. progress may be nil.
-func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte, progress func(Progress)) (ChangeSet, error) {
+// EnsureComponents applies Flux's installation in stages: namespaces; CRDs and cluster roles; the rest; and,
+// when the CRDs are established, Deployments. Only objects that differ from the server's dry run are written.
+// It may be repeated. progress may be nil.
+func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte,
+	progress func(Progress)) (ChangeSet, error) {
 	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
 		return ChangeSet{}, fmt.Errorf("reading Flux's manifests: %w", err)
@@ -60,7 +62,8 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte, progre
 	if err := a.apply(ctx, stages.definitions); err != nil {
 		return a.changes(), err
 	}
-	report(progress, "applying %d objects, while %d CRDs are being established", len(stages.objects), len(stages.crds))
+	report(progress, "applying %d objects, while %d CRDs are being established", len(stages.objects),
+		len(stages.crds))
 	err = together(
 		func() error { return a.apply(ctx, stages.objects) },
 		func() error { return c.waitEstablished(ctx, stages.crds) },
@@ -74,8 +77,8 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte, progre
 	return a.changes(), err
 }
 
-// EnsureSync applies the GitRepository and the Kustomization, and ends their suspension when it is one that [Cluster.StopFlux] left; that
-// of somebody else stays. It may be repeated.
+// EnsureSync applies the GitRepository and the Kustomization, and ends their suspension when it is one that
+// [Cluster.StopFlux] left; that of somebody else stays. It may be repeated.
 func (c *Cluster) EnsureSync(ctx context.Context, manifests []byte) (ChangeSet, error) {
 	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
@@ -85,19 +88,25 @@ func (c *Cluster) EnsureSync(ctx context.Context, manifests []byte) (ChangeSet, 
 	if err := a.apply(ctx, objects); err != nil {
 		return a.changes(), err
 	}
+	widened, err := c.widenAll(ctx, objects)
+	if err != nil {
+		return a.changes(), err
+	}
 	resumed, err := c.resumeAll(ctx, objects)
 	changes := a.changes()
-	for _, subject := range resumed {
+	for _, subject := range slices.Concat(widened, resumed) {
 		if slices.Contains(changes.Unchanged, subject) {
-			changes.Unchanged = slices.DeleteFunc(changes.Unchanged, func(s string) bool { return s == subject })
+			changes.Unchanged = slices.DeleteFunc(changes.Unchanged, func(s string) bool {
+				return s == subject
+			})
 			changes.Configured = append(changes.Configured, subject)
 		}
 	}
 	return changes, err
 }
 
-// stages are objects in the order in which they need each other. A Deployment whose service account is not there yet would be tried
-// again only after some time.
+// stages are objects in the order in which they need each other. A Deployment whose service account is not
+// there yet would be tried again only after some time.
 type stages struct {
 	namespaces, definitions, objects, workloads []*unstructured.Unstructured
 	crds                                        []string // names of the CRDs among the definitions
@@ -132,11 +141,13 @@ type applier struct {
 }
 
 func (c *Cluster) applier() *applier {
-	return &applier{cluster: c, manager: ssa.NewResourceManager(c.exact, nil, ssa.Owner{Field: fieldManager, Group: fieldManagerGroup})}
+	return &applier{cluster: c, manager: ssa.NewResourceManager(c.exact, nil,
+		ssa.Owner{Field: fieldManager, Group: fieldManagerGroup})}
 }
 
-// apply brings objects that do not need each other to the server, several at a time. What fails for a passing reason is tried again.
-// After a failure no further object is begun; the error is that of the first one in order.
+// apply brings objects that do not need each other to the server, several at a time. What fails for a passing
+// reason is tried again. After a failure no further object is begun; the error is that of the first one in
+// order.
 func (a *applier) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 	errs := make([]error, len(objects))
 	var failed atomic.Bool
@@ -170,7 +181,8 @@ func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 	})
 }
 
-// write creates the object, or brings it to what it should be when the server's dry run differs from what is there.
+// write creates the object, or brings it to what it should be when the server's dry run differs from what is
+// there.
 func (a *applier) write(ctx context.Context, object *unstructured.Unstructured) (*ssa.ChangeSetEntry, error) {
 	there := &metav1.PartialObjectMetadata{}
 	there.SetGroupVersionKind(object.GroupVersionKind())
@@ -180,7 +192,8 @@ func (a *applier) write(ctx context.Context, object *unstructured.Unstructured) 
 	}
 	// What is not there differs; a dry run would only double the server's work.
 	entry := &ssa.ChangeSetEntry{Subject: ssautils.FmtUnstructured(object), Action: ssa.CreatedAction}
-	err = a.cluster.exact.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership, client.FieldOwner(fieldManager))
+	err = a.cluster.exact.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership,
+		client.FieldOwner(fieldManager))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", entry.Subject, err)
 	}
@@ -215,13 +228,14 @@ func (c *Cluster) waitEstablished(ctx context.Context, names []string) error {
 	for i, name := range names {
 		waits[i] = func() error {
 			// It takes some 100 ms, and a watch would begin with all CRDs of the cluster in full.
-			return c.retryEvery(ctx, backoff{first: establishedFirst, max: establishedMax, total: c.backoff.total}, func() error {
-				crd, err := c.fetch(ctx, crdKind(), "", name)
-				if err == nil && (crd == nil || conditionOf(crd, "Established").Status != "True") {
-					err = notEstablished(name, crd)
-				}
-				return err
-			})
+			return c.retryEvery(ctx,
+				backoff{first: establishedFirst, max: establishedMax, total: c.backoff.total}, func() error {
+					crd, err := c.fetch(ctx, crdKind(), "", name)
+					if err == nil && (crd == nil || conditionOf(crd, "Established").Status != "True") {
+						err = notEstablished(name, crd)
+					}
+					return err
+				})
 		}
 	}
 	return together(waits...)
@@ -235,7 +249,8 @@ const (
 
 // notEstablished says what keeps a CRD from being served.
 func notEstablished(name string, crd *unstructured.Unstructured) *NotReadyError {
-	problem := &NotReadyError{Object: "CustomResourceDefinition " + name, Message: "it is not established", Next: shell.Command("kubectl describe crd %s", name), Err: errNotEstablished}
+	problem := &NotReadyError{Object: "CustomResourceDefinition " + name, Message: "it is not established",
+		Next: shell.Command("kubectl describe crd %s", name), Err: errNotEstablished}
 	if crd == nil {
 		problem.Message = "somebody deletes it again"
 	} else if accepted := conditionOf(crd, "NamesAccepted"); accepted.Status == "False" {

@@ -13,8 +13,10 @@ func TestStagesOf(t *testing.T) {
 		return parse(t, "apiVersion: "+apiVersion+"\nkind: "+kind+"\nmetadata: {name: "+name+"}")
 	}
 	s := stagesOf([]*unstructured.Unstructured{
-		object("apps/v1", "Deployment", "controller"), object("v1", "ServiceAccount", "account"), object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "crd"),
-		object("rbac.authorization.k8s.io/v1", "ClusterRole", "role"), object("v1", "Namespace", "namespace"), object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "binding"),
+		object("apps/v1", "Deployment", "controller"), object("v1", "ServiceAccount", "account"),
+		object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "crd"),
+		object("rbac.authorization.k8s.io/v1", "ClusterRole", "role"), object("v1", "Namespace", "namespace"),
+		object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "binding"),
 	})
 	for _, stage := range []struct {
 		name    string

@@ -9,8 +9,9 @@ import (
 // Condition is one entry of an object's status.conditions.
 type Condition struct {
 	Type, Status, Reason, Message string
-	ObservedGeneration            int64     // 0 when the condition does not say
-	Since                         time.Time // when Status became what it is; zero when the condition does not say
+	ObservedGeneration            int64 // 0 when the condition does not say
+	// when Status became what it is; zero when the condition does not say
+	Since time.Time
 }
 
 func conditions(u *unstructured.Unstructured) []Condition {
@@ -24,7 +25,8 @@ func conditions(u *unstructured.Unstructured) []Condition {
 		text := func(name string) string { s, _ := fields[name].(string); return s }
 		generation, _ := fields["observedGeneration"].(int64)
 		since, _ := time.Parse(time.RFC3339, text("lastTransitionTime")) // zero when it is none
-		list = append(list, Condition{text("type"), text("status"), text("reason"), text("message"), generation, since})
+		list = append(list,
+			Condition{text("type"), text("status"), text("reason"), text("message"), generation, since})
 	}
 	return list
 }

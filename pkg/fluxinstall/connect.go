@@ -33,7 +33,8 @@ const requestTimeout = 30 * time.Second
 
 // KubeconfigOptions say how the management cluster is reached.
 type KubeconfigOptions struct {
-	// Paths are kubeconfig files, merged as kubectl merges them: the first to set a value wins, files that do not exist are left out.
+	// Paths are kubeconfig files, merged as kubectl merges them: the first to set a value wins, files that do
+	// not exist are left out.
 	Paths []string
 	// Context is the context to use; the current one when empty.
 	Context string
@@ -41,8 +42,8 @@ type KubeconfigOptions struct {
 	Origin string
 	// UserAgent is how the program introduces itself.
 	UserAgent string
-	// OnRetry is told when the API server has to be waited for, at most once every second. It is called by one goroutine at a time
-	// and should return at once.
+	// OnRetry is told when the API server has to be waited for, at most once every second. It is called by
+	// one goroutine at a time and should return at once.
 	OnRetry func(RetryEvent)
 }
 
@@ -57,8 +58,8 @@ type Cluster struct {
 	contact   *contact
 }
 
-// Connect reads the kubeconfig and prepares the client; it does not talk to the cluster yet. A kubeconfig that cannot be used is a
-// *KubeconfigError.
+// Connect reads the kubeconfig and prepares the client; it does not talk to the cluster yet. A kubeconfig
+// that cannot be used is a *KubeconfigError.
 func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -71,7 +72,8 @@ func Connect(ctx context.Context, options KubeconfigOptions) (*Cluster, error) {
 		err     error
 	}
 	done := crash.Go(func() result {
-		// The library knows no context, and a kubeconfig may name files that are pipes: it is left behind then.
+		// The library knows no context, and a kubeconfig may name files that are pipes: it is left behind
+		// then.
 		c, err := connect(options)
 		return result{c, err}
 	})
@@ -126,7 +128,8 @@ func newCluster(config *rest.Config, origin string, timeout time.Duration) (*Clu
 		return nil, err
 	}
 	if config.ExecProvider != nil {
-		transport = &pluginTransport{next: transport, plugin: config.ExecProvider, origin: origin, contact: &bounded.contact}
+		transport = &pluginTransport{next: transport, plugin: config.ExecProvider, origin: origin,
+			contact: &bounded.contact}
 	}
 	httpClient := &http.Client{Transport: transport, CheckRedirect: stayOnHost}
 	dynamic, err := apiutil.NewDynamicRESTMapper(config, httpClient)
@@ -147,10 +150,12 @@ func newCluster(config *rest.Config, origin string, timeout time.Duration) (*Clu
 	}
 	exact := quietClient{c}
 	served := &servedClient{WithWatch: exact, discovery: finder, known: map[schema.GroupKind]string{}}
-	return &Cluster{client: served, exact: exact, server: redact.Address(config.Host), origin: origin, backoff: defaultBackoff(), contact: &bounded.contact}, nil
+	return &Cluster{client: served, exact: exact, server: redact.Address(config.Host), origin: origin,
+		backoff: defaultBackoff(), contact: &bounded.contact}, nil
 }
 
-// loadKubeconfig merges the files and resolves the context with its namespace. Its errors name files and contexts, never what a user entry holds.
+// loadKubeconfig merges the files and resolves the context with its namespace. Its errors name files and
+// contexts, never what a user entry holds.
 func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace string, err error) {
 	if len(options.Paths) == 0 {
 		return nil, "", errors.New("no file is named")
@@ -167,7 +172,8 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 		case info.IsDir():
 			return nil, "", fmt.Errorf("%s is a directory", path)
 		case !info.Mode().IsRegular():
-			return nil, "", fmt.Errorf("%s is not a regular file, such as a pipe; put the kubeconfig into a file", path)
+			return nil, "",
+				fmt.Errorf("%s is not a regular file, such as a pipe; put the kubeconfig into a file", path)
 		case info.Size() == 0:
 			missing = append(missing, path+" is empty")
 		default:
@@ -195,9 +201,11 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 	case !there:
 		return nil, "", fmt.Errorf("it has no context %q; its contexts are: %s", name, contexts)
 	case merged.Clusters[chosen.Cluster] == nil:
-		return nil, "", fmt.Errorf("its context %q names cluster %q, which it does not have", name, chosen.Cluster)
+		return nil, "", fmt.Errorf("its context %q names cluster %q, which it does not have",
+			name, chosen.Cluster)
 	case chosen.AuthInfo != "" && merged.AuthInfos[chosen.AuthInfo] == nil:
-		return nil, "", fmt.Errorf("its context %q names user %q, which it does not have", name, chosen.AuthInfo)
+		return nil, "", fmt.Errorf("its context %q names user %q, which it does not have",
+			name, chosen.AuthInfo)
 	}
 	if chosen := merged.Clusters[merged.Contexts[name].Cluster]; chosen != nil {
 		if err := checkServer(merged.Contexts[name].Cluster, chosen); err != nil {
@@ -211,24 +219,29 @@ func loadKubeconfig(options KubeconfigOptions) (config *rest.Config, namespace s
 	if config, err = resolved.ClientConfig(); err != nil {
 		return nil, "", withoutCredentials(err, merged)
 	}
-	if server, _, err := rest.DefaultServerUrlFor(config); err == nil && server.Scheme != "https" && !isLoopback(server.Hostname()) {
-		return nil, "", fmt.Errorf("its cluster %q has a server without https://, so that anybody on the way could read the credentials", merged.Contexts[name].Cluster)
+	if server, _, err := rest.DefaultServerUrlFor(config); err == nil && server.Scheme != "https" &&
+		!isLoopback(server.Hostname()) {
+		return nil, "", fmt.Errorf("its cluster %q has a server without https://, so that anybody on the "+
+			"way could read the credentials", merged.Contexts[name].Cluster)
 	}
 	return config, namespace, nil
 }
 
-// checkServer refuses a way to the API server on which somebody else could listen: a private key is going to be sent there, and the
-// user's credentials are with every request. Errors do not show the proxy's address, which may hold a password.
+// checkServer refuses a way to the API server on which somebody else could listen: a private key is going to
+// be sent there, and the user's credentials are with every request. Errors do not show the proxy's address,
+// which may hold a password.
 func checkServer(name string, cluster *clientcmdapi.Cluster) error {
 	if cluster.InsecureSkipTLSVerify {
-		return fmt.Errorf("its cluster %q has insecure-skip-tls-verify, so that anybody could take the API server's place; put the server's certificate authority into certificate-authority-data", name)
+		return fmt.Errorf("its cluster %q has insecure-skip-tls-verify, so that anybody could take the API "+
+			"server's place; put the server's certificate authority into certificate-authority-data", name)
 	}
 	if cluster.ProxyURL == "" {
 		return nil
 	}
 	proxy, err := url.Parse(cluster.ProxyURL)
 	if err != nil || proxy.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, proxy.Scheme) {
-		return fmt.Errorf("its cluster %q has a proxy-url that is not a proxy's address; write it as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT", name)
+		return fmt.Errorf("its cluster %q has a proxy-url that is not a proxy's address; write it as "+
+			"http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT", name)
 	}
 	return nil
 }
@@ -238,8 +251,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Contexts are the names of the contexts in kubeconfig files, taken together. What cannot be read has none: they are an offer to somebody
-// who types.
+// Contexts are the names of the contexts in kubeconfig files, taken together. What cannot be read has none:
+// they are an offer to somebody who types.
 func Contexts(paths []string) []string {
 	merged, err := (&clientcmd.ClientConfigLoadingRules{Precedence: paths}).Load()
 	if err != nil {

@@ -13,11 +13,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
-// controllers reads Flux's Deployments, and the pods of the namespace when one of them is not available. It tries once; its error is
-// the client library's own.
-func (c *Cluster) controllers(ctx context.Context, namespace string) (deployments, pods []unstructured.Unstructured, err error) {
-	deployments, err = c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
-	if err != nil || !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
+// controllers reads Flux's Deployments, and the pods of the namespace when one of them is not available. It
+// tries once; its error is the client library's own.
+func (c *Cluster) controllers(ctx context.Context,
+	namespace string) (deployments, pods []unstructured.Unstructured, err error) {
+	deployments, err = c.fetchAll(ctx, deploymentKind(), namespace,
+		client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+	if err != nil ||
+		!slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
 		return deployments, nil, err
 	}
 	pods, err = c.fetchAll(ctx, podKind(), namespace)
@@ -27,24 +30,27 @@ func (c *Cluster) controllers(ctx context.Context, namespace string) (deployment
 	return deployments, pods, nil
 }
 
-// controllerProblems says for each of Flux's Deployments that is missing or not available why, down to the pods behind it. First comes
-// what says most: one that does not exist, then a pod that cannot start rather than one that is starting, and a controller that the
-// rest depends on rather than another.
+// controllerProblems says for each of Flux's Deployments that is missing or not available why, down to the
+// pods behind it. First comes what says most: one that does not exist, then a pod that cannot start rather
+// than one that is starting, and a controller that the rest depends on rather than another.
 func controllerProblems(namespace string, deployments, pods []unstructured.Unstructured) []*NotReadyError {
 	var problems []*NotReadyError
 	required := fluxmanifests.RequiredControllers()
 	for _, name := range required {
-		if !slices.ContainsFunc(deployments, func(d unstructured.Unstructured) bool { return d.GetName() == name }) {
+		if !slices.ContainsFunc(deployments,
+			func(d unstructured.Unstructured) bool { return d.GetName() == name }) {
 			problems = append(problems, &NotReadyError{
 				Object: fmt.Sprintf("Deployment %s/%s", namespace, name), Message: "it does not exist",
-				Cause: "nothing fetches or applies without it", Next: shell.Command("kubectl -n %s get deployments", namespace),
+				Cause: "nothing fetches or applies without it",
+				Next:  shell.Command("kubectl -n %s get deployments", namespace),
 			})
 		}
 	}
 	deployments = slices.Clone(deployments)
 	slices.SortStableFunc(deployments, func(a, b unstructured.Unstructured) int {
 		// Those that are not required are at -1, which is behind.
-		return cmp.Compare(uint(slices.Index(required, a.GetName())), uint(slices.Index(required, b.GetName())))
+		return cmp.Compare(uint(slices.Index(required, a.GetName())),
+			uint(slices.Index(required, b.GetName())))
 	})
 	var starting []*NotReadyError
 	for _, deployment := range deployments {
@@ -65,7 +71,8 @@ func controllerProblems(namespace string, deployments, pods []unstructured.Unstr
 	return append(problems, starting...)
 }
 
-// rolledOut says whether a Deployment runs its current version and no other, as `kubectl rollout status` judges it.
+// rolledOut says whether a Deployment runs its current version and no other, as `kubectl rollout status`
+// judges it.
 func rolledOut(deployment *unstructured.Unstructured) bool {
 	number := func(path ...string) int64 {
 		n, _, _ := unstructured.NestedInt64(deployment.Object, path...)
@@ -73,7 +80,8 @@ func rolledOut(deployment *unstructured.Unstructured) bool {
 	}
 	wanted := wantedReplicas(deployment)
 	updated := number("status", "updatedReplicas")
-	return observed(deployment) && updated >= wanted && number("status", "replicas") <= updated && number("status", "availableReplicas") >= updated
+	return observed(deployment) && updated >= wanted && number("status", "replicas") <= updated &&
+		number("status", "availableReplicas") >= updated
 }
 
 // wantedReplicas is how many pods a Deployment should have; Kubernetes takes one when it does not say.
@@ -91,14 +99,16 @@ const scaledToZero = "ScaledToZero"
 func asleepProblem(deployment *unstructured.Unstructured) *NotReadyError {
 	namespace, name := deployment.GetNamespace(), deployment.GetName()
 	return &NotReadyError{
-		Object: objectName(deployment), Reason: scaledToZero, Message: "somebody scaled it to zero replicas, so that nothing of it runs",
-		Next: shell.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
+		Object: objectName(deployment), Reason: scaledToZero,
+		Message: "somebody scaled it to zero replicas, so that nothing of it runs", Next: shell.Command(
+			"to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
 	}
 }
 
-// deploymentProblem says why a Deployment is not available: what its pods wait for, else its own condition. Without a reason it is
-// merely on its way.
-func deploymentProblem(deployment *unstructured.Unstructured, pods []unstructured.Unstructured) *NotReadyError {
+// deploymentProblem says why a Deployment is not available: what its pods wait for, else its own condition.
+// Without a reason it is merely on its way.
+func deploymentProblem(deployment *unstructured.Unstructured,
+	pods []unstructured.Unstructured) *NotReadyError {
 	namespace := deployment.GetNamespace()
 	problem := &NotReadyError{
 		Object:  objectName(deployment),
@@ -117,7 +127,8 @@ func deploymentProblem(deployment *unstructured.Unstructured, pods []unstructure
 	}
 	if failure := conditionOf(deployment, "ReplicaFailure"); failure.Status == "True" {
 		problem.Reason, problem.Message = failure.Reason, failure.Message
-		problem.Next = shell.Command("kubectl -n %s describe replicasets -l app=%s", namespace, deployment.GetName())
+		problem.Next = shell.Command("kubectl -n %s describe replicasets -l app=%s",
+			namespace, deployment.GetName())
 		problem.explained(failure.Message)
 	}
 	return problem
@@ -133,8 +144,8 @@ func selects(selector, labels map[string]string) bool {
 	return len(selector) > 0
 }
 
-// podProblem is what a pod cannot get past: a container that does not start or keeps ending, or a node that is not found. A pod that
-// is merely starting has none.
+// podProblem is what a pod cannot get past: a container that does not start or keeps ending, or a node that
+// is not found. A pod that is merely starting has none.
 func podProblem(pod *unstructured.Unstructured) (reason, message string) {
 	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
 		statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", list)

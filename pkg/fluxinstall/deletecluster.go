@@ -15,8 +15,8 @@ import (
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and says whether that was still
-// to do. It may be repeated. What a webhook is against is a *RefusedError.
+// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and
+// says whether that was still to do. It may be repeated. What a webhook is against is a *RefusedError.
 func (c *Cluster) DeleteCluster(ctx context.Context, namespace, name string) (changed bool, err error) {
 	err = c.retry(ctx, func() error {
 		object, err := c.fetch(ctx, clusterKind(), namespace, name)
@@ -32,9 +32,10 @@ func (c *Cluster) DeleteCluster(ctx context.Context, namespace, name string) (ch
 	return changed, err
 }
 
-// WaitGone waits until a Cluster object is gone, its finalizers included. Progress, which may be nil, is told when what holds it up
-// changes. A time limit gives a *NotReadyError that names the finalizers and has the cluster's own words. So does another object of the
-// same name, which somebody made after the first one had gone, and which is not waited for.
+// WaitGone waits until a Cluster object is gone, its finalizers included. Progress, which may be nil, is told
+// when what holds it up changes. A time limit gives a *NotReadyError that names the finalizers and has the
+// cluster's own words. So does another object of the same name, which somebody made after the first one had
+// gone, and which is not waited for.
 func (c *Cluster) WaitGone(ctx context.Context, namespace, name string, progress func(Progress)) error {
 	s := &story{progress: progress}
 	var waited types.UID
@@ -48,8 +49,9 @@ func (c *Cluster) WaitGone(ctx context.Context, namespace, name string, progress
 		}
 		if waited = cmp.Or(waited, object.GetUID()); waited != object.GetUID() {
 			return false, &NotReadyError{
-				Object: objectName(object), State: "is there again", Message: "it was deleted, and somebody else created it again while this run waited",
-				Next: "eksa-gitops status", final: true,
+				Object: objectName(object), State: "is there again",
+				Message: "it was deleted, and somebody else created it again while this run waited",
+				Next:    "eksa-gitops status", final: true,
 			}
 		}
 		s.notYet(stillThere(object))
@@ -68,15 +70,19 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 	failure := text(object, "status", "failureMessage")
 	switch {
 	case object.GetDeletionTimestamp() == nil && keptByFlux(object):
-		problem.Message = fmt.Sprintf("it carries the mark %s or %s, which keeps Flux from deleting it", pruneMark, reconcileMark)
-		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s- %s-", namespace, eksaGroup, name, pruneMark, reconcileMark)
+		problem.Message = fmt.Sprintf("it carries the mark %s or %s, which keeps Flux from deleting it",
+			pruneMark, reconcileMark)
+		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s- %s-",
+			namespace, eksaGroup, name, pruneMark, reconcileMark)
 	case object.GetDeletionTimestamp() == nil:
 		problem.Message = "nobody has asked for its deletion yet"
 		problem.Next = shell.Command("kubectl get kustomizations.%s -A", kustomizeGroup)
 	case isPaused(object) && object.GetAnnotations()[allowDeleteWhenPaused] != "true":
 		problem.Reason = "Paused"
-		problem.Message = fmt.Sprintf("it carries the annotation %s/paused, so that EKS Anywhere does not delete it", eksaGroup)
-		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s=true", namespace, eksaGroup, name, allowDeleteWhenPaused)
+		problem.Message = fmt.Sprintf(
+			"it carries the annotation %s/paused, so that EKS Anywhere does not delete it", eksaGroup)
+		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s=true",
+			namespace, eksaGroup, name, allowDeleteWhenPaused)
 	default:
 		problem.Message = "it is being deleted"
 		if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
@@ -87,8 +93,10 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 				problem.Message += "; " + open
 			}
 		}
-		if slices.ContainsFunc(object.GetFinalizers(), func(f string) bool { return strings.Contains(f, eksaGroup) }) {
-			problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
+		if slices.ContainsFunc(object.GetFinalizers(),
+			func(f string) bool { return strings.Contains(f, eksaGroup) }) {
+			problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20",
+				eksaNamespace)
 		}
 	}
 	if failure != "" {
@@ -101,21 +109,26 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 	return problem
 }
 
-// RemoveGitOps takes the reference to the GitOps configuration off a management cluster and deletes the FluxConfig or GitOpsConfig
-// that it referred to, unless another cluster refers to it. It says whether there was anything to do and may be repeated.
+// RemoveGitOps takes the reference to the GitOps configuration off a management cluster and deletes the
+// FluxConfig or GitOpsConfig that it referred to, unless another cluster refers to it. It says whether there
+// was anything to do and may be repeated.
 //
-// EKS Anywhere's webhook lets the reference of a management cluster go (that of a workload cluster is immutable), and the controller
-// looks at neither. The object must go as well: its spec is immutable, so that one that stays would be in the way of another
-// configuration. A webhook that is against it all the same gives a *RefusedError.
-func (c *Cluster) RemoveGitOps(ctx context.Context, namespace, name, configKind, config string) (changed bool, err error) {
+// EKS Anywhere's webhook lets the reference of a management cluster go (that of a workload cluster is
+// immutable), and the controller looks at neither. The object must go as well: its spec is immutable, so that
+// one that stays would be in the way of another configuration. A webhook that is against it all the same
+// gives a *RefusedError.
+func (c *Cluster) RemoveGitOps(ctx context.Context,
+	namespace, name, configKind, config string) (changed bool, err error) {
 	err = c.retry(ctx, func() error {
 		cluster, err := c.fetch(ctx, clusterKind(), namespace, name)
 		if err != nil || cluster == nil || text(cluster, "spec", "gitOpsRef", "name") != config {
 			return err
 		}
 		// With the resource version, what somebody else puts there in this moment stays.
-		patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"gitOpsRef":null}}`, cluster.GetResourceVersion())
-		err = client.IgnoreNotFound(c.client.Patch(ctx, cluster, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager)))
+		patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"gitOpsRef":null}}`,
+			cluster.GetResourceVersion())
+		err = client.IgnoreNotFound(c.client.Patch(ctx, cluster, client.RawPatch(types.MergePatchType, patch),
+			client.FieldOwner(fieldManager)))
 		changed = changed || err == nil
 		return err
 	})
@@ -147,7 +160,8 @@ func (c *Cluster) RemoveGitOps(ctx context.Context, namespace, name, configKind,
 }
 
 // removeObject deletes an object, if it is there and not going already, and says whether it did.
-func (c *Cluster) removeObject(ctx context.Context, k kind, namespace, name string) (changed bool, err error) {
+func (c *Cluster) removeObject(ctx context.Context, k kind,
+	namespace, name string) (changed bool, err error) {
 	err = c.retry(ctx, func() error {
 		object, err := c.fetch(ctx, k, namespace, name)
 		if err != nil || object == nil || object.GetDeletionTimestamp() != nil {

@@ -15,21 +15,23 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
-// managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines alone, and lets the object go
-// when that is deleted, a management cluster's, too.
+// managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines
+// alone, and lets the object go when that is deleted, a management cluster's, too.
 const managedByCLI = eksaGroup + "/managed-by-cli"
 
-// Deletion is an object that somebody has deleted and that is still there: a finalizer of it waits for its controller.
+// Deletion is an object that somebody has deleted and that is still there: a finalizer of it waits for its
+// controller.
 type Deletion struct {
 	Kind, Namespace, Name string
 	Since                 time.Time
 	Finalizers            []string
-	// Takes are the objects that go with it, Clusters first, each as kind namespace/name: what a Kustomization has applied, if it
-	// deletes that when it goes itself.
+	// Takes are the objects that go with it, Clusters first, each as kind namespace/name: what a
+	// Kustomization has applied, if it deletes that when it goes itself.
 	Takes []string
 	// Asleep is the controller that would go on with it and that does not run; empty when it runs.
 	Asleep string
-	// Management says that it is a management cluster's own Cluster; ByCLI that EKS Anywhere takes it for one that its command line works on.
+	// Management says that it is a management cluster's own Cluster; ByCLI that EKS Anywhere takes it for one
+	// that its command line works on.
 	Management, ByCLI bool
 
 	resource string // what kubectl calls its kind
@@ -62,17 +64,22 @@ func (d *Deletion) Meaning() string {
 	case secretKind().name:
 		return "Flux cannot read the repository any more when it is gone"
 	case namespaceKind().name:
-		return "everything in it is deleted, Flux included, and nothing can be created in it until it is gone; a namespace's deletion cannot be taken back"
+		return "everything in it is deleted, Flux included, and nothing can be created in it until it is " +
+			"gone; a namespace's deletion cannot be taken back"
 	case deploymentKind().name:
 		return "its pods are deleted with it"
 	case clusterKind().name:
 		switch {
 		case d.ByCLI:
-			return "annotation " + managedByCLI + " is on it, so EKS Anywhere deletes the object, with what it owns, and leaves the machines behind, which nobody manages then; a deletion cannot be taken back"
+			return "annotation " + managedByCLI +
+				" is on it, so EKS Anywhere deletes the object, with what it owns, and leaves the machines " +
+				"behind, which nobody manages then; a deletion cannot be taken back"
 		case d.Management:
-			return "a deletion cannot be taken back; EKS Anywhere does not continue that of a management cluster until somebody adds annotation " + managedByCLI + " on it"
+			return "a deletion cannot be taken back; EKS Anywhere does not continue that of a management " +
+				"cluster until somebody adds annotation " + managedByCLI + " on it"
 		}
-		return "EKS Anywhere deletes its machines; a deletion cannot be taken back, and Flux creates the cluster again, with new machines, when its files are still in Git"
+		return "EKS Anywhere deletes its machines; a deletion cannot be taken back, and Flux creates the " +
+			"cluster again, with new machines, when its files are still in Git"
 	}
 	return "nothing says any more which repository the clusters are in, until Flux creates it again from Git"
 }
@@ -84,9 +91,11 @@ func (d *Deletion) pruning() string {
 	case len(d.Takes) == 0:
 		return "what it has applied stays, and nothing new is applied"
 	case d.Asleep != "":
-		return fmt.Sprintf("as soon as %s runs again, it deletes what the Kustomization has applied: %s", d.Asleep, takes)
+		return fmt.Sprintf("as soon as %s runs again, it deletes what the Kustomization has applied: %s",
+			d.Asleep, takes)
 	}
-	return fmt.Sprintf("%s deletes what the Kustomization has applied: %s", fluxmanifests.KustomizeController, takes)
+	return fmt.Sprintf("%s deletes what the Kustomization has applied: %s",
+		fluxmanifests.KustomizeController, takes)
 }
 
 // mostOf names objects, the Clusters among them all.
@@ -115,24 +124,29 @@ func (d *Deletion) Next() string {
 		if len(d.Finalizers) == 0 {
 			text = "look at it: " + show
 		}
-		return text + "; it is then deleted, all that it has applied stays, and this program or Flux creates it again"
+		return text +
+			"; it is then deleted, all that it has applied stays, and this program or Flux creates it again"
 	case clusterKind().name:
 		pause := d.kubectl() + shell.Command(" annotate %s %s %s=true", d.resource, d.Name, pausedAnnotation)
 		if d.Management {
-			return "keep EKS Anywhere from working on it: " + pause + shell.Command(" (if it comes from Git, so that Flux does not undo this: eksa-gitops pause cluster %s)", d.Name)
+			return "keep EKS Anywhere from working on it: " + pause + shell.Command(" (if it comes from "+
+				"Git, so that Flux does not undo this: eksa-gitops pause cluster %s)", d.Name)
 		}
-		return shell.Command("to delete it for good: eksa-gitops delete cluster %s; to keep EKS Anywhere from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: ", d.Name, d.Name) + pause
+		return shell.Command("to delete it for good: eksa-gitops delete cluster %s; to keep EKS Anywhere "+
+			"from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: ",
+			d.Name, d.Name) + pause
 	case namespaceKind().name:
 		return "see what it waits for: " + show + "; run the command again when it is gone"
 	}
 	if len(d.Finalizers) == 0 {
 		return "look at it: " + show
 	}
-	return "wait for what blocks it, or unblock it: " + d.release() + "; then run the command again, which creates it again"
+	return "wait for what blocks it, or unblock it: " + d.release() +
+		"; then run the command again, which creates it again"
 }
 
-// release is the command that takes the finalizers off. A Kustomization is suspended in the same write: its controller deletes nothing for
-// a suspended one, should it run in this moment.
+// release is the command that takes the finalizers off. A Kustomization is suspended in the same write: its
+// controller deletes nothing for a suspended one, should it run in this moment.
 func (d *Deletion) release() string {
 	patch := map[string]any{"metadata": map[string]any{"finalizers": nil}}
 	if d.Kind == kustomizationKind().name {
@@ -150,8 +164,8 @@ func (d *Deletion) kubectl() string {
 	return shell.Command("kubectl -n %s", d.Namespace)
 }
 
-// deletions are those of the objects that Flux and the clusters hang on: our own installation's first, then other Kustomizations, and the
-// objects of EKS Anywhere.
+// deletions are those of the objects that Flux and the clusters hang on: our own installation's first, then
+// other Kustomizations, and the objects of EKS Anywhere.
 func (o *fluxObjects) deletions(namespace string, eksa []unstructured.Unstructured) []Deletion {
 	var list []Deletion
 	add := func(objects ...unstructured.Unstructured) {
@@ -190,7 +204,8 @@ func (o *fluxObjects) deletions(namespace string, eksa []unstructured.Unstructur
 func (o *fluxObjects) deletion(namespace string, object *unstructured.Unstructured) Deletion {
 	d := Deletion{
 		Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName(),
-		Since: object.GetDeletionTimestamp().Time, Finalizers: object.GetFinalizers(), resource: resourceOf(object),
+		Since: object.GetDeletionTimestamp().Time, Finalizers: object.GetFinalizers(),
+		resource: resourceOf(object),
 	}
 	switch d.Kind {
 	case kustomizationKind().name:
@@ -206,22 +221,24 @@ func (o *fluxObjects) deletion(namespace string, object *unstructured.Unstructur
 	return d
 }
 
-// asleep is the name of a controller when none of that name is wanted to run; empty when one is. Where Flux is somebody else's it may run
-// in another namespace.
+// asleep is the name of a controller when none of that name is wanted to run; empty when one is. Where Flux
+// is somebody else's it may run in another namespace.
 func (o *fluxObjects) asleep(namespace, controller string) string {
 	for _, item := range o.deployments {
-		if item.GetName() == controller && wantedReplicas(&item) > 0 && (item.GetNamespace() == namespace || byHelm(&item)) {
+		if item.GetName() == controller && wantedReplicas(&item) > 0 &&
+			(item.GetNamespace() == namespace || byHelm(&item)) {
 			return ""
 		}
 	}
 	return controller
 }
 
-// takenAlong are the objects that kustomize-controller deletes when a Kustomization is deleted, as its finalizer decides: none of a
-// suspended one; else spec.deletionPolicy says, and by default spec.prune. Those of the inventory that are marked to stay are counted as
-// well: the mark is on the objects.
+// takenAlong are the objects that kustomize-controller deletes when a Kustomization is deleted, as its
+// finalizer decides: none of a suspended one; else spec.deletionPolicy says, and by default spec.prune. Those
+// of the inventory that are marked to stay are counted as well: the mark is on the objects.
 func takenAlong(ks *unstructured.Unstructured) []string {
-	if suspended, _, _ := unstructured.NestedBool(ks.Object, "spec", "suspend"); suspended || !slices.Contains(ks.GetFinalizers(), fluxFinalizer) {
+	if suspended, _, _ := unstructured.NestedBool(ks.Object, "spec", "suspend"); suspended ||
+		!slices.Contains(ks.GetFinalizers(), fluxFinalizer) {
 		return nil
 	}
 	prune, _, _ := unstructured.NestedBool(ks.Object, "spec", "prune")
@@ -239,7 +256,9 @@ func takenAlong(ks *unstructured.Unstructured) []string {
 		objects = append(objects, fluxbuild.ObjectOf(id))
 	}
 	slices.SortFunc(objects, func(a, b string) int {
-		isCluster := func(s string) int { return -strings.Count(s[:min(len(s), len("Cluster "))], "Cluster ") }
+		isCluster := func(s string) int {
+			return -strings.Count(s[:min(len(s), len("Cluster "))], "Cluster ")
+		}
 		return cmp.Or(cmp.Compare(isCluster(a), isCluster(b)), cmp.Compare(a, b))
 	})
 	return objects

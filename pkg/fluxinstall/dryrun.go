@@ -23,10 +23,12 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
-// syncFieldManager is who owns what Flux applies from Git (fluxcd/kustomize-controller, the name of its controller).
+// syncFieldManager is who owns what Flux applies from Git (fluxcd/kustomize-controller, the name of its
+// controller).
 const syncFieldManager = "kustomize-controller"
 
-// dryRunPatience is how long a dry run is repeated that fails for a passing reason. Somebody waits for the verdict.
+// dryRunPatience is how long a dry run is repeated that fails for a passing reason. Somebody waits for the
+// verdict.
 const dryRunPatience = 5 * time.Second
 
 // Refusal is the kind of reason for which an object would not be applied.
@@ -52,7 +54,8 @@ type Verdict struct {
 	Refusal                           Refusal
 	// Webhook is the name of the admission webhook that refused; empty for others.
 	Webhook string
-	// Message is the server's or the webhook's own text, without the words around it that name webhook and object.
+	// Message is the server's or the webhook's own text, without the words around it that name webhook and
+	// object.
 	Message string
 	// Causes are the fields that the refusal is about. It may be empty.
 	Causes []Cause
@@ -67,19 +70,21 @@ type Cause struct {
 	Field string
 	// Message is the server's own text.
 	Message string
-	// Live is what the object in the cluster has there, as JSON, when the message says that the field cannot be changed. It is empty
-	// when there is nothing or it cannot be read.
+	// Live is what the object in the cluster has there, as JSON, when the message says that the field cannot
+	// be changed. It is empty when there is nothing or it cannot be read.
 	Live string
 }
 
 // Server is the address of the API server, as the kubeconfig has it.
 func (c *Cluster) Server() string { return c.server }
 
-// DryRunApply sends every object to the API server as Flux would apply it, server-side and with force, but as a dry run: admission and
-// validation take place and nothing is stored. It gives a verdict for each object in the given order, and may be repeated.
+// DryRunApply sends every object to the API server as Flux would apply it, server-side and with force, but as
+// a dry run: admission and validation take place and nothing is stored. It gives a verdict for each object in
+// the given order, and may be repeated.
 //
-// The error is for what is no verdict on the objects. A *ForbiddenError for each right that is missing, joined, comes beside the
-// verdicts on the other objects; after an *UnreachableError or the end of the context there are no verdicts.
+// The error is for what is no verdict on the objects. A *ForbiddenError for each right that is missing,
+// joined, comes beside the verdicts on the other objects; after an *UnreachableError or the end of the
+// context there are no verdicts.
 func (c *Cluster) DryRunApply(ctx context.Context, objects []map[string]any) ([]Verdict, error) {
 	verdicts := make([]*Verdict, len(objects))
 	errs := make([]error, len(objects))
@@ -127,9 +132,11 @@ func (c *Cluster) dryRunOne(ctx context.Context, object *unstructured.Unstructur
 	patience := c.backoff
 	patience.total = min(patience.total, dryRunPatience)
 	err := c.retryEvery(ctx, patience, func() error {
-		// A copy, because applying changes the object. Objects must not hold Go's int, which DeepCopy does not take.
+		// A copy, because applying changes the object. Objects must not hold Go's int, which DeepCopy does
+		// not take.
 		copied := &unstructured.Unstructured{Object: runtime.DeepCopyJSON(object.Object)}
-		err := c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(copied), client.DryRunAll, client.ForceOwnership, client.FieldOwner(syncFieldManager))
+		err := c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(copied), client.DryRunAll,
+			client.ForceOwnership, client.FieldOwner(syncFieldManager))
 		verdict = verdictOf(object, err)
 		if verdict != nil && verdict.Refusal != RefusedNoAnswer {
 			return nil
@@ -143,10 +150,12 @@ func (c *Cluster) dryRunOne(ctx context.Context, object *unstructured.Unstructur
 	return verdict, nil
 }
 
-// addLive fills in what the cluster has where a field cannot be changed; for a frozen object it names the fields that would change. It
-// is a courtesy: what cannot be read is left out.
+// addLive fills in what the cluster has where a field cannot be changed; for a frozen object it names the
+// fields that would change. It is a courtesy: what cannot be read is left out.
 func (c *Cluster) addLive(ctx context.Context, v *Verdict, sent *unstructured.Unstructured) {
-	immutable := func(cause Cause) bool { return cause.Field != "" && strings.Contains(cause.Message, "immutable") }
+	immutable := func(cause Cause) bool {
+		return cause.Field != "" && strings.Contains(cause.Message, "immutable")
+	}
 	if !slices.ContainsFunc(v.Causes, immutable) {
 		return
 	}
@@ -176,8 +185,8 @@ func (c *Cluster) addLive(ctx context.Context, v *Verdict, sent *unstructured.Un
 	v.Causes = causes
 }
 
-// narrow finds the fields at and below a cause that differ from the cluster's. A field that only the cluster has may be a default and
-// does not count.
+// narrow finds the fields at and below a cause that differ from the cluster's. A field that only the cluster
+// has may be a default and does not count.
 func narrow(cause Cause, before, after any) []Cause {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
@@ -192,14 +201,16 @@ func narrow(cause Cause, before, after any) []Cause {
 	}
 	var causes []Cause
 	for _, key := range slices.Sorted(maps.Keys(is)) {
-		causes = append(causes, narrow(Cause{Field: cause.Field + "." + key, Message: cause.Message}, was[key], is[key])...)
+		causes = append(causes,
+			narrow(Cause{Field: cause.Field + "." + key, Message: cause.Message}, was[key], is[key])...)
 	}
 	return causes
 }
 
 // verdictOf reads the answer to a dry run. It is nil when the answer is not about the object.
 func verdictOf(object *unstructured.Unstructured, err error) *Verdict {
-	v := &Verdict{APIVersion: object.GetAPIVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName()}
+	v := &Verdict{APIVersion: object.GetAPIVersion(), Kind: object.GetKind(),
+		Namespace: object.GetNamespace(), Name: object.GetName()}
 	if err == nil {
 		return v
 	}
@@ -218,7 +229,8 @@ func verdictOf(object *unstructured.Unstructured, err error) *Verdict {
 		return nil
 	case apierrors.IsNotFound(err):
 		if status.Details != nil && status.Details.Kind == "namespaces" {
-			v.Refusal, v.Message, v.Causes = RefusedNoNamespace, "namespace "+v.Namespace+" does not exist", nil
+			v.Refusal, v.Message, v.Causes = RefusedNoNamespace,
+				"namespace "+v.Namespace+" does not exist", nil
 			return v
 		}
 		return v.noKind()
@@ -238,7 +250,8 @@ func verdictOf(object *unstructured.Unstructured, err error) *Verdict {
 	case undeclared.MatchString(v.Message):
 		v.Refusal, v.Causes = RefusedInvalid, schemaCauses(v.Message)
 		return v
-	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err):
+	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err):
 		v.Refusal, v.Message = RefusedInvalid, plain(v.Message)
 		return v
 	default:
@@ -248,11 +261,13 @@ func verdictOf(object *unstructured.Unstructured, err error) *Verdict {
 }
 
 func (v *Verdict) noKind() *Verdict {
-	v.Refusal, v.Message, v.Causes = RefusedNoKind, fmt.Sprintf("the cluster has no kind %s in %s", v.Kind, v.APIVersion), nil
+	v.Refusal, v.Message, v.Causes = RefusedNoKind,
+		fmt.Sprintf("the cluster has no kind %s in %s", v.Kind, v.APIVersion), nil
 	return v
 }
 
-// causesOf gives the fields that a refusal names. The server repeats a cause for each of its checks that found it.
+// causesOf gives the fields that a refusal names. The server repeats a cause for each of its checks that
+// found it.
 func causesOf(status metav1.Status) []Cause {
 	if status.Details == nil {
 		return nil
@@ -271,9 +286,11 @@ func causesOf(status metav1.Status) []Cause {
 }
 
 var (
-	// denial is how the API server introduces a webhook's refusal (apiserver, admission/plugin/webhook/errors).
+	// denial is how the API server introduces a webhook's refusal (apiserver,
+	// admission/plugin/webhook/errors).
 	denial = regexp.MustCompile(`(?s)^admission webhook "([^"]+)" denied the request:? ?(.*)$`)
-	// undeclared is how it says that an applied object does not fit the kind's schema (structured-merge-diff); it has no status reason.
+	// undeclared is how it says that an applied object does not fit the kind's schema
+	// (structured-merge-diff); it has no status reason.
 	undeclared = regexp.MustCompile(`failed to create typed patch object`)
 	// schemaError is one field of such a message.
 	schemaError = regexp.MustCompile(`(?m)(?:^|[ :])\.((?:spec|metadata|status)[^:\s]*): ([^\n]+)`)

@@ -25,7 +25,8 @@ type KubeconfigError struct {
 
 // Error names the kubeconfig's origin and what is wrong.
 func (e *KubeconfigError) Error() string {
-	return fmt.Sprintf("the kubeconfig of %s cannot be used: %s", e.Origin, redact.Text(e.Err.Error())) // which may quote an address
+	// which may quote an address
+	return fmt.Sprintf("the kubeconfig of %s cannot be used: %s", e.Origin, redact.Text(e.Err.Error()))
 }
 
 // Unwrap returns the cause.
@@ -33,10 +34,12 @@ func (e *KubeconfigError) Unwrap() error { return e.Err }
 
 // Hint names the ways to give another one.
 func (e *KubeconfigError) Hint() string {
-	return "name the management cluster's kubeconfig with --kubeconfig FILE or KUBECONFIG, and a context in it with --context"
+	return "name the management cluster's kubeconfig with --kubeconfig FILE or KUBECONFIG, and a context " +
+		"in it with --context"
 }
 
-// UnreachableError says that the API server does not answer, or that it is not the one the kubeconfig speaks of.
+// UnreachableError says that the API server does not answer, or that it is not the one the kubeconfig speaks
+// of.
 type UnreachableError struct {
 	Server, Origin string
 	Err            error
@@ -54,23 +57,27 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 func (e *UnreachableError) Hint() string {
 	switch dns := new(net.DNSError); {
 	case errors.As(e.Err, new(*tls.CertificateVerificationError)):
-		return "the certificate is not the one the kubeconfig trusts: the cluster was created again, or something in between answers; fetch a fresh kubeconfig"
+		return "the certificate is not the one the kubeconfig trusts: the cluster was created again, or " +
+			"something in between answers; fetch a fresh kubeconfig"
 	case errors.As(e.Err, &dns):
-		return "the name " + dns.Name + " cannot be resolved from this machine: look at the kubeconfig's server address and at DNS"
+		return "the name " + dns.Name +
+			" cannot be resolved from this machine: look at the kubeconfig's server address and at DNS"
 	default:
-		return "check that the cluster is up and this machine can reach it: kubectl get --raw /readyz, with the same kubeconfig"
+		return "check that the cluster is up and this machine can reach it: kubectl get --raw /readyz, " +
+			"with the same kubeconfig"
 	}
 }
 
 // ForbiddenError says that the kubeconfig's user was refused: not known at all, or without a right.
 type ForbiddenError struct {
 	Server, Origin string
-	// Verb, Resource and Group are the missing right, when the server named it. Namespace is where it is missing; empty for the
-	// whole cluster.
+	// Verb, Resource and Group are the missing right, when the server named it. Namespace is where it is
+	// missing; empty for the whole cluster.
 	Verb, Resource, Group, Namespace string
 	// Unknown says that the server does not know the user (HTTP 401).
 	Unknown bool
-	// Escalation says that the user has the right to write a role, but not to give away all that the role contains.
+	// Escalation says that the user has the right to write a role, but not to give away all that the role
+	// contains.
 	Escalation bool
 	Err        error
 }
@@ -78,7 +85,8 @@ type ForbiddenError struct {
 // Error says who refused what.
 func (e *ForbiddenError) Error() string {
 	if e.Unknown {
-		return fmt.Sprintf("the API server %s does not accept the credentials of %s: %v", e.Server, e.Origin, e.Err)
+		return fmt.Sprintf("the API server %s does not accept the credentials of %s: %v",
+			e.Server, e.Origin, e.Err)
 	}
 	return fmt.Sprintf("the API server %s refuses: %v", e.Server, e.Err)
 }
@@ -90,21 +98,25 @@ func (e *ForbiddenError) Unwrap() error { return e.Err }
 func (e *ForbiddenError) Hint() string {
 	switch {
 	case e.Escalation:
-		return "Flux is given cluster-admin, which only a user who has it can give: use a kubeconfig whose user is bound to ClusterRole cluster-admin"
+		return "Flux is given cluster-admin, which only a user who has it can give: use a kubeconfig whose " +
+			"user is bound to ClusterRole cluster-admin"
 	case e.Unknown || e.Verb == "":
 		return "use a kubeconfig whose user administers the cluster"
 	case e.Namespace != "":
-		return fmt.Sprintf("the user needs a Role in namespace %s with the rule: apiGroups [%q], resources [%q], verbs [%q]", e.Namespace, e.Group, e.Resource, e.Verb)
+		return fmt.Sprintf("the user needs a Role in namespace %s with the rule: apiGroups [%q], resources "+
+			"[%q], verbs [%q]", e.Namespace, e.Group, e.Resource, e.Verb)
 	default:
-		return fmt.Sprintf("the user needs a ClusterRole with the rule: apiGroups [%q], resources [%q], verbs [%q]", e.Group, e.Resource, e.Verb)
+		return fmt.Sprintf("the user needs a ClusterRole with the rule: apiGroups [%q], resources [%q], "+
+			"verbs [%q]", e.Group, e.Resource, e.Verb)
 	}
 }
 
-// RefusedError says that the API server does not take an object: it is invalid, or a webhook or policy of the cluster is against it.
-// Sending it again does not help.
+// RefusedError says that the API server does not take an object: it is invalid, or a webhook or policy of the
+// cluster is against it. Sending it again does not help.
 type RefusedError struct {
 	Server string
-	// Policy says that the object is well-formed and a rule of this cluster is against it: a webhook, an admission policy, a quota.
+	// Policy says that the object is well-formed and a rule of this cluster is against it: a webhook, an
+	// admission policy, a quota.
 	Policy bool
 	Err    error
 }
@@ -123,8 +135,8 @@ func (e *RefusedError) Hint() string {
 	return cause
 }
 
-// UnavailableError says that the API server answers, but could not do what it was asked for in the time that is given to it: a part of it,
-// or a webhook that it has to ask, does not work, or it has too much to do.
+// UnavailableError says that the API server answers, but could not do what it was asked for in the time that
+// is given to it: a part of it, or a webhook that it has to ask, does not work, or it has too much to do.
 type UnavailableError struct {
 	Server string
 	Err    error
@@ -162,20 +174,24 @@ func (e *ConflictError) Unwrap() error { return e.Err }
 
 // Hint says that nothing is lost.
 func (e *ConflictError) Hint() string {
-	return "run the same command again; if this stays, look for another tool or run that manages the object (kubectl get ... --show-managed-fields -o yaml)"
+	return "run the same command again; if this stays, look for another tool or run that manages the " +
+		"object (kubectl get ... --show-managed-fields -o yaml)"
 }
 
 // The API server's sentences about rights (its RBAC authorizer and its guard against privilege escalation).
 var (
-	forbidden  = regexp.MustCompile(`cannot (\S+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`)
+	forbidden = regexp.MustCompile(
+		`cannot (\S+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`)
 	escalation = regexp.MustCompile(`is attempting to grant RBAC permissions not currently held`)
 )
 
 // policy finds refusals that come as "forbidden" and yet are not about the user's rights.
-var policy = regexp.MustCompile(`admission webhook "|ValidatingAdmissionPolicy '|exceeded quota|violates PodSecurity|violates "`)
+var policy = regexp.MustCompile(
+	`admission webhook "|ValidatingAdmissionPolicy '|exceeded quota|violates PodSecurity|violates "`)
 
-// classify turns an error of the client library into one of the package's types. A context that ended keeps its own error, so that a
-// time limit is told from a server that does not answer. What is classified already stays as it is.
+// classify turns an error of the client library into one of the package's types. A context that ended keeps
+// its own error, so that a time limit is told from a server that does not answer. What is classified already
+// stays as it is.
 func (c *Cluster) classify(ctx context.Context, err error) error {
 	credentials := new(CredentialsError)
 	switch {
@@ -190,9 +206,11 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return terminating("of the object", err)
 	case apierrors.IsForbidden(err) && !policy.MatchString(err.Error()):
-		refused := &ForbiddenError{Server: c.server, Origin: c.origin, Escalation: escalation.MatchString(err.Error()), Err: err}
+		refused := &ForbiddenError{Server: c.server, Origin: c.origin,
+			Escalation: escalation.MatchString(err.Error()), Err: err}
 		if right := forbidden.FindStringSubmatch(err.Error()); right != nil {
-			refused.Verb, refused.Resource, refused.Group, refused.Namespace = right[1], right[2], right[3], right[4]
+			refused.Verb, refused.Resource, refused.Group, refused.Namespace = right[1], right[2],
+				right[3], right[4]
 		}
 		return refused
 	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err):
@@ -201,7 +219,8 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 		return &ConflictError{Err: err}
 	case isNetwork(err):
 		return &UnreachableError{Server: c.server, Origin: c.origin, Err: innermost(err)}
-	case apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err):
+	case apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsTooManyRequests(err):
 		return &UnavailableError{Server: c.server, Err: err}
 	default:
 		return err
@@ -210,11 +229,14 @@ func (c *Cluster) classify(ctx context.Context, err error) error {
 
 // isTyped says whether err is one of the package's types.
 func isTyped(err error) bool {
-	return errors.As(err, new(*UnreachableError)) || errors.As(err, new(*CredentialsError)) || errors.As(err, new(*ForbiddenError)) || errors.As(err, new(*RefusedError)) ||
-		errors.As(err, new(*ConflictError)) || errors.As(err, new(*UnavailableError)) || errors.As(err, new(*NotReadyError))
+	return errors.As(err, new(*UnreachableError)) || errors.As(err, new(*CredentialsError)) ||
+		errors.As(err, new(*ForbiddenError)) || errors.As(err, new(*RefusedError)) ||
+		errors.As(err, new(*ConflictError)) || errors.As(err, new(*UnavailableError)) ||
+		errors.As(err, new(*NotReadyError))
 }
 
-// innermost leaves out the URL that the HTTP library puts around a network error; the server is named already.
+// innermost leaves out the URL that the HTTP library puts around a network error; the server is named
+// already.
 func innermost(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -231,8 +253,9 @@ type NotReadyError struct {
 	Message string // the object's own words
 	Cause   string // what that means, when it is known
 	Next    string // the command that shows more or helps
-	Culprit string // whom the message blames, if it does: a path in the repository, or another object as Kind/namespace/name
-	Err     error  // why the wait ended; nil when waiting longer would not have helped
+	// whom the message blames, if it does: a path in the repository, or another object as Kind/namespace/name
+	Culprit string
+	Err     error // why the wait ended; nil when waiting longer would not have helped
 
 	final bool // waiting does not help: somebody has to act first
 }
@@ -284,7 +307,8 @@ var (
 func terminating(name string, err error) *NotReadyError {
 	return &NotReadyError{
 		Object: "Namespace " + name, Reason: "Terminating", Message: "it is being deleted",
-		Cause: "what is in it has to go first; an object with a finalizer whose controller is gone blocks it", Next: "kubectl get namespaces -o wide", Err: err,
+		Cause: "what is in it has to go first; an object with a finalizer whose controller is gone blocks it",
+		Next:  "kubectl get namespaces -o wide", Err: err,
 	}
 }
 

@@ -25,7 +25,8 @@ func TestClassify_answers(t *testing.T) {
 		wantHint        string
 	}{
 		"unauthorized": {
-			401, "Unauthorized", "Unauthorized", new(*ForbiddenError), "use a kubeconfig whose user administers the cluster",
+			401, "Unauthorized", "Unauthorized", new(*ForbiddenError),
+			"use a kubeconfig whose user administers the cluster",
 		},
 		"right missing, cluster scope": {
 			403, "Forbidden", `clusters.anywhere.eks.amazonaws.com is forbidden: User "dev" cannot list resource "clusters" in API group "anywhere.eks.amazonaws.com" at the cluster scope`,
@@ -36,25 +37,33 @@ func TestClassify_answers(t *testing.T) {
 			new(*ForbiddenError), `the user needs a Role in namespace flux-system with the rule: apiGroups [""], resources ["secrets"], verbs ["get"]`,
 		},
 		"privilege escalation": {
-			403, "Forbidden", `clusterrolebindings.rbac.authorization.k8s.io "cluster-reconciler-flux-system" is forbidden: user "dev" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:`,
-			new(*ForbiddenError), "Flux is given cluster-admin, which only a user who has it can give: use a kubeconfig whose user is bound to ClusterRole cluster-admin",
+			403, "Forbidden",
+			`clusterrolebindings.rbac.authorization.k8s.io "cluster-reconciler-flux-system" is forbidden: user "dev" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:`,
+			new(*ForbiddenError), "Flux is given cluster-admin, which only a user who has it can give: use " +
+				"a kubeconfig whose user is bound to ClusterRole cluster-admin",
 		},
 		"webhook": {
-			403, "Forbidden", `admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: Cluster.anywhere.eks.amazonaws.com "mgmt" is invalid: spec.datacenterRef: Forbidden: field is immutable`,
-			new(*RefusedError), "EKS Anywhere does not allow spec.datacenterRef to change on a cluster that exists: put the old value back in Git",
+			403, "Forbidden",
+			`admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: Cluster.anywhere.eks.amazonaws.com "mgmt" is invalid: spec.datacenterRef: Forbidden: field is immutable`,
+			new(*RefusedError), "EKS Anywhere does not allow spec.datacenterRef to change on a cluster " +
+				"that exists: put the old value back in Git",
 		},
 		"quota": {
 			403, "Forbidden", `pods "a" is forbidden: exceeded quota: critical-pods, requested: pods=1, used: pods=1000, limited: pods=1000`,
 			new(*RefusedError), "a resource quota of the namespace is used up",
 		},
 		"invalid": {
-			422, "Invalid", `Deployment.apps "source-controller" is invalid: spec.selector: Invalid value: {}: field is immutable`,
-			new(*RefusedError), "this field cannot change on an object that exists: put the old value back, or delete the object so that it is created again",
+			422, "Invalid",
+			`Deployment.apps "source-controller" is invalid: spec.selector: Invalid value: {}: field is immutable`,
+			new(*RefusedError), "this field cannot change on an object that exists: put the old value " +
+				"back, or delete the object so that it is created again",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { status(w, test.code, test.reason, test.message) })
+			c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+				status(w, test.code, test.reason, test.message)
+			})
 			_, err := c.get(t.Context(), namespaceKind(), "", "flux-system")
 			if !errors.As(err, test.wantType) {
 				t.Fatalf("error %T %v, want %T", err, err, test.wantType)
@@ -80,7 +89,8 @@ func TestClassify_right(t *testing.T) {
 	if !errors.As(err, &refused) {
 		t.Fatalf("error %v", err)
 	}
-	if refused.Verb != "patch" || refused.Resource != "deployments" || refused.Group != "apps" || refused.Namespace != "gitops" || refused.Unknown || refused.Escalation {
+	if refused.Verb != "patch" || refused.Resource != "deployments" || refused.Group != "apps" ||
+		refused.Namespace != "gitops" || refused.Unknown || refused.Escalation {
 		t.Errorf("right %+v", refused)
 	}
 }
@@ -98,9 +108,13 @@ func TestClassify_noAnswer(t *testing.T) {
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
 	for name, test := range map[string]struct{ url, message, hint string }{
-		"nobody listens": {closed, "connection refused", "check that the cluster is up and this machine can reach it: kubectl get --raw /readyz, with the same kubeconfig"},
-		"unknown name":   {"https://nowhere.invalid:6443", "", "the name nowhere.invalid cannot be resolved from this machine: look at the kubeconfig's server address and at DNS"},
-		"certificate":    {untrusted.URL, "certificate", "the certificate is not the one the kubeconfig trusts: the cluster was created again, or something in between answers; fetch a fresh kubeconfig"},
+		"nobody listens": {closed, "connection refused", "check that the cluster is up and this machine " +
+			"can reach it: kubectl get --raw /readyz, with the same kubeconfig"},
+		"unknown name": {"https://nowhere.invalid:6443", "", "the name nowhere.invalid cannot be resolved " +
+			"from this machine: look at the kubeconfig's server address and at DNS"},
+		"certificate": {untrusted.URL, "certificate",
+			"the certificate is not the one the kubeconfig trusts: the cluster was created again, or " +
+				"something in between answers; fetch a fresh kubeconfig"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +124,9 @@ func TestClassify_noAnswer(t *testing.T) {
 			if !errors.As(err, &unreachable) {
 				t.Fatalf("error %T %v", err, err)
 			}
-			if !strings.HasPrefix(err.Error(), "the API server "+test.url+" (from the test) cannot be reached: ") || !strings.Contains(err.Error(), test.message) {
+			if !strings.HasPrefix(err.Error(),
+				"the API server "+test.url+" (from the test) cannot be reached: ") ||
+				!strings.Contains(err.Error(), test.message) {
 				t.Errorf("error %v", err)
 			}
 			if unreachable.Hint() != test.hint {
@@ -165,10 +181,14 @@ func TestClassify_contextEnds(t *testing.T) {
 func TestNotReadyError(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]*NotReadyError{
-		"Kustomization flux-system/flux-system is not ready":                                  {Object: "Kustomization flux-system/flux-system"},
-		"Cluster default/dev is not ready (Paused)":                                           {Object: "Cluster default/dev", Reason: "Paused"},
-		"Cluster default/dev is not ready (Paused): it is; which means it stays":              {Object: "Cluster default/dev", Reason: "Paused", Message: "it is", Cause: "which means it stays"},
-		"GitRepository a/b is not ready: it has fetched nothing yet; the branch is not there": {Object: "GitRepository a/b", Message: "it has fetched nothing yet\n", Cause: "the branch is not there"},
+		"Kustomization flux-system/flux-system is not ready": {
+			Object: "Kustomization flux-system/flux-system"},
+		"Cluster default/dev is not ready (Paused)": {Object: "Cluster default/dev", Reason: "Paused"},
+		"Cluster default/dev is not ready (Paused): it is; which means it stays": {
+			Object: "Cluster default/dev", Reason: "Paused", Message: "it is", Cause: "which means it stays"},
+		"GitRepository a/b is not ready: it has fetched nothing yet; the branch is not there": {
+			Object: "GitRepository a/b", Message: "it has fetched nothing yet\n",
+			Cause: "the branch is not there"},
 	} {
 		if got := err.Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -176,13 +196,15 @@ func TestNotReadyError(t *testing.T) {
 	}
 }
 
-// New objects in a namespace that is being deleted are refused as "forbidden": that passes, and is no missing right.
+// New objects in a namespace that is being deleted are refused as "forbidden": that passes, and is no missing
+// right.
 func TestClassify_namespaceTerminating(t *testing.T) {
 	t.Parallel()
 	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(403)
-		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":403,"reason":"Forbidden",
+		_, _ = io.WriteString(w,
+			`{"kind":"Status","apiVersion":"v1","status":"Failure","code":403,"reason":"Forbidden",
 			"message":"secrets \"a\" is forbidden: unable to create new content in namespace gitops because it is being terminated",
 			"details":{"name":"a","kind":"secrets","causes":[{"reason":"NamespaceTerminating","message":"namespace gitops is being terminated"}]}}`)
 	})

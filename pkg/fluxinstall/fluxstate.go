@@ -43,11 +43,15 @@ type ControllerState struct {
 type GitRepositoryState struct {
 	Name, URL, Branch, Secret string
 	Suspended                 bool
-	Stopped                   bool   // suspended by an uninstallation that was broken off; EnsureSync ends that
-	Deleting                  bool   // its deletion has begun
-	Revision                  string // of the artifact: branch@sha1:commit
-	Ready                     bool   // Ready is True for the current generation
-	Conditions                []Condition
+	// suspended by an uninstallation that was broken off; EnsureSync ends that
+	Stopped    bool
+	Deleting   bool   // its deletion has begun
+	Revision   string // of the artifact: branch@sha1:commit
+	Ready      bool   // Ready is True for the current generation
+	Conditions []Condition
+	// SparseCheckout is which part of the repository it fetches, as spec.sparseCheckout has it; all of it
+	// when empty.
+	SparseCheckout []string
 }
 
 // KustomizationState is what Flux applies from the source.
@@ -68,9 +72,12 @@ type KustomizationState struct {
 
 // SourceSecretState is what may be seen of the source Secret: nothing private.
 type SourceSecretState struct {
-	PublicKey   string // in authorized_keys form, derived from the private key; empty when there is none that can be read
-	Unreadable  string // why the private key that is there cannot be read; empty when there is none, or it can
-	Fingerprint string // of PublicKey, as SHA256:...
+	// in authorized_keys form, derived from the private key; empty when there is none that can be read
+	PublicKey string
+	// why the private key that is there cannot be read; empty when there is none, or it can
+	Unreadable string
+	// of PublicKey, as SHA256:...
+	Fingerprint string
 	KnownHosts  []byte
 	Username    string // of HTTPS; empty for SSH
 }
@@ -93,14 +100,14 @@ type Other struct {
 	Name        string // of the FluxInstance or the Helm release
 }
 
-// Applied says whether Flux reports that it has fetched and applied exactly that commit, is well, and is not suspended. Flux applies
-// its own components too, so they are as Git says then.
+// Applied says whether Flux reports that it has fetched and applied exactly that commit, is well, and is not
+// suspended. Flux applies its own components too, so they are as Git says then.
 func (s *State) Applied(branch, commit string) bool {
 	revision := Revision(branch, commit)
 	git, ks := s.Flux.GitRepository, s.Flux.Kustomization
 	return git != nil && ks != nil && commit != "" && !git.Suspended && !ks.Suspended &&
-		!git.Deleting && !ks.Deleting && git.Revision == revision && git.Ready && ks.AppliedRevision == revision && ks.Ready &&
-		s.Flux.Working()
+		!git.Deleting && !ks.Deleting && git.Revision == revision && git.Ready &&
+		ks.AppliedRevision == revision && ks.Ready && s.Flux.Working()
 }
 
 // Working says whether the controllers that fetch and apply run.
@@ -109,7 +116,9 @@ func (f *FluxState) Working() bool {
 }
 
 func (f *FluxState) runs(controller string) bool {
-	return slices.ContainsFunc(f.Controllers, func(c ControllerState) bool { return c.Name == controller && c.Available })
+	return slices.ContainsFunc(f.Controllers, func(c ControllerState) bool {
+		return c.Name == controller && c.Available
+	})
 }
 
 // Revision is how Flux writes a commit of a branch.
@@ -119,12 +128,14 @@ func Revision(branch, commit string) string { return branch + "@sha1:" + commit 
 type fluxObjects struct {
 	namespace, kustomization, secret     *unstructured.Unstructured
 	repositories, deployments, instances []unstructured.Unstructured
-	kustomizations                       []unstructured.Unstructured // of all namespaces, as far as the user may list them
+	// of all namespaces, as far as the user may list them
+	kustomizations []unstructured.Unstructured
 }
 
 // state tells our installation, which is in namespace, from others'.
 func (o *fluxObjects) state(namespace string) FluxState {
-	state := FluxState{Namespace: o.namespace != nil, Terminating: o.namespace != nil && o.namespace.GetDeletionTimestamp() != nil}
+	state := FluxState{Namespace: o.namespace != nil,
+		Terminating: o.namespace != nil && o.namespace.GetDeletionTimestamp() != nil}
 	if o.kustomization != nil {
 		state.Kustomization = kustomizationState(o.kustomization)
 	}
@@ -146,20 +157,25 @@ func (o *fluxObjects) state(namespace string) FluxState {
 			state.Controllers = append(state.Controllers, controllerState(&item))
 		}
 	}
-	slices.SortFunc(state.Controllers, func(a, b ControllerState) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(state.Controllers,
+		func(a, b ControllerState) int { return strings.Compare(a.Name, b.Name) })
 	state.Others = append(state.Others, o.otherControllers(namespace)...)
 	return state
 }
 
-// instanceOf describes an installation by flux-operator: its release and what it follows (fluxcd.controlplane.io/v1, spec.sync).
+// instanceOf describes an installation by flux-operator: its release and what it follows
+// (fluxcd.controlplane.io/v1, spec.sync).
 func instanceOf(instance *unstructured.Unstructured) Other {
 	other := Other{Installer: InstallerOperator, Namespace: instance.GetNamespace(), Name: instance.GetName()}
 	other.Description = fmt.Sprintf("FluxInstance %s/%s of flux-operator", other.Namespace, other.Name)
-	if version := cmp.Or(text(instance, "status", "lastAppliedRevision"), text(instance, "spec", "distribution", "version")); version != "" {
+	if version := cmp.Or(text(instance, "status", "lastAppliedRevision"),
+		text(instance, "spec", "distribution", "version")); version != "" {
 		other.Description += " keeps Flux " + version
 	}
 	if url := text(instance, "spec", "sync", "url"); url != "" {
-		other.Description += fmt.Sprintf("; it follows %s of %s and applies path %s", text(instance, "spec", "sync", "ref"), redact.Address(url), text(instance, "spec", "sync", "path"))
+		other.Description += fmt.Sprintf("; it follows %s of %s and applies path %s",
+			text(instance, "spec", "sync", "ref"), redact.Address(url),
+			text(instance, "spec", "sync", "path"))
 	}
 	return other
 }
@@ -172,8 +188,10 @@ func (o *fluxObjects) otherControllers(namespace string) []Other {
 		switch {
 		case byHelm(&item):
 			annotations := item.GetAnnotations()
-			other.Installer, other.Name = InstallerHelm, cmp.Or(annotations["meta.helm.sh/release-name"], item.GetLabels()["app.kubernetes.io/instance"])
-			other.Description = fmt.Sprintf("its controllers in namespace %s belong to Helm release %s", item.GetNamespace(), other.Name)
+			other.Installer, other.Name = InstallerHelm, cmp.Or(annotations["meta.helm.sh/release-name"],
+				item.GetLabels()["app.kubernetes.io/instance"])
+			other.Description = fmt.Sprintf("its controllers in namespace %s belong to Helm release %s",
+				item.GetNamespace(), other.Name)
 			if in := annotations["meta.helm.sh/release-namespace"]; in != "" && in != item.GetNamespace() {
 				other.Description += " of namespace " + in
 			}
@@ -183,7 +201,8 @@ func (o *fluxObjects) otherControllers(namespace string) []Other {
 		case item.GetNamespace() != namespace:
 			// Flux's CRDs and cluster roles exist once: two installations would fight over every object.
 			other.Installer = InstallerElsewhere
-			other.Description = fmt.Sprintf("its controllers run in namespace %s, the spec says %s", item.GetNamespace(), namespace)
+			other.Description = fmt.Sprintf("its controllers run in namespace %s, the spec says %s",
+				item.GetNamespace(), namespace)
 		default:
 			continue
 		}
@@ -203,7 +222,9 @@ func (o *fluxObjects) followed(namespace string) string {
 		}
 		for _, git := range o.repositories {
 			if git.GetNamespace() == namespace && git.GetName() == text(&ks, "spec", "sourceRef", "name") {
-				return fmt.Sprintf("; it follows branch %s of %s and applies path %s", text(&git, "spec", "ref", "branch"), redact.Address(text(&git, "spec", "url")), text(&ks, "spec", "path"))
+				return fmt.Sprintf("; it follows branch %s of %s and applies path %s",
+					text(&git, "spec", "ref", "branch"), redact.Address(text(&git, "spec", "url")),
+					text(&ks, "spec", "path"))
 			}
 		}
 	}
@@ -216,7 +237,9 @@ func byHelm(u *unstructured.Unstructured) bool {
 }
 
 func controllerState(deployment *unstructured.Unstructured) ControllerState {
-	state := ControllerState{Name: deployment.GetName(), Image: managerImage(deployment, "spec", "template", "spec", "containers"), Asleep: wantedReplicas(deployment) == 0}
+	state := ControllerState{Name: deployment.GetName(),
+		Image:  managerImage(deployment, "spec", "template", "spec", "containers"),
+		Asleep: wantedReplicas(deployment) == 0}
 	state.Available = rolledOut(deployment) && !state.Asleep
 	return state
 }
@@ -232,6 +255,7 @@ func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
 		Conditions: conditions(u),
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
+	s.SparseCheckout, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "sparseCheckout")
 	s.Stopped = stoppedByUs(u)
 	s.Deleting = u.GetDeletionTimestamp() != nil
 	return s

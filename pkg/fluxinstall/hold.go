@@ -15,11 +15,12 @@ import (
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// holdAnnotation is this program's: it says that a pause of Flux on an object is its own, since when, and for whom. Its value is the
-// JSON of a hold. A pause without it is somebody else's.
+// holdAnnotation is this program's: it says that a pause of Flux on an object is its own, since when, and for
+// whom. Its value is the JSON of a hold. A pause without it is somebody else's.
 const holdAnnotation = "eksa-gitops/paused"
 
-// holdManager writes pauses. It is not the field manager of everything else, flux, which `flux suspend` writes with, too.
+// holdManager writes pauses. It is not the field manager of everything else, flux, which `flux suspend`
+// writes with, too.
 const holdManager = "eksa-gitops"
 
 // hold is the record of a pause.
@@ -29,7 +30,8 @@ type hold struct {
 	Since   time.Time `json:"since"`
 	// GitOpsRef is the Cluster's reference, which is off for as long as the pause lasts.
 	GitOpsRef map[string]any `json:"gitOpsRef,omitempty"`
-	// EKSA says that EKS Anywhere is paused by this program, too: for the moment in which it lets the reference change.
+	// EKSA says that EKS Anywhere is paused by this program, too: for the moment in which it lets the
+	// reference change.
 	EKSA bool `json:"eksa,omitempty"`
 }
 
@@ -54,15 +56,17 @@ type Held struct {
 	Changed bool
 }
 
-// Hold keeps Flux from bringing objects to what Git says, and takes spec.gitOpsRef off the Cluster object, until [Cluster.Release]: EKS
-// Anywhere's own upgrade refuses a file without the reference as long as the cluster has one. What was taken off is noted in the object,
-// so that every later run can put it back. A pause of somebody else is left as it is, and no note is made of it. Objects are changed
-// in their order; Hold may be repeated.
+// Hold keeps Flux from bringing objects to what Git says, and takes spec.gitOpsRef off the Cluster object,
+// until [Cluster.Release]: EKS Anywhere's own upgrade refuses a file without the reference as long as the
+// cluster has one. What was taken off is noted in the object, so that every later run can put it back. A
+// pause of somebody else is left as it is, and no note is made of it. Objects are changed in their order;
+// Hold may be repeated.
 //
 // The errors are *RefusedError and those of every write. After an error, Release takes back what was done.
 func (c *Cluster) Hold(ctx context.Context, request HoldRequest) (Held, error) {
 	var held Held
-	mark := hold{Cluster: request.Namespace + "/" + request.Cluster, By: request.By, Since: request.Now.UTC().Truncate(time.Second)}
+	mark := hold{Cluster: request.Namespace + "/" + request.Cluster, By: request.By,
+		Since: request.Now.UTC().Truncate(time.Second)}
 	for _, name := range request.Objects {
 		var result Held
 		err := c.retry(ctx, func() error {
@@ -88,7 +92,8 @@ func (c *Cluster) Hold(ctx context.Context, request HoldRequest) (Held, error) {
 }
 
 // holdOne holds one object as it was just read.
-func (c *Cluster) holdOne(ctx context.Context, object *unstructured.Unstructured, mark hold) (held Held, err error) {
+func (c *Cluster) holdOne(ctx context.Context, object *unstructured.Unstructured,
+	mark hold) (held Held, err error) {
 	before := holdOf(object)
 	paused := strings.EqualFold(object.GetAnnotations()[reconcileAnnotation], disabled)
 	if before != nil && paused {
@@ -120,11 +125,13 @@ func (c *Cluster) holdOne(ctx context.Context, object *unstructured.Unstructured
 	return held, c.setGitOpsRef(ctx, object, annotations, &mark, nil)
 }
 
-// setGitOpsRef writes annotations, the record and spec.gitOpsRef (nil takes it off) of a Cluster. EKS Anywhere's webhook lets the
-// reference of a workload cluster change only while the object is paused: it is, for the moment between two writes, the second of
-// which makes the change and takes that pause back. The record of the first write tells of it, so that a run that dies in between
-// leaves nothing that the next one does not recognise.
-func (c *Cluster) setGitOpsRef(ctx context.Context, object *unstructured.Unstructured, annotations map[string]any, record *hold, ref map[string]any) error {
+// setGitOpsRef writes annotations, the record and spec.gitOpsRef (nil takes it off) of a Cluster. EKS
+// Anywhere's webhook lets the reference of a workload cluster change only while the object is paused: it is,
+// for the moment between two writes, the second of which makes the change and takes that pause back. The
+// record of the first write tells of it, so that a run that dies in between leaves nothing that the next one
+// does not recognise.
+func (c *Cluster) setGitOpsRef(ctx context.Context, object *unstructured.Unstructured,
+	annotations map[string]any, record *hold, ref map[string]any) error {
 	spec := map[string]any{"gitOpsRef": nil}
 	if ref != nil {
 		spec["gitOpsRef"] = ref
@@ -169,9 +176,10 @@ func isManaged(object *unstructured.Unstructured) bool {
 	return management != "" && management != object.GetName()
 }
 
-// note writes annotations, the record (nil takes it off) and, if given, parts of the spec, on top of the object as it was read. A
-// change by somebody else in the meantime is a conflict.
-func (c *Cluster) note(ctx context.Context, object *unstructured.Unstructured, annotations map[string]any, record *hold, spec map[string]any) error {
+// note writes annotations, the record (nil takes it off) and, if given, parts of the spec, on top of the
+// object as it was read. A change by somebody else in the meantime is a conflict.
+func (c *Cluster) note(ctx context.Context, object *unstructured.Unstructured, annotations map[string]any,
+	record *hold, spec map[string]any) error {
 	all := map[string]any{holdAnnotation: nil}
 	if record != nil {
 		encoded, err := json.Marshal(record)
@@ -183,7 +191,8 @@ func (c *Cluster) note(ctx context.Context, object *unstructured.Unstructured, a
 	for name, value := range annotations {
 		all[name] = value
 	}
-	change := map[string]any{"metadata": map[string]any{"resourceVersion": object.GetResourceVersion(), "annotations": all}}
+	change := map[string]any{"metadata": map[string]any{"resourceVersion": object.GetResourceVersion(),
+		"annotations": all}}
 	if spec != nil {
 		change["spec"] = spec
 	}
@@ -192,7 +201,8 @@ func (c *Cluster) note(ctx context.Context, object *unstructured.Unstructured, a
 		return err
 	}
 	// The answer is the object as it is now, with which the next write goes on.
-	return c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(holdManager))
+	return c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner(holdManager))
 }
 
 // undo is the command that ends a hold by hand. It has to do what Release does.
@@ -203,12 +213,15 @@ func undo(object *unstructured.Unstructured, record *hold) string {
 	annotations := map[string]any{reconcileAnnotation: nil, holdAnnotation: nil}
 	first := ""
 	if isManaged(object) {
-		first = shell.Command("kubectl -n %s annotate --overwrite %s %s %s=true && ", object.GetNamespace(), resourcesOf(object), object.GetName(), pausedAnnotation)
+		first = shell.Command("kubectl -n %s annotate --overwrite %s %s %s=true && ",
+			object.GetNamespace(), resourcesOf(object), object.GetName(), pausedAnnotation)
 		annotations[pausedAnnotation] = nil
 	}
 	// Maps of strings and nulls can always be encoded.
-	patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}, "spec": map[string]any{"gitOpsRef": record.GitOpsRef}})
-	return first + shell.Command("kubectl -n %s patch %s %s --type merge -p %s", object.GetNamespace(), resourcesOf(object), object.GetName(), string(patch))
+	patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations},
+		"spec": map[string]any{"gitOpsRef": record.GitOpsRef}})
+	return first + shell.Command("kubectl -n %s patch %s %s --type merge -p %s",
+		object.GetNamespace(), resourcesOf(object), object.GetName(), string(patch))
 }
 
 // holdOf is the record of this program's pause of an object; nil without one that can be read.
@@ -229,11 +242,14 @@ func pausesBy(object *unstructured.Unstructured) []Pause {
 	return slices.DeleteFunc(annotated(object), func(p Pause) bool { return p.Field != reconcileAnnotation })
 }
 
-// Release takes back what [Cluster.Hold] did for a cluster, in this run or any earlier one: it puts spec.gitOpsRef back unless somebody
-// has done so, and lets Flux work on the objects again. All kinds of EKS Anywhere are looked through, as far as that is allowed, since the objects of an earlier
-// run need not be those of the present file; objects are those that are looked at in any case. Only pauses with this program's note are taken away, and only when they are as it set them. It
-// says whether there was anything to do and may be repeated.
-func (c *Cluster) Release(ctx context.Context, namespace, cluster string, objects []ObjectName) (changed bool, err error) {
+// Release takes back what [Cluster.Hold] did for a cluster, in this run or any earlier one: it puts
+// spec.gitOpsRef back unless somebody has done so, and lets Flux work on the objects again. All kinds of EKS
+// Anywhere are looked through, as far as that is allowed, since the objects of an earlier run need not be
+// those of the present file; objects are those that are looked at in any case. Only pauses with this
+// program's note are taken away, and only when they are as it set them. It says whether there was anything to
+// do and may be repeated.
+func (c *Cluster) Release(ctx context.Context, namespace, cluster string,
+	objects []ObjectName) (changed bool, err error) {
 	holds, err := c.holds(ctx, namespace, cluster, objects)
 	if err != nil {
 		return false, err
@@ -269,7 +285,8 @@ func (c *Cluster) Release(ctx context.Context, namespace, cluster string, object
 	return changed, nil
 }
 
-// Released is an object as [Cluster.Release] leaves it, worked out without a write: for a dry run. An object without a hold is as it was.
+// Released is an object as [Cluster.Release] leaves it, worked out without a write: for a dry run. An object
+// without a hold is as it was.
 func Released(object LiveObject) LiveObject {
 	u := &unstructured.Unstructured{Object: object.Fields}
 	if holdOf(u) == nil {
@@ -290,24 +307,28 @@ func released(object *unstructured.Unstructured) *unstructured.Unstructured {
 		delete(annotations, pausedAnnotation)
 	}
 	after.SetAnnotations(annotations)
-	if ref, _, _ := unstructured.NestedMap(object.Object, "spec", "gitOpsRef"); record.GitOpsRef != nil && len(ref) == 0 {
-		// A reference is a map of strings, as it was read from JSON: setting it cannot fail but where spec is no map, which the API server
-		// does not let be.
+	if ref, _, _ := unstructured.NestedMap(object.Object, "spec", "gitOpsRef"); record.GitOpsRef != nil &&
+		len(ref) == 0 {
+		// A reference is a map of strings, as it was read from JSON: setting it cannot fail but where spec is
+		// no map, which the API server does not let be.
 		_ = unstructured.SetNestedMap(after.Object, record.GitOpsRef, "spec", "gitOpsRef")
 	}
 	return after
 }
 
-// ours says whether the pause of an object that carries this program's note is as this program set it: nobody has written the
-// annotation since.
+// ours says whether the pause of an object that carries this program's note is as this program set it: nobody
+// has written the annotation since.
 func ours(object *unstructured.Unstructured) bool {
 	manager, _ := setBy(object, "metadata", "annotations", reconcileAnnotation)
-	return object.GetAnnotations()[reconcileAnnotation] == disabled && (manager == holdManager || manager == "")
+	return object.GetAnnotations()[reconcileAnnotation] == disabled &&
+		(manager == holdManager || manager == "")
 }
 
-// holds are the objects that carry this program's note for a cluster, the Cluster object last: once that is released, nothing else is
-// left. A kind whose objects may not be listed is represented by those that are named.
-func (c *Cluster) holds(ctx context.Context, namespace, cluster string, objects []ObjectName) ([]unstructured.Unstructured, error) {
+// holds are the objects that carry this program's note for a cluster, the Cluster object last: once that is
+// released, nothing else is left. A kind whose objects may not be listed is represented by those that are
+// named.
+func (c *Cluster) holds(ctx context.Context, namespace, cluster string,
+	objects []ObjectName) ([]unstructured.Unstructured, error) {
 	kinds := append(eksaKinds(), clusterKind().name)
 	lists := make([][]unstructured.Unstructured, len(kinds))
 	reads := make([]func() error, 0, len(kinds))
@@ -340,10 +361,12 @@ func (c *Cluster) holds(ctx context.Context, namespace, cluster string, objects 
 	}), nil
 }
 
-// AdoptGitOps gives a workload cluster that was made without it its GitOps configuration: config is the FluxConfig or GitOpsConfig
-// object, which is created if it does not exist, and which spec.gitOpsRef of the Cluster then refers to. A Cluster with a reference is
-// left alone. It says whether there was anything to do and may be repeated.
-func (c *Cluster) AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (changed bool, err error) {
+// AdoptGitOps gives a workload cluster that was made without it its GitOps configuration: config is the
+// FluxConfig or GitOpsConfig object, which is created if it does not exist, and which spec.gitOpsRef of the
+// Cluster then refers to. A Cluster with a reference is left alone. It says whether there was anything to do
+// and may be repeated.
+func (c *Cluster) AdoptGitOps(ctx context.Context, namespace, name string,
+	config map[string]any) (changed bool, err error) {
 	object := &unstructured.Unstructured{Object: config}
 	err = c.retry(ctx, func() error {
 		there, err := c.fetch(ctx, eksaKind(object.GetKind()), object.GetNamespace(), object.GetName())

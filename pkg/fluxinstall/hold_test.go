@@ -15,7 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// eksaServer keeps objects of EKS Anywhere by path and takes merge patches. What a webhook would refuse, it refuses.
+// eksaServer keeps objects of EKS Anywhere by path and takes merge patches. What a webhook would refuse, it
+// refuses.
 type eksaServer struct {
 	mu      sync.Mutex
 	objects map[string]map[string]any // by resource/name
@@ -74,7 +75,8 @@ func (s *eksaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				items = append(items, s.objects[key])
 			}
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1", "metadata": map[string]any{}, "items": items})
+		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1",
+			"metadata": map[string]any{}, "items": items})
 		return
 	}
 	object, there := s.objects[resource+"/"+name]
@@ -98,7 +100,8 @@ func (s *eksaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, changesRef := patch["spec"]
 		spec, _ := object["spec"].(map[string]any)
 		annotations, _ := metadata["annotations"].(map[string]any)
-		if changesRef && spec["managementCluster"].(map[string]any)["name"] != name && annotations[pausedAnnotation] != "true" {
+		if changesRef && spec["managementCluster"].(map[string]any)["name"] != name &&
+			annotations[pausedAnnotation] != "true" {
 			status(w, 422, "Invalid", "spec.GitOpsRef: field is immutable")
 			return
 		}
@@ -152,15 +155,16 @@ const (
 
 func holdRequest(cluster string) HoldRequest {
 	return HoldRequest{
-		Namespace: "default", Cluster: cluster, By: "ann@desk", Now: time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC),
-		Objects: []ObjectName{
+		Namespace: "default", Cluster: cluster, By: "ann@desk",
+		Now: time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC), Objects: []ObjectName{
 			{"VSphereDatacenterConfig", "default", "dc"}, {"VSphereMachineConfig", "default", "md"},
 			{"VSphereMachineConfig", "default", "new"}, {"Cluster", "default", cluster},
 		},
 	}
 }
 
-// Hold and Release for both roles: whose pause it is, the reference that goes and comes back, and no write for what is done already.
+// Hold and Release for both roles: whose pause it is, the reference that goes and comes back, and no write
+// for what is done already.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	for name, object := range map[string]string{"mgmt": liveMgmt, "dev": liveDev} {
@@ -168,7 +172,9 @@ func TestHold(t *testing.T) {
 		c := apiServer(t, server.ServeHTTP)
 		ref := server.ref("clusters/" + name)
 		held, err := c.Hold(t.Context(), holdRequest(name))
-		if err != nil || !held.Changed || !slices.Equal(held.Objects, []string{"VSphereMachineConfig default/md", "Cluster default/" + name}) || len(held.Earlier) != 0 {
+		if err != nil || !held.Changed || !slices.Equal(held.Objects,
+			[]string{"VSphereMachineConfig default/md", "Cluster default/" + name}) ||
+			len(held.Earlier) != 0 {
 			t.Fatalf("%s: %+v, %v", name, held, err)
 		}
 		if len(held.Foreign) != 1 || held.Foreign[0].Object != "VSphereDatacenterConfig default/dc" {
@@ -185,17 +191,21 @@ func TestHold(t *testing.T) {
 		if err != nil || len(machine) != 1 || len(machine[0].Pauses) != 1 {
 			t.Fatalf("%s: %+v, %v", name, machine, err)
 		}
-		if p := machine[0].Pauses[0]; p.By != "eksa-gitops (ann@desk)" || p.Since.Format(time.RFC3339) != "2026-03-01T12:00:00Z" ||
-			p.Resume != "kubectl -n default annotate vspheremachineconfigs.anywhere.eks.amazonaws.com md kustomize.toolkit.fluxcd.io/reconcile- eksa-gitops/paused-" {
+		if p := machine[0].Pauses[0]; p.By != "eksa-gitops (ann@desk)" ||
+			p.Since.Format(time.RFC3339) != "2026-03-01T12:00:00Z" ||
+			p.Resume != "kubectl -n default annotate vspheremachineconfigs.anywhere.eks.amazonaws.com md "+
+				"kustomize.toolkit.fluxcd.io/reconcile- eksa-gitops/paused-" {
 			t.Errorf("%s: pause %+v", name, p)
 		}
 		state, err := c.Inspect(t.Context(), InspectOptions{})
-		if err != nil || len(state.Clusters) != 1 || state.Clusters[0].Held == nil || state.Clusters[0].GitOpsName != name || state.Clusters[0].Held.By != "eksa-gitops (ann@desk)" {
+		if err != nil || len(state.Clusters) != 1 || state.Clusters[0].Held == nil ||
+			state.Clusters[0].GitOpsName != name || state.Clusters[0].Held.By != "eksa-gitops (ann@desk)" {
 			t.Errorf("%s: state %+v, %v", name, state, err)
 		}
 
 		writes := len(server.writes)
-		again, err := c.Hold(t.Context(), HoldRequest{Namespace: "default", Cluster: name, Objects: holdRequest(name).Objects, By: "bob", Now: time.Now()})
+		again, err := c.Hold(t.Context(), HoldRequest{Namespace: "default", Cluster: name,
+			Objects: holdRequest(name).Objects, By: "bob", Now: time.Now()})
 		if err != nil || again.Changed || len(again.Earlier) != 2 || len(server.writes) != writes {
 			t.Errorf("%s: the second time: %+v, %v, %v", name, again, err, server.writes[writes:])
 		}
@@ -222,8 +232,10 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// state is what commands know of the objects, and of the cluster; of the objects as they are, or as through makes them.
-func (s *eksaServer) state(t *testing.T, c *Cluster, name string, through func(LiveObject) LiveObject) string {
+// state is what commands know of the objects, and of the cluster; of the objects as they are, or as through
+// makes them.
+func (s *eksaServer) state(t *testing.T, c *Cluster, name string,
+	through func(LiveObject) LiveObject) string {
 	t.Helper()
 	objects, err := c.Objects(t.Context(), holdRequest(name).Objects)
 	if err != nil {
@@ -248,7 +260,8 @@ func (s *eksaServer) state(t *testing.T, c *Cluster, name string, through func(L
 	return all.String()
 }
 
-// Wherever a run dies, between any two of its writes, Release puts everything back; Released says beforehand to what.
+// Wherever a run dies, between any two of its writes, Release puts everything back; Released says beforehand
+// to what.
 func TestHold_brokenOff(t *testing.T) {
 	t.Parallel()
 	for name, object := range map[string]string{"mgmt": liveMgmt, "dev": liveDev} {
@@ -270,10 +283,13 @@ func TestHold_brokenOff(t *testing.T) {
 				t.Errorf("%s, dead after %d writes: %v", name, after, err)
 			}
 			if done := server.state(t, c, name, nil); planned != done {
-				t.Errorf("%s, dead after %d writes: a dry run goes on with\n%s\nand the run with\n%s", name, after, planned, done)
+				t.Errorf("%s, dead after %d writes: a dry run goes on with\n%s\nand the run with\n%s",
+					name, after, planned, done)
 			}
-			if server.ref("clusters/"+name) == nil || len(server.annotations("clusters/"+name)) != 0 || len(server.annotations("vspheremachineconfigs/md")) != 0 {
-				t.Errorf("%s, dead after %d writes: left %v, %v, reference %v", name, after, server.annotations("clusters/"+name),
+			if server.ref("clusters/"+name) == nil || len(server.annotations("clusters/"+name)) != 0 ||
+				len(server.annotations("vspheremachineconfigs/md")) != 0 {
+				t.Errorf("%s, dead after %d writes: left %v, %v, reference %v",
+					name, after, server.annotations("clusters/"+name),
 					server.annotations("vspheremachineconfigs/md"), server.ref("clusters/"+name))
 			}
 		}
@@ -289,7 +305,8 @@ func TestRelease_forbiddenLists(t *testing.T) {
 	if _, err := c.Hold(t.Context(), holdRequest("mgmt")); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := c.Release(t.Context(), "default", "mgmt", holdRequest("mgmt").Objects); !changed || err != nil {
+	if changed, err := c.Release(t.Context(), "default", "mgmt", holdRequest("mgmt").Objects); !changed ||
+		err != nil {
 		t.Errorf("Release: %v, %v", changed, err)
 	}
 	if left := server.annotations("vspheremachineconfigs/md"); len(left) != 0 {
@@ -308,7 +325,8 @@ func TestRelease_foreign(t *testing.T) {
 	if changed, err := c.Release(t.Context(), "default", "dev", nil); !changed || err != nil {
 		t.Errorf("Release: %v, %v", changed, err)
 	}
-	if left := server.annotations("vspheremachineconfigs/md"); len(left) != 1 || left[reconcileAnnotation] != "disabled" {
+	if left := server.annotations("vspheremachineconfigs/md"); len(left) != 1 ||
+		left[reconcileAnnotation] != "disabled" {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -317,19 +335,24 @@ func TestRelease_foreign(t *testing.T) {
 func TestAdoptGitOps(t *testing.T) {
 	t.Parallel()
 	for after := range 4 {
-		server := newEKSAServer(`{"kind":"Cluster","metadata":{"name":"dev"},"spec":{"managementCluster":{"name":"mgmt"}}}`)
+		server := newEKSAServer(
+			`{"kind":"Cluster","metadata":{"name":"dev"},"spec":{"managementCluster":{"name":"mgmt"}}}`)
 		c := apiServer(t, server.ServeHTTP)
 		config := func() map[string]any {
-			return map[string]any{"apiVersion": "anywhere.eks.amazonaws.com/v1alpha1", "kind": "FluxConfig", "metadata": map[string]any{"name": "dev", "namespace": "default"}}
+			return map[string]any{"apiVersion": "anywhere.eks.amazonaws.com/v1alpha1", "kind": "FluxConfig",
+				"metadata": map[string]any{"name": "dev", "namespace": "default"}}
 		}
 		server.refuse = func(_ string, write int) bool { return write >= after }
 		_, _ = c.AdoptGitOps(t.Context(), "default", "dev", config())
 		server.refuse = nil
 		_, err := c.AdoptGitOps(t.Context(), "default", "dev", config())
-		if got := fmt.Sprint(server.ref("clusters/dev")); err != nil || got != "map[kind:FluxConfig name:dev]" || len(server.annotations("clusters/dev")) != 0 {
-			t.Errorf("dead after %d: %v, reference %s, annotations %v", after, err, got, server.annotations("clusters/dev"))
+		if got := fmt.Sprint(server.ref("clusters/dev")); err != nil ||
+			got != "map[kind:FluxConfig name:dev]" || len(server.annotations("clusters/dev")) != 0 {
+			t.Errorf("dead after %d: %v, reference %s, annotations %v",
+				after, err, got, server.annotations("clusters/dev"))
 		}
-		if want := []string{"create fluxconfigs/dev", "patch clusters/dev", "patch clusters/dev"}; !slices.Equal(server.writes, want) {
+		if want := []string{"create fluxconfigs/dev", "patch clusters/dev",
+			"patch clusters/dev"}; !slices.Equal(server.writes, want) {
 			t.Errorf("dead after %d: writes %v, want %v", after, server.writes, want)
 		}
 		if changed, err := c.AdoptGitOps(t.Context(), "default", "dev", config()); changed || err != nil {

@@ -21,12 +21,12 @@ const (
 	crdGroup       = "apiextensions.k8s.io"
 )
 
-// kind is a resource type. Objects are read without Go types of their own: what a newer EKS Anywhere or Flux adds is carried along
-// unharmed.
+// kind is a resource type. Objects are read without Go types of their own: what a newer EKS Anywhere or Flux
+// adds is carried along unharmed.
 type kind struct{ group, version, name string }
 
-// The kinds that are read or written by name. Those of Flux are given in the version that this program brings; [servedClient] takes
-// another when the server has not got it.
+// The kinds that are read or written by name. Those of Flux are given in the version that this program
+// brings; [servedClient] takes another when the server has not got it.
 func namespaceKind() kind     { return kind{"", "v1", "Namespace"} }
 func secretKind() kind        { return kind{"", "v1", "Secret"} }
 func podKind() kind           { return kind{"", "v1", "Pod"} }
@@ -48,15 +48,16 @@ func eksaKind(name string) kind { return kind{eksaGroup, "v1alpha1", name} }
 // eksaKinds are the kinds that a cluster file may hold beside those that are read by name.
 func eksaKinds() []string {
 	return []string{
-		"VSphereDatacenterConfig", "VSphereMachineConfig", "CloudStackDatacenterConfig", "CloudStackMachineConfig",
-		"NutanixDatacenterConfig", "NutanixMachineConfig", "SnowDatacenterConfig", "SnowMachineConfig", "SnowIPPool",
-		"TinkerbellDatacenterConfig", "TinkerbellMachineConfig", "TinkerbellTemplateConfig", "DockerDatacenterConfig",
+		"VSphereDatacenterConfig", "VSphereMachineConfig", "CloudStackDatacenterConfig",
+		"CloudStackMachineConfig", "NutanixDatacenterConfig", "NutanixMachineConfig", "SnowDatacenterConfig",
+		"SnowMachineConfig", "SnowIPPool", "TinkerbellDatacenterConfig", "TinkerbellMachineConfig",
+		"TinkerbellTemplateConfig", "DockerDatacenterConfig",
 		"OIDCConfig", "AWSIamConfig",
 	}
 }
 
-// The kinds of Cluster API that count a cluster's machines. EKS Anywhere installs v1beta1; later versions of Cluster API serve v1beta2,
-// and in the end that alone.
+// The kinds of Cluster API that count a cluster's machines. EKS Anywhere installs v1beta1; later versions of
+// Cluster API serve v1beta2, and in the end that alone.
 func controlPlaneKind(version string) kind {
 	return kind{"controlplane.cluster.x-k8s.io", version, "KubeadmControlPlane"}
 }
@@ -80,12 +81,14 @@ func (k kind) object(namespace, name string) *unstructured.Unstructured {
 
 func (k kind) objectList() *unstructured.UnstructuredList {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(schema.GroupVersionKind{Group: k.group, Version: k.version, Kind: k.name + "List"})
+	list.SetGroupVersionKind(schema.GroupVersionKind{Group: k.group, Version: k.version,
+		Kind: k.name + "List"})
 	return list
 }
 
-// knownKinds maps the kinds of Flux's installation and of EKS Anywhere without asking the server: discovery would cost more round
-// trips than all else of a run that finds nothing to do. Kinds beyond these (somebody's own patches) are discovered.
+// knownKinds maps the kinds of Flux's installation and of EKS Anywhere without asking the server: discovery
+// would cost more round trips than all else of a run that finds nothing to do. Kinds beyond these (somebody's
+// own patches) are discovered.
 func knownKinds() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, k := range []kind{
@@ -98,7 +101,8 @@ func knownKinds() meta.RESTMapper {
 	for _, k := range []kind{
 		secretKind(), podKind(), deploymentKind(), gitRepositoryKind(), kustomizationKind(),
 		clusterKind(), fluxConfigKind(), gitOpsConfigKind(), fluxInstanceKind(),
-		controlPlaneKind("v1beta1"), controlPlaneKind("v1beta2"), machinesKind("v1beta1"), machinesKind("v1beta2"),
+		controlPlaneKind("v1beta1"), controlPlaneKind("v1beta2"), machinesKind("v1beta1"),
+		machinesKind("v1beta2"),
 		{"", "v1", "Service"},
 		{"", "v1", "ServiceAccount"},
 		{"", "v1", "ResourceQuota"},
@@ -116,12 +120,14 @@ func knownKinds() meta.RESTMapper {
 	}
 	// The plural of NetworkPolicy is irregular.
 	policies := schema.GroupVersion{Group: "networking.k8s.io", Version: "v1"}
-	mapper.AddSpecific(policies.WithKind("NetworkPolicy"), policies.WithResource("networkpolicies"), policies.WithResource("networkpolicy"), meta.RESTScopeNamespace)
+	mapper.AddSpecific(policies.WithKind("NetworkPolicy"), policies.WithResource("networkpolicies"),
+		policies.WithResource("networkpolicy"), meta.RESTScopeNamespace)
 	return mapper
 }
 
 // get reads one object; nil when it, or its resource type, does not exist. Passing failures are retried.
-func (c *Cluster) get(ctx context.Context, k kind, namespace, name string) (object *unstructured.Unstructured, err error) {
+func (c *Cluster) get(ctx context.Context, k kind,
+	namespace, name string) (object *unstructured.Unstructured, err error) {
 	err = c.retry(ctx, func() error {
 		object, err = c.fetch(ctx, k, namespace, name)
 		return err
@@ -130,7 +136,8 @@ func (c *Cluster) get(ctx context.Context, k kind, namespace, name string) (obje
 }
 
 // fetch is get with one try and the client library's own error.
-func (c *Cluster) fetch(ctx context.Context, k kind, namespace, name string) (*unstructured.Unstructured, error) {
+func (c *Cluster) fetch(ctx context.Context, k kind,
+	namespace, name string) (*unstructured.Unstructured, error) {
 	u := k.object(namespace, name)
 	err := c.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, u)
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
@@ -142,9 +149,11 @@ func (c *Cluster) fetch(ctx context.Context, k kind, namespace, name string) (*u
 	return u, nil
 }
 
-// list reads the objects of a kind, in all namespaces when namespace is empty. It returns nil when the resource type does not exist,
-// and an empty list when only objects are missing. Passing failures are retried.
-func (c *Cluster) list(ctx context.Context, k kind, namespace string, options ...client.ListOption) (items []unstructured.Unstructured, err error) {
+// list reads the objects of a kind, in all namespaces when namespace is empty. It returns nil when the
+// resource type does not exist, and an empty list when only objects are missing. Passing failures are
+// retried.
+func (c *Cluster) list(ctx context.Context, k kind, namespace string,
+	options ...client.ListOption) (items []unstructured.Unstructured, err error) {
 	err = c.retry(ctx, func() error {
 		items, err = c.fetchAll(ctx, k, namespace, options...)
 		return err
@@ -153,7 +162,8 @@ func (c *Cluster) list(ctx context.Context, k kind, namespace string, options ..
 }
 
 // fetchAll is list with one try and the client library's own error.
-func (c *Cluster) fetchAll(ctx context.Context, k kind, namespace string, options ...client.ListOption) ([]unstructured.Unstructured, error) {
+func (c *Cluster) fetchAll(ctx context.Context, k kind, namespace string,
+	options ...client.ListOption) ([]unstructured.Unstructured, error) {
 	list := k.objectList()
 	err := c.client.List(ctx, list, append(options, client.InNamespace(namespace))...)
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {

@@ -16,8 +16,8 @@ const eksaNamespace = "eksa-system"
 // eksaController is the Deployment that builds, changes and deletes clusters.
 const eksaController = "eksa-controller-manager"
 
-// Kubeconfig returns the kubeconfig of a cluster from the Secret where EKS Anywhere keeps it: key value of NAME-kubeconfig in
-// namespace eksa-system. It is a *KubeconfigNotFoundError when there is none (yet).
+// Kubeconfig returns the kubeconfig of a cluster from the Secret where EKS Anywhere keeps it: key value of
+// NAME-kubeconfig in namespace eksa-system. It is a *KubeconfigNotFoundError when there is none (yet).
 func (c *Cluster) Kubeconfig(ctx context.Context, name string) (secret.Value, error) {
 	object, err := c.get(ctx, secretKind(), eksaNamespace, name+"-kubeconfig")
 	if err != nil {
@@ -47,14 +47,16 @@ type KubeconfigNotFoundError struct {
 
 // Error says what is missing where.
 func (e *KubeconfigNotFoundError) Error() string {
-	return fmt.Sprintf("the cluster at %s has no kubeconfig of %s: there is no Secret %s/%s-kubeconfig with one", e.Server, e.Name, eksaNamespace, e.Name)
+	return fmt.Sprintf("the cluster at %s has no kubeconfig of %s: there is no Secret %s/%s-kubeconfig "+
+		"with one", e.Server, e.Name, eksaNamespace, e.Name)
 }
 
 // Hint tells a cluster that is not up yet from a wrong name.
 func (e *KubeconfigNotFoundError) Hint() string {
 	switch {
 	case slices.Contains(e.Known, e.Name):
-		return shell.Command("EKS Anywhere writes it while it creates the cluster; look at: kubectl get clusters.%s -A", eksaGroup)
+		return shell.Command("EKS Anywhere writes it while it creates the cluster; look at: kubectl get "+
+			"clusters.%s -A", eksaGroup)
 	case len(e.Known) == 0:
 		return "there are no EKS Anywhere clusters at all; is it the management cluster's kubeconfig?"
 	default:

@@ -13,11 +13,12 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
-// MaxKubeconfig bounds, in bytes, what is read as a kubeconfig. It is far above the size of one that anybody has.
+// MaxKubeconfig bounds, in bytes, what is read as a kubeconfig. It is far above the size of one that anybody
+// has.
 const MaxKubeconfig = 16 << 20
 
-// unreadable says which of some kubeconfigs cannot be read, and on which line. The library's own words quote what stands there, which may
-// be a key or a token.
+// unreadable says which of some kubeconfigs cannot be read, and on which line. The library's own words quote
+// what stands there, which may be a key or a token.
 func unreadable(paths []string) error {
 	for _, path := range paths {
 		content, err := localfile.ReadRegular(path, MaxKubeconfig)
@@ -29,7 +30,8 @@ func unreadable(paths []string) error {
 		}
 		if _, err := clientcmd.Load(content); err != nil {
 			if line := atLine.FindStringSubmatch(err.Error()); line != nil {
-				return fmt.Errorf("%s is not a kubeconfig, because it is not valid YAML: line %s does not fit those before it", path, line[1])
+				return fmt.Errorf("%s is not a kubeconfig, because it is not valid YAML: line %s does not "+
+					"fit those before it", path, line[1])
 			}
 			return fmt.Errorf("%s is YAML, but not a kubeconfig: a value in it has the wrong type", path)
 		}
@@ -40,7 +42,8 @@ func unreadable(paths []string) error {
 // atLine finds the line in an error of the YAML library.
 var atLine = regexp.MustCompile(`yaml: line (\d+):`)
 
-// withoutCredentials is an error about a kubeconfig without what its users are known by, should it quote that.
+// withoutCredentials is an error about a kubeconfig without what its users are known by, should it quote
+// that.
 func withoutCredentials(err error, config *clientcmdapi.Config) error {
 	if err == nil {
 		return nil

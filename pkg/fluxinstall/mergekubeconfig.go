@@ -43,13 +43,14 @@ func (e *ContextTakenError) Error() string {
 	if e.Server == "" {
 		return fmt.Sprintf("there is a %s %s already, which is for something else", e.Kind, e.Name)
 	}
-	return fmt.Sprintf("there is a %s %s already, which leads to another server, %s", e.Kind, e.Name, e.Server)
+	return fmt.Sprintf("there is a %s %s already, which leads to another server, %s",
+		e.Kind, e.Name, e.Server)
 }
 
-// MergeKubeconfig adds the current context of a kubeconfig, with its cluster and user, to another file, which may be empty. Everything
-// else in that file stays, though not its comments and the order of its keys (as with kubectl config). A context of the same name that
-// leads to the same server is brought up to date; one that leads elsewhere is a *ContextTakenError. No error holds what the files
-// hold.
+// MergeKubeconfig adds the current context of a kubeconfig, with its cluster and user, to another file, which
+// may be empty. Everything else in that file stays, though not its comments and the order of its keys (as
+// with kubectl config). A context of the same name that leads to the same server is brought up to date; one
+// that leads elsewhere is a *ContextTakenError. No error holds what the files hold.
 func MergeKubeconfig(file []byte, kubeconfig secret.Value, options MergeOptions) (*Merged, error) {
 	before, err := clientcmd.Load(file)
 	if err != nil {
@@ -85,7 +86,8 @@ func MergeKubeconfig(file []byte, kubeconfig secret.Value, options MergeOptions)
 	if old, err := clientcmd.Write(*before); err == nil {
 		same = bytes.Equal(old, content)
 	}
-	return &Merged{Content: content, Changed: !same, Updated: updated, Server: cluster.Server, Current: after.CurrentContext}, nil
+	return &Merged{Content: content, Changed: !same, Updated: updated, Server: cluster.Server,
+		Current: after.CurrentContext}, nil
 }
 
 // onlyContext is the cluster and the user of the current context, or of the only one.
@@ -107,12 +109,16 @@ func onlyContext(content []byte) (*api.Cluster, *api.AuthInfo, error) {
 	case cluster == nil || cluster.Server == "" || user == nil:
 		return nil, nil, errors.New("the kubeconfig in the Secret has no server or no user")
 	case user.Exec != nil || user.AuthProvider != nil:
-		return nil, nil, errors.New("the kubeconfig in the Secret names a program to run, which EKS Anywhere never does; it is not merged")
-	case cluster.CertificateAuthority != "" || user.ClientCertificate != "" || user.ClientKey != "" || user.TokenFile != "":
+		return nil, nil, errors.New("the kubeconfig in the Secret names a program to run, which EKS " +
+			"Anywhere never does; it is not merged")
+	case cluster.CertificateAuthority != "" || user.ClientCertificate != "" || user.ClientKey != "" ||
+		user.TokenFile != "":
 		// kubectl would send a token file's content to the server, whatever file it is.
-		return nil, nil, errors.New("the kubeconfig in the Secret names files of this machine, which EKS Anywhere never does; it is not merged")
+		return nil, nil, errors.New("the kubeconfig in the Secret names files of this machine, which EKS " +
+			"Anywhere never does; it is not merged")
 	case cluster.InsecureSkipTLSVerify:
-		return nil, nil, errors.New("the kubeconfig in the Secret turns the verification of the server off, which EKS Anywhere never does; it is not merged")
+		return nil, nil, errors.New("the kubeconfig in the Secret turns the verification of the server " +
+			"off, which EKS Anywhere never does; it is not merged")
 	}
 	return cluster, user, nil
 }

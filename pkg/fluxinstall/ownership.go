@@ -11,8 +11,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
-// How Flux marks what a Kustomization has applied, and how it is told to leave an object alone (its documentation, Kustomization,
-// "Garbage collection" and "Controlling the apply behavior").
+// How Flux marks what a Kustomization has applied, and how it is told to leave an object alone (its
+// documentation, Kustomization, "Garbage collection" and "Controlling the apply behavior").
 const (
 	ownerNameLabel      = kustomizeGroup + "/name"
 	ownerNamespaceLabel = kustomizeGroup + "/namespace"
@@ -33,8 +33,8 @@ func appliedBy(u *unstructured.Unstructured) string {
 	return labels[ownerNamespaceLabel] + "/" + labels[ownerNameLabel]
 }
 
-// keptByFlux says whether Flux leaves the object when it is no longer in Git. Both marks count as labels and as annotations, and the
-// one that stops applying stops deleting too.
+// keptByFlux says whether Flux leaves the object when it is no longer in Git. Both marks count as labels and
+// as annotations, and the one that stops applying stops deleting too.
 func keptByFlux(u *unstructured.Unstructured) bool {
 	return fluxbuild.Kept(u.Object)
 }
@@ -52,10 +52,11 @@ func inventory(u *unstructured.Unstructured) []string {
 	return ids
 }
 
-// AppliedCluster says whether the Kustomization has applied that Cluster object, so that it keeps it there, and deletes it once it is
-// no longer in Git.
+// AppliedCluster says whether the Kustomization has applied that Cluster object, so that it keeps it there,
+// and deletes it once it is no longer in Git.
 func (s *KustomizationState) AppliedCluster(namespace, name string) bool {
-	return slices.Contains(s.Inventory, fluxbuild.Name{Group: eksaGroup, Kind: clusterKind().name, Namespace: namespace, Name: name}.ID())
+	return slices.Contains(s.Inventory,
+		fluxbuild.Name{Group: eksaGroup, Kind: clusterKind().name, Namespace: namespace, Name: name}.ID())
 }
 
 // AppliedClusters are the Cluster objects that the Kustomization has applied.
@@ -69,11 +70,12 @@ func (s *KustomizationState) AppliedClusters() []ClusterName {
 	return clusters
 }
 
-// InventoryOf is how a Kustomization would note the objects of some manifests in its inventory: namespace_name_group_kind. What cannot be
-// read is left out.
+// InventoryOf is how a Kustomization would note the objects of some manifests in its inventory:
+// namespace_name_group_kind. What cannot be read is left out.
 func InventoryOf(manifests []byte) []string {
 	var ids []string
-	_ = fluxmanifests.EachDocument(manifests, func(document []byte) error { // what follows a document that cannot be read is left out, too
+	// what follows a document that cannot be read is left out, too
+	_ = fluxmanifests.EachDocument(manifests, func(document []byte) error {
 		var object struct {
 			APIVersion, Kind string
 			Metadata         struct{ Name, Namespace string }
@@ -85,7 +87,8 @@ func InventoryOf(manifests []byte) []string {
 		if !grouped {
 			group = ""
 		}
-		ids = append(ids, fluxbuild.Name{Group: group, Kind: object.Kind, Namespace: object.Metadata.Namespace, Name: object.Metadata.Name}.ID())
+		ids = append(ids, fluxbuild.Name{Group: group, Kind: object.Kind,
+			Namespace: object.Metadata.Namespace, Name: object.Metadata.Name}.ID())
 		return nil
 	})
 	return ids

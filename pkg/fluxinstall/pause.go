@@ -14,17 +14,20 @@ import (
 
 // The annotations that make a controller leave an object alone.
 const (
-	pausedAnnotation    = "anywhere.eks.amazonaws.com/paused"     // "true": EKS Anywhere does not work on it
-	reconcileAnnotation = "kustomize.toolkit.fluxcd.io/reconcile" // "disabled": Flux does not bring it to what Git says
+	pausedAnnotation = "anywhere.eks.amazonaws.com/paused" // "true": EKS Anywhere does not work on it
+	// "disabled": Flux does not bring it to what Git says
+	reconcileAnnotation = "kustomize.toolkit.fluxcd.io/reconcile"
 	appliedByName       = "kustomize.toolkit.fluxcd.io/name"      // label: the Kustomization that applied it
 	appliedByNamespace  = "kustomize.toolkit.fluxcd.io/namespace" // label: and its namespace
 )
 
 // Pause is something that keeps a controller from working on an object until somebody takes it away.
 type Pause struct {
-	Object string    // kind namespace/name
-	Field  string    // spec.suspend, or the annotation
-	By     string    // the field manager that set it, such as flux or kubectl-annotate, with the person if it was this program; empty when the object does not say
+	Object string // kind namespace/name
+	Field  string // spec.suspend, or the annotation
+	// the field manager that set it, such as flux or kubectl-annotate, with the person if it was this
+	// program; empty when the object does not say
+	By     string
 	Since  time.Time // zero when the object does not say
 	Resume string    // the command that ends it
 }
@@ -32,7 +35,8 @@ type Pause struct {
 // StopsFlux says whether it keeps Flux from applying the object.
 func (p *Pause) StopsFlux() bool { return p.Field == reconcileAnnotation || p.Field == "spec.suspend" }
 
-// words says what holds, with who began it and since when where that is known: "suspended since 2026-03-01 12:00 UTC by flux".
+// words says what holds, with who began it and since when where that is known: "suspended since 2026-03-01
+// 12:00 UTC by flux".
 func (p *Pause) words(known, unknown string) string {
 	switch {
 	case p.Since.IsZero():
@@ -55,20 +59,23 @@ func suspension(object *unstructured.Unstructured) *Pause {
 	by, since := setBy(object, "spec", "suspend")
 	return &Pause{
 		Object: objectName(object), Field: "spec.suspend", By: by, Since: since,
-		Resume: shell.Command("kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'", object.GetNamespace(), resourceOf(object), object.GetName()),
+		Resume: shell.Command("kubectl -n %s patch %s %s --type merge -p '{\"spec\":{\"suspend\":false}}'",
+			object.GetNamespace(), resourceOf(object), object.GetName()),
 	}
 }
 
 // annotated are the pauses of an object of EKS Anywhere.
 func annotated(object *unstructured.Unstructured) []Pause {
 	var pauses []Pause
-	for _, a := range []struct{ name, value string }{{pausedAnnotation, "true"}, {reconcileAnnotation, "disabled"}} {
+	for _, a := range []struct{ name, value string }{{pausedAnnotation, "true"},
+		{reconcileAnnotation, "disabled"}} {
 		if !strings.EqualFold(object.GetAnnotations()[a.name], a.value) {
 			continue
 		}
 		pause := Pause{Object: objectName(object), Field: a.name, Resume: unannotate(object, a.name)}
 		pause.By, pause.Since = setBy(object, "metadata", "annotations", a.name)
-		if record := holdOf(object); record != nil && (a.name == reconcileAnnotation && ours(object) || a.name == pausedAnnotation && record.EKSA) {
+		if record := holdOf(object); record != nil &&
+			(a.name == reconcileAnnotation && ours(object) || a.name == pausedAnnotation && record.EKSA) {
 			pause.By, pause.Since = heldBy(record), record.Since
 			pause.Resume = unannotate(object, a.name, holdAnnotation)
 			if a.name == reconcileAnnotation {
@@ -93,7 +100,8 @@ func unannotate(object *unstructured.Unstructured, annotations ...string) string
 	for i, annotation := range annotations {
 		gone[i] = annotation + "-"
 	}
-	return shell.Command("kubectl -n %s annotate %s %s %s", object.GetNamespace(), resourcesOf(object), object.GetName(), gone)
+	return shell.Command("kubectl -n %s annotate %s %s %s",
+		object.GetNamespace(), resourcesOf(object), object.GetName(), gone)
 }
 
 // resourcesOf is the plural of resourceOf for the kinds of EKS Anywhere, all of which are regular.

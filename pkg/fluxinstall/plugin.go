@@ -14,8 +14,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 )
 
-// CredentialsError says that the program which a kubeconfig names as the source of its user's credentials (users[].user.exec, a credential
-// plugin) has given none: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins.
+// CredentialsError says that the program which a kubeconfig names as the source of its user's credentials
+// (users[].user.exec, a credential plugin) has given none:
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins.
 type CredentialsError struct {
 	Plugin, Origin string
 	Waiting        bool   // it has not ended
@@ -27,9 +28,11 @@ type CredentialsError struct {
 // Error names the plugin and what became of it.
 func (e *CredentialsError) Error() string {
 	if e.Waiting {
-		return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) has not given credentials yet", e.Plugin, e.Origin)
+		return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) has not given credentials "+
+			"yet", e.Plugin, e.Origin)
 	}
-	return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) returned no credentials: %v", e.Plugin, e.Origin, e.Err)
+	return fmt.Sprintf("the credential plugin %s of the kubeconfig (from %s) returned no credentials: %v",
+		e.Plugin, e.Origin, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -43,12 +46,14 @@ func (e *CredentialsError) Hint() string {
 	case e.Missing:
 		return "install " + e.Plugin + ", or put it on PATH"
 	default:
-		return "see what it needs with: kubectl get --raw /readyz, with the same kubeconfig; a login may have expired"
+		return "see what it needs with: kubectl get --raw /readyz, with the same kubeconfig; a login may " +
+			"have expired"
 	}
 }
 
-// pluginTransport is the outermost transport where a credential plugin is in use. The client library runs the plugin inside a request, and
-// heeds neither the request's context nor any time limit until it has ended, which, when it waits for a person, it may never.
+// pluginTransport is the outermost transport where a credential plugin is in use. The client library runs the
+// plugin inside a request, and heeds neither the request's context nor any time limit until it has ended,
+// which, when it waits for a person, it may never.
 type pluginTransport struct {
 	next    http.RoundTripper
 	plugin  *clientcmdapi.ExecConfig
@@ -111,15 +116,18 @@ func (t *pluginTransport) waiting(err error) error {
 	return &CredentialsError{Plugin: t.plugin.Command, Origin: t.origin, Waiting: true, Err: err}
 }
 
-// failed is the error of a plugin that has ended. Of the library's words, which tell what a plugin is, too, the first line is about it.
+// failed is the error of a plugin that has ended. Of the library's words, which tell what a plugin is, too,
+// the first line is about it.
 func (t *pluginTransport) failed(err error) error {
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	for _, prefix := range []string{"getting credentials: ", "exec: ", "executable " + t.plugin.Command + " "} {
+	for _, prefix := range []string{"getting credentials: ", "exec: ",
+		"executable " + t.plugin.Command + " "} {
 		line = strings.TrimPrefix(line, prefix)
 	}
 	failed := &CredentialsError{Plugin: t.plugin.Command, Origin: t.origin, Err: errors.New(line)}
 	if line == "not found" {
-		failed.Missing, failed.Install, failed.Err = true, strings.TrimSpace(t.plugin.InstallHint), errors.New("there is no such program on PATH")
+		failed.Missing, failed.Install, failed.Err = true, strings.TrimSpace(t.plugin.InstallHint),
+			errors.New("there is no such program on PATH")
 	}
 	return failed
 }

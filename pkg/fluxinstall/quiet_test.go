@@ -20,8 +20,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// The libraries' loggers are the process's: what they do is seen in a process of its own, whose standard error holds nothing but what it
-// wrote by itself.
+// The libraries' loggers are the process's: what they do is seen in a process of its own, whose standard
+// error holds nothing but what it wrote by itself.
 func TestDiscardLogs(t *testing.T) {
 	t.Parallel()
 	const variable = "EKSA_GITOPS_TEST_DISCARD_LOGS"
@@ -41,7 +41,8 @@ func TestDiscardLogs(t *testing.T) {
 	if err := child.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if _, text, _ := strings.Cut(printed.String(), " own"); text != "\n" || strings.Count(printed.String(), "\n") != 1 {
+	if _, text, _ := strings.Cut(printed.String(), " own"); text != "\n" ||
+		strings.Count(printed.String(), "\n") != 1 {
 		t.Errorf("standard error holds\n%s", printed)
 	}
 }

@@ -31,8 +31,8 @@ func defaultBackoff() backoff {
 	return backoff{first: 100 * time.Millisecond, max: 2 * time.Second, total: 30 * time.Second}
 }
 
-// retry repeats do while it fails for a passing reason: a server that restarts, throttling, a conflict, a CRD or a webhook that is not
-// served yet. Its error is classified.
+// retry repeats do while it fails for a passing reason: a server that restarts, throttling, a conflict, a CRD
+// or a webhook that is not served yet. Its error is classified.
 func (c *Cluster) retry(ctx context.Context, do func() error) error {
 	return c.retryEvery(ctx, c.backoff, do)
 }
@@ -59,8 +59,8 @@ func (c *Cluster) retryEvery(ctx context.Context, every backoff, do func() error
 	}
 }
 
-// cutOff is the error of a request whose context is over; last is the passing failure that was waited out until then, nil for none. That,
-// and not the time limit, is what the user can do something about.
+// cutOff is the error of a request whose context is over; last is the passing failure that was waited out
+// until then, nil for none. That, and not the time limit, is what the user can do something about.
 func (c *Cluster) cutOff(ctx context.Context, last error) error {
 	cause := context.Cause(ctx)
 	switch {
@@ -72,7 +72,8 @@ func (c *Cluster) cutOff(ctx context.Context, last error) error {
 	return fmt.Errorf("%w; %w", c.classify(context.WithoutCancel(ctx), last), cause)
 }
 
-// RetryEvent tells that the API server does not do at the moment what it is asked for, and that it is asked again.
+// RetryEvent tells that the API server does not do at the moment what it is asked for, and that it is asked
+// again.
 type RetryEvent struct {
 	Server string
 	Err    error
@@ -81,13 +82,15 @@ type RetryEvent struct {
 // String says what is waited for, for people.
 func (e RetryEvent) String() string {
 	if isNetwork(e.Err) {
-		return fmt.Sprintf("waiting for the API server %s, which does not answer: %v", e.Server, innermost(e.Err))
+		return fmt.Sprintf("waiting for the API server %s, which does not answer: %v",
+			e.Server, innermost(e.Err))
 	}
 	return fmt.Sprintf("waiting for the API server %s: %v", e.Server, e.Err)
 }
 
 const (
-	// silentFor is how long a request fails before that is news: conflicts and definitions that are being established pass in a moment.
+	// silentFor is how long a request fails before that is news: conflicts and definitions that are being
+	// established pass in a moment.
 	silentFor = time.Second
 	// tellEvery keeps requests that fail side by side from telling of each.
 	tellEvery = time.Second
@@ -105,7 +108,8 @@ type teller struct {
 	told string
 }
 
-// tell tells of a passing failure of a request that has failed for some time. That there is no answer is news at once.
+// tell tells of a passing failure of a request that has failed for some time. That there is no answer is news
+// at once.
 func (t *teller) tell(err error, failing time.Duration) {
 	if t.to == nil || (failing < silentFor && !isNetwork(err)) {
 		return
@@ -123,13 +127,14 @@ func (t *teller) tell(err error, failing time.Duration) {
 	}
 }
 
-// passing says whether the same request may succeed a moment later. That there is no answer counts only for a server that has
-// answered before and so is restarting: an address that never answered is most likely wrong, and the user waits for that news. A server
-// that restarts refuses everybody at first.
+// passing says whether the same request may succeed a moment later. That there is no answer counts only for a
+// server that has answered before and so is restarting: an address that never answered is most likely wrong,
+// and the user waits for that news. A server that restarts refuses everybody at first.
 func (c *Cluster) passing(err error) bool {
 	switch {
 	case isNetwork(err):
-		return c.contact.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError)) && !errors.As(err, new(*redirectError))
+		return c.contact.answered.Load() && !errors.As(err, new(*tls.CertificateVerificationError)) &&
+			!errors.As(err, new(*redirectError))
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return true
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
@@ -145,7 +150,8 @@ func isNetwork(err error) bool {
 	if err == nil || errors.As(err, new(apierrors.APIStatus)) || errors.As(err, new(*CredentialsError)) {
 		return false
 	}
-	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		// The HTTP/2 client reports a lost connection without a type.
 		strings.Contains(err.Error(), "http2: client connection lost")
 }

@@ -14,10 +14,16 @@ const someNamespace = `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":
 func TestRetry_passing(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(http.ResponseWriter){
-		"leader changes":    func(w http.ResponseWriter) { status(w, 500, "InternalError", "etcdserver: leader changed") },
-		"server is busy":    func(w http.ResponseWriter) { status(w, 503, "ServiceUnavailable", "not yet") },
-		"server times out":  func(w http.ResponseWriter) { status(w, 504, "Timeout", "request did not complete") },
-		"conflict":          func(w http.ResponseWriter) { status(w, 409, "Conflict", "the object has been modified") },
+		"leader changes": func(w http.ResponseWriter) {
+			status(w, 500, "InternalError", "etcdserver: leader changed")
+		},
+		"server is busy": func(w http.ResponseWriter) { status(w, 503, "ServiceUnavailable", "not yet") },
+		"server times out": func(w http.ResponseWriter) {
+			status(w, 504, "Timeout", "request did not complete")
+		},
+		"conflict": func(w http.ResponseWriter) {
+			status(w, 409, "Conflict", "the object has been modified")
+		},
 		"connection breaks": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +40,8 @@ func TestRetry_passing(t *testing.T) {
 				}
 			})
 			for range 2 {
-				if ns, err := c.get(t.Context(), namespaceKind(), "", "a"); err != nil || ns.GetName() != "a" {
+				if ns, err := c.get(t.Context(), namespaceKind(), "", "a"); err != nil ||
+					ns.GetName() != "a" {
 					t.Fatalf("%v, %v", ns, err)
 				}
 			}
@@ -76,7 +83,9 @@ func TestRetry_stopsWithTheContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { status(w, 503, "ServiceUnavailable", "not yet") })
+	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		status(w, 503, "ServiceUnavailable", "not yet")
+	})
 	c.backoff = backoff{first: time.Hour, max: time.Hour, total: time.Hour}
 	if _, err := c.get(ctx, namespaceKind(), "", "a"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
@@ -106,7 +115,9 @@ func TestGet_oneRequest(t *testing.T) {
 		requests.next()
 		status(w, 404, "NotFound", r.URL.Path)
 	})
-	kinds := []kind{namespaceKind(), secretKind(), podKind(), deploymentKind(), crdKind(), gitRepositoryKind(), kustomizationKind(), clusterKind(), fluxConfigKind(), gitOpsConfigKind(), fluxInstanceKind()}
+	kinds := []kind{namespaceKind(), secretKind(), podKind(), deploymentKind(), crdKind(),
+		gitRepositoryKind(), kustomizationKind(), clusterKind(), fluxConfigKind(), gitOpsConfigKind(),
+		fluxInstanceKind()}
 	for _, k := range kinds {
 		if object, err := c.get(t.Context(), k, "a", "a"); object != nil || err != nil {
 			t.Errorf("%s: %v, %v", k.name, object, err)

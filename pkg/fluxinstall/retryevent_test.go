@@ -16,14 +16,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// What is waited for is told at once when there is no answer, else after a second, not more than once in a second, and the same not again.
+// What is waited for is told at once when there is no answer, else after a second, not more than once in a
+// second, and the same not again.
 func TestTeller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
 		teller := teller{server: "https://x", to: func(e RetryEvent) { told = append(told, e.String()) }}
 		silence := &url.Error{Op: "Get", URL: "https://x/api", Err: io.EOF}
-		conflict := apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, "a", errors.New("modified"))
+		conflict := apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, "a",
+			errors.New("modified"))
 		for _, step := range []struct {
 			err     error
 			failing time.Duration
@@ -41,7 +43,8 @@ func TestTeller(t *testing.T) {
 			time.Sleep(step.pause)
 		}
 		busy := `waiting for the API server https://x: Operation cannot be fulfilled on secrets "a": modified`
-		if want := []string{"waiting for the API server https://x, which does not answer: EOF", busy, busy}; !slices.Equal(told, want) {
+		if want := []string{"waiting for the API server https://x, which does not answer: EOF", busy,
+			busy}; !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
 		}
 	})
@@ -64,12 +67,14 @@ func TestTeller_retryAfter(t *testing.T) {
 	if _, err := c.get(t.Context(), namespaceKind(), "", "a"); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"waiting for the API server " + c.server + ": it asks to wait 1 s (429 Too Many Requests)"}; !slices.Equal(told, want) {
+	if want := []string{"waiting for the API server " + c.server +
+		": it asks to wait 1 s (429 Too Many Requests)"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
 }
 
-// A time limit that ends while a passing failure is waited out tells of that; without one, of the server that has not answered.
+// A time limit that ends while a passing failure is waited out tells of that; without one, of the server that
+// has not answered.
 func TestRetry_timeLimit(t *testing.T) {
 	t.Parallel()
 	limit := errors.New("the time limit is over")
@@ -77,8 +82,11 @@ func TestRetry_timeLimit(t *testing.T) {
 		handle http.HandlerFunc
 		want   string
 	}{
-		"busy":   {func(w http.ResponseWriter, _ *http.Request) { status(w, 503, "ServiceUnavailable", "not yet") }, "the API server %s cannot do this at present: not yet; the time limit is over"},
-		"silent": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer from the API server %s yet: the time limit is over"},
+		"busy": {
+			func(w http.ResponseWriter, _ *http.Request) { status(w, 503, "ServiceUnavailable", "not yet") },
+			"the API server %s cannot do this at present: not yet; the time limit is over"},
+		"silent": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			"no answer from the API server %s yet: the time limit is over"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,10 +106,15 @@ func TestRetry_timeLimit(t *testing.T) {
 func TestUnavailableError(t *testing.T) {
 	t.Parallel()
 	for message, hint := range map[string]string{
-		`Internal error occurred: failed calling webhook "policy.example.com": refused`: "a webhook that has to agree does not answer: look at the controller behind it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
-		"etcdserver: no leader": "run the same command again when the API server is well: kubectl get --raw '/readyz?verbose'",
+		`Internal error occurred: failed calling webhook "policy.example.com": refused`: "a " +
+			"webhook that has to agree does not answer: look at the controller behind it: kubectl get " +
+			"validatingwebhookconfigurations,mutatingwebhookconfigurations",
+		"etcdserver: no leader": "run the same command again when the API server is well: kubectl get " +
+			"--raw '/readyz?verbose'",
 	} {
-		cluster := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { status(w, 500, "InternalError", message) })
+		cluster := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			status(w, 500, "InternalError", message)
+		})
 		cluster.backoff.total = 10 * time.Millisecond
 		_, err := cluster.get(t.Context(), namespaceKind(), "", "a")
 		unavailable := new(UnavailableError)

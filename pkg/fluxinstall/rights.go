@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Purpose is what a run is going to do with Flux; it decides which rights it needs.
+// Purpose is what a run is going to do in the cluster; it decides which rights it needs.
 type Purpose int
 
 // The purposes. Only reading needs no rights beyond those that reading itself shows to be there.
@@ -17,6 +17,12 @@ const (
 	ForReading Purpose = iota
 	ForInstalling
 	ForRemoving
+	// ForFollowing is to have Flux look at a commit at once.
+	ForFollowing
+	// ForMarking is to pause and resume Clusters of a namespace: EKS Anywhere's work on them, and Flux's.
+	ForMarking
+	// ForDeleting is to delete Clusters of a namespace.
+	ForDeleting
 )
 
 // MissingRight is what the user of the kubeconfig may not do and a run needs.
@@ -56,7 +62,8 @@ func (m *MissingRight) Hint() string {
 	if m.Namespace != "" {
 		role = "a Role in namespace " + m.Namespace
 	}
-	return fmt.Sprintf("the user needs %s with the rule: apiGroups [%q], resources [%q]%s, verbs [%s]", role, m.Group, m.Resource, name, quoted(m.Verbs))
+	return fmt.Sprintf("the user needs %s with the rule: apiGroups [%q], resources [%q]%s, verbs [%s]",
+		role, m.Group, m.Resource, name, quoted(m.Verbs))
 }
 
 func quoted(words []string) string {
@@ -70,7 +77,7 @@ func quoted(words []string) string {
 // need is a right that a purpose needs, with its verbs.
 type need struct {
 	group, resource, name string // resource may be one with a subresource: resource/subresource
-	namespaced            bool   // in Flux's namespace; else in the whole cluster
+	namespaced            bool   // in the namespace that is asked about; else in the whole cluster
 	verbs                 []string
 }
 
@@ -125,14 +132,24 @@ func (p Purpose) needs(namespace string) []need {
 			{eksaGroup, "clusters", "", false, []string{"get", "patch"}},
 			{eksaGroup, "fluxconfigs", "", false, []string{"patch", "delete"}},
 		}
+	case ForFollowing:
+		return []need{
+			{sourceGroup, "gitrepositories", "", true, []string{"patch"}},
+			{kustomizeGroup, "kustomizations", "", true, []string{"patch"}},
+		}
+	case ForMarking:
+		return []need{{eksaGroup, "clusters", "", true, []string{"patch"}}}
+	case ForDeleting:
+		return []need{{eksaGroup, "clusters", "", true, []string{"delete"}}}
 	}
 	return nil
 }
 
-// missingRights lists what the user may not do and the purpose needs, by resource. One request answers for users who may do all of it;
-// what its answer does not list is asked for one by one, as it may be incomplete. A server that does not answer such questions is no
-// reason to stop: it will refuse what it refuses.
-func (c *Cluster) missingRights(ctx context.Context, purpose Purpose, namespace string) []*MissingRight {
+// MissingRights lists what the user may not do and the purpose needs, by resource, in a namespace and the
+// whole cluster. One request answers for users who may do all of it; what its answer does not list is asked
+// for one by one, as it may be incomplete. A server that does not answer such questions is no reason to stop:
+// it will refuse what it refuses. It writes nothing and may be repeated.
+func (c *Cluster) MissingRights(ctx context.Context, purpose Purpose, namespace string) []*MissingRight {
 	return c.missing(ctx, purpose.needs(namespace), namespace)
 }
 
@@ -153,7 +170,8 @@ func (c *Cluster) missing(ctx context.Context, needs []need, namespace string) [
 		denied[i] = make([]bool, len(n.verbs))
 		for j, verb := range n.verbs {
 			if !allowedBy(rules, n, verb) {
-				asks = append(asks, func() error { denied[i][j] = c.denied(ctx, n, verb, namespace); return nil })
+				asks = append(asks,
+					func() error { denied[i][j] = c.denied(ctx, n, verb, namespace); return nil })
 			}
 		}
 	}
@@ -180,7 +198,8 @@ func (c *Cluster) missing(ctx context.Context, needs []need, namespace string) [
 // denied asks the server about one right.
 func (c *Cluster) denied(ctx context.Context, n need, verb, namespace string) bool {
 	resource, subresource, _ := strings.Cut(n.resource, "/")
-	attributes := map[string]any{"group": n.group, "resource": resource, "subresource": subresource, "verb": verb, "name": n.name}
+	attributes := map[string]any{"group": n.group, "resource": resource, "subresource": subresource,
+		"verb": verb, "name": n.name}
 	if n.namespaced {
 		attributes["namespace"] = namespace
 	}
@@ -202,7 +221,8 @@ func allowedBy(rules []any, n need, verb string) bool {
 			return slices.Contains(list, value) || slices.Contains(list, "*")
 		}
 		names, _, _ := unstructured.NestedStringSlice(fields, "resourceNames")
-		if holds("apiGroups", n.group) && holds("resources", n.resource) && holds("verbs", verb) && (len(names) == 0 || slices.Contains(names, n.name) && n.name != "") {
+		if holds("apiGroups", n.group) && holds("resources", n.resource) && holds("verbs", verb) &&
+			(len(names) == 0 || slices.Contains(names, n.name) && n.name != "") {
 			return true
 		}
 	}

@@ -24,12 +24,15 @@ func TestAllowedBy(t *testing.T) {
 		n     need
 		want  bool
 	}{
-		"everything":         {rule([]any{"*"}, []any{"*"}, []any{"*"}, nil), bind, true},
-		"exactly":            {rule([]any{""}, []any{"secrets"}, []any{"get", "create"}, nil), write, true},
-		"another verb":       {rule([]any{""}, []any{"secrets"}, []any{"get"}, nil), write, false},
-		"another group":      {rule([]any{"apps"}, []any{"secrets"}, []any{"create"}, nil), write, false},
-		"the name":           {rule([]any{bind.group}, []any{"clusterroles"}, []any{"bind"}, []any{"x", "cluster-admin"}), bind, true},
-		"another name":       {rule([]any{bind.group}, []any{"clusterroles"}, []any{"bind"}, []any{"x"}), bind, false},
+		"everything":    {rule([]any{"*"}, []any{"*"}, []any{"*"}, nil), bind, true},
+		"exactly":       {rule([]any{""}, []any{"secrets"}, []any{"get", "create"}, nil), write, true},
+		"another verb":  {rule([]any{""}, []any{"secrets"}, []any{"get"}, nil), write, false},
+		"another group": {rule([]any{"apps"}, []any{"secrets"}, []any{"create"}, nil), write, false},
+		"the name": {
+			rule([]any{bind.group}, []any{"clusterroles"}, []any{"bind"}, []any{"x", "cluster-admin"}),
+			bind, true},
+		"another name": {rule([]any{bind.group}, []any{"clusterroles"}, []any{"bind"}, []any{"x"}),
+			bind, false},
 		"a name for all":     {rule([]any{""}, []any{"secrets"}, []any{"create"}, []any{"x"}), write, false},
 		"nothing":            {nil, write, false},
 		"damaged":            {[]any{"x", map[string]any{"verbs": "create"}}, write, false},
@@ -47,10 +50,13 @@ func TestMissingRight(t *testing.T) {
 		right      MissingRight
 		text, hint string
 	}{
-		{MissingRight{Verbs: []string{"get", "create"}, Resource: "secrets", Namespace: "flux-system"},
-			"the user of the kubeconfig may not get, create secrets in namespace flux-system",
+		{MissingRight{Verbs: []string{"get", "create"}, Resource: "secrets",
+			Namespace: "flux-system"},
+			"the user of the kubeconfig may not get, create secrets in " +
+				"namespace flux-system",
 			`the user needs a Role in namespace flux-system with the rule: apiGroups [""], resources ["secrets"], verbs ["get", "create"]`},
-		{MissingRight{Verbs: []string{"bind"}, Group: "rbac.authorization.k8s.io", Resource: "clusterroles", Name: "cluster-admin"},
+		{MissingRight{Verbs: []string{"bind"}, Group: "rbac.authorization.k8s.io", Resource: "clusterroles",
+			Name: "cluster-admin"},
 			"the user of the kubeconfig may not bind clusterroles.rbac.authorization.k8s.io cluster-admin",
 			`the user needs a ClusterRole with the rule: apiGroups ["rbac.authorization.k8s.io"], resources ["clusterroles"], resourceNames ["cluster-admin"], verbs ["bind"]`},
 	} {

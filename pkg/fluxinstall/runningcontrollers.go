@@ -18,10 +18,11 @@ type RunningController struct {
 	Images []string
 }
 
-// RunningControllers reads from Flux's pods which images of its controllers run. Who may not list pods is told what the Deployments say that
-// have rolled out in full. Its errors are those of [Cluster.Inspect].
+// RunningControllers reads from Flux's pods which images of its controllers run. Who may not list pods is
+// told what the Deployments say that have rolled out in full. Its errors are those of [Cluster.Inspect].
 func (c *Cluster) RunningControllers(ctx context.Context, namespace string) ([]RunningController, error) {
-	deployments, err := c.list(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+	deployments, err := c.list(ctx, deploymentKind(), namespace,
+		client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,8 @@ func (c *Cluster) RunningControllers(ctx context.Context, namespace string) ([]R
 		controller := RunningController{Name: deployment.GetName()}
 		selector, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
 		for _, pod := range pods {
-			if pod.GetDeletionTimestamp() == nil && selects(selector, pod.GetLabels()) && conditionOf(&pod, "Ready").Status == "True" {
+			if pod.GetDeletionTimestamp() == nil && selects(selector, pod.GetLabels()) &&
+				conditionOf(&pod, "Ready").Status == "True" {
 				controller.Images = append(controller.Images, managerImage(&pod, "spec", "containers"))
 			}
 		}

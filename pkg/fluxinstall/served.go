@@ -20,9 +20,10 @@ import (
 // fluxGroups is how the groups of all of Flux's kinds end.
 const fluxGroups = ".toolkit.fluxcd.io"
 
-// servedClient finds Flux's objects whatever version the server has of their kinds: a Flux that is older than this program serves others.
-// A version that is not served looks like objects that do not exist, and from that much would follow. Only when the server does not have
-// the version that was asked for is it asked which it has.
+// servedClient finds Flux's objects whatever version the server has of their kinds: a Flux that is older than
+// this program serves others. A version that is not served looks like objects that do not exist, and from
+// that much would follow. Only when the server does not have the version that was asked for is it asked which
+// it has.
 type servedClient struct {
 	client.WithWatch
 	discovery discovery.DiscoveryInterface
@@ -32,7 +33,8 @@ type servedClient struct {
 }
 
 // Get implements client.Reader.
-func (s *servedClient) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+func (s *servedClient) Get(ctx context.Context, key client.ObjectKey, object client.Object,
+	options ...client.GetOption) error {
 	return s.as(ctx, object, func() error { return s.WithWatch.Get(ctx, key, object, options...) })
 }
 
@@ -42,7 +44,8 @@ func (s *servedClient) List(ctx context.Context, list client.ObjectList, options
 }
 
 // Watch implements client.WithWatch.
-func (s *servedClient) Watch(ctx context.Context, list client.ObjectList, options ...client.ListOption) (events watch.Interface, err error) {
+func (s *servedClient) Watch(ctx context.Context, list client.ObjectList,
+	options ...client.ListOption) (events watch.Interface, err error) {
 	err = s.as(ctx, list, func() error {
 		events, err = s.WithWatch.Watch(ctx, list, options...)
 		return err
@@ -51,12 +54,14 @@ func (s *servedClient) Watch(ctx context.Context, list client.ObjectList, option
 }
 
 // Delete implements client.Writer.
-func (s *servedClient) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
+func (s *servedClient) Delete(ctx context.Context, object client.Object,
+	options ...client.DeleteOption) error {
 	return s.as(ctx, object, func() error { return s.WithWatch.Delete(ctx, object, options...) })
 }
 
 // Patch implements client.Writer. What is applied says its version itself.
-func (s *servedClient) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+func (s *servedClient) Patch(ctx context.Context, object client.Object, patch client.Patch,
+	options ...client.PatchOption) error {
 	if patch.Type() == types.ApplyPatchType {
 		return s.WithWatch.Patch(ctx, object, patch, options...)
 	}
@@ -80,7 +85,8 @@ func (s *servedClient) as(ctx context.Context, object runtime.Object, do func() 
 		version = asked.Version
 	}
 	in := func(version string) error {
-		object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Group: asked.Group, Version: version, Kind: asked.Kind})
+		object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Group: asked.Group,
+			Version: version, Kind: asked.Kind})
 		return do()
 	}
 	err := in(version)
@@ -100,10 +106,11 @@ func (s *servedClient) as(ctx context.Context, object runtime.Object, do func() 
 	return in(served)
 }
 
-// notServed says whether an error is about the version rather than about the object: a server names an object that does not exist, and of a
-// path that it does not have it only says that there is none.
+// notServed says whether an error is about the version rather than about the object: a server names an object
+// that does not exist, and of a path that it does not have it only says that there is none.
 func notServed(err error) bool {
-	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+	return meta.IsNoMatchError(err) ||
+		apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // served is the version of a kind that the server prefers; empty when it does not have the kind.
@@ -118,7 +125,8 @@ func (s *servedClient) served(ctx context.Context, kind schema.GroupKind) (strin
 	}
 	for _, version := range group.Versions {
 		var resources metav1.APIResourceList
-		err := s.discovery.RESTClient().Get().AbsPath("/apis/" + version.GroupVersion).Do(ctx).Into(&resources)
+		err :=
+			s.discovery.RESTClient().Get().AbsPath("/apis/" + version.GroupVersion).Do(ctx).Into(&resources)
 		if apierrors.IsNotFound(err) {
 			continue // taken away just now
 		}

@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// olderServer serves a Flux that is older than this program: GitRepositories are v1beta2, Kustomizations v1beta1 and v1beta2. asked notes
-// what was asked for.
+// olderServer serves a Flux that is older than this program: GitRepositories are v1beta2, Kustomizations
+// v1beta1 and v1beta2. asked notes what was asked for.
 func olderServer(t *testing.T, asked *[]string) *Cluster {
 	t.Helper()
 	return apiServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -30,7 +30,8 @@ func olderServer(t *testing.T, asked *[]string) *Cluster {
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,"reason":"NotFound","message":"gitrepositories.source.toolkit.fluxcd.io \"other\" not found","details":{"name":"other","group":"source.toolkit.fluxcd.io","kind":"gitrepositories"}}`))
 		case "source.toolkit.fluxcd.io/v1beta2/gitrepositories":
-			body(w, `{"apiVersion":"source.toolkit.fluxcd.io/v1beta2","kind":"GitRepositoryList","items":[`+object+`]}`)
+			body(w, `{"apiVersion":"source.toolkit.fluxcd.io/v1beta2","kind":"GitRepositoryList","items":[`+
+				object+`]}`)
 		case "kustomize.toolkit.fluxcd.io":
 			status(w, http.StatusInternalServerError, "InternalError", "discovery is broken")
 		default:
@@ -39,14 +40,16 @@ func olderServer(t *testing.T, asked *[]string) *Cluster {
 	})
 }
 
-// TestServed_olderVersion: an older Flux serves other versions, and its objects are found and written all the same.
+// TestServed_olderVersion: an older Flux serves other versions, and its objects are found and written all the
+// same.
 func TestServed_olderVersion(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	c := olderServer(t, &asked)
 	ctx := t.Context()
 	got, err := c.get(ctx, gitRepositoryKind(), "flux-system", "flux-system")
-	if err != nil || got == nil || got.GetAPIVersion() != "source.toolkit.fluxcd.io/v1beta2" || text(got, "spec", "url") != "ssh://git@example.com/fleet" {
+	if err != nil || got == nil || got.GetAPIVersion() != "source.toolkit.fluxcd.io/v1beta2" ||
+		text(got, "spec", "url") != "ssh://git@example.com/fleet" {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	if items, err := c.list(ctx, gitRepositoryKind(), ""); err != nil || len(items) != 1 {
@@ -82,11 +85,13 @@ func TestServed_unknown(t *testing.T) {
 	var asked []string
 	c := olderServer(t, &asked)
 	c.backoff.total = 20 * c.backoff.first
-	if got, err := c.get(t.Context(), kustomizationKind(), "flux-system", "flux-system"); err == nil || !strings.Contains(err.Error(), "discovery is broken") {
+	if got, err := c.get(t.Context(), kustomizationKind(), "flux-system", "flux-system"); err == nil ||
+		!strings.Contains(err.Error(), "discovery is broken") {
 		t.Errorf("got %v, %v", got, err)
 	}
 	// A group that nobody serves holds nothing.
-	for _, k := range []kind{{"helm.toolkit.fluxcd.io", "v2", "HelmRelease"}, {"shop.example.com", "v1", "Shop"}} {
+	for _, k := range []kind{{"helm.toolkit.fluxcd.io", "v2", "HelmRelease"},
+		{"shop.example.com", "v1", "Shop"}} {
 		if items, err := c.list(t.Context(), k, ""); items != nil || err != nil {
 			t.Errorf("%s: %v, %v", k.name, items, err)
 		}

@@ -24,7 +24,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// The keys of a Git Secret, as Flux's source-controller reads them (its documentation, GitRepository "Secret reference").
+// The keys of a Git Secret, as Flux's source-controller reads them (its documentation, GitRepository "Secret
+// reference").
 const (
 	keyIdentity       = "identity"
 	keyIdentityPublic = "identity.pub"
@@ -34,25 +35,28 @@ const (
 	keyAuthority      = "ca.crt"
 )
 
-// fieldManager is who owns what the package applies. It is the one of the Flux CLI, so that kustomize-controller takes the objects
-// over the way it does after `flux bootstrap`.
+// fieldManager is who owns what the package applies. It is the one of the Flux CLI, so that
+// kustomize-controller takes the objects over the way it does after `flux bootstrap`.
 const (
 	fieldManager      = "flux"
 	fieldManagerGroup = "fluxcd.io"
 )
 
-// SourceSecret is what Flux reads a repository with: over HTTPS when Username or Password is set, over SSH otherwise.
+// SourceSecret is what Flux reads a repository with: over HTTPS when Username or Password is set, over SSH
+// otherwise.
 type SourceSecret struct {
 	// Namespace and Name say where it is; Name is [fluxmanifests.SourceSecretName] when empty.
 	Namespace, Name string
-	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever form. Without a given
-	// key, the one in the Secret is kept, and one is made with GenerateAlgorithm (ecdsa, ed25519 or rsa) only when there is none.
+	// PrivateKey is a given key in PEM form; one that the Secret holds already is left as it is, in whatever
+	// form. Without a given key, the one in the Secret is kept, and one is made with GenerateAlgorithm
+	// (ecdsa, ed25519 or rsa) only when there is none.
 	PrivateKey secret.Value
 	Passphrase secret.Value // of PrivateKey
 	// ForWantOfAnother says that nobody has chosen PrivateKey for this Secret: a key that it holds stays.
 	ForWantOfAnother  bool
 	GenerateAlgorithm string
-	// Unwanted is a public key, in authorized_keys form, whose private key is not kept: it is one of another repository.
+	// Unwanted is a public key, in authorized_keys form, whose private key is not kept: it is one of another
+	// repository.
 	Unwanted string
 	// KnownHosts are known_hosts lines; Flux accepts no other host keys. Empty keeps the ones that are there.
 	KnownHosts []byte
@@ -60,7 +64,8 @@ type SourceSecret struct {
 	// Username and Password are for HTTPS; a hosting service's token is a Password.
 	Username string
 	Password secret.Value
-	// Authority is a PEM certificate authority for HTTPS, besides the ones that Flux's image trusts. Empty keeps the one that is there.
+	// Authority is a PEM certificate authority for HTTPS, besides the ones that Flux's image trusts. Empty
+	// keeps the one that is there.
 	Authority []byte
 }
 
@@ -68,11 +73,13 @@ func (s *SourceSecret) overHTTPS() bool { return s.Username != "" || !s.Password
 
 // holds says whether the given private key is the one of a public key.
 func (s *SourceSecret) holds(public ssh.PublicKey) bool {
-	given, err := publicKeyFrom(map[string][]byte{keyIdentity: []byte(s.PrivateKey.Reveal()), keyPassword: []byte(s.Passphrase.Reveal())})
+	given, err := publicKeyFrom(map[string][]byte{keyIdentity: []byte(s.PrivateKey.Reveal()),
+		keyPassword: []byte(s.Passphrase.Reveal())})
 	return err == nil && bytes.Equal(given.Marshal(), public.Marshal())
 }
 
-// EnsureNamespace creates a namespace if it is not there and says whether it did. One that is being deleted is waited for, some time.
+// EnsureNamespace creates a namespace if it is not there and says whether it did. One that is being deleted
+// is waited for, some time.
 func (c *Cluster) EnsureNamespace(ctx context.Context, name string) (created bool, err error) {
 	err = c.retry(ctx, func() error {
 		existing, err := c.fetch(ctx, namespaceKind(), "", name)
@@ -95,25 +102,30 @@ func (c *Cluster) EnsureNamespace(ctx context.Context, name string) (created boo
 	return created, err
 }
 
-// UnreadableKeyError says that a Secret contains a private key that cannot be read, and that nobody has chosen another one for it.
+// UnreadableKeyError says that a Secret contains a private key that cannot be read, and that nobody has
+// chosen another one for it.
 type UnreadableKeyError struct {
 	Namespace, Name string
 	Reason          string // it holds nothing of the key
 }
 
 func (e *UnreadableKeyError) Error() string {
-	return fmt.Sprintf("Secret %s/%s contains a private key that cannot be read (%s); eksa-gitops does not replace it by itself", e.Namespace, e.Name, e.Reason)
+	return fmt.Sprintf("Secret %s/%s contains a private key that cannot be read (%s); eksa-gitops does not "+
+		"replace it by itself", e.Namespace, e.Name, e.Reason)
 }
 
 // Hint says how it is replaced.
 func (e *UnreadableKeyError) Hint() string {
-	return shell.Command("fix it, or, if nobody needs it any more, delete it and run the same command again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
+	return shell.Command("fix it, or, if nobody needs it any more, delete it and run the same command "+
+		"again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
 }
 
-// EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys form, or "" over HTTPS. A key
-// that is there is never replaced by a generated one, or by one for want of another; when it cannot be read, the error is an
-// *UnreadableKeyError. Other entries of the Secret are left alone.
-func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (publicKey string, changed bool, err error) {
+// EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys
+// form, or "" over HTTPS. A key that is there is never replaced by a generated one, or by one for want of
+// another; when it cannot be read, the error is an *UnreadableKeyError. Other entries of the Secret are left
+// alone.
+func (c *Cluster) EnsureSourceSecret(ctx context.Context,
+	source SourceSecret) (publicKey string, changed bool, err error) {
 	source.Name = cmp.Or(source.Name, fluxmanifests.SourceSecretName)
 	err = c.retry(ctx, func() error {
 		existing, err := c.fetch(ctx, secretKind(), source.Namespace, source.Name)
@@ -130,10 +142,11 @@ func (c *Cluster) EnsureSourceSecret(ctx context.Context, source SourceSecret) (
 	return publicKey, changed, err
 }
 
-// RemoveSource takes back what a run has made for a source that it could not register: the Secret, as long as it still holds the key of
-// publicKey, and, when the run has made that too, the namespace, as long as nothing else is in it. It says what it removed and may be
-// repeated.
-func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) (removed []string, err error) {
+// RemoveSource takes back what a run has made for a source that it could not register: the Secret, as long as
+// it still holds the key of publicKey, and, when the run has made that too, the namespace, as long as nothing
+// else is in it. It says what it removed and may be repeated.
+func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string,
+	withNamespace bool) (removed []string, err error) {
 	existing, err := c.get(ctx, secretKind(), namespace, fluxmanifests.SourceSecretName)
 	if err != nil {
 		return nil, err
@@ -166,7 +179,8 @@ func (c *Cluster) RemoveSource(ctx context.Context, namespace, publicKey string,
 }
 
 // writeSource writes the difference between what the Secret holds (nil: there is none) and what it should.
-func (c *Cluster) writeSource(ctx context.Context, existing *unstructured.Unstructured, source *SourceSecret) (publicKey string, changed bool, err error) {
+func (c *Cluster) writeSource(ctx context.Context, existing *unstructured.Unstructured,
+	source *SourceSecret) (publicKey string, changed bool, err error) {
 	have := map[string][]byte{}
 	if existing != nil {
 		have = secretData(existing)
@@ -195,17 +209,21 @@ func (c *Cluster) writeSource(ctx context.Context, existing *unstructured.Unstru
 		err := c.client.Create(ctx, object, client.FieldOwner(fieldManager))
 		return publicKey, err == nil, err
 	}
-	// With the resource version, a key that somebody else put there in the meantime is a conflict, and found at the next look.
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": existing.GetResourceVersion()}, "data": changes})
+	// With the resource version, a key that somebody else put there in the meantime is a conflict, and found
+	// at the next look.
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": existing.GetResourceVersion()}, "data": changes})
 	if err != nil {
 		return "", false, err
 	}
-	err = c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager))
+	err = c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner(fieldManager))
 	return publicKey, err == nil, err
 }
 
 // wantedSource is what the Secret should hold, given what it holds.
-func wantedSource(have map[string][]byte, source *SourceSecret) (wanted map[string][]byte, publicKey string, err error) {
+func wantedSource(have map[string][]byte,
+	source *SourceSecret) (wanted map[string][]byte, publicKey string, err error) {
 	wanted = maps.Clone(have)
 	set := func(key string, value []byte) {
 		if delete(wanted, key); len(value) > 0 {
@@ -233,7 +251,8 @@ func wantedSource(have map[string][]byte, source *SourceSecret) (wanted map[stri
 		set(keyIdentity, []byte(source.PrivateKey.Reveal()))
 		set(keyPassword, []byte(source.Passphrase.Reveal()))
 	case err != nil && !none:
-		return nil, "", &UnreadableKeyError{Namespace: source.Namespace, Name: source.Name, Reason: err.Error()}
+		return nil, "", &UnreadableKeyError{Namespace: source.Namespace, Name: source.Name,
+			Reason: err.Error()}
 	case none:
 		pair, err := sshkeys.Generate(source.GenerateAlgorithm)
 		if err != nil {
@@ -251,8 +270,8 @@ func wantedSource(have map[string][]byte, source *SourceSecret) (wanted map[stri
 	return wanted, publicKey, nil
 }
 
-// publicKeyFrom derives the public key from the private one. What identity.pub says is not asked: it may be of another key. As in
-// Flux, a password for a key that is not encrypted does no harm.
+// publicKeyFrom derives the public key from the private one. What identity.pub says is not asked: it may be
+// of another key. As in Flux, a password for a key that is not encrypted does no harm.
 func publicKeyFrom(data map[string][]byte) (ssh.PublicKey, error) {
 	identity := data[keyIdentity]
 	if len(identity) == 0 {

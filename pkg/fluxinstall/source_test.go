@@ -81,7 +81,8 @@ func TestWantedSource(t *testing.T) {
 		"encrypted, kept": {
 			data("identity", locked, "identity.pub", lockedPublic, "password", "pass", "known_hosts", hosts),
 			SourceSecret{KnownHosts: []byte(hosts)},
-			data("identity", locked, "identity.pub", lockedPublic, "password", "pass", "known_hosts", hosts), lockedPublic,
+			data("identity", locked, "identity.pub", lockedPublic, "password", "pass", "known_hosts", hosts),
+			lockedPublic,
 		},
 		"given over kept, its passphrase gone": {
 			data("identity", locked, "identity.pub", lockedPublic, "password", "pass", "known_hosts", hosts),
@@ -90,12 +91,15 @@ func TestWantedSource(t *testing.T) {
 		},
 		"given, encrypted": {
 			data(),
-			SourceSecret{PrivateKey: secret.New(locked), Passphrase: secret.New("pass"), KnownHosts: []byte(hosts)},
-			data("identity", locked, "identity.pub", lockedPublic, "password", "pass", "known_hosts", hosts), lockedPublic,
+			SourceSecret{PrivateKey: secret.New(locked), Passphrase: secret.New("pass"),
+				KnownHosts: []byte(hosts)},
+			data("identity", locked, "identity.pub", lockedPublic, "password", "pass", "known_hosts", hosts),
+			lockedPublic,
 		},
 		"HTTPS": {
 			data(),
-			SourceSecret{Username: "git", Password: secret.New("token"), Authority: []byte("PEM"), KnownHosts: []byte(hosts)},
+			SourceSecret{Username: "git", Password: secret.New("token"), Authority: []byte("PEM"),
+				KnownHosts: []byte(hosts)},
 			data("username", "git", "password", "token", "ca.crt", "PEM"), "",
 		},
 		"HTTPS, new token, the rest kept": {
@@ -105,8 +109,9 @@ func TestWantedSource(t *testing.T) {
 		},
 		"back to SSH with the token still there": {
 			data("username", "git", "password", "token", "identity", private),
-			SourceSecret{KnownHosts: []byte(hosts)},
-			data("username", "git", "password", "token", "identity", private, "identity.pub", public, "known_hosts", hosts), public,
+			SourceSecret{KnownHosts: []byte(hosts)}, data("username", "git", "password", "token", "identity",
+				private, "identity.pub", public, "known_hosts", hosts),
+			public,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +124,8 @@ func TestWantedSource(t *testing.T) {
 				t.Errorf("public key %q, want %q", line, test.public)
 			}
 			if !maps.EqualFunc(got, test.want, bytes.Equal) {
-				t.Errorf("entries %q, want %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(test.want)))
+				t.Errorf("entries %q, want %q",
+					slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(test.want)))
 			}
 		})
 	}
@@ -131,20 +137,24 @@ func TestWantedSource_generates(t *testing.T) {
 		"none there":   data(),
 		"an empty one": data("identity", "", "identity.pub", "garbage", "known_hosts", "hosts"),
 	} {
-		for algorithm, prefix := range map[string]string{"": "ecdsa-sha2-nistp384 ", "ecdsa": "ecdsa-sha2-nistp384 ", "ed25519": "ssh-ed25519 "} {
-			got, public, err := wantedSource(have, &SourceSecret{GenerateAlgorithm: algorithm, KnownHosts: []byte("hosts")})
+		for algorithm, prefix := range map[string]string{"": "ecdsa-sha2-nistp384 ",
+			"ecdsa": "ecdsa-sha2-nistp384 ", "ed25519": "ssh-ed25519 "} {
+			got, public, err := wantedSource(have,
+				&SourceSecret{GenerateAlgorithm: algorithm, KnownHosts: []byte("hosts")})
 			if err != nil {
 				t.Fatal(err)
 			}
 			key, err := publicKeyFrom(got)
-			if err != nil || authorizedKey(key) != public || string(got["identity.pub"]) != public || !strings.HasPrefix(public, prefix) {
+			if err != nil || authorizedKey(key) != public || string(got["identity.pub"]) != public ||
+				!strings.HasPrefix(public, prefix) {
 				t.Errorf("%s, %s: public key %q, %v", name, algorithm, public, err)
 			}
 		}
 	}
 }
 
-// A key that is there stays, unless somebody has chosen another one for the cluster: also when it cannot be read just now.
+// A key that is there stays, unless somebody has chosen another one for the cluster: also when it cannot be
+// read just now.
 func TestWantedSource_keeps(t *testing.T) {
 	t.Parallel()
 	private, public := newKey(t, "")
@@ -163,22 +173,26 @@ func TestWantedSource_keeps(t *testing.T) {
 		"locked": {data("identity", locked, "password", "pass"), lockedPublic},
 	}
 	unchosen := map[string]SourceSecret{
-		"none given":       {Name: "flux-system", Namespace: "gitops"},
-		"the operator's":   {Name: "flux-system", Namespace: "gitops", PrivateKey: secret.New(given), ForWantOfAnother: true},
-		"another unwanted": {Name: "flux-system", Namespace: "gitops", PrivateKey: secret.New(given), ForWantOfAnother: true, Unwanted: givenPublic},
+		"none given": {Name: "flux-system", Namespace: "gitops"},
+		"the operator's": {Name: "flux-system", Namespace: "gitops", PrivateKey: secret.New(given),
+			ForWantOfAnother: true},
+		"another unwanted": {Name: "flux-system", Namespace: "gitops", PrivateKey: secret.New(given),
+			ForWantOfAnother: true, Unwanted: givenPublic},
 	}
 	chosen := SourceSecret{PrivateKey: secret.New(given)}
 	for source, s := range unchosen {
 		for name, have := range unreadable {
 			_, _, err := wantedSource(have, &s)
 			var kept *UnreadableKeyError
-			if !errors.As(err, &kept) || !strings.HasPrefix(err.Error(), "Secret gitops/flux-system contains a private key that cannot be read (") ||
+			if !errors.As(err, &kept) || !strings.HasPrefix(err.Error(),
+				"Secret gitops/flux-system contains a private key that cannot be read (") ||
 				strings.Contains(err.Error(), "garbage") || kept.Hint() == "" {
 				t.Errorf("%s, %s: error %v", source, name, err)
 			}
 		}
 		for name, r := range readable {
-			if got, line, err := wantedSource(r.have, &s); err != nil || line != r.public || !bytes.Equal(got["identity"], r.have["identity"]) {
+			if got, line, err := wantedSource(r.have, &s); err != nil || line != r.public ||
+				!bytes.Equal(got["identity"], r.have["identity"]) {
 				t.Errorf("%s, %s: public key %q, error %v", source, name, line, err)
 			}
 		}
@@ -203,10 +217,11 @@ func TestWantedSource_refused(t *testing.T) {
 	t.Parallel()
 	locked, _ := newKey(t, "pass")
 	for want, source := range map[string]SourceSecret{
-		`"dsa" is not a key algorithm`:        {GenerateAlgorithm: "dsa"},
-		"reading the private key: ":           {PrivateKey: secret.New("garbage")},
-		"passphrase protected":                {PrivateKey: secret.New(locked)},
-		"x509: decryption password incorrect": {PrivateKey: secret.New(locked), Passphrase: secret.New("wrong")},
+		`"dsa" is not a key algorithm`: {GenerateAlgorithm: "dsa"},
+		"reading the private key: ":    {PrivateKey: secret.New("garbage")},
+		"passphrase protected":         {PrivateKey: secret.New(locked)},
+		"x509: decryption password incorrect": {PrivateKey: secret.New(locked),
+			Passphrase: secret.New("wrong")},
 	} {
 		if _, _, err := wantedSource(data(), &source); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
@@ -214,7 +229,8 @@ func TestWantedSource_refused(t *testing.T) {
 	}
 }
 
-// secretAPI is an API server with one Secret. Each change is a version; a patch of an older one is a conflict.
+// secretAPI is an API server with one Secret. Each change is a version; a patch of an older one is a
+// conflict.
 type secretAPI struct {
 	t       *testing.T
 	data    map[string]string // base64; nil: there is none
@@ -266,8 +282,8 @@ func (s *secretAPI) serve(w http.ResponseWriter, r *http.Request) {
 		s.version++
 	}
 	encoded, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "data": s.data,
-		"metadata": map[string]any{"name": "flux-system", "namespace": "gitops", "resourceVersion": fmt.Sprint(s.version)},
+		"apiVersion": "v1", "kind": "Secret", "data": s.data, "metadata": map[string]any{
+			"name": "flux-system", "namespace": "gitops", "resourceVersion": fmt.Sprint(s.version)},
 	})
 	if err != nil {
 		s.t.Error(err)
@@ -297,10 +313,12 @@ func TestEnsureSourceSecret_createsThenKeeps(t *testing.T) {
 		t.Errorf("second time: changed %v, the same key: %v, %v", changed, second == first, err)
 	}
 	source.KnownHosts = []byte("others")
-	if third, changed, err := c.EnsureSourceSecret(t.Context(), source); err != nil || !changed || third != first {
+	if third, changed, err := c.EnsureSourceSecret(t.Context(), source); err != nil || !changed ||
+		third != first {
 		t.Errorf("other host keys: changed %v, the same key: %v, %v", changed, third == first, err)
 	}
-	if want := []string{"POST identity identity.pub known_hosts", "PATCH known_hosts"}; !slices.Equal(api.writes, want) {
+	if want := []string{"POST identity identity.pub known_hosts", "PATCH known_hosts"}; !slices.Equal(
+		api.writes, want) {
 		t.Errorf("writes %q, want %q", api.writes, want)
 	}
 }
@@ -329,7 +347,8 @@ func TestEnsureSourceSecret_removes(t *testing.T) {
 func TestEnsureSourceSecret_race(t *testing.T) {
 	t.Parallel()
 	other, otherPublic := newKey(t, "")
-	for name, have := range map[string]map[string][]byte{"none there": nil, "one without a key": data("known_hosts", "hosts")} {
+	for name, have := range map[string]map[string][]byte{"none there": nil,
+		"one without a key": data("known_hosts", "hosts")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := &secretAPI{t: t}
@@ -340,7 +359,8 @@ func TestEnsureSourceSecret_race(t *testing.T) {
 				s.before = nil
 				s.put(data("identity", other, "identity.pub", otherPublic, "known_hosts", "hosts"))
 			}
-			public, changed, err := apiServer(t, api.serve).EnsureSourceSecret(t.Context(), SourceSecret{Namespace: "gitops", KnownHosts: []byte("hosts")})
+			public, changed, err := apiServer(t, api.serve).EnsureSourceSecret(t.Context(),
+				SourceSecret{Namespace: "gitops", KnownHosts: []byte("hosts")})
 			if err != nil || changed || public != otherPublic {
 				t.Errorf("changed %v, the other's key: %v, %v", changed, public == otherPublic, err)
 			}
@@ -363,9 +383,11 @@ func TestEnsureSourceSecret_saysNothing(t *testing.T) {
 			status(w, 404, "NotFound", "there is none")
 			return
 		}
-		status(w, 403, "Forbidden", `User "dev" cannot create resource "secrets" in API group "" in the namespace "gitops"`)
+		status(w, 403, "Forbidden",
+			`User "dev" cannot create resource "secrets" in API group "" in the namespace "gitops"`)
 	})
-	_, _, err = c.EnsureSourceSecret(t.Context(), SourceSecret{Namespace: "gitops", PrivateKey: pair.PrivatePEM, KnownHosts: []byte("hosts")})
+	_, _, err = c.EnsureSourceSecret(t.Context(),
+		SourceSecret{Namespace: "gitops", PrivateKey: pair.PrivatePEM, KnownHosts: []byte("hosts")})
 	if !errors.As(err, new(*ForbiddenError)) {
 		t.Fatalf("error %v", err)
 	}
@@ -379,7 +401,8 @@ func TestEnsureSourceSecret_saysNothing(t *testing.T) {
 func TestEnsureNamespace(t *testing.T) {
 	t.Parallel()
 	var requests counter
-	going := strings.Replace(someNamespace, `"name":"a"`, `"name":"a","deletionTimestamp":"2026-01-01T00:00:00Z"`, 1)
+	going := strings.Replace(someNamespace, `"name":"a"`,
+		`"name":"a","deletionTimestamp":"2026-01-01T00:00:00Z"`, 1)
 	c := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch n := requests.next(); {
 		case r.Method == http.MethodPost && n == 4:
@@ -403,11 +426,13 @@ func TestEnsureNamespace(t *testing.T) {
 
 func TestEnsureNamespace_staysTerminating(t *testing.T) {
 	t.Parallel()
-	going := strings.Replace(someNamespace, `"name":"a"`, `"name":"a","deletionTimestamp":"2026-01-01T00:00:00Z"`, 1)
+	going := strings.Replace(someNamespace, `"name":"a"`,
+		`"name":"a","deletionTimestamp":"2026-01-01T00:00:00Z"`, 1)
 	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { body(w, going) })
 	c.backoff.total = 0
 	_, err := c.EnsureNamespace(t.Context(), "a")
-	const want = "Namespace a is not ready (Terminating): it is being deleted; what is in it has to go first; an object with a finalizer whose controller is gone blocks it"
+	const want = "Namespace a is not ready (Terminating): it is being deleted; what is in it has to go " +
+		"first; an object with a finalizer whose controller is gone blocks it"
 	if !errors.As(err, new(*NotReadyError)) || err.Error() != want {
 		t.Errorf("error %T %v", err, err)
 	}

@@ -17,7 +17,8 @@ import (
 type InspectOptions struct {
 	// SystemNamespace is where Flux is expected; flux-system when empty.
 	SystemNamespace string
-	// Purpose is what the run is going to do, whose rights are looked for: to install Flux only when it is not there as a whole.
+	// Purpose is what the run is going to do, whose rights are looked for: to install Flux only when it is
+	// not there as a whole.
 	Purpose Purpose
 }
 
@@ -40,7 +41,8 @@ type State struct {
 type ClusterInfo struct {
 	Namespace, Name   string
 	ManagementCluster string // its own name when it manages itself
-	GitOpsKind        string // of gitOpsRef, or of the one that a hold has taken off for its length; empty without one
+	// of gitOpsRef, or of the one that a hold has taken off for its length; empty without one
+	GitOpsKind        string
 	GitOpsName        string
 	KubernetesVersion string
 	Paused            bool // annotated so that EKS Anywhere does not work on it
@@ -51,8 +53,9 @@ type ClusterInfo struct {
 	Deleting       bool   // its deletion has begun
 	AllowsDeletion bool   // annotated so that EKS Anywhere deletes it even when it is paused
 	AppliedBy      string // namespace/name of the Kustomization of Flux that applied it; empty when none did
-	Held           *Pause // this program's hold on it, which a run that is over should have released; see [Cluster.Hold]
-	KeptByFlux     bool   // annotated so that Flux does not delete it when it is no longer in Git
+	// this program's hold on it, which a run that is over should have released; see [Cluster.Hold]
+	Held       *Pause
+	KeptByFlux bool // annotated so that Flux does not delete it when it is no longer in Git
 
 	released *ClusterInfo // what it is without the hold; nil where there is none
 }
@@ -87,7 +90,8 @@ func (s *State) Cluster(namespace, name string) *ClusterInfo {
 	return nil
 }
 
-// Released is the state in which a cluster's hold is taken back, as [Cluster.Release] does it: for a dry run. The state itself stays as it is.
+// Released is the state in which a cluster's hold is taken back, as [Cluster.Release] does it: for a dry run.
+// The state itself stays as it is.
 func (s *State) Released(namespace, name string) *State {
 	after := *s
 	after.Clusters = slices.Clone(s.Clusters)
@@ -118,9 +122,10 @@ func (s *State) GitOpsConfigOf(managementCluster string) *LiveGitOps {
 	return nil
 }
 
-// AbandonedGitOps is the GitOps configuration of a management cluster that no cluster refers to any more, or nil. That is what is left
-// when [Cluster.RemoveGitOps] is cut off between its two writes. It is the cluster's when it has its name, as EKS Anywhere gives it, or
-// when its path in the repository ends with that.
+// AbandonedGitOps is the GitOps configuration of a management cluster that no cluster refers to any more, or
+// nil. That is what is left when [Cluster.RemoveGitOps] is cut off between its two writes. It is the
+// cluster's when it has its name, as EKS Anywhere gives it, or when its path in the repository ends with
+// that.
 func (s *State) AbandonedGitOps(managementCluster string) *LiveGitOps {
 	var found *LiveGitOps
 	for _, c := range s.ManagementClusters() {
@@ -128,8 +133,11 @@ func (s *State) AbandonedGitOps(managementCluster string) *LiveGitOps {
 			continue
 		}
 		for i, g := range s.GitOps {
-			referredTo := slices.ContainsFunc(s.Clusters, func(other ClusterInfo) bool { return other.Namespace == g.Namespace && other.GitOpsName == g.Name })
-			if g.Namespace != c.Namespace || referredTo || g.Name != c.Name && path.Base(g.clusterPath()) != c.Name {
+			referredTo := slices.ContainsFunc(s.Clusters, func(other ClusterInfo) bool {
+				return other.Namespace == g.Namespace && other.GitOpsName == g.Name
+			})
+			if g.Namespace != c.Namespace || referredTo ||
+				g.Name != c.Name && path.Base(g.clusterPath()) != c.Name {
 				continue
 			}
 			switch {
@@ -154,8 +162,8 @@ func (g *LiveGitOps) clusterPath() string {
 	return ""
 }
 
-// Inspect reads what the other methods would change, and what tells whether they may. It writes nothing. The errors are
-// *UnreachableError, *ForbiddenError and the context's.
+// Inspect reads what the other methods would change, and what tells whether they may. It writes nothing. The
+// errors are *UnreachableError, *ForbiddenError and the context's.
 func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, error) {
 	namespace := cmp.Or(options.SystemNamespace, fluxmanifests.DefaultNamespace)
 	state := &State{Server: c.server, Origin: c.origin}
@@ -184,7 +192,8 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 			return ignoreForbidden(err)
 		},
 		func() (err error) {
-			found.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+			found.deployments, err = c.list(ctx, deploymentKind(), "",
+				client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 			return err
 		},
 		func() (err error) { found.namespace, err = c.get(ctx, namespaceKind(), "", namespace); return err },
@@ -206,15 +215,17 @@ func (c *Cluster) Inspect(ctx context.Context, options InspectOptions) (*State, 
 	}
 	for _, item := range slices.Concat(fluxConfigs, gitOpsConfigs) {
 		spec, _, _ := unstructured.NestedMap(item.Object, "spec")
-		state.GitOps = append(state.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), Spec: spec})
+		state.GitOps = append(state.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(),
+			Name: item.GetName(), Spec: spec})
 	}
 	state.Flux = found.state(namespace)
 	state.Deletions = found.deletions(namespace, slices.Concat(clusters, fluxConfigs, gitOpsConfigs))
 	if state.Flux.Adoption, err = c.adoption(ctx, found.kustomization); err != nil {
 		return nil, err
 	}
-	if installed := state.Flux.GitRepository != nil && state.Flux.Kustomization != nil; options.Purpose != ForInstalling || !installed {
-		state.MissingRights = c.missingRights(ctx, options.Purpose, namespace)
+	if installed := state.Flux.GitRepository != nil &&
+		state.Flux.Kustomization != nil; options.Purpose != ForInstalling || !installed {
+		state.MissingRights = c.MissingRights(ctx, options.Purpose, namespace)
 	}
 	return state, nil
 }
@@ -250,7 +261,8 @@ func clusterInfo(u *unstructured.Unstructured) ClusterInfo {
 	if record := holdOf(u); record != nil {
 		after := clusterInfo(released(u))
 		info.released = &after
-		info.Held = &Pause{Object: objectName(u), Field: reconcileAnnotation, By: heldBy(record), Since: record.Since, Resume: undo(u, record)}
+		info.Held = &Pause{Object: objectName(u), Field: reconcileAnnotation, By: heldBy(record),
+			Since: record.Since, Resume: undo(u, record)}
 		if kind, ok := record.GitOpsRef["kind"].(string); ok && info.GitOpsName == "" {
 			name, _ := record.GitOpsRef["name"].(string)
 			info.GitOpsKind, info.GitOpsName = kind, name

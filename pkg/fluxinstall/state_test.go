@@ -16,7 +16,8 @@ func applied() *State {
 	return &State{Flux: FluxState{
 		GitRepository: &GitRepositoryState{Revision: "main@sha1:abc", Ready: true},
 		Kustomization: &KustomizationState{AppliedRevision: "main@sha1:abc", Ready: true},
-		Controllers:   []ControllerState{{Name: "kustomize-controller", Available: true}, {Name: "source-controller", Available: true}},
+		Controllers: []ControllerState{{Name: "kustomize-controller", Available: true},
+			{Name: "source-controller", Available: true}},
 	}}
 }
 
@@ -50,7 +51,8 @@ func TestApplied(t *testing.T) {
 func TestFluxObjects_others(t *testing.T) {
 	t.Parallel()
 	deployment := func(namespace, name, more string) unstructured.Unstructured {
-		return *parse(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: "+namespace+", name: "+name+", labels: {app.kubernetes.io/version: v2.9.4"+more+"}}")
+		return *parse(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: "+namespace+", name: "+
+			name+", labels: {app.kubernetes.io/version: v2.9.4"+more+"}}")
 	}
 	ours := deployment("gitops", "source-controller", "")
 	for name, test := range map[string]struct {
@@ -60,26 +62,35 @@ func TestFluxObjects_others(t *testing.T) {
 	}{
 		"ours": {fluxObjects{deployments: []unstructured.Unstructured{ours}}, "v2.9.4", nil},
 		"another namespace, said once": {
-			fluxObjects{deployments: []unstructured.Unstructured{deployment("flux-system", "source-controller", ""), deployment("flux-system", "helm-controller", "")}}, "",
-			[]Other{{Description: "its controllers run in namespace flux-system, the spec says gitops", Installer: InstallerElsewhere, Namespace: "flux-system"}},
+			fluxObjects{
+				deployments: []unstructured.Unstructured{deployment("flux-system", "source-controller", ""),
+					deployment("flux-system", "helm-controller", "")}},
+			"", []Other{{Description: "its controllers run in namespace flux-system, the spec says gitops",
+				Installer: InstallerElsewhere, Namespace: "flux-system"}},
 		},
 		"Helm, said once": {
 			fluxObjects{deployments: []unstructured.Unstructured{
-				deployment("gitops", "source-controller", ", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
-				deployment("gitops", "helm-controller", ", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
-			}}, "",
-			[]Other{{Description: "its controllers in namespace gitops belong to Helm release flux2", Installer: InstallerHelm, Namespace: "gitops", Name: "flux2"}},
+				deployment("gitops", "source-controller",
+					", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
+				deployment("gitops", "helm-controller",
+					", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
+			}}, "", []Other{{Description: "its controllers in namespace gitops belong to Helm release flux2",
+				Installer: InstallerHelm, Namespace: "gitops", Name: "flux2"}},
 		},
 		"flux-operator": {
-			fluxObjects{instances: []unstructured.Unstructured{*parse(t, "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {namespace: flux-system, name: flux}")}}, "",
-			[]Other{{Description: "FluxInstance flux-system/flux of flux-operator", Installer: InstallerOperator, Namespace: "flux-system", Name: "flux"}},
+			fluxObjects{instances: []unstructured.Unstructured{*parse(t,
+				"apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\n"+
+					"metadata: {namespace: flux-system, name: flux}")}},
+			"", []Other{{Description: "FluxInstance flux-system/flux of flux-operator",
+				Installer: InstallerOperator, Namespace: "flux-system", Name: "flux"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			state := test.objects.state("gitops")
 			if !slices.Equal(state.Others, test.want) || state.Version != test.version {
-				t.Errorf("others %v, version %q; want %v, %q", state.Others, state.Version, test.want, test.version)
+				t.Errorf("others %v, version %q; want %v, %q",
+					state.Others, state.Version, test.want, test.version)
 			}
 		})
 	}
@@ -96,10 +107,12 @@ func TestSourceSecretState(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := sourceSecretState(object)
-	if state.PublicKey != public || !strings.HasPrefix(state.Fingerprint, "SHA256:") || !bytes.Equal(state.KnownHosts, []byte("hosts")) || state.Username != "git" {
+	if state.PublicKey != public || !strings.HasPrefix(state.Fingerprint, "SHA256:") ||
+		!bytes.Equal(state.KnownHosts, []byte("hosts")) || state.Username != "git" {
 		t.Errorf("%+v", state)
 	}
-	if got := sourceSecretState(parse(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}")); !reflect.DeepEqual(got, &SourceSecretState{}) {
+	if got := sourceSecretState(parse(t,
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: a}")); !reflect.DeepEqual(got, &SourceSecretState{}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -125,10 +138,12 @@ func TestInspect_emptyCluster(t *testing.T) {
 // Who may not look for flux-operator can do without.
 func TestInspect_forbidden(t *testing.T) {
 	t.Parallel()
-	for resource, want := range map[string]bool{"fluxinstances": true, "clusters": false, "fluxconfigs": false, "gitrepositories": false, "secrets": false} {
+	for resource, want := range map[string]bool{"fluxinstances": true, "clusters": false,
+		"fluxconfigs": false, "gitrepositories": false, "secrets": false} {
 		c := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, resource) {
-				status(w, 403, "Forbidden", `User "dev" cannot list resource "`+resource+`" in API group "" at the cluster scope`)
+				status(w, 403, "Forbidden",
+					`User "dev" cannot list resource "`+resource+`" in API group "" at the cluster scope`)
 				return
 			}
 			status(w, 404, "NotFound", "there is none")
@@ -145,10 +160,12 @@ func TestState_clusters(t *testing.T) {
 	t.Parallel()
 	s := &State{
 		Clusters: []ClusterInfo{
-			{Namespace: "default", Name: "mgmt", ManagementCluster: "mgmt", GitOpsKind: "FluxConfig", GitOpsName: "flux"},
+			{Namespace: "default", Name: "mgmt", ManagementCluster: "mgmt", GitOpsKind: "FluxConfig",
+				GitOpsName: "flux"},
 			{Namespace: "default", Name: "dev", ManagementCluster: "mgmt"},
 		},
-		GitOps: []LiveGitOps{{Kind: "FluxConfig", Namespace: "other", Name: "flux"}, {Kind: "FluxConfig", Namespace: "default", Name: "flux", Spec: map[string]any{"branch": "main"}}},
+		GitOps: []LiveGitOps{{Kind: "FluxConfig", Namespace: "other", Name: "flux"},
+			{Kind: "FluxConfig", Namespace: "default", Name: "flux", Spec: map[string]any{"branch": "main"}}},
 	}
 	if got := s.ManagementClusters(); len(got) != 1 || got[0].Name != "mgmt" {
 		t.Errorf("management clusters %v", got)
@@ -174,8 +191,9 @@ spec: {kubernetesVersion: "1.33", managementCluster: {}, gitOpsRef: {kind: FluxC
 status: {observedGeneration: 4, failureMessage: oh, conditions: [{type: Ready, status: "True", reason: R, message: M}]}
 `))
 	want := ClusterInfo{
-		Namespace: "default", Name: "mgmt", ManagementCluster: "mgmt", GitOpsKind: "FluxConfig", GitOpsName: "flux", KubernetesVersion: "1.33", Paused: true, Ready: true,
-		FailureMessage: "oh", Conditions: []Condition{{Type: "Ready", Status: "True", Reason: "R", Message: "M"}},
+		Namespace: "default", Name: "mgmt", ManagementCluster: "mgmt", GitOpsKind: "FluxConfig",
+		GitOpsName: "flux", KubernetesVersion: "1.33", Paused: true, Ready: true, FailureMessage: "oh",
+		Conditions: []Condition{{Type: "Ready", Status: "True", Reason: "R", Message: "M"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
@@ -203,7 +221,8 @@ func TestKubeconfig(t *testing.T) {
 		t.Errorf("%v, %v", value, err)
 	}
 	for name, hint := range map[string]string{
-		"empty": "EKS Anywhere writes it while it creates the cluster; look at: kubectl get clusters.anywhere.eks.amazonaws.com -A",
+		"empty": "EKS Anywhere writes it while it creates the cluster; look at: kubectl get " +
+			"clusters.anywhere.eks.amazonaws.com -A",
 		"other": "the clusters there are: dev, empty",
 	} {
 		_, err := c.Kubeconfig(t.Context(), name)
@@ -211,7 +230,8 @@ func TestKubeconfig(t *testing.T) {
 		if !errors.As(err, &missing) || missing.Hint() != hint {
 			t.Errorf("%s: %v, hint %q", name, err, missing.Hint())
 		}
-		if want := "the cluster at " + c.server + " has no kubeconfig of " + name + ": there is no Secret eksa-system/" + name + "-kubeconfig with one"; err.Error() != want {
+		if want := "the cluster at " + c.server + " has no kubeconfig of " + name +
+			": there is no Secret eksa-system/" + name + "-kubeconfig with one"; err.Error() != want {
 			t.Errorf("error %v", err)
 		}
 	}
@@ -229,14 +249,18 @@ func TestState_abandonedGitOps(t *testing.T) {
 		configs  []LiveGitOps
 		want     string
 	}{
-		"of its name":        {configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}, want: "FluxConfig mgmt"},
-		"of its path":        {configs: []LiveGitOps{config("FluxConfig", "flux", path)}, want: "FluxConfig flux"},
-		"the older kind":     {configs: []LiveGitOps{config("FluxConfig", "g", path), config("GitOpsConfig", "g", map[string]any{"flux": map[string]any{"github": path}})}, want: "GitOpsConfig g"},
-		"referred to":        {own: "mgmt", configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}},
-		"another's":          {refersTo: "mgmt", configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}},
-		"another name":       {configs: []LiveGitOps{config("FluxConfig", "flux", map[string]any{"clusterConfigPath": "clusters/other"})}},
-		"another namespace":  {configs: []LiveGitOps{{Kind: "FluxConfig", Namespace: "other", Name: "mgmt"}}},
-		"one or the other":   {configs: []LiveGitOps{config("FluxConfig", "mgmt", nil), config("FluxConfig", "flux", path)}},
+		"of its name": {configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}, want: "FluxConfig mgmt"},
+		"of its path": {configs: []LiveGitOps{config("FluxConfig", "flux", path)}, want: "FluxConfig flux"},
+		"the older kind": {configs: []LiveGitOps{config("FluxConfig", "g", path),
+			config("GitOpsConfig", "g", map[string]any{"flux": map[string]any{"github": path}})},
+			want: "GitOpsConfig g"},
+		"referred to": {own: "mgmt", configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}},
+		"another's":   {refersTo: "mgmt", configs: []LiveGitOps{config("FluxConfig", "mgmt", nil)}},
+		"another name": {configs: []LiveGitOps{config("FluxConfig", "flux",
+			map[string]any{"clusterConfigPath": "clusters/other"})}},
+		"another namespace": {configs: []LiveGitOps{{Kind: "FluxConfig", Namespace: "other", Name: "mgmt"}}},
+		"one or the other": {configs: []LiveGitOps{config("FluxConfig", "mgmt", nil),
+			config("FluxConfig", "flux", path)}},
 		"nothing to be left": {},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,12 +16,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 )
 
-// StopFlux makes Flux do nothing more: it suspends the GitRepository and the Kustomization, scales the controllers in the namespace to
-// zero, and waits until no pod of theirs is left. From then on nothing is applied and, above all, nothing is deleted, whatever happens
-// to the repository. It says whether anything was to do, and may be repeated. progress may be nil.
+// StopFlux makes Flux do nothing more: it suspends the GitRepository and the Kustomization, scales the
+// controllers in the namespace to zero, and waits until no pod of theirs is left. From then on nothing is
+// applied and, above all, nothing is deleted, whatever happens to the repository. It says whether anything
+// was to do, and may be repeated. progress may be nil.
 //
-// Suspending comes first: should somebody start the controllers again, they leave alone what these two have applied.
-func (c *Cluster) StopFlux(ctx context.Context, namespace string, progress func(Progress)) (changed bool, err error) {
+// Suspending comes first: should somebody start the controllers again, they leave alone what these two have
+// applied.
+func (c *Cluster) StopFlux(ctx context.Context, namespace string,
+	progress func(Progress)) (changed bool, err error) {
 	for _, k := range []kind{kustomizationKind(), gitRepositoryKind()} {
 		did, err := c.suspend(ctx, k, namespace, namespace)
 		changed = changed || did
@@ -29,7 +32,8 @@ func (c *Cluster) StopFlux(ctx context.Context, namespace string, progress func(
 			return changed, err
 		}
 	}
-	deployments, err := c.list(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+	deployments, err := c.list(ctx, deploymentKind(), namespace,
+		client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return changed, err
 	}
@@ -60,8 +64,8 @@ func (c *Cluster) suspend(ctx context.Context, k kind, namespace, name string) (
 	return changed, err
 }
 
-// stopManager is who owns the suspension that [Cluster.StopFlux] makes. By it a suspension that an uninstallation left, which was broken
-// off, is told from one that a person wants.
+// stopManager is who owns the suspension that [Cluster.StopFlux] makes. By it a suspension that an
+// uninstallation left, which was broken off, is told from one that a person wants.
 const stopManager = "eksa-gitops-detach"
 
 // stoppedByUs says whether StopFlux suspended the object.
@@ -70,12 +74,15 @@ func stoppedByUs(object *unstructured.Unstructured) bool {
 	return pause != nil && pause.By == stopManager
 }
 
-// sourceLimit bounds the wait for a source that was resumed, before what is applied from it is resumed as well.
+// sourceLimit bounds the wait for a source that was resumed, before what is applied from it is resumed as
+// well.
 const sourceLimit = 30 * time.Second
 
-// resumeAll ends the suspensions that StopFlux made, of sources first: what kustomize-controller would find of a source that has not
-// been looked at since is out of date, and the file may be gone with the pod that had it. It names what it resumed.
-func (c *Cluster) resumeAll(ctx context.Context, objects []*unstructured.Unstructured) (resumed []string, err error) {
+// resumeAll ends the suspensions that StopFlux made, of sources first: what kustomize-controller would find
+// of a source that has not been looked at since is out of date, and the file may be gone with the pod that
+// had it. It names what it resumed.
+func (c *Cluster) resumeAll(ctx context.Context,
+	objects []*unstructured.Unstructured) (resumed []string, err error) {
 	ordered := slices.SortedStableFunc(slices.Values(objects), func(a, b *unstructured.Unstructured) int {
 		return cmp.Compare(a.GetKind(), b.GetKind()) // a GitRepository before a Kustomization
 	})
@@ -95,8 +102,8 @@ func (c *Cluster) resumeAll(ctx context.Context, objects []*unstructured.Unstruc
 	return resumed, nil
 }
 
-// waitFetched waits until a GitRepository is Ready in its current state. When it does not become so, whoever waits for the commit finds
-// out why.
+// waitFetched waits until a GitRepository is Ready in its current state. When it does not become so, whoever
+// waits for the commit finds out why.
 func (c *Cluster) waitFetched(ctx context.Context, object *unstructured.Unstructured) {
 	ctx, cancel := context.WithTimeout(ctx, sourceLimit)
 	defer cancel()
@@ -111,13 +118,16 @@ func (c *Cluster) waitFetched(ctx context.Context, object *unstructured.Unstruct
 func (c *Cluster) resume(ctx context.Context, object *unstructured.Unstructured) (changed bool, err error) {
 	gvk := object.GroupVersionKind()
 	err = c.retry(ctx, func() error {
-		live, err := c.fetch(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(), object.GetName())
+		live, err := c.fetch(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(),
+			object.GetName())
 		if err != nil || live == nil || !stoppedByUs(live) {
 			return err
 		}
 		// With the resource version, a suspension that somebody makes in this moment stays.
-		patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"suspend":null}}`, live.GetResourceVersion())
-		err = client.IgnoreNotFound(c.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(stopManager)))
+		patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"suspend":null}}`,
+			live.GetResourceVersion())
+		err = client.IgnoreNotFound(c.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch),
+			client.FieldOwner(stopManager)))
 		changed = changed || err == nil
 		return err
 	})
@@ -130,7 +140,8 @@ func (c *Cluster) scaleToZero(ctx context.Context, namespace, name string) (chan
 		if err != nil || deployment == nil {
 			return err
 		}
-		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); set && replicas == 0 {
+		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); set &&
+			replicas == 0 {
 			return nil
 		}
 		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":0}}`))
@@ -141,26 +152,28 @@ func (c *Cluster) scaleToZero(ctx context.Context, namespace, name string) (chan
 	return changed, err
 }
 
-// waitStopped waits until the namespace has no pod of a controller of Flux. A pod whose node is gone keeps it waiting: nobody knows
-// whether it still runs.
+// waitStopped waits until the namespace has no pod of a controller of Flux. A pod whose node is gone keeps it
+// waiting: nobody knows whether it still runs.
 func (c *Cluster) waitStopped(ctx context.Context, namespace string, progress func(Progress)) error {
 	s := &story{progress: progress}
-	err := c.until(ctx, []watched{{podKind(), namespace, ""}, {deploymentKind(), namespace, ""}}, func() (bool, error) {
-		deployments, err := c.fetchAll(ctx, deploymentKind(), namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
-		if err != nil {
-			return false, err
-		}
-		pods, err := c.fetchAll(ctx, podKind(), namespace)
-		if err != nil {
-			return false, err
-		}
-		problem := stillRunning(deployments, pods)
-		if problem == nil {
-			return true, nil
-		}
-		s.notYet(problem)
-		return false, nil
-	})
+	err := c.until(ctx, []watched{{podKind(), namespace, ""}, {deploymentKind(), namespace, ""}},
+		func() (bool, error) {
+			deployments, err := c.fetchAll(ctx, deploymentKind(), namespace,
+				client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+			if err != nil {
+				return false, err
+			}
+			pods, err := c.fetchAll(ctx, podKind(), namespace)
+			if err != nil {
+				return false, err
+			}
+			problem := stillRunning(deployments, pods)
+			if problem == nil {
+				return true, nil
+			}
+			s.notYet(problem)
+			return false, nil
+		})
 	return s.explain(ctx, err)
 }
 
@@ -168,10 +181,11 @@ func (c *Cluster) waitStopped(ctx context.Context, namespace string, progress fu
 func stillRunning(deployments, pods []unstructured.Unstructured) *NotReadyError {
 	for _, deployment := range deployments {
 		problem := &NotReadyError{
-			Object: objectName(&deployment), State: "is not stopped",
-			Next: shell.Command("kubectl -n %s get pods -l app=%s -o wide", deployment.GetNamespace(), deployment.GetName()),
+			Object: objectName(&deployment), State: "is not stopped", Next: shell.Command(
+				"kubectl -n %s get pods -l app=%s -o wide", deployment.GetNamespace(), deployment.GetName()),
 		}
-		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); !set || replicas > 0 {
+		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); !set ||
+			replicas > 0 {
 			problem.Message = "somebody has scaled it up again"
 			return problem
 		}
@@ -181,7 +195,8 @@ func stillRunning(deployments, pods []unstructured.Unstructured) *NotReadyError 
 		}
 		selector, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
 		for _, pod := range pods {
-			if selects(selector, pod.GetLabels()) && text(&pod, "status", "phase") != "Succeeded" && text(&pod, "status", "phase") != "Failed" {
+			if selects(selector, pod.GetLabels()) && text(&pod, "status", "phase") != "Succeeded" &&
+				text(&pod, "status", "phase") != "Failed" {
 				problem.Message = "its pod " + pod.GetName() + " is ending"
 				return problem
 			}

@@ -15,13 +15,13 @@ import (
 
 // SurveyOptions say what to look at.
 type SurveyOptions struct {
-	// SystemNamespace says where Flux is expected, once the clusters and their GitOps configurations are read. Nil, or an empty answer,
-	// is where its controllers are, or flux-system.
+	// SystemNamespace says where Flux is expected, once the clusters and their GitOps configurations are
+	// read. Nil, or an empty answer, is where its controllers are, or flux-system.
 	SystemNamespace func(*State) string
 }
 
-// Survey is what is in the management cluster, and what is not well there. It is read with one request a kind, however many clusters
-// there are.
+// Survey is what is in the management cluster, and what is not well there. It is read with one request a
+// kind, however many clusters there are.
 type Survey struct {
 	State
 	// Namespace is where Flux was looked for.
@@ -38,9 +38,11 @@ type Survey struct {
 	Pauses []Pause
 	// Problems are what keeps Flux from fetching and applying, the cause of the others first.
 	Problems []*NotReadyError
-	// Nested are the other Kustomizations that come from the repository, be it through others, and that are not well: one that fails,
-	// is suspended or is being deleted, such as those of clusters' apps.
+	// Nested are the other Kustomizations that come from the repository, be it through others, and that are
+	// not well: one that fails, is suspended or is being deleted, such as those of clusters' apps.
 	Nested []NestedProblem
+	// Kustomizations are all of them, in all namespaces.
+	Kustomizations []LiveObject
 	// Unseen are what could not be looked at for want of a right, each with the server's words.
 	Unseen []string
 }
@@ -78,7 +80,8 @@ type LiveObject struct {
 }
 
 func liveObject(u *unstructured.Unstructured) LiveObject {
-	return LiveObject{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName(), Fields: u.Object, Pauses: annotated(u)}
+	return LiveObject{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName(), Fields: u.Object,
+		Pauses: annotated(u)}
 }
 
 // surveyed are the objects that a survey is made of.
@@ -92,8 +95,9 @@ type surveyed struct {
 	controlPlanes, deployments []unstructured.Unstructured // of Cluster API; nil without it
 }
 
-// Survey reads everything that status is made of. It writes nothing. The errors are *UnreachableError, *ForbiddenError and the
-// context's; what only a detail depends on may be forbidden, and is then named in the result.
+// Survey reads everything that status is made of. It writes nothing. The errors are *UnreachableError,
+// *ForbiddenError and the context's; what only a detail depends on may be forbidden, and is then named in the
+// result.
 func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, error) {
 	s := &Survey{State: State{Server: c.server, Origin: c.origin}}
 	var seen surveyed
@@ -120,7 +124,8 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 		func() (err error) { fluxConfigs, err = c.list(ctx, fluxConfigKind(), ""); return err },
 		func() (err error) { gitOpsConfigs, err = c.list(ctx, gitOpsConfigKind(), ""); return err },
 		func() (err error) {
-			seen.fluxObjects.deployments, err = c.list(ctx, deploymentKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+			seen.fluxObjects.deployments, err = c.list(ctx, deploymentKind(), "",
+				client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 			return err
 		},
 		func() (err error) {
@@ -135,14 +140,18 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 			seen.controlPlanes, err = c.listNewest(ctx, controlPlaneKind)
 			return optional(1, err)
 		},
-		func() (err error) { seen.deployments, err = c.listNewest(ctx, machinesKind); return optional(2, err) },
+		func() (err error) {
+			seen.deployments, err = c.listNewest(ctx, machinesKind)
+			return optional(2, err)
+		},
 	)
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range slices.Concat(fluxConfigs, gitOpsConfigs) {
 		spec, _, _ := unstructured.NestedMap(item.Object, "spec")
-		s.GitOps = append(s.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), Spec: spec})
+		s.GitOps = append(s.GitOps, LiveGitOps{Kind: item.GetKind(), Namespace: item.GetNamespace(),
+			Name: item.GetName(), Spec: spec})
 	}
 	for _, item := range seen.clusters {
 		s.State.Clusters = append(s.State.Clusters, clusterInfo(&item))
@@ -182,13 +191,15 @@ func (c *Cluster) Survey(ctx context.Context, options SurveyOptions) (*Survey, e
 			return optional(4, err)
 		},
 		func() (err error) {
-			if slices.ContainsFunc(seen.fluxObjects.deployments, func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
+			if slices.ContainsFunc(seen.fluxObjects.deployments,
+				func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
 				seen.pods, err = c.list(ctx, podKind(), s.Namespace)
 			}
 			return optional(5, err)
 		},
 		func() (err error) {
-			if slices.ContainsFunc(seen.eksaDeployments, func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
+			if slices.ContainsFunc(seen.eksaDeployments,
+				func(d unstructured.Unstructured) bool { return !rolledOut(&d) }) {
 				seen.eksaPods, err = c.list(ctx, podKind(), eksaNamespace)
 			}
 			return ignoreForbidden(err)
@@ -210,7 +221,8 @@ func ignoreForbidden(err error) error {
 }
 
 // listNewest lists a kind of Cluster API in the version that the server has.
-func (c *Cluster) listNewest(ctx context.Context, of func(version string) kind) ([]unstructured.Unstructured, error) {
+func (c *Cluster) listNewest(ctx context.Context,
+	of func(version string) kind) ([]unstructured.Unstructured, error) {
 	for _, version := range []string{"v1beta1", "v1beta2"} {
 		if items, err := c.list(ctx, of(version), ""); items != nil || err != nil {
 			return items, err
@@ -238,10 +250,12 @@ func (s *Survey) judge(seen *surveyed) {
 	}
 	installed := len(s.Flux.Controllers) > 0 || len(s.Sync) > 0
 	if installed {
-		ours := slices.DeleteFunc(slices.Clone(seen.fluxObjects.deployments), func(d unstructured.Unstructured) bool {
-			return d.GetNamespace() != s.Namespace || byHelm(&d)
-		})
-		s.Problems = syncProblems(seen.gitRepository, seen.kustomization, SyncWait{Namespace: s.Namespace, Name: s.Namespace}, ours, seen.pods)
+		ours := slices.DeleteFunc(slices.Clone(seen.fluxObjects.deployments),
+			func(d unstructured.Unstructured) bool {
+				return d.GetNamespace() != s.Namespace || byHelm(&d)
+			})
+		s.Problems = syncProblems(seen.gitRepository, seen.kustomization,
+			SyncWait{Namespace: s.Namespace, Name: s.Namespace}, ours, seen.pods)
 	}
 	for _, deployment := range seen.eksaDeployments {
 		if deployment.GetName() == eksaController && wantedReplicas(&deployment) == 0 {
@@ -252,15 +266,20 @@ func (s *Survey) judge(seen *surveyed) {
 			}
 		}
 	}
+	for _, item := range seen.kustomizations {
+		s.Kustomizations = append(s.Kustomizations, liveObject(&item))
+	}
 	for _, item := range below(s.Namespace, seen.kustomizations) {
 		if problem := nestedProblem(&item); problem != nil {
-			s.Nested = append(s.Nested, NestedProblem{Namespace: item.GetNamespace(), Name: item.GetName(), Problem: problem})
+			s.Nested = append(s.Nested,
+				NestedProblem{Namespace: item.GetNamespace(), Name: item.GetName(), Problem: problem})
 		}
 	}
 	planes, workers := machinesByCluster(seen.controlPlanes), machinesByCluster(seen.deployments)
 	for i, item := range seen.clusters {
 		live := liveCluster(&item, s.State.Clusters[i])
-		live.ControlPlane = countMachines(live.ControlPlane, planes[live.Name], conditionOf(&item, "ControlPlaneReady"))
+		live.ControlPlane = countMachines(live.ControlPlane, planes[live.Name],
+			conditionOf(&item, "ControlPlaneReady"))
 		live.Workers = countMachines(live.Workers, workers[live.Name], conditionOf(&item, "WorkersReady"))
 		s.Clusters = append(s.Clusters, live)
 	}
@@ -283,7 +302,8 @@ func below(namespace string, all []unstructured.Unstructured) []unstructured.Uns
 	return found
 }
 
-// nestedProblem is what a Kustomization says is wrong with it, or nil. That it is being deleted is told of with the other deletions.
+// nestedProblem is what a Kustomization says is wrong with it, or nil. That it is being deleted is told of
+// with the other deletions.
 func nestedProblem(object *unstructured.Unstructured) *NotReadyError {
 	if object.GetDeletionTimestamp() != nil {
 		return nil
@@ -299,8 +319,8 @@ func nestedProblem(object *unstructured.Unstructured) *NotReadyError {
 
 func liveCluster(u *unstructured.Unstructured, info ClusterInfo) LiveCluster {
 	live := LiveCluster{
-		ClusterInfo: info, Created: u.GetCreationTimestamp().Time, Deleting: u.GetDeletionTimestamp() != nil, Pauses: annotated(u),
-		Problem: clusterProblem(u, info.Namespace, info.Name),
+		ClusterInfo: info, Created: u.GetCreationTimestamp().Time, Deleting: u.GetDeletionTimestamp() != nil,
+		Pauses: annotated(u), Problem: clusterProblem(u, info.Namespace, info.Name),
 	}
 	if labels := u.GetLabels(); labels[appliedByName] != "" {
 		live.AppliedBy = labels[appliedByNamespace] + "/" + labels[appliedByName]
@@ -309,7 +329,8 @@ func liveCluster(u *unstructured.Unstructured, info ClusterInfo) LiveCluster {
 	groups, _, _ := unstructured.NestedSlice(u.Object, "spec", "workerNodeGroupConfigurations")
 	for _, group := range groups {
 		fields, _ := group.(map[string]any)
-		live.Workers.Desired += max(number(fields, "count"), number(fields, "autoscalingConfiguration", "minCount"))
+		live.Workers.Desired += max(number(fields, "count"),
+			number(fields, "autoscalingConfiguration", "minCount"))
 	}
 	return live
 }
@@ -327,7 +348,8 @@ func machinesByCluster(items []unstructured.Unstructured) map[string]*Machines {
 	byCluster := map[string]*Machines{}
 	for _, item := range items {
 		// Both kinds carry the label of the cluster they belong to (cluster.x-k8s.io/cluster-name).
-		name := cmp.Or(item.GetLabels()["cluster.x-k8s.io/cluster-name"], text(&item, "spec", "clusterName"), item.GetName())
+		name := cmp.Or(item.GetLabels()["cluster.x-k8s.io/cluster-name"], text(&item, "spec", "clusterName"),
+			item.GetName())
 		if byCluster[name] == nil {
 			byCluster[name] = &Machines{}
 		}
@@ -337,8 +359,8 @@ func machinesByCluster(items []unstructured.Unstructured) map[string]*Machines {
 	return byCluster
 }
 
-// countMachines takes the count of Cluster API, which also knows where an autoscaler has gone; else the condition of EKS Anywhere, which
-// is True when all are ready.
+// countMachines takes the count of Cluster API, which also knows where an autoscaler has gone; else the
+// condition of EKS Anywhere, which is True when all are ready.
 func countMachines(wanted Machines, counted *Machines, condition Condition) Machines {
 	switch {
 	case counted != nil:
@@ -358,11 +380,12 @@ func (s *Survey) Holds(kind string) bool {
 // ObjectName names an object of EKS Anywhere.
 type ObjectName struct{ Kind, Namespace, Name string }
 
-// fewObjects is how many objects are read one by one: that of one cluster are fewer, and a list of a fleet's takes longer.
+// fewObjects is how many objects are read one by one: that of one cluster are fewer, and a list of a fleet's
+// takes longer.
 const fewObjects = 15
 
-// Objects reads objects by name: a few one by one, many with one request a kind, in which case all objects of the kinds are in the
-// result. What does not exist is not in it. The errors are those of [Cluster.Survey].
+// Objects reads objects by name: a few one by one, many with one request a kind, in which case all objects of
+// the kinds are in the result. What does not exist is not in it. The errors are those of [Cluster.Survey].
 func (c *Cluster) Objects(ctx context.Context, names []ObjectName) ([]LiveObject, error) {
 	var reads []func() error
 	var lists [][]unstructured.Unstructured
@@ -385,7 +408,8 @@ func (c *Cluster) Objects(ctx context.Context, names []ObjectName) ([]LiveObject
 		sorted := slices.Sorted(maps.Keys(kinds))
 		lists = make([][]unstructured.Unstructured, len(sorted))
 		for i, kind := range sorted {
-			reads = append(reads, func() (err error) { lists[i], err = c.list(ctx, eksaKind(kind), ""); return err })
+			reads = append(reads,
+				func() (err error) { lists[i], err = c.list(ctx, eksaKind(kind), ""); return err })
 		}
 	}
 	if err := together(reads...); err != nil {
@@ -404,8 +428,10 @@ func (p *Pause) Describe() string {
 	case "spec.suspend":
 		return p.words("suspended", "suspended")
 	case reconcileAnnotation:
-		return p.words("Flux leaves it alone", "Flux leaves it alone") + " (annotation " + p.Field + ": disabled)"
+		return p.words("Flux leaves it alone", "Flux leaves it alone") + " (annotation " + p.Field +
+			": disabled)"
 	default:
-		return p.words("EKS Anywhere leaves it alone", "EKS Anywhere leaves it alone") + " (annotation " + p.Field + ")"
+		return p.words("EKS Anywhere leaves it alone", "EKS Anywhere leaves it alone") + " (annotation " +
+			p.Field + ")"
 	}
 }

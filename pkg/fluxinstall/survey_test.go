@@ -27,7 +27,8 @@ func (a *cannedAPI) serve(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/apis/"), "/api/")
 	a.asked = append(a.asked, path)
 	if a.refused != "" && strings.HasSuffix(path, a.refused) {
-		status(w, http.StatusForbidden, "Forbidden", fmt.Sprintf(`User "x" cannot list resource %q in API group ""`, a.refused))
+		status(w, http.StatusForbidden, "Forbidden",
+			fmt.Sprintf(`User "x" cannot list resource %q in API group ""`, a.refused))
 		return
 	}
 	text, ok := a.objects[path]
@@ -58,7 +59,8 @@ func surveyAPI(t testing.TB) *cannedAPI {
 	t.Helper()
 	const up = `{observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}`
 	deployment := func(name string) string {
-		return fmt.Sprintf(`{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: gitops, name: %s, generation: 1, labels: {app.kubernetes.io/part-of: flux, app.kubernetes.io/version: v2.9.4}}, status: %s}`, name, up)
+		return fmt.Sprintf(`{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: gitops, name: %s, generation: 1, labels: {app.kubernetes.io/part-of: flux, app.kubernetes.io/version: v2.9.4}}, status: %s}`,
+			name, up)
 	}
 	return &cannedAPI{t: t, objects: map[string]string{
 		eksaPath + "clusters": `[
@@ -70,9 +72,11 @@ func surveyAPI(t testing.TB) *cannedAPI {
 			  managedFields: [{manager: kubectl-annotate, operation: Update, time: "2026-02-03T04:05:06Z", fieldsType: FieldsV1, fieldsV1: {"f:metadata": {"f:annotations": {"f:kustomize.toolkit.fluxcd.io/reconcile": {}}}}},
 			    {manager: other, operation: Update, time: "2026-03-03T04:05:06Z", fieldsType: FieldsV1, fieldsV1: {"f:spec": {}}}]},
 			 spec: {managementCluster: {name: mgmt}, controlPlaneConfiguration: {count: 1}}, status: {observedGeneration: 1, failureMessage: "pods \"x\" is forbidden: exceeded quota: compute"}}]`,
-		eksaPath + "fluxconfigs":   `[{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: FluxConfig, metadata: {namespace: default, name: mgmt}, spec: {systemNamespace: gitops}}]`,
+		eksaPath +
+			"fluxconfigs": `[{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: FluxConfig, metadata: {namespace: default, name: mgmt}, spec: {systemNamespace: gitops}}]`,
 		eksaPath + "gitopsconfigs": `[]`,
-		"apps/v1/deployments":      "[" + deployment("source-controller") + "," + deployment("kustomize-controller") + "]",
+		"apps/v1/deployments": "[" + deployment("source-controller") + "," +
+			deployment("kustomize-controller") + "]",
 		"apps/v1/namespaces/eksa-system/deployments": `[{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: eksa-system, name: eksa-controller-manager, generation: 1},
 			spec: {selector: {matchLabels: {app: eksa}}}, status: {}}]`,
 		"v1/namespaces/eksa-system/pods":                             `[{apiVersion: v1, kind: Pod, metadata: {namespace: eksa-system, name: a, labels: {app: eksa}}, status: {containerStatuses: [{state: {waiting: {reason: ErrImagePull, message: no such image}}}]}}]`,
@@ -83,7 +87,8 @@ func surveyAPI(t testing.TB) *cannedAPI {
 		"kustomize.toolkit.fluxcd.io/v1/namespaces/gitops/kustomizations/gitops": `{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: gitops, name: gitops, generation: 1,
 			managedFields: [{manager: flux, operation: Update, time: "2026-02-03T04:05:06Z", fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:suspend": {}}}}]},
 			spec: {suspend: true}, status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}}`,
-		eksaPath + "vspheremachineconfigs": `[{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: VSphereMachineConfig, metadata: {namespace: default, name: dev-cp}, spec: {numCPUs: 2}}]`,
+		eksaPath +
+			"vspheremachineconfigs": `[{apiVersion: anywhere.eks.amazonaws.com/v1alpha1, kind: VSphereMachineConfig, metadata: {namespace: default, name: dev-cp}, spec: {numCPUs: 2}}]`,
 	}}
 }
 
@@ -99,24 +104,30 @@ func TestSurvey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if asked := slices.Sorted(slices.Values(api.asked)); len(asked) != len(slices.Compact(slices.Clone(asked))) {
+	if asked := slices.Sorted(slices.Values(api.asked)); len(asked) !=
+		len(slices.Compact(slices.Clone(asked))) {
 		t.Errorf("something was asked for twice: %v", asked)
 	}
-	if s.Namespace != "gitops" || s.Interval != "1m0s" || len(s.Sync) != 2 || len(s.Unseen) != 0 || s.Flux.Version != "v2.9.4" {
+	if s.Namespace != "gitops" || s.Interval != "1m0s" || len(s.Sync) != 2 || len(s.Unseen) != 0 ||
+		s.Flux.Version != "v2.9.4" {
 		t.Errorf("%+v", s)
 	}
 	mgmt, dev := s.Clusters[0], s.Clusters[1]
-	if mgmt.ControlPlane != (Machines{Desired: 3, Ready: 2}) || mgmt.Workers != (Machines{Desired: 3, Ready: -1}) || mgmt.Problem != nil || mgmt.Created.Year() != 2026 {
+	if mgmt.ControlPlane != (Machines{Desired: 3, Ready: 2}) ||
+		mgmt.Workers != (Machines{Desired: 3, Ready: -1}) || mgmt.Problem != nil ||
+		mgmt.Created.Year() != 2026 {
 		t.Errorf("%+v", mgmt)
 	}
 	if since := mgmt.Conditions[1].Since; since.Day() != 2 {
 		t.Errorf("a condition since %v", since)
 	}
-	if dev.AppliedBy != "gitops/gitops" || len(dev.Pauses) != 1 || dev.Problem == nil || dev.Problem.Cause != "a resource quota of the namespace is used up" ||
+	if dev.AppliedBy != "gitops/gitops" || len(dev.Pauses) != 1 || dev.Problem == nil ||
+		dev.Problem.Cause != "a resource quota of the namespace is used up" ||
 		dev.Problem.Next != "kubectl -n default describe resourcequotas" {
 		t.Errorf("%+v, %+v", dev, dev.Problem)
 	}
-	if got := dev.Pauses[0].Describe(); got != "Flux leaves it alone since 2026-02-03 04:05 UTC by kubectl-annotate (annotation kustomize.toolkit.fluxcd.io/reconcile: disabled)" {
+	if got := dev.Pauses[0].Describe(); got != "Flux leaves it alone since 2026-02-03 04:05 UTC by "+
+		"kubectl-annotate (annotation kustomize.toolkit.fluxcd.io/reconcile: disabled)" {
 		t.Error(got)
 	}
 	var problems []string
@@ -124,8 +135,10 @@ func TestSurvey(t *testing.T) {
 		problems = append(problems, p.Error())
 	}
 	want := []string{
-		"Kustomization gitops/gitops is not ready (Suspended): suspended since 2026-02-03 04:05 UTC by flux, so that nothing is applied",
-		"Deployment eksa-system/eksa-controller-manager is not ready (ErrImagePull): no such image; the image cannot be pulled: look at the registry, its credentials and the network",
+		"Kustomization gitops/gitops is not ready (Suspended): suspended since 2026-02-03 04:05 UTC by " +
+			"flux, so that nothing is applied",
+		"Deployment eksa-system/eksa-controller-manager is not ready (ErrImagePull): no such image; the " +
+			"image cannot be pulled: look at the registry, its credentials and the network",
 	}
 	if !slices.Equal(problems, want) {
 		t.Errorf("problems %q\nwant %q", problems, want)
@@ -137,13 +150,15 @@ func TestSurvey_forbidden(t *testing.T) {
 	t.Parallel()
 	for refused, fatal := range map[string]bool{
 		"clusters": true, "fluxconfigs": true, "kustomizations/gitops": true,
-		"kubeadmcontrolplanes": false, "secrets/flux-system": false, "eksa-system/deployments": false, "fluxinstances": false,
+		"kubeadmcontrolplanes": false, "secrets/flux-system": false, "eksa-system/deployments": false,
+		"fluxinstances": false,
 	} {
 		t.Run(refused, func(t *testing.T) {
 			t.Parallel()
 			api := surveyAPI(t)
 			api.refused = refused
-			s, err := apiServer(t, api.serve).Survey(t.Context(), SurveyOptions{SystemNamespace: namespaceOfConfig})
+			s, err := apiServer(t, api.serve).Survey(t.Context(),
+				SurveyOptions{SystemNamespace: namespaceOfConfig})
 			if isForbidden(err) != fatal {
 				t.Fatalf("error %v, want one: %v", err, fatal)
 			}
@@ -186,8 +201,10 @@ func TestObjects(t *testing.T) {
 		t.Errorf("%v, %+v, asked for %v", err, objects, api.asked)
 	}
 	api.asked = nil
-	api.objects[eksaPath+"namespaces/default/vspheremachineconfigs/dev-cp"] = strings.Trim(api.objects[eksaPath+"vspheremachineconfigs"], "[]")
-	objects, err = c.Objects(t.Context(), []ObjectName{{"VSphereMachineConfig", "default", "dev-cp"}, {"VSphereMachineConfig", "default", "gone"}})
+	api.objects[eksaPath+"namespaces/default/vspheremachineconfigs/dev-cp"] =
+		strings.Trim(api.objects[eksaPath+"vspheremachineconfigs"], "[]")
+	objects, err = c.Objects(t.Context(), []ObjectName{{"VSphereMachineConfig", "default", "dev-cp"},
+		{"VSphereMachineConfig", "default", "gone"}})
 	if err != nil || len(objects) != 1 || objects[0].Name != "dev-cp" || len(api.asked) != 2 {
 		t.Errorf("%v, %+v, asked for %v", err, objects, api.asked)
 	}
@@ -199,10 +216,17 @@ func TestCulpritOf(t *testing.T) {
 	const root = "/tmp/kustomization-1245304294/"
 	for message, want := range map[string]string{
 		`Cluster/default/dev dry-run failed (Invalid): admission webhook "v" denied the request: no`: "Cluster/default/dev",
-		"Deployment/apps/web apply failed: no":                                                       "Deployment/apps/web",
-		"kustomize build failed: accumulating resources: accumulation err='accumulating resources from './dev/eksa-system': read " + root + "clusters/mgmt/dev/eksa-system: is a directory': recursed accumulation of path '" + root + "clusters/mgmt/dev/eksa-system': accumulating resources: accumulating resources from 'eksa-cluster.yaml': MalformedYAMLError: yaml: line 13: mapping values are not allowed in this context in File: eksa-cluster.yaml": "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml",
-		"kustomization path not found: stat " + root + "clusters/mgmt: no such file or directory": "clusters/mgmt",
-		"ssh: handshake failed: knownhosts: key mismatch":                                         "",
+		"Deployment/apps/web apply failed: " +
+			"no": "Deployment/apps/web",
+		"kustomize build failed: accumulating resources: accumulation " +
+			"err='accumulating resources from './dev/eksa-system': read " + root +
+			"clusters/mgmt/dev/eksa-system: is a directory': recursed accumulation of path '" +
+			root + "clusters/mgmt/dev/eksa-system': accumulating resources: accumulating resources from " +
+			"'eksa-cluster.yaml': MalformedYAMLError: yaml: line 13: mapping values are not allowed in " +
+			"this context in File: eksa-cluster.yaml": "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml",
+		"kustomization path not found: stat " + root +
+			"clusters/mgmt: no such file or directory": "clusters/mgmt",
+		"ssh: handshake failed: knownhosts: key mismatch": "",
 	} {
 		if got := culpritOf(message); got != want {
 			t.Errorf("%s:\n got %q, want %q", message, got, want)

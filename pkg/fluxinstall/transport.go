@@ -13,8 +13,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
-// boundedTransport gives every request but a watch a time limit of its own, the reading of the body included, so that a server that
-// accepts connections and says nothing is noticed long before the run's time is over. It also keeps account of contact.
+// boundedTransport gives every request but a watch a time limit of its own, the reading of the body included,
+// so that a server that accepts connections and says nothing is noticed long before the run's time is over.
+// It also keeps account of contact.
 type boundedTransport struct {
 	next    http.RoundTripper
 	timeout time.Duration
@@ -32,8 +33,8 @@ type contact struct {
 	lost     atomic.Int64 // when it last did not, in Unix nanoseconds
 }
 
-// warmUp is how long an API server that has just started may refuse everybody: it serves before it has read all roles, which has been seen
-// to take more than ten seconds on a busy machine.
+// warmUp is how long an API server that has just started may refuse everybody: it serves before it has read
+// all roles, which has been seen to take more than ten seconds on a busy machine.
 const warmUp = 30 * time.Second
 
 // restarted says whether the server went away a moment ago.
@@ -57,11 +58,13 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		return nil, t.discreet(request, err)
 	}
 	t.contact.answered.Store(true)
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && response.StatusCode >= http.StatusBadRequest {
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil &&
+		response.StatusCode >= http.StatusBadRequest {
 		// The client library does as it is told, and says nothing about it.
 		t.contact.tell(fmt.Errorf("it asks to wait %d s (%s)", seconds, response.Status), silentFor)
 	}
-	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel, left: maxAnswer, endless: isWatch(request)}
+	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel, left: maxAnswer,
+		endless: isWatch(request)}
 	return response, nil
 }
 
@@ -91,8 +94,8 @@ type hiddenError struct {
 func (e *hiddenError) Error() string { return e.text }
 func (e *hiddenError) Unwrap() error { return e.err }
 
-// stayOnHost refuses redirects to anywhere else: an API server sends none, and the credentials, which are added to every request, are
-// for it alone.
+// stayOnHost refuses redirects to anywhere else: an API server sends none, and the credentials, which are
+// added to every request, are for it alone.
 func stayOnHost(request *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if request.URL.Scheme != first.Scheme || request.URL.Host != first.Host {
@@ -111,7 +114,8 @@ func (e *redirectError) Error() string {
 	if e.to == "" {
 		return "the API server redirects without end"
 	}
-	return fmt.Sprintf("the API server redirects to another host, %s, where the credentials are not sent", e.to)
+	return fmt.Sprintf("the API server redirects to another host, %s, where the credentials are not sent",
+		e.to)
 }
 
 // maxRedirects is how often the API server may send us on.

@@ -21,19 +21,22 @@ import (
 // instanceLabel names, on everything of an installation of Flux, the namespace it was made for.
 const instanceLabel = "app.kubernetes.io/instance"
 
-// helmReleaseLabel is on what helm-controller makes for a HelmRelease, which may be in another namespace and so can own nothing.
+// helmReleaseLabel is on what helm-controller makes for a HelmRelease, which may be in another namespace and
+// so can own nothing.
 const helmReleaseLabel = "helm.toolkit.fluxcd.io/name"
 
 // fluxFinalizer is the one of all of Flux's controllers.
 const fluxFinalizer = "finalizers.fluxcd.io"
 
-// FluxObject is one object of a kind of Flux's: a Kustomization, a HelmRelease and so on. Without Flux's resource types there are none.
+// FluxObject is one object of a kind of Flux's: a Kustomization, a HelmRelease and so on. Without Flux's
+// resource types there are none.
 type FluxObject struct {
 	Kind, Namespace, Name string
 	// AppliedBy is namespace/name of the Kustomization that applied it; empty when somebody else did.
 	AppliedBy string
 	// Derived says that a controller made it for another object, such as the HelmChart of a HelmRelease.
 	Derived bool
+	Spec    map[string]any // as it is in the cluster
 }
 
 // String is kind namespace/name.
@@ -45,8 +48,8 @@ type FluxResources struct {
 	Objects     []FluxObject
 }
 
-// FluxResources lists all objects of Flux's kinds, in all namespaces, sorted. With kinds it lists those of these kinds only, and reads no
-// others.
+// FluxResources lists all objects of Flux's kinds, in all namespaces, sorted. With kinds it lists those of
+// these kinds only, and reads no others.
 func (c *Cluster) FluxResources(ctx context.Context, kinds ...string) (FluxResources, error) {
 	definitions, err := c.fluxDefinitions(ctx)
 	if err != nil {
@@ -54,7 +57,9 @@ func (c *Cluster) FluxResources(ctx context.Context, kinds ...string) (FluxResou
 	}
 	count := len(definitions)
 	if len(kinds) > 0 {
-		definitions = slices.DeleteFunc(definitions, func(d definition) bool { return !slices.Contains(kinds, d.kind.name) })
+		definitions = slices.DeleteFunc(definitions, func(d definition) bool {
+			return !slices.Contains(kinds, d.kind.name)
+		})
 	}
 	lists := make([][]FluxObject, len(definitions))
 	reads := make([]func() error, len(definitions))
@@ -62,9 +67,12 @@ func (c *Cluster) FluxResources(ctx context.Context, kinds ...string) (FluxResou
 		reads[i] = func() error {
 			items, err := c.list(ctx, d.kind, "")
 			for _, item := range items {
+				spec, _, _ := unstructured.NestedMap(item.Object, "spec")
 				lists[i] = append(lists[i], FluxObject{
-					Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(), AppliedBy: appliedBy(&item),
-					Derived: len(item.GetOwnerReferences()) > 0 || item.GetLabels()[helmReleaseLabel] != "",
+					Spec: spec,
+					Kind: item.GetKind(), Namespace: item.GetNamespace(), Name: item.GetName(),
+					AppliedBy: appliedBy(&item), Derived: len(item.GetOwnerReferences()) > 0 ||
+						item.GetLabels()[helmReleaseLabel] != "",
 				})
 			}
 			return err
@@ -84,8 +92,8 @@ type definition struct {
 	kind kind
 }
 
-// fluxDefinitions lists Flux's CRDs. Those that tell whose installation it is, the GitRepository's and the Kustomization's, come last:
-// what is removed in this order can still be recognised after a crash.
+// fluxDefinitions lists Flux's CRDs. Those that tell whose installation it is, the GitRepository's and the
+// Kustomization's, come last: what is removed in this order can still be recognised after a crash.
 func (c *Cluster) fluxDefinitions(ctx context.Context) ([]definition, error) {
 	items, err := c.list(ctx, crdKind(), "", client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
@@ -106,7 +114,8 @@ func (c *Cluster) fluxDefinitions(ctx context.Context) ([]definition, error) {
 		if !strings.HasSuffix(group, ".toolkit.fluxcd.io") || version == "" {
 			continue
 		}
-		list = append(list, definition{item.GetName(), kind{group, version, text(&item, "spec", "names", "kind")}})
+		list = append(list,
+			definition{item.GetName(), kind{group, version, text(&item, "spec", "names", "kind")}})
 	}
 	slices.SortFunc(list, func(a, b definition) int {
 		switch {
@@ -133,12 +142,14 @@ type Removal struct {
 	NamespaceKept string
 }
 
-// Uninstall removes Flux from the cluster and leaves alone what Flux has applied: it takes Flux's finalizers off the objects of Flux's
-// kinds, and Flux's marks off EKS Anywhere's objects, deletes the controllers with all that belongs to them, then the resource types
-// and their objects with them, the source's Secret, and the namespace if nothing else is in it.
+// Uninstall removes Flux from the cluster and leaves alone what Flux has applied: it takes Flux's finalizers
+// off the objects of Flux's kinds, and Flux's marks off EKS Anywhere's objects, deletes the controllers with
+// all that belongs to them, then the resource types and their objects with them, the source's Secret, and the
+// namespace if nothing else is in it.
 //
-// Flux has to be stopped (see [Cluster.StopFlux]); controllers that run make it fail before it has done anything: one of them would see
-// a Kustomization go and delete all it had applied. It may be repeated after any failure. progress may be nil.
+// Flux has to be stopped (see [Cluster.StopFlux]); controllers that run make it fail before it has done
+// anything: one of them would see a Kustomization go and delete all it had applied. It may be repeated after
+// any failure. progress may be nil.
 func (c *Cluster) Uninstall(ctx context.Context, namespace string, progress func(Progress)) (Removal, error) {
 	u := &uninstaller{cluster: c, namespace: namespace, progress: progress}
 	err := u.run(ctx)
@@ -154,7 +165,8 @@ type uninstaller struct {
 
 func (u *uninstaller) run(ctx context.Context) error {
 	c := u.cluster
-	deployments, err := c.list(ctx, deploymentKind(), u.namespace, client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
+	deployments, err := c.list(ctx, deploymentKind(), u.namespace,
+		client.MatchingLabels{fluxmanifests.PartOfLabel: "flux"})
 	if err != nil {
 		return err
 	}
@@ -200,7 +212,8 @@ func (u *uninstaller) run(ctx context.Context) error {
 	return u.removeNamespace(ctx)
 }
 
-// installedKinds are what Flux's installation consists of apart from CRDs and the namespace, in the order in which they go.
+// installedKinds are what Flux's installation consists of apart from CRDs and the namespace, in the order in
+// which they go.
 func installedKinds() []kind {
 	return []kind{
 		deploymentKind(),
@@ -250,15 +263,16 @@ func (u *uninstaller) remove(ctx context.Context, k kind, namespace, name string
 	return err
 }
 
-// releaseApplied takes Flux's marks off the objects of EKS Anywhere that the Kustomization has applied. They say who manages an object,
-// and nobody does any more.
+// releaseApplied takes Flux's marks off the objects of EKS Anywhere that the Kustomization has applied. They
+// say who manages an object, and nobody does any more.
 func (u *uninstaller) releaseApplied(ctx context.Context) error {
 	c := u.cluster
 	ks, err := c.get(ctx, kustomizationKind(), u.namespace, u.namespace)
 	if err != nil || ks == nil {
 		return err
 	}
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{%q:null,%q:null}}}`, ownerNameLabel, ownerNamespaceLabel))
+	patch := client.RawPatch(types.MergePatchType,
+		fmt.Appendf(nil, `{"metadata":{"labels":{%q:null,%q:null}}}`, ownerNameLabel, ownerNamespaceLabel))
 	for _, id := range inventory(ks) {
 		// No part of it holds an underscore (RFC 1123 names).
 		parts := strings.Split(id, "_")
@@ -280,8 +294,8 @@ func (u *uninstaller) releaseApplied(ctx context.Context) error {
 	return nil
 }
 
-// releaseFinalizers takes Flux's finalizer off the objects of one of its kinds, on which no controller works any more. Finalizers of
-// others stay.
+// releaseFinalizers takes Flux's finalizer off the objects of one of its kinds, on which no controller works
+// any more. Finalizers of others stay.
 func (u *uninstaller) releaseFinalizers(ctx context.Context, k kind) error {
 	c := u.cluster
 	items, err := c.list(ctx, k, "")
@@ -294,12 +308,16 @@ func (u *uninstaller) releaseFinalizers(ctx context.Context, k kind) error {
 			if err != nil || object == nil || !slices.Contains(object.GetFinalizers(), fluxFinalizer) {
 				return err
 			}
-			others := slices.DeleteFunc(object.GetFinalizers(), func(f string) bool { return f == fluxFinalizer })
-			patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": object.GetResourceVersion(), "finalizers": others}})
+			others := slices.DeleteFunc(object.GetFinalizers(), func(f string) bool {
+				return f == fluxFinalizer
+			})
+			patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+				"resourceVersion": object.GetResourceVersion(), "finalizers": others}})
 			if err != nil {
 				return err
 			}
-			return client.IgnoreNotFound(c.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager)))
+			return client.IgnoreNotFound(c.client.Patch(ctx, object,
+				client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager)))
 		})
 		if err != nil {
 			return err
@@ -308,11 +326,12 @@ func (u *uninstaller) releaseFinalizers(ctx context.Context, k kind) error {
 	return nil
 }
 
-// definitionGone bounds the wait for CRDs. Their objects go with them, which takes Kubernetes one request each.
+// definitionGone bounds the wait for CRDs. Their objects go with them, which takes Kubernetes one request
+// each.
 const definitionGone = time.Minute
 
-// removeDefinitions deletes CRDs, and their objects with them, and waits until they are gone. Objects that somebody else's finalizer
-// holds up are named.
+// removeDefinitions deletes CRDs, and their objects with them, and waits until they are gone. Objects that
+// somebody else's finalizer holds up are named.
 func (u *uninstaller) removeDefinitions(ctx context.Context, definitions []definition) error {
 	for _, d := range definitions {
 		if err := u.remove(ctx, crdKind(), "", d.name); err != nil {
@@ -351,13 +370,16 @@ func (u *uninstaller) waitDefinitionGone(ctx context.Context, d definition) erro
 // heldUp says why a CRD that is deleted is still there.
 func heldUp(d definition, items []unstructured.Unstructured) *NotReadyError {
 	problem := &NotReadyError{
-		Object: "CustomResourceDefinition " + d.name, State: "is not gone", Message: "Kubernetes is deleting its objects",
-		Next: shell.Command("kubectl get crd %s -o yaml", d.name),
+		Object: "CustomResourceDefinition " + d.name, State: "is not gone",
+		Message: "Kubernetes is deleting its objects",
+		Next:    shell.Command("kubectl get crd %s -o yaml", d.name),
 	}
 	for _, item := range items {
 		if finalizers := item.GetFinalizers(); len(finalizers) > 0 {
-			problem.Message = fmt.Sprintf("its %s is blocked by finalizer %s", objectName(&item), strings.Join(finalizers, ", "))
-			problem.Next = shell.Command("kubectl -n %s get %s %s -o yaml", item.GetNamespace(), resourceOf(&item), item.GetName())
+			problem.Message = fmt.Sprintf("its %s is blocked by finalizer %s",
+				objectName(&item), strings.Join(finalizers, ", "))
+			problem.Next = shell.Command("kubectl -n %s get %s %s -o yaml",
+				item.GetNamespace(), resourceOf(&item), item.GetName())
 			break
 		}
 	}
@@ -390,12 +412,15 @@ func (u *uninstaller) removeNamespace(ctx context.Context) error {
 	return u.remove(ctx, namespaceKind(), "", u.namespace)
 }
 
-// keptKinds are what people put into a namespace. Their presence keeps it; what Kubernetes itself puts there does not.
+// keptKinds are what people put into a namespace. Their presence keeps it; what Kubernetes itself puts there
+// does not.
 func keptKinds() []kind {
 	return []kind{
 		secretKind(), deploymentKind(), clusterKind(), fluxConfigKind(), gitOpsConfigKind(),
-		{"", "v1", "ConfigMap"}, {"", "v1", "Service"}, {"", "v1", "ServiceAccount"}, {"", "v1", "PersistentVolumeClaim"},
-		{"apps", "v1", "StatefulSet"}, {"apps", "v1", "DaemonSet"}, {"batch", "v1", "Job"}, {"batch", "v1", "CronJob"},
+		{"", "v1", "ConfigMap"}, {"", "v1", "Service"}, {"", "v1", "ServiceAccount"}, {"", "v1",
+			"PersistentVolumeClaim"},
+		{"apps", "v1", "StatefulSet"}, {"apps", "v1", "DaemonSet"}, {"batch", "v1", "Job"}, {"batch", "v1",
+			"CronJob"},
 		{"rbac.authorization.k8s.io", "v1", "Role"}, {"rbac.authorization.k8s.io", "v1", "RoleBinding"},
 		{"networking.k8s.io", "v1", "Ingress"}, {"networking.k8s.io", "v1", "NetworkPolicy"}, podKind(),
 	}
@@ -421,12 +446,15 @@ func (c *Cluster) otherContents(ctx context.Context, namespace string) ([]string
 	return slices.Concat(lists...), err
 }
 
-// goesAlong says whether an object is nobody's loss: on its way already, part of another one, or made by Kubernetes or Flux.
+// goesAlong says whether an object is nobody's loss: on its way already, part of another one, or made by
+// Kubernetes or Flux.
 func goesAlong(u *unstructured.Unstructured) bool {
 	switch {
-	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0, u.GetLabels()[fluxmanifests.PartOfLabel] == "flux":
+	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0,
+		u.GetLabels()[fluxmanifests.PartOfLabel] == "flux":
 		return true
-	case u.GetKind() == "ConfigMap" && u.GetName() == "kube-root-ca.crt", u.GetKind() == "ServiceAccount" && u.GetName() == "default":
+	case u.GetKind() == "ConfigMap" && u.GetName() == "kube-root-ca.crt",
+		u.GetKind() == "ServiceAccount" && u.GetName() == "default":
 		return true
 	case u.GetKind() == "Secret" && u.Object["type"] == "kubernetes.io/service-account-token":
 		return true

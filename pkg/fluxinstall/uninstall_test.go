@@ -26,38 +26,48 @@ func fromYAML(t *testing.T, text string) *unstructured.Unstructured {
 
 func TestStillThere(t *testing.T) {
 	t.Parallel()
-	const deleting = "\n  deletionTimestamp: \"2026-01-02T03:04:05Z\"\n  finalizers: [clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep]"
+	const deleting = "\n  deletionTimestamp: \"2026-01-02T03:04:05Z\"\n" +
+		"  finalizers: [clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep]"
 	for name, test := range map[string]struct{ metadata, rest, want, next string }{
-		"not asked yet": {want: "Cluster default/dev is not gone: nobody has asked for its deletion yet", next: "kubectl get kustomizations"},
+		"not asked yet": {want: "Cluster default/dev is not gone: nobody has asked for its deletion yet",
+			next: "kubectl get kustomizations"},
 		"kept by Flux": {
 			metadata: "\n  annotations: {kustomize.toolkit.fluxcd.io/prune: disabled}",
-			want:     "which keeps Flux from deleting it", next: "annotate clusters.anywhere.eks.amazonaws.com dev kustomize.toolkit.fluxcd.io/prune-",
+			want:     "which keeps Flux from deleting it",
+			next:     "annotate clusters.anywhere.eks.amazonaws.com dev kustomize.toolkit.fluxcd.io/prune-",
 		},
 		"finalizers": {
 			metadata: deleting,
-			want:     "Cluster default/dev is not gone: it is being deleted; blocked by finalizer clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep",
-			next:     "logs deployment/eksa-controller-manager",
+			want: "Cluster default/dev is not gone: it is being deleted; blocked by finalizer " +
+				"clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep",
+			next: "logs deployment/eksa-controller-manager",
 		},
 		"conditions": {
-			metadata: deleting, rest: "\nstatus:\n  conditions: [{type: WorkersReady, status: \"False\", reason: ScalingDown, message: 1 of 3}]",
+			metadata: deleting, rest: "\nstatus:\n  conditions: [{type: WorkersReady, " +
+				"status: \"False\", reason: ScalingDown, message: 1 of 3}]",
 			want: "; WorkersReady (ScalingDown): 1 of 3",
 		},
 		"its own words": {
 			metadata: deleting, rest: "\nstatus: {failureMessage: no such host, failureReason: Provider}",
-			want: "Cluster default/dev is not gone (Provider): it is being deleted; blocked by finalizer clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep; EKS Anywhere says: no such host",
+			want: "Cluster default/dev is not gone (Provider): it is being deleted; blocked by finalizer " +
+				"clusters.anywhere.eks.amazonaws.com/finalizer, example.com/keep; EKS Anywhere says: no " +
+				"such host",
 		},
 		"paused": {
 			metadata: deleting + "\n  annotations: {anywhere.eks.amazonaws.com/paused: \"true\"}",
-			want:     "so that EKS Anywhere does not delete it", next: "anywhere.eks.amazonaws.com/allow-delete-when-paused=true",
+			want:     "so that EKS Anywhere does not delete it",
+			next:     "anywhere.eks.amazonaws.com/allow-delete-when-paused=true",
 		},
 		"paused, and allowed": {
-			metadata: deleting + "\n  annotations: {anywhere.eks.amazonaws.com/paused: \"true\", anywhere.eks.amazonaws.com/allow-delete-when-paused: \"true\"}",
-			want:     "it is being deleted",
+			metadata: deleting + "\n  annotations: {anywhere.eks.amazonaws.com/paused: \"true\", " +
+				"anywhere.eks.amazonaws.com/allow-delete-when-paused: \"true\"}",
+			want: "it is being deleted",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			object := fromYAML(t, "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata:\n  namespace: default\n  name: dev"+test.metadata+test.rest)
+			object := fromYAML(t, "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\n"+
+				"metadata:\n  namespace: default\n  name: dev"+test.metadata+test.rest)
 			problem := stillThere(object)
 			if !strings.Contains(problem.Error(), test.want) || !strings.Contains(problem.Hint(), test.next) {
 				t.Errorf("%v\n%s", problem, problem.Hint())
@@ -69,25 +79,31 @@ func TestStillThere(t *testing.T) {
 func TestStillRunning(t *testing.T) {
 	t.Parallel()
 	deployment := func(replicas, observed string) unstructured.Unstructured {
-		return *fromYAML(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: flux-system, name: source-controller, generation: 2}\nspec:\n  "+replicas+
-			"\n  selector: {matchLabels: {app: source-controller}}\nstatus: {observedGeneration: "+observed+"}")
+		return *fromYAML(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: "+
+			"flux-system, name: source-controller, generation: 2}\nspec:\n  "+replicas+"\n"+
+			"  selector: {matchLabels: {app: source-controller}}\nstatus: {observedGeneration: "+observed+"}")
 	}
 	pod := func(app, phase string) unstructured.Unstructured {
-		return *fromYAML(t, "apiVersion: v1\nkind: Pod\nmetadata: {namespace: flux-system, name: p, labels: {app: "+app+"}}\nstatus: {phase: "+phase+"}")
+		return *fromYAML(t, "apiVersion: v1\nkind: Pod\n"+
+			"metadata: {namespace: flux-system, name: p, labels: {app: "+app+"}}\nstatus: {phase: "+phase+"}")
 	}
 	for name, test := range map[string]struct {
 		deployment unstructured.Unstructured
 		pods       []unstructured.Unstructured
 		want       string
 	}{
-		"stopped":           {deployment("replicas: 0", "2"), []unstructured.Unstructured{pod("other", "Running"), pod("source-controller", "Succeeded")}, ""},
-		"a pod":             {deployment("replicas: 0", "2"), []unstructured.Unstructured{pod("source-controller", "Running")}, "Deployment flux-system/source-controller is not stopped: its pod p is ending"},
+		"stopped": {deployment("replicas: 0", "2"),
+			[]unstructured.Unstructured{pod("other", "Running"), pod("source-controller", "Succeeded")}, ""},
+		"a pod": {deployment("replicas: 0", "2"),
+			[]unstructured.Unstructured{pod("source-controller", "Running")},
+			"Deployment flux-system/source-controller is not stopped: its pod p is ending"},
 		"scaled up again":   {deployment("replicas: 1", "2"), nil, "somebody has scaled it up again"},
 		"replicas not said": {deployment("paused: false", "2"), nil, "somebody has scaled it up again"},
 		"not seen yet":      {deployment("replicas: 0", "1"), nil, "Kubernetes has not seen yet"},
 	} {
 		problem := stillRunning([]unstructured.Unstructured{test.deployment}, test.pods)
-		if got := problem != nil; got != (test.want != "") || got && !strings.Contains(problem.Error(), test.want) {
+		if got := problem != nil; got != (test.want != "") ||
+			got && !strings.Contains(problem.Error(), test.want) {
 			t.Errorf("%s: %v", name, problem)
 		}
 	}
@@ -109,7 +125,8 @@ func TestUninstall_running(t *testing.T) {
 	})
 	removal, err := c.Uninstall(t.Context(), "flux-system", nil)
 	running := new(NotReadyError)
-	if !errors.As(err, &running) || !strings.Contains(err.Error(), "kustomize-controller is not stopped") || len(removal.Removed) > 0 {
+	if !errors.As(err, &running) || !strings.Contains(err.Error(), "kustomize-controller is not stopped") ||
+		len(removal.Removed) > 0 {
 		t.Errorf("%v, %v", removal, err)
 	}
 }
@@ -121,7 +138,8 @@ func TestDeleteCluster_webhook(t *testing.T) {
 	c := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete {
 			deletions.next()
-			status(w, http.StatusBadRequest, "BadRequest", `admission webhook "validation.cluster" denied the request: deleting self managed cluster`)
+			status(w, http.StatusBadRequest, "BadRequest",
+				`admission webhook "validation.cluster" denied the request: deleting self managed cluster`)
 			return
 		}
 		body(w, `{"kind":"Cluster","apiVersion":"anywhere.eks.amazonaws.com/v1alpha1","metadata":{"namespace":"default","name":"dev","uid":"1"}}`)
@@ -135,19 +153,22 @@ func TestDeleteCluster_webhook(t *testing.T) {
 func TestFluxDefinitions_order(t *testing.T) {
 	t.Parallel()
 	crd := func(name, group, kind string) string {
-		return `{"metadata":{"name":"` + name + `"},"spec":{"group":"` + group + `","names":{"kind":"` + kind + `"},"versions":[{"name":"v1beta2"},{"name":"v1","storage":true}]}}`
+		return `{"metadata":{"name":"` + name + `"},"spec":{"group":"` + group + `","names":{"kind":"` +
+			kind + `"},"versions":[{"name":"v1beta2"},{"name":"v1","storage":true}]}}`
 	}
 	c := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.URL.Query().Get("labelSelector"); got != "app.kubernetes.io/part-of=flux" {
 			t.Errorf("selector %q", got)
 		}
-		body(w, `{"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io/v1","items":[`+strings.Join([]string{
-			crd("gitrepositories.source.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "GitRepository"),
-			crd("kustomizations.kustomize.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io", "Kustomization"),
-			crd("things.example.com", "example.com", "Thing"),
-			crd("receivers.notification.toolkit.fluxcd.io", "notification.toolkit.fluxcd.io", "Receiver"),
-			crd("buckets.source.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "Bucket"),
-		}, ",")+`]}`)
+		body(w, `{"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io/v1","items":[`+
+			strings.Join([]string{
+				crd("gitrepositories.source.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "GitRepository"),
+				crd("kustomizations.kustomize.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io",
+					"Kustomization"),
+				crd("things.example.com", "example.com", "Thing"),
+				crd("receivers.notification.toolkit.fluxcd.io", "notification.toolkit.fluxcd.io", "Receiver"),
+				crd("buckets.source.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "Bucket"),
+			}, ",")+`]}`)
 	})
 	definitions, err := c.fluxDefinitions(t.Context())
 	if err != nil {
@@ -157,7 +178,8 @@ func TestFluxDefinitions_order(t *testing.T) {
 	for _, d := range definitions {
 		kinds = append(kinds, d.kind.name+"/"+d.kind.version)
 	}
-	if want := []string{"Bucket/v1", "Receiver/v1", "GitRepository/v1", "Kustomization/v1"}; !slices.Equal(kinds, want) {
+	if want := []string{"Bucket/v1", "Receiver/v1", "GitRepository/v1", "Kustomization/v1"}; !slices.Equal(
+		kinds, want) {
 		t.Errorf("%v, want %v", kinds, want)
 	}
 }

@@ -27,9 +27,11 @@ type KindVersions struct {
 
 // VersionSurvey is what a change of Flux's definitions takes away in the management cluster.
 type VersionSurvey struct {
-	// Dropped are the kinds that lose a version which is stored or served now, in the order that was asked for.
+	// Dropped are the kinds that lose a version which is stored or served now, in the order that was asked
+	// for.
 	Dropped []DroppedVersions
-	// Applied are the objects of Flux's that other Kustomizations than Flux's own apply in versions that are no longer served.
+	// Applied are the objects of Flux's that other Kustomizations than Flux's own apply in versions that are
+	// no longer served.
 	Applied []AppliedVersion
 	// MissingRights are those that a migration needs and the user does not have.
 	MissingRights []*MissingRight
@@ -38,15 +40,16 @@ type VersionSurvey struct {
 // DroppedVersions is what one definition loses.
 type DroppedVersions struct {
 	Definition, Group, Kind string
-	// Stored are versions in which objects may be stored (status.storedVersions), Served those that are served; neither exists after the
-	// change. The API server refuses a definition that lacks a stored one.
+	// Stored are versions in which objects may be stored (status.storedVersions), Served those that are
+	// served; neither exists after the change. The API server refuses a definition that lacks a stored one.
 	Stored, Served []string
-	// Storage is the version in which the API server stores objects now; Stuck says that it is one of those that go, so that objects
-	// cannot be stored otherwise.
+	// Storage is the version in which the API server stores objects now; Stuck says that it is one of those
+	// that go, so that objects cannot be stored otherwise.
 	Storage string
 	Stuck   bool
 	Objects int // how many there are
-	// Writers wrote an object last in a version that goes, past Flux: each as "Kind namespace/name (manager)".
+	// Writers wrote an object last in a version that goes, past Flux: each as "Kind namespace/name
+	// (manager)".
 	Writers []string
 }
 
@@ -57,10 +60,11 @@ type AppliedVersion struct {
 	APIVersion    string
 }
 
-// SurveyVersions looks at what the kinds lose compared with what is in the cluster: versions in which their objects are stored, versions that
-// are served, and who applies objects in these. namespace is that of Flux's own Kustomization, which is left out. It writes nothing. The
-// errors are those of [Cluster.Inspect].
-func (c *Cluster) SurveyVersions(ctx context.Context, namespace string, kinds []KindVersions) (*VersionSurvey, error) {
+// SurveyVersions looks at what the kinds lose compared with what is in the cluster: versions in which their
+// objects are stored, versions that are served, and who applies objects in these. namespace is that of Flux's
+// own Kustomization, which is left out. It writes nothing. The errors are those of [Cluster.Inspect].
+func (c *Cluster) SurveyVersions(ctx context.Context, namespace string,
+	kinds []KindVersions) (*VersionSurvey, error) {
 	found := make([]*DroppedVersions, len(kinds))
 	reads := make([]func() error, len(kinds))
 	for i, k := range kinds {
@@ -90,7 +94,8 @@ func (c *Cluster) SurveyVersions(ctx context.Context, namespace string, kinds []
 		return survey, nil
 	}
 	if len(migrating) > 0 {
-		migrating = append(migrating, need{crdGroup, "customresourcedefinitions/status", "", false, []string{"patch"}})
+		migrating = append(migrating,
+			need{crdGroup, "customresourcedefinitions/status", "", false, []string{"patch"}})
 		survey.MissingRights = c.missing(ctx, migrating, namespace)
 	}
 	var err error
@@ -126,7 +131,8 @@ func (c *Cluster) dropped(ctx context.Context, k KindVersions) (*DroppedVersions
 	d.Objects = len(objects)
 	for _, object := range objects {
 		if writer := outsideWriter(&object, d); writer != "" {
-			d.Writers = append(d.Writers, fmt.Sprintf("%s %s/%s (%s)", k.Kind, object.GetNamespace(), object.GetName(), writer))
+			d.Writers = append(d.Writers,
+				fmt.Sprintf("%s %s/%s (%s)", k.Kind, object.GetNamespace(), object.GetName(), writer))
 		}
 	}
 	slices.Sort(d.Writers)
@@ -153,15 +159,16 @@ func versionsOf(crd *unstructured.Unstructured) []servedVersion {
 	return versions
 }
 
-// outsideWriter names who wrote an object in a version that goes, past Flux and its own controllers. Of those, the inventories of Flux's
-// Kustomizations tell; of others the object's field managers do.
+// outsideWriter names who wrote an object in a version that goes, past Flux and its own controllers. Of
+// those, the inventories of Flux's Kustomizations tell; of others the object's field managers do.
 func outsideWriter(object *unstructured.Unstructured, d *DroppedVersions) string {
 	if appliedBy(object) != "" || len(object.GetOwnerReferences()) > 0 {
 		return ""
 	}
 	for _, entry := range object.GetManagedFields() {
 		_, version, _ := strings.Cut(entry.APIVersion, "/")
-		byFlux := entry.Manager == "flux" || entry.Manager == fieldManager || strings.HasSuffix(entry.Manager, "-controller") && object.GetLabels()[helmReleaseLabel] == ""
+		byFlux := entry.Manager == "flux" || entry.Manager == fieldManager ||
+			strings.HasSuffix(entry.Manager, "-controller") && object.GetLabels()[helmReleaseLabel] == ""
 		if entry.Subresource == "" && slices.Contains(d.Served, version) && !byFlux {
 			return entry.Manager
 		}
@@ -169,9 +176,10 @@ func outsideWriter(object *unstructured.Unstructured, d *DroppedVersions) string
 	return ""
 }
 
-// appliedVersions reads from the inventories of all Kustomizations but Flux's own, and those that apply to other clusters, which objects of
-// Flux's they apply in versions that go.
-func (c *Cluster) appliedVersions(ctx context.Context, namespace string, gone map[string][]string) ([]AppliedVersion, error) {
+// appliedVersions reads from the inventories of all Kustomizations but Flux's own, and those that apply to
+// other clusters, which objects of Flux's they apply in versions that go.
+func (c *Cluster) appliedVersions(ctx context.Context, namespace string,
+	gone map[string][]string) ([]AppliedVersion, error) {
 	kustomizations, err := c.list(ctx, kustomizationKind(), "")
 	if err != nil {
 		return nil, err
@@ -192,7 +200,8 @@ func (c *Cluster) appliedVersions(ctx context.Context, namespace string, gone ma
 				continue
 			}
 			applied = append(applied, AppliedVersion{
-				Kustomization: ks.GetNamespace() + "/" + ks.GetName(), Object: name.String(), APIVersion: name.Group + "/" + version,
+				Kustomization: ks.GetNamespace() + "/" + ks.GetName(), Object: name.String(),
+				APIVersion: name.Group + "/" + version,
 			})
 		}
 	}
@@ -204,10 +213,10 @@ func (c *Cluster) appliedVersions(ctx context.Context, namespace string, gone ma
 
 // Migration is what was done for one definition.
 type Migration struct {
-	Definition string   `json:"definition"`
-	From       []string `json:"from"` // versions in which nothing is stored any more
-	To         string   `json:"to"`   // the one in which all is
-	Objects    int      `json:"objects"`
+	Definition string   `json:"definition"` // the name of the CustomResourceDefinition
+	From       []string `json:"from"`       // versions in which nothing is stored any more
+	To         string   `json:"to"`         // the one in which all is
+	Objects    int      `json:"objects"`    // how many were written again
 }
 
 // String gives it in a few words: "gitrepositories.source.toolkit.fluxcd.io v1beta2 → v1 (3 objects)".
@@ -219,24 +228,29 @@ func (m Migration) String() string {
 	return fmt.Sprintf("%s %s → %s (%s)", m.Definition, strings.Join(m.From, ", "), m.To, objects)
 }
 
-// Migration is what [Cluster.MigrateVersions] does for the definition; false when it has nothing to do, or cannot.
+// Migration is what [Cluster.MigrateVersions] does for the definition; false when it has nothing to do, or
+// cannot.
 func (d *DroppedVersions) Migration() (Migration, bool) {
-	return Migration{Definition: d.Definition, From: d.Stored, To: d.Storage, Objects: d.Objects}, len(d.Stored) > 0 && !d.Stuck
+	return Migration{Definition: d.Definition, From: d.Stored, To: d.Storage, Objects: d.Objects},
+		len(d.Stored) > 0 && !d.Stuck
 }
 
-// MigrateVersions has the objects of the definitions stored in the version in which the API server stores objects now, and takes all others
-// off the lists of stored versions, so that definitions without these are taken. It does what `flux migrate` does (fluxcd/flux2,
-// cmd/flux/migrate.go): every object is written once, as it is, and the list comes last, so that a run that was cut off is begun again. It
-// may be repeated, and leaves out what is [DroppedVersions.Stuck]. The result says what was done until then even beside an error. progress
-// may be nil.
-func (c *Cluster) MigrateVersions(ctx context.Context, dropped []DroppedVersions, progress func(Progress)) ([]Migration, error) {
+// MigrateVersions has the objects of the definitions stored in the version in which the API server stores
+// objects now, and takes all others off the lists of stored versions, so that definitions without these are
+// taken. It does what `flux migrate` does (fluxcd/flux2, cmd/flux/migrate.go): every object is written once,
+// as it is, and the list comes last, so that a run that was cut off is begun again. It may be repeated, and
+// leaves out what is [DroppedVersions.Stuck]. The result says what was done until then even beside an error.
+// progress may be nil.
+func (c *Cluster) MigrateVersions(ctx context.Context, dropped []DroppedVersions,
+	progress func(Progress)) ([]Migration, error) {
 	var done []Migration
 	for _, d := range dropped {
 		if _, possible := d.Migration(); !possible {
 			continue
 		}
 		var made *Migration
-		// A conflict says that somebody has changed the definition meanwhile: what is stored has to be looked at again.
+		// A conflict says that somebody has changed the definition meanwhile: what is stored has to be looked
+		// at again.
 		err := c.retry(ctx, func() (err error) {
 			made, err = c.migrate(ctx, &d, progress)
 			return err
@@ -252,7 +266,8 @@ func (c *Cluster) MigrateVersions(ctx context.Context, dropped []DroppedVersions
 }
 
 // migrate does it for one definition; nil when there was nothing to do.
-func (c *Cluster) migrate(ctx context.Context, d *DroppedVersions, progress func(Progress)) (*Migration, error) {
+func (c *Cluster) migrate(ctx context.Context, d *DroppedVersions,
+	progress func(Progress)) (*Migration, error) {
 	crd, err := c.fetch(ctx, crdKind(), "", d.Definition)
 	if err != nil || crd == nil {
 		return nil, err
@@ -286,31 +301,35 @@ func (c *Cluster) migrate(ctx context.Context, d *DroppedVersions, progress func
 	if err != nil {
 		return nil, err
 	}
-	err = c.exact.Status().Patch(quiet(ctx), crd, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager))
+	err = c.exact.Status().Patch(quiet(ctx), crd, client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner(fieldManager))
 	if err != nil {
 		return nil, err
 	}
 	return &Migration{Definition: d.Definition, From: from, To: storage, Objects: len(objects)}, nil
 }
 
-// rewrite has an object stored anew. Notes of who has set its fields in other versions are brought to the stored one: the server could not
-// read them any more.
+// rewrite has an object stored anew. Notes of who has set its fields in other versions are brought to the
+// stored one: the server could not read them any more.
 func (c *Cluster) rewrite(ctx context.Context, k kind, object *unstructured.Unstructured) error {
 	return c.retry(ctx, func() error {
 		notes, err := ssa.PatchMigrateToVersion(object, k.group+"/"+k.version)
 		if err != nil {
 			return err
 		}
-		patch := client.RawPatch(types.MergePatchType, []byte("{}")) // the server stores it when that changes how it is stored
+		// the server stores it when that changes how it is stored
+		patch := client.RawPatch(types.MergePatchType, []byte("{}"))
 		if len(notes) > 0 {
-			unchanged := map[string]any{"op": "replace", "path": "/metadata/resourceVersion", "value": object.GetResourceVersion()}
+			unchanged := map[string]any{"op": "replace", "path": "/metadata/resourceVersion",
+				"value": object.GetResourceVersion()}
 			encoded, err := json.Marshal([]any{unchanged, notes[0]})
 			if err != nil {
 				return err
 			}
 			patch = client.RawPatch(types.JSONPatchType, encoded)
 		}
-		err = client.IgnoreNotFound(c.exact.Patch(ctx, k.object(object.GetNamespace(), object.GetName()), patch, client.FieldOwner(fieldManager)))
+		err = client.IgnoreNotFound(c.exact.Patch(ctx, k.object(object.GetNamespace(), object.GetName()),
+			patch, client.FieldOwner(fieldManager)))
 		if !apierrors.IsConflict(err) {
 			return err
 		}

@@ -17,15 +17,16 @@ import (
 type SyncWait struct {
 	Namespace, Name string // of the GitRepository and the Kustomization
 	Branch, Commit  string
-	// Accept decides on a revision that Flux has fetched and applied and that is not the commit: somebody may have pushed after it.
-	// Nil accepts none. It is called once for each such revision.
+	// Accept decides on a revision that Flux has fetched and applied and that is not the commit: somebody may
+	// have pushed after it. Nil accepts none. It is called once for each such revision.
 	Accept func(revision string) bool
 }
 
-// WaitSynced waits until the GitRepository has fetched the commit, the Kustomization has applied it and reports Ready for its current
-// generation, and the controllers are available. Progress, which may be nil, is told when it changes, problems included. A suspended
-// or stalled object ends the wait at once: no time makes it go on. That, and a time limit, are a *NotReadyError with the cause; an API
-// server that does not answer by then is an *UnreachableError.
+// WaitSynced waits until the GitRepository has fetched the commit, the Kustomization has applied it and
+// reports Ready for its current generation, and the controllers are available. Progress, which may be nil, is
+// told when it changes, problems included. A suspended or stalled object ends the wait at once: no time makes
+// it go on. That, and a time limit, are a *NotReadyError with the cause; an API server that does not answer
+// by then is an *UnreachableError.
 func (c *Cluster) WaitSynced(ctx context.Context, wait SyncWait, progress func(Progress)) error {
 	w := &syncWaiter{cluster: c, wait: wait, story: story{progress: progress}, accepted: map[string]bool{}}
 	err := c.until(ctx, []watched{
@@ -106,10 +107,12 @@ func (w *syncWaiter) look(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// syncProblems are what keeps Flux from fetching and applying what is in Git, the cause of the others first: nothing can be said of
-// objects that do not exist, no object goes on while it is suspended, none is worked on without its controller, fetching comes before
-// applying, and other controllers come last. Every wait and every look at Flux judges by it.
-func syncProblems(git, ks *unstructured.Unstructured, wait SyncWait, deployments, pods []unstructured.Unstructured) []*NotReadyError {
+// syncProblems are what keeps Flux from fetching and applying what is in Git, the cause of the others first:
+// nothing can be said of objects that do not exist, no object goes on while it is suspended, none is worked
+// on without its controller, fetching comes before applying, and other controllers come last. Every wait and
+// every look at Flux judges by it.
+func syncProblems(git, ks *unstructured.Unstructured, wait SyncWait,
+	deployments, pods []unstructured.Unstructured) []*NotReadyError {
 	if problem := missing(git, ks, wait); problem != nil {
 		return append([]*NotReadyError{problem}, controllerProblems(wait.Namespace, deployments, pods)...)
 	}
@@ -117,13 +120,15 @@ func syncProblems(git, ks *unstructured.Unstructured, wait SyncWait, deployments
 	var others []*NotReadyError
 	for _, problem := range controllerProblems(wait.Namespace, deployments, pods) {
 		_, name, _ := strings.Cut(problem.Object, "/")
-		if hard := problem.Reason != "" || problem.Cause != ""; hard && slices.Contains(fluxmanifests.RequiredControllers(), name) {
+		if hard := problem.Reason != "" || problem.Cause != ""; hard &&
+			slices.Contains(fluxmanifests.RequiredControllers(), name) {
 			problems = append(problems, problem)
 		} else {
 			others = append(others, problem)
 		}
 	}
-	if problem := firstProblem(git, ks); problem != nil && !slices.ContainsFunc(problems, func(p *NotReadyError) bool { return p.Object == problem.Object }) {
+	if problem := firstProblem(git, ks); problem != nil &&
+		!slices.ContainsFunc(problems, func(p *NotReadyError) bool { return p.Object == problem.Object }) {
 		problems = append(problems, problem)
 	}
 	return append(problems, others...)
@@ -143,21 +148,25 @@ func missing(git, ks *unstructured.Unstructured, wait SyncWait) *NotReadyError {
 		return nil
 	}
 	return &NotReadyError{
-		Object: "Flux in namespace " + wait.Namespace, Message: message,
-		Next: shell.Command("kubectl -n %s get gitrepositories.%s,kustomizations.%s", wait.Namespace, sourceGroup, kustomizeGroup),
+		Object:  "Flux in namespace " + wait.Namespace,
+		Message: message, Next: shell.Command("kubectl -n %s get gitrepositories.%s,kustomizations.%s",
+			wait.Namespace, sourceGroup, kustomizeGroup),
 	}
 }
 
-// stopped says what will not go on by itself: somebody suspended it, or its controller has given up until its spec changes.
+// stopped says what will not go on by itself: somebody suspended it, or its controller has given up until its
+// spec changes.
 func stopped(objects ...*unstructured.Unstructured) []*NotReadyError {
 	var problems []*NotReadyError
 	for _, object := range objects {
 		if pause := suspension(object); pause != nil {
 			problems = append(problems, &NotReadyError{
-				Object: objectName(object), Reason: "Suspended", Message: pause.words("suspended", "somebody suspended it") + ", so that nothing is applied",
-				Next: "resume it: " + pause.Resume, final: true,
+				Object: objectName(object), Reason: "Suspended",
+				Message: pause.words("suspended", "somebody suspended it") + ", so that nothing is applied",
+				Next:    "resume it: " + pause.Resume, final: true,
 			})
-		} else if stalled := conditionOf(object, "Stalled"); stalled.Status == "True" && stalled.current(object) {
+		} else if stalled := conditionOf(object, "Stalled"); stalled.Status == "True" &&
+			stalled.current(object) {
 			problem := problemOf(object, stalled)
 			problem.final = true
 			problems = append(problems, problem)
@@ -166,11 +175,12 @@ func stopped(objects ...*unstructured.Unstructured) []*NotReadyError {
 	return problems
 }
 
-// synced returns the fetched revision and says whether both objects report the wanted one, or the same later one that the caller
-// accepts.
+// synced returns the fetched revision and says whether both objects report the wanted one, or the same later
+// one that the caller accepts.
 func (w *syncWaiter) synced(git, ks *unstructured.Unstructured) (fetched string, ok bool) {
 	fetched = text(git, "status", "artifact", "revision")
-	if fetched == "" || fetched != text(ks, "status", "lastAppliedRevision") || !readyNow(git) || !readyNow(ks) {
+	if fetched == "" || fetched != text(ks, "status", "lastAppliedRevision") || !readyNow(git) ||
+		!readyNow(ks) {
 		return fetched, false
 	}
 	if fetched == Revision(w.wait.Branch, w.wait.Commit) {
@@ -206,17 +216,19 @@ func firstProblem(git, ks *unstructured.Unstructured) *NotReadyError {
 	return problemOf(ks, ready)
 }
 
-// attemptedBefore says whether the Kustomization's status is about another commit than the one the source has now.
+// attemptedBefore says whether the Kustomization's status is about another commit than the one the source has
+// now.
 func attemptedBefore(git, ks *unstructured.Unstructured) bool {
-	attempted, fetched := text(ks, "status", "lastAttemptedRevision"), text(git, "status", "artifact", "revision")
+	attempted, fetched := text(ks, "status", "lastAttemptedRevision"),
+		text(git, "status", "artifact", "revision")
 	return attempted != "" && fetched != "" && attempted != fetched
 }
 
 // problemOf makes a problem of a condition of Flux.
 func problemOf(object *unstructured.Unstructured, condition Condition) *NotReadyError {
 	return (&NotReadyError{
-		Object: objectName(object), Reason: condition.Reason, Message: condition.Words(),
-		Next: shell.Command("kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
+		Object: objectName(object), Reason: condition.Reason, Message: condition.Words(), Next: shell.Command(
+			"kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
 	}).explained(withoutChanges(condition.Message))
 }
 
@@ -227,13 +239,16 @@ func waitingFor(git, ks *unstructured.Unstructured, revision, fetched string) *N
 		if fetched != "" {
 			have = fetched
 		}
-		return &NotReadyError{Object: objectName(git), Message: "it has fetched " + have, Next: logsOf(git.GetNamespace(), fluxmanifests.SourceController)}
+		return &NotReadyError{Object: objectName(git), Message: "it has fetched " + have,
+			Next: logsOf(git.GetNamespace(), fluxmanifests.SourceController)}
 	}
 	message := "it has fetched the commit and is applying it"
-	if ready := conditionOf(ks, "Ready"); ready.Message != "" && (ready.Status == "Unknown" || ready.Reason == "DependencyNotReady") {
+	if ready := conditionOf(ks, "Ready"); ready.Message != "" &&
+		(ready.Status == "Unknown" || ready.Reason == "DependencyNotReady") {
 		message = ready.Words()
 	}
-	return &NotReadyError{Object: objectName(ks), Message: message, Next: logsOf(ks.GetNamespace(), fluxmanifests.KustomizeController)}
+	return &NotReadyError{Object: objectName(ks), Message: message,
+		Next: logsOf(ks.GetNamespace(), fluxmanifests.KustomizeController)}
 }
 
 func logsOf(namespace, controller string) string {
@@ -247,7 +262,8 @@ func objectName(object *unstructured.Unstructured) string {
 	return fmt.Sprintf("%s %s/%s", object.GetKind(), object.GetNamespace(), object.GetName())
 }
 
-// resourceOf is what kubectl calls the object's kind, with the group: other tools have kinds of the same name.
+// resourceOf is what kubectl calls the object's kind, with the group: other tools have kinds of the same
+// name.
 func resourceOf(object *unstructured.Unstructured) string {
 	gvk := object.GroupVersionKind()
 	resource := strings.ToLower(gvk.Kind)

@@ -1,12 +1,10 @@
 package fluxinstall
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,20 +59,26 @@ func TestSynced(t *testing.T) {
 		accept  bool
 		want    bool
 	}{
-		"as pushed":                     {gitGood, ksGood, false, true},
-		"not fetched":                   {replace(gitGood, "abc", "old"), ksGood, true, false},
-		"not applied":                   {gitGood, replace(ksGood, "abc", "old"), true, false},
-		"not there yet":                 {replace(gitGood, "abc", "old"), replace(ksGood, "abc", "old"), false, false},
-		"a later commit, accepted":      {replace(gitGood, "abc", "new"), replace(ksGood, "abc", "new"), true, true},
-		"source of an older generation": {replace(gitGood, "observedGeneration: 2, artifact", "observedGeneration: 1, artifact"), ksGood, true, false},
-		"Ready of an older generation":  {gitGood, replace(ksGood, "{observedGeneration: 1, last", "{observedGeneration: 0, last"), true, false},
-		"not ready":                     {gitGood, replace(ksGood, `"True"`, `"Unknown"`), true, false},
-		"nothing yet":                   {`{}`, `{}`, true, false},
+		"as pushed":     {gitGood, ksGood, false, true},
+		"not fetched":   {replace(gitGood, "abc", "old"), ksGood, true, false},
+		"not applied":   {gitGood, replace(ksGood, "abc", "old"), true, false},
+		"not there yet": {replace(gitGood, "abc", "old"), replace(ksGood, "abc", "old"), false, false},
+		"a later commit, accepted": {replace(gitGood, "abc", "new"), replace(ksGood, "abc", "new"),
+			true, true},
+		"source of an older generation": {
+			replace(gitGood, "observedGeneration: 2, artifact", "observedGeneration: 1, artifact"), ksGood,
+			true, false},
+		"Ready of an older generation": {gitGood,
+			replace(ksGood, "{observedGeneration: 1, last", "{observedGeneration: 0, last"), true, false},
+		"not ready":   {gitGood, replace(ksGood, `"True"`, `"Unknown"`), true, false},
+		"nothing yet": {`{}`, `{}`, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := 0
-			w := &syncWaiter{wait: SyncWait{Branch: "main", Commit: "abc", Accept: func(string) bool { asked++; return test.accept }}, accepted: map[string]bool{}}
+			w := &syncWaiter{wait: SyncWait{Branch: "main", Commit: "abc",
+				Accept: func(string) bool { asked++; return test.accept }},
+				accepted: map[string]bool{}}
 			for range 3 {
 				if _, got := w.synced(git(t, test.git), ks(t, test.ks)); got != test.want {
 					t.Errorf("synced %v, want %v", got, test.want)
@@ -90,28 +94,47 @@ func TestSynced(t *testing.T) {
 func TestFirstProblem(t *testing.T) {
 	t.Parallel()
 	failed := func(generation int, reason, message, more string) string {
-		return fmt.Sprintf(`{%sconditions: [{type: Ready, status: "False", reason: %s, message: %q, observedGeneration: %d}]}`, more, reason, message, generation)
+		return fmt.Sprintf(`{%sconditions: [{type: Ready, status: "False", reason: %s, message: %q, observedGeneration: %d}]}`,
+			more, reason, message, generation)
 	}
 	for name, test := range map[string]struct{ git, ks, want string }{
 		"all well": {gitGood, ksGood, ""},
 		"deploy key missing": {
-			failed(2, "GitOperationFailed", "failed to checkout and determine revision: unable to clone 'ssh://git@github.com/acme/fleet': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain", ""), ksGood,
-			"GitRepository flux-system/flux-system is not ready (GitOperationFailed): failed to checkout and determine revision: unable to clone 'ssh://git@github.com/acme/fleet': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain; the Git server does not accept the cluster's credentials: most likely its public key is not registered there (any more)",
+			failed(2, "GitOperationFailed", "failed to checkout and determine revision: unable to clone "+
+				"'ssh://git@github.com/acme/fleet': ssh: handshake failed: ssh: unable to authenticate, "+
+				"attempted methods [none publickey], no supported methods remain", ""),
+			ksGood, "GitRepository flux-system/flux-system is not ready (GitOperationFailed): failed to " +
+				"checkout and determine revision: unable to clone 'ssh://git@github.com/acme/fleet': ssh: " +
+				"handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no " +
+				"supported methods remain; the Git server does not accept the cluster's credentials: most " +
+				"likely its public key is not registered there (any more)",
 		},
 		"problem of an older generation": {failed(1, "GitOperationFailed", "no", ""), ksGood, ""},
 		"build": {
-			gitGood, failed(1, "BuildFailed", "kustomize build failed: accumulating resources: no such file", "lastAttemptedRevision: main@sha1:abc, "),
-			"Kustomization flux-system/flux-system is not ready (BuildFailed): kustomize build failed: no such file; a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it",
+			gitGood, failed(1, "BuildFailed", "kustomize build failed: accumulating resources: no such file",
+				"lastAttemptedRevision: main@sha1:abc, "),
+			"Kustomization flux-system/flux-system is not ready (BuildFailed): kustomize build failed: no " +
+				"such file; a file in the repository cannot be built, and that blocks every cluster below " +
+				"the path: correct or remove it",
 		},
-		"build of the commit before": {gitGood, failed(1, "BuildFailed", "kustomize build failed", "lastAttemptedRevision: main@sha1:old, "), ""},
+		"build of the commit before": {gitGood,
+			failed(1, "BuildFailed", "kustomize build failed", "lastAttemptedRevision: main@sha1:old, "), ""},
 		"path not in the commit": {
-			gitGood, failed(1, "ArtifactFailed", "kustomization path not found: stat /tmp/kustomization-1/clusters/mgmt: no such file or directory", "lastAttemptedRevision: main@sha1:old, "),
-			"Kustomization flux-system/flux-system is not ready (ArtifactFailed): kustomization path not found: stat clusters/mgmt: no such file or directory; a file in the repository cannot be built, and that blocks every cluster below the path: correct or remove it",
+			gitGood, failed(1, "ArtifactFailed",
+				"kustomization path not found: stat /tmp/kustomization-1/clusters/mgmt: no such file or "+
+					"directory", "lastAttemptedRevision: main@sha1:old, "),
+			"Kustomization flux-system/flux-system is not ready (ArtifactFailed): kustomization path not " +
+				"found: stat clusters/mgmt: no such file or directory; a file in the repository cannot be " +
+				"built, and that blocks every cluster below the path: correct or remove it",
 		},
-		"source not fetched yet": {`{}`, failed(1, "ArtifactFailed", "Source artifact not found, retrying in 30s", ""), ""},
-		"dependency":             {gitGood, failed(1, "DependencyNotReady", "dependency 'flux-system/infra' is not ready", ""), ""},
+		"source not fetched yet": {`{}`,
+			failed(1, "ArtifactFailed", "Source artifact not found, retrying in 30s", ""), ""},
+		"dependency": {gitGood,
+			failed(1, "DependencyNotReady", "dependency 'flux-system/infra' is not ready", ""), ""},
 		"webhook": {
-			gitGood, failed(1, "ReconciliationFailed", `Cluster/default/mgmt dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: spec.datacenterRef: field is immutable`, "lastAttemptedRevision: main@sha1:abc, "),
+			gitGood, failed(1, "ReconciliationFailed",
+				`Cluster/default/mgmt dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: spec.datacenterRef: field is immutable`,
+				"lastAttemptedRevision: main@sha1:abc, "),
 			`Kustomization flux-system/flux-system is not ready (ReconciliationFailed): Cluster/default/mgmt dry-run failed (Forbidden): admission webhook "validation.cluster.anywhere.amazonaws.com" denied the request: spec.datacenterRef: field is immutable; EKS Anywhere does not allow spec.datacenterRef to change on a cluster that exists: put the old value back in Git`,
 		},
 	} {
@@ -142,14 +165,16 @@ func TestStopped(t *testing.T) {
 	}{
 		"well": {git(t, gitGood), "", ""},
 		"suspended": {
-			suspended, "GitRepository flux-system/flux-system is not ready (Suspended): somebody suspended it, so that nothing is applied",
+			suspended, "GitRepository flux-system/flux-system is not ready (Suspended): " +
+				"somebody suspended it, so that nothing is applied",
 			`resume it: kubectl -n flux-system patch gitrepository.source.toolkit.fluxcd.io flux-system --type merge -p '{"spec":{"suspend":false}}'`,
 		},
 		"stalled": {
 			git(t, stalled), "GitRepository flux-system/flux-system is not ready (URLInvalid): bad URL",
 			"kubectl -n flux-system describe gitrepository.source.toolkit.fluxcd.io flux-system",
 		},
-		"stalled before the last change": {git(t, strings.Replace(stalled, "observedGeneration: 2", "observedGeneration: 1", 1)), "", ""},
+		"stalled before the last change": {
+			git(t, strings.Replace(stalled, "observedGeneration: 2", "observedGeneration: 1", 1)), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -161,7 +186,8 @@ func TestStopped(t *testing.T) {
 				t.Errorf("problem %v", problem)
 			}
 			if test.wantText != "" && (problem.Error() != test.wantText || problem.Hint() != test.wantDo) {
-				t.Errorf("got  %s\n     %s\nwant %s\n     %s", problem.Error(), problem.Hint(), test.wantText, test.wantDo)
+				t.Errorf("got  %s\n     %s\nwant %s\n     %s",
+					problem.Error(), problem.Hint(), test.wantText, test.wantDo)
 			}
 		})
 	}
@@ -171,12 +197,16 @@ func TestWaitingFor(t *testing.T) {
 	t.Parallel()
 	applying := `{conditions: [{type: Ready, status: "Unknown", message: "Building manifests for revision main@sha1:abc with a timeout of 9m30s"}]}`
 	for want, test := range map[string]struct{ ks, fetched string }{
-		"GitRepository flux-system/flux-system is not ready: it has fetched nothing yet":                                            {ksGood, ""},
-		"GitRepository flux-system/flux-system is not ready: it has fetched main@sha1:old":                                          {ksGood, "main@sha1:old"},
-		"Kustomization flux-system/flux-system is not ready: it has fetched the commit and is applying it":                          {ksGood, "main@sha1:abc"},
-		"Kustomization flux-system/flux-system is not ready: Building manifests for revision main@sha1:abc with a timeout of 9m30s": {applying, "main@sha1:abc"},
+		"GitRepository flux-system/flux-system is not ready: it has fetched nothing yet": {ksGood, ""},
+		"GitRepository flux-system/flux-system is not ready: it has fetched main@sha1:old": {ksGood,
+			"main@sha1:old"},
+		"Kustomization flux-system/flux-system is not ready: it has fetched the commit and is applying it": {
+			ksGood, "main@sha1:abc"},
+		"Kustomization flux-system/flux-system is not ready: Building manifests for revision main@sha1:abc " +
+			"with a timeout of 9m30s": {applying, "main@sha1:abc"},
 	} {
-		if got := waitingFor(git(t, gitGood), ks(t, test.ks), "main@sha1:abc", test.fetched).Error(); got != want {
+		if got := waitingFor(git(t, gitGood), ks(t, test.ks), "main@sha1:abc", test.fetched).Error(); got !=
+			want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -188,16 +218,23 @@ func TestRolledOut(t *testing.T) {
 		spec, status string
 		want         bool
 	}{
-		"done":                   {"{replicas: 1}", "{observedGeneration: 3, replicas: 1, updatedReplicas: 1, availableReplicas: 1}", true},
-		"default replicas":       {"{}", "{observedGeneration: 3, replicas: 1, updatedReplicas: 1, availableReplicas: 1}", true},
-		"scaled to none":         {"{replicas: 0}", "{observedGeneration: 3}", true},
-		"not looked at yet":      {"{replicas: 1}", "{observedGeneration: 2, replicas: 1, updatedReplicas: 1, availableReplicas: 1}", false},
-		"not updated":            {"{replicas: 2}", "{observedGeneration: 3, replicas: 2, updatedReplicas: 1, availableReplicas: 2}", false},
-		"old pods still there":   {"{replicas: 1}", "{observedGeneration: 3, replicas: 2, updatedReplicas: 1, availableReplicas: 2}", false},
-		"new pods not available": {"{replicas: 1}", "{observedGeneration: 3, replicas: 1, updatedReplicas: 1}", false},
-		"no status":              {"{replicas: 1}", "{}", false},
+		"done": {"{replicas: 1}",
+			"{observedGeneration: 3, replicas: 1, updatedReplicas: 1, availableReplicas: 1}", true},
+		"default replicas": {"{}",
+			"{observedGeneration: 3, replicas: 1, updatedReplicas: 1, availableReplicas: 1}", true},
+		"scaled to none": {"{replicas: 0}", "{observedGeneration: 3}", true},
+		"not looked at yet": {"{replicas: 1}",
+			"{observedGeneration: 2, replicas: 1, updatedReplicas: 1, availableReplicas: 1}", false},
+		"not updated": {"{replicas: 2}",
+			"{observedGeneration: 3, replicas: 2, updatedReplicas: 1, availableReplicas: 2}", false},
+		"old pods still there": {"{replicas: 1}",
+			"{observedGeneration: 3, replicas: 2, updatedReplicas: 1, availableReplicas: 2}", false},
+		"new pods not available": {"{replicas: 1}",
+			"{observedGeneration: 3, replicas: 1, updatedReplicas: 1}", false},
+		"no status": {"{replicas: 1}", "{}", false},
 	} {
-		deployment := parse(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, generation: 3}\nspec: "+test.spec+"\nstatus: "+test.status)
+		deployment := parse(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, generation: 3}\n"+
+			"spec: "+test.spec+"\nstatus: "+test.status)
 		if got := rolledOut(deployment); got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
@@ -207,184 +244,20 @@ func TestRolledOut(t *testing.T) {
 func TestPodProblem(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ status, reason, message string }{
-		"starting":   {`{containerStatuses: [{state: {waiting: {reason: ContainerCreating}}}]}`, "", ""},
-		"running":    {`{containerStatuses: [{state: {running: {}}}]}`, "", ""},
-		"image":      {`{containerStatuses: [{state: {running: {}}}, {state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image "a"'}}}]}`, "ImagePullBackOff", `Back-off pulling image "a"`},
-		"init":       {`{initContainerStatuses: [{state: {waiting: {reason: CrashLoopBackOff, message: back-off 5m0s}}}], containerStatuses: [{state: {waiting: {reason: PodInitializing}}}]}`, "CrashLoopBackOff", "back-off 5m0s"},
-		"no node":    {`{conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: "0/1 nodes are available: 1 node(s) had untolerated taint"}]}`, "Unschedulable", "0/1 nodes are available: 1 node(s) had untolerated taint"},
+		"starting": {`{containerStatuses: [{state: {waiting: {reason: ContainerCreating}}}]}`, "", ""},
+		"running":  {`{containerStatuses: [{state: {running: {}}}]}`, "", ""},
+		"image": {`{containerStatuses: [{state: {running: {}}}, {state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image "a"'}}}]}`,
+			"ImagePullBackOff", `Back-off pulling image "a"`},
+		"init": {`{initContainerStatuses: [{state: {waiting: {reason: CrashLoopBackOff, message: back-off 5m0s}}}], containerStatuses: [{state: {waiting: {reason: PodInitializing}}}]}`,
+			"CrashLoopBackOff", "back-off 5m0s"},
+		"no node": {`{conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: "0/1 nodes are available: 1 node(s) had untolerated taint"}]}`,
+			"Unschedulable", "0/1 nodes are available: 1 node(s) had untolerated taint"},
 		"no status ": {`{}`, "", ""},
 	} {
-		reason, message := podProblem(parse(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: "+test.status))
+		reason, message := podProblem(parse(t,
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: "+test.status))
 		if reason != test.reason || message != test.message {
 			t.Errorf("%s: %q %q", name, reason, message)
-		}
-	}
-}
-
-// clusterAPI serves one Cluster object to get, list and watch; watches stay open and say nothing.
-func clusterAPI(t *testing.T, cluster func(request int) string) *Cluster {
-	t.Helper()
-	var requests counter
-	c := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("watch") == "true" {
-			w.Header().Set("Content-Type", "application/json")
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-			return
-		}
-		content := cluster(requests.next())
-		if content == "" {
-			status(w, 404, "NotFound", "there is none")
-			return
-		}
-		encoded, err := yaml.YAMLToJSON([]byte(content))
-		if err != nil {
-			t.Error(err)
-		}
-		body(w, string(encoded))
-	})
-	return c
-}
-
-const someCluster = `
-apiVersion: anywhere.eks.amazonaws.com/v1alpha1
-kind: Cluster
-metadata: {name: dev, namespace: default, generation: 2}
-`
-
-func TestWaitCluster_timeLimit(t *testing.T) {
-	t.Parallel()
-	c := clusterAPI(t, func(int) string {
-		return someCluster + "status: {failureReason: MissingDependentObjects, failureMessage: 'fluxconfigs.anywhere.eks.amazonaws.com \"dev\" not found'}"
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	var told []string
-	err := c.WaitCluster(ctx, "default", "dev", func(p Progress) { told = append(told, p.Message) })
-	want := `Cluster default/dev is not ready (MissingDependentObjects): fluxconfigs.anywhere.eks.amazonaws.com "dev" not found`
-	var notReady *NotReadyError
-	if !errors.As(err, &notReady) || err.Error() != want {
-		t.Errorf("error %T %v, want %s", err, err, want)
-	}
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Error("the error does not say that time was up")
-	}
-	if len(told) != 1 || told[0] != want {
-		t.Errorf("progress %q", told)
-	}
-}
-
-// A cluster that was there is not waited for when somebody deletes it, whether it takes its time to go or not. One that was going when it
-// was looked at first, may come again.
-func TestWaitCluster_deleted(t *testing.T) {
-	t.Parallel()
-	going := strings.Replace(someCluster, "generation: 2", "generation: 2, deletionTimestamp: \"2026-01-02T03:04:05Z\", finalizers: [a.example.com/b]", 1)
-	ready := someCluster + "status: {observedGeneration: 2, conditions: [{type: Ready, status: \"True\"}]}"
-	for name, test := range map[string]struct {
-		looks []string
-		want  string
-	}{
-		"at once":        {[]string{someCluster, ""}, "Cluster default/dev was deleted: somebody else did that while this run waited for it"},
-		"by and by":      {[]string{"", someCluster, going}, "Cluster default/dev was deleted: somebody else did that while this run waited for it"},
-		"before the run": {[]string{going, "", ready}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := clusterAPI(t, func(request int) string { return test.looks[min(request, len(test.looks))-1] })
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			defer cancel()
-			err := c.WaitCluster(ctx, "default", "dev", nil)
-			if (err == nil) != (test.want == "") || err != nil && (err.Error() != test.want || !errors.As(err, new(*NotReadyError))) {
-				t.Errorf("%v, want %q", err, test.want)
-			}
-		})
-	}
-}
-
-// Another cluster of the name is not the one whose end is waited for.
-func TestWaitGone(t *testing.T) {
-	t.Parallel()
-	of := func(uid string) string {
-		return strings.Replace(someCluster, "generation: 2", "generation: 2, uid: "+uid, 1)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	c := clusterAPI(t, func(request int) string { return []string{of("a"), of("b")}[min(request, 2)-1] })
-	err := c.WaitGone(ctx, "default", "dev", nil)
-	const want = "Cluster default/dev is there again: it was deleted, and somebody else created it again while this run waited"
-	if !errors.As(err, new(*NotReadyError)) || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
-	}
-	c = clusterAPI(t, func(request int) string { return []string{of("a"), ""}[min(request, 2)-1] })
-	if err := c.WaitGone(ctx, "default", "dev", nil); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestWaitCluster_interrupted(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	pressed := errors.New("interrupted")
-	c := clusterAPI(t, func(int) string { return "" })
-	err := c.WaitCluster(ctx, "default", "dev", func(p Progress) {
-		if p.Message != "Cluster default/dev is not ready: Flux has not created it yet" {
-			t.Errorf("progress %q", p.Message)
-		}
-		cancel(pressed)
-	})
-	if !errors.Is(err, pressed) || errors.As(err, new(*NotReadyError)) {
-		t.Errorf("error %T %v", err, err)
-	}
-}
-
-// A server that goes away while waiting is waited for, and named when it does not come back.
-func TestWaitCluster_serverGoes(t *testing.T) {
-	t.Parallel()
-	var gone atomic.Bool
-	c := clusterAPI(t, func(int) string {
-		if gone.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		return someCluster
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-	defer cancel()
-	err := c.WaitCluster(ctx, "default", "dev", func(Progress) { gone.Store(true) })
-	if !errors.As(err, new(*UnreachableError)) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error %T %v", err, err)
-	}
-}
-
-func TestWaitCluster_forbidden(t *testing.T) {
-	t.Parallel()
-	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { status(w, 403, "Forbidden", "no") })
-	if err := c.WaitCluster(t.Context(), "default", "dev", nil); !errors.As(err, new(*ForbiddenError)) {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestClusterProblem(t *testing.T) {
-	t.Parallel()
-	const name = "Cluster default/dev is not ready"
-	for want, content := range map[string]string{
-		"": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": EKS Anywhere has not looked at its current state yet": someCluster + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it has no conditions yet":                             someCluster + `status: {observedGeneration: 2}`,
-		name + " (ScalingUp): ControlPlaneReady (ScalingUp): 1 of 3 machines; WorkersReady (ControlPlaneNotInitialized); EKS Anywhere is at work on its machines, which takes minutes": someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: ScalingUp}, {type: ControlPlaneInitialized, status: "True"}, {type: ControlPlaneReady, status: "False", reason: ScalingUp, message: 1 of 3 machines}, {type: WorkersReady, status: "False", reason: ControlPlaneNotInitialized}]}`,
-		name + " (WorkersNotReady): nearly":         someCluster + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: WorkersNotReady, message: nearly}, {type: DefaultCNIConfigured, status: "False", reason: SkipUpgradesForDefaultCNIConfigured}]}`,
-		name + " (ClusterInvalid): no such version": someCluster + `status: {observedGeneration: 2, failureReason: ClusterInvalid, failureMessage: no such version, conditions: [{type: Ready, status: "True"}]}`,
-		name + ": it is being deleted":              strings.Replace(someCluster, "generation: 2", `generation: 2, deletionTimestamp: "2026-01-01T00:00:00Z"`, 1),
-		name + " (Paused): it carries the annotation anywhere.eks.amazonaws.com/paused, so that EKS Anywhere does not work on it": strings.Replace(someCluster, "generation: 2", `generation: 2, annotations: {anywhere.eks.amazonaws.com/paused: "true"}`, 1),
-	} {
-		got := ""
-		if problem := clusterProblem(parse(t, content), "default", "dev"); problem != nil {
-			got = problem.Error()
-			if problem.Hint() == "" {
-				t.Errorf("%s: no next command", got)
-			}
-		}
-		if got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
 }
@@ -393,10 +266,13 @@ func TestClusterProblem(t *testing.T) {
 func TestUnavailableController(t *testing.T) {
 	t.Parallel()
 	deployment := func(name, status string) string {
-		return `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"a","name":"` + name + `","generation":1},"spec":{"selector":{"matchLabels":{"app":"` + name + `"}}},"status":` + status + `}`
+		return `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"a","name":"` + name +
+			`","generation":1},"spec":{"selector":{"matchLabels":{"app":"` + name + `"}}},"status":` +
+			status + `}`
 	}
 	pod := func(app, status string) string {
-		return `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","labels":{"app":"` + app + `"}},"status":` + status + `}`
+		return `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","labels":{"app":"` + app +
+			`"}},"status":` + status + `}`
 	}
 	const (
 		up       = `{"observedGeneration":1,"replicas":1,"updatedReplicas":1,"availableReplicas":1}`
@@ -408,25 +284,35 @@ func TestUnavailableController(t *testing.T) {
 		deployments, pods []string
 		want              string
 	}{
-		"all up":   {[]string{deployment("kustomize-controller", up), deployment("source-controller", up)}, nil, ""},
-		"none":     {nil, nil, "Deployment a/source-controller is not ready: it does not exist; nothing fetches or applies without it"},
-		"one gone": {[]string{deployment("source-controller", up)}, nil, "Deployment a/kustomize-controller is not ready: it does not exist; nothing fetches or applies without it"},
+		"all up": {[]string{deployment("kustomize-controller", up), deployment("source-controller", up)}, nil,
+			""},
+		"none": {nil, nil, "Deployment a/source-controller is not ready: it does not exist; nothing " +
+			"fetches or applies without it"},
+		"one gone": {[]string{deployment("source-controller", up)}, nil, "Deployment " +
+			"a/kustomize-controller is not ready: it does not exist; nothing fetches or applies without it"},
 		"starting": {
-			[]string{deployment("helm-controller", starting), deployment("kustomize-controller", starting), deployment("source-controller", up)}, nil,
-			"Deployment a/kustomize-controller is not ready: its pods are starting",
+			[]string{deployment("helm-controller", starting), deployment("kustomize-controller", starting),
+				deployment("source-controller", up)},
+			nil, "Deployment a/kustomize-controller is not ready: its pods are starting",
 		},
 		"one cannot start": {
-			[]string{deployment("helm-controller", starting), deployment("kustomize-controller", starting), deployment("source-controller", starting)},
+			[]string{deployment("helm-controller", starting), deployment("kustomize-controller", starting),
+				deployment("source-controller", starting)},
 			[]string{pod("other", image), pod("helm-controller", image)},
-			"Deployment a/helm-controller is not ready (ImagePullBackOff): no; the image cannot be pulled: look at the registry, its credentials and the network",
+			"Deployment a/helm-controller is not ready (ImagePullBackOff): no; the image cannot be pulled: " +
+				"look at the registry, its credentials and the network",
 		},
 		"two cannot start": {
-			[]string{deployment("helm-controller", quota), deployment("kustomize-controller", up), deployment("source-controller", starting)}, []string{pod("source-controller", image)},
-			"Deployment a/source-controller is not ready (ImagePullBackOff): no; the image cannot be pulled: look at the registry, its credentials and the network",
+			[]string{deployment("helm-controller", quota), deployment("kustomize-controller", up),
+				deployment("source-controller", starting)},
+			[]string{pod("source-controller", image)},
+			"Deployment a/source-controller is not ready (ImagePullBackOff): no; the image cannot be " +
+				"pulled: look at the registry, its credentials and the network",
 		},
 		"no pods at all": {
 			[]string{deployment("kustomize-controller", quota), deployment("source-controller", up)}, nil,
-			"Deployment a/kustomize-controller is not ready (FailedCreate): exceeded quota: q; a resource quota of the namespace is used up",
+			"Deployment a/kustomize-controller is not ready (FailedCreate): exceeded quota: q; a resource " +
+				"quota of the namespace is used up",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -436,7 +322,8 @@ func TestUnavailableController(t *testing.T) {
 					body(w, `{"apiVersion":"v1","kind":"PodList","items":[`+strings.Join(test.pods, ",")+`]}`)
 					return
 				}
-				body(w, `{"apiVersion":"apps/v1","kind":"DeploymentList","items":[`+strings.Join(test.deployments, ",")+`]}`)
+				body(w, `{"apiVersion":"apps/v1","kind":"DeploymentList","items":[`+
+					strings.Join(test.deployments, ",")+`]}`)
 			})
 			got := ""
 			deployments, pods, err := c.controllers(t.Context(), "a")

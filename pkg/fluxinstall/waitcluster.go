@@ -11,10 +11,11 @@ import (
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not there yet is waited for:
-// Flux has not applied it. One that was there and that somebody deletes ends the wait at once. Progress, which may be nil, is told when
-// it changes. A time limit gives a *NotReadyError with the cluster's own words, and so does a deletion; an API server that does not answer
-// by then is an *UnreachableError.
+// WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not
+// there yet is waited for: Flux has not applied it. One that was there and that somebody deletes ends the
+// wait at once. Progress, which may be nil, is told when it changes. A time limit gives a *NotReadyError with
+// the cluster's own words, and so does a deletion; an API server that does not answer by then is an
+// *UnreachableError.
 func (c *Cluster) WaitCluster(ctx context.Context, namespace, name string, progress func(Progress)) error {
 	s := &story{progress: progress}
 	var life lifetime
@@ -39,8 +40,8 @@ func (c *Cluster) WaitCluster(ctx context.Context, namespace, name string, progr
 // lifetime follows an object from look to look.
 type lifetime struct{ alive bool }
 
-// ends says whether an object that was seen alive, which is there and not being deleted, is so no longer. One whose deletion had begun
-// before it was looked at for the first time may be made anew.
+// ends says whether an object that was seen alive, which is there and not being deleted, is so no longer. One
+// whose deletion had begun before it was looked at for the first time may be made anew.
 func (l *lifetime) ends(alive bool) bool {
 	l.alive = l.alive || alive
 	return l.alive && !alive
@@ -49,13 +50,15 @@ func (l *lifetime) ends(alive bool) bool {
 // deletedMeanwhile is the problem of a Cluster whose lifetime ended.
 func deletedMeanwhile(namespace, name string) *NotReadyError {
 	return &NotReadyError{
-		Object: fmt.Sprintf("Cluster %s/%s", namespace, name), State: "was deleted", Message: "somebody else did that while this run waited for it",
-		Next: "eksa-gitops status", final: true,
+		Object: fmt.Sprintf("Cluster %s/%s", namespace, name), State: "was deleted",
+		Message: "somebody else did that while this run waited for it", Next: "eksa-gitops status",
+		final: true,
 	}
 }
 
-// clusterProblem is what keeps a Cluster from being Ready, or nil. Conditions count only when they speak of the current generation, and
-// only without a failure message (EKS Anywhere's own wait judges the same way, pkg/cluster/wait.go).
+// clusterProblem is what keeps a Cluster from being Ready, or nil. Conditions count only when they speak of
+// the current generation, and only without a failure message (EKS Anywhere's own wait judges the same way,
+// pkg/cluster/wait.go).
 func clusterProblem(object *unstructured.Unstructured, namespace, name string) *NotReadyError {
 	problem := &NotReadyError{
 		Object: fmt.Sprintf("Cluster %s/%s", namespace, name),
@@ -76,11 +79,13 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	case observed(object) && ready.Status == "True":
 		return nil
 	case isPaused(object):
-		problem.Reason, problem.Message = "Paused", "it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
+		problem.Reason, problem.Message = "Paused",
+			"it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
 		problem.Next = shell.Command("eksa-gitops resume cluster %s", name)
 	case !observed(object):
 		problem.Message = "EKS Anywhere has not looked at its current state yet"
-		problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20", eksaNamespace)
+		problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20",
+			eksaNamespace)
 	default:
 		problem.Reason = ready.Reason
 		problem.Message = cmp.Or(openConditions(object), ready.Message, "it has no conditions yet")
@@ -97,7 +102,8 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 func openConditions(object *unstructured.Unstructured) string {
 	var open []string
 	for _, c := range conditions(object) {
-		// That reason says that the user's own CNI stays; EKS Anywhere leaves the condition out of Ready then.
+		// That reason says that the user's own CNI stays; EKS Anywhere leaves the condition out of Ready
+		// then.
 		if c.Type == "Ready" || c.Status == "True" || c.Reason == "SkipUpgradesForDefaultCNIConfigured" {
 			continue
 		}

@@ -18,19 +18,22 @@ type ClusterName struct{ Namespace, Name string }
 // Changes of a fleet come in showers: each look reads all clusters, so there is a pause between two.
 const (
 	fleetPause = 500 * time.Millisecond
-	// lastLook bounds the reading of machine counts when the wait is over, and perhaps its time limit as well.
+	// lastLook bounds the reading of machine counts when the wait is over, and perhaps its time limit as
+	// well.
 	lastLook = 5 * time.Second
 )
 
-// WaitClusters waits until all clusters are Ready, each as [Cluster.WaitCluster] judges it. However many there are, one watch follows
-// them and one request reads them. changed, which may be nil, is told of a cluster at the first look and whenever what keeps it from
-// being Ready is another thing.
+// WaitClusters waits until all clusters are Ready, each as [Cluster.WaitCluster] judges it. However many
+// there are, one watch follows them and one request reads them. changed, which may be nil, is told of a
+// cluster at the first look and whenever what keeps it from being Ready is another thing.
 //
-// The result has the clusters in the order of names, as they were seen last, machine counts included; a cluster without a Problem is
-// Ready. It is nil when no look succeeded. The error is nil when all are Ready; at a time limit it is the context's, and the Problems
-// say the rest, or an *UnreachableError when the API server does not answer by then. A cluster that was there and that somebody deletes is
-// waited for no longer; when the others are Ready, the error is its *NotReadyError.
-func (c *Cluster) WaitClusters(ctx context.Context, names []ClusterName, changed func(LiveCluster)) ([]LiveCluster, error) {
+// The result has the clusters in the order of names, as they were seen last, machine counts included; a
+// cluster without a Problem is Ready. It is nil when no look succeeded. The error is nil when all are Ready;
+// at a time limit it is the context's, and the Problems say the rest, or an *UnreachableError when the API
+// server does not answer by then. A cluster that was there and that somebody deletes is waited for no longer;
+// when the others are Ready, the error is its *NotReadyError.
+func (c *Cluster) WaitClusters(ctx context.Context, names []ClusterName,
+	changed func(LiveCluster)) ([]LiveCluster, error) {
 	namespace := ""
 	if !slices.ContainsFunc(names, func(n ClusterName) bool { return n.Namespace != names[0].Namespace }) {
 		namespace = names[0].Namespace
@@ -81,7 +84,8 @@ func (c *Cluster) WaitClusters(ctx context.Context, names []ClusterName, changed
 	return fleet, err
 }
 
-// liveClusters finds the named clusters among objects, in the order of names. One that is not there has a Problem that says so.
+// liveClusters finds the named clusters among objects, in the order of names. One that is not there has a
+// Problem that says so.
 func liveClusters(objects []unstructured.Unstructured, names []ClusterName) []LiveCluster {
 	byName := make(map[ClusterName]*unstructured.Unstructured, len(objects))
 	for i := range objects {
@@ -92,7 +96,8 @@ func liveClusters(objects []unstructured.Unstructured, names []ClusterName) []Li
 		object := byName[name]
 		if object == nil {
 			fleet[i] = LiveCluster{
-				ClusterInfo: ClusterInfo{Namespace: name.Namespace, Name: name.Name}, Problem: clusterProblem(nil, name.Namespace, name.Name),
+				ClusterInfo: ClusterInfo{Namespace: name.Namespace, Name: name.Name},
+				Problem:     clusterProblem(nil, name.Namespace, name.Name),
 			}
 			continue
 		}
@@ -101,8 +106,8 @@ func liveClusters(objects []unstructured.Unstructured, names []ClusterName) []Li
 	return fleet
 }
 
-// countFleet adds what is known of the clusters' machines. Without the right to read those of Cluster API, and without an answer, the
-// conditions of the clusters have to do.
+// countFleet adds what is known of the clusters' machines. Without the right to read those of Cluster API,
+// and without an answer, the conditions of the clusters have to do.
 func (c *Cluster) countFleet(ctx context.Context, fleet []LiveCluster) {
 	if len(fleet) == 0 {
 		return
@@ -117,7 +122,8 @@ func (c *Cluster) countFleet(ctx context.Context, fleet []LiveCluster) {
 	byPlane, byGroup := machinesByCluster(planes), machinesByCluster(groups)
 	for i := range fleet {
 		live := &fleet[i]
-		live.ControlPlane = countMachines(live.ControlPlane, byPlane[live.Name], live.condition("ControlPlaneReady"))
+		live.ControlPlane = countMachines(live.ControlPlane, byPlane[live.Name],
+			live.condition("ControlPlaneReady"))
 		live.Workers = countMachines(live.Workers, byGroup[live.Name], live.condition("WorkersReady"))
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// fleetAPI serves Cluster objects; of Cluster API it has one control plane. Every list of clusters gives what clusters says.
+// fleetAPI serves Cluster objects; of Cluster API it has one control plane. Every list of clusters gives what
+// clusters says.
 func fleetAPI(t *testing.T, clusters func(request int) []string) *Cluster {
 	t.Helper()
 	var requests counter
@@ -32,7 +33,8 @@ func fleetAPI(t *testing.T, clusters func(request int) []string) *Cluster {
 				}
 				items = append(items, encoded)
 			}
-			list, err := json.Marshal(map[string]any{"apiVersion": "anywhere.eks.amazonaws.com/v1alpha1", "kind": "ClusterList", "items": items})
+			list, err := json.Marshal(map[string]any{"apiVersion": "anywhere.eks.amazonaws.com/v1alpha1",
+				"kind": "ClusterList", "items": items})
 			if err != nil {
 				t.Error(err)
 			}
@@ -48,8 +50,10 @@ func fleetAPI(t *testing.T, clusters func(request int) []string) *Cluster {
 }
 
 func fleetCluster(name, status string) string {
-	return fmt.Sprintf("apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: %s, namespace: default, generation: 1}\n"+
-		"spec: {controlPlaneConfiguration: {count: 3}, workerNodeGroupConfigurations: [{count: 2}]}\nstatus: {observedGeneration: 1, %s}\n", name, status)
+	return fmt.Sprintf("apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\n"+
+		"metadata: {name: %s, namespace: default, generation: 1}\n"+
+		"spec: {controlPlaneConfiguration: {count: 3}, workerNodeGroupConfigurations: [{count: 2}]}\n"+
+		"status: {observedGeneration: 1, %s}\n", name, status)
 }
 
 const (
@@ -70,40 +74,48 @@ func TestWaitClusters(t *testing.T) {
 		}
 	})
 	var told []string
-	fleet, err := c.WaitClusters(t.Context(), []ClusterName{{"default", "dev"}, {"default", "test"}}, func(live LiveCluster) {
-		text := live.Name + " Ready"
-		if live.Problem != nil {
-			text = live.Name + " " + live.Problem.Words()
-		}
-		told = append(told, text)
-	})
+	fleet, err := c.WaitClusters(t.Context(), []ClusterName{{"default", "dev"}, {"default", "test"}},
+		func(live LiveCluster) {
+			text := live.Name + " Ready"
+			if live.Problem != nil {
+				text = live.Name + " " + live.Problem.Words()
+			}
+			told = append(told, text)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"dev Flux has not created it yet", "test Flux has not created it yet", "dev no room", "test Ready", "dev Ready"}
+	want := []string{"dev Flux has not created it yet", "test Flux has not created it yet", "dev no room",
+		"test Ready", "dev Ready"}
 	if fmt.Sprint(told) != fmt.Sprint(want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
 	if len(fleet) != 2 || fleet[0].Name != "dev" || fleet[1].Name != "test" {
 		t.Fatalf("%+v", fleet)
 	}
-	if got, want := fmt.Sprint(fleet[0].ControlPlane, fleet[0].Workers, fleet[1].ControlPlane), "{3 2} {2 2} {3 -1}"; got != want {
+	if got, want := fmt.Sprint(fleet[0].ControlPlane, fleet[0].Workers, fleet[1].ControlPlane),
+		"{3 2} {2 2} {3 -1}"; got != want {
 		t.Errorf("machines %s, want %s", got, want)
 	}
 }
 
 func TestWaitClusters_timeLimit(t *testing.T) {
 	t.Parallel()
-	c := fleetAPI(t, func(int) []string { return []string{fleetCluster("test", isReady), fleetCluster("dev", isFailed)} })
+	c := fleetAPI(t, func(int) []string {
+		return []string{fleetCluster("test", isReady), fleetCluster("dev", isFailed)}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	fleet, err := c.WaitClusters(ctx, []ClusterName{{"default", "dev"}, {"default", "test"}, {"default", "new"}}, nil)
+	fleet, err := c.WaitClusters(ctx,
+		[]ClusterName{{"default", "dev"}, {"default", "test"}, {"default", "new"}}, nil)
 	if !errors.Is(err, context.DeadlineExceeded) || len(fleet) != 3 {
 		t.Fatalf("%v, %+v", err, fleet)
 	}
-	for i, want := range []string{"Cluster default/dev is not ready: no room", "", "Cluster default/new is not ready: Flux has not created it yet"} {
+	for i, want := range []string{"Cluster default/dev is not ready: no room", "",
+		"Cluster default/new is not ready: Flux has not created it yet"} {
 		problem := fleet[i].Problem
-		if (problem == nil) != (want == "") || problem != nil && (problem.Error() != want || !errors.Is(problem, context.DeadlineExceeded)) {
+		if (problem == nil) != (want == "") ||
+			problem != nil && (problem.Error() != want || !errors.Is(problem, context.DeadlineExceeded)) {
 			t.Errorf("%s: %v, want %s", fleet[i].Name, problem, want)
 		}
 	}
@@ -113,7 +125,8 @@ func TestWaitClusters_timeLimit(t *testing.T) {
 func TestWaitClusters_deleted(t *testing.T) {
 	t.Parallel()
 	born := func(name, status string) string {
-		return strings.Replace(fleetCluster(name, status), "generation: 1", "generation: 1, creationTimestamp: \"2026-01-02T03:04:05Z\"", 1)
+		return strings.Replace(fleetCluster(name, status), "generation: 1",
+			"generation: 1, creationTimestamp: \"2026-01-02T03:04:05Z\"", 1)
 	}
 	c := fleetAPI(t, func(request int) []string {
 		switch request {
@@ -142,7 +155,9 @@ func TestWaitClusters_interrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	pressed := errors.New("interrupted")
 	c := fleetAPI(t, func(int) []string { return nil })
-	_, err := c.WaitClusters(ctx, []ClusterName{{"default", "dev"}, {"default", "test"}}, func(LiveCluster) { cancel(pressed) })
+	_, err := c.WaitClusters(ctx, []ClusterName{{"default", "dev"}, {"default", "test"}}, func(LiveCluster) {
+		cancel(pressed)
+	})
 	if !errors.Is(err, pressed) {
 		t.Errorf("error %v", err)
 	}

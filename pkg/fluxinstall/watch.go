@@ -14,8 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
-// Waiting relies on watches. A watch can miss its kind (a CRD that is not there yet) or die unnoticed in a middlebox; looking again now
-// and then makes that a delay instead of a hang.
+// Waiting relies on watches. A watch can miss its kind (a CRD that is not there yet) or die unnoticed in a
+// middlebox; looking again now and then makes that a delay instead of a hang.
 const (
 	rereadWithout = time.Second      // while not all watches run
 	rereadWith    = 15 * time.Second // while they do
@@ -27,9 +27,9 @@ type watched struct {
 	namespace, name string
 }
 
-// until calls look at the start and after every change of what is watched, until it says true or fails for good. A passing failure of
-// the API server is waited out. A context that ends gives its cause; when the server did not answer by then, a time limit gives an
-// *UnreachableError that wraps the cause.
+// until calls look at the start and after every change of what is watched, until it says true or fails for
+// good. A passing failure of the API server is waited out. A context that ends gives its cause; when the
+// server did not answer by then, a time limit gives an *UnreachableError that wraps the cause.
 func (c *Cluster) until(ctx context.Context, objects []watched, look func() (bool, error)) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -52,7 +52,8 @@ func (c *Cluster) until(ctx context.Context, objects []watched, look func() (boo
 		next := rereadWithout
 		switch {
 		case err != nil:
-			// The library tries reads again by itself; one that was under way when the time was up says what came before.
+			// The library tries reads again by itself; one that was under way when the time was up says what
+			// came before.
 			if ctx.Err() == nil || strings.Contains(err.Error(), "error from a previous attempt") {
 				last = err
 			}
@@ -82,7 +83,8 @@ func (c *Cluster) until(ctx context.Context, objects []watched, look func() (boo
 func (c *Cluster) ended(ctx context.Context, last error) error {
 	cause := context.Cause(ctx)
 	if last != nil && isNetwork(last) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &UnreachableError{Server: c.server, Origin: c.origin, Err: fmt.Errorf("%w (%w)", innermost(last), cause)}
+		return &UnreachableError{Server: c.server, Origin: c.origin,
+			Err: fmt.Errorf("%w (%w)", innermost(last), cause)}
 	}
 	return cause
 }
@@ -101,8 +103,8 @@ func wait(ctx context.Context, changed <-chan struct{}, most time.Duration) bool
 	}
 }
 
-// watch signals changes until ctx ends, starting over when the server ends the watch. The server begins every watch with the objects
-// that are there, so nothing is missed in between.
+// watch signals changes until ctx ends, starting over when the server ends the watch. The server begins every
+// watch with the objects that are there, so nothing is missed in between.
 func (c *Cluster) watch(ctx context.Context, object watched, changed chan<- struct{}, running *atomic.Int32) {
 	options := []client.ListOption{client.InNamespace(object.namespace)}
 	if object.name != "" {

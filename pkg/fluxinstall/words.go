@@ -11,15 +11,18 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 )
 
-// Flux's controllers write into a condition's message whatever they know: what went wrong, and what went well before it; where they work
-// on their own disk; on many lines. What follows takes out of that the object that failed and what is said of it. The forms are those of
-// kustomize-controller 1.9 (internal/controller/kustomization_controller.go), of github.com/fluxcd/pkg/ssa, which applies and waits for it,
-// and of kustomize.
+// Flux's controllers write into a condition's message whatever they know: what went wrong, and what went well
+// before it; where they work on their own disk; on many lines. What follows takes out of that the object that
+// failed and what is said of it. The forms are those of kustomize-controller 1.9
+// (internal/controller/kustomization_controller.go), of github.com/fluxcd/pkg/ssa, which applies and waits
+// for it, and of kustomize.
 
-// Words are what the condition says went wrong, on one line: the object and its message, nothing else. Message is the whole of it.
+// Words are what the condition says went wrong, on one line: the object and its message, nothing else.
+// Message is the whole of it.
 func (c Condition) Words() string { return conditionWords(c.Message) }
 
-// Culprit is whom the condition blames: a path in the repository, or an object as Kind/namespace/name; empty when it names nobody.
+// Culprit is whom the condition blames: a path in the repository, or an object as Kind/namespace/name; empty
+// when it names nobody.
 func (c Condition) Culprit() string { return culpritOf(c.Message) }
 
 // mostWords bounds words, in characters. Messages of an object with many mistakes are longer.
@@ -42,17 +45,20 @@ func conditionWords(message string) string {
 	case strings.HasPrefix(message, pruneFailed):
 		message = listed(eachObject(strings.TrimPrefix(message, pruneFailed), ";"))
 	}
-	// Addresses may hold credentials, as a spec.url of Flux or a remote base of kustomize does that somebody should not have written.
+	// Addresses may hold credentials, as a spec.url of Flux or a remote base of kustomize does that somebody
+	// should not have written.
 	message = redact.Text(message)
 	message = buildTop.ReplaceAllString(buildDirectory.ReplaceAllString(message, ""), "the repository")
 	return bounded(oneLine(objectText.ReplaceAllString(message, "in object $1")), mostWords)
 }
 
-// change is a line of what kustomize-controller adds to an error: an object that it has applied before, and that is well
-// (fluxcd/pkg/ssa, ChangeSetEntry.String).
-var change = regexp.MustCompile(`^[A-Z]\w*(/[^/]+){1,2} (created|configured|unchanged|deleted|skipped|unknown)$`)
+// change is a line of what kustomize-controller adds to an error: an object that it has applied before, and
+// that is well (fluxcd/pkg/ssa, ChangeSetEntry.String).
+var change = regexp.MustCompile(
+	`^[A-Z]\w*(/[^/]+){1,2} (created|configured|unchanged|deleted|skipped|unknown)$`)
 
-// withoutChanges takes the changes off the end of a message. The last line of a message that was too long for a condition is cut.
+// withoutChanges takes the changes off the end of a message. The last line of a message that was too long for
+// a condition is cut.
 func withoutChanges(message string) string {
 	lines := strings.Split(strings.TrimSpace(message), "\n")
 	end := len(lines)
@@ -77,7 +83,8 @@ var (
 	secretValue = regexp.MustCompile(`(Invalid value: |Value:)("(?:[^"\\]|\\.)*"|[^\s,}]*[^\s,}:])`)
 	// The reason says it, and the time is another one at every try.
 	checkedFor = regexp.MustCompile(`^health check failed after \S+: `)
-	unhealthy  = regexp.MustCompile(`(?s)^(timeout waiting for:|failed early due to stalled resources:) \[(.*)\]$`)
+	unhealthy  = regexp.MustCompile(
+		`(?s)^(timeout waiting for:|failed early due to stalled resources:) \[(.*)\]$`)
 	// Where kustomize-controller has unpacked the repository.
 	buildDirectory = regexp.MustCompile(`(?:/[^\s':,]*)?/kustomization-\d+/`)
 	buildTop       = regexp.MustCompile(`'(?:/[^\s':,]*)?/kustomization-\d+'`)
@@ -86,7 +93,8 @@ var (
 // namedObject is how an error about an object begins.
 var namedObject = regexp.MustCompile(`^(?:can't determine status for )?[A-Z]\w*(/[^/\s]+){1,2}(?: |$)`)
 
-// eachObject takes a list of errors apart, each of which begins with its object. They come in any order, and get the same one every time.
+// eachObject takes a list of errors apart, each of which begins with its object. They come in any order, and
+// get the same one every time.
 func eachObject(list, separator string) []string {
 	var each []string
 	for part := range strings.SplitSeq(list, separator) {
@@ -112,9 +120,11 @@ func listed(each []string) string {
 	return strings.Join(each, "; ")
 }
 
-// step is one of the steps by which kustomize got to a place that is wrong: what it says of it as a file, and what it then did.
-var step = regexp.MustCompile(`(?s)^accumulation err='(?:accumulating|merging) resources from '[^']*': (.*?)': ` +
-	`(recursed accumulation of path '[^']*': |couldn't make target for path '[^']*': |must build at directory: |cycle detected: |failed to run ')(.*)$`)
+// step is one of the steps by which kustomize got to a place that is wrong: what it says of it as a file, and
+// what it then did.
+var step = regexp.MustCompile(
+	`(?s)^accumulation err='(?:accumulating|merging) resources from '[^']*': (.*?)': ` +
+		`(recursed accumulation of path '[^']*': |couldn't make target for path '[^']*': |must build at directory: |cycle detected: |failed to run ')(.*)$`)
 
 var (
 	lastStep = regexp.MustCompile(`^accumulating resources from '[^']*': `)
@@ -124,7 +134,8 @@ var (
 	objectText  = regexp.MustCompile(`in object \{\{([^}]*)\} .*\}\}`)
 )
 
-// briefBuild takes out of a message of kustomize how it got to the place that is wrong, and names that by its path in the repository.
+// briefBuild takes out of a message of kustomize how it got to the place that is wrong, and names that by its
+// path in the repository.
 func briefBuild(message string) string {
 	place, text := culpritOf(message), strings.TrimPrefix(message, buildFailed)
 	for {
@@ -158,7 +169,8 @@ func briefBuild(message string) string {
 	return buildFailed + place + ": " + text
 }
 
-// oneLine joins the lines of a message: what a colon announces to it, what stands for itself after a semicolon.
+// oneLine joins the lines of a message: what a colon announces to it, what stands for itself after a
+// semicolon.
 func oneLine(message string) string {
 	var b strings.Builder
 	for line := range strings.Lines(message) {
@@ -177,7 +189,8 @@ func oneLine(message string) string {
 	return b.String()
 }
 
-// bounded shortens a text in its middle, between words: it begins with the object, and the innermost error, which is the cause, comes last.
+// bounded shortens a text in its middle, between words: it begins with the object, and the innermost error,
+// which is the cause, comes last.
 func bounded(text string, most int) string {
 	if utf8.RuneCountInString(text) <= most {
 		return text
@@ -195,19 +208,23 @@ func bounded(text string, most int) string {
 
 var (
 	// What kustomize-controller says of an object that it cannot apply, delete or wait for.
-	blamedObject = regexp.MustCompile(`(?m)(?:^|[\s;\[])([A-Z]\w+/[^/\s]+/[^/\s:]+) (?:dry-run failed|apply failed|delete failed|query failed|namespace not specified|not found|` +
-		`immutable field detected|metadata\.managedFields cleanup failed|failed to migrate API version|is SOPS encrypted|status: ')`)
-	// Where kustomize-controller works on the repository's files, and how kustomize names directories and files in them.
+	blamedObject = regexp.
+			MustCompile(`(?m)(?:^|[\s;\[])([A-Z]\w+/[^/\s]+/[^/\s:]+) (?:dry-run failed|apply failed|delete failed|query failed|namespace not specified|not found|` +
+			`immutable field detected|metadata\.managedFields cleanup failed|failed to migrate API version|is SOPS encrypted|status: ')`)
+	// Where kustomize-controller works on the repository's files, and how kustomize names directories and
+	// files in them.
 	buildRoot = regexp.MustCompile(`kustomization-\d+/([^\s':,]+)`)
-	buildFile = regexp.MustCompile(`accumulating resources from '([^']+\.(?:ya?ml|json))'|in File: ([^\s':]+)`)
+	buildFile = regexp.MustCompile(
+		`accumulating resources from '([^']+\.(?:ya?ml|json))'|in File: ([^\s':]+)`)
 )
 
-// culpritOf is whom a message blames: a file or directory of the repository, or an object as Kind/namespace/name; "" when it names
-// nobody.
+// culpritOf is whom a message blames: a file or directory of the repository, or an object as
+// Kind/namespace/name; "" when it names nobody.
 func culpritOf(message string) string {
 	message = withoutChanges(message)
 	if objects := blamedObject.FindAllStringSubmatch(message, -1); len(objects) > 0 {
-		if strings.HasPrefix(message, pruneFailed) || unhealthy.MatchString(checkedFor.ReplaceAllString(message, "")) {
+		if strings.HasPrefix(message, pruneFailed) ||
+			unhealthy.MatchString(checkedFor.ReplaceAllString(message, "")) {
 			// They come in any order.
 			slices.SortFunc(objects, func(a, b []string) int { return strings.Compare(a[1], b[1]) })
 		}

@@ -9,7 +9,8 @@ import (
 
 // Bundles is what a Bundles file of EKS Anywhere says about Flux.
 type Bundles struct {
-	// Version is the release of Flux that the images are of, such as v2.8.8; empty when the file does not say.
+	// Version is the release of Flux that the images are of, such as v2.8.8; empty when the file does not
+	// say.
 	Version string
 	// Images are the controllers' images by the names of their Deployments.
 	Images map[string]string
@@ -18,9 +19,10 @@ type Bundles struct {
 // bundlesGroup is that of all of EKS Anywhere's kinds.
 const bundlesGroup = "anywhere.eks.amazonaws.com"
 
-// ReadBundles reads a Bundles file (eksctl anywhere's bundle-release.yaml, or what a release's bundleManifestUrl gives). As EKS Anywhere
-// does, it takes the Flux of the first entry of versionsBundles, whatever the Kubernetes version (its types: release/api/v1alpha1).
-// The error says what is wrong with the file, all of it, by field.
+// ReadBundles reads a Bundles file (eksctl anywhere's bundle-release.yaml, or what a release's
+// bundleManifestUrl gives). As EKS Anywhere does, it takes the Flux of the first entry of versionsBundles,
+// whatever the Kubernetes version (its types: release/api/v1alpha1). The error says what is wrong with the
+// file, all of it, by field.
 func ReadBundles(content []byte) (*Bundles, error) {
 	var file struct {
 		APIVersion string `json:"apiVersion"`

@@ -15,23 +15,24 @@ import (
 // componentLabel names the controller that an object belongs to; Flux's own installer sets it.
 const componentLabel = "app.kubernetes.io/component"
 
-// FluxItself is the name under which [CompareComponents] gives the release as a whole, with what belongs to no controller: the
-// namespace, roles and network policies.
+// FluxItself is the name under which [CompareComponents] gives the release as a whole, with what belongs to
+// no controller: the namespace, roles and network policies.
 const FluxItself = "flux"
 
-// ComponentChange is what differs in one of Flux's controllers, or in [FluxItself], between two versions of gotk-components.yaml.
+// ComponentChange is what differs in one of Flux's controllers, or in [FluxItself], between two versions of
+// gotk-components.yaml.
 type ComponentChange struct {
-	Name string `json:"name"`
-	// OldVersion and NewVersion are the tags of the image, or its digest where it has no tag; of FluxItself, the releases. Empty is
-	// absent or unknown.
+	Name string `json:"name"` // of the controller; "flux" for the release and what belongs to no controller
+	// OldVersion is the tag or the digest of the image before; of "flux", the release. None is unknown.
 	OldVersion string `json:"oldVersion,omitempty"`
+	// NewVersion is the tag or the digest of the image after; of "flux", the release. None is unknown.
 	NewVersion string `json:"newVersion,omitempty"`
-	// OldImage and NewImage are the whole images; FluxItself has none.
-	OldImage string `json:"oldImage,omitempty"`
-	NewImage string `json:"newImage,omitempty"`
-	Added    bool   `json:"added,omitempty"`
-	Removed  bool   `json:"removed,omitempty"`
-	// Other says that something else than the image differs, such as arguments, limits, or the definitions of its kinds.
+	OldImage   string `json:"oldImage,omitempty"` // the whole image before; "flux" has none
+	NewImage   string `json:"newImage,omitempty"` // the whole image after; "flux" has none
+	Added      bool   `json:"added,omitempty"`    // whether it was not there before
+	Removed    bool   `json:"removed,omitempty"`  // whether it is not there any more
+	// Other says that something else than the image differs, such as arguments, limits, or the definitions of
+	// its kinds.
 	Other bool `json:"other,omitempty"`
 }
 
@@ -45,7 +46,8 @@ func (c ComponentChange) String() string {
 	}
 	text := strings.TrimSpace(c.Name + " " + c.NewVersion)
 	if c.OldVersion != c.NewVersion {
-		text = fmt.Sprintf("%s %s → %s", c.Name, cmp.Or(c.OldVersion, "unknown"), cmp.Or(c.NewVersion, "unknown"))
+		text = fmt.Sprintf("%s %s → %s",
+			c.Name, cmp.Or(c.OldVersion, "unknown"), cmp.Or(c.NewVersion, "unknown"))
 	}
 	oldName, _ := splitImage(c.OldImage)
 	newName, _ := splitImage(c.NewImage)
@@ -60,9 +62,10 @@ func (c ComponentChange) String() string {
 	return text
 }
 
-// CompareComponents says what differs between two versions of gotk-components.yaml, controller by controller: FluxItself first, then
-// the controllers of after in the order of the file, then those that are gone. Either may be empty. Comments, the order of objects and
-// the label that repeats the release make no difference. To see the images that patches put in, compare what [BuildSystem] returns.
+// CompareComponents says what differs between two versions of gotk-components.yaml, controller by controller:
+// FluxItself first, then the controllers of after in the order of the file, then those that are gone. Either
+// may be empty. Comments, the order of objects and the label that repeats the release make no difference. To
+// see the images that patches put in, compare what [BuildSystem] returns.
 //
 // The error says that one of them cannot be read.
 func CompareComponents(before, after []byte) ([]ComponentChange, error) {
@@ -84,9 +87,12 @@ func CompareComponents(before, after []byte) ([]ComponentChange, error) {
 		if is != nil {
 			change.NewImage, change.NewVersion = is.image, is.version
 		}
-		done := is != nil && slices.ContainsFunc(changes, func(c ComponentChange) bool { return c.Name == name })
+		done := is != nil && slices.ContainsFunc(changes, func(c ComponentChange) bool {
+			return c.Name == name
+		})
 		change.Other = was != nil && is != nil && !reflect.DeepEqual(was.objects, is.objects)
-		if done || !change.Added && !change.Removed && !change.Other && change.OldImage == change.NewImage && change.OldVersion == change.NewVersion {
+		if done || !change.Added && !change.Removed && !change.Other && change.OldImage == change.NewImage &&
+			change.OldVersion == change.NewVersion {
 			continue
 		}
 		changes = append(changes, change)
@@ -128,15 +134,18 @@ func readComponents(content []byte) (*componentSet, error) {
 			order = append(order, name)
 		}
 		part := set.byName[name]
-		if release, _ := labels[VersionLabel].(string); name == FluxItself && part.version == "" && labels[PartOfLabel] == "flux" {
+		if release, _ := labels[VersionLabel].(string); name == FluxItself && part.version == "" &&
+			labels[PartOfLabel] == "flux" {
 			part.version = release
 		}
 		withoutRelease(object)
-		if image := takeImage(object); image != "" && object["kind"] == "Deployment" && metadata["name"] == name {
+		if image := takeImage(object); image != "" && object["kind"] == "Deployment" &&
+			metadata["name"] == name {
 			part.image = image
 			_, part.version = splitImage(image)
 		}
-		part.objects[fmt.Sprint(object["apiVersion"], " ", object["kind"], " ", metadata["namespace"], "/", metadata["name"])] = object
+		part.objects[fmt.Sprint(object["apiVersion"], " ", object["kind"], " ", metadata["namespace"], "/",
+			metadata["name"])] = object
 		return nil
 	})
 	if set.byName[FluxItself] != nil {
@@ -155,7 +164,8 @@ func fieldsOf(object map[string]any, name string) map[string]any {
 	return inner
 }
 
-// withoutRelease takes the label with Flux's release off everything, pod templates included: it changes with every release.
+// withoutRelease takes the label with Flux's release off everything, pod templates included: it changes with
+// every release.
 func withoutRelease(value any) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -201,8 +211,9 @@ func splitImage(image string) (name, tag string) {
 	return name, digest
 }
 
-// CompareVersions compares two versions by Semantic Versioning, with or without the leading v: negative when a is older than b, zero
-// when they are the same, positive when a is newer. A pre-release is older than its release. The error names what is no version.
+// CompareVersions compares two versions by Semantic Versioning, with or without the leading v: negative when
+// a is older than b, zero when they are the same, positive when a is newer. A pre-release is older than its
+// release. The error names what is no version.
 func CompareVersions(a, b string) (int, error) {
 	left, err := version.ParseSemantic(a)
 	if err != nil {

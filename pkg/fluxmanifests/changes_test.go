@@ -39,7 +39,8 @@ func TestCompareComponents(t *testing.T) {
 	content := components(t, fluxmanifests.ComponentsOptions{})
 	tags := tagsOf(t, content)
 	source, kustomize := tags["source-controller"], tags["kustomize-controller"]
-	two := components(t, fluxmanifests.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}})
+	two := components(t,
+		fluxmanifests.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}})
 	for name, c := range map[string]struct {
 		before, after []byte
 		want          []string
@@ -47,39 +48,61 @@ func TestCompareComponents(t *testing.T) {
 		"the same":  {content, content, nil},
 		"a comment": {content, append([]byte("# by hand\n"), content...), nil},
 		"another release": {
-			replaced(t, content, fluxmanifests.Version, "v2.8.0", "source-controller:"+source, "source-controller:v1.8.5", "kustomize-controller:"+kustomize, "kustomize-controller:v1.8.0"), content,
-			[]string{"flux v2.8.0 → " + fluxmanifests.Version, "source-controller v1.8.5 → " + source, "kustomize-controller v1.8.0 → " + kustomize},
+			replaced(t, content, fluxmanifests.Version, "v2.8.0", "source-controller:"+source,
+				"source-controller:v1.8.5", "kustomize-controller:"+kustomize, "kustomize-controller:v1.8.0"),
+			content,
+			[]string{"flux v2.8.0 → " + fluxmanifests.Version, "source-controller v1.8.5 → " + source,
+				"kustomize-controller v1.8.0 → " + kustomize},
 		},
 		// Without notification-controller, the others are told to send no events.
 		"components gone": {content, two, []string{
-			"source-controller " + source + " (settings)", "kustomize-controller " + kustomize + " (settings)",
-			"helm-controller " + tags["helm-controller"] + " (removed)", "notification-controller " + tags["notification-controller"] + " (removed)",
+			"source-controller " + source + " (settings)",
+			"kustomize-controller " + kustomize + " (settings)",
+			"helm-controller " + tags["helm-controller"] + " (removed)",
+			"notification-controller " + tags["notification-controller"] + " (removed)",
 		}},
 		"components added": {two, content, []string{
-			"source-controller " + source + " (settings)", "kustomize-controller " + kustomize + " (settings)",
-			"helm-controller " + tags["helm-controller"] + " (new)", "notification-controller " + tags["notification-controller"] + " (new)",
+			"source-controller " + source + " (settings)",
+			"kustomize-controller " + kustomize + " (settings)",
+			"helm-controller " + tags["helm-controller"] + " (new)",
+			"notification-controller " + tags["notification-controller"] + " (new)",
 		}},
 		"another registry": {
-			content, replaced(t, content, "ghcr.io/fluxcd/source-controller:", "registry.local:5000/flux/source-controller:"),
-			[]string{"source-controller " + source + " (image ghcr.io/fluxcd/source-controller → registry.local:5000/flux/source-controller)"},
+			content, replaced(t, content, "ghcr.io/fluxcd/source-controller:",
+				"registry.local:5000/flux/source-controller:"),
+			[]string{"source-controller " + source +
+				" (image ghcr.io/fluxcd/source-controller → registry.local:5000/flux/source-controller)"},
 		},
 		"another registry and version": {
-			content, replaced(t, content, "ghcr.io/fluxcd/source-controller:"+source, "registry.local:5000/flux/source-controller:v9.9.9"),
-			[]string{"source-controller " + source + " → v9.9.9 (image ghcr.io/fluxcd/source-controller → registry.local:5000/flux/source-controller)"},
+			content, replaced(t, content, "ghcr.io/fluxcd/source-controller:"+source,
+				"registry.local:5000/flux/source-controller:v9.9.9"),
+			[]string{"source-controller " + source + " → v9.9.9 (image ghcr.io/fluxcd/source-controller → " +
+				"registry.local:5000/flux/source-controller)"},
 		},
 		"a digest": {
-			content, replaced(t, content, "source-controller:"+source, "source-controller:"+source+"@sha256:aa"),
+			content, replaced(t, content, "source-controller:"+source,
+				"source-controller:"+source+"@sha256:aa"),
 			[]string{"source-controller " + source + " (another digest)"},
 		},
 		"only a digest": {
 			content, replaced(t, content, "source-controller:"+source, "source-controller@sha256:aa"),
 			[]string{"source-controller " + source + " → sha256:aa"},
 		},
-		"settings of a controller":    {content, replaced(t, content, "kind: Kustomization\n    listKind", "kind: Kustomization\n    x-added: 1\n    listKind"), []string{"kustomize-controller " + kustomize + " (settings)"}},
-		"settings of nobody":          {content, replaced(t, content, "pod-security.kubernetes.io/warn: restricted", "pod-security.kubernetes.io/warn: baseline"), []string{"flux " + fluxmanifests.Version + " (settings)"}},
-		"nothing before":              {nil, two, []string{"flux " + fluxmanifests.Version + " (new)", "source-controller " + source + " (new)", "kustomize-controller " + kustomize + " (new)"}},
-		"nothing after":               {two, []byte("---\n# empty\n"), []string{"flux " + fluxmanifests.Version + " (removed)", "kustomize-controller " + kustomize + " (removed)", "source-controller " + source + " (removed)"}},
-		"a version that nobody knows": {replaced(t, two, "app.kubernetes.io/version: "+fluxmanifests.Version, "app.kubernetes.io/version: \"\""), two, []string{"flux unknown → " + fluxmanifests.Version}},
+		"settings of a controller": {content, replaced(t, content, "kind: Kustomization\n    listKind",
+			"kind: Kustomization\n    x-added: 1\n    listKind"),
+			[]string{"kustomize-controller " + kustomize + " (settings)"}},
+		"settings of nobody": {content, replaced(t, content, "pod-security.kubernetes.io/warn: restricted",
+			"pod-security.kubernetes.io/warn: baseline"),
+			[]string{"flux " + fluxmanifests.Version + " (settings)"}},
+		"nothing before": {nil, two, []string{"flux " + fluxmanifests.Version + " (new)",
+			"source-controller " + source + " (new)", "kustomize-controller " + kustomize + " (new)"}},
+		"nothing after": {two, []byte("---\n# empty\n"),
+			[]string{"flux " + fluxmanifests.Version + " (removed)",
+				"kustomize-controller " + kustomize + " (removed)",
+				"source-controller " + source + " (removed)"}},
+		"a version that nobody knows": {replaced(t, two,
+			"app.kubernetes.io/version: "+fluxmanifests.Version, "app.kubernetes.io/version: \"\""),
+			two, []string{"flux unknown → " + fluxmanifests.Version}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +131,8 @@ func TestCompareVersions(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"v2.9.4", "v2.9.4", 0}, {"2.9.4", "v2.9.4", 0}, {"v2.9.10", "v2.9.4", 1}, {"v2.8.5", "v2.9.4", -1}, {"v2.10.0", "v2.9.4", 1},
+		{"v2.9.4", "v2.9.4", 0}, {"2.9.4", "v2.9.4", 0}, {"v2.9.10", "v2.9.4", 1}, {"v2.8.5", "v2.9.4", -1},
+		{"v2.10.0", "v2.9.4", 1},
 		{"v3.0.0-rc.1", "v2.9.4", 1}, {"v2.9.4-rc.1", "v2.9.4", -1}, {"v2.9.4+eks", "v2.9.4", 0},
 	} {
 		if got, err := fluxmanifests.CompareVersions(c.a, c.b); err != nil || got != c.want {
@@ -116,7 +140,8 @@ func TestCompareVersions(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "latest", "v2", "sha256:aa"} {
-		if _, err := fluxmanifests.CompareVersions("v2.9.4", bad); err == nil || !strings.Contains(err.Error(), "is not a version") {
+		if _, err := fluxmanifests.CompareVersions("v2.9.4", bad); err == nil ||
+			!strings.Contains(err.Error(), "is not a version") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

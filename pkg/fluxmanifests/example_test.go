@@ -7,7 +7,8 @@ import (
 )
 
 func ExampleSync() {
-	manifests, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git", Path: "clusters/mgmt"})
+	manifests, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git",
+		Path: "clusters/mgmt"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -12,16 +12,18 @@ import (
 // Fit says whether an image of a controller belongs to a release of Flux.
 type Fit string
 
-// The fits. A controller of another minor release than the one that Flux's definitions are of works with definitions that it does not know, or
-// lacks some that it needs.
+// The fits. A controller of another minor release than the one that Flux's definitions are of works with
+// definitions that it does not know, or lacks some that it needs.
 const (
-	FitSame    Fit = "same"    // of the release's minor release, whatever patch or build it is
-	FitOlder   Fit = "older"   // of an older minor release
-	FitNewer   Fit = "newer"   // of a newer one
-	FitUnknown Fit = "unknown" // the image has no version for its tag, or it is not known which one the release has
+	FitSame  Fit = "same"  // of the release's minor release, whatever patch or build it is
+	FitOlder Fit = "older" // of an older minor release
+	FitNewer Fit = "newer" // of a newer one
+	// the image has no version for its tag, or it is not known which one the release has
+	FitUnknown Fit = "unknown"
 )
 
-// imageRelease is how the tag of an image of Flux begins: EKS Anywhere and others add to it (v1.9.0-eks-a-v0.26.0).
+// imageRelease is how the tag of an image of Flux begins: EKS Anywhere and others add to it
+// (v1.9.0-eks-a-v0.26.0).
 var imageRelease = regexp.MustCompile(`^v?(\d{1,3})\.(\d{1,3})\.\d{1,3}(\D|$)`)
 
 // minorOf is the major and minor number of a version.
@@ -35,9 +37,9 @@ func minorOf(version string) (major, minor int, ok bool) {
 	return major, minor, true
 }
 
-// ControllerFit holds the image of a controller, the name of whose Deployment is given, against a release of Flux. expected is what the release
-// has as far as that is known: the controller's version for the release that this program brings, v1.N for the source- and the
-// kustomize-controller of any v2.N.
+// ControllerFit holds the image of a controller, the name of whose Deployment is given, against a release of
+// Flux. expected is what the release has as far as that is known: the controller's version for the release
+// that this program brings, v1.N for the source- and the kustomize-controller of any v2.N.
 func ControllerFit(release, controller, image string) (fit Fit, expected string) {
 	releaseMajor, releaseMinor, ok := minorOf(release)
 	if !ok {

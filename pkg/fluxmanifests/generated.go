@@ -10,9 +10,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// GeneratedFrom reads from gotk-components.yaml the options that it was generated with, whatever the release: generating the present
-// release with them changes nothing but what is new in it, and what somebody has edited by hand. What cannot be told, such as a registry
-// when the images come from several, has its default. The error says that the file is not Flux's.
+// GeneratedFrom reads from gotk-components.yaml the options that it was generated with, whatever the release:
+// generating the present release with them changes nothing but what is new in it, and what somebody has
+// edited by hand. What cannot be told, such as a registry when the images come from several, has its default.
+// The error says that the file is not Flux's.
 func GeneratedFrom(components []byte) (ComponentsOptions, error) {
 	r := &optionReader{registries: map[string]bool{}}
 	r.options.NoNetworkPolicy = true
@@ -101,7 +102,8 @@ func (r *optionReader) read(document []byte) error {
 		r.options.ImagePullSecret = pod.ImagePullSecrets[0].Name
 	}
 	for _, toleration := range pod.Tolerations {
-		if toleration.Operator == "Exists" && toleration.Key != "" && !slices.Contains(r.options.TolerationKeys, toleration.Key) {
+		if toleration.Operator == "Exists" && toleration.Key != "" &&
+			!slices.Contains(r.options.TolerationKeys, toleration.Key) {
 			r.options.TolerationKeys = append(r.options.TolerationKeys, toleration.Key)
 		}
 	}
@@ -131,8 +133,8 @@ func (r *optionReader) inOrder(named []string) {
 	}
 }
 
-// RemovedKinds are the kinds of Flux that one gotk-components.yaml defines and another does not, sorted. Flux deletes their definitions
-// when it applies the other one, and Kubernetes all objects of the kinds with them.
+// RemovedKinds are the kinds of Flux that one gotk-components.yaml defines and another does not, sorted. Flux
+// deletes their definitions when it applies the other one, and Kubernetes all objects of the kinds with them.
 func RemovedKinds(before, after []byte) ([]string, error) {
 	old, err := definedKinds(before)
 	if err != nil {

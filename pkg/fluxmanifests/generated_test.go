@@ -14,9 +14,12 @@ func TestGeneratedFrom(t *testing.T) {
 	for name, options := range map[string]ComponentsOptions{
 		"default": {},
 		"all of it": {
-			Namespace: "gitops", Components: []string{"source-controller", "kustomize-controller", "notification-controller"},
-			Registry: "registry.example.com:5000/flux", ImagePullSecret: "pull", ClusterDomain: "k8s.example.com",
-			TolerationKeys: []string{"site", "node-role.kubernetes.io/control-plane"}, LogLevel: "debug", NoNetworkPolicy: true, OwnNamespaceOnly: true,
+			Namespace: "gitops", Components: []string{"source-controller", "kustomize-controller",
+				"notification-controller"},
+			Registry: "registry.example.com:5000/flux", ImagePullSecret: "pull",
+			ClusterDomain:  "k8s.example.com",
+			TolerationKeys: []string{"site", "node-role.kubernetes.io/control-plane"}, LogLevel: "debug",
+			NoNetworkPolicy: true, OwnNamespaceOnly: true,
 		},
 		"other order": {Components: []string{"kustomize-controller", "source-controller"}},
 	} {
@@ -45,7 +48,8 @@ func TestGeneratedFrom(t *testing.T) {
 			}
 		})
 	}
-	for _, content := range []string{"", "kind: Deployment\nmetadata: {name: a}\n", "kind: Deployment\nmetadata: [\n"} {
+	for _, content := range []string{"", "kind: Deployment\nmetadata: {name: a}\n",
+		"kind: Deployment\nmetadata: [\n"} {
 		if got, err := GeneratedFrom([]byte(content)); err == nil {
 			t.Errorf("%q gives %+v", content, got)
 		}
@@ -58,14 +62,16 @@ func TestRemovedKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := Components(t.Context(), ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}})
+	two, err := Components(t.Context(),
+		ComponentsOptions{Components: []string{"source-controller", "kustomize-controller"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
 		before, after []byte
 		want          []string
-	}{{all, two, []string{"Alert", "HelmRelease", "Provider", "Receiver"}}, {two, all, nil}, {all, all, nil}} {
+	}{{all, two, []string{"Alert", "HelmRelease", "Provider", "Receiver"}}, {two, all, nil},
+		{all, all, nil}} {
 		got, err := RemovedKinds(test.before, test.after)
 		if err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("removed %v (%v), want %v", got, err, test.want)
@@ -84,8 +90,10 @@ func TestCheckComponents(t *testing.T) {
 		{[]string{"source-controller", "kustomize-controller"}, nil, ""},
 		{[]string{"source-controller", "helm-controller"}, nil, "must include kustomize-controller"},
 		{[]string{"kustomize-controller"}, nil, "must include source-controller"},
-		{[]string{"source-controller", "kustomize-controller", "source-controller"}, nil, "source-controller is named twice"},
-		{nil, []string{"imagereflector"}, `no component "imagereflector"; it has: helm-controller, image-automation-controller`},
+		{[]string{"source-controller", "kustomize-controller", "source-controller"}, nil,
+			"source-controller is named twice"},
+		{nil, []string{"imagereflector"},
+			`no component "imagereflector"; it has: helm-controller, image-automation-controller`},
 	} {
 		err := CheckComponents(test.components, test.extra)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -127,13 +135,17 @@ func TestReadBundles(t *testing.T) {
 		t.Errorf("got %+v", bundles)
 	}
 	for content, want := range map[string]string{
-		"a: [":                            "not valid YAML",
-		"a: b":                            "not a Kubernetes object; it must be kind Bundles of anywhere.eks.amazonaws.com/v1alpha1",
-		"kind: ConfigMap\napiVersion: v1": "it is a ConfigMap of v1",
-		"kind: Release\napiVersion: anywhere.eks.amazonaws.com/v1alpha1":                                                                          "bundleManifestUrl",
-		"kind: Bundles\napiVersion: anywhere.eks.amazonaws.com/v1alpha1":                                                                          "spec.versionsBundles is empty",
-		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91", "", 1):                                            "flux.helmController.uri is missing",
-		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91", "https://public.ecr.aws/x/helm-controller:v1", 1): `helmController.uri is not an image with a tag: "https://`,
+		"a: [": "not valid YAML",
+		"a: b": "not a Kubernetes object; it must be kind Bundles of " +
+			"anywhere.eks.amazonaws.com/v1alpha1",
+		"kind: ConfigMap\napiVersion: v1":                                "it is a ConfigMap of v1",
+		"kind: Release\napiVersion: anywhere.eks.amazonaws.com/v1alpha1": "bundleManifestUrl",
+		"kind: Bundles\napiVersion: anywhere.eks.amazonaws.com/v1alpha1": "spec.versionsBundles is empty",
+		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91", "",
+			1): "flux.helmController.uri is missing",
+		strings.Replace(bundlesFile, "public.ecr.aws/x/fluxcd/helm-controller:v1.6.0-eks-a-91",
+			"https://public.ecr.aws/x/helm-controller:v1",
+			1): `helmController.uri is not an image with a tag: "https://`,
 	} {
 		if _, err := ReadBundles([]byte(content)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

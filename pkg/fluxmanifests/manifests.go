@@ -37,7 +37,8 @@ type ComponentsOptions struct {
 	Version string
 	// Namespace is where the controllers run; flux-system when empty.
 	Namespace string
-	// Components are the controllers, source-controller and kustomize-controller among them; Flux's four default ones when empty.
+	// Components are the controllers, source-controller and kustomize-controller among them; Flux's four
+	// default ones when empty.
 	Components []string
 	// ComponentsExtra are more controllers, beside Components or the default ones.
 	ComponentsExtra []string
@@ -57,8 +58,9 @@ type ComponentsOptions struct {
 	OwnNamespaceOnly bool
 }
 
-// Components returns gotk-components.yaml: the Namespace, CRDs, roles and controllers of a Flux version, as `flux bootstrap` of that
-// version writes it. The same options give the same bytes. A *ReleaseError says that the release had to be downloaded and could not.
+// Components returns gotk-components.yaml: the Namespace, CRDs, roles and controllers of a Flux version, as
+// `flux bootstrap` of that version writes it. The same options give the same bytes. A *ReleaseError says that
+// the release had to be downloaded and could not.
 func Components(ctx context.Context, options ComponentsOptions) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -101,7 +103,8 @@ func (o *ComponentsOptions) generate() (install.Options, error) {
 	}
 	generate.Components = o.Chosen()
 	if !strings.HasPrefix(generate.Version, "v") {
-		return generate, fmt.Errorf("%q is not a Flux release; releases are named like %s", generate.Version, Version)
+		return generate, fmt.Errorf("%q is not a Flux release; releases are named like %s",
+			generate.Version, Version)
 	}
 	return generate, nil
 }
@@ -123,8 +126,8 @@ func (o *ComponentsOptions) Chosen() []string {
 	return chosen
 }
 
-// CheckComponents says what is wrong with a choice of controllers: components in the place of Flux's default ones, unless there are none,
-// and extra ones. Flux cannot do without those that fetch and apply.
+// CheckComponents says what is wrong with a choice of controllers: components in the place of Flux's default
+// ones, unless there are none, and extra ones. Flux cannot do without those that fetch and apply.
 func CheckComponents(components, extra []string) error {
 	defaults := install.MakeDefaultOptions()
 	known := slices.Sorted(slices.Values(slices.Concat(defaults.Components, defaults.ComponentsExtra)))
@@ -142,13 +145,15 @@ func CheckComponents(components, extra []string) error {
 	}
 	for _, required := range RequiredControllers() {
 		if len(components) > 0 && !seen[required] && !slices.Contains(extra, required) {
-			return fmt.Errorf("the components of flux must include %s: without it nothing is fetched or applied any more", required)
+			return fmt.Errorf("the components of flux must include %s: without it nothing is fetched or "+
+				"applied any more", required)
 		}
 	}
 	return nil
 }
 
-// onlyNamespace says whether nothing differs from the defaults but perhaps the namespace, and that is a plain word in YAML.
+// onlyNamespace says whether nothing differs from the defaults but perhaps the namespace, and that is a plain
+// word in YAML.
 func onlyNamespace(generate install.Options) bool {
 	namespace := generate.Namespace
 	generate.Namespace = DefaultNamespace
@@ -164,8 +169,9 @@ func plainWord(name string) bool {
 	return err == nil && string(written) == name+"\n"
 }
 
-// rendered is the installation with default options as it was rendered at build time, in a namespace. The generator, too, only puts
-// another name in the place of the default one (a test compares the two); running it takes some 100 times as long.
+// rendered is the installation with default options as it was rendered at build time, in a namespace. The
+// generator, too, only puts another name in the place of the default one (a test compares the two); running
+// it takes some 100 times as long.
 func rendered(namespace string) ([]byte, error) {
 	content, err := embedded.ReadFile("manifests/" + release.Default)
 	if err != nil {
@@ -177,13 +183,15 @@ func rendered(namespace string) ([]byte, error) {
 	return content, nil
 }
 
-// Carried says whether components are those that the program carries for a namespace, byte for byte: what [Components] gives for default options.
+// Carried says whether components are those that the program carries for a namespace, byte for byte: what
+// [Components] gives for default options.
 func Carried(components []byte, namespace string) bool {
 	own, err := rendered(namespace)
 	return err == nil && plainWord(namespace) && bytes.Equal(components, own)
 }
 
-// notEmbedded says whether the program carries no manifests of a component: of Flux's extra ones, which few use.
+// notEmbedded says whether the program carries no manifests of a component: of Flux's extra ones, which few
+// use.
 func notEmbedded(component string) bool {
 	_, err := fs.Stat(embedded, "manifests/"+component+".yaml")
 	return err != nil
@@ -203,8 +211,8 @@ func render(generate install.Options) ([]byte, error) {
 	return []byte(manifest.Content), nil
 }
 
-// download renders a release from its published manifests. The generator knows no context: one that ends leaves it behind until its own
-// time limit.
+// download renders a release from its published manifests. The generator knows no context: one that ends
+// leaves it behind until its own time limit.
 func download(ctx context.Context, generate install.Options) ([]byte, error) {
 	if deadline, limited := ctx.Deadline(); limited {
 		generate.Timeout = min(generate.Timeout, time.Until(deadline))
@@ -216,7 +224,9 @@ func download(ctx context.Context, generate install.Options) ([]byte, error) {
 	done := crash.Go(func() result {
 		manifest, err := install.Generate(generate, "")
 		if err != nil {
-			return result{err: &ReleaseError{Version: generate.Version, Pinned: generate.Version == Version && !Complete(), Extra: notDefault(generate.Components), Err: err}}
+			return result{err: &ReleaseError{Version: generate.Version,
+				Pinned: generate.Version == Version && !Complete(), Extra: notDefault(generate.Components),
+				Err: err}}
 		}
 		return result{content: []byte(manifest.Content)}
 	})
@@ -240,16 +250,20 @@ type ReleaseError struct {
 
 // notDefault are the components that `flux bootstrap` does not install by itself.
 func notDefault(components []string) []string {
-	return slices.DeleteFunc(slices.Clone(components), func(c string) bool { return slices.Contains(DefaultComponents(), c) })
+	return slices.DeleteFunc(slices.Clone(components), func(c string) bool {
+		return slices.Contains(DefaultComponents(), c)
+	})
 }
 
 // Error says why a download was needed.
 func (e *ReleaseError) Error() string {
 	if e.Pinned {
-		return fmt.Sprintf("this program was built without Flux's manifests, and downloading release %s did not work: %v", e.Version, e.Err)
+		return fmt.Sprintf("this program was built without Flux's manifests, and downloading release %s "+
+			"did not work: %v", e.Version, e.Err)
 	}
 	if len(e.Extra) > 0 {
-		return fmt.Sprintf("downloading Flux %s, which this program does not carry with %s, did not work: %v", e.Version, strings.Join(e.Extra, ", "), e.Err)
+		return fmt.Sprintf("downloading Flux %s, which this program does not carry with %s, did not work: %v",
+			e.Version, strings.Join(e.Extra, ", "), e.Err)
 	}
 	return fmt.Sprintf("downloading Flux %s did not work: %v", e.Version, e.Err)
 }
@@ -268,8 +282,8 @@ func (e *ReleaseError) Hint() string {
 	return "without access to the download, install the version that the program carries: " + Version
 }
 
-// Complete says whether the program was built with the manifests of its Flux version. They are generated, not committed: a program that is
-// built without them downloads them.
+// Complete says whether the program was built with the manifests of its Flux version. They are generated, not
+// committed: a program that is built without them downloads them.
 func Complete() bool {
 	marker, err := embedded.ReadFile("manifests/" + release.Marker)
 	version, _, _ := strings.Cut(string(marker), "\n")
@@ -301,6 +315,9 @@ type SyncOptions struct {
 	SecretName string        // of the source Secret; [SourceSecretName] when empty
 	Path       string        // of the Kustomization, as ./clusters/mgmt
 	Interval   time.Duration // at which Flux looks at the repository; a minute when zero
+	// SparseCheckout are the beginnings of the paths that Flux fetches, as `flux bootstrap --sparse-checkout`
+	// is given them; all when empty.
+	SparseCheckout []string
 }
 
 // Sync returns gotk-sync.yaml: the GitRepository and the Kustomization, as `flux bootstrap` writes them.
@@ -315,6 +332,7 @@ func Sync(options SyncOptions) ([]byte, error) {
 	generate.Secret = cmp.Or(options.SecretName, SourceSecretName)
 	generate.Branch = cmp.Or(options.Branch, generate.Branch)
 	generate.URL, generate.TargetPath = options.URL, options.Path
+	generate.SparseCheckout = options.SparseCheckout
 	manifest, err := sync.Generate(generate)
 	if err != nil {
 		return nil, fmt.Errorf("generating the sync manifests: %w", err)

@@ -82,15 +82,18 @@ func TestComponents_default(t *testing.T) {
 	}
 	var kinds []string
 	for _, o := range documents(t, content) {
-		if o.Kind != "CustomResourceDefinition" && (o.Metadata.Labels["app.kubernetes.io/part-of"] != "flux" || o.Metadata.Labels["app.kubernetes.io/version"] != "v2.9.4") {
+		if o.Kind != "CustomResourceDefinition" &&
+			(o.Metadata.Labels["app.kubernetes.io/part-of"] != "flux" ||
+				o.Metadata.Labels["app.kubernetes.io/version"] != "v2.9.4") {
 			t.Errorf("%s has labels %v", o, o.Metadata.Labels)
 		}
 		kinds = append(kinds, o.String())
 	}
 	slices.Sort(kinds)
 	want := []string{
-		"ClusterRole/crd-controller-flux-system", "ClusterRole/flux-edit-flux-system", "ClusterRole/flux-view-flux-system",
-		"ClusterRoleBinding/cluster-reconciler-flux-system", "ClusterRoleBinding/crd-controller-flux-system",
+		"ClusterRole/crd-controller-flux-system", "ClusterRole/flux-edit-flux-system",
+		"ClusterRole/flux-view-flux-system", "ClusterRoleBinding/cluster-reconciler-flux-system",
+		"ClusterRoleBinding/crd-controller-flux-system",
 		"CustomResourceDefinition/alerts.notification.toolkit.fluxcd.io",
 		"CustomResourceDefinition/buckets.source.toolkit.fluxcd.io",
 		"CustomResourceDefinition/externalartifacts.source.toolkit.fluxcd.io",
@@ -102,12 +105,13 @@ func TestComponents_default(t *testing.T) {
 		"CustomResourceDefinition/ocirepositories.source.toolkit.fluxcd.io",
 		"CustomResourceDefinition/providers.notification.toolkit.fluxcd.io",
 		"CustomResourceDefinition/receivers.notification.toolkit.fluxcd.io",
-		"Deployment/helm-controller", "Deployment/kustomize-controller", "Deployment/notification-controller", "Deployment/source-controller",
-		"Namespace/flux-system",
-		"NetworkPolicy/allow-egress", "NetworkPolicy/allow-scraping", "NetworkPolicy/allow-webhooks",
-		"ResourceQuota/critical-pods-flux-system",
+		"Deployment/helm-controller", "Deployment/kustomize-controller", "Deployment/notification-controller",
+		"Deployment/source-controller", "Namespace/flux-system",
+		"NetworkPolicy/allow-egress", "NetworkPolicy/allow-scraping",
+		"NetworkPolicy/allow-webhooks", "ResourceQuota/critical-pods-flux-system",
 		"Service/notification-controller", "Service/source-controller", "Service/webhook-receiver",
-		"ServiceAccount/helm-controller", "ServiceAccount/kustomize-controller", "ServiceAccount/notification-controller", "ServiceAccount/source-controller",
+		"ServiceAccount/helm-controller", "ServiceAccount/kustomize-controller",
+		"ServiceAccount/notification-controller", "ServiceAccount/source-controller",
 	}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("objects:\n%s\nwant:\n%s", strings.Join(kinds, "\n"), strings.Join(want, "\n"))
@@ -119,7 +123,8 @@ func TestComponents_default(t *testing.T) {
 	if version != "v2.9.4" {
 		t.Errorf("version %s", version)
 	}
-	for controller, tag := range map[string]string{"source-controller": "v1.9.4", "kustomize-controller": "v1.9.4", "helm-controller": "v1.6.3", "notification-controller": "v1.9.3"} {
+	for controller, tag := range map[string]string{"source-controller": "v1.9.4",
+		"kustomize-controller": "v1.9.4", "helm-controller": "v1.6.3", "notification-controller": "v1.9.3"} {
 		if want := "ghcr.io/fluxcd/" + controller + ":" + tag; images[controller] != want {
 			t.Errorf("image of %s is %s, want %s", controller, images[controller], want)
 		}
@@ -129,7 +134,8 @@ func TestComponents_default(t *testing.T) {
 	}
 }
 
-// What was rendered at build time must be what rendering gives: the options that only name the defaults take the other way.
+// What was rendered at build time must be what rendering gives: the options that only name the defaults take
+// the other way.
 func TestComponents_sameBytes(t *testing.T) {
 	t.Parallel()
 	want := components(t, fluxmanifests.ComponentsOptions{})
@@ -139,8 +145,9 @@ func TestComponents_sameBytes(t *testing.T) {
 		t.Error("rendering gives other bytes than the file that was made at build time")
 	}
 	named := components(t, fluxmanifests.ComponentsOptions{
-		Version: "v2.9.4", Namespace: "flux-system", Registry: "ghcr.io/fluxcd", ClusterDomain: "cluster.local",
-		Components: []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"},
+		Version: "v2.9.4", Namespace: "flux-system", Registry: "ghcr.io/fluxcd",
+		ClusterDomain: "cluster.local", Components: []string{"source-controller", "kustomize-controller",
+			"helm-controller", "notification-controller"},
 	})
 	if !bytes.Equal(want, named) {
 		t.Error("naming the defaults gives other bytes")
@@ -150,7 +157,8 @@ func TestComponents_sameBytes(t *testing.T) {
 func TestComponents_options(t *testing.T) {
 	t.Parallel()
 	content := components(t, fluxmanifests.ComponentsOptions{
-		Namespace: "gitops", Registry: "registry.example.com/fluxcd/", ImagePullSecret: "pull", ClusterDomain: "corp.local", TolerationKeys: []string{"infra"},
+		Namespace: "gitops", Registry: "registry.example.com/fluxcd/", ImagePullSecret: "pull",
+		ClusterDomain: "corp.local", TolerationKeys: []string{"infra"},
 		Components: []string{"source-controller", "kustomize-controller"},
 	})
 	if bytes.Contains(content, []byte("flux-system")) {
@@ -178,8 +186,10 @@ func TestComponents_options(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"source-controller": "registry.example.com/fluxcd/source-controller:v1.9.4", "kustomize-controller": "registry.example.com/fluxcd/kustomize-controller:v1.9.4"}
-	if len(images) != 2 || images["source-controller"] != want["source-controller"] || images["kustomize-controller"] != want["kustomize-controller"] {
+	want := map[string]string{"source-controller": "registry.example.com/fluxcd/source-controller:v1.9.4",
+		"kustomize-controller": "registry.example.com/fluxcd/kustomize-controller:v1.9.4"}
+	if len(images) != 2 || images["source-controller"] != want["source-controller"] ||
+		images["kustomize-controller"] != want["kustomize-controller"] {
 		t.Errorf("images %v, want %v", images, want)
 	}
 	for _, text := range []string{"name: pull", "key: infra", "corp.local"} {
@@ -195,9 +205,12 @@ func TestComponents_refused(t *testing.T) {
 		options fluxmanifests.ComponentsOptions
 		want    string
 	}{
-		"unknown component": {fluxmanifests.ComponentsOptions{Components: []string{"source-controller", "kustomize-controller", "helm"}}, `flux has no component "helm"; it has: helm-controller, image-automation-controller`},
-		"required missing":  {fluxmanifests.ComponentsOptions{Components: []string{"source-controller"}}, "must include kustomize-controller"},
-		"version":           {fluxmanifests.ComponentsOptions{Version: "2.9.4"}, `"2.9.4" is not a Flux release`},
+		"unknown component": {fluxmanifests.ComponentsOptions{Components: []string{"source-controller",
+			"kustomize-controller", "helm"}},
+			`flux has no component "helm"; it has: helm-controller, image-automation-controller`},
+		"required missing": {fluxmanifests.ComponentsOptions{Components: []string{"source-controller"}},
+			"must include kustomize-controller"},
+		"version": {fluxmanifests.ComponentsOptions{Version: "2.9.4"}, `"2.9.4" is not a Flux release`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -225,24 +238,30 @@ func TestReleaseError(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("no route to host")
 	pinned := &fluxmanifests.ReleaseError{Version: "v2.9.4", Pinned: true, Err: cause}
-	if got, want := pinned.Error(), "this program was built without Flux's manifests, and downloading release v2.9.4 did not work: no route to host"; got != want {
+	if got, want := pinned.Error(), "this program was built without Flux's manifests, and downloading "+
+		"release v2.9.4 did not work: no route to host"; got != want {
 		t.Errorf("%s", got)
 	}
-	if got, want := pinned.Hint(), "use a released program, or build one with the manifests inside: make build"; got != want {
+	if got, want := pinned.Hint(),
+		"use a released program, or build one with the manifests inside: make build"; got != want {
 		t.Errorf("%s", got)
 	}
 	other := &fluxmanifests.ReleaseError{Version: "v2.8.0", Err: cause}
 	if got, want := other.Error(), "downloading Flux v2.8.0 did not work: no route to host"; got != want {
 		t.Errorf("%s", got)
 	}
-	if got, want := other.Hint(), "without access to the download, install the version that the program carries: v2.9.4"; got != want {
+	if got, want := other.Hint(),
+		"without access to the download, install the version that the program carries: v2.9.4"; got != want {
 		t.Errorf("%s", got)
 	}
-	extra := &fluxmanifests.ReleaseError{Version: "v2.9.4", Extra: []string{"image-reflector-controller"}, Err: cause}
-	if got, want := extra.Error(), "downloading Flux v2.9.4, which this program does not carry with image-reflector-controller, did not work: no route to host"; got != want {
+	extra := &fluxmanifests.ReleaseError{Version: "v2.9.4", Extra: []string{"image-reflector-controller"},
+		Err: cause}
+	if got, want := extra.Error(), "downloading Flux v2.9.4, which this program does not carry with "+
+		"image-reflector-controller, did not work: no route to host"; got != want {
 		t.Errorf("%s", got)
 	}
-	if got, want := extra.Hint(), "without access to the download, leave these components out (--components-extra, --components)"; got != want {
+	if got, want := extra.Hint(), "without access to the download, leave these components out "+
+		"(--components-extra, --components)"; got != want {
 		t.Errorf("%s", got)
 	}
 	if !errors.Is(other, cause) {
@@ -252,7 +271,8 @@ func TestReleaseError(t *testing.T) {
 
 func TestSync(t *testing.T) {
 	t.Parallel()
-	got, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{Namespace: "gitops", URL: "ssh://git@github.com/acme/fleet.git", Branch: "prod", Path: "./clusters/mgmt"})
+	got, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{Namespace: "gitops",
+		URL: "ssh://git@github.com/acme/fleet.git", Branch: "prod", Path: "./clusters/mgmt"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +311,8 @@ spec:
 
 func TestSync_options(t *testing.T) {
 	t.Parallel()
-	content, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "https://git.example.com/fleet.git", Name: "fleet", SecretName: "token", Interval: 5 * time.Minute, Path: "clusters/mgmt"})
+	content, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "https://git.example.com/fleet.git",
+		Name: "fleet", SecretName: "token", Interval: 5 * time.Minute, Path: "clusters/mgmt"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,12 +325,14 @@ func TestSync_options(t *testing.T) {
 			t.Errorf("%s in %s", o, o.Metadata.Namespace)
 		}
 	}
-	for _, text := range []string{"interval: 5m0s", "name: token", "branch: main", "path: ./clusters/mgmt", "name: fleet"} {
+	for _, text := range []string{"interval: 5m0s", "name: token", "branch: main", "path: ./clusters/mgmt",
+		"name: fleet"} {
 		if !bytes.Contains(content, []byte(text)) {
 			t.Errorf("%q is not in it:\n%s", text, content)
 		}
 	}
-	if _, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{}); err == nil || err.Error() != "generating the sync manifests: the repository's URL is missing" {
+	if _, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{}); err == nil ||
+		err.Error() != "generating the sync manifests: the repository's URL is missing" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -329,10 +352,12 @@ func TestComponentVersion_notFlux(t *testing.T) {
 	}
 }
 
-// Flux's folder with the image patches that EKS Anywhere writes: the patches must win, in the namespace that the folder names.
+// Flux's folder with the image patches that EKS Anywhere writes: the patches must win, in the namespace that
+// the folder names.
 func TestBuildSystem(t *testing.T) {
 	t.Parallel()
-	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git", Path: "clusters/mgmt"})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git",
+		Path: "clusters/mgmt"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +393,8 @@ patches:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := images["source-controller"], "public.example.com/fluxcd/source-controller:v1.9.4-eks-a-1"; got != want {
+	if got, want := images["source-controller"],
+		"public.example.com/fluxcd/source-controller:v1.9.4-eks-a-1"; got != want {
 		t.Errorf("image %s, want %s", got, want)
 	}
 	if got, want := images["helm-controller"], "ghcr.io/fluxcd/helm-controller:v1.6.3"; got != want {
@@ -381,7 +407,8 @@ patches:
 	for _, o := range documents(t, objects) {
 		names = append(names, o.String())
 	}
-	if want := []string{"GitRepository/flux-system", "Kustomization/flux-system"}; !slices.Equal(names, want) {
+	if want := []string{"GitRepository/flux-system", "Kustomization/flux-system"}; !slices.Equal(names,
+		want) {
 		t.Errorf("sync objects %v, want %v", names, want)
 	}
 }
@@ -393,18 +420,22 @@ func TestBuildSystem_broken(t *testing.T) {
 		"outside the folder": "resources: [../other.yaml]\n",
 		"not YAML":           "resources: [\n",
 	} {
-		if _, _, err := fluxmanifests.BuildSystem(map[string][]byte{"kustomization.yaml": []byte(kustomization)}); err == nil {
+		if _, _, err := fluxmanifests.BuildSystem(map[string][]byte{
+			"kustomization.yaml": []byte(kustomization)}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	_, _, err := fluxmanifests.BuildSystem(map[string][]byte{"kustomization.yaml": []byte("resources: []\nvars: [{name: A, objref: {kind: ConfigMap, name: a, apiVersion: v1}}]\n")})
-	if want := "kustomization.yaml uses the field vars, which kustomize has deprecated and which is not supported here"; err == nil || err.Error() != want {
+	_, _, err := fluxmanifests.BuildSystem(map[string][]byte{"kustomization.yaml": []byte("resources: []\n" +
+		"vars: [{name: A, objref: {kind: ConfigMap, name: a, apiVersion: v1}}]\n")})
+	if want := "kustomization.yaml uses the field vars, which kustomize has deprecated and which is not " +
+		"supported here"; err == nil || err.Error() != want {
 		t.Errorf("a field that is not supported: %v, want %s", err, want)
 	}
 }
 
 func BenchmarkComponents(b *testing.B) {
-	for name, options := range map[string]fluxmanifests.ComponentsOptions{"default": {}, "namespace": {Namespace: "gitops"}} {
+	for name, options := range map[string]fluxmanifests.ComponentsOptions{"default": {},
+		"namespace": {Namespace: "gitops"}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := fluxmanifests.Components(b.Context(), options); err != nil {
@@ -420,7 +451,8 @@ func BenchmarkBuildSystem(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git", Path: "clusters/mgmt"})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{URL: "ssh://git@github.com/acme/fleet.git",
+		Path: "clusters/mgmt"})
 	if err != nil {
 		b.Fatal(err)
 	}

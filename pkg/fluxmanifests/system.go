@@ -20,7 +20,8 @@ import (
 // crdKindName is the kind that makes up four fifths of Flux's manifests.
 const crdKindName = "CustomResourceDefinition"
 
-// ComponentVersion reads from gotk-components.yaml which Flux it is, and the image of each controller by Deployment name.
+// ComponentVersion reads from gotk-components.yaml which Flux it is, and the image of each controller by
+// Deployment name.
 func ComponentVersion(components []byte) (version string, images map[string]string, err error) {
 	images = map[string]string{}
 	err = EachDocument(components, func(document []byte) error {
@@ -44,7 +45,8 @@ func ComponentVersion(components []byte) (version string, images map[string]stri
 		if err := yaml.Unmarshal(document, &object); err != nil {
 			return err
 		}
-		if v := object.Metadata.Labels[VersionLabel]; v != "" && object.Metadata.Labels[PartOfLabel] == "flux" && version == "" {
+		if v := object.Metadata.Labels[VersionLabel]; v != "" &&
+			object.Metadata.Labels[PartOfLabel] == "flux" && version == "" {
 			version = v
 		}
 		if object.Kind != "Deployment" {
@@ -66,8 +68,8 @@ func ComponentVersion(components []byte) (version string, images map[string]stri
 	return version, images, nil
 }
 
-// BuildSystem builds the files of Flux's folder (by base name: kustomization.yaml and what it lists) as Flux itself will, patches
-// included, and returns the installation and the sync objects apart.
+// BuildSystem builds the files of Flux's folder (by base name: kustomization.yaml and what it lists) as Flux
+// itself will, patches included, and returns the installation and the sync objects apart.
 func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
 	folder := make(map[string][]byte, len(files))
 	var installation, objects [][]byte
@@ -108,12 +110,14 @@ func BuildSystem(files map[string][]byte) (components, sync []byte, err error) {
 	return bytes.Join(installation, separator), bytes.Join(objects, separator), nil
 }
 
-// kustomizationFile is where a folder says what is built of it. Its other spellings are built, too, only not as quickly.
+// kustomizationFile is where a folder says what is built of it. Its other spellings are built, too, only not
+// as quickly.
 const kustomizationFile = "kustomization.yaml"
 
-// leavesDefinitionsAlone says whether building certainly changes no CRD, so that they need not be built: the folder's files are listed
-// and nothing else, other kinds are patched by name, and a namespace is given, which a CRD does not have. All of what Flux and EKS
-// Anywhere write is so, and is built in a fifth of the time.
+// leavesDefinitionsAlone says whether building certainly changes no CRD, so that they need not be built: the
+// folder's files are listed and nothing else, other kinds are patched by name, and a namespace is given,
+// which a CRD does not have. All of what Flux and EKS Anywhere write is so, and is built in a fifth of the
+// time.
 func leavesDefinitionsAlone(files map[string][]byte) bool {
 	var kustomization struct {
 		APIVersion string        `json:"apiVersion"`
@@ -130,7 +134,8 @@ func leavesDefinitionsAlone(files map[string][]byte) bool {
 		listed[resource] = true
 	}
 	for name, content := range files {
-		// A file that is not listed is not built. A CRD that converts between versions names a Service in a namespace.
+		// A file that is not listed is not built. A CRD that converts between versions names a Service in a
+		// namespace.
 		if !listed[name] || bytes.Contains(content, []byte(" conversion:")) {
 			return false
 		}
@@ -183,7 +188,8 @@ func field(document []byte, name string) string {
 	return ""
 }
 
-// EachDocument calls do with every document of a multi-document file that holds something. The document is do's to keep.
+// EachDocument calls do with every document of a multi-document file that holds something. The document is
+// do's to keep.
 func EachDocument(content []byte, do func([]byte) error) error {
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	for {
@@ -203,8 +209,10 @@ func EachDocument(content []byte, do func([]byte) error) error {
 	}
 }
 
-// CheckBuild builds the directory dir out of files, which are given by their paths, as Flux itself will, and says why that fails.
+// CheckBuild builds the directory dir out of files, which are given by their paths, as Flux itself will, and
+// says why that fails.
 func CheckBuild(files map[string][]byte, dir string) error {
-	_, err := kustomize.Build(files, dir, kustomize.AllFiles) // as Flux's controller, which bounds it to the repository
+	// as Flux's controller, which bounds it to the repository
+	_, err := kustomize.Build(files, dir, kustomize.AllFiles)
 	return err
 }

@@ -22,7 +22,8 @@ func systemFiles(t *testing.T, kustomization string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string][]byte{"gotk-components.yaml": components, "gotk-sync.yaml": sync, "kustomization.yaml": []byte(kustomization)}
+	return map[string][]byte{"gotk-components.yaml": components, "gotk-sync.yaml": sync,
+		"kustomization.yaml": []byte(kustomization)}
 }
 
 // byName are the documents of a stream, by kind, namespace and name.
@@ -67,8 +68,10 @@ const (
 func TestBuildSystem_apart(t *testing.T) {
 	t.Parallel()
 	for name, kustomization := range map[string]string{
-		"flux bootstrap": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + bothResources,
-		"EKS Anywhere":   "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: flux-system\n" + bothResources + imagePatch,
+		"flux bootstrap": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" +
+			bothResources,
+		"EKS Anywhere": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" +
+			"namespace: flux-system\n" + bothResources + imagePatch,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,10 +114,11 @@ func TestLeavesDefinitionsAlone(t *testing.T) {
 		kustomization string
 		want          bool
 	}{
-		"plain":              {bothResources, true},
-		"patched":            {bothResources + imagePatch, true},
-		"labels":             {bothResources + "labels: [{pairs: {a: b}}]\n", false},
-		"with a target":      {bothResources + "patches: [{patch: '{kind: Deployment}', target: {kind: Deployment}}]\n", false},
+		"plain":   {bothResources, true},
+		"patched": {bothResources + imagePatch, true},
+		"labels":  {bothResources + "labels: [{pairs: {a: b}}]\n", false},
+		"with a target": {
+			bothResources + "patches: [{patch: '{kind: Deployment}', target: {kind: Deployment}}]\n", false},
 		"patch in a file":    {bothResources + "patches: [{path: patch.yaml}]\n", false},
 		"CRD patched":        {patch("kind: CustomResourceDefinition"), false},
 		"CRD in quotes":      {patch(`kind: "CustomResourceDefinition"`), false},
@@ -128,7 +132,8 @@ func TestLeavesDefinitionsAlone(t *testing.T) {
 		}
 	}
 	files := systemFiles(t, bothResources)
-	files["gotk-components.yaml"] = append(files["gotk-components.yaml"], "---\nkind: CustomResourceDefinition\nspec:\n  conversion:\n    strategy: Webhook\n"...)
+	files["gotk-components.yaml"] = append(files["gotk-components.yaml"],
+		"---\nkind: CustomResourceDefinition\nspec:\n  conversion:\n    strategy: Webhook\n"...)
 	if leavesDefinitionsAlone(files) {
 		t.Error("a CRD with a conversion webhook is set apart")
 	}
@@ -152,7 +157,8 @@ func TestBuildSystem_labels(t *testing.T) {
 func TestField(t *testing.T) {
 	t.Parallel()
 	document := "# kind: Comment\napiVersion: v1\nkind: Secret\nmetadata:\n  kind: Inner\n"
-	for name, want := range map[string]string{"kind": "Secret", "apiVersion": "v1", "metadata": "", "name": ""} {
+	for name, want := range map[string]string{"kind": "Secret", "apiVersion": "v1", "metadata": "",
+		"name": ""} {
 		if got := field([]byte(document), name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
@@ -177,15 +183,18 @@ func TestComponents_namespaceAsGenerated(t *testing.T) {
 			t.Errorf("%s: other bytes", namespace)
 		}
 	}
-	for namespace, want := range map[string]bool{"gitops": true, "flux-system": true, "null": false, "123": false, "1e3": false} {
+	for namespace, want := range map[string]bool{"gitops": true, "flux-system": true, "null": false,
+		"123": false, "1e3": false} {
 		generate := defaultGenerate()
 		generate.Namespace = namespace
 		if got := onlyNamespace(generate); got != want {
 			t.Errorf("%s: %v, want %v", namespace, got, want)
 		}
 	}
-	// Flux's generator cannot have such a namespace; that must be an error, not a file in which it is a number.
-	if _, err := Components(t.Context(), ComponentsOptions{Namespace: "123"}); err == nil || !strings.Contains(err.Error(), "generating Flux v2.9.4: ") {
+	// Flux's generator cannot have such a namespace; that must be an error, not a file in which it is a
+	// number.
+	if _, err := Components(t.Context(), ComponentsOptions{Namespace: "123"}); err == nil ||
+		!strings.Contains(err.Error(), "generating Flux v2.9.4: ") {
 		t.Errorf("a namespace that looks like a number: %v", err)
 	}
 }

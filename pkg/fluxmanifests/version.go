@@ -2,12 +2,14 @@ package fluxmanifests
 
 import "github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests/internal/release"
 
-// Version is the Flux release that is installed: the version of module github.com/fluxcd/flux2/v2 that the program is built with.
+// Version is the Flux release that is installed: the version of module github.com/fluxcd/flux2/v2 that the
+// program is built with.
 const Version = release.Version
 
 // The names that `flux bootstrap` gives (its Go module, cmd/flux and pkg/manifestgen).
 const (
-	// SourceSecretName is the Secret that Flux reads Git with: the default of `flux bootstrap --secret-name`, whatever the namespace.
+	// SourceSecretName is the Secret that Flux reads Git with: the default of `flux bootstrap --secret-name`,
+	// whatever the namespace.
 	SourceSecretName = "flux-system"
 
 	// DefaultNamespace is where Flux is installed unless it is told otherwise.

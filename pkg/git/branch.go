@@ -13,8 +13,9 @@ type BranchState int
 const (
 	// BranchExists: the snapshot is the branch's tip.
 	BranchExists BranchState = iota + 1
-	// BranchMissing: there are commits, but no such branch. The snapshot is the tip of the default branch, on which a push creates
-	// the branch. If the default branch has no commit either, the snapshot is that of the only branch, or empty when there are many.
+	// BranchMissing: there are commits, but no such branch. The snapshot is the tip of the default branch, on
+	// which a push creates the branch. If the default branch has no commit either, the snapshot is that of
+	// the only branch, or empty when there are many.
 	BranchMissing
 	// RepositoryEmpty: there is no commit at all. The snapshot is empty; a push makes the first commit.
 	RepositoryEmpty
@@ -26,12 +27,13 @@ type Entry struct {
 	Path   string
 	Mode   Mode
 	BlobID string // the object's name, in hexadecimal
-	// Unsafe says that the path is one that every method of the snapshot refuses, such as one with ".." in it.
+	// Unsafe says that the path is one that every method of the snapshot refuses, such as one with ".." in
+	// it.
 	Unsafe bool
 }
 
-// BlobID is the name, in hexadecimal, that Git gives a file with this content in a repository whose objects are named by SHA-1
-// (gitformat-pack and "Git Objects" of the Git book).
+// BlobID is the name, in hexadecimal, that Git gives a file with this content in a repository whose objects
+// are named by SHA-1 (gitformat-pack and "Git Objects" of the Git book).
 func BlobID(content []byte) string {
 	h := sha1.New() // a name, not a proof: Git's own choice
 	fmt.Fprintf(h, "blob %d\x00", len(content))
@@ -51,7 +53,8 @@ const (
 	Submodule
 )
 
-var modeNames = map[Mode]string{File: "file", Executable: "executable", Dir: "directory", Symlink: "symlink", Submodule: "submodule"}
+var modeNames = map[Mode]string{File: "file", Executable: "executable", Dir: "directory", Symlink: "symlink",
+	Submodule: "submodule"}
 
 // String is one word, such as symlink.
 func (m Mode) String() string { return modeNames[m] }

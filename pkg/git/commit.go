@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Edit is one change of a file: written with this content, or deleted. A file that exists keeps its mode, a new one is not executable.
-// Deleting what is not there is no change; directories that become empty go away.
+// Edit is one change of a file: written with this content, or deleted. A file that exists keeps its mode, a
+// new one is not executable. Deleting what is not there is no change; directories that become empty go away.
 type Edit struct {
 	Path    string
 	Content []byte
@@ -24,7 +24,8 @@ type CommitOptions struct {
 	When      time.Time // in seconds; its time zone is kept
 }
 
-// CommitInfo is what a commit says about itself. Its texts are as they are in the repository: not made fit to be shown.
+// CommitInfo is what a commit says about itself. Its texts are as they are in the repository: not made fit to
+// be shown.
 type CommitInfo struct {
 	Hash    string // in hexadecimal
 	Author  Identity
@@ -36,16 +37,18 @@ type CommitInfo struct {
 type Revision struct {
 	// Commit is its name in hexadecimal.
 	Commit string
-	// Author, AuthorEmail and When are what the commit says about who made the change and when. Anybody who can push can write
-	// anything there.
+	// Author, AuthorEmail and When are what the commit says about who made the change and when. Anybody who
+	// can push can write anything there.
 	Author      string
 	AuthorEmail string
 	When        time.Time
 	// Message is the whole message without control characters other than line feeds.
 	Message string
-	// Trailers are the "Key: value" lines at the end of the message, in their order (git-interpret-trailers(1)).
+	// Trailers are the "Key: value" lines at the end of the message, in their order
+	// (git-interpret-trailers(1)).
 	Trailers []Trailer
-	// BlobID is the name of the file that the commit left at the path, in hexadecimal; empty when it left none.
+	// BlobID is the name of the file that the commit left at the path, in hexadecimal; empty when it left
+	// none.
 	BlobID string
 	// Deleted says that the commit left nothing at the path.
 	Deleted bool

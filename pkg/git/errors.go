@@ -10,13 +10,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
-// ErrTransient matches, with errors.Is, every error after which the same call may succeed if it is made again a little later.
+// ErrTransient matches, with errors.Is, every error after which the same call may succeed if it is made again
+// a little later.
 var ErrTransient = errors.New("transient")
 
 // ErrNoChange says that the edits would leave the tree as it is. Nothing has to be pushed.
 var ErrNoChange = errors.New("nothing to change")
 
-// AuthError says that the server does not accept the credentials at all: a bad or expired token, an unknown key.
+// AuthError says that the server does not accept the credentials at all: a bad or expired token, an unknown
+// key.
 type AuthError struct {
 	Remote string
 	// Tried describes the SSH identities that were offered, in their order; empty over HTTPS.
@@ -51,12 +53,15 @@ func (e *AuthError) Error() string {
 // Hint is the next action.
 func (e *AuthError) Hint() string {
 	if strings.HasPrefix(e.Remote, "https:") {
-		return "check that the token is complete, not expired or revoked, and authorized for the organization (single sign-on)"
+		return "check that the token is complete, not expired or revoked, and authorized for the " +
+			"organization (single sign-on)"
 	}
-	return "register the public key of one of these identities with the server, or give the key that is registered"
+	return "register the public key of one of these identities with the server, or give the key that is " +
+		"registered"
 }
 
-// PermissionError says that the server knows who asks and does not allow it: a read-only key, a missing right.
+// PermissionError says that the server knows who asks and does not allow it: a read-only key, a missing
+// right.
 type PermissionError struct {
 	Remote string
 	Write  bool   // it was a push
@@ -64,7 +69,8 @@ type PermissionError struct {
 }
 
 func (e *PermissionError) Error() string {
-	return fmt.Sprintf("%s: permission denied to %s%s", e.Remote, readOrWrite(e.Write), serverwords.Said(e.Server))
+	return fmt.Sprintf("%s: permission denied to %s%s",
+		e.Remote, readOrWrite(e.Write), serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
@@ -100,7 +106,8 @@ func (e *NotFoundError) Hint() string {
 	return "check the URL; servers also say this when the credentials have no access to the repository"
 }
 
-// ConflictError says that the branch moved since it was fetched. Nothing was written: fetch again, build the commit anew, push.
+// ConflictError says that the branch moved since it was fetched. Nothing was written: fetch again, build the
+// commit anew, push.
 type ConflictError struct {
 	Remote string
 	Branch string
@@ -112,7 +119,8 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s", e.Remote, e.Branch, serverwords.Said(e.Server))
+	return fmt.Sprintf("%s: branch %s has changed since it was fetched%s",
+		e.Remote, e.Branch, serverwords.Said(e.Server))
 }
 
 // Hint is the next action.
@@ -120,7 +128,8 @@ func (e *ConflictError) Hint() string {
 	return "fetch again and repeat; somebody else pushed at the same time"
 }
 
-// RejectedError says that the server has a rule against the push: a hook, a protected branch. It never goes away by trying again.
+// RejectedError says that the server has a rule against the push: a hook, a protected branch. It never goes
+// away by trying again.
 type RejectedError struct {
 	Remote string
 	Branch string // empty when a whole session was refused
@@ -128,8 +137,8 @@ type RejectedError struct {
 	Server string // what else the server said and is of use here, in lines
 }
 
-// Error is one line, unless the server said more than that. Then its lines stand between the first and the last, indented: what is put
-// behind an error stays apart from them.
+// Error is one line, unless the server said more than that. Then its lines stand between the first and the
+// last, indented: what is put behind an error stays apart from them.
 func (e *RejectedError) Error() string {
 	what := "the server refused"
 	if e.Branch != "" {
@@ -138,7 +147,8 @@ func (e *RejectedError) Error() string {
 	if !strings.Contains(e.Server, "\n") {
 		return fmt.Sprintf("%s: %s: %s%s", e.Remote, what, e.Reason, serverwords.Said(e.Server))
 	}
-	return fmt.Sprintf("%s: %s:\n  %s\nwith the status: %s", e.Remote, what, strings.ReplaceAll(e.Server, "\n", "\n  "), e.Reason)
+	return fmt.Sprintf("%s: %s:\n  %s\nwith the status: %s",
+		e.Remote, what, strings.ReplaceAll(e.Server, "\n", "\n  "), e.Reason)
 }
 
 // Hint is the next action.
@@ -156,16 +166,18 @@ func (e *RejectedError) Hint() string {
 	return "the server's own rule decides: read its words above, or ask who runs the server"
 }
 
-// UnreachableError says that the server could not be talked to: no connection, a broken one, silence, or a failure of its own.
+// UnreachableError says that the server could not be talked to: no connection, a broken one, silence, or a
+// failure of its own.
 type UnreachableError struct {
 	Remote string
 	Reason string
 	// RetryAfter is what the server asked for; zero when it did not.
 	RetryAfter time.Duration
-	// Permanent says that trying again does not help, as with a host name that does not exist or a certificate that is not trusted.
+	// Permanent says that trying again does not help, as with a host name that does not exist or a
+	// certificate that is not trusted.
 	Permanent bool
-	// OutcomeUnknown says that a push was sent and neither its result nor the branch could be read. Pushing the same commit again, or
-	// fetching and repeating, is safe.
+	// OutcomeUnknown says that a push was sent and neither its result nor the branch could be read. Pushing
+	// the same commit again, or fetching and repeating, is safe.
 	OutcomeUnknown bool
 	// Next is the next action; empty stands for the usual one.
 	Next string
@@ -196,8 +208,8 @@ func (e *UnreachableError) Temporary() bool { return !e.Permanent }
 // Is makes errors.Is(err, ErrTransient) true for what may go away.
 func (e *UnreachableError) Is(target error) bool { return target == ErrTransient && !e.Permanent }
 
-// ProtocolError says that what answered does not speak Git, or speaks it in a way that is not understood: a captive portal, a
-// damaged repository, a format that is not supported.
+// ProtocolError says that what answered does not speak Git, or speaks it in a way that is not understood: a
+// captive portal, a damaged repository, a format that is not supported.
 type ProtocolError struct {
 	Remote string
 	Reason string
@@ -207,17 +219,20 @@ func (e *ProtocolError) Error() string { return fmt.Sprintf("%s: %s", e.Remote, 
 
 // Hint is the next action.
 func (e *ProtocolError) Hint() string {
-	return "check that the URL is that of a Git repository, and that no proxy or log-in page answers in its place"
+	return "check that the URL is that of a Git repository, and that no proxy or log-in page answers in " +
+		"its place"
 }
 
-// RedirectError says that the server sends clients to another host. It is not followed: the credentials are for the first one.
+// RedirectError says that the server sends clients to another host. It is not followed: the credentials are
+// for the first one.
 type RedirectError struct {
 	Remote string
 	Target string // the other address, without its query
 }
 
 func (e *RedirectError) Error() string {
-	return fmt.Sprintf("%s: the server redirects to another host, %s, where the credentials are not sent", e.Remote, e.Target)
+	return fmt.Sprintf("%s: the server redirects to another host, %s, where the credentials are not sent",
+		e.Remote, e.Target)
 }
 
 // Hint is the next action.
@@ -240,7 +255,8 @@ func (e *LimitError) Error() string {
 
 // Hint is the next action.
 func (e *LimitError) Hint() string {
-	return "a repository for clusters needs a small part of that: take out what is too large, or use a repository of its own for the clusters"
+	return "a repository for clusters needs a small part of that: take out what is too large, or use a " +
+		"repository of its own for the clusters"
 }
 
 // PathError says that a path cannot be used in this repository.
@@ -267,7 +283,8 @@ func (e *PathError) Hint() string {
 	return fmt.Sprintf("move %s away in the repository, or choose another path", e.Entry)
 }
 
-// TreeLimitError says that a directory of a repository, with all that is in it, is larger than what is looked at. Nothing was read of it.
+// TreeLimitError says that a directory of a repository, with all that is in it, is larger than what is looked
+// at. Nothing was read of it.
 type TreeLimitError struct {
 	// Dir is the directory that is too large, as it is in the repository; "/" is the root.
 	Dir   string
@@ -276,13 +293,16 @@ type TreeLimitError struct {
 }
 
 func (e *TreeLimitError) Error() string {
-	return fmt.Sprintf("directory %q in the repository has more than %d %s, counted with all that is below it", e.Dir, e.Limit, e.What)
+	return fmt.Sprintf("directory %q in the repository has more than %d %s, counted with all that is below "+
+		"it", e.Dir, e.Limit, e.What)
 }
 
 // Hint is the next action.
 func (e *TreeLimitError) Hint() string {
 	if e.Dir == "/" {
-		return "a repository for clusters needs a small part of that: see who put them there, and take them out"
+		return "a repository for clusters needs a small part of that: see who put them there, and take " +
+			"them out"
 	}
-	return "see who put it there with git log -- " + text.ShellWord(e.Dir) + ", and take it out, or move it to another repository"
+	return "see who put it there with git log -- " + text.ShellWord(e.Dir) +
+		", and take it out, or move it to another repository"
 }

@@ -15,7 +15,8 @@ const (
 	HostUnknown    HostKeyProblem = iota + 1 // no line for this host
 	HostKeyChanged                           // lines for this host, with other keys
 	HostKeyRevoked                           // a @revoked line for this key
-	HostKeyInvalid                           // a host certificate that does not hold: expired, for another host, or from another authority
+	// a host certificate that does not hold: expired, for another host, or from another authority
+	HostKeyInvalid
 )
 
 // KnownKey is a key that a known_hosts file has for a host, and where.
@@ -54,13 +55,16 @@ func (e *HostKeyError) Error() string {
 	offered := e.Type + " " + e.Fingerprint
 	switch e.Problem {
 	case HostKeyChanged:
-		fmt.Fprintf(&b, "the host key of %s is not the one in %s: offered %s, expected %s", e.Host, e.File, offered, joinKeys(e.Expected))
+		fmt.Fprintf(&b, "the host key of %s is not the one in %s: offered %s, expected %s", e.Host, e.File,
+			offered, joinKeys(e.Expected))
 	case HostKeyRevoked:
-		fmt.Fprintf(&b, "the host key of %s is revoked: offered %s, revoked as %s", e.Host, offered, joinKeys(e.Expected))
+		fmt.Fprintf(&b, "the host key of %s is revoked: offered %s, revoked as %s", e.Host, offered,
+			joinKeys(e.Expected))
 	case HostKeyInvalid:
 		fmt.Fprintf(&b, "the host certificate of %s is not valid: %s (offered %s)", e.Host, e.Detail, offered)
 	default:
-		fmt.Fprintf(&b, "the host key of %s is not known: offered %s, and %s has no line for this host", e.Host, offered, e.File)
+		fmt.Fprintf(&b, "the host key of %s is not known: offered %s, and %s has no line for this host",
+			e.Host, offered, e.File)
 	}
 	return b.String()
 }
@@ -70,9 +74,11 @@ func (e *HostKeyError) Hint() string {
 	if e.Problem == HostKeyRevoked {
 		return "do not connect: ask the server's administrator which keys are valid"
 	}
-	look := "compare with what the server's administrator publishes: " + e.scanCommand() + " | ssh-keygen -lf -"
+	look := "compare with what the server's administrator publishes: " + e.scanCommand() +
+		" | ssh-keygen -lf -"
 	if e.PlainEntry {
-		return fmt.Sprintf("%s has a line for the host without its port; write %s there if it is the same server; %s", e.File, e.Host, look)
+		return fmt.Sprintf("%s has a line for the host without its port; write %s there if it is the same "+
+			"server; %s", e.File, e.Host, look)
 	}
 	return look
 }

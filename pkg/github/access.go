@@ -71,8 +71,9 @@ type AccessRequest struct {
 type Access struct {
 	Viewer Viewer
 	Owner  Owner
-	// Repository is nil when there is none that the token can see. After a rename or a transfer its Ref is another one than was asked
-	// for, and what was asked for need not have an owner any more; what follows from that is for the caller to judge.
+	// Repository is nil when there is none that the token can see. After a rename or a transfer its Ref is
+	// another one than was asked for, and what was asked for need not have an owner any more; what follows
+	// from that is for the caller to judge.
 	Repository *Repository
 	Protection Protection  // of the branch
 	DeployKeys []DeployKey // when they were asked for and could be read
@@ -82,7 +83,8 @@ type Access struct {
 
 // Unseen is something that reading does not show to this token, so that it shows when the thing is done.
 type Unseen struct {
-	Name    string `json:"name"` // of the finding that it would be: FindingCreation, FindingPush, FindingDeployKeys
+	// of the finding that it would be: FindingCreation, FindingPush, FindingDeployKeys
+	Name    string `json:"name"`
 	Message string `json:"message"`
 }
 
@@ -91,13 +93,15 @@ func (a *Access) OK() bool {
 	return !slices.ContainsFunc(a.Findings, func(f Finding) bool { return f.Severity == SeverityError })
 }
 
-// CheckAccess finds out, by reading only, whether the token can do what is going to be done. What it finds is in the Access: one
-// finding for each thing to put right, and none that follows from another. The error is that of the request itself or the context's.
+// CheckAccess finds out, by reading only, whether the token can do what is going to be done. What it finds is
+// in the Access: one finding for each thing to put right, and none that follows from another. The error is
+// that of the request itself or the context's.
 //
-// Some things cannot be seen by reading and show when they are done: whether a fine-grained or App token may create a repository,
-// whether it has "Contents: write" or "Administration: write" rather than read, whether an organization allows deploy keys and private
-// repositories, which only its owners are shown (https://docs.github.com/rest/orgs/orgs#get-an-organization), and whom a ruleset lets
-// pass. Access.Unseen has those that are about this token; a ruleset is a finding.
+// Some things cannot be seen by reading and show when they are done: whether a fine-grained or App token may
+// create a repository, whether it has "Contents: write" or "Administration: write" rather than read, whether
+// an organization allows deploy keys and private repositories, which only its owners are shown
+// (https://docs.github.com/rest/orgs/orgs#get-an-organization), and whom a ruleset lets pass. Access.Unseen
+// has those that are about this token; a ruleset is a finding.
 func (c *Client) CheckAccess(ctx context.Context, request AccessRequest) (*Access, error) {
 	if err := request.Ref.check(); err != nil {
 		return nil, err
@@ -105,9 +109,11 @@ func (c *Client) CheckAccess(ctx context.Context, request AccessRequest) (*Acces
 	check := &accessCheck{client: c, request: request, access: &Access{}}
 	check.run(ctx)
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("checking the access to %s: no answer from GitHub yet: %w", request.Ref, context.Cause(ctx))
+		return nil, fmt.Errorf("checking the access to %s: no answer from GitHub yet: %w",
+			request.Ref, context.Cause(ctx))
 	}
-	slices.SortStableFunc(check.access.Findings, func(a, b Finding) int { return strings.Compare(string(a.Severity), string(b.Severity)) })
+	slices.SortStableFunc(check.access.Findings,
+		func(a, b Finding) int { return strings.Compare(string(a.Severity), string(b.Severity)) })
 	return check.access, nil
 }
 
@@ -133,9 +139,12 @@ func (a *accessCheck) fail(name string, err error) {
 		kind Kind
 		once bool
 	}{
-		{ErrAuthentication, KindAuth, true}, {ErrSSO, KindAuth, true}, {ErrUntrusted, KindConfig, true}, {ErrUnavailable, KindUnavailable, true},
-		{ErrRateLimited, KindUnavailable, true}, {ErrUnexpected, KindUnavailable, true}, {ErrPermission, KindPermission, false},
-		{ErrPolicy, KindPolicy, true}, {ErrPlan, KindPolicy, true}, {ErrNotFound, KindConfig, false}, {ErrConflict, KindPolicy, false},
+		{ErrAuthentication, KindAuth, true}, {ErrSSO, KindAuth, true}, {ErrUntrusted, KindConfig, true},
+		{ErrUnavailable, KindUnavailable, true},
+		{ErrRateLimited, KindUnavailable, true}, {ErrUnexpected, KindUnavailable, true}, {ErrPermission,
+			KindPermission, false},
+		{ErrPolicy, KindPolicy, true}, {ErrPlan, KindPolicy, true}, {ErrNotFound, KindConfig, false},
+		{ErrConflict, KindPolicy, false},
 	} {
 		if !errors.Is(err, class.err) {
 			continue
@@ -177,7 +186,8 @@ func (a *accessCheck) run(ctx context.Context) {
 	switch {
 	case errors.Is(ownerErr, ErrNotFound) && repositoryErr != nil:
 		a.add(Finding{Name: FindingOwner, Severity: SeverityError, Kind: KindConfig,
-			Message: fmt.Sprintf("there is no user or organization %s on GitHub", a.request.Ref.Owner), Hint: "correct spec.github.owner"})
+			Message: fmt.Sprintf("there is no user or organization %s on GitHub", a.request.Ref.Owner),
+			Hint:    "correct spec.github.owner"})
 	case repositoryErr == nil:
 		a.checkRepository(ctx)
 	case !errors.Is(repositoryErr, ErrNotFound):
@@ -190,21 +200,26 @@ func (a *accessCheck) run(ctx context.Context) {
 // checkToken looks at what is known of the token itself.
 func (a *accessCheck) checkToken() {
 	viewer := a.access.Viewer
-	if left := viewer.ExpiresAt.Sub(a.client.clock.Now()); !viewer.ExpiresAt.IsZero() && left < expiresSoon && viewer.Kind != TokenInstallation {
+	if left := viewer.ExpiresAt.Sub(a.client.clock.Now()); !viewer.ExpiresAt.IsZero() && left < expiresSoon &&
+		viewer.Kind != TokenInstallation {
 		a.add(Finding{Name: FindingTokenExpiry, Severity: SeverityWarning, Kind: KindAuth,
-			Message: fmt.Sprintf("the token in %s expires at %s", TokenVariable, viewer.ExpiresAt.Format("2006-01-02 15:04 MST")),
-			Hint:    "make a new one before then; the cluster has its own credential, but later commands need one"})
+			Message: fmt.Sprintf("the token in %s expires at %s",
+				TokenVariable, viewer.ExpiresAt.Format("2006-01-02 15:04 MST")),
+			Hint: "make a new one before then; the cluster has its own credential, but later commands " +
+				"need one"})
 	}
 	var excess []string
 	for _, scope := range viewer.Scopes {
-		if strings.HasPrefix(scope, "admin:") || strings.HasPrefix(scope, "manage_") || scope == "delete_repo" || scope == "site_admin" || scope == "write:org" {
+		if strings.HasPrefix(scope, "admin:") || strings.HasPrefix(scope, "manage_") ||
+			scope == "delete_repo" || scope == "site_admin" || scope == "write:org" {
 			excess = append(excess, scope)
 		}
 	}
 	if len(excess) > 0 {
 		a.add(Finding{Name: FindingTokenRights, Severity: SeverityWarning, Kind: KindPermission,
-			Message: fmt.Sprintf("the token in %s has more rights than this needs: %s", TokenVariable, strings.Join(excess, ", ")),
-			Hint:    `the scope "repo" is enough; a fine-grained token can be confined to one repository`})
+			Message: fmt.Sprintf("the token in %s has more rights than this needs: %s",
+				TokenVariable, strings.Join(excess, ", ")),
+			Hint: `the scope "repo" is enough; a fine-grained token can be confined to one repository`})
 	}
 }
 
@@ -214,11 +229,14 @@ func (a *accessCheck) checkOwner() bool {
 	switch {
 	case a.request.Personal && owner.Kind == OwnerOrganization:
 		a.add(Finding{Name: FindingOwner, Severity: SeverityError, Kind: KindConfig,
-			Message: fmt.Sprintf("owner %s is an organization, and the spec says personal: true", owner.Login), Hint: "set spec.github.personal: false"})
+			Message: fmt.Sprintf("owner %s is an organization, and the spec says personal: true",
+				owner.Login),
+			Hint: "set spec.github.personal: false"})
 		return false
 	case !a.request.Personal && owner.Kind == OwnerUser:
 		a.add(Finding{Name: FindingOwner, Severity: SeverityError, Kind: KindConfig,
-			Message: fmt.Sprintf("owner %s is a user, and the spec does not say personal: true", owner.Login), Hint: "set spec.github.personal: true"})
+			Message: fmt.Sprintf("owner %s is a user, and the spec does not say personal: true", owner.Login),
+			Hint:    "set spec.github.personal: true"})
 		return false
 	}
 	return true
@@ -229,14 +247,19 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 	ref, viewer := a.request.Ref, a.access.Viewer
 	lacks := func(message, hint, needed string) {
 		a.add(Finding{Name: FindingCreation, Severity: SeverityError, Kind: KindPermission,
-			Message: fmt.Sprintf("repository %s does not exist or is hidden from the token, and %s", ref, message), Hint: hint, NeededPermission: needed})
+			Message: fmt.Sprintf("repository %s does not exist or is hidden from the token, and %s",
+				ref, message),
+			Hint: hint, NeededPermission: needed})
 	}
 	if viewer.Kind == TokenClassic && !viewer.HasScope("repo") {
-		lacks("the token lacks the scope to create it; it has "+orNone(viewer.Scopes), `the token in `+TokenVariable+` needs the scope "repo"`, `the scope "repo"`)
+		lacks("the token lacks the scope to create it; it has "+orNone(viewer.Scopes),
+			`the token in `+TokenVariable+` needs the scope "repo"`, `the scope "repo"`)
 		return
 	}
 	if viewer.Kind != TokenClassic {
-		a.unseen(FindingCreation, `whether the token may create a repository, for which it needs "Administration: write" on all repositories of `+ref.Owner)
+		a.unseen(FindingCreation,
+			`whether the token may create a repository, for which it needs "Administration: write" on all repositories of `+
+				ref.Owner)
 	}
 	if a.request.Personal {
 		var e *Error
@@ -257,24 +280,34 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 	var e *Error
 	switch {
 	case viewer.Kind == TokenInstallation:
-	case errors.Is(placeErr, ErrSSO), errors.Is(placeErr, ErrUnavailable), errors.Is(placeErr, ErrRateLimited), errors.Is(placeErr, ErrPolicy),
+	case errors.Is(placeErr, ErrSSO), errors.Is(placeErr, ErrUnavailable),
+		errors.Is(placeErr, ErrRateLimited), errors.Is(placeErr, ErrPolicy),
 		errors.Is(placeErr, ErrAuthentication):
 		a.fail(FindingCreation, placeErr)
 		return
-	case errors.Is(placeErr, ErrNotFound), errors.As(placeErr, &e) && strings.Contains(e.Message, "must be a member"):
-		lacks(viewer.Login+" is not a member of "+ref.Owner, fmt.Sprintf("use a token of a member of %s who may create repositories, or have it created first", ref.Owner), "")
+	case errors.Is(placeErr, ErrNotFound),
+		errors.As(placeErr, &e) && strings.Contains(e.Message, "must be a member"):
+		lacks(viewer.Login+" is not a member of "+ref.Owner,
+			fmt.Sprintf("use a token of a member of %s who may create repositories, or have it created first",
+				ref.Owner),
+			"")
 		return
 	case placeErr != nil:
 		// The token may not read memberships: creating it will tell.
 	case place.State == "pending":
-		lacks(fmt.Sprintf("%s has not accepted the invitation to %s", viewer.Login, ref.Owner), "accept the invitation first", "")
+		lacks(fmt.Sprintf("%s has not accepted the invitation to %s", viewer.Login, ref.Owner),
+			"accept the invitation first", "")
 		return
-	case settingsErr == nil && place.Role != "admin" && (refuses(settings.MembersCreate) || refuses(settings.MembersCreatePrivate)):
-		lacks("members of "+ref.Owner+" may not create it", fmt.Sprintf("have an owner of %s create it, or let members create private repositories (organization settings, Member privileges)", ref.Owner), "")
+	case settingsErr == nil && place.Role != "admin" &&
+		(refuses(settings.MembersCreate) || refuses(settings.MembersCreatePrivate)):
+		lacks("members of "+ref.Owner+" may not create it", fmt.Sprintf("have an owner of %s create it, or "+
+			"let members create private repositories (organization settings, Member privileges)", ref.Owner),
+			"")
 		return
 	}
 	if place.Role != "admin" && settings.MembersCreate == nil && settings.MembersCreatePrivate == nil {
-		a.unseen(FindingCreation, "whether "+ref.Owner+" lets its members create private repositories, which GitHub does not show to this token")
+		a.unseen(FindingCreation, "whether "+ref.Owner+
+			" lets its members create private repositories, which GitHub does not show to this token")
 	}
 	if settingsErr == nil && a.request.NeedDeployKey {
 		a.checkDeployKeySetting(settings)
@@ -283,13 +316,15 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 
 func (a *accessCheck) checkDeployKeySetting(settings organization) bool {
 	if settings.DeployKeys == nil && a.access.Owner.Kind == OwnerOrganization {
-		a.unseen(FindingDeployKeys, "whether "+a.request.Ref.Owner+" allows deploy keys, which GitHub does not show to this token")
+		a.unseen(FindingDeployKeys,
+			"whether "+a.request.Ref.Owner+" allows deploy keys, which GitHub does not show to this token")
 	}
 	if !refuses(settings.DeployKeys) {
 		return true
 	}
 	a.add(Finding{Name: FindingDeployKeys, Severity: SeverityError, Kind: KindPolicy,
-		Message: fmt.Sprintf("organization %s does not allow deploy keys", a.request.Ref.Owner), Hint: deployKeysDisabledHint})
+		Message: fmt.Sprintf("organization %s does not allow deploy keys", a.request.Ref.Owner),
+		Hint:    deployKeysDisabledHint})
 	return false
 }
 
@@ -311,15 +346,19 @@ func (a *accessCheck) checkRepository(ctx context.Context) {
 	}
 	if repository.Disabled {
 		a.add(Finding{Name: FindingRepository, Severity: SeverityError, Kind: KindPolicy,
-			Message: fmt.Sprintf("repository %s is disabled: GitHub gives nobody access to what is in it", ref),
-			Hint:    "its owner has to turn to GitHub's support, or to the administrator of an enterprise server"})
+			Message: fmt.Sprintf("repository %s is disabled: GitHub gives nobody access to what is in it",
+				ref),
+			Hint: "its owner has to turn to GitHub's support, or to the administrator of an enterprise " +
+				"server"})
 		return
 	}
 	var protectionErr, keysErr error
 	var settings organization
 	var group crash.Group
 	if a.request.Branch != "" {
-		group.Go(func() { a.access.Protection, protectionErr = a.client.Protection(ctx, ref, a.request.Branch) })
+		group.Go(func() {
+			a.access.Protection, protectionErr = a.client.Protection(ctx, ref, a.request.Branch)
+		})
 	}
 	if a.request.NeedDeployKey {
 		group.Go(func() { a.access.DeployKeys, keysErr = a.client.DeployKeys(ctx, ref) })
@@ -340,7 +379,8 @@ func (a *accessCheck) checkRepository(ctx context.Context) {
 			if keysErr != nil {
 				a.checkKeys(keysErr)
 			} else if a.access.Viewer.Kind != TokenClassic {
-				a.unseen(FindingDeployKeys, `whether the token may register a deploy key, for which it needs "Administration: write"`)
+				a.unseen(FindingDeployKeys,
+					`whether the token may register a deploy key, for which it needs "Administration: write"`)
 			}
 		}
 	}
@@ -351,8 +391,10 @@ func (a *accessCheck) checkPush(protectionErr error) bool {
 	ref, viewer, repository := a.request.Ref, a.access.Viewer, a.access.Repository
 	lacks := func(reason, needed string) {
 		a.add(Finding{Name: FindingPush, Severity: SeverityError, Kind: KindPermission,
-			Message: fmt.Sprintf("the token in %s cannot push to %s: %s", TokenVariable, ref, reason),
-			Hint:    fmt.Sprintf("the token in %s needs %s", TokenVariable, needed), NeededPermission: needed})
+			Message: fmt.Sprintf("the token in %s cannot push to %s: %s",
+				TokenVariable, ref, reason),
+			Hint:             fmt.Sprintf("the token in %s needs %s", TokenVariable, needed),
+			NeededPermission: needed})
 	}
 	scope := "public_repo"
 	if repository.Private {
@@ -382,7 +424,8 @@ func (a *accessCheck) checkPush(protectionErr error) bool {
 		a.fail(FindingBranch, protectionErr)
 	}
 	if viewer.Kind != TokenClassic {
-		a.unseen(FindingPush, `whether the token may write to `+ref.String()+`, for which it needs "Contents: write"`)
+		a.unseen(FindingPush,
+			`whether the token may write to `+ref.String()+`, for which it needs "Contents: write"`)
 	}
 	return true
 }
@@ -391,17 +434,21 @@ func (a *accessCheck) checkPush(protectionErr error) bool {
 func (a *accessCheck) checkBranch() {
 	protection := a.access.Protection
 	if protection.AdminsExempt && a.access.Viewer.Kind != TokenInstallation {
-		protection.Hindrances = slices.DeleteFunc(slices.Clone(protection.Hindrances), func(h Hindrance) bool { return h.Source == sourceProtection })
+		protection.Hindrances = slices.DeleteFunc(slices.Clone(protection.Hindrances),
+			func(h Hindrance) bool { return h.Source == sourceProtection })
 	}
 	switch {
 	case protection.Refuses():
 		a.add(Finding{Name: FindingBranch, Severity: SeverityError, Kind: KindPolicy,
-			Message: fmt.Sprintf("branch %s of %s does not accept direct pushes: %s", a.request.Branch, a.request.Ref, protection),
-			Hint:    "name another branch in spec.branch, or have an administrator let the token's user pass"})
+			Message: fmt.Sprintf("branch %s of %s does not accept direct pushes: %s",
+				a.request.Branch, a.request.Ref, protection),
+			Hint: "name another branch in spec.branch, or have an administrator let the token's user pass"})
 	case protection.MayRefuse():
 		a.add(Finding{Name: FindingBranch, Severity: SeverityWarning, Kind: KindPolicy,
-			Message: fmt.Sprintf("branch %s of %s may refuse a direct push: %s", a.request.Branch, a.request.Ref, protection),
-			Hint:    "the push goes through if the rules let the token's user pass; otherwise name another branch in spec.branch"})
+			Message: fmt.Sprintf("branch %s of %s may refuse a direct push: %s",
+				a.request.Branch, a.request.Ref, protection),
+			Hint: "the push goes through if the rules let the token's user pass; otherwise name another " +
+				"branch in spec.branch"})
 	}
 }
 
@@ -409,7 +456,8 @@ func (a *accessCheck) checkBranch() {
 func (a *accessCheck) checkKeys(err error) {
 	ref, viewer := a.request.Ref, a.access.Viewer
 	var e *Error
-	if !errors.As(err, &e) || e.class != ErrPermission && e.class != ErrNotFound || e.Status == http.StatusForbidden && !e.rights {
+	if !errors.As(err, &e) || e.class != ErrPermission && e.class != ErrNotFound ||
+		e.Status == http.StatusForbidden && !e.rights {
 		a.fail(FindingDeployKeys, err)
 		return
 	}
@@ -421,6 +469,7 @@ func (a *accessCheck) checkKeys(err error) {
 		needed = `"Administration: write"`
 	}
 	a.add(Finding{Name: FindingDeployKeys, Severity: SeverityError, Kind: KindPermission,
-		Message: fmt.Sprintf("the token in %s cannot administer the deploy keys of %s%s", TokenVariable, ref, e.words()),
-		Hint:    fmt.Sprintf("the token in %s needs %s", TokenVariable, needed), NeededPermission: needed})
+		Message: fmt.Sprintf("the token in %s cannot administer the deploy keys of %s%s",
+			TokenVariable, ref, e.words()),
+		Hint: fmt.Sprintf("the token in %s needs %s", TokenVariable, needed), NeededPermission: needed})
 }

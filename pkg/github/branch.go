@@ -9,10 +9,12 @@ import (
 	gh "github.com/google/go-github/v53/github"
 )
 
-// BranchName returns how a branch is called at present: another name than was asked for after it was renamed, and none when there is no
-// such branch. GitHub redirects from the former name (301, https://docs.github.com/en/rest/branches/branches#get-a-branch), in its API
-// only: Git does not know the former name any more. It also redirects from master to the default branch of a repository that never had
-// a master (https://github.com/github/rest-api-description/issues/7096), so that the answer alone does not prove a rename.
+// BranchName returns how a branch is called at present: another name than was asked for after it was renamed,
+// and none when there is no such branch. GitHub redirects from the former name (301,
+// https://docs.github.com/en/rest/branches/branches#get-a-branch), in its API only: Git does not know the
+// former name any more. It also redirects from master to the default branch of a repository that never had a
+// master (https://github.com/github/rest-api-description/issues/7096), so that the answer alone does not
+// prove a rename.
 func (c *Client) BranchName(ctx context.Context, ref RepoRef, branch string) (string, error) {
 	if err := ref.check(); err != nil {
 		return "", err

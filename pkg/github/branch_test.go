@@ -13,7 +13,8 @@ func TestBranchName(t *testing.T) {
 	gh.AddRepo("acme/fleet", files()).RenameBranch("main", "trunk")
 	s := owner(t, gh)
 	// From master GitHub leads to the default branch, though there never was one.
-	for branch, want := range map[string]string{"trunk": "trunk", "main": "trunk", "master": "trunk", "other": ""} {
+	for branch, want := range map[string]string{"trunk": "trunk", "main": "trunk", "master": "trunk",
+		"other": ""} {
 		got, err := s.BranchName(t.Context(), fleet(), branch)
 		ok(t, err)
 		equal(t, "name of "+branch, got, want)
@@ -24,6 +25,7 @@ func TestBranchName(t *testing.T) {
 	}
 	gh.Break("GET /repos/acme/fleet/branches/down", githubtest.Respond(500, ""))
 	_, err := s.BranchName(t.Context(), fleet(), "down")
-	s.fails(err, github.ErrUnavailable, "reading branch down of acme/fleet: unavailable (HTTP 500): GitHub answers Internal Server Error",
+	s.fails(err, github.ErrUnavailable,
+		"reading branch down of acme/fleet: unavailable (HTTP 500): GitHub answers Internal Server Error",
 		"GitHub has trouble; see its status page, then run the same command again")
 }

@@ -25,9 +25,11 @@ func (c *Client) classify(op operation, response *gh.Response, err error) *Error
 	}
 	// Only now, when nothing is read from the words any more.
 	for i, d := range e.Errors {
-		e.Errors[i] = Detail{Resource: c.text(d.Resource), Field: c.text(d.Field), Code: c.text(d.Code), Message: c.text(d.Message)}
+		e.Errors[i] = Detail{Resource: c.text(d.Resource), Field: c.text(d.Field), Code: c.text(d.Code),
+			Message: c.text(d.Message)}
 	}
-	e.Message, e.Path, e.NeededPermission, e.SSOURL = c.text(e.Message), c.text(e.Path), c.text(e.NeededPermission), c.text(e.SSOURL)
+	e.Message, e.Path, e.NeededPermission, e.SSOURL = c.text(e.Message), c.text(e.Path),
+		c.text(e.NeededPermission), c.text(e.SSOURL)
 	return e
 }
 
@@ -68,22 +70,25 @@ func (c *Client) classifyAnswer(e *Error, op operation, response *http.Response,
 			e.Message = "GitHub answers " + http.StatusText(e.Status)
 		}
 	case e.Status == http.StatusGone, e.Status == http.StatusBadRequest && saysVersion(lower):
-		e.hint = "the server no longer speaks a version of its API that this program knows: use a newer eksa-gitops"
+		e.hint = "the server no longer speaks a version of its API that this program knows: use a newer " +
+			"eksa-gitops"
 	case e.Status < 300:
 		e.Message = "the answer is not what GitHub's API returns"
-		e.hint = "check that the API's URL is right (an enterprise server has it at https://HOST/api/v3/) and that no proxy or sign-in page answers in its place"
+		e.hint = "check that the API's URL is right (an enterprise server has it at https://HOST/api/v3/) " +
+			"and that no proxy or sign-in page answers in its place"
 		e.cause = decodingError(err)
 	}
 }
 
-// isRateLimit knows GitHub's limits by all their marks: go-github v53 recognises a secondary limit by an address of the documentation
-// that is no longer sent. That nothing remains is no mark: it is also said with the last answer of the hour, whatever that is.
+// isRateLimit knows GitHub's limits by all their marks: go-github v53 recognises a secondary limit by an
+// address of the documentation that is no longer sent. That nothing remains is no mark: it is also said with
+// the last answer of the hour, whatever that is.
 func isRateLimit(status int, header http.Header, message string) bool {
 	if status == http.StatusTooManyRequests {
 		return true
 	}
-	return status == http.StatusForbidden && (header.Get("Retry-After") != "" || strings.Contains(message, "rate limit") ||
-		strings.Contains(message, "abuse detection"))
+	return status == http.StatusForbidden && (header.Get("Retry-After") != "" ||
+		strings.Contains(message, "rate limit") || strings.Contains(message, "abuse detection"))
 }
 
 // limit makes a failure that of a rate limit.
@@ -96,8 +101,9 @@ func (c *Client) limit(e *Error) {
 	e.Reset = c.clock.Now().Add(e.RetryAfter)
 }
 
-// A reason for which GitHub answers 403 and that is not a right of the token's. GitHub has no codes for them, only words, which are in
-// no list of its documentation; those here are from answers that its users have shown, and near variants of them.
+// A reason for which GitHub answers 403 and that is not a right of the token's. GitHub has no codes for them,
+// only words, which are in no list of its documentation; those here are from answers that its users have
+// shown, and near variants of them.
 type reason struct {
 	words [][]string // in lower case; the reason is meant when a message holds all of one row
 	class error
@@ -105,26 +111,36 @@ type reason struct {
 }
 
 var reasons = []reason{
-	{[][]string{{"archived"}}, ErrPolicy, "an administrator can take the repository out of the archive in its settings"},
+	{[][]string{{"archived"}}, ErrPolicy,
+		"an administrator can take the repository out of the archive in its settings"},
 	// Even a good token is refused for a while after several bad ones.
-	{[][]string{{"login attempts exceeded"}}, ErrAuthentication,
-		"GitHub saw too many bad credentials and refuses good ones too for some minutes: wait, then run the same command again"},
-	{[][]string{{"forbids access via", "lifetime"}}, ErrPolicy, "the organization limits how long a token may live: make one that expires sooner"},
-	{[][]string{{"forbids access via"}}, ErrPolicy,
-		"the organization does not accept this kind of token: use another kind, or ask an owner of the organization (Personal access tokens, in its settings)"},
-	{[][]string{{"ip allow list"}}, ErrPolicy,
-		"the organization's IP allow list does not contain the address of this machine: run the command from an allowed network"},
-	{[][]string{{"access restrictions"}}, ErrPolicy, "an owner of the organization has to approve the application that the token belongs to, or use a personal access token"},
-	{[][]string{{"two-factor"}, {"2fa"}}, ErrPolicy, "the organization demands two-factor authentication: enable it for the account of the token, or use another account's"},
-	{[][]string{{"installation", "suspended"}}, ErrAuthentication, "the installation of the GitHub App is suspended: an owner of the account can end that in the settings of its installed GitHub Apps"},
-	{[][]string{{"suspended"}, {"account", "disabled"}, {"account", "locked"}, {"account", "flagged"}}, ErrAuthentication,
-		"the account that the token belongs to is blocked: its owner has to turn to GitHub's support, or to the administrator of an enterprise server; or use another account's token"},
-	{[][]string{{"upgrade to github"}, {"upgrade your"}, {"your plan"}, {"current plan"}, {"paid plan"}, {"billing plan"}}, ErrPlan,
-		"the account's plan at GitHub does not include this for a private repository"},
+	{[][]string{{"login attempts exceeded"}}, ErrAuthentication, "GitHub saw too many bad credentials and " +
+		"refuses good ones too for some minutes: wait, then run the same command again"},
+	{[][]string{{"forbids access via", "lifetime"}}, ErrPolicy,
+		"the organization limits how long a token may live: make one that expires sooner"},
+	{[][]string{{"forbids access via"}}, ErrPolicy, "the organization does not accept this kind of token: " +
+		"use another kind, or ask an owner of the organization (Personal access tokens, in its settings)"},
+	{[][]string{{"ip allow list"}}, ErrPolicy, "the organization's IP allow list does not contain the " +
+		"address of this machine: run the command from an allowed network"},
+	{[][]string{{"access restrictions"}}, ErrPolicy, "an owner of the organization has to approve the " +
+		"application that the token belongs to, or use a personal access token"},
+	{[][]string{{"two-factor"}, {"2fa"}}, ErrPolicy, "the organization demands two-factor authentication: " +
+		"enable it for the account of the token, or use another account's"},
+	{[][]string{{"installation", "suspended"}}, ErrAuthentication, "the installation of the GitHub App is " +
+		"suspended: an owner of the account can end that in the settings of its installed GitHub Apps"},
+	{[][]string{{"suspended"}, {"account", "disabled"}, {"account", "locked"}, {"account", "flagged"}},
+		ErrAuthentication,
+		"the account that the token belongs to is blocked: its owner has to turn to GitHub's support, or " +
+			"to the administrator of an enterprise server; or use another account's token"},
+	{[][]string{{"upgrade to github"}, {"upgrade your"}, {"your plan"}, {"current plan"}, {"paid plan"},
+		{"billing plan"}},
+		ErrPlan, "the account's plan at GitHub does not include this for a private repository"},
 	{[][]string{{"access blocked"}}, ErrPolicy, blockedHint},
-	{[][]string{{"migrat"}}, ErrPolicy, "the repository is locked while it is being moved: run the same command again when that is over"},
+	{[][]string{{"migrat"}}, ErrPolicy,
+		"the repository is locked while it is being moved: run the same command again when that is over"},
 	{[][]string{{"disabled"}, {"not enabled"}, {"must be enabled"}, {"not available"}}, ErrPolicy,
-		"it is switched off for this repository or organization: an administrator can switch it on in the settings"},
+		"it is switched off for this repository or organization: an administrator can switch it on in the " +
+			"settings"},
 }
 
 const blockedHint = "GitHub itself has blocked the repository: its owner has to turn to GitHub's support"
@@ -144,8 +160,8 @@ func reasonOf(message string) *reason {
 
 // Words with which GitHub says that a right is missing.
 var rightsWords = []string{
-	"not accessible by", "admin rights", "admin access", "permission", "must have", "must be a", "you need", "need at least", "not authorized",
-	"not allowed", "scope",
+	"not accessible by", "admin rights", "admin access", "permission", "must have", "must be a", "you need",
+	"need at least", "not authorized", "not allowed", "scope",
 }
 
 // classifyForbidden tells the reasons of a 403 apart.
@@ -191,16 +207,19 @@ func classifyInvalid(e *Error, message string) {
 		e.hint = deployKeysDisabledHint
 	case strings.Contains(message, "visibility can't be"):
 		e.class = ErrPolicy
-		e.hint = "the organization does not let this user make private repositories: have an owner create the repository, and run the same command again"
+		e.hint = "the organization does not let this user make private repositories: have an owner create " +
+			"the repository, and run the same command again"
 	case strings.Contains(message, "key is already in use"):
 		e.class = ErrConflict
-		e.hint = "GitHub accepts each SSH key only once, and this one belongs to another repository or to a user: make a new key for the cluster"
+		e.hint = "GitHub accepts each SSH key only once, and this one belongs to another repository or to " +
+			"a user: make a new key for the cluster"
 	case strings.Contains(message, "name already exists"):
 		e.class = ErrConflict
 	}
 }
 
-const deployKeysDisabledHint = "an owner of the organization can allow deploy keys (organization settings, Deploy keys); " +
+const deployKeysDisabledHint = "an owner of the organization can allow deploy keys (organization settings, " +
+	"Deploy keys); " +
 	"or use spec.git instead of spec.github, with the SSH key of a user who may only read the repository"
 
 // classifyUnanswered is about a request that ended without a whole answer.
@@ -290,11 +309,12 @@ func decodingError(err error) error {
 	return nil
 }
 
-// neededOf says what a token lacks, by its kind as the answer shows it: GitHub names the permission to fine-grained and installation
-// tokens, and lists the scopes of a classic one.
+// neededOf says what a token lacks, by its kind as the answer shows it: GitHub names the permission to
+// fine-grained and installation tokens, and lists the scopes of a classic one.
 func neededOf(n need, header http.Header) string {
 	if accepted := permissionWords(header.Get("X-Accepted-GitHub-Permissions")); accepted != "" {
-		if wanted, writes := strings.CutSuffix(n.permission, ": write"); writes && accepted == quoted(wanted+": read") {
+		if wanted, writes := strings.CutSuffix(n.permission, ": write"); writes &&
+			accepted == quoted(wanted+": read") {
 			// The endpoint only reads, but what it is read for is to write.
 			return quoted(n.permission)
 		}
@@ -317,8 +337,8 @@ func neededOf(n need, header http.Header) string {
 
 func quoted(s string) string { return `"` + s + `"` }
 
-// permissionWords turns "administration=write,contents=read; members=read" into the words that GitHub's pages have for it: sets of
-// permissions, any of which would do.
+// permissionWords turns "administration=write,contents=read; members=read" into the words that GitHub's pages
+// have for it: sets of permissions, any of which would do.
 func permissionWords(header string) string {
 	var sets []string
 	for set := range strings.SplitSeq(string(clean(header)), ";") {

@@ -72,19 +72,23 @@ type Clock interface {
 
 // Options make a [Client]. Only Token is required.
 type Options struct {
-	// APIURL is the base of the REST API: https://api.github.com/ when empty, https://HOST/api/v3/ on an enterprise server. It must
-	// be https, except for a loopback address.
+	// APIURL is the base of the REST API: https://api.github.com/ when empty, https://HOST/api/v3/ on an
+	// enterprise server. It must be https, except for a loopback address.
 	APIURL string
 	Token  secret.Value
-	// CAPEM holds certificate authorities to trust besides the system's. It cannot be combined with HTTPTransport.
+	// CAPEM holds certificate authorities to trust besides the system's. It cannot be combined with
+	// HTTPTransport.
 	CAPEM []byte
 	// UserAgent introduces the program to the server, as "name/version".
 	UserAgent string
-	// OnRetry is told before a request is made again. It is called by one goroutine at a time and should return at once.
+	// OnRetry is told before a request is made again. It is called by one goroutine at a time and should
+	// return at once.
 	OnRetry func(RetryEvent)
-	// OnSunset is told, once, when the server announces the end of the version of the API that is spoken with it. It should return at once.
+	// OnSunset is told, once, when the server announces the end of the version of the API that is spoken with
+	// it. It should return at once.
 	OnSunset func(Sunset)
-	// HTTPTransport carries the requests; when nil, one of our own with TLS 1.2 or later and the proxy of the environment.
+	// HTTPTransport carries the requests; when nil, one of our own with TLS 1.2 or later and the proxy of the
+	// environment.
 	HTTPTransport http.RoundTripper
 	// Retry bounds how often and how long a request is tried again; zero fields have defaults.
 	Retry RetryPolicy
@@ -93,9 +97,10 @@ type Options struct {
 
 // Client talks to one GitHub with one token.
 type Client struct {
-	http    *http.Client
-	base    *url.URL
-	reveal  func() string // the token; a function, since fmt prints what an unexported field holds past a type's own Format
+	http *http.Client
+	base *url.URL
+	// the token; a function, since fmt prints what an unexported field holds past a type's own Format
+	reveal  func() string
 	retry   RetryPolicy
 	clock   Clock
 	onRetry func(RetryEvent)
@@ -125,14 +130,15 @@ func New(options Options) (*Client, error) {
 		agent = "eksa-gitops"
 	}
 	c := &Client{
-		base: base, reveal: options.Token.Reveal, clock: options.Clock, onRetry: options.OnRetry, retry: options.Retry.withDefaults(),
+		base: base, reveal: options.Token.Reveal, clock: options.Clock, onRetry: options.OnRetry,
+		retry: options.Retry.withDefaults(),
 	}
 	if c.clock == nil {
 		c.clock = systemClock{}
 	}
 	c.http = &http.Client{
-		Transport: &apiTransport{next: next, base: base, reveal: options.Token.Reveal, userAgent: agent, timeout: c.retry.RequestTimeout,
-			versions: newVersions(base.Path, options.OnSunset)},
+		Transport: &apiTransport{next: next, base: base, reveal: options.Token.Reveal, userAgent: agent,
+			timeout: c.retry.RequestTimeout, versions: newVersions(base.Path, options.OnSunset)},
 		CheckRedirect: followOnHost(base),
 	}
 	return c, nil
@@ -155,7 +161,8 @@ func parseBase(text string) (*url.URL, error) {
 	case base.Scheme == "https", base.Scheme == "http" && isLoopback(base.Hostname()):
 		return base, nil
 	}
-	return nil, fmt.Errorf("GitHub's API URL for %s must begin with https://, for a token is sent there", clean(base.Host))
+	return nil, fmt.Errorf("GitHub's API URL for %s must begin with https://, for a token is sent there",
+		clean(base.Host))
 }
 
 func isLoopback(host string) bool {
@@ -163,8 +170,9 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// api returns go-github for one request. Each request gets a new one: go-github keeps books of rate limits by the clock on the wall
-// and refuses requests locally by them, while waiting for a limit is the business of this package.
+// api returns go-github for one request. Each request gets a new one: go-github keeps books of rate limits by
+// the clock on the wall and refuses requests locally by them, while waiting for a limit is the business of
+// this package.
 func (c *Client) api() *gh.Client {
 	api := gh.NewClient(c.http)
 	api.BaseURL = c.base

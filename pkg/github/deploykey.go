@@ -17,10 +17,11 @@ type DeployKey struct {
 	Title     string
 	PublicKey string // in authorized_keys form, with or without a comment
 	ReadOnly  bool
-	// Disabled says that the key is registered and opens nothing, as when the organization has switched deploy keys off since.
+	// Disabled says that the key is registered and opens nothing, as when the organization has switched
+	// deploy keys off since.
 	Disabled bool
-	// Replace makes [Client.EnsureDeployKey] remove, once this key is registered, other keys of the same title. Only who chose a title
-	// that nobody else uses may set it.
+	// Replace makes [Client.EnsureDeployKey] remove, once this key is registered, other keys of the same
+	// title. Only who chose a title that nobody else uses may set it.
 	Replace bool
 }
 
@@ -38,13 +39,14 @@ func material(publicKey string) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
 
-// keysNeed is what deploy keys demand. Reading them asks for less of a fine-grained token, but nobody reads them for their own sake.
+// keysNeed is what deploy keys demand. Reading them asks for less of a fine-grained token, but nobody reads
+// them for their own sake.
 func keysNeed(ref RepoRef) need {
 	return need{permission: "Administration: write", scope: "repo", role: "the Admin role on " + ref.String()}
 }
 
-// DeployKeys lists the deploy keys of a repository. A token that may not administer the repository is ErrPermission, also where GitHub
-// answers 404; a repository that it cannot see is ErrNotFound.
+// DeployKeys lists the deploy keys of a repository. A token that may not administer the repository is
+// ErrPermission, also where GitHub answers 404; a repository that it cannot see is ErrNotFound.
 func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error) {
 	if err := ref.check(); err != nil {
 		return nil, err
@@ -80,7 +82,8 @@ func (c *Client) DeployKeys(ctx context.Context, ref RepoRef) ([]DeployKey, erro
 	}
 }
 
-// listedKey is one entry of GET keys; go-github v53 does not decode whether it is enabled, which older enterprise servers do not say.
+// listedKey is one entry of GET keys; go-github v53 does not decode whether it is enabled, which older
+// enterprise servers do not say.
 type listedKey struct {
 	ID       int64  `json:"id"`
 	Title    string `json:"title"`
@@ -97,7 +100,8 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 		next := 0
 		err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 			found = nil
-			response, err := get(ctx, api, fmt.Sprintf("repos/%s/keys?per_page=%d&page=%d", ref, perPage, page), &found)
+			response, err := get(ctx, api,
+				fmt.Sprintf("repos/%s/keys?per_page=%d&page=%d", ref, perPage, page), &found)
 			next = pageAfter(page, response)
 			return response, err
 		})
@@ -106,7 +110,8 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 		}
 		for _, k := range found {
 			keys = append(keys, DeployKey{
-				ID: k.ID, Title: exact(k.Title), PublicKey: exact(strings.TrimSpace(k.Key)), ReadOnly: k.ReadOnly, Disabled: k.Enabled != nil && !*k.Enabled,
+				ID: k.ID, Title: exact(k.Title), PublicKey: exact(strings.TrimSpace(k.Key)),
+				ReadOnly: k.ReadOnly, Disabled: k.Enabled != nil && !*k.Enabled,
 			})
 		}
 		page = next
@@ -114,13 +119,17 @@ func (c *Client) listKeys(ctx context.Context, ref RepoRef) ([]DeployKey, error)
 	return keys, nil
 }
 
-// EnsureDeployKey registers a deploy key and says whether anything was written. Keys are compared by their material. One that is
-// registered with other rights than wanted is replaced, since GitHub cannot change it; where registering is refused, it stays. One that is registered and disabled is
-// ErrPolicy: registering it again would not help. Other keys are left alone, whatever their titles, unless wanted.Replace says otherwise.
-func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted DeployKey) (changed bool, err error) {
+// EnsureDeployKey registers a deploy key and says whether anything was written. Keys are compared by their
+// material. One that is registered with other rights than wanted is replaced, since GitHub cannot change it;
+// where registering is refused, it stays. One that is registered and disabled is ErrPolicy: registering it
+// again would not help. Other keys are left alone, whatever their titles, unless wanted.Replace says
+// otherwise.
+func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef,
+	wanted DeployKey) (changed bool, err error) {
 	key := material(wanted.PublicKey)
 	if key == "" {
-		return false, fmt.Errorf("registering a deploy key on %s: what is to be registered is not a public key", ref)
+		return false,
+			fmt.Errorf("registering a deploy key on %s: what is to be registered is not a public key", ref)
 	}
 	op := "registering a deploy key on " + ref.String()
 	looked := false
@@ -138,7 +147,8 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 			case k.Disabled:
 				return changed, &Error{
 					Op: op, class: ErrPolicy, hint: deployKeysDisabledHint,
-					Message: "the key is registered and GitHub has disabled it, as it does with all keys where an organization does not allow deploy keys",
+					Message: "the key is registered and GitHub has disabled it, as it does with all keys " +
+						"where an organization does not allow deploy keys",
 				}
 			case k.ReadOnly == wanted.ReadOnly:
 				present = true
@@ -151,8 +161,9 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 		}
 		err = c.createKey(ctx, ref, op, wanted, key)
 		if len(otherRights) > 0 && (err == nil || errors.Is(err, ErrConflict)) {
-			// GitHub takes a key once only, so that the one that is there has to go first. It goes only now: who may not register a key, or
-			// where none is allowed any more, hears of that instead, and keeps what he has.
+			// GitHub takes a key once only, so that the one that is there has to go first. It goes only now:
+			// who may not register a key, or where none is allowed any more, hears of that instead, and keeps
+			// what he has.
 			for _, k := range otherRights {
 				if err := c.DeleteDeployKey(ctx, ref, k.ID); err != nil {
 					return changed, err
@@ -170,11 +181,12 @@ func (c *Client) EnsureDeployKey(ctx context.Context, ref RepoRef, wanted Deploy
 			// Its effect is looked for before it is sent again.
 			changed = true
 		case errors.Is(err, ErrConflict) && (changed || !looked):
-			// An earlier try had its effect after all, another run registered the same key at this moment, or a deleted key is not
-			// gone everywhere yet. Otherwise the key is in use elsewhere.
+			// An earlier try had its effect after all, another run registered the same key at this moment, or
+			// a deleted key is not gone everywhere yet. Otherwise the key is in use elsewhere.
 			looked = true
 		case isNotFound(err):
-			// The keys have just been listed, which takes no fewer rights. It is the repository that is new and not everywhere yet.
+			// The keys have just been listed, which takes no fewer rights. It is the repository that is new
+			// and not everywhere yet.
 			err = notYet(err)
 		default:
 			return changed, err
@@ -196,16 +208,19 @@ func notYet(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
 		late := *e
-		late.class, late.NeededPermission, late.Message = ErrUnavailable, "", "the repository is not everywhere on GitHub yet"
+		late.class, late.NeededPermission, late.Message = ErrUnavailable, "",
+			"the repository is not everywhere on GitHub yet"
 		return &late
 	}
 	return err
 }
 
-func (c *Client) createKey(ctx context.Context, ref RepoRef, name string, wanted DeployKey, key string) error {
+func (c *Client) createKey(ctx context.Context, ref RepoRef, name string, wanted DeployKey,
+	key string) error {
 	op := operation{name: name, once: true, needs: keysNeed(ref)}
 	return c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
-		// read_only is always sent: GitHub takes a key without it for one that may write, and go-github leaves out what is nil.
+		// read_only is always sent: GitHub takes a key without it for one that may write, and go-github
+		// leaves out what is nil.
 		_, response, err := api.Repositories.CreateKey(ctx, ref.Owner, ref.Name, &gh.Key{
 			Title: gh.String(wanted.Title), Key: gh.String(key), ReadOnly: gh.Bool(wanted.ReadOnly),
 		})
@@ -214,7 +229,8 @@ func (c *Client) createKey(ctx context.Context, ref RepoRef, name string, wanted
 }
 
 // replaceTitle removes other keys of the wanted title, if that is wanted.
-func (c *Client) replaceTitle(ctx context.Context, ref RepoRef, wanted DeployKey, keys []DeployKey, changed bool) (bool, error) {
+func (c *Client) replaceTitle(ctx context.Context, ref RepoRef, wanted DeployKey, keys []DeployKey,
+	changed bool) (bool, error) {
 	if !wanted.Replace || wanted.Title == "" {
 		return changed, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -16,7 +15,8 @@ import (
 
 func fluxKey(t *testing.T) github.DeployKey {
 	t.Helper()
-	return github.DeployKey{Title: "eksa-gitops mgmt/flux-system", PublicKey: publicKey(t, "flux") + " flux@mgmt", ReadOnly: true}
+	return github.DeployKey{Title: "eksa-gitops mgmt/flux-system",
+		PublicKey: publicKey(t, "flux") + " flux@mgmt", ReadOnly: true}
 }
 
 // keys are title, material's name and rights of what is registered.
@@ -35,49 +35,12 @@ func keys(t *testing.T, repo *githubtest.Repo, names ...string) []string {
 	return list
 }
 
-func TestDeployKeys_allPages(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	repo := gh.AddRepo("acme/fleet")
-	for i := range 230 {
-		repo.AddDeployKey(fmt.Sprint("key ", i), publicKey(t, fmt.Sprint(i)), i%2 == 0)
-	}
-	s := owner(t, gh)
-	list, err := s.DeployKeys(t.Context(), fleet())
-	ok(t, err)
-	equal(t, "keys, requests", []int{len(list), len(gh.Requests())}, []int{230, 3})
-	last := list[229]
-	equal(t, "last", []any{last.Title, last.PublicKey, last.ReadOnly, last.ID != 0}, []any{"key 229", publicKey(t, "229"), false, true})
-	// A key on the last page is found.
-	changed, err := s.EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "x", PublicKey: publicKey(t, "228"), ReadOnly: true})
-	ok(t, err)
-	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
-}
-
-// A list whose next page is one that was read already, or that has no end, is read for a bounded time.
-func TestDeployKeys_endlessList(t *testing.T) {
-	t.Parallel()
-	for next, requests := range map[string]int{"1": 1, "2": 2, "-1": 1, "51": 1, "9223372036854775807": 1} {
-		gh := world(t)
-		gh.AddRepo("acme/fleet", files())
-		link := http.Header{"Link": {`<https://api.example.com/keys?page=` + next + `>; rel="next"`}}
-		gh.Break("GET /repos/acme/fleet/keys", githubtest.RespondWith(200, link, "[]"))
-		gh.Break("GET /repos/acme/fleet/rules/branches/main", githubtest.RespondWith(200, link, "[]"))
-		s := owner(t, gh)
-		_, err := s.DeployKeys(t.Context(), fleet())
-		ok(t, err)
-		equal(t, "requests with next "+next, len(gh.Requests()), requests)
-		_, err = s.Protection(t.Context(), fleet(), "main")
-		ok(t, err)
-		equal(t, "requests with next "+next, len(gh.Requests()), 2*requests+1)
-	}
-}
-
 func TestDeployKey_sameMaterial(t *testing.T) {
 	t.Parallel()
 	key := github.DeployKey{PublicKey: publicKey(t, "a")}
 	for other, want := range map[string]bool{
-		publicKey(t, "a"): true, publicKey(t, "a") + " comment with words\n": true, publicKey(t, "b"): false, "": false, "ssh-ed25519": false,
+		publicKey(t, "a"): true, publicKey(t, "a") + " comment with words\n": true, publicKey(t, "b"): false,
+		"": false, "ssh-ed25519": false,
 	} {
 		if key.SameMaterial(other) != want {
 			t.Errorf("%q: got %v", other, !want)
@@ -99,13 +62,24 @@ func TestEnsureDeployKey(t *testing.T) {
 		keys    []string
 		writes  int
 	}{
-		"new":               {nil, false, false, true, []string{title + " flux true"}, 1},
-		"new and writable":  {nil, false, true, true, []string{title + " flux false"}, 1},
-		"there":             {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, false, false, []string{title + " flux true"}, 0},
-		"other title":       {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), true) }, false, false, false, []string{"theirs flux true"}, 0},
-		"writable":          {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), false) }, false, false, true, []string{title + " flux true"}, 3}, // the first is refused: GitHub takes a key once
-		"read-only":         {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) }, false, true, true, []string{title + " flux false"}, 3},
-		"same title, other": {func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "old"), true) }, false, false, true, []string{title + " old true", title + " flux true"}, 1},
+		"new":              {nil, false, false, true, []string{title + " flux true"}, 1},
+		"new and writable": {nil, false, true, true, []string{title + " flux false"}, 1},
+		"there": {
+			func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) },
+			false, false, false, []string{title + " flux true"}, 0},
+		"other title": {
+			func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), true) },
+			false, false, false, []string{"theirs flux true"}, 0},
+		// the first is refused: GitHub takes a key once
+		"writable": {
+			func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey("theirs", publicKey(t, "flux"), false) },
+			false, false, true, []string{title + " flux true"}, 3},
+		"read-only": {
+			func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "flux"), true) },
+			false, true, true, []string{title + " flux false"}, 3},
+		"same title, other": {
+			func(t *testing.T, r *githubtest.Repo) { r.AddDeployKey(title, publicKey(t, "old"), true) },
+			false, false, true, []string{title + " old true", title + " flux true"}, 1},
 		"replaced": {func(t *testing.T, r *githubtest.Repo) {
 			r.AddDeployKey(title, publicKey(t, "old"), true)
 			r.AddDeployKey("theirs", publicKey(t, "other"), true)
@@ -134,7 +108,8 @@ func TestEnsureDeployKey(t *testing.T) {
 			mark := gh.Mark()
 			changed, err = s.EnsureDeployKey(t.Context(), fleet(), wanted)
 			ok(t, err)
-			equal(t, "again", []any{changed, len(gh.Since(mark).Mutations), len(gh.Since(mark).Requests)}, []any{false, 0, 1})
+			equal(t, "again", []any{changed, len(gh.Since(mark).Mutations), len(gh.Since(mark).Requests)},
+				[]any{false, 0, 1})
 		})
 	}
 }
@@ -169,9 +144,11 @@ func TestEnsureDeployKey_saysReadOnly(t *testing.T) {
 	for _, readOnly := range []bool{true, false} {
 		gh := world(t)
 		gh.AddRepo("acme/fleet")
-		_, err := owner(t, gh).EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "t", PublicKey: publicKey(t, "flux") + " comment", ReadOnly: readOnly})
+		_, err := owner(t, gh).EnsureDeployKey(t.Context(), fleet(),
+			github.DeployKey{Title: "t", PublicKey: publicKey(t, "flux") + " comment", ReadOnly: readOnly})
 		ok(t, err)
-		equal(t, "body", strings.TrimSpace(gh.Mutations()[0].Body), fmt.Sprintf(`{"key":%q,"title":"t","read_only":%v}`, publicKey(t, "flux"), readOnly))
+		equal(t, "body", strings.TrimSpace(gh.Mutations()[0].Body),
+			fmt.Sprintf(`{"key":%q,"title":"t","read_only":%v}`, publicKey(t, "flux"), readOnly))
 	}
 }
 
@@ -182,8 +159,14 @@ func TestEnsureDeployKey_heals(t *testing.T) {
 		setUp  func(*testing.T, *githubtest.Server)
 		writes []string
 	}{
-		"reply lost":      {func(_ *testing.T, gh *githubtest.Server) { gh.Break(post, githubtest.LoseReply(), githubtest.Times(1)) }, []string{post + " 0"}},
-		"reply truncated": {func(_ *testing.T, gh *githubtest.Server) { gh.Break(post, githubtest.Truncate(), githubtest.Times(1)) }, []string{post + " 201"}},
+		"reply lost": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break(post, githubtest.LoseReply(), githubtest.Times(1))
+		},
+			[]string{post + " 0"}},
+		"reply truncated": {func(_ *testing.T, gh *githubtest.Server) {
+			gh.Break(post, githubtest.Truncate(), githubtest.Times(1))
+		},
+			[]string{post + " 201"}},
 		"closed": {func(_ *testing.T, gh *githubtest.Server) {
 			gh.Break(post, githubtest.CloseConnection(), githubtest.Times(1))
 		}, []string{post + " 0", post + " 201"}},
@@ -195,14 +178,16 @@ func TestEnsureDeployKey_heals(t *testing.T) {
 		}, []string{post + " 201"}},
 		"reply lost, seen late": {func(_ *testing.T, gh *githubtest.Server) {
 			gh.Break(post, githubtest.LoseReply(), githubtest.Times(1))
-			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, "[]"), githubtest.Skip(1), githubtest.Times(1))
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, "[]"), githubtest.Skip(1),
+				githubtest.Times(1))
 		}, []string{post + " 0", post + " 422"}},
 		"another run is faster": {func(t *testing.T, gh *githubtest.Server) {
 			gh.Repo("acme/fleet").AddDeployKey("eksa-gitops mgmt/flux-system", publicKey(t, "flux"), true)
 			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, "[]"), githubtest.Times(1))
 		}, []string{post + " 422"}},
 		"new repository, not everywhere yet": {func(_ *testing.T, gh *githubtest.Server) {
-			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(404, `{"message":"Not Found"}`), githubtest.Times(2))
+			gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(404, `{"message":"Not Found"}`),
+				githubtest.Times(2))
 		}, []string{post + " 201"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -231,49 +216,67 @@ func TestEnsureDeployKey_refusals(t *testing.T) {
 		"in use elsewhere": {func(t *testing.T, gh *githubtest.Server) string {
 			gh.AddRepo("acme/other").AddDeployKey("x", publicKey(t, "flux"), true)
 			return gh.AddClassicToken("alice", "repo")
-		}, github.ErrConflict, "registering a deploy key on acme/fleet: conflict (HTTP 422): Validation Failed: key is already in use",
-			"GitHub accepts each SSH key only once, and this one belongs to another repository or to a user: make a new key for the cluster"},
+		}, github.ErrConflict, "registering a deploy key on acme/fleet: conflict (HTTP 422): Validation " +
+			"Failed: key is already in use", "GitHub accepts each SSH key only once, and this one belongs " +
+			"to another repository or to a user: make a new key for the cluster"},
 		"deploy keys disabled": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.DeployKeysDisabled())
 			return gh.AddClassicToken("alice", "repo")
-		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Validation Failed: Deploy keys are disabled for this repository",
-			"an owner of the organization can allow deploy keys (organization settings, Deploy keys); or use spec.git instead of spec.github, with the SSH key of a user who may only read the repository"},
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): " +
+			"Validation Failed: Deploy keys are disabled for this repository", "an owner of the " +
+			"organization can allow deploy keys (organization settings, Deploy keys); or use spec.git " +
+			"instead of spec.github, with the SSH key of a user who may only read the repository"},
 		"deploy keys disabled, older form": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.Break("POST /repos/acme/fleet/keys", githubtest.Respond(422, `{"message":"Validation Failed","errors":[{"resource":"PublicKey","code":"custom","message":"Deploy keys are disabled for this repository"}],"status":"422"}`))
 			return gh.AddClassicToken("alice", "repo")
-		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): Validation Failed: Deploy keys are disabled for this repository", "an owner of the organization can allow deploy keys *"},
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 422): " +
+			"Validation Failed: Deploy keys are disabled for this repository",
+			"an owner of the organization can allow deploy keys *"},
 		"fine-grained, none": {func(_ *testing.T, gh *githubtest.Server) string {
-			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"contents": "write"}})
-		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 403): Resource not accessible by personal access token",
+			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme",
+				Permissions: githubtest.Permissions{"contents": "write"}})
+		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 403): " +
+			"Resource not accessible by personal access token",
 			`the token in EKSA_GITHUB_TOKEN needs "Administration: write"`},
 		"fine-grained, read": {func(_ *testing.T, gh *githubtest.Server) string {
-			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme", Permissions: githubtest.Permissions{"administration": "read"}})
-		}, github.ErrPermission, "registering a deploy key on acme/fleet: permission denied (HTTP 403): Resource not accessible by personal access token",
+			return gh.AddFineGrainedToken("alice", githubtest.FineGrained{Owner: "acme",
+				Permissions: githubtest.Permissions{"administration": "read"}})
+		}, github.ErrPermission, "registering a deploy key on acme/fleet: permission denied (HTTP 403): " +
+			"Resource not accessible by personal access token",
 			`the token in EKSA_GITHUB_TOKEN needs "Administration: write"`},
 		"App": {func(_ *testing.T, gh *githubtest.Server) string {
-			return gh.AddInstallationToken("acme", githubtest.Installation{Permissions: githubtest.Permissions{"administration": "read"}})
-		}, github.ErrPermission, "registering a deploy key on acme/fleet: permission denied (HTTP 403): Resource not accessible by integration",
+			return gh.AddInstallationToken("acme",
+				githubtest.Installation{Permissions: githubtest.Permissions{"administration": "read"}})
+		}, github.ErrPermission, "registering a deploy key on acme/fleet: permission denied (HTTP 403): " +
+			"Resource not accessible by integration",
 			`the token in EKSA_GITHUB_TOKEN needs "Administration: write"`},
 		"classic, no administrator": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.Repo("acme/fleet").Grant("bob", githubtest.Push)
 			return gh.AddClassicToken("bob", "repo")
-		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
+		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 404): " +
+			"GitHub hides what the token may not administer",
 			"the token in EKSA_GITHUB_TOKEN needs the Admin role on acme/fleet for its user"},
 		"classic, no scope, public": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.Repo("acme/fleet").SetPrivate(false)
 			return gh.AddClassicToken("alice")
-		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
+		}, github.ErrPermission, "reading the deploy keys of acme/fleet: permission denied (HTTP 404): " +
+			"GitHub hides what the token may not administer",
 			`the token in EKSA_GITHUB_TOKEN needs the scope "repo"`},
-		"invisible": {func(_ *testing.T, gh *githubtest.Server) string { return gh.AddClassicToken("dave", "repo") },
-			github.ErrNotFound, "reading the deploy keys of acme/fleet: not found (HTTP 404): Not Found", "check the name; *"},
+		"invisible": {
+			func(_ *testing.T, gh *githubtest.Server) string { return gh.AddClassicToken("dave", "repo") },
+			github.ErrNotFound, "reading the deploy keys of acme/fleet: not found (HTTP 404): Not Found",
+			"check the name; *"},
 		"SSO": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.AddOrg("acme", githubtest.EnforceSSO())
 			return gh.AddClassicToken("alice", "repo")
-		}, github.ErrSSO, "reading the deploy keys of acme/fleet: single sign-on authorization missing (HTTP 403): *", "authorize the token *https://*/orgs/acme/sso?*"},
+		}, github.ErrSSO,
+			"reading the deploy keys of acme/fleet: single sign-on authorization missing (HTTP 403): *",
+			"authorize the token *https://*/orgs/acme/sso?*"},
 		"archived": {func(_ *testing.T, gh *githubtest.Server) string {
 			gh.Repo("acme/fleet").Archive()
 			return gh.AddClassicToken("alice", "repo")
-		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP 403): Repository was archived so is read-only.",
+		}, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy (HTTP " +
+			"403): Repository was archived so is read-only.",
 			"an administrator can take the repository out of the archive in its settings"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -296,8 +299,8 @@ func TestDeleteDeployKey(t *testing.T) {
 	repo.AddDeployKey("other", publicKey(t, "other"), true)
 	bob := connect(t, gh, gh.AddClassicToken("bob", "repo"))
 	// The same 404 as for a key that is gone, and no success.
-	bob.fails(bob.DeleteDeployKey(t.Context(), fleet(), id), github.ErrPermission,
-		"reading the deploy keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
+	bob.fails(bob.DeleteDeployKey(t.Context(), fleet(), id), github.ErrPermission, "reading the deploy "+
+		"keys of acme/fleet: permission denied (HTTP 404): GitHub hides what the token may not administer",
 		"the token in EKSA_GITHUB_TOKEN needs the Admin role on acme/fleet for its user")
 	s := owner(t, gh)
 	gh.Break("DELETE /repos/acme/fleet/keys/*", githubtest.LoseReply(), githubtest.Times(1))
@@ -315,50 +318,12 @@ func TestEnsureDeployKey_renamedRepository(t *testing.T) {
 	s := owner(t, gh)
 	changed, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
 	ok(t, err)
-	equal(t, "changed, keys", []any{changed, keys(t, repo, "flux")}, []any{true, []string{"eksa-gitops mgmt/flux-system flux true"}})
+	equal(t, "changed, keys", []any{changed, keys(t, repo, "flux")},
+		[]any{true, []string{"eksa-gitops mgmt/flux-system flux true"}})
 }
 
-func TestHostKeys(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	s := owner(t, gh)
-	published, err := s.HostKeys(t.Context())
-	ok(t, err)
-	if len(published) == 0 {
-		t.Fatal("no keys")
-	}
-	for _, key := range published {
-		if !strings.Contains(gh.KnownHosts(), " "+key+"\n") {
-			t.Errorf("%q is not among\n%s", key, gh.KnownHosts())
-		}
-	}
-	for body, want := range map[string]struct {
-		class      error
-		text, hint string
-	}{
-		`{"verifiable_password_authentication":true}`: {github.ErrNotFound, "reading GitHub's SSH host keys: not found: the server publishes none (GET /meta)",
-			"check the name; what a token may not see looks to it as if it did not exist"},
-		`{"ssh_keys":["evil.example.com ssh-ed25519 AAAA\u001b[31m"]}`: {github.ErrUnexpected, `reading GitHub's SSH host keys: unexpected answer: none of the keys that it publishes is of a known kind, such as "evil.example.com ssh-ed25519 AAAA[31m"`, ""},
-	} {
-		off := gh.Break("GET /meta", githubtest.Respond(200, body))
-		_, err := s.HostKeys(t.Context())
-		s.fails(err, want.class, want.text, want.hint)
-		off()
-	}
-}
-
-// A server that publishes a key of a new kind is as good as before.
-func TestHostKeys_unknownKind(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	known := publicKey(t, "host")
-	gh.Break("GET /meta", githubtest.Respond(200, `{"ssh_keys":["ssh-mldsa65 AAAAC3NzaC1tbGRzYTY1","`+known+`"]}`))
-	published, err := owner(t, gh).HostKeys(t.Context())
-	ok(t, err)
-	equal(t, "keys", published, []string{known})
-}
-
-// GitHub's copies of a new repository need a moment, for writes as well: the key is registered when they have caught up.
+// GitHub's copies of a new repository need a moment, for writes as well: the key is registered when they have
+// caught up.
 func TestEnsureDeployKey_lag(t *testing.T) {
 	t.Parallel()
 	for name, times := range map[string]int{"a moment": 3, "for ever": 0} {
@@ -378,8 +343,8 @@ func TestEnsureDeployKey_lag(t *testing.T) {
 				equal(t, "waits, keys", []int{len(s.clock.waits()), len(repo.DeployKeys())}, []int{times, 1})
 				return
 			}
-			s.fails(err, github.ErrUnavailable,
-				"registering a deploy key on acme/fleet: unavailable (HTTP 404): the repository is not everywhere on GitHub yet", "*")
+			s.fails(err, github.ErrUnavailable, "registering a deploy key on acme/fleet: unavailable (HTTP "+
+				"404): the repository is not everywhere on GitHub yet", "*")
 		})
 	}
 }
@@ -389,14 +354,16 @@ func TestEnsureDeployKey_disabled(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
 	gh.AddRepo("acme/fleet")
-	gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, `[{"id":7,"title":"flux","key":"`+publicKey(t, "flux")+`","read_only":true,"enabled":false}]`))
+	gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200,
+		`[{"id":7,"title":"flux","key":"`+publicKey(t, "flux")+`","read_only":true,"enabled":false}]`))
 	s := owner(t, gh)
 	keys, err := s.DeployKeys(t.Context(), fleet())
 	ok(t, err)
-	equal(t, "keys", keys, []github.DeployKey{{ID: 7, Title: "flux", PublicKey: publicKey(t, "flux"), ReadOnly: true, Disabled: true}})
+	equal(t, "keys", keys, []github.DeployKey{{ID: 7, Title: "flux", PublicKey: publicKey(t, "flux"),
+		ReadOnly: true, Disabled: true}})
 	changed, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
-	s.fails(err, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy: the key is registered and GitHub has disabled it, *",
-		"an owner of the organization can allow deploy keys *")
+	s.fails(err, github.ErrPolicy, "registering a deploy key on acme/fleet: forbidden by policy: the key "+
+		"is registered and GitHub has disabled it, *", "an owner of the organization can allow deploy keys *")
 	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
 }
 
@@ -411,55 +378,32 @@ func TestDeployKeys_longKey(t *testing.T) {
 	gh := world(t)
 	gh.AddRepo("acme/fleet", files()).AddDeployKey("flux", line, true)
 	s := owner(t, gh)
-	changed, err := s.EnsureDeployKey(t.Context(), fleet(), github.DeployKey{Title: "flux", PublicKey: line, ReadOnly: true})
+	changed, err := s.EnsureDeployKey(t.Context(), fleet(),
+		github.DeployKey{Title: "flux", PublicKey: line, ReadOnly: true})
 	ok(t, err)
 	equal(t, "changed, mutations", []any{changed, len(gh.Mutations())}, []any{false, 0})
 }
 
-// Data out of answers is what GitHub sent, however long, or it is not there: never a text made fit to be shown.
+// Data out of answers is what GitHub sent, however long, or it is not there: never a text made fit to be
+// shown.
 func TestAnswers_dataIsExact(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("b", 700)
 	gh := world(t)
 	gh.AddRepo("acme/fleet", files())
-	gh.Break("GET /repos/acme/fleet", githubtest.Respond(200, `{"name":"fleet","owner":{"login":"acme"},"default_branch":"`+long+`","html_url":"https://x/\u202e"}`))
-	gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, `[{"id":1,"title":"`+long+`","key":"ssh-ed25519 `+long+`"},{"id":2,"title":"flux\u200b","key":"ssh-ed25519 A\u0000A"}]`))
+	gh.Break("GET /repos/acme/fleet",
+		githubtest.Respond(200, `{"name":"fleet","owner":{"login":"acme"},"default_branch":"`+long+
+			`","html_url":"https://x/\u202e"}`))
+	gh.Break("GET /repos/acme/fleet/keys", githubtest.Respond(200, `[{"id":1,"title":"`+long+
+		`","key":"ssh-ed25519 `+long+`"},{"id":2,"title":"flux\u200b","key":"ssh-ed25519 A\u0000A"}]`))
 	s := owner(t, gh)
 	repository, err := s.Repository(t.Context(), fleet())
 	ok(t, err)
-	equal(t, "repository", []string{repository.Ref.Owner, repository.Ref.Name, repository.DefaultBranch, repository.URL}, []string{"acme", "fleet", long, ""})
+	equal(t, "repository",
+		[]string{repository.Ref.Owner, repository.Ref.Name, repository.DefaultBranch, repository.URL},
+		[]string{"acme", "fleet", long, ""})
 	keys, err := s.DeployKeys(t.Context(), fleet())
 	ok(t, err)
-	equal(t, "keys", keys, []github.DeployKey{{ID: 1, Title: long, PublicKey: "ssh-ed25519 " + long}, {ID: 2}})
-}
-
-// GitHub answers lists with several Link lines, the first of which may be about the API's version. All pages are read.
-func TestDeployKeys_linkLines(t *testing.T) {
-	t.Parallel()
-	gh := world(t)
-	repo := gh.AddRepo("acme/fleet", files())
-	for i := range 101 {
-		repo.AddDeployKey(fmt.Sprint(i), publicKey(t, fmt.Sprint(i)), true)
-	}
-	gh.Around(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(&linkFirst{w, `<https://docs.github.com/rest>; rel="deprecation"; type="text/html"`}, r)
-		})
-	})
-	keys, err := owner(t, gh).DeployKeys(t.Context(), fleet())
-	ok(t, err)
-	equal(t, "keys", len(keys), 101)
-}
-
-// linkFirst puts a Link line before the others.
-type linkFirst struct {
-	http.ResponseWriter
-	line string
-}
-
-func (l *linkFirst) WriteHeader(status int) {
-	if links := l.Header().Values("Link"); len(links) > 0 {
-		l.Header()["Link"] = append([]string{l.line}, links...)
-	}
-	l.ResponseWriter.WriteHeader(status)
+	equal(t, "keys", keys,
+		[]github.DeployKey{{ID: 1, Title: long, PublicKey: "ssh-ed25519 " + long}, {ID: 2}})
 }

@@ -9,7 +9,8 @@ import (
 
 // The classes of failures. An [*Error] matches exactly one of them through errors.Is.
 var (
-	// ErrAuthentication: the token is missing, malformed, unknown, revoked or expired (HTTP 401), or the account behind it is blocked.
+	// ErrAuthentication: the token is missing, malformed, unknown, revoked or expired (HTTP 401), or the
+	// account behind it is blocked.
 	ErrAuthentication = errors.New("authentication refused")
 	// ErrPermission: the token is good but lacks a right; see [Error].NeededPermission.
 	ErrPermission = errors.New("permission denied")
@@ -19,14 +20,15 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrRateLimited: a rate limit is used up for longer than could be waited; see [Error].Reset.
 	ErrRateLimited = errors.New("rate limit exceeded")
-	// ErrUnavailable: no usable answer, or server errors, until the last try. Later the same request may succeed.
+	// ErrUnavailable: no usable answer, or server errors, until the last try. Later the same request may
+	// succeed.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrUntrusted: the server's certificate cannot be verified.
 	ErrUntrusted = errors.New("certificate not trusted")
 	// ErrPolicy: a setting of the repository, organization or enterprise forbids it, whoever asks.
 	ErrPolicy = errors.New("forbidden by policy")
-	// ErrPlan: what was asked for is not part of the account's plan, such as rules for the branches of a private repository. Where it
-	// was read whether there is any, there is none.
+	// ErrPlan: what was asked for is not part of the account's plan, such as rules for the branches of a
+	// private repository. Where it was read whether there is any, there is none.
 	ErrPlan = errors.New("not part of the plan")
 	// ErrConflict: it clashes with something that exists, such as a key in use elsewhere.
 	ErrConflict = errors.New("conflict")
@@ -37,8 +39,8 @@ var (
 // Detail is one entry of the errors that GitHub lists in an answer.
 type Detail struct{ Resource, Field, Code, Message string }
 
-// Error is a request that GitHub refused, did not answer, or answered with what cannot be used. No text in it holds the token or
-// control characters.
+// Error is a request that GitHub refused, did not answer, or answered with what cannot be used. No text in it
+// holds the token or control characters.
 type Error struct {
 	Op        string // what was attempted: "reading repository acme/fleet"
 	Method    string
@@ -47,9 +49,11 @@ type Error struct {
 	Message   string // GitHub's own words, or what is wrong with the answer
 	Errors    []Detail
 	RequestID string // GitHub's, for its support
-	// NeededPermission is what the token lacks, in GitHub's words, such as "Administration: write"; of ErrPermission only.
+	// NeededPermission is what the token lacks, in GitHub's words, such as "Administration: write"; of
+	// ErrPermission only.
 	NeededPermission string
-	// AcceptedPermissions and AcceptedScopes are the headers X-Accepted-GitHub-Permissions and X-Accepted-OAuth-Scopes.
+	// AcceptedPermissions and AcceptedScopes are the headers X-Accepted-GitHub-Permissions and
+	// X-Accepted-OAuth-Scopes.
 	AcceptedPermissions, AcceptedScopes string
 	SSOURL                              string        // where to authorize the token
 	RetryAfter                          time.Duration // how long the server asks to wait
@@ -96,7 +100,8 @@ func (e *Error) Hint() string {
 	}
 	switch e.class {
 	case ErrAuthentication:
-		return "the token in " + TokenVariable + " is unknown to GitHub, revoked or expired: make a new one and export it"
+		return "the token in " + TokenVariable +
+			" is unknown to GitHub, revoked or expired: make a new one and export it"
 	case ErrPermission:
 		if e.NeededPermission != "" {
 			return "the token in " + TokenVariable + " needs " + e.NeededPermission
@@ -104,20 +109,25 @@ func (e *Error) Hint() string {
 		return "the token in " + TokenVariable + " lacks a right for this"
 	case ErrSSO:
 		if e.SSOURL != "" {
-			return "authorize the token in " + TokenVariable + " for the organization's single sign-on: " + e.SSOURL
+			return "authorize the token in " + TokenVariable +
+				" for the organization's single sign-on: " + e.SSOURL
 		}
-		return "authorize the token in " + TokenVariable + " for the organization's single sign-on, in GitHub's settings of personal access tokens (Configure SSO)"
+		return "authorize the token in " + TokenVariable + " for the organization's single sign-on, in " +
+			"GitHub's settings of personal access tokens (Configure SSO)"
 	case ErrNotFound:
 		return "check the name; what a token may not see looks to it as if it did not exist"
 	case ErrRateLimited:
-		return "run the same command again after " + e.Reset.UTC().Format("15:04:05 MST") + "; all programs that use the same account share its limit"
+		return "run the same command again after " + e.Reset.UTC().Format("15:04:05 MST") +
+			"; all programs that use the same account share its limit"
 	case ErrUnavailable:
 		if e.Status != 0 {
 			return "GitHub has trouble; see its status page, then run the same command again"
 		}
-		return "check the network, DNS and the proxy settings (HTTPS_PROXY, NO_PROXY), then run the same command again"
+		return "check the network, DNS and the proxy settings (HTTPS_PROXY, NO_PROXY), then run the same " +
+			"command again"
 	case ErrUntrusted:
-		return "if the server or a proxy in between has a certificate of a private authority, name that authority with --ca-file"
+		return "if the server or a proxy in between has a certificate of a private authority, name that " +
+			"authority with --ca-file"
 	}
 	return ""
 }

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
-// A bootstrapper looks at what it may do, then makes the repository and gives the cluster its key. Doing it again changes nothing.
+// A bootstrapper looks at what it may do, then makes the repository and gives the cluster its key. Doing it
+// again changes nothing.
 func Example() {
 	ctx := context.Background()
 	server, err := githubtest.New(ctx, githubtest.Options{})
@@ -32,7 +34,8 @@ func Example() {
 		return
 	}
 	fleet := github.RepoRef{Owner: "acme", Name: "fleet"}
-	access, err := client.CheckAccess(ctx, github.AccessRequest{Ref: fleet, Branch: "main", NeedDeployKey: true})
+	access, err := client.CheckAccess(ctx,
+		github.AccessRequest{Ref: fleet, Branch: "main", NeedDeployKey: true})
 	if err != nil || !access.OK() {
 		fmt.Println(err, access)
 		return
@@ -41,12 +44,14 @@ func Example() {
 
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtHGLqVp8wtZr8mGtGpFQMxAXEmRAdgDTtkSFzjQvh8"
 	for range 2 {
-		repository, created, err := client.EnsureRepository(ctx, github.NewRepository{Ref: fleet, Private: true})
+		repository, created, err := client.EnsureRepository(ctx,
+			github.NewRepository{Ref: fleet, Private: true})
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		registered, err := client.EnsureDeployKey(ctx, fleet, github.DeployKey{Title: "eksa-gitops mgmt/flux-system", PublicKey: key, ReadOnly: true})
+		registered, err := client.EnsureDeployKey(ctx, fleet,
+			github.DeployKey{Title: "eksa-gitops mgmt/flux-system", PublicKey: key, ReadOnly: true})
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -70,8 +75,10 @@ func ExampleError() {
 	defer server.Close()
 	server.AddUser("alice")
 	server.AddRepo("alice/fleet")
-	token := server.AddFineGrainedToken("alice", githubtest.FineGrained{Permissions: githubtest.Permissions{"contents": "write"}})
-	client, err := github.New(github.Options{APIURL: server.APIURL(), CAPEM: server.CAPEM(), Token: secret.New(token)})
+	token := server.AddFineGrainedToken("alice",
+		githubtest.FineGrained{Permissions: githubtest.Permissions{"contents": "write"}})
+	client, err := github.New(github.Options{APIURL: server.APIURL(), CAPEM: server.CAPEM(),
+		Token: secret.New(token)})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -79,10 +86,11 @@ func ExampleError() {
 	_, err = client.DeployKeys(ctx, github.RepoRef{Owner: "alice", Name: "fleet"})
 	var failure *github.Error
 	if errors.Is(err, github.ErrPermission) && errors.As(err, &failure) {
-		fmt.Println("error:", failure)
+		fmt.Println("error:", strings.Replace(failure.Error(), "): ", "):\n", 1))
 		fmt.Println("hint:", failure.Hint())
 	}
 	// Output:
-	// error: reading the deploy keys of alice/fleet: permission denied (HTTP 403): Resource not accessible by personal access token
+	// error: reading the deploy keys of alice/fleet: permission denied (HTTP 403):
+	// Resource not accessible by personal access token
 	// hint: the token in EKSA_GITHUB_TOKEN needs "Administration: write"
 }

@@ -7,9 +7,9 @@ import (
 	gh "github.com/google/go-github/v53/github"
 )
 
-// HostKeys are the SSH host keys that the server publishes over TLS (GET /meta), each as "algorithm base64". Keys of kinds that are not
-// known here are left out. A server that publishes none, as enterprise servers do (3.17 to 3.19 in GitHub's API description), is
-// ErrNotFound.
+// HostKeys are the SSH host keys that the server publishes over TLS (GET /meta), each as "algorithm base64".
+// Keys of kinds that are not known here are left out. A server that publishes none, as enterprise servers do
+// (3.17 to 3.19 in GitHub's API description), is ErrNotFound.
 func (c *Client) HostKeys(ctx context.Context) ([]string, error) {
 	op := operation{name: "reading GitHub's SSH host keys"}
 	var meta *gh.APIMeta
@@ -32,7 +32,9 @@ func (c *Client) HostKeys(ctx context.Context) ([]string, error) {
 	case len(keys) > 0:
 		return keys, nil
 	case len(meta.SSHKeys) > 0:
-		return nil, &Error{Op: op.name, class: ErrUnexpected, Message: fmt.Sprintf("none of the keys that it publishes is of a known kind, such as %q", clean(meta.SSHKeys[0]))}
+		return nil, &Error{Op: op.name, class: ErrUnexpected,
+			Message: fmt.Sprintf("none of the keys that it publishes is of a known kind, such as %q",
+				clean(meta.SSHKeys[0]))}
 	}
 	return nil, &Error{Op: op.name, class: ErrNotFound, Message: "the server publishes none (GET /meta)"}
 }

@@ -8,7 +8,8 @@ const (
 	maxPages = 50
 )
 
-// pageAfter is the page that an answer says comes next, 0 for none. One that does not come after page would be read for ever.
+// pageAfter is the page that an answer says comes next, 0 for none. One that does not come after page would
+// be read for ever.
 func pageAfter(page int, response *gh.Response) int {
 	if response == nil || response.NextPage <= page || response.NextPage > maxPages {
 		return 0

@@ -17,26 +17,30 @@ import (
 
 // Hindrance is something that may keep a push from going straight to a branch.
 type Hindrance struct {
-	// Rule is GitHub's name of the rule: a type of ruleset rule such as pull_request, or "branch protection" when its details are
-	// hidden from the token.
+	// Rule is GitHub's name of the rule: a type of ruleset rule such as pull_request, or "branch protection"
+	// when its details are hidden from the token.
 	Rule string
-	// Source is where the rule is set: "branch protection", or "ruleset 7 of acme" with the owner of the ruleset.
+	// Source is where the rule is set: "branch protection", or "ruleset 7 of acme" with the owner of the
+	// ruleset.
 	Source string
-	// Certain says that the rule refuses this token's direct push. Otherwise the token's user may be among those whom it exempts, or
-	// the rule may be met, and only the push tells.
+	// Certain says that the rule refuses this token's direct push. Otherwise the token's user may be among
+	// those whom it exempts, or the rule may be met, and only the push tells.
 	Certain bool
 	// Message says what the rule demands: "changes have to be made through a pull request".
 	Message string
 }
 
-// Protection is what keeps a push from going straight to a branch, as far as it can be read without administration rights.
+// Protection is what keeps a push from going straight to a branch, as far as it can be read without
+// administration rights.
 type Protection struct {
 	Branch    string
 	Exists    bool // the branch exists
 	Protected bool // GitHub marks the branch as protected, or a ruleset applies to its name
-	// AdminsExempt says that branch protection was found not to bind administrators, of whom the token's user is one.
+	// AdminsExempt says that branch protection was found not to bind administrators, of whom the token's user
+	// is one.
 	AdminsExempt bool
-	// Rules are the types of the ruleset rules that apply, harmless ones such as non_fast_forward included; sorted, each once.
+	// Rules are the types of the ruleset rules that apply, harmless ones such as non_fast_forward included;
+	// sorted, each once.
 	Rules      []string
 	Hindrances []Hindrance
 }
@@ -67,8 +71,8 @@ type branchSummary struct {
 	} `json:"protection"`
 }
 
-// rule is one entry of GET rules/branches/{branch}. go-github v53 refuses the whole list for one rule of a type that it does not know,
-// and GitHub adds types.
+// rule is one entry of GET rules/branches/{branch}. go-github v53 refuses the whole list for one rule of a
+// type that it does not know, and GitHub adds types.
 type rule struct {
 	Type       string          `json:"type"`
 	SourceType string          `json:"ruleset_source_type"`
@@ -77,8 +81,9 @@ type rule struct {
 	Parameters json.RawMessage `json:"parameters"`
 }
 
-// Protection reads what applies to a branch. A branch that does not exist, as in an empty repository, has no protection of its own,
-// but rulesets wait for its name. It needs no administration right; with one, the details of branch protection are read as well.
+// Protection reads what applies to a branch. A branch that does not exist, as in an empty repository, has no
+// protection of its own, but rulesets wait for its name. It needs no administration right; with one, the
+// details of branch protection are read as well.
 func (c *Client) Protection(ctx context.Context, ref RepoRef, branch string) (Protection, error) {
 	if err := ref.check(); err != nil {
 		return Protection{}, err
@@ -134,16 +139,20 @@ func (c *Client) branchProtection(ctx context.Context, ref RepoRef, branch strin
 const sourceProtection = "branch protection"
 
 // protectionDetails reads what branch protection demands, which takes administration rights.
-func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string, protection *Protection) error {
+func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string,
+	protection *Protection) error {
 	var details *gh.Protection
-	op := operation{name: fmt.Sprintf("reading the protection of branch %s of %s", clean(protection.Branch), ref), needs: need{permission: "Administration: read"}}
+	op := operation{
+		name:  fmt.Sprintf("reading the protection of branch %s of %s", clean(protection.Branch), ref),
+		needs: need{permission: "Administration: read"}}
 	err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 		details = new(gh.Protection)
 		return get(ctx, api, path, details)
 	})
 	if errors.Is(err, ErrPermission) {
 		protection.Hindrances = append(protection.Hindrances, Hindrance{
-			Rule: sourceProtection, Source: sourceProtection, Message: "the branch is protected; the token may not read how",
+			Rule: sourceProtection, Source: sourceProtection,
+			Message: "the branch is protected; the token may not read how",
 		})
 		return nil
 	}
@@ -155,7 +164,8 @@ func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string
 	if err != nil {
 		return err
 	}
-	// Only an administrator can read this, and administrators are exempt from most of it unless they are included.
+	// Only an administrator can read this, and administrators are exempt from most of it unless they are
+	// included.
 	enforced := details.EnforceAdmins != nil && details.EnforceAdmins.Enabled
 	protection.AdminsExempt = !enforced
 	for _, demand := range []struct {
@@ -164,22 +174,24 @@ func (c *Client) protectionDetails(ctx context.Context, ref RepoRef, path string
 		names   bool // whether it names people whom it lets pass
 	}{
 		{"lock_branch", details.GetLockBranch().GetEnabled(), false},
-		{"pull_request", details.RequiredPullRequestReviews != nil, details.GetRequiredPullRequestReviews().GetBypassPullRequestAllowances() != nil},
+		{"pull_request", details.RequiredPullRequestReviews != nil,
+			details.GetRequiredPullRequestReviews().GetBypassPullRequestAllowances() != nil},
 		{"required_status_checks", details.RequiredStatusChecks != nil, false},
 		{"required_signatures", details.GetRequiredSignatures().GetEnabled(), false},
 		{"update", details.Restrictions != nil, true},
 	} {
 		if demand.applies {
 			protection.Hindrances = append(protection.Hindrances, Hindrance{
-				Rule: demand.rule, Source: sourceProtection, Certain: enforced && !demand.names, Message: messageOf(demand.rule),
+				Rule: demand.rule, Source: sourceProtection, Certain: enforced && !demand.names,
+				Message: messageOf(demand.rule),
 			})
 		}
 	}
 	return nil
 }
 
-// rules reads the ruleset rules that apply to the name of a branch. Servers that are too old for rulesets have none, nor has a private
-// repository of an account whose plan does not include them.
+// rules reads the ruleset rules that apply to the name of a branch. Servers that are too old for rulesets
+// have none, nor has a private repository of an account whose plan does not include them.
 func (c *Client) rules(ctx context.Context, ref RepoRef, branch string) ([]rule, error) {
 	var all []rule
 	op := operation{name: fmt.Sprintf("reading the rules of branch %s of %s", clean(branch), ref)}
@@ -188,7 +200,8 @@ func (c *Client) rules(ctx context.Context, ref RepoRef, branch string) ([]rule,
 		next := 0
 		err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 			rules = nil
-			path := fmt.Sprintf("repos/%s/rules/branches/%s?per_page=%d&page=%d", ref, url.PathEscape(branch), perPage, page)
+			path := fmt.Sprintf("repos/%s/rules/branches/%s?per_page=%d&page=%d",
+				ref, url.PathEscape(branch), perPage, page)
 			response, err := get(ctx, api, path, &rules)
 			next = pageAfter(page, response)
 			return response, err
@@ -250,7 +263,8 @@ func messageOf(rule string) string {
 	return "rule " + string(clean(rule))
 }
 
-// addRules adds rules of rulesets. Whom a ruleset lets pass is not told to everybody, so that none of them is certain.
+// addRules adds rules of rulesets. Whom a ruleset lets pass is not told to everybody, so that none of them is
+// certain.
 func (p *Protection) addRules(rules []rule) {
 	for _, r := range rules {
 		if r.Type == "" {
@@ -265,7 +279,8 @@ func (p *Protection) addRules(rules []rule) {
 			continue
 		}
 		p.Hindrances = append(p.Hindrances, Hindrance{
-			Rule: kind, Source: string(clean(fmt.Sprintf("ruleset %d of %s", r.ID, r.Source))), Message: messageOf(kind),
+			Rule: kind, Source: string(clean(fmt.Sprintf("ruleset %d of %s", r.ID, r.Source))),
+			Message: messageOf(kind),
 		})
 	}
 	slices.Sort(p.Rules)

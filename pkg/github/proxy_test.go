@@ -31,13 +31,16 @@ func (w *noWait) Sleep(context.Context, time.Duration) error {
 // What a proxy refuses is not taken for GitHub's refusal, and its password is not shown.
 func TestProxy_refuses(t *testing.T) {
 	t.Parallel()
-	const general = "check the network, DNS and the proxy settings (HTTPS_PROXY, NO_PROXY), then run the same command again"
+	const general = "check the network, DNS and the proxy settings (HTTPS_PROXY, NO_PROXY), then run the " +
+		"same command again"
 	for status, want := range map[int]struct {
 		text, hint string
 		waits      int
 	}{
-		407: {"407 Proxy Authentication Required", "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT", 0},
-		403: {"403 Forbidden", "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached without the proxy", 0},
+		407: {"407 Proxy Authentication Required",
+			"the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT", 0},
+		403: {"403 Forbidden", "have the proxy's administrator allow the host, or name it in NO_PROXY if " +
+			"it can be reached without the proxy", 0},
 		404: {"404 Not Found", general, 0},
 		502: {"502 Bad Gateway", general, 5},
 	} {
@@ -62,17 +65,22 @@ func TestProxy_refuses(t *testing.T) {
 			}
 			transport.Proxy = http.ProxyURL(address)
 			clock := &noWait{}
-			client, err := New(Options{APIURL: "https://github.example.com/api/v3/", Token: secret.New("ghp_token"), HTTPTransport: transport, Clock: clock})
+			client, err := New(Options{APIURL: "https://github.example.com/api/v3/",
+				Token: secret.New("ghp_token"), HTTPTransport: transport, Clock: clock})
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, err = client.Repository(t.Context(), RepoRef{Owner: "acme", Name: "fleet"})
 			var e *Error
 			if !errors.As(err, &e) || !errors.Is(err, ErrUnavailable) ||
-				err.Error() != "reading repository acme/fleet: unavailable: the proxy "+address.Host+" does not connect to github.example.com:443: "+want.text || e.Hint() != want.hint {
+				err.Error() != "reading repository acme/fleet: unavailable: the proxy "+address.Host+
+					" does not connect to github.example.com:443: "+want.text ||
+				e.Hint() != want.hint {
 				t.Errorf("got %v; hint %q", err, e.Hint())
 			}
-			if text := fmt.Sprintf("%+v %#v %v", err, err, errors.Unwrap(err)); strings.Contains(text, "sentinel") || strings.Contains(text, "ghp_token") {
+			if text := fmt.Sprintf("%+v %#v %v",
+				err, err, errors.Unwrap(err)); strings.Contains(text, "sentinel") ||
+				strings.Contains(text, "ghp_token") {
 				t.Errorf("a secret appears in %s", text)
 			}
 			if asked != want.waits+1 || clock.waits != want.waits {
@@ -98,7 +106,8 @@ func TestProxy_malformedAddress(t *testing.T) {
 	}
 	_, err = client.HostKeys(t.Context())
 	var e *Error
-	if !errors.As(err, &e) || err.Error() != "reading GitHub's SSH host keys: unavailable: the address of the proxy (HTTPS_PROXY, HTTP_PROXY) is not a URL" ||
+	if !errors.As(err, &e) || err.Error() != "reading GitHub's SSH host keys: unavailable: the address of "+
+		"the proxy (HTTPS_PROXY, HTTP_PROXY) is not a URL" ||
 		e.Hint() != "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT" || clock.waits != 0 {
 		t.Errorf("got %v after %d waits", err, clock.waits)
 	}
@@ -143,7 +152,8 @@ func TestProxy_tunnels(t *testing.T) {
 		t.Fatal(err)
 	}
 	transport.Proxy = http.ProxyURL(address)
-	client, err := New(Options{APIURL: gh.RootAPIURL(), Token: secret.New(gh.AddClassicToken("alice", "repo")), HTTPTransport: transport})
+	client, err := New(Options{APIURL: gh.RootAPIURL(),
+		Token: secret.New(gh.AddClassicToken("alice", "repo")), HTTPTransport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}

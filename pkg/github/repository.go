@@ -10,8 +10,8 @@ import (
 	gh "github.com/google/go-github/v53/github"
 )
 
-// Permissions are the rights of the token's user on a repository. GitHub reports the user's role there, whatever the token was
-// granted, and no right at all for an App.
+// Permissions are the rights of the token's user on a repository. GitHub reports the user's role there,
+// whatever the token was granted, and no right at all for an App.
 type Permissions struct{ Admin, Maintain, Push, Pull bool }
 
 // Repository is what is known of a repository.
@@ -47,10 +47,11 @@ func (c *Client) Repository(ctx context.Context, ref RepoRef) (*Repository, erro
 func repositoryOf(r *gh.Repository) *Repository {
 	may := r.GetPermissions()
 	return &Repository{
-		Ref: RepoRef{Owner: exact(r.GetOwner().GetLogin()), Name: exact(r.GetName())}, URL: exact(r.GetHTMLURL()),
-		Private: r.GetPrivate(), Archived: r.GetArchived(), Disabled: r.GetDisabled(), DefaultBranch: exact(r.GetDefaultBranch()),
-		Created:     r.GetCreatedAt().Time,
-		Permissions: Permissions{Admin: may["admin"], Maintain: may["maintain"], Push: may["push"], Pull: may["pull"]},
+		Ref: RepoRef{Owner: exact(r.GetOwner().GetLogin()), Name: exact(r.GetName())},
+		URL: exact(r.GetHTMLURL()), Private: r.GetPrivate(), Archived: r.GetArchived(),
+		Disabled: r.GetDisabled(), DefaultBranch: exact(r.GetDefaultBranch()), Created: r.GetCreatedAt().Time,
+		Permissions: Permissions{Admin: may["admin"], Maintain: may["maintain"], Push: may["push"],
+			Pull: may["pull"]},
 	}
 }
 
@@ -69,9 +70,10 @@ type NewRepository struct {
 	Description string
 }
 
-// EnsureRepository creates a repository, without a commit, if there is none, waits until reads see it, and says whether it did. One
-// that exists is left as it is, whatever its settings.
-func (c *Client) EnsureRepository(ctx context.Context, wanted NewRepository) (repository *Repository, created bool, err error) {
+// EnsureRepository creates a repository, without a commit, if there is none, waits until reads see it, and
+// says whether it did. One that exists is left as it is, whatever its settings.
+func (c *Client) EnsureRepository(ctx context.Context,
+	wanted NewRepository) (repository *Repository, created bool, err error) {
 	op := "creating repository " + wanted.Ref.String()
 	// After a lost answer the effect is looked for, and the request repeated when there is none.
 	var spent patience
@@ -91,8 +93,8 @@ func (c *Client) EnsureRepository(ctx context.Context, wanted NewRepository) (re
 			repository, err = c.waitVisible(ctx, wanted.Ref, c.retry.Attempts)
 			return repository, true, err
 		case errors.Is(err, ErrConflict):
-			// Made by the request whose answer was lost, or by somebody else at this moment: then it shows soon. Or it was there
-			// all the time and is hidden from this token.
+			// Made by the request whose answer was lost, or by somebody else at this moment: then it shows
+			// soon. Or it was there all the time and is hidden from this token.
 			tries := min(3, c.retry.Attempts)
 			if created {
 				tries = c.retry.Attempts
@@ -116,7 +118,8 @@ func (c *Client) EnsureRepository(ctx context.Context, wanted NewRepository) (re
 // create sends one request to create a repository.
 func (c *Client) create(ctx context.Context, wanted NewRepository, name string) (*Repository, error) {
 	op := operation{name: name, once: true, needs: need{
-		permission: "Administration: write", scope: "repo", role: "the right to create repositories in " + wanted.Ref.Owner,
+		permission: "Administration: write", scope: "repo",
+		role: "the right to create repositories in " + wanted.Ref.Owner,
 	}}
 	organization := wanted.Ref.Owner
 	if wanted.Personal {
@@ -125,7 +128,8 @@ func (c *Client) create(ctx context.Context, wanted NewRepository, name string) 
 	var made *Repository
 	err := c.do(ctx, op, func(ctx context.Context, api *gh.Client) (*gh.Response, error) {
 		repository, response, err := api.Repositories.Create(ctx, organization, &gh.Repository{
-			Name: gh.String(wanted.Ref.Name), Private: gh.Bool(wanted.Private), Description: gh.String(wanted.Description),
+			Name: gh.String(wanted.Ref.Name), Private: gh.Bool(wanted.Private),
+			Description: gh.String(wanted.Description),
 		})
 		made = repositoryOf(repository)
 		return response, err
@@ -147,12 +151,14 @@ func (c *Client) checkMayOwn(ctx context.Context, ref RepoRef, op string) error 
 
 // mayOwn says whether a token can create a personal repository.
 func mayOwn(viewer Viewer, ref RepoRef, op string) error {
-	e := &Error{Op: op, class: ErrPermission, hint: fmt.Sprintf("use a token of %s, or create the repository first", ref.Owner)}
+	e := &Error{Op: op, class: ErrPermission,
+		hint: fmt.Sprintf("use a token of %s, or create the repository first", ref.Owner)}
 	switch {
 	case viewer.Kind == TokenInstallation:
 		e.Message = "a GitHub App cannot create repositories of a user"
 	case !(RepoRef{Owner: viewer.Login}).SameAs(RepoRef{Owner: ref.Owner}):
-		e.Message = fmt.Sprintf("the token belongs to %s and cannot create repositories of %s", viewer.Login, ref.Owner)
+		e.Message = fmt.Sprintf("the token belongs to %s and cannot create repositories of %s",
+			viewer.Login, ref.Owner)
 	default:
 		return nil
 	}
@@ -162,12 +168,14 @@ func mayOwn(viewer Viewer, ref RepoRef, op string) error {
 // hiddenError is a repository that exists, as creating it shows, and that reads deny.
 func hiddenError(op string, ref RepoRef) error {
 	return &Error{
-		Op: op, class: ErrPermission, Status: http.StatusUnprocessableEntity, NeededPermission: "access to repository " + ref.String(),
-		Message: "it exists, but this token cannot see it",
+		Op: op, class: ErrPermission, Status: http.StatusUnprocessableEntity,
+		NeededPermission: "access to repository " + ref.String(),
+		Message:          "it exists, but this token cannot see it",
 	}
 }
 
-// waitVisible waits until reads see a repository that exists. GitHub's copies need a moment at times and answer 404 until then.
+// waitVisible waits until reads see a repository that exists. GitHub's copies need a moment at times and
+// answer 404 until then.
 func (c *Client) waitVisible(ctx context.Context, ref RepoRef, tries int) (*Repository, error) {
 	op := "waiting for repository " + ref.String()
 	var spent patience
@@ -176,7 +184,8 @@ func (c *Client) waitVisible(ctx context.Context, ref RepoRef, tries int) (*Repo
 		if err == nil || !errors.Is(err, ErrNotFound) {
 			return repository, err
 		}
-		invisible := &Error{Op: op, class: ErrUnavailable, Status: http.StatusNotFound, Message: "it exists, and GitHub does not show it yet"}
+		invisible := &Error{Op: op, class: ErrUnavailable, Status: http.StatusNotFound,
+			Message: "it exists, and GitHub does not show it yet"}
 		if spent.tries+1 >= tries {
 			return nil, invisible
 		}

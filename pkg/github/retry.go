@@ -17,10 +17,11 @@ import (
 // RetryPolicy bounds how often and how long a request is tried again. Zero fields have the defaults named.
 type RetryPolicy struct {
 	Attempts int // tries in all; default 6, which is about 15 seconds of waiting
-	// FirstWait is the bound of the first wait; it doubles with every try up to MaxWait, and half of it is random. Defaults: 500 ms, 10 s.
+	// FirstWait is the bound of the first wait; it doubles with every try up to MaxWait, and half of it is
+	// random. Defaults: 500 ms, 10 s.
 	FirstWait, MaxWait time.Duration
-	// RateLimitWait is the longest that one request waits, in all, under a context without a deadline; default 15 min, which only rate
-	// limits reach. With a deadline, that counts.
+	// RateLimitWait is the longest that one request waits, in all, under a context without a deadline;
+	// default 15 min, which only rate limits reach. With a deadline, that counts.
 	RateLimitWait time.Duration
 	// RequestTimeout bounds one try; default 30 s.
 	RequestTimeout time.Duration
@@ -98,7 +99,8 @@ type need struct {
 func (n need) isZero() bool { return n == need{} }
 
 // do sends a request until it succeeds, fails for good or has failed too often.
-func (c *Client) do(ctx context.Context, op operation, send func(context.Context, *gh.Client) (*gh.Response, error)) error {
+func (c *Client) do(ctx context.Context, op operation,
+	send func(context.Context, *gh.Client) (*gh.Response, error)) error {
 	var spent patience
 	for {
 		if err := ctx.Err(); err != nil {
@@ -166,8 +168,8 @@ func (c *Client) tell(event RetryEvent) {
 // longestAdvice keeps a nonsensical header from becoming a nonsensical duration.
 const longestAdvice = 24 * time.Hour
 
-// advised is how long the server asks to wait, 0 when it does not: Retry-After, in seconds or as a date, else until X-RateLimit-Reset
-// when nothing remains (GitHub's documentation, "Rate limits for the REST API").
+// advised is how long the server asks to wait, 0 when it does not: Retry-After, in seconds or as a date, else
+// until X-RateLimit-Reset when nothing remains (GitHub's documentation, "Rate limits for the REST API").
 func (c *Client) advised(header http.Header) time.Duration {
 	now := c.clock.Now()
 	if after := header.Get("Retry-After"); after != "" {

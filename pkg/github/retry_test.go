@@ -18,9 +18,12 @@ const getFleet = "GET /repos/acme/fleet"
 func TestRetry_passingFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]githubtest.Effect{
-		"500": githubtest.Respond(500, ""), "502": githubtest.Respond(502, "<html>bad gateway</html>"), "503": githubtest.Respond(503, `{"message":"Unavailable"}`),
-		"504": githubtest.Respond(504, ""), "429": githubtest.Respond(429, ""), "closed": githubtest.CloseConnection(), "truncated": githubtest.Truncate(),
-		"lost": githubtest.LoseReply(), "primary": githubtest.PrimaryRateLimit(10 * time.Second), "secondary": githubtest.SecondaryRateLimit(2 * time.Second),
+		"500": githubtest.Respond(500, ""), "502": githubtest.Respond(502, "<html>bad gateway</html>"),
+		"503": githubtest.Respond(503, `{"message":"Unavailable"}`), "504": githubtest.Respond(504, ""),
+		"429": githubtest.Respond(429, ""), "closed": githubtest.CloseConnection(),
+		"truncated": githubtest.Truncate(), "lost": githubtest.LoseReply(),
+		"primary":   githubtest.PrimaryRateLimit(10 * time.Second),
+		"secondary": githubtest.SecondaryRateLimit(2 * time.Second),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -30,7 +33,8 @@ func TestRetry_passingFaults(t *testing.T) {
 			s := owner(t, gh)
 			_, err := s.Repository(t.Context(), fleet())
 			ok(t, err)
-			equal(t, "requests, waits, events", []int{len(gh.Requests()), len(s.clock.waits()), len(s.heard())}, []int{4, 3, 3})
+			equal(t, "requests, waits, events",
+				[]int{len(gh.Requests()), len(s.clock.waits()), len(s.heard())}, []int{4, 3, 3})
 		})
 	}
 }
@@ -41,8 +45,11 @@ func TestRetry_backsOff(t *testing.T) {
 	gh.Break(getFleet, githubtest.Respond(502, "<html>"))
 	s := owner(t, gh)
 	_, err := s.Repository(t.Context(), fleet())
-	e := s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable (HTTP 502): GitHub answers Bad Gateway", "GitHub has trouble; see its status page, then run the same command again")
-	equal(t, "error", []any{e.Op, e.Method, e.Path, e.Status}, []any{"reading repository acme/fleet", "GET", "/repos/acme/fleet", 502})
+	e := s.fails(err, github.ErrUnavailable,
+		"reading repository acme/fleet: unavailable (HTTP 502): GitHub answers Bad Gateway",
+		"GitHub has trouble; see its status page, then run the same command again")
+	equal(t, "error", []any{e.Op, e.Method, e.Path, e.Status},
+		[]any{"reading repository acme/fleet", "GET", "/repos/acme/fleet", 502})
 	waits := s.clock.waits()
 	if len(waits) != 5 || len(gh.Requests()) != 6 {
 		t.Fatalf("waits %v, %d requests", waits, len(gh.Requests()))
@@ -52,7 +59,8 @@ func TestRetry_backsOff(t *testing.T) {
 			t.Errorf("wait %d is %s, want between %s and %s", i, waits[i], bound/2, bound)
 		}
 	}
-	if want := "waiting *s for GitHub: reading repository acme/fleet: unavailable (HTTP 502): GitHub answers Bad Gateway; then try 2 of 6"; !matches(want, s.heard()[0]) {
+	if want := "waiting *s for GitHub: reading repository acme/fleet: unavailable (HTTP 502): GitHub " +
+		"answers Bad Gateway; then try 2 of 6"; !matches(want, s.heard()[0]) {
 		t.Errorf("got %q, want %q", s.heard()[0], want)
 	}
 }
@@ -76,8 +84,10 @@ func TestRetry_policy(t *testing.T) {
 func TestRetry_permanentFaults(t *testing.T) {
 	t.Parallel()
 	for status, class := range map[int]error{
-		301: github.ErrUnexpected, 400: github.ErrUnexpected, 401: github.ErrAuthentication, 403: github.ErrPermission, 404: github.ErrNotFound,
-		409: github.ErrConflict, 410: github.ErrUnexpected, 418: github.ErrUnexpected, 422: github.ErrUnexpected, 451: github.ErrPolicy,
+		301: github.ErrUnexpected, 400: github.ErrUnexpected, 401: github.ErrAuthentication,
+		403: github.ErrPermission, 404: github.ErrNotFound, 409: github.ErrConflict,
+		410: github.ErrUnexpected, 418: github.ErrUnexpected, 422: github.ErrUnexpected,
+		451: github.ErrPolicy,
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +95,8 @@ func TestRetry_permanentFaults(t *testing.T) {
 			gh.Break(getFleet, githubtest.Respond(status, `{"message":"no \u001b[31m\u202e\u0007 way","documentation_url":"https://docs.github.com/rest"}`))
 			s := owner(t, gh)
 			_, err := s.Repository(t.Context(), fleet())
-			s.fails(err, class, fmt.Sprintf("reading repository acme/fleet: %v (HTTP %d): no [31m way", class, status), "*")
+			s.fails(err, class,
+				fmt.Sprintf("reading repository acme/fleet: %v (HTTP %d): no [31m way", class, status), "*")
 			equal(t, "waits", s.clock.waits(), nil)
 		})
 	}
@@ -96,7 +107,8 @@ func TestRetry_honoursTheServersAdvice(t *testing.T) {
 	// Times in headers are relative to the client's clock.
 	limits := func(remaining string, in time.Duration) func(time.Time) http.Header {
 		return func(now time.Time) http.Header {
-			return http.Header{"X-Ratelimit-Remaining": {remaining}, "X-Ratelimit-Reset": {fmt.Sprint(now.Add(in).Unix())}}
+			return http.Header{"X-Ratelimit-Remaining": {remaining},
+				"X-Ratelimit-Reset": {fmt.Sprint(now.Add(in).Unix())}}
 		}
 	}
 	after := func(value string) func(time.Time) http.Header {
@@ -158,10 +170,13 @@ func TestRetry_limitBeyondTheDeadline(t *testing.T) {
 				defer cancel()
 			}
 			_, err := s.Repository(ctx, fleet())
-			e := s.fails(err, github.ErrRateLimited, "reading repository acme/fleet: rate limit exceeded (HTTP 403): API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID.",
-				"run the same command again after *:*:* UTC; all programs that use the same account share its limit")
+			e := s.fails(err, github.ErrRateLimited, "reading repository acme/fleet: rate limit exceeded "+
+				"(HTTP 403): API rate limit exceeded for user ID 1. If you reach out to GitHub Support for "+
+				"help, please include the request ID.", "run the same command again after *:*:* UTC; all "+
+				"programs that use the same account share its limit")
 			equal(t, "waits", s.clock.waits(), nil)
-			if in := time.Until(e.Reset); in < 39*time.Minute || in > 41*time.Minute || e.RetryAfter < 39*time.Minute {
+			if in := time.Until(e.Reset); in < 39*time.Minute || in > 41*time.Minute ||
+				e.RetryAfter < 39*time.Minute {
 				t.Errorf("reset in %s, retry after %s", in, e.RetryAfter)
 			}
 		})
@@ -184,8 +199,10 @@ func TestRetry_lastOfTheBudget(t *testing.T) {
 	t.Parallel()
 	gh := world(t)
 	gh.AddRepo("acme/fleet", files())
-	gh.Break(getFleet, githubtest.RespondWith(200, http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {fmt.Sprint(time.Now().Add(time.Hour).Unix())}},
-		`{"name":"fleet","owner":{"login":"acme"}}`), githubtest.Times(1))
+	gh.Break(getFleet, githubtest.RespondWith(200, http.Header{"X-Ratelimit-Remaining": {"0"},
+		"X-Ratelimit-Reset": {fmt.Sprint(time.Now().Add(time.Hour).Unix())}},
+		`{"name":"fleet","owner":{"login":"acme"}}`),
+		githubtest.Times(1))
 	s := owner(t, gh)
 	for range 2 {
 		_, err := s.Repository(t.Context(), fleet())
@@ -207,7 +224,8 @@ func TestRetry_interruptedWait(t *testing.T) {
 	}
 	_, err := s.Repository(ctx, fleet())
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, github.ErrUnavailable) ||
-		err.Error() != "reading repository acme/fleet: unavailable (HTTP 502): GitHub answers Bad Gateway; the wait for GitHub ended: context canceled" {
+		err.Error() != "reading repository acme/fleet: unavailable (HTTP 502): GitHub answers Bad Gateway; "+
+			"the wait for GitHub ended: context canceled" {
 		t.Error(err)
 	}
 	equal(t, "requests", len(gh.Requests()), 1)
@@ -224,23 +242,28 @@ func TestRetry_slowServer(t *testing.T) {
 	gh := world(t)
 	gh.AddRepo("acme/fleet", files())
 	gh.Break(getFleet, githubtest.Latency(time.Minute), githubtest.Times(2))
-	s := connect(t, gh, gh.AddClassicToken("alice", "repo"), func(o *github.Options) { o.Retry.RequestTimeout = 200 * time.Millisecond })
+	s := connect(t, gh, gh.AddClassicToken("alice", "repo"), func(o *github.Options) {
+		o.Retry.RequestTimeout = 200 * time.Millisecond
+	})
 	_, err := s.Repository(t.Context(), fleet())
 	ok(t, err)
 	// A machine under load may be slow once more.
-	if events := s.heard(); len(events) < 2 || !matches("*unavailable: no answer within 200ms; then try 2 of 6", events[0]) {
+	if events := s.heard(); len(events) < 2 ||
+		!matches("*unavailable: no answer within 200ms; then try 2 of 6", events[0]) {
 		t.Errorf("events %q", events)
 	}
 	gh.Break(getFleet, githubtest.Latency(time.Minute))
 	_, err = s.Repository(t.Context(), fleet())
-	s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: no answer within 200ms", "check the network, *")
+	s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: no answer within 200ms",
+		"check the network, *")
 	if errors.Is(err, context.DeadlineExceeded) {
 		t.Error("looks like the end of the caller's context")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err = s.Repository(ctx, fleet())
-	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "reading repository acme/fleet: no answer from GitHub yet: context deadline exceeded" {
+	if !errors.Is(err, context.DeadlineExceeded) ||
+		err.Error() != "reading repository acme/fleet: no answer from GitHub yet: context deadline exceeded" {
 		t.Error(err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 )
 
-// rounds lets requests through only when all of their round are under way. What is sent one after the other, and should not be, waits
-// for ever, which is until the test's context ends.
+// rounds lets requests through only when all of their round are under way. What is sent one after the other,
+// and should not be, waits for ever, which is until the test's context ends.
 type rounds struct {
 	next   http.RoundTripper
 	mu     sync.Mutex
@@ -64,20 +64,23 @@ func (r *rounds) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func TestCheckAccess_asksAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	// The rest waits for these three: where there is no repository nothing else is to be read, and a server that is shown a bad token
-	// many times at once refuses good ones for a while.
+	// The rest waits for these three: where there is no repository nothing else is to be read, and a server
+	// that is shown a bad token many times at once refuses good ones for a while.
 	first := []string{"/user", "/users/acme", "/repos/acme/fleet"}
-	second := []string{"/repos/acme/fleet/branches/main", "/repos/acme/fleet/rules/branches/main", "/repos/acme/fleet/keys", "/orgs/acme"}
+	second := []string{"/repos/acme/fleet/branches/main", "/repos/acme/fleet/rules/branches/main",
+		"/repos/acme/fleet/keys", "/orgs/acme"}
 	for name, tc := range map[string]struct {
 		setUp func(*githubtest.Server)
 		want  [][]string
 	}{
-		"there": {func(gh *githubtest.Server) { gh.AddRepo("acme/fleet", files()) }, [][]string{first, second}},
+		"there": {func(gh *githubtest.Server) { gh.AddRepo("acme/fleet", files()) },
+			[][]string{first, second}},
 		"protected": {func(gh *githubtest.Server) {
 			gh.AddRepo("acme/fleet", files()).Protect("main", githubtest.Protection{})
 		}, [][]string{first, second, {"/repos/acme/fleet/branches/main/protection"}}},
-		"to be created": {func(*githubtest.Server) {}, [][]string{first, {"/user/memberships/orgs/acme", "/orgs/acme"}}},
-		"bad token":     {func(gh *githubtest.Server) { gh.AddRepo("acme/fleet") }, [][]string{first}},
+		"to be created": {func(*githubtest.Server) {},
+			[][]string{first, {"/user/memberships/orgs/acme", "/orgs/acme"}}},
+		"bad token": {func(gh *githubtest.Server) { gh.AddRepo("acme/fleet") }, [][]string{first}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,10 +94,12 @@ func TestCheckAccess_asksAtTheSameTime(t *testing.T) {
 			s := connect(t, gh, token, func(o *github.Options) { o.HTTPTransport, o.CAPEM = gate, nil })
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			access, err := s.CheckAccess(ctx, github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
+			access, err := s.CheckAccess(ctx,
+				github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
 			ok(t, err)
 			equal(t, "ok", access.OK(), name != "bad token")
-			equal(t, "missing, extra", []any{slices.Concat(gate.left...), gate.strays}, []any{[]string{}, []string{}})
+			equal(t, "missing, extra", []any{slices.Concat(gate.left...), gate.strays},
+				[]any{[]string{}, []string{}})
 		})
 	}
 }
@@ -106,17 +111,19 @@ func TestClient_reusesConnections(t *testing.T) {
 	s := owner(t, gh)
 	var mu sync.Mutex
 	fresh, reused := 0, 0
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		mu.Lock()
-		defer mu.Unlock()
-		if info.Reused {
-			reused++
-		} else {
-			fresh++
-		}
-	}})
+	ctx := httptrace.WithClientTrace(t.Context(),
+		&httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			if info.Reused {
+				reused++
+			} else {
+				fresh++
+			}
+		}})
 	check := func() {
-		access, err := s.CheckAccess(ctx, github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
+		access, err := s.CheckAccess(ctx,
+			github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
 		ok(t, err)
 		equal(t, "findings", access.Findings, nil)
 	}

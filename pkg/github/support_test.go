@@ -69,7 +69,8 @@ func world(t *testing.T) *githubtest.Server {
 	t.Helper()
 	gh := githubtest.Start(t)
 	gh.AddUser("alice", "bob", "carol", "dave")
-	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgMember("bob", "carol"), githubtest.OrgPlan(githubtest.PlanPaid))
+	gh.AddOrg("acme", githubtest.OrgOwner("alice"), githubtest.OrgMember("bob", "carol"),
+		githubtest.OrgPlan(githubtest.PlanPaid))
 	return gh
 }
 
@@ -77,7 +78,8 @@ func connect(t *testing.T, gh *githubtest.Server, token string, change ...func(*
 	t.Helper()
 	s := &session{t: t, gh: gh, token: token, clock: &fakeClock{now: time.Now()}}
 	options := github.Options{
-		APIURL: gh.RootAPIURL(), Token: secret.New(token), CAPEM: gh.CAPEM(), UserAgent: "eksa-gitops/test", Clock: s.clock,
+		APIURL: gh.RootAPIURL(), Token: secret.New(token), CAPEM: gh.CAPEM(), UserAgent: "eksa-gitops/test",
+		Clock: s.clock,
 		OnRetry: func(e github.RetryEvent) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -146,11 +148,12 @@ func allText(err error) string {
 }
 
 var classes = []error{
-	github.ErrAuthentication, github.ErrPermission, github.ErrSSO, github.ErrNotFound, github.ErrRateLimited, github.ErrUnavailable,
-	github.ErrUntrusted, github.ErrPolicy, github.ErrConflict, github.ErrUnexpected,
+	github.ErrAuthentication, github.ErrPermission, github.ErrSSO, github.ErrNotFound, github.ErrRateLimited,
+	github.ErrUnavailable, github.ErrUntrusted, github.ErrPolicy, github.ErrConflict, github.ErrUnexpected,
 }
 
-// fails checks an error: its class and no other, its exact text and hint. In text and hint, * stands for anything.
+// fails checks an error: its class and no other, its exact text and hint. In text and hint, * stands for
+// anything.
 func (s *session) fails(err error, class error, text, hint string) *github.Error {
 	s.t.Helper()
 	if err == nil {

@@ -36,15 +36,16 @@ func newTransport(caPEM []byte) (*http.Transport, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(caPEM) {
-			return nil, errors.New("the file of certificate authorities (--ca-file) contains no PEM certificate")
+			return nil,
+				errors.New("the file of certificate authorities (--ca-file) contains no PEM certificate")
 		}
 		transport.TLSClientConfig.RootCAs = pool
 	}
 	return transport, nil
 }
 
-// apiTransport adds to every request what GitHub wants to see, and takes in the whole answer, so that a cut or endless one is a
-// failure of the request and not of whoever reads it.
+// apiTransport adds to every request what GitHub wants to see, and takes in the whole answer, so that a cut
+// or endless one is a failure of the request and not of whoever reads it.
 type apiTransport struct {
 	next      http.RoundTripper
 	base      *url.URL // the only host that the token goes to
@@ -54,8 +55,8 @@ type apiTransport struct {
 	versions  *versions
 }
 
-// RoundTrip implements http.RoundTripper. A request that the server refuses for the API version it names is sent again with another that
-// the program speaks, as long as there is one.
+// RoundTrip implements http.RoundTripper. A request that the server refuses for the API version it names is
+// sent again with another that the program speaks, as long as there is one.
 func (t *apiTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	for {
 		version := t.versions.current()
@@ -111,7 +112,8 @@ func (t *apiTransport) send(request *http.Request, version string) (*http.Respon
 		return nil, &oversizeError{}
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	// go-github v53 looks for the next page in the first line of this header alone, and the first may be about something else.
+	// go-github v53 looks for the next page in the first line of this header alone, and the first may be
+	// about something else.
 	if links := response.Header.Values("Link"); len(links) > 1 {
 		response.Header.Set("Link", strings.Join(links, ", "))
 	}
@@ -128,8 +130,8 @@ func (t *apiTransport) explain(request *http.Request, err error) error {
 	return err
 }
 
-// followOnHost follows redirects within the API, as after a repository was renamed, and refuses all others. A redirect that would
-// turn a write into a read is refused as well.
+// followOnHost follows redirects within the API, as after a repository was renamed, and refuses all others. A
+// redirect that would turn a write into a read is refused as well.
 func followOnHost(base *url.URL) func(*http.Request, []*http.Request) error {
 	return func(request *http.Request, via []*http.Request) error {
 		switch {
@@ -162,7 +164,8 @@ func (e *redirectError) Error() string {
 	case e.changed != "":
 		return "the API redirects and changes the request from " + e.changed
 	}
-	return fmt.Sprintf("the API redirects to another host, %s, which is not followed; the token was not sent there", clean(e.to))
+	return fmt.Sprintf("the API redirects to another host, %s, which is not followed; the token was not "+
+		"sent there", clean(e.to))
 }
 
 // cutOffError is an answer that ended before its end.
@@ -181,12 +184,14 @@ func (e *oversizeError) Error() string {
 	return fmt.Sprintf("the answer is longer than %d MiB", maxBody>>20)
 }
 
-// slowError is a try that took too long. It is not the end of the caller's context, and does not look like it.
+// slowError is a try that took too long. It is not the end of the caller's context, and does not look like
+// it.
 type slowError struct{ after time.Duration }
 
 func (e *slowError) Error() string { return fmt.Sprintf("no answer within %s", e.after) }
 
-// discreet keeps the text of a proxy's address, which may hold a password, out of the error that says that it is none.
+// discreet keeps the text of a proxy's address, which may hold a password, out of the error that says that it
+// is none.
 func discreet(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	return func(request *http.Request) (*url.URL, error) {
 		proxy, err := find(request)
@@ -215,7 +220,8 @@ func (e *proxyError) Error() string {
 	if e.status == 0 {
 		return "the address of the proxy (HTTPS_PROXY, HTTP_PROXY) is not a URL"
 	}
-	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s", clean(e.proxy), clean(e.target), e.status, http.StatusText(e.status)))
+	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s",
+		clean(e.proxy), clean(e.target), e.status, http.StatusText(e.status)))
 }
 
 func (e *proxyError) hint() string {
@@ -225,7 +231,8 @@ func (e *proxyError) hint() string {
 	case http.StatusProxyAuthRequired:
 		return "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
 	case http.StatusForbidden:
-		return "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached without the proxy"
+		return "have the proxy's administrator allow the host, or name it in NO_PROXY if it can be reached " +
+			"without the proxy"
 	}
 	return ""
 }

@@ -40,8 +40,10 @@ func TestRedirect_toAnotherHostIsRefused(t *testing.T) {
 			gh := world(t)
 			gh.AddRepo("acme/fleet", files())
 			server, asked := stranger(t)
-			gh.Break(method+" /repos/acme/fleet/**", githubtest.RespondWith(status, http.Header{"Location": {server.URL + "/repos/acme/fleet"}}, ""))
-			gh.Break(method+" /repos/acme/fleet", githubtest.RespondWith(status, http.Header{"Location": {server.URL + "/repos/acme/fleet"}}, ""))
+			gh.Break(method+" /repos/acme/fleet/**", githubtest.RespondWith(status,
+				http.Header{"Location": {server.URL + "/repos/acme/fleet"}}, ""))
+			gh.Break(method+" /repos/acme/fleet", githubtest.RespondWith(status,
+				http.Header{"Location": {server.URL + "/repos/acme/fleet"}}, ""))
 			s := owner(t, gh)
 			var err error
 			switch method {
@@ -52,7 +54,9 @@ func TestRedirect_toAnotherHostIsRefused(t *testing.T) {
 			case "DELETE":
 				err = s.DeleteDeployKey(t.Context(), fleet(), 1)
 			}
-			s.fails(err, github.ErrUnexpected, "*: unexpected answer: the API redirects to another host, "+strings.TrimPrefix(server.URL, "http://")+", which is not followed; the token was not sent there",
+			s.fails(err, github.ErrUnexpected, "*: unexpected answer: the API redirects to another host, "+
+				strings.TrimPrefix(server.URL, "http://")+
+				", which is not followed; the token was not sent there",
 				"check that the API's URL is right, and that it is GitHub that answers there")
 			equal(t, "asked, waits", []int{int(asked.Load()), len(s.clock.waits())}, []int{0, 0})
 		}
@@ -72,9 +76,11 @@ func TestRedirect_tricks(t *testing.T) {
 		"with credentials": {func(gh *githubtest.Server) string {
 			return strings.Replace(gh.RootAPIURL(), "//", "//user:pass@", 1) + "repos/acme/x"
 		}, 307, "*the API redirects to another host, *"},
-		"other scheme": {func(*githubtest.Server) string { return "file:///etc/passwd" }, 307, "*the API redirects to another host, , which is not followed; *"},
-		"circle":       {func(gh *githubtest.Server) string { return gh.RootAPIURL() + "repos/acme/fleet" }, 307, "*the API redirects in a circle"},
-		"no location":  {func(*githubtest.Server) string { return "" }, 307, "*"},
+		"other scheme": {func(*githubtest.Server) string { return "file:///etc/passwd" }, 307,
+			"*the API redirects to another host, , which is not followed; *"},
+		"circle": {func(gh *githubtest.Server) string { return gh.RootAPIURL() + "repos/acme/fleet" }, 307,
+			"*the API redirects in a circle"},
+		"no location": {func(*githubtest.Server) string { return "" }, 307, "*"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,10 +102,12 @@ func TestRedirect_tricks(t *testing.T) {
 		t.Parallel()
 		gh := world(t)
 		gh.AddRepo("acme/fleet", files())
-		gh.Break("POST /repos/acme/fleet/keys", githubtest.RespondWith(301, http.Header{"Location": {gh.RootAPIURL() + "repos/acme/fleet/keys"}}, ""))
+		gh.Break("POST /repos/acme/fleet/keys", githubtest.RespondWith(301,
+			http.Header{"Location": {gh.RootAPIURL() + "repos/acme/fleet/keys"}}, ""))
 		s := owner(t, gh)
 		_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
-		s.fails(err, github.ErrUnexpected, "registering a deploy key on acme/fleet: unexpected answer: the API redirects and changes the request from POST to GET", "*")
+		s.fails(err, github.ErrUnexpected, "registering a deploy key on acme/fleet: unexpected answer: the "+
+			"API redirects and changes the request from POST to GET", "*")
 	})
 }
 
@@ -134,28 +142,37 @@ func TestTLS(t *testing.T) {
 	t.Run("too old", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, none, func(server *httptest.Server, _ *github.Options) {
-			server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} // it has to be refused
+			// it has to be refused
+			server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 		})
 		_, err := s.Repository(t.Context(), fleet())
-		s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: 127.0.0.1:* and this program cannot agree on a TLS connection (TLS 1.2 or later is needed): *", "check the network, *")
+		s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: 127.0.0.1:* "+
+			"and this program cannot agree on a TLS connection (TLS 1.2 or later is needed): *",
+			"check the network, *")
 		equal(t, "waits", s.clock.waits(), nil)
 	})
 	t.Run("name of another host", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, none, func(_ *httptest.Server, o *github.Options) { o.APIURL = "as-localhost " })
 		_, err := s.Repository(t.Context(), fleet())
-		s.fails(err, github.ErrUntrusted, "reading repository acme/fleet: certificate not trusted: localhost:*: x509: certificate is valid for example.com, *, not localhost (certificate of O=Acme Co, issued by O=Acme Co)", "*--ca-file")
+		s.fails(err, github.ErrUntrusted,
+			"reading repository acme/fleet: certificate not trusted: localhost:*: x509: certificate is "+
+				"valid for example.com, *, not localhost (certificate of O=Acme Co, issued by O=Acme Co)",
+			"*--ca-file")
 		equal(t, "waits", s.clock.waits(), nil)
 	})
 	t.Run("no TLS", func(t *testing.T) {
 		t.Parallel()
 		plain, _ := stranger(t)
 		clock := &fakeClock{}
-		client, err := github.New(github.Options{APIURL: strings.Replace(plain.URL, "http:", "https:", 1), Token: secret.New("ghp_sentinel"), Clock: clock})
+		client, err := github.New(github.Options{APIURL: strings.Replace(plain.URL, "http:", "https:", 1),
+			Token: secret.New("ghp_sentinel"), Clock: clock})
 		ok(t, err)
 		s := &session{Client: client, t: t, token: "ghp_sentinel", clock: clock}
 		_, err = s.Repository(t.Context(), fleet())
-		s.fails(err, github.ErrUnavailable, "reading repository acme/fleet: unavailable: 127.0.0.1:* does not speak TLS on this port", "check the network, *")
+		s.fails(err, github.ErrUnavailable,
+			"reading repository acme/fleet: unavailable: 127.0.0.1:* does not speak TLS on this port",
+			"check the network, *")
 		equal(t, "waits", clock.waits(), nil)
 	})
 }
@@ -187,7 +204,9 @@ func TestBody_isBounded(t *testing.T) {
 			t.Parallel()
 			s := serve(t, handler, nil)
 			_, err := s.Repository(t.Context(), fleet())
-			s.fails(err, github.ErrUnexpected, "reading repository acme/fleet: unexpected answer: the answer is longer than 10 MiB", "check that the API's URL is right, *")
+			s.fails(err, github.ErrUnexpected,
+				"reading repository acme/fleet: unexpected answer: the answer is longer than 10 MiB",
+				"check that the API's URL is right, *")
 		})
 	}
 }

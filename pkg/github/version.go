@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// The versions of the API that the program speaks (https://docs.github.com/rest/about-the-rest-api/api-versions). What changed between
-// them (github/rest-api-description, CHANGELOG.md) touches nothing that is read or sent here.
+// The versions of the API that the program speaks
+// (https://docs.github.com/rest/about-the-rest-api/api-versions). What changed between them
+// (github/rest-api-description, CHANGELOG.md) touches nothing that is read or sent here.
 const (
 	version2022 = "2022-11-28"
 	version2026 = "2026-03-10"
@@ -29,12 +30,13 @@ func (s Sunset) String() string {
 	if !s.At.IsZero() {
 		end = "on " + s.At.UTC().Format(time.DateOnly)
 	}
-	return fmt.Sprintf("GitHub ends version %s of its API %s: have a newer eksa-gitops by then", s.Version, end)
+	return fmt.Sprintf("GitHub ends version %s of its API %s: have a newer eksa-gitops by then",
+		s.Version, end)
 }
 
-// versions is which version of the API is spoken with a server: the newest that it knows. github.com knows both; an enterprise server,
-// whose API is below /api/v3/, has got the newer one only of late, and answers 400 to a version that it does not know. A version that is
-// no longer supported is answered with 410.
+// versions is which version of the API is spoken with a server: the newest that it knows. github.com knows
+// both; an enterprise server, whose API is below /api/v3/, has got the newer one only of late, and answers
+// 400 to a version that it does not know. A version that is no longer supported is answered with 410.
 type versions struct {
 	mu     sync.Mutex
 	left   []string // the one that is spoken, and those to try when the server refuses it
@@ -85,8 +87,9 @@ func (v *versions) heard(version string, header http.Header) {
 	v.notice(Sunset{Version: version, At: at})
 }
 
-// refusesVersion says whether an answer is a refusal of the version that its request named. GitHub documents 410 for one that is no longer
-// supported, which nothing that is used here answers with otherwise, and no words. The body can be read again afterwards.
+// refusesVersion says whether an answer is a refusal of the version that its request named. GitHub documents
+// 410 for one that is no longer supported, which nothing that is used here answers with otherwise, and no
+// words. The body can be read again afterwards.
 func refusesVersion(response *http.Response) bool {
 	if response.StatusCode == http.StatusGone {
 		return true

@@ -11,8 +11,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 )
 
-// speaking makes a server know some versions of the API only, and returns those that it was asked for. The answer to another is a status
-// and words.
+// speaking makes a server know some versions of the API only, and returns those that it was asked for. The
+// answer to another is a status and words.
 func speaking(gh *githubtest.Server, status int, words string, known ...string) func() []string {
 	var mu sync.Mutex
 	var asked []string
@@ -39,7 +39,8 @@ func speaking(gh *githubtest.Server, status int, words string, known ...string) 
 	}
 }
 
-// The newest version that both sides know is spoken: what a server does not know, or no longer, is asked for once and not again.
+// The newest version that both sides know is spoken: what a server does not know, or no longer, is asked for
+// once and not again.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	const older, newer = "2022-11-28", "2026-03-10"
@@ -70,8 +71,9 @@ func TestVersions(t *testing.T) {
 			for range 2 {
 				_, err := s.Repository(t.Context(), fleet())
 				if tc.known == nil {
-					s.fails(err, github.ErrUnexpected, "reading repository acme/fleet: unexpected answer (HTTP 410): API version 2022-11-28 is no longer supported.",
-						"the server no longer speaks a version of its API that this program knows: use a newer eksa-gitops")
+					s.fails(err, github.ErrUnexpected, "reading repository acme/fleet: unexpected answer "+
+						"(HTTP 410): API version 2022-11-28 is no longer supported.", "the server no "+
+						"longer speaks a version of its API that this program knows: use a newer eksa-gitops")
 					continue
 				}
 				ok(t, err)
@@ -87,7 +89,9 @@ func TestVersions_write(t *testing.T) {
 	gh := world(t)
 	repo := gh.AddRepo("acme/fleet", files())
 	speaking(gh, 400, `\"VERSION\" is not a supported version.`, "2022-11-28")
-	s := connect(t, gh, gh.AddClassicToken("alice", "repo"), func(o *github.Options) { o.APIURL = gh.RootAPIURL() })
+	s := connect(t, gh, gh.AddClassicToken("alice", "repo"), func(o *github.Options) {
+		o.APIURL = gh.RootAPIURL()
+	})
 	_, err := s.EnsureDeployKey(t.Context(), fleet(), fluxKey(t))
 	ok(t, err)
 	equal(t, "keys", len(repo.DeployKeys()), 1)
@@ -97,8 +101,10 @@ func TestVersions_write(t *testing.T) {
 func TestVersions_sunset(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
-		"Fri, 10 Mar 2028 00:00:00 GMT": "GitHub ends version 2022-11-28 of its API on 2028-03-10: have a newer eksa-gitops by then",
-		"soon":                          "GitHub ends version 2022-11-28 of its API at a time that it does not name: have a newer eksa-gitops by then",
+		"Fri, 10 Mar 2028 00:00:00 GMT": "GitHub ends version 2022-11-28 of its API on 2028-03-10: have a " +
+			"newer eksa-gitops by then",
+		"soon": "GitHub ends version 2022-11-28 of its API at a time that it does not name: have a newer " +
+			"eksa-gitops by then",
 	} {
 		gh := world(t)
 		gh.AddRepo("acme/fleet", files())
@@ -118,7 +124,8 @@ func TestVersions_sunset(t *testing.T) {
 				told = append(told, sunset.String())
 			}
 		})
-		_, err := s.CheckAccess(t.Context(), github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
+		_, err := s.CheckAccess(t.Context(),
+			github.AccessRequest{Ref: fleet(), Branch: "main", NeedDeployKey: true})
 		ok(t, err)
 		equal(t, "told", told, []string{want})
 	}

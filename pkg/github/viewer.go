@@ -16,9 +16,12 @@ type TokenKind string
 
 // The kinds of tokens.
 const (
-	TokenClassic      TokenKind = "classic"      // has scopes: classic personal access tokens and those of OAuth apps
-	TokenFineGrained  TokenKind = "fine-grained" // has a user and no scopes: fine-grained personal access tokens and App user tokens
-	TokenInstallation TokenKind = "installation" // has no user: installation tokens of GitHub Apps
+	// has scopes: classic personal access tokens and those of OAuth apps
+	TokenClassic TokenKind = "classic"
+	// has a user and no scopes: fine-grained personal access tokens and App user tokens
+	TokenFineGrained TokenKind = "fine-grained"
+	// has no user: installation tokens of GitHub Apps
+	TokenInstallation TokenKind = "installation"
 )
 
 // Viewer is who a token belongs to.
@@ -86,14 +89,17 @@ func scopesOf(header http.Header) (scopes []string, classic bool) {
 	return scopes, len(values) > 0
 }
 
-// hasScope knows the scopes that include others which matter here (GitHub's documentation, "Scopes for OAuth apps").
+// hasScope knows the scopes that include others which matter here (GitHub's documentation, "Scopes for OAuth
+// apps").
 func hasScope(scopes []string, scope string) bool {
 	wider := map[string][]string{
 		"public_repo": {"repo"},
 		"read:org":    {"write:org", "admin:org"},
 		"write:org":   {"admin:org"},
 	}
-	return slices.ContainsFunc(scopes, func(have string) bool { return have == scope || slices.Contains(wider[scope], have) })
+	return slices.ContainsFunc(scopes, func(have string) bool {
+		return have == scope || slices.Contains(wider[scope], have)
+	})
 }
 
 // OwnerKind is what kind of account owns a repository.
@@ -127,12 +133,14 @@ func (c *Client) Owner(ctx context.Context, name string) (Owner, error) {
 		return Owner{}, err
 	}
 	if owner.Kind != OwnerUser && owner.Kind != OwnerOrganization {
-		return Owner{}, &Error{Op: op.name, class: ErrUnexpected, Message: "the account is neither a user nor an organization but " + quoted(string(owner.Kind))}
+		return Owner{}, &Error{Op: op.name, class: ErrUnexpected,
+			Message: "the account is neither a user nor an organization but " + quoted(string(owner.Kind))}
 	}
 	return owner, nil
 }
 
-// organization is what an organization lets its members do, as far as the token may read it. GitHub leaves out what it may not.
+// organization is what an organization lets its members do, as far as the token may read it. GitHub leaves
+// out what it may not.
 type organization struct {
 	DeployKeys            *bool `json:"deploy_keys_enabled_for_repositories"`
 	MembersCreate         *bool `json:"members_can_create_repositories"`
@@ -159,8 +167,8 @@ type membership struct {
 	Role  string // admin, member
 }
 
-// membership reads the place of the token's user in an organization; ErrNotFound or ErrPermission when there is none, or when the
-// token may not read it.
+// membership reads the place of the token's user in an organization; ErrNotFound or ErrPermission when there
+// is none, or when the token may not read it.
 func (c *Client) membership(ctx context.Context, organization string) (membership, error) {
 	var found membership
 	op := operation{name: "reading the membership in " + organization}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -32,81 +34,97 @@ func (r *clustersRun) renderApps(c *clusterspec.Cluster) error {
 	return nil
 }
 
-// addApps adds to the plan what of the scaffold is missing. It is made for people to edit: what is there stays as it is.
-func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+// addApps adds to the plan what of the scaffold is missing. It is made for people to edit: what is there
+// stays as it is.
+func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	if len(r.rendered.apps) == 0 {
 		return nil
 	}
-	existing, err := differing(ctx, snapshot, r.rendered.apps)
+	existing, err := files.Differing(ctx, snapshot, r.rendered.apps)
 	if err != nil {
 		return err
 	}
 	for _, file := range r.rendered.apps {
 		before, differs := existing[file.Path]
-		if differs && (bytes.Equal(before, layout.InertKustomization()) || bytes.Equal(before, layout.ReopenedKustomization())) {
+		if differs && (bytes.Equal(before, layout.InertKustomization()) ||
+			bytes.Equal(before, layout.ReopenedKustomization())) {
 			// It stands there since the cluster was deleted and its apps stayed, and nobody has edited it.
-			plan.after[file.Path] = file.Content
-			plan.changes = slices.DeleteFunc(plan.changes, func(c FileChange) bool { return c.Path == file.Path })
-			plan.changes = append(plan.changes, FileChange{Path: file.Path, Change: "modify", Before: before, After: file.Content})
+			plan.After[file.Path] = file.Content
+			plan.Changes = slices.DeleteFunc(plan.Changes, func(c layout.FileChange) bool {
+				return c.Path == file.Path
+			})
+			plan.Changes = append(plan.Changes, layout.FileChange{Path: file.Path, Change: layout.FileModify,
+				Before: before, After: file.Content})
 			continue
 		}
 		if differs {
 			if err := r.checkScaffold(file, before); err != nil {
 				return err
 			}
-			plan.after[file.Path] = before
-			plan.notes = append(plan.notes, file.Path+" is kept as it is in Git")
+			plan.After[file.Path] = before
+			plan.Notes = append(plan.Notes, file.Path+" is kept as it is in Git")
 			continue
 		}
-		plan.after[file.Path] = file.Content
-		plan.add(snapshot, file)
+		plan.After[file.Path] = file.Content
+		plan.Add(snapshot, file)
 	}
 	for _, c := range r.managed {
 		if err := r.checkNewScaffold(ctx, snapshot, c, plan); err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
 	return nil
 }
 
-// checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the scaffold.
+// checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the
+// scaffold.
 func (r *createRun) checkScaffold(file layout.File, before []byte) error {
 	dir := path.Dir(file.Path)
-	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir || listsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
+	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir ||
+		files.ListsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
 		return nil
 	}
 	return &appsError{
-		message: fmt.Sprintf("%s does not list %s and %s, so that the apps of the cluster would not be applied", file.Path, layout.ClusterSubdir, layout.AppsSyncFile),
-		hint:    "list both under its resources, and not " + layout.AppsSubdir + ", push, and run the same command again",
+		message: fmt.Sprintf(
+			"%s does not list %s and %s, so that the apps of the cluster would not be applied",
+			file.Path, layout.ClusterSubdir, layout.AppsSyncFile),
+		hint: "list both under its resources, and not " + layout.AppsSubdir +
+			", push, and run the same command again",
 	}
 }
 
-// checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from Flux what it applies there
-// at present: it would delete that.
-func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, plan *filePlan) error {
+// checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from
+// Flux what it applies there at present: it would delete that.
+func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster,
+	plan *files.Plan) error {
 	paths := layout.PathsOf(c)
 	isNew := func(file string) bool {
-		return slices.ContainsFunc(plan.changes, func(change FileChange) bool { return change.Path == file && change.Change == "add" })
+		return slices.ContainsFunc(plan.Changes, func(change layout.FileChange) bool {
+			return change.Path == file && change.Change == layout.FileAdd
+		})
 	}
 	if snapshot == nil || snapshot.State() != git.BranchExists || !isNew(paths.ClusterKustomization) {
 		return nil
 	}
-	files, err := filesBelow(ctx, snapshot, paths.Cluster)
+	files, err := facts.FilesBelow(ctx, snapshot, paths.Cluster)
 	if err != nil {
 		return fmt.Errorf("reading directory %s of the repository: %w", paths.Cluster, err)
 	}
 	inSpecs := path.Dir(paths.Spec) + "/"
 	files = slices.DeleteFunc(files, func(file string) bool {
-		return strings.HasPrefix(file, inSpecs) || file == paths.AppsSync || !layout.IsManifest(file) && !layout.IsKustomization(file)
+		return strings.HasPrefix(file, inSpecs) || file == paths.AppsSync ||
+			!layout.IsManifest(file) && !layout.IsKustomization(file)
 	})
 	if len(files) == 0 {
 		return nil
 	}
 	slices.Sort(files)
 	return &appsError{
-		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there with the apps scaffold", strings.Join(files, ", ")),
-		hint: fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run the same command again; or move the files elsewhere",
+		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there "+
+			"with the apps scaffold", strings.Join(files, ", ")),
+		hint: fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run "+
+			"the same command again; or move the files elsewhere",
 			paths.ClusterKustomization, layout.ClusterSubdir, layout.AppsSyncFile),
 	}
 }

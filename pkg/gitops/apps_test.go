@@ -29,14 +29,18 @@ func (w *world) filesOf(dir string) (list []string) {
 	return list
 }
 
-// TestCreate_withApps makes the scaffold once. Later runs, with the flag or without, leave it as it is, whatever people have made of it.
+// TestCreate_withApps makes the scaffold once. Later runs, with the flag or without, leave it as it is,
+// whatever people have made of it.
 func TestCreate_withApps(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
 	create(t, w, withApps(t, spec("w01", onGitHub)))
-	equal(t, "files", w.filesOf(appsDir), []string{"apps-sync.yaml", "apps/kustomization.yaml", "eksa-system/eksa-cluster.yaml", "eksa-system/kustomization.yaml", "kustomization.yaml"})
+	equal(t, "files", w.filesOf(appsDir), []string{"apps-sync.yaml", "apps/kustomization.yaml",
+		"eksa-system/eksa-cluster.yaml", "eksa-system/kustomization.yaml", "kustomization.yaml"})
 	files := w.branches["main"].files
-	for _, text := range []string{"name: w01-apps\n  namespace: eksa-system\n", "      name: w01-kubeconfig\n", "  path: ./clusters/dev/w01/apps\n", "    name: flux-system\n    namespace: flux-system\n"} {
+	for _, text := range []string{"name: w01-apps\n  namespace: eksa-system\n",
+		"      name: w01-kubeconfig\n", "  path: ./clusters/dev/w01/apps\n",
+		"    name: flux-system\n    namespace: flux-system\n"} {
 		if !strings.Contains(files[appsDir+"apps-sync.yaml"], text) {
 			t.Errorf("apps-sync.yaml does not hold %q:\n%s", text, files[appsDir+"apps-sync.yaml"])
 		}
@@ -53,7 +57,8 @@ func TestCreate_withApps(t *testing.T) {
 		w.commitOther("main", edit)
 		w.flux()
 		before := w.describe()
-		for _, options := range []gitops.CreateOptions{withApps(t, spec("w01", onGitHub)), on(t, spec("w01", onGitHub))} {
+		for _, options := range []gitops.CreateOptions{withApps(t, spec("w01", onGitHub)),
+			on(t, spec("w01", onGitHub))} {
 			options.Overwrite = true
 			w.forget()
 			result := create(t, w, options)
@@ -64,7 +69,8 @@ func TestCreate_withApps(t *testing.T) {
 	}
 }
 
-// TestCreate_withAppsLater adds the scaffold to a cluster that is there, and to the management cluster, which needs no kubeconfig.
+// TestCreate_withAppsLater adds the scaffold to a cluster that is there, and to the management cluster, which
+// needs no kubeconfig.
 func TestCreate_withAppsLater(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
@@ -72,19 +78,24 @@ func TestCreate_withAppsLater(t *testing.T) {
 	create(t, w, withApps(t, spec("w01", onGitHub)))
 	create(t, w, withApps(t, spec("dev", onGitHub)))
 	sync := w.branches["main"].files["clusters/dev/dev/apps-sync.yaml"]
-	if len(w.filesOf(appsDir)) != 5 || sync == "" || strings.Contains(sync, "kubeConfig") || strings.Contains(sync, "Orphan") || !strings.Contains(sync, "namespace: flux-system\nspec") {
+	if len(w.filesOf(appsDir)) != 5 || sync == "" || strings.Contains(sync, "kubeConfig") ||
+		strings.Contains(sync, "Orphan") || !strings.Contains(sync, "namespace: flux-system\nspec") {
 		t.Errorf("%v\n%s", w.filesOf(appsDir), sync)
 	}
 }
 
-// TestCreate_withAppsInTheWay writes nothing when the scaffold would take from Flux what it applies, or would not be reached.
+// TestCreate_withAppsInTheWay writes nothing when the scaffold would take from Flux what it applies, or would
+// not be reached.
 func TestCreate_withAppsInTheWay(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(map[string]string){
-		"Flux applies clusters/dev/w01/apps/app.yaml, clusters/dev/w01/extra.yaml to the management cluster": func(files map[string]string) {
-			files[appsDir+"extra.yaml"], files[appsDir+"apps/app.yaml"], files[appsDir+"README.md"] = "kind: X\n", "kind: X\n", "x"
+		"Flux applies clusters/dev/w01/apps/app.yaml, clusters/dev/w01/extra.yaml to the management " +
+			"cluster": func(files map[string]string) {
+			files[appsDir+"extra.yaml"], files[appsDir+"apps/app.yaml"], files[appsDir+"README.md"] =
+				"kind: X\n", "kind: X\n", "x"
 		},
-		"clusters/dev/w01/kustomization.yaml does not list eksa-system and apps-sync.yaml": func(files map[string]string) {
+		"clusters/dev/w01/kustomization.yaml does not list eksa-system and apps-sync.yaml": func(
+			files map[string]string) {
 			files[appsDir+"kustomization.yaml"] = "resources: [eksa-system]\n"
 		},
 	} {
@@ -94,7 +105,8 @@ func TestCreate_withAppsInTheWay(t *testing.T) {
 		w.forget()
 		_, err := gitops.Create(t.Context(), w.ports(nil), withApps(t, spec("w01", onGitHub)))
 		var preflight *gitops.PreflightError
-		if !errors.As(err, &preflight) || !strings.HasPrefix(preflight.Findings[0].Message, name) || preflight.Findings[0].Hint == "" {
+		if !errors.As(err, &preflight) || !strings.HasPrefix(preflight.Findings[0].Message, name) ||
+			preflight.Findings[0].Hint == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(w.calls) > 0 {
@@ -103,7 +115,8 @@ func TestCreate_withAppsInTheWay(t *testing.T) {
 	}
 }
 
-// TestDelete_withApps takes the scaffold away with the cluster. Apps of people stay, and are not applied to the management cluster.
+// TestDelete_withApps takes the scaffold away with the cluster. Apps of people stay, and are not applied to
+// the management cluster.
 func TestDelete_withApps(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -134,14 +147,17 @@ func TestDelete_withApps(t *testing.T) {
 				t.Fatal(err)
 			}
 			equal(t, "files left", w.filesOf(appsDir), test.left)
-			if len(test.left) > 0 && strings.Contains(w.branches["main"].files[appsDir+"kustomization.yaml"], "resources") {
-				t.Errorf("the directory is applied as\n%s", w.branches["main"].files[appsDir+"kustomization.yaml"])
+			if len(test.left) > 0 &&
+				strings.Contains(w.branches["main"].files[appsDir+"kustomization.yaml"], "resources") {
+				t.Errorf("the directory is applied as\n%s",
+					w.branches["main"].files[appsDir+"kustomization.yaml"])
 			}
 			if (len(result.Kept) > 0) != (len(test.left) > 0) {
 				t.Errorf("kept %v", result.Kept)
 			}
 			// The cluster comes back, with its apps or without, and after that also with them.
-			for _, again := range [][]gitops.CreateOptions{{withApps(t, spec("w01", onGitHub))}, {on(t, spec("w01", onGitHub)), withApps(t, spec("w01", onGitHub))}} {
+			for _, again := range [][]gitops.CreateOptions{{withApps(t, spec("w01", onGitHub))},
+				{on(t, spec("w01", onGitHub)), withApps(t, spec("w01", onGitHub))}} {
 				again := append(again, on(t, spec("w01", onGitHub)))
 				for i, options := range again {
 					if len(test.left) == 0 {
@@ -149,11 +165,14 @@ func TestDelete_withApps(t *testing.T) {
 					}
 					create(t, w, options)
 					built := builtFrom(t, w.branches["main"].files, strings.TrimSuffix(appsDir, "/"))
-					if !strings.Contains(built, "kind: Cluster\n") || strings.Contains(built, "path: ./clusters/dev/w01/apps") != (i > 0 || len(again) == 2) {
+					if !strings.Contains(built, "kind: Cluster\n") ||
+						strings.Contains(built, "path: ./clusters/dev/w01/apps") != (i > 0 ||
+							len(again) == 2) {
 						t.Errorf("run %d of %d: Flux builds\n%s", i+1, len(again), built)
 					}
 				}
-				if _, err := gitops.Delete(t.Context(), w.ports(nil), doomed(t, onGitHub, "w01")); err != nil {
+				if _, err := gitops.Delete(t.Context(), w.ports(nil),
+					doomed(t, onGitHub, "w01")); err != nil {
 					t.Fatal(err)
 				}
 				equal(t, "files left again", w.filesOf(appsDir), test.left)

@@ -8,17 +8,19 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
-// checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one that kept its endpoint, or a
-// cluster that would be above its management cluster, is refused. What is wrong is a *foundError. Reading them is a fetch of its own, so
-// that only clusters that are not in Git yet are held against them, and once in a run.
+// checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one
+// that kept its endpoint, or a cluster that would be above its management cluster, is refused. What is wrong
+// is a *foundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet are
+// held against them, and once in a run.
 func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	if snapshot == nil || snapshot.State() != git.BranchExists || r.heldBetween {
 		return nil
 	}
 	r.heldBetween = true
-	clusters, err := (&Observation{StatusOptions: StatusOptions{Config: r.config, ManagementCluster: r.managementCluster}}).clustersIn(snapshot)
+	clusters, err := facts.ClustersIn(snapshot, r.seen.Config, r.seen.ManagementCluster)
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
@@ -34,7 +36,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 			continue
 		}
 		paths = append(paths, c.Path)
-		if c.Name == r.managementCluster {
+		if c.Name == r.seen.ManagementCluster {
 			management = c.Path
 		}
 	}
@@ -53,7 +55,8 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	}
 	var wrong []Finding
 	for _, p := range clusterspec.CheckBetween(r.managed, others) {
-		wrong = append(wrong, Finding{AreaSpec, p.String(), text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
+		wrong = append(wrong, Finding{AreaSpec, p.String(),
+			text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
 	}
 	if len(wrong) > 0 {
 		return &foundError{findings: wrong}

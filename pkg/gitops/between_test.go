@@ -8,8 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// TestCreate_againstClustersInGit: a cluster is held against those in Git, and nothing is written when EKS Anywhere would refuse it for what
-// one of them is.
+// TestCreate_againstClustersInGit: a cluster is held against those in Git, and nothing is written when EKS
+// Anywhere would refuse it for what one of them is.
 func TestCreate_againstClustersInGit(t *testing.T) {
 	t.Parallel()
 	with := func(name, version string) string {

@@ -18,14 +18,16 @@ func TestCreate_reports(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
 	report := &reporter{}
-	result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub), spec("w01", onGitHub)))
+	result, err := gitops.Create(t.Context(), w.ports(report),
+		on(t, spec("dev", onGitHub), spec("w01", onGitHub)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	report.check(t, result)
 	looking := stepsOf(result)[:2]
 	slices.Sort(looking) // both at the same time
-	equal(t, "steps that look", looking, []string{"Check access to the repository: checked", "Check the management cluster: checked"})
+	equal(t, "steps that look", looking,
+		[]string{"Check access to the repository: checked", "Check the management cluster: checked"})
 	equal(t, "steps", afterLooking(result), []string{
 		"Create repository octo/fleet: changed",
 		"Prepare namespace flux-system and its Git credentials: changed",
@@ -38,7 +40,8 @@ func TestCreate_reports(t *testing.T) {
 	})
 }
 
-// TestCreate_cancelled cancels the context at every call that writes or waits. The run ends with it, and writes nothing more.
+// TestCreate_cancelled cancels the context at every call that writes or waits. The run ends with it, and
+// writes nothing more.
 func TestCreate_cancelled(t *testing.T) {
 	t.Parallel()
 	whole := newSmallWorld(t, onGitHub)
@@ -62,7 +65,8 @@ func TestCreate_cancelled(t *testing.T) {
 				}
 				report := &reporter{}
 				result, err := gitops.Create(ctx, w.ports(report), options)
-				if !errors.Is(err, context.Canceled) || result.Status != gitops.StatusInterrupted || result.Failure == nil {
+				if !errors.Is(err, context.Canceled) || result.Status != gitops.StatusInterrupted ||
+					result.Failure == nil {
 					t.Errorf("%v, %s, %+v", err, result.Status, result.Failure)
 				}
 				if len(w.calls) > n || len(w.local) > 0 {
@@ -101,7 +105,9 @@ func TestCreate_cancelledWhileLooking(t *testing.T) {
 				return context.Cause(ctx)
 			}
 			ports := w.ports(nil)
-			ports.OpenRepository = func(ctx context.Context) (gitops.Repository, error) { return nil, hang(ctx) }
+			ports.OpenRepository = func(ctx context.Context) (gitops.Repository, error) {
+				return nil, hang(ctx)
+			}
 			ports.OpenCluster = func(ctx context.Context) (gitops.Cluster, error) { return nil, hang(ctx) }
 			go func() {
 				synctest.Wait() // until both hang
@@ -110,7 +116,8 @@ func TestCreate_cancelledWhileLooking(t *testing.T) {
 			report := &reporter{}
 			ports.Report = report
 			result, err := gitops.Create(ctx, ports, options)
-			if err == nil || err.Error() != "told to stop" || result.Status != gitops.StatusInterrupted || errors.As(err, new(*gitops.PreflightError)) {
+			if err == nil || err.Error() != "told to stop" || result.Status != gitops.StatusInterrupted ||
+				errors.As(err, new(*gitops.PreflightError)) {
 				t.Errorf("%v, %s", err, result.Status)
 			}
 			if len(w.calls) > 0 {
@@ -162,7 +169,8 @@ func TestCreate_deadline(t *testing.T) {
 	}
 	report := &reporter{}
 	result, err := gitops.Create(expired, w.ports(report), options)
-	if !errors.Is(err, context.DeadlineExceeded) || result.Status == gitops.StatusDone || !result.Changed || !result.Flux.Ready || result.Clusters[0].Ready {
+	if !errors.Is(err, context.DeadlineExceeded) || result.Status == gitops.StatusDone || !result.Changed ||
+		!result.Flux.Ready || result.Clusters[0].Ready {
 		t.Errorf("%v, %+v", err, result)
 	}
 	report.check(t, result)

@@ -8,47 +8,49 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for objects that it is told to
-// leave alone.
-func (u *upgradeRun) checkCarried(context.Context) sequence {
+// checkCarried makes sure that the live objects carry what was committed: Flux reports success also for
+// objects that it is told to leave alone.
+func (u *upgradeRun) checkCarried(context.Context) step.Sequence {
 	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
 		return nil
 	}
-	return sequence{action{
-		name:  "Check that the objects carry the change",
-		plan:  planned(checkedEffect),
-		apply: u.checkCarriedNow,
+	return step.Sequence{step.Action{
+		Name:  "Check that the objects carry the change",
+		Plan:  step.Planned(step.Checked()),
+		Apply: u.checkCarriedNow,
 	}}
 }
 
-func (u *upgradeRun) checkCarriedNow(ctx context.Context) (effect, error) {
+func (u *upgradeRun) checkCarriedNow(ctx context.Context) (step.Effect, error) {
 	var err error
 	if u.live, err = u.readLive(ctx); err != nil {
-		return effect{}, err
+		return step.Effect{}, err
 	}
 	var missing []error
 	for _, p := range u.specs {
-		objects, err := p.objects(ctx, u.seen.snapshot)
+		objects, err := p.objects(ctx, u.snapshot)
 		if err != nil {
-			return effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+			return step.Effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
 		}
 		for _, o := range objects {
-			if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+			if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
 				continue
 			}
-			for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+			for _, d := range facts.Differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
 				d.Cluster = p.cluster.Name
 				missing = append(missing, &notCarriedError{difference: d})
 			}
 		}
 	}
-	return checkedEffect, errors.Join(missing...)
+	return step.Checked(), errors.Join(missing...)
 }
 
 // notCarriedError says that Flux has applied the commit and an object does not carry it.
-type notCarriedError struct{ difference Difference }
+type notCarriedError struct{ difference facts.Difference }
 
 func (e *notCarriedError) Error() string {
 	return "Flux has applied the commit, but " + e.difference.String()

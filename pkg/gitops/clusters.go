@@ -7,25 +7,29 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
-// clustersRun is what a creation and an upgrade have in common: both bring the files of clusters to Git, and what Flux needs to apply them.
+// clustersRun is what a creation and an upgrade have in common: both bring the files of clusters to Git, and
+// what Flux needs to apply them.
 type clustersRun struct {
 	*run
 	options CreateOptions
 
-	managed    []*clusterspec.Cluster // the clusters with GitOps; all have the same configuration but for names
-	management *clusterspec.Cluster   // among managed, or nil when only workload clusters are worked on
+	// the clusters with GitOps; all have the same configuration but for names
+	managed    []*clusterspec.Cluster
+	management *clusterspec.Cluster // among managed, or nil when only workload clusters are worked on
 
 	rendered    rendering
-	restored    []string // clusters whose files come back to Git
-	gitOpsError error    // why the GitOps part was given up; an upgrade gives it up with an error of its own
-	gitOpsStep  Step     // in which step that was
-	notReady    error    // why not every cluster was seen to be Ready
+	restored    []string  // clusters whose files come back to Git
+	gitOpsError error     // why the GitOps part was given up; an upgrade gives it up with an error of its own
+	gitOpsStep  step.Name // in which step that was
+	notReady    error     // why not every cluster was seen to be Ready
 
-	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held is released.
+	// asReleased says that a dry run looks at the clusters as they are once what an earlier run has left held
+	// is released.
 	asReleased bool
 
 	made made // for Flux to read the repository with
@@ -38,7 +42,8 @@ type clustersRun struct {
 	kinds     lint.FluxKinds
 	kindsRead []byte
 
-	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced; empty without one.
+	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced;
+	// empty without one.
 	foreignKey string
 }
 
@@ -54,20 +59,20 @@ func newClustersRun(command string, ports Ports, options CreateOptions) *cluster
 	r.meant = options.Meant
 	for _, c := range r.options.Clusters {
 		r.result.Clusters = append(r.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: string(c.Role()), ManagementCluster: c.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: c.Role(), ManagementCluster: c.ManagementCluster,
 			KubernetesVersion: c.KubernetesVersion,
 		})
 		if c.GitOps == nil {
 			continue
 		}
 		r.managed = append(r.managed, c)
-		r.config, r.managementCluster = c.GitOps, c.ManagementCluster
+		r.seen.Config, r.seen.ManagementCluster = c.GitOps, c.ManagementCluster
 		if c.Role() == clusterspec.RoleManagement {
 			r.management = c
 		}
 	}
 	if r.management != nil {
-		r.config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
+		r.seen.Config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
 	}
 	return r
 }
@@ -89,7 +94,7 @@ func (r *clustersRun) render(ctx context.Context) error {
 		return nil
 	}
 	components := r.options.Components
-	components.Namespace = r.config.SystemNamespace
+	components.Namespace = r.seen.Config.SystemNamespace
 	manifests, err := fluxmanifests.Components(ctx, components)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
@@ -98,7 +103,8 @@ func (r *clustersRun) render(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}
-	r.rendered.system, err = layout.SystemFiles(r.config, layout.FluxFiles{Components: manifests, Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
+	r.rendered.system, err = layout.SystemFiles(r.seen.Config, layout.FluxFiles{Components: manifests,
+		Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
 	if err != nil {
 		return fmt.Errorf("rendering Flux's files: %w", err)
 	}

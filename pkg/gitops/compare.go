@@ -21,8 +21,8 @@ func (d gitOpsDifference) String() string {
 	return fmt.Sprintf("%s is %q, the management cluster has %q", d.field, d.file, d.live)
 }
 
-// gitOpsDifferences compares a live FluxConfig or GitOpsConfig spec with what a file says, field by field after defaulting. It compares
-// texts, as EKS Anywhere does.
+// gitOpsDifferences compares a live FluxConfig or GitOpsConfig spec with what a file says, field by field
+// after defaulting. It compares texts, as EKS Anywhere does.
 func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []gitOpsDifference {
 	flux := live
 	provider, git := section(live, "github"), section(live, "git")
@@ -37,7 +37,8 @@ func gitOpsDifferences(live map[string]any, file *clusterspec.GitOps) []gitOpsDi
 	differ := func(field string, live, file any) {
 		if fmt.Sprint(live) != fmt.Sprint(file) {
 			differences = append(differences, gitOpsDifference{
-				field: field, live: fmt.Sprint(live), file: fmt.Sprint(file), names: field == "github.owner" || field == "github.repository",
+				field: field, live: fmt.Sprint(live), file: fmt.Sprint(file),
+				names: field == "github.owner" || field == "github.repository",
 			})
 		}
 	}

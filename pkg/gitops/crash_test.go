@@ -8,19 +8,23 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// TestCreate_crash breaks a run at every write, once before the write has its effect and once after it, when only the answer is lost.
-// Each time a second run has to finish the work, and a third has to find nothing to do. What is there at the end is what a run that
-// was never broken leaves.
+// TestCreate_crash breaks a run at every write, once before the write has its effect and once after it, when
+// only the answer is lost. Each time a second run has to finish the work, and a third has to find nothing to
+// do. What is there at the end is what a run that was never broken leaves.
 func TestCreate_crash(t *testing.T) {
 	t.Parallel()
 	for name, scenario := range map[string]struct {
 		start func(*testing.T) *world
 		specs []string
 	}{
-		"management on GitHub": {func(t *testing.T) *world { return newSmallWorld(t, onGitHub) }, []string{spec("dev", onGitHub)}},
-		"management on Git":    {func(t *testing.T) *world { return newSmallWorld(t, onGit) }, []string{spec("dev", onGit)}},
-		"workload on GitHub":   {func(t *testing.T) *world { return managed(t, onGitHub) }, []string{spec("w01", onGitHub)}},
-		"all at once":          {func(t *testing.T) *world { return newSmallWorld(t, onGitHub) }, []string{spec("dev", onGitHub), spec("w01", onGitHub)}},
+		"management on GitHub": {func(t *testing.T) *world { return newSmallWorld(t, onGitHub) },
+			[]string{spec("dev", onGitHub)}},
+		"management on Git": {func(t *testing.T) *world { return newSmallWorld(t, onGit) },
+			[]string{spec("dev", onGit)}},
+		"workload on GitHub": {func(t *testing.T) *world { return managed(t, onGitHub) },
+			[]string{spec("w01", onGitHub)}},
+		"all at once": {func(t *testing.T) *world { return newSmallWorld(t, onGitHub) },
+			[]string{spec("dev", onGitHub), spec("w01", onGitHub)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,8 +43,10 @@ func TestCreate_crash(t *testing.T) {
 							w.failBefore, w.failAfter = 0, n
 						}
 						result, err := gitops.Create(t.Context(), w.ports(nil), on(t, scenario.specs...))
-						if broke := err != nil || result.Failure != nil; broke != w.faulty || w.faulty != (n <= writes) {
-							t.Fatalf("write %d of %d: broken %v, told %v: error %v, failure %+v", n, writes, w.faulty, broke, err, result.Failure)
+						if broke := err != nil || result.Failure != nil; broke != w.faulty ||
+							w.faulty != (n <= writes) {
+							t.Fatalf("write %d of %d: broken %v, told %v: error %v, failure %+v",
+								n, writes, w.faulty, broke, err, result.Failure)
 						}
 						if w.faulty && result.Status == gitops.StatusDone {
 							t.Errorf("the status of a broken run is %q", result.Status)
@@ -51,7 +57,8 @@ func TestCreate_crash(t *testing.T) {
 						w.forget()
 						create(t, w, on(t, scenario.specs...))
 						w.forget()
-						if third := create(t, w, on(t, scenario.specs...)); third.Changed || len(w.effects) > 0 {
+						if third := create(t, w, on(t, scenario.specs...)); third.Changed ||
+							len(w.effects) > 0 {
 							t.Errorf("the third run wrote %v; steps %v", w.effects, stepsOf(third))
 						}
 						if got, want := w.describe(), whole.describe(); got != want {

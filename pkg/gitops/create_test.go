@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -61,7 +62,8 @@ PROVIDER
 
 const (
 	onGitHub = "  github:\n    owner: octo\n    repository: fleet\n    personal: true"
-	onGit    = "  git:\n    repositoryUrl: ssh://git@git.example.com/octo/fleet.git\n    sshKeyAlgorithm: ecdsa"
+	onGit    = "  git:\n    repositoryUrl: ssh://git@git.example.com/octo/fleet.git\n" +
+		"    sshKeyAlgorithm: ecdsa"
 )
 
 // spec is a cluster file of a cluster that dev manages.
@@ -90,15 +92,17 @@ func on(t *testing.T, specs ...string) gitops.CreateOptions {
 		Settings: gitops.Settings{
 			Author:      git.Identity{Name: "Ann", Email: "ann@example.com"},
 			ToolVersion: "v1.2.3",
-			Remote: gitops.Remote{
-				Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git", Cluster: "ssh://git@git.example.com/octo/fleet",
+			Remote: facts.Remote{
+				Web: "https://git.example.com/octo/fleet", Push: "https://git.example.com/octo/fleet.git",
+				Cluster: "ssh://git@git.example.com/octo/fleet",
 			},
 		},
 	}
 	if options.Clusters[0].GitOps != nil && options.Clusters[0].GitOps.Git != nil {
 		url := options.Clusters[0].GitOps.Git.RepositoryURL
-		options.Remote = gitops.Remote{Web: url, Push: url, Cluster: url}
-		options.Source = &fluxinstall.SourceSecret{PrivateKey: operatorKey(t), KnownHosts: []byte("git.example.com ssh-ed25519 AAAA\n")}
+		options.Remote = facts.Remote{Web: url, Push: url, Cluster: url}
+		options.Source = &fluxinstall.SourceSecret{PrivateKey: operatorKey(t),
+			KnownHosts: []byte("git.example.com ssh-ed25519 AAAA\n")}
 	}
 	return options
 }
@@ -120,6 +124,7 @@ func create(t *testing.T, w *world, options gitops.CreateOptions) *gitops.Result
 	if err != nil || result.Failure != nil {
 		t.Fatalf("error %v, failure %+v", err, result.Failure)
 	}
+	asPublished(t, result)
 	return result
 }
 
@@ -147,8 +152,9 @@ func stepsOf(result *gitops.Result) []string {
 	return steps
 }
 
-// TestCreate_order holds the writing calls against the order that keeps the invariants: nothing follows the repository before the
-// files are in it, no credentials are needed before they exist, and what a host may refuse comes before what it would leave behind.
+// TestCreate_order holds the writing calls against the order that keeps the invariants: nothing follows the
+// repository before the files are in it, no credentials are needed before they exist, and what a host may
+// refuse comes before what it would leave behind.
 func TestCreate_order(t *testing.T) {
 	t.Parallel()
 	install := []string{"EnsureComponents", "EnsureSync"}
@@ -158,14 +164,17 @@ func TestCreate_order(t *testing.T) {
 		want     []string
 	}{
 		"management on GitHub": {onGitHub, false, slices.Concat([]string{
-			"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
-			"EnsureDeployKey eksa-gitops dev/flux-system", "Push main",
+			"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+			"EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
+			"Push main",
 		}, install, []string{"SaveLocal dev"})},
 		"management on Git": {onGit, false, slices.Concat([]string{
 			"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "Push main",
 		}, install, []string{"SaveLocal dev"})},
-		"workload on GitHub": {onGitHub, true, []string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"}},
-		"workload on Git":    {onGit, true, []string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"}},
+		"workload on GitHub": {onGitHub, true,
+			[]string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"}},
+		"workload on Git": {onGit, true,
+			[]string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,10 +188,12 @@ func TestCreate_order(t *testing.T) {
 			equal(t, "calls", w.calls, test.want)
 			equal(t, "effects", w.effects, test.want)
 			equal(t, "waits", w.waits, []string{"WaitSynced", "WaitCluster " + file})
-			if result.Status != gitops.StatusDone || !result.Changed || !result.Repository.Pushed || result.Repository.Created != (test.provider == onGitHub && !test.workload) {
+			if result.Status != gitops.StatusDone || !result.Changed || !result.Repository.Pushed ||
+				result.Repository.Created != (test.provider == onGitHub && !test.workload) {
 				t.Errorf("result %+v, repository %+v", result, result.Repository)
 			}
-			if want := fluxinstall.Revision("main", w.branches["main"].head); result.Flux.Revision != want || !result.Flux.Ready {
+			if want := fluxinstall.Revision("main", w.branches["main"].head); result.Flux.Revision != want ||
+				!result.Flux.Ready {
 				t.Errorf("Flux %+v, want revision %s", result.Flux, want)
 			}
 		})
@@ -195,11 +206,13 @@ func TestCreate_manyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	result := create(t, w, on(t, spec("w02", onGitHub), spec("dev", onGitHub), spec("w01", onGitHub)))
 	equal(t, "calls", w.calls, []string{
-		"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
-		"EnsureDeployKey eksa-gitops dev/flux-system", "Push main", "EnsureComponents", "EnsureSync", "SaveLocal dev", "SaveLocal w01", "SaveLocal w02",
+		"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+		"EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
+		"Push main", "EnsureComponents", "EnsureSync", "SaveLocal dev", "SaveLocal w01", "SaveLocal w02",
 	})
 	for _, c := range result.Clusters {
-		if !c.Ready || c.SpecPath != "clusters/dev/"+c.Name+"/eksa-system/eksa-cluster.yaml" || c.LocalSpec != c.Name+"/"+c.Name+"-eks-a-cluster.yaml" {
+		if !c.Ready || c.SpecPath != "clusters/dev/"+c.Name+"/eksa-system/eksa-cluster.yaml" ||
+			c.LocalSpec != c.Name+"/"+c.Name+"-eks-a-cluster.yaml" {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -213,7 +226,8 @@ func TestCreate_repeated(t *testing.T) {
 		result := create(t, w, on(t, spec("dev", provider)))
 		equal(t, "effects", w.effects, nil)
 		// Flux reports that it has applied the commit, its own components among it: they are not looked at.
-		want := []string{"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureSync", "SaveLocal dev"}
+		want := []string{"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+			"EnsureSync", "SaveLocal dev"}
 		if provider == onGitHub {
 			want = slices.Insert(want, 2, "EnsureDeployKey eksa-gitops dev/flux-system")
 		}
@@ -227,7 +241,8 @@ func TestCreate_repeated(t *testing.T) {
 // TestCreate_withoutGitOps leaves a cluster without gitOpsRef alone; no port is opened.
 func TestCreate_withoutGitOps(t *testing.T) {
 	t.Parallel()
-	text, _, _ := strings.Cut(spec("dev", onGitHub), "---\napiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: FluxConfig")
+	text, _, _ := strings.Cut(spec("dev", onGitHub),
+		"---\napiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: FluxConfig")
 	text = strings.Replace(text, "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", 1)
 	options := gitops.CreateOptions{Clusters: parse(t, text)}
 	result, err := gitops.Create(context.Background(), gitops.Ports{}, options)

@@ -10,17 +10,18 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // missing are the clusters of the run that the provisioner has to make: those that do not exist.
 func (r *createRun) missing() []*clusterspec.Cluster {
-	if !r.hasProvisioner() || r.seen.cluster == nil {
+	if !r.hasProvisioner() || r.seen.Cluster == nil {
 		return nil
 	}
 	var missing []*clusterspec.Cluster
 	for _, c := range r.managed {
-		if r.seen.absent || !r.seen.cluster.HasCluster(c.Namespace, c.Name) {
+		if r.seen.Absent || !r.seen.Cluster.HasCluster(c.Namespace, c.Name) {
 			missing = append(missing, c)
 		}
 	}
@@ -30,7 +31,8 @@ func (r *createRun) missing() []*clusterspec.Cluster {
 // checkProvisioned is checkCluster for a management cluster that the provisioner may have begun to make.
 func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
 	wrong := r.checkCluster(state)
-	if r.management == nil || state.HasCluster(r.management.Namespace, r.management.Name) || !r.ports.Provisioner.HasKubeconfig(r.management.Name) {
+	if r.management == nil || state.HasCluster(r.management.Namespace, r.management.Name) ||
+		!r.ports.Provisioner.HasKubeconfig(r.management.Name) {
 		return wrong
 	}
 	for i := range wrong {
@@ -40,12 +42,13 @@ func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
 }
 
 func unfinishedHint(cluster string) string {
-	return fmt.Sprintf("an unfinished creation of %s left its kubeconfig in folder %s, and eksctl anywhere does not start another one on top of it: delete what it has made (the bootstrap cluster, the machines), then the folder, and run the same command again",
-		cluster, text.ShellWord(cluster))
+	return fmt.Sprintf("an unfinished creation of %s left its kubeconfig in folder %s, and eksctl anywhere "+
+		"does not start another one on top of it: delete what it has made (the bootstrap cluster, the "+
+		"machines), then the folder, and run the same command again", cluster, text.ShellWord(cluster))
 }
 
-// UnfinishedClusterError says that the provisioner has left half of a management cluster, on top of which it begins no other: the same
-// command does not go on before that is cleared away.
+// UnfinishedClusterError says that the provisioner has left half of a management cluster, on top of which it
+// begins no other: the same command does not go on before that is cleared away.
 type UnfinishedClusterError struct {
 	Cluster string
 	Err     error
@@ -59,11 +62,12 @@ func (e *UnfinishedClusterError) Unwrap() error { return e.Err }
 // Hint says what has to be cleared away.
 func (e *UnfinishedClusterError) Hint() string { return unfinishedHint(e.Cluster) }
 
-// lookLimit bounds the look at what a provisioner has left: the run is over, and a person waits for its last words.
+// lookLimit bounds the look at what a provisioner has left: the run is over, and a person waits for its last
+// words.
 const lookLimit = 5 * time.Second
 
-// leftUnfinished says whether the provisioner has left a management cluster without its Cluster object. Of one that does not answer that
-// is not known, and it is not said: what is advised then takes it away.
+// leftUnfinished says whether the provisioner has left a management cluster without its Cluster object. Of
+// one that does not answer that is not known, and it is not said: what is advised then takes it away.
 func (r *createRun) leftUnfinished(ctx context.Context, c *clusterspec.Cluster) bool {
 	if r.management != c || !r.ports.Provisioner.HasKubeconfig(c.Name) {
 		return false
@@ -86,18 +90,19 @@ func (r *createRun) checkProvisioner(ctx context.Context, found *findings) {
 }
 
 func (r *createRun) creation(c *clusterspec.Cluster) ProvisionJob {
-	return ProvisionJob{Verb: VerbCreate, Cluster: c.Name, ManagementCluster: c.ManagementCluster, Spec: layout.SpecWithoutGitOps(c)}
+	return ProvisionJob{Verb: VerbCreate, Cluster: c.Name, ManagementCluster: c.ManagementCluster,
+		Spec: layout.SpecWithoutGitOps(c)}
 }
 
-// provision has the provisioner make the clusters that do not exist, the management cluster first, and looks at them. It is done
-// whether GitOps can be enabled or not. Its error ends the run: a cluster is not there.
-func (r *createRun) provision() sequence {
-	var parts sequence
+// provision has the provisioner make the clusters that do not exist, the management cluster first, and looks
+// at them. It is done whether GitOps can be enabled or not. Its error ends the run: a cluster is not there.
+func (r *createRun) provision() step.Sequence {
+	var parts step.Sequence
 	for _, c := range r.missing() {
-		parts = append(parts, orElse{
-			r.runProvisioner(r.creation(c)),
-			func(ctx context.Context, err error) error { return r.notMade(ctx, c, err) },
-		}, silently(func(ctx context.Context) error {
+		parts = append(parts, step.OrElse{
+			Steps:  r.runProvisioner(r.creation(c)),
+			Failed: func(ctx context.Context, err error) error { return r.notMade(ctx, c, err) },
+		}, step.Silently(func(ctx context.Context) error {
 			if err := ctx.Err(); errors.Is(err, context.Canceled) {
 				return err
 			}
@@ -129,9 +134,11 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 	if (&PreflightError{Findings: found.list}).AboutAccess() {
 		err.is = github.ErrPermission
 	}
-	if r.seen.ports.cluster == nil || !r.seen.cluster.EKSAInstalled {
+	if r.open.cluster == nil || !r.seen.Cluster.EKSAInstalled {
 		r.result.Status = StatusIncomplete
-		return &IncompleteError{What: fmt.Sprintf("cluster %s was created, but cannot be reached", r.managementCluster), Cause: err}
+		return &IncompleteError{
+			What:  fmt.Sprintf("cluster %s was created, but cannot be reached", r.seen.ManagementCluster),
+			Cause: err}
 	}
 	if r.gitOpsError == nil {
 		r.gitOpsError, r.gitOpsStep = err, stepCluster
@@ -139,40 +146,44 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 	return nil
 }
 
-// giveGitOps gives workload clusters that the provisioner has made from a file without GitOps their gitOpsRef. Flux could not: EKS
-// Anywhere lets the reference of a workload cluster change only while the cluster is paused.
-func (r *createRun) giveGitOps(context.Context) sequence {
-	var parts sequence
+// giveGitOps gives workload clusters that the provisioner has made from a file without GitOps their
+// gitOpsRef. Flux could not: EKS Anywhere lets the reference of a workload cluster change only while the
+// cluster is paused.
+func (r *createRun) giveGitOps(context.Context) step.Sequence {
+	var parts step.Sequence
 	for _, c := range r.managed {
 		if r.gitOpsError != nil || !r.givesGitOps(c) {
 			continue
 		}
-		parts = append(parts, action{
-			name: Step(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)),
-			plan: planned(changedEffect("")),
-			apply: func(ctx context.Context) (effect, error) {
-				changed, err := r.seen.ports.cluster.AdoptGitOps(ctx, c.Namespace, c.Name, clusterspec.GitOpsObject(c))
+		parts = append(parts, step.Action{
+			Name: step.Name(fmt.Sprintf("Give cluster %s its GitOps configuration", c.Name)),
+			Plan: step.Planned(step.Changed("")),
+			Apply: func(ctx context.Context) (step.Effect, error) {
+				changed, err := r.open.cluster.AdoptGitOps(ctx, c.Namespace, c.Name,
+					clusterspec.GitOpsObject(c))
 				if err != nil {
-					return effect{}, fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
+					return step.Effect{}, fmt.Errorf("giving cluster %s its gitOpsRef: %w", c.Name, err)
 				}
-				return effectOf(changed, ""), nil
+				return step.Written(changed, ""), nil
 			},
 		})
 	}
 	if len(parts) == 0 {
 		return nil
 	}
-	return sequence{orElse{parts, r.giveUpGitOps}}
+	return step.Sequence{step.OrElse{Steps: parts, Failed: r.giveUpGitOps}}
 }
 
-// givesGitOps says whether the run gives a cluster its GitOps configuration past Git: a provisioner makes workload clusters without it.
+// givesGitOps says whether the run gives a cluster its GitOps configuration past Git: a provisioner makes
+// workload clusters without it.
 func (r *createRun) givesGitOps(c *clusterspec.Cluster) bool {
 	return r.hasProvisioner() && c.Role() == clusterspec.RoleWorkload && !r.hasGitOps(c)
 }
 
-// hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets none from its provisioner.
+// hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets
+// none from its provisioner.
 func (r *createRun) hasGitOps(c *clusterspec.Cluster) bool {
-	live := r.seen.cluster.Cluster(c.Namespace, c.Name)
+	live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
 	if live == nil {
 		return !r.settings.DryRun
 	}

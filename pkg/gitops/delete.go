@@ -12,21 +12,23 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // ClusterDeleter deletes clusters.
 type ClusterDeleter interface {
-	// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and says whether that was still to
-	// do.
+	// DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and
+	// says whether that was still to do.
 	DeleteCluster(ctx context.Context, namespace, name string) (bool, error)
 }
 
 // From says from where clusters are deleted.
 type From string
 
-// The places. Deleting from both is one job as long as GitOps works: what leaves Git is deleted from the cluster by Flux. When it does
-// not, each half can be done by itself.
+// The places. Deleting from both is one job as long as GitOps works: what leaves Git is deleted from the
+// cluster by Flux. When it does not, each half can be done by itself.
 const (
 	// FromBoth takes the files out of Git and waits until the cluster is gone.
 	FromBoth From = "both"
@@ -48,27 +50,29 @@ type DeleteOptions struct {
 	ManagementCluster string
 	// GitOps is the configuration of the management cluster; nil when it has none.
 	GitOps *clusterspec.GitOps
-	// Specs are the files of Clusters, by name. They are needed with a provisioner, and of no use without one.
+	// Specs are the files of Clusters, by name. They are needed with a provisioner, and of no use without
+	// one.
 	Specs map[string]*clusterspec.Cluster
 	// From is FromBoth when empty.
 	From From
-	// Confirm is told what a run is about to delete, before the first write; its error ends the run. It is not called when there is
-	// nothing to delete. Nil agrees to everything.
+	// Confirm is told what a run is about to delete, before the first write; its error ends the run. It is
+	// not called when there is nothing to delete. Nil agrees to everything.
 	Confirm func(ctx context.Context, plan *Result) error
 }
 
-// Delete deletes workload clusters: it takes their files out of Git in one commit, and waits until Flux has applied that and the
-// Cluster objects are gone, finalizers included. Files of others stay. With a provisioner it is the provisioner that deletes the clusters,
-// a management cluster with its machines, too. Without one, a management cluster it detaches from Git: Flux stops, then its
-// and the cluster's files go, the deploy key and Flux itself; the cluster goes on running as it is.
+// Delete deletes workload clusters: it takes their files out of Git in one commit, and waits until Flux has
+// applied that and the Cluster objects are gone, finalizers included. Files of others stay. With a
+// provisioner it is the provisioner that deletes the clusters, a management cluster with its machines, too.
+// Without one, a management cluster it detaches from Git: Flux stops, then its and the cluster's files go,
+// the deploy key and Flux itself; the cluster goes on running as it is.
 //
-// What is gone already is success. The Result is never nil. The errors are *PreflightError (nothing was written),
-// *IncompleteError (run it again to continue), that of Confirm, those of a first write that failed, and the context's. Delete may be
-// repeated.
+// What is gone already is success. The Result is never nil. The errors are *PreflightError (nothing was
+// written), *IncompleteError (run it again to continue), that of Confirm, those of a first write that failed,
+// and the context's. Delete may be repeated.
 func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, error) {
 	options.From = cmp.Or(options.From, FromBoth)
 	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
-	d.config, d.managementCluster = options.GitOps, options.ManagementCluster
+	d.seen.Config, d.seen.ManagementCluster = options.GitOps, options.ManagementCluster
 	d.removes = true
 	for _, c := range options.Clusters {
 		role := clusterspec.RoleWorkload
@@ -77,13 +81,13 @@ func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, e
 			d.detaches, d.keepsFlux, d.purpose = true, true, fluxinstall.ForRemoving
 		}
 		d.result.Clusters = append(d.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: string(role), ManagementCluster: options.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: role, ManagementCluster: options.ManagementCluster,
 		})
 	}
 	d.unguarded = d.detaches || options.From == FromCluster || options.GitOps == nil
 	err := crash.Guarded(func() error { return d.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		d.result.Failure = failureOf(d.failedStep, err)
+		d.result.Failure = failureOf(d.steps.Failed, err)
 	}
 	return d.end(ctx, err)
 }
@@ -94,7 +98,7 @@ type deleteRun struct {
 	options  DeleteOptions
 	detaches bool // it is about the management cluster
 
-	removal  *removal
+	removal  *files.Removal
 	targets  []*target
 	attached detachment
 }
@@ -110,9 +114,9 @@ func (d *deleteRun) do(ctx context.Context) error {
 	if found := d.checkOptions(); len(found) > 0 {
 		return &PreflightError{Findings: found}
 	}
-	if d.config == nil {
+	if d.seen.Config == nil {
 		// Nothing is in Git; Flux is looked for where it is by default.
-		d.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+		d.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
 	}
 	if err := d.checkSpecs(); err != nil {
 		return err
@@ -125,7 +129,8 @@ func (d *deleteRun) do(ctx context.Context) error {
 	case d.destroys():
 		return d.carryOut(ctx, d.destroy())
 	case d.detaches && d.options.GitOps == nil:
-		d.steps.Note(LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not managed through Git; if its file has one, name the file with -f", d.managementCluster))
+		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not "+
+			"managed through Git; if its file has one, name the file with -f", d.seen.ManagementCluster))
 		d.result.Status = StatusDone
 		return nil
 	case d.detaches:
@@ -136,7 +141,7 @@ func (d *deleteRun) do(ctx context.Context) error {
 
 // deletion is what a run is to do.
 type deletion struct {
-	parts sequence // none when there is nothing to do
+	parts step.Sequence // none when there is nothing to do
 	// asks says that a person has to agree.
 	asks bool
 	// gone says that the clusters are, once the parts are done.
@@ -147,7 +152,7 @@ type deletion struct {
 func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 	if d.settings.DryRun {
 		d.result.Status = StatusPlanned
-		return what.parts.perform(ctx, d.run)
+		return d.steps.Perform(ctx, what.parts)
 	}
 	if what.asks {
 		if err := d.confirm(ctx); err != nil {
@@ -155,9 +160,9 @@ func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 		}
 	}
 	if d.result.Repository != nil {
-		d.result.Repository.Files = []FileChange{} // until they are pushed
+		d.result.Repository.Files = []layout.FileChange{} // until they are pushed
 	}
-	if err := what.parts.perform(ctx, d.run); err != nil {
+	if err := d.steps.Perform(ctx, what.parts); err != nil {
 		return d.incomplete(ctx, err)
 	}
 	if what.gone {
@@ -180,16 +185,19 @@ func (d *deleteRun) checkOptions() []Finding {
 	}
 	if d.detaches && len(d.options.Clusters) > 1 {
 		found = append(found, Finding{AreaSpec,
-			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone", d.managementCluster),
+			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone",
+				d.seen.ManagementCluster),
 			"delete the workload clusters first, then the management cluster by itself"})
 	}
 	if d.detaches && !d.hasProvisioner() && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec,
-			fmt.Sprintf("the files of management cluster %s cannot go first: Flux would delete the cluster's objects", d.managementCluster),
+		found = append(found, Finding{AreaSpec, fmt.Sprintf("the files of management cluster %s cannot go "+
+			"first: Flux would delete the cluster's objects", d.seen.ManagementCluster),
 			"delete it from both, or only from the cluster"})
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known", d.managementCluster),
+		found = append(found, Finding{AreaSpec,
+			fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known",
+				d.seen.ManagementCluster),
 			"name the cluster's file with -f"})
 	}
 	return found
@@ -225,10 +233,11 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return found.refused()
 	}
 	if len(found.soft) > 0 {
-		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters, detaches: d.detaches}
+		return &repositoryError{err: errors.Join(found.soft...), clusters: d.options.Clusters,
+			detaches: d.detaches}
 	}
-	plan, err := d.planFiles(ctx, d.seen.snapshot)
-	if entangled := new(entangledError); errors.As(err, &entangled) {
+	plan, err := d.planFiles(ctx, d.snapshot)
+	if entangled := new(files.EntangledError); errors.As(err, &entangled) {
 		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
 	}
 	if dependents := new(foundError); errors.As(err, &dependents) {
@@ -237,7 +246,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.seen.files = plan
+	d.planned = plan
 	d.findTargets(&found)
 	d.checkLostFiles(ctx, &found)
 	if len(found.list) == 0 {
@@ -254,6 +263,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return err
 	}
 	d.checkConsequences(ctx, &found)
+	d.checkRights(ctx, &found, d.intents()...)
 	d.observePush(ctx, &found)
 	if d.needsProvisioner() && len(found.list) == 0 {
 		d.checkReadiness(ctx, &found)
@@ -274,32 +284,39 @@ func namesOf(clusters []Doomed) []string {
 }
 
 // planFiles works out what goes from a snapshot.
-func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	r, err := newRemoval(ctx, snapshot, d.config)
+func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
+	r, err := files.NewRemoval(ctx, snapshot, d.seen.Config)
 	if err != nil {
 		return nil, err
 	}
 	d.removal = r
 	if !d.usesGit() {
-		return r.finish(), nil
+		return r.Finish(), nil
 	}
 	var names []string
 	for _, c := range d.options.Clusters {
 		names = append(names, c.Name)
 	}
 	if d.detaches {
-		err = r.removeManagement(d.managementCluster)
+		err = r.RemoveManagement(d.seen.ManagementCluster)
 	} else {
-		err = r.removeWorkloads(names)
+		err = r.RemoveWorkloads(names)
+	}
+	if dependents := new(files.DependentsError); errors.As(err, &dependents) {
+		found := &foundError{}
+		for _, dependent := range dependents.Dependents {
+			found.findings = append(found.findings, Finding{AreaSpec, dependent.Message, dependent.Hint})
+		}
+		err = found
 	}
 	if err == nil {
-		err = d.checkReadings(r.plan)
+		err = d.checkReadings(r.Plan)
 	}
-	return r.finish(), err
+	return r.Finish(), err
 }
 
 // planRemoval is the planner of the push, for what others have pushed meanwhile.
-func (d *deleteRun) planRemoval(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+func (d *deleteRun) planRemoval(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	plan, err := d.planFiles(ctx, snapshot)
 	if others := d.workloadsInGit(); d.detaches && len(others) > 0 {
 		return nil, fmt.Errorf("somebody has pushed %s in the meantime", strings.Join(others, ", "))
@@ -312,13 +329,13 @@ func (d *deleteRun) findTargets(found *findings) {
 	for i, c := range d.options.Clusters {
 		t := &target{Doomed: c}
 		record := &d.result.Clusters[i]
-		paths := layout.PathsIn(d.config, c.Name)
-		for _, change := range d.seen.files.changes {
+		paths := layout.PathsIn(d.seen.Config, c.Name)
+		for _, change := range d.planned.Changes {
 			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
-		t.files = t.files || len(d.removal.dependents[c.Name]) > 0
-		t.Namespace = cmp.Or(t.Namespace, d.removal.namespaces[c.Name])
-		if state := d.seen.cluster; state != nil {
+		t.files = t.files || len(d.removal.Dependents[c.Name]) > 0
+		t.Namespace = cmp.Or(t.Namespace, d.removal.Namespaces[c.Name])
+		if state := d.seen.Cluster; state != nil {
 			var in []string
 			for j, live := range state.Clusters {
 				if live.Name == c.Name && (t.Namespace == "" || t.Namespace == live.Namespace) {
@@ -327,14 +344,16 @@ func (d *deleteRun) findTargets(found *findings) {
 				}
 			}
 			if len(in) > 1 {
-				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in each of the namespaces %s", c.Name, strings.Join(in, ", ")),
+				found.addFinding(Finding{AreaSpec,
+					fmt.Sprintf("there is a cluster %s in each of the namespaces %s",
+						c.Name, strings.Join(in, ", ")),
 					"name the cluster's file with -f, which says which one is meant"})
 			}
 		}
 		if t.live != nil {
 			t.Namespace, record.KubernetesVersion = t.live.Namespace, t.live.KubernetesVersion
 		}
-		if t.files && !d.removal.isDependentsOnly(c.Name) {
+		if t.files && !d.removal.IsDependentsOnly(c.Name) {
 			record.SpecPath = paths.Spec
 		}
 		t.Namespace = cmp.Or(t.Namespace, "default")
@@ -354,9 +373,9 @@ func (d *deleteRun) describe(ctx context.Context) {
 	d.describeProvisioning(ctx)
 	if d.usesGit() {
 		d.startRepositoryResult()
-		d.result.Repository.Files = d.seen.files.changes
-		if d.seen.snapshot != nil && d.seen.snapshot.State() == git.BranchExists {
-			d.result.Repository.Commit = d.seen.snapshot.Head()
+		d.result.Repository.Files = d.planned.Changes
+		if d.snapshot != nil && d.snapshot.State() == git.BranchExists {
+			d.result.Repository.Commit = d.snapshot.Head()
 		}
 	}
 	var dirs []string
@@ -372,22 +391,22 @@ func (d *deleteRun) describe(ctx context.Context) {
 			for _, o := range d.attached.resources.Objects {
 				record.Objects = append(record.Objects, o.String())
 			}
-		case len(d.removal.objects[t.Name]) > 0:
-			record.Objects = d.removal.objects[t.Name]
+		case len(d.removal.Objects[t.Name]) > 0:
+			record.Objects = d.removal.Objects[t.Name]
 		case t.live != nil:
 			record.Objects = []string{fmt.Sprintf("Cluster %s/%s", t.Namespace, t.Name)}
 		}
 		if !d.detaches {
-			record.Objects = append(record.Objects, d.removal.dependents[t.Name]...)
+			record.Objects = append(record.Objects, d.removal.Dependents[t.Name]...)
 		}
 		if t.files {
-			dirs = append(dirs, layout.PathsIn(d.config, t.Name).Cluster)
+			dirs = append(dirs, layout.PathsIn(d.seen.Config, t.Name).Cluster)
 		}
 	}
-	if d.detaches && len(d.seen.files.changes) > 0 {
-		dirs = append(dirs, layout.SystemDir(d.config))
+	if d.detaches && len(d.planned.Changes) > 0 {
+		dirs = append(dirs, layout.SystemDir(d.seen.Config))
 	}
-	d.result.Kept = d.removal.kept(dirs...)
+	d.result.Kept = d.removal.Kept(dirs...)
 }
 
 // confirm asks, if there is somebody to ask.
@@ -401,17 +420,19 @@ func (d *deleteRun) confirm(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func stepDeleteCluster(name string) Step { return Step(fmt.Sprintf("Delete cluster %s", name)) }
-func stepWaitGone(name string) Step {
-	return Step(fmt.Sprintf("Wait until cluster %s is gone", name))
+func stepDeleteCluster(name string) step.Name {
+	return step.Name(fmt.Sprintf("Delete cluster %s", name))
+}
+func stepWaitGone(name string) step.Name {
+	return step.Name(fmt.Sprintf("Wait until cluster %s is gone", name))
 }
 
 // parts take the files out of Git, in one commit, and follow the clusters until they are gone.
-func (d *deleteRun) parts(going []*target) sequence {
+func (d *deleteRun) parts(going []*target) step.Sequence {
 	if d.hasProvisioner() && d.options.From == FromBoth {
 		return d.provisionedParts(going)
 	}
-	var parts sequence
+	var parts step.Sequence
 	if d.usesGit() {
 		parts = d.pushRemoval(deletionSubject(going), going)
 	}
@@ -431,7 +452,7 @@ func (d *deleteRun) parts(going []*target) sequence {
 			parts = append(parts, d.waitApplied(d.planFiles))
 		}
 	}
-	var waits each
+	var waits step.Each
 	for _, t := range going {
 		if t.live != nil || d.options.From != FromCluster {
 			waits = append(waits, d.waitGone(t))
@@ -441,8 +462,8 @@ func (d *deleteRun) parts(going []*target) sequence {
 }
 
 // pushRemoval takes the files out of Git.
-func (d *deleteRun) pushRemoval(subject string, going []*target) sequence {
-	if d.seen.snapshot == nil || d.seen.snapshot.State() != git.BranchExists {
+func (d *deleteRun) pushRemoval(subject string, going []*target) step.Sequence {
+	if d.snapshot == nil || d.snapshot.State() != git.BranchExists {
 		return nil // there is no branch, and so no file
 	}
 	names := make([]string, 0, len(going))
@@ -450,7 +471,7 @@ func (d *deleteRun) pushRemoval(subject string, going []*target) sequence {
 		names = append(names, t.Name)
 	}
 	message := d.commitMessage(subject, names)
-	return sequence{d.push(commitWork{plan: d.planRemoval, message: func() string { return message }})}
+	return step.Sequence{d.push(commitWork{plan: d.planRemoval, message: func() string { return message }})}
 }
 
 func deletionSubject(going []*target) string {

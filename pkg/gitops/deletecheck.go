@@ -8,11 +8,13 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// checkLostFiles is checkLoss for clusters that are to be deleted, which can be done without the repository. A management cluster leaves
-// Git with Flux stopped, and loses nothing.
+// checkLostFiles is checkLoss for clusters that are to be deleted, which can be done without the repository.
+// A management cluster leaves Git with Flux stopped, and loses nothing.
 func (d *deleteRun) checkLostFiles(ctx context.Context, found *findings) {
 	if d.detaches || !d.usesGit() || !d.usesCluster() || !slices.ContainsFunc(d.targets, (*target).there) {
 		return
@@ -21,11 +23,14 @@ func (d *deleteRun) checkLostFiles(ctx context.Context, found *findings) {
 	d.checkLoss(ctx, found)
 	for i := range found.list[before:] {
 		f := &found.list[before+i]
-		f.Hint = f.Hint + text.Command("; or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", namesOf(d.options.Clusters))
+		f.Hint = f.Hint +
+			text.Command("; or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster",
+				namesOf(d.options.Clusters))
 	}
 }
 
-// repositoryError says that the repository cannot be written now, though credentials and rights are as they should be.
+// repositoryError says that the repository cannot be written now, though credentials and rights are as they
+// should be.
 type repositoryError struct {
 	err      error
 	clusters []Doomed
@@ -40,7 +45,8 @@ func (e *repositoryError) Hint() string {
 	if e.detaches {
 		return "run the same command again when that is fixed"
 	}
-	return text.Command("run the same command again when that is fixed, or do the cluster's half now: eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
+	return text.Command("run the same command again when that is fixed, or do the cluster's half now: "+
+		"eksa-gitops delete cluster %s --from cluster", namesOf(e.clusters))
 }
 
 // checkState judges the management cluster as a deletion needs it.
@@ -57,14 +63,19 @@ func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
 // checkTargets finds what would keep clusters from going, so that nothing is begun that cannot be ended.
 func (d *deleteRun) checkTargets(found *findings) {
 	for _, t := range d.targets {
-		if t.live != nil && t.live.ManagementCluster != d.managementCluster {
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s", t.Name, t.live.ManagementCluster, d.managementCluster),
+		if t.live != nil && t.live.ManagementCluster != d.seen.ManagementCluster {
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s",
+				t.Name, t.live.ManagementCluster, d.seen.ManagementCluster),
 				"choose the management cluster's kubeconfig with --kubeconfig"})
 			continue
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				resumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command right after that", t.Namespace, t.Name)})
+			found.addFinding(Finding{AreaCluster,
+				fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
+				facts.ResumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: "+
+					"kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com "+
+					"%s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command "+
+					"right after that", t.Namespace, t.Name)})
 		}
 		switch {
 		case d.options.From == FromCluster:
@@ -81,32 +92,37 @@ func (d *deleteRun) checkTargets(found *findings) {
 func (d *deleteRun) halves(t *target) string {
 	switch {
 	case t.files && t.live != nil:
-		return text.Command("fix this, or delete in two steps: eksa-gitops delete cluster %s --from git, then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
+		return text.Command("fix this, or delete in two steps: eksa-gitops delete cluster %s --from git, "+
+			"then eksa-gitops delete cluster %s --from cluster", t.Name, t.Name)
 	case t.files:
-		return text.Command("fix this, or delete it only from Git: eksa-gitops delete cluster %s --from git", t.Name)
+		return text.Command("fix this, or delete it only from Git: eksa-gitops delete cluster %s --from git",
+			t.Name)
 	default:
-		return text.Command("fix this, or delete it only from the cluster: eksa-gitops delete cluster %s --from cluster", t.Name)
+		return text.Command("fix this, or delete it only from the cluster: eksa-gitops delete cluster %s "+
+			"--from cluster", t.Name)
 	}
 }
 
 // checkFromBoth makes sure that Flux will delete from the cluster what leaves Git.
 func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 	broken := func(format string, args ...any) {
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
+		found.addFinding(Finding{AreaCluster,
+			fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
 	}
 	if d.options.GitOps == nil {
-		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.managementCluster)
+		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.seen.ManagementCluster)
 		return
 	}
 	if reason := d.brokenFlux(); reason != "" {
 		broken("GitOps does not work: %s", reason)
 		return
 	}
-	ks := d.seen.cluster.Flux.Kustomization
+	ks := d.seen.Cluster.Flux.Kustomization
 	switch {
 	case t.live == nil:
 	case t.live.KeptByFlux && t.live.Held == nil:
-		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, which keeps Flux from deleting it")
+		broken("the object carries the mark kustomize.toolkit.fluxcd.io/prune or /reconcile: disabled, " +
+			"which keeps Flux from deleting it")
 	case !ks.AppliedCluster(t.Namespace, t.Name) && t.files:
 		broken("its files are in Git, but Flux does not manage the object in the cluster")
 	case !ks.AppliedCluster(t.Namespace, t.Name):
@@ -114,11 +130,11 @@ func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 	}
 }
 
-// brokenFlux says why Flux would not delete what leaves Git; empty when it would. That it cannot apply the very clusters that go is no
-// reason: it can once they are gone.
+// brokenFlux says why Flux would not delete what leaves Git; empty when it would. That it cannot apply the
+// very clusters that go is no reason: it can once they are gone.
 func (d *deleteRun) brokenFlux() string {
-	flux := &d.seen.cluster.Flux
-	namespace := d.config.SystemNamespace
+	flux := &d.seen.Cluster.Flux
+	namespace := d.seen.Config.SystemNamespace
 	git, ks := flux.GitRepository, flux.Kustomization
 	switch {
 	case git == nil && ks == nil:
@@ -132,54 +148,57 @@ func (d *deleteRun) brokenFlux() string {
 	case ks.Suspended:
 		return fmt.Sprintf("Kustomization %s/%s is suspended", namespace, ks.Name)
 	case !ks.Prune:
-		return fmt.Sprintf("Kustomization %s/%s does not delete what is no longer in Git (spec.prune)", namespace, ks.Name)
+		return fmt.Sprintf("Kustomization %s/%s does not delete what is no longer in Git (spec.prune)",
+			namespace, ks.Name)
 	}
-	if c := failing(git.Conditions); c != nil {
-		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s", namespace, git.Name, c.Reason, c.Words())
+	if c := facts.Failing(git.Conditions); c != nil {
+		return fmt.Sprintf("GitRepository %s/%s is not ready (%s): %s",
+			namespace, git.Name, c.Reason, c.Words())
 	}
-	if c := failing(ks.Conditions); c != nil && !d.aboutTarget(c.Culprit()) {
-		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s", namespace, ks.Name, c.Reason, c.Words())
+	if c := facts.Failing(ks.Conditions); c != nil && !d.aboutTarget(c.Culprit()) {
+		return fmt.Sprintf("Kustomization %s/%s is not ready (%s): %s",
+			namespace, ks.Name, c.Reason, c.Words())
 	}
 	for _, name := range []string{"source-controller", "kustomize-controller"} {
-		if !slices.ContainsFunc(flux.Controllers, func(c fluxinstall.ControllerState) bool { return c.Name == name && c.Available }) {
+		if !slices.ContainsFunc(flux.Controllers,
+			func(c fluxinstall.ControllerState) bool { return c.Name == name && c.Available }) {
 			return fmt.Sprintf("%s is not running in namespace %s", name, namespace)
 		}
 	}
 	return ""
 }
 
-// failing is the condition with which a controller says that it failed, or that it has given up.
-func failing(conditions []fluxinstall.Condition) *fluxinstall.Condition {
-	for i, c := range conditions {
-		if c.Type == "Ready" && c.Status == "False" || c.Type == "Stalled" && c.Status == "True" {
-			return &conditions[i]
-		}
-	}
-	return nil
-}
-
-// aboutTarget says whether whom Flux blames belongs to a cluster that goes: its directory, or one of its objects.
+// aboutTarget says whether whom Flux blames belongs to a cluster that goes: its directory, or one of its
+// objects.
 func (d *deleteRun) aboutTarget(culprit string) bool {
 	return slices.ContainsFunc(d.targets, func(t *target) bool {
-		return t.files && (strings.HasPrefix(culprit+"/", layout.PathsIn(d.config, t.Name).Cluster+"/") ||
-			slices.Contains(slices.Concat(d.removal.objects[t.Name], d.removal.dependents[t.Name]), strings.Replace(culprit, "/", " ", 1)))
+		return t.files &&
+			(strings.HasPrefix(culprit+"/", layout.PathsIn(d.seen.Config, t.Name).Cluster+"/") ||
+				slices.Contains(slices.Concat(d.removal.Objects[t.Name], d.removal.Dependents[t.Name]),
+					strings.Replace(culprit, "/", " ", 1)))
 	})
 }
 
 // checkFromCluster makes sure that Flux would not make the cluster again.
 func (d *deleteRun) checkFromCluster(t *target, found *findings) {
-	ks := d.seen.cluster.Flux.Kustomization
+	ks := d.seen.Cluster.Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
-			d.steps.Note(LevelWarning, text.Command("if cluster %s still has files in Git, Flux will create it again when it works again; take them out with: eksa-gitops delete cluster %s --from git", t.Name, t.Name))
+			d.steps.Note(step.LevelWarning,
+				text.Command("if cluster %s still has files in Git, Flux will create it again when it "+
+					"works again; take them out with: eksa-gitops delete cluster %s --from git",
+					t.Name, t.Name))
 		}
 		return
 	}
 	if !ks.AppliedCluster(t.Namespace, t.Name) {
 		return
 	}
-	namespace := d.config.SystemNamespace
+	namespace := d.seen.Config.SystemNamespace
 	found.addFinding(Finding{AreaCluster,
-		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again", t.Name, namespace, ks.Name),
-		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n %s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p '{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
+		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again",
+			t.Name, namespace, ks.Name),
+		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n "+
+			"%s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p "+
+			"'{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
 }

@@ -10,16 +10,20 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// Deleting with a provisioner. A workload cluster leaves Git first, while Flux is kept from its objects, so that it neither deletes them
-// beside the provisioner nor makes them anew behind its back; then the provisioner deletes the cluster. A management cluster goes with
-// all that is on it, Flux included:
+// Deleting with a provisioner. A workload cluster leaves Git first, while Flux is kept from its objects, so
+// that it neither deletes them beside the provisioner nor makes them anew behind its back; then the
+// provisioner deletes the cluster. A management cluster goes with all that is on it, Flux included:
 //
 //  1. Flux stops, so that it does not bring back what the provisioner deletes.
-//  2. The provisioner deletes the cluster, and its kubeconfig, which leads nowhere now, goes. From then on there is only the file that
-//     says which repository the cluster was in; that the cluster is gone, a person has to say (checkGone).
-//  3. The files leave Git, and the deploy key leaves the host. When the Secret is gone, the key is known by its title.
+//  2. The provisioner deletes the cluster, and its kubeconfig, which leads nowhere now, goes. From then on
+//     there is only the file that says which repository the cluster was in; that the cluster is gone, a
+//     person has to say (checkGone).
+//  3. The files leave Git, and the deploy key leaves the host. When the Secret is gone, the key is known by
+//     its title.
 
 // destroys says whether the run deletes a management cluster and does not only detach it.
 func (d *deleteRun) destroys() bool { return d.detaches && d.hasProvisioner() }
@@ -40,8 +44,9 @@ func (d *deleteRun) needsProvisioner() bool {
 // deletionJob is the provisioner's work on a cluster.
 func (d *deleteRun) deletionJob(ctx context.Context, t *target) ProvisionJob {
 	return ProvisionJob{
-		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.managementCluster,
-		Spec: clusterspec.RenderWithoutGitOps(d.options.Specs[t.Name]), Kubeconfig: d.ownKubeconfig(ctx, t.Name),
+		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.seen.ManagementCluster,
+		Spec:       clusterspec.RenderWithoutGitOps(d.options.Specs[t.Name]),
+		Kubeconfig: d.ownKubeconfig(ctx, t.Name),
 	}
 }
 
@@ -52,24 +57,26 @@ func (d *deleteRun) describeProvisioning(ctx context.Context) {
 	}
 	for _, t := range d.targets {
 		if t.live != nil {
-			d.clusterResult(t.Name).Provision = &ProvisionResult{Verb: VerbDelete, Command: d.ports.Provisioner.Command(d.deletionJob(ctx, t))}
+			d.clusterResult(t.Name).Provision = &ProvisionResult{Verb: VerbDelete,
+				Command: d.ports.Provisioner.Command(d.deletionJob(ctx, t))}
 		}
 	}
 }
 
 // provisionedDeletion deletes one cluster with the provisioner.
-func (d *deleteRun) provisionedDeletion(t *target) sequence {
+func (d *deleteRun) provisionedDeletion(t *target) step.Sequence {
 	if t.live == nil {
 		return nil
 	}
-	return sequence{
-		when(func(ctx context.Context) sequence {
-			return sequence{orElse{d.runProvisioner(d.deletionJob(ctx, t)), func(_ context.Context, err error) error {
-				d.clusterResult(t.Name).Message = err.Error()
-				return fmt.Errorf("cluster %s was not deleted: %w", t.Name, err)
-			}}}
+	return step.Sequence{
+		step.When(func(ctx context.Context) step.Sequence {
+			return step.Sequence{step.OrElse{Steps: d.runProvisioner(d.deletionJob(ctx, t)),
+				Failed: func(_ context.Context, err error) error {
+					d.clusterResult(t.Name).Message = err.Error()
+					return fmt.Errorf("cluster %s was not deleted: %w", t.Name, err)
+				}}}
 		}),
-		silently(func(ctx context.Context) error {
+		step.Silently(func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -87,13 +94,13 @@ func (d *deleteRun) forget(_ context.Context, t *target) error {
 }
 
 // provisionedParts take workload clusters out of Git and have the provisioner delete them.
-func (d *deleteRun) provisionedParts(going []*target) sequence {
+func (d *deleteRun) provisionedParts(going []*target) step.Sequence {
 	var held []heldCluster
-	var inside sequence
+	var inside step.Sequence
 	inGit := false
 	for _, t := range going {
 		// What Flux has applied and not yet taken off its list it would make anew.
-		ks := d.seen.cluster.Flux.Kustomization
+		ks := d.seen.Cluster.Flux.Kustomization
 		inGit = inGit || t.files || d.usesGit() && ks != nil && ks.AppliedCluster(t.Namespace, t.Name)
 		if t.live != nil && !t.live.Deleting {
 			held = append(held, heldOf(d.options.Specs[t.Name]))
@@ -107,36 +114,41 @@ func (d *deleteRun) provisionedParts(going []*target) sequence {
 			inside = append(append(inside, d.provisionedDeletion(t)...), d.waitGone(t))
 		}
 	}
-	return sequence{d.paused(held, inside)}
+	return step.Sequence{d.paused(held, inside)}
 }
 
-// checkDestroyed takes a person's word that a management cluster is gone, of which only the rest in Git is to be removed, unless the cluster
-// itself contradicts: Flux would delete its objects. An API server that answers, and does not let itself be looked at, contradicts, too.
+// checkDestroyed takes a person's word that a management cluster is gone, of which only the rest in Git is to
+// be removed, unless the cluster itself contradicts: Flux would delete its objects. An API server that
+// answers, and does not let itself be looked at, contradicts, too.
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
-	d.seen.absent, d.seen.cluster = true, &fluxinstall.State{}
+	d.seen.Absent, d.seen.Cluster = true, &fluxinstall.State{}
 	unseen := func(err error) {
-		d.steps.Note(LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because of --from git; this could not be checked: %v", d.managementCluster, err))
+		d.steps.Note(step.LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because "+
+			"of --from git; this could not be checked: %v", d.seen.ManagementCluster, err))
 	}
 	cluster, err := d.ports.OpenCluster(ctx)
 	if err != nil {
 		unseen(err)
 		return
 	}
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: d.config.SystemNamespace})
+	state, err := cluster.Inspect(ctx,
+		fluxinstall.InspectOptions{SystemNamespace: d.seen.Config.SystemNamespace})
 	switch {
-	case err != nil && IsAccessError(err):
+	case err != nil && facts.IsAccessError(err):
 		found.addFinding(Finding{AreaAccess,
-			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.managementCluster, err),
-			joinedHints(hintOf(err), "if it is gone anyway, move its kubeconfig away, and run the same command again")})
+			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.seen.ManagementCluster, err),
+			joinedHints(facts.HintOf(err),
+				"if it is gone anyway, move its kubeconfig away, and run the same command again")})
 		return
 	case err != nil:
 		unseen(err)
 		return
 	}
 	for _, c := range state.ManagementClusters() {
-		if c.Name == d.managementCluster {
+		if c.Name == d.seen.ManagementCluster {
 			found.addFinding(Finding{AreaSpec,
-				fmt.Sprintf("management cluster %s is still there, at %s: its files cannot go first, since Flux would delete the cluster's objects", c.Name, state.Server),
+				fmt.Sprintf("management cluster %s is still there, at %s: its files cannot go first, since "+
+					"Flux would delete the cluster's objects", c.Name, state.Server),
 				"delete it from both"})
 		}
 	}
@@ -161,53 +173,62 @@ func joinedHints(first, second string) string {
 	return first + "; " + second
 }
 
-// checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete it.
+// checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete
+// it.
 func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
-	if d.seen.absent && d.options.From != FromGit {
+	if d.seen.Absent && d.options.From != FromGit {
 		err := d.findTitledKeys(ctx)
 		d.checkGone(found)
 		return err
 	}
 	var names []string
-	for _, c := range d.seen.cluster.Clusters {
-		if c.Name != d.managementCluster && c.ManagementCluster == d.managementCluster {
+	for _, c := range d.seen.Cluster.Clusters {
+		if c.Name != d.seen.ManagementCluster && c.ManagementCluster == d.seen.ManagementCluster {
 			names = append(names, c.Name)
 		}
 	}
 	if len(names) > 0 {
-		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("%s there, which management cluster %s manages: %s", quantity(len(names), "workload cluster is", "workload clusters are"), d.managementCluster, strings.Join(names, ", ")),
+		found.addFinding(Finding{AreaCluster, fmt.Sprintf("%s there, which management cluster %s manages: %s",
+			quantity(len(names), "workload cluster is", "workload clusters are"), d.seen.ManagementCluster,
+			strings.Join(names, ", ")),
 			"first run: eksa-gitops delete cluster -f with their files"})
 	}
 	if names := d.workloadsInGit(); len(names) > 0 {
 		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
-		if d.seen.absent {
+		if d.seen.Absent {
 			hint = "take their files out first, by hand: no cluster is left that would do it"
 		}
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s", quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")), hint})
+		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s",
+			quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
+			hint})
 	}
-	if !d.seen.absent && !d.ports.Provisioner.HasKubeconfig(d.managementCluster) {
+	if !d.seen.Absent && !d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster) {
 		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig", d.managementCluster),
-			"run the command in the directory from which the cluster was created, or put its kubeconfig there"})
+			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it "+
+				"keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig",
+				d.seen.ManagementCluster),
+			"run the command in the directory from which the cluster was created, or put its " +
+				"kubeconfig there"})
 	}
-	if d.seen.absent {
+	if d.seen.Absent {
 		return d.findTitledKeys(ctx)
 	}
 	return d.findDeployKeys(ctx)
 }
 
-// findTitledKeys finds the deploy keys of a cluster whose Secret is gone: those that only read and have the title that this program gives.
+// findTitledKeys finds the deploy keys of a cluster whose Secret is gone: those that only read and have the
+// title that this program gives.
 func (d *deleteRun) findTitledKeys(ctx context.Context) error {
-	if d.seen.ports.host == nil || d.seen.access == nil || d.seen.access.Repository == nil {
+	if d.open.host == nil || d.seen.Access == nil || d.seen.Access.Repository == nil {
 		return nil
 	}
-	keys, err := d.seen.ports.host.DeployKeys(ctx, d.repoRef())
+	keys, err := d.open.host.DeployKeys(ctx, d.seen.RepoRef())
 	if err != nil {
-		return fmt.Errorf("reading the deploy keys of %s: %w", d.repoRef(), err)
+		return fmt.Errorf("reading the deploy keys of %s: %w", d.seen.RepoRef(), err)
 	}
 	for _, key := range keys {
-		if key.ReadOnly && key.Title == deployKeyTitle(d.managementCluster, d.config.SystemNamespace) {
+		if key.ReadOnly &&
+			key.Title == deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace) {
 			d.attached.keys = append(d.attached.keys, key)
 		}
 	}
@@ -217,7 +238,8 @@ func (d *deleteRun) findTitledKeys(ctx context.Context) error {
 // destroy deletes a management cluster and what is left of it in Git.
 func (d *deleteRun) destroy() deletion {
 	t := d.targets[0]
-	there := t.live != nil || len(d.seen.files.changes) > 0 || len(d.attached.keys) > 0 || d.ports.Provisioner.HasKubeconfig(d.managementCluster)
+	there := t.live != nil || len(d.planned.Changes) > 0 || len(d.attached.keys) > 0 ||
+		d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster)
 	if !there {
 		return deletion{gone: d.usesCluster()}
 	}
@@ -225,26 +247,30 @@ func (d *deleteRun) destroy() deletion {
 }
 
 func (d *deleteRun) runsFlux() bool {
-	flux := &d.seen.cluster.Flux
+	flux := &d.seen.Cluster.Flux
 	return flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0
 }
 
-func (d *deleteRun) destroyParts(t *target) sequence {
-	var parts sequence
+func (d *deleteRun) destroyParts(t *target) step.Sequence {
+	var parts step.Sequence
 	if t.live == nil {
-		parts = sequence{silently(func(ctx context.Context) error { return d.forget(ctx, t) })}
+		parts = step.Sequence{step.Silently(func(ctx context.Context) error { return d.forget(ctx, t) })}
 	} else {
 		if d.runsFlux() {
-			parts = sequence{d.stopFlux(false)}
+			parts = step.Sequence{d.stopFlux(false)}
 		}
-		parts = append(parts, orElse{d.provisionedDeletion(t), func(_ context.Context, err error) error {
-			return &hintedCause{err: err, hint: "Flux has stopped, and nothing has left Git; to keep the cluster instead, which starts Flux again: eksa-gitops create cluster -f with its file"}
-		}})
+		parts = append(parts,
+			step.OrElse{Steps: d.provisionedDeletion(t), Failed: func(_ context.Context, err error) error {
+				return &hintedCause{err: err,
+					hint: "Flux has stopped, and nothing has left Git; to keep the cluster instead, which " +
+						"starts Flux again: eksa-gitops create cluster -f with its file"}
+			}})
 	}
 	if !d.usesGit() {
 		return parts
 	}
-	return slices.Concat(parts, d.pushRemoval("Delete management cluster "+d.managementCluster, d.targets), d.removeDeployKey())
+	return slices.Concat(parts,
+		d.pushRemoval("Delete management cluster "+d.seen.ManagementCluster, d.targets), d.removeDeployKey())
 }
 
 // hintedCause adds the next action to an error.

@@ -16,17 +16,19 @@ func TestDelete_management(t *testing.T) {
 	t.Parallel()
 	w := fleetWorld(t, onGitHub)
 	w.commitOther("main", func(files map[string]string) { files["clusters/dev/flux-system/NOTES.md"] = "x" })
-	w.keys = append(w.keys, github.DeployKey{ID: 99, Title: "eksa-gitops dev/flux-system", PublicKey: w.hostKey, ReadOnly: true})
+	w.keys = append(w.keys,
+		github.DeployKey{ID: 99, Title: "eksa-gitops dev/flux-system", PublicKey: w.hostKey, ReadOnly: true})
 	w.resources.Objects = []fluxinstall.FluxObject{
 		{Kind: "Kustomization", Namespace: "apps", Name: "apps", AppliedBy: "flux-system/flux-system"},
 		{Kind: "HelmRelease", Namespace: "apps", Name: "shop", AppliedBy: "apps/apps"},
 		{Kind: "HelmChart", Namespace: "flux-system", Name: "apps-shop", Derived: true},
 	}
 	result := deleteClusters(t, w, doomed(t, onGitHub, "dev"))
-	equal(t, "effects", w.effects, []string{"StopFlux", "Push main", "DeleteDeployKey", "Uninstall", "RemoveGitOps default/dev"})
+	equal(t, "effects", w.effects,
+		[]string{"StopFlux", "Push main", "DeleteDeployKey", "Uninstall", "RemoveGitOps default/dev"})
 	equal(t, "steps", afterLooking(result), []string{
-		"Stop Flux: changed", "Push cluster files to branch main: changed", "Remove the deploy key: changed", "Uninstall Flux: changed",
-		"Take the GitOps configuration off the cluster: changed",
+		"Stop Flux: changed", "Push cluster files to branch main: changed", "Remove the deploy key: changed",
+		"Uninstall Flux: changed", "Take the GitOps configuration off the cluster: changed",
 	})
 	equal(t, "kept", result.Kept, []string{"clusters/dev/flux-system/NOTES.md"})
 	equal(t, "clusters", clusterNames(w), []string{"dev"})
@@ -56,13 +58,21 @@ func TestDelete_managementRefused(t *testing.T) {
 		change func(*world)
 		want   string
 	}{
-		"workloads in Git":         {change: func(*world) {}, want: "1 workload cluster is still in Git: w01"},
-		"workloads in the cluster": {change: func(w *world) { w.commitOther("main", without("w01")) }, want: "1 workload cluster is still in the cluster, put there by Flux: w01"},
-		"together with a workload": {names: []string{"dev", "w01"}, change: func(*world) {}, want: "dev manages the other clusters"},
-		"the files alone":          {from: gitops.FromGit, change: func(*world) {}, want: "the files of management cluster dev cannot go first"},
-		"somebody's Flux":          {change: func(w *world) { w.state.Flux.Others = []fluxinstall.Other{{Description: "Helm"}} }, want: "Flux is already installed by somebody else: Helm"},
-		"another path":             {change: func(w *world) { w.state.Flux.Kustomization.Path = "./elsewhere" }, want: "applies path ./elsewhere"},
-		"another repository":       {change: func(w *world) { w.state.Flux.GitRepository.URL = "ssh://git@example.com/x" }, want: "follows branch main of ssh://git@example.com/x"},
+		"workloads in Git": {change: func(*world) {}, want: "1 workload cluster is still in Git: w01"},
+		"workloads in the cluster": {change: func(w *world) { w.commitOther("main", without("w01")) },
+			want: "1 workload cluster is still in the cluster, put there by Flux: w01"},
+		"together with a workload": {names: []string{"dev", "w01"}, change: func(*world) {},
+			want: "dev manages the other clusters"},
+		"the files alone": {from: gitops.FromGit, change: func(*world) {},
+			want: "the files of management cluster dev cannot go first"},
+		"somebody's Flux": {
+			change: func(w *world) { w.state.Flux.Others = []fluxinstall.Other{{Description: "Helm"}} },
+			want:   "Flux is already installed by somebody else: Helm"},
+		"another path": {change: func(w *world) { w.state.Flux.Kustomization.Path = "./elsewhere" },
+			want: "applies path ./elsewhere"},
+		"another repository": {
+			change: func(w *world) { w.state.Flux.GitRepository.URL = "ssh://git@example.com/x" },
+			want:   "follows branch main of ssh://git@example.com/x"},
 		"objects of somebody": {change: func(w *world) {
 			w.resources.Objects = []fluxinstall.FluxObject{{Kind: "HelmRelease", Namespace: "a", Name: "b"}}
 		}, want: "other objects need Flux, and did not come from this repository: HelmRelease a/b"},
@@ -70,8 +80,10 @@ func TestDelete_managementRefused(t *testing.T) {
 			w.state.Flux.GitRepository, w.state.Flux.Kustomization = nil, nil
 			w.commitOther("main", func(files map[string]string) { delete(files, componentsPath) })
 		}, want: "nothing says that this repository installed them"},
-		"a name that is a path": {names: []string{"../dev"}, change: func(*world) {}, want: `"../dev" is not a cluster name`},
-		"without a repository":  {names: []string{"w01"}, from: gitops.FromGit, change: nil, want: "has no gitOpsRef, so its repository is not known"},
+		"a name that is a path": {names: []string{"../dev"}, change: func(*world) {},
+			want: `"../dev" is not a cluster name`},
+		"without a repository": {names: []string{"w01"}, from: gitops.FromGit, change: nil,
+			want: "has no gitOpsRef, so its repository is not known"},
 		"a credential that fails": {change: func(w *world) {
 			w.accessFindings = []github.Finding{{Kind: github.KindPermission, Message: "no right"}}
 		}, want: "no right"},
@@ -102,10 +114,12 @@ func TestDelete_managementRefused(t *testing.T) {
 func TestDelete_gitOpsRefStays(t *testing.T) {
 	t.Parallel()
 	w := fleetWorld(t, onGitHub)
-	w.gitOpsErr = &fluxinstall.RefusedError{Server: "x", Err: errors.New("spec.gitOpsRef: field is immutable")}
+	w.gitOpsErr = &fluxinstall.RefusedError{Server: "x",
+		Err: errors.New("spec.gitOpsRef: field is immutable")}
 	report := &reporter{}
 	result, err := gitops.Delete(t.Context(), w.ports(report), doomed(t, onGitHub, "dev"))
-	if err != nil || result.Status != gitops.StatusDone || !strings.Contains(fmt.Sprint(report.notes()), "spec.gitOpsRef of cluster dev stays, which does no harm: spec.gitOpsRef: field is immutable") {
+	if err != nil || result.Status != gitops.StatusDone || !strings.Contains(fmt.Sprint(report.notes()),
+		"spec.gitOpsRef of cluster dev stays, which does no harm: spec.gitOpsRef: field is immutable") {
 		t.Errorf("%v, %+v, %v", err, result, report.notes())
 	}
 }

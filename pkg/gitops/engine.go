@@ -11,26 +11,28 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
-	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [Settings] name no other time. It is what `flux bootstrap` allows
-// for the same wait.
+// DefaultFluxTimeout bounds the wait for Flux to apply a commit when [Settings] name no other time. It is
+// what `flux bootstrap` allows for the same wait.
 const DefaultFluxTimeout = 5 * time.Minute
 
 // Settings are what every run on a repository is told.
 type Settings struct {
 	// Remote says where the repository is.
-	Remote Remote
+	Remote facts.Remote
 	// Author and Committer sign the commit.
 	Author, Committer git.Identity
-	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as enterprise servers do; Flux
-	// accepts no others. Nil when there are none to give.
+	// KnownHosts gives known_hosts lines for the host of a GitHub that publishes no SSH host keys, as
+	// enterprise servers do; Flux accepts no others. Nil when there are none to give.
 	KnownHosts func() ([]byte, error)
 	// ToolVersion goes into the commit's trailer.
 	ToolVersion string
@@ -42,36 +44,45 @@ type Settings struct {
 	Operator string
 }
 
-// run is what the runs of all commands are made of: what they were told, what they have seen, and how they write to the repository.
+// run is what the runs of all commands are made of: what they were told, what they have seen, and how they
+// write to the repository.
 type run struct {
 	ports    Ports
 	settings Settings
-	steps    *recorder
+	steps    *step.Recorder
 	result   Result
 
-	config            *clusterspec.GitOps // where the repository, its branch and Flux are
-	managementCluster string              // its name
-	keepsFlux         bool                // the run looks after Flux itself, its credentials included
-	purpose           fluxinstall.Purpose // what it does with Flux
-	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered. adopting is whether that was
-	// asked for: such a Flux is no finding then.
+	keepsFlux bool                // the run looks after Flux itself, its credentials included
+	purpose   fluxinstall.Purpose // what it does with Flux
+	// adoptHint says how a Flux that follows something else is taken over; empty where that is not offered.
+	// adopting is whether that was asked for: such a Flux is no finding then.
 	adoptHint string
 	adopting  bool
-	// meant are the consequences that a person has said are meant; removes, that the run's clusters are to go.
+	// meant are the consequences that a person has said are meant; removes, that the run's clusters are to
+	// go.
 	meant   Meant
 	removes bool
-	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not looked at.
+	// unguarded says that Flux does not go on with what the run leaves in Git: it is being stopped, or not
+	// looked at.
 	unguarded bool
 
-	seen       observation
-	failedStep Step   // of the step that failed
-	commit     string // what Flux has to apply
-	pushed     bool   // whether this run has made it
+	seen facts.Facts
+	// open is what was opened to look, and to write.
+	open struct {
+		host    Host
+		repo    Repository
+		cluster Cluster
+	}
+	snapshot Snapshot    // nil when there is no repository yet
+	planned  *files.Plan // on the snapshot
+	commit   string      // what Flux has to apply
+	pushed   bool        // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
 	snapshots     []Snapshot    // all that were fetched
 	built         []builtSystem // of Flux's directory
-	released      []string      // the clusters of which the run has released what an earlier one had left held
+	// the clusters of which the run has released what an earlier one had left held
+	released []string
 	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
 	migrated []fluxinstall.Migration
 }
@@ -81,8 +92,10 @@ func newRun(command string, ports Ports, settings Settings) *run {
 		settings.FluxTimeout = DefaultFluxTimeout
 	}
 	return &run{
-		ports: ports, settings: settings, steps: newRecorder(ports.Report),
-		result: Result{Version: ResultVersion, Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []StepResult{}},
+		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report,
+			settings.DryRun, ports.Shield),
+		seen: facts.Facts{Remote: settings.Remote}, result: Result{Version: ResultVersion, Command: command,
+			DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
 	}
 }
 
@@ -91,13 +104,18 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 	for _, s := range r.snapshots {
 		s.Close()
 	}
-	if lost := r.steps.crashed; lost != nil && crash.In(err) == nil {
+	if lost := r.steps.Crashed(); lost != nil && crash.In(err) == nil {
 		err = errors.Join(err, lost)
 	}
-	r.result.Steps, r.result.Changed = r.steps.results()
+	r.result.Steps, r.result.Changed = r.steps.Results()
+	r.result.WouldChange = r.steps.WouldChange()
 	r.result.Changed = r.result.Changed || len(r.released) > 0
 	if r.result.Flux != nil {
 		r.result.Flux.Migrated = r.migrated
+	}
+	if repository := r.result.Repository; repository != nil && repository.Files == nil {
+		// a plan without changes has no list, and JSON would have null
+		repository.Files = []layout.FileChange{}
 	}
 	if err != nil && r.result.Failure == nil {
 		r.result.Failure = failureOf("", err)
@@ -111,7 +129,7 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 	r.result.inPlainWords()
 	switch {
 	case crash.In(err) != nil:
-		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.failedStep
+		r.result.Status, r.result.Failure.Step = StatusIncomplete, r.steps.Failed
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		r.result.Status = StatusInterrupted
 	case err != nil && r.result.Status == "" && r.result.Changed:
@@ -128,59 +146,52 @@ func (r *run) clusterResult(name string) *ClusterResult {
 	return &r.result.Clusters[i]
 }
 
-func (r *run) repoRef() github.RepoRef { return refOfConfig(r.config) }
-
 func (r *run) syncOptions() fluxmanifests.SyncOptions {
 	return fluxmanifests.SyncOptions{
-		Namespace: r.config.SystemNamespace,
-		URL:       r.settings.Remote.Cluster,
-		Branch:    r.config.Branch,
-		Path:      layout.SyncPath(r.config),
+		Namespace: r.seen.Config.SystemNamespace,
+		URL:       r.seen.Remote.Cluster,
+		Branch:    r.seen.Config.Branch,
+		Path:      layout.SyncPath(r.seen.Config),
 	}
-}
-
-// step runs one step and remembers which one failed.
-func (r *run) step(step Step, do func() (Outcome, string, error)) error {
-	err := r.steps.run(step, do)
-	if err != nil {
-		r.failedStep = step
-	}
-	return err
 }
 
 // startRepositoryResult begins the part of the result that is about the repository.
 func (r *run) startRepositoryResult() {
 	r.result.Repository = &RepoResult{
-		URL: r.settings.Remote.Web, CloneURL: r.settings.Remote.Push, Branch: r.config.Branch, RenamedTo: r.renamed(), Files: []FileChange{},
+		URL: r.seen.Remote.Web, CloneURL: r.seen.Remote.Push, Branch: r.seen.Config.Branch,
+		RenamedTo: r.seen.Renamed(), Files: []layout.FileChange{},
 	}
 	switch {
-	case r.seen.access != nil && r.seen.access.Repository != nil:
-		r.result.Repository.DefaultBranch = r.seen.access.Repository.DefaultBranch
-	case r.seen.snapshot != nil:
-		r.result.Repository.DefaultBranch = r.seen.snapshot.DefaultBranch()
+	case r.seen.Access != nil && r.seen.Access.Repository != nil:
+		r.result.Repository.DefaultBranch = r.seen.Access.Repository.DefaultBranch
+	case r.snapshot != nil:
+		r.result.Repository.DefaultBranch = r.snapshot.DefaultBranch()
 	}
 }
 
-// Pushes that lose a race are rebuilt on the new tip. Each loser needs one more round for every winner before it, so the bound is far
-// above the number of writers that ever meet; the run's own time limit ends it first.
+// Pushes that lose a race are rebuilt on the new tip. Each loser needs one more round for every winner before
+// it, so the bound is far above the number of writers that ever meet; the run's own time limit ends it first.
 const (
 	maxPushes    = 100
 	minRaceDelay = 50 * time.Millisecond
 	maxRaceDelay = 5 * time.Second
 )
 
-func (r *run) stepPush() Step { return Step("Push cluster files to branch " + r.config.Branch) }
+func (r *run) stepPush() step.Name {
+	return step.Name("Push cluster files to branch " + r.seen.Config.Branch)
+}
 
 // SnapshotPusher makes a commit and pushes it.
 type SnapshotPusher interface {
-	// Commit makes a commit on top of the snapshot, and writes nothing. [git.ErrNoChange] says that it would change nothing, a
-	// *git.PathError that a path is unsafe or in the way.
+	// Commit makes a commit on top of the snapshot, and writes nothing. [git.ErrNoChange] says that it would
+	// change nothing, a *git.PathError that a path is unsafe or in the way.
 	Commit(edits []git.Edit, options git.CommitOptions) (Commit, error)
-	// CheckPush asks whether the credentials may push, as far as the server says so beforehand. It writes nothing. The error is a
-	// *git.PermissionError where they may not.
+	// CheckPush asks whether the credentials may push, as far as the server says so beforehand. It writes
+	// nothing. The error is a *git.PermissionError where they may not.
 	CheckPush(ctx context.Context) error
-	// Push makes the commit the branch's tip, if that is still what the snapshot found: a *git.ConflictError says that it is not, and
-	// nothing is lost. A commit that has arrived already is success. A rule of the server is a *git.RejectedError.
+	// Push makes the commit the branch's tip, if that is still what the snapshot found: a *git.ConflictError
+	// says that it is not, and nothing is lost. A commit that has arrived already is success. A rule of the
+	// server is a *git.RejectedError.
 	Push(ctx context.Context, commit Commit) error
 }
 
@@ -191,37 +202,39 @@ type Commit interface {
 }
 
 // planner works out what has to be written on top of a snapshot; nil is a repository that does not exist yet.
-type planner func(ctx context.Context, snapshot Snapshot) (*filePlan, error)
+type planner func(ctx context.Context, snapshot Snapshot) (*files.Plan, error)
 
 // commitWork is what a run puts into its commit.
 type commitWork struct {
 	plan planner
-	// prepare is what has to be done once it is planned and before it is committed; nil is nothing. It may be repeated.
+	// prepare is what has to be done once it is planned and before it is committed; nil is nothing. It may be
+	// repeated.
 	prepare func(ctx context.Context) error
 	// message is the commit's, of what was planned last.
 	message func() string
 }
 
-// push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on what the winner pushed.
-func (r *run) push(work commitWork) action {
-	return action{
-		name: r.stepPush(),
-		plan: func(context.Context) (effect, error) {
-			snapshot, files := r.seen.snapshot, r.seen.files
-			r.result.Repository.Files = files.changes
+// push brings the plan that was seen to the branch in one commit. A push that loses a race is planned anew on
+// what the winner pushed.
+func (r *run) push(work commitWork) step.Action {
+	return step.Action{
+		Name: r.stepPush(),
+		Plan: func(context.Context) (step.Effect, error) {
+			snapshot, files := r.snapshot, r.planned
+			r.result.Repository.Files = files.Changes
 			r.noteKept(files)
 			if snapshot != nil {
 				r.commit = snapshot.Head()
 				r.result.Repository.Commit = r.commit
 			}
-			return effectOf(!files.inPlace(snapshot), countFiles(len(files.changes))), nil
+			return step.Written(!files.InPlace(snapshot), countFiles(len(files.Changes))), nil
 		},
-		apply: func(ctx context.Context) (effect, error) { return r.pushNow(ctx, work) },
+		Apply: func(ctx context.Context) (step.Effect, error) { return r.pushNow(ctx, work) },
 	}
 }
 
-func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
-	snapshot, files := r.seen.snapshot, r.seen.files
+func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error) {
+	snapshot, files := r.snapshot, r.planned
 	for attempt := 1; ; attempt++ {
 		var err error
 		began := time.Now()
@@ -231,43 +244,46 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (effect, error) {
 				err = work.prepare(ctx)
 			}
 			if err != nil {
-				return effect{}, err
+				return step.Effect{}, err
 			}
 		}
-		r.seen.snapshot, r.seen.files = snapshot, files
+		r.snapshot, r.planned = snapshot, files
 		r.commit = snapshot.Head()
-		if files.inPlace(snapshot) {
+		if files.InPlace(snapshot) {
 			r.noteKept(files)
 			r.result.Repository.Commit = r.commit
-			return effect{OutcomeUnchanged, "at " + short(r.commit)}, nil
+			return step.Effect{Outcome: step.OutcomeUnchanged,
+				Detail: "at " + facts.ShortCommit(r.commit)}, nil
 		}
-		commit, err := snapshot.Commit(files.edits(), r.commitOptions(work.message()))
+		commit, err := snapshot.Commit(files.Edits(), r.commitOptions(work.message()))
 		if err != nil {
-			return effect{}, fmt.Errorf("making the commit: %w", err)
+			return step.Effect{}, fmt.Errorf("making the commit: %w", err)
 		}
 		err = r.persist(ctx, func() error { return snapshot.Push(ctx, commit) })
 		if err == nil {
 			r.noteKept(files)
 			r.commit, r.pushed = commit.Hash(), true
 			r.result.Repository.Commit, r.result.Repository.Pushed = commit.Hash(), true
-			r.result.Repository.Files = files.changes
-			return changedEffect(fmt.Sprintf("%s, commit %s", countFiles(len(files.changes)), short(commit.Hash()))), nil
+			r.result.Repository.Files = files.Changes
+			return step.Changed(fmt.Sprintf("%s, commit %s",
+				countFiles(len(files.Changes)), facts.ShortCommit(commit.Hash()))), nil
 		}
 		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
-			return effect{}, fmt.Errorf("pushing to branch %s: %w", r.config.Branch, err)
+			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.seen.Config.Branch, err)
 		}
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
 		snapshot.Close()
 		snapshot = nil
 		// A random part of the time, so that many writers spread out.
-		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil { // spreading out needs no secrecy
-			return effect{}, err
+		// spreading out needs no secrecy
+		if err := sleep.For(ctx, rand.N(raceDelay(attempt, time.Since(began)))); err != nil {
+			return step.Effect{}, err
 		}
 	}
 }
 
 // refetch reads the branch again and plans on what is there now.
-func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *filePlan, error) {
+func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *files.Plan, error) {
 	snapshot, err := r.fetch(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
@@ -289,7 +305,8 @@ type overtakenError struct {
 }
 
 func (e *overtakenError) Error() string {
-	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v", short(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
+	return fmt.Sprintf("somebody else was faster (commit %s by %s: %s): %v",
+		facts.ShortCommit(e.by.Hash), e.by.Author.Name, e.by.Subject, e.err)
 }
 
 func (e *overtakenError) Unwrap() error { return e.err }
@@ -301,7 +318,8 @@ const (
 	gitMaxBackOff   = 30 * time.Second
 )
 
-// settling is how long GitHub may need until Git finds a new repository. It is a matter of seconds; more of them cost nobody anything.
+// settling is how long GitHub may need until Git finds a new repository. It is a matter of seconds; more of
+// them cost nobody anything.
 const settling = 2 * time.Minute
 
 // repositoryIsNew says whether the repository was created just now, by this run or by one before.
@@ -309,12 +327,12 @@ func (r *run) repositoryIsNew() bool {
 	if r.newRepository != (github.RepoRef{}) {
 		return true
 	}
-	access := r.seen.access
+	access := r.seen.Access
 	return access != nil && access.Repository != nil && time.Since(access.Repository.Created) < settling
 }
 
-// persist repeats do while the Git server fails for a passing reason, and while it does not know a repository that is new: GitHub's
-// copies need a moment. do has to be safe to repeat.
+// persist repeats do while the Git server fails for a passing reason, and while it does not know a repository
+// that is new: GitHub's copies need a moment. do has to be safe to repeat.
 func (r *run) persist(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
@@ -328,7 +346,8 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 		if errors.As(err, &unreachable) && unreachable.RetryAfter > 0 {
 			wait = min(unreachable.RetryAfter, gitMaxBackOff)
 		}
-		r.steps.Note(LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d", wait.Round(100*time.Millisecond), err, try+1, gitTries))
+		r.steps.Note(step.LevelInfo, fmt.Sprintf("waiting %s for the Git server: %v; then try %d of %d",
+			wait.Round(100*time.Millisecond), err, try+1, gitTries))
 		if err := sleep.For(ctx, wait); err != nil {
 			return err
 		}
@@ -340,7 +359,7 @@ func (r *run) fetch(ctx context.Context) (Snapshot, error) {
 	var snapshot Snapshot
 	err := r.persist(ctx, func() error {
 		var err error
-		snapshot, err = r.seen.ports.repo.Fetch(ctx, r.config.Branch)
+		snapshot, err = r.open.repo.Fetch(ctx, r.seen.Config.Branch)
 		return err
 	})
 	if err == nil {
@@ -349,10 +368,11 @@ func (r *run) fetch(ctx context.Context) (Snapshot, error) {
 	return snapshot, err
 }
 
-// raceDelay is the longest pause after a number of lost races; took is how long the last try took. Of those that meet, one always
-// wins, so that nobody would have to wait, but every try that is lost costs the server, and all others, the time of one. The pause
-// therefore grows with the tries, in units of what one takes at present: a slow or busy server sees fewer. Whoever has lost often waits
-// less again, so that latecomers do not overtake it for ever.
+// raceDelay is the longest pause after a number of lost races; took is how long the last try took. Of those
+// that meet, one always wins, so that nobody would have to wait, but every try that is lost costs the server,
+// and all others, the time of one. The pause therefore grows with the tries, in units of what one takes at
+// present: a slow or busy server sees fewer. Whoever has lost often waits less again, so that latecomers do
+// not overtake it for ever.
 func raceDelay(lost int, took time.Duration) time.Duration {
 	const peak = 4
 	steps := lost - 1
@@ -362,30 +382,30 @@ func raceDelay(lost int, took time.Duration) time.Duration {
 	return min(max(took, minRaceDelay)<<steps, maxRaceDelay)
 }
 
-func (r *run) noteKept(plan *filePlan) {
-	for _, note := range plan.notes {
-		r.steps.Note(LevelInfo, note)
+func (r *run) noteKept(plan *files.Plan) {
+	for _, note := range plan.Notes {
+		r.steps.Note(step.LevelInfo, note)
 	}
 }
 
-const stepWaitApplied Step = "Wait for Flux to apply the commit"
+const stepWaitApplied step.Name = "Wait for Flux to apply the commit"
 
-// waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself; after a push it is told to
-// look now. When Flux has applied what others pushed after it, plan tells whether the run still has what it wanted; if not, the error is a
-// *supersededError.
-func (r *run) waitApplied(plan planner) action {
-	return action{
-		name:  stepWaitApplied,
-		plan:  func(context.Context) (effect, error) { return waitEffect(r.appliedInPlace()), nil },
-		apply: func(ctx context.Context) (effect, error) { return r.waitAppliedNow(ctx, plan) },
+// waitApplied waits until Flux reports the commit. Flux looks at the repository once a minute by itself;
+// after a push it is told to look now. When Flux has applied what others pushed after it, plan tells whether
+// the run still has what it wanted; if not, the error is a *supersededError.
+func (r *run) waitApplied(plan planner) step.Action {
+	return step.Action{
+		Name:  stepWaitApplied,
+		Plan:  func(context.Context) (step.Effect, error) { return step.Waited(r.appliedInPlace()), nil },
+		Apply: func(ctx context.Context) (step.Effect, error) { return r.waitAppliedNow(ctx, plan) },
 	}
 }
 
-func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) {
-	namespace, cluster := r.config.SystemNamespace, r.seen.ports.cluster
-	if r.seen.cluster.Flux.GitRepository != nil && !r.seen.cluster.Applied(r.config.Branch, r.commit) {
+func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, error) {
+	namespace, cluster := r.seen.Config.SystemNamespace, r.open.cluster
+	if r.seen.Cluster.Flux.GitRepository != nil && !r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
 		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
-			return effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
+			return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.settings.FluxTimeout)
@@ -393,7 +413,7 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) 
 	var applied string
 	var superseded error
 	err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: r.config.Branch, Commit: r.commit,
+		Namespace: namespace, Name: namespace, Branch: r.seen.Config.Branch, Commit: r.commit,
 		Accept: func(revision string) bool {
 			var answer bool
 			if answer, superseded = r.judgeLater(ctx, revision, plan); answer {
@@ -403,32 +423,33 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (effect, error) 
 		},
 	}, r.progressOf(stepWaitApplied))
 	if err != nil {
-		return effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(r.commit), err)
+		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", facts.ShortCommit(r.commit), err)
 	}
 	if superseded != nil {
-		return effect{}, superseded
+		return step.Effect{}, superseded
 	}
 	if applied == "" {
-		applied = r.config.Branch + "@sha1:" + r.commit
+		applied = r.seen.Config.Branch + "@sha1:" + r.commit
 	}
 	if r.result.Flux == nil {
-		r.result.Flux = &FluxResult{Version: r.seen.cluster.Flux.Version, Namespace: namespace, URL: r.settings.Remote.Cluster, Path: layout.SyncPath(r.config)}
+		r.result.Flux = &FluxResult{Version: r.seen.Cluster.Flux.Version, Namespace: namespace,
+			URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
 	}
 	r.result.Flux.Revision, r.result.Flux.Ready = applied, true
-	return effect{OutcomeChecked, short(r.commit)}, nil
+	return step.Effect{Outcome: step.OutcomeChecked, Detail: facts.ShortCommit(r.commit)}, nil
 }
 
 // commitOptions says who commits and why.
 func (r *run) commitOptions(message string) git.CommitOptions {
-	return git.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer, When: time.Now()}
+	return git.CommitOptions{Message: message, Author: r.settings.Author, Committer: r.settings.Committer,
+		When: time.Now()}
 }
 
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
 func (r *run) commitMessage(subject string, clusters []string) string {
-	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n", subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
+	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n",
+		subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
 }
-
-func short(commit string) string { return commit[:min(7, len(commit))] }
 
 func countFiles(n int) string {
 	if n == 1 {

@@ -2,13 +2,10 @@ package gitops
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // Area is what a preflight finding is about; it decides the exit code.
@@ -24,13 +21,13 @@ const (
 
 // Finding is one thing that a preflight check found wrong.
 type Finding struct {
-	Area    Area   `json:"area"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+	Area    Area   `json:"area"`           // what it is about
+	Message string `json:"message"`        // what is wrong
+	Hint    string `json:"hint,omitempty"` // what helps
 }
 
-// PreflightError says everything that has to be put right first. Nothing was written anywhere, but that what an earlier run had left held of
-// clusters was released.
+// PreflightError says everything that has to be put right first. Nothing was written anywhere, but that what
+// an earlier run had left held of clusters was released.
 type PreflightError struct {
 	Findings []Finding
 	Released []string // the clusters
@@ -48,8 +45,8 @@ func messagesOf(findings []Finding) string {
 	return strings.Join(messages, "; ")
 }
 
-// AboutAccess says whether all that is wrong are credentials or permissions. With a fault in the spec or the cluster beside it, the
-// run would not succeed with better credentials alone.
+// AboutAccess says whether all that is wrong are credentials or permissions. With a fault in the spec or the
+// cluster beside it, the run would not succeed with better credentials alone.
 func (e *PreflightError) AboutAccess() bool {
 	for _, f := range e.Findings {
 		if f.Area != AreaAccess {
@@ -71,29 +68,10 @@ func (e *IncompleteError) Error() string { return fmt.Sprintf("%s: %v", e.What, 
 // Unwrap returns the cause.
 func (e *IncompleteError) Unwrap() error { return e.Cause }
 
-// IsAccessError says whether err is, at its root, a credential that was refused or a permission that is missing.
-func IsAccessError(err error) bool {
-	return errors.Is(err, github.ErrAuthentication) || errors.Is(err, github.ErrPermission) || errors.Is(err, github.ErrSSO) ||
-		errors.As(err, new(*git.AuthError)) || errors.As(err, new(*git.PermissionError)) ||
-		errors.As(err, new(*fluxinstall.ForbiddenError)) || errors.As(err, new(*fluxinstall.CredentialsError))
-}
-
-// IsRuleError says whether err is, at its root, a rule of the Git host, of the Git server or of the management cluster that is against what
-// was asked: a protected branch, a hook, a policy of the organization, an admission policy. Better credentials of the same account do not
-// help.
-func IsRuleError(err error) bool {
-	refused := new(fluxinstall.RefusedError)
-	return errors.Is(err, github.ErrPolicy) || errors.Is(err, github.ErrPlan) || errors.As(err, new(*git.RejectedError)) ||
-		errors.As(err, &refused) && refused.Policy
-}
-
-// IsRefusal says whether err is, at its root, what somebody has to allow before the same command can succeed: an access error or a rule.
-// It is one kind of failure wherever it comes up: before the first write or after it, at the host, in Git or in the cluster.
-func IsRefusal(err error) bool { return IsAccessError(err) || IsRuleError(err) }
-
-// unchanged adds to an error that came before the first write that it did, where the error is a refusal and so leaves no doubt.
+// unchanged adds to an error that came before the first write that it did, where the error is a refusal and
+// so leaves no doubt.
 func unchanged(err error) error {
-	if IsRuleError(err) && !strings.Contains(err.Error(), nothingChanged) {
+	if facts.IsRuleError(err) && !strings.Contains(err.Error(), nothingChanged) {
 		return fmt.Errorf("%w; %s", err, nothingChanged)
 	}
 	return err
@@ -101,30 +79,8 @@ func unchanged(err error) error {
 
 const nothingChanged = "nothing has been changed"
 
-// hintOf is the first hint that an error or what it wraps offers.
-func hintOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	if h, ok := err.(interface{ Hint() string }); ok {
-		if hint := h.Hint(); hint != "" {
-			return hint
-		}
-	}
-	switch wrapper := err.(type) {
-	case interface{ Unwrap() error }:
-		return hintOf(wrapper.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, inner := range wrapper.Unwrap() {
-			if hint := hintOf(inner); hint != "" {
-				return hint
-			}
-		}
-	}
-	return ""
-}
-
-// foundError is several findings of one kind, each with what helps, where an error is asked for: a planner has only that.
+// foundError is several findings of one kind, each with what helps, where an error is asked for: a planner
+// has only that.
 type foundError struct {
 	findings []Finding
 	hint     string // for all of them; empty is that of the first

@@ -11,13 +11,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// TestCreate_gitOpsFailed breaks each step that writes for GitOps. The management cluster stays created: it is waited for, its copy
-// is written, and there is no error.
+// TestCreate_gitOpsFailed breaks each step that writes for GitOps. The management cluster stays created: it
+// is waited for, its copy is written, and there is no error.
 func TestCreate_gitOpsFailed(t *testing.T) {
 	t.Parallel()
-	for n, step := range []gitops.Step{
+	for n, name := range []step.Name{
 		"Create repository octo/fleet",
 		"Prepare namespace flux-system and its Git credentials",
 		"Prepare namespace flux-system and its Git credentials",
@@ -26,7 +27,7 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 		"Install Flux v99.1.0",
 		"Point Flux at the repository",
 	} {
-		t.Run(fmt.Sprintf("%d %s", n+1, step), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d %s", n+1, name), func(t *testing.T) {
 			t.Parallel()
 			w := newSmallWorld(t, onGitHub)
 			w.failBefore = n + 1
@@ -35,7 +36,8 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Status != gitops.StatusGitOpsFailed || result.Failure == nil || result.Failure.Step != step || !strings.Contains(result.Failure.Message, errFault.Error()) {
+			if result.Status != gitops.StatusGitOpsFailed || result.Failure == nil ||
+				result.Failure.Step != name || !strings.Contains(result.Failure.Message, errFault.Error()) {
 				t.Errorf("%s, %+v", result.Status, result.Failure)
 			}
 			equal(t, "waits", w.waits, []string{"WaitCluster dev"})
@@ -48,7 +50,7 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 			}
 			report.check(t, result)
 			for _, s := range result.Steps {
-				if (s.Outcome == gitops.OutcomeFailed) != (s.Step == step) {
+				if (s.Outcome == step.OutcomeFailed) != (s.Step == name) {
 					t.Errorf("step %s is %s", s.Step, s.Outcome)
 				}
 			}
@@ -56,14 +58,16 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 	}
 }
 
-// TestUpgrade_fluxDoesNotApply: a run that changes nothing, and whose wait does not end well, is not an unexpected failure: it can be
-// continued.
+// TestUpgrade_fluxDoesNotApply: a run that changes nothing, and whose wait does not end well, is not an
+// unexpected failure: it can be continued.
 func TestUpgrade_fluxDoesNotApply(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
-	w.syncErr = &fluxinstall.NotReadyError{Object: "Kustomization flux-system/flux-system", Message: "BuildFailed", Next: "flux get kustomizations"}
+	w.syncErr = &fluxinstall.NotReadyError{Object: "Kustomization flux-system/flux-system",
+		Message: "BuildFailed", Next: "flux get kustomizations"}
 	result, err := gitops.Upgrade(t.Context(), w.ports(nil), upgrading(t, spec("dev", onGitHub)))
-	if !errors.As(err, new(*gitops.IncompleteError)) || result.Status != gitops.StatusIncomplete || result.Changed || result.Failure.Hint != "flux get kustomizations" {
+	if !errors.As(err, new(*gitops.IncompleteError)) || result.Status != gitops.StatusIncomplete ||
+		result.Changed || result.Failure.Hint != "flux get kustomizations" {
 		t.Errorf("error %v, result %+v", err, result)
 	}
 }
@@ -72,12 +76,14 @@ func TestUpgrade_fluxDoesNotApply(t *testing.T) {
 func TestCreate_fluxNeverApplies(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
-	w.syncErr = &fluxinstall.NotReadyError{Object: "GitRepository flux-system/flux-system", Message: "authentication required", Next: "flux get sources git"}
+	w.syncErr = &fluxinstall.NotReadyError{Object: "GitRepository flux-system/flux-system",
+		Message: "authentication required", Next: "flux get sources git"}
 	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub)))
 	if err != nil || result.Status != gitops.StatusGitOpsFailed {
 		t.Fatalf("%v, %s", err, result.Status)
 	}
-	if f := result.Failure; !strings.HasPrefix(string(f.Step), "Wait for Flux to apply ") || !strings.Contains(f.Message, "authentication required") || f.Hint != "flux get sources git" {
+	if f := result.Failure; !strings.HasPrefix(string(f.Step), "Wait for Flux to apply ") ||
+		!strings.Contains(f.Message, "authentication required") || f.Hint != "flux get sources git" {
 		t.Errorf("%+v", f)
 	}
 	if result.Flux == nil || result.Flux.Ready || result.Repository.Commit == "" {
@@ -85,7 +91,8 @@ func TestCreate_fluxNeverApplies(t *testing.T) {
 	}
 }
 
-// TestCreate_workloadNotCreated fails before Flux could create a workload cluster: that is not done, and the error tells the cause.
+// TestCreate_workloadNotCreated fails before Flux could create a workload cluster: that is not done, and the
+// error tells the cause.
 func TestCreate_workloadNotCreated(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
@@ -95,7 +102,8 @@ func TestCreate_workloadNotCreated(t *testing.T) {
 	if !errors.As(err, &incomplete) || !errors.Is(err, errFault) || !strings.Contains(err.Error(), "w01") {
 		t.Fatalf("%v", err)
 	}
-	if result.Status != gitops.StatusIncomplete || result.Failure == nil || result.Failure.Step != "Push cluster files to branch main" {
+	if result.Status != gitops.StatusIncomplete || result.Failure == nil ||
+		result.Failure.Step != "Push cluster files to branch main" {
 		t.Errorf("%s, %+v", result.Status, result.Failure)
 	}
 	if c := result.Clusters[0]; c.Ready || c.Message == "" || c.LocalSpec == "" {
@@ -106,7 +114,8 @@ func TestCreate_workloadNotCreated(t *testing.T) {
 	}
 }
 
-// TestCreate_workloadThere has a workload cluster that exists already: a failure of GitOps does not undo that.
+// TestCreate_workloadThere has a workload cluster that exists already: a failure of GitOps does not undo
+// that.
 func TestCreate_workloadThere(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
@@ -124,9 +133,12 @@ func TestCreate_workloadThere(t *testing.T) {
 func TestCreate_clusterNotReady(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
-	w.notReady["w01"] = &fluxinstall.NotReadyError{Object: "Cluster default/w01", Message: "no capacity", Next: "kubectl describe cluster w01"}
-	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub), spec("w01", onGitHub), spec("w02", onGitHub)))
-	if !errors.As(err, new(*gitops.IncompleteError)) || !strings.Contains(err.Error(), "no capacity") || result.Status != gitops.StatusIncomplete {
+	w.notReady["w01"] = &fluxinstall.NotReadyError{Object: "Cluster default/w01", Message: "no capacity",
+		Next: "kubectl describe cluster w01"}
+	result, err := gitops.Create(t.Context(), w.ports(nil),
+		on(t, spec("dev", onGitHub), spec("w01", onGitHub), spec("w02", onGitHub)))
+	if !errors.As(err, new(*gitops.IncompleteError)) || !strings.Contains(err.Error(), "no capacity") ||
+		result.Status != gitops.StatusIncomplete {
 		t.Fatalf("%v, %s", err, result.Status)
 	}
 	for _, c := range result.Clusters {
@@ -152,12 +164,14 @@ func TestCreate_localCopyFails(t *testing.T) {
 	if !errors.Is(err, errFault) || !errors.As(err, new(*gitops.IncompleteError)) {
 		t.Errorf("error %v", err)
 	}
-	if result.Status != gitops.StatusIncomplete || result.Failure == nil || !result.Clusters[0].Ready || !result.Flux.Ready {
+	if result.Status != gitops.StatusIncomplete || result.Failure == nil || !result.Clusters[0].Ready ||
+		!result.Flux.Ready {
 		t.Errorf("status %q, %+v", result.Status, result.Failure)
 	}
 }
 
-// TestCreate_localCopyFailsToo loses the local copy after GitOps failed: the failure that is told is still that of GitOps.
+// TestCreate_localCopyFailsToo loses the local copy after GitOps failed: the failure that is told is still
+// that of GitOps.
 func TestCreate_localCopyFailsToo(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
@@ -180,7 +194,8 @@ func TestCreate_cannotRender(t *testing.T) {
 	options := on(t, spec("dev", onGitHub))
 	options.Images = map[string]string{"other-controller": "registry.example.com/other:v1"}
 	result, err := gitops.Create(t.Context(), w.ports(nil), options)
-	if err == nil || !strings.Contains(err.Error(), "other-controller") || result.Status != gitops.StatusRefused || result.Failure == nil {
+	if err == nil || !strings.Contains(err.Error(), "other-controller") ||
+		result.Status != gitops.StatusRefused || result.Failure == nil {
 		t.Errorf("%v, status %q, %+v", err, result.Status, result.Failure)
 	}
 	if len(w.calls) > 0 || w.fetches > 0 {
@@ -204,7 +219,8 @@ func TestCreate_withoutLocalCopy(t *testing.T) {
 func TestCreate_pushRefused(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
-	w.state.Flux.GitRepository.Revision = "" // so that the run goes on to Flux if the push is thought to have worked
+	// so that the run goes on to Flux if the push is thought to have worked
+	w.state.Flux.GitRepository.Revision = ""
 	rejected := &git.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
 	w.onPush = func() error { return rejected }
 	w.commitOther("main", func(files map[string]string) { delete(files, specPath) })
@@ -212,17 +228,19 @@ func TestCreate_pushRefused(t *testing.T) {
 	if err != nil || result.Status != gitops.StatusGitOpsFailed {
 		t.Fatalf("%v, %s", err, result.Status)
 	}
-	if f := result.Failure; !strings.Contains(f.Message, "protected branch hook declined") || f.Hint != rejected.Hint() || f.Hint == "" {
+	if f := result.Failure; !strings.Contains(f.Message, "protected branch hook declined") ||
+		f.Hint != rejected.Hint() || f.Hint == "" {
 		t.Errorf("%+v", f)
 	}
 	// What is there was not made by this run, and stays.
 	equal(t, "calls", w.calls, []string{
-		"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system", "Push main", "SaveLocal dev",
+		"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+		"EnsureDeployKey eksa-gitops dev/flux-system", "Push main", "SaveLocal dev",
 	})
 }
 
-// TestCreate_refused has the host refuse the deploy key, or the push, for good. What this run alone has made is taken back; what was there
-// stays, and so does everything after a failure that may pass.
+// TestCreate_refused has the host refuse the deploy key, or the push, for good. What this run alone has made
+// is taken back; what was there stays, and so does everything after a failure that may pass.
 func TestCreate_refused(t *testing.T) {
 	t.Parallel()
 	policy := fmt.Errorf("%w: Deploy keys are disabled for this repository", github.ErrPolicy)
@@ -239,21 +257,28 @@ func TestCreate_refused(t *testing.T) {
 		notes   []string
 	}{
 		"deploy key": {nil, policy, nil,
-			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system", "SaveLocal dev"},
+			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+				"EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system", "SaveLocal dev"},
 			[]any{false, false, 0}, taken + ": Secret flux-system/flux-system, namespace flux-system",
-			[]string{"info: repository octo/fleet, which this run has created, stays and is empty; the next run uses it"}},
-		"push": {nil, nil, rule,
-			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
-				"DeleteDeployKey", "RemoveSource flux-system", "SaveLocal dev"},
-			[]any{false, false, 0}, taken + ": deploy key eksa-gitops dev/flux-system, Secret flux-system/flux-system, namespace flux-system",
-			[]string{"info: repository octo/fleet, which this run has created, stays and is empty; the next run uses it"}},
-		"deploy key, with a namespace of others": {func(w *world) { w.namespace, w.exists = true, true }, policy, nil,
-			[]string{"EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system", "SaveLocal dev"},
+			[]string{"info: repository octo/fleet, which this run has created, stays and is empty; the " +
+				"next run uses it"}},
+		"push": {nil, nil, rule, []string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+			"EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
+			"DeleteDeployKey", "RemoveSource flux-system", "SaveLocal dev"},
+			[]any{false, false, 0}, taken + ": deploy key eksa-gitops dev/flux-system, " +
+				"Secret flux-system/flux-system, namespace flux-system",
+			[]string{"info: repository octo/fleet, which this run has created, stays and is empty; the " +
+				"next run uses it"}},
+		"deploy key, with a namespace of others": {func(w *world) { w.namespace, w.exists = true, true },
+			policy, nil, []string{"EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system",
+				"SaveLocal dev"},
 			[]any{true, false, 0}, taken + ": Secret flux-system/flux-system", nil},
-		"deploy key, which an earlier run has made": {func(w *world) { w.namespace, w.private, w.publicKey, w.exists = true, true, w.hostKey, true }, policy, nil,
-			[]string{"EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"}, []any{true, true, 0}, "", nil},
-		"a failure that may pass": {nil, passing, nil,
-			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
+		"deploy key, which an earlier run has made": {
+			func(w *world) { w.namespace, w.private, w.publicKey, w.exists = true, true, w.hostKey, true },
+			policy, nil, []string{"EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
+			[]any{true, true, 0}, "", nil},
+		"a failure that may pass": {nil, passing, nil, []string{"EnsureRepository octo/fleet",
+			"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
 			[]any{true, true, 0}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -282,10 +307,14 @@ func TestCreate_refused(t *testing.T) {
 			if told != test.step {
 				t.Errorf("told %q, want %q", told, test.step)
 			}
-			equal(t, "notes", slices.DeleteFunc(report.notes(), func(note string) bool { return !strings.HasPrefix(note, "info: repository ") }), test.notes)
+			equal(t, "notes", slices.DeleteFunc(report.notes(), func(note string) bool {
+				return !strings.HasPrefix(note, "info: repository ")
+			}),
+				test.notes)
 			// The rule is gone: the same command again does all of it.
 			w.keyErr, w.onPush = nil, nil
-			if again := create(t, w, on(t, spec("dev", onGitHub))); again.Status != gitops.StatusDone || len(w.keys) != 1 {
+			if again := create(t, w, on(t, spec("dev", onGitHub))); again.Status != gitops.StatusDone ||
+				len(w.keys) != 1 {
 				t.Errorf("again: %s, %d keys", again.Status, len(w.keys))
 			}
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // Paths in the repository of management cluster dev.
@@ -32,7 +33,8 @@ func refused(t *testing.T, w *world, options gitops.CreateOptions) []gitops.Find
 	if len(w.calls) > 0 || len(w.waits) > 0 {
 		t.Errorf("after a refusal: calls %v, waits %v", w.calls, w.waits)
 	}
-	if result.Status != gitops.StatusRefused || result.Changed || result.Failure == nil || !slices.Equal(result.Failure.Findings, preflight.Findings) {
+	if result.Status != gitops.StatusRefused || result.Changed || result.Failure == nil ||
+		!slices.Equal(result.Failure.Findings, preflight.Findings) {
 		t.Errorf("result %+v, failure %+v", result, result.Failure)
 	}
 	for _, f := range preflight.Findings {
@@ -46,27 +48,33 @@ func refused(t *testing.T, w *world, options gitops.CreateOptions) []gitops.Find
 // TestCreate_fileInGit puts a file into the repository first, and looks at what becomes of it.
 func TestCreate_fileInGit(t *testing.T) {
 	t.Parallel()
-	const patched = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- ./gotk-sync.yaml\n- gotk-components.yaml\n" +
-		"patches:\n- patch: |-\n    - op: add\n      path: /metadata/labels/patched\n      value: \"yes\"\n  target:\n    kind: Deployment\n"
+	const patched = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" +
+		"- ./gotk-sync.yaml\n- gotk-components.yaml\npatches:\n- patch: |-\n    - op: add\n" +
+		"      path: /metadata/labels/patched\n      value: \"yes\"\n  target:\n    kind: Deployment\n"
 	for name, test := range map[string]struct {
 		file, content string
 		// What becomes of it without and with Overwrite: refused, replaced or kept.
 		without, with string
 		note          string
 	}{
-		"a spec that differs":             {specPath, "kind: Cluster\n", "refused", "replaced", ""},
-		"an empty spec":                   {specPath, "\n", "replaced", "replaced", ""},
-		"a kustomization with more":       {kustomizationPath, "resources: [eksa-cluster.yaml, more.yaml]\n", "kept", "kept", "it lists the cluster's file"},
-		"a kustomization without it":      {kustomizationPath, "resources: [more.yaml]\n", "refused", "replaced", ""},
+		"a spec that differs": {specPath, "kind: Cluster\n", "refused", "replaced", ""},
+		"an empty spec":       {specPath, "\n", "replaced", "replaced", ""},
+		"a kustomization with more": {kustomizationPath, "resources: [eksa-cluster.yaml, more.yaml]\n",
+			"kept", "kept", "it lists the cluster's file"},
+		"a kustomization without it": {kustomizationPath, "resources: [more.yaml]\n", "refused",
+			"replaced", ""},
 		"a kustomization that is none":    {kustomizationPath, "a: [", "refused", "replaced", ""},
 		"an empty gotk-sync.yaml":         {syncPath, "", "replaced", "replaced", ""},
 		"a blank gotk-sync.yaml":          {syncPath, " \n\n", "replaced", "replaced", ""},
 		"a gotk-sync.yaml of other form":  {syncPath, "sync", "kept", "kept", "is kept as it is in Git"},
 		"a gotk-sync.yaml of another URL": {syncPath, "other", "refused", "replaced", ""},
-		"a patched Flux":                  {fluxKustomizationPath, patched, "kept", "kept", "is kept as it is in Git"},
-		"a Flux without its sync":         {fluxKustomizationPath, "resources: [gotk-components.yaml]\n", "refused", "replaced", ""},
-		"later components":                {componentsPath, smallComponents, "kept", "kept", "Flux v99.1.0 (this program would install " + fluxmanifests.Version + ")"},
-		"empty components":                {componentsPath, "", "replaced", "replaced", ""},
+		"a patched Flux": {fluxKustomizationPath, patched, "kept", "kept",
+			"is kept as it is in Git"},
+		"a Flux without its sync": {fluxKustomizationPath, "resources: [gotk-components.yaml]\n", "refused",
+			"replaced", ""},
+		"later components": {componentsPath, smallComponents, "kept", "kept",
+			"Flux v99.1.0 (this program would install " + fluxmanifests.Version + ")"},
+		"empty components": {componentsPath, "", "replaced", "replaced", ""},
 	} {
 		for _, overwrite := range []bool{false, true} {
 			want := test.without
@@ -83,9 +91,11 @@ func TestCreate_fileInGit(t *testing.T) {
 				content := test.content
 				switch content {
 				case "sync":
-					content = "# by hand\n" + strings.Replace(whole.branches["main"].files[syncPath], "  interval:", "  # often\n  interval:", 1)
+					content = "# by hand\n" + strings.Replace(whole.branches["main"].files[syncPath],
+						"  interval:", "  # often\n  interval:", 1)
 				case "other":
-					content = strings.Replace(whole.branches["main"].files[syncPath], "octo/fleet", "octo/other", 1)
+					content = strings.Replace(whole.branches["main"].files[syncPath], "octo/fleet",
+						"octo/other", 1)
 				}
 				w.commitOther("main", func(files map[string]string) {
 					maps.Copy(files, w.seed)
@@ -95,7 +105,8 @@ func TestCreate_fileInGit(t *testing.T) {
 				options.Overwrite = overwrite
 				if want == "refused" {
 					findings := refused(t, w, options)
-					if len(findings) != 1 || findings[0].Area != gitops.AreaSpec || !strings.Contains(findings[0].Message, test.file) ||
+					if len(findings) != 1 || findings[0].Area != gitops.AreaSpec ||
+						!strings.Contains(findings[0].Message, test.file) ||
 						!strings.Contains(findings[0].Hint, "--overwrite") {
 						t.Errorf("%+v", findings)
 					}
@@ -107,7 +118,7 @@ func TestCreate_fileInGit(t *testing.T) {
 					t.Fatalf("%s, %v, %+v", result.Status, err, result.Failure)
 				}
 				got, ours := w.branches["main"].files[test.file], whole.branches["main"].files[test.file]
-				change := ""
+				var change layout.FileChangeKind
 				for _, c := range result.Repository.Files {
 					if c.Path == test.file {
 						change = c.Change
@@ -118,7 +129,8 @@ func TestCreate_fileInGit(t *testing.T) {
 						t.Errorf("%s was changed (%q) to\n%s", test.file, change, got)
 					}
 					if !slices.ContainsFunc(report.notes(), func(n string) bool {
-						return strings.HasPrefix(n, "info: "+test.file+" is kept") && strings.Contains(n, test.note)
+						return strings.HasPrefix(n, "info: "+test.file+" is kept") &&
+							strings.Contains(n, test.note)
 					}) {
 						t.Errorf("no note of it: %q", report.notes())
 					}
@@ -179,7 +191,8 @@ patches:
       timeout: 7m0s
 `
 	result := create(t, w, on(t, spec("dev", onGitHub)))
-	if !strings.Contains(w.components, "replicas: 3") || !strings.Contains(w.components, "source-controller:v99.1.0") {
+	if !strings.Contains(w.components, "replicas: 3") ||
+		!strings.Contains(w.components, "source-controller:v99.1.0") {
 		t.Errorf("applied:\n%s", w.components)
 	}
 	if !strings.Contains(w.sync, "timeout: 7m0s") {
@@ -197,7 +210,8 @@ func TestCreate_brokenFluxInGit(t *testing.T) {
 	w.seed[fluxKustomizationPath] = "resources:\n- gotk-components.yaml\n- gotk-sync.yaml\n- missing.yaml\n"
 	report := &reporter{}
 	result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub)))
-	if err != nil || result.Status != gitops.StatusGitOpsFailed || !strings.Contains(result.Failure.Message, "clusters/dev/flux-system") {
+	if err != nil || result.Status != gitops.StatusGitOpsFailed ||
+		!strings.Contains(result.Failure.Message, "clusters/dev/flux-system") {
 		t.Errorf("%v, %s, %+v", err, result.Status, result.Failure)
 	}
 	if slices.Contains(w.calls, "EnsureComponents") || slices.Contains(w.calls, "EnsureSync") {

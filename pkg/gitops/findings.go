@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // findings collects what is wrong from several goroutines.
@@ -30,14 +32,15 @@ func (f *findings) unfinished(ctx context.Context) error {
 	return errors.Join(unfinished...)
 }
 
-// add adds an error about an area. A credential or a right that is missing is about access, whatever was looked at when that came up.
+// add adds an error about an area. A credential or a right that is missing is about access, whatever was
+// looked at when that came up.
 func (f *findings) add(area Area, err error) {
-	if IsAccessError(err) {
+	if facts.IsAccessError(err) {
 		area = AreaAccess
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: hintOf(err)})
+	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: facts.HintOf(err)})
 	f.hard = append(f.hard, err)
 }
 
@@ -65,8 +68,9 @@ func (f *findings) addSoft(err error) {
 	f.soft = append(f.soft, err)
 }
 
-// refused is the error of a preflight that found something to put right first, with all that was found; nil without. What alone would not
-// stop the run is told beside it: the step that it belongs to is shown as failed. It has the area that leaves the exit code to the others.
+// refused is the error of a preflight that found something to put right first, with all that was found; nil
+// without. What alone would not stop the run is told beside it: the step that it belongs to is shown as
+// failed. It has the area that leaves the exit code to the others.
 func (f *findings) refused() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,7 +79,7 @@ func (f *findings) refused() error {
 	}
 	list := slices.Clone(f.list)
 	for _, err := range f.soft {
-		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: hintOf(err)})
+		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: facts.HintOf(err)})
 	}
 	return &PreflightError{Findings: list}
 }

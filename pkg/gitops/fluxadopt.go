@@ -10,42 +10,41 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// FluxAdopter takes over a Flux that follows something else, in the order of the methods. They say whether they wrote.
+// FluxAdopter takes over a Flux that follows something else, in the order of the methods. They say whether
+// they wrote.
 type FluxAdopter interface {
-	// RecordFlux keeps what Flux follows now, its credentials included, and returns the record's name. That of a take-over under way stays
-	// as it is.
+	// RecordFlux keeps what Flux follows now, its credentials included, and returns the record's name. That
+	// of a take-over under way stays as it is.
 	RecordFlux(ctx context.Context, namespace string) (record string, changed bool, err error)
 	// HoldPruning has Flux delete and apply nothing, and waits until a round that was under way is over.
-	HoldPruning(ctx context.Context, namespace, record string, progress func(fluxinstall.Progress)) (bool, error)
+	HoldPruning(ctx context.Context, namespace, record string,
+		progress func(fluxinstall.Progress)) (bool, error)
 	// Repoint has Flux follow what the manifests say. It still deletes and applies nothing.
 	Repoint(ctx context.Context, namespace string, sync []byte) (bool, error)
 	// EndAdoption ends what HoldPruning began.
 	EndAdoption(ctx context.Context, namespace string, sync []byte) (bool, error)
 }
 
-// followsOther says whether the Flux of a bootstrap in our namespace follows another repository or branch, or applies another path.
-func (r *run) followsOther(flux *fluxinstall.FluxState) bool {
-	git, ks := flux.GitRepository, flux.Kustomization
-	return git != nil && (!r.sameSource(git.URL) || git.Branch != r.config.Branch) || ks != nil && !samePath(ks.Path, layout.SyncPath(r.config))
-}
-
 // adopts says whether the run takes over a Flux that follows something else, or goes on with that.
 func (u *upgradeRun) adopts() bool {
-	if u.management == nil || u.seen.cluster == nil || !u.asked.Adopt {
+	if u.management == nil || u.seen.Cluster == nil || !u.asked.Adopt {
 		return false
 	}
-	flux := &u.seen.cluster.Flux
-	return flux.Adoption != nil || u.followsOther(flux)
+	flux := &u.seen.Cluster.Flux
+	return flux.Adoption != nil || u.seen.FollowsOther(flux)
 }
 
 // adopted is what Flux followed before; from the record when a take-over is under way.
 func (u *upgradeRun) adopted() *Adopted {
-	flux := &u.seen.cluster.Flux
+	flux := &u.seen.Cluster.Flux
 	if a := flux.Adoption; a != nil {
-		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path, Record: u.config.SystemNamespace + "/" + a.Record, Settings: a.Settings, Unmanaged: []string{}}
+		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path,
+			Record: u.seen.Config.SystemNamespace + "/" + a.Record, Settings: a.Settings,
+			Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
 	if git := flux.GitRepository; git != nil {
@@ -57,18 +56,19 @@ func (u *upgradeRun) adopted() *Adopted {
 	return adopted
 }
 
-// noteForeignKey remembers the key of the source Secret when it is for another repository: a deploy key of GitHub cannot be used for two.
+// noteForeignKey remembers the key of the source Secret when it is for another repository: a deploy key of
+// GitHub cannot be used for two.
 func (u *upgradeRun) noteForeignKey() {
 	if !u.adopts() {
 		return
 	}
-	flux := &u.seen.cluster.Flux
+	flux := &u.seen.Cluster.Flux
 	switch {
 	case flux.Adoption != nil:
-		if flux.Adoption.URL != "" && !u.sameSource(flux.Adoption.URL) {
+		if flux.Adoption.URL != "" && !u.seen.SameSource(flux.Adoption.URL) {
 			u.foreignKey = flux.Adoption.PublicKey
 		}
-	case flux.GitRepository != nil && !u.sameSource(flux.GitRepository.URL):
+	case flux.GitRepository != nil && !u.seen.SameSource(flux.GitRepository.URL):
 		u.foreignKey = flux.SourcePublicKey
 	}
 }
@@ -76,18 +76,23 @@ func (u *upgradeRun) noteForeignKey() {
 // checkAdoption makes sure that a Flux that follows something else can be taken over.
 func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 	flux := &state.Flux
-	namespace := u.config.SystemNamespace
-	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.followsOther(flux) {
+	namespace := u.seen.Config.SystemNamespace
+	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.seen.FollowsOther(flux) {
 		return nil
 	}
 	if flux.GitRepository == nil || flux.Kustomization == nil {
-		return []Finding{{AreaCluster,
-			fmt.Sprintf("only one of GitRepository and Kustomization %s/%s exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
-			text.Command("kubectl -n %s get gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io", namespace)}}
+		return []Finding{{AreaCluster, fmt.Sprintf("only one of GitRepository and Kustomization %s/%s "+
+			"exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
+			text.Command("kubectl -n %s get "+
+				"gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io",
+				namespace)}}
 	}
 	if !flux.Working() {
-		return []Finding{{AreaCluster, fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller have to be available for it to be taken over", namespace),
-			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller", namespace)}}
+		return []Finding{{AreaCluster,
+			fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller "+
+				"have to be available for it to be taken over", namespace),
+			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller",
+				namespace)}}
 	}
 	return nil
 }
@@ -95,115 +100,121 @@ func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
 // tellFlux says what the run is about to change in Flux.
 func (u *upgradeRun) tellFlux() {
 	for _, c := range u.flux.changes {
-		u.steps.Note(LevelInfo, "change of Flux: "+c.String())
+		u.steps.Note(step.LevelInfo, "change of Flux: "+c.String())
 	}
 	if !u.adopts() {
 		return
 	}
 	from := u.adopted()
 	version := ""
-	if v := u.seen.cluster.Flux.Version; v != "" {
+	if v := u.seen.Cluster.Flux.Version; v != "" {
 		version = " " + v
 	}
-	u.steps.Note(LevelWarning, fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; what it has applied from there stays in the cluster and is no longer managed through Git",
-		version, u.config.SystemNamespace, from.Branch, from.URL, from.Path))
-	if !u.sameSource(from.URL) {
-		u.steps.Note(LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, gets a key for %s; the old content is kept in a Secret of its own", u.config.SystemNamespace, fluxmanifests.SourceSecretName, u.settings.Remote.Cluster))
+	u.steps.Note(step.LevelWarning,
+		fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; "+
+			"what it has applied from there stays in the cluster and is no longer managed through Git",
+			version, u.seen.Config.SystemNamespace, from.Branch, from.URL, from.Path))
+	if !u.seen.SameSource(from.URL) {
+		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, "+
+			"gets a key for %s; the old content is kept in a Secret of its own",
+			u.seen.Config.SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote.Cluster))
 	}
-	if a := u.seen.cluster.Flux.Adoption; a != nil {
-		u.steps.Note(LevelInfo, "an earlier run began to take it over; this one goes on")
+	if a := u.seen.Cluster.Flux.Adoption; a != nil {
+		u.steps.Note(step.LevelInfo, "an earlier run began to take it over; this one goes on")
 	}
 }
 
 // The steps of a take-over.
 const (
-	stepRecord  Step = "Keep what Flux follows now in a Secret"
-	stepHold    Step = "Have Flux delete nothing"
-	stepRepoint Step = "Point Flux at the repository"
-	stepNewOnly Step = "Wait for Flux to apply the new files with nothing deleted"
-	stepRelease Step = "Let Flux delete again what goes from the new files"
+	stepRecord  step.Name = "Keep what Flux follows now in a Secret"
+	stepHold    step.Name = "Have Flux delete nothing"
+	stepRepoint step.Name = "Point Flux at the repository"
+	stepNewOnly step.Name = "Wait for Flux to apply the new files with nothing deleted"
+	stepRelease step.Name = "Let Flux delete again what goes from the new files"
 )
 
-// adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has them and nothing else in its
-// inventory, it deletes nothing: pointed elsewhere, it would otherwise delete all that it applied before. The order makes a run that is
-// cut off anywhere repeatable: the record of what was there comes first, and the mark that names it goes last.
-func (u *upgradeRun) adopt() sequence {
-	namespace := u.config.SystemNamespace
-	flux := &u.seen.cluster.Flux
+// adopt takes over a Flux that follows something else. Until Flux has applied the new files once, and so has
+// them and nothing else in its inventory, it deletes nothing: pointed elsewhere, it would otherwise delete
+// all that it applied before. The order makes a run that is cut off anywhere repeatable: the record of what
+// was there comes first, and the mark that names it goes last.
+func (u *upgradeRun) adopt() step.Sequence {
+	namespace := u.seen.Config.SystemNamespace
+	flux := &u.seen.Cluster.Flux
 	var record string // the Secret's name
 	var sync []byte
 	var had []string // what Flux had applied before
-	did := func(changed bool, detail, what string, err error) (effect, error) {
-		return effectOf(changed, detail), wrapped(what, err)
+	did := func(changed bool, detail, what string, err error) (step.Effect, error) {
+		return step.Written(changed, detail), wrapped(what, err)
 	}
-	begin := telling(func() {
+	begin := step.Telling(func() {
 		u.noteFlux()
 		u.result.Flux.Adopted = u.adopted()
 		if u.settings.DryRun {
 			u.result.Flux.Adopted.Unmanaged = unmanagedObjects(inventoryBefore(flux), u.plannedInventory())
 		}
 	})
-	build := silently(func(context.Context) (err error) {
+	build := step.Silently(func(context.Context) (err error) {
 		_, sync, err = u.buildPushed(stepRepoint)
 		return err
 	})
-	keep := action{
-		name: stepRecord,
-		plan: planned(effectOf(flux.Adoption == nil, "")),
-		apply: func(ctx context.Context) (_ effect, err error) {
+	keep := step.Action{
+		Name: stepRecord,
+		Plan: step.Planned(step.Written(flux.Adoption == nil, "")),
+		Apply: func(ctx context.Context) (_ step.Effect, err error) {
 			var changed bool
-			record, changed, err = u.seen.ports.cluster.RecordFlux(ctx, namespace)
+			record, changed, err = u.open.cluster.RecordFlux(ctx, namespace)
 			return did(changed, namespace+"/"+record, "keeping what Flux follows now", err)
 		},
 	}
-	look := silently(func(ctx context.Context) error {
+	look := step.Silently(func(ctx context.Context) error {
 		u.result.Flux.Adopted.Record = namespace + "/" + record
 		// From now on the record is what is known of the old files: another run may have held Flux before.
-		before, err := u.seen.ports.cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
+		before, err := u.open.cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
 		if err != nil {
 			return fmt.Errorf("looking at Flux: %w", err)
 		}
 		had = inventoryBefore(&before.Flux)
 		return nil
 	})
-	hold := action{
-		name: stepHold,
-		plan: planned(effectOf(flux.Adoption == nil || flux.Kustomization.Prune, "")),
-		apply: func(ctx context.Context) (effect, error) {
-			changed, err := u.seen.ports.cluster.HoldPruning(ctx, namespace, record, u.progressOf(stepHold))
+	hold := step.Action{
+		Name: stepHold,
+		Plan: step.Planned(step.Written(flux.Adoption == nil || flux.Kustomization.Prune, "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
+			changed, err := u.open.cluster.HoldPruning(ctx, namespace, record, u.progressOf(stepHold))
 			return did(changed, "", "having Flux delete nothing", err)
 		},
 	}
-	repoint := action{
-		name: stepRepoint,
-		plan: planned(effectOf(u.followsOther(flux), "")),
-		apply: func(ctx context.Context) (effect, error) {
-			changed, err := u.seen.ports.cluster.Repoint(ctx, namespace, sync)
-			return did(changed, "", "pointing Flux at "+u.settings.Remote.Cluster, err)
+	repoint := step.Action{
+		Name: stepRepoint,
+		Plan: step.Planned(step.Written(u.seen.FollowsOther(flux), "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
+			changed, err := u.open.cluster.Repoint(ctx, namespace, sync)
+			return did(changed, "", "pointing Flux at "+u.seen.Remote.Cluster, err)
 		},
 	}
-	newOnly := action{
-		name:  stepNewOnly,
-		plan:  planned(checkedEffect),
-		apply: func(ctx context.Context) (effect, error) { return u.waitNewOnly(ctx, had) },
+	newOnly := step.Action{
+		Name:  stepNewOnly,
+		Plan:  step.Planned(step.Checked()),
+		Apply: func(ctx context.Context) (step.Effect, error) { return u.waitNewOnly(ctx, had) },
 	}
-	release := action{
-		name: stepRelease,
-		plan: planned(changedEffect("")),
-		apply: func(ctx context.Context) (effect, error) {
-			changed, err := u.seen.ports.cluster.EndAdoption(ctx, namespace, sync)
+	release := step.Action{
+		Name: stepRelease,
+		Plan: step.Planned(step.Changed("")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
+			changed, err := u.open.cluster.EndAdoption(ctx, namespace, sync)
 			return did(changed, "", "letting Flux delete again", err)
 		},
 	}
-	foretell := telling(func() {
+	foretell := step.Telling(func() {
 		if !u.settings.DryRun {
 			return
 		}
 		for _, object := range u.result.Flux.Adopted.Unmanaged {
-			u.steps.Note(LevelWarning, "would no longer be managed through Git: "+object)
+			u.steps.Note(step.LevelWarning, "would no longer be managed through Git: "+object)
 		}
 	})
-	return slices.Concat(sequence{begin, build, keep, look, hold}, u.ensureSource(), sequence{repoint, newOnly, release, foretell})
+	return slices.Concat(step.Sequence{begin, build, keep, look, hold}, u.ensureSource(),
+		step.Sequence{repoint, newOnly, release, foretell})
 }
 
 func wrapped(what string, err error) error {
@@ -224,36 +235,38 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 	return nil
 }
 
-// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It may be that of a later commit,
-// whatever others did in it: nothing is left of the old files then. What that means for the run is judged once Flux may delete again.
-func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (effect, error) {
-	cluster, namespace := u.seen.ports.cluster, u.config.SystemNamespace
+// waitNewOnly waits until Flux's inventory is that of the new files, and notes what is not in it any more. It
+// may be that of a later commit, whatever others did in it: nothing is left of the old files then. What that
+// means for the run is judged once Flux may delete again.
+func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect, error) {
+	cluster, namespace := u.open.cluster, u.seen.Config.SystemNamespace
 	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
-		return effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
+		return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 	defer cancel()
 	defer u.nudge(limited)()
 	err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: u.config.Branch, Commit: u.commit,
+		Namespace: namespace, Name: namespace, Branch: u.seen.Config.Branch, Commit: u.commit,
 		Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
 	}, u.progressOf(stepNewOnly))
 	if err != nil {
-		return effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", short(u.commit), err)
+		return step.Effect{}, fmt.Errorf("waiting for Flux to apply %s: %w", facts.ShortCommit(u.commit), err)
 	}
 	after, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
 	if err != nil {
-		return effect{}, fmt.Errorf("looking at what Flux has applied: %w", err)
+		return step.Effect{}, fmt.Errorf("looking at what Flux has applied: %w", err)
 	}
 	ks := after.Flux.Kustomization
-	if ks == nil || ks.Prune || u.followsOther(&after.Flux) {
-		return effect{}, fmt.Errorf("somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
+	if ks == nil || ks.Prune || u.seen.FollowsOther(&after.Flux) {
+		return step.Effect{}, fmt.Errorf(
+			"somebody changed Flux's GitRepository or Kustomization meanwhile; run the command again")
 	}
 	u.result.Flux.Adopted.Unmanaged = unmanagedObjects(had, ks.Inventory)
 	for _, object := range u.result.Flux.Adopted.Unmanaged {
-		u.steps.Note(LevelWarning, "no longer managed through Git: "+object)
+		u.steps.Note(step.LevelWarning, "no longer managed through Git: "+object)
 	}
-	return checkedEffect, nil
+	return step.Checked(), nil
 }
 
 // unmanagedObjects are the entries of one inventory that are not in another, as kind namespace/name.
@@ -268,11 +281,11 @@ func unmanagedObjects(had, has []string) []string {
 	return objects
 }
 
-// plannedInventory is what Flux will have applied of the files of this run, as it notes it. Files of others below the same path are not
-// looked at.
+// plannedInventory is what Flux will have applied of the files of this run, as it notes it. Files of others
+// below the same path are not looked at.
 func (u *upgradeRun) plannedInventory() []string {
 	var files [][]byte
-	if components, sync, err := u.buildFiles(u.seen.files.system); err == nil {
+	if components, sync, err := u.buildFiles(u.planned.System); err == nil {
 		files = append(files, components, sync)
 	}
 	for _, p := range u.specs {

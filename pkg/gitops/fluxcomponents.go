@@ -12,6 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -25,8 +26,8 @@ func newer(version string) bool {
 func (s *systemPlan) components(ctx context.Context) error {
 	ours := s.systemFile(layout.ComponentsFile)
 	before := s.before[layout.ComponentsFile]
-	live := s.seen.cluster.Flux.Version
-	if isBlank(before) {
+	live := s.seen.Cluster.Flux.Version
+	if files.IsBlank(before) {
 		content, err := s.firstComponents(ctx, ours.Content, live)
 		if err == nil {
 			s.put(layout.ComponentsFile, content)
@@ -43,7 +44,8 @@ func (s *systemPlan) components(ctx context.Context) error {
 		if !newer(there) {
 			where, version = "the cluster", live
 		}
-		s.note("Flux %s in %s is newer than %s, which this program brings: Flux's components are left alone", version, where, fluxmanifests.Version)
+		s.note("Flux %s in %s is newer than %s, which this program brings: Flux's components are left alone",
+			version, where, fluxmanifests.Version)
 		if s.choosesComponents() {
 			s.note("the components asked for are not set for the same reason; use a newer eksa-gitops")
 		}
@@ -57,34 +59,38 @@ func (u *upgradeRun) choosesComponents() bool {
 	return len(u.options.Components.Components) > 0 || len(u.options.Components.ComponentsExtra) > 0
 }
 
-// firstComponents are those of a repository that has none. A Flux that runs already keeps its controllers, and where their images come
-// from, unless others are asked for.
+// firstComponents are those of a repository that has none. A Flux that runs already keeps its controllers,
+// and where their images come from, unless others are asked for.
 func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
 	if newer(live) {
 		return nil, &fluxRefusal{AreaCluster,
-			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s to Git would be a downgrade", live, s.config.SystemNamespace, fluxmanifests.Version),
+			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s "+
+				"to Git would be a downgrade", live, s.seen.Config.SystemNamespace, fluxmanifests.Version),
 			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
 	}
 	wanted, registries := s.options.Components, map[string]bool{}
 	var running []string
-	for _, c := range s.seen.cluster.Flux.Controllers {
+	for _, c := range s.seen.Cluster.Flux.Controllers {
 		running = append(running, c.Name)
 		name, _, _ := strings.Cut(c.Image, "@")
 		if at := strings.LastIndex(name, "/"+c.Name+":"); at > 0 {
 			registries[name[:at]] = true
 		}
 	}
-	if s.seen.cluster.Flux.Kustomization == nil || s.choosesComponents() || fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
+	if s.seen.Cluster.Flux.Kustomization == nil || s.choosesComponents() ||
+		fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
 		return ours, nil
 	}
 	// In the default order, so that the file is the one that `flux bootstrap` writes.
-	ordered := slices.DeleteFunc(fluxmanifests.DefaultComponents(), func(name string) bool { return !slices.Contains(running, name) })
+	ordered := slices.DeleteFunc(fluxmanifests.DefaultComponents(), func(name string) bool {
+		return !slices.Contains(running, name)
+	})
 	for _, name := range running {
 		if !slices.Contains(ordered, name) {
 			ordered = append(ordered, name)
 		}
 	}
-	wanted.Components, wanted.Namespace = ordered, s.config.SystemNamespace
+	wanted.Components, wanted.Namespace = ordered, s.seen.Config.SystemNamespace
 	if len(registries) == 1 && wanted.Registry == "" && len(s.options.Images) == 0 {
 		wanted.Registry = slices.Collect(maps.Keys(registries))[0]
 	}
@@ -95,19 +101,22 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 	return made, nil
 }
 
-// upgradeComponents brings components that are in Git to our version and to the choice of controllers. What somebody has edited in them by
-// hand is never thrown away without being told to.
+// upgradeComponents brings components that are in Git to our version and to the choice of controllers. What
+// somebody has edited in them by hand is never thrown away without being told to.
 func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before []byte) error {
 	was, err := fluxmanifests.GeneratedFrom(before)
 	if err != nil {
 		if !s.options.Overwrite {
-			return &fluxRefusal{AreaSpec, fmt.Sprintf("%s is not what Flux's generator writes: %v", file, err), "replace it with --overwrite"}
+			return &fluxRefusal{AreaSpec,
+				fmt.Sprintf("%s is not what Flux's generator writes: %v", file, err),
+				"replace it with --overwrite"}
 		}
 		s.put(layout.ComponentsFile, s.systemFile(layout.ComponentsFile).Content)
 		return nil
 	}
 	wanted := was
-	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version, s.config.SystemNamespace, s.options.Components.ComponentsExtra
+	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version,
+		s.seen.Config.SystemNamespace, s.options.Components.ComponentsExtra
 	if len(s.options.Components.Components) > 0 {
 		wanted.Components = s.options.Components.Components
 	}
@@ -115,7 +124,8 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	if err != nil {
 		return err
 	}
-	if was.Version == wanted.Version && sameNames(was.Components, wanted.Chosen()) && (!s.options.Overwrite || len(edited) == 0) {
+	if was.Version == wanted.Version && sameNames(was.Components, wanted.Chosen()) &&
+		(!s.options.Overwrite || len(edited) == 0) {
 		if len(edited) > 0 {
 			s.note("%s is kept as it is in Git, where it has been edited: %s", file, componentNames(edited))
 		}
@@ -125,12 +135,15 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	switch {
 	case !known && !s.options.Overwrite:
 		return &fluxRefusal{AreaSpec,
-			fmt.Sprintf("%s holds Flux %s; the history of the branch does not tell whether somebody has edited it, and Flux %s would replace all of it", file, was.Version, wanted.Version),
+			fmt.Sprintf("%s holds Flux %s; the history of the branch does not tell whether somebody has "+
+				"edited it, and Flux %s would replace all of it", file, was.Version, wanted.Version),
 			"see the difference with --dry-run --overwrite; then replace it with --overwrite"}
 	case len(edited) > 0 && !s.options.Overwrite:
 		return &fluxRefusal{AreaSpec,
-			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s", file, wanted.Version, componentNames(edited)),
-			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them with --overwrite", path.Join(layout.SystemDir(s.config), layout.KustomizationFile))}
+			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s",
+				file, wanted.Version, componentNames(edited)),
+			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them "+
+				"with --overwrite", path.Join(layout.SystemDir(s.seen.Config), layout.KustomizationFile))}
 	case len(edited) > 0:
 		s.note("edits of %s that are replaced: %s", file, componentNames(edited))
 	}
@@ -139,7 +152,9 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 		return fmt.Errorf("rendering Flux's components: %w", err)
 	}
 	s.put(layout.ComponentsFile, after)
-	s.flux.removed = slices.DeleteFunc(slices.Clone(was.Components), func(name string) bool { return slices.Contains(wanted.Chosen(), name) })
+	s.flux.removed = slices.DeleteFunc(slices.Clone(was.Components), func(name string) bool {
+		return slices.Contains(wanted.Chosen(), name)
+	})
 	return s.checkRemoved(ctx, before, after)
 }
 
@@ -156,8 +171,8 @@ func componentNames(changes []fluxmanifests.ComponentChange) string {
 	return strings.Join(names, ", ")
 }
 
-// checkRemoved makes sure that no object goes with a controller: Flux takes the controller's kinds away, and Kubernetes every object of
-// them, while nobody is left to end what they stand for.
+// checkRemoved makes sure that no object goes with a controller: Flux takes the controller's kinds away, and
+// Kubernetes every object of them, while nobody is left to end what they stand for.
 func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) error {
 	if len(s.flux.removed) == 0 {
 		return nil
@@ -166,7 +181,7 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 	if err != nil || len(kinds) == 0 {
 		return err
 	}
-	resources, err := s.seen.ports.cluster.FluxResources(ctx, kinds...)
+	resources, err := s.open.cluster.FluxResources(ctx, kinds...)
 	if err != nil {
 		return fmt.Errorf("looking for objects of %s: %w", strings.Join(s.flux.removed, ", "), err)
 	}
@@ -184,18 +199,24 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 		using = append(using[:most], fmt.Sprintf("%d more", n))
 	}
 	return &fluxRefusal{AreaCluster,
-		fmt.Sprintf("%s cannot be removed: its kinds would be deleted with it, and with them %s", strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
-		"delete these objects first, through Git where they come from there, or keep the controller among the components"}
+		fmt.Sprintf("%s cannot be removed: its kinds would be deleted with it, and with them %s",
+			strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
+		"delete these objects first, through Git where they come from there, or keep the controller among " +
+			"the components"}
 }
 
-// generatedByFlux is how `flux bootstrap`, and so EKS Anywhere, describes the commit that it writes the components with.
+// generatedByFlux is how `flux bootstrap`, and so EKS Anywhere, describes the commit that it writes the
+// components with.
 var generatedByFlux = regexp.MustCompile(`^Add Flux v\S+ component manifests`)
 
-// editedComponents finds what somebody has changed in the components since a generator wrote them. Components of our own version are
-// generated once more; of others, the history of the branch says what was written. known is false when it does not.
-func (s *systemPlan) editedComponents(ctx context.Context, file string, before []byte, was fluxmanifests.ComponentsOptions) (edited []fluxmanifests.ComponentChange, known bool, err error) {
+// editedComponents finds what somebody has changed in the components since a generator wrote them. Components
+// of our own version are generated once more; of others, the history of the branch says what was written.
+// known is false when it does not.
+func (s *systemPlan) editedComponents(ctx context.Context, file string, before []byte,
+	was fluxmanifests.ComponentsOptions) (edited []fluxmanifests.ComponentChange, known bool, err error) {
 	embedded := fluxmanifests.DefaultComponents()
-	if was.Version == fluxmanifests.Version && !slices.ContainsFunc(was.Components, func(name string) bool { return !slices.Contains(embedded, name) }) {
+	if was.Version == fluxmanifests.Version && !slices.ContainsFunc(was.Components,
+		func(name string) bool { return !slices.Contains(embedded, name) }) {
 		made, err := fluxmanifests.Components(ctx, was)
 		if err != nil {
 			return nil, false, fmt.Errorf("rendering Flux's components: %w", err)
@@ -239,14 +260,15 @@ func compareComponents(before, after []byte) ([]fluxmanifests.ComponentChange, e
 
 // componentsAfter are the controllers of the planned components.
 func (s *systemPlan) componentsAfter() []string {
-	made, err := fluxmanifests.GeneratedFrom(s.plan.system[layout.ComponentsFile])
+	made, err := fluxmanifests.GeneratedFrom(s.plan.System[layout.ComponentsFile])
 	if err != nil {
 		return nil
 	}
 	return made.Components
 }
 
-// imagesOfComponents are the images for controllers that are installed: kustomize refuses a patch of one that is not. Nil is all.
+// imagesOfComponents are the images for controllers that are installed: kustomize refuses a patch of one that
+// is not. Nil is all.
 func (o *CreateOptions) imagesOfComponents(components []string) map[string]string {
 	if len(o.Images) == 0 || components == nil {
 		return o.Images

@@ -8,43 +8,47 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // fluxFollows says whether Flux applies its own files from Git, so that it brings itself to what they say.
 func (u *upgradeRun) fluxFollows() bool {
-	flux := &u.seen.cluster.Flux
-	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil && flux.Working()
+	flux := &u.seen.Cluster.Flux
+	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil &&
+		flux.Working()
 }
 
-// bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not there, or broken, is
-// installed; and one that follows something else is taken over.
-func (u *upgradeRun) bringFlux(ctx context.Context) sequence {
+// bringFlux brings Flux to what is in Git. One that follows the repository does that itself; one that is not
+// there, or broken, is installed; and one that follows something else is taken over.
+func (u *upgradeRun) bringFlux(ctx context.Context) step.Sequence {
 	switch {
 	case u.management == nil:
 		return nil
 	case u.adopts():
 		return u.adopt()
-	case !u.fluxFollows():
+	case !u.fluxFollows(), u.fetchesTooLittle():
 		return u.installFlux(ctx)
 	}
-	return sequence{telling(u.noteFlux)}
+	return step.Sequence{step.Telling(u.noteFlux)}
 }
 
 // noteFlux begins the part of the result that is about Flux.
 func (u *upgradeRun) noteFlux() {
-	version, _, err := fluxmanifests.ComponentVersion(u.seen.files.system[layout.ComponentsFile])
+	version, _, err := fluxmanifests.ComponentVersion(u.planned.System[layout.ComponentsFile])
 	if err != nil {
-		version = u.seen.cluster.Flux.Version
+		version = u.seen.Cluster.Flux.Version
 	}
-	u.result.Flux = &FluxResult{Version: version, Namespace: u.config.SystemNamespace, URL: u.settings.Remote.Cluster, Path: layout.SyncPath(u.config), Changes: u.flux.changes}
+	u.result.Flux = &FluxResult{Version: version, Namespace: u.seen.Config.SystemNamespace,
+		URL: u.seen.Remote.Cluster, Path: layout.SyncPath(u.seen.Config), Changes: u.flux.changes}
 }
 
 // nudgeEvery is how often Flux is asked to look again while its controllers are being replaced.
 const nudgeEvery = 10 * time.Second
 
-// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller that begins to work while the
-// source-controller is being replaced, too, cannot fetch, and tries again only at its interval, which is ten minutes.
+// nudge asks Flux again and again to look at the repository, until stop is called. A kustomize-controller
+// that begins to work while the source-controller is being replaced, too, cannot fetch, and tries again only
+// at its interval, which is ten minutes.
 func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var nudging crash.Group
@@ -57,7 +61,8 @@ func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 				return
 			case <-ticker.C:
 				// A failure shows in what is waited for.
-				_ = u.seen.ports.cluster.RequestReconcile(ctx, u.config.SystemNamespace, u.config.SystemNamespace)
+				_ = u.open.cluster.RequestReconcile(ctx, u.seen.Config.SystemNamespace,
+					u.seen.Config.SystemNamespace)
 			}
 		}
 	})
@@ -68,19 +73,19 @@ func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 }
 
 // waitUpgraded is waitApplied while Flux's own controllers may be replaced by the commit.
-func (u *upgradeRun) waitUpgraded(context.Context) sequence {
+func (u *upgradeRun) waitUpgraded(context.Context) step.Sequence {
 	wait := u.waitApplied(u.planLater)
 	if u.flux.images != nil {
-		waitNow := wait.apply
-		wait.apply = func(ctx context.Context) (effect, error) {
+		waitNow := wait.Apply
+		wait.Apply = func(ctx context.Context) (step.Effect, error) {
 			defer u.nudge(ctx)()
 			return waitNow(ctx)
 		}
 	}
-	return sequence{wait}
+	return step.Sequence{wait}
 }
 
-const stepRollOver = Step("Wait for Flux's new controllers to work")
+const stepRollOver = step.Name("Wait for Flux's new controllers to work")
 
 // replacesControllers says whether Flux's controllers are others after the run.
 func (u *upgradeRun) replacesControllers() bool {
@@ -88,25 +93,26 @@ func (u *upgradeRun) replacesControllers() bool {
 }
 
 // waitRolledOver waits until the controllers that changed run, and have worked.
-func (u *upgradeRun) waitRolledOver(context.Context) sequence {
+func (u *upgradeRun) waitRolledOver(context.Context) step.Sequence {
 	if u.result.Flux != nil {
 		u.result.Flux.Changes = u.flux.changes
 	}
 	if !u.replacesControllers() {
 		return nil
 	}
-	return sequence{action{
-		name: stepRollOver,
-		plan: planned(changedEffect(componentNames(u.flux.changes))),
-		apply: func(ctx context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: stepRollOver,
+		Plan: step.Planned(step.Changed(componentNames(u.flux.changes))),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 			defer cancel()
-			wait := fluxinstall.Rollover{Namespace: u.config.SystemNamespace, Name: u.config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
-			if err := u.seen.ports.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
+			wait := fluxinstall.Rollover{Namespace: u.seen.Config.SystemNamespace,
+				Name: u.seen.Config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
+			if err := u.open.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
 				u.result.Flux.Ready = false
-				return effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
+				return step.Effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)
 			}
-			return changedEffect(componentNames(u.flux.changes)), nil
+			return step.Changed(componentNames(u.flux.changes)), nil
 		},
 	}}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -31,9 +33,10 @@ type fluxRefusal struct {
 func (e *fluxRefusal) Error() string { return e.message }
 func (e *fluxRefusal) Hint() string  { return e.hint }
 
-// planSystem works out what becomes of Flux's files on top of a snapshot, and adds it to the plan. Other than a creation, an upgrade brings
-// gotk-components.yaml up to date. The errors that are about the files are *fluxRefusal and *conflictError.
-func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *filePlan) error {
+// planSystem works out what becomes of Flux's files on top of a snapshot, and adds it to the plan. Other than
+// a creation, an upgrade brings gotk-components.yaml up to date. The errors that are about the files are
+// *fluxRefusal and *conflictError.
+func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	u.flux = fluxPlan{}
 	if u.management == nil {
 		return nil
@@ -56,7 +59,7 @@ func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *fi
 type systemPlan struct {
 	*upgradeRun
 	snapshot Snapshot
-	plan     *filePlan
+	plan     *files.Plan
 	before   map[string][]byte // by base name; what is in Git
 	flux     fluxPlan
 }
@@ -104,49 +107,55 @@ func (u *upgradeRun) systemFile(base string) layout.File {
 // put plans one of Flux's files.
 func (s *systemPlan) put(base string, content []byte) {
 	file := s.systemFile(base).Path
-	s.plan.system[base], s.plan.after[file] = content, content
+	s.plan.System[base], s.plan.After[file] = content, content
 	before, there := s.before[base]
 	switch {
 	case !there:
-		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: "add", After: content})
+		s.plan.Changes = append(s.plan.Changes,
+			layout.FileChange{Path: file, Change: layout.FileAdd, After: content})
 	case !bytes.Equal(before, content):
-		s.plan.changes = append(s.plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: content})
+		s.plan.Changes = append(s.plan.Changes,
+			layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: content})
 	}
 }
 
 func (s *systemPlan) note(format string, args ...any) {
-	s.plan.note(format, args...)
+	s.plan.Note(format, args...)
 }
 
-// kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when others are given and for patches
-// of controllers that go.
+// kustomization plans the kustomization of Flux's directory: what is there stays, but for the images when
+// others are given and for patches of controllers that go.
 func (s *systemPlan) kustomization(context.Context) error {
 	ours := s.systemFile(layout.KustomizationFile)
 	before := s.before[layout.KustomizationFile]
 	switch {
-	case isBlank(before) || bytes.Equal(before, ours.Content):
+	case files.IsBlank(before) || bytes.Equal(before, ours.Content):
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
-	case !listsResources(before, layout.ComponentsFile, layout.SyncFile):
+	case !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
 		if !s.options.Overwrite {
-			return &conflictError{changes: []FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
+				Before: before, After: ours.Content}}}
 		}
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
 	}
-	after, err := layout.SetControllerImages(before, s.config.SystemNamespace, s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
+	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace,
+		s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
-	if after, err = layout.ProtectSystem(after, s.config.SystemNamespace); err != nil {
+	if after, err = layout.ProtectSystem(after, s.seen.Config.SystemNamespace); err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
-	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 && !bytes.Equal(s.plan.system[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
+	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 &&
+		!bytes.Equal(s.plan.System[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
 		var images []string
 		for _, name := range slices.Sorted(maps.Keys(patched)) {
 			images = append(images, patched[name])
 		}
-		s.note("%s keeps the images that it gives Flux's controllers: %s; --bundles FILE gives them those of a Bundles file", ours.Path, strings.Join(images, ", "))
+		s.note("%s keeps the images that it gives Flux's controllers: %s; --bundles FILE gives them those "+
+			"of a Bundles file", ours.Path, strings.Join(images, ", "))
 	}
 	s.put(layout.KustomizationFile, after)
 	return nil
@@ -156,12 +165,24 @@ func (s *systemPlan) kustomization(context.Context) error {
 func (s *systemPlan) sync(context.Context) error {
 	ours := s.systemFile(layout.SyncFile)
 	before := s.before[layout.SyncFile]
+	following := s.followsSpec(before)
+	var kept []byte // whose part of the repository stays
+	if following {
+		kept = before
+	}
+	var err error
+	if ours.Content, err = s.syncFor(kept); err != nil {
+		return err
+	}
 	switch {
-	case isBlank(before) || s.options.Overwrite && !s.followsSpec(before):
+	case files.IsBlank(before) || s.options.Overwrite && !following:
 		s.put(layout.SyncFile, ours.Content)
-	case s.followsSpec(before):
-		after, err := s.servedSync(ours.Path, before, s.plan.system[layout.ComponentsFile], s.note)
+	case following:
+		after, err := s.servedSync(ours.Path, before, s.plan.System[layout.ComponentsFile], s.note)
 		if err != nil {
+			return err
+		}
+		if after, err = s.setCheckout(ours.Path, after); err != nil {
 			return err
 		}
 		s.put(layout.SyncFile, after)
@@ -169,26 +190,28 @@ func (s *systemPlan) sync(context.Context) error {
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
 	default:
-		return &conflictError{changes: []FileChange{{Path: ours.Path, Change: "modify", Before: before, After: ours.Content}}}
+		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
+			Before: before, After: ours.Content}}}
 	}
 	return nil
 }
 
-// followsSpec says whether sync manifests follow the repository, branch and path of the spec, whatever else they say.
+// followsSpec says whether sync manifests follow the repository, branch and path of the spec, whatever else
+// they say.
 func (s *systemPlan) followsSpec(sync []byte) bool {
 	git, path := false, false
-	for _, o := range decodeObjects(sync) {
-		if o.Name != s.config.SystemNamespace || o.Namespace != s.config.SystemNamespace {
+	for _, o := range facts.DecodeObjects(sync) {
+		if o.Name != s.seen.Config.SystemNamespace || o.Namespace != s.seen.Config.SystemNamespace {
 			continue
 		}
 		spec := section(o.Fields, "spec")
 		switch o.Kind {
 		case "GitRepository":
 			url, _ := spec["url"].(string)
-			git = s.sameSource(url) && section(spec, "ref")["branch"] == s.config.Branch
+			git = s.seen.SameSource(url) && section(spec, "ref")["branch"] == s.seen.Config.Branch
 		case "Kustomization":
 			given, _ := spec["path"].(string)
-			path = samePath(given, layout.SyncPath(s.config))
+			path = facts.SamePath(given, layout.SyncPath(s.seen.Config))
 		}
 	}
 	return git && path
@@ -196,16 +219,18 @@ func (s *systemPlan) followsSpec(sync []byte) bool {
 
 // compare builds Flux's files as Flux will, and says what changes for the controllers.
 func (s *systemPlan) compare(ctx context.Context) error {
-	changed := slices.ContainsFunc(s.plan.changes, func(c FileChange) bool { return path.Dir(c.Path) == layout.SystemDir(s.config) })
-	applied := s.snapshot != nil && s.seen.cluster.Applied(s.config.Branch, s.snapshot.Head())
+	changed := slices.ContainsFunc(s.plan.Changes, func(c layout.FileChange) bool {
+		return path.Dir(c.Path) == layout.SystemDir(s.seen.Config)
+	})
+	applied := s.snapshot != nil && s.seen.Cluster.Applied(s.seen.Config.Branch, s.snapshot.Head())
 	if !changed && applied {
 		return nil
 	}
-	after, used, err := s.buildSystem(ctx, s.snapshot, s.plan.system)
+	after, used, err := s.buildSystem(ctx, s.snapshot, s.plan.System)
 	if err != nil {
 		return s.unbuilt(err)
 	}
-	s.plan.system = used
+	s.plan.System = used
 	_, images, err := fluxmanifests.ComponentVersion(after)
 	if err != nil {
 		return nil // kept as it is, whatever it is
@@ -223,7 +248,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		}
 	}
 	if len(s.flux.changes) == 0 {
-		s.flux.changes = liveChanges(s.seen.cluster.Flux.Controllers, images)
+		s.flux.changes = liveChanges(s.seen.Cluster.Flux.Controllers, images)
 	}
 	if len(s.flux.changes) > 0 {
 		s.flux.images = images
@@ -231,22 +256,28 @@ func (s *systemPlan) compare(ctx context.Context) error {
 	return nil
 }
 
-// protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing about the controllers.
+// protectedBefore is what is in Git, with what keeps Flux from deleting itself: to add that changes nothing
+// about the controllers.
 func (s *systemPlan) protectedBefore() map[string][]byte {
 	files := maps.Clone(s.before)
-	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile], s.config.SystemNamespace); err == nil {
+	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile],
+		s.seen.Config.SystemNamespace); err == nil {
 		files[layout.KustomizationFile] = protected
 	}
 	return files
 }
 
-// liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier upgrade.
-func liveChanges(controllers []fluxinstall.ControllerState, images map[string]string) []fluxmanifests.ComponentChange {
+// liveChanges are the controllers that run another image than Git says: Flux has yet to apply an earlier
+// upgrade.
+func liveChanges(controllers []fluxinstall.ControllerState,
+	images map[string]string) []fluxmanifests.ComponentChange {
 	var changes []fluxmanifests.ComponentChange
 	for _, c := range controllers {
 		if image := images[c.Name]; image != "" && c.Image != "" && image != c.Image {
 			changes = append(changes, fluxmanifests.ComponentChange{
-				Name: c.Name, OldImage: c.Image, NewImage: image, OldVersion: fluxmanifests.ImageVersion(c.Image), NewVersion: fluxmanifests.ImageVersion(image),
+				Name: c.Name, OldImage: c.Image, NewImage: image,
+				OldVersion: fluxmanifests.ImageVersion(c.Image),
+				NewVersion: fluxmanifests.ImageVersion(image),
 			})
 		}
 	}

@@ -10,31 +10,21 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
-// SnapshotHistory looks into the past of a branch, as far as the question needs it.
-type SnapshotHistory interface {
-	// EachRevision visits the commits that changed a path, the newest first, until visit returns false.
-	EachRevision(ctx context.Context, path string, visit func(git.Revision) bool) error
-	// ReadAt reads a file as it was at a commit; fs.ErrNotExist when the history does not have it.
-	ReadAt(ctx context.Context, commit, path string) ([]byte, error)
-	// Behind counts the commits after another one, and looks at no more than most; known is false where that is not enough to tell.
-	Behind(ctx context.Context, commit string, most int) (count int, known bool, err error)
-	// Lacks says whether a commit is surely not in the history; false where that cannot be told.
-	Lacks(ctx context.Context, commit string) (bool, error)
-}
-
-// The trailers of the commits that this program makes: its version, the names of the clusters whose files it wrote, with blanks
-// between them, and the names of those among them into which it merged what others had written to Git and the user's file did not get.
+// The trailers of the commits that this program makes: its version, the names of the clusters whose files it
+// wrote, with blanks between them, and the names of those among them into which it merged what others had
+// written to Git and the user's file did not get.
 const (
 	trailerVersion  = "Eksa-Gitops-Version"
 	trailerClusters = "Eksa-Gitops-Clusters"
 	trailerMerged   = "Eksa-Gitops-Merged"
 )
 
-// Wrote says whether a commit was made by this program to write the files of a cluster. It goes by the trailers at the end of the
-// message. A commit that somebody squashed out of several has them further up, if at all, and does not count: what it left may be the
-// others' work as well.
+// Wrote says whether a commit was made by this program to write the files of a cluster. It goes by the
+// trailers at the end of the message. A commit that somebody squashed out of several has them further up, if
+// at all, and does not count: what it left may be the others' work as well.
 func Wrote(revision git.Revision, cluster string) bool {
 	return names(revision, trailerClusters, cluster)
 }
@@ -46,9 +36,10 @@ func names(revision git.Revision, trailer, cluster string) bool {
 	})
 }
 
-// LastWritten finds, among the revisions of a cluster's file with the newest first, the one that this program wrote last: what it left
-// is the base that a later edit of the file and edits in Git have in common. It is false when there is none, or when the program took
-// the file out after that; nothing is then known about who changed what.
+// LastWritten finds, among the revisions of a cluster's file with the newest first, the one that this program
+// wrote last: what it left is the base that a later edit of the file and edits in Git have in common. It is
+// false when there is none, or when the program took the file out after that; nothing is then known about who
+// changed what.
 func LastWritten(revisions []git.Revision, cluster string) (git.Revision, bool) {
 	for _, r := range revisions {
 		if Wrote(r, cluster) {
@@ -62,17 +53,18 @@ func LastWritten(revisions []git.Revision, cluster string) (git.Revision, bool) 
 type fileHistory struct {
 	// base is what the user's file said when this program wrote it to Git last; nil when that is not known.
 	base []byte
-	// fuller says that base may hold more than the user's file ever did: `eksctl anywhere` wrote it, which fills in defaults, or it was
-	// merged out of such a file.
+	// fuller says that base may hold more than the user's file ever did: `eksctl anywhere` wrote it, which
+	// fills in defaults, or it was merged out of such a file.
 	fuller bool
 	// since are the revisions by others after that, the newest first.
 	since []git.Revision
 }
 
-// readHistory works out from the history of a cluster's file what the user's own file said the last time. That is what the commit left,
-// or, when others' edits were merged into it that the user's file did not get, what it left without those. Were they in the base, the
-// user's file would seem to take them back.
-func readHistory(ctx context.Context, snapshot SnapshotHistory, path, cluster string) (*fileHistory, error) {
+// readHistory works out from the history of a cluster's file what the user's own file said the last time.
+// That is what the commit left, or, when others' edits were merged into it that the user's file did not get,
+// what it left without those. Were they in the base, the user's file would seem to take them back.
+func readHistory(ctx context.Context, snapshot facts.SnapshotHistory,
+	path, cluster string) (*fileHistory, error) {
 	var revisions []git.Revision
 	err := snapshot.EachRevision(ctx, path, func(r git.Revision) bool {
 		revisions = append(revisions, r)
@@ -101,14 +93,16 @@ func readHistory(ctx context.Context, snapshot SnapshotHistory, path, cluster st
 	return history, nil
 }
 
-// writtenByEksctl says whether a commit is one of EKS Anywhere's own command line (pkg/gitops/flux, its commit messages).
+// writtenByEksctl says whether a commit is one of EKS Anywhere's own command line (pkg/gitops/flux, its
+// commit messages).
 func writtenByEksctl(r git.Revision) bool {
 	return strings.Contains(r.Message, "generated by EKS-A CLI")
 }
 
-// usersFile is the user's file as of the first of some revisions, which is one by this program. It is fuller than that, perhaps, when
-// others' edits were merged into a file that this program had not written before.
-func usersFile(ctx context.Context, snapshot SnapshotHistory, path, cluster string, revisions []git.Revision) (content []byte, fuller bool, err error) {
+// usersFile is the user's file as of the first of some revisions, which is one by this program. It is fuller
+// than that, perhaps, when others' edits were merged into a file that this program had not written before.
+func usersFile(ctx context.Context, snapshot facts.SnapshotHistory, path, cluster string,
+	revisions []git.Revision) (content []byte, fuller bool, err error) {
 	written, err := readRevision(ctx, snapshot, path, revisions[0])
 	if err != nil || !names(revisions[0], trailerMerged, cluster) {
 		return written, false, err
@@ -126,7 +120,8 @@ func usersFile(ctx context.Context, snapshot SnapshotHistory, path, cluster stri
 	if err != nil {
 		return nil, false, err
 	}
-	undone, err := clusterspec.Merge(clusterspec.Source{Name: path, Data: parent}, clusterspec.Source{Name: path, Data: written}, clusterspec.Source{Name: path, Data: before})
+	undone, err := clusterspec.Merge(clusterspec.Source{Name: path, Data: parent},
+		clusterspec.Source{Name: path, Data: written}, clusterspec.Source{Name: path, Data: before})
 	if problems := (clusterspec.Problems)(nil); errors.As(err, &problems) {
 		return nil, false, nil // somebody had left what cannot be read there; nothing is known then
 	}
@@ -136,13 +131,15 @@ func usersFile(ctx context.Context, snapshot SnapshotHistory, path, cluster stri
 	return undone.Overwriting, fuller, nil
 }
 
-func readRevision(ctx context.Context, snapshot SnapshotHistory, path string, r git.Revision) ([]byte, error) {
+func readRevision(ctx context.Context, snapshot facts.SnapshotHistory, path string,
+	r git.Revision) ([]byte, error) {
 	content, err := snapshot.ReadAt(ctx, r.Commit, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s as it was at commit %s: %w", path, short(r.Commit), err)
+		return nil, fmt.Errorf("reading %s as it was at commit %s: %w",
+			path, facts.ShortCommit(r.Commit), err)
 	}
 	return content, nil
 }

@@ -23,13 +23,16 @@ func TestLastWritten(t *testing.T) {
 		cluster   string
 		want      string
 	}{
-		"nothing":                         {nil, "dev", ""},
-		"only others":                     {[]git.Revision{by("a"), by("b", "Signed-off-by", "Ann")}, "dev", ""},
-		"the newest of ours":              {[]git.Revision{by("a"), ours, by("older", trailerClusters, "dev")}, "dev", "ours"},
-		"one of several clusters":         {[]git.Revision{ours}, "w01", "ours"},
-		"the beginning of a name":         {[]git.Revision{ours}, "w0", ""},
-		"another cluster":                 {[]git.Revision{by("a", trailerClusters, "prod"), ours}, "dev", "ours"},
-		"the trailer's case and number":   {[]git.Revision{by("a", "eksa-gitops-clusters", "prod", "EKSA-GITOPS-CLUSTERS", "dev")}, "dev", "a"},
+		"nothing":     {nil, "dev", ""},
+		"only others": {[]git.Revision{by("a"), by("b", "Signed-off-by", "Ann")}, "dev", ""},
+		"the newest of ours": {[]git.Revision{by("a"), ours, by("older", trailerClusters, "dev")},
+			"dev", "ours"},
+		"one of several clusters": {[]git.Revision{ours}, "w01", "ours"},
+		"the beginning of a name": {[]git.Revision{ours}, "w0", ""},
+		"another cluster":         {[]git.Revision{by("a", trailerClusters, "prod"), ours}, "dev", "ours"},
+		"the trailer's case and number": {
+			[]git.Revision{by("a", "eksa-gitops-clusters", "prod", "EKSA-GITOPS-CLUSTERS", "dev")},
+			"dev", "a"},
 		"taken out by us, back by others": {[]git.Revision{by("back"), deleted, ours}, "dev", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,20 +8,25 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// LocalFiles are the files that a run leaves with the person who runs it. They are that person's: one that this program has not written
-// exactly as it stands there is never replaced.
+// LocalFiles are the files that a run leaves with the person who runs it. They are that person's: one that
+// this program has not written exactly as it stands there is never replaced.
 type LocalFiles interface {
-	// CheckCopy says whether SaveCopy could write the copy of a cluster's file; nil content is any. It writes nothing.
+	// CheckCopy says whether SaveCopy could write the copy of a cluster's file; nil content is any. It writes
+	// nothing.
 	CheckCopy(cluster string, content []byte) error
-	// SaveCopy writes <name>/<name>-eks-a-cluster.yaml, where EKS Anywhere looks for it. A file that is there is replaced only when written
-	// says that Git has, or had, its content; otherwise the copy goes beside it or is left out.
+	// SaveCopy writes <name>/<name>-eks-a-cluster.yaml, where EKS Anywhere looks for it. A file that is there
+	// is replaced only when written says that Git has, or had, its content; otherwise the copy goes beside it
+	// or is left out.
 	SaveCopy(cluster string, content []byte, written func([]byte) bool) (LocalCopy, error)
 	// CheckUpdate says whether Update could write a file that a person has named. It writes nothing.
 	CheckUpdate(name string) error
-	// Update writes a file that a person has named, if it still holds what was read from it, and says whether it did.
+	// Update writes a file that a person has named, if it still holds what was read from it, and says whether
+	// it did.
 	Update(file clusterspec.Source, was []byte) (bool, error)
 }
 
@@ -49,7 +54,7 @@ func (r *run) checkCopies(found *findings, copies map[string][]byte) {
 
 // addLocal adds what is wrong on this machine, once for all clusters that it is in the way of.
 func (f *findings) addLocal(err error) {
-	finding := Finding{Area: AreaLocal, Message: err.Error(), Hint: hintOf(err)}
+	finding := Finding{Area: AreaLocal, Message: err.Error(), Hint: facts.HintOf(err)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !slices.Contains(f.list, finding) {
@@ -59,7 +64,9 @@ func (f *findings) addLocal(err error) {
 
 // saveCopy keeps the local copy of a cluster's file, and says where.
 func (r *run) saveCopy(ctx context.Context, name, path string, content []byte) error {
-	saved, err := r.ports.Local.SaveCopy(name, content, func(there []byte) bool { return r.isInGit(ctx, path, there) })
+	saved, err := r.ports.Local.SaveCopy(name, content, func(there []byte) bool {
+		return r.isInGit(ctx, path, there)
+	})
 	if err != nil {
 		return fmt.Errorf("writing the local copy of cluster %s: %w", name, err)
 	}
@@ -68,14 +75,14 @@ func (r *run) saveCopy(ctx context.Context, name, path string, content []byte) e
 	return nil
 }
 
-// isInGit says whether Git has, or had in the history of the branch, exactly this content at a path, so that nothing is lost with a copy
-// of it. What cannot be found out is no.
+// isInGit says whether Git has, or had in the history of the branch, exactly this content at a path, so that
+// nothing is lost with a copy of it. What cannot be found out is no.
 func (r *run) isInGit(ctx context.Context, path string, content []byte) bool {
-	if r.seen.snapshot == nil {
+	if r.snapshot == nil {
 		return false
 	}
 	found, blob := false, git.BlobID(content)
-	err := r.seen.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
+	err := r.snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		found = !revision.Deleted && revision.BlobID == blob
 		return !found
 	})
@@ -136,13 +143,6 @@ func (u *upgradeRun) checkLocal(found *findings) error {
 	return nil
 }
 
-// What becomes of a file of the user's.
-const (
-	changeModify = "modify"
-	// ChangeKeep says that it was edited since the run has read it, and stays as it is.
-	ChangeKeep = "keep"
-)
-
 // sourceUpdate is what one cluster changes in a file of the user's.
 type sourceUpdate struct {
 	cluster string
@@ -162,7 +162,8 @@ func (u *upgradeRun) sourceUpdates() ([]sourceUpdate, error) {
 			continue
 		}
 		before := clusterspec.Source{Name: p.path, Data: clusterspec.Render(p.cluster)}
-		changed, err := clusterspec.UpdateSources(sources, before, clusterspec.Source{Name: p.path, Data: p.after})
+		changed, err := clusterspec.UpdateSources(sources, before,
+			clusterspec.Source{Name: p.path, Data: p.after})
 		if err != nil {
 			return nil, fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
 		}
@@ -183,12 +184,13 @@ func (u *upgradeRun) sources() []clusterspec.Source {
 	return u.updated
 }
 
-// updateFiles brings the user's own files to what is in Git after the run. It comes before the push: a file that has what Git has is
-// right whether the push succeeds or not, while a commit that says so of a file that has it not would mislead the next run.
-func (u *upgradeRun) updateFiles(context.Context) sequence {
+// updateFiles brings the user's own files to what is in Git after the run. It comes before the push: a file
+// that has what Git has is right whether the push succeeds or not, while a commit that says so of a file that
+// has it not would mislead the next run.
+func (u *upgradeRun) updateFiles(context.Context) step.Sequence {
 	updates, err := u.sourceUpdates()
 	if err != nil {
-		return sequence{failure{err}}
+		return step.Sequence{step.Fail{Err: err}}
 	}
 	var names []string
 	for _, update := range updates {
@@ -196,37 +198,38 @@ func (u *upgradeRun) updateFiles(context.Context) sequence {
 			names = append(names, update.file.Name)
 		}
 	}
-	var step Step
+	var name step.Name
 	switch len(names) {
 	case 0:
 		return nil
 	case 1:
-		step = Step(fmt.Sprintf("Bring %s up to date", names[0]))
+		name = step.Name(fmt.Sprintf("Bring %s up to date", names[0]))
 	default:
-		step = Step(fmt.Sprintf("Bring %d files up to date", len(names)))
+		name = step.Name(fmt.Sprintf("Bring %d files up to date", len(names)))
 	}
-	return sequence{action{
-		name: step,
-		plan: func(context.Context) (effect, error) {
+	return step.Sequence{step.Action{
+		Name: name,
+		Plan: func(context.Context) (step.Effect, error) {
 			for _, update := range updates {
 				u.noteSource(update.file, update.was)
 			}
-			return changedEffect(""), nil
+			return step.Changed(""), nil
 		},
-		apply: func(ctx context.Context) (effect, error) {
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			before := len(u.unsaved)
 			if err := u.saveUpdates(ctx); err != nil {
-				return effect{}, err
+				return step.Effect{}, err
 			}
 			if len(u.unsaved) > before {
-				return effect{OutcomeSkipped, "edited meanwhile"}, nil
+				return step.Effect{Outcome: step.OutcomeSkipped, Detail: "edited meanwhile"}, nil
 			}
-			return changedEffect(""), nil
+			return step.Changed(""), nil
 		},
 	}}
 }
 
-// saveUpdates writes the user's files. One that was edited since it was read is left as it is; its clusters are in unsaved.
+// saveUpdates writes the user's files. One that was edited since it was read is left as it is; its clusters
+// are in unsaved.
 func (u *upgradeRun) saveUpdates(context.Context) error {
 	updates, err := u.sourceUpdates()
 	if err != nil {
@@ -243,7 +246,9 @@ func (u *upgradeRun) saveUpdates(context.Context) error {
 		}
 		u.noteSource(update.file, update.was)
 		sources := u.sources()
-		sources[slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == update.file.Name })] = update.file
+		sources[slices.IndexFunc(sources, func(s clusterspec.Source) bool {
+			return s.Name == update.file.Name
+		})] = update.file
 	}
 	return nil
 }
@@ -256,7 +261,8 @@ func (u *upgradeRun) noteSource(source clusterspec.Source, before []byte) {
 			return
 		}
 	}
-	u.result.LocalFiles = append(u.result.LocalFiles, FileChange{Path: source.Name, Change: changeModify, Before: before, After: source.Data})
+	u.result.LocalFiles = append(u.result.LocalFiles,
+		layout.FileChange{Path: source.Name, Change: layout.FileModify, Before: before, After: source.Data})
 }
 
 // keepSource notes a file that was edited during the run.
@@ -264,8 +270,10 @@ func (u *upgradeRun) keepSource(name, cluster string) {
 	if !slices.Contains(u.unsaved, cluster) {
 		u.unsaved = append(u.unsaved, cluster)
 	}
-	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f FileChange) bool { return f.Path == name })
-	u.result.LocalFiles = append(u.result.LocalFiles, FileChange{Path: name, Change: ChangeKeep})
+	u.result.LocalFiles = slices.DeleteFunc(u.result.LocalFiles, func(f layout.FileChange) bool {
+		return f.Path == name
+	})
+	u.result.LocalFiles = append(u.result.LocalFiles, layout.FileChange{Path: name, Change: layout.FileKeep})
 }
 
 // lacksMerged says whether the user's file does not get what was merged into the one in Git.
@@ -277,7 +285,7 @@ func (u *upgradeRun) lacksMerged(p *specPlan) bool {
 func (u *upgradeRun) checkSaved() error {
 	var names []string
 	for _, f := range u.result.LocalFiles {
-		if f.Change == ChangeKeep {
+		if f.Change == layout.FileKeep {
 			names = append(names, f.Path)
 		}
 	}
@@ -295,7 +303,8 @@ func (e *sourceChangedError) Error() string {
 	if len(e.files) > 1 {
 		verb = "have"
 	}
-	return fmt.Sprintf("%s %s changed since the run has read it, and was not brought up to date", strings.Join(e.files, ", "), verb)
+	return fmt.Sprintf("%s %s changed since the run has read it, and was not brought up to date",
+		strings.Join(e.files, ", "), verb)
 }
 
 // Hint is the next action.

@@ -12,13 +12,15 @@ import (
 
 const w01Local = "w01/w01-eks-a-cluster.yaml"
 
-// A local copy is brought up to date while it is what Git has, or had. What the user has made of it stays, and the result says so.
+// A local copy is brought up to date while it is what Git has, or had. What the user has made of it stays,
+// and the result says so.
 func TestLocalCopy(t *testing.T) {
 	t.Parallel()
 	w := fleet(t)
 	first := w.local[w01Local]
 	result := upgrade(t, w, upgrading(t, edited(t, spec("w01", onGitHub), version, version34)))
-	if c := result.Clusters[0]; c.LocalSpec != w01Local || c.LocalSpecKept != "" || w.local[w01Local] == first {
+	if c := result.Clusters[0]; c.LocalSpec != w01Local || c.LocalSpecKept != "" ||
+		w.local[w01Local] == first {
 		t.Errorf("a copy of what Git had: %q, kept %q", c.LocalSpec, c.LocalSpecKept)
 	}
 	// The user has edited it since.
@@ -26,13 +28,15 @@ func TestLocalCopy(t *testing.T) {
 	w.local[w01Local] = own
 	for _, run := range []func() *gitops.Result{
 		func() *gitops.Result {
-			return upgrade(t, w, upgrading(t, edited(t, spec("w01", onGitHub), version, `kubernetesVersion: "1.35"`)))
+			return upgrade(t, w,
+				upgrading(t, edited(t, spec("w01", onGitHub), version, `kubernetesVersion: "1.35"`)))
 		},
 		func() *gitops.Result {
 			return create(t, w, on(t, edited(t, spec("w01", onGitHub), version, `kubernetesVersion: "1.35"`)))
 		},
 	} {
-		if c := run().Clusters[0]; c.LocalSpec != w01Local+".beside" || c.LocalSpecKept != w01Local || w.local[w01Local] != own {
+		if c := run().Clusters[0]; c.LocalSpec != w01Local+".beside" || c.LocalSpecKept != w01Local ||
+			w.local[w01Local] != own {
 			t.Errorf("an edited copy: %q, kept %q", c.LocalSpec, c.LocalSpecKept)
 		}
 	}
@@ -44,7 +48,8 @@ func TestLocalCopy(t *testing.T) {
 	}
 }
 
-// A directory that cannot be written to is found before anything is done, once for all clusters, and in a dry run as well.
+// A directory that cannot be written to is found before anything is done, once for all clusters, and in a dry
+// run as well.
 func TestLocalCopy_preflight(t *testing.T) {
 	t.Parallel()
 	broken := &localfile.DirectoryError{Path: "/here", Err: os.ErrPermission}
@@ -60,10 +65,12 @@ func TestLocalCopy_preflight(t *testing.T) {
 			t.Fatalf("error %v, wrote %v", err, w.calls)
 		}
 		want := gitops.Finding{
-			Area: gitops.AreaLocal, Message: "the local copy of the cluster's file cannot be written: no file can be written in directory /here: permission denied",
+			Area: gitops.AreaLocal, Message: "the local copy of the cluster's file cannot be written: no " +
+				"file can be written in directory /here: permission denied",
 			Hint: broken.Hint(),
 		}
-		if len(refused.Findings) != 1 || refused.Findings[0] != want || result.Status != gitops.StatusRefused || refused.AboutAccess() {
+		if len(refused.Findings) != 1 || refused.Findings[0] != want ||
+			result.Status != gitops.StatusRefused || refused.AboutAccess() {
 			t.Errorf("findings %+v", refused.Findings)
 		}
 		upgrading := upgrading(t, edited(t, spec("dev", onGitHub), version, version34))
@@ -74,8 +81,8 @@ func TestLocalCopy_preflight(t *testing.T) {
 	}
 }
 
-// The user's file is edited while the run is under way: it stays as it is, the commit says that it does not have what was merged, and
-// the run is not complete. The next one merges both.
+// The user's file is edited while the run is under way: it stays as it is, the commit says that it does not
+// have what was merged, and the run is not complete. The next one merges both.
 func TestUpdateSources_edited(t *testing.T) {
 	t.Parallel()
 	w := fleet(t)
@@ -85,21 +92,26 @@ func TestUpdateSources_edited(t *testing.T) {
 	options := upgrading(t, file)
 	options.UpdateSources = true
 	result, err := gitops.Upgrade(t.Context(), w.ports(nil), options)
-	if !errors.As(err, new(*gitops.IncompleteError)) || !strings.Contains(err.Error(), "a.yaml has changed since the run has read it, and was not brought up to date") {
+	if !errors.As(err, new(*gitops.IncompleteError)) || !strings.Contains(err.Error(),
+		"a.yaml has changed since the run has read it, and was not brought up to date") {
 		t.Errorf("error %v", err)
 	}
-	if len(w.updated) > 0 || len(result.LocalFiles) != 1 || result.LocalFiles[0].Path != "a.yaml" || result.LocalFiles[0].Change != "keep" || result.Status != gitops.StatusIncomplete {
+	if len(w.updated) > 0 || len(result.LocalFiles) != 1 || result.LocalFiles[0].Path != "a.yaml" ||
+		result.LocalFiles[0].Change != "keep" || result.Status != gitops.StatusIncomplete {
 		t.Errorf("written %v, local files %+v, status %s", w.updated, result.LocalFiles, result.Status)
 	}
 	history := w.branches["main"].history
-	if got := history[len(history)-1].message; !strings.HasSuffix(got, "Eksa-Gitops-Clusters: w01\nEksa-Gitops-Merged: w01\n") {
+	if got := history[len(history)-1].message; !strings.HasSuffix(got,
+		"Eksa-Gitops-Clusters: w01\nEksa-Gitops-Merged: w01\n") {
 		t.Errorf("the commit says %q", got)
 	}
 	// What was edited is what the next run reads.
 	options = upgrading(t, w.edited["a.yaml"])
 	options.UpdateSources = true
 	again := upgrade(t, w, options)
-	if len(w.updated) != 1 || string(w.updated[0].Data) != edited(t, w.edited["a.yaml"], workersOf("1"), workersOf("5")) || len(again.LocalFiles) != 1 {
+	if len(w.updated) != 1 ||
+		string(w.updated[0].Data) != edited(t, w.edited["a.yaml"], workersOf("1"), workersOf("5")) ||
+		len(again.LocalFiles) != 1 {
 		t.Errorf("written %v, local files %+v", w.updated, again.LocalFiles)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -21,53 +23,36 @@ import (
 type ClusterInspector interface {
 	// Inspect reads what the other methods would change, and what tells whether they may.
 	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
-	// DryRunApply asks the API server about each object, in the given order, as if Flux applied it. The error is for what is no verdict on an
-	// object; verdicts on others may come beside it.
+	// DryRunApply asks the API server about each object, in the given order, as if Flux applied it. The error
+	// is for what is no verdict on an object; verdicts on others may come beside it.
 	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
 	// FluxResources lists the objects of Flux's kinds, sorted; with kinds, those alone.
 	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
 	// RunningControllers reads which images of Flux's controllers run.
 	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
+	// MissingRights are those that a purpose needs in a namespace and the whole cluster, and the user does
+	// not have. A server that does not say is taken to give them.
+	MissingRights(ctx context.Context, purpose fluxinstall.Purpose,
+		namespace string) []*fluxinstall.MissingRight
 }
 
 // The steps that only look.
 const (
-	stepAccess  Step = "Check access to the repository"
-	stepCluster Step = "Check the management cluster"
+	stepAccess  step.Name = "Check access to the repository"
+	stepCluster step.Name = "Check the management cluster"
 )
-
-// observation is what preflight found.
-type observation struct {
-	ports struct {
-		host    Host
-		repo    Repository
-		cluster Cluster
-	}
-	access     *github.Access
-	knownHosts []byte // of a host with an API, for Flux; empty keeps those in the cluster
-	// noKnownHosts is why the operator can give none for a host that publishes none.
-	noKnownHosts error
-	// otherName is how Flux calls the repository, when that is another name and the host says that it is the same one.
-	otherName github.RepoRef
-	snapshot  Snapshot        // nil when there is no repository yet
-	observer  ClusterObserver // in the place of ports.cluster, for what only looks
-	cluster   *fluxinstall.State
-	// absent says that the run cannot look at the management cluster; unfound is where a kubeconfig was looked for.
-	absent  bool
-	unfound error
-	files   *filePlan
-}
 
 // demands are what a command needs of the management cluster.
 type demands struct {
 	// judge finds what is not as the command needs it.
 	judge func(*fluxinstall.State) []Finding
-	// orAbsent says that the command goes on without a kubeconfig, and looks for other evidence of the cluster.
+	// orAbsent says that the command goes on without a kubeconfig, and looks for other evidence of the
+	// cluster.
 	orAbsent bool
 }
 
-// observe makes every check that reading can make. What has to be put right first is a *PreflightError with all of it. An
-// unreachable host or a protected branch does not stop a creation: it becomes r.gitOpsError.
+// observe makes every check that reading can make. What has to be put right first is a *PreflightError with
+// all of it. An unreachable host or a protected branch does not stop a creation: it becomes r.gitOpsError.
 func (r *createRun) observe(ctx context.Context) error {
 	var found findings
 	if err := r.look(ctx, r.demands(), &found); err != nil {
@@ -101,6 +86,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		if err := r.checkStored(ctx, &found); err != nil {
 			return err
 		}
+		r.checkRights(ctx, &found)
 		r.observePush(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {
@@ -108,6 +94,10 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteFormerKeys()
 		r.noteUnseen()
 		r.noteAsleep()
+	}
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		r.noteSparseElsewhere()
+		r.suggestSparse(ctx)
 	}
 	if err := found.refused(); err != nil {
 		return err
@@ -118,12 +108,13 @@ func (r *createRun) observe(ctx context.Context) error {
 	return nil
 }
 
-// look reads the repository and the management cluster at the same time. Its error is the context's, with what was under way then.
+// look reads the repository and the management cluster at the same time. Its error is the context's, with
+// what was under way then.
 func (r *run) look(ctx context.Context, needs demands, found *findings) error {
 	// Both begin here: otherwise chance decides which of the two is told first.
 	r.steps.Begin(stepAccess)
 	r.steps.Begin(stepCluster)
-	aside(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, needs, found) })
+	crash.Both(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, needs, found) })
 	if ctx.Err() == nil {
 		return nil
 	}
@@ -135,7 +126,7 @@ func (r *run) look(ctx context.Context, needs demands, found *findings) error {
 
 func (r *run) observeRepository(ctx context.Context, found *findings) {
 	r.steps.Begin(stepAccess)
-	outcome, detail := OutcomeFailed, ""
+	outcome, detail := step.OutcomeFailed, ""
 	defer func() { r.steps.End(stepAccess, outcome, detail) }()
 
 	repo, err := r.ports.OpenRepository(ctx)
@@ -143,7 +134,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		found.addOpening(err)
 		return
 	}
-	r.seen.ports.repo = repo
+	r.open.repo = repo
 	exists := true
 	if r.ports.OpenHost != nil {
 		host, err := r.ports.OpenHost(ctx)
@@ -151,18 +142,18 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 			found.add(AreaAccess, err)
 			return
 		}
-		r.seen.ports.host = host
+		r.open.host = host
 		exists, detail = r.observeHost(ctx, host, found)
 		if detail == "" {
 			return
 		}
 	}
 	if !exists {
-		outcome = OutcomeChecked
+		outcome = step.OutcomeChecked
 		return
 	}
 	var snapshot Snapshot
-	aside(
+	crash.Both(
 		func() { snapshot, err = r.fetch(ctx) },
 		func() { r.observeClusterKey(ctx, found) },
 	)
@@ -170,12 +161,12 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
 		return
 	}
-	r.seen.snapshot = snapshot
-	outcome = OutcomeChecked
+	r.snapshot = snapshot
+	outcome = step.OutcomeChecked
 }
 
-// observeHost asks the host's API. It returns whether the repository exists and a few words about what was found, none when
-// something is wrong.
+// observeHost asks the host's API. It returns whether the repository exists and a few words about what was
+// found, none when something is wrong.
 func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
 	var known []byte
 	trusted := true
@@ -184,19 +175,20 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 		aside.Go(func() { known, trusted = r.hostsOf(ctx, host, found) })
 	}
 	access, err := host.CheckAccess(ctx, github.AccessRequest{
-		Ref: r.repoRef(), Personal: r.config.GitHub.Personal, Branch: r.config.Branch, NeedDeployKey: r.keepsFlux,
+		Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Branch: r.seen.Config.Branch,
+		NeedDeployKey: r.keepsFlux,
 	})
 	aside.Wait()
 	if err != nil {
 		classifyHost(err, found)
 		return false, ""
 	}
-	r.seen.access = access
+	r.seen.Access = access
 	good := trusted
 	for _, f := range access.Findings {
 		switch {
 		case f.Severity == github.SeverityWarning:
-			r.steps.Note(LevelWarning, joined(f.Message, f.Hint))
+			r.steps.Note(step.LevelWarning, joined(f.Message, f.Hint))
 		case f.Kind == github.KindAuth, f.Kind == github.KindPermission:
 			found.addFinding(Finding{Area: AreaAccess, Message: f.Message, Hint: f.Hint})
 			good = false
@@ -215,8 +207,8 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 	if !good {
 		return false, ""
 	}
-	r.seen.knownHosts = known
-	ref := r.repoRef().String()
+	r.seen.KnownHosts = known
+	ref := r.seen.RepoRef().String()
 	if access.Repository == nil {
 		missing := ref + " does not exist"
 		if r.keepsFlux { // so that it would make the repository
@@ -227,41 +219,43 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 	return true, ref
 }
 
-// hostsOf gives known_hosts lines for the host from which Flux reads: the keys that it publishes over TLS, else those that the operator
-// vouches for. What is wrong is added to what was found; see checkHosts for what the operator cannot give.
+// hostsOf gives known_hosts lines for the host from which Flux reads: the keys that it publishes over TLS,
+// else those that the operator vouches for. What is wrong is added to what was found; see checkHosts for what
+// the operator cannot give.
 func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []byte, ok bool) {
 	keys, err := host.HostKeys(ctx)
 	switch {
 	case errors.Is(err, github.ErrNotFound) && r.settings.KnownHosts != nil:
-		known, r.seen.noKnownHosts = r.settings.KnownHosts()
+		known, r.seen.NoKnownHosts = r.settings.KnownHosts()
 		return known, true
 	case err != nil:
 		classifyHost(err, found)
 		return nil, false
 	}
-	if known, err = sshkeys.KnownHostsForKeys(r.settings.Remote.Cluster, keys); err != nil {
+	if known, err = sshkeys.KnownHostsForKeys(r.seen.Remote.Cluster, keys); err != nil {
 		found.add(AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
 	}
 	return known, err == nil
 }
 
-// checkHosts makes sure that Flux knows the host's keys when the operator gives none: those with which it reads the repository already are
-// good enough.
+// checkHosts makes sure that Flux knows the host's keys when the operator gives none: those with which it
+// reads the repository already are good enough.
 func (r *run) checkHosts(found *findings) {
-	if r.seen.noKnownHosts == nil || r.seen.cluster == nil {
+	if r.seen.NoKnownHosts == nil || r.seen.Cluster == nil {
 		return
 	}
-	flux := &r.seen.cluster.Flux
-	if flux.GitRepository == nil || r.followsOther(flux) || flux.SourceSecret == nil || len(flux.SourceSecret.KnownHosts) == 0 {
-		found.add(AreaAccess, r.seen.noKnownHosts)
+	flux := &r.seen.Cluster.Flux
+	if flux.GitRepository == nil || r.seen.FollowsOther(flux) || flux.SourceSecret == nil ||
+		len(flux.SourceSecret.KnownHosts) == 0 {
+		found.add(AreaAccess, r.seen.NoKnownHosts)
 	}
 }
 
 func classifyHost(err error, found *findings) {
 	switch {
-	case IsAccessError(err):
+	case facts.IsAccessError(err):
 		found.add(AreaAccess, err)
-	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), IsRuleError(err):
+	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), facts.IsRuleError(err):
 		found.addSoft(err)
 	default:
 		found.add(AreaSpec, err)
@@ -270,7 +264,7 @@ func classifyHost(err error, found *findings) {
 
 func classifyFetch(err error, found *findings) {
 	switch {
-	case IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
+	case facts.IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
 		found.add(AreaAccess, err)
 	case errors.As(err, new(*git.NotFoundError)):
 		found.add(AreaSpec, err)
@@ -281,26 +275,27 @@ func classifyFetch(err error, found *findings) {
 
 func (r *run) observeCluster(ctx context.Context, needs demands, found *findings) {
 	r.steps.Begin(stepCluster)
-	outcome, detail := OutcomeFailed, ""
+	outcome, detail := step.OutcomeFailed, ""
 	defer func() { r.steps.End(stepCluster, outcome, detail) }()
 
 	cluster, err := r.ports.OpenCluster(ctx)
-	if r.seen.absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.absent {
-		r.seen.cluster, r.seen.unfound = &fluxinstall.State{}, err
-		outcome, detail = OutcomeChecked, "no kubeconfig leads to "+r.managementCluster
+	if r.seen.Absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.Absent {
+		r.seen.Cluster, r.seen.Unfound = &fluxinstall.State{}, err
+		outcome, detail = step.OutcomeChecked, "no kubeconfig leads to "+r.seen.ManagementCluster
 		return
 	}
 	if err != nil {
 		found.add(AreaCluster, err)
 		return
 	}
-	r.seen.ports.cluster = cluster
-	state, err := cluster.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: r.config.SystemNamespace, Purpose: r.purpose})
+	r.open.cluster = cluster
+	state, err := cluster.Inspect(ctx,
+		fluxinstall.InspectOptions{SystemNamespace: r.seen.Config.SystemNamespace, Purpose: r.purpose})
 	if err != nil {
 		found.add(AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
 		return
 	}
-	r.seen.cluster = state
+	r.seen.Cluster = state
 	r.identify(ctx, &state.Flux)
 	wrong := needs.judge(state)
 	for _, right := range state.MissingRights {
@@ -310,7 +305,7 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 		found.addFinding(f)
 	}
 	if len(wrong) == 0 {
-		outcome, detail = OutcomeChecked, fmt.Sprintf("%s at %s", r.managementCluster, state.Server)
+		outcome, detail = step.OutcomeChecked, fmt.Sprintf("%s at %s", r.seen.ManagementCluster, state.Server)
 	}
 }
 
@@ -324,20 +319,23 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 		wrong = r.checkAsleep(state)
 	}
 	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
-		wrong = append(wrong, Finding{AreaCluster,
-			fmt.Sprintf("management cluster %s is not managed through Git yet: there is no Flux in namespace %s", r.managementCluster, r.config.SystemNamespace),
-			text.Command("first run: eksa-gitops create cluster -f with the file of %s", r.managementCluster)})
+		wrong = append(wrong,
+			Finding{AreaCluster, fmt.Sprintf("management cluster %s is not managed through Git yet: there "+
+				"is no Flux in namespace %s", r.seen.ManagementCluster, r.seen.Config.SystemNamespace),
+				text.Command("first run: eksa-gitops create cluster -f with the file of %s",
+					r.seen.ManagementCluster)})
 	}
 	return wrong
 }
 
 // checkManagementCluster makes sure that the cluster is the management cluster that is meant; nil when it is.
 func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
-	want := r.managementCluster
+	want := r.seen.ManagementCluster
 	if !state.EKSAInstalled {
-		return []Finding{{AreaCluster,
-			fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
-			"create the management cluster with eksctl anywhere, or choose another kubeconfig with --kubeconfig; tried: " + state.Origin}}
+		return []Finding{{AreaCluster, fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is "+
+			"no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
+			"create the management cluster with eksctl anywhere, or choose another kubeconfig with " +
+				"--kubeconfig; tried: " + state.Origin}}
 	}
 	var names []string
 	for _, c := range state.ManagementClusters() {
@@ -347,20 +345,22 @@ func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
 		names = append(names, c.Name)
 	}
 	if len(names) == 0 {
-		return []Finding{{AreaCluster,
-			fmt.Sprintf("the cluster at %s has no management Cluster object; the spec names %s", state.Server, want),
+		return []Finding{{AreaCluster, fmt.Sprintf(
+			"the cluster at %s has no management Cluster object; the spec names %s", state.Server, want),
 			"choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin}}
 	}
-	return []Finding{{AreaCluster,
-		fmt.Sprintf("the cluster at %s is the management cluster %s, not %s", state.Server, strings.Join(names, ", "), want),
+	return []Finding{{AreaCluster, fmt.Sprintf("the cluster at %s is the management cluster %s, not %s",
+		state.Server, strings.Join(names, ", "), want),
 		"choose the kubeconfig of " + want + " with --kubeconfig; tried: " + state.Origin}}
 }
 
-// checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch and path.
+// checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch
+// and path.
 func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	var wrong []Finding
 	for _, other := range state.Flux.Others {
-		wrong = append(wrong, Finding{AreaCluster, "Flux is already installed by somebody else: " + other.Description, otherHint(other)})
+		wrong = append(wrong, Finding{AreaCluster,
+			"Flux is already installed by somebody else: " + other.Description, otherHint(other)})
 	}
 	// What those two install follows what they say; that it is something else is no finding of its own.
 	kept := func(o fluxinstall.Other) bool {
@@ -369,10 +369,11 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	if r.adopting || slices.ContainsFunc(state.Flux.Others, kept) {
 		return wrong
 	}
-	namespace := r.config.SystemNamespace
+	namespace := r.seen.Config.SystemNamespace
 	if a := state.Flux.Adoption; a != nil && r.adoptHint != "" {
-		return []Finding{{AreaCluster,
-			fmt.Sprintf("a run that was cut off began to take over the Flux in namespace %s, which followed branch %s of %s; until that is done Flux deletes nothing", namespace, a.Branch, a.URL),
+		return []Finding{{AreaCluster, fmt.Sprintf("a run that was cut off began to take over the Flux in "+
+			"namespace %s, which followed branch %s of %s; until that is done Flux deletes nothing",
+			namespace, a.Branch, a.URL),
 			"go on: " + r.adoptHint}}
 	}
 	orAdopt := ""
@@ -380,16 +381,22 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 		orAdopt = "; or " + r.adoptHint
 	}
 	if git := state.Flux.GitRepository; git != nil {
-		if !r.sameSource(git.URL) || git.Branch != r.config.Branch {
+		if !r.seen.SameSource(git.URL) || git.Branch != r.seen.Config.Branch {
 			wrong = append(wrong, Finding{AreaCluster,
-				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s", namespace, git.Name, git.Branch, git.URL, r.config.Branch, r.settings.Remote.Cluster),
-				"put the repository and branch that are in use into the spec, or remove the GitRepository first" + orAdopt})
+				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s",
+					namespace, git.Name, git.Branch, git.URL, r.seen.Config.Branch, r.seen.Remote.Cluster),
+				"put the repository and branch that are in use into the spec, or remove the GitRepository " +
+					"first" + orAdopt})
 		}
 	}
-	if ks := state.Flux.Kustomization; ks != nil && !samePath(ks.Path, layout.SyncPath(r.config)) {
+	if ks := state.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(r.seen.Config)) {
 		wrong = append(wrong, Finding{AreaCluster,
-			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s", namespace, ks.Name, ks.Path, layout.SyncPath(r.config)),
-			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes all that one which is not suspended has applied, clusters included", ks.Name, namespace) + orAdopt})
+			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s",
+				namespace, ks.Name, ks.Path, layout.SyncPath(r.seen.Config)),
+			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the "+
+				"Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes "+
+				"all that one which is not suspended has applied, clusters included", ks.Name, namespace) +
+				orAdopt})
 	}
 	return wrong
 }
@@ -398,45 +405,52 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 func otherHint(other fluxinstall.Other) string {
 	switch other.Installer {
 	case fluxinstall.InstallerOperator:
-		return text.Command("flux-operator would undo what eksa-gitops does to Flux, with --adopt or without: either keep it, and commit the cluster's files by hand to what its spec.sync follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
+		return text.Command("flux-operator would undo what eksa-gitops does to Flux, with --adopt or "+
+			"without: either keep it, and commit the cluster's files by hand to what its spec.sync "+
+			"follows, or have it let go of Flux (annotate fluxinstance %s in namespace %s with "+
+			"fluxcd.controlplane.io/prune=disabled and delete it), and take over what is left with "+
+			"eksa-gitops upgrade cluster --adopt", other.Name, other.Namespace)
 	case fluxinstall.InstallerHelm:
-		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's CRDs kept, since everything of Flux's kinds is deleted with them, and run this command again", other.Name)
+		return text.Command("Helm would undo what eksa-gitops does to Flux, with --adopt or without: "+
+			"uninstall the release first (helm uninstall %s), with all Kustomizations suspended and Flux's "+
+			"CRDs kept, since everything of Flux's kinds is deleted with them, and run this command again",
+			other.Name)
 	case fluxinstall.InstallerElsewhere:
-		return text.Command("a cluster has one Flux: put systemNamespace: %s into the spec to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its Kustomizations suspended", other.Namespace, other.Namespace)
+		return text.Command("a cluster has one Flux: put systemNamespace: %s into the spec "+
+			"to use that one, or remove it first (flux uninstall --namespace=%s --keep-namespace) with its "+
+			"Kustomizations suspended", other.Namespace, other.Namespace)
 	}
 	return "remove it first, or keep using it; eksa-gitops does not take over another installation"
 }
 
-func samePath(a, b string) bool {
-	clean := func(p string) string { return strings.Trim(strings.TrimPrefix(p, "./"), "/") }
-	return clean(a) == clean(b)
-}
-
-// checkTogether compares the spec of workload clusters with the GitOps configuration of their management cluster. EKS Anywhere
-// demands equal specs and different names (eksctl anywhere's create validations).
+// checkTogether compares the spec of workload clusters with the GitOps configuration of their management
+// cluster. EKS Anywhere demands equal specs and different names (eksctl anywhere's create validations).
 func (r *clustersRun) checkTogether(found *findings) {
-	if r.seen.cluster == nil || r.management != nil {
+	if r.seen.Cluster == nil || r.management != nil {
 		return
 	}
 	for _, c := range r.managed {
 		if c.Role() != clusterspec.RoleWorkload {
 			continue
 		}
-		live := r.seen.cluster.GitOpsConfigOf(c.ManagementCluster)
+		live := r.seen.Cluster.GitOpsConfigOf(c.ManagementCluster)
 		if live == nil {
 			continue
 		}
 		if live.Kind == c.GitOps.Kind && live.Name == c.GitOps.Name && live.Namespace == c.Namespace {
-			found.addFinding(Finding{AreaSpec,
-				fmt.Sprintf("cluster %s: %s %s is the management cluster's own; a workload cluster needs one of another name", c.Name, live.Kind, live.Name),
-				fmt.Sprintf("rename it, for example to %s, in the %s and in spec.gitOpsRef.name of the Cluster", c.Name, live.Kind)})
+			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s %s is the management cluster's "+
+				"own; a workload cluster needs one of another name", c.Name, live.Kind, live.Name),
+				fmt.Sprintf("rename it, for example to %s, in the %s and in spec.gitOpsRef.name of the "+
+					"Cluster", c.Name, live.Kind)})
 		}
 		for _, difference := range gitOpsDifferences(live.Spec, c.GitOps) {
 			hint := "a workload cluster's GitOps configuration has to be the same as its management cluster's"
 			if r.sameButName(difference) {
-				hint = fmt.Sprintf("write %s, as the management cluster has it: both names lead to the same repository, but EKS Anywhere compares the texts", difference.live)
+				hint = fmt.Sprintf("write %s, as the management cluster has it: both names lead to the "+
+					"same repository, but EKS Anywhere compares the texts", difference.live)
 			}
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference), hint})
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference), hint})
 		}
 	}
 }

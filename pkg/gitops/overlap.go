@@ -7,7 +7,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// overlapError says that files and Git changed the same fields, each in its own way, and that nobody said which one wins.
+// overlapError says that files and Git changed the same fields, each in its own way, and that nobody said
+// which one wins.
 type overlapError struct{ plans []*specPlan }
 
 func (e *overlapError) Error() string {
@@ -21,7 +22,8 @@ func (e *overlapError) Error() string {
 }
 
 func (e *overlapError) Hint() string {
-	return "put Git's value into the file to keep it, or run the command with --overwrite to use the file's value"
+	return "put Git's value into the file to keep it, or run the command with --overwrite to use the " +
+		"file's value"
 }
 
 // asFindings gives an error that is about the files as findings; none for others.
@@ -62,7 +64,8 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 	if errors.As(err, &problems) {
 		var list []Finding
 		for _, p := range problems {
-			list = append(list, Finding{Area: AreaSpec, Message: "of the file as it would be in Git: " + p.String()})
+			list = append(list,
+				Finding{Area: AreaSpec, Message: "of the file as it would be in Git: " + p.String()})
 		}
 		return list
 	}

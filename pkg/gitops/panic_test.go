@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // panicScenario is a command on a world in which it has something to do.
@@ -44,29 +45,34 @@ func panicScenarios(t *testing.T) map[string]panicScenario {
 		"upgrade": {existing, func(t *testing.T, _ *world, ports gitops.Ports) (*gitops.Result, error) {
 			return gitops.Upgrade(t.Context(), ports, upgrading(t, changed))
 		}},
-		"upgrade with eksctl": {existing, func(t *testing.T, w *world, ports gitops.Ports) (*gitops.Result, error) {
-			ports.Provisioner = w.provisioned().Provisioner
-			return gitops.Upgrade(t.Context(), ports, upgrading(t, changed))
-		}},
+		"upgrade with eksctl": {existing,
+			func(t *testing.T, w *world, ports gitops.Ports) (*gitops.Result, error) {
+				ports.Provisioner = w.provisioned().Provisioner
+				return gitops.Upgrade(t.Context(), ports, upgrading(t, changed))
+			}},
 		"delete": {existing, func(t *testing.T, _ *world, ports gitops.Ports) (*gitops.Result, error) {
 			return gitops.Delete(t.Context(), ports, doomed(t, onGitHub, "w01"))
 		}},
-		"delete with eksctl": {existing, func(t *testing.T, w *world, ports gitops.Ports) (*gitops.Result, error) {
-			ports.Provisioner = w.provisioned().Provisioner
-			options := doomed(t, onGitHub, "w01")
-			options.Specs = map[string]*clusterspec.Cluster{"w01": parse(t, spec("w01", onGitHub))[0]}
-			return gitops.Delete(t.Context(), ports, options)
-		}},
+		"delete with eksctl": {existing,
+			func(t *testing.T, w *world, ports gitops.Ports) (*gitops.Result, error) {
+				ports.Provisioner = w.provisioned().Provisioner
+				options := doomed(t, onGitHub, "w01")
+				options.Specs = map[string]*clusterspec.Cluster{"w01": parse(t, spec("w01", onGitHub))[0]}
+				return gitops.Delete(t.Context(), ports, options)
+			}},
 		"pause": {existing, func(t *testing.T, _ *world, ports gitops.Ports) (*gitops.Result, error) {
 			return gitops.PauseClusters(t.Context(), ports, gitops.PauseOptions{
-				Settings: doomed(t, onGitHub, "w01").Settings, ManagementCluster: "dev", GitOps: parse(t, spec("dev", onGitHub))[0].GitOps, Clusters: []fluxinstall.ClusterName{{Name: "w01"}},
+				Settings: doomed(t, onGitHub, "w01").Settings, ManagementCluster: "dev",
+				GitOps:   parse(t, spec("dev", onGitHub))[0].GitOps,
+				Clusters: []fluxinstall.ClusterName{{Name: "w01"}},
 			})
 		}},
 	}
 }
 
-// TestPanic_writes has a panic at every call that writes, before and after the effect. None gets out: each is the run's error, the result
-// says that it is incomplete, Flux is not kept from anything any more, and the same command finishes the job.
+// TestPanic_writes has a panic at every call that writes, before and after the effect. None gets out: each is
+// the run's error, the result says that it is incomplete, Flux is not kept from anything any more, and the
+// same command finishes the job.
 func TestPanic_writes(t *testing.T) {
 	t.Parallel()
 	for name, scenario := range panicScenarios(t) {
@@ -90,20 +96,25 @@ func TestPanic_writes(t *testing.T) {
 					}
 					checkPanic(t, when+" "+call, result, err)
 					report.check(t, result)
-					if left := errors.As(err, new(*gitops.StillPausedError)); left != strings.HasPrefix(call, "Release") || !left && len(w.pauses) > 0 {
+					if left := errors.As(err,
+						new(*gitops.StillPausedError)); left != strings.HasPrefix(call, "Release") ||
+						!left && len(w.pauses) > 0 {
 						t.Errorf("%s %s: paused %v, told %v", when, call, w.pauses, left)
 					}
 					for again := 2; again <= 3; again++ {
 						w.forget()
-						if result, err = scenario.run(t, w, w.ports(nil)); err != nil || result.Failure != nil {
-							t.Fatalf("%s %s: run %d: error %v, failure %+v", when, call, again, err, result.Failure)
+						if result, err = scenario.run(t, w, w.ports(nil)); err != nil ||
+							result.Failure != nil {
+							t.Fatalf("%s %s: run %d: error %v, failure %+v",
+								when, call, again, err, result.Failure)
 						}
 					}
 					if result.Changed || len(w.effects) > 0 || len(w.pauses) > 0 {
 						t.Errorf("%s %s: the third run wrote %v; paused %v", when, call, w.effects, w.pauses)
 					}
 					if got, want := w.describe(), whole.describe(); got != want {
-						t.Errorf("%s %s: the end differs from that of a whole run:\n%s\nwant\n%s", when, call, got, want)
+						t.Errorf("%s %s: the end differs from that of a whole run:\n%s\nwant\n%s",
+							when, call, got, want)
 					}
 				}
 			}
@@ -111,8 +122,8 @@ func TestPanic_writes(t *testing.T) {
 	}
 }
 
-// TestPanic_everywhere has a panic at every single thing that a run tells its reporter, which it does from all of its goroutines, and at
-// every port that it opens.
+// TestPanic_everywhere has a panic at every single thing that a run tells its reporter, which it does from
+// all of its goroutines, and at every port that it opens.
 func TestPanic_everywhere(t *testing.T) {
 	t.Parallel()
 	for name, scenario := range panicScenarios(t) {
@@ -135,7 +146,9 @@ func TestPanic_everywhere(t *testing.T) {
 				}
 			}
 			for port, breaks := range map[string]func(*gitops.Ports){
-				"host": func(p *gitops.Ports) { p.OpenHost = func(context.Context) (gitops.Host, error) { panic(errFault) } },
+				"host": func(p *gitops.Ports) {
+					p.OpenHost = func(context.Context) (gitops.Host, error) { panic(errFault) }
+				},
 				"repository": func(p *gitops.Ports) {
 					p.OpenRepository = func(context.Context) (gitops.Repository, error) { panic(errFault) }
 				},
@@ -165,10 +178,12 @@ func TestPanic_everywhere(t *testing.T) {
 
 func checkPanic(t *testing.T, when string, result *gitops.Result, err error) {
 	t.Helper()
-	if crash.In(err) == nil || !errors.Is(err, errFault) || !strings.Contains(string(crash.In(err).Stack), "gitops_test.") {
+	if crash.In(err) == nil || !errors.Is(err, errFault) ||
+		!strings.Contains(string(crash.In(err).Stack), "gitops_test.") {
 		t.Fatalf("%s: error %v", when, err)
 	}
-	if result.Status != gitops.StatusIncomplete || result.Failure == nil || !strings.Contains(result.Failure.Message, errFault.Error()) {
+	if result.Status != gitops.StatusIncomplete || result.Failure == nil ||
+		!strings.Contains(result.Failure.Message, errFault.Error()) {
 		t.Errorf("%s: status %s, failure %+v", when, result.Status, result.Failure)
 	}
 }
@@ -187,8 +202,8 @@ func (b *breaking) tell() {
 	}
 }
 
-func (b *breaking) Begin(gitops.Step)                       { b.tell() }
-func (b *breaking) Progress(gitops.Step, string)            { b.tell() }
-func (b *breaking) Part(gitops.Step, gitops.Part)           { b.tell() }
-func (b *breaking) End(gitops.Step, gitops.Outcome, string) { b.tell() }
-func (b *breaking) Note(gitops.Level, string)               { b.tell() }
+func (b *breaking) Begin(step.Name)                     { b.tell() }
+func (b *breaking) Progress(step.Name, string)          { b.tell() }
+func (b *breaking) Part(step.Name, step.Part)           { b.tell() }
+func (b *breaking) End(step.Name, step.Outcome, string) { b.tell() }
+func (b *breaking) Note(step.Level, string)             { b.tell() }

@@ -12,13 +12,17 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // PauseOptions are what [PauseClusters] and [ResumeClusters] work on.
 type PauseOptions struct {
 	Settings
-	// Clusters are clusters of one management cluster, itself among them if need be. Without a namespace each is the only one of its name.
+	// Clusters are clusters of one management cluster, itself among them if need be. Without a namespace each
+	// is the only one of its name.
 	Clusters []fluxinstall.ClusterName
 	// ManagementCluster is the name of the one that manages them.
 	ManagementCluster string
@@ -26,18 +30,19 @@ type PauseOptions struct {
 	GitOps *clusterspec.GitOps
 }
 
-// PauseClusters has EKS Anywhere leave clusters alone, in a way that Flux does not undo: the annotation goes into the files that are in Git,
-// in one commit, and the run waits until Flux has applied that and the live Clusters carry it. A cluster that is not in Git gets it on its
-// object alone. What is paused already is left as it is.
+// PauseClusters has EKS Anywhere leave clusters alone, in a way that Flux does not undo: the annotation goes
+// into the files that are in Git, in one commit, and the run waits until Flux has applied that and the live
+// Clusters carry it. A cluster that is not in Git gets it on its object alone. What is paused already is left
+// as it is.
 //
-// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of a
-// first write that failed, and the context's. It may be repeated.
+// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it
+// again to continue), those of a first write that failed, and the context's. It may be repeated.
 func PauseClusters(ctx context.Context, ports Ports, options PauseOptions) (*Result, error) {
 	return newPauseRun("pause cluster", ports, options, true).finish(ctx)
 }
 
-// ResumeClusters ends what [PauseClusters] did, and any other pause of the clusters' objects by that annotation, in Git and on the live
-// objects. Its results and errors are those of PauseClusters.
+// ResumeClusters ends what [PauseClusters] did, and any other pause of the clusters' objects by that
+// annotation, in Git and on the live objects. Its results and errors are those of PauseClusters.
 func ResumeClusters(ctx context.Context, ports Ports, options PauseOptions) (*Result, error) {
 	return newPauseRun("resume cluster", ports, options, false).finish(ctx)
 }
@@ -61,13 +66,14 @@ type pauseTarget struct {
 
 func newPauseRun(command string, ports Ports, options PauseOptions, paused bool) *pauseRun {
 	p := &pauseRun{run: newRun(command, ports, options.Settings), options: options, paused: paused}
-	p.config, p.managementCluster = options.GitOps, options.ManagementCluster
-	if p.config == nil {
-		p.config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+	p.seen.Config, p.seen.ManagementCluster = options.GitOps, options.ManagementCluster
+	if p.seen.Config == nil {
+		p.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
 	}
 	for _, c := range options.Clusters {
 		p.result.Clusters = append(p.result.Clusters, ClusterResult{
-			Name: c.Name, Namespace: c.Namespace, Role: roleOf(c.Name, options.ManagementCluster), ManagementCluster: options.ManagementCluster,
+			Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, options.ManagementCluster),
+			ManagementCluster: options.ManagementCluster,
 		})
 		p.targets = append(p.targets, &pauseTarget{ClusterName: c})
 	}
@@ -78,14 +84,15 @@ func newPauseRun(command string, ports Ports, options PauseOptions, paused bool)
 func (p *pauseRun) finish(ctx context.Context) (*Result, error) {
 	err := crash.Guarded(func() error { return p.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		_, changed := p.steps.results()
+		_, changed := p.steps.Results()
 		if (changed || endedWaiting(err)) && !errors.Is(ctx.Err(), context.Canceled) {
 			p.result.Status = StatusIncomplete
-			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"), Cause: err}
+			err = &IncompleteError{What: p.words("the pause is not complete", "the clusters are not resumed"),
+				Cause: err}
 		} else if !changed {
 			err = unchanged(err)
 		}
-		p.result.Failure = failureOf(p.failedStep, err)
+		p.result.Failure = failureOf(p.steps.Failed, err)
 	}
 	return p.end(ctx, err)
 }
@@ -104,9 +111,9 @@ func (p *pauseRun) do(ctx context.Context) error {
 	}
 	if p.usesGit() {
 		p.startRepositoryResult()
-		p.result.Repository.Commit = p.seen.snapshot.Head()
+		p.result.Repository.Commit = p.snapshot.Head()
 	}
-	if err := p.parts().perform(ctx, p.run); err != nil {
+	if err := p.steps.Perform(ctx, p.parts()); err != nil {
 		return err
 	}
 	p.result.Status = StatusDone
@@ -117,10 +124,11 @@ func (p *pauseRun) do(ctx context.Context) error {
 }
 
 // parts are those of a pause and of its end.
-func (p *pauseRun) parts() sequence {
-	var parts sequence
+func (p *pauseRun) parts() step.Sequence {
+	var parts step.Sequence
 	if p.usesGit() {
-		parts = sequence{p.push(commitWork{plan: p.planFiles, message: p.message}), p.waitApplied(p.planFiles)}
+		parts = step.Sequence{p.push(commitWork{plan: p.planFiles, message: p.message}),
+			p.waitApplied(p.planFiles)}
 	}
 	for _, t := range p.targets {
 		parts = append(parts, p.mark(t))
@@ -133,8 +141,8 @@ func (p *pauseRun) usesGit() bool {
 	return slices.ContainsFunc(p.targets, func(t *pauseTarget) bool { return t.inGit })
 }
 
-// checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when it is known whether a cluster is
-// in Git.
+// checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when
+// it is known whether a cluster is in Git.
 func (p *pauseRun) checkState(state *fluxinstall.State) []Finding {
 	if wrong := p.checkManagementCluster(state); wrong != nil || p.options.GitOps == nil {
 		return wrong
@@ -156,12 +164,14 @@ func (p *pauseRun) observe(ctx context.Context) error {
 	p.noteRenamed()
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		var err error
-		if p.seen.files, err = p.planFiles(ctx, p.seen.snapshot); err != nil {
+		if p.planned, err = p.planFiles(ctx, p.snapshot); err != nil {
 			var problems clusterspec.Problems
 			switch {
 			case found.addAll(err):
 			case errors.As(err, &problems):
-				found.addFinding(Finding{AreaSpec, "the cluster's file in Git cannot be read: " + problems[0].String(), "fix it in the repository, and run the same command again"})
+				found.addFinding(Finding{AreaSpec,
+					"the cluster's file in Git cannot be read: " + problems[0].String(),
+					"fix it in the repository, and run the same command again"})
 			default:
 				return err
 			}
@@ -172,34 +182,43 @@ func (p *pauseRun) observe(ctx context.Context) error {
 				found.addFinding(f)
 			}
 			p.checkLoss(ctx, &found)
+			p.checkRights(ctx, &found, p.intents()...)
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
 			if lost := p.lookForLoss(ctx, &found); lost != nil {
-				p.steps.Note(LevelWarning, lost.message()+"; so it is done on the objects in the cluster alone")
+				p.steps.Note(step.LevelWarning,
+					lost.Message()+"; so it is done on the objects in the cluster alone")
 			}
+		}
+		if !p.usesGit() {
+			p.checkRights(ctx, &found, p.intents()...)
 		}
 	}
 	if err := found.refused(); err != nil {
 		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
-		p.failedStep = stepAccess
+		p.steps.Failed = stepAccess
 		return fmt.Errorf("%w; %s", err, nothingChanged)
 	}
 	return nil
 }
 
-// checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that keeps EKS Anywhere from going
-// on.
+// checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that
+// keeps EKS Anywhere from going on.
 func (p *pauseRun) checkSync() []Finding {
-	state := *p.seen.cluster
-	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool { return d.Kind == "Cluster" })
+	state := *p.seen.Cluster
+	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool {
+		return d.Kind == "Cluster"
+	})
 	wrong := p.checkHanging(&state)
 	if len(wrong) == 0 {
 		wrong = p.checkAsleep(&state)
 	}
 	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
-		wrong = append(wrong, Finding{AreaCluster, "there is no Flux in namespace " + p.config.SystemNamespace + " that would apply the change", "eksa-gitops status"})
+		wrong = append(wrong, Finding{AreaCluster,
+			"there is no Flux in namespace " + p.seen.Config.SystemNamespace + " that would apply the change",
+			"eksa-gitops status"})
 	}
 	return wrong
 }
@@ -207,25 +226,32 @@ func (p *pauseRun) checkSync() []Finding {
 // findTargets brings together what is known of each cluster.
 func (p *pauseRun) findTargets(found *findings) {
 	var known []string
-	for _, live := range p.seen.cluster.Clusters {
+	for _, live := range p.seen.Cluster.Clusters {
 		known = append(known, live.Name)
 	}
 	for i, t := range p.targets {
-		for j, live := range p.seen.cluster.Clusters {
+		for j, live := range p.seen.Cluster.Clusters {
 			if live.Name != t.Name || t.Namespace != "" && live.Namespace != t.Namespace {
 				continue
 			}
 			if t.live != nil {
-				found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s", t.Name, t.live.Namespace, live.Namespace), "choose one with --namespace"})
+				found.addFinding(Finding{AreaSpec,
+					fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s",
+						t.Name, t.live.Namespace, live.Namespace),
+					"choose one with --namespace"})
 			}
-			t.live = &p.seen.cluster.Clusters[j]
+			t.live = &p.seen.Cluster.Clusters[j]
 		}
 		switch {
 		case t.live == nil && !t.inGit:
 			slices.Sort(known)
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name), "the clusters there are: " + strings.Join(known, ", ")})
+			found.addFinding(Finding{AreaSpec,
+				fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name),
+				"the clusters there are: " + strings.Join(known, ", ")})
 		case t.live != nil && t.live.Held != nil:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself", t.Name, t.live.Held.By), text.Command("eksa-gitops status %s", t.Name)})
+			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on "+
+				"it, or was cut off, and pauses it itself", t.Name, t.live.Held.By),
+				text.Command("eksa-gitops status %s", t.Name)})
 		}
 		if t.live != nil {
 			t.Namespace = t.live.Namespace
@@ -243,20 +269,20 @@ func (p *pauseRun) findTargets(found *findings) {
 			record.KubernetesVersion, record.Paused = t.live.KubernetesVersion, t.live.Paused
 		}
 		if t.inGit {
-			record.SpecPath = layout.PathsIn(p.config, t.Name).Spec
+			record.SpecPath = layout.PathsIn(p.seen.Config, t.Name).Spec
 		}
 	}
 }
 
 // planFiles is the planner: the annotation in the files that are there, or out of them.
-func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
-	plan := &filePlan{after: map[string][]byte{}}
+func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
+	plan := &files.Plan{After: map[string][]byte{}}
 	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != git.BranchExists {
 		return plan, nil
 	}
 	var paths []string
 	for _, t := range p.targets {
-		spec := layout.PathsIn(p.config, t.Name).Spec
+		spec := layout.PathsIn(p.seen.Config, t.Name).Spec
 		entry, there, err := snapshot.Lookup(spec)
 		if err != nil {
 			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
@@ -276,30 +302,31 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*filePlan,
 		if !t.inGit {
 			continue
 		}
-		file := layout.PathsIn(p.config, t.Name).Spec
+		file := layout.PathsIn(p.seen.Config, t.Name).Spec
 		before := contents[file]
 		out, _, err := clusterspec.SetPaused(clusterspec.Source{Name: file, Data: before}, t.Name, p.paused)
 		if err != nil {
 			return nil, err
 		}
-		plan.after[file] = out.Data
+		plan.After[file] = out.Data
 		if string(before) != string(out.Data) {
-			plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: out.Data})
+			plan.Changes = append(plan.Changes,
+				layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: out.Data})
 		}
-		git := GitCluster{Name: t.Name, Path: file}
-		git.parse(before)
+		git := facts.GitCluster{Name: t.Name, Path: file}
+		git.Parse(before)
 		t.objects = nil
 		for _, object := range git.Objects {
 			if slices.Contains(clusterspec.Kinds(), object.Kind) {
-				t.objects = append(t.objects, nameOf(object))
+				t.objects = append(t.objects, facts.NameOf(object))
 			}
 		}
 	}
 	return plan, p.checkReadings(plan)
 }
 
-// message is that of the commit. It does not say that the clusters' files were written: what a user's file says is not in it, so that the
-// next upgrade with one keeps the pause as an edit of somebody else.
+// message is that of the commit. It does not say that the clusters' files were written: what a user's file
+// says is not in it, so that the next upgrade with one keeps the pause as an edit of somebody else.
 func (p *pauseRun) message() string {
 	names := make([]string, 0, len(p.targets))
 	for _, t := range p.targets {
@@ -313,33 +340,36 @@ func (p *pauseRun) message() string {
 	return fmt.Sprintf("%s\n\n%s: %s\n", subject, trailerVersion, p.settings.ToolVersion)
 }
 
-func (p *pauseRun) stepMark(name string) Step {
-	return Step(fmt.Sprintf(p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
+func (p *pauseRun) stepMark(name string) step.Name {
+	return step.Name(fmt.Sprintf(
+		p.words("Pause EKS Anywhere's work on cluster %s", "Resume EKS Anywhere's work on cluster %s"), name))
 }
 
-// mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on an object beside Git, and for
-// an object that Flux is told to leave alone.
-func (p *pauseRun) mark(t *pauseTarget) action {
-	return action{
-		name: p.stepMark(t.Name),
-		plan: planned(effectOf(t.live == nil || t.live.Paused != p.paused, "")),
-		apply: func(ctx context.Context) (effect, error) {
+// mark brings the live objects to it. Flux has done that where Git says so, but for what somebody has put on
+// an object beside Git, and for an object that Flux is told to leave alone.
+func (p *pauseRun) mark(t *pauseTarget) step.Action {
+	return step.Action{
+		Name: p.stepMark(t.Name),
+		Plan: step.Planned(step.Written(t.live == nil || t.live.Paused != p.paused, "")),
+		Apply: func(ctx context.Context) (step.Effect, error) {
 			if t.live == nil {
-				return effect{OutcomeUnchanged, "there is no such object yet; it will be created that way"}, nil
+				return step.Effect{Outcome: step.OutcomeUnchanged,
+					Detail: "there is no such object yet; it will be created that way"}, nil
 			}
 			changed := false
 			for _, name := range t.objects {
 				if p.paused && name.Kind != "Cluster" {
 					continue
 				}
-				did, err := p.seen.ports.cluster.SetPaused(ctx, name, p.paused)
+				did, err := p.open.cluster.SetPaused(ctx, name, p.paused)
 				if err != nil {
-					return effect{}, fmt.Errorf("%s %s/%s: %w", name.Kind, name.Namespace, name.Name, err)
+					return step.Effect{}, fmt.Errorf("%s %s/%s: %w",
+						name.Kind, name.Namespace, name.Name, err)
 				}
 				changed = changed || did
 			}
 			p.clusterResult(t.Name).Paused = p.paused
-			return effectOf(changed, ""), nil
+			return step.Written(changed, ""), nil
 		},
 	}
 }

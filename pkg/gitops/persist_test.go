@@ -16,7 +16,8 @@ import (
 
 // away is a fault that passes.
 func away(retryAfter time.Duration) error {
-	return fmt.Errorf("asking: %w", &git.UnreachableError{Remote: "https://git.example.com/", Reason: "connection reset", RetryAfter: retryAfter})
+	return fmt.Errorf("asking: %w", &git.UnreachableError{Remote: "https://git.example.com/",
+		Reason: "connection reset", RetryAfter: retryAfter})
 }
 
 // failing gives a port that fails so many times and works after that.
@@ -30,7 +31,8 @@ func failing(times int, err error) func() error {
 	}
 }
 
-// TestCreate_persists tries again what a Git server fails to do for a passing reason, and nothing else. Its clock is not the real one.
+// TestCreate_persists tries again what a Git server fails to do for a passing reason, and nothing else. Its
+// clock is not the real one.
 func TestCreate_persists(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -39,15 +41,25 @@ func TestCreate_persists(t *testing.T) {
 		tries             int // how many times it tells of a new one
 		shortest, longest time.Duration
 	}{
-		"fetch, once":         {func(w *world) { w.onFetch = failing(1, away(0)) }, true, 1, 250 * time.Millisecond, 750 * time.Millisecond},
-		"fetch, to the last":  {func(w *world) { w.onFetch = failing(4, away(0)) }, true, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"fetch, too often":    {func(w *world) { w.onFetch = failing(5, away(0)) }, false, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"fetch, told to wait": {func(w *world) { w.onFetch = failing(2, away(7*time.Second)) }, true, 2, 14 * time.Second, 14 * time.Second},
-		"fetch, to wait long": {func(w *world) { w.onFetch = failing(1, away(time.Hour)) }, true, 1, 30 * time.Second, 30 * time.Second},
-		"fetch, for good":     {func(w *world) { w.onFetch = failing(1, errors.New("broken pack")) }, false, 0, 0, 0},
-		"push, once":          {func(w *world) { w.onPush = failing(1, away(0)) }, true, 1, 250 * time.Millisecond, 750 * time.Millisecond},
-		"push, too often":     {func(w *world) { w.onPush = failing(5, away(0)) }, false, 4, 3750 * time.Millisecond, 11250 * time.Millisecond},
-		"push, refused":       {func(w *world) { w.onPush = failing(1, &git.RejectedError{Branch: "main", Reason: "hook"}) }, false, 0, 0, 0},
+		"fetch, once": {func(w *world) { w.onFetch = failing(1, away(0)) }, true, 1, 250 * time.Millisecond,
+			750 * time.Millisecond},
+		"fetch, to the last": {func(w *world) { w.onFetch = failing(4, away(0)) }, true, 4,
+			3750 * time.Millisecond, 11250 * time.Millisecond},
+		"fetch, too often": {func(w *world) { w.onFetch = failing(5, away(0)) }, false, 4,
+			3750 * time.Millisecond, 11250 * time.Millisecond},
+		"fetch, told to wait": {func(w *world) { w.onFetch = failing(2, away(7*time.Second)) }, true, 2,
+			14 * time.Second, 14 * time.Second},
+		"fetch, to wait long": {func(w *world) { w.onFetch = failing(1, away(time.Hour)) }, true, 1,
+			30 * time.Second, 30 * time.Second},
+		"fetch, for good": {func(w *world) { w.onFetch = failing(1, errors.New("broken pack")) },
+			false, 0, 0, 0},
+		"push, once": {func(w *world) { w.onPush = failing(1, away(0)) }, true, 1, 250 * time.Millisecond,
+			750 * time.Millisecond},
+		"push, too often": {func(w *world) { w.onPush = failing(5, away(0)) }, false, 4,
+			3750 * time.Millisecond, 11250 * time.Millisecond},
+		"push, refused": {
+			func(w *world) { w.onPush = failing(1, &git.RejectedError{Branch: "main", Reason: "hook"}) },
+			false, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,8 +76,10 @@ func TestCreate_persists(t *testing.T) {
 				if took := time.Since(begin); took < test.shortest || took > test.longest {
 					t.Errorf("took %s, not %s to %s", took, test.shortest, test.longest)
 				}
-				told := regexp.MustCompile(`^info: waiting \S+s for the Git server: asking: .*; then try [2-5] of 5$`)
-				if got := len(slices.DeleteFunc(report.notes(), func(note string) bool { return !told.MatchString(note) })); got != test.tries {
+				told := regexp.MustCompile(
+					`^info: waiting \S+s for the Git server: asking: .*; then try [2-5] of 5$`)
+				if got := len(slices.DeleteFunc(report.notes(),
+					func(note string) bool { return !told.MatchString(note) })); got != test.tries {
 					t.Errorf("told of %d new tries: %q", got, report.notes())
 				}
 				report.check(t, result)
@@ -74,21 +88,25 @@ func TestCreate_persists(t *testing.T) {
 	}
 }
 
-// TestCreate_lostReply has a push that arrives and whose answer is lost in a way that passes: the same commit is pushed again, which
-// is no race and no second commit.
+// TestCreate_lostReply has a push that arrives and whose answer is lost in a way that passes: the same commit
+// is pushed again, which is no race and no second commit.
 func TestCreate_lostReply(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
 	options := on(t, spec("w01", onGitHub))
 	synctest.Test(t, func(t *testing.T) {
 		ports := w.ports(nil)
-		ports.OpenRepository = func(context.Context) (gitops.Repository, error) { return lossy{repository{w}}, nil }
+		ports.OpenRepository = func(context.Context) (gitops.Repository, error) {
+			return lossy{repository{w}}, nil
+		}
 		result, err := gitops.Create(t.Context(), ports, options)
-		if err != nil || result.Status != gitops.StatusDone || !result.Repository.Pushed || result.Repository.Commit != w.branches["main"].head {
+		if err != nil || result.Status != gitops.StatusDone || !result.Repository.Pushed ||
+			result.Repository.Commit != w.branches["main"].head {
 			t.Errorf("%v, %+v", err, result.Repository)
 		}
 	})
-	equal(t, "calls", w.calls, []string{"Push main", "Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"})
+	equal(t, "calls", w.calls,
+		[]string{"Push main", "Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"})
 }
 
 // lossy is a repository that loses the answer to the first push of each snapshot.
@@ -113,11 +131,13 @@ func (l *lossySnapshot) Push(ctx context.Context, commit gitops.Commit) error {
 	return err
 }
 
-// TestCreate_newRepository waits for the repository that it has created to be everywhere: GitHub's copies answer that there is none for a
-// moment, to a fetch as to a push. A repository that was there before and is not found is not waited for.
+// TestCreate_newRepository waits for the repository that it has created to be everywhere: GitHub's copies
+// answer that there is none for a moment, to a fetch as to a push. A repository that was there before and is
+// not found is not waited for.
 func TestCreate_newRepository(t *testing.T) {
 	t.Parallel()
-	missing := &git.NotFoundError{Remote: "https://git.example.com/octo/fleet.git", Server: "Repository not found."}
+	missing := &git.NotFoundError{Remote: "https://git.example.com/octo/fleet.git",
+		Server: "Repository not found."}
 	for name, test := range map[string]struct {
 		exists bool
 		fault  func(w *world)
@@ -128,8 +148,9 @@ func TestCreate_newRepository(t *testing.T) {
 		"push":            {false, func(w *world) { w.onPush = failing(3, missing) }, true, 3},
 		"fetch, for ever": {false, func(w *world) { w.onFetch = failing(100, missing) }, false, 4},
 		// By a run before, which did not come to its end.
-		"push, created before": {true, func(w *world) { w.created, w.onPush = time.Now(), failing(1, missing) }, true, 1},
-		"push, not created":    {true, func(w *world) { w.onPush = failing(1, missing) }, false, 0},
+		"push, created before": {true,
+			func(w *world) { w.created, w.onPush = time.Now(), failing(1, missing) }, true, 1},
+		"push, not created": {true, func(w *world) { w.onPush = failing(1, missing) }, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,8 +164,10 @@ func TestCreate_newRepository(t *testing.T) {
 				if err != nil || (result.Status == gitops.StatusDone) != test.done {
 					t.Errorf("%v, %s, %+v", err, result.Status, result.Failure)
 				}
-				told := regexp.MustCompile(`^info: waiting \S+s for the Git server: .*repository not found.*; then try [2-5] of 5$`)
-				if got := len(slices.DeleteFunc(report.notes(), func(note string) bool { return !told.MatchString(note) })); got != test.tries {
+				told := regexp.MustCompile(
+					`^info: waiting \S+s for the Git server: .*repository not found.*; then try [2-5] of 5$`)
+				if got := len(slices.DeleteFunc(report.notes(),
+					func(note string) bool { return !told.MatchString(note) })); got != test.tries {
 					t.Errorf("told of %d new tries: %q", got, report.notes())
 				}
 			})

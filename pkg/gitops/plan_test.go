@@ -32,7 +32,7 @@ func afterLooking(result *gitops.Result) []string { return stepsOf(result)[2:] }
 
 func changesOf(result *gitops.Result) (all []string) {
 	for _, c := range result.Repository.Files {
-		all = append(all, c.Change+" "+c.Path)
+		all = append(all, string(c.Change)+" "+c.Path)
 	}
 	return all
 }
@@ -54,7 +54,8 @@ func TestCreate_dryRun(t *testing.T) {
 			"Wait for cluster dev to be Ready: planned",
 		})
 		equal(t, "changes", changesOf(result), []string{
-			"add " + specPath, "add " + kustomizationPath, "add " + componentsPath, "add " + syncPath, "add " + fluxKustomizationPath,
+			"add " + specPath, "add " + kustomizationPath, "add " + componentsPath, "add " + syncPath,
+			"add " + fluxKustomizationPath,
 		})
 	})
 	t.Run("done on GitHub", func(t *testing.T) {
@@ -100,10 +101,12 @@ func TestCreate_dryRun(t *testing.T) {
 		w := managed(t, onGitHub)
 		result := planned(t, w, on(t, spec("w01", onGitHub)))
 		equal(t, "steps", afterLooking(result), []string{
-			"Push cluster files to branch main: planned", "Wait for Flux to apply the commit: planned", "Wait for cluster w01 to be Ready: planned",
+			"Push cluster files to branch main: planned", "Wait for Flux to apply the commit: planned",
+			"Wait for cluster w01 to be Ready: planned",
 		})
 		equal(t, "changes", changesOf(result), []string{
-			"add clusters/dev/w01/eksa-system/eksa-cluster.yaml", "add clusters/dev/w01/eksa-system/kustomization.yaml",
+			"add clusters/dev/w01/eksa-system/eksa-cluster.yaml",
+			"add clusters/dev/w01/eksa-system/kustomization.yaml",
 		})
 	})
 	t.Run("overwrite", func(t *testing.T) {
@@ -114,7 +117,8 @@ func TestCreate_dryRun(t *testing.T) {
 		options.Overwrite = true
 		result := planned(t, w, options)
 		equal(t, "changes", changesOf(result), []string{"modify " + specPath})
-		if c := result.Repository.Files[0]; string(c.Before) != "other" || !strings.Contains(string(c.After), "kind: Cluster") {
+		if c := result.Repository.Files[0]; string(c.Before) != "other" ||
+			!strings.Contains(string(c.After), "kind: Cluster") {
 			t.Errorf("from %q to %q", c.Before, c.After)
 		}
 	})
@@ -148,7 +152,8 @@ func TestCreate_dryRunUnavailable(t *testing.T) {
 	w := managed(t, onGitHub)
 	w.accessErr = errors.Join(errors.New("no answer"), github.ErrUnavailable)
 	result := planned(t, w, on(t, spec("dev", onGitHub)))
-	if result.Failure == nil || result.Failure.Step != "Check access to the repository" || !strings.Contains(result.Failure.Message, "no answer") {
+	if result.Failure == nil || result.Failure.Step != "Check access to the repository" ||
+		!strings.Contains(result.Failure.Message, "no answer") {
 		t.Errorf("%+v", result.Failure)
 	}
 }

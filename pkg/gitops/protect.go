@@ -6,17 +6,19 @@ import (
 	"path"
 	"slices"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from deleting the cluster after a
-// mistake there; see [layout.ProtectCluster]. Installations from before that, and directories that EKS Anywhere has written, have none.
-func (u *upgradeRun) planProtection(plan *filePlan) error {
+// planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from
+// deleting the cluster after a mistake there; see [layout.ProtectCluster]. Installations from before that,
+// and directories that EKS Anywhere has written, have none.
+func (u *upgradeRun) planProtection(plan *files.Plan) error {
 	if u.management == nil {
 		return nil
 	}
 	file := layout.PathsOf(u.management).Kustomization
-	before := plan.after[file]
+	before := plan.After[file]
 	after, err := layout.ProtectCluster(before)
 	if err != nil {
 		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err), "repair the file in the repository"}
@@ -24,14 +26,17 @@ func (u *upgradeRun) planProtection(plan *filePlan) error {
 	if bytes.Equal(before, after) {
 		return nil
 	}
-	plan.after[file] = after
-	plan.notes = slices.DeleteFunc(plan.notes, func(note string) bool { return note == unprotectedNote(file) })
-	plan.changes = append(plan.changes, FileChange{Path: file, Change: "modify", Before: before, After: after})
+	plan.After[file] = after
+	plan.Notes = slices.DeleteFunc(plan.Notes, func(note string) bool {
+		return note == unprotectedNote(file)
+	})
+	plan.Changes = append(plan.Changes,
+		layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: after})
 	return nil
 }
 
-// lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from deleting the management
-// cluster and itself.
+// lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from
+// deleting the management cluster and itself.
 func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 	if r.management == nil {
 		return false
@@ -44,8 +49,8 @@ func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 			return false // it is somebody's own, and told as such
 		}
 		protected, err = layout.ProtectCluster(before)
-	case path.Join(layout.SystemDir(r.config), layout.KustomizationFile):
-		protected, err = layout.ProtectSystem(before, r.config.SystemNamespace)
+	case path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile):
+		protected, err = layout.ProtectSystem(before, r.seen.Config.SystemNamespace)
 	default:
 		return false
 	}
@@ -53,5 +58,6 @@ func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 }
 
 func unprotectedNote(file string) string {
-	return file + " is kept as it is in Git, where a mistake can delete the management cluster or Flux; eksa-gitops upgrade cluster adds what prevents that"
+	return file + " is kept as it is in Git, where a mistake can delete the management cluster or Flux; " +
+		"eksa-gitops upgrade cluster adds what prevents that"
 }

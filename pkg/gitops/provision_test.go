@@ -51,7 +51,8 @@ func (p provisioner) leads() error {
 
 func (p provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (string, error) {
 	_, err := p.write(ctx, fmt.Sprintf("%s %s", job.Verb, job.Cluster), func() (bool, error) {
-		if strings.Contains(string(job.Spec), "gitOpsRef") || strings.Contains(string(job.Spec), "FluxConfig") {
+		if strings.Contains(string(job.Spec), "gitOpsRef") ||
+			strings.Contains(string(job.Spec), "FluxConfig") {
 			return false, errors.New("the file has a GitOps part")
 		}
 		switch job.Verb {
@@ -61,7 +62,8 @@ func (p provisioner) Run(ctx context.Context, job gitops.ProvisionJob) (string, 
 			p.applyObjects(string(job.Spec))
 			p.state.EKSAInstalled = true
 			p.state.Clusters = append(p.state.Clusters, fluxinstall.ClusterInfo{
-				Namespace: "default", Name: job.Cluster, ManagementCluster: job.ManagementCluster, Ready: true,
+				Namespace: "default", Name: job.Cluster, ManagementCluster: job.ManagementCluster,
+				Ready: true,
 			})
 		case gitops.VerbUpgrade:
 			return p.change(job)
@@ -85,7 +87,8 @@ func (p provisioner) removeObjects(spec string) {
 	for document := range strings.SplitSeq(spec, "\n---\n") {
 		var fields map[string]any
 		if yaml.Unmarshal([]byte(document), &fields) == nil && fields != nil {
-			name := fluxinstall.ObjectName{Kind: fields["kind"].(string), Namespace: "default", Name: fields["metadata"].(map[string]any)["name"].(string)}
+			name := fluxinstall.ObjectName{Kind: fields["kind"].(string), Namespace: "default",
+				Name: fields["metadata"].(map[string]any)["name"].(string)}
 			delete(p.objects, name)
 			delete(p.pauses, name)
 			delete(p.refs, name.Name)
@@ -105,7 +108,8 @@ func (p provisioner) change(job gitops.ProvisionJob) (bool, error) {
 			return false, err
 		}
 		metadata := fields["metadata"].(map[string]any)
-		name := fluxinstall.ObjectName{Kind: fields["kind"].(string), Namespace: "default", Name: metadata["name"].(string)}
+		name := fluxinstall.ObjectName{Kind: fields["kind"].(string), Namespace: "default",
+			Name: metadata["name"].(string)}
 		if len(p.pauses[name]) == 0 && p.objects[name] != nil {
 			return false, fmt.Errorf("Flux is not kept from %v", name)
 		}
@@ -133,8 +137,9 @@ func bare(t *testing.T) *world {
 	return w
 }
 
-// TestProvision_crash breaks runs with a provisioner at every write, its own work included, before and after the effect. A second run
-// finishes the work, a third writes nothing, nothing stays paused, and the end is that of a run that was never broken.
+// TestProvision_crash breaks runs with a provisioner at every write, its own work included, before and after
+// the effect. A second run finishes the work, a third writes nothing, nothing stays paused, and the end is
+// that of a run that was never broken.
 func TestProvision_crash(t *testing.T) {
 	t.Parallel()
 	changed := edited(t, spec("w01", onGitHub), version, version34)
@@ -161,12 +166,15 @@ func TestProvision_crash(t *testing.T) {
 		least int
 	}{
 		"create a management cluster": {bare, creating(spec("dev", onGitHub)), 6},
-		"create a workload cluster":   {func(t *testing.T) *world { return existing(t) }, creating(spec("w01", onGitHub)), 4},
-		"create both":                 {bare, creating(spec("dev", onGitHub), spec("w01", onGitHub)), 8},
-		"upgrade": {func(t *testing.T) *world { return existing(t, "w01") }, func(t *testing.T, w *world) (*gitops.Result, error) {
-			return gitops.Upgrade(t.Context(), w.provisioned(), upgrading(t, changed))
-		}, 5},
-		"delete a workload cluster":   {func(t *testing.T) *world { return existing(t, "w01") }, deleting("w01"), 3},
+		"create a workload cluster": {func(t *testing.T) *world { return existing(t) },
+			creating(spec("w01", onGitHub)), 4},
+		"create both": {bare, creating(spec("dev", onGitHub), spec("w01", onGitHub)), 8},
+		"upgrade": {func(t *testing.T) *world { return existing(t, "w01") },
+			func(t *testing.T, w *world) (*gitops.Result, error) {
+				return gitops.Upgrade(t.Context(), w.provisioned(), upgrading(t, changed))
+			}, 5},
+		"delete a workload cluster": {func(t *testing.T) *world { return existing(t, "w01") },
+			deleting("w01"), 3},
 		"delete a management cluster": {func(t *testing.T) *world { return existing(t) }, deleting("dev"), 4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -187,27 +195,37 @@ func TestProvision_crash(t *testing.T) {
 						w.failBefore, w.failAfter = 0, n
 					}
 					result, err := scenario.run(t, w)
-					if broke := err != nil || result.Failure != nil; broke != w.faulty || w.faulty && result.Status == gitops.StatusDone {
-						t.Fatalf("%s write %d (%s): broken %v, error %v, status %s", when, n, whole.calls[n-1], w.faulty, err, result.Status)
+					if broke := err != nil || result.Failure != nil; broke != w.faulty ||
+						w.faulty && result.Status == gitops.StatusDone {
+						t.Fatalf("%s write %d (%s): broken %v, error %v, status %s",
+							when, n, whole.calls[n-1], w.faulty, err, result.Status)
 					}
 					for again := 2; again <= 3; again++ {
 						w.forget()
 						result, err = scenario.run(t, w)
-						if left := new(gitops.PreflightError); errors.As(err, &left) && strings.Contains(left.Findings[0].Hint, "remove what is left of it in Git, and its deploy key, with --from git") {
+						if left := new(gitops.PreflightError); errors.As(err, &left) &&
+							strings.Contains(left.Findings[0].Hint,
+								"remove what is left of it in Git, and its deploy key, with --from git") {
 							// That the cluster is gone, and not only out of reach, is for a person to say.
 							options := doomed(t, onGitHub, "dev")
-							options.Specs, options.From = map[string]*clusterspec.Cluster{"dev": parse(t, spec("dev", onGitHub))[0]}, gitops.FromGit
+							options.Specs, options.From =
+								map[string]*clusterspec.Cluster{"dev": parse(t, spec("dev", onGitHub))[0]},
+								gitops.FromGit
 							result, err = gitops.Delete(t.Context(), w.provisioned(), options)
 						}
 						if err != nil || result.Failure != nil {
-							t.Fatalf("%s write %d (%s): run %d: error %v, failure %+v", when, n, whole.calls[n-1], again, err, result.Failure)
+							t.Fatalf("%s write %d (%s): run %d: error %v, failure %+v",
+								when, n, whole.calls[n-1], again, err, result.Failure)
 						}
 					}
 					if result.Changed || len(w.effects) > 0 {
-						t.Errorf("%s write %d (%s): the third run wrote %v", when, n, whole.calls[n-1], w.effects)
+						t.Errorf("%s write %d (%s): the third run wrote %v",
+							when, n, whole.calls[n-1], w.effects)
 					}
-					if got, want := w.describe(), whole.describe(); got != want || len(w.pauses) > 0 || len(w.refs) > 0 {
-						t.Errorf("%s write %d (%s): paused %v, the end differs from that of a whole run:\n%s\nwant\n%s", when, n, whole.calls[n-1], w.pauses, got, want)
+					if got, want := w.describe(), whole.describe(); got != want || len(w.pauses) > 0 ||
+						len(w.refs) > 0 {
+						t.Errorf("%s write %d (%s): paused %v, the end differs from that of a whole run:\n"+
+							"%s\nwant\n%s", when, n, whole.calls[n-1], w.pauses, got, want)
 					}
 				}
 			}
@@ -223,7 +241,8 @@ func TestProvision_order(t *testing.T) {
 	if err != nil || result.Failure != nil || w.effects[0] != "create dev" {
 		t.Fatalf("error %v, effects %v", err, w.effects)
 	}
-	if got := *result.Clusters[0].Provision; got != (gitops.ProvisionResult{Verb: "create", Command: "eksctl anywhere create cluster -f dev.yaml", Log: "dev/create.log", Done: true}) {
+	if got := *result.Clusters[0].Provision; got != (gitops.ProvisionResult{Verb: "create",
+		Command: "eksctl anywhere create cluster -f dev.yaml", Log: "dev/create.log", Done: true}) {
 		t.Errorf("provision %+v", got)
 	}
 	w.forget()
@@ -236,17 +255,20 @@ func TestProvision_order(t *testing.T) {
 	if _, err := gitops.Upgrade(t.Context(), w.provisioned(), upgrading(t, changed)); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "upgrade", w.calls, []string{"Hold w01", "upgrade w01", "Push main", "RequestReconcile flux-system/flux-system", "Release w01", "SaveLocal w01"})
+	equal(t, "upgrade", w.calls, []string{"Hold w01", "upgrade w01", "Push main",
+		"RequestReconcile flux-system/flux-system", "Release w01", "SaveLocal w01"})
 	w.forget()
 	options := doomed(t, onGitHub, "w01")
 	options.Specs = map[string]*clusterspec.Cluster{"w01": parse(t, changed)[0]}
 	if _, err := gitops.Delete(t.Context(), w.provisioned(), options); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "deletion", w.calls, []string{"Hold w01", "Push main", "RequestReconcile flux-system/flux-system", "delete w01", "Release w01"})
+	equal(t, "deletion", w.calls, []string{"Hold w01", "Push main",
+		"RequestReconcile flux-system/flux-system", "delete w01", "Release w01"})
 }
 
-// TestProvision_creationGoesOn: a GitOps part that cannot be had does not keep a cluster from being made, whenever that comes to light.
+// TestProvision_creationGoesOn: a GitOps part that cannot be had does not keep a cluster from being made,
+// whenever that comes to light.
 func TestProvision_creationGoesOn(t *testing.T) {
 	t.Parallel()
 	for name, break_ := range map[string]func(w *world){
@@ -254,7 +276,8 @@ func TestProvision_creationGoesOn(t *testing.T) {
 		"later":  func(w *world) { w.onPush = func() error { return errFault } },
 	} {
 		w := bare(t)
-		w.seed = map[string]string{"README.md": "somebody's"} // Flux's files would be a sign of a cluster that was built
+		// Flux's files would be a sign of a cluster that was built
+		w.seed = map[string]string{"README.md": "somebody's"}
 		w.commitSeed()
 		w.exists = true
 		break_(w)
@@ -263,13 +286,15 @@ func TestProvision_creationGoesOn(t *testing.T) {
 			options.Meant.Build = []string{"dev"}
 		}
 		result, err := gitops.Create(t.Context(), w.provisioned(), options)
-		if err != nil || result.Status != gitops.StatusGitOpsFailed || !w.state.HasCluster("default", "dev") || !result.Clusters[0].Ready {
+		if err != nil || result.Status != gitops.StatusGitOpsFailed ||
+			!w.state.HasCluster("default", "dev") || !result.Clusters[0].Ready {
 			t.Errorf("%s: error %v, status %s, clusters %v", name, err, result.Status, w.state.Clusters)
 		}
 	}
 }
 
-// TestProvision_interrupted: an interrupt while the provisioner works takes the pause back all the same, with a context of its own.
+// TestProvision_interrupted: an interrupt while the provisioner works takes the pause back all the same, with
+// a context of its own.
 func TestProvision_interrupted(t *testing.T) {
 	t.Parallel()
 	w := fleet(t)
@@ -283,7 +308,8 @@ func TestProvision_interrupted(t *testing.T) {
 	}
 	ports := w.provisioned()
 	ports.Shield = func() func() { shielded++; return func() { shielded += 10 } }
-	result, err := gitops.Upgrade(ctx, ports, upgrading(t, edited(t, spec("w01", onGitHub), version, version34)))
+	result, err := gitops.Upgrade(ctx, ports,
+		upgrading(t, edited(t, spec("w01", onGitHub), version, version34)))
 	if !errors.Is(err, context.Canceled) || result.Status != gitops.StatusInterrupted {
 		t.Errorf("error %v, status %s", err, result.Status)
 	}
@@ -298,18 +324,22 @@ func TestProvision_stillPaused(t *testing.T) {
 	t.Parallel()
 	w := fleet(t)
 	w.failBefore = 5 // Release
-	_, err := gitops.Upgrade(t.Context(), w.provisioned(), upgrading(t, edited(t, spec("w01", onGitHub), version, version34)))
+	_, err := gitops.Upgrade(t.Context(), w.provisioned(),
+		upgrading(t, edited(t, spec("w01", onGitHub), version, version34)))
 	var left *gitops.StillPausedError
-	if !errors.As(err, &left) || left.Cluster != "w01" || !strings.Contains(err.Error(), "Flux is still paused on Cluster default/w01") || !errors.Is(err, errFault) {
+	if !errors.As(err, &left) || left.Cluster != "w01" ||
+		!strings.Contains(err.Error(), "Flux is still paused on Cluster default/w01") ||
+		!errors.Is(err, errFault) {
 		t.Fatalf("%v; calls %v", err, w.calls)
 	}
-	if got := left.Hint(); got != "the same command, run again, takes it back; by hand: kubectl annotate w01" {
+	if got := left.Hint(); got !=
+		"the same command, run again, takes it back; by hand: kubectl annotate w01" {
 		t.Errorf("hint %q", got)
 	}
 }
 
-// TestProvision_version: another version of the provisioner is a reason to upgrade, and Git, where it names one, follows; in Flux's hands
-// the old one would be refused.
+// TestProvision_version: another version of the provisioner is a reason to upgrade, and Git, where it names
+// one, follows; in Flux's hands the old one would be refused.
 func TestProvision_version(t *testing.T) {
 	t.Parallel()
 	file := edited(t, spec("w01", onGitHub), version, version+"\n  eksaVersion: v0.26.0 # ours")
@@ -321,7 +351,8 @@ func TestProvision_version(t *testing.T) {
 		w.forget()
 		ports := w.ports(nil)
 		ports.Provisioner = provisioner{world: w, version: "v0.27.0"}
-		if result, err := gitops.Upgrade(t.Context(), ports, upgrading(t, file)); err != nil || result.Failure != nil {
+		if result, err := gitops.Upgrade(t.Context(), ports, upgrading(t, file)); err != nil ||
+			result.Failure != nil {
 			t.Fatalf("error %v", err)
 		}
 	}

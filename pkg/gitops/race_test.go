@@ -35,9 +35,11 @@ func TestCreate_lostRace(t *testing.T) {
 	if err != nil || result.Status != gitops.StatusDone {
 		t.Fatalf("%v, %+v", err, result.Failure)
 	}
-	equal(t, "calls", w.calls, []string{"Push main", "Push main", "Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01"})
+	equal(t, "calls", w.calls, []string{"Push main", "Push main", "Push main",
+		"RequestReconcile flux-system/flux-system", "SaveLocal w01"})
 	files := w.branches["main"].files
-	if files["other.txt"] != "first" || files["clusters/dev/w09/eksa-system/kustomization.yaml"] != "second" || files["README.md"] == "" ||
+	if files["other.txt"] != "first" ||
+		files["clusters/dev/w09/eksa-system/kustomization.yaml"] != "second" || files["README.md"] == "" ||
 		files["clusters/dev/w01/eksa-system/eksa-cluster.yaml"] == "" {
 		t.Errorf("the branch holds %v", files)
 	}
@@ -49,7 +51,8 @@ func TestCreate_lostRace(t *testing.T) {
 	}
 }
 
-// TestCreate_raceForTheSameCluster is lost to a run that created the same cluster: there is nothing left to push.
+// TestCreate_raceForTheSameCluster is lost to a run that created the same cluster: there is nothing left to
+// push.
 func TestCreate_raceForTheSameCluster(t *testing.T) {
 	t.Parallel()
 	whole := managed(t, onGitHub)
@@ -59,8 +62,9 @@ func TestCreate_raceForTheSameCluster(t *testing.T) {
 		pushed  int
 		status  gitops.Status
 	}{
-		"with the same spec":  {func(spec string) string { return spec }, 1, gitops.StatusDone},
-		"with another spec":   {func(spec string) string { return spec + "# mine\n" }, 1, gitops.StatusIncomplete},
+		"with the same spec": {func(spec string) string { return spec }, 1, gitops.StatusDone},
+		"with another spec": {func(spec string) string { return spec + "# mine\n" }, 1,
+			gitops.StatusIncomplete},
 		"with an empty file":  {func(string) string { return " \n" }, 2, gitops.StatusDone},
 		"nothing in the file": {func(string) string { return "" }, 2, gitops.StatusDone},
 	} {
@@ -86,7 +90,8 @@ func TestCreate_raceForTheSameCluster(t *testing.T) {
 			if result.Repository.Pushed != (test.pushed == 2) {
 				t.Errorf("%+v", result.Repository)
 			}
-			if test.status == gitops.StatusIncomplete && !strings.Contains(err.Error(), "clusters/dev/w01/eksa-system/eksa-cluster.yaml") {
+			if test.status == gitops.StatusIncomplete &&
+				!strings.Contains(err.Error(), "clusters/dev/w01/eksa-system/eksa-cluster.yaml") {
 				t.Errorf("the error does not name the file: %v", err)
 			}
 		})
@@ -116,8 +121,8 @@ func TestCreate_endlessRace(t *testing.T) {
 	}
 }
 
-// TestCreate_overtaken accepts what Flux applies when somebody else's commit comes right after ours: it holds all our files, or a change
-// of what was created. One that takes them away is told of, and not waited for.
+// TestCreate_overtaken accepts what Flux applies when somebody else's commit comes right after ours: it holds
+// all our files, or a change of what was created. One that takes them away is told of, and not waited for.
 func TestCreate_overtaken(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -126,15 +131,22 @@ func TestCreate_overtaken(t *testing.T) {
 		status gitops.Status
 		told   string // in a note, or as the error
 	}{
-		"by another file": {nil, func(files map[string]string) { files["other.txt"] = "x" }, gitops.StatusDone, ""},
-		"by the removal of ours": {nil, func(files map[string]string) { delete(files, "clusters/dev/w01/eksa-system/eksa-cluster.yaml") },
-			gitops.StatusIncomplete, "): clusters/dev/w01/eksa-system/eksa-cluster.yaml was taken out of Git"},
-		"by a change of ours": {nil, func(files map[string]string) { files["clusters/dev/w01/eksa-system/eksa-cluster.yaml"] += "# theirs\n" },
-			gitops.StatusDone, "somebody else changed clusters/dev/w01/eksa-system/eksa-cluster.yaml right after this run: commit "},
+		"by another file": {nil, func(files map[string]string) { files["other.txt"] = "x" },
+			gitops.StatusDone, ""},
+		"by the removal of ours": {nil,
+			func(files map[string]string) { delete(files, "clusters/dev/w01/eksa-system/eksa-cluster.yaml") },
+			gitops.StatusIncomplete,
+			"): clusters/dev/w01/eksa-system/eksa-cluster.yaml was taken out of Git"},
+		"by a change of ours": {nil, func(files map[string]string) {
+			files["clusters/dev/w01/eksa-system/eksa-cluster.yaml"] += "# theirs\n"
+		},
+			gitops.StatusDone, "somebody else changed clusters/dev/w01/eksa-system/eksa-cluster.yaml right " +
+				"after this run: commit "},
 		// A file that stays as it is in Git differs from ours before and after.
 		"with a kustomization that is kept": {
 			func(files map[string]string) {
-				files["clusters/dev/w01/eksa-system/kustomization.yaml"] = "resources:\n- eksa-cluster.yaml\n- more.yaml\n"
+				files["clusters/dev/w01/eksa-system/kustomization.yaml"] = "resources:\n" +
+					"- eksa-cluster.yaml\n- more.yaml\n"
 			},
 			func(files map[string]string) { files["other.txt"] = "x" }, gitops.StatusDone, "",
 		},
@@ -152,32 +164,37 @@ func TestCreate_overtaken(t *testing.T) {
 				t.Errorf("%s, %v", result.Status, err)
 			}
 			told := fmt.Sprint(report.events, err)
-			if !strings.Contains(told, test.told) || test.told == "" && strings.Contains(told, "somebody else") {
+			if !strings.Contains(told, test.told) ||
+				test.told == "" && strings.Contains(told, "somebody else") {
 				t.Errorf("%q is not told: %s", test.told, told)
 			}
 		})
 	}
 }
 
-// TestCreate_overtakenWithOtherFlux is the same for Flux's own files: the components that stay as they are in Git do not hide that
-// the commit was applied.
+// TestCreate_overtakenWithOtherFlux is the same for Flux's own files: the components that stay as they are in
+// Git do not hide that the commit was applied.
 func TestCreate_overtakenWithOtherFlux(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
-	w.afterPush = func(w *world) { w.commitOther("main", func(files map[string]string) { files["other.txt"] = "x" }) }
+	w.afterPush = func(w *world) {
+		w.commitOther("main", func(files map[string]string) { files["other.txt"] = "x" })
+	}
 	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGitHub)))
 	if err != nil || result.Status != gitops.StatusDone {
 		t.Errorf("%s, %v, %+v", result.Status, err, result.Failure)
 	}
 }
 
-// TestCreate_slowFlux does not read the repository again for a revision that Flux had applied before the push.
+// TestCreate_slowFlux does not read the repository again for a revision that Flux had applied before the
+// push.
 func TestCreate_slowFlux(t *testing.T) {
 	t.Parallel()
 	w := managed(t, onGitHub)
 	w.slowFlux = true
 	result := create(t, w, on(t, spec("w01", onGitHub)))
-	if want := fluxinstall.Revision("main", w.branches["main"].head); result.Flux.Revision != want || !result.Clusters[0].Ready {
+	if want := fluxinstall.Revision("main", w.branches["main"].head); result.Flux.Revision != want ||
+		!result.Clusters[0].Ready {
 		t.Errorf("%+v, want %s", result.Flux, want)
 	}
 	if w.fetches != 1 {

@@ -6,24 +6,28 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// checkReadings makes sure that what the plan writes means to EKS Anywhere, Flux and Kubernetes what it means here: they read YAML with another
-// library. The installation of Flux that the program carries is known to (a test looks), and takes longer to read than all else. The error is a
-// *foundError.
-func (r *run) checkReadings(p *filePlan) error {
+// checkReadings makes sure that what the plan writes means to EKS Anywhere, Flux and Kubernetes what it means
+// here: they read YAML with another library. The installation of Flux that the program carries is known to (a
+// test looks), and takes longer to read than all else. The error is a *foundError.
+func (r *run) checkReadings(p *files.Plan) error {
 	wrong := &foundError{}
-	for _, c := range p.changes {
-		if c.Change == changeDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
+	for _, c := range p.Changes {
+		if c.Change == layout.FileDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
 			continue
 		}
-		if path.Base(c.Path) == layout.ComponentsFile && fluxmanifests.Carried(c.After, r.config.SystemNamespace) {
+		if path.Base(c.Path) == layout.ComponentsFile &&
+			fluxmanifests.Carried(c.After, r.seen.Config.SystemNamespace) {
 			continue
 		}
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {
-			hint := "change that in your file, or in the repository where it comes from there, and run the same command again"
-			wrong.findings = append(wrong.findings, Finding{AreaSpec, fmt.Sprintf("YAML readers do not agree on what would be written: %s", problem), hint})
+			hint := "change that in your file, or in the repository where it comes from there, and run the " +
+				"same command again"
+			wrong.findings = append(wrong.findings, Finding{AreaSpec,
+				fmt.Sprintf("YAML readers do not agree on what would be written: %s", problem), hint})
 		}
 	}
 	if len(wrong.findings) > 0 {

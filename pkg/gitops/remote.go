@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // GitHubEndpoints are the base URLs of one GitHub: github.com, an enterprise server or a test's.
@@ -15,8 +16,9 @@ type GitHubEndpoints struct {
 	SSH string // Git over SSH, as ssh://user@host[:port]/
 }
 
-// GitHubHost returns the endpoints of a GitHub host by GitHub's own rules: github.com and the enterprises on GHE.com have their API on a
-// host of its own, an enterprise server has it below /api/v3/ (https://docs.github.com/rest/quickstart;
+// GitHubHost returns the endpoints of a GitHub host by GitHub's own rules: github.com and the enterprises on
+// GHE.com have their API on a host of its own, an enterprise server has it below /api/v3/
+// (https://docs.github.com/rest/quickstart;
 // https://docs.github.com/enterprise-cloud@latest/admin/data-residency/about-github-enterprise-cloud-with-data-residency).
 func GitHubHost(host string) GitHubEndpoints {
 	endpoints := GitHubEndpoints{
@@ -36,8 +38,8 @@ func GitHubHost(host string) GitHubEndpoints {
 	return endpoints
 }
 
-// onGHE names the enterprise of a host on GHE.com, such as octocorp.ghe.com. It is also the user for SSH there, as GitHub's own command
-// line has it (cli/cli, internal/ghrepo).
+// onGHE names the enterprise of a host on GHE.com, such as octocorp.ghe.com. It is also the user for SSH
+// there, as GitHub's own command line has it (cli/cli, internal/ghrepo).
 func onGHE(host string) (enterprise string, ok bool) {
 	enterprise, ok = strings.CutSuffix(strings.ToLower(host), ".ghe.com")
 	return enterprise, ok && enterprise != "" && !strings.ContainsAny(enterprise, ".:/@")
@@ -54,7 +56,8 @@ func hostname(host string) string {
 	return host
 }
 
-// Validate checks that each endpoint is an absolute URL of the right scheme without credentials, query or fragment.
+// Validate checks that each endpoint is an absolute URL of the right scheme without credentials, query or
+// fragment.
 func (e GitHubEndpoints) Validate() error {
 	for _, endpoint := range []struct{ name, value, scheme string }{
 		{"API URL", e.API, "https"}, {"Git URL", e.Git, "https"}, {"SSH URL", e.SSH, "ssh"},
@@ -67,23 +70,17 @@ func (e GitHubEndpoints) Validate() error {
 			return fmt.Errorf("GitHub's %s must not contain credentials", endpoint.name)
 		}
 		if u.Scheme != endpoint.scheme || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("GitHub's %s %q must have the form %s://HOST/", endpoint.name, u.Redacted(), endpoint.scheme)
+			return fmt.Errorf("GitHub's %s %q must have the form %s://HOST/",
+				endpoint.name, u.Redacted(), endpoint.scheme)
 		}
 	}
 	return nil
 }
 
-// Remote is one repository as each side reaches it.
-type Remote struct {
-	Web     string // for a person's browser; the Git URL where there is no web page
-	Push    string // for this program
-	Cluster string // for Flux
-}
-
 // Repository returns the addresses of a repository on this GitHub.
-func (e GitHubEndpoints) Repository(ref github.RepoRef) Remote {
+func (e GitHubEndpoints) Repository(ref github.RepoRef) facts.Remote {
 	path := url.PathEscape(ref.Owner) + "/" + url.PathEscape(ref.Name)
-	return Remote{
+	return facts.Remote{
 		Web:     slashed(e.Git) + path,
 		Push:    slashed(e.Git) + path + ".git",
 		Cluster: slashed(e.SSH) + path,

@@ -7,27 +7,31 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// What a cluster is called and where it is, is what it is: with another name or namespace in Git, Flux deletes the cluster that was and
-// creates another.
+// What a cluster is called and where it is, is what it is: with another name or namespace in Git, Flux
+// deletes the cluster that was and creates another.
 
-// checkNamespaces refuses files that would put a cluster into another namespace than the one that it lives in.
+// checkNamespaces refuses files that would put a cluster into another namespace than the one that it lives
+// in.
 func (r *clustersRun) checkNamespaces(found *findings) {
-	if r.seen.cluster == nil {
+	if r.seen.Cluster == nil {
 		return
 	}
 	for _, c := range r.options.Clusters {
-		if r.seen.cluster.Cluster(c.Namespace, c.Name) != nil {
+		if r.seen.Cluster.Cluster(c.Namespace, c.Name) != nil {
 			continue
 		}
-		for _, live := range r.seen.cluster.Clusters {
+		for _, live := range r.seen.Cluster.Clusters {
 			if live.Name == c.Name {
-				found.addFinding(replacementFinding(c, fmt.Sprintf("the file puts it into namespace %s, and it lives in namespace %s", c.Namespace, live.Namespace)))
+				found.addFinding(replacementFinding(c,
+					fmt.Sprintf("the file puts it into namespace %s, and it lives in namespace %s",
+						c.Namespace, live.Namespace)))
 			}
 		}
 	}
 }
 
-// refuseReplacement refuses a change of a file in Git by which Flux would delete the cluster and create another.
+// refuseReplacement refuses a change of a file in Git by which Flux would delete the cluster and create
+// another.
 func (u *upgradeRun) refuseReplacement(p *specPlan, found *findings) {
 	for _, c := range p.changes {
 		if c.Verdict == clusterspec.VerdictReplaced && c.Object == "Cluster "+p.cluster.Name {
@@ -38,11 +42,13 @@ func (u *upgradeRun) refuseReplacement(p *specPlan, found *findings) {
 
 func replacementFinding(c *clusterspec.Cluster, what string) Finding {
 	line, _ := c.Objects[0].Position("metadata.namespace")
-	finding := Finding{AreaSpec, fmt.Sprintf("cluster %s: %s; Flux would delete the cluster with all its machines and create another", c.Name, what),
+	finding := Finding{AreaSpec,
+		fmt.Sprintf("cluster %s: %s; Flux would delete the cluster with all its machines and create another",
+			c.Name, what),
 		fmt.Sprintf("put the old value back (%s:%d)", c.Objects[0].File, line)}
 	if c.Role() == clusterspec.RoleWorkload {
-		finding.Hint += text.Command("; if that is what you want, delete the cluster and then create it: eksa-gitops delete cluster %s, eksa-gitops create cluster -f %s",
-			c.Name, c.Objects[0].File)
+		finding.Hint += text.Command("; if that is what you want, delete the cluster and then create it: "+
+			"eksa-gitops delete cluster %s, eksa-gitops create cluster -f %s", c.Name, c.Objects[0].File)
 	}
 	return finding
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // reporter keeps what it is told.
@@ -18,8 +19,8 @@ type reporter struct {
 
 type event struct {
 	kind    string // begin, progress, end, or the level of a note
-	step    gitops.Step
-	outcome gitops.Outcome
+	step    step.Name
+	outcome step.Outcome
 	text    string
 }
 
@@ -29,21 +30,22 @@ func (r *reporter) add(e event) {
 	r.events = append(r.events, e)
 }
 
-func (r *reporter) Begin(step gitops.Step) { r.add(event{kind: "begin", step: step}) }
+func (r *reporter) Begin(step step.Name) { r.add(event{kind: "begin", step: step}) }
 
-func (r *reporter) Progress(step gitops.Step, detail string) {
+func (r *reporter) Progress(step step.Name, detail string) {
 	r.add(event{kind: "progress", step: step, text: detail})
 }
 
-func (r *reporter) Part(step gitops.Step, part gitops.Part) {
-	r.add(event{kind: "progress", step: step, text: strings.TrimSpace(fmt.Sprintf("%s %s %s", part.Name, part.State, part.Detail))})
+func (r *reporter) Part(step step.Name, part step.Part) {
+	r.add(event{kind: "progress", step: step,
+		text: strings.TrimSpace(fmt.Sprintf("%s %s %s", part.Name, part.State, part.Detail))})
 }
 
-func (r *reporter) End(step gitops.Step, outcome gitops.Outcome, detail string) {
+func (r *reporter) End(step step.Name, outcome step.Outcome, detail string) {
 	r.add(event{kind: "end", step: step, outcome: outcome, text: detail})
 }
 
-func (r *reporter) Note(level gitops.Level, text string) {
+func (r *reporter) Note(level step.Level, text string) {
 	r.add(event{kind: string(level), text: text})
 }
 
@@ -60,21 +62,22 @@ func (r *reporter) progress() (all []string) {
 // notes is what was told beside the steps, each with its level.
 func (r *reporter) notes() (all []string) {
 	for _, e := range r.events {
-		if e.kind == string(gitops.LevelInfo) || e.kind == string(gitops.LevelWarning) {
+		if e.kind == string(step.LevelInfo) || e.kind == string(step.LevelWarning) {
 			all = append(all, e.kind+": "+e.text)
 		}
 	}
 	return all
 }
 
-// check makes sure that every step begins once and ends once, that progress is told in between only, and that the result has the same
-// steps in the same order.
+// check makes sure that every step begins once and ends once, that progress is told in between only, and that
+// the result has the same steps in the same order, and is what its schema says.
 func (r *reporter) check(t *testing.T, result *gitops.Result) {
 	t.Helper()
+	asPublished(t, result)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	underWay, ended := map[gitops.Step]bool{}, map[gitops.Step]gitops.Outcome{}
-	var order []gitops.Step
+	underWay, ended := map[step.Name]bool{}, map[step.Name]step.Outcome{}
+	var order []step.Name
 	for _, e := range r.events {
 		_, over := ended[e.step]
 		switch e.kind {
@@ -102,7 +105,7 @@ func (r *reporter) check(t *testing.T, result *gitops.Result) {
 	if len(underWay) > 0 {
 		t.Errorf("steps that never end: %v", underWay)
 	}
-	var got []gitops.Step
+	var got []step.Name
 	for _, s := range result.Steps {
 		got = append(got, s.Step)
 		if s.Outcome != ended[s.Step] {

@@ -14,34 +14,42 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// restore adds to what the run writes the files of live clusters that Flux has applied and that it would delete for want of them. They are
-// made from the clusters' objects.
+// restore adds to what the run writes the files of live clusters that Flux has applied and that it would
+// delete for want of them. They are made from the clusters' objects.
 func (r *clustersRun) restore(ctx context.Context, found *findings) {
-	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.cluster == nil || r.seen.files == nil {
+	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster == nil ||
+		r.planned == nil {
 		return
 	}
-	all, err := r.foresee(ctx, r.seen.snapshot, r.seen.files)
+	all, err := r.foresee(ctx, r.snapshot, r.planned)
 	if err != nil {
 		classifyFetch(err, found)
 		return
 	}
 	for i := range all {
 		c := &all[i]
-		if c.Asked || c.Change != changeDelete || !c.isCluster() || r.isNamed(c.name) {
+		if c.Asked || c.Change != facts.ConsequenceDelete || !c.IsCluster() || r.isNamed(c.Name) {
 			continue
 		}
-		files, err := r.filesOfLive(ctx, fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.name.Namespace, Name: c.name.Name})
+		files, err := r.filesOfLive(ctx,
+			fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.Name.Namespace, Name: c.Name.Name})
 		if err != nil {
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.name.Name, err),
-				text.Command("bring them back from the repository's history: git log -- %s", layout.PathsIn(r.config, c.name.Name).Cluster)})
+			found.addFinding(Finding{AreaCluster,
+				fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.Name.Name, err),
+				text.Command("bring them back from the repository's history: git log -- %s",
+					layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)})
 			continue
 		}
-		r.restored = append(r.restored, c.name.Name)
+		r.restored = append(r.restored, c.Name.Name)
 		r.rendered.files = append(r.rendered.files, files...)
-		r.steps.Note(LevelInfo, fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.name.Name))
+		r.steps.Note(step.LevelInfo,
+			fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.Name.Name))
 	}
 }
 
@@ -60,7 +68,7 @@ func (r *clustersRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectNa
 		text.WriteString("---\n")
 		text.Write(document)
 	}
-	spec := layout.PathsIn(r.config, name.Name).Spec
+	spec := layout.PathsIn(r.seen.Config, name.Name).Spec
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: spec, Data: []byte(text.String())}})
 	if err != nil {
 		return nil, err
@@ -69,7 +77,7 @@ func (r *clustersRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectNa
 		if c.Name != name.Name || c.GitOps == nil {
 			continue
 		}
-		if layout.RootDir(c.GitOps) != layout.RootDir(r.config) {
+		if layout.RootDir(c.GitOps) != layout.RootDir(r.seen.Config) {
 			return nil, fmt.Errorf("its %s names the path %s", c.GitOps.Kind, c.GitOps.ClusterConfigPath)
 		}
 		return layout.ClusterFiles(c)
@@ -79,7 +87,7 @@ func (r *clustersRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectNa
 
 // closureOf reads a Cluster object and what it refers to, directly and by others.
 func (r *clustersRun) closureOf(ctx context.Context, name fluxinstall.ObjectName) ([]map[string]any, error) {
-	cluster := r.seen.ports.cluster
+	cluster := r.open.cluster
 	have := map[fluxinstall.ObjectName]bool{}
 	var objects []map[string]any
 	for wanted := []fluxinstall.ObjectName{name}; len(wanted) > 0; {
@@ -152,9 +160,11 @@ func withoutServers(fields map[string]any) map[string]any {
 	return out
 }
 
-// isServers says whether a label or annotation is one that Flux, kubectl or this program sets on live objects, for their own use.
+// isServers says whether a label or annotation is one that Flux, kubectl or this program sets on live
+// objects, for their own use.
 func isServers(name string) bool {
 	prefix, _, _ := strings.Cut(name, "/")
-	return slices.Contains([]string{kustomizeGroup, "reconcile.fluxcd.io", "kubectl.kubernetes.io", "eksa-gitops"}, prefix) &&
+	return slices.Contains([]string{files.KustomizeGroup,
+		"reconcile.fluxcd.io", "kubectl.kubernetes.io", "eksa-gitops"}, prefix) &&
 		path.Base(name) != "prune"
 }

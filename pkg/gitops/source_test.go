@@ -13,29 +13,32 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
 // notes keeps the warnings of a run.
 type notes struct {
-	gitops.Reporter
+	step.Reporter
 	warnings []string
 	all      []string
 }
 
-func (n *notes) Begin(gitops.Step)                       {}
-func (n *notes) Progress(gitops.Step, string)            {}
-func (n *notes) End(gitops.Step, gitops.Outcome, string) {}
-func (n *notes) Note(level gitops.Level, text string) {
+func (n *notes) Begin(step.Name)                     {}
+func (n *notes) Progress(step.Name, string)          {}
+func (n *notes) End(step.Name, step.Outcome, string) {}
+func (n *notes) Note(level step.Level, text string) {
 	n.all = append(n.all, text)
-	if level == gitops.LevelWarning {
+	if level == step.LevelWarning {
 		n.warnings = append(n.warnings, text)
 	}
 }
 
 // told says whether a text was in any note.
 func (n *notes) told(text string) bool {
-	return text == "" || slices.ContainsFunc(n.all, func(note string) bool { return strings.Contains(note, text) })
+	return text == "" || slices.ContainsFunc(n.all, func(note string) bool {
+		return strings.Contains(note, text)
+	})
 }
 
 func (n *notes) warned(text string) bool {
@@ -68,15 +71,21 @@ func TestCreate_clusterKey(t *testing.T) {
 		replaced  bool
 		warned    bool
 	}{
-		"nothing there, the operator's":                    {given: other, operators: true, replaced: true, warned: true},
-		"nothing there, one of its own":                    {given: other, replaced: true},
-		"a key there that works, the operator's":           {there: true, reads: true, given: other, operators: true},
-		"a key there that does not work, the operator's":   {there: true, given: other, operators: true},
-		"a key there, and no Flux yet, the operator's":     {there: true, alone: true, given: other, operators: true},
-		"a key there, put there just now, the operator's":  {there: true, late: true, given: other, operators: true, warned: true},
-		"a key there, and no Flux yet, one of its own":     {there: true, alone: true, given: other, replaced: true},
-		"a key there that does not work, one of its own":   {there: true, given: other, replaced: true},
-		"a key there that works, another one of its own":   {there: true, reads: true, given: other, replaced: true},
+		"nothing there, the operator's": {given: other, operators: true, replaced: true,
+			warned: true},
+		"nothing there, one of its own": {given: other, replaced: true},
+		"a key there that works, the operator's": {there: true, reads: true, given: other,
+			operators: true},
+		"a key there that does not work, the operator's": {there: true, given: other, operators: true},
+		"a key there, and no Flux yet, the operator's": {there: true, alone: true, given: other,
+			operators: true},
+		"a key there, put there just now, the operator's": {there: true, late: true, given: other,
+			operators: true, warned: true},
+		"a key there, and no Flux yet, one of its own": {there: true, alone: true, given: other,
+			replaced: true},
+		"a key there that does not work, one of its own": {there: true, given: other, replaced: true},
+		"a key there that works, another one of its own": {there: true, reads: true, given: other,
+			replaced: true},
 		"a key there, an agent that keeps its keys itself": {there: true, reads: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,8 +131,8 @@ func TestCreate_clusterKey(t *testing.T) {
 	}
 }
 
-// The algorithm that the spec names is that of the key that Flux gets. Whose own key is of another one works beside a key that is there,
-// and gives none to a cluster that has none.
+// The algorithm that the spec names is that of the key that Flux gets. Whose own key is of another one works
+// beside a key that is there, and gives none to a cluster that has none.
 func TestCreate_operatorsKeyOfAnotherAlgorithm(t *testing.T) {
 	t.Parallel()
 	other, _ := anotherKey(t) // ed25519
@@ -142,13 +151,15 @@ func TestCreate_operatorsKeyOfAnotherAlgorithm(t *testing.T) {
 		switch {
 		case there && (err != nil || result.Failure != nil || w.publicKey != before):
 			t.Errorf("%s: %v, %+v, key %q", name, err, result.Failure, w.publicKey)
-		case !there && (!errors.As(err, &refused) || refused.AboutAccess() || !strings.Contains(err.Error(), "ecdsa") || len(w.calls) > 0):
+		case !there && (!errors.As(err, &refused) || refused.AboutAccess() ||
+			!strings.Contains(err.Error(), "ecdsa") || len(w.calls) > 0):
 			t.Errorf("%s: %v, wrote %v", name, err, w.calls)
 		}
 	}
 }
 
-// A key in the cluster that cannot be read just now is not replaced unasked, with a generated one as little as with the operator's.
+// A key in the cluster that cannot be read just now is not replaced unasked, with a generated one as little
+// as with the operator's.
 func TestCreate_unreadableClusterKey(t *testing.T) {
 	t.Parallel()
 	other, otherPublic := anotherKey(t)
@@ -158,9 +169,10 @@ func TestCreate_unreadableClusterKey(t *testing.T) {
 		operators bool
 		hint      string // of the refusal; empty: the key is replaced
 	}{
-		"on GitHub":          {provider: onGitHub, hint: "kubectl -n flux-system delete secret flux-system"},
-		"an agent":           {provider: onGit, hint: "--cluster-private-key FILE"},
-		"the operator's":     {provider: onGit, given: other, operators: true, hint: "--cluster-private-key FILE"},
+		"on GitHub": {provider: onGitHub, hint: "kubectl -n flux-system delete secret flux-system"},
+		"an agent":  {provider: onGit, hint: "--cluster-private-key FILE"},
+		"the operator's": {provider: onGit, given: other, operators: true,
+			hint: "--cluster-private-key FILE"},
 		"one that is chosen": {provider: onGit, given: other},
 	} {
 		for _, dry := range []bool{true, false} {
@@ -185,15 +197,19 @@ func TestCreate_unreadableClusterKey(t *testing.T) {
 			case tc.hint == "" && (err != nil || !dry && w.publicKey != otherPublic):
 				t.Errorf("%s: error %v, key %q", name, err, w.publicKey)
 			case tc.hint == "":
-			case !errors.As(err, &refused) || len(refused.Findings) != 1 || !strings.Contains(refused.Findings[0].Hint, tc.hint) ||
-				!strings.Contains(err.Error(), "contains a private key that cannot be read (ssh: this private key is passphrase protected)") || len(w.calls) > 0:
+			case !errors.As(err, &refused) || len(refused.Findings) != 1 ||
+				!strings.Contains(refused.Findings[0].Hint, tc.hint) ||
+				!strings.Contains(err.Error(), "contains a private key that cannot be read (ssh: this "+
+					"private key is passphrase protected)") ||
+				len(w.calls) > 0:
 				t.Errorf("%s: error %v, calls %v", name, err, w.calls)
 			}
 		}
 	}
 }
 
-// Without a key to give and none in the cluster there is nothing that Flux could read with; that is found before the first write.
+// Without a key to give and none in the cluster there is nothing that Flux could read with; that is found
+// before the first write.
 func TestCreate_noClusterKey(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGit)
@@ -201,7 +217,8 @@ func TestCreate_noClusterKey(t *testing.T) {
 	options.Source.PrivateKey = secret.Value{}
 	_, err := gitops.Create(t.Context(), w.ports(nil), options)
 	var refused *gitops.PreflightError
-	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "an SSH agent does not hand out its keys") {
+	if !errors.As(err, &refused) || !refused.AboutAccess() ||
+		!strings.Contains(err.Error(), "an SSH agent does not hand out its keys") {
 		t.Errorf("error %v", err)
 	}
 	if len(w.effects) > 0 {
@@ -239,10 +256,12 @@ func TestCreate_knownByAuthority(t *testing.T) {
 func TestCreate_keyMayNotPush(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGit)
-	w.denyPush = &git.PermissionError{Remote: "ssh://git.example.com/octo/fleet.git", Write: true, Server: "read only"}
+	w.denyPush = &git.PermissionError{Remote: "ssh://git.example.com/octo/fleet.git", Write: true,
+		Server: "read only"}
 	_, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("dev", onGit)))
 	var refused *gitops.PreflightError
-	if !errors.As(err, &refused) || !refused.AboutAccess() || !strings.Contains(err.Error(), "asking to push") {
+	if !errors.As(err, &refused) || !refused.AboutAccess() ||
+		!strings.Contains(err.Error(), "asking to push") {
 		t.Errorf("error %v", err)
 	}
 	if len(w.effects) > 0 {
@@ -250,7 +269,8 @@ func TestCreate_keyMayNotPush(t *testing.T) {
 	}
 	w = managed(t, onGit)
 	w.denyPush = errors.New("nobody should ask")
-	if _, err := gitops.Create(context.WithoutCancel(t.Context()), w.ports(nil), on(t, spec("dev", onGit))); err != nil {
+	if _, err := gitops.Create(context.WithoutCancel(t.Context()), w.ports(nil),
+		on(t, spec("dev", onGit))); err != nil {
 		t.Error(err)
 	}
 }
@@ -275,7 +295,9 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 			t.Errorf("a second run wrote %v", w.effects)
 		}
 		// Flux has them now, so that nobody has to give them again.
-		options.KnownHosts = func() ([]byte, error) { return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set") }
+		options.KnownHosts = func() ([]byte, error) {
+			return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set")
+		}
 		if again := create(t, w, options); again.Changed || string(w.knownHosts) != string(lines) {
 			t.Errorf("a run without them wrote %v, the Secret has %q", w.effects, w.knownHosts)
 		}
@@ -295,8 +317,10 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 		area    gitops.Area
 		message string
 	}{
-		"none to give":    {nil, gitops.AreaSpec, "not found: the server publishes none"},
-		"cannot be given": {func() ([]byte, error) { return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set") }, gitops.AreaAccess, "EKSA_GIT_KNOWN_HOSTS is not set"},
+		"none to give": {nil, gitops.AreaSpec, "not found: the server publishes none"},
+		"cannot be given": {
+			func() ([]byte, error) { return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set") },
+			gitops.AreaAccess, "EKSA_GIT_KNOWN_HOSTS is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -304,7 +328,8 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 			w.hostKeysErr = none
 			options := on(t, spec("dev", onGitHub))
 			options.KnownHosts = test.given
-			equal(t, "findings", refused(t, w, options), []gitops.Finding{{Area: test.area, Message: test.message}})
+			equal(t, "findings", refused(t, w, options),
+				[]gitops.Finding{{Area: test.area, Message: test.message}})
 			if len(w.calls) > 0 {
 				t.Errorf("calls %v", w.calls)
 			}
@@ -322,36 +347,46 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 func TestCreate_unseen(t *testing.T) {
 	t.Parallel()
 	unseen := []github.Unseen{
-		{Name: github.FindingDeployKeys, Message: "whether acme allows deploy keys, which GitHub does not show to this token"},
+		{Name: github.FindingDeployKeys,
+			Message: "whether acme allows deploy keys, which GitHub does not show to this token"},
 		{Name: github.FindingPush, Message: "whether the token may write"},
 	}
 	told := func(w *world) (all []string) {
 		report := &reporter{}
-		if result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub))); err != nil || result.Status != gitops.StatusDone {
+		if result, err := gitops.Create(t.Context(), w.ports(report),
+			on(t, spec("dev", onGitHub))); err != nil || result.Status != gitops.StatusDone {
 			t.Fatalf("%v, %+v", err, result)
 		}
-		return slices.DeleteFunc(report.notes(), func(note string) bool { return !strings.HasPrefix(note, "info: can only be found out by trying: ") })
+		return slices.DeleteFunc(report.notes(), func(note string) bool {
+			return !strings.HasPrefix(note, "info: can only be found out by trying: ")
+		})
 	}
 	w := newSmallWorld(t, onGitHub)
 	w.unseen = unseen
-	equal(t, "first run", told(w), []string{"info: can only be found out by trying: whether acme allows deploy keys, which GitHub does not show to this token"})
+	equal(t, "first run", told(w), []string{"info: can only be found out by trying: whether acme allows " +
+		"deploy keys, which GitHub does not show to this token"})
 	equal(t, "second run", told(w), nil)
 }
 
-// TestCreate_tokenMayNotPush asks the Git server whether a token may push where the API says only what its user may do.
+// TestCreate_tokenMayNotPush asks the Git server whether a token may push where the API says only what its
+// user may do.
 func TestCreate_tokenMayNotPush(t *testing.T) {
 	t.Parallel()
-	for kind, asked := range map[github.TokenKind]bool{github.TokenClassic: false, github.TokenFineGrained: true, github.TokenInstallation: true} {
+	for kind, asked := range map[github.TokenKind]bool{github.TokenClassic: false,
+		github.TokenFineGrained: true, github.TokenInstallation: true} {
 		w := newSmallWorld(t, onGitHub)
 		w.exists, w.viewer.Kind = true, kind
 		w.commitOther("main", func(files map[string]string) { files["README.md"] = "hi" })
-		w.denyPush = &git.PermissionError{Remote: "https://git.example.com/octo/fleet.git", Write: true, Server: "Write access to repository not granted."}
+		w.denyPush = &git.PermissionError{Remote: "https://git.example.com/octo/fleet.git", Write: true,
+			Server: "Write access to repository not granted."}
 		if !asked {
 			create(t, w, on(t, spec("dev", onGitHub)))
 			continue
 		}
 		findings := refused(t, w, on(t, spec("dev", onGitHub)))
-		if len(findings) != 1 || findings[0].Area != gitops.AreaAccess || !strings.Contains(findings[0].Message, "Write access to repository not granted.") || len(w.calls) > 0 {
+		if len(findings) != 1 || findings[0].Area != gitops.AreaAccess ||
+			!strings.Contains(findings[0].Message, "Write access to repository not granted.") ||
+			len(w.calls) > 0 {
 			t.Errorf("%s: findings %+v, calls %v", kind, findings, w.calls)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -28,7 +30,7 @@ type specPlan struct {
 	after   []byte // what shall be
 
 	ours      clusterspec.Source // the user's file as it would be in Git, with what EKS Anywhere filled in
-	was       []GitObject        // of before
+	was       []facts.GitObject  // of before
 	changes   []clusterspec.Change
 	merged    []clusterspec.MergeEdit // the edits in Git that the user's file does not have
 	conflicts []clusterspec.Conflict
@@ -39,9 +41,11 @@ type specPlan struct {
 // changed says whether the file in Git becomes another one.
 func (p *specPlan) changed() bool { return !bytes.Equal(p.before, p.after) }
 
-// planSpec works out what becomes of a cluster's file on top of a snapshot. Edits of the user's file and edits in Git are merged; where
-// both changed the same, the plan has conflicts, and after holds the file's values.
-func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, before []byte, inGit bool) (*specPlan, error) {
+// planSpec works out what becomes of a cluster's file on top of a snapshot. Edits of the user's file and
+// edits in Git are merged; where both changed the same, the plan has conflicts, and after holds the file's
+// values.
+func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster, before []byte,
+	inGit bool) (*specPlan, error) {
 	p := &specPlan{cluster: c, path: layout.PathsOf(c).Spec, inGit: inGit, before: before}
 	p.ours = clusterspec.Source{Name: c.Objects[0].File, Data: clusterspec.Render(c)}
 	var err error
@@ -51,9 +55,9 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 		u.first[p.path] = first
 	}
 	switch {
-	case isBlank(before) && !isBlank(first.text):
+	case files.IsBlank(before) && !files.IsBlank(first.text):
 		return nil, &takenOutError{cluster: c.Name, file: c.Objects[0].File}
-	case isBlank(before):
+	case files.IsBlank(before):
 		p.inGit = false
 		err = u.planFirst(p)
 	default:
@@ -70,7 +74,8 @@ func (u *upgradeRun) planSpec(ctx context.Context, snapshot Snapshot, c *cluster
 	return p, nil
 }
 
-// planFirst is the plan of a cluster that is not in Git yet: the live objects, if there are any, are taken over as they are.
+// planFirst is the plan of a cluster that is not in Git yet: the live objects, if there are any, are taken
+// over as they are.
 func (u *upgradeRun) planFirst(p *specPlan) error {
 	live, err := u.liveText(p.cluster)
 	if err != nil {
@@ -103,8 +108,8 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 		p.notes = append(p.notes, annotation+" leaves Git: a command line tool wrote it for itself")
 	}
 	was := parseLeniently(p.path, p.before)
-	git := GitCluster{Name: p.cluster.Name, Path: p.path}
-	git.parse(p.before)
+	git := facts.GitCluster{Name: p.cluster.Name, Path: p.path}
+	git.Parse(p.before)
 	p.was = git.Objects
 	if err := u.reconcileGitOpsKinds(p, was, theirs); err != nil {
 		return u.unreadable(p, err)
@@ -144,19 +149,22 @@ func (u *upgradeRun) planChange(ctx context.Context, snapshot Snapshot, p *specP
 	p.conflicts, p.after = merged.Conflicts, merged.Overwriting
 	p.changes = clusterspec.CompareSets(was, parseLeniently(p.path, p.after))
 	if (history.base == nil || history.fuller) && len(p.merged) > 0 {
-		p.notes = append(p.notes, fmt.Sprintf("no commit of eksa-gitops wrote %s, so that what only Git has is kept", p.path))
+		p.notes = append(p.notes,
+			fmt.Sprintf("no commit of eksa-gitops wrote %s, so that what only Git has is kept", p.path))
 	}
 	return nil
 }
 
-// firstLook is what the run found in Git when it looked for the first time, which is what it told the user about.
+// firstLook is what the run found in Git when it looked for the first time, which is what it told the user
+// about.
 type firstLook struct {
 	text    []byte
 	history *fileHistory // nil when it was not needed
 }
 
-// history is readHistory as of the run's first look. What others, this program among them, write to Git after that is an edit beside the
-// user's, and not what the user's file said the last time: it is merged, or overlaps, and is never replaced unseen.
+// history is readHistory as of the run's first look. What others, this program among them, write to Git after
+// that is an edit beside the user's, and not what the user's file said the last time: it is merged, or
+// overlaps, and is never replaced unseen.
 func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan) (*fileHistory, error) {
 	first := u.first[p.path]
 	if bytes.Equal(first.text, p.before) {
@@ -173,7 +181,7 @@ func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan
 		return nil, fmt.Errorf("reading the history of %s: %w", p.path, err)
 	}
 	switch {
-	case isBlank(first.text):
+	case files.IsBlank(first.text):
 		return &fileHistory{since: last}, nil
 	case first.history == nil:
 		// The file said what Git said.
@@ -186,14 +194,17 @@ func (u *upgradeRun) history(ctx context.Context, snapshot Snapshot, p *specPlan
 type takenOutError struct{ cluster, file string }
 
 func (e *takenOutError) Error() string {
-	return fmt.Sprintf("cluster %s was taken out of Git by somebody else while this run was under way", e.cluster)
+	return fmt.Sprintf("cluster %s was taken out of Git by somebody else while this run was under way",
+		e.cluster)
 }
 
 func (e *takenOutError) Hint() string {
-	return text.Command("if the cluster is to be there, create it again: eksa-gitops create cluster -f %s", e.file)
+	return text.Command("if the cluster is to be there, create it again: eksa-gitops create cluster -f %s",
+		e.file)
 }
 
-// unreadable decides on a file in Git that cannot be read: the user's takes its place if that is what they want.
+// unreadable decides on a file in Git that cannot be read: the user's takes its place if that is what they
+// want.
 func (u *upgradeRun) unreadable(p *specPlan, err error) error {
 	var problems clusterspec.Problems
 	if !errors.As(err, &problems) {
@@ -220,9 +231,11 @@ func (e *unreadableError) Hint() string {
 	return "repair " + e.path + " in the repository, or replace it with --overwrite"
 }
 
-// reconcileGitOpsKinds deals with a FluxConfig on one side and a GitOpsConfig on the other that say the same. EKS Anywhere's webhook
-// freezes gitOpsRef of a workload cluster; a management cluster's may go from the deprecated kind to the new one.
-func (u *upgradeRun) reconcileGitOpsKinds(p *specPlan, was *clusterspec.Set, theirs clusterspec.Source) error {
+// reconcileGitOpsKinds deals with a FluxConfig on one side and a GitOpsConfig on the other that say the same.
+// EKS Anywhere's webhook freezes gitOpsRef of a workload cluster; a management cluster's may go from the
+// deprecated kind to the new one.
+func (u *upgradeRun) reconcileGitOpsKinds(p *specPlan, was *clusterspec.Set,
+	theirs clusterspec.Source) error {
 	var there *clusterspec.GitOps
 	for _, c := range was.Clusters {
 		if c.Name == p.cluster.Name && c.GitOps != nil {
@@ -234,7 +247,10 @@ func (u *upgradeRun) reconcileGitOpsKinds(p *specPlan, was *clusterspec.Set, the
 		return nil
 	}
 	if p.cluster.Role() == clusterspec.RoleManagement && file.Kind == "FluxConfig" {
-		p.notes = append(p.notes, fmt.Sprintf("cluster %s: FluxConfig %s takes the place of GitOpsConfig %s, which is deprecated and says the same; EKS Anywhere's webhooks allow that on a management cluster, eksctl anywhere's own upgrade does not: give it this file from now on, and new workload clusters a FluxConfig", p.cluster.Name, file.Name, there.Name))
+		p.notes = append(p.notes, fmt.Sprintf("cluster %s: FluxConfig %s takes the place of GitOpsConfig "+
+			"%s, which is deprecated and says the same; EKS Anywhere's webhooks allow that on a management "+
+			"cluster, eksctl anywhere's own upgrade does not: give it this file from now on, and new "+
+			"workload clusters a FluxConfig", p.cluster.Name, file.Name, there.Name))
 		return nil
 	}
 	kept, err := clusterspec.KeepGitOps(p.ours, theirs)
@@ -246,7 +262,9 @@ func (u *upgradeRun) reconcileGitOpsKinds(p *specPlan, was *clusterspec.Set, the
 	if p.cluster.Role() == clusterspec.RoleManagement {
 		why = "GitOpsConfig is deprecated"
 	}
-	p.notes = append(p.notes, fmt.Sprintf("cluster %s: %s %s stays in Git: %s %s of the file says the same, and %s", p.cluster.Name, there.Kind, there.Name, file.Kind, file.Name, why))
+	p.notes = append(p.notes,
+		fmt.Sprintf("cluster %s: %s %s stays in Git: %s %s of the file says the same, and %s",
+			p.cluster.Name, there.Kind, there.Name, file.Kind, file.Name, why))
 	return nil
 }
 
@@ -256,7 +274,8 @@ func parseLeniently(name string, data []byte) *clusterspec.Set {
 	return set
 }
 
-// liveText is what the management cluster holds of a cluster's objects, as a file; empty when there is nothing.
+// liveText is what the management cluster holds of a cluster's objects, as a file; empty when there is
+// nothing.
 func (u *upgradeRun) liveText(c *clusterspec.Cluster) ([]byte, error) {
 	var documents [][]byte
 	for _, o := range c.Objects {
@@ -275,8 +294,8 @@ func (u *upgradeRun) liveText(c *clusterspec.Cluster) ([]byte, error) {
 
 // overlaidText is what the live objects become when a file is applied to them.
 func (u *upgradeRun) overlaidText(c *clusterspec.Cluster, file []byte) ([]byte, error) {
-	git := GitCluster{Name: c.Name}
-	git.parse(file)
+	git := facts.GitCluster{Name: c.Name}
+	git.Parse(file)
 	var documents [][]byte
 	for _, o := range git.Objects {
 		fields := any(o.Fields)
@@ -311,8 +330,8 @@ func essence(fields map[string]any) map[string]any {
 	return out
 }
 
-// overlay gives what becomes of a live value when another is applied to it, as [compareFields] sees it: maps are merged; a list is
-// replaced, and what is filled into its items stays as long as there are as many.
+// overlay gives what becomes of a live value when another is applied to it, as [compareFields] sees it: maps
+// are merged; a list is replaced, and what is filled into its items stays as long as there are as many.
 func overlay(live, applied any) any {
 	switch applied := applied.(type) {
 	case map[string]any:
@@ -353,10 +372,11 @@ func (u *upgradeRun) liveObject(kind, namespace, name string) *fluxinstall.LiveO
 	return nil
 }
 
-// objects are what Flux will apply of a cluster: the objects of its file, or what the directory's own kustomization makes of them.
-func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]GitObject, error) {
-	git := GitCluster{Name: p.cluster.Name, Path: p.path}
-	git.parse(p.after)
+// objects are what Flux will apply of a cluster: the objects of its file, or what the directory's own
+// kustomization makes of them.
+func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]facts.GitObject, error) {
+	git := facts.GitCluster{Name: p.cluster.Name, Path: p.path}
+	git.Parse(p.after)
 	dir := path.Dir(p.path)
 	kustomization := path.Join(dir, layout.KustomizationFile)
 	if snapshot == nil || !p.inGit {
@@ -366,17 +386,17 @@ func (p *specPlan) objects(ctx context.Context, snapshot Snapshot) ([]GitObject,
 	if err != nil || plain {
 		return git.Objects, err
 	}
-	files, err := filesBelow(ctx, snapshot, path.Dir(dir))
-	if err != nil || !slices.Contains(files, kustomization) {
+	list, err := facts.FilesBelow(ctx, snapshot, path.Dir(dir))
+	if err != nil || !slices.Contains(list, kustomization) {
 		return git.Objects, err
 	}
-	contents, err := snapshot.ReadAll(ctx, files)
+	contents, err := snapshot.ReadAll(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	contents[p.path] = p.after
 	plainObjects := git.Objects
-	if git.build(files, contents); git.Broken != "" {
+	if files.BuildCluster(&git, list, contents); git.Broken != "" {
 		return plainObjects, nil // it needs files from elsewhere, so that only Flux can build it
 	}
 	return git.Objects, nil
@@ -394,7 +414,8 @@ func (p *specPlan) describeConflict(c clusterspec.Conflict) string {
 	if c.Field != "" {
 		text += ": " + c.Field
 	}
-	text += fmt.Sprintf(": the file says %s (%s), Git says %s", said(c.Ours), p.placeOf(c.Object, c.Field), said(c.Theirs))
+	text += fmt.Sprintf(": the file says %s (%s), Git says %s",
+		said(c.Ours), p.placeOf(c.Object, c.Field), said(c.Theirs))
 	if c.Base != "" {
 		text += ", original value: " + c.Base
 	}
@@ -404,7 +425,8 @@ func (p *specPlan) describeConflict(c clusterspec.Conflict) string {
 	return text
 }
 
-// placeOf is where a field stands in the user's own file, as file:line. Items of lists are shown by what tells them apart.
+// placeOf is where a field stands in the user's own file, as file:line. Items of lists are shown by what
+// tells them apart.
 func (p *specPlan) placeOf(label, field string) string {
 	for _, o := range p.cluster.Objects {
 		if o.Label() == label {
@@ -415,11 +437,12 @@ func (p *specPlan) placeOf(label, field string) string {
 	return p.ours.Name
 }
 
-// shownItem is an item of a list in a field as it is shown: its name, or the values of its keys with colons between them.
+// shownItem is an item of a list in a field as it is shown: its name, or the values of its keys with colons
+// between them.
 var shownItem = regexp.MustCompile(`^(.*?)\[([^\]]+)\](.*)$`)
 
-// indexed gives a field in which items are shown by names one in which they have their places in the list: as the positions in a file
-// are asked for.
+// indexed gives a field in which items are shown by names one in which they have their places in the list: as
+// the positions in a file are asked for.
 func indexed(object map[string]any, field string) string {
 	parts := shownItem.FindStringSubmatch(field)
 	if parts == nil {
@@ -451,7 +474,8 @@ func indexed(object map[string]any, field string) string {
 // revisionText names a commit for a person.
 func revisionText(r git.Revision) string {
 	subject, _, _ := strings.Cut(r.Message, "\n")
-	return fmt.Sprintf("%s on %s (%s %s)", r.Author, r.When.UTC().Format("2006-01-02"), short(r.Commit), subject)
+	return fmt.Sprintf("%s on %s (%s %s)",
+		r.Author, r.When.UTC().Format("2006-01-02"), facts.ShortCommit(r.Commit), subject)
 }
 
 // describeEdit tells of an edit in Git that the file does not have.

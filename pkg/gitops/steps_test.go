@@ -9,13 +9,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // namesOf are the steps of a run, in order.
 func namesOf(result *gitops.Result) []string {
 	names := []string{}
 	for _, s := range result.Steps {
-		names = append(names, strings.ReplaceAll(string(s.Step), "v99.1.0", fluxmanifests.Version)) // of the small components of a world
+		// of the small components of a world
+		names = append(names, strings.ReplaceAll(string(s.Step), "v99.1.0", fluxmanifests.Version))
 	}
 	return names
 }
@@ -42,7 +44,8 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 	empty := func(provider string) func(*testing.T) *world {
 		return func(t *testing.T) *world { t.Helper(); return newSmallWorld(t, provider) }
 	}
-	creating := func(change func(*testing.T, *world, *gitops.CreateOptions) gitops.Ports, specs ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
+	creating := func(change func(*testing.T, *world, *gitops.CreateOptions) gitops.Ports,
+		specs ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
 		return func(t *testing.T, w *world, dry bool) (*gitops.Result, error) {
 			t.Helper()
 			options := on(t, specs...)
@@ -50,7 +53,8 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 			return gitops.Create(t.Context(), change(t, w, &options), options)
 		}
 	}
-	upgradingWith := func(change func(*testing.T, *world, *gitops.UpgradeOptions) gitops.Ports, specs ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
+	upgradingWith := func(change func(*testing.T, *world, *gitops.UpgradeOptions) gitops.Ports,
+		specs ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
 		return func(t *testing.T, w *world, dry bool) (*gitops.Result, error) {
 			t.Helper()
 			options := upgrading(t, specs...)
@@ -58,7 +62,8 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 			return gitops.Upgrade(t.Context(), change(t, w, &options), options)
 		}
 	}
-	deleting := func(change func(*testing.T, *world, *gitops.DeleteOptions) gitops.Ports, provider string, names ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
+	deleting := func(change func(*testing.T, *world, *gitops.DeleteOptions) gitops.Ports, provider string,
+		names ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
 		return func(t *testing.T, w *world, dry bool) (*gitops.Result, error) {
 			t.Helper()
 			options := doomed(t, provider, names...)
@@ -66,7 +71,8 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 			return gitops.Delete(t.Context(), change(t, w, &options), options)
 		}
 	}
-	marking := func(mark func(*testing.T, gitops.Ports, gitops.PauseOptions) (*gitops.Result, error), names ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
+	marking := func(mark func(*testing.T, gitops.Ports, gitops.PauseOptions) (*gitops.Result, error),
+		names ...string) func(*testing.T, *world, bool) (*gitops.Result, error) {
 		return func(t *testing.T, w *world, dry bool) (*gitops.Result, error) {
 			t.Helper()
 			options := pausing(t, onGitHub, names...)
@@ -75,9 +81,15 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 		}
 	}
 	createPlain := func(_ *testing.T, w *world, _ *gitops.CreateOptions) gitops.Ports { return w.ports(nil) }
-	createMade := func(_ *testing.T, w *world, _ *gitops.CreateOptions) gitops.Ports { return w.provisioned() }
-	upgradePlain := func(_ *testing.T, w *world, _ *gitops.UpgradeOptions) gitops.Ports { return w.ports(nil) }
-	upgradeMade := func(_ *testing.T, w *world, _ *gitops.UpgradeOptions) gitops.Ports { return w.provisioned() }
+	createMade := func(_ *testing.T, w *world, _ *gitops.CreateOptions) gitops.Ports {
+		return w.provisioned()
+	}
+	upgradePlain := func(_ *testing.T, w *world, _ *gitops.UpgradeOptions) gitops.Ports {
+		return w.ports(nil)
+	}
+	upgradeMade := func(_ *testing.T, w *world, _ *gitops.UpgradeOptions) gitops.Ports {
+		return w.provisioned()
+	}
 	deletePlain := func(_ *testing.T, w *world, _ *gitops.DeleteOptions) gitops.Ports { return w.ports(nil) }
 	deleteFrom := func(from gitops.From) func(*testing.T, *world, *gitops.DeleteOptions) gitops.Ports {
 		return func(_ *testing.T, w *world, options *gitops.DeleteOptions) gitops.Ports {
@@ -121,8 +133,9 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 	dev, w01, w02 := spec("dev", onGitHub), spec("w01", onGitHub), spec("w02", onGitHub)
 	changed := edited(t, w01, version, version34)
 	return map[string]stepsScenario{
-		"create":                        {start: empty(onGitHub), run: creating(createPlain, dev)},
-		"create over SSH":               {start: empty(onGit), run: creating(createPlain, spec("dev", onGit))},
+		"create": {start: empty(onGitHub), run: creating(createPlain, dev)},
+		"create over SSH": {start: empty(onGit),
+			run: creating(createPlain, spec("dev", onGit))},
 		"create a fleet":                {start: empty(onGitHub), run: creating(createPlain, dev, w01)},
 		"create again":                  {start: existing(onGitHub), run: creating(createPlain, dev)},
 		"create a workload":             {start: existing(onGitHub), run: creating(createPlain, w01)},
@@ -136,23 +149,26 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 			return w
 		}, run: creating(createPlain, dev), fails: true},
 
-		"upgrade":                 {start: existing(onGitHub, "w01"), run: upgradingWith(upgradePlain, changed)},
-		"upgrade again":           {start: existing(onGitHub, "w01"), run: upgradingWith(upgradePlain, w01)},
-		"upgrade several":         {start: existing(onGitHub, "w01", "w02"), run: upgradingWith(upgradePlain, changed, w02)},
-		"upgrade with eksctl":     {start: existing(onGitHub, "w01"), run: upgradingWith(upgradeMade, changed)},
-		"upgrade all with eksctl": {start: existing(onGitHub, "w01", "w02"), run: upgradingWith(upgradeMade, changed, edited(t, w02, version, version34))},
-		"upgrade Flux":            {start: olderFluxWorld, run: upgradingWith(upgradePlain, dev)},
-		"upgrade a stopped Flux":  {start: stopped, run: upgradingWith(upgradePlain, dev)},
+		"upgrade":       {start: existing(onGitHub, "w01"), run: upgradingWith(upgradePlain, changed)},
+		"upgrade again": {start: existing(onGitHub, "w01"), run: upgradingWith(upgradePlain, w01)},
+		"upgrade several": {start: existing(onGitHub, "w01", "w02"),
+			run: upgradingWith(upgradePlain, changed, w02)},
+		"upgrade with eksctl": {start: existing(onGitHub, "w01"), run: upgradingWith(upgradeMade, changed)},
+		"upgrade all with eksctl": {start: existing(onGitHub, "w01", "w02"),
+			run: upgradingWith(upgradeMade, changed, edited(t, w02, version, version34))},
+		"upgrade Flux":           {start: olderFluxWorld, run: upgradingWith(upgradePlain, dev)},
+		"upgrade a stopped Flux": {start: stopped, run: upgradingWith(upgradePlain, dev)},
 		"migrate": {start: func(t *testing.T) *world {
 			t.Helper()
 			w := olderFluxWorld(t)
 			w.versions.dropped = storedOlder()
 			return w
 		}, run: upgradingWith(upgradePlain, dev)},
-		"take over": {start: bootstrappedWorld, run: upgradingWith(func(_ *testing.T, w *world, options *gitops.UpgradeOptions) gitops.Ports {
-			options.Adopt = true
-			return w.ports(nil)
-		}, dev)},
+		"take over": {start: bootstrappedWorld,
+			run: upgradingWith(func(_ *testing.T, w *world, options *gitops.UpgradeOptions) gitops.Ports {
+				options.Adopt = true
+				return w.ports(nil)
+			}, dev)},
 		"update the file": {start: func(t *testing.T) *world {
 			t.Helper()
 			w := fleet(t)
@@ -164,17 +180,24 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 			return w.ports(nil)
 		}, changed)},
 
-		"delete":                  {start: existing(onGitHub, "w01"), run: deleting(deletePlain, onGitHub, "w01")},
-		"delete two":              {start: existing(onGitHub, "w01", "w02"), run: deleting(deletePlain, onGitHub, "w01", "w02")},
-		"delete what is gone":     {start: existing(onGitHub), run: deleting(deletePlain, onGitHub, "w01")},
-		"delete from Git":         {start: existing(onGitHub, "w01"), run: deleting(deleteFrom(gitops.FromGit), onGitHub, "w01")},
-		"delete from the cluster": {start: suspended, run: deleting(deleteFrom(gitops.FromCluster), onGitHub, "w01")},
-		"delete with eksctl":      {start: existing(onGitHub, "w01"), run: deleting(deleteMade(gitops.FromBoth), onGitHub, "w01")},
-		"delete two with eksctl":  {start: existing(onGitHub, "w01", "w02"), run: deleting(deleteMade(gitops.FromBoth), onGitHub, "w01", "w02")},
-		"detach":                  {start: existing(onGitHub), run: deleting(deletePlain, onGitHub, "dev")},
-		"detach over SSH":         {start: existing(onGit), run: deleting(deletePlain, onGit, "dev")},
-		"detach in the cluster":   {start: existing(onGitHub), run: deleting(deleteFrom(gitops.FromCluster), onGitHub, "dev")},
-		"delete the management":   {start: existing(onGitHub), run: deleting(deleteMade(gitops.FromBoth), onGitHub, "dev")},
+		"delete": {start: existing(onGitHub, "w01"), run: deleting(deletePlain, onGitHub, "w01")},
+		"delete two": {start: existing(onGitHub, "w01", "w02"),
+			run: deleting(deletePlain, onGitHub, "w01", "w02")},
+		"delete what is gone": {start: existing(onGitHub), run: deleting(deletePlain, onGitHub, "w01")},
+		"delete from Git": {start: existing(onGitHub, "w01"),
+			run: deleting(deleteFrom(gitops.FromGit), onGitHub, "w01")},
+		"delete from the cluster": {start: suspended,
+			run: deleting(deleteFrom(gitops.FromCluster), onGitHub, "w01")},
+		"delete with eksctl": {start: existing(onGitHub, "w01"),
+			run: deleting(deleteMade(gitops.FromBoth), onGitHub, "w01")},
+		"delete two with eksctl": {start: existing(onGitHub, "w01", "w02"),
+			run: deleting(deleteMade(gitops.FromBoth), onGitHub, "w01", "w02")},
+		"detach":          {start: existing(onGitHub), run: deleting(deletePlain, onGitHub, "dev")},
+		"detach over SSH": {start: existing(onGit), run: deleting(deletePlain, onGit, "dev")},
+		"detach in the cluster": {start: existing(onGitHub),
+			run: deleting(deleteFrom(gitops.FromCluster), onGitHub, "dev")},
+		"delete the management": {start: existing(onGitHub),
+			run: deleting(deleteMade(gitops.FromBoth), onGitHub, "dev")},
 
 		"pause":     {start: existing(onGitHub, "w01"), run: marking(pause, "w01")},
 		"pause all": {start: existing(onGitHub, "w01"), run: marking(pause, "dev", "w01")},
@@ -182,7 +205,8 @@ func stepsScenarios(t *testing.T) map[string]stepsScenario {
 	}
 }
 
-// TestSteps_planned: a dry run tells the steps that the run then does, all of them, in their order, and writes nothing.
+// TestSteps_planned: a dry run tells the steps that the run then does, all of them, in their order, and
+// writes nothing.
 func TestSteps_planned(t *testing.T) {
 	t.Parallel()
 	for name, scenario := range stepsScenarios(t) {
@@ -201,14 +225,17 @@ func TestSteps_planned(t *testing.T) {
 			if failed := err != nil || result.Failure != nil; failed != scenario.fails {
 				t.Fatalf("error %v, failure %+v", err, result.Failure)
 			}
+			asPublished(t, plan)
+			asPublished(t, result)
 			equal(t, "steps", namesOf(plan), namesOf(result))
-			for i, step := range plan.Steps {
+			for i, was := range plan.Steps {
 				did := result.Steps[i].Outcome
-				if strings.HasPrefix(string(step.Step), "Resume Flux ") {
+				if strings.HasPrefix(string(was.Step), "Resume Flux ") {
 					continue // what is deleted or applied anew meanwhile is not held any more
 				}
-				if changed := did == gitops.OutcomeChanged; changed != (step.Outcome == gitops.OutcomePlanned) && did != gitops.OutcomeChecked {
-					t.Errorf("%s: planned %s, done %s", step.Step, step.Outcome, did)
+				if changed := did == step.OutcomeChanged; changed != (was.Outcome == step.OutcomePlanned) &&
+					did != step.OutcomeChecked {
+					t.Errorf("%s: planned %s, done %s", was.Step, was.Outcome, did)
 				}
 			}
 		})

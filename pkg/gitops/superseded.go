@@ -12,10 +12,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// supersededError says that others wrote the files of a run between its commit and Flux's look at the branch, so that Flux never applies
-// them as the run left them.
+// supersededError says that others wrote the files of a run between its commit and Flux's look at the branch,
+// so that Flux never applies them as the run left them.
 type supersededError struct {
 	commit  string // the run's
 	path    string // of the first file that is another now
@@ -34,21 +38,22 @@ func (e *supersededError) Error() string {
 	case e.by.Deleted:
 		cause = e.path + " was taken out of Git"
 	}
-	return fmt.Sprintf("somebody else pushed before Flux had applied %s (%s): %s", short(e.commit), described(e.by), cause)
+	return fmt.Sprintf("somebody else pushed before Flux had applied %s (%s): %s",
+		facts.ShortCommit(e.commit), described(e.by), cause)
 }
 
 func (e *supersededError) Unwrap() error { return e.err }
 
 // Hint leaves the decision to the person: that of the others is as good as this run's.
 func (e *supersededError) Hint() string {
-	if hint := hintOf(e.err); hint != "" {
+	if hint := facts.HintOf(e.err); hint != "" {
 		return hint
 	}
 	return "what was pushed last is what counts; run the same command again only if you still want this done"
 }
 
-// endedWaiting says whether a run ended while it waited for what it, or an earlier one, had begun: it can be continued, whether it has written
-// anything itself or not.
+// endedWaiting says whether a run ended while it waited for what it, or an earlier one, had begun: it can be
+// continued, whether it has written anything itself or not.
 func endedWaiting(err error) bool {
 	return errors.As(err, new(*supersededError)) || errors.As(err, new(*fluxinstall.NotReadyError))
 }
@@ -56,18 +61,19 @@ func endedWaiting(err error) bool {
 // described names a commit and who made it.
 func described(r *git.Revision) string {
 	subject, _, _ := strings.Cut(r.Message, "\n")
-	return fmt.Sprintf("commit %s by %s: %s", short(r.Commit), r.Author, subject)
+	return fmt.Sprintf("commit %s by %s: %s", facts.ShortCommit(r.Commit), r.Author, subject)
 }
 
 // laterTip is the branch as Flux has applied it, when that has others' commits after the run's.
 type laterTip struct {
 	snapshot Snapshot
-	path     string        // of the first of the run's files that is not as the run left it; empty when all are
-	by       *git.Revision // the last commit that wrote it
+	// of the first of the run's files that is not as the run left it; empty when all are
+	path string
+	by   *git.Revision // the last commit that wrote it
 }
 
-// appliedLater says what Flux has applied when it reports a revision that is not the run's commit; nil as long as that may be an earlier
-// one.
+// appliedLater says what Flux has applied when it reports a revision that is not the run's commit; nil as
+// long as that may be an earlier one.
 func (r *run) appliedLater(ctx context.Context, revision string) *laterTip {
 	snapshot := r.appliedTip(ctx, revision)
 	if snapshot == nil {
@@ -87,8 +93,9 @@ func (r *run) appliedLater(ctx context.Context, revision string) *laterTip {
 	return &laterTip{snapshot, path, by}
 }
 
-// judgeLater decides on a revision that Flux has applied and that is not the run's commit. It is no answer as long as it may be an earlier
-// one. A later one is either as good as the run's own, or its error says what others did to the run's files.
+// judgeLater decides on a revision that Flux has applied and that is not the run's commit. It is no answer as
+// long as it may be an earlier one. A later one is either as good as the run's own, or its error says what
+// others did to the run's files.
 func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (answer bool, err error) {
 	tip := r.appliedLater(ctx, revision)
 	if tip == nil || tip.path == "" {
@@ -96,23 +103,26 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 	}
 	files, err := plan(ctx, tip.snapshot)
 	switch {
-	case err == nil && len(files.changes) == 0:
-		r.seen.snapshot = tip.snapshot
-		r.steps.Note(LevelWarning, fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
+	case err == nil && len(files.Changes) == 0:
+		r.snapshot = tip.snapshot
+		r.steps.Note(step.LevelWarning,
+			fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
 		return true, nil
 	case ctx.Err() != nil:
 		return false, nil
 	}
-	superseded := &supersededError{commit: r.commit, path: tip.path, by: tip.by, deletes: slices.Contains(r.seen.files.gone, tip.path), err: err}
+	superseded := &supersededError{commit: r.commit, path: tip.path, by: tip.by,
+		deletes: slices.Contains(r.planned.Gone, tip.path), err: err}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
 		superseded.err = nil // it would say the same with less
 	}
 	return true, superseded
 }
 
-// appliedTip is the branch as it is now, if that is the revision; nil otherwise, and for one that Flux had applied before the push.
+// appliedTip is the branch as it is now, if that is the revision; nil otherwise, and for one that Flux had
+// applied before the push.
 func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
-	if before := r.seen.cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
+	if before := r.seen.Cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
 		return nil // Flux has not looked since the push
 	}
 	snapshot, err := r.fetch(ctx)
@@ -122,34 +132,39 @@ func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
 	return snapshot
 }
 
-// firstOther is the first of the run's files that is not as the run left it, one that is gone before others; empty when all are.
+// firstOther is the first of the run's files that is not as the run left it, one that is gone before others;
+// empty when all are.
 func (r *run) firstOther(snapshot Snapshot) (path string, err error) {
-	for _, path := range r.seen.files.gone {
+	for _, path := range r.planned.Gone {
 		if _, there, err := snapshot.Lookup(path); err != nil || there {
 			return path, err
 		}
 	}
-	paths := slices.Sorted(maps.Keys(r.seen.files.after))
+	paths := slices.Sorted(maps.Keys(r.planned.After))
 	for _, path := range paths {
 		if _, there, err := snapshot.Lookup(path); err != nil || !there {
 			return path, err
 		}
 	}
 	for _, path := range paths {
-		if same, err := snapshot.Holds(path, r.seen.files.after[path]); err != nil || !same {
+		if same, err := snapshot.Holds(path, r.planned.After[path]); err != nil || !same {
 			return path, err
 		}
 	}
 	return "", nil
 }
 
-// laterCommits is how many commits after the run's are looked through for it. In the seconds until Flux looks there are few.
+// laterCommits is how many commits after the run's are looked through for it. In the seconds until Flux looks
+// there are few.
 const laterCommits = 100
 
-// writtenSince is the last commit that wrote a file, and says whether the branch has the run's commit before it: a read that is behind may
-// give an older branch, in which the run's files are still to come.
-func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) (last *git.Revision, later bool) {
-	wrote := r.pushed && slices.ContainsFunc(r.seen.files.changes, func(c FileChange) bool { return c.Path == path })
+// writtenSince is the last commit that wrote a file, and says whether the branch has the run's commit before
+// it: a read that is behind may give an older branch, in which the run's files are still to come.
+func (r *run) writtenSince(ctx context.Context, snapshot Snapshot,
+	path string) (last *git.Revision, later bool) {
+	wrote := r.pushed && slices.ContainsFunc(r.planned.Changes, func(c layout.FileChange) bool {
+		return c.Path == path
+	})
 	err := snapshot.EachRevision(ctx, path, func(revision git.Revision) bool {
 		if last == nil {
 			last = &revision
@@ -167,29 +182,31 @@ func (r *run) writtenSince(ctx context.Context, snapshot Snapshot, path string) 
 	return last, later
 }
 
-// compareLater is compare for what others have pushed after the run's commit: they may change a cluster that the run has created.
-func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+// compareLater is compare for what others have pushed after the run's commit: they may change a cluster that
+// the run has created.
+func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	plan, err := r.compareOn(ctx, snapshot, true)
 	if conflict := new(conflictError); !errors.As(err, &conflict) {
 		return plan, err
 	}
-	for path := range r.seen.files.after {
+	for path := range r.planned.After {
 		if _, there, lookErr := snapshot.Lookup(path); lookErr != nil || !there {
 			return nil, cmp.Or(lookErr, err)
 		}
 	}
-	return &filePlan{}, nil
+	return &files.Plan{}, nil
 }
 
-// planLater is planUpgrade for what others have pushed after the run's commit. When the run has nothing to add to that, the clusters'
-// objects are to be as it says.
-func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+// planLater is planUpgrade for what others have pushed after the run's commit. When the run has nothing to
+// add to that, the clusters' objects are to be as it says.
+func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	specs, flux := u.specs, u.flux
 	plan, err := u.planUpgradeOn(ctx, snapshot, true)
-	if err == nil && len(plan.changes) == 0 {
+	if err == nil && len(plan.Changes) == 0 {
 		for i, p := range u.specs {
 			if edit := takenBack(specs[i], p); edit != nil {
-				err = fmt.Errorf("cluster %s: %s: %s is %s in Git now", p.cluster.Name, edit.Object, edit.Field, cmp.Or(edit.New, "nothing"))
+				err = fmt.Errorf("cluster %s: %s: %s is %s in Git now",
+					p.cluster.Name, edit.Object, edit.Field, cmp.Or(edit.New, "nothing"))
 				break
 			}
 			specs[i].after = p.after
@@ -200,11 +217,12 @@ func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*filePla
 	return plan, err
 }
 
-// takenBack is an edit by others of what the run itself had changed. Reverting a commit gives one: the branch's history then says that the
-// user's file was there, and others changed it.
+// takenBack is an edit by others of what the run itself had changed. Reverting a commit gives one: the
+// branch's history then says that the user's file was there, and others changed it.
 func takenBack(was, is *specPlan) *clusterspec.MergeEdit {
 	for i, edit := range is.merged {
-		if slices.ContainsFunc(was.changes, func(c clusterspec.Change) bool { return c.Object == edit.Object && c.Field == edit.Field }) {
+		if slices.ContainsFunc(was.changes,
+			func(c clusterspec.Change) bool { return c.Object == edit.Object && c.Field == edit.Field }) {
 			return &is.merged[i]
 		}
 	}

@@ -12,34 +12,41 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// UpgradeOptions are what [Upgrade] works on. Overwrite lets the file's values win where the file and Git both changed a field.
+// UpgradeOptions are what [Upgrade] works on. Overwrite lets the file's values win where the file and Git
+// both changed a field.
 type UpgradeOptions struct {
 	CreateOptions
 	// Sources are the user's files from which Clusters were read.
 	Sources []clusterspec.Source
 	// UpdateSources writes Sources back with what others changed in Git.
 	UpdateSources bool
-	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows another repository, branch or
-	// path. What it had applied from there stays in the cluster.
+	// Adopt takes over a Flux that `flux bootstrap` has installed in the same namespace and that follows
+	// another repository, branch or path. What it had applied from there stays in the cluster.
 	Adopt bool
 }
 
-// Upgrade brings clusters that exist to what their files say. A cluster that is not in Git yet is put there, and Flux takes its objects
-// over as they are: GitOps is enabled. One that is in Git is changed there: edits of the file and edits that others made in Git since
-// are merged, the API server is asked whether it would take the result, and after the push the run waits until the objects carry the
-// change and the clusters are Ready.
+// Upgrade brings clusters that exist to what their files say. A cluster that is not in Git yet is put there,
+// and Flux takes its objects over as they are: GitOps is enabled. One that is in Git is changed there: edits
+// of the file and edits that others made in Git since are merged, the API server is asked whether it would
+// take the result, and after the push the run waits until the objects carry the change and the clusters are
+// Ready.
 //
-// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it again to continue), those of
-// a first write that failed, and the context's. Unlike a creation, an upgrade stops at a failure. Upgrade may be repeated.
+// The Result is never nil. The errors are *PreflightError (nothing was written), *IncompleteError (run it
+// again to continue), those of a first write that failed, and the context's. Unlike a creation, an upgrade
+// stops at a failure. Upgrade may be repeated.
 func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
-	u := &upgradeRun{clustersRun: newClustersRun("upgrade cluster", ports, options.CreateOptions), asked: options, first: map[string]*firstLook{}}
+	u := &upgradeRun{clustersRun: newClustersRun("upgrade cluster", ports, options.CreateOptions),
+		asked: options, first: map[string]*firstLook{}}
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := crash.Guarded(func() error { return u.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
-		_, wrote := u.steps.results()
+		_, wrote := u.steps.Results()
 		if u.made.takenBack && u.newRepository == (github.RepoRef{}) {
 			wrote = false
 		}
@@ -52,7 +59,7 @@ func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result,
 		case !errors.As(err, new(*IncompleteError)) && !errors.Is(ctx.Err(), context.Canceled):
 			err = &IncompleteError{What: "the upgrade is not complete", Cause: err}
 		}
-		u.result.Failure = failureOf(u.failedStep, err)
+		u.result.Failure = failureOf(u.steps.Failed, err)
 		if wrote {
 			u.result.Status = StatusIncomplete
 		}
@@ -86,7 +93,7 @@ func (u *upgradeRun) do(ctx context.Context) error {
 		return err
 	}
 	u.tell()
-	if err := u.parts().perform(ctx, u.run); err != nil {
+	if err := u.steps.Perform(ctx, u.parts()); err != nil {
 		return err
 	}
 	if u.settings.DryRun {
@@ -96,43 +103,46 @@ func (u *upgradeRun) do(ctx context.Context) error {
 	return u.conclude(ctx)
 }
 
-// parts are those of an upgrade, which stops at the first failure. Clusters that the provisioner has to upgrade it upgrades while Flux
-// leaves them alone; what is in Git then is what it has made.
-func (u *upgradeRun) parts() sequence {
+// parts are those of an upgrade, which stops at the first failure. Clusters that the provisioner has to
+// upgrade it upgrades while Flux leaves them alone; what is in Git then is what it has made.
+func (u *upgradeRun) parts() step.Sequence {
 	inGit := u.throughGit()
 	if len(u.provisioned) > 0 {
 		held := make([]heldCluster, 0, len(u.provisioned))
 		for _, p := range u.provisioned {
 			held = append(held, heldOf(p.cluster))
 		}
-		inGit = sequence{u.paused(held, append(u.upgradeClusters(), inGit...))}
+		inGit = step.Sequence{u.paused(held, append(u.upgradeClusters(), inGit...))}
 	}
 	return slices.Concat(
-		sequence{telling(u.startRepositoryResult)},
+		step.Sequence{step.Telling(u.startRepositoryResult)},
 		u.createRepository(),
 		inGit,
-		sequence{
-			when(u.checkCarried),
-			when(func(ctx context.Context) sequence { return u.awaitClusters(ctx, u.managed) }),
+		step.Sequence{
+			step.When(u.checkCarried),
+			step.When(func(ctx context.Context) step.Sequence { return u.awaitClusters(ctx, u.managed) }),
 		},
 	)
 }
 
 // throughGit writes Git and has Flux apply it.
-func (u *upgradeRun) throughGit() sequence {
-	return sequence{
-		when(u.updateFiles),
-		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates, message: u.upgradeMessage}),
-		when(u.bringFlux),
-		when(u.waitUpgraded),
-		when(u.waitRolledOver),
-		silently(u.tellRunning),
+func (u *upgradeRun) throughGit() step.Sequence {
+	return step.Sequence{
+		step.When(u.updateFiles),
+		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates,
+			message: u.upgradeMessage}),
+		step.When(u.bringFlux),
+		step.When(u.waitUpgraded),
+		step.When(u.waitRolledOver),
+		step.Silently(u.tellRunning),
 	}
 }
 
-// checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed through Git.
+// checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed
+// through Git.
 func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
-	u.config, u.managementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}, u.options.Clusters[0].ManagementCluster
+	u.seen.Config, u.seen.ManagementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace},
+		u.options.Clusters[0].ManagementCluster
 	var found findings
 	u.observeCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
 	if ctx.Err() != nil {
@@ -157,7 +167,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.takeBack(ctx, demands{judge: u.checkState}, &found); err != nil {
 		return err
 	}
-	if u.seen.cluster != nil {
+	if u.seen.Cluster != nil {
 		u.checkDetached(&found)
 	}
 	u.noteForeignKey()
@@ -176,7 +186,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			return err
 		}
 		if u.restore(ctx, &found); len(u.restored) > 0 && len(found.list) == 0 {
-			if u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot); err != nil {
+			if u.planned, err = u.planUpgrade(ctx, u.snapshot); err != nil {
 				return err
 			}
 		}
@@ -189,6 +199,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 				return err
 			}
 		}
+		u.checkRights(ctx, &found)
 		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
 	}
@@ -198,45 +209,49 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 		u.noteUnseen()
 		u.noteAsleep()
 	}
+	if len(found.list) == 0 && len(found.soft) == 0 {
+		u.noteSparseElsewhere()
+	}
 	if err := found.refused(); err != nil {
 		return err
 	}
 	if err := errors.Join(found.soft...); err != nil {
-		u.failedStep = stepAccess
+		u.steps.Failed = stepAccess
 		return fmt.Errorf("%w; %s", err, nothingChanged)
 	}
 	return nil
 }
 
 // stepCompare looks at what the files would change.
-const stepCompare Step = "Compare the files with Git and the cluster"
+const stepCompare step.Name = "Compare the files with Git and the cluster"
 
-// observeSpecs reads the live objects, plans the change and has it judged. Its error is no verdict on the files.
+// observeSpecs reads the live objects, plans the change and has it judged. Its error is no verdict on the
+// files.
 func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
-	return u.step(stepCompare, func() (Outcome, string, error) {
+	return u.steps.Do(stepCompare, func() (step.Effect, error) {
 		var err error
 		if u.live, err = u.readLive(ctx); err != nil {
-			return "", "", err
+			return step.Effect{}, err
 		}
 		u.checkExistence(found)
 		if len(found.list) > 0 {
-			return OutcomeFailed, "", nil
+			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
-		u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
+		u.planned, err = u.planUpgrade(ctx, u.snapshot)
 		if refused := u.asFindings(err); len(refused) > 0 {
 			found.list = append(found.list, refused...)
-			return OutcomeFailed, "", nil
+			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
 		if err != nil {
-			return "", "", err
+			return step.Effect{}, err
 		}
 		if err := u.judgeChanges(ctx, found); err != nil {
-			return "", "", err
+			return step.Effect{}, err
 		}
 		if len(found.list) > 0 {
-			return OutcomeFailed, "", nil
+			return step.Effect{Outcome: step.OutcomeFailed}, nil
 		}
-		return OutcomeChecked, u.countChanges(), nil
+		return step.Effect{Outcome: step.OutcomeChecked, Detail: u.countChanges()}, nil
 	})
 }
 
@@ -254,7 +269,8 @@ func (u *upgradeRun) countChanges() string {
 	return fmt.Sprintf("%d changes", n)
 }
 
-// readLive reads the objects of the clusters' files, the user's and those in Git, as they are in the management cluster.
+// readLive reads the objects of the clusters' files, the user's and those in Git, as they are in the
+// management cluster.
 func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, error) {
 	var list []fluxinstall.ObjectName
 	add := func(kind, namespace, name string) {
@@ -263,7 +279,7 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 			list = append(list, o)
 		}
 	}
-	inGit, err := u.readSpecs(ctx, u.seen.snapshot)
+	inGit, err := u.readSpecs(ctx, u.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository: %w", err)
 	}
@@ -271,13 +287,13 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 		for _, o := range c.Objects {
 			add(o.Kind, o.Namespace, o.Name)
 		}
-		git := GitCluster{Name: c.Name}
-		git.parse(inGit[layout.PathsOf(c).Spec])
+		git := facts.GitCluster{Name: c.Name}
+		git.Parse(inGit[layout.PathsOf(c).Spec])
 		for _, o := range git.Objects {
 			add(o.Kind, o.Namespace, o.Name)
 		}
 	}
-	live, err := u.seen.ports.cluster.Objects(ctx, list)
+	live, err := u.open.cluster.Objects(ctx, list)
 	if err != nil {
 		return nil, fmt.Errorf("reading the clusters' objects: %w", err)
 	}
@@ -289,13 +305,14 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 	return live, nil
 }
 
-// planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what others pushed meanwhile is
-// merged again. The errors that are about the files are *overlapError and *unreadableError.
-func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*filePlan, error) {
+// planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what
+// others pushed meanwhile is merged again. The errors that are about the files are *overlapError and
+// *unreadableError.
+func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	return u.planUpgradeOn(ctx, snapshot, false)
 }
 
-func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*filePlan, error) {
+func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*files.Plan, error) {
 	u.specs = nil
 	before, err := u.readSpecs(ctx, snapshot)
 	if err != nil {
@@ -326,8 +343,9 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 		}
 		made.files = append(made.files, file)
 	}
-	plan := newFilePlan(later)
-	if err := u.compareFiles(ctx, snapshot, plan, made, func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
+	plan := files.NewPlan(later)
+	if err := u.compareFiles(ctx, snapshot, plan, made,
+		func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
 		return nil, err
 	}
 	if err := u.planSystem(ctx, snapshot, plan); err != nil {
@@ -336,8 +354,11 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 	if err := u.planProtection(plan); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(plan.changes, func(a, b FileChange) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
 	if err := u.checkReadings(plan); err != nil {
+		return nil, err
+	}
+	if err := u.checkReach(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
 	return plan, u.checkFiles(ctx, snapshot, plan)
@@ -369,13 +390,14 @@ func (u *upgradeRun) readSpecs(ctx context.Context, snapshot Snapshot) (map[stri
 func (u *upgradeRun) recordPlans() {
 	for _, p := range u.specs {
 		record := u.clusterResult(p.cluster.Name)
-		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged, p.conflicts
+		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged,
+			p.conflicts
 		record.Drift = u.drift(p)
 	}
 }
 
-// upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the user's file, are named, so
-// that the next run knows what the file says.
+// upgradeMessage is the commit's message. Clusters into which others' edits were merged, but not into the
+// user's file, are named, so that the next run knows what the file says.
 func (u *upgradeRun) upgradeMessage() string {
 	var all, merged []string
 	for _, p := range u.specs {
@@ -399,8 +421,10 @@ func (u *upgradeRun) upgradeSubject() string {
 		}
 	}
 	switch {
-	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself && u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
-		return fmt.Sprintf("Upgrade Flux from %s to %s", u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
+	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself &&
+		u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+		return fmt.Sprintf("Upgrade Flux from %s to %s",
+			u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
 	case len(changing) == 0:
 		return "Update the files of Flux"
 	case len(changing) > 1:

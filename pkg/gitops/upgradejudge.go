@@ -7,20 +7,22 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // drift is where the live objects differ from what is in Git and applied.
-func (u *upgradeRun) drift(p *specPlan) []Difference {
-	snapshot := u.seen.snapshot
-	if snapshot == nil || !u.seen.cluster.Applied(u.config.Branch, snapshot.Head()) {
+func (u *upgradeRun) drift(p *specPlan) []facts.Difference {
+	snapshot := u.snapshot
+	if snapshot == nil || !u.seen.Cluster.Applied(u.seen.Config.Branch, snapshot.Head()) {
 		return nil
 	}
-	var found []Difference
+	var found []facts.Difference
 	for _, o := range p.was {
-		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
+		if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
 			continue
 		}
-		for _, d := range differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
+		for _, d := range facts.Differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
 			d.Cluster = p.cluster.Name
 			found = append(found, d)
 		}
@@ -33,13 +35,13 @@ func (u *upgradeRun) tell() {
 	u.tellFlux()
 	for _, p := range u.specs {
 		for _, note := range p.notes {
-			u.steps.Note(LevelWarning, note)
+			u.steps.Note(step.LevelWarning, note)
 		}
 		prefix := fmt.Sprintf("cluster %s: ", p.cluster.Name)
 		for _, c := range p.changes {
-			level := LevelInfo
+			level := step.LevelInfo
 			if c.Verdict != clusterspec.VerdictApplied {
-				level = LevelWarning
+				level = step.LevelWarning
 			}
 			u.steps.Note(level, "change of "+prefix+c.String())
 		}
@@ -48,25 +50,28 @@ func (u *upgradeRun) tell() {
 			if i == 0 && len(p.others) > 0 {
 				text += ", by " + revisionText(p.others[0])
 			}
-			u.steps.Note(LevelInfo, text)
+			u.steps.Note(step.LevelInfo, text)
 		}
 		if len(p.merged) > 0 && !u.asked.UpdateSources {
-			u.steps.Note(LevelInfo, fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there", p.ours.Name))
+			u.steps.Note(step.LevelInfo,
+				fmt.Sprintf("%s does not have what was kept from Git; --update-file writes it there",
+					p.ours.Name))
 		}
 		for _, d := range u.clusterResult(p.cluster.Name).Drift {
-			u.steps.Note(LevelWarning, "drift of "+prefix+d.String())
+			u.steps.Note(step.LevelWarning, "drift of "+prefix+d.String())
 		}
 	}
 }
 
-// judgeChanges asks the API server about every object that changes, and refuses what would not be applied. Where the server takes what
-// EKS Anywhere's rules, as this program knows them, reject, the server knows better.
+// judgeChanges asks the API server about every object that changes, and refuses what would not be applied.
+// Where the server takes what EKS Anywhere's rules, as this program knows them, reject, the server knows
+// better.
 func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 	for _, p := range u.specs {
 		if !p.changed() {
 			continue
 		}
-		objects, err := p.objects(ctx, u.seen.snapshot)
+		objects, err := p.objects(ctx, u.snapshot)
 		if err != nil {
 			return fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
 		}
@@ -74,9 +79,9 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 		for _, o := range objects {
 			fields = append(fields, o.Fields)
 		}
-		verdicts, err := u.seen.ports.cluster.DryRunApply(ctx, fields)
+		verdicts, err := u.open.cluster.DryRunApply(ctx, fields)
 		if err != nil {
-			if IsAccessError(err) {
+			if facts.IsAccessError(err) {
 				found.add(AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
 				continue
 			}
@@ -93,8 +98,8 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 	return nil
 }
 
-// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of the rules where they know
-// it, else in the server's.
+// judgeOne turns the verdicts on a cluster's objects into findings: each rejected field once, in the words of
+// the rules where they know it, else in the server's.
 func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found *findings) {
 	refused := map[string]bool{}
 	for _, v := range verdicts {
@@ -113,7 +118,8 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 			continue
 		}
 		if !refused[c.Object] && c.Field != "" {
-			p.changes[i].Message = "the API server accepts it, although EKS Anywhere's rules say: " + c.Message
+			p.changes[i].Message = "the API server accepts it, although EKS Anywhere's rules say: " +
+				c.Message
 			p.changes[i].Verdict = clusterspec.VerdictApplied
 			continue
 		}
@@ -128,23 +134,29 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 
 // fromGit says whether a change came from Git.
 func (u *upgradeRun) fromGit(p *specPlan, c clusterspec.Change) bool {
-	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool { return e.Object == c.Object && e.Field == c.Field })
+	return slices.ContainsFunc(p.merged, func(e clusterspec.MergeEdit) bool {
+		return e.Object == c.Object && e.Field == c.Field
+	})
 }
 
 func rejectedOf(changes []clusterspec.Change, object string) []clusterspec.Change {
-	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected), func(c clusterspec.Change) bool { return c.Object != object })
+	return slices.DeleteFunc(clusterspec.WithVerdict(changes, clusterspec.VerdictRejected),
+		func(c clusterspec.Change) bool { return c.Object != object })
 }
 
 // checkMarks finds objects that change and that Flux is told to leave alone.
-func (u *upgradeRun) checkMarks(p *specPlan, objects []GitObject, found *findings) {
+func (u *upgradeRun) checkMarks(p *specPlan, objects []facts.GitObject, found *findings) {
 	for _, o := range objects {
 		live := u.liveObject(o.Kind, o.Namespace, o.Name)
-		if live == nil || len(differences(o, live)) == 0 {
+		if live == nil || len(facts.Differences(o, live)) == 0 {
 			continue
 		}
 		for _, pause := range live.Pauses {
 			if pause.StopsFlux() {
-				found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change", p.cluster.Name, pause.Object, pause.Describe()), pause.Resume})
+				found.addFinding(Finding{AreaCluster,
+					fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change",
+						p.cluster.Name, pause.Object, pause.Describe()),
+					pause.Resume})
 			}
 		}
 	}

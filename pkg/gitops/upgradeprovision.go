@@ -7,14 +7,18 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
-// An upgrade with a provisioner: while Flux leaves the clusters' objects alone, the provisioner brings the clusters to what will be in
-// Git, and Git is written; then Flux is let go again, and finds nothing to change.
+// An upgrade with a provisioner: while Flux leaves the clusters' objects alone, the provisioner brings the
+// clusters to what will be in Git, and Git is written; then Flux is let go again, and finds nothing to
+// change.
 
-// checkUpgrader finds the clusters that the provisioner has to upgrade, and makes sure that it can: those whose files in Git change (when
-// the provisioner has failed, Git has not been written, and it has to go on), those whose objects are not what the files say, and those
-// that another version of EKS Anywhere has made, which only its command line changes.
+// checkUpgrader finds the clusters that the provisioner has to upgrade, and makes sure that it can: those
+// whose files in Git change (when the provisioner has failed, Git has not been written, and it has to go on),
+// those whose objects are not what the files say, and those that another version of EKS Anywhere has made,
+// which only its command line changes.
 func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 	if !u.hasProvisioner() || len(found.list) > 0 || len(found.soft) > 0 {
 		return
@@ -22,7 +26,7 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 	version := u.checkReadiness(ctx, found)
 	u.provisioned = nil
 	for _, p := range u.specs {
-		if live := u.seen.cluster.Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
+		if live := u.seen.Cluster.Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
 			continue // Flux makes it from what is in Git
 		}
 		if p.inGit && p.changed() || u.lags(ctx, p) || u.isOlder(p, version) {
@@ -31,22 +35,23 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 	}
 }
 
-// lags says whether a live object of a cluster is not as its file in Git is going to be. What the reference to the GitOps configuration
-// is, is not the provisioner's business.
+// lags says whether a live object of a cluster is not as its file in Git is going to be. What the reference
+// to the GitOps configuration is, is not the provisioner's business.
 func (u *upgradeRun) lags(ctx context.Context, p *specPlan) bool {
-	objects, err := p.objects(ctx, u.seen.snapshot)
+	objects, err := p.objects(ctx, u.snapshot)
 	if err != nil {
 		return p.changed()
 	}
 	for _, o := range objects {
-		if appliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || o.Kind == "FluxConfig" || o.Kind == "GitOpsConfig" {
+		if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || o.Kind == "FluxConfig" ||
+			o.Kind == "GitOpsConfig" {
 			continue
 		}
 		live := u.liveObject(o.Kind, o.Namespace, o.Name)
 		if live == nil {
 			return true
 		}
-		for _, d := range differences(o, live) {
+		for _, d := range facts.Differences(o, live) {
 			if o.Kind != "Cluster" || !isGitOpsRef(d.Field) {
 				return true
 			}
@@ -59,7 +64,8 @@ func isGitOpsRef(field string) bool {
 	return field == "spec.gitOpsRef" || field == "spec.gitOpsRef.kind" || field == "spec.gitOpsRef.name"
 }
 
-// isOlder says whether EKS Anywhere of another version than the provisioner's runs the cluster, as far as that can be known.
+// isOlder says whether EKS Anywhere of another version than the provisioner's runs the cluster, as far as
+// that can be known.
 func (u *upgradeRun) isOlder(p *specPlan, version string) bool {
 	live := u.liveObject("Cluster", p.cluster.Namespace, p.cluster.Name)
 	if live == nil || version == "" {
@@ -78,34 +84,36 @@ func (u *upgradeRun) upgradeJob(ctx context.Context, p *specPlan) (ProvisionJob,
 	}
 	return ProvisionJob{
 		Verb: VerbUpgrade, Cluster: p.cluster.Name, ManagementCluster: p.cluster.ManagementCluster,
-		Spec: clusterspec.RenderWithoutGitOps(set.Clusters[0]), Kubeconfig: u.ownKubeconfig(ctx, p.cluster.Name),
+		Spec: clusterspec.RenderWithoutGitOps(set.Clusters[0]), Kubeconfig: u.ownKubeconfig(ctx,
+			p.cluster.Name),
 	}, nil
 }
 
 // upgradeClusters upgrades clusters with the provisioner, the management cluster first.
-func (u *upgradeRun) upgradeClusters() sequence {
-	var parts sequence
+func (u *upgradeRun) upgradeClusters() step.Sequence {
+	var parts step.Sequence
 	for _, p := range u.provisioned {
-		parts = append(parts, when(func(ctx context.Context) sequence {
+		parts = append(parts, step.When(func(ctx context.Context) step.Sequence {
 			job, err := u.upgradeJob(ctx, p)
 			if err != nil {
-				return sequence{failure{err}}
+				return step.Sequence{step.Fail{Err: err}}
 			}
-			return sequence{orElse{u.runProvisioner(job), func(_ context.Context, err error) error {
-				return fmt.Errorf("cluster %s was not upgraded: %w", p.cluster.Name, err)
-			}}}
-		}), silently(func(ctx context.Context) error {
+			return step.Sequence{step.OrElse{Steps: u.runProvisioner(job),
+				Failed: func(_ context.Context, err error) error {
+					return fmt.Errorf("cluster %s was not upgraded: %w", p.cluster.Name, err)
+				}}}
+		}), step.Silently(func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return nil
 		}))
 	}
-	return append(parts, silently(u.followVersion))
+	return append(parts, step.Silently(u.followVersion))
 }
 
-// followVersion plans the files anew with the versions that the provisioner has given the clusters. It always sets its own, whatever the
-// file says; Flux would set back what is in Git, which EKS Anywhere refuses.
+// followVersion plans the files anew with the versions that the provisioner has given the clusters. It always
+// sets its own, whatever the file says; Flux would set back what is in Git, which EKS Anywhere refuses.
 func (u *upgradeRun) followVersion(ctx context.Context) error {
 	live, err := u.readLive(ctx)
 	if err != nil {
@@ -119,7 +127,7 @@ func (u *upgradeRun) followVersion(ctx context.Context) error {
 			u.versions[p.cluster.Name], _ = spec["eksaVersion"].(string)
 		}
 	}
-	u.seen.files, err = u.planUpgrade(ctx, u.seen.snapshot)
+	u.planned, err = u.planUpgrade(ctx, u.snapshot)
 	return err
 }
 
@@ -132,7 +140,8 @@ func (u *upgradeRun) withVersion(p *specPlan, set *clusterspec.Set) {
 	after := clusterspec.RenderWithVersion(set.Clusters[0], version)
 	if !bytes.Equal(after, p.after) {
 		p.after = after
-		p.notes = append(p.notes, fmt.Sprintf("cluster %s: spec.eksaVersion is %s in Git now, as eksctl anywhere has made it; put that into the file, too, if it names one", p.cluster.Name, version))
-		u.steps.Note(LevelInfo, p.notes[len(p.notes)-1])
+		p.notes = append(p.notes, fmt.Sprintf("cluster %s: spec.eksaVersion is %s in Git now, as eksctl "+
+			"anywhere has made it; put that into the file, too, if it names one", p.cluster.Name, version))
+		u.steps.Note(step.LevelInfo, p.notes[len(p.notes)-1])
 	}
 }

@@ -13,10 +13,12 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
-// TestVerdict_fluxGoesOn has creations that cannot do their GitOps part. The result says what Flux did before, as far as that still holds.
+// TestVerdict_fluxGoesOn has creations that cannot do their GitOps part. The result says what Flux did
+// before, as far as that still holds.
 func TestVerdict_fluxGoesOn(t *testing.T) {
 	t.Parallel()
-	archived := []github.Finding{{Severity: github.SeverityError, Kind: github.KindPolicy, Message: "repository octo/fleet is archived: nobody can write to it"}}
+	archived := []github.Finding{{Severity: github.SeverityError, Kind: github.KindPolicy,
+		Message: "repository octo/fleet is archived: nobody can write to it"}}
 	applied := func(w *world) string { return fluxinstall.Revision("main", w.branches["main"].head) }
 	for _, test := range []struct {
 		name     string
@@ -25,12 +27,14 @@ func TestVerdict_fluxGoesOn(t *testing.T) {
 		ready    bool // Flux goes on
 		none     bool // there is nothing to say about Flux
 	}{
-		{name: "archived, nothing to do", change: func(w *world) { w.accessFindings = archived }, clusters: []string{"dev"}, ready: true},
+		{name: "archived, nothing to do", change: func(w *world) { w.accessFindings = archived },
+			clusters: []string{"dev"}, ready: true},
 		{name: "archived, Flux is not Ready", change: func(w *world) {
 			w.accessFindings = archived
 			w.state.Flux.Kustomization.Ready = false
 		}, clusters: []string{"dev"}, none: true},
-		{name: "the push is refused", change: func(w *world) { w.onPush = func() error { return errFault } }, clusters: []string{"w01"}, ready: true},
+		{name: "the push is refused", change: func(w *world) { w.onPush = func() error { return errFault } },
+			clusters: []string{"w01"}, ready: true},
 		{name: "after the push", change: func(w *world) { w.syncErr = errFault }, clusters: []string{"w01"}},
 	} {
 		for _, dryRun := range []bool{false, true} {
@@ -69,8 +73,8 @@ func TestVerdict_fluxGoesOn(t *testing.T) {
 	}
 }
 
-// TestVerdict_timeIsOver has runs whose time is over at different moments. A cluster that was Ready when it was looked at is not called
-// unready, and one that nobody saw is not either.
+// TestVerdict_timeIsOver has runs whose time is over at different moments. A cluster that was Ready when it
+// was looked at is not called unready, and one that nobody saw is not either.
 func TestVerdict_timeIsOver(t *testing.T) {
 	t.Parallel()
 	hang := func(beginning string) func(*world) {
@@ -90,16 +94,21 @@ func TestVerdict_timeIsOver(t *testing.T) {
 		ready    bool // the first cluster
 	}{
 		{"at the push", hang("Push"), []string{"dev"}, "the run did not finish: ", true},
-		{"at the push, two clusters", hang("Push"), []string{"dev", "w01"}, "not every cluster is Ready: 1 of 2 are not\n  w01: not created", true},
-		{"while Flux applies", hang("WaitSynced"), []string{"dev"}, "the run did not finish: waiting for Flux to apply ", true},
-		{"while the cluster is looked at", hang("WaitCluster"), []string{"dev"}, "whether every cluster is Ready was not seen: ", false},
-		{"while clusters are looked at", hang("WaitCluster"), []string{"dev", "w01"}, "whether every cluster is Ready was not seen: ", false},
+		{"at the push, two clusters", hang("Push"), []string{"dev", "w01"},
+			"not every cluster is Ready: 1 of 2 are not\n  w01: not created", true},
+		{"while Flux applies", hang("WaitSynced"), []string{"dev"},
+			"the run did not finish: waiting for Flux to apply ", true},
+		{"while the cluster is looked at", hang("WaitCluster"), []string{"dev"},
+			"whether every cluster is Ready was not seen: ", false},
+		{"while clusters are looked at", hang("WaitCluster"), []string{"dev", "w01"},
+			"whether every cluster is Ready was not seen: ", false},
 		{"the cluster was not Ready", func(w *world) {
 			hang("Push")(w)
 			w.state.Clusters[0].Ready = false
 		}, []string{"dev"}, "whether every cluster is Ready was not seen: ", false},
 		{"the cluster is seen not to be Ready", func(w *world) {
-			w.notReady["dev"] = &fluxinstall.NotReadyError{Object: "Cluster default/dev", Message: "no capacity"}
+			w.notReady["dev"] = &fluxinstall.NotReadyError{Object: "Cluster default/dev",
+				Message: "no capacity"}
 		}, []string{"dev"}, "not every cluster is Ready: ", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -115,7 +124,8 @@ func TestVerdict_timeIsOver(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				result, err := gitops.Create(ctx, w.ports(nil), options)
-				if !errors.As(err, new(*gitops.IncompleteError)) || !strings.HasPrefix(err.Error(), test.want) || result.Status != gitops.StatusIncomplete {
+				if !errors.As(err, new(*gitops.IncompleteError)) ||
+					!strings.HasPrefix(err.Error(), test.want) || result.Status != gitops.StatusIncomplete {
 					t.Errorf("status %s, error %v", result.Status, err)
 				}
 				if result.Clusters[0].Ready != test.ready {

@@ -17,12 +17,14 @@ func TestCreate_fleet(t *testing.T) {
 	w := managed(t, onGitHub)
 	w.forget()
 	report := &reporter{}
-	result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("w01", onGitHub), spec("w02", onGitHub), spec("w03", onGitHub)))
+	result, err := gitops.Create(t.Context(), w.ports(report),
+		on(t, spec("w01", onGitHub), spec("w02", onGitHub), spec("w03", onGitHub)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	report.check(t, result)
-	equal(t, "calls", w.calls, []string{"Push main", "RequestReconcile flux-system/flux-system", "SaveLocal w01", "SaveLocal w02", "SaveLocal w03"})
+	equal(t, "calls", w.calls, []string{"Push main", "RequestReconcile flux-system/flux-system",
+		"SaveLocal w01", "SaveLocal w02", "SaveLocal w03"})
 	if w.fetches != 1 {
 		t.Errorf("%d fetches", w.fetches)
 	}
@@ -32,9 +34,11 @@ func TestCreate_fleet(t *testing.T) {
 			told = append(told, text)
 		}
 	}
-	equal(t, "parts", told, []string{"w01 waiting", "w02 waiting", "w03 waiting", "w01 done", "w02 done", "w03 done"})
+	equal(t, "parts", told,
+		[]string{"w01 waiting", "w02 waiting", "w03 waiting", "w01 done", "w02 done", "w03 done"})
 	for _, c := range result.Clusters {
-		if !c.Ready || c.Message != "" || c.ControlPlane == nil || *c.ControlPlane.Ready != 1 || c.Workers.Ready != nil || c.Workers.Desired != 2 {
+		if !c.Ready || c.Message != "" || c.ControlPlane == nil || *c.ControlPlane.Ready != 1 ||
+			c.Workers.Ready != nil || c.Workers.Desired != 2 {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -53,12 +57,14 @@ func TestCreate_fleetNotReady(t *testing.T) {
 				specs = append(specs, spec(name, onGitHub))
 				if i < broken {
 					w.notReady[name] = &fluxinstall.NotReadyError{
-						Object: "Cluster default/" + name, Reason: "Quota", Message: "no room for " + name, Next: "kubectl get " + name, Err: context.DeadlineExceeded,
+						Object: "Cluster default/" + name, Reason: "Quota", Message: "no room for " + name,
+						Next: "kubectl get " + name, Err: context.DeadlineExceeded,
 					}
 				}
 			}
 			result, err := gitops.Create(t.Context(), w.ports(nil), on(t, specs...))
-			if !errors.As(err, new(*gitops.IncompleteError)) || !errors.Is(err, context.DeadlineExceeded) || result.Status != gitops.StatusIncomplete {
+			if !errors.As(err, new(*gitops.IncompleteError)) || !errors.Is(err, context.DeadlineExceeded) ||
+				result.Status != gitops.StatusIncomplete {
 				t.Fatalf("%v, %s", err, result.Status)
 			}
 			want := fmt.Sprintf("not every cluster is Ready: %d of 15 are not", broken)
@@ -81,10 +87,12 @@ func TestCreate_fleetNotReady(t *testing.T) {
 			for i, c := range result.Clusters {
 				want := gitops.ClusterResult{}
 				if i < broken {
-					want.Message = fmt.Sprintf("Cluster default/%s is not ready (Quota): no room for %s", c.Name, c.Name)
+					want.Message = fmt.Sprintf("Cluster default/%s is not ready (Quota): no room for %s",
+						c.Name, c.Name)
 					want.Cause, want.Next = "Quota; no room for "+c.Name, "kubectl get "+c.Name
 				}
-				if c.Ready != (i >= broken) || c.Message != want.Message || c.Cause != want.Cause || c.Next != want.Next {
+				if c.Ready != (i >= broken) || c.Message != want.Message || c.Cause != want.Cause ||
+					c.Next != want.Next {
 					t.Errorf("%+v", c)
 				}
 			}
@@ -98,7 +106,8 @@ func TestCreate_fleetNotCreated(t *testing.T) {
 	w := managed(t, onGitHub)
 	w.onPush = func() error { return errFault }
 	w.waits = nil
-	result, err := gitops.Create(t.Context(), w.ports(nil), on(t, spec("w01", onGitHub), spec("w02", onGitHub)))
+	result, err := gitops.Create(t.Context(), w.ports(nil),
+		on(t, spec("w01", onGitHub), spec("w02", onGitHub)))
 	if !errors.As(err, new(*gitops.IncompleteError)) || !errors.Is(err, errFault) {
 		t.Errorf("%v", err)
 	}

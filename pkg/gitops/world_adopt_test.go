@@ -10,7 +10,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 )
 
-func (c cluster) WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover, _ func(fluxinstall.Progress)) error {
+func (c cluster) WaitRolledOver(ctx context.Context, wait fluxinstall.Rollover,
+	_ func(fluxinstall.Progress)) error {
 	if err := c.wait(ctx, "WaitRolledOver"); err != nil {
 		return err
 	}
@@ -26,7 +27,8 @@ func (c cluster) RecordFlux(ctx context.Context, namespace string) (string, bool
 			return false, nil
 		}
 		git, ks := c.state.Flux.GitRepository, c.state.Flux.Kustomization
-		c.record = &fluxinstall.AdoptionState{Record: "before", URL: git.URL, Branch: git.Branch, Path: ks.Path, PublicKey: c.publicKey, Inventory: slices.Clone(ks.Inventory)}
+		c.record = &fluxinstall.AdoptionState{Record: "before", URL: git.URL, Branch: git.Branch,
+			Path: ks.Path, PublicKey: c.publicKey, Inventory: slices.Clone(ks.Inventory)}
 		return true, nil
 	})
 	return "before", changed, err
@@ -58,10 +60,13 @@ func (c cluster) Repoint(ctx context.Context, _ string, sync []byte) (bool, erro
 			}
 			flux := &c.state.Flux
 			switch {
-			case object.Kind == "GitRepository" && (flux.GitRepository.URL != object.Spec.URL || flux.GitRepository.Branch != object.Spec.Ref.Branch):
-				flux.GitRepository.URL, flux.GitRepository.Branch, changed = object.Spec.URL, object.Spec.Ref.Branch, true
+			case object.Kind == "GitRepository" && (flux.GitRepository.URL != object.Spec.URL ||
+				flux.GitRepository.Branch != object.Spec.Ref.Branch):
+				flux.GitRepository.URL, flux.GitRepository.Branch, changed = object.Spec.URL,
+					object.Spec.Ref.Branch, true
 			case object.Kind == "Kustomization" && flux.Kustomization.Path != object.Spec.Path:
-				flux.Kustomization.Path, flux.Kustomization.AppliedRevision, changed = object.Spec.Path, "", true
+				flux.Kustomization.Path, flux.Kustomization.AppliedRevision, changed = object.Spec.Path, "",
+					true
 			}
 		}
 		return changed, nil

@@ -30,7 +30,8 @@ func (c cluster) Inspect(ctx context.Context, _ fluxinstall.InspectOptions) (*fl
 	state.Clusters = slices.Clone(c.state.Clusters)
 	state.Flux.Namespace, state.Flux.SourcePublicKey = c.namespace, c.publicKey
 	if c.private {
-		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey, Unreadable: c.unreadable, KnownHosts: c.knownHosts}
+		state.Flux.SourceSecret = &fluxinstall.SourceSecretState{PublicKey: c.publicKey,
+			Unreadable: c.unreadable, KnownHosts: c.knownHosts}
 	}
 	if git := c.state.Flux.GitRepository; git != nil {
 		is := *git
@@ -51,42 +52,46 @@ func (c cluster) EnsureNamespace(ctx context.Context, name string) (bool, error)
 	})
 }
 
-func (c cluster) EnsureSourceSecret(ctx context.Context, source fluxinstall.SourceSecret) (string, bool, error) {
-	changed, err := c.write(ctx, "EnsureSourceSecret "+source.Namespace+"/"+source.Name, func() (bool, error) {
-		public := c.publicKey
-		switch {
-		case c.private && c.unreadable != "" && (source.PrivateKey.IsZero() || source.ForWantOfAnother):
-			return false, errors.New("a key that cannot be read would be replaced")
-		case !source.PrivateKey.IsZero() && !(source.ForWantOfAnother && c.private && c.publicKey != "" && c.publicKey != source.Unwanted):
-			key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "given")
-			if err != nil {
-				return false, err
+func (c cluster) EnsureSourceSecret(ctx context.Context,
+	source fluxinstall.SourceSecret) (string, bool, error) {
+	changed, err := c.write(ctx, "EnsureSourceSecret "+source.Namespace+"/"+source.Name,
+		func() (bool, error) {
+			public := c.publicKey
+			switch {
+			case c.private && c.unreadable != "" && (source.PrivateKey.IsZero() || source.ForWantOfAnother):
+				return false, errors.New("a key that cannot be read would be replaced")
+			case !source.PrivateKey.IsZero() && !(source.ForWantOfAnother && c.private && c.publicKey != "" &&
+				c.publicKey != source.Unwanted):
+				key, err := sshkeys.ParseKey([]byte(source.PrivateKey.Reveal()), source.Passphrase, "given")
+				if err != nil {
+					return false, err
+				}
+				public = key.AuthorizedKey()
+			case !c.private, source.Unwanted != "" && source.Unwanted == c.publicKey:
+				pair, err := sshkeys.Generate("ed25519")
+				if err != nil {
+					return false, err
+				}
+				public = pair.AuthorizedKey
 			}
-			public = key.AuthorizedKey()
-		case !c.private, source.Unwanted != "" && source.Unwanted == c.publicKey:
-			pair, err := sshkeys.Generate("ed25519")
-			if err != nil {
-				return false, err
+			known := source.KnownHosts
+			if len(known) == 0 {
+				known = c.knownHosts
 			}
-			public = pair.AuthorizedKey
-		}
-		known := source.KnownHosts
-		if len(known) == 0 {
-			known = c.knownHosts
-		}
-		if c.private && c.publicKey == public && bytes.Equal(c.knownHosts, known) {
-			return false, nil
-		}
-		c.private, c.publicKey, c.knownHosts = true, public, known
-		return true, nil
-	})
+			if c.private && c.publicKey == public && bytes.Equal(c.knownHosts, known) {
+				return false, nil
+			}
+			c.private, c.publicKey, c.knownHosts = true, public, known
+			return true, nil
+		})
 	if err != nil {
 		return "", false, err
 	}
 	return c.publicKey, changed, nil
 }
 
-func (c cluster) RemoveSource(ctx context.Context, namespace, publicKey string, withNamespace bool) ([]string, error) {
+func (c cluster) RemoveSource(ctx context.Context, namespace, publicKey string,
+	withNamespace bool) ([]string, error) {
 	var removed []string
 	_, err := c.write(ctx, "RemoveSource "+namespace, func() (bool, error) {
 		if c.private && c.publicKey == publicKey {
@@ -102,11 +107,13 @@ func (c cluster) RemoveSource(ctx context.Context, namespace, publicKey string, 
 	return removed, err
 }
 
-func (c cluster) EnsureComponents(ctx context.Context, manifests []byte, _ func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error) {
+func (c cluster) EnsureComponents(ctx context.Context, manifests []byte,
+	_ func(fluxinstall.Progress)) (fluxinstall.ChangeSet, error) {
 	changed, err := c.write(ctx, "EnsureComponents", func() (bool, error) {
 		changed := c.components != string(manifests)
 		c.components, c.stopped = string(manifests), false
-		c.state.Flux.Controllers = []fluxinstall.ControllerState{{Name: "source-controller", Available: true}, {Name: "kustomize-controller", Available: true}}
+		c.state.Flux.Controllers = []fluxinstall.ControllerState{{Name: "source-controller", Available: true},
+			{Name: "kustomize-controller", Available: true}}
 		return changed, nil
 	})
 	return changeSet(changed), err
@@ -123,8 +130,9 @@ func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.
 				Kind     string
 				Metadata struct{ Name string }
 				Spec     struct {
-					URL, Path string
-					Ref       struct{ Branch string }
+					URL, Path      string
+					Ref            struct{ Branch string }
+					SparseCheckout []string
 				}
 			}
 			if err := yaml.Unmarshal(document, &object); err != nil {
@@ -132,9 +140,12 @@ func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.
 			}
 			switch object.Kind {
 			case "GitRepository":
-				c.state.Flux.GitRepository = &fluxinstall.GitRepositoryState{Name: object.Metadata.Name, URL: object.Spec.URL, Branch: object.Spec.Ref.Branch}
+				c.state.Flux.GitRepository = &fluxinstall.GitRepositoryState{Name: object.Metadata.Name,
+					URL: object.Spec.URL, Branch: object.Spec.Ref.Branch,
+					SparseCheckout: object.Spec.SparseCheckout}
 			case "Kustomization":
-				c.state.Flux.Kustomization = &fluxinstall.KustomizationState{Name: object.Metadata.Name, Path: object.Spec.Path}
+				c.state.Flux.Kustomization = &fluxinstall.KustomizationState{Name: object.Metadata.Name,
+					Path: object.Spec.Path}
 			}
 		}
 		return true, nil
@@ -147,7 +158,8 @@ func (c cluster) RequestReconcile(ctx context.Context, namespace, name string) e
 	return err
 }
 
-func (c cluster) WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, progress func(fluxinstall.Progress)) error {
+func (c cluster) WaitSynced(ctx context.Context, wait fluxinstall.SyncWait,
+	progress func(fluxinstall.Progress)) error {
 	if err := c.wait(ctx, "WaitSynced"); err != nil {
 		return err
 	}
@@ -171,13 +183,16 @@ func (c cluster) WaitSynced(ctx context.Context, wait fluxinstall.SyncWait, prog
 		applied = ks.AppliedRevision
 	}
 	c.mu.Unlock()
-	if applied == fluxinstall.Revision(wait.Branch, wait.Commit) || wait.Accept != nil && applied != "" && wait.Accept(applied) {
+	if applied == fluxinstall.Revision(wait.Branch, wait.Commit) ||
+		wait.Accept != nil && applied != "" && wait.Accept(applied) {
 		return nil
 	}
-	return &fluxinstall.NotReadyError{Object: "Kustomization " + wait.Namespace + "/" + wait.Name, Message: "applied revision is " + applied, Next: "flux get all", Err: context.DeadlineExceeded}
+	return &fluxinstall.NotReadyError{Object: "Kustomization " + wait.Namespace + "/" + wait.Name,
+		Message: "applied revision is " + applied, Next: "flux get all", Err: context.DeadlineExceeded}
 }
 
-func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error {
+func (c cluster) WaitCluster(ctx context.Context, namespace, name string,
+	progress func(fluxinstall.Progress)) error {
 	if err := c.wait(ctx, "WaitCluster "+name); err != nil {
 		return err
 	}
@@ -188,17 +203,21 @@ func (c cluster) WaitCluster(ctx context.Context, namespace, name string, progre
 		return err
 	}
 	if !c.state.HasCluster(namespace, name) {
-		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name, Message: "there is no such object", Err: context.DeadlineExceeded}
+		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name,
+			Message: "there is no such object", Err: context.DeadlineExceeded}
 	}
 	return nil
 }
 
-func (c cluster) WaitClusters(ctx context.Context, names []fluxinstall.ClusterName, changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error) {
+func (c cluster) WaitClusters(ctx context.Context, names []fluxinstall.ClusterName,
+	changed func(fluxinstall.LiveCluster)) ([]fluxinstall.LiveCluster, error) {
 	var fleet []fluxinstall.LiveCluster
 	var last error
 	for _, name := range names {
-		live := fluxinstall.LiveCluster{ClusterInfo: fluxinstall.ClusterInfo{Namespace: name.Namespace, Name: name.Name, Ready: true},
-			ControlPlane: fluxinstall.Machines{Desired: 1, Ready: 1}, Workers: fluxinstall.Machines{Desired: 2, Ready: -1}}
+		live := fluxinstall.LiveCluster{
+			ClusterInfo:  fluxinstall.ClusterInfo{Namespace: name.Namespace, Name: name.Name, Ready: true},
+			ControlPlane: fluxinstall.Machines{Desired: 1, Ready: 1},
+			Workers:      fluxinstall.Machines{Desired: 2, Ready: -1}}
 		if err := c.WaitCluster(ctx, name.Namespace, name.Name, func(fluxinstall.Progress) {}); err != nil {
 			if !errors.As(err, &live.Problem) {
 				return nil, err
@@ -218,13 +237,16 @@ func (c cluster) FluxResources(_ context.Context, kinds ...string) (fluxinstall.
 	if c.components != "" {
 		resources.Definitions += 11
 	}
-	for kind, there := range map[string]bool{"GitRepository": c.state.Flux.GitRepository != nil, "Kustomization": c.state.Flux.Kustomization != nil} {
+	for kind, there := range map[string]bool{"GitRepository": c.state.Flux.GitRepository != nil,
+		"Kustomization": c.state.Flux.Kustomization != nil} {
 		if there {
-			resources.Objects = append(slices.Clone(resources.Objects), fluxinstall.FluxObject{Kind: kind, Namespace: "flux-system", Name: "flux-system", AppliedBy: "flux-system/flux-system"})
+			resources.Objects = append(slices.Clone(resources.Objects), fluxinstall.FluxObject{Kind: kind,
+				Namespace: "flux-system", Name: "flux-system", AppliedBy: "flux-system/flux-system"})
 		}
 	}
 	if len(kinds) > 0 {
-		resources.Objects = slices.DeleteFunc(slices.Clone(resources.Objects), func(o fluxinstall.FluxObject) bool { return !slices.Contains(kinds, o.Kind) })
+		resources.Objects = slices.DeleteFunc(slices.Clone(resources.Objects),
+			func(o fluxinstall.FluxObject) bool { return !slices.Contains(kinds, o.Kind) })
 	}
 	return resources, nil
 }
@@ -241,7 +263,8 @@ func (c cluster) DeleteCluster(ctx context.Context, namespace, name string) (boo
 	})
 }
 
-func (c cluster) WaitGone(ctx context.Context, namespace, name string, progress func(fluxinstall.Progress)) error {
+func (c cluster) WaitGone(ctx context.Context, namespace, name string,
+	progress func(fluxinstall.Progress)) error {
 	if err := c.wait(ctx, "WaitGone "+name); err != nil {
 		return err
 	}
@@ -250,7 +273,8 @@ func (c cluster) WaitGone(ctx context.Context, namespace, name string, progress 
 	defer c.mu.Unlock()
 	c.eksa()
 	if c.state.HasCluster(namespace, name) {
-		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name, State: "is not gone", Message: c.held[name], Err: context.DeadlineExceeded}
+		return &fluxinstall.NotReadyError{Object: "Cluster " + namespace + "/" + name, State: "is not gone",
+			Message: c.held[name], Err: context.DeadlineExceeded}
 	}
 	return nil
 }
@@ -270,7 +294,8 @@ func (c cluster) StopFlux(ctx context.Context, _ string, _ func(fluxinstall.Prog
 	})
 }
 
-func (c cluster) Uninstall(ctx context.Context, namespace string, _ func(fluxinstall.Progress)) (fluxinstall.Removal, error) {
+func (c cluster) Uninstall(ctx context.Context, namespace string,
+	_ func(fluxinstall.Progress)) (fluxinstall.Removal, error) {
 	var removal fluxinstall.Removal
 	_, err := c.write(ctx, "Uninstall", func() (bool, error) {
 		if !c.stopped {
@@ -280,7 +305,8 @@ func (c cluster) Uninstall(ctx context.Context, namespace string, _ func(fluxins
 			return false, nil
 		}
 		c.state.Flux = fluxinstall.FluxState{}
-		c.components, c.sync, c.namespace, c.private, c.publicKey, c.knownHosts = "", "", false, false, "", nil
+		c.components, c.sync, c.namespace, c.private, c.publicKey, c.knownHosts = "", "", false,
+			false, "", nil
 		removal.Removed = []string{"Namespace " + namespace}
 		return true, nil
 	})
@@ -307,7 +333,8 @@ func (c cluster) Hold(ctx context.Context, request fluxinstall.HoldRequest) (flu
 	changed, err := c.write(ctx, "Hold "+request.Cluster, func() (bool, error) {
 		changed := false
 		for _, name := range request.Objects {
-			pause := fluxinstall.Pause{Object: name.Kind + " default/" + name.Name, Field: "kustomize.toolkit.fluxcd.io/reconcile", By: request.By}
+			pause := fluxinstall.Pause{Object: name.Kind + " default/" + name.Name,
+				Field: "kustomize.toolkit.fluxcd.io/reconcile", By: request.By}
 			if c.objects[name] == nil || len(c.pauses[name]) > 0 {
 				continue
 			}
@@ -343,7 +370,8 @@ func (c cluster) Release(ctx context.Context, _, name string, _ []fluxinstall.Ob
 		there := len(c.pauses) > 0
 		clear(c.pauses)
 		c.hold(name, nil)
-		if object := c.objects[fluxinstall.ObjectName{Kind: "Cluster", Namespace: "default", Name: name}]; object != nil && c.refs[name] != nil {
+		if object := c.objects[fluxinstall.ObjectName{Kind: "Cluster", Namespace: "default",
+			Name: name}]; object != nil && c.refs[name] != nil {
 			object["spec"].(map[string]any)["gitOpsRef"] = c.refs[name]
 			delete(c.refs, name)
 		}
@@ -351,12 +379,14 @@ func (c cluster) Release(ctx context.Context, _, name string, _ []fluxinstall.Ob
 	})
 }
 
-func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string, config map[string]any) (bool, error) {
+func (c cluster) AdoptGitOps(ctx context.Context, namespace, name string,
+	config map[string]any) (bool, error) {
 	return c.write(ctx, "AdoptGitOps "+namespace+"/"+name, func() (bool, error) {
 		for i, have := range c.state.Clusters {
 			if have.Name == name && have.GitOpsName == "" {
 				metadata, _ := config["metadata"].(map[string]any)
-				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = fmt.Sprint(config["kind"]), fmt.Sprint(metadata["name"])
+				c.state.Clusters[i].GitOpsKind, c.state.Clusters[i].GitOpsName = fmt.Sprint(config["kind"]),
+					fmt.Sprint(metadata["name"])
 				return true, nil
 			}
 		}
@@ -378,13 +408,15 @@ func (c cluster) SetPaused(ctx context.Context, object fluxinstall.ObjectName, p
 }
 
 // Objects gives the live objects, as Flux has applied them or as a test has put them there.
-func (c cluster) Objects(_ context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
+func (c cluster) Objects(_ context.Context,
+	names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var objects []fluxinstall.LiveObject
 	for _, name := range names {
 		if fields := c.objects[name]; fields != nil {
-			objects = append(objects, fluxinstall.LiveObject{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name, Fields: fields, Pauses: c.pauses[name]})
+			objects = append(objects, fluxinstall.LiveObject{Kind: name.Kind, Namespace: name.Namespace,
+				Name: name.Name, Fields: fields, Pauses: c.pauses[name]})
 		}
 	}
 	return objects, nil
@@ -400,8 +432,10 @@ func (c cluster) DryRunApply(_ context.Context, objects []map[string]any) ([]flu
 		name, _ := metadata["name"].(string)
 		verdicts[i] = fluxinstall.Verdict{Kind: kind, Namespace: "default", Name: name}
 		fields, _ := object["spec"].(map[string]any)
-		if live := c.state.Cluster("default", name); kind == "Cluster" && live != nil && live.ManagementCluster != name && live.GitOpsName == "" && fields["gitOpsRef"] != nil {
-			verdicts[i].Refusal, verdicts[i].Causes = fluxinstall.RefusedByAdmission, []fluxinstall.Cause{{Field: "spec.gitOpsRef", Message: "Forbidden: field is immutable"}}
+		if live := c.state.Cluster("default", name); kind == "Cluster" && live != nil &&
+			live.ManagementCluster != name && live.GitOpsName == "" && fields["gitOpsRef"] != nil {
+			verdicts[i].Refusal, verdicts[i].Causes = fluxinstall.RefusedByAdmission,
+				[]fluxinstall.Cause{{Field: "spec.gitOpsRef", Message: "Forbidden: field is immutable"}}
 		}
 		if c.refuse != nil {
 			verdicts[i] = c.refuse(verdicts[i], object)

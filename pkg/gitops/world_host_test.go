@@ -54,7 +54,8 @@ func (h host) BranchName(_ context.Context, _ github.RepoRef, branch string) (st
 	return h.branchNow, nil
 }
 
-func (h host) EnsureRepository(ctx context.Context, wanted github.NewRepository) (*github.Repository, bool, error) {
+func (h host) EnsureRepository(ctx context.Context,
+	wanted github.NewRepository) (*github.Repository, bool, error) {
 	created, err := h.write(ctx, "EnsureRepository "+wanted.Ref.String(), func() (bool, error) {
 		if h.exists {
 			return false, nil

@@ -36,7 +36,8 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 	if !r.noHost && !r.exists {
 		return nil, &git.NotFoundError{Remote: "https://git.example.com/octo/fleet.git"}
 	}
-	s := &snapshot{world: r.world, branch: branch, state: git.RepositoryEmpty, files: map[string]string{}, made: map[gitops.Commit][]git.Edit{}, messages: map[gitops.Commit]string{}}
+	s := &snapshot{world: r.world, branch: branch, state: git.RepositoryEmpty, files: map[string]string{},
+		made: map[gitops.Commit][]git.Edit{}, messages: map[gitops.Commit]string{}}
 	if len(r.branches) > 0 {
 		s.state = git.BranchMissing
 		if at := r.branches[s.DefaultBranch()]; at != nil {
@@ -44,7 +45,8 @@ func (r repository) Fetch(ctx context.Context, branch string) (gitops.Snapshot, 
 		}
 	}
 	if at := r.branches[branch]; at != nil {
-		s.state, s.head, s.files, s.history = git.BranchExists, at.head, maps.Clone(at.files), slices.Clone(at.history)
+		s.state, s.head, s.files, s.history = git.BranchExists, at.head, maps.Clone(at.files),
+			slices.Clone(at.history)
 	}
 	return s, nil
 }
@@ -78,7 +80,7 @@ func (s *snapshot) Lookup(file string) (git.Entry, bool, error) {
 func (s *snapshot) List(dir string) ([]git.Entry, error) {
 	seen := map[string]git.Entry{}
 	for file := range s.files {
-		rest, below := strings.CutPrefix("/"+file, path.Join("/", dir)+"/")
+		rest, below := strings.CutPrefix("/"+file, strings.TrimSuffix(path.Join("/", dir), "/")+"/")
 		if !below {
 			continue
 		}
@@ -129,7 +131,9 @@ func (s *snapshot) Behind(_ context.Context, commit string, _ int) (int, bool, e
 }
 
 func (s *snapshot) Lacks(_ context.Context, commit string) (bool, error) {
-	return !s.world.shallow && commit != s.head && !slices.ContainsFunc(s.history, func(p past) bool { return p.hash == commit }), nil
+	return !s.world.shallow && commit != s.head && !slices.ContainsFunc(s.history, func(p past) bool {
+		return p.hash == commit
+	}), nil
 }
 
 func (s *snapshot) Holds(file string, content []byte) (bool, error) {
@@ -155,7 +159,8 @@ func (s *snapshot) EachRevision(_ context.Context, file string, visit func(git.R
 		if old, was := before[file]; was == there && old == content {
 			continue
 		}
-		r := git.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message, Deleted: !there}
+		r := git.Revision{Commit: commit.hash, Author: commit.author, Message: commit.message,
+			Deleted: !there}
 		if there {
 			r.BlobID = git.BlobID([]byte(content))
 		}
@@ -180,7 +185,8 @@ func (s *snapshot) ReadAt(_ context.Context, commit, file string) ([]byte, error
 	return nil, fs.ErrNotExist
 }
 
-// Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its name depends on that.
+// Commit makes a real commit of the edits. The tip that it is built on goes into the message, so that its
+// name depends on that.
 func (s *snapshot) Commit(edits []git.Edit, options git.CommitOptions) (gitops.Commit, error) {
 	message := options.Message
 	options.Message += "on " + s.head
@@ -232,7 +238,8 @@ func (s *snapshot) Push(ctx context.Context, commit gitops.Commit) error {
 			at.files[edit.Path] = string(edit.Content)
 		}
 		at.head = commit.Hash()
-		at.history = append(at.history, past{hash: at.head, message: s.messages[commit], author: "eksa-gitops", files: maps.Clone(at.files)})
+		at.history = append(at.history, past{hash: at.head, message: s.messages[commit],
+			author: "eksa-gitops", files: maps.Clone(at.files)})
 		if w.afterPush != nil {
 			w.afterPush(w)
 		}

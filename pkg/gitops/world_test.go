@@ -21,14 +21,15 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // errFault is what a call fails with when a test says so.
 var errFault = errors.New("the connection broke")
 
-// world is everything outside the program, in memory: a Git host with one repository, a management cluster, and a Flux that applies
-// what is in the repository. Its zero value is of no use; see newWorld.
+// world is everything outside the program, in memory: a Git host with one repository, a management cluster,
+// and a Flux that applies what is in the repository. Its zero value is of no use; see newWorld.
 type world struct {
 	mu sync.Mutex
 
@@ -46,8 +47,9 @@ type world struct {
 	hostKeysErr    error
 	keyErr         error // what the host says to a new deploy key
 	openHostErr    error
-	names          map[string]string // every name of the repository, as owner/name, and the present one; nil: any name is the present one
-	branchNow      string            // where the host leads from the name of a branch that is not there
+	// every name of the repository, as owner/name, and the present one; nil: any name is the present one
+	names     map[string]string
+	branchNow string // where the host leads from the name of a branch that is not there
 
 	// The repository.
 	branches    map[string]*tip
@@ -55,11 +57,13 @@ type world struct {
 	seed        map[string]string // what a new repository holds
 	openRepoErr error
 	fetchErr    error
-	tooLarge    error                           // what walking the repository fails with
-	denyPush    error                           // what the server says to the question whether these credentials may push
-	onFetch     func() error                    // decides on a fetch before fetchErr does
-	onPush      func() error                    // decides on a push instead of the server
-	shallow     bool                            // the server's history is cut off: nobody can say what it lacks
+	tooLarge    error // what walking the repository fails with
+	// what the server says to the question whether these credentials may push
+	denyPush error
+	onFetch  func() error // decides on a fetch before fetchErr does
+	onPush   func() error // decides on a push instead of the server
+	// the server's history is cut off: nobody can say what it lacks
+	shallow     bool
 	races       []func(files map[string]string) // each is pushed by somebody else just before our next push
 	raceForever bool
 
@@ -77,6 +81,7 @@ type world struct {
 	sync           string
 	openClusterErr error
 	inspectErr     error
+	lacking        map[fluxinstall.Purpose]string // the namespaces in which the user lacks rights for it
 	notReady       map[string]error
 	syncErr        error
 	versions       storedVersions
@@ -84,17 +89,24 @@ type world struct {
 	held           map[string]string // clusters whose finalizer does not go, and what WaitGone says
 	stopped        bool              // Flux's controllers have no pods
 	resources      fluxinstall.FluxResources
-	gitOpsErr      error          // what RemoveGitOps says
-	slowFlux       bool           // WaitSynced asks about the old revision before Flux looks at the repository
-	afterPush      func(w *world) // what others do between our push and Flux's look at the repository
+	gitOpsErr      error // what RemoveGitOps says
+	// WaitSynced asks about the old revision before Flux looks at the repository
+	slowFlux  bool
+	afterPush func(w *world) // what others do between our push and Flux's look at the repository
 
-	refs        map[string]any                                                         // gitOpsRef of clusters that Flux is held off
-	deleted     map[string]bool                                                        // those whose deletion the provisioner has recorded
-	kubeconfigs map[string]bool                                                        // those that the provisioner keeps
-	objects     map[fluxinstall.ObjectName]map[string]any                              // those of EKS Anywhere
-	pauses      map[fluxinstall.ObjectName][]fluxinstall.Pause                         // of objects that Flux leaves alone
-	refuse      func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict // decides on a dry run
-	dryRunErr   error
+	// gitOpsRef of clusters that Flux is held off
+	refs map[string]any
+	// those whose deletion the provisioner has recorded
+	deleted map[string]bool
+	// those that the provisioner keeps
+	kubeconfigs map[string]bool
+	// those of EKS Anywhere
+	objects map[fluxinstall.ObjectName]map[string]any
+	// of objects that Flux leaves alone
+	pauses map[fluxinstall.ObjectName][]fluxinstall.Pause
+	// decides on a dry run
+	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict
+	dryRunErr error
 
 	local    map[string]string
 	readOnly error                // why local files cannot be written
@@ -107,10 +119,11 @@ type world struct {
 	waits   []string
 	fetches int
 
-	failBefore, failAfter int                                    // the number of the writing call that fails, from 1
-	panics                bool                                   // it is a panic then, and no error
-	faulty                bool                                   // whether it did
-	onCall                func(ctx context.Context, call string) // told before every writing and every waiting call
+	failBefore, failAfter int  // the number of the writing call that fails, from 1
+	panics                bool // it is a panic then, and no error
+	faulty                bool // whether it did
+	// told before every writing and every waiting call
+	onCall func(ctx context.Context, call string)
 }
 
 // tip is a branch.
@@ -145,12 +158,14 @@ func newWorld(t *testing.T) *world {
 		notReady: map[string]error{},
 		state: fluxinstall.State{
 			Server: "https://127.0.0.1:6443", Origin: "KUBECONFIG", EKSAInstalled: true,
-			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev", Ready: true}},
+			Clusters: []fluxinstall.ClusterInfo{{Namespace: "default", Name: "dev", ManagementCluster: "dev",
+				Ready: true}},
 		},
 	}
 }
 
-// smallComponents stands for Flux's installation, of which the real one is large. A later version than ours is kept as it is in Git.
+// smallComponents stands for Flux's installation, of which the real one is large. A later version than ours
+// is kept as it is in Git.
 const smallComponents = `apiVersion: v1
 kind: Namespace
 metadata:
@@ -177,8 +192,8 @@ spec:
 
 const componentsPath = "clusters/dev/flux-system/gotk-components.yaml"
 
-// newSmallWorld is a world with a repository, once it is created, that holds a small Flux already. Tests that are not about Flux's
-// files are quicker with it.
+// newSmallWorld is a world with a repository, once it is created, that holds a small Flux already. Tests that
+// are not about Flux's files are quicker with it.
 func newSmallWorld(t *testing.T, provider string) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -191,12 +206,14 @@ func newSmallWorld(t *testing.T, provider string) *world {
 }
 
 // ports are the ways into the world.
-func (w *world) ports(report gitops.Reporter) gitops.Ports {
+func (w *world) ports(report step.Reporter) gitops.Ports {
 	ports := gitops.Ports{
-		OpenRepository: func(context.Context) (gitops.Repository, error) { return repository{w}, w.openRepoErr },
-		OpenCluster:    func(context.Context) (gitops.Cluster, error) { return cluster{w}, w.openClusterErr },
-		Report:         report,
-		Local:          localFiles{w},
+		OpenRepository: func(context.Context) (gitops.Repository, error) {
+			return repository{w}, w.openRepoErr
+		},
+		OpenCluster: func(context.Context) (gitops.Cluster, error) { return cluster{w}, w.openClusterErr },
+		Report:      report,
+		Local:       localFiles{w},
 	}
 	if !w.noHost {
 		ports.OpenHost = func(context.Context) (gitops.Host, error) { return host{w}, w.openHostErr }
@@ -251,7 +268,8 @@ type localFiles struct{ *world }
 
 func (w localFiles) CheckCopy(string, []byte) error { return w.readOnly }
 
-func (w localFiles) SaveCopy(name string, content []byte, written func([]byte) bool) (gitops.LocalCopy, error) {
+func (w localFiles) SaveCopy(name string, content []byte,
+	written func([]byte) bool) (gitops.LocalCopy, error) {
 	file := name + "/" + name + "-eks-a-cluster.yaml"
 	saved := gitops.LocalCopy{Path: file}
 	_, err := w.write(context.Background(), "SaveLocal "+name, func() (bool, error) {
@@ -291,7 +309,8 @@ func (w *world) describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "repository %v\n", w.exists)
 	for _, key := range w.keys {
-		fmt.Fprintf(&b, "deploy key %q read-only %v, of the Secret %v\n", key.Title, key.ReadOnly, key.SameMaterial(w.publicKey))
+		fmt.Fprintf(&b, "deploy key %q read-only %v, of the Secret %v\n", key.Title, key.ReadOnly,
+			key.SameMaterial(w.publicKey))
 	}
 	for _, branch := range slices.Sorted(maps.Keys(w.branches)) {
 		files := w.branches[branch].files
@@ -303,7 +322,8 @@ func (w *world) describe() string {
 	for _, file := range slices.Sorted(maps.Keys(w.local)) {
 		fmt.Fprintf(&b, "local %s\n%s\n", file, w.local[file])
 	}
-	fmt.Fprintf(&b, "namespace %v, Secret %v\ncomponents\n%s\nsync\n%s\nclusters %v\n", w.namespace, w.private, w.components, w.sync, w.state.Clusters)
+	fmt.Fprintf(&b, "namespace %v, Secret %v\ncomponents\n%s\nsync\n%s\nclusters %v\n", w.namespace,
+		w.private, w.components, w.sync, w.state.Clusters)
 	return b.String()
 }
 
@@ -320,7 +340,8 @@ func (w *world) commitOther(branch string, edit func(files map[string]string)) {
 	at := w.tip(branch)
 	edit(at.files)
 	at.head = hash(at.head + fmt.Sprint(at.files))
-	at.history = append(at.history, past{hash: at.head, message: "Change something", author: "Alice", files: maps.Clone(at.files)})
+	at.history = append(at.history,
+		past{hash: at.head, message: "Change something", author: "Alice", files: maps.Clone(at.files)})
 }
 
 // commitSeed fills a new repository.
@@ -332,7 +353,8 @@ func (w *world) commitSeed() {
 
 // hash makes the name of a commit out of a text.
 func hash(text string) string {
-	commit, err := new(gitrepo.Snapshot).Commit([]git.Edit{{Path: "text", Content: []byte(text)}}, git.CommitOptions{})
+	commit, err := new(gitrepo.Snapshot).Commit([]git.Edit{{Path: "text", Content: []byte(text)}},
+		git.CommitOptions{})
 	if err != nil {
 		panic(err)
 	}
@@ -342,10 +364,12 @@ func hash(text string) string {
 // flux does what the controllers do in one round: fetch, apply, and create the clusters.
 func (w *world) flux() {
 	source, apply := w.state.Flux.GitRepository, w.state.Flux.Kustomization
-	if source == nil || apply == nil || w.components == "" || !w.private || source.Suspended || apply.Suspended || w.stopped {
+	if source == nil || apply == nil || w.components == "" || !w.private || source.Suspended ||
+		apply.Suspended || w.stopped {
 		return
 	}
-	if !w.noHost && !slices.ContainsFunc(w.keys, func(k github.DeployKey) bool { return k.SameMaterial(w.publicKey) }) {
+	if !w.noHost &&
+		!slices.ContainsFunc(w.keys, func(k github.DeployKey) bool { return k.SameMaterial(w.publicKey) }) {
 		return
 	}
 	at := w.branches[source.Branch]
@@ -361,13 +385,15 @@ func (w *world) flux() {
 	for _, file := range slices.Sorted(maps.Keys(at.files)) {
 		if strings.HasPrefix(file, root+"/") && path.Base(file) == "eksa-cluster.yaml" {
 			w.createCluster(at.files[file])
-			if strings.Contains(at.files[path.Join(path.Dir(file), layout.KustomizationFile)], layout.ProtectionMark) {
+			if strings.Contains(at.files[path.Join(path.Dir(file), layout.KustomizationFile)],
+				layout.ProtectionMark) {
 				w.keep(at.files[file])
 			}
 		}
 	}
 	for i, c := range w.state.Clusters {
-		if apply.Prune && c.Held == nil && !c.KeptByFlux && slices.Contains(before, inventoryID(c)) && !slices.Contains(apply.Inventory, inventoryID(c)) {
+		if apply.Prune && c.Held == nil && !c.KeptByFlux && slices.Contains(before, inventoryID(c)) &&
+			!slices.Contains(apply.Inventory, inventoryID(c)) {
 			w.state.Clusters[i].Deleting = true
 		}
 	}
@@ -403,7 +429,9 @@ func (w *world) keep(spec string) {
 
 // eksa does what EKS Anywhere's controller does: it ends the clusters that are being deleted.
 func (w *world) eksa() {
-	w.state.Clusters = slices.DeleteFunc(w.state.Clusters, func(c fluxinstall.ClusterInfo) bool { return c.Deleting && w.held[c.Name] == "" })
+	w.state.Clusters = slices.DeleteFunc(w.state.Clusters, func(c fluxinstall.ClusterInfo) bool {
+		return c.Deleting && w.held[c.Name] == ""
+	})
 }
 
 // applyObjects puts the objects of a file into the cluster, but for those that Flux is told to leave alone.
@@ -443,14 +471,17 @@ func (w *world) createCluster(spec string) {
 		}
 		if !w.state.HasCluster(object.Metadata.Namespace, object.Metadata.Name) {
 			w.state.Clusters = append(w.state.Clusters, fluxinstall.ClusterInfo{
-				Namespace: object.Metadata.Namespace, Name: object.Metadata.Name, ManagementCluster: management, Ready: true,
+				Namespace: object.Metadata.Namespace, Name: object.Metadata.Name,
+				ManagementCluster: management, Ready: true,
 			})
 		}
 		for i, c := range w.state.Clusters {
 			if c.Namespace == object.Metadata.Namespace && c.Name == object.Metadata.Name {
-				c.GitOpsKind, c.GitOpsName, c.AppliedBy = object.Spec.GitOpsRef.Kind, object.Spec.GitOpsRef.Name, "flux-system/flux-system"
+				c.GitOpsKind, c.GitOpsName, c.AppliedBy = object.Spec.GitOpsRef.Kind,
+					object.Spec.GitOpsRef.Name, "flux-system/flux-system"
 				w.state.Clusters[i] = c
-				w.state.Flux.Kustomization.Inventory = append(w.state.Flux.Kustomization.Inventory, inventoryID(c))
+				w.state.Flux.Kustomization.Inventory = append(w.state.Flux.Kustomization.Inventory,
+					inventoryID(c))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package gitops_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,17 +20,20 @@ type storedVersions struct {
 	err     error
 }
 
-func (c cluster) SurveyVersions(_ context.Context, _ string, kinds []fluxinstall.KindVersions) (*fluxinstall.VersionSurvey, error) {
+func (c cluster) SurveyVersions(_ context.Context, _ string,
+	kinds []fluxinstall.KindVersions) (*fluxinstall.VersionSurvey, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.versions.asked = kinds
 	if c.versions.err != nil {
 		return nil, c.versions.err
 	}
-	return &fluxinstall.VersionSurvey{Dropped: slices.Clone(c.versions.dropped), Applied: c.versions.applied, MissingRights: c.versions.rights}, nil
+	return &fluxinstall.VersionSurvey{Dropped: slices.Clone(c.versions.dropped), Applied: c.versions.applied,
+		MissingRights: c.versions.rights}, nil
 }
 
-func (c cluster) MigrateVersions(ctx context.Context, dropped []fluxinstall.DroppedVersions, _ func(fluxinstall.Progress)) ([]fluxinstall.Migration, error) {
+func (c cluster) MigrateVersions(ctx context.Context, dropped []fluxinstall.DroppedVersions,
+	_ func(fluxinstall.Progress)) ([]fluxinstall.Migration, error) {
 	var names []string
 	for _, d := range dropped {
 		names = append(names, d.Definition)
@@ -37,7 +41,8 @@ func (c cluster) MigrateVersions(ctx context.Context, dropped []fluxinstall.Drop
 	var done []fluxinstall.Migration
 	_, err := c.write(ctx, "MigrateVersions "+strings.Join(names, " "), func() (bool, error) {
 		for _, d := range dropped {
-			if m, possible := d.Migration(); possible && slices.ContainsFunc(c.versions.dropped, func(there fluxinstall.DroppedVersions) bool { return there.Definition == d.Definition }) {
+			if m, possible := d.Migration(); possible && slices.ContainsFunc(c.versions.dropped,
+				func(there fluxinstall.DroppedVersions) bool { return there.Definition == d.Definition }) {
 				done = append(done, m)
 			}
 		}
@@ -47,7 +52,18 @@ func (c cluster) MigrateVersions(ctx context.Context, dropped []fluxinstall.Drop
 	return done, err
 }
 
-// RunningControllers gives what Flux has rolled over to last, or else what the components have that were installed.
+// MissingRights gives one that names the purpose.
+func (c cluster) MissingRights(_ context.Context, purpose fluxinstall.Purpose,
+	namespace string) []*fluxinstall.MissingRight {
+	if c.lacking[purpose] != namespace {
+		return nil
+	}
+	return []*fluxinstall.MissingRight{{Verbs: []string{"patch"}, Resource: fmt.Sprintf("purpose%d", purpose),
+		Namespace: namespace}}
+}
+
+// RunningControllers gives what Flux has rolled over to last, or else what the components have that were
+// installed.
 func (c cluster) RunningControllers(context.Context, string) ([]fluxinstall.RunningController, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,8 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
-// ControllerImages are the images that patches of a kustomization give Flux's controllers, by the names of their Deployments. Only patches
-// that set nothing else count, as EKS Anywhere and this program write them. A file that cannot be read has none.
+// ControllerImages are the images that patches of a kustomization give Flux's controllers, by the names of
+// their Deployments. Only patches that set nothing else count, as EKS Anywhere and this program write them. A
+// file that cannot be read has none.
 func ControllerImages(kustomization []byte) map[string]string {
 	images := map[string]string{}
 	var document yaml.Node
@@ -29,15 +30,19 @@ func ControllerImages(kustomization []byte) map[string]string {
 	return images
 }
 
-// SetControllerImages gives Flux's controllers other images in the kustomization of Flux's directory, as EKS Anywhere writes them: patches
-// that are there and set nothing but an image get the new one, missing ones are added, and those of controllers that are gone are taken
-// out, since kustomize refuses a patch of nothing. Everything else stays as it is, comments and formatting too, unless the list of
-// patches is written in one line. The error says that the file is no kustomization, or that an image is none.
-func SetControllerImages(kustomization []byte, namespace string, images map[string]string, gone []string) ([]byte, error) {
+// SetControllerImages gives Flux's controllers other images in the kustomization of Flux's directory, as EKS
+// Anywhere writes them: patches that are there and set nothing but an image get the new one, missing ones are
+// added, and those of controllers that are gone are taken out, since kustomize refuses a patch of nothing.
+// Everything else stays as it is, comments and formatting too, unless the list of patches is written in one
+// line. The error says that the file is no kustomization, or that an image is none.
+func SetControllerImages(kustomization []byte, namespace string, images map[string]string,
+	gone []string) ([]byte, error) {
 	if err := checkImages(images); err != nil {
 		return nil, err
 	}
-	return editKustomization(kustomization, namespace, func(e *imageEdit) error { return e.edit(images, gone) })
+	return editKustomization(kustomization, namespace, func(e *imageEdit) error {
+		return e.edit(images, gone)
+	})
 }
 
 // editKustomization edits the kustomization of Flux's directory.
@@ -49,7 +54,8 @@ func editKustomization(kustomization []byte, namespace string, edit func(*imageE
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("reading the kustomization of Flux's directory: it is not an object")
 	}
-	e := &imageEdit{root: document.Content[0], lines: strings.SplitAfter(string(kustomization), "\n"), namespace: namespace}
+	e := &imageEdit{root: document.Content[0], lines: strings.SplitAfter(string(kustomization), "\n"),
+		namespace: namespace}
 	if err := edit(e); err != nil {
 		return nil, err
 	}
@@ -69,7 +75,8 @@ func editKustomization(kustomization []byte, namespace string, edit func(*imageE
 	return b.Bytes(), nil
 }
 
-// imageEdit edits a kustomization twice: its tree, which says what is meant, and its lines, which keep all else as it stands.
+// imageEdit edits a kustomization twice: its tree, which says what is meant, and its lines, which keep all
+// else as it stands.
 type imageEdit struct {
 	root      *yaml.Node
 	lines     []string
@@ -172,7 +179,8 @@ func (e *imageEdit) appendPatches(patches *yaml.Node, text string) error {
 		e.root.Content = append(e.root.Content, key, made.Content[0])
 		e.lines = append(e.lines, "patches:\n"+text)
 	case patches.Kind != yaml.SequenceNode || len(patches.Content) == 0:
-		patches.Kind, patches.Tag, patches.Value, patches.Style, patches.Content = yaml.SequenceNode, "!!seq", "", 0, made.Content[0].Content
+		patches.Kind, patches.Tag, patches.Value, patches.Style, patches.Content = yaml.SequenceNode, "!!seq",
+			"", 0, made.Content[0].Content
 		e.inPlace = false
 	default:
 		final := patches.Content[len(patches.Content)-1]
@@ -222,7 +230,8 @@ func imagePatchOf(item *yaml.Node) *imagePatch {
 			return nil
 		}
 	}
-	if yamlnode.Scalar(patch, "kind") != "Deployment" || !slices.Contains(controllers, name) || image == nil || image.Value == "" {
+	if yamlnode.Scalar(patch, "kind") != "Deployment" || !slices.Contains(controllers, name) ||
+		image == nil || image.Value == "" {
 		return nil
 	}
 	return &imagePatch{controller: name, text: text, image: image}

@@ -53,7 +53,8 @@ labels:
 
 func TestSetControllerImages(t *testing.T) {
 	t.Parallel()
-	plain := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"
+	plain := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" +
+		"- gotk-components.yaml\n- gotk-sync.yaml\n"
 	added := imagePatches("flux-system", map[string]string{"kustomize-controller": "r/kustomize:v2"})
 	for name, test := range map[string]struct {
 		before string
@@ -62,23 +63,33 @@ func TestSetControllerImages(t *testing.T) {
 		want   string
 	}{
 		"nothing": {patchedKustomization, nil, nil, patchedKustomization},
-		"same":    {patchedKustomization, map[string]string{"source-controller": "registry.example.com/source-controller:v1"}, nil, patchedKustomization},
+		"same": {patchedKustomization,
+			map[string]string{"source-controller": "registry.example.com/source-controller:v1"}, nil,
+			patchedKustomization},
 		"other images": {
-			patchedKustomization, map[string]string{"source-controller": "r/source:v2", "helm-controller": "r/helm:v2"}, nil,
-			strings.NewReplacer("registry.example.com/helm-controller:v1", "r/helm:v2", "registry.example.com/source-controller:v1", "r/source:v2").Replace(patchedKustomization),
+			patchedKustomization,
+			map[string]string{"source-controller": "r/source:v2", "helm-controller": "r/helm:v2"}, nil,
+			strings.NewReplacer("registry.example.com/helm-controller:v1", "r/helm:v2",
+				"registry.example.com/source-controller:v1", "r/source:v2").Replace(patchedKustomization),
 		},
 		"one is missing": {
 			patchedKustomization, map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil,
-			strings.Replace(patchedKustomization, "            name: manager\n\n# labels", "            name: manager\n"+added+"\n# labels", 1),
+			strings.Replace(patchedKustomization, "            name: manager\n\n# labels",
+				"            name: manager\n"+added+"\n# labels", 1),
 		},
 		"a controller is gone": {
 			patchedKustomization, nil, []string{"helm-controller"},
-			patchedKustomization[:strings.Index(patchedKustomization, "- patch: |-\n    apiVersion")] + patchedKustomization[strings.Index(patchedKustomization, "# the last one"):],
+			patchedKustomization[:strings.Index(patchedKustomization, "- patch: |-\n    apiVersion")] +
+				patchedKustomization[strings.Index(patchedKustomization, "# the last one"):],
 		},
-		"none so far":     {plain, map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil, plain + "patches:\n" + added},
-		"no last newline": {strings.TrimSuffix(plain, "\n"), map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil, plain + "patches:\n" + added},
+		"none so far": {plain, map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil,
+			plain + "patches:\n" + added},
+		"no last newline": {strings.TrimSuffix(plain, "\n"),
+			map[string]string{"kustomize-controller": "r/kustomize:v2"}, nil, plain + "patches:\n" + added},
 		"the only one is gone": {
-			plain + "patches:\n" + imagePatches("flux-system", map[string]string{"helm-controller": "r/helm:v1"}), nil, []string{"helm-controller"}, plain,
+			plain + "patches:\n" +
+				imagePatches("flux-system", map[string]string{"helm-controller": "r/helm:v1"}),
+			nil, []string{"helm-controller"}, plain,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,11 +118,15 @@ func TestSetControllerImages(t *testing.T) {
 // A list in one line is written anew, and what it says stays.
 func TestSetControllerImages_flow(t *testing.T) {
 	t.Parallel()
-	got, err := SetControllerImages([]byte("resources: [gotk-components.yaml, gotk-sync.yaml]\npatches: []\n"), "flux-system", map[string]string{"source-controller": "r/source:v2"}, nil)
+	got, err :=
+		SetControllerImages([]byte("resources: [gotk-components.yaml, gotk-sync.yaml]\npatches: []\n"),
+			"flux-system", map[string]string{"source-controller": "r/source:v2"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if have := ControllerImages(got); !maps.Equal(have, map[string]string{"source-controller": "r/source:v2"}) || !strings.Contains(string(got), "gotk-sync.yaml") {
+	if have := ControllerImages(got); !maps.Equal(have,
+		map[string]string{"source-controller": "r/source:v2"}) ||
+		!strings.Contains(string(got), "gotk-sync.yaml") {
 		t.Errorf("images %v in\n%s", have, got)
 	}
 }

@@ -29,11 +29,13 @@ func IsManifest(file string) bool {
 
 // ClusterKustomization is the kustomization of every cluster's directory.
 func ClusterKustomization() []byte {
-	return []byte("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- " + SpecFile + "\n")
+	return []byte("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- " +
+		SpecFile + "\n")
 }
 
-// InertKustomization builds to nothing. Without a kustomization Flux would apply every manifest of the directory, of which none was
-// listed before; one that says nothing at all does not build (kustomize: "kustomization.yaml is empty").
+// InertKustomization builds to nothing. Without a kustomization Flux would apply every manifest of the
+// directory, of which none was listed before; one that says nothing at all does not build (kustomize:
+// "kustomization.yaml is empty").
 func InertKustomization() []byte {
 	return []byte(`# The cluster is gone. This file stays because others do: without it Flux would apply them.
 apiVersion: kustomize.config.k8s.io/v1beta1
@@ -43,8 +45,8 @@ generatorOptions:
 `)
 }
 
-// ReopenedKustomization takes the place of [InertKustomization] in a cluster's directory when the cluster is created again: it has Flux
-// apply the cluster, and nothing of what others keep beside it.
+// ReopenedKustomization takes the place of [InertKustomization] in a cluster's directory when the cluster is
+// created again: it has Flux apply the cluster, and nothing of what others keep beside it.
 func ReopenedKustomization() []byte {
 	return []byte(`# Applies the cluster. What else is in this directory was there before, and is applied when it is listed here.
 apiVersion: kustomize.config.k8s.io/v1beta1
@@ -54,15 +56,16 @@ resources:
 `)
 }
 
-// List puts an entry in front of a kustomization's resources, and leaves everything else as it is, comments and formatting too. It says
-// whether that can be done: there has to be a list with lines of its own.
+// List puts an entry in front of a kustomization's resources, and leaves everything else as it is, comments
+// and formatting too. It says whether that can be done: there has to be a list with lines of its own.
 func List(content []byte, entry string) ([]byte, bool) {
 	var document yaml.Node
 	if yaml.Unmarshal(content, &document) != nil || len(document.Content) == 0 {
 		return nil, false
 	}
 	list := yamlnode.At(document.Content[0], "resources")
-	if list == nil || list.Kind != yaml.SequenceNode || list.Style&yaml.FlowStyle != 0 || len(list.Content) == 0 {
+	if list == nil || list.Kind != yaml.SequenceNode || list.Style&yaml.FlowStyle != 0 ||
+		len(list.Content) == 0 {
 		return nil, false
 	}
 	lines := bytes.SplitAfter(content, []byte("\n"))
@@ -88,13 +91,15 @@ type Unlisted struct {
 	Removed []string
 	// Empty says that nothing is left that kustomize would take: the file would not build any more.
 	Empty bool
-	// Others are fields that name something gone and are no list of resources, such as "patches"; they are still there.
+	// Others are fields that name something gone and are no list of resources, such as "patches"; they are
+	// still there.
 	Others []string
 }
 
-// Unlist takes the entries that name something gone out of the lists of resources and components of a kustomization. gone is asked
-// about paths relative to the root of the repository. Everything else stays as it is, comments and formatting too, unless a
-// list is written in one line. A file that is no YAML object is an error.
+// Unlist takes the entries that name something gone out of the lists of resources and components of a
+// kustomization. gone is asked about paths relative to the root of the repository. Everything else stays as
+// it is, comments and formatting too, unless a list is written in one line. A file that is no YAML object is
+// an error.
 func Unlist(file string, content []byte, gone func(path string) bool) (*Unlisted, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(content, &document); err != nil {

@@ -15,7 +15,8 @@ func TestUnlist(t *testing.T) {
 	t.Parallel()
 	const file = "clusters/dev/kustomization.yaml"
 	gone := func(path string) bool {
-		return path == "clusters/dev/w01/eksa-system" || path == "clusters/dev/w01/eksa-system/eksa-cluster.yaml"
+		return path == "clusters/dev/w01/eksa-system" ||
+			path == "clusters/dev/w01/eksa-system/eksa-cluster.yaml"
 	}
 	for name, test := range map[string]struct {
 		content, want   string
@@ -23,8 +24,10 @@ func TestUnlist(t *testing.T) {
 		empty           bool
 	}{
 		"comments stay": {
-			content: "# ours\nresources:\n  - flux-system # Flux\n  - ./w01/eksa-system/  # the first\n\n  # the second\n  - w02/eksa-system\nlabels: []\n",
-			want:    "# ours\nresources:\n  - flux-system # Flux\n\n  # the second\n  - w02/eksa-system\nlabels: []\n",
+			content: "# ours\nresources:\n  - flux-system # Flux\n  - ./w01/eksa-system/  # the first\n\n" +
+				"  # the second\n  - w02/eksa-system\nlabels: []\n",
+			want: "# ours\nresources:\n  - flux-system # Flux\n\n  # the second\n  - w02/eksa-system\n" +
+				"labels: []\n",
 			removed: []string{"./w01/eksa-system/"},
 		},
 		"one line": {
@@ -64,13 +67,15 @@ func TestUnlist(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(got.Content) != test.want || got.Empty != test.empty || !slices.Equal(got.Removed, test.removed) || !slices.Equal(got.Others, test.others) {
+			if string(got.Content) != test.want || got.Empty != test.empty ||
+				!slices.Equal(got.Removed, test.removed) || !slices.Equal(got.Others, test.others) {
 				t.Errorf("%+v\n%s", got, got.Content)
 			}
 		})
 	}
 	for _, bad := range []string{"- a\n", "a: [\n"} {
-		if got, err := layout.Unlist(file, []byte(bad), gone); err == nil || !strings.Contains(err.Error(), file) {
+		if got, err := layout.Unlist(file, []byte(bad), gone); err == nil ||
+			!strings.Contains(err.Error(), file) {
 			t.Errorf("%q: %v, %v", bad, got, err)
 		}
 	}
@@ -86,12 +91,14 @@ func TestInertKustomization(t *testing.T) {
 		"kind: Kustomization\nresources:\n- other.yaml\n": true,
 	} {
 		memory := filesys.MakeFsInMemory()
-		for name, text := range map[string]string{"kustomization.yaml": content, "other.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"} {
+		for name, text := range map[string]string{"kustomization.yaml": content,
+			"other.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"} {
 			if err := memory.WriteFile("/dir/"+name, []byte(text)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, "/dir"); (err == nil) != ok {
+		if _, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory,
+			"/dir"); (err == nil) != ok {
 			t.Errorf("%s: %v", content, err)
 		}
 	}

@@ -100,7 +100,8 @@ func render(t *testing.T, input []byte) *archive {
 			t.Fatal(err)
 		}
 		if c.Role() == clusterspec.RoleManagement {
-			system, err := layout.SystemFiles(c.GitOps, layout.FluxFiles{Components: []byte("# components\n"), Sync: []byte("# sync\n")})
+			system, err := layout.SystemFiles(c.GitOps,
+				layout.FluxFiles{Components: []byte("# components\n"), Sync: []byte("# sync\n")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +121,8 @@ func render(t *testing.T, input []byte) *archive {
 		if !bytes.Equal(layout.LocalSpec(c), files[0].Content) {
 			t.Error("the local copy differs from the file in the repository")
 		}
-		out.files = append(out.files, layout.File{Path: "without-gitops", Content: layout.SpecWithoutGitOps(c)})
+		out.files = append(out.files,
+			layout.File{Path: "without-gitops", Content: layout.SpecWithoutGitOps(c)})
 	}
 	return out
 }
@@ -129,7 +131,8 @@ func TestSystemFiles_images(t *testing.T) {
 	t.Parallel()
 	g := &clusterspec.GitOps{SystemNamespace: "gitops-system", ClusterConfigPath: "clusters/dev"}
 	files, err := layout.SystemFiles(g, layout.FluxFiles{Images: map[string]string{
-		"source-controller": "registry.example.com/source:v1", "helm-controller": "registry.example.com/helm:v1",
+		"source-controller": "registry.example.com/source:v1",
+		"helm-controller":   "registry.example.com/helm:v1",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -185,10 +188,12 @@ patches:
           - image: registry.example.com/source:v1
             name: manager
 `
-	if got := files[2]; got.Path != "clusters/dev/gitops-system/kustomization.yaml" || string(got.Content) != want {
+	if got := files[2]; got.Path != "clusters/dev/gitops-system/kustomization.yaml" ||
+		string(got.Content) != want {
 		t.Errorf("%s is\n%s", got.Path, got.Content)
 	}
-	for _, images := range []map[string]string{{"image-reflector": "x"}, {"helm-controller": ""}, {"helm-controller": "a\nb"}} {
+	for _, images := range []map[string]string{{"image-reflector": "x"}, {"helm-controller": ""},
+		{"helm-controller": "a\nb"}} {
 		if _, err := layout.SystemFiles(g, layout.FluxFiles{Images: images}); err == nil {
 			t.Errorf("no error for %v", images)
 		}
@@ -199,39 +204,46 @@ func TestPaths(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]layout.Paths{
 		"clusters/dev": {
-			Root: "clusters/dev", System: "clusters/dev/flux-system", Cluster: "clusters/dev/w01", Sync: "./clusters/dev",
-			Spec: "clusters/dev/w01/eksa-system/eksa-cluster.yaml", Kustomization: "clusters/dev/w01/eksa-system/kustomization.yaml",
-			Apps: "clusters/dev/w01/apps", AppsKustomization: "clusters/dev/w01/apps/kustomization.yaml", AppsSync: "clusters/dev/w01/apps-sync.yaml",
+			Root: "clusters/dev", System: "clusters/dev/flux-system", Cluster: "clusters/dev/w01",
+			Sync: "./clusters/dev", Spec: "clusters/dev/w01/eksa-system/eksa-cluster.yaml",
+			Kustomization: "clusters/dev/w01/eksa-system/kustomization.yaml", Apps: "clusters/dev/w01/apps",
+			AppsKustomization:    "clusters/dev/w01/apps/kustomization.yaml",
+			AppsSync:             "clusters/dev/w01/apps-sync.yaml",
 			ClusterKustomization: "clusters/dev/w01/kustomization.yaml",
 		},
 		"./fleet": {
 			Root: "fleet", System: "fleet/flux-system", Cluster: "fleet/w01", Sync: "./fleet",
-			Spec: "fleet/w01/eksa-system/eksa-cluster.yaml", Kustomization: "fleet/w01/eksa-system/kustomization.yaml",
-			Apps: "fleet/w01/apps", AppsKustomization: "fleet/w01/apps/kustomization.yaml", AppsSync: "fleet/w01/apps-sync.yaml",
+			Spec:          "fleet/w01/eksa-system/eksa-cluster.yaml",
+			Kustomization: "fleet/w01/eksa-system/kustomization.yaml", Apps: "fleet/w01/apps",
+			AppsKustomization: "fleet/w01/apps/kustomization.yaml", AppsSync: "fleet/w01/apps-sync.yaml",
 			ClusterKustomization: "fleet/w01/kustomization.yaml",
 		},
 		".": {
 			Root: ".", System: "flux-system", Cluster: "w01", Sync: "./",
 			Spec: "w01/eksa-system/eksa-cluster.yaml", Kustomization: "w01/eksa-system/kustomization.yaml",
-			Apps: "w01/apps", AppsKustomization: "w01/apps/kustomization.yaml", AppsSync: "w01/apps-sync.yaml",
-			ClusterKustomization: "w01/kustomization.yaml",
+			Apps: "w01/apps", AppsKustomization: "w01/apps/kustomization.yaml",
+			AppsSync: "w01/apps-sync.yaml", ClusterKustomization: "w01/kustomization.yaml",
 		},
 	} {
-		c := &clusterspec.Cluster{Name: "w01", ManagementCluster: "dev", GitOps: &clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: path}}
+		c := &clusterspec.Cluster{Name: "w01", ManagementCluster: "dev",
+			GitOps: &clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: path}}
 		if got := layout.PathsOf(c); got != want {
 			t.Errorf("%s: %+v", path, got)
 		}
 	}
-	if got := layout.PathsOf(&clusterspec.Cluster{Name: "w01", ManagementCluster: "dev"}).Spec; got != "clusters/dev/w01/eksa-system/eksa-cluster.yaml" {
+	if got := layout.PathsOf(&clusterspec.Cluster{Name: "w01", ManagementCluster: "dev"}).Spec; got !=
+		"clusters/dev/w01/eksa-system/eksa-cluster.yaml" {
 		t.Errorf("default: %s", got)
 	}
 }
 
-// TestSystemFiles_confined makes sure that a caller who skips the checks of the spec still writes nothing outside.
+// TestSystemFiles_confined makes sure that a caller who skips the checks of the spec still writes nothing
+// outside.
 func TestSystemFiles_confined(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"../x", "/etc", ".git", "a/.GIT/b", `a\b`, "c:/x"} {
-		if files, err := layout.SystemFiles(&clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: path}, layout.FluxFiles{}); err == nil {
+		if files, err := layout.SystemFiles(&clusterspec.GitOps{SystemNamespace: "flux-system",
+			ClusterConfigPath: path}, layout.FluxFiles{}); err == nil {
 			t.Errorf("%s: %v", path, files)
 		}
 	}

@@ -11,21 +11,24 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 )
 
-// packagesNamespace is where EKS Anywhere's curated packages are managed; every cluster has a namespace of its own beside it.
+// packagesNamespace is where EKS Anywhere's curated packages are managed; every cluster has a namespace of
+// its own beside it.
 const packagesNamespace = "eksa-packages"
 
-// PackagesNamespace is the namespace of the objects that manage a cluster's curated packages. EKS Anywhere makes it with a workload cluster
-// and removes it with the cluster, with all that is in it.
+// PackagesNamespace is the namespace of the objects that manage a cluster's curated packages. EKS Anywhere
+// makes it with a workload cluster and removes it with the cluster, with all that is in it.
 func PackagesNamespace(cluster string) string { return packagesNamespace + "-" + cluster }
 
-// KubeconfigSecret is the Secret with a workload cluster's kubeconfig, which EKS Anywhere keeps in the management cluster.
+// KubeconfigSecret is the Secret with a workload cluster's kubeconfig, which EKS Anywhere keeps in the
+// management cluster.
 func KubeconfigSecret(cluster string) string { return cluster + "-kubeconfig" }
 
 // Placed is an object of a manifest, with its place there.
 type Placed struct {
 	APIVersion, Kind, Namespace, Name string
 	Line                              int // of its document's first line that says something
-	// KubeconfigSecret is the Secret with whose kubeconfig an object of Flux reaches another cluster; empty for none.
+	// KubeconfigSecret is the Secret with whose kubeconfig an object of Flux reaches another cluster; empty
+	// for none.
 	KubeconfigSecret string
 }
 
@@ -37,8 +40,9 @@ func (p Placed) String() string {
 	return p.Kind + " " + p.Namespace + "/" + p.Name
 }
 
-// LivesWith says whether an object goes when the cluster goes: it is in the namespace that EKS Anywhere removes then, it is that namespace,
-// or it is the controller of the cluster's packages, which would make the namespace anew.
+// LivesWith says whether an object goes when the cluster goes: it is in the namespace that EKS Anywhere
+// removes then, it is that namespace, or it is the controller of the cluster's packages, which would make the
+// namespace anew.
 func (p Placed) LivesWith(cluster string) bool {
 	namespace := PackagesNamespace(cluster)
 	switch {
@@ -47,11 +51,13 @@ func (p Placed) LivesWith(cluster string) bool {
 	case p.Kind == "Namespace" && p.APIVersion == "v1":
 		return p.Name == namespace
 	}
-	return p.Kind == "PackageBundleController" && strings.HasPrefix(p.APIVersion, "packages.eks.amazonaws.com/") && p.Namespace == packagesNamespace && p.Name == cluster
+	return p.Kind == "PackageBundleController" &&
+		strings.HasPrefix(p.APIVersion, "packages.eks.amazonaws.com/") && p.Namespace == packagesNamespace &&
+		p.Name == cluster
 }
 
-// ObjectsIn lists the objects of a manifest, those of lists too. A document that is none is left out: Flux would not build it either, and
-// says so.
+// ObjectsIn lists the objects of a manifest, those of lists too. A document that is none is left out: Flux
+// would not build it either, and says so.
 func ObjectsIn(content []byte) []Placed {
 	type object struct {
 		APIVersion string
@@ -87,7 +93,8 @@ func ObjectsIn(content []byte) []Placed {
 		for _, o := range all {
 			if o.Kind != "" && o.Metadata.Name != "" {
 				objects = append(objects, Placed{
-					APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Line: document.line,
+					APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Metadata.Namespace,
+					Name: o.Metadata.Name, Line: document.line,
 					KubeconfigSecret: o.Spec.KubeConfig.SecretRef.Name,
 				})
 			}
@@ -122,9 +129,11 @@ func documentsOf(content []byte) []document {
 
 // KustomizationNaming is what a kustomization says about a namespace.
 type KustomizationNaming struct {
-	// Line is the first that names the namespace, other than as a file or directory that is listed; 0 without one.
+	// Line is the first that names the namespace, other than as a file or directory that is listed; 0 without
+	// one.
 	Line int
-	// Places says that the kustomization puts everything into the namespace, and does nothing else but to list Resources and to mark them.
+	// Places says that the kustomization puts everything into the namespace, and does nothing else but to
+	// list Resources and to mark them.
 	Places    bool
 	Resources []string // as they stand in the file
 }
@@ -133,7 +142,8 @@ type KustomizationNaming struct {
 func NamespaceIn(content []byte, namespace string) KustomizationNaming {
 	var found KustomizationNaming
 	var root yaml.Node
-	if yaml.Unmarshal(content, &root) != nil || len(root.Content) == 0 || root.Content[0].Kind != yaml.MappingNode {
+	if yaml.Unmarshal(content, &root) != nil || len(root.Content) == 0 ||
+		root.Content[0].Kind != yaml.MappingNode {
 		return found
 	}
 	plain, set := true, false
@@ -161,10 +171,14 @@ func NamespaceIn(content []byte, namespace string) KustomizationNaming {
 	return found
 }
 
-// lineNaming is the line of the first text below a node that has a word; 0 without one. A word is what a Kubernetes name can be made of.
+// lineNaming is the line of the first text below a node that has a word; 0 without one. A word is what a
+// Kubernetes name can be made of.
 func lineNaming(node *yaml.Node, word string) int {
-	inName := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' }
-	if node.Kind == yaml.ScalarNode && slices.Contains(strings.FieldsFunc(node.Value, func(r rune) bool { return !inName(r) }), word) {
+	inName := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.'
+	}
+	if node.Kind == yaml.ScalarNode &&
+		slices.Contains(strings.FieldsFunc(node.Value, func(r rune) bool { return !inName(r) }), word) {
 		return node.Line
 	}
 	for _, child := range node.Content {

@@ -28,8 +28,9 @@ type Paths struct {
 	Cluster string
 	// Spec and Kustomization are the cluster's two files.
 	Spec, Kustomization string
-	// Apps is the directory of the apps scaffold, AppsKustomization its kustomization, AppsSync the file with the Flux Kustomization
-	// that applies it, and ClusterKustomization the kustomization of Cluster, which belongs to the scaffold, too.
+	// Apps is the directory of the apps scaffold, AppsKustomization its kustomization, AppsSync the file with
+	// the Flux Kustomization that applies it, and ClusterKustomization the kustomization of Cluster, which
+	// belongs to the scaffold, too.
 	Apps, AppsKustomization, AppsSync, ClusterKustomization string
 	// Sync is Root as Flux's Kustomization names it: "./clusters/dev".
 	Sync string
@@ -39,7 +40,8 @@ type Paths struct {
 func PathsOf(c *clusterspec.Cluster) Paths {
 	g := c.GitOps
 	if g == nil {
-		g = &clusterspec.GitOps{SystemNamespace: "flux-system", ClusterConfigPath: path.Join("clusters", c.ManagementCluster)}
+		g = &clusterspec.GitOps{SystemNamespace: "flux-system",
+			ClusterConfigPath: path.Join("clusters", c.ManagementCluster)}
 	}
 	return PathsIn(g, c.Name)
 }
@@ -71,7 +73,8 @@ func SyncPath(g *clusterspec.GitOps) string {
 	return "./"
 }
 
-// confined is the last line of defence behind the checks of the spec: no file leaves the repository or enters Git's directory.
+// confined is the last line of defence behind the checks of the spec: no file leaves the repository or enters
+// Git's directory.
 func confined(files []File) error {
 	for _, file := range files {
 		clean := path.Clean(file.Path)

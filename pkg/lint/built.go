@@ -17,11 +17,12 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// unit is a directory of which Flux applies what kustomize makes of its files, and not the files as they are written. All other files
-// are taken as they are, which costs nothing.
+// unit is a directory of which Flux applies what kustomize makes of its files, and not the files as they are
+// written. All other files are taken as they are, which costs nothing.
 type unit struct {
-	dir      string
-	file     string             // its kustomization; empty when there is none and only Flux's own settings change something
+	dir string
+	// its kustomization; empty when there is none and only Flux's own settings change something
+	file     string
 	settings fluxbuild.Settings // of Flux's Kustomization, when they change what is built
 	read     map[string][]byte  // the files that were read for it
 
@@ -31,7 +32,8 @@ type unit struct {
 }
 
 // plainFields are the fields of a kustomization that change nothing about the objects that it lists.
-var plainFields = []string{"apiVersion", "kind", "metadata", "resources", "bases", "generatorOptions", "buildMetadata", "openapi"}
+var plainFields = []string{"apiVersion", "kind", "metadata", "resources", "bases", "generatorOptions",
+	"buildMetadata", "openapi"}
 
 // transforms says whether a kustomization makes something else of what it lists.
 func transforms(root *yaml.Node) bool {
@@ -49,7 +51,8 @@ func (f *fleet) settings() fluxbuild.Settings {
 		objects, _ := manifestsIn("", f.contents[path.Join(dir, layout.SyncFile)])
 		for _, m := range objects {
 			var spec map[string]any
-			if m.kind != "Kustomization" || path.Join("/", yamlnode.Scalar(m.node, "spec", "path")) != path.Join("/", f.root) {
+			if m.kind != "Kustomization" ||
+				path.Join("/", yamlnode.Scalar(m.node, "spec", "path")) != path.Join("/", f.root) {
 				continue
 			}
 			if value := yamlnode.At(m.node, "spec"); value == nil || value.Decode(&spec) != nil {
@@ -63,7 +66,8 @@ func (f *fleet) settings() fluxbuild.Settings {
 	return fluxbuild.Settings{}
 }
 
-// buildUnits has kustomize build what it has to. What another state has built of the same files is taken from there.
+// buildUnits has kustomize build what it has to. What another state has built of the same files is taken from
+// there.
 func (f *fleet) buildUnits(other *fleet) {
 	for _, dir := range sortedKeys(f.applied.units) {
 		u := f.applied.units[dir]
@@ -128,7 +132,8 @@ func (u *unitFiles) Read(name string) ([]byte, error) {
 	return content, nil
 }
 
-// effective is what Flux applies of a file with objects of EKS Anywhere: the file as it is, or what kustomize makes of those objects.
+// effective is what Flux applies of a file with objects of EKS Anywhere: the file as it is, or what kustomize
+// makes of those objects.
 func (f *fleet) effective(name string) []byte {
 	u := f.applied.unitOf[name]
 	if u == nil || u.objects == nil {
@@ -160,7 +165,8 @@ func (f *fleet) checkUnits() {
 				unseen = built.Err
 			}
 			f.at(clusterspec.SeverityNotice, "not-looked-at", at, nil, clusterspec.Problem{
-				Message: "what Flux makes of this directory is not known here, and its files are checked as they are written: " + oneLine(unseen),
+				Message: "what Flux makes of this directory is not known here, and its files are checked " +
+					"as they are written: " + oneLine(unseen),
 			})
 		}
 		if u.err != nil && !f.hasErrorsBelow(dir) {
@@ -169,7 +175,8 @@ func (f *fleet) checkUnits() {
 			if errors.As(cause, &built) {
 				cause = built.Err
 			}
-			f.fail("kustomization", at, nil, "kustomize cannot build the directory: "+oneLine(cause)+"; "+f.breaks(), "", "")
+			f.fail("kustomization", at, nil,
+				"kustomize cannot build the directory: "+oneLine(cause)+"; "+f.breaks(), "", "")
 		}
 	}
 }
@@ -188,7 +195,8 @@ func (f *fleet) hasErrorsBelow(dir string) bool {
 	return false
 }
 
-// parseBuilt reads the clusters as kustomize makes them, when it makes them, and reports what is wrong with these and not with the files.
+// parseBuilt reads the clusters as kustomize makes them, when it makes them, and reports what is wrong with
+// these and not with the files.
 func (f *fleet) parseBuilt() {
 	if !slices.ContainsFunc(f.specs, f.transformed) {
 		return
@@ -228,31 +236,36 @@ func (f *fleet) parseBuilt() {
 	}
 }
 
-// checkBuiltName wants a cluster to be applied under the name and in the namespace that its file says, by which EKS Anywhere and this
-// program know it.
+// checkBuiltName wants a cluster to be applied under the name and in the namespace that its file says, by
+// which EKS Anywhere and this program know it.
 func (f *fleet) checkBuiltName(c *clusterspec.Cluster, o *clusterspec.Object) {
 	written := f.written(o.File, o.Label())
-	if written == nil || written.Name == o.Name && (written.Namespace == o.Namespace || !written.NamespaceGiven) {
+	if written == nil ||
+		written.Name == o.Name && (written.Namespace == o.Namespace || !written.NamespaceGiven) {
 		return
 	}
 	u := f.applied.unitOf[o.File]
 	line, column := written.Position("metadata.name")
 	f.report(clusterspec.Problem{
-		Severity: clusterspec.SeverityError, Rule: "cluster-transformed", File: o.File, Line: line, Column: column, Object: written.Label(), Field: "metadata",
-		Message: fmt.Sprintf("%s turns this cluster into %s/%s, while EKS Anywhere and eksa-gitops go by what the file says",
+		Severity: clusterspec.SeverityError, Rule: "cluster-transformed", File: o.File,
+		Line: line, Column: column, Object: written.Label(), Field: "metadata", Message: fmt.Sprintf(
+			"%s turns this cluster into %s/%s, while EKS Anywhere and eksa-gitops go by what the file says",
 			cmp.Or(u.file, "the Kustomization of Flux"), o.Namespace, c.Name),
-		Found: quote(written.Namespace + "/" + written.Name), Expected: "a kustomization that leaves the names and namespaces of clusters as they are",
+		Found:    quote(written.Namespace + "/" + written.Name),
+		Expected: "a kustomization that leaves the names and namespaces of clusters as they are",
 	})
 }
 
-// written finds the object in a file, as it is written there, of which kustomize has made another; nil when it is not known.
+// written finds the object in a file, as it is written there, of which kustomize has made another; nil when
+// it is not known.
 func (f *fleet) written(file, label string) *clusterspec.Object {
 	kind, name, _ := strings.Cut(label, " ")
 	f.mu.Lock()
 	set := f.asWritten[file]
 	f.mu.Unlock()
 	if set == nil {
-		set, _ = clusterspec.Parse([]clusterspec.Source{{Name: file, Data: f.contents[file]}}) // only positions are asked for
+		// only positions are asked for
+		set, _ = clusterspec.Parse([]clusterspec.Source{{Name: file, Data: f.contents[file]}})
 		f.mu.Lock()
 		f.asWritten[file] = set
 		f.mu.Unlock()
@@ -267,7 +280,8 @@ func (f *fleet) written(file, label string) *clusterspec.Object {
 		case o.Kind != kind:
 		case o.Name == name:
 			return o
-		case best == nil, strings.Contains(name, o.Name) && (len(o.Name) > len(best.Name) || !strings.Contains(name, best.Name)):
+		case best == nil, strings.Contains(name, o.Name) &&
+			(len(o.Name) > len(best.Name) || !strings.Contains(name, best.Name)):
 			best = o
 		}
 	}

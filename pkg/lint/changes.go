@@ -31,8 +31,8 @@ func (p *pair) compare() {
 	p.compareFluxObjects()
 }
 
-// unclear says whether nothing can be said about what became of a file's objects: it is not understood, or a kustomization on the way
-// to it is not, or lists it although it is gone.
+// unclear says whether nothing can be said about what became of a file's objects: it is not understood, or a
+// kustomization on the way to it is not, or lists it although it is gone.
 func (p *pair) unclear(name string) bool {
 	f := p.after
 	if u := f.applied.unitOf[name]; f.unclear[name] || f.told[name] || u != nil && u.err != nil {
@@ -51,21 +51,24 @@ func (p *pair) unclear(name string) bool {
 	return false
 }
 
-// changedFiles are the files with objects of EKS Anywhere that are not the same in both states, or that Flux applies in only one.
+// changedFiles are the files with objects of EKS Anywhere that are not the same in both states, or that Flux
+// applies in only one.
 func (p *pair) changedFiles() map[string]bool {
 	changed := map[string]bool{}
 	for _, name := range slices.Concat(p.before.specs, p.after.specs) {
 		_, was := p.before.applied.files[name]
 		_, is := p.after.applied.files[name]
 		old, current := p.before.effective(name), p.after.effective(name)
-		if (was != is || string(old) != string(current) || p.before.isSpec(name) != p.after.isSpec(name)) && !p.unclear(name) {
+		if (was != is || string(old) != string(current) || p.before.isSpec(name) != p.after.isSpec(name)) &&
+			!p.unclear(name) {
 			changed[name] = true
 		}
 	}
 	return changed
 }
 
-// changedSets gives the clusters that changed files have a part in, before and after. Of the base only those are read.
+// changedSets gives the clusters that changed files have a part in, before and after. Of the base only those
+// are read.
 func (p *pair) changedSets(changed map[string]bool) (before, after *clusterspec.Set) {
 	after = restrict(p.after.appliedSet(), changed)
 	needed := maps.Clone(changed)
@@ -148,7 +151,8 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 		return out
 	}
 	old, current := names(before), names(after)
-	// Without another management cluster there is none that a new one could be created beside: it is there, and comes under GitOps.
+	// Without another management cluster there is none that a new one could be created beside: it is there,
+	// and comes under GitOps.
 	isManagement := func(c *clusterspec.Cluster) bool { return c.Role() == clusterspec.RoleManagement }
 	adopted := !slices.ContainsFunc(before.Clusters, isManagement)
 	for _, c := range p.after.set.Clusters {
@@ -166,21 +170,25 @@ func (p *pair) compareSets(before, after *clusterspec.Set) {
 		isCluster := change.Field == "" && change.Object == "Cluster "+change.Cluster
 		switch {
 		case isCluster && old[change.Cluster] == nil && change.Role == clusterspec.RoleManagement && adopted:
-			change.Verdict, change.Message, change.Documented = clusterspec.VerdictApplied, "the cluster comes under GitOps", true
+			change.Verdict, change.Message, change.Documented = clusterspec.VerdictApplied,
+				"the cluster comes under GitOps", true
 		case isCluster && current[change.Cluster] == nil && change.Role == clusterspec.RoleManagement:
 			change.Message = p.managementDeleted()
 		case isCluster && renamed[change.Cluster] != "" && change.Verdict == clusterspec.VerdictApplied:
-			change.Verdict, change.Documented, change.Message = clusterspec.VerdictReplaced, false, renamed[change.Cluster]
+			change.Verdict, change.Documented, change.Message = clusterspec.VerdictReplaced, false,
+				renamed[change.Cluster]
 		case change.Field != "" && !removed:
 			problem, ok := refused[position{change.File, change.Line, change.Column}]
 			if !ok {
 				problem, ok = refusedFields[change.File+" "+change.Object+" "+change.Field]
 			}
-			if ok && change.Verdict != clusterspec.VerdictReplaced && (change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
+			if ok && change.Verdict != clusterspec.VerdictReplaced &&
+				(change.Verdict != clusterspec.VerdictRejected || problem.Rule == "unquoted-version") {
 				change.Verdict, change.Message = clusterspec.VerdictRejected, problem.Message
 			}
 		}
-		p.changes = append(p.changes, Change{Fleet: p.root, Change: change, Removed: removed || current[change.Cluster] == nil && old[change.Cluster] != nil})
+		p.changes = append(p.changes, Change{Fleet: p.root, Change: change,
+			Removed: removed || current[change.Cluster] == nil && old[change.Cluster] != nil})
 	}
 	whole := map[string]bool{}
 	for _, name := range sortedKeys(old) {
@@ -239,8 +247,9 @@ func (p *pair) changedHere(change clusterspec.Change) bool { return !p.unclear(c
 // tell makes a problem of a change.
 func (p *pair) tell(change Change) {
 	problem := clusterspec.Problem{
-		File: change.File, Line: change.Line, Column: change.Column, Object: change.Object, Field: change.Field,
-		Severity: clusterspec.SeverityNotice, Rule: "change-applied", Message: describe(change),
+		File: change.File, Line: change.Line, Column: change.Column, Object: change.Object,
+		Field: change.Field, Severity: clusterspec.SeverityNotice, Rule: "change-applied",
+		Message: describe(change),
 	}
 	switch change.Verdict {
 	case clusterspec.VerdictRejected:
@@ -304,22 +313,28 @@ func short(value string) string {
 // clusterDeleted tells that a cluster is no longer among what Flux applies.
 func (p *pair) clusterDeleted(c *clusterspec.Cluster, old, current map[string]*clusterspec.Cluster) {
 	o := c.Objects[0]
-	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-deleted", File: o.File, Object: o.Label()}
+	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-deleted",
+		File: o.File, Object: o.Label()}
 	if other := renamedTo(c, old, current); other != nil {
-		problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-renamed", replaceDeliberately
+		problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-renamed",
+			replaceDeliberately
 		problem.File, problem.Object = other.Objects[0].File, other.Objects[0].Label()
 		problem.Line, problem.Column = p.after.position(other.Objects[0], "metadata.name")
-		problem.Message = fmt.Sprintf("a cluster cannot be renamed: this deletes cluster %s with all its machines, and creates %s", c.Name, other.Name)
+		problem.Message = fmt.Sprintf("a cluster cannot be renamed: this deletes cluster %s with all its "+
+			"machines, and creates %s", c.Name, other.Name)
 		if c.Role() == clusterspec.RoleManagement {
-			problem.Message = fmt.Sprintf("a management cluster cannot be renamed: EKS Anywhere refuses to delete %s and to create %s", c.Name, other.Name)
+			problem.Message = fmt.Sprintf("a management cluster cannot be renamed: EKS Anywhere refuses to "+
+				"delete %s and to create %s", c.Name, other.Name)
 			problem.Expected = ""
 		}
 		p.after.report(problem)
 		return
 	}
 	if p.otherObject(c) {
-		problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-replaced", replaceDeliberately
-		problem.Message = "the object at its place has another kind or group of apiVersion, so that the cluster is deleted with all its machines"
+		problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-replaced",
+			replaceDeliberately
+		problem.Message = "the object at its place has another kind or group of apiVersion, so that the " +
+			"cluster is deleted with all its machines"
 		p.after.report(problem)
 		return
 	}
@@ -328,8 +343,11 @@ func (p *pair) clusterDeleted(c *clusterspec.Cluster, old, current map[string]*c
 		problem.Message += ": its file is still there, but Flux does not apply it any more"
 	}
 	if c.Role() == clusterspec.RoleManagement {
-		problem.Severity, problem.Rule, problem.Message = clusterspec.SeverityError, "management-deleted", p.managementDeleted()
-		p.after.problems = slices.DeleteFunc(p.after.problems, func(other clusterspec.Problem) bool { return other.Rule == "no-management-cluster" })
+		problem.Severity, problem.Rule, problem.Message = clusterspec.SeverityError, "management-deleted",
+			p.managementDeleted()
+		p.after.problems = slices.DeleteFunc(p.after.problems, func(other clusterspec.Problem) bool {
+			return other.Rule == "no-management-cluster"
+		})
 	}
 	p.after.report(problem)
 }
@@ -350,8 +368,10 @@ func tellMoves(pairs []*pair) {
 			if problem.Rule != "cluster-deleted" || to == nil || to == p {
 				continue
 			}
-			problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-moved", replaceDeliberately
-			problem.Message = fmt.Sprintf("moving the cluster from %s to %s deletes it with all its machines and creates it again", p.root, to.root)
+			problem.Severity, problem.Rule, problem.Expected = clusterspec.SeverityError, "cluster-moved",
+				replaceDeliberately
+			problem.Message = fmt.Sprintf("moving the cluster from %s to %s deletes it with all its "+
+				"machines and creates it again", p.root, to.root)
 			p.after.problems[i] = problem
 		}
 	}
@@ -380,8 +400,8 @@ func someOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// sameCluster says whether two clusters of different names are probably meant to be one: they are in the same file, or have the same
-// address.
+// sameCluster says whether two clusters of different names are probably meant to be one: they are in the same
+// file, or have the same address.
 func sameCluster(a, b *clusterspec.Cluster) bool {
 	host := func(c *clusterspec.Cluster) string {
 		spec, _ := c.Objects[0].Decoded()["spec"].(map[string]any)
@@ -393,14 +413,16 @@ func sameCluster(a, b *clusterspec.Cluster) bool {
 	return a.Objects[0].File == b.Objects[0].File || host(a) != "" && host(a) == host(b)
 }
 
-func (p *pair) clusterCreated(c *clusterspec.Cluster, old, current map[string]*clusterspec.Cluster, adopted bool) {
+func (p *pair) clusterCreated(c *clusterspec.Cluster, old, current map[string]*clusterspec.Cluster,
+	adopted bool) {
 	o := c.Objects[0]
 	for _, other := range old {
 		if current[other.Name] == nil && sameCluster(other, c) {
 			return // told as renamed
 		}
 	}
-	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-created", File: o.File, Object: o.Label(), Message: "the cluster is created with all its machines"}
+	problem := clusterspec.Problem{Severity: clusterspec.SeverityNotice, Rule: "cluster-created",
+		File: o.File, Object: o.Label(), Message: "the cluster is created with all its machines"}
 	problem.Line, problem.Column = p.after.position(o, "metadata.name")
 	if c.Role() == clusterspec.RoleManagement {
 		problem.Message = "the management cluster comes under GitOps"
@@ -411,8 +433,10 @@ func (p *pair) clusterCreated(c *clusterspec.Cluster, old, current map[string]*c
 				return
 			}
 			problem.Severity, problem.Rule = clusterspec.SeverityError, "change-rejected"
-			problem.Message = "creating a self-managed cluster on existing management cluster is not supported"
-			problem.Expected = "spec.managementCluster.name, or a path of its own for a second management cluster"
+			problem.Message =
+				"creating a self-managed cluster on existing management cluster is not supported"
+			problem.Expected =
+				"spec.managementCluster.name, or a path of its own for a second management cluster"
 		}
 	}
 	p.after.report(problem)
@@ -426,7 +450,8 @@ func (p *pair) fleetRemoved() {
 		o := c.Objects[0]
 		line, column := o.Position("")
 		p.changes = append(p.changes, Change{Fleet: p.root, Removed: true, Change: clusterspec.Change{
-			Cluster: c.Name, Role: c.Role(), Object: o.Label(), Verdict: clusterspec.VerdictIgnored, File: o.File, Line: line, Column: column,
+			Cluster: c.Name, Role: c.Role(), Object: o.Label(), Verdict: clusterspec.VerdictIgnored,
+			File: o.File, Line: line, Column: column,
 			Message: "the whole path is gone: Flux finds nothing to apply, and deletes nothing",
 		}})
 	}
@@ -438,7 +463,8 @@ func (p *pair) fleetRemoved() {
 	}
 	p.after.report(clusterspec.Problem{
 		Severity: clusterspec.SeverityWarning, Rule: "fleet-removed", File: file,
-		Message:  p.root + " is gone as a whole: a Flux that still follows it fails from then on and deletes nothing, and the clusters stay as they are",
+		Message: p.root + " is gone as a whole: a Flux that still follows it fails from then " +
+			"on and deletes nothing, and the clusters stay as they are",
 		Expected: "eksa-gitops delete cluster, to delete the clusters",
 	})
 }

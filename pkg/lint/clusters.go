@@ -64,10 +64,14 @@ func (f *fleet) checkNamespaces() {
 	}
 	look(f.set.Unused)
 	for _, objects := range without {
-		first := slices.MinFunc(objects, func(a, b *clusterspec.Object) int { return cmp.Compare(a.Line, b.Line) })
-		p := clusterspec.Problem{Message: "the object has no namespace, without which Flux cannot apply it", Expected: "namespace: " + first.Namespace}
+		first := slices.MinFunc(objects, func(a, b *clusterspec.Object) int {
+			return cmp.Compare(a.Line, b.Line)
+		})
+		p := clusterspec.Problem{Message: "the object has no namespace, without which Flux cannot apply it",
+			Expected: "namespace: " + first.Namespace}
 		if n := len(objects) - 1; n > 0 {
-			others := map[bool]string{true: "another object of the file has", false: fmt.Sprintf("%d other objects of the file have", n)}[n == 1]
+			others := map[bool]string{true: "another object of the file has",
+				false: fmt.Sprintf("%d other objects of the file have", n)}[n == 1]
 			p.Message = "this and " + others + " no namespace, without which Flux cannot apply them"
 		}
 		f.on(clusterspec.SeverityError, "namespace-missing", first, "metadata", p)
@@ -86,22 +90,28 @@ func (f *fleet) checkClusterDir(dir string) {
 	switch {
 	case listing == "":
 		f.at(clusterspec.SeverityWarning, "kustomization-missing", spec, nil, clusterspec.Problem{
-			Message:  "the directory has no kustomization.yaml; Flux applies every YAML file in it",
-			Expected: path.Join(dir, layout.KustomizationFile) + " with " + layout.SpecFile + " in its resources",
+			Message: "the directory has no kustomization.yaml; Flux applies every YAML file in it",
+			Expected: path.Join(dir, layout.KustomizationFile) + " with " + layout.SpecFile +
+				" in its resources",
 		})
 	case f.applied.mentioned[spec]:
 	case f.hasErrors(listing):
 		reached = true // why it is not read is told already
 	case f.applied.kustomizations[dir] != nil:
 		k := f.applied.kustomizations[dir]
-		f.at(clusterspec.SeverityError, "spec-not-listed", listing, yamlnode.At(k.root, "resources"), clusterspec.Problem{
-			Field: "resources", Message: fmt.Sprintf("%s is not listed, so that Flux deletes the cluster or never creates it", layout.SpecFile), Expected: "- " + layout.SpecFile,
-		})
+		f.at(clusterspec.SeverityError, "spec-not-listed", listing, yamlnode.At(k.root, "resources"),
+			clusterspec.Problem{
+				Field: "resources",
+				Message: fmt.Sprintf("%s is not listed, so that Flux deletes the cluster or never creates it",
+					layout.SpecFile),
+				Expected: "- " + layout.SpecFile,
+			})
 		reached = true
 	}
 	if !reached && !f.hasErrorsIn(f.root) {
 		f.at(clusterspec.SeverityWarning, "not-applied", spec, nil, clusterspec.Problem{
-			Message: "no kustomization leads here from " + f.shown() + ", so that Flux does not apply the cluster",
+			Message: "no kustomization leads here from " + f.shown() +
+				", so that Flux does not apply the cluster",
 		})
 	}
 	if f.applied.kustomizations[dir] != nil {
@@ -109,14 +119,17 @@ func (f *fleet) checkClusterDir(dir string) {
 	}
 	if len(f.byFile[spec]) == 0 && !f.hasErrors(spec) {
 		f.at(clusterspec.SeverityError, "spec-missing", spec, nil, clusterspec.Problem{
-			Message: "there is no Cluster in the file", Expected: "the Cluster " + path.Base(path.Dir(dir)) + " and the objects that it refers to",
+			Message:  "there is no Cluster in the file",
+			Expected: "the Cluster " + path.Base(path.Dir(dir)) + " and the objects that it refers to",
 		})
 	}
 }
 
 // hasErrorsIn says whether a kustomization directly in dir has errors.
 func (f *fleet) hasErrorsIn(dir string) bool {
-	return slices.ContainsFunc(kustomize.FileNames, func(name string) bool { return f.hasErrors(path.Join(dir, name)) })
+	return slices.ContainsFunc(kustomize.FileNames, func(name string) bool {
+		return f.hasErrors(path.Join(dir, name))
+	})
 }
 
 // checkNoSpec is for a cluster's directory whose spec is gone.
@@ -125,11 +138,13 @@ func (f *fleet) checkNoSpec(dir, listing string) {
 	if f.told[spec] || f.hasErrors(listing) {
 		return // the kustomization that lists it has an error already
 	}
-	if content, ok := f.content(listing); ok && (bytes.Equal(content, layout.InertKustomization()) || listsOthersOnly(content)) {
+	if content, ok := f.content(listing); ok &&
+		(bytes.Equal(content, layout.InertKustomization()) || listsOthersOnly(content)) {
 		return // a deletion has left it, for the sake of files of others
 	}
 	p := clusterspec.Problem{
-		Message:  fmt.Sprintf("the directory has no %s, where EKS Anywhere reads and writes the cluster", layout.SpecFile),
+		Message: fmt.Sprintf("the directory has no %s, where EKS Anywhere reads and writes the cluster",
+			layout.SpecFile),
 		Expected: spec + ", or to delete the cluster the whole directory " + path.Dir(dir) + " removed",
 	}
 	if blocking, node := f.inTheWay(spec); node != nil {
@@ -164,14 +179,16 @@ func (n *Node) remedy() string {
 func (f *fleet) checkUnlisted(dir, listing string) {
 	for _, name := range f.tree.children[dir] {
 		file := path.Join(dir, name)
-		if name == layout.SpecFile || file == listing || !isYAML(name) || strings.HasPrefix(name, ".") || !f.tree.isFile(file) || f.applied.mentioned[file] {
+		if name == layout.SpecFile || file == listing || !isYAML(name) || strings.HasPrefix(name, ".") ||
+			!f.tree.isFile(file) || f.applied.mentioned[file] {
 			continue
 		}
 		if _, used := f.applied.files[file]; used {
 			continue
 		}
 		f.at(clusterspec.SeverityWarning, "unlisted-file", file, nil, clusterspec.Problem{
-			Message: "no kustomization lists the file, so that Flux does not apply it", Expected: "- " + name + " in " + listing,
+			Message:  "no kustomization lists the file, so that Flux does not apply it",
+			Expected: "- " + name + " in " + listing,
 		})
 	}
 }
@@ -187,24 +204,31 @@ func (f *fleet) checkPlace(c *clusterspec.Cluster) {
 		return
 	case path.Base(o.File) != layout.SpecFile || path.Base(dir) != layout.ClusterSubdir:
 		f.on(clusterspec.SeverityWarning, "misplaced", o, "metadata.name", clusterspec.Problem{
-			Message: "Flux applies the cluster, but EKS Anywhere and eksa-gitops look for it in another file", Expected: want,
+			Message: "Flux applies the cluster, but EKS Anywhere and eksa-gitops look for it in " +
+				"another file",
+			Expected: want,
 		})
 		return
 	case first != c:
 	case path.Dir(path.Dir(dir)) != f.root:
 		f.on(clusterspec.SeverityError, "misplaced", o, "metadata.name", clusterspec.Problem{
-			Message: "the cluster's directory is not directly in " + f.shown() + "; EKS Anywhere would write the cluster a second time", Expected: want,
+			Message: "the cluster's directory is not directly in " + f.shown() +
+				"; EKS Anywhere would write the cluster a second time",
+			Expected: want,
 		})
 		return
 	default:
 		f.on(clusterspec.SeverityError, "directory-name", o, "metadata.name", clusterspec.Problem{
-			Message: "the name of the cluster is not that of its directory; EKS Anywhere would write the cluster a second time",
-			Found:   quote(c.Name), Expected: fmt.Sprintf("%s, or the directory renamed to %s", path.Base(path.Dir(dir)), path.Join(f.root, c.Name)),
+			Message: "the name of the cluster is not that of its directory; EKS Anywhere would write the " +
+				"cluster a second time",
+			Found: quote(c.Name), Expected: fmt.Sprintf("%s, or the directory renamed to %s",
+				path.Base(path.Dir(dir)), path.Join(f.root, c.Name)),
 		})
 		return
 	}
 	f.on(clusterspec.SeverityError, "two-clusters", o, "metadata.name", clusterspec.Problem{
-		Message: "a second cluster in the file; EKS Anywhere refuses to read it", Found: quote(c.Name), Expected: want,
+		Message: "a second cluster in the file; EKS Anywhere refuses to read it", Found: quote(c.Name),
+		Expected: want,
 	})
 }
 
@@ -213,43 +237,55 @@ func (f *fleet) checkGitOps(c *clusterspec.Cluster) {
 	if c.GitOps == nil {
 		if !f.hasErrors(c.Objects[0].File) {
 			f.on(clusterspec.SeverityWarning, "no-gitops", c.Objects[0], "spec", clusterspec.Problem{
-				Message: "the cluster has no gitOpsRef, so that EKS Anywhere does not know that it is managed through Git", Expected: "gitOpsRef",
+				Message: "the cluster has no gitOpsRef, so that EKS Anywhere does not know that it is " +
+					"managed through Git",
+				Expected: "gitOpsRef",
 			})
 		}
 		return
 	}
-	config := c.Objects[slices.IndexFunc(c.Objects, func(o *clusterspec.Object) bool { return o.Kind == c.GitOps.Kind })]
+	config := c.Objects[slices.IndexFunc(c.Objects, func(o *clusterspec.Object) bool {
+		return o.Kind == c.GitOps.Kind
+	})]
 	prefix, system := "spec.", "spec.systemNamespace"
 	if config.Kind == "GitOpsConfig" {
 		prefix, system = "spec.flux.github.", "spec.flux.github.fluxSystemNamespace"
 	}
 	differs := func(rule, field, message, found, expected string) {
-		f.on(clusterspec.SeverityError, rule, config, field, clusterspec.Problem{Message: message, Found: quote(found), Expected: quote(expected)})
+		f.on(clusterspec.SeverityError, rule, config, field,
+			clusterspec.Problem{Message: message, Found: quote(found), Expected: quote(expected)})
 	}
 	if layout.RootDir(c.GitOps) != f.root && !f.derivedPath(c, config) {
-		differs("config-path", prefix+"clusterConfigPath", "the clusters are not where the path says; EKS Anywhere would write them a second time", c.GitOps.ClusterConfigPath, f.root)
+		differs("config-path", prefix+"clusterConfigPath",
+			"the clusters are not where the path says; EKS Anywhere would write them a second time",
+			c.GitOps.ClusterConfigPath, f.root)
 	}
 	if f.flux != nil && f.flux.namespace != c.GitOps.SystemNamespace {
-		differs("system-namespace", system, "Flux is in another namespace", c.GitOps.SystemNamespace, f.flux.namespace)
+		differs("system-namespace", system, "Flux is in another namespace", c.GitOps.SystemNamespace,
+			f.flux.namespace)
 	}
 	if f.flux == nil || c.Role() != clusterspec.RoleManagement {
 		return
 	}
 	if f.flux.branch != "" && f.flux.branch != c.GitOps.Branch {
 		f.at(clusterspec.SeverityWarning, "flux-source", f.flux.file, f.flux.branchNode, clusterspec.Problem{
-			Object: f.flux.source, Field: "spec.ref.branch", Message: fmt.Sprintf("Flux follows another branch than %s says", config.Label()),
-			Found: quote(f.flux.branch), Expected: quote(c.GitOps.Branch),
+			Object: f.flux.source, Field: "spec.ref.branch",
+			Message: fmt.Sprintf("Flux follows another branch than %s says", config.Label()),
+			Found:   quote(f.flux.branch), Expected: quote(c.GitOps.Branch),
 		})
 	}
-	if want := repositoryOf(c.GitOps); f.flux.url != "" && !sameRepository(f.flux.url, want, c.GitOps.GitHub != nil) {
+	if want := repositoryOf(c.GitOps); f.flux.url != "" &&
+		!sameRepository(f.flux.url, want, c.GitOps.GitHub != nil) {
 		f.at(clusterspec.SeverityWarning, "flux-source", f.flux.file, f.flux.urlNode, clusterspec.Problem{
-			Object: f.flux.source, Field: "spec.url", Message: fmt.Sprintf("Flux fetches another repository than %s says", config.Label()),
-			Found: quote(f.flux.url), Expected: quote(want),
+			Object: f.flux.source, Field: "spec.url",
+			Message: fmt.Sprintf("Flux fetches another repository than %s says", config.Label()),
+			Found:   quote(f.flux.url), Expected: quote(want),
 		})
 	}
 }
 
-// derivedPath says whether the path is EKS Anywhere's default, made of the name of a management cluster that is told to be wrong.
+// derivedPath says whether the path is EKS Anywhere's default, made of the name of a management cluster that
+// is told to be wrong.
 func (f *fleet) derivedPath(c *clusterspec.Cluster, config *clusterspec.Object) bool {
 	spec, _ := config.Decoded()["spec"].(map[string]any)
 	if config.Kind == "GitOpsConfig" {
@@ -276,7 +312,8 @@ func repositoryOf(g *clusterspec.GitOps) string {
 	return ""
 }
 
-// sameRepository compares two addresses by what they have in common over SSH and HTTPS: their path, whose case matters but on GitHub.
+// sameRepository compares two addresses by what they have in common over SSH and HTTPS: their path, whose
+// case matters but on GitHub.
 func sameRepository(a, b string, onGitHub bool) bool {
 	a, b = repositoryPath(a), repositoryPath(b)
 	return b == "" || a == b || onGitHub && strings.EqualFold(a, b)
@@ -302,28 +339,37 @@ func (f *fleet) checkManagement() {
 		c := f.set.Clusters[0]
 		message := "the management cluster has no directory here"
 		if len(f.systems) == 0 {
-			message = "neither the management cluster nor Flux has a directory here; only Flux on that cluster applies these files"
+			message = "neither the management cluster nor Flux has a directory here; only Flux on that " +
+				"cluster applies these files"
 		}
-		f.on(clusterspec.SeverityWarning, "no-management-cluster", c.Objects[0], "spec.managementCluster.name", clusterspec.Problem{
-			Message: message, Found: quote(c.ManagementCluster), Expected: path.Join(f.root, c.ManagementCluster, layout.ClusterSubdir, layout.SpecFile),
-		})
+		f.on(clusterspec.SeverityWarning, "no-management-cluster", c.Objects[0],
+			"spec.managementCluster.name", clusterspec.Problem{
+				Message: message, Found: quote(c.ManagementCluster), Expected: path.Join(f.root,
+					c.ManagementCluster, layout.ClusterSubdir, layout.SpecFile),
+			})
 		return
 	}
 	switch {
 	case management.GitOps == nil:
 	case len(f.systems) == 0:
 		dir := path.Join(f.root, management.GitOps.SystemNamespace)
-		if slices.ContainsFunc([]string{layout.ComponentsFile, layout.SyncFile, layout.KustomizationFile}, func(name string) bool { return f.told[path.Join(dir, name)] }) {
+		if slices.ContainsFunc([]string{layout.ComponentsFile, layout.SyncFile, layout.KustomizationFile},
+			func(name string) bool { return f.told[path.Join(dir, name)] }) {
 			return
 		}
-		f.on(clusterspec.SeverityError, "flux-missing", management.Objects[0], "spec.gitOpsRef", clusterspec.Problem{
-			Message: "Flux's own files are missing; a Flux that was installed from them removes itself", Expected: strings.Join([]string{
-				path.Join(dir, layout.ComponentsFile), layout.SyncFile, layout.KustomizationFile}, ", "),
-		})
+		f.on(clusterspec.SeverityError, "flux-missing", management.Objects[0], "spec.gitOpsRef",
+			clusterspec.Problem{
+				Message: "Flux's own files are missing; a Flux that was installed from them removes itself",
+				Expected: strings.Join([]string{path.Join(dir, layout.ComponentsFile), layout.SyncFile,
+					layout.KustomizationFile},
+					", "),
+			})
 	case len(f.systems) > 1:
-		f.at(clusterspec.SeverityError, "two-flux", path.Join(f.systems[1], layout.SyncFile), nil, clusterspec.Problem{
-			Message: "a second Flux for the same path, which would delete what the first one applies", Found: f.systems[1], Expected: f.systems[0] + " only",
-		})
+		f.at(clusterspec.SeverityError, "two-flux", path.Join(f.systems[1], layout.SyncFile), nil,
+			clusterspec.Problem{
+				Message: "a second Flux for the same path, which would delete what the first one applies",
+				Found:   f.systems[1], Expected: f.systems[0] + " only",
+			})
 	}
 }
 
@@ -339,7 +385,9 @@ func (f *fleet) checkNested(others map[string]bool) {
 		for _, name := range sortedKeys(f.applied.files) {
 			if path.Base(name) == layout.SyncFile && inside(name, other) {
 				f.at(clusterspec.SeverityError, "nested-fleet", name, nil, clusterspec.Problem{
-					Message:  fmt.Sprintf("the Flux of %s applies this one's files, too, since they lie below its path", f.shown()),
+					Message: fmt.Sprintf(
+						"the Flux of %s applies this one's files, too, since they lie below its path",
+						f.shown()),
 					Expected: "paths that do not contain each other",
 				})
 			}
@@ -347,8 +395,8 @@ func (f *fleet) checkNested(others map[string]bool) {
 	}
 }
 
-// checkNames looks at everything below the fleet's path: links and submodules, which Flux does not fetch, names that some file systems
-// cannot tell apart, and files that would make Flux's build fail.
+// checkNames looks at everything below the fleet's path: links and submodules, which Flux does not fetch,
+// names that some file systems cannot tell apart, and files that would make Flux's build fail.
 func (f *fleet) checkNames() {
 	for _, dir := range sortedKeys(f.tree.children) {
 		if !inside(dir, f.root) {
@@ -358,10 +406,12 @@ func (f *fleet) checkNames() {
 		for _, name := range f.tree.children[dir] {
 			folded := strings.ToLower(name)
 			if other, twice := seen[folded]; twice {
-				f.at(clusterspec.SeverityWarning, "case-collision", f.firstFile(path.Join(dir, name)), nil, clusterspec.Problem{
-					Message: "the name differs from another only in upper and lower case, and cannot be checked out beside it on macOS and Windows",
-					Found:   quote(name), Expected: "a name other than " + path.Join(dir, other),
-				})
+				f.at(clusterspec.SeverityWarning, "case-collision", f.firstFile(path.Join(dir, name)), nil,
+					clusterspec.Problem{
+						Message: "the name differs from another only in upper and lower case, and cannot " +
+							"be checked out beside it on macOS and Windows",
+						Found: quote(name), Expected: "a name other than " + path.Join(dir, other),
+					})
 			}
 			seen[folded] = name
 		}
@@ -415,7 +465,8 @@ func (f *fleet) checkKubernetes(name string) {
 	for _, document := range documents {
 		if yamlnode.Scalar(document, "kind") == "" || yamlnode.Scalar(document, "apiVersion") == "" {
 			f.at(clusterspec.SeverityError, "not-kubernetes", name, document, clusterspec.Problem{
-				Message:  "Flux reads every YAML file below " + f.shown() + " as Kubernetes objects, and this is not one (no apiVersion or kind); " + f.breaks(),
+				Message: "Flux reads every YAML file below " + f.shown() +
+					" as Kubernetes objects, and this is not one (no apiVersion or kind); " + f.breaks(),
 				Expected: "the file elsewhere, or in a directory whose kustomization.yaml does not list it",
 			})
 			return
@@ -431,5 +482,7 @@ func listsOthersOnly(content []byte) bool {
 	}
 	list := yamlnode.At(document.Content[0], "resources")
 	return list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 &&
-		!slices.ContainsFunc(list.Content, func(entry *yaml.Node) bool { return path.Clean(entry.Value) == layout.SpecFile })
+		!slices.ContainsFunc(list.Content, func(entry *yaml.Node) bool {
+			return path.Clean(entry.Value) == layout.SpecFile
+		})
 }

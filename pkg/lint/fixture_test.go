@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	listing = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- eksa-cluster.yaml\n"
+	listing = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" +
+		"- eksa-cluster.yaml\n"
 	// components is what lint wants to see of Flux's, which are much larger.
 	components = `# Flux Version: v2.9.3
 apiVersion: v1
@@ -99,7 +100,8 @@ func (r repository) replace(name, before, after string) {
 // remove removes a file or everything below a directory.
 func (r repository) remove(name string) {
 	before := len(r)
-	maps.DeleteFunc(r, func(file string, _ lint.Node) bool { return file == name || strings.HasPrefix(file, name+"/") })
+	maps.DeleteFunc(r,
+		func(file string, _ lint.Node) bool { return file == name || strings.HasPrefix(file, name+"/") })
 	if len(r) == before {
 		panic("there is no " + name)
 	}
@@ -122,7 +124,8 @@ func (r repository) copy(from, to string) {
 // addApps adds the apps scaffold of clusters.
 func (r repository) addApps(names ...string) {
 	for _, name := range names {
-		c := &clusterspec.Cluster{Name: name, ManagementCluster: "dev", GitOps: &clusterspec.GitOps{ClusterConfigPath: root, SystemNamespace: "flux-system"}}
+		c := &clusterspec.Cluster{Name: name, ManagementCluster: "dev",
+			GitOps: &clusterspec.GitOps{ClusterConfigPath: root, SystemNamespace: "flux-system"}}
 		files, err := layout.AppsFiles(c)
 		if err != nil {
 			panic(err)
@@ -160,11 +163,13 @@ func fleetOf(tb testing.TB, clusters int) repository {
 	workload := read("vsphere-workload-github")
 	for i := range clusters - 1 {
 		name := fmt.Sprintf("w%02d", i+1)
-		add(name, strings.NewReplacer("name: dev", "name: "+name, "name: mgmt", "name: dev", "10.20.0.10", fmt.Sprintf("10.21.%d.%d", i/200, i%200+1)).Replace(workload))
+		add(name, strings.NewReplacer("name: dev", "name: "+name, "name: mgmt", "name: dev", "10.20.0.10",
+			fmt.Sprintf("10.21.%d.%d", i/200, i%200+1)).Replace(workload))
 	}
 	r.put("clusters/dev/flux-system/gotk-components.yaml", components)
 	r.put("clusters/dev/flux-system/gotk-sync.yaml", sync)
-	r.put("clusters/dev/flux-system/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n")
+	r.put("clusters/dev/flux-system/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\n"+
+		"kind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n")
 	r.put("README.md", "# The fleet\n")
 	return r
 }

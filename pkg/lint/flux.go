@@ -25,7 +25,8 @@ type fluxState struct {
 	targetNamespace string
 }
 
-// componentsFile is what was found in Flux's components, which are large and often the same in several fleets.
+// componentsFile is what was found in Flux's components, which are large and often the same in several
+// fleets.
 type componentsFile struct {
 	once    sync.Once
 	objects []manifest
@@ -51,17 +52,20 @@ func (f *fleet) fluxFiles() []string {
 	return out
 }
 
-// checkFlux makes sure that nothing happens to Flux through its own files: it applies them, too, and deletes what is not in them.
+// checkFlux makes sure that nothing happens to Flux through its own files: it applies them, too, and deletes
+// what is not in them.
 func (f *fleet) checkFlux() {
 	for _, dir := range f.primarySystem() {
 		listing := f.applied.kustomizationIn(dir)
 		if listing == "" {
-			f.fail("flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil, "Flux's directory has no "+layout.KustomizationFile, "", "resources "+layout.ComponentsFile+" and "+layout.SyncFile)
+			f.fail("flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil, "Flux's directory has no "+
+				layout.KustomizationFile, "", "resources "+layout.ComponentsFile+" and "+layout.SyncFile)
 		} else if k := f.applied.kustomizations[dir]; k != nil {
 			f.checkFluxKustomization(dir, k)
 		} else if !f.hasErrors(listing) {
 			f.at(clusterspec.SeverityError, "not-applied", listing, nil, clusterspec.Problem{
-				Message: "no kustomization leads here from " + f.shown() + ", so that Flux removes itself", Expected: dir + " among the resources",
+				Message:  "no kustomization leads here from " + f.shown() + ", so that Flux removes itself",
+				Expected: dir + " among the resources",
 			})
 		}
 		namespace := f.fluxNamespace(dir)
@@ -74,13 +78,15 @@ func (f *fleet) checkFlux() {
 	}
 }
 
-// primarySystem is Flux's directory: of several, which are told as such, the one that holds its namespace's objects.
+// primarySystem is Flux's directory: of several, which are told as such, the one that holds its namespace's
+// objects.
 func (f *fleet) primarySystem() []string {
 	if len(f.systems) < 2 {
 		return f.systems
 	}
 	for _, dir := range f.systems {
-		if content, ok := f.contents[path.Join(dir, layout.SyncFile)]; ok && bytes.Contains(content, []byte("namespace: "+path.Base(dir)+"\n")) {
+		if content, ok := f.contents[path.Join(dir, layout.SyncFile)]; ok &&
+			bytes.Contains(content, []byte("namespace: "+path.Base(dir)+"\n")) {
 			return []string{dir}
 		}
 	}
@@ -96,7 +102,9 @@ func (f *fleet) fluxNamespace(dir string) string {
 	}
 	components := f.shared.componentsOf(content)
 	isNamespace := func(name string) bool {
-		return slices.ContainsFunc(components.objects, func(m manifest) bool { return m.kind == "Namespace" && (name == "" || m.name == name) })
+		return slices.ContainsFunc(components.objects, func(m manifest) bool {
+			return m.kind == "Namespace" && (name == "" || m.name == name)
+		})
 	}
 	if !isNamespace("") || isNamespace(named) {
 		return named
@@ -104,9 +112,11 @@ func (f *fleet) fluxNamespace(dir string) string {
 	sync, _ := manifestsIn("", f.contents[path.Join(dir, layout.SyncFile)])
 	for _, m := range sync {
 		if m.namespace != named && isNamespace(m.namespace) {
-			f.at(clusterspec.SeverityError, "flux-namespace", path.Join(dir, layout.SyncFile), nil, clusterspec.Problem{
-				Message: "Flux's directory is not named after its namespace", Found: quote(named), Expected: path.Join(f.root, m.namespace),
-			})
+			f.at(clusterspec.SeverityError, "flux-namespace", path.Join(dir, layout.SyncFile), nil,
+				clusterspec.Problem{
+					Message: "Flux's directory is not named after its namespace", Found: quote(named),
+					Expected: path.Join(f.root, m.namespace),
+				})
 			return m.namespace
 		}
 	}
@@ -128,7 +138,8 @@ func (f *fleet) checkFluxKustomization(dir string, k *kustomization) {
 		if f.applied.mentioned[file] || f.told[file] {
 			continue
 		}
-		p := clusterspec.Problem{Field: "resources", Message: name + " is not listed, so that Flux removes itself", Expected: "- " + name}
+		p := clusterspec.Problem{Field: "resources",
+			Message: name + " is not listed, so that Flux removes itself", Expected: "- " + name}
 		if !f.tree.isFile(file) {
 			p.Message = name + " is missing, so that Flux removes itself"
 			p.Expected = file + ", listed here"
@@ -136,20 +147,27 @@ func (f *fleet) checkFluxKustomization(dir string, k *kustomization) {
 		f.at(clusterspec.SeverityError, "flux-incomplete", k.file, yamlnode.At(k.root, "resources"), p)
 	}
 	if k.namespace != "" && k.namespace != path.Base(dir) {
-		f.at(clusterspec.SeverityError, "flux-namespace", k.file, yamlnode.At(k.root, "namespace"), clusterspec.Problem{
-			Field: "namespace", Message: "Flux would be moved to another namespace than that of its directory", Found: quote(k.namespace), Expected: quote(path.Base(dir)),
-		})
+		f.at(clusterspec.SeverityError, "flux-namespace", k.file, yamlnode.At(k.root, "namespace"),
+			clusterspec.Problem{
+				Field:   "namespace",
+				Message: "Flux would be moved to another namespace than that of its directory",
+				Found:   quote(k.namespace), Expected: quote(path.Base(dir)),
+			})
 	}
 	for _, field := range []string{"namePrefix", "nameSuffix"} {
 		if value := yamlnode.Scalar(k.root, field); value != "" {
-			f.at(clusterspec.SeverityError, "flux-incomplete", k.file, yamlnode.At(k.root, field), clusterspec.Problem{
-				Field: field, Message: "Flux's objects would get other names, so that Flux removes itself", Found: quote(value), Expected: "Flux's own names",
-			})
+			f.at(clusterspec.SeverityError, "flux-incomplete", k.file, yamlnode.At(k.root, field),
+				clusterspec.Problem{
+					Field:   field,
+					Message: "Flux's objects would get other names, so that Flux removes itself",
+					Found:   quote(value), Expected: "Flux's own names",
+				})
 		}
 	}
 }
 
-// checkComponents wants what Flux cannot do without: its namespace, the two controllers that fetch and apply, and their kinds.
+// checkComponents wants what Flux cannot do without: its namespace, the two controllers that fetch and apply,
+// and their kinds.
 func (f *fleet) checkComponents(namespace, file string) {
 	content, ok := f.content(file)
 	if !ok {
@@ -163,7 +181,8 @@ func (f *fleet) checkComponents(namespace, file string) {
 		return
 	}
 	if len(found.objects) == 0 {
-		f.fail("flux-incomplete", file, nil, "the file contains no objects, so that Flux removes itself", "", "the manifests that flux install --export prints")
+		f.fail("flux-incomplete", file, nil, "the file contains no objects, so that Flux removes itself", "",
+			"the manifests that flux install --export prints")
 		return
 	}
 	for _, want := range []manifest{
@@ -173,15 +192,21 @@ func (f *fleet) checkComponents(namespace, file string) {
 		{kind: "Deployment", name: "source-controller", namespace: namespace},
 		{kind: "Deployment", name: "kustomize-controller", namespace: namespace},
 	} {
-		at := slices.IndexFunc(found.objects, func(m manifest) bool { return m.kind == want.kind && m.name == want.name })
+		at := slices.IndexFunc(found.objects, func(m manifest) bool {
+			return m.kind == want.kind && m.name == want.name
+		})
 		switch {
 		case at < 0:
-			f.fail("flux-incomplete", file, nil, "Flux's "+want.kind+" "+want.name+" is not in the file, so that Flux deletes it", "", "the manifests that flux install --export prints")
+			f.fail("flux-incomplete", file, nil,
+				"Flux's "+want.kind+" "+want.name+" is not in the file, so that Flux deletes it", "",
+				"the manifests that flux install --export prints")
 		case want.namespace != "" && found.objects[at].namespace != want.namespace:
-			f.at(clusterspec.SeverityError, "flux-namespace", file, found.objects[at].node, clusterspec.Problem{
-				Object: want.kind + " " + want.name, Field: "metadata.namespace", Message: "not the namespace that Flux's directory is named after",
-				Found: quote(found.objects[at].namespace), Expected: quote(want.namespace),
-			})
+			f.at(clusterspec.SeverityError, "flux-namespace", file, found.objects[at].node,
+				clusterspec.Problem{
+					Object: want.kind + " " + want.name, Field: "metadata.namespace",
+					Message: "not the namespace that Flux's directory is named after",
+					Found:   quote(found.objects[at].namespace), Expected: quote(want.namespace),
+				})
 		}
 	}
 }
@@ -207,8 +232,8 @@ func manifestsIn(file string, content []byte) ([]manifest, *clusterspec.Problem)
 	var out []manifest
 	for _, document := range documents {
 		out = append(out, manifest{
-			kind: yamlnode.Scalar(document, "kind"), name: yamlnode.Scalar(document, "metadata", "name"), namespace: yamlnode.Scalar(document, "metadata", "namespace"),
-			node: document,
+			kind: yamlnode.Scalar(document, "kind"), name: yamlnode.Scalar(document, "metadata", "name"),
+			namespace: yamlnode.Scalar(document, "metadata", "namespace"), node: document,
 		})
 	}
 	return out, nil
@@ -221,7 +246,9 @@ func (f *fleet) checkSync(namespace, file string) *fluxState {
 		return nil
 	}
 	if len(bytes.TrimSpace(content)) == 0 {
-		f.fail("flux-incomplete", file, nil, "the file is empty: EKS Anywhere leaves it so when it could not install Flux", "", "the GitRepository and the Kustomization that flux bootstrap writes")
+		f.fail("flux-incomplete", file, nil,
+			"the file is empty: EKS Anywhere leaves it so when it could not install Flux", "",
+			"the GitRepository and the Kustomization that flux bootstrap writes")
 		return nil
 	}
 	objects, problem := manifestsIn(file, content)
@@ -239,8 +266,10 @@ func (f *fleet) checkSync(namespace, file string) *fluxState {
 	}
 	if source != nil {
 		state.source = "GitRepository " + source.name
-		state.branch, state.branchNode = yamlnode.Scalar(source.node, "spec", "ref", "branch"), yamlnode.At(source.node, "spec", "ref", "branch")
-		state.url, state.urlNode = yamlnode.Scalar(source.node, "spec", "url"), yamlnode.At(source.node, "spec", "url")
+		state.branch, state.branchNode = yamlnode.Scalar(source.node, "spec", "ref", "branch"),
+			yamlnode.At(source.node, "spec", "ref", "branch")
+		state.url, state.urlNode = yamlnode.Scalar(source.node, "spec", "url"),
+			yamlnode.At(source.node, "spec", "url")
 		f.checkSuspended(file, source, "Flux fetches nothing any more")
 	}
 	return state
@@ -257,7 +286,9 @@ func (f *fleet) syncObject(file, namespace, kind string, objects []manifest) *ma
 	at := slices.IndexFunc(candidates, func(m *manifest) bool { return m.name == namespace })
 	switch {
 	case len(candidates) == 0:
-		f.fail("flux-incomplete", file, nil, "Flux's "+kind+" "+namespace+" is not in the file, so that Flux deletes it and applies nothing any more", "", kind+" "+namespace)
+		f.fail("flux-incomplete", file, nil, "Flux's "+kind+" "+namespace+
+			" is not in the file, so that Flux deletes it and applies nothing any more",
+			"", kind+" "+namespace)
 		return nil
 	case at < 0:
 		at = 0
@@ -269,8 +300,9 @@ func (f *fleet) syncObject(file, namespace, kind string, objects []manifest) *ma
 			node = found.node
 		}
 		f.at(clusterspec.SeverityError, "flux-namespace", file, node, clusterspec.Problem{
-			Object: kind + " " + found.name, Field: "metadata.namespace", Message: "not the namespace that Flux's directory is named after",
-			Found: quote(found.namespace), Expected: quote(namespace),
+			Object: kind + " " + found.name, Field: "metadata.namespace",
+			Message: "not the namespace that Flux's directory is named after", Found: quote(found.namespace),
+			Expected: quote(namespace),
 		})
 	}
 	return found
@@ -283,19 +315,26 @@ func (f *fleet) checkSyncKustomization(file string, sync, source *manifest) {
 		if node == nil {
 			node = sync.node
 		}
-		f.at(severity, rule, file, node, clusterspec.Problem{Object: object, Field: field, Message: message, Found: found, Expected: expected})
+		f.at(severity, rule, file, node, clusterspec.Problem{Object: object, Field: field, Message: message,
+			Found: found, Expected: expected})
 	}
 	want := layout.SyncPath(&clusterspec.GitOps{ClusterConfigPath: f.root})
 	if given := yamlnode.Scalar(sync.node, "spec", "path"); path.Join("/", given) != path.Join("/", f.root) {
-		at(clusterspec.SeverityError, "flux-path", "spec.path", "Flux applies another directory than the one that this file is in, and deletes what it applied from here", quote(given), quote(want))
+		at(clusterspec.SeverityError, "flux-path", "spec.path", "Flux applies another directory than the "+
+			"one that this file is in, and deletes what it applied from here", quote(given), quote(want))
 	}
 	if kind := yamlnode.Scalar(sync.node, "spec", "sourceRef", "kind"); kind != "GitRepository" {
-		at(clusterspec.SeverityError, "flux-source", "spec.sourceRef.kind", "Flux's Kustomization does not take its files from the Git repository", quote(kind), "GitRepository")
-	} else if name := yamlnode.Scalar(sync.node, "spec", "sourceRef", "name"); source != nil && name != source.name {
-		at(clusterspec.SeverityError, "flux-source", "spec.sourceRef.name", "there is no such GitRepository in the file", quote(name), quote(source.name))
+		at(clusterspec.SeverityError, "flux-source", "spec.sourceRef.kind",
+			"Flux's Kustomization does not take its files from the Git repository", quote(kind),
+			"GitRepository")
+	} else if name := yamlnode.Scalar(sync.node, "spec", "sourceRef", "name"); source != nil &&
+		name != source.name {
+		at(clusterspec.SeverityError, "flux-source", "spec.sourceRef.name",
+			"there is no such GitRepository in the file", quote(name), quote(source.name))
 	}
 	if yamlnode.Scalar(sync.node, "spec", "prune") != "true" {
-		at(clusterspec.SeverityWarning, "flux-prune", "spec.prune", "Flux deletes nothing that is taken out of the repository: to remove a cluster's directory does not delete the cluster", "", "true")
+		at(clusterspec.SeverityWarning, "flux-prune", "spec.prune", "Flux deletes nothing that is taken "+
+			"out of the repository: to remove a cluster's directory does not delete the cluster", "", "true")
 	}
 	f.checkSuspended(file, sync, "Flux applies nothing any more")
 }
@@ -304,7 +343,9 @@ func (f *fleet) checkSuspended(file string, m *manifest, effect string) {
 	if yamlnode.Scalar(m.node, "spec", "suspend") != "true" {
 		return
 	}
-	f.at(clusterspec.SeverityWarning, "flux-suspended", file, yamlnode.At(m.node, "spec", "suspend"), clusterspec.Problem{
-		Object: m.kind + " " + m.name, Field: "spec.suspend", Message: "the object is suspended: " + effect, Expected: "no suspend, or false",
-	})
+	f.at(clusterspec.SeverityWarning, "flux-suspended", file, yamlnode.At(m.node, "spec", "suspend"),
+		clusterspec.Problem{
+			Object: m.kind + " " + m.name, Field: "spec.suspend",
+			Message: "the object is suspended: " + effect, Expected: "no suspend, or false",
+		})
 }

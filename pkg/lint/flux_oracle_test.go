@@ -14,15 +14,16 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
-// TestCheckRepository_agreesWithFlux builds every broken repository with the packages of Flux's kustomize-controller, which say whether
-// it can be built.
+// TestCheckRepository_agreesWithFlux builds every broken repository with the packages of Flux's
+// kustomize-controller, which say whether it can be built.
 func TestCheckRepository_agreesWithFlux(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("kustomize takes its time")
 	}
 	// What keeps Flux from applying what it has built, or what only a real remote address would show.
-	beyondBuild := map[string]bool{"no namespace": true, "user files are allowed": true, "base from elsewhere": true, "cluster of another kind": true}
+	beyondBuild := map[string]bool{"no namespace": true, "user files are allowed": true,
+		"base from elsewhere": true, "cluster of another kind": true}
 	for name, damage := range brokenRepositories() {
 		if beyondBuild[name] {
 			continue
@@ -31,7 +32,9 @@ func TestCheckRepository_agreesWithFlux(t *testing.T) {
 			t.Parallel()
 			r := newRepository(t)
 			damage(r)
-			broken := slices.ContainsFunc(check(t, lint.Tree(r), nil).Fleets, func(f lint.Fleet) bool { return f.Broken && f.Path == root })
+			broken := slices.ContainsFunc(check(t, lint.Tree(r), nil).Fleets, func(f lint.Fleet) bool {
+				return f.Broken && f.Path == root
+			})
 			if err := buildAsFlux(t, r); (err != nil) != broken {
 				t.Errorf("broken is %t, Flux says %v", broken, err)
 			}
@@ -39,12 +42,13 @@ func TestCheckRepository_agreesWithFlux(t *testing.T) {
 	}
 }
 
-// buildAsFlux is what kustomize-controller does with the path clusters/dev of an artifact, which has neither links nor submodules.
+// buildAsFlux is what kustomize-controller does with the path clusters/dev of an artifact, which has neither
+// links nor submodules.
 func buildAsFlux(t *testing.T, r repository) error {
 	t.Helper()
 	dir := t.TempDir()
 	for name, node := range r {
-		if node.Kind != lint.NodeFile || node.Ignored {
+		if node.Kind != lint.NodeFile || node.Ignored || !r.fetches(name) {
 			continue
 		}
 		file := filepath.Join(dir, name)

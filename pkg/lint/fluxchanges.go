@@ -22,21 +22,28 @@ func (p *pair) compareFlux() {
 	}
 	dir := p.before.systems[0]
 	if !slices.Contains(p.after.systems, dir) {
-		p.after.problems = slices.DeleteFunc(p.after.problems, func(problem clusterspec.Problem) bool { return problem.Rule == "flux-missing" })
-		if len(p.after.systems) > 0 || slices.ContainsFunc(p.after.problems, func(problem clusterspec.Problem) bool {
-			return inside(problem.File, dir) && problem.Severity == clusterspec.SeverityError
-		}) {
+		p.after.problems = slices.DeleteFunc(p.after.problems, func(problem clusterspec.Problem) bool {
+			return problem.Rule == "flux-missing"
+		})
+		if len(p.after.systems) > 0 ||
+			slices.ContainsFunc(p.after.problems, func(problem clusterspec.Problem) bool {
+				return inside(problem.File, dir) && problem.Severity == clusterspec.SeverityError
+			}) {
 			return
 		}
 		p.after.report(clusterspec.Problem{
-			Severity: clusterspec.SeverityError, Rule: "flux-removed", File: path.Join(dir, firstOf(p.before.tree, dir)),
-			Message: "Flux's own files are taken away, so that Flux removes itself and the cluster is not managed through Git any more",
+			Severity: clusterspec.SeverityError, Rule: "flux-removed",
+			File: path.Join(dir, firstOf(p.before.tree, dir)), Message: "Flux's own files are taken away, " +
+				"so that Flux removes itself and the cluster is not managed through Git any more",
 		})
 		return
 	}
 	components := path.Join(dir, layout.ComponentsFile)
-	if old, current := fluxVersion(p.before.contents[components]), fluxVersion(p.after.contents[components]); old != current && old != "" && current != "" {
-		p.fluxChange(clusterspec.Change{Object: "Flux", Field: "version", Old: old, New: current, File: components, Line: 1, Column: 1}, fluxRow{severity: fluxNotice})
+	if old, current := fluxVersion(p.before.contents[components]),
+		fluxVersion(p.after.contents[components]); old != current && old != "" && current != "" {
+		p.fluxChange(clusterspec.Change{Object: "Flux", Field: "version", Old: old, New: current,
+			File: components, Line: 1, Column: 1},
+			fluxRow{severity: fluxNotice})
 	}
 }
 
@@ -64,7 +71,8 @@ func (o *fluxObject) prunes() bool {
 // kept says whether Flux leaves the object in the cluster when it is no longer in the repository.
 func (o *fluxObject) kept() bool {
 	return slices.ContainsFunc([]string{"annotations", "labels"}, func(marks string) bool {
-		return strings.EqualFold(yamlnode.Scalar(o.node, "metadata", marks, layout.KeepAnnotation), layout.KeepValue)
+		return strings.EqualFold(yamlnode.Scalar(o.node, "metadata", marks, layout.KeepAnnotation),
+			layout.KeepValue)
 	})
 }
 
@@ -90,7 +98,8 @@ func (p *pair) compareFluxObjects() {
 	}
 }
 
-// fluxObjects lists those of a state's Flux objects that are in files which the other state does not have as they are, by identity.
+// fluxObjects lists those of a state's Flux objects that are in files which the other state does not have as
+// they are, by identity.
 func (p *pair) fluxObjects(f, other *fleet) map[string]*fluxObject {
 	out := map[string]*fluxObject{}
 	add := func(o *fluxObject) {
@@ -100,10 +109,12 @@ func (p *pair) fluxObjects(f, other *fleet) map[string]*fluxObject {
 	}
 	for _, file := range sortedKeys(f.applied.files) {
 		content, ok := f.content(file)
-		if !ok || p.unclear(file) || path.Base(file) == layout.ComponentsFile || !bytes.Contains(content, []byte(".toolkit.fluxcd.io/")) {
+		if !ok || p.unclear(file) || path.Base(file) == layout.ComponentsFile ||
+			!bytes.Contains(content, []byte(".toolkit.fluxcd.io/")) {
 			continue
 		}
-		if _, applied := other.applied.files[file]; applied && !f.transformed(file) && !other.transformed(file) && bytes.Equal(content, other.contents[file]) {
+		if _, applied := other.applied.files[file]; applied && !f.transformed(file) &&
+			!other.transformed(file) && bytes.Equal(content, other.contents[file]) {
 			continue
 		}
 		objects, problem := manifestsIn(file, content)
@@ -112,16 +123,19 @@ func (p *pair) fluxObjects(f, other *fleet) map[string]*fluxObject {
 		}
 		if !f.transformed(file) {
 			for _, m := range objects {
-				add(&fluxObject{groupOf(yamlnode.Scalar(m.node, "apiVersion")), m.kind, m.namespace, m.name, file, m.node, m.node})
+				add(&fluxObject{groupOf(yamlnode.Scalar(m.node, "apiVersion")), m.kind, m.namespace, m.name,
+					file, m.node, m.node})
 			}
 			continue
 		}
 		for _, built := range f.applied.unitOf[file].objects[file] {
 			var document yaml.Node
-			if !isFluxGroup(built.Group) || yaml.Unmarshal(built.Text(), &document) != nil || len(document.Content) == 0 {
+			if !isFluxGroup(built.Group) || yaml.Unmarshal(built.Text(), &document) != nil ||
+				len(document.Content) == 0 {
 				continue
 			}
-			o := &fluxObject{group: built.Group, kind: built.Kind, namespace: built.Namespace, name: built.Name.Name, file: file, node: document.Content[0]}
+			o := &fluxObject{group: built.Group, kind: built.Kind, namespace: built.Namespace,
+				name: built.Name.Name, file: file, node: document.Content[0]}
 			for _, m := range objects {
 				if m.kind == o.kind && (o.written == nil || m.name == o.name) {
 					o.written = m.node
@@ -154,7 +168,8 @@ func (p *pair) compareFluxObject(old, current *fluxObject) {
 		if before.Text == after.Text || field == "apiVersion" {
 			continue
 		}
-		change := clusterspec.Change{Object: current.label(), Field: field, Old: before.Text, New: after.Text, File: current.file}
+		change := clusterspec.Change{Object: current.label(), Field: field, Old: before.Text, New: after.Text,
+			File: current.file}
 		change.Line, change.Column = current.at(field)
 		row, _ := fluxEffect(old, field, after.Text)
 		p.fluxChange(change, row)
@@ -172,7 +187,8 @@ func (o *fluxObject) at(field string) (line, column int) {
 	return o.written.Line, o.written.Column
 }
 
-// fluxObjectGone tells of an object that is not among what Flux applies any more, and what has taken its place, if something has.
+// fluxObjectGone tells of an object that is not among what Flux applies any more, and what has taken its
+// place, if something has.
 func (p *pair) fluxObjectGone(old, replacement *fluxObject) {
 	place, field, rule := old, fieldGone, "flux-deleted"
 	change := clusterspec.Change{Object: old.label(), Verdict: clusterspec.VerdictApplied}
@@ -183,7 +199,8 @@ func (p *pair) fluxObjectGone(old, replacement *fluxObject) {
 	row, _ := fluxEffect(old, field, "")
 	change.Message = row.message
 	if replacement != nil {
-		change.Message = "becomes " + replacement.kind + " " + replacement.namespace + "/" + replacement.name + ": " + row.message
+		change.Message = "becomes " + replacement.kind + " " + replacement.namespace + "/" +
+			replacement.name + ": " + row.message
 	}
 	change.File = place.file
 	change.Line, change.Column = place.at("metadata.name")
@@ -196,7 +213,8 @@ func (p *pair) fluxObjectGone(old, replacement *fluxObject) {
 		return
 	}
 	problem := clusterspec.Problem{
-		Severity: row.severity, Rule: rule, File: change.File, Line: change.Line, Column: change.Column, Object: old.label(), Message: change.Message,
+		Severity: row.severity, Rule: rule, File: change.File, Line: change.Line, Column: change.Column,
+		Object: old.label(), Message: change.Message,
 	}
 	if replacement != nil {
 		problem.Expected = "the object as it was called and where it was"
@@ -204,11 +222,13 @@ func (p *pair) fluxObjectGone(old, replacement *fluxObject) {
 	p.after.report(problem)
 }
 
-// told says whether an error says already that Flux's own object is not there, or is there under no right name.
+// told says whether an error says already that Flux's own object is not there, or is there under no right
+// name.
 func (p *pair) told(old *fluxObject) bool {
 	return slices.ContainsFunc(p.after.problems, func(problem clusterspec.Problem) bool {
 		return problem.Rule == "flux-removed" && inside(old.file, path.Dir(problem.File)) ||
-			problem.Rule == "flux-incomplete" && strings.Contains(problem.Message, "Flux's "+old.kind+" "+old.name)
+			problem.Rule == "flux-incomplete" &&
+				strings.Contains(problem.Message, "Flux's "+old.kind+" "+old.name)
 	})
 }
 
@@ -223,8 +243,8 @@ func (p *pair) fluxChange(change clusterspec.Change, row fluxRow) {
 		return
 	}
 	p.after.report(clusterspec.Problem{
-		Severity: row.severity, Rule: "flux-changed", File: change.File, Line: change.Line, Column: change.Column, Object: change.Object,
-		Field: change.Field, Message: describe(told),
+		Severity: row.severity, Rule: "flux-changed", File: change.File, Line: change.Line,
+		Column: change.Column, Object: change.Object, Field: change.Field, Message: describe(told),
 	})
 }
 

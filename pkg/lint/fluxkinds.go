@@ -29,8 +29,8 @@ type FluxKind struct {
 // FluxKinds are the kinds of a components file.
 type FluxKinds []FluxKind
 
-// ReadFluxKinds reads the definitions of a gotk-components.yaml. A file that cannot be read as YAML is an error; one without definitions of
-// Flux has no kinds.
+// ReadFluxKinds reads the definitions of a gotk-components.yaml. A file that cannot be read as YAML is an
+// error; one without definitions of Flux has no kinds.
 func ReadFluxKinds(components []byte) (FluxKinds, error) {
 	if !bytes.Contains(components, []byte("CustomResourceDefinition")) {
 		return nil, nil
@@ -47,10 +47,12 @@ func fluxKindsOf(objects []manifest) FluxKinds {
 	for _, m := range objects {
 		group := yamlnode.Scalar(m.node, "spec", "group")
 		versions := yamlnode.At(m.node, "spec", "versions")
-		if m.kind != "CustomResourceDefinition" || !strings.HasSuffix(group, fluxGroups) || versions == nil || versions.Kind != yaml.SequenceNode {
+		if m.kind != "CustomResourceDefinition" || !strings.HasSuffix(group, fluxGroups) || versions == nil ||
+			versions.Kind != yaml.SequenceNode {
 			continue
 		}
-		k := FluxKind{Definition: m.name, Group: group, Kind: yamlnode.Scalar(m.node, "spec", "names", "kind"), schemas: map[string]*yaml.Node{}}
+		k := FluxKind{Definition: m.name, Group: group,
+			Kind: yamlnode.Scalar(m.node, "spec", "names", "kind"), schemas: map[string]*yaml.Node{}}
 		for _, version := range versions.Content {
 			name := yamlnode.Scalar(version, "name")
 			k.Versions = append(k.Versions, name)
@@ -67,7 +69,8 @@ func fluxKindsOf(objects []manifest) FluxKinds {
 	return kinds
 }
 
-// of finds the kind of an object by its apiVersion and kind; nil for what is none of Flux's kinds. version is the one that it is in.
+// of finds the kind of an object by its apiVersion and kind; nil for what is none of Flux's kinds. version is
+// the one that it is in.
 func (kinds FluxKinds) of(apiVersion, kind string) (found *FluxKind, version string) {
 	group, version, _ := strings.Cut(apiVersion, "/")
 	for i, k := range kinds {
@@ -100,7 +103,8 @@ type UnservedObject struct {
 func (kinds FluxKinds) unserved(documents []*yaml.Node) []UnservedObject {
 	var list []UnservedObject
 	for _, document := range documents {
-		if items := yamlnode.At(document, "items"); items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(yamlnode.Scalar(document, "kind"), "List") {
+		if items := yamlnode.At(document, "items"); items != nil && items.Kind == yaml.SequenceNode &&
+			strings.HasSuffix(yamlnode.Scalar(document, "kind"), "List") {
 			list = append(list, kinds.unserved(items.Content)...)
 			continue
 		}
@@ -117,15 +121,16 @@ func (kinds FluxKinds) unserved(documents []*yaml.Node) []UnservedObject {
 			name = namespace + "/" + name
 		}
 		list = append(list, UnservedObject{
-			Object: k.Kind + " " + name, APIVersion: at.Value, Instead: k.preferred(), Line: at.Line, Column: at.Column, node: at, object: document, kind: k,
+			Object: k.Kind + " " + name, APIVersion: at.Value, Instead: k.preferred(), Line: at.Line,
+			Column: at.Column, node: at, object: document, kind: k,
 		})
 	}
 	return list
 }
 
-// UpdateVersions gives the objects of a file that are in versions which are not served a served one, and leaves everything else as it
-// stands. It returns what it has changed. The error says which field the served version does not have, so that the object would mean
-// something else, or that the file cannot be read.
+// UpdateVersions gives the objects of a file that are in versions which are not served a served one, and
+// leaves everything else as it stands. It returns what it has changed. The error says which field the served
+// version does not have, so that the object would mean something else, or that the file cannot be read.
 func (kinds FluxKinds) UpdateVersions(file string, content []byte) ([]byte, []UnservedObject, error) {
 	documents, problem := parseYAML(file, content)
 	if problem != nil {
@@ -140,24 +145,29 @@ func (kinds FluxKinds) UpdateVersions(file string, content []byte) ([]byte, []Un
 		_, version, _ := strings.Cut(o.Instead, "/")
 		if schema := o.kind.schemas[version]; schema != nil {
 			if field, node := unknownField(schema, yamlnode.At(o.object, "spec"), "spec"); node != nil {
-				return nil, nil, &UnknownFieldError{File: file, Line: node.Line, Object: o.Object, Field: field, APIVersion: o.Instead}
+				return nil, nil, &UnknownFieldError{File: file, Line: node.Line, Object: o.Object,
+					Field: field, APIVersion: o.Instead}
 			}
 		}
 		line := lines[o.Line-1]
 		at := o.Column - 1
 		if at > len(line) || !strings.Contains(line[at:], o.APIVersion) {
-			return nil, nil, fmt.Errorf("%s:%d: apiVersion is written in a way that cannot be changed in place", file, o.Line)
+			return nil, nil,
+				fmt.Errorf("%s:%d: apiVersion is written in a way that cannot be changed in place",
+					file, o.Line)
 		}
 		lines[o.Line-1] = line[:at] + strings.Replace(line[at:], o.APIVersion, o.Instead, 1)
 	}
 	after := []byte(strings.Join(lines, ""))
 	if again, problem := parseYAML(file, after); problem != nil || len(kinds.unserved(again)) > 0 {
-		return nil, nil, fmt.Errorf("%s: apiVersion is written in a way that cannot be changed in place", file)
+		return nil, nil,
+			fmt.Errorf("%s: apiVersion is written in a way that cannot be changed in place", file)
 	}
 	return after, found, nil
 }
 
-// UnknownFieldError says that a version of a kind does not have a field that an object of another version sets.
+// UnknownFieldError says that a version of a kind does not have a field that an object of another version
+// sets.
 type UnknownFieldError struct {
 	File          string
 	Line          int

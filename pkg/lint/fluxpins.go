@@ -24,9 +24,10 @@ type Pin struct {
 	Line       int
 }
 
-// PinnedImages finds where the kustomization of Flux's directory sets images of Flux's controllers: in patches of any form, in files or in
-// place, and in its images. files are those of the directory by their paths below it. It reads what is written and builds nothing: a patch of
-// all Deployments at once is not found.
+// PinnedImages finds where the kustomization of Flux's directory sets images of Flux's controllers: in
+// patches of any form, in files or in place, and in its images. files are those of the directory by their
+// paths below it. It reads what is written and builds nothing: a patch of all Deployments at once is not
+// found.
 func PinnedImages(files map[string][]byte) []Pin {
 	p := &pins{files: files}
 	for _, name := range kustomize.FileNames {
@@ -40,7 +41,8 @@ func PinnedImages(files map[string][]byte) []Pin {
 		break
 	}
 	slices.SortStableFunc(p.found, func(a, b Pin) int {
-		return cmp.Or(strings.Compare(a.Controller, b.Controller), strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(strings.Compare(a.Controller, b.Controller), strings.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line))
 	})
 	return slices.Compact(p.found)
 }
@@ -57,7 +59,8 @@ func (p *pins) add(controller, image, file string, line int) {
 }
 
 // fluxControllers are all Deployments that Flux's components may have.
-var fluxControllers = append(layout.Controllers(), "image-automation-controller", "image-reflector-controller", "source-watcher")
+var fluxControllers = append(layout.Controllers(), "image-automation-controller",
+	"image-reflector-controller", "source-watcher")
 
 func (p *pins) kustomization(file string, root *yaml.Node) {
 	items := func(field string) []*yaml.Node {
@@ -78,7 +81,8 @@ func (p *pins) kustomization(file string, root *yaml.Node) {
 		}
 	}
 	for _, item := range items("patchesStrategicMerge") {
-		if item = yamlnode.Follow(item); item.Kind == yaml.ScalarNode && p.files[path.Clean(item.Value)] != nil {
+		if item = yamlnode.Follow(item); item.Kind == yaml.ScalarNode &&
+			p.files[path.Clean(item.Value)] != nil {
 			p.patchFile(item.Value, "")
 		} else {
 			p.patch(file, item, "")
@@ -126,7 +130,8 @@ func (p *pins) documents(file string, content []byte, target string, line func(i
 		if document.Kind == yaml.SequenceNode {
 			for _, operation := range document.Content {
 				value := yamlnode.At(operation, "value")
-				if at := yamlnode.Scalar(operation, "path"); value != nil && strings.HasPrefix(at, "/spec/template/spec/containers/") && path.Base(at) == "image" {
+				if at := yamlnode.Scalar(operation, "path"); value != nil &&
+					strings.HasPrefix(at, "/spec/template/spec/containers/") && path.Base(at) == "image" {
 					p.add(target, value.Value, file, line(value.Line))
 				}
 			}
@@ -142,7 +147,8 @@ func (p *pins) documents(file string, content []byte, target string, line func(i
 	}
 }
 
-// managerImage is the image of the container that runs a controller; nil when a Deployment, or a patch of one, has none.
+// managerImage is the image of the container that runs a controller; nil when a Deployment, or a patch of
+// one, has none.
 func managerImage(deployment *yaml.Node) *yaml.Node {
 	list := yamlnode.At(deployment, "spec", "template", "spec", "containers")
 	if list == nil || list.Kind != yaml.SequenceNode {
@@ -177,8 +183,8 @@ func minorRelease(image string) (int, bool) {
 	return 1000*major + minor, true
 }
 
-// checkPins wants the controllers to be of the release that their definitions are of: gotk-components.yaml has both, and a patch may have kept
-// an image from before.
+// checkPins wants the controllers to be of the release that their definitions are of: gotk-components.yaml
+// has both, and a patch may have kept an image from before.
 func (f *fleet) checkPins() {
 	for _, dir := range f.primarySystem() {
 		components := path.Join(dir, layout.ComponentsFile)
@@ -198,8 +204,10 @@ func (f *fleet) checkPins() {
 			if m.kind != "Deployment" || image == nil {
 				continue
 			}
-			wanted, given := image.Value, yamlnode.Scalar(m.node, "metadata", "labels", "app.kubernetes.io/version")
-			if number, ok := minorRelease(given); ok && number/1000 == 2 && slices.Contains([]string{"source-controller", "kustomize-controller"}, m.name) {
+			wanted, given := image.Value,
+				yamlnode.Scalar(m.node, "metadata", "labels", "app.kubernetes.io/version")
+			if number, ok := minorRelease(given); ok && number/1000 == 2 &&
+				slices.Contains([]string{"source-controller", "kustomize-controller"}, m.name) {
 				wanted = "v1." + strconv.Itoa(number%1000) + ".0" // these two count as Flux itself does
 			}
 			has, at, node := image.Value, components, image
@@ -219,9 +227,11 @@ func (f *fleet) tellPin(file string, at *yaml.Node, controller, has, wanted, flu
 	if !known || !wantKnown || is == want {
 		return
 	}
-	severity, message := clusterspec.SeverityError, "an older controller than the definitions in "+layout.ComponentsFile+", which it does not know: it may not start, or do nothing"
+	severity, message := clusterspec.SeverityError, "an older controller than the definitions in "+
+		layout.ComponentsFile+", which it does not know: it may not start, or do nothing"
 	if is > want {
-		severity, message = clusterspec.SeverityNotice, "a newer controller than the definitions in "+layout.ComponentsFile
+		severity, message = clusterspec.SeverityNotice,
+			"a newer controller than the definitions in "+layout.ComponentsFile
 	}
 	if flux != "" {
 		message += " (Flux " + flux + ")"
@@ -230,6 +240,7 @@ func (f *fleet) tellPin(file string, at *yaml.Node, controller, has, wanted, flu
 		f.versioned = append(f.versioned, file)
 	}
 	f.at(severity, imageRule, file, at, clusterspec.Problem{
-		Object: "Deployment " + controller, Field: "image", Message: message, Found: quote(has), Expected: "v" + strconv.Itoa(want/1000) + "." + strconv.Itoa(want%1000) + ".x",
+		Object: "Deployment " + controller, Field: "image", Message: message, Found: quote(has),
+		Expected: "v" + strconv.Itoa(want/1000) + "." + strconv.Itoa(want%1000) + ".x",
 	})
 }

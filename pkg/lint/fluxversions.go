@@ -17,9 +17,10 @@ import (
 // unservedRule is about objects of Flux's in a version that the components beside them do not serve.
 const unservedRule = "flux-version"
 
-// CheckFluxVersions finds the objects of Flux's that its Kustomization applies from a directory and whose versions the kinds of
-// gotk-components.yaml there do not serve, patches of such objects included. It is what [CheckRepository] says under the rule flux-version,
-// without all else. The error is that of a Content that could not be read.
+// CheckFluxVersions finds the objects of Flux's that its Kustomization applies from a directory and whose
+// versions the kinds of gotk-components.yaml there do not serve, patches of such objects included. It is what
+// [CheckRepository] says under the rule flux-version, without all else. The error is that of a Content that
+// could not be read.
 func CheckFluxVersions(tree Tree, root string, kinds FluxKinds) ([]clusterspec.Problem, error) {
 	f := newFleet(&repositoryCheck{components: map[string]*componentsFile{}}, foldersOf(tree), root)
 	f.read(nil)
@@ -27,7 +28,9 @@ func CheckFluxVersions(tree Tree, root string, kinds FluxKinds) ([]clusterspec.P
 	if f.err != nil {
 		return nil, f.err
 	}
-	problems := slices.DeleteFunc(f.problems, func(p clusterspec.Problem) bool { return p.Rule != unservedRule })
+	problems := slices.DeleteFunc(f.problems, func(p clusterspec.Problem) bool {
+		return p.Rule != unservedRule
+	})
 	slices.SortStableFunc(problems, func(a, b clusterspec.Problem) int {
 		if order := strings.Compare(a.File, b.File); order != 0 {
 			return order
@@ -37,8 +40,8 @@ func CheckFluxVersions(tree Tree, root string, kinds FluxKinds) ([]clusterspec.P
 	return problems, nil
 }
 
-// checkVersions wants every object of Flux's that is applied to have a version that Flux's own definitions serve: with one that they do not
-// serve, Flux applies nothing at all.
+// checkVersions wants every object of Flux's that is applied to have a version that Flux's own definitions
+// serve: with one that they do not serve, Flux applies nothing at all.
 func (f *fleet) checkVersions() {
 	var kinds FluxKinds
 	for _, dir := range f.primarySystem() {
@@ -81,7 +84,8 @@ func (f *fleet) checkVersionsOf(kinds FluxKinds) {
 		}
 	}
 	for _, dir := range sortedKeys(f.applied.kustomizations) {
-		if k := f.applied.kustomizations[dir]; k != nil && bytes.Contains(f.contents[k.file], []byte(fluxGroups)) {
+		if k := f.applied.kustomizations[dir]; k != nil &&
+			bytes.Contains(f.contents[k.file], []byte(fluxGroups)) {
 			for _, o := range kinds.unservedPatches(k.root) {
 				f.tellUnserved(k.file, &o)
 			}
@@ -94,13 +98,15 @@ func (f *fleet) tellUnserved(file string, o *UnservedObject) {
 		f.versioned = append(f.versioned, file)
 	}
 	f.report(clusterspec.Problem{
-		Severity: clusterspec.SeverityError, Rule: unservedRule, File: file, Line: o.Line, Column: o.Column, Object: o.Object, Field: "apiVersion",
-		Message: fmt.Sprintf("%s does not serve this version; %s", layout.ComponentsFile, f.breaks()), Found: quote(o.APIVersion), Expected: o.Instead,
+		Severity: clusterspec.SeverityError, Rule: unservedRule, File: file, Line: o.Line, Column: o.Column,
+		Object: o.Object, Field: "apiVersion",
+		Message: fmt.Sprintf("%s does not serve this version; %s", layout.ComponentsFile, f.breaks()),
+		Found:   quote(o.APIVersion), Expected: o.Instead,
 	})
 }
 
-// unservedPatches are the patches in a kustomization itself that are for objects in a version which is not served: kustomize then finds no
-// object to patch, since the object itself has to have one that is.
+// unservedPatches are the patches in a kustomization itself that are for objects in a version which is not
+// served: kustomize then finds no object to patch, since the object itself has to have one that is.
 func (kinds FluxKinds) unservedPatches(kustomization *yaml.Node) []UnservedObject {
 	var list []UnservedObject
 	look := func(text *yaml.Node) {

@@ -56,8 +56,8 @@ spec:
   - {name: v1beta3, served: true, storage: true}
 `
 
-// TestCheckRepository_fluxVersion: objects of Flux's in versions that its own definitions do not serve are errors, wherever Flux applies them,
-// and nothing else is.
+// TestCheckRepository_fluxVersion: objects of Flux's in versions that its own definitions do not serve are
+// errors, wherever Flux applies them, and nothing else is.
 func TestCheckRepository_fluxVersion(t *testing.T) {
 	t.Parallel()
 	whole := func() repository {
@@ -66,7 +66,8 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 		r.put(flux+"/gotk-components.yaml", definitions)
 		return r
 	}
-	const alert = "apiVersion: notification.toolkit.fluxcd.io/v1beta2\nkind: Alert\nmetadata:\n  name: ops\n  namespace: flux-system\nspec: {}\n"
+	const alert = "apiVersion: notification.toolkit.fluxcd.io/v1beta2\nkind: Alert\nmetadata:\n" +
+		"  name: ops\n  namespace: flux-system\nspec: {}\n"
 	for name, c := range map[string]struct {
 		edit func(repository)
 		want []string
@@ -76,26 +77,33 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 		}},
 		"sync": {
 			edit: func(r repository) {
-				r.replace(flux+"/gotk-sync.yaml", "source.toolkit.fluxcd.io/v1", "source.toolkit.fluxcd.io/v1beta2")
-				r.replace(flux+"/gotk-sync.yaml", "kustomize.toolkit.fluxcd.io/v1", "kustomize.toolkit.fluxcd.io/v1beta1")
+				r.replace(flux+"/gotk-sync.yaml", "source.toolkit.fluxcd.io/v1",
+					"source.toolkit.fluxcd.io/v1beta2")
+				r.replace(flux+"/gotk-sync.yaml", "kustomize.toolkit.fluxcd.io/v1",
+					"kustomize.toolkit.fluxcd.io/v1beta1")
 			},
 			want: []string{
-				flux + "/gotk-sync.yaml:1:13 GitRepository flux-system/flux-system source.toolkit.fluxcd.io/v1",
-				flux + "/gotk-sync.yaml:14:13 Kustomization flux-system/flux-system kustomize.toolkit.fluxcd.io/v1",
+				flux +
+					"/gotk-sync.yaml:1:13 GitRepository flux-system/flux-system source.toolkit.fluxcd.io/v1",
+				flux + "/gotk-sync.yaml:14:13 Kustomization flux-system/flux-system " +
+					"kustomize.toolkit.fluxcd.io/v1",
 			},
 		},
 		"own file that Flux applies": {
 			edit: func(r repository) { r.put(root+"/monitoring/alerts.yaml", "# who is told\n---\n"+alert) },
-			want: []string{root + "/monitoring/alerts.yaml:3:13 Alert flux-system/ops notification.toolkit.fluxcd.io/v1beta3"},
+			want: []string{root +
+				"/monitoring/alerts.yaml:3:13 Alert flux-system/ops notification.toolkit.fluxcd.io/v1beta3"},
 		},
 		"own file that Flux does not apply": {edit: func(r repository) {
 			r.put("elsewhere/alerts.yaml", alert)
 			r.put(root+"/off/kustomization.yaml", "resources: [on.yaml]\n")
-			r.put(root+"/off/on.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default}\n")
+			r.put(root+"/off/on.yaml",
+				"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default}\n")
 			r.put(root+"/off/alerts.yaml", alert)
 		}},
 		"kinds that are not Flux's": {edit: func(r repository) {
-			r.put(root+"/tf.yaml", "apiVersion: infra.toolkit.fluxcd.io/v1alpha1\nkind: Terraform\nmetadata: {name: x, namespace: default}\n")
+			r.put(root+"/tf.yaml", "apiVersion: infra.toolkit.fluxcd.io/v1alpha1\nkind: Terraform\n"+
+				"metadata: {name: x, namespace: default}\n")
 		}},
 		"patches": {
 			edit: func(r repository) {
@@ -108,16 +116,22 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
     metadata: {name: flux-system, namespace: flux-system}
     spec: {interval: 5m}
 `)
-				r.put(flux+"/sync-patch.yaml", "apiVersion: kustomize.toolkit.fluxcd.io/v1beta2\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {interval: 1h}\n")
+				r.put(flux+"/sync-patch.yaml",
+					"apiVersion: kustomize.toolkit.fluxcd.io/v1beta2\nkind: Kustomization\n"+
+						"metadata: {name: flux-system, namespace: flux-system}\nspec: {interval: 1h}\n")
 			},
 			want: []string{
-				flux + "/kustomization.yaml:10:10 GitRepository flux-system/flux-system source.toolkit.fluxcd.io/v1",
-				flux + "/sync-patch.yaml:1:13 Kustomization flux-system/flux-system kustomize.toolkit.fluxcd.io/v1",
+				flux + "/kustomization.yaml:10:10 GitRepository flux-system/flux-system " +
+					"source.toolkit.fluxcd.io/v1",
+				flux + "/sync-patch.yaml:1:13 Kustomization flux-system/flux-system " +
+					"kustomize.toolkit.fluxcd.io/v1",
 			},
 		},
 		"lists": {
 			edit: func(r repository) {
-				r.put(root+"/list.yaml", "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: notification.toolkit.fluxcd.io/v1beta1, kind: Alert, metadata: {name: a, namespace: default}}\n")
+				r.put(root+"/list.yaml", "apiVersion: v1\nkind: List\nitems:\n"+
+					"- {apiVersion: notification.toolkit.fluxcd.io/v1beta1, kind: Alert, metadata: {name: "+
+					"a, namespace: default}}\n")
 			},
 			want: []string{root + "/list.yaml:4:16 Alert default/a notification.toolkit.fluxcd.io/v1beta3"},
 		},
@@ -144,8 +158,11 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 			for _, problems := range [][]clusterspec.Problem{alone, all} {
 				var got []string
 				for _, p := range problems {
-					got = append(got, fmt.Sprintf("%s:%d:%d %s %s", p.File, p.Line, p.Column, p.Object, p.Expected))
-					if p.Severity != clusterspec.SeverityError || !strings.Contains(p.Message, "Flux then applies nothing of clusters/dev") || report.Sources[p.File] == nil {
+					got = append(got,
+						fmt.Sprintf("%s:%d:%d %s %s", p.File, p.Line, p.Column, p.Object, p.Expected))
+					if p.Severity != clusterspec.SeverityError ||
+						!strings.Contains(p.Message, "Flux then applies nothing of clusters/dev") ||
+						report.Sources[p.File] == nil {
 						t.Errorf("%+v", p)
 					}
 				}
@@ -160,28 +177,40 @@ func TestCheckRepository_fluxVersion(t *testing.T) {
 	}
 }
 
-// TestUpdateVersions: a file gets served versions in place, and only when the objects mean the same afterwards.
+// TestUpdateVersions: a file gets served versions in place, and only when the objects mean the same
+// afterwards.
 func TestUpdateVersions(t *testing.T) {
 	t.Parallel()
 	kinds, err := lint.ReadFluxKinds([]byte(definitions))
 	if err != nil {
 		t.Fatal(err)
 	}
-	older := strings.NewReplacer("source.toolkit.fluxcd.io/v1\n", "\"source.toolkit.fluxcd.io/v1beta2\" # as bootstrap wrote it\n", "kustomize.toolkit.fluxcd.io/v1\n", "kustomize.toolkit.fluxcd.io/v1beta2\n").Replace(sync)
+	older := strings.NewReplacer("source.toolkit.fluxcd.io/v1\n",
+		"\"source.toolkit.fluxcd.io/v1beta2\" # as bootstrap wrote it\n", "kustomize.toolkit.fluxcd.io/v1\n",
+		"kustomize.toolkit.fluxcd.io/v1beta2\n").Replace(sync)
 	after, changed, err := kinds.UpdateVersions("gotk-sync.yaml", []byte("# ours\n"+older))
-	want := "# ours\n" + strings.Replace(sync, "source.toolkit.fluxcd.io/v1\n", "\"source.toolkit.fluxcd.io/v1\" # as bootstrap wrote it\n", 1)
-	if err != nil || string(after) != want || len(changed) != 2 || changed[0].APIVersion != "source.toolkit.fluxcd.io/v1beta2" || changed[1].Instead != "kustomize.toolkit.fluxcd.io/v1" {
+	want := "# ours\n" + strings.Replace(sync, "source.toolkit.fluxcd.io/v1\n",
+		"\"source.toolkit.fluxcd.io/v1\" # as bootstrap wrote it\n", 1)
+	if err != nil || string(after) != want || len(changed) != 2 ||
+		changed[0].APIVersion != "source.toolkit.fluxcd.io/v1beta2" ||
+		changed[1].Instead != "kustomize.toolkit.fluxcd.io/v1" {
 		t.Errorf("%v, %v:\n%s", changed, err, after)
 	}
-	if again, changed, err := kinds.UpdateVersions("gotk-sync.yaml", after); err != nil || len(changed) > 0 || string(again) != string(after) {
+	if again, changed, err := kinds.UpdateVersions("gotk-sync.yaml", after); err != nil || len(changed) > 0 ||
+		string(again) != string(after) {
 		t.Errorf("again: %v, %v:\n%s", changed, err, again)
 	}
 	for field, line := range map[string]string{
-		"spec.gitImplementation": "  gitImplementation: libgit2", "spec.ref.gone": "  ref: {branch: main, gone: 1}", "spec.include[].gone": "  include: [{fromPath: a}, {gone: a}]",
+		"spec.gitImplementation": "  gitImplementation: libgit2",
+		"spec.ref.gone":          "  ref: {branch: main, gone: 1}",
+		"spec.include[].gone":    "  include: [{fromPath: a}, {gone: a}]",
 	} {
-		_, _, err := kinds.UpdateVersions("gotk-sync.yaml", []byte("apiVersion: source.toolkit.fluxcd.io/v1beta2\nkind: GitRepository\nmetadata: {name: a, namespace: b}\nspec:\n"+line+"\n"))
+		_, _, err := kinds.UpdateVersions("gotk-sync.yaml",
+			[]byte("apiVersion: source.toolkit.fluxcd.io/v1beta2\nkind: GitRepository\n"+
+				"metadata: {name: a, namespace: b}\nspec:\n"+line+"\n"))
 		unknown := new(lint.UnknownFieldError)
-		if !errors.As(err, &unknown) || unknown.Field != field || unknown.Line != 5 || err.Error() != "gotk-sync.yaml:5: GitRepository b/a: source.toolkit.fluxcd.io/v1 has no "+field {
+		if !errors.As(err, &unknown) || unknown.Field != field || unknown.Line != 5 ||
+			err.Error() != "gotk-sync.yaml:5: GitRepository b/a: source.toolkit.fluxcd.io/v1 has no "+field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

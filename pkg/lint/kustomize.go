@@ -16,23 +16,27 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// kustomizationFields are the fields that kustomize knows, old ones included. It refuses a file with any other.
+// kustomizationFields are the fields that kustomize knows, old ones included. It refuses a file with any
+// other.
 var kustomizationFields = []string{
-	"apiVersion", "kind", "metadata", "openapi", "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels", "commonAnnotations",
-	"patchesStrategicMerge", "patchesJson6902", "patches", "images", "imageTags", "replacements", "replicas", "vars", "sortOptions",
-	"resources", "components", "crds", "bases", "configMapGenerator", "secretGenerator", "helmGlobals", "helmCharts",
-	"helmChartInflationGenerator", "generatorOptions", "configurations", "generators", "transformers", "validators", "buildMetadata",
+	"apiVersion", "kind", "metadata", "openapi", "namePrefix", "nameSuffix", "namespace", "commonLabels",
+	"labels", "commonAnnotations", "patchesStrategicMerge", "patchesJson6902",
+	"patches", "images", "imageTags", "replacements", "replicas", "vars", "sortOptions", "resources",
+	"components", "crds", "bases", "configMapGenerator", "secretGenerator", "helmGlobals", "helmCharts",
+	"helmChartInflationGenerator", "generatorOptions", "configurations", "generators", "transformers",
+	"validators", "buildMetadata",
 }
 
-// replacedFields are the fields that kustomize has deprecated, and what has taken their place (its types.Kustomization.CheckDeprecatedFields,
-// which tells whoever builds the file). They go on working.
+// replacedFields are the fields that kustomize has deprecated, and what has taken their place (its
+// types.Kustomization.CheckDeprecatedFields, which tells whoever builds the file). They go on working.
 var replacedFields = map[string]string{
-	"bases": "resources", "commonLabels": "labels, with includeSelectors: true", "imageTags": "images", "patchesJson6902": "patches",
-	"patchesStrategicMerge": "patches", "vars": "replacements",
+	"bases": "resources", "commonLabels": "labels, with includeSelectors: true", "imageTags": "images",
+	"patchesJson6902": "patches", "patchesStrategicMerge": "patches", "vars": "replacements",
 }
 
-// applied is what Flux makes of a directory: which files it applies, found by the rules of its kustomize-controller. Without a
-// kustomization it takes every YAML file below, and a directory with a kustomization as that says.
+// applied is what Flux makes of a directory: which files it applies, found by the rules of its
+// kustomize-controller. Without a kustomization it takes every YAML file below, and a directory with a
+// kustomization as that says.
 type applied struct {
 	fleet *fleet
 	// files are the applied files, with whether a kustomization on the way gives their objects a namespace.
@@ -42,7 +46,8 @@ type applied struct {
 	// kustomizations are those that were read, by directory; nil for one that is being read or could not be.
 	kustomizations map[string]*kustomization
 	loose          []string // files that no kustomization lists and that are taken for lying there
-	// units are the directories that Flux has kustomize build, by their path, and unitOf the files that are read for one.
+	// units are the directories that Flux has kustomize build, by their path, and unitOf the files that are
+	// read for one.
 	units  map[string]*unit
 	unitOf map[string]*unit
 }
@@ -65,8 +70,8 @@ type reference struct {
 
 func newApplied(fleet *fleet) *applied {
 	a := &applied{
-		fleet: fleet, files: map[string]bool{}, mentioned: map[string]bool{}, kustomizations: map[string]*kustomization{},
-		units: map[string]*unit{}, unitOf: map[string]*unit{},
+		fleet: fleet, files: map[string]bool{}, mentioned: map[string]bool{},
+		kustomizations: map[string]*kustomization{}, units: map[string]*unit{}, unitOf: map[string]*unit{},
 	}
 	var whole *unit
 	if settings := fleet.settings(); !settings.IsZero() {
@@ -144,7 +149,8 @@ func (a *applied) build(dir, file string, namespaced bool, in *unit) {
 		}
 		if listed[target] {
 			a.fleet.at(clusterspec.SeverityError, "listed-twice", k.file, ref.node, clusterspec.Problem{
-				Field: ref.field, Message: "the resource is listed twice, and kustomize then builds nothing", Found: quote(ref.path),
+				Field: ref.field, Message: "the resource is listed twice, and kustomize then builds nothing",
+				Found: quote(ref.path),
 			})
 			continue
 		}
@@ -165,7 +171,9 @@ func (a *applied) build(dir, file string, namespaced bool, in *unit) {
 		case !local:
 		case a.fleet.tree.isFile(target):
 			a.mentioned[target] = true
-		case a.fleet.tree.isDir(target) && slices.Contains([]string{"generators", "transformers", "validators"}, strings.TrimRight(ref.field, "[]0123456789")):
+		case a.fleet.tree.isDir(target) &&
+			slices.Contains([]string{"generators", "transformers", "validators"},
+				strings.TrimRight(ref.field, "[]0123456789")):
 		default:
 			a.missing(target, k, ref)
 		}
@@ -176,7 +184,9 @@ func (a *applied) build(dir, file string, namespaced bool, in *unit) {
 func (a *applied) follow(target string, k *kustomization, ref reference, namespaced bool, in *unit) {
 	if target == a.fleet.root || inside(path.Dir(k.file), target) {
 		a.fleet.at(clusterspec.SeverityError, "kustomization-cycle", k.file, ref.node, clusterspec.Problem{
-			Field: ref.field, Message: "the directory contains this kustomization itself, and kustomize then builds nothing", Found: quote(ref.path),
+			Field:   ref.field,
+			Message: "the directory contains this kustomization itself, and kustomize then builds nothing",
+			Found:   quote(ref.path),
 		})
 		return
 	}
@@ -186,7 +196,8 @@ func (a *applied) follow(target string, k *kustomization, ref reference, namespa
 	file := a.kustomizationIn(target)
 	if file == "" {
 		a.fleet.at(clusterspec.SeverityError, "missing-resource", k.file, ref.node, clusterspec.Problem{
-			Field: ref.field, Message: "the directory has no kustomization.yaml; " + a.fleet.breaks(), Found: quote(ref.path),
+			Field:   ref.field,
+			Message: "the directory has no kustomization.yaml; " + a.fleet.breaks(), Found: quote(ref.path),
 			Expected: "a kustomization.yaml in " + target + ", or its files listed one by one",
 		})
 		return
@@ -194,7 +205,8 @@ func (a *applied) follow(target string, k *kustomization, ref reference, namespa
 	a.build(target, file, namespaced, in)
 }
 
-// resolve finds what a reference means in the repository; false is something that is not looked at, or was refused.
+// resolve finds what a reference means in the repository; false is something that is not looked at, or was
+// refused.
 func (a *applied) resolve(dir string, k *kustomization, ref reference) (string, bool) {
 	if kustomize.IsRemote(ref.path) {
 		return "", false
@@ -202,8 +214,8 @@ func (a *applied) resolve(dir string, k *kustomization, ref reference) (string, 
 	target := path.Join(dir, ref.path)
 	if strings.HasPrefix(ref.path, "/") || target == ".." || strings.HasPrefix(target, "../") {
 		a.fleet.at(clusterspec.SeverityError, "outside-repository", k.file, ref.node, clusterspec.Problem{
-			Field: ref.field, Message: "the path leads out of the repository; " + a.fleet.breaks(), Found: quote(ref.path),
-			Expected: "a path relative to " + path.Dir(k.file),
+			Field: ref.field, Message: "the path leads out of the repository; " + a.fleet.breaks(),
+			Found: quote(ref.path), Expected: "a path relative to " + path.Dir(k.file),
 		})
 		return "", false
 	}
@@ -215,30 +227,41 @@ func (a *applied) missing(target string, k *kustomization, ref reference) {
 	p := clusterspec.Problem{Field: ref.field, Found: quote(ref.path)}
 	rule := "missing-resource"
 	switch blocking, node := a.fleet.inTheWay(target); {
+	case a.fleet.outside(target):
+		rule = outsideRule
+		out := a.fleet.sparse.outsideProblem(target)
+		p.Message, p.Expected = out.Message, out.Expected
 	case node == nil:
 		p.Message = "there is no such file or directory"
 		p.Expected = a.expected(target, k)
 	case node.Kind == NodeSymlink:
-		rule, p.Message, p.Expected = "symlink", blocking+" is a symbolic link, which Flux leaves out of what it fetches", "a copy of what it stands for"
+		rule, p.Message, p.Expected = "symlink", blocking+
+			" is a symbolic link, which Flux leaves out of what it fetches", "a copy of what it stands for"
 	case node.Kind == NodeSubmodule:
-		rule, p.Message, p.Expected = "submodule", blocking+" is a submodule, whose files Flux does not fetch", "a copy of what it stands for"
+		rule, p.Message, p.Expected = "submodule",
+			blocking+" is a submodule, whose files Flux does not fetch", "a copy of what it stands for"
 	case node.Kind == nodeLeftOut:
 		rule, p.Message, p.Expected = "ignored-file", blocking+" is "+node.phrase(), node.remedy()
 	default:
-		rule, p.Message, p.Expected = "ignored-file", "git ignores "+blocking+", so that it will not be in the commit", text.Command("git add --force %s, or another rule in .gitignore", blocking)
+		rule, p.Message, p.Expected = "ignored-file",
+			"git ignores "+blocking+", so that it will not be in the commit",
+			text.Command("git add --force %s, or another rule in .gitignore", blocking)
 	}
 	p.Message += "; " + a.fleet.breaks()
 	a.fleet.told[target] = true
 	a.fleet.at(clusterspec.SeverityError, rule, k.file, ref.node, p)
+	a.fleet.stopsAt(k.file)
 }
 
 // expected says what would put a missing resource right.
 func (a *applied) expected(target string, k *kustomization) string {
 	switch base := path.Base(target); {
-	case (base == layout.SyncFile || base == layout.ComponentsFile) && path.Dir(path.Dir(target)) == a.fleet.root:
+	case (base == layout.SyncFile || base == layout.ComponentsFile) &&
+		path.Dir(path.Dir(target)) == a.fleet.root:
 		return target + " as it was; without the entry Flux would remove itself"
 	case base == layout.SpecFile && path.Base(path.Dir(target)) == layout.ClusterSubdir:
-		return "the cluster's spec, or to delete the cluster the whole directory " + path.Dir(path.Dir(target)) + " removed"
+		return "the cluster's spec, or to delete the cluster the whole directory " +
+			path.Dir(path.Dir(target)) + " removed"
 	}
 	return target + ", or the entry removed"
 }
@@ -262,7 +285,8 @@ func (f *fleet) readKustomization(file string) *kustomization {
 	documents, problem := parseYAML(file, content)
 	if problem == nil {
 		// kustomize reads it with Kubernetes' reader.
-		if unlike := clusterspec.CheckReadings(clusterspec.Source{Name: file, Data: content}); len(unlike) > 0 {
+		if unlike := clusterspec.CheckReadings(clusterspec.Source{Name: file, Data: content}); len(unlike) >
+			0 {
 			problem = &unlike[0]
 		}
 	}
@@ -272,7 +296,8 @@ func (f *fleet) readKustomization(file string) *kustomization {
 		return nil
 	}
 	if len(documents) == 0 {
-		f.fail("kustomization", file, nil, "the kustomization is empty; "+f.breaks(), "", "a list of resources")
+		f.fail("kustomization", file, nil, "the kustomization is empty; "+f.breaks(), "",
+			"a list of resources")
 		return nil
 	}
 	root := documents[0]
@@ -281,7 +306,9 @@ func (f *fleet) readKustomization(file string) *kustomization {
 		return nil
 	}
 	if isEmptyKustomization(root) {
-		f.fail("kustomization", file, yamlnode.At(root, "resources"), "the kustomization lists nothing, which kustomize refuses; "+f.breaks(), "", "a list of resources, or no directory")
+		f.fail("kustomization", file, yamlnode.At(root, "resources"),
+			"the kustomization lists nothing, which kustomize refuses; "+f.breaks(), "",
+			"a list of resources, or no directory")
 		return nil
 	}
 	k := &kustomization{file: file, root: root, namespace: yamlnode.Scalar(root, "namespace")}
@@ -304,11 +331,13 @@ func (f *fleet) readKustomization(file string) *kustomization {
 	return k
 }
 
-// isEmptyKustomization says whether nothing is in a kustomization but what it is. An empty list is something to kustomize.
+// isEmptyKustomization says whether nothing is in a kustomization but what it is. An empty list is something
+// to kustomize.
 func isEmptyKustomization(root *yaml.Node) bool {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		value := yamlnode.Follow(root.Content[i+1])
-		if empty := yamlnode.IsNull(value) || value.Kind == yaml.ScalarNode && value.Value == ""; !empty && !slices.Contains([]string{"apiVersion", "kind"}, root.Content[i].Value) {
+		if empty := yamlnode.IsNull(value) || value.Kind == yaml.ScalarNode && value.Value == ""; !empty &&
+			!slices.Contains([]string{"apiVersion", "kind"}, root.Content[i].Value) {
 			return false
 		}
 	}
@@ -318,24 +347,33 @@ func isEmptyKustomization(root *yaml.Node) bool {
 // checkKustomizationFields reports what kustomize would refuse the whole file for.
 func (f *fleet) checkKustomizationFields(k *kustomization) {
 	kind := yamlnode.Scalar(k.root, "kind")
-	if version := yamlnode.Scalar(k.root, "apiVersion"); strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") {
-		f.fail("kustomization", k.file, yamlnode.At(k.root, "apiVersion"), "this is the apiVersion of Flux's Kustomization object, not that of kustomize's file; "+f.breaks(), quote(version), "kustomize.config.k8s.io/v1beta1")
-	} else if want := map[bool]string{true: "kustomize.config.k8s.io/v1alpha1", false: "kustomize.config.k8s.io/v1beta1"}[kind == "Component"]; version != "" && version != want {
-		f.fail("kustomization", k.file, yamlnode.At(k.root, "apiVersion"), "not the apiVersion of a kustomization; "+f.breaks(), quote(version), want)
+	if version := yamlnode.Scalar(k.root, "apiVersion"); strings.HasPrefix(version,
+		"kustomize.toolkit.fluxcd.io/") {
+		f.fail("kustomization", k.file, yamlnode.At(k.root, "apiVersion"),
+			"this is the apiVersion of Flux's Kustomization object, not that of kustomize's file; "+
+				f.breaks(), quote(version), "kustomize.config.k8s.io/v1beta1")
+	} else if want := map[bool]string{true: "kustomize.config.k8s.io/v1alpha1",
+		false: "kustomize.config.k8s.io/v1beta1"}[kind == "Component"]; version != "" && version != want {
+		f.fail("kustomization", k.file, yamlnode.At(k.root, "apiVersion"),
+			"not the apiVersion of a kustomization; "+f.breaks(), quote(version), want)
 	}
 	if kind != "" && kind != "Kustomization" && kind != "Component" {
-		f.fail("kustomization", k.file, yamlnode.At(k.root, "kind"), "not the kind of a kustomization; "+f.breaks(), quote(kind), "Kustomization")
+		f.fail("kustomization", k.file, yamlnode.At(k.root, "kind"),
+			"not the kind of a kustomization; "+f.breaks(), quote(kind), "Kustomization")
 	}
 	for i := 0; i+1 < len(k.root.Content); i += 2 {
 		key := k.root.Content[i]
-		if !slices.ContainsFunc(kustomizationFields, func(known string) bool { return strings.EqualFold(known, key.Value) }) {
+		if !slices.ContainsFunc(kustomizationFields,
+			func(known string) bool { return strings.EqualFold(known, key.Value) }) {
 			f.at(clusterspec.SeverityError, "kustomization", k.file, key, clusterspec.Problem{
-				Field: key.Value, Message: "kustomize has no such field; " + f.breaks(), Suggestion: spelling.Nearest(key.Value, kustomizationFields),
+				Field: key.Value, Message: "kustomize has no such field; " + f.breaks(),
+				Suggestion: spelling.Nearest(key.Value, kustomizationFields),
 			})
 		}
 		if instead := replacedFields[key.Value]; instead != "" {
 			f.at(clusterspec.SeverityNotice, "kustomization-deprecated", k.file, key, clusterspec.Problem{
-				Field: key.Value, Message: "kustomize has deprecated the field; it still works", Expected: instead,
+				Field: key.Value, Message: "kustomize has deprecated the field; it still works",
+				Expected: instead,
 			})
 		}
 	}
@@ -348,13 +386,15 @@ func (f *fleet) references(file string, root *yaml.Node, field string, inline bo
 		return nil
 	}
 	if list.Kind != yaml.SequenceNode {
-		f.fail("kustomization", file, list, field+" is not a list; "+f.breaks(), "", "one line with \"- \" for each")
+		f.fail("kustomization", file, list, field+" is not a list; "+f.breaks(), "",
+			"one line with \"- \" for each")
 		return nil
 	}
 	var out []reference
 	for i, item := range list.Content {
 		item = yamlnode.Follow(item)
-		if item.Kind != yaml.ScalarNode || inline && (strings.ContainsAny(item.Value, "\n{") || strings.Contains(item.Value, ": ")) {
+		if item.Kind != yaml.ScalarNode ||
+			inline && (strings.ContainsAny(item.Value, "\n{") || strings.Contains(item.Value, ": ")) {
 			continue
 		}
 		out = append(out, reference{path: item.Value, field: fmt.Sprintf("%s[%d]", field, i), node: item})
@@ -362,7 +402,8 @@ func (f *fleet) references(file string, root *yaml.Node, field string, inline bo
 	return out
 }
 
-// pathsIn collects paths from the items of a list: from fields that hold one, and from those that hold a list of KEY=PATH.
+// pathsIn collects paths from the items of a list: from fields that hold one, and from those that hold a list
+// of KEY=PATH.
 func pathsIn(root *yaml.Node, field string, names ...string) []reference {
 	list := yamlnode.At(root, field)
 	if list == nil || list.Kind != yaml.SequenceNode {
@@ -388,7 +429,8 @@ func pathsIn(root *yaml.Node, field string, names ...string) []reference {
 				if _, after, keyed := strings.Cut(target, "="); keyed && name != "path" {
 					target = after
 				}
-				out = append(out, reference{path: target, field: fmt.Sprintf("%s[%d].%s", field, i, name), node: v})
+				out = append(out,
+					reference{path: target, field: fmt.Sprintf("%s[%d].%s", field, i, name), node: v})
 			}
 		}
 	}

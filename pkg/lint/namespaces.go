@@ -13,8 +13,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// checkOthersNamespaces wants the namespace written down of objects that are not of EKS Anywhere, too, where it is known that their kind
-// needs one: one of them without it keeps Flux from applying anything.
+// checkOthersNamespaces wants the namespace written down of objects that are not of EKS Anywhere, too, where
+// it is known that their kind needs one: one of them without it keeps Flux from applying anything.
 func (f *fleet) checkOthersNamespaces() {
 	for name, given := range f.applied.files {
 		if given || f.hasErrors(name) || slices.Contains(f.systems, path.Dir(name)) {
@@ -33,7 +33,8 @@ func (f *fleet) checkOthersNamespaces() {
 
 func (f *fleet) checkNamespaceOf(file string, documents []*yaml.Node) {
 	for _, object := range documents {
-		kind, apiVersion, metadata := yamlnode.At(object, "kind"), yamlnode.At(object, "apiVersion"), yamlnode.At(object, "metadata")
+		kind, apiVersion, metadata := yamlnode.At(object, "kind"), yamlnode.At(object, "apiVersion"),
+			yamlnode.At(object, "metadata")
 		switch {
 		case kind == nil || apiVersion == nil:
 			continue // no object; told elsewhere
@@ -42,7 +43,8 @@ func (f *fleet) checkNamespaceOf(file string, documents []*yaml.Node) {
 				f.checkNamespaceOf(file, items.Content)
 			}
 			continue
-		case strings.HasPrefix(apiVersion.Value, clusterspec.APIVersion), !kustomize.NeedsNamespace(apiVersion.Value, kind.Value):
+		case strings.HasPrefix(apiVersion.Value, clusterspec.APIVersion),
+			!kustomize.NeedsNamespace(apiVersion.Value, kind.Value):
 			continue // those of EKS Anywhere: checkNamespaces
 		}
 		if namespace := yamlnode.At(metadata, "namespace"); namespace != nil && namespace.Value != "" {
@@ -53,8 +55,8 @@ func (f *fleet) checkNamespaceOf(file string, documents []*yaml.Node) {
 			at, named = name, kind.Value+" "+name.Value
 		}
 		f.at(clusterspec.SeverityError, "namespace-missing", file, at, clusterspec.Problem{
-			Object: named, Field: "metadata.namespace", Expected: "namespace: NAME",
-			Message: fmt.Sprintf("the object names no namespace, and no kustomization gives it one; %s", f.breaks()),
+			Object: named, Field: "metadata.namespace", Expected: "namespace: NAME", Message: fmt.Sprintf(
+				"the object names no namespace, and no kustomization gives it one; %s", f.breaks()),
 		})
 	}
 }

@@ -18,7 +18,8 @@ func inRepository(p clusterspec.Problem) (clusterspec.Problem, bool) {
 		if path.Base(p.File) != layout.SpecFile {
 			return p, false
 		}
-		p.Message = "not an object of EKS Anywhere's spec files; Flux applies it, but EKS Anywhere drops it when it writes the file again"
+		p.Message = "not an object of EKS Anywhere's spec files; Flux applies it, but EKS Anywhere drops " +
+			"it when it writes the file again"
 		p.Expected = "a file of its own beside this one, listed in " + layout.KustomizationFile
 	case "unquoted-version":
 		p.Severity = clusterspec.SeverityError // Flux applies the number, and the API server refuses it
@@ -42,10 +43,12 @@ func (f *fleet) report(p clusterspec.Problem) {
 	}
 	f.failing[p.File] = true
 	switch p.Rule {
-	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository", "symlink", "submodule", "ignored-file",
-		"not-kubernetes", "namespace-missing", "nested-fleet", "two-flux", unservedRule:
+	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository",
+		"symlink", "submodule", "ignored-file", "not-kubernetes", "namespace-missing", "nested-fleet",
+		"two-flux", unservedRule:
 		f.broken, f.unbuilt[p.File] = true, true
-	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file", "required", "unknown-kind":
+	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file",
+		"required", "unknown-kind":
 		f.broken, f.unbuilt[p.File], f.unclear[p.File] = true, true, true
 	}
 }
@@ -61,11 +64,13 @@ func (f *fleet) at(severity clusterspec.Severity, rule, file string, node *yaml.
 
 // fail is at for the common case of an error.
 func (f *fleet) fail(rule, file string, node *yaml.Node, message, found, expected string) {
-	f.at(clusterspec.SeverityError, rule, file, node, clusterspec.Problem{Message: message, Found: found, Expected: expected})
+	f.at(clusterspec.SeverityError, rule, file, node,
+		clusterspec.Problem{Message: message, Found: found, Expected: expected})
 }
 
 // on adds a problem at a field of an object.
-func (f *fleet) on(severity clusterspec.Severity, rule string, o *clusterspec.Object, field string, p clusterspec.Problem) {
+func (f *fleet) on(severity clusterspec.Severity, rule string, o *clusterspec.Object, field string,
+	p clusterspec.Problem) {
 	p.Severity, p.Rule, p.File, p.Object, p.Field = severity, rule, o.File, o.Label(), field
 	p.Line, p.Column = o.Position(field)
 	f.report(p)

@@ -8,9 +8,11 @@ import (
 )
 
 // replaceDeliberately is the way to what somebody may have wanted who gave a cluster another identity.
-const replaceDeliberately = "the identity as it was; to have another cluster, delete this one in a commit of its own and then create the other"
+const replaceDeliberately = "the identity as it was; to have another cluster, delete this one in a commit " +
+	"of its own and then create the other"
 
-// renames says of clusters that are in one state only, and are probably meant to be one, what happens to each.
+// renames says of clusters that are in one state only, and are probably meant to be one, what happens to
+// each.
 func (p *pair) renames(old, current map[string]*clusterspec.Cluster) map[string]string {
 	out := map[string]string{}
 	for _, name := range sortedKeys(old) {
@@ -18,10 +20,13 @@ func (p *pair) renames(old, current map[string]*clusterspec.Cluster) map[string]
 			continue
 		}
 		if other := renamedTo(old[name], old, current); other != nil {
-			out[name] = fmt.Sprintf("Flux deletes the cluster with all its machines and creates cluster %s", other.Name)
-			out[other.Name] = fmt.Sprintf("Flux creates the cluster in the place of cluster %s, which it deletes with all its machines", name)
+			out[name] = fmt.Sprintf("Flux deletes the cluster with all its machines and creates cluster %s",
+				other.Name)
+			out[other.Name] = fmt.Sprintf("Flux creates the cluster in the place of cluster %s, which it "+
+				"deletes with all its machines", name)
 		} else if p.otherObject(old[name]) {
-			out[name] = "Flux deletes the cluster with all its machines and creates an object of another kind or group"
+			out[name] = "Flux deletes the cluster with all its machines and creates an object of another " +
+				"kind or group"
 		}
 	}
 	return out
@@ -37,7 +42,8 @@ func renamedTo(c *clusterspec.Cluster, old, current map[string]*clusterspec.Clus
 	return nil
 }
 
-// otherObject says whether a cluster that is gone has left an object of its name with another kind or group in its file.
+// otherObject says whether a cluster that is gone has left an object of its name with another kind or group
+// in its file.
 func (p *pair) otherObject(c *clusterspec.Cluster) bool {
 	file := c.Objects[0].File
 	// What kustomize builds has names of its own.

@@ -18,12 +18,14 @@ import (
 
 // RepositoryReport is what [CheckRepository] found.
 type RepositoryReport struct {
-	// Problems are sorted by file, line and column. With a base they hold what its changes mean, too, as notices, warnings and errors
-	// with a rule that begins with "change-" or says what happens to a cluster or to Flux.
+	// Problems are sorted by file, line and column. With a base they hold what its changes mean, too, as
+	// notices, warnings and errors with a rule that begins with "change-" or says what happens to a cluster
+	// or to Flux.
 	Problems []clusterspec.Problem
 	// Fleets are sorted by path.
 	Fleets []Fleet
-	// Changes are all changes of EKS Anywhere's and Flux's objects from the base, by fleet and in it by cluster, object and field.
+	// Changes are all changes of EKS Anywhere's and Flux's objects from the base, by fleet and in it by
+	// cluster, object and field.
 	Changes []Change
 	// Files are those that were checked, sorted; Sources their contents by name.
 	Files   []string
@@ -32,41 +34,42 @@ type RepositoryReport struct {
 
 // Fleet is a management cluster with its workload clusters: what one Flux applies.
 type Fleet struct {
-	Path string `json:"path"` // P, relative to the root of the repository
-	// ManagementCluster is empty when its directory is not in the repository.
+	Path string `json:"path"` // relative to the root of the repository
+	// ManagementCluster is the cluster's name; none when its directory is not in the repository.
 	ManagementCluster string         `json:"managementCluster,omitempty"`
-	Clusters          []FleetCluster `json:"clusters"`
+	Clusters          []FleetCluster `json:"clusters"` // the management cluster first, then by name
 	// Broken says that Flux cannot build or apply the fleet as a whole, so that it applies nothing of it.
 	Broken bool `json:"broken"`
 }
 
 // FleetCluster is one cluster of a fleet.
 type FleetCluster struct {
-	Name string           `json:"name"`
-	Role clusterspec.Role `json:"role"`
-	File string           `json:"file"`
+	Name string           `json:"name"` // of the Cluster object
+	Role clusterspec.Role `json:"role"` // whether it manages itself
+	File string           `json:"file"` // the file that the Cluster object is in
 }
 
 // Change is a change of one object or field.
 type Change struct {
-	Fleet string `json:"fleet"` // its path
+	Fleet string `json:"fleet"` // the path of the fleet that it is in
 	clusterspec.Change
-	// Removed says that File is a file of the base that is not there any more.
+	// Removed says that the file is one of the base that is not there any more.
 	Removed bool `json:"removed,omitempty"`
 }
 
 // Options narrow a check.
 type Options struct {
-	// Within is a directory: fleets that have nothing in it are not read, and only problems and changes in it are reported. Empty is
-	// the whole repository.
+	// Within is a directory: fleets that have nothing in it are not read, and only problems and changes in it
+	// are reported. Empty is the whole repository.
 	Within string
 }
 
-// CheckRepository checks a GitOps repository: that everything is where EKS Anywhere and Flux look for it, that Flux can build what it
-// applies, and every spec. The fleets are found by their files: Flux's own, and <cluster>/eksa-system/eksa-cluster.yaml.
+// CheckRepository checks a GitOps repository: that everything is where EKS Anywhere and Flux look for it,
+// that Flux can build what it applies, and every spec. The fleets are found by their files: Flux's own, and
+// <cluster>/eksa-system/eksa-cluster.yaml.
 //
-// With a base, an earlier state of the same repository, it also says what each change between the two does. A nil base is none. A
-// file that both states share is read and checked once.
+// With a base, an earlier state of the same repository, it also says what each change between the two does. A
+// nil base is none. A file that both states share is read and checked once.
 //
 // The error is that of a Content that could not be read; everything about the repository is in the report.
 func CheckRepository(tree, base Tree, options Options) (*RepositoryReport, error) {
@@ -78,7 +81,9 @@ func CheckRepository(tree, base Tree, options Options) (*RepositoryReport, error
 		before = foldersOf(base)
 		for root := range fleetRoots(before) {
 			// A fleet of the base may have lost the files that say where its root is.
-			if !slices.ContainsFunc(sortedKeys(roots), func(known string) bool { return inside(root, known) && known != "." }) || roots[root] {
+			if !slices.ContainsFunc(sortedKeys(roots),
+				func(known string) bool { return inside(root, known) && known != "." }) ||
+				roots[root] {
 				roots[root] = true
 			}
 		}
@@ -129,8 +134,8 @@ func each[T any](items []T, run func(T)) {
 	wg.Wait()
 }
 
-// fleetRoots finds the directories that Flux applies: those that Flux's own directories are in, and for clusters that are below none
-// of them the directory that the cluster's directory is in.
+// fleetRoots finds the directories that Flux applies: those that Flux's own directories are in, and for
+// clusters that are below none of them the directory that the cluster's directory is in.
 func fleetRoots(f *folders) map[string]bool {
 	roots := map[string]bool{}
 	for dir, names := range f.children {
@@ -151,17 +156,19 @@ func fleetRoots(f *folders) map[string]bool {
 	return roots
 }
 
-// isClusterDir says whether an eksa-system directory is one of a cluster: it has the spec, or the kustomization that a removed spec
-// leaves behind.
+// isClusterDir says whether an eksa-system directory is one of a cluster: it has the spec, or the
+// kustomization that a removed spec leaves behind.
 func isClusterDir(f *folders, dir string) bool {
 	names := f.children[dir]
-	return slices.Contains(names, layout.SpecFile) || slices.Contains(names, layout.KustomizationFile) && path.Dir(dir) != "."
+	return slices.Contains(names, layout.SpecFile) ||
+		slices.Contains(names, layout.KustomizationFile) && path.Dir(dir) != "."
 }
 
 // fleet is one fleet in one state of the repository.
 type fleet struct {
 	shared   *repositoryCheck
 	tree     *folders
+	sparse   *sparse // nil when Flux fetches all of the repository
 	root     string
 	contents map[string][]byte
 	applied  *applied
@@ -169,30 +176,37 @@ type fleet struct {
 	clusters []string // the eksa-system directories
 	specs    []string // the files that hold objects of EKS Anywhere, sorted
 	set      *clusterspec.Set
-	// builtSet is the set that kustomize makes of the files; nil when it is set. asWritten are files that were read by themselves.
+	// builtSet is the set that kustomize makes of the files; nil when it is set. asWritten are files that
+	// were read by themselves.
 	builtSet  *clusterspec.Set
 	asWritten map[string]*clusterspec.Set
 	// byFile are the clusters by the file that their Cluster is in.
 	byFile             map[string][]*clusterspec.Cluster
 	kustomizationFiles []string
 	flux               *fluxState
-	versioned          []string // files with objects or images of Flux's in versions that do not fit its components
+	// files with objects or images of Flux's in versions that do not fit its components
+	versioned []string
 
 	mu       sync.Mutex
 	problems []clusterspec.Problem
 	failing  map[string]bool // files with errors
 	unbuilt  map[string]bool // files that keep Flux from building the fleet
-	unclear  map[string]bool // files that are not understood, so that nothing can be said about what is not in them
-	told     map[string]bool // paths that a problem says enough about
-	broken   bool
-	err      error
+	// files that are not understood, so that nothing can be said about what is not in them
+	unclear map[string]bool
+	told    map[string]bool // paths that a problem says enough about
+	broken  bool
+	err     error
 }
 
 func newFleet(shared *repositoryCheck, tree *folders, root string) *fleet {
-	return &fleet{
+	f := &fleet{
 		shared: shared, tree: tree, root: root, contents: map[string][]byte{}, told: map[string]bool{},
-		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{}, asWritten: map[string]*clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{}, unbuilt: map[string]bool{},
+		byFile: map[string][]*clusterspec.Cluster{}, set: &clusterspec.Set{},
+		asWritten: map[string]*clusterspec.Set{}, failing: map[string]bool{}, unclear: map[string]bool{},
+		unbuilt: map[string]bool{},
 	}
+	f.fetchedOf(tree)
+	return f
 }
 
 // there says whether the state holds anything of the fleet.
@@ -226,6 +240,7 @@ func (p *pair) run() {
 		p.after.checkPins()
 		p.after.parseBuilt()
 		p.after.checkUnits()
+		p.after.checkReach()
 	}
 	if p.before != nil {
 		p.before.read(p.after)
@@ -234,7 +249,8 @@ func (p *pair) run() {
 	}
 }
 
-// read gets the contents and finds out what Flux applies. The contents that another state shares are taken from there.
+// read gets the contents and finds out what Flux applies. The contents that another state shares are taken
+// from there.
 func (f *fleet) read(other *fleet) {
 	var names []string
 	for _, name := range f.tree.below(f.root) {
@@ -303,7 +319,8 @@ func (f *fleet) content(name string) ([]byte, bool) {
 	return content, true
 }
 
-// findSpecs lists the files that hold objects of EKS Anywhere and that Flux applies, and the clusters' own whether it does or not.
+// findSpecs lists the files that hold objects of EKS Anywhere and that Flux applies, and the clusters' own
+// whether it does or not.
 func (f *fleet) findSpecs() {
 	specs := map[string]bool{}
 	for _, dir := range f.clusters {
@@ -343,21 +360,23 @@ func (f *fleet) parse() {
 		if line := conflictMarker(content); line > 0 {
 			conflicts[name] = true
 			f.report(clusterspec.Problem{
-				Severity: clusterspec.SeverityError, Rule: "conflict-marker", File: name, Line: line, Column: 1,
-				Message: "the file contains the marks of a merge that was not finished",
+				Severity: clusterspec.SeverityError, Rule: "conflict-marker", File: name, Line: line,
+				Column: 1, Message: "the file contains the marks of a merge that was not finished",
 			})
 		}
 		sources = append(sources, clusterspec.Source{Name: name, Data: content})
 	}
 	// Of two files with the same cluster the one in the cluster's own directory is the original.
-	slices.SortStableFunc(sources, func(a, b clusterspec.Source) int { return cmp.Compare(foreignName(a), foreignName(b)) })
+	slices.SortStableFunc(sources,
+		func(a, b clusterspec.Source) int { return cmp.Compare(foreignName(a), foreignName(b)) })
 	set, err := clusterspec.Parse(sources)
 	f.set = set
 	var problems clusterspec.Problems
 	errors.As(err, &problems)
 	copies := map[string]bool{} // files with a cluster that is in another file already
 	for _, p := range problems {
-		copies[p.File] = copies[p.File] || p.Rule == "duplicate-object" && strings.HasPrefix(p.Object, "Cluster ")
+		copies[p.File] = copies[p.File] ||
+			p.Rule == "duplicate-object" && strings.HasPrefix(p.Object, "Cluster ")
 	}
 	for _, p := range slices.Concat(problems, set.Warnings) {
 		switch {
@@ -415,7 +434,8 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 				out.Changes = append(out.Changes, change)
 			}
 		}
-		for _, name := range slices.Concat(f.specs, f.kustomizationFiles, f.fluxFiles(), f.applied.loose, f.versioned) {
+		for _, name := range slices.Concat(f.specs, f.kustomizationFiles, f.fluxFiles(), f.applied.loose,
+			f.versioned) {
 			if inside(name, within) {
 				files[name] = true
 				out.Sources[name] = f.contents[name]
@@ -427,8 +447,8 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 	}
 	if !found {
 		out.Problems = append(out.Problems, clusterspec.Problem{
-			Severity: clusterspec.SeverityError, Rule: "no-clusters",
-			Message:  "there is no cluster in " + map[bool]string{true: "the repository", false: within}[within == "."],
+			Severity: clusterspec.SeverityError, Rule: "no-clusters", Message: "there is no cluster in " +
+				map[bool]string{true: "the repository", false: within}[within == "."],
 			Expected: "<path>/<cluster>/" + path.Join(layout.ClusterSubdir, layout.SpecFile),
 		})
 	}
@@ -436,7 +456,8 @@ func (r *repositoryCheck) collect(pairs []*pair, within string) (*RepositoryRepo
 	slices.SortStableFunc(out.Problems, func(a, b clusterspec.Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
-			cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Message, b.Message),
+			cmp.Compare(a.Object, b.Object), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Message, b.Message),
 		)
 	})
 	out.Problems = slices.Compact(out.Problems)

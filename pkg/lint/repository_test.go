@@ -21,7 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/lint/repository.txt")
 
-// The repository that Flux fetches is compared as its host does: GitHub knows no case, a generic Git server does.
+// The repository that Flux fetches is compared as its host does: GitHub knows no case, a generic Git server
+// does.
 func TestCheckRepository_sourceCase(t *testing.T) {
 	t.Parallel()
 	sources := func(url, provider string) (n int) {
@@ -29,7 +30,8 @@ func TestCheckRepository_sourceCase(t *testing.T) {
 		r.replace(flux+"/gotk-sync.yaml", "ssh://git@github.com/octo/fleet", url)
 		if provider != "" {
 			spec := root + "/dev/eksa-system/eksa-cluster.yaml"
-			r.put(spec, regexp.MustCompile(`(?m)^  github:\n(    .*\n)+`).ReplaceAllString(r.text(spec), provider))
+			r.put(spec,
+				regexp.MustCompile(`(?m)^  github:\n(    .*\n)+`).ReplaceAllString(r.text(spec), provider))
 		}
 		for _, p := range check(t, lint.Tree(r), nil).Problems {
 			if p.Rule == "flux-source" {
@@ -53,7 +55,8 @@ func TestCheckRepository_sourceCase(t *testing.T) {
 	}
 }
 
-// TestCheckRepository breaks a repository in every way there is and compares all that is said with testdata/lint/repository.txt.
+// TestCheckRepository breaks a repository in every way there is and compares all that is said with
+// testdata/lint/repository.txt.
 func TestCheckRepository(t *testing.T) {
 	t.Parallel()
 	const file = "../../testdata/lint/repository.txt"
@@ -87,13 +90,15 @@ func TestCheckRepository(t *testing.T) {
 		got[name] = describeReport(report)
 		// Without a base there are the same problems, but for what the change does.
 		for _, p := range check(t, lint.Tree(r), nil).Problems {
-			if !slices.Contains(report.Problems, p) && !slices.Contains([]string{"flux-missing", "no-management-cluster", "no-clusters"}, p.Rule) {
+			if !slices.Contains(report.Problems, p) &&
+				!slices.Contains([]string{"flux-missing", "no-management-cluster", "no-clusters"}, p.Rule) {
 				t.Errorf("%s: only without a base: %s", name, p)
 			}
 		}
 	}
 	for rule, seen := range known {
-		if alone := []string{"no-clusters", "no-management-cluster", "flux-missing", "change-ignored"}; !seen && !slices.Contains(alone, rule) {
+		if alone := []string{"no-clusters", "no-management-cluster", "flux-missing",
+			"change-ignored"}; !seen && !slices.Contains(alone, rule) {
 			t.Errorf("no repository breaks rule %s", rule)
 		}
 	}
@@ -117,10 +122,11 @@ func TestCheckRepository(t *testing.T) {
 	}
 }
 
-// describeReport is what the golden file holds of a report. What clusterspec says of the specs is tested there, and is here only as far
-// as it is put into other words.
+// describeReport is what the golden file holds of a report. What clusterspec says of the specs is tested
+// there, and is here only as far as it is put into other words.
 func describeReport(report *lint.RepositoryReport) string {
-	shown := map[string]bool{"duplicate-object": true, "two-management-clusters": true, "foreign-object": true}
+	shown := map[string]bool{"duplicate-object": true, "two-management-clusters": true,
+		"foreign-object": true}
 	for _, rule := range lint.Rules() {
 		shown[rule.Name] = true
 	}
@@ -130,7 +136,8 @@ func describeReport(report *lint.RepositoryReport) string {
 		case shown[p.Rule]:
 			lines = append(lines, fmt.Sprintf("%s %s: %s", p.Severity, p.Rule, p))
 		case p.Rule == "unquoted-version" || p.Rule == "not-yaml":
-			lines = append(lines, fmt.Sprintf("%s %s: %s:%d:%d", p.Severity, p.Rule, p.File, p.Line, p.Column))
+			lines = append(lines,
+				fmt.Sprintf("%s %s: %s:%d:%d", p.Severity, p.Rule, p.File, p.Line, p.Column))
 		}
 	}
 	for _, c := range report.Changes {
@@ -158,10 +165,14 @@ func TestCheckRepository_withoutBase(t *testing.T) {
 		damage func(repository)
 		want   string
 	}{
-		"nothing": {func(r repository) { r.remove("clusters") }, "error no-clusters: there is no cluster in the repository; expected <path>/<cluster>/eksa-system/eksa-cluster.yaml"},
+		"nothing": {func(r repository) { r.remove("clusters") }, "error no-clusters: there is no cluster " +
+			"in the repository; expected <path>/<cluster>/eksa-system/eksa-cluster.yaml"},
 		"no Flux": {
 			func(r repository) { r.remove(flux) },
-			"error flux-missing: clusters/dev/dev/eksa-system/eksa-cluster.yaml:33:3: Cluster dev: spec.gitOpsRef: Flux's own files are missing; a Flux that was installed from them removes itself; expected clusters/dev/flux-system/gotk-components.yaml, gotk-sync.yaml, kustomization.yaml",
+			"error flux-missing: clusters/dev/dev/eksa-system/eksa-cluster.yaml:33:3: Cluster dev: " +
+				"spec.gitOpsRef: Flux's own files are missing; a Flux that was installed from them removes " +
+				"itself; expected clusters/dev/flux-system/gotk-components.yaml, gotk-sync.yaml, " +
+				"kustomization.yaml",
 		},
 		"no management cluster": {
 			func(r repository) { r.remove(root + "/dev") },
@@ -202,8 +213,9 @@ func TestCheckRepository_within(t *testing.T) {
 		r.replace(root+"/"+name+"/eksa-system/eksa-cluster.yaml", "count: 2", "cuont: 2")
 	}
 	for within, want := range map[string][]string{
-		"": {root + "/w01", root + "/w02"}, ".": {root + "/w01", root + "/w02"}, root: {root + "/w01", root + "/w02"}, root + "/w02": {root + "/w02"}, root + "/w02/eksa-system": {root + "/w02"},
-		flux: nil, "docs": {""}, "clusters/dev2": {""},
+		"": {root + "/w01", root + "/w02"}, ".": {root + "/w01", root + "/w02"},
+		root: {root + "/w01", root + "/w02"}, root + "/w02": {root + "/w02"},
+		root + "/w02/eksa-system": {root + "/w02"}, flux: nil, "docs": {""}, "clusters/dev2": {""},
 	} {
 		report, err := lint.CheckRepository(lint.Tree(r), nil, lint.Options{Within: within})
 		if err != nil {
@@ -242,18 +254,22 @@ func TestCheckRepository_goldenTrees(t *testing.T) {
 			case layout.ComponentsFile:
 				f.Data = []byte(strings.ReplaceAll(components, "flux-system", namespace))
 			case layout.SyncFile:
-				f.Data = []byte(strings.NewReplacer("./clusters/dev", "./"+filepath.Dir(filepath.Clean(dir)), "flux-system", namespace).Replace(syncFor(golden)))
+				f.Data = []byte(strings.NewReplacer("./clusters/dev", "./"+filepath.Dir(filepath.Clean(dir)),
+					"flux-system", namespace).Replace(syncFor(golden)))
 			}
 			r.put(f.Name, string(f.Data))
 		}
 		workload := strings.Contains(file, "-workload-")
 		problems := check(t, lint.Tree(r), nil).Problems
 		for _, p := range problems {
-			if p.Severity == clusterspec.SeverityError || p.Rule != "no-management-cluster" && p.Rule != "deprecated" && p.Rule != "vsphere" && p.Rule != "release" {
+			if p.Severity == clusterspec.SeverityError || p.Rule != "no-management-cluster" &&
+				p.Rule != "deprecated" && p.Rule != "vsphere" && p.Rule != "release" {
 				t.Errorf("%s: %s %s", file, p.Rule, p)
 			}
 		}
-		if alone := slices.ContainsFunc(problems, func(p clusterspec.Problem) bool { return p.Rule == "no-management-cluster" }); alone != workload {
+		if alone := slices.ContainsFunc(problems, func(p clusterspec.Problem) bool {
+			return p.Rule == "no-management-cluster"
+		}); alone != workload {
 			t.Errorf("%s: %v", file, problems)
 		}
 	}
@@ -269,13 +285,16 @@ func syncFor(golden *txtar.Archive) string {
 	if found := regexp.MustCompile(`repositoryUrl: (\S+)`).FindStringSubmatch(text); found != nil {
 		url = found[1]
 	}
-	return strings.NewReplacer("branch: main", "branch: "+branch, "ssh://git@github.com/octo/fleet", url).Replace(sync)
+	return strings.NewReplacer("branch: main", "branch: "+branch, "ssh://git@github.com/octo/fleet",
+		url).Replace(sync)
 }
 
-// FuzzCheckRepository reads files of Flux's and kustomize's that anybody may have written in a pull request: it ends, whatever is in them.
+// FuzzCheckRepository reads files of Flux's and kustomize's that anybody may have written in a pull request:
+// it ends, whatever is in them.
 func FuzzCheckRepository(f *testing.F) {
 	f.Add(listing, sync)
-	f.Add("a: &a [*a]\nresources: *a\n", "a: &a {b: *a}\nkind: Kustomization\nmetadata: {name: flux-system}\n")
+	f.Add("a: &a [*a]\nresources: *a\n",
+		"a: &a {b: *a}\nkind: Kustomization\nmetadata: {name: flux-system}\n")
 	f.Add("resources: {}\npatches: [[]]\nbases: [..]\n", "kind: GitRepository\n---\n- 1\n")
 	f.Add("<<<<<<< a\n>>>>>>> b\n", "%YAML 9\n")
 	f.Fuzz(func(t *testing.T, listing, sync string) {

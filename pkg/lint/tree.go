@@ -10,15 +10,18 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
-// Tree is one state of a repository: everything in it by its slash path relative to the root, without directories.
+// Tree is one state of a repository: everything in it by its slash path relative to the root, without
+// directories.
 type Tree map[string]Node
 
 // Node is one entry of a [Tree].
 type Node struct {
 	Kind NodeKind
-	// Ignored is set for what lies in a work tree but will not be committed. It may be a directory, as one node.
+	// Ignored is set for what lies in a work tree but will not be committed. It may be a directory, as one
+	// node.
 	Ignored bool
-	// Filter is set for a file of a work tree that a git filter, such as lfs, makes another content of when it is committed.
+	// Filter is set for a file of a work tree that a git filter, such as lfs, makes another content of when
+	// it is committed.
 	Filter string
 	// Content is needed for files only.
 	Content Content
@@ -52,7 +55,8 @@ func (b Bytes) Read() ([]byte, error) { return b, nil }
 // Holds compares the bytes.
 func (b Bytes) Holds(content []byte) bool { return bytes.Equal(b, content) }
 
-// folders is a tree with its directories: the names in each, sorted, by its path; "." is the root. What git ignores is not in it.
+// folders is a tree with its directories: the names in each, sorted, by its path; "." is the root. What git
+// ignores is not in it.
 type folders struct {
 	tree     Tree
 	children map[string][]string
@@ -79,7 +83,8 @@ func foldersOf(tree Tree) *folders {
 	return f
 }
 
-// leaveOut marks the YAML files that Flux does not fetch: what a .sourceignore names, and what source-controller leaves out by itself.
+// leaveOut marks the YAML files that Flux does not fetch: what a .sourceignore names, and what
+// source-controller leaves out by itself.
 func (f *folders) leaveOut() {
 	files := treeFiles{f}
 	fetched := fluxbuild.Artifact(files, "")

@@ -15,20 +15,23 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 )
 
-// maxFile bounds what is read of a file as YAML. Flux's components, the largest of them, have less than a megabyte.
+// maxFile bounds what is read of a file as YAML. Flux's components, the largest of them, have less than a
+// megabyte.
 const maxFile = 16 << 20
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // parseYAML reads the documents of a file that hold something.
 func parseYAML(file string, content []byte) ([]*yaml.Node, *clusterspec.Problem) {
-	problem := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: "not-yaml", File: file, Line: 1, Column: 1}
+	problem := clusterspec.Problem{Severity: clusterspec.SeverityError, Rule: "not-yaml", File: file, Line: 1,
+		Column: 1}
 	if len(content) > maxFile {
 		problem.Rule, problem.Message = "too-large", "the file is larger than 16 MB"
 		return nil, &problem
 	}
 	if line := conflictMarker(content); line > 0 {
-		problem.Rule, problem.Line, problem.Message = "conflict-marker", line, "the file contains the marks of a merge that was not finished"
+		problem.Rule, problem.Line, problem.Message = "conflict-marker", line,
+			"the file contains the marks of a merge that was not finished"
 		return nil, &problem
 	}
 	var documents []*yaml.Node
@@ -40,7 +43,8 @@ func parseYAML(file string, content []byte) ([]*yaml.Node, *clusterspec.Problem)
 		}
 		if err != nil {
 			said := yamlLine.FindStringSubmatch(err.Error())
-			problem.Message = "not valid YAML: " + strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
+			problem.Message = "not valid YAML: " +
+				strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
 			if said != nil && said[1] != "" {
 				problem.Line, _ = strconv.Atoi(said[1])
 				problem.Message = "not valid YAML: " + err.Error()[len(said[0]):]

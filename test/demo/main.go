@@ -1,5 +1,5 @@
-// Command demo shows the program's main job on real parts: a Kubernetes control plane, Flux, Git and a GitHub of our own, all started
-// here and stopped again at the end.
+// Command demo shows the program's main job on real parts: a Kubernetes control plane, Flux, Git and a GitHub
+// of our own, all started here and stopped again at the end.
 //
 //	go run ./demo -program ../bin/eksa-gitops [-keep]
 //
@@ -82,10 +82,11 @@ func run(ctx context.Context, program string, keep bool) error {
 	defer gh.Close()
 	gh.AddUser("alice")
 	gh.SetCreationLag(githubtest.Lag{}) // it shows a good day
-	d := &show{ctx: ctx, program: program, dir: dir, stack: s, github: gh, token: gh.AddClassicToken("alice", "repo")}
+	d := &show{ctx: ctx, program: program, dir: dir, stack: s, github: gh,
+		token: gh.AddClassicToken("alice", "repo")}
 	d.env = []string{
-		"HOME=" + dir, "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "TERM=" + os.Getenv("TERM"), "LANG=C.UTF-8",
-		"KUBECONFIG=" + s.Kubeconfig(), "EKSA_GITHUB_TOKEN=" + d.token,
+		"HOME=" + dir, "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "TERM=" + os.Getenv("TERM"),
+		"LANG=C.UTF-8", "KUBECONFIG=" + s.Kubeconfig(), "EKSA_GITHUB_TOKEN=" + d.token,
 		"EKSA_GITOPS_GITHUB_API_URL=" + gh.RootAPIURL(), "EKSA_GITOPS_GITHUB_GIT_URL=" + gh.GitURL(),
 		"EKSA_GITOPS_GITHUB_SSH_URL=" + gh.SSHURL(), "EKSA_GITOPS_CA_FILE=" + gh.CAFile(),
 	}
@@ -103,7 +104,8 @@ func run(ctx context.Context, program string, keep bool) error {
 			}
 		}
 	}
-	fmt.Printf("The management cluster mgmt is up, as eksctl anywhere leaves it (%s).\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Printf("The management cluster mgmt is up, as eksctl anywhere leaves it (%s).\n",
+		time.Since(began).Round(100*time.Millisecond))
 
 	if err := d.story(); err != nil {
 		return err
@@ -169,7 +171,8 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 		return err
 	}
 	dev := &unstructured.Unstructured{}
-	dev.SetGroupVersionKind(schema.GroupVersionKind{Group: "anywhere.eks.amazonaws.com", Version: "v1alpha1", Kind: "Cluster"})
+	dev.SetGroupVersionKind(schema.GroupVersionKind{Group: "anywhere.eks.amazonaws.com", Version: "v1alpha1",
+		Kind: "Cluster"})
 	dev.SetNamespace("default")
 	dev.SetName("dev")
 	err = d.stack.WaitFor(d.ctx, dev, "three workers", func() bool {
@@ -183,7 +186,8 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Flux has applied it: Cluster dev now has 3 workers in its spec (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Printf("Flux has applied it: Cluster dev now has 3 workers in its spec (%s after the push).\n",
+		time.Since(began).Round(100*time.Millisecond))
 	err = d.stack.WaitFor(d.ctx, dev, "the workers are there", func() bool {
 		observed, _, _ := unstructured.NestedInt64(dev.Object, "status", "observedGeneration")
 		conditions, _, _ := unstructured.NestedSlice(dev.Object, "status", "conditions")
@@ -195,22 +199,27 @@ func (d *show) scale(clone *gittest.WorkTree) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("EKS Anywhere has made them (%s after the push).\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Printf("EKS Anywhere has made them (%s after the push).\n",
+		time.Since(began).Round(100*time.Millisecond))
 	title("6. What there is now")
 	return d.command("eksa-gitops", lastCommand...)
 }
 
-// lastCommand ends the story, and is what a person may try afterwards: dev.yaml does not say any more what Git says.
+// lastCommand ends the story, and is what a person may try afterwards: dev.yaml does not say any more what
+// Git says.
 var lastCommand = []string{"status"}
 
 // reconcileNow does what a webhook receiver or `flux reconcile` does; without it Flux looks once a minute.
 func (d *show) reconcileNow() error {
 	source := &unstructured.Unstructured{}
-	source.SetGroupVersionKind(schema.GroupVersionKind{Group: "source.toolkit.fluxcd.io", Version: "v1", Kind: "GitRepository"})
+	source.SetGroupVersionKind(schema.GroupVersionKind{Group: "source.toolkit.fluxcd.io", Version: "v1",
+		Kind: "GitRepository"})
 	source.SetNamespace("flux-system")
 	source.SetName("flux-system")
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`, time.Now().Format(time.RFC3339Nano))
-	return d.stack.Client().Patch(d.ctx, source, client.RawPatch("application/merge-patch+json", []byte(patch)))
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`,
+		time.Now().Format(time.RFC3339Nano))
+	return d.stack.Client().Patch(d.ctx, source,
+		client.RawPatch("application/merge-patch+json", []byte(patch)))
 }
 
 // command runs the program with the terminal as it is, so that its output is what a user sees.

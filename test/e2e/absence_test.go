@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// move takes the world to a new directory with the clusters' files, as somebody who has changed directories is.
+// move takes the world to a new directory with the clusters' files, as somebody who has changed directories
+// is.
 func (w *world) move(t *testing.T) {
 	t.Helper()
 	w.dir = t.TempDir()
@@ -19,8 +20,8 @@ func (w *world) move(t *testing.T) {
 	w.write("dev.yaml", spec(t, "dev.yaml"))
 }
 
-// A kubeconfig that is not found from here proves nothing: the live cluster's files stay in Git, its deploy key at GitHub, and it is not
-// built a second time. Only a person's word, or the cluster's own, counts.
+// A kubeconfig that is not found from here proves nothing: the live cluster's files stay in Git, its deploy
+// key at GitHub, and it is not built a second time. Only a person's word, or the cluster's own, counts.
 func TestAbsence_elsewhere(t *testing.T) {
 	w := newProvisionedFleet(t)
 	home := w.dir
@@ -38,10 +39,13 @@ func TestAbsence_elsewhere(t *testing.T) {
 				}
 				return command
 			}
-			w.run(args(remove)...).exits(3).tells("no kubeconfig leads to management cluster mgmt, which does not mean that it is gone",
-				filepath.Join(w.dir, relative)+" (does not exist)", "remove what is left of it in Git, and its deploy key, with --from git")
-			w.run(args(create)...).exits(3).tells("there are signs that it was built already", `deploy key "eksa-gitops mgmt/flux-system" of alice/fleet`,
-				managementFiles[0]+" in Git", filepath.Join(w.dir, relative)+" (does not exist)", "add --build mgmt")
+			w.run(args(remove)...).exits(3).
+				tells("no kubeconfig leads to management cluster mgmt, which does not mean that it is gone",
+					filepath.Join(w.dir, relative)+" (does not exist)",
+					"remove what is left of it in Git, and its deploy key, with --from git")
+			w.run(args(create)...).exits(3).tells("there are signs that it was built already",
+				`deploy key "eksa-gitops mgmt/flux-system" of alice/fleet`, managementFiles[0]+" in Git",
+				filepath.Join(w.dir, relative)+" (does not exist)", "add --build mgmt")
 		}
 		w.run("status").exits(3).tells(w.dir)
 		before.writesNothing()
@@ -73,7 +77,8 @@ users: [{name: it, user: {token: none}}]
 `, server.URL, base64.StdEncoding.EncodeToString(authority))
 }
 
-// Without --kubeconfig and KUBECONFIG the commands look where the flag's help says, and take no workload cluster for its management cluster.
+// Without --kubeconfig and KUBECONFIG the commands look where the flag's help says, and take no workload
+// cluster for its management cluster.
 func TestAbsence_folders(t *testing.T) {
 	w := newProvisionedFleet(t, "dev")
 	w.env["KUBECONFIG"] = ""
@@ -86,15 +91,18 @@ func TestAbsence_folders(t *testing.T) {
 	w.run("status", "mgmt").exits(0)
 	w.run("get", "clusters").exits(0).prints("dev", "mgmt")
 	w.run("get", "kubeconfig", "dev").exits(0).prints("clusters:")
-	w.run("delete", "cluster", "dev", "--dry-run").exits(0).prints("Cluster dev (namespace default, Kubernetes 1.33) will be deleted")
+	w.run("delete", "cluster", "dev", "--dry-run").exits(0).prints(
+		"Cluster dev (namespace default, Kubernetes 1.33) will be deleted")
 
 	// Nothing says so any more: dev's own kubeconfig is told as what it is, whichever command would take it.
 	if err := os.Remove(filepath.Join(w.dir, "dev", "dev-eks-a-cluster.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	before := w.mark()
-	for _, args := range [][]string{{"status", "dev"}, {"get", "kubeconfig", "dev"}, {"delete", "cluster", "dev", "--yes"}} {
-		w.run(args...).exits(3).tells(own+" leads to cluster dev at https://127.0.0.1:", "which is not a management cluster", "--kubeconfig FILE")
+	for _, args := range [][]string{{"status", "dev"}, {"get", "kubeconfig", "dev"},
+		{"delete", "cluster", "dev", "--yes"}} {
+		w.run(args...).exits(3).tells(own+" leads to cluster dev at https://127.0.0.1:",
+			"which is not a management cluster", "--kubeconfig FILE")
 	}
 	w.run("status").exits(3).tells("there are several", own, "mgmt/mgmt-eks-a-cluster.kubeconfig")
 
@@ -102,7 +110,9 @@ func TestAbsence_folders(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(w.dir, "dev")); err != nil {
 		t.Fatal(err)
 	}
-	w.run("delete", "cluster", "prod", "--yes").exits(3).tells("mgmt/mgmt-eks-a-cluster.kubeconfig leads to management cluster mgmt at ", "which has no cluster prod")
+	w.run("delete", "cluster", "prod", "--yes").exits(3).tells(
+		"mgmt/mgmt-eks-a-cluster.kubeconfig leads to management cluster mgmt at ",
+		"which has no cluster prod")
 	before.writesNothing()
 
 	// A relative KUBECONFIG that leads nowhere from here is named whole.
@@ -110,6 +120,7 @@ func TestAbsence_folders(t *testing.T) {
 	w.env["KUBECONFIG"] = own
 	w.run("status").exits(3).tells("KUBECONFIG="+own, filepath.Join(w.dir, own)+" does not exist")
 	w.env["KUBECONFIG"] = ""
-	w.run("status").exits(3).tells(filepath.Join(w.dir, "NAME", "NAME-eks-a-cluster.kubeconfig") + " (of any NAME: none exists)")
+	w.run("status").exits(3).tells(filepath.Join(w.dir, "NAME", "NAME-eks-a-cluster.kubeconfig") +
+		" (of any NAME: none exists)")
 	w.run("delete", "cluster", "dev", "--yes").exits(3).tells(filepath.Join(w.dir, own) + " (does not exist)")
 }

@@ -45,34 +45,45 @@ func suggestedPatch(t testing.TB, text string) string {
 	return patch
 }
 
-// Flux's Kustomization is being deleted while its controller is scaled to zero: as soon as that runs, it deletes every cluster. status says
-// so, every command refuses, and what is suggested stops it: the next create makes the Kustomization anew, and nothing has gone.
+// Flux's Kustomization is being deleted while its controller is scaled to zero: as soon as that runs, it
+// deletes every cluster. status says so, every command refuses, and what is suggested stops it: the next
+// create makes the Kustomization anew, and nothing has gone.
 func TestAsleep_kustomizationDeleted(t *testing.T) {
 	w := newFleet(t, "dev")
 	w.write("two.yaml", spec(t, "dev.yaml", "name: dev", "name: two", "198.18.100.20", "198.18.100.21"))
 	scaleToZero(t, "kustomize-controller")
 	asleep := w.run("status").exits(5)
-	asleep.prints("kustomize-controller is scaled to zero", "somebody scaled it to zero replicas", "kubectl -n flux-system scale deployment kustomize-controller --replicas=1")
-	w.run("create", "cluster", "-f", "two.yaml").exits(3).tells("kustomize-controller in namespace flux-system is scaled to zero")
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells("kustomize-controller in namespace flux-system: scaled to zero; this run starts them", "Install Flux v2.9.4 (planned)")
+	asleep.prints("kustomize-controller is scaled to zero", "somebody scaled it to zero replicas",
+		"kubectl -n flux-system scale deployment kustomize-controller --replicas=1")
+	w.run("create", "cluster", "-f", "two.yaml").exits(3).tells(
+		"kustomize-controller in namespace flux-system is scaled to zero")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells(
+		"kustomize-controller in namespace flux-system: scaled to zero; this run starts them",
+		"Install Flux v2.9.4 (planned)")
 
 	// As in an installation that is not protected from slips.
 	patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`)
 	startDeletion(t, kustomization())
 	before := w.mark()
 	seen := w.run("status").exits(5)
-	seen.prints("BEING DELETED", "it has been marked for deletion since", "as soon as kustomize-controller runs again, it deletes what the Kustomization has applied: Cluster default/dev, Cluster default/mgmt",
+	seen.prints("BEING DELETED", "it has been marked for deletion since",
+		"as soon as kustomize-controller runs again, it deletes what the Kustomization has "+
+			"applied: Cluster default/dev, Cluster default/mgmt",
 		"do not start it before the deletion of Kustomization flux-system/flux-system is stopped")
 	report := w.run("status", "-o", "json").exits(5).json()
 	if at(t, report, "flux", "kustomization", "deleting") != true {
 		t.Errorf("kustomization: %v", at(t, report, "flux", "kustomization"))
 	}
 	for _, args := range [][]string{
-		{"create", "cluster", "-f", "mgmt.yaml"}, {"create", "cluster", "-f", "two.yaml"}, {"upgrade", "cluster", "-f", "mgmt.yaml"},
+		{"create", "cluster", "-f", "mgmt.yaml"}, {"create", "cluster", "-f", "two.yaml"}, {"upgrade",
+			"cluster", "-f", "mgmt.yaml"},
 		{"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev", "--yes"},
 	} {
-		w.run(args...).exits(3).tells("Kustomization flux-system/flux-system: it has been marked for deletion since", "Cluster default/dev", "nothing has been changed")
-		w.run(append(args, "--dry-run")...).exits(3).tells("Kustomization flux-system/flux-system: it has been marked for deletion since")
+		w.run(args...).exits(3).tells(
+			"Kustomization flux-system/flux-system: it has been marked for deletion since",
+			"Cluster default/dev", "nothing has been changed")
+		w.run(append(args, "--dry-run")...).exits(3).tells(
+			"Kustomization flux-system/flux-system: it has been marked for deletion since")
 	}
 	before.writesNothing()
 
@@ -89,25 +100,29 @@ func TestAsleep_kustomizationDeleted(t *testing.T) {
 	}
 }
 
-// A management cluster can be detached although its Kustomization is being deleted, as long as nothing goes with that; one that would take
-// the clusters along is refused there, too.
+// A management cluster can be detached although its Kustomization is being deleted, as long as nothing goes
+// with that; one that would take the clusters along is refused there, too.
 func TestAsleep_detach(t *testing.T) {
 	w := newFleet(t)
 	scaleToZero(t, "kustomize-controller")
-	patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`) // as in an installation that is not protected from slips
+	// as in an installation that is not protected from slips
+	patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`)
 	startDeletion(t, kustomization())
 	before := w.mark()
-	w.run("delete", "cluster", "mgmt", "--yes").exits(3).tells("as soon as kustomize-controller runs again, it deletes what the Kustomization has applied: Cluster default/mgmt")
+	w.run("delete", "cluster", "mgmt", "--yes").exits(3).tells("as soon as kustomize-controller runs " +
+		"again, it deletes what the Kustomization has applied: Cluster default/mgmt")
 	before.writesNothing()
 	suspend(t, true)
-	w.run("delete", "cluster", "mgmt", "--yes").exits(0).prints("Management cluster mgmt is detached from Git.")
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0).prints(
+		"Management cluster mgmt is detached from Git.")
 	w.detached()
 	if clusterObject(t, "mgmt").GetDeletionTimestamp() != nil {
 		t.Error("mgmt is being deleted")
 	}
 }
 
-// What else Flux hangs on and is being deleted, and what people's own Kustomizations below the path do, is told of as well.
+// What else Flux hangs on and is being deleted, and what people's own Kustomizations below the path do, is
+// told of as well.
 func TestAsleep_others(t *testing.T) {
 	w := newFleet(t, "dev")
 	hold := func(u *unstructured.Unstructured) {
@@ -117,8 +132,10 @@ func TestAsleep_others(t *testing.T) {
 	}
 	w.push(gittest.Change{Files: map[string]string{
 		"clusters/mgmt/team/kustomization.yaml": "resources:\n- team.yaml\n",
-		"clusters/mgmt/team/team.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: team\n  namespace: flux-system\nspec:\n" +
-			"  interval: 10m\n  path: ./clusters/mgmt/nowhere\n  prune: true\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n",
+		"clusters/mgmt/team/team.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n" +
+			"metadata:\n  name: team\n  namespace: flux-system\nspec:\n" +
+			"  interval: 10m\n  path: ./clusters/mgmt/nowhere\n  prune: true\n  sourceRef:\n" +
+			"    kind: GitRepository\n    name: flux-system\n",
 	}})
 	requestReconcile(t)
 	w.until(statusArgs, 5, "Kustomization flux-system/team", "nowhere")
@@ -128,13 +145,16 @@ func TestAsleep_others(t *testing.T) {
 
 	secret := reference("", "v1", "Secret", "flux-system", "flux-system")
 	hold(secret)
-	w.run("status").exits(5).prints("Secret flux-system/flux-system", "finalizer example.com/hold blocks it", "Flux cannot read the repository any more when it is gone")
+	w.run("status").exits(5).prints("Secret flux-system/flux-system", "finalizer example.com/hold blocks it",
+		"Flux cannot read the repository any more when it is gone")
 	before := w.mark()
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system: it has been marked for deletion since")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells(
+		"Secret flux-system/flux-system: it has been marked for deletion since")
 	before.writesNothing()
 
 	// A cluster whose files are still in Git: Flux would build it a second time.
 	stackOf(t).EKSA().HoldDeletion("default", "dev")
 	startDeletion(t, clusterObject(t, "dev"))
-	w.run("status", "dev").exits(5).prints("Cluster default/dev", "finalizer "+eksacontroller.Finalizer+" blocks it", "Flux creates the cluster again", "eksa-gitops delete cluster dev")
+	w.run("status", "dev").exits(5).prints("Cluster default/dev", "finalizer "+eksacontroller.Finalizer+
+		" blocks it", "Flux creates the cluster again", "eksa-gitops delete cluster dev")
 }

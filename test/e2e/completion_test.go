@@ -2,7 +2,8 @@ package e2e_test
 
 import "testing"
 
-// Completion offers the clusters of the management cluster, each once, to every command that takes their names.
+// Completion offers the clusters of the management cluster, each once, to every command that takes their
+// names.
 func TestCompletion_clusters(t *testing.T) {
 	w := newWorldIn(t, withDev())
 	for _, tc := range []struct {

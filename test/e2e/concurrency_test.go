@@ -15,7 +15,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
-// overtake starts a run, holds its n-th write, has another run go from its beginning to its end meanwhile, and lets the first one go on.
+// overtake starts a run, holds its n-th write, has another run go from its beginning to its end meanwhile,
+// and lets the first one go on.
 func (w *world) overtake(g *gate, n int, args []string, other func()) outcome {
 	w.t.Helper()
 	g.arm(n, late)
@@ -31,19 +32,22 @@ func withCount(t testing.TB, name string, count int) string {
 	return strings.Replace(workload(t, name, 1), "count: 1 ", fmt.Sprintf("count: %d ", count), 1)
 }
 
-// agrees makes sure that Git and the cluster have the same number of workers for a cluster, and that it is this one.
+// agrees makes sure that Git and the cluster have the same number of workers for a cluster, and that it is
+// this one.
 func agrees(t testing.TB, files map[string]string, name string, count int) {
 	t.Helper()
-	if text := files["clusters/mgmt/"+name+"/eksa-system/eksa-cluster.yaml"]; !strings.Contains(text, fmt.Sprintf("count: %d ", count)) {
+	if text := files["clusters/mgmt/"+name+"/eksa-system/eksa-cluster.yaml"]; !strings.Contains(text,
+		fmt.Sprintf("count: %d ", count)) {
 		t.Errorf("Git does not say count: %d for %s:\n%s", count, name, text)
 	}
-	if got := at(t, clusterObject(t, name), "spec", "workerNodeGroupConfigurations", 0, "count"); got != int64(count) {
+	if got := at(t, clusterObject(t, name), "spec", "workerNodeGroupConfigurations", 0, "count"); got !=
+		int64(count) {
 		t.Errorf("cluster %s has count %v, want %d", name, got, count)
 	}
 }
 
-// TestConcurrency_sameCluster: two runs are about one cluster. In the end there is what one of them wanted, as a whole, and the other one
-// says that it did not get its way, or that there was nothing left to do.
+// TestConcurrency_sameCluster: two runs are about one cluster. In the end there is what one of them wanted,
+// as a whole, and the other one says that it did not get its way, or that there was nothing left to do.
 func TestConcurrency_sameCluster(t *testing.T) {
 	w := newWorldIn(t, withDev())
 	g := newGate(w)
@@ -51,23 +55,32 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", withCount(t, "twin", 1))
 		w.write("two.yaml", withCount(t, "twin", 2))
-		out := w.overtake(g, 1, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("create", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(5).tells("somebody else was faster (commit ", ": Create cluster twin (Kubernetes 1.33)): ", "to change a cluster that is managed through Git: eksa-gitops upgrade cluster")
+		out := w.overtake(g, 1, []string{"create", "cluster", "-f", "one.yaml"}, func() {
+			w.run("create", "cluster", "-f", "two.yaml").exits(0)
+		})
+		out.exits(5).tells("somebody else was faster (commit ", ": Create cluster twin (Kubernetes 1.33)): ",
+			"to change a cluster that is managed through Git: eksa-gitops upgrade cluster")
 		agrees(t, w.files(), "twin", 2)
 	})
 	t.Run("two changes", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 3 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 4 "))
-		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(3).tells("the file says 3 (one.yaml:", "Git says 4, original value: 1; in Git it was changed by ", "run the command with --overwrite", "nothing has been changed")
+		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() {
+			w.run("upgrade", "cluster", "-f", "two.yaml").exits(0)
+		})
+		out.exits(3).tells("the file says 3 (one.yaml:",
+			"Git says 4, original value: 1; in Git it was changed by ", "run the command with --overwrite",
+			"nothing has been changed")
 		agrees(t, w.files(), "dev", 4)
 	})
 	t.Run("two changes, one with --overwrite", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
-		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml", "--overwrite"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
+		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml", "--overwrite"}, func() {
+			w.run("upgrade", "cluster", "-f", "two.yaml").exits(0)
+		})
 		out.exits(0).prints("Cluster dev matches the file.")
 		agrees(t, w.files(), "dev", 5)
 	})
@@ -75,18 +88,24 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 ", "count: 1\n", "count: 3\n"))
-		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
+		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() {
+			w.run("upgrade", "cluster", "-f", "two.yaml").exits(0)
+		})
 		out.exits(0).prints("Cluster dev matches Git; the file differs in 1 field.")
 		agrees(t, w.files(), "dev", 6)
-		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
+		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got !=
+			int64(3) {
 			t.Errorf("the control plane has count %v, want the other run's 3", got)
 		}
 	})
 	t.Run("a change and a deletion", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", withCount(t, "twin", 7))
-		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
-		out.exits(3).tells("cluster twin was taken out of Git by somebody else while this run was under way", "create it again: eksa-gitops create cluster -f one.yaml", "nothing has been changed")
+		out := w.overtake(g, 1, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() {
+			w.run("delete", "cluster", "twin", "--yes").exits(0)
+		})
+		out.exits(3).tells("cluster twin was taken out of Git by somebody else while this run was under way",
+			"create it again: eksa-gitops create cluster -f one.yaml", "nothing has been changed")
 		if hasCluster(t, "twin") {
 			t.Error("the cluster is there")
 		}
@@ -94,7 +113,9 @@ func TestConcurrency_sameCluster(t *testing.T) {
 	t.Run("a deletion and a change", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 8 "))
-		out := w.overtake(g, 1, []string{"delete", "cluster", "dev", "--yes"}, func() { w.run("upgrade", "cluster", "-f", "one.yaml", "--overwrite").exits(0) })
+		out := w.overtake(g, 1, []string{"delete", "cluster", "dev", "--yes"}, func() {
+			w.run("upgrade", "cluster", "-f", "one.yaml", "--overwrite").exits(0)
+		})
 		out.exits(0).prints("Cluster dev is gone.")
 		if hasCluster(t, "dev") {
 			t.Error("the cluster is there")
@@ -104,13 +125,16 @@ func TestConcurrency_sameCluster(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", withCount(t, "twin", 1))
 		w.run("create", "cluster", "-f", "one.yaml").exits(0)
-		out := w.overtake(g, 1, []string{"delete", "cluster", "twin", "--yes"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
+		out := w.overtake(g, 1, []string{"delete", "cluster", "twin", "--yes"}, func() {
+			w.run("delete", "cluster", "twin", "--yes").exits(0)
+		})
 		out.exits(0).prints("Nothing to do: cluster twin is gone.")
 	})
 }
 
-// TestConcurrency_afterPush: others are about the same cluster after a run has pushed and before Flux has looked, or while the cluster is
-// waited for. The run does not wait for what does not come any more, and says who did what.
+// TestConcurrency_afterPush: others are about the same cluster after a run has pushed and before Flux has
+// looked, or while the cluster is waited for. The run does not wait for what does not come any more, and says
+// who did what.
 func TestConcurrency_afterPush(t *testing.T) {
 	w := newWorldIn(t, withDev())
 	// Long enough that a run that waits for what does not come is told from one that does not.
@@ -119,7 +143,8 @@ func TestConcurrency_afterPush(t *testing.T) {
 	const wordToFlux = 2
 	pushed := func(w *world, message string, change func(string) string) {
 		const path = "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"
-		follows(w.t, w.push(gittest.Change{Branch: "main", Message: message, Files: map[string]string{path: change(w.files()[path])}}))
+		follows(w.t, w.push(gittest.Change{Branch: "main", Message: message,
+			Files: map[string]string{path: change(w.files()[path])}}))
 	}
 	replaced := func(old, by string) func(string) string {
 		return func(text string) string { return strings.Replace(text, old, by, 1) }
@@ -127,9 +152,12 @@ func TestConcurrency_afterPush(t *testing.T) {
 	t.Run("a creation and a deletion", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", withCount(t, "twin", 1))
-		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
-		out.exits(5).tells("somebody else pushed before Flux had applied ", "by eksa-gitops: Delete cluster twin): clusters/mgmt/twin/eksa-system/",
-			" was taken out of Git", "run the same command again only if you still want this done")
+		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() {
+			w.run("delete", "cluster", "twin", "--yes").exits(0)
+		})
+		out.exits(5).tells("somebody else pushed before Flux had applied ",
+			"by eksa-gitops: Delete cluster twin): clusters/mgmt/twin/eksa-system/", " was taken out of Git",
+			"run the same command again only if you still want this done")
 		if hasCluster(t, "twin") {
 			t.Error("the cluster is there")
 		}
@@ -138,8 +166,11 @@ func TestConcurrency_afterPush(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", withCount(t, "twin", 1))
 		w.write("two.yaml", withCount(t, "twin", 2))
-		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(0).prints("Cluster twin is managed through Git.").tells("warning: somebody else changed clusters/mgmt/twin/eksa-system/eksa-cluster.yaml right after this run: commit ",
+		out := w.overtake(g, wordToFlux, []string{"create", "cluster", "-f", "one.yaml"}, func() {
+			w.run("upgrade", "cluster", "-f", "two.yaml").exits(0)
+		})
+		out.exits(0).prints("Cluster twin is managed through Git.").tells("warning: somebody else changed "+
+			"clusters/mgmt/twin/eksa-system/eksa-cluster.yaml right after this run: commit ",
 			" by eksa-gitops: Change cluster twin")
 		agrees(t, w.files(), "twin", 2)
 	})
@@ -147,32 +178,46 @@ func TestConcurrency_afterPush(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 3 "))
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 4 "))
-		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("upgrade", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(5).tells("somebody else pushed before Flux had applied ", "by eksa-gitops: Change cluster dev): ", "the file says 3 (one.yaml:", "Git says 4", "--overwrite")
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() {
+			w.run("upgrade", "cluster", "-f", "two.yaml").exits(0)
+		})
+		out.exits(5).tells("somebody else pushed before Flux had applied ",
+			"by eksa-gitops: Change cluster dev): ", "the file says 3 (one.yaml:", "Git says 4",
+			"--overwrite")
 		agrees(t, w.files(), "dev", 4)
 	})
 	t.Run("a change and a push that keeps it", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 5 "))
-		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() { pushed(w, "Grow the control plane", replaced("count: 1\n", "count: 3\n")) })
-		out.exits(0).prints("Cluster dev matches the file.").tells("right after this run: commit ", ": Grow the control plane")
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() {
+			pushed(w, "Grow the control plane", replaced("count: 1\n", "count: 3\n"))
+		})
+		out.exits(0).prints("Cluster dev matches the file.").tells("right after this run: commit ",
+			": Grow the control plane")
 		agrees(t, w.files(), "dev", 5)
-		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got != int64(3) {
+		if got := at(t, clusterObject(t, "dev"), "spec", "controlPlaneConfiguration", "count"); got !=
+			int64(3) {
 			t.Errorf("the control plane has count %v, want the other's 3", got)
 		}
 	})
 	t.Run("a change and its reversal", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
-		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() { pushed(w, "Revert it", replaced("count: 6 ", "count: 5 ")) })
-		out.exits(5).tells(": Revert it): cluster dev: Cluster dev: spec.workerNodeGroupConfigurations[md-0].count is 5 in Git now")
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "two.yaml"}, func() {
+			pushed(w, "Revert it", replaced("count: 6 ", "count: 5 "))
+		})
+		out.exits(5).tells(": Revert it): cluster dev: Cluster dev: " +
+			"spec.workerNodeGroupConfigurations[md-0].count is 5 in Git now")
 		agrees(t, w.files(), "dev", 5)
 	})
 	t.Run("a change and a deletion", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("one.yaml", withCount(t, "twin", 7))
-		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() { w.run("delete", "cluster", "twin", "--yes").exits(0) })
-		out.exits(5).tells("by eksa-gitops: Delete cluster twin): cluster twin was taken out of Git by somebody else while this run was under way",
+		out := w.overtake(g, wordToFlux, []string{"upgrade", "cluster", "-f", "one.yaml"}, func() {
+			w.run("delete", "cluster", "twin", "--yes").exits(0)
+		})
+		out.exits(5).tells("by eksa-gitops: Delete cluster twin): cluster twin was taken out of Git by "+
+			"somebody else while this run was under way",
 			"create it again: eksa-gitops create cluster -f one.yaml")
 		if hasCluster(t, "twin") {
 			t.Error("the cluster is there")
@@ -181,8 +226,11 @@ func TestConcurrency_afterPush(t *testing.T) {
 	t.Run("a deletion and a creation", func(t *testing.T) {
 		w := w.with(t, nil)
 		w.write("two.yaml", spec(t, "dev.yaml", "count: 1 ", "count: 6 "))
-		out := w.overtake(g, wordToFlux, []string{"delete", "cluster", "dev", "--yes"}, func() { w.run("create", "cluster", "-f", "two.yaml").exits(0) })
-		out.exits(5).tells("the deletion is not complete: somebody else pushed before Flux had applied ", "by eksa-gitops: Create cluster dev (Kubernetes 1.33)): clusters/mgmt/dev/eksa-system/",
+		out := w.overtake(g, wordToFlux, []string{"delete", "cluster", "dev", "--yes"}, func() {
+			w.run("create", "cluster", "-f", "two.yaml").exits(0)
+		})
+		out.exits(5).tells("the deletion is not complete: somebody else pushed before Flux had applied ",
+			"by eksa-gitops: Create cluster dev (Kubernetes 1.33)): clusters/mgmt/dev/eksa-system/",
 			" is there again")
 		agrees(t, w.files(), "dev", 6)
 	})
@@ -216,15 +264,17 @@ func TestConcurrency_afterPush(t *testing.T) {
 			t.Fatal("the run does not look at the cluster")
 		}
 		w.run("delete", "cluster", "twin", "--yes").exits(0)
-		p.wait().exits(5).tells("Cluster default/twin was deleted: somebody else did that while this run waited for it")
+		p.wait().exits(5).tells(
+			"Cluster default/twin was deleted: somebody else did that while this run waited for it")
 	})
 }
 
-// TestConcurrency_sameManagementCluster: two creations of one management cluster, from nothing. The second begins and ends while the
-// first is about to make the repository, to push, or to register its key.
+// TestConcurrency_sameManagementCluster: two creations of one management cluster, from nothing. The second
+// begins and ends while the first is about to make the repository, to push, or to register its key.
 func TestConcurrency_sameManagementCluster(t *testing.T) {
 	t.Parallel()
-	for write, n := range map[string]int{"the repository": 1, "the push": 2, "the registration of the key": 5} {
+	for write, n := range map[string]int{"the repository": 1, "the push": 2,
+		"the registration of the key": 5} {
 		t.Run(write, func(t *testing.T) {
 			w := newWorld(t)
 			g := newGate(w)
@@ -253,7 +303,8 @@ func TestConcurrency_sameManagementCluster(t *testing.T) {
 	}
 }
 
-// TestConcurrency_mixed: creations, changes and deletions of different clusters at the same moment all succeed.
+// TestConcurrency_mixed: creations, changes and deletions of different clusters at the same moment all
+// succeed.
 func TestConcurrency_mixed(t *testing.T) {
 	const each = 3
 	w := newWorldIn(t, managed())
@@ -277,7 +328,8 @@ func TestConcurrency_mixed(t *testing.T) {
 		changed := fmt.Sprintf("w%d", i)
 		w.write(changed+".yaml", strings.Replace(workload(t, changed, i), "count: 1 ", "count: 2 ", 1))
 		want[changed] = 2
-		runs = append(runs, []string{"create", "cluster", "-f", name + ".yaml"}, []string{"upgrade", "cluster", "-f", changed + ".yaml"},
+		runs = append(runs, []string{"create", "cluster", "-f", name + ".yaml"},
+			[]string{"upgrade", "cluster", "-f", changed + ".yaml"},
 			[]string{"delete", "cluster", fmt.Sprintf("w%d", each+i), "--yes"})
 	}
 	var processes []*process

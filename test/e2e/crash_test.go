@@ -21,8 +21,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// extent says how much of a matrix is asked for: of its full length the part-th of parts equal parts, or, when parts is 0, a sample.
-// make reliability asks by the environment: EKSA_GITOPS_RELIABILITY is "full", or "2/40" for the second of forty parts.
+// extent says how much of a matrix is asked for: of its full length the part-th of parts equal parts, or,
+// when parts is 0, a sample. make reliability asks by the environment: EKSA_GITOPS_RELIABILITY is "full", or
+// "2/40" for the second of forty parts.
 type extent struct{ part, parts int }
 
 func askedFor(t testing.TB) extent {
@@ -35,7 +36,8 @@ func askedFor(t testing.TB) extent {
 		return extent{1, 1}
 	}
 	var e extent
-	if n, err := fmt.Sscanf(value, "%d/%d", &e.part, &e.parts); n != 2 || err != nil || e.part < 1 || e.part > e.parts || fmt.Sprintf("%d/%d", e.part, e.parts) != value {
+	if n, err := fmt.Sscanf(value, "%d/%d", &e.part, &e.parts); n != 2 || err != nil || e.part < 1 ||
+		e.part > e.parts || fmt.Sprintf("%d/%d", e.part, e.parts) != value {
 		t.Fatalf("EKSA_GITOPS_RELIABILITY is %q, want full or a part such as 2/40", value)
 	}
 	return e
@@ -43,8 +45,8 @@ func askedFor(t testing.TB) extent {
 
 func (e extent) sample() bool { return e.parts == 0 }
 
-// takes says whether the part has a case: way j to break at the i-th chosen write of a scenario, the row-th. A sample takes one way for
-// each write, and over all scenarios every way.
+// takes says whether the part has a case: way j to break at the i-th chosen write of a scenario, the row-th.
+// A sample takes one way for each write, and over all scenarios every way.
 func (e extent) takes(row, i, j int) bool {
 	ways := len(breakages())
 	if e.sample() {
@@ -72,9 +74,9 @@ func breakages() []breakage {
 	}
 }
 
-// TestCrash breaks runs of the program right before and right after each of their external writes, which are counted at the servers. Each
-// time the same command, given again, succeeds; the third run writes nothing; and what is there in the end is what a run that was never
-// broken leaves.
+// TestCrash breaks runs of the program right before and right after each of their external writes, which are
+// counted at the servers. Each time the same command, given again, succeeds; the third run writes nothing;
+// and what is there in the end is what a run that was never broken leaves.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	length := askedFor(t)
@@ -176,8 +178,8 @@ func overSSH(t testing.TB) *world {
 // sampled is at how many writes of a scenario a sample breaks.
 const sampled = 2
 
-// points are the writes to break at: all of them, or, where there are many, the second, which in a creation is the push, and the one in
-// the middle.
+// points are the writes to break at: all of them, or, where there are many, the second, which in a creation
+// is the push, and the one in the middle.
 func points(writes int, length extent) []int {
 	if length.sample() && writes > sampled {
 		return []int{2, writes/2 + 1}
@@ -226,8 +228,9 @@ func (w *world) breakRun(g *gate, b breakage, args []string) {
 	}
 }
 
-// startTime is how long the program takes at the moment to start and say its version, which on a machine with time to spare is far less
-// than a tenth of a second. A machine that takes longer gives nobody a processor in time.
+// startTime is how long the program takes at the moment to start and say its version, which on a machine with
+// time to spare is far less than a tenth of a second. A machine that takes longer gives nobody a processor in
+// time.
 func (w *world) startTime() time.Duration {
 	w.t.Helper()
 	began := time.Now()
@@ -237,8 +240,9 @@ func (w *world) startTime() time.Duration {
 	return time.Since(began)
 }
 
-// endState describes all that a run leaves: the files on the branch, the deploy keys, and the cluster's objects, without what differs from
-// run to run (identities, times, key material) and what controllers make of the objects.
+// endState describes all that a run leaves: the files on the branch, the deploy keys, and the cluster's
+// objects, without what differs from run to run (identities, times, key material) and what controllers make
+// of the objects.
 func (w *world) endState() string {
 	w.t.Helper()
 	lines := w.settledObjects()
@@ -253,7 +257,8 @@ func (w *world) endState() string {
 			lines = append(lines, fmt.Sprintf("file %s: %q", name, content))
 		}
 		for _, key := range repo.DeployKeys() {
-			lines = append(lines, fmt.Sprintf("deploy key %s, read only %v, of %v", key.Title, key.ReadOnly, holders[key.Key]))
+			lines = append(lines,
+				fmt.Sprintf("deploy key %s, read only %v, of %v", key.Title, key.ReadOnly, holders[key.Key]))
 			delete(holders, key.Key)
 		}
 	}
@@ -264,7 +269,8 @@ func (w *world) endState() string {
 	return differing().ReplaceAllString(strings.Join(lines, "\n"), "(differs)")
 }
 
-// keyHolders are the Secrets that hold a private key for Git, by the public key that belongs to it, as GitHub lists keys.
+// keyHolders are the Secrets that hold a private key for Git, by the public key that belongs to it, as GitHub
+// lists keys.
 func (w *world) keyHolders() map[string][]string {
 	w.t.Helper()
 	holders := map[string][]string{}
@@ -287,16 +293,19 @@ func (w *world) keyHolders() map[string][]string {
 	return holders
 }
 
-// settledObjects describes the cluster's objects once none of them is on its way out: what a run has deleted takes its time to go.
+// settledObjects describes the cluster's objects once none of them is on its way out: what a run has deleted
+// takes its time to go.
 func (w *world) settledObjects() []string {
 	w.t.Helper()
-	derived := []string{"Event", "Lease", "Endpoints", "EndpointSlice", "Pod", "ReplicaSet", "ControllerRevision", "Node", "APIService", "CSINode", "IPAddress"}
+	derived := []string{"Event", "Lease", "Endpoints", "EndpointSlice", "Pod", "ReplicaSet",
+		"ControllerRevision", "Node", "APIService", "CSINode", "IPAddress"}
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		var lines []string
 		going, namespaces, inside := "", map[string]bool{}, map[string]string{}
-		for _, list := range w.lists(ctx, func(kind schema.GroupVersionKind) bool { return !slices.Contains(derived, kind.Kind) }) {
+		for _, list := range w.lists(ctx,
+			func(kind schema.GroupVersionKind) bool { return !slices.Contains(derived, kind.Kind) }) {
 			for _, item := range list.Items {
 				if item.GetDeletionTimestamp() != nil {
 					going = item.GetKind() + " " + item.GetNamespace() + "/" + item.GetName()
@@ -304,8 +313,10 @@ func (w *world) settledObjects() []string {
 				if item.GetKind() == "Namespace" {
 					namespaces[item.GetName()] = true
 				}
-				inside[item.GetNamespace()] = item.GetKind() + " " + item.GetNamespace() + "/" + item.GetName()
-				if item.GetKind() == "Service" && item.GetNamespace() == "default" && item.GetName() == "kubernetes" {
+				inside[item.GetNamespace()] = item.GetKind() + " " + item.GetNamespace() + "/" +
+					item.GetName()
+				if item.GetKind() == "Service" && item.GetNamespace() == "default" &&
+					item.GetName() == "kubernetes" {
 					continue // it has the port of the stack's API server
 				}
 				lines = append(lines, describeObject(w, item))
@@ -327,16 +338,19 @@ func (w *world) settledObjects() []string {
 	}
 }
 
-// differing is what differs between two stacks and two GitHubs: addresses, certificates, identities of owners.
+// differing is what differs between two stacks and two GitHubs: addresses, certificates, identities of
+// owners.
 func differing() *regexp.Regexp {
 	return regexp.MustCompile(`127\.0\.0\.1:\d+|-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----|"caBundle":"[^"]*"|"uid":"[^"]*"|"[a-z-]*ca(-file)?(\.crt)?":"[^"]*"`)
 }
 
 func describeObject(w *world, u unstructured.Unstructured) string {
-	for _, field := range []string{"uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"} {
+	for _, field := range []string{"uid", "resourceVersion", "creationTimestamp", "managedFields",
+		"generation"} {
 		unstructured.RemoveNestedField(u.Object, "metadata", field)
 	}
-	for _, annotation := range []string{"reconcile.fluxcd.io/requestedAt", "deployment.kubernetes.io/revision"} {
+	for _, annotation := range []string{"reconcile.fluxcd.io/requestedAt",
+		"deployment.kubernetes.io/revision"} {
 		unstructured.RemoveNestedField(u.Object, "metadata", "annotations", annotation)
 	}
 	if len(u.GetAnnotations()) == 0 {

@@ -21,17 +21,21 @@ var managementFiles = []string{
 	"clusters/mgmt/mgmt/eksa-system/kustomization.yaml",
 }
 
-// The whole story of a user: a management cluster, run again, a workload cluster, its kubeconfig, and a change pushed with plain git.
+// The whole story of a user: a management cluster, run again, a workload cluster, its kubeconfig, and a
+// change pushed with plain git.
 func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	w := newWorld(t)
-	w.gh.SetCreationLag(githubtest.Lag{Reads: 1, Git: 1}) // a write that comes too early is one more, and they are counted
+	// a write that comes too early is one more, and they are counted
+	w.gh.SetCreationLag(githubtest.Lag{Reads: 1, Git: 1})
 
 	start := w.gh.Mark()
 	first := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
 	if activity := w.gh.Since(start); activity.Pushes != 1 || len(activity.Mutations) != 2 {
-		t.Errorf("%d pushes and the writes %v, want 1 push, the repository and the deploy key", activity.Pushes, activity.Mutations)
+		t.Errorf("%d pushes and the writes %v, want 1 push, the repository and the deploy key",
+			activity.Pushes, activity.Mutations)
 	}
-	first.prints("Cluster mgmt is managed through Git.", w.gh.GitURL()+"alice/fleet (private, created by this run)", "Next:")
+	first.prints("Cluster mgmt is managed through Git.",
+		w.gh.GitURL()+"alice/fleet (private, created by this run)", "Next:")
 	repo := w.gh.Repo("alice/fleet")
 	if repo == nil || !repo.Private() {
 		t.Fatal("the repository was not created as a private one")
@@ -40,11 +44,13 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	if got := keys(files); !slices.Equal(got, managementFiles) {
 		t.Errorf("files in the repository: %v, want %v", got, managementFiles)
 	}
-	if log := repo.Git().Log("main"); len(log) != 1 || !strings.HasPrefix(log[0].Subject(), "Create cluster mgmt (Kubernetes 1.33)") {
+	if log := repo.Git().Log("main"); len(log) != 1 ||
+		!strings.HasPrefix(log[0].Subject(), "Create cluster mgmt (Kubernetes 1.33)") {
 		t.Errorf("log: %+v, want one commit", log)
 	}
 	committed := files["clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml"]
-	for _, kept := range []string{"# One control plane node is enough for the lab.", "count: 1   # scaled through Git", "namespace: default"} {
+	for _, kept := range []string{"# One control plane node is enough for the lab.",
+		"count: 1   # scaled through Git", "namespace: default"} {
 		if !strings.Contains(committed, kept) {
 			t.Errorf("eksa-cluster.yaml does not hold %q:\n%s", kept, committed)
 		}
@@ -58,7 +64,8 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 		t.Errorf("deploy keys: %+v, want one that is read-only", deployKeys)
 	}
 	head := repo.Git().Head("main")
-	kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system", "flux-system")
+	kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system",
+		"flux-system")
 	if applied := at(t, kustomization, "status", "lastAppliedRevision"); applied != "main@sha1:"+head {
 		t.Errorf("Flux has applied %v, want main@sha1:%s", applied, head)
 	}
@@ -67,16 +74,19 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	}
 
 	before := w.mark()
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt is managed through Git.")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints(
+		"Nothing to do: cluster mgmt is managed through Git.")
 	before.writesNothing()
 
 	start = w.gh.Mark()
-	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.", "eksa-gitops get kubeconfig dev")
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.",
+		"eksa-gitops get kubeconfig dev")
 	if activity := w.gh.Since(start); activity.Pushes != 1 || len(activity.Mutations) != 0 {
 		t.Errorf("%d pushes and the writes %v, want 1 push and no write", activity.Pushes, activity.Mutations)
 	}
 	want := slices.Sorted(slices.Values(append(slices.Clone(managementFiles),
-		"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "clusters/mgmt/dev/eksa-system/kustomization.yaml")))
+		"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml",
+		"clusters/mgmt/dev/eksa-system/kustomization.yaml")))
 	if got := keys(repo.Git().Files("main")); !slices.Equal(got, want) {
 		t.Errorf("files in the repository: %v, want %v", got, want)
 	}
@@ -90,17 +100,20 @@ func TestCreate_fromNothingToAppliedChange(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("dev.kubeconfig: %v, mode %v, want 0600", err, info.Mode())
 	}
-	if content, err := os.ReadFile(filepath.Join(w.dir, "dev.kubeconfig")); err != nil || string(content) != kubeconfig.stdout {
+	if content, err := os.ReadFile(filepath.Join(w.dir, "dev.kubeconfig")); err != nil ||
+		string(content) != kubeconfig.stdout {
 		t.Errorf("the file and standard output differ (%v)", err)
 	}
 
 	client := w.gh.GitClient(githubToken(w))
-	clone, err := client.Clone(t.Context(), w.gh.GitURL()+"alice/fleet.git", filepath.Join(t.TempDir(), "fleet"))
+	clone, err := client.Clone(t.Context(), w.gh.GitURL()+"alice/fleet.git",
+		filepath.Join(t.TempDir(), "fleet"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"
-	clone.Write(path, strings.Replace(repo.Git().Files("main")[path], "count: 1   # scaled", "count: 3   # scaled", 1))
+	clone.Write(path,
+		strings.Replace(repo.Git().Files("main")[path], "count: 1   # scaled", "count: 3   # scaled", 1))
 	if _, err := clone.Commit(t.Context(), "Scale dev to three workers"); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +171,8 @@ func TestCreate_dryRunWritesNothing(t *testing.T) {
 	w := newWorld(t)
 	before := w.mark()
 	out := w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0)
-	out.prints("+++ b/clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml", "+# The management cluster of the Berlin site.", "nothing has been changed")
+	out.prints("+++ b/clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml",
+		"+# The management cluster of the Berlin site.", "nothing has been changed")
 	out.tells("Create repository alice/fleet (private, planned)")
 	before.writesNothing()
 	if w.gh.Repo("alice/fleet") != nil {
@@ -171,7 +185,8 @@ func TestCreate_dryRunWritesNothing(t *testing.T) {
 	if object["status"] != "planned" || object["changed"] != false || object["dryRun"] != true {
 		t.Errorf("result of a dry run: %v", object)
 	}
-	if diff, _ := at(t, object, "repository", "files", 3, "diff").(string); !strings.HasPrefix(diff, "--- /dev/null\n+++ b/clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml\n") {
+	if diff, _ := at(t, object, "repository", "files", 3, "diff").(string); !strings.HasPrefix(diff,
+		"--- /dev/null\n+++ b/clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml\n") {
 		t.Errorf("diff of the fourth file: %.200s", diff)
 	}
 	before.writesNothing()
@@ -182,8 +197,8 @@ func TestCreate_json(t *testing.T) {
 	object := w.run("create", "cluster", "-f", "mgmt.yaml", "-o", "json").exits(0).json()
 	head := w.gh.Repo("alice/fleet").Git().Head("main")
 	for path, want := range map[string]any{
-		"version": "eksa-gitops/v1", "command": "create cluster", "status": "done", "changed": true, "exitCode": 0.0,
-		"repository.commit": head, "repository.created": true, "repository.pushed": true,
+		"version": "eksa-gitops/v1", "command": "create cluster", "status": "done", "changed": true,
+		"exitCode": 0.0, "repository.commit": head, "repository.created": true, "repository.pushed": true,
 		"flux.ready": true, "flux.revision": "main@sha1:" + head, "flux.namespace": "flux-system",
 	} {
 		var steps []any

@@ -47,7 +47,8 @@ func (w *world) startOnTerminal(args ...string) *terminal {
 		w.t.Fatal(err)
 	}
 	defer slave.Close()
-	term := &terminal{t: w.t, master: master, cmd: exec.CommandContext(w.t.Context(), suite.program, args...), closed: make(chan struct{})}
+	term := &terminal{t: w.t, master: master, cmd: exec.CommandContext(w.t.Context(), suite.program, args...),
+		closed: make(chan struct{})}
 	term.cmd.Dir = w.dir
 	for name, value := range w.env {
 		if name != "TERM" {
@@ -116,7 +117,10 @@ func TestDelete_asks(t *testing.T) {
 		p := w.startOnTerminal("delete", "cluster", "dev")
 		p.answer("Delete cluster dev? Type its name, or y:", no)
 		shown := p.ends(130)
-		for _, text := range []string{"Cluster dev (namespace default, Kubernetes 1.33) will be deleted, with all its machines:", "object  Cluster default/dev", "delete  " + devFiles[0], "not confirmed; nothing has been changed"} {
+		for _, text := range []string{
+			"Cluster dev (namespace default, Kubernetes 1.33) will be deleted, with all its machines:",
+			"object  Cluster default/dev", "delete  " + devFiles[0],
+			"not confirmed; nothing has been changed"} {
 			if !strings.Contains(shown, text) {
 				t.Errorf("%q is not shown:\n%s", text, shown)
 			}

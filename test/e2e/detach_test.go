@@ -41,7 +41,8 @@ func (w *world) detached() {
 	t := w.t
 	t.Helper()
 	for file := range w.files() {
-		if strings.HasPrefix(file, "clusters/mgmt/flux-system/gotk") || strings.Contains(file, "/eksa-system/") {
+		if strings.HasPrefix(file, "clusters/mgmt/flux-system/gotk") ||
+			strings.Contains(file, "/eksa-system/") {
 			t.Errorf("%s is still in Git", file)
 		}
 	}
@@ -54,28 +55,33 @@ func (w *world) detached() {
 	for _, u := range []*unstructured.Unstructured{
 		reference("apps", "v1", "Deployment", "flux-system", "source-controller"),
 		reference("", "v1", "Secret", "flux-system", "flux-system"),
-		reference("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "", "cluster-reconciler-flux-system"),
+		reference("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "",
+			"cluster-reconciler-flux-system"),
 		reference(eksaGroup, "v1alpha1", "FluxConfig", "default", "mgmt"),
 	} {
-		if is, there := exists(t, u.GroupVersionKind().Group, u.GroupVersionKind().Version, u.GetKind(), u.GetNamespace(), u.GetName()); there && is.GetDeletionTimestamp() == nil {
+		if is, there := exists(t, u.GroupVersionKind().Group, u.GroupVersionKind().Version, u.GetKind(),
+			u.GetNamespace(), u.GetName()); there && is.GetDeletionTimestamp() == nil {
 			t.Errorf("%s %s is still there", u.GetKind(), u.GetName())
 		}
 	}
 	for _, u := range own() {
-		if is := object(t, eksaGroup, "v1alpha1", u.GetKind(), "default", u.GetName()); is.GetDeletionTimestamp() != nil {
+		if is := object(t, eksaGroup, "v1alpha1", u.GetKind(), "default",
+			u.GetName()); is.GetDeletionTimestamp() != nil {
 			t.Errorf("%s %s is being deleted", u.GetKind(), u.GetName())
 		}
 	}
-	if ref, there, _ := unstructured.NestedFieldNoCopy(clusterObject(t, "mgmt").Object, "spec", "gitOpsRef"); there {
+	if ref, there, _ := unstructured.NestedFieldNoCopy(clusterObject(t, "mgmt").Object, "spec",
+		"gitOpsRef"); there {
 		t.Errorf("gitOpsRef: %v", ref)
 	}
 }
 
-// A management cluster is detached wholly, what others have in the same places stays, the next run writes nothing, and the cluster can
-// be managed through Git again.
+// A management cluster is detached wholly, what others have in the same places stays, the next run writes
+// nothing, and the cluster can be managed through Git again.
 func TestDelete_management(t *testing.T) {
 	w := newFleet(t)
-	w.push(gittest.Change{Files: map[string]string{"README.md": "fleet\n", "clusters/mgmt/flux-system/NOTES.md": "patches: ask Ann\n"}})
+	w.push(gittest.Change{Files: map[string]string{"README.md": "fleet\n",
+		"clusters/mgmt/flux-system/NOTES.md": "patches: ask Ann\n"}})
 	// A namespace with a Secret of somebody's, and a Kustomization from this repository.
 	w.push(gittest.Change{Files: map[string]string{"clusters/mgmt/apps.yaml": `apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
@@ -89,29 +95,38 @@ spec:
   sourceRef:
     kind: GitRepository
     name: flux-system
-`, "apps/settings.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: default\ndata: {a: b}\n"}})
+`, "apps/settings.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n" +
+		"  namespace: default\ndata: {a: b}\n"}})
 	requestReconcile(t)
 	settings := reference("", "v1", "ConfigMap", "default", "settings")
-	waitFor(t, settings, "the application is there", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
-	if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: v1\nkind: Secret\nmetadata:\n  name: sops-age\n  namespace: flux-system\nstringData: {a: b}\n")); err != nil {
+	waitFor(t, settings, "the application is there",
+		func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
+	if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: v1\nkind: Secret\nmetadata:\n"+
+		"  name: sops-age\n  namespace: flux-system\nstringData: {a: b}\n")); err != nil {
 		t.Fatal(err)
 	}
 	before := w.mark()
-	w.run("delete", "cluster", "mgmt", "--dry-run").exits(0).prints("Management cluster mgmt (namespace default, Kubernetes 1.33) is detached from Git and keeps running.",
-		"object  Kustomization flux-system/apps", "delete  clusters/mgmt/flux-system/gotk-components.yaml", "keep    clusters/mgmt/flux-system/NOTES.md").
-		tells("Stop Flux (planned)", "Remove the deploy key (planned)", "Uninstall Flux (v2.9.4, planned)")
+	w.run("delete", "cluster", "mgmt", "--dry-run").exits(0).prints("Management cluster mgmt (namespace "+
+		"default, Kubernetes 1.33) is detached from Git and keeps running.",
+		"object  Kustomization flux-system/apps", "delete  clusters/mgmt/flux-system/gotk-components.yaml",
+		"keep    clusters/mgmt/flux-system/NOTES.md").tells("Stop Flux (planned)",
+		"Remove the deploy key (planned)", "Uninstall Flux (v2.9.4, planned)")
 	before.writesNothing()
 
 	out := w.run("delete", "cluster", "mgmt", "--yes").exits(0)
-	out.prints("Management cluster mgmt is detached from Git.", "kept        clusters/mgmt/flux-system/NOTES.md", "Next:")
-	out.tells("Stop Flux", "Remove the deploy key (eksa-gitops mgmt/flux-system)", "Uninstall Flux", "namespace flux-system stays: it holds Secret sops-age")
+	out.prints("Management cluster mgmt is detached from Git.",
+		"kept        clusters/mgmt/flux-system/NOTES.md", "Next:")
+	out.tells("Stop Flux", "Remove the deploy key (eksa-gitops mgmt/flux-system)", "Uninstall Flux",
+		"namespace flux-system stays: it holds Secret sops-age")
 	w.detached()
-	for _, file := range []string{"README.md", "clusters/mgmt/flux-system/NOTES.md", "clusters/mgmt/apps.yaml", "apps/settings.yaml"} {
+	for _, file := range []string{"README.md", "clusters/mgmt/flux-system/NOTES.md",
+		"clusters/mgmt/apps.yaml", "apps/settings.yaml"} {
 		if w.files()[file] == "" {
 			t.Errorf("%s is gone: %v", file, keys(w.files()))
 		}
 	}
-	if log := w.gh.Repo("alice/fleet").Git().Log("main"); log[0].Subject() != "Detach management cluster mgmt" {
+	if log := w.gh.Repo("alice/fleet").Git().Log("main"); log[0].Subject() !=
+		"Detach management cluster mgmt" {
 		t.Errorf("last commit: %+v", log[0])
 	}
 	if _, there := exists(t, "", "v1", "ConfigMap", "default", "settings"); !there {
@@ -119,7 +134,8 @@ spec:
 	}
 
 	before = w.mark()
-	w.run("delete", "cluster", "mgmt", "--yes").exits(0).prints("Nothing to do: management cluster mgmt is detached from Git.")
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0).prints(
+		"Nothing to do: management cluster mgmt is detached from Git.")
 	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).prints("Nothing to do")
 	before.writesNothing()
 
@@ -131,9 +147,12 @@ spec:
 // Whatever a run was doing when it was killed, or when GitHub failed, the next one finishes.
 func TestDelete_managementKilled(t *testing.T) {
 	w := newFleet(t)
-	heal := w.gh.Break("DELETE /repos/*/*/keys/*", githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
-	w.run("delete", "cluster", "mgmt", "--yes").exits(4).tells("removing a deploy key of alice/fleet", "continue with: eksa-gitops delete cluster mgmt --yes")
-	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"); at(t, u, "spec", "suspend") != true {
+	heal := w.gh.Break("DELETE /repos/*/*/keys/*",
+		githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
+	w.run("delete", "cluster", "mgmt", "--yes").exits(4).tells("removing a deploy key of alice/fleet",
+		"continue with: eksa-gitops delete cluster mgmt --yes")
+	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system",
+		"flux-system"); at(t, u, "spec", "suspend") != true {
 		t.Error("Flux was not stopped before")
 	}
 	heal()
@@ -150,16 +169,21 @@ func TestDelete_managementKilled(t *testing.T) {
 	before.writesNothing()
 }
 
-// A detachment that is broken off can be taken back: create resumes what it suspended. What somebody else suspended it leaves, and says so.
+// A detachment that is broken off can be taken back: create resumes what it suspended. What somebody else
+// suspended it leaves, and says so.
 func TestDelete_managementTakenBack(t *testing.T) {
 	w := newFleet(t)
-	heal := w.gh.Break("DELETE /repos/*/*/keys/*", githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
+	heal := w.gh.Break("DELETE /repos/*/*/keys/*",
+		githubtest.Respond(403, `{"message":"Resource not accessible by personal access token"}`))
 	w.run("delete", "cluster", "mgmt", "--yes").exits(4)
 	heal()
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells("Point Flux at the repository (planned)")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).tells(
+		"Point Flux at the repository (planned)")
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
-	for group, kind := range map[string]string{kustomizeGroup: "Kustomization", sourceGroup: "GitRepository"} {
-		if u := object(t, group, "v1", kind, "flux-system", "flux-system"); at(t, u, "spec", "suspend") != nil {
+	for group, kind := range map[string]string{kustomizeGroup: "Kustomization",
+		sourceGroup: "GitRepository"} {
+		if u := object(t, group, "v1", kind, "flux-system",
+			"flux-system"); at(t, u, "spec", "suspend") != nil {
 			t.Errorf("%s is still suspended", kind)
 		}
 	}
@@ -169,24 +193,30 @@ func TestDelete_managementTakenBack(t *testing.T) {
 	before.writesNothing()
 
 	suspend(t, true)
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells("Kustomization flux-system/flux-system is suspended, so that Flux would not apply the change", "resume it first: kubectl -n flux-system patch")
-	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system", "flux-system"); at(t, u, "spec", "suspend") != true {
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(3).tells(
+		"Kustomization flux-system/flux-system is suspended, so that Flux would not apply the change",
+		"resume it first: kubectl -n flux-system patch")
+	if u := object(t, kustomizeGroup, "v1", "Kustomization", "flux-system",
+		"flux-system"); at(t, u, "spec", "suspend") != true {
 		t.Error("the person's suspension is gone")
 	}
 }
 
-// Without its repository a management cluster can still get rid of Flux; the files go later, by the cluster's file.
+// Without its repository a management cluster can still get rid of Flux; the files go later, by the cluster's
+// file.
 func TestDelete_managementWithoutRepository(t *testing.T) {
 	w := newFleet(t)
 	heal := w.gh.Break("* /**", githubtest.Respond(404, `{"message":"Not Found"}`))
-	w.run("delete", "cluster", "mgmt", "--yes", "--from", "cluster").exits(0).prints("Management cluster mgmt is detached from Git.").
-		tells(`deploy key "eksa-gitops mgmt/flux-system" (SHA256:`, "stay at alice/fleet")
+	w.run("delete", "cluster", "mgmt", "--yes", "--from", "cluster").exits(0).prints(
+		"Management cluster mgmt is detached from Git.").tells(
+		`deploy key "eksa-gitops mgmt/flux-system" (SHA256:`, "stay at alice/fleet")
 	heal()
 	if names := fluxCRDs(t); len(names) > 0 {
 		t.Errorf("CRDs: %v", names)
 	}
 	// The Secret, which tells whose the deploy key is, is gone.
-	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).tells(`deploy key "eksa-gitops mgmt/flux-system" of alice/fleet stays`)
+	w.run("delete", "cluster", "-f", "mgmt.yaml", "--yes").exits(0).tells(
+		`deploy key "eksa-gitops mgmt/flux-system" of alice/fleet stays`)
 	removeDeployKeys(w, "alice/fleet")
 	w.detached()
 }
@@ -201,7 +231,8 @@ func TestDelete_openSSH(t *testing.T) {
 	if hasCluster(t, "dev") {
 		t.Error("dev is still there")
 	}
-	w.run("delete", "cluster", "mgmt", "--yes").exits(0).tells("the Git server still accepts the key that Flux read the repository with (SHA256:")
+	w.run("delete", "cluster", "mgmt", "--yes").exits(0).tells(
+		"the Git server still accepts the key that Flux read the repository with (SHA256:")
 	if files := repo.Paths("main"); len(files) != 0 {
 		t.Errorf("files: %v", files)
 	}

@@ -46,7 +46,8 @@ func (f *apiFaults) wrap(next http.Handler) http.Handler {
 func (f *apiFaults) strike(method, path string, times int64, answer http.HandlerFunc) (off func()) {
 	var struck atomic.Int64
 	around := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method != method || !strings.Contains(r.URL.Path, path) || r.URL.Query().Has("dryRun") || times > 0 && struck.Add(1) > times {
+		if r.Method != method || !strings.Contains(r.URL.Path, path) || r.URL.Query().Has("dryRun") ||
+			times > 0 && struck.Add(1) > times {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -65,12 +66,15 @@ func refusing(code int, reason metav1.StatusReason, message string, header ...st
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		seconds, _ := strconv.Atoi(w.Header().Get("Retry-After"))
-		_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Code: int32(code),
-			Reason: reason, Message: message, Details: &metav1.StatusDetails{RetryAfterSeconds: int32(seconds)}})
+		_ = json.NewEncoder(w).
+			Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+				Status: "Failure", Code: int32(code), Reason: reason, Message: message,
+				Details: &metav1.StatusDetails{RetryAfterSeconds: int32(seconds)}})
 	}
 }
 
-// TestFaults_kubernetes: what goes wrong at the API server while a changed cluster is pushed and Flux is asked to look.
+// TestFaults_kubernetes: what goes wrong at the API server while a changed cluster is pushed and Flux is
+// asked to look.
 func TestFaults_kubernetes(t *testing.T) {
 	w := newWorldIn(t, withDev())
 	api := faultyAPIServer(w)
@@ -87,53 +91,78 @@ func TestFaults_kubernetes(t *testing.T) {
 	at := func(method, path string, times int64, answer http.HandlerFunc) func(*testing.T, *world) func() {
 		return changed(func(*testing.T) func() { return api.strike(method, path, times, answer) })
 	}
-	modified := refusing(409, metav1.StatusReasonConflict, "the object has been modified; please apply your changes to the latest version and try again")
-	upgrade, limited := []string{"upgrade", "cluster", "-f", "dev.yaml"}, []string{"upgrade", "cluster", "-f", "dev.yaml", "--timeout", "10s"}
+	modified := refusing(409, metav1.StatusReasonConflict,
+		"the object has been modified; please apply your changes to the latest version and try again")
+	upgrade, limited := []string{"upgrade", "cluster", "-f", "dev.yaml"},
+		[]string{"upgrade", "cluster", "-f", "dev.yaml", "--timeout", "10s"}
 	const goOn = "finished steps are kept; continue with: eksa-gitops upgrade cluster -f dev.yaml"
 	for _, f := range []fault{
-		{name: "API server restarts", waits: true, tells: []string{"waiting for the API server https://", ", which does not answer: "}, strike: changed(func(t *testing.T) func() {
-			var off func()
-			back := make(chan error, 1)
-			off = api.strike("PATCH", source, 1, func(http.ResponseWriter, *http.Request) {
-				off()
-				if err := s.StopAPIServer(); err != nil {
-					t.Error(err)
+		{name: "API server restarts", waits: true,
+			tells: []string{"waiting for the API server https://", ", which does not answer: "},
+			strike: changed(func(t *testing.T) func() {
+				var off func()
+				back := make(chan error, 1)
+				off = api.strike("PATCH", source, 1, func(http.ResponseWriter, *http.Request) {
+					off()
+					if err := s.StopAPIServer(); err != nil {
+						t.Error(err)
+					}
+					time.AfterFunc(2*time.Second, func() { back <- s.StartAPIServer(t.Context()) })
+					panic(http.ErrAbortHandler)
+				})
+				return func() {
+					if err := <-back; err != nil {
+						t.Error(err)
+					}
 				}
-				time.AfterFunc(2*time.Second, func() { back <- s.StartAPIServer(t.Context()) })
-				panic(http.ErrAbortHandler)
-			})
-			return func() {
-				if err := <-back; err != nil {
-					t.Error(err)
-				}
-			}
-		})},
-		{name: "429 with Retry-After", waits: true, tells: []string{"it asks to wait 1 s (429 Too Many Requests)"},
-			strike: at("PATCH", source, 1, refusing(429, metav1.StatusReasonTooManyRequests, "too many requests, please try again later", "Retry-After", "1"))},
+			})},
+		{name: "429 with Retry-After",
+			waits: true, tells: []string{"it asks to wait 1 s (429 Too Many Requests)"},
+			strike: at("PATCH", source, 1, refusing(429, metav1.StatusReasonTooManyRequests,
+				"too many requests, please try again later", "Retry-After", "1"))},
 		{name: "409", strike: at("PATCH", source, 1, modified)},
-		{name: "409 that stays", waits: true, code: 5, args: limited, again: upgrade, strike: at("PATCH", source, 0, modified),
-			tells: []string{"asking Flux to look at the repository now: somebody else writes the same object: the object has been modified", "the time limit of 10s is over"}},
-		{name: "500", strike: at("PATCH", source, 2, refusing(500, metav1.StatusReasonInternalError, "etcdserver: leader changed"))},
-		{name: "503", strike: at("GET", "/clusters/dev", 2, refusing(503, metav1.StatusReasonServiceUnavailable, "apiserver is shutting down"))},
-		{name: "webhook down", waits: true, code: 5, args: limited, again: upgrade, strike: at("PATCH", source, 0, refusing(500, metav1.StatusReasonInternalError,
-			`Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: connection refused`)),
-			tells: []string{`cannot do this at present: Internal error occurred: failed calling webhook "policy.example.com"`, "the time limit of 10s is over",
-				"a webhook that has to agree does not answer: look at the controller behind it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"}},
-		{name: "webhook refuses", code: 4, strike: at("PATCH", source, 0, refusing(403, metav1.StatusReasonForbidden, `admission webhook "policy.example.com" denied the request: only on weekdays`)),
-			tells: []string{`rejected the object: admission webhook "policy.example.com" denied the request: only on weekdays`, goOn}},
-		{name: "right taken away", code: 4, strike: at("PATCH", source, 0, refusing(403, metav1.StatusReasonForbidden,
-			`gitrepositories.source.toolkit.fluxcd.io "flux-system" is forbidden: User "operator" cannot patch resource "gitrepositories" in API group "source.toolkit.fluxcd.io" in the namespace "flux-system"`)),
-			tells: []string{`the user needs a Role in namespace flux-system with the rule: apiGroups ["source.toolkit.fluxcd.io"], resources ["gitrepositories"], verbs ["patch"]`, goOn}},
-		{name: "401", code: 4, strike: at("PATCH", source, 0, refusing(401, metav1.StatusReasonUnauthorized, "Unauthorized")),
-			tells: []string{"does not accept the credentials of KUBECONFIG=" + w.env["KUBECONFIG"] + ": Unauthorized", goOn}},
+		{name: "409 that stays", waits: true, code: 5, args: limited, again: upgrade,
+			strike: at("PATCH", source, 0, modified),
+			tells: []string{"asking Flux to look at the repository now: somebody else writes the same " +
+				"object: the object has been modified", "the time limit of 10s is over"}},
+		{name: "500", strike: at("PATCH", source, 2,
+			refusing(500, metav1.StatusReasonInternalError, "etcdserver: leader changed"))},
+		{name: "503", strike: at("GET", "/clusters/dev", 2,
+			refusing(503, metav1.StatusReasonServiceUnavailable, "apiserver is shutting down"))},
+		{name: "webhook down", waits: true, code: 5, args: limited, again: upgrade,
+			strike: at("PATCH", source, 0, refusing(500, metav1.StatusReasonInternalError,
+				`Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: connection refused`)),
+			tells: []string{
+				`cannot do this at present: Internal error occurred: failed calling webhook "policy.example.com"`,
+				"the time limit of 10s is over",
+				"a webhook that has to agree does not answer: look at the controller behind it: kubectl " +
+					"get validatingwebhookconfigurations,mutatingwebhookconfigurations"}},
+		{name: "webhook refuses", code: 4,
+			strike: at("PATCH", source, 0, refusing(403, metav1.StatusReasonForbidden,
+				`admission webhook "policy.example.com" denied the request: only on weekdays`)),
+			tells: []string{
+				`rejected the object: admission webhook "policy.example.com" denied the request: only on weekdays`,
+				goOn}},
+		{name: "right taken away", code: 4,
+			strike: at("PATCH", source, 0, refusing(403, metav1.StatusReasonForbidden,
+				`gitrepositories.source.toolkit.fluxcd.io "flux-system" is forbidden: User "operator" cannot patch resource "gitrepositories" in API group "source.toolkit.fluxcd.io" in the namespace "flux-system"`)),
+			tells: []string{`the user needs a Role in namespace flux-system with the rule: apiGroups ["source.toolkit.fluxcd.io"], resources ["gitrepositories"], verbs ["patch"]`,
+				goOn}},
+		{name: "401", code: 4,
+			strike: at("PATCH", source, 0, refusing(401, metav1.StatusReasonUnauthorized, "Unauthorized")),
+			tells: []string{"does not accept the credentials of KUBECONFIG=" + w.env["KUBECONFIG"] +
+				": Unauthorized",
+				goOn}},
 		{name: "no answer", code: 1, args: limited, again: upgrade, writesNothing: true,
 			strike: at("GET", "/", 0, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
-			tells:  []string{"looking at the management cluster: no answer from the API server https://", "yet: the time limit of 10s is over"}},
-		{name: "answer cut off", waits: true, tells: []string{", which does not answer: "}, strike: at("PATCH", source, 1, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "1000")
-			_, _ = w.Write([]byte(`{"kind":`))
-			panic(http.ErrAbortHandler)
-		})},
+			tells: []string{"looking at the management cluster: no answer from the API server https://",
+				"yet: the time limit of 10s is over"}},
+		{name: "answer cut off", waits: true, tells: []string{", which does not answer: "},
+			strike: at("PATCH", source, 1, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "1000")
+				_, _ = w.Write([]byte(`{"kind":`))
+				panic(http.ErrAbortHandler)
+			})},
 	} {
 		if f.args == nil {
 			f.args = upgrade
@@ -162,16 +191,19 @@ func notEstablished(definition []byte) []byte {
 	return changed
 }
 
-// TestFaults_create: what a creation from nothing meets besides. GitHub shows the new repository late; the namespace is still being deleted
-// by an earlier removal, and one of Flux's definitions is slow to be established.
+// TestFaults_create: what a creation from nothing meets besides. GitHub shows the new repository late; the
+// namespace is still being deleted by an earlier removal, and one of Flux's definitions is slow to be
+// established.
 func TestFaults_create(t *testing.T) {
 	w := newWorld(t)
 	w.gh.SetCreationLag(githubtest.Lag{Reads: 2, Writes: 2, Git: 2})
 	api := faultyAPIServer(w)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}}
-	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "held", Finalizers: []string{"example.com/hold"}}}
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "held",
+		Finalizers: []string{"example.com/hold"}}}
 	c := stackOf(t).Client()
-	for _, err := range []error{c.Create(t.Context(), namespace), c.Create(t.Context(), held), c.Delete(t.Context(), namespace)} {
+	for _, err := range []error{c.Create(t.Context(), namespace), c.Create(t.Context(), held),
+		c.Delete(t.Context(), namespace)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,11 +212,15 @@ func TestFaults_create(t *testing.T) {
 	released := make(chan error, 1)
 	around := func(answer http.ResponseWriter, r *http.Request, next http.Handler) {
 		switch {
-		case r.Method == http.MethodGet && r.URL.Path == "/api/v1/namespaces/flux-system" && looks.Add(1) == 8:
+		case r.Method == http.MethodGet && r.URL.Path == "/api/v1/namespaces/flux-system" &&
+			looks.Add(1) == 8:
 			go func() {
-				released <- c.Patch(t.Context(), held, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
+				released <- c.Patch(t.Context(), held,
+					client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
 			}()
-		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/customresourcedefinitions/gitrepositories.source.toolkit.fluxcd.io") && reads.Add(1) < 6:
+		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path,
+			"/customresourcedefinitions/gitrepositories.source.toolkit.fluxcd.io") &&
+			reads.Add(1) < 6:
 			r.Header.Del("Accept-Encoding")
 			recorder := httptest.NewRecorder()
 			next.ServeHTTP(recorder, r)
@@ -197,7 +233,8 @@ func TestFaults_create(t *testing.T) {
 	}
 	api.around.Store(&around)
 	out := w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
-	out.tells("for GitHub: ", "then try 2 of ", "waiting for the API server https://", "Namespace flux-system is not ready (Terminating): it is being deleted")
+	out.tells("for GitHub: ", "then try 2 of ", "waiting for the API server https://",
+		"Namespace flux-system is not ready (Terminating): it is being deleted")
 	if err := <-released; err != nil {
 		t.Error(err)
 	}

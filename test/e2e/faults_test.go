@@ -8,13 +8,15 @@ import (
 // fault is one thing that goes wrong at a server while the program runs.
 type fault struct {
 	name string
-	// strike makes the run come to the place, switches the fault on and returns how it is switched off; nil where it passes by itself.
+	// strike makes the run come to the place, switches the fault on and returns how it is switched off; nil
+	// where it passes by itself.
 	strike func(*testing.T, *world) (heal func())
 	args   []string // default: create cluster -f mgmt.yaml --on-gitops-failure=fail
 	again  []string // how the run is repeated when the fault is over; default: as it was
 	code   int
 	tells  []string
-	// waits says that the run tries again, and tells what it waits for. A fault that does not pass stops the run at once.
+	// waits says that the run tries again, and tells what it waits for. A fault that does not pass stops the
+	// run at once.
 	waits bool
 	// writesNothing says that nothing has been changed anywhere when the run stops.
 	writesNothing bool

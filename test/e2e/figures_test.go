@@ -50,7 +50,8 @@ func (f *figures) record(path, scenario string) error {
 	defer f.mu.Unlock()
 	start := "| " + scenario + " |"
 	tried := f.killed + f.lost + f.signalled
-	row := fmt.Sprintf("%s %d | %d | %d | %d | %d | %d of %d |", start, f.writes, f.writes*len(breakages()), f.killed, f.lost, f.signalled, f.healed, tried)
+	row := fmt.Sprintf("%s %d | %d | %d | %d | %d | %d of %d |",
+		start, f.writes, f.writes*len(breakages()), f.killed, f.lost, f.signalled, f.healed, tried)
 	return fill(path, figuresBegin, figuresEnd, func(old string) string {
 		var rows []string
 		for i, line := range strings.Split(strings.TrimSuffix(old, "\n"), "\n") {
@@ -58,13 +59,14 @@ func (f *figures) record(path, scenario string) error {
 				rows = append(rows, line)
 			}
 		}
-		if i := slices.IndexFunc(rows, func(line string) bool { return strings.HasPrefix(line, start) }); i >= 0 {
+		if i := slices.IndexFunc(rows, func(line string) bool { return strings.HasPrefix(line, start) }); i >=
+			0 {
 			rows[i] = row
 		} else {
 			rows = append(rows, row)
 		}
-		return "| scenario | external writes | cases | killed | answer lost | interrupted or terminated | healed |\n|---|---|---|---|---|---|---|\n" +
-			strings.Join(rows, "\n") + "\n"
+		return "| scenario | external writes | cases | killed | answer lost | interrupted or terminated | " +
+			"healed |\n|---|---|---|---|---|---|---|\n" + strings.Join(rows, "\n") + "\n"
 	})
 }
 
@@ -77,7 +79,8 @@ func fill(path, begin, end string, with func(old string) string) error {
 	before, rest, ok := strings.Cut(string(content), begin+"\n")
 	old, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return fmt.Errorf("recording figures: %s has no place for them: the lines %s and %s", path, begin, end)
+		return fmt.Errorf("recording figures: %s has no place for them: the lines %s and %s",
+			path, begin, end)
 	}
 	if err := os.WriteFile(path, []byte(before+begin+"\n"+with(old)+end+after), 0o644); err != nil {
 		return fmt.Errorf("recording figures: %w", err)
@@ -89,7 +92,8 @@ func fill(path, begin, end string, with func(old string) string) error {
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	doc := filepath.Join(t.TempDir(), "doc.md")
-	const head = "| scenario | external writes | cases | killed | answer lost | interrupted or terminated | healed |\n|---|---|---|---|---|---|---|\n"
+	const head = "| scenario | external writes | cases | killed | answer lost | interrupted or terminated " +
+		"| healed |\n|---|---|---|---|---|---|---|\n"
 	frame := func(table string) string {
 		return "Before.\n\n" + figuresBegin + "\n" + table + figuresEnd + "\n\nAfter.\n"
 	}
@@ -107,8 +111,10 @@ func TestFigures(t *testing.T) {
 		rows     string
 	}{
 		{few, "delete", "| delete | 2 | 14 | 1 | 0 | 1 | 1 of 2 |\n"},
-		{more, "create", "| delete | 2 | 14 | 1 | 0 | 1 | 1 of 2 |\n| create | 30 | 210 | 0 | 1 | 0 | 1 of 1 |\n"},
-		{more, "delete", "| delete | 30 | 210 | 0 | 1 | 0 | 1 of 1 |\n| create | 30 | 210 | 0 | 1 | 0 | 1 of 1 |\n"},
+		{more, "create",
+			"| delete | 2 | 14 | 1 | 0 | 1 | 1 of 2 |\n| create | 30 | 210 | 0 | 1 | 0 | 1 of 1 |\n"},
+		{more, "delete",
+			"| delete | 30 | 210 | 0 | 1 | 0 | 1 of 1 |\n| create | 30 | 210 | 0 | 1 | 0 | 1 of 1 |\n"},
 	} {
 		if err := step.f.record(doc, step.scenario); err != nil {
 			t.Fatal(err)

@@ -17,7 +17,8 @@ import (
 // workload is the spec of a workload cluster of its own name and address.
 func workload(t testing.TB, name string, number int) string {
 	t.Helper()
-	return spec(t, "dev.yaml", "name: dev", "name: "+name, "198.18.100.20", fmt.Sprintf("198.19.%d.%d", number/250, number%250+1))
+	return spec(t, "dev.yaml", "name: dev", "name: "+name, "198.18.100.20",
+		fmt.Sprintf("198.19.%d.%d", number/250, number%250+1))
 }
 
 // workloads are the specs of many in one file.
@@ -43,15 +44,16 @@ func (w *world) markRepository() repositoryMark {
 	return repositoryMark{w.mark(), repo.Counts(), len(repo.Log("main"))}
 }
 
-// createsOneCommit asserts what a run of many clusters did at the server: one fetch of the tree, one of the clusters that new ones are held
-// against, one push, one commit. The program speaks HTTPS; Flux
-// fetches over SSH.
+// createsOneCommit asserts what a run of many clusters did at the server: one fetch of the tree, one of the
+// clusters that new ones are held against, one push, one commit. The program speaks HTTPS; Flux fetches over
+// SSH.
 func (m repositoryMark) createsOneCommit() {
 	m.world.t.Helper()
 	repo := m.world.gh.Repo("alice/fleet").Git()
 	counts := repo.Counts().Sub(m.counts)
 	if counts.OverHTTP != 2 || counts.Pushes != 1 {
-		m.world.t.Errorf("the repository saw %d fetches and %d pushes, want 2 and 1", counts.OverHTTP, counts.Pushes)
+		m.world.t.Errorf("the repository saw %d fetches and %d pushes, want 2 and 1",
+			counts.OverHTTP, counts.Pushes)
 	}
 	if writes := m.world.gh.Since(m.github).Mutations; len(writes) > 0 {
 		m.world.t.Errorf("GitHub saw the writes %v", writes)
@@ -61,8 +63,9 @@ func (m repositoryMark) createsOneCommit() {
 	}
 }
 
-// Clusters come from a directory, several -f, and one file with several of them. All are checked before anything is written, one commit
-// holds them all, and the table has a line for each. One that does not become Ready makes the exit code 5 and is named with its cause.
+// Clusters come from a directory, several -f, and one file with several of them. All are checked before
+// anything is written, one commit holds them all, and the table has a line for each. One that does not become
+// Ready makes the exit code 5 and is named with its cause.
 func TestFleet_create(t *testing.T) {
 	w := newFleet(t)
 	if err := os.Mkdir(filepath.Join(w.dir, "more"), 0o755); err != nil {
@@ -82,9 +85,11 @@ func TestFleet_create(t *testing.T) {
 	creation := w.markRepository()
 	out := w.run(append(args, "--timeout", "40s")...).exits(5)
 	creation.createsOneCommit()
-	out.tells("not every cluster is Ready: 1 of 5 are not", "  w-c: QuotaExceeded; no room for c", "continue with: eksa-gitops create cluster -f more")
+	out.tells("not every cluster is Ready: 1 of 5 are not", "  w-c: QuotaExceeded; no room for c",
+		"continue with: eksa-gitops create cluster -f more")
 	if want := rows(
-		"NAME VERSION NODES READY CAUSE", "dev 1.33 2/2 True -", "w-a 1.33 2/2 True -", "w-b 1.33 2/2 True -", "w-c 1.33 ?/2 False QuotaExceeded; no room for c", "w-d 1.33 2/2 True -",
+		"NAME VERSION NODES READY CAUSE", "dev 1.33 2/2 True -", "w-a 1.33 2/2 True -", "w-b 1.33 2/2 True -",
+		"w-c 1.33 ?/2 False QuotaExceeded; no room for c", "w-d 1.33 2/2 True -",
 	); !strings.Contains(rows(strings.Split(out.stdout, "\n")...), want) {
 		t.Errorf("there is no such table:\n%s\nin:\n%s", want, out.stdout)
 	}
@@ -98,10 +103,12 @@ func TestFleet_create(t *testing.T) {
 	before.writesNothing()
 	for i, name := range []string{"dev", "w-a", "w-b", "w-c", "w-d"} {
 		c := at(t, result, "clusters", i)
-		if at(t, c, "name") != name || at(t, c, "ready") != (name != "w-c") || at(t, c, "controlPlane", "desired") != float64(1) {
+		if at(t, c, "name") != name || at(t, c, "ready") != (name != "w-c") ||
+			at(t, c, "controlPlane", "desired") != float64(1) {
 			t.Errorf("cluster %d is %v", i, c)
 		}
-		if message, _ := at(t, c, "message").(string); name == "w-c" && !strings.Contains(message, "no room for c") {
+		if message, _ := at(t, c, "message").(string); name == "w-c" &&
+			!strings.Contains(message, "no room for c") {
 			t.Errorf("cluster c is %v", c)
 		}
 	}
@@ -122,8 +129,8 @@ func rows(lines ...string) string {
 // racers is how many processes meet in one branch.
 const racers = 32
 
-// Processes that create different clusters in one branch at the same moment all succeed: each makes one commit on top of the others',
-// and no file is lost.
+// Processes that create different clusters in one branch at the same moment all succeed: each makes one
+// commit on top of the others', and no file is lost.
 func TestFleet_race(t *testing.T) {
 	w := newFleet(t)
 	w.env["EKSA_GITOPS_TIMEOUT"], w.env["EKSA_GITOPS_FLUX_TIMEOUT"] = "8m", "8m"
@@ -148,8 +155,10 @@ func TestFleet_race(t *testing.T) {
 		lost += strings.Count(out.stderr, "somebody else pushed at the same moment")
 	}
 	slices.Sort(took)
-	t.Logf("pushed after %v (first), %v (middle), %v (last); %d pushes lost the race", took[0], took[racers/2], took[racers-1], lost)
-	t.Log("requests at GitHub:", len(w.gh.Since(mark.github).Requests), "pushes:", w.gh.Since(mark.github).Pushes)
+	t.Logf("pushed after %v (first), %v (middle), %v (last); %d pushes lost the race",
+		took[0], took[racers/2], took[racers-1], lost)
+	t.Log("requests at GitHub:", len(w.gh.Since(mark.github).Requests), "pushes:",
+		w.gh.Since(mark.github).Pushes)
 
 	files := w.files()
 	for _, name := range names {
@@ -196,7 +205,8 @@ func pushed(t testing.TB, began time.Time, stderr string) time.Duration {
 			Time        time.Time
 			Event, Step string
 		}
-		if json.Unmarshal(scanner.Bytes(), &event) == nil && event.Event == "end" && strings.HasPrefix(event.Step, "Push cluster files") {
+		if json.Unmarshal(scanner.Bytes(), &event) == nil && event.Event == "end" &&
+			strings.HasPrefix(event.Step, "Push cluster files") {
 			return event.Time.Sub(began).Round(time.Millisecond)
 		}
 	}

@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// BenchmarkFleet creates 500 workload clusters in one run: until the commit is there, and until all are Ready.
+// BenchmarkFleet creates 500 workload clusters in one run: until the commit is there, and until all are
+// Ready.
 func BenchmarkFleet(b *testing.B) {
 	const clusters = 500
 	for b.Loop() {

@@ -27,8 +27,8 @@ const (
 	lost          // the write is done and its answer lost, nobody is held
 )
 
-// gate counts the external writes of the program, at GitHub, in Git and in the cluster, in the order of their arrival, and strikes at
-// one of them.
+// gate counts the external writes of the program, at GitHub, in Git and in the cluster, in the order of their
+// arrival, and strikes at one of them.
 type gate struct {
 	mu     sync.Mutex
 	writes []string
@@ -56,13 +56,15 @@ func newGateBefore(w *world, behind func(http.Handler) http.Handler) *gate {
 			g.hook(w, repo)
 		}
 	}
-	w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler { return g.around("kubernetes ", behind(next)) })
+	w.env["KUBECONFIG"] = w.proxy(func(next http.Handler) http.Handler {
+		return g.around("kubernetes ", behind(next))
+	})
 	w.t.Cleanup(g.letGo) // before the proxy ends
 	return g
 }
 
-// The hook of a repository that asks the gate: for leave before references are changed, and to answer after that. When the answer is to be
-// lost, the whole session is cut.
+// The hook of a repository that asks the gate: for leave before references are changed, and to answer after
+// that. When the answer is to be lost, the whole session is cut.
 const gateHook = `#!/bin/bash
 exec 3<>/dev/tcp/127.0.0.1/%d && echo %s >&3 && read -r answer <&3 || exit 1
 case $answer in
@@ -72,7 +74,8 @@ esac
 exit 1
 `
 
-// hook puts the gate into a repository that is served over SSH, where nothing but Git itself can tell a push from a fetch.
+// hook puts the gate into a repository that is served over SSH, where nothing but Git itself can tell a push
+// from a fetch.
 func (g *gate) hook(w *world, repo *gittest.Repo) {
 	w.t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(w.t.Context(), "tcp", "127.0.0.1:0")
@@ -136,7 +139,8 @@ func (g *gate) push(hook, repo string) string {
 	return "go"
 }
 
-// hold starts the program and waits until the write comes at which the gate is armed. How the run ends is told when it does.
+// hold starts the program and waits until the write comes at which the gate is armed. How the run ends is
+// told when it does.
 func (g *gate) hold(w *world, args []string) (p *process, ended <-chan outcome) {
 	w.t.Helper()
 	p = w.start(args...)
@@ -145,7 +149,8 @@ func (g *gate) hold(w *world, args []string) (p *process, ended <-chan outcome) 
 	select {
 	case <-g.held:
 	case out := <-end:
-		w.t.Fatalf("the run ended before the write, with exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+		w.t.Fatalf("the run ended before the write, with exit code %d\n%s%s",
+			out.code, out.stdout, out.stderr)
 	case <-time.After(2 * time.Minute):
 		w.t.Fatal("the write does not come")
 	}
@@ -177,8 +182,8 @@ func (g *gate) seen() []string {
 	return append([]string(nil), g.writes...)
 }
 
-// isWrite says whether a request may change something: at GitHub, what is not a read, of Git's requests the push, in the cluster what
-// is neither a dry run nor a review.
+// isWrite says whether a request may change something: at GitHub, what is not a read, of Git's requests the
+// push, in the cluster what is neither a dry run nor a review.
 func isWrite(r *http.Request) bool {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions:
@@ -187,7 +192,8 @@ func isWrite(r *http.Request) bool {
 		return false
 	case r.URL.Query().Has("dryRun"):
 		return false
-	case strings.HasPrefix(r.URL.Path, "/apis/authorization.k8s.io/"), strings.HasPrefix(r.URL.Path, "/apis/authentication.k8s.io/"):
+	case strings.HasPrefix(r.URL.Path, "/apis/authorization.k8s.io/"),
+		strings.HasPrefix(r.URL.Path, "/apis/authentication.k8s.io/"):
 		return false
 	}
 	return true

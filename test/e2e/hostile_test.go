@@ -13,11 +13,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// safe asserts that nothing that a run printed makes a terminal or a workflow do anything, and that JSON is JSON.
+// safe asserts that nothing that a run printed makes a terminal or a workflow do anything, and that JSON is
+// JSON.
 func (o outcome) safe() outcome {
 	o.t.Helper()
 	for _, r := range o.stdout + o.stderr {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029') {
+		if r != '\n' && r != '\t' &&
+			(unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029') {
 			o.t.Errorf("eksa-gitops %q printed %U:\n%q\n%q", o.args, r, o.stdout, o.stderr)
 			break
 		}
@@ -52,8 +54,8 @@ func (o objects) git(stdin string, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// place makes a commit in which one path is an entry of that mode, whose content is a file's, a link's target or a commit, and points the
-// branch at it.
+// place makes a commit in which one path is an entry of that mode, whose content is a file's, a link's target
+// or a commit, and points the branch at it.
 func (o objects) place(branch, path, mode, content string) string {
 	o.t.Helper()
 	kind, id := "blob", ""
@@ -78,19 +80,22 @@ func (o objects) place(branch, path, mode, content string) string {
 	return commit
 }
 
-// Links, submodules and files in the place of the directories and files that are written are never followed nor replaced: the run says
-// which entry is in the way, and writes nothing to Git.
+// Links, submodules and files in the place of the directories and files that are written are never followed
+// nor replaced: the run says which entry is in the way, and writes nothing to Git.
 func TestHostile_repositoryEntries(t *testing.T) {
 	w := newWorld(t)
 	repo := w.gh.AddRepo("alice/fleet", withReadme("main")...).Git()
 	o := objects{t, repo}
 	submodule := repo.Head("main")
 	for _, entry := range []string{
-		"clusters", "clusters/mgmt", "clusters/mgmt/mgmt", "clusters/mgmt/mgmt/eksa-system", "clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml",
-		"clusters/mgmt/mgmt/eksa-system/kustomization.yaml", "clusters/mgmt/flux-system", "clusters/mgmt/flux-system/gotk-sync.yaml", "clusters/mgmt/flux-system/kustomization.yaml",
+		"clusters", "clusters/mgmt", "clusters/mgmt/mgmt",
+		"clusters/mgmt/mgmt/eksa-system", "clusters/mgmt/mgmt/eksa-system/eksa-cluster.yaml",
+		"clusters/mgmt/mgmt/eksa-system/kustomization.yaml", "clusters/mgmt/flux-system",
+		"clusters/mgmt/flux-system/gotk-sync.yaml", "clusters/mgmt/flux-system/kustomization.yaml",
 	} {
 		for _, kind := range []struct{ mode, content, is string }{
-			{"120000", "../../../../etc", "symbolic link"}, {"120000", "/etc/passwd", "symbolic link"}, {"120000", "README.md", "symbolic link"}, {"160000", submodule, "submodule"},
+			{"120000", "../../../../etc", "symbolic link"}, {"120000", "/etc/passwd", "symbolic link"},
+			{"120000", "README.md", "symbolic link"}, {"160000", submodule, "submodule"},
 			{"100644", "a file\n", ""},
 		} {
 			if kind.is == "" && strings.HasSuffix(entry, ".yaml") {
@@ -98,12 +103,16 @@ func TestHostile_repositoryEntries(t *testing.T) {
 			}
 			head := o.place("main", entry, kind.mode, kind.content)
 			before := w.mark()
-			out := w.run("create", "cluster", "-f", "mgmt.yaml", "--overwrite", "--timeout", "20s", "--on-gitops-failure", "fail").safe()
+			out := w.run("create", "cluster", "-f", "mgmt.yaml", "--overwrite", "--timeout", "20s",
+				"--on-gitops-failure", "fail").safe()
 			if out.code == 0 {
-				t.Errorf("%s as %s %q: exit code 0\n%s%s", entry, kind.mode, kind.content, out.stdout, out.stderr)
+				t.Errorf("%s as %s %q: exit code 0\n%s%s",
+					entry, kind.mode, kind.content, out.stdout, out.stderr)
 			}
-			if !strings.Contains(out.stderr, entry) || kind.is != "" && !strings.Contains(out.stderr, kind.is) {
-				t.Errorf("%s as %s %q: the entry is not named:\n%s", entry, kind.mode, kind.content, out.stderr)
+			if !strings.Contains(out.stderr, entry) ||
+				kind.is != "" && !strings.Contains(out.stderr, kind.is) {
+				t.Errorf("%s as %s %q: the entry is not named:\n%s",
+					entry, kind.mode, kind.content, out.stderr)
 			}
 			if got := repo.Head("main"); got != head {
 				t.Errorf("%s as %s %q: a commit was pushed", entry, kind.mode, kind.content)
@@ -118,7 +127,8 @@ func TestHostile_refs(t *testing.T) {
 	w := newWorld(t)
 	repo := w.gh.AddRepo("alice/fleet", withReadme("main")...).Git()
 	head := repo.Head("main")
-	for _, name := range []string{"-oProxyCommand=x", "--upload-pack=x", "a;b`id`$(id)", "\u202enur", "\u009b31m", "a'b\"c", "@", "main@", "MAIN", "main/", strings.Repeat("x", 200)} {
+	for _, name := range []string{"-oProxyCommand=x", "--upload-pack=x", "a;b`id`$(id)", "\u202enur",
+		"\u009b31m", "a'b\"c", "@", "main@", "MAIN", "main/", strings.Repeat("x", 200)} {
 		if _, err := repo.TryGit(nil, "update-ref", "refs/heads/"+name, head); err != nil {
 			t.Logf("git itself refuses %q", name)
 		}
@@ -133,33 +143,44 @@ func TestHostile_refs(t *testing.T) {
 	w.run("status").safe()
 }
 
-// What other people and other programs wrote is shown without its control characters: who committed and what, what objects of the cluster
-// say, what servers answer.
+// What other people and other programs wrote is shown without its control characters: who committed and what,
+// what objects of the cluster say, what servers answer.
 func TestHostile_words(t *testing.T) {
 	w := newFleetWorld(t)
 	repo := w.gh.Repo("alice/fleet").Git()
 	dev := repo.Files("main")[devSpec]
-	repo.Commit(gittest.Change{Message: nasty + "\n\n" + nasty, Author: "\x1b[31m\u202eMallory\u009b", Email: "\x1b]0;x\x07@example.com",
-		Files: map[string]string{devSpec: strings.Replace(dev, "count: 1", "count: 7", 1) + "# " + "\u202e\n", "clusters/mgmt/\u202e\x1b[2J\u009b/x.yaml": "{}"}})
-	repo.Commit(gittest.Change{Message: nasty, Author: "\u202e", Files: map[string]string{"clusters/mgmt/flux-system/kustomization.yaml": "resources: [gotk-components.yaml, gotk-sync.yaml, \"\\e[2J\\u202e.yaml\"]\n"}})
+	repo.Commit(gittest.Change{Message: nasty + "\n\n" + nasty,
+		Author: "\x1b[31m\u202eMallory\u009b", Email: "\x1b]0;x\x07@example.com",
+		Files: map[string]string{devSpec: strings.Replace(dev, "count: 1", "count: 7", 1) + "# " + "\u202e\n",
+			"clusters/mgmt/\u202e\x1b[2J\u009b/x.yaml": "{}"}})
+	repo.Commit(gittest.Change{Message: nasty, Author: "\u202e",
+		Files: map[string]string{"clusters/mgmt/flux-system/kustomization.yaml": "resources: " +
+			"[gotk-components.yaml, gotk-sync.yaml, \"\\e[2J\\u202e.yaml\"]\n"}})
 	stackOf(t).EKSA().Fail("default", "dev", nasty, nasty)
 	requestReconcile(t)
 	commands := [][]string{
-		{"status"}, {"status", "-v"}, {"status", "-o", "json"}, {"status", "dev"}, {"get", "clusters"}, {"get", "clusters", "-o", "json"},
-		{"create", "cluster", "-f", "dev.yaml", "-o", "json", "--flux-timeout", "3s"}, {"create", "cluster", "-f", "mgmt.yaml", "-v", "--flux-timeout", "3s"},
-		{"create", "cluster", "-f", "dev.yaml", "--dry-run", "--overwrite"}, {"delete", "cluster", "dev", "--dry-run"},
+		{"status"}, {"status", "-v"}, {"status", "-o", "json"}, {"status", "dev"}, {"get", "clusters"},
+		{"get", "clusters", "-o", "json"},
+		{"create", "cluster", "-f", "dev.yaml", "-o", "json", "--flux-timeout", "3s"}, {"create", "cluster",
+			"-f", "mgmt.yaml", "-v", "--flux-timeout", "3s"},
+		{"create", "cluster", "-f", "dev.yaml", "--dry-run", "--overwrite"}, {"delete", "cluster", "dev",
+			"--dry-run"},
 	}
 	for _, args := range commands {
 		w.run(args...).safe()
 	}
 	// The words are there, made harmless.
 	w.run("status", "dev").prints("owned").safe()
-	message, err := json.Marshal(map[string]any{"message": nasty, "errors": []any{nasty, map[string]string{"message": nasty, "resource": nasty}}, "documentation_url": nasty})
+	message, err := json.Marshal(map[string]any{"message": nasty,
+		"errors":            []any{nasty, map[string]string{"message": nasty, "resource": nasty}},
+		"documentation_url": nasty})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, status := range []int{401, 403, 404, 422, 500} {
-		off := w.gh.Break("* /**", githubtest.RespondWith(status, http.Header{"X-Github-Sso": {"required; url=" + nasty[1:4]}, "Retry-After": {"0"}}, string(message)))
+		off := w.gh.Break("* /**", githubtest.RespondWith(status,
+			http.Header{"X-Github-Sso": {"required; url=" + nasty[1:4]}, "Retry-After": {"0"}},
+			string(message)))
 		w.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "3s").safe()
 		off()
 	}
@@ -181,19 +202,26 @@ func TestHostile_words(t *testing.T) {
 		},
 	} {
 		s.answer = answer
-		w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": s.URL + "/"}).run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "3s").safe()
+		w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": s.URL + "/"}).run("create", "cluster", "-f",
+			"mgmt.yaml", "-v", "--timeout", "3s").safe()
 	}
 }
 
-// A server that sends the program elsewhere does not get the token carried there, and one whose answers have no end is given up.
+// A server that sends the program elsewhere does not get the token carried there, and one whose answers have
+// no end is given up.
 func TestHostile_servers(t *testing.T) {
 	w := newWorld(t)
 	w.gh.AddRepo("alice/fleet", withReadme("main")...)
-	s := newStranger(w, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "{}") }) // nobody should ask
-	for _, target := range []string{s.URL, strings.Replace(s.URL, "https:", "http:", 1), strings.Replace(w.gh.APIURL(), "https:", "http:", 1), "https://user:pass@" + strings.TrimPrefix(s.URL, "https://")} {
+	// nobody should ask
+	s := newStranger(w, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "{}") })
+	for _, target := range []string{s.URL, strings.Replace(s.URL, "https:", "http:", 1),
+		strings.Replace(w.gh.APIURL(), "https:", "http:", 1),
+		"https://user:pass@" + strings.TrimPrefix(s.URL, "https://")} {
 		for _, status := range []int{301, 302, 307, 308} {
-			off := w.gh.Break("GET /**", githubtest.RespondWith(status, http.Header{"Location": {target + "/x"}}, "{}"))
-			w.run("create", "cluster", "-f", "mgmt.yaml", "--timeout", "5s", "--on-gitops-failure", "fail").tells("redirects to another host")
+			off := w.gh.Break("GET /**",
+				githubtest.RespondWith(status, http.Header{"Location": {target + "/x"}}, "{}"))
+			w.run("create", "cluster", "-f", "mgmt.yaml", "--timeout", "5s", "--on-gitops-failure",
+				"fail").tells("redirects to another host")
 			off()
 		}
 	}
@@ -209,21 +237,24 @@ func TestHostile_servers(t *testing.T) {
 			rw.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 			io.WriteString(rw, "001e# service=git-upload-pack\n0000") // the client gives up
 		}
-		chunk := strings.Repeat("003f"+strings.Repeat("a", 40)+" refs/heads/"+strings.Repeat("x", 6)+"\n", 1000)
+		chunk := strings.Repeat("003f"+strings.Repeat("a", 40)+" refs/heads/"+strings.Repeat("x", 6)+"\n",
+			1000)
 		for {
 			if _, err := io.WriteString(rw, chunk); err != nil {
 				return
 			}
 		}
 	})
-	w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_API_URL": endless.URL + "/api/v3/"}).
-		run("create", "cluster", "-f", "mgmt.yaml", "--timeout", "60s", "--on-gitops-failure", "fail").tells("the answer is longer than 10 MiB")
-	w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": endless.URL + "/"}).
-		run("create", "cluster", "-f", "mgmt.yaml", "--timeout", "60s", "--on-gitops-failure", "fail").tells("the list of references is larger than the limit of 67108864 bytes")
+	w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_API_URL": endless.URL + "/api/v3/"}).run("create",
+		"cluster", "-f", "mgmt.yaml", "--timeout", "60s", "--on-gitops-failure",
+		"fail").tells("the answer is longer than 10 MiB")
+	w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": endless.URL + "/"}).run("create", "cluster",
+		"-f", "mgmt.yaml", "--timeout", "60s", "--on-gitops-failure",
+		"fail").tells("the list of references is larger than the limit of 67108864 bytes")
 }
 
-// A dozen directories in each other that say that there are a million million files are refused at once by whatever reads the repository,
-// with the directory that they are in.
+// A dozen directories in each other that say that there are a million million files are refused at once by
+// whatever reads the repository, with the directory that they are in.
 func TestHostile_treeBomb(t *testing.T) {
 	w := newFleetWorld(t)
 	o := objects{t, w.gh.Repo("alice/fleet").Git()}
@@ -240,8 +271,10 @@ func TestHostile_treeBomb(t *testing.T) {
 	}
 	id = with("main:clusters/mgmt", "bomb")
 	id = o.git("040000 tree "+id+"\tmgmt\n", "mktree")
-	id = o.git(strings.ReplaceAll(o.git("", "ls-tree", "main"), o.git("", "rev-parse", "main:clusters"), id)+"\n", "mktree")
-	head := o.git("A commit\n", "-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", "-p", "main", id)
+	id = o.git(strings.ReplaceAll(o.git("", "ls-tree", "main"), o.git("", "rev-parse", "main:clusters"), id)+
+		"\n", "mktree")
+	head := o.git("A commit\n", "-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", "-p",
+		"main", id)
 	o.git("", "update-ref", "refs/heads/main", head)
 	before := w.mark()
 	const says = `directory "clusters/mgmt/bomb" in the repository has more than 500000 files and directories`

@@ -8,8 +8,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
-// What becomes of a fleet whose repository or branch gets another name, is replaced by another under the old name, archived or deleted: each
-// time status and every command that pushes say what is seen and what helps, before they write, and what they say helps.
+// What becomes of a fleet whose repository or branch gets another name, is replaced by another under the old
+// name, archived or deleted: each time status and every command that pushes say what is seen and what helps,
+// before they write, and what they say helps.
 func TestRepository_identity(t *testing.T) {
 	w := newFleetWorld(t)
 	repo := w.gh.Repo("alice/fleet")
@@ -20,7 +21,8 @@ func TestRepository_identity(t *testing.T) {
 		t.Helper()
 		before := w.mark()
 		for _, args := range [][]string{
-			{"create", "cluster", "-f", "mgmt.yaml"}, {"create", "cluster", "-f", "test.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev", "--yes"},
+			{"create", "cluster", "-f", "mgmt.yaml"}, {"create", "cluster", "-f", "test.yaml"},
+			{"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev", "--yes"},
 		} {
 			w.run(args...).exits(3).tells(texts...)
 		}
@@ -36,8 +38,9 @@ func TestRepository_identity(t *testing.T) {
 	t.Run("renamed and transferred", func(t *testing.T) {
 		repo.Rename("estate")
 		repo.Transfer("acme")
-		const moved = "repository alice/fleet is now called acme/estate; GitHub redirects the old name, for Flux as well, until somebody makes a new alice/fleet; " +
-			"nothing has to be done: leave the old name in the file, because EKS Anywhere does not let a FluxConfig change"
+		const moved = "repository alice/fleet is now called acme/estate; GitHub redirects the old name, " +
+			"for Flux as well, until somebody makes a new alice/fleet; nothing has to be done: leave the " +
+			"old name in the file, because EKS Anywhere does not let a FluxConfig change"
 		once := func(out outcome) {
 			t.Helper()
 			if n := strings.Count(out.stdout+out.stderr, "is now called"); n != 1 {
@@ -45,21 +48,27 @@ func TestRepository_identity(t *testing.T) {
 			}
 		}
 		once(w.run("status").exits(0).prints(moved, "All is well."))
-		if renamed := at(t, w.run("status", "-o", "json").exits(0).json(), "repository", "renamedTo"); renamed != "acme/estate" {
+		if renamed := at(t, w.run("status", "-o", "json").exits(0).json(), "repository",
+			"renamedTo"); renamed != "acme/estate" {
 			t.Errorf("renamedTo is %v", renamed)
 		}
 		before := w.mark()
 		once(w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do").tells(moved))
 		before.writesNothing()
-		once(w.run("create", "cluster", "-f", "test.yaml").exits(0).prints("Cluster test is managed through Git").tells(moved))
+		once(w.run("create", "cluster", "-f", "test.yaml").exits(0).
+			prints("Cluster test is managed through Git").tells(moved))
 		once(w.run("delete", "cluster", "test", "--yes").exits(0).tells(moved))
 
 		// The new name in the file is a change of what EKS Anywhere has frozen.
-		w.write("new.yaml", spec(t, "mgmt.yaml", "owner: alice", "owner: acme", "repository: fleet", "repository: estate", "personal: true", "personal: false"))
+		w.write("new.yaml", spec(t, "mgmt.yaml", "owner: alice", "owner: acme", "repository: fleet",
+			"repository: estate", "personal: true", "personal: false"))
 		before = w.mark()
-		for _, args := range [][]string{{"create", "cluster", "-f", "new.yaml"}, {"upgrade", "cluster", "-f", "new.yaml"}, {"upgrade", "cluster", "-f", "new.yaml", "--adopt"}} {
-			out := w.run(args...).exits(3).tells(`github.repository is "estate", the management cluster has "fleet"; EKS Anywhere freezes it`,
-				"put the old value into the file: both names lead to the same repository, and nothing else has to be done")
+		for _, args := range [][]string{{"create", "cluster", "-f", "new.yaml"},
+			{"upgrade", "cluster", "-f", "new.yaml"}, {"upgrade", "cluster", "-f", "new.yaml", "--adopt"}} {
+			out := w.run(args...).exits(3).tells(
+				`github.repository is "estate", the management cluster has "fleet"; EKS Anywhere freezes it`,
+				"put the old value into the file: both names lead to the same repository, and nothing else "+
+					"has to be done")
 			for _, circle := range []string{"take it over", "detach", "follows branch"} {
 				if strings.Contains(out.stderr, circle) {
 					t.Errorf("it says %q:\n%s", circle, out.stderr)
@@ -72,7 +81,8 @@ func TestRepository_identity(t *testing.T) {
 	t.Run("another repository under the old name", func(t *testing.T) {
 		other := w.gh.AddRepo("alice/fleet", githubtest.Files(readme))
 		const seen = "it is another repository under the old name: Flux's deploy key is not registered there"
-		w.run("status").exits(5).prints("1 thing is not well", "nor are there files of clusters dev, mgmt, which Flux has applied", seen)
+		w.run("status").exits(5).prints("1 thing is not well",
+			"nor are there files of clusters dev, mgmt, which Flux has applied", seen)
 		refused(t, seen, "call that one alice/fleet again")
 		requestReconcile(t)
 		w.until(statusArgs, 5, "NOT ready", "1 thing is not well", seen)
@@ -86,7 +96,9 @@ func TestRepository_identity(t *testing.T) {
 	})
 	t.Run("other case", func(t *testing.T) {
 		w.write("case.yaml", spec(t, "mgmt.yaml", "owner: alice", "owner: Alice"))
-		w.run("create", "cluster", "-f", "case.yaml").exits(3).tells(`github.owner is "Alice", the management cluster has "alice"`, "put the old value into the file: both names lead to the same repository")
+		w.run("create", "cluster", "-f", "case.yaml").exits(3).
+			tells(`github.owner is "Alice", the management cluster has "alice"`,
+				"put the old value into the file: both names lead to the same repository")
 	})
 	t.Run("the branch was renamed", func(t *testing.T) {
 		repo.RenameBranch("main", "trunk")
@@ -104,19 +116,24 @@ func TestRepository_identity(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", advice, err, output)
 		}
 		well(t)
-		w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do", "git clone --branch main "+w.gh.GitURL()+"alice/fleet.git")
+		w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do",
+			"git clone --branch main "+w.gh.GitURL()+"alice/fleet.git")
 	})
 	t.Run("archived", func(t *testing.T) {
 		repo.Archive()
 		w.run("status").exits(5).prints("it is archived", "nobody can push to it")
 		w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).
-			tells("cluster mgmt is up; Flux still applies main@", ", but this run could not finish", "repository alice/fleet is archived: nobody can write to it")
+			tells("cluster mgmt is up; Flux still applies main@", ", but this run could not finish",
+				"repository alice/fleet is archived: nobody can write to it")
 	})
 	t.Run("deleted", func(t *testing.T) {
 		w.gh.RemoveRepo("alice/fleet")
-		w.run("status").exits(5).prints("1. repository "+w.gh.GitURL()+"alice/fleet", "it does not exist any more, or the credentials may not see it")
-		refused(t, "whose branch main Flux follows, does not exist any more, or the token may not see it", "keeps a deleted repository for 90 days")
+		w.run("status").exits(5).prints("1. repository "+w.gh.GitURL()+"alice/fleet",
+			"it does not exist any more, or the credentials may not see it")
+		refused(t, "whose branch main Flux follows, does not exist any more, or the token may not see it",
+			"keeps a deleted repository for 90 days")
 		requestReconcile(t)
-		w.until(statusArgs, 5, "NOT ready", "1 thing is not well", "when it is gone, Flux keeps what it has applied")
+		w.until(statusArgs, 5, "NOT ready", "1 thing is not well",
+			"when it is gone, Flux keeps what it has applied")
 	})
 }

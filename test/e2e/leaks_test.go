@@ -23,8 +23,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 )
 
-// stranger is a host that is not the one the program was told to talk to, or that is under an attacker's control. It remembers which
-// credentials it was shown.
+// stranger is a host that is not the one the program was told to talk to, or that is under an attacker's
+// control. It remembers which credentials it was shown.
 type stranger struct {
 	*httptest.Server
 	answer http.HandlerFunc
@@ -55,7 +55,8 @@ func newStranger(w *world, answer http.HandlerFunc) *stranger {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	trusted = append(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})...)
+	trusted = append(trusted,
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})...)
 	file := filepath.Join(w.t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, trusted, 0o600); err != nil {
 		w.t.Fatal(err)
@@ -89,8 +90,8 @@ func (w *world) with(t testing.TB, env map[string]string) *world {
 	return &copied
 }
 
-// Everything that the program can say about a run, it says without a secret, however much it is asked to say. What is looked for, and
-// where, is the business of inspect, which looks after every run of every test.
+// Everything that the program can say about a run, it says without a secret, however much it is asked to say.
+// What is looked for, and where, is the business of inspect, which looks after every run of every test.
 func TestSecrets_everyVerbosity(t *testing.T) {
 	w := newWorld(t)
 	for _, args := range [][]string{
@@ -110,7 +111,8 @@ func TestSecrets_everyVerbosity(t *testing.T) {
 	}
 }
 
-// Servers that send back what they were sent, in every place that is shown: the text says so without the secret.
+// Servers that send back what they were sent, in every place that is shown: the text says so without the
+// secret.
 func TestSecrets_echoed(t *testing.T) {
 	w := newWorld(t)
 	w.gh.AddRepo("alice/fleet", withReadme("main")...)
@@ -118,18 +120,25 @@ func TestSecrets_echoed(t *testing.T) {
 	token := w.token
 	split := token[:4] + "\u200b\x00\x1b[0m" + token[4:]
 	for i, body := range []string{
-		fmt.Sprintf(`{"message":"Bad credentials: Bearer %s","documentation_url":"https://docs.example.com/%s"}`, token, token),
-		fmt.Sprintf(`{"message":%q,"errors":[{"resource":%q,"field":%q,"code":"custom","message":%q}]}`, split, token, token, split),
+		fmt.Sprintf(
+			`{"message":"Bad credentials: Bearer %s","documentation_url":"https://docs.example.com/%s"}`,
+			token, token),
+		fmt.Sprintf(`{"message":%q,"errors":[{"resource":%q,"field":%q,"code":"custom","message":%q}]}`,
+			split, token, token, split),
 		"<html>" + token,
 		token,
 	} {
 		for j, status := range []int{401, 403, 422, 503} {
 			off := w.gh.Break("* /**", githubtest.RespondWith(status, http.Header{
-				"X-Oauth-Scopes": {token}, "X-Accepted-Oauth-Scopes": {token}, "X-Github-Sso": {"required; url=https://example.com/" + token}, "X-Github-Request-Id": {token},
+				"X-Oauth-Scopes": {token}, "X-Accepted-Oauth-Scopes": {token},
+				"X-Github-Sso":                  {"required; url=https://example.com/" + token},
+				"X-Github-Request-Id":           {token},
 				"X-Accepted-Github-Permissions": {"contents=" + token}, "Retry-After": {"0"},
 			}, body))
-			args := append([]string{"create", "cluster", "-f", "mgmt.yaml", "--timeout", "3s"}, verbosities[(i+j)%len(verbosities)]...)
-			if out := w.run(args...); out.code == 0 && !strings.Contains(out.stderr, "GitOps is NOT enabled") && out.json()["status"] == "done" {
+			args := append([]string{"create", "cluster", "-f", "mgmt.yaml", "--timeout", "3s"},
+				verbosities[(i+j)%len(verbosities)]...)
+			if out := w.run(args...); out.code == 0 &&
+				!strings.Contains(out.stderr, "GitOps is NOT enabled") && out.json()["status"] == "done" {
 				t.Errorf("status %d, %q: exit code 0\n%s%s", status, body, out.stdout, out.stderr)
 			}
 			off()
@@ -172,11 +181,13 @@ func TestSecrets_echoed(t *testing.T) {
 		},
 		"a redirect": func(rw http.ResponseWriter, r *http.Request) {
 			user, password, _ := r.BasicAuth()
-			http.Redirect(rw, r, "https://"+user+":"+password+"@elsewhere.example.com/"+password+"/info/refs?service=git-upload-pack&token="+password, http.StatusFound)
+			http.Redirect(rw, r, "https://"+user+":"+password+"@elsewhere.example.com/"+password+
+				"/info/refs?service=git-upload-pack&token="+password, http.StatusFound)
 		},
 	} {
 		s.answer = answer
-		out := w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": s.URL + "/"}).run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "3s")
+		out := w.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": s.URL + "/"}).run("create",
+			"cluster", "-f", "mgmt.yaml", "-v", "--timeout", "3s")
 		if shown, _ := s.shown(); len(shown) == 0 {
 			t.Errorf("%s: the Git server was not asked with the token:\n%s%s", name, out.stdout, out.stderr)
 		}
@@ -186,7 +197,8 @@ func TestSecrets_echoed(t *testing.T) {
 	}
 }
 
-// The password of a proxy is in the environment, as its users are used to. It goes to the proxy, and nowhere else.
+// The password of a proxy is in the environment, as its users are used to. It goes to the proxy, and nowhere
+// else.
 func TestSecrets_proxy(t *testing.T) {
 	w := newWorld(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -205,7 +217,8 @@ func TestSecrets_proxy(t *testing.T) {
 			if err == nil {
 				echo := request.Header.Get("Proxy-Authorization")
 				asked <- echo
-				fmt.Fprintf(conn, "HTTP/1.1 502 cannot connect with %s\r\nX-Echo: %s\r\nContent-Length: %d\r\n\r\n%s", echo, echo, len(echo), echo)
+				fmt.Fprintf(conn, "HTTP/1.1 502 cannot connect with %s\r\nX-Echo: %s\r\n"+
+					"Content-Length: %d\r\n\r\n%s", echo, echo, len(echo), echo)
 			}
 			conn.Close()
 		}
@@ -215,7 +228,8 @@ func TestSecrets_proxy(t *testing.T) {
 		"EKSA_GITOPS_GITHUB_API_URL": "https://github.example.com/api/v3/",
 		"EKSA_GITOPS_GITHUB_GIT_URL": "https://github.example.com/",
 	})
-	proxied.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "5s").tells("the proxy " + listener.Addr().String())
+	proxied.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "5s").tells("the proxy " +
+		listener.Addr().String())
 	if echo := <-asked; !strings.HasPrefix(echo, "Basic ") {
 		t.Errorf("the proxy was shown %q", echo)
 	}
@@ -227,17 +241,25 @@ func TestSecrets_proxy(t *testing.T) {
 	for len(asked) > 0 {
 		<-asked
 	}
-	downloads := proxied.with(t, map[string]string{"EKSA_GITOPS_GITHUB_GIT_URL": w.env["EKSA_GITOPS_GITHUB_GIT_URL"], "NO_PROXY": "127.0.0.1"})
+	downloads := proxied.with(t, map[string]string{
+		"EKSA_GITOPS_GITHUB_GIT_URL": w.env["EKSA_GITOPS_GITHUB_GIT_URL"], "NO_PROXY": "127.0.0.1"})
 	for _, more := range [][]string{{"-v"}, {"--dry-run", "-o", "json"}} {
-		out := downloads.run(append([]string{"create", "cluster", "-f", "mgmt.yaml", "--components-extra", "image-reflector-controller", "--timeout", "10s"}, more...)...)
+		out := downloads.run(append([]string{"create", "cluster", "-f", "mgmt.yaml", "--components-extra",
+			"image-reflector-controller", "--timeout", "10s"},
+			more...)...)
 		if out.code == 0 || len(asked) == 0 {
-			t.Errorf("exit code %d, %d requests at the proxy, want that it was asked in vain:\n%s%s", out.code, len(asked), out.stdout, out.stderr)
+			t.Errorf("exit code %d, %d requests at the proxy, want that it was asked in vain:\n%s%s",
+				out.code, len(asked), out.stdout, out.stderr)
 		}
 	}
 	// A proxy whose address is none, and one that a kubeconfig names.
-	for _, address := range []string{"http://operator:sentinel-of-the-proxy@[::1", "http://operator:sentinel-of-the-proxy@127.0.0.1:0x1", "://operator:sentinel-of-the-proxy@x", "ftp://operator:sentinel-of-the-proxy@127.0.0.1:1"} {
-		broken := proxied.with(t, map[string]string{"HTTPS_PROXY": address, "ALL_PROXY": address, "EKSA_GITOPS_GITHUB_API_URL": "https://127.0.0.2:1/api/v3/"})
-		if out := broken.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "3s"); strings.Contains(out.stdout+out.stderr, "sentinel-of-the-proxy") {
+	for _, address := range []string{"http://operator:sentinel-of-the-proxy@[::1",
+		"http://operator:sentinel-of-the-proxy@127.0.0.1:0x1", "://operator:sentinel-of-the-proxy@x",
+		"ftp://operator:sentinel-of-the-proxy@127.0.0.1:1"} {
+		broken := proxied.with(t, map[string]string{"HTTPS_PROXY": address, "ALL_PROXY": address,
+			"EKSA_GITOPS_GITHUB_API_URL": "https://127.0.0.2:1/api/v3/"})
+		if out := broken.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout",
+			"3s"); strings.Contains(out.stdout+out.stderr, "sentinel-of-the-proxy") {
 			t.Errorf("%s: the password is shown:\n%s%s", address, out.stdout, out.stderr)
 		}
 	}
@@ -245,7 +267,8 @@ func TestSecrets_proxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, address := range []string{"http://operator:sentinel-of-the-proxy@" + listener.Addr().String(), "http://operator:sentinel-of-the-proxy@[::1", "nothing:sentinel-of-the-proxy@x"} {
+	for _, address := range []string{"http://operator:sentinel-of-the-proxy@" + listener.Addr().String(),
+		"http://operator:sentinel-of-the-proxy@[::1", "nothing:sentinel-of-the-proxy@x"} {
 		for _, cluster := range config.Clusters {
 			cluster.ProxyURL = address
 		}
@@ -253,14 +276,16 @@ func TestSecrets_proxy(t *testing.T) {
 		if err := clientcmd.WriteToFile(*config, path); err != nil {
 			t.Fatal(err)
 		}
-		through := w.with(t, map[string]string{"KUBECONFIG": path, "HTTPS_PROXY": "http://operator:sentinel-of-the-proxy@127.0.0.1:1"})
+		through := w.with(t, map[string]string{"KUBECONFIG": path,
+			"HTTPS_PROXY": "http://operator:sentinel-of-the-proxy@127.0.0.1:1"})
 		through.run("create", "cluster", "-f", "mgmt.yaml", "-v", "--timeout", "5s").exits(3)
 		through.run("status", "-v", "--timeout", "5s")
 	}
 }
 
-// A kubeconfig may name a program that makes its credentials. That program is the user's own choice; it gets the environment, but none
-// of the credentials that are not its business, and the command line has none either.
+// A kubeconfig may name a program that makes its credentials. That program is the user's own choice; it gets
+// the environment, but none of the credentials that are not its business, and the command line has none
+// either.
 func TestSecrets_children(t *testing.T) {
 	w := newWorld(t)
 	config, err := clientcmd.LoadFromFile(w.env["KUBECONFIG"])
@@ -271,14 +296,17 @@ func TestSecrets_children(t *testing.T) {
 	for name, user := range config.AuthInfos {
 		credential, err := json.Marshal(map[string]any{
 			"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
-			"status": map[string]string{"clientCertificateData": string(user.ClientCertificateData), "clientKeyData": string(user.ClientKeyData)},
+			"status": map[string]string{"clientCertificateData": string(user.ClientCertificateData),
+				"clientKeyData": string(user.ClientKeyData)},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		files := map[string]string{
 			"credential.json": string(credential),
-			"plugin":          "#!/bin/sh\n{ env; tr '\\0' '\\n' < /proc/$PPID/cmdline; tr '\\0' '\\n' < /proc/$$/cmdline; } >> " + dir + "/seen\ncat " + dir + "/credential.json\n",
+			"plugin": "#!/bin/sh\n" +
+				"{ env; tr '\\0' '\\n' < /proc/$PPID/cmdline; tr '\\0' '\\n' < /proc/$$/cmdline; } >> " +
+				dir + "/seen\ncat " + dir + "/credential.json\n",
 		}
 		for file, content := range files {
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o700); err != nil {
@@ -286,21 +314,24 @@ func TestSecrets_children(t *testing.T) {
 			}
 		}
 		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
-			APIVersion: "client.authentication.k8s.io/v1", Command: filepath.Join(dir, "plugin"), InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+			APIVersion: "client.authentication.k8s.io/v1", Command: filepath.Join(dir, "plugin"),
+			InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
 		}}
 	}
 	w.env["KUBECONFIG"] = filepath.Join(dir, "kubeconfig")
 	if err := clientcmd.WriteToFile(*config, w.env["KUBECONFIG"]); err != nil {
 		t.Fatal(err)
 	}
-	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"], w.env["EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPHRASE"] = testPassphrase, "another-"+testPassphrase
+	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"], w.env["EKSA_GITOPS_CLUSTER_PRIVATE_KEY_PASSPHRASE"] =
+		testPassphrase, "another-"+testPassphrase
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
 	w.run("status").exits(0)
 	seen, err := os.ReadFile(filepath.Join(dir, "seen"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(seen), "HOME="+w.dir+"\n") || !strings.Contains(string(seen), "\ncreate\ncluster\n") {
+	if !strings.Contains(string(seen), "HOME="+w.dir+"\n") ||
+		!strings.Contains(string(seen), "\ncreate\ncluster\n") {
 		t.Errorf("the plugin saw neither the environment nor the command line:\n%s", seen)
 	}
 	for _, s := range w.secrets(t.Context()) {
@@ -324,7 +355,8 @@ func TestSecrets_kubeconfigToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range []string{request.Status.Token, request.Status.Token[:len(request.Status.Token)-8], "sentinel-token of\tthe kubeconfig\n"} {
+	for _, token := range []string{request.Status.Token, request.Status.Token[:len(request.Status.Token)-8],
+		"sentinel-token of\tthe kubeconfig\n"} {
 		for _, user := range config.AuthInfos {
 			*user = clientcmdapi.AuthInfo{Token: token}
 		}
@@ -332,7 +364,8 @@ func TestSecrets_kubeconfigToken(t *testing.T) {
 		if err := clientcmd.WriteToFile(*config, w.env["KUBECONFIG"]); err != nil {
 			t.Fatal(err)
 		}
-		for _, args := range [][]string{{"create", "cluster", "-f", "mgmt.yaml", "-v"}, {"status", "-v", "-o", "json"}, {"get", "clusters"}, {"get", "kubeconfig", "dev"}} {
+		for _, args := range [][]string{{"create", "cluster", "-f", "mgmt.yaml", "-v"},
+			{"status", "-v", "-o", "json"}, {"get", "clusters"}, {"get", "kubeconfig", "dev"}} {
 			if out := w.run(append(args, "--timeout", "10s")...); out.code == 0 {
 				t.Errorf("%v: exit code 0 with a token without rights\n%s%s", args, out.stdout, out.stderr)
 			}

@@ -7,15 +7,17 @@ import (
 	"testing"
 )
 
-// The files of the person who runs the program: what is in the place of a local copy and was not written by this program stays as it
-// is, bytes and mode, and the result says so; and so does every other file that a run would write.
+// The files of the person who runs the program: what is in the place of a local copy and was not written by
+// this program stays as it is, bytes and mode, and the result says so; and so does every other file that a
+// run would write.
 func TestLocalFiles(t *testing.T) {
 	w := newFleetWorld(t)
 	const place = "dev/dev-eks-a-cluster.yaml"
 	if err := os.RemoveAll(filepath.Join(w.dir, "dev")); err != nil {
 		t.Fatal(err)
 	}
-	own := w.read("dev.yaml") + "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: notes\n  namespace: default\n"
+	own := w.read("dev.yaml") +
+		"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: notes\n  namespace: default\n"
 	path := filepath.Join(w.dir, place)
 	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -40,9 +42,11 @@ func TestLocalFiles(t *testing.T) {
 	}
 
 	// It is the file that was given.
-	w.run("create", "cluster", "-f", place).exits(0).prints(place + " was left as it is; no copy was written.")
+	w.run("create", "cluster", "-f", place).exits(0).prints(place +
+		" was left as it is; no copy was written.")
 	stays(own)
-	w.run("upgrade", "cluster", "-f", place).exits(0).prints(place + " was left as it is; no copy was written.")
+	w.run("upgrade", "cluster", "-f", place).exits(0).prints(place +
+		" was left as it is; no copy was written.")
 	stays(own)
 	// It holds an edit that is nowhere else.
 	pending := strings.Replace(own, "numCPUs: 2", "numCPUs: 3", 1)
@@ -50,9 +54,11 @@ func TestLocalFiles(t *testing.T) {
 		t.Fatal("dev.yaml is not what this test edits")
 	}
 	w.write(place, pending)
-	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Nothing to do", place+" was left as it is; the copy is in "+place+".from-git.")
+	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Nothing to do",
+		place+" was left as it is; the copy is in "+place+".from-git.")
 	stays(pending, place+".from-git")
-	w.run("upgrade", "cluster", "-f", "dev.yaml", "-o", "json").exits(0).prints(`"localSpec": "`+place+`.from-git"`, `"localSpecKept": "`+place+`"`)
+	w.run("upgrade", "cluster", "-f", "dev.yaml", "-o", "json").exits(0).prints(`"localSpec": "`+place+
+		`.from-git"`, `"localSpecKept": "`+place+`"`)
 	stays(pending, place+".from-git")
 	// What Git has had is brought up to date.
 	w.write(place, inGit())
@@ -69,17 +75,21 @@ func TestLocalFiles(t *testing.T) {
 	w.write("dev", "a file in the place of the folder")
 	w.edit("dev.yaml", "memoryMiB: 10240", "memoryMiB: 12288")
 	before := w.mark()
-	for _, args := range [][]string{{"create", "cluster", "-f", "dev.yaml", "--overwrite"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml", "--dry-run"}} {
-		w.run(args...).exits(3).tells("the local copy of the cluster's file cannot be written: no file can be written in directory "+filepath.Join(w.dir, "dev"), "nothing has been changed")
+	for _, args := range [][]string{{"create", "cluster", "-f", "dev.yaml", "--overwrite"},
+		{"upgrade", "cluster", "-f", "dev.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml", "--dry-run"}} {
+		w.run(args...).exits(3).tells("the local copy of the cluster's file cannot be written: no file can "+
+			"be written in directory "+filepath.Join(w.dir, "dev"), "nothing has been changed")
 	}
 	before.writesNothing()
 
 	// A kubeconfig replaces nothing either.
 	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(0).tells("wrote dev.kubeconfig")
-	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(0).tells("dev.kubeconfig is up to date")
+	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(0).tells(
+		"dev.kubeconfig is up to date")
 	kubeconfig := w.read("dev.kubeconfig")
 	w.write("dev.kubeconfig", "mine")
-	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(3).tells("dev.kubeconfig already contains something else, and was left as it is", "--overwrite")
+	w.run("get", "kubeconfig", "dev", "--file", "dev.kubeconfig").exits(3).tells(
+		"dev.kubeconfig already contains something else, and was left as it is", "--overwrite")
 	if got := w.read("dev.kubeconfig"); got != "mine" {
 		t.Errorf("dev.kubeconfig holds %q", got)
 	}
@@ -94,7 +104,8 @@ func TestLocalFiles(t *testing.T) {
 		t.Skipf("this machine has no /dev/full: %v", err)
 	}
 	defer full.Close()
-	for _, args := range [][]string{{"status"}, {"get", "clusters"}, {"get", "kubeconfig", "dev"}, {"delete", "cluster", "dev", "--dry-run"}} {
+	for _, args := range [][]string{{"status"}, {"get", "clusters"}, {"get", "kubeconfig", "dev"},
+		{"delete", "cluster", "dev", "--dry-run"}} {
 		p := w.command(args)
 		p.cmd.Stdout, p.cmd.Stderr = full, &p.stderr
 		if err := p.cmd.Start(); err != nil {

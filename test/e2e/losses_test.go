@@ -17,7 +17,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// The seed of the model of losses, and how many sequences it has: all of them with make reliability, a few in make test.
+// The seed of the model of losses, and how many sequences it has: all of them with make reliability, a few in
+// make test.
 const (
 	lossSeed      = 20261129
 	lossSequences = 500
@@ -36,8 +37,9 @@ func (f *lossFigures) add(what string) {
 	f.counts[what]++
 }
 
-// losses is one sequence: a fleet whose Flux is kept from acting, whose repository is then edited as people do by mistake, and on which
-// commands of ours are run. No Cluster object goes, and none comes, that the command line did not name.
+// losses is one sequence: a fleet whose Flux is kept from acting, whose repository is then edited as people
+// do by mistake, and on which commands of ours are run. No Cluster object goes, and none comes, that the
+// command line did not name.
 type losses struct {
 	*world
 	random  *rand.Rand
@@ -46,8 +48,8 @@ type losses struct {
 	alive   map[string]string // the Cluster objects, and what each is known by
 }
 
-// TestLosses draws random edits of a fleet's repository and of its cluster, and holds after every command of ours: no Cluster object has
-// gone, none has come, that the command line did not name.
+// TestLosses draws random edits of a fleet's repository and of its cluster, and holds after every command of
+// ours: no Cluster object has gone, none has come, that the command line did not name.
 func TestLosses(t *testing.T) {
 	t.Parallel()
 	sequences, first := lossSample, 0
@@ -66,7 +68,8 @@ func TestLosses(t *testing.T) {
 	figures := &lossFigures{counts: map[string]int{}}
 	for n := first; n < first+sequences; n++ {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
-			l := &losses{world: newWorldIn(t, withDev()), random: rand.New(rand.NewPCG(seed, uint64(n))), figures: figures}
+			l := &losses{world: newWorldIn(t, withDev()), random: rand.New(rand.NewPCG(seed, uint64(n))),
+				figures: figures}
 			l.run()
 		})
 	}
@@ -137,19 +140,23 @@ func (l *losses) check(after string, mayCome, mayGo []string) {
 	l.alive = now
 }
 
-// stopFlux keeps Flux from acting on the edits, in one of the ways in which that happens, and says which edits it is then kept from.
+// stopFlux keeps Flux from acting on the edits, in one of the ways in which that happens, and says which
+// edits it is then kept from.
 func (l *losses) stopFlux() []lossEdit {
 	t := l.t
 	repository := reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system")
 	cutOff := func() {
 		requestReconcile(t)
-		waitFor(t, repository, "Flux cannot fetch", func(u *unstructured.Unstructured) bool { return conditionOf(u, "Ready") == "False" })
+		waitFor(t, repository, "Flux cannot fetch",
+			func(u *unstructured.Unstructured) bool { return conditionOf(u, "Ready") == "False" })
 	}
 	broken := func() {
-		l.push(gittest.Change{Message: "Break", Files: map[string]string{"clusters/mgmt/broken.yaml": "kind: [\n"}})
+		l.push(gittest.Change{Message: "Break",
+			Files: map[string]string{"clusters/mgmt/broken.yaml": "kind: [\n"}})
 		stands(t)
 	}
-	// Commands refuse a Flux that is suspended before they look at anything else, so that the other ways have more weight.
+	// Commands refuse a Flux that is suspended before they look at anything else, so that the other ways have
+	// more weight.
 	ways := []struct {
 		name   string
 		weight int
@@ -166,7 +173,8 @@ func (l *losses) stopFlux() []lossEdit {
 		{"Flux is uninstalled by hand", 3, func() {
 			l.scaleToZero()
 			for _, object := range []*unstructured.Unstructured{kustomization(), repository} {
-				removeNow(t, object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system")
+				removeNow(t, object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system",
+					"flux-system")
 			}
 		}},
 		{"the deploy key is removed", 3, func() {
@@ -179,7 +187,8 @@ func (l *losses) stopFlux() []lossEdit {
 		}},
 		{"the Kustomization is being deleted", 2, func() {
 			l.scaleToZero()
-			patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`) // as in an installation that is not protected
+			// as in an installation that is not protected
+			patch(t, kustomization(), `{"spec":{"deletionPolicy":"MirrorPrune"}}`)
 			startDeletion(t, kustomization())
 		}},
 		{"Flux is an older one, and a file does not build", 1, func() {
@@ -227,7 +236,8 @@ func lossEdits() []lossEdit {
 		return lossEdit{name, func(map[string]string) gittest.Change { return change }}
 	}
 	transformed := func(line string) string {
-		return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + line + "\nresources:\n- eksa-cluster.yaml\n"
+		return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" +
+			line + "\nresources:\n- eksa-cluster.yaml\n"
 	}
 	replaced := func(name, file, from, to string) lossEdit {
 		return lossEdit{name, func(files map[string]string) gittest.Change {
@@ -242,18 +252,27 @@ func lossEdits() []lossEdit {
 		fixed("dev is removed", gittest.Change{Delete: []string{"clusters/mgmt/dev"}}),
 		fixed("mgmt is removed", gittest.Change{Delete: []string{"clusters/mgmt/mgmt"}}),
 		fixed("Flux is removed", gittest.Change{Delete: []string{"clusters/mgmt/flux-system"}}),
-		fixed("dev gets a prefix", gittest.Change{Files: map[string]string{devKustomization: transformed("namePrefix: prod-")}}),
-		fixed("dev gets a namespace", gittest.Change{Files: map[string]string{devKustomization: transformed("namespace: other")}}),
-		fixed("the path gets a kustomization", gittest.Change{Files: map[string]string{"clusters/mgmt/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- flux-system\n- mgmt/eksa-system\n"}}),
-		fixed("the path gets a prefix", gittest.Change{Files: map[string]string{"clusters/mgmt/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamePrefix: prod-\nresources:\n- flux-system\n- mgmt/eksa-system\n- dev/eksa-system\n"}}),
-		fixed("a file does not build", gittest.Change{Files: map[string]string{"clusters/mgmt/mgmt/broken.yaml": "kind: [\n"}}),
+		fixed("dev gets a prefix",
+			gittest.Change{Files: map[string]string{devKustomization: transformed("namePrefix: prod-")}}),
+		fixed("dev gets a namespace",
+			gittest.Change{Files: map[string]string{devKustomization: transformed("namespace: other")}}),
+		fixed("the path gets a kustomization", gittest.Change{Files: map[string]string{
+			"clusters/mgmt/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\n" +
+				"kind: Kustomization\nresources:\n- flux-system\n- mgmt/eksa-system\n"}}),
+		fixed("the path gets a prefix", gittest.Change{Files: map[string]string{
+			"clusters/mgmt/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\n" +
+				"kind: Kustomization\nnamePrefix: prod-\nresources:\n- flux-system\n- mgmt/eksa-system\n" +
+				"- dev/eksa-system\n"}}),
+		fixed("a file does not build",
+			gittest.Change{Files: map[string]string{"clusters/mgmt/mgmt/broken.yaml": "kind: [\n"}}),
 		{"a cluster is added", func(files map[string]string) gittest.Change {
 			from := files["clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"]
 			if from == "" {
 				return gittest.Change{}
 			}
 			return gittest.Change{Files: map[string]string{
-				"clusters/mgmt/extra/eksa-system/eksa-cluster.yaml":  strings.NewReplacer("dev", "extra", ".20", ".40").Replace(from),
+				"clusters/mgmt/extra/eksa-system/eksa-cluster.yaml": strings.NewReplacer("dev", "extra",
+					".20", ".40").Replace(from),
 				"clusters/mgmt/extra/eksa-system/kustomization.yaml": transformed(""),
 			}}
 		}},
@@ -266,11 +285,16 @@ func lossEdits() []lossEdit {
 				"clusters/mgmt/dev2/eksa-system/kustomization.yaml": files[devKustomization],
 			}}
 		}},
-		replaced("dev is renamed", "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "  name: dev\n", "  name: dev3\n"),
-		replaced("dev changes its namespace", "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "  namespace: default\n", "  namespace: other\n"),
-		replaced("the Kustomization is renamed", syncFile, "kind: Kustomization\nmetadata:\n  name: flux-system", "kind: Kustomization\nmetadata:\n  name: fleet"),
-		replaced("the Kustomization gets a target namespace", syncFile, "  prune: true\n", "  prune: true\n  targetNamespace: other\n"),
-		replaced("the Kustomization gets another path", syncFile, "path: ./clusters/mgmt\n", "path: ./clusters/other\n"),
+		replaced("dev is renamed", "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml", "  name: dev\n",
+			"  name: dev3\n"),
+		replaced("dev changes its namespace", "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml",
+			"  namespace: default\n", "  namespace: other\n"),
+		replaced("the Kustomization is renamed", syncFile, "kind: Kustomization\nmetadata:\n"+
+			"  name: flux-system", "kind: Kustomization\nmetadata:\n  name: fleet"),
+		replaced("the Kustomization gets a target namespace", syncFile, "  prune: true\n",
+			"  prune: true\n  targetNamespace: other\n"),
+		replaced("the Kustomization gets another path", syncFile, "path: ./clusters/mgmt\n",
+			"path: ./clusters/other\n"),
 		{"the history is replaced", func(map[string]string) gittest.Change {
 			return gittest.Change{Branch: "anew", Files: map[string]string{"README.md": "fleet\n"}}
 		}},
@@ -288,7 +312,8 @@ func (l *losses) edit(edits []lossEdit) {
 		return
 	}
 	for i := len(change.Delete) - 1; i >= 0; i-- {
-		if !slices.ContainsFunc(keys(l.files()), func(name string) bool { return strings.HasPrefix(name, change.Delete[i]+"/") }) {
+		if !slices.ContainsFunc(keys(l.files()),
+			func(name string) bool { return strings.HasPrefix(name, change.Delete[i]+"/") }) {
 			return
 		}
 	}
@@ -320,7 +345,8 @@ func (l *losses) command() {
 		{args: []string{"create", "cluster", "-f", "mgmt.yaml", "--overwrite"}},
 		{args: []string{"create", "cluster", "-f", "mgmt.yaml", "--restore-missing"}},
 		{args: []string{"create", "cluster", "-f", "mgmt.yaml", "--restore-missing", "--prune", "all"}},
-		{args: []string{"create", "cluster", "-f", "mgmt.yaml", "--build", "extra"}, mayCome: []string{"default/extra"}},
+		{args: []string{"create", "cluster", "-f", "mgmt.yaml", "--build", "extra"},
+			mayCome: []string{"default/extra"}},
 		{args: []string{"upgrade", "cluster", "-f", "mgmt.yaml"}},
 		{args: []string{"upgrade", "cluster", "-f", "dev.yaml"}},
 		{args: []string{"upgrade", "cluster", "-f", "mgmt.yaml", "-f", "dev.yaml", "--overwrite"}},
@@ -356,8 +382,9 @@ func (l *losses) command() {
 	l.check(name, c.mayCome, c.goes)
 }
 
-// comeToRest lets Flux do all that it would of the edits, which may undo what keeps it from acting, such as a file that does not build: what it
-// does then is none of ours. It may take more than one try, as when kinds are new to the API server.
+// comeToRest lets Flux do all that it would of the edits, which may undo what keeps it from acting, such as a
+// file that does not build: what it does then is none of ours. It may take more than one try, as when kinds
+// are new to the API server.
 func (l *losses) comeToRest() {
 	const most = 5
 	before := ""
@@ -399,11 +426,14 @@ func (l *losses) settle() {
 			return
 		}
 		request := time.Now().Format(time.RFC3339Nano)
-		patch(t, reference(object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system"),
+		patch(t,
+			reference(object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system"),
 			fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`, request))
-		waitFor(t, reference(object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system"), "Flux has looked at "+object.GetKind(), func(u *unstructured.Unstructured) bool {
-			handled, _, _ := unstructured.NestedString(u.Object, "status", "lastHandledReconcileAt")
-			return handled == request
-		})
+		waitFor(t,
+			reference(object.GroupVersionKind().Group, "v1", object.GetKind(), "flux-system", "flux-system"),
+			"Flux has looked at "+object.GetKind(), func(u *unstructured.Unstructured) bool {
+				handled, _, _ := unstructured.NestedString(u.Object, "status", "lastHandledReconcileAt")
+				return handled == request
+			})
 	}
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/test/stack"
 )
 
-// suite is what all tests of the package share: the built program, and stacks, of which each test has one for itself.
+// suite is what all tests of the package share: the built program, and stacks, of which each test has one for
+// itself.
 var suite struct {
 	program string
 	pool    *stack.Pool
@@ -54,15 +55,17 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// A test waits more than it computes: as many run at once as there are stacks, unless the command line says otherwise.
+	// A test waits more than it computes: as many run at once as there are stacks, unless the command line
+	// says otherwise.
 	flag.Parse()
 	if err := parallel(stack.PoolSize()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	suite.pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr}, func(ctx context.Context, s *stack.Stack) error {
-		return s.SeedManagementCluster(ctx, mgmt)
-	})
+	suite.pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr},
+		func(ctx context.Context, s *stack.Stack) error {
+			return s.SeedManagementCluster(ctx, mgmt)
+		})
 	defer suite.pool.Stop()
 	defer suite.scenes.close()
 	return m.Run()
@@ -78,7 +81,8 @@ func parallel(n int) error {
 	return flag.Set("test.parallel", strconv.Itoa(n))
 }
 
-// freshStack takes a fresh stack for a test, until its end. When the test asks again, as a benchmark does, the stack is made fresh again.
+// freshStack takes a fresh stack for a test, until its end. When the test asks again, as a benchmark does,
+// the stack is made fresh again.
 func freshStack(t testing.TB) *stack.Stack {
 	t.Helper()
 	return takeStack(t, (*stack.Stack).Reset)
@@ -126,11 +130,14 @@ func stackOf(t testing.TB) *stack.Stack {
 func buildProgram(ctx context.Context, target string) error {
 	for _, args := range [][]string{
 		{"go", "generate", "./pkg/fluxinstall"},
-		{"go", "build", "-trimpath", "-ldflags", "-X github.com/eksa-gitops/eksa-gitops/internal/buildinfo.version=v0.0.0-e2e", "-o", target, "./cmd/eksa-gitops"},
+		{"go", "build", "-trimpath", "-ldflags",
+			"-X github.com/eksa-gitops/eksa-gitops/internal/buildinfo.version=v0.0.0-e2e", "-o", target,
+			"./cmd/eksa-gitops"},
 	} {
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir = filepath.Join("..", "..")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, so that both share the build cache
+		// as make build does, so that both share the build cache
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%v: %w\n%s", args, err, out)
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// matrixDoc holds the table of what every command answers in every state of the world, and is what the test holds the program to.
+// matrixDoc holds the table of what every command answers in every state of the world, and is what the test
+// holds the program to.
 var matrixDoc = filepath.Join("..", "..", "docs", "reliability.md")
 
 // matrixCommands are all commands, in the forms that leave the world as it is.
@@ -97,7 +98,8 @@ func matrixStates() []matrixState {
 		})},
 		{"managed", fleetIn(func(*world) {})},
 		{"repository gone", fleetIn(func(w *world) { w.gh.RemoveRepo("alice/fleet") })},
-		{"dev in Git only", fleetIn(func(w *world) { // until Flux applies it again, which it does every ten minutes
+		// until Flux applies it again, which it does every ten minutes
+		{"dev in Git only", fleetIn(func(w *world) {
 			remove(w.t, "anywhere.eks.amazonaws.com", "v1alpha1", "Cluster", "default", "dev")
 		})},
 		{"dev in the cluster only", fleetIn(func(w *world) {
@@ -109,8 +111,9 @@ func matrixStates() []matrixState {
 	}
 }
 
-// Every command is run in every state of the world: each answers with the code that the table in docs/reliability.md has, the documented one,
-// none panics, and what is asked for JSON prints one object of it whatever happens.
+// Every command is run in every state of the world: each answers with the code that the table in
+// docs/reliability.md has, the documented one, none panics, and what is asked for JSON prints one object of
+// it whatever happens.
 func TestMatrix(t *testing.T) {
 	want, states := readMatrix(t)
 	var made []string
@@ -136,7 +139,8 @@ func TestMatrix(t *testing.T) {
 				command := strings.Join(args, " ")
 				out := w.run(args...)
 				if code, known := want[command][state.name]; !known || out.code != code {
-					t.Errorf("%s: exit code %d, the table has %d (known: %t)\nstdout:\n%s\nstderr:\n%s", command, out.code, code, known, out.stdout, out.stderr)
+					t.Errorf("%s: exit code %d, the table has %d (known: %t)\nstdout:\n%s\nstderr:\n%s",
+						command, out.code, code, known, out.stdout, out.stderr)
 				}
 				for _, sign := range []string{"panic", "goroutine ", "a defect of eksa-gitops"} {
 					if strings.Contains(out.stderr, sign) {
@@ -150,7 +154,8 @@ func TestMatrix(t *testing.T) {
 				if err := json.Unmarshal([]byte(out.stdout), &object); err != nil {
 					t.Errorf("%s: standard output is not one JSON value: %v\n%s", command, err, out.stdout)
 				}
-				if object, ok := object.(map[string]any); ok && object["exitCode"] != nil && object["exitCode"] != float64(out.code) {
+				if object, ok := object.(map[string]any); ok && object["exitCode"] != nil &&
+					object["exitCode"] != float64(out.code) {
 					t.Errorf("%s: exit code %d, and %v in the result", command, out.code, object["exitCode"])
 				}
 			}

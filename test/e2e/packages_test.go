@@ -11,12 +11,13 @@ import (
 
 // curated is a curated package of a cluster.
 func curated(cluster, name string) string {
-	return "apiVersion: " + eksacontroller.PackagesAPIVersion + "\nkind: Package\nmetadata:\n  name: " + name + "\n  namespace: " +
-		eksacontroller.PackagesNamespace(cluster) + "\nspec:\n  packageName: " + name + "\n"
+	return "apiVersion: " + eksacontroller.PackagesAPIVersion + "\nkind: Package\nmetadata:\n  name: " +
+		name + "\n  namespace: " + eksacontroller.PackagesNamespace(cluster) + "\nspec:\n  packageName: " +
+		name + "\n"
 }
 
-// The packages of a cluster leave Git with it: EKS Anywhere removes their namespace, and Flux could apply nothing any more. The rest of the
-// fleet goes on.
+// The packages of a cluster leave Git with it: EKS Anywhere removes their namespace, and Flux could apply
+// nothing any more. The rest of the fleet goes on.
 func TestDelete_packages(t *testing.T) {
 	w := newFleet(t, "dev")
 	const (
@@ -27,26 +28,28 @@ func TestDelete_packages(t *testing.T) {
 		note     = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: note\n  namespace: default\n"
 	)
 	w.push(gittest.Change{Message: "Add packages", Files: map[string]string{
-		beside: curated("dev", "harbor"), listed: curated("dev", "metrics"), lists: "resources:\n- harbor.yaml\n",
-		together: note + "---\n" + curated("dev", "emissary"),
+		beside: curated("dev", "harbor"), listed: curated("dev", "metrics"),
+		lists: "resources:\n- harbor.yaml\n", together: note + "---\n" + curated("dev", "emissary"),
 	}})
 	requestReconcile(t)
 	for _, name := range []string{"harbor", "metrics", "emissary"} {
-		waitFor(t, reference("packages.eks.amazonaws.com", "v1alpha1", "Package", "eksa-packages-dev", name), "Flux has applied it",
-			func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
+		waitFor(t, reference("packages.eks.amazonaws.com", "v1alpha1", "Package", "eksa-packages-dev", name),
+			"Flux has applied it", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
 	}
 	w.until([]string{"status"}, 0, "All is well.")
 
 	before := w.mark()
 	for _, dry := range []string{"--dry-run", "--yes"} {
-		w.run("delete", "cluster", "dev", dry).exits(3).tells(together+":7: Package eksa-packages-dev/emissary is in the same file as objects that stay",
-			"EKS Anywhere removes namespace eksa-packages-dev with cluster dev", "take that out of "+together+" by hand", "nothing has been changed")
+		w.run("delete", "cluster", "dev", dry).exits(3).tells(together+
+			":7: Package eksa-packages-dev/emissary is in the same file as objects that stay",
+			"EKS Anywhere removes namespace eksa-packages-dev with cluster dev",
+			"take that out of "+together+" by hand", "nothing has been changed")
 	}
 	before.writesNothing()
 	w.push(gittest.Change{Message: "Take a package out", Files: map[string]string{together: note}})
 	before = w.mark()
-	w.run("delete", "cluster", "dev", "--dry-run").exits(0).prints("object  Package eksa-packages-dev/harbor", "object  Package eksa-packages-dev/metrics",
-		"delete  "+beside, "delete  "+listed, "delete  "+lists)
+	w.run("delete", "cluster", "dev", "--dry-run").exits(0).prints("object  Package eksa-packages-dev/harbor",
+		"object  Package eksa-packages-dev/metrics", "delete  "+beside, "delete  "+listed, "delete  "+lists)
 	before.writesNothing()
 	pushes := before.github
 	w.run("delete", "cluster", "dev", "--yes").exits(0).prints("Cluster dev is gone.")
@@ -61,7 +64,8 @@ func TestDelete_packages(t *testing.T) {
 	waitGone(t, reference("", "v1", "Namespace", "", "eksa-packages-dev"))
 
 	// The fleet goes on.
-	w.push(gittest.Change{Message: "Change something else", Files: map[string]string{together: note + "data: {a: b}\n"}})
+	w.push(gittest.Change{Message: "Change something else",
+		Files: map[string]string{together: note + "data: {a: b}\n"}})
 	requestReconcile(t)
 	waitFor(t, reference("", "v1", "ConfigMap", "default", "note"), "Flux has changed it",
 		func(u *unstructured.Unstructured) bool {
@@ -71,7 +75,8 @@ func TestDelete_packages(t *testing.T) {
 	w.until([]string{"status"}, 0, "All is well.")
 
 	// Somebody brings one back: that is what would have become of the fleet. The same command puts it right.
-	w.push(gittest.Change{Message: "Bring a package back", Files: map[string]string{beside: curated("dev", "harbor")}})
+	w.push(gittest.Change{Message: "Bring a package back",
+		Files: map[string]string{beside: curated("dev", "harbor")}})
 	requestReconcile(t)
 	w.until([]string{"status"}, 5, `namespaces "eksa-packages-dev" not found`)
 	w.run("delete", "cluster", "dev", "--yes").exits(0)

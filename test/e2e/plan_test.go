@@ -18,8 +18,9 @@ func stepNames(t testing.TB, result map[string]any) []string {
 	return names
 }
 
-// planThenRun makes sure that a dry run writes nothing, tells by its exit code whether there is something to do, and names the steps of the run,
-// all of them in their order; then that a run after which there is nothing to do is planned as such.
+// planThenRun makes sure that a dry run writes nothing, tells by its exit code whether there is something to
+// do, and names the steps of the run, all of them in their order; then that a run after which there is
+// nothing to do is planned as such.
 func planThenRun(t *testing.T, w *world, args ...string) {
 	t.Helper()
 	confirmed := args
@@ -27,10 +28,12 @@ func planThenRun(t *testing.T, w *world, args ...string) {
 		confirmed = append(slices.Clone(args), "--yes")
 	}
 	before := w.mark()
-	plan := w.run(append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")...).exits(7).json()
+	plan :=
+		w.run(append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")...).exits(7).json()
 	before.writesNothing()
 	if at(t, plan, "wouldChange") != true || at(t, plan, "exitCode") != 7.0 {
-		t.Errorf("%s: the plan says wouldChange %v, exit code %v", args, at(t, plan, "wouldChange"), at(t, plan, "exitCode"))
+		t.Errorf("%s: the plan says wouldChange %v, exit code %v",
+			args, at(t, plan, "wouldChange"), at(t, plan, "exitCode"))
 	}
 	result := w.run(append(slices.Clone(confirmed), "-o", "json")...).exits(0).json()
 	looking := func(names []string) []string { // two of them begin at the same time
@@ -39,12 +42,14 @@ func planThenRun(t *testing.T, w *world, args ...string) {
 	}
 	planned, done := looking(stepNames(t, plan)), looking(stepNames(t, result))
 	if !slices.Equal(planned, done) {
-		t.Errorf("%s: planned\n\t%s\nand done\n\t%s", args, strings.Join(planned, "\n\t"), strings.Join(done, "\n\t"))
+		t.Errorf("%s: planned\n\t%s\nand done\n\t%s",
+			args, strings.Join(planned, "\n\t"), strings.Join(done, "\n\t"))
 	}
 	if args[0] == "delete" {
 		return
 	}
-	again := w.run(append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")...).exits(0).json()
+	again :=
+		w.run(append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")...).exits(0).json()
 	if at(t, again, "wouldChange") != false {
 		t.Errorf("%s: planned again, it would change something", args)
 	}
@@ -61,11 +66,12 @@ func TestPlan(t *testing.T) {
 	planThenRun(t, w, "resume", "cluster", "dev")
 	planThenRun(t, w, "delete", "cluster", "dev")
 	planThenRun(t, w, "delete", "cluster", "mgmt")
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--detailed-exitcode").exits(2).tells("--detailed-exitcode is only for dry runs", "add --dry-run")
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--detailed-exitcode").exits(2).tells(
+		"--detailed-exitcode is only for dry runs", "add --dry-run")
 }
 
-// TestCreate_refusedByTheServer: what an admission policy refuses is not committed: one such object would hold up Flux for every cluster of
-// the path.
+// TestCreate_refusedByTheServer: what an admission policy refuses is not committed: one such object would
+// hold up Flux for every cluster of the path.
 func TestCreate_refusedByTheServer(t *testing.T) {
 	w := newWorldIn(t, managed())
 	apply(t, `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: frozen},
@@ -74,7 +80,8 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 ---
 {apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: frozen}, spec: {policyName: frozen, validationActions: [Deny]}}
 `)
-	until(t, "the policy works", func() bool { return w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").code == 3 })
+	until(t, "the policy works",
+		func() bool { return w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").code == 3 })
 	before := w.mark()
 	for _, dry := range [][]string{{"--dry-run"}, nil} {
 		w.run(append([]string{"create", "cluster", "-f", "dev.yaml"}, dry...)...).exits(3).
@@ -82,16 +89,18 @@ func TestCreate_refusedByTheServer(t *testing.T) {
 	}
 	before.writesNothing()
 
-	binding := reference("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "", "frozen")
+	binding := reference("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding",
+		"", "frozen")
 	if err := stackOf(t).Client().Delete(t.Context(), binding); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the policy works no longer", func() bool { return w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").code == 0 })
+	until(t, "the policy works no longer",
+		func() bool { return w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").code == 0 })
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0)
 }
 
-// TestPlan_refused: a dry run makes the checks of the run that it stands for: it ends with the same exit code, names the same causes, and
-// writes nothing.
+// TestPlan_refused: a dry run makes the checks of the run that it stands for: it ends with the same exit
+// code, names the same causes, and writes nothing.
 func TestPlan_refused(t *testing.T) {
 	w := newFleetWorld(t)
 	w.gh.SetPlan("alice", githubtest.PlanPaid) // protection of private repositories
@@ -112,28 +121,38 @@ func TestPlan_refused(t *testing.T) {
 		runs   [][]string
 	}{
 		{
-			name: "protected branch", code: 4, tells: "does not accept direct pushes: changes have to be made through a pull request",
+			name: "protected branch", code: 4,
+			tells: "does not accept direct pushes: changes have to be made through a pull request",
 			break_: func() func() {
-				repo.Protect("main", githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
+				repo.Protect("main",
+					githubtest.Protection{RequirePullRequest: true, Approvals: 1, EnforceAdmins: true})
 				return func() { repo.Unprotect("main") }
+			}, runs: [][]string{{"create", "cluster", "-f", "w01.yaml"},
+				{"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
+		},
+		{
+			name: "revoked token", code: 4, tells: "Bad credentials",
+			env: map[string]string{"EKSA_GITHUB_TOKEN": "ghp_sentinelrevoked00000000000000000000"},
+			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"},
+				{"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
+		},
+		{
+			name: "user who may only look", code: 4, tells: "hint: the user needs a ",
+			env: map[string]string{"KUBECONFIG": path}, runs: [][]string{
+				{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"},
+				{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete",
+					"cluster", "dev"},
+				{"pause", "cluster", "dev"},
 			},
-			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
 		},
 		{
-			name: "revoked token", code: 4, tells: "Bad credentials", env: map[string]string{"EKSA_GITHUB_TOKEN": "ghp_sentinelrevoked00000000000000000000"},
-			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
-		},
-		{
-			name: "user who may only look", code: 4, tells: "hint: the user needs a ", env: map[string]string{"KUBECONFIG": path},
-			runs: [][]string{{"upgrade", "cluster", "-f", "mgmt.yaml"}, {"delete", "cluster", "mgmt"}},
-		},
-		{
-			name: "archived repository", code: 4, tells: "repository alice/fleet is archived: nobody can write to it",
+			name: "archived repository", code: 4,
+			tells: "repository alice/fleet is archived: nobody can write to it",
 			break_: func() func() {
 				repo.Archive()
 				return func() {}
-			},
-			runs: [][]string{{"create", "cluster", "-f", "w01.yaml"}, {"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
+			}, runs: [][]string{{"create", "cluster", "-f", "w01.yaml"},
+				{"upgrade", "cluster", "-f", "dev.yaml"}, {"delete", "cluster", "dev"}},
 		},
 	} {
 		t.Run(f.name, func(t *testing.T) {

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// everyPlan has each run of every test planned first, and what is planned held against what is done ("make plans"). A fault that strikes
-// once strikes the plan then, so that the tests of such faults are left out there.
+// everyPlan has each run of every test planned first, and what is planned held against what is done ("make
+// plans"). A fault that strikes once strikes the plan then, so that the tests of such faults are left out
+// there.
 var everyPlan = os.Getenv("EKSA_GITOPS_PLANS") != ""
 
 // plan is what a dry run says; nil when there is none to hold a run against.
@@ -23,11 +24,13 @@ type plan struct {
 func (w *world) planOf(args []string) *plan {
 	w.t.Helper()
 	verbs := []string{"create", "upgrade", "delete", "pause", "resume"}
-	if !everyPlan || len(args) < 2 || !slices.Contains(verbs, args[0]) || args[1] != "cluster" || w.env["EKSA_GITOPS_DRY_RUN"] != "" ||
-		slices.ContainsFunc(args, func(arg string) bool { return arg == "--help" || strings.HasPrefix(arg, "--dry-run") }) {
+	if !everyPlan || len(args) < 2 || !slices.Contains(verbs, args[0]) ||
+		args[1] != "cluster" || w.env["EKSA_GITOPS_DRY_RUN"] != "" || slices.ContainsFunc(args,
+		func(arg string) bool { return arg == "--help" || strings.HasPrefix(arg, "--dry-run") }) {
 		return nil
 	}
-	dry := exec.CommandContext(w.t.Context(), suite.program, append(slices.Clone(args), "--dry-run", "--output", "json")...)
+	dry := exec.CommandContext(w.t.Context(), suite.program,
+		append(slices.Clone(args), "--dry-run", "--output", "json")...)
 	dry.Dir, dry.Env = w.dir, w.command(nil).cmd.Env
 	out, err := dry.Output()
 	if dry.ProcessState == nil {
@@ -51,7 +54,8 @@ func stepsOfResult(out []byte) (names []string, err error) {
 	return names, err
 }
 
-// holds makes sure that a run has done what was planned, step by step. One that has failed has met what a plan cannot see.
+// holds makes sure that a run has done what was planned, step by step. One that has failed has met what a
+// plan cannot see.
 func (p *plan) holds(t testing.TB, o outcome) {
 	t.Helper()
 	if p == nil || o.code != 0 || strings.Contains(o.stderr, "✗ ") {
@@ -66,11 +70,13 @@ func (p *plan) holds(t testing.TB, o outcome) {
 		slices.Sort(steps[:min(2, len(steps))]) // two of them begin at the same time
 	}
 	if len(done) > 0 && !slices.Equal(p.steps, done) {
-		t.Errorf("eksa-gitops %s: planned\n\t%s\nand done\n\t%s", strings.Join(o.args, " "), strings.Join(p.steps, "\n\t"), strings.Join(done, "\n\t"))
+		t.Errorf("eksa-gitops %s: planned\n\t%s\nand done\n\t%s",
+			strings.Join(o.args, " "), strings.Join(p.steps, "\n\t"), strings.Join(done, "\n\t"))
 	}
 }
 
-// stepsDone are the steps that a run tells of, in its result or on standard error; none when it was asked for silence.
+// stepsDone are the steps that a run tells of, in its result or on standard error; none when it was asked for
+// silence.
 func stepsDone(o outcome) (names []string) {
 	if names, err := stepsOfResult([]byte(o.stdout)); err == nil && len(names) > 0 {
 		return names

@@ -15,8 +15,10 @@ import (
 func fluxOwn() []*unstructured.Unstructured {
 	return []*unstructured.Unstructured{
 		reference("", "v1", "Namespace", "", "flux-system"),
-		reference("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", "kustomizations.kustomize.toolkit.fluxcd.io"),
-		reference("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", "gitrepositories.source.toolkit.fluxcd.io"),
+		reference("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "",
+			"kustomizations.kustomize.toolkit.fluxcd.io"),
+		reference("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "",
+			"gitrepositories.source.toolkit.fluxcd.io"),
 		reference("apps", "v1", "Deployment", "flux-system", "kustomize-controller"),
 		reference("apps", "v1", "Deployment", "flux-system", "source-controller"),
 		reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system"),
@@ -43,17 +45,20 @@ func uids(t testing.TB, objects []*unstructured.Unstructured) []string {
 func applies(t testing.TB, name, commit string) {
 	t.Helper()
 	requestReconcile(t)
-	waitFor(t, reference(kustomizeGroup, "v1", "Kustomization", "flux-system", name), "Kustomization "+name+" applies "+commit, func(u *unstructured.Unstructured) bool {
-		revision, _, _ := unstructured.NestedString(u.Object, "status", "lastAppliedRevision")
-		return strings.HasSuffix(revision, commit)
-	})
+	waitFor(t, reference(kustomizeGroup, "v1", "Kustomization", "flux-system", name),
+		"Kustomization "+name+" applies "+commit, func(u *unstructured.Unstructured) bool {
+			revision, _, _ := unstructured.NestedString(u.Object, "status", "lastAppliedRevision")
+			return strings.HasSuffix(revision, commit)
+		})
 }
 
-// TestProtection_slips makes mistakes in Git by which Flux would delete the management cluster or itself: nothing of either goes, and what
-// was taken back leaves nothing behind. A workload cluster that is taken out goes, as documented.
+// TestProtection_slips makes mistakes in Git by which Flux would delete the management cluster or itself:
+// nothing of either goes, and what was taken back leaves nothing behind. A workload cluster that is taken out
+// goes, as documented.
 func TestProtection_slips(t *testing.T) {
 	w := newFleet(t, "dev")
-	const sync, system = "clusters/mgmt/flux-system/gotk-sync.yaml", "clusters/mgmt/flux-system/kustomization.yaml"
+	const sync, system = "clusters/mgmt/flux-system/gotk-sync.yaml",
+		"clusters/mgmt/flux-system/kustomization.yaml"
 	good := w.files()
 	management := slices.Concat(own(), fluxOwn())
 	before := uids(t, management)
@@ -62,7 +67,8 @@ func TestProtection_slips(t *testing.T) {
 	unharmed := func(slip string) {
 		t.Helper()
 		if got := uids(t, management); !slices.Equal(got, before) {
-			t.Errorf("%s: there were\n%s\nthere are\n%s", slip, strings.Join(before, "\n"), strings.Join(got, "\n"))
+			t.Errorf("%s: there were\n%s\nthere are\n%s",
+				slip, strings.Join(before, "\n"), strings.Join(got, "\n"))
 		}
 		if got := uids(t, dev); !slices.Equal(got, devBefore) {
 			t.Errorf("%s: there was %q, there is %q", slip, devBefore, got)
@@ -70,7 +76,8 @@ func TestProtection_slips(t *testing.T) {
 	}
 
 	// The Kustomization is renamed, and named back.
-	renamed := strings.Replace(good[sync], "kind: Kustomization\nmetadata:\n  name: flux-system", "kind: Kustomization\nmetadata:\n  name: fleet", 1)
+	renamed := strings.Replace(good[sync], "kind: Kustomization\nmetadata:\n  name: flux-system",
+		"kind: Kustomization\nmetadata:\n  name: fleet", 1)
 	if renamed == good[sync] {
 		t.Fatalf("there is nothing to rename in\n%s", good[sync])
 	}
@@ -82,7 +89,8 @@ func TestProtection_slips(t *testing.T) {
 
 	// Flux's manifests are not listed any more, and the management cluster's directory is gone.
 	applies(t, "flux-system", w.push(gittest.Change{
-		Files:  map[string]string{system: "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\ngeneratorOptions:\n  disableNameSuffixHash: true\n"},
+		Files: map[string]string{system: "apiVersion: kustomize.config.k8s.io/v1beta1\n" +
+			"kind: Kustomization\nresources: []\ngeneratorOptions:\n  disableNameSuffixHash: true\n"},
 		Delete: []string{"clusters/mgmt/mgmt"},
 	}))
 	unharmed("Flux not listed and mgmt gone")
@@ -99,18 +107,21 @@ func TestProtection_slips(t *testing.T) {
 	applies(t, "flux-system", w.push(gittest.Change{Delete: []string{"clusters/mgmt/dev"}}))
 	waitGone(t, dev[0])
 	if got := uids(t, management); !slices.Equal(got, before) {
-		t.Errorf("dev deleted: there were\n%s\nthere are\n%s", strings.Join(before, "\n"), strings.Join(got, "\n"))
+		t.Errorf("dev deleted: there were\n%s\nthere are\n%s",
+			strings.Join(before, "\n"), strings.Join(got, "\n"))
 	}
 }
 
-// TestProtection_upgrade: an installation as it was written before is protected by the next upgrade, in one commit, and then stands slips;
-// the management cluster can still be detached.
+// TestProtection_upgrade: an installation as it was written before is protected by the next upgrade, in one
+// commit, and then stands slips; the management cluster can still be detached.
 func TestProtection_upgrade(t *testing.T) {
 	w := newFleet(t, "dev")
-	const system, mgmt = "clusters/mgmt/flux-system/kustomization.yaml", "clusters/mgmt/mgmt/eksa-system/kustomization.yaml"
+	const system, mgmt = "clusters/mgmt/flux-system/kustomization.yaml",
+		"clusters/mgmt/mgmt/eksa-system/kustomization.yaml"
 	const head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
 	protected := w.files()
-	applies(t, "flux-system", w.push(gittest.Change{Files: map[string]string{system: head + "- gotk-components.yaml\n- gotk-sync.yaml\n", mgmt: head + "- eksa-cluster.yaml\n"}}))
+	applies(t, "flux-system", w.push(gittest.Change{Files: map[string]string{
+		system: head + "- gotk-components.yaml\n- gotk-sync.yaml\n", mgmt: head + "- eksa-cluster.yaml\n"}}))
 	kept := func() string {
 		u := object(t, eksaGroup, "v1alpha1", "Cluster", "default", "mgmt")
 		return u.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"]
@@ -118,7 +129,8 @@ func TestProtection_upgrade(t *testing.T) {
 	if kept() != "" {
 		t.Fatal("the management cluster is protected")
 	}
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).prints("+++ b/"+mgmt, "+++ b/"+system)
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).prints("+++ b/"+mgmt,
+		"+++ b/"+system)
 	commits := len(w.gh.Repo("alice/fleet").Git().Log("main"))
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0)
 	if n := len(w.gh.Repo("alice/fleet").Git().Log("main")) - commits; n != 1 {

@@ -36,7 +36,8 @@ var fakeEksctl = sync.OnceValues(func() (string, error) {
 	return dir, os.Symlink(program, filepath.Join(dir, "eksctl-anywhere"))
 })
 
-// newProvisioned is a world with eksctl on PATH. Its management cluster is up unless bare says that it does not exist yet.
+// newProvisioned is a world with eksctl on PATH. Its management cluster is up unless bare says that it does
+// not exist yet.
 func newProvisioned(t *testing.T, bare bool) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -52,7 +53,8 @@ func newProvisioned(t *testing.T, bare bool) *world {
 	if bare {
 		delete(w.env, "KUBECONFIG")
 		cluster := clusterObject(t, "mgmt")
-		patch(t, cluster, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, eksacontroller.ManagedByCLI))
+		patch(t, cluster,
+			fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, eksacontroller.ManagedByCLI))
 		remove(t, eksaGroup, "v1alpha1", "Cluster", "default", "mgmt")
 		// What it owns goes with it.
 		waitGone(t, reference(eksaGroup, "v1alpha1", "VSphereDatacenterConfig", "default", "mgmt"))
@@ -92,8 +94,8 @@ func (w *world) calls() []string {
 	return strings.Split(strings.TrimSpace(string(content)), "\n")
 }
 
-// assertEksctlClean makes sure that no secret of eksctl's environment has come out, that nothing of ours has gone into it, and that no
-// private file is left.
+// assertEksctlClean makes sure that no secret of eksctl's environment has come out, that nothing of ours has
+// gone into it, and that no private file is left.
 func (w *world) assertEksctlClean() {
 	if left, err := os.ReadDir(w.env["TMPDIR"]); err != nil || len(left) > 0 {
 		w.t.Errorf("private files are left: %v (%v)", left, err)
@@ -113,7 +115,8 @@ func (w *world) assertEksctlClean() {
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte("admin:" + vspherePassword))
 	for where, text := range texts {
-		for _, secret := range []string{vspherePassword, vspherePassword[:9], encoded, encoded[12:], "none of my business", "\x1b[31m"} {
+		for _, secret := range []string{vspherePassword, vspherePassword[:9], encoded, encoded[12:],
+			"none of my business", "\x1b[31m"} {
 			if strings.Contains(text, secret) {
 				w.t.Errorf("%s holds %q:\n%s", where, secret, text)
 			}
@@ -121,7 +124,8 @@ func (w *world) assertEksctlClean() {
 	}
 }
 
-// From nothing to a management cluster and a workload cluster, both made by eksctl anywhere and managed through Git.
+// From nothing to a management cluster and a workload cluster, both made by eksctl anywhere and managed
+// through Git.
 func TestProvision_create(t *testing.T) {
 	w := newProvisioned(t, true)
 	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
@@ -129,16 +133,19 @@ func TestProvision_create(t *testing.T) {
 	before := w.mark()
 	dry := w.run(append(create, "--dry-run")...).exits(0)
 	dry.tells("Check the management cluster (no kubeconfig leads to mgmt)", "Check eksctl anywhere (v0.26.0)",
-		"Create cluster mgmt with eksctl anywhere (eksctl anywhere create cluster -f mgmt.yaml, planned)", "Create repository alice/fleet (private, planned)")
+		"Create cluster mgmt with eksctl anywhere (eksctl anywhere create cluster -f mgmt.yaml, planned)",
+		"Create repository alice/fleet (private, planned)")
 	before.writesNothing()
 	if calls := w.calls(); calls != nil {
 		t.Errorf("a dry run called eksctl: %v", calls)
 	}
 
 	first := w.run(create...).exits(0)
-	first.prints("Cluster mgmt is managed through Git.", "eksctl log  mgmt/mgmt-eksctl-create-").
-		tells("eksctl| Creating new workload cluster", "eksctl| govc login -u admin -p ***", `eksctl| \x1b[31mred\x1b[0m`, "Cluster created!")
-	if calls := w.calls(); len(calls) != 1 || !strings.HasPrefix(calls[0], "anywhere create cluster -f "+w.env["TMPDIR"]) {
+	first.prints("Cluster mgmt is managed through Git.",
+		"eksctl log  mgmt/mgmt-eksctl-create-").tells("eksctl| Creating new workload cluster",
+		"eksctl| govc login -u admin -p ***", `eksctl| \x1b[31mred\x1b[0m`, "Cluster created!")
+	if calls := w.calls(); len(calls) != 1 ||
+		!strings.HasPrefix(calls[0], "anywhere create cluster -f "+w.env["TMPDIR"]) {
 		t.Errorf("eksctl was called: %v", calls)
 	}
 	if ref := at(t, clusterObject(t, "mgmt"), "spec", "gitOpsRef", "name"); ref != "mgmt" {
@@ -155,7 +162,9 @@ func TestProvision_create(t *testing.T) {
 	create[3] = "dev.yaml"
 	result := w.run(append(create, "-o", "json")...).exits(0).json()
 	provision := at(t, result, "clusters", 0, "provision")
-	if at(t, provision, "command") != "eksctl anywhere create cluster -f dev.yaml --kubeconfig mgmt/mgmt-eks-a-cluster.kubeconfig" || at(t, provision, "done") != true {
+	if at(t, provision, "command") !=
+		"eksctl anywhere create cluster -f dev.yaml --kubeconfig mgmt/mgmt-eks-a-cluster.kubeconfig" ||
+		at(t, provision, "done") != true {
 		t.Errorf("provision: %v", provision)
 	}
 	dev := clusterObject(t, "dev")
@@ -177,25 +186,30 @@ func TestProvision_create(t *testing.T) {
 	w.run("status", "mgmt").exits(0).prints("All is well.")
 }
 
-// eksctl fails: nothing of GitOps has been begun, the last lines say why, and the next run goes on. A creation that broke off half way
-// is one that eksctl itself does not continue, which is said before anything is done.
+// eksctl fails: nothing of GitOps has been begun, the last lines say why, and the next run goes on. A
+// creation that broke off half way is one that eksctl itself does not continue, which is said before anything
+// is done.
 func TestProvision_createFails(t *testing.T) {
 	w := newProvisioned(t, true)
 	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
 	before := w.mark()
 	w.env["FAKE_EKSCTL"] = "fail"
-	w.run(create...).exits(5).tells("cluster mgmt was not created: eksctl anywhere create cluster -f mgmt.yaml failed with exit code 255",
-		"no route to host", "all of its output is in mgmt/mgmt-eksctl-create-", "continue with: eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl")
+	w.run(create...).exits(5).tells(
+		"cluster mgmt was not created: eksctl anywhere create cluster -f mgmt.yaml failed with exit code 255",
+		"no route to host", "all of its output is in mgmt/mgmt-eksctl-create-",
+		"continue with: eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl")
 	before.writesNothing()
 
 	w.env["FAKE_EKSCTL"] = "fail-late"
 	// Nothing is offered to continue with: it would not work.
-	if late := w.run(create...).exits(5).tells("timed out", "an unfinished creation of mgmt", "delete what it has made"); strings.Contains(late.stderr, "continue with") {
+	if late := w.run(create...).exits(5).tells("timed out", "an unfinished creation of mgmt",
+		"delete what it has made"); strings.Contains(late.stderr, "continue with") {
 		t.Errorf("a command is offered that is refused:\n%s", late.stderr)
 	}
 	delete(w.env, "FAKE_EKSCTL")
 	calls := len(w.calls())
-	w.run(create...).exits(3).tells("has no management Cluster object", "an unfinished creation of mgmt", "delete what it has made")
+	w.run(create...).exits(3).tells("has no management Cluster object", "an unfinished creation of mgmt",
+		"delete what it has made")
 	before.writesNothing()
 	if len(w.calls()) != calls {
 		t.Error("eksctl was called all the same")
@@ -220,18 +234,23 @@ func TestProvision_createFails(t *testing.T) {
 	w.env["PATH"] = "/usr/bin:/bin"
 	w.write("test.yaml", spec(t, "dev.yaml", "name: dev", "name: test", "198.18.100.20", "198.18.100.21"))
 	before = w.mark()
-	w.run("create", "cluster", "-f", "test.yaml", "--provisioner", "eksctl").exits(3).tells("eksctl is not on PATH", "install eksctl and its plugin")
+	w.run("create", "cluster", "-f", "test.yaml", "--provisioner", "eksctl").exits(3).tells(
+		"eksctl is not on PATH", "install eksctl and its plugin")
 	before.writesNothing()
 }
 
-// GitOps that cannot be enabled does not keep the cluster from being made, whether that is known before or comes to light later.
+// GitOps that cannot be enabled does not keep the cluster from being made, whether that is known before or
+// comes to light later.
 func TestProvision_createWithoutGitHub(t *testing.T) {
 	w := newProvisioned(t, true)
 	heal := w.gh.Break("* /**", githubtest.Respond(503, "down"))
 	create := []string{"create", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
-	// Whether mgmt was built already, from another directory, nobody can say now; that it was not is for a person to say.
-	w.run(create...).exits(3).tells("which would tell whether it was built already, cannot be looked at", "add --build mgmt")
-	w.run(append(create, "--build", "mgmt")...).exits(0).tells("Cluster created!", "cluster mgmt is up, but GitOps is NOT enabled")
+	// Whether mgmt was built already, from another directory, nobody can say now; that it was not is for a
+	// person to say.
+	w.run(create...).exits(3).tells("which would tell whether it was built already, cannot be looked at",
+		"add --build mgmt")
+	w.run(append(create, "--build", "mgmt")...).exits(0).tells("Cluster created!",
+		"cluster mgmt is up, but GitOps is NOT enabled")
 	if !hasCluster(t, "mgmt") || len(w.calls()) != 1 {
 		t.Errorf("mgmt was not made: %v", w.calls())
 	}
@@ -242,7 +261,8 @@ func TestProvision_createWithoutGitHub(t *testing.T) {
 	}
 }
 
-// An interrupt reaches eksctl, ends the run with 130 and leaves no private file; a second one kills an eksctl that does not heed the first.
+// An interrupt reaches eksctl, ends the run with 130 and leaves no private file; a second one kills an eksctl
+// that does not heed the first.
 func TestProvision_createInterrupted(t *testing.T) {
 	w := newProvisioned(t, true)
 	before := w.mark()
@@ -262,7 +282,8 @@ func TestProvision_createInterrupted(t *testing.T) {
 			}
 		}
 		out := p.wait().exits(130)
-		out.tells("interrupted", "continue with: eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl")
+		out.tells("interrupted",
+			"continue with: eksa-gitops create cluster -f mgmt.yaml --provisioner eksctl")
 		if out.took > 30*time.Second {
 			t.Errorf("%s: it took %s", tc.mode, out.took)
 		}
@@ -294,13 +315,15 @@ func (w *world) waitLog(cluster, text string) {
 	}
 }
 
-// newProvisionedFleet is a world in which mgmt, and with it dev, is managed through Git, and eksctl anywhere is there to upgrade them.
+// newProvisionedFleet is a world in which mgmt, and with it dev, is managed through Git, and eksctl anywhere
+// is there to upgrade them.
 func newProvisionedFleet(t *testing.T, workloads ...string) *world {
 	t.Helper()
 	w := newProvisioned(t, false)
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0)
 	for _, name := range workloads {
-		w.run("create", "cluster", "-f", name+".yaml", "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(0)
+		w.run("create", "cluster", "-f", name+".yaml", "--kubeconfig",
+			"mgmt/mgmt-eks-a-cluster.kubeconfig").exits(0)
 	}
 	return w
 }
@@ -309,7 +332,8 @@ func newProvisionedFleet(t *testing.T, workloads ...string) *world {
 func paused(t *testing.T, name string) (annotations []string, refOff bool) {
 	t.Helper()
 	cluster := clusterObject(t, name)
-	for _, a := range []string{"kustomize.toolkit.fluxcd.io/reconcile", "eksa-gitops/paused", eksacontroller.Paused} {
+	for _, a := range []string{"kustomize.toolkit.fluxcd.io/reconcile", "eksa-gitops/paused",
+		eksacontroller.Paused} {
 		if cluster.GetAnnotations()[a] != "" {
 			annotations = append(annotations, a)
 		}
@@ -331,7 +355,8 @@ func (w *world) scale(name string, from, to int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	changed := strings.Replace(string(content), fmt.Sprintf("count: %d   # scaled", from), fmt.Sprintf("count: %d   # scaled", to), 1)
+	changed := strings.Replace(string(content), fmt.Sprintf("count: %d   # scaled", from),
+		fmt.Sprintf("count: %d   # scaled", to), 1)
 	if changed == string(content) {
 		w.t.Fatalf("%s.yaml has no such count:\n%s", name, content)
 	}
@@ -343,7 +368,8 @@ func workers(t *testing.T, name string) any {
 	return at(t, clusterObject(t, name), "spec", "workerNodeGroupConfigurations", 0, "count")
 }
 
-// A management cluster and a workload cluster are upgraded by eksctl anywhere while Flux leaves them alone, then Git follows.
+// A management cluster and a workload cluster are upgraded by eksctl anywhere while Flux leaves them alone,
+// then Git follows.
 func TestProvision_upgrade(t *testing.T) {
 	w := newProvisionedFleet(t, "dev")
 	for _, name := range []string{"mgmt", "dev"} {
@@ -353,7 +379,8 @@ func TestProvision_upgrade(t *testing.T) {
 		w.run(upgrade...).exits(0).prints("Nothing to do")
 		before.writesNothing()
 		w.scale(name, 1, 2)
-		w.run(append(upgrade, "--dry-run")...).exits(0).tells("Upgrade cluster "+name+" with eksctl anywhere (eksctl anywhere upgrade cluster -f "+name+".yaml", "planned)")
+		w.run(append(upgrade, "--dry-run")...).exits(0).tells("Upgrade cluster "+name+
+			" with eksctl anywhere (eksctl anywhere upgrade cluster -f "+name+".yaml", "planned)")
 		before.writesNothing()
 		if len(w.calls()) != calls {
 			t.Errorf("%s: eksctl was called: %v", name, w.calls())
@@ -365,7 +392,8 @@ func TestProvision_upgrade(t *testing.T) {
 		if got := workers(t, name); got != int64(2) {
 			t.Errorf("%s has %v workers", name, got)
 		}
-		if managers := clusterObject(t, name).GetManagedFields(); !strings.Contains(fmt.Sprint(managers), "eks-a-cli") {
+		if managers := clusterObject(t, name).GetManagedFields(); !strings.Contains(fmt.Sprint(managers),
+			"eks-a-cli") {
 			t.Errorf("%s: eksctl has not written it: %v", name, managers)
 		}
 		before = w.mark()
@@ -378,7 +406,8 @@ func TestProvision_upgrade(t *testing.T) {
 	w.run("status", "mgmt").exits(0).prints("All is well.")
 }
 
-// Whatever becomes of eksctl, Flux is let go again; what a killed run has left is shown by status, and the next run takes it back.
+// Whatever becomes of eksctl, Flux is let go again; what a killed run has left is shown by status, and the
+// next run takes it back.
 func TestProvision_upgradeFails(t *testing.T) {
 	w := newProvisionedFleet(t, "dev")
 	ends := map[string]syscall.Signal{"mgmt": syscall.SIGINT, "dev": syscall.SIGHUP}
@@ -388,7 +417,9 @@ func TestProvision_upgradeFails(t *testing.T) {
 		w.scale(name, 1, 3)
 		for _, mode := range []string{"fail", "fail-late"} {
 			w.env["FAKE_EKSCTL"] = mode
-			w.run(upgrade...).exits(5).tells("cluster "+name+" was not upgraded: eksctl anywhere upgrade cluster -f "+name+".yaml", "failed with exit code 255", "all of its output is in "+name+"/",
+			w.run(upgrade...).exits(5).tells("cluster "+name+
+				" was not upgraded: eksctl anywhere upgrade cluster -f "+name+".yaml",
+				"failed with exit code 255", "all of its output is in "+name+"/",
 				"continue with: eksa-gitops upgrade cluster -f "+name+".yaml --provisioner eksctl")
 			assertNotPaused(t, name)
 		}
@@ -398,7 +429,8 @@ func TestProvision_upgradeFails(t *testing.T) {
 		if annotations, refOff := paused(t, name); len(annotations) != 2 || !refOff {
 			t.Errorf("%s during the upgrade: %v, gitOpsRef off: %v", name, annotations, refOff)
 		}
-		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "@")
+		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints(
+			"by eksa-gitops (", "@")
 		if err := p.cmd.Process.Signal(ends[name]); err != nil {
 			t.Fatal(err)
 		}
@@ -417,12 +449,14 @@ func TestProvision_upgradeFails(t *testing.T) {
 		}
 		_ = p.cmd.Wait()
 		w.cleanPrivate()
-		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints("by eksa-gitops (", "kubectl -n default ")
+		w.run("status", name, "--kubeconfig", "mgmt/mgmt-eks-a-cluster.kubeconfig").exits(5).prints(
+			"by eksa-gitops (", "kubectl -n default ")
 		delete(w.env, "FAKE_EKSCTL")
 		if got := w.gh.Repo("alice/fleet").Git().Head("main"); got != head {
 			t.Errorf("%s: Git has a new commit", name)
 		}
-		w.run(append(upgrade, "--dry-run")...).exits(0).tells("a run was broken off and has left that", "Resume Flux on cluster "+name+" (planned)")
+		w.run(append(upgrade, "--dry-run")...).exits(0).tells("a run was broken off and has left that",
+			"Resume Flux on cluster "+name+" (planned)")
 		w.run(upgrade...).exits(0).tells("a run was broken off and has left that; it is taken back")
 		assertNotPaused(t, name)
 		if got := workers(t, name); got != int64(3) {
@@ -434,7 +468,8 @@ func TestProvision_upgradeFails(t *testing.T) {
 	}
 }
 
-// The connection to the cluster is lost while eksctl works: the run says what is left paused and how it ends, and the next one heals it.
+// The connection to the cluster is lost while eksctl works: the run says what is left paused and how it ends,
+// and the next one heals it.
 func TestProvision_upgradeLosesConnection(t *testing.T) {
 	w := newProvisionedFleet(t)
 	upgrade := []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--provisioner", "eksctl"}
@@ -449,7 +484,8 @@ func TestProvision_upgradeLosesConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := p.wait().exits(130)
-	out.tells("Flux is still paused on Cluster default/mgmt", "the same command, run again, takes it back; by hand: kubectl -n default patch clusters.anywhere.eks.amazonaws.com mgmt --type merge")
+	out.tells("Flux is still paused on Cluster default/mgmt", "the same command, run again, takes it back; "+
+		"by hand: kubectl -n default patch clusters.anywhere.eks.amazonaws.com mgmt --type merge")
 	if out.took > 90*time.Second {
 		t.Errorf("it took %s", out.took)
 	}

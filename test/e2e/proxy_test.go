@@ -44,7 +44,8 @@ func (w *world) proxy(around func(http.Handler) http.Handler) string {
 	})
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters["mgmt"] = &clientcmdapi.Cluster{Server: server.URL,
-		CertificateAuthorityData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})}
+		CertificateAuthorityData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+			Bytes: server.Certificate().Raw})}
 	kubeconfig.AuthInfos["operator"] = &clientcmdapi.AuthInfo{}
 	kubeconfig.Contexts["mgmt"] = &clientcmdapi.Context{Cluster: "mgmt", AuthInfo: "operator"}
 	kubeconfig.CurrentContext = "mgmt"

@@ -54,7 +54,9 @@ func (w *world) grant(user string, roles ...role) {
 		if r.Kind == "Role" {
 			namespace = "\n  namespace: " + r.Metadata["namespace"]
 		}
-		fmt.Fprintf(&all, "---\n%s---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata:\n  name: %s-%s%s\nroleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: %s\n  name: %s\nsubjects:\n  - apiGroup: rbac.authorization.k8s.io\n    kind: User\n    name: %s\n",
+		fmt.Fprintf(&all, "---\n%s---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\n"+
+			"metadata:\n  name: %s-%s%s\nroleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: %s\n"+
+			"  name: %s\nsubjects:\n  - apiGroup: rbac.authorization.k8s.io\n    kind: User\n    name: %s\n",
 			content, r.Kind, r.Metadata["name"], user, namespace, r.Kind, r.Metadata["name"], user)
 	}
 	if err := stackOf(w.t).Apply(w.t.Context(), []byte(all.String())); err != nil {
@@ -83,7 +85,8 @@ func (r role) rights() []right {
 					if len(rule.ResourceNames) > 0 {
 						name = rule.ResourceNames[0]
 					}
-					all = append(all, right{r.Metadata["name"], group, resource, verb, name, r.Metadata["namespace"]})
+					all = append(all,
+						right{r.Metadata["name"], group, resource, verb, name, r.Metadata["namespace"]})
 				}
 			}
 		}
@@ -101,9 +104,12 @@ func (r role) without(missing right) role {
 				one := rule
 				one.APIGroups, one.Resources = []string{group}, []string{resource}
 				if group == missing.group && resource == missing.resource {
-					one.Verbs = slices.DeleteFunc(slices.Clone(rule.Verbs), func(v string) bool { return v == missing.verb })
+					one.Verbs = slices.DeleteFunc(slices.Clone(rule.Verbs), func(v string) bool {
+						return v == missing.verb
+					})
 				}
-				if len(one.Verbs) > 0 && !(missing.resource != "*" && resource == "*" && group == missing.group) {
+				if len(one.Verbs) > 0 &&
+					!(missing.resource != "*" && resource == "*" && group == missing.group) {
 					less.Rules = append(less.Rules, one)
 				}
 			}
@@ -120,9 +126,10 @@ func (w *world) waitAllowed(user string, r right, want bool) {
 		namespace = "default"
 	}
 	for deadline := time.Now().Add(2 * time.Minute); ; {
-		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: r.verb, Group: r.group, Resource: r.resource, Name: r.name,
-		}}}
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: namespace, Verb: r.verb, Group: r.group, Resource: r.resource, Name: r.name,
+			}}}
 		if err := stackOf(w.t).Client().Create(w.t.Context(), review); err != nil {
 			w.t.Fatal(err)
 		}
@@ -157,7 +164,8 @@ func TestRBAC_documentedRolesSuffice(t *testing.T) {
 	roles := documentedRoles(t)
 	view := roles["eksa-gitops-view"]
 	installer := w.as("installer", view, roles["eksa-gitops-install"])
-	installer.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+	installer.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints(
+		"Cluster mgmt is managed through Git.")
 	before := w.mark()
 	installer.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
 	viewer := w.as("viewer", view)
@@ -172,7 +180,8 @@ func TestRBAC_documentedRolesSuffice(t *testing.T) {
 	operator.run("get", "kubeconfig", "dev").exits(0)
 	w.edit("dev.yaml", "count: 1   # scaled", "count: 2   # scaled")
 	operator.run("upgrade", "cluster", "-f", "dev.yaml").exits(4).tells("anywhere.eks.amazonaws.com")
-	w.as("upgrader", view, roles["eksa-gitops-operate"], roles["eksa-gitops-change"]).run("upgrade", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev matches the file.")
+	w.as("upgrader", view, roles["eksa-gitops-operate"], roles["eksa-gitops-change"]).run("upgrade",
+		"cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev matches the file.")
 	operator.run("delete", "cluster", "dev", "--yes").exits(0)
 	w.as("detacher", view, roles["eksa-gitops-detach"]).run("delete", "cluster", "mgmt", "--yes").exits(0)
 }
@@ -181,27 +190,32 @@ func TestRBAC_documentedRolesSuffice(t *testing.T) {
 func TestRBAC_documentedRolesSufficeForFlux(t *testing.T) {
 	w, _ := bootstrapped(t, "alice/infra", "clusters/prod")
 	roles := documentedRoles(t)
-	view, install, change := roles["eksa-gitops-view"], roles["eksa-gitops-install"], roles["eksa-gitops-change"]
+	view, install, change := roles["eksa-gitops-view"], roles["eksa-gitops-install"],
+		roles["eksa-gitops-change"]
 	adopter := w.as("adopter", view, install, change)
 	adopter.run("upgrade", "cluster", "-f", "mgmt.yaml", "--adopt").exits(0)
 	kept(t, w)
-	remove := []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--components", "source-controller,kustomize-controller"}
-	remover := w.needsEach("remover", []role{view, roles["eksa-gitops-operate"], change}, []role{roles["eksa-gitops-remove-controllers"]}, remove...)
+	remove := []string{"upgrade", "cluster", "-f", "mgmt.yaml", "--components",
+		"source-controller,kustomize-controller"}
+	remover := w.needsEach("remover", []role{view, roles["eksa-gitops-operate"], change},
+		[]role{roles["eksa-gitops-remove-controllers"]}, remove...)
 	remover.run(remove...).exits(0).prints("helm-controller v1.6.3 (removed)")
 }
 
-// Take any single right away, and the run says which one it needs: before anything is written where Flux is installed or removed, and for
-// whatever is read.
+// Take any single right away, and the run says which one it needs: before anything is written where Flux is
+// installed or removed, and for whatever is read.
 func TestRBAC_eachRightIsNeeded(t *testing.T) {
 	w := newWorld(t)
 	roles := documentedRoles(t)
-	view, install, detach := roles["eksa-gitops-view"], roles["eksa-gitops-install"], roles["eksa-gitops-detach"]
-	w.needsEach("installer", nil, []role{view, install}, "create", "cluster", "-f", "mgmt.yaml").run("create", "cluster", "-f", "mgmt.yaml").exits(0)
+	view, install, detach := roles["eksa-gitops-view"], roles["eksa-gitops-install"],
+		roles["eksa-gitops-detach"]
+	w.needsEach("installer", nil, []role{view, install}, "create", "cluster", "-f", "mgmt.yaml").run("create",
+		"cluster", "-f", "mgmt.yaml").exits(0)
 	w.needsEach("detacher", nil, []role{view, detach}, "delete", "cluster", "mgmt", "--yes")
 }
 
-// needsEach runs the program as a user with some roles, from which each right of those that are tried is taken away in turn, and gives the
-// world of the user with all of them.
+// needsEach runs the program as a user with some roles, from which each right of those that are tried is
+// taken away in turn, and gives the world of the user with all of them.
 func (w *world) needsEach(user string, others, tried []role, args ...string) *world {
 	w.t.Helper()
 	path, err := stackOf(w.t).KubeconfigFor(user)
@@ -226,8 +240,10 @@ func (w *world) needsEach(user string, others, tried []role, args ...string) *wo
 			before := w.mark()
 			out := theirs.run(args...)
 			resource := fmt.Sprintf("resources [%q]", missing.resource)
-			if out.code != 4 || !strings.Contains(out.stderr, resource) || !strings.Contains(out.stderr, fmt.Sprintf("%q", missing.verb)) {
-				w.t.Errorf("without %s: eksa-gitops %s: exit code %d\n%s%s", missing, strings.Join(args, " "), out.code, out.stdout, out.stderr)
+			if out.code != 4 || !strings.Contains(out.stderr, resource) ||
+				!strings.Contains(out.stderr, fmt.Sprintf("%q", missing.verb)) {
+				w.t.Errorf("without %s: eksa-gitops %s: exit code %d\n%s%s",
+					missing, strings.Join(args, " "), out.code, out.stdout, out.stderr)
 			}
 			before.writesNothing()
 		}

@@ -14,43 +14,52 @@ var readme = map[string]string{"README.md": "fleet\n"}
 type gitServer struct {
 	name string
 	// prepare makes a world whose cluster file names a repository on the server, in the given state.
-	prepare func(t *testing.T, state string) (run func(args ...string) outcome, repo func() *gittest.Repo, writesNothing func() func())
+	prepare func(t *testing.T, state string) (run func(args ...string) outcome, repo func() *gittest.Repo,
+		writesNothing func() func())
 }
 
 // gitServers are GitHub over HTTPS and an OpenSSH server.
 func gitServers() []gitServer {
 	return []gitServer{
-		{"GitHub", func(t *testing.T, state string) (func(...string) outcome, func() *gittest.Repo, func() func()) {
-			w := newWorld(t)
-			w.gh.AddOrg("acme", orgOwner("alice"))
-			switch state {
-			case "empty":
-				w.gh.AddRepo("acme/fleet", emptyRepo()...)
-			case "with commits":
-				w.gh.AddRepo("acme/fleet", withReadme("main")...)
-			case "other default branch":
-				w.gh.AddRepo("acme/fleet", withReadme("trunk")...)
-			}
-			w.write("mgmt.yaml", spec(t, "mgmt.yaml", "personal: true", "personal: false", "owner: alice", "owner: acme"))
-			return w.run, func() *gittest.Repo { return w.gh.Repo("acme/fleet").Git() }, func() func() { return w.mark().writesNothing }
-		}},
-		{"OpenSSH", func(t *testing.T, state string) (func(...string) outcome, func() *gittest.Repo, func() func()) {
-			w := newSSHWorld(t)
-			switch state {
-			case "empty":
-				w.git.AddRepo("acme/fleet")
-			case "with commits":
-				w.git.AddRepo("acme/fleet", gittest.WithFiles(readme))
-			case "other default branch":
-				w.git.AddRepo("acme/fleet", gittest.WithCommits(gittest.Change{Branch: "trunk", Files: readme})).SetDefaultBranch("trunk")
-			}
-			return w.run, func() *gittest.Repo { return w.git.Repo("acme/fleet") }, func() func() { return w.mark().writesNothing }
-		}},
+		{"GitHub",
+			func(t *testing.T, state string) (func(...string) outcome, func() *gittest.Repo, func() func()) {
+				w := newWorld(t)
+				w.gh.AddOrg("acme", orgOwner("alice"))
+				switch state {
+				case "empty":
+					w.gh.AddRepo("acme/fleet", emptyRepo()...)
+				case "with commits":
+					w.gh.AddRepo("acme/fleet", withReadme("main")...)
+				case "other default branch":
+					w.gh.AddRepo("acme/fleet", withReadme("trunk")...)
+				}
+				w.write("mgmt.yaml",
+					spec(t, "mgmt.yaml", "personal: true", "personal: false", "owner: alice", "owner: acme"))
+				return w.run, func() *gittest.Repo { return w.gh.Repo("acme/fleet").Git() }, func() func() {
+					return w.mark().writesNothing
+				}
+			}},
+		{"OpenSSH",
+			func(t *testing.T, state string) (func(...string) outcome, func() *gittest.Repo, func() func()) {
+				w := newSSHWorld(t)
+				switch state {
+				case "empty":
+					w.git.AddRepo("acme/fleet")
+				case "with commits":
+					w.git.AddRepo("acme/fleet", gittest.WithFiles(readme))
+				case "other default branch":
+					w.git.AddRepo("acme/fleet", gittest.WithCommits(gittest.Change{Branch: "trunk",
+						Files: readme})).SetDefaultBranch("trunk")
+				}
+				return w.run, func() *gittest.Repo { return w.git.Repo("acme/fleet") }, func() func() {
+					return w.mark().writesNothing
+				}
+			}},
 	}
 }
 
-// A repository that exists is used in whatever state it is, on every kind of server: our files come to it, everything else stays, Flux
-// applies the commit, and a second run writes nothing.
+// A repository that exists is used in whatever state it is, on every kind of server: our files come to it,
+// everything else stays, Flux applies the commit, and a second run writes nothing.
 func TestCreate_repository(t *testing.T) {
 	t.Parallel()
 	for _, server := range gitServers() {
@@ -65,7 +74,8 @@ func TestCreate_repository(t *testing.T) {
 		} {
 			t.Run(server.name+"/"+tc.state, func(t *testing.T) {
 				run, repo, mark := server.prepare(t, tc.state)
-				run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
+				run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints(
+					"Cluster mgmt is managed through Git.")
 				if log := repo().Log("main"); len(log) != tc.commits {
 					t.Errorf("%d commits on main, want %d: %+v", len(log), tc.commits, log)
 				}
@@ -76,8 +86,10 @@ func TestCreate_repository(t *testing.T) {
 				if repo().DefaultBranch() == "trunk" && !slices.Equal(repo().Paths("trunk"), tc.others) {
 					t.Errorf("trunk holds %v", repo().Paths("trunk"))
 				}
-				kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system", "flux-system")
-				if applied := at(t, kustomization, "status", "lastAppliedRevision"); applied != "main@sha1:"+repo().Head("main") {
+				kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization",
+					"flux-system", "flux-system")
+				if applied := at(t, kustomization, "status", "lastAppliedRevision"); applied != "main@sha1:"+
+					repo().Head("main") {
 					t.Errorf("Flux has applied %v, want %s", applied, repo().Head("main"))
 				}
 				writesNothing := mark()

@@ -14,11 +14,13 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/test/stack"
 )
 
-// scene is what a world looks like when a test begins. It is prepared once on each stack and brought back for each further test, which is
-// quicker, and to the test the same: the programs that run are new ones, and everything that lasts is as it was, on both sides.
+// scene is what a world looks like when a test begins. It is prepared once on each stack and brought back for
+// each further test, which is quicker, and to the test the same: the programs that run are new ones, and
+// everything that lasts is as it was, on both sides.
 type scene struct {
-	name    string
-	prepare func(*world) // on a world in which the management cluster of mgmt.yaml is up, as eksctl anywhere leaves it
+	name string
+	// on a world in which the management cluster of mgmt.yaml is up, as eksctl anywhere leaves it
+	prepare func(*world)
 }
 
 // managed is the scene in which mgmt is managed through Git.
@@ -81,7 +83,8 @@ func (s *scenes) close() error {
 	return errors.Join(errs...)
 }
 
-// bring puts a stack, and the GitHub that belongs to it, into the scene, or, when that was not prepared yet, makes the stack fresh.
+// bring puts a stack, and the GitHub that belongs to it, into the scene, or, when that was not prepared yet,
+// makes the stack fresh.
 func (s *scenes) bring(name string) func(*stack.Stack, context.Context) error {
 	return func(on *stack.Stack, ctx context.Context) error {
 		p := s.get(on, name)

@@ -8,8 +8,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// hides runs commands of which none may show a secret, in text, in JSON and in progress events, and at least one has to have it at hand:
-// there it shows stars.
+// hides runs commands of which none may show a secret, in text, in JSON and in progress events, and at least
+// one has to have it at hand: there it shows stars.
 func (w *world) hides(secret string, commands ...[]string) {
 	w.t.Helper()
 	starred := false
@@ -17,7 +17,8 @@ func (w *world) hides(secret string, commands ...[]string) {
 		for _, form := range [][]string{{"-v"}, {"-o", "json"}, {"--progress", "json", "-v"}} {
 			out := w.run(append(args[:len(args):len(args)], form...)...)
 			if (sentinel{value: []byte(secret)}).in(searchable([]byte(out.stdout + out.stderr))) {
-				w.t.Errorf("%s %s shows a secret:\n%s%s", strings.Join(args, " "), strings.Join(form, " "), out.stdout, out.stderr)
+				w.t.Errorf("%s %s shows a secret:\n%s%s",
+					strings.Join(args, " "), strings.Join(form, " "), out.stdout, out.stderr)
 			}
 			starred = starred || strings.Contains(out.stdout+out.stderr, "***")
 		}
@@ -27,14 +28,15 @@ func (w *world) hides(secret string, commands ...[]string) {
 	}
 }
 
-// What stands before the @ in the URL of somebody's GitRepository is theirs: whoever looks at the repository with this program, or takes
-// Flux over, does not get to see it.
+// What stands before the @ in the URL of somebody's GitRepository is theirs: whoever looks at the repository
+// with this program, or takes Flux over, does not get to see it.
 func TestSecrets_liveURL(t *testing.T) {
 	for _, user := range []string{"bob:sentinel-of-bob-0123456789", "sentinel-of-bob-0123456789"} {
 		t.Run(strings.Split(user, "-")[0], func(t *testing.T) {
 			w := newWorldIn(t, withDev())
 			suspend(t, true)
-			patch(t, reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system"), `{"spec":{"url":"https://`+user+`@127.0.0.1:1/others/fleet"}}`)
+			patch(t, reference(sourceGroup, "v1", "GitRepository", "flux-system", "flux-system"),
+				`{"spec":{"url":"https://`+user+`@127.0.0.1:1/others/fleet"}}`)
 			w.hides("sentinel-of-bob-0123456789",
 				[]string{"create", "cluster", "-f", "mgmt.yaml", "--dry-run"},
 				[]string{"create", "cluster", "-f", "dev.yaml"},
@@ -76,18 +78,22 @@ func TestSecrets_kubeconfigServer(t *testing.T) {
 			[]string{"status"},
 			[]string{"get", "clusters"},
 		)
-		if out := there.run("get", "kubeconfig", "nobody"); strings.Contains(out.stdout+out.stderr, "sentinel-of-the-server-01") {
+		if out := there.run("get", "kubeconfig", "nobody"); strings.Contains(out.stdout+out.stderr,
+			"sentinel-of-the-server-01") {
 			t.Errorf("get kubeconfig shows it:\n%s%s", out.stdout, out.stderr)
 		}
 	}
 }
 
-// The licence and the proxies' passwords of a cluster's file go into Git, where Flux needs them, and are shown in no difference.
+// The licence and the proxies' passwords of a cluster's file go into Git, where Flux needs them, and are
+// shown in no difference.
 func TestSecrets_changedInSpec(t *testing.T) {
 	w := newWorldIn(t, managed())
 	with := func(n string) string {
-		return spec(t, "dev.yaml", "  clusterNetwork:\n", "  licenseToken: sentinel-of-the-licence-"+n+"\n  proxyConfiguration:\n"+
-			"    httpProxy: http://cache:sentinel-of-the-cache-"+n+"@198.18.100.9:3128\n    httpsProxy: http://cache:sentinel-of-the-cache-"+n+"@198.18.100.9:3128\n  clusterNetwork:\n")
+		return spec(t, "dev.yaml", "  clusterNetwork:\n", "  licenseToken: sentinel-of-the-licence-"+n+
+			"\n  proxyConfiguration:\n"+
+			"    httpProxy: http://cache:sentinel-of-the-cache-"+n+"@198.18.100.9:3128\n"+
+			"    httpsProxy: http://cache:sentinel-of-the-cache-"+n+"@198.18.100.9:3128\n  clusterNetwork:\n")
 	}
 	each := func(commands ...[]string) {
 		t.Helper()

@@ -34,16 +34,20 @@ type sentinel struct {
 	value []byte
 	// belongs are the places that may hold it: objects of the cluster, as "Secret namespace/name".
 	belongs []string
-	// granted says that "get kubeconfig" gives it out, on request: to standard output and into kubeconfig files.
+	// granted says that "get kubeconfig" gives it out, on request: to standard output and into kubeconfig
+	// files.
 	granted bool
 }
 
-// secrets are the sentinels of the world at this moment: what the environment holds, and the keys and tokens in the cluster.
+// secrets are the sentinels of the world at this moment: what the environment holds, and the keys and tokens
+// in the cluster.
 func (w *world) secrets(ctx context.Context) []sentinel {
 	w.t.Helper()
-	found := []sentinel{{name: "the mark of a private key", value: []byte("PRIVATE KEY-----"), belongs: w.keySecrets(), granted: true}}
+	found := []sentinel{{name: "the mark of a private key", value: []byte("PRIVATE KEY-----"),
+		belongs: w.keySecrets(), granted: true}}
 	add := func(s sentinel) {
-		if i := slices.IndexFunc(found, func(other sentinel) bool { return bytes.Equal(other.value, s.value) }); i >= 0 {
+		if i := slices.IndexFunc(found,
+			func(other sentinel) bool { return bytes.Equal(other.value, s.value) }); i >= 0 {
 			found[i].belongs = append(found[i].belongs, s.belongs...)
 		} else if len(s.value) >= 8 {
 			found = append(found, s)
@@ -67,7 +71,8 @@ func (w *world) secrets(ctx context.Context) []sentinel {
 		}
 		for _, passphrase := range []string{"", w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"], testPassphrase} {
 			if material := keyMaterial(content, passphrase); material != nil {
-				add(sentinel{name: "the private key " + filepath.Base(file), value: material, belongs: w.keySecrets()})
+				add(sentinel{name: "the private key " + filepath.Base(file), value: material,
+					belongs: w.keySecrets()})
 				break
 			}
 		}
@@ -78,8 +83,10 @@ func (w *world) secrets(ctx context.Context) []sentinel {
 			continue // as a test wants it
 		}
 		for name, user := range config.AuthInfos {
-			add(sentinel{name: "the token of kubeconfig user " + name, value: []byte(user.Token), granted: true})
-			add(sentinel{name: "the key of kubeconfig user " + name, value: keyMaterial(user.ClientKeyData, ""), granted: true})
+			add(sentinel{name: "the token of kubeconfig user " + name, value: []byte(user.Token),
+				granted: true})
+			add(sentinel{name: "the key of kubeconfig user " + name,
+				value: keyMaterial(user.ClientKeyData, ""), granted: true})
 		}
 	}
 	for _, s := range w.liveSecrets(ctx) {
@@ -94,9 +101,11 @@ func (w *world) secrets(ctx context.Context) []sentinel {
 			case key == "identity":
 				places := w.keySecrets()
 				if strings.HasPrefix(s.GetName(), "flux-system-before-") {
-					// What a take-over keeps: the key with which somebody else's Flux read its repository, beside where it was.
+					// What a take-over keeps: the key with which somebody else's Flux read its repository,
+					// beside where it was.
 					places = append(places, place[0])
-					add(sentinel{name: "the mark of a private key", value: []byte("PRIVATE KEY-----"), belongs: place})
+					add(sentinel{name: "the mark of a private key", value: []byte("PRIVATE KEY-----"),
+						belongs: place})
 				}
 				add(sentinel{name: "the key in " + place[0], value: keyMaterial(value, ""), belongs: places})
 			case strings.HasSuffix(s.GetName(), "-kubeconfig"):
@@ -105,7 +114,8 @@ func (w *world) secrets(ctx context.Context) []sentinel {
 					continue
 				}
 				for _, user := range config.AuthInfos {
-					add(sentinel{name: "the token in " + place[0], value: []byte(user.Token), belongs: place, granted: true})
+					add(sentinel{name: "the token in " + place[0], value: []byte(user.Token), belongs: place,
+						granted: true})
 				}
 			}
 		}
@@ -118,10 +128,12 @@ const testPassphrase = "sentinel-passphrase"
 
 // keySecrets are the Secrets that hold a private key: Flux's, in whatever namespace a test has it.
 func (w *world) keySecrets() []string {
-	return []string{"Secret flux-system/flux-system", "Secret gitops-system/flux-system", "Secret gitops-system/gitops-system"}
+	return []string{"Secret flux-system/flux-system", "Secret gitops-system/flux-system",
+		"Secret gitops-system/gitops-system"}
 }
 
-// keyMaterial is the private part of a key in PEM, nil when it cannot be read: the number that all of the key's forms hold.
+// keyMaterial is the private part of a key in PEM, nil when it cannot be read: the number that all of the
+// key's forms hold.
 func keyMaterial(pem []byte, passphrase string) []byte {
 	var key any
 	var err error
@@ -148,14 +160,15 @@ func keyMaterial(pem []byte, passphrase string) []byte {
 	return nil
 }
 
-// forms are the texts by which a secret is recognised: itself, in hexadecimal, in a URL, and inside something encoded in base64, at
-// whatever offset it begins there.
+// forms are the texts by which a secret is recognised: itself, in hexadecimal, in a URL, and inside something
+// encoded in base64, at whatever offset it begins there.
 func (s sentinel) forms() [][]byte {
-	return append(inBase64(s.value), s.value, []byte(hex.EncodeToString(s.value)), []byte(url.QueryEscape(string(s.value))))
+	return append(inBase64(s.value), s.value, []byte(hex.EncodeToString(s.value)),
+		[]byte(url.QueryEscape(string(s.value))))
 }
 
-// inBase64 is how content looks inside something longer that is encoded, for each of the three ways in which its bytes may fall into
-// groups; the characters that depend on the neighbours are left out.
+// inBase64 is how content looks inside something longer that is encoded, for each of the three ways in which
+// its bytes may fall into groups; the characters that depend on the neighbours are left out.
 func inBase64(content []byte) [][]byte {
 	var forms [][]byte
 	for offset := range 3 {
@@ -166,8 +179,9 @@ func inBase64(content []byte) [][]byte {
 	return forms
 }
 
-// searchable is content with the variants of it that are searched too: without line breaks and spaces, which some forms have and others
-// not, with the alphabet that base64 has in URLs put into the usual one, and what is encoded in it decoded.
+// searchable is content with the variants of it that are searched too: without line breaks and spaces, which
+// some forms have and others not, with the alphabet that base64 has in URLs put into the usual one, and what
+// is encoded in it decoded.
 func searchable(content []byte) [][]byte {
 	joined, decoded := unbroken(content), decodedRuns(content)
 	standard := bytes.ReplaceAll(bytes.ReplaceAll(joined, []byte("-"), []byte("+")), []byte("_"), []byte("/"))
@@ -186,12 +200,14 @@ func decodedRuns(content []byte) []byte {
 	var decoded []byte
 	for len(content) > 0 {
 		run := 0
-		for run < len(content) && (content[run] >= 'a' && content[run] <= 'z' || content[run] >= 'A' && content[run] <= 'Z' || content[run] >= '0' && content[run] <= '9' ||
-			content[run] == '+' || content[run] == '/') {
+		for run < len(content) &&
+			(content[run] >= 'a' && content[run] <= 'z' || content[run] >= 'A' && content[run] <= 'Z' ||
+				content[run] >= '0' && content[run] <= '9' || content[run] == '+' || content[run] == '/') {
 			run++
 		}
 		if run >= short {
-			// What is no base64 decodes up to its first bad character; a run has none but perhaps a last incomplete group.
+			// What is no base64 decodes up to its first bad character; a run has none but perhaps a last
+			// incomplete group.
 			plain, err := base64.RawStdEncoding.AppendDecode(decoded, content[:run&^3])
 			if err == nil {
 				decoded = append(plain, '\n')
@@ -214,9 +230,9 @@ func (s sentinel) in(content [][]byte) bool {
 	return false
 }
 
-// inspect looks for every secret of the world in everything that a run of the program printed, and in all that it may have written: the
-// working directory, which is its home too, the directory for temporary files, the objects of all Git repositories, the requests to
-// GitHub, and the objects and events of the cluster.
+// inspect looks for every secret of the world in everything that a run of the program printed, and in all
+// that it may have written: the working directory, which is its home too, the directory for temporary files,
+// the objects of all Git repositories, the requests to GitHub, and the objects and events of the cluster.
 func (w *world) inspect(args []string, stdout, stderr []byte) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), time.Minute)
@@ -279,8 +295,8 @@ func (w *world) inspect(args []string, stdout, stderr []byte) {
 	}
 }
 
-// isKubeconfig says whether a file is one that "get kubeconfig" writes keys and tokens into, on request: by its name, or since KUBECONFIG
-// names it or what it is the older version of.
+// isKubeconfig says whether a file is one that "get kubeconfig" writes keys and tokens into, on request: by
+// its name, or since KUBECONFIG names it or what it is the older version of.
 func (w *world) isKubeconfig(path string) bool {
 	if strings.Contains(filepath.Base(path), "kubeconfig") {
 		return true
@@ -293,7 +309,8 @@ func (w *world) isKubeconfig(path string) bool {
 	return false
 }
 
-// clusterChanged says whether anybody wrote to the cluster since it was asked last: reading all of it takes a quarter of a second.
+// clusterChanged says whether anybody wrote to the cluster since it was asked last: reading all of it takes a
+// quarter of a second.
 func (w *world) clusterChanged(ctx context.Context) bool {
 	s := stackOf(w.t)
 	now, err := s.Mark(ctx)
@@ -318,12 +335,13 @@ func (w *world) repositories() []*gittest.Repo {
 	return repos
 }
 
-// clusterObjects are all objects of the cluster, events included, as JSON, without definitions of kinds: those are Flux's own to the
-// byte. A cluster that cannot be reached, as some tests want it, has none.
+// clusterObjects are all objects of the cluster, events included, as JSON, without definitions of kinds:
+// those are Flux's own to the byte. A cluster that cannot be reached, as some tests want it, has none.
 func (w *world) clusterObjects(ctx context.Context) map[string][]byte {
 	w.t.Helper()
 	objects := map[string][]byte{}
-	for _, list := range w.lists(ctx, func(kind schema.GroupVersionKind) bool { return kind.Kind != "CustomResourceDefinition" }) {
+	for _, list := range w.lists(ctx,
+		func(kind schema.GroupVersionKind) bool { return kind.Kind != "CustomResourceDefinition" }) {
 		for _, item := range list.Items {
 			content, err := item.MarshalJSON()
 			if err != nil {
@@ -340,14 +358,16 @@ func (w *world) clusterObjects(ctx context.Context) map[string][]byte {
 func (w *world) liveSecrets(ctx context.Context) []unstructured.Unstructured {
 	w.t.Helper()
 	var all []unstructured.Unstructured
-	for _, list := range w.lists(ctx, func(kind schema.GroupVersionKind) bool { return kind.Group == "" && kind.Kind == "Secret" }) {
+	for _, list := range w.lists(ctx,
+		func(kind schema.GroupVersionKind) bool { return kind.Group == "" && kind.Kind == "Secret" }) {
 		all = append(all, list.Items...)
 	}
 	return all
 }
 
 // lists reads all objects of the chosen kinds.
-func (w *world) lists(ctx context.Context, choose func(schema.GroupVersionKind) bool) []unstructured.UnstructuredList {
+func (w *world) lists(ctx context.Context,
+	choose func(schema.GroupVersionKind) bool) []unstructured.UnstructuredList {
 	w.t.Helper()
 	s := stackOf(w.t)
 	config := s.RESTConfig()
@@ -382,7 +402,8 @@ func (w *world) lists(ctx context.Context, choose func(schema.GroupVersionKind) 
 	return lists
 }
 
-// The harness finds what it looks for, in whatever form; a search that finds nothing proves nothing otherwise.
+// The harness finds what it looks for, in whatever form; a search that finds nothing proves nothing
+// otherwise.
 func TestSentinel_forms(t *testing.T) {
 	t.Parallel()
 	key := gittest.NewKey(t, gittest.ECDSA256)
@@ -402,13 +423,16 @@ func TestSentinel_forms(t *testing.T) {
 		content string
 		want    bool
 	}{
-		"itself":                       {token, "x ghp_0123456789abcdefghij x", true},
-		"a part":                       {token, "x ghp_0123456789abcdefghi x", false},
-		"basic authentication":         {token, "Basic " + encode([]byte("alice:ghp_0123456789abcdefghij")), true},
-		"another user":                 {token, encode([]byte("bo:ghp_0123456789abcdefghij!")), true},
-		"a user of another length":     {token, encode([]byte("bob:ghp_0123456789abcdefghij")), true},
-		"twice":                        {token, encode([]byte(`{"auth":"` + encode([]byte("x:ghp_0123456789abcdefghij")) + `"}`)), true},
-		"in base64 for URLs":           {token, base64.URLEncoding.EncodeToString([]byte("??>ghp_0123456789abcdefghij")), true},
+		"itself": {token, "x ghp_0123456789abcdefghij x", true},
+		"a part": {token, "x ghp_0123456789abcdefghi x", false},
+		"basic authentication": {token,
+			"Basic " + encode([]byte("alice:ghp_0123456789abcdefghij")), true},
+		"another user":             {token, encode([]byte("bo:ghp_0123456789abcdefghij!")), true},
+		"a user of another length": {token, encode([]byte("bob:ghp_0123456789abcdefghij")), true},
+		"twice": {token,
+			encode([]byte(`{"auth":"` + encode([]byte("x:ghp_0123456789abcdefghij")) + `"}`)), true},
+		"in base64 for URLs": {token,
+			base64.URLEncoding.EncodeToString([]byte("??>ghp_0123456789abcdefghij")), true},
 		"in hexadecimal":               {token, hex.EncodeToString([]byte("ghp_0123456789abcdefghij")), true},
 		"the file":                     {private, string(pem), true},
 		"the file in JSON":             {private, fmt.Sprintf("%q", pem), true},

@@ -21,7 +21,8 @@ func emptyRepo() []githubtest.RepoOption { return nil }
 
 // withReadme is a repository with one commit on its default branch.
 func withReadme(branch string) []githubtest.RepoOption {
-	return []githubtest.RepoOption{githubtest.DefaultBranch(branch), githubtest.Files(map[string]string{"README.md": "fleet\n"})}
+	return []githubtest.RepoOption{githubtest.DefaultBranch(branch),
+		githubtest.Files(map[string]string{"README.md": "fleet\n"})}
 }
 
 func orgOwner(login string) githubtest.OrgOption { return githubtest.OrgOwner(login) }
@@ -62,7 +63,8 @@ func remove(t testing.TB, group, version, kind, namespace, name string) {
 
 func patch(t testing.TB, u *unstructured.Unstructured, content string) {
 	t.Helper()
-	if err := stackOf(t).Client().Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(content))); err != nil {
+	if err := stackOf(t).Client().Patch(t.Context(), u,
+		client.RawPatch("application/merge-patch+json", []byte(content))); err != nil {
 		t.Fatalf("patching %s %s/%s: %v", u.GetKind(), u.GetNamespace(), u.GetName(), err)
 	}
 }
@@ -78,12 +80,14 @@ func removeNow(t testing.TB, group, version, kind, namespace, name string) {
 func requestReconcile(t testing.TB) {
 	t.Helper()
 	patch(t, reference("source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system"),
-		fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`, time.Now().Format(time.RFC3339Nano)))
+		fmt.Sprintf(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":%q}}}`,
+			time.Now().Format(time.RFC3339Nano)))
 }
 
 // waitUntilDeployment waits until a Deployment exists.
 func waitUntilDeployment(t testing.TB, namespace, name string) {
 	t.Helper()
 	u := reference("apps", "v1", "Deployment", namespace, name)
-	waitFor(t, u, "the Deployment exists", func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
+	waitFor(t, u, "the Deployment exists",
+		func(u *unstructured.Unstructured) bool { return u.GetUID() != "" })
 }

@@ -22,7 +22,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
 
-// The seed of the soak test, and how many operations it makes: all of them with make reliability, a few in make test.
+// The seed of the soak test, and how many operations it makes: all of them with make reliability, a few in
+// make test.
 const (
 	soakSeed       = 20261123
 	soakOperations = 200
@@ -37,14 +38,15 @@ func soakFields() map[string]*regexp.Regexp {
 	}
 }
 
-// soakCluster is what is known of a workload cluster: the fields in the user's file, in Git, and in the user's file as it was when this
-// program wrote it to Git last.
+// soakCluster is what is known of a workload cluster: the fields in the user's file, in Git, and in the
+// user's file as it was when this program wrote it to Git last.
 type soakCluster struct {
 	number          int
 	file, git, base map[string]int
 }
 
-// merge is what an upgrade has to make of a cluster: the fields in Git after it, and whether the user's file and Git are in each other's way.
+// merge is what an upgrade has to make of a cluster: the fields in Git after it, and whether the user's file
+// and Git are in each other's way.
 func (c *soakCluster) merge() (after map[string]int, overlap bool) {
 	after = map[string]int{}
 	for field := range soakFields() {
@@ -76,8 +78,9 @@ type soak struct {
 	counts   map[string]int
 }
 
-// TestSoak makes random operations, by this program and by others, with faults and with runs that are broken off, and looks after each
-// whether Git, the cluster and the keys agree, and whether anything was touched that is not ours. Which they are follows from the seed.
+// TestSoak makes random operations, by this program and by others, with faults and with runs that are broken
+// off, and looks after each whether Git, the cluster and the keys agree, and whether anything was touched
+// that is not ours. Which they are follows from the seed.
 func TestSoak(t *testing.T) {
 	seed, operations := uint64(soakSeed), soakSample
 	if !askedFor(t).sample() {
@@ -95,7 +98,8 @@ func TestSoak(t *testing.T) {
 	s.begin()
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("EKSA_GITOPS_SOAK_SEED=%d, operation %d of %d:\n%s", seed, len(s.story), operations, strings.Join(s.story[max(0, len(s.story)-10):], "\n"))
+			t.Logf("EKSA_GITOPS_SOAK_SEED=%d, operation %d of %d:\n%s",
+				seed, len(s.story), operations, strings.Join(s.story[max(0, len(s.story)-10):], "\n"))
 		}
 	})
 	for range operations {
@@ -108,7 +112,8 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("seed %d: %s", seed, strings.Join(figures, ", "))
 	if doc := os.Getenv("EKSA_GITOPS_RELIABILITY_DOC"); doc != "" {
-		table := fmt.Sprintf("Seed %d, %d operations, after each of which all invariants held:\n\n| what | times |\n|---|---|\n", seed, operations)
+		table := fmt.Sprintf("Seed %d, %d operations, after each of which all invariants held:\n\n"+
+			"| what | times |\n|---|---|\n", seed, operations)
 		for _, what := range slices.Sorted(maps.Keys(s.counts)) {
 			table += fmt.Sprintf("| %s | %d |\n", what, s.counts[what])
 		}
@@ -128,7 +133,8 @@ func (s *soak) begin() {
 	key := gittest.NewKey(s.t, gittest.ED25519).AuthorizedKey()
 	s.gh.Repo("alice/fleet").AddDeployKey("the backup", key, true)
 	s.key = key
-	s.object = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "theirs"}, Data: map[string]string{"a": "b"}}
+	s.object = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "theirs"},
+		Data: map[string]string{"a": "b"}}
 	if err := stackOf(s.t).Client().Create(s.t.Context(), s.object); err != nil {
 		s.t.Fatal(err)
 	}
@@ -164,7 +170,8 @@ type job struct {
 // job chooses a run.
 func (s *soak) job() job { return s.jobOf(s.random.IntN(10)) }
 
-// jobOf is the creation of a cluster for choices below 3, a change below 8, and else a deletion. Without clusters it is a creation.
+// jobOf is the creation of a cluster for choices below 3, a change below 8, and else a deletion. Without
+// clusters it is a creation.
 func (s *soak) jobOf(choice int) job {
 	s.t.Helper()
 	names := slices.Sorted(maps.Keys(s.clusters))
@@ -182,7 +189,9 @@ func (s *soak) jobOf(choice int) job {
 	name := pick(s, names)
 	c := s.clusters[name]
 	if choice >= 8 {
-		return job{"delete", []string{"delete", "cluster", name, "--yes"}, func() { delete(s.clusters, name) }}
+		return job{"delete", []string{"delete", "cluster", name, "--yes"}, func() {
+			delete(s.clusters, name)
+		}}
 	}
 	for {
 		c.file = s.values()
@@ -224,7 +233,8 @@ func (s *soak) operate() {
 		s.foreign[path] = fmt.Sprintf("note %d\n", s.random.IntN(1000))
 		s.tell("others write %s", path)
 		s.counts["push by others, another file"]++
-		follows(s.t, s.world.push(gittest.Change{Branch: "main", Message: "Notes", Files: map[string]string{path: s.foreign[path]}}))
+		follows(s.t, s.world.push(gittest.Change{Branch: "main", Message: "Notes",
+			Files: map[string]string{path: s.foreign[path]}}))
 	case choice < 10:
 		s.plain(s.job())
 	case choice < 14:
@@ -263,7 +273,8 @@ func (s *soak) push() {
 	path := "clusters/mgmt/" + name + "/eksa-system/eksa-cluster.yaml"
 	s.tell("others change %s to %v", name, c.git)
 	s.counts["push by others, a cluster"]++
-	follows(s.t, s.world.push(gittest.Change{Branch: "main", Message: "Scale " + name, Files: map[string]string{path: with(s.files()[path], c.git)}}))
+	follows(s.t, s.world.push(gittest.Change{Branch: "main", Message: "Scale " + name,
+		Files: map[string]string{path: with(s.files()[path], c.git)}}))
 }
 
 // passing makes a run with a fault that passes by itself.
@@ -275,26 +286,34 @@ func (s *soak) passing(j job) {
 		name   string
 		strike func() (off func())
 	}{
-		{"GitHub 502", func() func() { return s.gh.Break(reading, githubtest.Respond(502, ""), githubtest.Times(2)) }},
-		{"GitHub rate limit", func() func() { return s.gh.Break(reading, githubtest.SecondaryRateLimit(time.Second), once) }},
-		{"GitHub closes the connection", func() func() { return s.gh.Break(reading, githubtest.CloseConnection(), once) }},
+		{"GitHub 502",
+			func() func() { return s.gh.Break(reading, githubtest.Respond(502, ""), githubtest.Times(2)) }},
+		{"GitHub rate limit",
+			func() func() { return s.gh.Break(reading, githubtest.SecondaryRateLimit(time.Second), once) }},
+		{"GitHub closes the connection",
+			func() func() { return s.gh.Break(reading, githubtest.CloseConnection(), once) }},
 		{"Git fetch cut", func() func() {
-			return s.gh.InjectGit(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Fetch, Bytes: 300, Times: 1})
+			return s.gh.InjectGit(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Fetch, Bytes: 300,
+				Times: 1})
 		}},
 		{"Git push cut", func() func() {
-			return s.gh.InjectGit(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Push, Bytes: 300, Times: 1})
+			return s.gh.InjectGit(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Push, Bytes: 300,
+				Times: 1})
 		}},
 		{"Git push, lost answer", func() func() {
 			return s.gh.InjectGit(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Times: 1})
 		}},
 		{"Kubernetes 429", func() func() {
-			return s.api.strike("PATCH", "/gitrepositories/", 1, refusing(429, metav1.StatusReasonTooManyRequests, "too many requests", "Retry-After", "1"))
+			return s.api.strike("PATCH", "/gitrepositories/", 1,
+				refusing(429, metav1.StatusReasonTooManyRequests, "too many requests", "Retry-After", "1"))
 		}},
 		{"Kubernetes 503", func() func() {
-			return s.api.strike("GET", "/clusters", 2, refusing(503, metav1.StatusReasonServiceUnavailable, "apiserver is shutting down"))
+			return s.api.strike("GET", "/clusters", 2,
+				refusing(503, metav1.StatusReasonServiceUnavailable, "apiserver is shutting down"))
 		}},
 		{"Kubernetes conflict", func() func() {
-			return s.api.strike("PATCH", "/gitrepositories/", 2, refusing(409, metav1.StatusReasonConflict, "the object has been modified"))
+			return s.api.strike("PATCH", "/gitrepositories/", 2,
+				refusing(409, metav1.StatusReasonConflict, "the object has been modified"))
 		}},
 	})
 	s.tell("%s with %s: %v", j.what, fault.name, j.args)
@@ -315,7 +334,8 @@ func (s *soak) lasting(j job) {
 		strike func() (off func())
 	}{
 		{"token refused", func() func() {
-			return s.gh.Break("GET /repos/alice/fleet", githubtest.Respond(401, `{"message":"Bad credentials"}`))
+			return s.gh.Break("GET /repos/alice/fleet",
+				githubtest.Respond(401, `{"message":"Bad credentials"}`))
 		}},
 		{"push refused by a hook", func() func() {
 			repo.SetHook("pre-receive", "#!/bin/sh\nexit 1\n")
@@ -341,7 +361,8 @@ func (s *soak) lasting(j job) {
 // broken breaks a run at a write, and repeats it.
 func (s *soak) broken(j job) {
 	s.t.Helper()
-	b, n := pick(s, breakages()), 1+s.random.IntN(2) // each of the runs has two writes: the push, and the word to Flux
+	// each of the runs has two writes: the push, and the word to Flux
+	b, n := pick(s, breakages()), 1+s.random.IntN(2)
 	s.tell("%s, %s write %d: %v", j.what, b.name, n, j.args)
 	kind := "run interrupted"
 	switch b.signal {
@@ -391,7 +412,8 @@ func (s *soak) check() {
 			continue
 		}
 		live := clusterObject(s.t, name)
-		have := map[string]any{"control plane": at(s.t, live, "spec", "controlPlaneConfiguration", "count"), "workers": at(s.t, live, "spec", "workerNodeGroupConfigurations", 0, "count")}
+		have := map[string]any{"control plane": at(s.t, live, "spec", "controlPlaneConfiguration", "count"),
+			"workers": at(s.t, live, "spec", "workerNodeGroupConfigurations", 0, "count")}
 		for field, value := range c.git {
 			if have[field] != int64(value) {
 				s.t.Errorf("cluster %s: %s is %v, want %d", name, field, have[field], value)
@@ -423,12 +445,14 @@ func (s *soak) check() {
 	}
 	// Nobody else's object was touched.
 	now := &corev1.ConfigMap{}
-	if err := stackOf(s.t).Client().Get(s.t.Context(), client.ObjectKeyFromObject(s.object), now); err != nil || now.ResourceVersion != s.object.ResourceVersion {
+	if err := stackOf(s.t).Client().Get(s.t.Context(), client.ObjectKeyFromObject(s.object),
+		now); err != nil || now.ResourceVersion != s.object.ResourceVersion {
 		s.t.Errorf("the object of somebody else was touched: %v", err)
 	}
 	// History only grows, in one line.
 	head := repo.Git().Head("main")
-	if base := strings.TrimSpace(repo.Git().Git("merge-base", s.heads[len(s.heads)-1], head)); base != s.heads[len(s.heads)-1] {
+	if base := strings.TrimSpace(repo.Git().Git("merge-base", s.heads[len(s.heads)-1], head)); base !=
+		s.heads[len(s.heads)-1] {
 		s.t.Errorf("%s is no longer in the history of %s", s.heads[len(s.heads)-1], head)
 	}
 	s.heads = append(s.heads, head)

@@ -1,94 +1,16 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/base64"
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/creack/pty"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gittest"
 )
-
-// sshWorld is a world whose repository is on an OpenSSH server. The operator has a key that may push, the cluster one that may not.
-type sshWorld struct {
-	*world
-	git               *gittest.Server
-	ssh               *gittest.OpenSSH
-	operator, cluster *gittest.Key
-	operatorFile      string
-	clusterFile       string
-	knownHosts        string // path
-}
-
-func newSSHWorld(t testing.TB) *sshWorld {
-	t.Helper()
-	return newSSHWorldWith(t, gittest.OpenSSHOptions{})
-}
-
-func newSSHWorldWith(t testing.TB, options gittest.OpenSSHOptions) *sshWorld {
-	t.Helper()
-	return withSSH(t, newWorld(t), options)
-}
-
-// withSSH gives a world an OpenSSH server in the place of GitHub.
-func withSSH(t testing.TB, on *world, options gittest.OpenSSHOptions) *sshWorld {
-	t.Helper()
-	w := &sshWorld{world: on, git: gittest.Start(t), operator: gittest.NewKey(t, gittest.ECDSA256), cluster: gittest.NewKey(t, gittest.ECDSA384)}
-	if err := gittest.EnsureOpenSSH(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	options.AuthorizedKeys, options.ReadOnlyKeys = []string{w.operator.AuthorizedKey()}, []string{w.cluster.AuthorizedKey()}
-	w.ssh, err = w.git.StartOpenSSH(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Keys lie outside the working directory, which is searched for secrets afterwards.
-	dir := t.TempDir()
-	if w.operatorFile, err = w.operator.File(dir); err != nil {
-		t.Fatal(err)
-	}
-	if w.clusterFile, err = w.cluster.File(dir); err != nil {
-		t.Fatal(err)
-	}
-	w.gitServer, w.clusterKeyFile = w.git, w.clusterFile
-	w.knownHosts = filepath.Join(dir, "known_hosts")
-	w.know(w.ssh.KnownHosts())
-	for name := range w.env {
-		if strings.Contains(name, "GITHUB") {
-			delete(w.env, name)
-		}
-	}
-	w.env["EKSA_GIT_PRIVATE_KEY"], w.env["EKSA_GIT_KNOWN_HOSTS"] = w.operatorFile, w.knownHosts
-	for _, file := range []string{"mgmt.yaml", "dev.yaml"} {
-		w.write(file, w.spec(file))
-	}
-	return w
-}
-
-// know sets the content of the known-hosts file.
-func (w *sshWorld) know(lines string) {
-	w.t.Helper()
-	if err := os.WriteFile(w.knownHosts, []byte(lines), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// spec is a file of testdata with the generic Git provider in the place of GitHub.
-func (w *sshWorld) spec(name string) string {
-	const github = "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n"
-	return spec(w.t, name, github, "  git:\n    repositoryUrl: "+w.ssh.URL("acme/fleet")+"\n    sshKeyAlgorithm: ecdsa\n")
-}
 
 // secretEntry is an entry of the Secret that Flux reads Git with.
 func secretEntry(t testing.TB, key string) string {
@@ -101,26 +23,8 @@ func secretEntry(t testing.TB, key string) string {
 	return string(decoded)
 }
 
-// sshMark remembers how much has happened at the Git server and in the cluster.
-type sshMark struct {
-	world  *sshWorld
-	pushes int
-	mark
-}
-
-func (w *sshWorld) mark() sshMark {
-	return sshMark{w, w.ssh.Counts("acme/fleet").Pushes, w.world.mark()}
-}
-
-func (m sshMark) writesNothing() {
-	m.world.t.Helper()
-	if pushes := m.world.ssh.Counts("acme/fleet").Pushes - m.pushes; pushes != 0 {
-		m.world.t.Errorf("the Git server saw %d pushes, want none", pushes)
-	}
-	m.mark.writesNothing()
-}
-
-// The user documentation's part about any Git source, from an empty repository to a change that is pushed with plain git.
+// The user documentation's part about any Git source, from an empty repository to a change that is pushed
+// with plain git.
 func TestCreate_openSSH(t *testing.T) {
 	w := newSSHWorld(t)
 	repo := w.git.AddRepo("acme/fleet")
@@ -138,19 +42,23 @@ func TestCreate_openSSH(t *testing.T) {
 		t.Errorf("known_hosts of the Secret is %q, want %q", got, w.ssh.KnownHosts())
 	}
 	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != w.operator.AuthorizedKey() {
-		t.Errorf("identity.pub of the Secret is %q, want the operator's key %q", got, w.operator.AuthorizedKey())
+		t.Errorf("identity.pub of the Secret is %q, want the operator's key %q",
+			got, w.operator.AuthorizedKey())
 	}
 	source := object(t, "source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system")
 	if url := at(t, source, "spec", "url"); url != w.ssh.URL("acme/fleet") {
 		t.Errorf("Flux reads %v", url)
 	}
-	kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system", "flux-system")
-	if applied := at(t, kustomization, "status", "lastAppliedRevision"); applied != "main@sha1:"+repo.Head("main") {
+	kustomization := object(t, "kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "flux-system",
+		"flux-system")
+	if applied := at(t, kustomization, "status", "lastAppliedRevision"); applied != "main@sha1:"+
+		repo.Head("main") {
 		t.Errorf("Flux has applied %v, want %s", applied, repo.Head("main"))
 	}
 
 	before := w.mark()
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt is managed through Git.")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints(
+		"Nothing to do: cluster mgmt is managed through Git.")
 	before.writesNothing()
 
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
@@ -158,12 +66,14 @@ func TestCreate_openSSH(t *testing.T) {
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Nothing to do")
 	before.writesNothing()
 
-	clone, err := w.ssh.Client(gittest.Credentials{Key: w.operator}).Clone(t.Context(), w.ssh.URL("acme/fleet"), filepath.Join(t.TempDir(), "fleet"))
+	clone, err := w.ssh.Client(gittest.Credentials{Key: w.operator}).Clone(t.Context(),
+		w.ssh.URL("acme/fleet"), filepath.Join(t.TempDir(), "fleet"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := "clusters/mgmt/dev/eksa-system/eksa-cluster.yaml"
-	clone.Write(path, strings.Replace(repo.Files("main")[path], "count: 1   # scaled", "count: 3   # scaled", 1))
+	clone.Write(path,
+		strings.Replace(repo.Files("main")[path], "count: 1   # scaled", "count: 3   # scaled", 1))
 	if _, err := clone.Commit(t.Context(), "Scale dev to three workers"); err != nil {
 		t.Fatal(err)
 	}
@@ -175,18 +85,20 @@ func TestCreate_openSSH(t *testing.T) {
 		return at(t, u, "spec", "workerNodeGroupConfigurations", 0, "count") == int64(3)
 	})
 
-	// A key of the cluster's own takes the place of the operator's, and stays when the next run does not name it.
+	// A key of the cluster's own takes the place of the operator's, and stays when the next run does not name
+	// it.
 	w.run("create", "cluster", "-f", "mgmt.yaml", "--cluster-private-key", w.clusterFile).exits(0)
 	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != w.cluster.AuthorizedKey() {
-		t.Errorf("identity.pub of the Secret is %q, want the cluster's own key %q", got, w.cluster.AuthorizedKey())
+		t.Errorf("identity.pub of the Secret is %q, want the cluster's own key %q",
+			got, w.cluster.AuthorizedKey())
 	}
 	before = w.mark()
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
 	before.writesNothing()
 }
 
-// The key that somebody chose for the cluster stays while the server refuses it for a minute, and while it cannot be read: the operator's
-// own, which may push, takes its place only when a person says so.
+// The key that somebody chose for the cluster stays while the server refuses it for a minute, and while it
+// cannot be read: the operator's own, which may push, takes its place only when a person says so.
 func TestCreate_openSSHKeepsClusterKey(t *testing.T) {
 	w := newSSHWorld(t)
 	w.git.AddRepo("acme/fleet")
@@ -194,33 +106,42 @@ func TestCreate_openSSHKeepsClusterKey(t *testing.T) {
 	holds := func(when string) {
 		t.Helper()
 		if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != w.cluster.AuthorizedKey() {
-			t.Errorf("%s: identity.pub of the Secret is %q, want the cluster's own key %q", when, got, w.cluster.AuthorizedKey())
+			t.Errorf("%s: identity.pub of the Secret is %q, want the cluster's own key %q",
+				when, got, w.cluster.AuthorizedKey())
 		}
 	}
 	ready := func(want string) {
 		t.Helper()
 		requestReconcile(t)
-		waitFor(t, reference("source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system"), "Ready is "+want, func(u *unstructured.Unstructured) bool {
-			return conditionOf(u, "Ready") == want
-		})
+		waitFor(t, reference("source.toolkit.fluxcd.io", "v1", "GitRepository", "flux-system", "flux-system"),
+			"Ready is "+want, func(u *unstructured.Unstructured) bool {
+				return conditionOf(u, "Ready") == want
+			})
 	}
 
 	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey())
 	ready("False")
 	for _, command := range []string{"create", "upgrade"} {
-		w.run(command, "cluster", "-f", "mgmt.yaml", "--dry-run").tells("its key (SHA256:", "--cluster-private-key FILE")
-		w.run(command, "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").tells("its key (SHA256:", "is kept, since that may be temporary", "--cluster-private-key FILE")
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--dry-run").tells("its key (SHA256:",
+			"--cluster-private-key FILE")
+		w.run(command, "cluster", "-f", "mgmt.yaml", "--flux-timeout", "3s").tells("its key (SHA256:",
+			"is kept, since that may be temporary", "--cluster-private-key FILE")
 		holds(command + " while the server refuses")
 	}
-	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey(), `environment="GITTEST_ACCESS=read" `+w.cluster.AuthorizedKey())
+	w.ssh.SetAuthorizedKeys(w.operator.AuthorizedKey(),
+		`environment="GITTEST_ACCESS=read" `+w.cluster.AuthorizedKey())
 	ready("True")
 	before := w.mark()
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do")
 
 	// What is in the Secret cannot be read any more.
-	patch(t, reference("", "v1", "Secret", "flux-system", "flux-system"), `{"stringData":{"identity":"unreadable"}}`)
+	patch(t, reference("", "v1", "Secret", "flux-system", "flux-system"),
+		`{"stringData":{"identity":"unreadable"}}`)
 	for _, command := range []string{"create", "upgrade"} {
-		w.run(command, "cluster", "-f", "mgmt.yaml").exits(3).tells("Secret flux-system/flux-system contains a private key that cannot be read", "eksa-gitops does not replace it by itself", "--cluster-private-key FILE", "nothing has been changed")
+		w.run(command, "cluster", "-f", "mgmt.yaml").exits(3).
+			tells("Secret flux-system/flux-system contains a private key that cannot be read",
+				"eksa-gitops does not replace it by itself", "--cluster-private-key FILE",
+				"nothing has been changed")
 	}
 	w.run("status").exits(5).prints("it contains a private key that cannot be read")
 	before.writesNothing()
@@ -247,20 +168,33 @@ func TestCreate_openSSHRefusals(t *testing.T) {
 		code  int
 		tells []string
 	}{
-		{"a key that may only read", func() { w.env["EKSA_GIT_PRIVATE_KEY"] = w.clusterFile }, nil, 4, []string{"asking to push to the repository", gittest.ReadOnlyKey}},
-		{"a key that the server does not know", func() { w.env["EKSA_GIT_PRIVATE_KEY"] = strangerFile }, nil, 4, []string{"reading the repository", stranger.Fingerprint()}},
-		{"a cluster key that the server does not know", func() {}, []string{"--cluster-private-key", strangerFile}, 4, []string{"reading the repository with the cluster's private key", stranger.Fingerprint()}},
-		{"an unknown host", func() { w.know("git.example.com " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not known", "SHA256:", "ssh-keyscan -p "}},
-		{"another host key", func() { w.know(host + " " + other.AuthorizedKey() + "\n") }, nil, 4, []string{"is not the one in", other.Fingerprint(), w.knownHosts + ":1", "ssh-keyscan -p "}},
-		{"no such repository", func() { w.write("mgmt.yaml", strings.ReplaceAll(w.spec("mgmt.yaml"), "acme/fleet", "acme/other")) }, nil, 3, []string{"Repository not found"}},
+		{"a key that may only read", func() { w.env["EKSA_GIT_PRIVATE_KEY"] = w.clusterFile }, nil, 4,
+			[]string{"asking to push to the repository", gittest.ReadOnlyKey}},
+		{"a key that the server does not know", func() { w.env["EKSA_GIT_PRIVATE_KEY"] = strangerFile }, nil,
+			4, []string{"reading the repository", stranger.Fingerprint()}},
+		{"a cluster key that the server does not know", func() {},
+			[]string{"--cluster-private-key", strangerFile}, 4,
+			[]string{"reading the repository with the cluster's private key", stranger.Fingerprint()}},
+		{"an unknown host", func() { w.know("git.example.com " + other.AuthorizedKey() + "\n") }, nil, 4,
+			[]string{"is not known", "SHA256:", "ssh-keyscan -p "}},
+		{"another host key", func() { w.know(host + " " + other.AuthorizedKey() + "\n") }, nil, 4,
+			[]string{"is not the one in", other.Fingerprint(), w.knownHosts + ":1", "ssh-keyscan -p "}},
+		{"no such repository", func() {
+			w.write("mgmt.yaml", strings.ReplaceAll(w.spec("mgmt.yaml"), "acme/fleet", "acme/other"))
+		},
+			nil, 3, []string{"Repository not found"}},
 		{"another algorithm", func() {
-			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1))
+			w.write("mgmt.yaml",
+				strings.Replace(w.spec("mgmt.yaml"), "sshKeyAlgorithm: ecdsa", "sshKeyAlgorithm: rsa", 1))
 		}, nil, 3, []string{"sshKeyAlgorithm is rsa", "is of algorithm ecdsa"}},
 		{"https", func() {
-			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), w.ssh.URL("acme/fleet"), "https://git.example.com/acme/fleet.git", 1))
+			w.write("mgmt.yaml", strings.Replace(w.spec("mgmt.yaml"), w.ssh.URL("acme/fleet"),
+				"https://git.example.com/acme/fleet.git", 1))
 		}, nil, 3, []string{"over SSH only", "ssh://git@git.example.com/acme/fleet.git"}},
-		{"no known hosts and no key", func() { delete(w.env, "EKSA_GIT_PRIVATE_KEY"); delete(w.env, "EKSA_GIT_KNOWN_HOSTS") }, nil, 4,
-			[]string{"EKSA_GIT_KNOWN_HOSTS is not set", "neither EKSA_GIT_PRIVATE_KEY nor SSH_AUTH_SOCK is set"}},
+		{"no known hosts and no key",
+			func() { delete(w.env, "EKSA_GIT_PRIVATE_KEY"); delete(w.env, "EKSA_GIT_KNOWN_HOSTS") }, nil, 4,
+			[]string{"EKSA_GIT_KNOWN_HOSTS is not set",
+				"neither EKSA_GIT_PRIVATE_KEY nor SSH_AUTH_SOCK is set"}},
 	} {
 		env := w.env
 		w.env = map[string]string{}
@@ -269,7 +203,8 @@ func TestCreate_openSSHRefusals(t *testing.T) {
 		}
 		tc.setUp()
 		before := w.mark()
-		w.run(append([]string{"create", "cluster", "-f", "mgmt.yaml"}, tc.args...)...).exits(tc.code).tells(append(tc.tells, "nothing has been changed")...)
+		w.run(append([]string{"create", "cluster", "-f", "mgmt.yaml"}, tc.args...)...).exits(tc.code).tells(
+			append(tc.tells, "nothing has been changed")...)
 		before.writesNothing()
 		if got := repo.Head("main"); got != head {
 			t.Errorf("%s: main is at %s", tc.name, got)
@@ -288,7 +223,8 @@ func TestCreate_openSSHHookRefuses(t *testing.T) {
 	w := newSSHWorld(t)
 	repo := w.git.AddRepo("acme/fleet")
 	repo.SetHook("pre-receive", "#!/bin/sh\necho 'only the fleet team may push to main' >&2\nexit 1\n")
-	out := w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("GitOps is NOT enabled", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	out := w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("GitOps is NOT enabled",
+		"continue with: eksa-gitops create cluster -f mgmt.yaml")
 	if n := strings.Count(out.stderr, "only the fleet team may push to main"); n != 1 {
 		t.Errorf("the hook's words are shown %d times:\n%s", n, out.stderr)
 	}
@@ -297,7 +233,8 @@ func TestCreate_openSSHHookRefuses(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
 }
 
-// What a certificate authority vouches for here, it vouches for in the cluster, too; so do hashed names and patterns.
+// What a certificate authority vouches for here, it vouches for in the cluster, too; so do hashed names and
+// patterns.
 func TestCreate_openSSHKnownHostsInTheCluster(t *testing.T) {
 	authority := gittest.NewKey(t, gittest.ECDSA256)
 	w := newSSHWorldWith(t, gittest.OpenSSHOptions{HostAuthority: authority.Signer()})
@@ -306,8 +243,9 @@ func TestCreate_openSSHKnownHostsInTheCluster(t *testing.T) {
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
 }
 
-// A locked key: its passphrase comes from the environment, or is asked for on a terminal; the cluster gets the key unlocked, since Flux
-// reads not every form of locked ones. An agent signs for the operator, and the cluster keeps the key it has.
+// A locked key: its passphrase comes from the environment, or is asked for on a terminal; the cluster gets
+// the key unlocked, since Flux reads not every form of locked ones. An agent signs for the operator, and the
+// cluster keeps the key it has.
 func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
 	w := newSSHWorld(t)
 	w.git.AddRepo("acme/fleet")
@@ -323,22 +261,26 @@ func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
 	w.env["EKSA_GIT_PRIVATE_KEY"] = lockedFile
 
 	before := w.mark()
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("is protected by a passphrase", "EKSA_GIT_SSH_KEY_PASSPHRASE", "nothing has been changed")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("is protected by a passphrase",
+		"EKSA_GIT_SSH_KEY_PASSPHRASE", "nothing has been changed")
 	w.env["EKSA_GIT_SSH_KEY_PASSPHRASE"] = "wrong"
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("is wrong", "ssh-keygen -y -f "+lockedFile)
 	delete(w.env, "EKSA_GIT_SSH_KEY_PASSPHRASE")
 	agent := w.startAgent(w.operatorFile)
 	delete(w.env, "EKSA_GIT_PRIVATE_KEY")
 	w.env["SSH_AUTH_SOCK"] = agent
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("Flux needs a private key", "--cluster-private-key FILE")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(4).tells("Flux needs a private key",
+		"--cluster-private-key FILE")
 	before.writesNothing()
 
 	delete(w.env, "SSH_AUTH_SOCK")
 	w.env["EKSA_GIT_PRIVATE_KEY"] = lockedFile
 	w.runOnTerminal(130, "Passphrase for "+lockedFile+":", "half\x03", "create", "cluster", "-f", "mgmt.yaml")
 	before.writesNothing()
-	out := w.runOnTerminal(0, "Passphrase for "+lockedFile+":", testPassphrase+"\r", "create", "cluster", "-f", "mgmt.yaml")
-	if !strings.Contains(out, "Cluster mgmt is managed through Git.") || strings.Contains(out, testPassphrase) {
+	out := w.runOnTerminal(0, "Passphrase for "+lockedFile+":", testPassphrase+"\r", "create", "cluster",
+		"-f", "mgmt.yaml")
+	if !strings.Contains(out, "Cluster mgmt is managed through Git.") ||
+		strings.Contains(out, testPassphrase) {
 		t.Errorf("on a terminal:\n%s", out)
 	}
 	if got := strings.TrimSpace(secretEntry(t, "identity.pub")); got != locked.AuthorizedKey() {
@@ -356,86 +298,9 @@ func TestCreate_openSSHLockedKeyAndAgent(t *testing.T) {
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
 }
 
-// startAgent runs a real ssh-agent that holds a key, and returns its socket.
-func (w *sshWorld) startAgent(keyFile string) string {
-	w.t.Helper()
-	dir, err := os.MkdirTemp("", "agent") // the path of a socket may have about 100 characters only
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	cmd := exec.CommandContext(w.t.Context(), "ssh-agent", "-D", "-a", socket)
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	add := func() error {
-		cmd := exec.CommandContext(w.t.Context(), "ssh-add", keyFile)
-		cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("ssh-add: %w: %s", err, out)
-		}
-		return nil
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		err := add()
-		if err == nil {
-			return socket
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond) // the agent makes its socket in its own time
-	}
-}
-
-// runOnTerminal runs the program on a terminal of its own, answers one question, and returns all that the terminal showed.
-func (w *sshWorld) runOnTerminal(code int, question, answer string, args ...string) string {
-	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), suite.program, args...)
-	cmd.Dir = w.dir
-	for name, value := range w.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	terminal, err := pty.Start(cmd)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer terminal.Close()
-	var shown bytes.Buffer
-	asked := false
-	chunk := make([]byte, 4096)
-	for {
-		n, err := terminal.Read(chunk)
-		shown.Write(chunk[:n])
-		if !asked && strings.Contains(shown.String(), question) {
-			asked = true
-			if _, err := terminal.WriteString(answer); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-		if err != nil {
-			break // EIO: the program is gone
-		}
-	}
-	if err := cmd.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
-		w.t.Fatal(err)
-	}
-	if got := cmd.ProcessState.ExitCode(); got != code {
-		w.t.Errorf("exit code %d, want %d:\n%s", got, code, shown.String())
-	}
-	if !asked {
-		w.t.Errorf("the program did not ask %q:\n%s", question, shown.String())
-	}
-	w.outputs.Write(shown.Bytes())
-	w.inspect(args, shown.Bytes(), nil)
-	return shown.String()
-}
-
-// Servers that break: a push whose answer is lost, a connection cut in the middle of a push, and garbage instead of Git. What can be
-// repeated is, nothing comes to be twice, and what cannot be done is said in bounded time.
+// Servers that break: a push whose answer is lost, a connection cut in the middle of a push, and garbage
+// instead of Git. What can be repeated is, nothing comes to be twice, and what cannot be done is said in
+// bounded time.
 func TestCreate_sshFaults(t *testing.T) {
 	w := newSSHWorld(t)
 	repo := w.git.AddRepo("acme/fleet")
@@ -445,14 +310,16 @@ func TestCreate_sshFaults(t *testing.T) {
 		w.write(file, strings.Replace(w.spec(file), w.ssh.URL("acme/fleet"), w.git.SSHURL("acme/fleet"), 1))
 	}
 
-	off := w.git.Inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Skip: 1, Times: 1}) // the first session only asks
+	// the first session only asks
+	off := w.git.Inject(gittest.Fault{Kind: gittest.LoseReply, Service: gittest.Push, Skip: 1, Times: 1})
 	w.run("create", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt is managed through Git.")
 	off()
 	if log := repo.Log("main"); len(log) != 1 {
 		t.Errorf("after a lost reply: %d commits, want 1", len(log))
 	}
 
-	off = w.git.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Push, Skip: 1, Times: 1, Bytes: 600})
+	off = w.git.Inject(gittest.Fault{Kind: gittest.DropAfter, Service: gittest.Push, Skip: 1, Times: 1,
+		Bytes: 600})
 	w.run("create", "cluster", "-f", "dev.yaml").exits(0).prints("Cluster dev is managed through Git.")
 	off()
 	if log := repo.Log("main"); len(log) != 2 {
@@ -462,7 +329,8 @@ func TestCreate_sshFaults(t *testing.T) {
 
 	off = w.git.Inject(gittest.Fault{Kind: gittest.Garbage, Service: gittest.Fetch})
 	head := repo.Head("main")
-	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("Flux still applies main@"+head[:7]+", but this run could not finish", "continue with: eksa-gitops create cluster -f mgmt.yaml")
+	w.run("create", "cluster", "-f", "mgmt.yaml").exits(5).tells("Flux still applies main@"+head[:7]+
+		", but this run could not finish", "continue with: eksa-gitops create cluster -f mgmt.yaml")
 	off()
 	if got := repo.Head("main"); got != head {
 		t.Errorf("main is at %s, want %s", got, head)

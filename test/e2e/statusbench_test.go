@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkStatus times status and get clusters as processes on a fleet of 500 workload clusters that Flux has applied.
+// BenchmarkStatus times status and get clusters as processes on a fleet of 500 workload clusters that Flux
+// has applied.
 func BenchmarkStatus(b *testing.B) {
 	const clusters = 500
 	w := newWorld(b)
@@ -15,7 +16,8 @@ func BenchmarkStatus(b *testing.B) {
 	var fleet strings.Builder
 	for i := range clusters {
 		name := fmt.Sprintf("w%04d", i)
-		fmt.Fprintf(&fleet, "---\n%s", spec(b, "dev.yaml", "name: dev", "name: "+name, "198.18.100.20", fmt.Sprintf("198.19.%d.%d", i/250, i%250+1)))
+		fmt.Fprintf(&fleet, "---\n%s", spec(b, "dev.yaml", "name: dev", "name: "+name, "198.18.100.20",
+			fmt.Sprintf("198.19.%d.%d", i/250, i%250+1)))
 	}
 	w.write("fleet.yaml", fleet.String())
 	w.run("create", "cluster", "-f", "fleet.yaml").exits(0)

@@ -46,14 +46,16 @@ func (w *world) read(name string) string {
 	return string(content)
 }
 
-// TestUpgrade_enable takes over a management cluster that eksctl anywhere made: with its annotations, its version and its health checks,
-// which no file names. Nothing of it changes but the reference.
+// TestUpgrade_enable takes over a management cluster that eksctl anywhere made: with its annotations, its
+// version and its health checks, which no file names. Nothing of it changes but the reference.
 func TestUpgrade_enable(t *testing.T) {
 	w := newWorld(t)
-	patch(t, clusterObject(t, "mgmt"), `{"metadata":{"annotations":{"anywhere.eks.amazonaws.com/management-components-version":"v0.26.0"}},
+	patch(t, clusterObject(t, "mgmt"),
+		`{"metadata":{"annotations":{"anywhere.eks.amazonaws.com/management-components-version":"v0.26.0"}},
 		"spec":{"machineHealthCheck":{"maxUnhealthy":"100%"},"workerNodeGroupConfigurations":[{"name":"md-0","count":1,
 		"machineGroupRef":{"kind":"VSphereMachineConfig","name":"mgmt-md"},"machineHealthCheck":{"maxUnhealthy":"40%"}}]}}`)
-	patch(t, vsphere(t, "VSphereMachineConfig", "mgmt-cp"), `{"metadata":{"annotations":{"anywhere.eks.amazonaws.com/control-plane":"true"}}}`)
+	patch(t, vsphere(t, "VSphereMachineConfig", "mgmt-cp"),
+		`{"metadata":{"annotations":{"anywhere.eks.amazonaws.com/control-plane":"true"}}}`)
 	objects := map[string]*unstructured.Unstructured{}
 	for _, name := range []string{"mgmt-cp", "mgmt-md"} {
 		objects[name] = vsphere(t, "VSphereMachineConfig", name)
@@ -62,15 +64,16 @@ func TestUpgrade_enable(t *testing.T) {
 	before := clusterObject(t, "mgmt")
 
 	plan := w.mark()
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).prints("+kind: FluxConfig", "This was a dry run").
-		tells(`change of cluster mgmt: Cluster mgmt: spec.gitOpsRef: (none) → {"kind":"FluxConfig","name":"mgmt"}: applied`)
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(0).prints("+kind: FluxConfig",
+		"This was a dry run").tells(`change of cluster mgmt: Cluster mgmt: spec.gitOpsRef: (none) → {"kind":"FluxConfig","name":"mgmt"}: applied`)
 	plan.writesNothing()
 
 	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Cluster mgmt matches the file.")
 	for name, old := range objects {
 		now := vsphere(t, old.GetKind(), name)
 		if now.GetGeneration() != old.GetGeneration() || now.GetUID() != old.GetUID() {
-			t.Errorf("%s %s is at generation %d, was at %d", old.GetKind(), name, now.GetGeneration(), old.GetGeneration())
+			t.Errorf("%s %s is at generation %d, was at %d",
+				old.GetKind(), name, now.GetGeneration(), old.GetGeneration())
 		}
 		for key, value := range old.GetAnnotations() {
 			if now.GetAnnotations()[key] != value {
@@ -79,8 +82,10 @@ func TestUpgrade_enable(t *testing.T) {
 		}
 	}
 	after := clusterObject(t, "mgmt")
-	if after.GetGeneration() != before.GetGeneration()+1 || after.GetAnnotations()["anywhere.eks.amazonaws.com/management-components-version"] != "v0.26.0" {
-		t.Errorf("the Cluster is at generation %d, was at %d; annotations %v", after.GetGeneration(), before.GetGeneration(), after.GetAnnotations())
+	if after.GetGeneration() != before.GetGeneration()+1 ||
+		after.GetAnnotations()["anywhere.eks.amazonaws.com/management-components-version"] != "v0.26.0" {
+		t.Errorf("the Cluster is at generation %d, was at %d; annotations %v",
+			after.GetGeneration(), before.GetGeneration(), after.GetAnnotations())
 	}
 	spec := before.Object["spec"].(map[string]any)
 	spec["gitOpsRef"] = map[string]any{"kind": "FluxConfig", "name": "mgmt"}
@@ -89,149 +94,59 @@ func TestUpgrade_enable(t *testing.T) {
 	}
 
 	again := w.mark()
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints("Nothing to do: cluster mgmt matches the file.")
-	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(3) // the health check of the workers is in Git and not in the file
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).prints(
+		"Nothing to do: cluster mgmt matches the file.")
+	// the health check of the workers is in Git and not in the file
+	w.run("create", "cluster", "-f", "mgmt.yaml", "--dry-run").exits(3)
 	again.writesNothing()
 }
 
 // TestUpgrade_enableWorkload: EKS Anywhere refuses it, which is said before anything is done.
 func TestUpgrade_enableWorkload(t *testing.T) {
 	w := newWorldIn(t, managed())
-	apply(t, strings.Replace(withoutGitOps(w.read("dev.yaml")), "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", 1))
+	apply(t, strings.Replace(withoutGitOps(w.read("dev.yaml")),
+		"  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "", 1))
 	before := w.mark()
-	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).
-		tells("cluster dev exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster", "hint: create the cluster again", "nothing has been changed")
+	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells(
+		"cluster dev exists without gitOpsRef, and EKS Anywhere refuses to add one to a workload cluster",
+		"hint: create the cluster again", "nothing has been changed")
 	w.write("other.yaml", strings.ReplaceAll(w.read("dev.yaml"), "name: dev", "name: w77"))
-	w.run("upgrade", "cluster", "-f", "other.yaml").exits(3).tells("there is no cluster w77", "eksa-gitops create cluster -f other.yaml")
+	w.run("upgrade", "cluster", "-f", "other.yaml").exits(3).tells("there is no cluster w77",
+		"eksa-gitops create cluster -f other.yaml")
 	before.writesNothing()
-}
-
-// change is one property that the user documentation lists, with where it is in the live objects afterwards.
-type change struct {
-	name     string
-	edit     []string
-	told     string // of the change
-	kind, of string // the live object
-	path     []any
-	want     any
-}
-
-// TestUpgrade_properties changes every property that the user documentation lists for GitOps, on a management cluster and on a workload
-// cluster, one run each.
-func TestUpgrade_properties(t *testing.T) {
-	t.Parallel()
-	workerMachines := func(cluster string) []change {
-		config := cluster + "-md"
-		machine := func(name, old, new, field string, want any) change {
-			return change{name: name, edit: []string{"name: " + config + "\nspec:\n  datastore: ", "name: " + config + "\nspec:\n  datastore: ", old, new}, told: "VSphereMachineConfig " + config + ": spec." + field,
-				kind: "VSphereMachineConfig", of: config, path: []any{"spec", field}, want: want}
-		}
-		return []change{
-			{name: "worker count", edit: []string{"count: 1   # scaled", "count: 3   # scaled"}, told: "spec.workerNodeGroupConfigurations[md-0].count: 1 → 3: applied", kind: "Cluster", of: cluster,
-				path: []any{"spec", "workerNodeGroupConfigurations", 0, "count"}, want: int64(3)},
-			machine("disk", "diskGiB: 50", "diskGiB: 60", "diskGiB", int64(60)),
-			machine("memory", "memoryMiB: 16384", "memoryMiB: 32768", "memoryMiB", int64(32768)),
-			machine("processors", "numCPUs: 4", "numCPUs: 6", "numCPUs", int64(6)),
-		}
-	}
-	// The last VSphereMachineConfig of a file is the workers'.
-	last := func(name, field, old, new string, cluster string) change {
-		return change{name: name, edit: []string{"LAST " + old, new}, told: "VSphereMachineConfig " + cluster + "-md: spec." + field,
-			kind: "VSphereMachineConfig", of: cluster + "-md", path: []any{"spec", field}, want: strings.TrimSpace(new[strings.Index(new, ":")+1:])}
-	}
-	both := func(cluster string) []change {
-		return append(workerMachines(cluster),
-			last("datastore", "datastore", "datastore: /berlin/datastore/ds1", "datastore: /berlin/datastore/ds2", cluster),
-			last("folder", "folder", "folder: /berlin/vm/eks", "folder: /berlin/vm/eks2", cluster),
-			last("resource pool", "resourcePool", "resourcePool: /berlin/host/cluster/Resources", "resourcePool: /berlin/host/cluster/Resources/eks", cluster),
-			last("template", "template", "template: /berlin/vm/templates/ubuntu-1.33", "template: /berlin/vm/templates/ubuntu-1.33-2", cluster),
-			change{name: "users", edit: []string{"LAST AAAAC3NzaC1lZDI1NTE5AAAAIJkZ3Vq9o1Yl0p1pQ2v4oN5x8m7J2c6b1tq3d9w0y7Ur lab", "AAAAC3NzaC1lZDI1NTE5AAAAIJkZ3Vq9o1Yl0p1pQ2v4oN5x8m7J2c6b1tq3d9w0y7Ur lab2"},
-				told: "VSphereMachineConfig " + cluster + "-md: spec.users[capv].sshAuthorizedKeys", kind: "VSphereMachineConfig", of: cluster + "-md", path: []any{"spec", "users", 0, "sshAuthorizedKeys", 0},
-				want: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkZ3Vq9o1Yl0p1pQ2v4oN5x8m7J2c6b1tq3d9w0y7Ur lab2"},
-			change{name: "another machine config", edit: []string{"name: " + cluster + "-md\n  datacenterRef", "name: " + cluster + "-md2\n  datacenterRef", "  name: " + cluster + "-md\nspec", "  name: " + cluster + "-md2\nspec"},
-				told: "spec.workerNodeGroupConfigurations[md-0].machineGroupRef.name: " + cluster + "-md → " + cluster + "-md2: applied", kind: "Cluster", of: cluster,
-				path: []any{"spec", "workerNodeGroupConfigurations", 0, "machineGroupRef", "name"}, want: cluster + "-md2"},
-		)
-	}
-	oidc := "---\napiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: OIDCConfig\nmetadata:\n  namespace: default\n  name: dev\n  annotations:\n    anywhere.eks.amazonaws.com/managed-by: mgmt\nspec:\n  clientId: kubernetes\n  issuerUrl: https://oidc.example.com\n"
-	workload := []change{
-		{name: "Kubernetes version", edit: []string{`kubernetesVersion: "1.33"`, `kubernetesVersion: "1.34"`}, told: "spec.kubernetesVersion: 1.33 → 1.34: applied", kind: "Cluster", of: "dev", path: []any{"spec", "kubernetesVersion"}, want: "1.34"},
-		{name: "control plane count", edit: []string{"count: 1\n    endpoint", "count: 3\n    endpoint"}, told: "spec.controlPlaneConfiguration.count: 1 → 3: applied", kind: "Cluster", of: "dev", path: []any{"spec", "controlPlaneConfiguration", "count"}, want: int64(3)},
-		{name: "control plane machines", edit: []string{"memoryMiB: 8192", "memoryMiB: 10240"}, told: "VSphereMachineConfig dev-cp: spec.memoryMiB: 8192 → 10240: applied", kind: "VSphereMachineConfig", of: "dev-cp", path: []any{"spec", "memoryMiB"}, want: int64(10240)},
-		{name: "identity provider", edit: []string{"  managementCluster:\n", "  identityProviderRefs:\n  - kind: OIDCConfig\n    name: dev\n  managementCluster:\n", "END", oidc}, told: "OIDCConfig dev: applied: the object is created", kind: "OIDCConfig", of: "dev", path: []any{"spec", "clientId"}, want: "kubernetes"},
-		{name: "OIDC client", edit: []string{"clientId: kubernetes", "clientId: fleet"}, told: "OIDCConfig dev: spec.clientId: kubernetes → fleet: applied", kind: "OIDCConfig", of: "dev", path: []any{"spec", "clientId"}, want: "fleet"},
-		{name: "control plane machine config", edit: []string{"name: dev-cp\n  workerNode", "name: dev-cp2\n  workerNode", "  name: dev-cp\nspec", "  name: dev-cp2\nspec"}, told: "spec.controlPlaneConfiguration.machineGroupRef.name: dev-cp → dev-cp2: applied", kind: "Cluster", of: "dev", path: []any{"spec", "controlPlaneConfiguration", "machineGroupRef", "name"}, want: "dev-cp2"},
-		{name: "new worker group", edit: []string{"  datacenterRef", "    - name: md-1\n      count: 2\n      machineGroupRef: {kind: VSphereMachineConfig, name: dev-md2}\n  datacenterRef"}, told: "spec.workerNodeGroupConfigurations[md-1]", kind: "Cluster", of: "dev", path: []any{"spec", "workerNodeGroupConfigurations", 1, "count"}, want: int64(2)},
-	}
-	for _, cluster := range []struct {
-		name    string
-		changes []change
-	}{{"mgmt", both("mgmt")}, {"dev", append(both("dev"), workload...)}} {
-		t.Run(cluster.name, func(t *testing.T) {
-			w := newWorldIn(t, managed())
-			if cluster.name == "dev" {
-				w.run("create", "cluster", "-f", "dev.yaml").exits(0)
-			}
-			file := cluster.name + ".yaml"
-			for _, c := range cluster.changes {
-				content := w.read(file)
-				for i := 0; i < len(c.edit); i += 2 {
-					old, fromEnd := strings.CutPrefix(c.edit[i], "LAST ")
-					at := strings.Index(content, old)
-					if fromEnd {
-						at = strings.LastIndex(content, old)
-					}
-					switch {
-					case c.edit[i] == "END":
-						content += c.edit[i+1]
-					case at < 0:
-						t.Fatalf("%s: %q is not in\n%s", c.name, old, content)
-					default:
-						content = content[:at] + c.edit[i+1] + content[at+len(old):]
-					}
-				}
-				w.write(file, content)
-				w.run("upgrade", "cluster", "-f", file).exits(0).tells(c.told).prints("Cluster " + cluster.name + " matches the file.")
-				if got := at(t, vsphere(t, c.kind, c.of), c.path...); got != c.want {
-					t.Errorf("%s: the live %s %s has %v, want %v", c.name, c.kind, c.of, got, c.want)
-				}
-				live := clusterObject(t, cluster.name)
-				if observed := at(t, live, "status", "observedGeneration"); observed != live.GetGeneration() {
-					t.Errorf("%s: the Cluster is at generation %d, EKS Anywhere has seen %v", c.name, live.GetGeneration(), observed)
-				}
-			}
-			before := w.mark()
-			w.run("upgrade", "cluster", "-f", file).exits(0).prints("Nothing to do")
-			before.writesNothing()
-		})
-	}
 }
 
 // TestUpgrade_rejected: what the webhooks refuse is refused before the commit, field by field.
 func TestUpgrade_rejected(t *testing.T) {
 	w := newFleetWorld(t)
 	before := w.mark()
-	w.edit("dev.yaml", "198.18.100.20", "198.18.100.99", "192.168.0.0/16", "172.20.0.0/16", "server: vcenter.example.com", "server: other.example.com", "osFamily: ubuntu", "osFamily: redhat")
-	out := w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells(
-		"cluster dev: Cluster dev: spec.controlPlaneConfiguration.endpoint.host: 198.18.100.20 → 198.18.100.99: rejected: field is immutable",
-		`cluster dev: Cluster dev: spec.clusterNetwork.pods.cidrBlocks: ["192.168.0.0/16"] → ["172.20.0.0/16"]: rejected: field is immutable`,
-		"cluster dev: VSphereDatacenterConfig dev: spec.server: vcenter.example.com → other.example.com: rejected: field is immutable",
-		"cluster dev: VSphereMachineConfig dev-cp: spec.osFamily: ubuntu → redhat: rejected: field is immutable",
-		"hint: give the field its old value in dev.yaml", "nothing has been changed")
+	w.edit("dev.yaml", "198.18.100.20", "198.18.100.99", "192.168.0.0/16", "172.20.0.0/16",
+		"server: vcenter.example.com", "server: other.example.com", "osFamily: ubuntu", "osFamily: redhat")
+	out := w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).
+		tells("cluster dev: Cluster dev: spec.controlPlaneConfiguration.endpoint.host: 198.18.100.20 "+
+			"→ 198.18.100.99: rejected: field is immutable",
+			`cluster dev: Cluster dev: spec.clusterNetwork.pods.cidrBlocks: ["192.168.0.0/16"] → ["172.20.0.0/16"]: rejected: field is immutable`,
+			"cluster dev: VSphereDatacenterConfig dev: spec.server: vcenter.example.com → "+
+				"other.example.com: rejected: field is immutable", "cluster dev: VSphereMachineConfig "+
+				"dev-cp: spec.osFamily: ubuntu → redhat: rejected: field is immutable",
+			"hint: give the field its old value in dev.yaml", "nothing has been changed")
 	if n := strings.Count(out.stderr, "eksa-gitops: error: cluster dev"); n != 4 {
 		t.Errorf("%d errors, want 4:\n%s", n, out.stderr)
 	}
 	result := w.run("upgrade", "cluster", "-f", "dev.yaml", "-o", "json").exits(3).json()
-	if at(t, result, "status") != "refused" || len(at(t, result, "clusters", 0, "changes").([]any)) != 4 || len(at(t, result, "failure", "findings").([]any)) != 4 {
+	if at(t, result, "status") != "refused" || len(at(t, result, "clusters", 0, "changes").([]any)) != 4 ||
+		len(at(t, result, "failure", "findings").([]any)) != 4 {
 		t.Errorf("result %v", result)
 	}
 	// What only the API server knows is refused, too.
-	w.write("dev.yaml", strings.Replace(spec(t, "dev.yaml"), "insecure: false", "insecure: false\n  failureDomains: many", 1))
+	w.write("dev.yaml",
+		strings.Replace(spec(t, "dev.yaml"), "insecure: false", "insecure: false\n  failureDomains: many", 1))
 	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells("failureDomains")
 	before.writesNothing()
 }
 
-// TestUpgrade_gitMovedOn: a colleague has changed the spec in Git since the file was written, on GitHub and on an SSH server.
+// TestUpgrade_gitMovedOn: a colleague has changed the spec in Git since the file was written, on GitHub and
+// on an SSH server.
 func TestUpgrade_gitMovedOn(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{"GitHub", "OpenSSH"} {
@@ -256,7 +171,8 @@ func TestUpgrade_gitMovedOn(t *testing.T) {
 					}
 					content = strings.Replace(content, pairs[i], pairs[i+1], 1)
 				}
-				repo.Commit(gittest.Change{Branch: "main", Message: "Change dev", Author: "Bob", Files: map[string]string{devFile: content}})
+				repo.Commit(gittest.Change{Branch: "main", Message: "Change dev", Author: "Bob",
+					Files: map[string]string{devFile: content}})
 			}
 			inGit := func(texts ...string) {
 				t.Helper()
@@ -271,12 +187,15 @@ func TestUpgrade_gitMovedOn(t *testing.T) {
 			// Edits that do not overlap are merged; the colleague's comment stays.
 			colleague("count: 1   # scaled through Git", "count: 4   # Bob needs four")
 			w.edit("dev.yaml", `kubernetesVersion: "1.33"`, `kubernetesVersion: "1.34"`)
-			w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).tells(
-				"kept from Git, cluster dev: Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 1 → 4, by Bob on",
-				"--update-file writes it there", "change of cluster dev: Cluster dev: spec.kubernetesVersion: 1.33 → 1.34: applied")
-			inGit("count: 4   # Bob needs four", `kubernetesVersion: "1.34"`, "# One control plane node is enough for the lab.")
+			w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).tells("kept from Git, cluster dev: "+
+				"Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 1 → 4, by Bob on",
+				"--update-file writes it there",
+				"change of cluster dev: Cluster dev: spec.kubernetesVersion: 1.33 → 1.34: applied")
+			inGit("count: 4   # Bob needs four", `kubernetesVersion: "1.34"`,
+				"# One control plane node is enough for the lab.")
 			live := clusterObject(t, "dev")
-			if at(t, live, "spec", "workerNodeGroupConfigurations", 0, "count") != int64(4) || at(t, live, "spec", "kubernetesVersion") != "1.34" {
+			if at(t, live, "spec", "workerNodeGroupConfigurations", 0, "count") != int64(4) ||
+				at(t, live, "spec", "kubernetesVersion") != "1.34" {
 				t.Errorf("the live Cluster is %v", live.Object["spec"])
 			}
 
@@ -284,17 +203,22 @@ func TestUpgrade_gitMovedOn(t *testing.T) {
 			colleague("numCPUs: 2", "numCPUs: 3", "memoryMiB: 8192", "memoryMiB: 9216")
 			w.edit("dev.yaml", "numCPUs: 2", "numCPUs: 4")
 			before := w.mark()
-			w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells(
-				"cluster dev: VSphereMachineConfig dev-cp: spec.numCPUs: the file says 4 (dev.yaml:", "Git says 3, original value: 2; in Git it was changed by Bob", "--overwrite", "nothing has been changed")
+			w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).
+				tells("cluster dev: VSphereMachineConfig dev-cp: spec.numCPUs: the file says 4 (dev.yaml:",
+					"Git says 3, original value: 2; in Git it was changed by Bob", "--overwrite",
+					"nothing has been changed")
 			before.leavesClusterAlone()
 			w.run("upgrade", "cluster", "-f", "dev.yaml", "--overwrite").exits(0)
 			inGit("numCPUs: 4", "memoryMiB: 9216", "count: 4   # Bob needs four")
 
 			// The file is brought up to date on demand, and keeps what is the user's.
-			w.run("upgrade", "cluster", "-f", "dev.yaml", "--update-file", "--dry-run").exits(0).prints("-      count: 1   # scaled through Git", "This was a dry run")
-			w.run("upgrade", "cluster", "-f", "dev.yaml", "--update-file").exits(0).prints("updated     dev.yaml")
+			w.run("upgrade", "cluster", "-f", "dev.yaml", "--update-file", "--dry-run").exits(0).prints(
+				"-      count: 1   # scaled through Git", "This was a dry run")
+			w.run("upgrade", "cluster", "-f", "dev.yaml", "--update-file").exits(0).prints(
+				"updated     dev.yaml")
 			file := w.read("dev.yaml")
-			for _, text := range []string{"count: 4", "memoryMiB: 9216", "numCPUs: 4", `kubernetesVersion: "1.34"`, "# A workload cluster for the developers."} {
+			for _, text := range []string{"count: 4", "memoryMiB: 9216", "numCPUs: 4",
+				`kubernetesVersion: "1.34"`, "# A workload cluster for the developers."} {
 				if !strings.Contains(file, text) {
 					t.Errorf("dev.yaml does not hold %q:\n%s", text, file)
 				}
@@ -314,8 +238,8 @@ func TestUpgrade_drift(t *testing.T) {
 	w := newFleetWorld(t)
 	patch(t, vsphere(t, "VSphereMachineConfig", "dev-md"), `{"spec":{"numCPUs":9}}`)
 	w.edit("dev.yaml", "memoryMiB: 8192", "memoryMiB: 10240")
-	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).
-		tells("drift of cluster dev: VSphereMachineConfig default/dev-md: spec.numCPUs: Git says 4, the cluster has 9")
+	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).tells("drift of cluster dev: " +
+		"VSphereMachineConfig default/dev-md: spec.numCPUs: Git says 4, the cluster has 9")
 	if got := at(t, vsphere(t, "VSphereMachineConfig", "dev-md"), "spec", "numCPUs"); got != int64(4) {
 		t.Errorf("dev-md has %v processors, want 4 again", got)
 	}
@@ -324,10 +248,12 @@ func TestUpgrade_drift(t *testing.T) {
 // TestUpgrade_leftAlone: an object that Flux is told to leave alone is found before the commit.
 func TestUpgrade_leftAlone(t *testing.T) {
 	w := newFleetWorld(t)
-	patch(t, vsphere(t, "VSphereMachineConfig", "dev-md"), `{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":"disabled"}}}`)
+	patch(t, vsphere(t, "VSphereMachineConfig", "dev-md"),
+		`{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":"disabled"}}}`)
 	before := w.mark()
 	w.edit("dev.yaml", "numCPUs: 4", "numCPUs: 6")
-	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells("VSphereMachineConfig default/dev-md", "so that Flux would not apply the change", "reconcile-")
+	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells("VSphereMachineConfig default/dev-md",
+		"so that Flux would not apply the change", "reconcile-")
 	before.writesNothing()
 }
 
@@ -336,10 +262,13 @@ func TestUpgrade_referenceTakenOut(t *testing.T) {
 	w := newFleetWorld(t)
 	before := w.mark()
 	w.write("mgmt.yaml", withoutGitOps(w.read("mgmt.yaml")))
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(3).tells("cluster mgmt is managed through Git (it refers to FluxConfig mgmt), and its file has no gitOpsRef",
-		"to detach the cluster, which goes on running: eksa-gitops delete cluster mgmt", "nothing has been changed")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(3).tells(
+		"cluster mgmt is managed through Git (it refers to FluxConfig mgmt), and its file has no gitOpsRef",
+		"to detach the cluster, which goes on running: eksa-gitops delete cluster mgmt",
+		"nothing has been changed")
 	w.edit("dev.yaml", "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", "")
-	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells("EKS Anywhere's webhook does not let a workload cluster's gitOpsRef go")
+	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(3).tells(
+		"EKS Anywhere's webhook does not let a workload cluster's gitOpsRef go")
 	before.writesNothing()
 }
 
@@ -347,12 +276,14 @@ func TestUpgrade_referenceTakenOut(t *testing.T) {
 func asGitOpsConfig(content string) string {
 	content = strings.Replace(content, "kind: FluxConfig\n    name", "kind: GitOpsConfig\n    name", 1)
 	content = strings.Replace(content, "kind: FluxConfig\nmetadata", "kind: GitOpsConfig\nmetadata", 1)
-	return strings.Replace(content, "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n",
+	return strings.Replace(content,
+		"  github:\n    personal: true\n    owner: alice\n    repository: fleet\n",
 		"  flux:\n    github:\n      personal: true\n      owner: alice\n      repository: fleet\n", 1)
 }
 
-// TestUpgrade_gitOpsConfig: GitOpsConfig in Git and FluxConfig in the file say the same. The management cluster changes over; a workload
-// cluster keeps what EKS Anywhere has frozen, and everything else of the file is done.
+// TestUpgrade_gitOpsConfig: GitOpsConfig in Git and FluxConfig in the file say the same. The management
+// cluster changes over; a workload cluster keeps what EKS Anywhere has frozen, and everything else of the
+// file is done.
 func TestUpgrade_gitOpsConfig(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"mgmt", "dev"} {
@@ -360,13 +291,16 @@ func TestUpgrade_gitOpsConfig(t *testing.T) {
 		w.run("create", "cluster", "-f", "old.yaml").exits(0)
 	}
 	w.edit("dev.yaml", "count: 1   # scaled", "count: 2   # scaled")
-	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).
-		tells("cluster dev: GitOpsConfig dev stays in Git: FluxConfig dev of the file says the same, and EKS Anywhere does not let the gitOpsRef of a workload cluster change")
+	w.run("upgrade", "cluster", "-f", "dev.yaml").exits(0).tells(
+		"cluster dev: GitOpsConfig dev stays in Git: FluxConfig dev of the file says the same, and EKS " +
+			"Anywhere does not let the gitOpsRef of a workload cluster change")
 	live := clusterObject(t, "dev")
-	if at(t, live, "spec", "workerNodeGroupConfigurations", 0, "count") != int64(2) || at(t, live, "spec", "gitOpsRef", "kind") != "GitOpsConfig" {
+	if at(t, live, "spec", "workerNodeGroupConfigurations", 0, "count") != int64(2) ||
+		at(t, live, "spec", "gitOpsRef", "kind") != "GitOpsConfig" {
 		t.Errorf("the live Cluster is %v", live.Object["spec"])
 	}
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).tells("FluxConfig mgmt takes the place of GitOpsConfig mgmt")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).tells(
+		"FluxConfig mgmt takes the place of GitOpsConfig mgmt")
 	if kind := at(t, clusterObject(t, "mgmt"), "spec", "gitOpsRef", "kind"); kind != "FluxConfig" {
 		t.Errorf("mgmt's gitOpsRef is a %v", kind)
 	}
@@ -376,8 +310,9 @@ func TestUpgrade_gitOpsConfig(t *testing.T) {
 	before.writesNothing()
 }
 
-// TestUpgrade_madeByEksctl changes a cluster whose repository eksctl anywhere wrote: with sorted keys, without comments, with the
-// version and the health checks that it fills in. None of that is lost, and the file need not have it.
+// TestUpgrade_madeByEksctl changes a cluster whose repository eksctl anywhere wrote: with sorted keys,
+// without comments, with the version and the health checks that it fills in. None of that is lost, and the
+// file need not have it.
 func TestUpgrade_madeByEksctl(t *testing.T) {
 	w := newWorldIn(t, managed())
 	repo := w.gh.Repo("alice/fleet").Git()
@@ -391,7 +326,8 @@ func TestUpgrade_madeByEksctl(t *testing.T) {
 		if spec := object["spec"].(map[string]any); object["kind"] == "Cluster" {
 			spec["eksaVersion"] = stack.EKSAVersion
 			spec["machineHealthCheck"] = map[string]any{"maxUnhealthy": "100%"}
-			spec["workerNodeGroupConfigurations"].([]any)[0].(map[string]any)["machineHealthCheck"] = map[string]any{"maxUnhealthy": "40%"}
+			spec["workerNodeGroupConfigurations"].([]any)[0].(map[string]any)["machineHealthCheck"] =
+				map[string]any{"maxUnhealthy": "40%"}
 		}
 		text, err := yaml.Marshal(object)
 		if err != nil {
@@ -400,20 +336,24 @@ func TestUpgrade_madeByEksctl(t *testing.T) {
 		documents = append(documents, string(text))
 	}
 	files[mgmtFile] = strings.Join(documents, "\n---\n") + "\n---\n"
-	repo.Commit(gittest.Change{Branch: "eksa", Author: "EKS-A", Message: "Initial commit of cluster configuration; generated by EKS-A CLI", Files: files})
+	repo.Commit(gittest.Change{Branch: "eksa", Author: "EKS-A",
+		Message: "Initial commit of cluster configuration; generated by EKS-A CLI", Files: files})
 	repo.Git("update-ref", "refs/heads/main", "refs/heads/eksa")
 	requestReconcile(t)
-	waitFor(t, clusterObject(t, "mgmt"), "EKS Anywhere's health check", func(u *unstructured.Unstructured) bool {
-		return at(t, u, "spec", "machineHealthCheck") != nil
-	})
+	waitFor(t, clusterObject(t, "mgmt"), "EKS Anywhere's health check",
+		func(u *unstructured.Unstructured) bool {
+			return at(t, u, "spec", "machineHealthCheck") != nil
+		})
 
 	w.edit("mgmt.yaml", "count: 1   # scaled", "count: 3   # scaled")
-	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).tells(
-		"no commit of eksa-gitops wrote "+mgmtFile+", so that what only Git has is kept",
-		"change of cluster mgmt: Cluster mgmt: spec.workerNodeGroupConfigurations[md-0].count: 1 → 3: applied")
+	w.run("upgrade", "cluster", "-f", "mgmt.yaml").exits(0).tells("no commit of eksa-gitops wrote "+mgmtFile+
+		", so that what only Git has is kept", "change of cluster mgmt: Cluster mgmt: "+
+		"spec.workerNodeGroupConfigurations[md-0].count: 1 → 3: applied")
 	spec := clusterObject(t, "mgmt").Object["spec"]
-	if at(t, spec, "workerNodeGroupConfigurations", 0, "count") != int64(3) || at(t, spec, "eksaVersion") != stack.EKSAVersion ||
-		at(t, spec, "workerNodeGroupConfigurations", 0, "machineHealthCheck", "maxUnhealthy") != "40%" || at(t, spec, "machineHealthCheck", "maxUnhealthy") != "100%" {
+	if at(t, spec, "workerNodeGroupConfigurations", 0, "count") != int64(3) ||
+		at(t, spec, "eksaVersion") != stack.EKSAVersion ||
+		at(t, spec, "workerNodeGroupConfigurations", 0, "machineHealthCheck", "maxUnhealthy") != "40%" ||
+		at(t, spec, "machineHealthCheck", "maxUnhealthy") != "100%" {
 		t.Errorf("the live Cluster is %v", spec)
 	}
 	before := w.mark()

@@ -11,25 +11,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// validate --server lets the cluster's own definitions and webhooks speak, at the places in the user's files, and writes nothing.
+// validate --server lets the cluster's own definitions and webhooks speak, at the places in the user's files,
+// and writes nothing.
 func TestValidate_server(t *testing.T) {
 	w := newWorld(t)
 	before := w.mark()
 
 	t.Run("accepted", func(t *testing.T) {
 		w.run("validate", "-f", "mgmt.yaml", "-f", "dev.yaml", "--server").exits(0).prints(
-			"mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps: github alice/fleet branch main path clusters/mgmt\n",
-			"dev.yaml: workload cluster dev of mgmt (vsphere, Kubernetes 1.33), GitOps: github alice/fleet branch main path clusters/mgmt\n",
+			"mgmt.yaml: management cluster mgmt (vsphere, Kubernetes 1.33), GitOps: github alice/fleet "+
+				"branch main path clusters/mgmt\n",
+			"dev.yaml: workload cluster dev of mgmt (vsphere, Kubernetes 1.33), GitOps: github alice/fleet "+
+				"branch main path clusters/mgmt\n",
 			" would accept 10 objects (dry run, nothing has been changed).\n",
 		)
 		o := w.run("validate", "-f", "dev.yaml", "--server", "-o", "json").exits(0).json()
-		if at(t, o, "server", "asked") != 5.0 || at(t, o, "server", "accepted") != 5.0 || at(t, o, "exitCode") != 0.0 {
+		if at(t, o, "server", "asked") != 5.0 || at(t, o, "server", "accepted") != 5.0 ||
+			at(t, o, "exitCode") != 0.0 {
 			t.Errorf("server is %v", o["server"])
 		}
 	})
 
 	t.Run("immutable fields", func(t *testing.T) {
-		w.write("changed.yaml", spec(t, "mgmt.yaml", "192.168.0.0/16", "192.168.0.0/17", "vcenter.example.com", "vcenter2.example.com", "host: 198.18.100.10", "host: 198.18.100.11"))
+		w.write("changed.yaml", spec(t, "mgmt.yaml", "192.168.0.0/16", "192.168.0.0/17",
+			"vcenter.example.com", "vcenter2.example.com", "host: 198.18.100.10", "host: 198.18.100.11"))
 		printsExactly(t, w.run("validate", "-f", "changed.yaml", "--server").exits(3), `error: changed.yaml:12:13: Cluster mgmt: spec.controlPlaneConfiguration.endpoint.host: Forbidden: field is immutable (webhook validation.cluster.anywhere.amazonaws.com refuses it)
    |
 12 |       host: 198.18.100.11
@@ -53,7 +58,10 @@ error: changed.yaml:43:11: VSphereDatacenterConfig mgmt: spec.server: Forbidden:
 	})
 
 	t.Run("frozen object", func(t *testing.T) {
-		if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: FluxConfig\nmetadata: {name: mgmt, namespace: default}\nspec: {branch: main, systemNamespace: flux-system, clusterConfigPath: clusters/mgmt, github: {personal: true, owner: alice, repository: fleet}}\n")); err != nil {
+		if err := stackOf(t).Apply(t.Context(), []byte("apiVersion: anywhere.eks.amazonaws.com/v1alpha1\n"+
+			"kind: FluxConfig\nmetadata: {name: mgmt, namespace: default}\n"+
+			"spec: {branch: main, systemNamespace: flux-system, clusterConfigPath: clusters/mgmt, github: "+
+			"{personal: true, owner: alice, repository: fleet}}\n")); err != nil {
 			t.Fatal(err)
 		}
 		defer remove(t, "anywhere.eks.amazonaws.com", "v1alpha1", "FluxConfig", "default", "mgmt")
@@ -107,9 +115,11 @@ error: changed.yaml:43:11: VSphereDatacenterConfig mgmt: spec.server: Forbidden:
 	})
 
 	t.Run("schema of the cluster", func(t *testing.T) {
-		crd := reference("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", "clusters.anywhere.eks.amazonaws.com")
+		crd := reference("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "",
+			"clusters.anywhere.eks.amazonaws.com")
 		patchJSON(t, crd, `[{"op":"add","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/kubernetesVersion/enum","value":["1.30"]}]`)
-		until(t, "the API server has taken note of the definition", func() bool { return w.run("validate", "-f", "dev.yaml", "--server").code == 3 })
+		until(t, "the API server has taken note of the definition",
+			func() bool { return w.run("validate", "-f", "dev.yaml", "--server").code == 3 })
 		printsExactly(t, w.run("validate", "-f", "dev.yaml", "--server").exits(3), `error: dev.yaml:8:22: Cluster dev: spec.kubernetesVersion: Unsupported value: "1.33": supported values: "1.30" (the API server refuses it)
   |
 8 |   kubernetesVersion: "1.33"
@@ -132,7 +142,8 @@ error: changed.yaml:43:11: VSphereDatacenterConfig mgmt: spec.server: Forbidden:
 	})
 
 	t.Run("no such kind", func(t *testing.T) {
-		remove(t, "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", "vspheremachineconfigs.anywhere.eks.amazonaws.com")
+		remove(t, "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "",
+			"vspheremachineconfigs.anywhere.eks.amazonaws.com")
 		w.run("validate", "-f", "dev.yaml", "--server").exits(3).prints(`
 error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind VSphereMachineConfig in anywhere.eks.amazonaws.com/v1alpha1; the same goes for 1 other object
    |
@@ -171,8 +182,10 @@ error: dev.yaml:52:7: VSphereMachineConfig dev-cp: kind: the cluster has no kind
 				t.Error(err)
 			}
 		})
-		out := w.run("validate", "-f", "dev.yaml", "--server", "-o", "json").exits(3).tells("cannot be reached", "hint: check that the cluster is up")
-		if o := out.json(); at(t, o, "failure", "message") == "" || o["server"] != nil || o["exitCode"] != 3.0 {
+		out := w.run("validate", "-f", "dev.yaml", "--server", "-o", "json").exits(3).
+			tells("cannot be reached", "hint: check that the cluster is up")
+		if o := out.json(); at(t, o, "failure", "message") == "" || o["server"] != nil ||
+			o["exitCode"] != 3.0 {
 			t.Errorf("result: %v", o)
 		}
 	})
@@ -199,13 +212,15 @@ webhooks:
 func printsExactly(t *testing.T, out outcome, want string) {
 	t.Helper()
 	if out.stdout != want {
-		t.Errorf("eksa-gitops %s: stdout is\n%s\nwant\n%s\nstderr:\n%s", strings.Join(out.args, " "), out.stdout, want, out.stderr)
+		t.Errorf("eksa-gitops %s: stdout is\n%s\nwant\n%s\nstderr:\n%s",
+			strings.Join(out.args, " "), out.stdout, want, out.stderr)
 	}
 }
 
 func patchJSON(t *testing.T, u *unstructured.Unstructured, content string) {
 	t.Helper()
-	if err := stackOf(t).Client().Patch(t.Context(), u, client.RawPatch(types.JSONPatchType, []byte(content))); err != nil {
+	if err := stackOf(t).Client().Patch(t.Context(), u,
+		client.RawPatch(types.JSONPatchType, []byte(content))); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,8 +24,8 @@ import (
 // userAgent begins the program's user agent; the API server's audit log knows its requests by it.
 const userAgent = "eksa-gitops/"
 
-// world is one test's surroundings: a fresh stack with the management cluster up, a GitHub of its own, a working directory, and the
-// environment the program runs in.
+// world is one test's surroundings: a fresh stack with the management cluster up, a GitHub of its own, a
+// working directory, and the environment the program runs in.
 type world struct {
 	t       testing.TB
 	gh      *githubtest.Server
@@ -41,8 +41,8 @@ type world struct {
 	inspected      *stack.Marker
 }
 
-// newWorld gives the test a stack on which the management cluster of mgmt.yaml is up, as eksctl anywhere leaves it. The test becomes a
-// parallel one: as many run at once as there are stacks.
+// newWorld gives the test a stack on which the management cluster of mgmt.yaml is up, as eksctl anywhere
+// leaves it. The test becomes a parallel one: as many run at once as there are stacks.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	if test, ok := t.(*testing.T); ok {
@@ -185,15 +185,18 @@ func (p *process) wait() outcome {
 	p.world.outputs.Write(p.stderr.Bytes())
 	if _, measured := p.world.t.(*testing.B); !measured {
 		p.world.inspect(p.args, p.stdout.Bytes(), p.stderr.Bytes())
+		p.world.asPublished(p.args, p.cmd.ProcessState.ExitCode(), p.stdout.Bytes(), p.stderr.Bytes())
 	}
-	return outcome{p.world.t, p.args, p.stdout.String(), p.stderr.String(), p.cmd.ProcessState.ExitCode(), ended.Sub(p.began)}
+	return outcome{p.world.t, p.args, p.stdout.String(), p.stderr.String(), p.cmd.ProcessState.ExitCode(),
+		ended.Sub(p.began)}
 }
 
 // exits asserts the exit code.
 func (o outcome) exits(code int) outcome {
 	o.t.Helper()
 	if o.code != code {
-		o.t.Fatalf("eksa-gitops %s: exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", strings.Join(o.args, " "), o.code, code, o.stdout, o.stderr)
+		o.t.Fatalf("eksa-gitops %s: exit code %d, want %d\nstdout:\n%s\nstderr:\n%s",
+			strings.Join(o.args, " "), o.code, code, o.stdout, o.stderr)
 	}
 	return o
 }
@@ -214,7 +217,8 @@ func (o outcome) holds(name, have string, texts []string) outcome {
 	o.t.Helper()
 	for _, text := range texts {
 		if !strings.Contains(have, text) {
-			o.t.Errorf("eksa-gitops %s: %s does not hold %q:\nstdout:\n%s\nstderr:\n%s", strings.Join(o.args, " "), name, text, o.stdout, o.stderr)
+			o.t.Errorf("eksa-gitops %s: %s does not hold %q:\nstdout:\n%s\nstderr:\n%s",
+				strings.Join(o.args, " "), name, text, o.stdout, o.stderr)
 		}
 	}
 	return o
@@ -250,12 +254,14 @@ func (w *world) mark() mark {
 	return mark{w, w.gh.Mark(), cluster}
 }
 
-// writesNothing asserts that since the mark nobody changed anything at GitHub or in Git, and the program nothing in the cluster.
+// writesNothing asserts that since the mark nobody changed anything at GitHub or in Git, and the program
+// nothing in the cluster.
 func (m mark) writesNothing() {
 	m.world.t.Helper()
 	activity := m.world.gh.Since(m.github)
 	if len(activity.Mutations) > 0 || activity.Pushes > 0 {
-		m.world.t.Errorf("GitHub saw %d pushes and the writes %v, want none", activity.Pushes, activity.Mutations)
+		m.world.t.Errorf("GitHub saw %d pushes and the writes %v, want none",
+			activity.Pushes, activity.Mutations)
 	}
 	m.leavesClusterAlone()
 }
@@ -281,7 +287,8 @@ func object(t testing.TB, group, version, kind, namespace, name string) *unstruc
 	t.Helper()
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: version, Kind: kind})
-	if err := stackOf(t).Client().Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: name}, u); err != nil {
+	if err := stackOf(t).Client().Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: name},
+		u); err != nil {
 		t.Fatalf("reading %s %s/%s: %v", kind, namespace, name, err)
 	}
 	return u
@@ -318,7 +325,8 @@ func at(t testing.TB, object any, path ...any) any {
 }
 
 // waitFor waits until a cluster object passes the test.
-func waitFor(t testing.TB, u *unstructured.Unstructured, what string, ok func(*unstructured.Unstructured) bool) {
+func waitFor(t testing.TB, u *unstructured.Unstructured, what string,
+	ok func(*unstructured.Unstructured) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

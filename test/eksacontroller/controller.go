@@ -28,7 +28,8 @@ import (
 
 // Options of a Controller.
 type Options struct {
-	Config *rest.Config  // needs the right to read and write everything of EKS Anywhere, Secrets and namespaces
+	// needs the right to read and write everything of EKS Anywhere, Secrets and namespaces
+	Config *rest.Config
 	Step   time.Duration // time between two conditions; 0: 50ms
 	Log    logr.Logger   // the zero value is silent
 }
@@ -122,11 +123,13 @@ func (c *Controller) watch(m manager.Manager) error {
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		// Poked by a test that set or healed a fault.
-		WatchesRawSource(source.TypedChannel(c.pokes, handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
-			GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-				queue.Add(reconcile.Request{NamespacedName: e.Object})
-			},
-		})).
+		WatchesRawSource(source.TypedChannel(c.pokes,
+			handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+				GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName],
+					queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+					queue.Add(reconcile.Request{NamespacedName: e.Object})
+				},
+			})).
 		Complete(c)
 }
 
@@ -158,7 +161,8 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 
 // advance does the next thing there is to do for a cluster; again says that
 // there is more.
-func (c *Controller) advance(ctx context.Context, cluster *unstructured.Unstructured) (again bool, err error) {
+func (c *Controller) advance(ctx context.Context,
+	cluster *unstructured.Unstructured) (again bool, err error) {
 	paused := annotated(cluster, Paused)
 	if cluster.GetDeletionTimestamp() != nil {
 		if selfManaged(cluster) && !annotated(cluster, ManagedByCLI) {
@@ -208,7 +212,8 @@ const fieldOwner = "eks-a-controller"
 
 // adopt adds the finalizer and lets a managed cluster without a version have
 // that of its management cluster. changed says that there was something to do.
-func (c *Controller) adopt(ctx context.Context, cluster *unstructured.Unstructured) (changed bool, err error) {
+func (c *Controller) adopt(ctx context.Context,
+	cluster *unstructured.Unstructured) (changed bool, err error) {
 	before := cluster.DeepCopy()
 	changed = controllerutil.AddFinalizer(cluster, Finalizer)
 	bundles := nested[map[string]any](cluster, "spec", "bundlesRef")
@@ -218,7 +223,8 @@ func (c *Controller) adopt(ctx context.Context, cluster *unstructured.Unstructur
 			return false, err
 		}
 		if version := nested[string](manager, "spec", "eksaVersion"); version != "" {
-			if err := unstructured.SetNestedField(cluster.Object, version, "spec", "eksaVersion"); err != nil {
+			if err := unstructured.SetNestedField(cluster.Object, version, "spec",
+				"eksaVersion"); err != nil {
 				return false, err
 			}
 			changed = true
@@ -275,7 +281,8 @@ func (c *Controller) refuseDeletion(ctx context.Context, cluster *unstructured.U
 // managerOf finds the management cluster of a cluster, in whatever namespace
 // it is: the reference has only a name. That of the cluster's own namespace
 // comes first. Nil when there is none.
-func (c *Controller) managerOf(ctx context.Context, cluster *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (c *Controller) managerOf(ctx context.Context,
+	cluster *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	name := nested[string](cluster, "spec", "managementCluster", "name")
 	if found, err := c.get(ctx, "Cluster", cluster.GetNamespace(), name); found != nil || err != nil {
 		return found, err
@@ -294,7 +301,8 @@ func (c *Controller) managerOf(ctx context.Context, cluster *unstructured.Unstru
 }
 
 // get reads an object of EKS Anywhere; nil when there is none.
-func (c *Controller) get(ctx context.Context, kind, namespace, name string) (*unstructured.Unstructured, error) {
+func (c *Controller) get(ctx context.Context,
+	kind, namespace, name string) (*unstructured.Unstructured, error) {
 	object := Object(APIVersion, kind, namespace, name)
 	err := c.client.Get(ctx, client.ObjectKeyFromObject(object), object)
 	if apierrors.IsNotFound(err) {

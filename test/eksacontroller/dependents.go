@@ -35,8 +35,10 @@ func (c *Controller) examine(ctx context.Context, cluster *unstructured.Unstruct
 			return nil, fmt.Errorf("reading %s %s: %w", ref.kind, ref.name, err)
 		}
 		if child == nil {
-			missing := apierrors.NewNotFound(schema.GroupResource{Group: group, Resource: plural(ref.kind)}, ref.name)
-			return &failure{MissingDependentObjects, "Dependent cluster objects don't exist: " + missing.Error()}, nil
+			missing := apierrors.NewNotFound(schema.GroupResource{Group: group, Resource: plural(ref.kind)},
+				ref.name)
+			return &failure{MissingDependentObjects,
+				"Dependent cluster objects don't exist: " + missing.Error()}, nil
 		}
 		if err := c.own(ctx, cluster, child); err != nil {
 			return nil, err
@@ -97,7 +99,8 @@ func (c *Controller) own(ctx context.Context, cluster, child *unstructured.Unstr
 	if err := controllerutil.SetOwnerReference(cluster, child, c.client.Scheme()); err != nil {
 		return fmt.Errorf("owning %s %s: %w", child.GetKind(), child.GetName(), err)
 	}
-	if slices.EqualFunc(before.GetOwnerReferences(), child.GetOwnerReferences(), func(a, b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name }) {
+	if slices.EqualFunc(before.GetOwnerReferences(), child.GetOwnerReferences(),
+		func(a, b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name }) {
 		return nil
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
@@ -108,7 +111,8 @@ func (c *Controller) own(ctx context.Context, cluster, child *unstructured.Unstr
 }
 
 // examineVersions checks a managed cluster against its management cluster.
-func (c *Controller) examineVersions(ctx context.Context, cluster *unstructured.Unstructured) (*failure, error) {
+func (c *Controller) examineVersions(ctx context.Context,
+	cluster *unstructured.Unstructured) (*failure, error) {
 	if selfManaged(cluster) {
 		return nil, nil
 	}
@@ -118,10 +122,12 @@ func (c *Controller) examineVersions(ctx context.Context, cluster *unstructured.
 		return nil, err
 	}
 	if manager == nil {
-		return &failure{ManagementClusterRefInvalid, fmt.Sprintf("Management cluster %s does not exist", name)}, nil
+		return &failure{ManagementClusterRefInvalid,
+			fmt.Sprintf("Management cluster %s does not exist", name)}, nil
 	}
 	if !selfManaged(manager) {
-		return &failure{ManagementClusterRefInvalid, fmt.Sprintf("%s is not a valid management cluster", name)}, nil
+		return &failure{ManagementClusterRefInvalid,
+			fmt.Sprintf("%s is not a valid management cluster", name)}, nil
 	}
 	version := nested[string](cluster, "spec", "eksaVersion")
 	if version == "" {
@@ -130,14 +136,16 @@ func (c *Controller) examineVersions(ctx context.Context, cluster *unstructured.
 	own, ok1 := minor(version)
 	its, ok2 := minor(nested[string](manager, "spec", "eksaVersion"))
 	if ok1 && ok2 && own > its {
-		return &failure{EksaVersionInvalid, fmt.Sprintf("eksaVersion %s is above that of management cluster %s", version, name)}, nil
+		return &failure{EksaVersionInvalid,
+			fmt.Sprintf("eksaVersion %s is above that of management cluster %s", version, name)}, nil
 	}
 	release, err := c.get(ctx, "EKSARelease", SystemNamespace, ReleaseName(version))
 	if err != nil {
 		return nil, err
 	}
 	if release == nil {
-		return &failure{EksaVersionInvalid, fmt.Sprintf("EKSARelease %s not found", ReleaseName(version))}, nil
+		return &failure{EksaVersionInvalid,
+			fmt.Sprintf("EKSARelease %s not found", ReleaseName(version))}, nil
 	}
 	return nil, nil
 }

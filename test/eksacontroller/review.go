@@ -44,7 +44,8 @@ func reviewCreate(cluster *unstructured.Unstructured) error {
 	if annotated(cluster, Paused) || annotated(cluster, ManagedByCLI) {
 		return nil
 	}
-	return apierrors.NewBadRequest("creating new cluster on existing cluster is not supported for self managed clusters")
+	return apierrors.NewBadRequest(
+		"creating new cluster on existing cluster is not supported for self managed clusters")
 }
 
 func reviewUpdate(old, new *unstructured.Unstructured) error {
@@ -273,7 +274,8 @@ func (c *change) sameEndpoint() bool {
 		return false
 	}
 	host := func(object *unstructured.Unstructured) string {
-		return strings.TrimSuffix(nested[string](object, "spec", "controlPlaneConfiguration", "endpoint", "host"), ":6443")
+		return strings.TrimSuffix(
+			nested[string](object, "spec", "controlPlaneConfiguration", "endpoint", "host"), ":6443")
 	}
 	return host(c.old) == host(c.new)
 }
@@ -289,7 +291,8 @@ func iamRef(cluster *unstructured.Unstructured) string {
 
 // changeClusterVersions holds whether or not the cluster is paused.
 func changeClusterVersions(c *change) {
-	oldEKSA, newEKSA := nested[string](c.old, "spec", "eksaVersion"), nested[string](c.new, "spec", "eksaVersion")
+	oldEKSA, newEKSA := nested[string](c.old, "spec", "eksaVersion"),
+		nested[string](c.new, "spec", "eksaVersion")
 	switch {
 	case oldEKSA != "" && newEKSA == "":
 		c.forbid("field cannot be removed after setting", "eksaVersion")
@@ -299,7 +302,8 @@ func changeClusterVersions(c *change) {
 	if old, new := c.at("bundlesRef"); old != nil && new == nil && newEKSA == "" {
 		c.forbid("field cannot be removed after setting unless eksaVersion is set", "bundlesRef")
 	}
-	oldKube, newKube := nested[string](c.old, "spec", "kubernetesVersion"), nested[string](c.new, "spec", "kubernetesVersion")
+	oldKube, newKube := nested[string](c.old, "spec", "kubernetesVersion"),
+		nested[string](c.new, "spec", "kubernetesVersion")
 	c.step("kubernetesVersion", oldKube, newKube)
 	control, ok := minor(newKube)
 	if !ok {
@@ -309,7 +313,8 @@ func changeClusterVersions(c *change) {
 		worker, _ := worker.(map[string]any)
 		version, _ := worker["kubernetesVersion"].(string)
 		if own, ok := minor(version); ok && control-own > 2 {
-			c.forbid(fmt.Sprintf("the control plane may be at most two minor versions above a worker group (%s, %s)", newKube, version),
+			c.forbid(fmt.Sprintf("the control plane may be at most two minor versions above a worker group "+
+				"(%s, %s)", newKube, version),
 				"workerNodeGroupConfigurations", strconv.Itoa(i), "kubernetesVersion")
 		}
 	}
@@ -325,7 +330,9 @@ func (c *change) step(name, old, new string) {
 	case to < from:
 		c.forbid(fmt.Sprintf("%s downgrade is not supported (%s) (%s)", name, old, new), name)
 	case to > from+1:
-		c.forbid(fmt.Sprintf("only +1 minor version skew is supported, minor version skew detected %d: %s (%s) (%s)", to-from, name, old, new), name)
+		c.forbid(fmt.Sprintf("only +1 minor version skew is supported, minor version skew detected %d: %s "+
+			"(%s) (%s)", to-from, name, old, new),
+			name)
 	}
 }
 
@@ -358,7 +365,8 @@ func changeTinkerbellCluster(c *change) {
 		}
 	}
 	if scaled && c.changed("kubernetesVersion") {
-		c.forbid("cannot perform scale up or down during rolling upgrades. Previous configuration and new configuration must have the same count")
+		c.forbid("cannot perform scale up or down during rolling upgrades. Previous configuration and new " +
+			"configuration must have the same count")
 	}
 }
 

@@ -22,7 +22,8 @@ const (
 )
 
 func conditionTypes() []string {
-	return []string{ControlPlaneInitialized, ControlPlaneReady, DefaultCNIConfigured, WorkersReady, ReadyCondition}
+	return []string{ControlPlaneInitialized, ControlPlaneReady, DefaultCNIConfigured, WorkersReady,
+		ReadyCondition}
 }
 
 // reasonOf is why a condition is not True yet: in a new cluster, or in one

@@ -33,16 +33,23 @@ func TestNextStatus_newThenUpdated(t *testing.T) {
 	}
 	const inProgress = "ControlPlaneInitializationInProgress"
 	want := []string{
-		"ControlPlaneInitialized=False/" + inProgress + " ControlPlaneReady=False/" + inProgress +
-			" DefaultCNIConfigured=False/ControlPlaneNotReady WorkersReady=False/ControlPlaneNotInitialized Ready=False/" + inProgress,
-		"ControlPlaneInitialized=True ControlPlaneReady=False/" + inProgress +
-			" DefaultCNIConfigured=False/ControlPlaneNotReady WorkersReady=False/ControlPlaneNotInitialized Ready=False/" + inProgress,
-		"ControlPlaneInitialized=True ControlPlaneReady=True DefaultCNIConfigured=False/ControlPlaneNotReady WorkersReady=False/ControlPlaneNotInitialized Ready=False/ControlPlaneNotReady",
-		"ControlPlaneInitialized=True ControlPlaneReady=True DefaultCNIConfigured=True WorkersReady=False/ControlPlaneNotInitialized Ready=False/ControlPlaneNotInitialized",
-		"ControlPlaneInitialized=True ControlPlaneReady=True DefaultCNIConfigured=True WorkersReady=True Ready=True",
+		"ControlPlaneInitialized=False/" + inProgress + " ControlPlaneReady=False/" +
+			inProgress + " DefaultCNIConfigured=False/ControlPlaneNotReady " +
+			"WorkersReady=False/ControlPlaneNotInitialized Ready=False/" + inProgress,
+		"ControlPlaneInitialized=True ControlPlaneReady=False/" +
+			inProgress + " DefaultCNIConfigured=False/ControlPlaneNotReady " +
+			"WorkersReady=False/ControlPlaneNotInitialized Ready=False/" + inProgress,
+		"ControlPlaneInitialized=True ControlPlaneReady=True " +
+			"DefaultCNIConfigured=False/ControlPlaneNotReady WorkersReady=False/ControlPlaneNotInitialized " +
+			"Ready=False/ControlPlaneNotReady",
+		"ControlPlaneInitialized=True ControlPlaneReady=True DefaultCNIConfigured=True " +
+			"WorkersReady=False/ControlPlaneNotInitialized Ready=False/ControlPlaneNotInitialized",
+		"ControlPlaneInitialized=True ControlPlaneReady=True DefaultCNIConfigured=True WorkersReady=True " +
+			"Ready=True",
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("a new cluster went through\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("a new cluster went through\n%s\nwant\n%s",
+			strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if !Ready(cluster) {
 		t.Error("the cluster is not Ready")
@@ -52,7 +59,8 @@ func TestNextStatus_newThenUpdated(t *testing.T) {
 		t.Error("the cluster is Ready although its spec changed")
 	}
 	nextStatus(cluster, nil, nil)
-	if got := summary(cluster); !strings.HasPrefix(got, "ControlPlaneInitialized=True ControlPlaneReady=False/RollingUpgradeInProgress") {
+	if got := summary(cluster); !strings.HasPrefix(got,
+		"ControlPlaneInitialized=True ControlPlaneReady=False/RollingUpgradeInProgress") {
 		t.Errorf("a changed cluster is %s", got)
 	}
 	for nextStatus(cluster, nil, nil) {
@@ -69,7 +77,8 @@ func TestNextStatus_faults(t *testing.T) {
 	for nextStatus(cluster, nil, nil) {
 	}
 	nextStatus(cluster, nil, &Fault{Condition: ControlPlaneReady, Reason: "NodesNotReady", Message: "m"})
-	if got, want := summary(cluster), "ControlPlaneInitialized=True ControlPlaneReady=False/NodesNotReady DefaultCNIConfigured=True WorkersReady=True Ready=False/NodesNotReady"; got != want {
+	if got, want := summary(cluster), "ControlPlaneInitialized=True ControlPlaneReady=False/NodesNotReady "+
+		"DefaultCNIConfigured=True WorkersReady=True Ready=False/NodesNotReady"; got != want {
 		t.Errorf("with a fault: %s, want %s", got, want)
 	}
 	nextStatus(cluster, nil, &Fault{Condition: ReadyCondition, Reason: "Whatever"})
@@ -77,7 +86,8 @@ func TestNextStatus_faults(t *testing.T) {
 		t.Errorf("with a fault of Ready alone: %v", got)
 	}
 	nextStatus(cluster, &failure{"ClusterInvalid", "m"}, nil)
-	if nested[string](cluster, "status", "failureReason") != "ClusterInvalid" || ConditionTrue(cluster, ReadyCondition) {
+	if nested[string](cluster, "status", "failureReason") != "ClusterInvalid" ||
+		ConditionTrue(cluster, ReadyCondition) {
 		t.Errorf("failed: %v", cluster.Object["status"])
 	}
 	for nextStatus(cluster, nil, nil) {
@@ -97,7 +107,8 @@ func TestReferences_each(t *testing.T) {
   gitOpsRef: {kind: FluxConfig, name: f},
   identityProviderRefs: [{kind: OIDCConfig, name: o}, {kind: Nonsense, name: n}]`)
 	want := []reference{
-		{"VSphereDatacenterConfig", "d"}, {"VSphereMachineConfig", "a"}, {"VSphereMachineConfig", "b"}, {"FluxConfig", "f"}, {"OIDCConfig", "o"},
+		{"VSphereDatacenterConfig", "d"}, {"VSphereMachineConfig", "a"}, {"VSphereMachineConfig", "b"},
+		{"FluxConfig", "f"}, {"OIDCConfig", "o"},
 	}
 	if got := references(cluster); !slices.Equal(got, want) {
 		t.Errorf("references are %v, want %v", got, want)

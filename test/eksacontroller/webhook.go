@@ -47,8 +47,9 @@ func Serve() (*Webhook, error) {
 	}
 	w := &Webhook{
 		server: &http.Server{
-			Handler:           http.HandlerFunc(serveReview),
-			TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+			Handler: http.HandlerFunc(serveReview),
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate},
+				MinVersion: tls.VersionTLS12},
 			ReadHeaderTimeout: 10 * time.Second,
 		},
 		url:         "https://" + listener.Addr().String() + "/validate",
@@ -63,7 +64,8 @@ func (w *Webhook) Close() { _ = w.server.Close() }
 
 // Register tells the API server about the webhook and waits until it asks it.
 func (w *Webhook) Register(ctx context.Context, c client.Client) error {
-	configuration := Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "eksa-validating-webhook-configuration")
+	configuration := Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "",
+		"eksa-validating-webhook-configuration")
 	var webhooks []any
 	for _, kind := range reviewedKinds() {
 		operations := []any{"UPDATE"}
@@ -87,7 +89,8 @@ func (w *Webhook) Register(ctx context.Context, c client.Client) error {
 		})
 	}
 	configuration.Object["webhooks"] = webhooks
-	err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration), client.FieldOwner("eks-a-controller"), client.ForceOwnership)
+	err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration),
+		client.FieldOwner("eks-a-controller"), client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("registering the webhook: %w", err)
 	}
@@ -101,7 +104,8 @@ func (w *Webhook) WaitActive(ctx context.Context, c client.Client) error {
 	// creates wait two seconds in the API server when the kind was defined just
 	// now.
 	for {
-		probe := client.ApplyConfigurationFromUnstructured(Object(APIVersion, "Cluster", "default", "webhook-probe"))
+		probe := client.ApplyConfigurationFromUnstructured(Object(APIVersion, "Cluster", "default",
+			"webhook-probe"))
 		err := c.Apply(ctx, probe, client.DryRunAll, client.FieldOwner("eks-a-controller"))
 		if apierrors.IsBadRequest(err) {
 			return nil
@@ -111,7 +115,8 @@ func (w *Webhook) WaitActive(ctx context.Context, c client.Client) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the API server to take note of the webhook: %w", context.Cause(ctx))
+			return fmt.Errorf("waiting for the API server to take note of the webhook: %w",
+				context.Cause(ctx))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -119,7 +124,8 @@ func (w *Webhook) WaitActive(ctx context.Context, c client.Client) error {
 
 // notServed says that the API server does not serve a kind, or not yet.
 func notServed(err error) bool {
-	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err)
+	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsTooManyRequests(err)
 }
 
 func serveReview(w http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,8 @@
-// Command fakeeksctl stands for eksctl with the plugin `eksctl anywhere` in end-to-end tests. It makes no machine: it writes to the
-// stack's API server what the original writes there, keeps the original's files in the working directory, and refuses what the original
-// refuses (cmd/eksctl-anywhere/cmd, pkg/validations). Whatever it is told, it also prints the secrets of its environment, in several
-// forms, as a careless program would.
+// Command fakeeksctl stands for eksctl with the plugin `eksctl anywhere` in end-to-end tests. It makes no
+// machine: it writes to the stack's API server what the original writes there, keeps the original's files in
+// the working directory, and refuses what the original refuses (cmd/eksctl-anywhere/cmd, pkg/validations).
+// Whatever it is told, it also prints the secrets of its environment, in several forms, as a careless program
+// would.
 //
 // The environment says what happens: FAKE_EKSCTL is one of
 //
@@ -11,8 +12,8 @@
 //	hang-late  it hangs after it has changed the objects
 //	stubborn   as hang, and it does not heed an interrupt
 //
-// FAKE_EKSCTL_CLUSTER is the kubeconfig of the stack, which is the management cluster that it "makes", FAKE_EKSCTL_CALLS a file to which
-// it adds its arguments, one call a line.
+// FAKE_EKSCTL_CLUSTER is the kubeconfig of the stack, which is the management cluster that it "makes",
+// FAKE_EKSCTL_CALLS a file to which it adds its arguments, one call a line.
 package main
 
 import (
@@ -58,7 +59,8 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("unknown command %q", args)
 	}
 	if args[1] == "version" {
-		fmt.Println("Version: " + version + "\nRelease Manifest URL: https://releases.example.com/manifest.yaml\nBundle Manifest URL: UNKNOWN")
+		fmt.Println("Version: " + version + "\n" +
+			"Release Manifest URL: https://releases.example.com/manifest.yaml\nBundle Manifest URL: UNKNOWN")
 		return nil
 	}
 	if err := record(args); err != nil {
@@ -75,7 +77,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch os.Getenv("FAKE_EKSCTL") {
 	case "fail":
-		return errors.New("failed to " + j.verb + " cluster: validation failed with 1 errors: vSphere: no route to host")
+		return errors.New("failed to " + j.verb +
+			" cluster: validation failed with 1 errors: vSphere: no route to host")
 	case "hang", "stubborn":
 		hang()
 	}
@@ -106,7 +109,8 @@ func record(args []string) error {
 
 // leak prints what no program should, in pieces that end in the middle.
 func leak() {
-	for _, name := range []string{"EKSA_GITHUB_TOKEN", "EKSA_GIT_PRIVATE_KEY", "EKSA_GIT_SSH_KEY_PASSPHRASE", "KUBECONFIG"} {
+	for _, name := range []string{"EKSA_GITHUB_TOKEN", "EKSA_GIT_PRIVATE_KEY", "EKSA_GIT_SSH_KEY_PASSPHRASE",
+		"KUBECONFIG"} {
 		if value, ok := os.LookupEnv(name); ok {
 			fmt.Printf("the environment has %s=%s, which is none of my business\n", name, value)
 		}
@@ -220,7 +224,8 @@ func (j *job) check() error {
 	}
 	own := kubeconfigOf(j.name())
 	if j.verb == "create" && present(own) {
-		return fmt.Errorf("old cluster config file exists under %s, please use a different clusterName to proceed", j.name())
+		return fmt.Errorf("old cluster config file exists under %s, please use a different clusterName to "+
+			"proceed", j.name())
 	}
 	if j.verb != "create" && j.wConfig != "" {
 		own = j.wConfig
@@ -235,7 +240,8 @@ func (j *job) check() error {
 		j.kubeconfig = kubeconfigOf(j.managementCluster())
 	}
 	if !present(j.kubeconfig) {
-		return errors.New("management kubeconfig file not found, must be present for workload cluster operations")
+		return errors.New(
+			"management kubeconfig file not found, must be present for workload cluster operations")
 	}
 	return nil
 }
@@ -266,7 +272,8 @@ func (j *job) create(ctx context.Context) error {
 			return err
 		}
 		if late {
-			return errors.New("failed to create cluster: waiting for workload cluster control plane to be ready: timed out")
+			return errors.New(
+				"failed to create cluster: waiting for workload cluster control plane to be ready: timed out")
 		}
 	}
 	if err := j.apply(ctx, c, true); err != nil {
@@ -310,7 +317,8 @@ func (j *job) apply(ctx context.Context, c client.Client, creating bool) error {
 				return err
 			}
 		}
-		if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership); err != nil {
+		if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager),
+			client.ForceOwnership); err != nil {
 			return fmt.Errorf("applying %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
@@ -323,7 +331,8 @@ func (j *job) annotate(ctx context.Context, c client.Client, value any) error {
 	if value != nil {
 		patch = fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, eksacontroller.ManagedByCLI, value)
 	}
-	return c.Patch(ctx, j.cluster.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner(manager))
+	return c.Patch(ctx, j.cluster.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)),
+		client.FieldOwner(manager))
 }
 
 func (j *job) waitReady(ctx context.Context, c client.Client) error {
@@ -364,7 +373,8 @@ func (j *job) copyKubeconfig() error {
 func (j *job) secretKubeconfig(ctx context.Context, c client.Client) error {
 	secret := &unstructured.Unstructured{}
 	secret.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Secret"})
-	if err := c.Get(ctx, types.NamespacedName{Namespace: "eksa-system", Name: j.name() + "-kubeconfig"}, secret); err != nil {
+	if err := c.Get(ctx, types.NamespacedName{Namespace: "eksa-system", Name: j.name() + "-kubeconfig"},
+		secret); err != nil {
 		return err
 	}
 	encoded, _, _ := unstructured.NestedString(secret.Object, "data", "value")
@@ -393,7 +403,8 @@ func (j *job) upgrade(ctx context.Context) error {
 	}
 	// The file has none: check has seen to that.
 	if _, has, _ := unstructured.NestedMap(live.Object, "spec", "gitOpsRef"); has {
-		return errors.New("failed to upgrade cluster: validation failed: once cluster.spec.gitOpsRef is set, it is immutable")
+		return errors.New("failed to upgrade cluster: validation failed: once cluster.spec.gitOpsRef is " +
+			"set, it is immutable")
 	}
 	if live.GetAnnotations()[eksacontroller.Paused] == "true" {
 		return errors.New("failed to upgrade cluster: validation failed: cluster object is paused")

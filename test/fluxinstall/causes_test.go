@@ -43,7 +43,8 @@ func (b *waiting) hears(texts ...string) {
 		select {
 		case message := <-b.told:
 			heard = append(heard, message)
-			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(message, text) }) {
+			if !slices.ContainsFunc(texts,
+				func(text string) bool { return !strings.Contains(message, text) }) {
 				return
 			}
 		case err := <-b.result:
@@ -73,12 +74,14 @@ func (w *world) reconcile() {
 	}
 }
 
-// What is wrong with the Git side is told while waiting, in Flux's words and in plain ones; and repairing it ends the wait well.
+// What is wrong with the Git side is told while waiting, in Flux's words and in plain ones; and repairing it
+// ends the wait well.
 func TestWaitSynced_credentials(t *testing.T) {
 	w := newWorld(t)
 	w.install(false) // the key is not registered
 	wait := w.begin(patience)
-	wait.hears("GitRepository gitops/gitops is not ready (GitOperationFailed)", "most likely its public key is not registered")
+	wait.hears("GitRepository gitops/gitops is not ready (GitOperationFailed)",
+		"most likely its public key is not registered")
 
 	w.allow(w.inspect().Flux.SourcePublicKey)
 	w.reconcile()
@@ -91,7 +94,8 @@ func TestWaitSynced_credentials(t *testing.T) {
 	w.push(map[string]string{"README.md": "two\n"})
 	w.reconcile()
 	wait = w.begin(patience)
-	wait.hears("GitRepository gitops/gitops is not ready (GitOperationFailed)", "not in the Secret's known_hosts")
+	wait.hears("GitRepository gitops/gitops is not ready (GitOperationFailed)",
+		"not in the Secret's known_hosts")
 	if w.inspect().Applied(branch, w.commit) {
 		t.Error("it is called applied")
 	}
@@ -111,36 +115,45 @@ func TestWaitSynced_repository(t *testing.T) {
 	w.synced()
 
 	broken := repoPath + "/mgmt/eksa-system/kustomization.yaml"
-	w.push(map[string]string{broken: "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- eksa-cluster.yaml\n- missing.yaml\n"})
+	w.push(map[string]string{broken: "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" +
+		"resources:\n- eksa-cluster.yaml\n- missing.yaml\n"})
 	w.reconcile()
 	wait := w.begin(20 * time.Second)
-	wait.hears("Kustomization gitops/gitops is not ready (BuildFailed): kustomize build failed", "missing.yaml", "a file in the repository cannot be built")
+	wait.hears("Kustomization gitops/gitops is not ready (BuildFailed): kustomize build failed",
+		"missing.yaml", "a file in the repository cannot be built")
 	err := wait.ends()
 	var notReady *fluxinstall.NotReadyError
-	if !errors.As(err, &notReady) || !errors.Is(err, context.DeadlineExceeded) || notReady.Reason != "BuildFailed" ||
+	if !errors.As(err, &notReady) || !errors.Is(err, context.DeadlineExceeded) ||
+		notReady.Reason != "BuildFailed" ||
 		notReady.Next != "kubectl -n gitops describe kustomization.kustomize.toolkit.fluxcd.io gitops" {
 		t.Errorf("error %#v", err)
 	}
 
 	// Repaired, but now EKS Anywhere's webhook refuses the change.
-	immutable := strings.Replace(w.files[repoPath+"/mgmt/eksa-system/eksa-cluster.yaml"], "192.168.0.0/16", "172.16.0.0/16", 1)
-	w.push(map[string]string{broken: w.files[broken], repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": immutable})
+	immutable := strings.Replace(w.files[repoPath+"/mgmt/eksa-system/eksa-cluster.yaml"], "192.168.0.0/16",
+		"172.16.0.0/16", 1)
+	w.push(map[string]string{broken: w.files[broken],
+		repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": immutable})
 	w.reconcile()
 	wait = w.begin(patience)
-	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed): Cluster/default/mgmt", "immutable", "EKS Anywhere does not allow spec.clusterNetwork.pods to change")
+	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed): Cluster/default/mgmt",
+		"immutable", "EKS Anywhere does not allow spec.clusterNetwork.pods to change")
 
 	// Put back. The Kustomization would try again in ten minutes; the new commit makes it do so now.
-	good := w.push(map[string]string{repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": w.files[repoPath+"/mgmt/eksa-system/eksa-cluster.yaml"]})
+	good := w.push(map[string]string{repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": w.files[repoPath+
+		"/mgmt/eksa-system/eksa-cluster.yaml"]})
 	w.reconcile()
 	wait.cancel()
-	if err := wait.ends(); !errors.Is(err, context.Canceled) || errors.As(err, new(*fluxinstall.NotReadyError)) {
+	if err := wait.ends(); !errors.Is(err, context.Canceled) ||
+		errors.As(err, new(*fluxinstall.NotReadyError)) {
 		t.Errorf("interrupted: %v", err)
 	}
 	w.commit = good
 	w.synced()
 }
 
-// A Kustomization that failed for a reason outside Git tries again when asked, although there is no new commit.
+// A Kustomization that failed for a reason outside Git tries again when asked, although there is no new
+// commit.
 func TestRequestReconcile_failed(t *testing.T) {
 	w := newWorld(t)
 	// Flux may not write the Cluster while a policy of the cluster is against it.
@@ -151,14 +164,16 @@ func TestRequestReconcile_failed(t *testing.T) {
 	if err := w.stack.Apply(t.Context(), []byte(policy+"\n---\n"+binding)); err != nil {
 		t.Fatal(err)
 	}
-	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: default}}"})
+	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: " +
+		"note, namespace: default}}"})
 	// The policy takes a moment to work.
 	w.untilRefused("{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: kube-system}}")
 	w.install(true)
 	wait := w.begin(patience)
 	wait.hears("Kustomization gitops/gitops is not ready (ReconciliationFailed)", "maintenance")
 	for _, kind := range []string{"ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"} {
-		if err := w.stack.Client().Delete(t.Context(), eksacontroller.Object("admissionregistration.k8s.io/v1", kind, "", "frozen")); err != nil {
+		if err := w.stack.Client().Delete(t.Context(),
+			eksacontroller.Object("admissionregistration.k8s.io/v1", kind, "", "frozen")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,7 +208,8 @@ func TestWaitSynced_stopped(t *testing.T) {
 	w.patch(kustomization(), `{"spec":{"suspend":true}}`)
 	err := w.begin(patience).ends()
 	var notReady *fluxinstall.NotReadyError
-	if !errors.As(err, &notReady) || notReady.Reason != "Suspended" || notReady.Object != "Kustomization gitops/gitops" || errors.Is(err, context.DeadlineExceeded) {
+	if !errors.As(err, &notReady) || notReady.Reason != "Suspended" ||
+		notReady.Object != "Kustomization gitops/gitops" || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("suspended: %v", err)
 	}
 	if w.inspect().Applied(branch, w.commit) {
@@ -230,15 +246,19 @@ func TestWaitSynced_controller(t *testing.T) {
 	if _, err := w.cluster.EnsureNamespace(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.stack.Apply(t.Context(), []byte("{apiVersion: v1, kind: ResourceQuota, metadata: {name: full, namespace: gitops}, spec: {hard: {pods: 0}}}")); err != nil {
+	if err := w.stack.Apply(t.Context(), []byte("{apiVersion: v1, kind: ResourceQuota, metadata: {name: "+
+		"full, namespace: gitops}, spec: {hard: {pods: 0}}}")); err != nil {
 		t.Fatal(err)
 	}
 	// The quota takes a moment to work.
-	w.untilRefused("{apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: gitops}, spec: {containers: [{name: a, image: a}]}}")
+	w.untilRefused("{apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: gitops}, spec: " +
+		"{containers: [{name: a, image: a}]}}")
 	w.install(true)
 	wait := w.begin(patience)
-	wait.hears("is not ready (FailedCreate)", "exceeded quota: full", "a resource quota of the namespace is used up")
-	if err := w.stack.Client().Delete(t.Context(), w.object("v1", "ResourceQuota", namespace, "full")); err != nil {
+	wait.hears("is not ready (FailedCreate)", "exceeded quota: full",
+		"a resource quota of the namespace is used up")
+	if err := w.stack.Client().Delete(t.Context(), w.object("v1", "ResourceQuota", namespace, "full")); err !=
+		nil {
 		t.Fatal(err)
 	}
 	if err := wait.ends(); err != nil {
@@ -255,7 +275,8 @@ func TestWaitSynced_image(t *testing.T) {
 	}
 	w.install(true)
 	wait := w.begin(patience)
-	wait.hears("Deployment gitops/source-controller is not ready (ImagePullBackOff)", "the image cannot be pulled")
+	wait.hears("Deployment gitops/source-controller is not ready (ImagePullBackOff)",
+		"the image cannot be pulled")
 	if err := release(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ func workload(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(string(content), "name: mgmt", "name: "+name)
-	return []byte(strings.Replace(text, "managementCluster:\n    name: "+name, "managementCluster:\n    name: mgmt", 1))
+	return []byte(strings.Replace(text, "managementCluster:\n    name: "+name,
+		"managementCluster:\n    name: mgmt", 1))
 }
 
 // A workload cluster from before Flux has applied it until its kubeconfig, with what goes wrong on the way.
@@ -34,14 +35,17 @@ func TestWaitCluster(t *testing.T) {
 	defer cancel()
 
 	var missing *fluxinstall.KubeconfigNotFoundError
-	if _, err := w.cluster.Kubeconfig(ctx, "dev"); !errors.As(err, &missing) || !slices.Equal(missing.Known, []string{"mgmt"}) {
+	if _, err := w.cluster.Kubeconfig(ctx, "dev"); !errors.As(err, &missing) ||
+		!slices.Equal(missing.Known, []string{"mgmt"}) {
 		t.Errorf("kubeconfig: %v", err)
 	}
 
-	w.stack.EKSA().KeepNotReady("default", "dev", eksacontroller.Fault{Condition: "WorkersReady", Reason: "ScalingUp", Message: "0 of 1 machines"})
+	w.stack.EKSA().KeepNotReady("default", "dev",
+		eksacontroller.Fault{Condition: "WorkersReady", Reason: "ScalingUp", Message: "0 of 1 machines"})
 	told, result := make(chan string, 1000), make(chan error, 1)
 	go func() {
-		result <- w.cluster.WaitCluster(ctx, "default", "dev", func(p fluxinstall.Progress) { told <- p.Message })
+		result <- w.cluster.WaitCluster(ctx, "default", "dev",
+			func(p fluxinstall.Progress) { told <- p.Message })
 	}()
 	var heard []string
 	hears := func(text string) {
@@ -72,7 +76,8 @@ func TestWaitCluster(t *testing.T) {
 	defer stop()
 	err := w.cluster.WaitCluster(short, "default", "dev", nil)
 	var notReady *fluxinstall.NotReadyError
-	if !errors.As(err, &notReady) || !strings.Contains(err.Error(), "0 of 1 machines") || notReady.Next != "kubectl -n default get clusters.anywhere.eks.amazonaws.com dev -o yaml" {
+	if !errors.As(err, &notReady) || !strings.Contains(err.Error(), "0 of 1 machines") ||
+		notReady.Next != "kubectl -n default get clusters.anywhere.eks.amazonaws.com dev -o yaml" {
 		t.Errorf("time limit: %v", err)
 	}
 
@@ -109,7 +114,9 @@ func TestForbidden(t *testing.T) {
 		return refused
 	}
 	_, err = intern.Inspect(ctx, fluxinstall.InspectOptions{SystemNamespace: namespace})
-	if got, want := refused(err).Hint(), `the user needs a ClusterRole with the rule: apiGroups ["anywhere.eks.amazonaws.com"], resources ["clusters"], verbs ["list"]`; got != want {
+	if got, want := refused(err).Hint(),
+		`the user needs a ClusterRole with the rule: apiGroups ["anywhere.eks.amazonaws.com"], resources ["clusters"], verbs ["list"]`; got !=
+		want {
 		t.Errorf("hint %s, want %s", got, want)
 	}
 	_, err = intern.EnsureNamespace(ctx, namespace)
@@ -121,7 +128,8 @@ func TestForbidden(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// Who may do all but is no administrator cannot give Flux what he does not have.
-	err = w.stack.Apply(ctx, []byte(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: nearly}, rules: [
+	err = w.stack.Apply(ctx, []byte(
+		`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: nearly}, rules: [
   {apiGroups: ["", apps, apiextensions.k8s.io, networking.k8s.io], resources: ["*"], verbs: ["*"]},
   {apiGroups: [rbac.authorization.k8s.io], resources: ["*"], verbs: [get, list, create, patch]}]}
 ---
@@ -134,7 +142,10 @@ func TestForbidden(t *testing.T) {
 	var last *fluxinstall.ForbiddenError
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		// The new right takes a moment to be known.
-		if last = refused(func() error { _, err := intern.EnsureComponents(ctx, components, nil); return err }()); last.Escalation {
+		if last = refused(func() error {
+			_, err := intern.EnsureComponents(ctx, components, nil)
+			return err
+		}()); last.Escalation {
 			break
 		}
 	}
@@ -151,7 +162,8 @@ func TestForbidden(t *testing.T) {
 		t.Fatal("the kubeconfig has no users")
 	}
 	wrong := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(wrong, []byte(shape+"users:\n- name: user\n  user: {token: expired-sentinel}\n"), 0o600); err != nil {
+	if err := os.WriteFile(wrong, []byte(shape+"users:\n- name: user\n  user: {token: expired-sentinel}\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = connect(t, wrong).Inspect(ctx, fluxinstall.InspectOptions{})

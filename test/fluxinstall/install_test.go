@@ -15,23 +15,29 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/test/eksacontroller"
 )
 
-// The whole installation: from nothing, again, after Flux has taken over, with damage, and with a change in Git.
+// The whole installation: from nothing, again, after Flux has taken over, with damage, and with a change in
+// Git.
 func TestInstall(t *testing.T) {
 	w := newWorld(t)
 	before := w.inspect()
-	if !before.EKSAInstalled || before.Flux.Namespace || before.Flux.Version != "" || before.Flux.GitRepository != nil || before.Flux.SourceSecret != nil || len(before.Flux.Others) != 0 {
+	if !before.EKSAInstalled || before.Flux.Namespace || before.Flux.Version != "" ||
+		before.Flux.GitRepository != nil || before.Flux.SourceSecret != nil || len(before.Flux.Others) != 0 {
 		t.Errorf("before: %+v", before)
 	}
-	if clusters := before.ManagementClusters(); len(clusters) != 1 || clusters[0].Name != "mgmt" || !clusters[0].Ready || clusters[0].KubernetesVersion != "1.33" {
+	if clusters := before.ManagementClusters(); len(clusters) != 1 || clusters[0].Name != "mgmt" ||
+		!clusters[0].Ready || clusters[0].KubernetesVersion != "1.33" {
 		t.Errorf("management clusters: %+v", clusters)
 	}
 
 	first := w.install(true)
 	// The namespace is there before the components; all else is new.
-	if !first.namespace || !first.secret || len(first.components.Created) != 31 || !slices.Equal(first.components.Configured, []string{"Namespace/" + namespace}) || len(first.components.Unchanged) != 0 {
+	if !first.namespace || !first.secret || len(first.components.Created) != 31 ||
+		!slices.Equal(first.components.Configured, []string{"Namespace/" + namespace}) ||
+		len(first.components.Unchanged) != 0 {
 		t.Errorf("first run: %+v", first)
 	}
-	if want := []string{"GitRepository/gitops/gitops", "Kustomization/gitops/gitops"}; !slices.Equal(first.sync.Created, want) {
+	if want := []string{"GitRepository/gitops/gitops", "Kustomization/gitops/gitops"}; !slices.Equal(
+		first.sync.Created, want) {
 		t.Errorf("first run: sync objects %v", first.sync.Created)
 	}
 	w.synced()
@@ -40,8 +46,10 @@ func TestInstall(t *testing.T) {
 	if !state.Applied(branch, w.commit) {
 		t.Errorf("it is not applied: %+v", state.Flux)
 	}
-	if flux := state.Flux; !flux.Namespace || flux.Version != fluxmanifests.Version || len(flux.Controllers) != 4 || flux.GitRepository.URL != w.git.SSHURL("acme/fleet") ||
-		flux.GitRepository.Secret != "flux-system" || flux.Kustomization.Path != "./"+repoPath || !strings.HasPrefix(flux.SourceSecret.Fingerprint, "SHA256:") || len(flux.Others) != 0 {
+	if flux := state.Flux; !flux.Namespace || flux.Version != fluxmanifests.Version ||
+		len(flux.Controllers) != 4 || flux.GitRepository.URL != w.git.SSHURL("acme/fleet") ||
+		flux.GitRepository.Secret != "flux-system" || flux.Kustomization.Path != "./"+repoPath ||
+		!strings.HasPrefix(flux.SourceSecret.Fingerprint, "SHA256:") || len(flux.Others) != 0 {
 		t.Errorf("flux: %+v", state.Flux)
 	}
 	if image := state.Flux.Controllers[0].Image; image != "ghcr.io/fluxcd/helm-controller:v1.6.3" {
@@ -58,28 +66,35 @@ func TestInstall(t *testing.T) {
 	if got := w.writes(mark); len(got) != 0 {
 		t.Errorf("second run wrote %v", got)
 	}
-	for _, manager := range w.object("apps/v1", "Deployment", namespace, "source-controller").GetManagedFields() {
-		if manager.Operation == "Apply" && manager.Manager != "flux" && manager.Manager != "kustomize-controller" {
+	for _, manager := range w.object("apps/v1", "Deployment", namespace,
+		"source-controller").GetManagedFields() {
+		if manager.Operation == "Apply" && manager.Manager != "flux" &&
+			manager.Manager != "kustomize-controller" {
 			t.Errorf("manager %s", manager.Manager)
 		}
 	}
 
 	// What somebody broke is repaired, and only that.
-	if err := w.stack.Client().Delete(t.Context(), w.object("v1", "Service", namespace, "webhook-receiver")); err != nil {
+	if err := w.stack.Client().Delete(t.Context(),
+		w.object("v1", "Service", namespace, "webhook-receiver")); err != nil {
 		t.Fatal(err)
 	}
-	w.patch(eksacontroller.Object("apps/v1", "Deployment", namespace, "helm-controller"), `{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"example.com/other:v1"}]}}}}`)
+	w.patch(eksacontroller.Object("apps/v1", "Deployment", namespace, "helm-controller"),
+		`{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"example.com/other:v1"}]}}}}`)
 	mark = w.mark()
 	repaired := w.install(false)
-	if !slices.Equal(repaired.components.Created, []string{"Service/gitops/webhook-receiver"}) || !slices.Equal(repaired.components.Configured, []string{"Deployment/gitops/helm-controller"}) {
+	if !slices.Equal(repaired.components.Created, []string{"Service/gitops/webhook-receiver"}) ||
+		!slices.Equal(repaired.components.Configured, []string{"Deployment/gitops/helm-controller"}) {
 		t.Errorf("repair: %+v", repaired.components)
 	}
-	if got, want := w.writes(mark), []string{"patch deployments helm-controller", "patch services webhook-receiver"}; !slices.Equal(got, want) {
+	if got, want := w.writes(mark), []string{"patch deployments helm-controller",
+		"patch services webhook-receiver"}; !slices.Equal(got, want) {
 		t.Errorf("repair wrote %v, want %v", got, want)
 	}
 
 	// A commit of somebody else is fetched at once when asked for, not at Flux's next look in a minute.
-	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: note, namespace: default}, data: {commit: two}}"})
+	w.push(map[string]string{repoPath + "/note.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: " +
+		"note, namespace: default}, data: {commit: two}}"})
 	mark, began = w.mark(), time.Now()
 	if err := w.cluster.RequestReconcile(t.Context(), namespace, namespace); err != nil {
 		t.Fatal(err)
@@ -117,12 +132,14 @@ func TestInstall_continues(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	components, _ := w.built()
-	// Half an installation: CRDs and some objects, applied by nobody in particular, in a namespace without labels.
+	// Half an installation: CRDs and some objects, applied by nobody in particular, in a namespace without
+	// labels.
 	if _, err := w.cluster.EnsureNamespace(ctx, namespace); err != nil {
 		t.Fatal(err)
 	}
 	documents := strings.Split(string(components), "\n---\n")
-	if _, err := w.cluster.EnsureComponents(ctx, []byte(strings.Join(documents[:len(documents)/2], "\n---\n")), nil); err != nil {
+	if _, err := w.cluster.EnsureComponents(ctx,
+		[]byte(strings.Join(documents[:len(documents)/2], "\n---\n")), nil); err != nil {
 		t.Fatal(err)
 	}
 	done := w.install(true)
@@ -136,7 +153,9 @@ func TestInstall_continues(t *testing.T) {
 func TestEnsureNamespace_terminating(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	if err := w.stack.Apply(ctx, []byte("{apiVersion: v1, kind: Namespace, metadata: {name: gitops}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: held, namespace: gitops, finalizers: [example.com/held]}}\n")); err != nil {
+	if err := w.stack.Apply(ctx, []byte("{apiVersion: v1, kind: Namespace, metadata: {name: gitops}}\n---\n"+
+		"{apiVersion: v1, kind: ConfigMap, metadata: {name: held, namespace: gitops, finalizers: "+
+		"[example.com/held]}}\n")); err != nil {
 		t.Fatal(err)
 	}
 	ns := w.object("v1", "Namespace", "", namespace)
@@ -168,21 +187,26 @@ func TestEnsureNamespace_terminating(t *testing.T) {
 func TestInspect_others(t *testing.T) {
 	w := newWorld(t)
 	deployment := func(namespace, name, labels string) string {
-		return `{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: ` + namespace + `, name: ` + name + `, labels: {app.kubernetes.io/part-of: flux` + labels + `}},
-  spec: {replicas: 0, selector: {matchLabels: {app: ` + name + `}}, template: {metadata: {labels: {app: ` + name + `}}, spec: {containers: [{name: manager, image: example.com/a:v1}]}}}}`
+		return `{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: ` + namespace + `, name: ` +
+			name + `, labels: {app.kubernetes.io/part-of: flux` + labels + `}},
+  spec: {replicas: 0, selector: {matchLabels: {app: ` + name + `}}, template: {metadata: {labels: {app: ` +
+			name + `}}, spec: {containers: [{name: manager, image: example.com/a:v1}]}}}}`
 	}
 	err := w.stack.Apply(t.Context(), []byte(strings.Join([]string{
 		"{apiVersion: v1, kind: Namespace, metadata: {name: gitops}}",
 		"{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}",
 		deployment("flux-system", "source-controller", ""),
-		deployment("gitops", "helm-controller", ", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
+		deployment("gitops", "helm-controller",
+			", app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: flux2"),
 	}, "\n---\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []fluxinstall.Other{
-		{Description: "its controllers run in namespace flux-system, the spec says gitops", Installer: fluxinstall.InstallerElsewhere, Namespace: "flux-system"},
-		{Description: "its controllers in namespace gitops belong to Helm release flux2", Installer: fluxinstall.InstallerHelm, Namespace: "gitops", Name: "flux2"},
+		{Description: "its controllers run in namespace flux-system, the spec says gitops",
+			Installer: fluxinstall.InstallerElsewhere, Namespace: "flux-system"},
+		{Description: "its controllers in namespace gitops belong to Helm release flux2",
+			Installer: fluxinstall.InstallerHelm, Namespace: "gitops", Name: "flux2"},
 	}
 	if got := w.inspect().Flux.Others; !slices.Equal(got, want) {
 		t.Errorf("others %v, want %v", got, want)
@@ -215,11 +239,13 @@ func TestEnsureSourceSecret(t *testing.T) {
 	if got := step("again", w.source()); got != first {
 		t.Error("again: another key")
 	}
-	w.patch(eksacontroller.Object("v1", "Secret", namespace, "flux-system"), `{"stringData":{"known_hosts":"old","identity.pub":"wrong"}}`)
+	w.patch(eksacontroller.Object("v1", "Secret", namespace, "flux-system"),
+		`{"stringData":{"known_hosts":"old","identity.pub":"wrong"}}`)
 	if got := step("damaged", w.source(), "patch secrets flux-system"); got != first {
 		t.Error("damaged: another key")
 	}
-	if err := w.stack.Client().Delete(ctx, w.object("v1", "Secret", namespace, "flux-system"), client.GracePeriodSeconds(0)); err != nil {
+	if err := w.stack.Client().Delete(ctx, w.object("v1", "Secret", namespace, "flux-system"),
+		client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
 	if got := step("deleted", w.source(), "create secrets"); got == first {

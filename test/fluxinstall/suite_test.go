@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package fluxinstall_test runs package fluxinstall against a real API server, a real Git server and the real Flux controllers.
+// Package fluxinstall_test runs package fluxinstall against a real API server, a real Git server and the real
+// Flux controllers.
 package fluxinstall_test
 
 import (
@@ -36,9 +37,10 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr}, func(ctx context.Context, s *stack.Stack) error {
-		return s.SeedManagementCluster(ctx, mgmt)
-	})
+	pool = stack.NewPool(0, stack.Options{Flux: stack.FluxWhenInstalled, Progress: os.Stderr},
+		func(ctx context.Context, s *stack.Stack) error {
+			return s.SeedManagementCluster(ctx, mgmt)
+		})
 	defer pool.Stop()
 	return m.Run()
 }
@@ -51,8 +53,8 @@ const (
 	systemDir = repoPath + "/" + namespace
 )
 
-// world is one test's surroundings: a fresh cluster with a management cluster, and a Git server with a repository that holds Flux's
-// files and the cluster's.
+// world is one test's surroundings: a fresh cluster with a management cluster, and a Git server with a
+// repository that holds Flux's files and the cluster's.
 type world struct {
 	t       *testing.T
 	stack   *stack.Stack
@@ -88,16 +90,19 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{Namespace: namespace, URL: w.git.SSHURL("acme/fleet"), Branch: branch, Path: repoPath})
+	sync, err := fluxmanifests.Sync(fluxmanifests.SyncOptions{Namespace: namespace,
+		URL: w.git.SSHURL("acme/fleet"), Branch: branch, Path: repoPath})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.files = map[string]string{
-		systemDir + "/gotk-components.yaml":               string(components),
-		systemDir + "/gotk-sync.yaml":                     string(sync),
-		systemDir + "/kustomization.yaml":                 "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n",
-		repoPath + "/mgmt/eksa-system/eksa-cluster.yaml":  string(mgmt),
-		repoPath + "/mgmt/eksa-system/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- eksa-cluster.yaml\n",
+		systemDir + "/gotk-components.yaml": string(components),
+		systemDir + "/gotk-sync.yaml":       string(sync),
+		systemDir + "/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\n" +
+			"kind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n",
+		repoPath + "/mgmt/eksa-system/eksa-cluster.yaml": string(mgmt),
+		repoPath + "/mgmt/eksa-system/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\n" +
+			"kind: Kustomization\nresources:\n- eksa-cluster.yaml\n",
 	}
 	w.commit = w.repo.Commit(gittest.Change{Branch: branch, Message: "Create cluster mgmt", Files: w.files})
 	return w
@@ -105,7 +110,8 @@ func newWorld(t *testing.T) *world {
 
 func connect(t *testing.T, kubeconfig string) *fluxinstall.Cluster {
 	t.Helper()
-	c, err := fluxinstall.Connect(t.Context(), fluxinstall.KubeconfigOptions{Paths: []string{kubeconfig}, Origin: "the test", UserAgent: userAgent})
+	c, err := fluxinstall.Connect(t.Context(),
+		fluxinstall.KubeconfigOptions{Paths: []string{kubeconfig}, Origin: "the test", UserAgent: userAgent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +166,8 @@ func (c changes) any() bool {
 	return c.namespace || c.secret || c.components.Changed() > 0 || c.sync.Changed() > 0
 }
 
-// install runs every writing step once, in the order that pkg/gitops does. register says whether the public key is registered.
+// install runs every writing step once, in the order that pkg/gitops does. register says whether the public
+// key is registered.
 func (w *world) install(register bool) changes {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -179,18 +186,20 @@ func (w *world) install(register bool) changes {
 	}
 	components, sync := w.built()
 	began := time.Now()
-	if done.components, err = w.cluster.EnsureComponents(ctx, components, func(p fluxinstall.Progress) { w.t.Logf("%s: %s", time.Since(began), p.Message) }); err != nil {
+	if done.components, err = w.cluster.EnsureComponents(ctx, components,
+		func(p fluxinstall.Progress) { w.t.Logf("%s: %s", time.Since(began), p.Message) }); err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Logf("EnsureComponents: %d created, %d configured, %d unchanged in %s", len(done.components.Created), len(done.components.Configured), len(done.components.Unchanged), time.Since(began))
+	w.t.Logf("EnsureComponents: %d created, %d configured, %d unchanged in %s", len(done.components.Created),
+		len(done.components.Configured), len(done.components.Unchanged), time.Since(began))
 	if done.sync, err = w.cluster.EnsureSync(ctx, sync); err != nil {
 		w.t.Fatal(err)
 	}
 	return done
 }
 
-// patience is how long a test waits for what has to come. It is no statement about speed: a machine that runs everything else at the same
-// time may take minutes for what takes seconds.
+// patience is how long a test waits for what has to come. It is no statement about speed: a machine that runs
+// everything else at the same time may take minutes for what takes seconds.
 const patience = 5 * time.Minute
 
 func (w *world) wait() fluxinstall.SyncWait {
@@ -257,7 +266,8 @@ func (w *world) object(apiVersion, kind, namespace, name string) *unstructured.U
 
 func (w *world) patch(u *unstructured.Unstructured, content string) {
 	w.t.Helper()
-	if err := w.stack.Client().Patch(w.t.Context(), u, client.RawPatch(types.MergePatchType, []byte(content))); err != nil {
+	if err := w.stack.Client().Patch(w.t.Context(), u,
+		client.RawPatch(types.MergePatchType, []byte(content))); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -269,7 +279,8 @@ func (w *world) untilRefused(object string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); w.stack.Client().Create(w.t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
+	for deadline := time.Now().Add(
+		patience); w.stack.Client().Create(w.t.Context(), objects[0].DeepCopy(), client.DryRunAll) == nil; {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("not refused: %s", object)
 		}

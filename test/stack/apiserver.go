@@ -98,7 +98,8 @@ func (s *Stack) get(ctx context.Context, path, accept string) ([]byte, error) {
 
 // served lists what the API server says that it serves, but for the oldest kinds of Kubernetes.
 func (s *Stack) served(ctx context.Context) (map[resource]bool, error) {
-	content, err := s.get(ctx, "/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+	content, err := s.get(ctx, "/apis",
+		"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
 	if err != nil {
 		return nil, err
 	}

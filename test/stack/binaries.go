@@ -149,7 +149,8 @@ func sourceDir(ctx context.Context) (string, error) {
 			return dir, nil
 		}
 	}
-	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "github.com/eksa-gitops/eksa-gitops/test/stack").Output()
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}",
+		"github.com/eksa-gitops/eksa-gitops/test/stack").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the stack's build module (run from inside the test module): %w", err)
 	}
@@ -202,7 +203,8 @@ func buildArgs(into string) []string {
 		"-X " + version + "gitMinor=" + minor,
 		"-X " + version + "gitTreeState=clean",
 	}, " ")
-	args := []string{"build", "-v", "-buildvcs=false", "-ldflags", ldflags, "-o", into + string(filepath.Separator)}
+	args := []string{"build", "-v", "-buildvcs=false", "-ldflags", ldflags, "-o",
+		into + string(filepath.Separator)}
 	return append(args, buildTargets()...)
 }
 
@@ -251,7 +253,8 @@ func buildLocked(ctx context.Context, source, dir string, progress io.Writer) er
 
 func build(ctx context.Context, source, into string, progress io.Writer) error {
 	started := time.Now()
-	fmt.Fprintf(progress, "stack: building etcd, Kubernetes %s, kwok and the Flux controllers (once; 6 to 12 minutes on two cores)\n", kubernetesVersion)
+	fmt.Fprintf(progress, "stack: building etcd, Kubernetes %s, kwok and the Flux controllers (once; 6 to "+
+		"12 minutes on two cores)\n", kubernetesVersion)
 	cmd := exec.CommandContext(ctx, "go", buildArgs(into)...)
 	cmd.Dir = source
 	// GOWORK and GOFLAGS of the caller are about another module.

@@ -88,9 +88,10 @@ func (s *Stack) startFollowers() error {
 			"--secure-port", "0",
 			"--leader-elect=false",
 			// Only what can matter here; the others cost time and memory.
-			"--controllers", "namespace-controller,garbage-collector-controller,deployment-controller,replicaset-controller,"+
-				"statefulset-controller,job-controller,serviceaccount-controller,clusterrole-aggregation-controller,"+
-				"resourcequota-controller,node-lifecycle-controller,pod-garbage-collector-controller",
+			"--controllers", "namespace-controller,garbage-collector-controller,deployment-controller,"+
+				"replicaset-controller,statefulset-controller,job-controller,serviceaccount-controller,"+
+				"clusterrole-aggregation-controller,resourcequota-controller,node-lifecycle-controller,"+
+				"pod-garbage-collector-controller",
 			"--kube-api-qps", "500", "--kube-api-burst", "1000",
 			"--concurrent-namespace-syncs", "10",
 			// No heartbeat comes; a node is never lost here.
@@ -142,7 +143,8 @@ func (s *Stack) startControllers(ctx context.Context, addresses map[string]strin
 	if err != nil {
 		return err
 	}
-	s.eksa, err = eksacontroller.Start(s.lifetime, eksacontroller.Options{Config: config, Step: s.options.EKSAStep})
+	s.eksa, err = eksacontroller.Start(s.lifetime,
+		eksacontroller.Options{Config: config, Step: s.options.EKSAStep})
 	if err != nil {
 		return fmt.Errorf("starting the EKS-A test controller: %w", err)
 	}

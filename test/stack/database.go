@@ -42,7 +42,8 @@ func (d database) read(ctx context.Context) (content, int64, error) {
 		} `json:"header"`
 		KVs []keyValue `json:"kvs"`
 	}
-	objects := map[string][]byte{"key": []byte("/registry/"), "range_end": []byte("/registry0")} // '0' comes after '/'
+	// '0' comes after '/'
+	objects := map[string][]byte{"key": []byte("/registry/"), "range_end": []byte("/registry0")}
 	if err := d.call(ctx, "range", objects, &answer); err != nil {
 		return nil, 0, err
 	}
@@ -113,7 +114,8 @@ func (d database) call(ctx context.Context, method string, question, answer any)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.address+"/v3/kv/"+method, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.address+"/v3/kv/"+method,
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

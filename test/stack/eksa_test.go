@@ -114,7 +114,8 @@ func TestEKSA_faults(t *testing.T) {
 		reason, _, _ := unstructured.NestedString(cluster.Object, "status", "failureReason")
 		return reason
 	}
-	s.EKSA().KeepNotReady("default", "dev", eksacontroller.Fault{Reason: "MachineDeploymentNotReady", Message: "no machines"})
+	s.EKSA().KeepNotReady("default", "dev",
+		eksacontroller.Fault{Reason: "MachineDeploymentNotReady", Message: "no machines"})
 	withoutFlux := strings.Split(string(workloadCluster), "# FluxConfig")
 	if err := s.Apply(ctx, []byte(withoutFlux[0])); err != nil {
 		t.Fatal(err)
@@ -126,14 +127,16 @@ func TestEKSA_faults(t *testing.T) {
 	}
 	wait(t, s, dev, "kept from Ready", func() bool {
 		return reason(dev) == "" && eksacontroller.ConditionTrue(dev, eksacontroller.DefaultCNIConfigured) &&
-			strings.Contains(fmt.Sprint(dev.Object["status"]), "message:no machines reason:MachineDeploymentNotReady")
+			strings.Contains(fmt.Sprint(dev.Object["status"]),
+				"message:no machines reason:MachineDeploymentNotReady")
 	})
 	s.EKSA().Fail("default", "dev", "DatacenterConfigInvalid", "vcenter says no")
 	wait(t, s, dev, "failed", func() bool { return reason(dev) == "DatacenterConfigInvalid" })
 	s.EKSA().Heal("", "")
 	wait(t, s, dev, "ready", func() bool { return eksacontroller.Ready(dev) })
 	s.EKSA().KeepNotReady("default", "dev", eksacontroller.Fault{Condition: eksacontroller.ControlPlaneReady})
-	wait(t, s, dev, "no longer ready", func() bool { return !eksacontroller.ConditionTrue(dev, eksacontroller.ReadyCondition) })
+	wait(t, s, dev, "no longer ready",
+		func() bool { return !eksacontroller.ConditionTrue(dev, eksacontroller.ReadyCondition) })
 }
 
 func TestEKSA_webhookRefuses(t *testing.T) {
@@ -153,18 +156,24 @@ func TestEKSA_webhookRefuses(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"datacenter", patch("VSphereDatacenterConfig", "dev", `{"spec":{"server":"other"}}`), "spec.server: Forbidden: field is immutable"},
-		{"flux", patch("FluxConfig", "dev", `{"spec":{"branch":"other"}}`), "spec: Forbidden: config is immutable"},
-		{"version", patch("Cluster", "dev", `{"spec":{"kubernetesVersion":"1.35"}}`), "only +1 minor version skew is supported"},
-		{"gitOpsRef", patch("Cluster", "dev", `{"spec":{"gitOpsRef":null}}`), "spec.gitOpsRef: Forbidden: field is immutable"},
-		{"create", s.Apply(ctx, fmt.Appendf(nil, "{apiVersion: %s, kind: Cluster, metadata: {name: second}, spec: {}}", eksacontroller.APIVersion)),
+		{"datacenter", patch("VSphereDatacenterConfig", "dev", `{"spec":{"server":"other"}}`),
+			"spec.server: Forbidden: field is immutable"},
+		{"flux", patch("FluxConfig", "dev", `{"spec":{"branch":"other"}}`),
+			"spec: Forbidden: config is immutable"},
+		{"version", patch("Cluster", "dev", `{"spec":{"kubernetesVersion":"1.35"}}`),
+			"only +1 minor version skew is supported"},
+		{"gitOpsRef", patch("Cluster", "dev", `{"spec":{"gitOpsRef":null}}`),
+			"spec.gitOpsRef: Forbidden: field is immutable"},
+		{"create", s.Apply(ctx, fmt.Appendf(nil, "{apiVersion: %s, kind: Cluster, metadata: {name: "+
+			"second}, spec: {}}", eksacontroller.APIVersion)),
 			"creating new cluster on existing cluster is not supported"},
 		{"allowed", patch("Cluster", "dev", `{"spec":{"kubernetesVersion":"1.34"}}`), ""},
 	} {
 		switch {
 		case test.want == "" && test.err != nil, test.want != "" && test.err == nil:
 			t.Errorf("%s: %v, want %q", test.name, test.err, test.want)
-		case test.want != "" && !(strings.Contains(test.err.Error(), "denied the request") && strings.Contains(test.err.Error(), test.want)):
+		case test.want != "" && !(strings.Contains(test.err.Error(), "denied the request") &&
+			strings.Contains(test.err.Error(), test.want)):
 			t.Errorf("%s: %v, want %q", test.name, test.err, test.want)
 		}
 	}
@@ -182,7 +191,8 @@ func TestEKSA_managementDeleted(t *testing.T) {
 	}
 	wait(t, s, mgmt, "marked and kept", func() bool {
 		message, _, _ := unstructured.NestedString(mgmt.Object, "status", "failureMessage")
-		return mgmt.GetDeletionTimestamp() != nil && message == "deleting self-managed clusters is not supported"
+		return mgmt.GetDeletionTimestamp() != nil &&
+			message == "deleting self-managed clusters is not supported"
 	})
 }
 

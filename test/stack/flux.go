@@ -61,7 +61,8 @@ type fluxRunner struct {
 
 	work      sync.Mutex               // guards instances
 	instances map[string]*fluxInstance // by namespace/controller
-	addresses map[string]string        // of the artifacts, by namespace: what a Service keeps when its pod changes
+	// of the artifacts, by namespace: what a Service keeps when its pod changes
+	addresses map[string]string
 }
 
 // fluxInstance is the program of one pod.
@@ -215,7 +216,8 @@ func (r *fluxRunner) reconcile(ctx context.Context) (version string, settled boo
 func (r *fluxRunner) waitForChange(ctx context.Context, version string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	watcher, err := r.core.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{LabelSelector: fluxPods(), ResourceVersion: version})
+	watcher, err := r.core.CoreV1().Pods("").Watch(ctx,
+		metav1.ListOptions{LabelSelector: fluxPods(), ResourceVersion: version})
 	if err != nil {
 		_ = sleep.For(ctx, 100*time.Millisecond)
 		return
@@ -321,7 +323,8 @@ func (r *fluxRunner) launch(ctx context.Context, pod *corev1.Pod) (*fluxInstance
 		return nil, err
 	}
 	instance := &fluxInstance{podUID: string(pod.UID), started: time.Now()}
-	log, err := os.OpenFile(filepath.Join(s.dir, "log", controller.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(s.dir, "log", controller.name+".log"),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -344,7 +347,8 @@ func (r *fluxRunner) launch(ctx context.Context, pod *corev1.Pod) (*fluxInstance
 	return instance, err
 }
 
-// storageAddress is where the source-controller of a namespace serves its artifacts, the same for every pod of it.
+// storageAddress is where the source-controller of a namespace serves its artifacts, the same for every pod
+// of it.
 func (r *fluxRunner) storageAddress(namespace string) (string, error) {
 	if address := r.addresses[namespace]; address != "" {
 		return address, nil
@@ -418,12 +422,14 @@ func (r *fluxRunner) podKubeconfig(ctx context.Context, pod *corev1.Pod, home st
 	}
 	seconds := int64(24 * 60 * 60)
 	token, err := r.core.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, account,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}, metav1.CreateOptions{})
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}},
+		metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("getting a token of the service account %s/%s: %w", pod.Namespace, account, err)
 	}
 	path := filepath.Join(home, "kubeconfig.yaml")
-	return path, r.stack.authority.writeKubeconfig(path, r.stack.server(), &clientcmdapi.AuthInfo{Token: token.Status.Token})
+	return path, r.stack.authority.writeKubeconfig(path, r.stack.server(),
+		&clientcmdapi.AuthInfo{Token: token.Status.Token})
 }
 
 // established reports whether all the named definitions are served.

@@ -27,14 +27,16 @@ import (
 func fluxDefinitions(t *testing.T) []byte {
 	t.Helper()
 	var all [][]byte
-	for _, module := range []string{"github.com/fluxcd/source-controller", "github.com/fluxcd/kustomize-controller"} {
+	for _, module := range []string{"github.com/fluxcd/source-controller",
+		"github.com/fluxcd/kustomize-controller"} {
 		list := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module)
 		list.Dir = "build"
 		dir, err := list.Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "config", "crd", "bases", "*.yaml"))
+		files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "config", "crd", "bases",
+			"*.yaml"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no definitions in %s: %v", module, err)
 		}
@@ -59,7 +61,8 @@ func gitServer(t *testing.T) (url string, push func(name, content string) (commi
 		t.Helper()
 		command := exec.CommandContext(t.Context(), "git", args...)
 		command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
-			"GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@example.com", "GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@example.com")
+			"GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@example.com", "GIT_COMMITTER_NAME=t",
+			"GIT_COMMITTER_EMAIL=t@example.com")
 		out, err := command.CombinedOutput()
 		if err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
@@ -111,7 +114,8 @@ func TestFlux_followsItsPods(t *testing.T) {
 		t.Errorf("kustomize-controller was started %d times, want once", got)
 	}
 	deployment := eksacontroller.Object("apps/v1", "Deployment", "gitops", "kustomize-controller")
-	roll := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"template":{"metadata":{"annotations":{"rolled":"1"}}}}}`))
+	roll := client.RawPatch(types.MergePatchType,
+		[]byte(`{"spec":{"template":{"metadata":{"annotations":{"rolled":"1"}}}}}`))
 	if err := s.Client().Patch(ctx, deployment, roll); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +126,8 @@ func TestFlux_followsItsPods(t *testing.T) {
 	began = time.Now()
 	commit = push("two.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: two, namespace: default}}")
 	source := eksacontroller.Object("source.toolkit.fluxcd.io/v1", "GitRepository", "gitops", "fleet")
-	annotate := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":"now"}}}`))
+	annotate := client.RawPatch(types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":"now"}}}`))
 	if err := s.Client().Patch(ctx, source, annotate); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +139,8 @@ func TestFlux_followsItsPods(t *testing.T) {
 	}
 
 	// The audit log tells the controllers by their service accounts.
-	requests, err := s.MutatingRequests(ctx, "system:serviceaccount:gitops:kustomize-controller", stack.Marker{})
+	requests, err := s.MutatingRequests(ctx, "system:serviceaccount:gitops:kustomize-controller",
+		stack.Marker{})
 	if err != nil || len(requests) == 0 {
 		t.Errorf("requests of kustomize-controller: %v, %v", requests, err)
 	}
@@ -168,7 +174,8 @@ spec: {interval: 1h, path: ./, prune: true, sourceRef: {kind: GitRepository, nam
 
 func waitApplied(t *testing.T, s *stack.Stack, commit string) {
 	t.Helper()
-	kustomization := eksacontroller.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "gitops", "fleet")
+	kustomization := eksacontroller.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization",
+		"gitops", "fleet")
 	wait(t, s, kustomization, "applied", func() bool {
 		revision, _, _ := unstructured.NestedString(kustomization.Object, "status", "lastAppliedRevision")
 		return revision == "main@sha1:"+commit && eksacontroller.ConditionTrue(kustomization, "Ready")

@@ -30,7 +30,8 @@ const holdAnnotation = "stack.eksa-gitops.dev/hold"
 //
 // The mark is put on the pods by the API server (a MutatingAdmissionPolicy),
 // so the program under test can neither see nor undo it in its own objects.
-func (s *Stack) HoldPods(ctx context.Context, namespace, prefix, reason string) (release func(context.Context) error, err error) {
+func (s *Stack) HoldPods(ctx context.Context,
+	namespace, prefix, reason string) (release func(context.Context) error, err error) {
 	name := "hold." + fileName(namespace+"."+prefix)
 	policy := eksacontroller.Object("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "", name)
 	policy.Object["spec"] = map[string]any{
@@ -38,24 +39,28 @@ func (s *Stack) HoldPods(ctx context.Context, namespace, prefix, reason string) 
 		"reinvocationPolicy": "Never",
 		"matchConstraints": map[string]any{
 			"resourceRules": []any{map[string]any{
-				"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"CREATE"}, "resources": []any{"pods"},
+				"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"CREATE"},
+				"resources": []any{"pods"},
 			}},
 		},
 		"matchConditions": []any{map[string]any{
 			"name": "held",
 			// The pods of a ReplicaSet have no name yet, and asking request.name
 			// for it is an error, which fails their creation.
-			"expression": fmt.Sprintf("object.metadata.?name.orValue('') == %q || request.namespace == %q && (object.metadata.?name.orValue('').startsWith(%q)"+
-				" || object.metadata.?generateName.orValue('').startsWith(%q))", name, namespace, prefix, prefix),
+			"expression": fmt.Sprintf("object.metadata.?name.orValue('') == %q || "+
+				"request.namespace == %q && (object.metadata.?name.orValue('').startsWith(%q) || "+
+				"object.metadata.?generateName.orValue('').startsWith(%q))", name, namespace, prefix, prefix),
 		}},
 		"mutations": []any{map[string]any{
 			"patchType": "ApplyConfiguration",
 			"applyConfiguration": map[string]any{
-				"expression": fmt.Sprintf("Object{metadata: Object.metadata{annotations: {%q: %q}}}", holdAnnotation, reason),
+				"expression": fmt.Sprintf("Object{metadata: Object.metadata{annotations: {%q: %q}}}",
+					holdAnnotation, reason),
 			},
 		}},
 	}
-	binding := eksacontroller.Object("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "", name)
+	binding := eksacontroller.Object("admissionregistration.k8s.io/v1",
+		"MutatingAdmissionPolicyBinding", "", name)
 	binding.Object["spec"] = map[string]any{"policyName": name}
 	release = func(ctx context.Context) error {
 		return errors.Join(
@@ -79,8 +84,10 @@ func (s *Stack) HoldPods(ctx context.Context, namespace, prefix, reason string) 
 func (s *Stack) waitHold(ctx context.Context, name string, want bool) error {
 	for {
 		probe := eksacontroller.Object("v1", "Pod", "default", name)
-		probe.Object["spec"] = map[string]any{"containers": []any{map[string]any{"name": "probe", "image": "probe"}}}
-		if err := s.client.Create(ctx, probe, client.DryRunAll); err != nil && !apierrors.IsServerTimeout(err) {
+		probe.Object["spec"] = map[string]any{"containers": []any{map[string]any{"name": "probe",
+			"image": "probe"}}}
+		if err := s.client.Create(ctx, probe, client.DryRunAll); err != nil &&
+			!apierrors.IsServerTimeout(err) {
 			return fmt.Errorf("probing the hold of pods: %w", err)
 		}
 		if _, held := probe.GetAnnotations()[holdAnnotation]; held == want {
@@ -102,10 +109,12 @@ func (s *Stack) releasePods(ctx context.Context, namespace, prefix string) error
 	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, holdAnnotation)
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		if _, held := pod.GetAnnotations()[holdAnnotation]; !held || !strings.HasPrefix(pod.GetName(), prefix) {
+		if _, held := pod.GetAnnotations()[holdAnnotation]; !held ||
+			!strings.HasPrefix(pod.GetName(), prefix) {
 			continue
 		}
-		if err := ignoreGone(s.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch))); err != nil {
+		if err := ignoreGone(s.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch))); err !=
+			nil {
 			return fmt.Errorf("releasing the pod %s: %w", pod.GetName(), err)
 		}
 	}

@@ -37,7 +37,8 @@ func TestBinaries_built(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := filepath.Join(cache, key, "controlplane") + " kube-apiserver"; strings.Join(bins.APIServer, " ") != want {
+	if want := filepath.Join(cache, key, "controlplane") +
+		" kube-apiserver"; strings.Join(bins.APIServer, " ") != want {
 		t.Errorf("API server is %q, want %q", bins.APIServer, want)
 	}
 	if progress.Len() > 0 {
@@ -78,7 +79,8 @@ func TestBinaries_built(t *testing.T) {
 func TestBinaries_failedBuildLeavesNothing(t *testing.T) {
 	t.Parallel()
 	cache, source := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(source, "go.mod"), []byte("module empty\n\ngo 1.26.0\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(source, "go.mod"), []byte("module empty\n\ngo 1.26.0\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	err := buildLocked(t.Context(), source, filepath.Join(cache, "key"), &bytes.Buffer{})
@@ -131,8 +133,10 @@ func TestReservePort_notGivenToOthers(t *testing.T) {
 
 func TestReadAudit_waitsForResults(t *testing.T) {
 	t.Parallel()
-	const received = `{"kind":"Event","stage":"RequestReceived","auditID":"1","verb":"create","requestURI":"/api/v1/x","user":{"username":"operator"},"objectRef":{"resource":"x"}}` + "\n"
-	const complete = `{"kind":"Event","stage":"ResponseComplete","auditID":"1","verb":"create","user":{"username":"operator"},"responseStatus":{"code":201}}` + "\n"
+	const received = `{"kind":"Event","stage":"RequestReceived","auditID":"1","verb":"create","requestURI":"/api/v1/x","user":{"username":"operator"},"objectRef":{"resource":"x"}}` +
+		"\n"
+	const complete = `{"kind":"Event","stage":"ResponseComplete","auditID":"1","verb":"create","user":{"username":"operator"},"responseStatus":{"code":201}}` +
+		"\n"
 	path := filepath.Join(t.TempDir(), "audit.log")
 	for _, test := range []struct {
 		name, log  string
@@ -146,7 +150,9 @@ func TestReadAudit_waitsForResults(t *testing.T) {
 		{"killed in a line", received[:40] + received + complete, 1, false},
 		{"dry run", strings.Replace(received, "/x", "/x?a=b&dryRun=All", 1), 0, false},
 		{"somebody else", strings.Replace(received, "operator", "other", 1), 0, false},
-		{"review", strings.Replace(received, `{"resource":"x"}`, `{"resource":"selfsubjectaccessreviews","apiGroup":"authorization.k8s.io"}`, 1), 0, false},
+		{"review", strings.Replace(received, `{"resource":"x"}`,
+			`{"resource":"selfsubjectaccessreviews","apiGroup":"authorization.k8s.io"}`, 1),
+			0, false},
 	} {
 		if err := os.WriteFile(path, []byte(test.log), 0o600); err != nil {
 			t.Fatal(err)
@@ -157,7 +163,8 @@ func TestReadAudit_waitsForResults(t *testing.T) {
 		}
 		requests, unfinished := collect(events, "operator")
 		if len(requests) != test.requests || unfinished != test.unfinished {
-			t.Errorf("%s: %v, unfinished %t; want %d, %t", test.name, requests, unfinished, test.requests, test.unfinished)
+			t.Errorf("%s: %v, unfinished %t; want %d, %t",
+				test.name, requests, unfinished, test.requests, test.unfinished)
 		}
 	}
 }
@@ -166,7 +173,9 @@ func TestReadAudit_waitsForResults(t *testing.T) {
 func TestReadAudit_markWithinLine(t *testing.T) {
 	t.Parallel()
 	line := func(id string) string {
-		return `{"kind":"Event","stage":"RequestReceived","auditID":"` + id + `","verb":"create","requestURI":"/api/v1/x","user":{"username":"operator"},"objectRef":{"resource":"x"}}` + "\n"
+		return `{"kind":"Event","stage":"RequestReceived","auditID":"` + id +
+			`","verb":"create","requestURI":"/api/v1/x","user":{"username":"operator"},"objectRef":{"resource":"x"}}` +
+			"\n"
 	}
 	path := filepath.Join(t.TempDir(), "audit.log")
 	if err := os.WriteFile(path, []byte(line("1")+line("2")), 0o600); err != nil {
@@ -214,7 +223,8 @@ func TestWantedPods_newestReadyOne(t *testing.T) {
 	t.Parallel()
 	pod := func(uid string, age time.Duration, ready, going bool) corev1.Pod {
 		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-			Namespace: "flux-system", UID: types.UID(uid), Labels: map[string]string{"app": "source-controller"},
+			Namespace: "flux-system", UID: types.UID(uid),
+			Labels:            map[string]string{"app": "source-controller"},
 			CreationTimestamp: metav1.NewTime(time.Unix(1000, 0).Add(-age)),
 		}}
 		if ready {

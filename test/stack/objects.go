@@ -42,7 +42,8 @@ func (s *Stack) apply(ctx context.Context, object *unstructured.Unstructured, ma
 	if namespaced && object.GetNamespace() == "" {
 		object.SetNamespace("default")
 	}
-	err = s.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership)
+	err = s.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager),
+		client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", describe(object), err)
 	}
@@ -74,7 +75,8 @@ func (s *Stack) WaitFor(ctx context.Context, obj client.Object, what string, ok 
 			return nil
 		}
 		if ended := sleep.For(ctx, 25*time.Millisecond); ended != nil {
-			return fmt.Errorf("waiting for %s to be %s: %w", describe(obj), what, errors.Join(ended, lastState(obj, err)))
+			return fmt.Errorf("waiting for %s to be %s: %w",
+				describe(obj), what, errors.Join(ended, lastState(obj, err)))
 		}
 	}
 }
@@ -113,7 +115,8 @@ func (s *Stack) waitNode(ctx context.Context) error {
 		return phase == "Running" && len(taints) == 0
 	})
 	if err != nil {
-		return fmt.Errorf("%w\nkwok:\n%s\nkube-controller-manager:\n%s", err, s.Logs("kwok"), s.Logs("kube-controller-manager"))
+		return fmt.Errorf("%w\nkwok:\n%s\nkube-controller-manager:\n%s",
+			err, s.Logs("kwok"), s.Logs("kube-controller-manager"))
 	}
 	return nil
 }

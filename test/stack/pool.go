@@ -25,8 +25,8 @@ type Pool struct {
 // as each takes up to a gigabyte of memory.
 func PoolSize() int { return min(runtime.GOMAXPROCS(0)+1, 4) }
 
-// NewPool makes a pool of size stacks, or of PoolSize for 0. What prepare does to a stack when it is started is there each time it is
-// lent.
+// NewPool makes a pool of size stacks, or of PoolSize for 0. What prepare does to a stack when it is started
+// is there each time it is lent.
 func NewPool(size int, o Options, prepare func(context.Context, *Stack) error) *Pool {
 	if size == 0 {
 		size = PoolSize()
@@ -46,7 +46,8 @@ func (p *Pool) Take(ctx context.Context) (s *Stack, giveBack func(), err error) 
 
 // TakeAs is Take for a test that wants a stack in another state: bring has to
 // put it into one, by Restore or Reset, whatever somebody else left.
-func (p *Pool) TakeAs(ctx context.Context, bring func(*Stack, context.Context) error) (s *Stack, giveBack func(), err error) {
+func (p *Pool) TakeAs(ctx context.Context,
+	bring func(*Stack, context.Context) error) (s *Stack, giveBack func(), err error) {
 	select {
 	case s = <-p.free:
 	case <-ctx.Done():

@@ -50,11 +50,13 @@ func TestPool(t *testing.T) {
 	if second != first || prepared != 1 {
 		t.Errorf("lent again: the same stack %v, prepared %d times", second == first, prepared)
 	}
-	if err := second.Client().Get(t.Context(), client.ObjectKeyFromObject(trace), trace); !apierrors.IsNotFound(err) {
+	if err := second.Client().Get(t.Context(), client.ObjectKeyFromObject(trace),
+		trace); !apierrors.IsNotFound(err) {
 		t.Errorf("lent again: what was created before: %v, want NotFound", err)
 	}
 	mgmt := clusterNamed("mgmt")
-	if err := second.Client().Get(t.Context(), client.ObjectKeyFromObject(mgmt), mgmt); err != nil || !eksacontroller.Ready(mgmt) {
+	if err := second.Client().Get(t.Context(), client.ObjectKeyFromObject(mgmt), mgmt); err != nil ||
+		!eksacontroller.Ready(mgmt) {
 		t.Errorf("lent again: the management cluster is not ready (%v)", err)
 	}
 	giveBack()

@@ -45,7 +45,8 @@ type process struct {
 // The kernel's "kill me when my parent dies" is bound to the *thread* that
 // forked, so one thread, kept until close, does all the forking.
 func newProcesses(logs string) *processes {
-	p := &processes{logs: logs, running: map[*process]struct{}{}, over: make(chan struct{}), starts: make(chan func())}
+	p := &processes{logs: logs, running: map[*process]struct{}{}, over: make(chan struct{}),
+		starts: make(chan func())}
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()

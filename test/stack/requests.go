@@ -22,9 +22,10 @@ import (
 type Request struct {
 	User, UserAgent                                     string
 	Verb, Group, Resource, Subresource, Namespace, Name string
-	URI                                                 string    // path and query
-	Code                                                int       // HTTP status; 0 when the API server died over it
-	Time                                                time.Time // of its arrival
+	URI                                                 string // path and query
+	// HTTP status; 0 when the API server died over it
+	Code int
+	Time time.Time // of its arrival
 }
 
 // String is one line: who did what, and with which result.
@@ -36,7 +37,8 @@ func (r Request) String() string {
 	if r.Subresource != "" {
 		what += "/" + r.Subresource
 	}
-	return fmt.Sprintf("%s %s %s %s (%d, %s)", r.User, r.Verb, what, strings.TrimPrefix(r.Namespace+"/"+r.Name, "/"), r.Code, r.UserAgent)
+	return fmt.Sprintf("%s %s %s %s (%d, %s)",
+		r.User, r.Verb, what, strings.TrimPrefix(r.Namespace+"/"+r.Name, "/"), r.Code, r.UserAgent)
 }
 
 // Marker is a point in the life of a stack. The zero Marker is its beginning.
@@ -171,8 +173,9 @@ func collect(events []auditEvent, who string) (requests []Request, unfinished bo
 		requests = append(requests, Request{
 			User: event.User.Username, UserAgent: event.UserAgent,
 			Verb: event.Verb, Group: event.ObjectRef.APIGroup, Resource: event.ObjectRef.Resource,
-			Subresource: event.ObjectRef.Subresource, Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
-			URI: event.RequestURI, Code: code, Time: event.RequestReceivedTimestamp,
+			Subresource: event.ObjectRef.Subresource, Namespace: event.ObjectRef.Namespace,
+			Name: event.ObjectRef.Name, URI: event.RequestURI, Code: code,
+			Time: event.RequestReceivedTimestamp,
 		})
 	}
 	return requests, unfinished

@@ -55,11 +55,13 @@ func (s *Stack) SeedManagementCluster(ctx context.Context, yaml []byte) error {
 			return err
 		}
 	}
-	if err := s.WaitFor(ctx, cluster, "Ready", func() bool { return eksacontroller.Ready(cluster) }); err != nil {
+	if err := s.WaitFor(ctx, cluster, "Ready", func() bool { return eksacontroller.Ready(cluster) }); err !=
+		nil {
 		return err
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, eksacontroller.ManagedByCLI)
-	if err := s.client.Patch(ctx, cluster, client.RawPatch(types.MergePatchType, patch), client.FieldOwner("eks-a-cli")); err != nil {
+	if err := s.client.Patch(ctx, cluster, client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner("eks-a-cli")); err != nil {
 		return fmt.Errorf("removing the annotation of the CLI: %w", err)
 	}
 	return nil
@@ -94,10 +96,12 @@ func releaseObjects(cluster *unstructured.Unstructured) []*unstructured.Unstruct
 			"flux":        map[string]any{"version": "v2.9.4"},
 		}},
 	}
-	release := eksacontroller.Object(eksacontroller.APIVersion, "EKSARelease", "eksa-system", eksacontroller.ReleaseName(version))
+	release := eksacontroller.Object(eksacontroller.APIVersion, "EKSARelease", "eksa-system",
+		eksacontroller.ReleaseName(version))
 	release.Object["spec"] = map[string]any{
-		"version":    version,
-		"bundlesRef": map[string]any{"apiVersion": eksacontroller.APIVersion, "name": "bundles-1", "namespace": "eksa-system"},
+		"version": version,
+		"bundlesRef": map[string]any{"apiVersion": eksacontroller.APIVersion, "name": "bundles-1",
+			"namespace": "eksa-system"},
 	}
 	return []*unstructured.Unstructured{bundles, release}
 }

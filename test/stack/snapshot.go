@@ -123,7 +123,9 @@ func (s *Stack) answers(ctx context.Context, now content) error {
 	for r := range is {
 		group.Go(func() error {
 			for {
-				_, err := s.get(ctx, fmt.Sprintf("/apis/%s/%s/%s?limit=1&resourceVersion=0", r.group, r.version, r.plural), "application/json")
+				_, err := s.get(ctx,
+					fmt.Sprintf("/apis/%s/%s/%s?limit=1&resourceVersion=0", r.group, r.version, r.plural),
+					"application/json")
 				if err == nil {
 					return nil
 				}

@@ -321,7 +321,8 @@ func (s *Stack) Logs(part string) string {
 // Report is the end of what each part wrote, for the log of a test that failed.
 func (s *Stack) Report() string {
 	var report strings.Builder
-	for _, part := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "source-controller", "kustomize-controller"} {
+	for _, part := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
+		"kwok", "source-controller", "kustomize-controller"} {
 		fmt.Fprintf(&report, "--- %s ---\n%s\n", part, tail(filepath.Join(s.dir, "log", part+".log"), 15))
 	}
 	return report.String()

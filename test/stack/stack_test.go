@@ -202,7 +202,8 @@ func TestStack_mutatingRequests(t *testing.T) {
 	if err := c.Create(ctx, one); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Patch(ctx, one, client.RawPatch(types.MergePatchType, []byte(`{"data":{"a":"b"}}`))); err != nil {
+	if err := c.Patch(ctx, one, client.RawPatch(types.MergePatchType, []byte(`{"data":{"a":"b"}}`))); err !=
+		nil {
 		t.Fatal(err)
 	}
 	again := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "counted"}}
@@ -271,7 +272,8 @@ func TestStack_apiServerFaults(t *testing.T) {
 
 func TestStack_resetBringsBackTheFreshCluster(t *testing.T) {
 	s := reset(t)
-	if err := s.Apply(t.Context(), []byte("{apiVersion: v1, kind: ConfigMap, metadata: {name: trace}}")); err != nil {
+	if err := s.Apply(t.Context(),
+		[]byte("{apiVersion: v1, kind: ConfigMap, metadata: {name: trace}}")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SeedManagementCluster(t.Context(), managementCluster); err != nil {
@@ -362,7 +364,8 @@ func TestStack_heldPods(t *testing.T) {
 	running(free)
 	for _, p := range held {
 		wait(t, s, p, "held", func() bool {
-			return len(p.Status.ContainerStatuses) == 1 && p.Status.ContainerStatuses[0].State.Waiting.Reason == "ImagePullBackOff"
+			return len(p.Status.ContainerStatuses) == 1 &&
+				p.Status.ContainerStatuses[0].State.Waiting.Reason == "ImagePullBackOff"
 		})
 	}
 	if err := release(ctx); err != nil {

@@ -75,8 +75,9 @@ func load(name string) (*document, error) {
 		}
 		f.Paths, f.Components = over(base.Paths, f.Paths), over(base.Components, f.Components)
 	}
-	whole, err := json.Marshal(map[string]any{"openapi": "3.0.3", "info": map[string]any{"title": f.Server, "version": f.Version},
-		"paths": f.Paths, "components": f.Components})
+	whole, err := json.Marshal(map[string]any{"openapi": "3.0.3",
+		"info": map[string]any{"title": f.Server, "version": f.Version}, "paths": f.Paths,
+		"components": f.Components})
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +124,11 @@ func operation(name string, n Name) *Operation {
 	d := documents()[name]()
 	item := d.spec.Paths.Value(n.Path)
 	if item == nil || item.GetOperation(n.Method) == nil {
-		panic(fmt.Sprintf("%s %s is not in the recorded description of %s; renew it with command extract", n.Method, n.Path, name))
+		panic(fmt.Sprintf("%s %s is not in the recorded description of %s; renew it with command extract",
+			n.Method, n.Path, name))
 	}
-	return &Operation{d, &routers.Route{Spec: d.spec, Path: n.Path, PathItem: item, Method: n.Method, Operation: item.GetOperation(n.Method)}}
+	return &Operation{d, &routers.Route{Spec: d.spec, Path: n.Path, PathItem: item, Method: n.Method,
+		Operation: item.GetOperation(n.Method)}}
 }
 
 // String names the description that the operation is from.

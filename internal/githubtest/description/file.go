@@ -57,7 +57,8 @@ func (f *File) Encode() []byte {
 		}
 		b.WriteString("}")
 	}
-	fmt.Fprintf(&b, "{\n\"package\": %s,\n\"server\": %s,\n\"version\": %s,\n\"base\": %s,\n\"paths\": ", line(f.Package), line(f.Server), line(f.Version), line(f.Base))
+	fmt.Fprintf(&b, "{\n\"package\": %s,\n\"server\": %s,\n\"version\": %s,\n\"base\": %s,\n\"paths\": ",
+		line(f.Package), line(f.Server), line(f.Version), line(f.Base))
 	groups(f.Paths)
 	b.WriteString(",\n\"components\": ")
 	groups(f.Components)

@@ -24,8 +24,10 @@ type Problem struct {
 	Message string
 }
 
-// CheckRequest checks a request: its query, the parameters in its path, and its body. The body is returned as far as it is an object.
-func (o *Operation) CheckRequest(r *http.Request, params map[string]string, raw []byte) (body map[string]any, problems []Problem) {
+// CheckRequest checks a request: its query, the parameters in its path, and its body. The body is returned as
+// far as it is an object.
+func (o *Operation) CheckRequest(r *http.Request, params map[string]string,
+	raw []byte) (body map[string]any, problems []Problem) {
 	query := r.URL.Query()
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if o.route.Operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
@@ -55,7 +57,8 @@ func (o *Operation) checkBody(raw []byte) (map[string]any, []Problem) {
 	body := map[string]any{}
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &body); err != nil {
-			return nil, []Problem{{fmt.Sprintf("body is no JSON object: %v", err), http.StatusBadRequest, "Problems parsing JSON"}}
+			return nil, []Problem{{fmt.Sprintf("body is no JSON object: %v", err), http.StatusBadRequest,
+				"Problems parsing JSON"}}
 		}
 	}
 	var problems []Problem
@@ -66,8 +69,9 @@ func (o *Operation) checkBody(raw []byte) (map[string]any, []Problem) {
 			problems = append(problems, Problem{Text: fmt.Sprintf("unknown field %q", name)})
 		case !hasType(property.Value, body[name]):
 			kind := strings.Join(property.Value.Type.Slice(), " or ")
-			problems = append(problems, Problem{fmt.Sprintf("field %q is no %s", name, kind), http.StatusUnprocessableEntity,
-				fmt.Sprintf("Invalid request.\n\nFor 'properties/%s', %v is not a %s.", name, body[name], kind)})
+			problems = append(problems, Problem{fmt.Sprintf("field %q is no %s", name, kind),
+				http.StatusUnprocessableEntity, fmt.Sprintf("Invalid request.\n\n"+
+					"For 'properties/%s', %v is not a %s.", name, body[name], kind)})
 		}
 	}
 	var missing []string
@@ -78,7 +82,8 @@ func (o *Operation) checkBody(raw []byte) (map[string]any, []Problem) {
 	}
 	if len(missing) > 0 {
 		list := strings.Join(missing, ", ")
-		problems = append(problems, Problem{"missing field " + list, http.StatusUnprocessableEntity, "Invalid request.\n\n" + list + " wasn't supplied."})
+		problems = append(problems, Problem{"missing field " + list, http.StatusUnprocessableEntity,
+			"Invalid request.\n\n" + list + " wasn't supplied."})
 	}
 	return body, problems
 }
@@ -105,7 +110,8 @@ func hasType(property *openapi3.Schema, value any) bool {
 	case bool:
 		return property.Type.Includes(openapi3.TypeBoolean)
 	case float64:
-		return property.Type.Includes(openapi3.TypeNumber) || property.Type.Includes(openapi3.TypeInteger) && v == float64(int64(v))
+		return property.Type.Includes(openapi3.TypeNumber) ||
+			property.Type.Includes(openapi3.TypeInteger) && v == float64(int64(v))
 	case map[string]any:
 		return property.Type.Includes(openapi3.TypeObject)
 	default:
@@ -114,7 +120,8 @@ func hasType(property *openapi3.Schema, value any) bool {
 }
 
 // validate is the full check of a request in which nothing simple is wrong.
-func (o *Operation) validate(r *http.Request, params map[string]string, raw []byte, query url.Values) []string {
+func (o *Operation) validate(r *http.Request, params map[string]string, raw []byte,
+	query url.Values) []string {
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(raw))
 	r.Header.Set("Content-Type", "application/json")
@@ -127,12 +134,14 @@ func (o *Operation) validate(r *http.Request, params map[string]string, raw []by
 	}
 	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: given, QueryParams: query, Route: o.route,
-		Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true,
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
 	})
 	return texts("", err)
 }
 
-// texts takes an error of the library apart, into one text a fault. It does not use errors.As, which finds the first of several only.
+// texts takes an error of the library apart, into one text a fault. It does not use errors.As, which finds
+// the first of several only.
 func texts(where string, err error) (list []string) {
 	switch e := err.(type) {
 	case nil:

@@ -16,8 +16,8 @@ func (o *Operation) Documents(status int) bool {
 	return o.route.Operation.Responses.Status(status) != nil
 }
 
-// CheckResponse checks an answer's body against the one that the description lists for its status; where it lists none, a redirect's or an
-// error's against GitHub's usual form of them.
+// CheckResponse checks an answer's body against the one that the description lists for its status; where it
+// lists none, a redirect's or an error's against GitHub's usual form of them.
 func (o *Operation) CheckResponse(status int, contentType string, body []byte) []string {
 	var content openapi3.Content
 	if response := o.route.Operation.Responses.Status(status); response != nil {
@@ -41,7 +41,8 @@ func (o *Operation) CheckResponse(status int, contentType string, body []byte) [
 	if err := json.Unmarshal(body, &value); err != nil {
 		return []string{fmt.Sprintf("status %d has no JSON: %v", status, err)}
 	}
-	list := texts("", media.Schema.Value.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsResponse(), openapi3.EnableFormatValidation()))
+	list := texts("", media.Schema.Value.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsResponse(),
+		openapi3.EnableFormatValidation()))
 	if status < http.StatusMultipleChoices {
 		list = append(list, undescribed("", []*openapi3.Schema{media.Schema.Value}, value)...)
 	}
@@ -49,8 +50,8 @@ func (o *Operation) CheckResponse(status int, contentType string, body []byte) [
 	return slices.Compact(list)
 }
 
-// undescribed finds fields that no schema of a place describes. GitHub may send more than it describes; a client cannot rely on it, so
-// the test server sends nothing of the kind.
+// undescribed finds fields that no schema of a place describes. GitHub may send more than it describes; a
+// client cannot rely on it, so the test server sends nothing of the kind.
 func undescribed(where string, schemas []*openapi3.Schema, value any) (list []string) {
 	schemas = alternatives(schemas)
 	switch v := value.(type) {

@@ -1,9 +1,11 @@
-// Command fuzz runs every fuzz test of the program, one after the other, and writes how far each got into docs/reliability.md.
+// Command fuzz runs every fuzz test of the program, one after the other, and writes how far each got into
+// docs/reliability.md.
 //
 //	fuzz [-time 5m] [-parallel 2] [-doc FILE] [-only REGEXP] [DIRECTORY]
 //
-// A finding ends it at once, with the exit code 1 and what go test says: the input is then in the package's testdata/fuzz, where every
-// later go test runs it. Tests are found by name in the source, so that a new one is run without being listed anywhere.
+// A finding ends it at once, with the exit code 1 and what go test says: the input is then in the package's
+// testdata/fuzz, where every later go test runs it. Tests are found by name in the source, so that a new one
+// is run without being listed anywhere.
 package main
 
 import (
@@ -117,7 +119,8 @@ func find(root string) ([]target, error) {
 		}
 		return nil
 	})
-	slices.SortFunc(targets, func(a, b target) int { return strings.Compare(a.dir+" "+a.name, b.dir+" "+b.name) })
+	slices.SortFunc(targets,
+		func(a, b target) int { return strings.Compare(a.dir+" "+a.name, b.dir+" "+b.name) })
 	return targets, err
 }
 
@@ -137,8 +140,9 @@ var progress = regexp.MustCompile(`fuzz: elapsed: (\S+), execs: (\d+) .*\(total:
 
 // fuzz runs one test for the given time.
 func (t target) fuzz(ctx context.Context, root string, each time.Duration, parallel int) (figures, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), "-parallel", strconv.Itoa(parallel),
-		"-timeout", (each + 30*time.Minute).String(), "./"+t.dir)
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime",
+		each.String(), "-parallel", strconv.Itoa(parallel), "-timeout", (each + 30*time.Minute).String(),
+		"./"+t.dir)
 	cmd.Dir = root
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
@@ -186,13 +190,15 @@ func record(path string, targets []target, t target, f figures) error {
 		}
 	}
 	row := func(t target) string { return fmt.Sprintf("`%s` in `%s`", t.name, t.dir) }
-	rows[row(t)] = fmt.Sprintf("| %s | %s | %s | %s |\n", row(t), f.ran, thousands(f.inputs), thousands(f.corpus))
+	rows[row(t)] = fmt.Sprintf("| %s | %s | %s | %s |\n",
+		row(t), f.ran, thousands(f.inputs), thousands(f.corpus))
 	var table strings.Builder
 	table.WriteString("| test | time without a finding | inputs tried | of interest |\n|---|---|---|---|\n")
 	for _, t := range targets {
 		table.WriteString(rows[row(t)])
 	}
-	return os.WriteFile(path, slices.Concat(before, []byte(begin+"\n"), []byte(table.String()), []byte(end), after), 0o644)
+	return os.WriteFile(path,
+		slices.Concat(before, []byte(begin+"\n"), []byte(table.String()), []byte(end), after), 0o644)
 }
 
 // thousands writes 1234567 as 1,234,567.

@@ -31,14 +31,16 @@ func TestRecord(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "reliability.md")
 	around := []string{"# Reliability\n\nBefore.\n\n" + begin + "\n", end + "\n\nAfter.\n"}
-	if err := os.WriteFile(path, []byte(strings.Join(around, "| `FuzzGone` in `x` | 1m0s | 1 | 1 |\n")), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.Join(around, "| `FuzzGone` in `x` | 1m0s | 1 | 1 |\n")),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	a, b := target{"pkg/a", "FuzzA"}, target{"pkg/b", "FuzzB"}
 	for _, step := range []struct {
 		t target
 		f figures
-	}{{b, figures{time.Minute, 999, 5}}, {a, figures{time.Minute, 1000, 6}}, {b, figures{5 * time.Minute, 1234567, 7}}} {
+	}{{b, figures{time.Minute, 999, 5}}, {a, figures{time.Minute, 1000, 6}},
+		{b, figures{5 * time.Minute, 1234567, 7}}} {
 		if err := record(path, []target{a, b}, step.t, step.f); err != nil {
 			t.Fatal(err)
 		}
@@ -74,8 +76,9 @@ func TestFind(t *testing.T) {
 	for _, t := range targets {
 		found[t] = true
 	}
-	for _, want := range []target{{"pkg/clusterspec", "FuzzParse"}, {"pkg/lint", "FuzzCheckRepository"}, {"internal/sshkeys", "FuzzKnownHosts"},
-		{"pkg/github", "FuzzAnswer"}, {"internal/gitrepo/internal/pack", "FuzzObjects"}} {
+	for _, want := range []target{{"pkg/clusterspec", "FuzzParse"}, {"pkg/lint", "FuzzCheckRepository"},
+		{"internal/sshkeys", "FuzzKnownHosts"}, {"pkg/github", "FuzzAnswer"},
+		{"internal/gitrepo/internal/pack", "FuzzObjects"}} {
 		if !found[want] {
 			t.Errorf("%v is not found among %v", want, targets)
 		}

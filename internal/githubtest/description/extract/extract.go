@@ -15,7 +15,8 @@ import (
 
 type object = map[string]any
 
-// extract writes what package holds about the operations into one file a server and version, in place of those that are there.
+// extract writes what package holds about the operations into one file a server and version, in place of
+// those that are there.
 func extract(pkg, dir string, operations []description.Name) error {
 	var manifest struct{ Name, Version string }
 	if err := read(filepath.Join(pkg, "package.json"), &manifest); err != nil {
@@ -50,7 +51,8 @@ func extract(pkg, dir string, operations []description.Name) error {
 				f = without(f, base)
 			}
 			name := server + "." + version + ".json"
-			if err := os.WriteFile(filepath.Join(dir, name), f.Encode(), 0o644); err != nil { // as readable as the sources
+			// as readable as the sources
+			if err := os.WriteFile(filepath.Join(dir, name), f.Encode(), 0o644); err != nil {
 				return err
 			}
 			written = append(written, name)
@@ -144,9 +146,11 @@ func record(whole object, operations []description.Name) (*description.File, err
 }
 
 // prose are the keys that decide nothing.
-var prose = []string{"description", "summary", "title", "tags", "example", "examples", "externalDocs", "default", "deprecated"}
+var prose = []string{"description", "summary", "title", "tags", "example", "examples", "externalDocs",
+	"default", "deprecated"}
 
-// stripped leaves out prose and extensions. Names says that the keys are names that GitHub gave, as those of properties are.
+// stripped leaves out prose and extensions. Names says that the keys are names that GitHub gave, as those of
+// properties are.
 func stripped(value any, names bool) any {
 	switch v := value.(type) {
 	case object:
@@ -155,7 +159,8 @@ func stripped(value any, names bool) any {
 			if !names && (slices.Contains(prose, key) || strings.HasPrefix(key, "x-")) {
 				continue
 			}
-			kept[key] = stripped(child, !names && (key == "properties" || key == "responses" || key == "headers"))
+			kept[key] = stripped(child,
+				!names && (key == "properties" || key == "responses" || key == "headers"))
 		}
 		return kept
 	case []any:
@@ -180,7 +185,8 @@ func differing(all, same map[string]map[string]any) map[string]map[string]any {
 	rest := map[string]map[string]any{}
 	for group, entries := range all {
 		own := maps.Clone(entries)
-		maps.DeleteFunc(own, func(name string, value any) bool { return reflect.DeepEqual(value, same[group][name]) })
+		maps.DeleteFunc(own,
+			func(name string, value any) bool { return reflect.DeepEqual(value, same[group][name]) })
 		if len(own) > 0 {
 			rest[group] = own
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest/description"
 )
 
-// A package becomes files that hold the operations asked for, what they refer to, and of further servers and versions the differences;
-// what was there before goes.
+// A package becomes files that hold the operations asked for, what they refer to, and of further servers and
+// versions the differences; what was there before goes.
 func TestExtract(t *testing.T) {
 	t.Parallel()
 	pkg, dir := t.TempDir(), t.TempDir()
@@ -104,11 +104,13 @@ func TestExtract(t *testing.T) {
 		}
 	}
 	err := extract(pkg, dir, []description.Name{{Method: "POST", Path: "/a"}})
-	if want := filepath.Join(pkg, "generated", "api.github.com.json") + ": there is no operation POST /a"; err == nil || err.Error() != want {
+	if want := filepath.Join(pkg, "generated", "api.github.com.json") +
+		": there is no operation POST /a"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	err = extract(pkg, dir, []description.Name{{Method: "GET", Path: "/b"}})
-	if want := filepath.Join(pkg, "generated", "api.github.com.json") + ": there is no #/components/responses/never"; err == nil || err.Error() != want {
+	if want := filepath.Join(pkg, "generated", "api.github.com.json") +
+		": there is no #/components/responses/never"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
@@ -118,7 +120,8 @@ func TestPatched(t *testing.T) {
 	t.Parallel()
 	whole := object{"s": object{"a": object{"b": 1.0, "c": 2.0}, "list": []any{"x", "y"}, changesKey: []any{
 		object{"version": "2", "patch": object{"a": object{"b": nil, "d": object{"e": 3.0}}}},
-		object{"version": "3", "patch": []any{object{"op": "remove", "path": "/list/0"}, object{"op": "replace", "path": "/a/c", "value": 4.0},
+		object{"version": "3", "patch": []any{object{"op": "remove", "path": "/list/0"},
+			object{"op": "replace", "path": "/a/c", "value": 4.0},
 			object{"op": "remove", "path": "/gone/c"}}},
 	}}}
 	for version, want := range map[string]string{
@@ -126,8 +129,10 @@ func TestPatched(t *testing.T) {
 		"2": `{"a":{"c":2,"d":{"e":3}},"list":["x","y"]}`,
 		"3": `{"a":{"c":4,"d":{"e":3}},"list":["y"]}`,
 	} {
-		f := &description.File{Paths: map[string]map[string]any{"p": {"s": stripped(patched(whole, version)["s"], false)}}}
-		if got := string(f.Encode()); got != "{\n\"package\": \"\",\n\"server\": \"\",\n\"version\": \"\",\n\"base\": \"\",\n\"paths\": {\n\"p\": {\n\"s\": "+want+"\n}},\n\"components\": {}\n}\n" {
+		f := &description.File{
+			Paths: map[string]map[string]any{"p": {"s": stripped(patched(whole, version)["s"], false)}}}
+		if got := string(f.Encode()); got != "{\n\"package\": \"\",\n\"server\": \"\",\n\"version\": "+
+			"\"\",\n\"base\": \"\",\n\"paths\": {\n\"p\": {\n\"s\": "+want+"\n}},\n\"components\": {}\n}\n" {
 			t.Errorf("version %s: %s", version, got)
 		}
 	}

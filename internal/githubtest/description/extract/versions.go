@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// changesKey is where a description of the oldest version of the API says what newer ones break: a list of {version, patch}.
+// changesKey is where a description of the oldest version of the API says what newer ones break: a list of
+// {version, patch}.
 const changesKey = "x-github-breaking-changes"
 
 // newerVersions are the versions for which a description has patches.
@@ -56,8 +57,8 @@ func walk(value any, do func(object)) {
 	}
 }
 
-// patched is the description as it is in a version: with the patches of all versions up to it, each a JSON merge patch (RFC 7386) or a
-// list of JSON Patch operations (RFC 6902).
+// patched is the description as it is in a version: with the patches of all versions up to it, each a JSON
+// merge patch (RFC 7386) or a list of JSON Patch operations (RFC 6902).
 func patched(whole object, version string) object {
 	fresh, _ := copied(whole).(object)
 	walk(fresh, func(o object) {

@@ -40,7 +40,9 @@ func packBombs(size int) map[string]func() []byte {
 	}
 	small := func(kind byte, content func(n int) []byte) func() []byte { return packOf(size, kind, content) }
 	// Of these a whole one is made too slowly; they unpack to a thousand times their size.
-	zero := func(kind byte, content func(n int) []byte) func() []byte { return packOf(size/64, kind, content) }
+	zero := func(kind byte, content func(n int) []byte) func() []byte {
+		return packOf(size/64, kind, content)
+	}
 	noise := func(n, size int) []byte {
 		out := make([]byte, 0, size+20)
 		for i := 0; len(out) < size; i++ {
@@ -50,17 +52,23 @@ func packBombs(size int) map[string]func() []byte {
 		return out[:size]
 	}
 	return map[string]func() []byte{
-		"empty files":         small(Blob, func(int) []byte { return nil }),
-		"small files":         small(Blob, func(n int) []byte { return noise(n, 24) }),
-		"small directories":   small(Tree, func(n int) []byte { return append([]byte("40000 a\x00"), noise(n, 20)...) }),
-		"directories":         small(Tree, func(n int) []byte { return append([]byte("40000 a\x00"), noise(n, 320)...) }),
-		"much that is zero":   zero(Tree, func(n int) []byte { return append(make([]byte, 100_000), noise(n, 20)...) }),
-		"large and zero":      zero(Tree, func(n int) []byte { return append(make([]byte, 16_000_000), noise(n, 20)...) }),
-		"large files of zero": zero(Blob, func(n int) []byte { return append(make([]byte, 16_000_000), noise(n, 20)...) }),
+		"empty files": small(Blob, func(int) []byte { return nil }),
+		"small files": small(Blob, func(n int) []byte { return noise(n, 24) }),
+		"small directories": small(Tree,
+			func(n int) []byte { return append([]byte("40000 a\x00"), noise(n, 20)...) }),
+		"directories": small(Tree,
+			func(n int) []byte { return append([]byte("40000 a\x00"), noise(n, 320)...) }),
+		"much that is zero": zero(Tree,
+			func(n int) []byte { return append(make([]byte, 100_000), noise(n, 20)...) }),
+		"large and zero": zero(Tree,
+			func(n int) []byte { return append(make([]byte, 16_000_000), noise(n, 20)...) }),
+		"large files of zero": zero(Blob,
+			func(n int) []byte { return append(make([]byte, 16_000_000), noise(n, 20)...) }),
 	}
 }
 
-// What a pack takes in memory follows from its size, not from what it unpacks to, nor from its number of objects.
+// What a pack takes in memory follows from its size, not from what it unpacks to, nor from its number of
+// objects.
 func TestObjects_memory(t *testing.T) {
 	const size = 512 << 10
 	for name, bomb := range packBombs(size) {
@@ -170,7 +178,9 @@ func BenchmarkPackBombs(b *testing.B) {
 			}
 			var figures bombFigures
 			for b.Loop() {
-				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPackBombProcess$", "-test.v") // this binary
+				// this binary
+				cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestPackBombProcess$",
+					"-test.v")
 				cmd.Env = append(os.Environ(), bombEnv+"="+file)
 				out, err := cmd.CombinedOutput()
 				if err != nil {

@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// Data is a pack as it came, in pieces of one size: a transfer grows without being copied, so that it never takes twice its size.
+// Data is a pack as it came, in pieces of one size: a transfer grows without being copied, so that it never
+// takes twice its size.
 type Data struct {
 	pieces [][]byte
 	size   int

@@ -25,7 +25,8 @@ func HashObject(h hash.Hash, t plumbing.ObjectType, content []byte) plumbing.Has
 	return name
 }
 
-// Object is an object to write. With a delta, it is also known as a difference to base, which the reader of the pack has.
+// Object is an object to write. With a delta, it is also known as a difference to base, which the reader of
+// the pack has.
 type Object struct {
 	Kind    byte
 	Hash    plumbing.Hash

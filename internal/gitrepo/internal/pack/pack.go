@@ -61,7 +61,8 @@ type Limits struct {
 	Inflated int64
 }
 
-// Objects are the objects of one repository, as they came in packs. Nothing in the index is a pointer: it may have a million entries.
+// Objects are the objects of one repository, as they came in packs. Nothing in the index is a pointer: it may
+// have a million entries.
 type Objects struct {
 	limits  Limits
 	packs   []*Data
@@ -101,8 +102,9 @@ func NewObjects(limits Limits) *Objects {
 // Add takes a pack over, and unpacks its commits and directories to learn their names.
 func (o *Objects) Add(ctx context.Context, data *Data) error {
 	var header [packHeaderSize]byte
-	if n := (&packReader{data: data}).copyTo(header[:]); n < len(header) || data.size < packHeaderSize+packTrailerSize ||
-		string(header[:4]) != "PACK" || binary.BigEndian.Uint32(header[4:]) != 2 {
+	if n := (&packReader{data: data}).copyTo(header[:]); n < len(header) ||
+		data.size < packHeaderSize+packTrailerSize || string(header[:4]) != "PACK" ||
+		binary.BigEndian.Uint32(header[4:]) != 2 {
 		return Damaged("no header")
 	}
 	if int64(data.size) > math.MaxUint32 || len(o.packs) == math.MaxUint16 {
@@ -156,15 +158,16 @@ func (o *Objects) at(first int, offset int64) (int, bool) {
 // isStructure says whether a kind is unpacked at once.
 func isStructure(root byte) bool { return root == Commit || root == Tree }
 
-// scan notes the entry at an offset of the last pack, whose entries begin at first, finds where it ends, and unpacks it when it is a
-// commit or a directory whose base is known.
+// scan notes the entry at an offset of the last pack, whose entries begin at first, finds where it ends, and
+// unpacks it when it is a commit or a directory whose base is known.
 func (o *Objects) scan(ctx context.Context, first, offset int) (end int, err error) {
 	data := o.packs[len(o.packs)-1]
 	h, err := readHeader(data, offset)
 	if err != nil {
 		return 0, err
 	}
-	e := packEntry{offset: uint32(offset), pack: uint16(len(o.packs) - 1), base: -1} // both are checked in add
+	// both are checked in add
+	e := packEntry{offset: uint32(offset), pack: uint16(len(o.packs) - 1), base: -1}
 	switch h.kind {
 	case kindOfsDelta:
 		base, ok := o.at(first, int64(offset)-h.distance)
@@ -217,10 +220,12 @@ func (o *Objects) name(ctx context.Context, i int) error {
 	return nil
 }
 
-// maxRounds bounds the work for packs whose deltas stand before their bases. Git writes bases first, so one round is the rule.
+// maxRounds bounds the work for packs whose deltas stand before their bases. Git writes bases first, so one
+// round is the rule.
 const maxRounds = 64
 
-// resolveReferences names the commits and directories from first on that are deltas to objects which come later in the pack.
+// resolveReferences names the commits and directories from first on that are deltas to objects which come
+// later in the pack.
 func (o *Objects) resolveReferences(ctx context.Context, first int) error {
 	again := true
 	for round := 0; again; round++ {
@@ -326,7 +331,8 @@ func (o *Objects) nameFiles(ctx context.Context) error {
 				continue
 			}
 		}
-		if err := o.name(ctx, i); err != nil && !errors.Is(err, ErrObjectTooLarge) && !errors.Is(err, errNoBase) {
+		if err := o.name(ctx, i); err != nil && !errors.Is(err, ErrObjectTooLarge) &&
+			!errors.Is(err, errNoBase) {
 			return err
 		}
 	}

@@ -18,7 +18,8 @@ func git(t testing.TB, dir string, stdin []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...)
 	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.Env = []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=" + dir, "PATH=/usr/local/bin:/usr/bin:/bin"}
+	cmd.Env = []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=" + dir,
+		"PATH=/usr/local/bin:/usr/bin:/bin"}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -35,9 +36,11 @@ func history(t testing.TB) string {
 	git(t, t.TempDir(), nil, "init", "--quiet", "--bare", "--initial-branch=main", dir)
 	var in strings.Builder
 	for commit := range 30 {
-		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+commit)
+		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n",
+			1_700_000_000+commit)
 		for n := range 20 {
-			content := strings.Repeat(fmt.Sprintf("line of file %d\n", n), 20) + fmt.Sprintf("changed in %d\n", commit)
+			content := strings.Repeat(fmt.Sprintf("line of file %d\n", n), 20) +
+				fmt.Sprintf("changed in %d\n", commit)
 			fmt.Fprintf(&in, "M 100644 inline d/e%d/f%d\ndata %d\n%s\n", commit%3, n, len(content), content)
 		}
 		in.WriteString("\n")
@@ -89,7 +92,8 @@ func TestObjects_readsWhatGitWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pack := git(t, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
+			pack := git(t, dir, names,
+				append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
 			o := NewObjects(testLimits)
 			if err := o.Add(t.Context(), packOf(pack)); err != nil {
 				t.Fatal(err)
@@ -114,13 +118,15 @@ func TestObjects_readsWhatGitWrites(t *testing.T) {
 				}
 			}
 			if structures != commitsAndDirectories || structures < 100 || files < 100 {
-				t.Errorf("%d commits and directories of %d, %d files", structures, commitsAndDirectories, files)
+				t.Errorf("%d commits and directories of %d, %d files",
+					structures, commitsAndDirectories, files)
 			}
 		})
 	}
 }
 
-// A pack that grows beyond all bounds when it is unpacked is stopped by its numbers, not by the machine's memory.
+// A pack that grows beyond all bounds when it is unpacked is stopped by its numbers, not by the machine's
+// memory.
 func TestObjects_bombs(t *testing.T) {
 	t.Parallel()
 	bomb, err := Write([]Object{{Kind: Tree, Content: make([]byte, 2<<20)}}, false)
@@ -155,13 +161,15 @@ func FuzzObjects(f *testing.F) {
 	dir := history(f)
 	names := git(f, dir, nil, "rev-list", "--objects", "--no-object-names", "--max-count=2", "main")
 	for _, args := range [][]string{{"--delta-base-offset"}, {"--window=10"}, {"--window=0"}} {
-		pack := git(f, dir, names, append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
+		pack := git(f, dir, names,
+			append([]string{"pack-objects", "--stdout", "--no-reuse-delta", "--quiet"}, args...)...)
 		f.Add(pack[:len(pack)-packTrailerSize])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		h := NewHash()
 		h.Write(body)
-		o := NewObjects(Limits{Object: 1 << 20, File: 1 << 20, Objects: testLimits.Objects, Inflated: 8 << 20})
+		o := NewObjects(Limits{Object: 1 << 20, File: 1 << 20, Objects: testLimits.Objects,
+			Inflated: 8 << 20})
 		if err := o.Add(context.Background(), packOf(h.Sum(body))); err != nil {
 			return
 		}
@@ -170,7 +178,8 @@ func FuzzObjects(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if HashObject(NewHash(), plumbing.TreeObject, content) != id && HashObject(NewHash(), plumbing.CommitObject, content) != id {
+			if HashObject(NewHash(), plumbing.TreeObject, content) != id &&
+				HashObject(NewHash(), plumbing.CommitObject, content) != id {
 				t.Fatal("an object with the wrong name")
 			}
 		}

@@ -1,7 +1,8 @@
 package pack
 
-// recentObjects keeps the objects that were unpacked last, within a bound: what falls out is unpacked again when somebody needs it. Two
-// generations take the place of a list in order of use: when the young one is full, it becomes the old one, and that is forgotten.
+// recentObjects keeps the objects that were unpacked last, within a bound: what falls out is unpacked again
+// when somebody needs it. Two generations take the place of a list in order of use: when the young one is
+// full, it becomes the old one, and that is forgotten.
 type recentObjects struct {
 	young, old map[int][]byte
 	size       int // of the young generation
@@ -9,7 +10,8 @@ type recentObjects struct {
 }
 
 const (
-	// generationSize bounds one generation in bytes. The directories of ten thousand clusters take 5 MB, both generations together 8.
+	// generationSize bounds one generation in bytes. The directories of ten thousand clusters take 5 MB, both
+	// generations together 8.
 	generationSize = 4 << 20
 	// keepingCost is about what it takes to keep an object beside its content.
 	keepingCost = 64

@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Write packs objects. Directories are written as differences to the older ones that the server has, unless it cannot use such a
-// thin pack: in a repository of ten thousand clusters, one of them is then a few hundred bytes on the wire, not a third of a megabyte.
+// Write packs objects. Directories are written as differences to the older ones that the server has, unless
+// it cannot use such a thin pack: in a repository of ten thousand clusters, one of them is then a few hundred
+// bytes on the wire, not a third of a megabyte.
 func Write(objects []Object, thin bool) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("PACK")
@@ -49,8 +50,8 @@ func entryHeader(kind byte, size int) []byte {
 	return append(header, c)
 }
 
-// DeltaWriter makes an object out of pieces of an older one and new ones, and the delta that says so (gitformat-pack(5),
-// "Deltified representation").
+// DeltaWriter makes an object out of pieces of an older one and new ones, and the delta that says so
+// (gitformat-pack(5), "Deltified representation").
 type DeltaWriter struct {
 	// Content is the new object, as far as it was made.
 	Content []byte
@@ -103,7 +104,8 @@ func appendDeltaSize(delta []byte, size int) []byte {
 func appendCopy(delta []byte, offset, size int) []byte {
 	for size > 0 {
 		n := min(size, 0xffff)
-		delta = append(delta, 0x80|0x0f|0x30, byte(offset), byte(offset>>8), byte(offset>>16), byte(offset>>24), byte(n), byte(n>>8))
+		delta = append(delta, 0x80|0x0f|0x30, byte(offset), byte(offset>>8), byte(offset>>16),
+			byte(offset>>24), byte(n), byte(n>>8))
 		offset, size = offset+n, size-n
 	}
 	return delta

@@ -32,11 +32,13 @@ func controllers() []string {
 	return []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"}
 }
 
-// releaseFile finds, in a base's kustomization, the files of a controller's release and the version they are of.
-var releaseFile = regexp.MustCompile(`https://\S+/fluxcd/([a-z-]+)/releases/download/(v[0-9.]+)/([a-z-]+)\.(crds|deployment)\.yaml`)
+// releaseFile finds, in a base's kustomization, the files of a controller's release and the version they are
+// of.
+var releaseFile = regexp.MustCompile(
+	`https://\S+/fluxcd/([a-z-]+)/releases/download/(v[0-9.]+)/([a-z-]+)\.(crds|deployment)\.yaml`)
 
-// update makes the files in dir unless they are there. The marker, whose first line is the version, is taken away first and put back
-// last, so that a half-made directory is known as one.
+// update makes the files in dir unless they are there. The marker, whose first line is the version, is taken
+// away first and put back last, so that a half-made directory is known as one.
 func update(ctx context.Context, dir string) error {
 	marker := filepath.Join(dir, release.Marker)
 	mark := fmt.Appendf(nil, "%s\n%x\n", release.Version, sha256.Sum256(recipe))
@@ -107,8 +109,8 @@ func generate(ctx context.Context) (files map[string][]byte, err error) {
 	return files, nil
 }
 
-// defaultInstallation renders the installation with default options ahead of time: nearly every run wants exactly that, and rendering
-// it then would take longer than all the rest of a run that finds nothing to do.
+// defaultInstallation renders the installation with default options ahead of time: nearly every run wants
+// exactly that, and rendering it then would take longer than all the rest of a run that finds nothing to do.
 func defaultInstallation(work string, files map[string][]byte) ([]byte, error) {
 	base := filepath.Join(work, "default")
 	if err := os.Mkdir(base, 0o755); err != nil {
@@ -128,7 +130,8 @@ func defaultInstallation(work string, files map[string][]byte) ([]byte, error) {
 	return []byte(manifest.Content), nil
 }
 
-// controller builds a base of Flux with the controller's own CRDs and Deployment in the place of its release's.
+// controller builds a base of Flux with the controller's own CRDs and Deployment in the place of its
+// release's.
 func controller(ctx context.Context, work, flux, name string) ([]byte, error) {
 	base := filepath.Join(work, name)
 	if err := os.CopyFS(base, os.DirFS(filepath.Join(flux, "manifests", "bases", name))); err != nil {
@@ -143,7 +146,8 @@ func controller(ctx context.Context, work, flux, name string) ([]byte, error) {
 	replaced := releaseFile.ReplaceAllFunc(content, func(url []byte) []byte {
 		parts := releaseFile.FindSubmatch(url)
 		folder := map[string]string{"crds": "crd", "deployment": "manager"}[string(parts[4])]
-		local, err := releaseContent(ctx, work, "github.com/fluxcd/"+string(parts[1]), string(parts[2]), folder)
+		local, err := releaseContent(ctx, work, "github.com/fluxcd/"+string(parts[1]),
+			string(parts[2]), folder)
 		if err != nil {
 			problems = append(problems, err)
 			return url

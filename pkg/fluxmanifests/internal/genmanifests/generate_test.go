@@ -28,7 +28,8 @@ func TestGenerate_reproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"gotk-components.yaml", "helm-controller.yaml", "kustomize-controller.yaml", "notification-controller.yaml", "policies.yaml", "rbac.yaml", "source-controller.yaml",
+		"gotk-components.yaml", "helm-controller.yaml", "kustomize-controller.yaml",
+		"notification-controller.yaml", "policies.yaml", "rbac.yaml", "source-controller.yaml",
 	}
 	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)

@@ -2,9 +2,9 @@
 //
 //	go run ./internal/genmanifests DIR
 //
-// Flux's release consists of kustomize builds of folders in its modules. The modules come from the Go module proxy, verified by the
-// checksum database like any other; no prebuilt file is downloaded. The same versions make the same bytes. A directory that holds them
-// already is left as it is.
+// Flux's release consists of kustomize builds of folders in its modules. The modules come from the Go module
+// proxy, verified by the checksum database like any other; no prebuilt file is downloaded. The same versions
+// make the same bytes. A directory that holds them already is left as it is.
 package main
 
 import (

@@ -1,0 +1,80 @@
+package files
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
+)
+
+// IgnoreFile is what source-controller reads to leave files out.
+const IgnoreFile = ".sourceignore"
+
+// Reaches finds what Flux takes from outside of a checkout, in what Git holds. The error may be a
+// *fluxbuild.Error: the path cannot be built at all, and there may be more to find.
+func (f *Tree) Reaches(
+	config *clusterspec.GitOps, settings fluxbuild.Settings, checkout fluxbuild.Checkout,
+) ([]fluxbuild.Reach, error) {
+	root := layout.RootDir(config)
+	var reaches []fluxbuild.Reach
+	err := f.Prefetch(root)
+	if err == nil {
+		_, reaches, err = fluxbuild.ReachesOf(f, root, settings, Source(config), checkout)
+	}
+	if f.err != nil {
+		err = f.err
+	}
+	if err != nil {
+		return reaches, fmt.Errorf("looking for what Flux takes from outside of %s: %w", root, err)
+	}
+	for i := range reaches {
+		if at := &reaches[i]; at.File == "" && at.Object == "" { // a setting of Flux's own Kustomization
+			at.File = SyncFile(config)
+			at.Object = "Kustomization " + config.SystemNamespace + "/" + config.SystemNamespace
+		}
+	}
+	return reaches, nil
+}
+
+// LiveReaches are the uses of a live object that lie outside of a checkout.
+func LiveReaches(
+	name fluxbuild.Name, spec map[string]any, source fluxbuild.Name, checkout fluxbuild.Checkout,
+) []fluxbuild.Reach {
+	var reaches []fluxbuild.Reach
+	for _, use := range fluxbuild.UsesOf(name, spec, source) {
+		if checkout.Outside(use.Path) {
+			reaches = append(reaches, fluxbuild.Reach{
+				Object: name.String(), Field: use.Field, Value: use.Path, Target: path.Clean("./" + use.Path),
+			})
+		}
+	}
+	return reaches
+}
+
+// ReachText names what leads out of a path, and what becomes of it without that.
+func ReachText(reach fluxbuild.Reach, root string) (message, effect string) {
+	where := reach.File
+	if where != "" && reach.Line > 0 {
+		where = fmt.Sprintf("%s:%d", where, reach.Line)
+	}
+	if where != "" {
+		where += ": "
+	}
+	switch {
+	case reach.Object != "":
+		message = fmt.Sprintf("%s%s: %s is %q, which is not below %s",
+			where, reach.Object, reach.Field, reach.Value, root)
+		return message, "that object would do nothing any more"
+	case path.Base(reach.File) == IgnoreFile:
+		message = fmt.Sprintf("%s leaves files below %s out, and is itself outside of it", reach.File, root)
+		return message, "would apply those files"
+	case reach.Field != "":
+		message = fmt.Sprintf("%s%s is %q, which is outside of %s", where, reach.Field, reach.Value, root)
+	default:
+		message = fmt.Sprintf("%s needs %s, which is outside of %s: %s",
+			reach.File, reach.Target, root, firstLine(reach.Value))
+	}
+	return message, "would apply nothing any more"
+}
