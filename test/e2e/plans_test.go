@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// everyPlan has each run of every test planned first, and what is planned held against what is done ("make
-// plans"). A fault that strikes once strikes the plan then, so that the tests of such faults are left out
-// there.
+// everyPlan has each run of every test planned first, and what is planned held against what is done:
+// EKSA_GITOPS_PLANS=1 make e2e. A fault that strikes once strikes the plan then, so that the tests of such
+// faults fail.
 var everyPlan = os.Getenv("EKSA_GITOPS_PLANS") != ""
 
 // plan is what a dry run says; nil when there is none to hold a run against.
