@@ -236,7 +236,7 @@ func TestHostile_yaml(t *testing.T) {
 		if code != 3 {
 			t.Errorf("%s: exit code %d\n%.500s", name, code, stdout)
 		}
-		if took := time.Since(began); took > 3*time.Minute { // seconds on an idle machine, hours where it is quadratic
+		if took := time.Since(began); took > 30*time.Second { // seconds on an idle machine
 			t.Errorf("%s: took %v", name, took)
 		}
 		if len(stdout) > 4<<20 {
