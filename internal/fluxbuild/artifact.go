@@ -9,6 +9,9 @@ import (
 	"github.com/fluxcd/pkg/sourceignore/gitignore"
 )
 
+// IgnoreFile is what source-controller reads to leave files out.
+const IgnoreFile = sourceignore.IgnoreFile
+
 // Artifact is what Flux's source-controller makes of a repository: its files without those that the
 // controller leaves out by itself (images, archives, files of continuous integration and of Git) and by
 // .sourceignore files. ignore are further patterns, those of spec.ignore.
@@ -44,7 +47,7 @@ func (a *artifact) dir(name string) *ignoredDir {
 		d.patterns = above.patterns[:len(above.patterns):len(above.patterns)]
 	}
 	a.dirs[name] = d
-	if file := path.Join(name, sourceignore.IgnoreFile); !d.whole && a.Files.IsFile(file) {
+	if file := path.Join(name, IgnoreFile); !d.whole && a.Files.IsFile(file) {
 		if content, err := a.Files.Read(file); err == nil {
 			d.patterns = append(d.patterns, sourceignore.ReadPatterns(bytes.NewReader(content), domain)...)
 		}

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/fluxcd/pkg/sourceignore"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
@@ -53,23 +52,12 @@ func Reaches(files Files, dir string, settings Settings, checkout Checkout) (*Bu
 	case errWithout != nil && !errors.As(errWithout, &unbuilt):
 		return nil, nil, errWithout
 	case errWithout != nil:
-		target := slices.Sorted(mapKeys(watch.outside))[0]
+		target := slices.Sorted(maps.Keys(watch.outside))[0]
 		found = append(found, Reach{File: path.Clean(dir), Target: target, Value: errWithout.Error()})
 	case !sameObjects(built, without):
 		found = append(found, watch.ignores()...)
 	}
 	return built, found, nil
-}
-
-// mapKeys goes over what is in a set.
-func mapKeys(set map[string]bool) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for key := range set {
-			if !yield(key) {
-				return
-			}
-		}
-	}
 }
 
 func sameObjects(a, b *Built) bool {
@@ -218,8 +206,8 @@ func (w *watched) components(dir string, settings Settings) []Reach {
 // ignores are the .sourceignore files outside: what they leave out would be there without them.
 func (w *watched) ignores() []Reach {
 	var found []Reach
-	for _, name := range slices.Sorted(mapKeys(w.outside)) {
-		if path.Base(name) == sourceignore.IgnoreFile {
+	for _, name := range slices.Sorted(maps.Keys(w.outside)) {
+		if path.Base(name) == IgnoreFile {
 			found = append(found, Reach{File: name, Target: name})
 		}
 	}
@@ -252,8 +240,8 @@ func documents(content []byte) []*yaml.Node {
 	decoder := yaml.NewDecoder(strings.NewReader(string(content)))
 	for {
 		var document yaml.Node
-		if err := decoder.Decode(&document); errors.Is(err, io.EOF) || err != nil {
-			return all
+		if decoder.Decode(&document) != nil {
+			return all // at its end, or at what is not YAML
 		}
 		if len(document.Content) == 1 {
 			all = append(all, document.Content[0])

@@ -11,22 +11,13 @@ import (
 // beginning of clusters/dev2 (go-git, Index.SkipUnless). Without an entry it is everything.
 type Checkout []string
 
-// prefixes are the entries as source-controller gives them to go-git.
-func (c Checkout) prefixes() []string {
-	prefixes := make([]string, len(c))
-	for i, entry := range c {
-		prefixes[i] = strings.TrimPrefix(entry, "./")
-	}
-	return prefixes
-}
+// prefix is an entry as source-controller gives it to go-git.
+func prefix(entry string) string { return strings.TrimPrefix(entry, "./") }
 
 // HasFile says whether a file is checked out.
 func (c Checkout) HasFile(name string) bool {
-	if len(c) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool {
-		return strings.HasPrefix(name, prefix)
+	return len(c) == 0 || slices.ContainsFunc(c, func(entry string) bool {
+		return strings.HasPrefix(name, prefix(entry))
 	})
 }
 
@@ -41,8 +32,8 @@ func (c Checkout) HasDir(dir string) bool {
 // leadsTo says whether an entry is below a directory, so that a part of that is checked out.
 func (c Checkout) leadsTo(dir string) bool {
 	dir = path.Clean(dir)
-	return slices.ContainsFunc(c.prefixes(), func(prefix string) bool {
-		return dir == "." || strings.HasPrefix(prefix, dir+"/")
+	return slices.ContainsFunc(c, func(entry string) bool {
+		return dir == "." || strings.HasPrefix(prefix(entry), dir+"/")
 	})
 }
 

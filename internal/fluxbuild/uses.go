@@ -22,11 +22,11 @@ type Use struct {
 // ImageUpdateAutomation is none: it clones the repository by itself.
 var usingKinds = []string{"Kustomization", "HelmRelease", "HelmChart", "GitRepository", "ArtifactGenerator"}
 
-// UsingKinds are the kinds that [UsesOf] understands.
+// UsingKinds are the kinds that [LiveReaches] understands.
 func UsingKinds() []string { return slices.Clone(usingKinds) }
 
-// UsesOf lists what an object with that name and spec takes from a GitRepository.
-func UsesOf(object Name, spec map[string]any, source Name) []Use {
+// usesOf lists what an object with that name and spec takes from a GitRepository.
+func usesOf(object Name, spec map[string]any, source Name) []Use {
 	from := func(ref map[string]any) bool {
 		return asText(ref["kind"]) == "GitRepository" && asText(ref["name"]) == source.Name &&
 			cmp.Or(asText(ref["namespace"]), object.Namespace) == source.Namespace
@@ -114,10 +114,30 @@ func asText(value any) string {
 	return text
 }
 
-// Outside says whether a path that an object uses is not wholly in a checkout.
-func (c Checkout) Outside(used string) bool {
-	name := strings.TrimPrefix(path.Clean("/"+used), "/")
-	return !c.HasDir(cmp.Or(name, ".")) && (name == "" || !c.HasFile(name))
+// target is the path in the repository of what is used; "." is all of it. Flux does not let one lead out of
+// the repository.
+func (u Use) target() string { return cmp.Or(strings.TrimPrefix(path.Clean("/"+u.Path), "/"), ".") }
+
+// outside says whether what is used is not wholly in a checkout.
+func (u Use) outside(checkout Checkout) bool {
+	target := u.target()
+	return !checkout.HasDir(target) && (target == "." || !checkout.HasFile(target))
+}
+
+// reach is the use as an object has it.
+func (u Use) reach(object Name) Reach {
+	return Reach{Object: object.String(), Field: u.Field, Value: u.Path, Target: u.target()}
+}
+
+// LiveReaches are the uses of an object in the cluster that lie outside of a checkout.
+func LiveReaches(object Name, spec map[string]any, source Name, checkout Checkout) []Reach {
+	var found []Reach
+	for _, use := range usesOf(object, spec, source) {
+		if use.outside(checkout) {
+			found = append(found, use.reach(object))
+		}
+	}
+	return found
 }
 
 // ReachesOf finds where a directory, and what its objects have Flux build from the same GitRepository, leads
@@ -136,12 +156,12 @@ func ReachesOf(
 		object := pending[0]
 		pending = pending[1:]
 		spec := fieldsAt(object.Fields(), "spec")
-		for _, use := range UsesOf(object.Name, spec, source) {
-			if checkout.Outside(use.Path) {
+		for _, use := range usesOf(object.Name, spec, source) {
+			if use.outside(checkout) {
 				found = append(found, reachOf(files, object, use))
 				continue
 			}
-			inside := path.Clean(strings.TrimPrefix(path.Clean("/"+use.Path), "/"))
+			inside := use.target()
 			if object.Kind != "Kustomization" || seen[inside] || !files.IsDir(inside) {
 				continue
 			}
@@ -183,10 +203,8 @@ func usingObjects(built *Built) []*Object {
 
 // reachOf says where an object uses something.
 func reachOf(files Files, object *Object, use Use) Reach {
-	reach := Reach{
-		File: object.File, Line: object.Line, Object: object.Name.String(), Field: use.Field, Value: use.Path,
-		Target: cmp.Or(strings.TrimPrefix(path.Clean("/"+use.Path), "/"), "."),
-	}
+	reach := use.reach(object.Name)
+	reach.File, reach.Line = object.File, object.Line
 	if object.File == "" {
 		return reach
 	}

@@ -30,13 +30,14 @@ func (r *run) reachesLive(
 	if err != nil {
 		return nil, fmt.Errorf("looking for objects that take files from the repository: %w", err)
 	}
+	source := files.Source(r.seen.Config)
 	var reaches []fluxbuild.Reach
 	for _, o := range resources.Objects {
 		if o.Derived {
 			continue
 		}
 		name := fluxbuild.Name{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
-		reaches = append(reaches, files.LiveReaches(name, o.Spec, files.Source(r.seen.Config), checkout)...)
+		reaches = append(reaches, fluxbuild.LiveReaches(name, o.Spec, source, checkout)...)
 	}
 	return reaches, nil
 }
@@ -56,8 +57,8 @@ func reachHint(reach fluxbuild.Reach, root string) string {
 	case reach.Object != "":
 		const own = "give that object a GitRepository of its own, or move what it uses below "
 		return own + root + push
-	case path.Base(reach.File) == files.IgnoreFile:
-		return "write its lines for that directory into " + path.Join(root, files.IgnoreFile) + push
+	case path.Base(reach.File) == fluxbuild.IgnoreFile:
+		return "write its lines for that directory into " + path.Join(root, fluxbuild.IgnoreFile) + push
 	}
 	return text.Command("move %s below %s, correct the entry", reach.Target, root) + push
 }

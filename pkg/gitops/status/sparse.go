@@ -47,7 +47,7 @@ func (o *Observation) lookSparse(
 	for _, ks := range o.Survey.Kustomizations {
 		name := fluxbuild.Name{Kind: ks.Kind, Namespace: ks.Namespace, Name: ks.Name}
 		spec, _ := ks.Fields["spec"].(map[string]any)
-		if len(files.LiveReaches(name, spec, files.Source(o.Config), checkout)) > 0 {
+		if len(fluxbuild.LiveReaches(name, spec, files.Source(o.Config), checkout)) > 0 {
 			return sparseSight{}
 		}
 	}

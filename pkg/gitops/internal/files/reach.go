@@ -9,9 +9,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// IgnoreFile is what source-controller reads to leave files out.
-const IgnoreFile = ".sourceignore"
-
 // Reaches finds what Flux takes from outside of a checkout, in what Git holds. The error may be a
 // *fluxbuild.Error: the path cannot be built at all, and there may be more to find.
 func (f *Tree) Reaches(
@@ -38,21 +35,6 @@ func (f *Tree) Reaches(
 	return reaches, nil
 }
 
-// LiveReaches are the uses of a live object that lie outside of a checkout.
-func LiveReaches(
-	name fluxbuild.Name, spec map[string]any, source fluxbuild.Name, checkout fluxbuild.Checkout,
-) []fluxbuild.Reach {
-	var reaches []fluxbuild.Reach
-	for _, use := range fluxbuild.UsesOf(name, spec, source) {
-		if checkout.Outside(use.Path) {
-			reaches = append(reaches, fluxbuild.Reach{
-				Object: name.String(), Field: use.Field, Value: use.Path, Target: path.Clean("./" + use.Path),
-			})
-		}
-	}
-	return reaches
-}
-
 // ReachText names what leads out of a path, and what becomes of it without that.
 func ReachText(reach fluxbuild.Reach, root string) (message, effect string) {
 	where := reach.File
@@ -67,7 +49,7 @@ func ReachText(reach fluxbuild.Reach, root string) (message, effect string) {
 		message = fmt.Sprintf("%s%s: %s is %q, which is not below %s",
 			where, reach.Object, reach.Field, reach.Value, root)
 		return message, "that object would do nothing any more"
-	case path.Base(reach.File) == IgnoreFile:
+	case path.Base(reach.File) == fluxbuild.IgnoreFile:
 		message = fmt.Sprintf("%s leaves files below %s out, and is itself outside of it", reach.File, root)
 		return message, "would apply those files"
 	case reach.Field != "":
