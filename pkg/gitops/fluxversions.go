@@ -178,8 +178,8 @@ func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 				"Flux has applied it (kubectl -n %s get kustomizations.kustomize.toolkit.fluxcd.io %s), "+
 				"and run the command again", path.Dir(a.Kustomization), path.Base(a.Kustomization))})
 	}
-	for _, right := range survey.MissingRights {
-		found.addFinding(Finding{AreaAccess, right.Error(), right.Hint()})
+	for _, f := range lacking(survey.MissingRights) {
+		found.addFinding(f)
 	}
 	r.dropped = survey.Dropped
 	return nil

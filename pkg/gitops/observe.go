@@ -297,10 +297,7 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 	}
 	r.seen.Cluster = state
 	r.identify(ctx, &state.Flux)
-	wrong := needs.judge(state)
-	for _, right := range state.MissingRights {
-		wrong = append(wrong, Finding{AreaAccess, right.Error(), right.Hint()})
-	}
+	wrong := slices.Concat(needs.judge(state), lacking(state.MissingRights))
 	for _, f := range wrong {
 		found.addFinding(f)
 	}

@@ -27,10 +27,19 @@ func (r *run) checkRights(ctx context.Context, found *findings, intents ...inten
 		if slices.Contains(intents[:i], one) {
 			continue
 		}
-		for _, right := range r.open.cluster.MissingRights(ctx, one.purpose, one.namespace) {
-			found.addFinding(Finding{AreaAccess, right.Error(), right.Hint()})
+		for _, f := range lacking(r.open.cluster.MissingRights(ctx, one.purpose, one.namespace)) {
+			found.addFinding(f)
 		}
 	}
+}
+
+// lacking tells what the user may not do, and which rule would allow it.
+func lacking(rights []*fluxinstall.MissingRight) []Finding {
+	var found []Finding
+	for _, right := range rights {
+		found = append(found, Finding{AreaAccess, right.Error(), right.Hint()})
+	}
+	return found
 }
 
 // asksFlux says whether the run tells Flux to look at its commit now.
