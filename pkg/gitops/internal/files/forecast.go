@@ -74,16 +74,23 @@ type Forecast struct {
 	running bool
 	// was are the objects that there are before, is those after.
 	was, is map[fluxbuild.Name]*fluxbuild.Object
-	// unbuilt is why Flux could not apply what the run leaves: then it does nothing at all.
+	// Unbuilt is why Flux could not apply what the run leaves: then it does nothing at all.
 	Unbuilt error
-	Unseen  []error
+	// Unseen are the directories of which nothing is known: see [fluxbuild.Built].
+	Unseen []error
+}
+
+// forecast is one that has yet to look at anything.
+func forecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader, plan *Plan) *Forecast {
+	return &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: plan,
+		before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan)}
 }
 
 // NewForecast builds what is compared.
-func NewForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader,
-	plan *Plan) (*Forecast, error) {
-	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: plan, before: At(ctx, snapshot, nil),
-		after: At(ctx, snapshot, plan)}
+func NewForecast(
+	ctx context.Context, of Foresight, snapshot facts.SnapshotReader, plan *Plan,
+) (*Forecast, error) {
+	f := forecast(ctx, of, snapshot, plan)
 	root := layout.RootDir(f.Facts.Config)
 	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
@@ -108,8 +115,8 @@ func (f *Forecast) compareChanged() error {
 // it. A snapshot that cannot be built has none: Flux stands still on it.
 func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.SnapshotReader,
 	plan *Plan) ([]Foreseen, error) {
-	f := &Forecast{Foresight: Foresight{Facts: seen}, ctx: ctx, snapshot: snapshot, plan: plan,
-		before: At(ctx, snapshot, nil), after: At(ctx, snapshot, plan), running: true, following: true}
+	f := forecast(ctx, Foresight{Facts: seen}, snapshot, plan)
+	f.running, f.following = true, true
 	if err := f.readFlux(f.settingsInGit); err != nil {
 		return nil, err
 	}
@@ -331,9 +338,8 @@ func (f *Forecast) setSettings(spec map[string]any) error {
 
 // TipForecast compares what Flux has applied with what it would apply of the tip of a branch.
 func TipForecast(ctx context.Context, of Foresight, snapshot facts.SnapshotReader) (*Forecast, error) {
-	f := &Forecast{Foresight: of, ctx: ctx, snapshot: snapshot, plan: &Plan{}, before: At(ctx, snapshot, nil),
-		after: At(ctx, snapshot, nil)}
-	// that one at work is about to create clusters is worth a note
+	f := forecast(ctx, of, snapshot, &Plan{})
+	// That one at work is about to create clusters is worth a note.
 	f.running = f.Facts.FluxRuns() && f.Facts.FluxFails() && !f.Facts.FluxCutOff()
 	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err

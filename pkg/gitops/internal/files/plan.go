@@ -17,7 +17,7 @@ type Plan struct {
 	System  map[string][]byte // Flux's files as they are after the commit, by base name
 	After   map[string][]byte // all the run's files as they are after the commit, by path
 	Gone    []string          // the paths that are no longer there after the commit
-	// it is on a commit that Flux has applied after the run's, so that nothing comes of it
+	// Later says that it is on a commit that Flux has applied after the run's, so that nothing comes of it.
 	Later bool
 }
 
