@@ -33,10 +33,10 @@ func TestPlain(t *testing.T) {
 	}{
 		{notBool, "must be true or false"}, {notInt, "must be a whole number"},
 		{notUint, "must be a whole number"}, {notNumber, "must be a whole number"},
-		{large, "is too large or too small"}, {notFloat, "must be a number"}, {notTime,
-			"must be a time such as 30s, 10m or 1h30m"},
-		{noUnit, "must be a time such as 30s, 10m or 1h30m"}, {oddUnit,
-			"must be a time such as 30s, 10m or 1h30m"},
+		{large, "is too large or too small"}, {notFloat, "must be a number"},
+		{notTime, "must be a time such as 30s, 10m or 1h30m"},
+		{noUnit, "must be a time such as 30s, 10m or 1h30m"},
+		{oddUnit, "must be a time such as 30s, 10m or 1h30m"},
 		{late.Err(), "it took too long"}, {over.Err(), "interrupted"},
 		{fmt.Errorf("client rate limiter Wait returned an error: %w", late.Err()), "no answer in time"},
 	} {

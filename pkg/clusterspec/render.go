@@ -131,8 +131,8 @@ func gitOpsSettings(o *Object, g *GitOps) []change {
 	at := fieldsOfGitOps(o.Kind)
 	var changes []change
 	for _, setting := range []struct{ path, value string }{
-		{at.branch, g.Branch}, {at.clusterConfigPath, g.ClusterConfigPath}, {at.systemNamespace,
-			g.SystemNamespace},
+		{at.branch, g.Branch}, {at.clusterConfigPath, g.ClusterConfigPath},
+		{at.systemNamespace, g.SystemNamespace},
 	} {
 		if text(o.root(), keys(setting.path)...) != "" {
 			continue

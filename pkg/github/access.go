@@ -141,10 +141,9 @@ func (a *accessCheck) fail(name string, err error) {
 	}{
 		{ErrAuthentication, KindAuth, true}, {ErrSSO, KindAuth, true}, {ErrUntrusted, KindConfig, true},
 		{ErrUnavailable, KindUnavailable, true},
-		{ErrRateLimited, KindUnavailable, true}, {ErrUnexpected, KindUnavailable, true}, {ErrPermission,
-			KindPermission, false},
-		{ErrPolicy, KindPolicy, true}, {ErrPlan, KindPolicy, true}, {ErrNotFound, KindConfig, false},
-		{ErrConflict, KindPolicy, false},
+		{ErrRateLimited, KindUnavailable, true}, {ErrUnexpected, KindUnavailable, true},
+		{ErrPermission, KindPermission, false}, {ErrPolicy, KindPolicy, true}, {ErrPlan, KindPolicy, true},
+		{ErrNotFound, KindConfig, false}, {ErrConflict, KindPolicy, false},
 	} {
 		if !errors.Is(err, class.err) {
 			continue
