@@ -28,28 +28,19 @@ func planThenRun(t *testing.T, w *world, args ...string) {
 		confirmed = append(slices.Clone(args), "--yes")
 	}
 	before := w.mark()
-	plan :=
-		w.run(append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")...).exits(7).json()
+	dry := append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")
+	plan := w.run(dry...).exits(7).json()
 	before.writesNothing()
 	if at(t, plan, "wouldChange") != true || at(t, plan, "exitCode") != 7.0 {
 		t.Errorf("%s: the plan says wouldChange %v, exit code %v",
 			args, at(t, plan, "wouldChange"), at(t, plan, "exitCode"))
 	}
 	result := w.run(append(slices.Clone(confirmed), "-o", "json")...).exits(0).json()
-	looking := func(names []string) []string { // two of them begin at the same time
-		slices.Sort(names[:2])
-		return names
-	}
-	planned, done := looking(stepNames(t, plan)), looking(stepNames(t, result))
-	if !slices.Equal(planned, done) {
-		t.Errorf("%s: planned\n\t%s\nand done\n\t%s",
-			args, strings.Join(planned, "\n\t"), strings.Join(done, "\n\t"))
-	}
+	doneAsPlanned(t, args, stepNames(t, plan), stepNames(t, result))
 	if args[0] == "delete" {
 		return
 	}
-	again :=
-		w.run(append(slices.Clone(args), "--dry-run", "--detailed-exitcode", "-o", "json")...).exits(0).json()
+	again := w.run(dry...).exits(0).json()
 	if at(t, again, "wouldChange") != false {
 		t.Errorf("%s: planned again, it would change something", args)
 	}
