@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -14,16 +13,11 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/schematest"
 )
 
-// published are the schemas that consumers have.
-var published = sync.OnceValues(func() (*schematest.Schemas, error) {
-	return schematest.Read("../../docs/schema")
-})
-
 // checkForms holds what a run has printed against the published schemas, when its command line, or else the
 // environment, asks for JSON: its result, and its steps and messages. Every test that runs the program calls
 // it, so that nothing is printed that no schema describes.
 func checkForms(args []string, getenv func(string) string, stdout, stderr string) error {
-	schemas, err := published()
+	schemas, err := schematest.Published()
 	if err != nil {
 		return err
 	}
@@ -75,7 +69,7 @@ func unset(string) string { return "" }
 // about.
 func TestForms_everyCommand(t *testing.T) {
 	t.Parallel()
-	schemas, err := published()
+	schemas, err := schematest.Published()
 	if err != nil {
 		t.Fatal(err)
 	}

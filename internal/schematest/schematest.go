@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -26,7 +27,43 @@ type Schemas struct {
 // suffix ends the name of every schema's file.
 const suffix = ".schema.json"
 
-// Read reads the schemas in a directory, which is docs/schema as seen from the test.
+// Published reads, once, the schemas that consumers have: docs/schema of the repository in which the test is
+// run.
+var Published = sync.OnceValues(func() (*Schemas, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		schemas := filepath.Join(dir, "docs", "schema")
+		if info, err := os.Stat(schemas); err == nil && info.IsDir() {
+			return Read(schemas)
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return nil, errors.New("the test is not run in the repository: there is no docs/schema above it")
+		}
+		dir = above
+	}
+})
+
+// CheckValue holds the JSON form of a value against the published schema of its kind.
+func CheckValue(value any) error {
+	schemas, err := Published()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if err := schemas.Check(text); err != nil {
+		return fmt.Errorf("%w\n%s", err, text)
+	}
+	return nil
+}
+
+// Read reads the schemas in a directory.
 func Read(dir string) (*Schemas, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // What is not as the schemas say is found, at whatever depth.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	schemas, err := schematest.Read("../../docs/schema")
+	schemas, err := schematest.Published()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,15 +4,9 @@ import (
 	"bytes"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/schematest"
 )
-
-// published are the schemas that consumers have.
-var published = sync.OnceValues(func() (*schematest.Schemas, error) {
-	return schematest.Read("../../docs/schema")
-})
 
 // asPublished holds what a run has printed as JSON against the schemas: its result, and its steps and
 // messages. What a run has printed that was killed, or whose reader went away, ends anywhere.
@@ -22,7 +16,7 @@ func (w *world) asPublished(args []string, code int, stdout, stderr []byte) {
 	if code == killed || code == unread {
 		return
 	}
-	schemas, err := published()
+	schemas, err := schematest.Published()
 	if err != nil {
 		w.t.Fatal(err)
 	}

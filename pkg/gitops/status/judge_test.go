@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/schematest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
@@ -112,7 +113,9 @@ func judge(t *testing.T, o *status.Observation) *status.Report {
 	if report.Healthy != (len(report.Problems) == 0) {
 		t.Errorf("healthy %v with the problems %+v", report.Healthy, report.Problems)
 	}
-	asPublished(t, report)
+	if err := schematest.CheckValue(report); err != nil {
+		t.Error(err)
+	}
 	return report
 }
 
