@@ -77,6 +77,36 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte,
 	return a.changes(), err
 }
 
+// RemoveComponents deletes those objects of an installation that [Cluster.EnsureComponents] has created, the
+// namespace left out, in the reverse of the order in which they were made, and gives their subjects. It is for
+// an installation that nothing uses yet. Objects that are gone are no error, and it may be repeated.
+func (c *Cluster) RemoveComponents(ctx context.Context, manifests []byte, made ChangeSet) ([]string, error) {
+	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
+	if err != nil {
+		return nil, fmt.Errorf("reading Flux's manifests: %w", err)
+	}
+	stages := stagesOf(objects)
+	var removed []string
+	for _, stage := range [][]*unstructured.Unstructured{stages.workloads, stages.objects, stages.definitions} {
+		for _, object := range stage {
+			subject := ssautils.FmtUnstructured(object)
+			if !slices.Contains(made.Created, subject) {
+				continue
+			}
+			gvk := object.GroupVersionKind()
+			changed, err := c.removeObject(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(),
+				object.GetName())
+			if err != nil {
+				return removed, err
+			}
+			if changed {
+				removed = append(removed, subject)
+			}
+		}
+	}
+	return removed, nil
+}
+
 // EnsureSync applies the GitRepository and the Kustomization, and ends their suspension when it is one that
 // [Cluster.StopFlux] left; that of somebody else stays. It may be repeated.
 func (c *Cluster) EnsureSync(ctx context.Context, manifests []byte) (ChangeSet, error) {

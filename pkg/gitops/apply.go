@@ -10,7 +10,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
-	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // SourceKeeper keeps the Secret with which Flux reads the repository.
@@ -37,6 +36,10 @@ type FluxInstaller interface {
 	// EnsureSync applies the objects that say what Flux follows. It ends a suspension that a detachment left,
 	// and no other.
 	EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error)
+	// RemoveComponents takes back what EnsureComponents has created, the namespace left out, and says what is
+	// gone.
+	RemoveComponents(ctx context.Context, manifests []byte,
+		made fluxinstall.ChangeSet) (removed []string, err error)
 	// RequestReconcile asks Flux to look at the repository now. Objects that are not there are left out.
 	RequestReconcile(ctx context.Context, namespace, name string) error
 }
@@ -57,8 +60,10 @@ func (r *createRun) throughGit() step.Sequence {
 	message := r.commitMessage(commitSubject(r.managed)+r.restoredText(), slices.Concat(names, r.restored))
 	return step.Sequence{
 		step.Telling(r.startRepositoryResult),
-		r.createRepository(),
-		r.pushWithCredentials(commitWork{plan: r.compare, message: func() string { return message }}),
+		step.When(func(context.Context) step.Sequence {
+			return r.pushWithCredentials(r.createRepository(),
+				commitWork{plan: r.compare, message: func() string { return message }})
+		}),
 		step.When(r.installFlux),
 		r.waitApplied(r.compareLater),
 		step.Silently(r.tellRunning),
@@ -111,60 +116,6 @@ func commitSubject(clusters []*clusterspec.Cluster) string {
 		return "Create cluster " + c.Name
 	}
 	return fmt.Sprintf("Create cluster %s (Kubernetes %s)", c.Name, c.KubernetesVersion)
-}
-
-// installFlux installs the controllers, then points them at the repository.
-func (r *clustersRun) installFlux(context.Context) step.Sequence {
-	if r.management == nil {
-		return nil
-	}
-	var components, sync []byte
-	version := r.plannedVersion(r.planned)
-	install := step.Name("Install Flux " + version)
-	return step.Sequence{
-		step.Silently(func(context.Context) (err error) {
-			if components, sync, err = r.buildPushed(install); err != nil {
-				return err
-			}
-			r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config.SystemNamespace,
-				URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
-			return nil
-		}),
-		step.Action{
-			Name: install,
-			Plan: func(context.Context) (step.Effect, error) {
-				return step.Written(!r.appliedInPlace(), ""), nil
-			},
-			Apply: func(ctx context.Context) (step.Effect, error) {
-				// When Flux itself reports that it applied this very commit, its components are what Git
-				// says: it applies them too.
-				if r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
-					return step.Unchanged(), nil
-				}
-				changes, err := r.open.cluster.EnsureComponents(ctx, components, r.progressOf(install))
-				if err != nil {
-					return step.Effect{}, fmt.Errorf("installing Flux: %w", err)
-				}
-				return effectOfChanges(changes), nil
-			},
-		},
-		step.Action{
-			Name: stepRepoint,
-			Plan: func(context.Context) (step.Effect, error) {
-				flux := &r.seen.Cluster.Flux
-				inPlace := flux.GitRepository != nil && flux.Kustomization != nil &&
-					!flux.GitRepository.Stopped && !flux.Kustomization.Stopped
-				return step.Written(!inPlace, ""), nil
-			},
-			Apply: func(ctx context.Context) (step.Effect, error) {
-				changes, err := r.open.cluster.EnsureSync(ctx, sync)
-				if err != nil {
-					return step.Effect{}, fmt.Errorf("pointing Flux at %s: %w", r.seen.Remote.Cluster, err)
-				}
-				return effectOfChanges(changes), nil
-			},
-		},
-	}
 }
 
 // progressOf passes on what is told of a step.

@@ -32,7 +32,8 @@ type clustersRun struct {
 	// is released.
 	asReleased bool
 
-	made made // for Flux to read the repository with
+	made  made // for Flux to read the repository with
+	early earlyFlux
 	// sourceLater says that the credentials change after the push, in the course of a take-over.
 	sourceLater bool
 

@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,13 +21,16 @@ import (
 type made struct {
 	namespace, secret, deployKey bool
 	publicKey                    string // of the Secret, whoever made it
+	// refused is why the commit did not get to the branch, or what Flux would read it with is not there.
+	refused error
 	// takenBack says that all of it is gone again.
 	takenBack bool
 }
 
-// pushWithCredentials prepares what Flux reads the repository with and brings the files to the branch. Where
-// Flux is taken over, its credentials change later: until then it goes on reading what it followed before.
-func (r *clustersRun) pushWithCredentials(work commitWork) step.Sequence {
+// pushWithCredentials prepares what Flux reads the repository with and brings the files to the branch, once
+// what comes first is done. Where Flux is taken over, its credentials change later: until then it goes on
+// reading what it followed before.
+func (r *clustersRun) pushWithCredentials(first step.Sequence, work commitWork) step.Sequence {
 	refusable := step.Sequence{r.push(work)}
 	switch {
 	case r.management == nil || r.sourceLater:
@@ -35,12 +39,21 @@ func (r *clustersRun) pushWithCredentials(work commitWork) step.Sequence {
 	default:
 		refusable = append(r.ensureSource(), refusable...)
 	}
-	parts := step.Sequence{step.OrElse{Steps: refusable, Failed: r.takeBackMade}}
 	if r.management == nil {
-		return parts
+		return append(first, step.OrElse{Steps: refusable, Failed: r.takeBackMade})
 	}
-	checked := step.Silently(func(context.Context) error { return r.checkCommit(work.message()) })
-	return slices.Concat(step.Sequence{checked}, r.migrateStored(), parts)
+	// The error is that of what was refused; takeBackMade heeds only that, not one of Flux's installation.
+	toGit := step.Sequence{step.OrElse{Steps: slices.Concat(first, r.migrateStored(), refusable),
+		Failed: func(_ context.Context, err error) error { r.made.refused = err; return err }}}
+	return step.Sequence{
+		step.Silently(func(context.Context) error { return r.checkCommit(work.message()) }),
+		step.OrElse{Steps: r.besideFlux(toGit), Failed: func(ctx context.Context, err error) error {
+			if r.made.refused == nil {
+				return err
+			}
+			return r.takeBackMade(ctx, err)
+		}},
+	}
 }
 
 // fluxWaits says whether a Flux is there that only lacks its credentials. It fetches as soon as it has them,
@@ -72,11 +85,12 @@ const stepTakeBack step.Name = "Take back what this run has made"
 // command again would meet again. After any other failure the next run goes on from what is there. It returns
 // err.
 func (r *clustersRun) takeBackMade(ctx context.Context, err error) error {
-	if r.settings.DryRun || !facts.IsRuleError(err) && !facts.IsAccessError(err) || ctx.Err() != nil {
+	refused := cmp.Or(r.made.refused, err)
+	if r.settings.DryRun || !facts.IsRuleError(refused) && !facts.IsAccessError(refused) || ctx.Err() != nil {
 		return err
 	}
 	failed := r.steps.Failed
-	if r.made.namespace || r.made.secret || r.made.deployKey {
+	if r.made.namespace || r.made.secret || r.made.deployKey || len(r.early.made.Created) > 0 {
 		// Its failure is told, and is not why the run has failed.
 		if left := r.steps.Do(stepTakeBack, func() (step.Effect, error) { return r.removeMade(ctx) }); left !=
 			nil {
@@ -111,6 +125,11 @@ func (r *clustersRun) removeMade(ctx context.Context) (step.Effect, error) {
 			removed = append(removed, "deploy key "+key.Title)
 		}
 	}
+	flux, err := r.removeEarly(ctx)
+	removed = append(removed, flux...)
+	if err != nil {
+		return step.Effect{}, err
+	}
 	if r.made.secret || r.made.namespace {
 		gone, err := r.open.cluster.RemoveSource(ctx, r.seen.Config.SystemNamespace, r.made.publicKey,
 			r.made.namespace)
@@ -119,6 +138,6 @@ func (r *clustersRun) removeMade(ctx context.Context) (step.Effect, error) {
 		}
 		removed = append(removed, gone...)
 	}
-	r.made = made{takenBack: true}
+	r.made, r.early = made{takenBack: true}, earlyFlux{}
 	return step.Changed(strings.Join(removed, ", ")), nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
@@ -18,19 +19,20 @@ import (
 // is waited for, its copy is written, and there is no error.
 func TestCreate_gitOpsFailed(t *testing.T) {
 	t.Parallel()
-	for n, name := range []step.Name{
-		"Create repository octo/fleet",
-		"Prepare namespace flux-system and its Git credentials",
-		"Prepare namespace flux-system and its Git credentials",
-		"Register the read-only deploy key",
-		"Push cluster files to branch main",
-		"Install Flux v99.1.0",
-		"Point Flux at the repository",
+	const credentials = "Prepare namespace flux-system and its Git credentials"
+	for call, name := range map[string]step.Name{
+		"EnsureRepository octo/fleet":                 "Create repository octo/fleet",
+		"EnsureNamespace flux-system":                 credentials,
+		"EnsureSourceSecret flux-system/flux-system":  credentials,
+		"EnsureDeployKey eksa-gitops dev/flux-system": "Register the read-only deploy key",
+		"Push main":        "Push cluster files to branch main",
+		"EnsureComponents": "Install Flux " + fluxmanifests.Version,
+		"EnsureSync":       "Point Flux at the repository",
 	} {
-		t.Run(fmt.Sprintf("%d %s", n+1, name), func(t *testing.T) {
+		t.Run(call, func(t *testing.T) {
 			t.Parallel()
-			w := newSmallWorld(t, onGitHub)
-			w.failBefore = n + 1
+			w := newWorld(t)
+			w.failCall = call
 			report := &reporter{}
 			result, err := gitops.Create(t.Context(), w.ports(report), on(t, spec("dev", onGitHub)))
 			if err != nil {
@@ -44,9 +46,8 @@ func TestCreate_gitOpsFailed(t *testing.T) {
 			if len(w.local) != 1 || result.Clusters[0].LocalSpec == "" || !result.Clusters[0].Ready {
 				t.Errorf("local copies %v, cluster %+v", w.local, result.Clusters[0])
 			}
-			// What was written before the failure counts.
-			if result.Changed != (n > 0) {
-				t.Errorf("changed is %v", result.Changed)
+			if !w.faulty || !result.Changed {
+				t.Errorf("faulty %v, changed %v", w.faulty, result.Changed)
 			}
 			report.check(t, result)
 			for _, s := range result.Steps {
@@ -175,7 +176,7 @@ func TestCreate_localCopyFails(t *testing.T) {
 func TestCreate_localCopyFailsToo(t *testing.T) {
 	t.Parallel()
 	w := newSmallWorld(t, onGitHub)
-	w.failBefore = 5
+	w.failCall = "Push main"
 	ports := w.ports(nil)
 	ports.Local = brokenFiles{localFiles{w}, errors.New("disk full")}
 	result, err := gitops.Create(t.Context(), ports, on(t, spec("dev", onGitHub)))
@@ -247,6 +248,7 @@ func TestCreate_refused(t *testing.T) {
 	rule := &git.RejectedError{Branch: "main", Reason: "protected branch hook declined"}
 	passing := fmt.Errorf("%w: bad gateway", github.ErrUnavailable)
 	const taken = "Take back what this run has made"
+	absent := func(w *world) { w.exists, w.seed, w.branches = false, nil, map[string]*tip{} }
 	for name, test := range map[string]struct {
 		setUp   func(w *world)
 		keyErr  error
@@ -256,29 +258,34 @@ func TestCreate_refused(t *testing.T) {
 		step    string
 		notes   []string
 	}{
-		"deploy key": {nil, policy, nil,
-			[]string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
-				"EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system", "SaveLocal dev"},
-			[]any{false, false, 0}, taken + ": Secret flux-system/flux-system, namespace flux-system",
+		"deploy key": {absent, policy, nil,
+			[]string{"EnsureComponents", "EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+				"EnsureSourceSecret flux-system/flux-system", "RemoveComponents", "RemoveSource flux-system",
+				"SaveLocal dev"},
+			[]any{false, false, 0}, taken + ": Flux's 1 object, Secret flux-system/flux-system, namespace " +
+				"flux-system",
 			[]string{"info: repository octo/fleet, which this run has created, stays and is empty; the " +
 				"next run uses it"}},
-		"push": {nil, nil, rule, []string{"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
-			"EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
-			"DeleteDeployKey", "RemoveSource flux-system", "SaveLocal dev"},
-			[]any{false, false, 0}, taken + ": deploy key eksa-gitops dev/flux-system, " +
+		"push": {absent, nil, rule, []string{"EnsureComponents", "EnsureRepository octo/fleet",
+			"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system",
+			"EnsureDeployKey eksa-gitops dev/flux-system", "DeleteDeployKey", "RemoveComponents",
+			"RemoveSource flux-system", "SaveLocal dev"},
+			[]any{false, false, 0}, taken + ": deploy key eksa-gitops dev/flux-system, Flux's 1 object, " +
 				"Secret flux-system/flux-system, namespace flux-system",
 			[]string{"info: repository octo/fleet, which this run has created, stays and is empty; the " +
 				"next run uses it"}},
-		"deploy key, with a namespace of others": {func(w *world) { w.namespace, w.exists = true, true },
-			policy, nil, []string{"EnsureSourceSecret flux-system/flux-system", "RemoveSource flux-system",
-				"SaveLocal dev"},
-			[]any{true, false, 0}, taken + ": Secret flux-system/flux-system", nil},
+		"deploy key, with a namespace of others": {func(w *world) { w.namespace = true },
+			policy, nil, []string{"EnsureComponents", "EnsureSourceSecret flux-system/flux-system",
+				"RemoveComponents", "RemoveSource flux-system", "SaveLocal dev"},
+			[]any{true, false, 0}, taken + ": Flux's 1 object, Secret flux-system/flux-system", nil},
 		"deploy key, which an earlier run has made": {
-			func(w *world) { w.namespace, w.private, w.publicKey, w.exists = true, true, w.hostKey, true },
-			policy, nil, []string{"EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
-			[]any{true, true, 0}, "", nil},
-		"a failure that may pass": {nil, passing, nil, []string{"EnsureRepository octo/fleet",
-			"EnsureNamespace flux-system", "EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
+			func(w *world) { w.namespace, w.private, w.publicKey = true, true, w.hostKey },
+			policy, nil, []string{"EnsureComponents", "EnsureSourceSecret flux-system/flux-system",
+				"RemoveComponents", "SaveLocal dev"},
+			[]any{true, true, 0}, taken + ": Flux's 1 object", nil},
+		"a failure that may pass": {absent, passing, nil, []string{"EnsureComponents",
+			"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+			"EnsureSourceSecret flux-system/flux-system", "SaveLocal dev"},
 			[]any{true, true, 0}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -296,7 +303,10 @@ func TestCreate_refused(t *testing.T) {
 			if err != nil || result.Status != gitops.StatusGitOpsFailed || result.Failure.Step == taken {
 				t.Fatalf("%v, %s, %+v", err, result.Status, result.Failure)
 			}
-			equal(t, "effects", w.effects, test.effects)
+			equal(t, "effects", fluxFirst(t, w.effects), test.effects)
+			if taken := slices.Contains(test.effects, "RemoveComponents"); taken != (w.components == "") {
+				t.Errorf("Flux is taken back: %v", !taken)
+			}
 			equal(t, "left", []any{w.namespace, w.private, len(w.keys)}, test.left)
 			var told string
 			for _, s := range result.Steps {

@@ -42,13 +42,13 @@ func TestCreate_dryRun(t *testing.T) {
 	t.Parallel()
 	t.Run("fresh", func(t *testing.T) {
 		t.Parallel()
-		result := planned(t, newSmallWorld(t, onGitHub), on(t, spec("dev", onGitHub)))
+		result := planned(t, newWorld(t), on(t, spec("dev", onGitHub)))
 		equal(t, "steps", afterLooking(result), []string{
 			"Create repository octo/fleet: planned",
+			"Install Flux " + fluxmanifests.Version + ": planned",
 			"Prepare namespace flux-system and its Git credentials: planned",
 			"Register the read-only deploy key: planned",
 			"Push cluster files to branch main: planned",
-			"Install Flux " + fluxmanifests.Version + ": planned",
 			"Point Flux at the repository: planned",
 			"Wait for Flux to apply the commit: planned",
 			"Wait for cluster dev to be Ready: planned",
@@ -128,7 +128,7 @@ func TestCreate_dryRun(t *testing.T) {
 		w.exists = true
 		w.commitOther("other", func(files map[string]string) { files["a"] = "b" })
 		result := planned(t, w, on(t, spec("dev", onGitHub)))
-		if got := afterLooking(result); got[2] != "Push cluster files to branch main: planned" {
+		if got := afterLooking(result); got[3] != "Push cluster files to branch main: planned" {
 			t.Error(got)
 		}
 	})

@@ -131,7 +131,7 @@ func (w *world) provisioned() gitops.Ports {
 // bare is a world without a management cluster.
 func bare(t *testing.T) *world {
 	t.Helper()
-	w := newSmallWorld(t, onGitHub)
+	w := newWorld(t)
 	w.state.Clusters, w.state.EKSAInstalled = nil, false
 	w.openClusterErr = provisioner{world: w}.leads()
 	return w

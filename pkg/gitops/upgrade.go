@@ -129,8 +129,10 @@ func (u *upgradeRun) parts() step.Sequence {
 func (u *upgradeRun) throughGit() step.Sequence {
 	return step.Sequence{
 		step.When(u.updateFiles),
-		u.pushWithCredentials(commitWork{plan: u.planUpgrade, prepare: u.saveUpdates,
-			message: u.upgradeMessage}),
+		step.When(func(context.Context) step.Sequence {
+			return u.pushWithCredentials(nil, commitWork{plan: u.planUpgrade, prepare: u.saveUpdates,
+				message: u.upgradeMessage})
+		}),
 		step.When(u.bringFlux),
 		step.When(u.waitUpgraded),
 		step.When(u.waitRolledOver),

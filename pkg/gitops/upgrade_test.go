@@ -356,10 +356,10 @@ func TestUpgrade_enable(t *testing.T) {
 		strings.ReplaceAll(edited(t, file, "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""),
 			"kind: FluxConfig", "kind: Other"))
 	result := upgrade(t, w, upgrading(t, file))
-	equal(t, "calls", w.calls, []string{
-		"EnsureRepository octo/fleet", "EnsureNamespace flux-system",
+	equal(t, "calls", fluxFirst(t, w.calls), []string{
+		"EnsureComponents", "EnsureNamespace flux-system",
 		"EnsureSourceSecret flux-system/flux-system", "EnsureDeployKey eksa-gitops dev/flux-system",
-		"Push main", "EnsureComponents", "EnsureSync", "SaveLocal dev",
+		"Push main", "EnsureSync", "SaveLocal dev",
 	})
 	equal(t, "changes", fieldChanges(result, "dev"), []string{
 		`Cluster dev: spec.gitOpsRef: (none) → {"kind":"FluxConfig","name":"dev"}: applied: not among the fields that EKS Anywhere documents for GitOps on a management cluster`,
@@ -448,7 +448,6 @@ func TestUpgrade_enableRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newSmallWorld(t, onGitHub)
-			w.exists = true
 			file := spec("dev", onGitHub)
 			w.applyObjects(
 				strings.ReplaceAll(edited(t, file, "  gitOpsRef:\n    kind: FluxConfig\n    name: dev\n", ""),
@@ -459,8 +458,8 @@ func TestUpgrade_enableRefused(t *testing.T) {
 				!strings.HasSuffix(err.Error(), "nothing has been changed") {
 				t.Errorf("%v, status %s", err, result.Status)
 			}
-			equal(t, "left", []any{w.namespace, w.private, len(w.keys), len(w.branches)},
-				[]any{false, false, 0, 0})
+			equal(t, "left", []any{w.namespace, w.private, len(w.keys), w.components, len(w.branches["main"].history)},
+				[]any{false, false, 0, "", 1})
 		})
 	}
 }

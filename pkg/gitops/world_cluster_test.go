@@ -119,6 +119,18 @@ func (c cluster) EnsureComponents(ctx context.Context, manifests []byte,
 	return changeSet(changed), err
 }
 
+func (c cluster) RemoveComponents(ctx context.Context, _ []byte,
+	made fluxinstall.ChangeSet) ([]string, error) {
+	var removed []string
+	_, err := c.write(ctx, "RemoveComponents", func() (bool, error) {
+		if len(made.Created) > 0 && c.components != "" {
+			c.components, c.state.Flux.Controllers, removed = "", nil, made.Created
+		}
+		return len(removed) > 0, nil
+	})
+	return removed, err
+}
+
 func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.ChangeSet, error) {
 	changed, err := c.write(ctx, "EnsureSync", func() (bool, error) {
 		if c.sync == string(manifests) {

@@ -119,9 +119,10 @@ type world struct {
 	waits   []string
 	fetches int
 
-	failBefore, failAfter int  // the number of the writing call that fails, from 1
-	panics                bool // it is a panic then, and no error
-	faulty                bool // whether it did
+	failBefore, failAfter int    // the number of the writing call that fails, from 1
+	failCall              string // the first of these calls fails
+	panics                bool   // it is a panic then, and no error
+	faulty                bool   // whether it did
 	// told before every writing and every waiting call
 	onCall func(ctx context.Context, call string)
 }
@@ -192,16 +193,14 @@ spec:
 
 const componentsPath = "clusters/dev/flux-system/gotk-components.yaml"
 
-// newSmallWorld is a world with a repository, once it is created, that holds a small Flux already. Tests that
-// are not about Flux's files are quicker with it.
+// newSmallWorld is a world with a repository that holds a small Flux already. Tests that are not about Flux's
+// files are quicker with it.
 func newSmallWorld(t *testing.T, provider string) *world {
 	t.Helper()
 	w := newWorld(t)
-	w.noHost = provider == onGit
+	w.noHost, w.exists = provider == onGit, provider != onGit
 	w.seed = map[string]string{componentsPath: smallComponents, "README.md": "somebody's"}
-	if w.noHost {
-		w.commitSeed()
-	}
+	w.commitSeed()
 	return w
 }
 
@@ -226,13 +225,13 @@ func (w *world) write(ctx context.Context, call string, effect func() (bool, err
 	if w.onCall != nil {
 		w.onCall(ctx, call)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.calls = append(w.calls, call)
-	if len(w.calls) == w.failBefore {
+	if len(w.calls) == w.failBefore || call == w.failCall && !w.faulty {
 		return false, w.fault()
 	}
 	changed, err := effect()
@@ -248,6 +247,21 @@ func (w *world) write(ctx context.Context, call string, effect func() (bool, err
 	return changed, nil
 }
 
+// fluxFirst is calls with the installation of Flux, which goes on beside what comes before its sync objects, in
+// front.
+func fluxFirst(t *testing.T, calls []string) []string {
+	t.Helper()
+	const install = "EnsureComponents"
+	at, sync := slices.Index(calls, install), slices.Index(calls, "EnsureSync")
+	if at < 0 {
+		return calls
+	}
+	if sync >= 0 && sync < at {
+		t.Errorf("sync objects come before Flux: %q", calls)
+	}
+	return slices.Concat([]string{install}, calls[:at], calls[at+1:])
+}
+
 // fault is how a call fails.
 func (w *world) fault() error {
 	w.faulty = true
@@ -260,7 +274,7 @@ func (w *world) fault() error {
 // forget starts a new count of calls, without faults.
 func (w *world) forget() {
 	w.calls, w.effects, w.waits, w.fetches = nil, nil, nil, 0
-	w.failBefore, w.failAfter, w.faulty = 0, 0, false
+	w.failBefore, w.failAfter, w.failCall, w.faulty = 0, 0, "", false
 }
 
 // localFiles are the files of the person who runs the program.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
@@ -139,6 +140,23 @@ func (w *world) nothingLeft() {
 	if !apierrors.IsNotFound(err) && namespace.GetDeletionTimestamp() == nil {
 		w.t.Errorf("namespace flux-system is there (%v)", err)
 	}
+	for kind, version := range map[string]string{"CustomResourceDefinition": "apiextensions.k8s.io/v1",
+		"ClusterRole": "rbac.authorization.k8s.io/v1", "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
+		"Deployment": "apps/v1", "ServiceAccount": "v1", "NetworkPolicy": "networking.k8s.io/v1"} {
+		list := &unstructured.UnstructuredList{}
+		list.SetAPIVersion(version)
+		list.SetKind(kind + "List")
+		err := stackOf(w.t).Client().List(w.t.Context(), list,
+			client.MatchingLabels{"app.kubernetes.io/part-of": "flux"})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, item := range list.Items {
+			if item.GetDeletionTimestamp() == nil {
+				w.t.Errorf("%s %s of Flux is there", kind, item.GetName())
+			}
+		}
+	}
 }
 
 // What an organization does not allow shows when it is tried. Nothing stays of it but the repository, and the
@@ -153,7 +171,8 @@ func TestGitHub_refused(t *testing.T) {
 			func(w *world) { w.gh.AddOrg("acme", githubtest.DeployKeysEnabled()) },
 			[]string{unseenKeys, "Deploy keys are disabled for this repository",
 				"an owner of the organization can allow deploy keys",
-				"✓ Take back what this run has made (Secret flux-system/flux-system, namespace flux-system)",
+				"✓ Take back what this run has made (Flux's 31 objects, Secret flux-system/flux-system, namespace " +
+					"flux-system)",
 				"repository acme/fleet, which this run has created, stays and is empty; the next run " +
 					"uses it"},
 		},
@@ -166,7 +185,7 @@ func TestGitHub_refused(t *testing.T) {
 			},
 			func(w *world) { w.gh.Repo("acme/fleet").RemoveRulesets() },
 			[]string{"GH013", "✓ Take back what this run has made (deploy key eksa-gitops " +
-				"mgmt/flux-system, Secret flux-system/flux-system, namespace flux-system)"},
+				"mgmt/flux-system, Flux's 31 objects, Secret flux-system/flux-system, namespace flux-system)"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -149,6 +149,40 @@ func TestInstall_continues(t *testing.T) {
 	w.synced()
 }
 
+// What an installation has created is taken back, and nothing else: neither what was there before nor the
+// namespace.
+func TestRemoveComponents(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	components, _ := w.built()
+	documents := strings.Split(string(components), "\n---\n")
+	before, err := w.cluster.EnsureComponents(ctx,
+		[]byte(strings.Join(documents[:len(documents)/2], "\n---\n")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.cluster.EnsureComponents(ctx, components, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(before.Created) == 0 || len(made.Created) == 0 {
+		t.Fatalf("before %+v, then %+v", before, made)
+	}
+	removed, err := w.cluster.RemoveComponents(ctx, components, made)
+	slices.Sort(removed)
+	if err != nil || !slices.Equal(removed, made.Created) {
+		t.Errorf("removed %q, want %q: %v", removed, made.Created, err)
+	}
+	if again, err := w.cluster.RemoveComponents(ctx, components, made); err != nil || len(again) > 0 {
+		t.Errorf("a second time removed %q: %v", again, err)
+	}
+	after, err := w.cluster.EnsureComponents(ctx, components, nil)
+	if err != nil || !slices.Equal(after.Created, made.Created) ||
+		!slices.Equal(after.Unchanged, before.Created) {
+		t.Errorf("installed again: %+v; %v", after, err)
+	}
+}
+
 // A namespace that is on its way out is waited for.
 func TestEnsureNamespace_terminating(t *testing.T) {
 	w := newWorld(t)

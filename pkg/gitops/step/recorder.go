@@ -15,6 +15,11 @@ type Recorder struct {
 	// Failed is the step that failed last; empty without one. Who makes light of a failure sets it back.
 	Failed Name
 
+	*record
+}
+
+// record is what the parts of a run that go on side by side have in common.
+type record struct {
 	to     Reporter
 	dryRun bool
 	shield func() (end func())
@@ -37,8 +42,11 @@ func NewRecorder(to Reporter, dryRun bool, shield func() (end func())) *Recorder
 		to = silent{}
 	}
 	began, ended := map[Name]time.Time{}, map[Name]Result{}
-	return &Recorder{to: to, dryRun: dryRun, shield: shield, began: began, ended: ended}
+	return &Recorder{record: &record{to: to, dryRun: dryRun, shield: shield, began: began, ended: ended}}
 }
+
+// branch is the Recorder of steps that go on beside others. What failed in it is told apart.
+func (r *Recorder) branch() *Recorder { return &Recorder{record: r.record} }
 
 // Perform does steps, or plans them in a dry run. Its error is that of the steps that failed.
 func (r *Recorder) Perform(ctx context.Context, steps Steps) error { return steps.perform(ctx, r) }

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -104,6 +105,57 @@ func (e Each) perform(ctx context.Context, r *Recorder) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// Together is steps that do not need each other, and are done at the same time. A failure ends none of the
+// others; the error is that of all that failed, in their order, and the step that failed is that of the first
+// of them. What they begin with begins in their order, so that chance does not decide what is told first; a
+// dry run then plans one after the other.
+type Together []Steps
+
+func (s Together) perform(ctx context.Context, r *Recorder) error {
+	for _, p := range s {
+		if name := leading(p); name != "" {
+			r.Begin(name)
+		}
+	}
+	branches, errs := make([]*Recorder, len(s)), make([]error, len(s))
+	var group crash.Group
+	for i, p := range s {
+		branches[i] = r.branch()
+		work := func() { errs[i] = crash.Guarded(func() error { return p.perform(ctx, branches[i]) }) }
+		if r.dryRun {
+			work()
+		} else {
+			group.Go(work)
+		}
+	}
+	group.Wait()
+	for i, branch := range branches {
+		if errs[i] != nil {
+			r.Failed = cmp.Or(branch.Failed, r.Failed)
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// leading is the step with which steps begin for sure; empty where that depends on what is found.
+func leading(steps Steps) Name {
+	switch s := steps.(type) {
+	case Action:
+		return s.Name
+	case OrElse:
+		return leading(s.Steps)
+	case Sequence:
+		for _, p := range s {
+			if nested, ok := p.(Sequence); ok && len(nested) == 0 {
+				continue
+			}
+			return leading(p)
+		}
+	}
+	return ""
 }
 
 // When is steps that depend on what the steps before them have brought about; a dry run asks when it gets

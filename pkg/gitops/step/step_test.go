@@ -86,6 +86,67 @@ func TestRecorder_Perform(t *testing.T) {
 	}
 }
 
+// TestTogether has steps that wait for each other, which only those can that go on at the same time. What is
+// told begins in the order of the list, what fails ends nothing else, and the step that failed is the first of
+// them.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	names := func(run *step.Recorder) (names []step.Name) {
+		results, _ := run.Results()
+		for _, r := range results {
+			names = append(names, r.Step)
+		}
+		return names
+	}
+	want := []step.Name{"a", "b", "a too"}
+	for name, dry := range map[string]bool{"run": false, "dry run": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun := make(chan struct{}, 1)
+			other := errors.New("another fault")
+			action := func(name step.Name, apply func() error) step.Action {
+				return step.Action{Name: name, Plan: step.Planned(step.Changed("")),
+					Apply: func(context.Context) (step.Effect, error) { return step.Changed(""), apply() }}
+			}
+			run := step.NewRecorder(nil, dry, nil)
+			err := run.Perform(t.Context(), step.Together{
+				step.Sequence{step.Sequence{}, step.OrElse{
+					Steps: step.Sequence{action("a", func() error { <-begun; return nil }),
+						action("a too", func() error { return errFault })},
+					Failed: func(_ context.Context, err error) error { return err },
+				}},
+				action("b", func() error { begun <- struct{}{}; return other }),
+			})
+			if got := names(run); !slices.Equal(got, want) {
+				t.Errorf("steps %q, want %q", got, want)
+			}
+			if dry {
+				if err != nil || !run.WouldChange() {
+					t.Errorf("error %v, would change %v", err, run.WouldChange())
+				}
+				return
+			}
+			if !errors.Is(err, errFault) || !errors.Is(err, other) || run.Failed != "a too" ||
+				!strings.HasPrefix(err.Error(), errFault.Error()) {
+				t.Errorf("failed %q: %v", run.Failed, err)
+			}
+		})
+	}
+	t.Run("panic", func(t *testing.T) {
+		t.Parallel()
+		did := &told{}
+		run := step.NewRecorder(nil, false, nil)
+		err := run.Perform(t.Context(), step.Together{did.panics(),
+			step.Action{Name: "b", Apply: func(context.Context) (step.Effect, error) {
+				return step.Changed(""), nil
+			}}})
+		if err == nil || run.Crashed() == nil || run.Failed != "panic" || !slices.Equal(names(run),
+			[]step.Name{"panic", "b"}) {
+			t.Errorf("%v, crashed %v, failed %q, steps %q", err, run.Crashed(), run.Failed, names(run))
+		}
+	})
+}
+
 // A dry run plans the same list, and does nothing of it.
 func TestRecorder_Perform_dry(t *testing.T) {
 	t.Parallel()
