@@ -116,6 +116,13 @@ func logSteps(b *testing.B, out outcome) (waits time.Duration) {
 	return waits
 }
 
+// median is that of the whole, in seconds.
+func (d *timed) median() float64 { return median(d.whole) }
+
+func median(times []time.Duration) float64 {
+	return slices.Sorted(slices.Values(times))[len(times)/2].Seconds()
+}
+
 // report gives medians: of the whole, of the waits, and of the program's own part, which is the rest.
 func (d *timed) report(b *testing.B) {
 	b.Helper()
@@ -123,8 +130,7 @@ func (d *timed) report(b *testing.B) {
 	for i := range own {
 		own[i] = d.whole[i] - d.waits[i]
 	}
-	for unit, times := range map[string][]time.Duration{"s-median": d.whole, "s-waits": d.waits, "s-own": own} {
-		slices.Sort(times)
-		b.ReportMetric(times[len(times)/2].Seconds(), unit)
-	}
+	b.ReportMetric(d.median(), "s-median")
+	b.ReportMetric(median(d.waits), "s-waits")
+	b.ReportMetric(median(own), "s-own")
 }

@@ -178,8 +178,8 @@ func overSSH(t testing.TB) *world {
 // sampled is at how many writes of a scenario a sample breaks.
 const sampled = 2
 
-// points are the writes to break at: all of them, or, where there are many, the second, which in a creation
-// is the push, and the one in the middle.
+// points are the writes to break at: all of them, or, where there are many, the second and the one in the
+// middle.
 func points(writes int, length extent) []int {
 	if length.sample() && writes > sampled {
 		return []int{2, writes/2 + 1}
@@ -233,8 +233,10 @@ func (w *world) breakRun(g *gate, b breakage, args []string) {
 // time.
 func (w *world) startTime() time.Duration {
 	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), suite.program, "version")
+	cmd.Env = []string{"HOME=" + w.dir} // whatever the tests themselves are told
 	began := time.Now()
-	if out, err := exec.CommandContext(w.t.Context(), suite.program, "version").CombinedOutput(); err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("eksa-gitops version: %v\n%s", err, out)
 	}
 	return time.Since(began)

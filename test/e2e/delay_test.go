@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -28,8 +29,25 @@ func (w *world) far(roundTrip time.Duration) {
 	w.env["KUBECONFIG"] = kubeconfig
 	for _, name := range []string{"API", "GIT", "SSH"} {
 		name = "EKSA_GITOPS_GITHUB_" + name + "_URL"
-		w.env[name] = throughDelay(w.t, w.env[name], roundTrip/2)
+		if server := w.env[name]; server != "" {
+			w.env[name] = throughDelay(w.t, server, roundTrip/2)
+		}
 	}
+}
+
+// knownHostsAs is known_hosts lines for another address of the same server.
+func knownHostsAs(t testing.TB, lines, server string) string {
+	t.Helper()
+	address, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var other strings.Builder
+	for line := range strings.Lines(lines) {
+		_, key, _ := strings.Cut(line, " ")
+		fmt.Fprintf(&other, "[%s]:%s %s", address.Hostname(), address.Port(), key)
+	}
+	return other.String()
 }
 
 // throughDelay is a URL that leads to the server of another one by way of a proxy that keeps every byte for a

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ type sshWorld struct {
 	operatorFile      string
 	clusterFile       string
 	knownHosts        string // path
+	url               string // of the repository, where it is not the server's own
 }
 
 func newSSHWorld(t testing.TB) *sshWorld {
@@ -88,7 +90,7 @@ func (w *sshWorld) know(lines string) {
 func (w *sshWorld) spec(name string) string {
 	const github = "  github:\n    personal: true\n    owner: alice\n    repository: fleet\n"
 	return spec(w.t, name, github,
-		"  git:\n    repositoryUrl: "+w.ssh.URL("acme/fleet")+"\n    sshKeyAlgorithm: ecdsa\n")
+		"  git:\n    repositoryUrl: "+cmp.Or(w.url, w.ssh.URL("acme/fleet"))+"\n    sshKeyAlgorithm: ecdsa\n")
 }
 
 // sshMark remembers how much has happened at the Git server and in the cluster.
