@@ -261,14 +261,40 @@ func (c *Cluster) waitEstablished(ctx context.Context, names []string) error {
 			return c.retryEvery(ctx,
 				backoff{first: establishedFirst, max: establishedMax, total: c.backoff.total}, func() error {
 					crd, err := c.fetch(ctx, crdKind(), "", name)
-					if err == nil && (crd == nil || conditionOf(crd, "Established").Status != "True") {
-						err = notEstablished(name, crd)
+					switch {
+					case err != nil:
+						return err
+					case crd == nil || conditionOf(crd, "Established").Status != "True":
+						return notEstablished(name, crd)
 					}
-					return err
+					crash.Loose(ctx, func() { c.warm(ctx, crd) })
+					return nil
 				})
 		}
 	}
 	return together(waits...)
+}
+
+// warming marks requests whose answer nobody waits for.
+type warming struct{}
+
+// warmLimit bounds such a request.
+const warmLimit = time.Second
+
+// warm has the API server read the objects of a new kind into its memory. It does so when it is first asked for
+// them, and tells everybody who comes until that is done to come again in a second (Kubernetes' KEP 4568,
+// resilient watch cache initialization): Flux's controllers, which are about to start, would lose that second.
+// It does not matter how the request ends.
+func (c *Cluster) warm(ctx context.Context, crd *unstructured.Unstructured) {
+	d, ok := definitionOf(crd)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, warming{}, true), warmLimit)
+	defer cancel()
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(d.kind.gvk().GroupVersion().WithKind(d.kind.name + "List"))
+	_ = c.exact.List(ctx, list, client.Limit(1))
 }
 
 // How long after a look a CRD is looked at again.

@@ -59,7 +59,7 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	}
 	t.contact.answered.Store(true)
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil &&
-		response.StatusCode >= http.StatusBadRequest {
+		response.StatusCode >= http.StatusBadRequest && request.Context().Value(warming{}) == nil {
 		// The client library does as it is told, and says nothing about it.
 		t.contact.tell(fmt.Errorf("it asks to wait %d s (%s)", seconds, response.Status), silentFor)
 	}

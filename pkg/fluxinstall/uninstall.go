@@ -101,21 +101,9 @@ func (c *Cluster) fluxDefinitions(ctx context.Context) ([]definition, error) {
 	}
 	var list []definition
 	for _, item := range items {
-		group := text(&item, "spec", "group")
-		versions, _, _ := unstructured.NestedSlice(item.Object, "spec", "versions")
-		version := ""
-		for _, v := range versions {
-			fields, _ := v.(map[string]any)
-			// The stored version is always served, and one conversion is spared.
-			if stored, _ := fields["storage"].(bool); stored {
-				version, _ = fields["name"].(string)
-			}
+		if d, ok := definitionOf(&item); ok {
+			list = append(list, d)
 		}
-		if !strings.HasSuffix(group, ".toolkit.fluxcd.io") || version == "" {
-			continue
-		}
-		list = append(list,
-			definition{item.GetName(), kind{group, version, text(&item, "spec", "names", "kind")}})
 	}
 	slices.SortFunc(list, func(a, b definition) int {
 		switch {
@@ -127,6 +115,22 @@ func (c *Cluster) fluxDefinitions(ctx context.Context) ([]definition, error) {
 		return strings.Compare(a.name, b.name)
 	})
 	return list, nil
+}
+
+// definitionOf reads a CRD, if it is one of Flux's.
+func definitionOf(crd *unstructured.Unstructured) (definition, bool) {
+	group := text(crd, "spec", "group")
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	version := ""
+	for _, v := range versions {
+		fields, _ := v.(map[string]any)
+		// The stored version is always served, and one conversion is spared.
+		if stored, _ := fields["storage"].(bool); stored {
+			version, _ = fields["name"].(string)
+		}
+	}
+	return definition{crd.GetName(), kind{group, version, text(crd, "spec", "names", "kind")}},
+		strings.HasSuffix(group, ".toolkit.fluxcd.io") && version != ""
 }
 
 // telling says whether the kind's objects tell whose installation Flux is.
