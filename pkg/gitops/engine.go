@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
@@ -94,8 +95,8 @@ func newRun(command string, ports Ports, settings Settings) *run {
 	return &run{
 		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report,
 			settings.DryRun, ports.Shield),
-		seen: facts.Facts{Remote: settings.Remote}, result: Result{Version: ResultVersion, Command: command,
-			DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
+		seen: facts.Facts{Remote: settings.Remote}, result: Result{Version: jsonform.Version,
+			Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
 	}
 }
 

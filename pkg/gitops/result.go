@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -10,9 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// ResultVersion is the version of the JSON form of a [Result], a [Report] and all else that the program
-// prints; fields are only ever added within it.
-const ResultVersion = "eksa-gitops/v1"
+// ResultVersion is the version of the JSON form of a [Result], for who reads one; fields are only ever added
+// within it.
+const ResultVersion = jsonform.Version
 
 // Status is how a run ended as a whole.
 type Status string
