@@ -32,16 +32,16 @@ func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
 	signs, err := r.signsOfLife(ctx)
 	switch {
 	case len(signs) > 0:
-		found.addFinding(Finding{AreaCluster,
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("no kubeconfig leads to management cluster %s, and there are signs that "+
 				"it was built already: %s; %v", name, strings.Join(signs, ", "), r.seen.Unfound),
-			joinedHints(facts.HintOf(r.seen.Unfound), build)})
+			joinedHints(facts.HintOf(r.seen.Unfound), build)))
 	case err != nil:
-		found.addFinding(Finding{AreaCluster,
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("no kubeconfig leads to management cluster %s, and the repository, which would "+
 				"tell whether it was built already, cannot be looked at: %v; %v", name, err, r.seen.Unfound),
 			joinedHints(facts.HintOf(r.seen.Unfound),
-				"run the same command again when the repository can be looked at; "+build)})
+				"run the same command again when the repository can be looked at; "+build)))
 	}
 }
 
@@ -102,14 +102,15 @@ func (d *deleteRun) checkGone(found *findings) {
 	case deleted && !left:
 		return
 	case deleted:
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("no kubeconfig leads to management cluster %s; "+
-			"eksctl anywhere has deleted one of that name from this directory, and something of it "+
-			"is left in Git: you have to say whether that is of the same cluster", d.seen.ManagementCluster),
-			hintRest})
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+			"no kubeconfig leads to management cluster %s; "+
+				"eksctl anywhere has deleted one of that name from this directory, and something of it "+
+				"is left in Git: you have to say whether that is of the same cluster",
+			d.seen.ManagementCluster), hintRest))
 	default:
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("no kubeconfig leads to management cluster %s, "+
-			"which does not mean that it is gone: %v", d.seen.ManagementCluster, d.seen.Unfound),
-			joinedHints(facts.HintOf(d.seen.Unfound), hintRest)})
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+			"no kubeconfig leads to management cluster %s, which does not mean that it is gone: %v",
+			d.seen.ManagementCluster, d.seen.Unfound), joinedHints(facts.HintOf(d.seen.Unfound), hintRest)))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -16,13 +17,14 @@ import (
 // controller runs. So this is looked at before anything is written.
 
 // deletionFinding tells of a deletion that is under way.
-func deletionFinding(d *fluxinstall.Deletion) Finding {
-	return Finding{AreaCluster, fmt.Sprintf("%s: %s: %s", d.Object(), d.Describe(), d.Meaning()), d.Next()}
+func deletionFinding(d *fluxinstall.Deletion) facts.Finding {
+	return facts.AreaCluster.Finding(fmt.Sprintf("%s: %s: %s", d.Object(), d.Describe(), d.Meaning()),
+		d.Next())
 }
 
 // checkHanging finds deletions under way that a run would set off, or that take away what it works on.
-func (r *run) checkHanging(state *fluxinstall.State) []Finding {
-	var wrong []Finding
+func (r *run) checkHanging(state *fluxinstall.State) []facts.Finding {
+	var wrong []facts.Finding
 	for i := range state.Deletions {
 		if d := &state.Deletions[i]; r.hinders(state, d) {
 			wrong = append(wrong, deletionFinding(d))
@@ -53,8 +55,8 @@ func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 
 // checkAsleep finds why Flux would not do what a run pushes: it is suspended, or nobody wants its controllers
 // to run. What a detachment that was broken off has stopped, a run that looks after Flux starts again.
-func (r *run) checkAsleep(state *fluxinstall.State) []Finding {
-	var wrong []Finding
+func (r *run) checkAsleep(state *fluxinstall.State) []facts.Finding {
+	var wrong []facts.Finding
 	flux := &state.Flux
 	namespace := r.seen.Config.SystemNamespace
 	if git := flux.GitRepository; git != nil && git.Suspended && !(git.Stopped && r.keepsFlux) {
@@ -67,10 +69,10 @@ func (r *run) checkAsleep(state *fluxinstall.State) []Finding {
 		return wrong // it starts them, and says so
 	}
 	for _, name := range sleeping(flux) {
-		wrong = append(wrong, Finding{AreaCluster, fmt.Sprintf(
+		wrong = append(wrong, facts.AreaCluster.Finding(fmt.Sprintf(
 			"%s in namespace %s is scaled to zero, so that Flux would not apply the change", name, namespace),
 			text.Command("to start it again: kubectl -n %s scale deployment %s --replicas=1",
-				namespace, name)})
+				namespace, name)))
 	}
 	return wrong
 }
@@ -107,8 +109,8 @@ func (r *clustersRun) checkLeaving(found *findings) {
 			d := &r.seen.Cluster.Deletions[i]
 			if c.Role() == clusterspec.RoleWorkload && d.Kind == "Cluster" && d.Namespace == c.Namespace &&
 				d.Name == c.Name {
-				found.addFinding(Finding{AreaCluster,
-					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next()})
+				found.addFinding(facts.AreaCluster.Finding(
+					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next()))
 			}
 		}
 	}
@@ -116,11 +118,11 @@ func (r *clustersRun) checkLeaving(found *findings) {
 
 // checkHanging is that of a run, but for a detachment: what it takes off the cluster may be going already, as
 // long as nothing else goes with it.
-func (d *deleteRun) checkHanging(state *fluxinstall.State) []Finding {
+func (d *deleteRun) checkHanging(state *fluxinstall.State) []facts.Finding {
 	if !d.detaches {
 		return d.run.checkHanging(state)
 	}
-	var wrong []Finding
+	var wrong []facts.Finding
 	namespace := d.seen.Config.SystemNamespace
 	for i := range state.Deletions {
 		// Of other Kustomizations it takes the finalizers off while no controller runs.

@@ -13,8 +13,8 @@ import (
 
 // checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one
 // that kept its endpoint, or a cluster that would be above its management cluster, is refused. What is wrong
-// is a *foundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet are
-// held against them, and once in a run.
+// is a *facts.FoundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet
+// are held against them, and once in a run.
 func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	if snapshot == nil || snapshot.State() != git.BranchExists || r.heldBetween {
 		return nil
@@ -53,13 +53,13 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 			others = append(others, clusterspec.Source{Name: path, Data: contents[path]})
 		}
 	}
-	var wrong []Finding
+	var wrong []facts.Finding
 	for _, p := range clusterspec.CheckBetween(r.managed, others) {
-		wrong = append(wrong, Finding{AreaSpec, p.String(),
-			text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
+		wrong = append(wrong, facts.AreaSpec.Finding(p.String(),
+			text.Command("change %s, or the cluster in Git, and run the same command again", p.File)))
 	}
 	if len(wrong) > 0 {
-		return &foundError{findings: wrong}
+		return &facts.FoundError{Findings: wrong}
 	}
 	return nil
 }

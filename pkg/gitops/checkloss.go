@@ -29,9 +29,9 @@ func (r *run) checkLoss(ctx context.Context, found *findings) {
 	if cause := lost.Cause(); !lost.Gone && lost.State != git.BranchMissing {
 		message += " (" + cause + ")"
 	}
-	found.addFinding(Finding{AreaCluster, message +
+	found.addFinding(facts.AreaCluster.Finding(message+
 		"; what is pushed now would have Flux delete everything else it has applied, other clusters included",
-		lost.Next() + r.orRestore(lost) + "; until then Flux keeps what it has applied"})
+		lost.Next()+r.orRestore(lost)+"; until then Flux keeps what it has applied"))
 }
 
 // lookForLoss is findLoss for a run that has found nothing wrong so far; nil as well where Flux follows

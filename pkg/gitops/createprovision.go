@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -29,7 +30,7 @@ func (r *createRun) missing() []*clusterspec.Cluster {
 }
 
 // checkProvisioned is checkCluster for a management cluster that the provisioner may have begun to make.
-func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
+func (r *createRun) checkProvisioned(state *fluxinstall.State) []facts.Finding {
 	wrong := r.checkCluster(state)
 	if r.management == nil || state.HasCluster(r.management.Namespace, r.management.Name) ||
 		!r.ports.Provisioner.HasKubeconfig(r.management.Name) {
@@ -130,7 +131,7 @@ func (r *createRun) lookAgain(ctx context.Context) error {
 		return nil
 	}
 	// It is no PreflightError: a cluster has been made.
-	err := &hintedError{message: messagesOf(found.list), hint: found.list[0].Hint}
+	err := &hintedError{message: facts.MessagesOf(found.list), hint: found.list[0].Hint}
 	if (&PreflightError{Findings: found.list}).AboutAccess() {
 		err.is = github.ErrPermission
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -176,29 +177,29 @@ func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 const defaultSystemNamespace = "flux-system"
 
 // checkOptions finds what cannot be asked for.
-func (d *deleteRun) checkOptions() []Finding {
-	var found []Finding
+func (d *deleteRun) checkOptions() []facts.Finding {
+	var found []facts.Finding
 	for _, c := range d.options.Clusters {
 		if !clusterspec.IsClusterName(c.Name) {
-			found = append(found, Finding{AreaSpec, fmt.Sprintf("%q is not a cluster name", c.Name), ""})
+			found = append(found, facts.AreaSpec.Finding(fmt.Sprintf("%q is not a cluster name", c.Name), ""))
 		}
 	}
 	if d.detaches && len(d.options.Clusters) > 1 {
-		found = append(found, Finding{AreaSpec,
+		found = append(found, facts.AreaSpec.Finding(
 			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone",
 				d.seen.ManagementCluster),
-			"delete the workload clusters first, then the management cluster by itself"})
+			"delete the workload clusters first, then the management cluster by itself"))
 	}
 	if d.detaches && !d.hasProvisioner() && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("the files of management cluster %s cannot go "+
-			"first: Flux would delete the cluster's objects", d.seen.ManagementCluster),
-			"delete it from both, or only from the cluster"})
+		found = append(found, facts.AreaSpec.Finding(fmt.Sprintf(
+			"the files of management cluster %s cannot go first: Flux would delete the cluster's objects",
+			d.seen.ManagementCluster), "delete it from both, or only from the cluster"))
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec,
+		found = append(found, facts.AreaSpec.Finding(
 			fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known",
 				d.seen.ManagementCluster),
-			"name the cluster's file with -f"})
+			"name the cluster's file with -f"))
 	}
 	return found
 }
@@ -238,10 +239,11 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	}
 	plan, err := d.planFiles(ctx, d.snapshot)
 	if entangled := new(files.EntangledError); errors.As(err, &entangled) {
-		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
+		return &PreflightError{Findings: []facts.Finding{facts.AreaSpec.Finding(entangled.Error(),
+			entangled.Hint())}}
 	}
-	if dependents := new(foundError); errors.As(err, &dependents) {
-		return &PreflightError{Findings: dependents.findings}
+	if dependents := new(facts.FoundError); errors.As(err, &dependents) {
+		return &PreflightError{Findings: dependents.Findings}
 	}
 	if err != nil {
 		return err
@@ -303,9 +305,9 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pl
 		err = r.RemoveWorkloads(names)
 	}
 	if dependents := new(files.DependentsError); errors.As(err, &dependents) {
-		found := &foundError{}
+		found := &facts.FoundError{}
 		for _, dependent := range dependents.Dependents {
-			found.findings = append(found.findings, Finding{AreaSpec, dependent.Message, dependent.Hint})
+			found.Findings = append(found.Findings, facts.AreaSpec.Finding(dependent.Message, dependent.Hint))
 		}
 		err = found
 	}
@@ -344,10 +346,10 @@ func (d *deleteRun) findTargets(found *findings) {
 				}
 			}
 			if len(in) > 1 {
-				found.addFinding(Finding{AreaSpec,
+				found.addFinding(facts.AreaSpec.Finding(
 					fmt.Sprintf("there is a cluster %s in each of the namespaces %s",
 						c.Name, strings.Join(in, ", ")),
-					"name the cluster's file with -f, which says which one is meant"})
+					"name the cluster's file with -f, which says which one is meant"))
 			}
 		}
 		if t.live != nil {

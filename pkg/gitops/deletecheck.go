@@ -50,7 +50,7 @@ func (e *repositoryError) Hint() string {
 }
 
 // checkState judges the management cluster as a deletion needs it.
-func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
+func (d *deleteRun) checkState(state *fluxinstall.State) []facts.Finding {
 	if wrong := d.checkManagementCluster(state); wrong != nil {
 		return wrong
 	}
@@ -64,18 +64,18 @@ func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
 func (d *deleteRun) checkTargets(found *findings) {
 	for _, t := range d.targets {
 		if t.live != nil && t.live.ManagementCluster != d.seen.ManagementCluster {
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s",
+			found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf("cluster %s is managed by %s, not by %s",
 				t.Name, t.live.ManagementCluster, d.seen.ManagementCluster),
-				"choose the management cluster's kubeconfig with --kubeconfig"})
+				"choose the management cluster's kubeconfig with --kubeconfig"))
 			continue
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
-			found.addFinding(Finding{AreaCluster,
+			found.addFinding(facts.AreaCluster.Finding(
 				fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				facts.ResumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: "+
+				facts.ResumeCommand(t.Name)+text.Command("; or have EKS Anywhere delete it anyway: "+
 					"kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com "+
 					"%s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command "+
-					"right after that", t.Namespace, t.Name)})
+					"right after that", t.Namespace, t.Name)))
 		}
 		switch {
 		case d.options.From == FromCluster:
@@ -106,8 +106,8 @@ func (d *deleteRun) halves(t *target) string {
 // checkFromBoth makes sure that Flux will delete from the cluster what leaves Git.
 func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 	broken := func(format string, args ...any) {
-		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
+		found.addFinding(facts.AreaCluster.Finding(
+			fmt.Sprintf("cluster %s: ", t.Name)+fmt.Sprintf(format, args...), d.halves(t)))
 	}
 	if d.options.GitOps == nil {
 		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.seen.ManagementCluster)
@@ -195,10 +195,10 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 		return
 	}
 	namespace := d.seen.Config.SystemNamespace
-	found.addFinding(Finding{AreaCluster,
+	found.addFinding(facts.AreaCluster.Finding(
 		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again",
 			t.Name, namespace, ks.Name),
 		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n "+
 			"%s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p "+
-			"'{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
+			"'{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)))
 }

@@ -135,10 +135,10 @@ func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 		fluxinstall.InspectOptions{SystemNamespace: d.seen.Config.SystemNamespace})
 	switch {
 	case err != nil && facts.IsAccessError(err):
-		found.addFinding(Finding{AreaAccess,
+		found.addFinding(facts.AreaAccess.Finding(
 			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.seen.ManagementCluster, err),
 			joinedHints(facts.HintOf(err),
-				"if it is gone anyway, move its kubeconfig away, and run the same command again")})
+				"if it is gone anyway, move its kubeconfig away, and run the same command again")))
 		return
 	case err != nil:
 		unseen(err)
@@ -146,10 +146,10 @@ func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 	}
 	for _, c := range state.ManagementClusters() {
 		if c.Name == d.seen.ManagementCluster {
-			found.addFinding(Finding{AreaSpec,
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("management cluster %s is still there, at %s: its files cannot go first, since "+
 					"Flux would delete the cluster's objects", c.Name, state.Server),
-				"delete it from both"})
+				"delete it from both"))
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (d *deleteRun) hintDestroyed(found *findings) {
 		return
 	}
 	for i, f := range found.list {
-		if f.Area == AreaCluster {
+		if f.Area == facts.AreaCluster {
 			found.list[i].Hint = joinedHints(f.Hint, hintRest)
 		}
 	}
@@ -188,27 +188,27 @@ func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
 		}
 	}
 	if len(names) > 0 {
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("%s there, which management cluster %s manages: %s",
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+			"%s there, which management cluster %s manages: %s",
 			quantity(len(names), "workload cluster is", "workload clusters are"), d.seen.ManagementCluster,
-			strings.Join(names, ", ")),
-			"first run: eksa-gitops delete cluster -f with their files"})
+			strings.Join(names, ", ")), "first run: eksa-gitops delete cluster -f with their files"))
 	}
 	if names := d.workloadsInGit(); len(names) > 0 {
 		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
 		if d.seen.Absent {
 			hint = "take their files out first, by hand: no cluster is left that would do it"
 		}
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s",
+		found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf("%s still in Git: %s",
 			quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
-			hint})
+			hint))
 	}
 	if !d.seen.Absent && !d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster) {
-		found.addFinding(Finding{AreaCluster,
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it "+
 				"keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig",
 				d.seen.ManagementCluster),
-			"run the command in the directory from which the cluster was created, or put its " +
-				"kubeconfig there"})
+			"run the command in the directory from which the cluster was created, or put its "+
+				"kubeconfig there"))
 	}
 	if d.seen.Absent {
 		return d.findTitledKeys(ctx)

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -57,10 +58,10 @@ const (
 // Flux is the one that this repository, branch and path have installed.
 func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 	if names := d.workloadsInGit(); len(names) > 0 {
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf(
+		found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf(
 			"%s still in Git: %s; without Flux nothing would manage them",
 			quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
-			text.Command("first run: eksa-gitops delete cluster %s", names)})
+			text.Command("first run: eksa-gitops delete cluster %s", names)))
 	}
 	flux := &d.seen.Cluster.Flux
 	if d.options.GitOps == nil {
@@ -75,19 +76,19 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 			}
 		}
 		if len(leaving) > 0 {
-			found.addFinding(Finding{AreaCluster,
+			found.addFinding(facts.AreaCluster.Finding(
 				fmt.Sprintf("%s still in the cluster, put there by Flux: %s",
 					quantity(len(leaving), "workload cluster is", "workload clusters are"),
 					strings.Join(leaving, ", ")),
-				text.Command("first run: eksa-gitops delete cluster %s", leaving)})
+				text.Command("first run: eksa-gitops delete cluster %s", leaving)))
 		}
 	}
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) > 0 &&
 		!d.componentsInGit() {
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("Flux's controllers run in namespace %s, but "+
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf("Flux's controllers run in namespace %s, but "+
 			"nothing says that this repository installed them: there is no GitRepository %s/%s",
 			d.seen.Config.SystemNamespace, d.seen.Config.SystemNamespace, d.seen.Config.SystemNamespace),
-			"remove Flux with the tool that installed it, then run the same command again"})
+			"remove Flux with the tool that installed it, then run the same command again"))
 	}
 	resources, err := d.open.cluster.FluxResources(ctx)
 	if err != nil {
@@ -99,10 +100,10 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 		for _, o := range others {
 			names = append(names, o.String())
 		}
-		found.addFinding(Finding{AreaCluster,
-			"other objects need Flux, and did not come from this repository: " + strings.Join(names, ", "),
-			"remove them first; they would be deleted with Flux's resource types (suspend a Kustomization " +
-				"first, or Flux deletes all it has applied)"})
+		found.addFinding(facts.AreaCluster.Finding(
+			"other objects need Flux, and did not come from this repository: "+strings.Join(names, ", "),
+			"remove them first; they would be deleted with Flux's resource types (suspend a Kustomization "+
+				"first, or Flux deletes all it has applied)"))
 	}
 	return d.findDeployKeys(ctx)
 }

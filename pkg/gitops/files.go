@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -49,7 +50,7 @@ func (e *conflictError) Hint() string {
 func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 	plan, err := r.compare(ctx, r.snapshot)
 	if conflict, ok := err.(*conflictError); ok {
-		found.add(AreaSpec, conflict)
+		found.add(facts.AreaSpec, conflict)
 		return nil
 	}
 	if found.addAll(err) {
@@ -60,7 +61,7 @@ func (r *createRun) planFiles(ctx context.Context, found *findings) error {
 		return nil
 	}
 	if inTheWay, ok := err.(*appsError); ok {
-		found.add(AreaSpec, inTheWay)
+		found.add(facts.AreaSpec, inTheWay)
 		return nil
 	}
 	if err != nil {

@@ -74,25 +74,26 @@ func (u *upgradeRun) noteForeignKey() {
 }
 
 // checkAdoption makes sure that a Flux that follows something else can be taken over.
-func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
+func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []facts.Finding {
 	flux := &state.Flux
 	namespace := u.seen.Config.SystemNamespace
 	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.seen.FollowsOther(flux) {
 		return nil
 	}
 	if flux.GitRepository == nil || flux.Kustomization == nil {
-		return []Finding{{AreaCluster, fmt.Sprintf("only one of GitRepository and Kustomization %s/%s "+
-			"exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
+		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
+			"only one of GitRepository and Kustomization %s/%s "+
+				"exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
 			text.Command("kubectl -n %s get "+
 				"gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io",
-				namespace)}}
+				namespace))}
 	}
 	if !flux.Working() {
-		return []Finding{{AreaCluster,
+		return []facts.Finding{facts.AreaCluster.Finding(
 			fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller "+
 				"have to be available for it to be taken over", namespace),
 			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller",
-				namespace)}}
+				namespace))}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -92,9 +93,9 @@ func withOthers(ctx context.Context, snapshot Snapshot, root string,
 
 // unbuilt says that Flux's directory, as it would be, cannot be built.
 func (r *clustersRun) unbuilt(err error) error {
-	return &fluxRefusal{AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.seen.Config), err),
-		"bring " + path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile) +
-			" in Git to what the components have"}
+	return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.seen.Config),
+		err), "bring " + path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile) +
+		" in Git to what the components have"}
 }
 
 // checkBuilt makes sure that what the plan of a creation has of Flux's directory can be built, and that the
@@ -129,7 +130,7 @@ func (r *clustersRun) checkPins(plan *files.Plan, images map[string]string) erro
 	release := r.plannedVersion(plan)
 	flux := &r.seen.Cluster.Flux
 	installs := flux.GitRepository == nil || flux.Kustomization == nil || !flux.Working()
-	var pinned []Finding
+	var pinned []facts.Finding
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		fit, expected := fluxmanifests.ControllerFit(release, name, images[name])
 		switch {
@@ -150,17 +151,18 @@ func (r *clustersRun) checkPins(plan *files.Plan, images map[string]string) erro
 		pinned = append(pinned, f)
 	}
 	if len(pinned) > 0 {
-		return &foundError{findings: pinned}
+		return &facts.FoundError{Findings: pinned}
 	}
 	return nil
 }
 
 // pinFinding names a controller's image, where that is set, and what helps.
 func (r *clustersRun) pinFinding(plan *files.Plan, name, image, release string,
-	fit fluxmanifests.Fit) Finding {
+	fit fluxmanifests.Fit) facts.Finding {
 	where := "an image of --bundles"
-	f := Finding{Area: AreaSpec, Hint: fmt.Sprintf("use the Bundles file of a release of EKS Anywhere "+
-		"whose Flux is of the same minor release as %s, or none", release)}
+	f := facts.Finding{Area: facts.AreaSpec, Hint: fmt.Sprintf(
+		"use the Bundles file of a release of EKS Anywhere "+
+			"whose Flux is of the same minor release as %s, or none", release)}
 	if r.options.Images[name] != image {
 		files := maps.Clone(plan.System)
 		delete(files, layout.ComponentsFile)

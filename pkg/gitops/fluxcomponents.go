@@ -12,6 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -63,7 +64,7 @@ func (u *upgradeRun) choosesComponents() bool {
 // and where their images come from, unless others are asked for.
 func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
 	if newer(live) {
-		return nil, &fluxRefusal{AreaCluster,
+		return nil, &fluxRefusal{facts.AreaCluster,
 			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s "+
 				"to Git would be a downgrade", live, s.seen.Config.SystemNamespace, fluxmanifests.Version),
 			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
@@ -107,7 +108,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	was, err := fluxmanifests.GeneratedFrom(before)
 	if err != nil {
 		if !s.options.Overwrite {
-			return &fluxRefusal{AreaSpec,
+			return &fluxRefusal{facts.AreaSpec,
 				fmt.Sprintf("%s is not what Flux's generator writes: %v", file, err),
 				"replace it with --overwrite"}
 		}
@@ -134,12 +135,12 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	}
 	switch {
 	case !known && !s.options.Overwrite:
-		return &fluxRefusal{AreaSpec,
+		return &fluxRefusal{facts.AreaSpec,
 			fmt.Sprintf("%s holds Flux %s; the history of the branch does not tell whether somebody has "+
 				"edited it, and Flux %s would replace all of it", file, was.Version, wanted.Version),
 			"see the difference with --dry-run --overwrite; then replace it with --overwrite"}
 	case len(edited) > 0 && !s.options.Overwrite:
-		return &fluxRefusal{AreaSpec,
+		return &fluxRefusal{facts.AreaSpec,
 			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s",
 				file, wanted.Version, componentNames(edited)),
 			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them "+
@@ -198,7 +199,7 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 	if n := len(using) - most; n > 0 {
 		using = append(using[:most], fmt.Sprintf("%d more", n))
 	}
-	return &fluxRefusal{AreaCluster,
+	return &fluxRefusal{facts.AreaCluster,
 		fmt.Sprintf("%s cannot be removed: its kinds would be deleted with it, and with them %s",
 			strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
 		"delete these objects first, through Git where they come from there, or keep the controller among " +

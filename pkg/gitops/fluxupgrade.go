@@ -26,7 +26,7 @@ type fluxPlan struct {
 
 // fluxRefusal says why Flux's own files cannot be brought to what was asked for.
 type fluxRefusal struct {
-	area          Area
+	area          facts.Area
 	message, hint string
 }
 
@@ -143,10 +143,10 @@ func (s *systemPlan) kustomization(context.Context) error {
 	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace,
 		s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
 	if err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
+		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
 	if after, err = layout.ProtectSystem(after, s.seen.Config.SystemNamespace); err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
+		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
 	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 &&
 		!bytes.Equal(s.plan.System[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
@@ -285,9 +285,9 @@ func liveChanges(controllers []fluxinstall.ControllerState,
 }
 
 // asRefusal gives an error that is about Flux's files as a finding; false for others.
-func asRefusal(err error) (Finding, bool) {
+func asRefusal(err error) (facts.Finding, bool) {
 	if refusal := new(fluxRefusal); errors.As(err, &refusal) {
-		return Finding{refusal.area, refusal.message, refusal.hint}, true
+		return refusal.area.Finding(refusal.message, refusal.hint), true
 	}
-	return Finding{}, false
+	return facts.Finding{}, false
 }

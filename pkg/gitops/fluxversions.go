@@ -52,19 +52,19 @@ func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *files.Plan) bool
 // unserved says that files below the path hold objects of Flux's in versions that the components of a release
 // do not serve.
 func unserved(problems []clusterspec.Problem, version string) error {
-	err := &foundError{hint: "change the apiVersion, commit and push that, and run the command again"}
+	err := &facts.FoundError{ForAll: "change the apiVersion, commit and push that, and run the command again"}
 	for _, p := range problems {
-		err.findings = append(err.findings, Finding{AreaSpec,
+		err.Findings = append(err.Findings, facts.AreaSpec.Finding(
 			fmt.Sprintf("%s:%d: %s has apiVersion %s, which Flux %s does not serve: Flux would apply "+
 				"nothing any more", p.File, p.Line, p.Object, strings.Trim(p.Found, `"`), version),
 			fmt.Sprintf("write apiVersion: %s there, see whether its fields are the same in that version, "+
-				"and push that first", p.Expected)})
+				"and push that first", p.Expected)))
 	}
 	return err
 }
 
 // checkFiles makes sure that no file below the path has an object of Flux's in a version that the planned
-// components do not serve. Its error is a *foundError, or says that the repository could not be read.
+// components do not serve. Its error is a *facts.FoundError, or says that the repository could not be read.
 func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	if !r.bringsComponents(snapshot, plan) {
 		return nil
@@ -123,7 +123,7 @@ func (r *clustersRun) servedSync(file string, before, components []byte,
 	note func(format string, args ...any)) ([]byte, error) {
 	after, changed, err := r.kindsOf(components).UpdateVersions(file, before)
 	if err != nil {
-		return nil, &fluxRefusal{AreaSpec,
+		return nil, &fluxRefusal{facts.AreaSpec,
 			fmt.Sprintf("%v, which the definitions of Flux do not serve in the version that the file has",
 				err),
 			"bring the file to that version by hand and push that first, or replace it with --overwrite"}
@@ -152,7 +152,7 @@ func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 	if err != nil {
 		err = fmt.Errorf("looking at the versions in which Flux's objects are stored: %w", err)
 		if facts.IsAccessError(err) {
-			found.add(AreaAccess, err)
+			found.add(facts.AreaAccess, err)
 			return nil
 		}
 		return err
@@ -160,10 +160,11 @@ func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 	version := r.plannedVersion(r.planned)
 	for _, d := range survey.Dropped {
 		if d.Stuck {
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("CustomResourceDefinition %s stores objects "+
-				"as %s, which Flux %s does not have any more: the API server would refuse the new "+
-				"definition, and Flux would apply nothing any more", d.Definition, d.Storage, version),
-				r.betweenHint(d)})
+			found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+				"CustomResourceDefinition %s stores objects "+
+					"as %s, which Flux %s does not have any more: the API server would refuse the new "+
+					"definition, and Flux would apply nothing any more", d.Definition, d.Storage, version),
+				r.betweenHint(d)))
 		}
 		if m, possible := d.Migration(); possible {
 			r.migrated = append(r.migrated, m)
@@ -171,12 +172,12 @@ func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 		r.noteWriters(&d, version)
 	}
 	for _, a := range survey.Applied {
-		found.addFinding(Finding{AreaCluster,
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("Kustomization %s applies %s as %s, which Flux %s does not serve: it would apply "+
 				"nothing any more", a.Kustomization, a.Object, a.APIVersion, version),
 			text.Command("change the apiVersion where that Kustomization takes its files from, wait until "+
 				"Flux has applied it (kubectl -n %s get kustomizations.kustomize.toolkit.fluxcd.io %s), "+
-				"and run the command again", path.Dir(a.Kustomization), path.Base(a.Kustomization))})
+				"and run the command again", path.Dir(a.Kustomization), path.Base(a.Kustomization))))
 	}
 	for _, f := range lacking(survey.MissingRights) {
 		found.addFinding(f)

@@ -54,7 +54,7 @@ func (r *run) checkCopies(found *findings, copies map[string][]byte) {
 
 // addLocal adds what is wrong on this machine, once for all clusters that it is in the way of.
 func (f *findings) addLocal(err error) {
-	finding := Finding{Area: AreaLocal, Message: err.Error(), Hint: facts.HintOf(err)}
+	finding := facts.Finding{Area: facts.AreaLocal, Message: err.Error(), Hint: facts.HintOf(err)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !slices.Contains(f.list, finding) {

@@ -118,7 +118,7 @@ func (r *run) checkConsequences(ctx context.Context, found *findings) {
 	}
 }
 
-// guard is checkConsequences for any plan on a snapshot. What nobody has asked for is a *foundError.
+// guard is checkConsequences for any plan on a snapshot. What nobody has asked for is a *facts.FoundError.
 func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	switch {
 	case r.unguarded:
@@ -132,7 +132,7 @@ func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *files.Plan) er
 	}
 	r.result.Consequences = files.Told(all)
 	if unasked := r.unasked(ctx, snapshot, all); len(unasked) > 0 {
-		return &foundError{findings: unasked}
+		return &facts.FoundError{Findings: unasked}
 	}
 	return nil
 }
@@ -144,26 +144,26 @@ func (r *run) guardBuilt(ctx context.Context, snapshot Snapshot, plan *files.Pla
 	if err != nil {
 		return fmt.Errorf("working out what leaves %s: %w", layout.RootDir(r.seen.Config), err)
 	}
-	refused := &foundError{}
+	refused := &facts.FoundError{}
 	for _, c := range going {
 		if r.isNamed(c.Name) {
 			continue
 		}
-		refused.findings = append(refused.findings, Finding{AreaSpec, fmt.Sprintf(
+		refused.Findings = append(refused.Findings, facts.AreaSpec.Finding(fmt.Sprintf(
 			"Flux would delete %s with all its machines: that is what Flux builds from %s", c.Object, c.File),
 			text.Command("see what makes another cluster of it: git grep -nE "+
 				"'namePrefix|nameSuffix|namespace|patches' -- %s; correct that, or, if this cluster "+
 				"is meant, take its files out by hand: git rm -r %s",
-				layout.RootDir(r.seen.Config), r.placeOf(&c))})
+				layout.RootDir(r.seen.Config), r.placeOf(&c))))
 	}
-	if len(refused.findings) > 0 {
+	if len(refused.Findings) > 0 {
 		return refused
 	}
 	return nil
 }
 
 // unasked words what nobody has asked for.
-func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Foreseen) []Finding {
+func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Foreseen) []facts.Finding {
 	var built, clusters, flux, objects []*files.Foreseen
 	for i := range all {
 		c := &all[i]
@@ -180,7 +180,7 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Forese
 			objects = append(objects, c)
 		}
 	}
-	var found []Finding
+	var found []facts.Finding
 	for _, c := range clusters {
 		// What belongs to a cluster goes with it, and is not told again.
 		objects = slices.DeleteFunc(objects, func(o *files.Foreseen) bool { return o.Owner == c.Name })
@@ -189,17 +189,17 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Forese
 		found = append(found, r.clusterGoes(ctx, snapshot, c, successor))
 	}
 	if len(flux) > 0 {
-		found = append(found, Finding{AreaCluster,
+		found = append(found, facts.AreaCluster.Finding(
 			fmt.Sprintf("Flux would delete itself: %s, which it has applied, would not be in what it finds "+
 				"in %s", facts.ObjectList(namesOfObjects(flux)), layout.RootDir(r.seen.Config)),
 			text.Command("bring its files back first: eksa-gitops create cluster -f with the file of %s",
-				r.seen.ManagementCluster)})
+				r.seen.ManagementCluster)))
 	}
 	if len(objects) > 0 {
-		found = append(found, Finding{AreaCluster, fmt.Sprintf(
+		found = append(found, facts.AreaCluster.Finding(fmt.Sprintf(
 			"Flux would delete %s, which it has applied and would not find any more in %s of branch %s",
 			facts.ObjectList(namesOfObjects(objects)), layout.RootDir(r.seen.Config), r.seen.Config.Branch),
-			"bring their files back, or say that they may go: " + r.pruneFlag(objects)})
+			"bring their files back, or say that they may go: "+r.pruneFlag(objects)))
 	}
 	if len(built) > 0 {
 		found = append(found, r.wouldBuild(built))
@@ -243,14 +243,15 @@ func (r *run) successorOf(c *files.Foreseen, all []files.Foreseen) *files.Forese
 }
 
 // clusterGoes is the finding that Flux would delete a cluster.
-func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c, successor *files.Foreseen) Finding {
+func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c,
+	successor *files.Foreseen) facts.Finding {
 	spec := layout.PathsIn(r.seen.Config, c.Name.Name).Spec
 	if successor != nil {
-		return Finding{AreaSpec,
+		return facts.AreaSpec.Finding(
 			fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name "+
 				"and namespace are what it is known by, and cannot be changed", c.Object, successor.Object),
 			text.Command("leave them as they are; if another cluster is meant to take its place: "+
-				"eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.Name.Name)}
+				"eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.Name.Name))
 	}
 	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not "+
 		"find it any more in %s of branch %s", c.Object, layout.RootDir(r.seen.Config), r.seen.Config.Branch)
@@ -260,8 +261,8 @@ func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c, successor *
 		back = text.Command("bring its files back with git revert %s, or with --restore-missing, which "+
 			"makes them from the cluster", facts.ShortCommit(commit))
 	}
-	return Finding{AreaCluster, message,
-		back + text.Command("; if it is meant: eksa-gitops delete cluster %s", c.Name.Name)}
+	return facts.AreaCluster.Finding(message,
+		back+text.Command("; if it is meant: eksa-gitops delete cluster %s", c.Name.Name))
 }
 
 // removedBy is the commit that took a file out of the branch; empty when that is not known.
@@ -280,7 +281,7 @@ func (r *run) removedBy(ctx context.Context, snapshot Snapshot, file string) (co
 }
 
 // wouldBuild is the finding that clusters would be built that nobody asked for.
-func (r *run) wouldBuild(built []*files.Foreseen) Finding {
+func (r *run) wouldBuild(built []*files.Foreseen) facts.Finding {
 	var names, removals []string
 	for _, c := range built {
 		names = append(names, c.Name.Name)
@@ -300,7 +301,7 @@ func (r *run) wouldBuild(built []*files.Foreseen) Finding {
 	if len(removals) <= few {
 		hint += text.Command("; or take them out of Git: git rm -r %s", removals)
 	}
-	return Finding{AreaCluster, message, hint}
+	return facts.AreaCluster.Finding(message, hint)
 }
 
 // placeOf is what has to leave Git for a cluster to do so: its directory.

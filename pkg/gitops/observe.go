@@ -45,7 +45,7 @@ const (
 // demands are what a command needs of the management cluster.
 type demands struct {
 	// judge finds what is not as the command needs it.
-	judge func(*fluxinstall.State) []Finding
+	judge func(*fluxinstall.State) []facts.Finding
 	// orAbsent says that the command goes on without a kubeconfig, and looks for other evidence of the
 	// cluster.
 	orAbsent bool
@@ -139,7 +139,7 @@ func (r *run) observeRepository(ctx context.Context, found *findings) {
 	if r.ports.OpenHost != nil {
 		host, err := r.ports.OpenHost(ctx)
 		if err != nil {
-			found.add(AreaAccess, err)
+			found.add(facts.AreaAccess, err)
 			return
 		}
 		r.open.host = host
@@ -190,10 +190,10 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 		case f.Severity == github.SeverityWarning:
 			r.steps.Note(step.LevelWarning, joined(f.Message, f.Hint))
 		case f.Kind == github.KindAuth, f.Kind == github.KindPermission:
-			found.addFinding(Finding{Area: AreaAccess, Message: f.Message, Hint: f.Hint})
+			found.addFinding(facts.Finding{Area: facts.AreaAccess, Message: f.Message, Hint: f.Hint})
 			good = false
 		case f.Kind == github.KindConfig:
-			found.addFinding(Finding{Area: AreaSpec, Message: f.Message, Hint: f.Hint})
+			found.addFinding(facts.Finding{Area: facts.AreaSpec, Message: f.Message, Hint: f.Hint})
 			good = false
 		default:
 			soft := &hintedError{message: f.Message, hint: f.Hint}
@@ -233,7 +233,7 @@ func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []
 		return nil, false
 	}
 	if known, err = sshkeys.KnownHostsForKeys(r.seen.Remote.Cluster, keys); err != nil {
-		found.add(AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
+		found.add(facts.AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
 	}
 	return known, err == nil
 }
@@ -247,27 +247,27 @@ func (r *run) checkHosts(found *findings) {
 	flux := &r.seen.Cluster.Flux
 	if flux.GitRepository == nil || r.seen.FollowsOther(flux) || flux.SourceSecret == nil ||
 		len(flux.SourceSecret.KnownHosts) == 0 {
-		found.add(AreaAccess, r.seen.NoKnownHosts)
+		found.add(facts.AreaAccess, r.seen.NoKnownHosts)
 	}
 }
 
 func classifyHost(err error, found *findings) {
 	switch {
 	case facts.IsAccessError(err):
-		found.add(AreaAccess, err)
+		found.add(facts.AreaAccess, err)
 	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), facts.IsRuleError(err):
 		found.addSoft(err)
 	default:
-		found.add(AreaSpec, err)
+		found.add(facts.AreaSpec, err)
 	}
 }
 
 func classifyFetch(err error, found *findings) {
 	switch {
 	case facts.IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
-		found.add(AreaAccess, err)
+		found.add(facts.AreaAccess, err)
 	case errors.As(err, new(*git.NotFoundError)):
-		found.add(AreaSpec, err)
+		found.add(facts.AreaSpec, err)
 	default:
 		found.addSoft(err)
 	}
@@ -285,14 +285,14 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 		return
 	}
 	if err != nil {
-		found.add(AreaCluster, err)
+		found.add(facts.AreaCluster, err)
 		return
 	}
 	r.open.cluster = cluster
 	state, err := cluster.Inspect(ctx,
 		fluxinstall.InspectOptions{SystemNamespace: r.seen.Config.SystemNamespace, Purpose: r.purpose})
 	if err != nil {
-		found.add(AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
+		found.add(facts.AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
 		return
 	}
 	r.seen.Cluster = state
@@ -307,7 +307,7 @@ func (r *run) observeCluster(ctx context.Context, needs demands, found *findings
 }
 
 // checkCluster holds what is in the cluster against what the spec expects to find there.
-func (r *run) checkCluster(state *fluxinstall.State) []Finding {
+func (r *run) checkCluster(state *fluxinstall.State) []facts.Finding {
 	if wrong := r.checkManagementCluster(state); wrong != nil {
 		return wrong
 	}
@@ -317,22 +317,24 @@ func (r *run) checkCluster(state *fluxinstall.State) []Finding {
 	}
 	if !r.keepsFlux && (state.Flux.GitRepository == nil || state.Flux.Kustomization == nil) {
 		wrong = append(wrong,
-			Finding{AreaCluster, fmt.Sprintf("management cluster %s is not managed through Git yet: there "+
-				"is no Flux in namespace %s", r.seen.ManagementCluster, r.seen.Config.SystemNamespace),
+			facts.AreaCluster.Finding(fmt.Sprintf(
+				"management cluster %s is not managed through Git yet: there "+
+					"is no Flux in namespace %s", r.seen.ManagementCluster, r.seen.Config.SystemNamespace),
 				text.Command("first run: eksa-gitops create cluster -f with the file of %s",
-					r.seen.ManagementCluster)})
+					r.seen.ManagementCluster)))
 	}
 	return wrong
 }
 
 // checkManagementCluster makes sure that the cluster is the management cluster that is meant; nil when it is.
-func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
+func (r *run) checkManagementCluster(state *fluxinstall.State) []facts.Finding {
 	want := r.seen.ManagementCluster
 	if !state.EKSAInstalled {
-		return []Finding{{AreaCluster, fmt.Sprintf("the cluster at %s has no EKS Anywhere: there is "+
-			"no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
-			"create the management cluster with eksctl anywhere, or choose another kubeconfig with " +
-				"--kubeconfig; tried: " + state.Origin}}
+		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
+			"the cluster at %s has no EKS Anywhere: there is "+
+				"no resource type clusters.anywhere.eks.amazonaws.com", state.Server),
+			"create the management cluster with eksctl anywhere, or choose another kubeconfig with "+
+				"--kubeconfig; tried: "+state.Origin)}
 	}
 	var names []string
 	for _, c := range state.ManagementClusters() {
@@ -342,22 +344,22 @@ func (r *run) checkManagementCluster(state *fluxinstall.State) []Finding {
 		names = append(names, c.Name)
 	}
 	if len(names) == 0 {
-		return []Finding{{AreaCluster, fmt.Sprintf(
+		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
 			"the cluster at %s has no management Cluster object; the spec names %s", state.Server, want),
-			"choose the management cluster's kubeconfig with --kubeconfig; tried: " + state.Origin}}
+			"choose the management cluster's kubeconfig with --kubeconfig; tried: "+state.Origin)}
 	}
-	return []Finding{{AreaCluster, fmt.Sprintf("the cluster at %s is the management cluster %s, not %s",
-		state.Server, strings.Join(names, ", "), want),
-		"choose the kubeconfig of " + want + " with --kubeconfig; tried: " + state.Origin}}
+	return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
+		"the cluster at %s is the management cluster %s, not %s", state.Server, strings.Join(names, ", "),
+		want), "choose the kubeconfig of "+want+" with --kubeconfig; tried: "+state.Origin)}
 }
 
 // checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch
 // and path.
-func (r *run) checkFlux(state *fluxinstall.State) []Finding {
-	var wrong []Finding
+func (r *run) checkFlux(state *fluxinstall.State) []facts.Finding {
+	var wrong []facts.Finding
 	for _, other := range state.Flux.Others {
-		wrong = append(wrong, Finding{AreaCluster,
-			"Flux is already installed by somebody else: " + other.Description, otherHint(other)})
+		wrong = append(wrong, facts.AreaCluster.Finding(
+			"Flux is already installed by somebody else: "+other.Description, otherHint(other)))
 	}
 	// What those two install follows what they say; that it is something else is no finding of its own.
 	kept := func(o fluxinstall.Other) bool {
@@ -368,10 +370,10 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	}
 	namespace := r.seen.Config.SystemNamespace
 	if a := state.Flux.Adoption; a != nil && r.adoptHint != "" {
-		return []Finding{{AreaCluster, fmt.Sprintf("a run that was cut off began to take over the Flux in "+
-			"namespace %s, which followed branch %s of %s; until that is done Flux deletes nothing",
-			namespace, a.Branch, a.URL),
-			"go on: " + r.adoptHint}}
+		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
+			"a run that was cut off began to take over the Flux in "+
+				"namespace %s, which followed branch %s of %s; until that is done Flux deletes nothing",
+			namespace, a.Branch, a.URL), "go on: "+r.adoptHint)}
 	}
 	orAdopt := ""
 	if r.adoptHint != "" && r.keepsFlux {
@@ -379,21 +381,21 @@ func (r *run) checkFlux(state *fluxinstall.State) []Finding {
 	}
 	if git := state.Flux.GitRepository; git != nil {
 		if !r.seen.SameSource(git.URL) || git.Branch != r.seen.Config.Branch {
-			wrong = append(wrong, Finding{AreaCluster,
+			wrong = append(wrong, facts.AreaCluster.Finding(
 				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s",
 					namespace, git.Name, git.Branch, git.URL, r.seen.Config.Branch, r.seen.Remote.Cluster),
-				"put the repository and branch that are in use into the spec, or remove the GitRepository " +
-					"first" + orAdopt})
+				"put the repository and branch that are in use into the spec, or remove the GitRepository "+
+					"first"+orAdopt))
 		}
 	}
 	if ks := state.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(r.seen.Config)) {
-		wrong = append(wrong, Finding{AreaCluster,
+		wrong = append(wrong, facts.AreaCluster.Finding(
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s",
 				namespace, ks.Name, ks.Path, layout.SyncPath(r.seen.Config)),
 			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the "+
 				"Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes "+
-				"all that one which is not suspended has applied, clusters included", ks.Name, namespace) +
-				orAdopt})
+				"all that one which is not suspended has applied, clusters included", ks.Name, namespace)+
+				orAdopt))
 	}
 	return wrong
 }
@@ -435,10 +437,11 @@ func (r *clustersRun) checkTogether(found *findings) {
 			continue
 		}
 		if live.Kind == c.GitOps.Kind && live.Name == c.GitOps.Name && live.Namespace == c.Namespace {
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s %s is the management cluster's "+
-				"own; a workload cluster needs one of another name", c.Name, live.Kind, live.Name),
+			found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf(
+				"cluster %s: %s %s is the management cluster's "+
+					"own; a workload cluster needs one of another name", c.Name, live.Kind, live.Name),
 				fmt.Sprintf("rename it, for example to %s, in the %s and in spec.gitOpsRef.name of the "+
-					"Cluster", c.Name, live.Kind)})
+					"Cluster", c.Name, live.Kind)))
 		}
 		for _, difference := range gitOpsDifferences(live.Spec, c.GitOps) {
 			hint := "a workload cluster's GitOps configuration has to be the same as its management cluster's"
@@ -446,8 +449,8 @@ func (r *clustersRun) checkTogether(found *findings) {
 				hint = fmt.Sprintf("write %s, as the management cluster has it: both names lead to the "+
 					"same repository, but EKS Anywhere compares the texts", difference.live)
 			}
-			found.addFinding(Finding{AreaSpec,
-				fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference), hint})
+			found.addFinding(facts.AreaSpec.Finding(
+				fmt.Sprintf("cluster %s: %s %s: %s", c.Name, c.GitOps.Kind, c.GitOps.Name, difference), hint))
 		}
 	}
 }

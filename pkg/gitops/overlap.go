@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // overlapError says that files and Git changed the same fields, each in its own way, and that nobody said
@@ -27,12 +28,12 @@ func (e *overlapError) Hint() string {
 }
 
 // asFindings gives an error that is about the files as findings; none for others.
-func (u *upgradeRun) asFindings(err error) []Finding {
+func (u *upgradeRun) asFindings(err error) []facts.Finding {
 	if overlap := new(overlapError); errors.As(err, &overlap) {
-		var list []Finding
+		var list []facts.Finding
 		for _, p := range overlap.plans {
 			for i, c := range p.conflicts {
-				f := Finding{Area: AreaSpec, Message: p.describeConflict(c)}
+				f := facts.Finding{Area: facts.AreaSpec, Message: p.describeConflict(c)}
 				if i == len(p.conflicts)-1 {
 					f.Hint = overlap.Hint()
 				}
@@ -42,30 +43,31 @@ func (u *upgradeRun) asFindings(err error) []Finding {
 		return list
 	}
 	if changed := new(sourceChangedError); errors.As(err, &changed) {
-		return []Finding{{AreaLocal, changed.Error(), changed.Hint()}}
+		return []facts.Finding{facts.AreaLocal.Finding(changed.Error(), changed.Hint())}
 	}
 	if taken := new(takenOutError); errors.As(err, &taken) {
-		return []Finding{{AreaSpec, taken.Error(), taken.Hint()}}
+		return []facts.Finding{facts.AreaSpec.Finding(taken.Error(), taken.Hint())}
 	}
 	if broken := new(unreadableError); errors.As(err, &broken) {
-		return []Finding{{AreaSpec, broken.Error(), broken.Hint()}}
+		return []facts.Finding{facts.AreaSpec.Finding(broken.Error(), broken.Hint())}
 	}
-	if found := new(foundError); errors.As(err, &found) {
-		return found.findings
+	if found := new(facts.FoundError); errors.As(err, &found) {
+		return found.Findings
 	}
 	if refusal, ok := asRefusal(err); ok {
-		return []Finding{refusal}
+		return []facts.Finding{refusal}
 	}
 	if conflict := new(conflictError); errors.As(err, &conflict) {
 		conflict.upgrade = true
-		return []Finding{{AreaSpec, conflict.Error(), conflict.Hint()}}
+		return []facts.Finding{facts.AreaSpec.Finding(conflict.Error(), conflict.Hint())}
 	}
 	var problems clusterspec.Problems
 	if errors.As(err, &problems) {
-		var list []Finding
+		var list []facts.Finding
 		for _, p := range problems {
 			list = append(list,
-				Finding{Area: AreaSpec, Message: "of the file as it would be in Git: " + p.String()})
+				facts.Finding{Area: facts.AreaSpec, Message: "of the file as it would be in Git: " +
+					p.String()})
 		}
 		return list
 	}

@@ -143,7 +143,7 @@ func (p *pauseRun) usesGit() bool {
 
 // checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when
 // it is known whether a cluster is in Git.
-func (p *pauseRun) checkState(state *fluxinstall.State) []Finding {
+func (p *pauseRun) checkState(state *fluxinstall.State) []facts.Finding {
 	if wrong := p.checkManagementCluster(state); wrong != nil || p.options.GitOps == nil {
 		return wrong
 	}
@@ -169,9 +169,9 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			switch {
 			case found.addAll(err):
 			case errors.As(err, &problems):
-				found.addFinding(Finding{AreaSpec,
-					"the cluster's file in Git cannot be read: " + problems[0].String(),
-					"fix it in the repository, and run the same command again"})
+				found.addFinding(facts.AreaSpec.Finding(
+					"the cluster's file in Git cannot be read: "+problems[0].String(),
+					"fix it in the repository, and run the same command again"))
 			default:
 				return err
 			}
@@ -206,7 +206,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 
 // checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that
 // keeps EKS Anywhere from going on.
-func (p *pauseRun) checkSync() []Finding {
+func (p *pauseRun) checkSync() []facts.Finding {
 	state := *p.seen.Cluster
 	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool {
 		return d.Kind == "Cluster"
@@ -216,9 +216,9 @@ func (p *pauseRun) checkSync() []Finding {
 		wrong = p.checkAsleep(&state)
 	}
 	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
-		wrong = append(wrong, Finding{AreaCluster,
-			"there is no Flux in namespace " + p.seen.Config.SystemNamespace + " that would apply the change",
-			"eksa-gitops status"})
+		wrong = append(wrong, facts.AreaCluster.Finding(
+			"there is no Flux in namespace "+p.seen.Config.SystemNamespace+" that would apply the change",
+			"eksa-gitops status"))
 	}
 	return wrong
 }
@@ -235,23 +235,23 @@ func (p *pauseRun) findTargets(found *findings) {
 				continue
 			}
 			if t.live != nil {
-				found.addFinding(Finding{AreaSpec,
+				found.addFinding(facts.AreaSpec.Finding(
 					fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s",
 						t.Name, t.live.Namespace, live.Namespace),
-					"choose one with --namespace"})
+					"choose one with --namespace"))
 			}
 			t.live = &p.seen.Cluster.Clusters[j]
 		}
 		switch {
 		case t.live == nil && !t.inGit:
 			slices.Sort(known)
-			found.addFinding(Finding{AreaSpec,
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name),
-				"the clusters there are: " + strings.Join(known, ", ")})
+				"the clusters there are: "+strings.Join(known, ", ")))
 		case t.live != nil && t.live.Held != nil:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on "+
-				"it, or was cut off, and pauses it itself", t.Name, t.live.Held.By),
-				text.Command("eksa-gitops status %s", t.Name)})
+			found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+				"cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself",
+				t.Name, t.live.Held.By), text.Command("eksa-gitops status %s", t.Name)))
 		}
 		if t.live != nil {
 			t.Namespace = t.live.Namespace

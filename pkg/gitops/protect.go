@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -21,7 +22,8 @@ func (u *upgradeRun) planProtection(plan *files.Plan) error {
 	before := plan.After[file]
 	after, err := layout.ProtectCluster(before)
 	if err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err), "repair the file in the repository"}
+		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", file, err),
+			"repair the file in the repository"}
 	}
 	if bytes.Equal(before, after) {
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -125,7 +126,7 @@ func (r *run) checkReadiness(ctx context.Context, found *findings) string {
 	version, err := r.ports.Provisioner.Check(ctx)
 	if err != nil {
 		r.steps.End(name, step.OutcomeFailed, "")
-		found.add(AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
+		found.add(facts.AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
 		return ""
 	}
 	r.steps.End(name, step.OutcomeChecked, version)

@@ -6,15 +6,16 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // checkReadings makes sure that what the plan writes means to EKS Anywhere, Flux and Kubernetes what it means
 // here: they read YAML with another library. The installation of Flux that the program carries is known to (a
-// test looks), and takes longer to read than all else. The error is a *foundError.
+// test looks), and takes longer to read than all else. The error is a *facts.FoundError.
 func (r *run) checkReadings(p *files.Plan) error {
-	wrong := &foundError{}
+	wrong := &facts.FoundError{}
 	for _, c := range p.Changes {
 		if c.Change == layout.FileDelete || !layout.IsManifest(c.Path) && !layout.IsKustomization(c.Path) {
 			continue
@@ -26,11 +27,11 @@ func (r *run) checkReadings(p *files.Plan) error {
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {
 			hint := "change that in your file, or in the repository where it comes from there, and run the " +
 				"same command again"
-			wrong.findings = append(wrong.findings, Finding{AreaSpec,
-				fmt.Sprintf("YAML readers do not agree on what would be written: %s", problem), hint})
+			wrong.Findings = append(wrong.Findings, facts.AreaSpec.Finding(
+				fmt.Sprintf("YAML readers do not agree on what would be written: %s", problem), hint))
 		}
 	}
-	if len(wrong.findings) > 0 {
+	if len(wrong.Findings) > 0 {
 		return wrong
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // What a cluster is called and where it is, is what it is: with another name or namespace in Git, Flux
@@ -40,12 +41,12 @@ func (u *upgradeRun) refuseReplacement(p *specPlan, found *findings) {
 	}
 }
 
-func replacementFinding(c *clusterspec.Cluster, what string) Finding {
+func replacementFinding(c *clusterspec.Cluster, what string) facts.Finding {
 	line, _ := c.Objects[0].Position("metadata.namespace")
-	finding := Finding{AreaSpec,
+	finding := facts.AreaSpec.Finding(
 		fmt.Sprintf("cluster %s: %s; Flux would delete the cluster with all its machines and create another",
 			c.Name, what),
-		fmt.Sprintf("put the old value back (%s:%d)", c.Objects[0].File, line)}
+		fmt.Sprintf("put the old value back (%s:%d)", c.Objects[0].File, line))
 	if c.Role() == clusterspec.RoleWorkload {
 		finding.Hint += text.Command("; if that is what you want, delete the cluster and then create it: "+
 			"eksa-gitops delete cluster %s, eksa-gitops create cluster -f %s", c.Name, c.Objects[0].File)

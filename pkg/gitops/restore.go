@@ -40,10 +40,10 @@ func (r *clustersRun) restore(ctx context.Context, found *findings) {
 		files, err := r.filesOfLive(ctx,
 			fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.Name.Namespace, Name: c.Name.Name})
 		if err != nil {
-			found.addFinding(Finding{AreaCluster,
+			found.addFinding(facts.AreaCluster.Finding(
 				fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.Name.Name, err),
 				text.Command("bring them back from the repository's history: git log -- %s",
-					layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)})
+					layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)))
 			continue
 		}
 		r.restored = append(r.restored, c.Name.Name)

@@ -175,10 +175,10 @@ type Adopted struct {
 // Failure is why the GitOps part, or the run, did not succeed.
 type Failure struct {
 	// Step is the step that failed; none when the run did not come to its steps.
-	Step     step.Name `json:"step,omitempty"`
-	Message  string    `json:"message"`            // what went wrong
-	Hint     string    `json:"hint,omitempty"`     // what helps
-	Findings []Finding `json:"findings,omitempty"` // what checks before the first write found
+	Step     step.Name       `json:"step,omitempty"`
+	Message  string          `json:"message"`            // what went wrong
+	Hint     string          `json:"hint,omitempty"`     // what helps
+	Findings []facts.Finding `json:"findings,omitempty"` // what checks before the first write found
 	// Err is the error itself, for who decides on its kind; nil where the findings say it all.
 	Err error `json:"-"`
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // intent is what a run is going to do in a namespace of the cluster.
@@ -34,10 +35,10 @@ func (r *run) checkRights(ctx context.Context, found *findings, intents ...inten
 }
 
 // lacking tells what the user may not do, and which rule would allow it.
-func lacking(rights []*fluxinstall.MissingRight) []Finding {
-	var found []Finding
+func lacking(rights []*fluxinstall.MissingRight) []facts.Finding {
+	var found []facts.Finding
 	for _, right := range rights {
-		found = append(found, Finding{AreaAccess, right.Error(), right.Hint()})
+		found = append(found, facts.AreaAccess.Finding(right.Error(), right.Hint()))
 	}
 	return found
 }

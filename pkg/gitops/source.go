@@ -72,7 +72,7 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
 		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config.SystemNamespace,
 			Name: fluxmanifests.SourceSecretName, Reason: reason}
-		finding := Finding{AreaCluster, kept.Error(), kept.Hint()}
+		finding := facts.AreaCluster.Finding(kept.Error(), kept.Hint())
 		if overSSH {
 			finding.Hint = joinedHints(replace, kept.Hint())
 		}
@@ -136,10 +136,11 @@ func (r *clustersRun) checkSource(found *findings) {
 		return // checkSourceKey says so
 	case !given &&
 		(r.seen.Cluster.Flux.SourcePublicKey == "" || r.seen.Cluster.Flux.SourcePublicKey == r.foreignKey):
-		found.addFinding(Finding{AreaAccess, "Flux needs a private key to read the repository with, and " +
-			"there is none to use: an SSH agent does not hand out its keys",
-			"name a key that may only read the repository with --cluster-private-key FILE, or your own " +
-				"with EKSA_GIT_PRIVATE_KEY=FILE"})
+		found.addFinding(facts.AreaAccess.Finding(
+			"Flux needs a private key to read the repository with, and "+
+				"there is none to use: an SSH agent does not hand out its keys",
+			"name a key that may only read the repository with --cluster-private-key FILE, or your own "+
+				"with EKSA_GIT_PRIVATE_KEY=FILE"))
 	case given && r.options.SourceIsOperators && !r.keepsSourceKey() && r.checkSourceAlgorithm(found):
 	case r.snapshot == nil:
 		return
@@ -163,7 +164,7 @@ func (r *clustersRun) checkSourceAlgorithm(found *findings) bool {
 		err = key.CheckAlgorithm(r.seen.Config.Git.SSHKeyAlgorithm)
 	}
 	if err != nil {
-		found.add(AreaSpec, err)
+		found.add(facts.AreaSpec, err)
 	}
 	return err != nil
 }
@@ -228,9 +229,9 @@ func (f *findings) addOpening(err error) {
 		}
 		return
 	}
-	area := AreaAccess
+	area := facts.AreaAccess
 	if errors.As(err, new(*sshkeys.AlgorithmError)) {
-		area = AreaSpec
+		area = facts.AreaSpec
 	}
 	f.add(area, err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -92,7 +93,7 @@ func (r *clustersRun) setCheckout(file string, before []byte) ([]byte, error) {
 	namespace := r.seen.Config.SystemNamespace
 	after, err := fluxmanifests.SetSparseCheckout(before, namespace, r.checkoutFor(before))
 	if err != nil {
-		return nil, &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err),
+		return nil, &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", file, err),
 			"bring the GitRepository there into the form that flux bootstrap writes and push that first, " +
 				"or replace the file with --overwrite"}
 	}
@@ -105,7 +106,8 @@ func (r *clustersRun) asksSparse() bool {
 }
 
 // checkReach makes sure, when Flux shall fetch its path alone, that it needs nothing else of the repository.
-// Its error is a *foundError, or says what could not be read. What works already is not looked at again.
+// Its error is a *facts.FoundError, or says what could not be read. What works already is not looked at
+// again.
 func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	if r.management == nil || plan.Later || !r.asksSparse() {
 		return nil
@@ -135,15 +137,15 @@ func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *f
 		return err
 	}
 	told := map[string]bool{}
-	refused := &foundError{}
+	refused := &facts.FoundError{}
 	for _, reach := range slices.Concat(reaches, live) {
 		if reach.Object != "" && told[reach.Object+reach.Field] {
 			continue // in Git as well as in the cluster
 		}
 		told[reach.Object+reach.Field] = true
-		refused.findings = append(refused.findings, r.reachFinding(reach))
+		refused.Findings = append(refused.Findings, r.reachFinding(reach))
 	}
-	if len(refused.findings) > 0 {
+	if len(refused.Findings) > 0 {
 		return refused
 	}
 	return nil
@@ -155,8 +157,9 @@ func (r *clustersRun) checkSparseField(plan *files.Plan, sync []byte) error {
 	unknown := new(lint.UnknownFieldError)
 	err := r.kindsOf(plan.System[layout.ComponentsFile]).UnknownField(files.SyncFile(r.seen.Config), sync)
 	if errors.As(err, &unknown) && strings.HasPrefix(unknown.Field, "spec.sparseCheckout") {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("the Flux in Git (%s) does not have spec.sparseCheckout "+
-			"yet, and would apply nothing any more with it", r.plannedVersion(plan)),
+		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf(
+			"the Flux in Git (%s) does not have spec.sparseCheckout "+
+				"yet, and would apply nothing any more with it", r.plannedVersion(plan)),
 			"first bring Flux to the version of this program: eksa-gitops upgrade cluster -f FILE, " +
 				"without --sparse-checkout"}
 	}

@@ -43,11 +43,11 @@ func (r *run) reachesLive(
 }
 
 // reachFinding says what leads out of the path, where, and what helps.
-func (r *run) reachFinding(reach fluxbuild.Reach) Finding {
+func (r *run) reachFinding(reach fluxbuild.Reach) facts.Finding {
 	root := layout.RootDir(r.seen.Config)
 	message, effect := files.ReachText(reach, root)
 	message += ": with --sparse-checkout Flux would not fetch that, and " + effect
-	return Finding{AreaSpec, message, reachHint(reach, root)}
+	return facts.AreaSpec.Finding(message, reachHint(reach, root))
 }
 
 // reachHint says how to do without the rest of the repository.

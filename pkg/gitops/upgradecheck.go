@@ -16,7 +16,7 @@ import (
 // What an upgrade demands of the clusters that are there.
 
 // checkState judges the management cluster as an upgrade needs it.
-func (u *upgradeRun) checkState(state *fluxinstall.State) []Finding {
+func (u *upgradeRun) checkState(state *fluxinstall.State) []facts.Finding {
 	wrong := append(u.checkCluster(state), u.checkAdoption(state)...)
 	if len(wrong) > 0 {
 		return wrong
@@ -49,10 +49,10 @@ func (r *clustersRun) checkFrozen(found *findings) {
 			hint = "put the old value into the file: both names lead to the same repository, and nothing " +
 				"else has to be done"
 		}
-		found.addFinding(Finding{AreaSpec,
+		found.addFinding(facts.AreaSpec.Finding(
 			fmt.Sprintf("cluster %s: %s %s: %s; EKS Anywhere freezes it (config is immutable)",
 				r.seen.ManagementCluster, r.seen.Config.Kind, r.seen.Config.Name, difference),
-			hint})
+			hint))
 	}
 }
 
@@ -75,13 +75,13 @@ func (r *run) sameButName(d gitOpsDifference) bool {
 	})
 }
 
-func suspendedFinding(kind, namespace, name string) Finding {
+func suspendedFinding(kind, namespace, name string) facts.Finding {
 	resource := map[string]string{"GitRepository": "gitrepositories.source.toolkit.fluxcd.io",
 		"Kustomization": "kustomizations.kustomize.toolkit.fluxcd.io"}[kind]
-	return Finding{AreaCluster,
+	return facts.AreaCluster.Finding(
 		fmt.Sprintf("%s %s/%s is suspended, so that Flux would not apply the change", kind, namespace, name),
 		text.Command("resume it first: kubectl -n %s patch %s %s --type merge -p "+
-			"'{\"spec\":{\"suspend\":false}}'", namespace, resource, name)}
+			"'{\"spec\":{\"suspend\":false}}'", namespace, resource, name))
 }
 
 // checkDetached finds clusters that are managed through Git and whose file says nothing of it. Leaving
@@ -104,9 +104,9 @@ func (u *upgradeRun) checkDetached(found *findings) {
 				"not let a workload cluster's gitOpsRef go; eksa-gitops delete cluster %s would delete the "+
 				"cluster itself", orDefault(live.GitOpsKind, "FluxConfig"), c.Name)
 		}
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed through Git (it %s), and its "+
-			"file has no gitOpsRef; nothing is detached by leaving it out", c.Name, what),
-			hint})
+		found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf(
+			"cluster %s is managed through Git (it %s), and its "+
+				"file has no gitOpsRef; nothing is detached by leaving it out", c.Name, what), hint))
 	}
 }
 
@@ -118,29 +118,29 @@ func (u *upgradeRun) checkExistence(found *findings) {
 		case live == nil && u.inGit(c):
 			continue // Flux has not applied it yet, and tells why
 		case live == nil:
-			found.addFinding(Finding{AreaSpec,
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("there is no cluster %s in namespace %s of management cluster %s, nor in Git",
 					c.Name, c.Namespace, c.ManagementCluster),
-				text.Command("create it: eksa-gitops create cluster -f %s", c.Objects[0].File)})
+				text.Command("create it: eksa-gitops create cluster -f %s", c.Objects[0].File)))
 		case live.ManagementCluster != c.ManagementCluster:
-			found.addFinding(Finding{AreaSpec,
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("cluster %s is managed by %s, and the file says %s",
 					c.Name, live.ManagementCluster, c.ManagementCluster),
-				"EKS Anywhere does not move a cluster to another management cluster"})
+				"EKS Anywhere does not move a cluster to another management cluster"))
 		case live.Deleting:
 			continue // checkLeaving tells
 		case c.Role() == clusterspec.RoleWorkload && live.GitOpsName == "":
-			found.addFinding(Finding{AreaSpec,
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("cluster %s exists without gitOpsRef, and EKS Anywhere refuses to add one to a "+
 					"workload cluster (spec.gitOpsRef: field is immutable)", c.Name),
 				fmt.Sprintf("create the cluster again, under another name with gitOpsRef in its file, "+
 					"or have Flux manage it without the reference: take gitOpsRef and the %s out of the "+
 					"file and commit it by hand beside %s/%s",
-					c.GitOps.Kind, u.seen.Config.ClusterConfigPath, c.ManagementCluster)})
+					c.GitOps.Kind, u.seen.Config.ClusterConfigPath, c.ManagementCluster)))
 		case live.Paused:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s carries the annotation "+
+			found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf("cluster %s carries the annotation "+
 				"anywhere.eks.amazonaws.com/paused, so EKS Anywhere would not make the change", c.Name),
-				"to resume: " + facts.ResumeCommand(c.Name)})
+				"to resume: "+facts.ResumeCommand(c.Name)))
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 		verdicts, err := u.open.cluster.DryRunApply(ctx, fields)
 		if err != nil {
 			if facts.IsAccessError(err) {
-				found.add(AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
+				found.add(facts.AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
 				continue
 			}
 			return fmt.Errorf("asking the API server about the change: %w", err)
@@ -127,7 +127,8 @@ func (u *upgradeRun) judgeOne(p *specPlan, verdicts []fluxinstall.Verdict, found
 		if line := c.Line; line > 0 && !u.fromGit(p, c) {
 			hint = fmt.Sprintf("give the field its old value in %s", p.ours.Name)
 		}
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s: %s", p.cluster.Name, c.String()), hint})
+		found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf("cluster %s: %s", p.cluster.Name, c.String()),
+			hint))
 	}
 	u.clusterResult(p.cluster.Name).Changes = p.changes
 }
@@ -153,10 +154,10 @@ func (u *upgradeRun) checkMarks(p *specPlan, objects []facts.GitObject, found *f
 		}
 		for _, pause := range live.Pauses {
 			if pause.StopsFlux() {
-				found.addFinding(Finding{AreaCluster,
+				found.addFinding(facts.AreaCluster.Finding(
 					fmt.Sprintf("cluster %s: %s is %s, so that Flux would not apply the change",
 						p.cluster.Name, pause.Object, pause.Describe()),
-					pause.Resume})
+					pause.Resume))
 			}
 		}
 	}
