@@ -36,7 +36,7 @@ func (r *run) checkHanging(state *fluxinstall.State) []facts.Finding {
 // hinders says whether a deletion is in the way. Those of other clusters, and of other Kustomizations while
 // their controller runs, go on whatever the run does.
 func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
-	namespace := r.seen.Config.SystemNamespace
+	namespace := r.seen.Config().SystemNamespace
 	switch d.Kind {
 	case "Kustomization":
 		return d.Namespace == namespace && d.Name == namespace || d.Asleep != "" && len(d.Takes) > 0
@@ -45,10 +45,10 @@ func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 		return state.Flux.GitRepository != nil || state.Flux.Kustomization != nil ||
 			len(state.Flux.Controllers) > 0
 	case "FluxConfig", "GitOpsConfig":
-		live := state.GitOpsConfigOf(r.seen.ManagementCluster)
+		live := state.GitOpsConfigOf(r.seen.ManagementCluster())
 		return live != nil && live.Kind == d.Kind && live.Namespace == d.Namespace && live.Name == d.Name
 	case "Cluster":
-		return d.Management && d.Name == r.seen.ManagementCluster
+		return d.Management && d.Name == r.seen.ManagementCluster()
 	}
 	return true
 }
@@ -58,7 +58,7 @@ func (r *run) hinders(state *fluxinstall.State, d *fluxinstall.Deletion) bool {
 func (r *run) checkAsleep(state *fluxinstall.State) []facts.Finding {
 	var wrong []facts.Finding
 	flux := &state.Flux
-	namespace := r.seen.Config.SystemNamespace
+	namespace := r.seen.Config().SystemNamespace
 	if git := flux.GitRepository; git != nil && git.Suspended && !(git.Stopped && r.keepsFlux) {
 		wrong = append(wrong, suspendedFinding("GitRepository", namespace, git.Name))
 	}
@@ -91,22 +91,22 @@ func sleeping(flux *fluxinstall.FluxState) []string {
 
 // noteAsleep says which controllers this run starts again.
 func (r *run) noteAsleep() {
-	if names := sleeping(&r.seen.Cluster.Flux); len(names) > 0 {
+	if names := sleeping(&r.seen.Cluster().Flux); len(names) > 0 {
 		r.steps.Note(step.LevelWarning,
 			fmt.Sprintf("%s in namespace %s: scaled to zero; this run starts them as Flux's files in Git say",
-				strings.Join(names, ", "), r.seen.Config.SystemNamespace))
+				strings.Join(names, ", "), r.seen.Config().SystemNamespace))
 	}
 }
 
 // checkLeaving finds clusters of the run that are being deleted: a file that is pushed now has Flux build the
 // cluster anew when it is gone.
 func (r *clustersRun) checkLeaving(found *findings) {
-	if r.seen.Cluster == nil {
+	if r.seen.Cluster() == nil {
 		return
 	}
 	for _, c := range r.managed {
-		for i := range r.seen.Cluster.Deletions {
-			d := &r.seen.Cluster.Deletions[i]
+		for i := range r.seen.Cluster().Deletions {
+			d := &r.seen.Cluster().Deletions[i]
 			if c.Role() == clusterspec.RoleWorkload && d.Kind == "Cluster" && d.Namespace == c.Namespace &&
 				d.Name == c.Name {
 				found.addFinding(facts.AreaCluster.Finding(
@@ -123,7 +123,7 @@ func (d *deleteRun) checkHanging(state *fluxinstall.State) []facts.Finding {
 		return d.run.checkHanging(state)
 	}
 	var wrong []facts.Finding
-	namespace := d.seen.Config.SystemNamespace
+	namespace := d.seen.Config().SystemNamespace
 	for i := range state.Deletions {
 		// Of other Kustomizations it takes the finalizers off while no controller runs.
 		deletion := &state.Deletions[i]

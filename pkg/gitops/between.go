@@ -20,7 +20,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 		return nil
 	}
 	r.heldBetween = true
-	clusters, err := facts.ClustersIn(snapshot, r.seen.Config, r.seen.ManagementCluster)
+	clusters, err := facts.ClustersIn(snapshot, r.seen.Config(), r.seen.ManagementCluster())
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
@@ -36,7 +36,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 			continue
 		}
 		paths = append(paths, c.Path)
-		if c.Name == r.seen.ManagementCluster {
+		if c.Name == r.seen.ManagementCluster() {
 			management = c.Path
 		}
 	}

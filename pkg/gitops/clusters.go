@@ -1,12 +1,14 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -55,24 +57,34 @@ type rendering struct {
 }
 
 func newClustersRun(command string, ports Ports, options CreateOptions) *clustersRun {
-	r := &clustersRun{run: newRun(command, ports, options.Settings), options: options}
+	told := facts.Told{Config: orWithoutGit(nil)}
+	var managed []*clusterspec.Cluster
+	var management *clusterspec.Cluster
+	for _, c := range options.Clusters {
+		if c.GitOps == nil {
+			told.ManagementCluster = cmp.Or(told.ManagementCluster, c.ManagementCluster)
+			continue
+		}
+		managed = append(managed, c)
+		told.Config, told.ManagementCluster = c.GitOps, c.ManagementCluster
+		if c.Role() == clusterspec.RoleManagement {
+			management = c
+		}
+	}
+	if management != nil {
+		told.Config = management.GitOps
+	}
+	r := &clustersRun{run: newRun(command, ports, options.Settings, told), options: options,
+		managed: managed, management: management}
 	r.meant = options.Meant
 	for _, c := range r.options.Clusters {
 		r.result.Clusters = append(r.result.Clusters, ClusterResult{
 			Name: c.Name, Namespace: c.Namespace, Role: c.Role(), ManagementCluster: c.ManagementCluster,
 			KubernetesVersion: c.KubernetesVersion,
 		})
-		if c.GitOps == nil {
-			continue
-		}
-		r.managed = append(r.managed, c)
-		r.seen.Config, r.seen.ManagementCluster = c.GitOps, c.ManagementCluster
-		if c.Role() == clusterspec.RoleManagement {
-			r.management = c
-		}
 	}
 	if r.management != nil {
-		r.seen.Config, r.keepsFlux, r.purpose = r.management.GitOps, true, fluxinstall.ForInstalling
+		r.keepsFlux, r.purpose = true, fluxinstall.ForInstalling
 	}
 	return r
 }
@@ -94,7 +106,7 @@ func (r *clustersRun) render(ctx context.Context) error {
 		return nil
 	}
 	components := r.options.Components
-	components.Namespace = r.seen.Config.SystemNamespace
+	components.Namespace = r.seen.Config().SystemNamespace
 	manifests, err := fluxmanifests.Components(ctx, components)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
@@ -103,7 +115,7 @@ func (r *clustersRun) render(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rendering Flux's sync objects: %w", err)
 	}
-	r.rendered.system, err = layout.SystemFiles(r.seen.Config, layout.FluxFiles{Components: manifests,
+	r.rendered.system, err = layout.SystemFiles(r.seen.Config(), layout.FluxFiles{Components: manifests,
 		Sync: sync, Images: r.options.imagesOfComponents(components.Chosen())})
 	if err != nil {
 		return fmt.Errorf("rendering Flux's files: %w", err)

@@ -31,19 +31,19 @@ type FluxAdopter interface {
 
 // adopts says whether the run takes over a Flux that follows something else, or goes on with that.
 func (u *upgradeRun) adopts() bool {
-	if u.management == nil || u.seen.Cluster == nil || !u.asked.Adopt {
+	if u.management == nil || u.seen.Cluster() == nil || !u.asked.Adopt {
 		return false
 	}
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	return flux.Adoption != nil || u.seen.FollowsOther(flux)
 }
 
 // adopted is what Flux followed before; from the record when a take-over is under way.
 func (u *upgradeRun) adopted() *Adopted {
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	if a := flux.Adoption; a != nil {
 		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path,
-			Record: u.seen.Config.SystemNamespace + "/" + a.Record, Settings: a.Settings,
+			Record: u.seen.Config().SystemNamespace + "/" + a.Record, Settings: a.Settings,
 			Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
@@ -62,7 +62,7 @@ func (u *upgradeRun) noteForeignKey() {
 	if !u.adopts() {
 		return
 	}
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	switch {
 	case flux.Adoption != nil:
 		if flux.Adoption.URL != "" && !u.seen.SameSource(flux.Adoption.URL) {
@@ -74,10 +74,10 @@ func (u *upgradeRun) noteForeignKey() {
 }
 
 // checkAdoption makes sure that a Flux that follows something else can be taken over.
-func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []facts.Finding {
-	flux := &state.Flux
-	namespace := u.seen.Config.SystemNamespace
-	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.seen.FollowsOther(flux) {
+func (u *upgradeRun) checkAdoption(seen facts.Facts) []facts.Finding {
+	flux := &seen.Cluster().Flux
+	namespace := seen.Config().SystemNamespace
+	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !seen.FollowsOther(flux) {
 		return nil
 	}
 	if flux.GitRepository == nil || flux.Kustomization == nil {
@@ -108,19 +108,19 @@ func (u *upgradeRun) tellFlux() {
 	}
 	from := u.adopted()
 	version := ""
-	if v := u.seen.Cluster.Flux.Version; v != "" {
+	if v := u.seen.Cluster().Flux.Version; v != "" {
 		version = " " + v
 	}
 	u.steps.Note(step.LevelWarning,
 		fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; "+
 			"what it has applied from there stays in the cluster and is no longer managed through Git",
-			version, u.seen.Config.SystemNamespace, from.Branch, from.URL, from.Path))
+			version, u.seen.Config().SystemNamespace, from.Branch, from.URL, from.Path))
 	if !u.seen.SameSource(from.URL) {
 		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, "+
 			"gets a key for %s; the old content is kept in a Secret of its own",
-			u.seen.Config.SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote.Cluster))
+			u.seen.Config().SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote().Cluster))
 	}
-	if a := u.seen.Cluster.Flux.Adoption; a != nil {
+	if a := u.seen.Cluster().Flux.Adoption; a != nil {
 		u.steps.Note(step.LevelInfo, "an earlier run began to take it over; this one goes on")
 	}
 }
@@ -139,8 +139,8 @@ const (
 // all that it applied before. The order makes a run that is cut off anywhere repeatable: the record of what
 // was there comes first, and the mark that names it goes last.
 func (u *upgradeRun) adopt() step.Sequence {
-	namespace := u.seen.Config.SystemNamespace
-	flux := &u.seen.Cluster.Flux
+	namespace := u.seen.Config().SystemNamespace
+	flux := &u.seen.Cluster().Flux
 	var record string // the Secret's name
 	var sync []byte
 	var had []string // what Flux had applied before
@@ -190,7 +190,7 @@ func (u *upgradeRun) adopt() step.Sequence {
 		Plan: step.Planned(step.Written(u.seen.FollowsOther(flux), "")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			changed, err := u.open.cluster.Repoint(ctx, namespace, sync)
-			return did(changed, "", "pointing Flux at "+u.seen.Remote.Cluster, err)
+			return did(changed, "", "pointing Flux at "+u.seen.Remote().Cluster, err)
 		},
 	}
 	newOnly := step.Action{
@@ -240,7 +240,7 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 // may be that of a later commit, whatever others did in it: nothing is left of the old files then. What that
 // means for the run is judged once Flux may delete again.
 func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect, error) {
-	cluster, namespace := u.open.cluster, u.seen.Config.SystemNamespace
+	cluster, namespace := u.open.cluster, u.seen.Config().SystemNamespace
 	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
 		return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 	}
@@ -248,7 +248,7 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect
 	defer cancel()
 	defer u.nudge(limited)()
 	err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: u.seen.Config.Branch, Commit: u.commit,
+		Namespace: namespace, Name: namespace, Branch: u.seen.Config().Branch, Commit: u.commit,
 		Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
 	}, u.progressOf(stepNewOnly))
 	if err != nil {

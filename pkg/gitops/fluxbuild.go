@@ -46,7 +46,7 @@ func (r *clustersRun) buildPushed(step step.Name) (components, sync []byte, err 
 	components, sync, err = r.buildFiles(r.planned.System)
 	if err != nil {
 		r.steps.Failed = step
-		err = fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.seen.Config), err)
+		err = fmt.Errorf("building %s as it is in Git: %w", layout.SystemDir(r.seen.Config()), err)
 	}
 	return components, sync, err
 }
@@ -59,7 +59,7 @@ func (r *clustersRun) buildSystem(ctx context.Context, snapshot Snapshot,
 	if err == nil || snapshot == nil {
 		return components, files, err
 	}
-	all, readErr := withOthers(ctx, snapshot, layout.SystemDir(r.seen.Config), files)
+	all, readErr := withOthers(ctx, snapshot, layout.SystemDir(r.seen.Config()), files)
 	if readErr != nil || len(all) == len(files) {
 		return nil, files, err
 	}
@@ -93,9 +93,9 @@ func withOthers(ctx context.Context, snapshot Snapshot, root string,
 
 // unbuilt says that Flux's directory, as it would be, cannot be built.
 func (r *clustersRun) unbuilt(err error) error {
-	return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s would not build: %v", layout.SystemDir(r.seen.Config),
-		err), "bring " + path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile) +
-		" in Git to what the components have"}
+	return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s would not build: %v",
+		layout.SystemDir(r.seen.Config()), err), "bring " + path.Join(layout.SystemDir(r.seen.Config()),
+		layout.KustomizationFile) + " in Git to what the components have"}
 }
 
 // checkBuilt makes sure that what the plan of a creation has of Flux's directory can be built, and that the
@@ -128,7 +128,7 @@ func (r *clustersRun) checkPins(plan *files.Plan, images map[string]string) erro
 		return nil
 	}
 	release := r.plannedVersion(plan)
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	installs := flux.GitRepository == nil || flux.Kustomization == nil || !flux.Working()
 	var pinned []facts.Finding
 	for _, name := range slices.Sorted(maps.Keys(images)) {
@@ -144,7 +144,7 @@ func (r *clustersRun) checkPins(plan *files.Plan, images map[string]string) erro
 		f := r.pinFinding(plan, name, images[name], release, fit)
 		// EKS Anywhere's own bundles may be ahead of the definitions that its flux command brings.
 		if fit == fluxmanifests.FitNewer && strings.Contains(images[name], "-eks-a-") ||
-			!installs && !plan.ChangesIn(layout.SystemDir(r.seen.Config)) {
+			!installs && !plan.ChangesIn(layout.SystemDir(r.seen.Config())) {
 			plan.Note("%s; %s", f.Message, f.Hint)
 			continue
 		}
@@ -166,10 +166,10 @@ func (r *clustersRun) pinFinding(plan *files.Plan, name, image, release string,
 	if r.options.Images[name] != image {
 		files := maps.Clone(plan.System)
 		delete(files, layout.ComponentsFile)
-		where = path.Join(layout.SystemDir(r.seen.Config), layout.ComponentsFile)
+		where = path.Join(layout.SystemDir(r.seen.Config()), layout.ComponentsFile)
 		for _, pin := range lint.PinnedImages(files) {
 			if pin.Controller == name {
-				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.seen.Config), pin.File), pin.Line)
+				where = fmt.Sprintf("%s:%d", path.Join(layout.SystemDir(r.seen.Config()), pin.File), pin.Line)
 			}
 		}
 		f.Hint = fmt.Sprintf("take the image out there, or have the controllers get those of a Bundles "+
@@ -195,13 +195,14 @@ func (r *run) tellRunning(ctx context.Context) error {
 // only when all controllers are of it.
 func (r *run) noteRunning(ctx context.Context) {
 	result := r.result.Flux
-	if result == nil || r.seen.Cluster == nil {
+	if result == nil || r.seen.Cluster() == nil {
 		return
 	}
 	var running []fluxinstall.RunningController
-	if r.keepsFlux && !r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
+	if r.keepsFlux && !r.seen.Cluster().Applied(r.seen.Config().Branch, r.commit) {
 		var err error
-		if running, err = r.open.cluster.RunningControllers(ctx, r.seen.Config.SystemNamespace); err != nil {
+		if running, err = r.open.cluster.RunningControllers(ctx,
+			r.seen.Config().SystemNamespace); err != nil {
 			if ctx.Err() == nil {
 				r.steps.Note(step.LevelWarning,
 					fmt.Sprintf("could not look at which of Flux's controllers run: %v", err))
@@ -209,7 +210,7 @@ func (r *run) noteRunning(ctx context.Context) {
 			return
 		}
 	} else {
-		for _, c := range r.seen.Cluster.Flux.Controllers {
+		for _, c := range r.seen.Cluster().Flux.Controllers {
 			if c.Available {
 				running = append(running,
 					fluxinstall.RunningController{Name: c.Name, Images: []string{c.Image}})

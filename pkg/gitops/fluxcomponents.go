@@ -27,7 +27,7 @@ func newer(version string) bool {
 func (s *systemPlan) components(ctx context.Context) error {
 	ours := s.systemFile(layout.ComponentsFile)
 	before := s.before[layout.ComponentsFile]
-	live := s.seen.Cluster.Flux.Version
+	live := s.seen.Cluster().Flux.Version
 	if files.IsBlank(before) {
 		content, err := s.firstComponents(ctx, ours.Content, live)
 		if err == nil {
@@ -66,19 +66,19 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 	if newer(live) {
 		return nil, &fluxRefusal{facts.AreaCluster,
 			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s "+
-				"to Git would be a downgrade", live, s.seen.Config.SystemNamespace, fluxmanifests.Version),
+				"to Git would be a downgrade", live, s.seen.Config().SystemNamespace, fluxmanifests.Version),
 			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
 	}
 	wanted, registries := s.options.Components, map[string]bool{}
 	var running []string
-	for _, c := range s.seen.Cluster.Flux.Controllers {
+	for _, c := range s.seen.Cluster().Flux.Controllers {
 		running = append(running, c.Name)
 		name, _, _ := strings.Cut(c.Image, "@")
 		if at := strings.LastIndex(name, "/"+c.Name+":"); at > 0 {
 			registries[name[:at]] = true
 		}
 	}
-	if s.seen.Cluster.Flux.Kustomization == nil || s.choosesComponents() ||
+	if s.seen.Cluster().Flux.Kustomization == nil || s.choosesComponents() ||
 		fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
 		return ours, nil
 	}
@@ -91,7 +91,7 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 			ordered = append(ordered, name)
 		}
 	}
-	wanted.Components, wanted.Namespace = ordered, s.seen.Config.SystemNamespace
+	wanted.Components, wanted.Namespace = ordered, s.seen.Config().SystemNamespace
 	if len(registries) == 1 && wanted.Registry == "" && len(s.options.Images) == 0 {
 		wanted.Registry = slices.Collect(maps.Keys(registries))[0]
 	}
@@ -117,7 +117,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 	}
 	wanted := was
 	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version,
-		s.seen.Config.SystemNamespace, s.options.Components.ComponentsExtra
+		s.seen.Config().SystemNamespace, s.options.Components.ComponentsExtra
 	if len(s.options.Components.Components) > 0 {
 		wanted.Components = s.options.Components.Components
 	}
@@ -144,7 +144,7 @@ func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before 
 			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s",
 				file, wanted.Version, componentNames(edited)),
 			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them "+
-				"with --overwrite", path.Join(layout.SystemDir(s.seen.Config), layout.KustomizationFile))}
+				"with --overwrite", path.Join(layout.SystemDir(s.seen.Config()), layout.KustomizationFile))}
 	case len(edited) > 0:
 		s.note("edits of %s that are replaced: %s", file, componentNames(edited))
 	}

@@ -14,7 +14,7 @@ import (
 
 // fluxFollows says whether Flux applies its own files from Git, so that it brings itself to what they say.
 func (u *upgradeRun) fluxFollows() bool {
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	return flux.GitRepository != nil && flux.Kustomization != nil && flux.SourceSecret != nil &&
 		flux.Working()
 }
@@ -37,10 +37,10 @@ func (u *upgradeRun) bringFlux(ctx context.Context) step.Sequence {
 func (u *upgradeRun) noteFlux() {
 	version, _, err := fluxmanifests.ComponentVersion(u.planned.System[layout.ComponentsFile])
 	if err != nil {
-		version = u.seen.Cluster.Flux.Version
+		version = u.seen.Cluster().Flux.Version
 	}
-	u.result.Flux = &FluxResult{Version: version, Namespace: u.seen.Config.SystemNamespace,
-		URL: u.seen.Remote.Cluster, Path: layout.SyncPath(u.seen.Config), Changes: u.flux.changes}
+	u.result.Flux = &FluxResult{Version: version, Namespace: u.seen.Config().SystemNamespace,
+		URL: u.seen.Remote().Cluster, Path: layout.SyncPath(u.seen.Config()), Changes: u.flux.changes}
 }
 
 // nudgeEvery is how often Flux is asked to look again while its controllers are being replaced.
@@ -61,8 +61,8 @@ func (u *upgradeRun) nudge(ctx context.Context) (stop func()) {
 				return
 			case <-ticker.C:
 				// A failure shows in what is waited for.
-				_ = u.open.cluster.RequestReconcile(ctx, u.seen.Config.SystemNamespace,
-					u.seen.Config.SystemNamespace)
+				_ = u.open.cluster.RequestReconcile(ctx, u.seen.Config().SystemNamespace,
+					u.seen.Config().SystemNamespace)
 			}
 		}
 	})
@@ -106,8 +106,8 @@ func (u *upgradeRun) waitRolledOver(context.Context) step.Sequence {
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			ctx, cancel := context.WithTimeout(ctx, u.settings.FluxTimeout)
 			defer cancel()
-			wait := fluxinstall.Rollover{Namespace: u.seen.Config.SystemNamespace,
-				Name: u.seen.Config.SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
+			wait := fluxinstall.Rollover{Namespace: u.seen.Config().SystemNamespace,
+				Name: u.seen.Config().SystemNamespace, Images: u.flux.images, Removed: u.flux.removed}
 			if err := u.open.cluster.WaitRolledOver(ctx, wait, u.progressOf(stepRollOver)); err != nil {
 				u.result.Flux.Ready = false
 				return step.Effect{}, fmt.Errorf("waiting for Flux's new controllers: %w", err)

@@ -140,12 +140,12 @@ func (s *systemPlan) kustomization(context.Context) error {
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
 	}
-	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace,
+	after, err := layout.SetControllerImages(before, s.seen.Config().SystemNamespace,
 		s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
 	if err != nil {
 		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
-	if after, err = layout.ProtectSystem(after, s.seen.Config.SystemNamespace); err != nil {
+	if after, err = layout.ProtectSystem(after, s.seen.Config().SystemNamespace); err != nil {
 		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
 	}
 	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 &&
@@ -201,17 +201,17 @@ func (s *systemPlan) sync(context.Context) error {
 func (s *systemPlan) followsSpec(sync []byte) bool {
 	git, path := false, false
 	for _, o := range facts.DecodeObjects(sync) {
-		if o.Name != s.seen.Config.SystemNamespace || o.Namespace != s.seen.Config.SystemNamespace {
+		if o.Name != s.seen.Config().SystemNamespace || o.Namespace != s.seen.Config().SystemNamespace {
 			continue
 		}
 		spec := section(o.Fields, "spec")
 		switch o.Kind {
 		case "GitRepository":
 			url, _ := spec["url"].(string)
-			git = s.seen.SameSource(url) && section(spec, "ref")["branch"] == s.seen.Config.Branch
+			git = s.seen.SameSource(url) && section(spec, "ref")["branch"] == s.seen.Config().Branch
 		case "Kustomization":
 			given, _ := spec["path"].(string)
-			path = facts.SamePath(given, layout.SyncPath(s.seen.Config))
+			path = facts.SamePath(given, layout.SyncPath(s.seen.Config()))
 		}
 	}
 	return git && path
@@ -220,9 +220,9 @@ func (s *systemPlan) followsSpec(sync []byte) bool {
 // compare builds Flux's files as Flux will, and says what changes for the controllers.
 func (s *systemPlan) compare(ctx context.Context) error {
 	changed := slices.ContainsFunc(s.plan.Changes, func(c layout.FileChange) bool {
-		return path.Dir(c.Path) == layout.SystemDir(s.seen.Config)
+		return path.Dir(c.Path) == layout.SystemDir(s.seen.Config())
 	})
-	applied := s.snapshot != nil && s.seen.Cluster.Applied(s.seen.Config.Branch, s.snapshot.Head())
+	applied := s.snapshot != nil && s.seen.Cluster().Applied(s.seen.Config().Branch, s.snapshot.Head())
 	if !changed && applied {
 		return nil
 	}
@@ -248,7 +248,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		}
 	}
 	if len(s.flux.changes) == 0 {
-		s.flux.changes = liveChanges(s.seen.Cluster.Flux.Controllers, images)
+		s.flux.changes = liveChanges(s.seen.Cluster().Flux.Controllers, images)
 	}
 	if len(s.flux.changes) > 0 {
 		s.flux.images = images
@@ -261,7 +261,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 func (s *systemPlan) protectedBefore() map[string][]byte {
 	files := maps.Clone(s.before)
 	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile],
-		s.seen.Config.SystemNamespace); err == nil {
+		s.seen.Config().SystemNamespace); err == nil {
 		files[layout.KustomizationFile] = protected
 	}
 	return files

@@ -42,11 +42,11 @@ const stepMigrate step.Name = "Migrate Flux's stored objects to versions that st
 // bringsComponents says whether what a plan has of Flux's components is going to be applied by the run, or by
 // Flux after its push.
 func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *files.Plan) bool {
-	if r.management == nil || r.seen.Cluster == nil || plan.Later {
+	if r.management == nil || r.seen.Cluster() == nil || plan.Later {
 		return false
 	}
-	return plan.ChangesIn(layout.SystemDir(r.seen.Config)) || snapshot == nil ||
-		!r.seen.Cluster.Applied(r.seen.Config.Branch, snapshot.Head())
+	return plan.ChangesIn(layout.SystemDir(r.seen.Config())) || snapshot == nil ||
+		!r.seen.Cluster().Applied(r.seen.Config().Branch, snapshot.Head())
 }
 
 // unserved says that files below the path hold objects of Flux's in versions that the components of a release
@@ -72,8 +72,8 @@ func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *f
 	kinds := r.kindsOf(plan.System[layout.ComponentsFile])
 	tree, there := lint.Tree{}, files.At(ctx, snapshot, nil)
 	if len(kinds) > 0 {
-		if err := there.Prefetch(layout.RootDir(r.seen.Config)); err != nil {
-			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.seen.Config), err)
+		if err := there.Prefetch(layout.RootDir(r.seen.Config())); err != nil {
+			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.seen.Config()), err)
 		}
 	}
 	for file, content := range there.Contents {
@@ -86,9 +86,9 @@ func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *f
 		tree[file] = lint.Node{Content: lint.Bytes(content)}
 	}
 	for base, content := range plan.System {
-		tree[path.Join(layout.SystemDir(r.seen.Config), base)] = lint.Node{Content: lint.Bytes(content)}
+		tree[path.Join(layout.SystemDir(r.seen.Config()), base)] = lint.Node{Content: lint.Bytes(content)}
 	}
-	problems, err := lint.CheckFluxVersions(tree, layout.RootDir(r.seen.Config), kinds)
+	problems, err := lint.CheckFluxVersions(tree, layout.RootDir(r.seen.Config()), kinds)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 		wanted = append(wanted, fluxinstall.KindVersions{Definition: k.Definition, Group: k.Group,
 			Kind: k.Kind, Versions: k.Versions, Served: k.Served})
 	}
-	survey, err := r.open.cluster.SurveyVersions(ctx, r.seen.Config.SystemNamespace, wanted)
+	survey, err := r.open.cluster.SurveyVersions(ctx, r.seen.Config().SystemNamespace, wanted)
 	if err != nil {
 		err = fmt.Errorf("looking at the versions in which Flux's objects are stored: %w", err)
 		if facts.IsAccessError(err) {
@@ -218,13 +218,13 @@ func (r *clustersRun) betweenHint(d fluxinstall.DroppedVersions) string {
 		release = releaseBetweenImage
 	}
 	command := text.Command("flux install --version=%s", release)
-	if r.seen.Config.SystemNamespace != defaultSystemNamespace {
-		command += text.Command(" --namespace=%s", r.seen.Config.SystemNamespace)
+	if r.seen.Config().SystemNamespace != defaultSystemNamespace {
+		command += text.Command(" --namespace=%s", r.seen.Config().SystemNamespace)
 	}
 	if strings.HasPrefix(d.Group, "image.") {
 		command += " --components-extra=image-reflector-controller,image-automation-controller"
 	}
-	components := path.Join(layout.SystemDir(r.seen.Config), layout.ComponentsFile)
+	components := path.Join(layout.SystemDir(r.seen.Config()), layout.ComponentsFile)
 	return "first upgrade to Flux " + release +
 		", which has the old version and stores a newer one: in a clone, " + command +
 		text.Command(" --export > %s; commit and push it, wait until Flux has applied it (eksa-gitops "+

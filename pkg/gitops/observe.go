@@ -7,15 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -34,21 +29,6 @@ type ClusterInspector interface {
 	// not have. A server that does not say is taken to give them.
 	MissingRights(ctx context.Context, purpose fluxinstall.Purpose,
 		namespace string) []*fluxinstall.MissingRight
-}
-
-// The steps that only look.
-const (
-	stepAccess  step.Name = "Check access to the repository"
-	stepCluster step.Name = "Check the management cluster"
-)
-
-// demands are what a command needs of the management cluster.
-type demands struct {
-	// judge finds what is not as the command needs it.
-	judge func(*fluxinstall.State) []facts.Finding
-	// orAbsent says that the command goes on without a kubeconfig, and looks for other evidence of the
-	// cluster.
-	orAbsent bool
 }
 
 // observe makes every check that reading can make. What has to be put right first is a *PreflightError with
@@ -108,210 +88,26 @@ func (r *createRun) observe(ctx context.Context) error {
 	return nil
 }
 
-// look reads the repository and the management cluster at the same time. Its error is the context's, with
-// what was under way then.
-func (r *run) look(ctx context.Context, needs demands, found *findings) error {
-	// Both begin here: otherwise chance decides which of the two is told first.
-	r.steps.Begin(stepAccess)
-	r.steps.Begin(stepCluster)
-	crash.Both(func() { r.observeRepository(ctx, found) }, func() { r.observeCluster(ctx, needs, found) })
-	if ctx.Err() == nil {
-		return nil
-	}
-	if err := found.unfinished(ctx); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
-}
-
-func (r *run) observeRepository(ctx context.Context, found *findings) {
-	r.steps.Begin(stepAccess)
-	outcome, detail := step.OutcomeFailed, ""
-	defer func() { r.steps.End(stepAccess, outcome, detail) }()
-
-	repo, err := r.ports.OpenRepository(ctx)
-	if err != nil {
-		found.addOpening(err)
-		return
-	}
-	r.open.repo = repo
-	exists := true
-	if r.ports.OpenHost != nil {
-		host, err := r.ports.OpenHost(ctx)
-		if err != nil {
-			found.add(facts.AreaAccess, err)
-			return
-		}
-		r.open.host = host
-		exists, detail = r.observeHost(ctx, host, found)
-		if detail == "" {
-			return
-		}
-	}
-	if !exists {
-		outcome = step.OutcomeChecked
-		return
-	}
-	var snapshot Snapshot
-	crash.Both(
-		func() { snapshot, err = r.fetch(ctx) },
-		func() { r.observeClusterKey(ctx, found) },
-	)
-	if err != nil {
-		classifyFetch(fmt.Errorf("reading the repository: %w", err), found)
-		return
-	}
-	r.snapshot = snapshot
-	outcome = step.OutcomeChecked
-}
-
-// observeHost asks the host's API. It returns whether the repository exists and a few words about what was
-// found, none when something is wrong.
-func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exists bool, detail string) {
-	var known []byte
-	trusted := true
-	var aside crash.Group
-	if r.keepsFlux {
-		aside.Go(func() { known, trusted = r.hostsOf(ctx, host, found) })
-	}
-	access, err := host.CheckAccess(ctx, github.AccessRequest{
-		Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Branch: r.seen.Config.Branch,
-		NeedDeployKey: r.keepsFlux,
-	})
-	aside.Wait()
-	if err != nil {
-		classifyHost(err, found)
-		return false, ""
-	}
-	r.seen.Access = access
-	good := trusted
-	for _, f := range access.Findings {
-		switch {
-		case f.Severity == github.SeverityWarning:
-			r.steps.Note(step.LevelWarning, joined(f.Message, f.Hint))
-		case f.Kind == github.KindAuth, f.Kind == github.KindPermission:
-			found.addFinding(facts.Finding{Area: facts.AreaAccess, Message: f.Message, Hint: f.Hint})
-			good = false
-		case f.Kind == github.KindConfig:
-			found.addFinding(facts.Finding{Area: facts.AreaSpec, Message: f.Message, Hint: f.Hint})
-			good = false
-		default:
-			soft := &hintedError{message: f.Message, hint: f.Hint}
-			if f.Kind == github.KindPolicy {
-				soft.is = github.ErrPolicy
-			}
-			found.addSoft(soft)
-			good = false
-		}
-	}
-	if !good {
-		return false, ""
-	}
-	r.seen.KnownHosts = known
-	ref := r.seen.RepoRef().String()
-	if access.Repository == nil {
-		missing := ref + " does not exist"
-		if r.keepsFlux { // so that it would make the repository
-			missing += " yet"
-		}
-		return false, missing
-	}
-	return true, ref
-}
-
-// hostsOf gives known_hosts lines for the host from which Flux reads: the keys that it publishes over TLS,
-// else those that the operator vouches for. What is wrong is added to what was found; see checkHosts for what
-// the operator cannot give.
-func (r *run) hostsOf(ctx context.Context, host Host, found *findings) (known []byte, ok bool) {
-	keys, err := host.HostKeys(ctx)
-	switch {
-	case errors.Is(err, github.ErrNotFound) && r.settings.KnownHosts != nil:
-		known, r.seen.NoKnownHosts = r.settings.KnownHosts()
-		return known, true
-	case err != nil:
-		classifyHost(err, found)
-		return nil, false
-	}
-	if known, err = sshkeys.KnownHostsForKeys(r.seen.Remote.Cluster, keys); err != nil {
-		found.add(facts.AreaSpec, fmt.Errorf("reading the host keys that GitHub publishes: %w", err))
-	}
-	return known, err == nil
-}
-
 // checkHosts makes sure that Flux knows the host's keys when the operator gives none: those with which it
 // reads the repository already are good enough.
 func (r *run) checkHosts(found *findings) {
-	if r.seen.NoKnownHosts == nil || r.seen.Cluster == nil {
+	if r.seen.NoKnownHosts() == nil || r.seen.Cluster() == nil {
 		return
 	}
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	if flux.GitRepository == nil || r.seen.FollowsOther(flux) || flux.SourceSecret == nil ||
 		len(flux.SourceSecret.KnownHosts) == 0 {
-		found.add(facts.AreaAccess, r.seen.NoKnownHosts)
-	}
-}
-
-func classifyHost(err error, found *findings) {
-	switch {
-	case facts.IsAccessError(err):
-		found.add(facts.AreaAccess, err)
-	case errors.Is(err, github.ErrUnavailable), errors.Is(err, github.ErrRateLimited), facts.IsRuleError(err):
-		found.addSoft(err)
-	default:
-		found.add(facts.AreaSpec, err)
-	}
-}
-
-func classifyFetch(err error, found *findings) {
-	switch {
-	case facts.IsAccessError(err), errors.As(err, new(*git.HostKeyError)):
-		found.add(facts.AreaAccess, err)
-	case errors.As(err, new(*git.NotFoundError)):
-		found.add(facts.AreaSpec, err)
-	default:
-		found.addSoft(err)
-	}
-}
-
-func (r *run) observeCluster(ctx context.Context, needs demands, found *findings) {
-	r.steps.Begin(stepCluster)
-	outcome, detail := step.OutcomeFailed, ""
-	defer func() { r.steps.End(stepCluster, outcome, detail) }()
-
-	cluster, err := r.ports.OpenCluster(ctx)
-	if r.seen.Absent = needs.orAbsent && errors.Is(err, ErrNoKubeconfig); r.seen.Absent {
-		r.seen.Cluster, r.seen.Unfound = &fluxinstall.State{}, err
-		outcome, detail = step.OutcomeChecked, "no kubeconfig leads to "+r.seen.ManagementCluster
-		return
-	}
-	if err != nil {
-		found.add(facts.AreaCluster, err)
-		return
-	}
-	r.open.cluster = cluster
-	state, err := cluster.Inspect(ctx,
-		fluxinstall.InspectOptions{SystemNamespace: r.seen.Config.SystemNamespace, Purpose: r.purpose})
-	if err != nil {
-		found.add(facts.AreaCluster, fmt.Errorf("looking at the management cluster: %w", err))
-		return
-	}
-	r.seen.Cluster = state
-	r.identify(ctx, &state.Flux)
-	wrong := slices.Concat(needs.judge(state), lacking(state.MissingRights))
-	for _, f := range wrong {
-		found.addFinding(f)
-	}
-	if len(wrong) == 0 {
-		outcome, detail = step.OutcomeChecked, fmt.Sprintf("%s at %s", r.seen.ManagementCluster, state.Server)
+		found.add(facts.AreaAccess, r.seen.NoKnownHosts())
 	}
 }
 
 // checkCluster holds what is in the cluster against what the spec expects to find there.
-func (r *run) checkCluster(state *fluxinstall.State) []facts.Finding {
-	if wrong := r.checkManagementCluster(state); wrong != nil {
+func (r *run) checkCluster(seen facts.Facts) []facts.Finding {
+	state := seen.Cluster()
+	if wrong := r.checkManagementCluster(seen); wrong != nil {
 		return wrong
 	}
-	wrong := slices.Concat(r.checkFlux(state), r.checkHanging(state))
+	wrong := slices.Concat(r.checkFlux(seen), r.checkHanging(state))
 	if len(wrong) == 0 {
 		wrong = r.checkAsleep(state)
 	}
@@ -319,16 +115,16 @@ func (r *run) checkCluster(state *fluxinstall.State) []facts.Finding {
 		wrong = append(wrong,
 			facts.AreaCluster.Finding(fmt.Sprintf(
 				"management cluster %s is not managed through Git yet: there "+
-					"is no Flux in namespace %s", r.seen.ManagementCluster, r.seen.Config.SystemNamespace),
+					"is no Flux in namespace %s", seen.ManagementCluster(), seen.Config().SystemNamespace),
 				text.Command("first run: eksa-gitops create cluster -f with the file of %s",
-					r.seen.ManagementCluster)))
+					seen.ManagementCluster())))
 	}
 	return wrong
 }
 
 // checkManagementCluster makes sure that the cluster is the management cluster that is meant; nil when it is.
-func (r *run) checkManagementCluster(state *fluxinstall.State) []facts.Finding {
-	want := r.seen.ManagementCluster
+func (r *run) checkManagementCluster(seen facts.Facts) []facts.Finding {
+	state, want := seen.Cluster(), seen.ManagementCluster()
 	if !state.EKSAInstalled {
 		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
 			"the cluster at %s has no EKS Anywhere: there is "+
@@ -355,7 +151,8 @@ func (r *run) checkManagementCluster(state *fluxinstall.State) []facts.Finding {
 
 // checkFlux makes sure that what is installed is ours to use: nothing there, or the same repository, branch
 // and path.
-func (r *run) checkFlux(state *fluxinstall.State) []facts.Finding {
+func (r *run) checkFlux(seen facts.Facts) []facts.Finding {
+	state := seen.Cluster()
 	var wrong []facts.Finding
 	for _, other := range state.Flux.Others {
 		wrong = append(wrong, facts.AreaCluster.Finding(
@@ -368,7 +165,7 @@ func (r *run) checkFlux(state *fluxinstall.State) []facts.Finding {
 	if r.adopting || slices.ContainsFunc(state.Flux.Others, kept) {
 		return wrong
 	}
-	namespace := r.seen.Config.SystemNamespace
+	namespace := seen.Config().SystemNamespace
 	if a := state.Flux.Adoption; a != nil && r.adoptHint != "" {
 		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
 			"a run that was cut off began to take over the Flux in "+
@@ -380,18 +177,18 @@ func (r *run) checkFlux(state *fluxinstall.State) []facts.Finding {
 		orAdopt = "; or " + r.adoptHint
 	}
 	if git := state.Flux.GitRepository; git != nil {
-		if !r.seen.SameSource(git.URL) || git.Branch != r.seen.Config.Branch {
+		if !seen.SameSource(git.URL) || git.Branch != seen.Config().Branch {
 			wrong = append(wrong, facts.AreaCluster.Finding(
 				fmt.Sprintf("GitRepository %s/%s follows branch %s of %s; the spec says branch %s of %s",
-					namespace, git.Name, git.Branch, git.URL, r.seen.Config.Branch, r.seen.Remote.Cluster),
+					namespace, git.Name, git.Branch, git.URL, seen.Config().Branch, seen.Remote().Cluster),
 				"put the repository and branch that are in use into the spec, or remove the GitRepository "+
 					"first"+orAdopt))
 		}
 	}
-	if ks := state.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(r.seen.Config)) {
+	if ks := state.Flux.Kustomization; ks != nil && !facts.SamePath(ks.Path, layout.SyncPath(seen.Config())) {
 		wrong = append(wrong, facts.AreaCluster.Finding(
 			fmt.Sprintf("Kustomization %s/%s applies path %s; the spec says %s",
-				namespace, ks.Name, ks.Path, layout.SyncPath(r.seen.Config)),
+				namespace, ks.Name, ks.Path, layout.SyncPath(seen.Config())),
 			text.Command("put the path that is in use into spec.clusterConfigPath, or first suspend the "+
 				"Kustomization (flux suspend kustomization %s -n %s) and then remove it: Flux deletes "+
 				"all that one which is not suspended has applied, clusters included", ks.Name, namespace)+
@@ -425,14 +222,14 @@ func otherHint(other fluxinstall.Other) string {
 // checkTogether compares the spec of workload clusters with the GitOps configuration of their management
 // cluster. EKS Anywhere demands equal specs and different names (eksctl anywhere's create validations).
 func (r *clustersRun) checkTogether(found *findings) {
-	if r.seen.Cluster == nil || r.management != nil {
+	if r.seen.Cluster() == nil || r.management != nil {
 		return
 	}
 	for _, c := range r.managed {
 		if c.Role() != clusterspec.RoleWorkload {
 			continue
 		}
-		live := r.seen.Cluster.GitOpsConfigOf(c.ManagementCluster)
+		live := r.seen.Cluster().GitOpsConfigOf(c.ManagementCluster)
 		if live == nil {
 			continue
 		}

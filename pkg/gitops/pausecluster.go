@@ -65,11 +65,8 @@ type pauseTarget struct {
 }
 
 func newPauseRun(command string, ports Ports, options PauseOptions, paused bool) *pauseRun {
-	p := &pauseRun{run: newRun(command, ports, options.Settings), options: options, paused: paused}
-	p.seen.Config, p.seen.ManagementCluster = options.GitOps, options.ManagementCluster
-	if p.seen.Config == nil {
-		p.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
-	}
+	told := facts.Told{Config: orWithoutGit(options.GitOps), ManagementCluster: options.ManagementCluster}
+	p := &pauseRun{run: newRun(command, ports, options.Settings, told), options: options, paused: paused}
 	for _, c := range options.Clusters {
 		p.result.Clusters = append(p.result.Clusters, ClusterResult{
 			Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, options.ManagementCluster),
@@ -143,18 +140,18 @@ func (p *pauseRun) usesGit() bool {
 
 // checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when
 // it is known whether a cluster is in Git.
-func (p *pauseRun) checkState(state *fluxinstall.State) []facts.Finding {
-	if wrong := p.checkManagementCluster(state); wrong != nil || p.options.GitOps == nil {
+func (p *pauseRun) checkState(seen facts.Facts) []facts.Finding {
+	if wrong := p.checkManagementCluster(seen); wrong != nil || p.options.GitOps == nil {
 		return wrong
 	}
-	return p.checkFlux(state)
+	return p.checkFlux(seen)
 }
 
 // observe looks at both sides and makes every check that reading can make.
 func (p *pauseRun) observe(ctx context.Context) error {
 	var found findings
 	if p.options.GitOps == nil {
-		p.observeCluster(ctx, demands{judge: p.checkState}, &found)
+		p.lookAtCluster(ctx, demands{judge: p.checkState}, &found)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -207,7 +204,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 // checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that
 // keeps EKS Anywhere from going on.
 func (p *pauseRun) checkSync() []facts.Finding {
-	state := *p.seen.Cluster
+	state := *p.seen.Cluster()
 	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool {
 		return d.Kind == "Cluster"
 	})
@@ -217,7 +214,7 @@ func (p *pauseRun) checkSync() []facts.Finding {
 	}
 	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
 		wrong = append(wrong, facts.AreaCluster.Finding(
-			"there is no Flux in namespace "+p.seen.Config.SystemNamespace+" that would apply the change",
+			"there is no Flux in namespace "+p.seen.Config().SystemNamespace+" that would apply the change",
 			"eksa-gitops status"))
 	}
 	return wrong
@@ -226,11 +223,11 @@ func (p *pauseRun) checkSync() []facts.Finding {
 // findTargets brings together what is known of each cluster.
 func (p *pauseRun) findTargets(found *findings) {
 	var known []string
-	for _, live := range p.seen.Cluster.Clusters {
+	for _, live := range p.seen.Cluster().Clusters {
 		known = append(known, live.Name)
 	}
 	for i, t := range p.targets {
-		for j, live := range p.seen.Cluster.Clusters {
+		for j, live := range p.seen.Cluster().Clusters {
 			if live.Name != t.Name || t.Namespace != "" && live.Namespace != t.Namespace {
 				continue
 			}
@@ -240,7 +237,7 @@ func (p *pauseRun) findTargets(found *findings) {
 						t.Name, t.live.Namespace, live.Namespace),
 					"choose one with --namespace"))
 			}
-			t.live = &p.seen.Cluster.Clusters[j]
+			t.live = &p.seen.Cluster().Clusters[j]
 		}
 		switch {
 		case t.live == nil && !t.inGit:
@@ -269,7 +266,7 @@ func (p *pauseRun) findTargets(found *findings) {
 			record.KubernetesVersion, record.Paused = t.live.KubernetesVersion, t.live.Paused
 		}
 		if t.inGit {
-			record.SpecPath = layout.PathsIn(p.seen.Config, t.Name).Spec
+			record.SpecPath = layout.PathsIn(p.seen.Config(), t.Name).Spec
 		}
 	}
 }
@@ -282,7 +279,7 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pla
 	}
 	var paths []string
 	for _, t := range p.targets {
-		spec := layout.PathsIn(p.seen.Config, t.Name).Spec
+		spec := layout.PathsIn(p.seen.Config(), t.Name).Spec
 		entry, there, err := snapshot.Lookup(spec)
 		if err != nil {
 			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
@@ -302,7 +299,7 @@ func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pla
 		if !t.inGit {
 			continue
 		}
-		file := layout.PathsIn(p.seen.Config, t.Name).Spec
+		file := layout.PathsIn(p.seen.Config(), t.Name).Spec
 		before := contents[file]
 		out, _, err := clusterspec.SetPaused(clusterspec.Source{Name: file, Data: before}, t.Name, p.paused)
 		if err != nil {

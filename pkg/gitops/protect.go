@@ -51,8 +51,8 @@ func (r *clustersRun) lacksProtection(file string, before []byte) bool {
 			return false // it is somebody's own, and told as such
 		}
 		protected, err = layout.ProtectCluster(before)
-	case path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile):
-		protected, err = layout.ProtectSystem(before, r.seen.Config.SystemNamespace)
+	case path.Join(layout.SystemDir(r.seen.Config()), layout.KustomizationFile):
+		protected, err = layout.ProtectSystem(before, r.seen.Config().SystemNamespace)
 	default:
 		return false
 	}

@@ -21,7 +21,7 @@ func (r *run) checkReadings(p *files.Plan) error {
 			continue
 		}
 		if path.Base(c.Path) == layout.ComponentsFile &&
-			fluxmanifests.Carried(c.After, r.seen.Config.SystemNamespace) {
+			fluxmanifests.Carried(c.After, r.seen.Config().SystemNamespace) {
 			continue
 		}
 		for _, problem := range clusterspec.CheckReadings(clusterspec.Source{Name: c.Path, Data: c.After}) {

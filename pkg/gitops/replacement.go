@@ -14,14 +14,14 @@ import (
 // checkNamespaces refuses files that would put a cluster into another namespace than the one that it lives
 // in.
 func (r *clustersRun) checkNamespaces(found *findings) {
-	if r.seen.Cluster == nil {
+	if r.seen.Cluster() == nil {
 		return
 	}
 	for _, c := range r.options.Clusters {
-		if r.seen.Cluster.Cluster(c.Namespace, c.Name) != nil {
+		if r.seen.Cluster().Cluster(c.Namespace, c.Name) != nil {
 			continue
 		}
-		for _, live := range r.seen.Cluster.Clusters {
+		for _, live := range r.seen.Cluster().Clusters {
 			if live.Name == c.Name {
 				found.addFinding(replacementFinding(c,
 					fmt.Sprintf("the file puts it into namespace %s, and it lives in namespace %s",

@@ -22,7 +22,7 @@ func (r *run) checkRights(ctx context.Context, found *findings, intents ...inten
 		return
 	}
 	if r.asksFlux() {
-		intents = append(intents, intent{fluxinstall.ForFollowing, r.seen.Config.SystemNamespace})
+		intents = append(intents, intent{fluxinstall.ForFollowing, r.seen.Config().SystemNamespace})
 	}
 	for i, one := range intents {
 		if slices.Contains(intents[:i], one) {
@@ -45,10 +45,11 @@ func lacking(rights []*fluxinstall.MissingRight) []facts.Finding {
 
 // asksFlux says whether the run tells Flux to look at its commit now.
 func (r *run) asksFlux() bool {
-	if r.planned == nil || r.snapshot == nil || r.seen.Cluster.Flux.GitRepository == nil || r.unguarded {
+	if r.planned == nil || r.snapshot == nil || r.seen.Cluster().Flux.GitRepository == nil || r.unguarded {
 		return false
 	}
-	return !r.planned.InPlace(r.snapshot) || !r.seen.Cluster.Applied(r.seen.Config.Branch, r.snapshot.Head())
+	return !r.planned.InPlace(r.snapshot) ||
+		!r.seen.Cluster().Applied(r.seen.Config().Branch, r.snapshot.Head())
 }
 
 // intents are what a deletion does to objects of clusters itself. What a management cluster needs is asked

@@ -72,16 +72,16 @@ func (r *clustersRun) syncFor(before []byte) ([]byte, error) {
 // checkoutFor is what Flux shall fetch: what was asked for, else what Git has. One that somebody has extended
 // stays when one is asked for.
 func (r *clustersRun) checkoutFor(before []byte) fluxbuild.Checkout {
-	have := fluxbuild.Checkout(fluxmanifests.SparseCheckout(before, r.seen.Config.SystemNamespace))
+	have := fluxbuild.Checkout(fluxmanifests.SparseCheckout(before, r.seen.Config().SystemNamespace))
 	switch asked := r.options.SparseCheckout; {
 	case asked == nil:
 		return have
 	case !*asked:
 		return nil
-	case len(have) > 0 && have.HasDir(layout.RootDir(r.seen.Config)):
+	case len(have) > 0 && have.HasDir(layout.RootDir(r.seen.Config())):
 		return have
 	}
-	return layout.SparseCheckout(r.seen.Config)
+	return layout.SparseCheckout(r.seen.Config())
 }
 
 // setCheckout has a gotk-sync.yaml of Git fetch what was asked for, in its lines. The error is a
@@ -90,7 +90,7 @@ func (r *clustersRun) setCheckout(file string, before []byte) ([]byte, error) {
 	if r.options.SparseCheckout == nil {
 		return before, nil
 	}
-	namespace := r.seen.Config.SystemNamespace
+	namespace := r.seen.Config().SystemNamespace
 	after, err := fluxmanifests.SetSparseCheckout(before, namespace, r.checkoutFor(before))
 	if err != nil {
 		return nil, &fluxRefusal{facts.AreaSpec, fmt.Sprintf("%s: %v", file, err),
@@ -112,14 +112,14 @@ func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *f
 	if r.management == nil || plan.Later || !r.asksSparse() {
 		return nil
 	}
-	_, checkout, _ := plan.Checkouts(r.seen.Config)
+	_, checkout, _ := plan.Checkouts(r.seen.Config())
 	if len(checkout) == 0 {
 		plan.Note("--sparse-checkout changes nothing: the path that Flux applies is the whole repository")
 		return nil
 	}
-	state := r.seen.Cluster
-	applied := snapshot != nil && state != nil && state.Applied(r.seen.Config.Branch, snapshot.Head())
-	syncFile := files.SyncFile(r.seen.Config)
+	state := r.seen.Cluster()
+	applied := snapshot != nil && state != nil && state.Applied(r.seen.Config().Branch, snapshot.Head())
+	syncFile := files.SyncFile(r.seen.Config())
 	if applied && !plan.ChangesFile(syncFile) {
 		return nil
 	}
@@ -127,8 +127,8 @@ func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *f
 	if err := r.checkSparseField(plan, sync); err != nil {
 		return err
 	}
-	settings := files.SyncSettings(sync, layout.SyncPath(r.seen.Config))
-	reaches, err := files.At(ctx, snapshot, plan).Reaches(r.seen.Config, settings, checkout)
+	settings := files.SyncSettings(sync, layout.SyncPath(r.seen.Config()))
+	reaches, err := files.At(ctx, snapshot, plan).Reaches(r.seen.Config(), settings, checkout)
 	if err != nil && !errors.As(err, new(*fluxbuild.Error)) {
 		return err
 	}
@@ -155,7 +155,7 @@ func (r *clustersRun) checkReach(ctx context.Context, snapshot Snapshot, plan *f
 // it everything.
 func (r *clustersRun) checkSparseField(plan *files.Plan, sync []byte) error {
 	unknown := new(lint.UnknownFieldError)
-	err := r.kindsOf(plan.System[layout.ComponentsFile]).UnknownField(files.SyncFile(r.seen.Config), sync)
+	err := r.kindsOf(plan.System[layout.ComponentsFile]).UnknownField(files.SyncFile(r.seen.Config()), sync)
 	if errors.As(err, &unknown) && strings.HasPrefix(unknown.Field, "spec.sparseCheckout") {
 		return &fluxRefusal{facts.AreaSpec, fmt.Sprintf(
 			"the Flux in Git (%s) does not have spec.sparseCheckout "+
@@ -169,13 +169,13 @@ func (r *clustersRun) checkSparseField(plan *files.Plan, sync []byte) error {
 // fetchesTooLittle says whether Flux fails with a part of the repository that the run widens: it cannot apply
 // the commit that says so, and the GitRepository has to be written for it.
 func (r *run) fetchesTooLittle() bool {
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	if flux.GitRepository == nil || flux.Kustomization == nil || r.planned == nil {
 		return false
 	}
 	if len(flux.GitRepository.SparseCheckout) == 0 || !r.seen.FluxFails() {
 		return false
 	}
-	_, after, says := r.planned.Checkouts(r.seen.Config)
+	_, after, says := r.planned.Checkouts(r.seen.Config())
 	return says && !slices.Equal(after, flux.GitRepository.SparseCheckout)
 }

@@ -17,20 +17,20 @@ import (
 func (r *run) reachesLive(
 	ctx context.Context, checkout fluxbuild.Checkout, note func(string, ...any),
 ) ([]fluxbuild.Reach, error) {
-	state, cluster, of := r.seen.Cluster, r.open.cluster, r.foresight()
+	state, cluster, of := r.seen.Cluster(), r.open.cluster, r.foresight()
 	if cluster == nil || state == nil || state.Flux.GitRepository == nil || of.TakesOver() {
 		return nil, nil
 	}
 	resources, err := cluster.FluxResources(ctx, fluxbuild.UsingKinds()...)
 	if facts.IsAccessError(err) {
 		note("whether objects in the cluster take files from outside of %s was not looked at: %v",
-			layout.RootDir(r.seen.Config), err)
+			layout.RootDir(r.seen.Config()), err)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for objects that take files from the repository: %w", err)
 	}
-	source := files.Source(r.seen.Config)
+	source := files.Source(r.seen.Config())
 	var reaches []fluxbuild.Reach
 	for _, o := range resources.Objects {
 		if o.Derived {
@@ -44,7 +44,7 @@ func (r *run) reachesLive(
 
 // reachFinding says what leads out of the path, where, and what helps.
 func (r *run) reachFinding(reach fluxbuild.Reach) facts.Finding {
-	root := layout.RootDir(r.seen.Config)
+	root := layout.RootDir(r.seen.Config())
 	message, effect := files.ReachText(reach, root)
 	message += ": with --sparse-checkout Flux would not fetch that, and " + effect
 	return facts.AreaSpec.Finding(message, reachHint(reach, root))

@@ -13,7 +13,7 @@ import (
 
 // noteSparseElsewhere says of a run that does not look after Flux that it does not do what was asked for.
 func (r *clustersRun) noteSparseElsewhere() {
-	asked, state := r.options.SparseCheckout, r.seen.Cluster
+	asked, state := r.options.SparseCheckout, r.seen.Cluster()
 	if asked == nil || r.management != nil || state == nil || state.Flux.GitRepository == nil {
 		return
 	}
@@ -21,7 +21,7 @@ func (r *clustersRun) noteSparseElsewhere() {
 		return
 	}
 	note := fmt.Sprintf("--sparse-checkout is about the Flux of management cluster %s, whose file is not "+
-		"among those of this run: what Flux fetches stays as it is; ", r.seen.ManagementCluster)
+		"among those of this run: what Flux fetches stays as it is; ", r.seen.ManagementCluster())
 	r.steps.Note(step.LevelWarning, note+"eksa-gitops upgrade cluster -f with that file changes it")
 }
 
@@ -29,24 +29,24 @@ func (r *clustersRun) noteSparseElsewhere() {
 // whatever is in the way of working that out, there is no suggestion then.
 func (r *createRun) suggestSparse(ctx context.Context) {
 	snapshot, plan := r.snapshot, r.planned
-	checkout := fluxbuild.Checkout(layout.SparseCheckout(r.seen.Config))
+	checkout := fluxbuild.Checkout(layout.SparseCheckout(r.seen.Config()))
 	if r.management == nil || r.options.SparseCheckout != nil || len(checkout) == 0 {
 		return
 	}
 	if snapshot == nil || plan == nil {
 		return
 	}
-	sync := plan.After[files.SyncFile(r.seen.Config)]
-	_, planned, says := plan.Checkouts(r.seen.Config)
+	sync := plan.After[files.SyncFile(r.seen.Config())]
+	_, planned, says := plan.Checkouts(r.seen.Config())
 	if !says || len(planned) > 0 || !files.ManyOutside(ctx, snapshot, checkout) {
 		return
 	}
-	with, err := fluxmanifests.SetSparseCheckout(sync, r.seen.Config.SystemNamespace, checkout)
+	with, err := fluxmanifests.SetSparseCheckout(sync, r.seen.Config().SystemNamespace, checkout)
 	if err != nil || r.checkSparseField(plan, with) != nil {
 		return
 	}
-	settings := files.SyncSettings(sync, layout.SyncPath(r.seen.Config))
-	reaches, err := files.At(ctx, snapshot, plan).Reaches(r.seen.Config, settings, checkout)
+	settings := files.SyncSettings(sync, layout.SyncPath(r.seen.Config()))
+	reaches, err := files.At(ctx, snapshot, plan).Reaches(r.seen.Config(), settings, checkout)
 	if err != nil || len(reaches) > 0 {
 		return
 	}
@@ -55,5 +55,5 @@ func (r *createRun) suggestSparse(ctx context.Context) {
 	if live, err := r.reachesLive(ctx, checkout, unseen); err != nil || len(live) > 0 || !looked {
 		return
 	}
-	r.steps.Note(step.LevelInfo, files.ManyOutsideText(layout.RootDir(r.seen.Config)))
+	r.steps.Note(step.LevelInfo, files.ManyOutsideText(layout.RootDir(r.seen.Config())))
 }

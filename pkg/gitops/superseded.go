@@ -122,7 +122,7 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 // appliedTip is the branch as it is now, if that is the revision; nil otherwise, and for one that Flux had
 // applied before the push.
 func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
-	if before := r.seen.Cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
+	if before := r.seen.Cluster().Flux.Kustomization; before != nil && before.AppliedRevision == revision {
 		return nil // Flux has not looked since the push
 	}
 	snapshot, err := r.fetch(ctx)

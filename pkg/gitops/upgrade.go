@@ -141,10 +141,8 @@ func (u *upgradeRun) throughGit() step.Sequence {
 // checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed
 // through Git.
 func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
-	u.seen.Config, u.seen.ManagementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace},
-		u.options.Clusters[0].ManagementCluster
 	var found findings
-	u.observeCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
+	u.lookAtCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -167,7 +165,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.takeBack(ctx, demands{judge: u.checkState}, &found); err != nil {
 		return err
 	}
-	if u.seen.Cluster != nil {
+	if u.seen.Cluster() != nil {
 		u.checkDetached(&found)
 	}
 	u.noteForeignKey()

@@ -14,7 +14,7 @@ import (
 // drift is where the live objects differ from what is in Git and applied.
 func (u *upgradeRun) drift(p *specPlan) []facts.Difference {
 	snapshot := u.snapshot
-	if snapshot == nil || !u.seen.Cluster.Applied(u.seen.Config.Branch, snapshot.Head()) {
+	if snapshot == nil || !u.seen.Cluster().Applied(u.seen.Config().Branch, snapshot.Head()) {
 		return nil
 	}
 	var found []facts.Difference

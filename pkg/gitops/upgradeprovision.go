@@ -26,7 +26,7 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 	version := u.checkReadiness(ctx, found)
 	u.provisioned = nil
 	for _, p := range u.specs {
-		if live := u.seen.Cluster.Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
+		if live := u.seen.Cluster().Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
 			continue // Flux makes it from what is in Git
 		}
 		if p.inGit && p.changed() || u.lags(ctx, p) || u.isOlder(p, version) {
