@@ -119,7 +119,7 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		return nil
 	}
 	var components, sync []byte
-	version := r.plannedVersion(r.planned)
+	version := r.planned.FluxVersion()
 	install := step.Name("Install Flux " + version)
 	return step.Sequence{
 		step.Silently(func(context.Context) (err error) {

@@ -317,7 +317,7 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pl
 		err = found
 	}
 	if err == nil {
-		err = d.checkReadings(r.Plan)
+		err = files.CheckReadings(r.Plan, d.seen.Config().SystemNamespace)
 	}
 	return r.Finish(), err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
@@ -80,8 +79,8 @@ type run struct {
 	pushed   bool        // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
-	snapshots     []Snapshot    // all that were fetched
-	built         []builtSystem // of Flux's directory
+	snapshots     []Snapshot   // all that were fetched
+	memory        files.Memory // of Flux's files
 	// the clusters of which the run has released what an earlier one had left held
 	released []string
 	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
@@ -146,15 +145,6 @@ func (r *run) end(ctx context.Context, err error) (*Result, error) {
 func (r *run) clusterResult(name string) *ClusterResult {
 	i := slices.IndexFunc(r.result.Clusters, func(c ClusterResult) bool { return c.Name == name })
 	return &r.result.Clusters[i]
-}
-
-func (r *run) syncOptions() fluxmanifests.SyncOptions {
-	return fluxmanifests.SyncOptions{
-		Namespace: r.seen.Config().SystemNamespace,
-		URL:       r.seen.Remote().Cluster,
-		Branch:    r.seen.Config().Branch,
-		Path:      layout.SyncPath(r.seen.Config()),
-	}
 }
 
 // startRepositoryResult begins the part of the result that is about the repository.
@@ -290,14 +280,14 @@ func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *files.Plan,
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
 	}
-	files, err := plan(ctx, snapshot)
-	if errors.As(err, new(*conflictError)) && snapshot.Tip() != nil {
+	planned, err := plan(ctx, snapshot)
+	if errors.As(err, new(*files.ConflictError)) && snapshot.Tip() != nil {
 		err = &overtakenError{by: snapshot.Tip(), err: err}
 	}
 	if err == nil {
-		err = r.guard(ctx, snapshot, files)
+		err = r.guard(ctx, snapshot, planned)
 	}
-	return snapshot, files, err
+	return snapshot, planned, err
 }
 
 // overtakenError says that somebody else wrote the same files after this run had looked at them.
@@ -464,7 +454,8 @@ func (r *run) commitOptions(message string) git.CommitOptions {
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
 func (r *run) commitMessage(subject string, clusters []string) string {
 	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n",
-		subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
+		subject, facts.TrailerVersion, r.settings.ToolVersion, facts.TrailerClusters,
+		strings.Join(clusters, " "))
 }
 
 func countFiles(n int) string {

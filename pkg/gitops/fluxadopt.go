@@ -100,7 +100,7 @@ func (u *upgradeRun) checkAdoption(seen facts.Facts) []facts.Finding {
 
 // tellFlux says what the run is about to change in Flux.
 func (u *upgradeRun) tellFlux() {
-	for _, c := range u.flux.changes {
+	for _, c := range u.flux.Changes {
 		u.steps.Note(step.LevelInfo, "change of Flux: "+c.String())
 	}
 	if !u.adopts() {
@@ -286,11 +286,11 @@ func unmanagedObjects(had, has []string) []string {
 // below the same path are not looked at.
 func (u *upgradeRun) plannedInventory() []string {
 	var files [][]byte
-	if components, sync, err := u.buildFiles(u.planned.System); err == nil {
+	if components, sync, err := u.memory.Build(u.planned.System); err == nil {
 		files = append(files, components, sync)
 	}
 	for _, p := range u.specs {
-		files = append(files, p.after)
+		files = append(files, p.After)
 	}
 	var ids []string
 	for _, content := range files {

@@ -1,7 +1,6 @@
 package gitops
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"path"
@@ -9,14 +8,10 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
-	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
-	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
 )
 
 // FluxMigrator prepares a cluster for definitions of Flux's resource types that serve other versions.
@@ -39,110 +34,15 @@ type FluxMigrator interface {
 // applies its new definitions at once.
 const stepMigrate step.Name = "Migrate Flux's stored objects to versions that stay"
 
-// bringsComponents says whether what a plan has of Flux's components is going to be applied by the run, or by
-// Flux after its push.
-func (r *clustersRun) bringsComponents(snapshot Snapshot, plan *files.Plan) bool {
-	if r.management == nil || r.seen.Cluster() == nil || plan.Later {
-		return false
-	}
-	return plan.ChangesIn(layout.SystemDir(r.seen.Config())) || snapshot == nil ||
-		!r.seen.Cluster().Applied(r.seen.Config().Branch, snapshot.Head())
-}
-
-// unserved says that files below the path hold objects of Flux's in versions that the components of a release
-// do not serve.
-func unserved(problems []clusterspec.Problem, version string) error {
-	err := &facts.FoundError{ForAll: "change the apiVersion, commit and push that, and run the command again"}
-	for _, p := range problems {
-		err.Findings = append(err.Findings, facts.AreaSpec.Finding(
-			fmt.Sprintf("%s:%d: %s has apiVersion %s, which Flux %s does not serve: Flux would apply "+
-				"nothing any more", p.File, p.Line, p.Object, strings.Trim(p.Found, `"`), version),
-			fmt.Sprintf("write apiVersion: %s there, see whether its fields are the same in that version, "+
-				"and push that first", p.Expected)))
-	}
-	return err
-}
-
-// checkFiles makes sure that no file below the path has an object of Flux's in a version that the planned
-// components do not serve. Its error is a *facts.FoundError, or says that the repository could not be read.
-func (r *clustersRun) checkFiles(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
-	if !r.bringsComponents(snapshot, plan) {
-		return nil
-	}
-	kinds := r.kindsOf(plan.System[layout.ComponentsFile])
-	tree, there := lint.Tree{}, files.At(ctx, snapshot, nil)
-	if len(kinds) > 0 {
-		if err := there.Prefetch(layout.RootDir(r.seen.Config())); err != nil {
-			return fmt.Errorf("reading the files below %s: %w", layout.RootDir(r.seen.Config()), err)
-		}
-	}
-	for file, content := range there.Contents {
-		tree[file] = lint.Node{Content: lint.Bytes(content)}
-	}
-	for _, gone := range plan.Gone {
-		delete(tree, gone)
-	}
-	for file, content := range plan.After {
-		tree[file] = lint.Node{Content: lint.Bytes(content)}
-	}
-	for base, content := range plan.System {
-		tree[path.Join(layout.SystemDir(r.seen.Config()), base)] = lint.Node{Content: lint.Bytes(content)}
-	}
-	problems, err := lint.CheckFluxVersions(tree, layout.RootDir(r.seen.Config()), kinds)
-	if err != nil {
-		return err
-	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return unserved(problems, r.plannedVersion(plan))
-}
-
-// kindsOf reads the kinds of components, which are large, once as long as they are the same. Components that
-// cannot be read have none: they are kept as they are, whatever they are.
-func (r *clustersRun) kindsOf(components []byte) lint.FluxKinds {
-	if !bytes.Equal(components, r.kindsRead) {
-		r.kinds, _ = lint.ReadFluxKinds(components)
-		r.kindsRead = components
-	}
-	return r.kinds
-}
-
-// plannedVersion is the release of the planned components.
-func (r *clustersRun) plannedVersion(plan *files.Plan) string {
-	version, _, err := fluxmanifests.ComponentVersion(plan.System[layout.ComponentsFile])
-	if err != nil {
-		return fluxmanifests.Version
-	}
-	return version
-}
-
-// servedSync gives the objects of a sync file versions that the planned components serve, and notes each. The
-// error is a *fluxRefusal.
-func (r *clustersRun) servedSync(file string, before, components []byte,
-	note func(format string, args ...any)) ([]byte, error) {
-	after, changed, err := r.kindsOf(components).UpdateVersions(file, before)
-	if err != nil {
-		return nil, &fluxRefusal{facts.AreaSpec,
-			fmt.Sprintf("%v, which the definitions of Flux do not serve in the version that the file has",
-				err),
-			"bring the file to that version by hand and push that first, or replace it with --overwrite"}
-	}
-	for _, o := range changed {
-		note("%s: %s gets apiVersion %s instead of %s, which is no longer served",
-			file, o.Object, o.Instead, o.APIVersion)
-	}
-	return after, nil
-}
-
 // checkStored looks at what the planned components take away in the cluster: what is stored in versions that
 // go is migrated before the push, and what keeps that, or Flux, from working is a finding.
 func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
+	planner := r.planner()
 	if len(found.list) > 0 || len(found.soft) > 0 || r.planned == nil || r.open.cluster == nil ||
-		!r.bringsComponents(r.snapshot, r.planned) {
+		!planner.BringsComponents(r.snapshot, r.planned) {
 		return nil
 	}
-	kinds := r.kindsOf(r.planned.System[layout.ComponentsFile])
+	kinds := r.memory.Kinds(r.planned.System[layout.ComponentsFile])
 	wanted := make([]fluxinstall.KindVersions, 0, len(kinds))
 	for _, k := range kinds {
 		wanted = append(wanted, fluxinstall.KindVersions{Definition: k.Definition, Group: k.Group,
@@ -157,7 +57,7 @@ func (r *clustersRun) checkStored(ctx context.Context, found *findings) error {
 		}
 		return err
 	}
-	version := r.plannedVersion(r.planned)
+	version := r.planned.FluxVersion()
 	for _, d := range survey.Dropped {
 		if d.Stuck {
 			found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(

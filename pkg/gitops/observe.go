@@ -16,13 +16,12 @@ import (
 
 // ClusterInspector looks at what a run is going to change, and writes nothing.
 type ClusterInspector interface {
+	facts.FluxLister
 	// Inspect reads what the other methods would change, and what tells whether they may.
 	Inspect(ctx context.Context, options fluxinstall.InspectOptions) (*fluxinstall.State, error)
 	// DryRunApply asks the API server about each object, in the given order, as if Flux applied it. The error
 	// is for what is no verdict on an object; verdicts on others may come beside it.
 	DryRunApply(ctx context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error)
-	// FluxResources lists the objects of Flux's kinds, sorted; with kinds, those alone.
-	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
 	// RunningControllers reads which images of Flux's controllers run.
 	RunningControllers(ctx context.Context, namespace string) ([]fluxinstall.RunningController, error)
 	// MissingRights are those that a purpose needs in a namespace and the whole cluster, and the user does

@@ -273,53 +273,21 @@ func (p *pauseRun) findTargets(found *findings) {
 
 // planFiles is the planner: the annotation in the files that are there, or out of them.
 func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
-	plan := &files.Plan{After: map[string][]byte{}}
 	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != git.BranchExists {
-		return plan, nil
+		return &files.Plan{After: map[string][]byte{}}, nil
 	}
-	var paths []string
+	names := make([]string, 0, len(p.targets))
 	for _, t := range p.targets {
-		spec := layout.PathsIn(p.seen.Config(), t.Name).Spec
-		entry, there, err := snapshot.Lookup(spec)
-		if err != nil {
-			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
-		}
-		if t.inGit = there && entry.Mode.IsFile(); t.inGit {
-			paths = append(paths, spec)
-		}
+		names = append(names, t.Name)
 	}
-	if len(paths) == 0 {
-		return plan, nil
-	}
-	contents, err := snapshot.ReadAll(ctx, paths)
-	if err != nil {
-		return nil, err
-	}
+	pause, err := files.PlanPause(ctx, p.seen, snapshot, names, p.paused)
 	for _, t := range p.targets {
-		if !t.inGit {
-			continue
-		}
-		file := layout.PathsIn(p.seen.Config(), t.Name).Spec
-		before := contents[file]
-		out, _, err := clusterspec.SetPaused(clusterspec.Source{Name: file, Data: before}, t.Name, p.paused)
-		if err != nil {
-			return nil, err
-		}
-		plan.After[file] = out.Data
-		if string(before) != string(out.Data) {
-			plan.Changes = append(plan.Changes,
-				layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: out.Data})
-		}
-		git := facts.GitCluster{Name: t.Name, Path: file}
-		git.Parse(before)
-		t.objects = nil
-		for _, object := range git.Objects {
-			if slices.Contains(clusterspec.Kinds(), object.Kind) {
-				t.objects = append(t.objects, facts.NameOf(object))
-			}
+		var objects []fluxinstall.ObjectName
+		if objects, t.inGit = pause.Objects[t.Name]; t.inGit {
+			t.objects = objects
 		}
 	}
-	return plan, p.checkReadings(plan)
+	return pause.Plan, err
 }
 
 // message is that of the commit. It does not say that the clusters' files were written: what a user's file
@@ -334,7 +302,7 @@ func (p *pauseRun) message() string {
 	if len(names) > 1 {
 		subject = fmt.Sprintf("%s %d clusters", verb, len(names))
 	}
-	return fmt.Sprintf("%s\n\n%s: %s\n", subject, trailerVersion, p.settings.ToolVersion)
+	return fmt.Sprintf("%s\n\n%s: %s\n", subject, facts.TrailerVersion, p.settings.ToolVersion)
 }
 
 func (p *pauseRun) stepMark(name string) step.Name {

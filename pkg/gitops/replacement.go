@@ -6,6 +6,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 )
 
 // What a cluster is called and where it is, is what it is: with another name or namespace in Git, Flux
@@ -33,10 +34,10 @@ func (r *clustersRun) checkNamespaces(found *findings) {
 
 // refuseReplacement refuses a change of a file in Git by which Flux would delete the cluster and create
 // another.
-func (u *upgradeRun) refuseReplacement(p *specPlan, found *findings) {
-	for _, c := range p.changes {
-		if c.Verdict == clusterspec.VerdictReplaced && c.Object == "Cluster "+p.cluster.Name {
-			found.addFinding(replacementFinding(p.cluster, fmt.Sprintf("%s: %s → %s", c.Field, c.Old, c.New)))
+func (u *upgradeRun) refuseReplacement(p *files.SpecPlan, found *findings) {
+	for _, c := range p.Changes {
+		if c.Verdict == clusterspec.VerdictReplaced && c.Object == "Cluster "+p.Cluster.Name {
+			found.addFinding(replacementFinding(p.Cluster, fmt.Sprintf("%s: %s → %s", c.Field, c.Old, c.New)))
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (r *clustersRun) restore(ctx context.Context, found *findings) {
 			continue
 		}
 		r.restored = append(r.restored, c.Name.Name)
-		r.rendered.files = append(r.rendered.files, files...)
+		r.rendered.Files = append(r.rendered.Files, files...)
 		r.steps.Note(step.LevelInfo,
 			fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.Name.Name))
 	}

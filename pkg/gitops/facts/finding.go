@@ -40,6 +40,14 @@ func (e *FoundError) Error() string { return MessagesOf(e.Findings) }
 // Hint is how they, or the first of them, are put right.
 func (e *FoundError) Hint() string { return cmp.Or(e.ForAll, e.Findings[0].Hint) }
 
+// Found is an error of findings; nil without any.
+func Found(findings ...Finding) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	return &FoundError{Findings: findings}
+}
+
 // MessagesOf joins what findings say.
 func MessagesOf(findings []Finding) string {
 	messages := make([]string, 0, len(findings))
