@@ -38,6 +38,7 @@ type clustersRun struct {
 
 	// dropped is what the planned components take away of the versions of Flux's kinds.
 	dropped []fluxinstall.DroppedVersions
+
 	// foreignKey is the public key of a source Secret that is for another repository and is to be replaced;
 	// empty without one.
 	foreignKey string

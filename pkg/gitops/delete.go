@@ -243,12 +243,8 @@ func (d *deleteRun) observe(ctx context.Context) error {
 			detaches: d.detaches}
 	}
 	plan, err := d.planFiles(ctx, d.snapshot)
-	if entangled := new(files.EntangledError); errors.As(err, &entangled) {
-		return &PreflightError{Findings: []facts.Finding{facts.AreaSpec.Finding(entangled.Error(),
-			entangled.Hint())}}
-	}
-	if dependents := new(facts.FoundError); errors.As(err, &dependents) {
-		return &PreflightError{Findings: dependents.Findings}
+	if inTheWay := new(facts.FoundError); errors.As(err, &inTheWay) {
+		return &PreflightError{Findings: inTheWay.Findings}
 	}
 	if err != nil {
 		return err
@@ -308,13 +304,6 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pl
 		err = r.RemoveManagement(d.seen.ManagementCluster())
 	} else {
 		err = r.RemoveWorkloads(names)
-	}
-	if dependents := new(files.DependentsError); errors.As(err, &dependents) {
-		found := &facts.FoundError{}
-		for _, dependent := range dependents.Dependents {
-			found.Findings = append(found.Findings, facts.AreaSpec.Finding(dependent.Message, dependent.Hint))
-		}
-		err = found
 	}
 	if err == nil {
 		err = files.CheckReadings(r.Plan, d.seen.Config().SystemNamespace)
