@@ -10,14 +10,24 @@ import (
 	"testing"
 )
 
-// looks is the file in which runs look and make facts of what they see.
-const looks = "look.go"
+// writers name the fields of a run that only one file writes: what it has seen, which is immutable once it
+// has looked, and the commit, which only the push sets. The compiler holds that nobody writes a field of
+// facts.Facts; it takes a test that a run gets other facts only where it looks, and that nobody writes into
+// what they lead to.
+var writers = map[string]string{"seen": "look.go", "commit": "engine.go"}
 
-// TestFacts: what a run has seen is immutable once it has looked. The compiler holds that of a value of
-// facts.Facts, whose fields nobody else can name; this test, that a run gets others only where it looks, and
-// that nobody writes into what they lead to.
 func TestFacts(t *testing.T) {
 	t.Parallel()
+	for field, writer := range writers {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			checkWriter(t, field, writer)
+		})
+	}
+}
+
+func checkWriter(t *testing.T, field, writer string) {
+	t.Helper()
 	files, err := filepath.Glob("../../pkg/gitops/*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -32,17 +42,17 @@ func TestFacts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, w := range writesOfFacts(file) {
-			if w.whole && filepath.Base(path) == looks {
+		for _, w := range writesOf(file, field) {
+			if w.whole && filepath.Base(path) == writer {
 				replaced++
 				continue
 			}
-			t.Errorf("%s writes what the run has seen: only %s does, and only the whole",
-				set.Position(w.at), looks)
+			t.Errorf("%s writes %s of a run: only %s does, and only the whole",
+				set.Position(w.at), field, writer)
 		}
 	}
 	if replaced == 0 {
-		t.Errorf("%s makes no facts: this test looks at the wrong place", looks)
+		t.Errorf("%s does not write %s: this test looks at the wrong place", writer, field)
 	}
 }
 
@@ -64,7 +74,7 @@ func TestFacts_finds(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []bool
-		for _, w := range writesOfFacts(file) {
+		for _, w := range writesOf(file, "seen") {
 			got = append(got, w.whole)
 		}
 		if !slices.Equal(got, want) {
@@ -73,17 +83,17 @@ func TestFacts_finds(t *testing.T) {
 	}
 }
 
-// writeOfFacts is a place that gives the field seen of a run another value, or changes a part of it.
-type writeOfFacts struct {
+// writeOfField is a place that gives a field another value, or changes a part of it.
+type writeOfField struct {
 	at    token.Pos
 	whole bool
 }
 
-func writesOfFacts(file *ast.File) []writeOfFacts {
-	var found []writeOfFacts
+func writesOf(file *ast.File, field string) []writeOfField {
+	var found []writeOfField
 	written := func(target ast.Expr) {
-		if whole, ok := reachesFacts(target); ok {
-			found = append(found, writeOfFacts{target.Pos(), whole})
+		if whole, ok := reaches(target, field); ok {
+			found = append(found, writeOfField{target.Pos(), whole})
 		}
 	}
 	ast.Inspect(file, func(node ast.Node) bool {
@@ -95,8 +105,8 @@ func writesOfFacts(file *ast.File) []writeOfFacts {
 		case *ast.IncDecStmt:
 			written(n.X)
 		case *ast.UnaryExpr:
-			if whole, ok := reachesFacts(n.X); n.Op == token.AND && ok && whole {
-				found = append(found, writeOfFacts{at: n.Pos()})
+			if whole, ok := reaches(n.X, field); n.Op == token.AND && ok && whole {
+				found = append(found, writeOfField{at: n.Pos()})
 			}
 		}
 		return true
@@ -104,12 +114,12 @@ func writesOfFacts(file *ast.File) []writeOfFacts {
 	return found
 }
 
-// reachesFacts says whether an expression leads to a field seen, and whether it is that field.
-func reachesFacts(e ast.Expr) (whole, ok bool) {
+// reaches says whether an expression leads to a field of that name, and whether it is that field.
+func reaches(e ast.Expr, field string) (whole, ok bool) {
 	for whole = true; ; whole = false {
 		switch n := e.(type) {
 		case *ast.SelectorExpr:
-			if n.Sel.Name == "seen" {
+			if n.Sel.Name == field {
 				return whole, true
 			}
 			e = n.X
