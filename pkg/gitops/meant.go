@@ -132,10 +132,7 @@ func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *files.Plan) er
 		return err
 	}
 	r.result.Consequences = files.Told(all)
-	if unasked := r.unasked(ctx, snapshot, all); len(unasked) > 0 {
-		return &facts.FoundError{Findings: unasked}
-	}
-	return nil
+	return facts.Found(r.unasked(ctx, snapshot, all)...)
 }
 
 // guardBuilt is guard for a deletion that does not look at the cluster: the clusters that leave Git are those
@@ -145,22 +142,19 @@ func (r *run) guardBuilt(ctx context.Context, snapshot Snapshot, plan *files.Pla
 	if err != nil {
 		return fmt.Errorf("working out what leaves %s: %w", layout.RootDir(r.seen.Config()), err)
 	}
-	refused := &facts.FoundError{}
+	var refused []facts.Finding
 	for _, c := range going {
 		if r.isNamed(c.Name) {
 			continue
 		}
-		refused.Findings = append(refused.Findings, facts.AreaSpec.Finding(fmt.Sprintf(
+		refused = append(refused, facts.AreaSpec.Finding(fmt.Sprintf(
 			"Flux would delete %s with all its machines: that is what Flux builds from %s", c.Object, c.File),
 			text.Command("see what makes another cluster of it: git grep -nE "+
 				"'namePrefix|nameSuffix|namespace|patches' -- %s; correct that, or, if this cluster "+
 				"is meant, take its files out by hand: git rm -r %s",
 				layout.RootDir(r.seen.Config()), r.placeOf(&c))))
 	}
-	if len(refused.Findings) > 0 {
-		return refused
-	}
-	return nil
+	return facts.Found(refused...)
 }
 
 // unasked words what nobody has asked for.

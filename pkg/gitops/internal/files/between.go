@@ -57,8 +57,5 @@ func (p *Planner) checkBetween(ctx context.Context, snapshot facts.SnapshotReade
 		wrong = append(wrong, facts.AreaSpec.Finding(problem.String(),
 			text.Command("change %s, or the cluster in Git, and run the same command again", problem.File)))
 	}
-	if len(wrong) > 0 {
-		return &facts.FoundError{Findings: wrong}
-	}
-	return nil
+	return facts.Found(wrong...)
 }

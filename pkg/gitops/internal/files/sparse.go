@@ -140,18 +140,15 @@ func (p *Planner) checkReach(ctx context.Context, snapshot facts.SnapshotReader,
 		return err
 	}
 	told := map[string]bool{}
-	refused := &facts.FoundError{}
+	var refused []facts.Finding
 	for _, reach := range slices.Concat(reaches, live) {
 		if reach.Object != "" && told[reach.Object+reach.Field] {
 			continue // in Git as well as in the cluster
 		}
 		told[reach.Object+reach.Field] = true
-		refused.Findings = append(refused.Findings, p.reachFinding(reach))
+		refused = append(refused, p.reachFinding(reach))
 	}
-	if len(refused.Findings) > 0 {
-		return refused
-	}
-	return nil
+	return facts.Found(refused...)
 }
 
 // checkSparseField makes sure that the planned definitions have the field: an older Flux refuses it, and with

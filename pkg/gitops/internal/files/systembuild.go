@@ -114,10 +114,7 @@ func (p *Planner) checkPins(plan *Plan, images map[string]string) error {
 		}
 		pinned = append(pinned, f)
 	}
-	if len(pinned) > 0 {
-		return &facts.FoundError{Findings: pinned}
-	}
-	return nil
+	return facts.Found(pinned...)
 }
 
 // pinFinding names a controller's image, where that is set, and what helps.
