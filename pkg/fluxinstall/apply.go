@@ -78,8 +78,8 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte,
 }
 
 // RemoveComponents deletes those objects of an installation that [Cluster.EnsureComponents] has created, the
-// namespace left out, in the reverse of the order in which they were made, and gives their subjects. It is for
-// an installation that nothing uses yet. Objects that are gone are no error, and it may be repeated.
+// namespace left out, in the reverse of the order in which they were made, and gives their subjects. It is
+// for an installation that nothing uses yet. Objects that are gone are no error, and it may be repeated.
 func (c *Cluster) RemoveComponents(ctx context.Context, manifests []byte, made ChangeSet) ([]string, error) {
 	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
@@ -87,21 +87,19 @@ func (c *Cluster) RemoveComponents(ctx context.Context, manifests []byte, made C
 	}
 	stages := stagesOf(objects)
 	var removed []string
-	for _, stage := range [][]*unstructured.Unstructured{stages.workloads, stages.objects, stages.definitions} {
-		for _, object := range stage {
-			subject := ssautils.FmtUnstructured(object)
-			if !slices.Contains(made.Created, subject) {
-				continue
-			}
-			gvk := object.GroupVersionKind()
-			changed, err := c.removeObject(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(),
-				object.GetName())
-			if err != nil {
-				return removed, err
-			}
-			if changed {
-				removed = append(removed, subject)
-			}
+	for _, object := range slices.Concat(stages.workloads, stages.objects, stages.definitions) {
+		subject := ssautils.FmtUnstructured(object)
+		if !slices.Contains(made.Created, subject) {
+			continue
+		}
+		gvk := object.GroupVersionKind()
+		changed, err := c.removeObject(ctx, kind{gvk.Group, gvk.Version, gvk.Kind}, object.GetNamespace(),
+			object.GetName())
+		if err != nil {
+			return removed, err
+		}
+		if changed {
+			removed = append(removed, subject)
 		}
 	}
 	return removed, nil
@@ -281,10 +279,10 @@ type warming struct{}
 // warmLimit bounds such a request.
 const warmLimit = time.Second
 
-// warm has the API server read the objects of a new kind into its memory. It does so when it is first asked for
-// them, and tells everybody who comes until that is done to come again in a second (Kubernetes' KEP 4568,
-// resilient watch cache initialization): Flux's controllers, which are about to start, would lose that second.
-// It does not matter how the request ends.
+// warm has the API server read the objects of a new kind into its memory. It does so when it is first asked
+// for them, and tells everybody who comes until that is done to come again in a second (Kubernetes' KEP 4568,
+// resilient watch cache initialization): Flux's controllers, which are about to start, would lose that
+// second. It does not matter how the request ends.
 func (c *Cluster) warm(ctx context.Context, crd *unstructured.Unstructured) {
 	d, ok := definitionOf(crd)
 	if !ok {

@@ -72,7 +72,7 @@ func (r *createRun) throughGit() step.Sequence {
 
 // createRepository makes the repository on a host that has it not.
 func (r *clustersRun) createRepository() step.Sequence {
-	if r.open.host == nil || r.seen.Access.Repository != nil {
+	if r.open.host == nil || r.seen.Access().Repository != nil {
 		return nil
 	}
 	return step.Sequence{step.Action{
@@ -80,7 +80,7 @@ func (r *clustersRun) createRepository() step.Sequence {
 		Plan: step.Planned(step.Changed("private")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			repository, created, err := r.open.host.EnsureRepository(ctx, github.NewRepository{
-				Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Private: true,
+				Ref: r.seen.RepoRef(), Personal: r.seen.Config().GitHub.Personal, Private: true,
 				Description: repositoryDescription,
 			})
 			if err != nil {
@@ -126,7 +126,7 @@ func (r *run) progressOf(step step.Name) func(fluxinstall.Progress) {
 // appliedInPlace says of a dry run whether the plan changes nothing in Git and Flux has applied that.
 func (r *run) appliedInPlace() bool {
 	snapshot := r.snapshot
-	return r.planned.InPlace(snapshot) && r.seen.Cluster.Applied(r.seen.Config.Branch, snapshot.Head())
+	return r.planned.InPlace(snapshot) && r.seen.Cluster().Applied(r.seen.Config().Branch, snapshot.Head())
 }
 
 func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
@@ -137,7 +137,7 @@ func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
 // The key is taken from the Secret when that exists, so that whatever an earlier run left is completed, never
 // replaced.
 func (r *clustersRun) ensureSource() step.Sequence {
-	namespace := r.seen.Config.SystemNamespace
+	namespace := r.seen.Config().SystemNamespace
 	parts := step.Sequence{step.Action{
 		Name: step.Name("Prepare namespace " + namespace + " and its Git credentials"),
 		Plan: func(context.Context) (step.Effect, error) { return step.Written(!r.sourceInPlace(), ""), nil },
@@ -150,13 +150,14 @@ func (r *clustersRun) ensureSource() step.Sequence {
 			r.made.namespace = r.made.namespace || created
 			source, err := r.sourceSecret(namespace)
 			if err != nil {
-				return step.Effect{}, err
+				return step.Written(created, ""), err
 			}
 			key, changed, err := cluster.EnsureSourceSecret(ctx, source)
 			if err != nil {
-				return step.Effect{}, fmt.Errorf("writing Secret %s/%s: %w", namespace, source.Name, err)
+				return step.Written(created, ""), fmt.Errorf("writing Secret %s/%s: %w", namespace,
+					source.Name, err)
 			}
-			r.made.secret = r.made.secret || changed && r.seen.Cluster.Flux.SourceSecret == nil
+			r.made.secret = r.made.secret || changed && r.seen.Cluster().Flux.SourceSecret == nil
 			r.made.publicKey = key
 			return step.Written(created || changed, ""), nil
 		},
@@ -167,7 +168,7 @@ func (r *clustersRun) ensureSource() step.Sequence {
 	return append(parts, step.Action{
 		Name: "Register the read-only deploy key",
 		Plan: func(ctx context.Context) (step.Effect, error) {
-			public := r.seen.Cluster.Flux.SourcePublicKey
+			public := r.seen.Cluster().Flux.SourcePublicKey
 			registered, err := r.keyRegistered(ctx, public)
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("reading the deploy keys of %s: %w", r.seen.RepoRef(), err)
@@ -188,7 +189,7 @@ func (r *clustersRun) ensureSource() step.Sequence {
 
 // keyRegistered says whether the Secret's public key is a read-only deploy key of the repository.
 func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, error) {
-	if public == "" || r.seen.Access.Repository == nil {
+	if public == "" || r.seen.Access().Repository == nil {
 		return false, nil
 	}
 	keys, err := r.open.host.DeployKeys(ctx, r.seen.RepoRef())
@@ -204,7 +205,7 @@ func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, e
 }
 
 func (r *clustersRun) deployKeyTitle() string {
-	return deployKeyTitle(r.management.Name, r.seen.Config.SystemNamespace)
+	return deployKeyTitle(r.management.Name, r.seen.Config().SystemNamespace)
 }
 
 // deployKeyTitle is how the key of a management cluster's Flux is called at the host.

@@ -152,6 +152,21 @@ func stepsOf(result *gitops.Result) []string {
 	return steps
 }
 
+// fluxFirst is calls with the installation of Flux, which goes on beside what comes before its sync objects,
+// in front.
+func fluxFirst(t *testing.T, calls []string) []string {
+	t.Helper()
+	const install = "EnsureComponents"
+	at, sync := slices.Index(calls, install), slices.Index(calls, "EnsureSync")
+	if at < 0 {
+		return calls
+	}
+	if sync >= 0 && sync < at {
+		t.Errorf("sync objects come before Flux: %q", calls)
+	}
+	return slices.Concat([]string{install}, calls[:at], calls[at+1:])
+}
+
 // TestCreate_order holds the writing calls against the order that keeps the invariants: nothing follows the
 // repository before the files are in it, no credentials are needed before they exist, and what a host may
 // refuse comes before what it would leave behind. Flux's controllers, which follow nothing yet, start beside.

@@ -60,7 +60,7 @@ func (r *clustersRun) pushWithCredentials(first step.Sequence, work commitWork) 
 // so that they come after the push: before, it would apply what others have left in the branch, and delete
 // what this run is about to bring back.
 func (r *clustersRun) fluxWaits() bool {
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	return flux.GitRepository != nil && flux.Kustomization != nil && r.seen.FluxCutOff()
 }
 
@@ -131,7 +131,7 @@ func (r *clustersRun) removeMade(ctx context.Context) (step.Effect, error) {
 		return step.Effect{}, err
 	}
 	if r.made.secret || r.made.namespace {
-		gone, err := r.open.cluster.RemoveSource(ctx, r.seen.Config.SystemNamespace, r.made.publicKey,
+		gone, err := r.open.cluster.RemoveSource(ctx, r.seen.Config().SystemNamespace, r.made.publicKey,
 			r.made.namespace)
 		if err != nil {
 			return step.Effect{}, err

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -26,7 +28,7 @@ func (r *clustersRun) startsFluxEarly() bool {
 	if r.management == nil || r.sourceLater || r.planned == nil {
 		return false
 	}
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	return flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 &&
 		len(flux.Others) == 0 && !flux.Terminating
 }
@@ -36,23 +38,21 @@ func (r *clustersRun) besideFlux(toGit step.Sequence) step.Steps {
 	if !r.startsFluxEarly() {
 		return toGit
 	}
-	var components []byte
-	if !r.settings.DryRun {
-		var err error
-		if components, _, err = r.buildFiles(r.planned.System); err != nil {
-			return toGit // installFlux says so, when the commit is there
-		}
-	}
-	r.early.started, r.early.components = true, components
-	return step.Together{toGit, r.installComponents(func() []byte { return components })}
+	r.early.started = true
+	system := maps.Clone(r.planned.System) // a push that loses a race plans anew
+	return step.Together{toGit, r.installComponents(func() (components []byte, err error) {
+		components, _, err = fluxmanifests.BuildSystem(system)
+		r.early.components = components
+		return components, err
+	})}
 }
 
 func (r *clustersRun) stepInstall() step.Name {
-	return step.Name("Install Flux " + r.plannedVersion(r.planned))
+	return step.Name("Install Flux " + r.planned.FluxVersion())
 }
 
 // installComponents installs the controllers. It may be done before the push, and so says nothing of Git.
-func (r *clustersRun) installComponents(components func() []byte) step.Action {
+func (r *clustersRun) installComponents(build func() ([]byte, error)) step.Action {
 	install := r.stepInstall()
 	return step.Action{
 		Name: install,
@@ -60,10 +60,14 @@ func (r *clustersRun) installComponents(components func() []byte) step.Action {
 			return step.Written(!r.appliedInPlace(), ""), nil
 		},
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			changes, err := r.open.cluster.EnsureComponents(ctx, components(), r.progressOf(install))
+			components, err := build()
+			if err != nil {
+				return step.Effect{}, fmt.Errorf("building %s: %w", layout.SystemDir(r.seen.Config()), err)
+			}
+			changes, err := r.open.cluster.EnsureComponents(ctx, components, r.progressOf(install))
 			r.early.made.Created = append(r.early.made.Created, changes.Created...)
 			if err != nil {
-				return step.Effect{}, fmt.Errorf("installing Flux: %w", err)
+				return effectOfChanges(changes), fmt.Errorf("installing Flux: %w", err)
 			}
 			return effectOfChanges(changes), nil
 		},
@@ -76,13 +80,13 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		return nil
 	}
 	var components, sync []byte
-	version := r.plannedVersion(r.planned)
-	install := r.installComponents(func() []byte { return components })
+	version := r.planned.FluxVersion()
+	install := r.installComponents(func() ([]byte, error) { return components, nil })
 	installNow := install.Apply
 	install.Apply = func(ctx context.Context) (step.Effect, error) {
 		// When Flux itself reports that it applied this very commit, its components are what Git says: it
 		// applies them too.
-		if r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
+		if r.seen.Cluster().Applied(r.seen.Config().Branch, r.commit) {
 			return step.Unchanged(), nil
 		}
 		return installNow(ctx)
@@ -91,11 +95,11 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		if components, sync, err = r.buildPushed(install.Name); err != nil {
 			return err
 		}
-		r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config.SystemNamespace,
-			URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
+		r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config().SystemNamespace,
+			URL: r.seen.Remote().Cluster, Path: layout.SyncPath(r.seen.Config())}
 		return nil
 	}), step.When(func(context.Context) step.Sequence {
-		// A push that lost a race may have found other components in Git.
+		// A push that lost a race may have found other components in Git. A dry run has built none.
 		if r.early.started && bytes.Equal(r.early.components, components) {
 			return nil
 		}
@@ -104,7 +108,7 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 	return append(parts, step.Action{
 		Name: stepRepoint,
 		Plan: func(context.Context) (step.Effect, error) {
-			flux := &r.seen.Cluster.Flux
+			flux := &r.seen.Cluster().Flux
 			inPlace := flux.GitRepository != nil && flux.Kustomization != nil &&
 				!flux.GitRepository.Stopped && !flux.Kustomization.Stopped
 			return step.Written(!inPlace, ""), nil
@@ -112,7 +116,8 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			changes, err := r.open.cluster.EnsureSync(ctx, sync)
 			if err != nil {
-				return step.Effect{}, fmt.Errorf("pointing Flux at %s: %w", r.seen.Remote.Cluster, err)
+				return effectOfChanges(changes), fmt.Errorf("pointing Flux at %s: %w",
+					r.seen.Remote().Cluster, err)
 			}
 			return effectOfChanges(changes), nil
 		},

@@ -458,8 +458,8 @@ func TestUpgrade_enableRefused(t *testing.T) {
 				!strings.HasSuffix(err.Error(), "nothing has been changed") {
 				t.Errorf("%v, status %s", err, result.Status)
 			}
-			equal(t, "left", []any{w.namespace, w.private, len(w.keys), w.components, len(w.branches["main"].history)},
-				[]any{false, false, 0, "", 1})
+			equal(t, "left", []any{w.namespace, w.private, len(w.keys), w.components,
+				len(w.branches["main"].history)}, []any{false, false, 0, "", 1})
 		})
 	}
 }

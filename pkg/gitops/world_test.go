@@ -247,21 +247,6 @@ func (w *world) write(ctx context.Context, call string, effect func() (bool, err
 	return changed, nil
 }
 
-// fluxFirst is calls with the installation of Flux, which goes on beside what comes before its sync objects, in
-// front.
-func fluxFirst(t *testing.T, calls []string) []string {
-	t.Helper()
-	const install = "EnsureComponents"
-	at, sync := slices.Index(calls, install), slices.Index(calls, "EnsureSync")
-	if at < 0 {
-		return calls
-	}
-	if sync >= 0 && sync < at {
-		t.Errorf("sync objects come before Flux: %q", calls)
-	}
-	return slices.Concat([]string{install}, calls[:at], calls[at+1:])
-}
-
 // fault is how a call fails.
 func (w *world) fault() error {
 	w.faulty = true

@@ -171,8 +171,8 @@ func TestGitHub_refused(t *testing.T) {
 			func(w *world) { w.gh.AddOrg("acme", githubtest.DeployKeysEnabled()) },
 			[]string{unseenKeys, "Deploy keys are disabled for this repository",
 				"an owner of the organization can allow deploy keys",
-				"✓ Take back what this run has made (Flux's 31 objects, Secret flux-system/flux-system, namespace " +
-					"flux-system)",
+				"✓ Take back what this run has made (Flux's 31 objects, Secret flux-system/flux-system, " +
+					"namespace flux-system)",
 				"repository acme/fleet, which this run has created, stays and is empty; the next run " +
 					"uses it"},
 		},
@@ -185,7 +185,8 @@ func TestGitHub_refused(t *testing.T) {
 			},
 			func(w *world) { w.gh.Repo("acme/fleet").RemoveRulesets() },
 			[]string{"GH013", "✓ Take back what this run has made (deploy key eksa-gitops " +
-				"mgmt/flux-system, Flux's 31 objects, Secret flux-system/flux-system, namespace flux-system)"},
+				"mgmt/flux-system, Flux's 31 objects, Secret flux-system/flux-system, namespace " +
+				"flux-system)"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,6 +29,7 @@ type record struct {
 	began       map[Name]time.Time
 	ended       map[Name]Result
 	wouldChange bool
+	partly      bool // a step that failed had written something
 	// crashed is the panic of a step, if there was one. A caller that makes light of a failed step cannot
 	// lose it.
 	crashed *crash.Error
@@ -118,7 +119,7 @@ func (r *Recorder) Results() (steps []Result, changed bool) {
 			changed = changed || result.Outcome == OutcomeChanged
 		}
 	}
-	return steps, changed
+	return steps, changed || r.partly
 }
 
 // Do does one step that is not in a list, in a dry run as well: it reports its begin and its end around do. A
@@ -131,11 +132,12 @@ func (r *Recorder) Do(step Name, do func() (Effect, error)) error {
 		return err
 	})
 	if err != nil {
+		r.mu.Lock()
+		r.partly = r.partly || effect.Outcome == OutcomeChanged
 		if found := crash.In(err); found != nil {
-			r.mu.Lock()
 			r.crashed = found
-			r.mu.Unlock()
 		}
+		r.mu.Unlock()
 		r.End(step, OutcomeFailed, "")
 		r.Failed = step
 		return err

@@ -47,8 +47,8 @@ func Written(differs bool, detail string) Effect {
 }
 
 // Action is one step. Plan only reads, and says what Apply would do; a dry run asks for nothing else. Apply
-// brings it about, writes only a difference, and may be repeated. Whatever the two need they find in what the
-// run has seen.
+// brings it about, writes only a difference, and may be repeated; beside an error its effect says whether it
+// had written something. Whatever the two need they find in what the run has seen.
 type Action struct {
 	Name  Name
 	Plan  func(ctx context.Context) (Effect, error)

@@ -86,9 +86,23 @@ func TestRecorder_Perform(t *testing.T) {
 	}
 }
 
+// A step that fails after it has written something has changed something.
+func TestRecorder_partly(t *testing.T) {
+	t.Parallel()
+	for _, wrote := range []bool{false, true} {
+		run := step.NewRecorder(nil, false, nil)
+		err := run.Perform(t.Context(), step.Action{Name: "a",
+			Apply: func(context.Context) (step.Effect, error) { return step.Written(wrote, ""), errFault }})
+		if results, changed := run.Results(); changed != wrote || !errors.Is(err, errFault) ||
+			len(results) != 1 || results[0].Outcome != step.OutcomeFailed {
+			t.Errorf("%+v, changed %v, want %v: %v", results, changed, wrote, err)
+		}
+	}
+}
+
 // TestTogether has steps that wait for each other, which only those can that go on at the same time. What is
-// told begins in the order of the list, what fails ends nothing else, and the step that failed is the first of
-// them.
+// told begins in the order of the list, what fails ends nothing else, and the step that failed is the first
+// of them.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	names := func(run *step.Recorder) (names []step.Name) {
