@@ -137,6 +137,13 @@ func (s *Server) Break(pattern string, effects ...Effect) (off func()) {
 	}
 }
 
+// Faulty says whether a fault is switched on, of the API or of Git, whether it has struck or not.
+func (s *Server) Faulty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.faults) > 0 || s.git.Faulty()
+}
+
 // strike returns the fault that strikes a request, nil when none does.
 func (s *Server) strike(method, path string) *apiFault {
 	s.mu.Lock()

@@ -97,6 +97,13 @@ func (f *faults) add(fault Fault) (off func()) {
 	}
 }
 
+// any says whether a fault is switched on.
+func (f *faults) any() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.list) > 0
+}
+
 // clear switches all faults off.
 func (f *faults) clear() {
 	f.mu.Lock()

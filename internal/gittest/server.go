@@ -267,6 +267,9 @@ func (s *Server) Accounts() *Accounts { return s.accounts }
 // Inject switches a fault on until the returned function is called. Faults injected first strike first.
 func (s *Server) Inject(f Fault) (off func()) { return s.faults.add(f) }
 
+// Faulty says whether a fault is switched on, whether it has struck or not.
+func (s *Server) Faulty() bool { return s.faults.any() }
+
 // HTTPSAddr is the host:port of the HTTPS listener.
 func (s *Server) HTTPSAddr() string { return s.httpsLn.Addr().String() }
 

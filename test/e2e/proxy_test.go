@@ -16,6 +16,7 @@ import (
 // proxy serves the stack's API server with something around it and returns a kubeconfig for that.
 func (w *world) proxy(around func(http.Handler) http.Handler) string {
 	w.t.Helper()
+	w.proxied = true
 	s := stackOf(w.t)
 	config, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig())
 	if err != nil {

@@ -34,6 +34,7 @@ type world struct {
 	env     map[string]string
 	tmp     string       // where the program puts temporary files
 	outputs bytes.Buffer // all the program has printed
+	proxied bool         // something stands between the program and the API server
 
 	// For the search for secrets after each run: a Git server beside GitHub, and the cluster's own key.
 	gitServer      *gittest.Server
