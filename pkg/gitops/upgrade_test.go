@@ -208,12 +208,16 @@ func TestUpgrade_overlap(t *testing.T) {
 	}
 }
 
-// TestUpgrade_several changes two clusters in one commit.
+// TestUpgrade_several changes two clusters in one commit, and asks the API server once about all of it.
 func TestUpgrade_several(t *testing.T) {
 	t.Parallel()
 	w := fleet(t)
+	w.asked = 0
 	upgrade(t, w, upgrading(t, edited(t, spec("dev", onGitHub), workersOf("1"), workersOf("2")),
 		edited(t, spec("w01", onGitHub), version, version34)))
+	if w.asked != 1 {
+		t.Errorf("asked the API server %d times", w.asked)
+	}
 	if n := count(w.calls, "Push"); n != 1 {
 		t.Errorf("%d pushes", n)
 	}

@@ -64,37 +64,43 @@ func (u *upgradeRun) tell() {
 	}
 }
 
-// judgeChanges asks the API server about every object that changes, and refuses what would not be applied.
-// Where the server takes what EKS Anywhere's rules, as this program knows them, reject, the server knows
-// better.
+// judgeChanges asks the API server about every object that changes, about all of them at once, and refuses
+// what would not be applied. Where the server takes what EKS Anywhere's rules, as this program knows them,
+// reject, the server knows better.
 func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
+	var asked []map[string]any
+	objects := map[*files.SpecPlan][]facts.GitObject{}
 	for _, p := range u.specs {
 		if !p.Changed() {
 			continue
 		}
-		objects, err := p.ObjectsIn(ctx, u.snapshot)
-		if err != nil {
+		var err error
+		if objects[p], err = p.ObjectsIn(ctx, u.snapshot); err != nil {
 			return fmt.Errorf("reading the files of cluster %s: %w", p.Cluster.Name, err)
 		}
-		fields := make([]map[string]any, 0, len(objects))
-		for _, o := range objects {
-			fields = append(fields, o.Fields)
+		for _, o := range objects[p] {
+			asked = append(asked, o.Fields)
 		}
-		verdicts, err := u.open.cluster.DryRunApply(ctx, fields)
-		if err != nil {
-			if facts.IsAccessError(err) {
-				found.add(facts.AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
-				continue
-			}
-			return fmt.Errorf("asking the API server about the change: %w", err)
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	verdicts, err := u.open.cluster.DryRunApply(ctx, asked)
+	switch {
+	case err != nil && facts.IsAccessError(err):
+		found.add(facts.AreaAccess, fmt.Errorf("asking the API server about the change: %w", err))
+		return nil
+	case err != nil:
+		return fmt.Errorf("asking the API server about the change: %w", err)
+	}
+	for _, p := range u.specs {
+		of, changed := objects[p]
+		if !changed {
+			continue
 		}
-		if u.asReleased {
-			for i := range verdicts {
-				verdicts[i] = allowReference(verdicts[i])
-			}
-		}
-		u.judgeOne(p, verdicts, found)
-		u.checkMarks(p, objects, found)
+		u.judgeOne(p, verdicts[:len(of)], found)
+		verdicts = verdicts[len(of):]
+		u.checkMarks(p, of, found)
 	}
 	return nil
 }
@@ -104,6 +110,9 @@ func (u *upgradeRun) judgeChanges(ctx context.Context, found *findings) error {
 func (u *upgradeRun) judgeOne(p *files.SpecPlan, verdicts []fluxinstall.Verdict, found *findings) {
 	refused := map[string]bool{}
 	for _, v := range verdicts {
+		if u.asReleased {
+			v = allowReference(v)
+		}
 		object := v.Kind + " " + v.Name
 		if v.Accepted() {
 			continue

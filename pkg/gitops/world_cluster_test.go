@@ -437,6 +437,7 @@ func (c cluster) Objects(_ context.Context,
 func (c cluster) DryRunApply(_ context.Context, objects []map[string]any) ([]fluxinstall.Verdict, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.asked++
 	verdicts := make([]fluxinstall.Verdict, len(objects))
 	for i, object := range objects {
 		metadata, _ := object["metadata"].(map[string]any)

@@ -107,6 +107,7 @@ type world struct {
 	// decides on a dry run
 	refuse    func(v fluxinstall.Verdict, object map[string]any) fluxinstall.Verdict
 	dryRunErr error
+	asked     int // how often
 
 	local    map[string]string
 	readOnly error                // why local files cannot be written

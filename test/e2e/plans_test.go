@@ -95,7 +95,7 @@ func besides(step string) int {
 }
 
 // stepsDone are the steps that a run tells of, in its result or on standard error; none when it was asked for
-// silence.
+// silence. One that is done again, such as a look at a cluster that has been made meanwhile, is one step.
 func stepsDone(o outcome) (names []string) {
 	if names, err := stepsOfResult([]byte(o.stdout)); err == nil && len(names) > 0 {
 		return names
@@ -104,7 +104,9 @@ func stepsDone(o outcome) (names []string) {
 		for _, glyph := range []string{"✓ ", "- "} {
 			if step, ok := strings.CutPrefix(line, glyph); ok {
 				step, _, _ = strings.Cut(strings.TrimSpace(step), " (")
-				names = append(names, step)
+				if !slices.Contains(names, step) {
+					names = append(names, step)
+				}
 			}
 		}
 	}
