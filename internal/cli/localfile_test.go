@@ -74,11 +74,15 @@ func TestOddHome(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, home := range []string{
+	homes := []string{
 		"", "relative", "/none", os.DevNull, filepath.Join(dir, "mgmt.yaml"), loop,
 		filepath.Join(dir, strings.Repeat("x", 4000)), filepath.Join(dir, "piped"), filepath.Join(dir,
 			"listed"),
-	} {
+	}
+	if testing.Short() {
+		homes = homes[:2]
+	}
+	for _, home := range homes {
 		for _, args := range [][]string{{"version"}, {"completion", "bash"}, {"help"},
 			{"__complete", "create", ""}, {"validate", "-f", "mgmt.yaml"}} {
 			if code, out, errs := program(t, dir, []string{"HOME=" + home}, args...); code != 0 ||

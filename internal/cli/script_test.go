@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,13 +30,31 @@ func TestMain(m *testing.M) {
 // serverKey finds the GitHub of a script among the values of its environment.
 type serverKey struct{}
 
+// scripts are the files of testdata/script; where tests are asked to be short, as for the race detector, those
+// are left out that start the program often and have it do nothing side by side but what the tests of pkg/lint
+// and pkg/clusterspec do, too.
+func scripts(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	if testing.Short() {
+		again := regexp.MustCompile(`^(lint|validate|convert|between)_?`)
+		files = slices.DeleteFunc(files, func(file string) bool {
+			return again.MatchString(filepath.Base(file))
+		})
+	}
+	return files
+}
+
 // TestScripts runs the program as a user would, one script a promise, against a GitHub of the script's own
 // and without a cluster. After each script the GitHub has seen no write, and nothing that the program printed
 // holds the token.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir:                 "../../testdata/script",
+		Files:               scripts(t),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
