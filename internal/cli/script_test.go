@@ -30,9 +30,9 @@ func TestMain(m *testing.M) {
 // serverKey finds the GitHub of a script among the values of its environment.
 type serverKey struct{}
 
-// scripts are the files of testdata/script; where tests are asked to be short, as for the race detector, those
-// are left out that start the program often and have it do nothing side by side but what the tests of pkg/lint
-// and pkg/clusterspec do, too.
+// scripts are the files of testdata/script; where tests are asked to be short, as for the race detector,
+// those are left out that start the program often and have it do nothing side by side but what the tests of
+// pkg/lint and pkg/clusterspec do, too.
 func scripts(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../testdata/script/*.txtar")

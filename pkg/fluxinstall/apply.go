@@ -44,9 +44,9 @@ type ChangeSet struct {
 // Changed is the number of objects that were written.
 func (s ChangeSet) Changed() int { return len(s.Created) + len(s.Configured) }
 
-// EnsureComponents applies Flux's installation in stages: namespaces; CRDs and cluster roles; the rest; and,
-// when the CRDs are established, Deployments. Only objects that differ from the server's dry run are written.
-// It may be repeated. progress may be nil.
+// EnsureComponents applies Flux's installation in stages: namespaces; CRDs and, beside them, cluster roles
+// and then the rest; and, when the CRDs are established, Deployments. Only objects that differ from the
+// server's dry run are written. It may be repeated. progress may be nil.
 func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte,
 	progress func(Progress)) (ChangeSet, error) {
 	objects, err := ssautils.ReadObjects(bytes.NewReader(manifests))
@@ -55,18 +55,24 @@ func (c *Cluster) EnsureComponents(ctx context.Context, manifests []byte,
 	}
 	stages := stagesOf(objects)
 	a := c.applier()
-	report(progress, "applying %d definitions", len(stages.namespaces)+len(stages.definitions))
 	if err := a.apply(ctx, stages.namespaces); err != nil {
 		return a.changes(), err
 	}
-	if err := a.apply(ctx, stages.definitions); err != nil {
-		return a.changes(), err
-	}
-	report(progress, "applying %d objects, while %d CRDs are being established", len(stages.objects),
-		len(stages.crds))
+	report(progress, "applying %d CRDs and %d objects", len(stages.definitions),
+		len(stages.roles)+len(stages.objects))
 	err = together(
-		func() error { return a.apply(ctx, stages.objects) },
-		func() error { return c.waitEstablished(ctx, stages.crds) },
+		func() error {
+			if err := a.apply(ctx, stages.definitions); err != nil {
+				return err
+			}
+			return c.waitEstablished(ctx, stages.crds)
+		},
+		func() error {
+			if err := a.apply(ctx, stages.roles); err != nil {
+				return err
+			}
+			return a.apply(ctx, stages.objects)
+		},
 	)
 	if err != nil {
 		return a.changes(), err
@@ -87,7 +93,8 @@ func (c *Cluster) RemoveComponents(ctx context.Context, manifests []byte, made C
 	}
 	stages := stagesOf(objects)
 	var removed []string
-	for _, object := range slices.Concat(stages.workloads, stages.objects, stages.definitions) {
+	for _, object := range slices.Concat(stages.workloads, stages.objects, stages.roles,
+		stages.definitions) {
 		subject := ssautils.FmtUnstructured(object)
 		if !slices.Contains(made.Created, subject) {
 			continue
@@ -134,10 +141,11 @@ func (c *Cluster) EnsureSync(ctx context.Context, manifests []byte) (ChangeSet, 
 }
 
 // stages are objects in the order in which they need each other. A Deployment whose service account is not
-// there yet would be tried again only after some time.
+// there yet would be tried again only after some time; a binding to a role that is not there yet is refused
+// to those who may not do everything.
 type stages struct {
-	namespaces, definitions, objects, workloads []*unstructured.Unstructured
-	crds                                        []string // names of the CRDs among the definitions
+	namespaces, definitions, roles, objects, workloads []*unstructured.Unstructured
+	crds                                               []string // names of the definitions
 }
 
 func stagesOf(objects []*unstructured.Unstructured) stages {
@@ -150,7 +158,7 @@ func stagesOf(objects []*unstructured.Unstructured) stages {
 			s.crds = append(s.crds, object.GetName())
 			s.definitions = append(s.definitions, object)
 		case ssautils.IsClusterDefinition(object):
-			s.definitions = append(s.definitions, object)
+			s.roles = append(s.roles, object)
 		case object.GetKind() == "Deployment":
 			s.workloads = append(s.workloads, object)
 		default:

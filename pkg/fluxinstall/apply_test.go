@@ -24,7 +24,8 @@ func TestStagesOf(t *testing.T) {
 		want    []string
 	}{
 		{"namespaces", s.namespaces, []string{"namespace"}},
-		{"definitions", s.definitions, []string{"crd", "role"}},
+		{"definitions", s.definitions, []string{"crd"}},
+		{"roles", s.roles, []string{"role"}},
 		{"objects", s.objects, []string{"account", "binding"}},
 		{"workloads", s.workloads, []string{"controller"}},
 	} {

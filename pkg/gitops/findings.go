@@ -1,11 +1,13 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"sync"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
@@ -66,6 +68,26 @@ func (f *findings) addSoft(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.soft = append(f.soft, err)
+}
+
+// beside makes checks at the same time that do not need each other, and none when something was found before.
+// What they find is told in their order, whoever was first; the error is that of the first of them.
+func (f *findings) beside(checks ...func(*findings) error) error {
+	if len(f.list) > 0 || len(f.soft) > 0 {
+		return nil
+	}
+	parts, errs := make([]findings, len(checks)), make([]error, len(checks))
+	var group crash.Group
+	for i, check := range checks {
+		group.Go(func() { errs[i] = check(&parts[i]) })
+	}
+	group.Wait()
+	for i := range parts {
+		f.list = append(f.list, parts[i].list...)
+		f.soft = append(f.soft, parts[i].soft...)
+		f.hard = append(f.hard, parts[i].hard...)
+	}
+	return cmp.Or(errs...)
 }
 
 // refused is the error of a preflight that found something to put right first, with all that was found; nil

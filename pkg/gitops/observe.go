@@ -61,12 +61,14 @@ func (r *createRun) observe(ctx context.Context) error {
 			}
 		}
 		r.checkConsequences(ctx, &found)
-		r.checkAdmitted(ctx, &found)
-		if err := r.checkStored(ctx, &found); err != nil {
+		if err := found.beside(
+			func(found *findings) error { r.checkAdmitted(ctx, found); return nil },
+			func(found *findings) error { return r.checkStored(ctx, found) },
+			func(found *findings) error { r.checkRights(ctx, found); return nil },
+			func(found *findings) error { r.observePush(ctx, found); return nil },
+		); err != nil {
 			return err
 		}
-		r.checkRights(ctx, &found)
-		r.observePush(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && r.keepsFlux {
 		r.noteAuthority()

@@ -191,7 +191,11 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 			}
 		}
 		u.checkConsequences(ctx, &found)
-		if err := u.checkStored(ctx, &found); err != nil {
+		if err := found.beside(
+			func(found *findings) error { return u.checkStored(ctx, found) },
+			func(found *findings) error { u.checkRights(ctx, found); return nil },
+			func(found *findings) error { u.observePush(ctx, found); return nil },
+		); err != nil {
 			return fmt.Errorf("%w; %s", err, nothingChanged)
 		}
 		if len(found.list) == 0 {
@@ -199,8 +203,6 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 				return err
 			}
 		}
-		u.checkRights(ctx, &found)
-		u.observePush(ctx, &found)
 		u.checkUpgrader(ctx, &found)
 	}
 	if len(found.list) == 0 && len(found.soft) == 0 && u.keepsFlux {
