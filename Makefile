@@ -58,11 +58,6 @@ RUN ?= .
 e2e: build ## run the end-to-end tests only, on the real stack, RUN=TestPause those whose names match
 	cd test && go run ./cmd/stack build && go test -timeout 75m -run '$(RUN)' ./e2e
 
-.PHONY: plans
-plans: export EKSA_GITOPS_PLANS := 1
-plans: ## run the end-to-end tests with a dry run before every run, and hold what is planned against what is done
-	$(MAKE) e2e
-
 PART ?= full
 .PHONY: reliability
 reliability: build ## break runs at every external write in every way (hours), or PART=2/40 of it, make 200 random operations, and draw 500 mistakes in a repository; make test does a sample

@@ -39,6 +39,7 @@ type repositoryMark struct {
 }
 
 func (w *world) markRepository() repositoryMark {
+	w.counted = true
 	w.t.Helper()
 	repo := w.gh.Repo("alice/fleet").Git()
 	return repositoryMark{w.mark(), repo.Counts(), len(repo.Log("main"))}

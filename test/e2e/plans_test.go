@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// everyPlan has each run of every test planned first, and what is planned held against what is done: make
-// plans. A plan has no part in faults, which may strike only once: runs for which one is switched on, or whose
-// requests a test counts on their way to the API server, are not planned.
-var everyPlan = os.Getenv("EKSA_GITOPS_PLANS") != ""
+// Every run of every test is planned first, and what is planned is held against what is done. A plan has no
+// part in faults, which may strike only once: runs for which one is switched on, or whose requests a test
+// counts, are not planned. EKSA_GITOPS_PLANS=off leaves all plans out.
+var plans = os.Getenv("EKSA_GITOPS_PLANS") != "off"
 
 // plan is what a dry run says; nil when there is none to hold a run against.
 type plan struct {
@@ -24,8 +24,8 @@ type plan struct {
 func (w *world) planOf(args []string) *plan {
 	w.t.Helper()
 	verbs := []string{"create", "upgrade", "delete", "pause", "resume"}
-	faulty := w.proxied || w.gh.Faulty() || w.gitServer != nil && w.gitServer.Faulty()
-	if !everyPlan || faulty || len(args) < 2 || !slices.Contains(verbs, args[0]) ||
+	faulty := w.proxied || w.counted || w.gh.Faulty() || w.gitServer != nil && w.gitServer.Faulty()
+	if !plans || faulty || len(args) < 2 || !slices.Contains(verbs, args[0]) ||
 		args[1] != "cluster" || w.env["EKSA_GITOPS_DRY_RUN"] != "" || slices.ContainsFunc(args,
 		func(arg string) bool { return arg == "--help" || strings.HasPrefix(arg, "--dry-run") }) {
 		return nil

@@ -35,6 +35,7 @@ type world struct {
 	tmp     string       // where the program puts temporary files
 	outputs bytes.Buffer // all the program has printed
 	proxied bool         // something stands between the program and the API server
+	counted bool         // a test counts reads, of which a plan makes as many
 
 	// For the search for secrets after each run: a Git server beside GitHub, and the cluster's own key.
 	gitServer      *gittest.Server
