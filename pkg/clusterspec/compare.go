@@ -33,6 +33,7 @@ type Change struct {
 const (
 	immutable       = "field is immutable"
 	configImmutable = "config is immutable"
+	sameMeaning     = "it means the same as before"
 )
 
 // String gives the change in one line: object, field, values and what EKS Anywhere does with it. Long values
@@ -226,6 +227,7 @@ func (c comparison) run() []Change {
 		defaultWorkers(before, after)
 	}
 	c.diff("", "", table, before, after)
+	c.judgeStored(table, before, after)
 	return c.changes
 }
 
@@ -377,7 +379,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	c.acting(&change, path, before, after)
 	c.special(&change, path, before, after)
 	if change.Verdict == VerdictRejected && c.means(path, f, before, after) {
-		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
+		change.Verdict, change.Message = VerdictApplied, sameMeaning
 	}
 	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
 		change.Verdict, change.Message = VerdictApplied,

@@ -32,11 +32,17 @@ func TestCompareSets_webhooks(t *testing.T) {
 			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade:  -> true" + onWorkload},
 		{"skipUpgrade off", "vsphere-workload-github", []string{cilium, "cilium: {skipUpgrade: true}"},
 			[]string{cilium, "cilium: {skipUpgrade: false}"},
-			"rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> false (cannot " +
+			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> false" +
+				onWorkload},
+		{"skipUpgrade off under v0.24", "vsphere-management-github",
+			[]string{cilium, "cilium: {skipUpgrade: true}", ref, "  eksaVersion: v0.24.0\n" + ref},
+			[]string{ref, "  eksaVersion: v0.24.0\n" + ref},
+			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> " + onManagement},
+		{"skipUpgrade off before v0.24", "vsphere-management-github",
+			[]string{cilium, "cilium: {skipUpgrade: true}", ref, "  eksaVersion: v0.23.7\n" + ref},
+			[]string{ref, "  eksaVersion: v0.23.7\n" + ref},
+			"rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true ->  (cannot " +
 				"toggle off skipUpgrade once enabled)"},
-		{"skipUpgrade removed with the plugin", "vsphere-workload-github",
-			[]string{cilium, "cilium: {skipUpgrade: true}"}, []string{cilium, "cilium:"},
-			`rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium: {"skipUpgrade":true} ->  (cannot toggle off skipUpgrade once enabled)`},
 		{"CNI with the same skipUpgrade", "vsphere-workload-github",
 			[]string{cilium, "cilium: {skipUpgrade: true}"},
 			[]string{cilium, "cilium: {skipUpgrade: true, egressMasqueradeInterfaces: eth0}"},
@@ -223,6 +229,9 @@ func TestCompareSets_webhooks(t *testing.T) {
 		{"FluxConfig default said", "vsphere-management-github", nil, []string{"spec:\n  github:\n" +
 			"    personal: true", "spec:\n  branch: main\n  github:\n    personal: true"},
 			"applied FluxConfig dev: spec.branch:  -> main" + same},
+		{"FluxConfig empty branch", "vsphere-management-github", nil, []string{"spec:\n  github:\n" +
+			"    personal: true", "spec:\n  branch: \"\"\n  github:\n    personal: true"},
+			"rejected FluxConfig dev: spec.branch:  ->  (config is immutable)"},
 		{"FluxConfig default that the server does not know", "vsphere-management-github", nil,
 			[]string{"spec:\n  github:\n    personal: true",
 				"spec:\n  systemNamespace: flux-system\n  github:\n    personal: true"},

@@ -44,14 +44,15 @@ func (c *comparison) documentedHere(path string, before, after any) bool {
 	return true
 }
 
-// serverDefaults are values that the API server or a mutating webhook puts in where there is none.
+// serverDefaults are values that the API server or a mutating webhook puts in where there is none. An empty
+// text is one; what a webhook makes of that is in [rewritings].
 var serverDefaults = map[string]string{
 	"FluxConfig spec.branch": defaultBranch, "GitOpsConfig spec.flux.github.branch": defaultBranch,
 	"VSphereMachineConfig spec.osFamily": "bottlerocket", "AWSIamConfig spec.partition": "aws",
 }
 
 // means says whether two values that are written differently are the same to the webhooks: nothing is the
-// same as an empty text, an empty list and false, and as what the server puts in; and lists of texts are
+// same as what the server puts in, or else as an empty text, an empty list and false; and lists of texts are
 // sets.
 func (c *comparison) means(path string, f *field, before, after any) bool {
 	fallback := serverDefaults[c.new.object.Kind+" "+path]
@@ -60,7 +61,7 @@ func (c *comparison) means(path string, f *field, before, after any) bool {
 		case nil:
 			return fallback
 		case string:
-			return cmp.Or(v, fallback)
+			return v
 		case bool:
 			if !v {
 				return fallback
@@ -283,7 +284,7 @@ func sameFirstUser(a, b *Object) bool {
 	if text(old[0], "name") != text(current[0], "name") || len(oldKeys) != len(newKeys) {
 		return false
 	}
-	return len(oldKeys) == 0 || oldKeys[0].Value == newKeys[0].Value
+	return len(oldKeys) == 0 || bareKey(oldKeys[0].Value) == bareKey(newKeys[0].Value)
 }
 
 func (c *comparison) specialCluster(change *Change, path string, before, after any) {
@@ -312,7 +313,8 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		}
 	case within("spec.clusterNetwork.cniConfig.cilium.skipUpgrade", path):
 		const skip = "spec.clusterNetwork.cniConfig.cilium.skipUpgrade"
-		if flag(c.old.object.root(), keys(skip)...) && !flag(c.new.object.root(), keys(skip)...) {
+		if flag(c.old.object.root(), keys(skip)...) && !flag(c.new.object.root(), keys(skip)...) &&
+			c.reviewedBefore(24) {
 			reject("cannot toggle off skipUpgrade once enabled")
 		}
 	case path == "spec.externalEtcdConfiguration" && before == nil:
@@ -350,6 +352,13 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 	if scales && c.old.cluster != nil && c.old.cluster.KubernetesVersion != c.new.cluster.KubernetesVersion {
 		reject(scaleMessage)
 	}
+}
+
+// reviewedBefore says whether the webhook is known to be of a release before v0.minor: it is the management
+// cluster's.
+func (c *comparison) reviewedBefore(minor int) bool {
+	of, known := releaseMinor(text(c.old.object.root(), "spec", "eksaVersion"))
+	return known && c.old.role() == RoleManagement && of < minor
 }
 
 func (c *comparison) specialEksaVersion(change *Change, path string, before, after any) {
