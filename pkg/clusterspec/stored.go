@@ -26,7 +26,7 @@ var rewritings = map[string]rewriting{
 		}
 	}},
 	"memory": {"raises less than 2048 to 2048", func(spec map[string]any) {
-		switch memory, ok := spec["memoryMiB"].(int64); {
+		switch memory, ok := whole(spec["memoryMiB"]); {
 		case ok && memory <= 0:
 			spec["memoryMiB"] = int64(8192)
 		case ok && memory < 2048:
@@ -34,7 +34,7 @@ var rewritings = map[string]rewriting{
 		}
 	}},
 	"cpus": {"takes 0 for 2", func(spec map[string]any) {
-		if cpus, ok := spec["numCPUs"].(int64); ok && cpus <= 0 {
+		if cpus, ok := whole(spec["numCPUs"]); ok && cpus <= 0 {
 			spec["numCPUs"] = int64(2)
 		}
 	}},
@@ -43,6 +43,17 @@ var rewritings = map[string]rewriting{
 	"key":                {"drops the comment of the first user's first key", storeFirstKey},
 	"cni-config":         {"stores it as cniConfig", storeCNI},
 	"availability-zones": {"moves it into availabilityZones", storeZones},
+}
+
+// whole is a whole number as one of the decoders has it.
+func whole(value any) (int64, bool) {
+	switch v := value.(type) {
+	case int64:
+		return v, true
+	case float64:
+		return int64(v), v == float64(int64(v))
+	}
+	return 0, false
 }
 
 // filled puts a value in the place of an empty text.
@@ -73,7 +84,8 @@ func rewritingsOf(kind string) []rewriting {
 
 // Stored gives an object of a kind as the API server keeps it once it is applied: with what EKS Anywhere's
 // mutating webhooks make of the values that are there. Defaults of what is missing are not put in. The object
-// is in the types of [Object.Decoded]; it stays as it is, and the result shares with it what is the same.
+// is in the types of [Object.Decoded], or of encoding/json; it stays as it is, and the result shares with it
+// what is the same.
 func Stored(kind string, object map[string]any) map[string]any {
 	spec, ok := object["spec"].(map[string]any)
 	rewritings := rewritingsOf(kind)
