@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	display "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // Change is one difference between two states of an object, and what EKS Anywhere makes of it.
@@ -42,7 +44,11 @@ func (c Change) String() string {
 	var b strings.Builder
 	b.WriteString(c.Object)
 	if c.Field != "" {
-		fmt.Fprintf(&b, ": %s: %s → %s", c.Field, briefly(c.Old), briefly(c.New))
+		before, after := briefly(c.Old), briefly(c.New)
+		if before == after {
+			before, after = display.Apart(oneLine(c.Old), oneLine(c.New), mostShown)
+		}
+		fmt.Fprintf(&b, ": %s: %s → %s", c.Field, before, after)
 	}
 	b.WriteString(": " + string(c.Verdict))
 	if c.Message != "" {
@@ -53,15 +59,21 @@ func (c Change) String() string {
 
 // briefly shows a value in a line of text.
 func briefly(value string) string {
-	const most = 80
 	if value == "" {
 		return "(none)"
 	}
-	value = strings.ToValidUTF8(strings.Join(strings.Fields(value), " "), "?")
-	if runes := []rune(value); len(runes) > most {
-		return string(runes[:most]) + "…"
+	value = oneLine(value)
+	if runes := []rune(value); len(runes) > mostShown {
+		return string(runes[:mostShown]) + "…"
 	}
 	return value
+}
+
+// mostShown is how many characters of a value are shown in a line of text.
+const mostShown = 80
+
+func oneLine(value string) string {
+	return strings.ToValidUTF8(strings.Join(strings.Fields(value), " "), "?")
 }
 
 // WithVerdict gives those of some changes that have a verdict, in their order.

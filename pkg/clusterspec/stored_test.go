@@ -172,3 +172,24 @@ func TestCompareSets_pairs(t *testing.T) {
 		})
 	}
 }
+
+// TestChange_apart: values that begin alike are shortened so that they can be told apart.
+func TestChange_apart(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("0123456789", 10)
+	for name, test := range map[string]struct{ before, after, want string }{
+		"short":     {"a", "b", "a → b"},
+		"beginning": {"a" + long, "b" + long, "a" + long[:79] + "… → b" + long[:79] + "…"},
+		"end":       {long + "a", long + "b", "…45678901234567890123456789a → …45678901234567890123456789b"},
+		"added":     {"", long, "(none) → " + long[:80] + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clusterspec.Change{Object: "Cluster dev", Field: "spec.x", Old: test.before, New: test.after,
+				Verdict: clusterspec.VerdictApplied}
+			if want := "Cluster dev: spec.x: " + test.want + ": applied"; c.String() != want {
+				t.Errorf("got  %s\nwant %s", c, want)
+			}
+		})
+	}
+}

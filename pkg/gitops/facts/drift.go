@@ -70,8 +70,12 @@ func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 func shownDifference(kind string, d Difference, git, live any) Difference {
 	d.Git, d.Live = valueText(clusterspec.Shown(kind, d.Field, git)),
 		valueText(clusterspec.Shown(kind, d.Field, live))
-	if d.Git == redact.Mask && d.Live == redact.Mask {
+	switch {
+	case d.Git != d.Live:
+	case strings.Contains(d.Git, redact.Mask):
 		d.Live += " (another one)"
+	default: // of another type
+		d.Git, d.Live = jsonText(git), jsonText(live)
 	}
 	return d
 }
@@ -178,6 +182,10 @@ func valueText(value any) string {
 		}
 		return v
 	}
+	return jsonText(value)
+}
+
+func jsonText(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Sprint(value)
