@@ -457,6 +457,10 @@ func brokenRepositories() map[string]func(repository) {
 			r.remove(root + "/inner/w01")
 			r.remove(root + "/inner/w02")
 		},
+		"what only EKS Anywhere's command makes good": func(r repository) {
+			r.replace(mgmt+"/eksa-cluster.yaml", "cniConfig:\n      cilium: {}", "cni: cilium")
+			r.replace(mgmt+"/eksa-cluster.yaml", "  template: /DC1/vm/Templates/ubuntu-2204-1.33\n", "")
+		},
 		"secret changed": func(r repository) {
 			r.replace(spec, "spec:\n  kubernetesVersion",
 				"spec:\n  licenseToken: very-secret\n  kubernetesVersion")

@@ -207,7 +207,7 @@ func (f *fleet) parseBuilt() {
 			sources = append(sources, clusterspec.Source{Name: name, Data: f.effective(name)})
 		}
 	}
-	set, err := clusterspec.Parse(sources)
+	set, err := clusterspec.ParseApplied(sources)
 	f.builtSet = set
 	var problems clusterspec.Problems
 	errors.As(err, &problems)

@@ -369,7 +369,7 @@ func (f *fleet) parse() {
 	// Of two files with the same cluster the one in the cluster's own directory is the original.
 	slices.SortStableFunc(sources,
 		func(a, b clusterspec.Source) int { return cmp.Compare(foreignName(a), foreignName(b)) })
-	set, err := clusterspec.Parse(sources)
+	set, err := clusterspec.ParseApplied(sources)
 	f.set = set
 	var problems clusterspec.Problems
 	errors.As(err, &problems)
