@@ -143,7 +143,8 @@ func TestRender_cni(t *testing.T) {
 			if !strings.Contains(string(rendered), test.want) || strings.Contains(string(rendered), "cni:") {
 				t.Errorf("rendered %s", rendered)
 			}
-			if _, err := clusterspec.ParseApplied([]clusterspec.Source{{Name: "a", Data: rendered}}); err != nil {
+			_, err = clusterspec.ParseApplied([]clusterspec.Source{{Name: "a", Data: rendered}})
+			if err != nil {
 				t.Errorf("what is rendered: %v", err)
 			}
 		})

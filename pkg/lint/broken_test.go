@@ -270,6 +270,29 @@ func brokenRepositories() map[string]func(repository) {
 				strings.Replace(r.text(root+"/w02/eksa-system/eksa-cluster.yaml"), "name: w02",
 					"name: ${who}", 1))
 		},
+		"spec left out by Flux's spec.ignore":    func(r repository) { r.leaveOut("# not yet", "w01/") },
+		"cluster left out by Flux's spec.ignore": func(r repository) { r.leaveOut("/clusters/dev/w01") },
+		"Flux left out by itself":                func(r repository) { r.leaveOut("/clusters/dev/flux-system/") },
+		"what is broken left out by Flux's spec.ignore": func(r repository) {
+			r.put(root+"/notes/values.yaml", "a: 1\n")
+			r.put(root+"/notes/more/broken.yaml", "a: [\n")
+			r.leaveOut("/clusters/dev/notes/*.yaml", "broken.yaml")
+		},
+		"all but the fleet left out": func(r repository) {
+			r.put("elsewhere/values.yaml", "a: 1\n")
+			r.leaveOut("/*", "!/clusters")
+		},
+		"left out and needed": func(r repository) {
+			r.put("base/kustomization.yaml", "resources: [x.yaml]\n")
+			r.put("base/x.yaml", configMap)
+			r.put(list, listing+"- ../../../../base\n")
+			r.leaveOut("/*", "!/clusters")
+		},
+		"taken in by Flux's spec.ignore": func(r repository) {
+			r.put(root+"/.sops.yaml", "creation_rules: []\n")
+			r.leaveOut("!.sops.yaml")
+		},
+		"what others leave out": func(r repository) { r.put(root+"/.sops.yaml", "creation_rules: []\n") },
 		"ignored new cluster": func(r repository) {
 			r[root+"/w03/eksa-system/eksa-cluster.yaml"] = lint.Node{Ignored: true}
 			r[root+"/w03/eksa-system/kustomization.yaml"] = lint.Node{Ignored: true}
@@ -334,7 +357,7 @@ func brokenRepositories() map[string]func(repository) {
 			r.replace(flux+"/gotk-sync.yaml", "  interval: 10m0s\n", "")
 			r.replace(flux+"/gotk-sync.yaml", "branch: main", "branch: master")
 			r.replace(flux+"/gotk-sync.yaml", "  interval: 1m0s\n",
-				"  interval: 1m0s\n  ignore: |\n    /*\n  suspend: true\n")
+				"  interval: 1m0s\n  ignore: |\n    /docs/\n  suspend: true\n")
 		},
 		"sync Kustomization renamed by kustomize": func(r repository) {
 			r.put(flux+"/kustomization.yaml",

@@ -71,14 +71,14 @@ func (f *fleet) settings() fluxbuild.Settings {
 func (f *fleet) buildUnits(other *fleet) {
 	for _, dir := range sortedKeys(f.applied.units) {
 		u := f.applied.units[dir]
-		if other != nil {
+		if other != nil && other.ignore == f.ignore {
 			if same := other.applied.units[dir]; same != nil && f.builtAlready(u, same) {
 				u.objects, u.unseen, u.read = same.objects, same.unseen, same.read
 				continue
 			}
 		}
 		files := &unitFiles{fleet: f, read: map[string][]byte{}}
-		built, err := fluxbuild.Build(files, u.dir, u.settings)
+		built, err := fluxbuild.Build(fluxbuild.Artifact(files, f.ignore.patterns), u.dir, u.settings)
 		u.read = files.read
 		switch {
 		case fluxbuild.IsUnseen(err):

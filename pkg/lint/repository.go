@@ -169,6 +169,7 @@ type fleet struct {
 	shared   *repositoryCheck
 	tree     *folders
 	sparse   *sparse // nil when Flux fetches all of the repository
+	ignore   ignored // what its Flux leaves out beside what every Flux does
 	root     string
 	contents map[string][]byte
 	applied  *applied
