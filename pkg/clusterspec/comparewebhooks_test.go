@@ -17,11 +17,16 @@ func TestCompareSets_webhooks(t *testing.T) {
 		same         = " (it means the same as before)"
 		cilium       = "cilium: {}"
 		ref          = "  gitOpsRef"
+		bounds       = ".autoscalingConfiguration."
 		annotation   = "  annotations: {anywhere.eks.amazonaws.com/%s}\n"
 	)
 	onManagement, onWorkload := fmt.Sprintf(undocumented, "management"), fmt.Sprintf(undocumented, "workload")
 	withVersion := func(version string) []string {
 		return []string{"    count: 2 #", "    kubernetesVersion: \"" + version + "\"\n    count: 2 #"}
+	}
+	autoscaled := func(count, least, most int) []string {
+		return []string{"    count: 2 # scaled through Git\n", fmt.Sprintf("    count: %d\n"+
+			"    autoscalingConfiguration: {minCount: %d, maxCount: %d}\n", count, least, most)}
 	}
 	for _, test := range []struct {
 		name, spec    string
@@ -136,6 +141,21 @@ func TestCompareSets_webhooks(t *testing.T) {
 				"    count: 2\n    autoscalingConfiguration: {minCount: 2, maxCount: 4}\n"},
 			""},
 
+		{"count with autoscaling", "vsphere-workload-github", autoscaled(2, 2, 4), autoscaled(3, 2, 4),
+			"ignored documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 2 -> 3 (the " +
+				"cluster autoscaler decides how many machines there are, from minCount to maxCount)"},
+		{"bounds of autoscaling", "vsphere-workload-github", autoscaled(2, 2, 4), autoscaled(2, 1, 5),
+			"applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: 4 -> 5" + onWorkload + "\n" +
+				"applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "minCount: 2 -> 1" + onWorkload},
+		{"maxCount below count", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(3, 2, 2),
+			"rejected Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: " +
+				"4 -> 2 (max count must be greater than or equal to count)"},
+		{"minCount above count", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(3, 4, 4),
+			"rejected Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "minCount: " +
+				"2 -> 4 (min count must be less than or equal to count)"},
+		{"count above maxCount", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(5, 2, 4),
+			"rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 3 -> 5 " +
+				"(max count must be greater than or equal to count)"},
 		{"Tinkerbell group added in an upgrade", "tinkerbell-workload-github", nil, []string{`"1.33"`,
 			`"1.34"`, "  clusterNetwork:\n", "  - name: md-1\n    count: 1\n  clusterNetwork:\n"},
 			"applied documented Cluster dev: spec.kubernetesVersion: 1.33 -> 1.34\n" +

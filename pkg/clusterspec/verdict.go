@@ -317,6 +317,8 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 			c.reviewedBefore(24) {
 			reject("cannot toggle off skipUpgrade once enabled")
 		}
+	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations["):
+		c.specialScaling(change, path)
 	case path == "spec.externalEtcdConfiguration" && before == nil:
 		reject("cannot switch from stacked to external etcd topology")
 	case path == "spec.externalEtcdConfiguration" && after == nil:
@@ -351,6 +353,35 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		(strings.HasSuffix(path, "].count") || strings.HasSuffix(path, "]") && strings.Count(path, "[") == 1)
 	if scales && c.old.cluster != nil && c.old.cluster.KubernetesVersion != c.new.cluster.KubernetesVersion {
 		reject(scaleMessage)
+	}
+}
+
+// specialScaling is about the size of a worker group that the cluster autoscaler works on.
+func (c *comparison) specialScaling(change *Change, path string) {
+	index, field, _ := strings.Cut(strings.TrimPrefix(path, "spec.workerNodeGroupConfigurations["), "].")
+	groups := items(c.new.object.root(), "spec", "workerNodeGroupConfigurations")
+	at, err := strconv.Atoi(index)
+	if err != nil || at >= len(groups) || field != "count" && !within(field, "autoscalingConfiguration") {
+		return
+	}
+	_, scaling := lookup(groups[at], "autoscalingConfiguration")
+	if scaling == nil {
+		return
+	}
+	least, bounded := integer(scaling, "minCount")
+	most, limited := integer(scaling, "maxCount")
+	count, counted := integer(groups[at], "count")
+	counted = counted && limited // without a maximum the specification has another error
+	switch {
+	case bounded && limited && least > most:
+		change.Verdict, change.Message = VerdictRejected, "min count must be no greater than max count"
+	case counted && least > count:
+		change.Verdict, change.Message = VerdictRejected, "min count must be less than or equal to count"
+	case counted && most < count:
+		change.Verdict, change.Message = VerdictRejected, "max count must be greater than or equal to count"
+	case field == "count":
+		change.Verdict, change.Message = VerdictIgnored, "the cluster autoscaler decides how many machines "+
+			"there are, from minCount to maxCount"
 	}
 }
 
