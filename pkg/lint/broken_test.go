@@ -1,6 +1,7 @@
 package lint_test
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -11,7 +12,7 @@ import (
 func brokenRepositories() map[string]func(repository) {
 	spec, list := w01+"/eksa-cluster.yaml", w01+"/kustomization.yaml"
 	configMap := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: default\n"
-	return map[string]func(repository){
+	all := map[string]func(repository){
 		"nothing changed": func(repository) {},
 		"user files are allowed": func(r repository) {
 			r.put(w01+"/extra.yaml", configMap)
@@ -270,29 +271,6 @@ func brokenRepositories() map[string]func(repository) {
 				strings.Replace(r.text(root+"/w02/eksa-system/eksa-cluster.yaml"), "name: w02",
 					"name: ${who}", 1))
 		},
-		"spec left out by Flux's spec.ignore":    func(r repository) { r.leaveOut("# not yet", "w01/") },
-		"cluster left out by Flux's spec.ignore": func(r repository) { r.leaveOut("/clusters/dev/w01") },
-		"Flux left out by itself":                func(r repository) { r.leaveOut("/clusters/dev/flux-system/") },
-		"what is broken left out by Flux's spec.ignore": func(r repository) {
-			r.put(root+"/notes/values.yaml", "a: 1\n")
-			r.put(root+"/notes/more/broken.yaml", "a: [\n")
-			r.leaveOut("/clusters/dev/notes/*.yaml", "broken.yaml")
-		},
-		"all but the fleet left out": func(r repository) {
-			r.put("elsewhere/values.yaml", "a: 1\n")
-			r.leaveOut("/*", "!/clusters")
-		},
-		"left out and needed": func(r repository) {
-			r.put("base/kustomization.yaml", "resources: [x.yaml]\n")
-			r.put("base/x.yaml", configMap)
-			r.put(list, listing+"- ../../../../base\n")
-			r.leaveOut("/*", "!/clusters")
-		},
-		"taken in by Flux's spec.ignore": func(r repository) {
-			r.put(root+"/.sops.yaml", "creation_rules: []\n")
-			r.leaveOut("!.sops.yaml")
-		},
-		"what others leave out": func(r repository) { r.put(root+"/.sops.yaml", "creation_rules: []\n") },
 		"ignored new cluster": func(r repository) {
 			r[root+"/w03/eksa-system/eksa-cluster.yaml"] = lint.Node{Ignored: true}
 			r[root+"/w03/eksa-system/kustomization.yaml"] = lint.Node{Ignored: true}
@@ -489,4 +467,6 @@ func brokenRepositories() map[string]func(repository) {
 				"spec:\n  licenseToken: very-secret\n  kubernetesVersion")
 		},
 	}
+	maps.Copy(all, brokenFetches())
+	return all
 }

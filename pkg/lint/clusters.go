@@ -42,6 +42,7 @@ func (f *fleet) checkClusters() {
 		f.checkGitOps(c)
 	}
 	f.checkNamespaces()
+	f.checkEncrypted()
 	f.checkFilters()
 }
 
