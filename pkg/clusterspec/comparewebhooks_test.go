@@ -145,8 +145,9 @@ func TestCompareSets_webhooks(t *testing.T) {
 			"ignored documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 2 -> 3 (the " +
 				"cluster autoscaler decides how many machines there are, from minCount to maxCount)"},
 		{"bounds of autoscaling", "vsphere-workload-github", autoscaled(2, 2, 4), autoscaled(2, 1, 5),
-			"applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: 4 -> 5" + onWorkload + "\n" +
-				"applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "minCount: 2 -> 1" + onWorkload},
+			"applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: 4 -> 5" +
+				onWorkload + "\n" + "applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds +
+				"minCount: 2 -> 1" + onWorkload},
 		{"maxCount below count", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(3, 2, 2),
 			"rejected Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: " +
 				"4 -> 2 (max count must be greater than or equal to count)"},

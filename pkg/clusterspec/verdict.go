@@ -403,8 +403,7 @@ func (c *comparison) specialEksaVersion(change *Change, path string, before, aft
 		skip := text(c.new.object.root(), "metadata", "annotations",
 			"anywhere.eks.amazonaws.com/skip-eksa-version-skew-check") == "true"
 		if oldOK && newOK && !skip && (current < old || current > old+1) {
-			change.Verdict, change.Message = VerdictRejected,
-				"EKS Anywhere is upgraded by one minor version at a time, and not back"
+			change.Verdict, change.Message = VerdictRejected, eksaVersionStep
 			return
 		}
 		fallthrough
@@ -457,6 +456,24 @@ func (c *comparison) workerSkew(before, after any) string {
 	}
 	return skew(before, after)
 }
+
+// RefusedVersion says why EKS Anywhere does not let a field of a Cluster go from one value to another: a
+// version that would go down, or too far up. It is empty when it does, and for fields that hold no version.
+func RefusedVersion(field, from, to string) string {
+	switch {
+	case strings.HasSuffix(field, "kubernetesVersion"):
+		return skew(from, to)
+	case field == "spec.eksaVersion":
+		old, oldOK := releaseMinor(from)
+		if current, newOK := releaseMinor(to); oldOK && newOK && (current < old || current > old+1) {
+			return eksaVersionStep
+		}
+	}
+	return ""
+}
+
+// eksaVersionStep is why spec.eksaVersion cannot be any other.
+const eksaVersionStep = "EKS Anywhere is upgraded by one minor version at a time, and not back"
 
 // skew says why Kubernetes cannot go from one version to the other.
 func skew(before, after any) string {
