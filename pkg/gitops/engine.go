@@ -73,10 +73,12 @@ type run struct {
 		repo    Repository
 		cluster Cluster
 	}
-	snapshot Snapshot    // nil when there is no repository yet
-	planned  *files.Plan // on the snapshot
-	commit   string      // what Flux has to apply
-	pushed   bool        // whether this run has made it
+	// branchRule is why the host does not let the run push, which matters only when it has something to push.
+	branchRule error
+	snapshot   Snapshot    // nil when there is no repository yet
+	planned    *files.Plan // on the snapshot
+	commit     string      // what Flux has to apply
+	pushed     bool        // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
 	snapshots     []Snapshot    // all that were fetched

@@ -81,6 +81,7 @@ func (r *createRun) observe(ctx context.Context) error {
 				found.addSoft(err)
 			}
 		}
+		r.tellBranchRule(&found)
 		r.checkConsequences(ctx, &found)
 		r.checkAdmitted(ctx, &found)
 		if err := r.checkStored(ctx, &found); err != nil {
@@ -99,6 +100,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteSparseElsewhere()
 		r.suggestSparse(ctx)
 	}
+	r.tellBranchRule(&found)
 	if err := found.refused(); err != nil {
 		return err
 	}
@@ -199,6 +201,10 @@ func (r *run) observeHost(ctx context.Context, host Host, found *findings) (exis
 			soft := &hintedError{message: f.Message, hint: f.Hint}
 			if f.Kind == github.KindPolicy {
 				soft.is = github.ErrPolicy
+			}
+			if f.Name == github.FindingBranch {
+				r.branchRule = soft
+				continue
 			}
 			found.addSoft(soft)
 			good = false

@@ -182,6 +182,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 				found.addFinding(f)
 			}
 			p.checkLoss(ctx, &found)
+			p.tellBranchRule(&found)
 			p.checkRights(ctx, &found, p.intents()...)
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
@@ -194,6 +195,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.checkRights(ctx, &found, p.intents()...)
 		}
 	}
+	p.tellBranchRule(&found)
 	if err := found.refused(); err != nil {
 		return err
 	}

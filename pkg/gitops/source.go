@@ -220,6 +220,16 @@ func (r *run) observePush(ctx context.Context, found *findings) {
 	}
 }
 
+// tellBranchRule adds, once, what keeps the run from pushing to the branch, unless it is known to have
+// nothing to push.
+func (r *run) tellBranchRule(found *findings) {
+	if r.branchRule == nil || r.planned != nil && len(r.planned.Changes) == 0 {
+		return
+	}
+	found.addSoft(r.branchRule)
+	r.branchRule = nil
+}
+
 // addOpening adds why a port could not be opened, each reason by itself.
 func (f *findings) addOpening(err error) {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {

@@ -190,6 +190,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 				return err
 			}
 		}
+		u.tellBranchRule(&found)
 		u.checkConsequences(ctx, &found)
 		if err := u.checkStored(ctx, &found); err != nil {
 			return fmt.Errorf("%w; %s", err, nothingChanged)
@@ -212,6 +213,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		u.noteSparseElsewhere()
 	}
+	u.tellBranchRule(&found)
 	if err := found.refused(); err != nil {
 		return err
 	}
