@@ -3,7 +3,7 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"maps"
+	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -16,6 +16,30 @@ import (
 // is a *foundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet are
 // held against them, and once in a run.
 func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
+	return r.holdBetween(ctx, snapshot, func(inGit map[string]bool) bool {
+		return slices.ContainsFunc(r.managed, func(c *clusterspec.Cluster) bool { return !inGit[c.Name] })
+	})
+}
+
+// checkBetween is the same for an upgrade, which has others to be held against only when it brings a cluster
+// under GitOps or changes what is between clusters.
+func (u *upgradeRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
+	return u.holdBetween(ctx, snapshot, func(map[string]bool) bool {
+		return slices.ContainsFunc(u.specs, func(p *specPlan) bool {
+			return !p.inGit || slices.ContainsFunc(p.changes, func(c clusterspec.Change) bool {
+				return slices.Contains(betweenFields, c.Field)
+			})
+		})
+	})
+}
+
+// betweenFields are those that CheckBetween looks at, and that EKS Anywhere lets change.
+var betweenFields = []string{"spec.eksaVersion", "spec.licenseToken"}
+
+// holdBetween holds the run's clusters against the others in Git when that is needed, for which it is told
+// what is there.
+func (r *clustersRun) holdBetween(ctx context.Context, snapshot Snapshot,
+	needed func(inGit map[string]bool) bool) error {
 	if snapshot == nil || snapshot.State() != git.BranchExists || r.heldBetween {
 		return nil
 	}
@@ -24,14 +48,14 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
-	ours := map[string]bool{}
+	ours, inGit := map[string]bool{}, map[string]bool{}
 	for _, c := range r.managed {
 		ours[c.Name] = true
 	}
-	added, management := maps.Clone(ours), ""
+	management := ""
 	var paths []string
 	for _, c := range clusters {
-		delete(added, c.Name)
+		inGit[c.Name] = true
 		if ours[c.Name] {
 			continue
 		}
@@ -40,7 +64,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 			management = c.Path
 		}
 	}
-	if len(added) == 0 || len(paths) == 0 {
+	if len(paths) == 0 || !needed(inGit) {
 		return nil
 	}
 	contents, err := snapshot.ReadAll(ctx, paths)

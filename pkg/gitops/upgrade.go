@@ -363,6 +363,9 @@ func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later
 	if err := u.checkReach(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
+	if err := u.checkBetween(ctx, snapshot); err != nil {
+		return nil, err
+	}
 	return plan, u.checkFiles(ctx, snapshot, plan)
 }
 
