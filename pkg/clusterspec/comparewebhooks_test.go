@@ -190,6 +190,11 @@ func TestCompareSets_webhooks(t *testing.T) {
 				"lets a Cluster be deleted, a management cluster's, too)\n" +
 				"applied TinkerbellDatacenterConfig dev: spec.hookImagesURLPath:  -> https://h/x (accepted " +
 				"because of the annotation anywhere.eks.amazonaws.com/managed-by-cli)"},
+		{"Tinkerbell image of machines", "tinkerbell-workload-github",
+			[]string{"  hardwareSelector:", "  osImageURL: https://h/1-33.gz\n  hardwareSelector:"},
+			[]string{"  hardwareSelector:", "  osImageURL: https://h/new-1-33.gz\n  hardwareSelector:"},
+			"applied documented TinkerbellMachineConfig dev-cp: spec.osImageURL: https://h/1-33.gz -> " +
+				"https://h/new-1-33.gz"},
 		{"Tinkerbell IP", "tinkerbell-workload-github", nil, []string{"10.20.0.11", "10.20.0.12"},
 			"rejected TinkerbellDatacenterConfig dev: spec.tinkerbellIP: 10.20.0.11 -> 10.20.0.12 (field " +
 				"is immutable)"},
