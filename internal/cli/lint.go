@@ -15,6 +15,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/buildinfo"
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
@@ -455,15 +456,16 @@ func (t *lintText) change(c lint.Change) {
 		clusterspec.VerdictApplied: t.green, clusterspec.VerdictIgnored: t.yellow,
 		clusterspec.VerdictRejected: t.red, clusterspec.VerdictReplaced: t.red,
 	}[c.Verdict]
-	text := c.Object
+	line := c.Object
 	if c.Field != "" {
-		text += " " + c.Field + ": " + shortValue(c.Old) + " " + t.arrow + " " + shortValue(c.New)
+		before, after := shortValues(c.Old, c.New)
+		line += " " + c.Field + ": " + before + " " + t.arrow + " " + after
 	}
 	message := c.Message
 	if c.Field == "" {
-		text, message = text+": "+c.Message, ""
+		line, message = line+": "+c.Message, ""
 	}
-	fmt.Fprintf(t.w, "  %s%-8s%s  %s\n", colour, c.Verdict, t.reset, ui.CleanLine(text))
+	fmt.Fprintf(t.w, "  %s%-8s%s  %s\n", colour, c.Verdict, t.reset, ui.CleanLine(line))
 	if message != "" {
 		fmt.Fprintf(t.w, "            %s\n", ui.CleanLine(message))
 	}
@@ -472,9 +474,21 @@ func (t *lintText) change(c lint.Change) {
 	}
 }
 
+// mostOfValue is how many characters of a value of a change are shown.
+const mostOfValue = 60
+
+// shortValues shows the values of a change on one line, so that they can be told apart.
+func shortValues(before, after string) (string, string) {
+	left, right := shortValue(before), shortValue(after)
+	if left == right {
+		return text.Apart(before, after, mostOfValue)
+	}
+	return left, right
+}
+
 // shortValue shows a value of a change on one line.
 func shortValue(value string) string {
-	const most = 60
+	const most = mostOfValue
 	runes := []rune(value)
 	switch {
 	case value == "":

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
 )
@@ -262,7 +263,11 @@ func (p *page) drift(r *status.Report) {
 			p.detail("", "and %d more (-o json shows all)", len(r.Drift)-i)
 			break
 		}
-		d.Git, d.Live = shorten(d.Git, maxValue), shorten(d.Live, maxValue)
+		git, live := shorten(d.Git, maxValue), shorten(d.Live, maxValue)
+		if git == live {
+			git, live = text.Apart(d.Git, d.Live, maxValue)
+		}
+		d.Git, d.Live = git, live
 		p.detail("", "%s: %s", d.Object, d.Text())
 	}
 	for _, n := range r.NotCompared {

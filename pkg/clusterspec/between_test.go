@@ -28,7 +28,15 @@ func TestParse_release(t *testing.T) {
 		"of a later one":    {"vsphere-workload-github", version("1.37", ""), field + `EKS Anywhere v0.26 does not come with this Kubernetes version (no eksaVersion says which release it is); found "1.37"; expected 1.30 to 1.36, or eksaVersion v0.27`},
 		"release named":     {"vsphere-workload-github", version("1.37", "  eksaVersion: v0.27.0\n"), ""},
 		"left in v0.27":     {"vsphere-workload-github", version("1.30", "  eksaVersion: v0.27.0\n"), field + `EKS Anywhere v0.27 does not come with this Kubernetes version (spec.eksaVersion); found "1.30"; expected 1.31 to 1.37, or eksaVersion v0.26`},
-		"release not known": {"vsphere-workload-github", version("1.18", "  eksaVersion: v0.22.0\n"), ""},
+		"release not known": {"vsphere-workload-github", version("1.18", "  eksaVersion: v0.4.0\n"), ""},
+		"oldest of v0.20":   {"vsphere-workload-github", version("1.26", "  eksaVersion: v0.20.0\n"), ""},
+		"newest of v0.20":   {"vsphere-workload-github", version("1.30", "  eksaVersion: v0.20.11\n"), ""},
+		"not yet in v0.20":  {"vsphere-workload-github", version("1.31", "  eksaVersion: v0.20.0\n"), field + `EKS Anywhere v0.20 does not come with this Kubernetes version (spec.eksaVersion); found "1.31"; expected 1.26 to 1.30, or eksaVersion v0.21`},
+		"left in v0.21":     {"vsphere-workload-github", version("1.26", "  eksaVersion: v0.21.0\n"), field + `EKS Anywhere v0.21 does not come with this Kubernetes version (spec.eksaVersion); found "1.26"; expected 1.27 to 1.31, or eksaVersion v0.20`},
+		"left in v0.22":     {"vsphere-workload-github", version("1.27", "  eksaVersion: v0.22.0\n"), field + `EKS Anywhere v0.22 does not come with this Kubernetes version (spec.eksaVersion); found "1.27"; expected 1.28 to 1.32, or eksaVersion v0.21`},
+		"not yet in v0.23":  {"vsphere-workload-github", version("1.34", "  eksaVersion: v0.23.2\n"), field + `EKS Anywhere v0.23 does not come with this Kubernetes version (spec.eksaVersion); found "1.34"; expected 1.28 to 1.33, or eksaVersion v0.24`},
+		"newest of v0.24":   {"vsphere-workload-github", version("1.34", "  eksaVersion: v0.24.4\n"), ""},
+		"oldest of v0.24":   {"vsphere-workload-github", version("1.28", "  eksaVersion: v0.24.0\n"), ""},
 		"build of a day": {"vsphere-workload-github",
 			version("1.18", "  eksaVersion: v0.0.0-dev+build.1\n"), ""},
 		"release newer than the table": {"vsphere-workload-github",
@@ -92,8 +100,8 @@ func TestParse_betweenClusters(t *testing.T) {
 			with("eksaVersion: v0.25.4"), ""},
 		"eksaVersion patch above": {"vsphere", with("eksaVersion: v0.26.1"), with("eksaVersion: v0.26.2"), `113:16: Cluster dev: spec.eksaVersion: the cluster would be above its management cluster mgmt in spec.yaml:1; found "v0.26.2"; expected at most v0.26.1, or the management cluster first`},
 		"eksaVersion minor above": {"vsphere", with("eksaVersion: v0.9.1"), with("eksaVersion: v0.10.0"), `113:16: Cluster dev: spec.eksaVersion: the cluster would be above its management cluster mgmt in spec.yaml:1; found "v0.10.0"; expected at most v0.9.1, or the management cluster first
-warning: 6:22: Cluster mgmt: spec.kubernetesVersion: EKS Anywhere v0.9 does not come with this Kubernetes version (spec.eksaVersion); found "1.33"; expected 1.20 to 1.22, or eksaVersion v0.25
-warning: 99:22: Cluster dev: spec.kubernetesVersion: EKS Anywhere v0.10 does not come with this Kubernetes version (spec.eksaVersion); found "1.33"; expected 1.20 to 1.22, or eksaVersion v0.25`},
+warning: 6:22: Cluster mgmt: spec.kubernetesVersion: EKS Anywhere v0.9 does not come with this Kubernetes version (spec.eksaVersion); found "1.33"; expected 1.20 to 1.22, or eksaVersion v0.23
+warning: 99:22: Cluster dev: spec.kubernetesVersion: EKS Anywhere v0.10 does not come with this Kubernetes version (spec.eksaVersion); found "1.33"; expected 1.20 to 1.22, or eksaVersion v0.23`},
 		"eksaVersion two behind": {"vsphere", append(with("eksaVersion: v0.26.1"), `"1.33"`, `"1.34"`),
 			with("eksaVersion: v0.24.0"),
 			`warning: 113:16: Cluster dev: spec.eksaVersion: the management cluster mgmt is more than one minor version above the cluster, which EKS Anywhere does not support; found "v0.24.0"; expected v0.25 or v0.26`},

@@ -18,6 +18,7 @@ import (
 // already, nor about its parents and children, so that one mistake is told once.
 type report struct {
 	object   *Object
+	applied  bool // see ParseApplied
 	problems Problems
 	strays   []stray
 	missing  []missing

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	display "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // Change is one difference between two states of an object, and what EKS Anywhere makes of it.
@@ -33,6 +35,7 @@ type Change struct {
 const (
 	immutable       = "field is immutable"
 	configImmutable = "config is immutable"
+	sameMeaning     = "it means the same as before"
 )
 
 // String gives the change in one line: object, field, values and what EKS Anywhere does with it. Long values
@@ -41,7 +44,11 @@ func (c Change) String() string {
 	var b strings.Builder
 	b.WriteString(c.Object)
 	if c.Field != "" {
-		fmt.Fprintf(&b, ": %s: %s → %s", c.Field, briefly(c.Old), briefly(c.New))
+		before, after := briefly(c.Old), briefly(c.New)
+		if before == after {
+			before, after = display.Apart(oneLine(c.Old), oneLine(c.New), mostShown)
+		}
+		fmt.Fprintf(&b, ": %s: %s → %s", c.Field, before, after)
 	}
 	b.WriteString(": " + string(c.Verdict))
 	if c.Message != "" {
@@ -52,15 +59,21 @@ func (c Change) String() string {
 
 // briefly shows a value in a line of text.
 func briefly(value string) string {
-	const most = 80
 	if value == "" {
 		return "(none)"
 	}
-	value = strings.ToValidUTF8(strings.Join(strings.Fields(value), " "), "?")
-	if runes := []rune(value); len(runes) > most {
-		return string(runes[:most]) + "…"
+	value = oneLine(value)
+	if runes := []rune(value); len(runes) > mostShown {
+		return string(runes[:mostShown]) + "…"
 	}
 	return value
+}
+
+// mostShown is how many characters of a value are shown in a line of text.
+const mostShown = 80
+
+func oneLine(value string) string {
+	return strings.ToValidUTF8(strings.Join(strings.Fields(value), " "), "?")
 }
 
 // WithVerdict gives those of some changes that have a verdict, in their order.
@@ -226,6 +239,7 @@ func (c comparison) run() []Change {
 		defaultWorkers(before, after)
 	}
 	c.diff("", "", table, before, after)
+	c.judgeStored(table, before, after)
 	return c.changes
 }
 
@@ -377,7 +391,7 @@ func (c *comparison) record(path, shown string, f *field, before, after any) {
 	c.acting(&change, path, before, after)
 	c.special(&change, path, before, after)
 	if change.Verdict == VerdictRejected && c.means(path, f, before, after) {
-		change.Verdict, change.Message = VerdictApplied, "it means the same as before"
+		change.Verdict, change.Message = VerdictApplied, sameMeaning
 	}
 	if change.Verdict == VerdictRejected && c.paused() && !versionRule(path, change.Message) {
 		change.Verdict, change.Message = VerdictApplied,

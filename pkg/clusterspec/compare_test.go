@@ -375,3 +375,24 @@ func TestChange_String(t *testing.T) {
 		t.Errorf("removed: %+v", removed)
 	}
 }
+
+// TestRefusedVersion: a version does not go down, and Kubernetes only up by one minor version.
+func TestRefusedVersion(t *testing.T) {
+	t.Parallel()
+	const workers = "spec.workerNodeGroupConfigurations[md-0].kubernetesVersion"
+	for _, test := range []struct{ field, from, to, want string }{
+		{"spec.kubernetesVersion", "1.33", "1.34", ""},
+		{"spec.kubernetesVersion", "1.34", "1.33", "Kubernetes cannot be downgraded from 1.34 to 1.33"},
+		{workers, "1.34", "1.33", "Kubernetes cannot be downgraded from 1.34 to 1.33"},
+		{"spec.eksaVersion", "v0.25.0", "v0.26.0", ""},
+		{"spec.eksaVersion", "v0.26.1", "v0.26.0", ""},
+		{"spec.eksaVersion", "v0.26.1", "v0.25.3", "EKS Anywhere is upgraded by one minor version at a " +
+			"time, and not back"},
+		{"spec.eksaVersion", "latest", "v0.26.0", ""},
+		{"spec.controlPlaneConfiguration.count", "5", "3", ""},
+	} {
+		if got := clusterspec.RefusedVersion(test.field, test.from, test.to); got != test.want {
+			t.Errorf("%s from %s to %s: %q, want %q", test.field, test.from, test.to, got, test.want)
+		}
+	}
+}

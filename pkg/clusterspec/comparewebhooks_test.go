@@ -17,11 +17,16 @@ func TestCompareSets_webhooks(t *testing.T) {
 		same         = " (it means the same as before)"
 		cilium       = "cilium: {}"
 		ref          = "  gitOpsRef"
+		bounds       = ".autoscalingConfiguration."
 		annotation   = "  annotations: {anywhere.eks.amazonaws.com/%s}\n"
 	)
 	onManagement, onWorkload := fmt.Sprintf(undocumented, "management"), fmt.Sprintf(undocumented, "workload")
 	withVersion := func(version string) []string {
 		return []string{"    count: 2 #", "    kubernetesVersion: \"" + version + "\"\n    count: 2 #"}
+	}
+	autoscaled := func(count, least, most int) []string {
+		return []string{"    count: 2 # scaled through Git\n", fmt.Sprintf("    count: %d\n"+
+			"    autoscalingConfiguration: {minCount: %d, maxCount: %d}\n", count, least, most)}
 	}
 	for _, test := range []struct {
 		name, spec    string
@@ -32,11 +37,17 @@ func TestCompareSets_webhooks(t *testing.T) {
 			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade:  -> true" + onWorkload},
 		{"skipUpgrade off", "vsphere-workload-github", []string{cilium, "cilium: {skipUpgrade: true}"},
 			[]string{cilium, "cilium: {skipUpgrade: false}"},
-			"rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> false (cannot " +
+			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> false" +
+				onWorkload},
+		{"skipUpgrade off under v0.24", "vsphere-management-github",
+			[]string{cilium, "cilium: {skipUpgrade: true}", ref, "  eksaVersion: v0.24.0\n" + ref},
+			[]string{ref, "  eksaVersion: v0.24.0\n" + ref},
+			"applied Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true -> " + onManagement},
+		{"skipUpgrade off before v0.24", "vsphere-management-github",
+			[]string{cilium, "cilium: {skipUpgrade: true}", ref, "  eksaVersion: v0.23.7\n" + ref},
+			[]string{ref, "  eksaVersion: v0.23.7\n" + ref},
+			"rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium.skipUpgrade: true ->  (cannot " +
 				"toggle off skipUpgrade once enabled)"},
-		{"skipUpgrade removed with the plugin", "vsphere-workload-github",
-			[]string{cilium, "cilium: {skipUpgrade: true}"}, []string{cilium, "cilium:"},
-			`rejected Cluster dev: spec.clusterNetwork.cniConfig.cilium: {"skipUpgrade":true} ->  (cannot toggle off skipUpgrade once enabled)`},
 		{"CNI with the same skipUpgrade", "vsphere-workload-github",
 			[]string{cilium, "cilium: {skipUpgrade: true}"},
 			[]string{cilium, "cilium: {skipUpgrade: true, egressMasqueradeInterfaces: eth0}"},
@@ -130,6 +141,22 @@ func TestCompareSets_webhooks(t *testing.T) {
 				"    count: 2\n    autoscalingConfiguration: {minCount: 2, maxCount: 4}\n"},
 			""},
 
+		{"count with autoscaling", "vsphere-workload-github", autoscaled(2, 2, 4), autoscaled(3, 2, 4),
+			"ignored documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 2 -> 3 (the " +
+				"cluster autoscaler decides how many machines there are, from minCount to maxCount)"},
+		{"bounds of autoscaling", "vsphere-workload-github", autoscaled(2, 2, 4), autoscaled(2, 1, 5),
+			"applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: 4 -> 5" +
+				onWorkload + "\n" + "applied Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds +
+				"minCount: 2 -> 1" + onWorkload},
+		{"maxCount below count", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(3, 2, 2),
+			"rejected Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "maxCount: " +
+				"4 -> 2 (max count must be greater than or equal to count)"},
+		{"minCount above count", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(3, 4, 4),
+			"rejected Cluster dev: spec.workerNodeGroupConfigurations[md-0]" + bounds + "minCount: " +
+				"2 -> 4 (min count must be less than or equal to count)"},
+		{"count above maxCount", "vsphere-workload-github", autoscaled(3, 2, 4), autoscaled(5, 2, 4),
+			"rejected documented Cluster dev: spec.workerNodeGroupConfigurations[md-0].count: 3 -> 5 " +
+				"(max count must be greater than or equal to count)"},
 		{"Tinkerbell group added in an upgrade", "tinkerbell-workload-github", nil, []string{`"1.33"`,
 			`"1.34"`, "  clusterNetwork:\n", "  - name: md-1\n    count: 1\n  clusterNetwork:\n"},
 			"applied documented Cluster dev: spec.kubernetesVersion: 1.33 -> 1.34\n" +
@@ -163,6 +190,11 @@ func TestCompareSets_webhooks(t *testing.T) {
 				"lets a Cluster be deleted, a management cluster's, too)\n" +
 				"applied TinkerbellDatacenterConfig dev: spec.hookImagesURLPath:  -> https://h/x (accepted " +
 				"because of the annotation anywhere.eks.amazonaws.com/managed-by-cli)"},
+		{"Tinkerbell image of machines", "tinkerbell-workload-github",
+			[]string{"  hardwareSelector:", "  osImageURL: https://h/1-33.gz\n  hardwareSelector:"},
+			[]string{"  hardwareSelector:", "  osImageURL: https://h/new-1-33.gz\n  hardwareSelector:"},
+			"applied documented TinkerbellMachineConfig dev-cp: spec.osImageURL: https://h/1-33.gz -> " +
+				"https://h/new-1-33.gz"},
 		{"Tinkerbell IP", "tinkerbell-workload-github", nil, []string{"10.20.0.11", "10.20.0.12"},
 			"rejected TinkerbellDatacenterConfig dev: spec.tinkerbellIP: 10.20.0.11 -> 10.20.0.12 (field " +
 				"is immutable)"},
@@ -223,6 +255,9 @@ func TestCompareSets_webhooks(t *testing.T) {
 		{"FluxConfig default said", "vsphere-management-github", nil, []string{"spec:\n  github:\n" +
 			"    personal: true", "spec:\n  branch: main\n  github:\n    personal: true"},
 			"applied FluxConfig dev: spec.branch:  -> main" + same},
+		{"FluxConfig empty branch", "vsphere-management-github", nil, []string{"spec:\n  github:\n" +
+			"    personal: true", "spec:\n  branch: \"\"\n  github:\n    personal: true"},
+			"rejected FluxConfig dev: spec.branch:  ->  (config is immutable)"},
 		{"FluxConfig default that the server does not know", "vsphere-management-github", nil,
 			[]string{"spec:\n  github:\n    personal: true",
 				"spec:\n  systemNamespace: flux-system\n  github:\n    personal: true"},

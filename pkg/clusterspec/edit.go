@@ -11,11 +11,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// change is one change to make to a document: a field is set to a string, or taken out.
+// change is one change to make to a document: a field is set to a string, or taken out, or it gets another
+// name and an object with one key, which has nothing below it.
 type change struct {
 	path   []any // keys (string) and list indexes (int)
 	remove bool
 	value  string
+	rename string // the other name; value is the key then
 }
 
 // rewrite gives the text of a document with changes made to it. The user's text is spliced, so that
@@ -88,7 +90,8 @@ func (c change) apply(value any) any {
 	if len(c.path) == 0 {
 		return c.value
 	}
-	rest := change{path: c.path[1:], remove: c.remove, value: c.value}
+	rest := c
+	rest.path = c.path[1:]
 	switch key := c.path[0].(type) {
 	case int:
 		if list, ok := value.([]any); ok && key < len(list) {
@@ -107,6 +110,9 @@ func (c change) apply(value any) any {
 			if _, there := object[key]; there || !c.remove {
 				object[key] = rest.apply(object[key])
 			}
+		} else if c.rename != "" {
+			delete(object, key)
+			object[c.rename] = map[string]any{c.value: map[string]any{}}
 		} else if c.remove {
 			delete(object, key)
 		} else {
@@ -235,6 +241,9 @@ func (s *splicer) change(root *yaml.Node, c change) bool {
 		return true
 	case c.remove:
 		return s.removeEntry(parent, i)
+	case c.rename != "":
+		return i >= 0 && s.replaceText(nil, parent.Content[i], c.rename) &&
+			s.replaceText(parent.Content[i], parent.Content[i+1], "{"+c.value+": {}}")
 	case i >= 0:
 		return s.replaceScalar(parent.Content[i], parent.Content[i+1], c.value)
 	default:

@@ -38,6 +38,7 @@ type fieldRow struct {
 	Says     string   `yaml:"says"`
 	Key      []string `yaml:"key"`
 	Ordered  bool     `yaml:"ordered"`
+	Stored   string   `yaml:"stored"`
 	Secret   string   `yaml:"secret"`
 	About    string   `yaml:"about"`
 }
@@ -149,6 +150,9 @@ func (f *field) addRows(rows *yaml.Node, shapes map[string]*yaml.Node) error {
 		target.fieldRow = row
 		if !slices.Contains([]string{"", secretValue, secretAddress}, row.Secret) {
 			return fmt.Errorf("%s: secret is %q", e.key.Value, row.Secret)
+		}
+		if _, known := rewritings[row.Stored]; row.Stored != "" && !known {
+			return fmt.Errorf("%s: stored is %q", e.key.Value, row.Stored)
 		}
 		if row.Pattern != "" {
 			pattern, err := regexp.Compile(row.Pattern)

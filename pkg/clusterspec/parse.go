@@ -21,9 +21,16 @@ const apiGroup = "anywhere.eks.amazonaws.com/"
 // The error is nil or of type Problems: everything that is wrong, sorted by file, line and column, each
 // mistake once. Warnings are in Set.Warnings in any case. Work and memory are bounded whatever the sources
 // hold.
-func Parse(sources []Source) (*Set, error) {
+func Parse(sources []Source) (*Set, error) { return parse(sources, false) }
+
+// ParseApplied is [Parse] for files in Git, which Flux applies again and again to clusters that are there:
+// what only EKS Anywhere's command fills in when it creates a cluster, and what EKS Anywhere accepts once
+// only, is an error.
+func ParseApplied(sources []Source) (*Set, error) { return parse(sources, true) }
+
+func parse(sources []Source, applied bool) (*Set, error) {
 	p := &parser{set: &Set{}, sources: sources, objects: map[objectKey][]*report{},
-		repeated: map[string]bool{}}
+		repeated: map[string]bool{}, applied: applied}
 	p.read(sources)
 	p.checkObjects()
 	p.assemble()
@@ -42,6 +49,7 @@ type parser struct {
 	// uncertain is set when a document could not be read, so that nothing can be said about objects that seem
 	// to be missing.
 	uncertain bool
+	applied   bool                 // see ParseApplied
 	repeated  map[string]bool      // kinds of which an object is there twice
 	users     map[*Object]*Cluster // which cluster refers to an object
 	names     map[string]*report   // clusters by name, including refused ones
@@ -86,7 +94,7 @@ func (p *parser) classify(d *document) *report {
 		Namespace:      orDefault(text(d.root, "metadata", "namespace"), "default"),
 		NamespaceGiven: text(d.root, "metadata", "namespace") != "", File: d.file, Line: line, document: d,
 	}
-	r := &report{object: o}
+	r := &report{object: o, applied: p.applied}
 	_, ours := fields().kinds[kind]
 	foreign := func() *report {
 		w := r.add(SeverityWarning, "foreign-object", o.find("kind"), "",

@@ -110,6 +110,14 @@ func changeNode(root *yaml.Node, c change) bool {
 		value.Style = yaml.DoubleQuotedStyle
 	}
 	switch {
+	case c.rename != "":
+		if i < 0 {
+			return false
+		}
+		key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: c.rename}
+		none := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: yaml.FlowStyle}
+		parent.Content[i], parent.Content[i+1] = key,
+			&yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{value, none}}
 	case c.remove && i >= 0:
 		parent.Content = slices.Delete(parent.Content, i, i+2)
 	case c.remove:

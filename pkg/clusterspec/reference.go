@@ -125,6 +125,9 @@ func (f *field) remarks() string {
 	if len(f.Also) > 0 {
 		parts = append(parts, "elsewhere called "+strings.Join(f.Also, ", "))
 	}
+	if f.Stored != "" {
+		parts = append(parts, "EKS Anywhere's webhook "+rewritings[f.Stored].about)
+	}
 	if f.Shape == "kubelet" {
 		parts = append(parts, fmt.Sprintf("[fields](#%s)", strings.ToLower(kubeletTitle)))
 	}

@@ -16,9 +16,10 @@ var serverMetadata = []string{
 
 // Render gives the objects of a cluster as one file for Git: the user's documents, with comments, order of
 // keys, quotes and indentation as they are; in a fixed order; with namespace and the defaults of the GitOps
-// configuration made explicit; without status, server-set metadata and annotations that concern only a
-// command line tool. Lines end with LF and documents are separated by plain "---" lines, so that both of EKS
-// Anywhere's readers see all of it. Rendering a rendered file changes nothing.
+// configuration made explicit; with cniConfig in the place of cni, which EKS Anywhere accepts only once;
+// without status, server-set metadata and annotations that concern only a command line tool. Lines end with
+// LF and documents are separated by plain "---" lines, so that both of EKS Anywhere's readers see all of it.
+// Rendering a rendered file changes nothing.
 //
 // The cluster must come from a Parse without errors.
 func Render(c *Cluster) []byte { return render(c, false, "") }
@@ -89,6 +90,11 @@ func (o *Object) cleaning() []change {
 	}
 	if o.Kind == "Cluster" {
 		changes = append(changes, versionChanges(root)...)
+		plugin := pluginOf(text(root, "spec", "clusterNetwork", "cni"))
+		if plugin != "" && !has(root, "spec", "clusterNetwork", "cniConfig") {
+			changes = append(changes, change{path: []any{"spec", "clusterNetwork", "cni"},
+				rename: "cniConfig", value: plugin})
+		}
 	}
 	return changes
 }

@@ -1,6 +1,7 @@
 package clusterspec_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -113,6 +114,40 @@ func TestRender_trailingLineEnds(t *testing.T) {
 		Decoded()["spec"].(map[string]any)["podIamConfig"].(map[string]any)["serviceAccountIssuer"]; got !=
 		value {
 		t.Errorf("rendered %q", got)
+	}
+}
+
+// TestRender_cni: what is written to Git has cniConfig, in the place of cni and with what is said beside it.
+func TestRender_cni(t *testing.T) {
+	t.Parallel()
+	const there = "    cniConfig:\n      cilium: {}\n"
+	for name, test := range map[string]struct{ spec, cni, want string }{
+		"cilium": {"vsphere-management-github", "    cni: cilium # ours\n",
+			"    cniConfig: {cilium: {}} # ours\n"},
+		"quoted": {"vsphere-management-github", "    \"cni\": 'cilium-enterprise'\n",
+			"    cniConfig: {cilium: {}}\n"},
+		"kindnetd": {"docker-management-github", "    cni: kindnetd\n", "    cniConfig: {kindnetd: {}}\n"},
+		"an anchor": {"vsphere-management-github", "    cni: &plugin cilium\n",
+			"    cniConfig:\n      cilium: {}\n"},
+		"new form": {"vsphere-management-github", there, there},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			set, err := clusterspec.Parse([]clusterspec.Source{{Name: "a.yaml",
+				Data: []byte(mustReplace(t, readSpec(t, test.spec), there, test.cni))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkRendering(t, set.Clusters[0])
+			rendered := clusterspec.Render(set.Clusters[0])
+			if !strings.Contains(string(rendered), test.want) || strings.Contains(string(rendered), "cni:") {
+				t.Errorf("rendered %s", rendered)
+			}
+			_, err = clusterspec.ParseApplied([]clusterspec.Source{{Name: "a", Data: rendered}})
+			if err != nil {
+				t.Errorf("what is rendered: %v", err)
+			}
+		})
 	}
 }
 

@@ -57,8 +57,13 @@ func (r *report) checkNetwork() {
 	switch {
 	case cni != "" && config != nil:
 		r.wrong("network", at+".cni", "cni and cniConfig exclude each other").Expected = "cniConfig"
+	case cni != "" && r.applied:
+		// The webhook stores cniConfig in its place; beside that the second apply brings cni again.
+		r.wrong("network", at+".cni", "EKS Anywhere accepts cni once, and refuses it when Flux applies it "+
+			"again").Expected = "cniConfig: {" + pluginOf(cni) + ": {}}"
 	case cni != "":
-		r.warn("deprecated", at+".cni", "cni is deprecated").Expected = "cniConfig"
+		r.warn("deprecated", at+".cni",
+			"cni is deprecated; cniConfig is written to Git in its place").Expected = "cniConfig"
 	case config == nil && r.present("spec", "clusterNetwork"):
 		r.required(at+".cniConfig", "", "cilium: {}, or kindnetd: {} with Docker")
 	case config != nil && kindOf(config) == kindObject:

@@ -288,10 +288,10 @@ func (r *report) checkFirstUser(role Role) {
 	}
 }
 
-// refusedByWebhook gives the way to report what stops a cluster that Git creates, and is only missing from
-// Git for any other.
+// refusedByWebhook gives the way to report what stops a cluster that Git creates, and every cluster that Flux
+// applies; EKS Anywhere's command fills it in when it creates a management cluster.
 func (r *report) refusedByWebhook(role Role) func(rule, path, message string) *Problem {
-	if role == RoleManagement {
+	if role == RoleManagement && !r.applied {
 		return r.warn
 	}
 	return r.wrong

@@ -17,19 +17,30 @@ type release struct {
 	noCloudStack bool
 }
 
-// releases are EKS Anywhere's, by its release notes and its table of supported versions, the oldest first. Of
-// those that are missing we have no good source, and say nothing.
+// releases are EKS Anywhere's, by its release notes and its table of supported versions, the oldest first:
+// what the first release of each minor version comes with. Of those that are missing we have no good source,
+// and say nothing.
 var releases = []release{
-	{minor: 5, oldest: 20, newest: 21}, {minor: 6, oldest: 20, newest: 21}, {minor: 7, oldest: 20,
-		newest: 21},
-	{minor: 8, oldest: 20, newest: 22}, {minor: 9, oldest: 20, newest: 22}, {minor: 10, oldest: 20,
-		newest: 22},
-	{minor: 11, oldest: 20, newest: 23}, {minor: 12, oldest: 20, newest: 24}, {minor: 13, oldest: 21,
-		newest: 24},
-	{minor: 14, oldest: 21, newest: 25}, {minor: 15, oldest: 22, newest: 26}, {minor: 16, oldest: 23,
-		newest: 27},
-	{minor: 17, oldest: 23, newest: 27}, {minor: 18, oldest: 24, newest: 28}, {minor: 19, oldest: 25,
-		newest: 29},
+	{minor: 5, oldest: 20, newest: 21},
+	{minor: 6, oldest: 20, newest: 21},
+	{minor: 7, oldest: 20, newest: 21},
+	{minor: 8, oldest: 20, newest: 22},
+	{minor: 9, oldest: 20, newest: 22},
+	{minor: 10, oldest: 20, newest: 22},
+	{minor: 11, oldest: 20, newest: 23},
+	{minor: 12, oldest: 20, newest: 24},
+	{minor: 13, oldest: 21, newest: 24},
+	{minor: 14, oldest: 21, newest: 25},
+	{minor: 15, oldest: 22, newest: 26},
+	{minor: 16, oldest: 23, newest: 27},
+	{minor: 17, oldest: 23, newest: 27},
+	{minor: 18, oldest: 24, newest: 28},
+	{minor: 19, oldest: 25, newest: 29, flux: "2.2.3"},
+	{minor: 20, oldest: 26, newest: 30, flux: "2.3.0"},
+	{minor: 21, oldest: 27, newest: 31, flux: "2.4.0"},
+	{minor: 22, oldest: 28, newest: 32, flux: "2.5.0"},
+	{minor: 23, oldest: 28, newest: 33, flux: "2.6.0"},
+	{minor: 24, oldest: 28, newest: 34, flux: "2.7.0"},
 	{minor: 25, oldest: 29, newest: 35},
 	{minor: 26, oldest: 30, newest: 36, flux: "2.8.8", noCloudStack: true},
 	{minor: 27, oldest: 31, newest: 37, flux: "2.10.0", noCloudStack: true},

@@ -23,7 +23,11 @@ func edited(t *testing.T, spec string, edits ...string) string {
 
 // told gives all that is wrong with a file, and all warnings, one a line and without the file's name.
 func told(text string) string {
-	set, err := clusterspec.Parse([]clusterspec.Source{{Name: "spec.yaml", Data: []byte(text)}})
+	return toldOf(clusterspec.Parse([]clusterspec.Source{{Name: "spec.yaml", Data: []byte(text)}}))
+}
+
+// toldOf is told of what has been read.
+func toldOf(set *clusterspec.Set, err error) string {
 	lines := []string{}
 	if err != nil {
 		lines = append(lines, err.Error())

@@ -44,14 +44,15 @@ func (c *comparison) documentedHere(path string, before, after any) bool {
 	return true
 }
 
-// serverDefaults are values that the API server or a mutating webhook puts in where there is none.
+// serverDefaults are values that the API server or a mutating webhook puts in where there is none. An empty
+// text is one; what a webhook makes of that is in [rewritings].
 var serverDefaults = map[string]string{
 	"FluxConfig spec.branch": defaultBranch, "GitOpsConfig spec.flux.github.branch": defaultBranch,
 	"VSphereMachineConfig spec.osFamily": "bottlerocket", "AWSIamConfig spec.partition": "aws",
 }
 
 // means says whether two values that are written differently are the same to the webhooks: nothing is the
-// same as an empty text, an empty list and false, and as what the server puts in; and lists of texts are
+// same as what the server puts in, or else as an empty text, an empty list and false; and lists of texts are
 // sets.
 func (c *comparison) means(path string, f *field, before, after any) bool {
 	fallback := serverDefaults[c.new.object.Kind+" "+path]
@@ -60,7 +61,7 @@ func (c *comparison) means(path string, f *field, before, after any) bool {
 		case nil:
 			return fallback
 		case string:
-			return cmp.Or(v, fallback)
+			return v
 		case bool:
 			if !v {
 				return fallback
@@ -283,7 +284,7 @@ func sameFirstUser(a, b *Object) bool {
 	if text(old[0], "name") != text(current[0], "name") || len(oldKeys) != len(newKeys) {
 		return false
 	}
-	return len(oldKeys) == 0 || oldKeys[0].Value == newKeys[0].Value
+	return len(oldKeys) == 0 || bareKey(oldKeys[0].Value) == bareKey(newKeys[0].Value)
 }
 
 func (c *comparison) specialCluster(change *Change, path string, before, after any) {
@@ -312,9 +313,12 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 		}
 	case within("spec.clusterNetwork.cniConfig.cilium.skipUpgrade", path):
 		const skip = "spec.clusterNetwork.cniConfig.cilium.skipUpgrade"
-		if flag(c.old.object.root(), keys(skip)...) && !flag(c.new.object.root(), keys(skip)...) {
+		if flag(c.old.object.root(), keys(skip)...) && !flag(c.new.object.root(), keys(skip)...) &&
+			c.reviewedBefore(24) {
 			reject("cannot toggle off skipUpgrade once enabled")
 		}
+	case strings.HasPrefix(path, "spec.workerNodeGroupConfigurations["):
+		c.specialScaling(change, path)
 	case path == "spec.externalEtcdConfiguration" && before == nil:
 		reject("cannot switch from stacked to external etcd topology")
 	case path == "spec.externalEtcdConfiguration" && after == nil:
@@ -352,6 +356,42 @@ func (c *comparison) specialCluster(change *Change, path string, before, after a
 	}
 }
 
+// specialScaling is about the size of a worker group that the cluster autoscaler works on.
+func (c *comparison) specialScaling(change *Change, path string) {
+	index, field, _ := strings.Cut(strings.TrimPrefix(path, "spec.workerNodeGroupConfigurations["), "].")
+	groups := items(c.new.object.root(), "spec", "workerNodeGroupConfigurations")
+	at, err := strconv.Atoi(index)
+	if err != nil || at >= len(groups) || field != "count" && !within(field, "autoscalingConfiguration") {
+		return
+	}
+	_, scaling := lookup(groups[at], "autoscalingConfiguration")
+	if scaling == nil {
+		return
+	}
+	least, bounded := integer(scaling, "minCount")
+	most, limited := integer(scaling, "maxCount")
+	count, counted := integer(groups[at], "count")
+	counted = counted && limited // without a maximum the specification has another error
+	switch {
+	case bounded && limited && least > most:
+		change.Verdict, change.Message = VerdictRejected, "min count must be no greater than max count"
+	case counted && least > count:
+		change.Verdict, change.Message = VerdictRejected, "min count must be less than or equal to count"
+	case counted && most < count:
+		change.Verdict, change.Message = VerdictRejected, "max count must be greater than or equal to count"
+	case field == "count":
+		change.Verdict, change.Message = VerdictIgnored, "the cluster autoscaler decides how many machines "+
+			"there are, from minCount to maxCount"
+	}
+}
+
+// reviewedBefore says whether the webhook is known to be of a release before v0.minor: it is the management
+// cluster's.
+func (c *comparison) reviewedBefore(minor int) bool {
+	of, known := releaseMinor(text(c.old.object.root(), "spec", "eksaVersion"))
+	return known && c.old.role() == RoleManagement && of < minor
+}
+
 func (c *comparison) specialEksaVersion(change *Change, path string, before, after any) {
 	switch {
 	case after == nil && before != nil &&
@@ -363,8 +403,7 @@ func (c *comparison) specialEksaVersion(change *Change, path string, before, aft
 		skip := text(c.new.object.root(), "metadata", "annotations",
 			"anywhere.eks.amazonaws.com/skip-eksa-version-skew-check") == "true"
 		if oldOK && newOK && !skip && (current < old || current > old+1) {
-			change.Verdict, change.Message = VerdictRejected,
-				"EKS Anywhere is upgraded by one minor version at a time, and not back"
+			change.Verdict, change.Message = VerdictRejected, eksaVersionStep
 			return
 		}
 		fallthrough
@@ -417,6 +456,24 @@ func (c *comparison) workerSkew(before, after any) string {
 	}
 	return skew(before, after)
 }
+
+// RefusedVersion says why EKS Anywhere does not let a field of a Cluster go from one value to another: a
+// version that would go down, or too far up. It is empty when it does, and for fields that hold no version.
+func RefusedVersion(field, from, to string) string {
+	switch {
+	case strings.HasSuffix(field, "kubernetesVersion"):
+		return skew(from, to)
+	case field == "spec.eksaVersion":
+		old, oldOK := releaseMinor(from)
+		if current, newOK := releaseMinor(to); oldOK && newOK && (current < old || current > old+1) {
+			return eksaVersionStep
+		}
+	}
+	return ""
+}
+
+// eksaVersionStep is why spec.eksaVersion cannot be any other.
+const eksaVersionStep = "EKS Anywhere is upgraded by one minor version at a time, and not back"
 
 // skew says why Kubernetes cannot go from one version to the other.
 func skew(before, after any) string {

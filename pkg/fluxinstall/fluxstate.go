@@ -52,6 +52,8 @@ type GitRepositoryState struct {
 	// SparseCheckout is which part of the repository it fetches, as spec.sparseCheckout has it; all of it
 	// when empty.
 	SparseCheckout []string
+	// Ignore is what it leaves out of that, as spec.ignore has it, beside what every Flux leaves out.
+	Ignore string
 }
 
 // KustomizationState is what Flux applies from the source.
@@ -256,6 +258,7 @@ func gitRepositoryState(u *unstructured.Unstructured) *GitRepositoryState {
 	}
 	s.Suspended, _, _ = unstructured.NestedBool(u.Object, "spec", "suspend")
 	s.SparseCheckout, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "sparseCheckout")
+	s.Ignore = text(u, "spec", "ignore")
 	s.Stopped = stoppedByUs(u)
 	s.Deleting = u.GetDeletionTimestamp() != nil
 	return s

@@ -27,6 +27,16 @@ func SparseCheckout(sync []byte, namespace string) []string {
 	return sparseOf(spec)
 }
 
+// Ignore reads from sync manifests what Flux leaves out of the repository beside what it leaves out of every
+// one: the spec.ignore of the GitRepository with that name and namespace. What cannot be read is nothing.
+func Ignore(sync []byte, namespace string) string {
+	spec, err := sourceSpec(sync, namespace)
+	if err != nil {
+		return ""
+	}
+	return yamlnode.Scalar(spec, "ignore")
+}
+
 func sparseOf(spec *yaml.Node) []string {
 	list := yamlnode.Follow(yamlnode.At(spec, sparseField))
 	if list == nil || list.Kind != yaml.SequenceNode {

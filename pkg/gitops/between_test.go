@@ -39,3 +39,25 @@ func TestCreate_againstClustersInGit(t *testing.T) {
 	create(t, w, on(t, with("w01", "v0.25.1")))
 	create(t, w, on(t, with("w01", "v0.25.1"))) // it is not held against itself
 }
+
+// TestUpgrade_againstClustersInGit: an upgrade that would put a cluster above its management cluster is
+// refused as a creation is; one to the version of the management cluster is not.
+func TestUpgrade_againstClustersInGit(t *testing.T) {
+	t.Parallel()
+	with := func(name, version string) string {
+		return strings.Replace(spec(name, onGitHub), "spec:\n", "spec:\n  eksaVersion: "+version+"\n", 1)
+	}
+	w := newSmallWorld(t, onGitHub)
+	create(t, w, on(t, with("dev", "v0.26.1"), with("w01", "v0.25.1")))
+	w.forget()
+	found := refusedUpgrade(t, w, upgrading(t, with("w01", "v0.26.2")))
+	want := facts.Finding{
+		Area:    facts.AreaSpec,
+		Message: `a.yaml:6:16: Cluster w01: spec.eksaVersion: the cluster would be above its management cluster dev in clusters/dev/dev/eksa-system/eksa-cluster.yaml:1; found "v0.26.2"; expected at most v0.26.1, or the management cluster first`,
+		Hint:    "change a.yaml, or the cluster in Git, and run the same command again",
+	}
+	if len(found) != 1 || found[0] != want {
+		t.Errorf("got\n%+v\nwant\n%+v", found, want)
+	}
+	upgrade(t, w, upgrading(t, with("w01", "v0.26.1")))
+}

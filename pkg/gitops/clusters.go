@@ -24,6 +24,7 @@ type clustersRun struct {
 
 	rendered    files.Rendering
 	restored    []string  // clusters whose files come back to Git
+	heldBetween bool      // the clusters were held against those in Git
 	gitOpsError error     // why the GitOps part was given up; an upgrade gives it up with an error of its own
 	gitOpsStep  step.Name // in which step that was
 	notReady    error     // why not every cluster was seen to be Ready

@@ -252,6 +252,25 @@ func TestConsequences_rebuilt(t *testing.T) {
 	}
 }
 
+// TestConsequences_leftOut: Flux does not build what spec.ignore of its GitRepository leaves out.
+func TestConsequences_leftOut(t *testing.T) {
+	t.Parallel()
+	for ignore, want := range map[string][]string{
+		"": {"create Cluster default/w02"}, "/clusters/dev/w01/": {"create Cluster default/w02"},
+		"/clusters/dev/w02/": nil, "eksa-cluster.yaml\nkustomization.yaml": nil,
+	} {
+		w := fleetOfTwo(t)
+		w.state.Flux.GitRepository.Ignore = ignore
+		options := on(t, spec("w02", onGitHub))
+		options.DryRun = true
+		result, err := gitops.Create(t.Context(), w.ports(nil), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "consequences of leaving out "+ignore, foreseen(result), want)
+	}
+}
+
 // TestConsequences_transformed: it is what kustomize makes of the files that counts.
 func TestConsequences_transformed(t *testing.T) {
 	t.Parallel()

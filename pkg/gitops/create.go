@@ -60,7 +60,6 @@ func Create(ctx context.Context, ports Ports, options CreateOptions) (*Result, e
 // createRun is the state of one Create.
 type createRun struct {
 	*clustersRun
-	heldBetween bool // the clusters were held against those in Git
 }
 
 // demands are what a creation needs of the management cluster, which the provisioner may have yet to make.

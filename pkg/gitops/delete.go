@@ -234,6 +234,7 @@ func (d *deleteRun) observe(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	d.noteRenamed()
+	d.tellBranchRule(&found) // something leaves Git
 	if len(found.list) > 0 {
 		d.hintDestroyed(&found)
 		return found.refused()

@@ -70,21 +70,20 @@ func (f *findings) addSoft(err error) {
 	f.soft = append(f.soft, err)
 }
 
-// beside makes checks at the same time that do not need each other, and none when something was found before.
-// What they find is told in their order, whoever was first; the error is that of the first of them.
+// beside makes checks at the same time that do not need each other; each knows what was found before. What
+// they find is told in their order, whoever was first; the error is that of the first of them.
 func (f *findings) beside(checks ...func(*findings) error) error {
-	if len(f.list) > 0 || len(f.soft) > 0 {
-		return nil
-	}
 	parts, errs := make([]findings, len(checks)), make([]error, len(checks))
 	var group crash.Group
 	for i, check := range checks {
+		parts[i].list, parts[i].soft = slices.Clone(f.list), slices.Clone(f.soft)
 		group.Go(func() { errs[i] = check(&parts[i]) })
 	}
 	group.Wait()
+	list, soft := len(f.list), len(f.soft)
 	for i := range parts {
-		f.list = append(f.list, parts[i].list...)
-		f.soft = append(f.soft, parts[i].soft...)
+		f.list = append(f.list, parts[i].list[list:]...)
+		f.soft = append(f.soft, parts[i].soft[soft:]...)
 		f.hard = append(f.hard, parts[i].hard...)
 	}
 	return cmp.Or(errs...)

@@ -154,6 +154,10 @@ func (r *run) observeHost(ctx context.Context, host Host,
 			if f.Kind == github.KindPolicy {
 				soft.is = github.ErrPolicy
 			}
+			if f.Name == github.FindingBranch {
+				seen.BranchRule = soft
+				continue
+			}
 			found.addSoft(soft)
 			good = false
 		}

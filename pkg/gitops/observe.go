@@ -60,6 +60,7 @@ func (r *createRun) observe(ctx context.Context) error {
 				found.addSoft(err)
 			}
 		}
+		r.tellBranchRule(&found)
 		r.checkConsequences(ctx, &found)
 		if err := found.beside(
 			func(found *findings) error { r.checkAdmitted(ctx, found); return nil },
@@ -80,6 +81,7 @@ func (r *createRun) observe(ctx context.Context) error {
 		r.noteSparseElsewhere()
 		r.suggestSparse(ctx)
 	}
+	r.tellBranchRule(&found)
 	if err := found.refused(); err != nil {
 		return err
 	}

@@ -179,6 +179,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 				found.addFinding(f)
 			}
 			p.checkLoss(ctx, &found)
+			p.tellBranchRule(&found)
 			p.checkRights(ctx, &found, p.intents()...)
 			p.observePush(ctx, &found)
 		} else if p.options.GitOps != nil {
@@ -191,6 +192,7 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			p.checkRights(ctx, &found, p.intents()...)
 		}
 	}
+	p.tellBranchRule(&found)
 	if err := found.refused(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
@@ -220,6 +221,16 @@ func (r *run) observePush(ctx context.Context, found *findings) {
 	if err != nil {
 		classifyFetch(fmt.Errorf("asking to push to the repository: %w", err), found)
 	}
+}
+
+// tellBranchRule adds, once, what keeps the run from pushing to the branch, unless it is known to have
+// nothing to push.
+func (r *run) tellBranchRule(found *findings) {
+	rule := r.seen.BranchRule()
+	if rule == nil || r.planned != nil && len(r.planned.Changes) == 0 || slices.Contains(found.soft, rule) {
+		return
+	}
+	found.addSoft(rule)
 }
 
 // addOpening adds why a port could not be opened, each reason by itself.

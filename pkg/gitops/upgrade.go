@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
@@ -190,6 +191,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 				return err
 			}
 		}
+		u.tellBranchRule(&found)
 		u.checkConsequences(ctx, &found)
 		if err := found.beside(
 			func(found *findings) error { return u.checkStored(ctx, found) },
@@ -214,6 +216,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if len(found.list) == 0 && len(found.soft) == 0 {
 		u.noteSparseElsewhere()
 	}
+	u.tellBranchRule(&found)
 	if err := found.refused(); err != nil {
 		return err
 	}
@@ -315,8 +318,9 @@ func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*files
 
 func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*files.Plan, error) {
 	planner := u.upgradePlanner()
-	planner.Later = later
+	planner.Later, planner.HoldBetween = later, !u.heldBetween
 	planned, err := planner.Plan(ctx, snapshot)
+	u.heldBetween = u.heldBetween || err == nil && snapshot != nil && snapshot.State() == git.BranchExists
 	for _, note := range planned.Notes {
 		u.steps.Note(step.LevelInfo, note)
 	}

@@ -135,3 +135,43 @@ func TestVerdict_timeIsOver(t *testing.T) {
 		})
 	}
 }
+
+// TestBranchRule: a branch that became protected stops a run that has something to push, and no other.
+func TestBranchRule(t *testing.T) {
+	t.Parallel()
+	protected := func() *world {
+		w := fleet(t)
+		w.accessFindings = []github.Finding{{Name: github.FindingBranch, Severity: github.SeverityError,
+			Kind: github.KindPolicy, Message: "branch main does not accept direct pushes", Hint: "ask"}}
+		return w
+	}
+	for name, dry := range map[string]bool{"run": false, "dry run": true} {
+		w := protected()
+		options := on(t, spec("dev", onGitHub), spec("w01", onGitHub))
+		options.DryRun = dry
+		result, err := gitops.Create(t.Context(), w.ports(nil), options)
+		if err != nil || result.Failure != nil || result.Changed || len(w.effects) > 0 {
+			t.Errorf("%s of create: error %v, failure %+v, written %v", name, err, result.Failure, w.effects)
+		}
+		again := upgrading(t, spec("w01", onGitHub))
+		again.DryRun = dry
+		if result, err := gitops.Upgrade(t.Context(), w.ports(nil), again); err != nil || result.Changed ||
+			len(w.effects) > 0 {
+			t.Errorf("%s of upgrade: error %v, written %v", name, err, w.effects)
+		}
+
+		options = on(t, spec("w02", onGitHub))
+		options.DryRun = dry
+		result, _ = gitops.Create(t.Context(), w.ports(nil), options)
+		if f := result.Failure; f == nil || !strings.Contains(f.Message, "does not accept direct pushes") {
+			t.Errorf("%s of create with a push: failure %+v", name, f)
+		}
+		changing := upgrading(t, edited(t, spec("w01", onGitHub), version, version34))
+		changing.DryRun = dry
+		w = protected()
+		_, err = gitops.Upgrade(t.Context(), w.ports(nil), changing)
+		if !errors.Is(err, github.ErrPolicy) || len(w.effects) > 0 {
+			t.Errorf("%s of upgrade with a push: error %v, written %v", name, err, w.effects)
+		}
+	}
+}

@@ -145,6 +145,7 @@ func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.
 					URL, Path      string
 					Ref            struct{ Branch string }
 					SparseCheckout []string
+					Ignore         string
 				}
 			}
 			if err := yaml.Unmarshal(document, &object); err != nil {
@@ -154,7 +155,7 @@ func (c cluster) EnsureSync(ctx context.Context, manifests []byte) (fluxinstall.
 			case "GitRepository":
 				c.state.Flux.GitRepository = &fluxinstall.GitRepositoryState{Name: object.Metadata.Name,
 					URL: object.Spec.URL, Branch: object.Spec.Ref.Branch,
-					SparseCheckout: object.Spec.SparseCheckout}
+					SparseCheckout: object.Spec.SparseCheckout, Ignore: object.Spec.Ignore}
 			case "Kustomization":
 				c.state.Flux.Kustomization = &fluxinstall.KustomizationState{Name: object.Metadata.Name,
 					Path: object.Spec.Path}

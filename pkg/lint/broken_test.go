@@ -1,6 +1,7 @@
 package lint_test
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/lint"
@@ -11,7 +12,7 @@ import (
 func brokenRepositories() map[string]func(repository) {
 	spec, list := w01+"/eksa-cluster.yaml", w01+"/kustomization.yaml"
 	configMap := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: default\n"
-	return map[string]func(repository){
+	all := map[string]func(repository){
 		"nothing changed": func(repository) {},
 		"user files are allowed": func(r repository) {
 			r.put(w01+"/extra.yaml", configMap)
@@ -334,7 +335,7 @@ func brokenRepositories() map[string]func(repository) {
 			r.replace(flux+"/gotk-sync.yaml", "  interval: 10m0s\n", "")
 			r.replace(flux+"/gotk-sync.yaml", "branch: main", "branch: master")
 			r.replace(flux+"/gotk-sync.yaml", "  interval: 1m0s\n",
-				"  interval: 1m0s\n  ignore: |\n    /*\n  suspend: true\n")
+				"  interval: 1m0s\n  ignore: |\n    /docs/\n  suspend: true\n")
 		},
 		"sync Kustomization renamed by kustomize": func(r repository) {
 			r.put(flux+"/kustomization.yaml",
@@ -457,9 +458,15 @@ func brokenRepositories() map[string]func(repository) {
 			r.remove(root + "/inner/w01")
 			r.remove(root + "/inner/w02")
 		},
+		"what only EKS Anywhere's command makes good": func(r repository) {
+			r.replace(mgmt+"/eksa-cluster.yaml", "cniConfig:\n      cilium: {}", "cni: cilium")
+			r.replace(mgmt+"/eksa-cluster.yaml", "  template: /DC1/vm/Templates/ubuntu-2204-1.33\n", "")
+		},
 		"secret changed": func(r repository) {
 			r.replace(spec, "spec:\n  kubernetesVersion",
 				"spec:\n  licenseToken: very-secret\n  kubernetesVersion")
 		},
 	}
+	maps.Copy(all, brokenFetches())
+	return all
 }

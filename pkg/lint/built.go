@@ -71,14 +71,14 @@ func (f *fleet) settings() fluxbuild.Settings {
 func (f *fleet) buildUnits(other *fleet) {
 	for _, dir := range sortedKeys(f.applied.units) {
 		u := f.applied.units[dir]
-		if other != nil {
+		if other != nil && other.ignore == f.ignore {
 			if same := other.applied.units[dir]; same != nil && f.builtAlready(u, same) {
 				u.objects, u.unseen, u.read = same.objects, same.unseen, same.read
 				continue
 			}
 		}
 		files := &unitFiles{fleet: f, read: map[string][]byte{}}
-		built, err := fluxbuild.Build(files, u.dir, u.settings)
+		built, err := fluxbuild.Build(fluxbuild.Artifact(files, f.ignore.patterns), u.dir, u.settings)
 		u.read = files.read
 		switch {
 		case fluxbuild.IsUnseen(err):
@@ -207,7 +207,7 @@ func (f *fleet) parseBuilt() {
 			sources = append(sources, clusterspec.Source{Name: name, Data: f.effective(name)})
 		}
 	}
-	set, err := clusterspec.Parse(sources)
+	set, err := clusterspec.ParseApplied(sources)
 	f.builtSet = set
 	var problems clusterspec.Problems
 	errors.As(err, &problems)

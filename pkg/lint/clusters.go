@@ -42,6 +42,7 @@ func (f *fleet) checkClusters() {
 		f.checkGitOps(c)
 	}
 	f.checkNamespaces()
+	f.checkEncrypted()
 	f.checkFilters()
 }
 
@@ -161,6 +162,8 @@ func (n *Node) phrase() string {
 		return "a symbolic link, which Flux leaves out of what it fetches"
 	case n.Kind == NodeSubmodule:
 		return "a submodule, whose files Flux does not fetch"
+	case n.ignoredBy != "":
+		return "left out of what Flux fetches, by spec.ignore of the GitRepository in " + n.ignoredBy
 	case n.Kind == nodeLeftOut:
 		return "left out of what Flux fetches, by a .sourceignore or by Flux itself"
 	}
@@ -169,6 +172,9 @@ func (n *Node) phrase() string {
 
 // remedy is what gets a file that is left out to Flux.
 func (n *Node) remedy() string {
+	if n.ignoredBy != "" {
+		return "other patterns in spec.ignore"
+	}
 	if n.Kind == nodeLeftOut {
 		return "another rule in .sourceignore, or another name"
 	}

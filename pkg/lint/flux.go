@@ -58,8 +58,12 @@ func (f *fleet) checkFlux() {
 	for _, dir := range f.primarySystem() {
 		listing := f.applied.kustomizationIn(dir)
 		if listing == "" {
-			f.fail("flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil, "Flux's directory has no "+
-				layout.KustomizationFile, "", "resources "+layout.ComponentsFile+" and "+layout.SyncFile)
+			f.at(clusterspec.SeverityWarning, "flux-incomplete", path.Join(dir, firstOf(f.tree, dir)), nil,
+				clusterspec.Problem{
+					Message: "Flux's directory has no " + layout.KustomizationFile +
+						"; Flux applies every YAML file in it",
+					Expected: "resources " + layout.ComponentsFile + " and " + layout.SyncFile,
+				})
 		} else if k := f.applied.kustomizations[dir]; k != nil {
 			f.checkFluxKustomization(dir, k)
 		} else if !f.hasErrors(listing) {

@@ -195,6 +195,12 @@ func (a *applied) follow(target string, k *kustomization, ref reference, namespa
 	}
 	file := a.kustomizationIn(target)
 	if file == "" {
+		for _, name := range kustomize.FileNames {
+			if _, node := a.fleet.inTheWay(path.Join(target, name)); node != nil {
+				a.missing(path.Join(target, name), k, ref)
+				return
+			}
+		}
 		a.fleet.at(clusterspec.SeverityError, "missing-resource", k.file, ref.node, clusterspec.Problem{
 			Field:   ref.field,
 			Message: "the directory has no kustomization.yaml; " + a.fleet.breaks(), Found: quote(ref.path),

@@ -45,7 +45,7 @@ func (f *fleet) report(p clusterspec.Problem) {
 	switch p.Rule {
 	case "kustomization", "kustomization-cycle", "missing-resource", "listed-twice", "outside-repository",
 		"symlink", "submodule", "ignored-file", "not-kubernetes", "namespace-missing", "nested-fleet",
-		"two-flux", unservedRule:
+		"two-flux", unservedRule, encryptedRule:
 		f.broken, f.unbuilt[p.File] = true, true
 	case "not-yaml", "conflict-marker", "duplicate-object", "duplicate-key", "too-large", "empty-file",
 		"required", "unknown-kind":

@@ -169,6 +169,7 @@ type fleet struct {
 	shared   *repositoryCheck
 	tree     *folders
 	sparse   *sparse // nil when Flux fetches all of the repository
+	ignore   ignored // what its Flux leaves out beside what every Flux does
 	root     string
 	contents map[string][]byte
 	applied  *applied
@@ -369,7 +370,7 @@ func (f *fleet) parse() {
 	// Of two files with the same cluster the one in the cluster's own directory is the original.
 	slices.SortStableFunc(sources,
 		func(a, b clusterspec.Source) int { return cmp.Compare(foreignName(a), foreignName(b)) })
-	set, err := clusterspec.Parse(sources)
+	set, err := clusterspec.ParseApplied(sources)
 	f.set = set
 	var problems clusterspec.Problems
 	errors.As(err, &problems)

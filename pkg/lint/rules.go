@@ -41,6 +41,7 @@ func Rules() []Rule {
 			"another filter makes of it."},
 		{"conflict-marker", "A file contains the marks of a merge that was not finished."},
 		{"namespace-missing", "An object has no namespace, and Flux does not set one."},
+		{encryptedRule, "A Secret is encrypted with SOPS, and Flux does not decrypt it."},
 		{"cluster-transformed",
 			"A kustomization gives a cluster another name or namespace than its file says."},
 		{"not-looked-at", "What Flux makes of a directory is not known here."},

@@ -27,47 +27,47 @@ type sparse struct {
 	whole    *folders   // with what is not fetched
 }
 
-// sparseOf reads what a fleet's Flux fetches; nil is all of the repository.
-func sparseOf(tree *folders, root string) *sparse {
+// sourceField finds a field in the spec of a fleet's GitRepository; nil is none.
+func sourceField(tree *folders, root, field string) (file string, source fluxbuild.Name, node *yaml.Node) {
 	for _, name := range tree.children[root] {
 		file := path.Join(root, name, layout.SyncFile)
-		if !tree.isFile(file) {
+		if entry, there := tree.tree[file]; !there || entry.Ignored ||
+			entry.Kind != NodeFile && entry.Kind != nodeLeftOut {
 			continue
 		}
 		content, err := tree.tree[file].Content.Read()
-		if err != nil || !bytes.Contains(content, []byte("sparseCheckout")) {
+		if err != nil || !bytes.Contains(content, []byte(field)) {
 			continue // the error shows where all files are read
 		}
 		objects, _ := manifestsIn(file, content)
 		for _, m := range objects {
-			list := yamlnode.Follow(yamlnode.At(m.node, "spec", "sparseCheckout"))
-			if m.kind != "GitRepository" || m.name != name || list == nil || list.Kind != yaml.SequenceNode {
-				continue
+			node := yamlnode.Follow(yamlnode.At(m.node, "spec", field))
+			if m.kind == "GitRepository" && m.name == name && node != nil {
+				return file, fluxbuild.Name{Kind: m.kind, Namespace: m.namespace, Name: m.name}, node
 			}
-			if len(list.Content) == 0 {
-				continue
-			}
-			source := fluxbuild.Name{Kind: m.kind, Namespace: m.namespace, Name: m.name}
-			s := &sparse{file: file, node: list, whole: tree, source: source}
-			for _, item := range list.Content {
-				s.checkout = append(s.checkout, yamlnode.Follow(item).Value)
-			}
-			return s
 		}
 	}
-	return nil
+	return "", fluxbuild.Name{}, nil
 }
 
-// fetched is the part of the repository that is fetched. It costs in proportion to that part.
-func (s *sparse) fetched() *folders {
-	part := Tree{}
-	take := func(name string) {
-		node := s.whole.tree[name]
-		if node.Kind == nodeLeftOut { // by a file that may be outside itself
-			node.Kind = NodeFile
-		}
-		part[name] = node
+// sparseOf reads what a fleet's Flux fetches; nil is all of the repository.
+func sparseOf(tree *folders, root string) *sparse {
+	file, source, list := sourceField(tree, root, "sparseCheckout")
+	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
+		return nil
 	}
+	s := &sparse{file: file, node: list, whole: tree, source: source}
+	for _, item := range list.Content {
+		s.checkout = append(s.checkout, yamlnode.Follow(item).Value)
+	}
+	return s
+}
+
+// fetched is the part of the repository that is fetched, without what else is left out. It costs in
+// proportion to that part.
+func (s *sparse) fetched(ignore ignored) *folders {
+	part := Tree{}
+	take := func(name string) { part[name] = s.whole.tree[name].unjudged() }
 	for _, entry := range s.checkout {
 		parent, beginning := path.Split(strings.TrimPrefix(entry, "./"))
 		parent = path.Clean(parent)
@@ -87,14 +87,18 @@ func (s *sparse) fetched() *folders {
 			}
 		}
 	}
-	return foldersOf(part)
+	return foldersWithout(part, ignore)
 }
 
 // fetchedOf gives the fleet only what its Flux fetches. A part that lacks something of the fleet itself is
 // told, and all is looked at.
 func (f *fleet) fetchedOf(tree *folders) {
-	if f.sparse = sparseOf(tree, f.root); f.sparse != nil && f.sparse.checkout.HasDir(f.root) {
-		f.tree = f.sparse.fetched()
+	f.ignore, f.sparse = ignoredBy(tree, f.root), sparseOf(tree, f.root)
+	switch {
+	case f.sparse != nil && f.sparse.checkout.HasDir(f.root):
+		f.tree = f.sparse.fetched(f.ignore)
+	case f.ignore.patterns != "":
+		f.tree = tree.without(f.ignore)
 	}
 }
 

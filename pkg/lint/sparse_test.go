@@ -33,6 +33,27 @@ func (r repository) fetches(name string) bool {
 	})
 }
 
+// leaveOut has the fleet's Flux leave out what patterns name.
+func (r repository) leaveOut(patterns ...string) {
+	r.replace(flux+"/gotk-sync.yaml", "  url:", "  ignore: |\n    "+strings.Join(patterns, "\n    ")+
+		"\n  url:")
+}
+
+var leftOutPart = regexp.MustCompile(`ignore: \|\n((?:    .*\n)+)`)
+
+// leftOut are the patterns of what the fleet's Flux leaves out.
+func (r repository) leftOut() string {
+	node, there := r[flux+"/gotk-sync.yaml"]
+	if !there || node.Kind != lint.NodeFile {
+		return ""
+	}
+	found := leftOutPart.FindStringSubmatch(r.text(flux + "/gotk-sync.yaml"))
+	if found == nil {
+		return ""
+	}
+	return strings.ReplaceAll(found[1], "    ", "")
+}
+
 // TestCheckRepository_sparseChange: a change that reaches outside of what Flux fetches is told with its line,
 // and one that has all fetched again is good.
 func TestCheckRepository_sparseChange(t *testing.T) {

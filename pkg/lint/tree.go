@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 )
 
@@ -25,6 +27,8 @@ type Node struct {
 	Filter string
 	// Content is needed for files only.
 	Content Content
+	// ignoredBy is the file that has Flux leave a file out which would be fetched without it.
+	ignoredBy string
 }
 
 // NodeKind is what a node is.
@@ -62,7 +66,39 @@ type folders struct {
 	children map[string][]string
 }
 
-func foldersOf(tree Tree) *folders {
+func foldersOf(tree Tree) *folders { return foldersWithout(tree, ignored{}) }
+
+// ignored is what spec.ignore of a fleet's GitRepository has Flux leave out, beside what it leaves out of
+// every repository.
+type ignored struct{ patterns, file string }
+
+// ignoredBy reads what a fleet's Flux leaves out.
+func ignoredBy(tree *folders, root string) ignored {
+	file, _, node := sourceField(tree, root, "ignore")
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return ignored{}
+	}
+	return ignored{node.Value, file}
+}
+
+// without is the tree as a Flux fetches it that leaves out more, or less, than others.
+func (f *folders) without(ignore ignored) *folders {
+	tree := make(Tree, len(f.tree))
+	for name, node := range f.tree {
+		tree[name] = node.unjudged()
+	}
+	return foldersWithout(tree, ignore)
+}
+
+// unjudged is the node before anything was said about what Flux leaves out, which may depend on other files.
+func (n Node) unjudged() Node {
+	if n.Kind == nodeLeftOut {
+		n.Kind = NodeFile
+	}
+	return n
+}
+
+func foldersWithout(tree Tree, ignore ignored) *folders {
 	f := &folders{tree: tree, children: map[string][]string{}}
 	seen := map[string]bool{}
 	for name, node := range tree {
@@ -79,15 +115,15 @@ func foldersOf(tree Tree) *folders {
 	for _, names := range f.children {
 		slices.Sort(names)
 	}
-	f.leaveOut()
+	f.leaveOut(ignore)
 	return f
 }
 
-// leaveOut marks the YAML files that Flux does not fetch: what a .sourceignore names, and what
+// leaveOut marks the YAML files that Flux does not fetch: what a .sourceignore or spec.ignore names, and what
 // source-controller leaves out by itself.
-func (f *folders) leaveOut() {
+func (f *folders) leaveOut(ignore ignored) {
 	files := treeFiles{f}
-	fetched := fluxbuild.Artifact(files, "")
+	fetched, others := fluxbuild.Artifact(files, ignore.patterns), fluxbuild.Artifact(files, "")
 	var left []string
 	for name := range f.tree {
 		if isYAML(name) && files.IsFile(name) && !fetched.IsFile(name) {
@@ -101,6 +137,9 @@ func (f *folders) leaveOut() {
 	for _, name := range left {
 		node := f.tree[name]
 		node.Kind = nodeLeftOut
+		if ignore.patterns != "" && others.IsFile(name) {
+			node.ignoredBy = ignore.file
+		}
 		f.tree[name] = node
 	}
 }

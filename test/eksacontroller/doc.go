@@ -20,7 +20,8 @@
 //
 // # The webhook
 //
-// [Review] holds the rules, per kind, as a pure function; [Webhook] serves
+// [Mutate] rewrites values as the mutating webhooks do, and [Review] holds the
+// rules, per kind; both are pure functions. [Webhook] serves
 // them to an API server. Refusals read as those of EKS Anywhere do: "field is
 // immutable", "config is immutable".
 //

@@ -233,6 +233,11 @@ func changeCluster(c *change) {
 		changeClusterIdentity(c)
 	}
 	changeClusterVersions(c)
+	if _, cni := c.at("clusterNetwork", "cni"); cni != nil &&
+		nested[any](c.new, "spec", "clusterNetwork", "cniConfig") != nil {
+		c.forbid("invalid format for cni plugin: both old and new formats used, use only the CNIConfig field",
+			"clusterNetwork", "cni")
+	}
 	if nested[string](c.new, "spec", "datacenterRef", "kind") == "TinkerbellDatacenterConfig" {
 		changeTinkerbellCluster(c)
 	}

@@ -52,7 +52,7 @@ func Serve() (*Webhook, error) {
 				MinVersion: tls.VersionTLS12},
 			ReadHeaderTimeout: 10 * time.Second,
 		},
-		url:         "https://" + listener.Addr().String() + "/validate",
+		url:         "https://" + listener.Addr().String(),
 		certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}),
 	}
 	go func() { _ = w.server.ServeTLS(listener, "", "") }()
@@ -62,39 +62,56 @@ func Serve() (*Webhook, error) {
 // Close ends the server. Requests that need it are refused from then on.
 func (w *Webhook) Close() { _ = w.server.Close() }
 
-// Register tells the API server about the webhook and waits until it asks it.
+// Register tells the API server about the webhooks, the mutating ones first,
+// and waits until it asks them.
 func (w *Webhook) Register(ctx context.Context, c client.Client) error {
-	configuration := Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "",
+	mutating := Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "",
+		"eksa-mutating-webhook-configuration")
+	var mutations, validations []any
+	for _, kind := range mutatedKinds() {
+		mutations = append(mutations, w.webhook("mutation", mutatePath, kind, "CREATE", "UPDATE"))
+	}
+	mutating.Object["webhooks"] = mutations
+	validating := Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "",
 		"eksa-validating-webhook-configuration")
-	var webhooks []any
 	for _, kind := range reviewedKinds() {
 		operations := []any{"UPDATE"}
 		if kind == "Cluster" {
 			operations = []any{"CREATE", "UPDATE"}
 		}
-		webhooks = append(webhooks, map[string]any{
-			"name":                    "validation." + strings.ToLower(kind) + ".anywhere.amazonaws.com",
-			"admissionReviewVersions": []any{"v1"},
-			"sideEffects":             "None",
-			"failurePolicy":           "Fail",
-			"timeoutSeconds":          int64(10),
-			"clientConfig": map[string]any{
-				"url":      w.url,
-				"caBundle": base64.StdEncoding.EncodeToString(w.certificate),
-			},
-			"rules": []any{map[string]any{
-				"apiGroups": []any{group}, "apiVersions": []any{"v1alpha1"},
-				"operations": operations, "resources": []any{plural(kind)},
-			}},
-		})
+		validations = append(validations, w.webhook("validation", "/validate", kind, operations...))
 	}
-	configuration.Object["webhooks"] = webhooks
-	err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration),
-		client.FieldOwner("eks-a-controller"), client.ForceOwnership)
-	if err != nil {
-		return fmt.Errorf("registering the webhook: %w", err)
+	validating.Object["webhooks"] = validations
+	for _, configuration := range []*unstructured.Unstructured{mutating, validating} {
+		err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration),
+			client.FieldOwner("eks-a-controller"), client.ForceOwnership)
+		if err != nil {
+			return fmt.Errorf("registering the webhook: %w", err)
+		}
 	}
 	return w.WaitActive(ctx, c)
+}
+
+// mutatePath is where the mutating webhook is served.
+const mutatePath = "/mutate"
+
+// webhook is how the API server asks about one kind.
+func (w *Webhook) webhook(purpose, path, kind string, operations ...any) map[string]any {
+	return map[string]any{
+		"name":                    purpose + "." + strings.ToLower(kind) + ".anywhere.amazonaws.com",
+		"admissionReviewVersions": []any{"v1"},
+		"sideEffects":             "None",
+		"failurePolicy":           "Fail",
+		"timeoutSeconds":          int64(10),
+		"clientConfig": map[string]any{
+			"url":      w.url + path,
+			"caBundle": base64.StdEncoding.EncodeToString(w.certificate),
+		},
+		"rules": []any{map[string]any{
+			"apiGroups": []any{group}, "apiVersions": []any{"v1alpha1"},
+			"operations": operations, "resources": []any{plural(kind)},
+		}},
+	}
 }
 
 // WaitActive waits until the API server, which learns of a webhook by a watch,
@@ -140,6 +157,12 @@ func serveReview(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	response := answer(review.Request)
+	if r.URL.Path == mutatePath {
+		if response, err = mutated(review.Request); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
 	response.UID = review.Request.UID
 	review.Request, review.Response = nil, response
 	w.Header().Set("Content-Type", "application/json")

@@ -105,6 +105,42 @@ func waitGone(t *testing.T, c client.Client, object client.Object) {
 	}
 }
 
+// TestEKSA_mutations: what EKS Anywhere's mutating webhooks make of a value
+// does not change when it is applied again, but for cni, which is refused then
+// beside the cniConfig that it has become.
+func TestEKSA_mutations(t *testing.T) {
+	s, ctx := reset(t), t.Context()
+	if err := s.SeedManagementCluster(ctx, managementCluster); err != nil {
+		t.Fatal(err)
+	}
+	relative := strings.Replace(string(workloadCluster), "network: /berlin/network/lab", "network: lab", 1)
+	for range 2 {
+		if err := s.Apply(ctx, []byte(relative)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	datacenter := eksacontroller.Object(eksacontroller.APIVersion, "VSphereDatacenterConfig", "default",
+		"dev")
+	if err := s.Client().Get(ctx, client.ObjectKeyFromObject(datacenter), datacenter); err != nil {
+		t.Fatal(err)
+	}
+	if network, _, _ := unstructured.NestedString(datacenter.Object, "spec", "network"); network !=
+		"/berlin/network/lab" {
+		t.Errorf("the network is %q", network)
+	}
+	other := strings.NewReplacer("name: dev\nspec:\n  kubernetesVersion",
+		"name: other\nspec:\n  kubernetesVersion", "cniConfig:\n      cilium: {}",
+		"cni: cilium").Replace(string(workloadCluster))
+	other, _, _ = strings.Cut(other, "\n---\n")
+	if err := s.Apply(ctx, []byte(other)); err != nil {
+		t.Fatalf("the first time: %v", err)
+	}
+	err := s.Apply(ctx, []byte(other))
+	if err == nil || !strings.Contains(err.Error(), "both old and new formats used") {
+		t.Errorf("the second time: %v", err)
+	}
+}
+
 func TestEKSA_faults(t *testing.T) {
 	s, ctx := reset(t), t.Context()
 	if err := s.SeedManagementCluster(ctx, managementCluster); err != nil {

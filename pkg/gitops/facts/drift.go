@@ -38,8 +38,8 @@ func (d Difference) String() string {
 }
 
 // Differences compares an object of the repository with the live one, on the fields that the repository sets:
-// what the server or a webhook has filled in is none of Git's business, as with server-side apply. A live
-// object that is not there is one difference.
+// what the server or a webhook has filled in is none of Git's business, as with server-side apply, and a
+// value that a webhook rewrites counts as it is stored. A live object that is not there is one difference.
 func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 	object, kind := fmt.Sprintf("%s %s/%s", git.Kind, git.Namespace, git.Name), git.Kind
 	if live == nil {
@@ -49,17 +49,18 @@ func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 	note := func(field string, git, live any) {
 		found = append(found, shownDifference(kind, Difference{Object: object, Field: field}, git, live))
 	}
-	for _, name := range slices.Sorted(maps.Keys(git.Fields)) {
+	stored := clusterspec.Stored(kind, git.Fields)
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
 		switch name {
 		case "apiVersion", "kind", "status":
 		case "metadata":
-			wanted, _ := git.Fields[name].(map[string]any)
+			wanted, _ := stored[name].(map[string]any)
 			actual, _ := live.Fields[name].(map[string]any)
 			for _, part := range []string{"annotations", "labels"} {
 				compareFields("metadata."+part, wanted[part], actual[part], note)
 			}
 		default:
-			compareFields(name, git.Fields[name], live.Fields[name], note)
+			compareFields(name, stored[name], live.Fields[name], note)
 		}
 	}
 	return found
@@ -69,8 +70,12 @@ func Differences(git GitObject, live *fluxinstall.LiveObject) []Difference {
 func shownDifference(kind string, d Difference, git, live any) Difference {
 	d.Git, d.Live = valueText(clusterspec.Shown(kind, d.Field, git)),
 		valueText(clusterspec.Shown(kind, d.Field, live))
-	if d.Git == redact.Mask && d.Live == redact.Mask {
+	switch {
+	case d.Git != d.Live:
+	case strings.Contains(d.Git, redact.Mask):
 		d.Live += " (another one)"
+	default: // of another type
+		d.Git, d.Live = jsonText(git), jsonText(live)
 	}
 	return d
 }
@@ -177,6 +182,10 @@ func valueText(value any) string {
 		}
 		return v
 	}
+	return jsonText(value)
+}
+
+func jsonText(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Sprint(value)

@@ -37,6 +37,9 @@ type AtHost struct {
 	KnownHosts []byte
 	// NoKnownHosts is why the operator can give none for a host that publishes none.
 	NoKnownHosts error
+	// BranchRule is why the host lets nobody push to the branch; nil when it does. It matters only to a run
+	// that has something to push.
+	BranchRule error
 }
 
 // AtCluster is what was seen at the management cluster.
@@ -87,6 +90,9 @@ func (f Facts) KnownHosts() []byte { return f.host.KnownHosts }
 
 // NoKnownHosts is why the operator can give none for a host that publishes none.
 func (f Facts) NoKnownHosts() error { return f.host.NoKnownHosts }
+
+// BranchRule is why the host lets nobody push to the branch; nil when it does.
+func (f Facts) BranchRule() error { return f.host.BranchRule }
 
 // OtherName is how Flux calls the repository, when that is another name of the same one.
 func (f Facts) OtherName() github.RepoRef { return f.cluster.OtherName }

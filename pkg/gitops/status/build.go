@@ -10,6 +10,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -39,7 +40,8 @@ func (o *Observation) buildPath(ctx context.Context, snapshot facts.SnapshotRead
 		return err
 	}
 	contents[path.Join(system, layout.KustomizationFile)] = layout.InertKustomization()
-	built, err := fluxbuild.Build(files.Of(contents), root, settings)
+	ignore := fluxmanifests.Ignore(sync, o.Config.SystemNamespace)
+	built, err := fluxbuild.Build(fluxbuild.Artifact(files.Of(contents), ignore), root, settings)
 	if err != nil {
 		return nil
 	}

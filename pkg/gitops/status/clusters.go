@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
@@ -127,13 +129,24 @@ func (j *judge) judgeClusters() {
 		c := &j.report.Clusters[i]
 		object := fmt.Sprintf("Cluster %s/%s", c.Namespace, c.Name)
 		switch {
+		case c.State == StateOnlyGit && j.upToDate() && len(j.Survey.Problems) == 0 &&
+			j.hasApplied(c.Namespace, c.Name):
+			j.problem(Problem{
+				Object:  object,
+				Message: "it is in Git, and somebody deleted it in the cluster",
+				Cluster: c.Name, File: c.SpecPath,
+				Cause: "Flux has applied it, and creates it again when it applies next; EKS Anywhere then " +
+					"builds the cluster with new machines",
+				Next: text.Command("to be rid of the cluster, take it out of Git: "+
+					"eksa-gitops delete cluster %s; else wait for Flux", c.Name),
+			})
 		case c.State == StateOnlyGit && j.upToDate() && len(j.Survey.Problems) == 0:
 			j.problem(Problem{
 				Object:  object,
 				Message: "it is in Git, and not in the cluster although Flux has applied the commit",
 				Cluster: c.Name, File: c.SpecPath,
 				Cause: "Flux does not build its directory, for example because a kustomization above does " +
-					"not list it, or somebody deleted the object and Flux has not brought it back yet",
+					"not list it",
 				Next: text.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s",
 					j.Survey.Namespace, j.Survey.Namespace),
 			})
@@ -160,6 +173,18 @@ func (j *judge) judgeClusters() {
 	}
 }
 
+// hasApplied says whether a Cluster is among what Flux has applied.
+func (j *judge) hasApplied(namespace, name string) bool {
+	if j.Survey.Flux.Kustomization == nil {
+		return false
+	}
+	return slices.ContainsFunc(j.Survey.Flux.Kustomization.Inventory, func(id string) bool {
+		applied, ok := fluxbuild.ParseID(id)
+		return ok && applied.Kind == "Cluster" && applied.Namespace == namespace && applied.Name == name &&
+			strings.HasPrefix(clusterspec.APIVersion, applied.Group+"/")
+	})
+}
+
 // judgeDrift sums up the differences of each cluster: the fields are in the report.
 func (j *judge) judgeDrift() {
 	if j.LiveErr != nil {
@@ -174,7 +199,7 @@ func (j *judge) judgeDrift() {
 		}
 	}
 	var objects []string
-	first := map[string]*facts.Difference{}
+	first, refused := map[string]*facts.Difference{}, map[string]string{}
 	counts := map[string]int{}
 	for i := range j.report.Drift {
 		d := &j.report.Drift[i]
@@ -186,6 +211,9 @@ func (j *judge) judgeDrift() {
 			first[d.Object] = d
 		}
 		counts[d.Object]++
+		if why := refusedBack(d); why != "" && refused[d.Object] == "" {
+			first[d.Object], refused[d.Object] = d, why
+		}
 	}
 	for _, object := range objects {
 		d := first[object]
@@ -201,12 +229,25 @@ func (j *judge) judgeDrift() {
 			p.Cause = "somebody deleted it; Flux creates it again when it applies next"
 			p.Next = "wait for Flux, or see: eksa-gitops status --watch"
 		}
-		if j.leftAlone(object) {
+		if why := refused[object]; why != "" {
+			p.Cause = "somebody changed it in the cluster, and Flux cannot put back what Git says: " + why
+			p.Next = fmt.Sprintf("let Git follow: put %s: %q into the file of %s",
+				d.Field, d.Live, d.Cluster) + ", then run eksa-gitops upgrade cluster -f FILE"
+		}
+		if j.leftAlone(object) && refused[object] == "" {
 			p.Cause = "it differs from Git, and nothing puts it back while it is left alone"
 			p.Next = "to keep the change, make it in Git; then let Flux work on it again"
 		}
 		j.problem(p)
 	}
+}
+
+// refusedBack says why EKS Anywhere does not let Flux put back what Git says; empty when it does.
+func refusedBack(d *facts.Difference) string {
+	if !strings.HasPrefix(d.Object, "Cluster ") {
+		return ""
+	}
+	return clusterspec.RefusedVersion(d.Field, d.Live, d.Git)
 }
 
 // leftAlone says whether Flux does not correct an object now.

@@ -295,7 +295,7 @@ func TestJudge_drift(t *testing.T) {
 		"a number": {"count: 3", "count: 5", []facts.Difference{{Field: "spec.count", Git: "3", Live: "5"}}},
 		"a float":  {"count: 3", "count: 3.0", nil},
 		"a type": {"count: 3", `count: "3"`,
-			[]facts.Difference{{Field: "spec.count", Git: "3", Live: "3"}}},
+			[]facts.Difference{{Field: "spec.count", Git: "3", Live: `"3"`}}},
 		"gone": {"count: 3,", "", []facts.Difference{{Field: "spec.count", Git: "3"}}},
 		"a label": {"team: a", "team: b",
 			[]facts.Difference{{Field: "metadata.labels.team", Git: "a", Live: "b"}}},
@@ -308,7 +308,7 @@ func TestJudge_drift(t *testing.T) {
 		"an item": {"list: [a, b]", "list: [a, c]",
 			[]facts.Difference{{Field: "spec.list[1]", Git: "b", Live: "c"}}},
 		"a credential": {"u:p4ss@proxy", "u:0ther@proxy", []facts.Difference{{Field: "spec.proxy.httpProxy",
-			Git: "http://***@proxy", Live: "http://***@proxy"}}},
+			Git: "http://***@proxy", Live: "http://***@proxy (another one)"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -341,8 +341,38 @@ func troubles() map[string]trouble {
 		},
 		"only in Git": {
 			func(o *status.Observation) { o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:] },
-			[]string{"Cluster default/dev | somebody deleted the object | " +
+			[]string{"Cluster default/dev | Flux does not build its directory | " +
 				"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | kubectl -n flux-system describe"},
+		},
+		"deleted by kubectl": {
+			func(o *status.Observation) {
+				o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:]
+				o.Survey.Flux.Kustomization.Inventory = []string{
+					"default_mgmt_anywhere.eks.amazonaws.com_Cluster",
+					"default_dev_anywhere.eks.amazonaws.com_Cluster"}
+			},
+			[]string{"Cluster default/dev | Flux has applied it, and creates it again when it applies " +
+				"next; EKS Anywhere then builds the cluster with new machines | " +
+				"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | eksa-gitops delete cluster dev; " +
+				"else wait"},
+		},
+		"another cluster of Flux's": {
+			func(o *status.Observation) {
+				o.Survey.Clusters, o.Live = o.Survey.Clusters[:1], o.Live[1:]
+				o.Survey.Flux.Kustomization.Inventory = []string{"default_dev_cluster.x-k8s.io_Cluster",
+					"other_dev_anywhere.eks.amazonaws.com_Cluster"}
+			},
+			[]string{"Cluster default/dev | Flux does not build its directory | " +
+				"clusters/mgmt/dev/eksa-system/eksa-cluster.yaml | kubectl -n flux-system describe"},
+		},
+		"upgraded behind Git": {
+			func(o *status.Observation) {
+				o.Live[0].Fields = asGit("{kind: Cluster, metadata: {name: dev}, spec: " +
+					"{kubernetesVersion: '1.34'}}").Fields
+			},
+			[]string{"Cluster default/dev | Flux cannot put back what Git says: Kubernetes cannot be " +
+				"downgraded from 1.34 to 1.33 |  | put spec.kubernetesVersion: \"1.34\" into the file of " +
+				"dev"},
 		},
 		"only in Git, the commit is to come": {
 			func(o *status.Observation) {

@@ -3,7 +3,7 @@ package files
 import (
 	"context"
 	"fmt"
-	"maps"
+	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
@@ -11,11 +11,29 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
+// someNew says whether a cluster is to be held against others because it is not in Git yet.
+func (p *Planner) someNew(inGit map[string]bool) bool {
+	return slices.ContainsFunc(p.Managed, func(c *clusterspec.Cluster) bool { return !inGit[c.Name] })
+}
+
+// betweenFields are those that [clusterspec.CheckBetween] looks at, and that EKS Anywhere lets change.
+var betweenFields = []string{"spec.eksaVersion", "spec.licenseToken"}
+
+// changesBetween says whether an upgrade brings a cluster under GitOps, or changes what is between clusters.
+func changesBetween(specs []*SpecPlan) bool {
+	return slices.ContainsFunc(specs, func(p *SpecPlan) bool {
+		return !p.InGit || slices.ContainsFunc(p.Changes, func(c clusterspec.Change) bool {
+			return slices.Contains(betweenFields, c.Field)
+		})
+	})
+}
+
 // checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one
 // that kept its endpoint, or a cluster that would be above its management cluster, is refused. What is wrong
-// is a *facts.FoundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet
-// are held against them, and once in a run.
-func (p *Planner) checkBetween(ctx context.Context, snapshot facts.SnapshotReader) error {
+// is a *facts.FoundError. Reading them is a fetch of its own, so that it is done once in a run, and only
+// where that is needed, for which it is told what is in Git.
+func (p *Planner) checkBetween(ctx context.Context, snapshot facts.SnapshotReader,
+	needed func(inGit map[string]bool) bool) error {
 	if snapshot == nil || snapshot.State() != git.BranchExists || !p.HoldBetween {
 		return nil
 	}
@@ -23,14 +41,14 @@ func (p *Planner) checkBetween(ctx context.Context, snapshot facts.SnapshotReade
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
-	ours := map[string]bool{}
+	ours, inGit := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Managed {
 		ours[c.Name] = true
 	}
-	added, management := maps.Clone(ours), ""
+	management := ""
 	var paths []string
 	for _, c := range clusters {
-		delete(added, c.Name)
+		inGit[c.Name] = true
 		if ours[c.Name] {
 			continue
 		}
@@ -39,7 +57,7 @@ func (p *Planner) checkBetween(ctx context.Context, snapshot facts.SnapshotReade
 			management = c.Path
 		}
 	}
-	if len(added) == 0 || len(paths) == 0 {
+	if len(paths) == 0 || !needed(inGit) {
 		return nil
 	}
 	contents, err := snapshot.ReadAll(ctx, paths)

@@ -42,17 +42,21 @@ func SyncSettings(sync []byte, applies string) fluxbuild.Settings {
 
 // Checkouts is what Flux fetches before a plan, and after it; false when the plan does not say.
 func (p *Plan) Checkouts(config *clusterspec.GitOps) (before, after fluxbuild.Checkout, says bool) {
-	of := func(sync []byte) fluxbuild.Checkout {
-		return fluxmanifests.SparseCheckout(sync, config.SystemNamespace)
-	}
+	was, is, says := p.sync(config)
+	return fluxmanifests.SparseCheckout(was, config.SystemNamespace),
+		fluxmanifests.SparseCheckout(is, config.SystemNamespace), says
+}
+
+// sync is gotk-sync.yaml before a plan, and after it; false when the plan does not say.
+func (p *Plan) sync(config *clusterspec.GitOps) (before, after []byte, says bool) {
 	file := SyncFile(config)
 	for _, c := range p.Changes {
 		if c.Path == file {
-			return of(c.Before), of(c.After), true
+			return c.Before, c.After, true
 		}
 	}
 	sync, says := p.After[file]
-	return of(sync), of(sync), says
+	return sync, sync, says
 }
 
 // readFlux finds what Flux fetches, and what its settings are, in the given way.
@@ -65,26 +69,35 @@ func (f *Forecast) readFlux(settings func() error) error {
 // does, for which nothing has to be read of the repository.
 func (f *Forecast) readCheckouts() {
 	config, state := f.Facts.Config(), f.Facts.Cluster()
-	before, after, says := f.plan.Checkouts(config)
-	switch {
-	case says:
-	case state != nil && state.Flux.GitRepository != nil && !f.Facts.FollowsOther(&state.Flux):
-		before = state.Flux.GitRepository.SparseCheckout
-		after = before
-	case f.snapshot != nil && f.before.IsFile(SyncFile(config)):
+	was, is, says := f.plan.sync(config)
+	if !says && state != nil && state.Flux.GitRepository != nil && !f.Facts.FollowsOther(&state.Flux) {
+		for _, tree := range []*Tree{f.before, f.after} {
+			tree.checkout = state.Flux.GitRepository.SparseCheckout
+			tree.ignore = state.Flux.GitRepository.Ignore
+		}
+		return
+	}
+	if !says && f.snapshot != nil && f.before.IsFile(SyncFile(config)) {
 		if sync, err := f.before.Read(SyncFile(config)); err == nil {
-			before = fluxmanifests.SparseCheckout(sync, config.SystemNamespace)
-			after = before
+			was, is = sync, sync
 		}
 	}
-	f.before.checkout, f.after.checkout = before, after
+	f.before.fetchAs(was, config)
+	f.after.fetchAs(is, config)
+}
+
+// fetchAs takes from gotk-sync.yaml what Flux fetches.
+func (f *Tree) fetchAs(sync []byte, config *clusterspec.GitOps) {
+	f.checkout = fluxmanifests.SparseCheckout(sync, config.SystemNamespace)
+	f.ignore = fluxmanifests.Ignore(sync, config.SystemNamespace)
 }
 
 // fetchesSame says whether both states are fetched alike, and the whole path in both: then its parts can be
 // looked at one by one.
 func (f *Forecast) fetchesSame() bool {
 	root := layout.RootDir(f.Facts.Config())
-	return slices.Equal(f.before.checkout, f.after.checkout) && f.after.checkout.HasDir(root)
+	return slices.Equal(f.before.checkout, f.after.checkout) && f.before.ignore == f.after.ignore &&
+		f.after.checkout.HasDir(root)
 }
 
 // Files of others of which Flux would be rid: it is worth a word from here on.

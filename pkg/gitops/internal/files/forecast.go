@@ -293,8 +293,8 @@ func (f *Tree) buildUnit(unit string) (*fluxbuild.Built, error) {
 	if f.IsDir(unit) {
 		return f.build(unit, fluxbuild.Settings{})
 	}
-	if !layout.IsManifest(unit) {
-		return &fluxbuild.Built{}, nil
+	if !layout.IsManifest(unit) || !f.fetched().IsFile(unit) {
+		return &fluxbuild.Built{}, f.err
 	}
 	built, err := fluxbuild.BuildFile(f, unit)
 	if f.err != nil {

@@ -26,36 +26,42 @@ type fileHistory struct {
 
 // readHistory works out from the history of a cluster's file what the user's own file said the last time.
 // That is what the commit left, or, when others' edits were merged into it that the user's file did not get,
-// what it left without those. Were they in the base, the user's file would seem to take them back.
+// what it left without those. Were they in the base, the user's file would seem to take them back. A commit
+// of `eksctl anywhere` says what Git said before it, the edits of others among it, and counts only where this
+// program has not written the file.
 func readHistory(ctx context.Context, snapshot facts.SnapshotHistory,
 	path, cluster string) (*fileHistory, error) {
 	var revisions []git.Revision
 	err := snapshot.EachRevision(ctx, path, func(r git.Revision) bool {
 		revisions = append(revisions, r)
-		return !r.Deleted && !writtenByEksctl(r) &&
-			(!facts.Wrote(r, cluster) || facts.NamesCluster(r, facts.TrailerMerged, cluster))
+		return !r.Deleted && (!facts.Wrote(r, cluster) || facts.NamesCluster(r, facts.TrailerMerged, cluster))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of %s: %w", path, err)
 	}
 	history := &fileHistory{since: revisions}
+	eksctl := -1
 	for i, r := range revisions {
-		if r.Deleted {
-			history.since = revisions[:i]
-			return history, nil
-		}
-		if writtenByEksctl(r) {
-			history.since, history.fuller = revisions[:i], true
-			history.base, err = readRevision(ctx, snapshot, path, r)
-			return history, err
-		}
-		if facts.Wrote(r, cluster) {
+		switch {
+		case r.Deleted:
+			revisions = revisions[:i]
+			history.since = revisions
+		case facts.Wrote(r, cluster):
 			history.since = revisions[:i]
 			history.base, history.fuller, err = usersFile(ctx, snapshot, path, cluster, revisions[i:])
 			return history, err
+		case writtenByEksctl(r) && eksctl < 0:
+			eksctl = i
+		}
+		if r.Deleted {
+			break
 		}
 	}
-	return history, nil
+	if eksctl >= 0 {
+		history.since, history.fuller = revisions[:eksctl], true
+		history.base, err = readRevision(ctx, snapshot, path, revisions[eksctl])
+	}
+	return history, err
 }
 
 // writtenByEksctl says whether a commit is one of EKS Anywhere's own command line (pkg/gitops/flux, its

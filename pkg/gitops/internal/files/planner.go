@@ -64,7 +64,7 @@ func (p *Planner) Create(ctx context.Context, snapshot facts.SnapshotReader) (*P
 	if err := p.addApps(ctx, snapshot, plan); err != nil {
 		return nil, err
 	}
-	if err := p.checkBetween(ctx, snapshot); err != nil {
+	if err := p.checkBetween(ctx, snapshot, p.someNew); err != nil {
 		return nil, err
 	}
 	if err := p.checkBuilt(ctx, snapshot, plan); err != nil {

@@ -25,6 +25,7 @@ type Tree struct {
 	listed   map[string][]git.Entry
 	err      error              // the first of reading
 	checkout fluxbuild.Checkout // what Flux fetches of them
+	ignore   string             // what it leaves out of that: spec.ignore of its GitRepository
 }
 
 // At gives a snapshot's files after the changes of a plan; nil is no plan.
@@ -188,12 +189,15 @@ func (f *Tree) Read(name string) ([]byte, error) {
 	return contents[name], nil
 }
 
+// fetched is what Flux has of the files.
+func (f *Tree) fetched() fluxbuild.Files { return fluxbuild.Artifact(f.checkout.Of(f), f.ignore) }
+
 // build gives what Flux makes of a directory.
 func (f *Tree) build(dir string, settings fluxbuild.Settings) (*fluxbuild.Built, error) {
 	if err := f.Prefetch(dir); err != nil {
 		return nil, err
 	}
-	built, err := fluxbuild.Build(f.checkout.Of(f), dir, settings)
+	built, err := fluxbuild.Build(f.fetched(), dir, settings)
 	if f.err != nil {
 		return nil, f.err
 	}

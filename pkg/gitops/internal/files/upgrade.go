@@ -85,6 +85,11 @@ func (u *UpgradePlanner) Plan(ctx context.Context, snapshot facts.SnapshotReader
 	if err := u.checkReach(ctx, snapshot, plan); err != nil {
 		return planned, err
 	}
+	if err := u.checkBetween(ctx, snapshot, func(map[string]bool) bool {
+		return changesBetween(planned.Specs)
+	}); err != nil {
+		return planned, err
+	}
 	planned.Plan = plan
 	return planned, u.checkFiles(ctx, snapshot, plan)
 }
