@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 const (
@@ -36,8 +38,8 @@ func newTransport(caPEM []byte) (*http.Transport, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(caPEM) {
-			return nil,
-				errors.New("the file of certificate authorities (--ca-file) contains no PEM certificate")
+			return nil, hint.Errorf("the file of certificate authorities (%s) contains no PEM certificate",
+				hint.CAFile)
 		}
 		transport.TLSClientConfig.RootCAs = pool
 	}
@@ -224,7 +226,7 @@ func (e *proxyError) Error() string {
 		clean(e.proxy), clean(e.target), e.status, http.StatusText(e.status)))
 }
 
-func (e *proxyError) hint() string {
+func (e *proxyError) hint() hint.Hint {
 	switch e.status {
 	case 0:
 		return "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"

@@ -17,7 +17,8 @@ import (
 
 // deletionFinding tells of a deletion that is under way.
 func deletionFinding(d *fluxinstall.Deletion) Finding {
-	return Finding{AreaCluster, fmt.Sprintf("%s: %s: %s", d.Object(), d.Describe(), d.Meaning()), d.Next()}
+	return Finding{AreaCluster, fmt.Sprintf("%s: %s: %s", d.Object(), d.Describe(), d.Meaning()),
+		d.Next().String()}
 }
 
 // checkHanging finds deletions under way that a run would set off, or that take away what it works on.
@@ -108,7 +109,7 @@ func (r *clustersRun) checkLeaving(found *findings) {
 			if c.Role() == clusterspec.RoleWorkload && d.Kind == "Cluster" && d.Namespace == c.Namespace &&
 				d.Name == c.Name {
 				found.addFinding(Finding{AreaCluster,
-					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next()})
+					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next().String()})
 			}
 		}
 	}

@@ -72,9 +72,9 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
 		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config.SystemNamespace,
 			Name: fluxmanifests.SourceSecretName, Reason: reason}
-		finding := Finding{AreaCluster, kept.Error(), kept.Hint()}
+		finding := Finding{AreaCluster, kept.Error(), kept.Hint().String()}
 		if overSSH {
-			finding.Hint = joinedHints(replace, kept.Hint())
+			finding.Hint = joinedHints(replace, kept.Hint().String())
 		}
 		found.addFinding(finding)
 		return

@@ -230,7 +230,7 @@ func (j *judge) explain(found *fluxinstall.NotReadyError) Problem {
 	if found.Reason != "" {
 		message = found.Reason + ": " + message
 	}
-	p := Problem{Object: found.Object, Message: message, Cause: found.Cause, Next: found.Next}
+	p := Problem{Object: found.Object, Message: message, Cause: found.Cause, Next: found.Next.String()}
 	p.File, p.Cluster = j.fileOf(found)
 	if p.File != "" {
 		p.Next = text.Command("in a clone of the repository, see what changed last: git log -p -1 -- %s",

@@ -212,7 +212,7 @@ func (j *judge) judgeKey() {
 			Object:  "Secret " + k.Secret,
 			Message: "it contains a private key that cannot be read: " + secret.Unreadable,
 			Cause:   "Flux cannot read the repository with it either", Next: (&fluxinstall.UnreadableKeyError{
-				Namespace: j.Survey.Namespace, Name: fluxmanifests.SourceSecretName}).Hint(),
+				Namespace: j.Survey.Namespace, Name: fluxmanifests.SourceSecretName}).Hint().String(),
 		})
 	case j.Survey.Flux.SourceSecret == nil && j.Survey.Flux.GitRepository.Secret != "" && !j.secretUnseen():
 		j.problem(Problem{
