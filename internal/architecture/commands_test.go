@@ -76,6 +76,7 @@ func TestSuggestedCommands_found(t *testing.T) {
 		`return text.Command("see: git log -- '%s'", f)`:                   1,
 		`return hint.Command("see: git log -- %s; %s", f, hint.Again)`:     0,
 		`return hint.Command("see: git log -- '%s'", f)`:                   1,
+		`return "see: git log; or " + hint.Run{Do: hint.Lint}.Hint()`:      0,
 		`return hint.Text("see: git log -- %s", f)`:                        1,
 		`return hint.Text("see: git log; or %s", hint.Run{Do: hint.Lint})`: 0,
 		`return text.Command("see: git log -- %s %s", f)`:                  1,
@@ -242,6 +243,9 @@ func quoted(expr ast.Expr, constants map[string]bool) bool {
 			name = f.Name
 		case *ast.SelectorExpr:
 			name = f.Sel.Name
+		}
+		if method, ok := e.Fun.(*ast.SelectorExpr); ok && name == "Hint" { // of something of ours
+			return quoted(method.X, constants)
 		}
 		return name == "len" || name == "count" || strings.HasSuffix(strings.ToLower(name), "command")
 	}

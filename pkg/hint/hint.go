@@ -87,7 +87,7 @@ func Plain(text string) Hint { return Hint(unmarked.Replace(text)) }
 
 // String is the text in the words of who calls the packages: an option is the field of that name, an
 // operation the function.
-func (h Hint) String() string { return h.In(library{}) }
+func (h Hint) String() string { return h.In(Library{}) }
 
 // In is the text in the words of a program.
 func (h Hint) In(words Words) string {

@@ -53,9 +53,10 @@ func TestHint_words(t *testing.T) {
 			`<gitops.Create [] "dev.yaml">`},
 		{hint.Text("%s with its file", hint.Run{Do: hint.Create, File: hint.FileAsSaid}),
 			"gitops.Create with its file", `<gitops.Create [] "..."> with its file`},
-		{hint.Text("%s, then %s", hint.Lint, hint.Again), "lint.CheckRepository, then do the same again",
-			`<lint.CheckRepository [] "">, then <do the same again>`},
-		{"a; " + hint.Again.Hint(), "a; do the same again", "a; <do the same again>"},
+		{hint.Text("%s, then %s", hint.Lint, hint.Again),
+			"lint.CheckRepository, then make the same call again",
+			`<lint.CheckRepository [] "">, then <make the same call again>`},
+		{"a; " + hint.Again.Hint(), "a; make the same call again", "a; <make the same call again>"},
 		{hint.Text("it is so: %s", hint.Text("take %s", hint.Adopt)),
 			"it is so: take gitops.UpgradeOptions.Adopt", "it is so: take <gitops.UpgradeOptions.Adopt  >"},
 		{hint.Text("%v", fmt.Errorf("writing: %w", known)),
@@ -75,7 +76,7 @@ func TestCommand(t *testing.T) {
 	for _, tc := range []struct{ hint, want hint.Hint }{
 		{hint.Command("kubectl get %s", "a b"), "kubectl get 'a b'"},
 		{hint.Command("git add %s, then %s with %s: %s", "a b", hint.Again, hint.Overwrite, "-x"),
-			"git add 'a b', then <do the same again> with <gitops.CreateOptions.Overwrite  >: ./-x"},
+			"git add 'a b', then <make the same call again> with <gitops.CreateOptions.Overwrite  >: ./-x"},
 		{hint.Command("%s; or git log %s", hint.Text("use %s", hint.Adopt), []string{"a", "b c"}),
 			"use <gitops.UpgradeOptions.Adopt  >; or git log a 'b c'"},
 	} {
@@ -197,7 +198,7 @@ func TestReword(t *testing.T) {
 		Pair: [2]hint.Hint{"plain", h}, hidden: h, Large: map[string][]byte{"a": nil},
 	}
 	hint.Reword(&value, marked{})
-	const want = "<do the same again>"
+	const want = "<make the same call again>"
 	for at, got := range map[string]hint.Hint{
 		"list": value.List[0].Hint, "below": value.List[0].Below.Hint, "map": value.Map["a"].Hint,
 		"pair": value.Pair[1], "own": hint.Hint(value.Own.text),

@@ -83,7 +83,7 @@ type Setting struct {
 }
 
 // String is the setting in the words of the library.
-func (s Setting) String() string { return library{}.Setting(s) }
+func (s Setting) String() string { return Library{}.Setting(s) }
 
 // The files of a [Run] that are not known by their path.
 const (
@@ -104,7 +104,7 @@ type Run struct {
 }
 
 // String is the run in the words of the library.
-func (r Run) String() string { return library{}.Run(r) }
+func (r Run) String() string { return Library{}.Run(r) }
 
 // Repeat is what the reader has done, to be done once more. There are several for the sake of the sentence
 // around it.
@@ -112,11 +112,11 @@ type Repeat string
 
 // The ways to say it.
 const (
-	Again        Repeat = "do the same again"
-	AgainHere    Repeat = "do this again"         // at the end of other things to do
-	AgainThen    Repeat = "do it again"           // once something has changed
-	Otherwise    Repeat = "do it"                 // in another way, which follows
-	WhenRepeated Repeat = "the same, done again," // brings something about, which follows
+	Again        Repeat = "make the same call again"
+	AgainHere    Repeat = "make this call again"       // at the end of other things to do
+	AgainThen    Repeat = "make the call again"        // once something has changed
+	Otherwise    Repeat = "make the call"              // in another way, which follows
+	WhenRepeated Repeat = "the same call, made again," // brings something about, which follows
 )
 
 // Repeats are all of them.
@@ -156,7 +156,7 @@ func (o Operation) reference() anyReference { return anyReference{Run: &Run{Do: 
 func (r Repeat) reference() anyReference    { return anyReference{Repeat: r} }
 
 // String is the operation's function.
-func (o Operation) String() string { return library{}.Run(Run{Do: o}) }
+func (o Operation) String() string { return Library{}.Run(Run{Do: o}) }
 
 // anyReference is one of its fields.
 type anyReference struct {

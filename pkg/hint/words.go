@@ -12,12 +12,12 @@ type Words interface {
 	Repeat(r Repeat) string
 }
 
-// library is, as long as results hold texts that are in words already, the command line: it moves to
-// internal/cli when they hold Hints.
-type library struct{}
+// Library are the words of who calls the packages. As long as results hold texts that are in words already,
+// they are those of the command line.
+type Library struct{}
 
 // Setting is a flag, with its value.
-func (library) Setting(s Setting) string {
+func (Library) Setting(s Setting) string {
 	flag := "--" + flagOf(s.Option)
 	switch {
 	case s.Placeholder != "":
@@ -31,7 +31,7 @@ func (library) Setting(s Setting) string {
 }
 
 // Run is a command line of this program.
-func (w library) Run(r Run) string {
+func (w Library) Run(r Run) string {
 	line := commandOf(r.Do)
 	if !r.Bare {
 		line = "eksa-gitops " + line
@@ -53,7 +53,7 @@ func (w library) Run(r Run) string {
 }
 
 // Repeat is about the command line that was typed.
-func (library) Repeat(r Repeat) string {
+func (Library) Repeat(r Repeat) string {
 	switch r {
 	case Again:
 		return "run the same command again"

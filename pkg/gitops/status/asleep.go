@@ -18,7 +18,7 @@ import (
 func (j *judge) judgeDeletions() {
 	for i := range j.Survey.Deletions {
 		d := &j.Survey.Deletions[i]
-		p := Problem{Object: d.Object(), Message: d.Describe(), Cause: d.Meaning(), Next: d.Next().String()}
+		p := Problem{Object: d.Object(), Message: d.Describe(), Cause: d.Meaning(), Next: d.Next()}
 		if d.Kind == "Cluster" {
 			if j.Cluster != "" && d.Name != j.Cluster || !d.Management && !j.inGit(d.Name) {
 				continue

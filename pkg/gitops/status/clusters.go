@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // clusters brings together what Git and the management cluster know, sorted: the management cluster first,
@@ -134,7 +134,7 @@ func (j *judge) judgeClusters() {
 				Cluster: c.Name, File: c.SpecPath,
 				Cause: "Flux does not build its directory, for example because a kustomization above does " +
 					"not list it, or somebody deleted the object and Flux has not brought it back yet",
-				Next: text.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s",
+				Next: hint.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s",
 					j.Survey.Namespace, j.Survey.Namespace),
 			})
 		// one that goes has its own problem, if it hangs
@@ -143,8 +143,7 @@ func (j *judge) judgeClusters() {
 				Object: object, Message: "it has a GitOps configuration, but no files in Git",
 				Cluster: c.Name, Cause: "a change in Git cannot reach it: its files were never pushed, or " +
 					"they were removed without Flux deleting it",
-				Next: text.Command(
-					"put its file into Git: eksa-gitops create cluster -f FILE, with the file of %s", c.Name),
+				Next: "put its file into Git: " + createCommand(c.Name),
 			})
 		}
 	}
@@ -163,7 +162,7 @@ func (j *judge) judgeClusters() {
 // judgeDrift sums up the differences of each cluster: the fields are in the report.
 func (j *judge) judgeDrift() {
 	if j.LiveErr != nil {
-		j.unseen("drift", j.LiveErr.Error(), facts.HintOf(j.LiveErr))
+		j.unseen("drift", j.LiveErr.Error(), hint.Of(j.LiveErr))
 	}
 	if j.Git != nil && !j.Brief {
 		for _, c := range j.Git.Clusters {
@@ -199,7 +198,7 @@ func (j *judge) judgeDrift() {
 		}
 		if d.Field == "" {
 			p.Cause = "somebody deleted it; Flux creates it again when it applies next"
-			p.Next = "wait for Flux, or see: eksa-gitops status --watch"
+			p.Next = "wait for Flux, or see: " + hint.WatchStatus.Hint()
 		}
 		if j.leftAlone(object) {
 			p.Cause = "it differs from Git, and nothing puts it back while it is left alone"
