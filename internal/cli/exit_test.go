@@ -14,6 +14,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // refusals are all kinds of errors that say that somebody has to allow something first.
@@ -30,7 +31,7 @@ var refusals = map[string]error{
 	"credentials for the cluster": &fluxinstall.CredentialsError{},
 	"admission policy":            &fluxinstall.RefusedError{Policy: true, Err: errors.New("denied")},
 	"right that preflight missed": &gitops.PreflightError{
-		Findings: []gitops.Finding{{Area: gitops.AreaAccess}}},
+		Findings: []facts.Finding{{Area: facts.AreaAccess}}},
 	"right, seen at the same time":  errors.Join(errors.New("the wait is over"), github.ErrPermission),
 	"right, as a finding of GitHub": fmt.Errorf("reading: %w", github.ErrPermission),
 }
@@ -80,8 +81,8 @@ func TestExitCode_others(t *testing.T) {
 		"interrupt, whatever it met": {&interruptedError{err: github.ErrPermission}, exitInterrupted},
 		"usage":                      {usagef("odd"), exitUsage},
 		"file":                       {clusterspec.Problems{{}}, exitSpec},
-		"cluster and right": {&gitops.PreflightError{Findings: []gitops.Finding{{Area: gitops.AreaCluster},
-			{Area: gitops.AreaAccess}}},
+		"cluster and right": {&gitops.PreflightError{Findings: []facts.Finding{{Area: facts.AreaCluster},
+			{Area: facts.AreaAccess}}},
 			exitSpec},
 		"API server that is not reached": {&fluxinstall.UnreachableError{Err: errors.New("refused")},
 			exitSpec},

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/diagnostics"
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
@@ -76,7 +77,7 @@ func refusedObject(command string, err error, code exitCode) any {
 		return &LintResult{Document: diagnostics.Report{Command: command}.Document(), ExitCode: int(code),
 			Fleets: []lint.Fleet{}, Changes: []lint.Change{}, Failure: failure}
 	case "get clusters":
-		return &ClustersResult{Version: gitops.ResultVersion, Command: command,
+		return &ClustersResult{Version: jsonform.Version, Command: command,
 			Clusters: []status.ClusterStatus{}, ExitCode: int(code), Failure: failure}
 	}
 	status := gitops.StatusRefused
@@ -84,7 +85,7 @@ func refusedObject(command string, err error, code exitCode) any {
 		status = gitops.StatusInterrupted
 	}
 	return &gitops.Result{
-		Version: gitops.ResultVersion, Command: command, Status: status, Clusters: []gitops.ClusterResult{},
+		Version: jsonform.Version, Command: command, Status: status, Clusters: []gitops.ClusterResult{},
 		Steps: []step.Result{}, Failure: &gitops.Failure{Message: failure.Message, Hint: failure.Hint},
 		ExitCode: int(code),
 	}

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/ui"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 )
 
 // Document is the JSON form of a report (docs/output.md). A command that has more to say embeds it in a
@@ -23,7 +23,7 @@ type Document struct {
 
 // Document gives the JSON form of the report.
 func (r Report) Document() Document {
-	d := Document{Version: gitops.ResultVersion, Command: r.Command, Files: r.Files, Problems: r.sorted()}
+	d := Document{Version: jsonform.Version, Command: r.Command, Files: r.Files, Problems: r.sorted()}
 	d.Errors, d.Warnings = r.Counts()
 	if d.Files == nil {
 		d.Files = []string{}

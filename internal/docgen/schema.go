@@ -21,7 +21,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/cli"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -85,7 +85,7 @@ func (w *schemaWriter) write(form cli.Form) ([]byte, error) {
 	schema.Title = "eksa-gitops: " + form.Title
 	if command, ok := schema.Properties.Get("command"); ok {
 		version, _ := schema.Properties.Get("version")
-		version.Const = gitops.ResultVersion
+		version.Const = jsonform.Version
 		if len(form.Commands) == 1 {
 			command.Const = form.Commands[0]
 		}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/proxy"
 	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
@@ -51,16 +52,16 @@ func newHTTPSTransport(e *endpoint, r Remote, u *url.URL, auth TokenAuth) (*http
 		config.RootCAs = pool
 	}
 	dial := r.DialContext
-	proxy := http.ProxyFromEnvironment
+	viaProxy := http.ProxyFromEnvironment
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: e.limits.Connect, KeepAlive: 15 * time.Second}).DialContext
 	} else {
-		proxy = nil
+		viaProxy = nil
 	}
 	t.client = &http.Client{
 		Transport: &http.Transport{
-			Proxy:                  proxy,
-			OnProxyConnectResponse: proxyAnswer,
+			Proxy:                  viaProxy,
+			OnProxyConnectResponse: proxy.Answer,
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := dial(ctx, network, address)
 				if err == nil {
@@ -79,31 +80,6 @@ func newHTTPSTransport(e *endpoint, r Remote, u *url.URL, auth TokenAuth) (*http
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return t, nil
-}
-
-// proxyAnswer tells a refusal by the proxy from one by the server. The words of its status stay out: they are
-// whatever the proxy likes, even the password that it was shown.
-func proxyAnswer(_ context.Context, proxy *url.URL, request *http.Request, response *http.Response) error {
-	if response.StatusCode == http.StatusOK {
-		return nil
-	}
-	return &proxyError{proxy: proxy.Host, target: request.Host, status: response.StatusCode}
-}
-
-// proxyError is a proxy that does not connect.
-type proxyError struct {
-	proxy, target string
-	status        int
-}
-
-func (e *proxyError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s",
-		e.proxy, e.target, e.status, http.StatusText(e.status)))
-}
-
-// permanent says whether the same proxy will say the same again.
-func (e *proxyError) permanent() bool {
-	return e.status < 500 && e.status != http.StatusTooManyRequests
 }
 
 func (t *httpsTransport) close() { t.client.CloseIdleConnections() }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/proxy"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 )
 
@@ -69,12 +71,13 @@ func (e *endpoint) networkError(doing string, err error) error {
 	var timeout net.Error
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	var refused *proxyError
+	var refused *proxy.RefusedError
 	switch {
 	case isOurs(err):
 		return err
 	case errors.As(err, &refused):
-		u.Reason, u.Permanent = doing+": "+refused.Error(), refused.permanent()
+		u.Reason = doing + ": " + refused.Error()
+		u.Permanent = refused.Status < 500 && refused.Status != http.StatusTooManyRequests
 		u.Next = "check the proxy settings (HTTPS_PROXY, NO_PROXY); credentials for the proxy are written " +
 			"as http://USER:PASSWORD@HOST:PORT"
 	case errors.As(err, &dns) && dns.IsNotFound:

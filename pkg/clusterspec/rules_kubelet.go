@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	texts "github.com/eksa-gitops/eksa-gitops/internal/text"
 )
 
 // checkKubelets: the field table has the fields of a KubeletConfiguration; EKS Anywhere sets one of them
@@ -68,11 +70,6 @@ func (r *report) checkAuditPolicy() {
 		return
 	}
 	e := r.wrong("invalid-value", path,
-		"the text is not YAML: "+strings.TrimPrefix(firstLine(err.Error()), "yaml: "))
+		"the text is not YAML: "+strings.TrimPrefix(texts.FirstLine(err.Error()), "yaml: "))
 	e.Expected = "an audit policy, apiVersion audit.k8s.io/v1 and kind Policy"
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }

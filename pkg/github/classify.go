@@ -14,6 +14,7 @@ import (
 
 	gh "github.com/google/go-github/v53/github"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/proxy"
 	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
@@ -239,15 +240,17 @@ func (c *Client) classifyUnanswered(e *Error, err error) {
 	e.cause = err
 	e.Message = err.Error()
 	var redirect *redirectError
-	var proxy *proxyError
+	var refused *proxy.RefusedError
 	var cut *cutOffError
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &redirect), errors.As(err, new(*oversizeError)):
 		e.class = ErrUnexpected
 		e.hint = "check that the API's URL is right, and that it is GitHub that answers there"
-	case errors.As(err, &proxy):
-		e.transient, e.noEffect, e.hint = proxy.status >= 500, true, proxy.hint()
+	case errors.As(err, new(*proxyAddressError)):
+		e.noEffect, e.hint = true, "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+	case errors.As(err, &refused):
+		e.transient, e.noEffect, e.hint = refused.Status >= 500, true, proxyHint(refused.Status)
 	case classifyTLS(e, c.base.Host, err):
 	case errors.As(err, &dns) && dns.IsNotFound:
 		// A name that does not exist is not going to exist in a moment.

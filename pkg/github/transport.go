@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/proxy"
 	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
@@ -29,7 +30,7 @@ func newTransport(caPEM []byte) (*http.Transport, error) {
 		transport = standard.Clone()
 	}
 	transport.Proxy = discreet(http.ProxyFromEnvironment)
-	transport.OnProxyConnectResponse = proxyAnswer
+	transport.OnProxyConnectResponse = proxy.Answer
 	transport.MaxIdleConnsPerHost = 8
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(caPEM) > 0 {
@@ -196,40 +197,24 @@ func (e *slowError) Error() string { return fmt.Sprintf("no answer within %s", e
 // is none.
 func discreet(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	return func(request *http.Request) (*url.URL, error) {
-		proxy, err := find(request)
+		address, err := find(request)
 		if err != nil {
-			return nil, &proxyError{}
+			return nil, &proxyAddressError{}
 		}
-		return proxy, nil
+		return address, nil
 	}
 }
 
-// proxyAnswer tells a refusal by the proxy from one by GitHub; net/http leaves only the words of its status.
-func proxyAnswer(_ context.Context, proxy *url.URL, request *http.Request, response *http.Response) error {
-	if response.StatusCode == http.StatusOK {
-		return nil
-	}
-	return &proxyError{proxy: proxy.Host, target: request.Host, status: response.StatusCode}
+// proxyAddressError says that the proxy's address is no URL. Nothing was sent anywhere.
+type proxyAddressError struct{}
+
+func (*proxyAddressError) Error() string {
+	return "the address of the proxy (HTTPS_PROXY, HTTP_PROXY) is not a URL"
 }
 
-// proxyError is a proxy that does not connect. Nothing was sent to GitHub.
-type proxyError struct {
-	proxy, target string
-	status        int // 0 when the proxy's address is no URL
-}
-
-func (e *proxyError) Error() string {
-	if e.status == 0 {
-		return "the address of the proxy (HTTPS_PROXY, HTTP_PROXY) is not a URL"
-	}
-	return strings.TrimSpace(fmt.Sprintf("the proxy %s does not connect to %s: %d %s",
-		clean(e.proxy), clean(e.target), e.status, http.StatusText(e.status)))
-}
-
-func (e *proxyError) hint() hint.Hint {
-	switch e.status {
-	case 0:
-		return "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+// proxyHint is what helps against a proxy that does not connect.
+func proxyHint(status int) hint.Hint {
+	switch status {
 	case http.StatusProxyAuthRequired:
 		return "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
 	case http.StatusForbidden:

@@ -24,7 +24,7 @@ import (
 // kubeconfig leads to it. The repository knows: a cluster that was built has its files there, and its Flux a
 // deploy key.
 func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
-	if !r.seen.Absent || r.management == nil || r.meant.builds(r.management.Name) {
+	if !r.seen.Absent() || r.management == nil || r.meant.builds(r.management.Name) {
 		return
 	}
 	name := r.management.Name
@@ -32,16 +32,17 @@ func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
 	signs, err := r.signsOfLife(ctx)
 	switch {
 	case len(signs) > 0:
-		found.addFinding(Finding{AreaCluster,
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("no kubeconfig leads to management cluster %s, and there are signs that "+
-				"it was built already: %s; %v", name, strings.Join(signs, ", "), r.seen.Unfound),
-			joinedHints(facts.HintOf(r.seen.Unfound), build)})
+				"it was built already: %s; %v", name, strings.Join(signs, ", "), r.seen.Unfound()),
+			joinedHints(facts.HintOf(r.seen.Unfound()), build)))
 	case err != nil:
-		found.addFinding(Finding{AreaCluster,
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("no kubeconfig leads to management cluster %s, and the repository, which would "+
-				"tell whether it was built already, cannot be looked at: %v; %v", name, err, r.seen.Unfound),
-			joinedHints(facts.HintOf(r.seen.Unfound),
-				"run the same command again when the repository can be looked at; "+build)})
+				"tell whether it was built already, cannot be looked at: %v; %v", name, err,
+				r.seen.Unfound()),
+			joinedHints(facts.HintOf(r.seen.Unfound()),
+				"run the same command again when the repository can be looked at; "+build)))
 	}
 }
 
@@ -50,13 +51,13 @@ func (r *createRun) checkUnbuilt(ctx context.Context, found *findings) {
 func (r *createRun) signsOfLife(ctx context.Context) ([]string, error) {
 	var signs []string
 	var unseen error
-	if access := r.seen.Access; access != nil {
+	if access := r.seen.Access(); access != nil {
 		for _, f := range access.Findings {
 			if f.Severity == github.SeverityError && f.Kind != github.KindPolicy {
 				unseen = errors.Join(unseen, errors.New(f.Message))
 			}
 		}
-		title := deployKeyTitle(r.management.Name, r.seen.Config.SystemNamespace)
+		title := deployKeyTitle(r.management.Name, r.seen.Config().SystemNamespace)
 		if slices.ContainsFunc(access.DeployKeys, func(k github.DeployKey) bool { return k.Title == title }) {
 			signs = append(signs, fmt.Sprintf("deploy key %q of %s", title, r.seen.RepoRef()))
 		}
@@ -67,11 +68,11 @@ func (r *createRun) signsOfLife(ctx context.Context) ([]string, error) {
 	snapshot := r.snapshot
 	if snapshot == nil {
 		// It was not reached, or a rule of the host was in the way, which does not keep anybody from reading.
-		if r.open.repo == nil || r.open.host != nil && r.seen.Access == nil {
+		if r.open.repo == nil || r.open.host != nil && r.seen.Access() == nil {
 			return signs, errors.New("it did not answer")
 		}
 		var err error
-		if snapshot, err = r.open.repo.Fetch(ctx, r.seen.Config.Branch); err != nil {
+		if snapshot, err = r.open.repo.Fetch(ctx, r.seen.Config().Branch); err != nil {
 			return signs, err
 		}
 		r.snapshots = append(r.snapshots, snapshot)
@@ -79,8 +80,8 @@ func (r *createRun) signsOfLife(ctx context.Context) ([]string, error) {
 	if snapshot.State() != git.BranchExists {
 		return signs, unseen
 	}
-	system := layout.SystemDir(r.seen.Config)
-	for _, file := range []string{layout.PathsIn(r.seen.Config, r.management.Name).Spec,
+	system := layout.SystemDir(r.seen.Config())
+	for _, file := range []string{layout.PathsIn(r.seen.Config(), r.management.Name).Spec,
 		path.Join(system, layout.ComponentsFile), path.Join(system, layout.SyncFile)} {
 		if _, there, err := snapshot.Lookup(file); err != nil {
 			return signs, fmt.Errorf("looking for %s: %w", file, err)
@@ -96,20 +97,22 @@ func (r *createRun) signsOfLife(ctx context.Context) ([]string, error) {
 // more. Only when nothing is left to take away, and the provisioner's own record says that it has deleted the
 // cluster, there is nothing to say.
 func (d *deleteRun) checkGone(found *findings) {
-	deleted := d.ports.Provisioner.HasDeleted(d.seen.ManagementCluster)
+	deleted := d.ports.Provisioner.HasDeleted(d.seen.ManagementCluster())
 	left := len(d.planned.Changes) > 0 || len(d.attached.keys) > 0
 	switch {
 	case deleted && !left:
 		return
 	case deleted:
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("no kubeconfig leads to management cluster %s; "+
-			"eksctl anywhere has deleted one of that name from this directory, and something of it "+
-			"is left in Git: you have to say whether that is of the same cluster", d.seen.ManagementCluster),
-			hintRest})
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+			"no kubeconfig leads to management cluster %s; "+
+				"eksctl anywhere has deleted one of that name from this directory, and something of it "+
+				"is left in Git: you have to say whether that is of the same cluster",
+			d.seen.ManagementCluster()), hintRest))
 	default:
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("no kubeconfig leads to management cluster %s, "+
-			"which does not mean that it is gone: %v", d.seen.ManagementCluster, d.seen.Unfound),
-			joinedHints(facts.HintOf(d.seen.Unfound), hintRest)})
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+			"no kubeconfig leads to management cluster %s, which does not mean that it is gone: %v",
+			d.seen.ManagementCluster(), d.seen.Unfound()), joinedHints(facts.HintOf(d.seen.Unfound()),
+			hintRest)))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // astray is a world whose management cluster dev is up and in Git, as a run in another directory sees it: no
@@ -230,7 +231,7 @@ func TestAbsence_upgrade(t *testing.T) {
 			_, err := gitops.Upgrade(t.Context(), w.provisioned(), options)
 			var refused *gitops.PreflightError
 			if !errors.As(err, &refused) || len(refused.Findings) != 1 ||
-				refused.Findings[0].Area != gitops.AreaCluster ||
+				refused.Findings[0].Area != facts.AreaCluster ||
 				!strings.Contains(refused.Findings[0].Message, "there is no kubeconfig") || len(w.calls) > 0 {
 				t.Errorf("error %v, calls %v", err, w.calls)
 			}

@@ -58,7 +58,8 @@ func (r *createRun) checkAdmitted(ctx context.Context, found *findings) {
 		r.steps.Note(step.LevelInfo, fmt.Sprintf(
 			"the API server could not be asked whether it accepts all objects of the clusters: %v", err))
 	case err != nil:
-		found.add(AreaCluster, fmt.Errorf("asking the API server about the objects of the clusters: %w", err))
+		found.add(facts.AreaCluster, fmt.Errorf("asking the API server about the objects of the clusters: %w",
+			err))
 	}
 }
 
@@ -95,6 +96,7 @@ func (f *findings) addRefusal(cluster string, v fluxinstall.Verdict) {
 		if cause.Field != "" {
 			text += ": " + cause.Field
 		}
-		f.addFinding(Finding{AreaSpec, fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message), ""})
+		f.addFinding(facts.AreaSpec.Finding(fmt.Sprintf("%s: %s refuses it: %s", text, who, cause.Message),
+			""))
 	}
 }

@@ -67,7 +67,7 @@ func (r *createRun) throughGit() step.Sequence {
 
 // createRepository makes the repository on a host that has it not.
 func (r *clustersRun) createRepository() step.Sequence {
-	if r.open.host == nil || r.seen.Access.Repository != nil {
+	if r.open.host == nil || r.seen.Access().Repository != nil {
 		return nil
 	}
 	return step.Sequence{step.Action{
@@ -75,7 +75,7 @@ func (r *clustersRun) createRepository() step.Sequence {
 		Plan: step.Planned(step.Changed("private")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			repository, created, err := r.open.host.EnsureRepository(ctx, github.NewRepository{
-				Ref: r.seen.RepoRef(), Personal: r.seen.Config.GitHub.Personal, Private: true,
+				Ref: r.seen.RepoRef(), Personal: r.seen.Config().GitHub.Personal, Private: true,
 				Description: repositoryDescription,
 			})
 			if err != nil {
@@ -119,15 +119,15 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		return nil
 	}
 	var components, sync []byte
-	version := r.plannedVersion(r.planned)
+	version := r.planned.FluxVersion()
 	install := step.Name("Install Flux " + version)
 	return step.Sequence{
 		step.Silently(func(context.Context) (err error) {
 			if components, sync, err = r.buildPushed(install); err != nil {
 				return err
 			}
-			r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config.SystemNamespace,
-				URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
+			r.result.Flux = &FluxResult{Version: version, Namespace: r.seen.Config().SystemNamespace,
+				URL: r.seen.Remote().Cluster, Path: layout.SyncPath(r.seen.Config())}
 			return nil
 		}),
 		step.Action{
@@ -138,7 +138,7 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 			Apply: func(ctx context.Context) (step.Effect, error) {
 				// When Flux itself reports that it applied this very commit, its components are what Git
 				// says: it applies them too.
-				if r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
+				if r.seen.Cluster().Applied(r.seen.Config().Branch, r.commit) {
 					return step.Unchanged(), nil
 				}
 				changes, err := r.open.cluster.EnsureComponents(ctx, components, r.progressOf(install))
@@ -151,7 +151,7 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 		step.Action{
 			Name: stepRepoint,
 			Plan: func(context.Context) (step.Effect, error) {
-				flux := &r.seen.Cluster.Flux
+				flux := &r.seen.Cluster().Flux
 				inPlace := flux.GitRepository != nil && flux.Kustomization != nil &&
 					!flux.GitRepository.Stopped && !flux.Kustomization.Stopped
 				return step.Written(!inPlace, ""), nil
@@ -159,7 +159,7 @@ func (r *clustersRun) installFlux(context.Context) step.Sequence {
 			Apply: func(ctx context.Context) (step.Effect, error) {
 				changes, err := r.open.cluster.EnsureSync(ctx, sync)
 				if err != nil {
-					return step.Effect{}, fmt.Errorf("pointing Flux at %s: %w", r.seen.Remote.Cluster, err)
+					return step.Effect{}, fmt.Errorf("pointing Flux at %s: %w", r.seen.Remote().Cluster, err)
 				}
 				return effectOfChanges(changes), nil
 			},
@@ -175,7 +175,7 @@ func (r *run) progressOf(step step.Name) func(fluxinstall.Progress) {
 // appliedInPlace says of a dry run whether the plan changes nothing in Git and Flux has applied that.
 func (r *run) appliedInPlace() bool {
 	snapshot := r.snapshot
-	return r.planned.InPlace(snapshot) && r.seen.Cluster.Applied(r.seen.Config.Branch, snapshot.Head())
+	return r.planned.InPlace(snapshot) && r.seen.Cluster().Applied(r.seen.Config().Branch, snapshot.Head())
 }
 
 func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
@@ -186,7 +186,7 @@ func effectOfChanges(changes fluxinstall.ChangeSet) step.Effect {
 // The key is taken from the Secret when that exists, so that whatever an earlier run left is completed, never
 // replaced.
 func (r *clustersRun) ensureSource() step.Sequence {
-	namespace := r.seen.Config.SystemNamespace
+	namespace := r.seen.Config().SystemNamespace
 	parts := step.Sequence{step.Action{
 		Name: step.Name("Prepare namespace " + namespace + " and its Git credentials"),
 		Plan: func(context.Context) (step.Effect, error) { return step.Written(!r.sourceInPlace(), ""), nil },
@@ -205,7 +205,7 @@ func (r *clustersRun) ensureSource() step.Sequence {
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("writing Secret %s/%s: %w", namespace, source.Name, err)
 			}
-			r.made.secret = r.made.secret || changed && r.seen.Cluster.Flux.SourceSecret == nil
+			r.made.secret = r.made.secret || changed && r.seen.Cluster().Flux.SourceSecret == nil
 			r.made.publicKey = key
 			return step.Written(created || changed, ""), nil
 		},
@@ -216,7 +216,7 @@ func (r *clustersRun) ensureSource() step.Sequence {
 	return append(parts, step.Action{
 		Name: "Register the read-only deploy key",
 		Plan: func(ctx context.Context) (step.Effect, error) {
-			public := r.seen.Cluster.Flux.SourcePublicKey
+			public := r.seen.Cluster().Flux.SourcePublicKey
 			registered, err := r.keyRegistered(ctx, public)
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("reading the deploy keys of %s: %w", r.seen.RepoRef(), err)
@@ -237,7 +237,7 @@ func (r *clustersRun) ensureSource() step.Sequence {
 
 // keyRegistered says whether the Secret's public key is a read-only deploy key of the repository.
 func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, error) {
-	if public == "" || r.seen.Access.Repository == nil {
+	if public == "" || r.seen.Access().Repository == nil {
 		return false, nil
 	}
 	keys, err := r.open.host.DeployKeys(ctx, r.seen.RepoRef())
@@ -253,7 +253,7 @@ func (r *clustersRun) keyRegistered(ctx context.Context, public string) (bool, e
 }
 
 func (r *clustersRun) deployKeyTitle() string {
-	return deployKeyTitle(r.management.Name, r.seen.Config.SystemNamespace)
+	return deployKeyTitle(r.management.Name, r.seen.Config().SystemNamespace)
 }
 
 // deployKeyTitle is how the key of a management cluster's Flux is called at the host.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // TestCreate_againstClustersInGit: a cluster is held against those in Git, and nothing is written when EKS
@@ -24,8 +25,8 @@ func TestCreate_againstClustersInGit(t *testing.T) {
 	if !errors.As(err, &refused) || len(refused.Findings) != 1 {
 		t.Fatalf("got %v", err)
 	}
-	want := gitops.Finding{
-		Area:    gitops.AreaSpec,
+	want := facts.Finding{
+		Area:    facts.AreaSpec,
 		Message: `a.yaml:6:16: Cluster w01: spec.eksaVersion: the cluster would be above its management cluster dev in clusters/dev/dev/eksa-system/eksa-cluster.yaml:1; found "v0.26.0"; expected at most v0.25.1, or the management cluster first`,
 		Hint:    "change a.yaml, or the cluster in Git, and run the same command again",
 	}

@@ -9,13 +9,14 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
 // checkCarried makes sure that the live objects carry what was committed: Flux reports success also for
 // objects that it is told to leave alone.
 func (u *upgradeRun) checkCarried(context.Context) step.Sequence {
-	if !slices.ContainsFunc(u.specs, (*specPlan).changed) {
+	if !slices.ContainsFunc(u.specs, (*files.SpecPlan).Changed) {
 		return nil
 	}
 	return step.Sequence{step.Action{
@@ -32,16 +33,16 @@ func (u *upgradeRun) checkCarriedNow(ctx context.Context) (step.Effect, error) {
 	}
 	var missing []error
 	for _, p := range u.specs {
-		objects, err := p.objects(ctx, u.snapshot)
+		objects, err := p.ObjectsIn(ctx, u.snapshot)
 		if err != nil {
-			return step.Effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.cluster.Name, err)
+			return step.Effect{}, fmt.Errorf("reading the files of cluster %s: %w", p.Cluster.Name, err)
 		}
 		for _, o := range objects {
 			if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) {
 				continue
 			}
-			for _, d := range facts.Differences(o, u.liveObject(o.Kind, o.Namespace, o.Name)) {
-				d.Cluster = p.cluster.Name
+			for _, d := range facts.Differences(o, facts.FindLive(u.live, o.Kind, o.Namespace, o.Name)) {
+				d.Cluster = p.Cluster.Name
 				missing = append(missing, &notCarriedError{difference: d})
 			}
 		}

@@ -29,18 +29,18 @@ func (r *run) checkLoss(ctx context.Context, found *findings) {
 	if cause := lost.Cause(); !lost.Gone && lost.State != git.BranchMissing {
 		message += " (" + cause + ")"
 	}
-	found.addFinding(Finding{AreaCluster, message +
+	found.addFinding(facts.AreaCluster.Finding(message+
 		"; what is pushed now would have Flux delete everything else it has applied, other clusters included",
-		lost.Next() + r.orRestore(lost) + "; until then Flux keeps what it has applied"})
+		lost.Next()+r.orRestore(lost)+"; until then Flux keeps what it has applied"))
 }
 
 // lookForLoss is findLoss for a run that has found nothing wrong so far; nil as well where Flux follows
 // nothing of the run's.
 func (r *run) lookForLoss(ctx context.Context, found *findings) *facts.Loss {
-	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster == nil {
+	if len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster() == nil {
 		return nil
 	}
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	git, ks := flux.GitRepository, flux.Kustomization
 	if git == nil || ks == nil || flux.Adoption != nil || r.seen.FollowsOther(flux) {
 		return nil
@@ -64,7 +64,7 @@ func (r *run) orRestore(lost *facts.Loss) string {
 
 // findLoss returns nil when the branch has what Flux has applied, or when Flux has yet to apply something.
 func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) (*facts.Loss, error) {
-	l := &facts.Loss{Config: r.seen.Config, Remote: r.seen.Remote,
+	l := &facts.Loss{Config: r.seen.Config(), Remote: r.seen.Remote(),
 		Applied: facts.CommitOf(ks.AppliedRevision)}
 	snapshot := r.snapshot
 	if snapshot == nil || snapshot.State() != git.BranchExists {
@@ -73,13 +73,13 @@ func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) 
 		}
 		if l.Gone = snapshot == nil; !l.Gone {
 			l.State = snapshot.State()
-			l.Renamed = facts.BranchNow(ctx, r.open.host, snapshot, r.seen.Config, l.Applied)
+			l.Renamed = facts.BranchNow(ctx, r.open.host, snapshot, r.seen.Config(), l.Applied)
 			l.Registered = r.fluxKeyRegistered(ctx)
 		}
 		return l, nil
 	}
 	if branch, _, _ := strings.Cut(ks.AppliedRevision, "@"); l.Applied == "" ||
-		branch != r.seen.Config.Branch {
+		branch != r.seen.Config().Branch {
 		return nil, nil
 	}
 	lacks, err := r.lacks(ctx, snapshot, l.Applied)
@@ -96,11 +96,11 @@ func (r *run) findLoss(ctx context.Context, ks *fluxinstall.KustomizationState) 
 	}
 	l.State, l.Head = snapshot.State(), snapshot.Head()
 	l.Lacking = facts.LackingClusters(ks, func(name string) bool {
-		_, there, err := snapshot.Lookup(layout.PathsIn(r.seen.Config, name).Spec)
+		_, there, err := snapshot.Lookup(layout.PathsIn(r.seen.Config(), name).Spec)
 		return err != nil || there
 	})
 	if len(l.Lacking) == 0 {
-		r.steps.Note(step.LevelWarning, facts.RewrittenText(l.Applied, r.seen.Config.Branch))
+		r.steps.Note(step.LevelWarning, facts.RewrittenText(l.Applied, r.seen.Config().Branch))
 		return nil, nil
 	}
 	l.Registered = r.fluxKeyRegistered(ctx)
@@ -122,7 +122,7 @@ func (r *run) lacks(ctx context.Context, snapshot Snapshot, commit string) (bool
 // fluxKeyRegistered says whether the host knows the key with which Flux reads the repository; nil when nobody
 // can tell.
 func (r *run) fluxKeyRegistered(ctx context.Context) *bool {
-	if r.open.host == nil || r.seen.Cluster.Flux.SourcePublicKey == "" {
+	if r.open.host == nil || r.seen.Cluster().Flux.SourcePublicKey == "" {
 		return nil
 	}
 	keys, err := r.open.host.DeployKeys(ctx, r.seen.RepoRef())
@@ -130,7 +130,7 @@ func (r *run) fluxKeyRegistered(ctx context.Context) *bool {
 		return nil // the token may not read them
 	}
 	registered := slices.ContainsFunc(keys, func(k github.DeployKey) bool {
-		return k.SameMaterial(r.seen.Cluster.Flux.SourcePublicKey)
+		return k.SameMaterial(r.seen.Cluster().Flux.SourcePublicKey)
 	})
 	return &registered
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // object is a part of a Kubernetes object.
@@ -96,7 +96,7 @@ func TestCreate_gitOpsDifferences(t *testing.T) {
 				t.Fatalf("%d findings: %+v", len(findings), findings)
 			}
 			for i, f := range findings {
-				if f.Area != gitops.AreaSpec ||
+				if f.Area != facts.AreaSpec ||
 					!strings.HasPrefix(f.Message, "cluster w01: FluxConfig w01: ") ||
 					!strings.Contains(f.Message, test.want[i]) || f.Hint == "" {
 					t.Errorf("%+v, want %s", f, test.want[i])
@@ -138,7 +138,7 @@ func TestCreate_sameGitOpsName(t *testing.T) {
 	w.live("FluxConfig", "w01",
 		object{"github": object{"owner": "octo", "repository": "fleet", "personal": true}})
 	findings := refused(t, w, on(t, spec("w01", onGitHub)))
-	if len(findings) != 1 || findings[0].Area != gitops.AreaSpec ||
+	if len(findings) != 1 || findings[0].Area != facts.AreaSpec ||
 		!strings.Contains(findings[0].Message, "FluxConfig w01 is the management cluster's own") {
 		t.Errorf("%+v", findings)
 	}

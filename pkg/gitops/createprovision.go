@@ -10,18 +10,19 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // missing are the clusters of the run that the provisioner has to make: those that do not exist.
 func (r *createRun) missing() []*clusterspec.Cluster {
-	if !r.hasProvisioner() || r.seen.Cluster == nil {
+	if !r.hasProvisioner() || r.seen.Cluster() == nil {
 		return nil
 	}
 	var missing []*clusterspec.Cluster
 	for _, c := range r.managed {
-		if r.seen.Absent || !r.seen.Cluster.HasCluster(c.Namespace, c.Name) {
+		if r.seen.Absent() || !r.seen.Cluster().HasCluster(c.Namespace, c.Name) {
 			missing = append(missing, c)
 		}
 	}
@@ -29,9 +30,9 @@ func (r *createRun) missing() []*clusterspec.Cluster {
 }
 
 // checkProvisioned is checkCluster for a management cluster that the provisioner may have begun to make.
-func (r *createRun) checkProvisioned(state *fluxinstall.State) []Finding {
-	wrong := r.checkCluster(state)
-	if r.management == nil || state.HasCluster(r.management.Namespace, r.management.Name) ||
+func (r *createRun) checkProvisioned(seen facts.Facts) []facts.Finding {
+	wrong := r.checkCluster(seen)
+	if r.management == nil || seen.Cluster().HasCluster(r.management.Namespace, r.management.Name) ||
 		!r.ports.Provisioner.HasKubeconfig(r.management.Name) {
 		return wrong
 	}
@@ -125,19 +126,19 @@ func (r *createRun) notMade(ctx context.Context, c *clusterspec.Cluster, err err
 // lookAgain looks at the management cluster after the provisioner has changed it.
 func (r *createRun) lookAgain(ctx context.Context) error {
 	var found findings
-	r.observeCluster(ctx, demands{judge: r.checkProvisioned}, &found)
+	r.lookAtCluster(ctx, demands{judge: r.checkProvisioned}, &found)
 	if len(found.list) == 0 {
 		return nil
 	}
 	// It is no PreflightError: a cluster has been made.
-	err := &hintedError{message: messagesOf(found.list), hint: found.list[0].Hint}
+	err := &hintedError{message: facts.MessagesOf(found.list), hint: found.list[0].Hint}
 	if (&PreflightError{Findings: found.list}).AboutAccess() {
 		err.is = github.ErrPermission
 	}
-	if r.open.cluster == nil || !r.seen.Cluster.EKSAInstalled {
+	if r.open.cluster == nil || !r.seen.Cluster().EKSAInstalled {
 		r.result.Status = StatusIncomplete
 		return &IncompleteError{
-			What:  fmt.Sprintf("cluster %s was created, but cannot be reached", r.seen.ManagementCluster),
+			What:  fmt.Sprintf("cluster %s was created, but cannot be reached", r.seen.ManagementCluster()),
 			Cause: err}
 	}
 	if r.gitOpsError == nil {
@@ -183,7 +184,7 @@ func (r *createRun) givesGitOps(c *clusterspec.Cluster) bool {
 // hasGitOps says whether a cluster that is there needs no other reference. One that is not there yet gets
 // none from its provisioner.
 func (r *createRun) hasGitOps(c *clusterspec.Cluster) bool {
-	live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
+	live := r.seen.Cluster().Cluster(c.Namespace, c.Name)
 	if live == nil {
 		return !r.settings.DryRun
 	}

@@ -47,7 +47,7 @@ func (r *clustersRun) pushWithCredentials(work commitWork) step.Sequence {
 // so that they come after the push: before, it would apply what others have left in the branch, and delete
 // what this run is about to bring back.
 func (r *clustersRun) fluxWaits() bool {
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	return flux.GitRepository != nil && flux.Kustomization != nil && r.seen.FluxCutOff()
 }
 
@@ -112,7 +112,7 @@ func (r *clustersRun) removeMade(ctx context.Context) (step.Effect, error) {
 		}
 	}
 	if r.made.secret || r.made.namespace {
-		gone, err := r.open.cluster.RemoveSource(ctx, r.seen.Config.SystemNamespace, r.made.publicKey,
+		gone, err := r.open.cluster.RemoveSource(ctx, r.seen.Config().SystemNamespace, r.made.publicKey,
 			r.made.namespace)
 		if err != nil {
 			return step.Effect{}, err

@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -71,8 +72,8 @@ type DeleteOptions struct {
 // and the context's. Delete may be repeated.
 func Delete(ctx context.Context, ports Ports, options DeleteOptions) (*Result, error) {
 	options.From = cmp.Or(options.From, FromBoth)
-	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings), options: options}
-	d.seen.Config, d.seen.ManagementCluster = options.GitOps, options.ManagementCluster
+	told := facts.Told{Config: orWithoutGit(options.GitOps), ManagementCluster: options.ManagementCluster}
+	d := &deleteRun{run: newRun("delete cluster", ports, options.Settings, told), options: options}
 	d.removes = true
 	for _, c := range options.Clusters {
 		role := clusterspec.RoleWorkload
@@ -114,10 +115,6 @@ func (d *deleteRun) do(ctx context.Context) error {
 	if found := d.checkOptions(); len(found) > 0 {
 		return &PreflightError{Findings: found}
 	}
-	if d.seen.Config == nil {
-		// Nothing is in Git; Flux is looked for where it is by default.
-		d.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
-	}
 	if err := d.checkSpecs(); err != nil {
 		return err
 	}
@@ -130,7 +127,7 @@ func (d *deleteRun) do(ctx context.Context) error {
 		return d.carryOut(ctx, d.destroy())
 	case d.detaches && d.options.GitOps == nil:
 		d.steps.Note(step.LevelInfo, fmt.Sprintf("management cluster %s has no gitOpsRef: it is not "+
-			"managed through Git; if its file has one, name the file with -f", d.seen.ManagementCluster))
+			"managed through Git; if its file has one, name the file with -f", d.seen.ManagementCluster()))
 		d.result.Status = StatusDone
 		return nil
 	case d.detaches:
@@ -175,30 +172,39 @@ func (d *deleteRun) carryOut(ctx context.Context, what deletion) error {
 // defaultSystemNamespace is where Flux is when nothing says otherwise.
 const defaultSystemNamespace = "flux-system"
 
+// orWithoutGit is a configuration, or, without one, that of clusters of which nothing is in Git: Flux is
+// looked for where it is by default.
+func orWithoutGit(config *clusterspec.GitOps) *clusterspec.GitOps {
+	if config == nil {
+		return &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
+	}
+	return config
+}
+
 // checkOptions finds what cannot be asked for.
-func (d *deleteRun) checkOptions() []Finding {
-	var found []Finding
+func (d *deleteRun) checkOptions() []facts.Finding {
+	var found []facts.Finding
 	for _, c := range d.options.Clusters {
 		if !clusterspec.IsClusterName(c.Name) {
-			found = append(found, Finding{AreaSpec, fmt.Sprintf("%q is not a cluster name", c.Name), ""})
+			found = append(found, facts.AreaSpec.Finding(fmt.Sprintf("%q is not a cluster name", c.Name), ""))
 		}
 	}
 	if d.detaches && len(d.options.Clusters) > 1 {
-		found = append(found, Finding{AreaSpec,
+		found = append(found, facts.AreaSpec.Finding(
 			fmt.Sprintf("%s manages the other clusters: it can only be detached from Git once they are gone",
-				d.seen.ManagementCluster),
-			"delete the workload clusters first, then the management cluster by itself"})
+				d.seen.ManagementCluster()),
+			"delete the workload clusters first, then the management cluster by itself"))
 	}
 	if d.detaches && !d.hasProvisioner() && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec, fmt.Sprintf("the files of management cluster %s cannot go "+
-			"first: Flux would delete the cluster's objects", d.seen.ManagementCluster),
-			"delete it from both, or only from the cluster"})
+		found = append(found, facts.AreaSpec.Finding(fmt.Sprintf(
+			"the files of management cluster %s cannot go first: Flux would delete the cluster's objects",
+			d.seen.ManagementCluster()), "delete it from both, or only from the cluster"))
 	}
 	if d.options.GitOps == nil && d.options.From == FromGit {
-		found = append(found, Finding{AreaSpec,
+		found = append(found, facts.AreaSpec.Finding(
 			fmt.Sprintf("management cluster %s has no gitOpsRef, so its repository is not known",
-				d.seen.ManagementCluster),
-			"name the cluster's file with -f"})
+				d.seen.ManagementCluster()),
+			"name the cluster's file with -f"))
 	}
 	return found
 }
@@ -213,16 +219,16 @@ func (d *deleteRun) observe(ctx context.Context) error {
 	needs := demands{judge: d.checkState, orAbsent: d.destroys()}
 	switch {
 	case d.destroys() && d.options.From == FromGit:
-		d.observeRepository(ctx, &found)
+		d.lookAtRepository(ctx, &found)
 		d.checkDestroyed(ctx, &found)
 	case d.usesGit() && d.usesCluster():
 		if err := d.look(ctx, needs, &found); err != nil {
 			return err
 		}
 	case d.usesGit():
-		d.observeRepository(ctx, &found)
+		d.lookAtRepository(ctx, &found)
 	default:
-		d.observeCluster(ctx, needs, &found)
+		d.lookAtCluster(ctx, needs, &found)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -237,11 +243,8 @@ func (d *deleteRun) observe(ctx context.Context) error {
 			detaches: d.detaches}
 	}
 	plan, err := d.planFiles(ctx, d.snapshot)
-	if entangled := new(files.EntangledError); errors.As(err, &entangled) {
-		return &PreflightError{Findings: []Finding{{AreaSpec, entangled.Error(), entangled.Hint()}}}
-	}
-	if dependents := new(foundError); errors.As(err, &dependents) {
-		return &PreflightError{Findings: dependents.findings}
+	if inTheWay := new(facts.FoundError); errors.As(err, &inTheWay) {
+		return &PreflightError{Findings: inTheWay.Findings}
 	}
 	if err != nil {
 		return err
@@ -285,7 +288,7 @@ func namesOf(clusters []Doomed) []string {
 
 // planFiles works out what goes from a snapshot.
 func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
-	r, err := files.NewRemoval(ctx, snapshot, d.seen.Config)
+	r, err := files.NewRemoval(ctx, snapshot, d.seen.Config())
 	if err != nil {
 		return nil, err
 	}
@@ -298,19 +301,12 @@ func (d *deleteRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Pl
 		names = append(names, c.Name)
 	}
 	if d.detaches {
-		err = r.RemoveManagement(d.seen.ManagementCluster)
+		err = r.RemoveManagement(d.seen.ManagementCluster())
 	} else {
 		err = r.RemoveWorkloads(names)
 	}
-	if dependents := new(files.DependentsError); errors.As(err, &dependents) {
-		found := &foundError{}
-		for _, dependent := range dependents.Dependents {
-			found.findings = append(found.findings, Finding{AreaSpec, dependent.Message, dependent.Hint})
-		}
-		err = found
-	}
 	if err == nil {
-		err = d.checkReadings(r.Plan)
+		err = files.CheckReadings(r.Plan, d.seen.Config().SystemNamespace)
 	}
 	return r.Finish(), err
 }
@@ -329,13 +325,13 @@ func (d *deleteRun) findTargets(found *findings) {
 	for i, c := range d.options.Clusters {
 		t := &target{Doomed: c}
 		record := &d.result.Clusters[i]
-		paths := layout.PathsIn(d.seen.Config, c.Name)
+		paths := layout.PathsIn(d.seen.Config(), c.Name)
 		for _, change := range d.planned.Changes {
 			t.files = t.files || strings.HasPrefix(change.Path, paths.Cluster+"/")
 		}
 		t.files = t.files || len(d.removal.Dependents[c.Name]) > 0
 		t.Namespace = cmp.Or(t.Namespace, d.removal.Namespaces[c.Name])
-		if state := d.seen.Cluster; state != nil {
+		if state := d.seen.Cluster(); state != nil {
 			var in []string
 			for j, live := range state.Clusters {
 				if live.Name == c.Name && (t.Namespace == "" || t.Namespace == live.Namespace) {
@@ -344,10 +340,10 @@ func (d *deleteRun) findTargets(found *findings) {
 				}
 			}
 			if len(in) > 1 {
-				found.addFinding(Finding{AreaSpec,
+				found.addFinding(facts.AreaSpec.Finding(
 					fmt.Sprintf("there is a cluster %s in each of the namespaces %s",
 						c.Name, strings.Join(in, ", ")),
-					"name the cluster's file with -f, which says which one is meant"})
+					"name the cluster's file with -f, which says which one is meant"))
 			}
 		}
 		if t.live != nil {
@@ -400,11 +396,11 @@ func (d *deleteRun) describe(ctx context.Context) {
 			record.Objects = append(record.Objects, d.removal.Dependents[t.Name]...)
 		}
 		if t.files {
-			dirs = append(dirs, layout.PathsIn(d.seen.Config, t.Name).Cluster)
+			dirs = append(dirs, layout.PathsIn(d.seen.Config(), t.Name).Cluster)
 		}
 	}
 	if d.detaches && len(d.planned.Changes) > 0 {
-		dirs = append(dirs, layout.SystemDir(d.seen.Config))
+		dirs = append(dirs, layout.SystemDir(d.seen.Config()))
 	}
 	d.result.Kept = d.removal.Kept(dirs...)
 }

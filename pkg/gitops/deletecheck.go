@@ -50,32 +50,32 @@ func (e *repositoryError) Hint() string {
 }
 
 // checkState judges the management cluster as a deletion needs it.
-func (d *deleteRun) checkState(state *fluxinstall.State) []Finding {
-	if wrong := d.checkManagementCluster(state); wrong != nil {
+func (d *deleteRun) checkState(seen facts.Facts) []facts.Finding {
+	if wrong := d.checkManagementCluster(seen); wrong != nil {
 		return wrong
 	}
 	if d.options.GitOps == nil || d.options.From == FromCluster && !d.detaches {
 		return nil
 	}
-	return slices.Concat(d.checkFlux(state), d.checkHanging(state))
+	return slices.Concat(d.checkFlux(seen), d.checkHanging(seen.Cluster()))
 }
 
 // checkTargets finds what would keep clusters from going, so that nothing is begun that cannot be ended.
 func (d *deleteRun) checkTargets(found *findings) {
 	for _, t := range d.targets {
-		if t.live != nil && t.live.ManagementCluster != d.seen.ManagementCluster {
-			found.addFinding(Finding{AreaSpec, fmt.Sprintf("cluster %s is managed by %s, not by %s",
-				t.Name, t.live.ManagementCluster, d.seen.ManagementCluster),
-				"choose the management cluster's kubeconfig with --kubeconfig"})
+		if t.live != nil && t.live.ManagementCluster != d.seen.ManagementCluster() {
+			found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf("cluster %s is managed by %s, not by %s",
+				t.Name, t.live.ManagementCluster, d.seen.ManagementCluster()),
+				"choose the management cluster's kubeconfig with --kubeconfig"))
 			continue
 		}
 		if t.live != nil && t.live.Paused && !t.live.AllowsDeletion {
-			found.addFinding(Finding{AreaCluster,
+			found.addFinding(facts.AreaCluster.Finding(
 				fmt.Sprintf("cluster %s is paused: EKS Anywhere would not delete it", t.Name),
-				facts.ResumeCommand(t.Name) + text.Command("; or have EKS Anywhere delete it anyway: "+
+				facts.ResumeCommand(t.Name)+text.Command("; or have EKS Anywhere delete it anyway: "+
 					"kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com "+
 					"%s anywhere.eks.amazonaws.com/allow-delete-when-paused=true, and run the same command "+
-					"right after that", t.Namespace, t.Name)})
+					"right after that", t.Namespace, t.Name)))
 		}
 		switch {
 		case d.options.From == FromCluster:
@@ -106,18 +106,18 @@ func (d *deleteRun) halves(t *target) string {
 // checkFromBoth makes sure that Flux will delete from the cluster what leaves Git.
 func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 	broken := func(format string, args ...any) {
-		found.addFinding(Finding{AreaCluster,
-			fmt.Sprintf("cluster %s: ", t.Name) + fmt.Sprintf(format, args...), d.halves(t)})
+		found.addFinding(facts.AreaCluster.Finding(
+			fmt.Sprintf("cluster %s: ", t.Name)+fmt.Sprintf(format, args...), d.halves(t)))
 	}
 	if d.options.GitOps == nil {
-		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.seen.ManagementCluster)
+		broken("GitOps is not set up: management cluster %s has no gitOpsRef", d.seen.ManagementCluster())
 		return
 	}
 	if reason := d.brokenFlux(); reason != "" {
 		broken("GitOps does not work: %s", reason)
 		return
 	}
-	ks := d.seen.Cluster.Flux.Kustomization
+	ks := d.seen.Cluster().Flux.Kustomization
 	switch {
 	case t.live == nil:
 	case t.live.KeptByFlux && t.live.Held == nil:
@@ -133,8 +133,8 @@ func (d *deleteRun) checkFromBoth(t *target, found *findings) {
 // brokenFlux says why Flux would not delete what leaves Git; empty when it would. That it cannot apply the
 // very clusters that go is no reason: it can once they are gone.
 func (d *deleteRun) brokenFlux() string {
-	flux := &d.seen.Cluster.Flux
-	namespace := d.seen.Config.SystemNamespace
+	flux := &d.seen.Cluster().Flux
+	namespace := d.seen.Config().SystemNamespace
 	git, ks := flux.GitRepository, flux.Kustomization
 	switch {
 	case git == nil && ks == nil:
@@ -173,7 +173,7 @@ func (d *deleteRun) brokenFlux() string {
 func (d *deleteRun) aboutTarget(culprit string) bool {
 	return slices.ContainsFunc(d.targets, func(t *target) bool {
 		return t.files &&
-			(strings.HasPrefix(culprit+"/", layout.PathsIn(d.seen.Config, t.Name).Cluster+"/") ||
+			(strings.HasPrefix(culprit+"/", layout.PathsIn(d.seen.Config(), t.Name).Cluster+"/") ||
 				slices.Contains(slices.Concat(d.removal.Objects[t.Name], d.removal.Dependents[t.Name]),
 					strings.Replace(culprit, "/", " ", 1)))
 	})
@@ -181,7 +181,7 @@ func (d *deleteRun) aboutTarget(culprit string) bool {
 
 // checkFromCluster makes sure that Flux would not make the cluster again.
 func (d *deleteRun) checkFromCluster(t *target, found *findings) {
-	ks := d.seen.Cluster.Flux.Kustomization
+	ks := d.seen.Cluster().Flux.Kustomization
 	if t.live == nil || t.live.Deleting || ks == nil || ks.Suspended {
 		if t.live != nil && ks != nil {
 			d.steps.Note(step.LevelWarning,
@@ -194,11 +194,11 @@ func (d *deleteRun) checkFromCluster(t *target, found *findings) {
 	if !ks.AppliedCluster(t.Namespace, t.Name) {
 		return
 	}
-	namespace := d.seen.Config.SystemNamespace
-	found.addFinding(Finding{AreaCluster,
+	namespace := d.seen.Config().SystemNamespace
+	found.addFinding(facts.AreaCluster.Finding(
 		fmt.Sprintf("cluster %s: Kustomization %s/%s has applied it and would create it again",
 			t.Name, namespace, ks.Name),
 		text.Command("delete it from both; or, when Flux cannot apply that, suspend Flux first: kubectl -n "+
 			"%s patch kustomizations.kustomize.toolkit.fluxcd.io %s --type merge -p "+
-			"'{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)})
+			"'{\"spec\":{\"suspend\":true}}'", namespace, ks.Name)))
 }

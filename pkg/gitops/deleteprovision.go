@@ -44,7 +44,7 @@ func (d *deleteRun) needsProvisioner() bool {
 // deletionJob is the provisioner's work on a cluster.
 func (d *deleteRun) deletionJob(ctx context.Context, t *target) ProvisionJob {
 	return ProvisionJob{
-		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.seen.ManagementCluster,
+		Verb: VerbDelete, Cluster: t.Name, ManagementCluster: d.seen.ManagementCluster(),
 		Spec:       clusterspec.RenderWithoutGitOps(d.options.Specs[t.Name]),
 		Kubeconfig: d.ownKubeconfig(ctx, t.Name),
 	}
@@ -100,7 +100,7 @@ func (d *deleteRun) provisionedParts(going []*target) step.Sequence {
 	inGit := false
 	for _, t := range going {
 		// What Flux has applied and not yet taken off its list it would make anew.
-		ks := d.seen.Cluster.Flux.Kustomization
+		ks := d.seen.Cluster().Flux.Kustomization
 		inGit = inGit || t.files || d.usesGit() && ks != nil && ks.AppliedCluster(t.Namespace, t.Name)
 		if t.live != nil && !t.live.Deleting {
 			held = append(held, heldOf(d.options.Specs[t.Name]))
@@ -121,10 +121,10 @@ func (d *deleteRun) provisionedParts(going []*target) step.Sequence {
 // be removed, unless the cluster itself contradicts: Flux would delete its objects. An API server that
 // answers, and does not let itself be looked at, contradicts, too.
 func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
-	d.seen.Absent, d.seen.Cluster = true, &fluxinstall.State{}
+	d.lookAway()
 	unseen := func(err error) {
 		d.steps.Note(step.LevelWarning, fmt.Sprintf("management cluster %s is assumed to be gone because "+
-			"of --from git; this could not be checked: %v", d.seen.ManagementCluster, err))
+			"of --from git; this could not be checked: %v", d.seen.ManagementCluster(), err))
 	}
 	cluster, err := d.ports.OpenCluster(ctx)
 	if err != nil {
@@ -132,24 +132,24 @@ func (d *deleteRun) checkDestroyed(ctx context.Context, found *findings) {
 		return
 	}
 	state, err := cluster.Inspect(ctx,
-		fluxinstall.InspectOptions{SystemNamespace: d.seen.Config.SystemNamespace})
+		fluxinstall.InspectOptions{SystemNamespace: d.seen.Config().SystemNamespace})
 	switch {
 	case err != nil && facts.IsAccessError(err):
-		found.addFinding(Finding{AreaAccess,
-			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.seen.ManagementCluster, err),
+		found.addFinding(facts.AreaAccess.Finding(
+			fmt.Sprintf("looking whether management cluster %s is gone: %v", d.seen.ManagementCluster(), err),
 			joinedHints(facts.HintOf(err),
-				"if it is gone anyway, move its kubeconfig away, and run the same command again")})
+				"if it is gone anyway, move its kubeconfig away, and run the same command again")))
 		return
 	case err != nil:
 		unseen(err)
 		return
 	}
 	for _, c := range state.ManagementClusters() {
-		if c.Name == d.seen.ManagementCluster {
-			found.addFinding(Finding{AreaSpec,
+		if c.Name == d.seen.ManagementCluster() {
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("management cluster %s is still there, at %s: its files cannot go first, since "+
 					"Flux would delete the cluster's objects", c.Name, state.Server),
-				"delete it from both"})
+				"delete it from both"))
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (d *deleteRun) hintDestroyed(found *findings) {
 		return
 	}
 	for i, f := range found.list {
-		if f.Area == AreaCluster {
+		if f.Area == facts.AreaCluster {
 			found.list[i].Hint = joinedHints(f.Hint, hintRest)
 		}
 	}
@@ -176,41 +176,41 @@ func joinedHints(first, second string) string {
 // checkDestroy makes sure that nothing depends on the management cluster, and that the provisioner can delete
 // it.
 func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
-	if d.seen.Absent && d.options.From != FromGit {
+	if d.seen.Absent() && d.options.From != FromGit {
 		err := d.findTitledKeys(ctx)
 		d.checkGone(found)
 		return err
 	}
 	var names []string
-	for _, c := range d.seen.Cluster.Clusters {
-		if c.Name != d.seen.ManagementCluster && c.ManagementCluster == d.seen.ManagementCluster {
+	for _, c := range d.seen.Cluster().Clusters {
+		if c.Name != d.seen.ManagementCluster() && c.ManagementCluster == d.seen.ManagementCluster() {
 			names = append(names, c.Name)
 		}
 	}
 	if len(names) > 0 {
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("%s there, which management cluster %s manages: %s",
-			quantity(len(names), "workload cluster is", "workload clusters are"), d.seen.ManagementCluster,
-			strings.Join(names, ", ")),
-			"first run: eksa-gitops delete cluster -f with their files"})
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+			"%s there, which management cluster %s manages: %s",
+			quantity(len(names), "workload cluster is", "workload clusters are"), d.seen.ManagementCluster(),
+			strings.Join(names, ", ")), "first run: eksa-gitops delete cluster -f with their files"))
 	}
 	if names := d.workloadsInGit(); len(names) > 0 {
 		hint := text.Command("first run: eksa-gitops delete cluster %s", names)
-		if d.seen.Absent {
+		if d.seen.Absent() {
 			hint = "take their files out first, by hand: no cluster is left that would do it"
 		}
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf("%s still in Git: %s",
+		found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf("%s still in Git: %s",
 			quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
-			hint})
+			hint))
 	}
-	if !d.seen.Absent && !d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster) {
-		found.addFinding(Finding{AreaCluster,
+	if !d.seen.Absent() && !d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster()) {
+		found.addFinding(facts.AreaCluster.Finding(
 			fmt.Sprintf("eksctl anywhere deletes a management cluster only with the kubeconfig that it "+
 				"keeps below the working directory, and there is no %[1]s/%[1]s-eks-a-cluster.kubeconfig",
-				d.seen.ManagementCluster),
-			"run the command in the directory from which the cluster was created, or put its " +
-				"kubeconfig there"})
+				d.seen.ManagementCluster()),
+			"run the command in the directory from which the cluster was created, or put its "+
+				"kubeconfig there"))
 	}
-	if d.seen.Absent {
+	if d.seen.Absent() {
 		return d.findTitledKeys(ctx)
 	}
 	return d.findDeployKeys(ctx)
@@ -219,7 +219,7 @@ func (d *deleteRun) checkDestroy(ctx context.Context, found *findings) error {
 // findTitledKeys finds the deploy keys of a cluster whose Secret is gone: those that only read and have the
 // title that this program gives.
 func (d *deleteRun) findTitledKeys(ctx context.Context) error {
-	if d.open.host == nil || d.seen.Access == nil || d.seen.Access.Repository == nil {
+	if d.open.host == nil || d.seen.Access() == nil || d.seen.Access().Repository == nil {
 		return nil
 	}
 	keys, err := d.open.host.DeployKeys(ctx, d.seen.RepoRef())
@@ -228,7 +228,7 @@ func (d *deleteRun) findTitledKeys(ctx context.Context) error {
 	}
 	for _, key := range keys {
 		if key.ReadOnly &&
-			key.Title == deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace) {
+			key.Title == deployKeyTitle(d.seen.ManagementCluster(), d.seen.Config().SystemNamespace) {
 			d.attached.keys = append(d.attached.keys, key)
 		}
 	}
@@ -239,7 +239,7 @@ func (d *deleteRun) findTitledKeys(ctx context.Context) error {
 func (d *deleteRun) destroy() deletion {
 	t := d.targets[0]
 	there := t.live != nil || len(d.planned.Changes) > 0 || len(d.attached.keys) > 0 ||
-		d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster)
+		d.ports.Provisioner.HasKubeconfig(d.seen.ManagementCluster())
 	if !there {
 		return deletion{gone: d.usesCluster()}
 	}
@@ -247,7 +247,7 @@ func (d *deleteRun) destroy() deletion {
 }
 
 func (d *deleteRun) runsFlux() bool {
-	flux := &d.seen.Cluster.Flux
+	flux := &d.seen.Cluster().Flux
 	return flux.GitRepository != nil || flux.Kustomization != nil || len(flux.Controllers) > 0
 }
 
@@ -270,7 +270,8 @@ func (d *deleteRun) destroyParts(t *target) step.Sequence {
 		return parts
 	}
 	return slices.Concat(parts,
-		d.pushRemoval("Delete management cluster "+d.seen.ManagementCluster, d.targets), d.removeDeployKey())
+		d.pushRemoval("Delete management cluster "+d.seen.ManagementCluster(), d.targets),
+		d.removeDeployKey())
 }
 
 // hintedCause adds the next action to an error.

@@ -56,8 +56,8 @@ func (d *deleteRun) noteGone(t *target) {
 		FromCluster: "not in the cluster"}[d.options.From]
 	text := fmt.Sprintf("cluster %s is %s: there is nothing to delete", t.Name, where)
 	var there []string
-	if d.seen.Cluster != nil {
-		for _, c := range d.seen.Cluster.Clusters {
+	if d.seen.Cluster() != nil {
+		for _, c := range d.seen.Cluster().Clusters {
 			there = append(there, c.Name)
 		}
 	}

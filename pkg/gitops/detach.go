@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -57,37 +58,38 @@ const (
 // Flux is the one that this repository, branch and path have installed.
 func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 	if names := d.workloadsInGit(); len(names) > 0 {
-		found.addFinding(Finding{AreaSpec, fmt.Sprintf(
+		found.addFinding(facts.AreaSpec.Finding(fmt.Sprintf(
 			"%s still in Git: %s; without Flux nothing would manage them",
 			quantity(len(names), "workload cluster is", "workload clusters are"), strings.Join(names, ", ")),
-			text.Command("first run: eksa-gitops delete cluster %s", names)})
+			text.Command("first run: eksa-gitops delete cluster %s", names)))
 	}
-	flux := &d.seen.Cluster.Flux
+	flux := &d.seen.Cluster().Flux
 	if d.options.GitOps == nil {
 		return nil // there is nothing that this run could touch
 	}
 	if ks := flux.Kustomization; ks != nil {
 		var leaving []string
-		for _, c := range d.seen.Cluster.Clusters {
-			if c.Name != d.seen.ManagementCluster && ks.AppliedCluster(c.Namespace, c.Name) &&
+		for _, c := range d.seen.Cluster().Clusters {
+			if c.Name != d.seen.ManagementCluster() && ks.AppliedCluster(c.Namespace, c.Name) &&
 				!slices.Contains(d.workloadsInGit(), c.Name) {
 				leaving = append(leaving, c.Name)
 			}
 		}
 		if len(leaving) > 0 {
-			found.addFinding(Finding{AreaCluster,
+			found.addFinding(facts.AreaCluster.Finding(
 				fmt.Sprintf("%s still in the cluster, put there by Flux: %s",
 					quantity(len(leaving), "workload cluster is", "workload clusters are"),
 					strings.Join(leaving, ", ")),
-				text.Command("first run: eksa-gitops delete cluster %s", leaving)})
+				text.Command("first run: eksa-gitops delete cluster %s", leaving)))
 		}
 	}
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) > 0 &&
 		!d.componentsInGit() {
-		found.addFinding(Finding{AreaCluster, fmt.Sprintf("Flux's controllers run in namespace %s, but "+
+		found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf("Flux's controllers run in namespace %s, but "+
 			"nothing says that this repository installed them: there is no GitRepository %s/%s",
-			d.seen.Config.SystemNamespace, d.seen.Config.SystemNamespace, d.seen.Config.SystemNamespace),
-			"remove Flux with the tool that installed it, then run the same command again"})
+			d.seen.Config().SystemNamespace, d.seen.Config().SystemNamespace,
+			d.seen.Config().SystemNamespace),
+			"remove Flux with the tool that installed it, then run the same command again"))
 	}
 	resources, err := d.open.cluster.FluxResources(ctx)
 	if err != nil {
@@ -99,10 +101,10 @@ func (d *deleteRun) checkDetach(ctx context.Context, found *findings) error {
 		for _, o := range others {
 			names = append(names, o.String())
 		}
-		found.addFinding(Finding{AreaCluster,
-			"other objects need Flux, and did not come from this repository: " + strings.Join(names, ", "),
-			"remove them first; they would be deleted with Flux's resource types (suspend a Kustomization " +
-				"first, or Flux deletes all it has applied)"})
+		found.addFinding(facts.AreaCluster.Finding(
+			"other objects need Flux, and did not come from this repository: "+strings.Join(names, ", "),
+			"remove them first; they would be deleted with Flux's resource types (suspend a Kustomization "+
+				"first, or Flux deletes all it has applied)"))
 	}
 	return d.findDeployKeys(ctx)
 }
@@ -116,7 +118,7 @@ func quantity(n int, one, many string) string {
 
 func (d *deleteRun) workloadsInGit() []string {
 	return slices.DeleteFunc(d.removal.Clusters(), func(name string) bool {
-		return name == d.seen.ManagementCluster
+		return name == d.seen.ManagementCluster()
 	})
 }
 
@@ -124,7 +126,7 @@ func (d *deleteRun) workloadsInGit() []string {
 // sync objects came.
 func (d *deleteRun) componentsInGit() bool {
 	return slices.ContainsFunc(d.planned.Changes, func(c layout.FileChange) bool {
-		return strings.HasPrefix(c.Path, layout.SystemDir(d.seen.Config)+"/") &&
+		return strings.HasPrefix(c.Path, layout.SystemDir(d.seen.Config())+"/") &&
 			strings.HasSuffix(c.Path, "/"+layout.ComponentsFile)
 	})
 }
@@ -132,7 +134,7 @@ func (d *deleteRun) componentsInGit() bool {
 // foreignObjects are the objects of Flux's kinds that did not come from this repository: neither the two sync
 // objects, nor what these have applied, nor what that has applied in turn.
 func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
-	namespace := d.seen.Config.SystemNamespace
+	namespace := d.seen.Config().SystemNamespace
 	root := namespace + "/" + namespace
 	ours := map[string]bool{root: true} // Kustomizations
 	for more := true; more; {
@@ -156,8 +158,8 @@ func (d *deleteRun) foreignObjects() []fluxinstall.FluxObject {
 
 // findDeployKeys finds the key that Flux reads the repository with among the repository's.
 func (d *deleteRun) findDeployKeys(ctx context.Context) error {
-	public := d.seen.Cluster.Flux.SourcePublicKey
-	if d.open.host == nil || d.seen.Access == nil || d.seen.Access.Repository == nil {
+	public := d.seen.Cluster().Flux.SourcePublicKey
+	if d.open.host == nil || d.seen.Access() == nil || d.seen.Access().Repository == nil {
 		return nil
 	}
 	keys, err := d.open.host.DeployKeys(ctx, d.seen.RepoRef())
@@ -168,7 +170,7 @@ func (d *deleteRun) findDeployKeys(ctx context.Context) error {
 		switch {
 		case public != "" && key.SameMaterial(public):
 			d.attached.keys = append(d.attached.keys, key)
-		case key.Title == deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace):
+		case key.Title == deployKeyTitle(d.seen.ManagementCluster(), d.seen.Config().SystemNamespace):
 			d.steps.Note(step.LevelWarning,
 				fmt.Sprintf("deploy key %q of %s stays: it is not the one of the cluster's Secret; if "+
 					"nobody needs it, remove it in the repository's settings", key.Title, d.seen.RepoRef()))
@@ -179,7 +181,7 @@ func (d *deleteRun) findDeployKeys(ctx context.Context) error {
 
 // isAttached says whether anything is left to do.
 func (d *deleteRun) isAttached() bool {
-	flux := &d.seen.Cluster.Flux
+	flux := &d.seen.Cluster().Flux
 	return len(d.planned.Changes) > 0 || flux.GitRepository != nil || flux.Kustomization != nil ||
 		len(flux.Controllers) > 0 || flux.SourceSecret != nil || d.attached.resources.Definitions > 0 ||
 		len(d.attached.keys) > 0 || d.refersToGitOps()
@@ -197,7 +199,7 @@ func (d *deleteRun) liveGitOps() (kind, name string) {
 	if live == nil {
 		return "", ""
 	}
-	if left := d.seen.Cluster.AbandonedGitOps(live.Name); left != nil {
+	if left := d.seen.Cluster().AbandonedGitOps(live.Name); left != nil {
 		return left.Kind, left.Name
 	}
 	return live.GitOpsKind, live.GitOpsName
@@ -208,13 +210,13 @@ func (d *deleteRun) detach() deletion {
 	if !d.isAttached() {
 		return deletion{}
 	}
-	flux := &d.seen.Cluster.Flux
+	flux := &d.seen.Cluster().Flux
 	stopped := (flux.Kustomization == nil || flux.Kustomization.Suspended) &&
 		(flux.GitRepository == nil || flux.GitRepository.Suspended) && len(flux.Controllers) == 0
 	parts := step.Sequence{d.stopFlux(stopped)}
 	if d.usesGit() {
 		parts = slices.Concat(parts,
-			d.pushRemoval(fmt.Sprintf("Detach management cluster %s", d.seen.ManagementCluster), d.targets),
+			d.pushRemoval(fmt.Sprintf("Detach management cluster %s", d.seen.ManagementCluster()), d.targets),
 			d.removeDeployKey())
 	} else {
 		parts = append(parts, step.Silently(d.noteLeft))
@@ -224,10 +226,10 @@ func (d *deleteRun) detach() deletion {
 
 // noteLeft says what a run that does not look at Git leaves there.
 func (d *deleteRun) noteLeft(context.Context) error {
-	if secret := d.seen.Cluster.Flux.SourceSecret; secret != nil && d.seen.Config.GitHub != nil {
+	if secret := d.seen.Cluster().Flux.SourceSecret; secret != nil && d.seen.Config().GitHub != nil {
 		d.steps.Note(step.LevelWarning, fmt.Sprintf(
 			"the cluster's files and deploy key %q (%s) stay at %s, which this run does not look at",
-			deployKeyTitle(d.seen.ManagementCluster, d.seen.Config.SystemNamespace), secret.Fingerprint,
+			deployKeyTitle(d.seen.ManagementCluster(), d.seen.Config().SystemNamespace), secret.Fingerprint,
 			d.seen.RepoRef()))
 	}
 	return nil
@@ -241,7 +243,7 @@ func (d *deleteRun) stopFlux(stopped bool) step.Action {
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			limited, cancel := context.WithTimeout(ctx, d.settings.FluxTimeout)
 			defer cancel()
-			changed, err := d.open.cluster.StopFlux(limited, d.seen.Config.SystemNamespace,
+			changed, err := d.open.cluster.StopFlux(limited, d.seen.Config().SystemNamespace,
 				d.progressOf(stepStopFlux))
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("stopping Flux: %w", err)
@@ -254,7 +256,7 @@ func (d *deleteRun) stopFlux(stopped bool) step.Action {
 func (d *deleteRun) removeDeployKey() step.Sequence {
 	if d.open.host == nil {
 		return step.Sequence{step.Silently(func(context.Context) error {
-			if secret := d.seen.Cluster.Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
+			if secret := d.seen.Cluster().Flux.SourceSecret; secret != nil && secret.Fingerprint != "" {
 				d.steps.Note(step.LevelInfo,
 					fmt.Sprintf("the Git server still accepts the key that Flux read the repository with "+
 						"(%s); if nobody else uses it, remove it there", secret.Fingerprint))
@@ -279,20 +281,20 @@ func (d *deleteRun) removeDeployKey() step.Sequence {
 }
 
 func (d *deleteRun) uninstall() step.Action {
-	flux := &d.seen.Cluster.Flux
+	flux := &d.seen.Cluster().Flux
 	there := d.attached.resources.Definitions > 0 || len(flux.Controllers) > 0 || flux.SourceSecret != nil
 	return step.Action{
 		Name: stepUninstall,
 		Plan: step.Planned(step.Written(there, flux.Version)),
 		Apply: func(ctx context.Context) (step.Effect, error) {
-			removal, err := d.open.cluster.Uninstall(ctx, d.seen.Config.SystemNamespace,
+			removal, err := d.open.cluster.Uninstall(ctx, d.seen.Config().SystemNamespace,
 				d.progressOf(stepUninstall))
 			if err != nil {
 				return step.Effect{}, fmt.Errorf("uninstalling Flux: %w", err)
 			}
 			if removal.NamespaceKept != "" {
 				d.steps.Note(step.LevelInfo, fmt.Sprintf("namespace %s stays: %s",
-					d.seen.Config.SystemNamespace, removal.NamespaceKept))
+					d.seen.Config().SystemNamespace, removal.NamespaceKept))
 			}
 			return step.Written(len(removal.Removed) > 0,
 				fmt.Sprintf("%d objects", len(removal.Removed))), nil

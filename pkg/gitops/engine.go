@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
@@ -79,23 +79,24 @@ type run struct {
 	pushed   bool        // whether this run has made it
 	// newRepository is the repository that this run has created; zero without one.
 	newRepository github.RepoRef
-	snapshots     []Snapshot    // all that were fetched
-	built         []builtSystem // of Flux's directory
+	snapshots     []Snapshot   // all that were fetched
+	memory        files.Memory // of Flux's files
 	// the clusters of which the run has released what an earlier one had left held
 	released []string
 	// migrated is what has been stored in other versions, or would be, for Flux's new definitions.
 	migrated []fluxinstall.Migration
 }
 
-func newRun(command string, ports Ports, settings Settings) *run {
+func newRun(command string, ports Ports, settings Settings, told facts.Told) *run {
+	told.Remote = settings.Remote
 	if settings.FluxTimeout <= 0 {
 		settings.FluxTimeout = DefaultFluxTimeout
 	}
 	return &run{
 		ports: ports, settings: settings, steps: step.NewRecorder(ports.Report,
 			settings.DryRun, ports.Shield),
-		seen: facts.Facts{Remote: settings.Remote}, result: Result{Version: ResultVersion, Command: command,
-			DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
+		seen: facts.New(told), result: Result{Version: jsonform.Version,
+			Command: command, DryRun: settings.DryRun, Clusters: []ClusterResult{}, Steps: []step.Result{}},
 	}
 }
 
@@ -146,24 +147,15 @@ func (r *run) clusterResult(name string) *ClusterResult {
 	return &r.result.Clusters[i]
 }
 
-func (r *run) syncOptions() fluxmanifests.SyncOptions {
-	return fluxmanifests.SyncOptions{
-		Namespace: r.seen.Config.SystemNamespace,
-		URL:       r.seen.Remote.Cluster,
-		Branch:    r.seen.Config.Branch,
-		Path:      layout.SyncPath(r.seen.Config),
-	}
-}
-
 // startRepositoryResult begins the part of the result that is about the repository.
 func (r *run) startRepositoryResult() {
 	r.result.Repository = &RepoResult{
-		URL: r.seen.Remote.Web, CloneURL: r.seen.Remote.Push, Branch: r.seen.Config.Branch,
+		URL: r.seen.Remote().Web, CloneURL: r.seen.Remote().Push, Branch: r.seen.Config().Branch,
 		RenamedTo: r.seen.Renamed(), Files: []layout.FileChange{},
 	}
 	switch {
-	case r.seen.Access != nil && r.seen.Access.Repository != nil:
-		r.result.Repository.DefaultBranch = r.seen.Access.Repository.DefaultBranch
+	case r.seen.Access() != nil && r.seen.Access().Repository != nil:
+		r.result.Repository.DefaultBranch = r.seen.Access().Repository.DefaultBranch
 	case r.snapshot != nil:
 		r.result.Repository.DefaultBranch = r.snapshot.DefaultBranch()
 	}
@@ -178,7 +170,7 @@ const (
 )
 
 func (r *run) stepPush() step.Name {
-	return step.Name("Push cluster files to branch " + r.seen.Config.Branch)
+	return step.Name("Push cluster files to branch " + r.seen.Config().Branch)
 }
 
 // SnapshotPusher makes a commit and pushes it.
@@ -269,7 +261,7 @@ func (r *run) pushNow(ctx context.Context, work commitWork) (step.Effect, error)
 				countFiles(len(files.Changes)), facts.ShortCommit(commit.Hash()))), nil
 		}
 		if !errors.As(err, new(*git.ConflictError)) || attempt == maxPushes {
-			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.seen.Config.Branch, err)
+			return step.Effect{}, fmt.Errorf("pushing to branch %s: %w", r.seen.Config().Branch, err)
 		}
 		r.steps.Progress(r.stepPush(), "somebody else pushed at the same moment; building on top of that")
 		snapshot.Close()
@@ -288,14 +280,14 @@ func (r *run) refetch(ctx context.Context, plan planner) (Snapshot, *files.Plan,
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the repository: %w", err)
 	}
-	files, err := plan(ctx, snapshot)
-	if errors.As(err, new(*conflictError)) && snapshot.Tip() != nil {
+	planned, err := plan(ctx, snapshot)
+	if errors.As(err, new(*files.ConflictError)) && snapshot.Tip() != nil {
 		err = &overtakenError{by: snapshot.Tip(), err: err}
 	}
 	if err == nil {
-		err = r.guard(ctx, snapshot, files)
+		err = r.guard(ctx, snapshot, planned)
 	}
-	return snapshot, files, err
+	return snapshot, planned, err
 }
 
 // overtakenError says that somebody else wrote the same files after this run had looked at them.
@@ -327,16 +319,25 @@ func (r *run) repositoryIsNew() bool {
 	if r.newRepository != (github.RepoRef{}) {
 		return true
 	}
-	access := r.seen.Access
+	return isNew(r.seen.Access())
+}
+
+// isNew says whether a repository was created just now.
+func isNew(access *github.Access) bool {
 	return access != nil && access.Repository != nil && time.Since(access.Repository.Created) < settling
 }
 
 // persist repeats do while the Git server fails for a passing reason, and while it does not know a repository
 // that is new: GitHub's copies need a moment. do has to be safe to repeat.
 func (r *run) persist(ctx context.Context, do func() error) error {
+	return r.persistWhile(ctx, r.repositoryIsNew, do)
+}
+
+// persistWhile is persist while isNew says that the repository is.
+func (r *run) persistWhile(ctx context.Context, isNew func() bool, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		early := errors.As(err, new(*git.NotFoundError)) && r.repositoryIsNew()
+		early := errors.As(err, new(*git.NotFoundError)) && isNew()
 		if err == nil || !errors.Is(err, git.ErrTransient) && !early || try == gitTries {
 			return err
 		}
@@ -356,10 +357,14 @@ func (r *run) persist(ctx context.Context, do func() error) error {
 
 // fetch reads the branch, trying again where that may help.
 func (r *run) fetch(ctx context.Context) (Snapshot, error) {
+	return r.fetchWhile(ctx, r.repositoryIsNew)
+}
+
+func (r *run) fetchWhile(ctx context.Context, isNew func() bool) (Snapshot, error) {
 	var snapshot Snapshot
-	err := r.persist(ctx, func() error {
+	err := r.persistWhile(ctx, isNew, func() error {
 		var err error
-		snapshot, err = r.open.repo.Fetch(ctx, r.seen.Config.Branch)
+		snapshot, err = r.open.repo.Fetch(ctx, r.seen.Config().Branch)
 		return err
 	})
 	if err == nil {
@@ -402,8 +407,9 @@ func (r *run) waitApplied(plan planner) step.Action {
 }
 
 func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, error) {
-	namespace, cluster := r.seen.Config.SystemNamespace, r.open.cluster
-	if r.seen.Cluster.Flux.GitRepository != nil && !r.seen.Cluster.Applied(r.seen.Config.Branch, r.commit) {
+	namespace, cluster := r.seen.Config().SystemNamespace, r.open.cluster
+	if r.seen.Cluster().Flux.GitRepository != nil &&
+		!r.seen.Cluster().Applied(r.seen.Config().Branch, r.commit) {
 		if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
 			return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 		}
@@ -413,7 +419,7 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, er
 	var applied string
 	var superseded error
 	err := cluster.WaitSynced(ctx, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: r.seen.Config.Branch, Commit: r.commit,
+		Namespace: namespace, Name: namespace, Branch: r.seen.Config().Branch, Commit: r.commit,
 		Accept: func(revision string) bool {
 			var answer bool
 			if answer, superseded = r.judgeLater(ctx, revision, plan); answer {
@@ -429,11 +435,11 @@ func (r *run) waitAppliedNow(ctx context.Context, plan planner) (step.Effect, er
 		return step.Effect{}, superseded
 	}
 	if applied == "" {
-		applied = r.seen.Config.Branch + "@sha1:" + r.commit
+		applied = r.seen.Config().Branch + "@sha1:" + r.commit
 	}
 	if r.result.Flux == nil {
-		r.result.Flux = &FluxResult{Version: r.seen.Cluster.Flux.Version, Namespace: namespace,
-			URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
+		r.result.Flux = &FluxResult{Version: r.seen.Cluster().Flux.Version, Namespace: namespace,
+			URL: r.seen.Remote().Cluster, Path: layout.SyncPath(r.seen.Config())}
 	}
 	r.result.Flux.Revision, r.result.Flux.Ready = applied, true
 	return step.Effect{Outcome: step.OutcomeChecked, Detail: facts.ShortCommit(r.commit)}, nil
@@ -448,7 +454,8 @@ func (r *run) commitOptions(message string) git.CommitOptions {
 // commitMessage is a subject with the trailers that say which program made the commit and for which clusters.
 func (r *run) commitMessage(subject string, clusters []string) string {
 	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n",
-		subject, trailerVersion, r.settings.ToolVersion, trailerClusters, strings.Join(clusters, " "))
+		subject, facts.TrailerVersion, r.settings.ToolVersion, facts.TrailerClusters,
+		strings.Join(clusters, " "))
 }
 
 func countFiles(n int) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -21,7 +22,7 @@ const (
 )
 
 // refused runs Create, which must refuse and write nothing, and returns the findings.
-func refused(t *testing.T, w *world, options gitops.CreateOptions) []gitops.Finding {
+func refused(t *testing.T, w *world, options gitops.CreateOptions) []facts.Finding {
 	t.Helper()
 	report := &reporter{}
 	result, err := gitops.Create(t.Context(), w.ports(report), options)
@@ -105,7 +106,7 @@ func TestCreate_fileInGit(t *testing.T) {
 				options.Overwrite = overwrite
 				if want == "refused" {
 					findings := refused(t, w, options)
-					if len(findings) != 1 || findings[0].Area != gitops.AreaSpec ||
+					if len(findings) != 1 || findings[0].Area != facts.AreaSpec ||
 						!strings.Contains(findings[0].Message, test.file) ||
 						!strings.Contains(findings[0].Hint, "--overwrite") {
 						t.Errorf("%+v", findings)

@@ -12,7 +12,7 @@ import (
 // findings collects what is wrong from several goroutines.
 type findings struct {
 	mu   sync.Mutex
-	list []Finding
+	list []facts.Finding
 	soft []error // reasons for which GitOps cannot be set up now, but creation may go on
 	hard []error // those of list that were errors
 }
@@ -34,17 +34,17 @@ func (f *findings) unfinished(ctx context.Context) error {
 
 // add adds an error about an area. A credential or a right that is missing is about access, whatever was
 // looked at when that came up.
-func (f *findings) add(area Area, err error) {
+func (f *findings) add(area facts.Area, err error) {
 	if facts.IsAccessError(err) {
-		area = AreaAccess
+		area = facts.AreaAccess
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = append(f.list, Finding{Area: area, Message: err.Error(), Hint: facts.HintOf(err)})
+	f.list = append(f.list, facts.Finding{Area: area, Message: err.Error(), Hint: facts.HintOf(err)})
 	f.hard = append(f.hard, err)
 }
 
-func (f *findings) addFinding(finding Finding) {
+func (f *findings) addFinding(finding facts.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, finding)
@@ -52,11 +52,11 @@ func (f *findings) addFinding(finding Finding) {
 
 // addAll adds what a planner has found; false is an error of another kind.
 func (f *findings) addAll(err error) bool {
-	all := new(foundError)
+	all := new(facts.FoundError)
 	if !errors.As(err, &all) {
 		return false
 	}
-	for _, finding := range all.findings {
+	for _, finding := range all.Findings {
 		f.addFinding(finding)
 	}
 	return true
@@ -79,7 +79,8 @@ func (f *findings) refused() error {
 	}
 	list := slices.Clone(f.list)
 	for _, err := range f.soft {
-		list = append(list, Finding{Area: AreaAccess, Message: err.Error(), Hint: facts.HintOf(err)})
+		list = append(list, facts.Finding{Area: facts.AreaAccess, Message: err.Error(),
+			Hint: facts.HintOf(err)})
 	}
 	return &PreflightError{Findings: list}
 }

@@ -31,19 +31,19 @@ type FluxAdopter interface {
 
 // adopts says whether the run takes over a Flux that follows something else, or goes on with that.
 func (u *upgradeRun) adopts() bool {
-	if u.management == nil || u.seen.Cluster == nil || !u.asked.Adopt {
+	if u.management == nil || u.seen.Cluster() == nil || !u.asked.Adopt {
 		return false
 	}
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	return flux.Adoption != nil || u.seen.FollowsOther(flux)
 }
 
 // adopted is what Flux followed before; from the record when a take-over is under way.
 func (u *upgradeRun) adopted() *Adopted {
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	if a := flux.Adoption; a != nil {
 		return &Adopted{URL: redact.Address(a.URL), Branch: a.Branch, Path: a.Path,
-			Record: u.seen.Config.SystemNamespace + "/" + a.Record, Settings: a.Settings,
+			Record: u.seen.Config().SystemNamespace + "/" + a.Record, Settings: a.Settings,
 			Unmanaged: []string{}}
 	}
 	adopted := &Adopted{Unmanaged: []string{}}
@@ -62,7 +62,7 @@ func (u *upgradeRun) noteForeignKey() {
 	if !u.adopts() {
 		return
 	}
-	flux := &u.seen.Cluster.Flux
+	flux := &u.seen.Cluster().Flux
 	switch {
 	case flux.Adoption != nil:
 		if flux.Adoption.URL != "" && !u.seen.SameSource(flux.Adoption.URL) {
@@ -74,32 +74,33 @@ func (u *upgradeRun) noteForeignKey() {
 }
 
 // checkAdoption makes sure that a Flux that follows something else can be taken over.
-func (u *upgradeRun) checkAdoption(state *fluxinstall.State) []Finding {
-	flux := &state.Flux
-	namespace := u.seen.Config.SystemNamespace
-	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !u.seen.FollowsOther(flux) {
+func (u *upgradeRun) checkAdoption(seen facts.Facts) []facts.Finding {
+	flux := &seen.Cluster().Flux
+	namespace := seen.Config().SystemNamespace
+	if !u.asked.Adopt || u.management == nil || flux.Adoption == nil && !seen.FollowsOther(flux) {
 		return nil
 	}
 	if flux.GitRepository == nil || flux.Kustomization == nil {
-		return []Finding{{AreaCluster, fmt.Sprintf("only one of GitRepository and Kustomization %s/%s "+
-			"exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
+		return []facts.Finding{facts.AreaCluster.Finding(fmt.Sprintf(
+			"only one of GitRepository and Kustomization %s/%s "+
+				"exists, so that there is no Flux of a bootstrap to take over", namespace, namespace),
 			text.Command("kubectl -n %s get "+
 				"gitrepositories.source.toolkit.fluxcd.io,kustomizations.kustomize.toolkit.fluxcd.io",
-				namespace)}}
+				namespace))}
 	}
 	if !flux.Working() {
-		return []Finding{{AreaCluster,
+		return []facts.Finding{facts.AreaCluster.Finding(
 			fmt.Sprintf("the Flux in namespace %s does not run: source-controller and kustomize-controller "+
 				"have to be available for it to be taken over", namespace),
 			text.Command("kubectl -n %s describe deployments source-controller kustomize-controller",
-				namespace)}}
+				namespace))}
 	}
 	return nil
 }
 
 // tellFlux says what the run is about to change in Flux.
 func (u *upgradeRun) tellFlux() {
-	for _, c := range u.flux.changes {
+	for _, c := range u.flux.Changes {
 		u.steps.Note(step.LevelInfo, "change of Flux: "+c.String())
 	}
 	if !u.adopts() {
@@ -107,19 +108,19 @@ func (u *upgradeRun) tellFlux() {
 	}
 	from := u.adopted()
 	version := ""
-	if v := u.seen.Cluster.Flux.Version; v != "" {
+	if v := u.seen.Cluster().Flux.Version; v != "" {
 		version = " " + v
 	}
 	u.steps.Note(step.LevelWarning,
 		fmt.Sprintf("takes over Flux%s in namespace %s, which follows branch %s of %s and applies path %s; "+
 			"what it has applied from there stays in the cluster and is no longer managed through Git",
-			version, u.seen.Config.SystemNamespace, from.Branch, from.URL, from.Path))
+			version, u.seen.Config().SystemNamespace, from.Branch, from.URL, from.Path))
 	if !u.seen.SameSource(from.URL) {
 		u.steps.Note(step.LevelWarning, fmt.Sprintf("Secret %s/%s, with which Flux reads that repository, "+
 			"gets a key for %s; the old content is kept in a Secret of its own",
-			u.seen.Config.SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote.Cluster))
+			u.seen.Config().SystemNamespace, fluxmanifests.SourceSecretName, u.seen.Remote().Cluster))
 	}
-	if a := u.seen.Cluster.Flux.Adoption; a != nil {
+	if a := u.seen.Cluster().Flux.Adoption; a != nil {
 		u.steps.Note(step.LevelInfo, "an earlier run began to take it over; this one goes on")
 	}
 }
@@ -138,8 +139,8 @@ const (
 // all that it applied before. The order makes a run that is cut off anywhere repeatable: the record of what
 // was there comes first, and the mark that names it goes last.
 func (u *upgradeRun) adopt() step.Sequence {
-	namespace := u.seen.Config.SystemNamespace
-	flux := &u.seen.Cluster.Flux
+	namespace := u.seen.Config().SystemNamespace
+	flux := &u.seen.Cluster().Flux
 	var record string // the Secret's name
 	var sync []byte
 	var had []string // what Flux had applied before
@@ -189,7 +190,7 @@ func (u *upgradeRun) adopt() step.Sequence {
 		Plan: step.Planned(step.Written(u.seen.FollowsOther(flux), "")),
 		Apply: func(ctx context.Context) (step.Effect, error) {
 			changed, err := u.open.cluster.Repoint(ctx, namespace, sync)
-			return did(changed, "", "pointing Flux at "+u.seen.Remote.Cluster, err)
+			return did(changed, "", "pointing Flux at "+u.seen.Remote().Cluster, err)
 		},
 	}
 	newOnly := step.Action{
@@ -239,7 +240,7 @@ func inventoryBefore(flux *fluxinstall.FluxState) []string {
 // may be that of a later commit, whatever others did in it: nothing is left of the old files then. What that
 // means for the run is judged once Flux may delete again.
 func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect, error) {
-	cluster, namespace := u.open.cluster, u.seen.Config.SystemNamespace
+	cluster, namespace := u.open.cluster, u.seen.Config().SystemNamespace
 	if err := cluster.RequestReconcile(ctx, namespace, namespace); err != nil {
 		return step.Effect{}, fmt.Errorf("asking Flux to look at the repository now: %w", err)
 	}
@@ -247,7 +248,7 @@ func (u *upgradeRun) waitNewOnly(ctx context.Context, had []string) (step.Effect
 	defer cancel()
 	defer u.nudge(limited)()
 	err := cluster.WaitSynced(limited, fluxinstall.SyncWait{
-		Namespace: namespace, Name: namespace, Branch: u.seen.Config.Branch, Commit: u.commit,
+		Namespace: namespace, Name: namespace, Branch: u.seen.Config().Branch, Commit: u.commit,
 		Accept: func(revision string) bool { return u.appliedLater(limited, revision) != nil },
 	}, u.progressOf(stepNewOnly))
 	if err != nil {
@@ -285,11 +286,11 @@ func unmanagedObjects(had, has []string) []string {
 // below the same path are not looked at.
 func (u *upgradeRun) plannedInventory() []string {
 	var files [][]byte
-	if components, sync, err := u.buildFiles(u.planned.System); err == nil {
+	if components, sync, err := u.memory.Build(u.planned.System); err == nil {
 		files = append(files, components, sync)
 	}
 	for _, p := range u.specs {
-		files = append(files, p.after)
+		files = append(files, p.After)
 	}
 	var ids []string
 	for _, content := range files {

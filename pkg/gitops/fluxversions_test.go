@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -35,9 +36,9 @@ func olderFluxWorld(t *testing.T) *world {
 
 // refusedUpgrade is the findings of an upgrade that is refused, dry or not, with the same, and that writes
 // nothing.
-func refusedUpgrade(t *testing.T, w *world, options gitops.UpgradeOptions) []gitops.Finding {
+func refusedUpgrade(t *testing.T, w *world, options gitops.UpgradeOptions) []facts.Finding {
 	t.Helper()
-	var found [][]gitops.Finding
+	var found [][]facts.Finding
 	for _, dry := range []bool{true, false} {
 		options.DryRun = dry
 		before := w.describe()
@@ -213,7 +214,7 @@ func TestUpgrade_migrationRights(t *testing.T) {
 	w.versions.rights = []*fluxinstall.MissingRight{{Verbs: []string{"patch"}, Group: "apiextensions.k8s.io",
 		Resource: "customresourcedefinitions/status"}}
 	findings := refusedUpgrade(t, w, upgrading(t, spec("dev", onGitHub)))
-	if len(findings) != 1 || findings[0].Area != gitops.AreaAccess || !strings.Contains(findings[0].Hint,
+	if len(findings) != 1 || findings[0].Area != facts.AreaAccess || !strings.Contains(findings[0].Hint,
 		`resources ["customresourcedefinitions/status"], verbs ["patch"]`) {
 		t.Errorf("findings %+v", findings)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // frozenConfig is the live configuration of onGitHub, under the name that the repository had then.
@@ -147,7 +148,7 @@ func TestOtherName(t *testing.T) {
 			named(&options.Settings, tc.file)
 			findings := refused(t, start(t), options)
 			equal(t, "findings", findings,
-				[]gitops.Finding{{Area: gitops.AreaSpec, Message: frozen, Hint: keep}})
+				[]facts.Finding{{Area: facts.AreaSpec, Message: frozen, Hint: keep}})
 		})
 		t.Run(name+"/create a workload cluster", func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +156,7 @@ func TestOtherName(t *testing.T) {
 			named(&options.Settings, tc.file)
 			findings := refused(t, start(t), options)
 			equal(t, "findings", findings,
-				[]gitops.Finding{{Area: gitops.AreaSpec, Message: "cluster w02: FluxConfig w02: " + tc.live,
+				[]facts.Finding{{Area: facts.AreaSpec, Message: "cluster w02: FluxConfig w02: " + tc.live,
 					Hint: "write " + tc.ours + ", as the management cluster has it: both names lead to the " +
 						"same repository, but EKS Anywhere compares the texts"}})
 		})
@@ -291,7 +292,7 @@ func TestLoss(t *testing.T) {
 				"it under the old name as well, from any clone: git fetch " + address +
 				".git live && git push " + address + ".git FETCH_HEAD:refs/heads/main"},
 	} {
-		start := func(t *testing.T) (*world, gitops.Finding) {
+		start := func(t *testing.T) (*world, facts.Finding) {
 			w := fleetWorld(t, onGitHub, "w01")
 			commit := w.branches["main"].head
 			tc.lose(w)
@@ -300,7 +301,7 @@ func TestLoss(t *testing.T) {
 				head = at.head[:7]
 			}
 			words := strings.NewReplacer("APPLIED", commit, "APPLIE7", commit[:7], "HEAD;", head+";")
-			return w, gitops.Finding{Area: gitops.AreaCluster,
+			return w, facts.Finding{Area: facts.AreaCluster,
 				Message: words.Replace(tc.message) + "; what is pushed now would have Flux " +
 					"delete everything else it has applied, other clusters included",
 				Hint: words.Replace(tc.hints) + "; until then Flux keeps what it has applied"}
@@ -316,7 +317,7 @@ func TestLoss(t *testing.T) {
 						"; or go on with what is there, and add --restore-missing, which makes the files "+
 							"of running clusters again; until then", 1)
 				}
-				equal(t, "findings", refused(t, w, on(t, spec(file, onGitHub))), []gitops.Finding{want})
+				equal(t, "findings", refused(t, w, on(t, spec(file, onGitHub))), []facts.Finding{want})
 			})
 		}
 		t.Run(name+"/upgrade", func(t *testing.T) {
@@ -334,7 +335,7 @@ func TestLoss(t *testing.T) {
 			if err == nil || len(w.calls) > 0 || result.Status != gitops.StatusRefused {
 				t.Fatalf("%v, %+v, wrote %v", err, result, w.calls)
 			}
-			equal(t, "findings", result.Failure.Findings, []gitops.Finding{want})
+			equal(t, "findings", result.Failure.Findings, []facts.Finding{want})
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -54,7 +55,7 @@ func (r *run) checkCopies(found *findings, copies map[string][]byte) {
 
 // addLocal adds what is wrong on this machine, once for all clusters that it is in the way of.
 func (f *findings) addLocal(err error) {
-	finding := Finding{Area: AreaLocal, Message: err.Error(), Hint: facts.HintOf(err)}
+	finding := facts.Finding{Area: facts.AreaLocal, Message: err.Error(), Hint: facts.HintOf(err)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !slices.Contains(f.list, finding) {
@@ -117,7 +118,7 @@ func (u *upgradeRun) saveMerged(ctx context.Context) error {
 		return nil
 	}
 	for _, p := range u.specs {
-		if err := u.saveCopy(ctx, p.cluster.Name, p.path, p.after); err != nil {
+		if err := u.saveCopy(ctx, p.Cluster.Name, p.Path, p.After); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ func (u *upgradeRun) saveMerged(ctx context.Context) error {
 func (u *upgradeRun) checkLocal(found *findings) error {
 	copies := map[string][]byte{}
 	for _, p := range u.specs {
-		copies[p.cluster.Name] = p.after
+		copies[p.Cluster.Name] = p.After
 	}
 	u.checkCopies(found, copies)
 	updates, err := u.sourceUpdates()
@@ -158,18 +159,18 @@ func (u *upgradeRun) sourceUpdates() ([]sourceUpdate, error) {
 	sources := slices.Clone(u.sources())
 	var updates []sourceUpdate
 	for _, p := range u.specs {
-		if len(p.merged) == 0 {
+		if len(p.Merged) == 0 {
 			continue
 		}
-		before := clusterspec.Source{Name: p.path, Data: clusterspec.Render(p.cluster)}
+		before := clusterspec.Source{Name: p.Path, Data: clusterspec.Render(p.Cluster)}
 		changed, err := clusterspec.UpdateSources(sources, before,
-			clusterspec.Source{Name: p.path, Data: p.after})
+			clusterspec.Source{Name: p.Path, Data: p.After})
 		if err != nil {
-			return nil, fmt.Errorf("bringing the file of cluster %s up to date: %w", p.cluster.Name, err)
+			return nil, fmt.Errorf("bringing the file of cluster %s up to date: %w", p.Cluster.Name, err)
 		}
 		for _, source := range changed {
 			i := slices.IndexFunc(sources, func(s clusterspec.Source) bool { return s.Name == source.Name })
-			updates = append(updates, sourceUpdate{p.cluster.Name, source, sources[i].Data})
+			updates = append(updates, sourceUpdate{p.Cluster.Name, source, sources[i].Data})
 			sources[i] = source
 		}
 	}
@@ -277,8 +278,8 @@ func (u *upgradeRun) keepSource(name, cluster string) {
 }
 
 // lacksMerged says whether the user's file does not get what was merged into the one in Git.
-func (u *upgradeRun) lacksMerged(p *specPlan) bool {
-	return len(p.merged) > 0 && (!u.asked.UpdateSources || slices.Contains(u.unsaved, p.cluster.Name))
+func (u *upgradeRun) lacksMerged(p *files.SpecPlan) bool {
+	return len(p.Merged) > 0 && (!u.asked.UpdateSources || slices.Contains(u.unsaved, p.Cluster.Name))
 }
 
 // checkSaved says which files could not be brought up to date.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 const w01Local = "w01/w01-eks-a-cluster.yaml"
@@ -64,8 +65,8 @@ func TestLocalCopy_preflight(t *testing.T) {
 		if !errors.As(err, &refused) || len(w.calls) > 0 || w.describe() != before {
 			t.Fatalf("error %v, wrote %v", err, w.calls)
 		}
-		want := gitops.Finding{
-			Area: gitops.AreaLocal, Message: "the local copy of the cluster's file cannot be written: no " +
+		want := facts.Finding{
+			Area: facts.AreaLocal, Message: "the local copy of the cluster's file cannot be written: no " +
 				"file can be written in directory /here: permission denied",
 			Hint: broken.Hint().String(),
 		}

@@ -46,7 +46,7 @@ func (m *Meant) prunes(object string) bool {
 
 // foresight is what a forecast has to know of the run.
 func (r *run) foresight() files.Foresight {
-	of := files.Foresight{Facts: &r.seen, KeepsFlux: r.keepsFlux, Adopting: r.adopting, Asked: r.asks,
+	of := files.Foresight{Facts: r.seen, KeepsFlux: r.keepsFlux, Adopting: r.adopting, Asked: r.asks,
 		Named: r.isNamed}
 	if r.open.cluster != nil {
 		of.Observer = r.open.cluster
@@ -58,7 +58,7 @@ func (r *run) foresight() files.Foresight {
 func (r *run) foresee(ctx context.Context, snapshot Snapshot, plan *files.Plan) ([]files.Foreseen, error) {
 	f, err := files.NewForecast(ctx, r.foresight(), snapshot, plan)
 	if err != nil {
-		return nil, fmt.Errorf("working out what Flux makes of %s: %w", layout.RootDir(r.seen.Config), err)
+		return nil, fmt.Errorf("working out what Flux makes of %s: %w", layout.RootDir(r.seen.Config()), err)
 	}
 	for _, unseen := range f.Unseen {
 		r.steps.Note(step.LevelInfo, "what Flux makes of the whole path cannot be told: "+unseen.Error())
@@ -84,7 +84,8 @@ func (r *run) asks(c *files.Foreseen, plan *files.Plan) bool {
 	case isCluster:
 		return r.removes && r.isNamed(c.Name)
 	case c.Name.Group == files.KustomizeGroup || c.Name.Group == files.SourceGroup:
-		if c.Name.Namespace == r.seen.Config.SystemNamespace && c.Name.Name == r.seen.Config.SystemNamespace {
+		if c.Name.Namespace == r.seen.Config().SystemNamespace &&
+			c.Name.Name == r.seen.Config().SystemNamespace {
 			return false
 		}
 	}
@@ -103,7 +104,7 @@ func (r *run) isNamed(name fluxbuild.Name) bool {
 // inNamedDir says whether a file is in the directory of a cluster that the run is about.
 func (r *run) inNamedDir(file string) bool {
 	return file != "" && slices.ContainsFunc(r.result.Clusters, func(c ClusterResult) bool {
-		return strings.HasPrefix(file, layout.PathsIn(r.seen.Config, c.Name).Cluster+"/")
+		return strings.HasPrefix(file, layout.PathsIn(r.seen.Config(), c.Name).Cluster+"/")
 	})
 }
 
@@ -118,12 +119,12 @@ func (r *run) checkConsequences(ctx context.Context, found *findings) {
 	}
 }
 
-// guard is checkConsequences for any plan on a snapshot. What nobody has asked for is a *foundError.
+// guard is checkConsequences for any plan on a snapshot. What nobody has asked for is a *facts.FoundError.
 func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
 	switch {
 	case r.unguarded:
 		return nil
-	case r.seen.Cluster == nil:
+	case r.seen.Cluster() == nil:
 		return r.guardBuilt(ctx, snapshot, plan)
 	}
 	all, err := r.foresee(ctx, snapshot, plan)
@@ -131,39 +132,33 @@ func (r *run) guard(ctx context.Context, snapshot Snapshot, plan *files.Plan) er
 		return err
 	}
 	r.result.Consequences = files.Told(all)
-	if unasked := r.unasked(ctx, snapshot, all); len(unasked) > 0 {
-		return &foundError{findings: unasked}
-	}
-	return nil
+	return facts.Found(r.unasked(ctx, snapshot, all)...)
 }
 
 // guardBuilt is guard for a deletion that does not look at the cluster: the clusters that leave Git are those
 // that were named. A kustomization may make another one of a cluster's file.
 func (r *run) guardBuilt(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
-	going, err := files.ClustersLeaving(ctx, &r.seen, snapshot, plan)
+	going, err := files.ClustersLeaving(ctx, r.seen, snapshot, plan)
 	if err != nil {
-		return fmt.Errorf("working out what leaves %s: %w", layout.RootDir(r.seen.Config), err)
+		return fmt.Errorf("working out what leaves %s: %w", layout.RootDir(r.seen.Config()), err)
 	}
-	refused := &foundError{}
+	var refused []facts.Finding
 	for _, c := range going {
 		if r.isNamed(c.Name) {
 			continue
 		}
-		refused.findings = append(refused.findings, Finding{AreaSpec, fmt.Sprintf(
+		refused = append(refused, facts.AreaSpec.Finding(fmt.Sprintf(
 			"Flux would delete %s with all its machines: that is what Flux builds from %s", c.Object, c.File),
 			text.Command("see what makes another cluster of it: git grep -nE "+
 				"'namePrefix|nameSuffix|namespace|patches' -- %s; correct that, or, if this cluster "+
 				"is meant, take its files out by hand: git rm -r %s",
-				layout.RootDir(r.seen.Config), r.placeOf(&c))})
+				layout.RootDir(r.seen.Config()), r.placeOf(&c))))
 	}
-	if len(refused.findings) > 0 {
-		return refused
-	}
-	return nil
+	return facts.Found(refused...)
 }
 
 // unasked words what nobody has asked for.
-func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Foreseen) []Finding {
+func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Foreseen) []facts.Finding {
 	var built, clusters, flux, objects []*files.Foreseen
 	for i := range all {
 		c := &all[i]
@@ -173,14 +168,14 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Forese
 			built = append(built, c)
 		case c.IsCluster():
 			clusters = append(clusters, c)
-		case c.Name.Namespace == r.seen.Config.SystemNamespace &&
+		case c.Name.Namespace == r.seen.Config().SystemNamespace &&
 			slices.Contains([]string{files.KustomizeGroup, files.SourceGroup, "apps"}, c.Name.Group):
 			flux = append(flux, c)
 		default:
 			objects = append(objects, c)
 		}
 	}
-	var found []Finding
+	var found []facts.Finding
 	for _, c := range clusters {
 		// What belongs to a cluster goes with it, and is not told again.
 		objects = slices.DeleteFunc(objects, func(o *files.Foreseen) bool { return o.Owner == c.Name })
@@ -189,17 +184,18 @@ func (r *run) unasked(ctx context.Context, snapshot Snapshot, all []files.Forese
 		found = append(found, r.clusterGoes(ctx, snapshot, c, successor))
 	}
 	if len(flux) > 0 {
-		found = append(found, Finding{AreaCluster,
+		found = append(found, facts.AreaCluster.Finding(
 			fmt.Sprintf("Flux would delete itself: %s, which it has applied, would not be in what it finds "+
-				"in %s", facts.ObjectList(namesOfObjects(flux)), layout.RootDir(r.seen.Config)),
+				"in %s", facts.ObjectList(namesOfObjects(flux)), layout.RootDir(r.seen.Config())),
 			text.Command("bring its files back first: eksa-gitops create cluster -f with the file of %s",
-				r.seen.ManagementCluster)})
+				r.seen.ManagementCluster())))
 	}
 	if len(objects) > 0 {
-		found = append(found, Finding{AreaCluster, fmt.Sprintf(
+		found = append(found, facts.AreaCluster.Finding(fmt.Sprintf(
 			"Flux would delete %s, which it has applied and would not find any more in %s of branch %s",
-			facts.ObjectList(namesOfObjects(objects)), layout.RootDir(r.seen.Config), r.seen.Config.Branch),
-			"bring their files back, or say that they may go: " + r.pruneFlag(objects)})
+			facts.ObjectList(namesOfObjects(objects)), layout.RootDir(r.seen.Config()),
+			r.seen.Config().Branch),
+			"bring their files back, or say that they may go: "+r.pruneFlag(objects)))
 	}
 	if len(built) > 0 {
 		found = append(found, r.wouldBuild(built))
@@ -231,7 +227,7 @@ func namesOfObjects(list []*files.Foreseen) []string {
 // successorOf is the Cluster that would be built from the file of one that goes: the same under another name.
 // Nil without one.
 func (r *run) successorOf(c *files.Foreseen, all []files.Foreseen) *files.Foreseen {
-	spec := layout.PathsIn(r.seen.Config, c.Name.Name).Spec
+	spec := layout.PathsIn(r.seen.Config(), c.Name.Name).Spec
 	for i := range all {
 		other := &all[i]
 		if other.Change == facts.ConsequenceCreate && other.IsCluster() && other.File != "" &&
@@ -243,25 +239,27 @@ func (r *run) successorOf(c *files.Foreseen, all []files.Foreseen) *files.Forese
 }
 
 // clusterGoes is the finding that Flux would delete a cluster.
-func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c, successor *files.Foreseen) Finding {
-	spec := layout.PathsIn(r.seen.Config, c.Name.Name).Spec
+func (r *run) clusterGoes(ctx context.Context, snapshot Snapshot, c,
+	successor *files.Foreseen) facts.Finding {
+	spec := layout.PathsIn(r.seen.Config(), c.Name.Name).Spec
 	if successor != nil {
-		return Finding{AreaSpec,
+		return facts.AreaSpec.Finding(
 			fmt.Sprintf("Flux would delete %s with all its machines and have %s built: a cluster's name "+
 				"and namespace are what it is known by, and cannot be changed", c.Object, successor.Object),
 			text.Command("leave them as they are; if another cluster is meant to take its place: "+
-				"eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.Name.Name)}
+				"eksa-gitops delete cluster %s, then eksa-gitops create cluster", c.Name.Name))
 	}
 	message := fmt.Sprintf("Flux would delete %s with all its machines: it has applied it, and would not "+
-		"find it any more in %s of branch %s", c.Object, layout.RootDir(r.seen.Config), r.seen.Config.Branch)
+		"find it any more in %s of branch %s", c.Object, layout.RootDir(r.seen.Config()),
+		r.seen.Config().Branch)
 	back := "bring its files back with --restore-missing, which makes them from the cluster"
 	if commit := r.removedBy(ctx, snapshot, spec); commit != "" {
 		message += "; commit " + facts.ShortCommit(commit) + " took its files out"
 		back = text.Command("bring its files back with git revert %s, or with --restore-missing, which "+
 			"makes them from the cluster", facts.ShortCommit(commit))
 	}
-	return Finding{AreaCluster, message,
-		back + text.Command("; if it is meant: eksa-gitops delete cluster %s", c.Name.Name)}
+	return facts.AreaCluster.Finding(message,
+		back+text.Command("; if it is meant: eksa-gitops delete cluster %s", c.Name.Name))
 }
 
 // removedBy is the commit that took a file out of the branch; empty when that is not known.
@@ -280,14 +278,14 @@ func (r *run) removedBy(ctx context.Context, snapshot Snapshot, file string) (co
 }
 
 // wouldBuild is the finding that clusters would be built that nobody asked for.
-func (r *run) wouldBuild(built []*files.Foreseen) Finding {
+func (r *run) wouldBuild(built []*files.Foreseen) facts.Finding {
 	var names, removals []string
 	for _, c := range built {
 		names = append(names, c.Name.Name)
 		removals = append(removals, r.placeOf(c))
 	}
 	message := fmt.Sprintf("EKS Anywhere would build %s: in Git, but not in management cluster %s",
-		facts.ClusterList(names), r.seen.ManagementCluster)
+		facts.ClusterList(names), r.seen.ManagementCluster())
 	if r.seen.LooksRebuilt() {
 		message += "; this looks like a rebuilt management cluster, and clusters of the former one that " +
 			"still run would be built a second time, with the same addresses"
@@ -300,15 +298,15 @@ func (r *run) wouldBuild(built []*files.Foreseen) Finding {
 	if len(removals) <= few {
 		hint += text.Command("; or take them out of Git: git rm -r %s", removals)
 	}
-	return Finding{AreaCluster, message, hint}
+	return facts.AreaCluster.Finding(message, hint)
 }
 
 // placeOf is what has to leave Git for a cluster to do so: its directory.
 func (r *run) placeOf(c *files.Foreseen) string {
-	root := layout.RootDir(r.seen.Config)
+	root := layout.RootDir(r.seen.Config())
 	below := strings.TrimPrefix(c.File, strings.TrimPrefix(root+"/", "./"))
 	if first, _, deeper := strings.Cut(below, "/"); deeper && below != c.File || deeper && root == "." {
 		return path.Join(root, first)
 	}
-	return cmp.Or(c.File, layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)
+	return cmp.Or(c.File, layout.PathsIn(r.seen.Config(), c.Name.Name).Cluster)
 }

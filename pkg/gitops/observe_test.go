@@ -12,16 +12,17 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // TestCreate_refuses has one thing wrong at a time, and looks at the findings.
 func TestCreate_refuses(t *testing.T) {
 	t.Parallel()
-	const access, cluster, spec01 = gitops.AreaAccess, gitops.AreaCluster, gitops.AreaSpec
+	const access, cluster, spec01 = facts.AreaAccess, facts.AreaCluster, facts.AreaSpec
 	for name, test := range map[string]struct {
 		wrong    func(w *world)
 		workload bool
-		area     gitops.Area
+		area     facts.Area
 		message  string // a part of the finding's
 		hint     string // a part of the finding's
 	}{
@@ -202,7 +203,7 @@ func TestRefused_tellsAllCauses(t *testing.T) {
 			_, err := run(w)
 			var refused *gitops.PreflightError
 			if !errors.As(err, &refused) || len(refused.Findings) != 2 || refused.Findings[1] !=
-				(gitops.Finding{Area: gitops.AreaAccess, Message: "found it", Hint: "do this"}) {
+				(facts.Finding{Area: facts.AreaAccess, Message: "found it", Hint: "do this"}) {
 				t.Errorf("%s, about access %t: %v", name, access, err)
 			} else if refused.AboutAccess() != access {
 				t.Errorf("%s: about access is %t, want %t", name, refused.AboutAccess(), access)
@@ -307,7 +308,7 @@ func TestCreate_lostBranch(t *testing.T) {
 				w := managed(t, onGitHub)
 				lose(w)
 				findings := refused(t, w, on(t, spec(file, onGitHub)))
-				if len(findings) != 1 || findings[0].Area != gitops.AreaCluster ||
+				if len(findings) != 1 || findings[0].Area != facts.AreaCluster ||
 					!strings.Contains(findings[0].Message, "branch main") || findings[0].Hint == "" {
 					t.Errorf("%+v", findings)
 				}

@@ -65,11 +65,8 @@ type pauseTarget struct {
 }
 
 func newPauseRun(command string, ports Ports, options PauseOptions, paused bool) *pauseRun {
-	p := &pauseRun{run: newRun(command, ports, options.Settings), options: options, paused: paused}
-	p.seen.Config, p.seen.ManagementCluster = options.GitOps, options.ManagementCluster
-	if p.seen.Config == nil {
-		p.seen.Config = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace}
-	}
+	told := facts.Told{Config: orWithoutGit(options.GitOps), ManagementCluster: options.ManagementCluster}
+	p := &pauseRun{run: newRun(command, ports, options.Settings, told), options: options, paused: paused}
 	for _, c := range options.Clusters {
 		p.result.Clusters = append(p.result.Clusters, ClusterResult{
 			Name: c.Name, Namespace: c.Namespace, Role: facts.RoleOf(c.Name, options.ManagementCluster),
@@ -143,18 +140,18 @@ func (p *pauseRun) usesGit() bool {
 
 // checkState judges the management cluster as far as every run needs it. What Flux has to do is judged when
 // it is known whether a cluster is in Git.
-func (p *pauseRun) checkState(state *fluxinstall.State) []Finding {
-	if wrong := p.checkManagementCluster(state); wrong != nil || p.options.GitOps == nil {
+func (p *pauseRun) checkState(seen facts.Facts) []facts.Finding {
+	if wrong := p.checkManagementCluster(seen); wrong != nil || p.options.GitOps == nil {
 		return wrong
 	}
-	return p.checkFlux(state)
+	return p.checkFlux(seen)
 }
 
 // observe looks at both sides and makes every check that reading can make.
 func (p *pauseRun) observe(ctx context.Context) error {
 	var found findings
 	if p.options.GitOps == nil {
-		p.observeCluster(ctx, demands{judge: p.checkState}, &found)
+		p.lookAtCluster(ctx, demands{judge: p.checkState}, &found)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -169,9 +166,9 @@ func (p *pauseRun) observe(ctx context.Context) error {
 			switch {
 			case found.addAll(err):
 			case errors.As(err, &problems):
-				found.addFinding(Finding{AreaSpec,
-					"the cluster's file in Git cannot be read: " + problems[0].String(),
-					"fix it in the repository, and run the same command again"})
+				found.addFinding(facts.AreaSpec.Finding(
+					"the cluster's file in Git cannot be read: "+problems[0].String(),
+					"fix it in the repository, and run the same command again"))
 			default:
 				return err
 			}
@@ -206,8 +203,8 @@ func (p *pauseRun) observe(ctx context.Context) error {
 
 // checkSync makes sure that Flux applies what is pushed. A Cluster that is being deleted may be paused: that
 // keeps EKS Anywhere from going on.
-func (p *pauseRun) checkSync() []Finding {
-	state := *p.seen.Cluster
+func (p *pauseRun) checkSync() []facts.Finding {
+	state := *p.seen.Cluster()
 	state.Deletions = slices.DeleteFunc(slices.Clone(state.Deletions), func(d fluxinstall.Deletion) bool {
 		return d.Kind == "Cluster"
 	})
@@ -216,9 +213,9 @@ func (p *pauseRun) checkSync() []Finding {
 		wrong = p.checkAsleep(&state)
 	}
 	if flux := &state.Flux; flux.GitRepository == nil || flux.Kustomization == nil {
-		wrong = append(wrong, Finding{AreaCluster,
-			"there is no Flux in namespace " + p.seen.Config.SystemNamespace + " that would apply the change",
-			"eksa-gitops status"})
+		wrong = append(wrong, facts.AreaCluster.Finding(
+			"there is no Flux in namespace "+p.seen.Config().SystemNamespace+" that would apply the change",
+			"eksa-gitops status"))
 	}
 	return wrong
 }
@@ -226,32 +223,32 @@ func (p *pauseRun) checkSync() []Finding {
 // findTargets brings together what is known of each cluster.
 func (p *pauseRun) findTargets(found *findings) {
 	var known []string
-	for _, live := range p.seen.Cluster.Clusters {
+	for _, live := range p.seen.Cluster().Clusters {
 		known = append(known, live.Name)
 	}
 	for i, t := range p.targets {
-		for j, live := range p.seen.Cluster.Clusters {
+		for j, live := range p.seen.Cluster().Clusters {
 			if live.Name != t.Name || t.Namespace != "" && live.Namespace != t.Namespace {
 				continue
 			}
 			if t.live != nil {
-				found.addFinding(Finding{AreaSpec,
+				found.addFinding(facts.AreaSpec.Finding(
 					fmt.Sprintf("there is a cluster %s in more than one namespace: %s and %s",
 						t.Name, t.live.Namespace, live.Namespace),
-					"choose one with --namespace"})
+					"choose one with --namespace"))
 			}
-			t.live = &p.seen.Cluster.Clusters[j]
+			t.live = &p.seen.Cluster().Clusters[j]
 		}
 		switch {
 		case t.live == nil && !t.inGit:
 			slices.Sort(known)
-			found.addFinding(Finding{AreaSpec,
+			found.addFinding(facts.AreaSpec.Finding(
 				fmt.Sprintf("there is no cluster %s, neither in Git nor in the management cluster", t.Name),
-				"the clusters there are: " + strings.Join(known, ", ")})
+				"the clusters there are: "+strings.Join(known, ", ")))
 		case t.live != nil && t.live.Held != nil:
-			found.addFinding(Finding{AreaCluster, fmt.Sprintf("cluster %s: an upgrade by %s is at work on "+
-				"it, or was cut off, and pauses it itself", t.Name, t.live.Held.By),
-				text.Command("eksa-gitops status %s", t.Name)})
+			found.addFinding(facts.AreaCluster.Finding(fmt.Sprintf(
+				"cluster %s: an upgrade by %s is at work on it, or was cut off, and pauses it itself",
+				t.Name, t.live.Held.By), text.Command("eksa-gitops status %s", t.Name)))
 		}
 		if t.live != nil {
 			t.Namespace = t.live.Namespace
@@ -269,60 +266,28 @@ func (p *pauseRun) findTargets(found *findings) {
 			record.KubernetesVersion, record.Paused = t.live.KubernetesVersion, t.live.Paused
 		}
 		if t.inGit {
-			record.SpecPath = layout.PathsIn(p.seen.Config, t.Name).Spec
+			record.SpecPath = layout.PathsIn(p.seen.Config(), t.Name).Spec
 		}
 	}
 }
 
 // planFiles is the planner: the annotation in the files that are there, or out of them.
 func (p *pauseRun) planFiles(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
-	plan := &files.Plan{After: map[string][]byte{}}
 	if p.options.GitOps == nil || snapshot == nil || snapshot.State() != git.BranchExists {
-		return plan, nil
+		return &files.Plan{After: map[string][]byte{}}, nil
 	}
-	var paths []string
+	names := make([]string, 0, len(p.targets))
 	for _, t := range p.targets {
-		spec := layout.PathsIn(p.seen.Config, t.Name).Spec
-		entry, there, err := snapshot.Lookup(spec)
-		if err != nil {
-			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
-		}
-		if t.inGit = there && entry.Mode.IsFile(); t.inGit {
-			paths = append(paths, spec)
-		}
+		names = append(names, t.Name)
 	}
-	if len(paths) == 0 {
-		return plan, nil
-	}
-	contents, err := snapshot.ReadAll(ctx, paths)
-	if err != nil {
-		return nil, err
-	}
+	pause, err := files.PlanPause(ctx, p.seen, snapshot, names, p.paused)
 	for _, t := range p.targets {
-		if !t.inGit {
-			continue
-		}
-		file := layout.PathsIn(p.seen.Config, t.Name).Spec
-		before := contents[file]
-		out, _, err := clusterspec.SetPaused(clusterspec.Source{Name: file, Data: before}, t.Name, p.paused)
-		if err != nil {
-			return nil, err
-		}
-		plan.After[file] = out.Data
-		if string(before) != string(out.Data) {
-			plan.Changes = append(plan.Changes,
-				layout.FileChange{Path: file, Change: layout.FileModify, Before: before, After: out.Data})
-		}
-		git := facts.GitCluster{Name: t.Name, Path: file}
-		git.Parse(before)
-		t.objects = nil
-		for _, object := range git.Objects {
-			if slices.Contains(clusterspec.Kinds(), object.Kind) {
-				t.objects = append(t.objects, facts.NameOf(object))
-			}
+		var objects []fluxinstall.ObjectName
+		if objects, t.inGit = pause.Objects[t.Name]; t.inGit {
+			t.objects = objects
 		}
 	}
-	return plan, p.checkReadings(plan)
+	return pause.Plan, err
 }
 
 // message is that of the commit. It does not say that the clusters' files were written: what a user's file
@@ -337,7 +302,7 @@ func (p *pauseRun) message() string {
 	if len(names) > 1 {
 		subject = fmt.Sprintf("%s %d clusters", verb, len(names))
 	}
-	return fmt.Sprintf("%s\n\n%s: %s\n", subject, trailerVersion, p.settings.ToolVersion)
+	return fmt.Sprintf("%s\n\n%s: %s\n", subject, facts.TrailerVersion, p.settings.ToolVersion)
 }
 
 func (p *pauseRun) stepMark(name string) step.Name {

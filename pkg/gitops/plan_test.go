@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // planned runs a dry run, which must write nothing anywhere.
@@ -141,7 +142,7 @@ func TestCreate_dryRunRefused(t *testing.T) {
 	w.commitOther("main", func(files map[string]string) { files[specPath] = "other" })
 	options := on(t, spec("dev", onGitHub))
 	options.DryRun = true
-	if findings := refused(t, w, options); len(findings) != 1 || findings[0].Area != gitops.AreaSpec {
+	if findings := refused(t, w, options); len(findings) != 1 || findings[0].Area != facts.AreaSpec {
 		t.Errorf("%+v", findings)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -125,7 +126,7 @@ func (r *run) checkReadiness(ctx context.Context, found *findings) string {
 	version, err := r.ports.Provisioner.Check(ctx)
 	if err != nil {
 		r.steps.End(name, step.OutcomeFailed, "")
-		found.add(AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
+		found.add(facts.AreaCluster, fmt.Errorf("--provisioner eksctl: %w", err))
 		return ""
 	}
 	r.steps.End(name, step.OutcomeChecked, version)
@@ -242,11 +243,12 @@ func countObjects(n int) string {
 // takeBack releases what a run that is over has left held of the clusters, and looks at the management
 // cluster again. A dry run goes on with what it would see then.
 func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findings) error {
-	if r.seen.Cluster == nil {
+	if r.seen.Cluster() == nil {
 		return nil
 	}
+	state := r.seen.Cluster()
 	for _, c := range r.managed {
-		live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
+		live := state.Cluster(c.Namespace, c.Name)
 		if live == nil || live.Held == nil {
 			continue
 		}
@@ -257,20 +259,23 @@ func (r *clustersRun) takeBack(ctx context.Context, needs demands, found *findin
 			return fmt.Errorf("taking back the pause of Flux on cluster %s: %w", c.Name, err)
 		}
 		if r.settings.DryRun {
-			r.seen.Cluster, r.asReleased = r.seen.Cluster.Released(c.Namespace, c.Name), true
+			state, r.asReleased = state.Released(c.Namespace, c.Name), true
 			continue
 		}
 		r.released = append(r.released, c.Name)
 	}
-	if len(r.released) > 0 {
-		r.observeCluster(ctx, needs, found)
+	switch {
+	case r.asReleased:
+		r.lookReleased(state)
+	case len(r.released) > 0:
+		r.lookAtCluster(ctx, needs, found)
 	}
 	return nil
 }
 
 // ownKubeconfig is a workload cluster's, for a provisioner that has none of it; empty when there is none yet.
 func (r *run) ownKubeconfig(ctx context.Context, name string) secret.Value {
-	if name == r.seen.ManagementCluster || r.ports.Provisioner.HasKubeconfig(name) {
+	if name == r.seen.ManagementCluster() || r.ports.Provisioner.HasKubeconfig(name) {
 		return secret.Value{}
 	}
 	// Without it the provisioner says what it needs.

@@ -23,7 +23,7 @@ import (
 // restore adds to what the run writes the files of live clusters that Flux has applied and that it would
 // delete for want of them. They are made from the clusters' objects.
 func (r *clustersRun) restore(ctx context.Context, found *findings) {
-	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster == nil ||
+	if !r.meant.RestoreMissing || len(found.list) > 0 || len(found.soft) > 0 || r.seen.Cluster() == nil ||
 		r.planned == nil {
 		return
 	}
@@ -40,14 +40,14 @@ func (r *clustersRun) restore(ctx context.Context, found *findings) {
 		files, err := r.filesOfLive(ctx,
 			fluxinstall.ObjectName{Kind: "Cluster", Namespace: c.Name.Namespace, Name: c.Name.Name})
 		if err != nil {
-			found.addFinding(Finding{AreaCluster,
+			found.addFinding(facts.AreaCluster.Finding(
 				fmt.Sprintf("the files of cluster %s cannot be made from its objects: %v", c.Name.Name, err),
 				text.Command("bring them back from the repository's history: git log -- %s",
-					layout.PathsIn(r.seen.Config, c.Name.Name).Cluster)})
+					layout.PathsIn(r.seen.Config(), c.Name.Name).Cluster)))
 			continue
 		}
 		r.restored = append(r.restored, c.Name.Name)
-		r.rendered.files = append(r.rendered.files, files...)
+		r.rendered.Files = append(r.rendered.Files, files...)
 		r.steps.Note(step.LevelInfo,
 			fmt.Sprintf("the files of cluster %s come back to Git, as the cluster is now", c.Name.Name))
 	}
@@ -68,7 +68,7 @@ func (r *clustersRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectNa
 		text.WriteString("---\n")
 		text.Write(document)
 	}
-	spec := layout.PathsIn(r.seen.Config, name.Name).Spec
+	spec := layout.PathsIn(r.seen.Config(), name.Name).Spec
 	set, err := clusterspec.Parse([]clusterspec.Source{{Name: spec, Data: []byte(text.String())}})
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (r *clustersRun) filesOfLive(ctx context.Context, name fluxinstall.ObjectNa
 		if c.Name != name.Name || c.GitOps == nil {
 			continue
 		}
-		if layout.RootDir(c.GitOps) != layout.RootDir(r.seen.Config) {
+		if layout.RootDir(c.GitOps) != layout.RootDir(r.seen.Config()) {
 			return nil, fmt.Errorf("its %s names the path %s", c.GitOps.Kind, c.GitOps.ClusterConfigPath)
 		}
 		return layout.ClusterFiles(c)

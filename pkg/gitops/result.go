@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
@@ -10,9 +11,9 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// ResultVersion is the version of the JSON form of a [Result], a [Report] and all else that the program
-// prints; fields are only ever added within it.
-const ResultVersion = "eksa-gitops/v1"
+// ResultVersion is the version of the JSON form of a [Result], for who reads one; fields are only ever added
+// within it.
+const ResultVersion = jsonform.Version
 
 // Status is how a run ended as a whole.
 type Status string
@@ -174,10 +175,10 @@ type Adopted struct {
 // Failure is why the GitOps part, or the run, did not succeed.
 type Failure struct {
 	// Step is the step that failed; none when the run did not come to its steps.
-	Step     step.Name `json:"step,omitempty"`
-	Message  string    `json:"message"`            // what went wrong
-	Hint     string    `json:"hint,omitempty"`     // what helps
-	Findings []Finding `json:"findings,omitempty"` // what checks before the first write found
+	Step     step.Name       `json:"step,omitempty"`
+	Message  string          `json:"message"`            // what went wrong
+	Hint     string          `json:"hint,omitempty"`     // what helps
+	Findings []facts.Finding `json:"findings,omitempty"` // what checks before the first write found
 	// Err is the error itself, for who decides on its kind; nil where the findings say it all.
 	Err error `json:"-"`
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // intent is what a run is going to do in a namespace of the cluster.
@@ -21,7 +22,7 @@ func (r *run) checkRights(ctx context.Context, found *findings, intents ...inten
 		return
 	}
 	if r.asksFlux() {
-		intents = append(intents, intent{fluxinstall.ForFollowing, r.seen.Config.SystemNamespace})
+		intents = append(intents, intent{fluxinstall.ForFollowing, r.seen.Config().SystemNamespace})
 	}
 	for i, one := range intents {
 		if slices.Contains(intents[:i], one) {
@@ -34,20 +35,21 @@ func (r *run) checkRights(ctx context.Context, found *findings, intents ...inten
 }
 
 // lacking tells what the user may not do, and which rule would allow it.
-func lacking(rights []*fluxinstall.MissingRight) []Finding {
-	var found []Finding
+func lacking(rights []*fluxinstall.MissingRight) []facts.Finding {
+	var found []facts.Finding
 	for _, right := range rights {
-		found = append(found, Finding{AreaAccess, right.Error(), right.Hint()})
+		found = append(found, facts.AreaAccess.Finding(right.Error(), right.Hint()))
 	}
 	return found
 }
 
 // asksFlux says whether the run tells Flux to look at its commit now.
 func (r *run) asksFlux() bool {
-	if r.planned == nil || r.snapshot == nil || r.seen.Cluster.Flux.GitRepository == nil || r.unguarded {
+	if r.planned == nil || r.snapshot == nil || r.seen.Cluster().Flux.GitRepository == nil || r.unguarded {
 		return false
 	}
-	return !r.planned.InPlace(r.snapshot) || !r.seen.Cluster.Applied(r.seen.Config.Branch, r.snapshot.Head())
+	return !r.planned.InPlace(r.snapshot) ||
+		!r.seen.Cluster().Applied(r.seen.Config().Branch, r.snapshot.Head())
 }
 
 // intents are what a deletion does to objects of clusters itself. What a management cluster needs is asked

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // TestRights_refused: what the user may not do in the cluster is told before anything is written, by the dry
@@ -80,7 +81,7 @@ func TestRights_refused(t *testing.T) {
 				want := fmt.Sprintf("the user of the kubeconfig may not patch purpose%d in namespace %s",
 					test.lacking, test.namespace)
 				if !errors.As(err, &refused) || result.Status != gitops.StatusRefused ||
-					len(refused.Findings) != 1 || refused.Findings[0].Area != gitops.AreaAccess ||
+					len(refused.Findings) != 1 || refused.Findings[0].Area != facts.AreaAccess ||
 					refused.Findings[0].Message != want {
 					t.Errorf("dry run %t: %v, %s", dry, err, result.Status)
 				}

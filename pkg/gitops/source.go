@@ -31,16 +31,16 @@ func (r *clustersRun) sourceSecret(namespace string) (fluxinstall.SourceSecret, 
 		if len(source.KnownHosts) > 0 {
 			return source, nil
 		}
-		known, err := sshkeys.KnownHostsForKeys(r.seen.Remote.Push, []string{r.snapshot.HostKey()})
+		known, err := sshkeys.KnownHostsForKeys(r.seen.Remote().Push, []string{r.snapshot.HostKey()})
 		if err != nil {
-			return source, fmt.Errorf("reading the host key of %s: %w", r.seen.Remote.Push, err)
+			return source, fmt.Errorf("reading the host key of %s: %w", r.seen.Remote().Push, err)
 		}
 		source.KnownHosts = known
 		return source, nil
 	}
 	return fluxinstall.SourceSecret{
 		Namespace: namespace, Name: fluxmanifests.SourceSecretName, GenerateAlgorithm: deployKeyAlgorithm,
-		Unwanted: r.foreignKey, KnownHosts: r.seen.KnownHosts,
+		Unwanted: r.foreignKey, KnownHosts: r.seen.KnownHosts(),
 	}, nil
 }
 
@@ -53,26 +53,26 @@ func (r *clustersRun) choosesSourceKey() bool {
 
 // keepsSourceKey says whether the key that is in the cluster stays there.
 func (r *clustersRun) keepsSourceKey() bool {
-	flux := r.seen.Cluster.Flux
+	flux := r.seen.Cluster().Flux
 	return flux.SourcePublicKey != "" && flux.SourcePublicKey != r.foreignKey && !r.choosesSourceKey()
 }
 
 // checkSourceKey makes sure that a private key in the cluster that cannot be read is not replaced unasked,
 // and says how a key is replaced with which Flux does not get on.
 func (r *clustersRun) checkSourceKey(found *findings) {
-	if r.management == nil || r.seen.Cluster == nil || r.seen.Cluster.Flux.SourceSecret == nil {
+	if r.management == nil || r.seen.Cluster() == nil || r.seen.Cluster().Flux.SourceSecret == nil {
 		return
 	}
-	flux := &r.seen.Cluster.Flux
+	flux := &r.seen.Cluster().Flux
 	overSSH := r.ports.OpenHost == nil
 	if overSSH && r.choosesSourceKey() {
 		return
 	}
 	replace := "to give Flux another key, say which: --cluster-private-key FILE"
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
-		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config.SystemNamespace,
+		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config().SystemNamespace,
 			Name: fluxmanifests.SourceSecretName, Reason: reason}
-		finding := Finding{AreaCluster, kept.Error(), kept.Hint().String()}
+		finding := facts.AreaCluster.Finding(kept.Error(), kept.Hint().String())
 		if overSSH {
 			finding.Hint = joinedHints(replace, kept.Hint().String())
 		}
@@ -92,8 +92,8 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 
 // sourceInPlace says whether the source's Secret needs nothing.
 func (r *clustersRun) sourceInPlace() bool {
-	there := r.seen.Cluster.Flux.SourceSecret
-	wanted, err := r.sourceSecret(r.seen.Config.SystemNamespace)
+	there := r.seen.Cluster().Flux.SourceSecret
+	wanted, err := r.sourceSecret(r.seen.Config().SystemNamespace)
 	if there == nil || there.PublicKey == "" || there.PublicKey == r.foreignKey || err != nil {
 		return false
 	}
@@ -126,20 +126,22 @@ func sameKeyMaterial(a, b string) bool {
 // should.
 func (r *clustersRun) checkSource(found *findings) {
 	r.checkSourceKey(found)
-	if r.management == nil || r.ports.OpenHost != nil || r.seen.Cluster == nil || r.open.repo == nil {
+	if r.management == nil || r.ports.OpenHost != nil || r.seen.Cluster() == nil || r.open.repo == nil {
 		return
 	}
 	given := !r.options.Source.PrivateKey.IsZero()
 	switch {
-	case r.seen.Cluster.Flux.SourceSecret != nil && r.seen.Cluster.Flux.SourceSecret.Unreadable != "" &&
+	case r.seen.Cluster().Flux.SourceSecret != nil && r.seen.Cluster().Flux.SourceSecret.Unreadable != "" &&
 		!r.choosesSourceKey():
 		return // checkSourceKey says so
 	case !given &&
-		(r.seen.Cluster.Flux.SourcePublicKey == "" || r.seen.Cluster.Flux.SourcePublicKey == r.foreignKey):
-		found.addFinding(Finding{AreaAccess, "Flux needs a private key to read the repository with, and " +
-			"there is none to use: an SSH agent does not hand out its keys",
-			"name a key that may only read the repository with --cluster-private-key FILE, or your own " +
-				"with EKSA_GIT_PRIVATE_KEY=FILE"})
+		(r.seen.Cluster().Flux.SourcePublicKey == "" ||
+			r.seen.Cluster().Flux.SourcePublicKey == r.foreignKey):
+		found.addFinding(facts.AreaAccess.Finding(
+			"Flux needs a private key to read the repository with, and "+
+				"there is none to use: an SSH agent does not hand out its keys",
+			"name a key that may only read the repository with --cluster-private-key FILE, or your own "+
+				"with EKSA_GIT_PRIVATE_KEY=FILE"))
 	case given && r.options.SourceIsOperators && !r.keepsSourceKey() && r.checkSourceAlgorithm(found):
 	case r.snapshot == nil:
 		return
@@ -147,23 +149,23 @@ func (r *clustersRun) checkSource(found *findings) {
 		r.steps.Note(step.LevelWarning,
 			fmt.Sprintf("Flux gets your own private key, which may push: everybody who may read Secrets in "+
 				"namespace %s can use it; give Flux a key that may only read with --cluster-private-key FILE",
-				r.seen.Config.SystemNamespace))
+				r.seen.Config().SystemNamespace))
 	}
 }
 
 // checkSourceAlgorithm makes sure that the key that the cluster gets is of the kind that the spec names, and
 // says whether it is not.
 func (r *clustersRun) checkSourceAlgorithm(found *findings) bool {
-	if r.seen.Config.Git == nil {
+	if r.seen.Config().Git == nil {
 		return false
 	}
 	key, err := sshkeys.ParseKey([]byte(r.options.Source.PrivateKey.Reveal()), r.options.Source.Passphrase,
 		"that is your own, and that Flux would get,")
 	if err == nil {
-		err = key.CheckAlgorithm(r.seen.Config.Git.SSHKeyAlgorithm)
+		err = key.CheckAlgorithm(r.seen.Config().Git.SSHKeyAlgorithm)
 	}
 	if err != nil {
-		found.add(AreaSpec, err)
+		found.add(facts.AreaSpec, err)
 	}
 	return err != nil
 }
@@ -179,7 +181,7 @@ func (r *clustersRun) noteAuthority() {
 
 // observeClusterKey tries the key that the cluster gets: it has to read the repository, and better not write
 // it.
-func (r *run) observeClusterKey(ctx context.Context, found *findings) {
+func (r *run) observeClusterKey(ctx context.Context, isNew func() bool, found *findings) {
 	if !r.keepsFlux || r.ports.OpenClusterRepository == nil {
 		return
 	}
@@ -189,9 +191,9 @@ func (r *run) observeClusterKey(ctx context.Context, found *findings) {
 		return
 	}
 	var snapshot Snapshot
-	err = r.persist(ctx, func() error {
+	err = r.persistWhile(ctx, isNew, func() error {
 		var err error
-		snapshot, err = repo.Fetch(ctx, r.seen.Config.Branch)
+		snapshot, err = repo.Fetch(ctx, r.seen.Config().Branch)
 		return err
 	})
 	if err != nil {
@@ -211,7 +213,7 @@ func (r *run) observePush(ctx context.Context, found *findings) {
 	if r.planned == nil || len(r.planned.Changes) == 0 || r.snapshot == nil {
 		return
 	}
-	if access := r.seen.Access; access != nil && access.Viewer.Kind == github.TokenClassic {
+	if access := r.seen.Access(); access != nil && access.Viewer.Kind == github.TokenClassic {
 		return
 	}
 	err := r.persist(ctx, func() error { return r.snapshot.CheckPush(ctx) })
@@ -228,9 +230,9 @@ func (f *findings) addOpening(err error) {
 		}
 		return
 	}
-	area := AreaAccess
+	area := facts.AreaAccess
 	if errors.As(err, new(*sshkeys.AlgorithmError)) {
-		area = AreaSpec
+		area = facts.AreaSpec
 	}
 	f.add(area, err)
 }
@@ -238,11 +240,11 @@ func (f *findings) addOpening(err error) {
 // noteUnseen says what no check can show to this token and so shows when it is done, of the things that this
 // run is going to do.
 func (r *run) noteUnseen() {
-	access := r.seen.Access
+	access := r.seen.Access()
 	if access == nil {
 		return
 	}
-	registered := access.Repository != nil && r.seen.Cluster != nil && r.seen.SourceKeyRegistered()
+	registered := access.Repository != nil && r.seen.Cluster() != nil && r.seen.SourceKeyRegistered()
 	for _, u := range access.Unseen {
 		switch {
 		case u.Name == github.FindingPush, u.Name == github.FindingDeployKeys && registered:
@@ -257,12 +259,12 @@ func (r *run) noteUnseen() {
 // cluster of the same name that was there before. They open the repository as long as somebody has their
 // private half; whether that cluster is gone is for a person to say.
 func (r *clustersRun) noteFormerKeys() {
-	access := r.seen.Access
+	access := r.seen.Access()
 	if access == nil || r.management == nil {
 		return
 	}
 	for _, key := range access.DeployKeys {
-		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.Cluster.Flux.SourcePublicKey) {
+		if key.Title != r.deployKeyTitle() || key.SameMaterial(r.seen.Cluster().Flux.SourcePublicKey) {
 			continue
 		}
 		r.steps.Note(step.LevelWarning, fmt.Sprintf("deploy key %q (number %d) of %s is not the one in the "+

@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
@@ -314,13 +315,13 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 	})
 	for name, test := range map[string]struct {
 		given   func() ([]byte, error)
-		area    gitops.Area
+		area    facts.Area
 		message string
 	}{
-		"none to give": {nil, gitops.AreaSpec, "not found: the server publishes none"},
+		"none to give": {nil, facts.AreaSpec, "not found: the server publishes none"},
 		"cannot be given": {
 			func() ([]byte, error) { return nil, errors.New("EKSA_GIT_KNOWN_HOSTS is not set") },
-			gitops.AreaAccess, "EKSA_GIT_KNOWN_HOSTS is not set"},
+			facts.AreaAccess, "EKSA_GIT_KNOWN_HOSTS is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -329,7 +330,7 @@ func TestCreate_hostKeysGiven(t *testing.T) {
 			options := on(t, spec("dev", onGitHub))
 			options.KnownHosts = test.given
 			equal(t, "findings", refused(t, w, options),
-				[]gitops.Finding{{Area: test.area, Message: test.message}})
+				[]facts.Finding{{Area: test.area, Message: test.message}})
 			if len(w.calls) > 0 {
 				t.Errorf("calls %v", w.calls)
 			}
@@ -384,7 +385,7 @@ func TestCreate_tokenMayNotPush(t *testing.T) {
 			continue
 		}
 		findings := refused(t, w, on(t, spec("dev", onGitHub)))
-		if len(findings) != 1 || findings[0].Area != gitops.AreaAccess ||
+		if len(findings) != 1 || findings[0].Area != facts.AreaAccess ||
 			!strings.Contains(findings[0].Message, "Write access to repository not granted.") ||
 			len(w.calls) > 0 {
 			t.Errorf("%s: findings %+v, calls %v", kind, findings, w.calls)

@@ -10,6 +10,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
 // sparse says on or off in the options of a run.
@@ -198,7 +199,7 @@ func TestSparseCheckout_outside(t *testing.T) {
 			w.forget()
 			return w
 		}
-		for command, found := range map[string][]gitops.Finding{
+		for command, found := range map[string][]facts.Finding{
 			"create":  refused(t, outside(), sparse(on(t, spec("dev", onGitHub)), true)),
 			"upgrade": refusedUpgrade(t, outside(), sparseUpgrade(t, true, spec("dev", onGitHub))),
 		} {
@@ -210,7 +211,7 @@ func TestSparseCheckout_outside(t *testing.T) {
 }
 
 // told is what findings say.
-func told(found []gitops.Finding) string {
+func told(found []facts.Finding) string {
 	var all []string
 	for _, f := range found {
 		all = append(all, string(f.Area)+": "+f.Message+"; "+f.Hint)

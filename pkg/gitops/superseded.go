@@ -101,9 +101,9 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 	if tip == nil || tip.path == "" {
 		return tip != nil, nil
 	}
-	files, err := plan(ctx, tip.snapshot)
+	planned, err := plan(ctx, tip.snapshot)
 	switch {
-	case err == nil && len(files.Changes) == 0:
+	case err == nil && len(planned.Changes) == 0:
 		r.snapshot = tip.snapshot
 		r.steps.Note(step.LevelWarning,
 			fmt.Sprintf("somebody else changed %s right after this run: %s", tip.path, described(tip.by)))
@@ -113,7 +113,7 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 	}
 	superseded := &supersededError{commit: r.commit, path: tip.path, by: tip.by,
 		deletes: slices.Contains(r.planned.Gone, tip.path), err: err}
-	if conflict := new(conflictError); errors.As(err, &conflict) {
+	if conflict := new(files.ConflictError); errors.As(err, &conflict) {
 		superseded.err = nil // it would say the same with less
 	}
 	return true, superseded
@@ -122,7 +122,7 @@ func (r *run) judgeLater(ctx context.Context, revision string, plan planner) (an
 // appliedTip is the branch as it is now, if that is the revision; nil otherwise, and for one that Flux had
 // applied before the push.
 func (r *run) appliedTip(ctx context.Context, revision string) Snapshot {
-	if before := r.seen.Cluster.Flux.Kustomization; before != nil && before.AppliedRevision == revision {
+	if before := r.seen.Cluster().Flux.Kustomization; before != nil && before.AppliedRevision == revision {
 		return nil // Flux has not looked since the push
 	}
 	snapshot, err := r.fetch(ctx)
@@ -186,7 +186,7 @@ func (r *run) writtenSince(ctx context.Context, snapshot Snapshot,
 // the run has created.
 func (r *createRun) compareLater(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	plan, err := r.compareOn(ctx, snapshot, true)
-	if conflict := new(conflictError); !errors.As(err, &conflict) {
+	if conflict := new(files.ConflictError); !errors.As(err, &conflict) {
 		return plan, err
 	}
 	for path := range r.planned.After {
@@ -206,10 +206,10 @@ func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*files.P
 		for i, p := range u.specs {
 			if edit := takenBack(specs[i], p); edit != nil {
 				err = fmt.Errorf("cluster %s: %s: %s is %s in Git now",
-					p.cluster.Name, edit.Object, edit.Field, cmp.Or(edit.New, "nothing"))
+					p.Cluster.Name, edit.Object, edit.Field, cmp.Or(edit.New, "nothing"))
 				break
 			}
-			specs[i].after = p.after
+			specs[i].After = p.After
 		}
 	}
 	u.specs, u.flux = specs, flux
@@ -219,11 +219,11 @@ func (u *upgradeRun) planLater(ctx context.Context, snapshot Snapshot) (*files.P
 
 // takenBack is an edit by others of what the run itself had changed. Reverting a commit gives one: the
 // branch's history then says that the user's file was there, and others changed it.
-func takenBack(was, is *specPlan) *clusterspec.MergeEdit {
-	for i, edit := range is.merged {
-		if slices.ContainsFunc(was.changes,
+func takenBack(was, is *files.SpecPlan) *clusterspec.MergeEdit {
+	for i, edit := range is.Merged {
+		if slices.ContainsFunc(was.Changes,
 			func(c clusterspec.Change) bool { return c.Object == edit.Object && c.Field == edit.Field }) {
-			return &is.merged[i]
+			return &is.Merged[i]
 		}
 	}
 	return nil

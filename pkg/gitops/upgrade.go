@@ -42,7 +42,7 @@ type UpgradeOptions struct {
 // stops at a failure. Upgrade may be repeated.
 func Upgrade(ctx context.Context, ports Ports, options UpgradeOptions) (*Result, error) {
 	u := &upgradeRun{clustersRun: newClustersRun("upgrade cluster", ports, options.CreateOptions),
-		asked: options, first: map[string]*firstLook{}}
+		asked: options, first: files.FirstLooks{}}
 	u.adoptHint, u.adopting = "take it over with --adopt", options.Adopt && u.management != nil
 	err := crash.Guarded(func() error { return u.do(ctx) })
 	if err != nil && !errors.As(err, new(*PreflightError)) {
@@ -73,13 +73,13 @@ type upgradeRun struct {
 	asked UpgradeOptions
 
 	live        []fluxinstall.LiveObject // the clusters' objects in the management cluster
-	specs       []*specPlan              // of the snapshot that is built on
-	first       map[string]*firstLook    // by path
-	provisioned []*specPlan              // of the clusters that the provisioner has to upgrade
-	versions    map[string]string        // spec.eksaVersion as the provisioner has made it, by cluster
-	updated     []clusterspec.Source     // the user's files as this run left them
-	unsaved     []string                 // the clusters whose files were edited meanwhile, and were left
-	flux        fluxPlan                 // of the snapshot that is built on
+	specs       []*files.SpecPlan        // of the snapshot that is built on
+	first       files.FirstLooks
+	provisioned []*files.SpecPlan    // of the clusters that the provisioner has to upgrade
+	versions    map[string]string    // spec.eksaVersion as the provisioner has made it, by cluster
+	updated     []clusterspec.Source // the user's files as this run left them
+	unsaved     []string             // the clusters whose files were edited meanwhile, and were left
+	flux        files.FluxPlan       // of the snapshot that is built on
 }
 
 func (u *upgradeRun) do(ctx context.Context) error {
@@ -110,7 +110,7 @@ func (u *upgradeRun) parts() step.Sequence {
 	if len(u.provisioned) > 0 {
 		held := make([]heldCluster, 0, len(u.provisioned))
 		for _, p := range u.provisioned {
-			held = append(held, heldOf(p.cluster))
+			held = append(held, heldOf(p.Cluster))
 		}
 		inGit = step.Sequence{u.paused(held, append(u.upgradeClusters(), inGit...))}
 	}
@@ -141,10 +141,8 @@ func (u *upgradeRun) throughGit() step.Sequence {
 // checkUnmanaged is a run on files without gitOpsRef: nothing is to be done unless a cluster is managed
 // through Git.
 func (u *upgradeRun) checkUnmanaged(ctx context.Context) error {
-	u.seen.Config, u.seen.ManagementCluster = &clusterspec.GitOps{SystemNamespace: defaultSystemNamespace},
-		u.options.Clusters[0].ManagementCluster
 	var found findings
-	u.observeCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
+	u.lookAtCluster(ctx, demands{judge: u.checkManagementCluster}, &found)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -167,7 +165,7 @@ func (u *upgradeRun) observe(ctx context.Context) error {
 	if err := u.takeBack(ctx, demands{judge: u.checkState}, &found); err != nil {
 		return err
 	}
-	if u.seen.Cluster != nil {
+	if u.seen.Cluster() != nil {
 		u.checkDetached(&found)
 	}
 	u.noteForeignKey()
@@ -258,7 +256,7 @@ func (u *upgradeRun) observeSpecs(ctx context.Context, found *findings) error {
 func (u *upgradeRun) countChanges() string {
 	n := 0
 	for _, p := range u.specs {
-		n += len(p.changes)
+		n += len(p.Changes)
 	}
 	switch n {
 	case 0:
@@ -279,7 +277,7 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 			list = append(list, o)
 		}
 	}
-	inGit, err := u.readSpecs(ctx, u.snapshot)
+	inGit, err := u.upgradePlanner().ReadSpecs(ctx, u.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository: %w", err)
 	}
@@ -306,92 +304,58 @@ func (u *upgradeRun) readLive(ctx context.Context) ([]fluxinstall.LiveObject, er
 }
 
 // planUpgrade works out what has to be written on top of snapshot. It is the planner of the push, too: what
-// others pushed meanwhile is merged again. The errors that are about the files are *overlapError and
-// *unreadableError.
+// others pushed meanwhile is merged again.
 func (u *upgradeRun) planUpgrade(ctx context.Context, snapshot Snapshot) (*files.Plan, error) {
 	return u.planUpgradeOn(ctx, snapshot, false)
 }
 
 func (u *upgradeRun) planUpgradeOn(ctx context.Context, snapshot Snapshot, later bool) (*files.Plan, error) {
-	u.specs = nil
-	before, err := u.readSpecs(ctx, snapshot)
-	if err != nil {
-		return nil, err
+	planner := u.upgradePlanner()
+	planner.Later = later
+	planned, err := planner.Plan(ctx, snapshot)
+	for _, note := range planned.Notes {
+		u.steps.Note(step.LevelInfo, note)
 	}
-	contents := map[string][]byte{}
-	var overlaps []*specPlan
-	for _, c := range u.managed {
-		content, inGit := before[layout.PathsOf(c).Spec]
-		p, err := u.planSpec(ctx, snapshot, c, content, inGit)
-		if err != nil {
-			return nil, err
-		}
-		u.specs = append(u.specs, p)
-		contents[p.path] = p.after
-		if len(p.conflicts) > 0 && !u.options.Overwrite {
-			overlaps = append(overlaps, p)
-		}
+	u.specs, u.flux = planned.Specs, planned.Flux
+	if len(u.specs) == len(u.managed) {
+		u.recordPlans()
 	}
-	u.recordPlans()
-	if len(overlaps) > 0 {
-		return nil, &overlapError{plans: overlaps}
-	}
-	made := rendering{}
-	for _, file := range u.rendered.files {
-		if content, ok := contents[file.Path]; ok {
-			file.Content = content
-		}
-		made.files = append(made.files, file)
-	}
-	plan := files.NewPlan(later)
-	if err := u.compareFiles(ctx, snapshot, plan, made,
-		func(path string) bool { return contents[path] != nil || u.options.Overwrite }); err != nil {
-		return nil, err
-	}
-	if err := u.planSystem(ctx, snapshot, plan); err != nil {
-		return nil, err
-	}
-	if err := u.planProtection(plan); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
-	if err := u.checkReadings(plan); err != nil {
-		return nil, err
-	}
-	if err := u.checkReach(ctx, snapshot, plan); err != nil {
-		return nil, err
-	}
-	return plan, u.checkFiles(ctx, snapshot, plan)
+	return planned.Plan, err
 }
 
-// readSpecs reads the clusters' files as they are in Git.
-func (u *upgradeRun) readSpecs(ctx context.Context, snapshot Snapshot) (map[string][]byte, error) {
-	if snapshot == nil {
-		return nil, nil
+func (u *upgradeRun) upgradePlanner() *files.UpgradePlanner {
+	return &files.UpgradePlanner{Planner: u.planner(), Live: u.live, First: u.first, Versions: u.versions}
+}
+
+// asFindings gives an error that is about the files as findings; none for others.
+func (u *upgradeRun) asFindings(err error) []facts.Finding {
+	if changed := new(sourceChangedError); errors.As(err, &changed) {
+		return []facts.Finding{facts.AreaLocal.Finding(changed.Error(), changed.Hint())}
 	}
-	var paths []string
-	for _, c := range u.managed {
-		spec := layout.PathsOf(c).Spec
-		_, there, err := snapshot.Lookup(spec)
-		if err != nil {
-			return nil, fmt.Errorf("looking for %s in the repository: %w", spec, err)
+	if found := new(facts.FoundError); errors.As(err, &found) {
+		return found.Findings
+	}
+	if conflict := new(files.ConflictError); errors.As(err, &conflict) {
+		conflict.Upgrade = true
+		return []facts.Finding{facts.AreaSpec.Finding(conflict.Error(), conflict.Hint())}
+	}
+	var problems clusterspec.Problems
+	if errors.As(err, &problems) {
+		var list []facts.Finding
+		for _, p := range problems {
+			list = append(list, facts.AreaSpec.Finding("of the file as it would be in Git: "+p.String(), ""))
 		}
-		if there {
-			paths = append(paths, spec)
-		}
+		return list
 	}
-	if len(paths) == 0 {
-		return nil, nil
-	}
-	return snapshot.ReadAll(ctx, paths)
+	return nil
 }
 
 // recordPlans puts what was worked out into the result.
 func (u *upgradeRun) recordPlans() {
 	for _, p := range u.specs {
-		record := u.clusterResult(p.cluster.Name)
-		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.path, p.changes, p.merged,
-			p.conflicts
+		record := u.clusterResult(p.Cluster.Name)
+		record.SpecPath, record.Changes, record.Merged, record.Conflicts = p.Path, p.Changes, p.Merged,
+			p.Conflicts
 		record.Drift = u.drift(p)
 	}
 }
@@ -401,45 +365,45 @@ func (u *upgradeRun) recordPlans() {
 func (u *upgradeRun) upgradeMessage() string {
 	var all, merged []string
 	for _, p := range u.specs {
-		all = append(all, p.cluster.Name)
+		all = append(all, p.Cluster.Name)
 		if u.lacksMerged(p) {
-			merged = append(merged, p.cluster.Name)
+			merged = append(merged, p.Cluster.Name)
 		}
 	}
 	message := u.commitMessage(u.upgradeSubject()+u.restoredText(), slices.Concat(all, u.restored))
 	if len(merged) > 0 {
-		message += fmt.Sprintf("%s: %s\n", trailerMerged, strings.Join(merged, " "))
+		message += fmt.Sprintf("%s: %s\n", facts.TrailerMerged, strings.Join(merged, " "))
 	}
 	return message
 }
 
 func (u *upgradeRun) upgradeSubject() string {
-	var changing []*specPlan
+	var changing []*files.SpecPlan
 	for _, p := range u.specs {
-		if p.changed() {
+		if p.Changed() {
 			changing = append(changing, p)
 		}
 	}
 	switch {
-	case len(changing) == 0 && u.flux.changes != nil && u.flux.changes[0].Name == fluxmanifests.FluxItself &&
-		u.flux.changes[0].OldVersion != u.flux.changes[0].NewVersion:
+	case len(changing) == 0 && u.flux.Changes != nil && u.flux.Changes[0].Name == fluxmanifests.FluxItself &&
+		u.flux.Changes[0].OldVersion != u.flux.Changes[0].NewVersion:
 		return fmt.Sprintf("Upgrade Flux from %s to %s",
-			u.flux.changes[0].OldVersion, u.flux.changes[0].NewVersion)
+			u.flux.Changes[0].OldVersion, u.flux.Changes[0].NewVersion)
 	case len(changing) == 0:
 		return "Update the files of Flux"
 	case len(changing) > 1:
 		return fmt.Sprintf("Change %d clusters", len(changing))
 	}
 	p := changing[0]
-	if !p.inGit {
-		return fmt.Sprintf("Enable GitOps for cluster %s", p.cluster.Name)
+	if !p.InGit {
+		return fmt.Sprintf("Enable GitOps for cluster %s", p.Cluster.Name)
 	}
-	for _, c := range p.changes {
-		if c.Object == "Cluster "+p.cluster.Name && c.Field == "spec.kubernetesVersion" {
-			return fmt.Sprintf("Upgrade cluster %s to Kubernetes %s", p.cluster.Name, c.New)
+	for _, c := range p.Changes {
+		if c.Object == "Cluster "+p.Cluster.Name && c.Field == "spec.kubernetesVersion" {
+			return fmt.Sprintf("Upgrade cluster %s to Kubernetes %s", p.Cluster.Name, c.New)
 		}
 	}
-	return "Change cluster " + p.cluster.Name
+	return "Change cluster " + p.Cluster.Name
 }
 
 // conclude draws up the result of an upgrade that has come to its end, and keeps a copy of each spec.

@@ -1,13 +1,13 @@
 package gitops
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/step"
 )
 
@@ -26,10 +26,10 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 	version := u.checkReadiness(ctx, found)
 	u.provisioned = nil
 	for _, p := range u.specs {
-		if live := u.seen.Cluster.Cluster(p.cluster.Namespace, p.cluster.Name); live == nil {
+		if live := u.seen.Cluster().Cluster(p.Cluster.Namespace, p.Cluster.Name); live == nil {
 			continue // Flux makes it from what is in Git
 		}
-		if p.inGit && p.changed() || u.lags(ctx, p) || u.isOlder(p, version) {
+		if p.InGit && p.Changed() || u.lags(ctx, p) || u.isOlder(p, version) {
 			u.provisioned = append(u.provisioned, p)
 		}
 	}
@@ -37,17 +37,17 @@ func (u *upgradeRun) checkUpgrader(ctx context.Context, found *findings) {
 
 // lags says whether a live object of a cluster is not as its file in Git is going to be. What the reference
 // to the GitOps configuration is, is not the provisioner's business.
-func (u *upgradeRun) lags(ctx context.Context, p *specPlan) bool {
-	objects, err := p.objects(ctx, u.snapshot)
+func (u *upgradeRun) lags(ctx context.Context, p *files.SpecPlan) bool {
+	objects, err := p.ObjectsIn(ctx, u.snapshot)
 	if err != nil {
-		return p.changed()
+		return p.Changed()
 	}
 	for _, o := range objects {
 		if facts.AppliedOnce(o) || !slices.Contains(clusterspec.Kinds(), o.Kind) || o.Kind == "FluxConfig" ||
 			o.Kind == "GitOpsConfig" {
 			continue
 		}
-		live := u.liveObject(o.Kind, o.Namespace, o.Name)
+		live := facts.FindLive(u.live, o.Kind, o.Namespace, o.Name)
 		if live == nil {
 			return true
 		}
@@ -66,8 +66,8 @@ func isGitOpsRef(field string) bool {
 
 // isOlder says whether EKS Anywhere of another version than the provisioner's runs the cluster, as far as
 // that can be known.
-func (u *upgradeRun) isOlder(p *specPlan, version string) bool {
-	live := u.liveObject("Cluster", p.cluster.Namespace, p.cluster.Name)
+func (u *upgradeRun) isOlder(p *files.SpecPlan, version string) bool {
+	live := facts.FindLive(u.live, "Cluster", p.Cluster.Namespace, p.Cluster.Name)
 	if live == nil || version == "" {
 		return false
 	}
@@ -77,15 +77,15 @@ func (u *upgradeRun) isOlder(p *specPlan, version string) bool {
 }
 
 // upgradeJob is the provisioner's work on one cluster: to bring it to what its file in Git is going to be.
-func (u *upgradeRun) upgradeJob(ctx context.Context, p *specPlan) (ProvisionJob, error) {
-	set, err := clusterspec.Parse([]clusterspec.Source{{Name: p.path, Data: p.after}})
+func (u *upgradeRun) upgradeJob(ctx context.Context, p *files.SpecPlan) (ProvisionJob, error) {
+	set, err := clusterspec.Parse([]clusterspec.Source{{Name: p.Path, Data: p.After}})
 	if err != nil {
-		return ProvisionJob{}, fmt.Errorf("reading the merged spec of cluster %s: %w", p.cluster.Name, err)
+		return ProvisionJob{}, fmt.Errorf("reading the merged spec of cluster %s: %w", p.Cluster.Name, err)
 	}
 	return ProvisionJob{
-		Verb: VerbUpgrade, Cluster: p.cluster.Name, ManagementCluster: p.cluster.ManagementCluster,
+		Verb: VerbUpgrade, Cluster: p.Cluster.Name, ManagementCluster: p.Cluster.ManagementCluster,
 		Spec: clusterspec.RenderWithoutGitOps(set.Clusters[0]), Kubeconfig: u.ownKubeconfig(ctx,
-			p.cluster.Name),
+			p.Cluster.Name),
 	}, nil
 }
 
@@ -100,7 +100,7 @@ func (u *upgradeRun) upgradeClusters() step.Sequence {
 			}
 			return step.Sequence{step.OrElse{Steps: u.runProvisioner(job),
 				Failed: func(_ context.Context, err error) error {
-					return fmt.Errorf("cluster %s was not upgraded: %w", p.cluster.Name, err)
+					return fmt.Errorf("cluster %s was not upgraded: %w", p.Cluster.Name, err)
 				}}}
 		}), step.Silently(func(ctx context.Context) error {
 			if ctx.Err() != nil {
@@ -122,26 +122,11 @@ func (u *upgradeRun) followVersion(ctx context.Context) error {
 	u.live = live
 	u.versions = map[string]string{}
 	for _, p := range u.provisioned {
-		if cluster := u.liveObject("Cluster", p.cluster.Namespace, p.cluster.Name); cluster != nil {
+		if cluster := facts.FindLive(u.live, "Cluster", p.Cluster.Namespace, p.Cluster.Name); cluster != nil {
 			spec, _ := cluster.Fields["spec"].(map[string]any)
-			u.versions[p.cluster.Name], _ = spec["eksaVersion"].(string)
+			u.versions[p.Cluster.Name], _ = spec["eksaVersion"].(string)
 		}
 	}
 	u.planned, err = u.planUpgrade(ctx, u.snapshot)
 	return err
-}
-
-// withVersion gives a cluster's file in Git the version that the provisioner has made it.
-func (u *upgradeRun) withVersion(p *specPlan, set *clusterspec.Set) {
-	version := u.versions[p.cluster.Name]
-	if version == "" {
-		return
-	}
-	after := clusterspec.RenderWithVersion(set.Clusters[0], version)
-	if !bytes.Equal(after, p.after) {
-		p.after = after
-		p.notes = append(p.notes, fmt.Sprintf("cluster %s: spec.eksaVersion is %s in Git now, as eksctl "+
-			"anywhere has made it; put that into the file, too, if it names one", p.cluster.Name, version))
-		u.steps.Note(step.LevelInfo, p.notes[len(p.notes)-1])
-	}
 }

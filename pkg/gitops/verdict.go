@@ -15,10 +15,10 @@ import (
 // wasReady says that a cluster was Ready when the run looked, and that its time is over, so that nobody can
 // look again. What it was is then the last that is known of it.
 func (r *clustersRun) wasReady(ctx context.Context, c *clusterspec.Cluster) bool {
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || r.seen.Cluster == nil {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || r.seen.Cluster() == nil {
 		return false
 	}
-	live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
+	live := r.seen.Cluster().Cluster(c.Namespace, c.Name)
 	return live != nil && live.Ready
 }
 
@@ -49,10 +49,10 @@ func (e *missingError) Unwrap() error { return e.err }
 // followed this repository (another is a finding) and had applied a commit of it. Ready says that this still
 // holds, because the run has changed nothing.
 func (r *clustersRun) noteFluxGoesOn() {
-	if r.seen.Cluster == nil {
+	if r.seen.Cluster() == nil {
 		return
 	}
-	flux := r.seen.Cluster.Flux
+	flux := r.seen.Cluster().Flux
 	source, apply := flux.GitRepository, flux.Kustomization
 	if source == nil || apply == nil || !source.Ready || !apply.Ready || source.Suspended ||
 		apply.Suspended || source.Stopped || apply.Stopped || apply.AppliedRevision == "" {
@@ -60,8 +60,8 @@ func (r *clustersRun) noteFluxGoesOn() {
 	}
 	_, changed := r.steps.Results()
 	if r.result.Flux == nil {
-		r.result.Flux = &FluxResult{Version: flux.Version, Namespace: r.seen.Config.SystemNamespace,
-			URL: r.seen.Remote.Cluster, Path: layout.SyncPath(r.seen.Config)}
+		r.result.Flux = &FluxResult{Version: flux.Version, Namespace: r.seen.Config().SystemNamespace,
+			URL: r.seen.Remote().Cluster, Path: layout.SyncPath(r.seen.Config())}
 	}
 	r.result.Flux.Revision, r.result.Flux.Ready = apply.AppliedRevision, !changed
 }

@@ -41,7 +41,7 @@ func (r *clustersRun) notCreated(c *clusterspec.Cluster) bool {
 		return false
 	}
 	return c.Role() == clusterspec.RoleWorkload && r.gitOpsError != nil &&
-		!r.seen.Cluster.HasCluster(c.Namespace, c.Name)
+		!r.seen.Cluster().HasCluster(c.Namespace, c.Name)
 }
 
 // awaitClusters follows clusters until all are Ready. Why not every one was seen to be is r.notReady
@@ -91,7 +91,7 @@ func (r *clustersRun) unlessReady(wait step.Action) step.Steps {
 // seenReady says of clusters whether the run has seen all of them Ready and leaves them as they are.
 func (r *clustersRun) seenReady(clusters []*clusterspec.Cluster) bool {
 	return !slices.ContainsFunc(clusters, func(c *clusterspec.Cluster) bool {
-		live := r.seen.Cluster.Cluster(c.Namespace, c.Name)
+		live := r.seen.Cluster().Cluster(c.Namespace, c.Name)
 		return live == nil || !live.Ready
 	}) && r.planned != nil && r.appliedInPlace()
 }

@@ -68,6 +68,16 @@ func NameOf(o GitObject) fluxinstall.ObjectName {
 	return fluxinstall.ObjectName{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
 }
 
+// FindLive finds a live object by what it is known by; nil when it is not among them.
+func FindLive(live []fluxinstall.LiveObject, kind, namespace, name string) *fluxinstall.LiveObject {
+	for i, o := range live {
+		if o.Kind == kind && o.Namespace == namespace && o.Name == name {
+			return &live[i]
+		}
+	}
+	return nil
+}
+
 // DecodeObjects reads a stream of YAML documents. What is no object is left out.
 func DecodeObjects(stream []byte) []GitObject {
 	var objects []GitObject

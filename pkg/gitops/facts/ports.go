@@ -91,3 +91,9 @@ type ClusterObserver interface {
 	// Objects reads those of the names that exist, perhaps with others of their kinds. It writes nothing.
 	Objects(ctx context.Context, names []fluxinstall.ObjectName) ([]fluxinstall.LiveObject, error)
 }
+
+// FluxLister lists objects of Flux in the management cluster.
+type FluxLister interface {
+	// FluxResources lists the objects of Flux's kinds, sorted; with kinds, those alone.
+	FluxResources(ctx context.Context, kinds ...string) (fluxinstall.FluxResources, error)
+}

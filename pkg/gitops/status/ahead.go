@@ -29,7 +29,7 @@ type Ahead struct {
 func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotReader,
 	observer facts.ClusterObserver) (*Ahead, error) {
 	seen, flux := o.facts(), &o.Survey.Flux
-	if seen.Cluster.Applied(o.Config.Branch, snapshot.Head()) {
+	if seen.Cluster().Applied(o.Config.Branch, snapshot.Head()) {
 		return &Ahead{}, nil
 	}
 	if flux.GitRepository == nil && flux.Kustomization == nil && len(flux.Controllers) == 0 &&
@@ -48,10 +48,9 @@ func (o *Observation) lookAhead(ctx context.Context, snapshot facts.SnapshotRead
 }
 
 // facts are what the survey says, as far as it can be told without the host.
-func (o *Observation) facts() *facts.Facts {
-	return &facts.Facts{
-		Config: o.Config, Remote: o.Remote, ManagementCluster: o.ManagementCluster, Cluster: &o.Survey.State,
-	}
+func (o *Observation) facts() facts.Facts {
+	told := facts.Told{Config: o.Config, Remote: o.Remote, ManagementCluster: o.ManagementCluster}
+	return facts.New(told).WithCluster(facts.AtCluster{Cluster: &o.Survey.State})
 }
 
 // judgeAhead tells what Flux would do that nobody may want, while it can still be kept from it.
@@ -112,7 +111,7 @@ func (j *judge) judgeAhead() {
 }
 
 func (j *judge) looksRebuilt() bool {
-	return (&facts.Facts{Cluster: &j.Survey.State}).LooksRebuilt()
+	return j.facts().LooksRebuilt()
 }
 
 // appliedClusters are the workload clusters that Flux has applied.

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/internal/jsonform"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -20,7 +20,7 @@ import (
 // the observation. The error is an *UnknownClusterError.
 func Judge(o *Observation) (*Report, error) {
 	j := &judge{Observation: o, report: &Report{
-		Version: gitops.ResultVersion, Command: "status", Time: o.Time,
+		Version: jsonform.Version, Command: "status", Time: o.Time,
 		ManagementCluster: o.ManagementCluster, Server: o.Survey.Server, Clusters: []ClusterStatus{},
 		Drift: []facts.Difference{}, Problems: []Problem{},
 	}}

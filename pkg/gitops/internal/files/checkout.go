@@ -64,7 +64,7 @@ func (f *Forecast) readFlux(settings func() error) error {
 // readCheckouts finds what Flux fetches before and after the plan. Where that says nothing, the live object
 // does, for which nothing has to be read of the repository.
 func (f *Forecast) readCheckouts() {
-	config, state := f.Facts.Config, f.Facts.Cluster
+	config, state := f.Facts.Config(), f.Facts.Cluster()
 	before, after, says := f.plan.Checkouts(config)
 	switch {
 	case says:
@@ -83,7 +83,7 @@ func (f *Forecast) readCheckouts() {
 // fetchesSame says whether both states are fetched alike, and the whole path in both: then its parts can be
 // looked at one by one.
 func (f *Forecast) fetchesSame() bool {
-	root := layout.RootDir(f.Facts.Config)
+	root := layout.RootDir(f.Facts.Config())
 	return slices.Equal(f.before.checkout, f.after.checkout) && f.after.checkout.HasDir(root)
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
 
@@ -29,7 +30,7 @@ func BuildCluster(c *facts.GitCluster, files []string, contents map[string][]byt
 		}
 		c.Objects, c.Broken = nil,
 			fmt.Sprintf("its own kustomization cannot be built from the cluster's directory alone: %v",
-				firstLine(err.Error()))
+				text.FirstLine(err.Error()))
 		return
 	}
 	TakeBuilt(c, built)
@@ -52,9 +53,4 @@ func TakeBuilt(c *facts.GitCluster, built *fluxbuild.Built) {
 	if len(objects) > 0 {
 		c.Objects = objects
 	}
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }

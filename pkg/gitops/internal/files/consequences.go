@@ -118,14 +118,14 @@ func (f *Forecast) prunes() bool {
 	if f.settings.Prune != nil {
 		return *f.settings.Prune
 	}
-	state := f.Facts.Cluster
+	state := f.Facts.Cluster()
 	return state != nil && state.Flux.Kustomization != nil && state.Flux.Kustomization.Prune
 }
 
 // ofFlux says whether an object is one of Flux's components, which change with its release, while others of
 // them stay.
 func (f *Forecast) ofFlux(name fluxbuild.Name) bool {
-	namespace := f.Facts.Config.SystemNamespace
+	namespace := f.Facts.Config().SystemNamespace
 	if _, stays := f.is[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace,
 		Name: "kustomize-controller"}]; !stays {
 		if _, there := f.was[fluxbuild.Name{Group: "apps", Kind: "Deployment", Namespace: namespace,
@@ -172,10 +172,10 @@ func (f *Forecast) liveObjects(names []fluxbuild.Name) (map[fluxinstall.ObjectNa
 
 // liveCluster is a Cluster object as it was seen; nil when it is not there.
 func (f *Forecast) liveCluster(name fluxbuild.Name) *fluxinstall.ClusterInfo {
-	if f.Facts.Cluster == nil {
+	if f.Facts.Cluster() == nil {
 		return nil
 	}
-	return f.Facts.Cluster.Cluster(name.Namespace, name.Name)
+	return f.Facts.Cluster().Cluster(name.Namespace, name.Name)
 }
 
 // ownerOf is the Cluster that an object of EKS Anywhere belongs to, as its controller notes it; zero without

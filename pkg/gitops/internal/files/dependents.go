@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -14,33 +15,16 @@ import (
 // applies nothing at all as long as one object cannot be. So it leaves Git in the same commit, wherever in
 // the fleet's path it is.
 
-// DependentsError says that objects go with a cluster and cannot be taken out of Git without what is somebody
-// else's.
-type DependentsError struct{ Dependents []Dependent }
-
-// Dependent is such an object, or what makes some: where it is, and what helps.
-type Dependent struct{ Message, Hint string }
-
-func (e *DependentsError) Error() string {
-	messages := make([]string, 0, len(e.Dependents))
-	for _, d := range e.Dependents {
-		messages = append(messages, d.Message)
-	}
-	return strings.Join(messages, "; ")
-}
-
-// Hint is what helps with the first of them.
-func (e *DependentsError) Hint() string { return e.Dependents[0].Hint }
-
 // removeDependents plans the removal of the files that hold nothing but objects that go with the clusters.
-// What is elsewhere is a *DependentsError: beside other objects in one file, or made by a kustomization.
+// What is elsewhere is a *facts.FoundError: it cannot be taken out of Git without what is somebody else's.
+// That is beside other objects in one file, or made by a kustomization.
 func (r *Removal) removeDependents(names []string) error {
-	var wrong []Dependent
+	var wrong []facts.Finding
 	refuse := func(file string, line int, cluster, what string) {
-		wrong = append(wrong, Dependent{
+		wrong = append(wrong, facts.AreaSpec.Finding(
 			fmt.Sprintf("%s:%d: %s: EKS Anywhere removes namespace %s with cluster %s, and Flux could not "+
 				"apply the fleet any more", file, line, what, layout.PackagesNamespace(cluster), cluster),
-			fmt.Sprintf("take that out of %s by hand, push, and run the same command again", file)})
+			fmt.Sprintf("take that out of %s by hand, push, and run the same command again", file)))
 	}
 	files := r.below(layout.RootDir(r.config))
 	for _, file := range files {
@@ -88,10 +72,7 @@ func (r *Removal) removeDependents(names []string) error {
 	for _, name := range names {
 		slices.Sort(r.Dependents[name])
 	}
-	if len(wrong) > 0 {
-		return &DependentsError{wrong}
-	}
-	return nil
+	return facts.Found(wrong...)
 }
 
 // removePlaced plans the removal of what a kustomization puts into the namespace of a cluster's packages, and

@@ -44,7 +44,7 @@ func Told(all []Foreseen) []facts.Consequence {
 
 // Foresight is what a forecast is told of the run, or of the look, that it is made for.
 type Foresight struct {
-	Facts *facts.Facts
+	Facts facts.Facts
 	// Observer reads the objects of which it matters whether they are there; without one, nil, they are not.
 	Observer facts.ClusterObserver
 	// KeepsFlux says that the run looks after Flux, its credentials included; Adopting, that it takes over
@@ -91,7 +91,7 @@ func NewForecast(
 	ctx context.Context, of Foresight, snapshot facts.SnapshotReader, plan *Plan,
 ) (*Forecast, error) {
 	f := forecast(ctx, of, snapshot, plan)
-	root := layout.RootDir(f.Facts.Config)
+	root := layout.RootDir(f.Facts.Config())
 	if err := f.readFlux(f.readSettings); err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func NewForecast(
 
 // compareChanged builds what the plan touches, or all of it where one part may change another.
 func (f *Forecast) compareChanged() error {
-	if units, ok := f.units(layout.RootDir(f.Facts.Config)); ok && f.fetchesSame() {
+	if units, ok := f.units(layout.RootDir(f.Facts.Config())); ok && f.fetchesSame() {
 		return f.compareUnits(units)
 	}
 	return f.compareFollowing(f.settings)
@@ -113,7 +113,7 @@ func (f *Forecast) compareChanged() error {
 
 // ClustersLeaving are the Clusters that are built from a snapshot, and no longer from what a plan makes of
 // it. A snapshot that cannot be built has none: Flux stands still on it.
-func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.SnapshotReader,
+func ClustersLeaving(ctx context.Context, seen facts.Facts, snapshot facts.SnapshotReader,
 	plan *Plan) ([]Foreseen, error) {
 	f := forecast(ctx, Foresight{Facts: seen}, snapshot, plan)
 	f.running, f.following = true, true
@@ -137,7 +137,7 @@ func ClustersLeaving(ctx context.Context, seen *facts.Facts, snapshot facts.Snap
 // settingsInGit takes Flux's settings from its directory in Git, for want of its live Kustomization: both
 // states are built with the same.
 func (f *Forecast) settingsInGit() error {
-	system := layout.SystemDir(f.Facts.Config)
+	system := layout.SystemDir(f.Facts.Config())
 	if !f.before.IsDir(system) {
 		return nil
 	}
@@ -155,7 +155,7 @@ func (f *Forecast) settingsInGit() error {
 // compareAll builds everything that there will be. What Flux has applied is what was there, unless Flux
 // follows the branch.
 func (f *Forecast) compareAll() error {
-	root := layout.RootDir(f.Facts.Config)
+	root := layout.RootDir(f.Facts.Config())
 	built, err := f.after.build(root, f.settings)
 	if err == nil {
 		// Flux takes its own settings from what it applies.
@@ -181,7 +181,7 @@ func (f *Forecast) compareAll() error {
 // applied are the objects in the inventory of Flux's Kustomization.
 func (f *Forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 	objects := map[fluxbuild.Name]*fluxbuild.Object{}
-	state := f.Facts.Cluster
+	state := f.Facts.Cluster()
 	if state == nil || state.Flux.Kustomization == nil || f.TakesOver() {
 		return objects
 	}
@@ -196,9 +196,9 @@ func (f *Forecast) applied() map[fluxbuild.Name]*fluxbuild.Object {
 // TakesOver says whether Flux follows something else and is going to be taken over, during which it deletes
 // nothing.
 func (f *Foresight) TakesOver() bool {
-	flux := &f.Facts.Cluster.Flux
+	flux := &f.Facts.Cluster().Flux
 	return f.Adopting && (flux.Adoption != nil || flux.Kustomization != nil && (f.Facts.FollowsOther(flux) ||
-		!facts.SamePath(flux.Kustomization.Path, layout.SyncPath(f.Facts.Config))))
+		!facts.SamePath(flux.Kustomization.Path, layout.SyncPath(f.Facts.Config()))))
 }
 
 func byName(built *fluxbuild.Built) map[fluxbuild.Name]*fluxbuild.Object {
@@ -276,7 +276,7 @@ func (f *Forecast) compareUnits(units []string) error {
 
 // compareFollowing builds all of both states, that before with the settings that Flux has now.
 func (f *Forecast) compareFollowing(settings fluxbuild.Settings) error {
-	built, err := f.before.build(layout.RootDir(f.Facts.Config), settings)
+	built, err := f.before.build(layout.RootDir(f.Facts.Config()), settings)
 	switch {
 	case errors.As(err, new(*fluxbuild.Error)):
 		f.following = false // Flux stands still, and starts again with what this run writes
@@ -305,7 +305,7 @@ func (f *Tree) buildUnit(unit string) (*fluxbuild.Built, error) {
 
 // readSettings finds what Flux's Kustomization adds to what it builds, as it is now.
 func (f *Forecast) readSettings() error {
-	state := f.Facts.Cluster
+	state := f.Facts.Cluster()
 	if state == nil || state.Flux.Kustomization == nil || f.TakesOver() {
 		return nil
 	}
@@ -314,7 +314,7 @@ func (f *Forecast) readSettings() error {
 
 // settingsFrom finds the settings in what was built, and says whether they are others.
 func (f *Forecast) settingsFrom(built *fluxbuild.Built) (changed bool, err error) {
-	namespace := f.Facts.Config.SystemNamespace
+	namespace := f.Facts.Config().SystemNamespace
 	sync := built.Find(fluxbuild.Name{Group: KustomizeGroup, Kind: "Kustomization", Namespace: namespace,
 		Name: namespace})
 	if sync == nil {

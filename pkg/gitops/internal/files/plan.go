@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
@@ -72,4 +73,13 @@ func (p *Plan) Add(snapshot facts.SnapshotReader, file layout.File) {
 	}
 	p.Changes = append(p.Changes,
 		layout.FileChange{Path: file.Path, Change: layout.FileAdd, After: file.Content})
+}
+
+// FluxVersion is the release of the planned components.
+func (p *Plan) FluxVersion() string {
+	version, _, err := fluxmanifests.ComponentVersion(p.System[layout.ComponentsFile])
+	if err != nil {
+		return fluxmanifests.Version
+	}
+	return version
 }

@@ -5,6 +5,7 @@ import (
 	"path"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
+	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
@@ -56,7 +57,7 @@ func ReachText(reach fluxbuild.Reach, root string) (message, effect string) {
 		message = fmt.Sprintf("%s%s is %q, which is outside of %s", where, reach.Field, reach.Value, root)
 	default:
 		message = fmt.Sprintf("%s needs %s, which is outside of %s: %s",
-			reach.File, reach.Target, root, firstLine(reach.Value))
+			reach.File, reach.Target, root, text.FirstLine(reach.Value))
 	}
 	return message, "would apply nothing any more"
 }

@@ -42,18 +42,6 @@ type Removal struct {
 	Namespaces map[string]string
 }
 
-// EntangledError says that files of somebody else would not build without what goes, and that no program
-// should guess what they mean.
-type EntangledError struct{ file, reason string }
-
-func (e *EntangledError) Error() string {
-	return fmt.Sprintf("%s cannot go on without the cluster's files: %s", e.file, e.reason)
-}
-
-func (e *EntangledError) Hint() string {
-	return "take that out of " + e.file + " by hand, push, and run the same command again"
-}
-
 // NewRemoval reads the directories of a snapshot. Without the branch there is nothing to remove.
 func NewRemoval(ctx context.Context, snapshot facts.SnapshotReader,
 	config *clusterspec.GitOps) (*Removal, error) {
@@ -242,10 +230,10 @@ func (r *Removal) keepBuilding(name string) error {
 	}
 	rest, err := layout.Unlist(file, r.content[file], r.isGone)
 	if err != nil {
-		return &EntangledError{file, err.Error()}
+		return entangled(file, err.Error())
 	}
 	if len(rest.Others) > 0 {
-		return &EntangledError{file, "it names them under " + strings.Join(rest.Others, ", ")}
+		return entangled(file, "it names them under "+strings.Join(rest.Others, ", "))
 	}
 	content := rest.Content
 	if rest.Empty {
@@ -259,6 +247,14 @@ func (r *Removal) keepBuilding(name string) error {
 	}
 	r.keep(file, content)
 	return nil
+}
+
+// entangled says that a file of somebody else would not build without what goes, and that no program should
+// guess what it means.
+func entangled(file, reason string) error {
+	return facts.Found(facts.AreaSpec.Finding(
+		fmt.Sprintf("%s cannot go on without the cluster's files: %s", file, reason),
+		"take that out of "+file+" by hand, push, and run the same command again"))
 }
 
 // keep makes a modification out of a deletion, or plans one.
@@ -292,7 +288,7 @@ func (r *Removal) checkBuild(file string, content []byte, beside []string) error
 	}
 	after[file] = content
 	if err := fluxmanifests.CheckBuild(after, dir); err != nil {
-		return &EntangledError{file, err.Error()}
+		return entangled(file, err.Error())
 	}
 	return nil
 }
@@ -352,7 +348,7 @@ func (r *Removal) unlist(kustomizations []string) error {
 			continue // it did not build before either
 		}
 		if len(rest.Others) > 0 {
-			return &EntangledError{file, "it names them under " + strings.Join(rest.Others, ", ")}
+			return entangled(file, "it names them under "+strings.Join(rest.Others, ", "))
 		}
 		switch dir := path.Dir(file); {
 		case len(rest.Removed) == 0:

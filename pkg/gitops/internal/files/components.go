@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -26,8 +26,8 @@ func newer(version string) bool {
 func (s *systemPlan) components(ctx context.Context) error {
 	ours := s.systemFile(layout.ComponentsFile)
 	before := s.before[layout.ComponentsFile]
-	live := s.seen.Cluster.Flux.Version
-	if files.IsBlank(before) {
+	live := s.Facts.Cluster().Flux.Version
+	if IsBlank(before) {
 		content, err := s.firstComponents(ctx, ours.Content, live)
 		if err == nil {
 			s.put(layout.ComponentsFile, content)
@@ -46,7 +46,7 @@ func (s *systemPlan) components(ctx context.Context) error {
 		}
 		s.note("Flux %s in %s is newer than %s, which this program brings: Flux's components are left alone",
 			version, where, fluxmanifests.Version)
-		if s.choosesComponents() {
+		if s.Options.choosesComponents() {
 			s.note("the components asked for are not set for the same reason; use a newer eksa-gitops")
 		}
 		s.put(layout.ComponentsFile, before)
@@ -55,29 +55,25 @@ func (s *systemPlan) components(ctx context.Context) error {
 	return s.upgradeComponents(ctx, ours.Path, before)
 }
 
-func (u *upgradeRun) choosesComponents() bool {
-	return len(u.options.Components.Components) > 0 || len(u.options.Components.ComponentsExtra) > 0
-}
-
 // firstComponents are those of a repository that has none. A Flux that runs already keeps its controllers,
 // and where their images come from, unless others are asked for.
 func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live string) ([]byte, error) {
 	if newer(live) {
-		return nil, &fluxRefusal{AreaCluster,
+		return nil, facts.Found(facts.AreaCluster.Finding(
 			fmt.Sprintf("Flux %s runs in namespace %s, which is newer than %s: writing the files of %[3]s "+
-				"to Git would be a downgrade", live, s.seen.Config.SystemNamespace, fluxmanifests.Version),
-			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)}
+				"to Git would be a downgrade", live, s.Facts.Config().SystemNamespace, fluxmanifests.Version),
+			fmt.Sprintf("use an eksa-gitops that brings Flux %s or newer", live)))
 	}
-	wanted, registries := s.options.Components, map[string]bool{}
+	wanted, registries := s.Options.Components, map[string]bool{}
 	var running []string
-	for _, c := range s.seen.Cluster.Flux.Controllers {
+	for _, c := range s.Facts.Cluster().Flux.Controllers {
 		running = append(running, c.Name)
 		name, _, _ := strings.Cut(c.Image, "@")
 		if at := strings.LastIndex(name, "/"+c.Name+":"); at > 0 {
 			registries[name[:at]] = true
 		}
 	}
-	if s.seen.Cluster.Flux.Kustomization == nil || s.choosesComponents() ||
+	if s.Facts.Cluster().Flux.Kustomization == nil || s.Options.choosesComponents() ||
 		fluxmanifests.CheckComponents(running, nil) != nil || len(running) == 0 {
 		return ours, nil
 	}
@@ -90,8 +86,8 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 			ordered = append(ordered, name)
 		}
 	}
-	wanted.Components, wanted.Namespace = ordered, s.seen.Config.SystemNamespace
-	if len(registries) == 1 && wanted.Registry == "" && len(s.options.Images) == 0 {
+	wanted.Components, wanted.Namespace = ordered, s.Facts.Config().SystemNamespace
+	if len(registries) == 1 && wanted.Registry == "" && len(s.Options.Images) == 0 {
 		wanted.Registry = slices.Collect(maps.Keys(registries))[0]
 	}
 	made, err := fluxmanifests.Components(ctx, wanted)
@@ -106,53 +102,53 @@ func (s *systemPlan) firstComponents(ctx context.Context, ours []byte, live stri
 func (s *systemPlan) upgradeComponents(ctx context.Context, file string, before []byte) error {
 	was, err := fluxmanifests.GeneratedFrom(before)
 	if err != nil {
-		if !s.options.Overwrite {
-			return &fluxRefusal{AreaSpec,
+		if !s.Options.Overwrite {
+			return facts.Found(facts.AreaSpec.Finding(
 				fmt.Sprintf("%s is not what Flux's generator writes: %v", file, err),
-				"replace it with --overwrite"}
+				"replace it with --overwrite"))
 		}
 		s.put(layout.ComponentsFile, s.systemFile(layout.ComponentsFile).Content)
 		return nil
 	}
 	wanted := was
 	wanted.Version, wanted.Namespace, wanted.ComponentsExtra = fluxmanifests.Version,
-		s.seen.Config.SystemNamespace, s.options.Components.ComponentsExtra
-	if len(s.options.Components.Components) > 0 {
-		wanted.Components = s.options.Components.Components
+		s.Facts.Config().SystemNamespace, s.Options.Components.ComponentsExtra
+	if len(s.Options.Components.Components) > 0 {
+		wanted.Components = s.Options.Components.Components
 	}
 	edited, known, err := s.editedComponents(ctx, file, before, was)
 	if err != nil {
 		return err
 	}
 	if was.Version == wanted.Version && sameNames(was.Components, wanted.Chosen()) &&
-		(!s.options.Overwrite || len(edited) == 0) {
+		(!s.Options.Overwrite || len(edited) == 0) {
 		if len(edited) > 0 {
-			s.note("%s is kept as it is in Git, where it has been edited: %s", file, componentNames(edited))
+			s.note("%s is kept as it is in Git, where it has been edited: %s", file, ComponentNames(edited))
 		}
 		s.put(layout.ComponentsFile, before)
 		return nil
 	}
 	switch {
-	case !known && !s.options.Overwrite:
-		return &fluxRefusal{AreaSpec,
+	case !known && !s.Options.Overwrite:
+		return facts.Found(facts.AreaSpec.Finding(
 			fmt.Sprintf("%s holds Flux %s; the history of the branch does not tell whether somebody has "+
 				"edited it, and Flux %s would replace all of it", file, was.Version, wanted.Version),
-			"see the difference with --dry-run --overwrite; then replace it with --overwrite"}
-	case len(edited) > 0 && !s.options.Overwrite:
-		return &fluxRefusal{AreaSpec,
+			"see the difference with --dry-run --overwrite; then replace it with --overwrite"))
+	case len(edited) > 0 && !s.Options.Overwrite:
+		return facts.Found(facts.AreaSpec.Finding(
 			fmt.Sprintf("%s has been edited by hand, and Flux %s would replace that: %s",
-				file, wanted.Version, componentNames(edited)),
+				file, wanted.Version, ComponentNames(edited)),
 			fmt.Sprintf("move the edits into patches of %s, which every upgrade keeps, or replace them "+
-				"with --overwrite", path.Join(layout.SystemDir(s.seen.Config), layout.KustomizationFile))}
+				"with --overwrite", path.Join(layout.SystemDir(s.Facts.Config()), layout.KustomizationFile))))
 	case len(edited) > 0:
-		s.note("edits of %s that are replaced: %s", file, componentNames(edited))
+		s.note("edits of %s that are replaced: %s", file, ComponentNames(edited))
 	}
 	after, err := fluxmanifests.Components(ctx, wanted)
 	if err != nil {
 		return fmt.Errorf("rendering Flux's components: %w", err)
 	}
 	s.put(layout.ComponentsFile, after)
-	s.flux.removed = slices.DeleteFunc(slices.Clone(was.Components), func(name string) bool {
+	s.flux.Removed = slices.DeleteFunc(slices.Clone(was.Components), func(name string) bool {
 		return slices.Contains(wanted.Chosen(), name)
 	})
 	return s.checkRemoved(ctx, before, after)
@@ -162,8 +158,8 @@ func sameNames(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// componentNames lists changes in a few words.
-func componentNames(changes []fluxmanifests.ComponentChange) string {
+// ComponentNames lists changes in a few words.
+func ComponentNames(changes []fluxmanifests.ComponentChange) string {
 	var names []string
 	for _, c := range changes {
 		names = append(names, c.String())
@@ -174,16 +170,16 @@ func componentNames(changes []fluxmanifests.ComponentChange) string {
 // checkRemoved makes sure that no object goes with a controller: Flux takes the controller's kinds away, and
 // Kubernetes every object of them, while nobody is left to end what they stand for.
 func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) error {
-	if len(s.flux.removed) == 0 {
+	if len(s.flux.Removed) == 0 {
 		return nil
 	}
 	kinds, err := fluxmanifests.RemovedKinds(before, after)
 	if err != nil || len(kinds) == 0 {
 		return err
 	}
-	resources, err := s.open.cluster.FluxResources(ctx, kinds...)
+	resources, err := s.Lister.FluxResources(ctx, kinds...)
 	if err != nil {
-		return fmt.Errorf("looking for objects of %s: %w", strings.Join(s.flux.removed, ", "), err)
+		return fmt.Errorf("looking for objects of %s: %w", strings.Join(s.flux.Removed, ", "), err)
 	}
 	var using []string
 	for _, o := range resources.Objects {
@@ -198,11 +194,11 @@ func (s *systemPlan) checkRemoved(ctx context.Context, before, after []byte) err
 	if n := len(using) - most; n > 0 {
 		using = append(using[:most], fmt.Sprintf("%d more", n))
 	}
-	return &fluxRefusal{AreaCluster,
+	return facts.Found(facts.AreaCluster.Finding(
 		fmt.Sprintf("%s cannot be removed: its kinds would be deleted with it, and with them %s",
-			strings.Join(s.flux.removed, ", "), strings.Join(using, ", ")),
-		"delete these objects first, through Git where they come from there, or keep the controller among " +
-			"the components"}
+			strings.Join(s.flux.Removed, ", "), strings.Join(using, ", ")),
+		"delete these objects first, through Git where they come from there, or keep the controller among "+
+			"the components"))
 }
 
 // generatedByFlux is how `flux bootstrap`, and so EKS Anywhere, describes the commit that it writes the
@@ -229,7 +225,7 @@ func (s *systemPlan) editedComponents(ctx context.Context, file string, before [
 		if newest == nil {
 			newest = &r
 		}
-		if len(r.Trailer(trailerVersion)) > 0 || generatedByFlux.MatchString(r.Message) {
+		if len(r.Trailer(facts.TrailerVersion)) > 0 || generatedByFlux.MatchString(r.Message) {
 			written = &r
 		}
 		return written == nil && !r.Deleted
@@ -267,9 +263,9 @@ func (s *systemPlan) componentsAfter() []string {
 	return made.Components
 }
 
-// imagesOfComponents are the images for controllers that are installed: kustomize refuses a patch of one that
+// imagesOf are the images for controllers that are installed: kustomize refuses a patch of one that
 // is not. Nil is all.
-func (o *CreateOptions) imagesOfComponents(components []string) map[string]string {
+func (o *Options) imagesOf(components []string) map[string]string {
 	if len(o.Images) == 0 || components == nil {
 		return o.Images
 	}

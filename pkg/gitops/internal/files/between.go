@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"context"
@@ -13,19 +13,18 @@ import (
 
 // checkBetween holds the run's clusters against those that are in Git, each in its directory: a copy of one
 // that kept its endpoint, or a cluster that would be above its management cluster, is refused. What is wrong
-// is a *foundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet are
-// held against them, and once in a run.
-func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
-	if snapshot == nil || snapshot.State() != git.BranchExists || r.heldBetween {
+// is a *facts.FoundError. Reading them is a fetch of its own, so that only clusters that are not in Git yet
+// are held against them, and once in a run.
+func (p *Planner) checkBetween(ctx context.Context, snapshot facts.SnapshotReader) error {
+	if snapshot == nil || snapshot.State() != git.BranchExists || !p.HoldBetween {
 		return nil
 	}
-	r.heldBetween = true
-	clusters, err := facts.ClustersIn(snapshot, r.seen.Config, r.seen.ManagementCluster)
+	clusters, err := facts.ClustersIn(snapshot, p.Facts.Config(), p.Facts.ManagementCluster())
 	if err != nil {
 		return fmt.Errorf("looking for the clusters in Git: %w", err)
 	}
 	ours := map[string]bool{}
-	for _, c := range r.managed {
+	for _, c := range p.Managed {
 		ours[c.Name] = true
 	}
 	added, management := maps.Clone(ours), ""
@@ -36,7 +35,7 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 			continue
 		}
 		paths = append(paths, c.Path)
-		if c.Name == r.seen.ManagementCluster {
+		if c.Name == p.Facts.ManagementCluster() {
 			management = c.Path
 		}
 	}
@@ -49,17 +48,14 @@ func (r *createRun) checkBetween(ctx context.Context, snapshot Snapshot) error {
 	}
 	others := make([]clusterspec.Source, 0, len(paths))
 	for _, path := range paths {
-		if path == management || clusterspec.MayShare(r.managed, contents[path]) {
+		if path == management || clusterspec.MayShare(p.Managed, contents[path]) {
 			others = append(others, clusterspec.Source{Name: path, Data: contents[path]})
 		}
 	}
-	var wrong []Finding
-	for _, p := range clusterspec.CheckBetween(r.managed, others) {
-		wrong = append(wrong, Finding{AreaSpec, p.String(),
-			text.Command("change %s, or the cluster in Git, and run the same command again", p.File)})
+	var wrong []facts.Finding
+	for _, problem := range clusterspec.CheckBetween(p.Managed, others) {
+		wrong = append(wrong, facts.AreaSpec.Finding(problem.String(),
+			text.Command("change %s, or the cluster in Git, and run the same command again", problem.File)))
 	}
-	if len(wrong) > 0 {
-		return &foundError{findings: wrong}
-	}
-	return nil
+	return facts.Found(wrong...)
 }

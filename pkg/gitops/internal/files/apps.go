@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"bytes"
@@ -11,40 +11,20 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// appsError says that the apps scaffold would change what Flux does with files of others.
-type appsError struct{ message, hint string }
-
-func (e *appsError) Error() string { return e.message }
-func (e *appsError) Hint() string  { return e.hint }
-
-// renderApps adds the apps scaffold of a cluster, when the run is to make one.
-func (r *clustersRun) renderApps(c *clusterspec.Cluster) error {
-	if !r.options.WithApps {
-		return nil
-	}
-	files, err := layout.AppsFiles(c)
-	if err != nil {
-		return fmt.Errorf("rendering the apps scaffold of cluster %s: %w", c.Name, err)
-	}
-	r.rendered.apps = append(r.rendered.apps, files...)
-	return nil
-}
-
 // addApps adds to the plan what of the scaffold is missing. It is made for people to edit: what is there
 // stays as it is.
-func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
-	if len(r.rendered.apps) == 0 {
+func (p *Planner) addApps(ctx context.Context, snapshot facts.SnapshotReader, plan *Plan) error {
+	if len(p.Rendering.Apps) == 0 {
 		return nil
 	}
-	existing, err := files.Differing(ctx, snapshot, r.rendered.apps)
+	existing, err := Differing(ctx, snapshot, p.Rendering.Apps)
 	if err != nil {
 		return err
 	}
-	for _, file := range r.rendered.apps {
+	for _, file := range p.Rendering.Apps {
 		before, differs := existing[file.Path]
 		if differs && (bytes.Equal(before, layout.InertKustomization()) ||
 			bytes.Equal(before, layout.ReopenedKustomization())) {
@@ -58,7 +38,7 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 			continue
 		}
 		if differs {
-			if err := r.checkScaffold(file, before); err != nil {
+			if err := p.checkScaffold(file, before); err != nil {
 				return err
 			}
 			plan.After[file.Path] = before
@@ -68,36 +48,35 @@ func (r *createRun) addApps(ctx context.Context, snapshot Snapshot, plan *files.
 		plan.After[file.Path] = file.Content
 		plan.Add(snapshot, file)
 	}
-	for _, c := range r.managed {
-		if err := r.checkNewScaffold(ctx, snapshot, c, plan); err != nil {
+	for _, c := range p.Managed {
+		if err := p.checkNewScaffold(ctx, snapshot, c, plan); err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(plan.Changes, func(a, b layout.FileChange) int { return strings.Compare(a.Path, b.Path) })
+	sortChanges(plan)
 	return nil
 }
 
 // checkScaffold makes sure that a kustomization of somebody else in the cluster's directory leads to the
 // scaffold.
-func (r *createRun) checkScaffold(file layout.File, before []byte) error {
+func (p *Planner) checkScaffold(file layout.File, before []byte) error {
 	dir := path.Dir(file.Path)
 	if path.Base(file.Path) != layout.KustomizationFile || path.Base(dir) == layout.AppsSubdir ||
-		files.ListsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
+		ListsResources(before, layout.ClusterSubdir, layout.AppsSyncFile) {
 		return nil
 	}
-	return &appsError{
-		message: fmt.Sprintf(
+	return facts.Found(facts.AreaSpec.Finding(
+		fmt.Sprintf(
 			"%s does not list %s and %s, so that the apps of the cluster would not be applied",
 			file.Path, layout.ClusterSubdir, layout.AppsSyncFile),
-		hint: "list both under its resources, and not " + layout.AppsSubdir +
-			", push, and run the same command again",
-	}
+		"list both under its resources, and not "+layout.AppsSubdir+
+			", push, and run the same command again"))
 }
 
 // checkNewScaffold makes sure that a kustomization which is new in the cluster's directory does not take from
 // Flux what it applies there at present: it would delete that.
-func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *clusterspec.Cluster,
-	plan *files.Plan) error {
+func (p *Planner) checkNewScaffold(ctx context.Context, snapshot facts.SnapshotReader, c *clusterspec.Cluster,
+	plan *Plan) error {
 	paths := layout.PathsOf(c)
 	isNew := func(file string) bool {
 		return slices.ContainsFunc(plan.Changes, func(change layout.FileChange) bool {
@@ -120,11 +99,10 @@ func (r *createRun) checkNewScaffold(ctx context.Context, snapshot Snapshot, c *
 		return nil
 	}
 	slices.Sort(files)
-	return &appsError{
-		message: fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there "+
+	return facts.Found(facts.AreaSpec.Finding(
+		fmt.Sprintf("Flux applies %s to the management cluster, and would delete it from there "+
 			"with the apps scaffold", strings.Join(files, ", ")),
-		hint: fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run "+
+		fmt.Sprintf("commit %s, which lists %s, %s and what should stay there, and run "+
 			"the same command again; or move the files elsewhere",
-			paths.ClusterKustomization, layout.ClusterSubdir, layout.AppsSyncFile),
-	}
+			paths.ClusterKustomization, layout.ClusterSubdir, layout.AppsSyncFile)))
 }

@@ -1,4 +1,4 @@
-package gitops
+package facts
 
 import (
 	"testing"
@@ -15,8 +15,8 @@ func TestLastWritten(t *testing.T) {
 		}
 		return r
 	}
-	ours := by("ours", trailerVersion, "1.0", trailerClusters, "dev w01")
-	deleted := by("deleted", trailerClusters, "dev")
+	ours := by("ours", TrailerVersion, "1.0", TrailerClusters, "dev w01")
+	deleted := by("deleted", TrailerClusters, "dev")
 	deleted.Deleted = true
 	for name, c := range map[string]struct {
 		revisions []git.Revision
@@ -25,11 +25,11 @@ func TestLastWritten(t *testing.T) {
 	}{
 		"nothing":     {nil, "dev", ""},
 		"only others": {[]git.Revision{by("a"), by("b", "Signed-off-by", "Ann")}, "dev", ""},
-		"the newest of ours": {[]git.Revision{by("a"), ours, by("older", trailerClusters, "dev")},
+		"the newest of ours": {[]git.Revision{by("a"), ours, by("older", TrailerClusters, "dev")},
 			"dev", "ours"},
 		"one of several clusters": {[]git.Revision{ours}, "w01", "ours"},
 		"the beginning of a name": {[]git.Revision{ours}, "w0", ""},
-		"another cluster":         {[]git.Revision{by("a", trailerClusters, "prod"), ours}, "dev", "ours"},
+		"another cluster":         {[]git.Revision{by("a", TrailerClusters, "prod"), ours}, "dev", "ours"},
 		"the trailer's case and number": {
 			[]git.Revision{by("a", "eksa-gitops-clusters", "prod", "EKSA-GITOPS-CLUSTERS", "dev")},
 			"dev", "a"},
@@ -42,15 +42,5 @@ func TestLastWritten(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", got.Commit, ok, c.want)
 			}
 		})
-	}
-}
-
-// TestCommitMessage_isFound: what a run writes into its commit is what a later one looks for.
-func TestCommitMessage_isFound(t *testing.T) {
-	t.Parallel()
-	r := &run{settings: Settings{ToolVersion: "v1.2.3"}}
-	want := "Create clusters\n\nEksa-Gitops-Version: v1.2.3\nEksa-Gitops-Clusters: dev w01\n"
-	if got := r.commitMessage("Create clusters", []string{"dev", "w01"}); got != want {
-		t.Errorf("the message is %q, want %q", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"bytes"
@@ -6,22 +6,23 @@ import (
 	"path"
 	"slices"
 
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
 // planProtection adds to the kustomization of the management cluster's directory in Git what keeps Flux from
 // deleting the cluster after a mistake there; see [layout.ProtectCluster]. Installations from before that,
 // and directories that EKS Anywhere has written, have none.
-func (u *upgradeRun) planProtection(plan *files.Plan) error {
-	if u.management == nil {
+func (p *Planner) planProtection(plan *Plan) error {
+	if p.Management == nil {
 		return nil
 	}
-	file := layout.PathsOf(u.management).Kustomization
+	file := layout.PathsOf(p.Management).Kustomization
 	before := plan.After[file]
 	after, err := layout.ProtectCluster(before)
 	if err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", file, err), "repair the file in the repository"}
+		return facts.Found(facts.AreaSpec.Finding(fmt.Sprintf("%s: %v", file, err),
+			"repair the file in the repository"))
 	}
 	if bytes.Equal(before, after) {
 		return nil
@@ -37,20 +38,20 @@ func (u *upgradeRun) planProtection(plan *files.Plan) error {
 
 // lacksProtection says whether a kustomization is from before this program wrote into it what keeps Flux from
 // deleting the management cluster and itself.
-func (r *clustersRun) lacksProtection(file string, before []byte) bool {
-	if r.management == nil {
+func (p *Planner) lacksProtection(file string, before []byte) bool {
+	if p.Management == nil {
 		return false
 	}
 	var protected []byte
 	var err error
 	switch file {
-	case layout.PathsOf(r.management).Kustomization:
+	case layout.PathsOf(p.Management).Kustomization:
 		if !bytes.Equal(bytes.TrimSpace(before), bytes.TrimSpace(layout.ClusterKustomization())) {
 			return false // it is somebody's own, and told as such
 		}
 		protected, err = layout.ProtectCluster(before)
-	case path.Join(layout.SystemDir(r.seen.Config), layout.KustomizationFile):
-		protected, err = layout.ProtectSystem(before, r.seen.Config.SystemNamespace)
+	case path.Join(layout.SystemDir(p.Facts.Config()), layout.KustomizationFile):
+		protected, err = layout.ProtectSystem(before, p.Facts.Config().SystemNamespace)
 	default:
 		return false
 	}

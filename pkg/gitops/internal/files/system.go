@@ -1,9 +1,8 @@
-package gitops
+package files
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -13,65 +12,55 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
-// fluxPlan is what an upgrade does to Flux itself.
-type fluxPlan struct {
-	changes []fluxmanifests.ComponentChange
-	images  map[string]string // what the controllers run afterwards, by Deployment; nil when nothing changes
-	removed []string          // the controllers that go
+// FluxPlan is what an upgrade does to Flux itself.
+type FluxPlan struct {
+	Changes []fluxmanifests.ComponentChange
+	Images  map[string]string // what the controllers run afterwards, by Deployment; nil when nothing changes
+	Removed []string          // the controllers that go
 }
-
-// fluxRefusal says why Flux's own files cannot be brought to what was asked for.
-type fluxRefusal struct {
-	area          Area
-	message, hint string
-}
-
-func (e *fluxRefusal) Error() string { return e.message }
-func (e *fluxRefusal) Hint() string  { return e.hint }
 
 // planSystem works out what becomes of Flux's files on top of a snapshot, and adds it to the plan. Other than
 // a creation, an upgrade brings gotk-components.yaml up to date. The errors that are about the files are
-// *fluxRefusal and *conflictError.
-func (u *upgradeRun) planSystem(ctx context.Context, snapshot Snapshot, plan *files.Plan) error {
-	u.flux = fluxPlan{}
-	if u.management == nil {
-		return nil
+// *facts.FoundError and *ConflictError.
+func (u *UpgradePlanner) planSystem(ctx context.Context, snapshot facts.SnapshotReader,
+	plan *Plan) (FluxPlan, error) {
+	if u.Management == nil {
+		return FluxPlan{}, nil
 	}
 	before, err := u.readSystem(ctx, snapshot)
 	if err != nil {
-		return err
+		return FluxPlan{}, err
 	}
-	s := &systemPlan{upgradeRun: u, snapshot: snapshot, plan: plan, before: before}
+	s := &systemPlan{UpgradePlanner: u, snapshot: snapshot, plan: plan, before: before}
 	for _, step := range []func(context.Context) error{s.components, s.kustomization, s.sync, s.compare} {
 		if err := step(ctx); err != nil {
-			return err
+			return FluxPlan{}, err
 		}
 	}
-	u.flux = s.flux
-	return nil
+	return s.flux, nil
 }
 
 // systemPlan is the plan of Flux's files while it is made.
 type systemPlan struct {
-	*upgradeRun
-	snapshot Snapshot
-	plan     *files.Plan
+	*UpgradePlanner
+	snapshot facts.SnapshotReader
+	plan     *Plan
 	before   map[string][]byte // by base name; what is in Git
-	flux     fluxPlan
+	flux     FluxPlan
 }
 
 // readSystem reads Flux's three files as they are in Git, by base name.
-func (u *upgradeRun) readSystem(ctx context.Context, snapshot Snapshot) (map[string][]byte, error) {
+func (u *UpgradePlanner) readSystem(ctx context.Context,
+	snapshot facts.SnapshotReader) (map[string][]byte, error) {
 	found := map[string][]byte{}
 	if snapshot == nil {
 		return found, nil
 	}
 	var paths []string
-	for _, file := range u.rendered.system {
+	for _, file := range u.Rendering.System {
 		_, there, err := snapshot.Lookup(file.Path)
 		if err != nil {
 			return nil, fmt.Errorf("looking for %s in the repository: %w", file.Path, err)
@@ -99,9 +88,9 @@ func (u *upgradeRun) readSystem(ctx context.Context, snapshot Snapshot) (map[str
 	return found, nil
 }
 
-func (u *upgradeRun) systemFile(base string) layout.File {
-	at := slices.IndexFunc(u.rendered.system, func(f layout.File) bool { return path.Base(f.Path) == base })
-	return u.rendered.system[at]
+func (u *UpgradePlanner) systemFile(base string) layout.File {
+	at := slices.IndexFunc(u.Rendering.System, func(f layout.File) bool { return path.Base(f.Path) == base })
+	return u.Rendering.System[at]
 }
 
 // put plans one of Flux's files.
@@ -129,26 +118,26 @@ func (s *systemPlan) kustomization(context.Context) error {
 	ours := s.systemFile(layout.KustomizationFile)
 	before := s.before[layout.KustomizationFile]
 	switch {
-	case files.IsBlank(before) || bytes.Equal(before, ours.Content):
+	case IsBlank(before) || bytes.Equal(before, ours.Content):
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
-	case !files.ListsResources(before, layout.ComponentsFile, layout.SyncFile):
-		if !s.options.Overwrite {
-			return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
+	case !ListsResources(before, layout.ComponentsFile, layout.SyncFile):
+		if !s.Options.Overwrite {
+			return &ConflictError{Changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
 				Before: before, After: ours.Content}}}
 		}
 		s.put(layout.KustomizationFile, ours.Content)
 		return nil
 	}
-	after, err := layout.SetControllerImages(before, s.seen.Config.SystemNamespace,
-		s.options.imagesOfComponents(s.componentsAfter()), s.flux.removed)
+	after, err := layout.SetControllerImages(before, s.Facts.Config().SystemNamespace,
+		s.Options.imagesOf(s.componentsAfter()), s.flux.Removed)
 	if err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
+		return facts.Found(facts.AreaSpec.Finding(fmt.Sprintf("%s: %v", ours.Path, err), ""))
 	}
-	if after, err = layout.ProtectSystem(after, s.seen.Config.SystemNamespace); err != nil {
-		return &fluxRefusal{AreaSpec, fmt.Sprintf("%s: %v", ours.Path, err), ""}
+	if after, err = layout.ProtectSystem(after, s.Facts.Config().SystemNamespace); err != nil {
+		return facts.Found(facts.AreaSpec.Finding(fmt.Sprintf("%s: %v", ours.Path, err), ""))
 	}
-	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.options.Images) == 0 &&
+	if patched := layout.ControllerImages(after); len(patched) > 0 && len(s.Options.Images) == 0 &&
 		!bytes.Equal(s.plan.System[layout.ComponentsFile], s.before[layout.ComponentsFile]) {
 		var images []string
 		for _, name := range slices.Sorted(maps.Keys(patched)) {
@@ -175,7 +164,7 @@ func (s *systemPlan) sync(context.Context) error {
 		return err
 	}
 	switch {
-	case files.IsBlank(before) || s.options.Overwrite && !following:
+	case IsBlank(before) || s.Options.Overwrite && !following:
 		s.put(layout.SyncFile, ours.Content)
 	case following:
 		after, err := s.servedSync(ours.Path, before, s.plan.System[layout.ComponentsFile], s.note)
@@ -186,11 +175,11 @@ func (s *systemPlan) sync(context.Context) error {
 			return err
 		}
 		s.put(layout.SyncFile, after)
-	case s.asked.Adopt:
+	case s.Adopting:
 		s.note("%s is replaced: it follows something else than the spec says", ours.Path)
 		s.put(layout.SyncFile, ours.Content)
 	default:
-		return &conflictError{changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
+		return &ConflictError{Changes: []layout.FileChange{{Path: ours.Path, Change: layout.FileModify,
 			Before: before, After: ours.Content}}}
 	}
 	return nil
@@ -201,17 +190,18 @@ func (s *systemPlan) sync(context.Context) error {
 func (s *systemPlan) followsSpec(sync []byte) bool {
 	git, path := false, false
 	for _, o := range facts.DecodeObjects(sync) {
-		if o.Name != s.seen.Config.SystemNamespace || o.Namespace != s.seen.Config.SystemNamespace {
+		if o.Name != s.Facts.Config().SystemNamespace || o.Namespace != s.Facts.Config().SystemNamespace {
 			continue
 		}
-		spec := section(o.Fields, "spec")
+		spec, _ := o.Fields["spec"].(map[string]any)
 		switch o.Kind {
 		case "GitRepository":
 			url, _ := spec["url"].(string)
-			git = s.seen.SameSource(url) && section(spec, "ref")["branch"] == s.seen.Config.Branch
+			ref, _ := spec["ref"].(map[string]any)
+			git = s.Facts.SameSource(url) && ref["branch"] == s.Facts.Config().Branch
 		case "Kustomization":
 			given, _ := spec["path"].(string)
-			path = facts.SamePath(given, layout.SyncPath(s.seen.Config))
+			path = facts.SamePath(given, layout.SyncPath(s.Facts.Config()))
 		}
 	}
 	return git && path
@@ -220,9 +210,9 @@ func (s *systemPlan) followsSpec(sync []byte) bool {
 // compare builds Flux's files as Flux will, and says what changes for the controllers.
 func (s *systemPlan) compare(ctx context.Context) error {
 	changed := slices.ContainsFunc(s.plan.Changes, func(c layout.FileChange) bool {
-		return path.Dir(c.Path) == layout.SystemDir(s.seen.Config)
+		return path.Dir(c.Path) == layout.SystemDir(s.Facts.Config())
 	})
-	applied := s.snapshot != nil && s.seen.Cluster.Applied(s.seen.Config.Branch, s.snapshot.Head())
+	applied := s.snapshot != nil && s.Facts.Cluster().Applied(s.Facts.Config().Branch, s.snapshot.Head())
 	if !changed && applied {
 		return nil
 	}
@@ -243,15 +233,15 @@ func (s *systemPlan) compare(ctx context.Context) error {
 		if err != nil {
 			before = s.before[layout.ComponentsFile]
 		}
-		if s.flux.changes, err = compareComponents(before, after); err != nil {
+		if s.flux.Changes, err = compareComponents(before, after); err != nil {
 			return err
 		}
 	}
-	if len(s.flux.changes) == 0 {
-		s.flux.changes = liveChanges(s.seen.Cluster.Flux.Controllers, images)
+	if len(s.flux.Changes) == 0 {
+		s.flux.Changes = liveChanges(s.Facts.Cluster().Flux.Controllers, images)
 	}
-	if len(s.flux.changes) > 0 {
-		s.flux.images = images
+	if len(s.flux.Changes) > 0 {
+		s.flux.Images = images
 	}
 	return nil
 }
@@ -261,7 +251,7 @@ func (s *systemPlan) compare(ctx context.Context) error {
 func (s *systemPlan) protectedBefore() map[string][]byte {
 	files := maps.Clone(s.before)
 	if protected, err := layout.ProtectSystem(files[layout.KustomizationFile],
-		s.seen.Config.SystemNamespace); err == nil {
+		s.Facts.Config().SystemNamespace); err == nil {
 		files[layout.KustomizationFile] = protected
 	}
 	return files
@@ -282,12 +272,4 @@ func liveChanges(controllers []fluxinstall.ControllerState,
 		}
 	}
 	return changes
-}
-
-// asRefusal gives an error that is about Flux's files as a finding; false for others.
-func asRefusal(err error) (Finding, bool) {
-	if refusal := new(fluxRefusal); errors.As(err, &refusal) {
-		return Finding{refusal.area, refusal.message, refusal.hint}, true
-	}
-	return Finding{}, false
 }

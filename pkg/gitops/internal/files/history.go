@@ -1,4 +1,4 @@
-package gitops
+package files
 
 import (
 	"context"
@@ -12,42 +12,6 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 )
-
-// The trailers of the commits that this program makes: its version, the names of the clusters whose files it
-// wrote, with blanks between them, and the names of those among them into which it merged what others had
-// written to Git and the user's file did not get.
-const (
-	trailerVersion  = "Eksa-Gitops-Version"
-	trailerClusters = "Eksa-Gitops-Clusters"
-	trailerMerged   = "Eksa-Gitops-Merged"
-)
-
-// Wrote says whether a commit was made by this program to write the files of a cluster. It goes by the
-// trailers at the end of the message. A commit that somebody squashed out of several has them further up, if
-// at all, and does not count: what it left may be the others' work as well.
-func Wrote(revision git.Revision, cluster string) bool {
-	return names(revision, trailerClusters, cluster)
-}
-
-// names says whether one of a commit's trailers lists a cluster.
-func names(revision git.Revision, trailer, cluster string) bool {
-	return slices.ContainsFunc(revision.Trailer(trailer), func(names string) bool {
-		return slices.Contains(strings.Fields(names), cluster)
-	})
-}
-
-// LastWritten finds, among the revisions of a cluster's file with the newest first, the one that this program
-// wrote last: what it left is the base that a later edit of the file and edits in Git have in common. It is
-// false when there is none, or when the program took the file out after that; nothing is then known about who
-// changed what.
-func LastWritten(revisions []git.Revision, cluster string) (git.Revision, bool) {
-	for _, r := range revisions {
-		if Wrote(r, cluster) {
-			return r, !r.Deleted
-		}
-	}
-	return git.Revision{}, false
-}
 
 // fileHistory is what the branch's history says about a cluster's file.
 type fileHistory struct {
@@ -68,7 +32,8 @@ func readHistory(ctx context.Context, snapshot facts.SnapshotHistory,
 	var revisions []git.Revision
 	err := snapshot.EachRevision(ctx, path, func(r git.Revision) bool {
 		revisions = append(revisions, r)
-		return !r.Deleted && !writtenByEksctl(r) && (!Wrote(r, cluster) || names(r, trailerMerged, cluster))
+		return !r.Deleted && !writtenByEksctl(r) &&
+			(!facts.Wrote(r, cluster) || facts.NamesCluster(r, facts.TrailerMerged, cluster))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of %s: %w", path, err)
@@ -84,7 +49,7 @@ func readHistory(ctx context.Context, snapshot facts.SnapshotHistory,
 			history.base, err = readRevision(ctx, snapshot, path, r)
 			return history, err
 		}
-		if Wrote(r, cluster) {
+		if facts.Wrote(r, cluster) {
 			history.since = revisions[:i]
 			history.base, history.fuller, err = usersFile(ctx, snapshot, path, cluster, revisions[i:])
 			return history, err
@@ -104,11 +69,11 @@ func writtenByEksctl(r git.Revision) bool {
 func usersFile(ctx context.Context, snapshot facts.SnapshotHistory, path, cluster string,
 	revisions []git.Revision) (content []byte, fuller bool, err error) {
 	written, err := readRevision(ctx, snapshot, path, revisions[0])
-	if err != nil || !names(revisions[0], trailerMerged, cluster) {
+	if err != nil || !facts.NamesCluster(revisions[0], facts.TrailerMerged, cluster) {
 		return written, false, err
 	}
 	older := revisions[1:]
-	own := slices.IndexFunc(older, func(r git.Revision) bool { return !r.Deleted && Wrote(r, cluster) })
+	own := slices.IndexFunc(older, func(r git.Revision) bool { return !r.Deleted && facts.Wrote(r, cluster) })
 	if own < 0 {
 		return written, true, nil
 	}
