@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"pkg/fluxinstall": {"internal/fluxbuild", "internal/localfile", "internal/redact", "internal/sleep",
 		"internal/sshkeys", "internal/text", "pkg/fluxmanifests", "pkg/secret"},
 	"pkg/secret": {},
+	"pkg/hint":   {"internal/text"},
 	"internal/gitrepo": {"internal/gitrepo/internal/pack", "internal/localfile", "internal/proxy",
 		"internal/redact", "internal/repourl", "internal/serverwords", "internal/sshkeys", "internal/text",
 		"pkg/git", "pkg/secret"},
@@ -92,8 +93,9 @@ var mayImport = map[string][]string{
 	"pkg/fluxmanifests/internal/release":      {},
 }
 
-// forAll may be imported by every package: whoever starts a goroutine needs internal/crash.
-var forAll = []string{"internal/crash"}
+// forAll may be imported by every package: whoever starts a goroutine needs internal/crash, and whoever says
+// what helps pkg/hint.
+var forAll = []string{"internal/crash", "pkg/hint"}
 
 // onlyImporter names, for libraries that are one room's business, the packages that may import them.
 var onlyImporter = map[string][]string{

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,6 +74,11 @@ func TestSuggestedCommands_found(t *testing.T) {
 		`return "see: git log -- " + text.Command("%s", f)`:                0,
 		`return text.Command("see: git log -- %s", f)`:                     0,
 		`return text.Command("see: git log -- '%s'", f)`:                   1,
+		`return hint.Command("see: git log -- %s; %s", f, hint.Again)`:     0,
+		`return hint.Command("see: git log -- '%s'", f)`:                   1,
+		`return "see: git log; or " + hint.Run{Do: hint.Lint}.Hint()`:      0,
+		`return hint.Text("see: git log -- %s", f)`:                        1,
+		`return hint.Text("see: git log; or %s", hint.Run{Do: hint.Lint})`: 0,
 		`return text.Command("see: git log -- %s %s", f)`:                  1,
 		`return text.Command("see: git log -- %d", f)`:                     1,
 		`return "see: git log -- " + text.ShellWord(f)`:                    0,
@@ -112,14 +118,14 @@ func unquotedCommands(t *testing.T, path string, source []byte) []string {
 			if format == "" {
 				return true
 			}
-			if isCall(node, "text", "Command") {
+			if isCommand(node) {
 				if strings.Count(format, "%s") != len(values) ||
 					len(verb.FindAllString(format, -1)) != len(values) {
-					complain(node, "the verbs of text.Command are one %s for each value")
+					complain(node, "the verbs of Command are one %s for each value")
 				}
 				if strings.Contains(format, "'%s") || strings.Contains(format, `"%s`) ||
 					strings.Contains(format, "%s'") || strings.Contains(format, `%s"`) {
-					complain(node, "text.Command quotes its values itself")
+					complain(node, "Command quotes its values itself")
 				}
 				return true
 			}
@@ -162,8 +168,8 @@ func formatOf(call *ast.CallExpr) (string, []ast.Expr) {
 	case *ast.Ident:
 		name = f.Name
 	}
-	if name != "Command" && !strings.HasSuffix(strings.ToLower(name), "f") && name != "section" &&
-		name != "detail" && name != "note" {
+	if !isCall(call, "hint", "Text") && !strings.HasSuffix(strings.ToLower(name), "f") &&
+		!slices.Contains([]string{"Command", "section", "detail", "note"}, name) {
 		return "", nil
 	}
 	for i, arg := range call.Args {
@@ -194,6 +200,11 @@ func literalOf(expr ast.Expr) string {
 	return ""
 }
 
+// isCommand says whether an expression is a suggested command whose values are quoted.
+func isCommand(expr ast.Expr) bool {
+	return isCall(expr, "text", "Command") || isCall(expr, "hint", "Command")
+}
+
 func isCall(expr ast.Expr, pkg, name string) bool {
 	call, ok := expr.(*ast.CallExpr)
 	if !ok {
@@ -215,11 +226,16 @@ func quoted(expr ast.Expr, constants map[string]bool) bool {
 		return true
 	case *ast.Ident:
 		return constants[e.Name]
+	case *ast.SelectorExpr: // an option or an operation of ours, which is worded by who prints it
+		of, ok := e.X.(*ast.Ident)
+		return ok && of.Name == "hint"
+	case *ast.CompositeLit:
+		return quotedReference(e)
 	case *ast.BinaryExpr:
 		return quoted(e.X, constants) && quoted(e.Y, constants)
 	case *ast.CallExpr:
-		if isCall(e, "text", "Command") || isCall(e, "text", "ShellWord") {
-			return true
+		if isCommand(e) || isCall(e, "hint", "Text") || isCall(e, "text", "ShellWord") {
+			return true // a Hint is looked at where it is made
 		}
 		name := ""
 		switch f := e.Fun.(type) {
@@ -228,9 +244,22 @@ func quoted(expr ast.Expr, constants map[string]bool) bool {
 		case *ast.SelectorExpr:
 			name = f.Sel.Name
 		}
+		if method, ok := e.Fun.(*ast.SelectorExpr); ok && name == "Hint" { // of something of ours
+			return quoted(method.X, constants)
+		}
 		return name == "len" || name == "count" || strings.HasSuffix(strings.ToLower(name), "command")
 	}
 	return false
+}
+
+// quotedReference says whether a literal is of a type of package hint, which words quote.
+func quotedReference(literal *ast.CompositeLit) bool {
+	selector, ok := literal.Type.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	of, ok := selector.X.(*ast.Ident)
+	return ok && of.Name == "hint"
 }
 
 // constantsOf are the names that a file's package, as far as the file tells, has for constants: those

@@ -15,6 +15,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // exitCode is what the process returns. The codes are an interface: only ever added to (docs/exit-codes.md).
@@ -153,36 +154,17 @@ func printError(w io.Writer, err error) {
 		return
 	}
 	printLines(w, "error", err.Error())
-	for _, hint := range hintsOf(err) {
-		printLines(w, "hint", hint)
+	for _, help := range hintsOf(err) {
+		printLines(w, "hint", help)
 	}
 }
 
 // hintsOf collects the hints of an error and of everything it wraps, outermost first, each once.
 func hintsOf(err error) []string {
 	var hints []string
-	seen := map[string]bool{}
-	var walk func(error)
-	walk = func(err error) {
-		if err == nil {
-			return
-		}
-		if h, ok := err.(interface{ Hint() string }); ok {
-			if hint := h.Hint(); hint != "" && !seen[hint] {
-				seen[hint] = true
-				hints = append(hints, hint)
-			}
-		}
-		switch u := err.(type) {
-		case interface{ Unwrap() error }:
-			walk(u.Unwrap())
-		case interface{ Unwrap() []error }:
-			for _, e := range u.Unwrap() {
-				walk(e)
-			}
-		}
+	for _, h := range hint.AllOf(err) {
+		hints = append(hints, h.String())
 	}
-	walk(err)
 	return hints
 }
 

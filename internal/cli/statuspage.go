@@ -309,7 +309,7 @@ func (p *page) problems(r *status.Report) {
 			p.printf("   file:   %s", ui.CleanLine(problem.File))
 		}
 		if problem.Next != "" {
-			p.printf("   next:   %s", ui.CleanLine(problem.Next))
+			p.printf("   next:   %s", ui.CleanLine(problem.Next.String()))
 		}
 	}
 }

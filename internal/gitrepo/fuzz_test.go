@@ -15,6 +15,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/gitrepo/internal/pack"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // scripted is a server that says what it is told to, whatever it is asked.
@@ -91,10 +92,7 @@ func FuzzServer(f *testing.F) {
 			if err == nil {
 				return
 			}
-			text := err.Error()
-			if h, ok := err.(interface{ Hint() string }); ok {
-				text += h.Hint()
-			}
+			text := err.Error() + hint.Of(err).String()
 			if strings.Contains(text, token) || strings.Contains(text, encoded) {
 				t.Fatalf("%s tells the token: %q", what, text)
 			}

@@ -51,7 +51,7 @@ func TestPush_githubRefuses(t *testing.T) {
 					t.Error("the branch has moved")
 				}
 				return strings.NewReplacer(refused.Remote, "REPO", gh.GitURL(),
-					"HOST/").Replace(refused.Error() + "\nhint: " + refused.Hint())
+					"HOST/").Replace(refused.Error() + "\nhint: " + refused.Hint().String())
 			}
 			expect := func(what, got, want string) {
 				t.Helper()

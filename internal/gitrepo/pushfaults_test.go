@@ -162,7 +162,7 @@ func TestPush_rejectedByHook(t *testing.T) {
 			t.Errorf("server said %q, want %q", rejected.Server, want)
 		}
 		if want := "name another branch in spec.branch, or have an administrator let this account push to " +
-			"this one"; rejected.Hint() != want {
+			"this one"; rejected.Hint().String() != want {
 			t.Errorf("hint is %q, want %q", rejected.Hint(), want)
 		}
 		if errors.Is(err, git.ErrTransient) {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 func signs(alternatives ...string) *regexp.Regexp {
@@ -44,10 +46,10 @@ var statusPages = map[string]string{
 }
 
 // afterIncident is the next action when the server has failed.
-func (e *endpoint) afterIncident() string {
-	hint := "the failure is the server's own: run the same command again in a few minutes"
+func (e *endpoint) afterIncident() hint.Hint {
+	next := hint.Text("the failure is the server's own: %s in a few minutes", hint.Again)
 	if u, err := url.Parse(e.name); err == nil && statusPages[u.Hostname()] != "" {
-		return hint + "; " + statusPages[u.Hostname()] + " tells of incidents"
+		return next + hint.Text("; %s tells of incidents", statusPages[u.Hostname()])
 	}
-	return hint + ", or ask who runs the server"
+	return next + ", or ask who runs the server"
 }

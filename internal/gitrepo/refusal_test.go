@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // refusalCase is one case of testdata/refusals.txtar.
@@ -68,11 +69,11 @@ func described(err error) string {
 	case is[*git.UnreachableError](err) && errors.Is(err, git.ErrTransient):
 		kind = "transient"
 	}
-	hinted, ok := err.(interface{ Hint() string })
-	if !ok {
+	help := hint.Of(err)
+	if help == "" {
 		return fmt.Sprintf("%s\n%v\n", kind, err)
 	}
-	return fmt.Sprintf("%s\n%v\nhint: %s\n", kind, err, hinted.Hint())
+	return fmt.Sprintf("%s\n%v\nhint: %s\n", kind, err, help)
 }
 
 // A push whose end is not reported is told of with what the server said before it.
@@ -142,7 +143,7 @@ func TestRefusal_hint(t *testing.T) {
 			t.Errorf("%q is %T %v, want a *PermissionError", words, err, err)
 			continue
 		}
-		if denied.Hint() != want || denied.Server != e.clean(words) {
+		if denied.Hint().String() != want || denied.Server != e.clean(words) {
 			t.Errorf("%q: the hint is %q, want %q; the server's words are %q",
 				words, denied.Hint(), want, denied.Server)
 		}

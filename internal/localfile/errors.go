@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // ChangedError says that a file is not what it was when it was read. It has been left as it is.
@@ -16,7 +16,9 @@ func (e *ChangedError) Error() string {
 }
 
 // Hint is the next action.
-func (e *ChangedError) Hint() string { return "run the same command again: it reads the file again" }
+func (e *ChangedError) Hint() hint.Hint {
+	return hint.Text("%s: it reads the file again", hint.Again)
+}
 
 // KindError says that a path leads to something that is no regular file, which is neither replaced nor, where
 // a regular file is needed, read.
@@ -42,8 +44,8 @@ func (e *OwnerError) Error() string {
 }
 
 // Hint is the next action.
-func (e *OwnerError) Hint() string {
-	return "run the command as the file's owner; ls -l " + text.ShellWord(e.Path) + " shows who that is"
+func (e *OwnerError) Hint() hint.Hint {
+	return hint.Command("%s as the file's owner; ls -l %s shows who that is", hint.Otherwise, e.Path)
 }
 
 // DirectoryError says that no file can be made in a directory.
@@ -60,9 +62,9 @@ func (e *DirectoryError) Error() string {
 func (e *DirectoryError) Unwrap() error { return e.Err }
 
 // Hint is the next action.
-func (e *DirectoryError) Hint() string {
-	return "make the directory writable for you, or run the command in another one, with the whole paths " +
-		"of the files that it names"
+func (e *DirectoryError) Hint() hint.Hint {
+	return hint.Text("make the directory writable for you, or %s in another one, with the whole paths of "+
+		"the files that it names", hint.Otherwise)
 }
 
 // TooLargeError says that a file is larger than what it is read for may be.

@@ -1,21 +1,24 @@
 package serverwords
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // remedy is what helps against one kind of refusal. The kind is recognised by the server's own words, since a
 // status such as "pre-receive hook declined" stands for all of them.
 type remedy struct {
 	signs *regexp.Regexp // in lower case
-	hint  func(said []string) string
+	hint  func(said []string) hint.Hint
 }
 
 // always is the hint of a remedy that needs nothing from the server's words.
-func always(hint string) func([]string) string { return func([]string) string { return hint } }
+func always(help hint.Hint) func([]string) hint.Hint {
+	return func([]string) hint.Hint { return help }
+}
 
 func signs(alternatives ...string) *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(alternatives, "|"))
@@ -37,7 +40,7 @@ var remedies = []remedy{
 	{signs(`gh007:`, `publish a private email address`, `email privacy restrictions`), publicAddress},
 	{signs(`(author|committer)('s)? e-?mail`, `verified e-?mail`, `commit author '`,
 		`cannot push commits for '`, `only push your own commits`, `committer is not authenticated`),
-		always("commit with an address that the rule allows: --author-email ADDRESS")},
+		always("commit with an address that the rule allows: " + hint.AuthorEmail.Any("ADDRESS").Hint())},
 	{signs(`gh001:`, `exceeds github's file size limit`, `one or more blobs which exceed`,
 		`larger than the maximum file size`, `file size (limit )?(exceed|is|must)`),
 		smallerFile},
@@ -63,8 +66,8 @@ var remedies = []remedy{
 		always("name another branch in spec.branch, or have somebody who may create this one create it")},
 	{signs(`branch name (must|does not)`, `gh002:`, `gh005:`, `exists; cannot create`),
 		always("name another branch in spec.branch")},
-	{signs(`git lfs objects?`), always("push the Git LFS objects that the branch lacks with git (git lfs " +
-		"push --all), then run the same command again")},
+	{signs(`git lfs objects?`), always(hint.Text("push the Git LFS objects that the branch lacks with git "+
+		"(git lfs push --all), then %s", hint.Again))},
 	{signs(`over (its|the|your)? ?(size limit|quota)`,
 		`(repository|storage) (size )?(limit|quota) .*exceeded`,
 		`exceed(s|ed)? .*(repository size|storage|quota)`, `exceeds maximum allowed size`),
@@ -86,17 +89,20 @@ func IsRule(words string) bool {
 }
 
 // Remedy is the next action after a refusal with these words, empty when nothing in them is known.
-func Remedy(words string) string {
+func Remedy(words string) hint.Hint {
 	lower := strings.ToLower(words)
-	var hints []string
+	var all hint.Hint
 	for _, r := range remedies {
 		if r.signs.MatchString(lower) {
-			hints = append(hints, r.hint(strings.Split(words, "\n")))
+			if all != "" {
+				all += "; and "
+			}
+			all += r.hint(strings.Split(words, "\n"))
 		}
 	}
 	switch {
-	case len(hints) > 0:
-		return strings.Join(hints, "; and ")
+	case all != "":
+		return all
 	case anyRule.MatchString(lower):
 		return letPass + ", or have the rule changed"
 	}
@@ -111,7 +117,7 @@ var (
 )
 
 // takeSecretOut names where the secrets are and where they can be allowed. The lines are those of the commit.
-func takeSecretOut(said []string) string {
+func takeSecretOut(said []string) hint.Hint {
 	var places, allow []string
 	for _, line := range said {
 		if address := secretAllowed.FindString(line); address != "" {
@@ -123,35 +129,35 @@ func takeSecretOut(said []string) string {
 			places = append(places, m[1]+", line "+m[2]+m[3])
 		}
 	}
-	hint := "take the secret out of your cluster file"
+	where := ""
 	if len(places) > 0 {
-		hint += " (in the commit it is in " + strings.Join(slices.Compact(places), "; ") + ")"
+		where = " (in the commit it is in " + strings.Join(slices.Compact(places), "; ") + ")"
 	}
+	exception := ", or have an administrator make an exception for it; "
 	if len(allow) > 0 {
-		return hint + ", or allow it at " + strings.Join(slices.Compact(allow), " and ") +
-			", then run the same command again"
+		exception = ", or allow it at " + strings.Join(slices.Compact(allow), " and ") + ", "
 	}
-	return hint + ", or have an administrator make an exception for it; then run the same command again"
+	return hint.Text("take the secret out of your cluster file%s%sthen %s", where, exception, hint.Again)
 }
 
 var emailSettings = regexp.MustCompile(`https?://\S+/settings/emails`)
 
 // publicAddress names the page on which GitHub shows the address that may always be published.
-func publicAddress(said []string) string {
+func publicAddress(said []string) hint.Hint {
 	page := emailSettings.FindString(strings.Join(said, "\n"))
 	if page == "" {
 		page = "your account's e-mail settings"
 	}
-	return "commit with an address that may be published: --author-email ADDRESS, such as the noreply " +
-		"address on " + page + "; or switch the protection off there"
+	return hint.Text("commit with an address that may be published: %s, such as the noreply address on %s; "+
+		"or switch the protection off there", hint.AuthorEmail.Any("ADDRESS"), page)
 }
 
 var largeFile = regexp.MustCompile(`(?i)^file (\S.*) is [\d.]+ ?[kmg]?i?b\b`)
 
-func smallerFile(said []string) string {
+func smallerFile(said []string) hint.Hint {
 	for _, line := range said {
 		if m := largeFile.FindStringSubmatch(line); m != nil {
-			return fmt.Sprintf("make the file that %s is written from smaller, or have the limit raised",
+			return hint.Text("make the file that %s is written from smaller, or have the limit raised",
 				m[1])
 		}
 	}
@@ -172,14 +178,14 @@ var accessRemedies = []remedy{
 	{signs(`saml`, `single sign-on`), always("authorize the token or the SSH key for the organization's " +
 		"single sign-on, in the settings of the account that it belongs to")},
 	{signs(`ip allow list`, `ip address is not`),
-		always("run the command from a network that the organization's IP allow list names")},
+		always(hint.Text("%s from a network that the organization's IP allow list names", hint.Otherwise))},
 	{signs(`forbids access via`), always("the organization does not accept this kind of token, or not for " +
 		"this long: make one as its words say")},
 }
 
 // AccessRemedy is the next action after a session was refused with these words, empty when rights would have
 // helped.
-func AccessRemedy(words string) string {
+func AccessRemedy(words string) hint.Hint {
 	lower := strings.ToLower(words)
 	for _, r := range accessRemedies {
 		if r.signs.MatchString(lower) {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // Place is where an annotation belongs.
@@ -27,7 +29,7 @@ type Annotation struct {
 	// Place is where it belongs. What belongs to PlaceNone is never written to Git or to a user's file.
 	Place Place
 	// Advice is what to do about one that is in Git; empty when it may be there without a word.
-	Advice string
+	Advice hint.Hint
 
 	rule   string // of the problem that tells of it
 	faulty bool   // the problem is an error
@@ -43,8 +45,11 @@ const (
 // PausedAnnotation has EKS Anywhere do nothing with an object.
 const PausedAnnotation = eksaPrefix + "paused"
 
-const takeOut = "take it out of the file: eksa-gitops never writes it to a repository, and upgrade cluster " +
-	"removes it from there"
+// takeOut is the advice for what belongs to no file.
+func takeOut() hint.Hint {
+	return hint.Text("take it out of the file: eksa-gitops never writes it to a repository, and %s removes "+
+		"it from there", hint.Run{Do: hint.Upgrade, Bare: true})
+}
 
 // Annotations are all that act, EKS Anywhere's first (its API's cluster_types.go; its controller), then those
 // of Flux's kustomize-controller, which takes them for labels as well.
@@ -53,25 +58,25 @@ func Annotations() []Annotation {
 		{
 			Name: PausedAnnotation, Value: "true", Place: PlaceGit, rule: "paused",
 			Does:   "EKS Anywhere does nothing with the object as long as the annotation is there",
-			Advice: "eksa-gitops resume cluster takes it out",
+			Advice: hint.Resume.Hint() + " takes it out",
 		},
 		{
 			Name: eksaPrefix + "managed-by-cli", Value: "true", Place: PlaceNone, rule: "cli-annotation",
 			Does: "EKS Anywhere thinks that its command line is working on the object: it leaves the " +
 				"machines alone, and lets a Cluster be deleted, a management cluster's, too",
-			Advice: takeOut,
+			Advice: takeOut(),
 		},
 		{
 			Name: eksaPrefix + "management-components-version", Place: PlaceNone, rule: "cli-annotation",
 			Does: "EKS Anywhere's command line notes there which version it has installed; from Git, Flux " +
 				"puts an old one back",
-			Advice: takeOut,
+			Advice: takeOut(),
 		},
 		{
 			Name: eksaPrefix + "tinkerbell-bootstrap-ip", Place: PlaceNone,
 			rule: "cli-annotation", Does: "EKS Anywhere looks for Tinkerbell at the address that its " +
 				"command line used while it made the cluster",
-			Advice: takeOut,
+			Advice: takeOut(),
 		},
 		{
 			Name: "kubectl.kubernetes.io/last-applied-configuration", Place: PlaceNone,
@@ -170,7 +175,7 @@ func (r *report) checkAnnotations() {
 			if a.faulty {
 				problem = r.wrong
 			}
-			problem(a.rule, path, a.Does+"; "+a.Advice)
+			problem(a.rule, path, a.Does+"; "+a.Advice.String()).Help = a.Advice
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // Severity says whether a problem stops the work.
@@ -40,6 +41,21 @@ type Problem struct {
 	Expected string `json:"expected,omitempty"`
 	// Suggestion is the text that was probably meant, to put in the place of what was found.
 	Suggestion string `json:"suggestion,omitempty"`
+
+	// Help is the part of Message or Expected that names what this project does, if there is one; they repeat
+	// it in the words of the library.
+	Help hint.Hint `json:"-"`
+}
+
+// Reword puts the problem into the words of a program.
+func (p *Problem) Reword(words hint.Words) {
+	before, after := p.Help.String(), p.Help.In(words)
+	if before == "" {
+		return
+	}
+	p.Message = strings.ReplaceAll(p.Message, before, after)
+	p.Expected = strings.ReplaceAll(p.Expected, before, after)
+	p.Help = hint.Plain(after)
 }
 
 // String gives the problem in one line: position, object, field, message, what was found and what would be

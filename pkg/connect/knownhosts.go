@@ -9,6 +9,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // maxKnownHosts bounds what is read as a known-hosts file.
@@ -160,13 +161,7 @@ func (e *KeyFileError) Error() string { return e.Err.Error() }
 func (e *KeyFileError) Unwrap() error { return e.Err }
 
 // Hint is the next action; empty when the cause has none.
-func (e *KeyFileError) Hint() string {
-	var hinted interface{ Hint() string }
-	if errors.As(e.Err, &hinted) {
-		return hinted.Hint()
-	}
-	return ""
-}
+func (e *KeyFileError) Hint() hint.Hint { return hint.Of(e.Err) }
 
 // Locked says that the key's passphrase is missing, or wrong.
 func (e *KeyFileError) Locked() (locked, wrong bool) {

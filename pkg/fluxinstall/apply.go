@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // applyConcurrency is how many objects are compared with the server at a time: enough to hide the round
@@ -312,7 +312,7 @@ const (
 // notEstablished says what keeps a CRD from being served.
 func notEstablished(name string, crd *unstructured.Unstructured) *NotReadyError {
 	problem := &NotReadyError{Object: "CustomResourceDefinition " + name, Message: "it is not established",
-		Next: shell.Command("kubectl describe crd %s", name), Err: errNotEstablished}
+		Next: hint.Command("kubectl describe crd %s", name), Err: errNotEstablished}
 	if crd == nil {
 		problem.Message = "somebody deletes it again"
 	} else if accepted := conditionOf(crd, "NamesAccepted"); accepted.Status == "False" {

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // controllers reads Flux's Deployments, and the pods of the namespace when one of them is not available. It
@@ -42,7 +42,7 @@ func controllerProblems(namespace string, deployments, pods []unstructured.Unstr
 			problems = append(problems, &NotReadyError{
 				Object: fmt.Sprintf("Deployment %s/%s", namespace, name), Message: "it does not exist",
 				Cause: "nothing fetches or applies without it",
-				Next:  shell.Command("kubectl -n %s get deployments", namespace),
+				Next:  hint.Command("kubectl -n %s get deployments", namespace),
 			})
 		}
 	}
@@ -100,7 +100,7 @@ func asleepProblem(deployment *unstructured.Unstructured) *NotReadyError {
 	namespace, name := deployment.GetNamespace(), deployment.GetName()
 	return &NotReadyError{
 		Object: objectName(deployment), Reason: scaledToZero,
-		Message: "somebody scaled it to zero replicas, so that nothing of it runs", Next: shell.Command(
+		Message: "somebody scaled it to zero replicas, so that nothing of it runs", Next: hint.Command(
 			"to start it again: kubectl -n %s scale deployment %s --replicas=1", namespace, name),
 	}
 }
@@ -113,7 +113,7 @@ func deploymentProblem(deployment *unstructured.Unstructured,
 	problem := &NotReadyError{
 		Object:  objectName(deployment),
 		Message: "its pods are starting",
-		Next:    shell.Command("kubectl -n %s describe pods -l app=%s", namespace, deployment.GetName()),
+		Next:    hint.Command("kubectl -n %s describe pods -l app=%s", namespace, deployment.GetName()),
 	}
 	selector, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
 	for _, pod := range pods {
@@ -127,7 +127,7 @@ func deploymentProblem(deployment *unstructured.Unstructured,
 	}
 	if failure := conditionOf(deployment, "ReplicaFailure"); failure.Status == "True" {
 		problem.Reason, problem.Message = failure.Reason, failure.Message
-		problem.Next = shell.Command("kubectl -n %s describe replicasets -l app=%s",
+		problem.Next = hint.Command("kubectl -n %s describe replicasets -l app=%s",
 			namespace, deployment.GetName())
 		problem.explained(failure.Message)
 	}

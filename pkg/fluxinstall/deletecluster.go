@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // DeleteCluster asks for the deletion of a Cluster object, on which EKS Anywhere deletes the cluster, and
@@ -51,7 +51,7 @@ func (c *Cluster) WaitGone(ctx context.Context, namespace, name string, progress
 			return false, &NotReadyError{
 				Object: objectName(object), State: "is there again",
 				Message: "it was deleted, and somebody else created it again while this run waited",
-				Next:    "eksa-gitops status", final: true,
+				Next:    hint.ShowStatus.Hint(), final: true,
 			}
 		}
 		s.notYet(stillThere(object))
@@ -65,23 +65,23 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 	namespace, name := object.GetNamespace(), object.GetName()
 	problem := &NotReadyError{
 		Object: objectName(object), State: "is not gone",
-		Next: shell.Command("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
+		Next: hint.Command("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
 	}
 	failure := text(object, "status", "failureMessage")
 	switch {
 	case object.GetDeletionTimestamp() == nil && keptByFlux(object):
 		problem.Message = fmt.Sprintf("it carries the mark %s or %s, which keeps Flux from deleting it",
 			pruneMark, reconcileMark)
-		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s- %s-",
+		problem.Next = hint.Command("kubectl -n %s annotate clusters.%s %s %s- %s-",
 			namespace, eksaGroup, name, pruneMark, reconcileMark)
 	case object.GetDeletionTimestamp() == nil:
 		problem.Message = "nobody has asked for its deletion yet"
-		problem.Next = shell.Command("kubectl get kustomizations.%s -A", kustomizeGroup)
+		problem.Next = hint.Command("kubectl get kustomizations.%s -A", kustomizeGroup)
 	case isPaused(object) && object.GetAnnotations()[allowDeleteWhenPaused] != "true":
 		problem.Reason = "Paused"
 		problem.Message = fmt.Sprintf(
 			"it carries the annotation %s/paused, so that EKS Anywhere does not delete it", eksaGroup)
-		problem.Next = shell.Command("kubectl -n %s annotate clusters.%s %s %s=true",
+		problem.Next = hint.Command("kubectl -n %s annotate clusters.%s %s %s=true",
 			namespace, eksaGroup, name, allowDeleteWhenPaused)
 	default:
 		problem.Message = "it is being deleted"
@@ -95,12 +95,12 @@ func stillThere(object *unstructured.Unstructured) *NotReadyError {
 		}
 		if slices.ContainsFunc(object.GetFinalizers(),
 			func(f string) bool { return strings.Contains(f, eksaGroup) }) {
-			problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20",
+			problem.Next = hint.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20",
 				eksaNamespace)
 		}
 	}
 	if failure != "" {
-		var next string
+		var next hint.Hint
 		problem.Reason = text(object, "status", "failureReason")
 		problem.Cause, next = meaningOf(failure)
 		problem.Next = cmp.Or(next, problem.Next)

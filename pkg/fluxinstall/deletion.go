@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // managedByCLI says that EKS Anywhere's command line works on a cluster: its controller leaves the machines
@@ -113,36 +114,40 @@ func mostOf(objects []string) string {
 }
 
 // Next says how the deletion is stopped, or ended without harm.
-func (d *Deletion) Next() string {
+func (d *Deletion) Next() hint.Hint {
 	show := d.kubectl() + shell.Command(" get %s %s -o yaml", d.resource, d.Name)
 	switch d.Kind {
 	case kustomizationKind().name:
-		text := "stop it: " + d.release()
+		stop := "stop it: " + d.release()
 		if d.Asleep != "" {
-			text = fmt.Sprintf("stop it while %s does not run: %s", d.Asleep, d.release())
+			stop = fmt.Sprintf("stop it while %s does not run: ", d.Asleep) + d.release()
 		}
 		if len(d.Finalizers) == 0 {
-			text = "look at it: " + show
+			stop = "look at it: " + show
 		}
-		return text +
-			"; it is then deleted, all that it has applied stays, and this program or Flux creates it again"
+		return hint.Plain(stop +
+			"; it is then deleted, all that it has applied stays, and this program or Flux creates it again")
 	case clusterKind().name:
 		pause := d.kubectl() + shell.Command(" annotate %s %s %s=true", d.resource, d.Name, pausedAnnotation)
 		if d.Management {
-			return "keep EKS Anywhere from working on it: " + pause + shell.Command(" (if it comes from "+
-				"Git, so that Flux does not undo this: eksa-gitops pause cluster %s)", d.Name)
+			return hint.Plain("keep EKS Anywhere from working on it: "+pause) + hint.Text(
+				" (if it comes from Git, so that Flux does not undo this: %s)", d.run(hint.Pause))
 		}
-		return shell.Command("to delete it for good: eksa-gitops delete cluster %s; to keep EKS Anywhere "+
-			"from going on: eksa-gitops pause cluster %s, or, when it is not in Git any more: ",
-			d.Name, d.Name) + pause
+		return hint.Text("to delete it for good: %s; to keep EKS Anywhere from going on: %s, or, when it is "+
+			"not in Git any more: ", d.run(hint.Delete), d.run(hint.Pause)) + hint.Plain(pause)
 	case namespaceKind().name:
-		return "see what it waits for: " + show + "; run the command again when it is gone"
+		return hint.Plain("see what it waits for: "+show) + hint.Text("; %s when it is gone", hint.AgainThen)
 	}
 	if len(d.Finalizers) == 0 {
-		return "look at it: " + show
+		return hint.Plain("look at it: " + show)
 	}
-	return "wait for what blocks it, or unblock it: " + d.release() +
-		"; then run the command again, which creates it again"
+	return hint.Plain("wait for what blocks it, or unblock it: "+d.release()) +
+		hint.Text("; then %s, which creates it again", hint.AgainThen)
+}
+
+// run is an operation on the cluster that is being deleted.
+func (d *Deletion) run(operation hint.Operation) hint.Run {
+	return hint.Run{Do: operation, Clusters: []string{d.Name}}
 }
 
 // release is the command that takes the finalizers off. A Kustomization is suspended in the same write: its

@@ -75,7 +75,7 @@ func TestDeletions_kustomization(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 			const patch = `kubectl -n flux-system patch kustomization.kustomize.toolkit.fluxcd.io flux-system --type merge -p '{"metadata":{"finalizers":null},"spec":{"suspend":true}}'`
-			if got := found[0].Next(); !strings.Contains(got, patch) {
+			if got := found[0].Next(); !strings.Contains(got.String(), patch) {
 				t.Errorf("%q", got)
 			}
 		})
@@ -143,7 +143,7 @@ func TestDeletions(t *testing.T) {
 	for i, d := range found {
 		parts := strings.Split(want[i], " | ")
 		if d.Object() != parts[0] || !strings.Contains(d.Meaning(), parts[1]) ||
-			!strings.Contains(d.Next(), parts[2]) {
+			!strings.Contains(d.Next().String(), parts[2]) {
 			t.Errorf("%s | %s | %s\nwant %s", d.Object(), d.Meaning(), d.Next(), want[i])
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // KubeconfigError says that a kubeconfig cannot be used.
@@ -33,9 +34,9 @@ func (e *KubeconfigError) Error() string {
 func (e *KubeconfigError) Unwrap() error { return e.Err }
 
 // Hint names the ways to give another one.
-func (e *KubeconfigError) Hint() string {
-	return "name the management cluster's kubeconfig with --kubeconfig FILE or KUBECONFIG, and a context " +
-		"in it with --context"
+func (e *KubeconfigError) Hint() hint.Hint {
+	return hint.Text("name the management cluster's kubeconfig with %s or KUBECONFIG, and a context in it "+
+		"with %s", hint.Kubeconfig.Any("FILE"), hint.Context)
 }
 
 // UnreachableError says that the API server does not answer, or that it is not the one the kubeconfig speaks
@@ -151,14 +152,14 @@ func (e *UnavailableError) Error() string {
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // Hint says what that means, when it is known, and what to look at.
-func (e *UnavailableError) Hint() string {
+func (e *UnavailableError) Hint() hint.Hint {
 	switch cause, next := meaningOf(e.Err.Error()); {
 	case cause != "" && next != "":
-		return cause + ": " + next
+		return hint.Text("%s: %s", cause, next)
 	case cause != "":
-		return cause
+		return hint.Plain(cause)
 	}
-	return "run the same command again when the API server is well: kubectl get --raw '/readyz?verbose'"
+	return hint.Text("%s when the API server is well: kubectl get --raw '/readyz?verbose'", hint.Again)
 }
 
 // ConflictError says that an object kept changing under every try to write it.
@@ -173,9 +174,9 @@ func (e *ConflictError) Error() string {
 func (e *ConflictError) Unwrap() error { return e.Err }
 
 // Hint says that nothing is lost.
-func (e *ConflictError) Hint() string {
-	return "run the same command again; if this stays, look for another tool or run that manages the " +
-		"object (kubectl get ... --show-managed-fields -o yaml)"
+func (e *ConflictError) Hint() hint.Hint {
+	return hint.Text("%s; if this stays, look for another tool or run that manages the object (kubectl get "+
+		"... --show-managed-fields -o yaml)", hint.Again)
 }
 
 // The API server's sentences about rights (its RBAC authorizer and its guard against privilege escalation).
@@ -247,12 +248,12 @@ func innermost(err error) error {
 
 // NotReadyError says that something did not become ready, and why, in words for a person.
 type NotReadyError struct {
-	Object  string // kind namespace/name
-	State   string // what is wrong with it; "is not ready" when empty
-	Reason  string // the condition's reason
-	Message string // the object's own words
-	Cause   string // what that means, when it is known
-	Next    string // the command that shows more or helps
+	Object  string    // kind namespace/name
+	State   string    // what is wrong with it; "is not ready" when empty
+	Reason  string    // the condition's reason
+	Message string    // the object's own words
+	Cause   string    // what that means, when it is known
+	Next    hint.Hint // the command that shows more or helps
 	// whom the message blames, if it does: a path in the repository, or another object as Kind/namespace/name
 	Culprit string
 	Err     error // why the wait ended; nil when waiting longer would not have helped
@@ -322,4 +323,4 @@ func isForbidden(err error) bool {
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
 // Hint is the next command.
-func (e *NotReadyError) Hint() string { return e.Next }
+func (e *NotReadyError) Hint() hint.Hint { return e.Next }

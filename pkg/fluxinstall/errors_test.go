@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // Every kind of refusal, in the API server's own words.
@@ -71,9 +73,8 @@ func TestClassify_answers(t *testing.T) {
 			if !strings.Contains(err.Error(), test.message) {
 				t.Errorf("%q does not contain the server's words", err)
 			}
-			hinted, ok := err.(interface{ Hint() string })
-			if !ok || hinted.Hint() != test.wantHint {
-				t.Errorf("hint %q, want %q", hinted.Hint(), test.wantHint)
+			if got := hint.Of(err).String(); got != test.wantHint {
+				t.Errorf("hint %q, want %q", got, test.wantHint)
 			}
 		})
 	}

@@ -3,6 +3,8 @@ package fluxinstall
 import (
 	"regexp"
 	"strings"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // A meaning says in plain words what a message of Flux, Kubernetes or EKS Anywhere means.
@@ -10,11 +12,15 @@ type meaning struct {
 	pattern *regexp.Regexp
 	cause   string // $1 and so on are what the pattern found
 	// the next command; empty leaves the one that shows more. NAMESPACE is that of the object in question
-	next string
+	next hint.Hint
 }
 
 // setUpAgain is what repairs the cluster's way to the repository.
-const setUpAgain = "eksa-gitops create cluster -f FILE, with the management cluster's file"
+var setUpAgain = hint.Text("%s, with the management cluster's file",
+	hint.Run{Do: hint.Create, File: hint.AnyFile})
+
+// lintClone says where an object in Git is that cannot be applied.
+var lintClone = hint.Text("%s, in a clone of the repository: it names the file and the line", hint.Lint)
 
 // meanings are tried in order; the first that fits counts. The messages are those of source-controller,
 // kustomize-controller, the API server, and EKS Anywhere's webhooks.
@@ -80,11 +86,11 @@ var meanings = []meaning{
 	{
 		regexp.MustCompile(`([A-Z]\w+/[^/\s:]+) namespace not specified`), "$1 in Git names no namespace, " +
 			"and Flux does not set one, so it applies nothing; write metadata.namespace into it",
-		"eksa-gitops lint, in a clone of the repository: it names the file and the line",
+		lintClone,
 	},
 	{regexp.MustCompile(`namespace not specified`),
 		"an object in Git names no namespace, and Flux does not set one, so it applies nothing",
-		"eksa-gitops lint, in a clone of the repository: it names the file and the line"},
+		lintClone},
 	{
 		regexp.MustCompile(`no matches for kind "[^"]*" in version "([^"/]+)/[^"]*"`),
 		"the cluster has no such resource type (yet): its CRD is missing",
@@ -124,13 +130,13 @@ var meanings = []meaning{
 }
 
 // meaningOf is what a message means and the command that helps; both are "" when that is not known.
-func meaningOf(message string) (cause, next string) {
+func meaningOf(message string) (cause string, next hint.Hint) {
 	for _, m := range meanings {
 		if found := m.pattern.FindStringSubmatchIndex(message); found != nil {
 			expand := func(template string) string {
 				return string(m.pattern.ExpandString(nil, template, message, found))
 			}
-			return expand(m.cause), expand(m.next)
+			return expand(m.cause), hint.Hint(expand(string(m.next)))
 		}
 	}
 	return "", ""
@@ -142,7 +148,7 @@ func (e *NotReadyError) explained(message string) *NotReadyError {
 	cause, next := meaningOf(message)
 	e.Cause, e.Culprit = cause, culpritOf(message)
 	if next != "" {
-		e.Next = strings.ReplaceAll(next, "NAMESPACE", e.namespace())
+		e.Next = hint.Hint(strings.ReplaceAll(string(next), "NAMESPACE", e.namespace()))
 	}
 	return e
 }

@@ -118,7 +118,7 @@ func TestUnavailableError(t *testing.T) {
 		cluster.backoff.total = 10 * time.Millisecond
 		_, err := cluster.get(t.Context(), namespaceKind(), "", "a")
 		unavailable := new(UnavailableError)
-		if !errors.As(err, &unavailable) || unavailable.Hint() != hint {
+		if !errors.As(err, &unavailable) || unavailable.Hint().String() != hint {
 			t.Errorf("%v: %q, want %q", err, hintText(unavailable), hint)
 		}
 	}
@@ -128,5 +128,5 @@ func hintText(err *UnavailableError) string {
 	if err.Err == nil {
 		return ""
 	}
-	return err.Hint()
+	return err.Hint().String()
 }

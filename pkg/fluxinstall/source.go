@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/sshkeys"
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -115,9 +115,9 @@ func (e *UnreadableKeyError) Error() string {
 }
 
 // Hint says how it is replaced.
-func (e *UnreadableKeyError) Hint() string {
-	return shell.Command("fix it, or, if nobody needs it any more, delete it and run the same command "+
-		"again: kubectl -n %s delete secret %s", e.Namespace, e.Name)
+func (e *UnreadableKeyError) Hint() hint.Hint {
+	return hint.Command("fix it, or, if nobody needs it any more, delete it and %s: kubectl -n %s delete "+
+		"secret %s", hint.Again, e.Namespace, e.Name)
 }
 
 // EnsureSourceSecret makes the Secret hold what source says and returns its public key in authorized_keys

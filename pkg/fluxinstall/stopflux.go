@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // StopFlux makes Flux do nothing more: it suspends the GitRepository and the Kustomization, scales the
@@ -181,7 +181,7 @@ func (c *Cluster) waitStopped(ctx context.Context, namespace string, progress fu
 func stillRunning(deployments, pods []unstructured.Unstructured) *NotReadyError {
 	for _, deployment := range deployments {
 		problem := &NotReadyError{
-			Object: objectName(&deployment), State: "is not stopped", Next: shell.Command(
+			Object: objectName(&deployment), State: "is not stopped", Next: hint.Command(
 				"kubectl -n %s get pods -l app=%s -o wide", deployment.GetNamespace(), deployment.GetName()),
 		}
 		if replicas, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); !set ||

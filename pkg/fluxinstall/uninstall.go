@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // instanceLabel names, on everything of an installation of Flux, the namespace it was made for.
@@ -376,13 +376,13 @@ func heldUp(d definition, items []unstructured.Unstructured) *NotReadyError {
 	problem := &NotReadyError{
 		Object: "CustomResourceDefinition " + d.name, State: "is not gone",
 		Message: "Kubernetes is deleting its objects",
-		Next:    shell.Command("kubectl get crd %s -o yaml", d.name),
+		Next:    hint.Command("kubectl get crd %s -o yaml", d.name),
 	}
 	for _, item := range items {
 		if finalizers := item.GetFinalizers(); len(finalizers) > 0 {
 			problem.Message = fmt.Sprintf("its %s is blocked by finalizer %s",
 				objectName(&item), strings.Join(finalizers, ", "))
-			problem.Next = shell.Command("kubectl -n %s get %s %s -o yaml",
+			problem.Next = hint.Command("kubectl -n %s get %s %s -o yaml",
 				item.GetNamespace(), resourceOf(&item), item.GetName())
 			break
 		}

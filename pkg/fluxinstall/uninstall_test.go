@@ -69,7 +69,8 @@ func TestStillThere(t *testing.T) {
 			object := fromYAML(t, "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\n"+
 				"metadata:\n  namespace: default\n  name: dev"+test.metadata+test.rest)
 			problem := stillThere(object)
-			if !strings.Contains(problem.Error(), test.want) || !strings.Contains(problem.Hint(), test.next) {
+			if !strings.Contains(problem.Error(), test.want) ||
+				!strings.Contains(problem.Hint().String(), test.next) {
 				t.Errorf("%v\n%s", problem, problem.Hint())
 			}
 		})

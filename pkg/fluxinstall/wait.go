@@ -9,8 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // SyncWait says what WaitSynced waits for.
@@ -149,7 +149,7 @@ func missing(git, ks *unstructured.Unstructured, wait SyncWait) *NotReadyError {
 	}
 	return &NotReadyError{
 		Object:  "Flux in namespace " + wait.Namespace,
-		Message: message, Next: shell.Command("kubectl -n %s get gitrepositories.%s,kustomizations.%s",
+		Message: message, Next: hint.Command("kubectl -n %s get gitrepositories.%s,kustomizations.%s",
 			wait.Namespace, sourceGroup, kustomizeGroup),
 	}
 }
@@ -163,7 +163,7 @@ func stopped(objects ...*unstructured.Unstructured) []*NotReadyError {
 			problems = append(problems, &NotReadyError{
 				Object: objectName(object), Reason: "Suspended",
 				Message: pause.words("suspended", "somebody suspended it") + ", so that nothing is applied",
-				Next:    "resume it: " + pause.Resume, final: true,
+				Next:    hint.Plain("resume it: " + pause.Resume), final: true,
 			})
 		} else if stalled := conditionOf(object, "Stalled"); stalled.Status == "True" &&
 			stalled.current(object) {
@@ -227,7 +227,7 @@ func attemptedBefore(git, ks *unstructured.Unstructured) bool {
 // problemOf makes a problem of a condition of Flux.
 func problemOf(object *unstructured.Unstructured, condition Condition) *NotReadyError {
 	return (&NotReadyError{
-		Object: objectName(object), Reason: condition.Reason, Message: condition.Words(), Next: shell.Command(
+		Object: objectName(object), Reason: condition.Reason, Message: condition.Words(), Next: hint.Command(
 			"kubectl -n %s describe %s %s", object.GetNamespace(), resourceOf(object), object.GetName()),
 	}).explained(withoutChanges(condition.Message))
 }
@@ -251,8 +251,8 @@ func waitingFor(git, ks *unstructured.Unstructured, revision, fetched string) *N
 		Next: logsOf(ks.GetNamespace(), fluxmanifests.KustomizeController)}
 }
 
-func logsOf(namespace, controller string) string {
-	return shell.Command("kubectl -n %s logs deployment/%s --tail 20", namespace, controller)
+func logsOf(namespace, controller string) hint.Hint {
+	return hint.Command("kubectl -n %s logs deployment/%s --tail 20", namespace, controller)
 }
 
 func objectName(object *unstructured.Unstructured) string {

@@ -185,7 +185,8 @@ func TestStopped(t *testing.T) {
 			if test.wantText == "" && *problem != (NotReadyError{}) {
 				t.Errorf("problem %v", problem)
 			}
-			if test.wantText != "" && (problem.Error() != test.wantText || problem.Hint() != test.wantDo) {
+			if test.wantText != "" &&
+				(problem.Error() != test.wantText || problem.Hint().String() != test.wantDo) {
 				t.Errorf("got  %s\n     %s\nwant %s\n     %s",
 					problem.Error(), problem.Hint(), test.wantText, test.wantDo)
 			}

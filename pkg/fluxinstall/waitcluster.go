@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	shell "github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // WaitCluster waits until an EKS Anywhere Cluster is Ready for its current generation. An object that is not
@@ -51,7 +51,7 @@ func (l *lifetime) ends(alive bool) bool {
 func deletedMeanwhile(namespace, name string) *NotReadyError {
 	return &NotReadyError{
 		Object: fmt.Sprintf("Cluster %s/%s", namespace, name), State: "was deleted",
-		Message: "somebody else did that while this run waited for it", Next: "eksa-gitops status",
+		Message: "somebody else did that while this run waited for it", Next: hint.ShowStatus.Hint(),
 		final: true,
 	}
 }
@@ -62,11 +62,11 @@ func deletedMeanwhile(namespace, name string) *NotReadyError {
 func clusterProblem(object *unstructured.Unstructured, namespace, name string) *NotReadyError {
 	problem := &NotReadyError{
 		Object: fmt.Sprintf("Cluster %s/%s", namespace, name),
-		Next:   shell.Command("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
+		Next:   hint.Command("kubectl -n %s get clusters.%s %s -o yaml", namespace, eksaGroup, name),
 	}
 	if object == nil {
 		problem.Message = "Flux has not created it yet"
-		problem.Next = "eksa-gitops status"
+		problem.Next = hint.ShowStatus.Hint()
 		return problem
 	}
 	failure, ready := text(object, "status", "failureMessage"), conditionOf(object, "Ready")
@@ -81,10 +81,10 @@ func clusterProblem(object *unstructured.Unstructured, namespace, name string) *
 	case isPaused(object):
 		problem.Reason, problem.Message = "Paused",
 			"it carries the annotation "+pausedAnnotation+", so that EKS Anywhere does not work on it"
-		problem.Next = shell.Command("eksa-gitops resume cluster %s", name)
+		problem.Next = hint.Run{Do: hint.Resume, Clusters: []string{name}}.Hint()
 	case !observed(object):
 		problem.Message = "EKS Anywhere has not looked at its current state yet"
-		problem.Next = shell.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20",
+		problem.Next = hint.Command("kubectl -n %s logs deployment/eksa-controller-manager --tail 20",
 			eksaNamespace)
 	default:
 		problem.Reason = ready.Reason

@@ -20,6 +20,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
 	"github.com/eksa-gitops/eksa-gitops/internal/localfile"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests/internal/release"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 //go:embed all:manifests
@@ -272,12 +273,13 @@ func (e *ReleaseError) Error() string {
 func (e *ReleaseError) Unwrap() error { return e.Err }
 
 // Hint names the way without a download.
-func (e *ReleaseError) Hint() string {
+func (e *ReleaseError) Hint() hint.Hint {
 	if e.Pinned {
 		return "use a released program, or build one with the manifests inside: make build"
 	}
 	if len(e.Extra) > 0 {
-		return "without access to the download, leave these components out (--components-extra, --components)"
+		return hint.Text("without access to the download, leave these components out (%s, %s)",
+			hint.ComponentsExtra, hint.Components)
 	}
 	return "without access to the download, install the version that the program carries: " + Version
 }

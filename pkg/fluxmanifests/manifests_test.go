@@ -242,7 +242,7 @@ func TestReleaseError(t *testing.T) {
 		"release v2.9.4 did not work: no route to host"; got != want {
 		t.Errorf("%s", got)
 	}
-	if got, want := pinned.Hint(),
+	if got, want := pinned.Hint().String(),
 		"use a released program, or build one with the manifests inside: make build"; got != want {
 		t.Errorf("%s", got)
 	}
@@ -250,7 +250,7 @@ func TestReleaseError(t *testing.T) {
 	if got, want := other.Error(), "downloading Flux v2.8.0 did not work: no route to host"; got != want {
 		t.Errorf("%s", got)
 	}
-	if got, want := other.Hint(),
+	if got, want := other.Hint().String(),
 		"without access to the download, install the version that the program carries: v2.9.4"; got != want {
 		t.Errorf("%s", got)
 	}
@@ -260,7 +260,7 @@ func TestReleaseError(t *testing.T) {
 		"image-reflector-controller, did not work: no route to host"; got != want {
 		t.Errorf("%s", got)
 	}
-	if got, want := extra.Hint(), "without access to the download, leave these components out "+
+	if got, want := extra.Hint().String(), "without access to the download, leave these components out "+
 		"(--components-extra, --components)"; got != want {
 		t.Errorf("%s", got)
 	}

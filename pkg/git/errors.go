@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/serverwords"
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // ErrTransient matches, with errors.Is, every error after which the same call may succeed if it is made again
@@ -74,9 +75,9 @@ func (e *PermissionError) Error() string {
 }
 
 // Hint is the next action.
-func (e *PermissionError) Hint() string {
-	if hint := serverwords.AccessRemedy(e.Server); hint != "" {
-		return hint
+func (e *PermissionError) Hint() hint.Hint {
+	if remedy := serverwords.AccessRemedy(e.Server); remedy != "" {
+		return remedy
 	}
 	if e.Write {
 		return "use credentials that may write to the repository; a read-only deploy key cannot push"
@@ -152,13 +153,13 @@ func (e *RejectedError) Error() string {
 }
 
 // Hint is the next action.
-func (e *RejectedError) Hint() string {
+func (e *RejectedError) Hint() hint.Hint {
 	words := e.Reason + "\n" + e.Server
-	if hint := serverwords.AccessRemedy(words); hint != "" && e.Branch == "" {
-		return hint
+	if remedy := serverwords.AccessRemedy(words); remedy != "" && e.Branch == "" {
+		return remedy
 	}
-	if hint := serverwords.Remedy(words); hint != "" {
-		return hint
+	if remedy := serverwords.Remedy(words); remedy != "" {
+		return remedy
 	}
 	if e.Server == "" && e.Branch != "" {
 		return "the server's own rule decides, and it does not say more: ask who runs the server"
@@ -180,7 +181,7 @@ type UnreachableError struct {
 	// the same commit again, or fetching and repeating, is safe.
 	OutcomeUnknown bool
 	// Next is the next action; empty stands for the usual one.
-	Next string
+	Next hint.Hint
 }
 
 func (e *UnreachableError) Error() string {
@@ -192,12 +193,12 @@ func (e *UnreachableError) Error() string {
 }
 
 // Hint is the next action.
-func (e *UnreachableError) Hint() string {
+func (e *UnreachableError) Hint() hint.Hint {
 	switch {
 	case e.Next != "":
 		return e.Next
 	case e.OutcomeUnknown:
-		return "run the same command again: it looks at the branch first"
+		return hint.Text("%s: it looks at the branch first", hint.Again)
 	}
 	return "check the network, the proxy settings and the server, and try again"
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/crash"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // expiresSoon is how long before its end a token's expiry is worth a warning.
@@ -51,12 +52,12 @@ const (
 
 // Finding is one thing that a check found.
 type Finding struct {
-	Name             string   `json:"name"`
-	Severity         Severity `json:"severity"`
-	Kind             Kind     `json:"kind"`
-	Message          string   `json:"message"`
-	Hint             string   `json:"hint,omitempty"`
-	NeededPermission string   `json:"neededPermission,omitempty"` // in GitHub's words, of KindPermission
+	Name             string    `json:"name"`
+	Severity         Severity  `json:"severity"`
+	Kind             Kind      `json:"kind"`
+	Message          string    `json:"message"`
+	Hint             hint.Hint `json:"hint,omitempty"`
+	NeededPermission string    `json:"neededPermission,omitempty"` // in GitHub's words, of KindPermission
 }
 
 // AccessRequest says what is going to be done.
@@ -244,11 +245,11 @@ func (a *accessCheck) checkOwner() bool {
 // checkCreation looks at whether a repository that is not there, or hidden, can be made.
 func (a *accessCheck) checkCreation(ctx context.Context) {
 	ref, viewer := a.request.Ref, a.access.Viewer
-	lacks := func(message, hint, needed string) {
+	lacks := func(message string, help hint.Hint, needed string) {
 		a.add(Finding{Name: FindingCreation, Severity: SeverityError, Kind: KindPermission,
 			Message: fmt.Sprintf("repository %s does not exist or is hidden from the token, and %s",
 				ref, message),
-			Hint: hint, NeededPermission: needed})
+			Hint: help, NeededPermission: needed})
 	}
 	if viewer.Kind == TokenClassic && !viewer.HasScope("repo") {
 		lacks("the token lacks the scope to create it; it has "+orNone(viewer.Scopes),
@@ -287,7 +288,7 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 	case errors.Is(placeErr, ErrNotFound),
 		errors.As(placeErr, &e) && strings.Contains(e.Message, "must be a member"):
 		lacks(viewer.Login+" is not a member of "+ref.Owner,
-			fmt.Sprintf("use a token of a member of %s who may create repositories, or have it created first",
+			hint.Text("use a token of a member of %s who may create repositories, or have it created first",
 				ref.Owner),
 			"")
 		return
@@ -299,7 +300,7 @@ func (a *accessCheck) checkCreation(ctx context.Context) {
 		return
 	case settingsErr == nil && place.Role != "admin" &&
 		(refuses(settings.MembersCreate) || refuses(settings.MembersCreatePrivate)):
-		lacks("members of "+ref.Owner+" may not create it", fmt.Sprintf("have an owner of %s create it, or "+
+		lacks("members of "+ref.Owner+" may not create it", hint.Text("have an owner of %s create it, or "+
 			"let members create private repositories (organization settings, Member privileges)", ref.Owner),
 			"")
 		return
@@ -392,7 +393,7 @@ func (a *accessCheck) checkPush(protectionErr error) bool {
 		a.add(Finding{Name: FindingPush, Severity: SeverityError, Kind: KindPermission,
 			Message: fmt.Sprintf("the token in %s cannot push to %s: %s",
 				TokenVariable, ref, reason),
-			Hint:             fmt.Sprintf("the token in %s needs %s", TokenVariable, needed),
+			Hint:             hint.Text("the token in %s needs %s", TokenVariable, needed),
 			NeededPermission: needed})
 	}
 	scope := "public_repo"
@@ -470,5 +471,5 @@ func (a *accessCheck) checkKeys(err error) {
 	a.add(Finding{Name: FindingDeployKeys, Severity: SeverityError, Kind: KindPermission,
 		Message: fmt.Sprintf("the token in %s cannot administer the deploy keys of %s%s",
 			TokenVariable, ref, e.words()),
-		Hint: fmt.Sprintf("the token in %s needs %s", TokenVariable, needed), NeededPermission: needed})
+		Hint: hint.Text("the token in %s needs %s", TokenVariable, needed), NeededPermission: needed})
 }

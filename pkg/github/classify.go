@@ -15,6 +15,7 @@ import (
 	gh "github.com/google/go-github/v53/github"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/proxy"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // classify turns what go-github returns into an Error.
@@ -109,7 +110,7 @@ func (c *Client) limit(e *Error) {
 type reason struct {
 	words [][]string // in lower case; the reason is meant when a message holds all of one row
 	class error
-	hint  string
+	hint  hint.Hint
 }
 
 var reasons = []reason{
@@ -117,13 +118,13 @@ var reasons = []reason{
 		"an administrator can take the repository out of the archive in its settings"},
 	// Even a good token is refused for a while after several bad ones.
 	{[][]string{{"login attempts exceeded"}}, ErrAuthentication, "GitHub saw too many bad credentials and " +
-		"refuses good ones too for some minutes: wait, then run the same command again"},
+		"refuses good ones too for some minutes: wait, then " + hint.Again.Hint()},
 	{[][]string{{"forbids access via", "lifetime"}}, ErrPolicy,
 		"the organization limits how long a token may live: make one that expires sooner"},
 	{[][]string{{"forbids access via"}}, ErrPolicy, "the organization does not accept this kind of token: " +
 		"use another kind, or ask an owner of the organization (Personal access tokens, in its settings)"},
 	{[][]string{{"ip allow list"}}, ErrPolicy, "the organization's IP allow list does not contain the " +
-		"address of this machine: run the command from an allowed network"},
+		"address of this machine: " + hint.Otherwise.Hint() + " from an allowed network"},
 	{[][]string{{"access restrictions"}}, ErrPolicy, "an owner of the organization has to approve the " +
 		"application that the token belongs to, or use a personal access token"},
 	{[][]string{{"two-factor"}, {"2fa"}}, ErrPolicy, "the organization demands two-factor authentication: " +
@@ -139,7 +140,7 @@ var reasons = []reason{
 		ErrPlan, "the account's plan at GitHub does not include this for a private repository"},
 	{[][]string{{"access blocked"}}, ErrPolicy, blockedHint},
 	{[][]string{{"migrat"}}, ErrPolicy,
-		"the repository is locked while it is being moved: run the same command again when that is over"},
+		hint.Text("the repository is locked while it is being moved: %s when that is over", hint.Again)},
 	{[][]string{{"disabled"}, {"not enabled"}, {"must be enabled"}, {"not available"}}, ErrPolicy,
 		"it is switched off for this repository or organization: an administrator can switch it on in the " +
 			"settings"},
@@ -197,7 +198,7 @@ func (c *Client) classifyForbidden(e *Error, op operation, header http.Header, m
 	// Nobody knows what these words mean, so that no right is named as the one that is missing.
 	e.hint = "GitHub's own words are all that is known of the reason"
 	if needed := neededOf(op.needs, header); needed != "" {
-		e.hint += "; a token needs " + needed + " for this"
+		e.hint += hint.Text("; a token needs %s for this", needed)
 	}
 }
 
@@ -210,7 +211,7 @@ func classifyInvalid(e *Error, message string) {
 	case strings.Contains(message, "visibility can't be"):
 		e.class = ErrPolicy
 		e.hint = "the organization does not let this user make private repositories: have an owner create " +
-			"the repository, and run the same command again"
+			"the repository, and " + hint.Again.Hint()
 	case strings.Contains(message, "key is already in use"):
 		e.class = ErrConflict
 		e.hint = "GitHub accepts each SSH key only once, and this one belongs to another repository or to " +

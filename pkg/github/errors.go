@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // The classes of failures. An [*Error] matches exactly one of them through errors.Is.
@@ -61,7 +63,7 @@ type Error struct {
 
 	class     error
 	cause     error
-	hint      string
+	hint      hint.Hint
 	rights    bool // GitHub's words say, of ErrPermission, that a right is missing
 	transient bool // the same request may succeed in a moment
 	noEffect  bool // the request surely changed nothing
@@ -94,7 +96,7 @@ func (e *Error) words() string {
 }
 
 // Hint says what to do next.
-func (e *Error) Hint() string {
+func (e *Error) Hint() hint.Hint {
 	if e.hint != "" {
 		return e.hint
 	}
@@ -104,30 +106,30 @@ func (e *Error) Hint() string {
 			" is unknown to GitHub, revoked or expired: make a new one and export it"
 	case ErrPermission:
 		if e.NeededPermission != "" {
-			return "the token in " + TokenVariable + " needs " + e.NeededPermission
+			return hint.Text("the token in %s needs %s", TokenVariable, e.NeededPermission)
 		}
 		return "the token in " + TokenVariable + " lacks a right for this"
 	case ErrSSO:
 		if e.SSOURL != "" {
-			return "authorize the token in " + TokenVariable +
-				" for the organization's single sign-on: " + e.SSOURL
+			return hint.Text("authorize the token in %s for the organization's single sign-on: %s",
+				TokenVariable, e.SSOURL)
 		}
 		return "authorize the token in " + TokenVariable + " for the organization's single sign-on, in " +
 			"GitHub's settings of personal access tokens (Configure SSO)"
 	case ErrNotFound:
 		return "check the name; what a token may not see looks to it as if it did not exist"
 	case ErrRateLimited:
-		return "run the same command again after " + e.Reset.UTC().Format("15:04:05 MST") +
-			"; all programs that use the same account share its limit"
+		return hint.Text("%s after %s; all programs that use the same account share its limit", hint.Again,
+			e.Reset.UTC().Format("15:04:05 MST"))
 	case ErrUnavailable:
 		if e.Status != 0 {
-			return "GitHub has trouble; see its status page, then run the same command again"
+			return hint.Text("GitHub has trouble; see its status page, then %s", hint.Again)
 		}
-		return "check the network, DNS and the proxy settings (HTTPS_PROXY, NO_PROXY), then run the same " +
-			"command again"
+		return hint.Text("check the network, DNS and the proxy settings (HTTPS_PROXY, NO_PROXY), then %s",
+			hint.Again)
 	case ErrUntrusted:
 		return "if the server or a proxy in between has a certificate of a private authority, name that " +
-			"authority with --ca-file"
+			"authority with " + hint.CAFile.Hint()
 	}
 	return ""
 }

@@ -78,7 +78,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, finding := range access.Findings {
-			checkText(t, token, finding.Message+finding.Hint+finding.NeededPermission)
+			checkText(t, token, finding.Message+finding.Hint.String()+finding.NeededPermission)
 		}
 		for _, err := range errs {
 			if err == nil {
@@ -89,7 +89,7 @@ func FuzzAnswer(f *testing.F) {
 				t.Fatalf("%T %v", err, err)
 			}
 			checkText(t, token, err.Error())
-			checkText(t, token, e.Hint()+e.Path+e.RequestID+e.NeededPermission+e.AcceptedPermissions+
+			checkText(t, token, e.Hint().String()+e.Path+e.RequestID+e.NeededPermission+e.AcceptedPermissions+
 				e.AcceptedScopes+e.SSOURL)
 			matched := 0
 			for _, class := range classes {

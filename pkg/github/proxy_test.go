@@ -75,7 +75,7 @@ func TestProxy_refuses(t *testing.T) {
 			if !errors.As(err, &e) || !errors.Is(err, ErrUnavailable) ||
 				err.Error() != "reading repository acme/fleet: unavailable: the proxy "+address.Host+
 					" does not connect to github.example.com:443: "+want.text ||
-				e.Hint() != want.hint {
+				e.Hint().String() != want.hint {
 				t.Errorf("got %v; hint %q", err, e.Hint())
 			}
 			if text := fmt.Sprintf("%+v %#v %v",

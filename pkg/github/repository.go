@@ -8,6 +8,8 @@ import (
 	"time"
 
 	gh "github.com/google/go-github/v53/github"
+
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // Permissions are the rights of the token's user on a repository. GitHub reports the user's role there,
@@ -152,7 +154,7 @@ func (c *Client) checkMayOwn(ctx context.Context, ref RepoRef, op string) error 
 // mayOwn says whether a token can create a personal repository.
 func mayOwn(viewer Viewer, ref RepoRef, op string) error {
 	e := &Error{Op: op, class: ErrPermission,
-		hint: fmt.Sprintf("use a token of %s, or create the repository first", ref.Owner)}
+		hint: hint.Text("use a token of %s, or create the repository first", ref.Owner)}
 	switch {
 	case viewer.Kind == TokenInstallation:
 		e.Message = "a GitHub App cannot create repositories of a user"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/internal/githubtest"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/secret"
 )
 
@@ -131,9 +132,7 @@ func allText(err error) string {
 			return
 		}
 		fmt.Fprintf(&b, "%s\n%+v\n%#v\n", err, err, err)
-		if h, ok := err.(interface{ Hint() string }); ok {
-			b.WriteString(h.Hint() + "\n")
-		}
+		b.WriteString(hint.Of(err).String() + "\n")
 		switch u := err.(type) {
 		case interface{ Unwrap() error }:
 			walk(u.Unwrap())
@@ -172,7 +171,7 @@ func (s *session) fails(err error, class error, text, hint string) *github.Error
 	if !matches(text, err.Error()) {
 		s.t.Errorf("error\n got %q\nwant %q", err, text)
 	}
-	if !matches(hint, e.Hint()) {
+	if !matches(hint, e.Hint().String()) {
 		s.t.Errorf("hint\n got %q\nwant %q", e.Hint(), hint)
 	}
 	return e

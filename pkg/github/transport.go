@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/proxy"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 const (
@@ -38,8 +39,8 @@ func newTransport(caPEM []byte) (*http.Transport, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(caPEM) {
-			return nil,
-				errors.New("the file of certificate authorities (--ca-file) contains no PEM certificate")
+			return nil, hint.Errorf("the file of certificate authorities (%s) contains no PEM certificate",
+				hint.CAFile)
 		}
 		transport.TLSClientConfig.RootCAs = pool
 	}
@@ -212,7 +213,7 @@ func (*proxyAddressError) Error() string {
 }
 
 // proxyHint is what helps against a proxy that does not connect.
-func proxyHint(status int) string {
+func proxyHint(status int) hint.Hint {
 	switch status {
 	case http.StatusProxyAuthRequired:
 		return "the proxy asks for a user and a password: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"

@@ -19,7 +19,7 @@ import (
 // deletionFinding tells of a deletion that is under way.
 func deletionFinding(d *fluxinstall.Deletion) facts.Finding {
 	return facts.AreaCluster.Finding(fmt.Sprintf("%s: %s: %s", d.Object(), d.Describe(), d.Meaning()),
-		d.Next())
+		d.Next().String())
 }
 
 // checkHanging finds deletions under way that a run would set off, or that take away what it works on.
@@ -110,7 +110,7 @@ func (r *clustersRun) checkLeaving(found *findings) {
 			if c.Role() == clusterspec.RoleWorkload && d.Kind == "Cluster" && d.Namespace == c.Namespace &&
 				d.Name == c.Name {
 				found.addFinding(facts.AreaCluster.Finding(
-					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next()))
+					fmt.Sprintf("cluster %s is being deleted: %s", c.Name, d.Meaning()), d.Next().String()))
 			}
 		}
 	}

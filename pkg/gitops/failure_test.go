@@ -230,7 +230,7 @@ func TestCreate_pushRefused(t *testing.T) {
 		t.Fatalf("%v, %s", err, result.Status)
 	}
 	if f := result.Failure; !strings.Contains(f.Message, "protected branch hook declined") ||
-		f.Hint != rejected.Hint() || f.Hint == "" {
+		f.Hint != rejected.Hint().String() || f.Hint == "" {
 		t.Errorf("%+v", f)
 	}
 	// What is there was not made by this run, and stays.

@@ -68,7 +68,7 @@ func TestLocalCopy_preflight(t *testing.T) {
 		want := facts.Finding{
 			Area: facts.AreaLocal, Message: "the local copy of the cluster's file cannot be written: no " +
 				"file can be written in directory /here: permission denied",
-			Hint: broken.Hint(),
+			Hint: broken.Hint().String(),
 		}
 		if len(refused.Findings) != 1 || refused.Findings[0] != want ||
 			result.Status != gitops.StatusRefused || refused.AboutAccess() {

@@ -142,15 +142,15 @@ func (r *run) observeHost(ctx context.Context, host Host,
 	for _, f := range access.Findings {
 		switch {
 		case f.Severity == github.SeverityWarning:
-			r.steps.Note(step.LevelWarning, joined(f.Message, f.Hint))
+			r.steps.Note(step.LevelWarning, joined(f.Message, f.Hint.String()))
 		case f.Kind == github.KindAuth, f.Kind == github.KindPermission:
-			found.addFinding(facts.Finding{Area: facts.AreaAccess, Message: f.Message, Hint: f.Hint})
+			found.addFinding(facts.Finding{Area: facts.AreaAccess, Message: f.Message, Hint: f.Hint.String()})
 			good = false
 		case f.Kind == github.KindConfig:
-			found.addFinding(facts.Finding{Area: facts.AreaSpec, Message: f.Message, Hint: f.Hint})
+			found.addFinding(facts.Finding{Area: facts.AreaSpec, Message: f.Message, Hint: f.Hint.String()})
 			good = false
 		default:
-			soft := &hintedError{message: f.Message, hint: f.Hint}
+			soft := &hintedError{message: f.Message, hint: f.Hint.String()}
 			if f.Kind == github.KindPolicy {
 				soft.is = github.ErrPolicy
 			}

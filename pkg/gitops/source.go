@@ -73,9 +73,9 @@ func (r *clustersRun) checkSourceKey(found *findings) {
 	if reason := flux.SourceSecret.Unreadable; reason != "" {
 		kept := &fluxinstall.UnreadableKeyError{Namespace: r.seen.Config().SystemNamespace,
 			Name: fluxmanifests.SourceSecretName, Reason: reason}
-		finding := facts.AreaCluster.Finding(kept.Error(), kept.Hint())
+		finding := facts.AreaCluster.Finding(kept.Error(), kept.Hint().String())
 		if overSSH {
-			finding.Hint = joinedHints(replace, kept.Hint())
+			finding.Hint = joinedHints(replace, kept.Hint().String())
 		}
 		found.addFinding(finding)
 		return

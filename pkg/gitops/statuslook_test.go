@@ -10,6 +10,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // commitTwo is a commit that no world has.
@@ -183,7 +184,7 @@ func TestObserve_identity(t *testing.T) {
 		t.Parallel()
 		r := look(t, estate)
 		equal(t, "problems", seen(r), nil)
-		equal(t, "notes", r.Notes, []string{strings.TrimPrefix(nothingText, "warning: ")})
+		equal(t, "notes", r.Notes, []hint.Hint{hint.Plain(strings.TrimPrefix(nothingText, "warning: "))})
 		if r.Repository.RenamedTo != "octo/estate" {
 			t.Errorf("renamed to %q", r.Repository.RenamedTo)
 		}

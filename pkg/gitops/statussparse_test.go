@@ -8,6 +8,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // TestStatus_sparse: status shows what Flux fetches, suggests to fetch less where that works, and names the
@@ -28,9 +29,9 @@ func TestStatus_sparse(t *testing.T) {
 		Fields: map[string]any{"spec": map[string]any{
 			"path": "./apps", "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system",
 				"namespace": "flux-system"}}}}
-	suggestion := "more than 1000 files of the repository are outside of clusters/dev, and Flux fetches " +
-		"and unpacks all of them at every commit of anybody; it needs none of them: eksa-gitops upgrade " +
-		"cluster -f FILE --sparse-checkout has it fetch that directory alone"
+	const suggestion hint.Hint = "more than 1000 files of the repository are outside of clusters/dev, and " +
+		"Flux fetches and unpacks all of them at every commit of anybody; it needs none of them: " +
+		"eksa-gitops upgrade cluster -f FILE --sparse-checkout has it fetch that directory alone"
 	missing := status.Problem{
 		Object: "GitRepository flux-system/flux-system", File: "clusters/dev/infra/kustomization.yaml",
 		Message: `clusters/dev/infra/kustomization.yaml:2: resources[0] is "../../../base", which is outside of ` +

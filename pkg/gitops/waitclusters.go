@@ -128,7 +128,7 @@ func (r *clustersRun) awaitFleet(clusters []*clusterspec.Cluster, left *notReady
 					continue
 				}
 				record.Message, record.Cause, record.Next = now.Problem.Error(), now.Problem.Words(),
-					now.Problem.Hint()
+					now.Problem.Hint().String()
 				left.add(c.Name, record.Cause)
 				left.next = append(left.next, record.Next)
 			}

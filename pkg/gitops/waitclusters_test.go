@@ -9,6 +9,7 @@ import (
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // TestCreate_fleet makes one commit for all clusters and follows them together.
@@ -58,7 +59,7 @@ func TestCreate_fleetNotReady(t *testing.T) {
 				if i < broken {
 					w.notReady[name] = &fluxinstall.NotReadyError{
 						Object: "Cluster default/" + name, Reason: "Quota", Message: "no room for " + name,
-						Next: "kubectl get " + name, Err: context.DeadlineExceeded,
+						Next: hint.Plain("kubectl get " + name), Err: context.DeadlineExceeded,
 					}
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/kustomize"
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // compare says what the changes from the base do.
@@ -461,10 +462,11 @@ func (p *pair) fleetRemoved() {
 	} else if len(before.specs) > 0 {
 		file = before.specs[0]
 	}
+	detach := hint.Delete.Hint()
 	p.after.report(clusterspec.Problem{
 		Severity: clusterspec.SeverityWarning, Rule: "fleet-removed", File: file,
 		Message: p.root + " is gone as a whole: a Flux that still follows it fails from then " +
 			"on and deletes nothing, and the clusters stay as they are",
-		Expected: "eksa-gitops delete cluster, to delete the clusters",
+		Expected: detach.String() + ", to delete the clusters", Help: detach,
 	})
 }

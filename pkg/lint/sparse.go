@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
 	"github.com/eksa-gitops/eksa-gitops/internal/yamlnode"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -107,11 +108,13 @@ func (s *sparse) shown() string { return strings.Join(s.checkout, ", ") }
 
 // outsideProblem is what is said of something that is there and not fetched.
 func (s *sparse) outsideProblem(target string) clusterspec.Problem {
+	everything := hint.Run{Do: hint.Upgrade, File: hint.AnyFile,
+		With: []hint.Setting{hint.SparseCheckout.Off()}}.Hint()
 	return clusterspec.Problem{
 		Message: fmt.Sprintf("%s is not in what Flux fetches of the repository "+
 			"(spec.sparseCheckout in %s: %s)", target, s.file, s.shown()),
-		Expected: "it in there; or all of the repository fetched: " +
-			"eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
+		Expected: "it in there; or all of the repository fetched: " + everything.String(),
+		Help:     everything,
 	}
 }
 

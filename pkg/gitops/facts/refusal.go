@@ -6,6 +6,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // IsAccessError says whether err is, at its root, a credential that was refused or a permission that is
@@ -32,24 +33,4 @@ func IsRuleError(err error) bool {
 func IsRefusal(err error) bool { return IsAccessError(err) || IsRuleError(err) }
 
 // HintOf is the first hint that an error or what it wraps offers.
-func HintOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	if h, ok := err.(interface{ Hint() string }); ok {
-		if hint := h.Hint(); hint != "" {
-			return hint
-		}
-	}
-	switch wrapper := err.(type) {
-	case interface{ Unwrap() error }:
-		return HintOf(wrapper.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, inner := range wrapper.Unwrap() {
-			if hint := HintOf(inner); hint != "" {
-				return hint
-			}
-		}
-	}
-	return ""
-}
+func HintOf(err error) string { return hint.Of(err).String() }

@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -68,8 +68,8 @@ func (j *judge) judgeAhead() {
 			Object: object, Message: "there is no such directory in Git; Flux has applied " +
 				facts.ClusterList(j.appliedClusters()) + " from it",
 			Cause: facts.NothingNew + "; what is not in the path when it is there again is deleted",
-			Next: "bring back all of it: revert the commit that took it out (git revert), or " +
-				j.createCommand() + ", and --restore-missing",
+			Next: hint.Text("bring back all of it: revert the commit that took it out (git revert), or %s, "+
+				"and %s", j.createCommand(), hint.RestoreMissing),
 		})
 		return
 	}
@@ -100,7 +100,7 @@ func (j *judge) judgeAhead() {
 	p := Problem{
 		Object: object, Message: fmt.Sprintf("when Flux applies commit %s, it %s",
 			facts.ShortCommit(j.Git.Tip.Hash), strings.Join(what, " and ")),
-		Cause: "Flux has not applied that commit, and does not now", Next: text.Command(
+		Cause: "Flux has not applied that commit, and does not now", Next: hint.Command(
 			"see that this is meant before Flux runs again: git log -p -- %s", layout.RootDir(j.Config)),
 	}
 	if len(comes) > 0 && j.looksRebuilt() {

@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/fluxbuild"
-	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // clusters brings together what Git and the management cluster know, sorted: the management cluster first,
@@ -137,8 +137,8 @@ func (j *judge) judgeClusters() {
 				Cluster: c.Name, File: c.SpecPath,
 				Cause: "Flux has applied it, and creates it again when it applies next; EKS Anywhere then " +
 					"builds the cluster with new machines",
-				Next: text.Command("to be rid of the cluster, take it out of Git: "+
-					"eksa-gitops delete cluster %s; else wait for Flux", c.Name),
+				Next: hint.Text("to be rid of the cluster, take it out of Git: %s; else wait for Flux",
+					hint.Run{Do: hint.Delete, Clusters: []string{c.Name}}),
 			})
 		case c.State == StateOnlyGit && j.upToDate() && len(j.Survey.Problems) == 0:
 			j.problem(Problem{
@@ -147,7 +147,7 @@ func (j *judge) judgeClusters() {
 				Cluster: c.Name, File: c.SpecPath,
 				Cause: "Flux does not build its directory, for example because a kustomization above does " +
 					"not list it",
-				Next: text.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s",
+				Next: hint.Command("kubectl -n %s describe kustomizations.kustomize.toolkit.fluxcd.io %s",
 					j.Survey.Namespace, j.Survey.Namespace),
 			})
 		// one that goes has its own problem, if it hangs
@@ -156,8 +156,7 @@ func (j *judge) judgeClusters() {
 				Object: object, Message: "it has a GitOps configuration, but no files in Git",
 				Cluster: c.Name, Cause: "a change in Git cannot reach it: its files were never pushed, or " +
 					"they were removed without Flux deleting it",
-				Next: text.Command(
-					"put its file into Git: eksa-gitops create cluster -f FILE, with the file of %s", c.Name),
+				Next: "put its file into Git: " + createCommand(c.Name),
 			})
 		}
 	}
@@ -188,7 +187,7 @@ func (j *judge) hasApplied(namespace, name string) bool {
 // judgeDrift sums up the differences of each cluster: the fields are in the report.
 func (j *judge) judgeDrift() {
 	if j.LiveErr != nil {
-		j.unseen("drift", j.LiveErr.Error(), facts.HintOf(j.LiveErr))
+		j.unseen("drift", j.LiveErr.Error(), hint.Of(j.LiveErr))
 	}
 	if j.Git != nil && !j.Brief {
 		for _, c := range j.Git.Clusters {
@@ -227,12 +226,12 @@ func (j *judge) judgeDrift() {
 		}
 		if d.Field == "" {
 			p.Cause = "somebody deleted it; Flux creates it again when it applies next"
-			p.Next = "wait for Flux, or see: eksa-gitops status --watch"
+			p.Next = "wait for Flux, or see: " + hint.WatchStatus.Hint()
 		}
 		if why := refused[object]; why != "" {
 			p.Cause = "somebody changed it in the cluster, and Flux cannot put back what Git says: " + why
-			p.Next = fmt.Sprintf("let Git follow: put %s: %q into the file of %s",
-				d.Field, d.Live, d.Cluster) + ", then run eksa-gitops upgrade cluster -f FILE"
+			p.Next = hint.Text("let Git follow: put %s: %q into the file of %s, then run %s",
+				d.Field, d.Live, d.Cluster, hint.Run{Do: hint.Upgrade, File: hint.AnyFile})
 		}
 		if j.leftAlone(object) && refused[object] == "" {
 			p.Cause = "it differs from Git, and nothing puts it back while it is left alone"

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // judgeReleases holds the controllers against the release of Flux that their labels, and so its definitions,
@@ -28,7 +29,7 @@ func (j *judge) judgeReleases() {
 				Cause: "an older controller does not know these definitions: something in the repository " +
 					"keeps its image, such as gotk-patches.yaml or a patch in the kustomization of Flux's " +
 					"directory",
-				Next: "in a clone of the repository, see where that is: eksa-gitops lint",
+				Next: "in a clone of the repository, see where that is: " + hint.Lint.Hint(),
 			})
 		// EKS Anywhere's own bundles may be ahead of its flux command
 		case fit == fluxmanifests.FitNewer && !strings.Contains(c.Image, "-eks-a-"):

@@ -48,7 +48,11 @@ func TestJudge_controllersOfAnotherRelease(t *testing.T) {
 			report.Problems[0].Next == "") {
 			t.Errorf("%s: problems %+v", image, report.Problems)
 		}
-		if notes := strings.Join(report.Notes, "\n"); want.note == "" && notes != "" ||
+		notes := ""
+		for _, note := range report.Notes {
+			notes += note.String()
+		}
+		if want.note == "" && notes != "" ||
 			!strings.Contains(notes, want.note) {
 			t.Errorf("%s: notes %s", image, notes)
 		}

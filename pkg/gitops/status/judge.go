@@ -12,6 +12,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -85,11 +86,11 @@ type judge struct {
 }
 
 func (j *judge) note(format string, args ...any) {
-	j.report.Notes = append(j.report.Notes, fmt.Sprintf(format, args...))
+	j.report.Notes = append(j.report.Notes, hint.Text(format, args...))
 }
 
-func (j *judge) unseen(what, reason, hint string) {
-	j.report.Unseen = append(j.report.Unseen, Unseen{What: what, Reason: text.Plain(reason), Hint: hint})
+func (j *judge) unseen(what, reason string, help hint.Hint) {
+	j.report.Unseen = append(j.report.Unseen, Unseen{What: what, Reason: text.Plain(reason), Hint: help})
 }
 
 func (j *judge) problem(p Problem) { j.report.Problems = append(j.report.Problems, p) }
@@ -115,8 +116,11 @@ func (o *Observation) upToDate() bool {
 }
 
 // createCommand is what repairs GitOps.
-func (j *judge) createCommand() string {
-	return text.Command("eksa-gitops create cluster -f FILE, with the file of %s", j.ManagementCluster)
+func (j *judge) createCommand() hint.Hint { return createCommand(j.ManagementCluster) }
+
+// createCommand creates, or repairs, a cluster of which the reader has the file.
+func createCommand(cluster string) hint.Hint {
+	return hint.Command("%s, with the file of %s", hint.Run{Do: hint.Create, File: hint.AnyFile}, cluster)
 }
 
 func (j *judge) flux() {
@@ -196,7 +200,7 @@ func (j *judge) judgeFlux() {
 		}
 		p := j.explain(found)
 		if d := j.wakes(found.Object); d != nil {
-			p.Next = "do not start it before the deletion of " + d.Object() + " is stopped: " + p.Next
+			p.Next = hint.Text("do not start it before the deletion of %s is stopped: %s", d.Object(), p.Next)
 		}
 		j.problem(p)
 	}
@@ -233,7 +237,7 @@ func (j *judge) explain(found *fluxinstall.NotReadyError) Problem {
 	p := Problem{Object: found.Object, Message: message, Cause: found.Cause, Next: found.Next}
 	p.File, p.Cluster = j.fileOf(found)
 	if p.File != "" {
-		p.Next = text.Command("in a clone of the repository, see what changed last: git log -p -1 -- %s",
+		p.Next = hint.Command("in a clone of the repository, see what changed last: git log -p -1 -- %s",
 			p.File)
 	}
 	return p
@@ -305,14 +309,14 @@ func (j *judge) judgeRepository() {
 	}
 	if facts.CommitOf(f.Fetched) == j.Git.Tip.Hash {
 		p.Cause = "Flux has fetched the commit and is applying it"
-		p.Next = text.Command("eksa-gitops status --watch, or: kubectl -n %s logs "+
-			"deployment/kustomize-controller --tail 20", f.Namespace)
+		p.Next = hint.Command("%s, or: kubectl -n %s logs deployment/kustomize-controller --tail 20",
+			hint.WatchStatus, f.Namespace)
 	} else {
 		p.Cause = "Flux has not looked at the repository since the push"
 		if f.Interval != "" {
 			p.Cause += "; it does every " + f.Interval
 		}
-		p.Next = text.Command("make it look now: kubectl -n %s annotate --overwrite "+
+		p.Next = hint.Command("make it look now: kubectl -n %s annotate --overwrite "+
 			"gitrepositories.source.toolkit.fluxcd.io %s reconcile.fluxcd.io/requestedAt=",
 			f.Namespace, f.Namespace) +
 			`"$(date +%s)"`

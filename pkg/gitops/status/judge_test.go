@@ -18,6 +18,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/status"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 const (
@@ -116,6 +117,7 @@ func judge(t *testing.T, o *status.Observation) *status.Report {
 	if err := schematest.CheckValue(report); err != nil {
 		t.Error(err)
 	}
+	hint.Reword(report, hint.Library{})
 	return report
 }
 
@@ -156,7 +158,7 @@ func TestJudge_problems(t *testing.T) {
 				parts := strings.Split(want, " | ")
 				p := report.Problems[i]
 				if p.Object != parts[0] || !strings.Contains(p.Cause, parts[1]) || p.File != parts[2] ||
-					!strings.Contains(p.Next, parts[3]) || p.Message == "" {
+					!strings.Contains(p.Next.String(), parts[3]) || p.Message == "" {
 					t.Errorf("problem %+v, want %s", p, want)
 				}
 			}
@@ -245,7 +247,7 @@ func TestJudge_deletingIsNotToBeCreated(t *testing.T) {
 		o.Survey.Clusters = append(o.Survey.Clusters, going)
 		advised := false
 		for _, p := range judge(t, o).Problems {
-			advised = advised || p.Cluster == "going" && strings.Contains(p.Next, "create cluster")
+			advised = advised || p.Cluster == "going" && strings.Contains(p.Next.String(), "create cluster")
 		}
 		if advised == deleting {
 			t.Errorf("deleting %t: create is advised: %t", deleting, advised)

@@ -17,6 +17,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -354,14 +355,14 @@ func (e *UnknownClusterError) Error() string {
 }
 
 // Hint names the clusters that there are.
-func (e *UnknownClusterError) Hint() string {
+func (e *UnknownClusterError) Hint() hint.Hint {
 	const most = 10
 	switch {
 	case len(e.Known) == 0:
 		return "there are no clusters at all; is it the management cluster's kubeconfig?"
 	case len(e.Known) > most:
-		return fmt.Sprintf("there are %d clusters; list them with: eksa-gitops get clusters -A", len(e.Known))
+		return hint.Text("there are %d clusters; list them with: %s", len(e.Known), hint.GetClusters)
 	default:
-		return "the clusters there are: " + strings.Join(e.Known, ", ")
+		return hint.Text("the clusters there are: %s", strings.Join(e.Known, ", "))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/internal/text"
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxinstall"
-	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // What status says of annotations that keep EKS Anywhere off an object, or lift its guards.
@@ -17,21 +17,22 @@ func (j *judge) pauseProblem(cluster string, pause *fluxinstall.Pause) Problem {
 	p := Problem{
 		Object: pause.Object, Message: pause.Describe(), Cluster: cluster,
 		Cause: "what changes in Git does not reach it, or is not worked on, until the annotation is gone",
-		Next:  "to resume: " + pause.Resume,
+		Next:  hint.Plain("to resume: " + pause.Resume),
 	}
 	if pause.Field != clusterspec.PausedAnnotation || cluster == "" {
 		return p
 	}
+	resume := hint.Run{Do: hint.Resume, Clusters: []string{cluster}}.Hint()
 	switch inGit, known := j.pausedInGit(cluster, pause.Object); {
 	case inGit:
 		p.Cause = "EKS Anywhere does not work on it until the annotation is gone; it is in Git, so that " +
 			"Flux puts it back on the object"
-		p.Next = "to resume: " + facts.ResumeCommand(cluster)
+		p.Next = "to resume: " + resume
 	case known && strings.HasPrefix(pause.By, "kubectl"):
 		p.Cause = "EKS Anywhere does not work on it, but it is not in Git: Flux takes the annotation off " +
 			"when it applies next"
-		p.Next = text.Command("to keep it: eksa-gitops pause cluster %s; to end it: ", cluster) +
-			facts.ResumeCommand(cluster)
+		p.Next = hint.Text("to keep it: %s; to end it: %s",
+			hint.Run{Do: hint.Pause, Clusters: []string{cluster}}, resume)
 	}
 	return p
 }
@@ -71,7 +72,8 @@ func (j *judge) judgeTools() {
 			if a.LiftsGuard() {
 				j.note("Cluster %s/%s carries annotation %s: %s; if it is in Git, %s or an edit takes it "+
 					"out, else: %s",
-					object.Namespace, object.Name, a.Name, a.Does, "eksa-gitops upgrade cluster -f FILE",
+					object.Namespace, object.Name, a.Name, a.Does,
+					hint.Run{Do: hint.Upgrade, File: hint.AnyFile},
 					text.Command("kubectl -n %s annotate clusters.anywhere.eks.amazonaws.com %s %s",
 						object.Namespace, object.Name, a.Name+"-"))
 			}

@@ -6,6 +6,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/clusterspec"
 	"github.com/eksa-gitops/eksa-gitops/pkg/fluxmanifests"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 )
 
 // Report is what status has to say. Its JSON form is documented in docs/output.md; fields are only ever added
@@ -35,7 +36,7 @@ type Report struct {
 	// Unseen is what could not be looked at, with the reason: nothing is said about it.
 	Unseen []Unseen `json:"unseen,omitempty"`
 	// Notes are worth knowing and no problem.
-	Notes []string `json:"notes,omitempty"`
+	Notes []hint.Hint `json:"notes,omitempty"`
 }
 
 // RepositoryStatus is the branch as it is in Git.
@@ -179,12 +180,12 @@ type ClusterStatus struct {
 
 // Problem is something that is not well.
 type Problem struct {
-	Object  string `json:"object"`            // what it is about
-	Message string `json:"message"`           // what is seen, in the words of whoever says so
-	Cause   string `json:"cause,omitempty"`   // what that means, in plain words
-	Next    string `json:"next,omitempty"`    // the next command
-	Cluster string `json:"cluster,omitempty"` // the cluster it is about, or whose files are to blame
-	File    string `json:"file,omitempty"`    // the file of the repository that is to blame
+	Object  string    `json:"object"`            // what it is about
+	Message string    `json:"message"`           // what is seen, in the words of whoever says so
+	Cause   string    `json:"cause,omitempty"`   // what that means, in plain words
+	Next    hint.Hint `json:"next,omitempty"`    // the next command
+	Cluster string    `json:"cluster,omitempty"` // the cluster it is about, or whose files are to blame
+	File    string    `json:"file,omitempty"`    // the file of the repository that is to blame
 }
 
 // NotCompared is a cluster whose files could not be compared.
@@ -195,9 +196,9 @@ type NotCompared struct {
 
 // Unseen is something that could not be looked at.
 type Unseen struct {
-	What   string `json:"what"`           // what it is
-	Reason string `json:"reason"`         // why not
-	Hint   string `json:"hint,omitempty"` // what helps
+	What   string    `json:"what"`           // what it is
+	Reason string    `json:"reason"`         // why not
+	Hint   hint.Hint `json:"hint,omitempty"` // what helps
 	// Problem says that it is among the problems, too.
 	Problem bool `json:"problem,omitempty"`
 }

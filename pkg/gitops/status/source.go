@@ -13,6 +13,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/github"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -24,7 +25,7 @@ func (j *judge) repository() {
 	switch {
 	case j.Git == nil:
 		j.report.Unseen = append(j.report.Unseen, Unseen{What: "the repository", Reason: j.unseenReason(),
-			Hint: facts.HintOf(j.unseenError()), Problem: true})
+			Hint: hint.Of(j.unseenError()), Problem: true})
 	case j.Git.State == git.BranchExists:
 		tip := j.Git.Tip
 		r.Seen, r.Commit, r.Author, r.Subject, r.Time = true, tip.Hash, tip.Author.Name, tip.Subject,
@@ -67,7 +68,7 @@ func (j *judge) judgeSource() {
 	case repository != nil && repository.Archived:
 		j.problem(Problem{
 			Object: object, Message: "it is archived", Cause: "nobody can push to it; " + facts.NothingNew,
-			Next: "take it out of the archive in its settings: " + repository.URL + "/settings",
+			Next: hint.Text("take it out of the archive in its settings: %s/settings", repository.URL),
 		})
 	}
 	if repository != nil {
@@ -77,8 +78,7 @@ func (j *judge) judgeSource() {
 			if j.NoReference {
 				kind = "FluxConfig" // in Git, which Flux has yet to apply
 			}
-			j.report.Notes = append(j.report.Notes,
-				facts.RenameText(facts.RefOf(j.Config), now, facts.LeaveOldName(kind)))
+			j.note("%s", facts.RenameText(facts.RefOf(j.Config), now, facts.LeaveOldName(kind)))
 		}
 	}
 	if j.Git == nil {
@@ -90,7 +90,7 @@ func (j *judge) judgeSource() {
 	if lost := j.loss(); lost != nil {
 		j.lost = true
 		j.problem(Problem{Object: lost.Object(), Message: lost.Message(), Cause: lost.Cause(),
-			Next: lost.Next()})
+			Next: hint.Plain(lost.Next())})
 	}
 }
 
@@ -99,7 +99,7 @@ func (j *judge) judgeSource() {
 func (j *judge) unseenRepository(object string) Problem {
 	err := j.unseenError()
 	p := Problem{
-		Object: object, Message: j.unseenReason(), Next: facts.HintOf(err),
+		Object: object, Message: j.unseenReason(), Next: hint.Of(err),
 		Cause: "it was not looked at, so that nothing is said about what is in Git",
 	}
 	if !errors.Is(err, github.ErrNotFound) && !errors.As(err, new(*git.NotFoundError)) {
@@ -107,7 +107,7 @@ func (j *judge) unseenRepository(object string) Problem {
 	}
 	lost := &facts.Loss{Config: j.Config, Remote: j.Remote, Gone: true}
 	p.Message, p.Next = "it does not exist any more, or the credentials may not see it: "+p.Message,
-		lost.Next()
+		hint.Plain(lost.Next())
 	p.Cause = "when it is gone, " + lost.Cause()
 	if source := j.Survey.Flux.GitRepository; source != nil && source.Ready {
 		p.Cause = "Flux could read it when it looked last, so most likely it is the credentials; " + p.Cause
@@ -141,7 +141,7 @@ func (j *judge) loss() *facts.Loss {
 		return slices.ContainsFunc(j.Git.Clusters, func(c facts.GitCluster) bool { return c.Name == name })
 	})
 	if len(l.Lacking) == 0 {
-		j.report.Notes = append(j.report.Notes, facts.RewrittenText(l.Applied, j.Config.Branch))
+		j.note("%s", facts.RewrittenText(l.Applied, j.Config.Branch))
 		return nil
 	}
 	return l
@@ -184,7 +184,7 @@ func (j *judge) deployKey() {
 	if err := j.Host.KeysErr; err != nil {
 		// A token that is missing, or a repository that is, is said once, with the repository.
 		if j.GitErr == nil || j.GitErr.Error() != err.Error() && !errors.Is(err, github.ErrNotFound) {
-			j.unseen("the deploy keys", err.Error(), facts.HintOf(err))
+			j.unseen("the deploy keys", err.Error(), hint.Of(err))
 		}
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/eksa-gitops/eksa-gitops/pkg/git"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/facts"
 	"github.com/eksa-gitops/eksa-gitops/pkg/gitops/internal/files"
+	"github.com/eksa-gitops/eksa-gitops/pkg/hint"
 	"github.com/eksa-gitops/eksa-gitops/pkg/layout"
 )
 
@@ -85,7 +86,8 @@ func (j *judge) judgeSparse() {
 			Cause: "its spec.sparseCheckout has Flux fetch no more than that, so that it cannot build what " +
 				"needs more",
 			Next: "correct that file and push; or have Flux fetch everything: " +
-				"eksa-gitops upgrade cluster -f FILE --sparse-checkout=false",
+				hint.Run{Do: hint.Upgrade, File: hint.AnyFile,
+					With: []hint.Setting{hint.SparseCheckout.Off()}}.Hint(),
 		})
 	}
 	if j.Git.sparse.suggested {

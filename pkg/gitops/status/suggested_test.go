@@ -48,8 +48,8 @@ func TestJudge_suggestsNothingHostile(t *testing.T) {
 				texts = append(texts, u.Hint)
 			}
 			for _, text := range texts {
-				if strings.Contains(text, "touch owned") {
-					suggestions[text] = true
+				if strings.Contains(text.String(), "touch owned") {
+					suggestions[text.String()] = true
 				}
 			}
 			if at > 2000 {
