@@ -57,7 +57,7 @@ func TestTeller_retryAfter(t *testing.T) {
 	c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		if requests.next() == 1 {
 			w.Header().Set("Retry-After", "1")
-			status(w, 429, "TooManyRequests", "storage is (re)initializing")
+			status(w, 429, "TooManyRequests", "too many requests, please try again later")
 			return
 		}
 		body(w, someNamespace)
@@ -70,6 +70,31 @@ func TestTeller_retryAfter(t *testing.T) {
 	if want := []string{"waiting for the API server " + c.server +
 		": it asks to wait 1 s (429 Too Many Requests)"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// An API server that reads a kind's objects into its memory just now is asked again before the second is over
+// for which it asks, and nothing is told of it. What takes longer is waited for as it asks.
+func TestCold(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []int{1, 4, 5} {
+		var requests counter
+		c := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			if requests.next() <= answers {
+				w.Header().Set("Retry-After", "1")
+				status(w, 429, "TooManyRequests", "storage is (re)initializing")
+				return
+			}
+			body(w, someNamespace)
+		})
+		told := 0
+		c.contact.to = func(RetryEvent) { told++ }
+		if object, err := c.get(t.Context(), namespaceKind(), "", "a"); err != nil || object == nil {
+			t.Errorf("%d answers: %v, %v", answers, object, err)
+		}
+		if waited := answers > 4; (told > 0) != waited || requests.next() != answers+2 {
+			t.Errorf("%d answers: told %d times, asked %d times", answers, told, requests.next()-2)
+		}
 	}
 }
 

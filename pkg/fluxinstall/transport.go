@@ -1,6 +1,7 @@
 package fluxinstall
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/eksa-gitops/eksa-gitops/internal/redact"
+	"github.com/eksa-gitops/eksa-gitops/internal/sleep"
 )
 
 // boundedTransport gives every request but a watch a time limit of its own, the reading of the body included,
@@ -50,6 +52,12 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		ctx, cancel = context.WithTimeout(ctx, t.timeout)
 	}
 	response, err := t.next.RoundTrip(request.WithContext(ctx))
+	for wait := coldFirst; err == nil && wait <= coldMax && isCold(request, response); wait *= 2 {
+		response.Body.Close()
+		if err = sleep.For(ctx, wait); err == nil {
+			response, err = t.next.RoundTrip(request.Clone(ctx))
+		}
+	}
 	if err != nil {
 		cancel()
 		if request.Context().Err() == nil {
@@ -66,6 +74,29 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	response.Body = &cancellingBody{ReadCloser: response.Body, cancel: cancel, left: maxAnswer,
 		endless: isWatch(request)}
 	return response, nil
+}
+
+// How long after the answer that an API server does not have a kind's objects in its memory yet it is asked
+// again. It takes some 100 ms to read them; the second that it asks everybody to wait, however many there
+// are, is waited after these.
+const (
+	coldFirst = 50 * time.Millisecond
+	coldMax   = 400 * time.Millisecond
+)
+
+// isCold says whether that is the answer to a question (Kubernetes, k8s.io/apiserver, pkg/storage/cacher,
+// since KEP 4568). It leaves the answer as it was. An API server that has too much to do says something else.
+func isCold(request *http.Request, response *http.Response) bool {
+	if request.Method != http.MethodGet || response.StatusCode != http.StatusTooManyRequests {
+		return false
+	}
+	const most = 4096
+	said, err := io.ReadAll(io.LimitReader(response.Body, most))
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(said), response.Body), response.Body}
+	return err == nil && bytes.Contains(said, []byte("storage is (re)initializing"))
 }
 
 func isWatch(request *http.Request) bool { return request.URL.Query().Get("watch") == "true" }
