@@ -70,7 +70,9 @@ func BenchmarkCreate(b *testing.B) {
 	}
 	b.Run("version", func(b *testing.B) {
 		for b.Loop() {
-			if err := exec.CommandContext(b.Context(), suite.program, "version").Run(); err != nil {
+			cmd := exec.CommandContext(b.Context(), suite.program, "version")
+			cmd.Env = []string{"HOME=" + b.TempDir()}
+			if err := cmd.Run(); err != nil {
 				b.Fatal(err)
 			}
 		}
